@@ -1,0 +1,89 @@
+/** Inner borders of the local runtime: processes (launch, users, cgroups, watchdog) below, services (providers, apps, probes) above. */
+import type { Limits } from "../../stack/definition/types.js";
+import type { LogSink } from "../../stack/logs/types.js";
+import type { AppliedLimits, Enforcement, ServiceExit, ServiceStats } from "../../stack/runtime.js";
+
+/** Who a service runs as. Non-root servers run everything as themselves. */
+export interface ServiceUser {
+  uid: number;
+  gid: number;
+  name: string;
+  enforcement: Enforcement;
+}
+
+export interface ProcessSpec {
+  projectId: string;
+  service: string;
+  generation: number;
+  /** Argument vector; argv[0] is an absolute path. No shell. */
+  argv: string[];
+  cwd: string;
+  /** The whole environment; nothing is inherited. */
+  env: Record<string, string>;
+  user: ServiceUser;
+  limits: Limits;
+  sink: LogSink;
+}
+
+/** A process group in its cgroup. */
+export interface ManagedProcess {
+  readonly pid: number;
+  readonly startedAt: number;
+  /** Uid of the running process as the kernel reports it, null where the platform has no way. */
+  effectiveUid(): number | null;
+  readonly exited: Promise<ServiceExit>;
+  /** Signal to the main process (SIGTERM by default), grace, then SIGKILL for the whole group and cgroup; resolves when nothing is left. */
+  stop(options: { graceMs: number; signal?: string }): Promise<ServiceExit>;
+  setLimits(limits: Limits): Promise<AppliedLimits>;
+  readLimits(): Promise<AppliedLimits>;
+  stats(): Promise<ServiceStats>;
+}
+
+/** Runs a command to its end (initdb, pip, npm, a CMD health check) as a service's user, in that service's cgroup when one is given. */
+export interface RunSpec {
+  argv: string[];
+  cwd: string;
+  env: Record<string, string>;
+  user: ServiceUser;
+  signal: AbortSignal;
+  timeoutMs: number;
+  /** Output goes here line by line; otherwise it is only kept (at most 64 KiB) in the result. */
+  sink?: LogSink;
+  /** Join the cgroup of this running instance. */
+  inside?: ManagedProcess;
+  stdin?: string;
+}
+
+export interface RunResult {
+  exitCode: number | null;
+  signal: string | null;
+  timedOut: boolean;
+  /** stdout and stderr as they came, at most 64 KiB. */
+  output: string;
+}
+
+/** `createProcessHost(options)` in src/runtimes/local/process-host.ts. */
+export interface ProcessHost {
+  /** Allocates (and remembers in `<stateDir>/uids.json`) one unprivileged uid for each project and service when root. */
+  userFor(projectId: string, service: string): Promise<ServiceUser>;
+  spawn(spec: ProcessSpec): Promise<ManagedProcess>;
+  run(spec: RunSpec): Promise<RunResult>;
+  /** What cgroups can enforce here; found, not assumed. */
+  limitsEnforcement(): Promise<Enforcement>;
+  usersEnforcement(): Enforcement;
+  capacity(): { cpus: number; memory_mb: number };
+  /** Can `uid` enter and read `path`? Walks every component. */
+  accessible(path: string, user: ServiceUser, mode: "read" | "execute"): Promise<boolean>;
+  /** Kills what is left and removes cgroups; ends the watchdog. */
+  close(): Promise<void>;
+}
+
+export interface ProcessHostOptions {
+  /** The server's state directory. */
+  stateDir: string;
+  /** For tests: another root than /sys/fs/cgroup and /proc. */
+  cgroupRoot?: string;
+  procRoot?: string;
+  /** Warnings for the operator. */
+  warn(message: string): void;
+}

@@ -1,0 +1,131 @@
+/**
+ * The error catalogue: every failure a caller can cause has one row here.
+ * Doors translate the code (HTTP status, CLI exit code, MCP `isError`); nobody else invents codes.
+ */
+
+/** Who can mend it: `caller` by another call, `operator` by configuration or set-up, `service` in the project's own code, `us` a defect. */
+export type FixedBy = "caller" | "operator" | "service" | "us";
+
+export interface ErrorKind {
+  /** HTTP status of the REST door (RFC 9457 problem). */
+  readonly status: number;
+  /** True when the same call may succeed later without a change. */
+  readonly retryable: boolean;
+  readonly fixedBy: FixedBy;
+  /** What the code means, for the documentation. */
+  readonly meaning: string;
+}
+
+const kind = (status: number, fixedBy: FixedBy, retryable: boolean, meaning: string): ErrorKind => ({
+  status,
+  fixedBy,
+  retryable,
+  meaning,
+});
+
+export const ERROR_KINDS = {
+  INVALID_INPUT: kind(400, "caller", false, "An argument is missing, of the wrong type, or outside its range."),
+  INVALID_STACK: kind(400, "caller", false, "The compose file cannot be read or uses something unsupported."),
+  POLICY_VIOLATION: kind(403, "operator", false, "The compose file asks for something that would break the hardening."),
+  FOLDER_NOT_ALLOWED: kind(403, "operator", false, "The project's folder is not below an allowed root."),
+  READ_ONLY_MODE: kind(
+    403,
+    "operator",
+    false,
+    "The server runs in read-only mode and the operation changes something.",
+  ),
+  CONFIRMATION_REQUIRED: kind(403, "caller", false, "The operation destroys data and was not confirmed."),
+  UNKNOWN_PROJECT: kind(404, "caller", false, "No project has this id."),
+  UNKNOWN_SERVICE: kind(404, "caller", false, "The stack has no service of this name."),
+  PROJECT_CONFLICT: kind(409, "caller", false, "Two folders give the same project id."),
+  PROJECT_LOCKED: kind(409, "caller", true, "Another stackwarden server runs this project's stack."),
+  STACK_NOT_RUNNING: kind(409, "caller", false, "The stack is not running."),
+  SERVICE_NOT_STARTED: kind(409, "caller", true, "The service has not started yet."),
+  OPERATION_CANCELLED: kind(
+    409,
+    "caller",
+    true,
+    "The caller cancelled the operation; what it had begun was rolled back.",
+  ),
+  PORT_IN_USE: kind(409, "caller", true, "A published host port is taken by another process."),
+  LIMIT_REFUSED: kind(400, "caller", false, "The limit is impossible or unsafe for this service."),
+  LIMITS_NOT_ENFORCEABLE: kind(
+    503,
+    "operator",
+    false,
+    "Enforced limits are required and this machine cannot enforce them.",
+  ),
+  RESTART_BUDGET_EXCEEDED: kind(429, "service", true, "The service was restarted too often in five minutes."),
+  SERVICE_START_FAILED: kind(500, "service", false, "A service exited or never became healthy."),
+  START_TIMEOUT: kind(504, "service", true, "The stack did not become healthy before the deadline."),
+  STOP_FAILED: kind(500, "us", true, "A service could not be stopped."),
+  DEPENDENCY_INSTALL_FAILED: kind(500, "service", false, "Installing a service's dependencies failed."),
+  RUNTIME_UNAVAILABLE: kind(503, "operator", true, "The runtime that should run the stack cannot be reached."),
+  RUNTIME_LOST: kind(503, "operator", true, "The runtime died while the stack was running."),
+  UNSUPPORTED: kind(400, "operator", false, "This runtime cannot do what was asked."),
+  STORAGE_FAILED: kind(507, "operator", true, "The state directory cannot be read or written."),
+  INTERNAL: kind(500, "us", false, "A defect of stackwarden."),
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof ERROR_KINDS;
+
+export interface ErrorOptions {
+  /** What to do next, in one sentence. */
+  hint?: string;
+  /** Machine-readable detail (valid values, ports, last log lines). Must hold no secret. */
+  details?: Record<string, unknown>;
+  cause?: unknown;
+}
+
+/** What every door shows of an error. */
+export interface ErrorReport {
+  code: ErrorCode;
+  message: string;
+  hint: string;
+  retryable: boolean;
+  details?: Record<string, unknown>;
+}
+
+/** The only error type that crosses a module border on purpose. */
+export class StackwardenError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string;
+  readonly details: Record<string, unknown> | undefined;
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "StackwardenError";
+    this.code = code;
+    this.hint = options.hint ?? ERROR_KINDS[code].meaning;
+    this.details = options.details;
+  }
+
+  get kind(): ErrorKind {
+    return ERROR_KINDS[this.code];
+  }
+
+  report(): ErrorReport {
+    return {
+      code: this.code,
+      message: this.message,
+      hint: this.hint,
+      retryable: this.kind.retryable,
+      ...(this.details === undefined ? {} : { details: this.details }),
+    };
+  }
+}
+
+/** Turns anything thrown into a report; what we did not throw ourselves shows no internals. */
+export function toStackwardenError(error: unknown): StackwardenError {
+  if (error instanceof StackwardenError) return error;
+  if (error instanceof Error && error.name === "AbortError") {
+    return new StackwardenError("OPERATION_CANCELLED", "The operation was cancelled.", {
+      hint: "Call health_status to see the present state, then call again.",
+      cause: error,
+    });
+  }
+  return new StackwardenError("INTERNAL", "stackwarden failed in an unexpected way.", {
+    hint: "The server's log on stderr has the details; report it if it happens again.",
+    cause: error,
+  });
+}

@@ -1,0 +1,104 @@
+/** Log lines: how they come in, how they are asked for, what comes back. */
+
+export type LogStream = "stdout" | "stderr";
+
+export interface LogLine {
+  /** Rises by one for every line of the project, across services and restarts of the server. */
+  seq: number;
+  /** ISO 8601, UTC, milliseconds. */
+  time: string;
+  service: string;
+  stream: LogStream;
+  /** Instance of the service that wrote it, from 1. */
+  generation: number;
+  /** Sanitised, redacted, at most 8 KiB. Untrusted. */
+  text: string;
+  /** Present when the line was longer: its length in bytes. */
+  cut_from_bytes?: number;
+  /** Present when the same text came several times in a row. */
+  repeated?: { count: number; last_seq: number; last_time: string };
+}
+
+/** Where a runtime puts what a service prints. Never blocks, never throws. */
+export interface LogSink {
+  write(stream: LogStream, chunk: Uint8Array, timeMs?: number): void;
+  /** A line of our own (installation output, notices); `text` is one line. */
+  line(stream: LogStream, text: string): void;
+  /** The stream ended: a rest without newline becomes a line. */
+  end(): void;
+}
+
+export interface LogQuery {
+  /** Empty or absent: all services. */
+  services?: string[];
+  /** Last lines wanted, 1…10,000. Default 100. */
+  tail?: number;
+  /** Epoch milliseconds, inclusive. */
+  sinceMs?: number;
+  untilMs?: number;
+  /** Literal text (case-insensitive) or, with `regex`, an RE2 expression. */
+  grep?: string;
+  regex?: boolean;
+  stream?: LogStream;
+  /** Opaque; lines after it, oldest first. */
+  cursor?: string;
+  /** With several services it applies to each: only lines of the instance before the present one. */
+  previous?: boolean;
+  /** Long poll: wait up to so long for a first matching line after `cursor` (or after now). */
+  waitMs?: number;
+  /** Collapse repeated lines. Default true. */
+  collapse?: boolean;
+  /** Budget for the sum of text bytes. Default 40,000. */
+  maxBytes?: number;
+  signal?: AbortSignal;
+}
+
+export interface LogPage {
+  lines: LogLine[];
+  /** Give it back as `cursor` to get only what came later. */
+  next_cursor: string;
+  /** Number of original lines that `lines` stands for (repeats counted). */
+  line_count: number;
+  /** Null when nothing was left out. */
+  omitted: { lines: number; reason: "budget" | "tail" | "rotated"; how_to_get: string } | null;
+  /** Lines lost to the bound of the spool, since the store exists, by service; only services with a loss. */
+  dropped: Record<string, number>;
+}
+
+export interface LogStoreStats {
+  lines: number;
+  bytes: number;
+  dropped: number;
+  last_seq: number;
+}
+
+export interface LogStore {
+  /** Starts a new instance's log. */
+  sink(service: string, generation: number): LogSink;
+  query(query: LogQuery): Promise<LogPage>;
+  /** Synchronous view of the newest `count` lines of one instance (error reports). */
+  lastLines(service: string, count: number, generation?: number): string[];
+  /** Highest generation seen for a service, 0 when none (survives a restart of the server). */
+  lastGeneration(service: string): number;
+  /** Called after lines were appended, at most once a tick for each service. Returns the unsubscribe function. */
+  onAppend(listener: (service: string) => void): () => void;
+  stats(service?: string): LogStoreStats;
+  /** Writes what is pending to the spool. */
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface LogStoreOptions {
+  /** Directory of the spool; created with mode 0700. */
+  directory: string;
+  /** Applied to every line at the store's border. */
+  redact(text: string): string;
+  /** In-memory bound for each service in bytes. Default 8 MiB. */
+  ringBytes?: number;
+  /** On-disk bound for each service in bytes. Default 64 MiB. */
+  spoolBytes?: number;
+  /** Told once when the spool cannot be written (disk full): the ring goes on alone. */
+  onSpoolError?(error: Error): void;
+}
+/** `openLogStore(options: LogStoreOptions): Promise<LogStore>` in src/stack/logs/store.ts. */
+export type OpenLogStore = (options: LogStoreOptions) => Promise<LogStore>;

@@ -1,0 +1,155 @@
+/**
+ * The port between the domain and whatever runs services. The domain decides order, readiness,
+ * restarts and limits; a runtime starts one service, tells how it ends, probes, measures and stops it.
+ */
+import type { Healthcheck, Limits, ServiceDefinition, StackDefinition } from "./definition/types.js";
+import type { LogSink } from "./logs/types.js";
+
+export type RuntimeName = "local" | "dagger";
+
+/** How far a limit or isolation is real: read back from the kernel, only asked for, or absent. */
+export type EnforcementLevel = "enforced" | "advisory" | "none";
+
+export interface Enforcement {
+  level: EnforcementLevel;
+  /** Why it is not enforced, or by what it is (`cgroup v1`, `cgroup v2`). */
+  reason: string;
+}
+
+/** Limits as they are, one enforcement for each. `value` is read back from the kernel where `enforced`. */
+export interface AppliedLimits {
+  cpus: { value: number | null; enforcement: Enforcement };
+  memory_mb: { value: number | null; enforcement: Enforcement };
+  pids: { value: number | null; enforcement: Enforcement };
+}
+
+export interface RuntimeStatus {
+  runtime: RuntimeName;
+  available: boolean;
+  /** One line each: what was found, what is missing and how to get it. */
+  findings: { check: string; ok: boolean; message: string; fix?: string }[];
+  /** What this runtime can hold here. */
+  isolation: { limits: Enforcement; users: Enforcement; network: Enforcement; filesystem: Enforcement };
+}
+
+export interface ServiceExit {
+  exitCode: number | null;
+  signal: string | null;
+  oomKilled: boolean;
+  /** Epoch milliseconds. */
+  at: number;
+}
+
+export interface ProbeResult {
+  healthy: boolean;
+  /** What was seen, in one line; untrusted text, not yet redacted. */
+  message: string;
+  latencyMs: number;
+  /** Which check really ran, e.g. `http GET 127.0.0.1:8000/health` or `exec pg_isready -U x`. */
+  check: string;
+}
+
+export interface ServiceStats {
+  /** Cores in use since the last sample, or null where unknown. */
+  cpu_cores: number | null;
+  cpu_seconds_total: number | null;
+  memory_mb: number | null;
+  memory_peak_mb: number | null;
+  pids: number | null;
+  /** Periods in which the CPU limit held the service back, and seconds lost to it. */
+  throttled_periods: number | null;
+  throttled_seconds: number | null;
+  oom_kills: number | null;
+  network_rx_bytes: number | null;
+  network_tx_bytes: number | null;
+  /** Why fields are null, if any are. */
+  reason: string | null;
+}
+
+/** One published address. */
+export interface Endpoint {
+  service: string;
+  container_port: number;
+  host: "127.0.0.1";
+  host_port: number;
+}
+
+export interface OpenStackRequest {
+  projectId: string;
+  /** Absolute, real path of the project. */
+  folder: string;
+  definition: StackDefinition;
+  /** Private directory of this project below the state directory; exists, mode 0711. */
+  stateDir: string;
+  signal: AbortSignal;
+  /** Retries, pulls, installations, warnings: becomes an event. */
+  notice(notice: RuntimeNotice): void;
+}
+
+export interface RuntimeNotice {
+  type: "retrying" | "installing" | "pulling" | "warning" | "port_reassigned";
+  service?: string;
+  message: string;
+}
+
+export interface StartServiceRequest {
+  service: ServiceDefinition;
+  /** Counts the instances of this service, from 1. */
+  generation: number;
+  limits: Limits;
+  sink: LogSink;
+  signal: AbortSignal;
+  /** For progress: `installing dependencies`, `starting process`. */
+  phase(message: string): void;
+}
+
+/** A service's running instance. */
+export interface RuntimeService {
+  readonly service: string;
+  readonly generation: number;
+  /** Epoch milliseconds. */
+  readonly startedAt: number;
+  /** Host process id where there is one. */
+  readonly pid: number | null;
+  /** As seen from inside the running service, not from its definition (S1). */
+  readonly user: { uid: number | null; name: string; enforcement: Enforcement };
+  /** Things the caller should know (runs on a copy, command rewritten, …). */
+  readonly notes: string[];
+  /** Settles once, when the instance has ended for whatever reason; never rejects. */
+  readonly exited: Promise<ServiceExit>;
+  /** Stop signal, grace, then kill of everything the instance started. Idempotent. */
+  stop(options: { graceMs: number; signal?: string }): Promise<ServiceExit>;
+  /** One health check; a failing check is a result, not an error. Bounded by `healthcheck.timeoutMs` and the signal. */
+  probe(healthcheck: Healthcheck, signal: AbortSignal): Promise<ProbeResult>;
+  setLimits(limits: Limits): Promise<AppliedLimits>;
+  readLimits(): Promise<AppliedLimits>;
+  stats(): Promise<ServiceStats>;
+}
+
+/** What a runtime holds for one running stack. */
+export interface RuntimeStack {
+  readonly runtime: RuntimeName;
+  /** Published addresses, valid as soon as `open` returned; read again after every service start (a port may be reassigned). */
+  endpoints(): Endpoint[];
+  /** Starts one instance; resolves when its process runs (not when healthy). On failure nothing of it is left. */
+  startService(request: StartServiceRequest): Promise<RuntimeService>;
+  /** Settles when the runtime itself died; never rejects. Every service is lost then. */
+  readonly lost: Promise<{ reason: string }>;
+  /** Takes a changed definition before changed services are replaced (reconcile). */
+  update(definition: StackDefinition): Promise<void>;
+  /** Releases everything but data: ports, cgroups, sessions. Services must have been stopped; those that were not are killed. */
+  close(): Promise<void>;
+}
+
+export interface StackRuntime {
+  readonly name: RuntimeName;
+  /** What this machine can do. Costs at most a second; touches nothing. */
+  check(): Promise<RuntimeStatus>;
+  open(request: OpenStackRequest): Promise<RuntimeStack>;
+  /** Deletes named volumes of a project that is not running. */
+  removeVolumes(projectId: string, stateDir: string, volumes: string[]): Promise<void>;
+  /** The machine's size: no limit above it is accepted. */
+  capacity(): { cpus: number; memory_mb: number };
+  /** Ends what an earlier server left behind (after SIGKILL of it and its watchdog), and all helpers of this one. */
+  close(): Promise<void>;
+}
