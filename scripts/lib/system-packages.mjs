@@ -1,0 +1,39 @@
+// What the local runtime needs from the machine, how it is recognised, and the one command that installs what is missing.
+
+/**
+ * `anyOf`: the program is there when one of these is found on PATH. `test`: a command that must succeed.
+ * @type {{debian: string, needed: string, anyOf?: string[], test?: string[]}[]}
+ */
+export const SYSTEM_PACKAGES = [
+  { debian: "redis-server", needed: "the redis service", anyOf: ["redis-server", "valkey-server"] },
+  { debian: "python3-venv", needed: "Python services", test: ["python3", "-c", "import ensurepip, venv"] },
+  { debian: "util-linux", needed: "dropping privileges (setpriv)", anyOf: ["setpriv"] },
+  { debian: "iproute2", needed: "the tests that look at open ports (ss)", anyOf: ["ss"] },
+];
+
+/**
+ * @param {(program: string) => boolean} onPath
+ * @param {(argv: string[]) => boolean} succeeds
+ */
+export function missingPackages(onPath, succeeds) {
+  return SYSTEM_PACKAGES.filter((entry) =>
+    entry.anyOf === undefined ? !succeeds(entry.test ?? []) : !entry.anyOf.some((program) => onPath(program)),
+  );
+}
+
+/**
+ * What to do about missing packages: install them (root on Debian or Ubuntu), or say the one command.
+ * @param {{platform: string, uid: number | undefined, apt: boolean, missing: {debian: string, needed: string}[]}} facts
+ * @returns {{kind: "nothing"} | {kind: "install", names: string[]} | {kind: "tell", message: string}}
+ */
+export function plan({ platform, uid, apt, missing }) {
+  if (missing.length === 0) return { kind: "nothing" };
+  const names = missing.map((entry) => entry.debian);
+  if (platform === "linux" && apt) {
+    if (uid === 0) return { kind: "install", names };
+    return { kind: "tell", message: `Run once: sudo apt-get install -y --no-install-recommends ${names.join(" ")}` };
+  }
+  const needs = missing.map((entry) => `${entry.anyOf?.[0] ?? entry.debian} for ${entry.needed}`).join(", ");
+  if (platform === "darwin") return { kind: "tell", message: "Run once: brew install redis python" };
+  return { kind: "tell", message: `Install with this system's package manager: ${needs}` };
+}
