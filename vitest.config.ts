@@ -7,6 +7,10 @@ export default defineConfig({
     hookTimeout: 120_000,
     pool: "forks",
     maxWorkers: 2,
-    coverage: { provider: "v8", include: ["src/stack/**", "src/runtimes/**"], reporter: ["text-summary", "json-summary"] },
+    coverage: {
+      provider: "v8",
+      include: ["src/stack/**", "src/runtimes/**"],
+      reporter: ["text-summary", "json-summary"],
+    },
   },
 });

@@ -1,0 +1,7 @@
+#!/usr/bin/env node
+/**
+ * Entry point. Loads nothing but the command line's own parts: what a command needs is imported by that command.
+ */
+import { runCli } from "./cli/program.js";
+
+process.exitCode = await runCli(process.argv.slice(2));
