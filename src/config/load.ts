@@ -1,0 +1,101 @@
+/** Configuration: flags > STACKWARDEN_* > stackwarden.yaml > defaults, each value with the place it came from. */
+import { realpath } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import type { z } from "zod";
+import { StackwardenError } from "../stack/errors.js";
+import { type ConfigFile, readConfigFile } from "./file.js";
+import { absolutePaths, environmentLayer, flagLayer, type Layer, merge, sourceOf } from "./layers.js";
+import { defaultStateDir, userConfigFile } from "./places.js";
+import { bytesOfMb, configSchema, type RawConfig } from "./schema.js";
+import type { ConfigFlags } from "./settings.js";
+import { refuseLiftedGuards } from "./trust.js";
+import type { Config } from "./types.js";
+
+export interface LoadConfigRequest {
+  flags?: ConfigFlags;
+  env: NodeJS.ProcessEnv;
+  /** Absolute. */
+  cwd: string;
+}
+
+/**
+ * @returns the whole configuration, every path absolute
+ * @throws StackwardenError INVALID_INPUT naming the setting and its source; POLICY_VIOLATION when a file of the
+ * working directory would lift a guard
+ */
+export async function loadConfig({ flags = {}, env, cwd }: LoadConfigRequest): Promise<Config> {
+  const files = await findFiles(flags, env, cwd);
+  // Weakest first.
+  const layers: Layer[] = [...files, environmentLayer(env, cwd), flagLayer(flags, cwd)];
+  const merged: Record<string, unknown> = Object.create(null);
+  for (const layer of layers) merge(merged, absolutePaths(layer));
+  const parsed = configSchema.safeParse({ ...merged });
+  if (!parsed.success) throw refusal(parsed.error, layers);
+  return toConfig(parsed.data, layers, { flags, env, cwd });
+}
+
+async function findFiles(flags: ConfigFlags, env: NodeJS.ProcessEnv, cwd: string): Promise<ConfigFile[]> {
+  const named = flags.config ?? (env.STACKWARDEN_CONFIG || undefined);
+  if (named !== undefined) {
+    const path = resolve(cwd, named);
+    const file = await readConfigFile(path);
+    if (file === null) {
+      throw new StackwardenError("INVALID_INPUT", `The configuration file ${path} does not exist.`, {
+        hint: `Give ${flags.config === undefined ? "STACKWARDEN_CONFIG" : "--config"} the path of a stackwarden.yaml.`,
+      });
+    }
+    return [file];
+  }
+  const found: ConfigFile[] = [];
+  const own = await readConfigFile(userConfigFile({ env }));
+  if (own !== null) found.push(own);
+  const local = await readConfigFile(join(cwd, "stackwarden.yaml"));
+  if (local !== null && local.path !== own?.path) {
+    refuseLiftedGuards(local);
+    found.push(local);
+  }
+  return found;
+}
+
+function refusal(error: z.ZodError, layers: readonly Layer[]): StackwardenError {
+  const problems = error.issues.map((issue) => {
+    const path = issue.code === "unrecognized_keys" ? [...issue.path, issue.keys[0] ?? ""] : issue.path;
+    const name = path.map(String).join(".");
+    const what = issue.code === "unrecognized_keys" ? "is no setting" : issue.message.replace(/^Invalid \w+: /, "");
+    return { setting: name, source: sourceOf(path, layers), problem: what };
+  });
+  const [first] = problems;
+  return new StackwardenError("INVALID_INPUT", `${first?.source}: ${first?.setting}: ${first?.problem}.`, {
+    hint: `Settings: ${Object.keys(configSchema.shape).join(", ")}. docs/OPERATIONS.md describes them.`,
+    details: { problems },
+  });
+}
+
+async function toConfig(raw: RawConfig, layers: readonly Layer[], request: LoadConfigRequest): Promise<Config> {
+  const roots: string[] = [];
+  for (const [index, root] of (raw.roots ?? [request.cwd]).entries()) {
+    try {
+      roots.push(await realpath(root));
+    } catch (cause) {
+      const source = raw.roots === undefined ? "working directory" : sourceOf(["roots", index], layers);
+      throw new StackwardenError("INVALID_INPUT", `${source}: the folder ${root} does not exist.`, {
+        hint: "Allowed roots must be folders that exist.",
+        cause,
+      });
+    }
+  }
+  return {
+    runtime: raw.runtime,
+    roots,
+    stateDir: raw.state_dir ?? defaultStateDir({ env: request.env }),
+    readOnly: raw.read_only,
+    requireEnforcedLimits: raw.require_enforced_limits,
+    allowRoot: raw.allow_root,
+    restartBudget: raw.restart_budget,
+    startTimeoutMs: Math.round(raw.start_timeout_seconds * 1000),
+    logLevel: raw.log_level,
+    projects: raw.projects,
+    retry: { maxRetries: raw.retry.max_retries, baseDelayMs: raw.retry.base_delay_ms },
+    logs: { ringBytes: bytesOfMb(raw.logs.ring_mb), spoolBytes: bytesOfMb(raw.logs.spool_mb) },
+  };
+}

@@ -1,0 +1,50 @@
+/** The one schema of the server's configuration, in the spelling of stackwarden.yaml (snake_case). */
+import { z } from "zod";
+
+const MB = 1024 * 1024;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters in a path are what is refused here.
+const CONTROL = /[\u0000-\u001f\u007f]/;
+
+const path = z
+  .string()
+  .min(1, "must not be empty")
+  .max(4096)
+  .refine((text) => !CONTROL.test(text), "must hold no control characters");
+
+export const PROJECT_ID = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+const SERVICE_REF = /^([a-z0-9][a-z0-9_-]{0,62}\/)?[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$/;
+
+export const configSchema = z.strictObject({
+  runtime: z.enum(["auto", "local", "dagger"]).default("auto"),
+  roots: z.array(path).min(1, "must name at least one folder").optional(),
+  state_dir: path.optional(),
+  read_only: z.boolean().default(false),
+  require_enforced_limits: z.boolean().default(false),
+  allow_root: z.array(z.string().regex(SERVICE_REF, "must be `service` or `project/service`")).default([]),
+  restart_budget: z.int().min(0).max(1000).default(3),
+  start_timeout_seconds: z.number().min(1).max(86_400).default(300),
+  log_level: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
+  projects: z
+    .record(
+      z.string().regex(PROJECT_ID, "a project's id is lower-case letters, digits, _ and -, at most 63 characters"),
+      z.strictObject({ folder: path }),
+    )
+    .default({}),
+  retry: z
+    .strictObject({
+      max_retries: z.int().min(0).max(10).default(3),
+      base_delay_ms: z.int().min(1).max(60_000).default(1000),
+    })
+    .prefault({}),
+  logs: z
+    .strictObject({
+      ring_mb: z.number().min(0.0625).max(1024).default(8),
+      spool_mb: z.number().min(0.0625).max(102_400).default(64),
+    })
+    .prefault({}),
+});
+
+export type RawConfig = z.output<typeof configSchema>;
+
+/** Megabytes as everywhere in the project: 1 MB = 1,048,576 bytes. */
+export const bytesOfMb = (megabytes: number): number => Math.round(megabytes * MB);

@@ -1,0 +1,87 @@
+/**
+ * Every setting that has a flag or an environment variable, in one table: documentation, precedence and
+ * error messages all come from it.
+ */
+import { delimiter } from "node:path";
+
+type Kind = "text" | "boolean" | "number" | "paths" | "list";
+
+export interface Setting {
+  /** Key in stackwarden.yaml; a dot separates levels. */
+  readonly key: string;
+  readonly env: string;
+  /** Name in ConfigFlags, when there is a flag. */
+  readonly flag?: keyof ConfigFlags;
+  readonly kind: Kind;
+}
+
+/** What the command line gives; absent means not given. Numbers arrive as text. */
+export interface ConfigFlags {
+  /** Path of a configuration file; it then is the only file read. */
+  config?: string;
+  runtime?: string;
+  root?: string[];
+  /** A person's own choice of folder: it is an allowed root when no `--root` is given. */
+  folder?: string;
+  stateDir?: string;
+  readOnly?: boolean;
+  requireEnforcedLimits?: boolean;
+  logLevel?: string;
+  startTimeout?: string;
+}
+
+export const SETTINGS: readonly Setting[] = [
+  { key: "runtime", env: "STACKWARDEN_RUNTIME", flag: "runtime", kind: "text" },
+  { key: "roots", env: "STACKWARDEN_ROOTS", flag: "root", kind: "paths" },
+  { key: "state_dir", env: "STACKWARDEN_STATE_DIR", flag: "stateDir", kind: "text" },
+  { key: "read_only", env: "STACKWARDEN_READ_ONLY", flag: "readOnly", kind: "boolean" },
+  {
+    key: "require_enforced_limits",
+    env: "STACKWARDEN_REQUIRE_ENFORCED_LIMITS",
+    flag: "requireEnforcedLimits",
+    kind: "boolean",
+  },
+  { key: "allow_root", env: "STACKWARDEN_ALLOW_ROOT", kind: "list" },
+  { key: "restart_budget", env: "STACKWARDEN_RESTART_BUDGET", kind: "number" },
+  { key: "start_timeout_seconds", env: "STACKWARDEN_START_TIMEOUT_SECONDS", flag: "startTimeout", kind: "number" },
+  { key: "log_level", env: "STACKWARDEN_LOG_LEVEL", flag: "logLevel", kind: "text" },
+  { key: "retry.max_retries", env: "STACKWARDEN_RETRY_MAX_RETRIES", kind: "number" },
+  { key: "retry.base_delay_ms", env: "STACKWARDEN_RETRY_BASE_DELAY_MS", kind: "number" },
+  { key: "logs.ring_mb", env: "STACKWARDEN_LOGS_RING_MB", kind: "number" },
+  { key: "logs.spool_mb", env: "STACKWARDEN_LOGS_SPOOL_MB", kind: "number" },
+];
+
+/** Read elsewhere than in the table. */
+export const OTHER_VARIABLES = ["STACKWARDEN_CONFIG", "STACKWARDEN_PROJECT", "STACKWARDEN_TEST_SUMMARY"];
+
+/** `--state-dir` of `stateDir`. */
+export const flagName = (flag: string): string => `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
+/** Text becomes the kind's type where it can; what cannot is left for the schema to refuse. */
+export function parseText(kind: Kind, text: string): unknown {
+  switch (kind) {
+    case "boolean":
+      if (/^(1|true|yes|on)$/i.test(text)) return true;
+      if (/^(0|false|no|off)$/i.test(text)) return false;
+      return text;
+    case "number":
+      return text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
+    case "paths":
+      return text.split(delimiter).filter((part) => part !== "");
+    case "list":
+      return text
+        .split(",")
+        .map((part) => part.trim())
+        .filter((part) => part !== "");
+    default:
+      return text;
+  }
+}
+
+/** Variables that look like ours and mean nothing: most often a spelling mistake. */
+export function unknownVariables(env: NodeJS.ProcessEnv): string[] {
+  const known = new Set([...SETTINGS.map((setting) => setting.env), ...OTHER_VARIABLES]);
+  return Object.keys(env)
+    .filter((name) => name.startsWith("STACKWARDEN_") && !known.has(name))
+    .sort();
+}

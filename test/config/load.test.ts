@@ -1,0 +1,173 @@
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { loadConfig } from "../../src/config/load.js";
+import { StackwardenError } from "../../src/stack/errors.js";
+
+let cwd: string;
+let home: string;
+let base: string;
+beforeEach(() => {
+  base = realpathSync(mkdtempSync(join(tmpdir(), "stackwarden-config-")));
+  cwd = join(base, "work");
+  home = join(base, "home");
+  mkdirSync(cwd);
+  mkdirSync(join(home, ".config", "stackwarden"), { recursive: true });
+});
+afterEach(() => rmSync(base, { recursive: true, force: true }));
+
+const env = (more: Record<string, string> = {}): NodeJS.ProcessEnv => ({ HOME: home, ...more });
+const local = (text: string) => writeFileSync(join(cwd, "stackwarden.yaml"), text);
+const own = (text: string) => writeFileSync(join(home, ".config", "stackwarden", "stackwarden.yaml"), text);
+const failure = async (promise: Promise<unknown>): Promise<StackwardenError> => {
+  const error = await promise.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(StackwardenError);
+  return error as StackwardenError;
+};
+
+describe("defaults", () => {
+  it("are those of the contract", async () => {
+    const config = await loadConfig({ env: env({ XDG_STATE_HOME: "/x/state" }), cwd });
+    expect(config).toMatchObject({
+      runtime: "auto",
+      roots: [cwd],
+      readOnly: false,
+      requireEnforcedLimits: false,
+      allowRoot: [],
+      restartBudget: 3,
+      startTimeoutMs: 300_000,
+      logLevel: "info",
+      projects: {},
+      retry: { maxRetries: 3, baseDelayMs: 1000 },
+      logs: { ringBytes: 8 * 1024 * 1024, spoolBytes: 64 * 1024 * 1024 },
+    });
+    expect(config.stateDir).toBe(process.getuid?.() === 0 ? "/var/lib/stackwarden" : "/x/state/stackwarden");
+  });
+});
+
+describe("precedence", () => {
+  it("flag, then variable, then the folder's file, then the user's file, then default", async () => {
+    own("log_level: fatal\nstart_timeout_seconds: 10\nretry: {max_retries: 7, base_delay_ms: 5}\nruntime: local\n");
+    local("log_level: error\nretry: {max_retries: 8}\n");
+    expect((await loadConfig({ env: env(), cwd })).logLevel).toBe("error");
+    const variables = env({ STACKWARDEN_LOG_LEVEL: "warn", STACKWARDEN_RETRY_MAX_RETRIES: "9" });
+    const config = await loadConfig({ env: variables, cwd });
+    expect(config.logLevel).toBe("warn");
+    expect(config.retry).toEqual({ maxRetries: 9, baseDelayMs: 5 });
+    expect(config.startTimeoutMs).toBe(10_000);
+    expect(config.runtime).toBe("local");
+    expect((await loadConfig({ env: variables, cwd, flags: { logLevel: "debug" } })).logLevel).toBe("debug");
+  });
+
+  it("--config is the only file read, and relative paths start at it", async () => {
+    own("log_level: fatal\n");
+    local("log_level: error\n");
+    mkdirSync(join(base, "etc", "app"), { recursive: true });
+    writeFileSync(
+      join(base, "etc", "s.yaml"),
+      "state_dir: state\nroots: [app]\nallow_root: [db, shop/web]\nprojects: {shop: {folder: app}}\n",
+    );
+    const config = await loadConfig({ env: env(), cwd, flags: { config: "../etc/s.yaml" } });
+    expect(config.logLevel).toBe("info");
+    expect(config.stateDir).toBe(join(base, "etc", "state"));
+    expect(config.roots).toEqual([join(base, "etc", "app")]);
+    expect(config.allowRoot).toEqual(["db", "shop/web"]);
+    expect(config.projects).toEqual({ shop: { folder: join(base, "etc", "app") } });
+  });
+
+  it("an empty variable is none; booleans, lists and paths are read from text", async () => {
+    mkdirSync(join(base, "b"));
+    const config = await loadConfig({
+      env: env({
+        STACKWARDEN_LOG_LEVEL: "",
+        STACKWARDEN_READ_ONLY: "yes",
+        STACKWARDEN_REQUIRE_ENFORCED_LIMITS: "0",
+        STACKWARDEN_ALLOW_ROOT: "a, b/c,",
+        STACKWARDEN_ROOTS: `${cwd}:${join(base, "b")}`,
+      }),
+      cwd,
+    });
+    expect(config).toMatchObject({ logLevel: "info", readOnly: true, requireEnforcedLimits: false });
+    expect(config.allowRoot).toEqual(["a", "b/c"]);
+    expect(config.roots).toEqual([cwd, join(base, "b")]);
+  });
+
+  it("roots are real paths, and --folder is the root when no --root is given", async () => {
+    mkdirSync(join(base, "real"));
+    symlinkSync(join(base, "real"), join(base, "link"));
+    expect((await loadConfig({ env: env(), cwd, flags: { folder: "../link" } })).roots).toEqual([join(base, "real")]);
+    expect((await loadConfig({ env: env(), cwd, flags: { folder: "../link", root: [".."] } })).roots).toEqual([base]);
+  });
+});
+
+describe("errors name their source", () => {
+  it.each([
+    ["a flag", { flags: { logLevel: "loud" } }, "--log-level: log_level"],
+    ["a number flag", { flags: { startTimeout: "soon" } }, "--start-timeout: start_timeout_seconds"],
+    ["the state directory", { flags: { stateDir: "a\u0000b" } }, "--state-dir: state_dir"],
+    ["a variable", { vars: { STACKWARDEN_READ_ONLY: "maybe" } }, "STACKWARDEN_READ_ONLY: read_only"],
+    ["a nested variable", { vars: { STACKWARDEN_LOGS_RING_MB: "-1" } }, "STACKWARDEN_LOGS_RING_MB: logs.ring_mb"],
+    ["a list", { vars: { STACKWARDEN_ALLOW_ROOT: "ok,--rm" } }, "STACKWARDEN_ALLOW_ROOT: allow_root.1"],
+    [
+      "a line of the file",
+      { file: "runtime: local\nretry:\n  max_retries: many\n" },
+      "stackwarden.yaml:3: retry.max_retries",
+    ],
+    ["an unknown key", { file: "runtime: local\nstat_dir: /x\n" }, "stackwarden.yaml:2: stat_dir: is no setting"],
+    ["an unknown nested key", { file: "logs:\n  ring: 3\n" }, "stackwarden.yaml:2: logs.ring: is no setting"],
+    ["a bad project id", { file: "projects:\n  A/b: {folder: .}\n" }, "stackwarden.yaml:2: projects.A/b"],
+    ["broken YAML", { file: "a: [1\n" }, "stackwarden.yaml:2"],
+    ["a key given twice", { file: "runtime: local\nruntime: local\n" }, "stackwarden.yaml:2"],
+    ["no mapping", { file: "- a\n" }, "stackwarden.yaml:1: the file must be a mapping"],
+    ["a prototype key", { file: "__proto__: {read_only: false}\n" }, "__proto__"],
+  ])("%s", async (_name, given, expected) => {
+    const { flags, vars, file } = given as { flags?: object; vars?: Record<string, string>; file?: string };
+    if (file !== undefined) local(file);
+    const error = await failure(loadConfig({ env: env(vars), cwd, ...(flags ? { flags } : {}) }));
+    expect(error.code).toBe("INVALID_INPUT");
+    expect(error.message).toContain(expected);
+    expect(error.hint).not.toBe("");
+  });
+
+  it("a named file that is absent, a root that is absent", async () => {
+    expect((await failure(loadConfig({ env: env(), cwd, flags: { config: "no.yaml" } }))).message).toContain("no.yaml");
+    const error = await failure(loadConfig({ env: env({ STACKWARDEN_ROOTS: "/no/such" }), cwd }));
+    expect(error.message).toContain("STACKWARDEN_ROOTS: the folder /no/such does not exist");
+  });
+});
+
+describe("a file found in the working directory lifts no guard", () => {
+  it.each([
+    "allow_root: [db]",
+    "state_dir: /tmp/x",
+    "restart_budget: 900",
+    "read_only: false",
+    "require_enforced_limits: false",
+    "roots: [..]",
+    "roots: [/]",
+  ])("%s", async (line) => {
+    local(`runtime: local\n${line}\n`);
+    const error = await failure(loadConfig({ env: env(), cwd }));
+    expect(error.code).toBe("POLICY_VIOLATION");
+    expect(error.message).toContain("stackwarden.yaml:2");
+    writeFileSync(join(base, "mine.yaml"), `${line}\n`);
+    await expect(loadConfig({ env: env(), cwd, flags: { config: "../mine.yaml" } })).resolves.toBeDefined();
+  });
+
+  it("nor through a symbolic link", async () => {
+    symlinkSync("/", join(cwd, "all"));
+    local("roots: [all]\n");
+    expect((await failure(loadConfig({ env: env(), cwd }))).code).toBe("POLICY_VIOLATION");
+  });
+
+  it("but may make things stricter", async () => {
+    mkdirSync(join(cwd, "app"));
+    local("read_only: true\nrequire_enforced_limits: true\nroots: [app]\n");
+    const config = await loadConfig({ env: env(), cwd });
+    expect(config).toMatchObject({ readOnly: true, requireEnforcedLimits: true, roots: [join(cwd, "app")] });
+  });
+});
