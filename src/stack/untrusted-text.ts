@@ -1,0 +1,78 @@
+/**
+ * Text that a service, a build tool or a file of the project wrote. Before it is shown to a person's terminal
+ * or to a model, everything is removed that is invisible or steers the display: a reader must see what is there.
+ */
+
+/** What `boundText` puts where it cut. */
+export const CUT_MARK = "…";
+
+/*
+ * Escape sequences of ECMA-48, 7 bit (ESC x) and 8 bit (C1). Each alternative always matches once its
+ * introducer does, and a body never contains an introducer: no text makes the search quadratic.
+ * A string sequence (OSC, DCS, …) without its terminator loses only its introducer, so that a single stray
+ * byte cannot hide the rest of a line.
+ */
+const ESCAPE_SEQUENCE = new RegExp(
+  [
+    // CSI: parameters, intermediates, final
+    "(?:\\x1b\\[|\\x9b)[0-?]*[ -/]*[@-~]?",
+    // OSC, DCS, SOS, PM, APC: body up to BEL or ST
+    "(?:\\x1b[\\]PX^_]|[\\x90\\x98\\x9d\\x9e\\x9f])(?:[^\\x00-\\x08\\x0a-\\x1f\\x7f-\\x9f]*(?:\\x07|\\x1b\\\\|\\x9c))?",
+    // every other escape: intermediates, final
+    "\\x1b[ -/]*[0-~]?",
+  ].join("|"),
+  "g",
+);
+
+/** Line breaks inside one field would forge lines; they become one space. */
+const LINE_BREAK = /\r\n|[\n\r\v\f\u0085\u2028\u2029]/g;
+
+const CONTROL = "\\x00-\\x08\\x0e-\\x1f\\x7f-\\x84\\x86-\\x9f";
+/** Overrides, isolates, marks. */
+const BIDIRECTIONAL = "\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069";
+/** Zero-width, fillers, invisible operators, variation selectors: carriers of hidden text. */
+const INVISIBLE =
+  "\\u00ad\\u034f\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200d\\u2060-\\u2065\\u206a-\\u206f\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb";
+
+/** Tag characters and supplementary variation selectors (U+E0000…U+E0FFF) as surrogate pairs, then lone surrogates. */
+const SURROGATES =
+  "\\udb40[\\udc00-\\udfff]|[\\ud800-\\udbff](?![\\udc00-\\udfff])|(?<![\\ud800-\\udbff])[\\udc00-\\udfff]";
+
+const UNWANTED = new RegExp(`[${CONTROL}${BIDIRECTIONAL}${INVISIBLE}]|${SURROGATES}`, "g");
+
+/** One pass that decides whether any of the above can match; most text is plain. */
+const SUSPECT = new RegExp(`[\\n-\\r\\x85\\u2028\\u2029\\ud800-\\udfff${CONTROL}${BIDIRECTIONAL}${INVISIBLE}]`);
+const INTRODUCERS = "\\x1b\\x90\\x98\\x9b\\x9d-\\x9f";
+const CONTROL_INTRODUCER = new RegExp(`[${INTRODUCERS}]`);
+
+/** True when `sanitizeText` may change the text. `\n` counts, unless it was split away before. */
+export function mayNeedSanitizing(text: string): boolean {
+  return SUSPECT.test(text);
+}
+
+/**
+ * Removes escape sequences, control characters (tab stays, line breaks become a space), bidirectional controls,
+ * zero-width and other invisible characters, lone surrogates. Linear in the text's length; idempotent.
+ */
+export function sanitizeText(text: string): string {
+  if (!SUSPECT.test(text)) return text;
+  const plain = CONTROL_INTRODUCER.test(text) ? text.replace(ESCAPE_SEQUENCE, "") : text;
+  return plain.replace(LINE_BREAK, " ").replace(UNWANTED, "");
+}
+
+const encoder = new TextEncoder();
+
+/** The longest prefix of at most `maxBytes` UTF-8 bytes that ends on a code point's border. */
+export function cutAtBytes(text: string, maxBytes: number): string {
+  if (text.length * 3 <= maxBytes) return text;
+  const { read } = encoder.encodeInto(text, new Uint8Array(Math.max(0, Math.min(maxBytes, text.length * 3))));
+  return read === text.length ? text : text.slice(0, read);
+}
+
+/** At most `maxBytes` UTF-8 bytes; when text was cut it ends in `CUT_MARK` (where that fits). */
+export function boundText(text: string, maxBytes: number): string {
+  const whole = cutAtBytes(text, maxBytes);
+  if (whole.length === text.length) return text;
+  const room = maxBytes - Buffer.byteLength(CUT_MARK);
+  return room < 0 ? whole : cutAtBytes(text, room) + CUT_MARK;
+}
