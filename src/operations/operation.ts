@@ -27,6 +27,11 @@ export interface Operation<Input extends z.ZodObject = z.ZodObject, Output exten
   readonly input: Input;
   readonly output: Output;
   readonly annotations: OperationAnnotations;
+  /**
+   * What this very call would destroy, or null when nothing; only destructive operations are asked. Such a call needs
+   * `confirm: true`. A destructive operation without this function needs it always.
+   */
+  destroys?(input: z.output<Input>): string | null;
   run(input: z.output<Input>, context: OperationContext): Promise<z.input<Output>>;
 }
 

@@ -1,0 +1,174 @@
+/** All operations in the one order that every door shows, and the one way to call them. */
+import type { z } from "zod";
+import { StackwardenError, toStackwardenError } from "../stack/errors.js";
+import { PROTOTYPE_KEYS } from "./fields.js";
+import { getEvents } from "./get-events.js";
+import { getLogs } from "./get-logs.js";
+import { getStats } from "./get-stats.js";
+import { healthStatus } from "./health-status.js";
+import { type InputIssue, inputError, issuesOf } from "./input-error.js";
+import { listStacks } from "./list-stacks.js";
+import type { Operation, OperationContext } from "./operation.js";
+import { restartService } from "./restart-service.js";
+import { setLimits } from "./set-limits.js";
+import { startStack } from "./start-stack.js";
+import { stopStack } from "./stop-stack.js";
+
+export type { Operation, OperationAnnotations, OperationContext } from "./operation.js";
+
+/** An operation whose schemas are known only at run time. */
+// biome-ignore lint/suspicious/noExplicitAny: a list of operations of different inputs has no narrower type.
+export type AnyOperation = Operation<any, any>;
+
+export const operations: readonly AnyOperation[] = [
+  startStack,
+  stopStack,
+  listStacks,
+  healthStatus,
+  getLogs,
+  restartService,
+  setLimits,
+  getStats,
+  getEvents,
+];
+
+export { getEvents, getLogs, getStats, healthStatus, listStacks, restartService, setLimits, startStack, stopStack };
+
+export interface InvokeOptions {
+  /** Refuse everything that changes something. Default false. */
+  readOnly?: boolean;
+}
+
+/** The operation of this name. Throws INVALID_INPUT that lists the names. */
+export function operationNamed(name: string): AnyOperation {
+  const found = operations.find((operation) => operation.name === name);
+  if (found === undefined) {
+    const valid = operations.map((operation) => operation.name);
+    throw new StackwardenError("INVALID_INPUT", `There is no operation of this name. Valid: ${valid.join(", ")}.`, {
+      hint: "Use one of the names listed.",
+      details: { issues: [{ field: "operation", problem: "is unknown", valid: valid.join(", ") }] },
+    });
+  }
+  return found;
+}
+
+const MAX_DEPTH = 6;
+const MAX_MEMBERS = 2000;
+/** What a call may take beyond the time it was given, before the door answers for it. */
+const GRACE_MS = 60_000;
+
+/**
+ * Checks the input, the mode and the confirmation, then runs the operation. Nothing is touched before all of that passed.
+ * @throws StackwardenError only: INVALID_INPUT, READ_ONLY_MODE, CONFIRMATION_REQUIRED, and what the manager throws
+ */
+export async function invoke<Input extends z.ZodObject, Output extends z.ZodObject>(
+  operation: Operation<Input, Output>,
+  rawInput: unknown,
+  context: OperationContext,
+  { readOnly = false }: InvokeOptions = {},
+): Promise<z.input<Output>> {
+  if (readOnly && !operation.annotations.readOnly) {
+    throw new StackwardenError(
+      "READ_ONLY_MODE",
+      `${operation.name} changes the stack; this server is in read-only mode.`,
+      {
+        hint: "Only the operator can lift it (--read-only, STACKWARDEN_READ_ONLY or read_only in stackwarden.yaml).",
+      },
+    );
+  }
+  const input = parseInput(operation, rawInput);
+  requireConfirmation(operation, input);
+  if (context.signal.aborted) {
+    throw new StackwardenError("OPERATION_CANCELLED", "The call was cancelled before it began.");
+  }
+  return await within(operation, input, context);
+}
+
+/** The checked input with its defaults. Throws INVALID_INPUT. */
+export function parseInput<Input extends z.ZodObject>(
+  operation: Pick<Operation<Input>, "name" | "input">,
+  rawInput: unknown,
+): z.output<Input> {
+  const raw = rawInput ?? {};
+  const shape = unsafeShape(raw);
+  if (shape !== null) throw inputError(operation.name, [shape]);
+  const parsed = operation.input.safeParse(raw);
+  if (!parsed.success) throw inputError(operation.name, issuesOf(operation.input, parsed.error, raw));
+  return parsed.data as z.output<Input>;
+}
+
+/**
+ * zod skips a record's `__proto__` without a word, and costs time for every member: both are refused before it looks.
+ */
+function unsafeShape(raw: unknown): InputIssue | null {
+  let members = 0;
+  const walk = (value: unknown, path: string[]): InputIssue | null => {
+    if (typeof value !== "object" || value === null) return null;
+    if (path.length > MAX_DEPTH) {
+      return { field: path[0] as string, problem: "is nested too deeply", valid: `at most ${MAX_DEPTH} levels` };
+    }
+    for (const key of Object.keys(value)) {
+      members += 1;
+      if (members > MAX_MEMBERS) {
+        return {
+          field: path[0] ?? "arguments",
+          problem: "has too many members",
+          valid: `at most ${MAX_MEMBERS} in all`,
+        };
+      }
+      if (PROTOTYPE_KEYS.has(key)) {
+        return {
+          field: [...path, key].join("."),
+          problem: "is a reserved word",
+          valid: "any name but those of Object.prototype",
+        };
+      }
+      const found = walk((value as Record<string, unknown>)[key], [...path, key]);
+      if (found !== null) return found;
+    }
+    return null;
+  };
+  return walk(raw, []);
+}
+
+function requireConfirmation<Input extends z.ZodObject>(operation: Operation<Input>, input: z.output<Input>): void {
+  if (!operation.annotations.destructive) return;
+  const what = operation.destroys === undefined ? "data" : operation.destroys(input);
+  if (what === null || (input as { confirm?: unknown }).confirm === true) return;
+  throw new StackwardenError("CONFIRMATION_REQUIRED", `${operation.name} would delete ${what}, for good.`, {
+    hint: "When the user wants that, call again with confirm: true.",
+    details: { operation: operation.name, confirm: true },
+  });
+}
+
+/** The manager keeps its own deadlines; this is for one that never answers. */
+async function within<Input extends z.ZodObject, Output extends z.ZodObject>(
+  operation: Operation<Input, Output>,
+  input: z.output<Input>,
+  context: OperationContext,
+): Promise<z.input<Output>> {
+  const { timeout_seconds: timeout = 0, wait_seconds: wait = 0 } = input as Record<string, number | undefined>;
+  const allowedMs = (timeout + wait) * 1000 + GRACE_MS;
+  const late = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      // What only reads is given up; a change under way goes on and is found again by the next call.
+      if (operation.annotations.readOnly) late.abort();
+      reject(
+        new StackwardenError("RUNTIME_UNAVAILABLE", `${operation.name} got no answer within ${allowedMs / 1000} s.`, {
+          hint: "Call health_status to see the present state, then call again.",
+        }),
+      );
+    }, allowedMs);
+    timer.unref();
+  });
+  try {
+    const signal = AbortSignal.any([context.signal, late.signal]);
+    return await Promise.race([operation.run(input, { ...context, signal }), deadline]);
+  } catch (error) {
+    throw toStackwardenError(error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
