@@ -58,13 +58,14 @@ const MAX_MEMBERS = 2000;
 const GRACE_MS = 60_000;
 
 /**
- * Checks the input, the mode and the confirmation, then runs the operation. Nothing is touched before all of that passed.
+ * Checks the input, the mode and the confirmation, then runs the operation. Nothing is touched before all of that passed;
+ * a context given as a function is not even made.
  * @throws StackwardenError only: INVALID_INPUT, READ_ONLY_MODE, CONFIRMATION_REQUIRED, and what the manager throws
  */
 export async function invoke<Input extends z.ZodObject, Output extends z.ZodObject>(
   operation: Operation<Input, Output>,
   rawInput: unknown,
-  context: OperationContext,
+  context: OperationContext | (() => Promise<OperationContext>),
   { readOnly = false }: InvokeOptions = {},
 ): Promise<z.input<Output>> {
   if (readOnly && !operation.annotations.readOnly) {
@@ -78,11 +79,16 @@ export async function invoke<Input extends z.ZodObject, Output extends z.ZodObje
   }
   const input = parseInput(operation, rawInput);
   requireConfirmation(operation, input);
-  if (context.signal.aborted) {
+  const ready = typeof context === "function" ? await context().catch(rethrow) : context;
+  if (ready.signal.aborted) {
     throw new StackwardenError("OPERATION_CANCELLED", "The call was cancelled before it began.");
   }
-  return await within(operation, input, context);
+  return await within(operation, input, ready);
 }
+
+const rethrow = (error: unknown): never => {
+  throw toStackwardenError(error);
+};
 
 /** The checked input with its defaults. Throws INVALID_INPUT. */
 export function parseInput<Input extends z.ZodObject>(

@@ -62,50 +62,61 @@ const nullableNumber = z.number().nullable();
 const serviceState = z.enum(SERVICE_STATES);
 export const stackState = z.enum(STACK_STATES);
 
-const enforcement = z.object({ level: z.enum(["enforced", "advisory", "none"]), reason: text });
-const appliedLimit = z.object({ value: nullableNumber, enforcement });
-export const appliedLimits = z.object({ cpus: appliedLimit, memory_mb: appliedLimit, pids: appliedLimit });
+/** Parts that occur several times in one answer have an id: their JSON Schema is written once, below `$defs`. */
+const enforcement = z
+  .object({ level: z.enum(["enforced", "advisory", "none"]), reason: text })
+  .meta({ id: "enforcement" });
+const appliedLimit = z.object({ value: nullableNumber, enforcement }).meta({ id: "limit" });
+export const appliedLimits = z
+  .object({ cpus: appliedLimit, memory_mb: appliedLimit, pids: appliedLimit })
+  .meta({ id: "limits" });
 
-export const serviceHealth = z.object({
-  service: text,
-  healthy: z.boolean(),
-  status: serviceState,
-  message: text,
-  error: text.optional(),
-  latency_ms: nullableNumber,
-  checked_at: time.nullable(),
-  check: text.nullable(),
-  consecutive_failures: number,
-});
+export const serviceHealth = z
+  .object({
+    service: text,
+    healthy: z.boolean(),
+    status: serviceState,
+    message: text,
+    error: text.optional(),
+    latency_ms: nullableNumber,
+    checked_at: time.nullable(),
+    check: text.nullable(),
+    consecutive_failures: number,
+  })
+  .meta({ id: "service_health" });
 
-export const serviceReport = z.object({
-  service: text,
-  state: serviceState,
-  image: text.nullable(),
-  generation: number,
-  restarts: number,
-  started_at: time.nullable(),
-  pid: nullableNumber,
-  user: z.object({ uid: nullableNumber, name: text, enforcement }).nullable(),
-  endpoints: z.array(z.object({ host: text, host_port: number, container_port: number, url: text })),
-  limits: appliedLimits.nullable(),
-  last_exit: z
-    .object({ exit_code: nullableNumber, signal: text.nullable(), oom_killed: z.boolean(), at: time })
-    .nullable(),
-  depends_on: z.array(text),
-  notes: z.array(text),
-});
+export const serviceReport = z
+  .object({
+    service: text,
+    state: serviceState,
+    image: text.nullable(),
+    generation: number,
+    restarts: number,
+    started_at: time.nullable(),
+    pid: nullableNumber,
+    user: z.object({ uid: nullableNumber, name: text, enforcement }).nullable(),
+    endpoints: z.array(z.object({ host: text, host_port: number, container_port: number, url: text })),
+    limits: appliedLimits.nullable(),
+    last_exit: z
+      .object({ exit_code: nullableNumber, signal: text.nullable(), oom_killed: z.boolean(), at: time })
+      .nullable(),
+    depends_on: z.array(text),
+    notes: z.array(text),
+  })
+  .meta({ id: "service" });
 
-export const stackReport = z.object({
-  project: text,
-  folder: text,
-  state: stackState,
-  runtime: z.enum(["local", "dagger"]),
-  source: text,
-  started_at: time.nullable(),
-  services: z.record(z.string(), serviceReport),
-  notes: z.array(text),
-});
+export const stackReport = z
+  .object({
+    project: text,
+    folder: text,
+    state: stackState,
+    runtime: z.enum(["local", "dagger"]),
+    source: text,
+    started_at: time.nullable(),
+    services: z.record(z.string(), serviceReport),
+    notes: z.array(text),
+  })
+  .meta({ id: "stack" });
 
 const change = { verified: z.boolean(), took_ms: number };
 

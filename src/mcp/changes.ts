@@ -1,0 +1,123 @@
+/** What one connection is told of changes: subscribed resources, the list of resources, events as log messages. */
+import type { LoggingLevel } from "@modelcontextprotocol/sdk/types.js";
+import type { EventType, StackChange, StackEvent, StackManager } from "../stack/model.js";
+import { coalesce } from "./coalesce.js";
+import { uriOf } from "./uris.js";
+
+const LEVELS: readonly LoggingLevel[] = [
+  "debug",
+  "info",
+  "notice",
+  "warning",
+  "error",
+  "critical",
+  "alert",
+  "emergency",
+];
+
+const LEVEL_OF: Partial<Record<EventType, LoggingLevel>> = {
+  stack_start_failed: "error",
+  stack_lost: "error",
+  service_crashed: "error",
+  restart_given_up: "error",
+  service_unhealthy: "warning",
+  restart_scheduled: "warning",
+  retrying: "warning",
+  port_reassigned: "warning",
+  warning: "warning",
+};
+
+export interface ChangeNotifier {
+  resourceUpdated(uri: string): Promise<void>;
+  resourceListChanged(): Promise<void>;
+  message(params: { level: LoggingLevel; logger: string; data: unknown }): Promise<void>;
+}
+
+export interface Changes {
+  subscribe(uri: string): void;
+  unsubscribe(uri: string): void;
+  setLevel(level: LoggingLevel): void;
+  /** Follows this manager from now on; a second call with the same one does nothing. */
+  follow(manager: StackManager): void;
+  close(): void;
+}
+
+const LIST = "list";
+
+export function followChanges(notifier: ChangeNotifier, gapMs: number): Changes {
+  const subscribed = new Set<string>();
+  let minimum = LEVELS.indexOf("info");
+  let followed: StackManager | undefined;
+  let stop: () => void = () => undefined;
+  let list = "";
+  // A notification to a client that has gone is lost with it.
+  const drop = (): void => undefined;
+  const bursts = coalesce(gapMs, (key) => {
+    const sent = key === LIST ? notifier.resourceListChanged() : notifier.resourceUpdated(key);
+    sent.catch(drop);
+  });
+
+  const touch = (uri: string): void => {
+    if (subscribed.has(uri)) bursts.touch(uri);
+  };
+  const touchList = (): void => {
+    if (followed === undefined) return;
+    const now = listKey(followed);
+    if (now === list) return;
+    list = now;
+    bursts.touch(LIST);
+  };
+  const log = (event: StackEvent): void => {
+    const level = LEVEL_OF[event.type] ?? "info";
+    if (LEVELS.indexOf(level) < minimum) return;
+    const { project, service, type, message, seq, time, actor } = event;
+    const data = { project, service, type, message, seq, time, actor };
+    notifier.message({ level, logger: `stackwarden.${project}`, data }).catch(drop);
+  };
+  const onChange = (change: StackChange): void => {
+    if (change.kind === "projects") {
+      touchList();
+      return;
+    }
+    const { project } = change;
+    if (change.kind === "logs") {
+      touch(uriOf({ kind: "logs", project, service: change.service }));
+      return;
+    }
+    // A service's state is part of both reports, whichever of them the change was announced for.
+    if (change.kind === "stack" || change.kind === "health") {
+      touch(uriOf({ kind: "stack", project }));
+      touch(uriOf({ kind: "health", project }));
+    }
+    if (change.kind === "stack") touchList();
+    if (change.kind === "events") touch(uriOf({ kind: "events", project }));
+    if (change.event !== undefined) log(change.event);
+  };
+
+  return {
+    subscribe: (uri) => subscribed.add(uri),
+    unsubscribe: (uri) => {
+      subscribed.delete(uri);
+      bursts.forget(uri);
+    },
+    setLevel: (level) => {
+      minimum = LEVELS.indexOf(level);
+    },
+    follow: (manager) => {
+      if (followed === manager) return;
+      stop();
+      followed = manager;
+      list = listKey(manager);
+      stop = manager.subscribe(onChange);
+    },
+    close: () => {
+      stop();
+      followed = undefined;
+      subscribed.clear();
+      bursts.close();
+    },
+  };
+}
+
+const listKey = (manager: StackManager): string =>
+  JSON.stringify(manager.projects().map((project) => [project, manager.services(project)]));

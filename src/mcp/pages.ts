@@ -1,0 +1,23 @@
+/** Pages of a list that may change between two requests: a cursor names the last key seen, not a position. */
+import { invalidParams } from "./errors.js";
+
+export const PAGE_SIZE = 200;
+
+export function page<T>(
+  items: readonly T[],
+  keyOf: (item: T) => string,
+  cursor: string | undefined,
+  size = PAGE_SIZE,
+): { items: T[]; nextCursor?: string } {
+  let start = 0;
+  if (cursor !== undefined) {
+    const after = Buffer.from(cursor, "base64url").toString("utf8");
+    const at = items.findIndex((item) => keyOf(item) === after);
+    if (at < 0) throw invalidParams("This cursor is not, or no longer, valid. Begin again without a cursor.");
+    start = at + 1;
+  }
+  const shown = items.slice(start, start + size);
+  const last = shown.at(-1);
+  const more = last !== undefined && start + size < items.length;
+  return { items: shown, ...(more ? { nextCursor: Buffer.from(keyOf(last)).toString("base64url") } : {}) };
+}

@@ -1,0 +1,158 @@
+/**
+ * One MCP server for one connection. It holds no domain state: stacks live in the manager, which is asked for only when
+ * a request needs it. The SDK's low-level server with handlers of our own gives JSON Schema 2020-12, a fixed order, a
+ * protocol error for an unknown tool, and errors in our own words.
+ */
+import { randomBytes } from "node:crypto";
+import { Server } from "@modelcontextprotocol/sdk/server/index.js";
+import type { RequestHandlerExtra } from "@modelcontextprotocol/sdk/shared/protocol.js";
+import {
+  CompleteRequestSchema,
+  GetPromptRequestSchema,
+  ListPromptsRequestSchema,
+  ListResourcesRequestSchema,
+  ListResourceTemplatesRequestSchema,
+  ListToolsRequestSchema,
+  ReadResourceRequestSchema,
+  type ServerNotification,
+  type ServerRequest,
+  SetLevelRequestSchema,
+  SubscribeRequestSchema,
+  UnsubscribeRequestSchema,
+} from "@modelcontextprotocol/sdk/types.js";
+import { z } from "zod";
+import { operations as allOperations } from "../operations/index.js";
+import type { CallContext, StackManager } from "../stack/model.js";
+import { followChanges } from "./changes.js";
+import { complete } from "./completions.js";
+import type { McpServerOptions } from "./context.js";
+import { invalidParams, readFailure } from "./errors.js";
+import { INSTRUCTIONS } from "./instructions.js";
+import { page } from "./pages.js";
+import { reportProgress } from "./progress.js";
+import { getPrompt, PROMPTS } from "./prompts.js";
+import { existing, listResources, RESOURCE_TEMPLATES, readResource } from "./resources.js";
+import { callTool } from "./tool-call.js";
+import { toolOf } from "./tool-list.js";
+
+export type { McpLogger, McpServerOptions } from "./context.js";
+
+type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
+
+/** The SDK's own schema copies the arguments and loses a `__proto__` on the way; here they arrive as they were sent. */
+const RawCallToolRequest = z.object({
+  method: z.literal("tools/call"),
+  params: z.looseObject({ name: z.string(), arguments: z.unknown() }),
+});
+
+const PRINTABLE = /[^\x20-\x7e]/g;
+
+export function createMcpServer(options: McpServerOptions): Server {
+  const { logger, readOnly = false, operations = allOperations, coalesceMs = 250, heartbeatMs = 4000 } = options;
+  const session = options.sessionId ?? randomBytes(4).toString("hex");
+  const server = new Server(
+    { name: "stackwarden", title: "stackwarden", version: options.version },
+    {
+      instructions: INSTRUCTIONS,
+      capabilities: {
+        tools: {},
+        resources: { subscribe: true, listChanged: true },
+        prompts: {},
+        completions: {},
+        logging: {},
+      },
+    },
+  );
+  const changes = followChanges(
+    {
+      resourceUpdated: (uri) => server.sendResourceUpdated({ uri }),
+      resourceListChanged: () => server.sendResourceListChanged(),
+      message: (params) => server.notification({ method: "notifications/message", params }),
+    },
+    coalesceMs,
+  );
+  server.onclose = () => changes.close();
+  server.onerror = (error) => logger.warn(`MCP connection: ${error.message}`);
+
+  const manager = async (): Promise<StackManager> => {
+    const ready = await options.getManager();
+    changes.follow(ready);
+    return ready;
+  };
+  const actor = (): string => {
+    const client = server.getClientVersion();
+    const name = client === undefined ? "mcp" : `${client.name}/${client.version}`;
+    return `${name.replace(PRINTABLE, "?").slice(0, 80)}#${session}`;
+  };
+  const quietCall = (extra: Extra): CallContext => ({
+    signal: extra.signal,
+    actor: actor(),
+    progress: () => undefined,
+  });
+
+  server.setRequestHandler(ListToolsRequestSchema, ({ params }) => {
+    const { items, nextCursor } = page(operations, (operation) => operation.name, params?.cursor);
+    return { tools: items.map(toolOf), ...(nextCursor === undefined ? {} : { nextCursor }) };
+  });
+  server.setRequestHandler(RawCallToolRequest, async ({ params }, extra) => {
+    const operation = operations.find((candidate) => candidate.name === params.name);
+    if (operation === undefined) {
+      throw invalidParams(`Unknown tool. Valid: ${operations.map(({ name }) => name).join(", ")}.`);
+    }
+    const progress = reportProgress(
+      extra._meta?.progressToken,
+      (progressParams) => extra.sendNotification({ method: "notifications/progress", params: { ...progressParams } }),
+      heartbeatMs,
+      operation.name,
+    );
+    const context = async () => ({
+      manager: await manager(),
+      signal: extra.signal,
+      actor: actor(),
+      progress: progress.report,
+    });
+    try {
+      return await callTool(operation, params["arguments"], context, { readOnly, logger });
+    } finally {
+      progress.stop();
+    }
+  });
+
+  server.setRequestHandler(ListResourcesRequestSchema, async ({ params }) => {
+    const resources = listResources(await managerFor("resources/list", manager));
+    const { items, nextCursor } = page(resources, (resource) => resource.uri, params?.cursor);
+    return { resources: items, ...(nextCursor === undefined ? {} : { nextCursor }) };
+  });
+  server.setRequestHandler(ListResourceTemplatesRequestSchema, () => ({ resourceTemplates: RESOURCE_TEMPLATES }));
+  server.setRequestHandler(ReadResourceRequestSchema, async ({ params: { uri } }, extra) =>
+    readResource(uri, await managerFor(uri, manager), quietCall(extra)),
+  );
+  server.setRequestHandler(SubscribeRequestSchema, async ({ params: { uri } }) => {
+    existing(uri, await managerFor(uri, manager));
+    changes.subscribe(uri);
+    return {};
+  });
+  server.setRequestHandler(UnsubscribeRequestSchema, ({ params: { uri } }) => {
+    changes.unsubscribe(uri);
+    return {};
+  });
+
+  server.setRequestHandler(ListPromptsRequestSchema, () => ({ prompts: PROMPTS }));
+  server.setRequestHandler(GetPromptRequestSchema, ({ params }) => getPrompt(params.name, params.arguments));
+  server.setRequestHandler(CompleteRequestSchema, async ({ params }) =>
+    complete(params, await managerFor("completion/complete", manager)),
+  );
+  server.setRequestHandler(SetLevelRequestSchema, ({ params: { level } }) => {
+    changes.setLevel(level);
+    return {};
+  });
+  return server;
+}
+
+async function managerFor(uri: string, manager: () => Promise<StackManager>): Promise<StackManager> {
+  try {
+    return await manager();
+  } catch (error) {
+    throw readFailure(uri, error);
+  }
+}

@@ -1,0 +1,55 @@
+/** The operations as MCP tools. Made once, at the first `tools/list`. */
+import type { Tool } from "@modelcontextprotocol/sdk/types.js";
+import { z } from "zod";
+import type { AnyOperation } from "../operations/index.js";
+
+type JsonObject = Record<string, unknown>;
+
+/** The fields of an error result; `tools/call` answers with them in place of the output. */
+const ERROR_PROPERTIES: JsonObject = {
+  code: { type: "string" },
+  hint: { type: "string" },
+  retryable: { type: "boolean" },
+  details: { type: "object" },
+};
+const ERROR_REQUIRED = ["code", "message", "hint", "retryable"];
+
+const cache = new WeakMap<AnyOperation, Tool>();
+
+export function toolOf(operation: AnyOperation): Tool {
+  const known = cache.get(operation);
+  if (known !== undefined) return known;
+  const { name, title, description, annotations } = operation;
+  const tool: Tool = {
+    name,
+    title,
+    description,
+    inputSchema: z.toJSONSchema(operation.input, { io: "input" }) as Tool["inputSchema"],
+    outputSchema: outputSchema(operation) as NonNullable<Tool["outputSchema"]>,
+    annotations: {
+      title,
+      readOnlyHint: annotations.readOnly,
+      destructiveHint: annotations.destructive,
+      idempotentHint: annotations.idempotent,
+      openWorldHint: annotations.openWorld,
+    },
+  };
+  cache.set(operation, tool);
+  return tool;
+}
+
+/**
+ * Clients check `structuredContent` against this schema even when the result is an error, so it allows both: all fields
+ * are named, and one of the two sets is required.
+ */
+function outputSchema(operation: AnyOperation): JsonObject {
+  const { properties, required, ...rest } = z.toJSONSchema(operation.output, { io: "input" }) as JsonObject & {
+    properties: JsonObject;
+    required?: string[];
+  };
+  return {
+    ...rest,
+    properties: { ...properties, message: { type: "string" }, ...ERROR_PROPERTIES },
+    anyOf: [{ required: required ?? [] }, { required: ERROR_REQUIRED }],
+  };
+}
