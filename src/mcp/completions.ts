@@ -11,7 +11,7 @@ const MAX_VALUES = 100;
 export function complete(params: CompleteRequest["params"], manager: StackManager): CompleteResult {
   checkReference(params.ref);
   const { name, value } = params.argument;
-  const candidates = candidatesFor(name, params.context?.arguments?.["project"], manager);
+  const candidates = candidatesFor(name, params.context?.arguments?.project, manager);
   const wanted = value.toLowerCase();
   const matching = candidates.filter((candidate) => candidate.toLowerCase().startsWith(wanted));
   return {

@@ -112,7 +112,7 @@ export function createMcpServer(options: McpServerOptions): Server {
       progress: progress.report,
     });
     try {
-      return await callTool(operation, params["arguments"], context, { readOnly, logger });
+      return await callTool(operation, params.arguments, context, { readOnly, logger });
     } finally {
       progress.stop();
     }

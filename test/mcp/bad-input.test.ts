@@ -1,0 +1,242 @@
+/** Requirement S4 through the MCP door: every operation × every kind of bad value. Nothing may reach the manager. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { z } from "zod";
+import { operations } from "../../src/operations/index.js";
+import { type Connected, connect } from "../support/mcp-client.js";
+
+type Json = Record<string, unknown>;
+
+/** The least a call needs, so that one bad field is the only thing wrong. */
+const GOOD: Record<string, Json> = {
+  start_stack: { project: "shop" },
+  stop_stack: { project: "shop" },
+  list_stacks: {},
+  health_status: { project: "shop" },
+  get_logs: { project: "shop" },
+  restart_service: { project: "shop", service: "backend" },
+  set_limits: { project: "shop", service: "backend", cpus: 1 },
+  get_stats: { project: "shop" },
+  get_events: { project: "shop" },
+};
+
+const HUGE = "x".repeat(200_000);
+const WRONG_TYPES: [string, unknown][] = [
+  ["null", null],
+  ["an object", { a: 1 }],
+  ["a nested list", [["a"]]],
+];
+const NOT_A_STRING: [string, unknown][] = [...WRONG_TYPES, ["a number", 7], ["true", true], ["a list", ["shop", 1]]];
+const BAD_NAMES: [string, unknown][] = [
+  ["empty", ""],
+  ["blank", "   "],
+  ["too long", "a".repeat(64)],
+  ["huge", HUGE],
+  ["NUL", "shop\u0000"],
+  ["newline", "shop\nrm"],
+  ["escape sequence", "\u001b[31mshop"],
+  ["right-to-left override", "sh\u202eop"],
+  ["parent folder", "../shop"],
+  ["encoded parent folder", "..%2fshop"],
+  ["dots", ".."],
+  ["absolute path", "/etc/passwd"],
+  ["backslashes", "..\\shop"],
+  ["option", "--rm"],
+  ["short option", "-v"],
+  ["prototype", "__proto__"],
+  ["constructor", "constructor"],
+  ["shell", "shop; rm -rf /"],
+  ["substitution", "$(id)"],
+  ["glob", "*"],
+  ["other letters", "ѕhop"],
+];
+const BAD_FLAGS: [string, unknown][] = [...WRONG_TYPES, ["text", "true"], ["a number", 1], ["a list", [true]]];
+const badNumbers = (...outside: unknown[]): [string, unknown][] => [
+  ...WRONG_TYPES,
+  ["text", "5"],
+  ["an option", "--rm"],
+  ["true", true],
+  ["a list", [5]],
+  ["not a number", Number.NaN],
+  ["infinite", Number.POSITIVE_INFINITY],
+  ...outside.map((value): [string, unknown] => [String(value), value]),
+];
+const badLists = (...entries: unknown[]): [string, unknown][] => [
+  ["null", null],
+  ["a number", 7],
+  ["an object", { 0: "backend" }],
+  ["too many", Array.from({ length: 51 }, () => "backend")],
+  ...entries.map((entry): [string, unknown] => [`[${String(entry).slice(0, 20)}]`, [entry]]),
+];
+const hostile = (key: string, value: unknown): unknown =>
+  JSON.parse(`{${JSON.stringify(key)}:${JSON.stringify(value)}}`);
+const BAD_KEYS = ["__proto__", "constructor", "prototype", "toString", "--rm", "../x", "a\u0000b", "", "a".repeat(64)];
+const badRecords = (good: unknown, ...bad: unknown[]): [string, unknown][] => [
+  ["null", null],
+  ["a list", [good]],
+  ["text", "backend=1"],
+  ["a number", 8000],
+  ...BAD_KEYS.map((key): [string, unknown] => [`key ${JSON.stringify(key).slice(0, 20)}`, hostile(key, good)]),
+  ["too many", Object.fromEntries(Array.from({ length: 51 }, (_, at) => [`s${at}`, good]))],
+  ...bad.map((value): [string, unknown] => [`value ${JSON.stringify(value)}`, { backend: value }]),
+];
+
+const BAD: Record<string, [string, unknown][]> = {
+  project: [...NOT_A_STRING, ...BAD_NAMES, ["upper case", "Shop"], ["leading underscore", "_shop"]],
+  service: [...NOT_A_STRING, ...BAD_NAMES],
+  services: badLists(7, null, ["a"], ...BAD_NAMES.map(([, value]) => value)),
+  profiles: [["text", "debug"], ...badLists(7, null, "--rm", "../x", "__proto__", "a\u0000")],
+  folder: [
+    ...NOT_A_STRING,
+    ["empty", ""],
+    ["too long", "a".repeat(4097)],
+    ["huge", HUGE],
+    ["NUL", "shop\u0000.txt"],
+    ["newline", "shop\n"],
+    ["escape", "\u001b]0;x\u0007"],
+    ["parent", "../../etc"],
+    ["parent inside", "shop/../../etc"],
+    ["parent at the end", "shop/.."],
+    ["backslash parent", "shop\\..\\.."],
+    ["option", "--rm"],
+    ["lone surrogate", "shop\ud800"],
+  ],
+  ports: badRecords(8000, 0, -1, 65_536, 1.5, "8000", null, [8000], Number.NaN, { port: 1 }),
+  limits: badRecords(
+    { cpus: 1 },
+    7,
+    null,
+    "1",
+    [],
+    { cpus: 0 },
+    { cpus: "1" },
+    { memory_mb: 5 },
+    { memory_mb: 1.5 },
+    { pids: 0 },
+    { cpu: 1 },
+    { cpus: Number.NaN },
+  ),
+  cpus: badNumbers(0, -1, 0.001, 1025),
+  memory_mb: badNumbers(0, -1, 5, 6.5, 1e12),
+  pids: badNumbers(0, -1, 1.5, 1e9),
+  timeout_seconds: badNumbers(0, -1, 601),
+  wait_seconds: badNumbers(-1, 51),
+  tail: badNumbers(0, -1, 10_001, 1.5),
+  max_bytes: badNumbers(0, 999, 200_001, 1000.5),
+  limit: badNumbers(0, -1, 1001, 1.5),
+  after: badNumbers(-1, 1.5, 2 ** 53),
+  since: [
+    ...NOT_A_STRING,
+    ["empty", ""],
+    ["words", "yesterday"],
+    ["no unit", "10"],
+    ["unknown unit", "10y"],
+    ["impossible", "2026-13-45T00:00:00Z"],
+    ["no zone", "2026-01-31T12:00:00"],
+    ["option", "--rm"],
+    ["NUL", "10m\u0000"],
+    ["huge", HUGE],
+  ],
+  grep: [...NOT_A_STRING, ["empty", ""], ["NUL", "a\u0000"], ["newline", "a\nb"], ["too long", "a".repeat(1001)]],
+  cursor: [...NOT_A_STRING, ["empty", ""], ["option", "--rm"], ["path", "../x"], ["NUL", "a\u0000"], ["huge", HUGE]],
+  stream: [...NOT_A_STRING, ["unknown", "stdin"], ["upper case", "STDOUT"], ["prototype", "__proto__"]],
+  wait_for: [...NOT_A_STRING, ["unknown", "happy"], ["prototype", "constructor"]],
+  types: badLists("exploded", 7, null, "__proto__"),
+  wait: BAD_FLAGS,
+  fresh: BAD_FLAGS,
+  force: BAD_FLAGS,
+  confirm: BAD_FLAGS,
+  remove_volumes: BAD_FLAGS,
+  dependents: BAD_FLAGS,
+  regex: BAD_FLAGS,
+  previous: BAD_FLAGS,
+  follow: BAD_FLAGS,
+};
+BAD.until = BAD.since ?? [];
+
+const BAD_ARGUMENT_NAMES = ["__proto__", "constructor", "prototype", "--rm", "Project", "project ", "command", "env"];
+
+interface Detail {
+  issues: { field: string; problem: string; valid: string }[];
+}
+
+let connected: Connected;
+beforeAll(async () => {
+  connected = await connect();
+});
+afterAll(() => connected.close());
+
+async function refused(operation: string, input: unknown, field: string): Promise<void> {
+  const { isError, error, text } = await connected.call(operation, input);
+  expect(isError).toBe(true);
+  expect(error.code).toBe("INVALID_INPUT");
+  const { issues } = error.details as unknown as Detail;
+  const found = issues.find((issue) => issue.field === field || issue.field.startsWith(`${field}.`));
+  expect(found, `${error.message} names ${field}`).toBeDefined();
+  expect(found?.valid.length).toBeGreaterThan(3);
+  expect(error.message).toContain(found?.valid);
+  expect(error.hint).not.toBe("");
+  expect(text.length).toBeLessThan(12_000);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
+  expect(error.message).not.toMatch(/[\u0000-\u001f\u202e]/);
+  expect(connected.manager.calls).toEqual([]);
+  expect(connected.managersMade).toBe(0);
+}
+
+describe.each(operations.map((operation) => [operation.name, operation] as const))("%s", (name, operation) => {
+  const shape = (operation.input as z.ZodObject).shape;
+  const good = GOOD[name] ?? {};
+
+  for (const field of Object.keys(shape)) {
+    const bad = BAD[field];
+    test(`${field}: bad values are known to this test`, () => expect(bad?.length).toBeGreaterThan(3));
+    test.each(bad ?? [])(`${field}: %s`, (_kind, value) => refused(name, { ...good, [field]: value }, field));
+  }
+
+  test.each(Object.keys(good).filter((field) => field === "project" || field === "service"))(
+    "%s is required",
+    async (field) => {
+      const { [field]: _left, ...rest } = good;
+      await refused(name, rest, field);
+    },
+  );
+
+  test.each(BAD_ARGUMENT_NAMES)("an argument named %s", async (key) => {
+    const input = JSON.parse(
+      `${JSON.stringify(good).slice(0, -1)}${Object.keys(good).length > 0 ? "," : ""}${JSON.stringify(key)}:1}`,
+    );
+    await refused(name, input, key);
+  });
+
+  test("deep nesting and many members end at a bound", async () => {
+    let deep: unknown = 1;
+    for (let level = 0; level < 50; level += 1) deep = { deep };
+    await refused(name, { ...good, deep }, "deep");
+    const wide = Object.fromEntries(Array.from({ length: 5000 }, (_, at) => [`k${at}`, at]));
+    await refused(name, { ...good, wide }, "wide");
+  });
+
+  test("arguments that are no object are a malformed request", async () => {
+    for (const input of [[], "project", 7]) {
+      await expect(connected.call(name, input)).rejects.toMatchObject({ code: -32602 });
+    }
+    expect(connected.managersMade).toBe(0);
+  });
+});
+
+test("contradictions between fields are refused too", async () => {
+  // These are found by the operation itself, after its manager was asked for, but before the manager is asked anything.
+  const own = await connect();
+  const cases: [string, Json, string][] = [
+    ["get_logs", { project: "shop", service: "backend", services: ["backend"] }, "services"],
+    ["get_logs", { project: "shop", regex: true }, "regex"],
+    ["get_logs", { project: "shop", since: "1m", until: "1h" }, "since"],
+    ["set_limits", { project: "shop", service: "backend" }, "cpus"],
+  ];
+  for (const [name, input, field] of cases) {
+    const { error } = await own.call(name, input);
+    expect(error.code).toBe("INVALID_INPUT");
+    expect((error.details as unknown as Detail).issues[0]?.field).toBe(field);
+  }
+  expect(own.manager.calls).toEqual([]);
+  await own.close();
+});

@@ -1,0 +1,240 @@
+/** A StackManager whose answers are a script and which remembers every call: for tests of the doors, not of the domain. */
+import { StackwardenError } from "../../src/stack/errors.js";
+import type {
+  CallContext,
+  HealthOutcome,
+  LimitsOutcome,
+  LogReport,
+  RestartOutcome,
+  ServiceHealth,
+  ServiceReport,
+  StackChange,
+  StackEvent,
+  StackManager,
+  StackReport,
+  StartOutcome,
+  StatsReport,
+  StopOutcome,
+} from "../../src/stack/model.js";
+import type { AppliedLimits } from "../../src/stack/runtime.js";
+
+export const TIME = "2026-01-31T12:00:00.000Z";
+
+export const LIMITS: AppliedLimits = {
+  cpus: { value: 0.5, enforcement: { level: "enforced", reason: "cgroup v1" } },
+  memory_mb: { value: 512, enforcement: { level: "enforced", reason: "cgroup v1" } },
+  pids: { value: null, enforcement: { level: "none", reason: "not asked for" } },
+};
+
+export const serviceReport = (service: string): ServiceReport => ({
+  service,
+  state: "healthy",
+  image: "python:3.11-slim",
+  generation: 1,
+  restarts: 0,
+  started_at: TIME,
+  pid: 4711,
+  user: { uid: 70_001, name: "70001", enforcement: { level: "enforced", reason: "setpriv" } },
+  endpoints: [{ host: "127.0.0.1", host_port: 8000, container_port: 8000, url: "http://127.0.0.1:8000" }],
+  limits: LIMITS,
+  last_exit: { exit_code: null, signal: "SIGKILL", oom_killed: true, at: TIME },
+  depends_on: ["postgres"],
+  notes: [],
+});
+
+export const serviceHealth = (service: string): ServiceHealth => ({
+  service,
+  healthy: true,
+  status: "healthy",
+  message: "HTTP 200",
+  latency_ms: 3,
+  checked_at: TIME,
+  check: "http GET 127.0.0.1:8000/health",
+  consecutive_failures: 0,
+});
+
+export const crashEvent = (project: string, seq = 7): StackEvent => ({
+  seq,
+  time: TIME,
+  project,
+  type: "service_crashed",
+  service: "backend",
+  message: "backend exited with code 3",
+  actor: "stackwarden",
+  data: { exit_code: 3 },
+});
+
+export interface Call {
+  method: string;
+  request: unknown;
+  actor?: string;
+}
+
+/** What a method does instead of answering with its fixed result. */
+export type Script = Partial<{ [Method in keyof StackManager]: StackManager[Method] }>;
+
+export interface ScriptedManager extends StackManager {
+  readonly calls: Call[];
+  /** Tells every subscriber of a change. */
+  emit(change: StackChange): void;
+  readonly subscribers: number;
+  /** Service names by project; may be changed by a test. */
+  readonly known: Map<string, string[]>;
+}
+
+export function scriptedManager(script: Script = {}): ScriptedManager {
+  const calls: Call[] = [];
+  const known = new Map([["shop", ["postgres", "backend"]]]);
+  const listeners = new Set<(change: StackChange) => void>();
+  const stack = (project: string): StackReport => ({
+    project,
+    folder: `/srv/${project}`,
+    state: "running",
+    runtime: "local",
+    source: `/srv/${project}/compose.yaml`,
+    started_at: TIME,
+    services: Object.fromEntries((known.get(project) ?? []).map((name) => [name, serviceReport(name)])),
+    notes: ["a note"],
+  });
+  const check = (project: string): void => {
+    if (known.has(project)) return;
+    throw new StackwardenError("UNKNOWN_PROJECT", `No project "${project}". Known: ${[...known.keys()].join(", ")}.`, {
+      hint: "Use one of the ids listed.",
+      details: { valid: [...known.keys()] },
+    });
+  };
+  const note = (method: string, request: unknown, call?: CallContext): void => {
+    const { signal: _signal, ...plain } = (request ?? {}) as Record<string, unknown>;
+    calls.push({ method, request: plain, ...(call === undefined ? {} : { actor: call.actor }) });
+  };
+  const change = (project: string) => ({ before: stack(project), after: stack(project), verified: true, took_ms: 12 });
+
+  const answers: StackManager = {
+    start: async ({ project }) =>
+      ({ ...change(project), status: "healthy", message: "Started.", missing: [], next: null }) satisfies StartOutcome,
+    stop: async ({ project }) =>
+      ({ ...change(project), status: "stopped", message: "Stopped.", removed_volumes: [] }) satisfies StopOutcome,
+    restart: async ({ service }) =>
+      ({
+        service,
+        status: "healthy",
+        message: "Restarted.",
+        health: serviceHealth(service),
+        dependents_restarted: [],
+        next: null,
+        before: serviceReport(service),
+        after: serviceReport(service),
+        verified: true,
+        took_ms: 12,
+      }) satisfies RestartOutcome,
+    setLimits: async ({ service }) =>
+      ({
+        service,
+        message: "Changed.",
+        live: true,
+        before: null,
+        after: LIMITS,
+        verified: true,
+        took_ms: 3,
+      }) satisfies LimitsOutcome,
+    list: async () => [...known.keys()].map(stack),
+    report: async (project) => {
+      check(project);
+      return stack(project);
+    },
+    health: async ({ project }) => {
+      check(project);
+      return {
+        project,
+        state: "running",
+        overall_healthy: false,
+        services: { backend: { ...serviceHealth("backend"), healthy: false, error: "refused" } },
+        timestamp: TIME,
+        wait: null,
+      } satisfies HealthOutcome;
+    },
+    logs: async ({ project, query }) => {
+      check(project);
+      return {
+        project,
+        services: query.services ?? known.get(project) ?? [],
+        lines: [
+          { seq: 1, time: TIME, service: "backend", stream: "stdout", generation: 1, text: "hello" },
+          {
+            seq: 2,
+            time: TIME,
+            service: "backend",
+            stream: "stderr",
+            generation: 1,
+            text: "again",
+            cut_from_bytes: 9000,
+            repeated: { count: 3, last_seq: 4, last_time: TIME },
+          },
+        ],
+        next_cursor: "0badcafe:4",
+        line_count: 4,
+        omitted: { lines: 9, reason: "tail", how_to_get: "Raise tail." },
+        dropped: {},
+      } satisfies LogReport;
+    },
+    stats: async ({ project }) =>
+      ({
+        project,
+        timestamp: TIME,
+        services: {
+          backend: {
+            state: "healthy",
+            stats: {
+              cpu_cores: 0.2,
+              cpu_seconds_total: 3,
+              memory_mb: 40,
+              memory_peak_mb: 50,
+              pids: 2,
+              throttled_periods: 0,
+              throttled_seconds: 0,
+              oom_kills: 0,
+              network_rx_bytes: null,
+              network_tx_bytes: null,
+              reason: "network is not counted",
+            },
+            limits: LIMITS,
+            pressure: [],
+          },
+        },
+      }) satisfies StatsReport,
+    events: async ({ project }) => ({ project, events: [crashEvent(project)], next_cursor: 7, omitted: 0 }),
+    projects: () => [...known.keys()],
+    services: (project) => known.get(project) ?? [],
+    runtimes: async () => [],
+    subscribe: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    shutdown: async () => undefined,
+  };
+
+  const recorded = Object.fromEntries(
+    Object.entries(answers).map(([method, answer]) => [
+      method,
+      (request: unknown, call?: CallContext) => {
+        // Looking a name up and listening change nothing; all others count as a call.
+        if (!["projects", "services", "subscribe"].includes(method)) {
+          note(method, typeof request === "object" ? request : { value: request }, call);
+        }
+        const run = (script as Record<string, unknown>)[method] ?? answer;
+        return (run as (...args: unknown[]) => unknown)(request, call);
+      },
+    ]),
+  ) as unknown as StackManager;
+  return {
+    ...recorded,
+    calls,
+    known,
+    emit: (event) => {
+      for (const listener of listeners) listener(event);
+    },
+    get subscribers() {
+      return listeners.size;
+    },
+  };
+}
