@@ -1,0 +1,281 @@
+import { afterEach, expect, test, vi } from "vitest";
+import {
+  getEvents,
+  getLogs,
+  invoke,
+  operationNamed,
+  operations,
+  parseInput,
+  setLimits,
+  startStack,
+  stopStack,
+} from "../../src/operations/index.js";
+import type { OperationContext } from "../../src/operations/operation.js";
+import { StackwardenError } from "../../src/stack/errors.js";
+import { type Script, type ScriptedManager, scriptedManager } from "../support/scripted-manager.js";
+
+const contextOf = (manager: ScriptedManager, signal = new AbortController().signal): OperationContext => ({
+  manager,
+  signal,
+  actor: "tester#1",
+  progress: () => undefined,
+});
+
+const run = async (name: string, input: unknown, script: Script = {}, readOnly = false) => {
+  const manager = scriptedManager(script);
+  const output = await invoke(operationNamed(name), input, contextOf(manager), { readOnly });
+  return { output, calls: manager.calls };
+};
+
+afterEach(() => vi.useRealTimers());
+
+test("each operation calls its part of the manager with the domain's own units and the defaults", async () => {
+  const seen = async (name: string, input: unknown) => (await run(name, input)).calls;
+  expect(await seen("start_stack", { project: "shop" })).toEqual([
+    { method: "start", request: { project: "shop", wait: true, timeoutMs: 50_000 }, actor: "tester#1" },
+  ]);
+  expect(
+    await seen("start_stack", {
+      project: "shop",
+      folder: "shop",
+      profiles: ["debug"],
+      ports: { backend: 8001 },
+      limits: { backend: { cpus: 0.5, memory_mb: 256 } },
+      wait: false,
+      timeout_seconds: 600,
+    }),
+  ).toEqual([
+    {
+      method: "start",
+      request: {
+        project: "shop",
+        folder: "shop",
+        profiles: ["debug"],
+        ports: { backend: 8001 },
+        limits: { backend: { cpus: 0.5, memory_mb: 256 } },
+        wait: false,
+        timeoutMs: 600_000,
+      },
+      actor: "tester#1",
+    },
+  ]);
+  expect(await seen("restart_service", { project: "shop", service: "backend", dependents: true })).toEqual([
+    {
+      method: "restart",
+      request: { project: "shop", service: "backend", dependents: true, timeoutMs: 50_000 },
+      actor: "tester#1",
+    },
+  ]);
+  expect(await seen("set_limits", { project: "shop", service: "backend", pids: 64 })).toEqual([
+    {
+      method: "setLimits",
+      request: { project: "shop", service: "backend", limits: { pids: 64 }, force: false },
+      actor: "tester#1",
+    },
+  ]);
+  expect(await seen("health_status", { project: "shop", wait_for: "healthy", timeout_seconds: 2 })).toEqual([
+    {
+      method: "health",
+      request: { project: "shop", fresh: false, waitFor: "healthy", timeoutMs: 2000 },
+      actor: "tester#1",
+    },
+  ]);
+  expect(await seen("get_stats", { project: "shop", services: "backend" })).toEqual([
+    { method: "stats", request: { project: "shop", services: ["backend"] } },
+  ]);
+  expect(await seen("get_events", { project: "shop", after: 3, types: ["service_crashed"], wait_seconds: 5 })).toEqual([
+    { method: "events", request: { project: "shop", after: 3, limit: 100, types: ["service_crashed"], waitMs: 5000 } },
+  ]);
+  expect(await seen("list_stacks", undefined)).toEqual([{ method: "list", request: {} }]);
+});
+
+const logQuery = async (input: object): Promise<Record<string, unknown>> => {
+  const { calls } = await run("get_logs", { project: "shop", ...input });
+  const request = calls[0]?.request as { query: Record<string, unknown> } | undefined;
+  const { signal: _signal, ...query } = request?.query ?? {};
+  return query;
+};
+
+test("get_logs takes one service or several, times in both forms, and a bounded wait", async () => {
+  vi.useFakeTimers({ now: Date.parse("2026-01-31T12:00:00Z"), toFake: ["Date"] });
+  expect(await logQuery({})).toEqual({ tail: 100, maxBytes: 40_000 });
+  expect(await logQuery({ service: "backend" })).toMatchObject({ services: ["backend"] });
+  expect(await logQuery({ services: "backend" })).toMatchObject({ services: ["backend"] });
+  expect(await logQuery({ services: ["backend", "redis"] })).toMatchObject({ services: ["backend", "redis"] });
+  expect(await logQuery({ since: "10m", until: "30s" })).toMatchObject({
+    sinceMs: Date.parse("2026-01-31T11:50:00Z"),
+    untilMs: Date.parse("2026-01-31T11:59:30Z"),
+  });
+  expect(await logQuery({ since: "2026-01-31T13:00:00+02:00" })).toMatchObject({
+    sinceMs: Date.parse("2026-01-31T11:00:00Z"),
+  });
+  expect(await logQuery({ grep: "a.c", regex: true, stream: "stderr", previous: true, cursor: "0badcafe:4" })).toEqual({
+    tail: 100,
+    maxBytes: 40_000,
+    grep: "a.c",
+    regex: true,
+    stream: "stderr",
+    previous: true,
+    cursor: "0badcafe:4",
+  });
+  expect(await logQuery({ follow: true })).toMatchObject({ waitMs: 20_000 });
+  expect(await logQuery({ follow: true, wait_seconds: 0.5 })).toMatchObject({ waitMs: 500 });
+  expect(await logQuery({ wait_seconds: 3 })).toMatchObject({ waitMs: 3000 });
+  expect(await logQuery({ follow: true, wait_seconds: 0 })).not.toHaveProperty("waitMs");
+});
+
+test("every operation's answer fits its own output schema, and no field of the model is missing there", async () => {
+  const inputs: Record<string, object> = {
+    list_stacks: {},
+    restart_service: { project: "shop", service: "backend" },
+    set_limits: { project: "shop", service: "backend", cpus: 1 },
+  };
+  for (const operation of operations) {
+    const { output } = await run(operation.name, inputs[operation.name] ?? { project: "shop" });
+    // zod leaves out what a schema does not name: equality shows that it names everything.
+    expect(operation.output.parse(output)).toEqual(output);
+  }
+});
+
+test("read-only mode refuses exactly the operations that change something", async () => {
+  const refused: string[] = [];
+  for (const operation of operations) {
+    const input = { project: "shop", service: "backend", cpus: 1 };
+    const known = Object.fromEntries(Object.entries(input).filter(([key]) => key in operation.input.shape));
+    await run(operation.name, known, {}, true).catch((error: StackwardenError) => {
+      expect(error.code).toBe("READ_ONLY_MODE");
+      refused.push(operation.name);
+    });
+  }
+  expect(refused).toEqual(["start_stack", "stop_stack", "restart_service", "set_limits"]);
+});
+
+test("deleting data needs confirm: true; stopping does not", async () => {
+  const manager = scriptedManager();
+  const context = contextOf(manager);
+  await expect(invoke(stopStack, { project: "shop", remove_volumes: true }, context)).rejects.toMatchObject({
+    code: "CONFIRMATION_REQUIRED",
+    message: expect.stringContaining("every volume of shop"),
+    hint: expect.stringContaining("confirm: true"),
+  });
+  expect(manager.calls).toEqual([]);
+  await invoke(stopStack, { project: "shop" }, context);
+  await invoke(stopStack, { project: "shop", remove_volumes: true, confirm: true }, context);
+  expect(manager.calls.map(({ request }) => (request as { removeVolumes: boolean }).removeVolumes)).toEqual([
+    false,
+    true,
+  ]);
+});
+
+test("a destructive operation that does not say what it destroys always needs confirmation", async () => {
+  const { destroys: _destroys, ...careless } = stopStack;
+  await expect(invoke(careless, { project: "shop" }, contextOf(scriptedManager()))).rejects.toMatchObject({
+    code: "CONFIRMATION_REQUIRED",
+  });
+});
+
+test("the context is made only for a call that passed every check", async () => {
+  const make = vi.fn(async () => contextOf(scriptedManager()));
+  await expect(invoke(startStack, { project: "../x" }, make)).rejects.toMatchObject({ code: "INVALID_INPUT" });
+  await expect(invoke(startStack, { project: "x" }, make, { readOnly: true })).rejects.toMatchObject({
+    code: "READ_ONLY_MODE",
+  });
+  await expect(invoke(stopStack, { project: "x", remove_volumes: true }, make)).rejects.toThrow();
+  expect(make).not.toHaveBeenCalled();
+  await invoke(startStack, { project: "shop" }, make);
+  expect(make).toHaveBeenCalledOnce();
+});
+
+test("a context that cannot be made is an error of the catalogue", async () => {
+  const unavailable = new StackwardenError("RUNTIME_UNAVAILABLE", "no engine", { hint: "start it" });
+  await expect(invoke(getEvents, { project: "shop" }, () => Promise.reject(unavailable))).rejects.toBe(unavailable);
+  const defect = invoke(getEvents, { project: "shop" }, () => Promise.reject(new TypeError("secret path /root/x")));
+  await expect(defect).rejects.toMatchObject({ code: "INTERNAL", message: expect.not.stringContaining("/root") });
+});
+
+test("what the manager throws passes unchanged when it is of the catalogue, and as INTERNAL when not", async () => {
+  const busy = new StackwardenError("PORT_IN_USE", "8000 is taken", { details: { ports: [8000] } });
+  await expect(run("start_stack", { project: "shop" }, { start: () => Promise.reject(busy) })).rejects.toBe(busy);
+  await expect(
+    run("start_stack", { project: "shop" }, { start: () => Promise.reject(new Error("password=hunter2")) }),
+  ).rejects.toMatchObject({ code: "INTERNAL", message: expect.not.stringContaining("hunter2") });
+});
+
+test("a call cancelled before it began does not reach the manager", async () => {
+  const manager = scriptedManager();
+  await expect(invoke(startStack, { project: "shop" }, contextOf(manager, AbortSignal.abort()))).rejects.toMatchObject({
+    code: "OPERATION_CANCELLED",
+  });
+  expect(manager.calls).toEqual([]);
+});
+
+test("cancelling reaches the manager's signal, and its roll-back is waited for", async () => {
+  const cancel = new AbortController();
+  let rolledBack = false;
+  const manager = scriptedManager({
+    start: (_request, { signal }) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener("abort", () => {
+          setTimeout(() => {
+            rolledBack = true;
+            reject(new StackwardenError("OPERATION_CANCELLED", "rolled back"));
+          }, 20);
+        });
+      }),
+  });
+  const call = invoke(startStack, { project: "shop" }, contextOf(manager, cancel.signal));
+  setTimeout(() => cancel.abort(), 5);
+  await expect(call).rejects.toMatchObject({ code: "OPERATION_CANCELLED", message: "rolled back" });
+  expect(rolledBack).toBe(true);
+});
+
+test("a manager that never answers is given up after the call's own time and a minute; a reading call is aborted", async () => {
+  vi.useFakeTimers();
+  const aborted: string[] = [];
+  const never =
+    (name: string) =>
+    (...args: unknown[]) => {
+      const signal = args.map((arg) => (arg as { signal?: AbortSignal } | undefined)?.signal).find(Boolean);
+      signal?.addEventListener("abort", () => aborted.push(name));
+      return new Promise<never>(() => undefined);
+    };
+  const manager = scriptedManager({ start: never("start"), events: never("events") });
+  const start = invoke(startStack, { project: "shop", timeout_seconds: 2 }, contextOf(manager));
+  const events = invoke(getEvents, { project: "shop", wait_seconds: 1 }, contextOf(manager));
+  const both = Promise.allSettled([start, events]);
+  await vi.advanceTimersByTimeAsync(60_900);
+  expect(aborted).toEqual([]);
+  await vi.advanceTimersByTimeAsync(1200);
+  const [started, read] = await both;
+  expect(started).toMatchObject({ reason: { code: "RUNTIME_UNAVAILABLE", message: expect.stringContaining("62 s") } });
+  expect(read).toMatchObject({ reason: { code: "RUNTIME_UNAVAILABLE" } });
+  expect(aborted).toEqual(["events"]);
+});
+
+test("defaults are filled in, and a missing input is an empty one", () => {
+  expect(parseInput(getLogs, { project: "shop" })).toMatchObject({ tail: 100, max_bytes: 40_000, regex: false });
+  expect(parseInput(operationNamed("list_stacks"), undefined)).toEqual({});
+  expect(parseInput(operationNamed("list_stacks"), null)).toEqual({});
+});
+
+test("the limits of every range are inside it", () => {
+  for (const [field, values] of Object.entries({ cpus: [0.01, 1024], memory_mb: [6], pids: [1] })) {
+    for (const value of values) {
+      expect(parseInput(setLimits, { project: "a", service: "b", [field]: value })).toHaveProperty(field, value);
+    }
+  }
+  for (const tail of [1, 10_000]) expect(parseInput(getLogs, { project: "a", tail })).toHaveProperty("tail", tail);
+  expect(parseInput(startStack, { project: "a".repeat(63), ports: { b: 65_535, c: 1 } })).toHaveProperty(
+    "ports.b",
+    65_535,
+  );
+});
+
+test("an unknown operation's error lists the known ones", () => {
+  expect(() => operationNamed("rm")).toThrow(/start_stack, stop_stack, list_stacks/);
+});
+
+test("more than five faults are counted, not listed", () => {
+  const bad = { project: 1, tail: 0, since: 1, until: 1, grep: 1, stream: 1, cursor: 1 };
+  expect(() => parseInput(getLogs, bad)).toThrow(/2 more/);
+});
