@@ -16,6 +16,7 @@ import {
   ReadResourceRequestSchema,
   type ServerNotification,
   type ServerRequest,
+  type ServerResult,
   SetLevelRequestSchema,
   SubscribeRequestSchema,
   UnsubscribeRequestSchema,
@@ -39,10 +40,17 @@ export type { McpLogger, McpServerOptions } from "./context.js";
 
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 
+/** The SDK answers a malformed request with "internal error"; with `on` it is what it is: invalid params. */
+type RequestSchema = z.ZodType<{ method: string }> & { shape: { method: z.ZodLiteral<string> } };
+
 /** The SDK's own schema copies the arguments and loses a `__proto__` on the way; here they arrive as they were sent. */
 const RawCallToolRequest = z.object({
   method: z.literal("tools/call"),
-  params: z.looseObject({ name: z.string(), arguments: z.unknown() }),
+  // Checked by the SDK before our handler runs, against its own schema; that failure is -32602.
+  params: z
+    .unknown()
+    .optional()
+    .transform((params) => params as { name: string; arguments?: unknown }),
 });
 
 const PRINTABLE = /[^\x20-\x7e]/g;
@@ -90,7 +98,19 @@ export function createMcpServer(options: McpServerOptions): Server {
     progress: () => undefined,
   });
 
-  server.setRequestHandler(ListToolsRequestSchema, ({ params }) => {
+  const on = <S extends RequestSchema, R extends ServerResult>(
+    schema: S,
+    handler: (request: z.output<S>, extra: Extra) => R | Promise<R>,
+  ): void => {
+    server.setRequestHandler(z.looseObject({ method: schema.shape.method }), (raw, extra) => {
+      const request = schema.safeParse(raw);
+      if (request.success) return handler(request.data, extra);
+      const issue = request.error.issues[0];
+      throw invalidParams(`${issue?.path.join(".") ?? "params"}: ${issue?.message ?? "invalid"}`);
+    });
+  };
+
+  on(ListToolsRequestSchema, ({ params }) => {
     const { items, nextCursor } = page(operations, (operation) => operation.name, params?.cursor);
     return { tools: items.map(toolOf), ...(nextCursor === undefined ? {} : { nextCursor }) };
   });
@@ -118,31 +138,29 @@ export function createMcpServer(options: McpServerOptions): Server {
     }
   });
 
-  server.setRequestHandler(ListResourcesRequestSchema, async ({ params }) => {
+  on(ListResourcesRequestSchema, async ({ params }) => {
     const resources = listResources(await managerFor("resources/list", manager));
     const { items, nextCursor } = page(resources, (resource) => resource.uri, params?.cursor);
     return { resources: items, ...(nextCursor === undefined ? {} : { nextCursor }) };
   });
-  server.setRequestHandler(ListResourceTemplatesRequestSchema, () => ({ resourceTemplates: RESOURCE_TEMPLATES }));
-  server.setRequestHandler(ReadResourceRequestSchema, async ({ params: { uri } }, extra) =>
+  on(ListResourceTemplatesRequestSchema, () => ({ resourceTemplates: RESOURCE_TEMPLATES }));
+  on(ReadResourceRequestSchema, async ({ params: { uri } }, extra) =>
     readResource(uri, await managerFor(uri, manager), quietCall(extra)),
   );
-  server.setRequestHandler(SubscribeRequestSchema, async ({ params: { uri } }) => {
+  on(SubscribeRequestSchema, async ({ params: { uri } }) => {
     existing(uri, await managerFor(uri, manager));
     changes.subscribe(uri);
     return {};
   });
-  server.setRequestHandler(UnsubscribeRequestSchema, ({ params: { uri } }) => {
+  on(UnsubscribeRequestSchema, ({ params: { uri } }) => {
     changes.unsubscribe(uri);
     return {};
   });
 
-  server.setRequestHandler(ListPromptsRequestSchema, () => ({ prompts: PROMPTS }));
-  server.setRequestHandler(GetPromptRequestSchema, ({ params }) => getPrompt(params.name, params.arguments));
-  server.setRequestHandler(CompleteRequestSchema, async ({ params }) =>
-    complete(params, await managerFor("completion/complete", manager)),
-  );
-  server.setRequestHandler(SetLevelRequestSchema, ({ params: { level } }) => {
+  on(ListPromptsRequestSchema, () => ({ prompts: PROMPTS }));
+  on(GetPromptRequestSchema, ({ params }) => getPrompt(params.name, params.arguments));
+  on(CompleteRequestSchema, async ({ params }) => complete(params, await managerFor("completion/complete", manager)));
+  on(SetLevelRequestSchema, ({ params: { level } }) => {
     changes.setLevel(level);
     return {};
   });
