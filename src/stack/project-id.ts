@@ -1,0 +1,21 @@
+/** Names that callers give: strict patterns, so that a name can never be a path, an option or a prototype key. */
+
+/** A project's id. */
+export const PROJECT_ID = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+
+/** A service's name (Compose's own pattern, without a leading dash, dot or underscore). */
+export const SERVICE_NAME = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$/;
+
+/**
+ * The id a folder gives when none is named, as Compose derives its project name: lower case,
+ * everything that is not allowed left out.
+ * @returns null when nothing usable is left of the name
+ */
+export function projectIdFrom(folderName: string): string | null {
+  const id = folderName
+    .toLowerCase()
+    .replace(/[^a-z0-9_-]+/g, "")
+    .replace(/^[_-]+/, "")
+    .slice(0, 63);
+  return PROJECT_ID.test(id) ? id : null;
+}
