@@ -1,0 +1,72 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts under test are Compose expressions
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { InterpolationError, interpolate, type Lookup } from "../../../src/stack/definition/interpolate.js";
+
+const values: Record<string, string> = { A: "a", EMPTY: "", PASS: "s3cret" };
+const lookup: Lookup = (name) =>
+  Object.hasOwn(values, name) ? { value: values[name] as string, secret: name === "PASS" } : undefined;
+const text = (source: string) => interpolate(source, lookup).text;
+
+describe("interpolation", () => {
+  it.each([
+    ["x $A y", "x a y"],
+    ["${A}b", "ab"],
+    ["$$A $${A}", "$A ${A}"],
+    ["${X:-d}", "d"],
+    ["${EMPTY:-d}", "d"],
+    ["${EMPTY-d}", ""],
+    ["${X-d}", "d"],
+    ["${A:-d}", "a"],
+    ["${A:+yes}", "yes"],
+    ["${EMPTY:+yes}|${EMPTY+yes}|${X+yes}", "|yes|"],
+    ["${A:?needed}", "a"],
+    ["${EMPTY?needed}", ""],
+    ["${X:-${A}-${Y:-z}}", "a-z"],
+    ["${POSTGRES_PORT:-}:5432", ":5432"],
+    ["{published:backend:8000}", "{published:backend:8000}"],
+    ["}", "}"],
+  ])("%s is %s", (source, result) => expect(text(source)).toBe(result));
+
+  it.each([
+    ["${", /variable name/],
+    ["${A", /not an operator/],
+    ["${A:-x", /without its/],
+    ["${1A}", /variable name/],
+    ["${A b}", /not an operator/],
+    ["100$", /\$\$/],
+    ["${X:?set X in .env}", /X is not set: set X in \.env/],
+    ["${EMPTY:?}", /EMPTY is not set$/],
+    ["${A:-".repeat(40), /nest deeper/],
+  ])("%s is refused", (source, message) => expect(() => text(source)).toThrow(message));
+
+  it("names what is not set, once for each use that has no default", () => {
+    expect(interpolate("$X ${Y} ${Z:-z} ${A}", lookup).unset).toEqual(["X", "Y"]);
+  });
+
+  it("marks a text that a secret went into, and only that", () => {
+    expect(interpolate("x:${PASS}@y", lookup)).toMatchObject({ text: "x:s3cret@y", secret: true });
+    expect(interpolate("${A:-${PASS}}", lookup)).toMatchObject({ text: "a", secret: false });
+    expect(interpolate("${PASS:+set}", lookup)).toMatchObject({ text: "set", secret: false });
+  });
+
+  it("a branch that is not taken neither fails nor counts as unset", () => {
+    expect(interpolate("${A:-${X:?no}}${A:-$X}", lookup)).toEqual({ text: "aa", secret: false, unset: [] });
+  });
+
+  it("leaves text without dollars alone, and gives escaped text back", () => {
+    fc.assert(fc.property(fc.string(), (source) => text(source.replaceAll("$", "$$$$")) === source));
+  });
+
+  it("ends for every text, with a result or an InterpolationError", () => {
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom("$", "{", "}", "A", ":", "-", "?", "+", " ")), (parts) => {
+        try {
+          return typeof text(parts.join("")) === "string";
+        } catch (error) {
+          return error instanceof InterpolationError;
+        }
+      }),
+    );
+  });
+});
