@@ -4,7 +4,7 @@
  * protocol error for an unknown tool, and errors in our own words.
  */
 import { randomBytes } from "node:crypto";
-import { Server } from "@modelcontextprotocol/sdk/server/index.js";
+import { Server, type ServerOptions } from "@modelcontextprotocol/sdk/server/index.js";
 import type { RequestHandlerExtra } from "@modelcontextprotocol/sdk/shared/protocol.js";
 import {
   CompleteRequestSchema,
@@ -21,7 +21,7 @@ import {
   SubscribeRequestSchema,
   UnsubscribeRequestSchema,
 } from "@modelcontextprotocol/sdk/types.js";
-import { z } from "zod";
+import * as z from "zod";
 import { operations as allOperations } from "../operations/index.js";
 import type { CallContext, StackManager } from "../stack/model.js";
 import { followChanges } from "./changes.js";
@@ -37,6 +37,11 @@ import { callTool } from "./tool-call.js";
 import { toolOf } from "./tool-list.js";
 
 export type { McpLogger, McpServerOptions } from "./context.js";
+
+/** Only elicitation would use it, and this server does not ask back; the SDK's default costs time at every start. */
+const NO_VALIDATOR: NonNullable<ServerOptions["jsonSchemaValidator"]> = {
+  getValidator: () => () => ({ valid: false, data: undefined, errorMessage: "This server does not elicit." }),
+};
 
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 
@@ -62,6 +67,7 @@ export function createMcpServer(options: McpServerOptions): Server {
     { name: "stackwarden", title: "stackwarden", version: options.version },
     {
       instructions: INSTRUCTIONS,
+      jsonSchemaValidator: NO_VALIDATOR,
       capabilities: {
         tools: {},
         resources: { subscribe: true, listChanged: true },

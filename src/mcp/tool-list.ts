@@ -1,6 +1,6 @@
 /** The operations as MCP tools. Made once, at the first `tools/list`. */
 import type { Tool } from "@modelcontextprotocol/sdk/types.js";
-import { z } from "zod";
+import * as z from "zod";
 import type { AnyOperation } from "../operations/index.js";
 
 type JsonObject = Record<string, unknown>;

@@ -2,7 +2,7 @@
  * Fields that several operations share, each with the sentence that says what is valid. That sentence goes into the
  * JSON Schema's description and into every INVALID_INPUT error, so that an agent is told the same in both places.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 const validText = z.registry<{ valid: string }>();
 
@@ -155,12 +155,11 @@ export const oneOf = <const T extends readonly [string, ...string[]]>(values: T,
 export const listOf = <const T extends readonly [string, ...string[]]>(values: T, purpose: string) =>
   field(z.array(z.enum(values)).min(1).max(values.length), `a list of ${values.join(", ")}`, purpose);
 
+/** Without toLocaleString: loading its tables takes a tenth of the time a server needs to start. */
+const grouped = (value: number): string => String(value).replace(/\B(?=(\d{3})+$)/g, ",");
+
 export const whole = (min: number, max: number, purpose: string) =>
-  field(
-    z.int().min(min).max(max),
-    `a whole number from ${min.toLocaleString("en")} to ${max.toLocaleString("en")}`,
-    purpose,
-  );
+  field(z.int().min(min).max(max), `a whole number from ${grouped(min)} to ${grouped(max)}`, purpose);
 
 /** A field that takes one service or many, as the list that the domain takes. */
 export const asList = (value: string | string[] | undefined): string[] | undefined =>

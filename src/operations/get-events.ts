@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { defined, listOf, project, service, waitSeconds, whole } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import { EVENT_TYPES, eventPage } from "./outputs.js";

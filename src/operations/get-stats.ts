@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { asList, defined, project, services } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import { statsReport } from "./outputs.js";

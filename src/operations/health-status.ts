@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { defined, flag, oneOf, project, timeoutSeconds } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import { healthOutcome } from "./outputs.js";

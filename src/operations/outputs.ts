@@ -3,7 +3,7 @@
  * where `z.input` of its schema is asked for, so that the compiler refuses a drift. They stay open for fields that a later
  * version adds: a client must not refuse an answer because it says more.
  */
-import { z } from "zod";
+import * as z from "zod";
 import type { EventType, ServiceState, StackState } from "../stack/model.js";
 
 export const SERVICE_STATES = [

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { StackwardenError } from "../stack/errors.js";
 import { cpus, defined, flag, memoryMb, pids, project, service } from "./fields.js";
 import { defineOperation } from "./operation.js";

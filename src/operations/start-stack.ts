@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { defined, flag, folder, limitsByService, ports, profiles, project, timeoutSeconds } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import { startOutcome } from "./outputs.js";

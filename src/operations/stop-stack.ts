@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { flag, project, timeoutSeconds } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import { stopOutcome } from "./outputs.js";
