@@ -5,7 +5,7 @@ export type StackResource =
   | { kind: "stack" | "health" | "events"; project: string }
   | { kind: "logs"; project: string; service: string };
 
-const FORM = /^stack:\/\/([a-z0-9][a-z0-9_-]{0,62})(?:\/(health|events)|\/logs\/([A-Za-z0-9_][A-Za-z0-9._-]{0,62}))?$/;
+const FORM = /^stack:\/\/([a-z0-9][a-z0-9_-]{0,62})(?:\/(health|events)|\/logs\/([A-Za-z0-9][A-Za-z0-9._-]{0,62}))?$/;
 
 /** Null when it is none of ours. */
 export function parseUri(uri: string): StackResource | null {

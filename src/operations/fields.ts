@@ -3,6 +3,7 @@
  * JSON Schema's description and into every INVALID_INPUT error, so that an agent is told the same in both places.
  */
 import * as z from "zod";
+import { PROJECT_ID, SERVICE_NAME } from "../stack/project-id.js";
 
 const validText = z.registry<{ valid: string }>();
 
@@ -27,18 +28,16 @@ const CONTROL = /[\u0000-\u001f\u007f-\u009f]|\p{Cs}/u;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
 const CONTROL_BUT_TAB = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f]|\p{Cs}/u;
 
-const PROJECT = /^[a-z0-9][a-z0-9_-]{0,62}$/;
-const NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,62}$/;
 const PROJECT_VALID = "1 to 63 lower-case letters, digits, _ or -, beginning with a letter or digit";
-const NAME_VALID = "1 to 63 letters, digits, . _ or -, beginning with a letter, digit or _";
+const NAME_VALID = "1 to 63 letters, digits, . _ or -, beginning with a letter or digit";
 
 export const project = field(
-  z.string().max(63).regex(PROJECT).refine(notPrototypeKey, "is a reserved word"),
+  z.string().max(63).regex(PROJECT_ID).refine(notPrototypeKey, "is a reserved word"),
   PROJECT_VALID,
   "The project's id (list_stacks shows the known ones).",
 );
 
-const plainName = z.string().max(63).regex(NAME).refine(notPrototypeKey, "is a reserved word");
+const plainName = z.string().max(63).regex(SERVICE_NAME).refine(notPrototypeKey, "is a reserved word");
 
 export const service = field(plainName, NAME_VALID, "The service's name, as in the compose file.");
 

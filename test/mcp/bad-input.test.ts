@@ -47,6 +47,7 @@ const BAD_NAMES: [string, unknown][] = [
   ["shell", "shop; rm -rf /"],
   ["substitution", "$(id)"],
   ["glob", "*"],
+  ["leading underscore", "_shop"],
   ["other letters", "ѕhop"],
 ];
 const BAD_FLAGS: [string, unknown][] = [...WRONG_TYPES, ["text", "true"], ["a number", 1], ["a list", [true]]];
@@ -81,7 +82,7 @@ const badRecords = (good: unknown, ...bad: unknown[]): [string, unknown][] => [
 ];
 
 const BAD: Record<string, [string, unknown][]> = {
-  project: [...NOT_A_STRING, ...BAD_NAMES, ["upper case", "Shop"], ["leading underscore", "_shop"]],
+  project: [...NOT_A_STRING, ...BAD_NAMES, ["upper case", "Shop"]],
   service: [...NOT_A_STRING, ...BAD_NAMES],
   services: badLists(7, null, ["a"], ...BAD_NAMES.map(([, value]) => value)),
   profiles: [["text", "debug"], ...badLists(7, null, "--rm", "../x", "__proto__", "a\u0000")],
