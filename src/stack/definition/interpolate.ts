@@ -69,7 +69,7 @@ export function interpolate(text: string, lookup: Lookup): Interpolated {
         out += live ? use(variable) : "";
       }
     }
-    if (depth > 0) throw new InterpolationError('"${" without its "}"');
+    if (depth > 0) throw new InterpolationError('"$" and "{" without the closing "}"');
     return out;
   };
 

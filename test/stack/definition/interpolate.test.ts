@@ -31,7 +31,7 @@ describe("interpolation", () => {
   it.each([
     ["${", /variable name/],
     ["${A", /not an operator/],
-    ["${A:-x", /without its/],
+    ["${A:-x", /without the closing/],
     ["${1A}", /variable name/],
     ["${A b}", /not an operator/],
     ["100$", /\$\$/],

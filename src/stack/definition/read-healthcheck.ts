@@ -1,0 +1,81 @@
+/** Compose's healthcheck, with stackwarden's own `x-probe` for what an image's tools would have checked. */
+import { given, type NodeReader } from "./node-reader.js";
+import type { Healthcheck, HealthTest } from "./types.js";
+import { parseDuration } from "./units.js";
+
+/** Compose's defaults. */
+const DEFAULTS = { intervalMs: 30_000, timeoutMs: 30_000, retries: 3, startPeriodMs: 0, startIntervalMs: 5_000 };
+/** Shorter would load the machine more than it tells. */
+const SHORTEST_MS = 100;
+const LONGEST_MS = 24 * 3_600_000;
+
+export function readDuration(reader: NodeReader | undefined, least: number): number | undefined {
+  if (!given(reader)) return undefined;
+  const text = reader.string("a duration");
+  if (text === undefined) return undefined;
+  const ms = parseDuration(text);
+  if (ms === null || ms < least || ms > LONGEST_MS)
+    return reader.invalid(`must be a duration from ${least} ms to 24 h`, "Write it as in 500ms, 10s or 1m30s.");
+  return ms;
+}
+
+function readTest(reader: NodeReader): HealthTest | undefined {
+  if (!reader.isList) {
+    const command = reader.string("a command");
+    return command === undefined ? undefined : { kind: "cmd-shell", command };
+  }
+  const [kind, ...rest] = reader.strings();
+  if (kind === "NONE" && rest.length === 0) return { kind: "none" };
+  if (kind === "CMD" && rest.length > 0) return { kind: "cmd", argv: rest };
+  if (kind === "CMD-SHELL" && rest.length === 1) return { kind: "cmd-shell", command: rest[0] as string };
+  return reader.invalid(
+    "is not a healthcheck test",
+    'Write ["CMD", "program", "argument"], ["CMD-SHELL", "command"] or ["NONE"].',
+  );
+}
+
+function readProbe(reader: NodeReader): HealthTest | undefined {
+  const { type, port, path, status } = reader.fields(["type", "port", "path", "status"]);
+  if (type === undefined) return reader.invalid("has no type", "Give `type`: http, tcp, postgres or redis.");
+  const kind = type.oneOf(["http", "tcp", "postgres", "redis"]);
+  if (kind === undefined) return undefined;
+  if (kind === "postgres" || kind === "redis") return { kind };
+  if (port === undefined) return reader.invalid("has no port", "Give `port`, the port inside the service.");
+  const number = port.number(1, 65_535);
+  if (number === undefined) return undefined;
+  if (kind === "tcp") return { kind, port: number };
+  const at = path === undefined ? "/" : path.string("a path");
+  const expected = status === undefined ? 200 : status.number(100, 599);
+  if (at === undefined || expected === undefined) return undefined;
+  if (!/^\/[\x21-\x7e]*$/.test(at)) return path?.invalid("must be an absolute URL path", "Write it as in /health.");
+  return { kind, port: number, path: at, status: expected };
+}
+
+export function readHealthcheck(reader: NodeReader): Healthcheck | undefined {
+  const fields = reader.fields([
+    "test",
+    "interval",
+    "timeout",
+    "retries",
+    "start_period",
+    "start_interval",
+    "disable",
+    "x-probe",
+  ]);
+  const probe = given(fields["x-probe"]) ? readProbe(fields["x-probe"]) : undefined;
+  const written = given(fields.test) ? readTest(fields.test) : undefined;
+  const disabled = given(fields.disable) && fields.disable.boolean() === true;
+  if (!disabled && !given(fields.test) && !given(fields["x-probe"])) {
+    return reader.invalid("has no test", "Give `test`, or `x-probe`, or `disable: true`.");
+  }
+  const test = disabled ? ({ kind: "none" } as const) : (probe ?? written);
+  if (test === undefined) return undefined;
+  return {
+    test,
+    intervalMs: readDuration(fields.interval, SHORTEST_MS) ?? DEFAULTS.intervalMs,
+    timeoutMs: readDuration(fields.timeout, SHORTEST_MS) ?? DEFAULTS.timeoutMs,
+    retries: (given(fields.retries) ? fields.retries.number(1, 1000) : undefined) ?? DEFAULTS.retries,
+    startPeriodMs: readDuration(fields.start_period, 0) ?? DEFAULTS.startPeriodMs,
+    startIntervalMs: readDuration(fields.start_interval, SHORTEST_MS) ?? DEFAULTS.startIntervalMs,
+  };
+}

@@ -1,0 +1,63 @@
+/** Compose's short and long port syntax. Whatever host address is asked for, ports are published on 127.0.0.1 only (S2). */
+import type { NodeReader } from "./node-reader.js";
+import type { PortMapping } from "./types.js";
+
+const port = (text: string): number | null => {
+  const value = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  return value >= 1 && value <= 65_535 ? value : null;
+};
+
+const LOOPBACK = new Set(["", "127.0.0.1", "localhost"]);
+const HOW = 'Write "8080:80", "127.0.0.1:8080:80", "80", or ":80" for the next free host port.';
+
+function short(reader: NodeReader, note: (text: string) => void): PortMapping | undefined {
+  const text = reader.string("a port");
+  if (text === undefined) return undefined;
+  const [address = "", protocol = "tcp"] = text.split("/", 2);
+  if (protocol !== "tcp")
+    return reader.invalid(`publishes ${protocol}; only tcp is supported`, "Remove the port, or use tcp.");
+  const found = /^(?:(?:(.*):)?([^:]*):)?([^:]+)$/.exec(address);
+  const [, host = "", published = "", target = ""] = found ?? [];
+  if (address.includes("-")) return reader.invalid("is a port range", "Write one entry for each port.");
+  const containerPort = port(target);
+  const hostPort = published === "" ? undefined : port(published);
+  if (containerPort === null || hostPort === null) return reader.invalid("is not a port mapping", HOW);
+  if (!LOOPBACK.has(host.replace(/^\[|\]$/g, "")))
+    note(`${reader.path}: published on 127.0.0.1 instead of ${host}: stackwarden publishes on loopback only.`);
+  return { containerPort, protocol: "tcp", ...(hostPort === undefined ? {} : { hostPort }) };
+}
+
+function long(reader: NodeReader, note: (text: string) => void): PortMapping | undefined {
+  const { target, published, protocol, host_ip } = reader.fields([
+    "target",
+    "published",
+    "protocol",
+    "host_ip",
+    "mode",
+    "name",
+    "app_protocol",
+  ]);
+  if (protocol !== undefined && protocol.oneOf(["tcp"]) === undefined) return undefined;
+  if (target === undefined) return reader.invalid("has no target", "Give `target`, the port inside the service.");
+  const containerPort = target.number(1, 65_535);
+  const wanted = published === undefined || published.empty || published.string() === "" ? undefined : published;
+  const hostPort = wanted?.number(1, 65_535);
+  if (containerPort === undefined || (wanted !== undefined && hostPort === undefined)) return undefined;
+  const host = host_ip?.string() ?? "";
+  if (!LOOPBACK.has(host))
+    note(`${reader.path}: published on 127.0.0.1 instead of ${host}: stackwarden publishes on loopback only.`);
+  return { containerPort, protocol: "tcp", ...(hostPort === undefined ? {} : { hostPort }) };
+}
+
+/** `note` is told where a wider host address was replaced by loopback. */
+export function readPorts(reader: NodeReader, note: (text: string) => void): PortMapping[] {
+  const ports: PortMapping[] = [];
+  for (const item of reader.list()) {
+    const mapping = item.isMap ? long(item, note) : short(item, note);
+    if (mapping === undefined) continue;
+    if (ports.some((other) => other.containerPort === mapping.containerPort))
+      item.invalid(`publishes port ${mapping.containerPort} a second time`, "Publish each port once.");
+    else ports.push(mapping);
+  }
+  return ports;
+}
