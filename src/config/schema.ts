@@ -1,5 +1,5 @@
 /** The one schema of the server's configuration, in the spelling of stackwarden.yaml (snake_case). */
-import { z } from "zod";
+import * as z from "zod";
 
 const MB = 1024 * 1024;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters in a path are what is refused here.

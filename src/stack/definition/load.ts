@@ -1,0 +1,325 @@
+/** From a project's folder to its stack definition. */
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { LineCounter, parseDocument, visit } from "yaml";
+import { StackwardenError } from "../errors.js";
+import { SERVICE_NAME } from "../project-id.js";
+import { findCycle, publishedTokens } from "./graph.js";
+import { InterpolationError, interpolate, type Lookup, type Variable } from "./interpolate.js";
+import { given, NodeReader, nodeBudget, type ReadContext } from "./node-reader.js";
+import { Problems } from "./problems.js";
+import { isSensitiveName, readEnvFile } from "./read-environment.js";
+import { projectPath } from "./read-mounts.js";
+import { readService } from "./read-service.js";
+import type { LoadRequest, ServiceDefinition, StackDefinition } from "./types.js";
+
+/** In Compose's own order of preference. */
+const NAMES = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+const BUILT_IN = "built-in:commandcenter";
+const LARGEST = 1_048_576;
+/** Shorter values would redact ordinary words. */
+const SHORTEST_SECRET = 6;
+
+interface Source {
+  /** Path, or BUILT_IN. */
+  file: string;
+  text: string;
+  builtIn: boolean;
+}
+
+/** `stacks/` lies beside `src/` in the sources and beside the bundle in `dist/`. */
+function builtInText(): string {
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
+    const file = join(folder, "stacks", "commandcenter", "compose.yaml");
+    if (existsSync(file)) return readFileSync(file, "utf8");
+    if (folder === dirname(folder))
+      throw new StackwardenError("INTERNAL", "The built-in stack's file is missing.", {
+        hint: "Install stackwarden again.",
+      });
+  }
+}
+
+function findSource(folder: string): Source {
+  for (const name of NAMES) {
+    const file = join(folder, name);
+    const found = statSync(file, { throwIfNoEntry: false });
+    if (found === undefined) continue;
+    if (!found.isFile() || found.size > LARGEST)
+      throw new StackwardenError("INVALID_STACK", `${file} is not a regular file of at most 1 MiB.`, {
+        hint: "Replace it with a smaller compose file.",
+      });
+    return { file, text: readFileSync(file, "utf8"), builtIn: false };
+  }
+  return { file: BUILT_IN, text: builtInText(), builtIn: true };
+}
+
+function projectVariables(folder: string): Map<string, Variable> {
+  try {
+    const values = readEnvFile(join(folder, ".env")) ?? {};
+    return new Map(Object.entries(values).map(([name, value]) => [name, { value, secret: isSensitiveName(name) }]));
+  } catch (error) {
+    throw new StackwardenError(
+      "INVALID_STACK",
+      `${join(folder, ".env")} cannot be read: ${(error as Error).message}.`,
+      {
+        hint: "Correct or remove the file.",
+      },
+    );
+  }
+}
+
+interface Parsed {
+  root: NodeReader;
+  context: ReadContext;
+  unset: Set<string>;
+}
+
+function parse(source: Source, lookup: Lookup): Parsed {
+  const lines = new LineCounter();
+  const document = parseDocument(source.text, { lineCounter: lines, version: "1.2", uniqueKeys: true });
+  const problems = new Problems(source.file, lines);
+  const fault = document.errors[0];
+  if (fault !== undefined) {
+    const { line } = lines.linePos(fault.pos[0]);
+    throw new StackwardenError("INVALID_STACK", `${source.file}:${line}: ${fault.message.split("\n", 1)[0]}`, {
+      hint: "Correct the YAML.",
+      details: { file: source.file, line },
+    });
+  }
+  const secretNodes = new WeakSet<object>();
+  const unset = new Set<string>();
+  visit(document, {
+    Scalar(key, node) {
+      if (key === "key" || typeof node.value !== "string" || !node.value.includes("$")) return;
+      try {
+        const result = interpolate(node.value, lookup);
+        node.value = result.text;
+        if (result.secret) secretNodes.add(node);
+        for (const name of result.unset) unset.add(name);
+      } catch (error) {
+        if (!(error instanceof InterpolationError)) throw error;
+        problems.invalid(node, "interpolation", error.message, "Correct the expression, or set the variable in .env.");
+      }
+    },
+  });
+  const context: ReadContext = { document, problems, secretNodes, budget: nodeBudget() };
+  return { root: new NodeReader(context, document.contents, ""), context, unset };
+}
+
+type SecretSource = { name: string; variable?: string; generate: boolean; file?: string; reader: NodeReader };
+
+function readSecretSources(reader: NodeReader | undefined, folder: string): SecretSource[] {
+  if (!given(reader)) return [];
+  return reader.entries().map(([name, value]) => {
+    const fields = value.fields(["environment", "file", "name", "x-generate"], {
+      external: "Give `environment` or `file`: stackwarden has no store of outside secrets.",
+    });
+    const variable = given(fields.environment) ? fields.environment.string("a variable's name") : undefined;
+    const written = given(fields.file) ? fields.file.string("a path") : undefined;
+    const file = written === undefined ? undefined : projectPath(value, written, folder);
+    const generate = given(fields["x-generate"]) && fields["x-generate"].boolean() === true;
+    if (variable === undefined && file === undefined && !generate)
+      value.invalid("has no source", "Give `environment`, `file`, or `x-generate: true`.");
+    return {
+      name,
+      generate,
+      reader: value,
+      ...(variable === undefined ? {} : { variable }),
+      ...(file === undefined ? {} : { file }),
+    };
+  });
+}
+
+/** Values of the secrets; `make` is called for those that nothing gives. */
+async function resolveSecrets(
+  sources: SecretSource[],
+  variables: Map<string, Variable>,
+  make: (name: string) => Promise<string>,
+): Promise<Record<string, string>> {
+  const values: Record<string, string> = Object.create(null);
+  for (const { name, variable, generate, file, reader } of sources) {
+    const given = variable === undefined ? undefined : variables.get(variable)?.value;
+    if (given !== undefined && given !== "") values[name] = given;
+    else if (file !== undefined) {
+      try {
+        values[name] = readFileSync(file, "utf8").replace(/\r?\n$/, "");
+      } catch {
+        reader.invalid("names a file that cannot be read", "Create the file below the project.");
+      }
+    } else if (generate) values[name] = await make(name);
+    else if (variable !== undefined)
+      reader.invalid(`needs ${variable}, which is not set`, "Set it in .env, or write x-generate: true.");
+    if (variable !== undefined && values[name] !== undefined)
+      variables.set(variable, { value: values[name], secret: true });
+  }
+  return values;
+}
+
+/** Services of the built-in stack whose folder the project does not have are left out. */
+function leaveOutAbsent(services: Record<string, ServiceDefinition>, note: (text: string) => void): void {
+  for (const [name, service] of Object.entries(services)) {
+    const at = service.local?.workingDir;
+    if (at === undefined || existsSync(at)) continue;
+    delete services[name];
+    note(`The service ${name} is left out: the project has no folder ${name}/.`);
+    for (const other of Object.values(services)) {
+      delete other.dependsOn[name];
+      for (const [key, value] of Object.entries(other.environment))
+        if (publishedTokens(value).some((token) => token.service === name)) delete other.environment[key];
+    }
+  }
+}
+
+function checkReferences(
+  services: Record<string, ServiceDefinition>,
+  all: Map<string, NodeReader>,
+  active: (name: string) => boolean,
+): void {
+  for (const [name, service] of Object.entries(services)) {
+    const reader = all.get(name) as NodeReader;
+    for (const [other, { required }] of Object.entries(service.dependsOn)) {
+      if (Object.hasOwn(services, other)) continue;
+      if (!required) delete service.dependsOn[other];
+      else if (all.has(other) && !active(other))
+        reader.invalid(
+          `depends on ${other}, whose profile is not active`,
+          `Start with one of its profiles, or write required: false.`,
+        );
+      else reader.invalid(`depends on ${other}, which does not exist`, `Services are: ${[...all.keys()].join(", ")}.`);
+    }
+    for (const [key, value] of Object.entries(service.environment))
+      for (const { token, service: target, port } of publishedTokens(value))
+        if (!services[target]?.ports.some((mapping) => mapping.containerPort === port))
+          reader.invalid(
+            `${key} uses ${token}, which no service publishes`,
+            "Name a service of the stack and a port in its `ports`.",
+          );
+  }
+  const cycle = findCycle(services);
+  if (cycle !== null)
+    all
+      .get(cycle[0] as string)
+      ?.invalid(`depends on itself: ${cycle.join(" → ")}`, "Remove one of these dependencies.");
+}
+
+const TOP_REFUSED: Record<string, string> = {
+  networks: "Remove it: stackwarden gives every stack one private network on which services reach each other by name.",
+  configs: "Use `secrets`, or a bind mount below the project.",
+  include: "Write the services into this file.",
+};
+
+function readStack(
+  source: Source,
+  parsed: Parsed,
+  request: LoadRequest,
+  secrets: Record<string, string>,
+  variables: Map<string, Variable>,
+): StackDefinition {
+  const { root, context } = parsed;
+  const notes: string[] = [...parsed.unset].map(
+    (name) => `The variable ${name} is not set; the empty text was used. Set it in .env.`,
+  );
+  const note = (text: string): void => void notes.push(text);
+  const fields = root.fields(["name", "services", "volumes", "secrets", "version"], TOP_REFUSED);
+  if (given(fields.version)) note("`version` is obsolete in compose files and was ignored.");
+  const name = given(fields.name) ? fields.name.string("a name") : undefined;
+  const declared = new Set<string>();
+  for (const [volume, value] of given(fields.volumes) ? fields.volumes.entries() : []) {
+    declared.add(volume);
+    if (!value.empty)
+      value.fields(["name", "labels"], {
+        external: "Remove it: stackwarden keeps volumes of its own for each project.",
+        driver: "Remove it: volumes are kept on this machine.",
+        driver_opts: "Remove it: volumes are kept on this machine.",
+      });
+  }
+  const all = new Map<string, NodeReader>();
+  const services: Record<string, ServiceDefinition> = Object.create(null);
+  const active = (service: string): boolean => Object.hasOwn(services, service);
+  for (const [service, reader] of given(fields.services) ? fields.services.entries() : []) {
+    if (!SERVICE_NAME.test(service)) {
+      reader.invalid(
+        `${JSON.stringify(service.slice(0, 64))} is not a service name`,
+        "Use letters, digits, dots, dashes and underscores; begin with a letter or digit.",
+      );
+      continue;
+    }
+    all.set(service, reader);
+    const definition = readService(service, reader, {
+      folder: request.folder,
+      allowRoot: (one) => request.allowRoot.includes(one) || request.allowRoot.includes(`${request.projectId}/${one}`),
+      note,
+      variable: (variable) => variables.get(variable),
+    });
+    const { profiles = [] } = definition ?? {};
+    if (definition && (profiles.length === 0 || profiles.some((profile) => request.profiles.includes(profile))))
+      services[service] = definition;
+  }
+  if (source.builtIn) leaveOutAbsent(services, note);
+  if (Object.keys(services).length === 0 && context.problems.empty)
+    root.invalid("defines no active service", "Define one under `services`, or start with a profile.");
+  checkReferences(services, all, active);
+  const volumes = new Set<string>();
+  for (const [service, definition] of Object.entries(services)) {
+    for (const mount of definition.mounts) {
+      if (mount.type !== "volume") continue;
+      if (declared.has(mount.source)) volumes.add(mount.source);
+      else
+        all
+          .get(service)
+          ?.invalid(
+            `uses the volume ${mount.source}, which is not declared`,
+            "Declare it under the top-level `volumes`.",
+          );
+    }
+    for (const secret of definition.secrets)
+      if (!Object.hasOwn(secrets, secret.source))
+        all
+          .get(service)
+          ?.invalid(
+            `uses the secret ${secret.source}, which is not declared`,
+            "Declare it under the top-level `secrets`.",
+          );
+  }
+  context.problems.throwIfAny();
+  const secretValues = new Set(Object.values(secrets));
+  for (const { secretEnvironment, environment } of Object.values(services))
+    for (const key of secretEnvironment) secretValues.add(environment[key] ?? "");
+  for (const variable of variables.values()) if (variable.secret) secretValues.add(variable.value);
+  return {
+    name: name ?? request.projectId,
+    source: source.file,
+    services,
+    volumes: [...volumes],
+    secretValues: [...secretValues].filter((value) => value.length >= SHORTEST_SECRET),
+    secrets,
+    notes,
+  };
+}
+
+/**
+ * Reads the project's compose file, else the built-in CommandCenter definition.
+ * @throws INVALID_STACK or POLICY_VIOLATION with file, line and path of every problem (`details.problems`)
+ */
+export async function loadStack(request: LoadRequest): Promise<StackDefinition> {
+  const source = findSource(request.folder);
+  const read = async (make: (name: string) => Promise<string>): Promise<StackDefinition> => {
+    const variables = projectVariables(request.folder);
+    // Secrets first and by themselves: everything else may use their variables.
+    const early = parse(source, (name) => variables.get(name) ?? { value: "", secret: false });
+    const secretsNode = early.root.entries().find(([key]) => key === "secrets")?.[1];
+    const secrets = await resolveSecrets(readSecretSources(secretsNode, request.folder), variables, make);
+    const parsed = parse(source, (name) => variables.get(name));
+    // Problems of the secrets themselves are found with the rest, so that one error lists all.
+    await resolveSecrets(
+      readSecretSources(parsed.root.entries().find(([key]) => key === "secrets")?.[1], request.folder),
+      variables,
+      make,
+    );
+    return readStack(source, parsed, request, secrets, variables);
+  };
+  // A file that is refused must change nothing: secrets are made only once everything else is right.
+  await read(async (name) => `not-generated-yet-${name}`);
+  return read(request.generateSecret);
+}

@@ -1,0 +1,395 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts under test are Compose expressions
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { loadStack } from "../../../src/stack/definition/load.js";
+import type { LoadRequest } from "../../../src/stack/definition/types.js";
+import type { StackwardenError } from "../../../src/stack/errors.js";
+
+let folder: string;
+let made: string[];
+beforeEach(() => {
+  folder = realpathSync(mkdtempSync(join(tmpdir(), "stackwarden-load-")));
+  made = [];
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const load = (more: Partial<LoadRequest> = {}) =>
+  loadStack({
+    projectId: "p",
+    folder,
+    profiles: [],
+    allowRoot: [],
+    generateSecret: async (name) => {
+      made.push(name);
+      return `generated-${name}-value`;
+    },
+    ...more,
+  });
+const write = (text: string, name = "compose.yaml") => writeFileSync(join(folder, name), text);
+const refusal = async (text?: string, more: Partial<LoadRequest> = {}): Promise<StackwardenError> => {
+  if (text !== undefined) write(text);
+  return load(more).then(
+    () => Promise.reject(new Error("it was accepted")),
+    (error) => error as StackwardenError,
+  );
+};
+const service = (body: string) => `services:\n  web:\n    image: nginx\n${body.replace(/^/gm, "    ")}\n`;
+
+describe("the built-in stack", () => {
+  it("is what the requirements say", async () => {
+    mkdirSync(join(folder, "backend"));
+    mkdirSync(join(folder, "frontend"));
+    const stack = await load();
+    expect(stack.source).toBe("built-in:commandcenter");
+    expect(Object.keys(stack.services)).toEqual(["postgres", "redis", "backend", "frontend"]);
+    const { postgres, redis, backend, frontend } = stack.services;
+    expect(postgres).toMatchObject({
+      image: "postgres:15-alpine",
+      user: "70",
+      limits: { cpus: 1, memory_mb: 2048 },
+      ports: [{ containerPort: 5432 }],
+      healthcheck: { test: { kind: "postgres" } },
+      environment: { POSTGRES_USER: "commandcenter", POSTGRES_DB: "commandcenter" },
+      local: { provider: "postgres" },
+    });
+    expect(postgres?.ports[0]?.hostPort).toBeUndefined();
+    expect(redis).toMatchObject({ limits: { cpus: 0.5, memory_mb: 512 }, local: { provider: "redis" } });
+    expect(backend).toMatchObject({
+      limits: { cpus: 1, memory_mb: 1024 },
+      healthcheck: { test: { kind: "http", port: 8000, path: "/health", status: 200 } },
+      dependsOn: { postgres: { condition: "service_healthy" }, redis: { condition: "service_healthy" } },
+      secretEnvironment: expect.arrayContaining(["DATABASE_URL", "REDIS_URL", "SECRET_KEY"]),
+      environment: {
+        DATABASE_URL: "postgresql://commandcenter:generated-postgres-password-value@postgres:5432/commandcenter",
+        PROJECT_NAME: "CommandCenter",
+      },
+      local: { install: { kind: "python", manifest: join(folder, "backend/requirements.txt") } },
+    });
+    expect(frontend).toMatchObject({
+      limits: { cpus: 0.5, memory_mb: 512 },
+      environment: { VITE_API_BASE_URL: "http://{published:backend:8000}" },
+      dependsOn: { backend: { condition: "service_healthy" } },
+    });
+    expect(stack.secretValues).toEqual(expect.arrayContaining(["generated-secret-key-value"]));
+    expect(made).toEqual(["postgres-password", "redis-password", "secret-key"]);
+  });
+
+  it("starts the services that the project has", async () => {
+    mkdirSync(join(folder, "frontend"));
+    const stack = await load();
+    expect(Object.keys(stack.services)).toEqual(["postgres", "redis", "frontend"]);
+    expect(stack.services.frontend?.dependsOn).toEqual({});
+    expect(stack.services.frontend?.environment).toEqual({ VITE_PROJECT_NAME: "CommandCenter" });
+    expect(stack.notes.join("\n")).toContain("no folder backend/");
+  });
+
+  it("takes ports, names and passwords from .env, and generates only what is missing", async () => {
+    write("POSTGRES_PORT=15432\nPOSTGRES_PASSWORD=from-the-env-file\nPROJECT_NAME=Mine\n", ".env");
+    const stack = await load();
+    expect(stack.services.postgres?.ports[0]?.hostPort).toBe(15_432);
+    expect(stack.services.postgres?.environment.POSTGRES_PASSWORD).toBe("from-the-env-file");
+    expect(stack.secretValues).toContain("from-the-env-file");
+    expect(made).not.toContain("postgres-password");
+  });
+
+  it("never reads the server's own environment", async () => {
+    process.env.STACKWARDEN_TEST_LEAK = "leak";
+    try {
+      write(service("environment: [STACKWARDEN_TEST_LEAK, 'B=${STACKWARDEN_TEST_LEAK:-none}', 'HOME_IS=${HOME}']"));
+      const stack = await load();
+      expect({ ...stack.services.web?.environment }).toEqual({ B: "none", HOME_IS: "" });
+      expect(stack.notes.join()).toContain("HOME is not set");
+    } finally {
+      delete process.env.STACKWARDEN_TEST_LEAK;
+    }
+  });
+});
+
+describe("files of others", () => {
+  const corpus = (name: string) => readFileSync(new URL(`./corpus/${name}.yaml`, import.meta.url), "utf8");
+
+  it("loads flask-redis", async () => {
+    write(corpus("flask-redis"));
+    const { services } = await load();
+    expect(services.web).toMatchObject({
+      build: { context: folder, target: "builder" },
+      stopSignal: "SIGINT",
+      mounts: [{ type: "bind", source: folder, target: "/code" }],
+      dependsOn: { redis: { condition: "service_started", required: true } },
+    });
+  });
+
+  it("loads wordpress-mysql and treats its passwords as secrets", async () => {
+    write(corpus("wordpress-mysql"), "docker-compose.yml");
+    const stack = await load();
+    expect(stack.volumes).toEqual(["db_data"]);
+    expect(stack.secretValues).toEqual(expect.arrayContaining(["somewordpress", "wordpress"]));
+    expect(stack.services.db).toMatchObject({ restart: { policy: "always" }, expose: [3306, 33_060] });
+  });
+
+  it("loads anchors and merge keys, and publishes on loopback only", async () => {
+    write(corpus("anchors"));
+    const stack = await load();
+    expect({ ...stack.services.one?.environment }).toEqual({ A: "1", B: "3" });
+    expect({ ...stack.services.two?.environment }).toEqual({ A: "1", B: "2" });
+    expect(stack.notes.join("\n")).toMatch(/127\.0\.0\.1 instead of 0\.0\.0\.0/);
+    expect(stack.notes.join("\n")).toMatch(/`version` is obsolete/);
+  });
+
+  it("reads a secret from a file below the project", async () => {
+    mkdirSync(join(folder, "db"));
+    write("hunter22\n", "db/password.txt");
+    write(corpus("secret-file"));
+    const stack = await load();
+    expect({ ...stack.secrets }).toEqual({ "db-password": "hunter22" });
+    expect(stack.secretValues).toEqual(["hunter22"]);
+  });
+
+  it.each([
+    ["privileged", "POLICY_VIOLATION", /:4: services\.dind\.privileged/],
+    ["docker-socket", "POLICY_VIOLATION", /:4: services\.traefik\.volumes\[0\]: reaches a container engine/],
+    ["host-network", "POLICY_VIOLATION", /:4: services\.web\.network_mode/],
+    ["outside-bind", "POLICY_VIOLATION", /leads outside the project/],
+    ["networks", "INVALID_STACK", /networks: is not supported/],
+    ["cycle", "INVALID_STACK", /a → b → c → a/],
+    ["secret-file", "INVALID_STACK", /names a file that cannot be read/],
+  ])("refuses %s with its place and what to do", async (name, code, message) => {
+    const error = await refusal(corpus(name));
+    expect(error.code).toBe(code);
+    expect(error.message).toMatch(message);
+    expect(error.message).toContain(join(folder, "compose.yaml"));
+    expect(error.hint).not.toBe("");
+  });
+});
+
+describe("policy", () => {
+  it.each([
+    "privileged: yes-please",
+    "cap_add: [SYS_ADMIN]",
+    "devices: ['/dev/sda:/dev/sda']",
+    "pid: host",
+    "ipc: host",
+    "network_mode: container:x",
+    "security_opt: ['seccomp:unconfined']",
+    "userns_mode: host",
+    "user: root",
+    "user: '0:0'",
+    "user: ''",
+    "user: ':0'",
+    "volumes: ['~/x:/x']",
+    "volumes: ['/:/host']",
+    "volumes: [{ type: bind, source: ../x, target: /x }]",
+    "volumes: ['./docker.sock:/s']",
+    "env_file: ../other.env",
+    "build: ../other",
+    "x-local: { command: [x], working_dir: / }",
+  ])("refuses %s", async (body) => expect((await refusal(service(body))).code).toBe("POLICY_VIOLATION"));
+
+  it("sees through symbolic links", async () => {
+    symlinkSync("/etc", join(folder, "link"));
+    expect((await refusal(service("volumes: ['./link:/x']"))).code).toBe("POLICY_VIOLATION");
+  });
+
+  it("lets only the server's configuration allow root", async () => {
+    write(service("user: root\nx-allow-root: true"));
+    await expect(load()).rejects.toMatchObject({ code: "POLICY_VIOLATION" });
+    expect((await load({ allowRoot: ["p/web"] })).services.web?.allowRoot).toBe(true);
+    await expect(load({ allowRoot: ["q/web"] })).rejects.toMatchObject({ code: "POLICY_VIOLATION" });
+  });
+
+  it("accepts what hardens", async () => {
+    write(
+      service(
+        "privileged: false\ncap_drop: [ALL]\nsecurity_opt: ['no-new-privileges:true']\nread_only: true\ninit: true",
+      ),
+    );
+    expect((await load()).services.web).toMatchObject({ readOnly: true, init: true });
+  });
+
+  it("makes no secret for a file that is refused", async () => {
+    const secrets = "secrets: { key: { environment: KEY, x-generate: true } }\n";
+    await refusal(`${service("privileged: true")}${secrets}`);
+    expect(made).toEqual([]);
+  });
+});
+
+describe("every field", () => {
+  it("is read", async () => {
+    write("A=1\n", "web.env");
+    write(
+      `${service(`
+command: run --name "a b" 'c'
+entrypoint: [/init]
+environment: { B: "2", PASSWORD: hunter222 }
+env_file: [web.env, { path: absent.env, required: false }]
+working_dir: /srv
+ports: [80, "8080:81", "127.0.0.1:9000:82/tcp", { target: 83, published: "9001", protocol: tcp, host_ip: 127.0.0.1 }]
+healthcheck: { test: curl localhost, interval: 10s, timeout: 1m, retries: 4, start_period: 2s, start_interval: 1s }
+restart: on-failure:3
+volumes: ["data:/data:ro", "./conf:/conf", { type: tmpfs, target: /t, tmpfs: { size: 1m } }]
+tmpfs: ["/run:size=64m", /tmp]
+deploy: { resources: { limits: { cpus: "0.5", memory: 64M, pids: 10 }, reservations: { memory: 32m } } }
+mem_limit: 128m
+stop_signal: QUIT
+stop_grace_period: 1m30s
+labels: [a=b]
+x-local: { command: "node server.js", environment: { C: "3" }, install: { kind: node, manifest: package.json } }
+`)}volumes: { data: {} }\n`,
+    );
+    const { web } = (await load()).services;
+    expect(web).toMatchObject({
+      command: ["run", "--name", "a b", "c"],
+      entrypoint: ["/init"],
+      environment: { A: "1", B: "2", PASSWORD: "hunter222" },
+      secretEnvironment: ["PASSWORD"],
+      workingDir: "/srv",
+      ports: [
+        { containerPort: 80 },
+        { containerPort: 81, hostPort: 8080 },
+        { containerPort: 82, hostPort: 9000 },
+        { containerPort: 83, hostPort: 9001 },
+      ],
+      healthcheck: {
+        test: { kind: "cmd-shell", command: "curl localhost" },
+        intervalMs: 10_000,
+        timeoutMs: 60_000,
+        retries: 4,
+        startPeriodMs: 2000,
+        startIntervalMs: 1000,
+      },
+      restart: { policy: "on-failure", maxRetries: 3 },
+      limits: { cpus: 0.5, memory_mb: 128, pids: 10 },
+      reservations: { memory_mb: 32 },
+      stopSignal: "SIGQUIT",
+      stopGracePeriodMs: 90_000,
+      labels: { a: "b" },
+      local: { command: ["node", "server.js"], environment: { C: "3" }, install: { kind: "node" } },
+    });
+    expect(web?.mounts).toEqual([
+      { type: "volume", source: "data", target: "/data", readOnly: true },
+      { type: "bind", source: join(folder, "conf"), target: "/conf", readOnly: false },
+      { type: "tmpfs", target: "/t", sizeBytes: 1_048_576 },
+      { type: "tmpfs", target: "/run", sizeBytes: 67_108_864 },
+      { type: "tmpfs", target: "/tmp" },
+    ]);
+  });
+
+  it.each([
+    ["unknown: 1", /is not a key that is known/],
+    ["container_name: x", /not supported/],
+    ["ports: ['99999:80']", /port mapping/],
+    ["ports: ['80-90:80-90']", /range/],
+    ["ports: ['53:53/udp']", /udp/],
+    ["ports: [80, '81:80']", /second time/],
+    ["ports: 80", /must be a list/],
+    ["ports: [{ published: 80 }]", /no target/],
+    ["depends_on: [nobody]", /does not exist/],
+    ["depends_on: { web: { condition: service_ready } }", /service_healthy/],
+    ["healthcheck: {}", /no test/],
+    ["healthcheck: { test: [RUN, x] }", /not a healthcheck test/],
+    ["healthcheck: { test: x, interval: 5 }", /duration/],
+    ["healthcheck: { x-probe: { type: ftp } }", /http, tcp, postgres, redis/],
+    ["healthcheck: { x-probe: { type: http, port: 80, path: health } }", /absolute URL path/],
+    ["healthcheck: { x-probe: { type: tcp } }", /no port/],
+    ["healthcheck: { x-probe: { port: 1 } }", /no type/],
+    ["restart: sometimes", /unless-stopped/],
+    ["cpus: lots", /number from/],
+    ["mem_limit: 1m", /at least 6 MB/],
+    ["pids_limit: 0", /whole number/],
+    ["deploy: { replicas: 3 }", /not supported/],
+    ["volumes: ['data:/data']", /not declared/],
+    ["volumes: ['./a:relative']", /absolute path/],
+    ["volumes: ['./a:/x/../etc']", /absolute path/],
+    ["volumes: ['./a:/x:suid']", /unknown option/],
+    ["volumes: ['./a:/x', './b:/x']", /second time/],
+    ["volumes: [x]", /source:target/],
+    ["volumes: [{ type: volume, source: ./x, target: /x }]", /is a path/],
+    ["volumes: [{ target: /x }]", /no source/],
+    ["tmpfs: ['/run:size=big']", /size such as/],
+    ["secrets: [nobody]", /not declared/],
+    ["secrets: [{ source: x, target: ../x }]", /plain file name/],
+    ["stop_signal: STOP", /signal/],
+    ["stop_grace_period: forever", /duration/],
+    ["command: 'a \"b'", /quote/],
+    ["environment: { 'A B': x }", /variable name/],
+    ["environment: { X: [1] }", /must be text/],
+    ["environment: { X: 'http://{published:db:5432}' }", /no service publishes/],
+    ["environment: { X: '${' }", /variable name/],
+    ["env_file: nowhere.env", /does not exist/],
+    ["working_dir: relative", /absolute path/],
+    ["read_only: maybe", /true or false/],
+    ["x-local: { provider: mysql }", /postgres, redis/],
+    ["x-local: { install: { kind: python } }", /kind and manifest/],
+  ])("%s is refused with its line", async (body, message) => {
+    const error = await refusal(service(body));
+    expect(error.code).toBe("INVALID_STACK");
+    expect(error.message).toMatch(message);
+    expect(error.message).toMatch(/compose\.yaml:\d+: /);
+    expect(error.hint.length).toBeGreaterThan(5);
+  });
+
+  it.each([
+    ["services: [", /compose\.yaml:\d+/],
+    ["services: {}", /no active service/],
+    ["services:\n  a: { image: x }\n  a: { image: y }", /unique/],
+    ["services: { '--rm': { image: x } }", /not a service name/],
+    ["services: { __proto__: { image: x } }", /not a service name/],
+    ["services: { a: { image: '--rm' } }", /image reference/],
+    ["services: { a: {} }", /neither image nor build/],
+    ["services: { a: { image: x } }\ninclude: [x]", /not supported/],
+    ["services: { a: { image: x } }\nvolumes: { v: { external: true } }", /not supported/],
+    ["services: { a: { image: x } }\nsecrets: { s: {} }", /no source/],
+    ["services: { a: { image: x } }\nsecrets: { s: { environment: NOT_SET } }", /NOT_SET, which is not set/],
+    ["just text", /must be a mapping/],
+    ['services: { a: { image: "x\\0y" } }', /NUL/],
+  ])("%j is refused", async (text, message) => expect((await refusal(text)).message).toMatch(message));
+
+  it("lists every problem, the policy's first", async () => {
+    const error = await refusal(service("unknown: 1\nprivileged: true\ncpus: x"));
+    expect(error.code).toBe("POLICY_VIOLATION");
+    expect(error.message).toMatch(/and 2 more/);
+    expect(error.details?.problems).toHaveLength(3);
+  });
+
+  it("stops at aliases that grow beyond reason", async () => {
+    const lines = ["x-a: &a [x, x, x, x, x, x, x, x, x, x]"];
+    for (let at = 1; at < 8; at += 1) {
+      const before = String.fromCharCode(96 + at);
+      const name = String.fromCharCode(97 + at);
+      lines.push(`x-${name}: &${name} [${Array(10).fill(`*${before}`).join(", ")}]`);
+    }
+    const error = await refusal(`${lines.join("\n")}\nservices: { web: { image: x, command: *h } }\n`);
+    expect(error.code).toBe("INVALID_STACK");
+  });
+
+  it("refuses a file that is too large, or none", async () => {
+    write(`#${"x".repeat(1_100_000)}`);
+    expect((await refusal()).message).toMatch(/1 MiB/);
+    rmSync(join(folder, "compose.yaml"));
+    mkdirSync(join(folder, "compose.yaml"));
+    expect((await refusal()).message).toMatch(/regular file/);
+    rmSync(join(folder, "compose.yaml"), { recursive: true });
+    mkdirSync(join(folder, ".env"));
+    expect((await refusal()).message).toMatch(/\.env cannot be read/);
+  });
+});
+
+describe("profiles", () => {
+  const text =
+    "services:\n  a: { image: x }\n  b: { image: x, profiles: [debug] }\n  c: { image: x, profiles: [all], depends_on: { b: { condition: service_started, required: false } } }\n";
+  it("activate services", async () => {
+    write(text);
+    expect(Object.keys((await load()).services)).toEqual(["a"]);
+    expect(Object.keys((await load({ profiles: ["debug"] })).services)).toEqual(["a", "b"]);
+    expect((await load({ profiles: ["all"] })).services.c?.dependsOn).toEqual({});
+  });
+
+  it("a dependency whose profile is not active is named", async () => {
+    const error = await refusal(
+      "services:\n  a: { image: x, depends_on: [b] }\n  b: { image: x, profiles: [debug] }\n",
+    );
+    expect(error.message).toMatch(/profile is not active/);
+  });
+});
