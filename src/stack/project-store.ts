@@ -1,0 +1,257 @@
+/**
+ * What is kept of each project below the state directory, and who may run it: folder, limits of the
+ * next start, and the lock that keeps two servers from running the same stack.
+ */
+import { randomBytes } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { chmod, link, mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { basename, isAbsolute, join, relative, resolve, sep } from "node:path";
+import type { Limits } from "./definition/types.js";
+import { StackwardenError } from "./errors.js";
+import { PROJECT_ID, projectIdFrom } from "./project-id.js";
+
+/** Services reach their own 0700 folders through it; nobody can list it. */
+const PASSABLE = 0o711;
+
+export interface ProjectStoreOptions {
+  stateDir: string;
+  roots: string[];
+  /** From the server's configuration. */
+  projects: Record<string, { folder: string }>;
+}
+
+export const storageFailed = (what: string, cause: unknown): StackwardenError =>
+  new StackwardenError("STORAGE_FAILED", `${what}: ${(cause as NodeJS.ErrnoException).code ?? "unknown fault"}.`, {
+    hint: "Free space or correct the permissions of the state directory (STACKWARDEN_STATE_DIR), then call again.",
+    cause,
+  });
+
+/** Replaces a file in one step. */
+export async function writeWhole(file: string, text: string, mode = 0o600): Promise<void> {
+  const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
+  try {
+    const handle = await open(temporary, "wx", mode);
+    try {
+      await handle.writeFile(text);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw storageFailed(`${file} cannot be written`, error);
+  }
+}
+
+const isBelow = (root: string, path: string): boolean => {
+  const way = relative(root, path);
+  return way === "" || (way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way));
+};
+
+const realFolder = (path: string): string | null => {
+  try {
+    const real = realpathSync(path);
+    return statSync(real).isDirectory() ? real : null;
+  } catch {
+    return null;
+  }
+};
+
+/** Start time of a process from /proc, so that a reused pid is not taken for the old process; null where unknown. */
+function startTime(pid: number): string | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null;
+  } catch {
+    return null;
+  }
+}
+
+function isAlive(pid: number, started: string | null): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
+  }
+  const now = startTime(pid);
+  return now === null || started === null || now === started;
+}
+
+export class ProjectStore {
+  constructor(private readonly options: ProjectStoreOptions) {}
+
+  folderOf(project: string): string {
+    return join(this.options.stateDir, "projects", project);
+  }
+
+  /** Ids known from the configuration or an earlier start, sorted. */
+  known(): string[] {
+    const found = new Set(Object.keys(this.options.projects));
+    try {
+      for (const name of readdirSync(join(this.options.stateDir, "projects")))
+        if (PROJECT_ID.test(name)) found.add(name);
+    } catch {
+      // No state directory yet: nothing was started.
+    }
+    return [...found].sort();
+  }
+
+  /**
+   * The project's folder, as an absolute real path below an allowed root.
+   * @throws UNKNOWN_PROJECT, FOLDER_NOT_ALLOWED, PROJECT_CONFLICT, INVALID_INPUT
+   */
+  resolveFolder(project: string, asked?: string): string {
+    if (!PROJECT_ID.test(project))
+      throw new StackwardenError("INVALID_INPUT", "project is not a project id.", {
+        hint: "Use lower-case letters, digits, - and _, at most 63, beginning with a letter or digit.",
+      });
+    const configured = Object.hasOwn(this.options.projects, project)
+      ? this.options.projects[project]?.folder
+      : undefined;
+    const remembered = this.#remembered(project);
+    const base = this.options.roots[0] ?? process.cwd();
+    let folder: string | null;
+    if (asked !== undefined) {
+      folder = realFolder(resolve(base, asked));
+      if (folder === null)
+        throw new StackwardenError("INVALID_INPUT", `folder: ${asked} is not a folder.`, {
+          hint: `Give an existing folder below one of: ${this.options.roots.join(", ")}.`,
+        });
+    } else folder = this.#guess(project, configured ?? remembered);
+    if (folder === null)
+      throw new StackwardenError("UNKNOWN_PROJECT", `No project is called ${project}.`, {
+        hint: `Give its folder (below ${this.options.roots.join(", ")}), or one of the known projects: ${this.known().join(", ") || "none yet"}.`,
+        details: { known: this.known(), roots: this.options.roots },
+      });
+    const allowed = this.options.roots
+      .map((root) => realFolder(root))
+      .some((root) => root !== null && isBelow(root, folder));
+    if (!allowed && folder !== realFolder(configured ?? ""))
+      throw new StackwardenError("FOLDER_NOT_ALLOWED", `${folder} is not below an allowed root.`, {
+        hint: `Allowed roots: ${this.options.roots.join(", ")}. The operator can add one with --root or STACKWARDEN_ROOTS.`,
+        details: { roots: this.options.roots },
+      });
+    const other = configured === undefined ? remembered : (realFolder(configured) ?? undefined);
+    if (other !== undefined && other !== folder && existsSync(other))
+      throw new StackwardenError("PROJECT_CONFLICT", `The project ${project} belongs to ${other}, not to ${folder}.`, {
+        hint: `Give ${folder} another project id, e.g. project: "${project.slice(0, 60)}-2".`,
+        details: { project, folders: [other, folder] },
+      });
+    return folder;
+  }
+
+  /** Makes the project's directory and remembers its folder. */
+  async prepare(project: string, folder: string): Promise<string> {
+    const path = this.folderOf(project);
+    try {
+      // One by one: `recursive` would give the new parents another mode than the umask lets through.
+      for (const part of [this.options.stateDir, join(this.options.stateDir, "projects"), path]) {
+        const made = await mkdir(part, { recursive: true, mode: PASSABLE });
+        if (made !== undefined) await chmod(part, PASSABLE);
+      }
+    } catch (error) {
+      throw storageFailed(`The state directory ${path} cannot be made`, error);
+    }
+    if (this.#remembered(project) !== folder)
+      await writeWhole(join(path, "project.json"), `${JSON.stringify({ folder })}\n`);
+    return path;
+  }
+
+  /** @throws PROJECT_LOCKED when a living process holds it */
+  async lock(project: string): Promise<() => Promise<void>> {
+    const file = join(this.folderOf(project), "lock");
+    const mine = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
+    const text = JSON.stringify({ pid: process.pid, started: startTime(process.pid) });
+    try {
+      await writeFile(mine, text, { mode: 0o600, flag: "wx" });
+      for (let attempt = 0; ; attempt += 1) {
+        try {
+          // A link is made whole or not at all, so that nobody reads a half-written lock.
+          await link(mine, file);
+          break;
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code !== "EEXIST" || attempt >= 3) throw error;
+          await this.#takeOver(project, file);
+        }
+      }
+    } catch (error) {
+      if (error instanceof StackwardenError) throw error;
+      throw storageFailed(`The lock ${file} cannot be made`, error);
+    } finally {
+      await rm(mine, { force: true }).catch(() => undefined);
+    }
+    return async () => {
+      const present = await readFile(file, "utf8").catch(() => null);
+      if (present === text) await rm(file, { force: true }).catch(() => undefined);
+    };
+  }
+
+  async #takeOver(project: string, file: string): Promise<void> {
+    const text = await readFile(file, "utf8").catch(() => "");
+    let holder: { pid?: unknown; started?: unknown } = {};
+    try {
+      holder = JSON.parse(text) as typeof holder;
+    } catch {
+      // Damaged: nobody can hold it.
+    }
+    const { pid, started } = holder;
+    if (
+      typeof pid === "number" &&
+      Number.isSafeInteger(pid) &&
+      pid > 0 &&
+      isAlive(pid, typeof started === "string" ? started : null)
+    )
+      throw new StackwardenError(
+        "PROJECT_LOCKED",
+        `Another stackwarden server (process ${pid}) runs the project ${project}.`,
+        {
+          hint: "Use that server, or end it; then call again.",
+          details: { pid },
+        },
+      );
+    await rm(file, { force: true });
+  }
+
+  /** Limits that `set_limits` and `start_stack` left for the next start. */
+  async limits(project: string): Promise<Record<string, Limits>> {
+    const found: Record<string, Limits> = Object.create(null);
+    const text = await readFile(join(this.folderOf(project), "limits.json"), "utf8").catch(() => "{}");
+    try {
+      return Object.assign(found, JSON.parse(text));
+    } catch {
+      return found;
+    }
+  }
+
+  async keepLimits(project: string, service: string, limits: Limits): Promise<void> {
+    const all = await this.limits(project);
+    all[service] = { ...all[service], ...limits };
+    await writeWhole(join(this.folderOf(project), "limits.json"), `${JSON.stringify(all, null, 2)}\n`);
+  }
+
+  #remembered(project: string): string | undefined {
+    try {
+      const { folder } = JSON.parse(readFileSync(join(this.folderOf(project), "project.json"), "utf8")) as {
+        folder?: unknown;
+      };
+      return typeof folder === "string" ? folder : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Without a folder: the known one, a root of this name, or a folder of this name in a root. */
+  #guess(project: string, known: string | undefined): string | null {
+    const candidates = [
+      ...(known === undefined ? [] : [known]),
+      ...this.options.roots.filter((root) => projectIdFrom(basename(root)) === project),
+      ...this.options.roots.map((root) => join(root, project)),
+    ];
+    for (const candidate of candidates) {
+      const folder = realFolder(candidate);
+      if (folder !== null) return folder;
+    }
+    return null;
+  }
+}
