@@ -1,0 +1,387 @@
+/** One service of a running stack: its instance, its state, and what happens when it ends by itself. */
+import type { Limits, ServiceDefinition } from "./definition/types.js";
+import { StackwardenError } from "./errors.js";
+import type { EventInput } from "./events.js";
+import { HealthMonitor, type HealthView } from "./health-monitor.js";
+import { notEnforced } from "./limits.js";
+import type { LogSink } from "./logs/types.js";
+import type { ExitReport, ServiceHealth, ServiceReport, ServiceState } from "./model.js";
+import { type Backoff, nextDelay, wantsRestart } from "./restart-policy.js";
+import { withRetry } from "./retry.js";
+import type { AppliedLimits, RuntimeService, RuntimeStack, ServiceExit } from "./runtime.js";
+import { Serial } from "./serial.js";
+
+/** Lines of a service that an error or a crash event carries. */
+const TOLD_LINES = 20;
+
+/** What a unit needs of its stack. */
+export interface UnitHost {
+  stack: RuntimeStack;
+  limits(service: string): Limits;
+  sink(service: string, generation: number): LogSink;
+  lastGeneration(service: string): number;
+  lastLines(service: string, count: number, generation: number): string[];
+  /** Sanitises, redacts and bounds text that came from a service or the runtime. */
+  clean(text: string): string;
+  event(input: EventInput): void;
+  /** State or health changed. */
+  changed(): void;
+  retry: { maxRetries: number; baseDelayMs: number };
+  requireEnforcedLimits: boolean;
+}
+
+export const exitReport = (exit: ServiceExit): ExitReport => ({
+  exit_code: exit.exitCode,
+  signal: exit.signal,
+  oom_killed: exit.oomKilled,
+  at: new Date(exit.at).toISOString(),
+});
+
+export function describeExit(exit: ServiceExit | null): string {
+  if (exit === null) return "it is gone";
+  if (exit.oomKilled) return "the kernel killed it for exceeding its memory limit (OOM kill)";
+  if (exit.signal !== null) return `it was ended by ${exit.signal}`;
+  return `it exited with code ${exit.exitCode ?? "unknown"}`;
+}
+
+export class ServiceUnit {
+  readonly serial = new Serial();
+  state: ServiceState = "pending";
+  restarts = 0;
+  applied: AppliedLimits | null = null;
+  lastExit: ServiceExit | null = null;
+  instance: RuntimeService | null = null;
+  #generation: number;
+  #monitor: HealthMonitor | null = null;
+  /** Set once the service was ready: from then on its restart policy holds. Before, an end fails the start. */
+  #settled = false;
+  #backoff: Backoff = { failures: 0 };
+  #restartTimer: NodeJS.Timeout | undefined;
+  readonly #watchers = new Set<() => void>();
+
+  constructor(
+    public definition: ServiceDefinition,
+    private readonly host: UnitHost,
+  ) {
+    this.#generation = host.lastGeneration(definition.name);
+  }
+
+  get name(): string {
+    return this.definition.name;
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+
+  get running(): boolean {
+    return this.instance !== null;
+  }
+
+  /** Starts an instance; resolves when its process runs. On failure nothing of it is left. */
+  async start(signal: AbortSignal, phase: (message: string) => void): Promise<void> {
+    clearTimeout(this.#restartTimer);
+    const { host, name, definition } = this;
+    this.#generation += 1;
+    const generation = this.#generation;
+    this.#to("starting");
+    host.event({ type: "service_starting", service: name, message: `${name} is starting.`, data: { generation } });
+    const limits = host.limits(name);
+    try {
+      const instance = await withRetry(
+        () =>
+          host.stack.startService({
+            service: definition,
+            generation,
+            limits,
+            sink: host.sink(name, generation),
+            signal,
+            phase,
+          }),
+        {
+          ...host.retry,
+          signal,
+          onRetry: ({ attempt, delayMs, error }) =>
+            host.event({
+              type: "retrying",
+              service: name,
+              message: `Starting ${name} failed (try ${attempt}), again in ${delayMs} ms: ${(error as Error).message}`,
+            }),
+        },
+      );
+      await this.#adopt(instance, limits);
+    } catch (error) {
+      this.instance = null;
+      this.#to("crashed");
+      throw error;
+    }
+  }
+
+  async #adopt(instance: RuntimeService, limits: Limits): Promise<void> {
+    const { host, name } = this;
+    this.instance = instance;
+    void instance.exited.then((exit) => this.#ended(instance, exit));
+    this.applied = await instance.readLimits();
+    const lacking = notEnforced(limits, this.applied);
+    if (host.requireEnforcedLimits && lacking.length > 0) {
+      await instance.stop({ graceMs: 0 });
+      throw new StackwardenError(
+        "LIMITS_NOT_ENFORCEABLE",
+        `The limits of ${name} cannot be enforced here: ${lacking.join("; ")}.`,
+        {
+          hint: "Run where cgroups can be used (see `stackwarden doctor`), or have the operator set require_enforced_limits to false.",
+          details: { service: name, reasons: lacking },
+        },
+      );
+    }
+    // It may have ended while its limits were read.
+    if (this.instance !== instance) return;
+    host.event({
+      type: "service_started",
+      service: name,
+      message: `${name} runs.`,
+      data: { generation: instance.generation, pid: instance.pid },
+    });
+    const monitor = new HealthMonitor({
+      instance,
+      healthcheck: this.definition.healthcheck,
+      clean: host.clean,
+      onCheck: (verdict, view) => this.#checked(verdict, view),
+    });
+    this.#monitor = monitor;
+    monitor.start();
+  }
+
+  /**
+   * Resolves when the service is healthy, or has completed.
+   * @throws SERVICE_START_FAILED when it ends, turns unhealthy or is stopped instead
+   */
+  async ready(signal: AbortSignal): Promise<void> {
+    await this.until(() => this.state !== "starting" && this.state !== "pending", signal);
+    if (this.state === "healthy" || this.state === "completed") {
+      this.#settled = true;
+      return;
+    }
+    throw this.failure();
+  }
+
+  /** Why the service is not up, with its last lines. */
+  failure(): StackwardenError {
+    const { host, name, generation } = this;
+    const lines = host.lastLines(name, TOLD_LINES, generation);
+    const why =
+      this.state === "unhealthy"
+        ? `its health check failed ${this.#monitor?.view.consecutiveFailures ?? 0} times: ${this.#monitor?.view.message ?? ""}`
+        : this.state === "stopped" || this.state === "stopping"
+          ? "it was stopped"
+          : describeExit(this.lastExit);
+    return new StackwardenError("SERVICE_START_FAILED", `The service ${name} did not start: ${why}.`, {
+      hint: `Read its last lines in details.last_lines or with get_logs(services: "${name}"), correct the cause, then call again.`,
+      details: {
+        service: name,
+        state: this.state,
+        exit: this.lastExit === null ? null : exitReport(this.lastExit),
+        last_lines: lines,
+      },
+    });
+  }
+
+  /** Stops the instance, or a restart that is scheduled. Idempotent. */
+  async stop(): Promise<void> {
+    clearTimeout(this.#restartTimer);
+    const { instance, host, name } = this;
+    this.#settled = false;
+    if (instance === null) {
+      if (this.state !== "completed") this.#to("stopped");
+      return;
+    }
+    this.#to("stopping");
+    host.event({ type: "service_stopping", service: name, message: `${name} is stopping.` });
+    this.#monitor?.stop();
+    this.instance = null;
+    const exit = await instance.stop({
+      graceMs: this.definition.stopGracePeriodMs,
+      signal: this.definition.stopSignal,
+    });
+    this.lastExit = exit;
+    this.applied = null;
+    this.#to("stopped");
+    host.event({ type: "service_stopped", service: name, message: `${name} stopped: ${describeExit(exit)}.` });
+  }
+
+  /** The runtime died under it. */
+  lose(): void {
+    clearTimeout(this.#restartTimer);
+    this.#monitor?.stop();
+    this.instance = null;
+    this.applied = null;
+    this.#settled = false;
+    this.#to("lost");
+  }
+
+  async check(): Promise<void> {
+    await this.#monitor?.check();
+  }
+
+  /** Resolves when the condition holds; looked at after every change. */
+  until(condition: () => boolean, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const end = (): void => {
+        this.#watchers.delete(look);
+        signal.removeEventListener("abort", abort);
+      };
+      const look = (): void => {
+        if (!condition()) return;
+        end();
+        resolve();
+      };
+      const abort = (): void => {
+        end();
+        reject(signal.reason);
+      };
+      this.#watchers.add(look);
+      signal.addEventListener("abort", abort, { once: true });
+      if (signal.aborted) abort();
+      else look();
+    });
+  }
+
+  health(): ServiceHealth {
+    const view = this.running ? this.#monitor?.view : undefined;
+    const healthy = this.state === "healthy" || this.state === "completed";
+    const message = view !== undefined && view.healthy !== null ? view.message : this.#stateMessage();
+    return {
+      service: this.name,
+      healthy,
+      status: this.state,
+      message,
+      ...(healthy ? {} : { error: message }),
+      latency_ms: view?.latencyMs ?? null,
+      checked_at: view?.checkedAt ? new Date(view.checkedAt).toISOString() : null,
+      check: view?.check ?? null,
+      consecutive_failures: view?.consecutiveFailures ?? 0,
+    };
+  }
+
+  report(): ServiceReport {
+    const { instance, definition, host } = this;
+    return {
+      service: this.name,
+      state: this.state,
+      image: definition.image ?? null,
+      generation: this.#generation,
+      restarts: this.restarts,
+      started_at: instance === null ? null : new Date(instance.startedAt).toISOString(),
+      pid: instance?.pid ?? null,
+      user: instance?.user ?? null,
+      endpoints: host.stack
+        .endpoints()
+        .filter((endpoint) => endpoint.service === this.name)
+        .map(({ host: address, host_port, container_port }) => ({
+          host: address,
+          host_port,
+          container_port,
+          url: `${definition.healthcheck?.test.kind === "http" ? "http" : "tcp"}://${address}:${host_port}`,
+        })),
+      limits: this.applied,
+      last_exit: this.lastExit === null ? null : exitReport(this.lastExit),
+      depends_on: Object.keys(definition.dependsOn),
+      notes: instance?.notes ?? [],
+    };
+  }
+
+  #stateMessage(): string {
+    if (this.state === "crashed") return `Not running: ${describeExit(this.lastExit)}.`;
+    if (this.state === "completed") return "Ended with exit code 0.";
+    if (this.state === "starting") return "Starting; no check was made yet.";
+    if (this.state === "lost") return "The runtime died under it.";
+    return `The service is ${this.state}.`;
+  }
+
+  #checked(verdict: "healthy" | "unhealthy" | null, view: HealthView): void {
+    if (this.state === "stopping" || this.instance === null) return;
+    if (verdict !== null && verdict !== this.state) {
+      this.#to(verdict);
+      this.host.event({
+        type: verdict === "healthy" ? "service_healthy" : "service_unhealthy",
+        service: this.name,
+        message: verdict === "healthy" ? `${this.name} is healthy.` : `${this.name} is unhealthy: ${view.message}`,
+        data: { check: view.check },
+      });
+    } else this.host.changed();
+  }
+
+  #ended(instance: RuntimeService, exit: ServiceExit): void {
+    if (this.instance !== instance) return;
+    const { host, name, definition } = this;
+    this.#monitor?.stop();
+    this.instance = null;
+    this.applied = null;
+    this.lastExit = exit;
+    const again = wantsRestart(definition.restart, exit);
+    const clean = exit.exitCode === 0 && exit.signal === null && !exit.oomKilled;
+    if (clean && !again && (definition.healthcheck === undefined || this.#settled)) {
+      this.#to("completed");
+      host.event({ type: "service_completed", service: name, message: `${name} ended with exit code 0.` });
+      return;
+    }
+    const settled = this.#settled;
+    this.#to("crashed");
+    host.event({
+      type: "service_crashed",
+      service: name,
+      message: `${name} crashed: ${describeExit(exit)}.`,
+      data: {
+        ...exitReport(exit),
+        generation: instance.generation,
+        last_lines: host.lastLines(name, 5, instance.generation),
+      },
+    });
+    // While it starts, the start's caller decides; the policy holds afterwards.
+    if (again && settled) this.#schedule(exit.at - instance.startedAt);
+  }
+
+  #schedule(livedMs: number): void {
+    const { host, name, definition } = this;
+    const delay = nextDelay(definition.restart, this.#backoff, livedMs);
+    if (delay === null) {
+      host.event({
+        type: "restart_given_up",
+        service: name,
+        message: `${name} is not started again: ${definition.restart.maxRetries} restarts did not help.`,
+      });
+      return;
+    }
+    host.event({
+      type: "restart_scheduled",
+      service: name,
+      message: `${name} starts again in ${delay} ms.`,
+      data: { delay_ms: delay },
+    });
+    this.#restartTimer = setTimeout(() => void this.serial.run(() => this.#startAgain()), delay);
+  }
+
+  async #startAgain(): Promise<void> {
+    // Whoever stopped or restarted it in the meantime was first.
+    if (this.state !== "crashed" || !this.#settled) return;
+    this.restarts += 1;
+    const begun = Date.now();
+    try {
+      await this.start(new AbortController().signal, () => undefined);
+      this.host.event({ type: "service_restarted", service: this.name, message: `${this.name} was started again.` });
+    } catch (error) {
+      this.host.event({
+        type: "warning",
+        service: this.name,
+        message: `Starting ${this.name} again failed: ${(error as Error).message}`,
+      });
+      if (this.#settled) this.#schedule(Date.now() - begun);
+    }
+  }
+
+  #to(state: ServiceState): void {
+    this.state = state;
+    for (const look of [...this.#watchers]) look();
+    this.host.changed();
+  }
+}
