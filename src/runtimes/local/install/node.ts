@@ -1,0 +1,77 @@
+/** Node dependencies: a node_modules for each content of package.json and its lock, outside the project's folder. */
+import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { StackwardenError } from "../../../stack/errors.js";
+import { nodeFor, npmScript } from "../binaries.js";
+import { writePrivateFile } from "../workspace-storage.js";
+import { cachedDependencies, downloadCache, hashOf, type InstallContext, installStep } from "./dependency-cache.js";
+import { installerEnvironment } from "./installer-environment.js";
+
+const RECIPE = "1";
+const LOCKS = ["package-lock.json", "npm-shrinkwrap.json"];
+const GROUPS = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies"];
+
+interface NodeManifest {
+  /** Name and text of everything npm reads. */
+  files: [name: string, text: string][];
+  locked: boolean;
+  empty: boolean;
+}
+
+/** @throws DEPENDENCY_INSTALL_FAILED when package.json is missing or is no JSON object */
+export async function readNodeManifest(manifest: string): Promise<NodeManifest> {
+  const dir = dirname(manifest);
+  const failed = (problem: string, cause?: unknown) =>
+    new StackwardenError("DEPENDENCY_INSTALL_FAILED", `${manifest} ${problem}.`, {
+      hint: "Correct the file, or the path in x-local.install.manifest.",
+      cause,
+    });
+  const text = await readFile(manifest, "utf8").catch((error: unknown) => {
+    throw failed("cannot be read", error);
+  });
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (error) {
+    throw failed("is not valid JSON", error);
+  }
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) throw failed("is not a JSON object");
+  const files: [string, string][] = [["package.json", text]];
+  for (const name of [...LOCKS, ".npmrc"]) {
+    const found = await readFile(join(dir, name), "utf8").catch(() => null);
+    if (found !== null) files.push([name, found]);
+  }
+  const groups = parsed as Record<string, unknown>;
+  const empty = GROUPS.every((group) => Object.keys((groups[group] as object | undefined) ?? {}).length === 0);
+  return { files, locked: files.some(([name]) => LOCKS.includes(name)), empty };
+}
+
+/** @returns the node_modules directory, or null when the package has no dependencies */
+export async function installNode(
+  context: InstallContext,
+  manifest: string,
+): Promise<{ nodeModules: string; installed: boolean } | null> {
+  const { files, locked, empty } = await readNodeManifest(manifest);
+  if (empty) return null;
+  const node = await nodeFor(context.user, context.host);
+  const npm = await npmScript(node);
+  if (npm === null) {
+    throw new StackwardenError("RUNTIME_UNAVAILABLE", "npm was not found beside Node.js.", {
+      hint: "Install npm for the Node.js that runs stackwarden (on Debian or Ubuntu: sudo apt-get install -y npm).",
+    });
+  }
+  const hash = hashOf([RECIPE, process.version, process.arch, ...files.flat()]);
+  const { dir, installed } = await cachedDependencies(context, hash, async (target) => {
+    for (const [name, text] of files) await writePrivateFile(join(target, name), text, context.user);
+    await installStep(context, locked ? "npm ci" : "npm install", {
+      // Install scripts run: many packages need theirs, and they get no more rights than the service itself has.
+      argv: [node, npm, locked ? "ci" : "install", "--no-audit", "--no-fund", "--no-update-notifier"],
+      cwd: target,
+      env: {
+        ...installerEnvironment({ ...context, path: [dirname(node)] }),
+        npm_config_cache: await downloadCache(context),
+      },
+    });
+  });
+  return { nodeModules: join(dir, "node_modules"), installed };
+}

@@ -1,0 +1,78 @@
+/** Runs services as processes of this machine. Creating it costs nothing; the process layer is loaded when first needed. */
+import { cpus, totalmem } from "node:os";
+import { join } from "node:path";
+import type { OpenStackRequest, RuntimeStack, RuntimeStatus, StackRuntime } from "../../stack/runtime.js";
+import type { LocalStack } from "./local-stack.js";
+import type { ProcessHost } from "./types.js";
+
+export interface LocalRuntimeOptions {
+  /** The server's state directory. */
+  stateDir: string;
+  /** For tests; by default the real one is made when first needed. */
+  processHost?: ProcessHost;
+  /** Warnings for the operator. */
+  warn(message: string): void;
+}
+
+class LocalRuntime implements StackRuntime {
+  readonly name = "local";
+  readonly #stacks = new Set<LocalStack>();
+  #host: Promise<ProcessHost> | undefined;
+
+  constructor(private readonly options: LocalRuntimeOptions) {
+    if (options.processHost !== undefined) this.#host = Promise.resolve(options.processHost);
+  }
+
+  #processHost(): Promise<ProcessHost> {
+    this.#host ??= (async () => {
+      const { createProcessHost } = await import("./process-host.js");
+      return createProcessHost({ stateDir: this.options.stateDir, warn: this.options.warn });
+    })();
+    return this.#host;
+  }
+
+  async check(): Promise<RuntimeStatus> {
+    const [{ checkRequirements }, host] = await Promise.all([import("./requirements-check.js"), this.#processHost()]);
+    return checkRequirements(host);
+  }
+
+  async open(request: OpenStackRequest): Promise<RuntimeStack> {
+    const [{ LocalStack }, { ensureDir }] = await Promise.all([
+      import("./local-stack.js"),
+      import("./workspace-storage.js"),
+    ]);
+    await ensureDir(this.options.stateDir, 0o711);
+    const host = await this.#processHost();
+    const stack = await LocalStack.open(request, this.options.stateDir, host, (one) => this.#stacks.delete(one));
+    this.#stacks.add(stack);
+    return stack;
+  }
+
+  async removeVolumes(_projectId: string, stateDir: string, volumes: string[]): Promise<void> {
+    const [{ volumePath }, { removeTree }] = await Promise.all([
+      import("./providers/provider-data.js"),
+      import("./workspace-storage.js"),
+    ]);
+    // All names are looked at before anything is deleted.
+    const paths = volumes.map((name) => volumePath(stateDir, name));
+    for (const path of paths) await removeTree(path, stateDir);
+    // Data of services without a named volume goes with them, as `docker compose down -v` does it.
+    await removeTree(join(stateDir, "anonymous"), stateDir);
+  }
+
+  capacity(): { cpus: number; memory_mb: number } {
+    return (
+      this.options.processHost?.capacity() ?? { cpus: cpus().length, memory_mb: Math.floor(totalmem() / 1024 ** 2) }
+    );
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#stacks].map((stack) => stack.close()));
+    const host = await this.#host?.catch(() => undefined);
+    await host?.close();
+  }
+}
+
+export function createLocalRuntime(options: LocalRuntimeOptions): StackRuntime {
+  return new LocalRuntime(options);
+}

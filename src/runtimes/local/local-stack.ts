@@ -1,0 +1,219 @@
+/** One running stack on this machine: its ports and its services' processes. */
+import type { ServiceDefinition, StackDefinition } from "../../stack/definition/types.js";
+import { StackwardenError } from "../../stack/errors.js";
+import type {
+  Endpoint,
+  OpenStackRequest,
+  RuntimeService,
+  RuntimeStack,
+  StartServiceRequest,
+} from "../../stack/runtime.js";
+import { firstMoments, refuseRoot } from "./local-stack-launch.js";
+import { LocalService } from "./local-stack-service.js";
+import { PortLedger } from "./ports.js";
+import { appCommand, prepareApp } from "./providers/app.js";
+import { providerOf } from "./providers/known-images.js";
+import type { LaunchPlan, PrepareContext } from "./providers/launch-plan.js";
+import { preparePostgres } from "./providers/postgres.js";
+import { prepareRedis } from "./providers/redis.js";
+import type { ManagedProcess, ProcessHost, ServiceUser } from "./types.js";
+import { ensureDir, privateDirs } from "./workspace-storage.js";
+
+/** How long a start waits for the service's port, so that a port taken by somebody else is noticed. */
+const FIRST_MOMENTS_MS = 1500;
+
+/** @throws UNSUPPORTED before anything is started */
+function checkDefinition(definition: StackDefinition): void {
+  for (const service of Object.values(definition.services)) if (providerOf(service) === null) appCommand(service);
+}
+
+interface Instance {
+  process: ManagedProcess;
+  /** Settles when the instance ended and what it left is gone. */
+  ended: Promise<void>;
+}
+
+export class LocalStack implements RuntimeStack {
+  readonly runtime = "local";
+  /** Processes of this machine do not get lost together: each reports its own end. */
+  readonly lost = new Promise<{ reason: string }>(() => {});
+  readonly #ledger = new PortLedger();
+  readonly #instances = new Map<string, Instance>();
+  #definition: StackDefinition;
+  #closed = false;
+
+  private constructor(
+    private readonly open_: OpenStackRequest,
+    private readonly serverStateDir: string,
+    private readonly host: ProcessHost,
+    private readonly onClose: (stack: LocalStack) => void,
+  ) {
+    this.#definition = open_.definition;
+  }
+
+  /** @throws PORT_IN_USE, UNSUPPORTED, STORAGE_FAILED, INVALID_STACK */
+  static async open(
+    request: OpenStackRequest,
+    serverStateDir: string,
+    host: ProcessHost,
+    onClose: (stack: LocalStack) => void = () => {},
+  ): Promise<LocalStack> {
+    request.signal.throwIfAborted();
+    checkDefinition(request.definition);
+    await ensureDir(request.stateDir, 0o711);
+    const stack = new LocalStack(request, serverStateDir, host, onClose);
+    await stack.#ledger.apply(request.definition);
+    if (request.signal.aborted) {
+      await stack.close();
+      request.signal.throwIfAborted();
+    }
+    return stack;
+  }
+
+  endpoints(): Endpoint[] {
+    return this.#ledger.endpoints();
+  }
+
+  async update(definition: StackDefinition): Promise<void> {
+    checkDefinition(definition);
+    await this.#ledger.apply(definition);
+    this.#definition = definition;
+  }
+
+  async startService(request: StartServiceRequest): Promise<RuntimeService> {
+    const { service, signal } = request;
+    const name = service.name;
+    if (this.#closed) throw new StackwardenError("STACK_NOT_RUNNING", "The stack was closed.");
+    await this.#instances.get(name)?.ended;
+    const user = await this.host.userFor(this.open_.projectId, name);
+    const notes: string[] = [];
+    try {
+      for (let attempt = 1; ; attempt++) {
+        signal.throwIfAborted();
+        for (const { from, to } of await this.#ledger.secure(name)) {
+          const message = `Port ${from} was taken by another process; ${name} now uses ${to}.`;
+          this.open_.notice({ type: "port_reassigned", service: name, message });
+          notes.push(message);
+        }
+        const plan = await this.#prepare(request, user);
+        const started = await this.#launch(request, user, plan, notes, attempt);
+        if (started !== null) return started;
+      }
+    } catch (error) {
+      await this.#ledger.rehold(name);
+      throw error;
+    }
+  }
+
+  async #prepare(request: StartServiceRequest, user: ServiceUser): Promise<LaunchPlan> {
+    const { projectId, folder, stateDir, notice } = this.open_;
+    const context: PrepareContext = {
+      stack: { projectId, folder, stateDir, notice, definition: this.#definition },
+      serverStateDir: this.serverStateDir,
+      request,
+      user,
+      host: this.host,
+      book: this.#ledger,
+      ...(await privateDirs(stateDir, request.service.name, user)),
+    };
+    const provider = providerOf(request.service);
+    if (provider === "postgres") return preparePostgres(context);
+    return provider === "redis" ? prepareRedis(context) : prepareApp(context);
+  }
+
+  /** @returns null when a foreign process took an unset port: another try finds another port */
+  async #launch(
+    request: StartServiceRequest,
+    user: ServiceUser,
+    plan: LaunchPlan,
+    notes: string[],
+    attempt: number,
+  ): Promise<RuntimeService | null> {
+    const { service, generation, limits, sink, signal } = request;
+    const name = service.name;
+    request.phase("starting process");
+    signal.throwIfAborted();
+    await this.#ledger.release(name);
+    const process = await this.host.spawn({
+      projectId: this.open_.projectId,
+      service: name,
+      generation,
+      argv: plan.argv,
+      cwd: plan.cwd,
+      env: plan.env,
+      user,
+      limits,
+      sink,
+    });
+    const ended = this.#follow(name, process, plan);
+    const instance = { process, ended };
+    this.#instances.set(name, instance);
+    const warned = new Set<number>();
+    try {
+      await refuseRoot(process, name);
+      const ports = this.#hostPorts(service);
+      const seen = await firstMoments(process, ports, user, signal, ports.length > 0 ? FIRST_MOMENTS_MS : 0, (port) => {
+        if (warned.has(port)) return;
+        warned.add(port);
+        const message = `${name} listens on port ${port} of every address, not only on 127.0.0.1: others on the network can reach it.`;
+        this.open_.notice({ type: "warning", service: name, message });
+        notes.push(message);
+      });
+      if (seen.kind === "stolen") {
+        await process.stop({ graceMs: 0 });
+        await ended;
+        if (attempt === 1) return null;
+        throw this.#stolen(name, seen.port);
+      }
+    } catch (error) {
+      await process.stop({ graceMs: 0 });
+      await ended;
+      throw error;
+    }
+    const probing = {
+      service: name,
+      provider: providerOf(service),
+      host: this.host,
+      process,
+      user,
+      cwd: plan.cwd,
+      env: plan.env,
+      book: this.#ledger,
+      access: plan.access,
+      resolve: plan.resolve,
+    };
+    return new LocalService(name, generation, [...plan.notes, ...notes], user, process, plan, probing, ended);
+  }
+
+  #hostPorts(service: ServiceDefinition): number[] {
+    return this.#ledger.ports(service.name).flatMap((port) => this.#ledger.hostPort(service.name, port) ?? []);
+  }
+
+  #stolen(service: string, port: number): StackwardenError {
+    return new StackwardenError("PORT_IN_USE", `Host port ${port} (${service}) was taken by another process.`, {
+      hint: "Stop what listens there, or ask for another port.",
+      details: { ports: [{ service, port }] },
+    });
+  }
+
+  /** After the main process: what is left of its group ends too, then its ports are held for the next instance. */
+  async #follow(service: string, process: ManagedProcess, plan: LaunchPlan): Promise<void> {
+    await process.exited;
+    await process.stop({ graceMs: 0 }).catch(() => {});
+    await plan.cleanUp?.().catch(() => {});
+    if (this.#instances.get(service)?.process === process) this.#instances.delete(service);
+    if (!this.#closed) await this.#ledger.rehold(service);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all(
+      [...this.#instances.values()].map(async ({ process, ended }) => {
+        await process.stop({ graceMs: 0 }).catch(() => {});
+        await ended;
+      }),
+    );
+    await this.#ledger.close();
+    this.onClose(this);
+  }
+}

@@ -1,0 +1,58 @@
+/** Who listens on a port: read from the kernel's own tables on Linux, by connecting elsewhere. */
+import { readFile } from "node:fs/promises";
+import { connect } from "node:net";
+
+export interface Listener {
+  port: number;
+  /** Owner of the socket; null where only a connection could tell that somebody listens. */
+  uid: number | null;
+  loopback: boolean;
+}
+
+const LISTEN = "0A";
+const LOOPBACK_V6 = "00000000000000000000000001000000";
+
+const isLoopback = (address: string): boolean =>
+  address === LOOPBACK_V6 ||
+  (address.endsWith("7F") && (address.length === 8 || address.startsWith("0000000000000000FFFF0000")));
+
+/** Lines of /proc/net/tcp and tcp6. */
+export function parseListeners(table: string): Listener[] {
+  const found: Listener[] = [];
+  for (const line of table.split("\n").slice(1)) {
+    const [, local, , state, , , , uid] = line.trim().split(/\s+/);
+    if (state !== LISTEN || local === undefined) continue;
+    const [address = "", port = ""] = local.split(":");
+    found.push({ port: Number.parseInt(port, 16), uid: Number(uid), loopback: isLoopback(address) });
+  }
+  return found;
+}
+
+/** All listening sockets of this network namespace, or null where the platform has no table of them. */
+export async function listeners(procNet = "/proc/net"): Promise<Listener[] | null> {
+  const tables = await Promise.all(
+    ["tcp", "tcp6"].map((name) => readFile(`${procNet}/${name}`, "utf8").catch(() => null)),
+  );
+  if (tables.every((table) => table === null)) return null;
+  return tables.flatMap((table) => (table === null ? [] : parseListeners(table)));
+}
+
+/** Does somebody accept connections on this loopback port? */
+export function accepts(port: number, timeoutMs = 500): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: "127.0.0.1", port, timeout: timeoutMs });
+    const done = (answer: boolean) => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once("connect", () => done(true));
+    socket.once("timeout", () => done(false));
+    socket.once("error", () => done(false));
+  });
+}
+
+export async function listenersOn(port: number, procNet?: string): Promise<Listener[]> {
+  const all = await listeners(procNet);
+  if (all !== null) return all.filter((listener) => listener.port === port);
+  return (await accepts(port)) ? [{ port, uid: null, loopback: true }] : [];
+}

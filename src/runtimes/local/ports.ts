@@ -1,0 +1,264 @@
+/**
+ * The host ports of one stack. A port is held by a listening socket of the server from the moment it is
+ * chosen until just before its service is spawned, so that nobody takes it between check and use.
+ */
+import { createServer, type Server } from "node:net";
+import type { ServiceDefinition, StackDefinition } from "../../stack/definition/types.js";
+import { StackwardenError } from "../../stack/errors.js";
+import type { Endpoint } from "../../stack/runtime.js";
+import { ownPlaceholders } from "./address-rewrite.js";
+import { providerOf } from "./providers/known-images.js";
+
+export interface PortWish {
+  service: string;
+  /** 0: the service's own `{port}` where it names no container port. */
+  containerPort: number;
+  /** Set: this port or PORT_IN_USE. */
+  hostPort?: number;
+  published: boolean;
+}
+
+interface Slot extends PortWish {
+  port: number;
+  holder: Server | null;
+}
+
+export interface Reassigned {
+  service: string;
+  from: number;
+  to: number;
+}
+
+/** How many ports after the wished one are tried. */
+const SEARCH = 500;
+
+/** Listens on a loopback port (0: any); what connects is cut off at once. Rejects with the system's error. */
+export function hold(port: number): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer((socket) => socket.destroy());
+    server.once("error", reject);
+    server.listen({ host: "127.0.0.1", port, exclusive: true }, () => {
+      server.off("error", reject);
+      server.on("error", () => {});
+      server.unref();
+      resolve(server);
+    });
+  });
+}
+
+const close = (server: Server): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
+
+const boundPort = (server: Server): number => {
+  const address = server.address();
+  return typeof address === "object" && address !== null ? address.port : 0;
+};
+
+/** Every port a service listens on, published first. */
+export function portWishes(service: ServiceDefinition): PortWish[] {
+  const wishes = new Map<number, PortWish>();
+  for (const mapping of service.ports) {
+    if (wishes.has(mapping.containerPort)) {
+      throw new StackwardenError(
+        "UNSUPPORTED",
+        `Service "${service.name}" publishes port ${mapping.containerPort} twice; the local runtime publishes each port once.`,
+        { hint: `Keep one of the two entries under services.${service.name}.ports.` },
+      );
+    }
+    wishes.set(mapping.containerPort, {
+      service: service.name,
+      containerPort: mapping.containerPort,
+      published: true,
+      ...(mapping.hostPort === undefined ? {} : { hostPort: mapping.hostPort }),
+    });
+  }
+  const provider = providerOf(service);
+  const inner = [...service.expose, ...(provider === null ? ownPlaceholders(service) : [])];
+  const test = service.healthcheck?.test;
+  if (test?.kind === "http" || test?.kind === "tcp") inner.push(test.port);
+  if (provider !== null) inner.unshift(provider === "postgres" ? 5432 : 6379);
+  for (const containerPort of inner) {
+    if (containerPort === 0 && wishes.size > 0) continue;
+    if (!wishes.has(containerPort)) {
+      wishes.set(containerPort, { service: service.name, containerPort, published: false });
+    }
+  }
+  return [...wishes.values()];
+}
+
+const inUse = (busy: { service: string; port: number; container_port: number }[]): StackwardenError =>
+  new StackwardenError(
+    "PORT_IN_USE",
+    `Host port${busy.length > 1 ? "s" : ""} in use: ${busy.map((one) => `${one.port} (${one.service})`).join(", ")}.`,
+    {
+      hint: "Stop what listens there, ask for other ports, or leave the host port unset to get the next free one.",
+      details: { ports: busy },
+    },
+  );
+
+/** Holds the port that was asked for, or the first free one at or after the wished one. */
+async function take(wish: PortWish, taken: Set<number>): Promise<Slot | "busy"> {
+  const slot = (holder: Server): Slot => ({ ...wish, holder, port: boundPort(holder) });
+  if (wish.hostPort !== undefined) {
+    if (taken.has(wish.hostPort)) return "busy";
+    try {
+      return slot(await hold(wish.hostPort));
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code === "EADDRINUSE") return "busy";
+      throw new StackwardenError(
+        "UNSUPPORTED",
+        `Port ${wish.hostPort} of "${wish.service}" cannot be used (${code}).`,
+        {
+          hint: "Choose a host port from 1024 upwards.",
+          cause: error,
+        },
+      );
+    }
+  }
+  if (wish.published) {
+    for (let port = wish.containerPort; port < wish.containerPort + SEARCH && port <= 65_535; port++) {
+      if (taken.has(port)) continue;
+      const holder = await hold(port).catch(() => null);
+      if (holder !== null) return slot(holder);
+    }
+  }
+  return slot(await hold(0));
+}
+
+export class PortLedger {
+  #slots: Slot[] = [];
+  #closed = false;
+
+  /**
+   * Reserves what a definition needs beside what is already held for it, and lets go of what it no longer has.
+   * @throws PORT_IN_USE naming every busy port and its service; nothing is changed then.
+   */
+  async apply(definition: StackDefinition): Promise<void> {
+    const wishes = Object.values(definition.services).flatMap(portWishes);
+    const same = (slot: Slot, wish: PortWish) =>
+      slot.service === wish.service &&
+      slot.containerPort === wish.containerPort &&
+      slot.published === wish.published &&
+      (wish.hostPort === undefined ? slot.hostPort === undefined : slot.port === wish.hostPort);
+    const kept: Slot[] = [];
+    const wanted: PortWish[] = [];
+    for (const wish of wishes) {
+      const slot = this.#slots.find((one) => same(one, wish));
+      if (slot === undefined) wanted.push(wish);
+      else kept.push(slot);
+    }
+    const dropped = this.#slots.filter((slot) => !kept.includes(slot));
+    const fresh: Slot[] = [];
+    const busy: { service: string; port: number; container_port: number }[] = [];
+    try {
+      // Ports that were asked for come first: a search for a free one must not take them.
+      for (const wish of [...wanted].sort(
+        (a, b) => Number(b.hostPort !== undefined) - Number(a.hostPort !== undefined),
+      )) {
+        const handed = wish.hostPort === undefined ? undefined : dropped.find((slot) => slot.port === wish.hostPort);
+        if (handed !== undefined) {
+          // The same port goes from one entry of the stack to another: its socket goes with it.
+          dropped.splice(dropped.indexOf(handed), 1);
+          fresh.push({ ...wish, port: handed.port, holder: handed.holder });
+          continue;
+        }
+        const taken = new Set([...kept, ...fresh, ...dropped].map((slot) => slot.port));
+        const slot = await take(wish, taken);
+        if (slot === "busy") {
+          busy.push({ service: wish.service, port: wish.hostPort ?? 0, container_port: wish.containerPort });
+        } else fresh.push(slot);
+      }
+      if (busy.length > 0) throw inUse(busy);
+    } catch (error) {
+      const before = new Set(this.#slots.map((slot) => slot.holder));
+      await Promise.all(fresh.flatMap(({ holder }) => (holder === null || before.has(holder) ? [] : [close(holder)])));
+      throw error;
+    }
+    const order = (slot: Slot) => wishes.findIndex((wish) => same(slot, wish));
+    this.#slots = [...kept, ...fresh].sort((a, b) => order(a) - order(b));
+    await Promise.all(dropped.flatMap(({ holder }) => (holder === null ? [] : [close(holder)])));
+  }
+
+  #of(service: string): Slot[] {
+    return this.#slots.filter((slot) => slot.service === service);
+  }
+
+  /**
+   * Makes sure that every port of the service is held. A port that a foreign process took meanwhile is replaced
+   * when none was asked for.
+   * @throws PORT_IN_USE
+   */
+  async secure(service: string): Promise<Reassigned[]> {
+    const busy: { service: string; port: number; container_port: number }[] = [];
+    const moved: Reassigned[] = [];
+    for (const slot of this.#of(service)) {
+      if (slot.holder !== null) continue;
+      slot.holder = await hold(slot.port).catch(() => null);
+      if (slot.holder !== null) continue;
+      if (slot.hostPort !== undefined) {
+        busy.push({ service, port: slot.port, container_port: slot.containerPort });
+        continue;
+      }
+      const from = slot.port;
+      const next = await take(slot, new Set(this.#slots.map((one) => one.port)));
+      if (next === "busy") continue;
+      slot.holder = next.holder;
+      slot.port = next.port;
+      moved.push({ service, from, to: slot.port });
+    }
+    if (busy.length > 0) throw inUse(busy);
+    return moved;
+  }
+
+  /** Lets go of the service's ports, for the spawn that follows at once. */
+  async release(service: string): Promise<void> {
+    await Promise.all(
+      this.#of(service).map(async (slot) => {
+        const { holder } = slot;
+        slot.holder = null;
+        if (holder !== null) await close(holder);
+      }),
+    );
+  }
+
+  /** Takes the ports of an ended service again where still free, so that its restart finds them. */
+  async rehold(service: string): Promise<void> {
+    for (const slot of this.#of(service)) {
+      if (this.#closed || slot.holder !== null) continue;
+      const holder = await hold(slot.port).catch(() => null);
+      if (holder === null) continue;
+      if (this.#closed || slot.holder !== null) await close(holder);
+      else slot.holder = holder;
+    }
+  }
+
+  /** Host port of a container port, `undefined` when the service has no such port. */
+  hostPort(service: string, containerPort: number): number | undefined {
+    return this.#of(service).find((slot) => slot.containerPort === containerPort)?.port;
+  }
+
+  /** Container ports of a service, published first. */
+  ports(service: string): number[] {
+    return this.#of(service).map((slot) => slot.containerPort);
+  }
+
+  services(): string[] {
+    return [...new Set(this.#slots.map((slot) => slot.service))];
+  }
+
+  endpoints(): Endpoint[] {
+    return this.#slots
+      .filter((slot) => slot.published)
+      .map((slot) => ({
+        service: slot.service,
+        container_port: slot.containerPort,
+        host: "127.0.0.1",
+        host_port: slot.port,
+      }));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all(this.services().map((service) => this.release(service)));
+  }
+}

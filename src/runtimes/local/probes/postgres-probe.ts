@@ -1,0 +1,42 @@
+/** PostgreSQL check: a real query as the service's own user. */
+import type { Check } from "./bounded.js";
+
+export interface PostgresTarget {
+  port: number;
+  user: string;
+  password: string;
+  database: string;
+}
+
+/** What the refusal of a kept volume means. */
+const CAUSES: Record<string, string> = {
+  "28P01":
+    "the password or user was refused: the volume was initialised with others. Put the former POSTGRES_USER and POSTGRES_PASSWORD back, change them with ALTER ROLE, or remove the volume",
+  "3D000":
+    "the database does not exist: the volume was initialised with another POSTGRES_DB. Create it, or remove the volume",
+};
+
+export const postgresCheck =
+  (target: PostgresTarget): Check =>
+  async (signal) => {
+    const { default: pg } = await import("pg");
+    const client = new pg.Client({ ...target, host: "127.0.0.1", ssl: false, application_name: "stackwarden" });
+    const cut = () =>
+      void (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+    client.on("error", () => {});
+    signal.addEventListener("abort", cut, { once: true });
+    try {
+      await client.connect();
+      const { rows } = await client.query("select 1 as one");
+      if (rows[0]?.one !== 1) throw new Error("select 1 did not answer 1");
+      await client.end();
+      return "select 1 answered";
+    } catch (error) {
+      cut();
+      const cause = CAUSES[String((error as { code?: string }).code)];
+      if (cause !== undefined) throw new Error(cause);
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", cut);
+    }
+  };

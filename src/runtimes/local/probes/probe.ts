@@ -1,0 +1,100 @@
+/** Runs one health check of an instance and says which one really ran. */
+import type { Healthcheck } from "../../../stack/definition/types.js";
+import type { ProbeResult } from "../../../stack/runtime.js";
+import { type AddressBook, rewriteContainerCommand } from "../address-rewrite.js";
+import type { ProviderName } from "../providers/known-images.js";
+import type { ManagedProcess, ProcessHost, ServiceUser } from "../types.js";
+import { bounded } from "./bounded.js";
+import { nativeTest } from "./container-commands.js";
+import { httpCheck } from "./http-probe.js";
+import { postgresCheck } from "./postgres-probe.js";
+import { redisCheck } from "./redis-probe.js";
+import { tcpCheck } from "./tcp-probe.js";
+
+export interface ProbeContext {
+  service: string;
+  provider: ProviderName | null;
+  host: ProcessHost;
+  process: ManagedProcess;
+  user: ServiceUser;
+  cwd: string;
+  env: Record<string, string>;
+  book: AddressBook;
+  /** How the provider is reached; null for apps. */
+  access: { user: string; password: string; database: string } | { password: string | null } | null;
+  /** argv[0] as the service's own command finds it. */
+  resolve(argv: string[]): Promise<string[]>;
+}
+
+/** The container port as the service really listens on it; one the ledger does not know is taken as it is. */
+const hostPort = (context: ProbeContext, containerPort: number): number =>
+  context.book.hostPort(context.service, containerPort) ?? containerPort;
+
+const firstPort = (context: ProbeContext): number => {
+  const port = context.book.ports(context.service)[0];
+  return port === undefined ? 0 : hostPort(context, port);
+};
+
+function commandIn(context: ProbeContext, argv: string[]) {
+  return async (signal: AbortSignal): Promise<string> => {
+    const { host, process, user, cwd, env } = context;
+    const resolved = await context.resolve(argv);
+    // The time limit is the caller's; this one only backs it up.
+    const result = await host.run({ argv: resolved, cwd, env, user, signal, timeoutMs: 600_000, inside: process });
+    const output = result.output.trim().split("\n").at(-1)?.slice(0, 300) ?? "";
+    if (result.exitCode === 0) return output === "" ? "exit code 0" : output;
+    throw new Error(`exit code ${result.exitCode ?? result.signal}${output === "" ? "" : `: ${output}`}`);
+  };
+}
+
+/** `http://localhost:8000/x` in a shell command means the service's own port. */
+const ownAddresses = (context: ProbeContext, text: string): string =>
+  text.replace(/(localhost|127\.0\.0\.1|0\.0\.0\.0):(\d{1,5})(?!\d)/g, (_whole, _name, port: string) => {
+    return `127.0.0.1:${hostPort(context, Number(port))}`;
+  });
+
+export function probeService(
+  context: ProbeContext,
+  healthcheck: Healthcheck,
+  signal: AbortSignal,
+): Promise<ProbeResult> {
+  const { test, timeoutMs } = healthcheck;
+  const native = nativeTest(test, context.provider, context.service) ?? test;
+  const run = (check: string, what: Parameters<typeof bounded>[3]) => bounded(check, timeoutMs, signal, what);
+  switch (native.kind) {
+    case "none":
+      return run("none", async () => "no health check is defined; the process runs");
+    case "http": {
+      const port = hostPort(context, native.port);
+      return run(`http GET 127.0.0.1:${port}${native.path}`, httpCheck({ ...native, port }));
+    }
+    case "tcp": {
+      const port = hostPort(context, native.port);
+      return run(`tcp 127.0.0.1:${port}`, tcpCheck(port));
+    }
+    case "postgres": {
+      const port = firstPort(context);
+      const access = context.access;
+      if (access === null || !("user" in access)) {
+        return run("postgres", async () => {
+          throw new Error("a postgres check needs a service that runs postgres");
+        });
+      }
+      return run(`postgres select 1 on 127.0.0.1:${port}/${access.database}`, postgresCheck({ ...access, port }));
+    }
+    case "redis": {
+      const port = firstPort(context);
+      return run(`redis PING on 127.0.0.1:${port}`, redisCheck({ port, password: context.access?.password ?? null }));
+    }
+    case "cmd": {
+      const argv = rewriteContainerCommand(native.argv, context.service, context.book).map((text) =>
+        ownAddresses(context, text),
+      );
+      return run(`exec ${argv.join(" ").slice(0, 200)}`, commandIn(context, argv));
+    }
+    case "cmd-shell": {
+      const command = ownAddresses(context, native.command);
+      return run(`exec sh -c ${command.slice(0, 200)}`, commandIn(context, ["/bin/sh", "-c", command]));
+    }
+  }
+}

@@ -1,0 +1,45 @@
+/** Redis check: AUTH where there is a password, then a real PING, in the protocol's own words (RESP). */
+import { connect } from "node:net";
+import type { Check } from "./bounded.js";
+
+/** One request as an array of bulk strings: the password can hold anything. */
+function encode(words: string[]): string {
+  return `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("")}`;
+}
+
+/** Replies are short lines here; more than this is no Redis. */
+const MAX_REPLY = 4096;
+
+export const redisCheck =
+  ({ port, password }: { port: number; password: string | null }): Check =>
+  (signal) =>
+    new Promise((resolve, reject) => {
+      const socket = connect({ host: "127.0.0.1", port, signal });
+      let text = "";
+      let expected = password === null ? 1 : 2;
+      const fail = (message: string) => {
+        socket.destroy();
+        reject(new Error(message));
+      };
+      socket.setEncoding("utf8");
+      socket.once("error", reject);
+      socket.once("close", () => reject(new Error("the connection was closed without an answer")));
+      socket.once("connect", () => {
+        socket.write((password === null ? "" : encode(["AUTH", password])) + encode(["PING"]));
+      });
+      socket.on("data", (chunk: string) => {
+        text += chunk;
+        if (text.length > MAX_REPLY) return fail("the answer is not Redis's");
+        for (let end = text.indexOf("\r\n"); end >= 0; end = text.indexOf("\r\n")) {
+          const line = text.slice(0, end);
+          text = text.slice(end + 2);
+          if (line.startsWith("-")) return fail(line.slice(1));
+          if (!line.startsWith("+")) return fail("the answer is not Redis's");
+          expected--;
+          if (expected > 0) continue;
+          if (line !== "+PONG") return fail(`answered ${line.slice(1)} instead of PONG`);
+          socket.destroy();
+          return resolve("PONG");
+        }
+      });
+    });

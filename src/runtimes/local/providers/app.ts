@@ -1,0 +1,179 @@
+/** App services: the project's own programs, with their dependencies from the state directory. */
+import { symlink } from "node:fs/promises";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import type { ServiceDefinition } from "../../../stack/definition/types.js";
+import { StackwardenError } from "../../../stack/errors.js";
+import { rewriteContainerCommand, rewriteEnvironment, rewriteText } from "../address-rewrite.js";
+import { findProgram, nodeFor, npmScript, SERVICE_PATH } from "../binaries.js";
+import type { InstallContext } from "../install/dependency-cache.js";
+import { installNode, readNodeManifest } from "../install/node.js";
+import { installPython, pythonFor } from "../install/python.js";
+import { prepareWorkspace, type Workspace } from "../workspace.js";
+import { chownTree, ensureDir, withStorage, writePrivateFile } from "../workspace-storage.js";
+import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
+
+/** @throws UNSUPPORTED when nothing says how to run the service without its container */
+export function appCommand(service: ServiceDefinition): { argv: string[]; container: boolean } {
+  if (service.local?.command !== undefined) return { argv: service.local.command, container: false };
+  const argv = [...(service.entrypoint ?? []), ...(service.command ?? [])];
+  if (service.local !== undefined && argv.length > 0) return { argv, container: true };
+  const what = service.image ?? (service.build === undefined ? "no image" : "an image built from the project");
+  throw new StackwardenError("UNSUPPORTED", `The local runtime cannot run "${service.name}" (${what}).`, {
+    hint: `Add services.${service.name}.x-local.command (how to run it without a container), or use the dagger runtime.`,
+  });
+}
+
+interface Tools {
+  /** In front of the services' PATH. */
+  path: string[];
+  env: Record<string, string>;
+}
+
+/** A program's own address for each word a definition may use: `python`, `npm`, `node`, anything on PATH. */
+export async function resolveProgram(
+  argv: string[],
+  cwd: string,
+  tools: Tools,
+  context: Pick<PrepareContext, "user" | "host">,
+): Promise<string[]> {
+  const [name = "", ...rest] = argv;
+  if (name.includes("/")) return [resolve(cwd, name), ...rest];
+  const own = await findProgram([name], tools.path);
+  if (own !== null && name !== "npm" && name !== "npx") return [own, ...rest];
+  if (name === "node") return [await nodeFor(context.user, context.host), ...rest];
+  if (name === "npm" || name === "npx") {
+    const node = await nodeFor(context.user, context.host);
+    const script = await npmScript(node, name);
+    if (script !== null) return [node, script, ...rest];
+  }
+  if (name === "python" || name === "python3") return [await pythonFor(context), ...rest];
+  const found = await findProgram([name], SERVICE_PATH);
+  if (found !== null) return [found, ...rest];
+  throw new StackwardenError("SERVICE_START_FAILED", `The program "${name}" was not found.`, {
+    hint: `Install it below ${SERVICE_PATH.join(", ")}, add it to the service's dependencies, or name it by its path in x-local.command.`,
+  });
+}
+
+function installContext(context: PrepareContext): InstallContext {
+  const { request, user, host, home, tmp, stack } = context;
+  return {
+    projectStateDir: stack.stateDir,
+    service: request.service.name,
+    user,
+    host,
+    sink: request.sink,
+    signal: request.signal,
+    home,
+    tmp,
+    notice: stack.notice,
+    phase: request.phase,
+  };
+}
+
+/** Installs what the definition asks for, in the folder or the copy that the service will run in. */
+async function workspaceAndTools(context: PrepareContext): Promise<{ workspace: Workspace; tools: Tools }> {
+  const { service } = context.request;
+  const { folder, stateDir } = context.stack;
+  const { user, host } = context;
+  const install = service.local?.install;
+  const manifest = install === undefined ? null : resolve(folder, install.manifest);
+  const common = {
+    folder,
+    workingDir: service.local?.workingDir ?? folder,
+    stateDir,
+    service: service.name,
+    user,
+    host,
+  };
+  if (install?.kind === "node" && manifest !== null) {
+    const needed = !(await readNodeManifest(manifest)).empty;
+    const workspace = await prepareWorkspace(
+      needed
+        ? {
+            ...common,
+            copyBecause: "its node_modules must lie beside the sources and the project's folder is left unchanged",
+          }
+        : common,
+    );
+    const node = dirname(await nodeFor(user, host));
+    const inside = resolve(workspace.root, relative(folder, manifest));
+    const result = await installNode(installContext(context), inside);
+    if (result === null) return { workspace, tools: { path: [node], env: {} } };
+    const link = join(dirname(inside), "node_modules");
+    await withStorage("Linking node_modules", async () => {
+      await symlink(result.nodeModules, link);
+      await chownTree(link, user).catch(() => {});
+    });
+    return { workspace, tools: { path: [join(result.nodeModules, ".bin"), node], env: {} } };
+  }
+  const workspace = await prepareWorkspace(common);
+  if (manifest === null) return { workspace, tools: { path: [], env: {} } };
+  const inside = resolve(workspace.root, relative(folder, manifest));
+  const { venv } = await installPython(installContext(context), inside, workspace.root);
+  return { workspace, tools: { path: [join(venv, "bin")], env: { VIRTUAL_ENV: venv } } };
+}
+
+/** Secrets that a container would find at /run/secrets, as files of the service's user. */
+async function secretFiles(context: PrepareContext): Promise<{ files: Map<string, string>; notes: string[] }> {
+  const { service } = context.request;
+  const files = new Map<string, string>();
+  if (service.secrets.length === 0) return { files, notes: [] };
+  const dir = await ensureDir(join(context.base, "secrets"), 0o711);
+  for (const { source, target } of service.secrets) {
+    const value = context.stack.definition.secrets[source];
+    if (value === undefined) continue;
+    files.set(`/run/secrets/${target}`, await writePrivateFile(join(dir, basename(target)), value, context.user));
+  }
+  return {
+    files,
+    notes: [`Secrets are files in ${dir} instead of /run/secrets; variables that name one point there.`],
+  };
+}
+
+export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
+  const { request, book, home, tmp, user } = context;
+  const { service } = request;
+  const { argv: words, container } = appCommand(service);
+  const { workspace, tools } = await workspaceAndTools(context);
+  const notes = [...workspace.notes];
+  const secrets = await secretFiles(context);
+  notes.push(...secrets.notes);
+  const given = rewriteEnvironment({ ...service.environment, ...service.local?.environment }, service.name, book);
+  notes.push(...given.notes);
+  const rewritten = container
+    ? rewriteContainerCommand(words, service.name, book)
+    : words.map((word) => rewriteText(word, service.name, book));
+  if (container && rewritten.join(" ") !== words.join(" "))
+    notes.push(`Its command was rewritten: ${rewritten.join(" ")}`);
+  const folder = context.stack.folder;
+  const unmounted = service.mounts.filter(
+    (mount) => mount.type !== "bind" || !workspace.root || relative(folder, mount.source).startsWith(".."),
+  );
+  for (const { target } of unmounted) {
+    notes.push(`${target} is not mounted: on the local runtime the service sees the machine's own file system.`);
+  }
+  const first = book.ports(service.name)[0];
+  const port = first === undefined ? undefined : book.hostPort(service.name, first);
+  const env: Record<string, string> = {
+    LANG: "C.UTF-8",
+    HOME: home,
+    TMPDIR: tmp,
+    PYTHONDONTWRITEBYTECODE: "1",
+    PYTHONUNBUFFERED: "1",
+    ...(port === undefined ? {} : { PORT: String(port), HOST: "127.0.0.1" }),
+    ...tools.env,
+  };
+  for (const [name, value] of Object.entries(given.environment)) env[name] = secrets.files.get(value) ?? value;
+  env.PATH = [...tools.path, ...(given.environment.PATH === undefined ? SERVICE_PATH : [given.environment.PATH])].join(
+    ":",
+  );
+  const find = (argv: string[]) => resolveProgram(argv, workspace.cwd, tools, { user, host: context.host });
+  return {
+    argv: await find(rewritten),
+    cwd: workspace.cwd,
+    env,
+    notes,
+    access: null,
+    resolve: find,
+  };
+}

@@ -1,0 +1,106 @@
+/** Makes a database cluster: in a fresh directory that takes its place only when it is complete, so half a one is never used. */
+import { randomBytes } from "node:crypto";
+import { readdir, readFile, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { StackwardenError } from "../../../stack/errors.js";
+import type { RunResult, ServiceUser } from "../types.js";
+import { chownTree, ensureDir, isRootServer, removeTree, withStorage, writePrivateFile } from "../workspace-storage.js";
+import type { PrepareContext } from "./launch-plan.js";
+
+const TIMEOUT_MS = 120_000;
+
+interface Cluster {
+  base: string;
+  data: string;
+  bin: string;
+  login: { user: string; password: string; database: string };
+}
+
+/** initdb wants a name for its user id, which the services' own ids do not have; it runs as `nobody` then. */
+async function initUser(user: ServiceUser): Promise<ServiceUser> {
+  if (!isRootServer()) return user;
+  const passwd = await readFile("/etc/passwd", "utf8").catch(() => "");
+  const fields = /^nobody:[^:]*:(\d+):(\d+):/m.exec(passwd);
+  return { ...user, uid: Number(fields?.[1] ?? 65_534), gid: Number(fields?.[2] ?? 65_534), name: "nobody" };
+}
+
+/** @throws RUNTIME_UNAVAILABLE when the service's user cannot get to the program */
+export async function reachable(program: string, context: PrepareContext): Promise<void> {
+  if (await context.host.accessible(program, context.user, "execute")) return;
+  throw new StackwardenError("RUNTIME_UNAVAILABLE", `Services cannot reach ${program}.`, {
+    hint: "A folder above the state directory is closed to other users: choose another with STACKWARDEN_STATE_DIR, such as /var/lib/stackwarden.",
+  });
+}
+
+function failure(step: string, service: string, result: RunResult): StackwardenError {
+  const full = /No space left on device|Disk quota exceeded/i.test(result.output);
+  const last_lines = result.output.trim().split("\n").slice(-15);
+  return full
+    ? new StackwardenError("STORAGE_FAILED", `Initialising the database of "${service}" filled the disk.`, {
+        hint: "Free some space on the state directory's disk, then call again.",
+        details: { last_lines },
+      })
+    : new StackwardenError("SERVICE_START_FAILED", `${step} for "${service}" failed.`, {
+        hint: "The last lines in details say why.",
+        details: { service, last_lines },
+      });
+}
+
+/** @throws SERVICE_START_FAILED, STORAGE_FAILED */
+export async function initialiseCluster(context: PrepareContext, { base, data, bin, login }: Cluster): Promise<void> {
+  const { host, request } = context;
+  const { signal } = request;
+  const user = await initUser(context.user);
+  for (const name of await readdir(base)) {
+    if (name.startsWith(".init-")) await removeTree(join(base, name), context.stack.stateDir);
+  }
+  const work = await ensureDir(join(base, `.init-${randomBytes(6).toString("hex")}`), 0o700, user);
+  const fresh = join(work, "pgdata");
+  const env = { PATH: "/usr/bin:/bin", LANG: "C.UTF-8", LC_ALL: "C", HOME: work, TMPDIR: work, TZ: "UTC" };
+  const step = { cwd: work, env, user, signal, timeoutMs: TIMEOUT_MS };
+  try {
+    // A file, not an argument: everybody can read a process list.
+    const pwfile = await writePrivateFile(join(work, "password"), `${login.password}\n`, user);
+    const made = await host.run({
+      ...step,
+      argv: [
+        join(bin, "initdb"),
+        `--pgdata=${fresh}`,
+        `--username=${login.user}`,
+        `--pwfile=${pwfile}`,
+        "--auth=scram-sha-256",
+        "--encoding=UTF8",
+        "--locale=C",
+        "--no-instructions",
+      ],
+    });
+    signal.throwIfAborted();
+    if (made.exitCode !== 0) throw failure("initdb", request.service.name, made);
+    if (!["postgres", "template0", "template1"].includes(login.database)) {
+      const created = await host.run({
+        ...step,
+        argv: [
+          join(bin, "postgres"),
+          "--single",
+          "-j",
+          "-c",
+          "dynamic_shared_memory_type=mmap",
+          "-D",
+          fresh,
+          "template1",
+        ],
+        stdin: `CREATE DATABASE "${login.database.replaceAll('"', '""')}";\n\n`,
+      });
+      signal.throwIfAborted();
+      if (created.exitCode !== 0 || /\b(ERROR|FATAL|PANIC):/.test(created.output)) {
+        throw failure("CREATE DATABASE", request.service.name, created);
+      }
+    }
+    await withStorage("Initialising the database", async () => {
+      await chownTree(fresh, context.user);
+      await rename(fresh, data);
+    });
+  } finally {
+    await removeTree(work, context.stack.stateDir).catch(() => {});
+  }
+}

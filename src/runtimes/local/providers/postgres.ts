@@ -1,0 +1,141 @@
+/** PostgreSQL from the installed package: one cluster in the service's volume, loopback only, scram-sha-256. */
+import { lstat, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { ServiceDefinition } from "../../../stack/definition/types.js";
+import { StackwardenError } from "../../../stack/errors.js";
+import { findProgram } from "../binaries.js";
+import { type PostgresBinaries, postgresBinaries } from "../binaries-postgres.js";
+import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
+import { initialiseCluster, reachable } from "./postgres-cluster.js";
+import { adopt, dataBase, tagOf, variable } from "./provider-data.js";
+
+/** Settings of ours, which a definition's `-c` cannot change. */
+const OURS = new Set(["listen_addresses", "port", "unix_socket_directories", "fsync", "data_directory", "hba_file"]);
+
+/**
+ * `-c name=value` settings of the definition's command.
+ * @throws UNSUPPORTED for anything else
+ */
+export function postgresSettings(service: ServiceDefinition): string[] {
+  const words = [...(service.entrypoint === undefined ? [] : service.entrypoint), ...(service.command ?? [])];
+  const refuse = (what: string): never => {
+    throw new StackwardenError("UNSUPPORTED", `The local runtime cannot run ${what} for "${service.name}".`, {
+      hint: "Only `postgres -c name=value …` is taken over; give the service an x-local.command, or use the dagger runtime.",
+    });
+  };
+  const settings: string[] = [];
+  let rest = words[0] === "docker-entrypoint.sh" ? words.slice(1) : words;
+  if (rest[0] === "postgres") rest = rest.slice(1);
+  for (let index = 0; index < rest.length; index++) {
+    const word = rest[index] ?? "";
+    const pair = word === "-c" ? rest[++index] : word.startsWith("-c") ? word.slice(2) : word.replace(/^--/, "");
+    const name = /^([a-z_.]+)=/i.exec(pair ?? "")?.[1];
+    if (!word.startsWith("-") || pair === undefined || name === undefined) return refuse(`"${word}"`);
+    if (OURS.has(name.toLowerCase().replaceAll("-", "_"))) return refuse(`the setting ${name}`);
+    settings.push("-c", pair);
+  }
+  return settings;
+}
+
+function access(context: PrepareContext): { user: string; password: string; database: string } {
+  const { service } = context.request;
+  const user = variable(context, "POSTGRES_USER") || "postgres";
+  const database = variable(context, "POSTGRES_DB") || user;
+  const password = variable(context, "POSTGRES_PASSWORD");
+  if (password === undefined || password === "") {
+    throw new StackwardenError("INVALID_STACK", `Service "${service.name}" has no POSTGRES_PASSWORD.`, {
+      hint: `Set services.${service.name}.environment.POSTGRES_PASSWORD, for example to a top-level secret with x-generate: true.`,
+    });
+  }
+  for (const [name, value] of Object.entries({ user, database, password })) {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    if (/[\u0000-\u001f]/.test(value)) {
+      throw new StackwardenError("INVALID_STACK", `The ${name} of "${service.name}" holds a control character.`);
+    }
+  }
+  return { user, password, database };
+}
+
+/** @throws SERVICE_START_FAILED when another major version made the cluster */
+async function checkVersion(data: string, binaries: PostgresBinaries, service: string): Promise<void> {
+  const version = (await readFile(join(data, "PG_VERSION"), "utf8")).trim();
+  if (version === String(binaries.major)) return;
+  throw new StackwardenError(
+    "SERVICE_START_FAILED",
+    `The data of "${service}" was made by PostgreSQL ${version}; this runtime runs ${binaries.major}.`,
+    {
+      hint: `Move the data with pg_dump from PostgreSQL ${version}, or remove the volume (stop_stack with remove_volumes).`,
+    },
+  );
+}
+
+/** System V memory of a killed postmaster: 56 bytes that only its next start would remove. */
+async function removeSharedMemory(data: string, context: PrepareContext): Promise<void> {
+  const lines = (await readFile(join(data, "postmaster.pid"), "utf8").catch(() => "")).split("\n");
+  const id = /^\s*\d+\s+(\d+)\s*$/.exec(lines[6] ?? "")?.[1];
+  const ipcrm = id === undefined ? null : await findProgram(["ipcrm"]);
+  if (id === undefined || ipcrm === null) return;
+  // As the service's own user: it can remove nothing that is not its own.
+  const { user, host } = context;
+  await host
+    .run({
+      argv: [ipcrm, "-m", id],
+      cwd: "/",
+      env: {},
+      user,
+      signal: AbortSignal.timeout(5000),
+      timeoutMs: 5000,
+    })
+    .catch(() => {});
+}
+
+export async function preparePostgres(context: PrepareContext): Promise<LaunchPlan> {
+  const { service } = context.request;
+  const login = access(context);
+  const settings = postgresSettings(service);
+  const binaries = await postgresBinaries(context.serverStateDir);
+  await reachable(join(binaries.bin, "postgres"), context);
+  const { base, volume } = await dataBase(context);
+  const data = join(base, "pgdata");
+  const notes: string[] = [];
+  if ((await lstat(data).catch(() => null)) === null) {
+    context.request.phase("initialising the database");
+    await initialiseCluster(context, { base, data, bin: binaries.bin, login });
+  } else {
+    await checkVersion(data, binaries, service.name);
+    await adopt(data, context);
+  }
+  const tag = tagOf(service);
+  if (tag !== null && Number.parseInt(tag, 10) !== binaries.major) {
+    notes.push(`Runs PostgreSQL ${binaries.version.split("-")[0]} instead of ${service.image}.`);
+  }
+  if (volume === null) notes.push("Has no named volume: its data goes when the stack's volumes are removed.");
+  const port = context.book.hostPort(service.name, context.book.ports(service.name)[0] ?? 5432) ?? 5432;
+  const options = {
+    listen_addresses: "127.0.0.1",
+    port: String(port),
+    unix_socket_directories: "",
+    fsync: "on",
+    // In the data directory instead of /dev/shm, so that a killed server leaves nothing outside it.
+    dynamic_shared_memory_type: "mmap",
+    logging_collector: "off",
+    log_destination: "stderr",
+  };
+  return {
+    argv: [
+      join(binaries.bin, "postgres"),
+      "-D",
+      data,
+      ...settings,
+      ...Object.entries(options).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
+    ],
+    cwd: data,
+    env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8", HOME: context.home, TMPDIR: context.tmp, TZ: "UTC" },
+    notes,
+    access: login,
+    // Fast shutdown: SIGTERM would wait until every client has left.
+    stopSignal: "SIGINT",
+    resolve: async (argv) => argv,
+    cleanUp: () => removeSharedMemory(data, context),
+  };
+}

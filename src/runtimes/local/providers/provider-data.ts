@@ -1,0 +1,71 @@
+/** Where a provider keeps its data, and the credentials its definition gives. */
+import { lstat } from "node:fs/promises";
+import { join } from "node:path";
+import type { ServiceDefinition } from "../../../stack/definition/types.js";
+import { StackwardenError } from "../../../stack/errors.js";
+import { chownTree, ensureDir, isRootServer, withStorage } from "../workspace-storage.js";
+import type { PrepareContext } from "./launch-plan.js";
+
+const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+
+/** A directory of a named volume. @throws INVALID_INPUT when the name could be anything but a name */
+export function volumePath(stateDir: string, name: string): string {
+  if (!VOLUME_NAME.test(name)) {
+    throw new StackwardenError("INVALID_INPUT", `"${name}" is no volume name.`, {
+      hint: "Volume names hold letters, digits, dots, dashes and underscores.",
+    });
+  }
+  return join(stateDir, "volumes", name);
+}
+
+/**
+ * The service's own directory for data: of its named volume, else one of its own that goes with the volumes.
+ * Owned by the server (0711); the data directory in it belongs to the service's user alone.
+ * @throws UNSUPPORTED for every other kind of mount
+ */
+export async function dataBase(context: PrepareContext): Promise<{ base: string; volume: string | null }> {
+  const { service } = context.request;
+  const others = service.mounts.filter((mount) => mount.type === "bind" || (mount.type === "volume" && mount.readOnly));
+  const volumes = service.mounts.filter((mount) => mount.type === "volume");
+  if (others.length > 0 || volumes.length > 1) {
+    const what = others[0]?.target ?? volumes[1]?.target ?? "";
+    throw new StackwardenError("UNSUPPORTED", `The local runtime cannot mount ${what} into "${service.name}".`, {
+      hint: "Keep one named volume for its data; initialisation scripts and configuration files need the dagger runtime.",
+    });
+  }
+  const volume = volumes[0]?.type === "volume" ? volumes[0].source : null;
+  const { stateDir } = context.stack;
+  const place = volume === null ? join(stateDir, "anonymous") : join(stateDir, "volumes");
+  await ensureDir(place, 0o711);
+  const base = await ensureDir(volume === null ? join(place, service.name) : volumePath(stateDir, volume), 0o711);
+  return { base, volume };
+}
+
+/** Data made under another user id (a lost uids.json, a server that was root before) is given to the present one. */
+export async function adopt(path: string, context: PrepareContext): Promise<void> {
+  const owner = await lstat(path);
+  if (owner.uid === context.user.uid || context.user.uid < 0) return;
+  if (!isRootServer()) {
+    throw new StackwardenError(
+      "STORAGE_FAILED",
+      `The data of "${context.request.service.name}" belongs to another user.`,
+      {
+        hint: "Start stackwarden as the user that made it, or remove the volume.",
+      },
+    );
+  }
+  await withStorage("Changing the owner of a volume", () => chownTree(path, context.user));
+}
+
+/** A variable, or the secret file its `…_FILE` twin names (as the official images read them). */
+export function variable(context: PrepareContext, name: string): string | undefined {
+  const { service } = context.request;
+  const file = service.environment[`${name}_FILE`];
+  const mounted = service.secrets.find((secret) => `/run/secrets/${secret.target}` === file);
+  if (mounted !== undefined) return context.stack.definition.secrets[mounted.source];
+  return service.environment[name];
+}
+
+/** Tag of an image, for the note that another version runs. */
+export const tagOf = (service: ServiceDefinition): string | null =>
+  /:([^/:@]+)(?:@|$)/.exec(service.image ?? "")?.[1] ?? null;

@@ -1,0 +1,108 @@
+/** Redis or Valkey from the system: loopback only, password from a file, everything acknowledged is on disk. */
+import { lstat } from "node:fs/promises";
+import { join } from "node:path";
+import type { ServiceDefinition } from "../../../stack/definition/types.js";
+import { StackwardenError } from "../../../stack/errors.js";
+import { findRedis } from "../binaries.js";
+import { ensureDir, writePrivateFile } from "../workspace-storage.js";
+import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
+import { reachable } from "./postgres-cluster.js";
+import { adopt, dataBase, variable } from "./provider-data.js";
+
+/** Directives a definition's command may give; none of them opens files, loads code or changes who can connect. */
+const TAKEN =
+  /^(maxmemory(-.*)?|save|appendonly|appendfsync|databases|timeout|tcp-keepalive|maxclients|notify-keyspace-events|loglevel|hz|lazyfree-.*|activedefrag|slowlog-.*|latency-.*|client-output-buffer-limit|(hash|list|set|zset|stream)-.*)$/;
+/** Ours already, or without a meaning here. */
+const DROPPED = new Set(["bind", "port", "dir", "daemonize", "protected-mode", "requirepass"]);
+
+/** A word as redis.conf reads it: quoted, so that no value can become another directive. */
+export function quoted(value: string): string {
+  const bytes = [...Buffer.from(value)].map((byte) =>
+    byte >= 0x20 && byte < 0x7f && byte !== 0x22 && byte !== 0x5c
+      ? String.fromCharCode(byte)
+      : `\\x${byte.toString(16).padStart(2, "0")}`,
+  );
+  return `"${bytes.join("")}"`;
+}
+
+export interface RedisCommand {
+  password: string | null;
+  directives: [name: string, values: string[]][];
+  /** A shell wrote the command: it is replaced as a whole. */
+  replaced: boolean;
+}
+
+/** @throws UNSUPPORTED for a directive that the local runtime does not take over */
+export function redisCommand(service: ServiceDefinition): RedisCommand {
+  const result: RedisCommand = { password: null, directives: [], replaced: false };
+  const words = [...(service.entrypoint ?? []), ...(service.command ?? [])];
+  if (words[0] === "docker-entrypoint.sh") words.shift();
+  if (words.length === 0) return result;
+  if (/^(\/bin\/)?(ba)?sh$/.test(words[0] ?? "")) return { ...result, replaced: true };
+  if (/^(redis|valkey)-server$/.test(words[0] ?? "")) words.shift();
+  const refuse = (what: string): never => {
+    throw new StackwardenError("UNSUPPORTED", `The local runtime cannot give "${what}" to redis ("${service.name}").`, {
+      hint: "Use options such as --maxmemory 100mb, or the dagger runtime for configuration files and modules.",
+    });
+  };
+  let current: [string, string[]] | undefined;
+  for (const word of words) {
+    if (word.startsWith("--")) {
+      current = [word.slice(2).toLowerCase(), []];
+      result.directives.push(current);
+    } else if (current === undefined) refuse(word);
+    else current[1].push(...(word === "" ? [""] : word.split(/\s+/)));
+  }
+  const given = result.directives;
+  result.password = given.find(([name]) => name === "requirepass")?.[1].join(" ") ?? null;
+  for (const [name] of given) if (!TAKEN.test(name) && !DROPPED.has(name)) refuse(`--${name}`);
+  result.directives = given.filter(([name]) => !DROPPED.has(name));
+  return result;
+}
+
+export async function prepareRedis(context: PrepareContext): Promise<LaunchPlan> {
+  const { service } = context.request;
+  const command = redisCommand(service);
+  const program = await findRedis();
+  if (program === null) {
+    throw new StackwardenError("RUNTIME_UNAVAILABLE", "Neither redis-server nor valkey-server is installed.", {
+      hint: "Install it, on Debian or Ubuntu: sudo apt-get install -y redis-server; on macOS: brew install redis",
+    });
+  }
+  await reachable(program, context);
+  const password = variable(context, "REDIS_PASSWORD") || command.password || null;
+  const { base } = await dataBase(context);
+  const data = join(base, "redis");
+  if ((await lstat(data).catch(() => null)) === null) await ensureDir(data, 0o700, context.user);
+  else await adopt(data, context);
+  const port = context.book.hostPort(service.name, context.book.ports(service.name)[0] ?? 6379) ?? 6379;
+  const lines: [string, ...string[]][] = [
+    ["appendonly", "yes"],
+    ["appendfsync", "always"],
+    ...command.directives.map(([name, values]): [string, ...string[]] => [name, ...values]),
+    // Last, so that nothing before can change them.
+    ["bind", "127.0.0.1"],
+    ["port", String(port)],
+    ["protected-mode", "yes"],
+    ["daemonize", "no"],
+    ["logfile", ""],
+    ["dir", data],
+    ...(password === null ? [] : [["requirepass", password] as [string, string]]),
+  ];
+  // `save a b c d` is one directive of bare words; everything is quoted word by word.
+  const text = lines.map(([name, ...values]) => `${name} ${values.map(quoted).join(" ")}\n`).join("");
+  const config = await writePrivateFile(join(context.base, "redis.conf"), text, context.user);
+  const notes: string[] = [];
+  if (password === null)
+    notes.push("Redis has no password: every local user of this machine can connect. Set REDIS_PASSWORD.");
+  if (command.replaced)
+    notes.push("The container's shell command is replaced by the local runtime's own start of redis.");
+  return {
+    argv: [program, config],
+    cwd: data,
+    env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8", HOME: context.home, TMPDIR: context.tmp },
+    notes,
+    access: { password },
+    resolve: async (argv) => argv,
+  };
+}

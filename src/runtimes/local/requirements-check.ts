@@ -1,0 +1,122 @@
+/** What this machine has for the local runtime, and the one command that gets what is missing. */
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { RuntimeStatus } from "../../stack/runtime.js";
+import { findPostgresPackage, findProgram, findPython, findRedis, postgresPackageName } from "./binaries.js";
+import type { ProcessHost } from "./types.js";
+import { isRootServer } from "./workspace-storage.js";
+
+type Finding = RuntimeStatus["findings"][number];
+
+const run = promisify(execFile);
+const DEADLINE_MS = 700;
+
+/** One command to run on this platform; Debian's and macOS's are known. */
+async function installCommand(debian: string, brew: string): Promise<string> {
+  if (process.platform === "darwin") return `brew install ${brew}`;
+  if ((await findProgram(["apt-get"])) !== null) {
+    return `${isRootServer() ? "" : "sudo "}apt-get install -y --no-install-recommends ${debian}`;
+  }
+  return `Install ${debian} with this system's package manager.`;
+}
+
+async function output(program: string, args: string[]): Promise<string | null> {
+  // Without the server's environment: a virtual environment of the operator's must not answer.
+  const options = { timeout: DEADLINE_MS, env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8" } };
+  return run(program, args, options).then(
+    ({ stdout }) => stdout.trim(),
+    () => null,
+  );
+}
+
+function platform(): Finding {
+  const ok = process.platform === "linux" || process.platform === "darwin";
+  return {
+    check: "platform",
+    ok,
+    message: `${process.platform} ${process.arch}`,
+    ...(ok ? {} : { fix: "Use Linux or macOS (on Windows: WSL 2)." }),
+  };
+}
+
+function node(): Finding {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  const ok = major > 20 || (major === 20 && minor >= 19);
+  return {
+    check: "node",
+    ok,
+    message: `Node.js ${process.versions.node}`,
+    ...(ok ? {} : { fix: "Install Node.js 20.19 or later." }),
+  };
+}
+
+async function postgres(): Promise<Finding> {
+  const found = await findPostgresPackage();
+  if (found !== null && (await findProgram(["postgres"], [join(found.native, "bin")])) !== null) {
+    return { check: "postgres", ok: true, message: `PostgreSQL ${found.version} (${postgresPackageName()})` };
+  }
+  return {
+    check: "postgres",
+    ok: false,
+    message: `The package ${postgresPackageName()} is not installed.`,
+    fix: "npm install --include=optional",
+  };
+}
+
+async function redis(): Promise<Finding> {
+  const found = await findRedis();
+  const version = found === null ? null : await output(found, ["--version"]);
+  if (version !== null) return { check: "redis", ok: true, message: `${version.split(" sha=")[0]} (${found})` };
+  return {
+    check: "redis",
+    ok: false,
+    message: found === null ? "Neither redis-server nor valkey-server was found." : `${found} does not run.`,
+    fix: await installCommand("redis-server", "redis"),
+  };
+}
+
+async function python(): Promise<Finding> {
+  const found = await findPython();
+  const version =
+    found === null ? null : await output(found, ["-c", "import ensurepip, sys, venv; print(sys.version.split()[0])"]);
+  if (version !== null) return { check: "python", ok: true, message: `Python ${version} with venv (${found})` };
+  return {
+    check: "python",
+    ok: false,
+    message: found === null ? "No system python3 was found." : `${found} lacks venv or ensurepip.`,
+    fix: await installCommand("python3-venv", "python"),
+  };
+}
+
+/** Never throws; redis and python are needed only by stacks that use them, so they do not make the runtime unavailable. */
+export async function checkRequirements(host: ProcessHost): Promise<RuntimeStatus> {
+  const [limits, ...findings] = await Promise.all([
+    host.limitsEnforcement(),
+    Promise.resolve(platform()),
+    Promise.resolve(node()),
+    postgres(),
+    redis(),
+    python(),
+  ]);
+  return {
+    runtime: "local",
+    available: findings.every((finding) => finding.ok || finding.check === "redis" || finding.check === "python"),
+    findings,
+    isolation: {
+      limits,
+      users: host.usersEnforcement(),
+      network: {
+        level: "none",
+        reason:
+          "Services listen on 127.0.0.1 only, but share it: services of other projects and local users can reach them and are kept out by passwords alone.",
+      },
+      filesystem: {
+        level: "none",
+        reason: isRootServer()
+          ? "Services see the machine's file system with the rights of their own unprivileged users."
+          : "Services see the machine's file system with the rights of the user that runs stackwarden.",
+      },
+    },
+  };
+}
