@@ -8,8 +8,8 @@ import type { ProcessHost } from "./types.js";
 export interface LocalRuntimeOptions {
   /** The server's state directory. */
   stateDir: string;
-  /** For tests; by default the real one is made when first needed. */
-  processHost?: ProcessHost;
+  /** The process layer, or what makes it when it is first needed. */
+  processHost: ProcessHost | (() => Promise<ProcessHost>);
   /** Warnings for the operator. */
   warn(message: string): void;
 }
@@ -19,15 +19,11 @@ class LocalRuntime implements StackRuntime {
   readonly #stacks = new Set<LocalStack>();
   #host: Promise<ProcessHost> | undefined;
 
-  constructor(private readonly options: LocalRuntimeOptions) {
-    if (options.processHost !== undefined) this.#host = Promise.resolve(options.processHost);
-  }
+  constructor(private readonly options: LocalRuntimeOptions) {}
 
   #processHost(): Promise<ProcessHost> {
-    this.#host ??= (async () => {
-      const { createProcessHost } = await import("./process-host.js");
-      return createProcessHost({ stateDir: this.options.stateDir, warn: this.options.warn });
-    })();
+    const { processHost } = this.options;
+    this.#host ??= typeof processHost === "function" ? processHost() : Promise.resolve(processHost);
     return this.#host;
   }
 
@@ -61,9 +57,9 @@ class LocalRuntime implements StackRuntime {
   }
 
   capacity(): { cpus: number; memory_mb: number } {
-    return (
-      this.options.processHost?.capacity() ?? { cpus: cpus().length, memory_mb: Math.floor(totalmem() / 1024 ** 2) }
-    );
+    const { processHost } = this.options;
+    if (typeof processHost !== "function") return processHost.capacity();
+    return { cpus: cpus().length, memory_mb: Math.floor(totalmem() / 1024 ** 2) };
   }
 
   async close(): Promise<void> {
