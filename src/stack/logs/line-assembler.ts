@@ -1,0 +1,162 @@
+/**
+ * Chunks of bytes become lines. Only whole lines are decoded, so that neither a chunk's border nor invalid bytes
+ * can change what comes out: any chunking of the same bytes gives the same lines.
+ */
+
+const LF = 10;
+const CR = 13;
+/** Most of one line that is kept until its end; the rest is only counted. */
+export const MAX_HELD_BYTES = 64 * 1024;
+/** A line that cannot be over the 8 KiB bound, whatever its characters. */
+const SURELY_SHORT = 2700;
+
+export interface AssembledLine {
+  text: string;
+  /** Bytes of the line as it came. */
+  bytes: number;
+  /** Only the first `MAX_HELD_BYTES` are in `text`. */
+  truncated: boolean;
+}
+
+/** What a terminal would show: text before a carriage return was overwritten (progress bars). */
+function afterOverwrite(line: string): string {
+  let end = line.length;
+  while (end > 0 && line.charCodeAt(end - 1) === CR) end -= 1;
+  return line.slice(line.lastIndexOf("\r", end - 1) + 1, end);
+}
+
+/** Bytes at the end of `held` that begin a code point without completing it. */
+function incompleteTail(held: Buffer): number {
+  for (let back = 1; back <= Math.min(3, held.length); back += 1) {
+    const byte = held[held.length - back] as number;
+    if (byte < 0x80) return 0;
+    if (byte >= 0xc0) return back < (byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2) ? back : 0;
+  }
+  return 0;
+}
+
+export class LineAssembler {
+  #held = Buffer.alloc(0);
+  #kept = 0;
+  #length = 0;
+  /** Carriage returns came, and nothing after them yet: a line's end or an overwrite. */
+  #returned = false;
+
+  /**
+   * @param onShort A line within bounds; the usual case, without an object for each line.
+   * @param onLong A line that may exceed the bound.
+   */
+  constructor(
+    private readonly onShort: (text: string) => void,
+    private readonly onLong: (line: AssembledLine) => void,
+  ) {}
+
+  /** Bytes of the unfinished line. */
+  get pending(): number {
+    return this.#kept;
+  }
+
+  push(chunk: Uint8Array): void {
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    const first = bytes.indexOf(LF);
+    if (first < 0) {
+      this.#hold(bytes);
+      return;
+    }
+    this.#hold(bytes.subarray(0, first));
+    this.#finish();
+    const last = bytes.lastIndexOf(LF);
+    if (last > first) this.#wholeLines(bytes.subarray(first + 1, last));
+    this.#hold(bytes.subarray(last + 1));
+  }
+
+  /** The stream ended: what is held becomes a line. */
+  end(): void {
+    if (this.#length > 0) this.#finish();
+    this.#returned = false;
+  }
+
+  /**
+   * Gives out an unfinished line (a prompt) after a while. An incomplete character stays, and so does the end of
+   * the text for which `holdBack` wants to see more, given in characters.
+   */
+  flushPartial(holdBack: (text: string) => number): void {
+    if (this.#kept < this.#length || this.#kept === 0) return;
+    const held = this.#held.subarray(0, this.#kept);
+    const whole = held.subarray(0, held.length - incompleteTail(held));
+    const text = whole.toString("utf8");
+    const shown = text.slice(0, text.length - holdBack(text));
+    if (shown.length === 0) return;
+    const rest = Buffer.from(held.subarray(Math.min(whole.length, Buffer.byteLength(shown))));
+    this.#reset();
+    this.#emit(shown, Buffer.byteLength(shown), false);
+    this.#hold(rest);
+  }
+
+  #wholeLines(block: Buffer): void {
+    const lines = block.toString("utf8").split("\n");
+    if (lines.some((line) => line.length > SURELY_SHORT)) {
+      this.#oneByOne(block);
+      return;
+    }
+    for (const line of lines) this.onShort(line.includes("\r") ? afterOverwrite(line) : line);
+  }
+
+  /** Slower, and exact about the bytes of long lines. */
+  #oneByOne(block: Buffer): void {
+    let start = 0;
+    for (let end = block.indexOf(LF); end >= 0; end = block.indexOf(LF, start)) {
+      this.#hold(block.subarray(start, end));
+      this.#finish();
+      start = end + 1;
+    }
+    this.#hold(block.subarray(start));
+    this.#finish();
+  }
+
+  #hold(part: Buffer): void {
+    let end = part.length;
+    while (end > 0 && part[end - 1] === CR) end -= 1;
+    if (end > 0) {
+      if (this.#returned) this.#reset();
+      const overwritten = part.lastIndexOf(CR, end - 1);
+      if (overwritten >= 0) this.#reset();
+      this.#keep(part.subarray(overwritten + 1, end));
+    }
+    if (end < part.length) this.#returned = true;
+  }
+
+  #keep(part: Buffer): void {
+    const take = Math.min(part.length, MAX_HELD_BYTES - this.#kept);
+    if (take > 0) {
+      if (this.#held.length < this.#kept + take) {
+        const grown = Buffer.alloc(Math.max(256, (this.#kept + take) * 2));
+        this.#held.copy(grown, 0, 0, this.#kept);
+        this.#held = grown;
+      }
+      part.copy(this.#held, this.#kept, 0, take);
+      this.#kept += take;
+    }
+    this.#length += part.length;
+  }
+
+  #reset(): void {
+    this.#kept = 0;
+    this.#length = 0;
+    this.#returned = false;
+    if (this.#held.length > MAX_HELD_BYTES / 4) this.#held = Buffer.alloc(0);
+  }
+
+  #finish(): void {
+    const text = this.#held.toString("utf8", 0, this.#kept);
+    const bytes = this.#length;
+    const truncated = bytes > this.#kept;
+    this.#reset();
+    this.#emit(text, bytes, truncated);
+  }
+
+  #emit(text: string, bytes: number, truncated: boolean): void {
+    if (text.length <= SURELY_SHORT && !truncated) this.onShort(text);
+    else this.onLong({ text, bytes, truncated });
+  }
+}

@@ -1,0 +1,83 @@
+/** A queue of lines bounded by what they cost in memory: the newest stay, the oldest go. */
+import { memoryCost, type StoredLine } from "./stored-line.js";
+
+/** Removed slots are given back only when they are many: shifting each time would be quadratic. */
+const COMPACT_AT = 4096;
+
+export class LineRing {
+  #lines: StoredLine[] = [];
+  #head = 0;
+  #bytes = 0;
+  #evictedThrough = 0;
+
+  /** @param maxBytes Bound of the sum of the lines' cost; the newest line stays even when it is larger. */
+  constructor(readonly maxBytes: number) {}
+
+  get size(): number {
+    return this.#lines.length - this.#head;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Highest seq that was here and is not any more; 0 when none. */
+  get evictedThrough(): number {
+    return this.#evictedThrough;
+  }
+
+  /** For lines that exist elsewhere and were never here. */
+  set evictedThrough(seq: number) {
+    this.#evictedThrough = Math.max(this.#evictedThrough, seq);
+  }
+
+  at(index: number): StoredLine | undefined {
+    return this.#lines[this.#head + index];
+  }
+
+  /** Adds a line; `onEvict` is told every line that had to go for it. */
+  push(line: StoredLine, onEvict?: (line: StoredLine) => void): void {
+    this.#lines.push(line);
+    this.#bytes += memoryCost(line);
+    while (this.#bytes > this.maxBytes && this.size > 1) {
+      const evicted = this.shift() as StoredLine;
+      this.#evictedThrough = evicted.seq;
+      onEvict?.(evicted);
+    }
+  }
+
+  shift(): StoredLine | undefined {
+    const line = this.#lines[this.#head];
+    if (line === undefined) return undefined;
+    this.#head += 1;
+    this.#bytes -= memoryCost(line);
+    if (this.#head >= COMPACT_AT && this.#head * 2 >= this.#lines.length) {
+      this.#lines = this.#lines.slice(this.#head);
+      this.#head = 0;
+    }
+    return line;
+  }
+
+  /** Index of the first line with a seq greater than `seq` (binary search); `size` when none. */
+  indexAfter(seq: number): number {
+    let low = 0;
+    let high = this.size;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.at(middle) as StoredLine).seq <= seq) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Copy of the lines from index `from` up to, not including, `to`. */
+  slice(from: number, to: number): StoredLine[] {
+    return this.#lines.slice(this.#head + from, this.#head + Math.min(to, this.size));
+  }
+
+  clear(): void {
+    this.#lines = [];
+    this.#head = 0;
+    this.#bytes = 0;
+  }
+}

@@ -1,0 +1,164 @@
+/** Reading the spool's files: backwards from the end, forwards from a place, block by block. */
+import { type FileHandle, open } from "node:fs/promises";
+import { decodeLine, type StoredLine } from "./stored-line.js";
+
+const BLOCK = 64 * 1024;
+const LF = 10;
+
+/** What is known of one file of the spool. */
+export interface Segment {
+  file: string;
+  firstSeq: number;
+  lastSeq: number;
+  lines: number;
+  /** Bytes up to the end of the last whole line. */
+  bytes: number;
+  firstTimeMs: number;
+  lastTimeMs: number;
+  minGeneration: number;
+  maxGeneration: number;
+}
+
+export const emptySegment = (file: string): Segment => ({
+  file,
+  firstSeq: 0,
+  lastSeq: 0,
+  lines: 0,
+  bytes: 0,
+  firstTimeMs: 0,
+  lastTimeMs: 0,
+  minGeneration: 0,
+  maxGeneration: 0,
+});
+
+/** Takes lines into the summary. `bytes` is left to the caller. */
+export function countLines(segment: Segment, lines: readonly StoredLine[]): void {
+  for (const line of lines) {
+    if (segment.lines === 0) {
+      segment.firstSeq = line.seq;
+      segment.firstTimeMs = line.timeMs;
+      segment.minGeneration = line.generation;
+    }
+    segment.lines += 1;
+    segment.lastSeq = line.seq;
+    segment.lastTimeMs = Math.max(segment.lastTimeMs, line.timeMs);
+    segment.firstTimeMs = Math.min(segment.firstTimeMs, line.timeMs);
+    segment.minGeneration = Math.min(segment.minGeneration, line.generation);
+    segment.maxGeneration = Math.max(segment.maxGeneration, line.generation);
+  }
+}
+
+async function readAt(handle: FileHandle, from: number, to: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(to - from);
+  let done = 0;
+  while (done < buffer.length) {
+    const { bytesRead } = await handle.read(buffer, done, buffer.length - done, from + done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return buffer.subarray(0, done);
+}
+
+function decodeBlock(block: Buffer): StoredLine[] {
+  const lines: StoredLine[] = [];
+  for (const json of block.toString("utf8").split("\n")) {
+    const line = json === "" ? undefined : decodeLine(json);
+    if (line !== undefined) lines.push(line);
+  }
+  return lines;
+}
+
+/** Undefined when the file is gone: rotation may delete what a reader is about to open. */
+async function openSegment(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, "r");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Batches of lines, newest first, from byte `end` back to the file's beginning. */
+export async function* readBackward(path: string, end: number): AsyncGenerator<StoredLine[]> {
+  const handle = await openSegment(path);
+  if (handle === undefined) return;
+  try {
+    let to = end;
+    let rest: Buffer = Buffer.alloc(0);
+    while (to > 0) {
+      const from = Math.max(0, to - BLOCK);
+      const block = Buffer.concat([await readAt(handle, from, to), rest]);
+      to = from;
+      // The first line of a block is whole only at the file's beginning.
+      const whole = from === 0 ? 0 : block.indexOf(LF) + 1;
+      if (from > 0 && whole === 0) {
+        rest = block;
+        continue;
+      }
+      rest = block.subarray(0, whole);
+      const lines = decodeBlock(block.subarray(whole));
+      if (lines.length > 0) yield lines.reverse();
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Byte offset of a line's beginning at or before the first line with a seq greater than `after`. */
+async function seek(handle: FileHandle, end: number, after: number): Promise<number> {
+  let low = 0;
+  let high = end;
+  while (high - low > 2 * BLOCK) {
+    const middle = (low + high) >>> 1;
+    const block = await readAt(handle, middle, Math.min(end, middle + BLOCK));
+    const start = block.indexOf(LF) + 1;
+    const stop = block.indexOf(LF, start);
+    const line = start > 0 && stop > start ? decodeLine(block.toString("utf8", start, stop)) : undefined;
+    if (line !== undefined && line.seq <= after) low = middle + start;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Batches of lines with a seq greater than `after`, oldest first, up to byte `end`. */
+export async function* readForward(path: string, end: number, after: number): AsyncGenerator<StoredLine[]> {
+  const handle = await openSegment(path);
+  if (handle === undefined) return;
+  try {
+    let from = await seek(handle, end, after);
+    let rest: Buffer = Buffer.alloc(0);
+    while (from < end) {
+      const to = Math.min(end, from + BLOCK);
+      const block = Buffer.concat([rest, await readAt(handle, from, to)]);
+      from = to;
+      const whole = block.lastIndexOf(LF) + 1;
+      rest = block.subarray(whole);
+      const lines = decodeBlock(block.subarray(0, whole)).filter((line) => line.seq > after);
+      if (lines.length > 0) yield lines;
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Reads a whole file that no index describes; `bytes` ends with the last whole line. */
+export async function scanSegment(path: string, file: string): Promise<Segment> {
+  const segment = emptySegment(file);
+  const handle = await open(path, "r");
+  try {
+    const { size } = await handle.stat();
+    let from = 0;
+    let rest: Buffer = Buffer.alloc(0);
+    while (from < size) {
+      const to = Math.min(size, from + 4 * BLOCK);
+      const block = Buffer.concat([rest, await readAt(handle, from, to)]);
+      from = to;
+      const whole = block.lastIndexOf(LF) + 1;
+      rest = block.subarray(whole);
+      segment.bytes += whole;
+      countLines(segment, decodeBlock(block.subarray(0, whole)));
+    }
+  } finally {
+    await handle.close();
+  }
+  return segment;
+}
