@@ -1,0 +1,228 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { postgresSettings } from "../../../../src/runtimes/local/providers/postgres.js";
+import type { ServiceDefinition } from "../../../../src/stack/definition/types.js";
+import type { RuntimeService, RuntimeStack } from "../../../../src/stack/runtime.js";
+import { Fixture, freePort, healthcheck, PASSWORD, service, untilHealthy } from "../support/fixture.js";
+
+const check = healthcheck({ kind: "cmd", argv: ["pg_isready", "-U", "commandcenter"] });
+const isRoot = process.getuid?.() === 0;
+
+describe("the postgres provider", () => {
+  const fixture = new Fixture();
+  let stack: RuntimeStack;
+  let running: RuntimeService;
+  let db: ServiceDefinition;
+  let port: number;
+
+  const client = async (password = PASSWORD, database = 'command"center') => {
+    const one = new pg.Client({ host: "127.0.0.1", port, user: "commandcenter", password, database });
+    one.on("error", () => {});
+    await one.connect();
+    return one;
+  };
+
+  beforeAll(async () => {
+    port = await freePort();
+    db = service("postgres", {
+      image: "postgres:15-alpine",
+      environment: { POSTGRES_USER: "commandcenter", POSTGRES_DB: 'command"center', POSTGRES_PASSWORD: PASSWORD },
+      ports: [{ containerPort: 5432, hostPort: port, protocol: "tcp" }],
+      mounts: [{ type: "volume", source: "pg-data", target: "/var/lib/postgresql/data", readOnly: false }],
+      command: ["postgres", "-c", "max_connections=37"],
+    });
+    stack = await fixture.open([db]);
+    running = await fixture.start(stack, db);
+  });
+  afterAll(() => fixture.close());
+
+  it("answers a real query, and says that pg_isready was replaced by it", async () => {
+    const result = await untilHealthy(running, check);
+    expect(result).toMatchObject({ healthy: true, message: "select 1 answered" });
+    expect(result.check).toBe(`postgres select 1 on 127.0.0.1:${port}/command"center`);
+  });
+
+  it("runs with the definition's settings, fsync, UTF8 and scram", async () => {
+    const one = await client();
+    const setting = async (name: string) => (await one.query(`show ${name}`)).rows[0][name];
+    expect(await setting("max_connections")).toBe("37");
+    expect(await setting("fsync")).toBe("on");
+    expect(await setting("server_encoding")).toBe("UTF8");
+    expect(await setting("password_encryption")).toBe("scram-sha-256");
+    expect(await setting("unix_socket_directories")).toBe("");
+    await one.end();
+    await expect(client("wrong")).rejects.toMatchObject({ code: "28P01" });
+  });
+
+  it("runs as an unprivileged user that alone can read the data", () => {
+    const data = statSync(join(fixture.stateDir, "volumes/pg-data/pgdata"));
+    expect(data.mode & 0o777).toBe(0o700);
+    expect(running.user.uid).toBe(data.uid);
+    if (isRoot) expect(data.uid).toBeGreaterThanOrEqual(70_000);
+    expect(readdirSync(join(fixture.stateDir, "volumes/pg-data"))).toEqual(["pgdata"]);
+  });
+
+  it("listens on 127.0.0.1 only", () => {
+    const lines = execFileSync("ss", ["-ltnH"], { encoding: "utf8" })
+      .split("\n")
+      .filter((line) => line.includes(`:${port} `));
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain(`127.0.0.1:${port}`);
+  });
+
+  it("shows its password neither in a process list nor in its environment", () => {
+    const list = execFileSync("ps", ["-eo", "args"], { encoding: "utf8" });
+    expect(list).toContain(`port=${port}`);
+    expect(list).not.toContain("s3cret");
+    expect(readFileSync(`/proc/${running.pid}/environ`, "utf8")).not.toContain("s3cret");
+    expect(JSON.stringify((fixture.host as { ran?: string[][] }).ran)).not.toContain("s3cret");
+  });
+
+  it("keeps acknowledged rows over SIGKILL and over a stop, and leaves no shared memory", async () => {
+    await untilHealthy(running, check);
+    const one = await client();
+    await one.query("create table kept (n int)");
+    await one.query("insert into kept values (41)");
+    process.kill(running.pid ?? 0, "SIGKILL");
+    expect(await running.exited).toMatchObject({ signal: "SIGKILL" });
+    await running.stop({ graceMs: 1000 });
+    const segments = () =>
+      execFileSync("ipcs", ["-m"], { encoding: "utf8" })
+        .split("\n")
+        .filter((line) => line.includes(` ${running.user.uid} `));
+    if (isRoot) expect(segments()).toEqual([]);
+    await one.end().catch(() => {});
+
+    running = await fixture.start(stack, db);
+    await untilHealthy(running, check);
+    const two = await client();
+    await two.query("insert into kept values (42)");
+    const stopped = await running.stop({ graceMs: 10_000 });
+    expect(stopped).toMatchObject({ exitCode: 0, signal: null });
+    expect(fixture.log("postgres")).toContain("fast shutdown");
+    await two.end().catch(() => {});
+
+    running = await fixture.start(stack, db);
+    await untilHealthy(running, check);
+    const three = await client();
+    expect((await three.query("select n from kept order by n")).rows).toEqual([{ n: 41 }, { n: 42 }]);
+    await three.end();
+    expect(fixture.phases.filter((phase) => phase === "initialising the database")).toHaveLength(1);
+  });
+
+  it("names the cause when a kept volume refuses another password or database", async () => {
+    await running.stop({ graceMs: 10_000 });
+    const other = { ...db, environment: { ...db.environment, POSTGRES_PASSWORD: "another" } };
+    running = await fixture.start(stack, other);
+    const until = Date.now() + 10_000;
+    let result = await running.probe(check, AbortSignal.timeout(5000));
+    while (!result.message.includes("initialised") && Date.now() < until) {
+      result = await running.probe(check, AbortSignal.timeout(5000));
+    }
+    expect(result).toMatchObject({ healthy: false });
+    expect(result.message).toContain("Put the former POSTGRES_USER and POSTGRES_PASSWORD back");
+    expect(result.message).not.toContain("another");
+    await running.stop({ graceMs: 10_000 });
+    running = await fixture.start(stack, { ...db, environment: { ...db.environment, POSTGRES_DB: "absent" } });
+    let missing = await running.probe(check, AbortSignal.timeout(5000));
+    while (!missing.message.includes("POSTGRES_DB") && Date.now() < until) {
+      missing = await running.probe(check, AbortSignal.timeout(5000));
+    }
+    expect(missing.message).toContain("the database does not exist");
+    await running.stop({ graceMs: 10_000 });
+  });
+
+  it("refuses data of another major version, and does not touch it", async () => {
+    const old = { ...db, mounts: [{ type: "volume" as const, source: "old", target: "/x", readOnly: false }] };
+    const data = join(fixture.stateDir, "volumes/old/pgdata");
+    mkdirSync(data, { recursive: true });
+    writeFileSync(join(data, "PG_VERSION"), "12\n");
+    await expect(fixture.start(stack, old)).rejects.toMatchObject({
+      code: "SERVICE_START_FAILED",
+      message: expect.stringContaining("PostgreSQL 12"),
+    });
+    expect(readdirSync(data)).toEqual(["PG_VERSION"]);
+  });
+
+  it("does an initialisation that was cut off again", async () => {
+    const cut = { ...db, mounts: [{ type: "volume" as const, source: "cut", target: "/x", readOnly: false }] };
+    const controller = new AbortController();
+    const starting = fixture.start(stack, cut, controller.signal);
+    const base = join(fixture.stateDir, "volumes/cut");
+    while (!existsSync(base) || !readdirSync(base).some((name) => name.startsWith(".init-"))) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    controller.abort();
+    await expect(starting).rejects.toMatchObject({ name: "AbortError" });
+    expect(readdirSync(base)).toEqual([]);
+    mkdirSync(join(base, ".init-dead"));
+    const again = await fixture.start(stack, cut);
+    expect(await untilHealthy(again, check)).toMatchObject({ healthy: true });
+    expect(readdirSync(base)).toEqual(["pgdata"]);
+    await again.stop({ graceMs: 10_000 });
+  });
+
+  it("reads the password from a compose secret", async () => {
+    const filed = service("filed", {
+      image: "postgres:16",
+      environment: { POSTGRES_PASSWORD_FILE: "/run/secrets/pw" },
+      secrets: [{ source: "db", target: "pw" }],
+    });
+    const second = await fixture.open([filed], { db: PASSWORD });
+    const one = await fixture.start(second, filed);
+    expect(await untilHealthy(one, check)).toMatchObject({ healthy: true });
+    expect(one.notes.join()).toContain("instead of postgres:16");
+    expect(one.notes.join()).toContain("no named volume");
+    await second.close();
+    expect(existsSync(join(fixture.stateDir, "anonymous/filed/pgdata"))).toBe(true);
+    await fixture.runtime.removeVolumes("test", fixture.stateDir, []);
+    expect(existsSync(join(fixture.stateDir, "anonymous"))).toBe(false);
+  });
+
+  it.each([
+    [{ environment: {} }, "INVALID_STACK", "POSTGRES_PASSWORD"],
+    [{ environment: { POSTGRES_PASSWORD: "a\nb" } }, "INVALID_STACK", "control character"],
+    [{ command: ["postgres", "-c", "listen_addresses=*"] }, "UNSUPPORTED", "listen_addresses"],
+    [
+      { mounts: [{ type: "bind" as const, source: "/x", target: "/docker-entrypoint-initdb.d", readOnly: true }] },
+      "UNSUPPORTED",
+      "/docker-entrypoint-initdb.d",
+    ],
+    [
+      { mounts: [{ type: "volume" as const, source: "../up", target: "/d", readOnly: false }] },
+      "INVALID_INPUT",
+      "../up",
+    ],
+  ])("refuses %j", async (fields, code, text) => {
+    await expect(fixture.start(stack, { ...db, ...fields })).rejects.toMatchObject({
+      code,
+      message: expect.stringContaining(text),
+    });
+  });
+});
+
+describe("postgresSettings", () => {
+  const settings = (command: string[]) => postgresSettings(service("db", { command }));
+
+  it("takes over -c in every form", () => {
+    expect(settings(["docker-entrypoint.sh", "postgres", "-c", "a=1", "-cb=2", "--c=3"])).toEqual([
+      "-c",
+      "a=1",
+      "-c",
+      "b=2",
+      "-c",
+      "c=3",
+    ]);
+    expect(settings([])).toEqual([]);
+  });
+
+  it.each([[["sh", "-c", "x"]], [["postgres", "-c"]], [["postgres", "--single"]], [["-c", "hba_file=/x"]]])(
+    "refuses %j",
+    (command) => {
+      expect(() => settings(command)).toThrowError(/cannot run/);
+    },
+  );
+});

@@ -1,0 +1,170 @@
+/** A process host without cgroups and watchdog: real processes, real users. For tests of what lies above it. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { accessSync, constants, readFileSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import type { ManagedProcess, ProcessHost, ProcessSpec, ServiceUser } from "../../../../src/runtimes/local/types.js";
+import type { Enforcement, ServiceExit } from "../../../../src/stack/runtime.js";
+
+const none: Enforcement = { level: "none", reason: "test double" };
+const applied = {
+  cpus: { value: null, enforcement: none },
+  memory_mb: { value: null, enforcement: none },
+  pids: { value: null, enforcement: none },
+};
+const isRoot = process.getuid?.() === 0;
+
+const identity = (user: ServiceUser) => (isRoot ? { uid: user.uid, gid: user.gid } : {});
+
+const killGroup = (child: ChildProcess, signal: NodeJS.Signals) => {
+  try {
+    if (child.pid !== undefined) process.kill(-child.pid, signal);
+  } catch {
+    // gone already
+  }
+};
+
+export class DirectHost implements ProcessHost {
+  readonly spawned: { spec: ProcessSpec; child: ChildProcess }[] = [];
+  readonly ran: string[][] = [];
+  #uids = new Map<string, number>();
+  #next: number;
+
+  constructor(firstUid = 71_000 + (process.pid % 4000) * 2) {
+    this.#next = firstUid;
+  }
+
+  async userFor(projectId: string, service: string): Promise<ServiceUser> {
+    const key = `${projectId}/${service}`;
+    if (!this.#uids.has(key)) this.#uids.set(key, this.#next++);
+    const uid = isRoot ? (this.#uids.get(key) ?? 0) : (process.getuid?.() ?? -1);
+    return { uid, gid: isRoot ? uid : (process.getgid?.() ?? -1), name: service, enforcement: none };
+  }
+
+  async spawn(spec: ProcessSpec): Promise<ManagedProcess> {
+    const child = spawn(spec.argv[0] ?? "", spec.argv.slice(1), {
+      cwd: spec.cwd,
+      env: spec.env,
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+      ...identity(spec.user),
+    });
+    this.spawned.push({ spec, child });
+    child.stdout?.on("data", (chunk: Buffer) => spec.sink.write("stdout", chunk));
+    child.stderr?.on("data", (chunk: Buffer) => spec.sink.write("stderr", chunk));
+    const exited = new Promise<ServiceExit>((resolve) => {
+      child.once("exit", (exitCode, signal) => resolve({ exitCode, signal, oomKilled: false, at: Date.now() }));
+    });
+    await new Promise<void>((resolve, reject) => {
+      child.once("spawn", resolve);
+      child.once("error", reject);
+    });
+    return {
+      pid: child.pid ?? 0,
+      startedAt: Date.now(),
+      effectiveUid: () => {
+        try {
+          return Number(/^Uid:\s+\d+\s+(\d+)/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]);
+        } catch {
+          return null;
+        }
+      },
+      exited,
+      stop: async ({ graceMs, signal }) => {
+        if (child.exitCode === null && child.signalCode === null && graceMs > 0) {
+          child.kill((signal ?? "SIGTERM") as NodeJS.Signals);
+          const timer = setTimeout(() => killGroup(child, "SIGKILL"), graceMs);
+          await exited;
+          clearTimeout(timer);
+        }
+        killGroup(child, "SIGKILL");
+        return exited;
+      },
+      setLimits: async () => applied,
+      readLimits: async () => applied,
+      stats: async () => ({
+        cpu_cores: null,
+        cpu_seconds_total: null,
+        memory_mb: null,
+        memory_peak_mb: null,
+        pids: null,
+        throttled_periods: null,
+        throttled_seconds: null,
+        oom_kills: null,
+        network_rx_bytes: null,
+        network_tx_bytes: null,
+        reason: "test double",
+      }),
+    };
+  }
+
+  run: ProcessHost["run"] = (spec) => {
+    this.ran.push(spec.argv);
+    return new Promise((resolve) => {
+      const child = spawn(spec.argv[0] ?? "", spec.argv.slice(1), {
+        cwd: spec.cwd,
+        env: spec.env,
+        detached: true,
+        stdio: ["pipe", "pipe", "pipe"],
+        ...identity(spec.user),
+      });
+      let output = "";
+      let timedOut = false;
+      const take = (stream: "stdout" | "stderr") => (chunk: Buffer) => {
+        output += chunk.toString();
+        spec.sink?.write(stream, chunk);
+      };
+      child.stdout.on("data", take("stdout"));
+      child.stderr.on("data", take("stderr"));
+      const timer = setTimeout(() => {
+        timedOut = true;
+        killGroup(child, "SIGKILL");
+      }, spec.timeoutMs);
+      const cancel = () => killGroup(child, "SIGKILL");
+      spec.signal.addEventListener("abort", cancel, { once: true });
+      const done = (exitCode: number | null, signal: string | null) => {
+        clearTimeout(timer);
+        spec.signal.removeEventListener("abort", cancel);
+        resolve({ exitCode, signal, timedOut, output });
+      };
+      child.once("error", (error) => {
+        output += error.message;
+        done(127, null);
+      });
+      child.once("close", done);
+      child.stdin.on("error", () => {});
+      child.stdin.end(spec.stdin ?? "");
+    });
+  };
+
+  limitsEnforcement = async () => none;
+  usersEnforcement = () => none;
+  capacity = () => ({ cpus: 2, memory_mb: 4096 });
+
+  async accessible(path: string, user: ServiceUser, mode: "read" | "execute"): Promise<boolean> {
+    if (!isRoot) {
+      try {
+        accessSync(path, mode === "read" ? constants.R_OK : constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    }
+    const allowed = (one: string, bit: number) => {
+      const { uid, gid, mode: bits } = statSync(one);
+      return ((uid === user.uid ? bits >> 6 : gid === user.gid ? bits >> 3 : bits) & bit) !== 0;
+    };
+    try {
+      for (let dir = dirname(path); ; dir = dirname(dir)) {
+        if (!allowed(dir, 1)) return false;
+        if (dir === "/") break;
+      }
+      return allowed(path, mode === "read" ? 4 : 1);
+    } catch {
+      return false;
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const { child } of this.spawned) killGroup(child, "SIGKILL");
+  }
+}

@@ -1,0 +1,160 @@
+/** A project and a state directory in the temporary directory, removed at the end with everything that ran there. */
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { createLocalRuntime } from "../../../../src/runtimes/local/local-runtime.js";
+import type { ProcessHost } from "../../../../src/runtimes/local/types.js";
+import type { Healthcheck, ServiceDefinition, StackDefinition } from "../../../../src/stack/definition/types.js";
+import type { LogSink } from "../../../../src/stack/logs/types.js";
+import type { OpenStackRequest, RuntimeNotice, RuntimeService, RuntimeStack } from "../../../../src/stack/runtime.js";
+import { DirectHost } from "./direct-host.js";
+
+export const PASSWORD = 's3cret-"quote\\back%space ä';
+
+export class MemorySink implements LogSink {
+  text = "";
+  write(_stream: "stdout" | "stderr", chunk: Uint8Array): void {
+    this.text += Buffer.from(chunk).toString();
+  }
+  line(_stream: "stdout" | "stderr", text: string): void {
+    this.text += `${text}\n`;
+  }
+  end(): void {}
+}
+
+export function service(name: string, fields: Partial<ServiceDefinition> = {}): ServiceDefinition {
+  return {
+    name,
+    environment: {},
+    secretEnvironment: [],
+    ports: [],
+    expose: [],
+    dependsOn: {},
+    restart: { policy: "no" },
+    mounts: [],
+    limits: {},
+    reservations: {},
+    stopSignal: "SIGTERM",
+    stopGracePeriodMs: 10_000,
+    readOnly: false,
+    init: false,
+    labels: {},
+    profiles: [],
+    secrets: [],
+    allowRoot: false,
+    ...fields,
+  };
+}
+
+export const healthcheck = (test: Healthcheck["test"], timeoutMs = 5000): Healthcheck => ({
+  test,
+  intervalMs: 1000,
+  timeoutMs,
+  retries: 3,
+  startPeriodMs: 0,
+  startIntervalMs: 100,
+});
+
+export function definition(services: ServiceDefinition[], secrets: Record<string, string> = {}): StackDefinition {
+  return {
+    name: "test",
+    source: "test",
+    services: Object.fromEntries(services.map((one) => [one.name, one])),
+    volumes: [],
+    secretValues: [],
+    secrets,
+    notes: [],
+  };
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+export function tempDir(): { path: string; remove(): void } {
+  const path = mkdtempSync(join(tmpdir(), "stackwarden-local-"));
+  chmodSync(path, 0o755);
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+export class Fixture {
+  readonly dir = tempDir();
+  readonly folder = join(this.dir.path, "project");
+  readonly serverState = join(this.dir.path, "state");
+  readonly stateDir = join(this.serverState, "projects", "test");
+  readonly notices: RuntimeNotice[] = [];
+  readonly phases: string[] = [];
+  readonly runtime;
+  readonly stacks: RuntimeStack[] = [];
+  readonly sinks = new Map<string, MemorySink>();
+  #generation = 0;
+
+  constructor(readonly host: ProcessHost & { spawned?: DirectHost["spawned"]; ran?: string[][] } = new DirectHost()) {
+    mkdirSync(this.folder, { mode: 0o755 });
+    mkdirSync(this.stateDir, { recursive: true, mode: 0o711 });
+    this.runtime = createLocalRuntime({ stateDir: this.serverState, processHost: host, warn: () => {} });
+  }
+
+  file(path: string, text: string, mode = 0o644): string {
+    const full = join(this.folder, path);
+    mkdirSync(dirname(full), { recursive: true, mode: 0o755 });
+    writeFileSync(full, text, { mode });
+    return full;
+  }
+
+  request(stack: StackDefinition, fields: Partial<OpenStackRequest> = {}): OpenStackRequest {
+    return {
+      projectId: "test",
+      folder: this.folder,
+      definition: stack,
+      stateDir: this.stateDir,
+      signal: new AbortController().signal,
+      notice: (notice) => this.notices.push(notice),
+      ...fields,
+    };
+  }
+
+  async open(services: ServiceDefinition[], secrets: Record<string, string> = {}): Promise<RuntimeStack> {
+    const stack = await this.runtime.open(this.request(definition(services, secrets)));
+    this.stacks.push(stack);
+    return stack;
+  }
+
+  async start(stack: RuntimeStack, one: ServiceDefinition, signal?: AbortSignal): Promise<RuntimeService> {
+    const sink = new MemorySink();
+    this.sinks.set(one.name, sink);
+    return stack.startService({
+      service: one,
+      generation: ++this.#generation,
+      limits: {},
+      sink,
+      signal: signal ?? new AbortController().signal,
+      phase: (message) => this.phases.push(message),
+    });
+  }
+
+  log(name: string): string {
+    return this.sinks.get(name)?.text ?? "";
+  }
+
+  async close(): Promise<void> {
+    await this.runtime.close();
+    this.dir.remove();
+  }
+}
+
+/** Asks until it is healthy; the last answer when it never was. */
+export async function untilHealthy(running: RuntimeService, check: Healthcheck, deadlineMs = 20_000) {
+  const until = Date.now() + deadlineMs;
+  for (;;) {
+    const result = await running.probe(check, new AbortController().signal);
+    if (result.healthy || Date.now() > until) return result;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
