@@ -1,0 +1,91 @@
+/** Bringing a stack's services up in dependency order, everything independent in parallel. */
+import type { Dependency } from "./definition/types.js";
+import { StackwardenError } from "./errors.js";
+import type { ServiceUnit } from "./service-unit.js";
+
+export interface Startup {
+  units: ReadonlyMap<string, ServiceUnit>;
+  /** Services to start; the others of `units` are dependencies that run already. */
+  names: readonly string[];
+  signal: AbortSignal;
+  phase(service: string, message: string): void;
+}
+
+/** Waits until a dependency is what its dependant asks for. */
+async function awaitDependency(unit: ServiceUnit, dependency: Dependency, signal: AbortSignal): Promise<void> {
+  const { condition } = dependency;
+  const ended = (): boolean => ["crashed", "stopped", "lost", "unhealthy"].includes(unit.state);
+  const met = (): boolean => {
+    if (unit.state === "completed") return true;
+    if (condition === "service_started") return unit.running;
+    return condition === "service_healthy" && unit.state === "healthy";
+  };
+  await unit.until(() => met() || ended(), signal);
+  if (!met()) throw unit.failure();
+}
+
+/**
+ * Resolves when every named service is healthy or has completed. The first failure ends the
+ * others' waiting; what had been started by then is stopped again, dependants first.
+ * @throws the first failure, or the signal's reason
+ */
+export async function startServices({ units, names, signal, phase }: Startup): Promise<void> {
+  const abort = new AbortController();
+  const together = AbortSignal.any([signal, abort.signal]);
+  const begun: ServiceUnit[] = [];
+  let failure: { error: unknown } | undefined;
+
+  const bringUp = async (name: string): Promise<void> => {
+    const unit = units.get(name);
+    if (unit === undefined) throw new StackwardenError("INTERNAL", `The service ${name} has no unit.`);
+    for (const [other, dependency] of Object.entries(unit.definition.dependsOn)) {
+      const needed = units.get(other);
+      if (needed !== undefined) await awaitDependency(needed, dependency, together);
+    }
+    together.throwIfAborted();
+    begun.push(unit);
+    await unit.serial.run(() => unit.start(together, (message) => phase(name, message)));
+    await unit.ready(together);
+  };
+
+  await Promise.all(
+    names.map((name) =>
+      bringUp(name).catch((error: unknown) => {
+        // Later ones fail only because the first one ended their waiting.
+        failure ??= { error };
+        abort.abort(error);
+      }),
+    ),
+  );
+  if (failure === undefined) return;
+  await stopServices(begun);
+  throw failure.error;
+}
+
+/**
+ * Stops services so that each outlives its dependants.
+ * @throws STOP_FAILED that names every service that could not be stopped; the others are stopped all the same
+ */
+export async function stopServices(units: readonly ServiceUnit[]): Promise<void> {
+  const stopping = new Map<string, Promise<void>>();
+  const failed: string[] = [];
+  const stop = (unit: ServiceUnit): Promise<void> => {
+    const known = stopping.get(unit.name);
+    if (known !== undefined) return known;
+    const dependants = units.filter((other) => Object.hasOwn(other.definition.dependsOn, unit.name));
+    const done = (async () => {
+      await Promise.all(dependants.map(stop));
+      await unit.serial.run(() => unit.stop());
+    })().catch(() => {
+      failed.push(unit.name);
+    });
+    stopping.set(unit.name, done);
+    return done;
+  };
+  await Promise.all(units.map(stop));
+  if (failed.length > 0)
+    throw new StackwardenError("STOP_FAILED", `These services could not be stopped: ${failed.join(", ")}.`, {
+      hint: "Call stop_stack again; the server's log on stderr has the cause.",
+      details: { services: failed },
+    });
+}
