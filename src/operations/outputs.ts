@@ -131,9 +131,10 @@ export const startOutcome = z.object({
 });
 
 export const stopOutcome = z.object({
-  status: z.enum(["stopped", "already_stopped"]),
+  status: z.enum(["stopped", "already_stopped", "stopping"]),
   message: text,
   removed_volumes: z.array(text),
+  next: text.nullable(),
   before: stackReport,
   after: stackReport,
   ...change,

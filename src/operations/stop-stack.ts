@@ -11,7 +11,8 @@ export const stopStack = defineOperation({
     "When: the work with the stack is done. Not to restart a service: use restart_service.",
     "With remove_volumes the databases' data is deleted for good: only when the user asked for that, and with confirm: true.",
     "Stopping a stopped stack succeeds and says so.",
-    "Returns {status: stopped | already_stopped, message, before, after, removed_volumes, verified}.",
+    "After timeout_seconds it returns status `stopping` and what to call `next`; the stop goes on.",
+    "Returns {status: stopped | already_stopped | stopping, message, before, after, removed_volumes, verified}.",
     'Example: {"project": "shop"}',
   ].join("\n"),
   input: z.strictObject({

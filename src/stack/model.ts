@@ -163,9 +163,12 @@ export interface StartOutcome extends Change<StackReport> {
 }
 
 export interface StopOutcome extends Change<StackReport> {
-  status: "stopped" | "already_stopped";
+  /** `stopping`: the time ran out; the stop goes on. */
+  status: "stopped" | "already_stopped" | "stopping";
   message: string;
   removed_volumes: string[];
+  /** What to call next, when the stop goes on. */
+  next: string | null;
 }
 
 export interface RestartOutcome extends Change<ServiceReport> {

@@ -57,7 +57,10 @@ export class ServiceUnit {
   #settled = false;
   #backoff: Backoff = { failures: 0 };
   #restartTimer: NodeJS.Timeout | undefined;
+  #restartPending = false;
   readonly #watchers = new Set<() => void>();
+  /** Ends the start under way. */
+  #starting = new AbortController();
 
   constructor(
     public definition: ServiceDefinition,
@@ -78,9 +81,25 @@ export class ServiceUnit {
     return this.instance !== null;
   }
 
+  /** True while nothing will bring it up again but a caller. */
+  get ended(): boolean {
+    return ["stopped", "lost"].includes(this.state) || (this.state === "crashed" && !this.#restartPending);
+  }
+
+  /** Ends a start under way: its call fails with OPERATION_CANCELLED. */
+  interrupt(): void {
+    this.#starting.abort(
+      new StackwardenError("OPERATION_CANCELLED", `The start of ${this.name} was ended by a stop.`, {
+        hint: "Start it again when wanted.",
+      }),
+    );
+  }
+
   /** Starts an instance; resolves when its process runs. On failure nothing of it is left. */
-  async start(signal: AbortSignal, phase: (message: string) => void): Promise<void> {
-    clearTimeout(this.#restartTimer);
+  async start(caller: AbortSignal, phase: (message: string) => void): Promise<void> {
+    this.#cancelRestart();
+    this.#starting = new AbortController();
+    const signal = AbortSignal.any([caller, this.#starting.signal]);
     const { host, name, definition } = this;
     this.#generation += 1;
     const generation = this.#generation;
@@ -187,8 +206,8 @@ export class ServiceUnit {
   }
 
   /** Stops the instance, or a restart that is scheduled. Idempotent. */
-  async stop(): Promise<void> {
-    clearTimeout(this.#restartTimer);
+  async stop(mostGraceMs = Number.POSITIVE_INFINITY): Promise<void> {
+    this.#cancelRestart();
     const { instance, host, name } = this;
     this.#settled = false;
     if (instance === null) {
@@ -200,7 +219,7 @@ export class ServiceUnit {
     this.#monitor?.stop();
     this.instance = null;
     const exit = await instance.stop({
-      graceMs: this.definition.stopGracePeriodMs,
+      graceMs: Math.min(this.definition.stopGracePeriodMs, mostGraceMs),
       signal: this.definition.stopSignal,
     });
     this.lastExit = exit;
@@ -211,7 +230,8 @@ export class ServiceUnit {
 
   /** The runtime died under it. */
   lose(): void {
-    clearTimeout(this.#restartTimer);
+    this.#cancelRestart();
+    this.interrupt();
     this.#monitor?.stop();
     this.instance = null;
     this.applied = null;
@@ -358,7 +378,15 @@ export class ServiceUnit {
       message: `${name} starts again in ${delay} ms.`,
       data: { delay_ms: delay },
     });
-    this.#restartTimer = setTimeout(() => void this.serial.run(() => this.#startAgain()), delay);
+    this.#restartPending = true;
+    this.#restartTimer = setTimeout(() => {
+      void this.serial.run(() => this.#startAgain());
+    }, delay);
+  }
+
+  #cancelRestart(): void {
+    clearTimeout(this.#restartTimer);
+    this.#restartPending = false;
   }
 
   async #startAgain(): Promise<void> {
@@ -375,7 +403,7 @@ export class ServiceUnit {
         service: this.name,
         message: `Starting ${this.name} again failed: ${(error as Error).message}`,
       });
-      if (this.#settled) this.#schedule(Date.now() - begun);
+      if (this.#settled && this.state === "crashed") this.#schedule(Date.now() - begun);
     }
   }
 

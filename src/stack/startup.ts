@@ -58,15 +58,17 @@ export async function startServices({ units, names, signal, phase }: Startup): P
     ),
   );
   if (failure === undefined) return;
-  await stopServices(begun);
+  // One that ended by itself keeps its state: that is what went wrong.
+  await stopServices(begun.filter((unit) => unit.running));
   throw failure.error;
 }
 
 /**
  * Stops services so that each outlives its dependants.
+ * @param mostGraceMs no service gets more time than this before it is killed; default: its own `stop_grace_period`
  * @throws STOP_FAILED that names every service that could not be stopped; the others are stopped all the same
  */
-export async function stopServices(units: readonly ServiceUnit[]): Promise<void> {
+export async function stopServices(units: readonly ServiceUnit[], mostGraceMs?: number): Promise<void> {
   const stopping = new Map<string, Promise<void>>();
   const failed: string[] = [];
   const stop = (unit: ServiceUnit): Promise<void> => {
@@ -74,8 +76,10 @@ export async function stopServices(units: readonly ServiceUnit[]): Promise<void>
     if (known !== undefined) return known;
     const dependants = units.filter((other) => Object.hasOwn(other.definition.dependsOn, unit.name));
     const done = (async () => {
+      // A start under way would hold the queue.
+      unit.interrupt();
       await Promise.all(dependants.map(stop));
-      await unit.serial.run(() => unit.stop());
+      await unit.serial.run(() => unit.stop(mostGraceMs));
     })().catch(() => {
       failed.push(unit.name);
     });

@@ -113,7 +113,13 @@ export function scriptedManager(script: Script = {}): ScriptedManager {
     start: async ({ project }) =>
       ({ ...change(project), status: "healthy", message: "Started.", missing: [], next: null }) satisfies StartOutcome,
     stop: async ({ project }) =>
-      ({ ...change(project), status: "stopped", message: "Stopped.", removed_volumes: [] }) satisfies StopOutcome,
+      ({
+        ...change(project),
+        status: "stopped",
+        message: "Stopped.",
+        removed_volumes: [],
+        next: null,
+      }) satisfies StopOutcome,
     restart: async ({ service }) =>
       ({
         service,

@@ -1,0 +1,35 @@
+/** What a start changes in a running stack: which services are not what they were. */
+import { publishedTokens } from "./graph.js";
+import type { ServiceDefinition, StackDefinition } from "./types.js";
+
+/** Everything an instance was made from. Limits are not in it: they change on the running service. */
+function fingerprint(service: ServiceDefinition, definition: StackDefinition): string {
+  // A service that was told another one's published address is made from that address too.
+  const published = Object.values(service.environment)
+    .flatMap(publishedTokens)
+    .map(({ service: other, port }) => [
+      other,
+      definition.services[other]?.ports.find((mapping) => mapping.containerPort === port)?.hostPort ?? null,
+    ]);
+  const secrets = service.secrets.map(({ source }) => definition.secrets[source]);
+  const { limits: _limits, dependsOn: _order, ...rest } = service;
+  return JSON.stringify([rest, published, secrets]);
+}
+
+export interface DefinitionChanges {
+  added: string[];
+  changed: string[];
+  removed: string[];
+}
+
+export function compareDefinitions(before: StackDefinition, after: StackDefinition): DefinitionChanges {
+  const names = Object.keys(after.services);
+  return {
+    added: names.filter((name) => before.services[name] === undefined),
+    changed: names.filter((name) => {
+      const [old, present] = [before.services[name], after.services[name]];
+      return old !== undefined && present !== undefined && fingerprint(old, before) !== fingerprint(present, after);
+    }),
+    removed: Object.keys(before.services).filter((name) => after.services[name] === undefined),
+  };
+}
