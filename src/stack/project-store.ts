@@ -153,9 +153,21 @@ export class ProjectStore {
     } catch (error) {
       throw storageFailed(`The state directory ${path} cannot be made`, error);
     }
-    if (this.#remembered(project) !== folder)
-      await writeWhole(join(path, "project.json"), `${JSON.stringify({ folder })}\n`);
+    if (this.#remembered(project) !== folder) await this.#remember(project, folder, []);
     return path;
+  }
+
+  /** Remembers the services of the project's last start, in definition order. */
+  async keepServices(project: string, services: string[]): Promise<void> {
+    const folder = this.#remembered(project);
+    if (folder !== undefined && this.services(project).join() !== services.join())
+      await this.#remember(project, folder, services);
+  }
+
+  /** Services of the project's last start; empty when it was never started. */
+  services(project: string): string[] {
+    const { services } = this.#record(project);
+    return Array.isArray(services) ? services.filter((one) => typeof one === "string") : [];
   }
 
   /** @throws PROJECT_LOCKED when a living process holds it */
@@ -231,14 +243,20 @@ export class ProjectStore {
   }
 
   #remembered(project: string): string | undefined {
+    const { folder } = this.#record(project);
+    return typeof folder === "string" ? folder : undefined;
+  }
+
+  #record(project: string): { folder?: unknown; services?: unknown } {
     try {
-      const { folder } = JSON.parse(readFileSync(join(this.folderOf(project), "project.json"), "utf8")) as {
-        folder?: unknown;
-      };
-      return typeof folder === "string" ? folder : undefined;
+      return JSON.parse(readFileSync(join(this.folderOf(project), "project.json"), "utf8")) ?? {};
     } catch {
-      return undefined;
+      return {};
     }
+  }
+
+  #remember(project: string, folder: string, services: string[]): Promise<void> {
+    return writeWhole(join(this.folderOf(project), "project.json"), `${JSON.stringify({ folder, services })}\n`);
   }
 
   /** Without a folder: the known one, a root of this name, or a folder of this name in a root. */

@@ -49,6 +49,8 @@ export class ServiceUnit {
   state: ServiceState = "pending";
   restarts = 0;
   applied: AppliedLimits | null = null;
+  /** What `applied` was asked to be. */
+  asked: Limits = {};
   lastExit: ServiceExit | null = null;
   instance: RuntimeService | null = null;
   #generation: number;
@@ -106,6 +108,7 @@ export class ServiceUnit {
     this.#to("starting");
     host.event({ type: "service_starting", service: name, message: `${name} is starting.`, data: { generation } });
     const limits = host.limits(name);
+    this.asked = limits;
     try {
       const instance = await withRetry(
         () =>
@@ -237,6 +240,15 @@ export class ServiceUnit {
     this.applied = null;
     this.#settled = false;
     this.#to("lost");
+  }
+
+  /** Changes the running instance's limits. @returns what was read back, null when it does not run */
+  async setLimits(limits: Limits): Promise<AppliedLimits | null> {
+    if (this.instance === null) return null;
+    this.asked = limits;
+    this.applied = await this.instance.setLimits(limits);
+    this.host.changed();
+    return this.applied;
   }
 
   async check(): Promise<void> {
