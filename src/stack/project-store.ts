@@ -157,6 +157,11 @@ export class ProjectStore {
     return path;
   }
 
+  /** Whether anything was ever written down of it. */
+  has(project: string): boolean {
+    return existsSync(this.folderOf(project));
+  }
+
   /** Remembers the services of the project's last start, in definition order. */
   async keepServices(project: string, services: string[]): Promise<void> {
     const folder = this.#remembered(project);

@@ -327,7 +327,9 @@ export class ServiceUnit {
     if (this.state === "completed") return "Ended with exit code 0.";
     if (this.state === "starting") return "Starting; no check was made yet.";
     if (this.state === "lost") return "The runtime died under it.";
-    return `The service is ${this.state}.`;
+    const last =
+      this.state === "stopped" && this.lastExit !== null ? ` (its last instance: ${describeExit(this.lastExit)})` : "";
+    return `The service is ${this.state}${last}.`;
   }
 
   #checked(verdict: "healthy" | "unhealthy" | null, view: HealthView): void {

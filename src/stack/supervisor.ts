@@ -1,5 +1,4 @@
 /** Takes one project's stack up and down, keeps its parts in line, and owns what that needs: lock, records, limits. */
-import type { Config } from "../config/types.js";
 import { cleanError } from "./clean-error.js";
 import { overridePorts } from "./definition/override-ports.js";
 import type { Limits, LoadStack, StackDefinition } from "./definition/types.js";
@@ -14,10 +13,11 @@ import { RunningStack, unknownService } from "./running-stack.js";
 import type { RuntimeStack, StackRuntime } from "./runtime.js";
 import { chooseRuntime, type RuntimeChoice } from "./runtime-choice.js";
 import type { UnitHost } from "./service-unit.js";
+import type { StackSettings } from "./settings.js";
 
 export interface SupervisorOptions {
   project: string;
-  config: Config;
+  config: StackSettings;
   store: ProjectStore;
   runtimes: readonly StackRuntime[];
   loadStack: LoadStack;

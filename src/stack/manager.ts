@@ -1,0 +1,215 @@
+/** All projects of one server. */
+import type { Logger } from "pino";
+import type { LoadStack } from "./definition/types.js";
+import { StackwardenError } from "./errors.js";
+import type { OpenLogStore } from "./logs/types.js";
+import type { CallContext, StackChange, StackManager, StackReport } from "./model.js";
+import { Project, type ProjectOptions } from "./project.js";
+import { openRecords } from "./project-records.js";
+import { ProjectStore } from "./project-store.js";
+import { eventsOf, healthOf, logsOf, statsOf } from "./queries.js";
+import type { StackRuntime } from "./runtime.js";
+import type { StackSettings } from "./settings.js";
+
+const SHUTDOWN_MS = 30_000;
+/** Kept back of the deadline for what follows the services' own grace: kill, records, runtimes. */
+const CLOSING_MS = 1_000;
+
+export interface StackManagerOptions {
+  config: StackSettings;
+  /** In order of preference; `auto` prefers dagger. */
+  runtimes: readonly StackRuntime[];
+  loadStack: LoadStack;
+  openLogStore: OpenLogStore;
+  logger: Pick<Logger, "info" | "warn" | "error">;
+}
+
+class Manager implements StackManager {
+  readonly #projects = new Map<string, Project>();
+  readonly #listeners = new Set<(change: StackChange) => void>();
+  readonly #store: ProjectStore;
+  #shutdown: Promise<void> | null = null;
+
+  constructor(private readonly options: StackManagerOptions) {
+    this.#store = new ProjectStore(options.config);
+  }
+
+  #emit(change: StackChange): void {
+    for (const listener of [...this.#listeners]) listener(change);
+  }
+
+  /** The project, in the folder where it is or is asked for. Nothing is written. */
+  #project(id: string, asked?: string): Project {
+    const known = this.#projects.get(id);
+    // While it runs its folder is what it was started with, unless another one is named.
+    if (known?.supervisor.open && asked === undefined) return known;
+    const folder = this.#store.resolveFolder(id, asked);
+    if (known !== undefined) {
+      if (known.folder === folder) return known;
+      if (known.supervisor.open || known.state !== "stopped")
+        throw new StackwardenError("PROJECT_CONFLICT", `The project ${id} runs in ${known.folder}, not in ${folder}.`, {
+          hint: "Give the other folder another project id, or stop this stack first.",
+          details: { project: id, folders: [known.folder, folder] },
+        });
+      known.folder = folder;
+      return known;
+    }
+    const project = new Project(id, folder, this.#projectOptions(id));
+    this.#projects.set(id, project);
+    return project;
+  }
+
+  #projectOptions(id: string): ProjectOptions {
+    const { config, runtimes, loadStack, openLogStore, logger } = this.options;
+    return {
+      project: id,
+      config,
+      runtimes,
+      loadStack,
+      store: this.#store,
+      changed: () => {
+        this.#emit({ kind: "stack", project: id });
+        this.#emit({ kind: "health", project: id });
+      },
+      openRecords: (directory, { tell }) =>
+        openRecords({
+          project: id,
+          directory,
+          openLogStore,
+          logs: config.logs,
+          onEvent: (event) => {
+            logger.info({ project: id, service: event.service, event: event.type, actor: event.actor }, event.message);
+            tell(event.message);
+            this.#emit({ kind: "events", project: id, event });
+          },
+          onLogLines: (service) => this.#emit({ kind: "logs", project: id, service }),
+          onError: (what, error) => logger.warn({ project: id, err: error }, what),
+        }),
+    };
+  }
+
+  /** Logs what callers are not shown. */
+  async #guard<T>(project: string, what: string, run: () => Promise<T>): Promise<T> {
+    if (this.#shutdown !== null)
+      throw new StackwardenError("RUNTIME_UNAVAILABLE", "The server is shutting down.", {
+        hint: "Start it again, then call again.",
+      });
+    try {
+      return await run();
+    } catch (error) {
+      if (!(error instanceof StackwardenError) || error.kind.fixedBy === "us")
+        this.options.logger.error({ project, err: error }, `${what} failed`);
+      throw error;
+    }
+  }
+
+  start: StackManager["start"] = (request, call) =>
+    this.#guard(request.project, "start", async () => {
+      const before = this.projects().join();
+      const project = this.#project(request.project, request.folder);
+      try {
+        return await project.start(request, call);
+      } finally {
+        if (this.projects().join() !== before) this.#emit({ kind: "projects" });
+      }
+    });
+
+  stop: StackManager["stop"] = (request, call) =>
+    this.#guard(request.project, "stop", () => this.#project(request.project).stop(request, call));
+
+  restart: StackManager["restart"] = (request, call) =>
+    this.#guard(request.project, "restart", () => this.#project(request.project).restart(request, call));
+
+  setLimits: StackManager["setLimits"] = (request, call) =>
+    this.#guard(request.project, "set limits", () => this.#project(request.project).setLimits(request, call.actor));
+
+  list: StackManager["list"] = async () => {
+    const reports: StackReport[] = [];
+    for (const id of this.projects()) {
+      try {
+        reports.push(await this.#project(id).report());
+      } catch (error) {
+        // Its folder is gone, or no longer allowed: it is known all the same.
+        if (!(error instanceof StackwardenError)) throw error;
+        reports.push({
+          project: id,
+          folder: "",
+          state: "stopped",
+          runtime: this.options.runtimes[0]?.name ?? "local",
+          source: "",
+          started_at: null,
+          services: {},
+          notes: [`${error.message} ${error.hint}`],
+        });
+      }
+    }
+    return reports;
+  };
+
+  report: StackManager["report"] = (project) => this.#guard(project, "report", () => this.#project(project).report());
+
+  health: StackManager["health"] = (request, call) =>
+    this.#guard(request.project, "health", () =>
+      healthOf(this.#project(request.project), request, call, (listener) => this.subscribe(listener)),
+    );
+
+  logs: StackManager["logs"] = ({ project, query }) =>
+    this.#guard(project, "logs", () => logsOf(this.#project(project), query));
+
+  stats: StackManager["stats"] = ({ project, services }) =>
+    this.#guard(project, "stats", () => statsOf(this.#project(project), services));
+
+  events: StackManager["events"] = ({ project, ...query }) =>
+    this.#guard(project, "events", () => eventsOf(this.#project(project), query));
+
+  projects(): string[] {
+    return [...new Set([...this.#store.known(), ...this.#runningIds()])].sort();
+  }
+
+  #runningIds(): string[] {
+    return [...this.#projects.values()].filter((project) => project.state !== "stopped").map(({ id }) => id);
+  }
+
+  services(project: string): string[] {
+    return this.#projects.get(project)?.services ?? this.#store.services(project);
+  }
+
+  runtimes: StackManager["runtimes"] = () => Promise.all(this.options.runtimes.map((runtime) => runtime.check()));
+
+  subscribe(listener: (change: StackChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  shutdown(reason: string, deadlineMs = SHUTDOWN_MS): Promise<void> {
+    this.#shutdown ??= this.#end(reason, deadlineMs);
+    return this.#shutdown;
+  }
+
+  async #end(reason: string, deadlineMs: number): Promise<void> {
+    const { logger, runtimes } = this.options;
+    const graceMs = Math.max(0, deadlineMs - CLOSING_MS) / 2;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<"late">((resolve) => {
+      timer = setTimeout(() => resolve("late"), Math.max(0, deadlineMs - CLOSING_MS));
+    });
+    const stopping = Promise.allSettled(
+      [...this.#projects.values()].map((project) => project.close(`stackwarden (${reason})`, graceMs)),
+    );
+    const ended = await Promise.race([stopping, late]);
+    clearTimeout(timer);
+    if (ended === "late") logger.warn({ reason }, "stopping took too long; what is left is killed");
+    else
+      for (const one of ended) if (one.status === "rejected") logger.error({ err: one.reason }, "a stack did not stop");
+    // Ends whatever a runtime still has, and its helpers.
+    for (const one of await Promise.allSettled(runtimes.map((runtime) => runtime.close())))
+      if (one.status === "rejected") logger.error({ err: one.reason }, "a runtime did not close");
+    this.#listeners.clear();
+  }
+}
+
+export function createStackManager(options: StackManagerOptions): StackManager {
+  return new Manager(options);
+}
+
+export type { CallContext };

@@ -1,0 +1,465 @@
+/** One project as callers see it: who calls shares what is under way, gets states observed before and after, and may ask at any time. */
+import type { Limits, StackDefinition } from "./definition/types.js";
+import { StackwardenError } from "./errors.js";
+import { checkLimits, limitsHold, notEnforced } from "./limits.js";
+import type {
+  CallContext,
+  HealthReport,
+  LimitsOutcome,
+  RestartOutcome,
+  StackReport,
+  StackState,
+  StartOutcome,
+  StartRequest,
+  StopOutcome,
+} from "./model.js";
+import type { ProjectRecords } from "./project-records.js";
+import { healthReport, idleService, missingServices } from "./reports.js";
+import { RestartBudget } from "./restart-policy.js";
+import { unknownService } from "./running-stack.js";
+import type { ServiceUnit } from "./service-unit.js";
+import { SharedCall } from "./shared-call.js";
+import { type Reached, Supervisor, type SupervisorOptions } from "./supervisor.js";
+
+/** Milliseconds until a call returns the state as it is then. */
+const PATIENCE_MS = 50_000;
+
+export interface ProjectOptions extends Omit<SupervisorOptions, "changed" | "records"> {
+  openRecords(directory: string, hooks: { tell(message: string): void }): Promise<ProjectRecords>;
+  changed(): void;
+}
+
+interface StartUnderWay {
+  /** What it was asked to do: only the same wish joins it. */
+  key: string;
+  call: SharedCall<Reached>;
+  launched: Promise<void>;
+}
+
+const wish = ({ profiles, ports, limits }: StartRequest): string => JSON.stringify([profiles, ports, limits]);
+const NO_WISH = wish({ project: "" });
+
+const say = (names: string[]): string => (names.length === 0 ? "none" : names.join(", "));
+
+export class Project {
+  readonly supervisor: Supervisor;
+  #records: Promise<ProjectRecords> | null = null;
+  #starting: StartUnderWay | null = null;
+  #stopping: SharedCall<void> | null = null;
+  readonly #restarting = new Map<string, SharedCall<string[]>>();
+  readonly #budgets = new Map<string, RestartBudget>();
+
+  constructor(
+    readonly id: string,
+    public folder: string,
+    private readonly options: ProjectOptions,
+  ) {
+    this.supervisor = new Supervisor({
+      ...options,
+      records: (fresh) => this.records(fresh),
+      changed: () => options.changed(),
+    });
+  }
+
+  get state(): StackState {
+    const { open, lost, stack } = this.supervisor;
+    if (this.#stopping !== null) return "stopping";
+    if (this.#starting !== null) return "starting";
+    if (!open || stack === null) return lost ? "lost" : "stopped";
+    const well = [...stack.units.values()].every((unit) => unit.state === "healthy" || unit.state === "completed");
+    return well ? "running" : "degraded";
+  }
+
+  /** Names of the services of the last start, in definition order. */
+  get services(): string[] {
+    return [...(this.supervisor.stack?.units.keys() ?? this.options.store.services(this.id))];
+  }
+
+  /** Whether there are records; reading makes none. */
+  get recorded(): boolean {
+    return this.options.store.has(this.id);
+  }
+
+  async records(fresh = false): Promise<ProjectRecords> {
+    const { store } = this.options;
+    if (fresh && this.#records !== null) {
+      const old = this.#records;
+      this.#records = null;
+      await old.then((records) => records.close()).catch(() => undefined);
+    }
+    this.#records ??= (async () => {
+      const directory = await store.prepare(this.id, this.folder);
+      return this.options.openRecords(directory, { tell: (message) => this.supervisor.tell(message) });
+    })();
+    try {
+      return await this.#records;
+    } catch (error) {
+      this.#records = null;
+      throw error;
+    }
+  }
+
+  async start(request: StartRequest, call: CallContext): Promise<StartOutcome> {
+    const begun = Date.now();
+    const patience = request.timeoutMs ?? PATIENCE_MS;
+    const left = (): number => Math.max(0, begun + patience - Date.now());
+    const before = await this.report();
+    const result = (reached: Reached | null): Promise<StartOutcome> => this.#startOutcome(reached, before, begun);
+    if (this.#stopping !== null && !(await this.#stopping.join(call, { timeoutMs: left() })).done) return result(null);
+    const wanted = wish(request);
+    // A start that asks for something else comes after the one under way.
+    while (this.#starting !== null && wanted !== NO_WISH && wanted !== this.#starting.key) {
+      const other = this.#starting;
+      const passed = await other.call.join(call, { timeoutMs: left() }).catch((error: unknown) => {
+        if (call.signal.aborted) throw error;
+        return { done: true as const };
+      });
+      if (!passed.done) return result(null);
+    }
+    this.#starting ??= this.#beginStart(request, wanted, call.actor);
+    const { call: shared, launched } = this.#starting;
+    const joined = await shared.join(call, {
+      timeoutMs: left(),
+      ...(request.wait === false ? { until: launched } : {}),
+    });
+    return result(joined.done ? joined.value : null);
+  }
+
+  #beginStart(request: StartRequest, key: string, actor: string): StartUnderWay {
+    let launch = (): void => undefined;
+    const launched = new Promise<void>((resolve) => {
+      launch = resolve;
+    });
+    const call = new SharedCall<Reached>(
+      async (signal, progress) => {
+        try {
+          return await this.supervisor.bringUp(request, this.folder, { signal, actor, progress, launched: launch });
+        } finally {
+          this.#starting = null;
+          this.options.changed();
+        }
+      },
+      { cancellable: true, what: `start of ${this.id}` },
+    );
+    return { key, call, launched };
+  }
+
+  async #startOutcome(reached: Reached | null, before: StackReport, begun: number): Promise<StartOutcome> {
+    const missing = missingServices(this.healthNow());
+    const after = await this.report();
+    const well = missing.length === 0 && reached !== null;
+    const waiting = `Not healthy yet: ${say(missing.map((one) => one.service))}.`;
+    const messages = {
+      started: "The stack is running; every service is healthy.",
+      unchanged: "The stack runs already; nothing had to change.",
+      reconciled: "The running stack was brought in line with its definition.",
+    };
+    const status =
+      reached === null
+        ? "starting"
+        : ({ started: "healthy", unchanged: "already_running", reconciled: "reconciled" } as const)[reached];
+    return {
+      status,
+      message:
+        reached === null ? `The stack is starting. ${waiting}` : `${messages[reached]}${well ? "" : ` ${waiting}`}`,
+      missing,
+      next: well
+        ? null
+        : reached === null
+          ? `health_status with {"project": "${this.id}", "wait_for": "healthy"}; or start_stack again, which joins the start under way.`
+          : `get_logs with {"project": "${this.id}", "service": "${missing[0]?.service ?? ""}"} to see why.`,
+      before,
+      after,
+      verified: well && after.state === "running",
+      took_ms: Date.now() - begun,
+    };
+  }
+
+  async stop(
+    request: { removeVolumes?: boolean; timeoutMs?: number },
+    call: CallContext,
+    mostGraceMs?: number,
+  ): Promise<StopOutcome> {
+    const begun = Date.now();
+    const before = await this.report();
+    const result = async (status: StopOutcome["status"], removed: string[]): Promise<StopOutcome> => {
+      const after = await this.report();
+      const said = {
+        stopped: "The stack is stopped.",
+        already_stopped: "The stack was not running.",
+        stopping: "The stack is stopping.",
+      };
+      return {
+        status,
+        message: `${said[status]}${removed.length > 0 ? ` Deleted volumes: ${say(removed)}.` : ""}`,
+        removed_volumes: removed,
+        next:
+          status === "stopping"
+            ? `health_status with {"project": "${this.id}", "wait_for": "stopped"}; or stop_stack again, which joins the stop under way.`
+            : null,
+        before,
+        after,
+        verified: after.state === "stopped" || after.state === "lost",
+        took_ms: Date.now() - begun,
+      };
+    };
+    const idle = !this.supervisor.open && this.#starting === null && this.#stopping === null;
+    if (!idle) {
+      this.#stopping ??= this.#beginStop(call.actor, mostGraceMs);
+      const joined = await this.#stopping.join(call, { timeoutMs: request.timeoutMs ?? PATIENCE_MS });
+      if (!joined.done) return result("stopping", []);
+    }
+    const removed = request.removeVolumes === true ? await this.#removeVolumes(call.actor) : [];
+    return result(idle ? "already_stopped" : "stopped", removed);
+  }
+
+  #beginStop(actor: string, mostGraceMs?: number): SharedCall<void> {
+    return new SharedCall<void>(
+      async () => {
+        try {
+          const { call } = this.#starting ?? {};
+          call?.cancel(
+            new StackwardenError("OPERATION_CANCELLED", "The start was ended by a stop.", {
+              hint: "Call start_stack to start it again.",
+            }),
+          );
+          await call?.settled;
+          await this.supervisor.takeDown(actor, mostGraceMs);
+        } finally {
+          this.#stopping = null;
+          this.options.changed();
+        }
+      },
+      { cancellable: false, what: `stop of ${this.id}` },
+    );
+  }
+
+  async #removeVolumes(actor: string): Promise<string[]> {
+    const definition = this.supervisor.stack?.definition ?? (await this.#peek());
+    const removed = await this.supervisor.removeVolumes(definition);
+    const { events } = await this.records();
+    events.add({
+      type: "warning",
+      message: `Volumes were deleted: ${say(removed)}.`,
+      actor,
+      data: { volumes: removed },
+    });
+    return removed;
+  }
+
+  async restart(
+    request: { service: string; dependents?: boolean; timeoutMs?: number },
+    call: CallContext,
+  ): Promise<RestartOutcome> {
+    const begun = Date.now();
+    const { service } = request;
+    const unit = await this.#runningUnit(service);
+    if (!unit.running && this.#starting !== null)
+      throw new StackwardenError("SERVICE_NOT_STARTED", `${service} has not started yet; the stack is starting.`, {
+        hint: `Wait with health_status {"project": "${this.id}", "wait_for": "healthy"}.`,
+      });
+    const before = unit.report();
+    let shared = this.#restarting.get(service);
+    if (shared === undefined) {
+      this.#spend(service, unit);
+      shared = this.#beginRestart(service, request.dependents === true, call.actor);
+      this.#restarting.set(service, shared);
+    }
+    const joined = await shared.join(call, { timeoutMs: request.timeoutMs ?? PATIENCE_MS });
+    const after = unit.report();
+    const health = unit.health();
+    const fresh = after.generation > before.generation;
+    return {
+      service,
+      status: joined.done ? "healthy" : "starting",
+      message: joined.done
+        ? `${service} runs as a fresh instance (generation ${after.generation}) and is ${health.status}.`
+        : `${service} is still ${health.status}: ${health.message}`,
+      health,
+      dependents_restarted: joined.done ? joined.value : [],
+      next: joined.done
+        ? null
+        : `health_status with {"project": "${this.id}", "wait_for": "healthy"}; or restart_service again, which joins this restart.`,
+      before,
+      after,
+      verified: joined.done && health.healthy && fresh,
+      took_ms: Date.now() - begun,
+    };
+  }
+
+  #beginRestart(service: string, dependents: boolean, actor: string): SharedCall<string[]> {
+    return new SharedCall<string[]>(
+      async (_signal, progress) => {
+        try {
+          const { events } = await this.records();
+          const { stack } = this.supervisor;
+          events.add({ type: "service_restarting", service, message: `${service} is being restarted.`, actor });
+          const following = await stack?.restart(service, dependents, (name, message) =>
+            progress({ progress: 0, total: 1, message: `${name}: ${message}` }),
+          );
+          events.add({ type: "service_restarted", service, message: `${service} was restarted.`, actor });
+          return following ?? [];
+        } finally {
+          this.#restarting.delete(service);
+        }
+      },
+      // Cancelled half-way it would leave the service down.
+      { cancellable: false, what: `restart of ${service}` },
+    );
+  }
+
+  /** @throws RESTART_BUDGET_EXCEEDED with what is known of the cause */
+  #spend(service: string, unit: ServiceUnit): void {
+    const now = Date.now();
+    const { restartBudget } = this.options.config;
+    const budget = this.#budgets.get(service) ?? new RestartBudget(restartBudget);
+    this.#budgets.set(service, budget);
+    const wait = budget.wait(now);
+    if (wait === 0) {
+      budget.spend(now);
+      return;
+    }
+    const seconds = Math.ceil(wait / 1000);
+    const { details } = unit.failure();
+    throw new StackwardenError(
+      "RESTART_BUDGET_EXCEEDED",
+      `${service} was restarted ${restartBudget} times in five minutes; the next restart is allowed in ${seconds} s.`,
+      {
+        hint: "Restarting did not help: read details.last_lines, get_logs and get_events for the cause, and correct it.",
+        details: { ...details, health: unit.health().message, retry_after_seconds: seconds },
+      },
+    );
+  }
+
+  async setLimits(
+    request: { service: string; limits: Limits; force?: boolean },
+    actor: string,
+  ): Promise<LimitsOutcome> {
+    const begun = Date.now();
+    const { service } = request;
+    const { supervisor } = this;
+    const unit = supervisor.open ? await this.#runningUnit(service) : null;
+    if (unit === null) {
+      const { services } = await this.#peek();
+      if (!Object.hasOwn(services, service)) throw unknownService(service, Object.keys(services));
+    }
+    const change = async (): Promise<LimitsOutcome> => {
+      const instance = unit?.instance ?? null;
+      const runtime = supervisor.choice?.runtime ?? this.options.runtimes[0];
+      const stats = (await instance?.stats()) ?? null;
+      if (runtime !== undefined)
+        checkLimits({
+          service,
+          limits: request.limits,
+          capacity: runtime.capacity(),
+          stats,
+          ...(request.force === undefined ? {} : { force: request.force }),
+        });
+      const before = (await instance?.readLimits()) ?? null;
+      await supervisor.keepLimits(service, request.limits);
+      const asked = supervisor.limits(service);
+      const after = (await unit?.setLimits(asked)) ?? null;
+      const lacking = after === null ? [] : notEnforced(request.limits, after);
+      const { events } = await this.records();
+      const values = Object.entries(request.limits).map(([name, value]) => `${name} ${value}`);
+      events.add({
+        type: "limits_changed",
+        service,
+        message: `Limits of ${service}: ${values.join(", ")}.`,
+        actor,
+        data: { ...request.limits },
+      });
+      const kept = "kept for the next start";
+      return {
+        service,
+        live: after !== null,
+        message:
+          after === null
+            ? `${service} does not run; the limits are ${kept}.`
+            : lacking.length > 0
+              ? `Nothing enforces these limits (${lacking.join("; ")}); they are ${kept}.`
+              : `The limits are in force and ${kept}.`,
+        before,
+        after,
+        verified: after !== null && limitsHold(request.limits, after),
+        took_ms: Date.now() - begun,
+      };
+    };
+    return unit === null ? change() : unit.serial.run(change);
+  }
+
+  async report(): Promise<StackReport> {
+    const { stack, open, choice } = this.supervisor;
+    const { config } = this.options;
+    const notes: string[] = [];
+    const services: StackReport["services"] = Object.create(null);
+    let source = stack?.definition.source ?? "";
+    if (stack !== null) {
+      // A port of a stack that is gone is nobody's.
+      for (const [name, unit] of stack.units)
+        services[name] = open ? unit.report() : { ...unit.report(), endpoints: [] };
+      notes.push(...stack.definition.notes);
+    } else {
+      try {
+        const definition = await this.#peek();
+        source = definition.source;
+        for (const service of Object.values(definition.services)) services[service.name] = idleService(service);
+        notes.push(...definition.notes);
+      } catch (error) {
+        notes.push(`Its definition cannot be read: ${(error as Error).message}`);
+      }
+    }
+    if (open && choice !== null) notes.push(choice.reason);
+    return {
+      project: this.id,
+      folder: this.folder,
+      state: this.state,
+      runtime:
+        choice?.runtime.name ??
+        (config.runtime === "auto" ? (this.options.runtimes[0]?.name ?? "local") : config.runtime),
+      source,
+      started_at: open && stack !== null ? new Date(stack.startedAt).toISOString() : null,
+      services,
+      notes,
+    };
+  }
+
+  /** The report that is at hand: no check is made for it. */
+  healthNow(names: string[] = this.services): HealthReport {
+    return healthReport(this.id, this.state, this.supervisor.stack?.units ?? null, names);
+  }
+
+  /** Service names, of the running stack or of the definition as it is now. */
+  async names(): Promise<string[]> {
+    const known = this.services;
+    return known.length > 0 ? known : Object.keys((await this.#peek()).services);
+  }
+
+  /** @throws STACK_NOT_RUNNING, UNKNOWN_SERVICE */
+  async #runningUnit(service: string): Promise<ServiceUnit> {
+    const { stack, open } = this.supervisor;
+    if (stack !== null && open) return stack.unit(service);
+    const names = await this.names().catch((): string[] => []);
+    if (names.length > 0 && !names.includes(service)) throw unknownService(service, names);
+    throw new StackwardenError("STACK_NOT_RUNNING", `The stack of ${this.id} is not running.`, {
+      hint: `Start it with start_stack {"project": "${this.id}"}.`,
+    });
+  }
+
+  #peek(): Promise<StackDefinition> {
+    return this.supervisor.read(this.folder, [], null);
+  }
+
+  /** Ends everything of this project within the time given to each service. */
+  async close(actor: string, mostGraceMs: number): Promise<void> {
+    const nobody: CallContext = { signal: new AbortController().signal, actor, progress: () => undefined };
+    try {
+      if (this.supervisor.open || this.#starting !== null || this.#stopping !== null)
+        await this.stop({ timeoutMs: 2 ** 30 }, nobody, mostGraceMs);
+    } finally {
+      const records = this.#records;
+      this.#records = null;
+      await (await records?.catch(() => undefined))?.close();
+    }
+  }
+}

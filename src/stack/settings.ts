@@ -1,0 +1,23 @@
+/** What the operator decides about stacks. Never settable by an agent. */
+import type { RuntimeName } from "./runtime.js";
+
+export interface StackSettings {
+  /** `auto`: dagger when an engine can be reached, else local. */
+  runtime: "auto" | RuntimeName;
+  /** Absolute real paths; a project's folder must be one of them or below. Default: the working directory. */
+  roots: string[];
+  /** Default: $STACKWARDEN_STATE_DIR, else /var/lib/stackwarden as root, else the platform's user state directory. */
+  stateDir: string;
+  /** Refuse to start a stack whose limits nothing enforces (C4). Default false. */
+  requireEnforcedLimits: boolean;
+  /** Services that may run as root, `project/service` or `service`. Default none. */
+  allowRoot: string[];
+  /** Explicit restarts of one service in five minutes. Default 3. */
+  restartBudget: number;
+  /** Milliseconds a whole stack may take to become healthy. Default 300,000. */
+  startTimeoutMs: number;
+  /** Folders of known projects by id. */
+  projects: Record<string, { folder: string }>;
+  retry: { maxRetries: number; baseDelayMs: number };
+  logs: { ringBytes: number; spoolBytes: number };
+}
