@@ -3,16 +3,10 @@
  * to the command's result. pino is loaded at the first line that is really written.
  */
 import { writeSync } from "node:fs";
+import type { Logger } from "../stack/logger.js";
 
 export type LogLevel = "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
-export type LogFields = Record<string, unknown>;
-
-export interface Logger {
-  error(message: string, fields?: LogFields): void;
-  warn(message: string, fields?: LogFields): void;
-  info(message: string, fields?: LogFields): void;
-  debug(message: string, fields?: LogFields): void;
-}
+type LogFields = Record<string, unknown>;
 
 const WEIGHT: Record<LogLevel, number> = { trace: 10, debug: 20, info: 30, warn: 40, error: 50, fatal: 60, silent: 99 };
 const STDERR = 2;

@@ -1,7 +1,7 @@
 /** All projects of one server. */
-import type { Logger } from "pino";
 import type { LoadStack } from "./definition/types.js";
 import { StackwardenError } from "./errors.js";
+import type { Logger } from "./logger.js";
 import type { OpenLogStore } from "./logs/types.js";
 import type { CallContext, StackChange, StackManager, StackReport } from "./model.js";
 import { Project, type ProjectOptions } from "./project.js";
@@ -21,7 +21,7 @@ export interface StackManagerOptions {
   runtimes: readonly StackRuntime[];
   loadStack: LoadStack;
   openLogStore: OpenLogStore;
-  logger: Pick<Logger, "info" | "warn" | "error">;
+  logger: Logger;
 }
 
 class Manager implements StackManager {
@@ -78,12 +78,12 @@ class Manager implements StackManager {
           openLogStore,
           logs: config.logs,
           onEvent: (event) => {
-            logger.info({ project: id, service: event.service, event: event.type, actor: event.actor }, event.message);
+            logger.info(event.message, { project: id, service: event.service, event: event.type, actor: event.actor });
             tell(event.message);
             this.#emit({ kind: "events", project: id, event });
           },
           onLogLines: (service) => this.#emit({ kind: "logs", project: id, service }),
-          onError: (what, error) => logger.warn({ project: id, err: error }, what),
+          onError: (what, error) => logger.warn(what, { project: id, err: error }),
         }),
     };
   }
@@ -98,7 +98,7 @@ class Manager implements StackManager {
       return await run();
     } catch (error) {
       if (!(error instanceof StackwardenError) || error.kind.fixedBy === "us")
-        this.options.logger.error({ project, err: error }, `${what} failed`);
+        this.options.logger.error(`${what} failed`, { project, err: error });
       throw error;
     }
   }
@@ -198,12 +198,12 @@ class Manager implements StackManager {
     );
     const ended = await Promise.race([stopping, late]);
     clearTimeout(timer);
-    if (ended === "late") logger.warn({ reason }, "stopping took too long; what is left is killed");
+    if (ended === "late") logger.warn("stopping took too long; what is left is killed", { reason });
     else
-      for (const one of ended) if (one.status === "rejected") logger.error({ err: one.reason }, "a stack did not stop");
+      for (const one of ended) if (one.status === "rejected") logger.error("a stack did not stop", { err: one.reason });
     // Ends whatever a runtime still has, and its helpers.
     for (const one of await Promise.allSettled(runtimes.map((runtime) => runtime.close())))
-      if (one.status === "rejected") logger.error({ err: one.reason }, "a runtime did not close");
+      if (one.status === "rejected") logger.error("a runtime did not close", { err: one.reason });
     this.#listeners.clear();
   }
 }

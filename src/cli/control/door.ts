@@ -5,8 +5,8 @@
 import { chmod, rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { toStackwardenError } from "../../stack/errors.js";
+import type { Logger } from "../../stack/logger.js";
 import type { CallContext, StackManager } from "../../stack/model.js";
-import type { Logger } from "../logger.js";
 import { connectControl } from "./client.js";
 import { encode, lineSplitter, parseRequest } from "./protocol.js";
 import { controlSocket, securePlace } from "./socket-path.js";

@@ -1,0 +1,43 @@
+/** How a command says that it failed, and with which exit code. */
+import { type ErrorCode, type ErrorReport, toStackwardenError } from "../stack/errors.js";
+import { EXIT, type ExitCode } from "./exit-codes.js";
+import { bold, dim, red } from "./output/terminal.js";
+
+const CODES: Partial<Record<ErrorCode, ExitCode>> = {
+  INVALID_INPUT: EXIT.usage,
+  CONFIRMATION_REQUIRED: EXIT.usage,
+  STACK_NOT_RUNNING: EXIT.notRunning,
+  RUNTIME_UNAVAILABLE: EXIT.runtimeUnavailable,
+  LIMITS_NOT_ENFORCEABLE: EXIT.runtimeUnavailable,
+  OPERATION_CANCELLED: EXIT.interrupted,
+};
+
+const isList = (value: unknown): value is unknown[] => Array.isArray(value) && value.length > 0;
+
+/** The parts of an error's details that help a person. */
+function detailLines({ details }: ErrorReport): string[] {
+  const lines: string[] = [];
+  const { problems, last_lines: last } = details ?? {};
+  if (isList(problems))
+    for (const problem of problems) {
+      const { file, line, path, message } = problem as Record<string, unknown>;
+      if (message !== undefined)
+        lines.push(`  ${[file, line, path].filter((part) => part !== undefined).join(":")} ${message}`);
+    }
+  if (isList(last)) lines.push(dim("  last lines:"), ...last.map((line) => dim(`  | ${String(line)}`)));
+  return lines;
+}
+
+/** Writes the failure to standard error: for people, or as one JSON line. @returns the exit code */
+export function reportFailure(error: unknown, json: boolean): ExitCode {
+  const known = toStackwardenError(error);
+  const report = known.report();
+  const text = json
+    ? JSON.stringify({ error: report })
+    : [`${red("error")} ${bold(report.code)}: ${report.message}`, ...detailLines(report), `  ${report.hint}`].join(
+        "\n",
+      );
+  process.stderr.write(`${text}\n`);
+  if (report.code === "INTERNAL" && known.cause instanceof Error) process.stderr.write(`${known.cause.stack}\n`);
+  return CODES[report.code] ?? EXIT.failure;
+}

@@ -1,0 +1,46 @@
+/** A stack as a table: `ps`, and what `up` ends with. */
+
+import type { ServiceReport, StackReport } from "../../stack/model.js";
+import type { AppliedLimits } from "../../stack/runtime.js";
+import { table } from "./table.js";
+import { bold, dim, paintState } from "./terminal.js";
+
+const limit = (name: string, entry: AppliedLimits["cpus"], unit = ""): string | null =>
+  entry.value === null
+    ? null
+    : `${name} ${entry.value}${unit}${entry.enforcement.level === "enforced" ? "" : ` (${entry.enforcement.level})`}`;
+
+export function limitsText(limits: AppliedLimits | null): string {
+  if (limits === null) return "";
+  const parts = [limit("cpu", limits.cpus), limit("memory", limits.memory_mb, " MB"), limit("pids", limits.pids)];
+  return parts.filter((part) => part !== null).join(", ") || "none";
+}
+
+const since = (iso: string | null): string => {
+  if (iso === null) return "";
+  const seconds = Math.max(0, Math.round((Date.now() - Date.parse(iso)) / 1000));
+  if (seconds < 120) return `${seconds} s`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+};
+
+const row = (one: ServiceReport): string[] => [
+  one.service,
+  paintState(one.state),
+  since(one.started_at),
+  String(one.restarts),
+  one.user === null ? "" : String(one.user.uid ?? one.user.name),
+  limitsText(one.limits),
+  one.endpoints.map((endpoint) => endpoint.url).join(" "),
+];
+
+export function stackTable(report: StackReport): string {
+  const head = ["SERVICE", "STATE", "UP", "RESTARTS", "USER", "LIMITS", "PUBLISHED"].map(dim);
+  const title = `${bold(report.project)}  ${paintState(report.state)}  ${dim(`${report.runtime} · ${report.folder}`)}`;
+  const notes = [
+    ...report.notes,
+    ...Object.values(report.services).flatMap((one) => one.notes.map((note) => `${one.service}: ${note}`)),
+  ];
+  return [title, table(head, Object.values(report.services).map(row)), ...notes.map((note) => dim(`  ${note}`))].join(
+    "\n",
+  );
+}
