@@ -4,4 +4,6 @@
  */
 import { runCli } from "./cli/program.js";
 
-process.exitCode = await runCli(process.argv.slice(2));
+process.exitCode = await runCli(process.argv.slice(2), {
+  composeManager: async (config, logger) => (await import("./composition.js")).composeManager(config, logger),
+});

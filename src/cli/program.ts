@@ -1,14 +1,95 @@
-import { Command, CommanderError } from "commander";
+/** The whole command line. Each command is loaded when it is called, with its heavy parts. */
+import { Command, CommanderError, Option } from "commander";
 import { VERSION } from "../version.js";
-import { EXIT } from "./exit-codes.js";
+import { EXIT, type ExitCode } from "./exit-codes.js";
+import { listOption, numberOption, portOption, withProject, withSettings } from "./options.js";
+import type { CliHost } from "./session.js";
 
-/** The whole command line. Commands add themselves; none of them is loaded with its heavy parts here. */
-export function buildProgram(): Command {
+interface Outcome {
+  code: ExitCode;
+}
+
+export function buildProgram(host: CliHost, outcome: Outcome): Command {
   const program = new Command("stackwarden")
     .description("Starts and operates a hardened multi-service development stack, for agents (MCP) and people.")
     .version(VERSION, "-V, --version", "print the version")
     .exitOverride()
     .showHelpAfterError("(stackwarden --help lists the commands)");
+  const end = async (code: Promise<ExitCode>): Promise<void> => {
+    outcome.code = await code;
+  };
+
+  withSettings(program.command("mcp"))
+    .description("serve MCP over standard input and output")
+    .option("--read-only", "offer only operations that change nothing")
+    .action((options) => end(import("./commands/mcp.js").then(({ mcp }) => mcp(options, host))));
+  withProject(program.command("up"))
+    .description("start the stack and show its logs until Ctrl-C, which stops it")
+    .option("--profile <name>", "activate a compose profile (may be given several times)", listOption)
+    .option("--port <service=port>", "host port of a service (may be given several times)", portOption)
+    .option("--no-logs", "do not show logs")
+    .action((options) => end(import("./commands/up.js").then(({ up }) => up(options, host))));
+  withProject(program.command("down"))
+    .description("stop the stack; its data stays")
+    .option("-v, --volumes", "delete its data too (needs --yes)")
+    .option("--yes", "really delete")
+    .action((options) => end(import("./commands/change.js").then(({ down }) => down(options, host))));
+  withProject(program.command("ps"))
+    .description("list running stacks")
+    .option("-a, --all", "stopped projects too")
+    .action((options) => end(import("./commands/ps.js").then(({ ps }) => ps(options, host))));
+  withProject(program.command("logs"))
+    .description("show what services printed")
+    .argument("[services...]", "default: all")
+    .option("-n, --tail <lines>", "how many of the last lines, 1 to 10000 (default: 100)", numberOption)
+    .option("-f, --follow", "go on with new lines")
+    .option("--since <time>", "ISO 8601 or an age such as 10m")
+    .option("--until <time>", "ISO 8601 or an age such as 10m")
+    .option("-g, --grep <text>", "only lines that hold this text")
+    .option("--regex", "--grep is an RE2 expression")
+    .addOption(new Option("--stream <name>", "only this stream").choices(["stdout", "stderr"]))
+    .option("--previous", "the instance before the last restart")
+    .option("-t, --timestamps", "show times")
+    .action((services, options) => end(import("./commands/logs.js").then(({ logs }) => logs(services, options, host))));
+  withProject(program.command("health"))
+    .description("report health; exit code 0 only when every service is healthy")
+    .addOption(new Option("--wait <condition>", "wait for it").choices(["healthy", "stopped"]))
+    .option("--timeout <seconds>", "how long to wait (default: 50)", numberOption)
+    .option("--fresh", "check now")
+    .action((options) => end(import("./commands/health.js").then(({ health }) => health(options, host))));
+  withProject(program.command("restart"))
+    .description("replace a service's instance by a fresh one")
+    .argument("<service>")
+    .option("--dependents", "restart what depends on it too")
+    .action((service, options) =>
+      end(import("./commands/change.js").then(({ restart }) => restart(service, options, host))),
+    );
+  withProject(program.command("limits"))
+    .description("change a service's limits, without a restart")
+    .argument("<service>")
+    .option("--cpus <cores>", "CPU cores", numberOption)
+    .option("--memory <mb>", "memory in MB", numberOption)
+    .option("--pids <count>", "processes and threads", numberOption)
+    .option("--force", "also below present use")
+    .action((service, options) =>
+      end(import("./commands/change.js").then(({ limits }) => limits(service, options, host))),
+    );
+  withProject(program.command("stats"))
+    .description("show CPU, memory and processes against the limits")
+    .argument("[services...]", "default: all")
+    .action((services, options) =>
+      end(import("./commands/observe.js").then(({ stats }) => stats(services, options, host))),
+    );
+  withProject(program.command("events"))
+    .description("show what happened")
+    .option("-n, --limit <count>", "how many, 1 to 1000 (default: 100)", numberOption)
+    .option("--service <name>", "only this service")
+    .option("--type <name>", "only this type (may be given several times)", listOption)
+    .option("-f, --follow", "go on with new ones")
+    .action((options) => end(import("./commands/observe.js").then(({ events }) => events(options, host))));
+  withProject(program.command("doctor"))
+    .description("say what this machine can run and enforce")
+    .action((options) => end(import("./commands/doctor.js").then(({ doctor }) => doctor(options, host))));
   program
     .command("version")
     .description("print the version")
@@ -22,12 +103,14 @@ export function buildProgram(): Command {
  * Runs one command to its end.
  * @returns the exit code (see EXIT)
  */
-export async function runCli(argv: string[]): Promise<number> {
+export async function runCli(argv: string[], host: CliHost): Promise<ExitCode> {
+  const outcome: Outcome = { code: EXIT.ok };
   try {
-    await buildProgram().parseAsync(argv, { from: "user" });
-    return EXIT.ok;
+    await buildProgram(host, outcome).parseAsync(argv, { from: "user" });
+    return outcome.code;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    throw error;
+    const { reportFailure } = await import("./failure.js");
+    return reportFailure(error, argv.includes("--json"));
   }
 }

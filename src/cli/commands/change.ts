@@ -1,0 +1,84 @@
+/** Commands that change a running stack: `down`, `restart`, `limits`. */
+import type { LimitsOutcome, RestartOutcome, StopOutcome } from "../../stack/model.js";
+import { EXIT, type ExitCode } from "../exit-codes.js";
+import { limitsText } from "../output/stack-table.js";
+import { dim } from "../output/terminal.js";
+import { type CliHost, type CommonOptions, given, openSession, type Session } from "../session.js";
+
+const CALL_SECONDS = 600;
+
+/** Calls one operation and prints its answer: as JSON, or as its message and what `more` adds. */
+async function change<T extends { message: string }>(
+  options: CommonOptions,
+  host: CliHost,
+  operation: string,
+  input: (session: Session) => Record<string, unknown>,
+  more: (outcome: T) => { lines?: string[]; code?: ExitCode },
+): Promise<ExitCode> {
+  const session = await openSession(options, host);
+  const { terminal } = session;
+  try {
+    const outcome = await session.call<T>(
+      operation,
+      given({ project: session.project, ...input(session) }),
+      (progress) => terminal.note(dim(progress.message)),
+    );
+    const { lines = [], code = EXIT.ok } = more(outcome);
+    terminal.print(terminal.json ? JSON.stringify(outcome) : [outcome.message, ...lines].join("\n"));
+    return code;
+  } finally {
+    await session.close();
+  }
+}
+
+export interface DownOptions extends CommonOptions {
+  /** Delete the stack's data too. */
+  volumes?: boolean;
+  yes?: boolean;
+}
+
+export const down = (options: DownOptions, host: CliHost): Promise<ExitCode> =>
+  change<StopOutcome>(
+    options,
+    host,
+    "stop_stack",
+    () => ({ remove_volumes: options.volumes, confirm: options.yes, timeout_seconds: CALL_SECONDS }),
+    (outcome) => ({ code: outcome.verified ? EXIT.ok : EXIT.failure }),
+  );
+
+export interface RestartOptions extends CommonOptions {
+  dependents?: boolean;
+}
+
+export const restart = (service: string, options: RestartOptions, host: CliHost): Promise<ExitCode> =>
+  change<RestartOutcome>(
+    options,
+    host,
+    "restart_service",
+    () => ({ service, dependents: options.dependents, timeout_seconds: CALL_SECONDS }),
+    (outcome) => ({
+      lines:
+        outcome.dependents_restarted.length === 0
+          ? []
+          : [`Restarted with it: ${outcome.dependents_restarted.join(", ")}.`],
+      code: outcome.verified ? EXIT.ok : EXIT.failure,
+    }),
+  );
+
+export interface LimitsOptions extends CommonOptions {
+  cpus?: number;
+  memory?: number;
+  pids?: number;
+  force?: boolean;
+}
+
+export const limits = (service: string, options: LimitsOptions, host: CliHost): Promise<ExitCode> =>
+  change<LimitsOutcome>(
+    options,
+    host,
+    "set_limits",
+    () => ({ service, cpus: options.cpus, memory_mb: options.memory, pids: options.pids, force: options.force }),
+    (outcome) => ({
+      lines: outcome.live ? [`before: ${limitsText(outcome.before)}`, `now:    ${limitsText(outcome.after)}`] : [],
+    }),
+  );

@@ -1,0 +1,47 @@
+/** `stackwarden health`: exit code 0 only when every service is healthy. */
+import type { HealthOutcome } from "../../stack/model.js";
+import { EXIT, type ExitCode } from "../exit-codes.js";
+import { table } from "../output/table.js";
+import { bold, dim, green, paintState, red } from "../output/terminal.js";
+import { type CliHost, type CommonOptions, given, openSession } from "../session.js";
+
+export interface HealthOptions extends CommonOptions {
+  wait?: string;
+  timeout?: number;
+  fresh?: boolean;
+}
+
+function show(report: HealthOutcome): string {
+  const rows = Object.values(report.services).map((one) => [
+    one.service,
+    paintState(one.status),
+    one.latency_ms === null ? "" : `${one.latency_ms} ms`,
+    one.check ?? "",
+    one.message,
+  ]);
+  const head = ["SERVICE", "STATUS", "LATENCY", "CHECK", "SEEN"].map(dim);
+  const overall = report.overall_healthy ? green("healthy") : red("not healthy");
+  const wait = report.wait === null ? [] : [dim(report.wait.reason)];
+  return [`${bold(report.project)}  ${overall}`, table(head, rows), ...wait].join("\n");
+}
+
+export async function health(options: HealthOptions, host: CliHost): Promise<ExitCode> {
+  const session = await openSession(options, host);
+  try {
+    const report = await session.call<HealthOutcome>(
+      "health_status",
+      given({
+        project: session.project,
+        wait_for: options.wait,
+        timeout_seconds: options.timeout,
+        fresh: options.fresh,
+      }),
+    );
+    session.terminal.print(session.terminal.json ? JSON.stringify(report) : show(report));
+    if (options.wait === "stopped") return report.wait?.met === true ? EXIT.ok : EXIT.failure;
+    if (report.overall_healthy) return EXIT.ok;
+    return report.state === "stopped" ? EXIT.notRunning : EXIT.failure;
+  } finally {
+    await session.close();
+  }
+}

@@ -1,0 +1,42 @@
+/** `stackwarden ps`: every known project, asked where its stack runs. */
+import type { StackReport } from "../../stack/model.js";
+import { EXIT, type ExitCode } from "../exit-codes.js";
+import { stackTable } from "../output/stack-table.js";
+import { type CliHost, type CommonOptions, openSession } from "../session.js";
+
+interface Listed {
+  stacks: StackReport[];
+}
+
+export interface PsOptions extends CommonOptions {
+  /** Stopped projects too. */
+  all?: boolean;
+}
+
+export async function ps(options: PsOptions, host: CliHost): Promise<ExitCode> {
+  const session = await openSession(options, host);
+  const { terminal } = session;
+  try {
+    const own = await (await session.manager()).list();
+    const stacks = await Promise.all(
+      own.map(async (report) => {
+        // What another process runs only that process knows.
+        const holder = await session.holder(report.project).catch(() => null);
+        if (holder === null) return report;
+        const { stacks: theirs } = (await holder.call("list_stacks", {})) as Listed;
+        return theirs.find((one) => one.project === report.project) ?? report;
+      }),
+    );
+    const wanted = stacks.filter(
+      (report) =>
+        (options.project === undefined || report.project === options.project) &&
+        (options.all === true || options.project !== undefined || report.state !== "stopped"),
+    );
+    if (terminal.json) terminal.print(JSON.stringify({ stacks: wanted }));
+    else if (wanted.length === 0) terminal.print("No stack is running. Start one with: stackwarden up");
+    else terminal.print(wanted.map(stackTable).join("\n\n"));
+    return EXIT.ok;
+  } finally {
+    await session.close();
+  }
+}

@@ -1,0 +1,21 @@
+/** Puts the server together: configuration → runtimes → manager. Nothing here touches the machine; the first call does. */
+import type { Config } from "./config/types.js";
+import { createLocalRuntime } from "./runtimes/local/local-runtime.js";
+import { loadStack } from "./stack/definition/load.js";
+import type { Logger } from "./stack/logger.js";
+import { openLogStore } from "./stack/logs/store.js";
+import { createStackManager } from "./stack/manager.js";
+import type { StackManager } from "./stack/model.js";
+
+export function composeManager(config: Config, logger: Logger): StackManager {
+  const warn = (message: string): void => logger.warn(message);
+  const local = createLocalRuntime({
+    stateDir: config.stateDir,
+    warn,
+    processHost: async () => {
+      const { createProcessHost } = await import("./runtimes/local/process-host.js");
+      return createProcessHost({ stateDir: config.stateDir, warn });
+    },
+  });
+  return createStackManager({ config, runtimes: [local], loadStack, openLogStore, logger });
+}
