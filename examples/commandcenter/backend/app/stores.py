@@ -48,12 +48,17 @@ class Stores:
                 pool = await asyncpg.create_pool(
                     self._url, min_size=1, max_size=5, timeout=TIMEOUT_S, command_timeout=TIMEOUT_S
                 )
-                await pool.execute(CREATE)
+                try:
+                    await pool.execute(CREATE)
+                except BaseException:
+                    pool.terminate()
+                    raise
                 self._pool = pool
                 return
             except StoreError as error:
                 # Only the kind: a driver's message may quote the connection string.
-                self._log.warning("postgres is not ready", extra={"fields": {"try": attempt, "error": type(error).__name__}})
+                fields = {"try": attempt, "error": type(error).__name__}
+                self._log.warning("postgres is not ready", extra={"fields": fields})
                 if attempt == CONNECT_TRIES:
                     raise
                 await asyncio.sleep(min(0.2 * attempt, 2.0))
