@@ -22,17 +22,9 @@ export interface AssembledLine {
 function afterOverwrite(line: string): string {
   let end = line.length;
   while (end > 0 && line.charCodeAt(end - 1) === CR) end -= 1;
-  return line.slice(line.lastIndexOf("\r", end - 1) + 1, end);
-}
-
-/** Bytes at the end of `held` that begin a code point without completing it. */
-function incompleteTail(held: Buffer): number {
-  for (let back = 1; back <= Math.min(3, held.length); back += 1) {
-    const byte = held[held.length - back] as number;
-    if (byte < 0x80) return 0;
-    if (byte >= 0xc0) return back < (byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2) ? back : 0;
-  }
-  return 0;
+  const shown = line.slice(line.lastIndexOf("\r", end - 1) + 1, end);
+  // A slice keeps the whole line in memory: a progress bar would cost many times what is counted for it.
+  return shown.length * 4 < line.length ? Buffer.from(shown, "utf16le").toString("utf16le") : shown;
 }
 
 export class LineAssembler {
@@ -50,11 +42,6 @@ export class LineAssembler {
     private readonly onShort: (text: string) => void,
     private readonly onLong: (line: AssembledLine) => void,
   ) {}
-
-  /** Bytes of the unfinished line. */
-  get pending(): number {
-    return this.#kept;
-  }
 
   push(chunk: Uint8Array): void {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
@@ -74,23 +61,6 @@ export class LineAssembler {
   end(): void {
     if (this.#length > 0) this.#finish();
     this.#returned = false;
-  }
-
-  /**
-   * Gives out an unfinished line (a prompt) after a while. An incomplete character stays, and so does the end of
-   * the text for which `holdBack` wants to see more, given in characters.
-   */
-  flushPartial(holdBack: (text: string) => number): void {
-    if (this.#kept < this.#length || this.#kept === 0) return;
-    const held = this.#held.subarray(0, this.#kept);
-    const whole = held.subarray(0, held.length - incompleteTail(held));
-    const text = whole.toString("utf8");
-    const shown = text.slice(0, text.length - holdBack(text));
-    if (shown.length === 0) return;
-    const rest = Buffer.from(held.subarray(Math.min(whole.length, Buffer.byteLength(shown))));
-    this.#reset();
-    this.#emit(shown, Buffer.byteLength(shown), false);
-    this.#hold(rest);
   }
 
   #wholeLines(block: Buffer): void {

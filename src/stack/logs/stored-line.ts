@@ -65,5 +65,8 @@ export function toLogLine(service: string, line: StoredLine): LogLine {
   };
 }
 
-/** The text cut to the line bound, on a code point's border. */
-export const cutLine = (text: string): string => cutAtBytes(text, MAX_LINE_BYTES);
+/** The text cut to the line bound, on a code point's border. A copy: a slice would keep the whole text in memory. */
+export function cutLine(text: string): string {
+  const cut = cutAtBytes(text, MAX_LINE_BYTES);
+  return cut.length === text.length ? text : Buffer.from(cut).toString();
+}

@@ -1,0 +1,75 @@
+/** Lines that are nowhere any more: rotated away, or gone from memory before the disk took them. */
+
+export interface Loss {
+  firstSeq: number;
+  lastSeq: number;
+  lines: number;
+  /** Time of the newest of them. */
+  timeMs: number;
+}
+
+/** Places of loss that are told apart; older ones become one. */
+const MOST = 32;
+
+export class Losses {
+  #list: Loss[];
+  #total: number;
+
+  constructor(list: readonly Loss[] = []) {
+    this.#list = list.map((loss) => ({ ...loss }));
+    this.#total = list.reduce((sum, loss) => sum + loss.lines, 0);
+  }
+
+  get total(): number {
+    return this.#total;
+  }
+
+  /** Highest seq that was lost, 0 when none. */
+  get lastSeq(): number {
+    return this.#list.at(-1)?.lastSeq ?? 0;
+  }
+
+  add(loss: Loss): void {
+    this.#total += loss.lines;
+    const at = this.#list.findLastIndex((other) => other.lastSeq < loss.firstSeq) + 1;
+    this.#list.splice(at, 0, { ...loss });
+    if (this.#list.length > MOST) this.#join(0);
+  }
+
+  /** One line that follows the newest loss; without a new entry when nothing readable lies between. */
+  addLine(seq: number, timeMs: number, previousSeq: number): void {
+    const last = this.#list.at(-1);
+    if (last === undefined || last.lastSeq < previousSeq) {
+      this.add({ firstSeq: seq, lastSeq: seq, lines: 1, timeMs });
+      return;
+    }
+    this.#total += 1;
+    last.lastSeq = Math.max(last.lastSeq, seq);
+    last.lines += 1;
+    last.timeMs = Math.max(last.timeMs, timeMs);
+  }
+
+  /** Lines lost after `seq`, none older than `sinceMs`; an upper bound where `seq` lies inside a loss. */
+  after(seq: number, sinceMs = 0): number {
+    let lines = 0;
+    for (const loss of this.#list) {
+      if (loss.lastSeq > seq && loss.timeMs >= sinceMs) lines += Math.min(loss.lines, loss.lastSeq - seq);
+    }
+    return lines;
+  }
+
+  /** For the index on disk. */
+  toJSON(): readonly Loss[] {
+    return this.#list;
+  }
+
+  #join(at: number): void {
+    const [older, newer] = this.#list.slice(at, at + 2) as [Loss, Loss];
+    this.#list.splice(at, 2, {
+      firstSeq: older.firstSeq,
+      lastSeq: Math.max(older.lastSeq, newer.lastSeq),
+      lines: older.lines + newer.lines,
+      timeMs: Math.max(older.timeMs, newer.timeMs),
+    });
+  }
+}
