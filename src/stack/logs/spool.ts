@@ -1,0 +1,149 @@
+/** One service's lines on disk: files of NDJSON, the oldest file goes when the bound is reached. */
+import { type FileHandle, mkdir, open, readdir, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { countLines, emptySegment, readBackward, readForward, type Segment, scanSegment } from "./segment.js";
+import { encodeLine, type StoredLine } from "./stored-line.js";
+
+const NAME = /^\d{16}\.ndjson$/;
+/** A bound that is reached loses an eighth of the lines, not all of them. */
+const SEGMENTS = 8;
+const LEAST_BYTES = 64 * 1024;
+
+/** Which segments a reader can pass over; the others it is given whole. */
+export interface SpoolRead {
+  /** Lines with a greater seq are not wanted (they are still in memory). */
+  through: number;
+  wanted(segment: Segment): boolean;
+  /** Told how many lines were passed over unread. */
+  onSkip(lines: number): void;
+}
+
+export class Spool {
+  readonly #maxBytes: number;
+  readonly #segments: Segment[];
+  #handle: FileHandle | undefined;
+  #bytes: number;
+  #lines: number;
+
+  /** @param onRemoved Told of each segment that was rotated away. */
+  constructor(
+    private readonly directory: string,
+    maxBytes: number,
+    segments: readonly Segment[],
+    private readonly onRemoved: (segment: Segment) => void,
+  ) {
+    this.#maxBytes = Math.max(LEAST_BYTES, maxBytes);
+    this.#segments = [...segments];
+    this.#bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
+    this.#lines = segments.reduce((sum, segment) => sum + segment.lines, 0);
+  }
+
+  get segments(): readonly Segment[] {
+    return this.#segments;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get lines(): number {
+    return this.#lines;
+  }
+
+  /** Most characters one `append` should get. */
+  get batchSize(): number {
+    return Math.min(512 * 1024, this.#maxBytes / SEGMENTS / 2);
+  }
+
+  /** Writes whole or not at all (as far as readers see). Calls must not overlap. Throws what the file system says. */
+  async append(lines: readonly StoredLine[]): Promise<void> {
+    const data = Buffer.from(lines.map(encodeLine).join(""));
+    const segment = await this.#segmentFor(data.length, (lines[0] as StoredLine).seq);
+    await this.#makeRoom(data.length, segment);
+    try {
+      this.#handle ??= await this.#openFor(segment);
+      let done = 0;
+      while (done < data.length) {
+        done += (await this.#handle.write(data, done, data.length - done, segment.bytes + done)).bytesWritten;
+      }
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    if (segment.lines === 0) this.#segments.push(segment);
+    segment.bytes += data.length;
+    countLines(segment, lines);
+    this.#bytes += data.length;
+    this.#lines += lines.length;
+  }
+
+  /** Batches newest first. */
+  async *backward(read: SpoolRead): AsyncGenerator<StoredLine[]> {
+    for (const segment of [...this.#segments].reverse()) {
+      if (segment.firstSeq > read.through) continue;
+      if (!read.wanted(segment)) read.onSkip(segment.lines);
+      else yield* readBackward(this.#path(segment), segment.bytes);
+    }
+  }
+
+  /** Batches of lines with a seq greater than `after`, oldest first. */
+  async *forward(after: number, read: SpoolRead): AsyncGenerator<StoredLine[]> {
+    for (const segment of [...this.#segments]) {
+      if (segment.lastSeq <= after || segment.firstSeq > read.through) continue;
+      if (!read.wanted(segment)) read.onSkip(segment.lines);
+      else yield* readForward(this.#path(segment), segment.bytes, after);
+    }
+  }
+
+  async close(): Promise<void> {
+    const handle = this.#handle;
+    this.#handle = undefined;
+    await handle?.close().catch(() => undefined);
+  }
+
+  #path(segment: Segment): string {
+    return join(this.directory, segment.file);
+  }
+
+  async #segmentFor(bytes: number, firstSeq: number): Promise<Segment> {
+    const last = this.#segments.at(-1);
+    if (last !== undefined && last.bytes + bytes <= this.#maxBytes / SEGMENTS) return last;
+    await this.close();
+    return emptySegment(`${String(firstSeq).padStart(16, "0")}.ndjson`);
+  }
+
+  async #makeRoom(bytes: number, keep: Segment): Promise<void> {
+    while (this.#bytes + bytes > this.#maxBytes) {
+      const oldest = this.#segments[0];
+      if (oldest === undefined || oldest === keep) return;
+      await rm(this.#path(oldest), { force: true });
+      this.#segments.shift();
+      this.#bytes -= oldest.bytes;
+      this.#lines -= oldest.lines;
+      this.onRemoved(oldest);
+    }
+  }
+
+  /** What a crash or a full disk left behind the last whole line goes. */
+  async #openFor(segment: Segment): Promise<FileHandle> {
+    await mkdir(this.directory, { recursive: true, mode: 0o700 });
+    const handle = await open(this.#path(segment), segment.lines > 0 ? "r+" : "w", 0o600);
+    await handle.truncate(segment.bytes);
+    return handle;
+  }
+}
+
+/** The segments in a service's directory; only files that `known` does not describe as they are get read. */
+export async function loadSegments(directory: string, known: readonly Segment[]): Promise<Segment[]> {
+  const names = (await readdir(directory)).filter((name) => NAME.test(name)).sort();
+  const segments: Segment[] = [];
+  for (const file of names) {
+    const path = join(directory, file);
+    const { size } = await stat(path);
+    const described = known.find((segment) => segment.file === file && segment.bytes === size);
+    const segment = described ?? (await scanSegment(path, file));
+    if (segment.lines > 0) segments.push({ ...segment });
+    else await rm(path, { force: true });
+  }
+  return segments;
+}
