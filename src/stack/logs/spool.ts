@@ -25,7 +25,7 @@ export class Spool {
   #bytes: number;
   #lines: number;
 
-  /** @param onRemoved Told of each segment that was rotated away. */
+  /** @param onRemoved Told of each segment that was rotated away (or deleted by someone else). */
   constructor(
     private readonly directory: string,
     maxBytes: number,
@@ -67,7 +67,10 @@ export class Spool {
         done += (await this.#handle.write(data, done, data.length - done, segment.bytes + done)).bytesWritten;
       }
     } catch (error) {
+      // What was half written would be read as lines after a restart, beside their second writing.
+      await this.#handle?.truncate(segment.bytes).catch(() => undefined);
       await this.close();
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") this.#forget(segment);
       throw error;
     }
     if (segment.lines === 0) this.#segments.push(segment);
@@ -117,19 +120,30 @@ export class Spool {
       const oldest = this.#segments[0];
       if (oldest === undefined || oldest === keep) return;
       await rm(this.#path(oldest), { force: true });
-      this.#segments.shift();
-      this.#bytes -= oldest.bytes;
-      this.#lines -= oldest.lines;
-      this.onRemoved(oldest);
+      this.#forget(oldest);
     }
+  }
+
+  #forget(segment: Segment): void {
+    const at = this.#segments.indexOf(segment);
+    if (at < 0) return;
+    this.#segments.splice(at, 1);
+    this.#bytes -= segment.bytes;
+    this.#lines -= segment.lines;
+    this.onRemoved(segment);
   }
 
   /** What a crash or a full disk left behind the last whole line goes. */
   async #openFor(segment: Segment): Promise<FileHandle> {
     await mkdir(this.directory, { recursive: true, mode: 0o700 });
     const handle = await open(this.#path(segment), segment.lines > 0 ? "r+" : "w", 0o600);
-    await handle.truncate(segment.bytes);
-    return handle;
+    try {
+      await handle.truncate(segment.bytes);
+      return handle;
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
   }
 }
 

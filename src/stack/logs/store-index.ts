@@ -1,0 +1,63 @@
+/** `store.json`: what must outlast the process and is not in the lines themselves. */
+import { mkdir, readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import * as z from "zod";
+import { writeWhole } from "../project-store.js";
+import { isEpoch, newEpoch } from "./cursor.js";
+
+const count = z.int().min(0);
+
+const segment = z.object({
+  file: z.string(),
+  firstSeq: count,
+  lastSeq: count,
+  lines: count,
+  bytes: count,
+  firstTimeMs: count,
+  lastTimeMs: count,
+  minGeneration: count,
+  maxGeneration: count,
+});
+
+const service = z.object({
+  generation: count,
+  losses: z.array(z.object({ firstSeq: count, lastSeq: count, lines: count, timeMs: count })),
+  segments: z.array(segment),
+});
+
+const index = z.object({
+  version: z.literal(1),
+  epoch: z.string().refine(isEpoch),
+  /** No seq above this one was given out. Ahead of the last line while the store is open. */
+  reservedSeq: count,
+  services: z.record(z.string(), service),
+});
+
+export type StoreIndex = z.output<typeof index>;
+export type ServiceIndex = z.output<typeof service>;
+
+const FILE = "store.json";
+
+/** A missing or damaged index is no fault: the lines tell the rest, and a new epoch voids the old cursors. */
+export async function readIndex(directory: string): Promise<StoreIndex> {
+  try {
+    return index.parse(JSON.parse(await readFile(join(directory, FILE), "utf8")));
+  } catch {
+    return { version: 1, epoch: newEpoch(), reservedSeq: 0, services: {} };
+  }
+}
+
+/** @throws STORAGE_FAILED */
+export async function writeIndex(directory: string, value: StoreIndex): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o700 }).catch(() => undefined);
+  await writeWhole(join(directory, FILE), JSON.stringify(value));
+}
+
+/** A service's directory: no name can leave the spool or be taken for another file. */
+export const directoryOf = (service: string): string => `s-${encodeURIComponent(service)}`;
+
+/** Services with a directory in the spool. Throws what the file system says. */
+export async function spooledServices(directory: string): Promise<string[]> {
+  const names = await readdir(directory);
+  return names.filter((name) => name.startsWith("s-")).map((name) => decodeURIComponent(name.slice(2)));
+}
