@@ -56,8 +56,19 @@ export async function writeIndex(directory: string, value: StoreIndex): Promise<
 /** A service's directory: no name can leave the spool or be taken for another file. */
 export const directoryOf = (service: string): string => `s-${encodeURIComponent(service)}`;
 
+function nameOf(directory: string): string | undefined {
+  try {
+    return decodeURIComponent(directory.slice(2));
+  } catch {
+    return undefined;
+  }
+}
+
 /** Services with a directory in the spool. Throws what the file system says. */
 export async function spooledServices(directory: string): Promise<string[]> {
   const names = await readdir(directory);
-  return names.filter((name) => name.startsWith("s-")).map((name) => decodeURIComponent(name.slice(2)));
+  return names.flatMap((name) => {
+    const service = nameOf(name);
+    return service === undefined || directoryOf(service) !== name ? [] : [service];
+  });
 }

@@ -1,0 +1,74 @@
+/** One service's lines as they stood at a moment: what is in memory, and behind it the spool. */
+import type { Segment } from "./segment.js";
+import type { Spool } from "./spool.js";
+import type { StoredLine } from "./stored-line.js";
+
+const BATCH = 2048;
+
+export interface LogView {
+  readonly service: string;
+  /** Oldest first, without a gap up to the newest line. */
+  readonly memory: readonly StoredLine[];
+  /** Lines up to this seq are on disk only. */
+  readonly spooledThrough: number;
+  readonly spool: Spool;
+}
+
+/** Index of the first line with a seq greater than `seq`. */
+export function indexAfter(lines: readonly StoredLine[], seq: number): number {
+  let low = 0;
+  let high = lines.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((lines[middle] as StoredLine).seq <= seq) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** How many lines of the view have a seq greater than `seq`. Exact at 0, else an estimate inside one file. */
+export function linesAfter(view: LogView, seq: number): number {
+  let lines = view.memory.length - indexAfter(view.memory, seq);
+  for (const segment of view.spool.segments) {
+    if (segment.lastSeq <= seq) continue;
+    const inMemory = indexAfter(view.memory, segment.lastSeq) - indexAfter(view.memory, segment.firstSeq - 1);
+    const onDisk = Math.max(0, segment.lines - inMemory);
+    const through = Math.min(segment.lastSeq, view.spooledThrough);
+    const span = through - segment.firstSeq + 1;
+    const wanted = through - Math.max(seq, segment.firstSeq - 1);
+    if (wanted > 0) lines += Math.ceil((onDisk * wanted) / span);
+  }
+  return lines;
+}
+
+/** Batches newest first. `onSkip` is told how many lines were passed over because `wanted` refused their file. */
+export async function* newestFirst(
+  view: LogView,
+  wanted: (segment: Segment) => boolean,
+  onSkip: (lines: number) => void,
+): AsyncGenerator<StoredLine[]> {
+  for (let end = view.memory.length; end > 0; end -= BATCH) {
+    yield view.memory.slice(Math.max(0, end - BATCH), end).reverse();
+  }
+  const through = view.spooledThrough;
+  for await (const lines of view.spool.backward({ through, wanted, onSkip })) {
+    yield (lines[0] as StoredLine).seq <= through ? lines : lines.filter((line) => line.seq <= through);
+  }
+}
+
+/** Batches of lines with a seq greater than `after`, oldest first. */
+export async function* oldestFirst(
+  view: LogView,
+  after: number,
+  wanted: (segment: Segment) => boolean,
+): AsyncGenerator<StoredLine[]> {
+  const through = view.spooledThrough;
+  if (after < through) {
+    for await (const lines of view.spool.forward(after, { through, wanted, onSkip: () => undefined })) {
+      yield (lines.at(-1) as StoredLine).seq <= through ? lines : lines.filter((line) => line.seq <= through);
+    }
+  }
+  for (let from = indexAfter(view.memory, after); from < view.memory.length; from += BATCH) {
+    yield view.memory.slice(from, from + BATCH);
+  }
+}
