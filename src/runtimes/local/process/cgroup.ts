@@ -1,0 +1,103 @@
+/** What a service's cgroup does, whichever version the kernel has. */
+import { readFile, rmdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Limits } from "../../../stack/definition/types.js";
+import type { AppliedLimits, Enforcement, ServiceStats } from "../../../stack/runtime.js";
+
+export type Usage = Omit<ServiceStats, "cpu_cores" | "network_rx_bytes" | "network_tx_bytes" | "reason">;
+
+export interface Cgroup {
+  /** A process that writes its id into all of them is inside. */
+  readonly procsFiles: string[];
+  /** Its directories, one for each hierarchy: what a watchdog has to empty and remove. */
+  readonly directories: string[];
+  /** Sets every limit; one that is not given becomes unlimited. @returns what was read back */
+  setLimits(limits: Limits): Promise<AppliedLimits>;
+  readLimits(): Promise<AppliedLimits>;
+  usage(): Promise<Usage>;
+}
+
+/** Finds and makes cgroups. */
+export interface CgroupFactory {
+  readonly enforcement: Enforcement;
+  /** Limits of an ancestor that bound this machine for us; null: none. */
+  bounds(): Promise<{ cpus: number | null; memory_mb: number | null }>;
+  create(name: string): Promise<Cgroup>;
+}
+
+export const MB = 1_048_576;
+export const CPU_PERIOD_US = 100_000;
+/** Kernels say "unlimited" with a number near 2^63. */
+const UNLIMITED_BYTES = 2 ** 60;
+
+export const read = (directory: string, file: string): Promise<string | null> =>
+  readFile(join(directory, file), "utf8").then(
+    (text) => text.trim(),
+    () => null,
+  );
+
+export const write = (directory: string, file: string, value: string | number): Promise<void> =>
+  writeFile(join(directory, file), String(value));
+
+/** Null for `max`, -1, "unlimited" and what is no number. */
+export function limitValue(text: string | null): number | null {
+  if (text === null || text === "max") return null;
+  const value = Number(text);
+  return Number.isFinite(value) && value >= 0 && value < UNLIMITED_BYTES ? value : null;
+}
+
+export const numberOf = (text: string | null): number | null => {
+  const value = text === null || text === "" ? Number.NaN : Number(text);
+  return Number.isFinite(value) ? value : null;
+};
+
+/** A `key value` file. */
+export const keyed = (text: string | null, key: string): number | null =>
+  numberOf(new RegExp(`^${key} (\\d+)$`, "m").exec(text ?? "")?.[1] ?? null);
+
+/** A limit that was asked for, as read back. */
+export const applied = (value: number | null, by: Enforcement): { value: number | null; enforcement: Enforcement } => ({
+  value,
+  enforcement: value === null && by.level === "enforced" ? { level: "none", reason: "no limit was asked for" } : by,
+});
+
+async function processes(directories: readonly string[]): Promise<number[]> {
+  const lists = await Promise.all(directories.map((directory) => read(directory, "cgroup.procs")));
+  return [...new Set(lists.flatMap((list) => (list ?? "").split("\n").filter(Boolean).map(Number)))];
+}
+
+/** Kills until nothing is inside; a process that forks meanwhile is caught in the next round. */
+export async function killAll(directories: readonly string[], deadlineMs = 5000): Promise<boolean> {
+  const end = Date.now() + deadlineMs;
+  for (let wait = 5; ; wait = Math.min(100, wait * 2)) {
+    const alive = await processes(directories);
+    if (alive.length === 0) return true;
+    for (const pid of alive) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // Gone meanwhile.
+      }
+    }
+    if (Date.now() > end) return false;
+    await sleep(wait);
+  }
+}
+
+/** Removes empty directories; the kernel needs a moment after the last process. */
+export async function removeDirectories(directories: readonly string[], deadlineMs = 5000): Promise<void> {
+  const end = Date.now() + deadlineMs;
+  for (const directory of directories) {
+    for (let wait = 2; ; wait = Math.min(100, wait * 2)) {
+      try {
+        await rmdir(directory);
+        break;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === "ENOENT") break;
+        if (Date.now() > end) throw error;
+        await sleep(wait);
+      }
+    }
+  }
+}
