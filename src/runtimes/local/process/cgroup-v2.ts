@@ -1,0 +1,123 @@
+/** cgroup v2: one hierarchy; which controllers a child has is decided by its parent. */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Limits } from "../../../stack/definition/types.js";
+import type { AppliedLimits, Enforcement } from "../../../stack/runtime.js";
+import {
+  applied,
+  type Cgroup,
+  type CgroupFactory,
+  CPU_PERIOD_US,
+  keyed,
+  limitValue,
+  MB,
+  numberOf,
+  read,
+  type Usage,
+  write,
+} from "./cgroup.js";
+
+export type V2Controller = "memory" | "cpu" | "pids";
+
+const ENFORCED: Enforcement = { level: "enforced", reason: "cgroup v2" };
+
+class V2Cgroup implements Cgroup {
+  readonly directories: string[];
+  readonly procsFiles: string[];
+
+  constructor(
+    private readonly directory: string,
+    private readonly controllers: ReadonlySet<V2Controller>,
+  ) {
+    this.directories = [directory];
+    this.procsFiles = [join(directory, "cgroup.procs")];
+  }
+
+  async setLimits(limits: Limits): Promise<AppliedLimits> {
+    const { directory, controllers } = this;
+    if (controllers.has("memory")) {
+      await write(directory, "memory.max", limits.memory_mb === undefined ? "max" : Math.floor(limits.memory_mb * MB));
+      // Otherwise the limit would only move memory to the swap. Absent where the kernel has no swap accounting.
+      if ((await read(directory, "memory.swap.max")) !== null)
+        await write(directory, "memory.swap.max", limits.memory_mb === undefined ? "max" : 0);
+    }
+    if (controllers.has("cpu")) {
+      const quota = limits.cpus === undefined ? "max" : Math.round(limits.cpus * CPU_PERIOD_US);
+      await write(directory, "cpu.max", `${quota} ${CPU_PERIOD_US}`);
+    }
+    if (controllers.has("pids")) await write(directory, "pids.max", limits.pids ?? "max");
+    return this.readLimits();
+  }
+
+  async readLimits(): Promise<AppliedLimits> {
+    const { directory } = this;
+    const [memory, cpu, pids] = await Promise.all(
+      ["memory.max", "cpu.max", "pids.max"].map((file) => read(directory, file)),
+    );
+    const bytes = limitValue(memory ?? null);
+    const [quota = null, period = null] = cpu?.split(" ") ?? [];
+    const cores = limitValue(quota);
+    return {
+      cpus: applied(cores === null ? null : cores / (limitValue(period) ?? CPU_PERIOD_US), this.#by("cpu")),
+      memory_mb: applied(bytes === null ? null : bytes / MB, this.#by("memory")),
+      pids: applied(limitValue(pids ?? null), this.#by("pids")),
+    };
+  }
+
+  async usage(): Promise<Usage> {
+    const { directory } = this;
+    const [current, peak, memoryStat, events, cpu, pids] = await Promise.all(
+      ["memory.current", "memory.peak", "memory.stat", "memory.events", "cpu.stat", "pids.current"].map((file) =>
+        read(directory, file),
+      ),
+    );
+    const bytes = numberOf(current ?? null);
+    const most = numberOf(peak ?? null);
+    const seconds = (key: string): number | null => {
+      const micros = keyed(cpu ?? null, key);
+      return micros === null ? null : micros / 1e6;
+    };
+    return {
+      cpu_seconds_total: seconds("usage_usec"),
+      // Pages of files that the kernel can drop at any time are not the service's need.
+      memory_mb: bytes === null ? null : Math.max(0, bytes - (keyed(memoryStat ?? null, "inactive_file") ?? 0)) / MB,
+      memory_peak_mb: most === null ? null : most / MB,
+      pids: numberOf(pids ?? null),
+      throttled_periods: keyed(cpu ?? null, "nr_throttled"),
+      throttled_seconds: seconds("throttled_usec"),
+      oom_kills: keyed(events ?? null, "oom_kill"),
+    };
+  }
+
+  #by(controller: V2Controller): Enforcement {
+    return this.controllers.has(controller)
+      ? ENFORCED
+      : { level: "none", reason: `the ${controller} controller is not delegated to this server (cgroup v2)` };
+  }
+}
+
+export class V2Factory implements CgroupFactory {
+  readonly enforcement: Enforcement;
+
+  constructor(
+    private readonly parent: string,
+    private readonly controllers: ReadonlySet<V2Controller>,
+  ) {
+    const lacking = (["memory", "cpu", "pids"] as const).filter((name) => !controllers.has(name));
+    this.enforcement =
+      lacking.length === 0
+        ? ENFORCED
+        : { level: "advisory", reason: `cgroup v2 without its ${lacking.join(" and ")} controller` };
+  }
+
+  async bounds(): Promise<{ cpus: number | null; memory_mb: number | null }> {
+    const { cpus, memory_mb } = await new V2Cgroup(this.parent, this.controllers).readLimits();
+    return { cpus: cpus.value, memory_mb: memory_mb.value };
+  }
+
+  async create(name: string): Promise<Cgroup> {
+    const directory = join(this.parent, name);
+    await mkdir(directory);
+    return new V2Cgroup(directory, this.controllers);
+  }
+}
