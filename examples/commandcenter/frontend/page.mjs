@@ -18,7 +18,7 @@ export function page({ projectName, apiBaseUrl }) {
 <body data-api="${api}">
   <header>
     <h1>${name}</h1>
-    <p>Backend at <a href="${api}/docs">${api}</a></p>
+    <p>Backend at <a href="${api}/state">${api}</a></p>
   </header>
   <main>
     <section aria-labelledby="health">
