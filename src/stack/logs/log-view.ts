@@ -1,6 +1,5 @@
 /** One service's lines as they stood at a moment: what is in memory, and behind it the spool. */
-import type { Segment } from "./segment.js";
-import type { Spool } from "./spool.js";
+import type { Spool, WantedSegment } from "./spool.js";
 import type { StoredLine } from "./stored-line.js";
 
 const BATCH = 2048;
@@ -41,31 +40,26 @@ export function linesAfter(view: LogView, seq: number): number {
   return lines;
 }
 
-/** Batches newest first. `onSkip` is told how many lines were passed over because `wanted` refused their file. */
-export async function* newestFirst(
-  view: LogView,
-  wanted: (segment: Segment) => boolean,
-  onSkip: (lines: number) => void,
-): AsyncGenerator<StoredLine[]> {
+/** Batches newest first, without most of what is only in files that `wanted` refuses. */
+export async function* newestFirst(view: LogView, wanted: WantedSegment): AsyncGenerator<StoredLine[]> {
   for (let end = view.memory.length; end > 0; end -= BATCH) {
     yield view.memory.slice(Math.max(0, end - BATCH), end).reverse();
   }
   const through = view.spooledThrough;
-  for await (const lines of view.spool.backward({ through, wanted, onSkip })) {
-    yield (lines[0] as StoredLine).seq <= through ? lines : lines.filter((line) => line.seq <= through);
+  for await (const batch of view.spool.backward((segment) => segment.firstSeq <= through && wanted(segment))) {
+    const lines = batch.filter((line) => line.seq <= through);
+    if (lines.length > 0) yield lines;
   }
 }
 
-/** Batches of lines with a seq greater than `after`, oldest first. */
-export async function* oldestFirst(
-  view: LogView,
-  after: number,
-  wanted: (segment: Segment) => boolean,
-): AsyncGenerator<StoredLine[]> {
+/** Batches of lines with a seq greater than `after`, oldest first, without most of what `wanted` refuses. */
+export async function* oldestFirst(view: LogView, after: number, wanted: WantedSegment): AsyncGenerator<StoredLine[]> {
   const through = view.spooledThrough;
+  const onDisk: WantedSegment = (segment) => segment.firstSeq <= through && wanted(segment);
   if (after < through) {
-    for await (const lines of view.spool.forward(after, { through, wanted, onSkip: () => undefined })) {
-      yield (lines.at(-1) as StoredLine).seq <= through ? lines : lines.filter((line) => line.seq <= through);
+    for await (const batch of view.spool.forward(after, onDisk)) {
+      const lines = batch.filter((line) => line.seq <= through);
+      if (lines.length > 0) yield lines;
     }
   }
   for (let from = indexAfter(view.memory, after); from < view.memory.length; from += BATCH) {

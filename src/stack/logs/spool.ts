@@ -9,14 +9,8 @@ const NAME = /^\d{16}\.ndjson$/;
 const SEGMENTS = 8;
 const LEAST_BYTES = 64 * 1024;
 
-/** Which segments a reader can pass over; the others it is given whole. */
-export interface SpoolRead {
-  /** Lines with a greater seq are not wanted (they are still in memory). */
-  through: number;
-  wanted(segment: Segment): boolean;
-  /** Told how many lines were passed over unread. */
-  onSkip(lines: number): void;
-}
+/** True when a line of the segment may be wanted; the others are not read. */
+export type WantedSegment = (segment: Segment) => boolean;
 
 export class Spool {
   readonly #maxBytes: number;
@@ -81,20 +75,16 @@ export class Spool {
   }
 
   /** Batches newest first. */
-  async *backward(read: SpoolRead): AsyncGenerator<StoredLine[]> {
+  async *backward(wanted: WantedSegment): AsyncGenerator<StoredLine[]> {
     for (const segment of [...this.#segments].reverse()) {
-      if (segment.firstSeq > read.through) continue;
-      if (!read.wanted(segment)) read.onSkip(segment.lines);
-      else yield* readBackward(this.#path(segment), segment.bytes);
+      if (wanted(segment)) yield* readBackward(this.#path(segment), segment.bytes);
     }
   }
 
   /** Batches of lines with a seq greater than `after`, oldest first. */
-  async *forward(after: number, read: SpoolRead): AsyncGenerator<StoredLine[]> {
+  async *forward(after: number, wanted: WantedSegment): AsyncGenerator<StoredLine[]> {
     for (const segment of [...this.#segments]) {
-      if (segment.lastSeq <= after || segment.firstSeq > read.through) continue;
-      if (!read.wanted(segment)) read.onSkip(segment.lines);
-      else yield* readForward(this.#path(segment), segment.bytes, after);
+      if (segment.lastSeq > after && wanted(segment)) yield* readForward(this.#path(segment), segment.bytes, after);
     }
   }
 

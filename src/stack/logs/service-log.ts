@@ -1,0 +1,156 @@
+/** One service's lines: the newest in memory, all of them (as far as the bound allows) on disk. */
+import { indexAfter, type LogView } from "./log-view.js";
+import { type Loss, Losses } from "./losses.js";
+import { LineRing } from "./ring.js";
+import type { Segment } from "./segment.js";
+import { Spool } from "./spool.js";
+import type { StoredLine } from "./stored-line.js";
+
+/** Quiet services are written in batches; after so long at the latest, in milliseconds. */
+const WRITE_AFTER_MS = 50;
+/** Characters that are written without delay, before the bound of the memory drives them out. */
+const WRITE_AT = 128 * 1024;
+/** A disk that failed is tried again after this time, in milliseconds. */
+const RETRY_MS = 10_000;
+
+export interface ServiceLogOptions {
+  name: string;
+  directory: string;
+  ringBytes: number;
+  spoolBytes: number;
+  segments: readonly Segment[];
+  losses: readonly Loss[];
+  /** The segments changed. */
+  onRotated(): void;
+  onError(error: Error): void;
+}
+
+export class ServiceLog {
+  /** Highest generation seen. */
+  generation = 0;
+  lastSeq: number;
+  readonly losses: Losses;
+  readonly spool: Spool;
+  readonly #ring: LineRing;
+  /** The batch that is being written; empty when none. */
+  #batch: StoredLine[] = [];
+  #writtenThrough: number;
+  #unwritten = 0;
+  #lastEvicted: number;
+  #removedThrough = 0;
+  #writing: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #failedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(private readonly options: ServiceLogOptions) {
+    this.losses = new Losses(options.losses);
+    this.lastSeq = options.segments.at(-1)?.lastSeq ?? 0;
+    this.#writtenThrough = this.lastSeq;
+    this.#lastEvicted = this.lastSeq;
+    this.#ring = new LineRing(options.ringBytes);
+    this.spool = new Spool(options.directory, options.spoolBytes, options.segments, (segment) => {
+      this.#onRemoved(segment);
+    });
+  }
+
+  append(line: StoredLine): void {
+    this.lastSeq = line.seq;
+    this.#ring.push(line, this.#onEvict);
+    this.#unwritten += line.text.length + 32;
+    if (this.#writing !== undefined) return;
+    if (this.#unwritten >= WRITE_AT) this.#start();
+    else this.#timer ??= setTimeout(() => this.#start(), WRITE_AFTER_MS).unref();
+  }
+
+  view(): LogView {
+    const evicted = this.#ring.size === 0 ? this.#writtenThrough : this.#lastEvicted;
+    // Lines that left the ring while they are being written are neither there nor on disk.
+    const between = this.#batch.slice(0, indexAfter(this.#batch, evicted));
+    return {
+      service: this.options.name,
+      memory: [...between, ...this.#ring.slice(0, this.#ring.size)],
+      spooledThrough: between.length > 0 ? this.#writtenThrough : evicted,
+      spool: this.spool,
+    };
+  }
+
+  /** The newest `count` lines in memory, of one generation if given, oldest first. */
+  newest(count: number, generation?: number): StoredLine[] {
+    const lines: StoredLine[] = [];
+    for (let index = this.#ring.size - 1; index >= 0 && lines.length < count; index -= 1) {
+      const line = this.#ring.at(index) as StoredLine;
+      if (generation === undefined || line.generation === generation) lines.push(line);
+    }
+    return lines.reverse();
+  }
+
+  /** Writes everything that came before the call, unless the disk fails. */
+  async flush(): Promise<void> {
+    this.#failedAt = Number.NEGATIVE_INFINITY;
+    this.#start();
+    await this.#writing;
+  }
+
+  async close(): Promise<void> {
+    await this.flush();
+    clearTimeout(this.#timer);
+    await this.spool.close();
+  }
+
+  #start(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#unwritten = 0;
+    if (this.#writing !== undefined || Date.now() - this.#failedAt < RETRY_MS) return;
+    this.#writing = this.#write().finally(() => {
+      this.#writing = undefined;
+    });
+  }
+
+  async #write(): Promise<void> {
+    for (let batch = this.#take(); batch.length > 0; batch = this.#take()) {
+      this.#batch = batch;
+      const segments = this.spool.segments.length;
+      try {
+        await this.spool.append(batch);
+        this.#writtenThrough = (batch.at(-1) as StoredLine).seq;
+      } catch (error) {
+        this.#failedAt = Date.now();
+        this.options.onError(error as Error);
+      }
+      this.#batch = [];
+      if (Number.isFinite(this.#failedAt)) {
+        for (const line of batch) if (line.seq <= this.#lastEvicted) this.#lose(line, line.seq - 1);
+        return;
+      }
+      if (this.spool.segments.length !== segments) this.options.onRotated();
+    }
+  }
+
+  #take(): StoredLine[] {
+    const from = this.#ring.indexAfter(this.#writtenThrough);
+    let to = from;
+    for (let size = 0; to < this.#ring.size && size < this.spool.batchSize; to += 1) {
+      size += (this.#ring.at(to) as StoredLine).text.length + 32;
+    }
+    return this.#ring.slice(from, to);
+  }
+
+  readonly #onEvict = (line: StoredLine): void => {
+    const previous = this.#lastEvicted;
+    this.#lastEvicted = line.seq;
+    const takenThrough = this.#batch.at(-1)?.seq ?? this.#writtenThrough;
+    if (line.seq > takenThrough || line.seq <= this.#removedThrough) this.#lose(line, previous);
+  };
+
+  #lose(line: StoredLine, previousSeq: number): void {
+    this.losses.addLine(line.seq, line.timeMs, previousSeq);
+  }
+
+  #onRemoved(segment: Segment): void {
+    this.#removedThrough = Math.max(this.#removedThrough, segment.lastSeq);
+    const inMemory = this.#ring.indexAfter(segment.lastSeq) - this.#ring.indexAfter(segment.firstSeq - 1);
+    const { firstSeq, lastSeq, lastTimeMs: timeMs } = segment;
+    if (segment.lines > inMemory) this.losses.add({ firstSeq, lastSeq, lines: segment.lines - inMemory, timeMs });
+  }
+}
