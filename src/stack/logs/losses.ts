@@ -24,11 +24,6 @@ export class Losses {
     return this.#total;
   }
 
-  /** Highest seq that was lost, 0 when none. */
-  get lastSeq(): number {
-    return this.#list.at(-1)?.lastSeq ?? 0;
-  }
-
   add(loss: Loss): void {
     this.#total += loss.lines;
     const at = this.#list.findLastIndex((other) => other.lastSeq < loss.firstSeq) + 1;

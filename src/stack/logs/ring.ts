@@ -8,7 +8,6 @@ export class LineRing {
   #lines: StoredLine[] = [];
   #head = 0;
   #bytes = 0;
-  #evictedThrough = 0;
 
   /** @param maxBytes Bound of the sum of the lines' cost; the newest line stays even when it is larger. */
   constructor(readonly maxBytes: number) {}
@@ -21,16 +20,6 @@ export class LineRing {
     return this.#bytes;
   }
 
-  /** Highest seq that was here and is not any more; 0 when none. */
-  get evictedThrough(): number {
-    return this.#evictedThrough;
-  }
-
-  /** For lines that exist elsewhere and were never here. */
-  set evictedThrough(seq: number) {
-    this.#evictedThrough = Math.max(this.#evictedThrough, seq);
-  }
-
   at(index: number): StoredLine | undefined {
     return this.#lines[this.#head + index];
   }
@@ -40,15 +29,13 @@ export class LineRing {
     this.#lines.push(line);
     this.#bytes += memoryCost(line);
     while (this.#bytes > this.maxBytes && this.size > 1) {
-      const evicted = this.shift() as StoredLine;
-      this.#evictedThrough = evicted.seq;
+      const evicted = this.#shift();
       onEvict?.(evicted);
     }
   }
 
-  shift(): StoredLine | undefined {
-    const line = this.#lines[this.#head];
-    if (line === undefined) return undefined;
+  #shift(): StoredLine {
+    const line = this.#lines[this.#head] as StoredLine;
     this.#head += 1;
     this.#bytes -= memoryCost(line);
     if (this.#head >= COMPACT_AT && this.#head * 2 >= this.#lines.length) {
@@ -73,11 +60,5 @@ export class LineRing {
   /** Copy of the lines from index `from` up to, not including, `to`. */
   slice(from: number, to: number): StoredLine[] {
     return this.#lines.slice(this.#head + from, this.#head + Math.min(to, this.size));
-  }
-
-  clear(): void {
-    this.#lines = [];
-    this.#head = 0;
-    this.#bytes = 0;
   }
 }

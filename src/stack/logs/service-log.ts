@@ -57,13 +57,11 @@ export class ServiceLog {
     this.lastSeq = line.seq;
     this.#ring.push(line, this.#onEvict);
     this.#unwritten += line.text.length + 32;
-    if (this.#writing !== undefined) return;
-    if (this.#unwritten >= WRITE_AT) this.#start();
-    else this.#timer ??= setTimeout(() => this.#start(), WRITE_AFTER_MS).unref();
+    this.#schedule();
   }
 
   view(): LogView {
-    const evicted = this.#ring.size === 0 ? this.#writtenThrough : this.#lastEvicted;
+    const evicted = this.#lastEvicted;
     // Lines that left the ring while they are being written are neither there nor on disk.
     const between = this.#batch.slice(0, indexAfter(this.#batch, evicted));
     return {
@@ -97,6 +95,12 @@ export class ServiceLog {
     await this.spool.close();
   }
 
+  #schedule(): void {
+    if (this.#writing !== undefined) return;
+    if (this.#unwritten >= WRITE_AT) this.#start();
+    else this.#timer ??= setTimeout(() => this.#start(), WRITE_AFTER_MS).unref();
+  }
+
   #start(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -104,6 +108,7 @@ export class ServiceLog {
     if (this.#writing !== undefined || Date.now() - this.#failedAt < RETRY_MS) return;
     this.#writing = this.#write().finally(() => {
       this.#writing = undefined;
+      if (this.#unwritten > 0) this.#schedule();
     });
   }
 
@@ -111,19 +116,16 @@ export class ServiceLog {
     for (let batch = this.#take(); batch.length > 0; batch = this.#take()) {
       this.#batch = batch;
       const segments = this.spool.segments.length;
-      try {
-        await this.spool.append(batch);
-        this.#writtenThrough = (batch.at(-1) as StoredLine).seq;
-      } catch (error) {
-        this.#failedAt = Date.now();
-        this.options.onError(error as Error);
-      }
+      const error = await this.spool.append(batch).catch((reason: Error) => reason);
       this.#batch = [];
-      if (Number.isFinite(this.#failedAt)) {
+      if (this.spool.segments.length !== segments) this.options.onRotated();
+      if (error !== undefined) {
+        this.#failedAt = Date.now();
         for (const line of batch) if (line.seq <= this.#lastEvicted) this.#lose(line, line.seq - 1);
+        this.options.onError(error);
         return;
       }
-      if (this.spool.segments.length !== segments) this.options.onRotated();
+      this.#writtenThrough = (batch.at(-1) as StoredLine).seq;
     }
   }
 

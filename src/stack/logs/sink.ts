@@ -1,0 +1,56 @@
+/** The store's border: bytes of one instance become lines that are safe to show and to keep. */
+import { sanitizeText } from "../untrusted-text.js";
+import { type AssembledLine, LineAssembler } from "./line-assembler.js";
+import { cutLine, MAX_LINE_BYTES } from "./stored-line.js";
+import type { LogSink, LogStream } from "./types.js";
+
+/** When a line was longer than what is held of it, a secret may be cut at that place: so much before it is not shown. */
+const UNSURE_END = 4096;
+const WITHHELD = "[line withheld: it could not be redacted]";
+
+export interface SinkTarget {
+  redact(text: string): string;
+  /** `cutFrom` is the line's length in bytes when `text` is not all of it, else 0. */
+  append(stream: LogStream, text: string, cutFrom: number, timeMs: number): void;
+}
+
+export function createSink(target: SinkTarget): LogSink {
+  let timeMs = 0;
+
+  const clean = (text: string): string => {
+    try {
+      return target.redact(sanitizeText(text));
+    } catch {
+      return WITHHELD;
+    }
+  };
+  const long = (stream: LogStream, line: AssembledLine): void => {
+    const whole = clean(line.text);
+    const sure = line.truncated ? whole.slice(0, Math.max(0, whole.length - UNSURE_END)) : whole;
+    const text = cutLine(sure);
+    target.append(stream, text, text.length < whole.length || line.truncated ? line.bytes : 0, timeMs);
+  };
+  const assembler = (stream: LogStream): LineAssembler =>
+    new LineAssembler(
+      (text) => target.append(stream, clean(text), 0, timeMs),
+      (line) => long(stream, line),
+    );
+  const assemblers = { stdout: assembler("stdout"), stderr: assembler("stderr") };
+
+  return {
+    write(stream, chunk, at = Date.now()) {
+      timeMs = at;
+      assemblers[stream].push(chunk);
+    },
+    line(stream, text) {
+      timeMs = Date.now();
+      const bytes = Buffer.byteLength(text);
+      if (bytes <= MAX_LINE_BYTES) target.append(stream, clean(text), 0, timeMs);
+      else long(stream, { text, bytes, truncated: false });
+    },
+    end() {
+      assemblers.stdout.end();
+      assemblers.stderr.end();
+    },
+  };
+}
