@@ -8,6 +8,7 @@ import { chmod, link, mkdir, open, readFile, rename, rm, writeFile } from "node:
 import { basename, isAbsolute, join, relative, resolve, sep } from "node:path";
 import type { Limits } from "./definition/types.js";
 import { StackwardenError } from "./errors.js";
+import { isAlive, startTime } from "./process-identity.js";
 import { PROJECT_ID, projectIdFrom } from "./project-id.js";
 
 /** Services reach their own 0700 folders through it; nobody can list it. */
@@ -57,26 +58,6 @@ const realFolder = (path: string): string | null => {
     return null;
   }
 };
-
-/** Start time of a process from /proc, so that a reused pid is not taken for the old process; null where unknown. */
-function startTime(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null;
-  } catch {
-    return null;
-  }
-}
-
-function isAlive(pid: number, started: string | null): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
-  }
-  const now = startTime(pid);
-  return now === null || started === null || now === started;
-}
 
 export class ProjectStore {
   constructor(private readonly options: ProjectStoreOptions) {}
