@@ -6,6 +6,8 @@ import type { LogSink, LogStream } from "./types.js";
 
 /** When a line was longer than what is held of it, a secret may be cut at that place: so much before it is not shown. */
 const UNSURE_END = 4096;
+/** Last moment a date can express, in epoch milliseconds. */
+const LATEST = 8.64e15;
 const WITHHELD = "[line withheld: it could not be redacted]";
 
 export interface SinkTarget {
@@ -26,26 +28,32 @@ export function createSink(target: SinkTarget): LogSink {
   };
   const long = (stream: LogStream, line: AssembledLine): void => {
     const whole = clean(line.text);
-    const sure = line.truncated ? whole.slice(0, Math.max(0, whole.length - UNSURE_END)) : whole;
+    const sure = line.truncated ? sanitizeText(whole.slice(0, Math.max(0, whole.length - UNSURE_END))) : whole;
     const text = cutLine(sure);
     target.append(stream, text, text.length < whole.length || line.truncated ? line.bytes : 0, timeMs);
   };
+  const short = (stream: LogStream, text: string): void => {
+    const whole = clean(text);
+    // A mark can be longer than the secret it stands for.
+    const shown = cutLine(whole);
+    target.append(stream, shown, shown === whole ? 0 : Buffer.byteLength(text), timeMs);
+  };
   const assembler = (stream: LogStream): LineAssembler =>
     new LineAssembler(
-      (text) => target.append(stream, clean(text), 0, timeMs),
+      (text) => short(stream, text),
       (line) => long(stream, line),
     );
   const assemblers = { stdout: assembler("stdout"), stderr: assembler("stderr") };
 
   return {
     write(stream, chunk, at = Date.now()) {
-      timeMs = at;
+      timeMs = at >= 0 && at <= LATEST ? Math.trunc(at) : Date.now();
       assemblers[stream].push(chunk);
     },
     line(stream, text) {
       timeMs = Date.now();
       const bytes = Buffer.byteLength(text);
-      if (bytes <= MAX_LINE_BYTES) target.append(stream, clean(text), 0, timeMs);
+      if (bytes <= MAX_LINE_BYTES) short(stream, text);
       else long(stream, { text, bytes, truncated: false });
     },
     end() {

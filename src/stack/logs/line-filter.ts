@@ -1,0 +1,62 @@
+/** Which lines a query wants. */
+import { StackwardenError } from "../errors.js";
+import type { WantedSegment } from "./spool.js";
+import type { StoredLine } from "./stored-line.js";
+import type { LogQuery } from "./types.js";
+
+/** Longest expression, in characters: what it compiles to grows with it. */
+const LONGEST_GREP = 1000;
+
+export interface LineFilter {
+  /** False when every line matches. */
+  readonly narrow: boolean;
+  matches(line: StoredLine, generation: number | undefined): boolean;
+  /** True when a file may hold a line that matches. */
+  wanted(generation: number | undefined): WantedSegment;
+}
+
+async function textTest({ grep, regex }: LogQuery): Promise<((text: string) => boolean) | undefined> {
+  if (grep === undefined || grep === "") return undefined;
+  if (grep.length > LONGEST_GREP) {
+    throw new StackwardenError("INVALID_INPUT", `grep is ${grep.length} characters long.`, {
+      hint: `Use at most ${LONGEST_GREP.toLocaleString("en-US")} characters.`,
+    });
+  }
+  if (regex !== true) {
+    const wanted = grep.toLowerCase();
+    return (text) => text.toLowerCase().includes(wanted);
+  }
+  // Most sessions never use it, and it is large.
+  const { RE2JS } = await import("re2js");
+  try {
+    const expression = RE2JS.compile(grep);
+    return (text) => expression.test(text);
+  } catch (error) {
+    throw new StackwardenError("INVALID_INPUT", `grep is no valid RE2 expression: ${(error as Error).message}`, {
+      hint: "RE2 has no lookaround and no backreferences; leave regex out to search for the text as it stands.",
+      cause: error,
+    });
+  }
+}
+
+/** @throws INVALID_INPUT for an expression that RE2 refuses */
+export async function compileFilter(query: LogQuery): Promise<LineFilter> {
+  const { sinceMs = Number.NEGATIVE_INFINITY, untilMs = Number.POSITIVE_INFINITY, stream } = query;
+  const test = await textTest(query);
+  const timed = query.sinceMs !== undefined || query.untilMs !== undefined;
+  const narrow = test !== undefined || stream !== undefined || timed || query.previous === true;
+  return {
+    narrow,
+    matches: (line, generation) =>
+      !narrow ||
+      ((generation === undefined || line.generation === generation) &&
+        (stream === undefined || line.stream === stream) &&
+        line.timeMs >= sinceMs &&
+        line.timeMs <= untilMs &&
+        (test === undefined || test(line.text))),
+    wanted: (generation) => (segment) =>
+      segment.lastTimeMs >= sinceMs &&
+      segment.firstTimeMs <= untilMs &&
+      (generation === undefined || (segment.minGeneration <= generation && generation <= segment.maxGeneration)),
+  };
+}
