@@ -60,17 +60,17 @@ export async function ensureDir(path: string, mode: number, user?: Pick<ServiceU
   return path;
 }
 
-/** Gives a whole tree to a user; links themselves, never what they point to. */
+/**
+ * Gives a whole tree to a user; links themselves, never what they point to. A directory goes after what is in it:
+ * its new owner could put a link in the place of an entry that was not handled yet.
+ */
 export async function chownTree(path: string, user: Pick<ServiceUser, "uid" | "gid">): Promise<void> {
   if (!isRootServer()) return;
+  if ((await lstat(path)).isDirectory()) {
+    const names = await readdir(path);
+    await Promise.all(names.map((name) => chownTree(join(path, name), user)));
+  }
   await lchown(path, user.uid, user.gid);
-  const entries = await readdir(path, { withFileTypes: true });
-  await Promise.all(
-    entries.map((entry) => {
-      const child = join(path, entry.name);
-      return entry.isDirectory() ? chownTree(child, user) : lchown(child, user.uid, user.gid);
-    }),
-  );
 }
 
 /** A file that only `user` can read. Made anew each time, so that an older one's link or mode plays no part. */

@@ -41,6 +41,10 @@ const exists = async (path: string): Promise<boolean> => (await lstat(path).catc
 
 const running = new Map<string, Promise<unknown>>();
 
+/** Where the dependencies of this hash lie, or will. */
+export const dependencyDir = (context: Pick<InstallContext, "projectStateDir" | "service">, hash: string): string =>
+  join(context.projectStateDir, "deps", context.service, hash);
+
 /** Gives the directory of these dependencies; `build` fills it when that was not done yet. One build of a hash at a time. */
 export async function cachedDependencies(
   context: InstallContext,
@@ -48,7 +52,7 @@ export async function cachedDependencies(
   build: (dir: string) => Promise<void>,
 ): Promise<{ dir: string; installed: boolean }> {
   const base = join(context.projectStateDir, "deps", context.service);
-  const dir = join(base, hash);
+  const dir = dependencyDir(context, hash);
   const before = running.get(base);
   const work = (async () => {
     await before?.catch(() => {});

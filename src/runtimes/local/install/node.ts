@@ -1,10 +1,17 @@
 /** Node dependencies: a node_modules for each content of package.json and its lock, outside the project's folder. */
-import { readFile } from "node:fs/promises";
+import { readFile, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { StackwardenError } from "../../../stack/errors.js";
 import { nodeFor, npmScript } from "../binaries.js";
-import { writePrivateFile } from "../workspace-storage.js";
-import { cachedDependencies, downloadCache, hashOf, type InstallContext, installStep } from "./dependency-cache.js";
+import { withStorage, writePrivateFile } from "../workspace-storage.js";
+import {
+  cachedDependencies,
+  dependencyDir,
+  downloadCache,
+  hashOf,
+  type InstallContext,
+  installStep,
+} from "./dependency-cache.js";
 import { installerEnvironment } from "./installer-environment.js";
 
 const RECIPE = "1";
@@ -46,10 +53,15 @@ export async function readNodeManifest(manifest: string): Promise<NodeManifest> 
   return { files, locked: files.some(([name]) => LOCKS.includes(name)), empty };
 }
 
-/** @returns the node_modules directory, or null when the package has no dependencies */
+/**
+ * @param link where a link to the node_modules directory is made. It is made before anything of the service's user runs
+ *   (install scripts do), who could otherwise send the server's write elsewhere.
+ * @returns the node_modules directory, or null when the package has no dependencies
+ */
 export async function installNode(
   context: InstallContext,
   manifest: string,
+  link?: string,
 ): Promise<{ nodeModules: string; installed: boolean } | null> {
   const { files, locked, empty } = await readNodeManifest(manifest);
   if (empty) return null;
@@ -61,6 +73,10 @@ export async function installNode(
     });
   }
   const hash = hashOf([RECIPE, process.version, process.arch, ...files.flat()]);
+  if (link !== undefined) {
+    const target = join(dependencyDir(context, hash), "node_modules");
+    await withStorage("Linking node_modules", () => symlink(target, link));
+  }
   const { dir, installed } = await cachedDependencies(context, hash, async (target) => {
     for (const [name, text] of files) await writePrivateFile(join(target, name), text, context.user);
     await installStep(context, locked ? "npm ci" : "npm install", {

@@ -1,5 +1,4 @@
 /** App services: the project's own programs, with their dependencies from the state directory. */
-import { symlink } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import { StackwardenError } from "../../../stack/errors.js";
@@ -9,7 +8,7 @@ import type { InstallContext } from "../install/dependency-cache.js";
 import { installNode, readNodeManifest } from "../install/node.js";
 import { installPython, pythonFor } from "../install/python.js";
 import { prepareWorkspace, type Workspace } from "../workspace.js";
-import { chownTree, ensureDir, withStorage, writePrivateFile } from "../workspace-storage.js";
+import { ensureDir, writePrivateFile } from "../workspace-storage.js";
 import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
 
 /** @throws UNSUPPORTED when nothing says how to run the service without its container */
@@ -97,13 +96,9 @@ async function workspaceAndTools(context: PrepareContext): Promise<{ workspace: 
     );
     const node = dirname(await nodeFor(user, host));
     const inside = resolve(workspace.root, relative(folder, manifest));
-    const result = await installNode(installContext(context), inside);
+    const link = workspace.copied ? join(dirname(inside), "node_modules") : undefined;
+    const result = await installNode(installContext(context), inside, link);
     if (result === null) return { workspace, tools: { path: [node], env: {} } };
-    const link = join(dirname(inside), "node_modules");
-    await withStorage("Linking node_modules", async () => {
-      await symlink(result.nodeModules, link);
-      await chownTree(link, user).catch(() => {});
-    });
     return { workspace, tools: { path: [join(result.nodeModules, ".bin"), node], env: {} } };
   }
   const workspace = await prepareWorkspace(common);

@@ -1,0 +1,151 @@
+/** One service's instance: its process group in its cgroup, from its launch until nothing of it is left. */
+
+import { readFileSync } from "node:fs";
+import { finished } from "node:stream/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Limits } from "../../../stack/definition/types.js";
+import type { LogSink } from "../../../stack/logs/types.js";
+import type { AppliedLimits, Enforcement, ServiceExit, ServiceStats } from "../../../stack/runtime.js";
+import type { ManagedProcess } from "../types.js";
+import { type Cgroup, killAll, removeDirectories, type Usage } from "./cgroup.js";
+import { killGroup, type Launched } from "./launch.js";
+
+/** How long the last output of an ended process is waited for; a process that left its group may hold the pipe open. */
+const DRAIN_MS = 500;
+const SIGKILL_EXIT = 128 + 9;
+
+export interface ManagedOptions {
+  launched: Launched;
+  cgroup: Cgroup | null;
+  /** What is said of limits without a cgroup. */
+  unlimited: Enforcement;
+  sink: LogSink;
+  /** Told when nothing of it is left, before `exited` settles. */
+  onGone(): Promise<void>;
+  warn(message: string): void;
+}
+
+const NO_USAGE: Usage = {
+  cpu_seconds_total: null,
+  memory_mb: null,
+  memory_peak_mb: null,
+  pids: null,
+  throttled_periods: null,
+  throttled_seconds: null,
+  oom_kills: null,
+};
+
+export class CgroupProcess implements ManagedProcess {
+  readonly pid: number;
+  readonly startedAt = Date.now();
+  readonly exited: Promise<ServiceExit>;
+  #ended = false;
+  #lastUsage: Usage = NO_USAGE;
+  #lastCpu: { at: number; seconds: number } = { at: Date.now(), seconds: 0 };
+
+  constructor(private readonly options: ManagedOptions) {
+    const { launched, sink } = options;
+    this.pid = launched.pid;
+    launched.stdout.on("data", (chunk: Buffer) => sink.write("stdout", chunk));
+    launched.stderr.on("data", (chunk: Buffer) => sink.write("stderr", chunk));
+    const { child } = launched;
+    this.exited = new Promise<{ exitCode: number | null; signal: string | null }>((resolve) => {
+      if (child.exitCode !== null || child.signalCode !== null)
+        resolve({ exitCode: child.exitCode, signal: child.signalCode });
+      else child.once("exit", (exitCode, signal) => resolve({ exitCode, signal }));
+    }).then((end) => this.#finish(end));
+  }
+
+  async #finish({ exitCode, signal }: { exitCode: number | null; signal: string | null }): Promise<ServiceExit> {
+    const { launched, cgroup, sink, onGone, warn } = this.options;
+    const at = Date.now();
+    this.#ended = true;
+    this.#lastUsage = (await cgroup?.usage()) ?? NO_USAGE;
+    // A service's own helper may be what was killed; the main process then usually goes on.
+    const killed = signal === "SIGKILL" || exitCode === SIGKILL_EXIT;
+    const oomKilled = killed && (this.#lastUsage.oom_kills ?? 0) > 0;
+    killGroup(this.pid);
+    try {
+      if (cgroup !== null) {
+        await killAll(cgroup.directories);
+        await removeDirectories(cgroup.directories);
+      }
+    } catch (error) {
+      warn(`A cgroup could not be removed: ${(error as Error).message}`);
+    }
+    const drained = Promise.allSettled([finished(launched.stdout), finished(launched.stderr)]);
+    await Promise.race([drained, sleep(DRAIN_MS, undefined, { ref: false })]);
+    launched.stdout.destroy();
+    launched.stderr.destroy();
+    sink.end();
+    await onGone();
+    return { exitCode, signal, oomKilled, at };
+  }
+
+  effectiveUid(): number | null {
+    try {
+      const status = readFileSync(`/proc/${this.pid}/status`, "utf8");
+      const uid = /^Uid:\s+\d+\s+(\d+)/m.exec(status)?.[1];
+      return uid === undefined ? null : Number(uid);
+    } catch {
+      return null;
+    }
+  }
+
+  async stop({ graceMs, signal = "SIGTERM" }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
+    if (!this.#ended && graceMs > 0) {
+      this.#send(signal as NodeJS.Signals);
+      await Promise.race([this.exited, sleep(graceMs, undefined, { ref: false })]);
+    }
+    if (!this.#ended) {
+      killGroup(this.pid);
+      if (this.options.cgroup !== null) await killAll(this.options.cgroup.directories);
+    }
+    return this.exited;
+  }
+
+  #send(signal: NodeJS.Signals): void {
+    try {
+      process.kill(this.pid, signal);
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+
+  setLimits(limits: Limits): Promise<AppliedLimits> {
+    const { cgroup } = this.options;
+    return cgroup === null || this.#ended ? Promise.resolve(this.#unlimited()) : cgroup.setLimits(limits);
+  }
+
+  readLimits(): Promise<AppliedLimits> {
+    const { cgroup } = this.options;
+    return cgroup === null || this.#ended ? Promise.resolve(this.#unlimited()) : cgroup.readLimits();
+  }
+
+  #unlimited(): AppliedLimits {
+    const none = { value: null, enforcement: this.options.unlimited };
+    return { cpus: none, memory_mb: none, pids: none };
+  }
+
+  async stats(): Promise<ServiceStats> {
+    const { cgroup, unlimited } = this.options;
+    const usage = this.#ended ? this.#lastUsage : ((await cgroup?.usage()) ?? NO_USAGE);
+    const now = Date.now();
+    const seconds = usage.cpu_seconds_total;
+    let cores: number | null = null;
+    if (seconds !== null) {
+      const elapsed = (now - this.#lastCpu.at) / 1000;
+      cores = elapsed > 0 ? Math.max(0, seconds - this.#lastCpu.seconds) / elapsed : 0;
+      this.#lastCpu = { at: now, seconds };
+    }
+    return {
+      ...usage,
+      cpu_cores: cores,
+      network_rx_bytes: null,
+      network_tx_bytes: null,
+      reason: `Services of the local runtime share the machine's network, which is not counted for each.${
+        cgroup === null ? ` Nothing else is counted: ${unlimited.reason}.` : ""
+      }`,
+    };
+  }
+}
