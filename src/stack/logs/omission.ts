@@ -1,0 +1,45 @@
+/** Says what an answer leaves out, why, and how to get it. */
+import type { LogPage } from "./types.js";
+
+type Omitted = LogPage["omitted"];
+
+const GONE = "They are gone for good: the log's bound on disk was reached, or the disk could not keep up.";
+
+export const notShown = {
+  /** The newest lines were asked for. */
+  ofTail(state: {
+    /** Lines found that the budget has no room for. */
+    cut: number;
+    /** Cursor right before them. */
+    beforeCut: string;
+    /** Lines in the store that are older than those asked for. */
+    older: number;
+    /** Not all of the older ones would match. */
+    narrow: boolean;
+    /** Time of the first line shown. */
+    firstTime: string | undefined;
+    lost: number;
+  }): Omitted {
+    const { cut, beforeCut, older, narrow, firstTime, lost } = state;
+    if (cut > 0) {
+      const how = `Raise max_bytes, narrow with service, grep or since, or read on from the oldest with cursor "${beforeCut}".`;
+      return { lines: cut, reason: "budget", how_to_get: how };
+    }
+    if (older > 0) {
+      const how = `Raise tail (at most 10,000), or ask with until "${firstTime}" for what came before.`;
+      const said = narrow ? `Older lines that were not searched, matching or not. ${how}` : how;
+      return { lines: older, reason: "tail", how_to_get: said };
+    }
+    return lost > 0 ? { lines: lost, reason: "rotated", how_to_get: GONE } : null;
+  },
+
+  /** Lines after a cursor were asked for. */
+  ofPage(state: { next: string; full: boolean; later: number; lost: number }): Omitted {
+    const { next, full, later, lost } = state;
+    const goOn = `Call again with cursor "${next}".`;
+    if (lost > 0) {
+      return { lines: lost, reason: "rotated", how_to_get: later > 0 ? `${GONE} For later lines: ${goOn}` : GONE };
+    }
+    return later > 0 ? { lines: later, reason: full ? "budget" : "tail", how_to_get: goOn } : null;
+  },
+};

@@ -1,0 +1,72 @@
+/** What is shown of the lines found: repeats collapsed, within a budget. */
+import type { MergedLine } from "./merge.js";
+import { isoTime, type StoredLine, toLogLine } from "./stored-line.js";
+import type { LogLine } from "./types.js";
+
+/** What a line costs in an answer beside its text (field names, seq, time, service), in bytes. */
+const OVERHEAD = 110;
+
+interface Run {
+  service: string;
+  oldest: StoredLine;
+  newest: StoredLine;
+  count: number;
+}
+
+export class PageBuilder {
+  readonly #runs: Run[] = [];
+  #used = 0;
+  #lines = 0;
+  #full = false;
+
+  /** @param direction 1 when lines come oldest first, -1 when newest first. */
+  constructor(
+    private readonly direction: 1 | -1,
+    private readonly collapse: boolean,
+    private readonly maxBytes: number,
+  ) {}
+
+  /** Original lines on the page. */
+  get lineCount(): number {
+    return this.#lines;
+  }
+
+  /** False when the budget has no room for the line; then nothing more is taken. One line always has room. */
+  add({ service, line }: MergedLine): boolean {
+    if (this.#full) return false;
+    const run = this.#runs.at(-1);
+    if (run !== undefined && this.collapse && this.#repeats(run, service, line)) {
+      if (this.direction === 1) run.newest = line;
+      else run.oldest = line;
+      run.count += 1;
+    } else {
+      const cost = Buffer.byteLength(line.text) + OVERHEAD;
+      this.#full = run !== undefined && this.#used + cost > this.maxBytes;
+      if (this.#full) return false;
+      this.#used += cost;
+      this.#runs.push({ service, oldest: line, newest: line, count: 1 });
+    }
+    this.#lines += 1;
+    return true;
+  }
+
+  /** Oldest first. */
+  lines(): LogLine[] {
+    const lines = this.#runs.map(({ service, oldest, newest, count }) => ({
+      ...toLogLine(service, oldest),
+      ...(count > 1 ? { repeated: { count, last_seq: newest.seq, last_time: isoTime(newest.timeMs) } } : {}),
+    }));
+    return this.direction === 1 ? lines : lines.reverse();
+  }
+
+  #repeats(run: Run, service: string, { text, stream, generation, cutFrom }: StoredLine): boolean {
+    const known = run.oldest;
+    return (
+      known.text === text &&
+      run.service === service &&
+      known.stream === stream &&
+      known.generation === generation &&
+      known.cutFrom === cutFrom
+    );
+  }
+}

@@ -1,0 +1,188 @@
+/** Answers a query: the newest lines, or those after a cursor, now or as soon as there are some. */
+import { setImmediate } from "node:timers/promises";
+import { StackwardenError } from "../errors.js";
+import { formatCursor, parseCursor } from "./cursor.js";
+import { compileFilter, type LineFilter } from "./line-filter.js";
+import { type LogView, linesAfter, newestFirst, oldestFirst } from "./log-view.js";
+import type { Losses } from "./losses.js";
+import { type MergedLine, mergeLines } from "./merge.js";
+import { notShown } from "./omission.js";
+import { PageBuilder } from "./page-builder.js";
+import type { LogPage, LogQuery } from "./types.js";
+
+const MOST_LINES = 10_000;
+const DEFAULT_LINES = 100;
+const DEFAULT_BYTES = 40_000;
+/** Lines that are searched for one more match, only to say whether something was left out. */
+const LOOK_FURTHER = 10_000;
+
+/** What a query reads of a service. */
+export interface QueriedService extends LogView {
+  generation: number;
+  losses: Losses;
+}
+
+export interface QueriedStore {
+  readonly epoch: string;
+  readonly lastSeq: number;
+  readonly services: Iterable<string>;
+  /** A consistent view: taken for all services in one go. */
+  view(service: string): QueriedService;
+  /** Waits until one of the services may have a line above `seq`, at most until `deadline`. False when it is over. */
+  grown(services: readonly string[], seq: number, deadline: number, signal?: AbortSignal): Promise<boolean>;
+}
+
+interface Settings {
+  services: string[];
+  tail: number;
+  maxBytes: number;
+  collapse: boolean;
+  filter: LineFilter;
+  query: LogQuery;
+}
+
+function whole(name: string, value: number, from: number, to: number): number {
+  if (Number.isInteger(value) && value >= from && value <= to) return value;
+  const range = `${from.toLocaleString("en-US")} to ${to.toLocaleString("en-US")}`;
+  throw new StackwardenError("INVALID_INPUT", `${name} must be a whole number from ${range}, not ${value}.`, {
+    hint: `Give ${name} a value from ${range}, or leave it out.`,
+  });
+}
+
+/**
+ * @throws INVALID_INPUT for a cursor of another log, an expression RE2 refuses, a number out of range.
+ * An aborted signal ends the waiting, not the answer.
+ */
+export async function answerQuery(store: QueriedStore, query: LogQuery): Promise<LogPage> {
+  const settings: Settings = {
+    services: [...new Set(query.services?.length ? query.services : store.services)],
+    tail: whole("tail", query.tail ?? DEFAULT_LINES, 1, MOST_LINES),
+    maxBytes: whole("maxBytes", query.maxBytes ?? DEFAULT_BYTES, 1, Number.MAX_SAFE_INTEGER),
+    collapse: query.collapse ?? true,
+    filter: await compileFilter(query),
+    query,
+  };
+  const wait = query.waitMs ?? 0;
+  if (query.cursor === undefined && wait <= 0) return tailPage(store, settings);
+  const start = query.cursor === undefined ? store.lastSeq : parseCursor(query.cursor, store.epoch, store.lastSeq);
+  const deadline = Date.now() + wait;
+  let { page, through } = await pageAfter(store, settings, start, start);
+  while (page.lines.length === 0 && (await store.grown(settings.services, through, deadline, query.signal))) {
+    ({ page, through } = await pageAfter(store, settings, through, start));
+  }
+  return page;
+}
+
+const takeViews = (store: QueriedStore, { services }: Settings): QueriedService[] =>
+  services.map((service) => store.view(service));
+
+/** The instance a query is limited to. */
+const generationOf = (view: QueriedService, { previous }: LogQuery): number | undefined =>
+  previous === true ? view.generation - 1 : undefined;
+
+/** Matching lines in the store's order; every line looked at is counted. */
+async function* matching(
+  views: readonly QueriedService[],
+  { filter, query }: Settings,
+  direction: 1 | -1,
+  after: number,
+): AsyncGenerator<{ found: MergedLine[]; examined: number }> {
+  const generations = new Map(views.map((view) => [view.service, generationOf(view, query)]));
+  const sources = new Map(
+    views.map((view) => {
+      const wanted = filter.wanted(generations.get(view.service));
+      return [view.service, direction === 1 ? oldestFirst(view, after, wanted) : newestFirst(view, wanted)];
+    }),
+  );
+  for await (const lines of mergeLines(sources, direction)) {
+    const found = lines.filter(({ service, line }) => filter.matches(line, generations.get(service)));
+    yield { found, examined: lines.length };
+    if (query.signal?.aborted) return;
+    // Expressions over many lines must not hold up everything else.
+    if (filter.narrow) await setImmediate();
+  }
+}
+
+const droppedOf = (views: readonly QueriedService[]): Record<string, number> => {
+  const dropped: Record<string, number> = Object.create(null);
+  for (const { service, losses } of views) if (losses.total > 0) dropped[service] = losses.total;
+  return dropped;
+};
+
+async function tailPage(store: QueriedStore, settings: Settings): Promise<LogPage> {
+  const { tail, query } = settings;
+  const end = store.lastSeq;
+  const views = takeViews(store, settings);
+  const builder = new PageBuilder(-1, settings.collapse, settings.maxBytes);
+  let oldest = end + 1;
+  let matched = 0;
+  let examinedSince = 0;
+  let older = false;
+  search: for await (const { found, examined } of matching(views, settings, -1, 0)) {
+    for (const entry of found) {
+      older = matched === tail;
+      if (older) break search;
+      matched += 1;
+      oldest = entry.line.seq;
+      builder.add(entry);
+    }
+    if (matched === tail) examinedSince += examined;
+    older = examinedSince > LOOK_FURTHER;
+    if (older) break;
+  }
+  const count = (after: number): number => views.reduce((sum, view) => sum + linesAfter(view, after), 0);
+  const lines = builder.lines();
+  const { epoch } = store;
+  return {
+    lines,
+    next_cursor: formatCursor(epoch, end),
+    line_count: builder.lineCount,
+    omitted: notShown.ofTail({
+      cut: matched - builder.lineCount,
+      beforeCut: formatCursor(epoch, oldest - 1),
+      older: older ? Math.max(1, count(0) - count(oldest - 1)) : 0,
+      narrow: settings.filter.narrow,
+      firstTime: lines[0]?.time,
+      lost: views.reduce((sum, { losses }) => sum + losses.after(older ? oldest : 0, query.sinceMs), 0),
+    }),
+    dropped: droppedOf(views),
+  };
+}
+
+/** @param start What was lost is told from here on: earlier rounds of a long poll gave no answer. */
+async function pageAfter(
+  store: QueriedStore,
+  settings: Settings,
+  after: number,
+  start: number,
+): Promise<{ page: LogPage; through: number }> {
+  const end = store.lastSeq;
+  const views = takeViews(store, settings);
+  const builder = new PageBuilder(1, settings.collapse, settings.maxBytes);
+  let through = end;
+  let last = after;
+  let full = false;
+  search: for await (const { found } of matching(views, settings, 1, after)) {
+    for (const entry of found) {
+      full = !builder.add(entry);
+      if (full) break search;
+      last = entry.line.seq;
+      if (builder.lineCount === settings.tail) break search;
+    }
+  }
+  if (full || builder.lineCount === settings.tail) through = last;
+  const next = formatCursor(store.epoch, through);
+  const page: LogPage = {
+    lines: builder.lines(),
+    next_cursor: next,
+    line_count: builder.lineCount,
+    omitted: notShown.ofPage({
+      next,
+      full,
+      later: through === end ? 0 : views.reduce((sum, view) => sum + linesAfter(view, through), 0),
+      lost: views.reduce((sum, { losses }) => sum + losses.after(start, settings.query.sinceMs), 0),
+    }),
+    dropped: droppedOf(views),
+  };
+  return { page, through };
+}
