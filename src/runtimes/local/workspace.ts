@@ -3,7 +3,7 @@
  * when its user cannot read that folder or when something must lie beside the sources (node_modules).
  */
 import { constants } from "node:fs";
-import { chmod, copyFile, lstat, mkdir, readdir, readlink, rename, symlink } from "node:fs/promises";
+import { chmod, copyFile, lstat, mkdir, open, readdir, readlink, realpath, rename, symlink } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { StackwardenError } from "../../stack/errors.js";
 import type { ProcessHost, ServiceUser } from "./types.js";
@@ -52,14 +52,40 @@ async function readable({ workingDir, user, host }: WorkspaceRequest): Promise<b
 }
 
 /**
+ * Copies what was opened, not what the path means by then: whoever can write to the project must not get the server to
+ * read a file outside of it by putting a link in a file's or folder's place meanwhile.
+ * @returns its size; 0 when it is gone or no longer a file of the project
+ */
+async function copyOneFile(path: string, to: string, root: string): Promise<number> {
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const file = await open(path, flags).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT" || error.code === "ELOOP") return null;
+    throw error;
+  });
+  if (file === null) return 0;
+  try {
+    const found = await file.stat();
+    const opened = `/proc/self/fd/${file.fd}`;
+    const where = await readlink(opened).catch(() => null);
+    if (!found.isFile() || (where !== null && !inside(where, root))) return 0;
+    await copyFile(where === null ? path : opened, to, constants.COPYFILE_FICLONE);
+    await chmod(to, (found.mode & 0o700) | 0o600);
+    return found.size;
+  } finally {
+    await file.close();
+  }
+}
+
+/**
  * Copies a project's sources. Links that stay inside are kept, others are left out: the copy is made with the server's
  * rights and read with the service's. The folder's own `.env` is left out too; the service gets its variables already.
  */
 export async function copySources(from: string, to: string, exclude: string[] = []): Promise<number> {
   let files = 0;
   let bytes = 0;
+  const real = await realpath(from);
   const copy = async (source: string, target: string): Promise<void> => {
-    await mkdir(target, { mode: 0o755 });
+    await mkdir(target, { mode: 0o700 });
     for (const entry of await readdir(source, { withFileTypes: true })) {
       const path = join(source, entry.name);
       if (LEFT_OUT.has(entry.name) || exclude.includes(path) || path === join(from, ".env")) continue;
@@ -69,16 +95,13 @@ export async function copySources(from: string, to: string, exclude: string[] = 
         const link = await readlink(path);
         if (!isAbsolute(link) && inside(resolve(dirname(path), link), from)) await symlink(link, copied);
       } else if (entry.isFile()) {
-        const { size, mode } = await lstat(path);
+        bytes += await copyOneFile(path, copied, real);
         files++;
-        bytes += size;
         if (files > MAX_FILES || bytes > MAX_BYTES) {
           throw new StackwardenError("UNSUPPORTED", "The project's folder is too large to run on a copy of it.", {
             hint: "Make the folder readable for unprivileged users (chmod o+rX on it and the folders above), then no copy is needed.",
           });
         }
-        await copyFile(path, copied, constants.COPYFILE_FICLONE);
-        await chmod(copied, (mode & 0o700) | 0o600);
       }
     }
   };
@@ -96,7 +119,6 @@ async function freshCopy(request: WorkspaceRequest): Promise<string> {
     await removeTree(building, stateDir);
     await copySources(folder, building, [stateDir, dirname(dirname(stateDir))]);
     await chownTree(building, user);
-    await chmod(building, 0o700);
     // Built anew and swapped in: what was deleted from the project is gone from the copy too.
     await removeTree(final, stateDir);
     await rename(building, final);
