@@ -12,11 +12,21 @@ export type WatchdogMessage = { add: RunEntry } | { remove: number } | { done: t
 
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => undefined);
 
+/** Null for a line that the server's end tore. */
+function parse(line: string): WatchdogMessage | null {
+  try {
+    return JSON.parse(line) as WatchdogMessage;
+  } catch {
+    return null;
+  }
+}
+
 const entries = new Map<number, RunEntry>();
 let done = false;
 createInterface({ input: process.stdin })
   .on("line", (line) => {
-    const message = JSON.parse(line) as WatchdogMessage;
+    const message = parse(line);
+    if (message === null) return;
     if ("add" in message) entries.set(message.add.pid, message.add);
     else if ("remove" in message) entries.delete(message.remove);
     else done = true;

@@ -1,0 +1,36 @@
+/** What another user may do with a path, by the permission bits of every component. */
+import { access, constants, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import type { ServiceUser } from "../types.js";
+
+const READ = 4;
+const EXECUTE = 1;
+
+async function allows(path: string, user: ServiceUser, bits: number): Promise<boolean> {
+  const { uid, gid, mode } = await stat(path);
+  const mine = uid === user.uid ? mode >> 6 : gid === user.gid ? mode >> 3 : mode;
+  return (mine & bits) === bits;
+}
+
+/**
+ * Whether the user can enter every folder above `path` and read it (a folder: read and enter) or execute it.
+ * Access control lists are not looked at: where one would allow more, the answer is no.
+ */
+export async function accessible(path: string, user: ServiceUser, mode: "read" | "execute"): Promise<boolean> {
+  const full = resolve(path);
+  const bits = mode === "read" ? READ : EXECUTE;
+  try {
+    if (process.getuid?.() !== 0) {
+      await access(full, mode === "read" ? constants.R_OK : constants.X_OK);
+      return true;
+    }
+    const isFolder = (await stat(full)).isDirectory();
+    if (!(await allows(full, user, isFolder ? bits | EXECUTE : bits))) return false;
+    for (let folder = dirname(full); ; folder = dirname(folder)) {
+      if (!(await allows(folder, user, EXECUTE))) return false;
+      if (folder === dirname(folder)) return true;
+    }
+  } catch {
+    return false;
+  }
+}

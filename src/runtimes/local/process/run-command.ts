@@ -1,0 +1,51 @@
+/** A command run to its end: initdb, pip, npm, a health check. */
+import { finished } from "node:stream/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { RunResult, RunSpec } from "../types.js";
+import { killGroup, type Launched } from "./launch.js";
+
+/** Kept of the output. */
+const MOST_OUTPUT = 64 * 1024;
+const DRAIN_MS = 500;
+
+/** Lets a launched command begin and follows it until nothing of its group is left. */
+export async function followCommand(launched: Launched, spec: RunSpec): Promise<RunResult> {
+  const { child, pid, stdout, stderr } = launched;
+  const { sink, signal, timeoutMs, stdin } = spec;
+  const kept: Buffer[] = [];
+  let bytes = 0;
+  const take =
+    (stream: "stdout" | "stderr") =>
+    (chunk: Buffer): void => {
+      sink?.write(stream, chunk);
+      if (bytes >= MOST_OUTPUT) return;
+      kept.push(chunk.subarray(0, MOST_OUTPUT - bytes));
+      bytes += chunk.length;
+    };
+  stdout.on("data", take("stdout"));
+  stderr.on("data", take("stderr"));
+  const ended = new Promise<{ exitCode: number | null; signal: string | null }>((resolve) => {
+    child.once("exit", (exitCode, by) => resolve({ exitCode, signal: by }));
+  });
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    killGroup(pid);
+  }, timeoutMs);
+  const abort = (): void => void killGroup(pid);
+  signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
+  // It may not read, or end before it did.
+  child.stdin?.on("error", () => undefined);
+  child.stdin?.end(stdin ?? "");
+  launched.begin();
+  const end = await ended;
+  clearTimeout(timer);
+  signal.removeEventListener("abort", abort);
+  killGroup(pid);
+  const drained = Promise.allSettled([finished(stdout), finished(stderr)]);
+  await Promise.race([drained, sleep(DRAIN_MS, undefined, { ref: false })]);
+  stdout.destroy();
+  stderr.destroy();
+  return { ...end, timedOut, output: Buffer.concat(kept).toString("utf8") };
+}
