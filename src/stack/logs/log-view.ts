@@ -5,7 +5,6 @@ import type { StoredLine } from "./stored-line.js";
 const BATCH = 2048;
 
 export interface LogView {
-  readonly service: string;
   /** Oldest first, without a gap up to the newest line. */
   readonly memory: readonly StoredLine[];
   /** Lines up to this seq are on disk only. */

@@ -53,9 +53,9 @@ export class Losses {
     return lines;
   }
 
-  /** For the index on disk. */
-  toJSON(): readonly Loss[] {
-    return this.#list;
+  /** For the index on disk: a copy. */
+  get list(): Loss[] {
+    return this.#list.map((loss) => ({ ...loss }));
   }
 
   #join(at: number): void {

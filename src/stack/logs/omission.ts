@@ -27,7 +27,7 @@ export const notShown = {
     }
     if (older > 0) {
       const how = `Raise tail (at most 10,000), or ask with until "${firstTime}" for what came before.`;
-      const said = narrow ? `Older lines that were not searched, matching or not. ${how}` : how;
+      const said = narrow ? `They are all older lines, matching or not. ${how}` : how;
       return { lines: older, reason: "tail", how_to_get: said };
     }
     return lost > 0 ? { lines: lost, reason: "rotated", how_to_get: GONE } : null;

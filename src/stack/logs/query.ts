@@ -18,6 +18,7 @@ const LOOK_FURTHER = 10_000;
 
 /** What a query reads of a service. */
 export interface QueriedService extends LogView {
+  service: string;
   generation: number;
   losses: Losses;
 }
@@ -50,8 +51,9 @@ function whole(name: string, value: number, from: number, to: number): number {
 }
 
 /**
- * @throws INVALID_INPUT for a cursor of another log, an expression RE2 refuses, a number out of range.
- * An aborted signal ends the waiting, not the answer.
+ * An aborted signal ends the waiting with an answer without lines.
+ * @throws INVALID_INPUT for a cursor of another log, an expression RE2 refuses, a number out of range;
+ *   OPERATION_CANCELLED when the signal aborts a search.
  */
 export async function answerQuery(store: QueriedStore, query: LogQuery): Promise<LogPage> {
   const settings: Settings = {
@@ -80,7 +82,7 @@ const takeViews = (store: QueriedStore, { services }: Settings): QueriedService[
 const generationOf = (view: QueriedService, { previous }: LogQuery): number | undefined =>
   previous === true ? view.generation - 1 : undefined;
 
-/** Matching lines in the store's order; every line looked at is counted. */
+/** Matching lines in the store's order; every line looked at is counted. Throws OPERATION_CANCELLED. */
 async function* matching(
   views: readonly QueriedService[],
   { filter, query }: Settings,
@@ -97,7 +99,11 @@ async function* matching(
   for await (const lines of mergeLines(sources, direction)) {
     const found = lines.filter(({ service, line }) => filter.matches(line, generations.get(service)));
     yield { found, examined: lines.length };
-    if (query.signal?.aborted) return;
+    if (query.signal?.aborted) {
+      throw new StackwardenError("OPERATION_CANCELLED", "The search of the logs was cancelled.", {
+        hint: "Narrow it with service or since, then call again.",
+      });
+    }
     // Expressions over many lines must not hold up everything else.
     if (filter.narrow) await setImmediate();
   }
@@ -143,7 +149,7 @@ async function tailPage(store: QueriedStore, settings: Settings): Promise<LogPag
       older: older ? Math.max(1, count(0) - count(oldest - 1)) : 0,
       narrow: settings.filter.narrow,
       firstTime: lines[0]?.time,
-      lost: views.reduce((sum, { losses }) => sum + losses.after(older ? oldest : 0, query.sinceMs), 0),
+      lost: views.reduce((sum, { losses }) => sum + losses.after(0, query.sinceMs), 0),
     }),
     dropped: droppedOf(views),
   };

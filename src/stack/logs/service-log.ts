@@ -1,10 +1,10 @@
 /** One service's lines: the newest in memory, all of them (as far as the bound allows) on disk. */
-import { indexAfter, type LogView } from "./log-view.js";
+import { indexAfter, type LogView, linesAfter } from "./log-view.js";
 import { type Loss, Losses } from "./losses.js";
 import { LineRing } from "./ring.js";
 import type { Segment } from "./segment.js";
 import { Spool } from "./spool.js";
-import type { StoredLine } from "./stored-line.js";
+import { memoryCost, type StoredLine } from "./stored-line.js";
 
 /** Quiet services are written in batches; after so long at the latest, in milliseconds. */
 const WRITE_AFTER_MS = 50;
@@ -14,7 +14,6 @@ const WRITE_AT = 128 * 1024;
 const RETRY_MS = 10_000;
 
 export interface ServiceLogOptions {
-  name: string;
   directory: string;
   ringBytes: number;
   spoolBytes: number;
@@ -27,7 +26,7 @@ export interface ServiceLogOptions {
 
 export class ServiceLog {
   /** Highest generation seen. */
-  generation = 0;
+  generation: number;
   lastSeq: number;
   readonly losses: Losses;
   readonly spool: Spool;
@@ -44,6 +43,7 @@ export class ServiceLog {
 
   constructor(private readonly options: ServiceLogOptions) {
     this.losses = new Losses(options.losses);
+    this.generation = Math.max(0, ...options.segments.map(({ maxGeneration }) => maxGeneration));
     this.lastSeq = options.segments.at(-1)?.lastSeq ?? 0;
     this.#writtenThrough = this.lastSeq;
     this.#lastEvicted = this.lastSeq;
@@ -65,11 +65,23 @@ export class ServiceLog {
     // Lines that left the ring while they are being written are neither there nor on disk.
     const between = this.#batch.slice(0, indexAfter(this.#batch, evicted));
     return {
-      service: this.options.name,
       memory: [...between, ...this.#ring.slice(0, this.#ring.size)],
       spooledThrough: between.length > 0 ? this.#writtenThrough : evicted,
       spool: this.spool,
     };
+  }
+
+  /** Lines that can be read. */
+  get lines(): number {
+    return linesAfter(this.view(), 0);
+  }
+
+  /** On disk, and in memory what is not there yet. */
+  get bytes(): number {
+    const from = this.#ring.indexAfter(this.#writtenThrough);
+    let bytes = this.spool.bytes;
+    for (let index = from; index < this.#ring.size; index += 1) bytes += memoryCost(this.#ring.at(index) as StoredLine);
+    return bytes;
   }
 
   /** The newest `count` lines in memory, of one generation if given, oldest first. */

@@ -90,6 +90,7 @@ export class Watchdog {
     const watchdog = this.#process;
     if (watchdog !== null && watchdog.exitCode === null && watchdog.signalCode === null) {
       const exited = new Promise<void>((resolve) => watchdog.once("exit", () => resolve()));
+      watchdog.ref();
       this.#tell({ done: true });
       watchdog.stdin?.end();
       await exited;
