@@ -83,16 +83,18 @@ export async function writePrivateFile(
     const fresh = `${path}.${randomBytes(6).toString("hex")}`;
     const file = await open(fresh, "wx", 0o600);
     try {
-      await file.writeFile(text);
-      await file.sync();
-      if (user !== undefined && isRootServer()) await file.chown(user.uid, user.gid);
+      try {
+        await file.writeFile(text);
+        await file.sync();
+        if (user !== undefined && isRootServer()) await file.chown(user.uid, user.gid);
+      } finally {
+        await file.close();
+      }
+      await rename(fresh, path);
     } catch (error) {
       await rm(fresh, { force: true });
       throw error;
-    } finally {
-      await file.close();
     }
-    await rename(fresh, path);
   });
   return path;
 }
@@ -104,7 +106,9 @@ export async function writePrivateFile(
 export async function removeTree(path: string, root: string): Promise<void> {
   const inner = relative(root, path);
   if (inner === "" || inner.startsWith("..") || isAbsolute(inner)) {
-    throw new StackwardenError("STORAGE_FAILED", `${path} is not below ${root}: not removed.`);
+    throw new StackwardenError("STORAGE_FAILED", `${path} is not below ${root}: not removed.`, {
+      hint: "Name something inside of it.",
+    });
   }
   await withStorage(`Removing ${path}`, async () => {
     let parent = root;
