@@ -18,15 +18,17 @@ export const notShown = {
     narrow: boolean;
     /** Time of the first line shown. */
     firstTime: string | undefined;
+    /** Cursor before the very first line. */
+    beginning: string;
     lost: number;
   }): Omitted {
-    const { cut, beforeCut, older, narrow, firstTime, lost } = state;
+    const { cut, beforeCut, older, narrow, firstTime, beginning, lost } = state;
     if (cut > 0) {
       const how = `Raise max_bytes, narrow with service, grep or since, or read on from the oldest with cursor "${beforeCut}".`;
       return { lines: cut, reason: "budget", how_to_get: how };
     }
     if (older > 0) {
-      const how = `Raise tail (at most 10,000), or ask with until "${firstTime}" for what came before.`;
+      const how = `Raise tail (at most 10,000), give until "${firstTime}" for what came before, or read on from the oldest with cursor "${beginning}".`;
       const said = narrow ? `They are all older lines, matching or not. ${how}` : how;
       return { lines: older, reason: "tail", how_to_get: said };
     }

@@ -27,8 +27,8 @@ export interface QueriedStore {
   readonly epoch: string;
   readonly lastSeq: number;
   readonly services: Iterable<string>;
-  /** A consistent view: taken for all services in one go. */
-  view(service: string): QueriedService;
+  /** Undefined for a service that never had a log. Consistent when taken for all services in one go. */
+  view(service: string): QueriedService | undefined;
   /** Waits until one of the services may have a line above `seq`, at most until `deadline`. False when it is over. */
   grown(services: readonly string[], seq: number, deadline: number, signal?: AbortSignal): Promise<boolean>;
 }
@@ -76,7 +76,7 @@ export async function answerQuery(store: QueriedStore, query: LogQuery): Promise
 }
 
 const takeViews = (store: QueriedStore, { services }: Settings): QueriedService[] =>
-  services.map((service) => store.view(service));
+  services.flatMap((service) => store.view(service) ?? []);
 
 /** The instance a query is limited to. */
 const generationOf = (view: QueriedService, { previous }: LogQuery): number | undefined =>
@@ -149,6 +149,7 @@ async function tailPage(store: QueriedStore, settings: Settings): Promise<LogPag
       older: older ? Math.max(1, count(0) - count(oldest - 1)) : 0,
       narrow: settings.filter.narrow,
       firstTime: lines[0]?.time,
+      beginning: formatCursor(epoch, 0),
       lost: views.reduce((sum, { losses }) => sum + losses.after(0, query.sinceMs), 0),
     }),
     dropped: droppedOf(views),
