@@ -51,12 +51,18 @@ async function readable({ workingDir, user, host }: WorkspaceRequest): Promise<b
   return true;
 }
 
+const tooLarge = (): StackwardenError =>
+  new StackwardenError("UNSUPPORTED", "The project's folder is too large to run on a copy of it.", {
+    hint: "Make the folder readable for unprivileged users (chmod o+rX on it and the folders above), then no copy is needed.",
+  });
+
 /**
  * Copies what was opened, not what the path means by then: whoever can write to the project must not get the server to
  * read a file outside of it by putting a link in a file's or folder's place meanwhile.
+ * @param room how many bytes it may have
  * @returns its size; 0 when it is gone or no longer a file of the project
  */
-async function copyOneFile(path: string, to: string, root: string): Promise<number> {
+async function copyOneFile(path: string, to: string, root: string, room: number): Promise<number> {
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const file = await open(path, flags).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT" || error.code === "ELOOP") return null;
@@ -68,6 +74,7 @@ async function copyOneFile(path: string, to: string, root: string): Promise<numb
     const opened = `/proc/self/fd/${file.fd}`;
     const where = await readlink(opened).catch(() => null);
     if (!found.isFile() || (where !== null && !inside(where, root))) return 0;
+    if (found.size > room) throw tooLarge();
     await copyFile(where === null ? path : opened, to, constants.COPYFILE_FICLONE);
     await chmod(to, (found.mode & 0o700) | 0o600);
     return found.size;
@@ -95,13 +102,8 @@ export async function copySources(from: string, to: string, exclude: string[] = 
         const link = await readlink(path);
         if (!isAbsolute(link) && inside(resolve(dirname(path), link), from)) await symlink(link, copied);
       } else if (entry.isFile()) {
-        bytes += await copyOneFile(path, copied, real);
-        files++;
-        if (files > MAX_FILES || bytes > MAX_BYTES) {
-          throw new StackwardenError("UNSUPPORTED", "The project's folder is too large to run on a copy of it.", {
-            hint: "Make the folder readable for unprivileged users (chmod o+rX on it and the folders above), then no copy is needed.",
-          });
-        }
+        if (++files > MAX_FILES) throw tooLarge();
+        bytes += await copyOneFile(path, copied, real, MAX_BYTES - bytes);
       }
     }
   };
@@ -117,8 +119,13 @@ async function freshCopy(request: WorkspaceRequest): Promise<string> {
   const final = join(base, "src");
   await withStorage("Copying the project's sources", async () => {
     await removeTree(building, stateDir);
-    await copySources(folder, building, [stateDir, dirname(dirname(stateDir))]);
-    await chownTree(building, user);
+    try {
+      await copySources(folder, building, [stateDir, dirname(dirname(stateDir))]);
+      await chownTree(building, user);
+    } catch (error) {
+      await removeTree(building, stateDir).catch(() => {});
+      throw error;
+    }
     // Built anew and swapped in: what was deleted from the project is gone from the copy too.
     await removeTree(final, stateDir);
     await rename(building, final);

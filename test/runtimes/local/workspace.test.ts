@@ -1,0 +1,164 @@
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { copySources, prepareWorkspace } from "../../../src/runtimes/local/workspace.js";
+import { DirectHost } from "./support/direct-host.js";
+import { tempDir } from "./support/fixture.js";
+
+const isRoot = process.getuid?.() === 0;
+
+describe("where an app service runs", () => {
+  let dir: ReturnType<typeof tempDir>;
+  let folder: string;
+  let stateDir: string;
+  const host = new DirectHost();
+  const file = (path: string, text = "") => {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  };
+  const prepare = async (fields: { workingDir?: string; copyBecause?: string } = {}) =>
+    prepareWorkspace({
+      folder,
+      workingDir: join(folder, "app"),
+      stateDir,
+      service: "web",
+      user: await host.userFor("test", "web"),
+      host,
+      ...fields,
+    });
+
+  beforeEach(() => {
+    dir = tempDir();
+    folder = join(dir.path, "project");
+    stateDir = join(dir.path, "state/projects/test");
+    mkdirSync(stateDir, { recursive: true });
+    file("app/main.py", "print(1)");
+  });
+  afterEach(() => dir.remove());
+
+  it("is the project's folder when its user can read it", async () => {
+    file("app/.private");
+    chmodSync(join(folder, "app/.private"), 0o600);
+    expect(await prepare()).toEqual({ root: folder, cwd: join(folder, "app"), copied: false, notes: [] });
+    expect(readdirSync(stateDir)).toEqual([]);
+  });
+
+  it.runIf(isRoot)("is a copy when a folder or a file in it is closed to its user", async () => {
+    chmodSync(join(folder, "app/main.py"), 0o600);
+    const first = await prepare();
+    expect(first.copied).toBe(true);
+    expect(first.notes[0]).toMatch(/copy.*chmod o\+rX.*Restart/);
+    chmodSync(join(folder, "app/main.py"), 0o644);
+    expect((await prepare()).copied).toBe(false);
+    chmodSync(folder, 0o700);
+    const { uid } = await host.userFor("test", "web");
+    const { cwd, root } = await prepare();
+    expect(statSync(join(cwd, "main.py")).uid).toBe(uid);
+    expect(statSync(root).mode & 0o777).toBe(0o700);
+    const read = execFileSync("/bin/cat", [join(cwd, "main.py")], { uid, gid: uid, encoding: "utf8" });
+    expect(read).toBe("print(1)");
+    expect(statSync(folder).mode & 0o777).toBe(0o700);
+    expect(statSync(join(folder, "app/main.py")).uid).toBe(0);
+  });
+
+  it("on a copy has the sources without history, dependencies, secrets and links that lead out", async () => {
+    for (const path of [".git/HEAD", "app/node_modules/x.js", ".venv/bin/python", "app/__pycache__/a.pyc", ".env"])
+      file(path);
+    file("app/.env", "KEPT=1");
+    file("run.sh", "#!/bin/sh");
+    chmodSync(join(folder, "run.sh"), 0o755);
+    symlinkSync("main.py", join(folder, "app/link.py"));
+    symlinkSync("../../../etc/passwd", join(folder, "app/out"));
+    symlinkSync("/etc/passwd", join(folder, "app/absolute"));
+    execFileSync("mkfifo", [join(folder, "app/pipe")]);
+    const { root, copied } = await prepare({ copyBecause: "of a test" });
+    expect(copied).toBe(true);
+    expect((readdirSync(root, { recursive: true }) as string[]).sort()).toEqual(
+      ["app", "app/.env", "app/link.py", "app/main.py", "run.sh"].sort(),
+    );
+    expect(lstatSync(join(root, "app/link.py")).isSymbolicLink()).toBe(true);
+    expect(statSync(join(root, "run.sh")).mode & 0o777).toBe(0o700);
+    expect(statSync(join(root, "app/main.py")).mode & 0o777).toBe(0o600);
+  });
+
+  it("on a copy follows the project at every start and survives a start that was cut off", async () => {
+    file("app/old.py");
+    const { root } = await prepare({ copyBecause: "of a test" });
+    expect(existsSync(join(root, "app/old.py"))).toBe(true);
+    mkdirSync(join(dirname(root), "building/left"), { recursive: true });
+    rmSync(join(folder, "app/old.py"));
+    file("app/new.py");
+    await prepare({ copyBecause: "of a test" });
+    expect(readdirSync(join(root, "app")).sort()).toEqual(["main.py", "new.py"]);
+    expect(readdirSync(dirname(root))).toEqual(["src"]);
+  });
+
+  it("never copies the state directory into itself", async () => {
+    stateDir = join(folder, ".stackwarden/projects/test");
+    mkdirSync(stateDir, { recursive: true });
+    writeFileSync(join(folder, ".stackwarden/projects/test/secrets.json"), "{}");
+    const { root } = await prepare({ copyBecause: "of a test" });
+    expect(readdirSync(root)).toEqual(["app"]);
+  });
+
+  it.each(["absent", "app/main.py", "../elsewhere"])("is refused where the working directory is %s", async (path) => {
+    await expect(prepare({ workingDir: join(folder, path) })).rejects.toMatchObject({
+      code: "INVALID_STACK",
+      hint: expect.stringContaining("working_dir"),
+    });
+  });
+
+  it("is refused when the copy would be too large", async () => {
+    file("big");
+    truncateSync(join(folder, "big"), 2 * 1024 ** 3 + 1);
+    await expect(prepare({ copyBecause: "of a test" })).rejects.toMatchObject({ code: "UNSUPPORTED" });
+    expect(readdirSync(join(stateDir, "work/web"))).toEqual([]);
+  });
+
+  it("copies nothing that a link put in place meanwhile leads to", async () => {
+    const outside = mkdtempSync(join(dir.path, "outside-"));
+    writeFileSync(join(outside, "secret"), "top secret");
+    file("swap/secret", "mine");
+    file("plain", "mine");
+    const target = join(dir.path, "copied");
+    // The folder is exchanged again and again while it is copied; whatever moment is met, the secret never comes along.
+    let on = true;
+    const swapping = (async () => {
+      while (on) {
+        renameSync(join(folder, "swap"), join(folder, "swap.was"));
+        symlinkSync(outside, join(folder, "swap"));
+        await new Promise((resolve) => setImmediate(resolve));
+        rmSync(join(folder, "swap"));
+        renameSync(join(folder, "swap.was"), join(folder, "swap"));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    })();
+    for (let round = 0; round < 100; round++) {
+      await copySources(folder, target).catch((error: NodeJS.ErrnoException) => {
+        expect(["ENOENT", "EINVAL", "ENOTDIR"]).toContain(error.code);
+      });
+      for (const path of readdirSync(target, { recursive: true }) as string[]) {
+        const copied = join(target, path);
+        if (lstatSync(copied).isFile()) expect(readFileSync(copied, "utf8")).not.toContain("top secret");
+      }
+      rmSync(target, { recursive: true });
+    }
+    on = false;
+    await swapping;
+  });
+});
