@@ -105,7 +105,7 @@ async function demo() {
   expect(health.overall_healthy, "overall_healthy");
 
   step("get_logs, filtered");
-  const logs = await call("get_logs", { service: "backend", grep: "items", tail: 5 });
+  const logs = await call("get_logs", { service: "backend", grep: "item added", tail: 5 });
   for (const line of logs.lines) show(`${paint("2", line.time)} ${line.service} | ${line.text}`);
   expect(logs.lines.length > 0, "the request is in the backend's log");
 

@@ -1,5 +1,7 @@
 """What the stack keeps: items in postgres, a counter in redis."""
 
+import logging
+
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
@@ -8,6 +10,7 @@ from .stores import Stores
 
 HITS = "commandcenter:hits"
 
+log = logging.getLogger("app")
 router = APIRouter(tags=["data"])
 
 
@@ -30,6 +33,7 @@ async def add_item(request: Request, item: NewItem) -> dict:
     row = await stores_of(request).pool.fetchrow(
         "INSERT INTO items (name) VALUES ($1) RETURNING id, name, created_at", item.name
     )
+    log.info("item added", extra={"fields": {"id": row["id"], "name": row["name"]}})
     return dict(row)
 
 

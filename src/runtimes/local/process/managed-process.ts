@@ -138,9 +138,14 @@ export class CgroupProcess implements ManagedProcess {
       cores = elapsed > 0 ? Math.max(0, seconds - this.#lastCpu.seconds) / elapsed : 0;
       this.#lastCpu = { at: now, seconds };
     }
+    const short = (value: number | null): number | null => (value === null ? null : Math.round(value * 1000) / 1000);
     return {
       ...usage,
-      cpu_cores: cores,
+      cpu_seconds_total: short(seconds),
+      memory_mb: short(usage.memory_mb),
+      memory_peak_mb: short(usage.memory_peak_mb),
+      throttled_seconds: short(usage.throttled_seconds),
+      cpu_cores: short(cores),
       network_rx_bytes: null,
       network_tx_bytes: null,
       reason: `Services of the local runtime share the machine's network, which is not counted for each.${
