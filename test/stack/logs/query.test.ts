@@ -1,0 +1,135 @@
+import { describe, expect, it } from "vitest";
+import { bytes, openStore, seqs, texts, writeLines } from "./log-fixture.js";
+
+describe("the newest lines", () => {
+  it("are 100 without a wish, in order, and the answer says how many came before", async () => {
+    const store = await openStore();
+    writeLines(store, "api", 250);
+    const page = await store.query({});
+    expect(seqs(page)).toEqual(Array.from({ length: 100 }, (_, index) => index + 151));
+    expect(page.lines[99]).toMatchObject({ service: "api", stream: "stdout", generation: 1, text: "api line 250" });
+    expect(page.lines[99]?.time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    expect(page.line_count).toBe(100);
+    expect(page.omitted).toMatchObject({ lines: 150, reason: "tail" });
+    expect(page.omitted?.how_to_get).toContain(`until "${page.lines[0]?.time}"`);
+    expect(page.dropped).toEqual({});
+  });
+
+  it("are all of them where there are no more, and nothing is said to be left out", async () => {
+    const store = await openStore();
+    writeLines(store, "api", 5);
+    expect(await store.query({ tail: 5 })).toMatchObject({ line_count: 5, omitted: null });
+    expect(await store.query({ tail: 10_000 })).toMatchObject({ line_count: 5, omitted: null });
+    expect(await store.query({ services: ["other"] })).toMatchObject({ lines: [], omitted: null });
+  });
+
+  it.each([0, -1, 1.5, 10_001, Number.NaN])("cannot be %s many", async (tail) => {
+    const store = await openStore();
+    await expect(store.query({ tail })).rejects.toMatchObject({
+      code: "INVALID_INPUT",
+      message: expect.stringContaining("from 1 to 10,000"),
+      hint: expect.stringContaining("tail"),
+    });
+  });
+
+  it("of several services come in the order they were written", async () => {
+    const store = await openStore();
+    const sinks = ["api", "db", "web"].map((service) => store.sink(service, 1));
+    for (let index = 0; index < 300; index += 1) sinks[(index * index) % 3]?.write("stdout", bytes(`${index}\n`));
+    const all = await store.query({ tail: 1000 });
+    expect(texts(all)).toEqual(Array.from({ length: 300 }, (_, index) => String(index)));
+    const two = await store.query({ services: ["db", "web", "db"], tail: 20 });
+    const expected = all.lines.filter(({ service }) => service !== "api").slice(-20);
+    expect(two.lines).toEqual(expected);
+    expect(new Set(two.lines.map(({ service }) => service))).toEqual(new Set(["db"]));
+  });
+});
+
+describe("filters", () => {
+  it("by literal text ignore the case and read no expression", async () => {
+    const store = await openStore();
+    store.sink("api", 1).write("stdout", bytes("An ERROR (1)\nfine\nerror (1)\nerror 1\n"));
+    expect(texts(await store.query({ grep: "Error (1)" }))).toEqual(["An ERROR (1)", "error (1)"]);
+    expect(await store.query({ grep: "" })).toMatchObject({ line_count: 4 });
+  });
+
+  it("by RE2 expression, in linear time", async () => {
+    const store = await openStore();
+    store.sink("api", 1).write("stdout", bytes(`took 12 ms\ntook 1200 ms\n${"a".repeat(5000)}!\n`));
+    expect(texts(await store.query({ grep: "\\b\\d{3,} ms$", regex: true }))).toEqual(["took 1200 ms"]);
+    const started = Date.now();
+    expect(texts(await store.query({ grep: "^(a+)+$", regex: true }))).toEqual([]);
+    expect(Date.now() - started).toBeLessThan(2000);
+  });
+
+  it.each(["(unclosed", "a(?=b)", "(a)\\1"])("refuse %s with what to do", async (grep) => {
+    const store = await openStore();
+    await expect(store.query({ grep, regex: true })).rejects.toMatchObject({
+      code: "INVALID_INPUT",
+      hint: expect.stringContaining("RE2 has no lookaround"),
+    });
+  });
+
+  it("refuse an expression beyond measure", async () => {
+    const store = await openStore();
+    await expect(store.query({ grep: "x".repeat(1001) })).rejects.toMatchObject({ code: "INVALID_INPUT" });
+  });
+
+  it("by stream and by time, both ends included, whatever the order of the times", async () => {
+    const store = await openStore();
+    const sink = store.sink("api", 1);
+    for (const [stream, at] of [
+      ["stdout", 3000],
+      ["stderr", 1000],
+      ["stdout", 2000],
+      ["stderr", 4000],
+    ] as const) {
+      sink.write(stream, bytes(`${stream} ${at}\n`), at);
+    }
+    expect(texts(await store.query({ stream: "stderr" }))).toEqual(["stderr 1000", "stderr 4000"]);
+    expect(texts(await store.query({ sinceMs: 2000 }))).toEqual(["stdout 3000", "stdout 2000", "stderr 4000"]);
+    expect(texts(await store.query({ untilMs: 2000 }))).toEqual(["stderr 1000", "stdout 2000"]);
+    expect(texts(await store.query({ sinceMs: 2000, untilMs: 3000 }))).toEqual(["stdout 3000", "stdout 2000"]);
+  });
+
+  it("by the instance before the present one, for each service", async () => {
+    const store = await openStore();
+    for (const generation of [1, 2, 3]) store.sink("api", generation).write("stderr", bytes(`api ${generation}\n`));
+    for (const generation of [1, 2]) store.sink("db", generation).write("stderr", bytes(`db ${generation}\n`));
+    store.sink("web", 1).write("stderr", bytes("web 1\n"));
+    expect(texts(await store.query({ previous: true }))).toEqual(["api 2", "db 1"]);
+    expect(texts(await store.query({ previous: true, services: ["web"] }))).toEqual([]);
+    store.sink("web", 2);
+    expect(texts(await store.query({ previous: true, services: ["web"] }))).toEqual(["web 1"]);
+  });
+
+  it("say that older lines were left out although only some of them would match", async () => {
+    const store = await openStore();
+    const lines = Array.from({ length: 400 }, (_, index) => (index % 4 === 0 ? `hit ${index}\n` : `${index}\n`));
+    store.sink("api", 1).write("stdout", bytes(lines.join("")));
+    const page = await store.query({ grep: "hit", tail: 10 });
+    expect(texts(page)[0]).toBe("hit 360");
+    expect(page.omitted).toMatchObject({ lines: 360, reason: "tail" });
+    expect(page.omitted?.how_to_get).toContain("matching or not");
+    // The only match is found, and further search for another one has an end.
+    const last = await store.query({ grep: "hit 396", tail: 1 });
+    expect(last.omitted).toBeNull();
+  });
+
+  it("do not search a long log to its end only to say that there is nothing more", async () => {
+    const store = await openStore();
+    writeLines(store, "api", 30_000);
+    const page = await store.query({ grep: "line 30000", tail: 1 });
+    expect(page.line_count).toBe(1);
+    expect(page.omitted).toMatchObject({ lines: 29_999, reason: "tail" });
+  });
+
+  it("that search long stop when the caller goes", async () => {
+    const store = await openStore();
+    writeLines(store, "api", 30_000);
+    const caller = new AbortController();
+    const answer = store.query({ grep: "nowhere", signal: caller.signal });
+    caller.abort();
+    await expect(answer).rejects.toMatchObject({ code: "OPERATION_CANCELLED", hint: expect.any(String) });
+  });
+});
