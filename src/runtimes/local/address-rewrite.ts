@@ -134,7 +134,7 @@ export function rewriteContainerCommand(argv: string[], service: string, book: A
     const option = /^(--?[\w-]+)=(.*)$/.exec(text);
     if (option !== null) {
       const [, flag = "", value = ""] = option;
-      return `${flag}=${PORT_FLAG.test(flag) ? own(value) : address(value)}`;
+      return `${flag}=${PORT_FLAG.test(flag) ? own(value) : rewriteText(address(value), service, book)}`;
     }
     if (PORT_FLAG.test(argv[index - 1] ?? "")) return own(text);
     return rewriteText(address(text), service, book);
