@@ -24,7 +24,7 @@ interface Mount {
 const CONTROLLERS: V2Controller[] = ["memory", "cpu", "pids"];
 
 /** Spaces in /proc/self/mountinfo are written as \040. */
-const unescape = (text: string): string =>
+const unescapePath = (text: string): string =>
   text.replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 8)));
 
 function parseMounts(text: string, prefix: string): Mount[] {
@@ -34,7 +34,7 @@ function parseMounts(text: string, prefix: string): Mount[] {
     const [type = "", , options = ""] = right.split(" ");
     const [, , , root = "/", point = ""] = left.split(" ");
     if (type === "cgroup" || type === "cgroup2")
-      mounts.push({ type, root: unescape(root), point: prefix + unescape(point), options: options.split(",") });
+      mounts.push({ type, root: unescapePath(root), point: prefix + unescapePath(point), options: options.split(",") });
   }
   return mounts;
 }

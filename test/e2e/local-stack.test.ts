@@ -1,0 +1,173 @@
+/** The main job on a small stack of one real process: start, look, break, limit, restart, stop; nothing is left. */
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { APP, appCompose, type Server, TestBench, until } from "./support/bench.js";
+
+const isRoot = process.getuid?.() === 0;
+
+describe("a stack over MCP", () => {
+  const bench = new TestBench();
+  let server: Server;
+  let url = "";
+  const get = (path: string) => fetch(`${url}${path}`).then((response) => response.text());
+  const project = "shop";
+  const crashes = async () =>
+    (await server.call("get_events", { project, types: ["service_crashed"], limit: 50 })).events.length;
+  const healthy = () => server.call("health_status", { project, wait_for: "healthy", timeout_seconds: 30 });
+
+  beforeAll(async () => {
+    bench.project(project, { "compose.yaml": appCompose("    mem_limit: 256m\n    cpus: 1.0\n"), "app.js": APP });
+    server = await bench.server();
+    const started = await server.call("start_stack", { project, folder: project });
+    expect(started).toMatchObject({ status: "healthy", verified: true, missing: [], next: null });
+    const { app } = started.after.services;
+    url = app.endpoints[0].url;
+    expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+  });
+  afterAll(() => bench.close());
+
+  it("runs as a user of its own without new privileges, with exactly the environment it was given", async () => {
+    const { stacks } = await server.call("list_stacks");
+    const { pid, user } = stacks[0].services.app;
+    const status = readFileSync(`/proc/${pid}/status`, "utf8");
+    expect(status).toMatch(/^NoNewPrivs:\s+1$/m);
+    if (isRoot) {
+      expect(user.uid).toBeGreaterThanOrEqual(70_000);
+      expect(status).toMatch(new RegExp(`^Uid:\\s+${user.uid}\\s+${user.uid}\\s+${user.uid}\\s`, "m"));
+      expect(status).toMatch(/^Groups:\s*\d*\s*$/m);
+      expect(status).toMatch(/^CapEff:\s+0+$/m);
+    }
+    const env = JSON.parse(await get("/env"));
+    expect(Object.keys(env)).not.toContain("STACKWARDEN_STATE_DIR");
+    expect(env.HOST).toBe("127.0.0.1");
+  });
+
+  it("joins a start that is repeated, and says that nothing had to change", async () => {
+    const again = await server.call("start_stack", { project });
+    expect(again).toMatchObject({ status: "already_running", verified: true });
+    expect(again.after.services.app.pid).toBe(again.before.services.app.pid);
+  });
+
+  it("delivers a new line to a waiting reader within half a second", async () => {
+    const { next_cursor: cursor } = await server.call("get_logs", { project, tail: 1 });
+    const reading = server.call("get_logs", { project, cursor, wait_seconds: 20 });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const said = Date.now();
+    await get("/say?text=hello%20reader");
+    const page = await reading;
+    const took = Date.now() - said;
+    expect(page.lines.map((line: { text: string }) => line.text)).toEqual(["hello reader"]);
+    expect(took).toBeLessThan(2000);
+    expect(Date.parse(page.lines[0].time)).toBeGreaterThan(said - 1000);
+  });
+
+  it("shows control sequences and secrets of a log line to nobody", async () => {
+    await get(`/say?text=${encodeURIComponent("\u001b[31mred\u0007 password=hunter2hunter2 \u202eflip")}`);
+    const { lines } = await server.call("get_logs", { project, grep: "red", tail: 1 });
+    expect(lines[0].text).not.toContain("hunter2");
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there.
+    expect(lines[0].text).not.toMatch(/[\u0000-\u0008\u001b\u202e]/);
+  });
+
+  it("keeps up with a flood of a million lines and has the right tail", async () => {
+    await get("/flood?lines=1000000");
+    await until(
+      "the end of the flood",
+      async () => (await server.call("get_logs", { project, grep: "flood done", tail: 1 })).lines.length === 1,
+      120_000,
+    );
+    const page = await server.call("get_logs", { project, grep: "line 99999", tail: 10, max_bytes: 200_000 });
+    expect(page.lines.at(-1).text).toBe("line 999999");
+    expect(await get("/health")).toBe("h");
+    const status = readFileSync(`/proc/${server.pid}/status`, "utf8");
+    const rssMb = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024;
+    expect(rssMb).toBeLessThan(400);
+  });
+
+  it("sees a sick service within two intervals, and its recovery", async () => {
+    await get("/sick");
+    const sick = await until("unhealthy", async () => {
+      const { services } = await server.call("health_status", { project });
+      return services.app.status === "unhealthy" && services.app;
+    });
+    expect(sick).toMatchObject({ healthy: false, message: "HTTP 500, expected 200" });
+    await get("/well");
+    expect((await healthy()).overall_healthy).toBe(true);
+  });
+
+  it("reports a crash with its cause and last lines, and restarts by the policy", async () => {
+    const before = await crashes();
+    await get("/exit?code=7").catch(() => undefined);
+    await until("the crash", async () => (await crashes()) > before);
+    const { events } = await server.call("get_events", { project, types: ["service_crashed"], limit: 50 });
+    const crash = events.at(-1);
+    expect(crash.data).toMatchObject({ exit_code: 7, signal: null, oom_killed: false });
+    expect(crash.data.last_lines).toContain("fatal: told to exit");
+    expect((await healthy()).overall_healthy).toBe(true);
+    const { stacks } = await server.call("list_stacks");
+    expect(stacks[0].services.app.restarts).toBeGreaterThanOrEqual(1);
+  });
+
+  it("notices a service that was killed from outside", async () => {
+    const before = await crashes();
+    const { stacks } = await server.call("list_stacks");
+    process.kill(stacks[0].services.app.pid, "SIGKILL");
+    await until("the crash", async () => (await crashes()) > before);
+    expect((await healthy()).overall_healthy).toBe(true);
+  });
+
+  it("changes limits on the running service, and keeps them for the next start", async () => {
+    const changed = await server.call("set_limits", { project, service: "app", cpus: 0.2, memory_mb: 200 });
+    const { before, after } = changed;
+    expect(changed.live).toBe(true);
+    if (after.cpus.enforcement.level !== "enforced") {
+      expect(after.cpus.enforcement.reason).not.toBe("");
+      return;
+    }
+    expect(changed.verified).toBe(true);
+    expect([before.cpus.value, after.cpus.value, after.memory_mb.value]).toEqual([1, 0.2, 200]);
+    await get("/cpu?ms=1500");
+    const { services } = await server.call("get_stats", { project });
+    expect(services.app.stats.throttled_periods).toBeGreaterThan(0);
+    const { after: restarted } = await server.call("restart_service", { project, service: "app" });
+    expect(restarted.limits.memory_mb.value).toBe(200);
+  });
+
+  it("refuses limits that are impossible, with the range", async () => {
+    const error = await server.refused("set_limits", { project, service: "app", cpus: 1000 });
+    expect(error.code).toBe("LIMIT_REFUSED");
+    expect(error.message).toMatch(/cpus must be a number from 0\.01 to \d+/);
+    const { services } = await server.call("get_stats", { project });
+    expect(services.app.limits.cpus.value).not.toBe(1000);
+  });
+
+  it("reports a process that exceeds its memory as an OOM kill", async () => {
+    const { services } = await server.call("get_stats", { project });
+    if (services.app.limits.memory_mb.enforcement.level !== "enforced") return;
+    const before = await crashes();
+    await get("/memory?mb=400").catch(() => undefined);
+    await until("the crash", async () => (await crashes()) > before);
+    const { events } = await server.call("get_events", { project, types: ["service_crashed"], limit: 50 });
+    expect(events.at(-1)).toMatchObject({ data: { oom_killed: true, signal: "SIGKILL" } });
+    expect(events.at(-1).message).toContain("OOM");
+    expect((await healthy()).overall_healthy).toBe(true);
+  });
+
+  it("names what exists for a service that does not", async () => {
+    for (const name of ["get_logs", "restart_service"]) {
+      const error = await server.refused(name, { project, service: "nope" });
+      expect(error).toMatchObject({ code: "UNKNOWN_SERVICE", hint: "Valid names: app." });
+    }
+  });
+
+  it("stops it all, twice, and keeps the logs", async () => {
+    expect(await server.call("stop_stack", { project })).toMatchObject({ status: "stopped", verified: true });
+    expect(await server.call("stop_stack", { project })).toMatchObject({ status: "already_stopped" });
+    await expect(fetch(url)).rejects.toThrow();
+    expect((await server.call("get_logs", { project, service: "app", tail: 1 })).lines).toHaveLength(1);
+    expect(await server.refused("get_stats", { project })).toMatchObject({ code: "STACK_NOT_RUNNING" });
+    expect(await server.refused("restart_service", { project, service: "app" })).toMatchObject({
+      code: "STACK_NOT_RUNNING",
+    });
+  });
+});

@@ -1,0 +1,295 @@
+/** What must survive, and what must not: killed services, servers and watchdogs, half-way starts, full disks. */
+import { execFileSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import pg from "pg";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Answer, APP, appCompose, TestBench, until } from "./support/bench.js";
+import { cgroupsOf, processesOf } from "./support/leftovers.js";
+
+const isRoot = process.getuid?.() === 0;
+
+const DATABASE = `
+services:
+  db:
+    image: postgres:15-alpine
+    environment:
+      POSTGRES_USER: shop
+      POSTGRES_DB: shop
+      POSTGRES_PASSWORD: \${DB_PASSWORD}
+    ports: ["5432"]
+    volumes: ["data:/var/lib/postgresql/data"]
+    restart: on-failure
+    stop_signal: SIGINT
+    healthcheck: { test: [CMD, pg_isready, -U, shop], interval: 500ms, retries: 5, start_period: 60s, start_interval: 100ms }
+  cache:
+    image: redis:7-alpine
+    ports: ["6379"]
+    restart: on-failure
+    healthcheck: { test: [CMD, redis-cli, ping], interval: 500ms, retries: 5, start_period: 30s, start_interval: 100ms }
+volumes: { data: {} }
+secrets:
+  db-password: { environment: DB_PASSWORD, x-generate: true }
+`;
+
+describe("recovery", () => {
+  let bench: TestBench;
+  beforeEach(() => {
+    bench = new TestBench();
+  });
+  afterEach(() => bench.close());
+
+  const connect = async (started: Answer, project: string) => {
+    const secrets = JSON.parse(readFileSync(join(bench.state, "projects", project, "secrets.json"), "utf8"));
+    const client = new pg.Client({
+      host: "127.0.0.1",
+      port: started.after.services.db.endpoints[0].host_port,
+      user: "shop",
+      database: "shop",
+      password: Object.values(secrets)[0] as string,
+    });
+    client.on("error", () => undefined);
+    await client.connect();
+    return client;
+  };
+  const watchdogOf = (server: number) =>
+    Number(
+      execFileSync("ps", ["-eo", "pid,args"], { encoding: "utf8" })
+        .split("\n")
+        .find((line) => line.includes("watchdog.js") && line.includes(join(bench.state, "run", `${server}.json`)))
+        ?.trim()
+        .split(" ")[0],
+    );
+
+  it("loses nothing that postgres acknowledged when the server is killed, and leaves nothing running", async () => {
+    bench.project("shop", { "compose.yaml": DATABASE });
+    const first = await bench.server();
+    const started = await first.call("start_stack", { project: "shop", folder: "shop" });
+    expect(started.status).toBe("healthy");
+    const client = await connect(started, "shop");
+    await client.query("create table t (x int)");
+    await client.query("insert into t values (42)");
+    first.kill();
+    await until(
+      "everything of the killed server is gone",
+      () => cgroupsOf(first.pid).length === 0 && processesOf(bench.folder).length === 0,
+    );
+    const second = await bench.server();
+    const again = await second.call("start_stack", { project: "shop" });
+    expect(again.status).toBe("healthy");
+    const check = await connect(again, "shop");
+    expect((await check.query("select x from t")).rows).toEqual([{ x: 42 }]);
+    const secret = JSON.parse(readFileSync(join(bench.state, "projects", "shop", "secrets.json"), "utf8"));
+    const [password] = Object.values(secret) as string[];
+    // The data outlives a crash of the database itself, too.
+    process.kill(again.after.services.db.pid, "SIGKILL");
+    await until(
+      "the crash",
+      async () => (await second.call("get_events", { project: "shop", types: ["service_crashed"] })).events.length > 0,
+    );
+    expect((await second.call("health_status", { project: "shop", wait_for: "healthy" })).overall_healthy).toBe(true);
+    const last = await connect(again, "shop");
+    expect((await last.query("select x from t")).rows).toEqual([{ x: 42 }]);
+    await last.end();
+    // S3
+    const everything = JSON.stringify([
+      again,
+      await second.call("get_logs", { project: "shop", tail: 1000 }),
+      await second.call("get_events", { project: "shop", limit: 1000 }),
+    ]);
+    expect(everything).not.toContain(password);
+    expect(execFileSync("ps", ["-eo", "args"], { encoding: "utf8" })).not.toContain(password);
+    expect(statSync(join(bench.state, "projects", "shop", "secrets.json")).mode & 0o777).toBe(0o600);
+    const listening = execFileSync("ss", ["-ltnH"], { encoding: "utf8" });
+    for (const service of ["db", "cache"]) {
+      const port = again.after.services[service].endpoints[0].host_port;
+      const lines = listening.split("\n").filter((line) => line.includes(`:${port} `));
+      expect(lines.map((line) => line.split(/\s+/)[3])).toEqual([`127.0.0.1:${port}`]);
+    }
+  });
+
+  it("removes data only when told to", async () => {
+    bench.project("shop", { "compose.yaml": DATABASE });
+    const server = await bench.server();
+    await server.call("start_stack", { project: "shop", folder: "shop" });
+    const volume = join(bench.state, "projects", "shop", "volumes", "data");
+    expect(await server.refused("stop_stack", { project: "shop", remove_volumes: true })).toMatchObject({
+      code: "CONFIRMATION_REQUIRED",
+    });
+    await server.call("stop_stack", { project: "shop" });
+    expect(existsSync(volume)).toBe(true);
+    const removed = await server.call("stop_stack", { project: "shop", remove_volumes: true, confirm: true });
+    expect(removed).toMatchObject({ status: "already_stopped", removed_volumes: ["data"] });
+    expect(existsSync(volume)).toBe(false);
+    expect((await server.call("start_stack", { project: "shop" })).status).toBe("healthy");
+  });
+
+  it("has a watchdog that comes back when it is killed, and then does its work", async () => {
+    bench.project("shop", { "compose.yaml": appCompose(), "app.js": APP });
+    const server = await bench.server();
+    await server.call("start_stack", { project: "shop", folder: "shop" });
+    const first = watchdogOf(server.pid);
+    process.kill(first, "SIGKILL");
+    const second = await until("another watchdog", () => {
+      const pid = watchdogOf(server.pid);
+      return pid > 0 && pid !== first && pid;
+    });
+    expect(second).not.toBe(first);
+    server.kill();
+    await until("nothing is left", () => cgroupsOf(server.pid).length === 0 && processesOf(bench.folder).length === 0);
+  });
+
+  it("sweeps at the next start what a killed server and its killed watchdog left", async () => {
+    bench.project("shop", { "compose.yaml": appCompose(), "app.js": APP });
+    const first = await bench.server();
+    await first.call("start_stack", { project: "shop", folder: "shop" });
+    const watchdog = watchdogOf(first.pid);
+    // Stopped, so that it cannot be quicker than its own end.
+    process.kill(watchdog, "SIGSTOP");
+    first.kill();
+    process.kill(watchdog, "SIGKILL");
+    expect(processesOf(bench.folder).length).toBeGreaterThan(0);
+    const second = await bench.server();
+    expect((await second.call("start_stack", { project: "shop" })).status).toBe("healthy");
+    expect(cgroupsOf(first.pid)).toEqual([]);
+  });
+
+  it("rolls back a start that is cancelled half-way", async () => {
+    bench.project("shop", {
+      "compose.yaml": appCompose()
+        .replace("/health", "/never-there")
+        .replace("start_period: 20s", "start_period: 300s"),
+      "app.js": APP.replace('response.end("ok")', "response.writeHead(404).end()"),
+    });
+    const server = await bench.server();
+    const cancel = new AbortController();
+    const starting = server.call(
+      "start_stack",
+      { project: "shop", folder: "shop" },
+      {
+        signal: cancel.signal,
+        onprogress: ({ message }) => {
+          if (message?.includes("app runs")) cancel.abort("enough");
+        },
+      },
+    );
+    await expect(starting).rejects.toThrow(/enough/);
+    const stopped = await server.call("health_status", { project: "shop", wait_for: "stopped", timeout_seconds: 20 });
+    expect(stopped.wait).toMatchObject({ met: true });
+    expect(cgroupsOf(server.pid)).toEqual([]);
+    const { events } = await server.call("get_events", { project: "shop" });
+    expect(events.map((event: Answer) => event.type)).toContain("stack_start_failed");
+  });
+
+  it("says who is missing when a dependency never becomes healthy, and leaves nothing running", async () => {
+    const web =
+      "  web:\n    image: node:20-alpine\n    depends_on: { app: { condition: service_healthy } }\n    x-local: { command: [node, app.js] }\n";
+    bench.project("shop", {
+      "compose.yaml": `${appCompose().replace("/health", "/never").replace("start_period: 20s", "start_period: 0s").trimEnd()}\n${web}`,
+      "app.js": APP.replace('response.end("ok")', "response.writeHead(404).end()"),
+    });
+    const server = await bench.server();
+    const error = await server.refused("start_stack", { project: "shop", folder: "shop" });
+    expect(error).toMatchObject({ code: "SERVICE_START_FAILED", details: { service: "app" } });
+    expect(error.message).toContain("HTTP 404");
+    expect(error.details?.last_lines).toContainEqual(expect.stringContaining("listening on"));
+    expect(cgroupsOf(server.pid)).toEqual([]);
+    expect((await server.call("health_status", { project: "shop" })).state).toBe("stopped");
+  });
+
+  it("reports the time-out of a whole start with what is missing", async () => {
+    bench.project("shop", {
+      "compose.yaml": appCompose().replace("/health", "/never").replace("start_period: 20s", "start_period: 300s"),
+      "app.js": APP.replace('response.end("ok")', "response.writeHead(404).end()"),
+    });
+    const server = await bench.server({ STACKWARDEN_START_TIMEOUT_SECONDS: "3" });
+    const waiting = await server.call("start_stack", { project: "shop", folder: "shop", timeout_seconds: 1 });
+    expect(waiting).toMatchObject({ status: "starting", verified: false, missing: [{ service: "app" }] });
+    expect(waiting.next).toContain("health_status");
+    expect(await server.refused("start_stack", { project: "shop" })).toMatchObject({ code: "START_TIMEOUT" });
+    expect(cgroupsOf(server.pid)).toEqual([]);
+  });
+
+  it("runs two projects that want the same port", async () => {
+    for (const name of ["one", "two"]) bench.project(name, { "compose.yaml": appCompose(), "app.js": APP });
+    const server = await bench.server();
+    const started = await Promise.all(
+      ["one", "two"].map((name) => server.call("start_stack", { project: name, folder: name })),
+    );
+    const urls = started.map(({ after }) => after.services.app.endpoints[0].url);
+    expect(new Set(urls).size).toBe(2);
+    for (const url of urls) expect((await fetch(`${url}/health`)).status).toBe(200);
+    const users = started.map(({ after }) => after.services.app.user.uid);
+    if (isRoot) expect(new Set(users).size).toBe(2);
+  });
+
+  it("refuses a set port that is taken, naming it and its service, and starts nothing", async () => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
+    const { port } = taken.address() as { port: number };
+    try {
+      bench.project("shop", { "compose.yaml": appCompose("", String(port)), "app.js": APP });
+      const server = await bench.server();
+      const error = await server.refused("start_stack", { project: "shop", folder: "shop" });
+      expect(error.code).toBe("PORT_IN_USE");
+      expect(error.message).toContain(String(port));
+      expect(error.message).toContain("app");
+      expect(cgroupsOf(server.pid)).toEqual([]);
+      const other = await server.call("start_stack", {
+        project: "shop",
+        ports: { app: port + 1 > 65_535 ? 20_000 : port + 1 },
+      });
+      expect(other.status).toBe("healthy");
+    } finally {
+      taken.close();
+    }
+  });
+
+  it("keeps a second server away from a stack that runs", async () => {
+    bench.project("shop", { "compose.yaml": appCompose(), "app.js": APP });
+    const [first, second] = [await bench.server(), await bench.server()];
+    await first.call("start_stack", { project: "shop", folder: "shop" });
+    expect(await second.refused("start_stack", { project: "shop" })).toMatchObject({
+      code: "PROJECT_LOCKED",
+      details: { pid: first.pid },
+    });
+    await first.call("stop_stack", { project: "shop" });
+    expect((await second.call("start_stack", { project: "shop" })).status).toBe("healthy");
+  });
+
+  it("runs a project whose folder nobody may write, and writes nothing into it", async () => {
+    const folder = bench.project("shop", { "compose.yaml": appCompose(), "app.js": APP });
+    chmodSync(folder, 0o555);
+    const before = readdirSync(folder);
+    const server = await bench.server();
+    expect((await server.call("start_stack", { project: "shop", folder: "shop" })).status).toBe("healthy");
+    await server.call("restart_service", { project: "shop", service: "app" });
+    expect(readdirSync(folder)).toEqual(before);
+    chmodSync(folder, 0o755);
+  });
+
+  it.runIf(isRoot)("goes on with a full disk, says so, and keeps the newest lines", async () => {
+    mkdirSync(bench.state, { mode: 0o711 });
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=3m,mode=0711", "tmpfs", bench.state]);
+    try {
+      bench.project("shop", { "compose.yaml": appCompose(), "app.js": APP });
+      const server = await bench.server();
+      const started = await server.call("start_stack", { project: "shop", folder: "shop" });
+      const { url } = started.after.services.app.endpoints[0];
+      await fetch(`${url}/flood?lines=300000`);
+      await until(
+        "the end",
+        async () => (await server.call("get_logs", { project: "shop", grep: "flood done" })).lines.length > 0,
+      );
+      expect((await server.call("health_status", { project: "shop", fresh: true })).overall_healthy).toBe(true);
+      const { events } = await server.call("get_events", { project: "shop", types: ["warning"] });
+      expect(events.map((event: Answer) => event.message).join()).toContain("ENOSPC");
+      await server.call("stop_stack", { project: "shop" });
+      await server.close();
+    } finally {
+      execFileSync("umount", ["-l", bench.state]);
+      rmSync(bench.state, { recursive: true, force: true });
+    }
+  });
+});

@@ -1,0 +1,176 @@
+/** A folder for projects and state, and stackwarden servers on it, driven by real MCP clients over stdio. */
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
+import type { ProgressCallback } from "@modelcontextprotocol/sdk/shared/protocol.js";
+import type { ErrorReport } from "../../../src/stack/errors.js";
+import { expectNothingLeft } from "./leftovers.js";
+
+export const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
+export const BINARY = join(ROOT, "dist", "stackwarden.js");
+
+// biome-ignore lint/suspicious/noExplicitAny: answers are looked at field by field, as a client does.
+export type Answer = any;
+
+export interface Server {
+  client: Client;
+  pid: number;
+  /** Standard error so far. */
+  stderr(): string;
+  /** @throws when the tool answers with an error */
+  call(name: string, input?: object, options?: CallOptions): Promise<Answer>;
+  /** The error that the call must give. */
+  refused(name: string, input?: object, options?: CallOptions): Promise<ErrorReport>;
+  kill(): void;
+  close(): Promise<void>;
+}
+
+export interface CallOptions {
+  signal?: AbortSignal;
+  onprogress?: ProgressCallback;
+}
+
+export class TestBench {
+  readonly folder = mkdtempSync(join(tmpdir(), "stackwarden-e2e-"));
+  readonly projects = join(this.folder, "projects");
+  readonly state = join(this.folder, "state");
+  readonly #servers: Server[] = [];
+  readonly pids: number[] = [];
+
+  constructor() {
+    // Services of other users must get through.
+    chmodSync(this.folder, 0o755);
+    mkdirSync(this.projects, { mode: 0o755 });
+  }
+
+  /** Writes files of a project. @returns its folder */
+  project(name: string, files: Record<string, string>): string {
+    const folder = join(this.projects, name);
+    for (const [path, content] of Object.entries(files)) {
+      mkdirSync(dirname(join(folder, path)), { recursive: true, mode: 0o755 });
+      writeFileSync(join(folder, path), content, { mode: 0o644 });
+    }
+    return folder;
+  }
+
+  async server(env: Record<string, string> = {}, args: string[] = []): Promise<Server> {
+    const transport = new StdioClientTransport({
+      command: process.execPath,
+      args: [BINARY, "mcp", ...args],
+      cwd: this.projects,
+      env: { PATH: process.env.PATH ?? "", ...this.environment(), ...env },
+      stderr: "pipe",
+    });
+    let stderr = "";
+    transport.stderr?.on("data", (chunk) => {
+      stderr += chunk;
+    });
+    const client = new Client({ name: "e2e", version: "1.0.0" });
+    await client.connect(transport);
+    const pid = transport.pid as number;
+    this.pids.push(pid);
+    const raw = async (name: string, input: object, { signal, onprogress }: CallOptions) =>
+      client.callTool({ name, arguments: input as Record<string, unknown> }, undefined, {
+        timeout: 300_000,
+        resetTimeoutOnProgress: true,
+        ...(signal === undefined ? {} : { signal }),
+        ...(onprogress === undefined ? {} : { onprogress }),
+      }) as Promise<{ isError?: boolean; structuredContent: Answer }>;
+    const server: Server = {
+      client,
+      pid,
+      stderr: () => stderr,
+      call: async (name, input = {}, options = {}) => {
+        const { isError, structuredContent } = await raw(name, input, options);
+        if (isError) throw new Error(`${name}: ${JSON.stringify(structuredContent)}\n${stderr}`);
+        return structuredContent;
+      },
+      refused: async (name, input = {}, options = {}) => {
+        const { isError, structuredContent } = await raw(name, input, options);
+        if (!isError) throw new Error(`${name} was not refused: ${JSON.stringify(structuredContent)}`);
+        return structuredContent as ErrorReport;
+      },
+      kill: () => process.kill(pid, "SIGKILL"),
+      close: () => client.close(),
+    };
+    this.#servers.push(server);
+    return server;
+  }
+
+  environment(): Record<string, string> {
+    return {
+      STACKWARDEN_ROOTS: this.projects,
+      STACKWARDEN_STATE_DIR: this.state,
+      STACKWARDEN_LOG_LEVEL: "warn",
+      STACKWARDEN_RUNTIME: "local",
+    };
+  }
+
+  /** Ends every server; nothing of them may be left. */
+  async close(): Promise<void> {
+    try {
+      await Promise.all(this.#servers.map((server) => server.close().catch(() => undefined)));
+      await expectNothingLeft(this.folder, this.pids);
+    } finally {
+      rmSync(this.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+    }
+  }
+}
+
+export async function until<T>(
+  what: string,
+  look: () => Promise<T | undefined | false> | T | undefined | false,
+  ms = 30_000,
+): Promise<T> {
+  for (const end = Date.now() + ms; ; await new Promise((resolve) => setTimeout(resolve, 100))) {
+    const seen = await look();
+    if (seen !== undefined && seen !== false) return seen;
+    if (Date.now() > end) throw new Error(`not within ${ms} ms: ${what}`);
+  }
+}
+
+/** A small HTTP service without dependencies; each path misbehaves in its own way. */
+export const APP = `
+const http = require("node:http");
+const port = Number(process.env.PORT);
+let healthy = true;
+const held = [];
+console.log("app up", process.pid, process.getuid());
+http.createServer((request, response) => {
+  const url = new URL(request.url, "http://x");
+  if (url.pathname === "/health") { response.statusCode = healthy ? 200 : 500; return response.end("h"); }
+  if (url.pathname === "/sick") healthy = false;
+  if (url.pathname === "/well") healthy = true;
+  if (url.pathname === "/exit") setTimeout(() => { console.error("fatal: told to exit"); process.exit(Number(url.searchParams.get("code") || 3)); }, 20);
+  if (url.pathname === "/memory") for (let i = 0; i < Number(url.searchParams.get("mb")); i++) held.push(Buffer.alloc(1048576, 1));
+  if (url.pathname === "/cpu") { const end = Date.now() + Number(url.searchParams.get("ms")); while (Date.now() < end); }
+  if (url.pathname === "/flood") { let n = Number(url.searchParams.get("lines")); let i = 0; const go = () => { let s = ""; for (let k = 0; k < 1000 && i < n; k++) s += "line " + (i++) + "\\n"; if (i >= n) return process.stdout.write(s + "flood done\\n"); process.stdout.write(s, go); }; go(); }
+  if (url.pathname === "/say") console.log(url.searchParams.get("text"));
+  if (url.pathname === "/env") return response.end(JSON.stringify(process.env));
+  response.end("ok");
+}).listen(port, process.env.HOST, () => console.log("listening on", port));
+process.on("SIGTERM", () => process.exit(0));
+`;
+
+/** A compose file of one \`app\` service that runs APP. */
+export const appCompose = (more = "", port = "") => `
+services:
+  app:
+    image: node:20-alpine
+    ports: ["${port === "" ? "" : `${port}:`}8080"]
+    healthcheck:
+      test: ["CMD", "true"]
+      interval: 300ms
+      timeout: 2s
+      retries: 2
+      start_period: 20s
+      start_interval: 100ms
+      x-probe: { type: http, port: 8080, path: /health, status: 200 }
+    restart: on-failure
+    x-local:
+      command: ["node", "app.js"]
+${more}
+`;
