@@ -1,0 +1,70 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { join } from "node:path";
+import { afterEach, describe, expect, it } from "vitest";
+import { listeners, listenersOn, parseListeners } from "../../../src/runtimes/local/ports-listeners.js";
+import { freePort, tempDir } from "./support/fixture.js";
+
+const HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode";
+const row = (local: string, state = "0A", uid = 71_000) =>
+  `   0: ${local} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000 ${uid} 0 1 1 0 100 0 0 10 0`;
+
+describe("the kernel's tables of listeners", () => {
+  it("are read for port, owner and reach", () => {
+    const table = [
+      HEAD,
+      row("0100007F:1F90"),
+      row("00000000:0050", "0A", 0),
+      row("0100007F:1F91", "01"),
+      row("00000000000000000000000001000000:1538"),
+      row("0000000000000000FFFF00000100007F:1539"),
+      row("00000000000000000000000000000000:153A"),
+      "",
+    ].join("\n");
+    expect(parseListeners(table)).toEqual([
+      { port: 8080, uid: 71_000, loopback: true },
+      { port: 80, uid: 0, loopback: false },
+      { port: 5432, uid: 71_000, loopback: true },
+      { port: 5433, uid: 71_000, loopback: true },
+      { port: 5434, uid: 71_000, loopback: false },
+    ]);
+    expect(parseListeners("")).toEqual([]);
+  });
+
+  it("may be one or none", async () => {
+    const dir = tempDir();
+    const net = join(dir.path, "net");
+    expect(await listeners(net)).toBeNull();
+    mkdirSync(net);
+    writeFileSync(join(net, "tcp"), `${HEAD}\n${row("0100007F:1F90")}\n`);
+    expect(await listeners(net)).toEqual([{ port: 8080, uid: 71_000, loopback: true }]);
+    expect(await listenersOn(8081, net)).toEqual([]);
+    dir.remove();
+  });
+});
+
+describe("who listens on a port", () => {
+  const open: Server[] = [];
+  const listen = (host: string) =>
+    new Promise<number>((resolve) => {
+      const server = createServer((socket) => socket.destroy()).listen(0, host, () => {
+        resolve((server.address() as { port: number }).port);
+      });
+      open.push(server);
+    });
+  afterEach(() => Promise.all(open.splice(0).map((server) => new Promise((resolve) => server.close(resolve)))));
+
+  it("is seen for real", async () => {
+    const [near, far] = [await listen("127.0.0.1"), await listen("0.0.0.0")];
+    const uid = process.getuid?.() ?? null;
+    expect(await listenersOn(near)).toEqual([{ port: near, uid, loopback: true }]);
+    expect(await listenersOn(far)).toEqual([{ port: far, uid, loopback: false }]);
+    expect(await listenersOn(await freePort())).toEqual([]);
+  });
+
+  it("is asked by connecting where there is no table", async () => {
+    const port = await listen("127.0.0.1");
+    expect(await listenersOn(port, "/nonexistent")).toEqual([{ port, uid: null, loopback: true }]);
+    expect(await listenersOn(await freePort(), "/nonexistent")).toEqual([]);
+  });
+});

@@ -1,0 +1,227 @@
+import { connect, createServer, type Server } from "node:net";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { hold, PortLedger, portWishes } from "../../../src/runtimes/local/ports.js";
+import { accepts, listenersOn } from "../../../src/runtimes/local/ports-listeners.js";
+import type { PortMapping, ServiceDefinition } from "../../../src/stack/definition/types.js";
+import { definition, freePort, healthcheck, service } from "./support/fixture.js";
+
+const published = (containerPort: number, hostPort?: number): PortMapping => ({
+  containerPort,
+  protocol: "tcp",
+  ...(hostPort === undefined ? {} : { hostPort }),
+});
+const web = (name: string, ...ports: PortMapping[]): ServiceDefinition => service(name, { ports });
+
+describe("the port ledger", () => {
+  let ledger: PortLedger;
+  const foreign: Server[] = [];
+  const occupy = async (port: number) => {
+    const server = createServer();
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(port, "127.0.0.1", resolve);
+    });
+    foreign.push(server);
+  };
+  const free = async (port: number) => (await listenersOn(port)).length === 0;
+
+  beforeEach(() => {
+    ledger = new PortLedger();
+  });
+  afterEach(async () => {
+    await ledger.close();
+    await Promise.all(foreign.splice(0).map((server) => new Promise((resolve) => server.close(resolve))));
+  });
+
+  it("holds a port from its choice to its release, so that nobody else gets it", async () => {
+    const port = await freePort();
+    await ledger.apply(definition([web("a", published(8000, port))]));
+    await expect(occupy(port)).rejects.toMatchObject({ code: "EADDRINUSE" });
+    expect(ledger.hostPort("a", 8000)).toBe(port);
+    expect(ledger.hostPort("a", 8001)).toBeUndefined();
+    await ledger.release("a");
+    await occupy(port);
+  });
+
+  it("cuts off who connects to a port that is only held", async () => {
+    const port = await freePort();
+    await ledger.apply(definition([web("a", published(8000, port))]));
+    const closed = await new Promise((resolve) => {
+      connect(port, "127.0.0.1")
+        .on("error", () => {})
+        .on("close", () => resolve(true));
+    });
+    expect(closed).toBe(true);
+  });
+
+  it("names every busy port with its service in one error, and holds nothing then", async () => {
+    const [one, two, three] = [await freePort(), await freePort(), await freePort()];
+    await occupy(one);
+    await occupy(two);
+    const wanted = definition([
+      web("a", published(1, one)),
+      web("b", published(2, two)),
+      web("c", published(3, three)),
+    ]);
+    await expect(ledger.apply(wanted)).rejects.toMatchObject({
+      code: "PORT_IN_USE",
+      message: `Host ports in use: ${one} (a), ${two} (b).`,
+      details: {
+        ports: [
+          { service: "a", port: one, container_port: 1 },
+          { service: "b", port: two, container_port: 2 },
+        ],
+      },
+    });
+    expect(await free(three)).toBe(true);
+    expect(ledger.endpoints()).toEqual([]);
+  });
+
+  it("refuses one host port for two services, and one that the system refuses", async () => {
+    const port = await freePort();
+    await expect(
+      ledger.apply(definition([web("a", published(1, port)), web("b", published(2, port))])),
+    ).rejects.toMatchObject({ code: "PORT_IN_USE", message: `Host port in use: ${port} (b).` });
+    await expect(ledger.apply(definition([web("a", published(1, 70_000))]))).rejects.toMatchObject({
+      code: "UNSUPPORTED",
+      hint: expect.stringContaining("1024"),
+    });
+  });
+
+  it("takes the next free port where none is set; ports that are set come first", async () => {
+    const start = await freePort();
+    await occupy(start);
+    await ledger.apply(
+      definition([
+        web("unset", published(start)),
+        web("unset2", published(start)),
+        web("set", published(9, start + 1)),
+      ]),
+    );
+    const [unset, unset2] = [ledger.hostPort("unset", start) ?? 0, ledger.hostPort("unset2", start) ?? 0];
+    expect(ledger.hostPort("set", 9)).toBe(start + 1);
+    expect(unset).toBeGreaterThan(start + 1);
+    expect(unset2).toBeGreaterThan(unset);
+    expect(ledger.endpoints().map((one) => one.service)).toEqual(["unset", "unset2", "set"]);
+  });
+
+  it("goes on with any free port when the search reaches the end of the range", async () => {
+    await occupy(65_535).catch(() => {});
+    await ledger.apply(definition([web("last", published(65_535))]));
+    expect(ledger.hostPort("last", 65_535)).toBeLessThan(65_535);
+  });
+
+  it("gives ports that are not published a free one, and does not show them", async () => {
+    await ledger.apply(definition([service("a", { expose: [7000] })]));
+    expect(ledger.hostPort("a", 7000)).toBeGreaterThan(1023);
+    expect(ledger.endpoints()).toEqual([]);
+    expect(ledger.ports("a")).toEqual([7000]);
+    expect(ledger.services()).toEqual(["a"]);
+  });
+
+  it("keeps what stays, hands ports over inside the stack and lets go of the rest", async () => {
+    const [one, two] = [await freePort(), await freePort()];
+    await ledger.apply(definition([web("a", published(1, one)), web("b", published(2, two)), web("c", published(3))]));
+    const was = ledger.hostPort("c", 3);
+    await ledger.apply(definition([web("b", published(2, one)), web("c", published(3))]));
+    expect(ledger.hostPort("b", 2)).toBe(one);
+    expect(ledger.hostPort("c", 3)).toBe(was);
+    expect(ledger.hostPort("a", 1)).toBeUndefined();
+    expect(await free(two)).toBe(true);
+    await expect(occupy(one)).rejects.toMatchObject({ code: "EADDRINUSE" });
+  });
+
+  it("changes nothing when an update finds a busy port, even where a port was handed over", async () => {
+    const [one, two, busy] = [await freePort(), await freePort(), await freePort()];
+    await occupy(busy);
+    await ledger.apply(definition([web("a", published(1, one)), web("b", published(2, two))]));
+    const update = definition([web("b", published(2, one)), web("x", published(3, busy))]);
+    await expect(ledger.apply(update)).rejects.toMatchObject({ code: "PORT_IN_USE" });
+    expect([ledger.hostPort("a", 1), ledger.hostPort("b", 2)]).toEqual([one, two]);
+    for (const port of [one, two]) await expect(occupy(port)).rejects.toMatchObject({ code: "EADDRINUSE" });
+  });
+
+  it("replaces an unset port that somebody took meanwhile, and names a set one", async () => {
+    const set = await freePort();
+    await ledger.apply(definition([web("a", published(await freePort())), web("b", published(1, set))]));
+    const was = ledger.endpoints()[0]?.host_port ?? 0;
+    expect(await ledger.secure("a")).toEqual([]);
+    await ledger.release("a");
+    await ledger.release("b");
+    await occupy(was);
+    await occupy(set);
+    const [moved] = await ledger.secure("a");
+    expect(moved).toMatchObject({ service: "a", from: was });
+    expect(moved?.to).toBe(ledger.endpoints()[0]?.host_port);
+    expect(moved?.to).not.toBe(was);
+    await expect(ledger.secure("b")).rejects.toMatchObject({ code: "PORT_IN_USE" });
+  });
+
+  it("holds the ports of an ended service again where they are still free", async () => {
+    const [one, two] = [await freePort(), await freePort()];
+    await ledger.apply(definition([web("a", published(1, one), published(2, two))]));
+    await ledger.rehold("a");
+    await ledger.release("a");
+    await occupy(two);
+    await ledger.rehold("a");
+    await expect(occupy(one)).rejects.toMatchObject({ code: "EADDRINUSE" });
+    await ledger.release("a");
+    expect(await free(one)).toBe(true);
+  });
+
+  it("holds nothing after it was closed, not even what was on its way", async () => {
+    const port = await freePort();
+    await ledger.apply(definition([web("a", published(1, port))]));
+    await ledger.release("a");
+    const late = ledger.rehold("a");
+    await ledger.close();
+    await late;
+    await ledger.rehold("a");
+    expect(await free(port)).toBe(true);
+  });
+
+  it("is not kept alive by a port that is held", async () => {
+    const server = await hold(0);
+    expect((server as unknown as { _handle: { hasRef(): boolean } })._handle.hasRef()).toBe(false);
+    const { port } = server.address() as { port: number };
+    expect(await accepts(port)).toBe(true);
+    await new Promise((resolve) => server.close(resolve));
+    expect(await accepts(port)).toBe(false);
+  });
+});
+
+describe("the ports a service listens on", () => {
+  const numbers = (one: ServiceDefinition) => portWishes(one).map((wish) => [wish.containerPort, wish.published]);
+
+  it("are the published ones first, then the exposed, its placeholders and its health check's", () => {
+    const one = service("a", {
+      ports: [published(80)],
+      expose: [90, 80],
+      local: { command: ["x", "{port}", "{port:91}"], environment: {} },
+      healthcheck: healthcheck({ kind: "http", port: 92, path: "/", status: 200 }),
+    });
+    expect(numbers(one)).toEqual([
+      [80, true],
+      [90, false],
+      [91, false],
+      [92, false],
+    ]);
+  });
+
+  it("are one of its own for a bare {port}", () => {
+    expect(numbers(service("a", { local: { command: ["x", "{port}"], environment: {} } }))).toEqual([[0, false]]);
+    expect(numbers(service("a", { healthcheck: healthcheck({ kind: "tcp", port: 5 }) }))).toEqual([[5, false]]);
+    expect(numbers(service("a"))).toEqual([]);
+  });
+
+  it("are the provider's where nothing is said", () => {
+    expect(numbers(service("a", { image: "postgres:16" }))).toEqual([[5432, false]]);
+    expect(numbers(service("a", { image: "redis", ports: [published(6379)] }))).toEqual([[6379, true]]);
+  });
+
+  it("are refused when one is published twice", () => {
+    expect(() => portWishes(web("a", published(80, 1), published(80, 2)))).toThrowError(
+      expect.objectContaining({ code: "UNSUPPORTED", hint: expect.stringContaining("services.a.ports") }),
+    );
+  });
+});
