@@ -5,7 +5,7 @@ import { memoryCost, type StoredLine } from "./stored-line.js";
 const COMPACT_AT = 4096;
 
 export class LineRing {
-  #lines: StoredLine[] = [];
+  #lines: (StoredLine | undefined)[] = [];
   #head = 0;
   #bytes = 0;
 
@@ -14,10 +14,6 @@ export class LineRing {
 
   get size(): number {
     return this.#lines.length - this.#head;
-  }
-
-  get bytes(): number {
-    return this.#bytes;
   }
 
   at(index: number): StoredLine | undefined {
@@ -36,6 +32,8 @@ export class LineRing {
 
   #shift(): StoredLine {
     const line = this.#lines[this.#head] as StoredLine;
+    // The slot may stay for long; what it held must not.
+    this.#lines[this.#head] = undefined;
     this.#head += 1;
     this.#bytes -= memoryCost(line);
     if (this.#head >= COMPACT_AT && this.#head * 2 >= this.#lines.length) {
@@ -59,6 +57,6 @@ export class LineRing {
 
   /** Copy of the lines from index `from` up to, not including, `to`. */
   slice(from: number, to: number): StoredLine[] {
-    return this.#lines.slice(this.#head + from, this.#head + Math.min(to, this.size));
+    return this.#lines.slice(this.#head + from, this.#head + Math.min(to, this.size)) as StoredLine[];
   }
 }

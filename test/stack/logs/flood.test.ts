@@ -1,0 +1,106 @@
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { describe, expect, it } from "vitest";
+import { bytes, openStore, temporaryDirectory, texts } from "./log-fixture.js";
+
+const MILLION = 1_000_000;
+const MIB = 1024 * 1024;
+
+/** Lines `from`… as one chunk. */
+function chunk(from: number, count: number): Uint8Array {
+  let text = "";
+  for (let index = from; index < from + count; index += 1) text += `request ${index} served in ${index % 97} ms\n`;
+  return bytes(text);
+}
+
+setFlagsFromString("--expose-gc");
+const collectGarbage: () => void = runInNewContext("gc");
+
+/** Bytes in use, without what is only not yet collected. */
+const used = (): number => {
+  collectGarbage();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+};
+
+describe("a million lines", () => {
+  it("from a process: none is lost, memory stays flat, the tail is right and cheap", async () => {
+    const directory = join(temporaryDirectory(), "logs");
+    const store = await openStore({ directory, spoolBytes: 128 * MIB });
+    const sink = store.sink("api", 1);
+    const before = used();
+    let most = 0;
+    let slowest = 0;
+    for (let from = 1; from <= MILLION; from += 2000) {
+      const data = chunk(from, 2000);
+      const started = performance.now();
+      sink.write("stdout", data);
+      slowest = Math.max(slowest, performance.now() - started);
+      if (from % 50_000 === 1) most = Math.max(most, used() - before);
+      await setImmediate();
+    }
+    expect(most).toBeLessThan(16 * MIB);
+    expect(slowest).toBeLessThan(500);
+    const started = performance.now();
+    const page = await store.query({ tail: 3 });
+    expect(performance.now() - started).toBeLessThan(300);
+    expect(texts(page)).toEqual(
+      [MILLION - 2, MILLION - 1, MILLION].map((at) => `request ${at} served in ${at % 97} ms`),
+    );
+    expect(page.omitted).toMatchObject({ lines: MILLION - 3, reason: "tail" });
+    expect(page.dropped).toEqual({});
+    await store.flush();
+    expect(store.stats("api")).toMatchObject({ lines: MILLION, dropped: 0 });
+
+    await store.close();
+    const again = await openStore({ directory, spoolBytes: 128 * MIB });
+    const reopened = performance.now();
+    expect(texts(await again.query({ tail: 3 }))).toEqual(texts(page));
+    expect(performance.now() - reopened).toBeLessThan(300);
+    const found = await again.query({ grep: "request 4711 " });
+    expect(texts(found)).toEqual(["request 4711 served in 55 ms"]);
+  });
+
+  it("that the disk cannot follow: memory keeps its bound, and every line is kept or counted", async () => {
+    const directory = join(temporaryDirectory(), "logs");
+    const store = await openStore({ directory, ringBytes: 2 * MIB });
+    const sink = store.sink("api", 1);
+    const before = used();
+    // The event loop never gets its turn: nothing can be written.
+    let most = 0;
+    for (let from = 1; from <= MILLION; from += 2000) {
+      sink.write("stdout", chunk(from, 2000));
+      if (from % 50_000 === 1) most = Math.max(most, used() - before);
+    }
+    expect(most).toBeLessThan(6 * MIB);
+    const page = await store.query({ tail: 10_000, maxBytes: 1e9 });
+    expect(page.lines.at(-1)?.seq).toBe(MILLION);
+    const { lines, dropped } = store.stats("api");
+    expect(dropped).toBeGreaterThan(MILLION / 2);
+    expect(lines + dropped).toBe(MILLION);
+    await store.flush();
+    expect(store.stats("api")).toMatchObject({ lines, dropped });
+    const start = page.next_cursor.replace(/\d+$/, "0");
+    expect((await store.query({ cursor: start })).omitted).toMatchObject({ lines: dropped, reason: "rotated" });
+  });
+
+  it("beyond the disk's bound: the newest stay", async () => {
+    const directory = join(temporaryDirectory(), "logs");
+    const store = await openStore({ directory, spoolBytes: 8 * MIB });
+    const sink = store.sink("api", 1);
+    for (let from = 1; from <= MILLION; from += 2000) {
+      sink.write("stdout", chunk(from, 2000));
+      await setImmediate();
+    }
+    await store.flush();
+    const files = readdirSync(join(directory, "s-api")).map((name) => statSync(join(directory, "s-api", name)).size);
+    expect(files.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(8 * MIB);
+    const { lines, dropped, last_seq } = store.stats("api");
+    expect(lines + dropped).toBe(MILLION);
+    expect(last_seq).toBe(MILLION);
+    expect(lines).toBeGreaterThan(60_000);
+  });
+});
