@@ -71,7 +71,7 @@ async function showLogs(session: Session, manager: StackManager, until: AbortSig
   const printer = new LogPrinter(session.terminal);
   let cursor: string | undefined;
   while (!until.aborted) {
-    const query = { waitMs: 5000, signal: until, ...(cursor === undefined ? {} : { cursor }) };
+    const query = cursor === undefined ? {} : { cursor, waitMs: 5000, signal: until };
     const page: LogReport = await manager.logs({ project: session.project, query });
     printer.print(page);
     cursor = page.next_cursor;

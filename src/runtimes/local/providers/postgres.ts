@@ -1,5 +1,6 @@
 /** PostgreSQL from the installed package: one cluster in the service's volume, loopback only, scram-sha-256. */
-import { lstat, readFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { lstat, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import { StackwardenError } from "../../../stack/errors.js";
@@ -69,6 +70,22 @@ async function checkVersion(data: string, binaries: PostgresBinaries, service: s
   );
 }
 
+/**
+ * A killed postmaster leaves its lock file. The next one takes its id for a living postmaster when it is a zombie
+ * that nobody reaped, or meanwhile another process of the same user. No instance of ours runs on this data now: the
+ * project's lock and the order of starts see to that.
+ */
+async function removeStaleLock(data: string, context: PrepareContext): Promise<void> {
+  const lock = join(data, "postmaster.pid");
+  const pid = /^\d+/.exec(await readFile(lock, "utf8").catch(() => ""))?.[0];
+  if (pid === undefined || !existsSync("/proc/self")) return;
+  // Empty for a zombie.
+  const args = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+  if (args.split("\0").includes(data)) return;
+  await removeSharedMemory(data, context);
+  await rm(lock, { force: true });
+}
+
 /** System V memory of a killed postmaster: 56 bytes that only its next start would remove. */
 async function removeSharedMemory(data: string, context: PrepareContext): Promise<void> {
   const lines = (await readFile(join(data, "postmaster.pid"), "utf8").catch(() => "")).split("\n");
@@ -104,6 +121,7 @@ export async function preparePostgres(context: PrepareContext): Promise<LaunchPl
   } else {
     await checkVersion(data, binaries, service.name);
     await adopt(data, context);
+    await removeStaleLock(data, context);
   }
   const tag = tagOf(service);
   if (tag !== null && Number.parseInt(tag, 10) !== binaries.major) {

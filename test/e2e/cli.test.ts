@@ -1,0 +1,181 @@
+/** The command line as people and programs use it, on a stack that `up` holds in the foreground. */
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { APP, appCompose, BINARY, TestBench, until } from "./support/bench.js";
+
+interface Ran {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+describe("the command line", () => {
+  const bench = new TestBench();
+  const children: ChildProcess[] = [];
+  let folder: string;
+  let up: ChildProcess;
+  let shown = "";
+
+  const env = () => ({ PATH: process.env.PATH ?? "", NO_COLOR: "1", ...bench.environment() });
+  const run = (...args: string[]): Promise<Ran> =>
+    new Promise((resolve) => {
+      execFile(process.execPath, [BINARY, ...args], { cwd: folder, env: env() }, (error, stdout, stderr) => {
+        resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
+      });
+    });
+  const json = async (...args: string[]) => JSON.parse((await run(...args, "--json")).stdout);
+
+  beforeAll(async () => {
+    folder = bench.project("shop", {
+      "compose.yaml": appCompose("    mem_limit: 256m\n    cpus: 1.0\n"),
+      "app.js": APP,
+    });
+  });
+  afterAll(async () => {
+    for (const child of children) if (child.exitCode === null) child.kill("SIGTERM");
+    await bench.close();
+  });
+
+  it("says that nothing runs, with an exit code of its own", async () => {
+    expect((await run("ps")).stdout).toContain("No stack is running");
+    const health = await run("health");
+    expect(health.code).toBe(3);
+    expect(health.stdout).toMatch(/app\s+stopped/);
+    const logs = await run("logs");
+    expect(logs.code).toBe(3);
+    expect(logs.stderr).toMatch(/error STACK_NOT_RUNNING: .*\n {2}Start it with/);
+    expect((await run("down")).stdout).toContain("was not running");
+  });
+
+  it("refuses wrong use with exit code 2 and what would be right", async () => {
+    expect((await run("frobnicate")).code).toBe(2);
+    expect((await run("logs", "--tail", "many")).stderr).toContain("must be a number");
+    const tail = await run("logs", "--tail", "20000");
+    expect(tail.code).toBe(2);
+    expect(tail.stderr).toContain("1 to 10,000");
+    const error = JSON.parse((await run("logs", "--tail", "0", "--json")).stderr);
+    expect(error).toMatchObject({ error: { code: "INVALID_INPUT", retryable: false } });
+    expect((await run("--version")).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect((await run("--help")).stdout).toContain("doctor");
+  });
+
+  it("starts the stack and shows its logs", async () => {
+    up = spawn(process.execPath, [BINARY, "up"], { cwd: folder, env: env() });
+    children.push(up);
+    bench.pids.push(up.pid as number);
+    for (const stream of [up.stdout, up.stderr])
+      stream?.on("data", (chunk) => {
+        shown += chunk;
+      });
+    await until("the log of the app", () => shown.includes("| listening on"));
+    expect(shown).toMatch(/app\s+healthy/);
+    expect(shown).toMatch(/http:\/\/127\.0\.0\.1:\d+/);
+  });
+
+  it("reaches the stack from other terminals", async () => {
+    expect((await run("ps")).stdout).toMatch(/app\s+healthy/);
+    expect((await run("health", "--fresh")).code).toBe(0);
+    const health = await json("health");
+    expect(health).toMatchObject({ project: "shop", overall_healthy: true });
+    expect((await run("logs", "app", "-n", "1")).stdout).toMatch(/^app \| listening on \d+\n$/);
+    const [line] = (await run("logs", "--grep", "app up", "--json")).stdout.trim().split("\n");
+    expect(JSON.parse(line ?? "")).toMatchObject({ service: "app", stream: "stdout", generation: 1 });
+    expect((await run("stats")).stdout).toMatch(/app\s+healthy/);
+    expect((await run("events", "--type", "service_healthy")).stdout).toContain("app is healthy.");
+    const again = await run("up");
+    expect(again.code).toBe(0);
+    expect(again.stderr).toContain(`process ${up.pid}`);
+  });
+
+  it("follows logs until Ctrl-C", async () => {
+    const follow = spawn(process.execPath, [BINARY, "logs", "-f", "-n", "1"], { cwd: folder, env: env() });
+    children.push(follow);
+    let seen = "";
+    follow.stdout?.on("data", (chunk) => {
+      seen += chunk;
+    });
+    await until("the first line", () => seen.includes("listening"));
+    const { stacks } = await json("ps");
+    await fetch(`${stacks[0].services.app.endpoints[0].url}/say?text=followed`);
+    await until("the new line", () => seen.includes("| followed"));
+    follow.kill("SIGINT");
+    const [code] = await once(follow, "exit");
+    expect(code).toBe(0);
+  });
+
+  it("restarts and limits", async () => {
+    const restarted = await json("restart", "app");
+    expect(restarted).toMatchObject({
+      service: "app",
+      verified: true,
+      before: { generation: 1 },
+      after: { generation: 2 },
+    });
+    expect((await run("restart", "nope")).stderr).toContain("Valid names: app");
+    const limited = await run("limits", "app", "--memory", "300");
+    expect(limited.code).toBe(0);
+    expect(limited.stdout).toMatch(/now:.*memory 300 MB|Nothing enforces/);
+    expect((await run("limits", "app")).code).toBe(2);
+    expect((await run("limits", "app", "--cpus", "900")).stderr).toContain("LIMIT_REFUSED");
+  });
+
+  it("stops from another terminal, which ends `up`", async () => {
+    const exit = once(up, "exit");
+    const down = await run("down");
+    expect(down).toMatchObject({ code: 0 });
+    expect(down.stdout).toContain("The stack is stopped.");
+    expect((await exit)[0]).toBe(0);
+    expect((await run("logs", "app", "-n", "1")).code).toBe(0);
+    expect((await run("ps", "--all")).stdout).toMatch(/shop {2}stopped/);
+  });
+
+  it("stops with Ctrl-C, and ends a start that is interrupted", async () => {
+    const again = spawn(process.execPath, [BINARY, "up", "--no-logs", "--port", "app=18080"], {
+      cwd: folder,
+      env: env(),
+    });
+    children.push(again);
+    bench.pids.push(again.pid as number);
+    let said = "";
+    again.stderr?.on("data", (chunk) => {
+      said += chunk;
+    });
+    await until("it is up", () => said.includes("Ctrl-C"));
+    expect((await fetch("http://127.0.0.1:18080/health")).status).toBe(200);
+    again.kill("SIGINT");
+    expect((await once(again, "exit"))[0]).toBe(0);
+    bench.project("slow", {
+      "compose.yaml": appCompose().replace("/health", "/never").replace("start_period: 20s", "start_period: 300s"),
+      "app.js": APP.replace('response.end("ok")', "response.writeHead(404).end()"),
+    });
+    const slow = spawn(process.execPath, [BINARY, "up"], { cwd: join(bench.projects, "slow"), env: env() });
+    children.push(slow);
+    bench.pids.push(slow.pid as number);
+    said = "";
+    slow.stderr?.on("data", (chunk) => {
+      said += chunk;
+    });
+    await until("the app runs", () => said.includes("app runs"));
+    slow.kill("SIGINT");
+    expect((await once(slow, "exit"))[0]).toBe(130);
+    expect(said).toContain("OPERATION_CANCELLED");
+  });
+
+  it("says what this machine can do", async () => {
+    const doctor = await run("doctor");
+    expect(doctor.code).toBe(0);
+    expect(doctor.stdout).toMatch(/runtime local: available/);
+    const report = await json("doctor");
+    expect(report.runtimes[0]).toMatchObject({ runtime: "local", available: true });
+    expect(["enforced", "advisory", "none"]).toContain(report.runtimes[0].isolation.limits.level);
+  });
+
+  it("deletes data only with --yes", async () => {
+    const refused = await run("down", "--volumes");
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain("CONFIRMATION_REQUIRED");
+    expect((await run("down", "--volumes", "--yes")).code).toBe(0);
+  });
+});
