@@ -27,12 +27,20 @@ function httpOf(words: string[], service: string): NativeTest | null {
   }
 }
 
+/** Words of a shell command that is one program and no more; a pipe or a second command decides too, so it has none. */
+function simpleWords(command: string): string[] {
+  const bare = command
+    .replace(/\s*\|\|\s*(exit\s+\d+|false)\s*;?\s*$/, "")
+    .replace(/\s*([12&]?>\s*\/dev\/null|2>&1)(?=\s|$)/g, "");
+  if (/[|&;<>()`$\\\n]/.test(bare.replace(/'[^']*'|"[^"$`\\]*"/g, ""))) return [];
+  return bare.split(/\s+/).map((word) => word.replace(/^["']|["']$/g, ""));
+}
+
 /** @returns the native check that means the same, or null when the command must really run */
 export function nativeTest(test: HealthTest, provider: ProviderName | null, service: string): NativeTest | null {
   let words: string[];
   if (test.kind === "cmd") words = test.argv;
-  else if (test.kind === "cmd-shell")
-    words = test.command.split(/\s+/).map((word) => word.replace(/^["']|["';]$/g, ""));
+  else if (test.kind === "cmd-shell") words = simpleWords(test.command);
   else return null;
   const program = words
     .find((word) => !/^[A-Za-z_][A-Za-z0-9_]*=/.test(word))

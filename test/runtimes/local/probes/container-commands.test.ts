@@ -1,0 +1,74 @@
+import { describe, expect, it } from "vitest";
+import { nativeTest } from "../../../../src/runtimes/local/probes/container-commands.js";
+import { providerOf, providerOfImage } from "../../../../src/runtimes/local/providers/known-images.js";
+import { service } from "../support/fixture.js";
+
+const cmd = (...argv: string[]) => nativeTest({ kind: "cmd", argv }, null, "web");
+const shell = (command: string) => nativeTest({ kind: "cmd-shell", command }, null, "web");
+const http = (port: number, path: string) => ({ kind: "http", port, path, status: null });
+
+describe("a container's health check commands", () => {
+  it.each([
+    [cmd("curl", "-f", "http://localhost:8000/health"), http(8000, "/health")],
+    [cmd("wget", "-q", "-O", "/dev/null", "http://127.0.0.1:3000/"), http(3000, "/")],
+    [cmd("/usr/bin/curl", "localhost/x?y=1"), http(80, "/x?y=1")],
+    [cmd("curl", "http://web:81/"), http(81, "/")],
+    [cmd("curl", "http://[::1]:82"), http(82, "/")],
+    [shell("curl -f http://localhost:8000/health || exit 1"), http(8000, "/health")],
+    [shell('curl -fs "http://0.0.0.0:8000/h?a=1&b=2" > /dev/null 2>&1'), http(8000, "/h?a=1&b=2")],
+    [shell("NO_PROXY=* wget --spider http://localhost:1/"), http(1, "/")],
+  ])("become stackwarden's own check: %#", (result, expected) => {
+    expect(result).toEqual(expected);
+  });
+
+  it.each([
+    ["another machine", cmd("curl", "http://example.com/")],
+    ["https", cmd("curl", "https://localhost/")],
+    ["a request with a method", cmd("curl", "-X", "POST", "http://localhost/")],
+    ["a request with a header", cmd("curl", "-H", "A: b", "http://localhost/")],
+    ["a request with data", cmd("wget", "--post-data", "x", "http://localhost/")],
+    ["no address", cmd("curl", "--version")],
+    ["a broken address", cmd("curl", "http://localhost:99999/")],
+    ["another program", cmd("python", "-c", "http://localhost:1/")],
+    ["the first half of a pipe", shell("curl -s http://localhost:1/ | grep -q ready")],
+    ["one of two commands", shell("curl -f http://localhost:1/ && test -f /tmp/ready")],
+    ["without effect on the result", shell("curl -f http://localhost:1/; true")],
+    ["made of variables", shell('curl -f "http://localhost:$PORT/"')],
+    ["nothing", cmd()],
+    ["a check of stackwarden's", nativeTest({ kind: "tcp", port: 1 }, null, "web")],
+  ])("really run when they are %s", (_what, result) => {
+    expect(result).toBeNull();
+  });
+
+  it("of a provider become its own, whatever they were", () => {
+    expect(nativeTest({ kind: "cmd", argv: ["pg_isready"] }, "postgres", "db")).toEqual({ kind: "postgres" });
+    expect(nativeTest({ kind: "cmd-shell", command: "redis-cli ping" }, "redis", "r")).toEqual({ kind: "redis" });
+    expect(nativeTest({ kind: "none" }, "redis", "r")).toBeNull();
+  });
+});
+
+describe("known images", () => {
+  it.each([
+    ["postgres", "postgres"],
+    ["postgres:15-alpine", "postgres"],
+    ["library/postgres@sha256:abc", "postgres"],
+    ["docker.io/library/redis:7", "redis"],
+    ["localhost:5000/redis", "redis"],
+    ["localhost/valkey/valkey:8", "redis"],
+    ["bitnami/redis", null],
+    ["redis-stack", null],
+    ["postgres/redis", null],
+    ["constructor", null],
+    ["", null],
+  ])("%s → %s", (image, provider) => {
+    expect(providerOfImage(image)).toBe(provider);
+  });
+
+  it("yield to what the definition says", () => {
+    const local = { environment: {} };
+    expect(providerOf(service("a", { image: "redis", local: { ...local, command: ["x"] } }))).toBeNull();
+    expect(providerOf(service("a", { image: "own", local: { ...local, provider: "postgres" } }))).toBe("postgres");
+    expect(providerOf(service("a", { image: "redis", local }))).toBe("redis");
+    expect(providerOf(service("a"))).toBeNull();
+  });
+});
