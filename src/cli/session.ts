@@ -2,6 +2,7 @@
 import { basename, resolve } from "node:path";
 import type { ConfigFlags } from "../config/settings.js";
 import type { Config } from "../config/types.js";
+import { StackwardenError } from "../stack/errors.js";
 import type { Logger } from "../stack/logger.js";
 import type { Progress, StackManager } from "../stack/model.js";
 import type { ControlClient } from "./control/client.js";
@@ -119,7 +120,6 @@ async function connectHolder(stateDir: string, project: string): Promise<Control
 
 /** The holder cancels what is under way when the connection ends. */
 async function untilAborted(answer: Promise<unknown>, client: ControlClient, signal: AbortSignal): Promise<unknown> {
-  const { StackwardenError } = await import("../stack/errors.js");
   let abort: (() => void) | undefined;
   const aborted = new Promise<never>((_resolve, reject) => {
     abort = () => {
