@@ -14,7 +14,7 @@ import {
 } from "./dependency-cache.js";
 import { installerEnvironment } from "./installer-environment.js";
 
-const RECIPE = "1";
+const RECIPE = "2";
 const LOCKS = ["package-lock.json", "npm-shrinkwrap.json"];
 const GROUPS = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies"];
 
@@ -23,9 +23,16 @@ interface NodeManifest {
   files: [name: string, text: string][];
   locked: boolean;
   empty: boolean;
+  /** Scripts of the package itself that npm would run at an installation. */
+  ownScripts: string[];
 }
 
-/** @throws DEPENDENCY_INSTALL_FAILED when package.json is missing or is no JSON object */
+/** They expect the package's sources beside them, which are not there: dependencies are installed on their own. */
+const OWN_SCRIPTS = ["preinstall", "install", "postinstall", "preprepare", "prepare", "postprepare", "prepublish"];
+
+const LOCAL_PACKAGE = /^(?:file|link|workspace):(?!\/)|^\.{1,2}\//;
+
+/** @throws DEPENDENCY_INSTALL_FAILED when package.json is missing or is no JSON object, UNSUPPORTED for local packages */
 export async function readNodeManifest(manifest: string): Promise<NodeManifest> {
   const dir = dirname(manifest);
   const failed = (problem: string, cause?: unknown) =>
@@ -49,9 +56,27 @@ export async function readNodeManifest(manifest: string): Promise<NodeManifest> 
     if (found !== null) files.push([name, found]);
   }
   const groups = parsed as Record<string, unknown>;
-  const empty = GROUPS.every((group) => Object.keys((groups[group] as object | undefined) ?? {}).length === 0);
-  return { files, locked: files.some(([name]) => LOCKS.includes(name)), empty };
+  const wanted = GROUPS.flatMap((group) => Object.entries((groups[group] as object | undefined) ?? {}));
+  const local = wanted.filter(([, spec]) => LOCAL_PACKAGE.test(String(spec))).map(([name]) => name);
+  if (local.length > 0) {
+    throw new StackwardenError(
+      "UNSUPPORTED",
+      `${manifest} uses packages of the project's own folders: ${local.join(", ")}.`,
+      {
+        hint: "Leave x-local.install out and run npm install in the folder yourself, or use the dagger runtime.",
+      },
+    );
+  }
+  const scripts = Object.keys((groups.scripts as object | undefined) ?? {});
+  return {
+    files,
+    locked: files.some(([name]) => LOCKS.includes(name)),
+    empty: wanted.length === 0,
+    ownScripts: OWN_SCRIPTS.filter((name) => scripts.includes(name)),
+  };
 }
+
+const withoutScripts = (text: string): string => JSON.stringify({ ...JSON.parse(text), scripts: {} });
 
 /**
  * @param link where a link to the node_modules directory is made. It is made before anything of the service's user runs
@@ -63,7 +88,7 @@ export async function installNode(
   manifest: string,
   link?: string,
 ): Promise<{ nodeModules: string; installed: boolean } | null> {
-  const { files, locked, empty } = await readNodeManifest(manifest);
+  const { files, locked, empty, ownScripts } = await readNodeManifest(manifest);
   if (empty) return null;
   const node = await nodeFor(context.user, context.host);
   const npm = await npmScript(node);
@@ -78,7 +103,15 @@ export async function installNode(
     await withStorage("Linking node_modules", () => symlink(target, link));
   }
   const { dir, installed } = await cachedDependencies(context, hash, async (target) => {
-    for (const [name, text] of files) await writePrivateFile(join(target, name), text, context.user);
+    for (const [name, text] of files) {
+      const written = name === "package.json" && ownScripts.length > 0 ? withoutScripts(text) : text;
+      await writePrivateFile(join(target, name), written, context.user);
+    }
+    if (ownScripts.length > 0) {
+      const message = `Its own scripts ${ownScripts.join(", ")} were not run: dependencies are installed away from the sources.`;
+      context.notice({ type: "warning", service: context.service, message });
+      context.sink.line("stderr", `[stackwarden] ${message}`);
+    }
     await installStep(context, locked ? "npm ci" : "npm install", {
       // Install scripts run: many packages need theirs, and they get no more rights than the service itself has.
       argv: [node, npm, locked ? "ci" : "install", "--no-audit", "--no-fund", "--no-update-notifier"],

@@ -1,0 +1,82 @@
+/** What an installation needs, in a temporary project; and packages that need no network. */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { InstallContext } from "../../../../src/runtimes/local/install/dependency-cache.js";
+import { privateDirs } from "../../../../src/runtimes/local/workspace-storage.js";
+import type { RuntimeNotice } from "../../../../src/stack/runtime.js";
+import { DirectHost } from "./direct-host.js";
+import { MemorySink, tempDir } from "./fixture.js";
+
+export class InstallFixture {
+  readonly dir = tempDir();
+  readonly folder = join(this.dir.path, "project");
+  readonly stateDir = join(this.dir.path, "state/projects/test");
+  readonly host = new DirectHost();
+  readonly notices: RuntimeNotice[] = [];
+  readonly phases: string[] = [];
+  sink = new MemorySink();
+
+  constructor() {
+    mkdirSync(this.folder, { mode: 0o755 });
+    mkdirSync(this.stateDir, { recursive: true, mode: 0o711 });
+  }
+
+  async context(fields: Partial<InstallContext> = {}): Promise<InstallContext> {
+    const user = await this.host.userFor("test", "web");
+    const { home, tmp } = await privateDirs(this.stateDir, "web", user);
+    return {
+      projectStateDir: this.stateDir,
+      service: "web",
+      user,
+      host: this.host,
+      sink: this.sink,
+      signal: new AbortController().signal,
+      home,
+      tmp,
+      notice: (notice) => this.notices.push(notice),
+      phase: (message) => this.phases.push(message),
+      baseDelayMs: 5,
+      ...fields,
+    };
+  }
+
+  file(path: string, text: string): string {
+    const full = join(this.folder, path);
+    mkdirSync(dirname(full), { recursive: true, mode: 0o755 });
+    writeFileSync(full, text);
+    return full;
+  }
+
+  close(): void {
+    this.dir.remove();
+  }
+}
+
+/** A wheel with one module, `VERSION = "<version>"`. @returns its file name */
+export function wheel(dir: string, name: string, version: string): string {
+  const file = `${name}-${version}-py3-none-any.whl`;
+  const program = `
+import sys, zipfile
+path, name, version = sys.argv[1:]
+with zipfile.ZipFile(path, "w") as z:
+    z.writestr(f"{name}.py", f"VERSION = {version!r}\\n")
+    info = f"{name}-{version}.dist-info"
+    z.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n")
+    z.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+    z.writestr(f"{info}/RECORD", "")
+`;
+  execFileSync("/usr/bin/python3", ["-c", program, join(dir, file), name, version]);
+  return file;
+}
+
+/** A node package with one module that exports its version. @returns the tarball's absolute path */
+export function tarball(dir: string, name: string, version: string, scripts: Record<string, string> = {}): string {
+  const file = join(dir, `${name}-${version}.tgz`);
+  const root = join(dir, `${name}-${version}.d`, "package");
+  mkdirSync(root, { recursive: true });
+  writeFileSync(join(root, "package.json"), JSON.stringify({ name, version, main: "index.js", scripts }));
+  writeFileSync(join(root, "index.js"), `module.exports = ${JSON.stringify(version)};\n`);
+  execFileSync("tar", ["-czf", file, "-C", dirname(root), "package"]);
+  return file;
+}
