@@ -1,0 +1,117 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { installPython, pythonFor, readRequirements } from "../../../../src/runtimes/local/install/python.js";
+import { InstallFixture, wheel } from "../support/install-context.js";
+
+describe("python dependencies", () => {
+  const fixture = new InstallFixture();
+  const run = (venv: string, uid: number, code: string) =>
+    execFileSync(join(venv, "bin/python"), ["-c", code], {
+      encoding: "utf8",
+      cwd: "/",
+      ...(process.getuid?.() === 0 ? { uid, gid: uid } : {}),
+    }).trim();
+  const pips = () => fixture.host.ran.filter((argv) => argv.includes("pip")).length;
+  let before: string[];
+
+  beforeAll(() => {
+    wheel(fixture.folder, "stacktiny", "1.0");
+    wheel(fixture.folder, "stacktiny", "2.0");
+    // pip reads a relative path from where it runs: the manifest's folder.
+    fixture.file("app/requirements.txt", "-r ../more.txt\n");
+    fixture.file("more.txt", "../stacktiny-1.0-py3-none-any.whl\n");
+    before = readdirSync(fixture.folder, { recursive: true }) as string[];
+  });
+  afterAll(() => fixture.close());
+
+  it("are installed once, as the service's user, and change nothing in the project", async () => {
+    const context = await fixture.context();
+    const manifest = join(fixture.folder, "app/requirements.txt");
+    const first = await installPython(context, manifest, fixture.folder);
+    expect(first.installed).toBe(true);
+    expect(run(first.venv, context.user.uid, "import stacktiny; print(stacktiny.VERSION)")).toBe("1.0");
+    expect(statSync(join(first.venv, "pyvenv.cfg")).uid).toBe(context.user.uid);
+    expect(fixture.sink.text).toContain("Successfully installed stacktiny-1.0");
+    expect(pips()).toBe(1);
+
+    const second = await installPython(context, manifest, fixture.folder);
+    expect(second).toEqual({ venv: first.venv, installed: false });
+    expect(pips()).toBe(1);
+    expect(readdirSync(fixture.folder, { recursive: true })).toEqual(before);
+
+    // The included file changed, not the manifest itself.
+    fixture.file("more.txt", "../stacktiny-2.0-py3-none-any.whl\n");
+    const third = await installPython(context, manifest, fixture.folder);
+    expect(third.installed).toBe(true);
+    expect(run(third.venv, context.user.uid, "import stacktiny; print(stacktiny.VERSION)")).toBe("2.0");
+    expect(existsSync(first.venv)).toBe(false);
+  }, 60_000);
+
+  it("that are none need no pip", async () => {
+    const manifest = fixture.file("empty.txt", "# nothing yet\n\n");
+    const count = pips();
+    const { venv } = await installPython(await fixture.context({ service: "empty" }), manifest, fixture.folder);
+    expect(pips()).toBe(count);
+    expect(existsSync(join(venv, "bin/pip"))).toBe(false);
+    expect(existsSync(join(venv, "bin/python"))).toBe(true);
+  });
+
+  it("that cannot be installed are an error with pip's lines, and leave nothing", async () => {
+    const manifest = fixture.file("bad.txt", "./absent-1.0-py3-none-any.whl\n");
+    const context = await fixture.context({ service: "bad" });
+    await expect(installPython(context, manifest, fixture.folder)).rejects.toMatchObject({
+      code: "DEPENDENCY_INSTALL_FAILED",
+      message: 'pip install for "bad" ended with 1.',
+      details: { service: "bad", last_lines: expect.arrayContaining([expect.stringContaining("absent-1.0")]) },
+    });
+    expect(readdirSync(join(fixture.stateDir, "deps/bad"))).toEqual(["cache"]);
+  }, 60_000);
+
+  it("need a Python that runs", async () => {
+    const context = await fixture.context();
+    const closed = { ...context, host: Object.assign(Object.create(context.host), { accessible: async () => false }) };
+    await expect(pythonFor(closed)).rejects.toMatchObject({
+      code: "RUNTIME_UNAVAILABLE",
+      hint: expect.stringContaining("python3-venv"),
+    });
+    const broken = Object.assign(Object.create(context.host), {
+      run: async () => ({ exitCode: 1, signal: null, timedOut: false, output: "segfault" }),
+    });
+    await expect(
+      installPython({ ...context, host: broken }, join(fixture.folder, "empty.txt"), fixture.folder),
+    ).rejects.toMatchObject({ code: "RUNTIME_UNAVAILABLE", details: { output: "segfault" } });
+  });
+});
+
+describe("a requirements file", () => {
+  const fixture = new InstallFixture();
+  afterAll(() => fixture.close());
+  const read = (path: string) => readRequirements(join(fixture.folder, path), fixture.folder);
+
+  it("is read with all that it includes, each once", async () => {
+    fixture.file("a.txt", "-r sub/b.txt\n--constraint=c.txt\n-r https://host/remote.txt\nx==1\n");
+    fixture.file("sub/b.txt", "-r ../a.txt\n-c ../c.txt\n");
+    fixture.file("c.txt", "y<2\n");
+    expect(await read("a.txt")).toEqual([
+      "-r sub/b.txt\n--constraint=c.txt\n-r https://host/remote.txt\nx==1\n",
+      "-r ../a.txt\n-c ../c.txt\n",
+      "y<2\n",
+    ]);
+  });
+
+  it("is refused when it is missing or leads out of the project", async () => {
+    await expect(read("absent.txt")).rejects.toMatchObject({
+      code: "DEPENDENCY_INSTALL_FAILED",
+      message: "The requirements file absent.txt cannot be read.",
+    });
+    fixture.file("out.txt", "-r ../../outside.txt\n");
+    await expect(read("out.txt")).rejects.toMatchObject({
+      code: "DEPENDENCY_INSTALL_FAILED",
+      message: expect.stringContaining("is outside the project's folder"),
+    });
+    fixture.file("absolute.txt", "-r /etc/passwd\n");
+    await expect(read("absolute.txt")).rejects.toMatchObject({ code: "DEPENDENCY_INSTALL_FAILED" });
+  });
+});
