@@ -27,6 +27,12 @@ function checkDefinition(definition: StackDefinition): void {
   for (const service of Object.values(definition.services)) if (providerOf(service) === null) appCommand(service);
 }
 
+/** What a container would have given, and processes of this machine do not have. */
+const withoutContainer = (service: ServiceDefinition): string[] =>
+  [...(service.readOnly ? ["read_only"] : []), ...(service.init ? ["init"] : [])].map(
+    (key) => `${key} has no effect on the local runtime.`,
+  );
+
 interface Instance {
   process: ManagedProcess;
   /** Settles when the instance ended and what it left is gone. */
@@ -86,7 +92,7 @@ export class LocalStack implements RuntimeStack {
     if (this.#closed) throw new StackwardenError("STACK_NOT_RUNNING", "The stack was closed.");
     await this.#instances.get(name)?.ended;
     const user = await this.host.userFor(this.open_.projectId, name);
-    const notes: string[] = [];
+    const notes = withoutContainer(service);
     try {
       for (let attempt = 1; ; attempt++) {
         signal.throwIfAborted();
