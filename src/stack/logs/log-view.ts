@@ -1,27 +1,18 @@
 /** One service's lines as they stood at a moment: what is in memory, and behind it the spool. */
+import { indexAfter, type LineList } from "./ring.js";
 import type { Spool, WantedSegment } from "./spool.js";
 import type { StoredLine } from "./stored-line.js";
 
 const BATCH = 2048;
+/** Most queries want the last hundred lines only. */
+const FIRST_BATCH = 128;
 
 export interface LogView {
   /** Oldest first, without a gap up to the newest line. */
-  readonly memory: readonly StoredLine[];
+  readonly memory: LineList;
   /** Lines up to this seq are on disk only. */
   readonly spooledThrough: number;
   readonly spool: Spool;
-}
-
-/** Index of the first line with a seq greater than `seq`. */
-export function indexAfter(lines: readonly StoredLine[], seq: number): number {
-  let low = 0;
-  let high = lines.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((lines[middle] as StoredLine).seq <= seq) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 /** How many lines of the view have a seq greater than `seq`. Exact at 0, else an estimate inside one file. */
@@ -41,8 +32,9 @@ export function linesAfter(view: LogView, seq: number): number {
 
 /** Batches newest first, without most of what is only in files that `wanted` refuses. */
 export async function* newestFirst(view: LogView, wanted: WantedSegment): AsyncGenerator<StoredLine[]> {
-  for (let end = view.memory.length; end > 0; end -= BATCH) {
-    yield view.memory.slice(Math.max(0, end - BATCH), end).reverse();
+  let size = FIRST_BATCH;
+  for (let end = view.memory.length; end > 0; end -= size, size = BATCH) {
+    yield view.memory.slice(Math.max(0, end - size), end).reverse();
   }
   const through = view.spooledThrough;
   for await (const batch of view.spool.backward((segment) => segment.firstSeq <= through && wanted(segment))) {

@@ -1,62 +1,112 @@
-/** A queue of lines bounded by what they cost in memory: the newest stay, the oldest go. */
+/**
+ * A queue of lines bounded by what they cost in memory: the newest stay, the oldest go. Lines lie in chunks that are
+ * only ever appended to, so that a view of the queue at a moment costs a copy of the list of chunks, not of the lines.
+ */
 import { memoryCost, type StoredLine } from "./stored-line.js";
 
-/** Removed slots are given back only when they are many: shifting each time would be quadratic. */
-const COMPACT_AT = 4096;
+const CHUNK_BITS = 9;
+const CHUNK = 1 << CHUNK_BITS;
+
+/** Lines that do not change any more, oldest first. An array is one. */
+export interface LineList {
+  readonly length: number;
+  at(index: number): StoredLine | undefined;
+  slice(from: number, to: number): StoredLine[];
+}
+
+/** Index of the first line with a seq greater than `seq` (binary search); `length` when none. */
+export function indexAfter(lines: Pick<LineList, "length" | "at">, seq: number): number {
+  let low = 0;
+  let high = lines.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((lines.at(middle) as StoredLine).seq <= seq) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+class ChunkedLines implements LineList {
+  constructor(
+    private readonly chunks: readonly StoredLine[][],
+    private readonly head: number,
+    readonly length: number,
+  ) {}
+
+  at(index: number): StoredLine | undefined {
+    if (index < 0 || index >= this.length) return undefined;
+    const place = this.head + index;
+    return this.chunks[place >> CHUNK_BITS]?.[place & (CHUNK - 1)];
+  }
+
+  slice(from: number, to: number): StoredLine[] {
+    const lines: StoredLine[] = [];
+    const end = this.head + Math.min(to, this.length);
+    for (let place = this.head + Math.max(0, from); place < end; ) {
+      const start = place & (CHUNK - 1);
+      const count = Math.min(CHUNK - start, end - place);
+      lines.push(...(this.chunks[place >> CHUNK_BITS] as StoredLine[]).slice(start, start + count));
+      place += count;
+    }
+    return lines;
+  }
+}
 
 export class LineRing {
-  #lines: (StoredLine | undefined)[] = [];
+  #chunks: StoredLine[][] = [];
+  /** Lines of the first chunk that went already; they stay in memory until the chunk goes. */
   #head = 0;
+  #size = 0;
   #bytes = 0;
 
   /** @param maxBytes Bound of the sum of the lines' cost; the newest line stays even when it is larger. */
   constructor(readonly maxBytes: number) {}
 
   get size(): number {
-    return this.#lines.length - this.#head;
+    return this.#size;
+  }
+
+  /** Cost of the lines in memory. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   at(index: number): StoredLine | undefined {
-    return this.#lines[this.#head + index];
+    const place = this.#head + index;
+    return this.#chunks[place >> CHUNK_BITS]?.[place & (CHUNK - 1)];
   }
 
   /** Adds a line; `onEvict` is told every line that had to go for it. */
   push(line: StoredLine, onEvict?: (line: StoredLine) => void): void {
-    this.#lines.push(line);
+    const last = this.#chunks.at(-1);
+    if (last === undefined || last.length === CHUNK) this.#chunks.push([line]);
+    else last.push(line);
+    this.#size += 1;
     this.#bytes += memoryCost(line);
-    while (this.#bytes > this.maxBytes && this.size > 1) {
-      const evicted = this.#shift();
+    while (this.#bytes > this.maxBytes && this.#size > 1) {
+      const evicted = this.at(0) as StoredLine;
+      this.#bytes -= memoryCost(evicted);
+      this.#size -= 1;
+      this.#head += 1;
+      if (this.#head === CHUNK) {
+        this.#chunks.shift();
+        this.#head = 0;
+      }
       onEvict?.(evicted);
     }
   }
 
-  #shift(): StoredLine {
-    const line = this.#lines[this.#head] as StoredLine;
-    // The slot may stay for long; what it held must not.
-    this.#lines[this.#head] = undefined;
-    this.#head += 1;
-    this.#bytes -= memoryCost(line);
-    if (this.#head >= COMPACT_AT && this.#head * 2 >= this.#lines.length) {
-      this.#lines = this.#lines.slice(this.#head);
-      this.#head = 0;
-    }
-    return line;
+  indexAfter(seq: number): number {
+    return indexAfter({ length: this.#size, at: (index) => this.at(index) }, seq);
   }
 
-  /** Index of the first line with a seq greater than `seq` (binary search); `size` when none. */
-  indexAfter(seq: number): number {
-    let low = 0;
-    let high = this.size;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.at(middle) as StoredLine).seq <= seq) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+  /** The lines as they are now; what comes and goes later does not show. */
+  snapshot(): LineList {
+    return new ChunkedLines(this.#chunks.slice(), this.#head, this.#size);
   }
 
   /** Copy of the lines from index `from` up to, not including, `to`. */
   slice(from: number, to: number): StoredLine[] {
-    return this.#lines.slice(this.#head + from, this.#head + Math.min(to, this.size)) as StoredLine[];
+    return this.snapshot().slice(from, to);
   }
 }

@@ -1,7 +1,7 @@
 /** One service's lines: the newest in memory, all of them (as far as the bound allows) on disk. */
-import { indexAfter, type LogView, linesAfter } from "./log-view.js";
+import { type LogView, linesAfter } from "./log-view.js";
 import { type Loss, Losses } from "./losses.js";
-import { LineRing } from "./ring.js";
+import { indexAfter, LineRing } from "./ring.js";
 import type { Segment } from "./segment.js";
 import { Spool } from "./spool.js";
 import { memoryCost, type StoredLine } from "./stored-line.js";
@@ -60,12 +60,20 @@ export class ServiceLog {
     this.#schedule();
   }
 
+  /** Settles when the disk has caught up; null while it keeps up, and when it failed. */
+  behind(): Promise<void> | null {
+    const ring = this.#ring;
+    if (this.#writing === undefined || ring.bytes * 2 < ring.maxBytes) return null;
+    const unwritten = ring.size - ring.indexAfter(this.#writtenThrough);
+    return unwritten * 2 < ring.size ? null : this.#writing;
+  }
+
   view(): LogView {
     const evicted = this.#lastEvicted;
     // Lines that left the ring while they are being written are neither there nor on disk.
     const between = this.#batch.slice(0, indexAfter(this.#batch, evicted));
     return {
-      memory: [...between, ...this.#ring.slice(0, this.#ring.size)],
+      memory: between.length === 0 ? this.#ring.snapshot() : between.concat(this.#ring.slice(0, this.#ring.size)),
       spooledThrough: between.length > 0 ? this.#writtenThrough : evicted,
       spool: this.spool,
     };

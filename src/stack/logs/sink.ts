@@ -14,6 +14,7 @@ export interface SinkTarget {
   redact(text: string): string;
   /** `cutFrom` is the line's length in bytes when `text` is not all of it, else 0. */
   append(stream: LogStream, text: string, cutFrom: number, timeMs: number): void;
+  behind(): Promise<void> | null;
 }
 
 export function createSink(target: SinkTarget): LogSink {
@@ -56,6 +57,7 @@ export function createSink(target: SinkTarget): LogSink {
       if (bytes <= MAX_LINE_BYTES) short(stream, text);
       else long(stream, { text, bytes, truncated: false });
     },
+    behind: () => target.behind(),
     end() {
       assemblers.stdout.end();
       assemblers.stderr.end();

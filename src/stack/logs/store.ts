@@ -89,6 +89,7 @@ class Store implements LogStore {
       redact: this.options.redact,
       append: (stream, text, cutFrom, timeMs) =>
         this.#append(service, log, { stream, generation, text, cutFrom, timeMs }),
+      behind: () => log.behind(),
     });
   }
 

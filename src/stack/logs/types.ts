@@ -24,6 +24,11 @@ export interface LogSink {
   write(stream: LogStream, chunk: Uint8Array, timeMs?: number): void;
   /** A line of our own (installation output, notices); `text` is one line. */
   line(stream: LogStream, text: string): void;
+  /**
+   * While the disk is behind: settles when it caught up, else null. Whoever reads a pipe should wait for it (a moment,
+   * not for good) before reading on; otherwise lines of a flood are lost, and counted as such.
+   */
+  behind?(): Promise<void> | null;
   /** The stream ended: a rest without newline becomes a line. */
   end(): void;
 }

@@ -42,7 +42,7 @@ describe("lines that leave memory while they are being written", () => {
     const written = log.flush();
     append(log, 11, 25);
     const view = log.view();
-    expect(view.memory.map(({ seq }) => seq)).toEqual(range(1, 25));
+    expect(view.memory.slice(0, Number.MAX_SAFE_INTEGER).map(({ seq }) => seq)).toEqual(range(1, 25));
     expect(log.lines).toBe(25);
     expect(log.losses.total).toBe(0);
     await written;
@@ -68,7 +68,7 @@ describe("lines that leave memory while they are being written", () => {
     await written;
     expect(errors).toHaveLength(1);
     const { memory } = log.view();
-    expect(memory[0]?.seq).toBeGreaterThan(10);
+    expect(memory.at(0)?.seq).toBeGreaterThan(10);
     expect(log.losses.total).toBe(40 - memory.length);
     await log.close();
   });

@@ -17,6 +17,7 @@ function sinkWith(redact: (text: string) => string = (text) => text) {
   const sink = createSink({
     redact,
     append: (stream, text, cutFrom, timeMs) => seen.push({ stream, text, cutFrom, timeMs }),
+    behind: () => null,
   });
   return { sink, seen, texts: () => seen.map(({ text }) => text) };
 }

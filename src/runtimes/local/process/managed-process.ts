@@ -1,6 +1,7 @@
 /** One service's instance: its process group in its cgroup, from its launch until nothing of it is left. */
 
 import { readFileSync } from "node:fs";
+import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Limits } from "../../../stack/definition/types.js";
@@ -35,6 +36,19 @@ const NO_USAGE: Usage = {
   oom_kills: null,
 };
 
+/** Longest pause for a disk that is behind: a service must not stand still because of its log. */
+const PAUSE_MS = 250;
+
+function intake(from: Readable, stream: "stdout" | "stderr", sink: LogSink): void {
+  from.on("data", (chunk: Buffer) => {
+    sink.write(stream, chunk);
+    const behind = sink.behind?.() ?? null;
+    if (behind === null) return;
+    from.pause();
+    void Promise.race([behind, sleep(PAUSE_MS, undefined, { ref: false })]).finally(() => from.resume());
+  });
+}
+
 export class CgroupProcess implements ManagedProcess {
   readonly pid: number;
   readonly startedAt = Date.now();
@@ -46,8 +60,8 @@ export class CgroupProcess implements ManagedProcess {
   constructor(private readonly options: ManagedOptions) {
     const { launched, sink } = options;
     this.pid = launched.pid;
-    launched.stdout.on("data", (chunk: Buffer) => sink.write("stdout", chunk));
-    launched.stderr.on("data", (chunk: Buffer) => sink.write("stderr", chunk));
+    intake(launched.stdout, "stdout", sink);
+    intake(launched.stderr, "stderr", sink);
     const { child } = launched;
     this.exited = new Promise<{ exitCode: number | null; signal: string | null }>((resolve) => {
       if (child.exitCode !== null || child.signalCode !== null)
