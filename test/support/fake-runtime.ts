@@ -1,0 +1,239 @@
+/** A runtime whose services do what a script says, and which remembers what was asked of it. For tests of the domain. */
+import type { Healthcheck, Limits, StackDefinition } from "../../src/stack/definition/types.js";
+import type {
+  AppliedLimits,
+  Endpoint,
+  EnforcementLevel,
+  OpenStackRequest,
+  ProbeResult,
+  RuntimeName,
+  RuntimeService,
+  RuntimeStack,
+  RuntimeStatus,
+  ServiceExit,
+  ServiceStats,
+  StackRuntime,
+  StartServiceRequest,
+} from "../../src/stack/runtime.js";
+
+export interface Script {
+  /** Until its process runs. */
+  startMs?: number;
+  /** Thrown by its next starts, one each. */
+  startErrors?: unknown[];
+  /** What its checks see; default: healthy. */
+  probe?: () => string | true | Promise<string | true>;
+  /** Printed when it starts. */
+  prints?: string;
+  /** It never ends by itself when told to. */
+  ignoresStop?: boolean;
+  stats?: Partial<ServiceStats>;
+}
+
+export class FakeService implements RuntimeService {
+  readonly startedAt = Date.now();
+  readonly pid = Math.floor(Math.random() * 1e6) + 1e7;
+  readonly user = { uid: 70_000, name: "70000", enforcement: { level: "enforced" as const, reason: "fake" } };
+  readonly notes: string[] = [];
+  readonly exited: Promise<ServiceExit>;
+  end: (exit?: Partial<ServiceExit>) => void = () => undefined;
+  limits: Limits;
+  ended = false;
+  probing = 0;
+
+  constructor(
+    readonly service: string,
+    readonly generation: number,
+    readonly request: StartServiceRequest,
+    private readonly runtime: FakeRuntime,
+  ) {
+    this.limits = request.limits;
+    this.exited = new Promise((resolve) => {
+      this.end = (exit = {}) => {
+        if (this.ended) return;
+        this.ended = true;
+        runtime.alive.delete(this);
+        resolve({ exitCode: 0, signal: null, oomKilled: false, at: Date.now(), ...exit });
+      };
+    });
+  }
+
+  async stop({ graceMs, signal }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
+    if (!this.ended) this.runtime.calls.push(`stop ${this.service} ${signal ?? ""}`.trim());
+    if (this.runtime.script(this.service).ignoresStop && graceMs > 0)
+      await Promise.race([this.exited, new Promise((resolve) => setTimeout(resolve, graceMs))]);
+    this.end({ exitCode: null, signal: "SIGTERM" });
+    return this.exited;
+  }
+
+  async probe(_healthcheck: Healthcheck, _signal: AbortSignal): Promise<ProbeResult> {
+    this.probing += 1;
+    if (this.probing > 1) this.runtime.calls.push(`overlap ${this.service}`);
+    try {
+      const seen = (await this.runtime.script(this.service).probe?.()) ?? true;
+      return { healthy: seen === true, message: seen === true ? "well" : seen, latencyMs: 1, check: "fake" };
+    } finally {
+      this.probing -= 1;
+    }
+  }
+
+  async setLimits(limits: Limits): Promise<AppliedLimits> {
+    this.runtime.calls.push(`limits ${this.service} ${JSON.stringify(limits)}`);
+    this.limits = limits;
+    return this.readLimits();
+  }
+
+  async readLimits(): Promise<AppliedLimits> {
+    const one = (value: number | undefined) => ({
+      value: this.runtime.level === "enforced" ? (value ?? null) : null,
+      enforcement: { level: this.runtime.level, reason: "fake kernel" },
+    });
+    return { cpus: one(this.limits.cpus), memory_mb: one(this.limits.memory_mb), pids: one(this.limits.pids) };
+  }
+
+  async stats(): Promise<ServiceStats> {
+    return {
+      cpu_cores: 0.1,
+      cpu_seconds_total: 1,
+      memory_mb: 50,
+      memory_peak_mb: 60,
+      pids: 3,
+      throttled_periods: 0,
+      throttled_seconds: 0,
+      oom_kills: 0,
+      network_rx_bytes: null,
+      network_tx_bytes: null,
+      reason: null,
+      ...this.runtime.script(this.service).stats,
+    };
+  }
+}
+
+export class FakeStack implements RuntimeStack {
+  readonly runtime: RuntimeName;
+  readonly lost: Promise<{ reason: string }>;
+  lose: (reason: string) => void = () => undefined;
+  definition: StackDefinition;
+  closed = false;
+
+  constructor(
+    readonly request: OpenStackRequest,
+    private readonly owner: FakeRuntime,
+  ) {
+    this.runtime = owner.name;
+    this.definition = request.definition;
+    this.lost = new Promise((resolve) => {
+      this.lose = (reason) => {
+        for (const service of owner.alive) service.end({ exitCode: null, signal: "SIGKILL" });
+        resolve({ reason });
+      };
+    });
+  }
+
+  endpoints(): Endpoint[] {
+    return Object.values(this.definition.services).flatMap(({ name, ports }) =>
+      ports.map(({ containerPort, hostPort }) => ({
+        service: name,
+        container_port: containerPort,
+        host: "127.0.0.1" as const,
+        host_port: hostPort ?? containerPort,
+      })),
+    );
+  }
+
+  async startService(request: StartServiceRequest): Promise<RuntimeService> {
+    const { service, signal, generation, sink, phase } = request;
+    const script = this.owner.script(service.name);
+    this.owner.calls.push(`start ${service.name}`);
+    phase("starting process");
+    const error = script.startErrors?.shift();
+    if (error !== undefined) throw error;
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(resolve, script.startMs ?? 0);
+      const abort = (): void => {
+        clearTimeout(timer);
+        reject(signal.reason);
+      };
+      signal.addEventListener("abort", abort, { once: true });
+      if (signal.aborted) abort();
+    });
+    const started = new FakeService(service.name, generation, request, this.owner);
+    this.owner.alive.add(started);
+    this.owner.services.set(service.name, started);
+    if (script.prints !== undefined) sink.write("stdout", Buffer.from(`${script.prints}\n`));
+    return started;
+  }
+
+  async update(definition: StackDefinition): Promise<void> {
+    if (this.owner.updateError !== null) throw this.owner.updateError;
+    this.definition = definition;
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    for (const service of this.owner.alive) service.end({ exitCode: null, signal: "SIGKILL" });
+  }
+}
+
+export class FakeRuntime implements StackRuntime {
+  readonly calls: string[] = [];
+  readonly alive = new Set<FakeService>();
+  /** The newest instance of each service. */
+  readonly services = new Map<string, FakeService>();
+  readonly stacks: FakeStack[] = [];
+  readonly removed: string[][] = [];
+  scripts: Record<string, Script> = {};
+  level: EnforcementLevel = "enforced";
+  available = true;
+  openErrors: unknown[] = [];
+  updateError: unknown = null;
+  closed = 0;
+
+  constructor(readonly name: RuntimeName = "local") {}
+
+  script(service: string): Script {
+    return this.scripts[service] ?? {};
+  }
+
+  /** The newest instance. */
+  service(name: string): FakeService {
+    const found = this.services.get(name);
+    if (found === undefined) throw new Error(`${name} was never started`);
+    return found;
+  }
+
+  started(): string[] {
+    return this.calls.filter((call) => call.startsWith("start ")).map((call) => call.slice(6));
+  }
+
+  async check(): Promise<RuntimeStatus> {
+    const enforcement = { level: this.level, reason: "fake kernel" };
+    return {
+      runtime: this.name,
+      available: this.available,
+      findings: [{ check: "engine", ok: this.available, message: `${this.name} engine`, fix: "install it" }],
+      isolation: { limits: enforcement, users: enforcement, network: enforcement, filesystem: enforcement },
+    };
+  }
+
+  async open(request: OpenStackRequest): Promise<RuntimeStack> {
+    this.calls.push("open");
+    const error = this.openErrors.shift();
+    if (error !== undefined) throw error;
+    const stack = new FakeStack(request, this);
+    this.stacks.push(stack);
+    return stack;
+  }
+
+  async removeVolumes(_project: string, _stateDir: string, volumes: string[]): Promise<void> {
+    this.removed.push(volumes);
+  }
+
+  capacity(): { cpus: number; memory_mb: number } {
+    return { cpus: 4, memory_mb: 8192 };
+  }
+
+  async close(): Promise<void> {
+    this.closed += 1;
+  }
+}
