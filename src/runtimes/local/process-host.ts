@@ -2,10 +2,11 @@
 import { execFile } from "node:child_process";
 import { availableParallelism, totalmem } from "node:os";
 import { promisify } from "node:util";
+import { StackwardenError } from "../../stack/errors.js";
 import { startTime } from "../../stack/process-identity.js";
 import type { Enforcement } from "../../stack/runtime.js";
 import { accessible } from "./process/access.js";
-import { type Cgroup, type CgroupFactory, MB, removeDirectories } from "./process/cgroup.js";
+import { type Cgroup, type CgroupFactory, endCgroup, MB } from "./process/cgroup.js";
 import { findCgroups } from "./process/cgroups-find.js";
 import { type Launched, launch } from "./process/launch.js";
 import { CgroupProcess } from "./process/managed-process.js";
@@ -36,6 +37,14 @@ async function findSetpriv(): Promise<string | null> {
   return null;
 }
 
+const notStarted = ({ service }: ProcessSpec, error: unknown): StackwardenError =>
+  error instanceof StackwardenError
+    ? error
+    : new StackwardenError("SERVICE_START_FAILED", `${service} cannot be started: ${(error as Error).message}.`, {
+        hint: "Its cgroup cannot be made or its limits cannot be set; `stackwarden doctor` says what this machine can do.",
+        cause: error,
+      });
+
 /** Longest of the parts of a cgroup's name. */
 const NAME_PART = 40;
 
@@ -45,6 +54,8 @@ class LocalProcessHost implements ProcessHost {
   readonly #processes = new Set<ManagedProcess>();
   readonly #commands = new Set<AbortController>();
   readonly #cgroups = new Map<ManagedProcess, Cgroup>();
+  readonly #starting = new Set<Promise<unknown>>();
+  #closing = false;
   #count = 0;
 
   constructor(
@@ -87,22 +98,27 @@ class LocalProcessHost implements ProcessHost {
     return accessible(path, user, mode);
   }
 
-  async spawn(spec: ProcessSpec): Promise<ManagedProcess> {
-    const cgroup = (await this.factory?.create(this.#name(spec))) ?? null;
-    let launched: Launched | undefined;
+  spawn(spec: ProcessSpec): Promise<ManagedProcess> {
+    return this.#counted(this.#spawn(spec));
+  }
+
+  /** The watchdog knows of everything before it exists: at whatever moment the server dies, nothing is left. */
+  async #spawn(spec: ProcessSpec): Promise<ManagedProcess> {
+    const name = this.#name(spec);
+    const directories = this.factory?.directories(name) ?? [];
+    const launched = await launch({ ...spec, setpriv: this.setpriv, stdin: "ignore" });
+    let cgroup: Cgroup | null = null;
     try {
+      await this.#watch(launched.pid, directories);
+      cgroup = (await this.factory?.create(name)) ?? null;
       await cgroup?.setLimits(spec.limits);
-      launched = await launch({
-        ...spec,
-        procsFiles: cgroup?.procsFiles ?? [],
-        setpriv: this.setpriv,
-        stdin: "ignore",
-      });
-      await this.#watch(launched.pid, cgroup?.directories ?? []);
+      await launched.enter(cgroup?.procsFiles ?? []);
+      this.#refuseWhenClosing();
     } catch (error) {
-      launched?.child.kill("SIGKILL");
-      if (cgroup !== null) await removeDirectories(cgroup.directories).catch(() => undefined);
-      throw error;
+      launched.child.kill("SIGKILL");
+      await endCgroup(directories).catch(() => undefined);
+      await this.#watchdog.remove(launched.pid);
+      throw notStarted(spec, error);
     }
     const process = new CgroupProcess({
       launched,
@@ -122,19 +138,19 @@ class LocalProcessHost implements ProcessHost {
     return process;
   }
 
-  async run(spec: RunSpec): Promise<RunResult> {
+  run(spec: RunSpec): Promise<RunResult> {
+    return this.#counted(this.#run(spec));
+  }
+
+  async #run(spec: RunSpec): Promise<RunResult> {
     const end = new AbortController();
     this.#commands.add(end);
-    const inside = spec.inside === undefined ? undefined : this.#cgroups.get(spec.inside);
     try {
-      const launched = await launch({
-        ...spec,
-        procsFiles: inside?.procsFiles ?? [],
-        setpriv: this.setpriv,
-        stdin: "pipe",
-      });
+      const launched = await launch({ ...spec, setpriv: this.setpriv, stdin: "pipe" });
       try {
         await this.#watch(launched.pid, []);
+        if (spec.inside !== undefined) await this.#join(launched, spec.inside);
+        this.#refuseWhenClosing();
         return await followCommand(launched, { ...spec, signal: AbortSignal.any([spec.signal, end.signal]) });
       } finally {
         launched.child.kill("SIGKILL");
@@ -145,10 +161,38 @@ class LocalProcessHost implements ProcessHost {
     }
   }
 
+  /** @throws SERVICE_NOT_STARTED: a command must not run without the limits of the instance that it belongs to */
+  async #join(launched: Launched, instance: ManagedProcess): Promise<void> {
+    if (!this.#processes.has(instance))
+      throw new StackwardenError("SERVICE_NOT_STARTED", "The instance that the command belongs to has ended.", {
+        hint: "Wait until the service runs again, then call again.",
+      });
+    await launched.enter(this.#cgroups.get(instance)?.procsFiles ?? []);
+  }
+
+  /** Also ends what is only just being started. */
   async close(): Promise<void> {
+    this.#closing = true;
     for (const command of this.#commands) command.abort();
     await Promise.all([...this.#processes].map((process) => process.stop({ graceMs: 0 })));
+    await Promise.allSettled(this.#starting);
     await this.#watchdog.close();
+  }
+
+  async #counted<T>(starting: Promise<T>): Promise<T> {
+    this.#starting.add(starting);
+    try {
+      return await starting;
+    } finally {
+      this.#starting.delete(starting);
+    }
+  }
+
+  #refuseWhenClosing(): void {
+    if (this.#closing)
+      throw new StackwardenError("OPERATION_CANCELLED", "The server is ending and starts nothing any more.", {
+        hint: "Start the server again, then call again.",
+      });
   }
 
   #watch(pid: number, directories: string[]): Promise<void> {

@@ -8,12 +8,12 @@ import {
   type Cgroup,
   type CgroupFactory,
   CPU_PERIOD_US,
+  endCgroup,
   keyed,
   limitValue,
   MB,
   numberOf,
   read,
-  removeDirectories,
   type Usage,
   write,
 } from "./cgroup.js";
@@ -133,11 +133,12 @@ export class V1Factory implements CgroupFactory {
     return { cpus: cpus.value, memory_mb: memory_mb.value };
   }
 
+  directories(name: string): string[] {
+    return this.#at(name).directories;
+  }
+
   async create(name: string): Promise<Cgroup> {
-    const at = Object.fromEntries(
-      Object.entries(this.parents).map(([controller, parent]) => [controller, join(parent, name)]),
-    ) as V1Parents;
-    const cgroup = new V1Cgroup(at);
+    const cgroup = this.#at(name);
     const made: string[] = [];
     try {
       for (const directory of cgroup.directories) {
@@ -145,9 +146,14 @@ export class V1Factory implements CgroupFactory {
         made.push(directory);
       }
     } catch (error) {
-      await removeDirectories(made).catch(() => undefined);
+      await endCgroup(made).catch(() => undefined);
       throw error;
     }
     return cgroup;
+  }
+
+  #at(name: string): V1Cgroup {
+    const entries = Object.entries(this.parents).map(([controller, parent]) => [controller, join(parent, name)]);
+    return new V1Cgroup(Object.fromEntries(entries) as V1Parents);
   }
 }

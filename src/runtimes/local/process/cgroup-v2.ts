@@ -115,6 +115,10 @@ export class V2Factory implements CgroupFactory {
     return { cpus: cpus.value, memory_mb: memory_mb.value };
   }
 
+  directories(name: string): string[] {
+    return [join(this.parent, name)];
+  }
+
   async create(name: string): Promise<Cgroup> {
     const directory = join(this.parent, name);
     await mkdir(directory);

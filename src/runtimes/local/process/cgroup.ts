@@ -23,6 +23,8 @@ export interface CgroupFactory {
   readonly enforcement: Enforcement;
   /** Limits of an ancestor that bound this machine for us; null: none. */
   bounds(): Promise<{ cpus: number | null; memory_mb: number | null }>;
+  /** What `create` would make: to be known to the watchdog before it exists. */
+  directories(name: string): string[];
   create(name: string): Promise<Cgroup>;
 }
 
@@ -85,9 +87,10 @@ export async function killAll(directories: readonly string[], deadlineMs = 5000)
   }
 }
 
-/** Removes empty directories; the kernel needs a moment after the last process. */
-export async function removeDirectories(directories: readonly string[], deadlineMs = 5000): Promise<void> {
+/** Kills what is inside and removes the directories. The kernel needs a moment after the last process. */
+export async function endCgroup(directories: readonly string[], deadlineMs = 5000): Promise<void> {
   const end = Date.now() + deadlineMs;
+  await killAll(directories, deadlineMs);
   for (const directory of directories) {
     for (let wait = 2; ; wait = Math.min(100, wait * 2)) {
       try {
@@ -97,6 +100,8 @@ export async function removeDirectories(directories: readonly string[], deadline
         if ((error as NodeJS.ErrnoException).code === "ENOENT") break;
         if (Date.now() > end) throw error;
         await sleep(wait);
+        // A command may have joined meanwhile.
+        await killAll(directories, 0);
       }
     }
   }

@@ -1,5 +1,5 @@
 /**
- * Starts a process in its cgroup and as its user, before its first instruction.
+ * Starts a process that is in its cgroup, and its user, before its first instruction.
  * A fixed shell script waits, as that user, until it was put into the cgroup, and then becomes the command. It never
  * runs with our rights: the environment is the service's, and could make a privileged shell load anything.
  */
@@ -12,12 +12,25 @@ import type { ServiceUser } from "../types.js";
 /** No line on descriptor 3 means that the server is gone. All values are positional; nothing is put into the text. */
 const GATE = 'IFS= read -r go <&3 || exit 125; exec 3<&-; exec "$@"';
 
+/** What shells set, change or drop of themselves, whatever they were given. */
+const SHELL_NAMES = ["PWD", "OLDPWD", "SHLVL", "_", "IFS", "OPTIND", "PPID", "LINENO", "UID", "EUID", "SHELLOPTS"];
+const SHELL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+/**
+ * The command with exactly this environment, whatever the shell before it did to it. What has to be given again
+ * (names with dots, which shells drop) stands in the process's arguments until its own program begins.
+ */
+function withExactly(env: Record<string, string>, command: string[]): string[] {
+  const unset = SHELL_NAMES.filter((name) => env[name] === undefined).flatMap((name) => ["-u", name]);
+  const again = Object.entries(env).filter(([name]) => SHELL_NAMES.includes(name) || !SHELL_NAME.test(name));
+  return ["/usr/bin/env", ...unset, "--", ...again.map(([name, value]) => `${name}=${value}`), ...command];
+}
+
 export interface LaunchSpec {
   argv: string[];
   cwd: string;
   env: Record<string, string>;
   user: ServiceUser;
-  procsFiles: string[];
   /** Path of setpriv where it can forbid new privileges. */
   setpriv: string | null;
   stdin: "ignore" | "pipe";
@@ -28,6 +41,8 @@ export interface Launched {
   pid: number;
   stdout: Readable;
   stderr: Readable;
+  /** Puts it into a cgroup by these files. @throws SERVICE_START_FAILED; nothing of it is left */
+  enter(procsFiles: string[]): Promise<void>;
   /** Lets the command begin. Before it, nothing of it ran. */
   begin(): void;
 }
@@ -44,16 +59,16 @@ const failed = (spec: LaunchSpec, cause: unknown): StackwardenError => {
 };
 
 /**
- * @returns with the process inside its cgroup, waiting for `begin`
+ * @returns with the process waiting for `begin`
  * @throws SERVICE_START_FAILED; nothing of it is left
  */
 export async function launch(spec: LaunchSpec): Promise<Launched> {
-  const { argv, cwd, env, user, procsFiles, setpriv, stdin } = spec;
+  const { argv, cwd, env, user, setpriv, stdin } = spec;
   const command = setpriv === null ? argv : [setpriv, "--no-new-privs", "--", ...argv];
   const root = process.getuid?.() === 0;
   let child: ChildProcess;
   try {
-    child = spawn("/bin/sh", ["-c", GATE, "stackwarden", ...command], {
+    child = spawn("/bin/sh", ["-c", GATE, "stackwarden", ...withExactly(env, command)], {
       cwd,
       env,
       // Its own group: signals to the server's terminal do not reach it, and it can be ended as a whole.
@@ -73,18 +88,20 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
   // The process may end before it reads.
   gate.on("error", () => undefined);
   const pid = child.pid as number;
-  try {
-    for (const file of procsFiles) await writeFile(file, String(pid));
-  } catch (error) {
-    gate.destroy();
-    child.kill("SIGKILL");
-    throw failed(spec, error);
-  }
   return {
     child,
     pid,
     stdout: child.stdout as Readable,
     stderr: child.stderr as Readable,
+    enter: async (procsFiles) => {
+      try {
+        for (const file of procsFiles) await writeFile(file, String(pid));
+      } catch (error) {
+        gate.destroy();
+        child.kill("SIGKILL");
+        throw failed(spec, error);
+      }
+    },
     begin: () => gate.end("go\n"),
   };
 }

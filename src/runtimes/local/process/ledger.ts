@@ -3,7 +3,7 @@
  * the case that both are killed.
  */
 import { isAlive, startTime } from "../../../stack/process-identity.js";
-import { killAll, removeDirectories } from "./cgroup.js";
+import { endCgroup } from "./cgroup.js";
 import { killGroup } from "./launch.js";
 
 export interface RunEntry {
@@ -32,9 +32,7 @@ export async function endEntry(entry: RunEntry, certain: boolean): Promise<void>
   // A leader that is gone leaves its id to its group as long as that has members.
   const leaderGone = now === null && entry.started !== null;
   if (same || leaderGone) killGroup(entry.pid);
-  if (entry.directories.length === 0) return;
-  await killAll(entry.directories);
-  await removeDirectories(entry.directories);
+  await endCgroup(entry.directories);
 }
 
 export const serverLives = (file: RunFile): boolean => isAlive(file.pid, file.started);

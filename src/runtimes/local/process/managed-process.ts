@@ -5,10 +5,11 @@ import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Limits } from "../../../stack/definition/types.js";
+import { StackwardenError } from "../../../stack/errors.js";
 import type { LogSink } from "../../../stack/logs/types.js";
 import type { AppliedLimits, Enforcement, ServiceExit, ServiceStats } from "../../../stack/runtime.js";
 import type { ManagedProcess } from "../types.js";
-import { type Cgroup, killAll, removeDirectories, type Usage } from "./cgroup.js";
+import { type Cgroup, endCgroup, killAll, type Usage } from "./cgroup.js";
 import { killGroup, type Launched } from "./launch.js";
 
 /** How long the last output of an ended process is waited for; a process that left its group may hold the pipe open. */
@@ -54,6 +55,8 @@ export class CgroupProcess implements ManagedProcess {
   readonly startedAt = Date.now();
   readonly exited: Promise<ServiceExit>;
   #ended = false;
+  /** We ended it ourselves: no sign of too little memory. */
+  #killed = false;
   #lastUsage: Usage = NO_USAGE;
   #lastCpu: { at: number; seconds: number } = { at: Date.now(), seconds: 0 };
 
@@ -77,13 +80,10 @@ export class CgroupProcess implements ManagedProcess {
     this.#lastUsage = (await cgroup?.usage()) ?? NO_USAGE;
     // A service's own helper may be what was killed; the main process then usually goes on.
     const killed = signal === "SIGKILL" || exitCode === SIGKILL_EXIT;
-    const oomKilled = killed && (this.#lastUsage.oom_kills ?? 0) > 0;
+    const oomKilled = killed && !this.#killed && (this.#lastUsage.oom_kills ?? 0) > 0;
     killGroup(this.pid);
     try {
-      if (cgroup !== null) {
-        await killAll(cgroup.directories);
-        await removeDirectories(cgroup.directories);
-      }
+      await endCgroup(cgroup?.directories ?? []);
     } catch (error) {
       warn(`A cgroup could not be removed: ${(error as Error).message}`);
     }
@@ -112,6 +112,7 @@ export class CgroupProcess implements ManagedProcess {
       await Promise.race([this.exited, sleep(graceMs, undefined, { ref: false })]);
     }
     if (!this.#ended) {
+      this.#killed = true;
       killGroup(this.pid);
       if (this.options.cgroup !== null) await killAll(this.options.cgroup.directories);
     }
@@ -121,14 +122,25 @@ export class CgroupProcess implements ManagedProcess {
   #send(signal: NodeJS.Signals): void {
     try {
       process.kill(this.pid, signal);
-    } catch {
-      // It ended meanwhile.
+    } catch (error) {
+      // Otherwise it ended meanwhile.
+      if ((error as NodeJS.ErrnoException).code === "ERR_UNKNOWN_SIGNAL") this.#send("SIGTERM");
     }
   }
 
-  setLimits(limits: Limits): Promise<AppliedLimits> {
+  /** @throws LIMIT_REFUSED by the kernel, for example memory below what is in use and cannot be freed */
+  async setLimits(limits: Limits): Promise<AppliedLimits> {
     const { cgroup } = this.options;
-    return cgroup === null || this.#ended ? Promise.resolve(this.#unlimited()) : cgroup.setLimits(limits);
+    if (cgroup === null || this.#ended) return this.#unlimited();
+    try {
+      return await cgroup.setLimits(limits);
+    } catch (cause) {
+      const { code, message } = cause as NodeJS.ErrnoException;
+      throw new StackwardenError("LIMIT_REFUSED", `The kernel refused the limits: ${code ?? message}.`, {
+        hint: "Choose limits above present use (get_stats shows it); some of the others may have been set.",
+        cause,
+      });
+    }
   }
 
   readLimits(): Promise<AppliedLimits> {

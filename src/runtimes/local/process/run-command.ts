@@ -25,7 +25,9 @@ export async function followCommand(launched: Launched, spec: RunSpec): Promise<
   stdout.on("data", take("stdout"));
   stderr.on("data", take("stderr"));
   const ended = new Promise<{ exitCode: number | null; signal: string | null }>((resolve) => {
-    child.once("exit", (exitCode, by) => resolve({ exitCode, signal: by }));
+    if (child.exitCode !== null || child.signalCode !== null)
+      resolve({ exitCode: child.exitCode, signal: child.signalCode });
+    else child.once("exit", (exitCode, by) => resolve({ exitCode, signal: by }));
   });
   let timedOut = false;
   const timer = setTimeout(() => {

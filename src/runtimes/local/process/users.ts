@@ -1,12 +1,13 @@
 /** One unprivileged user for each service, where the server may give it (as root); remembered, since data belongs to it. */
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { userInfo } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { StackwardenError } from "../../../stack/errors.js";
-import { writeWhole } from "../../../stack/project-store.js";
+import { storageFailed, writeWhole } from "../../../stack/project-store.js";
 import type { Enforcement } from "../../../stack/runtime.js";
 import { Serial } from "../../../stack/serial.js";
 import type { ServiceUser } from "../types.js";
+import { withFileLock } from "./file-lock.js";
 
 /** No distribution gives these to people or packages by itself. */
 const FIRST_UID = 70_000;
@@ -17,7 +18,7 @@ const OWN: Enforcement = { level: "enforced", reason: "a user of its own" };
 export class ServiceUsers {
   readonly #file: string;
   readonly #serial = new Serial();
-  #uids: Map<string, number> | null = null;
+  #uids: ReadonlyMap<string, number> = new Map();
 
   constructor(
     stateDir: string,
@@ -48,20 +49,32 @@ export class ServiceUsers {
   }
 
   async #allocate(key: string): Promise<number> {
-    this.#uids ??= await this.#load();
     const known = this.#uids.get(key);
     if (known !== undefined) return known;
+    await mkdir(dirname(this.#file), { recursive: true, mode: 0o711 }).catch((cause) => {
+      throw storageFailed(`${dirname(this.#file)} cannot be made`, cause);
+    });
+    // Another server may share the state directory: no id may be given twice.
+    return withFileLock(`${this.#file}.lock`, async () => {
+      this.#uids = await this.#load();
+      const uid = this.#uids.get(key) ?? this.#firstFree();
+      if (!this.#uids.has(key)) {
+        const next = new Map([...this.#uids, [key, uid]]);
+        await writeWhole(this.#file, `${JSON.stringify(Object.fromEntries(next), null, 2)}\n`);
+        this.#uids = next;
+      }
+      return uid;
+    });
+  }
+
+  #firstFree(): number {
     const taken = new Set(this.#uids.values());
     let uid = FIRST_UID;
     while (taken.has(uid)) uid += 1;
-    if (uid > LAST_UID)
-      throw new StackwardenError("STORAGE_FAILED", `All user ids from ${FIRST_UID} to ${LAST_UID} are given.`, {
-        hint: `Remove projects that are not used any more from ${this.#file}.`,
-      });
-    const next = new Map([...this.#uids, [key, uid]]);
-    await writeWhole(this.#file, `${JSON.stringify(Object.fromEntries(next), null, 2)}\n`);
-    this.#uids = next;
-    return uid;
+    if (uid <= LAST_UID) return uid;
+    throw new StackwardenError("STORAGE_FAILED", `All user ids from ${FIRST_UID} to ${LAST_UID} are given.`, {
+      hint: `Remove projects that are not used any more from ${this.#file}.`,
+    });
   }
 
   async #load(): Promise<Map<string, number>> {
@@ -71,9 +84,10 @@ export class ServiceUsers {
     });
     try {
       const entries = Object.entries(JSON.parse(text) as Record<string, unknown>);
-      const valid = entries.every(
+      const inRange = entries.every(
         ([, uid]) => Number.isInteger(uid) && Number(uid) >= FIRST_UID && Number(uid) <= LAST_UID,
       );
+      const valid = inRange && new Set(entries.map(([, uid]) => uid)).size === entries.length;
       // Another user's id would hand one service the other's data.
       if (!valid) throw new Error("not a map of user ids");
       return new Map(entries as [string, number][]);
