@@ -1,0 +1,161 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { cgroupsOf, HostFixture, hasCgroups, NODE, until } from "./support.js";
+
+let fixture: HostFixture;
+beforeEach(() => {
+  fixture = new HostFixture();
+});
+afterEach(() => fixture.close());
+
+const enforced = { level: "enforced", reason: expect.stringMatching(/^cgroup v[12]$/) };
+
+const values = async (reading: ReturnType<Awaited<ReturnType<HostFixture["spawn"]>>["readLimits"]>) => {
+  const { cpus, memory_mb, pids } = await reading;
+  return [cpus.value, memory_mb.value, pids.value];
+};
+
+describe.runIf(hasCgroups)("limits", () => {
+  it("are in force before the first instruction, and are what the kernel says", async () => {
+    // The service itself says in which cgroups it began.
+    const running = await fixture.shell("cat /proc/self/cgroup; sleep 60", {
+      limits: { cpus: 0.5, memory_mb: 64, pids: 20 },
+    });
+    expect(await running.readLimits()).toEqual({
+      cpus: { value: 0.5, enforcement: enforced },
+      memory_mb: { value: 64, enforcement: enforced },
+      pids: { value: 20, enforcement: enforced },
+    });
+    await until("the service speaks", () => fixture.sink.text.includes("\n"));
+    const [memory = ""] = cgroupsOf(process.pid).filter((path) => path.includes("/memory/"));
+    if (memory !== "") {
+      expect(fixture.sink.text).toContain(`/stackwarden-${process.pid}-1-demo-web-1`);
+      expect(readFileSync(join(memory, "memory.limit_in_bytes"), "utf8")).toBe(`${64 * 1048576}\n`);
+    }
+  });
+
+  it("change while the service runs, up and down and away", async () => {
+    const running = await fixture.shell("sleep 60", { limits: { memory_mb: 64 } });
+    for (const [memory_mb, cpus, pids] of [
+      [256, 0.25, 10],
+      [32, 1.5, 50],
+      [33, 0.01, 5],
+    ] as const)
+      expect(await values(running.setLimits({ memory_mb, cpus, pids }))).toEqual([cpus, memory_mb, pids]);
+    expect(await values(running.setLimits({}))).toEqual([null, null, null]);
+    expect((await running.readLimits()).cpus.enforcement).toEqual({
+      level: "none",
+      reason: "no limit was asked for",
+    });
+    expect(await values(running.setLimits({ memory_mb: 100 }))).toEqual([null, 100, null]);
+  });
+
+  it("that the kernel refuses are an error, not a defect", async () => {
+    const running = await fixture.spawn([NODE, "-e", "setInterval(() => {}, 1000)", fixture.mark]);
+    await expect(running.setLimits({ pids: -5 })).rejects.toMatchObject({ code: "LIMIT_REFUSED" });
+    await expect(fixture.shell("true", { limits: { pids: -5 } })).rejects.toMatchObject({
+      code: "SERVICE_START_FAILED",
+      hint: expect.stringContaining("limits"),
+    });
+    await running.stop({ graceMs: 0 });
+  });
+
+  it("on memory end the service that exceeds them, and say so", async () => {
+    const hog = "a = []; setInterval(() => a.push(Buffer.alloc(4e6, 1)), 1)";
+    const running = await fixture.spawn([NODE, "-e", hog, fixture.mark], { limits: { memory_mb: 80 } });
+    expect(await running.exited).toMatchObject({ exitCode: null, signal: "SIGKILL", oomKilled: true });
+    const stats = await running.stats();
+    expect(stats.oom_kills).toBeGreaterThan(0);
+    expect(stats.memory_peak_mb).toBeGreaterThan(60);
+    expect(await values(running.readLimits())).toEqual([null, null, null]);
+  });
+
+  it("are not blamed when we killed the service ourselves", async () => {
+    const hog = "a = []; setInterval(() => a.push(Buffer.alloc(4e6, 1)), 1)";
+    // The shell outlives its greedy child and does not heed SIGTERM.
+    const script = `trap : TERM; ${NODE} -e '${hog}' ${fixture.mark}; echo killed $?; while :; do sleep 1; done`;
+    const running = await fixture.shell(script, { limits: { memory_mb: 80 } });
+    await until("the child is killed", () => fixture.sink.text.includes("killed 137"));
+    expect((await running.stats()).oom_kills).toBe(1);
+    expect(await running.stop({ graceMs: 50 })).toMatchObject({ signal: "SIGKILL", oomKilled: false });
+  });
+
+  it("on processors hold the service back, as the kernel counts it", async () => {
+    const running = await fixture.shell("while :; do :; done", { limits: { cpus: 0.2 } });
+    await sleep(300);
+    await running.stats();
+    await sleep(1500);
+    const stats = await running.stats();
+    expect(stats.throttled_periods).toBeGreaterThan(5);
+    expect(stats.throttled_seconds).toBeGreaterThan(0.3);
+    expect(stats.cpu_cores).toBeGreaterThan(0.1);
+    expect(stats.cpu_cores).toBeLessThan(0.3);
+    await running.setLimits({ cpus: 1 });
+    await sleep(1000);
+    expect((await running.stats()).cpu_cores).toBeGreaterThan(0.3);
+    await running.stop({ graceMs: 0 });
+  });
+
+  it("on processes stop a fork bomb", async () => {
+    const running = await fixture.shell("for i in 1 2 3 4 5 6 7 8 9; do sleep 60 & done; wait", {
+      limits: { pids: 5 },
+    });
+    await until("fork fails", () => /fork/i.test(fixture.sink.text));
+    expect((await running.stats()).pids).toBeLessThanOrEqual(5);
+    await running.stop({ graceMs: 0 });
+  });
+
+  it("hold for commands that run inside", async () => {
+    const running = await fixture.shell("sleep 60", { limits: { memory_mb: 64 } });
+    const inside = await fixture.run(["/bin/cat", "/proc/self/cgroup"], { inside: running });
+    expect(inside.output).toContain(`stackwarden-${process.pid}-`);
+    const outside = await fixture.run(["/bin/cat", "/proc/self/cgroup"]);
+    expect(outside.output).not.toContain(`stackwarden-${process.pid}-`);
+    const hog = "bytearray(200_000_000)";
+    expect(await fixture.run(["/usr/bin/python3", "-c", hog], { inside: running })).toMatchObject({
+      exitCode: null,
+      signal: "SIGKILL",
+      timedOut: false,
+    });
+    await running.stop({ graceMs: 0 });
+    await expect(fixture.run(["/bin/true"], { inside: running })).rejects.toMatchObject({
+      code: "SERVICE_NOT_STARTED",
+    });
+  });
+
+  it("leave no cgroup behind when a command is inside as the service ends", async () => {
+    const running = await fixture.shell("sleep 60");
+    const commands = Array.from({ length: 6 }, () =>
+      fixture.run(["/bin/sleep", "60"], { inside: running }).catch((error: { code: string }) => error.code),
+    );
+    await sleep(15);
+    await running.stop({ graceMs: 0 });
+    for (const end of await Promise.all(commands))
+      expect(typeof end === "string" ? end : end.signal).toMatch(/^(SIGKILL|SERVICE_(NOT_STARTED|START_FAILED))$/);
+    expect(fixture.warnings).toEqual([]);
+  });
+});
+
+describe("what is measured", () => {
+  it("is null with a reason where nothing counts it", async () => {
+    const running = await fixture.shell("echo begun; sleep 60 & wait");
+    await until("the service speaks", () => fixture.sink.text === "begun\n");
+    const stats = await running.stats();
+    expect(stats).toMatchObject({ network_rx_bytes: null, network_tx_bytes: null });
+    expect(stats.reason).toContain("network");
+    if (hasCgroups) {
+      expect(stats.pids).toBeGreaterThanOrEqual(1);
+      expect(stats.memory_mb).toBeGreaterThan(0);
+      expect(stats.cpu_seconds_total).toBeGreaterThan(0);
+      expect(stats.oom_kills).toBe(0);
+    }
+  });
+
+  it("includes the machine's size", async () => {
+    const { cpus, memory_mb } = (await fixture.host()).capacity();
+    expect(cpus).toBeGreaterThan(0);
+    expect(memory_mb).toBeGreaterThan(100);
+  });
+});
