@@ -88,6 +88,11 @@ export class ServiceUnit {
     return ["stopped", "lost"].includes(this.state) || (this.state === "crashed" && !this.#restartPending);
   }
 
+  /** It will be started now: what it was before is no reason for its dependants to give up. */
+  announce(): void {
+    if (!this.running) this.#to("pending");
+  }
+
   /** Ends a start under way: its call fails with OPERATION_CANCELLED. */
   interrupt(): void {
     this.#starting.abort(

@@ -32,7 +32,6 @@ async function awaitDependency(unit: ServiceUnit, dependency: Dependency, signal
 export async function startServices({ units, names, signal, phase }: Startup): Promise<void> {
   const abort = new AbortController();
   const together = AbortSignal.any([signal, abort.signal]);
-  const begun: ServiceUnit[] = [];
   let failure: { error: unknown } | undefined;
 
   const bringUp = async (name: string): Promise<void> => {
@@ -43,11 +42,11 @@ export async function startServices({ units, names, signal, phase }: Startup): P
       if (needed !== undefined) await awaitDependency(needed, dependency, together);
     }
     together.throwIfAborted();
-    begun.push(unit);
     await unit.serial.run(() => unit.start(together, (message) => phase(name, message)));
     await unit.ready(together);
   };
 
+  for (const name of names) units.get(name)?.announce();
   await Promise.all(
     names.map((name) =>
       bringUp(name).catch((error: unknown) => {
@@ -59,7 +58,8 @@ export async function startServices({ units, names, signal, phase }: Startup): P
   );
   if (failure === undefined) return;
   // One that ended by itself keeps its state: that is what went wrong.
-  await stopServices(begun.filter((unit) => unit.running));
+  const named = names.flatMap((name) => units.get(name) ?? []);
+  await stopServices(named.filter((unit) => unit.running || unit.state === "pending"));
   throw failure.error;
 }
 

@@ -1,0 +1,313 @@
+/** A running stack: crashes, restart policies, health, limits, what callers may ask. */
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { StackChange, StackManager } from "../../../src/stack/model.js";
+import { call, compose, Domain, eventsOf, service, until } from "../../support/domain.js";
+
+let domain: Domain;
+let manager: StackManager;
+beforeEach(() => {
+  domain = new Domain();
+  manager = domain.manager();
+});
+afterEach(() => domain.close());
+
+const up = async (text: string, project = "shop") => {
+  domain.project(project, text);
+  expect((await manager.start({ project }, call())).status).toBe("healthy");
+};
+const state = async (name: string) => (await manager.report("shop")).services[name]?.state;
+const health = async (name: string) => (await manager.health({ project: "shop" }, call())).services[name];
+
+describe("a crash", () => {
+  it("is an event with its cause, and the policy brings the service back", async () => {
+    domain.runtime.scripts = { app: { prints: "last words" } };
+    await up(compose(service("app", "restart: on-failure")));
+    domain.runtime.service("app").end({ exitCode: 9 });
+    await until(
+      "it runs again",
+      async () => domain.runtime.started().length === 2 && (await state("app")) === "healthy",
+    );
+    const [crash] = await eventsOf(manager, "shop", "service_crashed");
+    expect(crash).toMatchObject({
+      service: "app",
+      actor: "stackwarden",
+      data: { exit_code: 9, last_lines: ["last words"] },
+    });
+    expect((await eventsOf(manager, "shop", "restart_scheduled"))[0]?.data).toEqual({ delay_ms: 500 });
+    expect((await manager.report("shop")).services.app).toMatchObject({
+      restarts: 1,
+      generation: 2,
+      last_exit: { exit_code: 9 },
+    });
+  });
+
+  it("of a killed process says so, and an OOM kill is named", async () => {
+    await up(compose(service("a"), service("b")));
+    domain.runtime.service("a").end({ exitCode: null, signal: "SIGSEGV" });
+    domain.runtime.service("b").end({ exitCode: null, signal: "SIGKILL", oomKilled: true });
+    await until("both crashed", async () => (await eventsOf(manager, "shop", "service_crashed")).length === 2);
+    expect((await health("a"))?.message).toBe("Not running: it was ended by SIGSEGV.");
+    expect((await health("b"))?.error).toContain("OOM kill");
+    expect((await manager.report("shop")).state).toBe("degraded");
+    // Nothing brings them back: waiting would be in vain.
+    const { wait } = await manager.health({ project: "shop", waitFor: "healthy", timeoutMs: 20_000 }, call());
+    expect(wait).toMatchObject({ met: false });
+    expect(wait?.reason).toContain("a is crashed");
+  });
+
+  it("is final when the policy's restarts are used up", async () => {
+    await up(compose(service("app", "restart: on-failure:1")));
+    domain.runtime.service("app").end({ exitCode: 1 });
+    await until("it runs again", () => domain.runtime.started().length === 2 && !domain.runtime.service("app").ended);
+    domain.runtime.service("app").end({ exitCode: 1 });
+    await until("given up", async () => (await eventsOf(manager, "shop", "restart_given_up")).length === 1);
+    expect(await state("app")).toBe("crashed");
+  });
+
+  it("with code 0 is a completion, unless the policy is always", async () => {
+    await up(compose(service("job", "restart: on-failure"), service("server", "restart: always")));
+    domain.runtime.service("job").end({ exitCode: 0 });
+    domain.runtime.service("server").end({ exitCode: 0 });
+    await until("the server runs again", () => domain.runtime.started().length === 3);
+    expect(await state("job")).toBe("completed");
+    expect(await eventsOf(manager, "shop", "service_completed")).toHaveLength(1);
+  });
+
+  it("goes on being tried when the start itself fails", async () => {
+    await up(compose(service("app", "restart: always")));
+    domain.runtime.scripts = { app: { startErrors: [new Error("no process")] } };
+    domain.runtime.service("app").end({ exitCode: 1 });
+    await until(
+      "it runs again",
+      async () => (await state("app")) === "healthy" && domain.runtime.started().length === 3,
+    );
+    expect((await eventsOf(manager, "shop", "warning"))[0]?.message).toContain("no process");
+  });
+
+  it("that is waiting for its restart is not restarted after a stop", async () => {
+    await up(compose(service("app", "restart: always")));
+    domain.runtime.service("app").end({ exitCode: 1 });
+    await until("scheduled", async () => (await eventsOf(manager, "shop", "restart_scheduled")).length === 1);
+    await manager.stop({ project: "shop" }, call());
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    expect(domain.runtime.started()).toHaveLength(1);
+  });
+});
+
+describe("health", () => {
+  it("turns with the checks, after `retries` failures, without overlapping checks", async () => {
+    let well = true;
+    domain.runtime.scripts = { app: { probe: () => (well ? true : "HTTP 503 token=abcdef987654") } };
+    await up(compose(service("app")));
+    const waiting = manager.health({ project: "shop", waitFor: "stopped", timeoutMs: 300 }, call());
+    expect((await waiting).wait).toMatchObject({ met: false, reason: expect.stringContaining("Not within 0.3 s") });
+    well = false;
+    await until("unhealthy", async () => (await state("app")) === "unhealthy");
+    const sick = await health("app");
+    expect(sick).toMatchObject({ healthy: false, check: "fake", latency_ms: 1 });
+    expect(sick?.consecutive_failures).toBeGreaterThanOrEqual(2);
+    expect(sick?.message).toContain("HTTP 503");
+    expect(sick?.message).not.toContain("abcdef987654");
+    well = true;
+    await until("healthy", async () => (await state("app")) === "healthy");
+    expect((await eventsOf(manager, "shop", "service_unhealthy", "service_healthy")).map(({ type }) => type)).toEqual([
+      "service_healthy",
+      "service_unhealthy",
+      "service_healthy",
+    ]);
+    expect(domain.runtime.calls.filter((one) => one.startsWith("overlap"))).toEqual([]);
+  });
+
+  it("is checked now when asked, by several callers at once", async () => {
+    let probes = 0;
+    domain.runtime.scripts = {
+      app: {
+        probe: async (): Promise<true> => {
+          probes += 1;
+          await new Promise((resolve) => setTimeout(resolve, 30));
+          return true;
+        },
+      },
+    };
+    await up(compose(service("app").replace("interval: 100ms", "interval: 60s")));
+    const before = probes;
+    await Promise.all([1, 2, 3].map(() => manager.health({ project: "shop", fresh: true }, call())));
+    expect(probes).toBe(before + 1);
+    expect(domain.runtime.calls.filter((one) => one.startsWith("overlap"))).toEqual([]);
+  });
+
+  it("of a check that breaks is a failure, not a crash of ours", async () => {
+    let broken = false;
+    domain.runtime.scripts = {
+      app: {
+        probe: () => {
+          if (broken) throw new Error("probe broke");
+          return true;
+        },
+      },
+    };
+    await up(compose(service("app")));
+    broken = true;
+    await until("unhealthy", async () => (await health("app"))?.message === "the check itself failed: probe broke");
+  });
+
+  it("ends its waiting when the caller leaves", async () => {
+    await up(compose(service("app")));
+    const leave = new AbortController();
+    const waiting = manager.health({ project: "shop", waitFor: "stopped" }, call({ signal: leave.signal }));
+    leave.abort();
+    expect((await waiting).wait).toEqual({ condition: "stopped", met: false, reason: "The call was cancelled." });
+    const gone = call({ signal: AbortSignal.abort() });
+    expect((await manager.health({ project: "shop", waitFor: "stopped" }, gone)).wait?.met).toBe(false);
+  });
+});
+
+describe("limits", () => {
+  it("change live, are read back, kept, and hold for the next start", async () => {
+    await up(compose(service("app", "cpus: 1\nmem_limit: 128m")));
+    const changed = await manager.setLimits({ project: "shop", service: "app", limits: { cpus: 2 } }, call());
+    expect(changed).toMatchObject({
+      live: true,
+      verified: true,
+      before: { cpus: { value: 1 } },
+      after: { cpus: { value: 2 } },
+    });
+    expect(changed.after?.memory_mb.value).toBe(128);
+    const [event] = await eventsOf(manager, "shop", "limits_changed");
+    expect(event).toMatchObject({ actor: "test/1", data: { cpus: 2 } });
+    await manager.stop({ project: "shop" }, call());
+    const kept = await manager.setLimits({ project: "shop", service: "app", limits: { pids: 50 } }, call());
+    expect(kept).toMatchObject({ live: false, verified: false, before: null, after: null });
+    await manager.start({ project: "shop", limits: { app: { memory_mb: 256 } } }, call());
+    expect(domain.runtime.service("app").limits).toEqual({ cpus: 2, pids: 50, memory_mb: 256 });
+  });
+
+  it("are refused when impossible, and nothing changes", async () => {
+    await up(compose(service("app", "mem_limit: 128m")));
+    domain.runtime.scripts = { app: { stats: { memory_mb: 100 } } };
+    const set = (limits: object, force = false) =>
+      manager.setLimits({ project: "shop", service: "app", limits, force }, call());
+    await expect(set({ memory_mb: 90 })).rejects.toMatchObject({ code: "LIMIT_REFUSED" });
+    await expect(set({ cpus: 99 })).rejects.toMatchObject({ code: "LIMIT_REFUSED" });
+    expect(domain.runtime.service("app").limits).toEqual({ memory_mb: 128 });
+    expect((await set({ memory_mb: 90 }, true)).after?.memory_mb.value).toBe(90);
+    await expect(manager.start({ project: "shop", limits: { nope: { cpus: 1 } } }, call())).rejects.toMatchObject({
+      code: "UNKNOWN_SERVICE",
+    });
+    await expect(manager.start({ project: "shop", limits: { app: { cpus: 99 } } }, call())).rejects.toMatchObject({
+      code: "LIMIT_REFUSED",
+    });
+  });
+
+  it("that nothing enforces are said to be so, or refused where the operator wants that", async () => {
+    domain.runtime.level = "none";
+    await up(compose(service("app", "mem_limit: 128m")));
+    const changed = await manager.setLimits({ project: "shop", service: "app", limits: { cpus: 1 } }, call());
+    expect(changed).toMatchObject({ live: true, verified: false });
+    expect(changed.message).toContain("Nothing enforces these limits (cpus: fake kernel)");
+    await manager.stop({ project: "shop" }, call());
+    const strict = domain.manager({ requireEnforcedLimits: true });
+    await expect(strict.start({ project: "shop" }, call())).rejects.toMatchObject({
+      code: "LIMITS_NOT_ENFORCEABLE",
+      details: { service: "app" },
+    });
+    expect([...domain.runtime.alive]).toEqual([]);
+  });
+});
+
+describe("what callers ask", () => {
+  it("stats with what presses, only of what runs", async () => {
+    domain.runtime.scripts = {
+      app: { stats: { memory_mb: 125, cpu_cores: 1, throttled_seconds: 4, oom_kills: 1, pids: 3 } },
+    };
+    await up(compose(service("app", "cpus: 1\nmem_limit: 128m\npids_limit: 3"), service("other")));
+    const { services } = await manager.stats({ project: "shop", services: ["app"] });
+    expect(Object.keys(services)).toEqual(["app"]);
+    expect(services.app?.pressure).toHaveLength(5);
+    domain.runtime.service("other").end({ exitCode: 1 });
+    await until("crashed", async () => (await state("other")) === "crashed");
+    expect((await manager.stats({ project: "shop" })).services.other).toMatchObject({ state: "crashed", stats: null });
+    await expect(manager.stats({ project: "shop", services: ["nope"] })).rejects.toMatchObject({
+      code: "UNKNOWN_SERVICE",
+    });
+    await manager.stop({ project: "shop" }, call());
+    await expect(manager.stats({ project: "shop" })).rejects.toMatchObject({ code: "STACK_NOT_RUNNING" });
+  });
+
+  it("logs: three different errors, and what was printed stays", async () => {
+    domain.project(
+      "shop",
+      compose(service("app", "depends_on: { db: { condition: service_healthy } }"), service("db")),
+    );
+    await expect(manager.logs({ project: "nope", query: {} })).rejects.toMatchObject({ code: "UNKNOWN_PROJECT" });
+    await expect(manager.logs({ project: "shop", query: {} })).rejects.toMatchObject({ code: "STACK_NOT_RUNNING" });
+    await expect(manager.logs({ project: "shop", query: { services: ["nope"] } })).rejects.toMatchObject({
+      code: "UNKNOWN_SERVICE",
+      details: { valid: ["app", "db"] },
+    });
+    let ready = false;
+    domain.runtime.scripts = {
+      db: { prints: "db says", probe: () => (ready ? true : "no") },
+      app: { prints: "app says" },
+    };
+    await manager.start({ project: "shop", wait: false }, call());
+    await until("db prints", () => domain.runtime.services.has("db"));
+    await expect(manager.logs({ project: "shop", query: { services: ["app"] } })).rejects.toMatchObject({
+      code: "SERVICE_NOT_STARTED",
+    });
+    await expect(manager.restart({ project: "shop", service: "app" }, call())).rejects.toMatchObject({
+      code: "SERVICE_NOT_STARTED",
+    });
+    ready = true;
+    await manager.health({ project: "shop", waitFor: "healthy" }, call());
+    const { lines, services } = await manager.logs({ project: "shop", query: {} });
+    expect(lines.map(({ service: name, text }) => [name, text])).toEqual([
+      ["db", "db says"],
+      ["app", "app says"],
+    ]);
+    expect(services).toEqual(["app", "db"]);
+    await manager.stop({ project: "shop" }, call());
+    // Also when the definition cannot be read any more, and by another server.
+    domain.project("shop", "services: [");
+    const other = domain.manager();
+    expect((await other.logs({ project: "shop", query: { services: ["db"] } })).lines).toHaveLength(1);
+  });
+
+  it("events by service and type, and waits for them", async () => {
+    await up(compose(service("app")));
+    const { next_cursor: after } = await manager.events({ project: "shop" });
+    const waiting = manager.events({ project: "shop", after, service: "app", waitMs: 10_000 });
+    domain.runtime.service("app").end({ exitCode: 1 });
+    expect((await waiting).events[0]).toMatchObject({ type: "service_crashed", service: "app" });
+    await expect(manager.events({ project: "shop", service: "nope" })).rejects.toMatchObject({
+      code: "UNKNOWN_SERVICE",
+    });
+    domain.project("fresh", compose(service("app")));
+    expect((await manager.events({ project: "fresh" })).events).toEqual([]);
+  });
+
+  it("projects and services, and is told when they change", async () => {
+    const changes: StackChange[] = [];
+    const unsubscribe = manager.subscribe((change) => changes.push(change));
+    expect(manager.projects()).toEqual([]);
+    expect(manager.services("shop")).toEqual([]);
+    domain.runtime.scripts = { app: { prints: "hello" } };
+    await up(compose(service("app")));
+    expect(manager.projects()).toEqual(["shop"]);
+    expect(manager.services("shop")).toEqual(["app"]);
+    const kinds = new Set<string>();
+    await until("news of the log", () => {
+      for (const { kind } of changes) kinds.add(kind);
+      return kinds.has("logs");
+    });
+    expect([...kinds].sort()).toEqual(["events", "health", "logs", "projects", "stack"]);
+    unsubscribe();
+    const count = changes.length;
+    await manager.stop({ project: "shop" }, call());
+    expect(changes).toHaveLength(count);
+    const other = domain.manager();
+    expect(other.projects()).toEqual(["shop"]);
+    expect(other.services("shop")).toEqual(["app"]);
+    expect((await manager.runtimes()).map(({ runtime }) => runtime)).toEqual(["local"]);
+  });
+});
