@@ -1,0 +1,207 @@
+/** Every way in which Compose lets a thing be written, and what is said of the ways it does not. */
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { loadStack } from "../../../src/stack/definition/load.js";
+import { splitWords } from "../../../src/stack/definition/read-command.js";
+import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
+import { StackwardenError } from "../../../src/stack/errors.js";
+
+let folder: string;
+beforeAll(() => {
+  folder = realpathSync(mkdtempSync(join(tmpdir(), "stackwarden-forms-")));
+  mkdirSync(join(folder, "data"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function load(fields: string): Promise<ServiceDefinition> {
+  writeFileSync(
+    join(folder, "compose.yaml"),
+    `services:\n  app:\n    image: example/app\n${fields
+      .split("\n")
+      .map((line) => `    ${line}\n`)
+      .join("")}\nvolumes: { vol: {} }\n`,
+  );
+  const { services } = await loadStack({
+    projectId: "forms",
+    folder,
+    profiles: [],
+    allowRoot: [],
+    generateSecret: async () => "generated-secret",
+  });
+  return services.app as ServiceDefinition;
+}
+
+describe("commands", () => {
+  it.each<[string, string[] | null]>([
+    ["run --fast  now", ["run", "--fast", "now"]],
+    [`sh -c 'a "b" \\c'`, ["sh", "-c", 'a "b" \\c']],
+    [`say "a \\"b\\" \\$c \\d"`, ["say", 'a "b" $c \\d']],
+    [String.raw`a\ b c\\d`, ["a b", "c\\d"]],
+    ["say ''", ["say", ""]],
+    ["", []],
+    ["a\\", ["a"]],
+    [`say "never closed`, null],
+    ["say 'never closed", null],
+  ])("%j is split as a shell would, without a shell", (text, words) => {
+    expect(splitWords(text)).toEqual(words);
+  });
+
+  it("are lists or text", async () => {
+    expect(await load(`command: run "one word"\nentrypoint: [a, "b c"]`)).toMatchObject({
+      command: ["run", "one word"],
+      entrypoint: ["a", "b c"],
+    });
+    await expect(load(`command: 'run "never'`)).rejects.toThrow(/has a quote that is not closed/);
+    await expect(load("command: { a: b }")).rejects.toThrow(/command/);
+  });
+});
+
+describe("volumes", () => {
+  it.each<[string, object[]]>([
+    ["volumes: [vol:/d]", [{ type: "volume", source: "vol", target: "/d", readOnly: false }]],
+    ["volumes: ['vol:/d:ro,z']", [{ type: "volume", source: "vol", target: "/d", readOnly: true }]],
+    ["volumes: [./data:/d:cached]", [{ type: "bind", target: "/d", readOnly: false }]],
+    ["volumes: [./not/there/yet:/d]", [{ type: "bind", target: "/d" }]],
+    ["volumes: [{ source: vol, target: /d, read_only: true }]", [{ type: "volume", source: "vol", readOnly: true }]],
+    ["volumes: [{ type: bind, source: data, target: /d }]", [{ type: "bind", target: "/d" }]],
+    ["volumes: [{ type: bind, source: ./data, target: /d, bind: {} }]", [{ type: "bind", target: "/d" }]],
+    [
+      "volumes: [{ type: tmpfs, target: /t, tmpfs: { size: 64m } }]",
+      [{ type: "tmpfs", target: "/t", sizeBytes: 67_108_864 }],
+    ],
+    ["volumes: [{ type: tmpfs, target: /t }]", [{ type: "tmpfs", target: "/t" }]],
+    ["tmpfs: /run", [{ type: "tmpfs", target: "/run" }]],
+    ["tmpfs: ['/run:size=1m,mode=700', /tmp]", [{ target: "/run", sizeBytes: 1_048_576 }, { target: "/tmp" }]],
+  ])("%s", async (text, mounts) => {
+    expect((await load(text)).mounts).toMatchObject(mounts);
+  });
+
+  it.each<[string, RegExp]>([
+    ["volumes: [/anonymous]", /is not `source:target/],
+    ["volumes: [a:/b:ro:x]", /is not `source:target/],
+    ["volumes: [vol:relative]", /no absolute path inside/],
+    ["volumes: [vol:/a/../b]", /no absolute path inside/],
+    ["volumes: ['vol:/d:rx']", /unknown option rx/],
+    ["volumes: ['-v:/d']", /names no volume and no path/],
+    ["volumes: [vol:/d, ./data:/d]", /mounts \/d a second time/],
+    ["volumes: [~/x:/d]", /home folder/],
+    ["volumes: [../x:/d]", /outside the project/],
+    ["volumes: [/var/run/docker.sock:/d]", /container engine's socket/],
+    ["volumes: [other:/d]", /which is not declared/],
+    ["volumes: [{ type: npipe, source: a, target: /d }]", /type/],
+    ["volumes: [{ type: volume, source: ./data, target: /d }]", /is a path/],
+    ["volumes: [{ type: volume, target: /d }]", /has no source/],
+    ["volumes: [{ source: vol }]", /no absolute path inside/],
+    ["volumes: [{ type: tmpfs, target: /t, tmpfs: { size: much } }]", /must be a size/],
+    ["volumes: [{ source: vol, target: /d, read_only: maybe }]", /read_only/],
+    ["volumes: [[a]]", /volumes/],
+    ["tmpfs: relative", /no absolute path inside/],
+    ["tmpfs: ['/run:size=lots']", /size such as 64m/],
+  ])("%s is refused", async (text, message) => {
+    await expect(load(text)).rejects.toThrow(message);
+  });
+});
+
+describe("the policy", () => {
+  it.each([
+    "privileged: false",
+    "cap_add: []",
+    "cap_drop: [ALL]",
+    "security_opt: ['no-new-privileges:true']",
+    "network_mode: bridge",
+    "ipc: private",
+    "cgroup: private",
+    "user: '1000:1000'",
+    "use_api_socket: false",
+  ])("accepts %s", async (text) => {
+    expect((await load(text)).name).toBe("app");
+  });
+
+  it.each([
+    "privileged: true",
+    "cap_add: [NET_ADMIN]",
+    "security_opt: ['seccomp:unconfined']",
+    "network_mode: host",
+    "network_mode: { a: b }",
+    "pid: host",
+    "ipc: host",
+    "uts: host",
+    "userns_mode: host",
+    "cgroup: host",
+    "cgroup_parent: /x",
+    "devices: [/dev/kmsg]",
+    "device_cgroup_rules: ['c 1:3 mr']",
+    "gpus: all",
+    "sysctls: { net.core.somaxconn: 1 }",
+    "volumes_from: [other]",
+    "external_links: [other]",
+    "use_api_socket: true",
+    "user: root",
+    "user: '0:0'",
+    "user: ':0'",
+  ])("refuses %s", async (text) => {
+    const error = await load(text).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(StackwardenError);
+    expect((error as StackwardenError).code).toBe("POLICY_VIOLATION");
+    expect((error as StackwardenError).message).toMatch(/compose\.yaml:\d+: services\.app/);
+  });
+});
+
+describe("ports, checks and limits", () => {
+  it.each<[string, object]>([
+    ["ports: ['8000']", { ports: [{ containerPort: 8000 }] }],
+    ["ports: ['127.0.0.1:9000:8000']", { ports: [{ containerPort: 8000, hostPort: 9000 }] }],
+    ["ports: ['9000:8000/tcp']", { ports: [{ containerPort: 8000, hostPort: 9000 }] }],
+    ["ports: [{ target: 8000, published: '9000', protocol: tcp }]", { ports: [{ hostPort: 9000 }] }],
+    ["expose: ['8000', 9000]", { expose: [8000, 9000] }],
+    ["healthcheck: { disable: true }", { healthcheck: { test: { kind: "none" } } }],
+    ["healthcheck: { test: [NONE] }", { healthcheck: { test: { kind: "none" } } }],
+    [
+      "healthcheck: { test: curl localhost }",
+      { healthcheck: { test: { kind: "cmd-shell", command: "curl localhost" } } },
+    ],
+    [
+      "deploy: { resources: { limits: { cpus: '0.5', memory: 64M, pids: 9 } } }",
+      { limits: { cpus: 0.5, memory_mb: 64, pids: 9 } },
+    ],
+    ["mem_limit: 1g\ncpus: 2\npids_limit: 7", { limits: { cpus: 2, memory_mb: 1024, pids: 7 } }],
+    ["restart: 'on-failure:3'", { restart: { policy: "on-failure", maxRetries: 3 } }],
+    ["stop_grace_period: 1m30s", { stopGracePeriodMs: 90_000 }],
+    ["labels: [a=b]", { labels: { a: "b" } }],
+    ["labels: { a: b }", { labels: { a: "b" } }],
+  ])("%s", async (text, expected) => {
+    expect(await load(text)).toMatchObject(expected);
+  });
+
+  it.each<[string, RegExp]>([
+    ["ports: ['8000/udp']", /only tcp/],
+    ["ports: ['8000-8010']", /ports/],
+    ["ports: ['70000']", /ports/],
+    ["ports: [{ published: '9000' }]", /ports/],
+    ["expose: [many]", /expose/],
+    ["healthcheck: { interval: 5s }", /has no test/],
+    ["healthcheck: { test: [CMD] }", /test/],
+    ["healthcheck: { test: [RUN, x] }", /test/],
+    ["healthcheck: { test: [CMD, x], interval: soon }", /interval/],
+    ["healthcheck: { test: [CMD, x], retries: -1 }", /retries/],
+    ["healthcheck: { x-probe: { type: ftp } }", /type/],
+    ["healthcheck: { x-probe: { type: http } }", /port/],
+    ["mem_limit: much", /mem_limit/],
+    ["cpus: none", /cpus/],
+    ["pids_limit: 1.5", /pids_limit/],
+    ["restart: sometimes", /restart/],
+    ["stop_signal: [a]", /stop_signal/],
+    ["stop_grace_period: later", /stop_grace_period/],
+    ["depends_on: { nobody: { condition: service_healthy } }", /nobody/],
+    ["depends_on: [app]", /app/],
+    ["x-local: { provider: mysql }", /provider/],
+    ["x-local: { working_dir: ../x }", /outside the project/],
+    ["x-local: { install: { kind: ruby, manifest: Gemfile } }", /kind/],
+    ["networks: [a]", /networks/],
+    ["frobnicate: 1", /frobnicate/],
+  ])("%s is refused", async (text, message) => {
+    await expect(load(text)).rejects.toThrow(message);
+  });
+});
