@@ -2,6 +2,7 @@
  * What of this server runs: groups and cgroups, told to the watchdog as they come and go, and written to a file for
  * the case that both are killed.
  */
+import { readFileSync, readlinkSync } from "node:fs";
 import { isAlive, startTime } from "../../../stack/process-identity.js";
 import { endCgroup } from "./cgroup.js";
 import { killGroup } from "./launch.js";
@@ -15,12 +16,34 @@ export interface RunEntry {
   directories: string[];
 }
 
+/** Where process ids mean what they mean. */
+export interface Place {
+  /** The boot's id; null where the platform tells none. */
+  boot: string | null;
+  /** The namespace of process ids: containers may share a state directory. */
+  namespace: string | null;
+}
+
 export interface RunFile {
   /** The server. */
   pid: number;
   started: string | null;
+  place: Place;
   entries: RunEntry[];
 }
+
+const orNull = (get: () => string): string | null => {
+  try {
+    return get().trim();
+  } catch {
+    return null;
+  }
+};
+
+export const here = (): Place => ({
+  boot: orNull(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8")),
+  namespace: orNull(() => readlinkSync("/proc/self/ns/pid")),
+});
 
 /**
  * Ends everything of an entry and removes its cgroup. A group whose id now belongs to another process is left alone.
@@ -28,11 +51,18 @@ export interface RunFile {
  */
 export async function endEntry(entry: RunEntry, certain: boolean): Promise<void> {
   const now = startTime(entry.pid);
-  const same = now === null || entry.started === null ? certain : now === entry.started;
-  // A leader that is gone leaves its id to its group as long as that has members.
-  const leaderGone = now === null && entry.started !== null;
-  if (same || leaderGone) killGroup(entry.pid);
+  if (now !== null && entry.started !== null) {
+    if (now === entry.started) killGroup(entry.pid);
+  } else if (certain || (entry.started !== null && entry.directories.length === 0)) {
+    // A leader that is gone leaves its id to its group as long as that has members. The cgroup knows it better.
+    killGroup(entry.pid);
+  }
   await endCgroup(entry.directories);
 }
 
-export const serverLives = (file: RunFile): boolean => isAlive(file.pid, file.started);
+/** What became of a file's server. `elsewhere`: its ids mean nothing here; `rebooted`: nothing of it can be left. */
+export function standing(file: RunFile, at: Place = here()): "lives" | "elsewhere" | "rebooted" | "dead" {
+  if (file.place.boot !== at.boot) return "rebooted";
+  if (file.place.namespace !== at.namespace) return "elsewhere";
+  return isAlive(file.pid, file.started) ? "lives" : "dead";
+}

@@ -5,11 +5,11 @@ import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { StackwardenError } from "../../../stack/errors.js";
-import { startTime } from "../../../stack/process-identity.js";
+import { isAlive, startTime } from "../../../stack/process-identity.js";
 import { writeWhole } from "../../../stack/project-store.js";
 import { Serial } from "../../../stack/serial.js";
-import type { WatchdogMessage } from "../watchdog-main.js";
-import { endEntry, type RunEntry, type RunFile, serverLives } from "./ledger.js";
+import { endEntry, here, type RunEntry, type RunFile, standing } from "./ledger.js";
+import { removeRunFile, type WatchdogMessage } from "./watchdog-program.js";
 
 /** Beside the bundle, or in dist/ when run from the sources. */
 function findProgram(): string {
@@ -23,6 +23,8 @@ function findProgram(): string {
   }
 }
 
+const SHORT_LIFE_MS = 1000;
+
 export interface WatchdogOptions {
   /** The server's state directory. */
   stateDir: string;
@@ -34,6 +36,8 @@ export class Watchdog {
   readonly #serial = new Serial();
   readonly #file: string;
   #process: ChildProcess | null = null;
+  /** Found once: the second start must not fail where nobody waits for it. */
+  #program: string | null = null;
   #closed = false;
 
   constructor(private readonly options: WatchdogOptions) {
@@ -49,13 +53,14 @@ export class Watchdog {
   async add(entry: RunEntry): Promise<void> {
     this.#entries.set(entry.pid, entry);
     try {
+      if (this.#process === null) this.#start();
+      else this.#tell({ add: entry });
       await this.#save();
     } catch (error) {
       this.#entries.delete(entry.pid);
+      this.#tell({ remove: entry.pid });
       throw error;
     }
-    if (this.#process === null) this.#start();
-    else this.#tell({ add: entry });
   }
 
   async remove(pid: number): Promise<void> {
@@ -67,21 +72,40 @@ export class Watchdog {
 
   /** Ends what earlier servers left whose watchdog was killed too. */
   async sweep(): Promise<void> {
-    const folder = join(this.options.stateDir, "run");
-    for (const name of await readdir(folder).catch(() => [])) {
-      if (!/^\d+\.json$/.test(name)) continue;
-      const path = join(folder, name);
-      try {
-        const file = JSON.parse(await readFile(path, "utf8")) as RunFile;
-        if (serverLives(file)) continue;
-        await Promise.all(file.entries.map((entry) => endEntry(entry, false)));
-        if (file.entries.length > 0)
-          this.options.warn(`Ended ${file.entries.length} services that the server ${file.pid} left behind.`);
-      } catch (error) {
-        this.options.warn(`${path} was not understood and is removed: ${(error as Error).message}`);
-      }
-      await rm(path, { force: true });
+    const folder = dirname(this.#file);
+    const names = await readdir(folder).catch((): string[] => []);
+    const files = names.filter((name) => /^\d+\.json$/.test(name));
+    await Promise.all(files.map((name) => this.#sweepFile(join(folder, name))));
+    // Where a server and its watchdog died while a file was written.
+    for (const name of names) {
+      const pid = /^(\d+)\.json\./.exec(name)?.[1];
+      if (pid !== undefined && !isAlive(Number(pid), null)) await rm(join(folder, name), { force: true });
     }
+  }
+
+  async #sweepFile(path: string): Promise<void> {
+    const { warn } = this.options;
+    let file: RunFile;
+    try {
+      file = JSON.parse(await readFile(path, "utf8")) as RunFile;
+      const state = standing(file);
+      if (state === "lives" || state === "elsewhere") return;
+      if (state === "rebooted") file.entries = [];
+      if (!Array.isArray(file.entries)) throw new Error("it has no entries");
+    } catch (error) {
+      // Another server may have swept it meanwhile.
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+      warn(`${path} was not understood and is removed: ${(error as Error).message}`);
+      return rm(path, { force: true });
+    }
+    const ends = await Promise.allSettled(file.entries.map((entry) => endEntry(entry, false)));
+    const failed = ends.find((end) => end.status === "rejected");
+    if (failed !== undefined) {
+      warn(`Not all that server ${file.pid} left behind could be ended: ${(failed.reason as Error).message}`);
+      return;
+    }
+    if (file.entries.length > 0) warn(`Ended ${file.entries.length} processes that server ${file.pid} left behind.`);
+    removeRunFile(path);
   }
 
   /** Everything was ended: the watchdog is not needed any more. */
@@ -101,13 +125,19 @@ export class Watchdog {
   #save(): Promise<void> {
     return this.#serial.run(async () => {
       await mkdir(dirname(this.#file), { recursive: true, mode: 0o700 });
-      const file: RunFile = { pid: process.pid, started: startTime(process.pid), entries: [...this.#entries.values()] };
+      const file: RunFile = {
+        pid: process.pid,
+        started: startTime(process.pid),
+        place: here(),
+        entries: [...this.#entries.values()],
+      };
       await writeWhole(this.#file, JSON.stringify(file));
     });
   }
 
   #start(): void {
-    const watchdog = spawn(process.execPath, [findProgram(), this.#file], {
+    this.#program ??= findProgram();
+    const watchdog = spawn(process.execPath, [this.#program, this.#file], {
       detached: true,
       stdio: ["pipe", "ignore", "ignore"],
       cwd: "/",
@@ -116,11 +146,17 @@ export class Watchdog {
     this.#process = watchdog;
     watchdog.unref();
     watchdog.stdin?.on("error", () => undefined);
-    watchdog.once("error", (error) => this.options.warn(`The watchdog cannot be started: ${error.message}`));
+    watchdog.once("error", (error) => {
+      this.#process = null;
+      this.options.warn(`The watchdog cannot be started: ${error.message}`);
+    });
+    const began = Date.now();
     watchdog.once("exit", () => {
-      if (this.#closed || this.#process !== watchdog) return;
+      if (this.#closed) return;
       this.options.warn("The watchdog was ended by somebody; it is started again.");
-      this.#start();
+      // One that cannot run must not be started all the time.
+      const pause = Date.now() - began < SHORT_LIFE_MS ? SHORT_LIFE_MS : 0;
+      setTimeout(() => this.#closed || this.#start(), pause).unref();
     });
     for (const entry of this.#entries.values()) this.#tell({ add: entry });
   }

@@ -1,0 +1,104 @@
+/** A server in a process of its own, made from the sources: to be killed. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { buildSync } from "esbuild";
+import { bundle, NODE, ROOT } from "./support.js";
+
+const PROGRAM = `
+import { createProcessHost } from "./src/runtimes/local/process-host.js";
+const [stateDir, mark, mode] = process.argv.slice(2);
+const host = await createProcessHost({ stateDir, warn: (text) => process.stderr.write(text + "\\n") });
+const sink = { write() {}, line() {}, end() {} };
+const user = await host.userFor("demo", "web");
+let generation = 0;
+const script = "trap '' TERM HUP INT; setsid sh -c 'trap \\"\\" TERM HUP; sleep 60; : " + mark + "' & wait; sleep 60";
+const start = () => host.spawn({
+  projectId: "demo", service: "web", generation: ++generation, argv: ["/bin/sh", "-c", script, mark],
+  cwd: "/", env: {}, user, limits: { memory_mb: 64, cpus: 0.5, pids: 20 }, sink,
+});
+const say = (text) => process.stdout.write(text + "\\n");
+if (mode === "storm") {
+  say("storm");
+  for (;;) {
+    const running = await start();
+    if (generation % 3 === 0) await running.stop({ graceMs: 0 });
+  }
+}
+await start();
+await start();
+void host.run({ argv: ["/bin/sh", "-c", "sleep 60", mark], cwd: "/", env: {}, user, timeoutMs: 60000, signal: new AbortController().signal });
+await new Promise((resolve) => setTimeout(resolve, 150));
+say("ready " + host.watchdogPid);
+process.stdin.on("data", async () => {
+  await host.close();
+  say("closed");
+  process.exit(0);
+}).resume();
+`;
+
+/** @param folder where the programs are put; removed by the caller */
+export function buildServer(folder: string): string {
+  bundle("watchdog-main.ts", join(folder, "watchdog.js"));
+  const outfile = join(folder, "server.js");
+  buildSync({
+    stdin: { contents: PROGRAM, resolveDir: ROOT, loader: "js" },
+    outfile,
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    logLevel: "warning",
+  });
+  return outfile;
+}
+
+export class ServerProcess {
+  readonly child: ChildProcess;
+  readonly pid: number;
+  readonly exited: Promise<void>;
+  warnings = "";
+  readonly #lines: AsyncIterator<string>;
+
+  constructor(
+    program: string,
+    readonly stateDir: string,
+    readonly mark: string,
+    mode = "",
+  ) {
+    // Its mark stands before the script's own: it is no service.
+    this.child = spawn(NODE, [program, stateDir, mark, mode], { stdio: ["pipe", "pipe", "pipe"] });
+    this.pid = this.child.pid as number;
+    this.exited = new Promise((resolve) => this.child.once("exit", () => resolve()));
+    this.child.stderr?.on("data", (chunk) => {
+      this.warnings += chunk;
+    });
+    this.#lines = createInterface({ input: this.child.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]();
+  }
+
+  async line(): Promise<string> {
+    return (await this.#lines.next()).value ?? `nothing: ${this.warnings}`;
+  }
+
+  /** @returns the watchdog's process id */
+  async ready(): Promise<number> {
+    const line = await this.line();
+    const pid = /^ready (\d+)$/.exec(line)?.[1];
+    if (pid === undefined) throw new Error(line);
+    return Number(pid);
+  }
+
+  async kill(): Promise<void> {
+    this.child.kill("SIGKILL");
+    await this.exited;
+  }
+}
+
+/** Living watchdogs of a state directory. */
+export const isWatchdog = (pid: number): boolean => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("watchdog.js");
+  } catch {
+    return false;
+  }
+};

@@ -1,0 +1,102 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { tempDir } from "../support/fixture.js";
+import { buildServer, isWatchdog, ServerProcess } from "./server-process.js";
+import { cgroupsOf, HostFixture, hasCgroups, processesWith, until } from "./support.js";
+
+const programs = tempDir();
+let program: string;
+let fixture: HostFixture;
+const servers: ServerProcess[] = [];
+
+beforeAll(() => {
+  program = buildServer(programs.path);
+});
+afterAll(() => programs.remove());
+beforeEach(() => {
+  fixture = new HostFixture();
+});
+afterEach(async () => {
+  for (const server of servers.splice(0)) await server.kill();
+  await fixture.close();
+});
+
+function start(mode?: string): ServerProcess {
+  const server = new ServerProcess(program, fixture.stateDir, fixture.mark, mode);
+  servers.push(server);
+  return server;
+}
+
+const left = (server: ServerProcess): unknown[] => [
+  ...processesWith(fixture.mark),
+  ...cgroupsOf(server.pid),
+  ...(existsSync(join(fixture.stateDir, "run")) ? readdirSync(join(fixture.stateDir, "run")) : []),
+];
+
+async function nothingLeft(server: ServerProcess): Promise<void> {
+  await until("everything ends", () => left(server).length === 0).catch(() => expect(left(server)).toEqual([]));
+}
+
+describe.runIf(hasCgroups)("after a server was killed", () => {
+  it("nothing of it is left, and its watchdog ends", async () => {
+    const server = start();
+    const watchdog = await server.ready();
+    expect(processesWith(fixture.mark).length).toBeGreaterThan(4);
+    expect(cgroupsOf(server.pid).length).toBeGreaterThan(1);
+    await server.kill();
+    await nothingLeft(server);
+    await until("the watchdog ends", () => !isWatchdog(watchdog));
+  });
+
+  it("nothing is left although its watchdog was asked to end before, and was killed once", async () => {
+    const server = start();
+    const watchdog = await server.ready();
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.kill(watchdog, signal);
+    await sleep(100);
+    expect(isWatchdog(watchdog)).toBe(true);
+    process.kill(watchdog, "SIGKILL");
+    await until("it is started again", () => /started again/.test(server.warnings));
+    await until("the new one listens", () => processesWith(`${server.pid}.json`).length > 0);
+    await sleep(100);
+    await server.kill();
+    await nothingLeft(server);
+  });
+
+  it("and its watchdog too, the next server ends what is left", async () => {
+    const server = start();
+    const watchdog = await server.ready();
+    // Stopped, it cannot start a new one in between.
+    server.child.kill("SIGSTOP");
+    process.kill(watchdog, "SIGKILL");
+    await server.kill();
+    await sleep(100);
+    expect(processesWith(fixture.mark).length).toBeGreaterThan(4);
+    await fixture.host();
+    expect(fixture.warnings).toEqual([`Ended 3 processes that server ${server.pid} left behind.`]);
+    await nothingLeft(server);
+  });
+
+  it("at any moment of a start, nothing is left", async () => {
+    for (let round = 0; round < 8; round += 1) {
+      const server = start("storm");
+      expect(await server.line()).toBe("storm");
+      await sleep(5 + round * 17);
+      await server.kill();
+      await nothingLeft(server);
+    }
+  });
+});
+
+describe("a server that ends by itself", () => {
+  it("leaves nothing, and its watchdog ends at once", async () => {
+    const server = start();
+    const watchdog = await server.ready();
+    server.child.stdin?.write("close\n");
+    expect(await server.line()).toBe("closed");
+    expect(isWatchdog(watchdog)).toBe(false);
+    await server.exited;
+    expect(left(server)).toEqual([]);
+  });
+});
