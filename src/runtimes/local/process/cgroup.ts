@@ -97,8 +97,9 @@ export async function endCgroup(directories: readonly string[], deadlineMs = 500
         await rmdir(directory);
         break;
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === "ENOENT") break;
-        if (Date.now() > end) throw error;
+        const { code } = error as NodeJS.ErrnoException;
+        if (code === "ENOENT") break;
+        if (code !== "EBUSY" || Date.now() > end) throw error;
         await sleep(wait);
         // A command may have joined meanwhile.
         await killAll(directories, 0);
