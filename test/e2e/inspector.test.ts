@@ -1,0 +1,82 @@
+/** MCP Inspector, a client that is not ours, lists and calls everything from mcp.json. */
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { ROOT } from "./support/bench.js";
+import { type Brought, bring } from "./support/package.js";
+
+const VERSION = "2.12.0";
+let inspector: Brought;
+let folder: string;
+
+beforeAll(async () => {
+  inspector = await bring("@modelcontextprotocol/inspector", VERSION);
+  folder = mkdtempSync(join(tmpdir(), "stackwarden-inspector-"));
+}, 300_000);
+afterAll(() => {
+  inspector.remove();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function inspect(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  // The file as it is, but for a state directory of the test's own, which the Inspector passes on.
+  const { mcpServers } = JSON.parse(readFileSync(join(ROOT, "mcp.json"), "utf8"));
+  mcpServers.stackwarden.env = {
+    STACKWARDEN_STATE_DIR: join(folder, "state"),
+    STACKWARDEN_ROOTS: join(ROOT, "examples"),
+  };
+  const config = join(folder, "mcp.json");
+  writeFileSync(config, JSON.stringify({ mcpServers }));
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [program(), "--cli", "--config", config, "--server", "stackwarden", ...args],
+      { cwd: ROOT, env: { ...process.env, MCP_INSPECTOR_SECRET_STORE: "memory" }, maxBuffer: 10_000_000 },
+      (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
+    );
+  });
+}
+
+function program(): string {
+  const { bin } = JSON.parse(readFileSync(inspector.path("package.json"), "utf8")) as { bin: Record<string, string> };
+  return inspector.path(bin["mcp-inspector"] ?? Object.values(bin)[0] ?? "");
+}
+
+it("has nothing to say against the tools' schemas", async () => {
+  const { code, stdout, stderr } = await inspect("--method", "tools/list", "--strict", "--format", "json");
+  expect(stderr).not.toMatch(/schema.*(error|warn)/i);
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout).result.tools).toHaveLength(9);
+});
+
+it.each(["resources/list", "resources/templates/list", "prompts/list"])("%s", async (method) => {
+  const { code, stdout } = await inspect("--method", method, "--format", "json");
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toHaveProperty("result");
+});
+
+it("calls tools, and is told errors as such", async () => {
+  const listed = await inspect("--method", "tools/call", "--tool-name", "list_stacks", "--format", "json");
+  expect(JSON.parse(listed.stdout).result.structuredContent).toEqual({ stacks: [] });
+  for (const [tool, code] of [
+    ["health_status", 0],
+    ["get_events", 0],
+    ["get_logs", 5],
+    ["get_stats", 5],
+  ] as const) {
+    const args = [
+      "--method",
+      "tools/call",
+      "--tool-name",
+      tool,
+      "--tool-arg",
+      "project=commandcenter",
+      "--format",
+      "json",
+    ];
+    const answer = await inspect(...args);
+    expect(answer.code, `${tool}: ${answer.stdout}`).toBe(code);
+  }
+});

@@ -1,0 +1,21 @@
+/** The demonstration on the newest Node.js: server, clients and scripts run on it. */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { expect, it } from "vitest";
+import { runDemo } from "./support/demo.js";
+import { bring } from "./support/package.js";
+
+/** Newest version in long-term support when this was written. */
+const VERSION = "26.10.0";
+const run = promisify(execFile);
+
+it(`works on Node.js ${VERSION}`, { timeout: 400_000 }, async () => {
+  const node = await bring(`node-${process.platform}-${process.arch}`, VERSION);
+  try {
+    const binary = node.path("bin", "node");
+    expect((await run(binary, ["--version"])).stdout.trim()).toBe(`v${VERSION}`);
+    await runDemo(binary, (stdout) => expect(stdout).toContain("The demonstration ended as it should."));
+  } finally {
+    node.remove();
+  }
+});

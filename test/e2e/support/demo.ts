@@ -1,0 +1,22 @@
+/** Runs scripts/demo.mjs with a temporary folder of its own. */
+import { execFile } from "node:child_process";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { ROOT } from "./bench.js";
+
+export async function runDemo(node: string, look: (stdout: string, temporary: string) => void): Promise<void> {
+  const temporary = mkdtempSync(join(tmpdir(), "stackwarden-rundemo-"));
+  // Services of other users must get through.
+  chmodSync(temporary, 0o755);
+  try {
+    const { stdout } = await promisify(execFile)(node, [join(ROOT, "scripts", "demo.mjs")], {
+      env: { ...process.env, NO_COLOR: "1", TMPDIR: temporary },
+      maxBuffer: 10_000_000,
+    });
+    look(stdout, temporary);
+  } finally {
+    rmSync(temporary, { recursive: true, force: true });
+  }
+}
