@@ -4,12 +4,13 @@
  */
 import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
-import { chmod, link, mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, isAbsolute, join, relative, resolve, sep } from "node:path";
 import type { Limits } from "./definition/types.js";
 import { StackwardenError } from "./errors.js";
 import { isAlive, startTime } from "./process-identity.js";
 import { PROJECT_ID, projectIdFrom } from "./project-id.js";
+import { storageFailed, writeWhole } from "./write-whole.js";
 
 /** Services reach their own 0700 folders through it; nobody can list it. */
 const PASSABLE = 0o711;
@@ -19,30 +20,6 @@ export interface ProjectStoreOptions {
   roots: string[];
   /** From the server's configuration. */
   projects: Record<string, { folder: string }>;
-}
-
-export const storageFailed = (what: string, cause: unknown): StackwardenError =>
-  new StackwardenError("STORAGE_FAILED", `${what}: ${(cause as NodeJS.ErrnoException).code ?? "unknown fault"}.`, {
-    hint: "Free space or correct the permissions of the state directory (STACKWARDEN_STATE_DIR), then call again.",
-    cause,
-  });
-
-/** Replaces a file in one step. */
-export async function writeWhole(file: string, text: string, mode = 0o600): Promise<void> {
-  const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
-  try {
-    const handle = await open(temporary, "wx", mode);
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
-    throw storageFailed(`${file} cannot be written`, error);
-  }
 }
 
 const isBelow = (root: string, path: string): boolean => {

@@ -3,9 +3,9 @@
  * old volume. One JSON file, mode 0600, written atomically.
  */
 import { randomBytes } from "node:crypto";
-import { lstat, open, readFile, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { lstat, readFile } from "node:fs/promises";
 import { StackwardenError } from "./errors.js";
+import { writeWhole } from "./write-whole.js";
 
 export interface SecretStore {
   /** The secret of this name: the kept one, else 32 random bytes as base64url, kept from now on. */
@@ -47,26 +47,6 @@ async function read(file: string): Promise<Map<string, string>> {
   }
 }
 
-async function write(file: string, secrets: Map<string, string>): Promise<void> {
-  const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
-  try {
-    const handle = await open(temporary, "wx", 0o600);
-    try {
-      await handle.writeFile(`${JSON.stringify(Object.fromEntries(secrets), null, 2)}\n`);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
-    throw new StackwardenError("STORAGE_FAILED", `The secrets file cannot be written in ${dirname(file)}.`, {
-      hint: "Free space or correct the permissions of the state directory, then call again.",
-      cause: error,
-    });
-  }
-}
-
 /**
  * @param file absolute path; its folder exists
  * @throws STORAGE_FAILED when the file exists but is damaged, readable by others, or cannot be read
@@ -84,7 +64,7 @@ export async function openSecretStore(file: string): Promise<SecretStore> {
         const kept = secrets.get(name);
         if (kept !== undefined) return kept;
         const made = randomBytes(32).toString("base64url");
-        await write(file, new Map([...secrets, [name, made]]));
+        await writeWhole(file, `${JSON.stringify(Object.fromEntries([...secrets, [name, made]]), null, 2)}\n`);
         secrets.set(name, made);
         return made;
       });

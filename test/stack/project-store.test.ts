@@ -15,7 +15,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { ProjectStore, writeWhole } from "../../src/stack/project-store.js";
+import { ProjectStore } from "../../src/stack/project-store.js";
+import { writeWhole } from "../../src/stack/write-whole.js";
 
 let top: string;
 let root: string;

@@ -20,19 +20,9 @@ export async function mcp(flags: ConfigFlags, host: CliHost): Promise<ExitCode> 
     readOnly: config.readOnly,
     getManager: async () => {
       const manager = await host.composeManager(config, logger);
-      const [{ openControlDoor }, { invoke, operationNamed }] = await Promise.all([
-        import("../control/door.js"),
-        import("../../operations/index.js"),
-      ]);
+      const { openManagerDoor } = await import("../manager-door.js");
       // The user's command line reaches the stack that the agent started.
-      door = openControlDoor({
-        stateDir: config.stateDir,
-        manager,
-        logger,
-        version: VERSION,
-        invoke: (name, input, call) =>
-          invoke(operationNamed(name), input, { ...call, manager }, { readOnly: config.readOnly }),
-      });
+      door = await openManagerDoor(config, logger, manager);
       return manager;
     },
     onEnd: () => door?.close(),

@@ -1,6 +1,5 @@
 /** `stackwarden up`: starts the stack and stays in the foreground with its logs, as `docker compose up` does. */
 import type { LogReport, StackManager, StartOutcome } from "../../stack/model.js";
-import { VERSION } from "../../version.js";
 import type { ControlDoor } from "../control/door.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
 import { LogPrinter } from "../output/log-lines.js";
@@ -32,22 +31,6 @@ async function start(session: Session, options: UpOptions): Promise<StartOutcome
     );
     if (outcome.status !== "starting") return outcome;
   }
-}
-
-async function openDoor(session: Session, manager: StackManager): Promise<ControlDoor> {
-  const [{ openControlDoor }, { invoke, operationNamed }] = await Promise.all([
-    import("../control/door.js"),
-    import("../../operations/index.js"),
-  ]);
-  const { config, logger } = session;
-  return openControlDoor({
-    stateDir: config.stateDir,
-    manager,
-    logger,
-    version: VERSION,
-    invoke: (name, input, call) =>
-      invoke(operationNamed(name), input, { ...call, manager }, { readOnly: config.readOnly }),
-  });
 }
 
 /** Resolves when the stack is no longer up, or when the user wants it to end. */
@@ -91,7 +74,8 @@ export async function up(options: UpOptions, host: CliHost): Promise<ExitCode> {
       return EXIT.ok;
     }
     const manager = await session.manager();
-    door = await openDoor(session, manager);
+    const { openManagerDoor } = await import("../manager-door.js");
+    door = await openManagerDoor(session.config, session.logger, manager);
     const outcome = await start(session, options);
     terminal.print(terminal.json ? JSON.stringify(outcome) : stackTable(outcome.after));
     terminal.note(dim("Ctrl-C stops the stack."));

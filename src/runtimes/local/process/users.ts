@@ -3,9 +3,9 @@ import { mkdir, readFile } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { StackwardenError } from "../../../stack/errors.js";
-import { storageFailed, writeWhole } from "../../../stack/project-store.js";
 import type { Enforcement } from "../../../stack/runtime.js";
 import { Serial } from "../../../stack/serial.js";
+import { storageFailed, writeWhole } from "../../../stack/write-whole.js";
 import type { ServiceUser } from "../types.js";
 import { withFileLock } from "./file-lock.js";
 

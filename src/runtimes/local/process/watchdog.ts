@@ -6,8 +6,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { StackwardenError } from "../../../stack/errors.js";
 import { isAlive, startTime } from "../../../stack/process-identity.js";
-import { writeWhole } from "../../../stack/project-store.js";
 import { Serial } from "../../../stack/serial.js";
+import { writeWhole } from "../../../stack/write-whole.js";
 import { endEntry, here, type RunEntry, type RunFile, standing } from "./ledger.js";
 import { removeRunFile, type WatchdogMessage } from "./watchdog-program.js";
 
