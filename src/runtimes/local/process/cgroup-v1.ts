@@ -11,6 +11,7 @@ import {
   endCgroup,
   keyed,
   limitValue,
+  lowest,
   MB,
   numberOf,
   read,
@@ -129,8 +130,14 @@ export class V1Factory implements CgroupFactory {
   }
 
   async bounds(): Promise<{ cpus: number | null; memory_mb: number | null }> {
-    const { cpus, memory_mb } = await new V1Cgroup(this.parents).readLimits();
-    return { cpus: cpus.value, memory_mb: memory_mb.value };
+    const { cpu, memory } = this.parents;
+    return {
+      cpus: await lowest(cpu, async (one) => (await new V1Cgroup({ cpu: one }).readLimits()).cpus.value),
+      memory_mb: await lowest(
+        memory,
+        async (one) => (await new V1Cgroup({ memory: one }).readLimits()).memory_mb.value,
+      ),
+    };
   }
 
   directories(name: string): string[] {

@@ -10,6 +10,7 @@ import {
   CPU_PERIOD_US,
   keyed,
   limitValue,
+  lowest,
   MB,
   numberOf,
   read,
@@ -111,8 +112,11 @@ export class V2Factory implements CgroupFactory {
   }
 
   async bounds(): Promise<{ cpus: number | null; memory_mb: number | null }> {
-    const { cpus, memory_mb } = await new V2Cgroup(this.parent, this.controllers).readLimits();
-    return { cpus: cpus.value, memory_mb: memory_mb.value };
+    const of = (directory: string) => new V2Cgroup(directory, this.controllers).readLimits();
+    return {
+      cpus: await lowest(this.parent, async (one) => (await of(one)).cpus.value),
+      memory_mb: await lowest(this.parent, async (one) => (await of(one)).memory_mb.value),
+    };
   }
 
   directories(name: string): string[] {

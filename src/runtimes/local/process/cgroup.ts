@@ -1,6 +1,6 @@
 /** What a service's cgroup does, whichever version the kernel has. */
 import { readFile, rmdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Limits } from "../../../stack/definition/types.js";
 import type { AppliedLimits, Enforcement, ServiceStats } from "../../../stack/runtime.js";
@@ -63,6 +63,20 @@ export const applied = (value: number | null, by: Enforcement): { value: number 
   value,
   enforcement: value === null && by.level === "enforced" ? { level: "none", reason: "no limit was asked for" } : by,
 });
+
+/** The lowest value of a directory and all above it in its hierarchy; null: none has one. */
+export async function lowest(
+  from: string | undefined,
+  value: (directory: string) => Promise<number | null>,
+): Promise<number | null> {
+  let least: number | null = null;
+  if (from === undefined) return least;
+  for (let directory = from; (await read(directory, "cgroup.procs")) !== null; directory = dirname(directory)) {
+    const found = await value(directory);
+    if (found !== null) least = Math.min(found, least ?? found);
+  }
+  return least;
+}
 
 async function processes(directories: readonly string[]): Promise<number[]> {
   const lists = await Promise.all(directories.map((directory) => read(directory, "cgroup.procs")));

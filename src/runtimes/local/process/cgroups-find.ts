@@ -1,6 +1,6 @@
 /** Looks for cgroups this process may make: found by trying, never assumed. */
 import { access, constants, mkdir, rmdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { type CgroupFactory, read, write } from "./cgroup.js";
 import { V1Factory, type V1Parents } from "./cgroup-v1.js";
 import { type V2Controller, V2Factory } from "./cgroup-v2.js";
@@ -21,6 +21,7 @@ interface Mount {
   options: string[];
 }
 
+const LEAF = "stackwarden-server";
 const CONTROLLERS: V2Controller[] = ["memory", "cpu", "pids"];
 
 /** Spaces in /proc/self/mountinfo are written as \040. */
@@ -41,7 +42,8 @@ function parseMounts(text: string, prefix: string): Mount[] {
 
 /** Our own directory in a hierarchy; the mount's own one when ours is not in sight (another namespace). */
 async function ownDirectory(mount: Mount, path: string): Promise<string> {
-  const way = mount.root !== "/" && path.startsWith(mount.root) ? path.slice(mount.root.length) : path;
+  const shown = mount.root !== "/" && `${path}/`.startsWith(`${mount.root}/`);
+  const way = shown ? path.slice(mount.root.length) : path;
   const own = join(mount.point, way);
   return (await read(own, "cgroup.procs")) === null ? mount.point : own;
 }
@@ -94,7 +96,9 @@ async function enable(directory: string): Promise<Set<V2Controller>> {
 }
 
 async function findV2(mount: Mount, path: string, pid: number): Promise<CgroupFactory | null> {
-  const own = await ownDirectory(mount, path);
+  const at = await ownDirectory(mount, path);
+  // An earlier look of this process moved it there.
+  const own = basename(at) === LEAF ? dirname(at) : at;
   for (let directory = own; directory.startsWith(mount.point); directory = dirname(directory)) {
     if (!(await writable(directory, "cgroup.procs")) || !(await canMake(directory, pid))) continue;
     let controllers = await enable(directory);
@@ -112,7 +116,7 @@ const aloneIn = async (directory: string, pid: number): Promise<boolean> =>
   (await read(directory, "cgroup.procs")) === String(pid);
 
 async function makeLeaf(directory: string, pid: number): Promise<void> {
-  const leaf = join(directory, "stackwarden-server");
+  const leaf = join(directory, LEAF);
   await mkdir(leaf, { recursive: true });
   await write(leaf, "cgroup.procs", pid);
 }

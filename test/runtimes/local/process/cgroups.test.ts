@@ -1,0 +1,257 @@
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { endCgroup, keyed, killAll, limitValue } from "../../../../src/runtimes/local/process/cgroup.js";
+import { findCgroups } from "../../../../src/runtimes/local/process/cgroups-find.js";
+import { CgroupTree } from "./cgroup-fixture.js";
+import { HostFixture } from "./support.js";
+
+vi.mock("../../../../src/runtimes/local/process/cgroup.js", async (original) => ({
+  ...(await original<object>()),
+  write: (await import("./cgroup-fixture.js")).kernelWrite,
+}));
+
+const trees: CgroupTree[] = [];
+afterEach(() => {
+  for (const tree of trees.splice(0)) tree.close();
+});
+function tree(...groups: string[]): CgroupTree {
+  const made = new CgroupTree(groups);
+  trees.push(made);
+  return made;
+}
+const find = ({ procRoot, cgroupRoot }: CgroupTree) => findCgroups({ procRoot, cgroupRoot, pid: 4711 });
+const V2 = { level: "enforced", reason: "cgroup v2" };
+const ALL = { "cgroup.controllers": "cpuset cpu io memory pids\n", "cgroup.subtree_control": "" };
+
+function v2(own: string, files: Record<string, string>): CgroupTree {
+  const made = tree(`0::${own}`);
+  made.mount("/sys/fs/cgroup", "cgroup2", "nsdelegate");
+  made.group("sys/fs/cgroup", { ...ALL, "cgroup.subtree_control": "cpu memory pids\n" });
+  made.group(`sys/fs/cgroup${own}`, files);
+  return made;
+}
+
+describe("cgroup v2", () => {
+  it("is used where we are, with limits, counters and bounds", async () => {
+    const made = v2("/user.slice/app", { ...ALL, "cpu.max": "150000 100000\n", "memory.max": "max\n" });
+    made.group("sys/fs/cgroup/user.slice", { "memory.max": `${512 * 1048576}\n`, "cpu.max": "max 100000\n" });
+    const { factory } = await find(made);
+    expect(factory?.enforcement).toEqual(V2);
+    expect(await factory?.bounds()).toEqual({ cpus: 1.5, memory_mb: 512 });
+    expect(made.text("sys/fs/cgroup/user.slice/app/cgroup.subtree_control").trim()).toBe("memory cpu pids");
+
+    const folder = join(made.cgroupRoot, "sys/fs/cgroup/user.slice/app/one");
+    expect(factory?.directories("one")).toEqual([folder]);
+    const cgroup = await factory?.create("one");
+    expect(cgroup?.directories).toEqual([folder]);
+    expect(cgroup?.procsFiles).toEqual([join(folder, "cgroup.procs")]);
+    made.group("sys/fs/cgroup/user.slice/app/one", { "memory.swap.max": "max\n" });
+    expect(await cgroup?.setLimits({ cpus: 0.25, memory_mb: 64, pids: 30 })).toEqual({
+      cpus: { value: 0.25, enforcement: V2 },
+      memory_mb: { value: 64, enforcement: V2 },
+      pids: { value: 30, enforcement: V2 },
+    });
+    const text = (name: string): string => made.text(`sys/fs/cgroup/user.slice/app/one/${name}`);
+    expect([text("cpu.max"), text("memory.max"), text("memory.swap.max"), text("pids.max")]).toEqual([
+      "25000 100000\n",
+      "67108864\n",
+      "0\n",
+      "30\n",
+    ]);
+    const free = await cgroup?.setLimits({});
+    expect([free?.cpus.value, free?.memory_mb.value, free?.pids.value]).toEqual([null, null, null]);
+    expect([text("cpu.max"), text("memory.max"), text("memory.swap.max")]).toEqual(["max 100000\n", "max\n", "max\n"]);
+
+    made.group("sys/fs/cgroup/user.slice/app/one", {
+      "memory.current": "30000000",
+      "memory.stat": "anon 1\ninactive_file 10000000\n",
+      "memory.peak": "52428800",
+      "memory.events": "low 0\noom 4\noom_kill 3\n",
+      "cpu.stat": "usage_usec 2500000\nnr_periods 9\nnr_throttled 7\nthrottled_usec 500000\n",
+      "pids.current": "5",
+    });
+    expect(await cgroup?.usage()).toEqual({
+      cpu_seconds_total: 2.5,
+      memory_mb: 20_000_000 / 1048576,
+      memory_peak_mb: 50,
+      pids: 5,
+      throttled_periods: 7,
+      throttled_seconds: 0.5,
+      oom_kills: 3,
+    });
+    await expect(factory?.create("one")).rejects.toMatchObject({ code: "EEXIST" });
+  });
+
+  it("has us move to a leaf when we are alone where we are, once", async () => {
+    const made = v2("/app", { ...ALL, "cgroup.procs": "4711\n" });
+    // Above, somebody else decides.
+    made.group("sys/fs/cgroup", { "cgroup.procs": "1\n" });
+    const { factory } = await find(made);
+    expect(factory?.enforcement).toEqual(V2);
+    expect(made.text("sys/fs/cgroup/app/stackwarden-server/cgroup.procs")).toBe("4711\n");
+    expect(factory?.directories("x")).toEqual([join(made.cgroupRoot, "sys/fs/cgroup/app/x")]);
+
+    const again = tree("0::/app/stackwarden-server");
+    again.mount("/sys/fs/cgroup", "cgroup2", "rw");
+    again.group("sys/fs/cgroup/app", { ...ALL, "cgroup.subtree_control": "cpu memory pids" });
+    again.group("sys/fs/cgroup/app/stackwarden-server", { ...ALL, "cgroup.procs": "4711\n" });
+    const second = await find(again);
+    expect(second.factory?.directories("x")).toEqual([join(again.cgroupRoot, "sys/fs/cgroup/app/x")]);
+    expect(readdirSync(join(again.cgroupRoot, "sys/fs/cgroup/app")).sort()).toEqual([
+      "cgroup.controllers",
+      "cgroup.procs",
+      "cgroup.subtree_control",
+      "stackwarden-server",
+    ]);
+  });
+
+  it("is used from a group above when others are in ours", async () => {
+    const made = v2("/session", { ...ALL, "cgroup.procs": "1234\n4711\n" });
+    const { factory } = await find(made);
+    expect(factory?.directories("x")).toEqual([join(made.cgroupRoot, "sys/fs/cgroup/x")]);
+    expect(made.text("sys/fs/cgroup/session/cgroup.procs")).toBe("1234\n4711\n");
+  });
+
+  it("says of each limit which controller is not delegated", async () => {
+    const made = v2("/app", { "cgroup.controllers": "memory pids\n", "cgroup.subtree_control": "" });
+    const { factory } = await find(made);
+    expect(factory?.enforcement).toEqual({ level: "advisory", reason: "cgroup v2 without its cpu controller" });
+    const limits = await (await factory?.create("one"))?.setLimits({ cpus: 1, memory_mb: 64, pids: 10 });
+    expect(limits?.cpus).toEqual({
+      value: null,
+      enforcement: { level: "none", reason: "the cpu controller is not delegated to this server (cgroup v2)" },
+    });
+    expect(limits?.memory_mb.value).toBe(64);
+  });
+
+  it("is of no use without controllers", async () => {
+    const made = tree("0::/");
+    made.mount("/sys/fs/cgroup", "cgroup2", "rw");
+    made.group("sys/fs/cgroup", { "cgroup.controllers": "hugetlb\n", "cgroup.subtree_control": "" });
+    expect(await find(made)).toMatchObject({ factory: null, reason: expect.stringContaining("Delegate=yes") });
+    expect(readdirSync(join(made.cgroupRoot, "sys/fs/cgroup"))).not.toContain("stackwarden-server");
+  });
+});
+
+describe("cgroup v1", () => {
+  function v1(controllers: string[], own = "/"): CgroupTree {
+    const made = tree(...controllers.map((names, n) => `${n + 1}:${names}:${own}`), "0::/");
+    for (const names of controllers) {
+      made.mount(`/sys/fs/cgroup/${names}`, "cgroup", names);
+      made.group(`sys/fs/cgroup/${names}`);
+    }
+    return made;
+  }
+
+  it("has cpu and cpuacct in one hierarchy on many machines", async () => {
+    const { factory } = await find(v1(["cpu,cpuacct", "memory", "pids"]));
+    expect(factory?.enforcement).toEqual({ level: "enforced", reason: "cgroup v1" });
+    expect(factory?.directories("x").length).toBe(3);
+  });
+
+  it("limits what its controllers can, and says what is missing", async () => {
+    const made = v1(["memory"]);
+    const { factory } = await find(made);
+    expect(factory?.enforcement).toEqual({
+      level: "advisory",
+      reason: "cgroup v1 without its cpu and pids controller",
+    });
+    expect(await factory?.bounds()).toEqual({ cpus: null, memory_mb: null });
+    const cgroup = await factory?.create("x");
+    const group = "sys/fs/cgroup/memory/x";
+    // A kernel that accounts for swap: both limits are set, and both ways.
+    made.group(group, { "memory.memsw.limit_in_bytes": "9223372036854771712\n" });
+    for (const memory_mb of [64, 32, 128]) {
+      expect((await cgroup?.setLimits({ memory_mb, cpus: 1, pids: 5 }))?.memory_mb.value).toBe(memory_mb);
+      expect(made.text(`${group}/memory.memsw.limit_in_bytes`)).toBe(`${memory_mb * 1048576}\n`);
+    }
+    const limits = await cgroup?.setLimits({ cpus: 1 });
+    expect(made.text(`${group}/memory.memsw.limit_in_bytes`)).toBe("-1\n");
+    expect(limits?.memory_mb.value).toBeNull();
+    expect(limits?.cpus).toEqual({
+      value: null,
+      enforcement: { level: "none", reason: "the cpu controller of cgroup v1 cannot be used here" },
+    });
+    expect(await cgroup?.usage()).toMatchObject({ cpu_seconds_total: null, memory_mb: null, throttled_seconds: null });
+  });
+
+  it("is found in a container, whose mount shows a part only", async () => {
+    const made = tree("1:memory:/docker/abc", "2:pids:/docker/abcdef/sub");
+    made.mount("/sys/fs/cgroup/my memory", "cgroup", "memory", "/docker/abc");
+    made.mount("/sys/fs/cgroup/pids", "cgroup", "pids", "/docker/abc");
+    made.group("sys/fs/cgroup/my memory", { "memory.limit_in_bytes": `${100 * 1048576}\n` });
+    made.group("sys/fs/cgroup/pids");
+    // Not below the mount's root, whatever the beginning of its name.
+    made.group("sys/fs/cgroup/pids/def/sub");
+    const { factory } = await find(made);
+    expect(factory?.directories("x")).toEqual([
+      join(made.cgroupRoot, "sys/fs/cgroup/my memory/x"),
+      join(made.cgroupRoot, "sys/fs/cgroup/pids/x"),
+    ]);
+    expect(await factory?.bounds()).toEqual({ cpus: null, memory_mb: 100 });
+  });
+
+  it("leaves nothing when one of its directories cannot be made", async () => {
+    const made = v1(["memory", "pids"]);
+    const { factory } = await find(made);
+    mkdirSync(join(made.cgroupRoot, "sys/fs/cgroup/pids/x"));
+    await expect(factory?.create("x")).rejects.toMatchObject({ code: "EEXIST" });
+    expect(existsSync(join(made.cgroupRoot, "sys/fs/cgroup/memory/x"))).toBe(false);
+  });
+
+  it("only counting is no limit", async () => {
+    expect((await find(v1(["cpuacct"]))).factory).toBeNull();
+  });
+});
+
+describe("no cgroups", () => {
+  it("are a reason, not an error", async () => {
+    expect(await findCgroups({ procRoot: "/nonexistent" })).toEqual({
+      factory: null,
+      reason: "this system has no cgroups",
+    });
+    expect(await find(tree("0::/"))).toEqual({ factory: null, reason: "no cgroup file system is mounted" });
+    const gone = tree("0::/", "1:memory:/");
+    gone.mount("/gone", "cgroup2", "rw");
+    gone.mount("/gone-too", "cgroup", "memory");
+    expect(await find(gone)).toMatchObject({ factory: null, reason: expect.stringContaining("no cgroup is writable") });
+  });
+
+  it("leave a host that runs, stops and measures as far as it can", async () => {
+    const fixture = new HostFixture();
+    const host = await fixture.host({ procRoot: "/nonexistent" });
+    const none = { level: "none", reason: "this system has no cgroups" };
+    expect(await host.limitsEnforcement()).toEqual(none);
+    expect(host.capacity().memory_mb).toBeGreaterThan(0);
+    const running = await fixture.shell(`trap '' TERM; sh -c 'sleep 60; : ${fixture.mark}' & sleep 60; sleep 60`, {
+      limits: { memory_mb: 10 },
+    });
+    const unlimited = { value: null, enforcement: none };
+    expect(await running.setLimits({ cpus: 1 })).toEqual({ cpus: unlimited, memory_mb: unlimited, pids: unlimited });
+    expect(await running.readLimits()).toMatchObject({ cpus: unlimited });
+    const stats = await running.stats();
+    expect(stats).toMatchObject({ cpu_cores: null, memory_mb: null, pids: null, oom_kills: null });
+    expect(stats.reason).toContain("this system has no cgroups");
+    expect(await fixture.run(["/bin/echo", "inside"], { inside: running })).toMatchObject({ output: "inside\n" });
+    expect(await running.stop({ graceMs: 50 })).toMatchObject({ signal: "SIGKILL", oomKilled: false });
+    await fixture.close();
+  });
+});
+
+it("values are read as kernels write them", () => {
+  expect(["max", null, "-1", "9223372036854771712", "x", "0", "67108864"].map(limitValue)).toEqual([
+    ...[null, null, null, null, null, 0, 67_108_864],
+  ]);
+  expect(keyed("oom_kill_disable 0\nunder_oom 0\noom_kill 2", "oom_kill")).toBe(2);
+  expect(keyed(null, "oom_kill")).toBeNull();
+});
+
+it("gives up after a deadline on what does not end, and takes what is gone as ended", async () => {
+  const made = tree("0::/");
+  // Above every process id: cannot be killed, and stays in the list.
+  const folder = made.group("x", { "cgroup.procs": "4194311\n" });
+  expect(await killAll([folder], 30)).toBe(false);
+  await endCgroup([join(made.cgroupRoot, "missing")]);
+  await expect(endCgroup([folder], 30)).rejects.toMatchObject({ code: "ENOTEMPTY" });
+});
