@@ -88,3 +88,11 @@ it("the client configurations are the same command as mcp.json", () => {
     expect(stackwarden.args.slice(0, 2)).toEqual(["/opt/stackwarden/dist/stackwarden.js", "mcp"]);
   }
 });
+
+it("server.json and package.json name the same server and version", () => {
+  const { name, version, packages } = JSON.parse(text("server.json"));
+  const own = JSON.parse(text("package.json"));
+  expect([name, version]).toEqual([own.mcpName, own.version]);
+  expect(packages[0]).toMatchObject({ identifier: own.name, version: own.version, transport: { type: "stdio" } });
+  expect(Object.keys(own.bin)).toEqual(["stackwarden"]);
+});

@@ -1,7 +1,8 @@
 /** The main job on a small stack of one real process: start, look, break, limit, restart, stop; nothing is left. */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { APP, appCompose, type Server, TestBench, until } from "./support/bench.js";
+import { type Answer, APP, appCompose, type Server, TestBench, until } from "./support/bench.js";
 
 const isRoot = process.getuid?.() === 0;
 
@@ -131,6 +132,19 @@ describe("a stack over MCP", () => {
     expect(services.app.stats.throttled_periods).toBeGreaterThan(0);
     const { after: restarted } = await server.call("restart_service", { project, service: "app" });
     expect(restarted.limits.memory_mb.value).toBe(200);
+  });
+
+  it("takes the project's present source at a restart, and leaves nothing in its folder", async () => {
+    const file = join(bench.projects, project, "app.js");
+    const before = readdirSync(dirname(file));
+    writeFileSync(file, APP.replace('console.log("app up"', 'console.log("edited app up"'));
+    const restarted = await server.call("restart_service", { project, service: "app" });
+    expect(restarted).toMatchObject({ verified: true, status: "healthy", health: { healthy: true } });
+    const { lines } = await server.call("get_logs", { project, grep: "edited app up", tail: 1 });
+    expect(lines[0].generation).toBe(restarted.after.generation);
+    const previous = await server.call("get_logs", { project, service: "app", previous: true, tail: 500 });
+    expect(previous.lines.every((line: Answer) => line.generation === restarted.before.generation)).toBe(true);
+    expect(readdirSync(dirname(file))).toEqual(before);
   });
 
   it("refuses limits that are impossible, with the range", async () => {
