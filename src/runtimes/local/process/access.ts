@@ -3,8 +3,8 @@ import { access, constants, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import type { ServiceUser } from "../types.js";
 
-const READ = 4;
-const EXECUTE = 1;
+const READ = constants.R_OK;
+const EXECUTE = constants.X_OK;
 
 async function allows(path: string, user: ServiceUser, bits: number): Promise<boolean> {
   const { uid, gid, mode } = await stat(path);
@@ -20,11 +20,11 @@ export async function accessible(path: string, user: ServiceUser, mode: "read" |
   const full = resolve(path);
   const bits = mode === "read" ? READ : EXECUTE;
   try {
+    const isFolder = (await stat(full)).isDirectory();
     if (process.getuid?.() !== 0) {
-      await access(full, mode === "read" ? constants.R_OK : constants.X_OK);
+      await access(full, isFolder ? bits | EXECUTE : bits);
       return true;
     }
-    const isFolder = (await stat(full)).isDirectory();
     if (!(await allows(full, user, isFolder ? bits | EXECUTE : bits))) return false;
     for (let folder = dirname(full); ; folder = dirname(folder)) {
       if (!(await allows(folder, user, EXECUTE))) return false;

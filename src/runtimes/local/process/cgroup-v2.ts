@@ -52,41 +52,46 @@ class V2Cgroup implements Cgroup {
 
   async readLimits(): Promise<AppliedLimits> {
     const { directory } = this;
-    const [memory, cpu, pids] = await Promise.all(
-      ["memory.max", "cpu.max", "pids.max"].map((file) => read(directory, file)),
-    );
-    const bytes = limitValue(memory ?? null);
+    const [memory, cpu, pids] = await Promise.all([
+      read(directory, "memory.max"),
+      read(directory, "cpu.max"),
+      read(directory, "pids.max"),
+    ]);
+    const bytes = limitValue(memory);
     const [quota = null, period = null] = cpu?.split(" ") ?? [];
     const cores = limitValue(quota);
     return {
       cpus: applied(cores === null ? null : cores / (limitValue(period) ?? CPU_PERIOD_US), this.#by("cpu")),
       memory_mb: applied(bytes === null ? null : bytes / MB, this.#by("memory")),
-      pids: applied(limitValue(pids ?? null), this.#by("pids")),
+      pids: applied(limitValue(pids), this.#by("pids")),
     };
   }
 
   async usage(): Promise<Usage> {
     const { directory } = this;
-    const [current, peak, memoryStat, events, cpu, pids] = await Promise.all(
-      ["memory.current", "memory.peak", "memory.stat", "memory.events", "cpu.stat", "pids.current"].map((file) =>
-        read(directory, file),
-      ),
-    );
-    const bytes = numberOf(current ?? null);
-    const most = numberOf(peak ?? null);
+    const [current, peak, memoryStat, events, cpu, pids] = await Promise.all([
+      read(directory, "memory.current"),
+      read(directory, "memory.peak"),
+      read(directory, "memory.stat"),
+      read(directory, "memory.events"),
+      read(directory, "cpu.stat"),
+      read(directory, "pids.current"),
+    ]);
+    const bytes = numberOf(current);
+    const most = numberOf(peak);
     const seconds = (key: string): number | null => {
-      const micros = keyed(cpu ?? null, key);
+      const micros = keyed(cpu, key);
       return micros === null ? null : micros / 1e6;
     };
     return {
       cpu_seconds_total: seconds("usage_usec"),
       // Pages of files that the kernel can drop at any time are not the service's need.
-      memory_mb: bytes === null ? null : Math.max(0, bytes - (keyed(memoryStat ?? null, "inactive_file") ?? 0)) / MB,
+      memory_mb: bytes === null ? null : Math.max(0, bytes - (keyed(memoryStat, "inactive_file") ?? 0)) / MB,
       memory_peak_mb: most === null ? null : most / MB,
-      pids: numberOf(pids ?? null),
-      throttled_periods: keyed(cpu ?? null, "nr_throttled"),
+      pids: numberOf(pids),
+      throttled_periods: keyed(cpu, "nr_throttled"),
       throttled_seconds: seconds("throttled_usec"),
-      oom_kills: keyed(events ?? null, "oom_kill"),
+      oom_kills: keyed(events, "oom_kill"),
     };
   }
 

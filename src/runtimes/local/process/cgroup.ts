@@ -1,5 +1,5 @@
 /** What a service's cgroup does, whichever version the kernel has. */
-import { readFile, rmdir, writeFile } from "node:fs/promises";
+import { readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Limits } from "../../../stack/definition/types.js";
@@ -78,9 +78,22 @@ export async function lowest(
   return least;
 }
 
+/** A directory and all below it, the deepest first: a service that may write its cgroup can make more of them. */
+async function tree(directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
+  const below = entries.filter((entry) => entry.isDirectory()).map((entry) => tree(join(directory, entry.name)));
+  return [...(await Promise.all(below)).flat(), directory];
+}
+
+async function trees(directories: readonly string[]): Promise<string[]> {
+  return (await Promise.all(directories.map(tree))).flat();
+}
+
 async function processes(directories: readonly string[]): Promise<number[]> {
-  const lists = await Promise.all(directories.map((directory) => read(directory, "cgroup.procs")));
-  return [...new Set(lists.flatMap((list) => (list ?? "").split("\n").filter(Boolean).map(Number)))];
+  const lists = (await trees(directories)).map((directory) => read(directory, "cgroup.procs"));
+  return [
+    ...new Set((await Promise.all(lists)).flatMap((list) => (list ?? "").split("\n").filter(Boolean).map(Number))),
+  ];
 }
 
 /** Kills until nothing is inside; a process that forks meanwhile is caught in the next round. */
@@ -105,7 +118,7 @@ export async function killAll(directories: readonly string[], deadlineMs = 5000)
 export async function endCgroup(directories: readonly string[], deadlineMs = 5000): Promise<void> {
   const end = Date.now() + deadlineMs;
   await killAll(directories, deadlineMs);
-  for (const directory of directories) {
+  for (const directory of await trees(directories)) {
     for (let wait = 2; ; wait = Math.min(100, wait * 2)) {
       try {
         await rmdir(directory);

@@ -99,7 +99,11 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
       } catch (error) {
         gate.destroy();
         child.kill("SIGKILL");
-        throw failed(spec, error);
+        throw new StackwardenError(
+          "SERVICE_START_FAILED",
+          `${argv[0]} cannot be put into its cgroup: ${(error as NodeJS.ErrnoException).code}.`,
+          { hint: "`stackwarden doctor` says what this machine can do.", cause: error },
+        );
       }
     },
     begin: () => gate.end("go\n"),

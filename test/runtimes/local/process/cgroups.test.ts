@@ -239,6 +239,22 @@ describe("no cgroups", () => {
   });
 });
 
+it("a host works through cgroup v2, and says when a cgroup cannot be removed", async () => {
+  const made = v2("/app", ALL);
+  const fixture = new HostFixture();
+  const host = await fixture.host({ procRoot: made.procRoot, cgroupRoot: made.cgroupRoot });
+  expect(await host.limitsEnforcement()).toEqual(V2);
+  const running = await fixture.shell("sleep 60", { limits: { memory_mb: 64 } });
+  const group = `sys/fs/cgroup/app/stackwarden-${process.pid}-1-demo-web-1`;
+  expect(made.text(`${group}/cgroup.procs`)).toBe(String(running.pid));
+  expect(await running.readLimits()).toMatchObject({ memory_mb: { value: 64, enforcement: V2 } });
+  // No kernel takes the dead from the list, or the files from the folder.
+  made.group(group);
+  await running.stop({ graceMs: 5000 });
+  expect(fixture.warnings).toEqual([expect.stringContaining("ENOTEMPTY")]);
+  await fixture.close();
+});
+
 it("values are read as kernels write them", () => {
   expect(["max", null, "-1", "9223372036854771712", "x", "0", "67108864"].map(limitValue)).toEqual([
     ...[null, null, null, null, null, 0, 67_108_864],
@@ -253,5 +269,7 @@ it("gives up after a deadline on what does not end, and takes what is gone as en
   const folder = made.group("x", { "cgroup.procs": "4194311\n" });
   expect(await killAll([folder], 30)).toBe(false);
   await endCgroup([join(made.cgroupRoot, "missing")]);
+  const nested = made.group("y/below", { "cgroup.procs": "4194311\n" });
+  expect(await killAll([join(nested, "..")], 30)).toBe(false);
   await expect(endCgroup([folder], 30)).rejects.toMatchObject({ code: "ENOTEMPTY" });
 });

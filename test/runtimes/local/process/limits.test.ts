@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -135,6 +136,18 @@ describe.runIf(hasCgroups)("limits", () => {
     for (const end of await Promise.all(commands))
       expect(typeof end === "string" ? end : end.signal).toMatch(/^(SIGKILL|SERVICE_(NOT_STARTED|START_FAILED))$/);
     expect(fixture.warnings).toEqual([]);
+  });
+
+  it("and cgroups that were made below are ended too", async () => {
+    const running = await fixture.shell("sleep 60");
+    const other = spawn("/bin/sh", ["-c", "sleep 60", fixture.mark], { stdio: "ignore" });
+    for (const path of cgroupsOf(process.pid)) {
+      mkdirSync(join(path, "below"));
+      writeFileSync(join(path, "below", "cgroup.procs"), String(other.pid));
+    }
+    await running.stop({ graceMs: 1000 });
+    expect(fixture.warnings).toEqual([]);
+    expect(cgroupsOf(process.pid)).toEqual([]);
   });
 });
 

@@ -113,7 +113,8 @@ describe("the next server", () => {
 
   it("tries again later what it cannot end", async () => {
     const full = join(fixture.dir.path, "not-a-cgroup");
-    mkdirSync(join(full, "below"), { recursive: true });
+    mkdirSync(full);
+    writeFileSync(join(full, "file"), "");
     const path = leave({ entries: [entry({ pid: NOBODY }, { started: "1", directories: [full] })] });
     await fixture.host();
     expect(existsSync(path)).toBe(true);
@@ -151,7 +152,8 @@ describe("the watchdog's program", () => {
 
   it("keeps the file when something cannot be ended", async () => {
     const full = join(fixture.dir.path, "not-a-cgroup");
-    mkdirSync(join(full, "below"), { recursive: true });
+    mkdirSync(full);
+    writeFileSync(join(full, "file"), "");
     const path = leave({});
     await told([JSON.stringify({ add: entry({ pid: NOBODY }, { directories: [full] }) })], path);
     expect(existsSync(path)).toBe(true);

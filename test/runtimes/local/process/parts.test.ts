@@ -1,0 +1,143 @@
+/** What the tests of the whole host do not reach. */
+import type { ChildProcess } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { accessible } from "../../../../src/runtimes/local/process/access.js";
+import { type Launched, launch } from "../../../../src/runtimes/local/process/launch.js";
+import { followCommand } from "../../../../src/runtimes/local/process/run-command.js";
+import { HostFixture, until } from "./support.js";
+
+let fixture: HostFixture;
+beforeEach(() => {
+  fixture = new HostFixture();
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await fixture.close();
+});
+
+const ended = (child: ChildProcess) => until("it ends", () => child.exitCode !== null || child.signalCode !== null);
+
+async function begun(script: string, setpriv: string | null = null): Promise<Launched> {
+  return launch({ ...(await fixture.spec(["/bin/sh", "-c", script, fixture.mark])), setpriv, stdin: "ignore" });
+}
+
+describe("a launch", () => {
+  it("runs nothing before it is let begin, and ends when the server does", async () => {
+    const launched = await begun("echo ran");
+    let output = "";
+    launched.stdout.on("data", (chunk) => {
+      output += chunk;
+    });
+    await sleep(50);
+    // What the server's end does.
+    launched.child.stdio[3]?.destroy();
+    await ended(launched.child);
+    expect([launched.child.exitCode, output]).toEqual([125, ""]);
+  });
+
+  it("works without setpriv", async () => {
+    const launched = await begun("exit 6");
+    launched.begin();
+    await ended(launched.child);
+    expect(launched.child.exitCode).toBe(6);
+  });
+
+  it("leaves nothing when the cgroup cannot be entered", async () => {
+    const launched = await begun("sleep 60");
+    await expect(launched.enter(["/nonexistent/cgroup.procs"])).rejects.toMatchObject({
+      code: "SERVICE_START_FAILED",
+      message: "/bin/sh cannot be put into its cgroup: ENOENT.",
+    });
+    await ended(launched.child);
+  });
+
+  it("that is killed before its begin is an end like others", async () => {
+    const launched = await begun("sleep 60");
+    launched.child.kill("SIGKILL");
+    await ended(launched.child);
+    const signal = new AbortController().signal;
+    const { user } = await fixture.spec([]);
+    const end = await followCommand(launched, { argv: [], cwd: "/", env: {}, user, signal, timeoutMs: 1000 });
+    expect(end).toEqual({ exitCode: null, signal: "SIGKILL", timedOut: false, output: "" });
+  });
+});
+
+describe("a server that is not root", () => {
+  it("runs services as itself", async () => {
+    const { getuid } = process;
+    vi.spyOn(process, "getuid").mockImplementation(() => (getuid?.() ?? 0) + 1);
+    const running = await fixture.shell("sleep 60");
+    expect((await fixture.host()).usersEnforcement().level).toBe("none");
+    expect(running.effectiveUid()).toBe(getuid?.());
+    await running.stop({ graceMs: 1000 });
+  });
+
+  it("asks the system what it may do", async () => {
+    vi.spyOn(process, "getuid").mockReturnValue(1234);
+    const user = await (await fixture.host()).userFor("a", "b");
+    expect(await (await fixture.host()).accessible("/bin/sh", user, "execute")).toBe(true);
+    const file = join(fixture.dir.path, "file");
+    writeFileSync(file, "", { mode: 0o644 });
+    expect(await accessible(file, user, "read")).toBe(true);
+    expect(await accessible(file, user, "execute")).toBe(false);
+    expect(await accessible(fixture.dir.path, user, "read")).toBe(true);
+    expect(await accessible("/nonexistent", user, "read")).toBe(false);
+  });
+});
+
+describe("output", () => {
+  it("waits for a disk that is behind, but not for good", async () => {
+    let asked = 0;
+    const behind = () => {
+      asked += 1;
+      return asked === 1 ? new Promise<void>(() => undefined) : asked === 2 ? Promise.resolve() : null;
+    };
+    const sink = Object.assign(fixture.sink, { behind });
+    const running = await fixture.shell("echo a; sleep 0.1; echo b; sleep 0.3; echo c", { sink });
+    await running.exited;
+    expect(fixture.sink.text).toBe("a\nb\nc\n");
+    expect(asked).toBeGreaterThanOrEqual(2);
+  });
+});
+
+describe("a watchdog that is killed", () => {
+  it("is started again at once, later when it hardly lived, and never after the end", async () => {
+    const host = await fixture.host();
+    expect(host.watchdogPid).toBeNull();
+    await fixture.shell("sleep 60");
+    const kill = async (): Promise<number> => {
+      const pid = host.watchdogPid as number;
+      const count = fixture.warnings.length;
+      process.kill(pid, "SIGKILL");
+      await until("it is seen", () => fixture.warnings.length > count);
+      return pid;
+    };
+    await sleep(1050);
+    const first = await kill();
+    await until("a new one", () => host.watchdogPid !== first, 500);
+    const second = await kill();
+    await sleep(300);
+    expect(host.watchdogPid).toBe(second);
+    await until("a third one", () => host.watchdogPid !== second, 3000);
+    const third = await kill();
+    await fixture.close();
+    await sleep(1100);
+    expect(host.watchdogPid).toBe(third);
+    fixture = new HostFixture();
+  });
+
+  it("or cannot be started is said, and services run on", async () => {
+    const host = await fixture.host();
+    vi.spyOn(process, "execPath", "get").mockReturnValue("/nonexistent/node");
+    const running = await fixture.shell("echo runs; sleep 60");
+    await until("it is said", () => fixture.warnings.some((text) => text.includes("cannot be started")));
+    await until("it runs", () => fixture.sink.text === "runs\n");
+    vi.restoreAllMocks();
+    await fixture.shell("sleep 60");
+    expect(host.watchdogPid).not.toBeNull();
+    await running.stop({ graceMs: 1000 });
+  });
+});
