@@ -1,0 +1,78 @@
+/** What a request must pass before anything looks at it: host, origin, token, rate. */
+import type { Request, RequestHandler, Response } from "express";
+import { rateLimit } from "express-rate-limit";
+import { StackwardenError } from "../stack/errors.js";
+import type { Token, TokenStore } from "./tokens.js";
+
+const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
+
+/** Host without its port; null when malformed. */
+function hostName(host: string | undefined): string | null {
+  const match = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(?::\d{1,5})?$/.exec(host ?? "");
+  return match?.[1]?.toLowerCase() ?? null;
+}
+
+const forbidden = (message: string, hint: string): StackwardenError =>
+  new StackwardenError("FORBIDDEN", message, { hint });
+
+/**
+ * Names under which a browser may have been led here (DNS rebinding) are refused, and so is every page that is not
+ * ours or named by the operator.
+ */
+export function checkHostAndOrigin(hosts: readonly string[], origins: readonly string[]): RequestHandler {
+  const allowed = new Set([...LOOPBACK, ...hosts.map((host) => host.toLowerCase())]);
+  return (request, _response, next) => {
+    const name = hostName(request.headers.host);
+    if (name === null || !allowed.has(name))
+      throw forbidden(
+        "The Host header names a host that is not this server's.",
+        "The operator can allow it with --allowed-host.",
+      );
+    const { origin } = request.headers;
+    if (origin !== undefined && !origins.includes(origin)) {
+      const own = /^https?:\/\/(.+)$/.exec(origin)?.[1];
+      // A page of this very server: the same host and port.
+      if (own === undefined || own !== request.headers.host)
+        throw forbidden("Pages of this origin may not call.", "The operator can allow it with --allowed-origin.");
+    }
+    next();
+  };
+}
+
+const tokens = new WeakMap<Request, Token>();
+
+/** The token that the request was let in with. */
+export const tokenOf = (request: Request): Token => {
+  const token = tokens.get(request);
+  if (token === undefined) throw new StackwardenError("INTERNAL", "A request passed without a token.");
+  return token;
+};
+
+export function requireToken(store: TokenStore): RequestHandler {
+  return (request, _response, next) => {
+    const presented = /^Bearer ([A-Za-z0-9._~+/-]{1,512}=*)$/i.exec(request.headers.authorization ?? "")?.[1];
+    const token = presented === undefined ? null : store.verify(presented);
+    if (token === null)
+      throw new StackwardenError("UNAUTHORIZED", "The request carries no valid token.", {
+        hint: "Send the header `Authorization: Bearer <token>`; the token is in the file that `stackwarden serve` names.",
+      });
+    tokens.set(request, token);
+    next();
+  };
+}
+
+/** @param perMinute for each token; requests without one share a bucket */
+export function limitRate(perMinute: number): RequestHandler {
+  return rateLimit({
+    windowMs: 60_000,
+    limit: perMinute,
+    standardHeaders: "draft-8",
+    legacyHeaders: false,
+    keyGenerator: (request: Request) => tokens.get(request)?.name ?? "none",
+    handler: (_request: Request, _response: Response) => {
+      throw new StackwardenError("TOO_MANY_REQUESTS", `More than ${perMinute} requests in a minute.`, {
+        hint: "Wait a minute; follow logs and events instead of polling them.",
+      });
+    },
+  });
+}
