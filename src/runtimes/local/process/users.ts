@@ -15,6 +15,15 @@ const LAST_UID = 79_999;
 
 const OWN: Enforcement = { level: "enforced", reason: "a user of its own" };
 
+/** Containers often run as a user that has no name. */
+function ownName(uid: number): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return String(uid);
+  }
+}
+
 export class ServiceUsers {
   readonly #file: string;
   readonly #serial = new Serial();
@@ -42,7 +51,7 @@ export class ServiceUsers {
   async of(project: string, service: string): Promise<ServiceUser> {
     if (this.ids?.uid !== 0) {
       const { uid = -1, gid = -1 } = this.ids ?? {};
-      return { uid, gid, name: userInfo().username, enforcement: this.enforcement() };
+      return { uid, gid, name: ownName(uid), enforcement: this.enforcement() };
     }
     const uid = await this.#serial.run(() => this.#allocate(`${project}/${service}`));
     return { uid, gid: uid, name: String(uid), enforcement: OWN };

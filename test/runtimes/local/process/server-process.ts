@@ -13,7 +13,8 @@ const host = await createProcessHost({ stateDir, warn: (text) => process.stderr.
 const sink = { write() {}, line() {}, end() {} };
 const user = await host.userFor("demo", "web");
 let generation = 0;
-const script = "trap '' TERM HUP INT; setsid sh -c 'trap \\"\\" TERM HUP; sleep 60; : " + mark + "' & wait; sleep 60";
+const leave = mode === "plain" ? "" : "setsid ";
+const script = "trap '' TERM HUP INT; " + leave + "sh -c 'trap \\"\\" TERM HUP; sleep 60; : " + mark + "' & wait; sleep 60";
 const start = () => host.spawn({
   projectId: "demo", service: "web", generation: ++generation, argv: ["/bin/sh", "-c", script, mark],
   cwd: "/", env: {}, user, limits: { memory_mb: 64, cpus: 0.5, pids: 20 }, sink,
@@ -26,10 +27,15 @@ if (mode === "storm") {
     if (generation % 3 === 0) await running.stop({ graceMs: 0 });
   }
 }
-await start();
+const running = await start();
 await start();
 void host.run({ argv: ["/bin/sh", "-c", "sleep 60", mark], cwd: "/", env: {}, user, timeoutMs: 60000, signal: new AbortController().signal });
 await new Promise((resolve) => setTimeout(resolve, 150));
+if (mode === "plain")
+  say(JSON.stringify({
+    uid: running.effectiveUid(), user, limits: await running.readLimits(), users: host.usersEnforcement(),
+    stats: await running.stats(),
+  }));
 say("ready " + host.watchdogPid);
 process.stdin.on("data", async () => {
   await host.close();
@@ -65,11 +71,12 @@ export class ServerProcess {
     readonly stateDir: string,
     readonly mark: string,
     mode = "",
+    uid?: number,
   ) {
-    // Its mark stands before the script's own: it is no service.
-    this.child = spawn(NODE, [program, stateDir, mark, mode], { stdio: ["pipe", "pipe", "pipe"] });
+    const user = uid === undefined ? {} : { uid, gid: uid };
+    this.child = spawn(NODE, [program, stateDir, mark, mode], { stdio: ["pipe", "pipe", "pipe"], cwd: "/", ...user });
     this.pid = this.child.pid as number;
-    this.exited = new Promise((resolve) => this.child.once("exit", () => resolve()));
+    this.exited = new Promise((resolve) => this.child.once("close", () => resolve()));
     this.child.stderr?.on("data", (chunk) => {
       this.warnings += chunk;
     });
@@ -77,7 +84,10 @@ export class ServerProcess {
   }
 
   async line(): Promise<string> {
-    return (await this.#lines.next()).value ?? `nothing: ${this.warnings}`;
+    const { value, done } = await this.#lines.next();
+    if (done !== true) return value;
+    await this.exited;
+    throw new Error(`The server ended: ${this.warnings}`);
   }
 
   /** @returns the watchdog's process id */
@@ -94,7 +104,6 @@ export class ServerProcess {
   }
 }
 
-/** Living watchdogs of a state directory. */
 export const isWatchdog = (pid: number): boolean => {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("watchdog.js");

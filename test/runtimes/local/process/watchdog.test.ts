@@ -1,10 +1,10 @@
-import { existsSync, readdirSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { tempDir } from "../support/fixture.js";
 import { buildServer, isWatchdog, ServerProcess } from "./server-process.js";
-import { cgroupsOf, HostFixture, hasCgroups, processesWith, until } from "./support.js";
+import { cgroupsOf, HostFixture, hasCgroups, isRoot, processesWith, until } from "./support.js";
 
 const programs = tempDir();
 let program: string;
@@ -23,8 +23,8 @@ afterEach(async () => {
   await fixture.close();
 });
 
-function start(mode?: string): ServerProcess {
-  const server = new ServerProcess(program, fixture.stateDir, fixture.mark, mode);
+function start(mode?: string, uid?: number): ServerProcess {
+  const server = new ServerProcess(program, fixture.stateDir, fixture.mark, mode, uid);
   servers.push(server);
   return server;
 }
@@ -98,5 +98,28 @@ describe("a server that ends by itself", () => {
     expect(isWatchdog(watchdog)).toBe(false);
     await server.exited;
     expect(left(server)).toEqual([]);
+  });
+});
+
+describe.runIf(isRoot)("a server that is not root", () => {
+  it("says what is not enforced, and leaves nothing either", async () => {
+    const uid = 79_990;
+    mkdirSync(fixture.stateDir);
+    chownSync(fixture.stateDir, uid, uid);
+    const server = start("plain", uid);
+    const told = JSON.parse(await server.line());
+    const none = { level: "none", reason: expect.stringContaining("as root") };
+    const unlimited = { value: null, enforcement: none };
+    expect(told).toMatchObject({
+      uid,
+      user: { uid, gid: uid, enforcement: { level: "none" } },
+      limits: { cpus: unlimited, memory_mb: unlimited, pids: unlimited },
+      users: { level: "none", reason: expect.stringContaining("Only root") },
+      stats: { memory_mb: null },
+    });
+    await server.ready();
+    expect(processesWith(fixture.mark).length).toBeGreaterThan(4);
+    await server.kill();
+    await nothingLeft(server);
   });
 });
