@@ -33,3 +33,9 @@ export const withProject = (command: Command): Command =>
     .option("-p, --project <id>", "the project (default: $STACKWARDEN_PROJECT, else the folder's name)")
     .option("--folder <path>", "the project's folder (default: the working directory)")
     .option("--json", "print the result as JSON");
+
+export const withToken = (command: Command): Command =>
+  command
+    .option("--config <file>", "read this configuration file only")
+    .option("--state-dir <folder>", "where data, logs and passwords are kept")
+    .option("--json", "print the result as JSON");

@@ -2,7 +2,7 @@
 import { Command, CommanderError, Option } from "commander";
 import { VERSION } from "../version.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
-import { listOption, numberOption, portOption, withProject, withSettings } from "./options.js";
+import { listOption, numberOption, portOption, withProject, withSettings, withToken } from "./options.js";
 import type { CliHost } from "./session.js";
 
 interface Outcome {
@@ -23,6 +23,33 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .description("serve MCP over standard input and output")
     .option("--read-only", "offer only operations that change nothing")
     .action((options) => end(import("./commands/mcp.js").then(({ mcp }) => mcp(options, host))));
+  withSettings(program.command("serve"))
+    .description("serve MCP (/mcp) and REST (/api/v1) over HTTP, on loopback, behind a token")
+    .option("--host <address>", "address to listen on (default: 127.0.0.1)")
+    .option("--port <number>", "port to listen on, 0 for any (default: 7717)", numberOption)
+    .option("--tls-cert <file>", "certificate (PEM)")
+    .option("--tls-key <file>", "its key (PEM)")
+    .option("--insecure-bind", "listen on another address than loopback without TLS")
+    .option("--allowed-host <name>", "further host name of this server (may be given several times)", listOption)
+    .option("--allowed-origin <origin>", "origin whose pages may call (may be given several times)", listOption)
+    .option("--read-only", "offer only operations that change nothing")
+    .option("--json", "print the addresses as JSON")
+    .action((options) => end(import("./commands/serve.js").then(({ serve }) => serve(options, host))));
+  const token = program.command("token").description("who may call over HTTP");
+  withToken(token.command("list"))
+    .description("list tokens")
+    .action((options) => end(import("./commands/token.js").then(({ tokenList }) => tokenList(options))));
+  withToken(token.command("add"))
+    .description("make a token, or a new one of the same name, and print it")
+    .argument("<name>")
+    .addOption(new Option("--scope <scope>", "what it permits (default: read)").choices(["read", "operate"]))
+    .action((name, options) => end(import("./commands/token.js").then(({ tokenAdd }) => tokenAdd(name, options))));
+  withToken(token.command("remove"))
+    .description("remove a token")
+    .argument("<name>")
+    .action((name, options) =>
+      end(import("./commands/token.js").then(({ tokenRemove }) => tokenRemove(name, options))),
+    );
   withProject(program.command("up"))
     .description("start the stack and show its logs until Ctrl-C, which stops it")
     .option("--profile <name>", "activate a compose profile (may be given several times)", listOption)

@@ -1,0 +1,58 @@
+/** Logs over REST: as text, as lines, or as a stream of server-sent events. */
+import type { Response } from "express";
+import { StackwardenError, toStackwardenError } from "../stack/errors.js";
+import type { LogReport } from "../stack/model.js";
+
+type Call = (input: Record<string, unknown>) => Promise<LogReport>;
+
+/** Seconds of one wait for new lines; a comment is sent after each, so that a broken connection shows. */
+const WAIT_SECONDS = 15;
+
+const textOf = ({ lines }: LogReport): string => lines.map((line) => line.text).join("\n");
+
+export async function sendLogs(response: Response, format: unknown, service: unknown, page: LogReport): Promise<void> {
+  if (format === "json") {
+    response.json({ project_id: page.project, service, ...page });
+    return;
+  }
+  if (format !== undefined && format !== "text")
+    throw new StackwardenError("INVALID_INPUT", "format is not a format of logs. Valid: text, json.", {
+      hint: "Leave it out for text.",
+    });
+  response.json({
+    project_id: page.project,
+    service,
+    logs: textOf(page),
+    lines: page.lines.length,
+    next_cursor: page.next_cursor,
+    omitted: page.omitted,
+  });
+}
+
+/** Streams lines until the client leaves. Each event's id is a cursor: `Last-Event-ID` goes on from there. */
+export async function streamLogs(
+  response: Response,
+  call: Call,
+  input: Record<string, unknown>,
+  lastEventId: string | undefined,
+  gone: AbortSignal,
+): Promise<void> {
+  let page = await call(lastEventId === undefined ? input : { ...input, cursor: lastEventId });
+  response.writeHead(200, {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",
+  });
+  const { tail: _tail, since: _since, until: _until, previous: _previous, ...filter } = input;
+  try {
+    while (!gone.aborted) {
+      for (const line of page.lines) response.write(`event: line\ndata: ${JSON.stringify(line)}\n\n`);
+      // The cursor stands for all lines up to here.
+      response.write(`id: ${page.next_cursor}\nevent: cursor\ndata: {}\n\n`);
+      page = await call({ ...filter, cursor: page.next_cursor, wait_seconds: WAIT_SECONDS });
+    }
+  } catch (error) {
+    if (!gone.aborted) response.write(`event: error\ndata: ${JSON.stringify(toStackwardenError(error).report())}\n\n`);
+  }
+  response.end();
+}

@@ -1,0 +1,130 @@
+/** `/api/v1`: the operations for programs. */
+import express, { type Request, type RequestHandler, type Response, type Router } from "express";
+import { type AnyOperation, invoke, listStacks, parseInput, startStack, stopStack } from "../operations/index.js";
+import { StackwardenError } from "../stack/errors.js";
+import type { CallContext, LogReport, StackManager, StackReport } from "../stack/model.js";
+import { tokenOf } from "./guards.js";
+import { inputOf } from "./input.js";
+import { sendLogs, streamLogs } from "./logs.js";
+import { openApiDocument } from "./openapi.js";
+import { ROUTES } from "./routes.js";
+
+export interface RestOptions {
+  getManager(): Promise<StackManager>;
+  readOnly: boolean;
+  version: string;
+  /** The operations, measured. */
+  measured(operation: AnyOperation): AnyOperation;
+}
+
+const BODY_LIMIT = "256kb";
+
+/** A signal that aborts when the client leaves before its answer. */
+function goneSignal(response: Response): AbortSignal {
+  const gone = new AbortController();
+  response.once("close", () => {
+    if (!response.writableFinished) gone.abort();
+  });
+  return gone.signal;
+}
+
+export function restRouter(options: RestOptions): Router {
+  const router = express.Router({ caseSensitive: true, strict: true });
+  const call = async (
+    request: Request,
+    operation: AnyOperation,
+    input: Record<string, unknown>,
+    signal: AbortSignal,
+  ): Promise<Record<string, unknown>> => {
+    const token = tokenOf(request);
+    if (token.scope === "read" && !operation.annotations.readOnly)
+      throw new StackwardenError(
+        "FORBIDDEN",
+        `The token ${token.name} may only read; ${operation.name} changes something.`,
+        {
+          hint: "Use a token of scope operate.",
+        },
+      );
+    const context: Omit<CallContext, "signal"> = { actor: `rest#${token.name}`, progress: () => undefined };
+    return invoke(
+      options.measured(operation),
+      input,
+      async () => ({ ...context, signal, manager: await options.getManager() }),
+      { readOnly: options.readOnly },
+    ) as Promise<Record<string, unknown>>;
+  };
+
+  router.use((request, _response, next) => {
+    const { "content-type": type, "content-length": length, "transfer-encoding": chunked } = request.headers;
+    const hasBody = chunked !== undefined || (length !== undefined && length !== "0");
+    if (hasBody && !/^application\/json\s*(;|$)/i.test(type ?? ""))
+      throw new StackwardenError("UNSUPPORTED_MEDIA_TYPE", "The body is not application/json.", {
+        hint: "Send the header `Content-Type: application/json`.",
+      });
+    next();
+  });
+  router.use(express.json({ limit: BODY_LIMIT, strict: true, inflate: false }));
+  router.get("/openapi.json", (_request, response) => {
+    response.json(openApiDocument(options.version));
+  });
+
+  const project = async (request: Request, response: Response): Promise<StackReport> => {
+    const { stacks } = (await call(request, listStacks, {}, goneSignal(response))) as { stacks: StackReport[] };
+    const found = stacks.find((stack) => stack.project === request.params.id);
+    if (found !== undefined) return found;
+    throw new StackwardenError("UNKNOWN_PROJECT", "No project has this id.", {
+      hint: `Known: ${stacks.map((stack) => stack.project).join(", ") || "none yet"}.`,
+    });
+  };
+  router.get("/projects/:id", async (request, response) => {
+    response.json(await project(request, response));
+  });
+  router.get("/projects/:id/status", async (request, response) => {
+    response.json(await project(request, response));
+  });
+  router.post("/projects/:id/restart", async (request, response) => {
+    const signal = goneSignal(response);
+    const input = inputOf(request, startStack);
+    // Refused as a whole before anything is stopped.
+    parseInput(startStack, input);
+    const stopped = await call(request, stopStack, { project: input.project }, signal);
+    const started = await call(request, startStack, input, signal);
+    response.json({ success: true, project_id: input.project, ...started, before: stopped.before });
+  });
+
+  for (const { method, path, operation, shape } of ROUTES) {
+    const handler: RequestHandler = async (request, response) => {
+      const signal = goneSignal(response);
+      if (path.includes("/logs/")) {
+        const { format, follow } = request.query;
+        const input = inputOf(request, operation, ["format", "follow"]);
+        const logs = async (one: Record<string, unknown>): Promise<LogReport> =>
+          (await call(request, operation, one, signal)) as unknown as LogReport;
+        if (follow === "true") return streamLogs(response, logs, input, request.get("last-event-id"), signal);
+        return sendLogs(response, format, request.params.service, await logs(input));
+      }
+      const input = inputOf(request, operation);
+      const result = await call(request, operation, input, signal);
+      response.json(shape === undefined ? result : shape(result, input));
+      return undefined;
+    };
+    router[method](path.replace(/\{(\w+)\}/g, ":$1"), handler);
+  }
+  // A path that exists, with another method.
+  const methods = new Map<string, string[]>([
+    ["/projects/:id", ["GET"]],
+    ["/projects/:id/status", ["GET"]],
+    ["/projects/:id/restart", ["POST"]],
+    ["/openapi.json", ["GET"]],
+    ...ROUTES.map(({ path, method }): [string, string[]] => [
+      path.replace(/\{(\w+)\}/g, ":$1"),
+      [method.toUpperCase()],
+    ]),
+  ]);
+  for (const [path, allowed] of methods)
+    router.all(path, (_request, response) => {
+      response.setHeader("Allow", allowed.join(", "));
+      throw new StackwardenError("METHOD_NOT_ALLOWED", `This path takes ${allowed.join(", ")}.`);
+    });
+  return router;
+}

@@ -1,0 +1,75 @@
+/** The REST table: each route is an operation. Routing, scopes and the OpenAPI document all come from it. */
+import {
+  type AnyOperation,
+  getEvents,
+  getLogs,
+  getStats,
+  healthStatus,
+  listStacks,
+  restartService,
+  setLimits,
+  startStack,
+  stopStack,
+} from "../operations/index.js";
+
+export interface RestRoute {
+  method: "get" | "post" | "put";
+  /** Below /api/v1, with {parameters}. */
+  path: string;
+  summary: string;
+  operation: AnyOperation;
+  /** What the answer has beside the operation's own result. */
+  shape?(result: Record<string, unknown>, input: Record<string, unknown>): Record<string, unknown>;
+}
+
+const success = (result: Record<string, unknown>, input: Record<string, unknown>): Record<string, unknown> => ({
+  success: true,
+  project_id: input.project,
+  ...result,
+});
+
+export const ROUTES: readonly RestRoute[] = [
+  { method: "get", path: "/projects", summary: "List projects with their stacks.", operation: listStacks },
+  {
+    method: "post",
+    path: "/projects/{id}/start",
+    summary: "Start the stack, or bring it in line with its definition.",
+    operation: startStack,
+    shape: success,
+  },
+  {
+    method: "post",
+    path: "/projects/{id}/stop",
+    summary: "Stop the stack. `remove_volumes` needs `confirm`.",
+    operation: stopStack,
+    shape: success,
+  },
+  {
+    method: "get",
+    path: "/projects/{id}/health",
+    summary: "Health of every service.",
+    operation: healthStatus,
+  },
+  {
+    method: "get",
+    path: "/projects/{id}/logs/{service}",
+    summary: "Log of a service: as text, with `format=json` as lines, with `follow=true` as server-sent events.",
+    operation: getLogs,
+  },
+  {
+    method: "post",
+    path: "/projects/{id}/services/{service}/restart",
+    summary: "Replace a service's instance by a fresh one.",
+    operation: restartService,
+    shape: success,
+  },
+  {
+    method: "put",
+    path: "/projects/{id}/services/{service}/limits",
+    summary: "Change a service's limits.",
+    operation: setLimits,
+    shape: success,
+  },
+  { method: "get", path: "/projects/{id}/stats", summary: "Use against limits.", operation: getStats },
+  { method: "get", path: "/projects/{id}/events", summary: "What happened.", operation: getEvents },
+];
