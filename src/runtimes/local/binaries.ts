@@ -1,5 +1,5 @@
 /** Programs the local runtime needs: where they are, and which of them a service's user can run. */
-import { access, constants, readFile, realpath } from "node:fs/promises";
+import { access, constants, readFile, realpath, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { delimiter, dirname, join } from "node:path";
 import { StackwardenError } from "../../stack/errors.js";
@@ -14,7 +14,8 @@ const MORE = [...SERVICE_PATH, "/usr/local/sbin", "/usr/sbin", "/opt/homebrew/bi
 async function executable(path: string): Promise<string | null> {
   try {
     await access(path, constants.X_OK);
-    return path;
+    // A folder can be "executed" too.
+    return (await stat(path)).isFile() ? path : null;
   } catch {
     return null;
   }
