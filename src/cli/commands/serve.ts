@@ -24,6 +24,8 @@ export interface ServeOptions extends CommonOptions {
 /** Not assigned to anybody. */
 export const DEFAULT_PORT = 7717;
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
+/** How often slow requests are looked for. */
+const CHECK_MS = 5000;
 /** For calls under way when the server is told to end. */
 const DRAIN_MS = 5000;
 
@@ -44,8 +46,8 @@ async function listen(options: ServeOptions, handler: Parameters<typeof createHt
     const [cert, key] = await Promise.all([readFile(tlsCert), readFile(tlsKey)]).catch((error: Error) => {
       throw usage(`The certificate or its key cannot be read: ${error.message}.`, "Give paths of PEM files.");
     });
-    server = createHttpsServer({ cert, key }, handler);
-  } else server = createHttpServer({}, handler ?? (() => undefined));
+    server = createHttpsServer({ cert, key, connectionsCheckingInterval: CHECK_MS }, handler);
+  } else server = createHttpServer({ connectionsCheckingInterval: CHECK_MS }, handler ?? (() => undefined));
   // A client that sends its request slowly must not keep a connection for ever.
   server.headersTimeout = 10_000;
   server.requestTimeout = 60_000;

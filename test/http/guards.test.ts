@@ -1,0 +1,218 @@
+/** Attacks: each refused, without a stack trace, and the server answers afterwards. */
+import { statSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { TokenStore } from "../../src/http/tokens.js";
+import { type Answer, type HttpFixture, httpFixture } from "../support/http-fixture.js";
+
+let http: HttpFixture;
+beforeAll(async () => {
+  http = await httpFixture({ allowedHosts: ["stack.example"], allowedOrigins: ["https://ui.example"] });
+});
+afterAll(() => http.close());
+afterEach(async () => {
+  expect((await http.send("/healthz", { token: null })).status).toBe(200);
+  expect((await http.send("/api/v1/projects")).status).toBe(200);
+});
+
+function refused(answer: Answer, status: number, code: string): void {
+  expect(answer.status).toBe(status);
+  expect(answer.headers["content-type"]).toBe("application/problem+json; charset=utf-8");
+  expect(answer.json).toMatchObject({ status, code, type: `urn:stackwarden:error:${code}`, hint: expect.any(String) });
+  expect(answer.text).not.toMatch(/\bat .*\.[tj]s:\d+|node_modules|\/src\//);
+}
+
+describe("host and origin", () => {
+  it.each([
+    "evil.example",
+    "127.0.0.1.evil.example",
+    "localhost.evil.example",
+    "a b",
+    "127.0.0.1:80:80",
+    "[::1",
+    "stack.example@evil.example",
+  ])("Host %j is refused, also with a token", async (host) => {
+    const answer = await http.send("/api/v1/projects", { headers: { host } });
+    refused(answer, 403, "FORBIDDEN");
+    expect((await http.send("/healthz", { headers: { host } })).status).toBe(403);
+  });
+
+  it.each(["localhost", "LOCALHOST:1", "[::1]:80", "stack.example", "Stack.Example:443"])(
+    "Host %j is ours",
+    async (host) => {
+      expect((await http.send("/healthz", { headers: { host } })).status).toBe(200);
+    },
+  );
+
+  it.each([
+    "http://evil.example",
+    "null",
+    "https://ui.example.evil.example",
+    "http://localhost:1",
+    "file://",
+    "http://127.0.0.1",
+  ])("Origin %j is refused", async (origin) => {
+    for (const path of ["/api/v1/projects", "/mcp", "/healthz"])
+      refused(await http.send(path, { headers: { origin } }), 403, "FORBIDDEN");
+  });
+
+  it("our own page and a named origin may call; no CORS header is ever sent", async () => {
+    for (const origin of [http.url, "https://ui.example"]) {
+      const answer = await http.send("/api/v1/projects", { headers: { origin } });
+      expect(answer.status).toBe(200);
+      expect(Object.keys(answer.headers).filter((name) => name.startsWith("access-control"))).toEqual([]);
+    }
+    expect((await http.send("/api/v1/projects")).headers["x-powered-by"]).toBeUndefined();
+  });
+});
+
+describe("tokens", () => {
+  it.each<[string, Record<string, string>]>([
+    ["none", {}],
+    ["a wrong one", { authorization: "Bearer wrong" }],
+    ["another scheme", { authorization: "Basic d3JpdGVyOng=" }],
+    ["an empty one", { authorization: "Bearer " }],
+    ["two", { authorization: "Bearer a Bearer b" }],
+    ["a huge one", { authorization: `Bearer ${"a".repeat(5000)}` }],
+  ])("%s: refused everywhere but at /healthz", async (_name, headers) => {
+    for (const path of ["/api/v1/projects", "/api/v1/openapi.json", "/mcp", "/metrics", "/", "/nothing"]) {
+      const answer = await http.send(path, { token: null, headers });
+      refused(answer, 401, "UNAUTHORIZED");
+      expect(answer.headers["www-authenticate"]).toMatch(/^Bearer/);
+    }
+  });
+
+  it("in the query string is none", async () => {
+    refused(
+      await http.send(`/api/v1/projects?token=${http.operate}&access_token=${http.operate}`, { token: null }),
+      401,
+      "UNAUTHORIZED",
+    );
+  });
+
+  it("of scope read read, and change nothing", async () => {
+    const { manager, read } = http;
+    const before = manager.calls.length;
+    for (const [method, path] of [
+      ["POST", "/api/v1/projects/shop/start"],
+      ["POST", "/api/v1/projects/shop/stop"],
+      ["POST", "/api/v1/projects/shop/restart"],
+      ["POST", "/api/v1/projects/shop/services/backend/restart"],
+      ["PUT", "/api/v1/projects/shop/services/backend/limits"],
+    ] as const)
+      refused(await http.send(path, { method, token: read, body: {} }), 403, "FORBIDDEN");
+    expect(manager.calls.slice(before)).toEqual([]);
+    expect((await http.send("/api/v1/projects/shop/health", { token: read })).status).toBe(200);
+  });
+
+  it("are kept as hashes with mode 0600, replaced by name, removed, and never confused", async () => {
+    const state = join(http.folder, "state");
+    const tokens = await TokenStore.open(state);
+    for (const file of ["tokens.json", "token"]) expect(statSync(join(state, file)).mode & 0o777).toBe(0o600);
+    expect(
+      tokens
+        .list()
+        .map(({ name }) => name)
+        .sort(),
+    ).toEqual(["default", "reader", "writer"]);
+    const first = await tokens.add("temp", "read");
+    const second = await tokens.add("temp", "operate");
+    expect(first).toHaveLength(43);
+    expect(tokens.verify(first)).toBeNull();
+    expect(tokens.verify(second)).toMatchObject({ name: "temp", scope: "operate" });
+    await tokens.remove("temp");
+    expect(tokens.verify(second)).toBeNull();
+    await expect(tokens.remove("temp")).rejects.toMatchObject({ code: "INVALID_INPUT" });
+    await expect(tokens.add("../x", "read")).rejects.toMatchObject({ code: "INVALID_INPUT" });
+  });
+});
+
+describe("bodies and paths", () => {
+  it("that are too large, malformed, no JSON or compressed", async () => {
+    const post = (sent: object) => http.send("/api/v1/projects/shop/start", { method: "POST", ...sent });
+    refused(await post({ body: `{"folder":"${"a".repeat(300_000)}"}` }), 413, "PAYLOAD_TOO_LARGE");
+    refused(await post({ body: '{"folder":' }), 400, "INVALID_INPUT");
+    refused(await post({ body: '"text"' }), 400, "INVALID_INPUT");
+    refused(await post({ body: "[]" }), 400, "INVALID_INPUT");
+    refused(
+      await post({ body: "folder=x", headers: { "content-type": "application/x-www-form-urlencoded" } }),
+      415,
+      "UNSUPPORTED_MEDIA_TYPE",
+    );
+    refused(await post({ body: "{}", headers: { "content-type": "text/plain" } }), 415, "UNSUPPORTED_MEDIA_TYPE");
+    refused(await post({ body: "{}", headers: { "content-encoding": "gzip" } }), 415, "UNSUPPORTED_MEDIA_TYPE");
+    refused(await post({ body: '{"__proto__":{"x":1}}' }), 400, "INVALID_INPUT");
+    refused(await post({ body: '{"project":"other"}' }), 400, "INVALID_INPUT");
+    refused(await post({ body: '{"unknown":1}' }), 400, "INVALID_INPUT");
+    refused(await post({ body: `${'{"limits":'.repeat(200)}1${"}".repeat(200)}` }), 400, "INVALID_INPUT");
+  });
+
+  it.each([
+    "..",
+    "%2e%2e",
+    "..%2f..%2fetc%2fpasswd",
+    "%00",
+    "--rm",
+    "__proto__",
+    "constructor",
+    "a%0ab",
+    "%F0%9F%98%80",
+    "A",
+    "a".repeat(64),
+    "%E0%A4%A",
+  ])("%s is no project and no service", async (part) => {
+    const before = http.manager.calls.length;
+    for (const [method, path] of [
+      ["GET", `/api/v1/projects/${part}/health`],
+      ["GET", `/api/v1/projects/shop/logs/${part}`],
+      ["POST", `/api/v1/projects/${part}/start`],
+      ["POST", `/api/v1/projects/shop/services/${part}/restart`],
+      ["PUT", `/api/v1/projects/shop/services/${part}/limits`],
+    ] as const) {
+      // "A" is a fine name of a service.
+      if (part === "A" && path.includes("shop")) continue;
+      const answer = await http.send(path, { method, ...(method === "GET" ? {} : { body: {} }) });
+      expect([400, 404]).toContain(answer.status);
+      refused(answer, answer.status, answer.json.code);
+    }
+    expect(http.manager.calls.length).toBe(before);
+  });
+
+  it("that nothing is at, or that take another method", async () => {
+    refused(await http.send("/nothing"), 404, "NOT_FOUND");
+    refused(await http.send("/api/v1/nothing"), 404, "NOT_FOUND");
+    refused(await http.send("/api/v1/projects/"), 404, "NOT_FOUND");
+    const wrong = await http.send("/api/v1/projects/shop/start");
+    refused(wrong, 405, "METHOD_NOT_ALLOWED");
+    expect(wrong.headers.allow).toBe("POST");
+    refused(await http.send("/api/v1/projects", { method: "DELETE" }), 405, "METHOD_NOT_ALLOWED");
+  });
+
+  it("of a client that sends its headers drop by drop", async () => {
+    const socket = connect(http.port, "127.0.0.1");
+    const ended = new Promise<string>((resolve) => {
+      let text = "";
+      socket.on("data", (chunk) => {
+        text += chunk;
+      });
+      socket.on("close", () => resolve(text));
+      socket.on("error", () => undefined);
+    });
+    socket.write("GET /healthz HTTP/1.1\r\nHost: local");
+    expect(await ended).toMatch(/^(HTTP\/1\.1 408|$)/);
+  }, 60_000);
+});
+
+it("limits the rate of each token by itself", async () => {
+  const limited = await httpFixture({ requestsPerMinute: 5 });
+  try {
+    for (let i = 0; i < 5; i += 1) expect((await limited.send("/api/v1/projects")).status).toBe(200);
+    const answer = await limited.send("/api/v1/projects");
+    refused(answer, 429, "TOO_MANY_REQUESTS");
+    expect(answer.headers["retry-after"]).toBeDefined();
+    expect((await limited.send("/api/v1/projects", { token: limited.read })).status).toBe(200);
+  } finally {
+    await limited.close();
+  }
+});

@@ -1,0 +1,272 @@
+/** `/api/v1`: every row of the table, and the document that describes it. */
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { StackwardenError } from "../../src/stack/errors.js";
+import type { LogReport } from "../../src/stack/model.js";
+import { type HttpFixture, httpFixture } from "../support/http-fixture.js";
+import { scriptedManager, TIME } from "../support/scripted-manager.js";
+
+let http: HttpFixture;
+beforeAll(async () => {
+  http = await httpFixture();
+});
+afterAll(() => http.close());
+
+const last = () => http.manager.calls.at(-1);
+
+describe("reads", () => {
+  it("lists projects, and shows one", async () => {
+    expect((await http.send("/api/v1/projects")).json.stacks[0]).toMatchObject({ project: "shop", state: "running" });
+    for (const path of ["/api/v1/projects/shop", "/api/v1/projects/shop/status"])
+      expect((await http.send(path)).json).toMatchObject({
+        project: "shop",
+        services: { backend: { state: "healthy" } },
+      });
+    expect((await http.send("/api/v1/projects/nope")).json).toMatchObject({ status: 404, code: "UNKNOWN_PROJECT" });
+  });
+
+  it("health, with its options from the query", async () => {
+    const answer = await http.send("/api/v1/projects/shop/health?fresh=true&wait_for=healthy&timeout_seconds=5");
+    expect(answer.json).toMatchObject({ project: "shop", overall_healthy: true });
+    expect(last()).toMatchObject({
+      method: "health",
+      request: { project: "shop", fresh: true, waitFor: "healthy", timeoutMs: 5000 },
+      actor: "rest#writer",
+    });
+    expect((await http.send("/api/v1/projects/shop/health?fresh=maybe")).json).toMatchObject({
+      status: 400,
+      code: "INVALID_INPUT",
+    });
+    expect((await http.send("/api/v1/projects/shop/health?nope=1")).status).toBe(400);
+  });
+
+  it("logs as text with their number, or as lines", async () => {
+    const text = (await http.send("/api/v1/projects/shop/logs/backend?tail=7")).json;
+    expect(text).toMatchObject({ project_id: "shop", service: "backend", logs: expect.any(String) });
+    expect(text.logs.split("\n")).toHaveLength(text.lines);
+    expect(last()?.request).toMatchObject({ query: { services: ["backend"], tail: 7 } });
+    const lines = (await http.send("/api/v1/projects/shop/logs/backend?format=json")).json;
+    expect(lines).toMatchObject({ project_id: "shop", service: "backend" });
+    expect(lines.lines[0]).toMatchObject({ service: "backend", text: expect.any(String), seq: expect.any(Number) });
+    expect((await http.send("/api/v1/projects/shop/logs/backend?tail=0")).json.detail).toMatch(/1 to 10,000/);
+    expect((await http.send("/api/v1/projects/shop/logs/backend?format=xml")).json).toMatchObject({
+      code: "INVALID_INPUT",
+    });
+    expect((await http.send("/api/v1/projects/shop/logs/backend?service=other")).json.detail).toContain("given twice");
+  });
+
+  it("stats and events", async () => {
+    expect((await http.send("/api/v1/projects/shop/stats")).json).toMatchObject({ project: "shop" });
+    expect(
+      (await http.send("/api/v1/projects/shop/events?limit=3&types=service_crashed")).json.events[0],
+    ).toMatchObject({
+      type: "service_crashed",
+    });
+    expect(last()?.request).toMatchObject({ limit: 3, types: ["service_crashed"] });
+  });
+});
+
+describe("changes", () => {
+  const post = (path: string, body?: object) =>
+    http.send(path, { method: "POST", ...(body === undefined ? {} : { body }) });
+
+  it("start, stop, restart: with and without a body", async () => {
+    expect((await post("/api/v1/projects/shop/start")).json).toMatchObject({
+      success: true,
+      project_id: "shop",
+      message: "Started.",
+      status: "healthy",
+    });
+    await post("/api/v1/projects/shop/start", { ports: { backend: 8001 }, wait: false });
+    expect(last()).toMatchObject({ method: "start", request: { ports: { backend: 8001 }, wait: false } });
+    expect((await post("/api/v1/projects/shop/stop")).json).toMatchObject({ success: true, status: "stopped" });
+    expect((await post("/api/v1/projects/shop/restart")).json).toMatchObject({
+      success: true,
+      project_id: "shop",
+      status: "healthy",
+    });
+    expect(http.manager.calls.slice(-2).map(({ method }) => method)).toEqual(["stop", "start"]);
+  });
+
+  it("a restart of the stack that is refused has stopped nothing", async () => {
+    const before = http.manager.calls.length;
+    expect((await post("/api/v1/projects/shop/restart", { ports: { backend: 0 } })).status).toBe(400);
+    expect(http.manager.calls).toHaveLength(before);
+  });
+
+  it("data is deleted only when confirmed", async () => {
+    expect((await post("/api/v1/projects/shop/stop", { remove_volumes: true })).json).toMatchObject({
+      status: 403,
+      code: "CONFIRMATION_REQUIRED",
+    });
+    expect((await post("/api/v1/projects/shop/stop", { remove_volumes: true, confirm: true })).status).toBe(200);
+  });
+
+  it("services: restart and limits", async () => {
+    expect((await post("/api/v1/projects/shop/services/backend/restart", { dependents: true })).json).toMatchObject({
+      success: true,
+      service: "backend",
+      message: "Restarted.",
+    });
+    expect(last()?.request).toMatchObject({ service: "backend", dependents: true });
+    const limits = await http.send("/api/v1/projects/shop/services/backend/limits", {
+      method: "PUT",
+      body: { cpus: 0.5 },
+    });
+    expect(limits.json).toMatchObject({ success: true, service: "backend", live: true });
+    expect((await http.send("/api/v1/projects/shop/services/backend/limits", { method: "PUT", body: {} })).status).toBe(
+      400,
+    );
+  });
+});
+
+it("translates every kind of failure, and shows nothing of a defect", async () => {
+  const errors: [unknown, number, string][] = [
+    [new StackwardenError("STACK_NOT_RUNNING", "x"), 409, "STACK_NOT_RUNNING"],
+    [new StackwardenError("RUNTIME_UNAVAILABLE", "x"), 503, "RUNTIME_UNAVAILABLE"],
+    [new StackwardenError("UNKNOWN_SERVICE", "x"), 404, "UNKNOWN_SERVICE"],
+    [new Error("secret internals at /src/x.ts:1"), 500, "INTERNAL"],
+  ];
+  const broken = await httpFixture({
+    manager: scriptedManager({
+      health: async () => {
+        throw errors[0]?.[0];
+      },
+    }),
+  });
+  try {
+    for (; errors.length > 0; errors.shift()) {
+      const [, status, code] = errors[0] as [unknown, number, string];
+      const answer = await broken.send("/api/v1/projects/shop/health");
+      expect(answer.json).toMatchObject({ status, code });
+      expect(answer.text).not.toContain("internals");
+    }
+    expect(broken.logger.lines.some(({ level }) => level === "error")).toBe(true);
+  } finally {
+    await broken.close();
+  }
+});
+
+it("is read-only where the server is", async () => {
+  const quiet = await httpFixture({ readOnly: true });
+  try {
+    expect((await quiet.send("/api/v1/projects/shop/start", { method: "POST" })).json).toMatchObject({
+      code: "READ_ONLY_MODE",
+    });
+    expect((await quiet.send("/api/v1/projects")).status).toBe(200);
+  } finally {
+    await quiet.close();
+  }
+});
+
+it("streams logs as server-sent events, goes on after Last-Event-ID, and ends with its client", async () => {
+  const asked: (string | undefined)[] = [];
+  let next = 0;
+  const aborted: boolean[] = [];
+  const streaming = await httpFixture({
+    manager: scriptedManager({
+      logs: async ({ query }): Promise<LogReport> => {
+        asked.push(query.cursor);
+        next += 1;
+        if (next > 3) {
+          await new Promise((resolve) => query.signal?.addEventListener("abort", resolve, { once: true }));
+          aborted.push(true);
+        }
+        const line = {
+          seq: next,
+          time: TIME,
+          service: "backend",
+          stream: "stdout" as const,
+          generation: 1,
+          text: `line ${next}\nx`,
+        };
+        return {
+          project: "shop",
+          services: ["backend"],
+          lines: [line],
+          next_cursor: `c:${next}`,
+          line_count: 1,
+          omitted: null,
+          dropped: {},
+        };
+      },
+    }),
+  });
+  try {
+    const leave = new AbortController();
+    const response = await fetch(`${streaming.url}/api/v1/projects/shop/logs/backend?follow=true&tail=5`, {
+      headers: { authorization: `Bearer ${streaming.operate}`, "last-event-id": "c:0" },
+      signal: leave.signal,
+    });
+    expect(response.headers.get("content-type")).toBe("text/event-stream");
+    let text = "";
+    const decoder = new TextDecoder();
+    for await (const chunk of response.body ?? []) {
+      text += decoder.decode(chunk, { stream: true });
+      if (text.includes("id: c:3")) break;
+    }
+    leave.abort();
+    const data = [...text.matchAll(/^event: line\ndata: (.*)$/gm)].map(([, json = ""]) => JSON.parse(json).text);
+    expect(data).toEqual(["line 1\nx", "line 2\nx", "line 3\nx"]);
+    expect(asked.slice(0, 3)).toEqual(["c:0", "c:1", "c:2"]);
+    for (const end = Date.now() + 5000; aborted.length === 0 && Date.now() < end; )
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(aborted).toEqual([true]);
+  } finally {
+    await streaming.close();
+  }
+});
+
+it("describes itself in OpenAPI 3.1, with every route there is", async () => {
+  const document = (await http.send("/api/v1/openapi.json")).json;
+  expect(document).toMatchObject({ openapi: "3.1.0", info: { version: "1.2.3" }, security: [{ bearer: [] }] });
+  const documented = Object.entries(document.paths as Record<string, object>).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} /api/v1${path}`),
+  );
+  const table = [
+    ...readFileSync("docs/REST_API.md", "utf8").matchAll(/^\| `(GET|POST|PUT) (\/api\/v1\/\S+?)` \|/gm),
+  ].map(([, method, path]) => `${method} ${path}`);
+  expect(documented.sort()).toEqual(table.filter((row) => !row.endsWith("openapi.json")).sort());
+  const limits = document.paths["/projects/{id}/services/{service}/limits"].put;
+  expect(limits.parameters.map(({ name }: { name: string }) => name)).toEqual(["id", "service"]);
+  expect(Object.keys(limits.requestBody.content["application/json"].schema.properties)).toContain("memory_mb");
+  const logs = document.paths["/projects/{id}/logs/{service}"].get;
+  expect(logs.parameters.find(({ name }: { name: string }) => name === "tail")).toMatchObject({
+    in: "query",
+    schema: { maximum: 10_000 },
+  });
+});
+
+it("counts what is called, and shows states to Prometheus", async () => {
+  const measured = await httpFixture();
+  try {
+    await measured.send("/api/v1/projects/shop/health");
+    await measured.send("/api/v1/projects/nope/health");
+    measured.manager.emit({
+      kind: "events",
+      project: "shop",
+      event: {
+        seq: 1,
+        time: TIME,
+        project: "shop",
+        type: "service_crashed",
+        service: "backend",
+        message: "x",
+        actor: "stackwarden",
+        data: { oom_killed: true },
+      },
+    });
+    const { text, headers } = await measured.send("/metrics", { token: measured.read });
+    expect(headers["content-type"]).toContain("text/plain");
+    for (const line of [
+      'stackwarden_operations_total{operation="health_status",result="ok"} 1',
+      'stackwarden_operations_total{operation="health_status",result="UNKNOWN_PROJECT"} 1',
+      'stackwarden_services{project="shop",state="healthy"} 2',
+      'stackwarden_events_total{project="shop",type="service_crashed"} 1',
+      'stackwarden_oom_kills_total{project="shop",service="backend"} 1',
+    ])
+      expect(text.split("\n")).toContain(line);
+  } finally {
+    await measured.close();
+  }
+});

