@@ -27,7 +27,11 @@ describe("reads", () => {
 
   it("health, with its options from the query", async () => {
     const answer = await http.send("/api/v1/projects/shop/health?fresh=true&wait_for=healthy&timeout_seconds=5");
-    expect(answer.json).toMatchObject({ project: "shop", overall_healthy: true });
+    expect(answer.json).toMatchObject({
+      project: "shop",
+      overall_healthy: false,
+      services: { backend: { healthy: false, error: "refused" } },
+    });
     expect(last()).toMatchObject({
       method: "health",
       request: { project: "shop", fresh: true, waitFor: "healthy", timeoutMs: 5000 },
