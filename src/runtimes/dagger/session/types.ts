@@ -1,0 +1,46 @@
+/** Inner border of the Dagger runtime: one engine session, from which a stack takes all it needs. */
+import type { Client } from "@dagger.io/dagger";
+import type { SessionTelemetry } from "../telemetry/types.js";
+
+/**
+ * A trace of our own (W3C Trace Context). The engine's spans and log records of a request carry the trace of that
+ * request, so one trace for each start of a service is what maps telemetry to services.
+ */
+export interface TraceContext {
+  /** 32 lower-case hexadecimal digits. */
+  traceId: string;
+  /** 16 lower-case hexadecimal digits. */
+  spanId: string;
+}
+
+/** One `dagger session` process and what hangs on it. Closing it, or its death, ends every service of the session. */
+export interface DaggerSession {
+  /** Version of the engine, e.g. `v0.21.8`. */
+  readonly engineVersion: string;
+  readonly telemetry: SessionTelemetry;
+  /** The SDK's client on this session's own connection; its requests carry the trace when one is given. */
+  client(trace?: TraceContext): Client;
+  /** Settles when the session ended without being asked to; never rejects. */
+  readonly died: Promise<{ reason: string }>;
+  /** Aborted when the session is over, for whatever reason. */
+  readonly ended: AbortSignal;
+  /** Ends the session's process within a deadline. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface SessionOptions {
+  /** Absolute path of the `dagger` program. */
+  cli: string;
+  /** `_EXPERIMENTAL_DAGGER_RUNNER_HOST` for the session; null: the CLI's own choice (a container runtime). */
+  runnerHost: string | null;
+  /** Working directory of the session: paths that it uploads are absolute all the same. */
+  workdir: string;
+  /** Milliseconds until the session must be there; an engine may have to be pulled and started. Default 300,000. */
+  startTimeoutMs?: number;
+  signal: AbortSignal;
+  /** The server's environment; what the CLI needs of it is passed on. */
+  env: NodeJS.ProcessEnv;
+  warn(message: string): void;
+}
+/** `openSession(options: SessionOptions): Promise<DaggerSession>` in session/session.ts. */
+export type OpenSession = (options: SessionOptions) => Promise<DaggerSession>;
