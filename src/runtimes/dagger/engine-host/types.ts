@@ -1,0 +1,69 @@
+/** What can be done on the machine (or in the container) that runs a Dagger engine: limits, figures, commands, signals. */
+import type { Limits } from "../../../stack/definition/types.js";
+import type { AppliedLimits, Enforcement, ServiceStats } from "../../../stack/runtime.js";
+
+/** Set on every service's container, to a value that is new at every start: finds the container among all of the engine's. */
+export const INSTANCE_VARIABLE = "STACKWARDEN_INSTANCE";
+
+export interface HostExec {
+  argv: string[];
+  /** `uid` or `uid:gid`. Default: the service's own user. */
+  user?: string;
+  timeoutMs: number;
+  signal: AbortSignal;
+}
+
+export interface HostExecResult {
+  /** Null: it did not end in time, or the caller left; everything it started in its group was killed. */
+  exitCode: number | null;
+  /** stdout and stderr as they came, at most 64 KB; untrusted. */
+  output: string;
+}
+
+/** As the kernel shows the service's first process. */
+export interface HostUser {
+  uid: number;
+  gid: number;
+  /** No process of it can gain privileges by a set-uid program. */
+  noNewPrivileges: boolean;
+  /** True when it holds not one capability. */
+  withoutCapabilities: boolean;
+}
+
+export interface EngineHost {
+  /** `docker exec dagger-engine-v0.21.8`, `this machine`, or why it is out of reach. */
+  readonly description: string;
+  /** `enforced`, or `none` with the reason. Where it is `none`, find, exec and kill throw UNSUPPORTED; the others answer nulls with the reason. */
+  readonly enforcement: Enforcement;
+  /** The engine's own size: its machine, or the container it runs in; null where out of reach. */
+  readonly capacity: { cpus: number; memory_mb: number } | null;
+  /**
+   * Waits for the running container whose environment carries INSTANCE_VARIABLE=<instance>; its runc id.
+   * @throws SERVICE_START_FAILED after 30 s, OPERATION_CANCELLED, RUNTIME_UNAVAILABLE
+   */
+  find(instance: string, signal: AbortSignal): Promise<string>;
+  /**
+   * Sets every limit (one that is not given becomes unlimited), again and again until the service's own cgroup shows it:
+   * a write while runc still creates the container is overwritten. @returns what was read back
+   */
+  apply(id: string, limits: Limits): Promise<AppliedLimits>;
+  read(id: string): Promise<AppliedLimits>;
+  stats(id: string): Promise<ServiceStats>;
+  /** Null where it cannot be seen. */
+  user(id: string): Promise<HostUser | null>;
+  /** Runs a command inside the running service, with its environment and no new privileges. */
+  exec(id: string, run: HostExec): Promise<HostExecResult>;
+  /** Sends a signal (`SIGINT`, the compose file's `stop_signal`) to the container's init, which hands it to the service. */
+  kill(id: string, signal: string): Promise<void>;
+  /** The kept helper process ends. */
+  close(): Promise<void>;
+}
+
+export interface EngineHostOptions {
+  /** What `_EXPERIMENTAL_DAGGER_RUNNER_HOST` would hold; null: the CLI's own default, a container that it starts. */
+  runnerHost: string | null;
+  warn(message: string): void;
+  signal: AbortSignal;
+  /** Of the started programs (`docker`, `kubectl`, …). Default: the server's. */
+  env?: NodeJS.ProcessEnv;
+}
