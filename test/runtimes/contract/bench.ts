@@ -1,0 +1,331 @@
+/** What the contract needs of a runtime under test, and the small programs that it runs as services. */
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Healthcheck, Limits, ServiceDefinition, StackDefinition } from "../../../src/stack/definition/types.js";
+import type { LogSink, LogStream } from "../../../src/stack/logs/types.js";
+import type {
+  RuntimeNotice,
+  RuntimeService,
+  RuntimeStack,
+  ServiceExit,
+  StackRuntime,
+  StartServiceRequest,
+} from "../../../src/stack/runtime.js";
+
+/** A runtime under test. */
+export interface ContractTarget {
+  runtime: StackRuntime;
+  images: { python: string; redis: string };
+  /** Ends the runtime under a stack (the engine's session dies); absent where a runtime cannot die by itself. */
+  kill?(stack: RuntimeStack): Promise<void>;
+  /**
+   * False where what carries the output may lose the bytes of a character that a service wrote in two halves
+   * (Dagger's telemetry is made of UTF-8 strings).
+   */
+  keepsSplitCharacters: boolean;
+  /** Processes of services show in this machine's /proc. */
+  processesVisible: boolean;
+  close(): Promise<void>;
+}
+
+export class RecordingSink implements LogSink {
+  readonly stdout: Buffer[] = [];
+  readonly stderr: Buffer[] = [];
+  ends = 0;
+  writesAfterEnd = 0;
+  /** When each piece came, epoch milliseconds. */
+  readonly seen: { stream: LogStream; text: string; at: number }[] = [];
+
+  write(stream: LogStream, chunk: Uint8Array): void {
+    if (this.ends > 0) this.writesAfterEnd += 1;
+    this[stream].push(Buffer.from(chunk));
+    this.seen.push({ stream, text: Buffer.from(chunk).toString(), at: Date.now() });
+  }
+
+  line(stream: LogStream, text: string): void {
+    this.write(stream, Buffer.from(`${text}\n`));
+  }
+
+  end(): void {
+    this.ends += 1;
+  }
+
+  text(stream: LogStream = "stdout"): string {
+    return Buffer.concat(this[stream]).toString();
+  }
+
+  get all(): string {
+    return this.text("stdout") + this.text("stderr");
+  }
+
+  async shows(text: string, deadlineMs = 20_000): Promise<void> {
+    await until(`"${text}" in the log, which is: ${this.all.slice(-500)}`, () => this.all.includes(text), deadlineMs);
+  }
+}
+
+export const healthcheck = (test: Healthcheck["test"], timeoutMs = 5000): Healthcheck => ({
+  test,
+  intervalMs: 1000,
+  timeoutMs,
+  retries: 3,
+  startPeriodMs: 0,
+  startIntervalMs: 100,
+});
+
+export async function until(what: string, holds: () => boolean | Promise<boolean>, deadlineMs = 20_000): Promise<void> {
+  for (const end = Date.now() + deadlineMs; !(await holds()); await sleep(25))
+    if (Date.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`);
+}
+
+export const listen = (port: number): Promise<Server> =>
+  new Promise((resolve, reject) => {
+    const server = createServer((socket) => socket.destroy());
+    server.once("error", reject);
+    server.listen({ host: "127.0.0.1", port, exclusive: true }, () => resolve(server));
+  });
+
+export const closeServer = (server: Server): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
+
+export async function freePort(): Promise<number> {
+  const server = await listen(0);
+  const { port } = server.address() as { port: number };
+  await closeServer(server);
+  return port;
+}
+
+/** Living processes whose arguments hold the mark. */
+export function processesWith(mark: string): string[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .flatMap((pid) => {
+      try {
+        const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+        return words.includes(mark) ? [`${pid} ${words.slice(0, 200)}`] : [];
+      } catch {
+        return [];
+      }
+    });
+}
+
+/** Signal and code say the same: a container's init ends with 128 + signal. */
+const SIGNALS: Record<string, number> = { SIGINT: 2, SIGKILL: 9, SIGTERM: 15, SIGSEGV: 11 };
+export const endedBy = (exit: ServiceExit, signal: string): boolean =>
+  exit.signal === signal || exit.exitCode === 128 + (SIGNALS[signal] ?? Number.NaN);
+
+/** Where every HTTP program of the contract listens inside its own network. */
+export const WEB_PORT = 8123;
+
+/** An HTTP server; each path misbehaves in its own way. */
+export const WEB = `
+import http.server, os, signal, sys, threading, time, json
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/hang": time.sleep(60)
+        if self.path == "/environment":
+            body = json.dumps(dict(os.environ)).encode()
+        else:
+            body = os.environ.get("SAYS", "hello").encode()
+        self.send_response(500 if self.path == "/sick" else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *args): pass
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+server = Server((os.environ["HOST"], int(os.environ["PORT"])), Handler)
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+print("listening", flush=True)
+server.serve_forever()
+`;
+
+/** Prints, then waits to be ended. */
+export const WAITS = `
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (print("asked to end", flush=True), sys.exit(0)))
+print("up", flush=True)
+while True: time.sleep(0.05)
+`;
+
+export interface StartOptions {
+  limits?: Limits;
+  signal?: AbortSignal;
+  generation?: number;
+}
+
+/** One project of one runtime. */
+export class Bench {
+  readonly root = mkdtempSync(join(tmpdir(), "stackwarden-contract-"));
+  readonly folder = join(this.root, "project");
+  readonly stateDir = join(this.root, "state", "projects", "contract");
+  /** In every program's text: finds its processes again. */
+  readonly mark = `contract-${process.pid}-${Math.random().toString(36).slice(2)}`;
+  readonly projectId = `c${Math.random().toString(36).slice(2, 10)}`;
+  readonly notices: RuntimeNotice[] = [];
+  readonly phases: string[] = [];
+  readonly sinks = new Map<string, RecordingSink>();
+  readonly #stacks = new Set<RuntimeStack>();
+  #generation = 0;
+
+  constructor(readonly target: ContractTarget) {
+    chmodSync(this.root, 0o755);
+    mkdirSync(this.folder, { mode: 0o755 });
+    mkdirSync(this.stateDir, { recursive: true, mode: 0o711 });
+  }
+
+  file(path: string, text: string): void {
+    const full = join(this.folder, path);
+    mkdirSync(dirname(full), { recursive: true, mode: 0o755 });
+    writeFileSync(full, text, { mode: 0o644 });
+  }
+
+  /** A service that runs a Python program, written so that every runtime can run it. */
+  python(name: string, program: string, fields: Partial<ServiceDefinition> = {}): ServiceDefinition {
+    const command = ["python3", "-u", "-c", `# ${this.mark}\n${program}`];
+    const { local, ...rest } = fields;
+    return {
+      name,
+      image: this.target.images.python,
+      command,
+      environment: {},
+      secretEnvironment: [],
+      user: "1000",
+      ports: [],
+      expose: [],
+      dependsOn: {},
+      restart: { policy: "no" },
+      mounts: [],
+      limits: {},
+      reservations: {},
+      stopSignal: "SIGTERM",
+      stopGracePeriodMs: 10_000,
+      readOnly: false,
+      init: false,
+      labels: {},
+      profiles: [],
+      secrets: [],
+      allowRoot: false,
+      ...rest,
+      local: { command, ...local, environment: { ...local?.environment } },
+    };
+  }
+
+  web(name: string, fields: Partial<ServiceDefinition> = {}): ServiceDefinition {
+    const { environment, ...rest } = fields;
+    return this.python(name, WEB, {
+      expose: [WEB_PORT],
+      environment: { HOST: "0.0.0.0", PORT: String(WEB_PORT), ...environment },
+      local: { environment: { HOST: "{host}", PORT: `{port:${WEB_PORT}}` } },
+      ...rest,
+    });
+  }
+
+  definition(
+    services: ServiceDefinition[],
+    fields: Partial<Pick<StackDefinition, "secrets" | "secretValues" | "volumes">> = {},
+  ): StackDefinition {
+    return {
+      name: this.projectId,
+      source: "contract",
+      services: Object.assign(Object.create(null), Object.fromEntries(services.map((one) => [one.name, one]))),
+      volumes: [],
+      secretValues: [],
+      secrets: {},
+      notes: [],
+      ...fields,
+    };
+  }
+
+  async open(
+    services: ServiceDefinition[],
+    fields: Parameters<Bench["definition"]>[1] = {},
+    signal = new AbortController().signal,
+  ): Promise<RuntimeStack> {
+    const stack = await this.target.runtime.open({
+      projectId: this.projectId,
+      folder: this.folder,
+      definition: this.definition(services, fields),
+      stateDir: this.stateDir,
+      signal,
+      notice: (notice) => this.notices.push(notice),
+    });
+    this.#stacks.add(stack);
+    return stack;
+  }
+
+  async start(stack: RuntimeStack, service: ServiceDefinition, options: StartOptions = {}): Promise<RuntimeService> {
+    return stack.startService(this.request(service, options));
+  }
+
+  request(service: ServiceDefinition, options: StartOptions = {}): StartServiceRequest {
+    const sink = new RecordingSink();
+    this.sinks.set(service.name, sink);
+    this.#generation += 1;
+    return {
+      service,
+      generation: options.generation ?? this.#generation,
+      limits: options.limits ?? {},
+      sink,
+      signal: options.signal ?? new AbortController().signal,
+      phase: (message) => this.phases.push(message),
+    };
+  }
+
+  /** Opens a stack of one service and starts it. */
+  async run(
+    service: ServiceDefinition,
+    options: StartOptions = {},
+  ): Promise<{ stack: RuntimeStack; running: RuntimeService; sink: RecordingSink }> {
+    const stack = await this.open([service]);
+    const running = await this.start(stack, service, options);
+    return { stack, running, sink: this.sink(service.name) };
+  }
+
+  sink(name: string): RecordingSink {
+    const sink = this.sinks.get(name);
+    if (sink === undefined) throw new Error(`${name} was never started`);
+    return sink;
+  }
+
+  probe(running: RuntimeService, test: Healthcheck["test"], timeoutMs?: number) {
+    return running.probe(healthcheck(test, timeoutMs), new AbortController().signal);
+  }
+
+  async untilHealthy(running: RuntimeService, test: Healthcheck["test"]): Promise<void> {
+    let last = "";
+    await until(
+      `${running.service} healthy`,
+      async () => {
+        const result = await this.probe(running, test);
+        last = result.message;
+        return result.healthy;
+      },
+      30_000,
+    ).catch((error: unknown) => {
+      throw new Error(`${(error as Error).message}; last: ${last}; log: ${this.sink(running.service).all.slice(-500)}`);
+    });
+  }
+
+  /** Nothing of the test's programs runs any more. */
+  async nothingRuns(): Promise<void> {
+    if (!this.target.processesVisible) return;
+    let left: string[] = [];
+    await until("no process is left", () => {
+      left = processesWith(this.mark);
+      return left.length === 0;
+    }).catch(() => {
+      throw new Error(`left running:\n${left.join("\n")}`);
+    });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#stacks].map((stack) => stack.close()));
+    try {
+      await this.nothingRuns();
+    } finally {
+      rmSync(this.root, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    }
+  }
+}

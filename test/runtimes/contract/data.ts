@@ -1,0 +1,102 @@
+/** What outlives an instance: volumes, and the project's source as it is now. */
+import { connect } from "node:net";
+import { describe, expect, it } from "vitest";
+import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
+import { freePort } from "./bench.js";
+import type { Given } from "./contract.js";
+
+/** One command to a Redis server, in its own protocol. @returns the reply's text */
+function redis(port: number, ...words: string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: "127.0.0.1", port });
+    let text = "";
+    socket.setTimeout(5000, () => socket.destroy(new Error("Redis does not answer")));
+    socket.once("error", reject);
+    socket.on("data", (chunk) => {
+      text += chunk;
+      // A bulk string has two lines, all others one.
+      const lines = text.split("\r\n");
+      if (lines.length < (text.startsWith("$") && !text.startsWith("$-1") ? 3 : 2)) return;
+      socket.destroy();
+      resolve((lines.at(-2) ?? "").replace(/^[+:$]/, ""));
+    });
+    socket.write(`*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("")}`);
+  });
+}
+
+export function dataSentences(given: Given): void {
+  describe("data and source", () => {
+    const store = (port: number): ServiceDefinition => ({
+      ...given().python("store", ""),
+      image: given().target.images.redis,
+      command: ["redis-server", "--appendonly", "yes", "--appendfsync", "always"],
+      user: "redis",
+      ports: [{ containerPort: 6379, hostPort: port, protocol: "tcp" }],
+      mounts: [{ type: "volume", source: "store-data", target: "/data", readOnly: false }],
+      local: { provider: "redis", environment: {} },
+    });
+    const opened = (service: ServiceDefinition) => given().open([service], { volumes: ["store-data"] });
+
+    it("a volume keeps its data over a restart and over the stack's end, until it is removed", async () => {
+      const bench = given();
+      const port = await freePort();
+      const service = store(port);
+      const stack = await opened(service);
+      const first = await bench.start(stack, service);
+      await bench.untilHealthy(first, { kind: "redis" });
+      expect(first.user.uid).not.toBe(process.getuid?.() === 0 ? 0 : -1);
+      expect(await redis(port, "SET", "kept", "by the volume")).toBe("OK");
+      await first.stop({ graceMs: 10_000 });
+      const second = await bench.start(stack, service);
+      await bench.untilHealthy(second, { kind: "redis" });
+      expect(await redis(port, "GET", "kept")).toBe("by the volume");
+      await second.stop({ graceMs: 10_000 });
+      await stack.close();
+
+      const later = await opened(service);
+      const third = await bench.start(later, service);
+      await bench.untilHealthy(third, { kind: "redis" });
+      expect(await redis(port, "GET", "kept")).toBe("by the volume");
+      await third.stop({ graceMs: 10_000 });
+      await later.close();
+
+      await bench.target.runtime.removeVolumes(bench.projectId, bench.stateDir, ["store-data"]);
+      const anew = await opened(service);
+      const fourth = await bench.start(anew, service);
+      await bench.untilHealthy(fourth, { kind: "redis" });
+      expect(await redis(port, "EXISTS", "kept")).toBe("0");
+    });
+
+    it("a redis check tells what it saw of a server that is not there", async () => {
+      const bench = given();
+      const service = store(await freePort());
+      const stack = await opened(service);
+      const running = await bench.start(stack, service);
+      await bench.untilHealthy(running, { kind: "redis" });
+      expect(await bench.probe(running, { kind: "redis" })).toMatchObject({ healthy: true, message: "PONG" });
+      await running.stop({ graceMs: 10_000 });
+      expect((await bench.probe(running, { kind: "redis" }, 2000)).healthy).toBe(false);
+    });
+
+    it("a restart sees the project's present source, and changes nothing in the project's folder", async () => {
+      const bench = given();
+      bench.file("app/words.txt", "first");
+      const service = bench.python("app", `print(open("words.txt").read(), flush=True)`, {
+        workingDir: "/srv/app",
+        mounts: [{ type: "bind", source: `${bench.folder}/app`, target: "/srv/app", readOnly: false }],
+        local: { workingDir: `${bench.folder}/app`, environment: {} },
+      });
+      const { stack, running } = await bench.run(service);
+      await running.exited;
+      expect(bench.sink("app").all).toBe("first\n");
+      bench.file("app/words.txt", "second");
+      await (await bench.start(stack, service)).exited;
+      expect(bench.sink("app").all).toBe("second\n");
+    });
+
+    it("volumes that never were are removed without complaint", async () => {
+      const bench = given();
+      await bench.target.runtime.removeVolumes(bench.projectId, bench.stateDir, ["never-was"]);
+    });
+  });
+}

@@ -1,0 +1,26 @@
+/** The contract, kept by the local runtime with its real process layer. */
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createLocalRuntime } from "../../../src/runtimes/local/local-runtime.js";
+import { createProcessHost } from "../../../src/runtimes/local/process-host.js";
+import { ensureWatchdog } from "../local/process/support.js";
+import { runtimeContract } from "./contract.js";
+
+runtimeContract("the local runtime", async () => {
+  ensureWatchdog();
+  const stateDir = mkdtempSync(join(tmpdir(), "stackwarden-contract-state-"));
+  chmodSync(stateDir, 0o755);
+  const warn = (): void => {};
+  const runtime = createLocalRuntime({ stateDir, warn, processHost: () => createProcessHost({ stateDir, warn }) });
+  return {
+    runtime,
+    images: { python: "python:3.11-slim", redis: "redis:7-alpine" },
+    keepsSplitCharacters: true,
+    processesVisible: true,
+    close: async () => {
+      await runtime.close();
+      rmSync(stateDir, { recursive: true, force: true });
+    },
+  };
+});

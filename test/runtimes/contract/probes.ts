@@ -1,0 +1,139 @@
+/** Health checks: what ran, what was seen, and that they always end. */
+import { describe, expect, it } from "vitest";
+import { healthcheck, WAITS, WEB_PORT } from "./bench.js";
+import type { Given } from "./contract.js";
+
+export function probeSentences(given: Given): void {
+  describe("probes", () => {
+    it("an HTTP check tells the status that it saw", async () => {
+      const bench = given();
+      const { running } = await bench.run(bench.web("web"));
+      await bench.untilHealthy(running, { kind: "http", port: WEB_PORT, path: "/", status: 200 });
+      const good = await bench.probe(running, { kind: "http", port: WEB_PORT, path: "/ok", status: 200 });
+      expect(good).toMatchObject({
+        healthy: true,
+        message: "HTTP 200",
+        check: expect.stringMatching(/^http GET .*\/ok/),
+      });
+      expect(good.latencyMs).toBeGreaterThanOrEqual(0);
+      const sick = await bench.probe(running, { kind: "http", port: WEB_PORT, path: "/sick", status: 200 });
+      expect(sick).toMatchObject({ healthy: false, message: expect.stringContaining("HTTP 500") });
+    });
+
+    it("a service that hangs is unhealthy when the check's time is over", async () => {
+      const bench = given();
+      const { running } = await bench.run(bench.web("web"));
+      await bench.untilHealthy(running, { kind: "tcp", port: WEB_PORT });
+      const begun = Date.now();
+      const result = await bench.probe(running, { kind: "http", port: WEB_PORT, path: "/hang", status: 200 }, 700);
+      expect(result).toMatchObject({ healthy: false, message: expect.stringContaining("700 ms") });
+      expect(Date.now() - begun).toBeLessThan(15_000);
+    });
+
+    it("a port on which nothing listens is refused", async () => {
+      const bench = given();
+      const { running, sink } = await bench.run(bench.python("app", WAITS, { expose: [WEB_PORT] }));
+      await sink.shows("up");
+      for (const kind of ["tcp", "http"] as const) {
+        const test = kind === "tcp" ? { kind, port: WEB_PORT } : { kind, port: WEB_PORT, path: "/", status: 200 };
+        const result = await bench.probe(running, test);
+        expect(result).toMatchObject({ healthy: false, message: expect.stringMatching(/refused/) });
+      }
+    });
+
+    it("a TCP check is content with a connection", async () => {
+      const bench = given();
+      const { running, sink } = await bench.run(bench.web("web"));
+      await sink.shows("listening");
+      await bench.untilHealthy(running, { kind: "tcp", port: WEB_PORT });
+      const result = await bench.probe(running, { kind: "tcp", port: WEB_PORT });
+      expect(result).toMatchObject({ healthy: true, check: expect.stringMatching(/^tcp /) });
+    });
+
+    it("a command is run as the service's user; its last line is the message, its exit code the verdict", async () => {
+      const bench = given();
+      const { running, sink } = await bench.run(bench.python("app", WAITS));
+      await sink.shows("up");
+      const argv = ["python3", "-c", "import os; print('first'); print('uid', os.getuid())"];
+      await bench.untilHealthy(running, { kind: "cmd", argv });
+      const good = await bench.probe(running, { kind: "cmd", argv });
+      expect(good).toMatchObject({
+        healthy: true,
+        message: `uid ${running.user.uid}`,
+        check: expect.stringMatching(/^exec python3|^exec .*python3/),
+      });
+      const bad = await bench.probe(running, {
+        kind: "cmd",
+        argv: ["python3", "-c", "import sys; print('not well', file=sys.stderr); sys.exit(4)"],
+      });
+      expect(bad).toMatchObject({ healthy: false, message: expect.stringMatching(/4.*not well/) });
+      expect(sink.all).not.toContain("not well");
+    });
+
+    it("a shell command is run by the container's shell", async () => {
+      const bench = given();
+      const { running, sink } = await bench.run(bench.python("app", WAITS, { environment: { WORD: "word's" } }));
+      await sink.shows("up");
+      await bench.untilHealthy(running, { kind: "cmd-shell", command: "true" });
+      const good = await bench.probe(running, {
+        kind: "cmd-shell",
+        command: `test "$WORD" = "word's" && echo "yes $WORD"`,
+      });
+      expect(good).toMatchObject({ healthy: true, message: "yes word's", check: expect.stringMatching(/sh -c/) });
+      expect((await bench.probe(running, { kind: "cmd-shell", command: "exit 3" })).message).toContain("3");
+    });
+
+    it("a command that does not end is cut off, and nothing of it is left", async () => {
+      const bench = given();
+      const { running, sink } = await bench.run(bench.python("app", WAITS));
+      await sink.shows("up");
+      await bench.untilHealthy(running, { kind: "cmd", argv: ["true"] });
+      const argv = ["python3", "-c", `import time; time.sleep(300) # ${bench.mark}`];
+      const result = await bench.probe(running, { kind: "cmd", argv }, 1500);
+      expect(result).toMatchObject({ healthy: false, message: expect.stringContaining("1500 ms") });
+      await running.stop({ graceMs: 10_000 });
+      await bench.nothingRuns();
+    });
+
+    it("a program that the service does not have is an unhealthy answer, not an error", async () => {
+      const bench = given();
+      const { running, sink } = await bench.run(bench.python("app", WAITS));
+      await sink.shows("up");
+      const result = await bench.probe(running, { kind: "cmd", argv: ["no-such-program"] });
+      expect(result.healthy).toBe(false);
+      expect(result.message).not.toBe("");
+    });
+
+    it("a cancelled check ends at once", async () => {
+      const bench = given();
+      const { running } = await bench.run(bench.web("web"));
+      await bench.untilHealthy(running, { kind: "tcp", port: WEB_PORT });
+      const abort = new AbortController();
+      const checking = running.probe(
+        healthcheck({ kind: "http", port: WEB_PORT, path: "/hang", status: 200 }, 60_000),
+        abort.signal,
+      );
+      abort.abort();
+      expect((await checking).healthy).toBe(false);
+    });
+
+    it("a check of an instance that has ended is unhealthy", async () => {
+      const bench = given();
+      const { running, sink } = await bench.run(bench.web("web"));
+      await sink.shows("listening");
+      await running.stop({ graceMs: 10_000 });
+      const tests = [
+        { kind: "http", port: WEB_PORT, path: "/", status: 200 },
+        { kind: "cmd", argv: ["true"] },
+      ] as const;
+      for (const test of tests) {
+        const result = await bench.probe(
+          running,
+          test.kind === "cmd" ? { kind: "cmd", argv: [...test.argv] } : test,
+          3000,
+        );
+        expect(result.healthy, JSON.stringify(result)).toBe(false);
+      }
+    });
+  });
+}

@@ -1,0 +1,154 @@
+/** Published ports: on the loopback interface only, held while they are ours, and services that reach each other. */
+
+import { connect } from "node:net";
+import { networkInterfaces } from "node:os";
+import { describe, expect, it } from "vitest";
+import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
+import type { StackwardenError } from "../../../src/stack/errors.js";
+import { closeServer, freePort, listen, until, WAITS, WEB_PORT } from "./bench.js";
+import type { Given } from "./contract.js";
+
+const publishes = (hostPort?: number, containerPort = WEB_PORT): Partial<ServiceDefinition> => ({
+  ports: [{ containerPort, protocol: "tcp", ...(hostPort === undefined ? {} : { hostPort }) }],
+});
+
+const HTTP = { kind: "http", port: WEB_PORT, path: "/", status: 200 } as const;
+
+const answer = async (port: number, path = "/"): Promise<string> =>
+  (await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(5000) })).text();
+
+const connects = (host: string, port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: 1500 });
+    const end = (result: boolean) => () => {
+      socket.destroy();
+      resolve(result);
+    };
+    socket.once("connect", end(true)).once("error", end(false)).once("timeout", end(false));
+  });
+
+export function publishSentences(given: Given): void {
+  describe("published ports and names", () => {
+    it("a published service answers on 127.0.0.1, and on no other address of this machine", async () => {
+      const bench = given();
+      const port = await freePort();
+      const { stack, running } = await bench.run(bench.web("web", publishes(port)));
+      expect(stack.endpoints()).toEqual([
+        { service: "web", container_port: WEB_PORT, host: "127.0.0.1", host_port: port },
+      ]);
+      await bench.untilHealthy(running, HTTP);
+      expect(await answer(port)).toBe("hello");
+      const others = Object.values(networkInterfaces())
+        .flatMap((addresses) => addresses ?? [])
+        .filter(({ internal, family }) => !internal && family === "IPv4")
+        .map(({ address }) => address);
+      for (const address of [...others, "127.0.0.2"]) expect(await connects(address, port), address).toBe(false);
+    });
+
+    it("every port that is taken is named in one error, with its service", async () => {
+      const bench = given();
+      const taken = await Promise.all([listen(0), listen(0)]);
+      const [first, second] = taken.map((server) => (server.address() as { port: number }).port);
+      const free = await freePort();
+      try {
+        const services = [
+          bench.web("alpha", publishes(first)),
+          bench.web("beta", publishes(free)),
+          bench.web("gamma", publishes(second)),
+        ];
+        const error = await bench.open(services).then(
+          () => null,
+          (thrown: StackwardenError) => thrown,
+        );
+        expect(error).toMatchObject({ code: "PORT_IN_USE" });
+        for (const word of ["alpha", "gamma", String(first), String(second)]) expect(error?.message).toContain(word);
+        expect(error?.message).not.toContain("beta");
+        await closeServer(await listen(free));
+      } finally {
+        await Promise.all(taken.map(closeServer));
+      }
+    });
+
+    it("a port that was not asked for is the container's own, or the next free one", async () => {
+      const bench = given();
+      const first = await freePort();
+      const blocker = await listen(first);
+      try {
+        const stack = await bench.open([bench.python("app", WAITS, publishes(undefined, first))]);
+        const [endpoint] = stack.endpoints();
+        expect(endpoint?.container_port).toBe(first);
+        expect(endpoint?.host_port).toBeGreaterThan(first);
+        await stack.close();
+      } finally {
+        await closeServer(blocker);
+      }
+      const stack = await bench.open([bench.python("app", WAITS, publishes(undefined, first))]);
+      expect(stack.endpoints()[0]?.host_port).toBe(first);
+    });
+
+    it("ports are held from the choice on, and given back at the end", async () => {
+      const bench = given();
+      const port = await freePort();
+      const stack = await bench.open([bench.web("web", publishes(port))]);
+      await expect(listen(port)).rejects.toMatchObject({ code: "EADDRINUSE" });
+      await stack.close();
+      await closeServer(await listen(port));
+    });
+
+    it("a restart keeps the address, and the new instance answers there", async () => {
+      const bench = given();
+      const port = await freePort();
+      const service = bench.web("web", publishes(port));
+      const { stack, running } = await bench.run(service);
+      await bench.untilHealthy(running, HTTP);
+      await running.stop({ graceMs: 10_000 });
+      await expect(listen(port)).rejects.toMatchObject({ code: "EADDRINUSE" });
+      const changed = { ...service, environment: { ...service.environment, SAYS: "again" } };
+      const next = await bench.start(stack, changed);
+      await bench.untilHealthy(next, HTTP);
+      expect(stack.endpoints()[0]?.host_port).toBe(port);
+      await until("the new instance answers", async () => (await answer(port).catch(() => "")) === "again");
+    });
+
+    it("services reach each other by name, also after the other was restarted", async () => {
+      const bench = given();
+      const web = bench.web("web");
+      const asks = bench.python(
+        "asks",
+        `
+import os, time, urllib.request
+while True:
+    try:
+        print("heard", urllib.request.urlopen(os.environ["URL"], timeout=2).read().decode(), flush=True)
+    except Exception as error:
+        print("failed", error, flush=True)
+    time.sleep(0.1)
+`,
+        { environment: { URL: `http://web:${WEB_PORT}/` } },
+      );
+      const stack = await bench.open([web, asks]);
+      const running = await bench.start(stack, web);
+      await bench.untilHealthy(running, HTTP);
+      const asking = await bench.start(stack, asks);
+      await bench.sink("asks").shows("heard hello");
+      await running.stop({ graceMs: 10_000 });
+      const next = await bench.start(stack, { ...web, environment: { ...web.environment, SAYS: "back" } });
+      await bench.untilHealthy(next, HTTP);
+      await bench.sink("asks").shows("heard back");
+      await asking.stop({ graceMs: 0 });
+    });
+
+    it("a service is told where another is published", async () => {
+      const bench = given();
+      const port = await freePort();
+      const web = bench.web("web", publishes(port));
+      const reads = bench.python("reads", "import os; print(os.environ['SEEN_AT'])", {
+        environment: { SEEN_AT: `http://{published:web:${WEB_PORT}}/` },
+      });
+      const stack = await bench.open([web, reads]);
+      const running = await bench.start(stack, reads);
+      await running.exited;
+      expect(bench.sink("reads").text()).toBe(`http://127.0.0.1:${port}/\n`);
+    });
+  });
+}

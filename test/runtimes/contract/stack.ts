@@ -1,0 +1,164 @@
+/** A stack as a whole: it changes, it is cancelled, it is closed, it gets lost. */
+import { describe, expect, it } from "vitest";
+import { closeServer, freePort, listen, until, WAITS, WEB_PORT } from "./bench.js";
+import type { Given } from "./contract.js";
+
+export function stackSentences(given: Given): void {
+  describe("the stack as a whole", () => {
+    it("the check says what this machine can do, and the capacity bounds limits", async () => {
+      const { runtime } = given().target;
+      const status = await runtime.check();
+      expect(status).toMatchObject({ runtime: runtime.name, available: true });
+      expect(status.findings.length).toBeGreaterThan(0);
+      for (const finding of status.findings) expect(finding.message).not.toBe("");
+      for (const kind of ["limits", "users", "network", "filesystem"] as const)
+        expect(status.isolation[kind].reason, kind).not.toBe("");
+      const { cpus, memory_mb } = runtime.capacity();
+      expect(cpus).toBeGreaterThan(0);
+      expect(memory_mb).toBeGreaterThan(0);
+    });
+
+    it("a changed definition brings new ports and gives back those that went", async () => {
+      const bench = given();
+      const [first, second] = [await freePort(), await freePort()];
+      const ports = (hostPort: number) => ({
+        ports: [{ containerPort: WEB_PORT, hostPort, protocol: "tcp" as const }],
+      });
+      const stack = await bench.open([bench.web("old", ports(first))]);
+      const fresh = bench.web("new", ports(second));
+      await stack.update(bench.definition([fresh]));
+      expect(stack.endpoints().map(({ service, host_port }) => [service, host_port])).toEqual([["new", second]]);
+      await closeServer(await listen(first));
+      const running = await bench.start(stack, fresh);
+      await bench.untilHealthy(running, { kind: "http", port: WEB_PORT, path: "/", status: 200 });
+    });
+
+    it("a change that cannot be is refused as a whole", async () => {
+      const bench = given();
+      const first = await freePort();
+      const ports = (hostPort: number) => ({
+        ports: [{ containerPort: WEB_PORT, hostPort, protocol: "tcp" as const }],
+      });
+      const old = bench.web("old", ports(first));
+      const stack = await bench.open([old]);
+      const before = stack.endpoints();
+      const blocker = await listen(0);
+      const { port } = blocker.address() as { port: number };
+      const refused = stack.update(bench.definition([old, bench.web("new", ports(port))]));
+      await expect(refused).rejects.toMatchObject({ code: "PORT_IN_USE" });
+      await closeServer(blocker);
+      expect(stack.endpoints()).toEqual(before);
+      const running = await bench.start(stack, old);
+      await bench.untilHealthy(running, { kind: "tcp", port: WEB_PORT });
+    });
+
+    it("a start that is cancelled before it begins does not begin", async () => {
+      const bench = given();
+      const service = bench.python("app", WAITS);
+      const stack = await bench.open([service]);
+      const abort = new AbortController();
+      abort.abort(new Error("changed my mind"));
+      await expect(bench.start(stack, service, { signal: abort.signal })).rejects.toThrow();
+      await bench.nothingRuns();
+    });
+
+    it("a start that is cancelled on its way leaves nothing, and can be made again", async () => {
+      const bench = given();
+      const service = bench.python("app", WAITS);
+      const stack = await bench.open([service]);
+      for (const afterMs of [0, 30, 150]) {
+        const abort = new AbortController();
+        const timer = setTimeout(() => abort.abort(new Error("changed my mind")), afterMs);
+        const outcome = await bench.start(stack, service, { signal: abort.signal }).catch(() => null);
+        clearTimeout(timer);
+        // Too late to be cancelled: then it runs, and ends like any other.
+        await outcome?.stop({ graceMs: 0 });
+        await bench.nothingRuns();
+      }
+      await bench.start(stack, service);
+      await bench.sink("app").shows("up");
+    });
+
+    it("an opening that is cancelled holds nothing", async () => {
+      const bench = given();
+      const port = await freePort();
+      const abort = new AbortController();
+      abort.abort(new Error("changed my mind"));
+      const web = bench.web("web", { ports: [{ containerPort: WEB_PORT, hostPort: port, protocol: "tcp" }] });
+      await expect(bench.open([web], {}, abort.signal)).rejects.toThrow();
+      await closeServer(await listen(port));
+    });
+
+    it("closing ends what still runs, tells each end, and can be repeated", async () => {
+      const bench = given();
+      const port = await freePort();
+      const web = bench.web("web", { ports: [{ containerPort: WEB_PORT, hostPort: port, protocol: "tcp" }] });
+      const app = bench.python("app", WAITS);
+      const stack = await bench.open([web, app]);
+      const started = await Promise.all([bench.start(stack, web), bench.start(stack, app)]);
+      await bench.sink("app").shows("up");
+      await stack.close();
+      await Promise.all(started.map((one) => one.exited));
+      expect(bench.sink("app").ends).toBe(1);
+      await bench.nothingRuns();
+      await until("the port is free", async () => {
+        const server = await listen(port).catch(() => null);
+        if (server !== null) await closeServer(server);
+        return server !== null;
+      });
+      await stack.close();
+      await expect(bench.start(stack, app)).rejects.toThrow();
+    });
+
+    it("two stacks with the same names do not meet", async () => {
+      const bench = given();
+      const { Bench } = await import("./bench.js");
+      const other = new Bench(bench.target);
+      try {
+        const [ports, says] = [
+          [await freePort(), await freePort()],
+          ["mine", "theirs"],
+        ];
+        const services = [bench, other].map((one, index) =>
+          one.web("web", {
+            environment: { SAYS: says[index] ?? "" },
+            ports: [{ containerPort: WEB_PORT, hostPort: ports[index] as number, protocol: "tcp" }],
+          }),
+        );
+        const [mine, theirs] = await Promise.all(
+          [bench, other].map((one, index) => one.run(services[index] as NonNullable<(typeof services)[number]>)),
+        );
+        await bench.untilHealthy(mine?.running as never, { kind: "tcp", port: WEB_PORT });
+        await other.untilHealthy(theirs?.running as never, { kind: "tcp", port: WEB_PORT });
+        for (const index of [0, 1]) {
+          const heard = await (await fetch(`http://127.0.0.1:${ports[index]}/`)).text();
+          expect(heard).toBe(says[index]);
+        }
+        await theirs?.running.stop({ graceMs: 10_000 });
+        expect(await (await fetch(`http://127.0.0.1:${ports[0]}/`)).text()).toBe("mine");
+      } finally {
+        await other.close();
+      }
+    });
+
+    it("the runtime's death is told with its reason, and every instance's end with it", async (context) => {
+      const bench = given();
+      const { kill } = bench.target;
+      if (kill === undefined) {
+        context.skip("this runtime does not die by itself");
+        return;
+      }
+      const service = bench.python("app", WAITS);
+      const { stack, running } = await bench.run(service);
+      await bench.sink("app").shows("up");
+      await kill(stack);
+      expect((await stack.lost).reason).not.toBe("");
+      await running.exited;
+      await stack.close();
+      await bench.nothingRuns();
+      const again = await bench.open([service]);
+      await bench.start(again, service);
+      await bench.sink("app").shows("up");
+    });
+  });
+}
