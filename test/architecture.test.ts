@@ -17,6 +17,8 @@ const FORBIDDEN: [folder: string, from: string][] = [
   ["src/runtimes/local", "@dagger.io/dagger"],
   ["src/runtimes/local", "../../operations/index.js"],
   ["src/runtimes/dagger", "../local/types.js"],
+  ["src/runtimes/shared", "../local/types.js"],
+  ["src/runtimes/shared", "@dagger.io/dagger"],
   ["src/mcp", "../runtimes/local/types.js"],
   ["src/mcp", "../cli/session.js"],
   ["src/http", "@modelcontextprotocol/sdk/server/mcp.js"],
@@ -27,6 +29,7 @@ const ALLOWED: [folder: string, from: string][] = [
   ["src/mcp", "@modelcontextprotocol/sdk/server/mcp.js"],
   ["src/runtimes/dagger", "@dagger.io/dagger"],
   ["src/runtimes/local", "../../stack/runtime.js"],
+  ["src/runtimes/dagger", "../shared/port-ledger.js"],
   ["src/operations", "../stack/model.js"],
   ["src", "./runtimes/local/local-runtime.js"],
 ];

@@ -8,9 +8,10 @@ import type {
   RuntimeStack,
   StartServiceRequest,
 } from "../../stack/runtime.js";
+import { PortLedger } from "../shared/port-ledger.js";
 import { firstMoments, refuseRoot } from "./local-stack-launch.js";
 import { LocalService } from "./local-stack-service.js";
-import { PortLedger } from "./ports.js";
+import { portWishes } from "./port-wishes.js";
 import { appCommand, prepareApp } from "./providers/app.js";
 import { providerOf } from "./providers/known-images.js";
 import type { LaunchPlan, PrepareContext } from "./providers/launch-plan.js";
@@ -43,7 +44,7 @@ export class LocalStack implements RuntimeStack {
   readonly runtime = "local";
   /** Processes of this machine do not get lost together: each reports its own end. */
   readonly lost = new Promise<{ reason: string }>(() => {});
-  readonly #ledger = new PortLedger();
+  readonly #ledger = new PortLedger(portWishes);
   readonly #instances = new Map<string, Instance>();
   #definition: StackDefinition;
   #closed = false;

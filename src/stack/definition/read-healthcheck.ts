@@ -72,6 +72,7 @@ export function readHealthcheck(reader: NodeReader): Healthcheck | undefined {
   if (test === undefined) return undefined;
   return {
     test,
+    ...(test === probe && written !== undefined ? { command: written } : {}),
     intervalMs: readDuration(fields.interval, SHORTEST_MS) ?? DEFAULTS.intervalMs,
     timeoutMs: readDuration(fields.timeout, SHORTEST_MS) ?? DEFAULTS.timeoutMs,
     retries: (given(fields.retries) ? fields.retries.number(1, 1000) : undefined) ?? DEFAULTS.retries,

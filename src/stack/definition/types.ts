@@ -39,6 +39,8 @@ export type HealthTest =
 /** Compose healthcheck; Compose's own defaults (30 s, 30 s, 3, 0 s, 5 s) are already filled in. */
 export interface Healthcheck {
   test: HealthTest;
+  /** The file's own `test` where `x-probe` is given too: what runs inside the service on runtimes that have its image. */
+  command?: HealthTest;
   intervalMs: number;
   timeoutMs: number;
   retries: number;

@@ -1,7 +1,8 @@
 import { connect, createServer, type Server } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { hold, PortLedger, portWishes } from "../../../src/runtimes/local/ports.js";
+import { portWishes } from "../../../src/runtimes/local/port-wishes.js";
 import { accepts, listenersOn } from "../../../src/runtimes/local/ports-listeners.js";
+import { hold, PortLedger } from "../../../src/runtimes/shared/port-ledger.js";
 import type { PortMapping, ServiceDefinition } from "../../../src/stack/definition/types.js";
 import { definition, freePort, healthcheck, service } from "./support/fixture.js";
 
@@ -26,7 +27,7 @@ describe("the port ledger", () => {
   const free = async (port: number) => (await listenersOn(port)).length === 0;
 
   beforeEach(() => {
-    ledger = new PortLedger();
+    ledger = new PortLedger(portWishes);
   });
   afterEach(async () => {
     await ledger.close();

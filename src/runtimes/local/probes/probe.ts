@@ -1,15 +1,15 @@
 /** Runs one health check of an instance and says which one really ran. */
 import type { Healthcheck } from "../../../stack/definition/types.js";
 import type { ProbeResult } from "../../../stack/runtime.js";
+import { bounded } from "../../shared/probes/bounded.js";
+import { httpCheck } from "../../shared/probes/http-probe.js";
+import { postgresCheck } from "../../shared/probes/postgres-probe.js";
+import { redisCheck } from "../../shared/probes/redis-probe.js";
+import { tcpCheck } from "../../shared/probes/tcp-probe.js";
 import { type AddressBook, rewriteContainerCommand } from "../address-rewrite.js";
 import type { ProviderName } from "../providers/known-images.js";
 import type { ManagedProcess, ProcessHost, ServiceUser } from "../types.js";
-import { bounded } from "./bounded.js";
 import { nativeTest } from "./container-commands.js";
-import { httpCheck } from "./http-probe.js";
-import { postgresCheck } from "./postgres-probe.js";
-import { redisCheck } from "./redis-probe.js";
-import { tcpCheck } from "./tcp-probe.js";
 
 export interface ProbeContext {
   service: string;

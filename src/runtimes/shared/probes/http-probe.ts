@@ -1,20 +1,30 @@
 /** HTTP check: a GET whose status decides; the body is not kept. */
 import { request } from "node:http";
+import type { Socket } from "node:net";
 import type { Check } from "./bounded.js";
+import { type Dial, dialLoopback } from "./dial.js";
 
 export interface HttpTarget {
   port: number;
   path: string;
   /** Exact status; null: any from 200 to 399, as curl -f and wget see it. */
   status: number | null;
+  dial?: Dial;
 }
 
 export const httpCheck =
-  ({ port, path, status }: HttpTarget): Check =>
-  (signal) =>
-    new Promise((resolve, reject) => {
+  ({ port, path, status, dial = dialLoopback }: HttpTarget): Check =>
+  async (signal) => {
+    const connection = await dial(port, signal);
+    return new Promise((resolve, reject) => {
       const call = request(
-        { host: "127.0.0.1", port, path, method: "GET", signal, agent: false, headers: { host: `localhost:${port}` } },
+        {
+          createConnection: () => connection as Socket,
+          path,
+          method: "GET",
+          signal,
+          headers: { host: `localhost:${port}` },
+        },
         (response) => {
           const code = response.statusCode ?? 0;
           response.destroy();
@@ -26,3 +36,4 @@ export const httpCheck =
       call.once("error", reject);
       call.end();
     });
+  };

@@ -1,11 +1,26 @@
 /** PostgreSQL check: a real query as the service's own user. */
+import type { Duplex } from "node:stream";
 import type { Check } from "./bounded.js";
+import { type Dial, dialLoopback } from "./dial.js";
 
 export interface PostgresTarget {
   port: number;
   user: string;
   password: string;
   database: string;
+  dial?: Dial;
+}
+
+/** What the client expects of a socket that it would have connected itself. */
+function connected(stream: Duplex): Duplex {
+  const self = () => stream;
+  return Object.assign(stream, {
+    connect: () => void process.nextTick(() => stream.emit("connect")),
+    setNoDelay: self,
+    setKeepAlive: self,
+    ref: self,
+    unref: self,
+  });
 }
 
 /** What the refusal of a kept volume means. */
@@ -17,10 +32,17 @@ const CAUSES: Record<string, string> = {
 };
 
 export const postgresCheck =
-  (target: PostgresTarget): Check =>
+  ({ dial = dialLoopback, ...target }: PostgresTarget): Check =>
   async (signal) => {
     const { default: pg } = await import("pg");
-    const client = new pg.Client({ ...target, host: "127.0.0.1", ssl: false, application_name: "stackwarden" });
+    const stream = connected(await dial(target.port, signal));
+    const client = new pg.Client({
+      ...target,
+      host: "127.0.0.1",
+      ssl: false,
+      application_name: "stackwarden",
+      stream: () => stream as never,
+    });
     const cut = () =>
       void (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
     client.on("error", () => {});

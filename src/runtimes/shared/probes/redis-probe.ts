@@ -1,6 +1,6 @@
 /** Redis check: AUTH where there is a password, then a real PING, in the protocol's own words (RESP). */
-import { connect } from "node:net";
 import type { Check } from "./bounded.js";
+import { type Dial, dialLoopback } from "./dial.js";
 
 /** One request as an array of bulk strings: the password can hold anything. */
 function encode(words: string[]): string {
@@ -11,10 +11,10 @@ function encode(words: string[]): string {
 const MAX_REPLY = 4096;
 
 export const redisCheck =
-  ({ port, password }: { port: number; password: string | null }): Check =>
-  (signal) =>
-    new Promise((resolve, reject) => {
-      const socket = connect({ host: "127.0.0.1", port, signal });
+  ({ port, password, dial = dialLoopback }: { port: number; password: string | null; dial?: Dial }): Check =>
+  async (signal) => {
+    const socket = await dial(port, signal);
+    return new Promise((resolve, reject) => {
       let text = "";
       let expected = password === null ? 1 : 2;
       const fail = (message: string) => {
@@ -24,9 +24,7 @@ export const redisCheck =
       socket.setEncoding("utf8");
       socket.once("error", reject);
       socket.once("close", () => reject(new Error("the connection was closed without an answer")));
-      socket.once("connect", () => {
-        socket.write((password === null ? "" : encode(["AUTH", password])) + encode(["PING"]));
-      });
+      signal.addEventListener("abort", () => socket.destroy(), { once: true });
       socket.on("data", (chunk: string) => {
         text += chunk;
         if (text.length > MAX_REPLY) return fail("the answer is not Redis's");
@@ -42,4 +40,6 @@ export const redisCheck =
           return resolve("PONG");
         }
       });
+      socket.write((password === null ? "" : encode(["AUTH", password])) + encode(["PING"]));
     });
+  };

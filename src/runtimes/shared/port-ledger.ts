@@ -6,8 +6,6 @@ import { createServer, type Server } from "node:net";
 import type { ServiceDefinition, StackDefinition } from "../../stack/definition/types.js";
 import { StackwardenError } from "../../stack/errors.js";
 import type { Endpoint } from "../../stack/runtime.js";
-import { ownPlaceholders } from "./address-rewrite.js";
-import { providerOf } from "./providers/known-images.js";
 
 export interface PortWish {
   service: string;
@@ -28,6 +26,9 @@ export interface Reassigned {
   from: number;
   to: number;
 }
+
+/** Which ports a service needs on this machine, published ones first. */
+export type WishesOf = (service: ServiceDefinition) => PortWish[];
 
 /** How many ports after the wished one are tried. */
 const SEARCH = 500;
@@ -52,38 +53,6 @@ const boundPort = (server: Server): number => {
   const address = server.address();
   return typeof address === "object" && address !== null ? address.port : 0;
 };
-
-/** Every port a service listens on, published first. */
-export function portWishes(service: ServiceDefinition): PortWish[] {
-  const wishes = new Map<number, PortWish>();
-  for (const mapping of service.ports) {
-    if (wishes.has(mapping.containerPort)) {
-      throw new StackwardenError(
-        "UNSUPPORTED",
-        `Service "${service.name}" publishes port ${mapping.containerPort} twice; the local runtime publishes each port once.`,
-        { hint: `Keep one of the two entries under services.${service.name}.ports.` },
-      );
-    }
-    wishes.set(mapping.containerPort, {
-      service: service.name,
-      containerPort: mapping.containerPort,
-      published: true,
-      ...(mapping.hostPort === undefined ? {} : { hostPort: mapping.hostPort }),
-    });
-  }
-  const provider = providerOf(service);
-  const inner = [...service.expose, ...(provider === null ? ownPlaceholders(service) : [])];
-  const test = service.healthcheck?.test;
-  if (test?.kind === "http" || test?.kind === "tcp") inner.push(test.port);
-  if (provider !== null) inner.unshift(provider === "postgres" ? 5432 : 6379);
-  for (const containerPort of inner) {
-    if (containerPort === 0 && wishes.size > 0) continue;
-    if (!wishes.has(containerPort)) {
-      wishes.set(containerPort, { service: service.name, containerPort, published: false });
-    }
-  }
-  return [...wishes.values()];
-}
 
 const inUse = (busy: { service: string; port: number; container_port: number }[]): StackwardenError =>
   new StackwardenError(
@@ -129,12 +98,14 @@ export class PortLedger {
   #slots: Slot[] = [];
   #closed = false;
 
+  constructor(private readonly wishesOf: WishesOf) {}
+
   /**
    * Reserves what a definition needs beside what is already held for it, and lets go of what it no longer has.
    * @throws PORT_IN_USE naming every busy port and its service; nothing is changed then.
    */
   async apply(definition: StackDefinition): Promise<void> {
-    const wishes = Object.values(definition.services).flatMap(portWishes);
+    const wishes = Object.values(definition.services).flatMap(this.wishesOf);
     const same = (slot: Slot, wish: PortWish) =>
       slot.service === wish.service &&
       slot.containerPort === wish.containerPort &&

@@ -1,12 +1,12 @@
 import { createServer as createHttp } from "node:http";
 import { createServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { bounded, type Check, seen } from "../../../../src/runtimes/local/probes/bounded.js";
-import { httpCheck } from "../../../../src/runtimes/local/probes/http-probe.js";
-import { postgresCheck } from "../../../../src/runtimes/local/probes/postgres-probe.js";
-import { redisCheck } from "../../../../src/runtimes/local/probes/redis-probe.js";
-import { tcpCheck } from "../../../../src/runtimes/local/probes/tcp-probe.js";
-import { freePort } from "../support/fixture.js";
+import { bounded, type Check, seen } from "../../../src/runtimes/shared/probes/bounded.js";
+import { httpCheck } from "../../../src/runtimes/shared/probes/http-probe.js";
+import { postgresCheck } from "../../../src/runtimes/shared/probes/postgres-probe.js";
+import { redisCheck } from "../../../src/runtimes/shared/probes/redis-probe.js";
+import { tcpCheck } from "../../../src/runtimes/shared/probes/tcp-probe.js";
+import { freePort } from "../local/support/fixture.js";
 
 const servers: Server[] = [];
 const sockets = new Set<Socket>();
