@@ -13,13 +13,20 @@ export interface TraceContext {
   spanId: string;
 }
 
+export interface ClientOptions {
+  /** Carried by every request. */
+  trace?: TraceContext;
+  /** Ends the requests under way. What the engine has begun to start goes on all the same. */
+  signal?: AbortSignal;
+}
+
 /** One `dagger session` process and what hangs on it. Closing it, or its death, ends every service of the session. */
 export interface DaggerSession {
   /** Version of the engine, e.g. `v0.21.8`. */
   readonly engineVersion: string;
   readonly telemetry: SessionTelemetry;
-  /** The SDK's client on this session's own connection; its requests carry the trace when one is given. */
-  client(trace?: TraceContext): Client;
+  /** The SDK's client on this session's own connection. */
+  client(options?: ClientOptions): Client;
   /** Settles when the session ended without being asked to; never rejects. */
   readonly died: Promise<{ reason: string }>;
   /** Aborted when the session is over, for whatever reason. */

@@ -1,0 +1,160 @@
+/** The `dagger session` process: started, its one line read, ended. The end of its stdin ends it, so it never outlives us. */
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import type { Readable, Writable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import { StackwardenError } from "../../../stack/errors.js";
+import type { Address } from "./connection.js";
+import type { SessionOptions } from "./types.js";
+
+const START_TIMEOUT_MS = 300_000;
+/** Longest first line, and how much of the last words is kept. */
+const MOST_TEXT = 16_384;
+/** After the end of its stdin; then SIGTERM, then SIGKILL. */
+const GRACE_MS = 5_000;
+const TERM_MS = 2_000;
+
+/** Variables that would make the CLI join a session or a trace that is not ours, or send our telemetry elsewhere. */
+const NOT_PASSED =
+  /^(DAGGER_SESSION_.*|_EXPERIMENTAL_DAGGER_RUNNER_HOST|TRACEPARENT|TRACESTATE|BAGGAGE|OTEL_.*|STACKWARDEN_.*)$/i;
+
+export function cliEnvironment(env: NodeJS.ProcessEnv, runnerHost: string | null): NodeJS.ProcessEnv {
+  const passed = Object.fromEntries(Object.entries(env).filter(([name]) => !NOT_PASSED.test(name)));
+  return {
+    ...passed,
+    DAGGER_NO_NAG: "1",
+    ...(runnerHost === null ? {} : { _EXPERIMENTAL_DAGGER_RUNNER_HOST: runnerHost }),
+  };
+}
+
+type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+
+export interface CliProcess {
+  readonly pid: number;
+  readonly address: Address;
+  /** Settles when the process is gone; never rejects. */
+  readonly exited: Promise<{ reason: string }>;
+  /** Ends it within seconds. Idempotent. */
+  end(): Promise<void>;
+}
+
+/** Last words of the CLI, without colours and progress. */
+const lastWords = (text: string): string =>
+  text
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: terminal sequences are what is removed here.
+    .replace(/\u001b\[[0-9;?]*[A-Za-z]/g, "")
+    .split(/\r?\n/)
+    .map((line) => line.trim())
+    .filter((line) => line !== "")
+    .slice(-4)
+    .join(" ")
+    .slice(-600);
+
+function parseLine(line: string): Address | null {
+  try {
+    const { port, session_token: token } = JSON.parse(line) as { port?: unknown; session_token?: unknown };
+    return Number.isInteger(port) && typeof token === "string" && token !== "" ? { port: Number(port), token } : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Resolves with the first line of its standard output. */
+function firstLine(child: Child): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    child.stdout.setEncoding("utf8");
+    child.stdout.on("data", (chunk: string) => {
+      if (text.length > MOST_TEXT) return;
+      text += chunk;
+      const end = text.indexOf("\n");
+      if (end >= 0) resolve(text.slice(0, end));
+      else if (text.length > MOST_TEXT) reject(new Error("its first line has no end"));
+    });
+  });
+}
+
+const unavailable = (message: string, cause?: unknown): StackwardenError =>
+  new StackwardenError("RUNTIME_UNAVAILABLE", message, {
+    hint: "Run `stackwarden doctor`: it says which engine is meant and whether it answers.",
+    cause,
+  });
+
+/** @throws RUNTIME_UNAVAILABLE with the CLI's own last words; nothing is left then */
+export async function startCli(options: SessionOptions): Promise<CliProcess> {
+  const { cli, runnerHost, workdir, signal, env, startTimeoutMs = START_TIMEOUT_MS } = options;
+  signal.throwIfAborted();
+  // A process group of its own: an interrupt at the terminal is for us, who stop the services first.
+  const child: Child = spawn(cli, ["session", "--silent"], {
+    cwd: workdir,
+    env: cliEnvironment(env, runnerHost),
+    stdio: ["pipe", "pipe", "pipe"],
+    detached: true,
+  });
+  let words = "";
+  child.stderr.setEncoding("utf8");
+  child.stderr.on("data", (chunk: string) => {
+    words = (words + chunk).slice(-MOST_TEXT);
+  });
+  child.stdin.on("error", () => {});
+  let failure: Error | undefined;
+  const exited = new Promise<{ reason: string }>((resolve) => {
+    child.once("error", (error) => {
+      failure = error;
+      if (child.pid === undefined) resolve({ reason: error.message });
+    });
+    child.once("close", (code, killed) => {
+      const how = killed === null ? `exited with code ${code}` : `was ended by ${killed}`;
+      const said = lastWords(words);
+      resolve({ reason: `the session's process ${how}${said === "" ? "" : `: ${said}`}` });
+    });
+  });
+  let ending: Promise<void> | undefined;
+  const end = (): Promise<void> => {
+    ending ??= (async () => {
+      child.stdin.end();
+      for (const [ms, next] of [
+        [GRACE_MS, "SIGTERM"],
+        [TERM_MS, "SIGKILL"],
+      ] as const) {
+        if (await Promise.race([exited.then(() => true), delay(ms, false, { ref: false })])) return;
+        child.kill(next);
+      }
+      await exited;
+    })();
+    return ending;
+  };
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), startTimeoutMs);
+  const together = AbortSignal.any([signal, late.signal]);
+  let abort: (() => void) | undefined;
+  try {
+    const line = await Promise.race([
+      firstLine(child),
+      exited.then(({ reason }) => {
+        throw unavailable(`No Dagger session could be opened: ${reason}.`, failure);
+      }),
+      new Promise<never>((_resolve, reject) => {
+        abort = () =>
+          reject(
+            signal.aborted
+              ? signal.reason
+              : unavailable(
+                  `The Dagger session did not open within ${startTimeoutMs / 1000} s${words === "" ? "" : `: ${lastWords(words)}`}.`,
+                ),
+          );
+        together.addEventListener("abort", abort, { once: true });
+      }),
+    ]);
+    const address = parseLine(line);
+    if (address === null) throw unavailable("`dagger session` did not say its port; its version may be a foreign one.");
+    return { pid: child.pid as number, address, exited, end };
+  } catch (error) {
+    child.stdin.end();
+    child.kill("SIGTERM");
+    await end();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    if (abort !== undefined) together.removeEventListener("abort", abort);
+  }
+}

@@ -1,0 +1,100 @@
+/** What is read of OTLP in protobuf-JSON: ids are base64 there, 64-bit numbers are strings, and any field may be absent. */
+import type { LogStream } from "../../../stack/logs/types.js";
+
+export interface OutputRecord {
+  traceId: string;
+  stream: LogStream;
+  bytes: Uint8Array;
+  /** The stream's end; `bytes` is empty then. */
+  eof: boolean;
+  /** Epoch milliseconds. */
+  timeMs: number;
+}
+
+export interface SpanRecord {
+  traceId: string;
+  spanId: string;
+  name: string;
+  /** Null while it goes on. Epoch milliseconds. */
+  endedAt: number | null;
+  /** Of the event `Container exited`; undefined without one. */
+  exitCode: number | undefined;
+}
+
+/** The scope under which the engine passes on what containers print; everything else is the engine talking. */
+const OUTPUT_SCOPE = "dagger.io/engine.buildkit";
+
+type Json = Record<string, unknown>;
+const list = (value: unknown): Json[] =>
+  Array.isArray(value) ? value.filter((one): one is Json => typeof one === "object" && one !== null) : [];
+const group = (value: unknown): Json => (typeof value === "object" && value !== null ? (value as Json) : {});
+
+const hexOf = (value: unknown): string =>
+  typeof value === "string" ? Buffer.from(value, "base64").toString("hex") : "";
+
+/** Nanoseconds as text; 0 when absent. */
+function milliseconds(value: unknown): number {
+  const nanoseconds = Number(value ?? 0);
+  return Number.isFinite(nanoseconds) ? Math.trunc(nanoseconds / 1e6) : 0;
+}
+
+function attribute(attributes: unknown, key: string): Json | undefined {
+  const found = list(attributes).find((one) => one.key === key);
+  return found === undefined ? undefined : group(found.value);
+}
+
+function integer(value: Json | undefined): number | undefined {
+  const number = value?.intValue ?? value?.doubleValue;
+  return number === undefined ? undefined : Number(number);
+}
+
+function bodyOf(body: Json): Uint8Array {
+  if (typeof body.stringValue === "string") return Buffer.from(body.stringValue, "utf8");
+  if (typeof body.bytesValue === "string") return Buffer.from(body.bytesValue, "base64");
+  return new Uint8Array();
+}
+
+/** @throws SyntaxError when the text is no JSON */
+export function outputRecords(data: string): OutputRecord[] {
+  const records: OutputRecord[] = [];
+  for (const resource of list(group(JSON.parse(data)).resourceLogs)) {
+    for (const scope of list(resource.scopeLogs)) {
+      if (group(scope.scope).name !== OUTPUT_SCOPE) continue;
+      for (const record of list(scope.logRecords)) {
+        const stream = integer(attribute(record.attributes, "stdio.stream"));
+        if (stream !== 1 && stream !== 2) continue;
+        records.push({
+          traceId: hexOf(record.traceId),
+          stream: stream === 1 ? "stdout" : "stderr",
+          bytes: bodyOf(group(record.body)),
+          eof: attribute(record.attributes, "stdio.eof")?.boolValue === true,
+          timeMs: milliseconds(record.timeUnixNano),
+        });
+      }
+    }
+  }
+  return records;
+}
+
+/** @throws SyntaxError when the text is no JSON */
+export function spanRecords(data: string): SpanRecord[] {
+  const records: SpanRecord[] = [];
+  for (const resource of list(group(JSON.parse(data)).resourceSpans)) {
+    for (const scope of list(resource.scopeSpans)) {
+      for (const span of list(scope.spans)) {
+        const exit = list(span.events).find((event) => event.name === "Container exited");
+        const end = milliseconds(span.endTimeUnixNano);
+        const start = milliseconds(span.startTimeUnixNano);
+        records.push({
+          traceId: hexOf(span.traceId),
+          spanId: hexOf(span.spanId),
+          name: typeof span.name === "string" ? span.name : "",
+          // A live span that has not ended yet may carry an end before its beginning.
+          endedAt: end > 0 && end >= start ? end : null,
+          exitCode: exit === undefined ? undefined : integer(attribute(exit.attributes, "exit.code")),
+        });
+      }
+    }
+  }
+  return records;
+}

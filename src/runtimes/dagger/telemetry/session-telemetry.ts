@@ -1,0 +1,100 @@
+/** A session's two streams, given to whoever listens to a trace. */
+import type { Address } from "../session/connection.js";
+import { outputRecords, spanRecords } from "./otlp.js";
+import { readStream, type SseEvent } from "./sse.js";
+import type { SessionTelemetry, TraceListener } from "./types.js";
+
+/** A listener that cannot take more holds the stream for so long at most: other services want theirs too. */
+const MOST_WAIT_MS = 1000;
+
+export interface TelemetryOptions {
+  address: Address;
+  /** Ends the streams. */
+  signal: AbortSignal;
+  /** A stream broke off and is being resumed. */
+  onBroken(): void;
+}
+
+interface Entry {
+  listener: TraceListener;
+  /** Spans of the trace that were told of, and those that have ended. */
+  began: Set<string>;
+  ended: Set<string>;
+  /** Streams that are not closed yet. */
+  open: Set<string>;
+}
+
+export function openTelemetry({ address, signal, onBroken }: TelemetryOptions): SessionTelemetry {
+  const entries = new Map<string, Entry>();
+  const faults = { resumed: 0, unreadable: 0 };
+
+  const output = (event: SseEvent): void => {
+    for (const { traceId, stream, bytes, eof, timeMs } of outputRecords(event.data)) {
+      const entry = entries.get(traceId);
+      if (entry === undefined) continue;
+      if (bytes.length > 0) entry.listener.output?.(stream, bytes, timeMs);
+      if (eof && entry.open.delete(stream) && entry.open.size === 0) entry.listener.drained?.();
+    }
+  };
+  const spans = (event: SseEvent): void => {
+    for (const { traceId, spanId, name, endedAt, exitCode } of spanRecords(event.data)) {
+      const entry = entries.get(traceId);
+      if (entry === undefined) continue;
+      if (!entry.began.has(spanId)) {
+        entry.began.add(spanId);
+        entry.listener.began?.(name);
+      }
+      if (!name.startsWith("exec ") || entry.ended.has(spanId)) continue;
+      if (exitCode === undefined && endedAt === null) continue;
+      entry.ended.add(spanId);
+      entry.listener.exited?.({ exitCode: exitCode ?? null, at: endedAt ?? Date.now() }, name);
+    }
+  };
+  const behind = (): Promise<void> | null => {
+    const waits = [...entries.values()].flatMap(({ listener }) => listener.behind?.() ?? []);
+    if (waits.length === 0) return null;
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, MOST_WAIT_MS);
+      timer.unref();
+      void Promise.all(waits).then(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  };
+  const read = (path: string, take: (event: SseEvent) => void, wait: () => Promise<void> | null): void => {
+    void readStream({
+      address,
+      path,
+      signal,
+      onEvent: (event) => {
+        if (event.data === "") return;
+        try {
+          take(event);
+        } catch {
+          faults.unreadable += 1;
+        }
+      },
+      behind: wait,
+      onBroken: () => {
+        faults.resumed += 1;
+        onBroken();
+      },
+    });
+  };
+  read("/v1/logs", output, behind);
+  read("/v1/traces", spans, () => null);
+
+  return {
+    faults,
+    listen: (traceId, listener) => {
+      entries.set(traceId, {
+        listener,
+        began: new Set(),
+        ended: new Set(),
+        open: new Set(["stdout", "stderr"]),
+      });
+      return () => void entries.delete(traceId);
+    },
+  };
+}
