@@ -3,7 +3,7 @@ import type { LoadStack } from "./definition/types.js";
 import { StackwardenError } from "./errors.js";
 import type { Logger } from "./logger.js";
 import type { OpenLogStore } from "./logs/types.js";
-import type { CallContext, StackChange, StackManager, StackReport } from "./model.js";
+import type { CallContext, ManagerScope, SharedStackManager, StackChange, StackManager, StackReport } from "./model.js";
 import { Project, type ProjectOptions } from "./project.js";
 import { openRecords } from "./project-records.js";
 import { ProjectStore } from "./project-store.js";
@@ -24,25 +24,57 @@ export interface StackManagerOptions {
   logger: Logger;
 }
 
-class Manager implements StackManager {
-  readonly #projects = new Map<string, Project>();
-  readonly #listeners = new Set<(change: StackChange) => void>();
-  readonly #store: ProjectStore;
-  #shutdown: Promise<void> | null = null;
+/** What every client of one server sees the same of. */
+interface Shared {
+  projects: Map<string, Project>;
+  listeners: Set<(change: StackChange) => void>;
+  /** Writes what is kept of projects: one for all, so that writers come one after the other. */
+  records: ProjectStore;
+  shutdown: Promise<void> | null;
+}
 
-  constructor(private readonly options: StackManagerOptions) {
+class Manager implements SharedStackManager {
+  readonly #store: ProjectStore;
+  readonly #shared: Shared;
+  readonly #projects: Shared["projects"];
+
+  /** @param scope null: the server itself, which sees everything */
+  constructor(
+    private readonly options: StackManagerOptions,
+    private readonly scope: ManagerScope | null = null,
+    shared?: Shared,
+  ) {
     this.#store = new ProjectStore(options.config);
+    this.#shared = shared ?? { projects: new Map(), listeners: new Set(), records: this.#store, shutdown: null };
+    this.#projects = this.#shared.projects;
+  }
+
+  within(scope: ManagerScope): StackManager {
+    return new Manager({ ...this.options, config: scope.settings }, scope, this.#shared);
   }
 
   #emit(change: StackChange): void {
-    for (const listener of [...this.#listeners]) listener(change);
+    for (const listener of [...this.#shared.listeners]) listener(change);
+  }
+
+  /** Whether this client may know of the project. */
+  #reaches(id: string): boolean {
+    if (this.scope === null || this.scope.everyProject) return true;
+    return this.#store.reaches(id, this.#projects.get(id)?.folder);
   }
 
   /** The project, in the folder where it is or is asked for. Nothing is written. */
   #project(id: string, asked?: string): Project {
     const known = this.#projects.get(id);
     // While it runs its folder is what it was started with, unless another one is named.
-    if (known?.supervisor.open && asked === undefined) return known;
+    if (known?.supervisor.open && asked === undefined) {
+      if (this.#reaches(id)) return known;
+      const { roots } = this.options.config;
+      throw new StackwardenError("FOLDER_NOT_ALLOWED", `${id} runs in a folder that is not below an allowed root.`, {
+        hint: `Allowed roots: ${roots.join(", ")}. The operator can add one with --root or STACKWARDEN_ROOTS.`,
+        details: { roots },
+      });
+    }
     const folder = this.#store.resolveFolder(id, asked);
     if (known !== undefined) {
       if (known.folder === folder) return known;
@@ -63,10 +95,11 @@ class Manager implements StackManager {
     const { config, runtimes, loadStack, openLogStore, logger } = this.options;
     return {
       project: id,
-      config,
+      // Its own: whoever starts the stack decides how it is run.
+      config: { ...config },
       runtimes,
       loadStack,
-      store: this.#store,
+      store: this.#shared.records,
       changed: () => {
         this.#emit({ kind: "stack", project: id });
         this.#emit({ kind: "health", project: id });
@@ -90,7 +123,7 @@ class Manager implements StackManager {
 
   /** Logs what callers are not shown. */
   async #guard<T>(project: string, what: string, run: () => Promise<T>): Promise<T> {
-    if (this.#shutdown !== null)
+    if (this.#shared.shutdown !== null)
       throw new StackwardenError("RUNTIME_UNAVAILABLE", "The server is shutting down.", {
         hint: "Start it again, then call again.",
       });
@@ -108,7 +141,7 @@ class Manager implements StackManager {
       const before = this.projects().join();
       const project = this.#project(request.project, request.folder);
       try {
-        return await project.start(request, call);
+        return await project.start(request, call, this.options.config);
       } finally {
         if (this.projects().join() !== before) this.#emit({ kind: "projects" });
       }
@@ -163,7 +196,7 @@ class Manager implements StackManager {
     this.#guard(project, "events", () => eventsOf(this.#project(project), query));
 
   projects(): string[] {
-    return [...new Set([...this.#store.known(), ...this.#runningIds()])].sort();
+    return [...new Set([...this.#store.known(), ...this.#runningIds()])].filter((id) => this.#reaches(id)).sort();
   }
 
   #runningIds(): string[] {
@@ -171,19 +204,24 @@ class Manager implements StackManager {
   }
 
   services(project: string): string[] {
+    if (!this.#reaches(project)) return [];
     return this.#projects.get(project)?.services ?? this.#store.services(project);
   }
 
   runtimes: StackManager["runtimes"] = () => Promise.all(this.options.runtimes.map((runtime) => runtime.check()));
 
   subscribe(listener: (change: StackChange) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    const heard = (change: StackChange): void => {
+      if (change.kind === "projects" || this.#reaches(change.project)) listener(change);
+    };
+    this.#shared.listeners.add(heard);
+    return () => this.#shared.listeners.delete(heard);
   }
 
   shutdown(reason: string, deadlineMs = SHUTDOWN_MS): Promise<void> {
-    this.#shutdown ??= this.#end(reason, deadlineMs);
-    return this.#shutdown;
+    if (this.scope !== null) return Promise.resolve();
+    this.#shared.shutdown ??= this.#end(reason, deadlineMs);
+    return this.#shared.shutdown;
   }
 
   async #end(reason: string, deadlineMs: number): Promise<void> {
@@ -204,11 +242,11 @@ class Manager implements StackManager {
     // Ends whatever a runtime still has, and its helpers.
     for (const one of await Promise.allSettled(runtimes.map((runtime) => runtime.close())))
       if (one.status === "rejected") logger.error("a runtime did not close", { err: one.reason });
-    this.#listeners.clear();
+    this.#shared.listeners.clear();
   }
 }
 
-export function createStackManager(options: StackManagerOptions): StackManager {
+export function createStackManager(options: StackManagerOptions): SharedStackManager {
   return new Manager(options);
 }
 

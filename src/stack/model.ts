@@ -6,6 +6,7 @@ import type { Limits } from "./definition/types.js";
 import type { ErrorReport } from "./errors.js";
 import type { LogPage, LogQuery } from "./logs/types.js";
 import type { AppliedLimits, Endpoint, Enforcement, RuntimeName, RuntimeStatus, ServiceStats } from "./runtime.js";
+import type { StackSettings } from "./settings.js";
 
 /** `lost`: the runtime died under it. `completed`: a one-shot service ended with exit code 0. */
 export type ServiceState =
@@ -277,6 +278,19 @@ export interface StackManager {
   subscribe(listener: (change: StackChange) => void): () => void;
   /** Stops every stack in reverse order within the deadline (default 30 s), then closes the runtimes. Idempotent. */
   shutdown(reason: string, deadlineMs?: number): Promise<void>;
+}
+
+/** What one client of a shared server may reach, and how what it starts is run. */
+export interface ManagerScope {
+  settings: StackSettings;
+  /** Projects that are known or run are reached wherever they lie; only new ones must be below `settings.roots`. */
+  everyProject: boolean;
+}
+
+/** A manager that several clients share. */
+export interface SharedStackManager extends StackManager {
+  /** The same stacks as one client sees them. Ending the view ends nothing. */
+  within(scope: ManagerScope): StackManager;
 }
 
 export type { Endpoint, ErrorReport };

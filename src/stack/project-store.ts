@@ -2,14 +2,14 @@
  * What is kept of each project below the state directory, and who may run it: folder, limits of the
  * next start, and the lock that keeps two servers from running the same stack.
  */
-import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
-import { chmod, link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile } from "node:fs/promises";
 import { basename, isAbsolute, join, relative, resolve, sep } from "node:path";
 import type { Limits } from "./definition/types.js";
 import { StackwardenError } from "./errors.js";
-import { isAlive, startTime } from "./process-identity.js";
+import { type LockOutcome, lockHolder, takeLock } from "./process-lock.js";
 import { PROJECT_ID, projectIdFrom } from "./project-id.js";
+import { Serial } from "./serial.js";
 import { storageFailed, writeWhole } from "./write-whole.js";
 
 /** Services reach their own 0700 folders through it; nobody can list it. */
@@ -37,6 +37,9 @@ const realFolder = (path: string): string | null => {
 };
 
 export class ProjectStore {
+  /** Two callers may change two services' limits at the same time. */
+  readonly #writing = new Serial();
+
   constructor(private readonly options: ProjectStoreOptions) {}
 
   folderOf(project: string): string {
@@ -64,9 +67,7 @@ export class ProjectStore {
       throw new StackwardenError("INVALID_INPUT", "project is not a project id.", {
         hint: "Use lower-case letters, digits, - and _, at most 63, beginning with a letter or digit.",
       });
-    const configured = Object.hasOwn(this.options.projects, project)
-      ? this.options.projects[project]?.folder
-      : undefined;
+    const configured = this.#configured(project);
     const remembered = this.#remembered(project);
     const base = this.options.roots[0] ?? process.cwd();
     let folder: string | null;
@@ -135,57 +136,38 @@ export class ProjectStore {
 
   /** @throws PROJECT_LOCKED when a living process holds it */
   async lock(project: string): Promise<() => Promise<void>> {
-    const file = join(this.folderOf(project), "lock");
-    const mine = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
-    const text = JSON.stringify({ pid: process.pid, started: startTime(process.pid) });
+    const file = this.#lockFile(project);
+    let outcome: LockOutcome;
     try {
-      await writeFile(mine, text, { mode: 0o600, flag: "wx" });
-      for (let attempt = 0; ; attempt += 1) {
-        try {
-          // A link is made whole or not at all, so that nobody reads a half-written lock.
-          await link(mine, file);
-          break;
-        } catch (error) {
-          if ((error as NodeJS.ErrnoException).code !== "EEXIST" || attempt >= 3) throw error;
-          await this.#takeOver(project, file);
-        }
-      }
+      outcome = await takeLock(file);
     } catch (error) {
-      if (error instanceof StackwardenError) throw error;
       throw storageFailed(`The lock ${file} cannot be made`, error);
-    } finally {
-      await rm(mine, { force: true }).catch(() => undefined);
     }
-    return async () => {
-      const present = await readFile(file, "utf8").catch(() => null);
-      if (present === text) await rm(file, { force: true }).catch(() => undefined);
-    };
+    if (outcome.lock !== null) return outcome.lock.release;
+    const { pid } = outcome;
+    throw new StackwardenError(
+      "PROJECT_LOCKED",
+      `Another stackwarden server (process ${pid}) runs the project ${project}.`,
+      {
+        hint: "Use that server, or end it; then call again.",
+        details: { pid },
+      },
+    );
   }
 
-  async #takeOver(project: string, file: string): Promise<void> {
-    const text = await readFile(file, "utf8").catch(() => "");
-    let holder: { pid?: unknown; started?: unknown } = {};
-    try {
-      holder = JSON.parse(text) as typeof holder;
-    } catch {
-      // Damaged: nobody can hold it.
-    }
-    const { pid, started } = holder;
-    if (
-      typeof pid === "number" &&
-      Number.isSafeInteger(pid) &&
-      pid > 0 &&
-      isAlive(pid, typeof started === "string" ? started : null)
-    )
-      throw new StackwardenError(
-        "PROJECT_LOCKED",
-        `Another stackwarden server (process ${pid}) runs the project ${project}.`,
-        {
-          hint: "Use that server, or end it; then call again.",
-          details: { pid },
-        },
-      );
-    await rm(file, { force: true });
+  /** The process that runs the project's stack now, or null. */
+  holder(project: string): number | null {
+    return lockHolder(this.#lockFile(project));
+  }
+
+  #lockFile(project: string): string {
+    return join(this.folderOf(project), "lock");
+  }
+
+  /** Whether what is known of the project lies below an allowed root; true while nothing is known of it. */
+  reaches(project: string, folder = this.#configured(project) ?? this.#remembered(project)): boolean {
+    if (folder === undefined || folder === this.#configured(project)) return true;
+    return this.options.roots.some((root) => isBelow(root, folder));
   }
 
   /** Limits that `set_limits` and `start_stack` left for the next start. */
@@ -199,10 +181,16 @@ export class ProjectStore {
     }
   }
 
-  async keepLimits(project: string, service: string, limits: Limits): Promise<void> {
-    const all = await this.limits(project);
-    all[service] = { ...all[service], ...limits };
-    await writeWhole(join(this.folderOf(project), "limits.json"), `${JSON.stringify(all, null, 2)}\n`);
+  keepLimits(project: string, service: string, limits: Limits): Promise<void> {
+    return this.#writing.run(async () => {
+      const all = await this.limits(project);
+      all[service] = { ...all[service], ...limits };
+      await writeWhole(join(this.folderOf(project), "limits.json"), `${JSON.stringify(all, null, 2)}\n`);
+    });
+  }
+
+  #configured(project: string): string | undefined {
+    return Object.hasOwn(this.options.projects, project) ? this.options.projects[project]?.folder : undefined;
   }
 
   #remembered(project: string): string | undefined {

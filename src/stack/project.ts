@@ -18,6 +18,7 @@ import { healthReport, idleService, missingServices } from "./reports.js";
 import { RestartBudget } from "./restart-policy.js";
 import { unknownService } from "./running-stack.js";
 import type { ServiceUnit } from "./service-unit.js";
+import type { StackSettings } from "./settings.js";
 import { SharedCall } from "./shared-call.js";
 import { type Reached, Supervisor, type SupervisorOptions } from "./supervisor.js";
 
@@ -99,7 +100,8 @@ export class Project {
     }
   }
 
-  async start(request: StartRequest, call: CallContext): Promise<StartOutcome> {
+  /** @param settings of the client who asks: they hold for the stack that this call starts */
+  async start(request: StartRequest, call: CallContext, settings?: StackSettings): Promise<StartOutcome> {
     const begun = Date.now();
     const patience = request.timeoutMs ?? PATIENCE_MS;
     const left = (): number => Math.max(0, begun + patience - Date.now());
@@ -116,13 +118,33 @@ export class Project {
       });
       if (!passed.done) return result(null);
     }
-    this.#starting ??= this.#beginStart(request, wanted, call.actor);
+    if (this.#starting === null) {
+      if (!this.supervisor.open) Object.assign(this.options.config, settings);
+      else if (settings?.requireEnforcedLimits === true) this.#demandEnforced();
+      this.#starting = this.#beginStart(request, wanted, call.actor);
+    }
     const { call: shared, launched } = this.#starting;
     const joined = await shared.join(call, {
       timeoutMs: left(),
       ...(request.wait === false ? { until: launched } : {}),
     });
     return result(joined.done ? joined.value : null);
+  }
+
+  /** A stack that runs was perhaps started by somebody who asked for less. */
+  #demandEnforced(): void {
+    const reasons = [...(this.supervisor.stack?.units.values() ?? [])].flatMap((unit) =>
+      unit.applied === null ? [] : notEnforced(unit.asked, unit.applied).map((why) => `${unit.name}: ${why}`),
+    );
+    if (reasons.length === 0) return;
+    throw new StackwardenError(
+      "LIMITS_NOT_ENFORCEABLE",
+      `Limits of the running stack are not enforced: ${reasons.join("; ")}.`,
+      {
+        hint: "It was started without require_enforced_limits. Run where cgroups can be used (see `stackwarden doctor`), or have the operator set require_enforced_limits to false.",
+        details: { reasons },
+      },
+    );
   }
 
   #beginStart(request: StartRequest, key: string, actor: string): StartUnderWay {
@@ -294,9 +316,9 @@ export class Project {
           const { events } = await this.records();
           const { stack } = this.supervisor;
           events.add({ type: "service_restarting", service, message: `${service} is being restarted.`, actor });
-          const following = await stack?.restart(service, dependents, (name, message) =>
-            progress({ progress: 0, total: 1, message: `${name}: ${message}` }),
-          );
+          const tell = (name: string, message: string): void =>
+            progress({ progress: 0, total: 1, message: `${name}: ${message}` });
+          const following = await stack?.restart(service, dependents, tell, actor);
           events.add({ type: "service_restarted", service, message: `${service} was restarted.`, actor });
           return following ?? [];
         } finally {
@@ -356,11 +378,12 @@ export class Project {
           ...(request.force === undefined ? {} : { force: request.force }),
         });
       const before = (await instance?.readLimits()) ?? null;
+      // Makes the project's directory, which a project that never started has not.
+      const { events } = await this.records();
       await supervisor.keepLimits(service, request.limits);
       const asked = supervisor.limits(service);
       const after = (await unit?.setLimits(asked)) ?? null;
       const lacking = after === null ? [] : notEnforced(request.limits, after);
-      const { events } = await this.records();
       const values = Object.entries(request.limits).map(([name, value]) => `${name} ${value}`);
       events.add({
         type: "limits_changed",

@@ -20,6 +20,8 @@ export interface Reconciled {
 const idle = (unit: ServiceUnit): boolean =>
   !unit.running && ["pending", "stopped", "crashed", "lost"].includes(unit.state);
 
+const by = (actor: string | undefined): { actor?: string } => (actor === undefined ? {} : { actor });
+
 export class RunningStack {
   readonly startedAt = Date.now();
   units: Map<string, ServiceUnit>;
@@ -47,19 +49,23 @@ export class RunningStack {
   }
 
   /** Starts everything; on failure all of it is stopped again. */
-  async bringUp(signal: AbortSignal, phase: Phase): Promise<void> {
+  async bringUp(signal: AbortSignal, phase: Phase, actor?: string): Promise<void> {
     const { units } = this;
-    await startServices({ units, names: [...units.keys()], signal: this.#with(signal), phase });
+    await startServices({ units, names: [...units.keys()], signal: this.#with(signal), phase, ...by(actor) });
   }
 
   /** Brings the running services in line with a definition: unchanged ones stay as they are. */
-  async reconcile(next: StackDefinition, signal: AbortSignal, phase: Phase): Promise<Reconciled> {
+  async reconcile(next: StackDefinition, signal: AbortSignal, phase: Phase, actor?: string): Promise<Reconciled> {
     const { added, changed, removed } = compareDefinitions(this.definition, next);
     const following = changed.flatMap((name) => dependantsOf(name, Object.values(next.services), false));
     const replaced = [...new Set([...changed, ...following])].filter((name) => this.units.has(name));
     // Refused as a whole before anything is touched.
     await this.runtimeStack.update(next);
-    await stopServices([...removed, ...replaced].map((name) => this.unit(name)));
+    await stopServices(
+      [...removed, ...replaced].map((name) => this.unit(name)),
+      undefined,
+      actor,
+    );
     const before = this.units;
     this.units = new Map();
     for (const service of Object.values(next.services)) {
@@ -72,7 +78,7 @@ export class RunningStack {
       .filter((unit) => idle(unit) || replaced.includes(unit.name))
       .map((unit) => unit.name);
     const together = this.#with(signal);
-    await startServices({ units: this.units, names, signal: together, phase });
+    await startServices({ units: this.units, names, signal: together, phase, ...by(actor) });
     for (const unit of this.units.values()) if (unit.state === "starting") await unit.ready(together);
     return { started: names.filter((name) => added.includes(name) || !replaced.includes(name)), replaced, removed };
   }
@@ -81,26 +87,32 @@ export class RunningStack {
    * A fresh instance of one service, then of those that must follow.
    * @returns the services that followed
    */
-  async restart(name: string, dependents: boolean, phase: Phase): Promise<string[]> {
+  async restart(name: string, dependents: boolean, phase: Phase, actor?: string): Promise<string[]> {
     const definitions = [...this.units.values()].map((unit) => unit.definition);
     const following = dependantsOf(name, definitions, dependents).filter((other) => this.unit(other).running);
     const chosen = new Map([name, ...following].map((one) => [one, this.unit(one)]));
-    await stopServices([...chosen.values()]);
+    await stopServices([...chosen.values()], undefined, actor);
     for (const unit of chosen.values()) unit.restarts += 1;
     // Only these are waited for: another dependency that is ill is no reason to leave this one down.
-    await startServices({ units: chosen, names: [...chosen.keys()], signal: this.#life.signal, phase });
+    await startServices({
+      units: chosen,
+      names: [...chosen.keys()],
+      signal: this.#life.signal,
+      phase,
+      ...by(actor),
+    });
     return following;
   }
 
   /** Stops every service, dependants first, then gives the runtime back what it holds. */
-  async stop(mostGraceMs?: number): Promise<void> {
+  async stop(mostGraceMs?: number, actor?: string): Promise<void> {
     this.#life.abort(
       new StackwardenError("OPERATION_CANCELLED", "The stack was stopped meanwhile.", {
         hint: "Call start_stack to start it again.",
       }),
     );
     let failure: unknown;
-    await stopServices([...this.units.values()], mostGraceMs).catch((error: unknown) => {
+    await stopServices([...this.units.values()], mostGraceMs, actor).catch((error: unknown) => {
       failure = error;
     });
     // Kills what would not stop; only when that fails too is something left behind.

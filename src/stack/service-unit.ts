@@ -102,8 +102,11 @@ export class ServiceUnit {
     );
   }
 
-  /** Starts an instance; resolves when its process runs. On failure nothing of it is left. */
-  async start(caller: AbortSignal, phase: (message: string) => void): Promise<void> {
+  /**
+   * Starts an instance; resolves when its process runs. On failure nothing of it is left.
+   * @param actor who asked for it; default: stackwarden itself
+   */
+  async start(caller: AbortSignal, phase: (message: string) => void, actor?: string): Promise<void> {
     this.#cancelRestart();
     this.#starting = new AbortController();
     const signal = AbortSignal.any([caller, this.#starting.signal]);
@@ -111,7 +114,14 @@ export class ServiceUnit {
     this.#generation += 1;
     const generation = this.#generation;
     this.#to("starting");
-    host.event({ type: "service_starting", service: name, message: `${name} is starting.`, data: { generation } });
+    const by = actor === undefined ? {} : { actor };
+    host.event({
+      type: "service_starting",
+      service: name,
+      message: `${name} is starting.`,
+      data: { generation },
+      ...by,
+    });
     const limits = host.limits(name);
     this.asked = limits;
     try {
@@ -136,7 +146,7 @@ export class ServiceUnit {
             }),
         },
       );
-      await this.#adopt(instance, limits);
+      await this.#adopt(instance, limits, by);
     } catch (error) {
       this.instance = null;
       this.#to("crashed");
@@ -144,7 +154,7 @@ export class ServiceUnit {
     }
   }
 
-  async #adopt(instance: RuntimeService, limits: Limits): Promise<void> {
+  async #adopt(instance: RuntimeService, limits: Limits, by: { actor?: string }): Promise<void> {
     const { host, name } = this;
     this.instance = instance;
     void instance.exited.then((exit) => this.#ended(instance, exit));
@@ -168,6 +178,7 @@ export class ServiceUnit {
       service: name,
       message: `${name} runs.`,
       data: { generation: instance.generation, pid: instance.pid },
+      ...by,
     });
     const monitor = new HealthMonitor({
       instance,
@@ -214,7 +225,7 @@ export class ServiceUnit {
   }
 
   /** Stops the instance, or a restart that is scheduled. Idempotent. */
-  async stop(mostGraceMs = Number.POSITIVE_INFINITY): Promise<void> {
+  async stop(mostGraceMs = Number.POSITIVE_INFINITY, actor?: string): Promise<void> {
     this.#cancelRestart();
     const { instance, host, name } = this;
     this.#settled = false;
@@ -223,7 +234,8 @@ export class ServiceUnit {
       return;
     }
     this.#to("stopping");
-    host.event({ type: "service_stopping", service: name, message: `${name} is stopping.` });
+    const by = actor === undefined ? {} : { actor };
+    host.event({ type: "service_stopping", service: name, message: `${name} is stopping.`, ...by });
     this.#monitor?.stop();
     this.instance = null;
     const exit = await instance.stop({
@@ -233,7 +245,7 @@ export class ServiceUnit {
     this.lastExit = exit;
     this.applied = null;
     this.#to("stopped");
-    host.event({ type: "service_stopped", service: name, message: `${name} stopped: ${describeExit(exit)}.` });
+    host.event({ type: "service_stopped", service: name, message: `${name} stopped: ${describeExit(exit)}.`, ...by });
   }
 
   /** The runtime died under it. */

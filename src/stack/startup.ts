@@ -9,6 +9,8 @@ export interface Startup {
   names: readonly string[];
   signal: AbortSignal;
   phase(service: string, message: string): void;
+  /** Who asked for it, for events. */
+  actor?: string;
 }
 
 /** Waits until a dependency is what its dependant asks for. */
@@ -29,7 +31,7 @@ async function awaitDependency(unit: ServiceUnit, dependency: Dependency, signal
  * others' waiting; what had been started by then is stopped again, dependants first.
  * @throws the first failure, or the signal's reason
  */
-export async function startServices({ units, names, signal, phase }: Startup): Promise<void> {
+export async function startServices({ units, names, signal, phase, actor }: Startup): Promise<void> {
   const abort = new AbortController();
   const together = AbortSignal.any([signal, abort.signal]);
   let failure: { error: unknown } | undefined;
@@ -42,7 +44,7 @@ export async function startServices({ units, names, signal, phase }: Startup): P
       if (needed !== undefined) await awaitDependency(needed, dependency, together);
     }
     together.throwIfAborted();
-    await unit.serial.run(() => unit.start(together, (message) => phase(name, message)));
+    await unit.serial.run(() => unit.start(together, (message) => phase(name, message), actor));
     await unit.ready(together);
   };
 
@@ -59,7 +61,11 @@ export async function startServices({ units, names, signal, phase }: Startup): P
   if (failure === undefined) return;
   // One that ended by itself keeps its state: that is what went wrong.
   const named = names.flatMap((name) => units.get(name) ?? []);
-  await stopServices(named.filter((unit) => unit.running || unit.state === "pending"));
+  await stopServices(
+    named.filter((unit) => unit.running || unit.state === "pending"),
+    undefined,
+    actor,
+  );
   throw failure.error;
 }
 
@@ -68,7 +74,7 @@ export async function startServices({ units, names, signal, phase }: Startup): P
  * @param mostGraceMs no service gets more time than this before it is killed; default: its own `stop_grace_period`
  * @throws STOP_FAILED that names every service that could not be stopped; the others are stopped all the same
  */
-export async function stopServices(units: readonly ServiceUnit[], mostGraceMs?: number): Promise<void> {
+export async function stopServices(units: readonly ServiceUnit[], mostGraceMs?: number, actor?: string): Promise<void> {
   const stopping = new Map<string, Promise<void>>();
   const failed: string[] = [];
   const stop = (unit: ServiceUnit): Promise<void> => {
@@ -79,7 +85,7 @@ export async function stopServices(units: readonly ServiceUnit[], mostGraceMs?: 
       // A start under way would hold the queue.
       unit.interrupt();
       await Promise.all(dependants.map(stop));
-      await unit.serial.run(() => unit.stop(mostGraceMs));
+      await unit.serial.run(() => unit.stop(mostGraceMs, actor));
     })().catch(() => {
       failed.push(unit.name);
     });

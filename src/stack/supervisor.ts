@@ -94,7 +94,7 @@ export class Supervisor {
     if (!this.open || stack === null) return;
     const { events } = await this.options.records();
     events.add({ type: "stack_stopping", message: "The stack is stopping.", actor });
-    await stack.stop(mostGraceMs);
+    await stack.stop(mostGraceMs, actor);
     this.open = false;
     await this.#release();
     events.add({ type: "stack_stopped", message: "The stack stopped; its data stays.", actor });
@@ -202,10 +202,10 @@ export class Supervisor {
     void runtimeStack.lost.then(({ reason: why }) => this.#lose(stack, records.clean(why)));
     steps.launched();
     try {
-      await stack.bringUp(signal, (service, message) => this.tell(`${service}: ${message}`));
+      await stack.bringUp(signal, (service, message) => this.tell(`${service}: ${message}`), steps.actor);
     } catch (error) {
       if (this.open) {
-        await stack.stop();
+        await stack.stop(undefined, steps.actor);
         this.open = false;
       }
       throw error;
@@ -218,7 +218,8 @@ export class Supervisor {
     const { stack } = this;
     if (stack === null) throw new StackwardenError("INTERNAL", "An open stack has no units.");
     steps.launched();
-    const done = await stack.reconcile(definition, signal, (service, message) => this.tell(`${service}: ${message}`));
+    const tell = (service: string, message: string): void => this.tell(`${service}: ${message}`);
+    const done = await stack.reconcile(definition, signal, tell, steps.actor);
     for (const unit of stack.units.values()) {
       const limits = this.limits(unit.name);
       if (JSON.stringify(unit.asked) !== JSON.stringify(limits)) await unit.serial.run(() => unit.setLimits(limits));

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { loadStack } from "../../src/stack/definition/load.js";
 import { openLogStore } from "../../src/stack/logs/store.js";
 import { createStackManager } from "../../src/stack/manager.js";
-import type { CallContext, EventType, StackManager } from "../../src/stack/model.js";
+import type { CallContext, EventType, SharedStackManager, StackManager } from "../../src/stack/model.js";
 import type { StackSettings } from "../../src/stack/settings.js";
 import { FakeRuntime } from "./fake-runtime.js";
 
@@ -54,7 +54,7 @@ export class Domain {
     return folder;
   }
 
-  manager(settings: Partial<StackSettings> = {}, runtimes = [this.runtime]): StackManager {
+  manager(settings: Partial<StackSettings> = {}, runtimes = [this.runtime]): SharedStackManager {
     const say =
       (level: string) =>
       (message: string): void => {

@@ -1,0 +1,106 @@
+/**
+ * A lock that a living process holds: a file that names it. Whoever finds the file of a process that is gone takes it
+ * over, so that nothing has to be mended after a SIGKILL.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { link, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { isAlive, startTime } from "./process-identity.js";
+
+export interface ProcessLock {
+  /** Whether the file still names this very process. */
+  held(): Promise<boolean>;
+  release(): Promise<void>;
+}
+
+export type LockOutcome = { lock: ProcessLock } | { lock: null; pid: number };
+
+const TRIES = 200;
+
+/** The living process that a lock's text names, or null. */
+function livingHolder(text: string): number | null {
+  try {
+    const { pid, started } = JSON.parse(text) as { pid?: unknown; started?: unknown };
+    if (typeof pid !== "number" || !Number.isSafeInteger(pid) || pid <= 0) return null;
+    return isAlive(pid, typeof started === "string" ? started : null) ? pid : null;
+  } catch {
+    // Damaged: nobody can hold it.
+    return null;
+  }
+}
+
+/** Who holds the lock now: a living process's id, or null. */
+export function lockHolder(file: string): number | null {
+  try {
+    return livingHolder(readFileSync(file, "utf8"));
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Takes the lock, or says who has it.
+ * @throws the file system's error when the lock cannot be made
+ */
+export async function takeLock(file: string): Promise<LockOutcome> {
+  const mine = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
+  const text = JSON.stringify({
+    pid: process.pid,
+    started: startTime(process.pid),
+    id: randomBytes(8).toString("hex"),
+  });
+  try {
+    await writeFile(mine, text, { mode: 0o600, flag: "wx" });
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        // A link is made whole or not at all, so that nobody reads a half-written lock.
+        await link(mine, file);
+        break;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EEXIST" || attempt >= TRIES) throw error;
+        const seen = await readFile(file, "utf8").catch(() => null);
+        if (seen === null) continue;
+        const pid = livingHolder(seen);
+        if (pid !== null) return { lock: null, pid };
+        await setAside(file, seen);
+      }
+    }
+  } finally {
+    await rm(mine, { force: true }).catch(() => undefined);
+  }
+  const held = async (): Promise<boolean> => (await readFile(file, "utf8").catch(() => null)) === text;
+  return {
+    lock: {
+      held,
+      release: async () => {
+        if (await held()) await rm(file, { force: true }).catch(() => undefined);
+      },
+    },
+  };
+}
+
+/** A process that died while it removed a lock holds up the others for so long. */
+const REMOVAL_MS = 2000;
+
+/**
+ * Removes the lock of a dead process, and never one that a living process put in its place meanwhile: only who makes
+ * the marker of this very text may remove it, and the marker is a second name of what is there at that moment.
+ */
+async function setAside(file: string, seen: string): Promise<void> {
+  const marker = `${file}.${createHash("sha256").update(seen).digest("hex").slice(0, 16)}.dead`;
+  try {
+    await link(file, marker);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") return;
+    const age = await stat(marker).then(
+      ({ ctimeMs }) => Date.now() - ctimeMs,
+      () => 0,
+    );
+    if (age > REMOVAL_MS) await rm(marker, { force: true });
+    else await sleep(20);
+    return;
+  }
+  if ((await readFile(marker, "utf8").catch(() => null)) === seen) await rm(file, { force: true });
+  await rm(marker, { force: true });
+}
