@@ -1,7 +1,8 @@
 /** One project as callers see it: who calls shares what is under way, gets states observed before and after, and may ask at any time. */
 import type { Limits, StackDefinition } from "./definition/types.js";
 import { StackwardenError } from "./errors.js";
-import { checkLimits, limitsHold, notEnforced } from "./limits.js";
+import { changeLimits } from "./limit-change.js";
+import { notEnforced } from "./limits.js";
 import type {
   CallContext,
   HealthReport,
@@ -13,10 +14,13 @@ import type {
   StartRequest,
   StopOutcome,
 } from "./model.js";
+import { restartOutcome, startOutcome, stopOutcome } from "./outcomes.js";
 import type { ProjectRecords } from "./project-records.js";
-import { healthReport, idleService, missingServices } from "./reports.js";
+import { healthReport, missingServices, stackReport } from "./reports.js";
 import { RestartBudget } from "./restart-policy.js";
 import { unknownService } from "./running-stack.js";
+import type { RuntimeName } from "./runtime.js";
+import type { RuntimeChoice } from "./runtime-choice.js";
 import type { ServiceUnit } from "./service-unit.js";
 import type { StackSettings } from "./settings.js";
 import { SharedCall } from "./shared-call.js";
@@ -167,34 +171,9 @@ export class Project {
   }
 
   async #startOutcome(reached: Reached | null, before: StackReport, begun: number): Promise<StartOutcome> {
-    const missing = missingServices(this.healthNow());
-    const after = await this.report();
-    const well = missing.length === 0 && reached !== null;
-    const waiting = `Not healthy yet: ${say(missing.map((one) => one.service))}.`;
-    const messages = {
-      started: "The stack is running; every service is healthy.",
-      unchanged: "The stack runs already; nothing had to change.",
-      reconciled: "The running stack was brought in line with its definition.",
-    };
-    const status =
-      reached === null
-        ? "starting"
-        : ({ started: "healthy", unchanged: "already_running", reconciled: "reconciled" } as const)[reached];
-    return {
-      status,
-      message:
-        reached === null ? `The stack is starting. ${waiting}` : `${messages[reached]}${well ? "" : ` ${waiting}`}`,
-      missing,
-      next: well
-        ? null
-        : reached === null
-          ? `health_status with {"project": "${this.id}", "wait_for": "healthy"}; or start_stack again, which joins the start under way.`
-          : `get_logs with {"project": "${this.id}", "service": "${missing[0]?.service ?? ""}"} to see why.`,
-      before,
-      after,
-      verified: well && after.state === "running",
-      took_ms: Date.now() - begun,
-    };
+    // Time may run out before the definition was read: what it asks for is missing all the same.
+    const missing = missingServices(this.healthNow(await this.names().catch((): string[] => [])));
+    return startOutcome({ project: this.id, reached, missing, before, after: await this.report(), begun });
   }
 
   async stop(
@@ -204,27 +183,8 @@ export class Project {
   ): Promise<StopOutcome> {
     const begun = Date.now();
     const before = await this.report();
-    const result = async (status: StopOutcome["status"], removed: string[]): Promise<StopOutcome> => {
-      const after = await this.report();
-      const said = {
-        stopped: "The stack is stopped.",
-        already_stopped: "The stack was not running.",
-        stopping: "The stack is stopping.",
-      };
-      return {
-        status,
-        message: `${said[status]}${removed.length > 0 ? ` Deleted volumes: ${say(removed)}.` : ""}`,
-        removed_volumes: removed,
-        next:
-          status === "stopping"
-            ? `health_status with {"project": "${this.id}", "wait_for": "stopped"}; or stop_stack again, which joins the stop under way.`
-            : null,
-        before,
-        after,
-        verified: after.state === "stopped" || after.state === "lost",
-        took_ms: Date.now() - begun,
-      };
-    };
+    const result = async (status: StopOutcome["status"], removed: string[]): Promise<StopOutcome> =>
+      stopOutcome({ project: this.id, status, removed, before, after: await this.report(), begun });
     const idle = !this.supervisor.open && this.#starting === null && this.#stopping === null;
     if (!idle) {
       this.#stopping ??= this.#beginStop(call.actor, mostGraceMs);
@@ -288,25 +248,8 @@ export class Project {
       this.#restarting.set(service, shared);
     }
     const joined = await shared.join(call, { timeoutMs: request.timeoutMs ?? PATIENCE_MS });
-    const after = unit.report();
-    const health = unit.health();
-    const fresh = after.generation > before.generation;
-    return {
-      service,
-      status: joined.done ? "healthy" : "starting",
-      message: joined.done
-        ? `${service} runs as a fresh instance (generation ${after.generation}) and is ${health.status}.`
-        : `${service} is still ${health.status}: ${health.message}`,
-      health,
-      dependents_restarted: joined.done ? joined.value : [],
-      next: joined.done
-        ? null
-        : `health_status with {"project": "${this.id}", "wait_for": "healthy"}; or restart_service again, which joins this restart.`,
-      before,
-      after,
-      verified: joined.done && health.healthy && fresh,
-      took_ms: Date.now() - begun,
-    };
+    const followers = joined.done ? joined.value : null;
+    return restartOutcome({ project: this.id, followers, health: unit.health(), before, after: unit.report(), begun });
   }
 
   #beginRestart(service: string, dependents: boolean, actor: string): SharedCall<string[]> {
@@ -365,86 +308,38 @@ export class Project {
       const { services } = await this.#peek();
       if (!Object.hasOwn(services, service)) throw unknownService(service, Object.keys(services));
     }
-    const change = async (): Promise<LimitsOutcome> => {
-      const instance = unit?.instance ?? null;
-      const runtime = supervisor.choice?.runtime ?? this.options.runtimes[0];
-      const stats = (await instance?.stats()) ?? null;
-      if (runtime !== undefined)
-        checkLimits({
-          service,
-          limits: request.limits,
-          capacity: runtime.capacity(),
-          stats,
-          ...(request.force === undefined ? {} : { force: request.force }),
-        });
-      const before = (await instance?.readLimits()) ?? null;
-      // Makes the project's directory, which a project that never started has not.
-      const { events } = await this.records();
-      await supervisor.keepLimits(service, request.limits);
-      const asked = supervisor.limits(service);
-      const after = (await unit?.setLimits(asked)) ?? null;
-      const lacking = after === null ? [] : notEnforced(request.limits, after);
-      const values = Object.entries(request.limits).map(([name, value]) => `${name} ${value}`);
-      events.add({
-        type: "limits_changed",
-        service,
-        message: `Limits of ${service}: ${values.join(", ")}.`,
+    const change = async (): Promise<LimitsOutcome> =>
+      changeLimits({
+        ...request,
+        unit,
+        supervisor,
+        capacity: (supervisor.choice?.runtime ?? this.options.runtimes[0])?.capacity() ?? null,
+        // Makes the project's directory, which a project that never started has not.
+        records: () => this.records(),
         actor,
-        data: { ...request.limits },
+        begun,
       });
-      const kept = "kept for the next start";
-      return {
-        service,
-        live: after !== null,
-        message:
-          after === null
-            ? `${service} does not run; the limits are ${kept}.`
-            : lacking.length > 0
-              ? `Nothing enforces these limits (${lacking.join("; ")}); they are ${kept}.`
-              : `The limits are in force and ${kept}.`,
-        before,
-        after,
-        verified: after !== null && limitsHold(request.limits, after),
-        took_ms: Date.now() - begun,
-      };
-    };
     return unit === null ? change() : unit.serial.run(change);
   }
 
   async report(): Promise<StackReport> {
     const { stack, open, choice } = this.supervisor;
-    const { config } = this.options;
-    const notes: string[] = [];
-    const services: StackReport["services"] = Object.create(null);
-    let source = stack?.definition.source ?? "";
-    if (stack !== null) {
-      // A port of a stack that is gone is nobody's.
-      for (const [name, unit] of stack.units)
-        services[name] = open ? unit.report() : { ...unit.report(), endpoints: [] };
-      notes.push(...stack.definition.notes);
-    } else {
-      try {
-        const definition = await this.#peek();
-        source = definition.source;
-        for (const service of Object.values(definition.services)) services[service.name] = idleService(service);
-        notes.push(...definition.notes);
-      } catch (error) {
-        notes.push(`Its definition cannot be read: ${(error as Error).message}`);
-      }
-    }
-    if (open && choice !== null) notes.push(choice.reason);
-    return {
+    return stackReport({
       project: this.id,
       folder: this.folder,
       state: this.state,
-      runtime:
-        choice?.runtime.name ??
-        (config.runtime === "auto" ? (this.options.runtimes[0]?.name ?? "local") : config.runtime),
-      source,
-      started_at: open && stack !== null ? new Date(stack.startedAt).toISOString() : null,
-      services,
-      notes,
-    };
+      runtime: this.#runtimeName(choice),
+      reason: choice?.reason ?? null,
+      open,
+      stack,
+      peek: () => this.#peek(),
+    });
+  }
+
+  /** The runtime that runs the stack, or would. */
+  #runtimeName(choice: RuntimeChoice | null): RuntimeName {
+    const { config, runtimes } = this.options;
+    return choice?.runtime.name ?? (config.runtime === "auto" ? (runtimes[0]?.name ?? "local") : config.runtime);
   }
 
   /** The report that is at hand: no check is made for it. */

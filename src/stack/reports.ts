@@ -1,10 +1,12 @@
 /** What is said of a project: from its units while it runs, from its definition when it does not. */
-import type { ServiceDefinition } from "./definition/types.js";
-import type { HealthReport, ServiceHealth, ServiceReport, StackState } from "./model.js";
+import type { ServiceDefinition, StackDefinition } from "./definition/types.js";
+import type { HealthReport, ServiceHealth, ServiceReport, StackReport, StackState } from "./model.js";
+import type { RunningStack } from "./running-stack.js";
+import type { RuntimeName } from "./runtime.js";
 import type { ServiceUnit } from "./service-unit.js";
 
 /** A service whose stack was not started by this server. */
-export const idleService = (service: ServiceDefinition): ServiceReport => ({
+const idleService = (service: ServiceDefinition): ServiceReport => ({
   service: service.name,
   state: "stopped",
   image: service.image ?? null,
@@ -20,17 +22,22 @@ export const idleService = (service: ServiceDefinition): ServiceReport => ({
   notes: [],
 });
 
-const idleHealth = (service: string): ServiceHealth => ({
-  service,
-  healthy: false,
-  status: "stopped",
-  message: "The stack is not running.",
-  error: "The stack is not running.",
-  latency_ms: null,
-  checked_at: null,
-  check: null,
-  consecutive_failures: 0,
-});
+/** A service that has no unit: of a stack that does not run, or is only being read. */
+function idleHealth(service: string, state: StackState): ServiceHealth {
+  const coming = state === "starting";
+  const message = coming ? "The stack is starting; this service has not started yet." : "The stack is not running.";
+  return {
+    service,
+    healthy: false,
+    status: coming ? "pending" : "stopped",
+    message,
+    error: message,
+    latency_ms: null,
+    checked_at: null,
+    check: null,
+    consecutive_failures: 0,
+  };
+}
 
 export function healthReport(
   project: string,
@@ -39,7 +46,7 @@ export function healthReport(
   names: readonly string[],
 ): HealthReport {
   const services: Record<string, ServiceHealth> = Object.create(null);
-  for (const name of names) services[name] = units?.get(name)?.health() ?? idleHealth(name);
+  for (const name of names) services[name] = units?.get(name)?.health() ?? idleHealth(name, state);
   const all = Object.values(services);
   return {
     project,
@@ -57,3 +64,40 @@ export const missingServices = (
   Object.values(report.services)
     .filter((one) => !one.healthy)
     .map(({ service, status, message }) => ({ service, state: status, reason: message }));
+
+export interface StackFacts {
+  project: string;
+  folder: string;
+  state: StackState;
+  runtime: RuntimeName;
+  /** Why this runtime; null before one was chosen. */
+  reason: string | null;
+  /** False when the stack is kept only for reports. */
+  open: boolean;
+  stack: RunningStack | null;
+  /** The definition as it is now, for a stack that this server never started. */
+  peek(): Promise<StackDefinition>;
+}
+
+export async function stackReport({ open, stack, reason, peek, ...facts }: StackFacts): Promise<StackReport> {
+  const notes: string[] = [];
+  const services: StackReport["services"] = Object.create(null);
+  let source = stack?.definition.source ?? "";
+  if (stack !== null) {
+    // A port of a stack that is gone is nobody's.
+    for (const [name, unit] of stack.units) services[name] = open ? unit.report() : { ...unit.report(), endpoints: [] };
+    notes.push(...stack.definition.notes);
+  } else {
+    try {
+      const definition = await peek();
+      source = definition.source;
+      for (const service of Object.values(definition.services)) services[service.name] = idleService(service);
+      notes.push(...definition.notes);
+    } catch (error) {
+      notes.push(`Its definition cannot be read: ${(error as Error).message}`);
+    }
+  }
+  if (open && reason !== null) notes.push(reason);
+  const startedAt = open && stack !== null ? new Date(stack.startedAt).toISOString() : null;
+  return { ...facts, source, started_at: startedAt, services, notes };
+}

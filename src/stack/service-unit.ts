@@ -5,11 +5,20 @@ import type { EventInput } from "./events.js";
 import { HealthMonitor, type HealthView } from "./health-monitor.js";
 import { notEnforced } from "./limits.js";
 import type { LogSink } from "./logs/types.js";
-import type { ExitReport, ServiceHealth, ServiceReport, ServiceState } from "./model.js";
-import { type Backoff, nextDelay, wantsRestart } from "./restart-policy.js";
+import type { ServiceHealth, ServiceReport, ServiceState } from "./model.js";
+import { RestartPlan } from "./restart-plan.js";
+import { wantsRestart } from "./restart-policy.js";
 import { withRetry } from "./retry.js";
 import type { AppliedLimits, RuntimeService, RuntimeStack, ServiceExit } from "./runtime.js";
 import { Serial } from "./serial.js";
+import {
+  describeExit,
+  exitReport,
+  type ServiceFacts,
+  serviceHealth,
+  serviceReport,
+  startFailure,
+} from "./service-view.js";
 
 /** Lines of a service that an error or a crash event carries. */
 const TOLD_LINES = 20;
@@ -30,20 +39,6 @@ export interface UnitHost {
   requireEnforcedLimits: boolean;
 }
 
-export const exitReport = (exit: ServiceExit): ExitReport => ({
-  exit_code: exit.exitCode,
-  signal: exit.signal,
-  oom_killed: exit.oomKilled,
-  at: new Date(exit.at).toISOString(),
-});
-
-export function describeExit(exit: ServiceExit | null): string {
-  if (exit === null) return "it is gone";
-  if (exit.oomKilled) return "the kernel killed it for exceeding its memory limit (OOM kill)";
-  if (exit.signal !== null) return `it was ended by ${exit.signal}`;
-  return `it exited with code ${exit.exitCode ?? "unknown"}`;
-}
-
 export class ServiceUnit {
   readonly serial = new Serial();
   state: ServiceState = "pending";
@@ -57,9 +52,7 @@ export class ServiceUnit {
   #monitor: HealthMonitor | null = null;
   /** Set once the service was ready: from then on its restart policy holds. Before, an end fails the start. */
   #settled = false;
-  #backoff: Backoff = { failures: 0 };
-  #restartTimer: NodeJS.Timeout | undefined;
-  #restartPending = false;
+  readonly #restarts: RestartPlan;
   readonly #watchers = new Set<() => void>();
   /** Ends the start under way. */
   #starting = new AbortController();
@@ -69,6 +62,7 @@ export class ServiceUnit {
     private readonly host: UnitHost,
   ) {
     this.#generation = host.lastGeneration(definition.name);
+    this.#restarts = new RestartPlan((input) => host.event({ ...input, service: this.name }));
   }
 
   get name(): string {
@@ -85,7 +79,7 @@ export class ServiceUnit {
 
   /** True while nothing will bring it up again but a caller. */
   get ended(): boolean {
-    return ["stopped", "lost"].includes(this.state) || (this.state === "crashed" && !this.#restartPending);
+    return ["stopped", "lost"].includes(this.state) || (this.state === "crashed" && !this.#restarts.pending);
   }
 
   /** It will be started now: what it was before is no reason for its dependants to give up. */
@@ -107,7 +101,7 @@ export class ServiceUnit {
    * @param actor who asked for it; default: stackwarden itself
    */
   async start(caller: AbortSignal, phase: (message: string) => void, actor?: string): Promise<void> {
-    this.#cancelRestart();
+    this.#restarts.cancel();
     this.#starting = new AbortController();
     const signal = AbortSignal.any([caller, this.#starting.signal]);
     const { host, name, definition } = this;
@@ -205,28 +199,12 @@ export class ServiceUnit {
 
   /** Why the service is not up, with its last lines. */
   failure(): StackwardenError {
-    const { host, name, generation } = this;
-    const lines = host.lastLines(name, TOLD_LINES, generation);
-    const why =
-      this.state === "unhealthy"
-        ? `its health check failed ${this.#monitor?.view.consecutiveFailures ?? 0} times: ${this.#monitor?.view.message ?? ""}`
-        : this.state === "stopped" || this.state === "stopping"
-          ? "it was stopped"
-          : describeExit(this.lastExit);
-    return new StackwardenError("SERVICE_START_FAILED", `The service ${name} did not start: ${why}.`, {
-      hint: `Read its last lines in details.last_lines or with get_logs(services: "${name}"), correct the cause, then call again.`,
-      details: {
-        service: name,
-        state: this.state,
-        exit: this.lastExit === null ? null : exitReport(this.lastExit),
-        last_lines: lines,
-      },
-    });
+    return startFailure(this.#facts, this.host.lastLines(this.name, TOLD_LINES, this.generation));
   }
 
   /** Stops the instance, or a restart that is scheduled. Idempotent. */
   async stop(mostGraceMs = Number.POSITIVE_INFINITY, actor?: string): Promise<void> {
-    this.#cancelRestart();
+    this.#restarts.cancel();
     const { instance, host, name } = this;
     this.#settled = false;
     if (instance === null) {
@@ -250,7 +228,7 @@ export class ServiceUnit {
 
   /** The runtime died under it. */
   lose(): void {
-    this.#cancelRestart();
+    this.#restarts.cancel();
     this.interrupt();
     this.#monitor?.stop();
     this.instance = null;
@@ -296,57 +274,17 @@ export class ServiceUnit {
   }
 
   health(): ServiceHealth {
-    const view = this.running ? this.#monitor?.view : undefined;
-    const healthy = this.state === "healthy" || this.state === "completed";
-    const message = view !== undefined && view.healthy !== null ? view.message : this.#stateMessage();
-    return {
-      service: this.name,
-      healthy,
-      status: this.state,
-      message,
-      ...(healthy ? {} : { error: message }),
-      latency_ms: view?.latencyMs ?? null,
-      checked_at: view?.checkedAt ? new Date(view.checkedAt).toISOString() : null,
-      check: view?.check ?? null,
-      consecutive_failures: view?.consecutiveFailures ?? 0,
-    };
+    return serviceHealth(this.#facts);
   }
 
   report(): ServiceReport {
-    const { instance, definition, host } = this;
-    return {
-      service: this.name,
-      state: this.state,
-      image: definition.image ?? null,
-      generation: this.#generation,
-      restarts: this.restarts,
-      started_at: instance === null ? null : new Date(instance.startedAt).toISOString(),
-      pid: instance?.pid ?? null,
-      user: instance?.user ?? null,
-      endpoints: host.stack
-        .endpoints()
-        .filter((endpoint) => endpoint.service === this.name)
-        .map(({ host: address, host_port, container_port }) => ({
-          host: address,
-          host_port,
-          container_port,
-          url: `${definition.healthcheck?.test.kind === "http" ? "http" : "tcp"}://${address}:${host_port}`,
-        })),
-      limits: this.applied,
-      last_exit: this.lastExit === null ? null : exitReport(this.lastExit),
-      depends_on: Object.keys(definition.dependsOn),
-      notes: instance?.notes ?? [],
-    };
+    return serviceReport(this.#facts, this.host.stack.endpoints());
   }
 
-  #stateMessage(): string {
-    if (this.state === "crashed") return `Not running: ${describeExit(this.lastExit)}.`;
-    if (this.state === "completed") return "Ended with exit code 0.";
-    if (this.state === "starting") return "Starting; no check was made yet.";
-    if (this.state === "lost") return "The runtime died under it.";
-    const last =
-      this.state === "stopped" && this.lastExit !== null ? ` (its last instance: ${describeExit(this.lastExit)})` : "";
-    return `The service is ${this.state}${last}.`;
+  get #facts(): ServiceFacts {
+    const { name, state, definition, generation, restarts, instance, applied, lastExit } = this;
+    const view = this.#monitor?.view ?? null;
+    return { name, state, definition, generation, restarts, instance, applied, lastExit, view };
   }
 
   #checked(verdict: "healthy" | "unhealthy" | null, view: HealthView): void {
@@ -393,31 +331,9 @@ export class ServiceUnit {
   }
 
   #schedule(livedMs: number): void {
-    const { host, name, definition } = this;
-    const delay = nextDelay(definition.restart, this.#backoff, livedMs);
-    if (delay === null) {
-      host.event({
-        type: "restart_given_up",
-        service: name,
-        message: `${name} is not started again: ${definition.restart.maxRetries} restarts did not help.`,
-      });
-      return;
-    }
-    host.event({
-      type: "restart_scheduled",
-      service: name,
-      message: `${name} starts again in ${delay} ms.`,
-      data: { delay_ms: delay },
-    });
-    this.#restartPending = true;
-    this.#restartTimer = setTimeout(() => {
+    this.#restarts.schedule(this.name, this.definition.restart, livedMs, () => {
       void this.serial.run(() => this.#startAgain());
-    }, delay);
-  }
-
-  #cancelRestart(): void {
-    clearTimeout(this.#restartTimer);
-    this.#restartPending = false;
+    });
   }
 
   async #startAgain(): Promise<void> {

@@ -169,6 +169,18 @@ it("returns the true state when time runs out, goes on, and is found again", asy
   expect(domain.runtime.started()).toHaveLength(4);
 });
 
+it("names what is missing when time runs out before the definition was read", async () => {
+  domain.project("shop", THREE);
+  const manager = domain.manager();
+  const early = await manager.start({ project: "shop", timeoutMs: 0 }, call());
+  expect(early.missing).toContainEqual({
+    service: "api",
+    state: "pending",
+    reason: "The stack is starting; this service has not started yet.",
+  });
+  expect((await manager.health({ project: "shop", waitFor: "healthy" }, call())).wait?.met).toBe(true);
+});
+
 it("returns at once with wait: false, but not before it is known to be possible", async () => {
   domain.project("shop", THREE);
   domain.runtime.scripts = { db: { startMs: 300 } };
