@@ -1,0 +1,204 @@
+/** Is there a CLI, and can the engine be reached? Looks, and touches nothing; every question has a deadline. */
+import { connect } from "node:net";
+import { CLI_VARIABLE, type Engine } from "./engines.js";
+import { ask, executable, findProgram } from "./programs.js";
+import { judgeVersion, SDK_VERSION } from "./versions.js";
+
+/** Of each question; they are asked side by side. */
+const DEADLINE_MS = 700;
+
+export interface Finding {
+  check: string;
+  ok: boolean;
+  message: string;
+  fix?: string;
+}
+
+/** Programs with which the CLI can start an engine. */
+const CONTAINER_RUNTIMES = ["docker", "podman", "nerdctl"] as const;
+
+const INSTALL = `Install the Dagger CLI ${SDK_VERSION} (https://docs.dagger.io/install), or name it in ${CLI_VARIABLE}.`;
+
+/** @returns its path; a reason where there is none */
+export async function findCli(env: NodeJS.ProcessEnv): Promise<{ path: string } | { missing: string }> {
+  const named = env[CLI_VARIABLE];
+  if (named !== undefined && named !== "") {
+    const found = await executable(named);
+    return found === null
+      ? { missing: `${CLI_VARIABLE} names ${named}, which is no executable file.` }
+      : { path: found };
+  }
+  const found = await findProgram("dagger", env);
+  return found === null ? { missing: "The Dagger CLI was not found on PATH." } : { path: found };
+}
+
+/** The CLI, and whether its version goes with this build. */
+export async function cliFinding(
+  env: NodeJS.ProcessEnv,
+  deadlineMs = DEADLINE_MS,
+): Promise<{ path: string | null; finding: Finding }> {
+  const found = await findCli(env);
+  if ("missing" in found)
+    return { path: null, finding: { check: "dagger CLI", ok: false, message: found.missing, fix: INSTALL } };
+  const { path } = found;
+  const said = await ask(path, ["version"], env, deadlineMs);
+  if (said.kind === "refusal") {
+    const message = `${path} does not run: ${said.reason}`;
+    return { path: null, finding: { check: "dagger CLI", ok: false, message, fix: INSTALL } };
+  }
+  // A cold start of a large program; the session's start says more.
+  if (said.kind === "silence") {
+    const message = `${path} (it did not say its version within ${deadlineMs} ms)`;
+    return { path, finding: { check: "dagger CLI", ok: true, message } };
+  }
+  const verdict = judgeVersion("CLI", said.text);
+  if (verdict.kind === "too old")
+    return { path: null, finding: { check: "dagger CLI", ok: false, message: verdict.message, fix: INSTALL } };
+  const message = verdict.kind === "same" ? `Dagger CLI ${SDK_VERSION} (${path})` : `${verdict.message} (${path})`;
+  return { path, finding: { check: "dagger CLI", ok: true, message } };
+}
+
+type Reach = { ok: true; message: string } | { ok: false; message: string; fix: string };
+
+const opens = (where: { path: string } | { host: string; port: number }, deadlineMs: number): Promise<string | null> =>
+  new Promise((resolve) => {
+    const socket = connect({ ...where, timeout: deadlineMs });
+    const end = (why: string | null) => {
+      socket.destroy();
+      resolve(why);
+    };
+    socket.once("connect", () => end(null));
+    socket.once("timeout", () => end(`no answer within ${deadlineMs} ms`));
+    socket.once("error", (error: NodeJS.ErrnoException) => end(error.code ?? error.message));
+  });
+
+async function socketReach(
+  where: { path: string } | { host: string; port: number },
+  name: string,
+  deadlineMs: number,
+): Promise<Reach> {
+  const why = await opens(where, deadlineMs);
+  if (why === null) return { ok: true, message: `An engine listens at ${name}.` };
+  return {
+    ok: false,
+    message: `No engine listens at ${name} (${why}).`,
+    fix: `Start a Dagger engine ${SDK_VERSION} there, or correct the address.`,
+  };
+}
+
+/** The first container runtime on PATH whose service answers. */
+async function containerRuntime(names: readonly string[], env: NodeJS.ProcessEnv, deadlineMs: number): Promise<Reach> {
+  const tried = await Promise.all(
+    names.map(async (name) => {
+      const path = await findProgram(name, env);
+      if (path === null) return `${name} was not found on PATH`;
+      const said = await ask(path, ["ps", "-q"], env, deadlineMs);
+      if (said.kind === "answer") return null;
+      return `${name} does not answer (${said.kind === "silence" ? `nothing within ${deadlineMs} ms` : said.reason})`;
+    }),
+  );
+  const at = tried.indexOf(null);
+  if (at >= 0) return { ok: true, message: `${names[at]} answers: the CLI starts an engine with it where none runs.` };
+  return {
+    ok: false,
+    message: `No container runtime can start an engine: ${tried.join("; ")}.`,
+    fix: `Start ${names.join(" or ")}, or name a running engine in engines of the server's configuration.`,
+  };
+}
+
+async function containerReach(
+  program: string,
+  container: string,
+  env: NodeJS.ProcessEnv,
+  deadlineMs: number,
+): Promise<Reach> {
+  const path = await findProgram(program, env);
+  const fix = `Start the container ${container}, or correct the engine's address.`;
+  if (path === null) return { ok: false, message: `${program} was not found on PATH.`, fix: `Install ${program}.` };
+  const said = await ask(path, ["inspect", "--format", "{{.State.Running}}", "--", container], env, deadlineMs);
+  if (said.kind === "answer" && said.text === "true")
+    return { ok: true, message: `The container ${container} runs (${program}).` };
+  const why = said.kind === "answer" ? "it is stopped" : said.kind === "refusal" ? said.reason : "no answer in time";
+  return { ok: false, message: `The engine's container ${container} cannot be used: ${why}.`, fix };
+}
+
+async function podReach(address: URL, env: NodeJS.ProcessEnv, deadlineMs: number): Promise<Reach> {
+  const path = await findProgram("kubectl", env);
+  if (path === null) return { ok: false, message: "kubectl was not found on PATH.", fix: "Install kubectl." };
+  const options = ["context", "namespace"].flatMap((name) => {
+    const value = address.searchParams.get(name);
+    return value === null ? [] : [`--${name}=${value}`];
+  });
+  const pod = address.hostname;
+  const said = await ask(
+    path,
+    ["get", "pod", ...options, "-o", "jsonpath={.status.phase}", "--", pod],
+    env,
+    deadlineMs,
+  );
+  // A cluster far away may take longer than a check may: that is no reason to call it absent.
+  if (said.kind === "silence")
+    return { ok: true, message: `The pod ${pod} was not seen within ${deadlineMs} ms; its start will tell.` };
+  if (said.kind === "answer" && said.text === "Running") return { ok: true, message: `The pod ${pod} runs.` };
+  const why = said.kind === "answer" ? `its phase is ${said.text || "unknown"}` : said.reason;
+  return {
+    ok: false,
+    message: `The engine's pod ${pod} cannot be used: ${why}.`,
+    fix: "Start the engine in the cluster, or correct the address.",
+  };
+}
+
+async function reach(runnerHost: string, env: NodeJS.ProcessEnv, deadlineMs: number): Promise<Reach> {
+  const unusable: Reach = {
+    ok: false,
+    message: `${JSON.stringify(runnerHost.slice(0, 200))} is no address of an engine.`,
+    fix: "Write it as unix:///path, tcp://host:port, docker-container://name, docker-image://image, podman-container://name or kube-pod://pod?namespace=name.",
+  };
+  // An image's tag is no port: these are no URLs to the letter.
+  const image = /^(?:(docker|podman|nerdctl)-)?image:\/\/./.exec(runnerHost);
+  if (image !== null)
+    return containerRuntime(image[1] === undefined ? CONTAINER_RUNTIMES : [image[1]], env, deadlineMs);
+  let address: URL;
+  try {
+    address = new URL(runnerHost);
+  } catch {
+    return unusable;
+  }
+  const name = address.hostname;
+  const named = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(name);
+  switch (address.protocol) {
+    case "unix:":
+      return socketReach({ path: decodeURIComponent(address.pathname) }, runnerHost, deadlineMs);
+    case "tcp:": {
+      const port = Number(address.port);
+      const host = name.replace(/^\[|\]$/g, "");
+      return port > 0 && host !== "" ? socketReach({ host, port }, runnerHost, deadlineMs) : unusable;
+    }
+    case "docker-container:":
+    case "podman-container:":
+      return named ? containerReach(address.protocol.split("-")[0] as string, name, env, deadlineMs) : unusable;
+    case "container:": {
+      if (!named) return unusable;
+      const tried = await Promise.all(CONTAINER_RUNTIMES.map((one) => containerReach(one, name, env, deadlineMs)));
+      return tried.find((one) => one.ok) ?? (tried[0] as Reach);
+    }
+    case "kube-pod:":
+      return named ? podReach(address, env, deadlineMs) : unusable;
+    default:
+      return { ok: true, message: `${runnerHost}: whether it can be reached shows when it is used.` };
+  }
+}
+
+/** Whether the engine answers, or can be started. */
+export async function engineFinding(
+  engine: Engine,
+  env: NodeJS.ProcessEnv,
+  deadlineMs = DEADLINE_MS,
+): Promise<Finding> {
+  const found =
+    engine.runnerHost === null
+      ? await containerRuntime(CONTAINER_RUNTIMES, env, deadlineMs)
+      : await reach(engine.runnerHost, env, deadlineMs);
+  const message = engine.runnerHost === null ? found.message : `${found.message} (${engine.source})`;
+  return { check: "dagger engine", ok: found.ok, message, ...(found.ok ? {} : { fix: found.fix }) };
+}
