@@ -27,6 +27,8 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .description("serve MCP (/mcp) and REST (/api/v1) over HTTP, on loopback, behind a token")
     .option("--host <address>", "address to listen on (default: 127.0.0.1)")
     .option("--port <number>", "port to listen on, 0 for any (default: 7717)", numberOption)
+    .option("--socket <path>", "socket file for this user (default: http/http.sock in the state directory)")
+    .option("--no-address", "listen on the socket file only")
     .option("--tls-cert <file>", "certificate (PEM)")
     .option("--tls-key <file>", "its key (PEM)")
     .option("--insecure-bind", "listen on another address than loopback without TLS")
@@ -44,6 +46,12 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .argument("<name>")
     .addOption(new Option("--scope <scope>", "what it permits (default: read)").choices(["read", "operate"]))
     .action((name, options) => end(import("./commands/token.js").then(({ tokenAdd }) => tokenAdd(name, options))));
+  withToken(token.command("rotate"))
+    .description("replace a token by a new one of the same scope, and print it")
+    .argument("<name>")
+    .action((name, options) =>
+      end(import("./commands/token.js").then(({ tokenRotate }) => tokenRotate(name, options))),
+    );
   withToken(token.command("remove"))
     .description("remove a token")
     .argument("<name>")

@@ -5,15 +5,29 @@ import { type AnyOperation, operations } from "../operations/index.js";
 import { StackwardenError } from "../stack/errors.js";
 import type { Logger } from "../stack/logger.js";
 import type { StackManager } from "../stack/model.js";
-import { checkHostAndOrigin, limitRate, requireToken, tokenOf } from "./guards.js";
+import { checkHostAndOrigin, limitRate, requireToken } from "./guards.js";
 import { createMetrics } from "./metrics.js";
+import { createOpenRequests } from "./open-requests.js";
+import { principalOf } from "./principal.js";
 import { problems } from "./problem.js";
 import { restRouter } from "./rest.js";
 import type { TokenStore } from "./tokens.js";
 
+/** Who an MCP session belongs to. */
+export interface McpOwner {
+  id: string;
+  name: string;
+  readOnly: boolean;
+}
+
 /** What src/mcp/http.ts gives; handed in, since only that folder knows the SDK. */
 export interface McpDoor {
-  handle(request: IncomingMessage, response: ServerResponse, owner: { name: string; readOnly: boolean }): Promise<void>;
+  readonly sessions: number;
+  handle(request: IncomingMessage, response: ServerResponse, owner: McpOwner): Promise<void>;
+  /** Ends the sessions of owners that are no more. */
+  endSessions(gone: (ownerId: string) => boolean): Promise<void>;
+  /** Ends every stream that only waits for news; calls under way are answered. */
+  endStreams(): void;
   close(): Promise<void>;
 }
 
@@ -34,9 +48,15 @@ export interface HttpAppOptions {
 
 export interface HttpApp {
   readonly app: Express;
-  /** Ends MCP sessions; REST calls under way go on. */
-  close(): Promise<void>;
+  /**
+   * Refuses new requests, ends streams, waits for calls under way (at most so long), then ends MCP sessions.
+   * @param deadlineMs default 5,000
+   */
+  close(deadlineMs?: number): Promise<void>;
 }
+
+/** How often another process's change of the tokens is looked for while nobody calls. */
+const TOKENS_MS = 1000;
 
 export function createHttpApp(options: HttpAppOptions): HttpApp {
   const { tokens, version, logger, readOnly = false, requestsPerMinute = 1200 } = options;
@@ -47,6 +67,22 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     return manager;
   };
   const mcp = options.openMcpDoor({ getManager, operations: operations.map(metrics.measured) });
+  const requests = createOpenRequests();
+
+  /** A token that was rotated or removed ends what was opened with it. */
+  const refreshTokens = async (): Promise<void> => {
+    const changed = await tokens.refresh().catch((error: Error) => {
+      logger.error(`The tokens stay as they were: ${error.message}`);
+      return false;
+    });
+    if (!changed) return;
+    logger.info("The tokens were changed; they count from now on.");
+    requests.sweep();
+    await mcp.endSessions((id) => id.startsWith("token:") && !tokens.has(id));
+  };
+  const timer = setInterval(() => void refreshTokens(), TOKENS_MS);
+  timer.unref();
+
   const app = express();
   app.disable("x-powered-by");
   app.enable("strict routing");
@@ -57,24 +93,42 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     next();
   });
   app.use(checkHostAndOrigin(options.allowedHosts ?? [], options.allowedOrigins ?? []));
+  app.use(requests.track);
   // Says nothing but that the server lives.
   app.get("/healthz", (_request, response) => {
     response.json({ status: "ok", version });
   });
-  app.use(requireToken(tokens), limitRate(requestsPerMinute));
+  app.use(
+    requireToken(async (presented) => {
+      await refreshTokens();
+      return tokens.verify(presented);
+    }),
+    limitRate(requestsPerMinute),
+  );
   app.get("/metrics", async (_request, response) => {
     response.type(metrics.contentType).send(await metrics.text());
   });
   app.all("/mcp", async (request, response) => {
-    const token = tokenOf(request);
-    await mcp.handle(request, response, { name: token.name, readOnly: readOnly || token.scope === "read" });
+    const { id, name, scope } = principalOf(request);
+    await mcp.handle(request, response, { id, name, readOnly: readOnly || scope === "read" });
   });
-  app.use("/api/v1", restRouter({ getManager, readOnly, version, measured: metrics.measured }));
+  app.use(
+    "/api/v1",
+    restRouter({ getManager, readOnly, version, measured: metrics.measured, ending: requests.ending }),
+  );
   app.use(() => {
     throw new StackwardenError("NOT_FOUND", "There is nothing at this path.", {
       hint: "See /api/v1/openapi.json for what there is.",
     });
   });
   app.use(problems(logger));
-  return { app, close: () => mcp.close() };
+  return {
+    app,
+    close: async (deadlineMs = 5000) => {
+      clearInterval(timer);
+      mcp.endStreams();
+      await requests.drain(deadlineMs);
+      await mcp.close();
+    },
+  };
 }

@@ -2,7 +2,8 @@
 import type { Request, RequestHandler, Response } from "express";
 import { rateLimit } from "express-rate-limit";
 import { StackwardenError } from "../stack/errors.js";
-import type { Token, TokenStore } from "./tokens.js";
+import { knownPrincipal, LOCAL, type Principal, setPrincipal } from "./principal.js";
+import { isPrivate } from "./private-sockets.js";
 
 const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
 
@@ -39,36 +40,40 @@ export function checkHostAndOrigin(hosts: readonly string[], origins: readonly s
   };
 }
 
-const tokens = new WeakMap<Request, Token>();
+/** Who presents this bearer token, or null. */
+export type Verify = (presented: string) => Principal | null | Promise<Principal | null>;
 
-/** The token that the request was let in with. */
-export const tokenOf = (request: Request): Token => {
-  const token = tokens.get(request);
-  if (token === undefined) throw new StackwardenError("INTERNAL", "A request passed without a token.");
-  return token;
-};
-
-export function requireToken(store: TokenStore): RequestHandler {
-  return (request, _response, next) => {
-    const presented = /^Bearer ([A-Za-z0-9._~+/-]{1,512}=*)$/i.exec(request.headers.authorization ?? "")?.[1];
-    const token = presented === undefined ? null : store.verify(presented);
-    if (token === null)
+/**
+ * Only the header counts: a token in an address would be kept by histories and logs.
+ * Who comes over the private socket is the server's own user, and needs none.
+ */
+export function requireToken(verify: Verify): RequestHandler {
+  return async (request, _response, next) => {
+    const { authorization } = request.headers;
+    if (authorization === undefined && isPrivate(request.socket)) {
+      setPrincipal(request, LOCAL);
+      next();
+      return;
+    }
+    const presented = /^Bearer ([A-Za-z0-9._~+/-]{1,8192}=*)$/i.exec(authorization ?? "")?.[1];
+    const principal = presented === undefined ? null : await verify(presented);
+    if (principal === null)
       throw new StackwardenError("UNAUTHORIZED", "The request carries no valid token.", {
         hint: "Send the header `Authorization: Bearer <token>`; the token is in the file that `stackwarden serve` names.",
       });
-    tokens.set(request, token);
+    setPrincipal(request, principal);
     next();
   };
 }
 
-/** @param perMinute for each token; requests without one share a bucket */
+/** @param perMinute for each principal */
 export function limitRate(perMinute: number): RequestHandler {
   return rateLimit({
     windowMs: 60_000,
     limit: perMinute,
     standardHeaders: "draft-8",
     legacyHeaders: false,
-    keyGenerator: (request: Request) => tokens.get(request)?.name ?? "none",
+    keyGenerator: (request: Request) => knownPrincipal(request)?.id ?? "none",
     handler: (_request: Request, _response: Response) => {
       throw new StackwardenError("TOO_MANY_REQUESTS", `More than ${perMinute} requests in a minute.`, {
         hint: "Wait a minute; follow logs and events instead of polling them.",

@@ -1,4 +1,5 @@
 /** Logs over REST: as text, as lines, or as a stream of server-sent events. */
+import { once } from "node:events";
 import type { Response } from "express";
 import { StackwardenError, toStackwardenError } from "../stack/errors.js";
 import type { LogReport } from "../stack/model.js";
@@ -44,11 +45,15 @@ export async function streamLogs(
     "X-Accel-Buffering": "no",
   });
   const { tail: _tail, since: _since, until: _until, previous: _previous, ...filter } = input;
+  // A client that reads slowly is waited for: what it has not read is not kept here.
+  const write = async (text: string): Promise<void> => {
+    if (!response.write(text)) await once(response, "drain", { signal: gone });
+  };
   try {
     while (!gone.aborted) {
-      for (const line of page.lines) response.write(`event: line\ndata: ${JSON.stringify(line)}\n\n`);
+      for (const line of page.lines) await write(`event: line\ndata: ${JSON.stringify(line)}\n\n`);
       // The cursor stands for all lines up to here.
-      response.write(`id: ${page.next_cursor}\nevent: cursor\ndata: {}\n\n`);
+      await write(`id: ${page.next_cursor}\nevent: cursor\ndata: {}\n\n`);
       page = await call({ ...filter, cursor: page.next_cursor, wait_seconds: WAIT_SECONDS });
     }
   } catch (error) {

@@ -3,10 +3,10 @@ import express, { type Request, type RequestHandler, type Response, type Router 
 import { type AnyOperation, invoke, listStacks, parseInput, startStack, stopStack } from "../operations/index.js";
 import { StackwardenError } from "../stack/errors.js";
 import type { CallContext, LogReport, StackManager, StackReport } from "../stack/model.js";
-import { tokenOf } from "./guards.js";
 import { inputOf } from "./input.js";
 import { sendLogs, streamLogs } from "./logs.js";
 import { openApiDocument } from "./openapi.js";
+import { principalOf } from "./principal.js";
 import { ROUTES } from "./routes.js";
 
 export interface RestOptions {
@@ -15,6 +15,8 @@ export interface RestOptions {
   version: string;
   /** The operations, measured. */
   measured(operation: AnyOperation): AnyOperation;
+  /** Ends streams that would go on for ever. */
+  ending: AbortSignal;
 }
 
 const BODY_LIMIT = "256kb";
@@ -36,16 +38,12 @@ export function restRouter(options: RestOptions): Router {
     input: Record<string, unknown>,
     signal: AbortSignal,
   ): Promise<Record<string, unknown>> => {
-    const token = tokenOf(request);
-    if (token.scope === "read" && !operation.annotations.readOnly)
-      throw new StackwardenError(
-        "FORBIDDEN",
-        `The token ${token.name} may only read; ${operation.name} changes something.`,
-        {
-          hint: "Use a token of scope operate.",
-        },
-      );
-    const context: Omit<CallContext, "signal"> = { actor: `rest#${token.name}`, progress: () => undefined };
+    const { name, scope } = principalOf(request);
+    if (scope === "read" && !operation.annotations.readOnly)
+      throw new StackwardenError("FORBIDDEN", `The token ${name} may only read; ${operation.name} changes something.`, {
+        hint: "Use a token of scope operate.",
+      });
+    const context: Omit<CallContext, "signal"> = { actor: `rest#${name}`, progress: () => undefined };
     return invoke(
       options.measured(operation),
       input,
@@ -100,7 +98,16 @@ export function restRouter(options: RestOptions): Router {
         const input = inputOf(request, operation, ["format", "follow"]);
         const logs = async (one: Record<string, unknown>): Promise<LogReport> =>
           (await call(request, operation, one, signal)) as unknown as LogReport;
-        if (follow === "true") return streamLogs(response, logs, input, request.get("last-event-id"), signal);
+        if (follow !== undefined && follow !== "true" && follow !== "false")
+          throw new StackwardenError("INVALID_INPUT", "follow is neither true nor false.", {
+            hint: "Leave it out for what is there now.",
+          });
+        if (follow === "true") {
+          const stop = AbortSignal.any([signal, options.ending]);
+          const waits = async (one: Record<string, unknown>): Promise<LogReport> =>
+            (await call(request, operation, one, stop)) as unknown as LogReport;
+          return streamLogs(response, waits, input, request.get("last-event-id"), stop);
+        }
         return sendLogs(response, format, request.params.service, await logs(input));
       }
       const input = inputOf(request, operation);

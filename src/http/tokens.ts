@@ -1,12 +1,12 @@
-/** Bearer tokens: made at the first start, kept as hashes, compared in constant time. */
+/** Bearer tokens: made at the first start, kept as hashes, compared in constant time, read again when they change. */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import { chmod, mkdir, readFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { StackwardenError } from "../stack/errors.js";
+import { takeLock } from "../stack/process-lock.js";
 import { writeWhole } from "../stack/write-whole.js";
-
-/** `read`: operations that change nothing. `operate`: all. */
-export type Scope = "read" | "operate";
+import type { Principal, Scope } from "./principal.js";
 
 export interface Token {
   name: string;
@@ -22,14 +22,22 @@ interface StoredToken extends Token {
 
 const NAME = /^[a-z0-9][a-z0-9_-]{0,31}$/;
 const DEFAULT = "default";
+/** Another process changes tokens for milliseconds only. */
+const LOCK_TRIES = 100;
+const LOCK_WAIT_MS = 50;
 
 const hashOf = (token: string): Buffer => createHash("sha256").update(token).digest();
+
+const idOf = ({ name, scope, hash }: StoredToken): string => `token:${name}:${scope}:${hash.slice(0, 16)}`;
 
 export class TokenStore {
   readonly #file: string;
   /** The default token in plain text, for the owner's own clients. */
   readonly tokenFile: string;
   #tokens: StoredToken[] = [];
+  /** What the file was when it was last read: another process may have replaced it since. */
+  #stamp = "";
+  #reading: Promise<void> | undefined;
 
   private constructor(stateDir: string) {
     this.#file = join(stateDir, "tokens.json");
@@ -42,7 +50,7 @@ export class TokenStore {
     if (made !== undefined) await chmod(stateDir, 0o711);
     const store = new TokenStore(stateDir);
     await store.#load();
-    if (!store.#tokens.some(({ name }) => name === DEFAULT)) await store.add(DEFAULT, "operate");
+    if (!store.#tokens.some(({ name }) => name === DEFAULT)) await store.#makeDefault();
     return store;
   }
 
@@ -59,6 +67,68 @@ export class TokenStore {
       throw new StackwardenError("INVALID_INPUT", "name is not a token's name.", {
         hint: "Use 1 to 32 lower-case letters, digits, - and _, beginning with a letter or digit.",
       });
+    return this.#change(() => this.#put(name, scope));
+  }
+
+  /**
+   * Replaces a token by a new one of the same scope: the old one is void from then on.
+   * @throws INVALID_INPUT that lists the names
+   */
+  async rotate(name: string): Promise<{ token: string; scope: Scope }> {
+    return this.#change(async () => {
+      const { scope } = this.#named(name);
+      return { token: await this.#put(name, scope), scope };
+    });
+  }
+
+  /** @throws INVALID_INPUT that lists the names */
+  async remove(name: string): Promise<void> {
+    await this.#change(() => {
+      this.#named(name);
+      return this.#save(this.#tokens.filter((one) => one.name !== name));
+    });
+  }
+
+  /** Who presents this text, or null. Takes the same time whatever it is. */
+  verify(presented: string): Principal | null {
+    const hash = hashOf(presented);
+    let found: StoredToken | null = null;
+    for (const token of this.#tokens) if (timingSafeEqual(hash, Buffer.from(token.hash, "hex"))) found = token;
+    if (found === null) return null;
+    const { name, scope } = found;
+    const id = idOf(found);
+    return { name, scope, id, valid: () => this.has(id) };
+  }
+
+  /** Whether the principal of this id still has its token. */
+  has(id: string): boolean {
+    return this.#tokens.some((token) => idOf(token) === id);
+  }
+
+  /**
+   * Reads the file again when it was replaced. One that is gone voids every token; one that is damaged changes nothing.
+   * @returns whether anything changed
+   * @throws STORAGE_FAILED when it is damaged
+   */
+  async refresh(): Promise<boolean> {
+    const before = JSON.stringify(this.#tokens);
+    if ((await this.#stampNow()) === this.#stamp) return false;
+    this.#reading ??= this.#load().finally(() => {
+      this.#reading = undefined;
+    });
+    await this.#reading;
+    return JSON.stringify(this.#tokens) !== before;
+  }
+
+  #named(name: string): StoredToken {
+    const found = this.#tokens.find((one) => one.name === name);
+    if (found !== undefined) return found;
+    throw new StackwardenError("INVALID_INPUT", "There is no token of this name.", {
+      hint: `Names: ${this.#tokens.map((one) => one.name).join(", ")}.`,
+    });
+  }
+
+  async #put(name: string, scope: Scope): Promise<string> {
     const token = randomBytes(32).toString("base64url");
     const stored: StoredToken = { name, scope, created: new Date().toISOString(), hash: hashOf(token).toString("hex") };
     await this.#save([...this.#tokens.filter((one) => one.name !== name), stored]);
@@ -66,24 +136,42 @@ export class TokenStore {
     return token;
   }
 
-  /** @throws INVALID_INPUT that lists the names */
-  async remove(name: string): Promise<void> {
-    if (!this.#tokens.some((one) => one.name === name))
-      throw new StackwardenError("INVALID_INPUT", "There is no token of this name.", {
-        hint: `Names: ${this.#tokens.map((one) => one.name).join(", ")}.`,
-      });
-    await this.#save(this.#tokens.filter((one) => one.name !== name));
+  async #makeDefault(): Promise<void> {
+    await this.#change(async () => {
+      if (!this.#tokens.some(({ name }) => name === DEFAULT)) await this.#put(DEFAULT, "operate");
+    });
   }
 
-  /** The token that a presented text is, or null. Takes the same time whatever it is. */
-  verify(presented: string): Token | null {
-    const hash = hashOf(presented);
-    let found: StoredToken | null = null;
-    for (const token of this.#tokens) if (timingSafeEqual(hash, Buffer.from(token.hash, "hex"))) found = token;
-    return found;
+  /** One process at a time changes the file, on what is in it at that moment. */
+  async #change<T>(change: () => Promise<T>): Promise<T> {
+    const file = `${this.#file}.lock`;
+    for (let tries = 0; ; tries += 1) {
+      const { lock } = await takeLock(file).catch((error: unknown) => {
+        throw damaged(this.#file, error);
+      });
+      if (lock !== null)
+        try {
+          await this.#load();
+          return await change();
+        } finally {
+          await lock.release();
+        }
+      if (tries >= LOCK_TRIES)
+        throw new StackwardenError("STORAGE_FAILED", "Another process is changing the tokens.", {
+          hint: "Try again.",
+        });
+      await sleep(LOCK_WAIT_MS);
+    }
+  }
+
+  async #stampNow(): Promise<string> {
+    const found = await stat(this.#file, { bigint: true }).catch(() => null);
+    return found === null ? "none" : `${found.ino}:${found.size}:${found.mtimeNs}`;
   }
 
   async #load(): Promise<void> {
+    // Before the reading: what is written meanwhile is read again.
+    this.#stamp = await this.#stampNow();
     const text = await readFile(this.#file, "utf8").catch((error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT") return "[]";
       throw damaged(this.#file, error);
@@ -100,6 +188,7 @@ export class TokenStore {
   async #save(tokens: StoredToken[]): Promise<void> {
     await writeWhole(this.#file, `${JSON.stringify(tokens, null, 2)}\n`);
     this.#tokens = tokens;
+    this.#stamp = await this.#stampNow();
   }
 }
 

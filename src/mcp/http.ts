@@ -1,19 +1,25 @@
 /** The Streamable HTTP door: one MCP server and one transport for each session, never shared. */
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type EventStore, StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
-import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
+import type { Server } from "@modelcontextprotocol/sdk/server/index.js";
+import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
+import { RecentEvents } from "./recent-events.js";
 import { createMcpServer, type McpServerOptions } from "./server.js";
 
 export interface McpHttpOptions extends Omit<McpServerOptions, "sessionId" | "readOnly"> {
-  /** Sessions at the same time; more are refused with 503. Default 100. */
+  /** Sessions at the same time; more are refused with 503. Default 256. */
   maxSessions?: number;
+  /** Sessions of one owner at the same time, so that none takes all. Default 64. */
+  maxSessionsPerOwner?: number;
   /** Milliseconds without a request after which a session ends. Default 30 minutes. */
   idleMs?: number;
+  /** Makes the server of a session. Default: this project's; tests of the protocol give one with more to try. */
+  createServer?(options: McpServerOptions): Server;
 }
 
-/** Who a session belongs to: only the same token may use it. */
+/** Who a session belongs to: for everybody else it does not exist. */
 export interface SessionOwner {
+  id: string;
   name: string;
   readOnly: boolean;
 }
@@ -21,41 +27,18 @@ export interface SessionOwner {
 export interface McpHttpDoor {
   readonly sessions: number;
   handle(request: IncomingMessage, response: ServerResponse, owner: SessionOwner): Promise<void>;
+  /** Ends the sessions of owners that are no more. */
+  endSessions(gone: (ownerId: string) => boolean): Promise<void>;
+  /** Ends every stream that only waits for news; calls under way are answered. */
+  endStreams(): void;
   /** Ends every session. */
   close(): Promise<void>;
 }
 
-/** Messages kept of each stream for a client that comes back. */
-const KEPT_EVENTS = 1000;
-
-/** Bounded: what is older than the last thousand messages cannot be resumed. */
-class RecentEvents implements EventStore {
-  #events: { id: string; stream: string; message: JSONRPCMessage }[] = [];
-  #next = 0;
-
-  async storeEvent(stream: string, message: JSONRPCMessage): Promise<string> {
-    this.#next += 1;
-    const id = `${stream}_${this.#next}`;
-    this.#events.push({ id, stream, message });
-    if (this.#events.length > KEPT_EVENTS) this.#events.shift();
-    return id;
-  }
-
-  async getStreamIdForEventId(id: string): Promise<string | undefined> {
-    return this.#events.find((event) => event.id === id)?.stream;
-  }
-
-  async replayEventsAfter(
-    lastEventId: string,
-    { send }: { send: (eventId: string, message: JSONRPCMessage) => Promise<void> },
-  ): Promise<string> {
-    const from = this.#events.findIndex((event) => event.id === lastEventId);
-    const stream = this.#events[from]?.stream;
-    if (stream === undefined) return "";
-    for (const event of this.#events.slice(from + 1)) if (event.stream === stream) await send(event.id, event.message);
-    return stream;
-  }
-}
+/** An operation's arguments are small. */
+const MAX_BODY = 1024 * 1024;
+/** Milliseconds after which a client whose stream broke should come back. */
+const RETRY_MS = 1000;
 
 interface Session {
   transport: StreamableHTTPServerTransport;
@@ -71,14 +54,28 @@ function refuse(response: ServerResponse, status: number, code: number, message:
   response.end(JSON.stringify({ jsonrpc: "2.0", error: { code, message }, id: null }));
 }
 
+/** Weight of a type in an Accept header; 0 when it is not listed. */
+function weight(accept: string, type: string): number {
+  const entry = accept.split(",").find((part) => part.trim().toLowerCase().startsWith(type));
+  if (entry === undefined) return 0;
+  const q = /;\s*q=([\d.]+)/.exec(entry)?.[1];
+  return q === undefined ? 1 : Number(q);
+}
+
+/** Both kinds are always accepted; a client that weighs streams lower than JSON gets plain JSON in its session. */
+const prefersJson = ({ headers: { accept = "" } }: IncomingMessage): boolean =>
+  weight(accept, "text/event-stream") < weight(accept, "application/json");
+
 export function createMcpHttpDoor(options: McpHttpOptions): McpHttpDoor {
-  const { maxSessions = 100, idleMs = 30 * 60_000, logger } = options;
+  const { maxSessions = 256, maxSessionsPerOwner = 64, idleMs = 30 * 60_000, logger } = options;
   const sessions = new Map<string, Session>();
+  /** Beginning, not in the table yet. */
+  const starting = new Map<string, number>();
   const sweep = setInterval(
     () => {
       for (const [id, session] of sessions) {
         if (session.open > 0 || Date.now() - session.lastUsed < idleMs) continue;
-        logger.debug("MCP session ended: idle", { session: id });
+        logger.debug("MCP session ended: idle", { session: id.slice(0, 8) });
         void session.close();
       }
     },
@@ -86,12 +83,19 @@ export function createMcpHttpDoor(options: McpHttpOptions): McpHttpDoor {
   );
   sweep.unref();
 
-  const begin = async (owner: SessionOwner): Promise<Session> => {
+  const begin = async (owner: SessionOwner, enableJsonResponse: boolean): Promise<Session> => {
     const id = randomUUID();
-    const server = createMcpServer({ ...options, readOnly: owner.readOnly, sessionId: id.slice(0, 8) });
+    const server = (options.createServer ?? createMcpServer)({
+      ...options,
+      readOnly: owner.readOnly,
+      sessionId: id.slice(0, 8),
+    });
     const transport = new StreamableHTTPServerTransport({
       sessionIdGenerator: () => id,
       eventStore: new RecentEvents(),
+      retryInterval: RETRY_MS,
+      maxRequestBodySize: MAX_BODY,
+      enableJsonResponse,
       onsessioninitialized: () => {
         sessions.set(id, session);
       },
@@ -116,6 +120,46 @@ export function createMcpHttpDoor(options: McpHttpOptions): McpHttpDoor {
     return session;
   };
 
+  /** Why there is no room for another session of this owner, or null. */
+  const full = ({ id }: SessionOwner): string | null => {
+    let all = sessions.size;
+    let own = starting.get(id) ?? 0;
+    for (const count of starting.values()) all += count;
+    for (const session of sessions.values()) if (session.owner.id === id) own += 1;
+    if (own >= maxSessionsPerOwner) return `You have ${maxSessionsPerOwner} sessions already`;
+    return all >= maxSessions ? `There are ${maxSessions} sessions already` : null;
+  };
+
+  const serve = async (session: Session, request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    session.lastUsed = Date.now();
+    session.open += 1;
+    response.once("close", () => {
+      session.open -= 1;
+      session.lastUsed = Date.now();
+    });
+    await session.transport.handleRequest(request, response);
+  };
+
+  const serveFirst = async (request: IncomingMessage, response: ServerResponse, owner: SessionOwner): Promise<void> => {
+    const why = full(owner);
+    if (why !== null) {
+      response.setHeader("Retry-After", "60");
+      refuse(response, 503, -32000, `${why}: end one, or try again later.`);
+      return;
+    }
+    starting.set(owner.id, (starting.get(owner.id) ?? 0) + 1);
+    try {
+      const session = await begin(owner, prefersJson(request));
+      await serve(session, request, response);
+      // What was no initialize has no session to live in.
+      if (session.transport.sessionId === undefined) await session.close();
+    } finally {
+      const left = (starting.get(owner.id) ?? 1) - 1;
+      if (left === 0) starting.delete(owner.id);
+      else starting.set(owner.id, left);
+    }
+  };
+
   return {
     get sessions() {
       return sessions.size;
@@ -128,35 +172,18 @@ export function createMcpHttpDoor(options: McpHttpOptions): McpHttpDoor {
         return;
       }
       const id = headers["mcp-session-id"];
-      let session = typeof id === "string" ? sessions.get(id) : undefined;
-      // Somebody else's session does not exist for this token.
-      if (session !== undefined && session.owner.name !== owner.name) session = undefined;
-      if (session === undefined) {
-        if (id !== undefined) {
-          refuse(response, 404, -32001, "Session not found: begin a new one with initialize.");
-          return;
-        }
-        if (method !== "POST") {
-          refuse(response, 400, -32000, "The header Mcp-Session-Id is missing.");
-          return;
-        }
-        if (sessions.size >= maxSessions) {
-          response.setHeader("Retry-After", "60");
-          refuse(response, 503, -32000, `There are ${maxSessions} sessions already: end one, or try again later.`);
-          return;
-        }
-        session = await begin(owner);
-      }
-      const used = session;
-      used.lastUsed = Date.now();
-      used.open += 1;
-      response.once("close", () => {
-        used.open -= 1;
-        used.lastUsed = Date.now();
-      });
-      await used.transport.handleRequest(request, response);
-      // What was no initialize has no session to live in.
-      if (used.transport.sessionId === undefined) await used.close();
+      const session = typeof id === "string" ? sessions.get(id) : undefined;
+      // Somebody else's session does not exist for this owner.
+      if (session !== undefined && session.owner.id === owner.id) await serve(session, request, response);
+      else if (id !== undefined) refuse(response, 404, -32001, "Session not found: begin a new one with initialize.");
+      else if (method !== "POST") refuse(response, 400, -32000, "The header Mcp-Session-Id is missing.");
+      else await serveFirst(request, response, owner);
+    },
+    endSessions: async (gone) => {
+      await Promise.all([...sessions.values()].filter(({ owner }) => gone(owner.id)).map((session) => session.close()));
+    },
+    endStreams: () => {
+      for (const { transport } of sessions.values()) transport.closeStandaloneSSEStream();
     },
     close: async () => {
       clearInterval(sweep);

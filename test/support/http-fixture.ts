@@ -1,10 +1,9 @@
-/** The production HTTP app over a scripted manager, on a real port. */
+/** The production HTTP door over a scripted manager, on a real port and a real socket file. */
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer, request as httpRequest, type IncomingHttpHeaders } from "node:http";
-import type { AddressInfo } from "node:net";
+import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createHttpApp, type HttpAppOptions } from "../../src/http/app.js";
+import { type HttpDoorOptions, openHttpDoor } from "../../src/http/door.js";
 import { TokenStore } from "../../src/http/tokens.js";
 import { createMcpHttpDoor, type McpHttpDoor, type McpHttpOptions } from "../../src/mcp/http.js";
 import { recordingLogger } from "./mcp-client.js";
@@ -24,10 +23,12 @@ export interface Sent {
   body?: string | object;
   /** Default: the operate token. Null: none. */
   token?: string | null;
+  /** Over the socket file instead of the port. */
+  overSocket?: boolean;
 }
 
 export async function httpFixture(
-  options: Partial<HttpAppOptions> & { manager?: ScriptedManager; mcp?: Partial<McpHttpOptions> } = {},
+  options: Partial<HttpDoorOptions> & { manager?: ScriptedManager; mcp?: Partial<McpHttpOptions> } = {},
 ) {
   const folder = mkdtempSync(join(tmpdir(), "stackwarden-http-"));
   const tokens = await TokenStore.open(join(folder, "state"));
@@ -36,7 +37,11 @@ export async function httpFixture(
   const manager = options.manager ?? scriptedManager();
   const logger = recordingLogger();
   let mcp: McpHttpDoor | undefined;
-  const http = createHttpApp({
+  const socket = join(folder, "http.sock");
+  const http = await openHttpDoor({
+    address: { port: 0 },
+    socket,
+    limits: { headersMs: 1000, requestMs: 2000 },
     getManager: async () => manager,
     tokens,
     version: "1.2.3",
@@ -47,13 +52,13 @@ export async function httpFixture(
     },
     ...options,
   });
-  const server = createServer({ connectionsCheckingInterval: 200 }, http.app);
-  server.headersTimeout = 2000;
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  const url = `http://127.0.0.1:${port}`;
+  const url = http.url ?? "";
+  const port = Number(new URL(url).port);
   /** Raw: the path goes out as it is written, and Host can be anything. */
-  const send = (path: string, { method = "GET", headers = {}, body, token = operate }: Sent = {}): Promise<Answer> =>
+  const send = (
+    path: string,
+    { method = "GET", headers = {}, body, token = operate, overSocket = false }: Sent = {},
+  ): Promise<Answer> =>
     new Promise((resolve, reject) => {
       const text = body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body);
       const all: Record<string, string> = {
@@ -64,7 +69,13 @@ export async function httpFixture(
         ...headers,
       };
       const outgoing = httpRequest(
-        { host: "127.0.0.1", port, path, method, headers: all, agent: false },
+        {
+          ...(overSocket ? { socketPath: socket } : { host: "127.0.0.1", port }),
+          path,
+          method,
+          headers: all,
+          agent: false,
+        },
         (response) => {
           let received = "";
           response.setEncoding("utf8");
@@ -96,10 +107,10 @@ export async function httpFixture(
     manager,
     logger,
     sessions: () => mcp?.sessions ?? 0,
+    socket,
+    door: http,
     close: async () => {
-      await http.close();
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await http.close(0);
       rmSync(folder, { recursive: true, force: true });
     },
   };

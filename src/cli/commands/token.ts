@@ -1,4 +1,4 @@
-/** `stackwarden token list|add|remove`: who may call over HTTP. A running server takes changes at its next start. */
+/** `stackwarden token list|add|rotate|remove`: who may call over HTTP. A running server notices at once. */
 import { EXIT, type ExitCode } from "../exit-codes.js";
 import { table } from "../output/table.js";
 import { createTerminal, dim } from "../output/terminal.js";
@@ -25,13 +25,22 @@ export async function tokenList(options: CommonOptions): Promise<ExitCode> {
   return EXIT.ok;
 }
 
-/** A token of the same name is replaced: that is rotation. */
+/** A token of the same name is replaced. */
 export async function tokenAdd(name: string, options: TokenOptions): Promise<ExitCode> {
   const { tokens, terminal } = await open(options);
   const scope = options.scope ?? "read";
   const token = await tokens.add(name, scope);
   terminal.print(terminal.json ? JSON.stringify({ name, scope, token }) : token);
-  terminal.note(dim("It is shown only now. A running server takes it at its next start."));
+  terminal.note(dim("It is shown only now. A running server takes it at once."));
+  return EXIT.ok;
+}
+
+/** A new token in the place of the old one, which is void from then on: what was opened with it ends. */
+export async function tokenRotate(name: string, options: CommonOptions): Promise<ExitCode> {
+  const { tokens, terminal } = await open(options);
+  const { token, scope } = await tokens.rotate(name);
+  terminal.print(terminal.json ? JSON.stringify({ name, scope, token }) : token);
+  terminal.note(dim("It is shown only now; the old one is void."));
   return EXIT.ok;
 }
 

@@ -1,0 +1,65 @@
+/** The HTTP door, open: the app on an address, on a socket file, or both. */
+import { createHttpApp, type HttpAppOptions } from "./app.js";
+import {
+  type AddressOptions,
+  type ConnectionLimits,
+  checkAddress,
+  type Listening,
+  listenOnAddress,
+  listenOnSocket,
+} from "./listen.js";
+
+export interface HttpDoorOptions extends HttpAppOptions {
+  /** Null: only the socket. */
+  address: AddressOptions | null;
+  /** Path of a socket file with mode 0600, for the server's own user. Null: only the address. */
+  socket: string | null;
+  limits?: ConnectionLimits;
+}
+
+export interface HttpDoor {
+  /** As `http://127.0.0.1:7717`; null without an address. */
+  readonly url: string | null;
+  readonly socket: string | null;
+  /**
+   * Takes nothing new, lets calls under way finish, then ends every connection. Idempotent.
+   * @param deadlineMs default 5,000
+   */
+  close(deadlineMs?: number): Promise<void>;
+}
+
+/** @throws INVALID_INPUT, PORT_IN_USE, STORAGE_FAILED; nothing is left open then */
+export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> {
+  const { address, socket, limits, ...rest } = options;
+  if (address !== null) checkAddress(address);
+  const host = address?.host;
+  const { app, close } = createHttpApp({
+    ...rest,
+    allowedHosts: [
+      ...(host === undefined ? [] : [host.includes(":") ? `[${host}]` : host]),
+      ...(rest.allowedHosts ?? []),
+    ],
+  });
+  const open: Listening[] = [];
+  const closeAll = async (deadlineMs?: number): Promise<void> => {
+    for (const one of open) one.stop();
+    await close(deadlineMs);
+    await Promise.all(open.map((one) => one.end()));
+  };
+  try {
+    if (address !== null) open.push(await listenOnAddress(address, app, limits));
+    if (socket !== null) open.push(await listenOnSocket(socket, app, limits));
+  } catch (error) {
+    await closeAll(0);
+    throw error;
+  }
+  let closing: Promise<void> | undefined;
+  return {
+    url: address === null ? null : (open[0]?.place ?? null),
+    socket,
+    close: (deadlineMs) => {
+      closing ??= closeAll(deadlineMs);
+      return closing;
+    },
+  };
+}

@@ -1,0 +1,177 @@
+/** Where the HTTP door listens: an address, and a socket file for this machine's own user. */
+import { chmod, readFile, rm } from "node:fs/promises";
+import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
+import { type AddressInfo, connect } from "node:net";
+import { StackwardenError } from "../stack/errors.js";
+import { markPrivate } from "./private-sockets.js";
+
+export interface AddressOptions {
+  /** Default 127.0.0.1. */
+  host?: string;
+  /** 0: any that is free. */
+  port: number;
+  /** PEM files. */
+  tlsCert?: string;
+  tlsKey?: string;
+  /** Listen on another address than loopback without TLS. Default false. */
+  insecureBind?: boolean;
+}
+
+export interface ConnectionLimits {
+  /** Milliseconds for a request's headers: a client that sends drop by drop must not keep a connection. Default 10,000. */
+  headersMs?: number;
+  /** Milliseconds for a whole request with its body. Default 30,000. */
+  requestMs?: number;
+  /** Connections at the same time; more are closed at once. Default 512: far above what one user's clients need. */
+  connections?: number;
+}
+
+export interface Listening {
+  /** `http://127.0.0.1:7717`, or the socket's path. */
+  readonly place: string;
+  /** No new connections; those without a request end. */
+  stop(): void;
+  /** Settles when the last connection has ended; ends those that still are at once. */
+  end(): Promise<void>;
+}
+
+const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
+const usage = (message: string, hint: string): StackwardenError =>
+  new StackwardenError("INVALID_INPUT", message, { hint });
+
+/**
+ * Said before anything is opened.
+ * @throws INVALID_INPUT
+ */
+export function checkAddress({ host = "127.0.0.1", tlsCert, tlsKey, insecureBind = false }: AddressOptions): void {
+  if ((tlsCert === undefined) !== (tlsKey === undefined))
+    throw usage("TLS needs a certificate and its key.", "Give both --tls-cert and --tls-key, or neither.");
+  if (!LOOPBACK.has(host) && tlsCert === undefined && !insecureBind)
+    throw usage(
+      `${host} can be reached from other machines, and tokens would travel in plain text.`,
+      "Give --tls-cert and --tls-key; or --insecure-bind when something in front encrypts.",
+    );
+}
+
+/** @throws INVALID_INPUT, PORT_IN_USE */
+export async function listenOnAddress(
+  options: AddressOptions,
+  handler: RequestListener,
+  limits: ConnectionLimits = {},
+): Promise<Listening> {
+  checkAddress(options);
+  const { host = "127.0.0.1", port, tlsCert, tlsKey } = options;
+  const server = await serverOf({ cert: tlsCert, key: tlsKey }, handler, limits);
+  await bound(server, () => server.listen(port, host)).catch((error: NodeJS.ErrnoException) => {
+    throw new StackwardenError("PORT_IN_USE", `${host}:${port} cannot be listened on: ${error.code}.`, {
+      hint: "Choose another with --port.",
+      cause: error,
+    });
+  });
+  const address = server.address() as AddressInfo;
+  const shown = address.family === "IPv6" ? `[${address.address}]` : address.address;
+  return listening(`${tlsCert === undefined ? "http" : "https"}://${shown}:${address.port}`, server);
+}
+
+/**
+ * Its folder must be one that only its owner writes to.
+ * @throws STORAGE_FAILED when another server listens there, or the file cannot be made
+ */
+export async function listenOnSocket(
+  path: string,
+  handler: RequestListener,
+  limits: ConnectionLimits = {},
+): Promise<Listening> {
+  if (await answers(path))
+    throw new StackwardenError("STORAGE_FAILED", `Another server listens on ${path}.`, {
+      hint: "End it, or choose another path with --socket.",
+    });
+  if (process.platform !== "win32") await rm(path, { force: true });
+  const server = await serverOf({}, handler, limits);
+  server.on("connection", markPrivate);
+  await bound(server, () => {
+    // The mask makes the socket private from its first moment; listen() binds before it returns.
+    const mask = process.umask(0o177);
+    try {
+      server.listen(path);
+    } finally {
+      process.umask(mask);
+    }
+  }).catch((error: NodeJS.ErrnoException) => {
+    throw new StackwardenError("STORAGE_FAILED", `${path} cannot be listened on: ${error.code}.`, {
+      hint: "Choose another path with --socket.",
+      cause: error,
+    });
+  });
+  if (process.platform !== "win32") await chmod(path, 0o600);
+  return listening(path, server);
+}
+
+/** Whether somebody listens on this socket. */
+const answers = (path: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+
+async function serverOf(
+  { cert, key }: { cert?: string | undefined; key?: string | undefined },
+  handler: RequestListener,
+  { headersMs = 10_000, requestMs = 30_000, connections = 512 }: ConnectionLimits,
+): Promise<Server> {
+  const options = {
+    headersTimeout: headersMs,
+    requestTimeout: requestMs,
+    // How often slow requests are looked for.
+    connectionsCheckingInterval: Math.min(1000, headersMs),
+    requireHostHeader: true,
+  };
+  let server: Server;
+  if (cert !== undefined && key !== undefined) {
+    const [certText, keyText] = await Promise.all([readFile(cert), readFile(key)]).catch((error: Error) => {
+      throw usage(`The certificate or its key cannot be read: ${error.message}.`, "Give paths of PEM files.");
+    });
+    try {
+      server = createHttpsServer({ ...options, cert: certText, key: keyText, minVersion: "TLSv1.2" }, handler);
+    } catch (error) {
+      throw usage(
+        `The certificate or its key cannot be used: ${(error as Error).message}.`,
+        "Give a pair in PEM form.",
+      );
+    }
+  } else server = createHttpServer(options, handler);
+  server.maxConnections = connections;
+  return server;
+}
+
+const bound = (server: Server, listen: () => void): Promise<void> =>
+  new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.once("listening", () => {
+      server.off("error", reject);
+      resolve();
+    });
+    listen();
+  });
+
+function listening(place: string, server: Server): Listening {
+  let ended: Promise<void> | undefined;
+  const stop = (): void => {
+    ended ??= new Promise((resolve) => server.close(() => resolve()));
+    server.closeIdleConnections();
+  };
+  return {
+    place,
+    stop,
+    end: async () => {
+      stop();
+      server.closeAllConnections();
+      await ended;
+    },
+  };
+}
