@@ -1,5 +1,6 @@
 /** Logs over REST: as text, as lines, or as a stream of server-sent events. */
 import { once } from "node:events";
+import { setImmediate } from "node:timers/promises";
 import type { Response } from "express";
 import { StackwardenError, toStackwardenError } from "../stack/errors.js";
 import type { LogReport } from "../stack/model.js";
@@ -54,6 +55,8 @@ export async function streamLogs(
       for (const line of page.lines) await write(`event: line\ndata: ${JSON.stringify(line)}\n\n`);
       // The cursor stands for all lines up to here.
       await write(`id: ${page.next_cursor}\nevent: cursor\ndata: {}\n\n`);
+      // A flood must not keep other requests waiting.
+      await setImmediate();
       page = await call({ ...filter, cursor: page.next_cursor, wait_seconds: WAIT_SECONDS });
     }
   } catch (error) {
