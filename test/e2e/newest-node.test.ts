@@ -3,10 +3,9 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { expect, it } from "vitest";
 import { runDemo } from "./support/demo.js";
+import { NEWEST_LTS as VERSION } from "./support/newer-node.js";
 import { bring } from "./support/package.js";
 
-/** Newest version in long-term support when this was written. */
-const VERSION = "26.10.0";
 const run = promisify(execFile);
 
 it(`works on Node.js ${VERSION}`, { timeout: 400_000 }, async () => {

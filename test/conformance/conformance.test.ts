@@ -1,0 +1,104 @@
+/** The official conformance suite against the production HTTP door: every active scenario, and no list of excuses. */
+import { execFile } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { ROOT } from "../e2e/support/bench.js";
+import { nodeFrom } from "../e2e/support/newer-node.js";
+import { httpFixture } from "../support/http-fixture.js";
+import { relayTo } from "../support/relay.js";
+import { conformanceServer } from "./fixtures.js";
+
+const SUITE = join(ROOT, "node_modules", "@modelcontextprotocol", "conformance", "dist", "index.js");
+/** What the suite calls active in the pinned version. */
+const ACTIVE = 30;
+/** What needs nothing but a server. */
+const WITHOUT_FIXTURES = [
+  "server-initialize",
+  "ping",
+  "logging-set-level",
+  "tools-list",
+  "resources-list",
+  "prompts-list",
+  "server-sse-multiple-streams",
+  "dns-rebinding-protection",
+];
+
+interface Check {
+  id: string;
+  status: string;
+  errorMessage?: string;
+}
+
+let node: { binary: string; remove(): void };
+let folder: string;
+beforeAll(async () => {
+  // The suite's own code needs it.
+  node = await nodeFrom(22);
+  folder = mkdtempSync(join(tmpdir(), "stackwarden-conformance-"));
+}, 300_000);
+afterAll(() => {
+  node.remove();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function run(port: number, ...args: string[]): Promise<{ code: number; output: string; checks: Map<string, Check[]> }> {
+  const results = mkdtempSync(join(folder, "results-"));
+  return new Promise((resolve) => {
+    execFile(
+      node.binary,
+      [SUITE, "server", "--url", `http://127.0.0.1:${port}/mcp`, "-o", results, ...args],
+      { cwd: folder, maxBuffer: 20_000_000 },
+      (error, stdout, stderr) => {
+        const checks = new Map(
+          readdirSync(results).map((name): [string, Check[]] => [
+            name.replace(/^server-/, "").replace(/-\d{4}-\d\d-\d\dT[\d-]+Z$/, ""),
+            JSON.parse(readFileSync(join(results, name, "checks.json"), "utf8")),
+          ]),
+        );
+        resolve({ code: error === null ? 0 : Number(error.code), output: `${stdout}\n${stderr}`, checks });
+      },
+    );
+  });
+}
+
+const failures = (checks: Map<string, Check[]>) =>
+  [...checks].flatMap(([scenario, all]) =>
+    all
+      .filter(({ status }) => status !== "SUCCESS" && status !== "INFO")
+      .map(({ id, status, errorMessage }) => ({ scenario, id, status, errorMessage })),
+  );
+
+it("all active scenarios pass, with the suite's fixtures beside our own tools", async () => {
+  const http = await httpFixture({ mcp: { createServer: conformanceServer } });
+  const relay = await relayTo(http.socket);
+  try {
+    const { code, output, checks } = await run(relay.port, "--suite", "active");
+    expect(failures(checks), output).toEqual([]);
+    expect(code, output).toBe(0);
+    expect([...checks.keys()]).toHaveLength(ACTIVE);
+    for (const [scenario, all] of checks) expect(all.length, scenario).toBeGreaterThan(0);
+  } finally {
+    await relay.close();
+    await http.close();
+  }
+}, 300_000);
+
+it.each(WITHOUT_FIXTURES)(
+  "%s passes against the server as it is",
+  async (scenario) => {
+    const http = await httpFixture();
+    const relay = await relayTo(http.socket);
+    try {
+      const { code, output, checks } = await run(relay.port, "--scenario", scenario);
+      expect(failures(checks), output).toEqual([]);
+      expect(code, output).toBe(0);
+      expect(checks.size).toBe(1);
+    } finally {
+      await relay.close();
+      await http.close();
+    }
+  },
+  120_000,
+);
