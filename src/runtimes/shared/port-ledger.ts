@@ -6,6 +6,7 @@ import { createServer, type Server } from "node:net";
 import type { ServiceDefinition, StackDefinition } from "../../stack/definition/types.js";
 import { StackwardenError } from "../../stack/errors.js";
 import type { Endpoint } from "../../stack/runtime.js";
+import { claimPort, type PortClaim } from "./port-claim.js";
 
 export interface PortWish {
   service: string;
@@ -19,6 +20,8 @@ export interface PortWish {
 interface Slot extends PortWish {
   port: number;
   holder: Server | null;
+  /** Kept as long as the slot has the port, also while its service listens. */
+  claim: PortClaim;
 }
 
 export interface Reassigned {
@@ -64,16 +67,42 @@ const inUse = (busy: { service: string; port: number; container_port: number }[]
     },
   );
 
+/** A claim and a listening socket: nobody else has the port. Null when somebody has. Rejects with the system's error. */
+async function holdClaimed(port: number): Promise<{ claim: PortClaim; holder: Server } | null> {
+  const claim = await claimPort(port);
+  if (claim === null) return null;
+  try {
+    return { claim, holder: await hold(port) };
+  } catch (error) {
+    await claim.release();
+    if ((error as NodeJS.ErrnoException).code === "EADDRINUSE") return null;
+    throw error;
+  }
+}
+
+async function holdAny(): Promise<{ claim: PortClaim; holder: Server }> {
+  for (;;) {
+    const holder = await hold(0);
+    const claim = await claimPort(boundPort(holder));
+    if (claim !== null) return { claim, holder };
+    await close(holder);
+  }
+}
+
 /** Holds the port that was asked for, or the first free one at or after the wished one. */
 async function take(wish: PortWish, taken: Set<number>): Promise<Slot | "busy"> {
-  const slot = (holder: Server): Slot => ({ ...wish, holder, port: boundPort(holder) });
+  const slot = (held: { claim: PortClaim; holder: Server }): Slot => ({
+    ...wish,
+    ...held,
+    port: boundPort(held.holder),
+  });
   if (wish.hostPort !== undefined) {
     if (taken.has(wish.hostPort)) return "busy";
     try {
-      return slot(await hold(wish.hostPort));
+      const held = await holdClaimed(wish.hostPort);
+      return held === null ? "busy" : slot(held);
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
-      if (code === "EADDRINUSE") return "busy";
+      const { code } = error as NodeJS.ErrnoException;
       throw new StackwardenError(
         "UNSUPPORTED",
         `Port ${wish.hostPort} of "${wish.service}" cannot be used (${code}).`,
@@ -87,11 +116,17 @@ async function take(wish: PortWish, taken: Set<number>): Promise<Slot | "busy"> 
   if (wish.published) {
     for (let port = wish.containerPort; port < wish.containerPort + SEARCH && port <= 65_535; port++) {
       if (taken.has(port)) continue;
-      const holder = await hold(port).catch(() => null);
-      if (holder !== null) return slot(holder);
+      const held = await holdClaimed(port).catch(() => null);
+      if (held !== null) return slot(held);
     }
   }
-  return slot(await hold(0));
+  return slot(await holdAny());
+}
+
+/** Gives a port back. */
+async function letGo({ holder, claim }: Slot): Promise<void> {
+  if (holder !== null) await close(holder);
+  await claim.release();
 }
 
 export class PortLedger {
@@ -130,7 +165,7 @@ export class PortLedger {
         if (handed !== undefined) {
           // The same port goes from one entry of the stack to another: its socket goes with it.
           dropped.splice(dropped.indexOf(handed), 1);
-          fresh.push({ ...wish, port: handed.port, holder: handed.holder });
+          fresh.push({ ...wish, port: handed.port, holder: handed.holder, claim: handed.claim });
           continue;
         }
         const taken = new Set([...kept, ...fresh, ...dropped].map((slot) => slot.port));
@@ -141,13 +176,13 @@ export class PortLedger {
       }
       if (busy.length > 0) throw inUse(busy);
     } catch (error) {
-      const before = new Set(this.#slots.map((slot) => slot.holder));
-      await Promise.all(fresh.flatMap(({ holder }) => (holder === null || before.has(holder) ? [] : [close(holder)])));
+      const before = new Set(this.#slots.map((slot) => slot.claim));
+      await Promise.all(fresh.filter((slot) => !before.has(slot.claim)).map(letGo));
       throw error;
     }
     const order = (slot: Slot) => wishes.findIndex((wish) => same(slot, wish));
     this.#slots = [...kept, ...fresh].sort((a, b) => order(a) - order(b));
-    await Promise.all(dropped.flatMap(({ holder }) => (holder === null ? [] : [close(holder)])));
+    await Promise.all(dropped.map(letGo));
   }
 
   #of(service: string): Slot[] {
@@ -173,7 +208,9 @@ export class PortLedger {
       const from = slot.port;
       const next = await take(slot, new Set(this.#slots.map((one) => one.port)));
       if (next === "busy") continue;
+      await slot.claim.release();
       slot.holder = next.holder;
+      slot.claim = next.claim;
       slot.port = next.port;
       moved.push({ service, from, to: slot.port });
     }
@@ -231,5 +268,6 @@ export class PortLedger {
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all(this.services().map((service) => this.release(service)));
+    await Promise.all(this.#slots.map((slot) => slot.claim.release()));
   }
 }

@@ -44,6 +44,25 @@ describe("the port ledger", () => {
     await occupy(port);
   });
 
+  it("keeps a port from other stacks while its service is not listening yet", async () => {
+    const port = await freePort();
+    const other = new PortLedger(portWishes);
+    await ledger.apply(definition([web("a", published(port))]));
+    expect(ledger.hostPort("a", port)).toBe(port);
+    // Its service is being started, and does not listen yet.
+    await ledger.release("a");
+    await other.apply(definition([web("b", published(port))]));
+    expect(other.hostPort("b", port)).toBeGreaterThan(port);
+    await expect(other.apply(definition([web("b", published(1, port))]))).rejects.toMatchObject({
+      code: "PORT_IN_USE",
+      message: `Host port in use: ${port} (b).`,
+    });
+    await ledger.close();
+    await other.apply(definition([web("b", published(1, port))]));
+    expect(other.hostPort("b", 1)).toBe(port);
+    await other.close();
+  });
+
   it("cuts off who connects to a port that is only held", async () => {
     const port = await freePort();
     await ledger.apply(definition([web("a", published(8000, port))]));

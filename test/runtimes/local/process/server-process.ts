@@ -111,3 +111,16 @@ export const isWatchdog = (pid: number): boolean => {
     return false;
   }
 };
+
+/** SIGHUP, SIGINT and SIGTERM as bits of the kernel's masks. */
+const ENDING = (1n << 0n) | (1n << 1n) | (1n << 14n);
+
+/** Whether the process has taken the signals that ask for its end into its own hands: it has come so far. */
+export const heedsSignals = (pid: number): boolean => {
+  try {
+    const mask = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+    return mask !== undefined && (BigInt(`0x${mask}`) & ENDING) === ENDING;
+  } catch {
+    return false;
+  }
+};

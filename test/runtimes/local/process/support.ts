@@ -59,7 +59,7 @@ export function processesWith(mark: string): number[] {
     .map(Number);
 }
 
-export async function until(what: string, condition: () => boolean | Promise<boolean>, deadlineMs = 10_000) {
+export async function until(what: string, condition: () => boolean | Promise<boolean>, deadlineMs = 45_000) {
   const end = Date.now() + deadlineMs;
   while (!(await condition())) {
     if (Date.now() > end) throw new Error(`${what}: not within ${deadlineMs} ms`);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { tempDir } from "../support/fixture.js";
-import { buildServer, isWatchdog, ServerProcess } from "./server-process.js";
+import { buildServer, heedsSignals, isWatchdog, ServerProcess } from "./server-process.js";
 import { cgroupsOf, HostFixture, hasCgroups, isRoot, processesWith, until } from "./support.js";
 
 const programs = tempDir();
@@ -53,13 +53,13 @@ describe.runIf(hasCgroups)("after a server was killed", () => {
   it("nothing is left although its watchdog was asked to end before, and was killed once", async () => {
     const server = start();
     const watchdog = await server.ready();
+    await until("the watchdog listens", () => heedsSignals(watchdog));
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.kill(watchdog, signal);
     await sleep(100);
     expect(isWatchdog(watchdog)).toBe(true);
     process.kill(watchdog, "SIGKILL");
     await until("it is started again", () => /started again/.test(server.warnings));
-    await until("the new one listens", () => processesWith(`${server.pid}.json`).length > 0);
-    await sleep(100);
+    await until("the new one listens", () => processesWith(`${server.pid}.json`).some(heedsSignals));
     await server.kill();
     await nothingLeft(server);
   });

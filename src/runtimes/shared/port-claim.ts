@@ -1,0 +1,26 @@
+/**
+ * Claims on ports among the stackwarden servers of one machine. Between the moment a port is let go of for its service
+ * and the moment the service listens, the port looks free: another server's stack would take it, or the two services
+ * would race for it. A claim is a Unix socket with an abstract name: it lives in the network namespace, as ports do,
+ * and ends with its process. Where there are none (not Linux), nothing is claimed.
+ */
+import { createServer, type Server } from "node:net";
+
+export interface PortClaim {
+  release(): Promise<void>;
+}
+
+const NOTHING: PortClaim = { release: async () => undefined };
+
+/** @returns null when another stack has claimed the port */
+export function claimPort(port: number): Promise<PortClaim | null> {
+  if (process.platform !== "linux") return Promise.resolve(NOTHING);
+  return new Promise((resolve) => {
+    const server: Server = createServer((socket) => socket.destroy());
+    server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code === "EADDRINUSE" ? null : NOTHING));
+    server.listen(`\0stackwarden-port-${port}`, () => {
+      server.unref();
+      resolve({ release: () => new Promise((done) => server.close(() => done())) });
+    });
+  });
+}
