@@ -9,6 +9,7 @@ export const SYSTEM_PACKAGES = [
   { debian: "python3-venv", needed: "Python services", test: ["python3", "-c", "import ensurepip, venv"] },
   { debian: "util-linux", needed: "dropping privileges (setpriv)", anyOf: ["setpriv"] },
   { debian: "iproute2", needed: "the tests that look at open ports (ss)", anyOf: ["ss"] },
+  { debian: "busybox", needed: "the tests of the entry script under a second shell", anyOf: ["busybox"] },
 ];
 
 /**

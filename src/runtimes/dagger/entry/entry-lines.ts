@@ -1,0 +1,98 @@
+/** Takes the entry script's own lines out of a service's raw standard error, however it was cut into chunks. */
+import { ENTRY_MARK, type EntryMessage } from "./types.js";
+
+/** Longer than any line of the script: what goes on without an end is the service's. */
+const MOST_BYTES = 4096;
+const NEWLINE = 0x0a;
+
+type Raw = { type?: unknown } & Record<string, unknown>;
+
+/** Null for what the script would not say. */
+function parse(text: string): EntryMessage | null {
+  let raw: Raw | null;
+  try {
+    raw = JSON.parse(text) as Raw | null;
+  } catch {
+    return null;
+  }
+  if (raw === null) return null;
+  const number = (name: string): number => (typeof raw[name] === "number" ? raw[name] : Number.NaN);
+  switch (raw.type) {
+    case "start":
+      return {
+        type: "start",
+        uid: number("uid"),
+        gid: number("gid"),
+        noNewPrivileges: raw.noNewPrivileges === true,
+        capabilities: String(raw.capabilities),
+        seccomp: raw.seccomp === true,
+        cgroup: raw.cgroup === "v1" || raw.cgroup === "v2" ? raw.cgroup : null,
+      };
+    case "unlimited":
+      return { type: "unlimited", waitedSeconds: number("waitedSeconds") };
+    case "health":
+      return {
+        type: "health",
+        exitCode: number("exitCode"),
+        timedOut: raw.timedOut === true,
+        // In hexadecimal, because a shell cannot quote for JSON.
+        output: Buffer.from(String(raw.output), "hex").toString("utf8"),
+      };
+    default:
+      return null;
+  }
+}
+
+export class EntryLines {
+  readonly #mark: Buffer;
+  #pending: Buffer = Buffer.alloc(0);
+
+  constructor(
+    token: string,
+    private readonly onMessage: (message: EntryMessage) => void,
+  ) {
+    this.#mark = Buffer.from(`${ENTRY_MARK}${token}`);
+  }
+
+  /** @returns what of it is the service's; the start of what may be a line of the script's is kept until its end comes */
+  take(chunk: Uint8Array): Buffer {
+    const all = this.#pending.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.#pending, chunk]);
+    const service: Buffer[] = [];
+    let from = 0;
+    for (;;) {
+      const at = this.#next(all, from);
+      service.push(all.subarray(from, at));
+      from = at;
+      if (at === all.length) break;
+      const end = all.indexOf(NEWLINE, at + this.#mark.length);
+      if (end < 0) {
+        if (all.length - at <= MOST_BYTES) break;
+        from = at + 1;
+        service.push(all.subarray(at, from));
+        continue;
+      }
+      const message = parse(all.toString("utf8", at + this.#mark.length, end));
+      if (message === null) service.push(all.subarray(at, end + 1));
+      else this.onMessage(message);
+      from = end + 1;
+    }
+    this.#pending = Buffer.from(all.subarray(from));
+    return Buffer.concat(service);
+  }
+
+  /** The stream is over: what was kept was the service's after all. */
+  end(): Buffer {
+    const rest = this.#pending;
+    this.#pending = Buffer.alloc(0);
+    return rest;
+  }
+
+  /** Where the next mark begins, whole or cut off by the end; the end where there is none. */
+  #next(all: Buffer, from: number): number {
+    const whole = all.indexOf(this.#mark, from);
+    if (whole >= 0) return whole;
+    for (let at = Math.max(from, all.length - this.#mark.length + 1); at < all.length; at++)
+      if (this.#mark.subarray(0, all.length - at).equals(all.subarray(at))) return at;
+    return all.length;
+  }
+}

@@ -1,0 +1,312 @@
+/** The real script, under the shells that images have, with a cgroup directory of the test's. */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { EntryLines } from "../../../../src/runtimes/dagger/entry/entry-lines.js";
+import { ENTRY_SCRIPT, entryArgs } from "../../../../src/runtimes/dagger/entry/entry-script.js";
+import type { EntryMessage, EntryOptions } from "../../../../src/runtimes/dagger/entry/types.js";
+
+const TOKEN = "t0kenT0kenT0ken1";
+const succeeds = (command: string, ...args: string[]) => spawnSync(command, args, { stdio: "ignore" }).status === 0;
+const nnp = succeeds("setpriv", "--no-new-privs", "true");
+/** The script goes on under /bin/sh once it has dropped privileges; here they are dropped before it begins, to stay with this shell. */
+const before = nnp ? ["setpriv", "--no-new-privs"] : [];
+const SHELLS = [
+  ["sh", ["sh"]],
+  ["dash", [...before, "dash"]],
+  ["bash", [...before, "bash"]],
+  ["busybox ash", [...before, "busybox", "sh"]],
+] as const;
+
+const OPTIONS: EntryOptions = { token: TOKEN, limits: {}, waitSeconds: 20, stopSignal: "SIGTERM", command: ["true"] };
+const LIMITS = { cpus: 0.5, memory_mb: 512, pids: 100 };
+const V2 = {
+  "cgroup.controllers": "cpu memory pids",
+  "memory.max": "536870912",
+  "cpu.max": "50000 100000",
+  "pids.max": "100",
+};
+const V1 = {
+  "memory/memory.limit_in_bytes": "536870912",
+  "cpu/cpu.cfs_quota_us": "50000",
+  "cpu/cpu.cfs_period_us": "100000",
+  "pids/pids.max": "100",
+};
+
+interface Run {
+  child: ChildProcess;
+  messages: EntryMessage[];
+  /** Ends when the service and the script's loop have let go of their streams. */
+  closed: Promise<{ code: number | null; stdout: string; stderr: string }>;
+  message(matches: (message: EntryMessage) => boolean): Promise<EntryMessage>;
+  said(text: string): Promise<void>;
+}
+
+describe.skipIf(process.platform !== "linux")("the entry script", () => {
+  const dir = mkdtempSync(join(tmpdir(), "stackwarden-entry-"));
+  const script = join(dir, "entry");
+  const runs: Run[] = [];
+  let count = 0;
+
+  beforeAll(() => {
+    writeFileSync(script, ENTRY_SCRIPT, { mode: 0o555 });
+    chmodSync(dir, 0o755);
+  });
+  afterEach(async () => {
+    for (const { child } of runs) child.kill("SIGKILL");
+    await Promise.all(runs.splice(0).map(({ closed }) => closed));
+  });
+  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+  const cgroups = (files: Record<string, string>): string => {
+    count += 1;
+    const root = join(dir, `cgroup-${count}`);
+    for (const [name, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(root, name)), { recursive: true });
+      writeFileSync(join(root, name), `${text}\n`);
+    }
+    return root;
+  };
+
+  function start(shell: readonly string[], options: Partial<EntryOptions>, root?: string, path?: string): Run {
+    const { args, environment } = entryArgs({ ...OPTIONS, ...options }, root);
+    const [program, ...words] = [...shell, script, ...args.slice(1)] as [string, ...string[]];
+    const child = spawn(program, words, {
+      env: { ...process.env, ...(path === undefined ? {} : { PATH: path }), ...environment },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const messages: EntryMessage[] = [];
+    const waiting = new Set<() => void>();
+    let stdout = "";
+    let stderr = "";
+    const changed = () => {
+      for (const look of [...waiting]) look();
+    };
+    const lines = new EntryLines(TOKEN, (message) => messages.push(message));
+    child.stdout?.on("data", (chunk: Buffer) => {
+      stdout += chunk;
+      changed();
+    });
+    child.stderr?.on("data", (chunk: Buffer) => {
+      stderr += lines.take(chunk);
+      changed();
+    });
+    const closed = new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
+      child.once("close", (code) => resolve({ code, stdout, stderr: stderr + lines.end() }));
+    });
+    const until = <T>(look: () => T | undefined): Promise<T> =>
+      new Promise((resolve) => {
+        const once = () => {
+          const found = look();
+          if (found === undefined) return;
+          waiting.delete(once);
+          resolve(found);
+        };
+        waiting.add(once);
+        once();
+      });
+    const run: Run = {
+      child,
+      messages,
+      closed,
+      message: (matches) => until(() => messages.find(matches)),
+      said: (text) => until(() => (stdout.includes(text) ? true : undefined)).then(() => undefined),
+    };
+    runs.push(run);
+    return run;
+  }
+
+  for (const [name, shell] of SHELLS) {
+    describe.skipIf(!succeeds(shell[0], ...shell.slice(1), "-c", "true"))(`under ${name}`, () => {
+      it("says once what the kernel says of it, and becomes the service", async () => {
+        const run = start(shell, { command: ["/bin/sh", "-c", "echo $$; echo to stderr >&2; exit 7"] });
+        const { code, stdout, stderr } = await run.closed;
+        expect({ code, stdout, stderr }).toEqual({ code: 7, stdout: `${run.child.pid}\n`, stderr: "to stderr\n" });
+        const own = readFileSync("/proc/self/status", "utf8");
+        expect(run.messages).toEqual([
+          {
+            type: "start",
+            uid: process.geteuid?.(),
+            gid: process.getegid?.(),
+            noNewPrivileges: nnp || /^NoNewPrivs:\t1/m.test(own),
+            capabilities: /^CapEff:\t(\w+)$/m.exec(own)?.[1],
+            seccomp: !/^Seccomp:\t0/m.test(own),
+            cgroup: null,
+          },
+        ]);
+      });
+
+      it("hands the words of the command and of the check on as they are: nothing is shell text", async () => {
+        const odd = ["", " ", "$(touch pwned)", "`id`", "a\nb", '"', "'", "\\", "*", "-n", "--", "ä", "x=y;z"];
+        const show = (to: string) => `process.${to}.write(JSON.stringify(process.argv.slice(1)))`;
+        const run = start(shell, {
+          command: [
+            process.execPath,
+            "-e",
+            `${show("stdout")}; process.stdin.resume(); setTimeout(() => {}, 1e8)`,
+            "--",
+            ...odd,
+          ],
+          health: {
+            test: { kind: "cmd", argv: [process.execPath, "-e", show("stdout"), "--", ...odd] },
+            intervalMs: 100,
+            startIntervalMs: 100,
+            timeoutMs: 30_000,
+          },
+        });
+        const health = await run.message(({ type }) => type === "health");
+        expect(health).toMatchObject({ exitCode: 0, timedOut: false, output: JSON.stringify(odd) });
+        await run.said(JSON.stringify(odd));
+        // The loop is no child of the service.
+        expect(readFileSync(`/proc/${run.child.pid}/task/${run.child.pid}/children`, "utf8").trim()).toBe("");
+        run.child.kill("SIGTERM");
+        await new Promise((resolve) => run.child.once("exit", resolve));
+      });
+
+      it.each([
+        ["v2", V2],
+        ["v1", V1],
+      ] as const)("starts nothing until every limit is in force (cgroup %s)", async (version, files) => {
+        const cat = (root: string) => ["cat", ...Object.keys(files).map((file) => join(root, file))];
+        const inForce = cgroups(files);
+        const good = start(shell, { limits: LIMITS, command: cat(inForce) }, inForce);
+        const names = Object.keys(files).filter((file) => file !== "cgroup.controllers" && !file.endsWith("period_us"));
+        const wrong = names.flatMap((file) =>
+          ["max", "-1", "9223372036854771712", "", null].map((text) => {
+            const root = cgroups({ ...files, [file]: text ?? "" });
+            if (text === null) rmSync(join(root, file));
+            return start(shell, { limits: LIMITS, waitSeconds: 0, command: ["echo", "ran"] }, root);
+          }),
+        );
+        for (const run of wrong) {
+          expect(await run.closed).toEqual({ code: 125, stdout: "", stderr: "" });
+          expect(run.messages).toEqual([{ type: "unlimited", waitedSeconds: 0 }]);
+        }
+        expect((await good.closed).stdout).toBe(`${Object.values(files).join("\n")}\n`);
+        expect(good.messages).toMatchObject([{ type: "start", cgroup: version }]);
+
+        // They come one after the other, as runc writes them.
+        const late = cgroups(Object.fromEntries(Object.keys(files).map((file) => [file, "max"])));
+        if (version === "v1") rmSync(join(late, "cpu/cpu.cfs_period_us"));
+        const run = start(shell, { limits: LIMITS, command: cat(late) }, late);
+        for (const [file, text] of Object.entries(files)) {
+          expect(run.messages).toEqual([]);
+          writeFileSync(join(late, file), `${text}\n`);
+        }
+        expect((await run.closed).stdout).toBe(`${Object.values(files).join("\n")}\n`);
+      });
+
+      it("checks until it succeeds at the start interval, and ends a check that takes too long with all that it started", async () => {
+        count += 1;
+        const ready = join(dir, `ready-${count}`);
+        const orphan = `${ready}.pid`;
+        const check = [
+          `if [ -e ${ready} ]; then sleep 300 & echo $! > ${orphan}; wait; fi`,
+          `printf 'not "yet"\\n\\001\\377'`,
+          "echo complaint >&2",
+          "exit 3",
+        ].join("\n");
+        const run = start(shell, {
+          command: ["sleep", "1000"],
+          health: {
+            test: { kind: "cmd-shell", command: check },
+            intervalMs: 60_000,
+            startIntervalMs: 50,
+            timeoutMs: 2000,
+          },
+        });
+        const first = await run.message(({ type }) => type === "health");
+        expect(first).toEqual({
+          type: "health",
+          exitCode: 3,
+          timedOut: false,
+          output: 'not "yet"\n\u0001\ufffdcomplaint\n',
+        });
+        writeFileSync(ready, "");
+        const late = await run.message((one) => one.type === "health" && one.timedOut);
+        expect(late).toMatchObject({ exitCode: 137, output: "" });
+        const pid = readFileSync(orphan, "utf8").trim();
+        const status = () => {
+          try {
+            return /^State:\t(\w)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+          } catch {
+            return "gone";
+          }
+        };
+        expect(["gone", "Z"]).toContain(status());
+        // With the service, the loop ends too: it lets go of the streams.
+        run.child.kill("SIGTERM");
+        await run.closed;
+      });
+
+      it.each([
+        ["SIGINT", 41],
+        ["SIGQUIT", 42],
+        ["SIGUSR1", 43],
+        ["SIGHUP", 44],
+      ] as const)("translates SIGTERM to %s, and passes on others", async (stopSignal, code) => {
+        const service = `
+          process.on("${stopSignal}", () => process.exit(${code}));
+          process.on("SIGUSR2", () => console.log("usr2"));
+          process.on("SIGTERM", () => process.exit(99));
+          setTimeout(() => {}, 1e8);
+          console.log("up", process.ppid);`;
+        const run = start(shell, { stopSignal, command: [process.execPath, "-e", service] });
+        await run.said(`up ${run.child.pid}\n`);
+        run.child.kill("SIGUSR2");
+        await run.said("usr2\n");
+        run.child.kill("SIGTERM");
+        expect((await run.closed).code).toBe(code);
+      });
+    });
+  }
+
+  it("as a parent ends as its service ends, and leaves it SIGINT's default effect", async () => {
+    expect((await start(["sh"], { stopSignal: "SIGQUIT", command: ["sh", "-c", "exit 9"] }).closed).code).toBe(9);
+    expect((await start(["sh"], { stopSignal: "SIGQUIT", command: ["/no/such/program"] }).closed).code).toBe(127);
+    if (!succeeds("env", "--default-signal=INT", "true")) return;
+    const run = start(["sh"], { stopSignal: "SIGINT", command: ["sh", "-c", "echo up; exec sleep 1000"] });
+    await run.said("up\n");
+    run.child.kill("SIGTERM");
+    expect((await run.closed).code).toBe(130);
+  });
+
+  it("does with the few programs of a small image: without setpriv, setsid and env", async () => {
+    const bin = join(dir, "bin");
+    mkdirSync(bin);
+    for (const program of ["sh", "grep", "sleep", "date", "tail", "od", "tr", "cat"])
+      symlinkSync(
+        spawnSync("sh", ["-c", `command -v ${program}`], { encoding: "utf8" }).stdout.trim(),
+        join(bin, program),
+      );
+    const run = start(
+      ["/bin/sh"],
+      {
+        stopSignal: "SIGHUP",
+        command: ["sh", "-c", "trap 'exit 5' HUP; echo up; while :; do sleep 0.05; done"],
+        health: {
+          test: { kind: "cmd", argv: ["sleep", "300"] },
+          intervalMs: 60_000,
+          startIntervalMs: 50,
+          timeoutMs: 100,
+        },
+      },
+      undefined,
+      bin,
+    );
+    expect(await run.message(({ type }) => type === "health")).toMatchObject({ exitCode: 137, timedOut: true });
+    await run.said("up\n");
+    expect(run.messages[0]).toMatchObject({ type: "start", noNewPrivileges: false });
+    run.child.kill("SIGTERM");
+    expect((await run.closed).code).toBe(5);
+  });
+
+  it("refuses to be made of what it could not hold", () => {
+    expect(() => entryArgs({ ...OPTIONS, token: "short" })).toThrow("token");
+    expect(() => entryArgs({ ...OPTIONS, token: `${TOKEN}"` })).toThrow("token");
+    expect(() => entryArgs({ ...OPTIONS, command: [] })).toThrow("command");
+    expect(() => entryArgs({ ...OPTIONS, stopSignal: "$(id)" })).toThrow("signal");
+  });
+});
