@@ -1,9 +1,13 @@
 /** GraphQL over a session's own port. No environment variable is involved: several sessions live in one process. */
 import { Agent, type IncomingMessage, request } from "node:http";
 import { text } from "node:stream/consumers";
+import { setTimeout as delay } from "node:timers/promises";
 import type { GraphQLConnection } from "./sdk.js";
 import { traceparent } from "./trace.js";
 import type { ClientOptions } from "./types.js";
+
+/** So long the notice of a process's end may come after its last connection broke. */
+const DEATH_MS = 500;
 
 /** What the engine answered instead of data. */
 export class EngineError extends Error {
@@ -38,6 +42,11 @@ export const authorization = ({ token }: Address): string => `Basic ${Buffer.fro
 
 /** The engine marks errors with the span that they come from; that is for its own interface. */
 const withoutOrigin = (message: string): string => message.replace(/\s*\[traceparent:[^\]]*\]/g, "").trim();
+
+/** Settles when the signal is aborted, or after a moment. */
+const soon = async (signal: AbortSignal): Promise<void> => {
+  if (!signal.aborted) await delay(DEATH_MS, undefined, { signal, ref: false }).catch(() => {});
+};
 
 interface Answer {
   data?: unknown;
@@ -101,7 +110,9 @@ export class Connections {
       });
       return read(await text(response), response.statusCode ?? 0);
     } catch (error) {
-      // Its own words say more than that something was aborted.
+      // When the session's process dies, its connections break before its end is told.
+      if ("code" in (error as Error)) await soon(signal);
+      // Its own words say more than that something was aborted or broken.
       signal.throwIfAborted();
       throw error;
     }

@@ -32,10 +32,13 @@ const group = (value: unknown): Json => (typeof value === "object" && value !== 
 const hexOf = (value: unknown): string =>
   typeof value === "string" ? Buffer.from(value, "base64").toString("hex") : "";
 
+/** Above it lies what was negative before it became an unsigned number. */
+const MOST_NANOSECONDS = 2 ** 63;
+
 /** Nanoseconds as text; 0 when absent. */
 function milliseconds(value: unknown): number {
   const nanoseconds = Number(value ?? 0);
-  return Number.isFinite(nanoseconds) ? Math.trunc(nanoseconds / 1e6) : 0;
+  return Number.isFinite(nanoseconds) && nanoseconds < MOST_NANOSECONDS ? Math.trunc(nanoseconds / 1e6) : 0;
 }
 
 function attribute(attributes: unknown, key: string): Json | undefined {
@@ -89,7 +92,7 @@ export function spanRecords(data: string): SpanRecord[] {
           traceId: hexOf(span.traceId),
           spanId: hexOf(span.spanId),
           name: typeof span.name === "string" ? span.name : "",
-          // A live span that has not ended yet may carry an end before its beginning.
+          // The end of a live span that goes on is Go's zero time, which came to be a number beyond all others.
           endedAt: end > 0 && end >= start ? end : null,
           exitCode: exit === undefined ? undefined : integer(attribute(exit.attributes, "exit.code")),
         });

@@ -22,7 +22,11 @@ export class SseParser {
   #id: string | null = null;
   #data: string[] = [];
 
-  constructor(private readonly onEvent: (event: SseEvent, id: string | null) => void) {}
+  constructor(
+    private readonly onEvent: (event: SseEvent, id: string | null) => void,
+    /** Characters of one line at most. */
+    private readonly longest = MOST_EVENT,
+  ) {}
 
   /** @throws when an event is longer than anything that could be one */
   push(chunk: Uint8Array): void {
@@ -39,7 +43,7 @@ export class SseParser {
     if (from < text.length) {
       this.#parts.push(text.slice(from));
       this.#length += text.length - from;
-      if (this.#length > MOST_EVENT) throw new Error("an event has no end");
+      if (this.#length > this.longest) throw new Error("an event has no end");
     }
   }
 

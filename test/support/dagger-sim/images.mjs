@@ -1,0 +1,210 @@
+/** The images that the engine can resolve: skeletons whose programs are the host's own, mounted read-only. */
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+
+// biome-ignore lint/suspicious/noTemplateCurlyInString: the shell's.
+const HANDS_ON = '#!/bin/sh\nset -e\nif [ "${1#-}" != "$1" ]; then set -- "$DEFAULT_PROGRAM" "$@"; fi\nexec "$@"\n';
+
+/** Initialises an empty data folder as its own user, then serves: as far as the official image's script is used here. */
+const POSTGRES = `#!/bin/sh
+set -e
+if [ "\${1#-}" != "$1" ]; then set -- postgres "$@"; fi
+if [ "$1" = postgres ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
+  [ "$(id -u)" != 0 ] || { echo 'this stand-in initialises as its own user only' >&2; exit 1; }
+  [ -n "$POSTGRES_PASSWORD" ] || { echo 'Error: Database is uninitialized and superuser password is not specified.' >&2; exit 1; }
+  mkdir -p "$PGDATA"; chmod 700 "$PGDATA"
+  umask 077; printf '%s\\n' "$POSTGRES_PASSWORD" > /tmp/.pw
+  initdb --username="\${POSTGRES_USER:-postgres}" --pwfile=/tmp/.pw -A scram-sha-256 --no-sync -D "$PGDATA"
+  rm /tmp/.pw
+  echo 'host all all all scram-sha-256' >> "$PGDATA/pg_hba.conf"
+  if [ "\${POSTGRES_DB:-postgres}" != postgres ]; then
+    printf 'CREATE DATABASE "%s";\\n' "$POSTGRES_DB" | postgres --single -D "$PGDATA" postgres > /dev/null
+  fi
+fi
+exec "$@"
+`;
+
+const USERS = { postgres: [70, 70], redis: [999, 1000], node: [1000, 1000] };
+
+let found;
+/** Interpreters that are not below /usr, and where PostgreSQL's programs are. */
+function host() {
+  if (found !== undefined) return found;
+  const python = JSON.parse(
+    execFileSync("python3", ["-c", "import json, sys; print(json.dumps([sys.base_prefix, sys.executable]))"], {
+      encoding: "utf8",
+    }),
+  );
+  const node = dirname(dirname(realpathSync(process.execPath)));
+  const postgres = ["/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/16/bin"].find((path) =>
+    existsSync(join(path, "postgres")),
+  );
+  const own = (/** @type {string} */ path) => (path.startsWith("/usr") ? [] : [path]);
+  found = {
+    python: { bin: dirname(python[1]), binds: own(python[0]) },
+    node: { bin: join(node, "bin"), binds: own(node) },
+    postgres,
+  };
+  return found;
+}
+
+const SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+function definition(name) {
+  const { python, node, postgres } = host();
+  const plain = {
+    env: [["PATH", SYSTEM]],
+    entrypoint: [],
+    args: ["sh"],
+    user: "",
+    workdir: "",
+    files: {},
+    users: [],
+    binds: [],
+    folders: [],
+  };
+  const handsOn = (program, text = HANDS_ON) => ({
+    entrypoint: ["docker-entrypoint.sh"],
+    files: { "opt/bin/docker-entrypoint.sh": text },
+    env: [
+      ["PATH", `/opt/bin:${postgres === undefined ? "" : `${postgres}:`}${node.bin}:${SYSTEM}`],
+      ["DEFAULT_PROGRAM", program],
+    ],
+  });
+  switch (name) {
+    case "busybox":
+    case "alpine":
+    case "debian":
+      return plain;
+    case "python":
+      return { ...plain, args: ["python3"], env: [["PATH", `${python.bin}:${SYSTEM}`]], binds: python.binds };
+    // No shell, nothing but an interpreter.
+    case "distroless":
+      return { ...plain, args: ["python3"], env: [["PATH", `${python.bin}`]], binds: python.binds, bare: true };
+    case "node":
+      return { ...plain, ...handsOn("node"), args: ["node"], binds: node.binds, users: ["node"] };
+    case "redis":
+      return {
+        ...plain,
+        ...handsOn("redis-server"),
+        args: ["redis-server"],
+        workdir: "/data",
+        users: ["redis"],
+        folders: [["data", "redis"]],
+      };
+    case "postgres": {
+      const image = handsOn("postgres", POSTGRES);
+      return {
+        ...plain,
+        ...image,
+        env: [...image.env, ["PGDATA", "/var/lib/postgresql/data"]],
+        args: ["postgres"],
+        users: ["postgres"],
+        folders: [
+          ["var/lib/postgresql/data", "postgres"],
+          ["run/postgresql", "postgres"],
+        ],
+      };
+    }
+    default:
+      return null;
+  }
+}
+
+const BARE_PROGRAMS = ["bin", "sbin", "usr/bin", "usr/sbin"];
+
+function skeleton(root, { files, users, folders, bare }) {
+  const write = (path, text, mode = 0o644) => {
+    mkdirSync(dirname(join(root, path)), { recursive: true, mode: 0o755 });
+    writeFileSync(join(root, path), text);
+    chmodSync(join(root, path), mode);
+  };
+  mkdirSync(root, { recursive: true, mode: 0o755 });
+  chmodSync(root, 0o755);
+  for (const path of ["proc", "sys", "dev", "etc", "run", "root", "home", "var/tmp", "usr", "opt", "srv", "mnt"])
+    mkdirSync(join(root, path), { recursive: true, mode: 0o755 });
+  mkdirSync(join(root, "tmp"));
+  for (const path of ["tmp", "var/tmp"]) chmodSync(join(root, path), 0o1777);
+  chmodSync(join(root, "root"), 0o700);
+  const binds = [];
+  for (const name of ["bin", "sbin", "lib", "lib32", "lib64", "libx32"]) {
+    if (!existsSync(`/${name}`) || (bare && BARE_PROGRAMS.includes(name))) continue;
+    if (lstatSync(`/${name}`).isSymbolicLink()) symlinkSync(readlinkSync(`/${name}`), join(root, name));
+    else binds.push(`/${name}`);
+  }
+  if (bare) binds.push(...["/usr/lib", "/usr/lib64", "/usr/local/lib"].filter((path) => existsSync(path)));
+  else binds.push("/usr");
+  for (const name of ["ld.so.cache", "alternatives", "localtime"])
+    if (existsSync(`/etc/${name}`))
+      cpSync(`/etc/${name}`, join(root, "etc", name), { recursive: true, verbatimSymlinks: true });
+  const known = users.map((name) => [name, ...USERS[name]]);
+  write(
+    "etc/passwd",
+    [
+      "root:x:0:0:root:/root:/bin/sh",
+      "nobody:x:65534:65534:nobody:/:/bin/false",
+      ...known.map(([name, uid, gid]) => `${name}:x:${uid}:${gid}::/home/${name}:/bin/sh`),
+      "",
+    ].join("\n"),
+  );
+  write(
+    "etc/group",
+    ["root:x:0:", "nogroup:x:65534:", ...known.map(([name, , gid]) => `${name}:x:${gid}:`), ""].join("\n"),
+  );
+  write("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n");
+  write("etc/hosts", "");
+  write("etc/resolv.conf", "");
+  for (const [path, text] of Object.entries(files)) write(path, text, 0o755);
+  for (const [path, user] of folders) {
+    mkdirSync(join(root, path), { recursive: true, mode: 0o755 });
+    chownSync(join(root, path), ...USERS[user]);
+  }
+  return binds;
+}
+
+/** `name[:tag][@digest]` as it is written out. */
+const fullName = (address) => (/[/.]/.test(address.split(":")[0]) ? address : `registry.example/library/${address}`);
+
+/**
+ * @param {import("./engine-folder.mjs").Engine} engine
+ * @param {string} address
+ */
+export async function resolveImage(engine, address) {
+  const name = address.split("@")[0].split(":")[0].split("/").at(-1);
+  const full = fullName(address);
+  const fault = engine.faults().images?.[address];
+  if (fault?.slowMs !== undefined) await new Promise((resolve) => setTimeout(resolve, fault.slowMs));
+  if (fault?.error !== undefined && engine.take(`image-${address}`, fault.times))
+    throw new Error(`failed to resolve image "${full}": ${fault.error}`);
+  const image = definition(name);
+  if (image === null) throw new Error(`failed to resolve image "${full}": ${full}: not found`);
+  const root = join(engine.part("images"), name);
+  const done = `${root}.json`;
+  if (!existsSync(done)) {
+    const making = `${root}.${process.pid}`;
+    const binds = [...skeleton(making, image), ...image.binds];
+    try {
+      renameSync(making, root);
+    } catch {
+      // Another session was first.
+      rmSync(making, { recursive: true, force: true });
+    }
+    writeFileSync(done, JSON.stringify(binds));
+  }
+  return { ...image, binds: JSON.parse(readFileSync(done, "utf8")), root, address: full };
+}

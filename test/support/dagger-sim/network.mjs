@@ -1,0 +1,135 @@
+/** A session's private network: one bridge, one hosts file, and a helper that joins it with listeners outside. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, openSync, writeSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const FORWARD = join(dirname(fileURLToPath(import.meta.url)), "forward.mjs");
+const HOSTS_SIZE = 16_384;
+
+const dies = ["setpriv", "--pdeathsig", "KILL"];
+
+export class Network {
+  #names = new Map();
+  #next = 1;
+  #helpers = new Set();
+  #servers = new Set();
+  #opening;
+
+  constructor(folder) {
+    this.folder = folder;
+    this.hostsFile = join(folder, "hosts");
+    this.#writeNames();
+  }
+
+  /** The bridge, made when it is first needed: sessions without containers work on machines without namespaces. */
+  open() {
+    this.#opening ??= this.#open();
+    return this.#opening;
+  }
+
+  /** The process that holds the namespace is its handle. */
+  async #open() {
+    const script =
+      "ip link add br0 type bridge; ip addr add 10.87.0.1/16 dev br0; ip link set br0 up; ip link set lo up; echo up; exec sleep 2147483647";
+    const child = spawn(dies[0], [...dies.slice(1), "unshare", "--net", "sh", "-ec", script], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    this.#helpers.add(child);
+    const [said] = await Promise.race([once(child.stdout, "data"), once(child, "exit").then(() => [""])]);
+    if (!String(said).startsWith("up")) throw new Error("no network namespace could be made");
+    this.holder = child.pid;
+  }
+
+  address() {
+    this.#next += 1;
+    return { index: this.#next, address: `10.87.${this.#next >> 8}.${this.#next & 255}`, bridge: "br0" };
+  }
+
+  name(name, address) {
+    if (address === null) this.#names.delete(name);
+    else this.#names.set(name, address);
+    this.#writeNames();
+  }
+
+  addressOf(name) {
+    return this.#names.get(name);
+  }
+
+  /** In place, at one length and in one write: containers hold the file itself, and never see half of it. */
+  #writeNames() {
+    const text = ["127.0.0.1 localhost", ...[...this.#names].map(([name, address]) => `${address} ${name}`), ""].join(
+      "\n",
+    );
+    const file = openSync(this.hostsFile, process.platform === "linux" ? 0o102 : "w", 0o644);
+    writeSync(file, text.padEnd(HOSTS_SIZE, "\n"), 0);
+    closeSync(file);
+  }
+
+  /** `host.service`: an address inside the session behind which listeners of the host answer. */
+  async hostService(host, ports) {
+    await this.open();
+    const { address } = this.address();
+    const ways = [];
+    for (const { frontend, backend } of ports) {
+      const path = join(this.folder, `${address}-${frontend}.sock`);
+      const server = createServer((inner) => join2(inner, connect({ host, port: backend })));
+      await new Promise((resolve) => server.listen(path, resolve));
+      this.#servers.add(server);
+      ways.push({ listen: { host: address, port: frontend }, connect: { path } });
+    }
+    await this.#helper([`ip addr add ${address}/16 dev br0`], ways);
+    return address;
+  }
+
+  /** `host.tunnel`: listens on every address of the host, as the engine's own does. */
+  async tunnel(address, ports) {
+    const bound = [];
+    const ways = [];
+    for (const { frontend, backend } of ports) {
+      const path = join(this.folder, `tunnel-${address}-${backend}-${bound.length}.sock`);
+      const server = createServer((outer) => join2(outer, connect({ path })));
+      await new Promise((resolve, reject) => {
+        server.once("error", reject);
+        server.listen({ host: "0.0.0.0", port: frontend ?? 0 }, resolve);
+      });
+      this.#servers.add(server);
+      bound.push({ frontend: server.address().port, backend, server });
+      ways.push({ listen: { path }, connect: { host: address, port: backend } });
+    }
+    await this.#helper([], ways);
+    return bound;
+  }
+
+  async #helper(before, ways) {
+    const words = [process.execPath, FORWARD, JSON.stringify(ways)];
+    const script = [...before, `exec ${words.map((word) => `'${word}'`).join(" ")}`].join("; ");
+    const child = spawn(
+      dies[0],
+      [...dies.slice(1), "nsenter", `--net=/proc/${this.holder}/ns/net`, "sh", "-ec", script],
+      {
+        stdio: ["ignore", "pipe", "inherit"],
+      },
+    );
+    this.#helpers.add(child);
+    await Promise.race([once(child.stdout, "data"), once(child, "exit")]);
+  }
+
+  close() {
+    for (const server of this.#servers) server.close();
+    for (const child of this.#helpers) child.kill("SIGKILL");
+  }
+}
+
+function join2(one, other) {
+  one.pipe(other).pipe(one);
+  for (const [from, to] of [
+    [one, other],
+    [other, one],
+  ]) {
+    from.on("error", () => to.destroy());
+    from.on("close", () => to.destroy());
+  }
+}

@@ -1,0 +1,141 @@
+/** Runs one container, as a service or for one command, and keeps its bundle where `runc` looks for it. */
+import { randomBytes } from "node:crypto";
+import { lstatSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { makeCgroups, removeCgroups } from "./cgroups.mjs";
+import { innerPid, launch } from "./launch.mjs";
+import { own } from "./trees.mjs";
+import { findUser } from "./users.mjs";
+
+const MOST_KEPT = 64 * 1024;
+export const signalNumber = { SIGKILL: 9, SIGTERM: 15 };
+
+/** Own copies of what is mounted, so that a container can write to them and its owner counts. */
+function prepared(session, container, folder) {
+  return container.mounts.map((mount, index) => {
+    const { kind, target, owner, readOnly = false, size = 0 } = mount;
+    if (kind === "temp") return { target, tmpfs: size };
+    const who = owner === undefined ? undefined : findUser(container.layers, owner);
+    if (kind === "cache") {
+      const path = join(session.engine.part("cache"), mount.key);
+      if (mkdirSync(path, { recursive: true, mode: 0o755 }) !== undefined && who !== undefined) own(path, who);
+      return { target, source: path };
+    }
+    if (kind === "secret") {
+      const path = join(folder, `secret-${index}`);
+      writeFileSync(path, session.secret(mount.secret), { mode: mount.mode ?? 0o400 });
+      own(path, who ?? { uid: 0, gid: 0 });
+      return { target, source: path, readOnly: true, isFile: true };
+    }
+    const path = join(folder, `mount-${index}`);
+    session.trees.copy(mount.source, path);
+    own(path, who ?? { uid: 0, gid: 0 });
+    return { target, source: path, readOnly, isFile: lstatSync(path).isFile() };
+  });
+}
+
+/**
+ * @param {any} session
+ * @param {any} container
+ * @param {{ args: string[], noInit?: boolean, hostname?: string, output?: (stream: 1 | 2, chunk: Buffer) => void, eof?: (stream: 1 | 2) => void }} run
+ */
+export async function runContainer(session, container, { args, noInit = false, hostname, output, eof }) {
+  await session.network.open();
+  const id = randomBytes(12).toString("hex");
+  const folder = session.engine.part("containers", id);
+  const user = findUser(container.layers, container.user);
+  const env = new Map(container.env);
+  if (!env.has("PATH")) env.set("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+  for (const [name, secret] of container.secretEnv) env.set(name, session.secret(secret));
+  if (!env.has("HOME")) env.set("HOME", user.home);
+  const cgroups = makeCgroups(session.engine, id) ?? [];
+  const network = session.network.address();
+  const cwd = container.workdir || "/";
+  const bundle = {
+    ociVersion: "1.2.1",
+    process: {
+      user: { uid: user.uid, gid: user.gid, additionalGids: user.groups.map(Number) },
+      args,
+      env: [...env].map(([name, value]) => `${name}=${value}`),
+      cwd,
+    },
+    root: { path: join(folder, "root") },
+    hostname: hostname ?? id.slice(0, 12),
+    linux: { cgroupsPath: `/dagger-sim-${basename(session.engine.folder)}/${id}` },
+  };
+  writeFileSync(join(folder, "config.json"), JSON.stringify(bundle), { mode: 0o600 });
+  const child = launch({
+    folder,
+    session: { hostsFile: session.network.hostsFile, holder: session.network.holder },
+    network,
+    image: { binds: container.binds },
+    lower: container.layers,
+    mounts: prepared(session, container, folder),
+    cgroups,
+    user,
+    cwd,
+    env: [...env],
+    args,
+    noInit,
+  });
+  if (hostname !== undefined) session.network.name(hostname, network.address);
+  const kept = { 1: "", 2: "" };
+  const take = (stream) => (chunk) => {
+    if (kept[stream].length < MOST_KEPT) kept[stream] += chunk;
+    output?.(stream, chunk);
+  };
+  for (const [stream, source] of [
+    [1, child.stdout],
+    [2, child.stderr],
+  ]) {
+    source.on("data", take(stream));
+    source.once("end", () => eof?.(stream));
+  }
+  const state = { pid: 0 };
+  const started = new Promise((resolve) => {
+    child.stdio[3].once("data", () => {
+      state.pid = innerPid(child.pid) ?? 0;
+      const record = {
+        ociVersion: "1.2.1",
+        id,
+        pid: state.pid,
+        status: "running",
+        bundle: folder,
+        rootfs: join(folder, "root"),
+        created: new Date().toISOString(),
+        owner: "",
+        cgroups,
+      };
+      writeFileSync(join(folder, "state.json"), JSON.stringify(record));
+      resolve(true);
+    });
+    child.stdio[3].once("end", () => resolve(false));
+  });
+  const exited = new Promise((resolve) => {
+    child.once("close", (code, signal) => {
+      rmSync(join(folder, "state.json"), { force: true });
+      if (hostname !== undefined && session.network.addressOf(hostname) === network.address)
+        session.network.name(hostname, null);
+      removeCgroups(cgroups);
+      resolve({ code: code ?? 128 + (signalNumber[signal] ?? 9) });
+    });
+  });
+  return {
+    id,
+    folder,
+    address: network.address,
+    started,
+    exited,
+    kept,
+    /** To the container's first process, which hands it on; SIGKILL ends all. */
+    kill: (signal) => {
+      try {
+        process.kill(state.pid || innerPid(child.pid) || child.pid, signal);
+      } catch {
+        // It has ended.
+      }
+    },
+    upper: join(folder, "upper"),
+    forget: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}

@@ -1,0 +1,148 @@
+/** One session: its objects, its secrets, its network, its services, and the port on which it is spoken to. */
+import { createHash, randomBytes } from "node:crypto";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { EngineError } from "./errors.mjs";
+import { execute } from "./graphql.mjs";
+import { Network } from "./network.mjs";
+import { Services } from "./services.mjs";
+import { parentOf, Telemetry } from "./telemetry.mjs";
+import { Trees } from "./trees.mjs";
+import { GIVES_ID, OBJECTS, types } from "./types.mjs";
+
+export class Session {
+  secrets = new Map();
+  commands = new Set();
+  #objects = new Map();
+
+  constructor(engine) {
+    this.engine = engine;
+    this.folder = mkdtempSync(join(engine.part("sessions"), "s-"));
+    chmodSync(this.folder, 0o755);
+    this.token = randomBytes(16).toString("hex");
+    this.trees = new Trees(join(this.folder, "trees"));
+    this.network = new Network(this.folder);
+    this.services = new Services(this);
+    this.telemetry = new Telemetry(engine);
+  }
+
+  secret(name) {
+    if (!this.secrets.has(name)) throw new EngineError(`secret ${name} not found`);
+    return this.secrets.get(name);
+  }
+
+  made(service, span) {
+    this.services.madeBy(service, span);
+    return service;
+  }
+
+  id(object) {
+    const id = createHash("sha256").update(JSON.stringify(object)).digest("base64url");
+    this.#objects.set(id, object);
+    return `${object.type}:${id}`;
+  }
+
+  byId(id) {
+    const object = this.#objects.get(id.split(":").at(-1));
+    if (object === undefined) throw new EngineError(`cannot load unknown id ${id.slice(0, 80)}`);
+    return object;
+  }
+
+  /** Does something accept connections there? Asked from inside the session's network. */
+  async accepts(address, port) {
+    const { spawn } = await import("node:child_process");
+    const probe = `use IO::Socket::INET; exit(IO::Socket::INET->new(PeerAddr=>'${address}',PeerPort=>${Number(port)},Timeout=>1)?0:1)`;
+    const child = spawn("nsenter", [`--net=/proc/${this.network.holder}/ns/net`, "perl", "-e", probe], {
+      stdio: "ignore",
+    });
+    return new Promise((resolve) =>
+      child.once("exit", (code) => resolve(code === 0)).once("error", () => resolve(false)),
+    );
+  }
+
+  async #field(parent, object, name, args) {
+    if (name === "id") return this.id(object);
+    if (name === "__typename") return object.type;
+    if (object.type === "Query" && /^load\w+FromID$/.test(name)) return this.byId(args.id);
+    const field = types[object.type]?.[name];
+    if (field === undefined) throw new EngineError(`Cannot query field "${name}" on type "${object.type}".`);
+    for (const key of Object.keys(args)) {
+      if (!OBJECTS.has(key) || args[key] === null) continue;
+      args[key] = Array.isArray(args[key]) ? args[key].map((id) => this.byId(id)) : this.byId(args[key]);
+    }
+    const span = this.telemetry.span(parent, object.type === "Query" ? name : `${object.type}.${name}`, {
+      scope: "dagger.io/dagql",
+    });
+    try {
+      const value = await field({ session: this, parent: span, span }, object, args);
+      span.end();
+      return GIVES_ID.has(name) ? this.id(value) : value;
+    } catch (error) {
+      span.end(error.message);
+      throw error;
+    }
+  }
+
+  async #query(request, response) {
+    const { http, unanswered, dead } = this.engine.faults();
+    if (dead) this.telemetry.breakOff();
+    if (dead || (unanswered !== undefined && this.engine.take("unanswered", unanswered))) return response.destroy();
+    if (http !== undefined && this.engine.take("http", http.times)) {
+      return response.writeHead(http.status, { "content-type": "text/plain" }).end(http.body ?? "");
+    }
+    const parent = parentOf(request.headers.traceparent);
+    const { query } = JSON.parse(await text(request));
+    let answer;
+    try {
+      answer = {
+        data: await execute(query, { type: "Query" }, (object, name, args) => this.#field(parent, object, name, args)),
+      };
+    } catch (error) {
+      const message = `${error.message} [traceparent:00-${parent.traceId}-${parent.spanId || "0000000000000001"}-01]`;
+      answer = { data: null, errors: [{ message, extensions: error.extensions ?? {} }] };
+    }
+    response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(answer));
+  }
+
+  async open() {
+    const wanted = `Basic ${Buffer.from(`${this.token}:`).toString("base64")}`;
+    this.server = createServer((request, response) => {
+      if (request.headers.authorization !== wanted) return response.writeHead(401).end("unauthorized");
+      const streams = { "/v1/logs": "logs", "/v1/traces": "spans" };
+      const kind = streams[request.url];
+      const answering =
+        kind !== undefined
+          ? this.telemetry.serve(kind, request, response)
+          : request.url === "/query"
+            ? this.#query(request, response)
+            : response.writeHead(404).end();
+      Promise.resolve(answering).catch((error) => {
+        process.stderr.write(`${error.stack}\n`);
+        response.destroy();
+      });
+    });
+    this.server.requestTimeout = 0;
+    await new Promise((resolve) => this.server.listen({ host: "127.0.0.1", port: 0 }, resolve));
+    return this.server.address().port;
+  }
+
+  /** As at the end of a client: everything is killed, the streams are told to the end. */
+  async close() {
+    for (const command of this.commands) command.kill("SIGKILL");
+    await this.services.endAll();
+    this.telemetry.end();
+    this.server?.closeIdleConnections();
+    this.network.close();
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+export const reachable = (path) =>
+  new Promise((resolve) => {
+    const socket = connect({ path });
+    socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+    socket.once("connect", () => socket.destroy());
+  });
