@@ -70,12 +70,13 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
   const requests = createOpenRequests();
 
   /** A token that was rotated or removed ends what was opened with it. */
+  let revision = tokens.revision;
   const refreshTokens = async (): Promise<void> => {
-    const changed = await tokens.refresh().catch((error: Error) => {
+    await tokens.refresh().catch((error: Error) => {
       logger.error(`The tokens stay as they were: ${error.message}`);
-      return false;
     });
-    if (!changed) return;
+    if (tokens.revision === revision) return;
+    revision = tokens.revision;
     logger.info("The tokens were changed; they count from now on.");
     requests.sweep();
     await mcp.endSessions((id) => id.startsWith("token:") && !tokens.has(id));

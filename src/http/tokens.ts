@@ -107,17 +107,19 @@ export class TokenStore {
 
   /**
    * Reads the file again when it was replaced. One that is gone voids every token; one that is damaged changes nothing.
-   * @returns whether anything changed
    * @throws STORAGE_FAILED when it is damaged
    */
-  async refresh(): Promise<boolean> {
-    const before = JSON.stringify(this.#tokens);
-    if ((await this.#stampNow()) === this.#stamp) return false;
+  async refresh(): Promise<void> {
+    if ((await this.#stampNow()) === this.#stamp) return;
     this.#reading ??= this.#load().finally(() => {
       this.#reading = undefined;
     });
     await this.#reading;
-    return JSON.stringify(this.#tokens) !== before;
+  }
+
+  /** Differs after every change, whoever made it. */
+  get revision(): string {
+    return this.#tokens.map(idOf).join();
   }
 
   #named(name: string): StoredToken {
