@@ -9,9 +9,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../stack/errors.js";
 import type { LogSink } from "../../../stack/logs/types.js";
 import type { RuntimeNotice } from "../../../stack/runtime.js";
+import { isTransient } from "../../shared/install-faults.js";
 import type { ProcessHost, RunSpec, ServiceUser } from "../types.js";
 import { ensureDir, removeTree, writePrivateFile } from "../workspace-storage.js";
-import { isTransient } from "./transient.js";
 
 export interface InstallContext {
   projectStateDir: string;

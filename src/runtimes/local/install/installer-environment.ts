@@ -1,20 +1,6 @@
-/** What an installer (pip, npm) gets of the server's environment: where the operator's mirrors and certificates are, nothing else. */
+/** The environment of an installer (pip, npm): the operator's mirrors and certificates, places of its own, nothing else. */
+import { mirrorSettings } from "../../shared/mirror-settings.js";
 import { SERVICE_PATH } from "../binaries.js";
-
-const PASSED = [
-  /^PIP_(INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|NO_INDEX|TRUSTED_HOST|CERT|CLIENT_CERT|PROXY|DEFAULT_TIMEOUT|RETRIES|ONLY_BINARY|NO_BINARY|PREFER_BINARY|CONSTRAINT)$/,
-  /^npm_config_(registry|@[^:]+:registry|cafile|ca|strict_ssl|proxy|https_proxy|noproxy|fetch_.*)$/i,
-  /^(SSL_CERT_FILE|SSL_CERT_DIR|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|NODE_EXTRA_CA_CERTS)$/,
-  /^(https?_proxy|no_proxy|all_proxy)$/i,
-];
-
-export function mirrorSettings(env: NodeJS.ProcessEnv = process.env): Record<string, string> {
-  const passed: Record<string, string> = {};
-  for (const [name, value] of Object.entries(env)) {
-    if (value !== undefined && PASSED.some((pattern) => pattern.test(name))) passed[name] = value;
-  }
-  return passed;
-}
 
 /** The whole environment of an installer. */
 export function installerEnvironment(places: { home: string; tmp: string; path?: string[] }): Record<string, string> {

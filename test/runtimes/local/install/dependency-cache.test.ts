@@ -2,8 +2,9 @@ import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } f
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { cachedDependencies, hashOf, installStep } from "../../../../src/runtimes/local/install/dependency-cache.js";
-import { installerEnvironment, mirrorSettings } from "../../../../src/runtimes/local/install/installer-environment.js";
-import { isTransient } from "../../../../src/runtimes/local/install/transient.js";
+import { installerEnvironment } from "../../../../src/runtimes/local/install/installer-environment.js";
+import { isTransient } from "../../../../src/runtimes/shared/install-faults.js";
+import { mirrorSettings } from "../../../../src/runtimes/shared/mirror-settings.js";
 import { InstallFixture } from "../support/install-context.js";
 
 describe("dependencies that are kept", () => {

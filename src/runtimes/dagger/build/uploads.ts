@@ -1,0 +1,90 @@
+/** What of the project's folder goes to the engine: copies, without history, installed packages and what the project excludes. */
+import { lstat, readFile, realpath } from "node:fs/promises";
+import { isAbsolute, join, relative, sep } from "node:path";
+import type { Client, Directory, File } from "@dagger.io/dagger";
+import { StackwardenError } from "../../../stack/errors.js";
+
+/** Never uploaded, at whatever depth. */
+const LEFT_OUT = [".git", "node_modules", ".venv", "venv", "__pycache__"].map((name) => `**/${name}`);
+
+const IGNORE_LIMIT = 256 * 1024;
+
+export const isInside = (folder: string, path: string): boolean => {
+  const way = relative(folder, path);
+  return way === "" || (way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way));
+};
+
+/** Patterns of a .dockerignore, as the engine takes them; a leading `!` takes something back in. */
+export function ignorePatterns(text: string): string[] {
+  return text
+    .split(/\r?\n/)
+    .map((line) => line.trim())
+    .filter((line) => line !== "" && !line.startsWith("#"))
+    .flatMap((line) => {
+      const back = line.startsWith("!");
+      const path = (back ? line.slice(1).trim() : line).replace(/^(?:\.?\/)+/, "").replace(/\/+$/, "");
+      return path === "" || path === "." ? [] : [`${back ? "!" : ""}${path}`];
+    });
+}
+
+async function ignoreFile(path: string): Promise<string[] | null> {
+  const found = await lstat(path).catch(() => null);
+  if (found?.isFile() !== true || found.size > IGNORE_LIMIT) return null;
+  return ignorePatterns(await readFile(path, "utf8"));
+}
+
+/** What a build leaves out; `<dockerfile>.dockerignore` comes before the context's own. The Dockerfile itself always goes. */
+export async function buildExcludes(context: string, dockerfile: string): Promise<string[]> {
+  const listed =
+    (await ignoreFile(join(context, `${dockerfile}.dockerignore`))) ??
+    (await ignoreFile(join(context, ".dockerignore"))) ??
+    [];
+  return [...LEFT_OUT, ...listed, `!${dockerfile}`];
+}
+
+const refuse = (message: string, hint: string): StackwardenError =>
+  new StackwardenError("INVALID_STACK", message, { hint });
+
+/** The path is what it was when the definition was read: no link has led it out of the project since. */
+async function stillInside(path: string, folder: string): Promise<void> {
+  const real = await realpath(path).catch(() => null);
+  if (real === null || !isInside(await realpath(folder), real))
+    throw refuse(`${path} is not (or no longer) in the project's folder.`, "Correct the path in the compose file.");
+}
+
+export interface UploadOptions {
+  client: Client;
+  /** The project's. */
+  folder: string;
+  /** Never uploaded: where the server keeps its state, should that lie below. */
+  stateDir: string;
+}
+
+/** The folder as it is now: nothing of an earlier upload is taken for it. */
+export async function uploadFolder(
+  { client, folder, stateDir }: UploadOptions,
+  path: string,
+  exclude: string[] = LEFT_OUT,
+): Promise<Directory> {
+  await stillInside(path, folder);
+  // The project's own .env holds its secrets; services get their variables already.
+  const own = isInside(path, join(folder, ".env")) ? [relative(path, join(folder, ".env"))] : [];
+  const state = isInside(path, stateDir) ? [relative(path, stateDir)] : [];
+  return client.host().directory(path, { exclude: [...exclude, ...own, ...state], noCache: true });
+}
+
+export type Upload = { kind: "folder"; folder: Directory } | { kind: "file"; file: File };
+
+/** @throws INVALID_STACK when there is nothing at the path, or no file or folder */
+export async function uploadBind(options: UploadOptions, path: string): Promise<Upload> {
+  const found = await lstat(path).catch(() => null);
+  if (found?.isDirectory() === true) return { kind: "folder", folder: await uploadFolder(options, path) };
+  if (found?.isFile() === true) {
+    await stillInside(path, options.folder);
+    return { kind: "file", file: options.client.host().file(path, { noCache: true }) };
+  }
+  throw refuse(
+    found === null ? `${path} does not exist.` : `${path} is no file and no folder.`,
+    "Create it, or correct the volume in the compose file.",
+  );
+}

@@ -1,0 +1,98 @@
+/** What an engine's refusal means: whose fault it is, and whether another try can help. */
+import { StackwardenError } from "../../stack/errors.js";
+import { EngineError, SessionError } from "./session/connection.js";
+
+/** How far a container came that the engine started: its command ran and ended. */
+export interface ExecFailure {
+  exitCode: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** The command ran and ended with another code than 0; null for every other fault. */
+export function execFailure(error: unknown): ExecFailure | null {
+  if (!(error instanceof EngineError) || error.extensions._type !== "EXEC_ERROR") return null;
+  const { exitCode, stdout, stderr } = error.extensions;
+  return { exitCode: Number(exitCode ?? 1), stdout: String(stdout ?? ""), stderr: String(stderr ?? "") };
+}
+
+/** The container ended by itself, with code 0, while the engine still started it. */
+export const endedWell = (error: unknown): boolean =>
+  error instanceof EngineError && error.message.includes("service exited before healthcheck");
+
+/** The registry's answer, or none, that a later try may better. */
+const REGISTRY_BUSY =
+  /\b(?:408|425|429|500|502|503|504)\b[^\n]{0,40}(?:too many requests|internal server error|bad gateway|service unavailable|gateway time-?out|request timeout|too early)|toomanyrequests|rate limit/i;
+const NETWORK =
+  /connection (?:reset|refused|timed out)|i\/o timeout|tls handshake timeout|unexpected eof|no route to host|network is unreachable|temporary failure in name resolution|server misbehaving|context deadline exceeded|client\.timeout exceeded|broken pipe|transport is closing|error reading from server/i;
+
+const NO_IMAGE =
+  /failed to resolve (?:image|source)|pull access denied|repository does not exist|manifest unknown|invalid reference format|no match for platform|failed to parse (?:image )?reference/i;
+const NO_USER = /unable to find (?:user|group) ([^\s:]+)/;
+const NO_PROGRAM = /executable file not found|exec: "[^"]*": (?:no such file|stat|permission denied)/i;
+
+/** Last line of an engine's message: the first ones repeat where it comes from. */
+const gist = (message: string): string => message.trim().split("\n").at(-1)?.slice(0, 400) ?? "";
+
+export const commandMissing = (failure: ExecFailure): boolean => NO_PROGRAM.test(failure.stderr);
+
+const tooBusy = (error: Error): boolean => REGISTRY_BUSY.test(error.message) || NETWORK.test(error.message);
+
+/** True when another try may help; never for a wrong name, a missing user, or a command that failed. */
+export function isTransientFault(error: unknown): boolean {
+  if (error instanceof StackwardenError) return error.code === "RUNTIME_UNAVAILABLE";
+  if (error instanceof SessionError) return true;
+  if (error instanceof EngineError) return execFailure(error) === null && tooBusy(error);
+  return (
+    error instanceof Error && error.name !== "AbortError" && typeof (error as NodeJS.ErrnoException).code === "string"
+  );
+}
+
+/**
+ * What the caller is told of a start that failed.
+ * @param doing what was tried, e.g. `pulling postgres:15-alpine`
+ */
+export function startError(error: unknown, service: string, doing: string): unknown {
+  if (error instanceof StackwardenError) return error;
+  if (isTransientFault(error))
+    return new StackwardenError(
+      "RUNTIME_UNAVAILABLE",
+      `${service}: ${doing} failed: ${gist((error as Error).message)}`,
+      {
+        hint: "The network, the registry or the engine did not answer; it was tried again. Call again later, or run `stackwarden doctor`.",
+        cause: error,
+      },
+    );
+  if (!(error instanceof EngineError)) return error;
+  const failed = (message: string, hint: string, more: Record<string, unknown> = {}) =>
+    new StackwardenError("SERVICE_START_FAILED", message, { hint, details: { service, ...more }, cause: error });
+  const failure = execFailure(error);
+  if (failure !== null) {
+    if (commandMissing(failure))
+      return failed(`The program of ${service} does not exist in its image.`, "Correct its command or entrypoint.", {
+        last_lines: [gist(failure.stderr)],
+      });
+    return failed(
+      `${service}: ${doing} ended with code ${failure.exitCode}.`,
+      "Read details.last_lines, and correct the cause.",
+      {
+        last_lines: `${failure.stdout}\n${failure.stderr}`
+          .split("\n")
+          .filter((line) => line.trim() !== "")
+          .slice(-15),
+      },
+    );
+  }
+  const user = NO_USER.exec(error.message)?.[1];
+  if (user !== undefined)
+    return failed(
+      `The image of ${service} has no user ${user}.`,
+      "Give a number such as 1000:1000 as its user, or a name that the image has.",
+    );
+  if (NO_IMAGE.test(error.message))
+    return failed(
+      `The image of ${service} cannot be had: ${gist(error.message)}`,
+      "Correct the image's name and tag in the compose file; for a private registry, log in where the Dagger CLI runs.",
+    );
+  return failed(`${service}: ${doing} failed: ${gist(error.message)}`, "Read the message, and correct what it names.");
+}
