@@ -1,8 +1,9 @@
 // Bundles src/main.ts to dist/stackwarden.js. Chunks are split so that a command loads only what it uses:
 // the MCP door answers tools/list before any database client, YAML reader or runtime is read from disk.
-import { chmodSync, cpSync, existsSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { dashboardPage } from "./lib/dashboard-page.mjs";
 import { root, say } from "./lib/run.mjs";
 
 /**
@@ -57,6 +58,7 @@ export async function build(outdir) {
   });
   chmodSync(join(outdir, "stackwarden.js"), 0o755);
   if (existsSync(join(root, "stacks"))) cpSync(join(root, "stacks"), join(outdir, "stacks"), { recursive: true });
+  writeFileSync(join(outdir, "dashboard.html"), await dashboardPage());
   return result.metafile;
 }
 

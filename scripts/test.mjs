@@ -16,6 +16,10 @@ const steps = [
   ["lint", () => node(tool("@biomejs", "biome", "bin", "biome"), "check", ".")],
   ["typecheck", () => node(tool("typescript", "bin", "tsc"), "--noEmit")],
   [
+    "typecheck of the dashboard",
+    () => node(tool("typescript", "bin", "tsc"), "--noEmit", "-p", "src/dashboard/client"),
+  ],
+  [
     "tests",
     () =>
       node(

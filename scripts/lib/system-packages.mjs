@@ -1,8 +1,9 @@
 // What the local runtime needs from the machine, how it is recognised, and the one command that installs what is missing.
 
 /**
- * `anyOf`: the program is there when one of these is found on PATH. `test`: a command that must succeed.
- * @type {{debian: string, needed: string, anyOf?: string[], test?: string[]}[]}
+ * `anyOf`: the program is there when one of these is found on PATH. `test`: a command that must succeed. `optional`:
+ * installed by itself, since not every distribution has the package; without it tests are skipped.
+ * @type {{debian: string, needed: string, anyOf?: string[], test?: string[], optional?: true}[]}
  */
 export const SYSTEM_PACKAGES = [
   { debian: "redis-server", needed: "the redis service", anyOf: ["redis-server", "valkey-server"] },
@@ -10,6 +11,12 @@ export const SYSTEM_PACKAGES = [
   { debian: "util-linux", needed: "dropping privileges (setpriv)", anyOf: ["setpriv"] },
   { debian: "iproute2", needed: "the tests that look at open ports (ss)", anyOf: ["ss"] },
   { debian: "busybox", needed: "the tests of the entry script under a second shell", anyOf: ["busybox"] },
+  {
+    debian: "chromium",
+    needed: "the tests of the dashboard",
+    anyOf: ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
+    optional: true,
+  },
 ];
 
 /**
@@ -24,17 +31,21 @@ export function missingPackages(onPath, succeeds) {
 
 /**
  * What to do about missing packages: install them (root on Debian or Ubuntu), or say the one command.
- * @param {{platform: string, uid: number | undefined, apt: boolean, missing: {debian: string, needed: string}[]}} facts
- * @returns {{kind: "nothing"} | {kind: "install", names: string[]} | {kind: "tell", message: string}}
+ * @param {{platform: string, uid: number | undefined, apt: boolean, missing: {debian: string, needed: string, optional?: true}[]}} facts
+ * @returns {{kind: "nothing"} | {kind: "install", names: string[], optional: string[]} | {kind: "tell", message: string}}
  */
 export function plan({ platform, uid, apt, missing }) {
   if (missing.length === 0) return { kind: "nothing" };
   const names = missing.map((entry) => entry.debian);
   if (platform === "linux" && apt) {
-    if (uid === 0) return { kind: "install", names };
+    const of = (optional) => missing.filter((entry) => (entry.optional === true) === optional).map((one) => one.debian);
+    if (uid === 0) return { kind: "install", names: of(false), optional: of(true) };
     return { kind: "tell", message: `Run once: sudo apt-get install -y --no-install-recommends ${names.join(" ")}` };
   }
-  const needs = missing.map((entry) => `${entry.anyOf?.[0] ?? entry.debian} for ${entry.needed}`).join(", ");
+  // Elsewhere a browser is no command on PATH; the tests look for it themselves.
+  const required = missing.filter((entry) => entry.optional !== true);
+  if (required.length === 0) return { kind: "nothing" };
+  const needs = required.map((entry) => `${entry.anyOf?.[0] ?? entry.debian} for ${entry.needed}`).join(", ");
   if (platform === "darwin") return { kind: "tell", message: "Run once: brew install redis python" };
   return { kind: "tell", message: `Install with this system's package manager: ${needs}` };
 }

@@ -1,10 +1,11 @@
-/** The HTTP door: `/mcp`, `/api/v1`, `/healthz`, `/metrics`, behind the same guards. */
+/** The HTTP door: `/mcp`, `/api/v1`, the dashboard at `/`, `/healthz`, `/metrics`, behind the same guards. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import express, { type Express } from "express";
 import { type AnyOperation, operations } from "../operations/index.js";
 import { StackwardenError } from "../stack/errors.js";
 import type { Logger } from "../stack/logger.js";
 import type { StackManager } from "../stack/model.js";
+import { sendDashboard } from "./dashboard.js";
 import { checkHostAndOrigin, limitRate, requireToken } from "./guards.js";
 import { createMetrics } from "./metrics.js";
 import { createOpenRequests } from "./open-requests.js";
@@ -99,6 +100,7 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
   app.get("/healthz", (_request, response) => {
     response.json({ status: "ok", version });
   });
+  app.get("/", sendDashboard);
   app.use(
     requireToken(async (presented) => {
       await refreshTokens();

@@ -17,7 +17,7 @@ const problem: Json = {
 
 const errors = { "400": problem, "401": problem, "403": problem, "404": problem, "409": problem, "503": problem };
 
-function describe({ method, path, summary, operation }: RestRoute): Json {
+function describe({ method, path, summary, operation, operationId = operation.name }: RestRoute): Json {
   const { properties = {}, required = [] } = schemaOf(operation.input, "input") as {
     properties?: Record<string, Json>;
     required?: string[];
@@ -47,7 +47,7 @@ function describe({ method, path, summary, operation }: RestRoute): Json {
         };
   return {
     summary,
-    operationId: operation.name,
+    operationId,
     parameters,
     ...body,
     responses: {
@@ -74,6 +74,32 @@ export function openApiDocument(version: string): Json {
       responses: { "200": { description: summary, content: { "application/json": { schema: report } } }, ...errors },
     },
   });
+  paths["/access"] = {
+    get: {
+      summary: "The token's name, and what it may do.",
+      operationId: "get_access",
+      parameters: [],
+      responses: {
+        "200": {
+          description: "The token.",
+          content: {
+            "application/json": {
+              schema: {
+                type: "object",
+                required: ["name", "scope", "version"],
+                properties: {
+                  name: { type: "string" },
+                  scope: { enum: ["read", "operate"] },
+                  version: { type: "string" },
+                },
+              },
+            },
+          },
+        },
+        "401": problem,
+      },
+    },
+  };
   paths["/projects/{id}"] = one("One project's stack.", "get_project");
   paths["/projects/{id}/status"] = one("State of one project's stack.", "get_status");
   paths["/projects/{id}/restart"] = {

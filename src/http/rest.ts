@@ -1,6 +1,14 @@
 /** `/api/v1`: the operations for programs. */
 import express, { type Request, type RequestHandler, type Response, type Router } from "express";
-import { type AnyOperation, invoke, listStacks, parseInput, startStack, stopStack } from "../operations/index.js";
+import {
+  type AnyOperation,
+  getLogs,
+  invoke,
+  listStacks,
+  parseInput,
+  startStack,
+  stopStack,
+} from "../operations/index.js";
 import { StackwardenError } from "../stack/errors.js";
 import type { CallContext, LogReport, StackManager, StackReport } from "../stack/model.js";
 import { inputOf } from "./input.js";
@@ -62,6 +70,11 @@ export function restRouter(options: RestOptions): Router {
     next();
   });
   router.use(express.json({ limit: BODY_LIMIT, strict: true, inflate: false }));
+  // What this token is and may do, for clients that offer only what is permitted.
+  router.get("/access", (request, response) => {
+    const { name, scope } = principalOf(request);
+    response.json({ name, scope: options.readOnly ? "read" : scope, version: options.version });
+  });
   router.get("/openapi.json", (_request, response) => {
     response.json(openApiDocument(options.version));
   });
@@ -93,7 +106,7 @@ export function restRouter(options: RestOptions): Router {
   for (const { method, path, operation, shape } of ROUTES) {
     const handler: RequestHandler = async (request, response) => {
       const signal = goneSignal(response);
-      if (path.includes("/logs/")) {
+      if (operation === getLogs) {
         const { format, follow } = request.query;
         const input = inputOf(request, operation, ["format", "follow"]);
         const logs = async (one: Record<string, unknown>): Promise<LogReport> =>
@@ -122,6 +135,7 @@ export function restRouter(options: RestOptions): Router {
     ["/projects/:id", ["GET"]],
     ["/projects/:id/status", ["GET"]],
     ["/projects/:id/restart", ["POST"]],
+    ["/access", ["GET"]],
     ["/openapi.json", ["GET"]],
     ...ROUTES.map(({ path, method }): [string, string[]] => [
       path.replace(/\{(\w+)\}/g, ":$1"),

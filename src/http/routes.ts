@@ -18,6 +18,8 @@ export interface RestRoute {
   path: string;
   summary: string;
   operation: AnyOperation;
+  /** In the OpenAPI document. Default: the operation's name. */
+  operationId?: string;
   /** What the answer has beside the operation's own result. */
   shape?(result: Record<string, unknown>, input: Record<string, unknown>): Record<string, unknown>;
 }
@@ -55,6 +57,13 @@ export const ROUTES: readonly RestRoute[] = [
     path: "/projects/{id}/logs/{service}",
     summary: "Log of a service: as text, with `format=json` as lines, with `follow=true` as server-sent events.",
     operation: getLogs,
+  },
+  {
+    method: "get",
+    path: "/projects/{id}/logs",
+    summary: "Logs of all services, or of several `services`, merged by time; otherwise as those of one.",
+    operation: getLogs,
+    operationId: "get_merged_logs",
   },
   {
     method: "post",

@@ -27,6 +27,7 @@ import type { CallContext, StackManager } from "../stack/model.js";
 import { followChanges } from "./changes.js";
 import { complete } from "./completions.js";
 import type { McpServerOptions } from "./context.js";
+import { DASHBOARD, DASHBOARD_URI, readDashboard, showsApps, withDashboard } from "./dashboard.js";
 import { invalidParams, readFailure } from "./errors.js";
 import { INSTRUCTIONS } from "./instructions.js";
 import { page } from "./pages.js";
@@ -98,6 +99,7 @@ export function createMcpServer(options: McpServerOptions): Server {
     const name = client === undefined ? "mcp" : `${client.name}/${client.version}`;
     return `${name.replace(PRINTABLE, "?").slice(0, 80)}#${session}`;
   };
+  const apps = (): boolean => showsApps(server.getClientCapabilities());
   const quietCall = (extra: Extra): CallContext => ({
     signal: extra.signal,
     actor: actor(),
@@ -118,7 +120,8 @@ export function createMcpServer(options: McpServerOptions): Server {
 
   on(ListToolsRequestSchema, ({ params }) => {
     const { items, nextCursor } = page(operations, (operation) => operation.name, params?.cursor);
-    return { tools: items.map(toolOf), ...(nextCursor === undefined ? {} : { nextCursor }) };
+    const tools = items.map(toolOf);
+    return { tools: apps() ? tools.map(withDashboard) : tools, ...(nextCursor === undefined ? {} : { nextCursor }) };
   });
   server.setRequestHandler(RawCallToolRequest, async ({ params }, extra) => {
     const operation = operations.find((candidate) => candidate.name === params.name);
@@ -145,13 +148,16 @@ export function createMcpServer(options: McpServerOptions): Server {
   });
 
   on(ListResourcesRequestSchema, async ({ params }) => {
-    const resources = listResources(await managerFor("resources/list", manager));
+    const stacks = listResources(await managerFor("resources/list", manager));
+    const resources = apps() ? [DASHBOARD, ...stacks] : stacks;
     const { items, nextCursor } = page(resources, (resource) => resource.uri, params?.cursor);
     return { resources: items, ...(nextCursor === undefined ? {} : { nextCursor }) };
   });
   on(ListResourceTemplatesRequestSchema, () => ({ resourceTemplates: RESOURCE_TEMPLATES }));
   on(ReadResourceRequestSchema, async ({ params: { uri } }, extra) =>
-    readResource(uri, await managerFor(uri, manager), quietCall(extra)),
+    uri === DASHBOARD_URI
+      ? readDashboard(readOnly).catch((error: unknown) => Promise.reject(readFailure(uri, error)))
+      : readResource(uri, await managerFor(uri, manager), quietCall(extra)),
   );
   on(SubscribeRequestSchema, async ({ params: { uri } }) => {
     existing(uri, await managerFor(uri, manager));

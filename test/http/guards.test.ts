@@ -75,8 +75,8 @@ describe("tokens", () => {
     ["an empty one", { authorization: "Bearer " }],
     ["two", { authorization: "Bearer a Bearer b" }],
     ["a huge one", { authorization: `Bearer ${"a".repeat(5000)}` }],
-  ])("%s: refused everywhere but at /healthz", async (_name, headers) => {
-    for (const path of ["/api/v1/projects", "/api/v1/openapi.json", "/mcp", "/metrics", "/", "/nothing"]) {
+  ])("%s: refused everywhere but at /healthz and for the dashboard's empty page", async (_name, headers) => {
+    for (const path of ["/api/v1/projects", "/api/v1/openapi.json", "/mcp", "/metrics", "/index.html", "/nothing"]) {
       const answer = await http.send(path, { token: null, headers });
       refused(answer, 401, "UNAUTHORIZED");
       expect(answer.headers["www-authenticate"]).toMatch(/^Bearer/);

@@ -59,6 +59,28 @@ describe("reads", () => {
     expect((await http.send("/api/v1/projects/shop/logs/backend?service=other")).json.detail).toContain("given twice");
   });
 
+  it("logs of all services, or of some, merged", async () => {
+    const { services, lines } = (await http.send("/api/v1/projects/shop/logs?format=json&tail=7")).json;
+    expect(services).toEqual(["postgres", "backend"]);
+    expect(lines).toHaveLength(2);
+    expect(last()?.request).toMatchObject({ project: "shop", query: { tail: 7 } });
+    expect(last()?.request).not.toHaveProperty("query.services");
+    await http.send("/api/v1/projects/shop/logs?services=postgres&services=backend");
+    expect(last()?.request).toMatchObject({ query: { services: ["postgres", "backend"] } });
+  });
+
+  it("says who a token is and what it may do", async () => {
+    expect((await http.send("/api/v1/access")).json).toEqual({ name: "writer", scope: "operate", version: "1.2.3" });
+    expect((await http.send("/api/v1/access", { token: http.read })).json.scope).toBe("read");
+    expect((await http.send("/api/v1/access", { token: null })).status).toBe(401);
+    const readOnly = await httpFixture({ readOnly: true });
+    try {
+      expect((await readOnly.send("/api/v1/access")).json.scope).toBe("read");
+    } finally {
+      await readOnly.close();
+    }
+  });
+
   it("stats and events", async () => {
     expect((await http.send("/api/v1/projects/shop/stats")).json).toMatchObject({ project: "shop" });
     expect(

@@ -74,14 +74,14 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
   });
   const { url, socket } = http;
   const places = {
-    ...(url === null ? {} : { url, mcp: `${url}/mcp`, rest: `${url}/api/v1` }),
+    ...(url === null ? {} : { url, mcp: `${url}/mcp`, rest: `${url}/api/v1`, dashboard: `${url}/` }),
     socket,
     token_file: tokens.tokenFile,
   };
   const shown = [
-    ...(url === null ? [] : [`MCP    ${url}/mcp`, `REST   ${url}/api/v1`]),
-    `socket ${socket}`,
-    `token  in ${tokens.tokenFile}`,
+    ...(url === null ? [] : [`MCP        ${url}/mcp`, `REST       ${url}/api/v1`, `dashboard  ${url}/`]),
+    `socket     ${socket}`,
+    `token      in ${tokens.tokenFile}`,
   ];
   terminal.print(terminal.json ? JSON.stringify(places) : shown.join("\n"));
   const reason = await stop;

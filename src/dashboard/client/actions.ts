@@ -1,0 +1,80 @@
+/** What can be done: asked for, sent, told. Where a change is not confirmed by the server it is not shown as done. */
+import { askForLimits, askToRestart, askToStop } from "./dialogs.js";
+import type { Notices } from "./notices.js";
+import type { DataSource } from "./source.js";
+import type { StackReport, StatsReport } from "./types.js";
+
+export class Actions {
+  readonly #busy = new Map<string, string>();
+
+  /** @param changed called when an action begins and ends */
+  constructor(
+    private readonly source: DataSource,
+    private readonly notices: Notices,
+    private readonly changed: () => void,
+  ) {}
+
+  /** What is under way with a project, or one of its services; null when nothing is. */
+  busy(project: string, service = ""): string | null {
+    return this.#busy.get(`${project}/${service}`) ?? null;
+  }
+
+  start({ project }: StackReport): void {
+    // It goes on when this page is left; events say how it ends.
+    void this.#run(project, "", "Starting…", `${project} was not started.`, async () => {
+      const { message } = await this.source.call("start_stack", { project, wait: false });
+      return message;
+    });
+  }
+
+  stop({ project, services }: StackReport): void {
+    askToStop(project, Object.keys(services), () => {
+      void this.#run(project, "", "Stopping…", `${project} was not stopped.`, async () => {
+        const { message } = await this.source.call("stop_stack", { project });
+        return message;
+      });
+    });
+  }
+
+  restart({ project, services }: StackReport, service: string): void {
+    const dependents = Object.values(services)
+      .filter((other) => other.depends_on.includes(service))
+      .map((other) => other.service);
+    askToRestart(service, dependents, (too) => {
+      void this.#run(project, service, "Restarting…", `${service} was not restarted.`, async () => {
+        const { message } = await this.source.call("restart_service", { project, service, dependents: too });
+        return message;
+      });
+    });
+  }
+
+  limits({ project, services }: StackReport, service: string, stats: StatsReport | null): void {
+    const report = services[service];
+    if (report === undefined) return;
+    askForLimits(report, stats?.services[service]?.stats ?? null, async (limits) => {
+      const { message } = await this.source.call("set_limits", { project, service, ...limits });
+      this.notices.done(message);
+      this.changed();
+    });
+  }
+
+  async #run(
+    project: string,
+    service: string,
+    doing: string,
+    failed: string,
+    act: () => Promise<string>,
+  ): Promise<void> {
+    const key = `${project}/${service}`;
+    this.#busy.set(key, doing);
+    this.changed();
+    try {
+      this.notices.done(await act());
+    } catch (error) {
+      this.notices.failed(failed, error);
+    } finally {
+      this.#busy.delete(key);
+      this.changed();
+    }
+  }
+}

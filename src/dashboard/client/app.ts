@@ -1,0 +1,267 @@
+/** The dashboard itself: looks at the server again and again, shows what it saw, and passes actions on. */
+import { Actions } from "./actions.js";
+import { h, setText } from "./dom.js";
+import { createEventsPanel } from "./events-panel.js";
+import { History } from "./history.js";
+import { createLogsPanel } from "./logs-panel.js";
+import { Notices } from "./notices.js";
+import { createProjectHeader } from "./project-header.js";
+import { createProjectList } from "./project-list.js";
+import { createServiceCard, type ServiceCard } from "./service-card.js";
+import { type DataSource, Failure, sleep } from "./source.js";
+import type { ServiceHealth, StackReport, StatsReport } from "./types.js";
+
+/** How often is looked when nothing happens; events make the page look at once. */
+const LOOK_MS = 4000;
+const STATS_MS = 2000;
+/** Between two calls for events that did not wait. */
+const EVENTS_MS = 2000;
+
+export interface AppOptions {
+  source: DataSource;
+  /** Right in the head: who one is, how to leave. */
+  corner: (Node | string)[];
+  /** The token is valid no more. */
+  onUnauthorized(failure: Failure): void;
+}
+
+export class App {
+  readonly element: HTMLElement;
+  readonly #source: DataSource;
+  readonly #notices = new Notices();
+  readonly #actions: Actions;
+  readonly #events = createEventsPanel((text) => this.#notices.hear(text));
+  readonly #logs;
+  readonly #projects = createProjectList((project) => this.choose(project));
+  readonly #header = createProjectHeader({ start: () => this.#start(), stop: () => this.#stop() });
+  readonly #cards = new Map<string, ServiceCard>();
+  readonly #list = h("ul", { class: "cards" });
+  readonly #connection = h("span", { class: "connection" }, "Connecting…");
+  readonly #none = h("p", { class: "empty", hidden: true });
+  readonly #body: HTMLElement;
+  readonly #histories = new Map<string, History>();
+  #stacks: readonly StackReport[] = [];
+  #chosen: string | null = null;
+  #health: Record<string, ServiceHealth> = {};
+  #stats: StatsReport | null = null;
+  #looking = new AbortController();
+  #following = new AbortController();
+  #wake: () => void = () => undefined;
+
+  constructor(private readonly options: AppOptions) {
+    const { source } = options;
+    this.#source = source;
+    this.#actions = new Actions(source, this.#notices, () => {
+      this.#render();
+      this.#wake();
+    });
+    this.#logs = createLogsPanel(source);
+    this.#body = h(
+      "div",
+      { hidden: true },
+      this.#header.element,
+      h("section", { "aria-label": "Services" }, this.#list),
+      h("div", { class: "panels" }, this.#logs.element, this.#events.element),
+    );
+    this.element = h(
+      "div",
+      { class: "app" },
+      h("a", { class: "skip", href: "#main", click: (event) => this.#skip(event) }, "Skip to the project"),
+      h(
+        "header",
+        {},
+        h("h1", {}, "stackwarden"),
+        this.#connection,
+        h("div", { class: "row corner" }, ...options.corner),
+      ),
+      this.#projects.element,
+      h("main", { id: "main", tabindex: -1 }, this.#none, this.#body),
+      this.#notices.element,
+    );
+    document.addEventListener("visibilitychange", this.#seen);
+    for (const change of ["online", "offline"]) window.addEventListener(change, this.#network);
+    this.#look();
+  }
+
+  /** Nothing is called any more. */
+  close(): void {
+    this.#looking.abort();
+    this.#following.abort();
+    this.#logs.setVisible(false);
+    document.removeEventListener("visibilitychange", this.#seen);
+    for (const change of ["online", "offline"]) window.removeEventListener(change, this.#network);
+  }
+
+  choose(project: string): void {
+    if (project === this.#chosen) return;
+    this.#chosen = project;
+    this.#health = {};
+    this.#stats = null;
+    this.#cards.clear();
+    this.#list.replaceChildren();
+    this.#events.clear();
+    this.#follow();
+    this.#render();
+    this.#wake();
+  }
+
+  /** A page that nobody sees holds no connection: browsers allow only a few to one server. */
+  readonly #seen = (): void => {
+    const visible = document.visibilityState === "visible";
+    this.#logs.setVisible(visible);
+    if (visible) {
+      this.#look();
+      this.#events.clear();
+      this.#follow();
+    } else {
+      this.#looking.abort();
+      this.#following.abort();
+    }
+  };
+
+  /** Not by navigating: the page may live in a frame whose address is not its own. */
+  #skip(event: Event): void {
+    event.preventDefault();
+    document.getElementById("main")?.focus();
+  }
+
+  readonly #network = (): void => this.#wake();
+
+  #look(): void {
+    this.#looking.abort();
+    this.#looking = new AbortController();
+    const { signal } = this.#looking;
+    void this.#repeat(LOOK_MS, signal, async () => {
+      const { stacks } = await this.#source.call("list_stacks", {}, signal);
+      this.#stacks = stacks;
+      const first = stacks.find(({ state }) => state !== "stopped") ?? stacks[0];
+      if (!stacks.some(({ project }) => project === this.#chosen) && first !== undefined) this.choose(first.project);
+      const chosen = this.#chosen;
+      this.#render();
+      if (chosen === null) return;
+      const { services } = await this.#source.call("health_status", { project: chosen }, signal);
+      if (chosen === this.#chosen) this.#health = services;
+      this.#render();
+    });
+  }
+
+  #follow(): void {
+    this.#following.abort();
+    this.#following = new AbortController();
+    const { signal } = this.#following;
+    const project = this.#chosen;
+    if (project === null) return;
+    const history = this.#histories.get(project) ?? new History();
+    this.#histories.set(project, history);
+    void this.#repeat(STATS_MS, signal, async () => {
+      const state = this.#stacks.find((stack) => stack.project === project)?.state ?? "stopped";
+      if (state === "stopped" || state === "lost") {
+        this.#stats = null;
+        return;
+      }
+      const stats = await this.#source.call("get_stats", { project }, signal);
+      history.add(stats, Date.now());
+      this.#stats = stats;
+      this.#render();
+    });
+    let after: number | null = null;
+    void this.#repeat(EVENTS_MS, signal, async () => {
+      const wait = this.#source.waitSeconds;
+      const newer = after === null ? {} : { after, ...(wait > 0 ? { wait_seconds: wait } : {}) };
+      const page = await this.#source.call("get_events", { project, ...newer }, signal);
+      if (signal.aborted) return;
+      this.#events.add(page.events);
+      if (after !== null && page.events.length > 0) this.#wake();
+      after = page.next_cursor;
+    });
+  }
+
+  /** Calls that wait at the server come at once again after they brought something. */
+  async #repeat(pauseMs: number, signal: AbortSignal, run: () => Promise<void>): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await run();
+        this.#tellConnection(null);
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#tellConnection(error instanceof Failure ? error : new Failure("", String(error)));
+      }
+      const pause = new AbortController();
+      if (pauseMs === LOOK_MS) this.#wake = () => pause.abort();
+      await sleep(pauseMs, AbortSignal.any([signal, pause.signal]));
+    }
+  }
+
+  #tellConnection(failure: Failure | null): void {
+    if (failure?.code === "UNAUTHORIZED") {
+      this.options.onUnauthorized(failure);
+      return;
+    }
+    // The stack may have stopped between two looks.
+    const bad = failure !== null && failure.code !== "STACK_NOT_RUNNING";
+    setText(this.#connection, bad ? failure.message : "Live");
+    this.#connection.dataset.tone = bad ? "bad" : "good";
+  }
+
+  #render(): void {
+    const stack = this.#stacks.find(({ project }) => project === this.#chosen);
+    this.#projects.update(this.#stacks, this.#chosen);
+    this.#body.hidden = stack === undefined;
+    this.#none.hidden = stack !== undefined || this.#connection.dataset.tone === undefined;
+    setText(
+      this.#none,
+      "No project is known yet. An agent's start_stack makes one known, or `stackwarden up` in a project's folder.",
+    );
+    if (stack === undefined) return;
+    const { mayChange } = this.#source;
+    const now = Date.now();
+    const { project } = stack;
+    this.#header.update(stack, { busy: this.#actions.busy(project), mayChange, now });
+    const names = Object.keys(stack.services);
+    for (const [name, { element }] of this.#cards) {
+      if (names.includes(name)) continue;
+      element.remove();
+      this.#cards.delete(name);
+    }
+    for (const [name, report] of Object.entries(stack.services)) {
+      const card = this.#cards.get(name) ?? this.#card(name);
+      const measured = this.#stats?.services[name];
+      card.update({
+        report,
+        health: this.#health[name] ?? null,
+        stats: measured?.stats ?? null,
+        pressure: measured?.pressure ?? [],
+        samples: this.#histories.get(project)?.of(name) ?? [],
+        now,
+        busy: this.#actions.busy(project, name),
+        mayChange: mayChange && this.#actions.busy(project) === null,
+      });
+    }
+    this.#logs.show(project, names);
+  }
+
+  #card(name: string): ServiceCard {
+    const card = createServiceCard(name, {
+      logs: (service) => this.#logs.focus(service),
+      limits: (service) => this.#withStack((stack) => this.#actions.limits(stack, service, this.#stats)),
+      restart: (service) => this.#withStack((stack) => this.#actions.restart(stack, service)),
+      openLink: (url) => this.#source.openLink(url),
+    });
+    this.#cards.set(name, card);
+    this.#list.append(card.element);
+    return card;
+  }
+
+  #withStack(run: (stack: StackReport) => void): void {
+    const stack = this.#stacks.find(({ project }) => project === this.#chosen);
+    if (stack !== undefined) run(stack);
+  }
+
+  #start(): void {
+    this.#withStack((stack) => this.#actions.start(stack));
+  }
+
+  #stop(): void {
+    this.#withStack((stack) => this.#actions.stop(stack));
+  }
+}

@@ -1,0 +1,144 @@
+/** Questions before something is done. No forms: the sandbox of an MCP App may forbid them. */
+import { h, setText, uniqueId } from "./dom.js";
+import { amount } from "./format.js";
+import { Failure } from "./source.js";
+import type { ServiceReport, ServiceStats } from "./types.js";
+
+interface Question {
+  title: string;
+  body: (Node | string)[];
+  confirm: string;
+  danger?: boolean;
+  /** Runs when confirmed; the dialog stays open while it throws, and shows why. */
+  act(): Promise<void>;
+  /** Told of a failure before it is shown. */
+  onFailure?(failure: unknown): void;
+}
+
+function open({ title, body, confirm, danger = false, act, onFailure }: Question): void {
+  const id = uniqueId("dialog");
+  const failure = h("p", { role: "alert", class: "failure" });
+  const yes = h("button", { type: "button", class: danger ? "danger" : "primary" }, confirm);
+  const no = h("button", { type: "button", click: () => dialog.close() }, "Cancel");
+  const dialog = h(
+    "dialog",
+    { "aria-labelledby": id },
+    h("h2", { id }, title),
+    ...body,
+    failure,
+    h("div", { class: "row end" }, no, yes),
+  );
+  const run = async (): Promise<void> => {
+    if (yes.disabled) return;
+    yes.disabled = true;
+    setText(failure, "");
+    try {
+      await act();
+      dialog.close();
+    } catch (error) {
+      onFailure?.(error);
+      setText(failure, error instanceof Failure ? `${error.message} ${error.hint}`.trim() : String(error));
+    } finally {
+      yes.disabled = false;
+    }
+  };
+  yes.addEventListener("click", run);
+  dialog.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.target instanceof HTMLInputElement) void run();
+  });
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+  // What can be undone least is not what Enter does at once.
+  if (danger) no.focus();
+}
+
+/** @param act is not waited for: the dialog closes, and the action reports by itself */
+export function askToStop(project: string, services: string[], act: () => void): void {
+  open({
+    title: `Stop ${project}?`,
+    body: [
+      h("p", {}, `This ends ${services.join(", ")}. Whoever uses them is cut off.`),
+      h("p", { class: "hint" }, "Data, logs and passwords stay; Start brings the stack back."),
+    ],
+    confirm: "Stop",
+    danger: true,
+    act: async () => act(),
+  });
+}
+
+export function askToRestart(service: string, dependents: string[], act: (dependents: boolean) => void): void {
+  const too = h("input", { type: "checkbox" });
+  open({
+    title: `Restart ${service}?`,
+    body: [
+      h("p", {}, "The running instance is stopped and a fresh one started, with the same data and the present source."),
+      ...(dependents.length > 0
+        ? [h("label", { class: "check" }, too, `Also restart what depends on it: ${dependents.join(", ")}`)]
+        : []),
+    ],
+    confirm: "Restart",
+    act: async () => act(too.checked),
+  });
+}
+
+const LIMITS = [
+  ["cpus", "CPU cores", "0.01"],
+  ["memory_mb", "Memory in MB", "1"],
+  ["pids", "Processes and threads", "1"],
+] as const;
+
+export function askForLimits(
+  { service, limits }: ServiceReport,
+  stats: ServiceStats | null,
+  act: (limits: Record<string, number | boolean>) => Promise<void>,
+): void {
+  const using = { cpus: stats?.cpu_cores, memory_mb: stats?.memory_mb, pids: stats?.pids };
+  const fields = LIMITS.map(([name, label, step]) => {
+    const present = limits?.[name].value ?? null;
+    const id = uniqueId("limit");
+    const used = using[name];
+    const input = h("input", {
+      id,
+      type: "number",
+      inputmode: "decimal",
+      min: step,
+      step: name === "cpus" ? "any" : "1",
+      value: present === null ? "" : String(present),
+      placeholder: "no limit",
+      "aria-describedby": `${id}-use`,
+    });
+    const note = h("span", { id: `${id}-use`, class: "hint" }, used == null ? "" : `in use: ${amount(used)}`);
+    return { name, present, input, element: h("div", { class: "field" }, h("label", { for: id }, label), input, note) };
+  });
+  const force = h("input", { type: "checkbox" });
+  const forced = h(
+    "label",
+    { class: "check", hidden: true },
+    force,
+    "Go below present use: the kernel may end the service",
+  );
+  open({
+    title: `Limits of ${service}`,
+    body: [
+      h("p", { class: "hint" }, "They hold at once, without a restart, and are kept for the next start."),
+      ...fields.map(({ element }) => element),
+      forced,
+    ],
+    confirm: "Set limits",
+    act: async () => {
+      const changed: Record<string, number | boolean> = {};
+      for (const { name, present, input } of fields) {
+        if (!input.validity.valid) throw new Failure("INVALID_INPUT", `${name} is not a number that can be a limit.`);
+        if (input.value !== "" && Number(input.value) !== present) changed[name] = Number(input.value);
+        if (input.value === "" && present !== null)
+          throw new Failure("INVALID_INPUT", `${name}: a limit can be raised, not removed.`, "Give a number.");
+      }
+      if (Object.keys(changed).length === 0) throw new Failure("INVALID_INPUT", "No limit was changed.");
+      await act(force.checked ? { ...changed, force: true } : changed);
+    },
+    onFailure: (failure) => {
+      if (failure instanceof Failure && failure.code === "LIMIT_REFUSED") forced.hidden = false;
+    },
+  });
+}

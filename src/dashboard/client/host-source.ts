@@ -1,0 +1,64 @@
+/** Data through the host of an MCP App: every look and every action is a tool call that the host passes on. */
+import type { HostBridge } from "./host-bridge.js";
+import { type DataSource, Failure, type LogFilter, logInput, sleep, TAIL } from "./source.js";
+import type { Answers, Input, LogLine, LogReport, OperationName } from "./types.js";
+
+/** Between two looks at a log. Hosts may pass calls on one by one, so none of them waits for new lines. */
+const LOOK_MS = 1500;
+
+interface ToolResult {
+  isError?: boolean;
+  structuredContent?: Record<string, unknown>;
+  content?: { type: string; text?: string }[];
+}
+
+export class HostSource implements DataSource {
+  readonly waitSeconds = 0;
+
+  constructor(
+    private readonly bridge: HostBridge,
+    readonly mayChange: boolean,
+  ) {}
+
+  async #tool(name: string, args: Input): Promise<Record<string, unknown>> {
+    const result = (await this.bridge.request("tools/call", { name, arguments: args })) as ToolResult;
+    // Hosts that do not pass the structured result on still pass the text, which is the same.
+    const answer = result.structuredContent ?? parsed(result.content?.[0]?.text);
+    if (result.isError === true || answer === null)
+      throw Failure.of(answer, result.content?.[0]?.text ?? "No answer that can be read.");
+    return answer;
+  }
+
+  call<Name extends OperationName>(operation: Name, input: Input): Promise<Answers[Name]> {
+    return this.#tool(operation, input) as unknown as Promise<Answers[Name]>;
+  }
+
+  async followLogs(filter: LogFilter, onLines: (lines: LogLine[]) => void, signal: AbortSignal): Promise<void> {
+    let position: Input = { tail: TAIL };
+    while (!signal.aborted) {
+      const page = (await this.#tool("get_logs", {
+        ...logInput(filter),
+        ...position,
+      } as Input)) as unknown as LogReport;
+      if (signal.aborted) return;
+      onLines(page.lines);
+      position = { cursor: page.next_cursor };
+      await sleep(LOOK_MS, signal);
+    }
+  }
+
+  openLink(url: string): boolean {
+    if (this.bridge.capabilities.openLinks === undefined) return false;
+    this.bridge.request("ui/open-link", { url }).catch(() => undefined);
+    return true;
+  }
+}
+
+function parsed(text: string | undefined): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(text ?? "");
+    return typeof value === "object" ? (value as Record<string, unknown> | null) : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,39 @@
+/** What the page tells: results for a while, failures until they are dismissed, changes of services to readers only. */
+import { h, setText } from "./dom.js";
+import { Failure } from "./source.js";
+
+const DONE_MS = 8000;
+
+export class Notices {
+  readonly #done = h("div", { role: "status" });
+  readonly #failed = h("div", { role: "alert" });
+  /** Heard, not seen. */
+  readonly #heard = h("div", { role: "status", class: "unseen" });
+  readonly element = h("div", { class: "notices" }, this.#failed, this.#done, this.#heard);
+
+  done(text: string): void {
+    const notice = this.#notice("done", text, "");
+    this.#done.append(notice);
+    setTimeout(() => notice.remove(), DONE_MS);
+  }
+
+  failed(what: string, error: unknown): void {
+    const { message, hint } = error instanceof Failure ? error : new Failure("", String(error));
+    this.#failed.append(this.#notice("failed", `${what} ${message}`, hint));
+  }
+
+  /** For screen readers. */
+  hear(text: string): void {
+    setText(this.#heard, text);
+  }
+
+  #notice(kind: string, text: string, hint: string): HTMLElement {
+    const notice = h(
+      "div",
+      { class: `notice ${kind}` },
+      h("div", {}, h("p", {}, text), hint !== "" && h("p", { class: "hint" }, hint)),
+      h("button", { type: "button", class: "quiet", "aria-label": "Dismiss", click: () => notice.remove() }, "✕"),
+    );
+    return notice;
+  }
+}

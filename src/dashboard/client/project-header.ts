@@ -1,0 +1,55 @@
+/** The chosen project: its state, where it runs, and what can be done with the whole stack. */
+import { h, setText } from "./dom.js";
+import { duration } from "./format.js";
+import { createBadge } from "./states.js";
+import type { StackReport } from "./types.js";
+
+export interface ProjectHeader {
+  element: HTMLElement;
+  update(stack: StackReport, view: { busy: string | null; mayChange: boolean; now: number }): void;
+}
+
+export function createProjectHeader(actions: { start(): void; stop(): void }): ProjectHeader {
+  const name = h("h2", { class: "project-name" });
+  const badge = createBadge();
+  const facts = h("p", { class: "facts" });
+  const list = h("ul");
+  const notes = h("details", {}, h("summary", {}, "Notes"), list);
+  const start = h("button", { type: "button", class: "primary", click: actions.start }, "Start");
+  const stop = h("button", { type: "button", click: actions.stop }, "Stop");
+  const busy = h("span", { class: "busy" });
+  return {
+    element: h(
+      "div",
+      { class: "project" },
+      h(
+        "div",
+        { class: "row between" },
+        h("div", { class: "row" }, name, badge.element),
+        h("div", { class: "row" }, busy, start, stop),
+      ),
+      facts,
+      notes,
+    ),
+    update: (stack, { busy: doing, mayChange, now }) => {
+      setText(name, stack.project);
+      badge.update(stack.state);
+      const up = stack.started_at === null ? null : `up ${duration(now - Date.parse(stack.started_at))}`;
+      setText(
+        facts,
+        [up, `runtime ${stack.runtime}`, stack.folder].filter((part) => part !== null && part !== "").join(" · "),
+      );
+      if (list.dataset.told !== stack.notes.join("\n")) {
+        list.dataset.told = stack.notes.join("\n");
+        list.replaceChildren(...stack.notes.map((note) => h("li", {}, note)));
+      }
+      notes.hidden = stack.notes.length === 0;
+      const ended = stack.state === "stopped" || stack.state === "lost";
+      start.hidden = !ended;
+      stop.hidden = ended;
+      start.disabled = !mayChange || doing !== null;
+      stop.disabled = !mayChange || doing !== null || stack.state === "stopping";
+      setText(busy, doing ?? "");
+    },
+  };
+}

@@ -1,0 +1,150 @@
+/** One service: how it is, what it uses of its limits, and what can be done. */
+import { h, setText, webAddress } from "./dom.js";
+import { amount, clock, duration, plural } from "./format.js";
+import type { Sample } from "./history.js";
+import { createPlot } from "./plot.js";
+import { createBadge, toneOf } from "./states.js";
+import type { ServiceHealth, ServiceReport, ServiceStats } from "./types.js";
+
+export interface ServiceView {
+  report: ServiceReport;
+  health: ServiceHealth | null;
+  stats: ServiceStats | null;
+  pressure: readonly string[];
+  samples: readonly Sample[];
+  now: number;
+  /** The action under way, as "Restarting…". */
+  busy: string | null;
+  mayChange: boolean;
+}
+
+export interface CardActions {
+  logs(service: string): void;
+  limits(service: string): void;
+  restart(service: string): void;
+  openLink(url: string): boolean;
+}
+
+export interface ServiceCard {
+  element: HTMLElement;
+  update(view: ServiceView): void;
+}
+
+export function createServiceCard(name: string, actions: CardActions): ServiceCard {
+  const badge = createBadge();
+  const message = h("p", { class: "message" });
+  const links = h("p", { class: "links" });
+  const cpu = createPlot("CPU", "cores");
+  const memory = createPlot("Memory", "MB");
+  const warnings = h("ul", { class: "warnings" });
+  const facts = h("p", { class: "facts" });
+  const button = (text: string, act: () => void) =>
+    h("button", { type: "button", click: act }, text, h("span", { class: "unseen" }, ` ${name}`));
+  const limits = button("Limits", () => actions.limits(name));
+  const restart = button("Restart", () => actions.restart(name));
+  const busy = h("span", { class: "busy" });
+  const element = h(
+    "li",
+    { class: "card", "data-service": name },
+    h("div", { class: "row between" }, h("h3", {}, name), badge.element),
+    message,
+    links,
+    h("div", { class: "plots" }, cpu.element, memory.element),
+    warnings,
+    facts,
+    h(
+      "div",
+      { class: "row" },
+      button("Logs", () => actions.logs(name)),
+      limits,
+      restart,
+      busy,
+    ),
+  );
+  let shownLinks = "";
+
+  const showLinks = (report: ServiceReport): void => {
+    const urls = report.endpoints.map(({ url }) => url);
+    if (urls.join() === shownLinks) return;
+    shownLinks = urls.join();
+    links.replaceChildren(
+      ...urls.map((url) => {
+        const address = webAddress(url);
+        if (address === null) return h("code", {}, url);
+        const open = (event: Event): void => {
+          if (actions.openLink(address)) event.preventDefault();
+        };
+        return h("a", { href: address, target: "_blank", rel: "noopener noreferrer", click: open }, url);
+      }),
+    );
+  };
+
+  return {
+    element,
+    update: ({ report, health, stats, pressure, samples, now, busy: doing, mayChange }) => {
+      badge.update(report.state);
+      element.dataset.tone = toneOf(report.state);
+      setText(message, messageOf(report, health));
+      showLinks(report);
+      const points = (field: "cpus" | "memory_mb") => samples.map((one) => ({ time: one.time, value: one[field] }));
+      cpu.update({ points: points("cpus"), limit: report.limits?.cpus.value ?? null, now });
+      memory.update({ points: points("memory_mb"), limit: report.limits?.memory_mb.value ?? null, now });
+      const told = [...pressure, ...notEnforced(report)];
+      if (warnings.dataset.told !== told.join("\n")) {
+        warnings.dataset.told = told.join("\n");
+        warnings.replaceChildren(...told.map((text) => h("li", {}, text)));
+      }
+      setText(facts, factsOf(report, stats, now));
+      limits.disabled = !mayChange || doing !== null;
+      restart.disabled = !mayChange || doing !== null || report.state === "stopped";
+      setText(busy, doing ?? "");
+    },
+  };
+}
+
+function messageOf(report: ServiceReport, health: ServiceHealth | null): string {
+  const exit = report.last_exit;
+  if (report.state === "crashed" && exit !== null) {
+    const how = exit.oom_killed
+      ? "the kernel killed it, because it used more memory than its limit"
+      : exit.signal !== null
+        ? `it was ended by ${exit.signal}`
+        : `it ended with exit code ${exit.exit_code ?? "unknown"}`;
+    return `${clock(exit.at)}: ${how}.`;
+  }
+  if (health === null) return "";
+  const seen = health.error ?? health.message;
+  return health.latency_ms === null || health.error !== undefined ? seen : `${seen} · ${amount(health.latency_ms)} ms`;
+}
+
+/** A limit that nothing holds is worth a word. */
+function notEnforced({ limits }: ServiceReport): string[] {
+  if (limits === null) return [];
+  const reasons = new Map<string, string[]>();
+  for (const [name, { value, enforcement }] of Object.entries({
+    CPU: limits.cpus,
+    memory: limits.memory_mb,
+    processes: limits.pids,
+  })) {
+    if (enforcement.level === "enforced" || (value === null && enforcement.level === "none")) continue;
+    const why = `${enforcement.level === "none" ? "not enforced" : enforcement.level}: ${enforcement.reason}`;
+    reasons.set(why, [...(reasons.get(why) ?? []), name]);
+  }
+  return [...reasons].map(([why, names]) => `Limits of ${names.join(", ")} ${why}`);
+}
+
+function factsOf(report: ServiceReport, stats: ServiceStats | null, now: number): string {
+  const running = report.pid !== null && report.started_at !== null;
+  const pids = report.limits?.pids.value ?? null;
+  return [
+    running && `up ${duration(now - Date.parse(report.started_at ?? ""))}`,
+    report.restarts > 0 && plural(report.restarts, "restart"),
+    stats?.pids != null && `${amount(stats.pids)}${pids === null ? "" : ` / ${amount(pids)}`} processes`,
+    (stats?.throttled_seconds ?? 0) > 0 && `held back ${amount(stats?.throttled_seconds ?? 0)} s`,
+    (stats?.oom_kills ?? 0) > 0 && plural(stats?.oom_kills ?? 0, "OOM kill"),
+    running && report.user !== null && `user ${report.user.name}`,
+    report.image,
+  ]
+    .filter((part) => part !== false && part !== null)
+    .join(" · ");
+}

@@ -1,0 +1,70 @@
+/** Asks for the token. It is kept in this tab's session storage only, and never put into an address. */
+import { h, setText } from "./dom.js";
+import { Failure } from "./source.js";
+
+const KEY = "stackwarden.token";
+
+export const keptToken = {
+  get: (): string | null => sessionStorage.getItem(KEY),
+  set: (token: string): void => sessionStorage.setItem(KEY, token),
+  forget: (): void => sessionStorage.removeItem(KEY),
+};
+
+/** A token handed over in the address's fragment (which browsers do not send) is taken and removed at once. */
+export function takeFragment(): void {
+  const token = /^#token=([^&]+)$/.exec(location.hash)?.[1];
+  if (token === undefined) return;
+  history.replaceState(null, "", location.pathname);
+  keptToken.set(decodeURIComponent(token));
+}
+
+/** @param enter throws a Failure when the token is refused */
+export function signIn(enter: (token: string) => Promise<void>, first: Failure | null): HTMLElement {
+  const failure = h("p", { role: "alert", class: "failure" });
+  const input = h("input", {
+    id: "token",
+    type: "password",
+    autocomplete: "off",
+    spellcheck: "false",
+    required: true,
+    "aria-describedby": "token-help",
+  });
+  const button = h("button", { type: "submit", class: "primary" }, "Open");
+  const show = (error: unknown): void => {
+    const told = error instanceof Failure ? error : new Failure("", String(error));
+    const refused = told.code === "UNAUTHORIZED";
+    setText(failure, refused ? "This token is not valid." : `${told.message} ${told.hint}`.trim());
+    input.setAttribute("aria-invalid", String(refused));
+    input.select();
+  };
+  const submit = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    button.disabled = true;
+    try {
+      // As it is copied from a file, with a line break at its end.
+      await enter(input.value.trim());
+    } catch (error) {
+      show(error);
+    } finally {
+      button.disabled = false;
+    }
+  };
+  if (first !== null) show(first);
+  return h(
+    "main",
+    { class: "sign-in" },
+    h("h1", {}, "stackwarden"),
+    h("p", {}, "Enter a token to see the stacks of this server."),
+    h("form", { submit, class: "row" }, h("label", { for: "token", class: "unseen" }, "Token"), input, button),
+    failure,
+    h(
+      "p",
+      { id: "token-help", class: "hint" },
+      "The token is in the file that ",
+      h("code", {}, "stackwarden serve"),
+      " names when it starts. With a token of scope ",
+      h("code", {}, "read"),
+      " nothing can be changed. It is forgotten when this tab closes.",
+    ),
+  );
+}

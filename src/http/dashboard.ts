@@ -1,0 +1,13 @@
+/** The dashboard at `/`. The page itself is no secret: it asks for the token, and everything it shows comes over REST. */
+import type { RequestHandler } from "express";
+import { contentSecurityPolicy, dashboardPage } from "../dashboard/page.js";
+
+export const sendDashboard: RequestHandler = async (_request, response) => {
+  const html = await dashboardPage({ door: "http" });
+  response.setHeader("Content-Security-Policy", contentSecurityPolicy(html));
+  response.setHeader("Referrer-Policy", "no-referrer");
+  response.setHeader("X-Frame-Options", "DENY");
+  response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
+  response.setHeader("Cross-Origin-Resource-Policy", "same-origin");
+  response.type("html").send(html);
+};

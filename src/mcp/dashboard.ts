@@ -1,0 +1,41 @@
+/** The dashboard as an MCP App (extension `io.modelcontextprotocol/ui`): a page that the client's host shows. */
+import type { ClientCapabilities, ReadResourceResult, Resource, Tool } from "@modelcontextprotocol/sdk/types.js";
+import { dashboardPage } from "../dashboard/page.js";
+
+export const DASHBOARD_URI = "ui://stackwarden/dashboard";
+const EXTENSION = "io.modelcontextprotocol/ui";
+const MIME_TYPE = "text/html;profile=mcp-app";
+/**
+ * The one tool whose result the page stands for. Not health_status, which agents call again and again: each call would
+ * show another page.
+ */
+const TOOL = "list_stacks";
+
+/** No origin is declared: the page loads nothing and reaches nobody but the host. */
+const META = { ui: { csp: {}, prefersBorder: true } };
+
+export const DASHBOARD: Resource = {
+  uri: DASHBOARD_URI,
+  name: "dashboard",
+  title: "Dashboard",
+  description:
+    "A page for people: stacks, health, use against limits, events, live logs; restart, stop, start, limits.",
+  mimeType: MIME_TYPE,
+  _meta: META,
+};
+
+/** True when the client can show pages of this kind. */
+export function showsApps(client: ClientCapabilities | undefined): boolean {
+  const extension = client?.extensions?.[EXTENSION] as { mimeTypes?: unknown } | undefined;
+  return Array.isArray(extension?.mimeTypes) && extension.mimeTypes.includes(MIME_TYPE);
+}
+
+export function withDashboard(tool: Tool): Tool {
+  return tool.name === TOOL ? { ...tool, _meta: { ...tool._meta, ui: { resourceUri: DASHBOARD_URI } } } : tool;
+}
+
+/** @param readOnly the page offers no action */
+export async function readDashboard(readOnly: boolean): Promise<ReadResourceResult> {
+  const text = await dashboardPage({ door: "mcp-app", scope: readOnly ? "read" : "operate" });
+  return { contents: [{ uri: DASHBOARD_URI, mimeType: MIME_TYPE, text, _meta: META }] };
+}

@@ -1,0 +1,320 @@
+/** The dashboard in a real browser, against the production HTTP door and the real domain. */
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { gzipSync } from "node:zlib";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { dashboardPage } from "../../src/dashboard/page.js";
+import { eventsOf } from "../support/domain.js";
+import { launchBrowser, NO_CHROMIUM } from "./support/browser.js";
+import { type Shop, shop } from "./support/shop.js";
+
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+
+describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
+  let browser: Browser;
+  let one: Shop;
+  let context: BrowserContext;
+  let page: Page;
+  /** What the page complained of: policy violations and errors. */
+  let complaints: string[];
+  let requested: { url: string; authorization: string | undefined }[];
+
+  beforeAll(async () => {
+    [browser, one] = await Promise.all([launchBrowser(), shop()]);
+    one.domain.runtime.scripts = { backend: { stats: { cpu_cores: 0.25, memory_mb: 480 }, prints: "backend speaks" } };
+    await one.start();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await one?.close();
+  });
+  beforeEach(async () => {
+    context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+    page = await context.newPage();
+    page.setDefaultTimeout(20_000);
+    complaints = [];
+    requested = [];
+    page.on("pageerror", (error) => complaints.push(error.message));
+    page.on("console", (message) => {
+      if (message.type() === "error" && !message.text().includes("the server responded with a status"))
+        complaints.push(message.text());
+    });
+    page.on("request", (request) =>
+      requested.push({ url: request.url(), authorization: request.headers().authorization }),
+    );
+  });
+  afterEach(async () => {
+    await context.close();
+    expect(complaints).toEqual([]);
+  });
+
+  const enter = async (token = one.http.operate): Promise<void> => {
+    await page.goto(one.http.url);
+    await page.getByLabel("Token").fill(token);
+    await page.getByLabel("Token").press("Enter");
+    await card("backend").waitFor();
+  };
+  const card = (name: string) => page.locator(`.card[data-service="${name}"]`);
+  const button = (name: string) => page.getByRole("button", { name, exact: true });
+  const dialog = () => page.getByRole("dialog");
+  const line = (text: string) => page.locator(".line", { hasText: text });
+  const actors = async (type: "service_restarted" | "limits_changed" | "stack_stopped" | "stack_starting") =>
+    (await eventsOf(one.manager, "shop", type)).map(({ actor, service }) => `${service ?? "stack"} by ${actor}`);
+  const violations = async (): Promise<string[]> => {
+    await page.evaluate(readFileSync(AXE, "utf8"));
+    const found = (await page.evaluate("axe.run({ resultTypes: ['violations'] })")) as {
+      violations: { id: string; nodes: { html: string; failureSummary: string }[] }[];
+      passes: unknown[];
+    };
+    // It did look.
+    expect(found.passes.length).toBeGreaterThan(10);
+    return found.violations.flatMap(({ id, nodes }) =>
+      nodes.map(({ html, failureSummary }) => `${id}: ${html}\n${failureSummary}`),
+    );
+  };
+
+  it("asks for the token, keeps it in this tab only, and never puts it into an address", async () => {
+    await page.goto(one.http.url);
+    expect(await page.getByLabel("Token").evaluate((input) => input === input.ownerDocument.activeElement)).toBe(true);
+    await page.getByLabel("Token").fill("wrong");
+    await button("Open").click();
+    await page.getByText("This token is not valid.").waitFor();
+    expect(await page.evaluate("sessionStorage.length")).toBe(0);
+    await page.getByLabel("Token").fill(`${one.http.operate}\n`);
+    await button("Open").click();
+    await card("backend").waitFor();
+    await page.reload();
+    await card("backend").waitFor();
+    expect(await page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]")).toEqual([0, 1, ""]);
+    expect(requested.filter(({ url }) => url.includes(one.http.operate))).toEqual([]);
+    expect(requested.filter(({ url }) => !url.startsWith(one.http.url) && !url.startsWith("data:"))).toEqual([]);
+    expect(requested.some(({ authorization }) => authorization === `Bearer ${one.http.operate}`)).toBe(true);
+    await button("Sign out").click();
+    await page.getByLabel("Token").waitFor();
+    expect(await page.evaluate("sessionStorage.length")).toBe(0);
+  });
+
+  it("takes a token from the fragment and removes it at once; one that is taken away ends the view", async () => {
+    const token = await one.http.tokens.add("passing", "operate");
+    await page.goto(`${one.http.url}/#token=${token}`);
+    await card("backend").waitFor();
+    expect(page.url()).toBe(`${one.http.url}/`);
+    await page.getByText("token passing").waitFor();
+    await one.http.tokens.remove("passing");
+    await page.getByText("This token is not valid.").waitFor();
+    // What was open with it was cut.
+    complaints = complaints.filter((complaint) => !complaint.includes("ERR_INCOMPLETE_CHUNKED_ENCODING"));
+    expect(await page.evaluate("sessionStorage.length")).toBe(0);
+  });
+
+  it("has no violation that axe-core finds, light and dark, wide and on a phone", async () => {
+    await page.goto(one.http.url);
+    expect(await violations()).toEqual([]);
+    await enter();
+    one.print("backend", "a warning", "stderr");
+    await line("a warning").waitFor();
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      expect(await violations(), colorScheme).toEqual([]);
+      await button("Limits redis").click();
+      expect(await violations(), `${colorScheme} dialog`).toEqual([]);
+      await page.keyboard.press("Escape");
+    }
+    expect(await button("Logs redis").evaluate((element) => element.ownerDocument.getAnimations().length)).toBe(0);
+    await page.setViewportSize({ width: 360, height: 740 });
+    expect(await violations(), "phone").toEqual([]);
+    expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);
+    await page.locator(".skip").focus();
+    await page.keyboard.press("Enter");
+    expect(await page.evaluate("document.activeElement.id")).toBe("main");
+  });
+
+  it("shows projects, services, health, limits against use, and events", async () => {
+    await enter();
+    await page.getByRole("navigation", { name: "Projects" }).getByText("4 of 4 well").waitFor();
+    await card("backend").getByText("Healthy").waitFor();
+    await card("backend").getByText("well · 1 ms").waitFor();
+    await card("backend").getByText("0.25 / 0.5 cores").waitFor();
+    await page.getByRole("img", { name: /^Memory: 480 MB now, .* limit 512 MB, close to it$/ }).waitFor();
+    // Two samples make a line.
+    await expect
+      .poll(() => card("backend").locator("path.use").first().getAttribute("d"), { timeout: 10_000 })
+      .toMatch(/^M[\d.]+ [\d.]+L[\d.]+ [\d.]+/);
+    await page.locator(".events li", { hasText: "Every service is healthy." }).first().waitFor();
+    await page.locator(".events li", { hasText: "by claude-code/2.1#a1b2" }).first().waitFor();
+    await page.getByRole("navigation").getByRole("button", { name: /blog/ }).click();
+    await page.getByRole("heading", { name: "blog" }).waitFor();
+    await button("Start").waitFor();
+    await page.getByText("The stack of blog is not running").waitFor();
+    expect(await card("backend").count()).toBe(0);
+  });
+
+  it("restarts, changes limits, stops and starts, after it asked", async () => {
+    await enter();
+    await button("Restart backend").click();
+    await dialog().getByText("Also restart what depends on it: frontend").waitFor();
+    await page.keyboard.press("Escape");
+    expect(await actors("service_restarted")).toEqual([]);
+    // Focus comes back to where it was.
+    expect(await button("Restart backend").evaluate((element) => element === element.ownerDocument.activeElement)).toBe(
+      true,
+    );
+    await page.keyboard.press("Enter");
+    await dialog().getByRole("checkbox").check();
+    await dialog().getByRole("button", { name: "Restart" }).click();
+    await page.getByRole("status").getByText("backend runs as a fresh instance").waitFor();
+    expect(await actors("service_restarted")).toEqual(["backend by rest#writer"]);
+    expect(one.domain.runtime.service("frontend").generation).toBe(2);
+
+    await button("Limits backend").click();
+    await dialog().getByLabel("CPU cores").fill("0.75");
+    await dialog().getByLabel("Memory in MB").fill("100");
+    await dialog().getByLabel("Memory in MB").press("Enter");
+    await dialog()
+      .getByText(/limits of backend were not changed: .*present use/)
+      .waitFor();
+    await dialog()
+      .getByRole("checkbox", { name: /below present use/ })
+      .check();
+    await dialog().getByRole("button", { name: "Set limits" }).click();
+    await card("backend").getByText("480 / 100 MB").waitFor();
+    await card("backend").getByText("0.25 / 0.75 cores").waitFor();
+    expect(await actors("limits_changed")).toEqual(["backend by rest#writer"]);
+
+    await button("Stop").click();
+    await dialog().getByText("This ends postgres, redis, backend, frontend.").waitFor();
+    // Enter does not stop by accident.
+    await page.keyboard.press("Enter");
+    expect(await actors("stack_stopped")).toEqual([]);
+    await button("Stop").click();
+    await dialog().getByRole("button", { name: "Stop" }).click();
+    await button("Start").waitFor();
+    expect(await actors("stack_stopped")).toEqual(["stack by rest#writer"]);
+    await button("Start").click();
+    await page.locator(".project .badge", { hasText: "Running" }).waitFor();
+    expect((await actors("stack_starting")).at(-1)).toBe("stack by rest#writer");
+  });
+
+  it("tells a failed action with what to do next, until it is dismissed", async () => {
+    await enter();
+    one.domain.runtime.scripts.redis = { startErrors: [new Error("no such program")] };
+    await button("Restart redis").click();
+    await dialog().getByRole("button", { name: "Restart" }).click();
+    const told = page.getByRole("alert").getByText("redis was not restarted.");
+    await told.waitFor();
+    await button("Dismiss").click();
+    await told.waitFor({ state: "detached" });
+    await card("redis")
+      .getByText(/Healthy|Crashed/)
+      .waitFor();
+  });
+
+  it("offers nothing to a token that may only read", async () => {
+    await enter(one.http.read);
+    await page.getByText("read only").waitFor();
+    for (const name of ["Restart backend", "Limits backend", "Stop"])
+      expect(await button(name).isDisabled()).toBe(true);
+    expect(await button("Logs backend").isEnabled()).toBe(true);
+  });
+
+  it("follows logs, filters them at the server, pauses, and marks what was looked for", async () => {
+    await enter();
+    await line("backend speaks").first().waitFor();
+    one.print("backend", "GET /items 200");
+    one.print("redis", "Ready to accept connections");
+    one.print("backend", "ERROR: out of luck", "stderr");
+    await line("out of luck").getByText("err", { exact: true }).waitFor();
+    await page.getByLabel("Filter").fill("error");
+    await expect.poll(() => page.locator(".line").allInnerTexts()).toEqual([expect.stringContaining("out of luck")]);
+    expect(await page.locator("mark").textContent()).toBe("ERROR");
+    one.print("backend", "all is well");
+    one.print("redis", "another error");
+    await line("another error").waitFor();
+    expect(await page.locator(".line").count()).toBe(2);
+    await page.getByLabel("Filter").fill("(");
+    await page.getByLabel("Regex").check();
+    await page.getByRole("region", { name: "Logs" }).getByText(/grep/).waitFor();
+    await page.getByLabel("Filter").fill("^Ready .* connections$");
+    await expect.poll(() => page.locator(".line").count()).toBe(1);
+    await page.getByLabel("Regex").uncheck();
+    await page.getByLabel("Filter").fill("");
+    await page.getByLabel("Output").selectOption("stderr");
+    await expect.poll(() => page.locator(".line").count()).toBe(1);
+    await page.getByLabel("Output").selectOption("");
+    await button("Logs redis").click();
+    await line("another error").waitFor();
+    expect(await line("backend speaks").count()).toBe(0);
+    await button("Pause").click();
+    one.print("redis", "unseen while paused");
+    await button("Pause").click();
+    await line("unseen while paused").waitFor();
+    // A flood stays within what a page can hold, and its newest line is in view.
+    one.print("redis", Array.from({ length: 6000 }, (_, index) => `flood ${index}`).join("\n"));
+    await line("flood 5999").waitFor();
+    expect(await page.locator(".line").count()).toBeLessThanOrEqual(2000);
+    await expect.poll(() => line("flood 5999").isVisible()).toBe(true);
+  });
+
+  it("shows what services wrote as text, whatever it is", async () => {
+    const attack = `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script><svg onload=window.hacked=1>`;
+    await enter();
+    one.print("frontend", attack);
+    one.domain.runtime.scripts.frontend = { probe: () => `500 ${attack}` };
+    await line(attack).waitFor();
+    await card("frontend").getByText(attack).waitFor();
+    await page.locator(".events li", { hasText: attack }).first().waitFor();
+    one.domain.runtime.scripts.frontend = {};
+    await card("frontend").getByText("Healthy").waitFor();
+    expect(await page.evaluate("[window.hacked, document.querySelectorAll('main img, main script').length]")).toEqual([
+      undefined,
+      0,
+    ]);
+    // And if a defect wrote markup, the browser would refuse it.
+    const refused = await page.evaluate(
+      "try { document.body.innerHTML = '<b>x</b>'; 'taken' } catch (error) { error.name }",
+    );
+    expect(refused).toBe("TypeError");
+    complaints = complaints.filter((complaint) => !complaint.includes("TrustedHTML"));
+  });
+
+  it("says when the server cannot be reached, and goes on when it can", async () => {
+    await enter();
+    await page.locator(".connection", { hasText: "Live" }).waitFor();
+    await context.setOffline(true);
+    await page.locator(".connection", { hasText: "The server cannot be reached." }).waitFor();
+    complaints = complaints.filter((complaint) => !complaint.includes("ERR_INTERNET_DISCONNECTED"));
+    await context.setOffline(false);
+    await page.locator(".connection", { hasText: "Live" }).waitFor();
+    complaints = complaints.filter((complaint) => !complaint.includes("ERR_INTERNET_DISCONNECTED"));
+  });
+});
+
+describe("the page", () => {
+  it("is small, loads nothing, and holds only what its policy permits", async () => {
+    const one = await shop();
+    try {
+      const { status, headers, text } = await one.http.send("/", { token: null });
+      expect([status, headers["content-type"]]).toEqual([200, "text/html; charset=utf-8"]);
+      expect(gzipSync(text).byteLength).toBeLessThan(25_000);
+      expect(text).not.toMatch(/(src|href)="(?!data:)/);
+      expect(text).not.toMatch(/innerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function/);
+      const policy = String(headers["content-security-policy"]);
+      expect(policy).toMatch(
+        /^default-src 'none'; script-src 'sha256-\S+'; style-src 'sha256-\S+'; connect-src 'self';/,
+      );
+      expect(policy).toContain("frame-ancestors 'none'");
+      expect(policy).not.toContain("unsafe");
+      expect(headers).toMatchObject({ "x-content-type-options": "nosniff", "referrer-policy": "no-referrer" });
+      expect((await one.http.send("/", { token: null, headers: { host: "evil.example" } })).status).toBe(403);
+      expect((await one.http.send("/", { token: null, method: "POST", body: {} })).status).toBe(401);
+      // Everything else still needs the token.
+      expect((await one.http.send("/index.html", { token: null })).status).toBe(401);
+      expect(await dashboardPage({ door: "mcp-app", scope: "read" })).toContain(
+        'data-door="mcp-app" data-scope="read"',
+      );
+    } finally {
+      await one.close();
+    }
+  });
+});

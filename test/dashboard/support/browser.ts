@@ -1,0 +1,26 @@
+/** A real Chromium: the system's own, driven by playwright-core. */
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { type Browser, chromium } from "playwright-core";
+
+const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+const MAC = [
+  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+  "/Applications/Chromium.app/Contents/MacOS/Chromium",
+];
+
+/** `CHROMIUM` names another one. Null: there is none. */
+export function chromiumPath(): string | null {
+  const { CHROMIUM, PATH = "" } = process.env;
+  if (CHROMIUM !== undefined && CHROMIUM !== "") return CHROMIUM;
+  const candidates = [...PATH.split(delimiter).flatMap((folder) => NAMES.map((name) => join(folder, name))), ...MAC];
+  return candidates.find((path) => existsSync(path)) ?? null;
+}
+
+export const NO_CHROMIUM = chromiumPath() === null;
+if (NO_CHROMIUM)
+  process.stderr.write("No Chromium found: tests of the dashboard are skipped (npm run setup, or CHROMIUM=<path>).\n");
+
+export function launchBrowser(): Promise<Browser> {
+  return chromium.launch({ executablePath: chromiumPath() ?? "", args: ["--disable-gpu", "--disable-dev-shm-usage"] });
+}

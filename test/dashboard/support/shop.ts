@@ -1,0 +1,39 @@
+/** A running stack of four services behind the production HTTP door: real domain, real logs, scripted processes. */
+import type { LogStream } from "../../../src/stack/logs/types.js";
+import { call, compose, Domain, service } from "../../support/domain.js";
+import { httpFixture } from "../../support/http-fixture.js";
+
+const LIMITS = "mem_limit: 512m\ncpus: 0.5\npids_limit: 64\n";
+
+const SHOP = compose(
+  service("postgres", `${LIMITS}ports: ["5432:5432"]`),
+  service("redis", LIMITS),
+  service(
+    "backend",
+    `${LIMITS}ports: ["8000:8000"]\ndepends_on: { postgres: { condition: service_healthy }, redis: { condition: service_healthy } }`,
+  ),
+  service("frontend", `${LIMITS}ports: ["3000:3000"]\ndepends_on: { backend: { condition: service_healthy } }`),
+);
+
+export async function shop() {
+  const domain = new Domain();
+  domain.project("shop", SHOP);
+  domain.project("blog", compose(service("web")));
+  const manager = domain.manager({ projects: { blog: { folder: `${domain.root}/blog` } } });
+  const http = await httpFixture({ getManager: async () => manager });
+  return {
+    domain,
+    manager,
+    http,
+    start: () => manager.start({ project: "shop" }, call({ actor: "claude-code/2.1#a1b2" })),
+    /** What a service prints. */
+    print: (name: string, text: string, stream: LogStream = "stdout") =>
+      domain.runtime.service(name).request.sink.write(stream, Buffer.from(`${text}\n`)),
+    close: async () => {
+      await http.close();
+      await domain.close();
+    },
+  };
+}
+
+export type Shop = Awaited<ReturnType<typeof shop>>;
