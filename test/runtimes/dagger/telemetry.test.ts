@@ -358,4 +358,18 @@ describe("OpenTelemetry in protobuf-JSON", () => {
       { traceId: "", spanId: "", name: "", endedAt: null, exitCode: undefined },
     ]);
   });
+
+  it("tells the service's own exit from those of the containers that bring and remove the engine's certificates", () => {
+    const exits = (...codes: number[]) =>
+      codes.map((code) => ({
+        name: "Container exited",
+        attributes: [{ key: "exit.code", value: { intValue: String(code) } }],
+      }));
+    const codeOf = (events: object[]) =>
+      spanRecords(JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [{ events }] }] }] }))[0]?.exitCode;
+    expect(codeOf(exits(0, 137, 0))).toBe(137);
+    expect(codeOf(exits(0, 0, 0))).toBe(0);
+    expect(codeOf(exits(7))).toBe(7);
+    expect(codeOf([{ name: "Container created" }])).toBeUndefined();
+  });
 });

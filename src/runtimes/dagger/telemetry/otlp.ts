@@ -17,7 +17,7 @@ export interface SpanRecord {
   name: string;
   /** Null while it goes on. Epoch milliseconds. */
   endedAt: number | null;
-  /** Of the event `Container exited`; undefined without one. */
+  /** Of the service's event `Container exited`; undefined without one. */
   exitCode: number | undefined;
 }
 
@@ -79,13 +79,23 @@ export function outputRecords(data: string): OutputRecord[] {
   return records;
 }
 
+/**
+ * Where the engine trusts certificates of its owner's, it runs a container that installs them before the service's and
+ * one that removes them after it. They end with 0 and have their events in the same span.
+ */
+function exitCodeOf(span: Json): number | undefined {
+  const codes = list(span.events)
+    .filter((event) => event.name === "Container exited")
+    .map((event) => integer(attribute(event.attributes, "exit.code")));
+  return codes.find((code) => code !== undefined && code !== 0) ?? codes[0];
+}
+
 /** @throws SyntaxError when the text is no JSON */
 export function spanRecords(data: string): SpanRecord[] {
   const records: SpanRecord[] = [];
   for (const resource of list(group(JSON.parse(data)).resourceSpans)) {
     for (const scope of list(resource.scopeSpans)) {
       for (const span of list(scope.spans)) {
-        const exit = list(span.events).find((event) => event.name === "Container exited");
         const end = milliseconds(span.endTimeUnixNano);
         const start = milliseconds(span.startTimeUnixNano);
         records.push({
@@ -94,7 +104,7 @@ export function spanRecords(data: string): SpanRecord[] {
           name: typeof span.name === "string" ? span.name : "",
           // The end of a live span that goes on is Go's zero time, which came to be a number beyond all others.
           endedAt: end > 0 && end >= start ? end : null,
-          exitCode: exit === undefined ? undefined : integer(attribute(exit.attributes, "exit.code")),
+          exitCode: exitCodeOf(span),
         });
       }
     }
