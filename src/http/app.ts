@@ -1,13 +1,12 @@
 /** The HTTP door: `/mcp`, `/api/v1`, the dashboard at `/`, `/healthz`, `/metrics`, behind the same guards. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import express, { type Express } from "express";
-import { type AnyOperation, operations } from "../operations/index.js";
 import { StackwardenError } from "../stack/errors.js";
 import type { Logger } from "../stack/logger.js";
 import type { StackManager } from "../stack/model.js";
 import { sendDashboard } from "./dashboard.js";
 import { checkHostAndOrigin, limitRate, requireToken } from "./guards.js";
-import { createMetrics } from "./metrics.js";
+import { createMetrics, type Metrics } from "./metrics.js";
 import { createOpenRequests } from "./open-requests.js";
 import { principalOf } from "./principal.js";
 import { problems } from "./problem.js";
@@ -34,7 +33,7 @@ export interface McpDoor {
 
 export interface HttpAppOptions {
   getManager(): Promise<StackManager>;
-  openMcpDoor(options: { getManager(): Promise<StackManager>; operations: readonly AnyOperation[] }): McpDoor;
+  openMcpDoor(options: { getManager(): Promise<StackManager>; onCall: Metrics["call"] }): McpDoor;
   tokens: TokenStore;
   version: string;
   logger: Logger;
@@ -49,6 +48,8 @@ export interface HttpAppOptions {
 
 export interface HttpApp {
   readonly app: Express;
+  /** Counts the events of a manager that others use before the first request does. */
+  follow(manager: StackManager): void;
   /**
    * Refuses new requests, ends streams, waits for calls under way (at most so long), then ends MCP sessions.
    * @param deadlineMs default 5,000
@@ -59,15 +60,21 @@ export interface HttpApp {
 /** How often another process's change of the tokens is looked for while nobody calls. */
 const TOKENS_MS = 1000;
 
+/** Few and fixed, whatever a client asks for. */
+function partOf(path: string): string {
+  if (path.startsWith("/api/v1/")) return "rest";
+  return { "/mcp": "mcp", "/healthz": "healthz", "/metrics": "metrics" }[path] ?? "other";
+}
+
 export function createHttpApp(options: HttpAppOptions): HttpApp {
   const { tokens, version, logger, readOnly = false, requestsPerMinute = 1200 } = options;
-  const metrics = createMetrics();
+  const metrics = createMetrics(() => mcp.sessions);
   const getManager = async (): Promise<StackManager> => {
     const manager = await options.getManager();
     metrics.follow(manager);
     return manager;
   };
-  const mcp = options.openMcpDoor({ getManager, operations: operations.map(metrics.measured) });
+  const mcp = options.openMcpDoor({ getManager, onCall: metrics.call });
   const requests = createOpenRequests();
 
   /** A token that was rotated or removed ends what was opened with it. */
@@ -94,6 +101,10 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     response.setHeader("Cache-Control", "no-store");
     next();
   });
+  app.use((request, response, next) => {
+    response.once("finish", () => metrics.request(partOf(request.path), response.statusCode));
+    next();
+  });
   app.use(checkHostAndOrigin(options.allowedHosts ?? [], options.allowedOrigins ?? []));
   app.use(requests.track);
   // Says nothing but that the server lives.
@@ -115,10 +126,7 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     const { id, name, scope } = principalOf(request);
     await mcp.handle(request, response, { id, name, readOnly: readOnly || scope === "read" });
   });
-  app.use(
-    "/api/v1",
-    restRouter({ getManager, readOnly, version, measured: metrics.measured, ending: requests.ending }),
-  );
+  app.use("/api/v1", restRouter({ getManager, readOnly, version, onCall: metrics.call, ending: requests.ending }));
   app.use(() => {
     throw new StackwardenError("NOT_FOUND", "There is nothing at this path.", {
       hint: "See /api/v1/openapi.json for what there is.",
@@ -127,6 +135,7 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
   app.use(problems(logger));
   return {
     app,
+    follow: metrics.follow,
     close: async (deadlineMs = 5000) => {
       clearInterval(timer);
       mcp.endStreams();

@@ -1,4 +1,5 @@
 /** The HTTP door, open: the app on an address, on a socket file, or both. */
+import type { StackManager } from "../stack/model.js";
 import { createHttpApp, type HttpAppOptions } from "./app.js";
 import {
   type AddressOptions,
@@ -21,6 +22,8 @@ export interface HttpDoor {
   /** As `http://127.0.0.1:7717`; null without an address. */
   readonly url: string | null;
   readonly socket: string | null;
+  /** Counts the events of a manager that others use before the first request does. */
+  follow(manager: StackManager): void;
   /**
    * Takes nothing new, lets calls under way finish, then ends every connection. Idempotent.
    * @param deadlineMs default 5,000
@@ -33,7 +36,7 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
   const { address, socket, limits, ...rest } = options;
   if (address !== null) checkAddress(address);
   const host = address?.host;
-  const { app, close } = createHttpApp({
+  const { app, close, follow } = createHttpApp({
     ...rest,
     allowedHosts: [
       ...(host === undefined ? [] : [host.includes(":") ? `[${host}]` : host]),
@@ -57,6 +60,7 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
   return {
     url: address === null ? null : (open[0]?.place ?? null),
     socket,
+    follow,
     close: (deadlineMs) => {
       closing ??= closeAll(deadlineMs);
       return closing;

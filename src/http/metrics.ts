@@ -1,20 +1,21 @@
 /** Prometheus metrics: what was called, how it went, and what state the stacks are in. */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { AnyOperation } from "../operations/index.js";
-import { toStackwardenError } from "../stack/errors.js";
 import type { StackManager } from "../stack/model.js";
 
 export interface Metrics {
   readonly contentType: string;
   /** The exposition text. States are read when it is asked for. */
   text(): Promise<string>;
-  /** The same operation, counted and timed. */
-  measured(operation: AnyOperation): AnyOperation;
-  /** Counts the events of a manager. */
+  /** A call begins; what it gives is told how the call went: `ok`, or the error's code. */
+  readonly call: (operation: string) => (result: string) => void;
+  /** A request was answered. */
+  request(route: string, status: number): void;
+  /** Counts the events of a manager from now on. A second call does nothing. */
   follow(manager: StackManager): void;
 }
 
-export function createMetrics(): Metrics {
+/** @param mcpSessions how many there are now */
+export function createMetrics(mcpSessions: () => number): Metrics {
   const registry = new Registry();
   const registers = [registry];
   const calls = new Counter({
@@ -30,6 +31,12 @@ export function createMetrics(): Metrics {
     buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60],
     registers,
   });
+  const requests = new Counter({
+    name: "stackwarden_http_requests_total",
+    help: "Requests answered by the part that they were for, and status.",
+    labelNames: ["route", "status"],
+    registers,
+  });
   const events = new Counter({
     name: "stackwarden_events_total",
     help: "Events of stacks by type.",
@@ -42,55 +49,52 @@ export function createMetrics(): Metrics {
     labelNames: ["project", "service"],
     registers,
   });
-  const states = new Gauge({
-    name: "stackwarden_services",
-    help: "Services by state.",
-    labelNames: ["project", "state"],
-    registers,
-  });
-  const restarts = new Gauge({
-    name: "stackwarden_service_restarts",
-    help: "Restarts of a service since its stack was started.",
-    labelNames: ["project", "service"],
-    registers,
-  });
+  const gauge = (name: string, help: string, labelNames: string[] = []) =>
+    new Gauge({ name, help, labelNames, registers });
+  const states = gauge("stackwarden_services", "Services by state.", ["project", "state"]);
+  const restarts = gauge("stackwarden_service_restarts", "Restarts of a service since its stack was started.", [
+    "project",
+    "service",
+  ]);
+  const sessions = gauge("stackwarden_mcp_sessions", "MCP sessions over HTTP.");
+  const memory = gauge("stackwarden_resident_memory_bytes", "Memory of the server itself.");
+  const logCounter = (name: string, help: string) =>
+    new Counter({ name, help, labelNames: ["project", "service"], registers });
+  const logLines = logCounter("stackwarden_log_lines_total", "Lines that services printed.");
+  const logBytes = logCounter("stackwarden_log_bytes_total", "Bytes of these lines.");
+  const dropped = logCounter("stackwarden_log_dropped_lines_total", "Lines lost to the bound of the log.");
   let manager: StackManager | undefined;
-  const known = new WeakMap<AnyOperation, AnyOperation>();
+
+  const readStates = async (from: StackManager): Promise<void> => {
+    for (const one of [states, restarts, logLines, logBytes, dropped]) one.reset();
+    for (const { project, services } of await from.list())
+      for (const { service, state, restarts: count } of Object.values(services)) {
+        states.inc({ project, state });
+        restarts.set({ project, service }, count);
+      }
+    for (const { project, service, lines, bytes, dropped: lost } of await from.logTotals()) {
+      logLines.inc({ project, service }, lines);
+      logBytes.inc({ project, service }, bytes);
+      dropped.inc({ project, service }, lost);
+    }
+  };
 
   return {
     contentType: registry.contentType,
     text: async () => {
-      states.reset();
-      restarts.reset();
-      for (const { project, services } of (await manager?.list()) ?? [])
-        for (const { service, state, restarts: count } of Object.values(services)) {
-          states.inc({ project, state });
-          restarts.set({ project, service }, count);
-        }
+      if (manager !== undefined) await readStates(manager);
+      sessions.set(mcpSessions());
+      memory.set(process.memoryUsage.rss());
       return registry.metrics();
     },
-    measured: (operation) => {
-      const made = known.get(operation);
-      if (made !== undefined) return made;
-      const measured: AnyOperation = {
-        ...operation,
-        run: async (input, context) => {
-          const end = duration.startTimer({ operation: operation.name });
-          let result = "ok";
-          try {
-            return await operation.run(input, context);
-          } catch (error) {
-            result = toStackwardenError(error).code;
-            throw error;
-          } finally {
-            end();
-            calls.inc({ operation: operation.name, result });
-          }
-        },
+    call: (operation) => {
+      const end = duration.startTimer({ operation });
+      return (result) => {
+        end();
+        calls.inc({ operation, result });
       };
-      known.set(operation, measured);
-      return measured;
     },
+    request: (route, status) => requests.inc({ route, status: String(status) }),
     follow: (ready) => {
       if (manager !== undefined) return;
       manager = ready;

@@ -1,110 +1,193 @@
 /** The OpenAPI 3.1 document of `/api/v1`, made from the operations' own schemas. */
 import * as z from "zod";
 import { startStack } from "../operations/index.js";
+import { PROBLEM, RESPONSES } from "./openapi-problems.js";
 import { type RestRoute, ROUTES } from "./routes.js";
 
 type Json = Record<string, unknown>;
 
-const schemaOf = (schema: z.ZodType, io: "input" | "output"): Json => {
-  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: "any" }) as Json;
-  return rest;
-};
+/** Schemas that others refer to; in the document they stand in one place. */
+class Schemas {
+  readonly named: Record<string, Json> = { Problem: PROBLEM };
 
-const problem: Json = {
-  description: "A failure (RFC 9457).",
-  content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } },
-};
+  of(schema: z.ZodType, io: "input" | "output"): ObjectSchema {
+    const { $schema: _dialect, $defs, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: "any" }) as Json;
+    const names = new Map<string, string>();
+    for (const [name, definition] of Object.entries(($defs ?? {}) as Record<string, Json>))
+      names.set(name, this.#nameFor(name, definition));
+    for (const [name, definition] of Object.entries(($defs ?? {}) as Record<string, Json>))
+      this.named[names.get(name) ?? name] = moved(definition, names) as Json;
+    return moved(rest, names) as ObjectSchema;
+  }
 
-const errors = { "400": problem, "401": problem, "403": problem, "404": problem, "409": problem, "503": problem };
+  /** Another schema may have the name already. */
+  #nameFor(name: string, definition: Json): string {
+    const text = JSON.stringify(definition);
+    for (let n = 1; ; n += 1) {
+      const free = n === 1 ? name : `${name}_${n}`;
+      this.#texts[free] ??= text;
+      if (this.#texts[free] === text) return free;
+    }
+  }
 
-function describe({ method, path, summary, operation, operationId = operation.name }: RestRoute): Json {
-  const { properties = {}, required = [] } = schemaOf(operation.input, "input") as {
-    properties?: Record<string, Json>;
-    required?: string[];
-  };
-  const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => name);
-  const fields = Object.entries(properties).filter(([name]) => name !== "project" && !inPath.includes(name));
-  const parameters: Json[] = inPath.map((name) => ({
+  readonly #texts: Record<string, string> = Object.create(null);
+}
+
+/** With every reference where the definitions stand now. */
+function moved(value: unknown, names: ReadonlyMap<string, string>): unknown {
+  if (Array.isArray(value)) return value.map((item) => moved(item, names));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => {
+      const name = key === "$ref" ? /^#\/\$defs\/(.+)$/.exec(String(member))?.[1] : undefined;
+      return [key, name === undefined ? moved(member, names) : `#/components/schemas/${names.get(name) ?? name}`];
+    }),
+  );
+}
+
+interface ObjectSchema extends Json {
+  properties?: Record<string, Json>;
+  required?: string[];
+}
+
+/** An object with more members. */
+const extended = (schema: ObjectSchema, properties: Record<string, Json>): ObjectSchema => ({
+  ...schema,
+  properties: { ...properties, ...schema.properties },
+  required: [...Object.keys(properties), ...(schema.required ?? [])],
+});
+
+const json = (schema: Json): Json => ({ "application/json": { schema } });
+
+/** The path's, then the query's. */
+function parametersOf(
+  { method, path, operation }: RestRoute,
+  { properties = {}, required = [] }: ObjectSchema,
+): Json[] {
+  const inPath = namesIn(path).map((name) => ({
     name,
     in: "path",
     required: true,
     schema: properties[name === "id" ? "project" : name] ?? { type: "string" },
   }));
-  if (method === "get")
-    for (const [name, schema] of fields)
-      parameters.push({ name, in: "query", required: required.includes(name), schema });
-  const body: Json =
-    method === "get"
-      ? {}
-      : {
-          requestBody: {
-            content: {
-              "application/json": {
-                schema: { type: "object", properties: Object.fromEntries(fields), additionalProperties: false },
-              },
-            },
-          },
-        };
+  if (method !== "get") return inPath;
+  const query = fieldsOf({ path, properties }).map(([name, schema]) => ({
+    name,
+    in: "query",
+    required: required.includes(name),
+    schema,
+  }));
+  return [...inPath, ...query, ...(operation.name === "get_logs" ? LOG_PARAMETERS : [])];
+}
+
+const namesIn = (path: string): string[] => [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => name);
+
+/** Fields that the path does not say already. */
+function fieldsOf({ path, properties }: { path: string; properties: Record<string, Json> }): [string, Json][] {
+  const said = namesIn(path).flatMap((name) => ({ id: ["project"], service: ["service", "services"] })[name] ?? []);
+  return Object.entries(properties).filter(([name]) => !said.includes(name));
+}
+
+function bodyOf({ method, path }: RestRoute, { properties = {}, required = [] }: ObjectSchema): Json {
+  if (method === "get") return {};
+  const fields = Object.fromEntries(fieldsOf({ path, properties }));
+  const needed = required.filter((name) => Object.hasOwn(fields, name));
+  const schema = {
+    type: "object",
+    properties: fields,
+    ...(needed.length === 0 ? {} : { required: needed }),
+    additionalProperties: false,
+  };
+  return { requestBody: { required: needed.length > 0, content: json(schema) } };
+}
+
+function contentOf({ operation, path, shape }: RestRoute, schemas: Schemas): Json {
+  const output = schemas.of(operation.output, "output");
+  if (operation.name === "get_logs") return logContent(output, namesIn(path).includes("service"));
+  if (shape === undefined) return json(output);
+  return json(extended(output, { success: { const: true }, project_id: { type: "string" } }));
+}
+
+function describe(route: RestRoute, schemas: Schemas): Json {
+  const input = schemas.of(route.operation.input, "input");
   return {
-    summary,
-    operationId,
-    parameters,
-    ...body,
-    responses: {
-      "200": {
-        description: operation.title,
-        content: { "application/json": { schema: schemaOf(operation.output, "output") } },
+    summary: route.summary,
+    operationId: route.operationId ?? route.operation.name,
+    parameters: parametersOf(route, input),
+    ...bodyOf(route, input),
+    responses: { "200": { description: route.operation.title, content: contentOf(route, schemas) }, ...RESPONSES },
+  };
+}
+
+const LOG_PARAMETERS: Json[] = [
+  {
+    name: "format",
+    in: "query",
+    description: "`text`: one text of all lines. `json`: the lines with time, stream and number.",
+    schema: { type: "string", enum: ["text", "json"], default: "text" },
+  },
+  {
+    name: "follow",
+    in: "query",
+    description: "Go on with new lines, as server-sent events.",
+    schema: { type: "boolean", default: false },
+  },
+  {
+    name: "Last-Event-ID",
+    in: "header",
+    description: "With `follow`: go on after this event.",
+    schema: { type: "string" },
+  },
+];
+
+/** @param one the log of one service */
+function logContent(output: ObjectSchema, one: boolean): Json {
+  const service: Record<string, Json> = one ? { service: { type: "string" } } : {};
+  const { next_cursor, omitted } = output.properties ?? {};
+  const text = {
+    type: "object",
+    properties: {
+      project_id: { type: "string" },
+      ...service,
+      logs: { type: "string", description: "Lines, separated by newlines." },
+      lines: { type: "integer", description: "Number of lines in `logs`." },
+      next_cursor,
+      omitted,
+    },
+    required: ["project_id", ...Object.keys(service), "logs", "lines", "next_cursor", "omitted"],
+    additionalProperties: false,
+  };
+  const lines = extended(output, { project_id: { type: "string" }, ...service });
+  return {
+    ...json({ oneOf: [text, lines] }),
+    "text/event-stream": {
+      schema: {
+        type: "string",
+        description:
+          "`line`: a line as with `format=json`. `cursor`: its id stands for all lines so far. `error`: a problem.",
       },
-      ...errors,
     },
   };
 }
 
-const id = { name: "id", in: "path", required: true, schema: { type: "string" } };
-
 export function openApiDocument(version: string): Json {
   const paths: Record<string, Json> = {};
-  for (const route of ROUTES) paths[route.path] = { ...paths[route.path], [route.method]: describe(route) };
-  const report = schemaOf((startStack.output as z.ZodObject).shape.after as z.ZodType, "output");
+  const schemas = new Schemas();
+  for (const route of ROUTES) paths[route.path] = { ...paths[route.path], [route.method]: describe(route, schemas) };
+  const report = schemas.of((startStack.output as z.ZodObject).shape.after as z.ZodType, "output");
+  const id = { name: "id", in: "path", required: true, schema: { type: "string" } };
   const one = (summary: string, operationId: string): Json => ({
     get: {
       summary,
       operationId,
       parameters: [id],
-      responses: { "200": { description: summary, content: { "application/json": { schema: report } } }, ...errors },
+      responses: { "200": { description: summary, content: json(report) }, ...RESPONSES },
     },
   });
-  paths["/access"] = {
-    get: {
-      summary: "The token's name, and what it may do.",
-      operationId: "get_access",
-      parameters: [],
-      responses: {
-        "200": {
-          description: "The token.",
-          content: {
-            "application/json": {
-              schema: {
-                type: "object",
-                required: ["name", "scope", "version"],
-                properties: {
-                  name: { type: "string" },
-                  scope: { enum: ["read", "operate"] },
-                  version: { type: "string" },
-                },
-              },
-            },
-          },
-        },
-        "401": problem,
-      },
-    },
-  };
+  paths["/access"] = { get: ACCESS };
   paths["/projects/{id}"] = one("One project's stack.", "get_project");
   paths["/projects/{id}/status"] = one("State of one project's stack.", "get_status");
-  paths["/projects/{id}/restart"] = {
-    post: { ...describe({ ...restartRoute, path: "/projects/{id}/restart" }), operationId: "restart_stack" },
-  };
+  paths["/projects/{id}/restart"] = { post: { ...describe(RESTART, schemas), operationId: "restart_stack" } };
   return {
     openapi: "3.1.0",
     info: { title: "stackwarden", version, description: "Starts and operates development stacks." },
@@ -113,29 +196,31 @@ export function openApiDocument(version: string): Json {
     paths,
     components: {
       securitySchemes: { bearer: { type: "http", scheme: "bearer" } },
-      schemas: {
-        Problem: {
-          type: "object",
-          required: ["type", "title", "status", "detail", "code", "hint", "retryable"],
-          properties: {
-            type: { type: "string" },
-            title: { type: "string" },
-            status: { type: "integer" },
-            detail: { type: "string" },
-            code: { type: "string" },
-            hint: { type: "string" },
-            retryable: { type: "boolean" },
-            details: { type: "object" },
-          },
-        },
-      },
+      schemas: schemas.named,
     },
   };
 }
 
-const restartRoute: RestRoute = {
+const ACCESS: Json = {
+  summary: "The token's name, and what it may do.",
+  operationId: "get_access",
+  responses: {
+    "200": {
+      description: "The token.",
+      content: json({
+        type: "object",
+        required: ["name", "scope", "version"],
+        properties: { name: { type: "string" }, scope: { enum: ["read", "operate"] }, version: { type: "string" } },
+      }),
+    },
+    ...RESPONSES,
+  },
+};
+
+const RESTART: RestRoute = {
   method: "post",
-  path: "",
+  path: "/projects/{id}/restart",
   summary: "Stop the stack and start it again.",
   operation: startStack,
+  shape: (result) => result,
 };

@@ -9,20 +9,20 @@ import {
   startStack,
   stopStack,
 } from "../operations/index.js";
-import { StackwardenError } from "../stack/errors.js";
+import { StackwardenError, toStackwardenError } from "../stack/errors.js";
 import type { CallContext, LogReport, StackManager, StackReport } from "../stack/model.js";
 import { inputOf } from "./input.js";
 import { sendLogs, streamLogs } from "./logs.js";
 import { openApiDocument } from "./openapi.js";
-import { principalOf } from "./principal.js";
+import { principalOf, type Scope } from "./principal.js";
 import { ROUTES } from "./routes.js";
 
 export interface RestOptions {
   getManager(): Promise<StackManager>;
   readOnly: boolean;
   version: string;
-  /** The operations, measured. */
-  measured(operation: AnyOperation): AnyOperation;
+  /** Told of every call, and of how it went. */
+  onCall(operation: string): (result: string) => void;
   /** Ends streams that would go on for ever. */
   ending: AbortSignal;
 }
@@ -47,17 +47,31 @@ export function restRouter(options: RestOptions): Router {
     signal: AbortSignal,
   ): Promise<Record<string, unknown>> => {
     const { name, scope } = principalOf(request);
+    const ended = options.onCall(operation.name);
+    try {
+      const result = await permitted(name, scope, operation, input, signal);
+      ended("ok");
+      return result;
+    } catch (error) {
+      ended(toStackwardenError(error).code);
+      throw error;
+    }
+  };
+  const permitted = async (
+    name: string,
+    scope: Scope,
+    operation: AnyOperation,
+    input: Record<string, unknown>,
+    signal: AbortSignal,
+  ): Promise<Record<string, unknown>> => {
     if (scope === "read" && !operation.annotations.readOnly)
       throw new StackwardenError("FORBIDDEN", `The token ${name} may only read; ${operation.name} changes something.`, {
         hint: "Use a token of scope operate.",
       });
     const context: Omit<CallContext, "signal"> = { actor: `rest#${name}`, progress: () => undefined };
-    return invoke(
-      options.measured(operation),
-      input,
-      async () => ({ ...context, signal, manager: await options.getManager() }),
-      { readOnly: options.readOnly },
-    ) as Promise<Record<string, unknown>>;
+    return invoke(operation, input, async () => ({ ...context, signal, manager: await options.getManager() }), {
+      readOnly: options.readOnly,
+    }) as Promise<Record<string, unknown>>;
   };
 
   router.use((request, _response, next) => {

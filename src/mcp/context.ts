@@ -16,6 +16,8 @@ export interface McpServerOptions {
   operations?: readonly AnyOperation[];
   /** Only operations that change nothing. Default false. */
   readOnly?: boolean;
+  /** Told of every call of an operation; what it gives is told how the call went: `ok`, or the error's code. */
+  onCall?: (operation: string) => (result: string) => void;
   version: string;
   logger: McpLogger;
   /** Names this connection in events. Default: random. */

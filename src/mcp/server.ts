@@ -141,7 +141,7 @@ export function createMcpServer(options: McpServerOptions): Server {
       progress: progress.report,
     });
     try {
-      return await callTool(operation, params.arguments, context, { readOnly, logger });
+      return await callTool(operation, params.arguments, context, { readOnly, logger, onCall: options.onCall });
     } finally {
       progress.stop();
     }

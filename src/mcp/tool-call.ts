@@ -3,7 +3,7 @@ import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
 import { type AnyOperation, invoke } from "../operations/index.js";
 import type { OperationContext } from "../operations/operation.js";
 import { type ErrorReport, type StackwardenError, toStackwardenError } from "../stack/errors.js";
-import type { McpLogger } from "./context.js";
+import type { McpLogger, McpServerOptions } from "./context.js";
 
 /** Key of the `_meta` entry on results that quote services. */
 export const UNTRUSTED_META = "stackwarden/untrusted-text";
@@ -15,13 +15,16 @@ export async function callTool(
   operation: AnyOperation,
   rawInput: unknown,
   context: () => Promise<OperationContext>,
-  { readOnly, logger }: { readOnly: boolean; logger: McpLogger },
+  { readOnly, logger, onCall }: { readOnly: boolean; logger: McpLogger; onCall?: McpServerOptions["onCall"] },
 ): Promise<CallToolResult> {
+  const ended = onCall?.(operation.name);
   try {
     const output = await invoke(operation, rawInput, context, { readOnly });
+    ended?.("ok");
     return result(output as Record<string, unknown>, operation.annotations.openWorld);
   } catch (thrown) {
     const error = toStackwardenError(thrown);
+    ended?.(error.code);
     logFailure(operation.name, error, logger);
     return { ...result(error.report(), error.details !== undefined), isError: true };
   }

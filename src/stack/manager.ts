@@ -208,6 +208,16 @@ class Manager implements SharedStackManager {
     return this.#projects.get(project)?.services ?? this.#store.services(project);
   }
 
+  logTotals: StackManager["logTotals"] = async () => {
+    const all = [...this.#projects.values()].filter(({ id }) => this.#reaches(id));
+    const totals = await Promise.all(
+      all.map(async (project) =>
+        ((await project.openRecords())?.logs.totals() ?? []).map((of) => ({ project: project.id, ...of })),
+      ),
+    );
+    return totals.flat();
+  };
+
   runtimes: StackManager["runtimes"] = () => Promise.all(this.options.runtimes.map((runtime) => runtime.check()));
 
   subscribe(listener: (change: StackChange) => void): () => void {

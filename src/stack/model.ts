@@ -4,7 +4,7 @@
  */
 import type { Limits } from "./definition/types.js";
 import type { ErrorReport } from "./errors.js";
-import type { LogPage, LogQuery } from "./logs/types.js";
+import type { LogPage, LogQuery, LogTotals } from "./logs/types.js";
 import type { AppliedLimits, Endpoint, Enforcement, RuntimeName, RuntimeStatus, ServiceStats } from "./runtime.js";
 import type { StackSettings } from "./settings.js";
 
@@ -273,6 +273,8 @@ export interface StackManager {
   projects(): string[];
   /** Service names of a known project, in definition order; empty when unknown. */
   services(project: string): string[];
+  /** What came from services, of every project whose log is open. Reads no disk. */
+  logTotals(): Promise<(LogTotals & { project: string })[]>;
   /** What the runtimes can do on this machine. */
   runtimes(): Promise<RuntimeStatus[]>;
   subscribe(listener: (change: StackChange) => void): () => void;

@@ -85,6 +85,11 @@ export class Project {
     return this.options.store.has(this.id);
   }
 
+  /** The records when they are open: nothing is opened for it. */
+  async openRecords(): Promise<ProjectRecords | null> {
+    return (await this.#records?.catch(() => null)) ?? null;
+  }
+
   async records(fresh = false): Promise<ProjectRecords> {
     const { store } = this.options;
     if (fresh && this.#records !== null) {

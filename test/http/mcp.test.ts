@@ -1,9 +1,15 @@
 /** `/mcp`: sessions, streams, and what is refused. */
-import { Client } from "@modelcontextprotocol/sdk/client/index.js";
-import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { ResourceUpdatedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RecentEvents } from "../../src/mcp/recent-events.js";
-import { type Answer, type HttpFixture, httpFixture, type Sent } from "../support/http-fixture.js";
+import {
+  type Answer,
+  endSession,
+  type HttpFixture,
+  httpFixture,
+  type Sent,
+  sdkClient,
+} from "../support/http-fixture.js";
 import { scriptedManager } from "../support/scripted-manager.js";
 
 const BOTH = "application/json, text/event-stream";
@@ -32,15 +38,6 @@ async function begin(sent: Sent = {}, to = http): Promise<string> {
 
 const within = (id: string, more: Record<string, string> = {}) => ({ "mcp-session-id": id, ...more });
 const close = (id: string) => http.send("/mcp", { method: "DELETE", headers: within(id) });
-
-async function connect(to: HttpFixture, token = to.operate) {
-  const client = new Client({ name: "sdk", version: "1" });
-  const transport = new StreamableHTTPClientTransport(new URL(`${to.url}/mcp`), {
-    requestInit: { headers: { authorization: `Bearer ${token}` } },
-  });
-  await client.connect(transport as Parameters<typeof client.connect>[0]);
-  return { client, transport };
-}
 
 describe("a request", () => {
   it("without a session, of an unknown session, or in an ended one", async () => {
@@ -312,16 +309,13 @@ describe("a stream that breaks", () => {
 });
 
 it("the SDK's client: calls, progress, subscription over the stream, and its end", async () => {
-  const { client, transport } = await connect(http);
+  const client = await sdkClient(http);
   const { tools } = await client.listTools();
   expect(tools.map(({ name }) => name)).toContain("start_stack");
   const updates: string[] = [];
-  client.setNotificationHandler(
-    (await import("@modelcontextprotocol/sdk/types.js")).ResourceUpdatedNotificationSchema,
-    ({ params }) => {
-      updates.push(params.uri);
-    },
-  );
+  client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => {
+    updates.push(params.uri);
+  });
   await client.subscribeResource({ uri: "stack://shop/health" });
   await expect
     .poll(async () => {
@@ -332,7 +326,6 @@ it("the SDK's client: calls, progress, subscription over the stream, and its end
   const result = await client.callTool({ name: "health_status", arguments: { project: "shop" } });
   expect(result.structuredContent).toMatchObject({ project: "shop" });
   expect(http.manager.calls.at(-1)?.actor).toMatch(/^sdk\/1#[0-9a-f]{8}$/);
-  await transport.terminateSession();
-  await client.close();
+  await endSession(client);
   expect(http.sessions()).toBe(0);
 });

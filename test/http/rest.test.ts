@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StackwardenError } from "../../src/stack/errors.js";
 import type { LogReport } from "../../src/stack/model.js";
-import { type HttpFixture, httpFixture } from "../support/http-fixture.js";
+import { type HttpFixture, httpFixture, sdkClient } from "../support/http-fixture.js";
 import { scriptedManager, TIME } from "../support/scripted-manager.js";
 
 let http: HttpFixture;
@@ -243,31 +243,14 @@ it("streams logs as server-sent events, goes on after Last-Event-ID, and ends wi
   }
 });
 
-it("describes itself in OpenAPI 3.1, with every route there is", async () => {
-  const document = (await http.send("/api/v1/openapi.json")).json;
-  expect(document).toMatchObject({ openapi: "3.1.0", info: { version: "1.2.3" }, security: [{ bearer: [] }] });
-  const documented = Object.entries(document.paths as Record<string, object>).flatMap(([path, methods]) =>
-    Object.keys(methods).map((method) => `${method.toUpperCase()} /api/v1${path}`),
-  );
-  const table = [
-    ...readFileSync("docs/REST_API.md", "utf8").matchAll(/^\| `(GET|POST|PUT) (\/api\/v1\/\S+?)` \|/gm),
-  ].map(([, method, path]) => `${method} ${path}`);
-  expect(documented.sort()).toEqual(table.filter((row) => !row.endsWith("openapi.json")).sort());
-  const limits = document.paths["/projects/{id}/services/{service}/limits"].put;
-  expect(limits.parameters.map(({ name }: { name: string }) => name)).toEqual(["id", "service"]);
-  expect(Object.keys(limits.requestBody.content["application/json"].schema.properties)).toContain("memory_mb");
-  const logs = document.paths["/projects/{id}/logs/{service}"].get;
-  expect(logs.parameters.find(({ name }: { name: string }) => name === "tail")).toMatchObject({
-    in: "query",
-    schema: { maximum: 10_000 },
-  });
-});
-
 it("counts what is called, and shows states to Prometheus", async () => {
   const measured = await httpFixture();
   try {
     await measured.send("/api/v1/projects/shop/health");
     await measured.send("/api/v1/projects/nope/health");
+    await measured.send("/api/v1/projects/shop/stop", { method: "POST", token: measured.read });
+    const client = await sdkClient(measured);
+    await client.callTool({ name: "get_logs", arguments: { project: "shop", tail: 0 } });
     measured.manager.emit({
       kind: "events",
       project: "shop",
@@ -287,6 +270,15 @@ it("counts what is called, and shows states to Prometheus", async () => {
     for (const line of [
       'stackwarden_operations_total{operation="health_status",result="ok"} 1',
       'stackwarden_operations_total{operation="health_status",result="UNKNOWN_PROJECT"} 1',
+      'stackwarden_operations_total{operation="stop_stack",result="FORBIDDEN"} 1',
+      'stackwarden_operations_total{operation="get_logs",result="INVALID_INPUT"} 1',
+      'stackwarden_operation_duration_seconds_count{operation="health_status"} 2',
+      'stackwarden_http_requests_total{route="rest",status="404"} 1',
+      'stackwarden_service_restarts{project="shop",service="backend"} 0',
+      'stackwarden_log_lines_total{project="shop",service="backend"} 12',
+      'stackwarden_log_bytes_total{project="shop",service="backend"} 340',
+      'stackwarden_log_dropped_lines_total{project="shop",service="backend"} 5',
+      "stackwarden_mcp_sessions 1",
       'stackwarden_services{project="shop",state="healthy"} 2',
       'stackwarden_events_total{project="shop",type="service_crashed"} 1',
       'stackwarden_oom_kills_total{project="shop",service="backend"} 1',
@@ -295,4 +287,13 @@ it("counts what is called, and shows states to Prometheus", async () => {
   } finally {
     await measured.close();
   }
+});
+
+it("documents every metric there is", async () => {
+  const { text } = await http.send("/metrics");
+  const names = [...text.matchAll(/^# HELP (\S+)/gm)].map(([, name]) => name);
+  const documented = [...readFileSync("docs/REST_API.md", "utf8").matchAll(/`(stackwarden_[a-z_]+)`/g)].map(
+    ([, name]) => name,
+  );
+  expect(names.sort()).toEqual(documented.sort());
 });

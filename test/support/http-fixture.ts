@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { type HttpDoorOptions, openHttpDoor } from "../../src/http/door.js";
 import { TokenStore } from "../../src/http/tokens.js";
 import { createMcpHttpDoor, type McpHttpDoor, type McpHttpOptions } from "../../src/mcp/http.js";
@@ -117,3 +119,18 @@ export async function httpFixture(
 }
 
 export type HttpFixture = Awaited<ReturnType<typeof httpFixture>>;
+
+/** The SDK's own client, connected. */
+export async function sdkClient({ url, operate }: Pick<HttpFixture, "url" | "operate">): Promise<Client> {
+  const client = new Client({ name: "sdk", version: "1" });
+  const transport = new StreamableHTTPClientTransport(new URL(`${url}/mcp`), {
+    requestInit: { headers: { authorization: `Bearer ${operate}` } },
+  });
+  await client.connect(transport as Parameters<typeof client.connect>[0]);
+  return client;
+}
+
+export async function endSession(client: Client): Promise<void> {
+  await (client.transport as StreamableHTTPClientTransport).terminateSession();
+  await client.close();
+}

@@ -211,6 +211,7 @@ export function scriptedManager(script: Script = {}): ScriptedManager {
     events: async ({ project }) => ({ project, events: [crashEvent(project)], next_cursor: 7, omitted: 0 }),
     projects: () => [...known.keys()],
     services: (project) => known.get(project) ?? [],
+    logTotals: async () => [{ project: "shop", service: "backend", lines: 12, bytes: 340, dropped: 5 }],
     runtimes: async () => [],
     subscribe: (listener) => {
       listeners.add(listener);
@@ -224,7 +225,7 @@ export function scriptedManager(script: Script = {}): ScriptedManager {
       method,
       (request: unknown, call?: CallContext) => {
         // Looking a name up and listening change nothing; all others count as a call.
-        if (!["projects", "services", "subscribe"].includes(method)) {
+        if (!["projects", "services", "subscribe", "logTotals"].includes(method)) {
           note(method, typeof request === "object" ? request : { value: request }, call);
         }
         const run = (script as Record<string, unknown>)[method] ?? answer;

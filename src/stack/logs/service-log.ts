@@ -29,6 +29,8 @@ export class ServiceLog {
   generation: number;
   lastSeq: number;
   readonly losses: Losses;
+  /** Since it was opened: lines that came, and the bytes of their text. */
+  readonly came = { lines: 0, bytes: 0 };
   readonly spool: Spool;
   readonly #ring: LineRing;
   /** The batch that is being written; empty when none. */
@@ -55,6 +57,8 @@ export class ServiceLog {
 
   append(line: StoredLine): void {
     this.lastSeq = line.seq;
+    this.came.lines += 1;
+    this.came.bytes += Buffer.byteLength(line.text);
     this.#ring.push(line, this.#onEvict);
     this.#unwritten += line.text.length + 32;
     this.#schedule();

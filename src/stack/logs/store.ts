@@ -10,7 +10,16 @@ import { ServiceLog } from "./service-log.js";
 import { createSink } from "./sink.js";
 import { loadSegments } from "./spool.js";
 import { directoryOf, readIndex, type StoreIndex, spooledServices, writeIndex } from "./store-index.js";
-import type { LogPage, LogQuery, LogSink, LogStore, LogStoreOptions, LogStoreStats, LogStream } from "./types.js";
+import type {
+  LogPage,
+  LogQuery,
+  LogSink,
+  LogStore,
+  LogStoreOptions,
+  LogStoreStats,
+  LogStream,
+  LogTotals,
+} from "./types.js";
 
 const MIB = 1024 * 1024;
 /** After a crash numbers go on behind those that may have been given out, so that no cursor meets a number twice. */
@@ -130,6 +139,10 @@ class Store implements LogStore {
       sum.last_seq = Math.max(sum.last_seq, log.lastSeq);
     }
     return sum;
+  }
+
+  totals(): LogTotals[] {
+    return [...this.#logs].map(([service, { came, losses }]) => ({ service, ...came, dropped: losses.total }));
   }
 
   async flush(): Promise<void> {

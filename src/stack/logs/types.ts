@@ -77,6 +77,17 @@ export interface LogStoreStats {
   last_seq: number;
 }
 
+/** What came, of one service. */
+export interface LogTotals {
+  service: string;
+  /** Since the log was opened. */
+  lines: number;
+  /** Of their text in UTF-8, since the log was opened. */
+  bytes: number;
+  /** Lines lost to the bound of the spool, since the store exists. */
+  dropped: number;
+}
+
 export interface LogStore {
   /** Starts a new instance's log. */
   sink(service: string, generation: number): LogSink;
@@ -88,6 +99,7 @@ export interface LogStore {
   /** Called after lines were appended, at most once a tick for each service. Returns the unsubscribe function. */
   onAppend(listener: (service: string) => void): () => void;
   stats(service?: string): LogStoreStats;
+  totals(): LogTotals[];
   /** Writes what is pending to the spool. */
   flush(): Promise<void>;
   close(): Promise<void>;

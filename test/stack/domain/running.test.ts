@@ -266,10 +266,15 @@ describe("what callers ask", () => {
       ["app", "app says"],
     ]);
     expect(services).toEqual(["app", "db"]);
+    expect(await manager.logTotals()).toEqual([
+      { project: "shop", service: "db", lines: 1, bytes: "db says".length, dropped: 0 },
+      { project: "shop", service: "app", lines: 1, bytes: "app says".length, dropped: 0 },
+    ]);
     await manager.stop({ project: "shop" }, call());
     // Also when the definition cannot be read any more, and by another server.
     domain.project("shop", "services: [");
     const other = domain.manager();
+    expect(await other.logTotals()).toEqual([]);
     expect((await other.logs({ project: "shop", query: { services: ["db"] } })).lines).toHaveLength(1);
   });
 

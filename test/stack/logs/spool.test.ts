@@ -133,6 +133,8 @@ describe("the spool", () => {
     expect(page.omitted).toMatchObject({ lines: gone, reason: "rotated" });
     expect(store.stats("api")).toMatchObject({ lines: kept.length, dropped: gone, last_seq: 10_001 });
     expect(store.stats()).toMatchObject({ lines: kept.length + 1, dropped: gone });
+    const bytes = Array.from({ length: 10_000 }, (_, i) => `api line ${i + 1}`.length).reduce((a, b) => a + b);
+    expect(store.totals()).toContainEqual({ service: "api", lines: 10_000, bytes, dropped: gone });
 
     const after = await store.query({ cursor, tail: 3 });
     expect(texts(after)[0]).toBe(kept[0]?.text);
