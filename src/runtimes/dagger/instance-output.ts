@@ -61,6 +61,11 @@ export class InstanceOutput implements TraceListener {
   }
 
   exited(exit: ContainerExit): void {
+    // Nothing of the service ever ran to say why: its log is where one looks.
+    if (exit.failure !== undefined && !this.#closed) {
+      this.options.sink.write("stderr", Buffer.from(`The engine could not start it: ${exit.failure}\n`), exit.at);
+      this.#tellDrained();
+    }
     this.#tellEnd(exit);
   }
 

@@ -77,6 +77,13 @@ describe("output", () => {
     expect(sink.ends).toBe(2);
   });
 
+  it("where no process came to be, the log holds the engine's reason", async () => {
+    output.exited({ exitCode: null, at: 5, failure: "get user: unable to find user nosuch" });
+    await output.close(60_000);
+    expect(sink.text("stderr")).toBe("The engine could not start it: get user: unable to find user nosuch\n");
+    expect(await output.ended).toMatchObject({ exitCode: null, at: 5 });
+  });
+
   it("without an entry nothing is taken out; a sink that is behind holds the stream", () => {
     const plain = make(null);
     plain.output("stderr", line({ type: "start" }), 1);

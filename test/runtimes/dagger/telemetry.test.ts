@@ -355,8 +355,16 @@ describe("OpenTelemetry in protobuf-JSON", () => {
       ],
     };
     expect(spanRecords(JSON.stringify(span))).toEqual([
-      { traceId: "", spanId: "", name: "", endedAt: null, exitCode: undefined },
+      { traceId: "", spanId: "", name: "", endedAt: null, exitCode: undefined, failure: undefined },
     ]);
+  });
+
+  it("keeps the engine's words of a container that never came to be", () => {
+    const status = { code: "STATUS_CODE_ERROR", message: "get user: unable to find user nosuch" };
+    const read = (span: object) =>
+      spanRecords(JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] }))[0]?.failure;
+    expect(read({ status })).toBe("get user: unable to find user nosuch");
+    expect(read({ status: { code: "STATUS_CODE_OK", message: "fine" } })).toBeUndefined();
   });
 
   it("tells the service's own exit from those of the containers that bring and remove the engine's certificates", () => {

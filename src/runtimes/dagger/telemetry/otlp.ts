@@ -19,6 +19,8 @@ export interface SpanRecord {
   endedAt: number | null;
   /** Of the service's event `Container exited`; undefined without one. */
   exitCode: number | undefined;
+  /** Message of a status that is an error. */
+  failure: string | undefined;
 }
 
 /** The scope under which the engine passes on what containers print; everything else is the engine talking. */
@@ -90,6 +92,9 @@ function exitCodeOf(span: Json): number | undefined {
   return codes.find((code) => code !== undefined && code !== 0) ?? codes[0];
 }
 
+const failureOf = ({ code, message }: Json): string | undefined =>
+  (code === "STATUS_CODE_ERROR" || code === 2) && typeof message === "string" && message !== "" ? message : undefined;
+
 /** @throws SyntaxError when the text is no JSON */
 export function spanRecords(data: string): SpanRecord[] {
   const records: SpanRecord[] = [];
@@ -105,6 +110,7 @@ export function spanRecords(data: string): SpanRecord[] {
           // The end of a live span that goes on is Go's zero time, which came to be a number beyond all others.
           endedAt: end > 0 && end >= start ? end : null,
           exitCode: exitCodeOf(span),
+          failure: failureOf(group(span.status)),
         });
       }
     }

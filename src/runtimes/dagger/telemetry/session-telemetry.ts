@@ -37,7 +37,7 @@ export function openTelemetry({ address, signal, onBroken }: TelemetryOptions): 
     }
   };
   const spans = (event: SseEvent): void => {
-    for (const { traceId, spanId, name, endedAt, exitCode } of spanRecords(event.data)) {
+    for (const { traceId, spanId, name, endedAt, exitCode, failure } of spanRecords(event.data)) {
       const entry = entries.get(traceId);
       if (entry === undefined) continue;
       if (!entry.began.has(spanId)) {
@@ -47,7 +47,9 @@ export function openTelemetry({ address, signal, onBroken }: TelemetryOptions): 
       if (!name.startsWith("exec ") || entry.ended.has(spanId)) continue;
       if (exitCode === undefined && endedAt === null) continue;
       entry.ended.add(spanId);
-      entry.listener.exited?.({ exitCode: exitCode ?? null, at: endedAt ?? Date.now() }, name);
+      const untold = exitCode === undefined && failure !== undefined;
+      const at = endedAt ?? Date.now();
+      entry.listener.exited?.({ exitCode: exitCode ?? null, at, ...(untold ? { failure } : {}) }, name);
     }
   };
   const behind = (): Promise<void> | null => {

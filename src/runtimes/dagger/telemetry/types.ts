@@ -7,6 +7,8 @@ export interface ContainerExit {
   exitCode: number | null;
   /** Epoch milliseconds. */
   at: number;
+  /** The engine's own words where no process came to be, e.g. `get user: unable to find user x`. */
+  failure?: string;
 }
 
 /** Who listens to one trace. Called in the order of the streams; must not throw. */
