@@ -5,9 +5,9 @@ import { loadStack } from "./stack/definition/load.js";
 import type { Logger } from "./stack/logger.js";
 import { openLogStore } from "./stack/logs/store.js";
 import { createStackManager } from "./stack/manager.js";
-import type { StackManager } from "./stack/model.js";
+import type { SharedStackManager } from "./stack/model.js";
 
-export function composeManager(config: Config, logger: Logger): StackManager {
+export function composeManager(config: Config, logger: Logger): SharedStackManager {
   const warn = (message: string): void => logger.warn(message);
   const local = createLocalRuntime({
     stateDir: config.stateDir,

@@ -32,9 +32,10 @@ interface Sink {
 
 /**
  * @param level lines below it cost nothing
- * @param fd where lines go; written synchronously, so that an exit loses none
+ * @param target where lines go: a descriptor, or what writes them; written synchronously, so that an exit loses none
  */
-export function createLogger(level: LogLevel, fd = STDERR): Logger {
+export function createLogger(level: LogLevel, target: number | { write(line: string): void } = STDERR): Logger {
+  const out = typeof target === "number" ? { write: (line: string) => void writeSync(target, line) } : target;
   let sink: Sink | undefined;
   let loading: Promise<void> | undefined;
   let waiting: Parameters<Sink["write"]>[] = [];
@@ -45,23 +46,23 @@ export function createLogger(level: LogLevel, fd = STDERR): Logger {
   };
   const load = async (): Promise<void> => {
     const { default: pino } = await import("pino");
-    const target = pino(
+    const log = pino(
       {
         name: "stackwarden",
         level,
         redact: { paths: REDACTED.flatMap((key) => [key, `*.${key}`]), censor: "[redacted]" },
         timestamp: pino.stdTimeFunctions.isoTime,
       },
-      pino.destination({ dest: fd, sync: true }),
+      typeof target === "number" ? pino.destination({ dest: target, sync: true }) : target,
     );
-    sink = { write: (at, message, fields) => target[at](fields, message) };
+    sink = { write: (at, message, fields) => log[at](fields, message) };
     drain(sink);
   };
   // An exit before pino arrived must not swallow why.
   const plain: Sink = {
     write: (at, message) => {
       try {
-        writeSync(fd, `${JSON.stringify({ level: WEIGHT[at], name: "stackwarden", msg: message })}\n`);
+        out.write(`${JSON.stringify({ level: WEIGHT[at], name: "stackwarden", msg: message })}\n`);
       } catch {
         // Nobody listens any more.
       }

@@ -58,6 +58,25 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .action((name, options) =>
       end(import("./commands/token.js").then(({ tokenRemove }) => tokenRemove(name, options))),
     );
+  const server = program.command("server").description("the background server that agents and commands share");
+  withToken(server.command("start"))
+    .description("start it, if it does not run")
+    .action((options) => end(import("./commands/server.js").then(({ serverStart }) => serverStart(options, host))));
+  withToken(server.command("status"))
+    .description("say what it runs; exit code 3 when there is none")
+    .action((options) => end(import("./commands/server.js").then(({ serverStatus }) => serverStatus(options))));
+  withToken(server.command("stop"))
+    .description("end it")
+    .option("--force", "also when stacks run or clients are connected; its stacks are stopped, their data stays")
+    .action((options) => end(import("./commands/server.js").then(({ serverStop }) => serverStop(options))));
+  withToken(server.command("logs"))
+    .description("show its log")
+    .option("-n, --tail <lines>", "how many of the last lines (default: 100)", numberOption)
+    .option("-f, --follow", "go on with new lines")
+    .action((options) => end(import("./commands/server.js").then(({ serverLogs }) => serverLogs(options))));
+  withSettings(server.command("run", { hidden: true }))
+    .description("be it, in the foreground")
+    .action((options) => end(import("./commands/server.js").then(({ serverRun }) => serverRun(options, host))));
   withProject(program.command("up"))
     .description("start the stack and show its logs until Ctrl-C, which stops it")
     .option("--profile <name>", "activate a compose profile (may be given several times)", listOption)

@@ -4,12 +4,14 @@ import type { ConfigFlags } from "../config/settings.js";
 import type { Config } from "../config/types.js";
 import { StackwardenError } from "../stack/errors.js";
 import type { Logger } from "../stack/logger.js";
-import type { Progress, StackManager } from "../stack/model.js";
+import type { Progress, SharedStackManager, StackManager } from "../stack/model.js";
 import type { ControlClient } from "./control/client.js";
 import { createTerminal, type Terminal } from "./output/terminal.js";
 
 export interface CliHost {
-  composeManager(config: Config, logger: Logger): Promise<StackManager>;
+  composeManager(config: Config, logger: Logger): Promise<SharedStackManager>;
+  /** Path of the program, which the background server is started with. */
+  program: string;
 }
 
 export interface CommonOptions extends ConfigFlags {

@@ -93,6 +93,7 @@ async function toConfig(raw: RawConfig, layers: readonly Layer[], request: LoadC
     allowRoot: raw.allow_root,
     restartBudget: raw.restart_budget,
     startTimeoutMs: Math.round(raw.start_timeout_seconds * 1000),
+    serverIdleMs: Math.round(raw.server_idle_seconds * 1000),
     logLevel: raw.log_level,
     projects: raw.projects,
     retry: { maxRetries: raw.retry.max_retries, baseDelayMs: raw.retry.base_delay_ms },

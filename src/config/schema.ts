@@ -23,6 +23,7 @@ export const configSchema = z.strictObject({
   allow_root: z.array(z.string().regex(SERVICE_REF, "must be `service` or `project/service`")).default([]),
   restart_budget: z.int().min(0).max(1000).default(3),
   start_timeout_seconds: z.number().min(1).max(86_400).default(300),
+  server_idle_seconds: z.number().min(1).max(31_536_000).default(600),
   log_level: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
   projects: z
     .record(

@@ -44,6 +44,7 @@ export const SETTINGS: readonly Setting[] = [
   { key: "allow_root", env: "STACKWARDEN_ALLOW_ROOT", kind: "list" },
   { key: "restart_budget", env: "STACKWARDEN_RESTART_BUDGET", kind: "number" },
   { key: "start_timeout_seconds", env: "STACKWARDEN_START_TIMEOUT_SECONDS", flag: "startTimeout", kind: "number" },
+  { key: "server_idle_seconds", env: "STACKWARDEN_SERVER_IDLE_SECONDS", kind: "number" },
   { key: "log_level", env: "STACKWARDEN_LOG_LEVEL", flag: "logLevel", kind: "text" },
   { key: "retry.max_retries", env: "STACKWARDEN_RETRY_MAX_RETRIES", kind: "number" },
   { key: "retry.base_delay_ms", env: "STACKWARDEN_RETRY_BASE_DELAY_MS", kind: "number" },

@@ -4,6 +4,8 @@ import type { StackSettings } from "../stack/settings.js";
 export interface Config extends StackSettings {
   /** Only read-only operations. Default false. */
   readOnly: boolean;
+  /** Milliseconds without client and without stack after which the background server ends. Default 600,000. */
+  serverIdleMs: number;
   /** pino level. Default info. */
   logLevel: "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
 }

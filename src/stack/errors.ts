@@ -69,6 +69,9 @@ export const ERROR_KINDS = {
   DEPENDENCY_INSTALL_FAILED: kind(500, "service", false, "Installing a service's dependencies failed."),
   RUNTIME_UNAVAILABLE: kind(503, "operator", true, "The runtime that should run the stack cannot be reached."),
   RUNTIME_LOST: kind(503, "operator", true, "The runtime died while the stack was running."),
+  SERVER_UNAVAILABLE: kind(503, "operator", true, "The user's background server cannot be started or reached."),
+  SERVER_LOST: kind(503, "operator", true, "The user's background server ended during the call."),
+  SERVER_IN_USE: kind(409, "operator", true, "A stackwarden server of this user runs and is in use."),
   UNSUPPORTED: kind(400, "operator", false, "This runtime cannot do what was asked."),
   STORAGE_FAILED: kind(507, "operator", true, "The state directory cannot be read or written."),
   INTERNAL: kind(500, "us", false, "A defect of stackwarden."),
@@ -120,6 +123,15 @@ export class StackwardenError extends Error {
       ...(this.details === undefined ? {} : { details: this.details }),
     };
   }
+}
+
+/** An error that another process reported. */
+export function reviveError(report: ErrorReport): StackwardenError {
+  const code: ErrorCode = Object.hasOwn(ERROR_KINDS, report.code) ? report.code : "INTERNAL";
+  return new StackwardenError(code, report.message, {
+    hint: report.hint,
+    ...(report.details === undefined ? {} : { details: report.details }),
+  });
 }
 
 /** Turns anything thrown into a report; what we did not throw ourselves shows no internals. */

@@ -203,6 +203,12 @@ class Manager implements SharedStackManager {
     return [...this.#projects.values()].filter((project) => project.state !== "stopped").map(({ id }) => id);
   }
 
+  running: SharedStackManager["running"] = () =>
+    [...this.#projects.values()]
+      .map(({ id, state, folder }) => ({ project: id, state, folder }))
+      .filter(({ state }) => state !== "stopped" && state !== "lost")
+      .sort((one, other) => (one.project < other.project ? -1 : 1));
+
   services(project: string): string[] {
     if (!this.#reaches(project)) return [];
     return this.#projects.get(project)?.services ?? this.#store.services(project);

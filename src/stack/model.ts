@@ -293,6 +293,8 @@ export interface ManagerScope {
 export interface SharedStackManager extends StackManager {
   /** The same stacks as one client sees them. Ending the view ends nothing. */
   within(scope: ManagerScope): StackManager;
+  /** Every project whose stack is not stopped or lost, sorted by id. */
+  running(): { project: string; state: StackState; folder: string }[];
 }
 
 export type { Endpoint, ErrorReport };

@@ -1,6 +1,6 @@
 /** The other end of a control socket: lets one process call the operations of the process that holds the stack. */
 import { connect, type Socket } from "node:net";
-import { ERROR_KINDS, type ErrorCode, type ErrorReport, StackwardenError } from "../../stack/errors.js";
+import { reviveError, StackwardenError } from "../../stack/errors.js";
 import type { Progress } from "../../stack/model.js";
 import { type ControlHello, type ControlReply, encode, lineSplitter } from "./protocol.js";
 
@@ -37,10 +37,11 @@ export async function connectControl(path: string, helloMs = HELLO_MS): Promise<
       cause: error,
     });
   }
-  return await greet(socket, helloMs);
+  return await controlOver(socket, helloMs);
 }
 
-function greet(socket: Socket, helloMs: number): Promise<ControlClient> {
+/** Operations over a connection whose server is about to greet. */
+export function controlOver(socket: Socket, helloMs = HELLO_MS): Promise<ControlClient> {
   const calls = new Map<number, Call>();
   socket.setEncoding("utf8");
   return new Promise((resolve, reject) => {
@@ -105,7 +106,7 @@ function settle(calls: Map<number, Call>, reply: ControlReply): void {
     return;
   }
   calls.delete(reply.id);
-  if ("error" in reply) call.reject(revive(reply.error));
+  if ("error" in reply) call.reject(reviveError(reply.error));
   else call.resolve(reply.result);
 }
 
@@ -128,12 +129,4 @@ function clientOf(socket: Socket, server: ControlHello["hello"], calls: Map<numb
       socket.destroy();
     },
   };
-}
-
-function revive(report: ErrorReport): StackwardenError {
-  const code: ErrorCode = Object.hasOwn(ERROR_KINDS, report.code) ? report.code : "INTERNAL";
-  return new StackwardenError(code, report.message, {
-    hint: report.hint,
-    ...(report.details === undefined ? {} : { details: report.details }),
-  });
 }

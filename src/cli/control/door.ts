@@ -105,8 +105,10 @@ async function listen(project: string, options: ControlDoorOptions): Promise<Lis
   const connections = new Set<Connection>();
   let closing = false;
   const server = createServer((socket) => {
-    const connection = serve(socket, options, () => {
-      if (closing) socket.end();
+    const connection = serveControl(socket, options, {
+      onIdle: () => {
+        if (closing) socket.end();
+      },
     });
     connections.add(connection);
     socket.once("close", () => connections.delete(connection));
@@ -147,7 +149,12 @@ async function bind(server: Server, path: string): Promise<void> {
   if (process.platform !== "win32") await chmod(path, 0o600);
 }
 
-function serve(socket: Socket, { invoke, version, logger }: ControlDoorOptions, onIdle: () => void): Connection {
+/** Serves one connection until it closes; what is under way then is cancelled. */
+export function serveControl(
+  socket: Socket,
+  { invoke, version, logger }: Pick<ControlDoorOptions, "invoke" | "version" | "logger">,
+  { actor = "cli", onIdle = () => undefined }: { actor?: string; onIdle?: () => void } = {},
+): Connection {
   let active = 0;
   const gone = new AbortController();
   socket.setEncoding("utf8");
@@ -165,7 +172,7 @@ function serve(socket: Socket, { invoke, version, logger }: ControlDoorOptions, 
     const { id } = request;
     const call: CallContext = {
       signal: gone.signal,
-      actor: "cli",
+      actor,
       progress: (progress) => send(encode({ id, progress })),
     };
     active += 1;

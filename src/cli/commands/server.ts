@@ -1,0 +1,164 @@
+/** `stackwarden server start|status|stop|logs|run`: the user's background server. */
+import { closeSync, writeSync } from "node:fs";
+import type { ServerStatus } from "../../background/hello.js";
+import { REPORT_FD, type StartReport } from "../../background/start.js";
+import type { ConfigFlags } from "../../config/settings.js";
+import { StackwardenError, toStackwardenError } from "../../stack/errors.js";
+import { VERSION } from "../../version.js";
+import { EXIT, type ExitCode } from "../exit-codes.js";
+import { table } from "../output/table.js";
+import { createTerminal, dim } from "../output/terminal.js";
+import type { CliHost, CommonOptions } from "../session.js";
+
+const STATUS_TRIES_MS = 50;
+
+async function placeOf(flags: ConfigFlags) {
+  const [{ stateDirOf }, { serverPlace }] = await Promise.all([
+    import("../../config/state-dir.js"),
+    import("../../background/place.js"),
+  ]);
+  const stateDir = await stateDirOf({ flags, env: process.env, cwd: process.cwd() });
+  return { stateDir, place: serverPlace(stateDir) };
+}
+
+async function ask(
+  flags: ConfigFlags,
+  more: { purpose: "status" | "stop"; force?: boolean; start?: string },
+): Promise<ServerStatus | null> {
+  const { joinServer } = await import("../../background/join.js");
+  const { stateDir } = await placeOf(flags);
+  const { purpose, force = false, start } = more;
+  const joined = await joinServer({
+    stateDir,
+    version: VERSION,
+    purpose,
+    force,
+    cwd: process.cwd(),
+    flags: {},
+    env: {},
+    ...(start === undefined ? {} : { start: { program: start, env: process.env } }),
+  });
+  joined?.socket.destroy();
+  return joined?.welcome.server ?? null;
+}
+
+function show(status: ServerStatus): string {
+  const rows = [
+    ["process", String(status.pid)],
+    ["version", status.version],
+    ["since", status.started_at],
+    ["clients", String(status.clients)],
+    ...(status.http === undefined ? [] : [["http", status.http]]),
+    ["log", status.log],
+    ...status.stacks.map(({ project, state, folder }) => ["stack", `${project} ${state} ${folder}`]),
+  ];
+  return table(["SERVER", ""].map(dim), rows);
+}
+
+export async function serverStart(options: CommonOptions, host: CliHost): Promise<ExitCode> {
+  const terminal = createTerminal(options.json === true);
+  const status = await ask(options, { purpose: "status", start: host.program });
+  if (status === null) throw new StackwardenError("SERVER_UNAVAILABLE", "The background server did not start.");
+  terminal.print(terminal.json ? JSON.stringify(status) : show(status));
+  return EXIT.ok;
+}
+
+export async function serverStatus(options: CommonOptions): Promise<ExitCode> {
+  const terminal = createTerminal(options.json === true);
+  const status = await ask(options, { purpose: "status" });
+  if (terminal.json) terminal.print(JSON.stringify(status));
+  else if (status === null) terminal.print("No background server runs. The first agent or `stackwarden up` starts it.");
+  else terminal.print(show(status));
+  return status === null ? EXIT.notRunning : EXIT.ok;
+}
+
+export interface ServerStopOptions extends CommonOptions {
+  force?: boolean;
+}
+
+/** Waits until the server's process has given up its place, and with it every service. */
+export async function serverStop(options: ServerStopOptions): Promise<ExitCode> {
+  const terminal = createTerminal(options.json === true);
+  const status = await ask(options, { purpose: "stop", force: options.force === true });
+  if (status !== null) {
+    const [{ place }, { lockHolder }] = await Promise.all([placeOf(options), import("../../stack/process-lock.js")]);
+    terminal.note(dim("Ending…"));
+    while (lockHolder(place.lock) === status.pid) await new Promise((resolve) => setTimeout(resolve, STATUS_TRIES_MS));
+  }
+  if (terminal.json) terminal.print(JSON.stringify({ stopped: status !== null, server: status }));
+  else terminal.print(status === null ? "No background server ran." : `The server (process ${status.pid}) has ended.`);
+  return EXIT.ok;
+}
+
+export interface ServerLogsOptions extends CommonOptions {
+  tail?: number;
+  follow?: boolean;
+}
+
+export async function serverLogs(options: ServerLogsOptions): Promise<ExitCode> {
+  const [{ place }, { readLog }] = await Promise.all([placeOf(options), import("../../background/log-reader.js")]);
+  const over = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => over.abort());
+  const { tail = 100, follow = false } = options;
+  for await (const line of readLog(place.log, { tail, follow, signal: over.signal })) process.stdout.write(`${line}\n`);
+  return EXIT.ok;
+}
+
+export interface ServerRunOptions extends ConfigFlags {
+  stateDir: string;
+}
+
+/** The background server itself: started by `start.ts`, in a session of its own, with its log as standard error. */
+export async function serverRun(options: ServerRunOptions, host: CliHost): Promise<ExitCode> {
+  const report = (what: StartReport): void => {
+    try {
+      writeSync(REPORT_FD, `${JSON.stringify(what)}\n`);
+      closeSync(REPORT_FD);
+    } catch {
+      // Run by hand: nobody waits for it.
+    }
+  };
+  try {
+    return await run(options, host, () => report({ ready: true }));
+  } catch (error) {
+    const known = toStackwardenError(error);
+    const pid = known.details?.pid;
+    report(known.code === "SERVER_IN_USE" && typeof pid === "number" ? { taken: pid } : { error: known.report() });
+    throw error;
+  }
+}
+
+async function run(options: ServerRunOptions, host: CliHost, ready: () => void): Promise<ExitCode> {
+  const [{ loadConfig }, { createLogger }, { openLogFile }, { openUserServer }] = await Promise.all([
+    import("../../config/load.js"),
+    import("../logger.js"),
+    import("../../background/log-file.js"),
+    import("../../background/user-server.js"),
+  ]);
+  // What its starter's shell allowed says nothing about the next client's.
+  process.umask(0o022);
+  const { place } = await placeOf(options);
+  const config = await loadConfig({ flags: options, env: process.env, cwd: place.folder });
+  const logger = createLogger(config.logLevel, openLogFile(place.log));
+  const server = await openUserServer({
+    stateDir: config.stateDir,
+    version: VERSION,
+    logger,
+    composeManager: () => host.composeManager(config, logger),
+    idleMs: config.serverIdleMs,
+  });
+  const signalled = new Promise<string>((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(signal));
+  });
+  // There is no terminal whose end would be ours.
+  process.on("SIGHUP", () => undefined);
+  logger.info("the background server runs", { pid: process.pid, version: VERSION, state_dir: config.stateDir });
+  ready();
+  // The first session needs it: read while the starter connects.
+  void import("../../mcp/socket.js");
+  const reason = await Promise.race([server.asked, signalled]);
+  logger.info(`the background server ends, because of: ${reason}`);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(EXIT.interrupted));
+  await server.close(reason);
+  process.exit(EXIT.ok);
+}

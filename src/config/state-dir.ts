@@ -1,0 +1,28 @@
+/**
+ * The state directory without the rest of the configuration: whoever only has to find the background server reads no
+ * schema and, mostly, no file. The answer is that of `loadConfig`.
+ */
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { defaultStateDir, userConfigFile } from "./places.js";
+import type { ConfigFlags } from "./settings.js";
+
+export interface StateDirRequest {
+  flags: Pick<ConfigFlags, "stateDir" | "config">;
+  env: NodeJS.ProcessEnv;
+  /** Absolute. */
+  cwd: string;
+}
+
+/** @throws StackwardenError as `loadConfig` does, where a file has to be read */
+export async function stateDirOf({ flags, env, cwd }: StateDirRequest): Promise<string> {
+  const given = flags.stateDir ?? (env.STACKWARDEN_STATE_DIR || undefined);
+  if (given !== undefined && given !== "") return resolve(cwd, given);
+  // A file of the working directory may not name it; the other two may.
+  const named = flags.config ?? (env.STACKWARDEN_CONFIG || undefined);
+  const file = named === undefined ? userConfigFile({ env }) : resolve(cwd, named);
+  const text = await readFile(file, "utf8").catch(() => "");
+  if (!text.includes("state_dir") && (named === undefined || text !== "")) return defaultStateDir({ env });
+  const { loadConfig } = await import("./load.js");
+  return (await loadConfig({ flags, env, cwd })).stateDir;
+}

@@ -1,0 +1,31 @@
+/** One MCP session over a connection that somebody else accepted: newline-delimited JSON-RPC, as over stdio. */
+import type { Socket } from "node:net";
+import { createMcpServer, type McpServerOptions } from "./server.js";
+import { TrackedStdioTransport } from "./tracked-stdio.js";
+
+/** A client may send its requests and end its half at once; short ones are still answered. */
+const ANSWER_MS = 1000;
+
+/**
+ * Serves the connection until it ends; requests under way then are cancelled.
+ * @returns when the session is over
+ */
+export async function serveMcpSocket(socket: Socket, options: McpServerOptions): Promise<void> {
+  const server = createMcpServer(options);
+  const transport = new TrackedStdioTransport(socket, socket);
+  const over = new Promise<void>((resolve) => {
+    socket.once("close", resolve);
+    socket.once("end", () => {
+      void transport.settled(ANSWER_MS).then(() => socket.end());
+    });
+    const closed = server.onclose;
+    server.onclose = () => {
+      closed?.();
+      socket.end();
+    };
+  });
+  await server.connect(transport);
+  transport.track();
+  await over;
+  await server.close();
+}
