@@ -1,11 +1,21 @@
 #!/usr/bin/env node
 /**
- * Entry point. Loads nothing but the command line's own parts: what a command needs is imported by that command.
+ * Entry point. Loads nothing but what the command needs: an agent's `stackwarden mcp` is a bridge that is up before a
+ * command line parser were read; every other command imports its own parts.
  */
 import { fileURLToPath } from "node:url";
-import { runCli } from "./cli/program.js";
+import { bridgeFlags } from "./background/bridge/flags.js";
 
-process.exitCode = await runCli(process.argv.slice(2), {
-  composeManager: async (config, logger) => (await import("./composition.js")).composeManager(config, logger),
-  program: fileURLToPath(import.meta.url),
-});
+const argv = process.argv.slice(2);
+const program = fileURLToPath(import.meta.url);
+const flags = bridgeFlags(argv);
+if (flags !== null) {
+  const { bridge } = await import("./background/bridge/command.js");
+  process.exitCode = await bridge(flags, program);
+} else {
+  const { runCli } = await import("./cli/program.js");
+  process.exitCode = await runCli(argv, {
+    composeManager: async (config, logger) => (await import("./composition.js")).composeManager(config, logger),
+    program,
+  });
+}

@@ -122,7 +122,10 @@ export async function openUserServer(options: UserServerOptions): Promise<UserSe
   }
   const idle = watchIdle(
     options.idleMs,
-    () => (isIdle() ? idleSince : (idleSince = Date.now())),
+    () => {
+      if (!isIdle()) idleSince = Date.now();
+      return idleSince;
+    },
     () => ask("it was idle"),
   );
   return {

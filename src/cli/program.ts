@@ -20,7 +20,9 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
   };
 
   withSettings(program.command("mcp"))
-    .description("serve MCP over standard input and output")
+    .description("serve MCP over standard input and output, by the background server that all of your agents share")
+    .option("--standalone", "keep all in this process: stacks are nobody else's and end with the client")
+    .option("--stop-on-exit", "stop the stacks that this client started when it ends")
     .option("--read-only", "offer only operations that change nothing")
     .action((options) => end(import("./commands/mcp.js").then(({ mcp }) => mcp(options, host))));
   withSettings(program.command("serve"))

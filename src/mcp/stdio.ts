@@ -1,25 +1,22 @@
 /**
- * The stdio door. Standard output carries the protocol and nothing else. The SDK's transport notices none of the ways
- * in which a client ends, so all of them are watched for here, and each ends the process within a fixed time.
+ * The stdio door that keeps all in one process. Standard output carries the protocol and nothing else. However the client
+ * ends, the process ends within a fixed time.
  */
 import { Console } from "node:console";
 import type { Readable, Writable } from "node:stream";
 import type { StackManager } from "../stack/model.js";
-import { watchParent } from "./parent.js";
+import { type ClientEndOptions, clientEnd } from "./client-end.js";
 import { createMcpServer, type McpServerOptions } from "./server.js";
 import { TrackedStdioTransport } from "./tracked-stdio.js";
 
-export interface ServeStdioOptions extends Omit<McpServerOptions, "sessionId"> {
+export interface ServeStdioOptions
+  extends Omit<McpServerOptions, "sessionId">,
+    Omit<ClientEndOptions, "stdin" | "stdout"> {
   /** Default: the process's own. */
   stdin?: Readable;
   stdout?: Writable;
   /** Milliseconds from the end of the client to the end of the process. Default 5,000. */
   deadlineMs?: number;
-  /** Milliseconds between two looks at the parent process. Default 1,000. */
-  parentPollMs?: number;
-  parentId?: () => number;
-  /** Ends the process. Default: process.exit. */
-  exit?: (code: number) => void;
   /** Runs after the stacks were stopped, before the exit. */
   onEnd?: (reason: string) => Promise<void> | void;
 }
@@ -27,7 +24,6 @@ export interface ServeStdioOptions extends Omit<McpServerOptions, "sessionId"> {
 /** A client may send its requests and close at once; short ones are still answered. */
 const ANSWER_MS = 1000;
 const FLUSH_MS = 500;
-const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 
 /**
  * Serves one client until it is gone, then shuts the manager down (if there ever was one) and ends the process.
@@ -42,7 +38,7 @@ export async function serveStdio(options: ServeStdioOptions): Promise<number> {
   const server = createMcpServer({ ...options, getManager: lazy.get });
   const transport = new TrackedStdioTransport(stdin, stdout);
 
-  const ended = clientEnd({ stdin, stdout, options });
+  const ended = clientEnd({ ...options, stdin, stdout });
   server.onclose = both(server.onclose, () => ended.now("the connection was closed"));
   await server.connect(transport);
   transport.track();
@@ -62,51 +58,6 @@ export async function serveStdio(options: ServeStdioOptions): Promise<number> {
   restoreConsole();
   exit(code);
   return code;
-}
-
-interface End {
-  reason: string;
-  /** False where nobody can read an answer any more, or somebody wants it quick. */
-  polite: boolean;
-}
-
-function clientEnd({ stdin, stdout, options }: { stdin: Readable; stdout: Writable; options: ServeStdioOptions }) {
-  let settle: (end: End) => void = () => undefined;
-  const reason = new Promise<End>((resolve) => {
-    settle = resolve;
-  });
-  const end = (why: string, polite = false) => settle({ reason: why, polite });
-  const onEnd = (): void => end("standard input ended", true);
-  const onClose = (): void => end("standard input was closed", true);
-  const onError = (error: Error): void =>
-    end(`standard output failed (${(error as NodeJS.ErrnoException).code ?? error.name})`);
-  stdin.once("end", onEnd);
-  stdin.once("close", onClose);
-  stdout.on("error", onError);
-  let signals = 0;
-  const onSignal = (signal: string): void => {
-    signals += 1;
-    // Whoever asks twice does not want to wait; the watchdog ends what is left.
-    if (signals > 1) (options.exit ?? process.exit)(1);
-    end(`signal ${signal}`);
-  };
-  for (const signal of SIGNALS) process.on(signal, onSignal);
-  const stopWatch = watchParent(
-    () => end("the parent process is gone"),
-    options.parentPollMs ?? 1000,
-    options.parentId,
-  );
-  return {
-    reason,
-    now: (why: string) => end(why),
-    release: (): void => {
-      stopWatch();
-      stdin.off("end", onEnd);
-      stdin.off("close", onClose);
-      for (const signal of SIGNALS) process.off(signal, onSignal);
-      // The listener for errors of standard output stays: a late EPIPE must not become an uncaught exception.
-    },
-  };
 }
 
 async function withinDeadline(

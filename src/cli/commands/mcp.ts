@@ -1,11 +1,25 @@
-/** `stackwarden mcp`: the stdio door. It answers before anything of the stack is loaded, and ends with its client. */
+/**
+ * `stackwarden mcp`: the stdio door. By default a bridge to the user's background server; with `--standalone` a server of
+ * its own, which answers before anything of the stack is loaded, and ends with its client.
+ */
 import type { ConfigFlags } from "../../config/settings.js";
 import { VERSION } from "../../version.js";
 import type { ControlDoor } from "../control/door.js";
 import type { ExitCode } from "../exit-codes.js";
 import type { CliHost } from "../session.js";
 
-export async function mcp(flags: ConfigFlags, host: CliHost): Promise<ExitCode> {
+export interface McpOptions extends ConfigFlags {
+  /** All in this process: the stacks end with the client. */
+  standalone?: boolean;
+  stopOnExit?: boolean;
+}
+
+export async function mcp(options: McpOptions, host: CliHost): Promise<ExitCode> {
+  const { standalone = false, stopOnExit = false, ...flags } = options;
+  if (!standalone) {
+    const { bridge } = await import("../../background/bridge/command.js");
+    return (await bridge({ ...flags, stopOnExit }, host.program)) === 0 ? 0 : 1;
+  }
   const [{ loadConfig }, { createLogger }, { serveStdio }] = await Promise.all([
     import("../../config/load.js"),
     import("../logger.js"),

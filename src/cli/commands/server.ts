@@ -152,7 +152,7 @@ async function run(options: ServerRunOptions, host: CliHost, ready: () => void):
   });
   // There is no terminal whose end would be ours.
   process.on("SIGHUP", () => undefined);
-  logger.info("the background server runs", { pid: process.pid, version: VERSION, state_dir: config.stateDir });
+  logger.info("the background server runs", { version: VERSION, state_dir: config.stateDir });
   ready();
   // The first session needs it: read while the starter connects.
   void import("../../mcp/socket.js");

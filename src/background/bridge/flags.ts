@@ -1,0 +1,46 @@
+/** The options of `stackwarden mcp` without a command line parser: an agent waits for its server at every start. */
+import { parseArgs } from "node:util";
+
+export interface BridgeFlags {
+  config?: string;
+  runtime?: string;
+  root?: string[];
+  stateDir?: string;
+  requireEnforcedLimits?: boolean;
+  startTimeout?: string;
+  logLevel?: string;
+  readOnly?: boolean;
+  stopOnExit?: boolean;
+}
+
+/** Options of `stackwarden mcp` that need no more than a bridge; null for everything else, which the whole parser takes. */
+export function bridgeFlags(argv: readonly string[]): BridgeFlags | null {
+  if (argv[0] !== "mcp") return null;
+  const text = { type: "string" } as const;
+  const flag = { type: "boolean" } as const;
+  try {
+    const { values } = parseArgs({
+      args: argv.slice(1),
+      strict: true,
+      options: {
+        config: text,
+        runtime: text,
+        root: { type: "string", multiple: true },
+        "state-dir": text,
+        "start-timeout": text,
+        "log-level": text,
+        "require-enforced-limits": flag,
+        "read-only": flag,
+        "stop-on-exit": flag,
+      },
+    });
+    return Object.fromEntries(
+      Object.entries(values).map(([name, value]) => [
+        name.replace(/-[a-z]/g, (letters) => letters.slice(1).toUpperCase()),
+        value,
+      ]),
+    );
+  } catch {
+    return null;
+  }
+}
