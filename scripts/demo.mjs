@@ -1,5 +1,6 @@
 // The main job, shown: an MCP client starts `stackwarden mcp` over stdio and operates the CommandCenter stack of
 // examples/commandcenter on real services. Every line printed was seen, none is remembered. Run by `npm run demo`.
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -25,18 +26,14 @@ const expect = (condition, what) => {
 const state = mkdtempSync(join(tmpdir(), "stackwarden-demo-"));
 const { mcpServers } = JSON.parse(readFileSync(join(root, "mcp.json"), "utf8"));
 const { command, args } = mcpServers.stackwarden;
-const transport = new StdioClientTransport({
-  command: command === "node" ? process.execPath : command,
-  args,
-  cwd: root,
-  env: {
-    ...process.env,
-    STACKWARDEN_ROOTS: join(root, "examples"),
-    STACKWARDEN_STATE_DIR: state,
-    STACKWARDEN_LOG_LEVEL: "warn",
-  },
-  stderr: "inherit",
-});
+const program = command === "node" ? process.execPath : command;
+const env = {
+  ...process.env,
+  STACKWARDEN_ROOTS: join(root, "examples"),
+  STACKWARDEN_STATE_DIR: state,
+  STACKWARDEN_LOG_LEVEL: "warn",
+};
+const transport = new StdioClientTransport({ command: program, args, cwd: root, env, stderr: "inherit" });
 const client = new Client({ name: "demo", version: "1.0.0" });
 
 async function call(name, input = {}, onProgress) {
@@ -172,5 +169,11 @@ try {
   process.exitCode = 1;
 } finally {
   await client.close();
+  // The server that the client's `mcp` started; by itself it would wait a while for the next client.
+  const ended = spawnSync(program, [args[0], "server", "stop", "--force"], { cwd: root, env, encoding: "utf8" });
+  if (ended.status !== 0) {
+    out(ended.stderr);
+    process.exitCode = 1;
+  }
   rmSync(state, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 }

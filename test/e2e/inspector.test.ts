@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { ROOT } from "./support/bench.js";
+import { endBackground, ROOT } from "./support/bench.js";
 import { type Brought, bring } from "./support/package.js";
 
 const VERSION = "2.12.0";
@@ -15,8 +15,9 @@ beforeAll(async () => {
   inspector = await bring("@modelcontextprotocol/inspector", VERSION);
   folder = mkdtempSync(join(tmpdir(), "stackwarden-inspector-"));
 }, 300_000);
-afterAll(() => {
+afterAll(async () => {
   inspector.remove();
+  await endBackground(join(folder, "state"));
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -26,6 +27,7 @@ function inspect(...args: string[]): Promise<{ code: number; stdout: string; std
   mcpServers.stackwarden.env = {
     STACKWARDEN_STATE_DIR: join(folder, "state"),
     STACKWARDEN_ROOTS: join(ROOT, "examples"),
+    STACKWARDEN_SERVER_IDLE_SECONDS: "15",
   };
   const config = join(folder, "mcp.json");
   writeFileSync(config, JSON.stringify({ mcpServers }));

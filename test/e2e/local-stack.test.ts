@@ -2,12 +2,12 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Answer, APP, appCompose, type Server, TestBench, until } from "./support/bench.js";
+import { type Answer, APP, appCompose, MODES, type Server, TestBench, until } from "./support/bench.js";
 
 const isRoot = process.getuid?.() === 0;
 
-describe("a stack over MCP", () => {
-  const bench = new TestBench();
+describe.each(MODES)("a stack over MCP, %s", (mode) => {
+  const bench = new TestBench(mode);
   let server: Server;
   let url = "";
   const get = (path: string) => fetch(`${url}${path}`).then((response) => response.text());

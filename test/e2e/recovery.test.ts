@@ -5,8 +5,8 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import pg from "pg";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Answer, APP, appCompose, TestBench, until } from "./support/bench.js";
-import { cgroupsOf, processesOf } from "./support/leftovers.js";
+import { type Answer, APP, appCompose, MODES, TestBench, until } from "./support/bench.js";
+import { cgroupsOf } from "./support/leftovers.js";
 
 const isRoot = process.getuid?.() === 0;
 
@@ -33,10 +33,10 @@ secrets:
   db-password: { environment: DB_PASSWORD, x-generate: true }
 `;
 
-describe("recovery", () => {
+describe.each(MODES)("recovery, %s", (mode) => {
   let bench: TestBench;
   beforeEach(() => {
-    bench = new TestBench();
+    bench = new TestBench(mode);
   });
   afterEach(() => bench.close());
 
@@ -73,7 +73,7 @@ describe("recovery", () => {
     first.kill();
     await until(
       "everything of the killed server is gone",
-      () => cgroupsOf(first.pid).length === 0 && processesOf(bench.folder).length === 0,
+      () => cgroupsOf(first.pid).length === 0 && bench.processes().length === 0,
     );
     const second = await bench.server();
     const again = await second.call("start_stack", { project: "shop" });
@@ -137,7 +137,7 @@ describe("recovery", () => {
     });
     expect(second).not.toBe(first);
     server.kill();
-    await until("nothing is left", () => cgroupsOf(server.pid).length === 0 && processesOf(bench.folder).length === 0);
+    await until("nothing is left", () => cgroupsOf(server.pid).length === 0 && bench.processes().length === 0);
   });
 
   it("sweeps at the next start what a killed server and its killed watchdog left", async () => {
@@ -149,7 +149,7 @@ describe("recovery", () => {
     process.kill(watchdog, "SIGSTOP");
     first.kill();
     process.kill(watchdog, "SIGKILL");
-    expect(processesOf(bench.folder).length).toBeGreaterThan(0);
+    expect(bench.processes().length).toBeGreaterThan(0);
     const second = await bench.server();
     expect((await second.call("start_stack", { project: "shop" })).status).toBe("healthy");
     expect(cgroupsOf(first.pid)).toEqual([]);
@@ -246,7 +246,7 @@ describe("recovery", () => {
     }
   });
 
-  it("keeps a second server away from a stack that runs", async () => {
+  it.runIf(mode === "standalone")("keeps a second server away from a stack that runs", async () => {
     bench.project("shop", { "compose.yaml": appCompose(), "app.js": APP });
     const [first, second] = [await bench.server(), await bench.server()];
     await first.call("start_stack", { project: "shop", folder: "shop" });
@@ -287,6 +287,7 @@ describe("recovery", () => {
       expect(events.map((event: Answer) => event.message).join()).toContain("ENOSPC");
       await server.call("stop_stack", { project: "shop" });
       await server.close();
+      await bench.endBackground();
     } finally {
       execFileSync("umount", ["-l", bench.state]);
       rmSync(bench.state, { recursive: true, force: true });

@@ -1,5 +1,8 @@
-/** A folder for projects and state, and stackwarden servers on it, driven by real MCP clients over stdio. */
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+/**
+ * A folder for projects and state, and stackwarden servers on it, driven by real MCP clients over stdio: each client with
+ * a server of its own (`standalone`), or all with one background server (`shared`), which ends with the bench.
+ */
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,7 +10,8 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import type { ProgressCallback } from "@modelcontextprotocol/sdk/shared/protocol.js";
 import type { ErrorReport } from "../../../src/stack/errors.js";
-import { expectNothingLeft } from "./leftovers.js";
+import { lockHolder } from "../../../src/stack/process-lock.js";
+import { expectNothingLeft, processesOf } from "./leftovers.js";
 
 export const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 export const BINARY = join(ROOT, "dist", "stackwarden.js");
@@ -15,15 +19,22 @@ export const BINARY = join(ROOT, "dist", "stackwarden.js");
 // biome-ignore lint/suspicious/noExplicitAny: answers are looked at field by field, as a client does.
 export type Answer = any;
 
+export type Mode = "standalone" | "shared";
+export const MODES: readonly Mode[] = ["shared", "standalone"];
+
 export interface Server {
   client: Client;
+  /** The process that holds the stacks: in shared mode the background server that was there when the client connected. */
   pid: number;
+  /** The process that the client started. */
+  stdio: number;
   /** Standard error so far. */
   stderr(): string;
   /** @throws when the tool answers with an error */
   call(name: string, input?: object, options?: CallOptions): Promise<Answer>;
   /** The error that the call must give. */
   refused(name: string, input?: object, options?: CallOptions): Promise<ErrorReport>;
+  /** SIGKILL to the process that holds the stacks. */
   kill(): void;
   close(): Promise<void>;
 }
@@ -33,6 +44,18 @@ export interface CallOptions {
   onprogress?: ProgressCallback;
 }
 
+/** Process id of the state directory's background server, when one runs. */
+export const backgroundOf = (state: string): number | null => lockHolder(join(state, "server", "lock"));
+
+/** Ends it, with its stacks. @returns its process id */
+export async function endBackground(state: string): Promise<number | null> {
+  const pid = backgroundOf(state);
+  if (pid === null) return null;
+  process.kill(pid, "SIGTERM");
+  await until("the end of the background server", () => backgroundOf(state) === null);
+  return pid;
+}
+
 export class TestBench {
   readonly folder = mkdtempSync(join(tmpdir(), "stackwarden-e2e-"));
   readonly projects = join(this.folder, "projects");
@@ -40,7 +63,7 @@ export class TestBench {
   readonly #servers: Server[] = [];
   readonly pids: number[] = [];
 
-  constructor() {
+  constructor(readonly mode: Mode = "shared") {
     // Services of other users must get through.
     chmodSync(this.folder, 0o755);
     mkdirSync(this.projects, { mode: 0o755 });
@@ -56,10 +79,10 @@ export class TestBench {
     return folder;
   }
 
-  async server(env: Record<string, string> = {}, args: string[] = []): Promise<Server> {
+  async server(env: Record<string, string> = {}, args: string[] = [], name = "e2e"): Promise<Server> {
     const transport = new StdioClientTransport({
       command: process.execPath,
-      args: [BINARY, "mcp", ...args],
+      args: [BINARY, "mcp", ...(this.mode === "standalone" ? ["--standalone"] : []), ...args],
       cwd: this.projects,
       env: { PATH: process.env.PATH ?? "", ...this.environment(), ...env },
       stderr: "pipe",
@@ -68,9 +91,10 @@ export class TestBench {
     transport.stderr?.on("data", (chunk) => {
       stderr += chunk;
     });
-    const client = new Client({ name: "e2e", version: "1.0.0" });
+    const client = new Client({ name, version: "1.0.0" });
     await client.connect(transport);
-    const pid = transport.pid as number;
+    const stdio = transport.pid as number;
+    const pid = this.mode === "standalone" ? stdio : (this.background() ?? 0);
     this.pids.push(pid);
     const raw = async (name: string, input: object, { signal, onprogress }: CallOptions) =>
       client.callTool({ name, arguments: input as Record<string, unknown> }, undefined, {
@@ -82,6 +106,7 @@ export class TestBench {
     const server: Server = {
       client,
       pid,
+      stdio,
       stderr: () => stderr,
       call: async (name, input = {}, options = {}) => {
         const { isError, structuredContent } = await raw(name, input, options);
@@ -106,13 +131,41 @@ export class TestBench {
       STACKWARDEN_STATE_DIR: this.state,
       STACKWARDEN_LOG_LEVEL: "warn",
       STACKWARDEN_RUNTIME: "local",
+      // Should a test die, its background server ends by itself.
+      STACKWARDEN_SERVER_IDLE_SECONDS: "15",
     };
+  }
+
+  /** Process id of the background server, when one runs. */
+  background(): number | null {
+    return backgroundOf(this.state);
+  }
+
+  /** Processes of the stacks: what names the folder, but for the servers and bridges of this bench that live. */
+  processes(): string[] {
+    const ours = new Set([...this.#servers.map(({ stdio }) => stdio), this.background()]);
+    return processesOf(this.folder).filter((line) => !ours.has(Number(line.split(" ")[0])));
+  }
+
+  /** The background server's log. */
+  log(): string {
+    try {
+      return readFileSync(join(this.state, "server", "server.log"), "utf8");
+    } catch {
+      return "";
+    }
+  }
+
+  async endBackground(): Promise<void> {
+    const ended = await endBackground(this.state);
+    if (ended !== null && !this.pids.includes(ended)) this.pids.push(ended);
   }
 
   /** Ends every server; nothing of them may be left. */
   async close(): Promise<void> {
     try {
       await Promise.all(this.#servers.map((server) => server.close().catch(() => undefined)));
+      await this.endBackground();
       await expectNothingLeft(this.folder, this.pids);
     } finally {
       rmSync(this.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
