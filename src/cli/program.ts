@@ -81,6 +81,7 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .action((options) => end(import("./commands/server.js").then(({ serverRun }) => serverRun(options, host))));
   withProject(program.command("up"))
     .description("start the stack and show its logs until Ctrl-C, which stops it")
+    .option("-d, --detach", "come back when it is healthy; it runs on")
     .option("--profile <name>", "activate a compose profile (may be given several times)", listOption)
     .option("--port <service=port>", "host port of a service (may be given several times)", portOption)
     .option("--no-logs", "do not show logs")

@@ -1,12 +1,13 @@
-/** What every command needs: the configuration, the project it is about, and a way to call operations. */
+/** What every command needs: the configuration, the project it is about, and a way to call operations where its stack runs. */
 import { basename, resolve } from "node:path";
+import type { ServerStatus } from "../background/hello.js";
 import type { ConfigFlags } from "../config/settings.js";
 import type { Config } from "../config/types.js";
-import { StackwardenError } from "../stack/errors.js";
 import type { Logger } from "../stack/logger.js";
 import type { Progress, SharedStackManager, StackManager } from "../stack/model.js";
 import type { ControlClient } from "./control/client.js";
 import { createTerminal, type Terminal } from "./output/terminal.js";
+import { joinUserServer } from "./user-server.js";
 
 export interface CliHost {
   composeManager(config: Config, logger: Logger): Promise<SharedStackManager>;
@@ -20,6 +21,13 @@ export interface CommonOptions extends ConfigFlags {
   json?: boolean;
 }
 
+export interface OpenSessionOptions {
+  /** Start the background server where none runs, unless another process holds the stack. Default false. */
+  start?: boolean;
+  /** Have the server stop what this command started, however the command ends. Default false. */
+  stopOnExit?: boolean;
+}
+
 export interface Session {
   readonly config: Config;
   readonly logger: Logger;
@@ -31,10 +39,20 @@ export interface Session {
   readonly signal: AbortSignal;
   /** This process's own manager, made at the first call. */
   manager(): Promise<StackManager>;
-  /** The process that runs the project's stack, or null. */
+  /** The process of its own that runs the project's stack (`mcp --standalone`), or null. */
   holder(project?: string): Promise<ControlClient | null>;
-  /** Calls an operation where the project's stack runs, else in this process. */
-  call<T>(operation: string, input: Record<string, unknown>, progress?: (progress: Progress) => void): Promise<T>;
+  /** The user's server, or null. */
+  server(): Promise<{ client: ControlClient; status: ServerStatus } | null>;
+  /**
+   * Calls an operation where the project's stack runs: in a process of its own, else in the user's server, else here.
+   * @param signal default: the session's
+   */
+  call<T>(
+    operation: string,
+    input: Record<string, unknown>,
+    progress?: (progress: Progress) => void,
+    signal?: AbortSignal,
+  ): Promise<T>;
   /** Ends what this command began. */
   close(): Promise<void>;
 }
@@ -43,7 +61,11 @@ export interface Session {
 export const given = (input: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
 
-export async function openSession(options: CommonOptions, host: CliHost): Promise<Session> {
+export async function openSession(
+  options: CommonOptions,
+  host: CliHost,
+  { start = false, stopOnExit = false }: OpenSessionOptions = {},
+): Promise<Session> {
   const [{ loadConfig }, { createLogger }, { projectIdFrom }] = await Promise.all([
     import("../config/load.js"),
     import("./logger.js"),
@@ -61,18 +83,28 @@ export async function openSession(options: CommonOptions, host: CliHost): Promis
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) process.once(signal, interrupt);
   let own: Promise<StackManager> | undefined;
-  const clients = new Map<string, Promise<ControlClient | null>>();
+  const holders = new Map<string, Promise<ControlClient | null>>();
+  let joined: ReturnType<Session["server"]> | undefined;
   const manager = (): Promise<StackManager> => {
     own ??= host.composeManager(config, logger);
     return own;
   };
   const holder = (of = project): Promise<ControlClient | null> => {
-    let client = clients.get(of);
+    let client = holders.get(of);
     if (client === undefined) {
       client = connectHolder(config.stateDir, of);
-      clients.set(of, client);
+      holders.set(of, client);
     }
     return client;
+  };
+  const server: Session["server"] = () => {
+    joined ??= joinUserServer({
+      stateDir: config.stateDir,
+      options,
+      stopOnExit,
+      ...(start ? { program: host.program } : {}),
+    });
+    return joined;
   };
   return {
     config,
@@ -83,25 +115,26 @@ export async function openSession(options: CommonOptions, host: CliHost): Promis
     signal: stop.signal,
     manager,
     holder,
-    call: async <T>(operation: string, input: Record<string, unknown>, progress?: (progress: Progress) => void) => {
+    server,
+    call: async <T>(
+      operation: string,
+      input: Record<string, unknown>,
+      progress?: (progress: Progress) => void,
+      signal = stop.signal,
+    ) => {
       const { invoke, operationNamed, parseInput } = await import("../operations/index.js");
       const definition = operationNamed(operation);
       // What is wrong with the input is said before anybody is asked.
       parseInput(definition, input);
-      const client = await holder();
-      if (client !== null)
-        return (await untilAborted(client.call(operation, input, progress), client, stop.signal)) as T;
-      const context = {
-        manager: await manager(),
-        signal: stop.signal,
-        actor: "cli",
-        progress: progress ?? (() => undefined),
-      };
+      const client = (await holder()) ?? (await server())?.client;
+      if (client !== undefined) return (await client.call(operation, input, progress, signal)) as T;
+      const context = { manager: await manager(), signal, actor: "cli", progress: progress ?? (() => undefined) };
       return (await invoke(definition, input, context, { readOnly: config.readOnly })) as T;
     },
     close: async () => {
       for (const signal of signals) process.removeListener(signal, interrupt);
-      for (const client of clients.values()) (await client.catch(() => null))?.close();
+      for (const client of holders.values()) (await client.catch(() => null))?.close();
+      (await joined?.catch(() => null))?.client.close();
       await (await own)?.shutdown("the command ended");
     },
   };
@@ -118,22 +151,4 @@ async function connectHolder(stateDir: string, project: string): Promise<Control
   const place = controlSocket(stateDir, project);
   if (place.shared) await securePlace(place);
   return connectControl(place.path);
-}
-
-/** The holder cancels what is under way when the connection ends. */
-async function untilAborted(answer: Promise<unknown>, client: ControlClient, signal: AbortSignal): Promise<unknown> {
-  let abort: (() => void) | undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    abort = () => {
-      client.close();
-      reject(new StackwardenError("OPERATION_CANCELLED", "The command was interrupted."));
-    };
-    signal.addEventListener("abort", abort, { once: true });
-    if (signal.aborted) abort();
-  });
-  try {
-    return await Promise.race([answer, aborted]);
-  } finally {
-    if (abort !== undefined) signal.removeEventListener("abort", abort);
-  }
 }

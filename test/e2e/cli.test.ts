@@ -86,7 +86,8 @@ describe("the command line", () => {
     expect((await run("events", "--type", "service_healthy")).stdout).toContain("app is healthy.");
     const again = await run("up");
     expect(again.code).toBe(0);
-    expect(again.stderr).toContain(`process ${up.pid}`);
+    expect(again.stdout).toContain("runs already");
+    expect(again.stderr).toContain(`Process ${bench.background()}`);
   });
 
   it("follows logs until Ctrl-C", async () => {

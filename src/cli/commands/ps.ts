@@ -2,7 +2,7 @@
 import type { StackReport } from "../../stack/model.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
 import { stackTable } from "../output/stack-table.js";
-import { type CliHost, type CommonOptions, openSession } from "../session.js";
+import { type CliHost, type CommonOptions, openSession, type Session } from "../session.js";
 
 interface Listed {
   stacks: StackReport[];
@@ -13,13 +13,18 @@ export interface PsOptions extends CommonOptions {
   all?: boolean;
 }
 
+async function known(session: Session): Promise<StackReport[]> {
+  const server = await session.server();
+  if (server === null) return (await session.manager()).list();
+  return ((await server.client.call("list_stacks", {}, undefined, session.signal)) as Listed).stacks;
+}
+
 export async function ps(options: PsOptions, host: CliHost): Promise<ExitCode> {
   const session = await openSession(options, host);
   const { terminal } = session;
   try {
-    const own = await (await session.manager()).list();
     const stacks = await Promise.all(
-      own.map(async (report) => {
+      (await known(session)).map(async (report) => {
         // What another process runs only that process knows.
         const holder = await session.holder(report.project).catch(() => null);
         if (holder === null) return report;

@@ -1,6 +1,8 @@
-/** `stackwarden up`: starts the stack and stays in the foreground with its logs, as `docker compose up` does. */
-import type { LogReport, StackManager, StartOutcome } from "../../stack/model.js";
-import type { ControlDoor } from "../control/door.js";
+/**
+ * `stackwarden up`: starts the stack in the user's server and stays with its logs until Ctrl-C, which stops it, as
+ * `docker compose up` does; with `--detach` it comes back when the stack is healthy.
+ */
+import type { EventPage, HealthReport, LogReport, StartOutcome, StopOutcome } from "../../stack/model.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
 import { LogPrinter } from "../output/log-lines.js";
 import { stackTable } from "../output/stack-table.js";
@@ -12,10 +14,13 @@ export interface UpOptions extends CommonOptions {
   port?: Record<string, number>;
   /** False: do not show logs. */
   logs?: boolean;
+  detach?: boolean;
 }
 
 /** Longest wait of one call; a start that takes longer is waited for again. */
 const CALL_SECONDS = 600;
+const POLL_SECONDS = 20;
+const MOST_BYTES = 200_000;
 
 async function start(session: Session, options: UpOptions): Promise<StartOutcome> {
   const input = given({
@@ -25,75 +30,97 @@ async function start(session: Session, options: UpOptions): Promise<StartOutcome
     ports: options.port,
     timeout_seconds: CALL_SECONDS,
   });
+  let first: StartOutcome | undefined;
   for (;;) {
-    const outcome = await session.call<StartOutcome>("start_stack", input, ({ progress, total, message }) =>
-      session.terminal.note(dim(total > 0 ? `[${Math.floor(progress)}/${total}] ${message}` : message)),
-    );
-    if (outcome.status !== "starting") return outcome;
+    const outcome: StartOutcome = await session.call<StartOutcome>("start_stack", input, (progress) => {
+      const { progress: done, total, message } = progress;
+      session.terminal.note(dim(total > 0 ? `[${Math.floor(done)}/${total}] ${message}` : message));
+    });
+    first ??= outcome;
+    if (outcome.status !== "starting") return { ...outcome, before: first.before };
   }
 }
 
-/** Resolves when the stack is no longer up, or when the user wants it to end. */
-function ended(session: Session, manager: StackManager): Promise<"interrupted" | "stopped" | "lost"> {
-  return new Promise((resolve) => {
-    const done = (why: "interrupted" | "stopped" | "lost"): void => {
-      unsubscribe();
-      resolve(why);
-    };
-    const unsubscribe = manager.subscribe((change) => {
-      if (change.kind !== "events" || change.project !== session.project) return;
-      if (change.event?.type === "stack_stopped") done("stopped");
-      if (change.event?.type === "stack_lost") done("lost");
-    });
-    session.signal.addEventListener("abort", () => done("interrupted"), { once: true });
-    if (session.signal.aborted) done("interrupted");
-  });
+/** Resolves when the stack is no longer up; rejects when the server is gone. */
+async function ended(session: Session, after: number, until: AbortSignal): Promise<"stopped" | "lost"> {
+  const types = ["stack_stopped", "stack_lost"];
+  let cursor = after;
+  for (;;) {
+    const page: EventPage = await session.call<EventPage>(
+      "get_events",
+      { project: session.project, after: cursor, types, wait_seconds: POLL_SECONDS },
+      undefined,
+      until,
+    );
+    const [event] = page.events;
+    if (event !== undefined) return event.type === "stack_lost" ? "lost" : "stopped";
+    until.throwIfAborted();
+    cursor = page.next_cursor;
+  }
 }
 
-async function showLogs(session: Session, manager: StackManager, until: AbortSignal): Promise<void> {
+async function showLogs(session: Session, until: AbortSignal): Promise<void> {
   const printer = new LogPrinter(session.terminal);
   let cursor: string | undefined;
   while (!until.aborted) {
-    const query = cursor === undefined ? {} : { cursor, waitMs: 5000, signal: until };
-    const page: LogReport = await manager.logs({ project: session.project, query });
+    const from = cursor === undefined ? {} : { cursor, wait_seconds: POLL_SECONDS };
+    const input = { project: session.project, max_bytes: MOST_BYTES, ...from };
+    const page: LogReport = await session.call<LogReport>("get_logs", input, undefined, until);
     printer.print(page);
     cursor = page.next_cursor;
   }
 }
 
+/** Until the stack ends by itself, or the user ends it. */
+async function stay(session: Session, options: UpOptions): Promise<ExitCode> {
+  const { terminal, signal } = session;
+  const { next_cursor: cursor } = await session.call<EventPage>("get_events", { project: session.project, limit: 1 });
+  const { state } = await session.call<HealthReport>("health_status", { project: session.project });
+  // Stopped by somebody else in the meantime.
+  if (state === "stopped") return EXIT.ok;
+  terminal.note(dim("Ctrl-C stops the stack."));
+  const over = new AbortController();
+  const interrupted = new Promise<"interrupted">((resolve) => {
+    signal.addEventListener("abort", () => resolve("interrupted"), { once: true });
+    if (signal.aborted) resolve("interrupted");
+  });
+  const end = ended(session, cursor, over.signal);
+  const logs = options.logs === false ? end : showLogs(session, over.signal).then(() => end);
+  // Whichever fails first says that the server is gone.
+  for (const one of [end, logs]) one.catch(() => undefined);
+  const reason = await Promise.race([interrupted, end, logs]);
+  over.abort();
+  await Promise.allSettled([end, logs]);
+  if (reason === "lost") terminal.note("The runtime died; every service is lost. Start again with: stackwarden up");
+  if (reason !== "interrupted") return reason === "lost" ? EXIT.failure : EXIT.ok;
+  terminal.note(dim("Stopping the stack…"));
+  // A second signal ends this process at once; the server stops the stack all the same.
+  const force = (): void => process.exit(EXIT.interrupted);
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, force);
+  const stopping = new AbortController();
+  const input = { project: session.project, timeout_seconds: CALL_SECONDS };
+  const stopped = await session.call<StopOutcome>("stop_stack", input, undefined, stopping.signal);
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.removeListener(name, force);
+  return stopped.verified ? EXIT.ok : EXIT.failure;
+}
+
 export async function up(options: UpOptions, host: CliHost): Promise<ExitCode> {
-  const session = await openSession(options, host);
+  const detach = options.detach === true;
+  const session = await openSession(options, host, { start: true, stopOnExit: !detach });
   const { terminal } = session;
-  let door: ControlDoor | undefined;
   try {
+    const outcome = await start(session, options);
+    const running = outcome.before.state !== "stopped" && outcome.before.state !== "lost";
+    const text = running || detach ? `${outcome.message}\n${stackTable(outcome.after)}` : stackTable(outcome.after);
+    terminal.print(terminal.json ? JSON.stringify(outcome) : text);
     const holder = await session.holder();
-    if (holder !== null) {
-      const outcome = await start(session, options);
-      terminal.print(terminal.json ? JSON.stringify(outcome) : `${outcome.message}\n${stackTable(outcome.after)}`);
-      terminal.note(dim(`It is held by process ${holder.server.pid}; that one shows the logs and stops it.`));
+    const pid = holder?.server.pid ?? (await session.server())?.status.pid;
+    if (running || detach) {
+      terminal.note(dim(`Process ${pid} runs it. Its logs: stackwarden logs -f. Stop it: stackwarden down.`));
       return EXIT.ok;
     }
-    const manager = await session.manager();
-    const { openManagerDoor } = await import("../manager-door.js");
-    door = await openManagerDoor(session.config, session.logger, manager);
-    const outcome = await start(session, options);
-    terminal.print(terminal.json ? JSON.stringify(outcome) : stackTable(outcome.after));
-    terminal.note(dim("Ctrl-C stops the stack."));
-    const over = new AbortController();
-    const why = ended(session, manager);
-    const logs = options.logs === false ? Promise.resolve() : showLogs(session, manager, over.signal);
-    const reason = await Promise.race([why, logs.then(() => why)]);
-    over.abort();
-    await logs.catch(() => undefined);
-    if (reason === "lost") terminal.note("The runtime died; every service is lost. Start again with: stackwarden up");
-    return reason === "lost" ? EXIT.failure : EXIT.ok;
+    return await stay(session, options);
   } finally {
-    if (door !== undefined) terminal.note(dim("Stopping the stack…"));
-    // A second signal ends this process at once; the watchdog then ends the services.
-    const force = (): void => process.exit(EXIT.interrupted);
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, force);
     await session.close();
-    await door?.close();
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.removeListener(signal, force);
   }
 }

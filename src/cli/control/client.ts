@@ -9,7 +9,13 @@ const HELLO_MS = 5000;
 
 export interface ControlClient {
   readonly server: ControlHello["hello"];
-  call(operation: string, input: unknown, progress?: (progress: Progress) => void): Promise<unknown>;
+  /** @param signal cancels the call; its answer is what came of it until then */
+  call(
+    operation: string,
+    input: unknown,
+    progress?: (progress: Progress) => void,
+    signal?: AbortSignal,
+  ): Promise<unknown>;
   /** Ends the connection; the server cancels what is still under way. */
   close(): void;
 }
@@ -114,16 +120,21 @@ function clientOf(socket: Socket, server: ControlHello["hello"], calls: Map<numb
   let last = 0;
   return {
     server,
-    call: (operation, input, progress) =>
-      new Promise((resolve, reject) => {
-        if (socket.destroyed) {
-          reject(new StackwardenError("RUNTIME_LOST", "The server that runs the stack has ended."));
-          return;
-        }
-        last += 1;
-        calls.set(last, { resolve, reject, progress });
-        socket.write(encode({ id: last, operation, input }));
-      }),
+    call: async (operation, input, progress, signal) => {
+      if (signal?.aborted) throw new StackwardenError("OPERATION_CANCELLED", "The call was cancelled before it began.");
+      if (socket.destroyed) throw new StackwardenError("RUNTIME_LOST", "The server that runs the stack has ended.");
+      last += 1;
+      const id = last;
+      const cancel = (): void => void socket.write(encode({ cancel: id }));
+      const answer = new Promise((resolve, reject) => calls.set(id, { resolve, reject, progress }));
+      signal?.addEventListener("abort", cancel, { once: true });
+      socket.write(encode({ id, operation, input }));
+      try {
+        return await answer;
+      } finally {
+        signal?.removeEventListener("abort", cancel);
+      }
+    },
     close: () => {
       socket.removeAllListeners("close");
       socket.destroy();

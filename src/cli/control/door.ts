@@ -157,6 +157,7 @@ export function serveControl(
 ): Connection {
   let active = 0;
   const gone = new AbortController();
+  const cancels = new Map<number, AbortController>();
   socket.setEncoding("utf8");
   socket.on("error", (error) => logger.debug(`control connection: ${error.message}`));
   socket.once("close", () => gone.abort());
@@ -169,9 +170,15 @@ export function serveControl(
       socket.destroy();
       return;
     }
+    if ("cancel" in request) {
+      cancels.get(request.cancel)?.abort();
+      return;
+    }
     const { id } = request;
+    const cancel = new AbortController();
+    cancels.set(id, cancel);
     const call: CallContext = {
-      signal: gone.signal,
+      signal: AbortSignal.any([gone.signal, cancel.signal]),
       actor,
       progress: (progress) => send(encode({ id, progress })),
     };
@@ -182,6 +189,7 @@ export function serveControl(
         (error: unknown) => send(encode({ id, error: toStackwardenError(error).report() })),
       )
       .finally(() => {
+        cancels.delete(id);
         active -= 1;
         if (active === 0) onIdle();
       });

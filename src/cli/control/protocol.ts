@@ -1,6 +1,7 @@
 /**
  * What passes through a project's control socket: one JSON value a line.
  * The server greets; then each request is answered by any number of `progress` lines and one `result` or `error`.
+ * A request may be cancelled, and then is answered all the same.
  */
 import type { ErrorReport, Progress } from "../../stack/model.js";
 
@@ -8,6 +9,10 @@ export interface ControlRequest {
   id: number;
   operation: string;
   input: unknown;
+}
+
+export interface ControlCancel {
+  cancel: number;
 }
 
 export interface ControlHello {
@@ -24,7 +29,8 @@ export interface ControlProgress {
 /** Longest request or reply in characters; beyond it the connection is closed. */
 export const MAX_LINE = 16 * 1024 * 1024;
 
-export const encode = (message: ControlHello | ControlRequest | ControlReply): string => `${JSON.stringify(message)}\n`;
+export const encode = (message: ControlHello | ControlRequest | ControlCancel | ControlReply): string =>
+  `${JSON.stringify(message)}\n`;
 
 /**
  * Cuts a stream of text into lines.
@@ -45,10 +51,11 @@ export function lineSplitter(onLine: (line: string) => void, maxLine = MAX_LINE)
   };
 }
 
-export function parseRequest(line: string): ControlRequest | null {
+export function parseRequest(line: string): ControlRequest | ControlCancel | null {
   try {
-    const value = JSON.parse(line) as Partial<ControlRequest> | null;
+    const value = JSON.parse(line) as Partial<ControlRequest & ControlCancel> | null;
     if (typeof value !== "object" || value === null) return null;
+    if (Number.isSafeInteger(value.cancel)) return { cancel: value.cancel as number };
     if (!Number.isSafeInteger(value.id) || typeof value.operation !== "string") return null;
     return { id: value.id as number, operation: value.operation, input: value.input ?? {} };
   } catch {
