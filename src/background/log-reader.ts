@@ -27,8 +27,16 @@ export async function* readLog(
     await sleep(pollMs, undefined, { signal }).catch(() => undefined);
     const now = await stat(path).catch(() => null);
     if (now === null) continue;
-    // A new file was begun.
-    if (now.ino !== inode || now.size < offset) ({ inode, offset, rest } = { inode: now.ino, offset: 0, rest: "" });
+    if (now.ino !== inode || now.size < offset) {
+      // A new file was begun; the old one may have been written to since the last look.
+      const old = await stat(`${path}.1`).catch(() => null);
+      if (old !== null && old.ino === inode && old.size > offset) {
+        lines = (rest + (await read(`${path}.1`, offset, old.size))).split("\n");
+        rest = lines.pop() ?? "";
+        yield* lines;
+      }
+      ({ inode, offset, rest } = { inode: now.ino, offset: 0, rest: "" });
+    }
     if (now.size === offset) continue;
     const text = rest + (await read(path, offset, now.size));
     offset = now.size;

@@ -123,8 +123,13 @@ export async function serverRun(options: ServerRunOptions, host: CliHost): Promi
   } catch (error) {
     const known = toStackwardenError(error);
     const pid = known.details?.pid;
-    report(known.code === "SERVER_IN_USE" && typeof pid === "number" ? { taken: pid } : { error: known.report() });
-    throw error;
+    if (known.code !== "SERVER_IN_USE" || typeof pid !== "number") {
+      report({ error: known.report() });
+      throw error;
+    }
+    // Another one was quicker: that is what was wanted.
+    report({ taken: pid });
+    return EXIT.ok;
   }
 }
 

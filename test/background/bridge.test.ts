@@ -1,0 +1,262 @@
+/** `stackwarden mcp` as its client sees it: every message both ways, a server that is replaced, every way to end. */
+import { spawn } from "node:child_process";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { APP, appCompose, BINARY, TestBench, until } from "../e2e/support/bench.js";
+import { INIT, RawClient } from "./support.js";
+
+let bench: TestBench;
+let clients: RawClient[];
+const open = (args: string[] = [], env: Record<string, string> = {}): RawClient => {
+  const client = new RawClient(bench, args, env);
+  clients.push(client);
+  return client;
+};
+const kill = async (): Promise<number> => {
+  const pid = bench.background() as number;
+  bench.pids.push(pid);
+  process.kill(pid, "SIGKILL");
+  await until("its end", () => bench.background() !== pid);
+  return pid;
+};
+
+beforeEach(() => {
+  bench = new TestBench();
+  clients = [];
+  bench.project("shop", { "compose.yaml": appCompose(), "app.js": APP });
+  // Never healthy: a start that goes on until somebody gives up.
+  bench.project("slow", {
+    "compose.yaml": appCompose().replace("/health", "/never").replace("start_period: 20s", "start_period: 300s"),
+    "app.js": APP.replace('response.end("ok")', "response.writeHead(404).end()"),
+  });
+});
+afterEach(async () => {
+  for (const client of clients) client.child.kill("SIGKILL");
+  await bench.close();
+});
+
+it("passes progress, log messages, subscriptions and cancellation, and nothing else on standard output", async () => {
+  const client = await open().initialize();
+  const started = client.begin("tools/call", {
+    name: "start_stack",
+    arguments: { project: "shop", folder: "shop" },
+    _meta: { progressToken: "p" },
+  });
+  expect((await client.answer(started)).result.structuredContent).toMatchObject({ status: "healthy" });
+  expect(client.notifications("notifications/progress").every(({ progressToken }) => progressToken === "p")).toBe(true);
+  expect(client.notifications("notifications/progress").length).toBeGreaterThan(2);
+  expect(client.notifications("notifications/message").map(({ data }) => data.type)).toContain("stack_started");
+  await client.request("resources/subscribe", { uri: "stack://shop/logs/app" });
+  const { stacks } = await client.tool("list_stacks");
+  await fetch(`${stacks[0].services.app.endpoints[0].url}/say?text=hello`);
+  await until("the update", () => client.notifications("notifications/resources/updated").length > 0);
+
+  const slow = client.begin("tools/call", { name: "start_stack", arguments: { project: "slow", folder: "slow" } });
+  await until("it runs", () =>
+    client
+      .notifications("notifications/message")
+      .some(({ data }) => data.project === "slow" && data.type === "service_started"),
+  );
+  client.send({ method: "notifications/cancelled", params: { requestId: slow, reason: "enough" } });
+  const health = await client.tool("health_status", { project: "slow", wait_for: "stopped" });
+  expect(health.wait).toMatchObject({ met: true });
+  expect(client.messages.some(({ id }) => id === slow)).toBe(false);
+  // What is no message at all is answered, or dropped, by the server; the session goes on.
+  client.child.stdin?.write("this is no JSON\n\n{}\n[]\n7\n");
+  expect((await client.request("no/such/method")).error.code).toBe(-32_601);
+  expect((await client.request("tools/call", { name: "nope" })).error.code).toBe(-32_602);
+  expect(client.messages.every(({ jsonrpc }) => jsonrpc === "2.0")).toBe(true);
+});
+
+it("goes on when the server is killed: what waited fails clearly, the next call has a new server and the old data", async () => {
+  const client = await open().initialize();
+  await client.tool("start_stack", { project: "shop", folder: "shop" });
+  await client.request("resources/subscribe", { uri: "stack://shop" });
+  await client.request("resources/subscribe", { uri: "stack://shop/events" });
+  const call = client.begin("tools/call", {
+    name: "get_logs",
+    arguments: {
+      project: "shop",
+      wait_seconds: 40,
+      cursor: (await client.tool("get_logs", { project: "shop", tail: 1 })).next_cursor,
+    },
+  });
+  const read = client.begin("tools/call", { name: "start_stack", arguments: { project: "slow", folder: "slow" } });
+  await until("both are under way", () =>
+    client
+      .notifications("notifications/message")
+      .some(({ data }) => data.project === "slow" && data.type === "service_started"),
+  );
+  const first = await kill();
+  for (const id of [call, read]) {
+    const { result } = await client.answer(id);
+    expect(result.isError).toBe(true);
+    expect(result.structuredContent).toMatchObject({ code: "SERVER_LOST", retryable: true, details: { pid: first } });
+    expect(result.structuredContent.hint).toContain("health_status");
+  }
+  await until("it is told", () =>
+    client.notifications("notifications/message").some(({ data }) => data.message?.includes("ended")),
+  );
+  // Nobody asked for anything: no server is started.
+  expect(bench.background()).toBeNull();
+
+  const health = await client.tool("health_status", { project: "shop" });
+  expect(health.state).toBe("stopped");
+  expect(bench.background()).not.toBe(first);
+  const updated = client.notifications("notifications/resources/updated").map(({ uri }) => uri);
+  expect(updated).toEqual(expect.arrayContaining(["stack://shop", "stack://shop/events"]));
+  expect(client.notifications("notifications/resources/list_changed").length).toBeGreaterThan(0);
+  // The subscription is the new server's, and so is the client's name.
+  const before = client.notifications("notifications/resources/updated").length;
+  expect((await client.tool("start_stack", { project: "shop" })).status).toBe("healthy");
+  await until("an update", () => client.notifications("notifications/resources/updated").length > before);
+  const { events } = await client.tool("get_events", { project: "shop", types: ["stack_started"] });
+  expect(events).toHaveLength(2);
+  expect(events.every(({ actor }: { actor: string }) => actor.startsWith("raw/1#"))).toBe(true);
+  // Each request of the client has exactly one answer; none of the bridge's own is seen.
+  const ids = client.messages.filter(({ id }) => id !== undefined).map(({ id }) => id);
+  expect(new Set(ids).size).toBe(ids.length);
+  expect(ids.every((id) => typeof id === "number")).toBe(true);
+});
+
+it("finds a server that another client started after the loss, without a call of its own", async () => {
+  const [first, second] = [await open().initialize(), await open().initialize()];
+  await first.tool("start_stack", { project: "shop", folder: "shop" });
+  await first.request("resources/subscribe", { uri: "stack://shop/health" });
+  await kill();
+  const seen = first.notifications("notifications/resources/updated").length;
+  expect((await second.tool("start_stack", { project: "shop" })).status).toBe("healthy");
+  await until(
+    "the other one hears of it",
+    () => first.notifications("notifications/resources/updated").length > seen + 1,
+  );
+  expect(first.stderr).toContain("joined a new background server");
+});
+
+it("answers with what is wrong with its configuration, where the user sees it", async () => {
+  const client = open(["--root", "/no/such/folder"]);
+  const { error } = await client.request("initialize", INIT);
+  expect(error).toMatchObject({ code: -32_000, data: { code: "INVALID_INPUT" } });
+  expect(error.message).toContain("/no/such/folder does not exist");
+  expect(client.stderr).toContain("/no/such/folder");
+  client.end();
+  expect((await client.ended()).code).toBe(0);
+});
+
+it("answers requests sent just before standard input ends, with a server that has to be started first", async () => {
+  const client = open();
+  const ids = [
+    client.begin("initialize", INIT),
+    client.begin("tools/list"),
+    client.begin("tools/call", { name: "list_stacks" }),
+  ];
+  client.end();
+  expect(await client.ended()).toMatchObject({ code: 0 });
+  expect(client.messages.map(({ id }) => id).sort()).toEqual(ids);
+});
+
+it("offers only what changes nothing with --read-only, whatever others may do", async () => {
+  const [reader, writer] = [await open(["--read-only"]).initialize(), await open().initialize()];
+  expect(await reader.tool("start_stack", { project: "shop", folder: "shop" })).toMatchObject({
+    code: "READ_ONLY_MODE",
+  });
+  expect((await writer.tool("start_stack", { project: "shop", folder: "shop" })).status).toBe("healthy");
+  expect((await reader.tool("health_status", { project: "shop" })).overall_healthy).toBe(true);
+});
+
+it("reaches only what lies below its own roots", async () => {
+  bench.project("other/hidden", { "compose.yaml": appCompose(), "app.js": APP });
+  const [wide, narrow] = [await open().initialize(), await open(["--root", "other"]).initialize()];
+  await wide.tool("start_stack", { project: "shop", folder: "shop" });
+  expect((await narrow.tool("list_stacks")).stacks).toEqual([]);
+  expect(await narrow.tool("stop_stack", { project: "shop" })).toMatchObject({ code: "FOLDER_NOT_ALLOWED" });
+  expect((await narrow.tool("start_stack", { project: "hidden" })).status).toBe("healthy");
+  expect((await wide.tool("list_stacks")).stacks).toHaveLength(2);
+});
+
+describe("the end of a client", () => {
+  const ENDS: [string, (client: RawClient) => void][] = [
+    ["the end of standard input", (client) => client.end()],
+    ["SIGTERM", ({ child }) => child.kill("SIGTERM")],
+    ["SIGHUP", ({ child }) => child.kill("SIGHUP")],
+    [
+      "a broken standard output",
+      (client) => {
+        client.child.stdout?.destroy();
+        client.begin("tools/list");
+        client.begin("tools/list");
+      },
+    ],
+    ["SIGKILL", ({ child }) => child.kill("SIGKILL")],
+  ];
+
+  it("ends the process within five seconds and cancels what is under way; the stack stays", async () => {
+    const keeper = await open().initialize();
+    await keeper.tool("start_stack", { project: "shop", folder: "shop" });
+    for (const [name, end] of ENDS) {
+      const client = await open().initialize();
+      const began = keeper.notifications("notifications/message").length;
+      client.begin("tools/call", { name: "start_stack", arguments: { project: "slow", folder: "slow" } });
+      const heard = (type: string) =>
+        keeper
+          .notifications("notifications/message")
+          .slice(began)
+          .some(({ data }) => data.project === "slow" && data.type === type);
+      await until(`it starts, before ${name}`, () => heard("service_started"));
+      end(client);
+      expect((await client.ended()).ms, name).toBeLessThan(5000);
+      await until(`what ${name} left is rolled back`, () => heard("stack_start_failed"));
+    }
+    expect((await keeper.tool("health_status", { project: "shop" })).overall_healthy).toBe(true);
+    keeper.end();
+    await keeper.ended();
+    const next = await open().initialize();
+    expect((await next.tool("health_status", { project: "shop" })).overall_healthy).toBe(true);
+  });
+
+  it("is noticed when the parent vanishes without closing anything", async () => {
+    const script = `
+      const { spawn } = require("node:child_process");
+      const child = spawn(process.execPath, [${JSON.stringify(BINARY)}, "mcp"], { stdio: ["inherit", "ignore", "ignore"] });
+      console.log(child.pid);
+      setInterval(() => {}, 1000);`;
+    const parent = spawn(process.execPath, ["-e", script], {
+      cwd: bench.projects,
+      env: { PATH: process.env.PATH ?? "", ...bench.environment() },
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    let text = "";
+    parent.stdout?.on("data", (chunk) => {
+      text += chunk;
+    });
+    const pid = Number(await until("the bridge", () => /\n/.test(text) && text.trim()));
+    // It has noticed who its parent is once it joined the server.
+    await until("the server", () => bench.background() !== null);
+    parent.kill("SIGKILL");
+    const alive = () => {
+      try {
+        process.kill(pid, 0);
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    await until("its end", () => !alive(), 5000);
+    // Our end of its standard input was open all the time.
+    parent.stdin?.end();
+  });
+
+  it("stops what the client started with --stop-on-exit, and only that", async () => {
+    bench.project("blog", { "compose.yaml": appCompose(), "app.js": APP });
+    const [own, other] = [await open(["--stop-on-exit"]).initialize(), await open().initialize()];
+    await own.tool("start_stack", { project: "shop", folder: "shop" });
+    await other.tool("start_stack", { project: "blog", folder: "blog" });
+    // Found running: not its own.
+    expect((await own.tool("start_stack", { project: "blog" })).status).toBe("already_running");
+    own.child.kill("SIGKILL");
+    const health = await other.tool("health_status", { project: "shop", wait_for: "stopped", timeout_seconds: 30 });
+    expect(health.wait).toMatchObject({ met: true });
+    expect((await other.tool("health_status", { project: "blog" })).overall_healthy).toBe(true);
+    const { events } = await other.tool("get_events", { project: "shop", types: ["stack_stopping"] });
+    expect(events[0].actor).toMatch(/^stackwarden \(session \S+ ended\)$/);
+  });
+});
