@@ -2,16 +2,26 @@
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { BINARY, connect, median, percentile, referenceServer, timed, workFolder } from "./lib.mjs";
+import {
+  BINARY,
+  connect,
+  endServer,
+  median,
+  percentile,
+  referenceServer,
+  serverPid,
+  timed,
+  workFolder,
+} from "./lib.mjs";
 
 const out = (text) => process.stdout.write(`${text}\n`);
 const ms = (value) => `${value.toFixed(value < 10 ? 2 : 0)} ms`;
 
 /** From the spawn to the complete answer of tools/list, without any client library in between. */
-function toolsList(args) {
+function toolsList(args, env = {}) {
   return new Promise((resolve, reject) => {
     const begun = performance.now();
-    const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "ignore"] });
+    const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "ignore"], env: { ...process.env, ...env } });
     let text = "";
     child.once("error", reject);
     child.stdout.on("data", (chunk) => {
@@ -34,18 +44,28 @@ function toolsList(args) {
 }
 
 async function start(peer) {
-  const ours = [];
-  const theirs = [];
-  const bare = [];
+  const times = { joined: [], alone: [], first: [], theirs: [], bare: [] };
+  const { folder, remove } = workFolder();
+  const state = join(folder, "state");
+  const env = { STACKWARDEN_STATE_DIR: state };
   for (let i = 0; i < 15; i += 1) {
-    ours.push(await toolsList([BINARY, "mcp"]));
-    theirs.push(await toolsList([peer, "stdio"]));
-    bare.push(await timed(() => new Promise((resolve) => spawn(process.execPath, ["-e", ""]).once("exit", resolve))));
+    endServer(state);
+    times.first.push(await toolsList([BINARY, "mcp"], env));
+    times.joined.push(await toolsList([BINARY, "mcp"], env));
+    times.alone.push(await toolsList([BINARY, "mcp", "--standalone"], env));
+    times.theirs.push(await toolsList([peer, "stdio"]));
+    times.bare.push(
+      await timed(() => new Promise((resolve) => spawn(process.execPath, ["-e", ""]).once("exit", resolve))),
+    );
   }
-  out(
-    `spawn → tools/list   stackwarden ${ms(median(ours))}, server-everything ${ms(median(theirs))}, bare node ${ms(median(bare))}`,
-  );
-  out(`                     ratio ${(median(ours) / median(theirs)).toFixed(2)} (aim: at most 0.60)`);
+  endServer(state);
+  remove();
+  const p50 = Object.fromEntries(Object.entries(times).map(([name, list]) => [name, median(list)]));
+  const ratio = (value) => (value / p50.theirs).toFixed(2);
+  out(`spawn → tools/list   server-everything ${ms(p50.theirs)}, bare node ${ms(p50.bare)}`);
+  out(`  server running     ${ms(p50.joined)}: ratio ${ratio(p50.joined)} (aim: at most 0.60)`);
+  out(`  standalone         ${ms(p50.alone)}: ratio ${ratio(p50.alone)} (aim: at most 0.60)`);
+  out(`  server started     ${ms(p50.first)}: ratio ${ratio(p50.first)} (once, then the server runs)`);
 }
 
 const APP = `
@@ -70,21 +90,20 @@ const service = (name, delay = 0) => `
     x-local: { command: ["node", "-e", "setTimeout(() => require('./app.js'), ${delay})"] }
 `;
 
-async function withStack(name, compose, work) {
+async function withStack(name, compose, work, mode = []) {
   const { folder, remove } = workFolder();
   const project = join(folder, name);
   mkdirSync(project, { mode: 0o755 });
   writeFileSync(join(project, "app.js"), APP);
   writeFileSync(join(project, "compose.yaml"), `services:${compose}`);
-  const server = await connect(
-    [BINARY, "mcp"],
-    { STACKWARDEN_STATE_DIR: join(folder, "state"), STACKWARDEN_LOG_LEVEL: "error" },
-    folder,
-  );
+  const state = join(folder, "state");
+  const env = { STACKWARDEN_STATE_DIR: state, STACKWARDEN_LOG_LEVEL: "error" };
+  const server = await connect([BINARY, "mcp", ...mode], env, folder);
   try {
-    return await work(server, name);
+    return await work({ ...server, pid: mode.length === 0 ? serverPid(state) : server.pid }, name);
   } finally {
     await server.close();
+    endServer(state);
     remove();
   }
 }
@@ -98,8 +117,18 @@ const rss = (pid) => {
 };
 
 async function calls(peer) {
+  for (const [title, mode] of [
+    ["through the background server", []],
+    ["standalone", ["--standalone"]],
+  ]) {
+    out(`calls, ${title}`);
+    await callsOf(peer, mode);
+  }
+}
+
+async function callsOf(peer, mode) {
   const reference = await connect([peer, "stdio"]);
-  await withStack("calls", service("app"), async (server, project) => {
+  const work = async (server, project) => {
     const started = await server.call("start_stack", { project, folder: project });
     const { url } = started.after.services.app.endpoints[0];
     const compare = async (title) => {
@@ -130,7 +159,8 @@ async function calls(peer) {
       `log intake           ${lines.toLocaleString("en")} lines in ${(took / 1000).toFixed(2)} s, ${lost.toLocaleString("en")} rotated away, last line "${page.lines[0].text}", server memory ${before.toFixed(0)} → ${rss(server.pid).toFixed(0)} MB`,
     );
     await compare("calls, million lines ");
-  });
+  };
+  await withStack("calls", service("app"), work, mode);
   await reference.close();
 }
 

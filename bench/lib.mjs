@@ -1,6 +1,6 @@
 // Shared by the benchmarks: peers, MCP clients, medians. What is compared runs alternately in one run: the machine is noisy.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
@@ -21,6 +21,19 @@ export function referenceServer() {
     if (!npm(["install", "--no-audit", "--no-fund", "--no-save", PEER], { cwd: folder })) process.exit(1);
   }
   return entry;
+}
+
+/** The background server of a state directory, or undefined. */
+export function serverPid(state) {
+  try {
+    return JSON.parse(readFileSync(join(state, "server", "lock"), "utf8")).pid;
+  } catch {
+    return undefined;
+  }
+}
+
+export function endServer(state) {
+  spawnSync(process.execPath, [BINARY, "server", "stop", "--force", "--state-dir", state]);
 }
 
 export const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
