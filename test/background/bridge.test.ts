@@ -129,7 +129,7 @@ it("finds a server that another client started after the loss, without a call of
     "the other one hears of it",
     () => first.notifications("notifications/resources/updated").length > seen + 1,
   );
-  expect(first.stderr).toContain("joined a new background server");
+  await until("its log says it", () => first.stderr.includes("joined a new background server"));
 });
 
 it("answers with what is wrong with its configuration, where the user sees it", async () => {
@@ -137,7 +137,7 @@ it("answers with what is wrong with its configuration, where the user sees it", 
   const { error } = await client.request("initialize", INIT);
   expect(error).toMatchObject({ code: -32_000, data: { code: "INVALID_INPUT" } });
   expect(error.message).toContain("/no/such/folder does not exist");
-  expect(client.stderr).toContain("/no/such/folder");
+  await until("its log says it too", () => client.stderr.includes("/no/such/folder"));
   client.end();
   expect((await client.ended()).code).toBe(0);
 });
