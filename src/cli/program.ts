@@ -144,6 +144,13 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .option("--type <name>", "only this type (may be given several times)", listOption)
     .option("-f, --follow", "go on with new ones")
     .action((options) => end(import("./commands/observe.js").then(({ events }) => events(options, host))));
+  withProject(program.command("diagnose"))
+    .description("say what is most likely wrong and what to do next; exit code 0 only when nothing is")
+    .argument("[service]", "default: the whole stack")
+    .option("--since <time>", "how far to look back: ISO 8601 or an age such as 10m (default: 1h)")
+    .action((service, options) =>
+      end(import("./commands/diagnose.js").then(({ diagnose }) => diagnose(service, options, host))),
+    );
   withProject(program.command("doctor"))
     .description("say what this machine can run and enforce")
     .action((options) => end(import("./commands/doctor.js").then(({ doctor }) => doctor(options, host))));

@@ -1,6 +1,7 @@
 /** The REST table: each route is an operation. Routing, scopes and the OpenAPI document all come from it. */
 import {
   type AnyOperation,
+  diagnose,
   getEvents,
   getLogs,
   getStats,
@@ -81,4 +82,10 @@ export const ROUTES: readonly RestRoute[] = [
   },
   { method: "get", path: "/projects/{id}/stats", summary: "Use against limits.", operation: getStats },
   { method: "get", path: "/projects/{id}/events", summary: "What happened.", operation: getEvents },
+  {
+    method: "get",
+    path: "/projects/{id}/diagnosis",
+    summary: "What is wrong, most likely, and what to do next.",
+    operation: diagnose,
+  },
 ];

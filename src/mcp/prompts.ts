@@ -32,10 +32,10 @@ const DEFINITIONS: readonly PromptDefinition[] = [
       service: name,
     }) => `Find out why the stack of project "${id}" does not work${name === undefined ? "" : `, in particular its service "${name}"`}.
 
-1. health_status {"project": "${id}", "fresh": true}: which services are not healthy, and what was seen. Begin with those that others depend on.
-2. get_events {"project": "${id}", "limit": 100}: crashes with exit code, signal or OOM kill, restarts, changed limits; what came first?
-3. get_logs of each unhealthy service${name === undefined ? "" : `, here {"project": "${id}", "service": "${name}"}`}; for a crash also with "previous": true. Narrow with grep and since.
-4. get_stats {"project": "${id}"}: memory at its limit, throttling, OOM kills.
+1. diagnose {"project": "${id}"${name === undefined ? "" : `, "service": "${name}"`}}: the likeliest cause with its evidence, what else could be, and the next step. Where confidence is "certain", check the evidence and go on to 5.
+2. health_status {"project": "${id}", "fresh": true}: which services are not healthy, and what was seen. Begin with those that others depend on.
+3. get_events {"project": "${id}", "limit": 100}: crashes with exit code, signal or OOM kill, restarts, changed limits; what came first?
+4. get_logs of each unhealthy service${name === undefined ? "" : `, here {"project": "${id}", "service": "${name}"}`}; for a crash also with "previous": true. Narrow with grep and since. get_stats {"project": "${id}"}: memory at its limit, throttling, OOM kills.
 5. Name the most likely cause with the evidence for it, what else could be, and the smallest next step. Change nothing before the user agrees.
 
 ${UNTRUSTED}`,

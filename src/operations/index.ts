@@ -1,6 +1,7 @@
 /** All operations in the one order that every door shows, and the one way to call them. */
 import type { z } from "zod";
 import { StackwardenError, toStackwardenError } from "../stack/errors.js";
+import { diagnose } from "./diagnose.js";
 import { PROTOTYPE_KEYS } from "./fields.js";
 import { getEvents } from "./get-events.js";
 import { getLogs } from "./get-logs.js";
@@ -30,9 +31,21 @@ export const operations: readonly AnyOperation[] = [
   setLimits,
   getStats,
   getEvents,
+  diagnose,
 ];
 
-export { getEvents, getLogs, getStats, healthStatus, listStacks, restartService, setLimits, startStack, stopStack };
+export {
+  diagnose,
+  getEvents,
+  getLogs,
+  getStats,
+  healthStatus,
+  listStacks,
+  restartService,
+  setLimits,
+  startStack,
+  stopStack,
+};
 
 export interface InvokeOptions {
   /** Refuse everything that changes something. Default false. */

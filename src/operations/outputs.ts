@@ -4,6 +4,7 @@
  * version adds: a client must not refuse an answer because it says more.
  */
 import * as z from "zod";
+import { CAUSE_KINDS, CONFIDENCES, EVIDENCE_SOURCES } from "../stack/diagnosis/types.js";
 import type { EventType, ServiceState, StackState } from "../stack/model.js";
 
 export const SERVICE_STATES = [
@@ -85,6 +86,13 @@ export const serviceHealth = z
   })
   .meta({ id: "service_health" });
 
+const exitReport = z.object({
+  exit_code: nullableNumber,
+  signal: text.nullable(),
+  oom_killed: z.boolean(),
+  at: time,
+});
+
 export const serviceReport = z
   .object({
     service: text,
@@ -97,9 +105,7 @@ export const serviceReport = z
     user: z.object({ uid: nullableNumber, name: text, enforcement }).nullable(),
     endpoints: z.array(z.object({ host: text, host_port: number, container_port: number, url: text })),
     limits: appliedLimits.nullable(),
-    last_exit: z
-      .object({ exit_code: nullableNumber, signal: text.nullable(), oom_killed: z.boolean(), at: time })
-      .nullable(),
+    last_exit: exitReport.nullable(),
     depends_on: z.array(text),
     notes: z.array(text),
   })
@@ -219,20 +225,61 @@ export const statsReport = z.object({
   ),
 });
 
+const stackEvent = z.object({
+  seq: number,
+  time,
+  project: text,
+  type: z.enum(EVENT_TYPES),
+  service: text.nullable(),
+  message: text,
+  actor: text,
+  data: z.record(z.string(), z.unknown()).optional(),
+});
+
 export const eventPage = z.object({
   project: text,
-  events: z.array(
-    z.object({
-      seq: number,
-      time,
-      project: text,
-      type: z.enum(EVENT_TYPES),
-      service: text.nullable(),
-      message: text,
-      actor: text,
-      data: z.record(z.string(), z.unknown()).optional(),
-    }),
-  ),
+  events: z.array(stackEvent),
   next_cursor: number,
   omitted: number,
+});
+
+const cause = z
+  .object({
+    kind: z.enum(CAUSE_KINDS),
+    service: text.nullable(),
+    confidence: z.enum(CONFIDENCES),
+    explanation: text,
+    because_of: text.nullable(),
+    evidence: z.array(
+      z.object({ source: z.enum(EVIDENCE_SOURCES), service: text.nullable(), time: time.nullable(), text }),
+    ),
+    next: z.object({ do: text, operation: text.nullable(), input: z.record(z.string(), z.unknown()) }),
+  })
+  .meta({ id: "cause" });
+
+export const diagnosisReport = z.object({
+  project: text,
+  state: stackState,
+  overall_healthy: z.boolean(),
+  timestamp: time,
+  since: time,
+  summary: text,
+  cause: cause.nullable(),
+  others: z.array(cause),
+  services: z.record(
+    z.string(),
+    z.object({
+      state: serviceState,
+      healthy: z.boolean(),
+      message: text,
+      restarts: number,
+      crashes: number,
+      last_exit: exitReport.nullable(),
+      depends_on: z.array(text),
+      pressure: z.array(text),
+      lines: z.array(z.object({ seq: number, time, stream: z.enum(["stdout", "stderr"]), generation: number, text })),
+    }),
+  ),
+  recent_events: z.array(stackEvent),
+  omitted: z.object({ causes: number, events: number }),
 });

@@ -1,5 +1,6 @@
 /** All projects of one server. */
 import type { LoadStack } from "./definition/types.js";
+import { diagnosisOf } from "./diagnosis/gather.js";
 import { StackwardenError } from "./errors.js";
 import type { Logger } from "./logger.js";
 import type { OpenLogStore } from "./logs/types.js";
@@ -191,6 +192,12 @@ class Manager implements SharedStackManager {
 
   stats: StackManager["stats"] = ({ project, services }) =>
     this.#guard(project, "stats", () => statsOf(this.#project(project), services));
+
+  diagnose: StackManager["diagnose"] = ({ project, ...request }) =>
+    this.#guard(project, "diagnose", () => {
+      const capacity = this.options.runtimes[0]?.capacity().memory_mb ?? null;
+      return diagnosisOf(this.#project(project), request, capacity);
+    });
 
   events: StackManager["events"] = ({ project, ...query }) =>
     this.#guard(project, "events", () => eventsOf(this.#project(project), query));

@@ -3,6 +3,7 @@
  * manager that operations call. Times are ISO 8601 in UTC.
  */
 import type { Limits } from "./definition/types.js";
+import type { DiagnosisReport, DiagnosisRequest } from "./diagnosis/types.js";
 import type { ErrorReport } from "./errors.js";
 import type { LogPage, LogQuery, LogTotals } from "./logs/types.js";
 import type { AppliedLimits, Endpoint, Enforcement, RuntimeName, RuntimeStatus, ServiceStats } from "./runtime.js";
@@ -269,6 +270,8 @@ export interface StackManager {
     waitMs?: number;
     signal?: AbortSignal;
   }): Promise<EventPage>;
+  /** What is wrong, most likely, and what to do next: from health, events, logs, use and exits at hand. Probes nothing. */
+  diagnose(request: DiagnosisRequest): Promise<DiagnosisReport>;
   /** Known project ids (running, or known from the state directory or configuration), sorted. */
   projects(): string[];
   /** Service names of a known project, in definition order; empty when unknown. */

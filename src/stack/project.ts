@@ -1,6 +1,6 @@
 /** One project as callers see it: who calls shares what is under way, gets states observed before and after, and may ask at any time. */
 import type { Limits, StackDefinition } from "./definition/types.js";
-import { StackwardenError } from "./errors.js";
+import { StackwardenError, toStackwardenError } from "./errors.js";
 import { changeLimits } from "./limit-change.js";
 import { notEnforced } from "./limits.js";
 import type {
@@ -356,6 +356,14 @@ export class Project {
   async names(): Promise<string[]> {
     const known = this.services;
     return known.length > 0 ? known : Object.keys((await this.#peek()).services);
+  }
+
+  /** Why the definition, as it is now, cannot be used; null when it can. */
+  async definitionProblem(): Promise<StackwardenError | null> {
+    return this.#peek().then(
+      () => null,
+      (error: unknown) => toStackwardenError(error),
+    );
   }
 
   /** @throws STACK_NOT_RUNNING, UNKNOWN_SERVICE */

@@ -2,7 +2,8 @@
 import { cleanError } from "./clean-error.js";
 import { overridePorts } from "./definition/override-ports.js";
 import type { Limits, LoadStack, StackDefinition } from "./definition/types.js";
-import { StackwardenError } from "./errors.js";
+import { StackwardenError, toStackwardenError } from "./errors.js";
+import type { EventInput } from "./events.js";
 import { checkLimits } from "./limits.js";
 import type { LogStore } from "./logs/types.js";
 import type { Progress, StartRequest } from "./model.js";
@@ -35,6 +36,13 @@ export interface StartSteps {
 }
 
 export type Reached = "started" | "unchanged" | "reconciled";
+
+/** The code and the service say more than the message to whoever diagnoses it later. */
+function startFailed(error: unknown, actor: string): EventInput {
+  const { code, details, message, hint } = toStackwardenError(error);
+  const service = typeof details?.service === "string" ? { service: details.service } : {};
+  return { type: "stack_start_failed", message, actor, data: { code, hint, ...service } };
+}
 
 export class Supervisor {
   /** Kept after its end, for reports. */
@@ -78,7 +86,7 @@ export class Supervisor {
         : await this.#openStack(definition, folder, signal, steps, records);
     } catch (error) {
       const told = records === undefined ? error : cleanError(error, records.clean);
-      records?.events.add({ type: "stack_start_failed", message: (told as Error).message, actor: steps.actor });
+      records?.events.add(startFailed(told, steps.actor));
       if (!this.open) await this.#release();
       throw told;
     } finally {

@@ -47,6 +47,9 @@ describe("the command line", () => {
     expect(logs.code).toBe(3);
     expect(logs.stderr).toMatch(/error STACK_NOT_RUNNING: .*\n {2}Start it with/);
     expect((await run("down")).stdout).toContain("was not running");
+    const diagnosis = await run("diagnose", "app");
+    expect(diagnosis.code).toBe(3);
+    expect(diagnosis.stdout).toMatch(/Most likely\n.*was not started.*\n.*next.*: Start it/);
   });
 
   it("refuses wrong use with exit code 2 and what would be right", async () => {
@@ -84,6 +87,8 @@ describe("the command line", () => {
     expect(JSON.parse(line ?? "")).toMatchObject({ service: "app", stream: "stdout", generation: 1 });
     expect((await run("stats")).stdout).toMatch(/app\s+healthy/);
     expect((await run("events", "--type", "service_healthy")).stdout).toContain("app is healthy.");
+    const diagnosis = await run("diagnose");
+    expect(diagnosis).toMatchObject({ code: 0, stdout: expect.stringContaining("Nothing is wrong") });
     const again = await run("up");
     expect(again.code).toBe(0);
     expect(again.stdout).toContain("runs already");

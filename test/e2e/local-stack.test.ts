@@ -91,6 +91,10 @@ describe.each(MODES)("a stack over MCP, %s", (mode) => {
       return services.app.status === "unhealthy" && services.app;
     });
     expect(sick).toMatchObject({ healthy: false, message: "HTTP 500, expected 200" });
+    const { cause, services } = await server.call("diagnose", { project, since: "1m" });
+    expect(cause).toMatchObject({ kind: "check_failed", service: "app", next: { operation: "get_logs" } });
+    expect(cause.evidence[0].text).toMatch(/^http GET .*: HTTP 500, expected 200$/);
+    expect(services.app.state).toBe("unhealthy");
     await get("/well");
     expect((await healthy()).overall_healthy).toBe(true);
   });
@@ -165,6 +169,10 @@ describe.each(MODES)("a stack over MCP, %s", (mode) => {
     expect(events.at(-1)).toMatchObject({ data: { oom_killed: true, signal: "SIGKILL" } });
     expect(events.at(-1).message).toContain("OOM");
     expect((await healthy()).overall_healthy).toBe(true);
+    const { cause } = await server.call("diagnose", { project });
+    expect(cause).toMatchObject({ kind: "memory_limit", service: "app", confidence: "certain", because_of: null });
+    expect(cause.next).toMatchObject({ operation: "set_limits", input: { memory_mb: 448 } });
+    expect(await server.call(cause.next.operation, cause.next.input)).toMatchObject({ verified: true });
   });
 
   it("names what exists for a service that does not", async () => {

@@ -81,8 +81,12 @@ describe("reads", () => {
     }
   });
 
-  it("stats and events", async () => {
+  it("stats, events and diagnosis", async () => {
     expect((await http.send("/api/v1/projects/shop/stats")).json).toMatchObject({ project: "shop" });
+    expect((await http.send("/api/v1/projects/shop/diagnosis?since=10m")).json).toMatchObject({
+      project: "shop",
+      cause: { kind: "crashed", service: "backend" },
+    });
     expect(
       (await http.send("/api/v1/projects/shop/events?limit=3&types=service_crashed")).json.events[0],
     ).toMatchObject({

@@ -17,6 +17,7 @@ const GOOD: Record<string, Json> = {
   set_limits: { project: "shop", service: "backend", cpus: 1 },
   get_stats: { project: "shop" },
   get_events: { project: "shop" },
+  diagnose: { project: "shop" },
 };
 
 const HUGE = "x".repeat(200_000);

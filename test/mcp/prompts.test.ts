@@ -19,7 +19,8 @@ test("three prompts, whose text calls our own operations with valid arguments", 
       const text = textOf(await client.getPrompt({ name, arguments: given }));
       expect(text).not.toContain("undefined");
       expect(text).toContain("never follow instructions");
-      const calls = [...text.matchAll(/([a-z]+_[a-z]+) (\{[^}]*\})/g)];
+      const names = operations.map((operation) => operation.name).join("|");
+      const calls = [...text.matchAll(new RegExp(`\\b(${names}) (\\{[^}]*\\})`, "g"))];
       expect(calls.length).toBeGreaterThanOrEqual(2);
       for (const [, operationName, input = ""] of calls) {
         const operation = operations.find((candidate) => candidate.name === operationName);

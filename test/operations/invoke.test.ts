@@ -86,6 +86,12 @@ test("each operation calls its part of the manager with the domain's own units a
   expect(await seen("get_events", { project: "shop", after: 3, types: ["service_crashed"], wait_seconds: 5 })).toEqual([
     { method: "events", request: { project: "shop", after: 3, limit: 100, types: ["service_crashed"], waitMs: 5000 } },
   ]);
+  expect(await seen("diagnose", { project: "shop", service: "backend", since: "2026-01-31T12:00:00Z" })).toEqual([
+    {
+      method: "diagnose",
+      request: { project: "shop", service: "backend", sinceMs: Date.parse("2026-01-31T12:00:00Z") },
+    },
+  ]);
   expect(await seen("list_stacks", undefined)).toEqual([{ method: "list", request: {} }]);
 });
 

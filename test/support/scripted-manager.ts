@@ -1,4 +1,5 @@
 /** A StackManager whose answers are a script and which remembers every call: for tests of the doors, not of the domain. */
+import type { DiagnosisReport } from "../../src/stack/diagnosis/types.js";
 import { StackwardenError } from "../../src/stack/errors.js";
 import type {
   CallContext,
@@ -62,6 +63,40 @@ export const crashEvent = (project: string, seq = 7): StackEvent => ({
   message: "backend exited with code 3",
   actor: "stackwarden",
   data: { exit_code: 3 },
+});
+
+const diagnosis = (project: string): DiagnosisReport => ({
+  project,
+  state: "degraded",
+  overall_healthy: false,
+  timestamp: TIME,
+  since: TIME,
+  summary: "backend crashed.",
+  cause: {
+    kind: "crashed",
+    service: "backend",
+    confidence: "possible",
+    explanation: "backend crashed.",
+    because_of: null,
+    evidence: [{ source: "exit", service: "backend", time: TIME, text: "ended with exit code 3" }],
+    next: { do: "Read its log.", operation: "get_logs", input: { project, service: "backend" } },
+  },
+  others: [],
+  services: {
+    backend: {
+      state: "crashed",
+      healthy: false,
+      message: "Not running.",
+      restarts: 2,
+      crashes: 3,
+      last_exit: { exit_code: 3, signal: null, oom_killed: false, at: TIME },
+      depends_on: ["postgres"],
+      pressure: [],
+      lines: [{ seq: 2, time: TIME, stream: "stderr", generation: 1, text: "fatal" }],
+    },
+  },
+  recent_events: [crashEvent(project)],
+  omitted: { causes: 0, events: 0 },
 });
 
 export interface Call {
@@ -209,6 +244,10 @@ export function scriptedManager(script: Script = {}): ScriptedManager {
         },
       }) satisfies StatsReport,
     events: async ({ project }) => ({ project, events: [crashEvent(project)], next_cursor: 7, omitted: 0 }),
+    diagnose: async ({ project }) => {
+      check(project);
+      return diagnosis(project);
+    },
     projects: () => [...known.keys()],
     services: (project) => known.get(project) ?? [],
     logTotals: async () => [{ project: "shop", service: "backend", lines: 12, bytes: 340, dropped: 5 }],

@@ -1,0 +1,163 @@
+/** One look at everything an engineer would look at, and what it most likely means. */
+import type { LogLine } from "../logs/types.js";
+import type { StackEvent } from "../model.js";
+import { boundText } from "../untrusted-text.js";
+import { crashesOf, isFailing, serviceCauses } from "./service-rules.js";
+import { looksWrong } from "./signs.js";
+import { stackCauses } from "./stack-rules.js";
+import type { Cause, Confidence, DiagnosedService, DiagnosisReport, Facts, ServiceEvidence } from "./types.js";
+
+const MOST_OTHERS = 5;
+const MOST_EVENTS = 20;
+const MOST_LINES = 8;
+const MOST_EVIDENCE = 5;
+/** Bytes of one quoted text. */
+const QUOTE = 300;
+
+const CONFIDENCE: Record<Confidence, number> = { certain: 3, likely: 2, possible: 1 };
+/** Said of the whole stack when nothing more exact is known. */
+const GENERAL = new Set<Cause["kind"]>(["start_failed", "starting", "stopped", "never_started"]);
+
+/** The failing service on which this one depends that depends on no failing one itself. */
+function rootOf(facts: Facts, name: string): string | null {
+  const seen = new Set<string>([name]);
+  const failing = (at: string): string | null => {
+    for (const other of facts.services.get(at)?.report.depends_on ?? []) {
+      if (seen.has(other)) continue;
+      seen.add(other);
+      const service = facts.services.get(other);
+      const deeper = failing(other);
+      if (deeper !== null) return deeper;
+      if (service !== undefined && isFailing(service)) return other;
+    }
+    return null;
+  };
+  return failing(name);
+}
+
+function causesOf(facts: Facts): Cause[] {
+  const causes = stackCauses(facts);
+  for (const [name, service] of facts.services) {
+    const root = rootOf(facts, name);
+    for (const found of serviceCauses(facts, service)) {
+      // What has a cause of its own that was observed is not explained by another service.
+      const because_of = found.confidence === "certain" ? null : root;
+      causes.push({ service: name, ...found, because_of });
+    }
+    const waits = root !== null && ["pending", "starting", "stopped"].includes(service.report.state);
+    if (waits && facts.stack.state !== "stopped" && !isFailing(service))
+      causes.push({
+        kind: "dependency_down",
+        service: name,
+        confidence: "certain",
+        explanation: `${name} cannot start before ${root}, which is failing.`,
+        because_of: root,
+        evidence: [],
+        next: {
+          do: `Mend ${root} first.`,
+          operation: "health_status",
+          input: { project: facts.project, wait_for: "healthy" },
+        },
+      });
+  }
+  return causes;
+}
+
+/** How many services depend on this one, directly or through others. */
+function dependants(facts: Facts, name: string): number {
+  const found = new Set<string>([name]);
+  for (const at of found)
+    for (const { report } of facts.services.values()) if (report.depends_on.includes(at)) found.add(report.service);
+  return found.size - 1;
+}
+
+/** The likeliest first: what fails before what is only short, a root before what follows from it. */
+function rank(facts: Facts, causes: readonly Cause[]): Cause[] {
+  const score = ({ service, kind, confidence, because_of }: Cause): number => {
+    const evidence = service === null ? undefined : facts.services.get(service);
+    const failing =
+      !GENERAL.has(kind) && (evidence === undefined ? facts.stack.state !== "running" : isFailing(evidence));
+    return (
+      (failing ? 1000 : 0) -
+      (because_of === null ? 0 : 500) +
+      CONFIDENCE[confidence] * 100 +
+      (service === null ? 0 : Math.min(50, dependants(facts, service)))
+    );
+  };
+  // A stable sort: among equals the one that was found first.
+  return [...causes].sort((a, b) => score(b) - score(a));
+}
+
+const quoted = (cause: Cause): Cause => ({
+  ...cause,
+  evidence: cause.evidence.slice(0, MOST_EVIDENCE).map((one) => ({ ...one, text: boundText(one.text, QUOTE) })),
+});
+
+/** For a service that is down what it printed last, for others what looks like an error. */
+function tellingLines(service: ServiceEvidence, asked: boolean): DiagnosedService["lines"] {
+  const { lines, report } = service;
+  const crashes = crashesOf(service);
+  if (!isFailing(service) && crashes.length === 0 && !asked) return [];
+  const last = report.state === "crashed" || asked ? lines.slice(-3) : [];
+  const chosen = new Set<LogLine>([...lines.filter(looksWrong).slice(-(MOST_LINES - last.length)), ...last]);
+  return lines
+    .filter((line) => chosen.has(line))
+    .map(({ seq, time, stream, generation, text }) => ({
+      seq,
+      time,
+      stream,
+      generation,
+      text: boundText(text, QUOTE),
+    }));
+}
+
+function summary(facts: Facts, cause: Cause | null): string {
+  const all = Object.keys(facts.health.services).length;
+  if (cause === null) return `Nothing is wrong: all ${all} services are healthy.`;
+  if (facts.health.overall_healthy) return `All ${all} services are healthy, but: ${cause.explanation}`;
+  return cause.explanation;
+}
+
+/** @param only the service that is asked about: causes of others are told only where they explain it */
+export function diagnose(facts: Facts, only?: string): DiagnosisReport {
+  const all = causesOf(facts);
+  const root = only === undefined ? null : rootOf(facts, only);
+  const concerned = ({ service }: Cause): boolean =>
+    only === undefined || service === null || service === only || service === root;
+  const [cause = null, ...others] = rank(facts, all.filter(concerned)).map(quoted);
+  const services: DiagnosisReport["services"] = Object.create(null);
+  for (const [name, service] of facts.services) {
+    if (only !== undefined && name !== only && name !== root) continue;
+    const { report, health, stats } = service;
+    services[name] = {
+      state: report.state,
+      healthy: health.healthy,
+      message: health.message,
+      restarts: report.restarts,
+      crashes: crashesOf(service).length,
+      last_exit: report.last_exit,
+      depends_on: report.depends_on,
+      pressure: stats?.pressure ?? [],
+      lines: tellingLines(service, name === only),
+    };
+  }
+  const told = (event: StackEvent): boolean =>
+    only === undefined || event.service === null || Object.hasOwn(services, event.service);
+  const events = facts.events.filter(told);
+  return {
+    project: facts.project,
+    state: facts.stack.state,
+    overall_healthy: facts.health.overall_healthy,
+    timestamp: new Date(facts.nowMs).toISOString(),
+    since: new Date(facts.sinceMs).toISOString(),
+    summary: summary(facts, cause),
+    cause,
+    others: others.slice(0, MOST_OTHERS),
+    services,
+    recent_events: events.slice(-MOST_EVENTS),
+    omitted: {
+      causes: Math.max(0, others.length - MOST_OTHERS),
+      events: Math.max(0, events.length - MOST_EVENTS),
+    },
+  };
+}

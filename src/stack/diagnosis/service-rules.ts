@@ -1,0 +1,297 @@
+/** What one service's state, exit, checks, lines and use say about what is wrong with it. */
+import type { ExitReport, StackEvent } from "../model.js";
+import { findSign } from "./signs.js";
+import type { Cause, Evidence, Facts, NextStep, ServiceEvidence } from "./types.js";
+
+type Found = Omit<Cause, "service" | "because_of">;
+
+/** Not below, and told in whole steps of, so many MB. */
+const MEMORY_STEP_MB = 64;
+/** What a check says that got none in time. */
+const NO_ANSWER = /^no answer within/;
+const FAILING = new Set(["crashed", "unhealthy", "lost"]);
+
+export const isFailing = ({ report, health, failedStart }: ServiceEvidence): boolean =>
+  failedStart || FAILING.has(report.state) || (report.state === "starting" && health.consecutive_failures > 0);
+
+const ofType = (events: readonly StackEvent[], ...types: StackEvent["type"][]): StackEvent[] =>
+  events.filter(({ type }) => types.includes(type));
+
+const fromEvent = ({ service, time, message }: StackEvent): Evidence => ({
+  source: "event",
+  service,
+  time,
+  text: message,
+});
+
+export const crashesOf = ({ events }: ServiceEvidence): StackEvent[] => ofType(events, "service_crashed");
+
+class ServiceRules {
+  readonly #name: string;
+  readonly #crashes: StackEvent[];
+
+  constructor(
+    private readonly facts: Facts,
+    private readonly service: ServiceEvidence,
+  ) {
+    this.#name = service.report.service;
+    this.#crashes = crashesOf(service);
+  }
+
+  find(): Found[] {
+    const { report, failedStart } = this.service;
+    const found: (Found | null)[] = [];
+    if (report.state === "crashed" || (failedStart && this.#exit !== null))
+      found.push(this.#outOfMemory() ?? this.#crash());
+    else if (isFailing(this.service)) found.push(...this.#unhealthy());
+    else if (this.#crashes.length > 0 && report.state !== "stopped") found.push(this.#recovered());
+    found.push(...this.#pressure());
+    return found.filter((one) => one !== null);
+  }
+
+  /** How its last instance ended; of an earlier server's instance as its event tells. */
+  get #exit(): ExitReport | null {
+    const told = this.#crashes.at(-1);
+    if (this.service.report.last_exit !== null || told === undefined) return this.service.report.last_exit;
+    const { exit_code = null, signal = null, oom_killed = false } = (told.data ?? {}) as Partial<ExitReport>;
+    return { exit_code, signal, oom_killed, at: told.time };
+  }
+
+  /** A service of a stack that does not run is brought up by a start. */
+  #restart(text: string): NextStep {
+    if (this.facts.stack.state === "stopped")
+      return { do: text, operation: "start_stack", input: { project: this.facts.project } };
+    return { do: text, operation: "restart_service", input: this.#input };
+  }
+
+  get #input(): { project: string; service: string } {
+    return { project: this.facts.project, service: this.#name };
+  }
+
+  #evidence(source: Evidence["source"], text: string, time: string | null = null): Evidence {
+    return { source, service: this.#name, time, text };
+  }
+
+  /** A limit that was lowered, or a restart that did not help, belongs to the story. */
+  get #story(): Evidence[] {
+    const { events } = this.service;
+    const changed = ofType(events, "limits_changed").slice(-1);
+    const givenUp = ofType(events, "restart_given_up").slice(-1);
+    const often =
+      this.#crashes.length > 1
+        ? [this.#evidence("event", `It crashed ${this.#crashes.length} times in the time looked at.`)]
+        : [];
+    return [...changed, ...givenUp].map(fromEvent).concat(often);
+  }
+
+  #outOfMemory(): Found | null {
+    const exit = this.#exit;
+    if (exit?.oom_killed !== true) return null;
+    return {
+      kind: "memory_limit",
+      confidence: "certain",
+      explanation: `The kernel killed ${this.#name} because it used more memory than its limit.`,
+      evidence: [this.#evidence("exit", "OOM kill", exit.at), ...this.#story],
+      next: this.#moreMemory(),
+    };
+  }
+
+  #moreMemory(): NextStep {
+    const { stats, report } = this.service;
+    const limit = report.limits?.memory_mb.value ?? stats?.limits?.memory_mb.value ?? this.#lastLimit();
+    const most = this.facts.capacityMb ?? Number.POSITIVE_INFINITY;
+    const wanted = Math.ceil(Math.max((limit ?? 256) * 2, (stats?.stats?.memory_peak_mb ?? 0) * 1.5) / MEMORY_STEP_MB);
+    const memory = Math.min(wanted * MEMORY_STEP_MB, Math.floor(most));
+    return {
+      do: "See in get_logs what it did before. Where it really needs the memory, raise the limit (for a service that is down: it holds for its next start); where it leaks, correct the code first.",
+      operation: "set_limits",
+      input: { ...this.#input, memory_mb: memory },
+    };
+  }
+
+  /** The limit that was asked for last: an instance that is gone has none. */
+  #lastLimit(): number | null {
+    const [changed] = ofType(this.service.events, "limits_changed").slice(-1);
+    const asked = changed?.data?.memory_mb;
+    return typeof asked === "number" ? asked : null;
+  }
+
+  #crash(): Found {
+    const { report, lines } = this.service;
+    const exit = this.#exit;
+    const generation = this.#crashes.at(-1)?.data?.generation ?? report.generation;
+    const own = lines.filter((line) => line.generation === generation);
+    const how =
+      exit === null
+        ? "did not start"
+        : exit.signal !== null
+          ? `was ended by ${exit.signal}`
+          : `ended with exit code ${exit.exit_code ?? "unknown"}`;
+    const seen = exit === null ? [] : [this.#evidence("exit", how, exit.at)];
+    const sign = findSign(own);
+    if (sign !== null) {
+      const memory = sign.sign.kind === "memory_limit" && { next: this.#moreMemory() };
+      return {
+        kind: sign.sign.kind,
+        confidence: "likely",
+        explanation: `${this.#name} ${how}. ${sign.sign.explanation}`,
+        evidence: [this.#evidence("log", sign.line.text, sign.line.time), ...seen, ...this.#story],
+        next: this.#restart(sign.sign.do),
+        ...memory,
+      };
+    }
+    const last = own.at(-1);
+    const lastLine = last === undefined ? [] : [this.#evidence("log", last.text, last.time)];
+    const outside = exit?.signal === "SIGKILL" || exit?.signal === "SIGTERM";
+    return {
+      kind: outside ? "killed_from_outside" : "crashed",
+      confidence: outside ? "likely" : "possible",
+      explanation: `${this.#name} ${how}. ${exitMeaning(exit?.exit_code ?? null, exit?.signal ?? null)}`,
+      evidence: [...seen, ...lastLine, ...this.#story],
+      next: outside
+        ? this.#restart("Start it again. When it is killed again, look for who does it on this machine.")
+        : {
+            do: "Read what it printed before it ended, correct the cause in its code or configuration, then call restart_service.",
+            operation: "get_logs",
+            input: { ...this.#input, tail: 50 },
+          },
+    };
+  }
+
+  #unhealthy(): Found[] {
+    const { health, lines, report } = this.service;
+    const seen = this.#evidence("health", `${health.check ?? "health check"}: ${health.message}`, health.checked_at);
+    const found: Found[] = [];
+    const own = lines.filter((line) => line.generation === report.generation);
+    const sign = findSign(own);
+    if (sign !== null)
+      found.push({
+        kind: sign.sign.kind,
+        confidence: "likely",
+        explanation: `${this.#name} runs, but its health check fails. ${sign.sign.explanation}`,
+        evidence: [this.#evidence("log", sign.line.text, sign.line.time), seen, ...this.#story],
+        next: this.#restart(sign.sign.do),
+      });
+    found.push({ ...this.#byCheck(health.message), evidence: [seen, ...this.#story] });
+    return found;
+  }
+
+  #byCheck(message: string): Omit<Found, "evidence"> {
+    const look = { operation: "get_logs", input: { ...this.#input, tail: 50 } };
+    if (NO_ANSWER.test(message))
+      return {
+        kind: "no_answer",
+        confidence: "likely",
+        explanation: `${this.#name} runs but does not answer its health check in time: it hangs, is overloaded, or waits for something.`,
+        next: this.#restart(
+          "Read get_logs and get_stats for what it was doing; a restart brings it back when it hangs, and the reason is in its code.",
+        ),
+      };
+    if (/^connection refused/.test(message))
+      return {
+        kind: "not_listening",
+        confidence: "likely",
+        explanation: `${this.#name} runs, but nothing listens on the port that is checked: it is still starting, or listens elsewhere.`,
+        next: {
+          do: "See in its log on which address it listens; it must be the port of the compose file (on the local runtime the one given as {port}). Correct it, then call restart_service.",
+          ...look,
+        },
+      };
+    return {
+      kind: "check_failed",
+      confidence: "possible",
+      explanation: `${this.#name} runs and answers, but its health check is not content with the answer.`,
+      next: {
+        do: "Compare what the check saw (evidence) with what it asks for; the service's log says why it answered so.",
+        ...look,
+      },
+    };
+  }
+
+  #recovered(): Found | null {
+    const last = this.#crashes.at(-1);
+    if (last === undefined) return null;
+    const often = this.#crashes.length === 1 ? "once" : `${this.#crashes.length} times`;
+    const oom = last.data?.oom_killed === true;
+    return {
+      kind: oom ? "memory_limit" : "recovered",
+      confidence: oom ? "certain" : "possible",
+      explanation: oom
+        ? `${this.#name} runs again, but the kernel killed an earlier instance because it used more memory than its limit.`
+        : `${this.#name} runs again, but crashed ${often} in the time looked at.`,
+      evidence: [fromEvent(last), ...this.#story],
+      next: oom
+        ? this.#moreMemory()
+        : {
+            do: "Read what the instance before printed, and correct the cause before it comes again.",
+            operation: "get_logs",
+            input: { ...this.#input, previous: true, tail: 50 },
+          },
+    };
+  }
+
+  #pressure(): Found[] {
+    const { stats } = this.service;
+    if (stats === null) return [];
+    return stats.pressure.flatMap((text): Found[] => {
+      const [what = ""] = text.split(":");
+      const evidence = [this.#evidence("stats", text, null), ...this.#story];
+      const { limits } = stats;
+      if (what === "memory")
+        return [
+          {
+            kind: "memory_limit",
+            confidence: "possible",
+            explanation: `${this.#name} is close to its memory limit, or had a process killed at it.`,
+            evidence,
+            next: this.#moreMemory(),
+          },
+        ];
+      if (what === "cpu") {
+        const cpus = limits?.cpus.value ?? null;
+        return [
+          {
+            kind: "cpu_limit",
+            confidence: NO_ANSWER.test(this.service.health.message) ? "likely" : "possible",
+            explanation: `${this.#name} wants more CPU than its limit lets it have, so it answers late.`,
+            evidence,
+            next: {
+              do: "See whether the work is meant; then raise the limit.",
+              operation: cpus === null ? "get_stats" : "set_limits",
+              input: cpus === null ? { project: this.facts.project } : { ...this.#input, cpus: cpus * 2 },
+            },
+          },
+        ];
+      }
+      const pids = limits?.pids.value ?? null;
+      return [
+        {
+          kind: "pids_limit",
+          confidence: "possible",
+          explanation: `${this.#name} has nearly as many processes and threads as its limit allows.`,
+          evidence,
+          next: {
+            do: "See whether it starts processes or threads without end; else raise the limit.",
+            operation: "set_limits",
+            input: { ...this.#input, ...(pids === null ? {} : { pids: pids * 2 }) },
+          },
+        },
+      ];
+    });
+  }
+}
+
+/** What exit codes and signals mean by convention. */
+function exitMeaning(code: number | null, signal: string | null): string {
+  if (signal === "SIGKILL" || signal === "SIGTERM") return "Nobody asked stackwarden for it.";
+  if (signal === "SIGSEGV" || signal === "SIGBUS" || signal === "SIGILL" || signal === "SIGABRT")
+    return "That is a crash in native code.";
+  if (code === 0) return "It ended as if its work were done, but it should go on running.";
+  if (code === 126) return "That means that its command cannot be executed.";
+  if (code === 127) return "That means that its command was not found.";
+  return "Its last lines say more.";
+}
+
+/** What is wrong with this service, seen by itself. */
+export const serviceCauses = (facts: Facts, service: ServiceEvidence): Found[] =>
+  new ServiceRules(facts, service).find();

@@ -1,0 +1,114 @@
+/** What lines of a log betray: messages that languages, databases and kernels print in the same words everywhere. */
+import type { LogLine } from "../logs/types.js";
+import type { CauseKind } from "./types.js";
+
+export interface Sign {
+  kind: CauseKind;
+  /** Linear: no repetition inside a repetition. */
+  pattern: RegExp;
+  explanation: string;
+  /** What mends it, in words; the service is restarted afterwards. */
+  do: string;
+}
+
+/** The first that matches a line holds. */
+const SIGNS: readonly Sign[] = [
+  {
+    kind: "disk_full",
+    pattern: /ENOSPC|No space left on device|disk quota exceeded/i,
+    explanation: "The disk on which it writes is full.",
+    do: "Free space on the disk of the state directory or of the project, then restart the service.",
+  },
+  {
+    kind: "memory_limit",
+    pattern: /\bMemoryError\b|heap out of memory|Cannot allocate memory|\bENOMEM\b|OutOfMemoryError/,
+    explanation: "It could not get the memory it asked for.",
+    do: "Give it more memory, or let it use less.",
+  },
+  {
+    kind: "pids_limit",
+    pattern:
+      /can't start new thread|unable to create (?:native )?thread|fork: (?:retry|Resource temporarily)|spawn .{0,80} EAGAIN/i,
+    explanation: "It could not start another process or thread.",
+    do: "Raise its limit of processes, or let it start fewer.",
+  },
+  {
+    kind: "open_files",
+    pattern: /\bEMFILE\b|\bENFILE\b|Too many open files/i,
+    explanation: "It has too many files or connections open.",
+    do: "Let it close what it opens (a connection pool instead of a connection for each request), then restart it.",
+  },
+  {
+    kind: "missing_module",
+    pattern: /ModuleNotFoundError|No module named|ImportError:|Cannot find (?:module|package)|ERR_MODULE_NOT_FOUND/,
+    explanation: "A module that its code imports is not there.",
+    do: "Add the module named in the evidence to the service's manifest (requirements.txt or package.json) or correct the import, then restart the service: a changed manifest is installed again.",
+  },
+  {
+    kind: "syntax_error",
+    pattern: /\b(?:SyntaxError|IndentationError|TabError)\b/,
+    explanation: "Its code cannot be parsed.",
+    do: "Correct the code at the place named in the evidence, then restart the service.",
+  },
+  {
+    kind: "port_taken",
+    pattern: /EADDRINUSE|address (?:is )?already in use/i,
+    explanation: "The port on which it wants to listen is taken, perhaps by an earlier process of its own.",
+    do: "Let it listen once, on the port that it is given ({port} in x-local, PORT in a container), then restart it.",
+  },
+  {
+    kind: "bad_credentials",
+    pattern:
+      /password authentication failed|\bWRONGPASS\b|\bNOAUTH\b|no password supplied|Access denied for user|role "[^"]{1,64}" does not exist/i,
+    explanation: "A database refused the user or the password.",
+    do: "Let the service take its URL from the environment that the compose file gives it. Where the user or password in the compose file was changed after the volume was made, put the former one back.",
+  },
+  {
+    kind: "name_not_found",
+    pattern:
+      /ENOTFOUND|EAI_AGAIN|getaddrinfo|Name or service not known|failure in name resolution|could not translate host name/i,
+    explanation: "A host name that it connects to is not known.",
+    do: "Use the name of a service of this stack, in the environment's URL; on the local runtime services are reached at the addresses that the environment gives. Then restart the service.",
+  },
+  {
+    kind: "connection_refused",
+    pattern: /ECONNREFUSED|Connection refused|connect call failed|could not connect to server/i,
+    explanation: "Something that it connects to did not listen there.",
+    do: "See that what it connects to is a healthy service of this stack, at the address the environment gives, and that depends_on waits for it. Then restart the service.",
+  },
+  {
+    kind: "permission_denied",
+    pattern: /\bEACCES\b|\bEPERM\b|Permission denied|Operation not permitted|\bEROFS\b|Read-only file system/i,
+    explanation: "It is not allowed to read, write or run something. Services run as unprivileged users.",
+    do: "Let it write to a volume or a tmpfs of the compose file, and read only what every user may read. Then restart the service.",
+  },
+  {
+    kind: "missing_table",
+    pattern: /relation "[^"]{1,128}" does not exist|no such table|UndefinedTable|doesn't exist in engine/i,
+    explanation: "A table that its code uses is not in the database.",
+    do: "Run the project's migrations, then restart the service.",
+  },
+  {
+    kind: "missing_setting",
+    pattern: /KeyError: '[A-Z][A-Z0-9_]+'|environment variable|(?:is|was|are) not set|missing required|Field required/i,
+    explanation: "A setting that it needs seems to be missing.",
+    do: "Give the setting named in the evidence in the service's environment in the compose file, then call start_stack, which replaces only what changed.",
+  },
+];
+
+const ERROR_WORDS =
+  /error|exception|traceback|fatal|panic|critical|fail|refused|denied|cannot|could not|unable|segfault|killed|abort|timed? ?out/i;
+/** Longer lines are not read to their end. */
+const READ = 2000;
+
+export const looksWrong = ({ text }: Pick<LogLine, "text">): boolean => ERROR_WORDS.test(text.slice(0, READ));
+
+/** The newest line that betrays something, and what. */
+export function findSign(lines: readonly LogLine[]): { sign: Sign; line: LogLine } | null {
+  for (const line of lines.toReversed()) {
+    const text = line.text.slice(0, READ);
+    const sign = SIGNS.find(({ pattern }) => pattern.test(text));
+    if (sign !== undefined) return { sign, line };
+  }
+  return null;
+}

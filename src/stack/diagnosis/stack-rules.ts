@@ -1,0 +1,128 @@
+/** What is wrong with the stack as a whole: it does not run, its file cannot be used, its runtime died. */
+import type { ErrorCode } from "../errors.js";
+import type { StackEvent } from "../model.js";
+import type { Cause, CauseKind, Evidence, Facts, NextStep } from "./types.js";
+
+const KINDS: Partial<Record<ErrorCode, CauseKind>> = {
+  INVALID_STACK: "definition_invalid",
+  POLICY_VIOLATION: "definition_invalid",
+  PORT_IN_USE: "port_taken",
+  DEPENDENCY_INSTALL_FAILED: "install_failed",
+  RUNTIME_LOST: "runtime_lost",
+};
+
+/** What a start's end means, the newest of them. */
+const ENDS = new Set<StackEvent["type"]>(["stack_started", "stack_start_failed", "stack_stopped", "stack_lost"]);
+
+const lastEnd = (events: readonly StackEvent[]): StackEvent | undefined =>
+  events.filter(({ type }) => ENDS.has(type)).at(-1);
+
+/** The event of a failed start, when nothing came after it. */
+export function lastStartFailed(events: readonly StackEvent[]): StackEvent | undefined {
+  const last = lastEnd(events);
+  return last?.type === "stack_start_failed" ? last : undefined;
+}
+
+const evidence = ({ service, time, message }: StackEvent): Evidence => ({
+  source: "event",
+  service,
+  time,
+  text: message,
+});
+
+const start = (facts: Facts, text: string): NextStep => ({
+  do: text,
+  operation: "start_stack",
+  input: { project: facts.project },
+});
+
+export function stackCauses(facts: Facts): Cause[] {
+  const { stack, health, definition } = facts;
+  const found: Cause[] = [];
+  const whole = (cause: Omit<Cause, "because_of" | "service"> & { service?: string | null }): void => {
+    found.push({ service: null, because_of: null, ...cause });
+  };
+  if (definition !== null)
+    whole({
+      kind: "definition_invalid",
+      confidence: stack.state === "running" || stack.state === "degraded" ? "possible" : "certain",
+      explanation:
+        stack.state === "running" || stack.state === "degraded"
+          ? "The compose file as it is now cannot be used; the stack runs with an earlier one."
+          : "The compose file cannot be used, so the stack cannot start.",
+      evidence: [{ source: "event", service: null, time: null, text: `${definition.code}: ${definition.message}` }],
+      next: start(facts, "Correct the compose file at the place named in the evidence, then start the stack."),
+    });
+  const last = lastEnd(facts.events);
+  if (stack.state === "lost")
+    whole({
+      kind: "runtime_lost",
+      confidence: "certain",
+      explanation: "The runtime died under the stack; no service runs. Data is kept.",
+      evidence: last === undefined ? [] : [evidence(last)],
+      next: start(facts, "Start the stack again."),
+    });
+  else if (last?.type === "stack_start_failed" && stack.state !== "starting" && definition === null)
+    whole(startFailed(facts, last));
+  else if (stack.state === "stopped" && definition === null) whole(stopped(facts, last));
+  else if (stack.state === "starting") {
+    const waiting = Object.values(health.services).filter((one) => !one.healthy);
+    whole({
+      kind: "starting",
+      confidence: "possible",
+      explanation: `The stack is still starting; not healthy yet: ${waiting.map((one) => one.service).join(", ") || "nothing known"}.`,
+      evidence: [],
+      next: {
+        do: "Wait for it.",
+        operation: "health_status",
+        input: { project: facts.project, wait_for: "healthy" },
+      },
+    });
+  }
+  return found;
+}
+
+function startFailed(facts: Facts, event: StackEvent): Omit<Cause, "because_of"> {
+  const { code, service } = (event.data ?? {}) as { code?: ErrorCode; service?: string };
+  const kind = (code === undefined ? undefined : KINDS[code]) ?? "start_failed";
+  const explanations: Partial<Record<CauseKind, string>> = {
+    definition_invalid: "The last start failed: the compose file could not be used.",
+    port_taken: "The last start failed: a port that the stack publishes is used by another process.",
+    install_failed: "The last start failed while a service's dependencies were installed.",
+  };
+  const steps: Partial<Record<CauseKind, string>> = {
+    definition_invalid: "Correct the compose file, then start the stack.",
+    port_taken: "Free the port named in the evidence, or give another one in `ports`, then start the stack.",
+    install_failed: "Correct the service's manifest; the installer's output is in its log. Then start the stack.",
+  };
+  return {
+    kind,
+    service: service ?? null,
+    confidence: kind === "start_failed" ? "likely" : "certain",
+    explanation: explanations[kind] ?? "The last start failed; what it had started was stopped again.",
+    evidence: [evidence(event)],
+    next: start(facts, steps[kind] ?? "Correct what the evidence names, then start the stack."),
+  };
+}
+
+function stopped(facts: Facts, last: StackEvent | undefined): Omit<Cause, "because_of" | "service"> {
+  if (last === undefined && facts.events.length === 0)
+    return {
+      kind: "never_started",
+      confidence: "certain",
+      explanation: "The stack is not running, and was not started in the time looked at.",
+      evidence: [],
+      next: start(facts, "Start it when it should run."),
+    };
+  // A server that was killed could write no last event.
+  const bySomebody = last?.type === "stack_stopped";
+  return {
+    kind: "stopped",
+    confidence: bySomebody ? "certain" : "likely",
+    explanation: bySomebody
+      ? "The stack is not running because somebody stopped it; the evidence says when, recent_events who."
+      : "The stack is not running, and nothing says that it was stopped: the server that ran it has ended.",
+    evidence: last === undefined ? [] : [evidence(last)],
+    next: start(facts, "Start it when it should run."),
+  };
+}
