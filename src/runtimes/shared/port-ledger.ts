@@ -2,7 +2,7 @@
  * The host ports of one stack. A port is held by a listening socket of the server from the moment it is
  * chosen until just before its service is spawned, so that nobody takes it between check and use.
  */
-import { createServer, type Server } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import type { ServiceDefinition, StackDefinition } from "../../stack/definition/types.js";
 import { StackwardenError } from "../../stack/errors.js";
 import type { Endpoint } from "../../stack/runtime.js";
@@ -33,13 +33,25 @@ export interface Reassigned {
 /** Which ports a service needs on this machine, published ones first. */
 export type WishesOf = (service: ServiceDefinition) => PortWish[];
 
+/** What becomes of a connection to a held port. The default cuts it off. */
+export type Serve = (socket: Socket, port: number) => void;
+
 /** How many ports after the wished one are tried. */
 const SEARCH = 500;
 
-/** Listens on a loopback port (0: any); what connects is cut off at once. Rejects with the system's error. */
-export function hold(port: number): Promise<Server> {
+/** Connections of each listener: it is closed only when they are. */
+const connections = new WeakMap<Server, Set<Socket>>();
+
+/** Listens on a loopback port (0: any). Rejects with the system's error. */
+export function hold(port: number, serve: Serve = (socket) => void socket.destroy()): Promise<Server> {
   return new Promise((resolve, reject) => {
-    const server = createServer((socket) => socket.destroy());
+    const open = new Set<Socket>();
+    const server = createServer({ allowHalfOpen: true }, (socket) => {
+      open.add(socket);
+      socket.once("close", () => open.delete(socket));
+      serve(socket, boundPort(server));
+    });
+    connections.set(server, open);
     server.once("error", reject);
     server.listen({ host: "127.0.0.1", port, exclusive: true }, () => {
       server.off("error", reject);
@@ -50,7 +62,11 @@ export function hold(port: number): Promise<Server> {
   });
 }
 
-const close = (server: Server): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
+const close = (server: Server): Promise<void> =>
+  new Promise((resolve) => {
+    server.close(() => resolve());
+    for (const socket of connections.get(server) ?? []) socket.destroy();
+  });
 
 const boundPort = (server: Server): number => {
   const address = server.address();
@@ -68,11 +84,14 @@ const inUse = (busy: { service: string; port: number; container_port: number }[]
   );
 
 /** A claim and a listening socket: nobody else has the port. Null when somebody has. Rejects with the system's error. */
-async function holdClaimed(port: number): Promise<{ claim: PortClaim; holder: Server } | null> {
+async function holdClaimed(
+  port: number,
+  serve: Serve | undefined,
+): Promise<{ claim: PortClaim; holder: Server } | null> {
   const claim = await claimPort(port);
   if (claim === null) return null;
   try {
-    return { claim, holder: await hold(port) };
+    return { claim, holder: await hold(port, serve) };
   } catch (error) {
     await claim.release();
     if ((error as NodeJS.ErrnoException).code === "EADDRINUSE") return null;
@@ -80,9 +99,9 @@ async function holdClaimed(port: number): Promise<{ claim: PortClaim; holder: Se
   }
 }
 
-async function holdAny(): Promise<{ claim: PortClaim; holder: Server }> {
+async function holdAny(serve: Serve | undefined): Promise<{ claim: PortClaim; holder: Server }> {
   for (;;) {
-    const holder = await hold(0);
+    const holder = await hold(0, serve);
     const claim = await claimPort(boundPort(holder));
     if (claim !== null) return { claim, holder };
     await close(holder);
@@ -90,7 +109,7 @@ async function holdAny(): Promise<{ claim: PortClaim; holder: Server }> {
 }
 
 /** Holds the port that was asked for, or the first free one at or after the wished one. */
-async function take(wish: PortWish, taken: Set<number>): Promise<Slot | "busy"> {
+async function take(wish: PortWish, taken: Set<number>, serve: Serve | undefined): Promise<Slot | "busy"> {
   const slot = (held: { claim: PortClaim; holder: Server }): Slot => ({
     ...wish,
     ...held,
@@ -99,7 +118,7 @@ async function take(wish: PortWish, taken: Set<number>): Promise<Slot | "busy"> 
   if (wish.hostPort !== undefined) {
     if (taken.has(wish.hostPort)) return "busy";
     try {
-      const held = await holdClaimed(wish.hostPort);
+      const held = await holdClaimed(wish.hostPort, serve);
       return held === null ? "busy" : slot(held);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
@@ -116,11 +135,11 @@ async function take(wish: PortWish, taken: Set<number>): Promise<Slot | "busy"> 
   if (wish.published) {
     for (let port = wish.containerPort; port < wish.containerPort + SEARCH && port <= 65_535; port++) {
       if (taken.has(port)) continue;
-      const held = await holdClaimed(port).catch(() => null);
+      const held = await holdClaimed(port, serve).catch(() => null);
       if (held !== null) return slot(held);
     }
   }
-  return slot(await holdAny());
+  return slot(await holdAny(serve));
 }
 
 /** Gives a port back. */
@@ -133,7 +152,11 @@ export class PortLedger {
   #slots: Slot[] = [];
   #closed = false;
 
-  constructor(private readonly wishesOf: WishesOf) {}
+  /** @param serve who takes connections to a port while it is held; without, they are cut off at once */
+  constructor(
+    private readonly wishesOf: WishesOf,
+    private readonly serve?: Serve,
+  ) {}
 
   /**
    * Reserves what a definition needs beside what is already held for it, and lets go of what it no longer has.
@@ -169,7 +192,7 @@ export class PortLedger {
           continue;
         }
         const taken = new Set([...kept, ...fresh, ...dropped].map((slot) => slot.port));
-        const slot = await take(wish, taken);
+        const slot = await take(wish, taken, this.serve);
         if (slot === "busy") {
           busy.push({ service: wish.service, port: wish.hostPort ?? 0, container_port: wish.containerPort });
         } else fresh.push(slot);
@@ -199,14 +222,14 @@ export class PortLedger {
     const moved: Reassigned[] = [];
     for (const slot of this.#of(service)) {
       if (slot.holder !== null) continue;
-      slot.holder = await hold(slot.port).catch(() => null);
+      slot.holder = await hold(slot.port, this.serve).catch(() => null);
       if (slot.holder !== null) continue;
       if (slot.hostPort !== undefined) {
         busy.push({ service, port: slot.port, container_port: slot.containerPort });
         continue;
       }
       const from = slot.port;
-      const next = await take(slot, new Set(this.#slots.map((one) => one.port)));
+      const next = await take(slot, new Set(this.#slots.map((one) => one.port)), this.serve);
       if (next === "busy") continue;
       await slot.claim.release();
       slot.holder = next.holder;
@@ -233,7 +256,7 @@ export class PortLedger {
   async rehold(service: string): Promise<void> {
     for (const slot of this.#of(service)) {
       if (this.#closed || slot.holder !== null) continue;
-      const holder = await hold(slot.port).catch(() => null);
+      const holder = await hold(slot.port, this.serve).catch(() => null);
       if (holder === null) continue;
       if (this.#closed || slot.holder !== null) await close(holder);
       else slot.holder = holder;

@@ -1,5 +1,5 @@
 /** `Container`: a value that every `with…` copies. */
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join, posix } from "node:path";
 import { EngineError } from "./errors.mjs";
 import { resolveImage } from "./images.mjs";
@@ -39,8 +39,18 @@ function layered(session, container, change) {
 
 const ownerOf = (container, owner) => (owner === undefined ? undefined : findUser(container.layers, owner));
 
-const found = (container, path) =>
-  container.layers.map((layer) => join(layer, absolute(container, path))).find((one) => existsSync(one));
+/** Through the links of the skeleton (`/bin`), to the host where a part of it is mounted. */
+function found(container, path) {
+  const wanted = absolute(container, path);
+  const own = container.layers.map((layer) => join(layer, wanted)).find((one) => existsSync(one));
+  if (own !== undefined) return own;
+  const [, first, ...rest] = wanted.split("/");
+  const link = container.layers
+    .map((layer) => join(layer, first))
+    .find((one) => lstatSync(one, { throwIfNoEntry: false })?.isSymbolicLink());
+  const real = link === undefined ? wanted : posix.join("/", readlinkSync(link), ...rest);
+  return container.binds.some((bind) => real.startsWith(`${bind}/`)) && existsSync(real) ? real : undefined;
+}
 
 async function exec({ session, parent }, container, { args, useEntrypoint = false, expect = "SUCCESS", noInit }) {
   const argv = [...(useEntrypoint ? container.entrypoint : []), ...(args.length > 0 ? args : container.args)];

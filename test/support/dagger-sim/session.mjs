@@ -11,12 +11,13 @@ import { Network } from "./network.mjs";
 import { Services } from "./services.mjs";
 import { parentOf, Telemetry } from "./telemetry.mjs";
 import { Trees } from "./trees.mjs";
-import { GIVES_ID, OBJECTS, types } from "./types.mjs";
+import { EFFECTS, GIVES_ID, OBJECTS, types } from "./types.mjs";
 
 export class Session {
   secrets = new Map();
   commands = new Set();
   #objects = new Map();
+  #known = new Map();
 
   constructor(engine) {
     this.engine = engine;
@@ -73,17 +74,31 @@ export class Session {
       if (!OBJECTS.has(key) || args[key] === null) continue;
       args[key] = Array.isArray(args[key]) ? args[key].map((id) => this.byId(id)) : this.byId(args[key]);
     }
-    const span = this.telemetry.span(parent, object.type === "Query" ? name : `${object.type}.${name}`, {
-      scope: "dagger.io/dagql",
-    });
-    try {
-      const value = await field({ session: this, parent: span, span }, object, args);
-      span.end();
-      return GIVES_ID.has(name) ? this.id(value) : value;
-    } catch (error) {
-      span.end(error.message);
-      throw error;
-    }
+    const key = createHash("sha256")
+      .update(JSON.stringify([object, name, args]))
+      .digest("hex");
+    const run = async () => {
+      const label = object.type === "Query" ? name : `${object.type}.${name}`;
+      const span = this.telemetry.span(parent, label, { scope: "dagger.io/dagql" });
+      try {
+        const value = await field({ session: this, parent: span, span }, object, args);
+        span.end();
+        return value;
+      } catch (error) {
+        span.end(error.message);
+        this.#known.delete(key);
+        throw error;
+      }
+    };
+    const value = EFFECTS.has(name) || args.noCache ? await run() : await this.#once(key, run);
+    return GIVES_ID.has(name) ? this.id(value) : value;
+  }
+
+  /** What was once worked out is not worked out again: the engine's cache, as far as one session goes. */
+  #once(key, run) {
+    const known = this.#known.get(key) ?? run();
+    this.#known.set(key, known);
+    return known;
   }
 
   async #query(request, response) {

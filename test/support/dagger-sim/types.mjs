@@ -127,5 +127,8 @@ export const types = {
 /** Arguments that hold ids of objects. */
 export const OBJECTS = new Set(["source", "cache", "secret", "service", "directory", "secrets"]);
 
+/** Done at every call. */
+export const EFFECTS = new Set(["version", "start", "stop", "setSecret", "secret", "plaintext", "prune"]);
+
 /** Their field gives not an object but its id. */
 export const GIVES_ID = new Set(["sync", "start", "stop"]);

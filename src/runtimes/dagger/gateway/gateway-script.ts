@@ -1,0 +1,66 @@
+/**
+ * What runs inside the session: dials out to the server, opens what it is told to, joins the two. Plain Node.js, no
+ * dependency. It listens on nothing, so nobody in the session can use it.
+ */
+
+/** Where it is mounted. */
+export const GATEWAY_PATH = "/.stackwarden/gateway.cjs";
+/** Holds the secret that both sides know. */
+export const TOKEN_VARIABLE = "STACKWARDEN_GATEWAY_TOKEN";
+
+/**
+ * Arguments: host and port of the server as the session sees them. The first line of every connection is
+ * `<token> control` or `<token> open <number>`; on the control connection come lines of JSON:
+ * `{id, host, port, ms}` to it, `{id, failed: code}` from it.
+ */
+export const GATEWAY_SCRIPT = `"use strict";
+const net = require("node:net");
+const [host, port] = process.argv.slice(2);
+const token = process.env.${TOKEN_VARIABLE};
+delete process.env.${TOKEN_VARIABLE};
+
+function dialOut(line) {
+  const socket = net.connect({ host, port: Number(port), allowHalfOpen: true, noDelay: true });
+  socket.write(token + " " + line + "\\n");
+  return socket;
+}
+
+function join(one, other) {
+  for (const [from, to] of [[one, other], [other, one]]) {
+    from.pipe(to);
+    from.on("error", () => {});
+    from.on("close", () => { if (!from.readableEnded || !from.writableFinished) to.resetAndDestroy(); });
+  }
+}
+
+const control = dialOut("control");
+control.setKeepAlive(true, 10000);
+control.setEncoding("utf8");
+control.on("error", (error) => { if (error.syscall === "connect" || error.code === "ENOTFOUND") console.error("the server cannot be reached: " + error.code); });
+control.on("close", () => process.exit(0));
+control.on("end", () => process.exit(0));
+
+function open(wish) {
+  const target = net.connect({ host: wish.host, port: wish.port, allowHalfOpen: true, noDelay: true });
+  const fail = (code) => {
+    clearTimeout(timer);
+    target.destroy();
+    control.write(JSON.stringify({ id: wish.id, failed: code }) + "\\n");
+  };
+  const timer = setTimeout(fail, wish.ms, "ETIMEDOUT");
+  const failed = (error) => fail(error.code || "ECONNREFUSED");
+  target.once("error", failed);
+  target.once("connect", () => {
+    clearTimeout(timer);
+    target.off("error", failed);
+    join(target, dialOut("open " + wish.id));
+  });
+}
+
+let rest = "";
+control.on("data", (chunk) => {
+  const lines = (rest + chunk).split("\\n");
+  rest = lines.pop();
+  for (const line of lines) open(JSON.parse(line));
+});
+`;

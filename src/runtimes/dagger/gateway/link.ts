@@ -1,0 +1,164 @@
+/** Our end of the gateway: the listener to which its script dials, and the connections that it opens on request. */
+import { randomBytes, timingSafeEqual } from "node:crypto";
+import { createServer, type Server, type Socket } from "node:net";
+
+/** Longest first line. */
+const MOST_HEADER = 200;
+/** Whoever connects has so long to say its first line. */
+const HEADER_MS = 5000;
+/** The script answers within the time that it is given; after this much more it is not there. */
+const ANSWER_MS = 2000;
+
+interface Wish {
+  resolve(socket: Socket): void;
+  reject(error: Error): void;
+}
+
+/** As the system says it: the probes know these codes. */
+export function systemError(code: string, what: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(`connect ${code} ${what}`), { code });
+}
+
+/** First line of a connection; what came after it stays in the socket. Null when it is none of ours. */
+function header(socket: Socket): Promise<string | null> {
+  return new Promise((resolve) => {
+    let bytes = Buffer.alloc(0);
+    const end = (line: string | null): void => {
+      clearTimeout(timer);
+      socket.off("data", take).off("close", gone).off("error", gone);
+      socket.pause();
+      resolve(line);
+    };
+    const gone = (): void => end(null);
+    const take = (chunk: Buffer): void => {
+      bytes = Buffer.concat([bytes, chunk]);
+      const length = bytes.indexOf("\n");
+      if (length < 0 && bytes.length < MOST_HEADER) return;
+      end(length < 0 ? null : bytes.subarray(0, length).toString());
+      if (length >= 0 && length + 1 < bytes.length) socket.unshift(bytes.subarray(length + 1));
+    };
+    const timer = setTimeout(gone, HEADER_MS);
+    socket.on("data", take).once("close", gone).once("error", gone);
+  });
+}
+
+export class Link {
+  /** Known to the script alone: anybody on this machine can connect to the port. */
+  readonly token = randomBytes(32).toString("hex");
+  readonly #server: Server;
+  readonly #open = new Set<Socket>();
+  readonly #wishes = new Map<number, Wish>();
+  #control: Socket | null = null;
+  #next = 0;
+  #dialledIn: () => void = () => {};
+
+  /** The script has dialled in. */
+  readonly ready = new Promise<void>((resolve) => {
+    this.#dialledIn = resolve;
+  });
+
+  private constructor() {
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+      this.#open.add(socket);
+      socket.once("close", () => this.#open.delete(socket));
+      socket.on("error", () => {});
+      void this.#accept(socket);
+    });
+    this.#server.unref();
+  }
+
+  static async open(): Promise<Link> {
+    const link = new Link();
+    await new Promise<void>((resolve, reject) => {
+      link.#server.once("error", reject);
+      link.#server.listen({ host: "127.0.0.1", port: 0 }, resolve);
+    });
+    return link;
+  }
+
+  get port(): number {
+    return (this.#server.address() as { port: number }).port;
+  }
+
+  async #accept(socket: Socket): Promise<void> {
+    const [token = "", kind, id] = (await header(socket))?.split(" ") ?? [];
+    const [given, known] = [Buffer.from(token), Buffer.from(this.token)];
+    if (given.length !== known.length || !timingSafeEqual(given, known)) {
+      socket.destroy();
+      return;
+    }
+    if (kind === "control" && this.#control === null) this.#listen(socket);
+    else {
+      const wish = this.#take(Number(id));
+      // Nobody waits for it any more.
+      if (wish === undefined) socket.destroy();
+      else wish.resolve(socket);
+    }
+  }
+
+  #listen(control: Socket): void {
+    this.#control = control;
+    let rest = "";
+    control.setEncoding("utf8");
+    control.on("data", (chunk: string) => {
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        const { id, failed } = JSON.parse(line) as { id: number; failed: string };
+        this.#take(id)?.reject(systemError(failed, "through the gateway"));
+      }
+    });
+    control.once("end", () => control.destroy()).once("close", () => this.#failAll());
+    control.resume();
+    this.#dialledIn();
+  }
+
+  #take(id: number): Wish | undefined {
+    const wish = this.#wishes.get(id);
+    this.#wishes.delete(id);
+    return wish;
+  }
+
+  #failAll(): void {
+    for (const id of [...this.#wishes.keys()]) this.#take(id)?.reject(systemError("ECONNRESET", "the gateway ended"));
+  }
+
+  /** Has the script open a connection. Rejects with the system's code, or the signal's reason. */
+  dial(host: string, port: number, timeoutMs: number, signal?: AbortSignal): Promise<Socket> {
+    const control = this.#control;
+    if (control === null || control.destroyed) return Promise.reject(systemError("ECONNREFUSED", "no gateway"));
+    this.#next += 1;
+    const id = this.#next;
+    return new Promise((resolve, reject) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", abort);
+      };
+      const fail = (error: Error): void => {
+        end();
+        this.#wishes.delete(id);
+        reject(error);
+      };
+      const abort = (): void => fail(signal?.reason as Error);
+      const timer = setTimeout(() => fail(systemError("ETIMEDOUT", `${host}:${port}`)), timeoutMs + ANSWER_MS);
+      if (signal?.aborted) return abort();
+      signal?.addEventListener("abort", abort, { once: true });
+      this.#wishes.set(id, {
+        resolve: (socket) => {
+          end();
+          resolve(socket);
+        },
+        reject: fail,
+      });
+      control.write(`${JSON.stringify({ id, host, port, ms: timeoutMs })}\n`);
+    });
+  }
+
+  /** Every connection ends with it. */
+  async close(): Promise<void> {
+    this.#failAll();
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const socket of this.#open) socket.resetAndDestroy();
+    await closed;
+  }
+}
