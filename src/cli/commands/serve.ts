@@ -1,8 +1,7 @@
-/** `stackwarden serve`: the HTTP door. */
+/** `stackwarden serve`: the user's server in the foreground, with the HTTP door. */
 import { resolve } from "node:path";
 import type { StackManager } from "../../stack/model.js";
 import { VERSION } from "../../version.js";
-import type { ControlDoor } from "../control/door.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
 import { createTerminal, dim } from "../output/terminal.js";
 import type { CliHost, CommonOptions } from "../session.js";
@@ -37,21 +36,28 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
   const config = await loadConfig({ flags: options, env: process.env, cwd: process.cwd() });
   const logger = createLogger(config.logLevel);
   const tokens = await TokenStore.open(config.stateDir);
-  let manager: Promise<StackManager> | undefined;
-  let door: ControlDoor | undefined;
-  const getManager = (): Promise<StackManager> => {
-    manager ??= host.composeManager(config, logger).then(async (made) => {
-      const { openManagerDoor } = await import("../manager-door.js");
-      door = await openManagerDoor(config, logger, made);
-      return made;
-    });
-    return manager;
+  const { takeOver } = await import("../../background/take-over.js");
+  let served: string | undefined;
+  const user = await takeOver({
+    stateDir: config.stateDir,
+    version: VERSION,
+    logger,
+    composeManager: () => host.composeManager(config, logger),
+    idleMs: null,
+    http: () => served,
+  });
+  // Over HTTP come those who have a token, not only the user: they reach what this command names, not all that runs.
+  let view: StackManager | undefined;
+  const getManager = async (): Promise<StackManager> => {
+    const all = await user.manager();
+    view ??= all.within({ settings: config, everyProject: false });
+    return view;
   };
   const stop = new Promise<string>((done) => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => done(signal));
   });
   const { host: address, port = DEFAULT_PORT, tlsCert, tlsKey, insecureBind } = options;
-  const http = await openHttpDoor({
+  const opening = openHttpDoor({
     address:
       options.address === false
         ? null
@@ -72,7 +78,12 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
     allowedOrigins: options.allowedOrigin ?? [],
     openMcpDoor: (given) => createMcpHttpDoor({ ...given, version: VERSION, logger }),
   });
+  const http = await opening.catch(async (error: unknown) => {
+    await user.close("the HTTP door could not be opened");
+    throw error;
+  });
   const { url, socket } = http;
+  served = url ?? socket ?? undefined;
   const places = {
     ...(url === null ? {} : { url, mcp: `${url}/mcp`, rest: `${url}/api/v1`, dashboard: `${url}/` }),
     socket,
@@ -84,12 +95,11 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
     `token      in ${tokens.tokenFile}`,
   ];
   terminal.print(terminal.json ? JSON.stringify(places) : shown.join("\n"));
-  const reason = await stop;
+  const reason = await Promise.race([stop, user.asked]);
   terminal.note(dim(`Ending, because of ${reason}…`));
   // A second signal ends this process at once; the watchdog then ends the services.
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(EXIT.interrupted));
   await http.close();
-  await (await manager)?.shutdown(reason);
-  await door?.close();
+  await user.close(reason);
   return EXIT.ok;
 }

@@ -1,0 +1,90 @@
+/** `stackwarden serve` is the user's server with the HTTP door: agents and commands join it, it takes the place of an idle one. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { APP, appCompose, BINARY, TestBench, until } from "../e2e/support/bench.js";
+import { RawClient, run } from "./support.js";
+
+let bench: TestBench;
+let clients: RawClient[];
+let serving: ChildProcess[];
+beforeEach(() => {
+  bench = new TestBench();
+  clients = [];
+  serving = [];
+  for (const name of ["shop", "other/blog"]) bench.project(name, { "compose.yaml": appCompose(), "app.js": APP });
+});
+afterEach(async () => {
+  for (const client of clients) client.child.kill("SIGKILL");
+  for (const child of serving) child.kill("SIGTERM");
+  await Promise.all(serving.map((child) => child.exitCode ?? child.signalCode ?? once(child, "exit")));
+  await bench.close();
+});
+
+const open = (): RawClient => {
+  const client = new RawClient(bench);
+  clients.push(client);
+  return client;
+};
+
+async function serve(...args: string[]) {
+  const child = spawn(process.execPath, [BINARY, "serve", "--port", "0", "--json", ...args], {
+    cwd: bench.projects,
+    env: { PATH: process.env.PATH ?? "", ...bench.environment() },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  serving.push(child);
+  let [stdout, stderr] = ["", ""];
+  child.stdout.on("data", (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr.on("data", (chunk) => {
+    stderr += chunk;
+  });
+  const exit = once(child, "exit");
+  await until("it serves, or says why not", () => stdout.includes("\n") || child.exitCode !== null);
+  if (child.exitCode !== null) return { code: child.exitCode, stderr };
+  const { rest, token_file: file } = JSON.parse(stdout) as { rest: string; token_file: string };
+  const headers = { Authorization: `Bearer ${readFileSync(file, "utf8").trim()}` };
+  const get = async (path: string) => (await fetch(`${rest}${path}`, { headers })).json();
+  return { child, get, exit };
+}
+
+it("takes the place of an idle server, and its stacks are those of agents and commands", async () => {
+  await run(bench, ["server", "start"]);
+  const idle = bench.background();
+  const { child, get, exit } = await serve("--root", "shop");
+  expect(bench.background()).toBe(child?.pid);
+  expect(bench.background()).not.toBe(idle);
+  const agent = await open().initialize();
+  await agent.tool("start_stack", { project: "shop", folder: "shop" });
+  expect(await get?.("/projects/shop/health")).toMatchObject({ overall_healthy: true });
+  expect((await run(bench, ["ps"])).stdout).toMatch(/app\s+healthy/);
+  // Who has a token reaches what `serve` was given, not everything that the user's agents run.
+  await agent.tool("start_stack", { project: "blog", folder: "other/blog" });
+  const listed = JSON.stringify(await get?.("/projects"));
+  expect(listed).toContain('"shop"');
+  expect(listed).not.toContain("blog");
+  const refused = await run(bench, ["server", "stop"]);
+  expect(refused.stderr).toMatch(/SERVER_IN_USE.*it serves http:/);
+  const again = await serve();
+  expect(again.code).toBe(1);
+  expect(again.stderr).toMatch(/SERVER_IN_USE/);
+  expect((await run(bench, ["server", "stop", "--force"])).code).toBe(0);
+  expect((await exit)?.[0]).toBe(0);
+  // The agent's next call has a background server again.
+  expect((await agent.tool("health_status", { project: "shop" })).state).toBe("stopped");
+  expect(bench.background()).not.toBe(child?.pid);
+});
+
+it("does not take the place of a server that runs a stack", async () => {
+  expect((await run(bench, ["up", "-d", "-p", "shop", "--folder", "shop"])).code).toBe(0);
+  const running = bench.background();
+  const refused = await serve();
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toMatch(/SERVER_IN_USE.*it runs shop \(running\)/);
+  expect(refused.stderr).toContain("stackwarden server stop --force");
+  expect(bench.background()).toBe(running);
+  expect((await run(bench, ["health", "-p", "shop"])).code).toBe(0);
+});
