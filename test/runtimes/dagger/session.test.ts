@@ -211,7 +211,7 @@ describe("what the engine answers", () => {
         (thrown: Error) => thrown,
       )) as Error;
     expect(error.cause).toMatchObject({ name: "EngineError" });
-    expect((error.cause as Error).message).toMatch(/^failed to resolve image ".*nosuch:1": .*nosuch:1: not found$/);
+    expect((error.cause as Error).message).toMatch(/^failed to resolve image ".*nosuch:1" .*: .*nosuch:1: not found$/);
   });
 
   it("is told apart from what is no engine's answer", async () => {

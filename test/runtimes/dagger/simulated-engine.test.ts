@@ -123,7 +123,7 @@ describe.skipIf(why !== null)(`the simulated engine${why === null ? "" : `: skip
     const container = client.container().from("busybox");
     const starts = (service: Service) => thrown(service.start());
     expect((await thrown(client.container().from("nosuch:9").sync())).cause.message).toMatch(
-      /^failed to resolve image "[^"]*nosuch:9": .*: not found$/,
+      /^failed to resolve image "[^"]*nosuch:9" \(platform: "[^"]*"\): .*: not found$/,
     );
     const failing = container.withExposedPort(9999).asService({ args: ["sh", "-c", "echo out; echo err >&2; exit 3"] });
     expect((await starts(failing)).cause.extensions).toEqual({
@@ -136,13 +136,22 @@ describe.skipIf(why !== null)(`the simulated engine${why === null ? "" : `: skip
     expect((await starts(container.withExposedPort(9999).asService({ args: ["true"] }))).cause.message).toBe(
       "service exited before healthcheck",
     );
-    expect((await starts(container.asService({ args: ["nosuchcmd"] }))).cause.extensions).toMatchObject({
+    expect(
+      (await starts(container.withExposedPort(9999).asService({ args: ["nosuchcmd"] }))).cause.extensions,
+    ).toMatchObject({
       exitCode: 1,
       stderr: expect.stringContaining('exec: "nosuchcmd": executable file not found in $PATH'),
     });
-    expect((await starts(container.withUser("nobody-here").asService({ args: ["true"] }))).cause.message).toContain(
-      "unable to find user nobody-here",
-    );
+    expect(
+      (
+        await starts(
+          container
+            .withUser("nobody-here")
+            .withExposedPort(9999)
+            .asService({ args: ["true"] }),
+        )
+      ).cause.message,
+    ).toContain("unable to find user nobody-here");
   });
 
   it("keeps cache volumes over sessions, owned as they were when they were new", async () => {
@@ -225,10 +234,11 @@ describe.skipIf(why !== null)(`the simulated engine${why === null ? "" : `: skip
   });
 
   it("stops what was bound to a service that stops", async () => {
-    const { client, heard } = traced();
+    const { client, heard, text } = traced();
     const behind = python(client, WAITS, (one) => one.withEnvVariable("WHO", "behind")).withHostname("behind");
     const bound = python(client, WAITS, (one) => one.withServiceBinding("b", behind)).withHostname("bound");
     await bound.start();
+    await until("both run", () => text() === "up\nup\n");
     await behind.stop();
     await until("both ended", () => heard.filter((one) => one.includes("ended")).length === 2);
     expect(heard.filter((one) => one.includes("ended")).sort()).toEqual([

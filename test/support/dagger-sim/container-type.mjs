@@ -83,18 +83,11 @@ export const containerFields = {
   from: async ({ session, parent }, container, { address }) => {
     const span = session.telemetry.span(parent, `resolving ${address}`);
     try {
-      const {
-        root,
-        binds,
-        env,
-        entrypoint,
-        args,
-        user,
-        workdir,
-        address: image,
-      } = await resolveImage(session.engine, address);
+      const image = await resolveImage(session.engine, address);
       span.end();
-      return { ...container, layers: [root], binds, env, entrypoint, args, user, workdir, image };
+      const { root, binds, env, entrypoint, args, user, workdir } = image;
+      const ports = image.ports.map((port) => ({ port, protocol: "TCP", skip: false }));
+      return { ...container, layers: [root], binds, env, entrypoint, args, user, workdir, ports, image: image.address };
     } catch (error) {
       span.end(error.message);
       throw new EngineError(error.message);
@@ -133,7 +126,10 @@ export const containerFields = {
   }),
   withExposedPort: (_, container, { port, protocol = "TCP", experimentalSkipHealthcheck = false }) => ({
     ...container,
-    ports: [...container.ports, { port, protocol, skip: experimentalSkipHealthcheck || protocol === "UDP" }],
+    ports: [
+      ...container.ports.filter((one) => one.port !== port),
+      { port, protocol, skip: experimentalSkipHealthcheck || protocol === "UDP" },
+    ],
   }),
   withoutExposedPort: (_, container, { port }) => ({
     ...container,

@@ -77,6 +77,7 @@ function definition(name) {
     users: [],
     binds: [],
     folders: [],
+    ports: [],
   };
   const handsOn = (program, text = HANDS_ON) => ({
     entrypoint: ["docker-entrypoint.sh"],
@@ -103,6 +104,7 @@ function definition(name) {
         ...plain,
         ...handsOn("redis-server"),
         args: ["redis-server"],
+        ports: [6379],
         workdir: "/data",
         users: ["redis"],
         folders: [["data", "redis"]],
@@ -114,6 +116,7 @@ function definition(name) {
         ...image,
         env: [...image.env, ["PGDATA", "/var/lib/postgresql/data"]],
         args: ["postgres"],
+        ports: [5432],
         users: ["postgres"],
         folders: [
           ["var/lib/postgresql/data", "postgres"],
@@ -190,9 +193,10 @@ export async function resolveImage(engine, address) {
   const fault = engine.faults().images?.[address];
   if (fault?.slowMs !== undefined) await new Promise((resolve) => setTimeout(resolve, fault.slowMs));
   if (fault?.error !== undefined && engine.take(`image-${address}`, fault.times))
-    throw new Error(`failed to resolve image "${full}": ${fault.error}`);
+    throw new Error(`failed to resolve image "${full}" (platform: "linux/amd64"): ${fault.error}`);
   const image = definition(name);
-  if (image === null) throw new Error(`failed to resolve image "${full}": ${full}: not found`);
+  if (image === null)
+    throw new Error(`failed to resolve image "${full}" (platform: "linux/amd64"): ${full}: not found`);
   const root = join(engine.part("images"), name);
   const done = `${root}.json`;
   if (!existsSync(done)) {

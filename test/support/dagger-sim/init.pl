@@ -34,7 +34,7 @@ sub run {
 }
 run() if $mode ne 'init';
 my $child = 0;
-for my $signal (qw(TERM INT HUP QUIT USR1 USR2 WINCH)) { $SIG{$signal} = sub { kill $signal, $child if $child } }
+for my $signal (qw(TERM INT HUP QUIT USR1 USR2 WINCH)) { $SIG{$signal} = sub { kill $signal, -$child if $child } }
 $child = fork() // die "fork: $!\n";
 if ($child == 0) { $SIG{$_} = 'DEFAULT' for qw(TERM INT HUP QUIT USR1 USR2 WINCH); POSIX::setsid(); run() }
 open(STDIN, '<', '/dev/null'); POSIX::close(3);

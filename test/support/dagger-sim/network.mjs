@@ -81,6 +81,11 @@ export class Network {
       ways.push({ listen: { host: address, port: frontend }, connect: { path } });
     }
     await this.#helper([`ip addr add ${address}/16 dev br0`], ways);
+    // As the engine does it: one connection to see that there is something.
+    for (const { backend } of ports)
+      connect({ host, port: backend }, function () {
+        this.destroy();
+      }).on("error", () => {});
     return address;
   }
 

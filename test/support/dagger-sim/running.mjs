@@ -1,7 +1,7 @@
 /** Runs one container, as a service or for one command, and keeps its bundle where `runc` looks for it. */
 import { randomBytes } from "node:crypto";
 import { lstatSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { makeCgroups, removeCgroups } from "./cgroups.mjs";
 import { innerPid, launch } from "./launch.mjs";
 import { own } from "./trees.mjs";
@@ -61,7 +61,7 @@ export async function runContainer(session, container, { args, noInit = false, h
     },
     root: { path: join(folder, "root") },
     hostname: hostname ?? id.slice(0, 12),
-    linux: { cgroupsPath: `/dagger-sim-${basename(session.engine.folder)}/${id}` },
+    linux: { cgroupsPath: `/buildkit/${id}` },
   };
   writeFileSync(join(folder, "config.json"), JSON.stringify(bundle), { mode: 0o600 });
   const child = launch({

@@ -87,13 +87,24 @@ export class Services {
       throw new EngineError(fault.error);
     if (fault.slowMs !== undefined) await delay(fault.slowMs);
     const span = session.telemetry.span(parent, `exec ${args.join(" ")}`, { links: [origin] });
-    const running = await runContainer(session, container, {
-      args,
-      noInit: service.noInit,
-      hostname: service.hostname,
-      output: (stream, chunk) => session.telemetry.output(origin, stream, chunk),
-      eof: (stream) => session.telemetry.eof(origin, stream),
-    });
+    const waits = container.ports.some(({ skip }) => !skip);
+    let running;
+    try {
+      running = await runContainer(session, container, {
+        args,
+        noInit: service.noInit,
+        hostname: service.hostname,
+        output: (stream, chunk) => session.telemetry.output(origin, stream, chunk),
+        eof: (stream) => session.telemetry.eof(origin, stream),
+      });
+    } catch (error) {
+      // No process was made: with no port to wait for, the start has come to its end before that is known.
+      span.end(error.message);
+      this.#running.delete(digest);
+      entry.tellGone();
+      if (waits) throw new EngineError(error.message);
+      return;
+    }
     entry.container = running;
     const ended = running.exited.then(({ code }) => {
       if (this.#running.get(digest) === entry) this.#running.delete(digest);
@@ -112,6 +123,10 @@ export class Services {
       await ended;
     };
     if (fault.hangs) await Promise.race([ended, new Promise(() => {})]);
+    if (!waits) {
+      await Promise.race([running.started, ended]);
+      return;
+    }
     const checked = running.started.then((started) =>
       started ? this.#checked(container, running.address, ended) : ended,
     );
