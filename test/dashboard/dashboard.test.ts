@@ -125,6 +125,8 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     await page.setViewportSize({ width: 360, height: 740 });
     expect(await violations(), "phone").toEqual([]);
     expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);
+    for (const part of [".lines", ".events", ".card"])
+      expect((await page.locator(part).first().boundingBox())?.height, part).toBeGreaterThan(200);
     await page.locator(".skip").focus();
     await page.keyboard.press("Enter");
     expect(await page.evaluate("document.activeElement.id")).toBe("main");

@@ -26,7 +26,8 @@ export function grouped(value: number, decimals = 0): string {
 }
 
 /** Few digits where the value is large, enough where it is small. */
-export const amount = (value: number): string => grouped(value, value < 10 ? 2 : value < 100 ? 1 : 0);
+export const amount = (value: number): string =>
+  value > 0 && value < 0.005 ? "< 0.01" : grouped(value, value < 10 ? 2 : value < 100 ? 1 : 0);
 
 export const plural = (count: number, one: string, many = `${one}s`): string =>
   `${grouped(count)} ${count === 1 ? one : many}`;

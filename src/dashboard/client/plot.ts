@@ -19,6 +19,8 @@ export interface PlotView {
   points: readonly Point[];
   limit: number | null;
   now: number;
+  /** False: it is not measured now; what was is still drawn. */
+  live: boolean;
 }
 
 export interface Plot {
@@ -49,14 +51,14 @@ export function createPlot(title: string, unit: string): Plot {
     picture,
     since,
   );
-  let shown: PlotView = { points: [], limit: null, now: 0 };
+  let shown: PlotView = { points: [], limit: null, now: 0, live: false };
   let pointed: number | null = null;
   let spanMs = LEAST_MS;
 
   const xOf = (time: number): number => WIDTH * (1 - (shown.now - time) / spanMs);
   const say = (): void => {
-    const { points, limit, now } = shown;
-    const at = pointed === null ? points.at(-1) : nearest(points, now - (1 - pointed) * spanMs);
+    const { points, limit, now, live } = shown;
+    const at = pointed === null ? (live ? points.at(-1) : undefined) : nearest(points, now - (1 - pointed) * spanMs);
     const number = at?.value ?? null;
     const of = limit === null ? ` ${unit}` : ` / ${amount(limit)} ${unit}`;
     const when = pointed === null || at === undefined ? "" : `${clock(new Date(at.time).toISOString())} · `;
@@ -110,7 +112,7 @@ export function createPlot(title: string, unit: string): Plot {
         setAttribute(limitLine, "y1", y);
         setAttribute(limitLine, "y2", y);
       }
-      const newest = view.points.at(-1)?.value ?? null;
+      const newest = view.live ? (view.points.at(-1)?.value ?? null) : null;
       const close = newest !== null && view.limit !== null && newest >= view.limit * CLOSE;
       element.classList.toggle("close", close);
       const limit = view.limit === null ? "no limit" : `limit ${amount(view.limit)} ${unit}`;

@@ -87,8 +87,9 @@ export function createServiceCard(name: string, actions: CardActions): ServiceCa
       setText(message, messageOf(report, health));
       showLinks(report);
       const points = (field: "cpus" | "memory_mb") => samples.map((one) => ({ time: one.time, value: one[field] }));
-      cpu.update({ points: points("cpus"), limit: report.limits?.cpus.value ?? null, now });
-      memory.update({ points: points("memory_mb"), limit: report.limits?.memory_mb.value ?? null, now });
+      const live = stats !== null;
+      cpu.update({ points: points("cpus"), limit: report.limits?.cpus.value ?? null, now, live });
+      memory.update({ points: points("memory_mb"), limit: report.limits?.memory_mb.value ?? null, now, live });
       const told = [...pressure, ...notEnforced(report)];
       if (warnings.dataset.told !== told.join("\n")) {
         warnings.dataset.told = told.join("\n");
@@ -139,7 +140,10 @@ function factsOf(report: ServiceReport, stats: ServiceStats | null, now: number)
   return [
     running && `up ${duration(now - Date.parse(report.started_at ?? ""))}`,
     report.restarts > 0 && plural(report.restarts, "restart"),
-    stats?.pids != null && `${amount(stats.pids)}${pids === null ? "" : ` / ${amount(pids)}`} processes`,
+    stats?.pids != null &&
+      (pids === null
+        ? plural(stats.pids, "process", "processes")
+        : `${amount(stats.pids)} / ${amount(pids)} processes`),
     (stats?.throttled_seconds ?? 0) > 0 && `held back ${amount(stats?.throttled_seconds ?? 0)} s`,
     (stats?.oom_kills ?? 0) > 0 && plural(stats?.oom_kills ?? 0, "OOM kill"),
     running && report.user !== null && `user ${report.user.name}`,
