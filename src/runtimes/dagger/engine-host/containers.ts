@@ -1,0 +1,91 @@
+/** Which of the engine's containers is which instance. One look at all of them serves everybody who waits. */
+import { setTimeout as delay } from "node:timers/promises";
+import { StackwardenError } from "../../../stack/errors.js";
+import { INSTANCES, LIST } from "./far-scripts.js";
+import type { Helper } from "./helper.js";
+import { INSTANCE_VARIABLE } from "./types.js";
+
+const PAUSE_MS = 50;
+/** Bundles that one request names. */
+const MOST_BUNDLES = 100;
+
+export const ID = /^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,253}$/;
+
+interface Listed {
+  id: string;
+  bundle: string;
+  created: string;
+}
+
+function running(text: string): Listed[] {
+  const list = JSON.parse(text.trim() === "" ? "null" : text) as unknown;
+  return (Array.isArray(list) ? list : []).filter(
+    ({ id, bundle, status }) =>
+      typeof id === "string" && ID.test(id) && typeof bundle === "string" && status === "running",
+  ) as Listed[];
+}
+
+export class Containers {
+  /** Of every container that was looked at; empty: it is nobody's of ours. */
+  readonly #instances = new Map<string, string>();
+  #look: Promise<Listed[]> | null = null;
+
+  constructor(private readonly helper: Helper) {}
+
+  async find(instance: string, signal: AbortSignal, waitMs: number): Promise<string> {
+    if (!/^[A-Za-z0-9_-]{1,128}$/.test(instance))
+      throw new TypeError("The value of an instance is letters, digits, - and _.");
+    const end = Date.now() + waitMs;
+    for (;;) {
+      if (signal.aborted) throw cancelled(signal);
+      const mine = (await this.#all()).filter(({ id }) => this.#instances.get(id) === instance);
+      // A step of a build may have carried the same environment; the service is the newest.
+      const newest = mine.sort((a, b) => b.created.localeCompare(a.created))[0];
+      if (newest !== undefined) return newest.id;
+      if (Date.now() > end)
+        throw new StackwardenError(
+          "SERVICE_START_FAILED",
+          `The engine's host shows no running container of the service after ${waitMs / 1000} s.`,
+          {
+            hint: "The engine may run on another machine than its address says; `stackwarden doctor` names where it was looked for.",
+          },
+        );
+      await delay(PAUSE_MS, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  #all(): Promise<Listed[]> {
+    this.#look ??= this.#lookAtAll().finally(() => {
+      this.#look = null;
+    });
+    return this.#look;
+  }
+
+  async #lookAtAll(): Promise<Listed[]> {
+    const { output } = await this.helper.run({ words: ["sh", "-c", LIST] });
+    let list: Listed[];
+    try {
+      list = running(output.toString());
+    } catch {
+      // Written while a container went; the next look has it whole.
+      return [];
+    }
+    const present = new Set(list.map(({ id }) => id));
+    for (const id of this.#instances.keys()) if (!present.has(id)) this.#instances.delete(id);
+    const fresh = list.filter(({ id }) => !this.#instances.has(id)).slice(0, MOST_BUNDLES);
+    if (fresh.length === 0) return list;
+    const words = ["sh", "-c", INSTANCES, "sh", ...fresh.map(({ bundle }) => bundle)];
+    const lines = (await this.helper.run({ words })).output.toString().split("\n");
+    for (const [at, { id }] of fresh.entries())
+      this.#instances.set(id, lines[at]?.slice(`"${INSTANCE_VARIABLE}=`.length, -1) ?? "");
+    return list;
+  }
+}
+
+export const cancelled = (signal: AbortSignal): unknown =>
+  signal.reason instanceof StackwardenError
+    ? signal.reason
+    : new StackwardenError("OPERATION_CANCELLED", "The operation was cancelled.", {
+        hint: "Call health_status to see the present state, then call again.",
+        cause: signal.reason,
+      });

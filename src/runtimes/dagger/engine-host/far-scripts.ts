@@ -1,0 +1,59 @@
+/** What runs on the engine's host. Constant texts: values are their arguments. */
+
+/** What can be done there, and its size. */
+export const PROBE = `
+printf 'uid %s\\n' "$(id -u)"
+command -v runc > /dev/null && list=$(runc list -f json 2>&1) && printf 'runc ok\\n' || printf 'runc %s\\n' "$list"
+if [ -f /sys/fs/cgroup/cgroup.controllers ]; then printf 'cgroup v2\\n'; else printf 'cgroup v1\\n'; fi
+printf 'cpus %s\\n' "$(nproc)"
+grep '^MemTotal:' /proc/meminfo
+cd /sys/fs/cgroup && grep -H '' memory.max cpu.max memory/memory.limit_in_bytes cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us 2>/dev/null
+:`;
+
+/** Every container, as runc's JSON. */
+export const LIST = "runc list -f json 2>/dev/null";
+
+/** Of the bundles given as arguments: which instance each one is. Only that leaves the configuration, not its secrets. */
+export const INSTANCES = `
+for bundle; do
+  printf '%s\\n' "$(grep -ho '"STACKWARDEN_INSTANCE=[A-Za-z0-9_-]*"' -- "$bundle/config.json" 2>/dev/null | head -n 1)"
+done`;
+
+const CGROUP_FILES = [
+  ...["memory.max", "memory.current", "memory.peak", "memory.stat", "memory.events", "cpu.max", "cpu.stat"],
+  ...["pids.max", "pids.current"],
+  ...["limit_in_bytes", "usage_in_bytes", "max_usage_in_bytes", "stat", "oom_control"].map(
+    (one) => `memory/memory.${one}`,
+  ),
+  ...["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us", "cpu/cpu.stat", "cpuacct/cpuacct.usage"],
+  ...["pids/pids.max", "pids/pids.current"],
+].join(" ");
+
+/**
+ * What the kernel shows of a container (argument: its id), as the container itself sees it: `file:line` each. Its init's
+ * first child is the service; where the engine puts no init before it, its first process.
+ */
+export const INSPECT = `
+state=$(runc state "$1" 2>&1) || { printf '%s\\n' "$state"; exit 3; }
+pid=$(printf '%s\\n' "$state" | sed -n 's/^ *"pid": *\\([0-9][0-9]*\\),*$/\\1/p')
+case $pid in '' | 0) printf 'it is not running\\n'; exit 3 ;; esac
+( cd "/proc/$pid/root/sys/fs/cgroup" && grep -H '' ${CGROUP_FILES} ) 2>/dev/null
+sed 's/^/net:/' "/proc/$pid/net/dev" 2>/dev/null
+service=$pid children=
+init=$(readlink "/proc/$pid/exe")
+{ read -r children < "/proc/$pid/task/$pid/children"; } 2>/dev/null
+for child in $children; do
+  [ "$(readlink "/proc/$child/exe")" = "$init" ] || { service=$child; break; }
+done
+sed 's/^/status:/' "/proc/$service/status" 2>/dev/null
+:`;
+
+/** Sets limits (arguments: id, then the options of `runc update`) and shows what is then to be seen. */
+export const APPLY = `
+id=$1
+shift
+said=$(runc update "$@" "$id" 2>&1) || { printf '%s\\n' "$said"; runc state "$id" > /dev/null 2>&1 || exit 3; exit 4; }
+set -- "$id"
+${INSPECT}`;
+
+export const GONE = 3;

@@ -1,0 +1,272 @@
+/** The kept process on the engine's host: many requests, one process, started again when it ended. */
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { setTimeout as delay } from "node:timers/promises";
+import { StackwardenError } from "../../../stack/errors.js";
+import { encodeRequest, HELPER_SCRIPT } from "./helper-script.js";
+import type { Way } from "./route.js";
+
+/** Until the helper says that it is there: `kubectl exec` goes over a network. */
+const READY_MS = 20_000;
+/** After the end of its input. */
+const GRACE_MS = 2_000;
+/** Of the last words on standard error. */
+const MOST_WORDS = 2_000;
+const MOST_OUTPUT = 4 * 1_048_576;
+
+export interface Answer {
+  exitCode: number;
+  output: Buffer;
+}
+
+export interface Request {
+  words: string[];
+  /** Bytes of output that are wanted; the rest is dropped. Default 4 MB. */
+  most?: number;
+}
+
+interface Pending {
+  parts: Buffer[];
+  resolve(answer: Answer): void;
+  reject(error: Error): void;
+}
+
+/** The helper ended while it owed an answer. */
+export class HelperEnded extends Error {
+  override readonly name = "HelperEnded";
+}
+
+class Connection {
+  readonly #pending = new Map<number, Pending>();
+  readonly ended: Promise<string>;
+  #text = "";
+  #words = "";
+  #over: string | null = null;
+  #directory = "";
+  #tellReady: (() => void) | undefined;
+
+  constructor(
+    private readonly child: ChildProcessWithoutNullStreams,
+    readonly way: Way,
+  ) {
+    child.stdin.on("error", () => {});
+    child.stdout.setEncoding("latin1");
+    child.stdout.on("data", (chunk: string) => this.#read(chunk));
+    child.stderr.setEncoding("utf8");
+    child.stderr.on("data", (chunk: string) => {
+      this.#words = (this.#words + chunk).slice(-MOST_WORDS);
+    });
+    this.ended = new Promise((resolve) => {
+      const over = (how: string) => {
+        if (this.#over !== null) return;
+        const said = this.#words
+          .trim()
+          .split(/\s*\n\s*/)
+          .slice(-3)
+          .join(" ");
+        this.#over = said === "" ? how : `${how}: ${said.slice(-400)}`;
+        for (const { reject } of this.#pending.values()) reject(new HelperEnded(this.#over));
+        this.#pending.clear();
+        resolve(this.#over);
+      };
+      child.once("error", (error) => over(error.message));
+      child.once("close", (code, signal) =>
+        over(signal === null ? `it exited with code ${code}` : `it was ended by ${signal}`),
+      );
+    });
+  }
+
+  get over(): boolean {
+    return this.#over !== null;
+  }
+
+  get directory(): string {
+    return this.#directory;
+  }
+
+  /** Rejects with the helper's last words. */
+  async ready(signal: AbortSignal): Promise<void> {
+    let stop: (() => void) | undefined;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#tellReady = resolve;
+        const timer = setTimeout(() => reject(new HelperEnded(`no answer within ${READY_MS / 1000} s`)), READY_MS);
+        const cancelled = () => reject(signal.reason);
+        signal.addEventListener("abort", cancelled, { once: true });
+        if (signal.aborted) cancelled();
+        void this.ended.then((why) => reject(new HelperEnded(why)));
+        stop = () => {
+          clearTimeout(timer);
+          signal.removeEventListener("abort", cancelled);
+        };
+      });
+    } finally {
+      stop?.();
+    }
+  }
+
+  #read(chunk: string): void {
+    const lines = (this.#text + chunk).split("\n");
+    this.#text = lines.pop() ?? "";
+    for (const line of lines) this.#line(line);
+  }
+
+  #line(line: string): void {
+    const [first = "", kind, value = ""] = line.split(" ");
+    if (first === "ready") {
+      this.#directory = kind ?? "";
+      this.#tellReady?.();
+      return;
+    }
+    const pending = this.#pending.get(Number(first));
+    if (kind === "o") pending?.parts.push(Buffer.from(value, "hex"));
+    if (kind !== "e") return;
+    this.#pending.delete(Number(first));
+    pending?.resolve({ exitCode: value === "" ? 255 : Number(value), output: Buffer.concat(pending.parts) });
+  }
+
+  /** What has come of a request that has not ended. */
+  soFar(id: number): Buffer {
+    return Buffer.concat(this.#pending.get(id)?.parts ?? []);
+  }
+
+  request(id: number, { words, most = MOST_OUTPUT }: Request): Promise<Answer> {
+    if (this.#over !== null) return Promise.reject(new HelperEnded(this.#over));
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { parts: [], resolve, reject });
+      this.child.stdin.write(encodeRequest(id, most, words));
+    });
+  }
+
+  cancel(id: number): void {
+    if (this.#over === null) this.child.stdin.write(`- ${id}\n`);
+  }
+
+  async close(): Promise<void> {
+    this.child.stdin.end();
+    const timer = setTimeout(() => this.child.kill("SIGKILL"), GRACE_MS);
+    await this.ended;
+    clearTimeout(timer);
+  }
+}
+
+export class Helper {
+  #connection: Connection | null = null;
+  #starting: Promise<Connection> | null = null;
+  #nextId = 1;
+  #closed = false;
+  readonly #life = new AbortController();
+
+  constructor(
+    private readonly way: Way,
+    private readonly env: NodeJS.ProcessEnv,
+    private readonly warn: (message: string) => void,
+  ) {}
+
+  /** Starts it where it does not run. @throws RUNTIME_UNAVAILABLE with its last words */
+  async start(signal?: AbortSignal): Promise<void> {
+    await this.#connect(signal);
+  }
+
+  async #connect(signal?: AbortSignal): Promise<Connection> {
+    if (this.#connection !== null && !this.#connection.over) return this.#connection;
+    this.#starting ??= this.#open(signal).finally(() => {
+      this.#starting = null;
+    });
+    return this.#starting;
+  }
+
+  async #open(signal: AbortSignal | undefined): Promise<Connection> {
+    if (this.#closed) throw this.#unavailable("the connection was closed");
+    const [program, ...words] = this.way.argv;
+    const child = spawn(program, [...words, "-c", HELPER_SCRIPT], {
+      env: this.env,
+      stdio: ["pipe", "pipe", "pipe"],
+      // An interrupt at the terminal is for us, who stop the services first.
+      detached: true,
+    });
+    const connection = new Connection(child, this.way);
+    const together = signal === undefined ? this.#life.signal : AbortSignal.any([signal, this.#life.signal]);
+    try {
+      await connection.ready(together);
+    } catch (error) {
+      await connection.close();
+      if (error instanceof HelperEnded) throw this.#unavailable(error.message);
+      throw error;
+    }
+    this.#connection = connection;
+    void connection.ended.then((why) => {
+      if (!this.#closed) this.warn(`The connection to the engine's host (${this.way.description}) ended: ${why}.`);
+    });
+    return connection;
+  }
+
+  #unavailable(why: string): StackwardenError {
+    return new StackwardenError(
+      "RUNTIME_UNAVAILABLE",
+      `The engine's host cannot be reached by ${this.way.description}: ${why}.`,
+      { hint: "Run `stackwarden doctor`: it says how the engine's host is reached." },
+    );
+  }
+
+  /**
+   * Runs the words there. One that changes nothing when it is done twice (`again`) survives a helper that ends under it.
+   * @throws RUNTIME_UNAVAILABLE
+   */
+  async run(request: Request, again = true): Promise<Answer> {
+    const connection = await this.#connect();
+    try {
+      return await connection.request(this.#nextId++, request);
+    } catch (error) {
+      if (!(error instanceof HelperEnded)) throw error;
+      if (again && !this.#closed) return this.run(request, false);
+      throw this.#unavailable(error.message);
+    }
+  }
+
+  /**
+   * Runs what writes its process into the given pid file; when it is to end, that process's group is killed.
+   * @returns the code null when it was to end before it ended itself
+   */
+  async runToEnd(
+    request: (pidFile: string) => Request,
+    { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
+  ): Promise<{ exitCode: number | null; output: Buffer }> {
+    const connection = await this.#connect();
+    const id = this.#nextId++;
+    const answer = connection.request(id, request(`${connection.directory}/${id}.pid`));
+    answer.catch(() => {});
+    let stop: (() => void) | undefined;
+    const early = new Promise<null>((resolve) => {
+      const timer = setTimeout(() => resolve(null), timeoutMs);
+      const left = () => resolve(null);
+      signal.addEventListener("abort", left, { once: true });
+      if (signal.aborted) left();
+      stop = () => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", left);
+      };
+    });
+    try {
+      const first = await Promise.race([answer, early]);
+      if (first !== null) return first;
+      connection.cancel(id);
+      // Until it is gone, or no longer than that.
+      const patience = new AbortController();
+      const ended = await Promise.race([answer, delay(GRACE_MS, null, { signal: patience.signal }).catch(() => null)]);
+      patience.abort();
+      return { exitCode: null, output: ended?.output ?? connection.soFar(id) };
+    } catch (error) {
+      if (error instanceof HelperEnded) throw this.#unavailable(error.message);
+      throw error;
+    } finally {
+      stop?.();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#life.abort(this.#unavailable("the connection was closed"));
+    await this.#starting?.catch(() => {});
+    await this.#connection?.close();
+  }
+}

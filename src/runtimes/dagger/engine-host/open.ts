@@ -1,0 +1,118 @@
+/** Finds the way to a Dagger engine's host, and what can be done there. Never fails for want of one: that is a result. */
+import { execFile } from "node:child_process";
+import { accessSync, constants, statSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { promisify } from "node:util";
+import { StackwardenError } from "../../../stack/errors.js";
+import { MB } from "../limit-values.js";
+import { cancelled } from "./containers.js";
+import { PROBE } from "./far-scripts.js";
+import { Helper } from "./helper.js";
+import { containerWay, DEFAULT_ENGINE, ENGINE_PREFIX, isName, routeOf, type Way } from "./route.js";
+import { type Found, RuncHost } from "./runc-host.js";
+import { cores, limitOf, readSeen } from "./seen.js";
+import type { EngineHost, EngineHostOptions } from "./types.js";
+import { unreachableHost } from "./unreachable-host.js";
+
+const LIST_MS = 15_000;
+
+function onPath(program: string, env: NodeJS.ProcessEnv): boolean {
+  return (env.PATH ?? "").split(delimiter).some((folder) => {
+    const file = join(folder, program);
+    try {
+      accessSync(file, constants.X_OK);
+      return statSync(file).isFile();
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** The container that the CLI started: of this version, or the only one there is. */
+async function startedByCli(program: string, env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<Way | string> {
+  const args = ["ps", "--filter", `name=${ENGINE_PREFIX}`, "--format", "{{.Names}}"];
+  try {
+    const { stdout } = await promisify(execFile)(program, args, { env, signal, timeout: LIST_MS });
+    const names = stdout.split("\n").filter((name) => name.startsWith(ENGINE_PREFIX) && isName(name));
+    if (names.includes(DEFAULT_ENGINE)) return containerWay(program, DEFAULT_ENGINE);
+    const [only, another] = names;
+    if (only === undefined) return `${program} runs no container ${ENGINE_PREFIX}…`;
+    if (another !== undefined)
+      return `${program} runs several engines (${names.join(", ")}); name one as the runner host`;
+    return containerWay(program, only);
+  } catch (error) {
+    if (signal.aborted) throw cancelled(signal);
+    const { stderr, message } = error as Error & { stderr?: string };
+    return `${program} does not answer (${(stderr || message).trim().split("\n").at(-1)?.slice(0, 200)})`;
+  }
+}
+
+/** @returns what can be done there, or why nothing can */
+async function probe(helper: Helper, way: Way): Promise<Found | string> {
+  const said = (await helper.run({ words: ["sh", "-c", PROBE] })).output.toString();
+  const value = (name: string): string => new RegExp(`^${name}:? *(.*)$`, "m").exec(said)?.[1]?.trim() ?? "";
+  if (value("runc") !== "ok")
+    return value("runc") === ""
+      ? `there is no runc on ${way.description}`
+      : `runc cannot be used on ${way.description}: ${value("runc").slice(0, 200)}`;
+  if (value("uid") !== "0") return `limits can be set by root only, and ${way.description} is another user`;
+  const seen = readSeen(said);
+  const file = (name: string): string | undefined => seen.get(name)?.[0];
+  const [quota, period] = (file("cpu.max") ?? "").split(" ");
+  const bounds = (values: (number | null)[]): number => Math.min(...values.filter((one) => one !== null));
+  return {
+    description: way.description,
+    enforcement: { level: "enforced", reason: `cgroup ${value("cgroup")}` },
+    capacity: {
+      cpus: bounds([
+        Number(value("cpus")),
+        cores(quota, period),
+        cores(file("cpu/cpu.cfs_quota_us"), file("cpu/cpu.cfs_period_us")),
+      ]),
+      memory_mb: bounds([
+        Number.parseInt(value("MemTotal"), 10) / 1024,
+        ...[file("memory.max"), file("memory/memory.limit_in_bytes")].map((one) => {
+          const bytes = limitOf(one);
+          return bytes === null ? null : bytes / MB;
+        }),
+      ]),
+    },
+  };
+}
+
+export async function openEngineHost(options: EngineHostOptions): Promise<EngineHost> {
+  const { runnerHost, signal, warn, env = process.env } = options;
+  const route = routeOf(runnerHost);
+  if (route.kind === "unreachable") return unreachableHost(route.reason);
+  const reasons: string[] = [];
+  const candidates =
+    route.kind === "ways"
+      ? route.ways.map((way) => ({ program: way.argv[0], find: async (): Promise<Way | string> => way }))
+      : route.programs.map((program) => ({ program, find: () => startedByCli(program, env, signal) }));
+  for (const { program, find } of candidates) {
+    if (!onPath(program, env)) {
+      reasons.push(`${program} is not installed here`);
+      continue;
+    }
+    const way = await find();
+    if (typeof way === "string") {
+      reasons.push(way);
+      continue;
+    }
+    const helper = new Helper(way, env, warn);
+    try {
+      await helper.start(signal);
+      const found = await probe(helper, way);
+      if (typeof found !== "string") return new RuncHost(helper, found);
+      reasons.push(found);
+    } catch (error) {
+      if (!(error instanceof StackwardenError) || signal.aborted) {
+        await helper.close();
+        throw signal.aborted ? cancelled(signal) : error;
+      }
+      reasons.push(error.message.replace(/\.$/, ""));
+    }
+    await helper.close();
+  }
+  return unreachableHost(reasons.join("; "));
+}

@@ -1,0 +1,224 @@
+/** An engine whose host can be entered: limits, figures, commands and signals by its own runc. */
+import { constants } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Limits } from "../../../stack/definition/types.js";
+import { StackwardenError } from "../../../stack/errors.js";
+import { limitsHold } from "../../../stack/limits.js";
+import type { AppliedLimits, Enforcement, ServiceStats } from "../../../stack/runtime.js";
+import { CPU_PERIOD_US, kernelLimits } from "../limit-values.js";
+import { Containers, ID } from "./containers.js";
+import { APPLY, GONE, INSPECT } from "./far-scripts.js";
+import type { Answer, Helper } from "./helper.js";
+import { usageOfEvent } from "./runc-events.js";
+import { cgroupVersion, limitsSeen, readSeen, type Seen, type Usage, usageSeen, userSeen } from "./seen.js";
+import type { EngineHost, HostExec, HostExecResult, HostUser } from "./types.js";
+import { unknownLimits, unknownStats } from "./unreachable-host.js";
+
+const FIND_MS = 30_000;
+/** How long limits may take to show. */
+const APPLY_MS = 10_000;
+const PAUSE_MS = 50;
+const MOST_OUTPUT = 65_536;
+
+export interface Found {
+  description: string;
+  enforcement: Enforcement;
+  capacity: EngineHost["capacity"];
+}
+
+const text = ({ output }: Answer): string => output.toString().trim();
+const oneLine = (said: string): string => said.split("\n").at(-1)?.slice(0, 300) ?? "";
+
+/** Every limit: one that is not given becomes unlimited. */
+export function updateOptions(limits: Limits, withSwap: boolean): string[] {
+  const { memoryBytes = -1, cpuQuotaUs = -1, pids = -1 } = kernelLimits(limits);
+  return [
+    `--memory=${memoryBytes}`,
+    // Equal to the memory: no swap beside it.
+    ...(withSwap ? [`--memory-swap=${memoryBytes}`] : []),
+    `--cpu-period=${CPU_PERIOD_US}`,
+    `--cpu-quota=${cpuQuotaUs}`,
+    `--pids-limit=${pids}`,
+  ];
+}
+
+/** What was read back is what was asked for, also where no limit was asked for. */
+function holds(limits: Limits, seen: AppliedLimits): boolean {
+  const unlimited = (["cpus", "memory_mb", "pids"] as const).every(
+    (name) => limits[name] !== undefined || seen[name].value === null,
+  );
+  return unlimited && limitsHold(limits, seen);
+}
+
+export class RuncHost implements EngineHost {
+  readonly #containers: Containers;
+  readonly #samples = new Map<string, { at: number; seconds: number }>();
+  readonly #found: Found;
+  /** False once the kernel there turned out not to count swap. */
+  #swap = true;
+  #lost: string | null = null;
+
+  constructor(
+    private readonly helper: Helper,
+    found: Found,
+  ) {
+    this.#found = found;
+    this.#containers = new Containers(helper);
+  }
+
+  get description(): string {
+    return this.#found.description;
+  }
+
+  get enforcement(): Enforcement {
+    return this.#lost === null ? this.#found.enforcement : { level: "none", reason: this.#lost };
+  }
+
+  get capacity(): EngineHost["capacity"] {
+    return this.#found.capacity;
+  }
+
+  find(instance: string, signal: AbortSignal): Promise<string> {
+    return this.#reached(() => this.#containers.find(instance, signal, FIND_MS));
+  }
+
+  async apply(id: string, limits: Limits): Promise<AppliedLimits> {
+    const end = Date.now() + APPLY_MS;
+    let held = 0;
+    for (;;) {
+      const answer = await this.#sh(APPLY, [checked(id), ...updateOptions(limits, this.#swap)]);
+      if (answer.exitCode === GONE) throw gone(answer);
+      if (answer.exitCode !== 0 && this.#swap && /memsw|swap/i.test(text(answer))) {
+        this.#swap = false;
+        continue;
+      }
+      const seen = limitsSeen(readSeen(text(answer)));
+      held = answer.exitCode === 0 && holds(limits, seen) ? held + 1 : 0;
+      // Twice: what was written while runc still made the container is gone a moment later.
+      if (held === 2) return seen;
+      if (Date.now() > end) {
+        if (answer.exitCode === 0) return seen;
+        throw new StackwardenError("LIMIT_REFUSED", `The kernel refused the limits: ${oneLine(text(answer))}.`, {
+          hint: "A limit below present use is refused; stop the service or choose a higher one.",
+          details: { asked: limits },
+        });
+      }
+      await delay(PAUSE_MS);
+    }
+  }
+
+  async read(id: string): Promise<AppliedLimits> {
+    const seen = await this.#inspect(id);
+    return typeof seen === "string" ? unknownLimits(seen) : limitsSeen(seen);
+  }
+
+  async stats(id: string): Promise<ServiceStats> {
+    const seen = await this.#inspect(id);
+    const at = performance.now();
+    if (typeof seen === "string") return unknownStats(seen);
+    let usage: Usage = usageSeen(seen);
+    if (cgroupVersion(seen) === null) {
+      const event = usageOfEvent(text(await this.#run(["runc", "events", "--stats", checked(id)])));
+      usage = {
+        ...usage,
+        ...(event ?? {}),
+        network_rx_bytes: usage.network_rx_bytes,
+        network_tx_bytes: usage.network_tx_bytes,
+      };
+    }
+    const lacking = Object.entries(usage).flatMap(([name, value]) => (value === null ? [name] : []));
+    return {
+      cpu_cores: this.#cores(id, at, usage.cpu_seconds_total),
+      ...usage,
+      reason: lacking.length === 0 ? null : `the engine's host does not count ${lacking.join(", ")}`,
+    };
+  }
+
+  async user(id: string): Promise<HostUser | null> {
+    const seen = await this.#inspect(id);
+    return typeof seen === "string" ? null : userSeen(seen);
+  }
+
+  exec(id: string, { argv, user, timeoutMs, signal }: HostExec): Promise<HostExecResult> {
+    if (argv.length === 0) throw new TypeError("There is no command.");
+    if (user !== undefined && !/^\d+(:\d+)?$/.test(user)) throw new TypeError("A user is uid or uid:gid.");
+    if (signal.aborted) return Promise.resolve({ exitCode: null, output: "" });
+    const words = (pidFile: string): string[] => [
+      ...["runc", "exec", "--no-new-privs", "--pid-file", pidFile],
+      ...(user === undefined ? [] : ["--user", user]),
+      ...[checked(id), ...argv],
+    ];
+    return this.#reached(async () => {
+      const request = (pidFile: string) => ({ words: words(pidFile), most: MOST_OUTPUT });
+      const answer = await this.helper.runToEnd(request, { timeoutMs, signal });
+      return { exitCode: answer.exitCode, output: answer.output.toString() };
+    });
+  }
+
+  async kill(id: string, signal: string): Promise<void> {
+    if (!(signal in constants.signals)) throw new TypeError(`"${signal}" is no signal.`);
+    const answer = await this.#run(["runc", "kill", checked(id), signal], false);
+    // That it has ended already is what was wanted.
+    if (
+      answer.exitCode !== 0 &&
+      !/not running|does not exist|process already finished|no such process/i.test(text(answer))
+    )
+      throw new StackwardenError("STOP_FAILED", `${signal} could not be sent: ${oneLine(text(answer))}.`);
+  }
+
+  close(): Promise<void> {
+    return this.helper.close();
+  }
+
+  /** Cores in use since the last sample. */
+  #cores(id: string, at: number, seconds: number | null): number | null {
+    const before = this.#samples.get(id);
+    if (seconds === null) return null;
+    this.#samples.set(id, { at, seconds });
+    if (before === undefined || at <= before.at) return null;
+    return Math.max(0, ((seconds - before.seconds) * 1000) / (at - before.at));
+  }
+
+  /** Or why it cannot be seen. */
+  async #inspect(id: string): Promise<Seen | string> {
+    try {
+      const answer = await this.#sh(INSPECT, [checked(id)]);
+      if (answer.exitCode === 0) return readSeen(text(answer));
+      this.#samples.delete(id);
+      return `the container is gone (${oneLine(text(answer))})`;
+    } catch (error) {
+      if (error instanceof StackwardenError) return error.message;
+      throw error;
+    }
+  }
+
+  #sh(script: string, args: string[]): Promise<Answer> {
+    return this.#run(["sh", "-c", script, "sh", ...args]);
+  }
+
+  #run(words: string[], again = true): Promise<Answer> {
+    return this.#reached(() => this.helper.run({ words }, again));
+  }
+
+  /** Notes whether the host is in reach, for the next report. */
+  async #reached<T>(run: () => Promise<T>): Promise<T> {
+    try {
+      const result = await run();
+      this.#lost = null;
+      return result;
+    } catch (error) {
+      if (error instanceof StackwardenError && error.code === "RUNTIME_UNAVAILABLE") this.#lost = error.message;
+      throw error;
+    }
+  }
+}
+
+function checked(id: string): string {
+  if (!ID.test(id)) throw new TypeError("That is no id of a container.");
+  return id;
+}
+
+const gone = (answer: Answer): StackwardenError =>
+  new StackwardenError("SERVICE_NOT_STARTED", `The service's container is gone: ${oneLine(text(answer))}.`, {
+    hint: "Call health_status to see its state.",
+  });

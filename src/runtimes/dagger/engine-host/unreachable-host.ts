@@ -1,0 +1,45 @@
+/** An engine whose host cannot be entered: everything says so, nothing is claimed. */
+import { StackwardenError } from "../../../stack/errors.js";
+import type { AppliedLimits, ServiceStats } from "../../../stack/runtime.js";
+import type { EngineHost } from "./types.js";
+
+export const unknownLimits = (reason: string): AppliedLimits => {
+  const nothing = () => ({ value: null, enforcement: { level: "none" as const, reason } });
+  return { cpus: nothing(), memory_mb: nothing(), pids: nothing() };
+};
+
+export const unknownStats = (reason: string): ServiceStats => ({
+  cpu_cores: null,
+  cpu_seconds_total: null,
+  memory_mb: null,
+  memory_peak_mb: null,
+  pids: null,
+  throttled_periods: null,
+  throttled_seconds: null,
+  oom_kills: null,
+  network_rx_bytes: null,
+  network_tx_bytes: null,
+  reason,
+});
+
+export function unreachableHost(reason: string): EngineHost {
+  const refuse = (): Promise<never> =>
+    Promise.reject(
+      new StackwardenError("UNSUPPORTED", `This cannot be done from here: ${reason}.`, {
+        hint: "Use an engine whose container or machine this server can enter (docker, podman, nerdctl, kubectl, or the same machine).",
+      }),
+    );
+  return {
+    description: reason,
+    enforcement: { level: "none", reason },
+    capacity: null,
+    find: refuse,
+    apply: () => Promise.resolve(unknownLimits(reason)),
+    read: () => Promise.resolve(unknownLimits(reason)),
+    stats: () => Promise.resolve(unknownStats(reason)),
+    user: () => Promise.resolve(null),
+    exec: refuse,
+    kill: refuse,
+    close: () => Promise.resolve(),
+  };
+}
