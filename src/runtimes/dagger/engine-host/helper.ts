@@ -64,8 +64,7 @@ class Connection {
           .slice(-3)
           .join(" ");
         this.#over = said === "" ? how : `${how}: ${said.slice(-400)}`;
-        for (const { reject } of this.#pending.values()) reject(new HelperEnded(this.#over));
-        this.#pending.clear();
+        this.#fail(this.#over);
         resolve(this.#over);
       };
       child.once("error", (error) => over(error.message));
@@ -73,6 +72,11 @@ class Connection {
         over(signal === null ? `it exited with code ${code}` : `it was ended by ${signal}`),
       );
     });
+  }
+
+  #fail(why: string): void {
+    for (const { reject } of this.#pending.values()) reject(new HelperEnded(why));
+    this.#pending.clear();
   }
 
   get over(): boolean {
@@ -142,6 +146,8 @@ class Connection {
   }
 
   async close(): Promise<void> {
+    // Whoever still waits must not take the end that this brings about for an answer.
+    this.#fail("the connection was closed");
     this.child.stdin.end();
     const timer = setTimeout(() => this.child.kill("SIGKILL"), GRACE_MS);
     await this.ended;

@@ -139,10 +139,10 @@ export class RuncHost implements EngineHost {
     return typeof seen === "string" ? null : userSeen(seen);
   }
 
-  exec(id: string, { argv, user, timeoutMs, signal }: HostExec): Promise<HostExecResult> {
+  async exec(id: string, { argv, user, timeoutMs, signal }: HostExec): Promise<HostExecResult> {
     if (argv.length === 0) throw new TypeError("There is no command.");
     if (user !== undefined && !/^\d+(:\d+)?$/.test(user)) throw new TypeError("A user is uid or uid:gid.");
-    if (signal.aborted) return Promise.resolve({ exitCode: null, output: "" });
+    if (signal.aborted) return { exitCode: null, output: "" };
     const words = (pidFile: string): string[] => [
       ...["runc", "exec", "--no-new-privs", "--pid-file", pidFile],
       ...(user === undefined ? [] : ["--user", user]),

@@ -1,0 +1,380 @@
+/** A stand-in for runc over folders of the test's: what goes wrong on the way, and cgroup v2 on any machine. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openEngineHost } from "../../../../src/runtimes/dagger/engine-host/open.js";
+import type { EngineHost } from "../../../../src/runtimes/dagger/engine-host/types.js";
+import { StandIns } from "./stand-ins.js";
+
+const root = process.platform === "linux" && process.getuid?.() === 0;
+const LIMITS = { cpus: 0.5, memory_mb: 512, pids: 100 };
+const CGROUP = "root/sys/fs/cgroup";
+
+describe.skipIf(!root)("an engine's host by its runc", () => {
+  let programs: StandIns;
+  let host: EngineHost;
+  const warnings: string[] = [];
+
+  /** `pid` of the container's init, `list` and what `exec` does of the stand-in are files that the test writes. */
+  const RUNC = (dir: string) => `
+    case $1 in
+      list) cat ${dir}/list ;;
+      state)
+        [ -s ${dir}/pid ] || { echo 'container does not exist' >&2; exit 1; }
+        printf '{\\n  "id": "%s",\\n  "pid": %s,\\n  "status": "running"\\n}\\n' "$2" "$(cat ${dir}/pid)" ;;
+      update)
+        [ ! -e ${dir}/refuse ] || { cat ${dir}/refuse >&2; exit 1; }
+        tries=$(cat ${dir}/tries); echo $((tries + 1)) > ${dir}/tries
+        for word; do
+          case $word in --memory-swap=*) [ ! -e ${dir}/no-swap ] || { echo "open memory.memsw.limit_in_bytes: no such file" >&2; exit 1; } ;; esac
+        done
+        # A write while runc still makes the container is overwritten.
+        [ "$tries" -ge "$(cat ${dir}/ignore)" ] || exit 0
+        for word; do
+          value=\${word#*=}
+          [ "$value" != -1 ] || value=max
+          case $word in
+            --memory=*) echo "$value" > ${dir}/${CGROUP}/memory.max ;;
+            --cpu-quota=*) echo "$value 100000" > ${dir}/${CGROUP}/cpu.max ;;
+            --pids-limit=*) echo "$value" > ${dir}/${CGROUP}/pids.max ;;
+          esac
+        done ;;
+      events) cat ${dir}/event ;;
+      exec | kill) . ${dir}/command ;;
+      *) exit 64 ;;
+    esac`;
+
+  beforeEach(async () => {
+    programs = new StandIns();
+    const { dir } = programs;
+    for (const [file, text] of Object.entries({
+      list: "null",
+      tries: "0",
+      ignore: "0",
+      command: "exit 0",
+      [`${CGROUP}/memory.max`]: "max\n",
+      [`${CGROUP}/cpu.max`]: "max 100000\n",
+      [`${CGROUP}/pids.max`]: "max\n",
+      [`${CGROUP}/memory.current`]: "104857600\n",
+      [`${CGROUP}/memory.stat`]: "inactive_file 0\n",
+      [`${CGROUP}/memory.events`]: "oom_kill 2\n",
+      [`${CGROUP}/cpu.stat`]: "usage_usec 1000000\nnr_throttled 7\nthrottled_usec 500000\n",
+      [`${CGROUP}/pids.current`]: "5\n",
+    }))
+      programs.file(file, text);
+    programs.file("pid", String((await programs.rooted(join(dir, "root"))).pid));
+    programs.program("runc", RUNC(dir));
+    host = await openEngineHost({
+      runnerHost: "unix:///run/engine.sock",
+      signal: new AbortController().signal,
+      env: programs.env,
+      warn: (message) => warnings.push(message),
+    });
+    expect(host.enforcement.level).toBe("enforced");
+  });
+  afterEach(async () => {
+    await host.close();
+    await programs.remove();
+    warnings.splice(0);
+  });
+
+  const value = (value_: number | null) => ({
+    value: value_,
+    enforcement:
+      value_ === null
+        ? { level: "none", reason: "no limit was asked for" }
+        : { level: "enforced", reason: "cgroup v2" },
+  });
+  const calls = (command: string) => programs.recorded("runc").filter(([first]) => first === command);
+
+  it("sets limits until the service sees them: a write that runc overwrites is made again", async () => {
+    programs.file("ignore", "3");
+    expect(await host.apply("web.1", LIMITS)).toEqual({ cpus: value(0.5), memory_mb: value(512), pids: value(100) });
+    expect(calls("update").length).toBeGreaterThanOrEqual(5);
+    expect(calls("update")[0]).toEqual([
+      ...["update", "--memory=536870912", "--memory-swap=536870912", "--cpu-period=100000", "--cpu-quota=50000"],
+      ...["--pids-limit=100", "web.1"],
+    ]);
+    expect(await host.read("web.1")).toEqual({ cpus: value(0.5), memory_mb: value(512), pids: value(100) });
+    // What is no longer given becomes unlimited.
+    expect(await host.apply("web.1", { pids: 50 })).toEqual({
+      cpus: value(null),
+      memory_mb: value(null),
+      pids: value(50),
+    });
+  });
+
+  it("does without a limit on swap where the kernel counts none", async () => {
+    programs.file("no-swap", "");
+    expect((await host.apply("web.1", LIMITS)).memory_mb).toEqual(value(512));
+    expect((await host.apply("web.1", { memory_mb: 256 })).memory_mb).toEqual(value(256));
+    expect(calls("update").filter((words) => words.includes("--memory-swap=268435456"))).toEqual([]);
+  });
+
+  it("says what the kernel refuses, and when the container is gone", async () => {
+    programs.file("refuse", "level=error\nunable to set memory limit to 1: device or resource busy\n");
+    await expect(host.apply("web.1", LIMITS)).rejects.toMatchObject({
+      code: "LIMIT_REFUSED",
+      message: expect.stringContaining("device or resource busy"),
+    });
+    programs.file("pid", "");
+    await expect(host.apply("web.1", LIMITS)).rejects.toMatchObject({ code: "SERVICE_NOT_STARTED" });
+    expect((await host.read("web.1")).pids).toEqual({
+      value: null,
+      enforcement: { level: "none", reason: expect.stringContaining("does not exist") },
+    });
+    expect(await host.stats("web.1")).toMatchObject({ pids: null, reason: expect.stringContaining("gone") });
+    expect(await host.user("web.1")).toBeNull();
+    programs.file("pid", "0");
+    expect((await host.stats("web.1")).reason).toMatch(/not running/);
+  });
+
+  it("counts, also cores since the last time", async () => {
+    const first = await host.stats("web.1");
+    expect(first).toMatchObject({
+      cpu_cores: null,
+      cpu_seconds_total: 1,
+      memory_mb: 100,
+      pids: 5,
+      throttled_periods: 7,
+      throttled_seconds: 0.5,
+      oom_kills: 2,
+    });
+    // This kernel's version 2 group has no peak here.
+    expect(first.reason).toMatch(/does not count .*memory_peak_mb/);
+    programs.file(`${CGROUP}/cpu.stat`, "usage_usec 3000000\n");
+    const second = await host.stats("web.1");
+    expect(second.cpu_seconds_total).toBe(3);
+    expect(second.cpu_cores).toBeGreaterThan(0);
+  });
+
+  it("asks runc for figures where a service shows no cgroup of its own", async () => {
+    for (const file of [
+      "memory.max",
+      "cpu.max",
+      "pids.max",
+      "memory.current",
+      "memory.stat",
+      "memory.events",
+      "cpu.stat",
+      "pids.current",
+    ])
+      programs.removeFile(`${CGROUP}/${file}`);
+    programs.file("event", JSON.stringify({ data: { cpu: { usage: { total: 4e9 } }, pids: { current: 9 } } }));
+    expect(await host.stats("web.1")).toMatchObject({ cpu_seconds_total: 4, pids: 9 });
+    expect(calls("events")).toEqual([["events", "--stats", "web.1"]]);
+    programs.file("event", "no event");
+    expect(await host.stats("web.1")).toMatchObject({ cpu_seconds_total: null, pids: null });
+  });
+
+  it("finds the newest running container of an instance, and waits for it", async () => {
+    const { signal } = new AbortController();
+    const bundle = (id: string, env: string[]) => {
+      programs.file(`bundles/${id}/config.json`, JSON.stringify({ process: { env }, annotations: {} }));
+      return join(programs.dir, "bundles", id);
+    };
+    const entry = (id: string, env: string[], created: string, status = "running") => ({
+      id,
+      status,
+      created,
+      bundle: bundle(id, env),
+    });
+    const others = [
+      entry("other", ["PATH=/bin", "STACKWARDEN_INSTANCE=i-2"], "2026-01-02T00:00:00Z"),
+      entry("none", ["PATH=/bin"], "2026-01-02T00:00:00Z"),
+      entry("quoted", ['X="STACKWARDEN_INSTANCE=i-1"'], "2026-01-09T00:00:00Z"),
+      entry("longer", ["STACKWARDEN_INSTANCE=i-10"], "2026-01-09T00:00:00Z"),
+      entry("stopped", ["STACKWARDEN_INSTANCE=i-1"], "2026-01-09T00:00:00Z", "stopped"),
+      { ...entry("x", [], ""), id: "--all" },
+    ];
+    programs.file("list", JSON.stringify(others));
+    const waiting = host.find("i-1", signal);
+    expect(await host.find("i-2", signal)).toBe("other");
+    programs.file("list", "[{ torn");
+    const mine = [
+      entry("mine", ["A=b", "STACKWARDEN_INSTANCE=i-1"], "2026-01-03T00:00:00Z"),
+      entry("step", ["STACKWARDEN_INSTANCE=i-1"], "2026-01-02T00:00:00Z"),
+    ];
+    programs.file("list", JSON.stringify([...others, ...mine]));
+    expect(await waiting).toBe("mine");
+    await expect(host.find("a b", signal)).rejects.toThrow(TypeError);
+    const caller = new AbortController();
+    const left = host.find("i-3", caller.signal);
+    caller.abort();
+    await expect(left).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
+  });
+
+  it("runs a command with its words as they are, as whom it is told", async () => {
+    const odd = ["", " ", "$(touch x)", "`id`", "a\nb\n", '"', "'", "\\0101", "*", "-n", "--", "ä", "=", "%s"];
+    programs.file("command", "shift 5\nfor word; do printf '<%s>' \"$word\"; done\necho complaint >&2\nexit 3");
+    const { signal } = new AbortController();
+    const run = { argv: odd, timeoutMs: 20_000, signal };
+    expect(await host.exec("web.1", run)).toEqual({
+      exitCode: 3,
+      output: `${odd.map((word) => `<${word}>`).join("")}complaint\n`,
+    });
+    await host.exec("web.1", { ...run, argv: ["true"], user: "70:71" });
+    const withUser = calls("exec").find((words) => words.includes("--user"));
+    expect(withUser?.slice(0, 3)).toEqual(["exec", "--no-new-privs", "--pid-file"]);
+    expect(withUser?.slice(4)).toEqual(["--user", "70:71", "web.1", "true"]);
+  });
+
+  it("keeps 64 KB of what a command says, and waits for its end", async () => {
+    programs.file("command", "yes | head -c 300000\nexit 4");
+    const { exitCode, output } = await host.exec("web.1", {
+      argv: ["x"],
+      timeoutMs: 30_000,
+      signal: new AbortController().signal,
+    });
+    expect(exitCode).toBe(4);
+    expect(output).toBe("y\n".repeat(32_768));
+  });
+
+  it("ends a command that takes too long, or whose caller left, with its group, and gives what it said", async () => {
+    // As runc does: the file names the leader of a group of its own.
+    programs.file(
+      "command",
+      `echo begun; setsid sh -c 'echo $$ > '${programs.dir}/leader'; echo $$ > "$0"; sleep 1000 & wait' "$4" & wait`,
+    );
+    const started = async () => {
+      for (;;) {
+        try {
+          const pid = Number(readFileSync(join(programs.dir, "leader"), "utf8"));
+          if (pid > 0) return pid;
+        } catch {
+          // Not yet.
+        }
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    };
+    /** A process that nobody has reaped yet is gone all the same. */
+    const group = (pid: number) => {
+      try {
+        return /^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, "utf8")) ? "gone" : "alive";
+      } catch {
+        return "gone";
+      }
+    };
+    const caller = new AbortController();
+    const running = host.exec("web.1", { argv: ["x"], timeoutMs: 60_000, signal: caller.signal });
+    const pid = await started();
+    caller.abort();
+    expect(await running).toEqual({ exitCode: null, output: "begun\n" });
+    expect(group(pid)).toBe("gone");
+    programs.file("leader", "");
+    const late = host.exec("web.1", { argv: ["x"], timeoutMs: 300, signal: new AbortController().signal });
+    expect(await late).toMatchObject({ exitCode: null });
+    expect(await host.exec("web.1", { argv: ["x"], timeoutMs: 300, signal: caller.signal })).toEqual({
+      exitCode: null,
+      output: "",
+    });
+    // What is running when the connection ends, ends too.
+    programs.file("leader", "");
+    const last = host.exec("web.1", { argv: ["x"], timeoutMs: 60_000, signal: new AbortController().signal });
+    const orphan = await started();
+    const refused = expect(last).rejects.toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
+    await host.close();
+    await refused;
+    while (group(orphan) === "alive") await new Promise((resolve) => setTimeout(resolve, 5));
+  });
+
+  it("sends signals, and only signals", async () => {
+    await host.kill("web.1", "SIGINT");
+    expect(calls("kill")).toEqual([["kill", "web.1", "SIGINT"]]);
+    programs.file("command", 'echo "container not running" >&2; exit 1');
+    await host.kill("web.1", "SIGQUIT");
+    programs.file("command", 'echo "permission denied" >&2; exit 1');
+    await expect(host.kill("web.1", "SIGTERM")).rejects.toMatchObject({ code: "STOP_FAILED" });
+    await expect(host.kill("web.1", "--all")).rejects.toThrow(TypeError);
+  });
+
+  it("takes nothing for an id, a user or a command that is none", async () => {
+    const run = { argv: ["true"], timeoutMs: 1000, signal: new AbortController().signal };
+    await expect(host.read("--root")).rejects.toThrow(TypeError);
+    await expect(host.apply("-a", {})).rejects.toThrow(TypeError);
+    await expect(host.exec("a b", run)).rejects.toThrow(TypeError);
+    await expect(host.exec("web.1", { ...run, user: "--tty" })).rejects.toThrow(TypeError);
+    await expect(host.exec("web.1", { ...run, argv: [] })).rejects.toThrow(TypeError);
+    await expect(host.exec("web.1", { ...run, argv: ["a\0b"] })).rejects.toThrow(/NUL/);
+  });
+});
+
+describe.skipIf(!root)("the kept helper", () => {
+  let programs: StandIns;
+  beforeEach(() => {
+    programs = new StandIns();
+  });
+  afterEach(() => programs.remove());
+
+  const open = (warn: (message: string) => void) =>
+    openEngineHost({
+      runnerHost: "docker-container://box",
+      signal: new AbortController().signal,
+      env: programs.env,
+      warn,
+    });
+  const helperPid = () => Number(readFileSync(join(programs.dir, "helper"), "utf8"));
+
+  it("is started again when it ended; where that fails, nothing is called enforced until it succeeds again", async () => {
+    const warnings: string[] = [];
+    programs.program("runc", "case $1 in list) echo null ;; *) exit 1 ;; esac");
+    programs.program(
+      "docker",
+      `[ ! -e ${programs.dir}/down ] || { echo "the engine is down" >&2; exit 1; }
+       shift 3; echo $$ > ${programs.dir}/helper; exec "$@"`,
+    );
+    const host = await open((message) => warnings.push(message));
+    const first = helperPid();
+    // In the middle of a request that may be made again.
+    const { signal } = new AbortController();
+    const caller = new AbortController();
+    const waiting = host.find("i-1", caller.signal);
+    process.kill(first, "SIGKILL");
+    while (helperPid() === first) await new Promise((resolve) => setTimeout(resolve, 5));
+    caller.abort();
+    await expect(waiting).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
+    expect(warnings).toEqual([expect.stringMatching(/docker exec box\) ended: it was ended by SIGKILL/)]);
+    expect(host.enforcement.level).toBe("enforced");
+
+    programs.file("down", "");
+    process.kill(helperPid(), "SIGKILL");
+    while (warnings.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    await expect(host.kill("x", "SIGINT")).rejects.toMatchObject({
+      code: "RUNTIME_UNAVAILABLE",
+      message: expect.stringContaining("the engine is down"),
+    });
+    expect(host.enforcement).toEqual({ level: "none", reason: expect.stringContaining("the engine is down") });
+    expect(await host.read("x")).toMatchObject({ pids: { value: null, enforcement: { level: "none" } } });
+    expect(await host.stats("x")).toMatchObject({ pids: null, reason: expect.stringContaining("the engine is down") });
+    await expect(host.find("i-1", signal)).rejects.toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
+
+    programs.removeFile("down");
+    expect(await host.user("x")).toBeNull();
+    expect(host.enforcement.level).toBe("enforced");
+    await host.close();
+    await host.close();
+    expect(warnings).toHaveLength(2);
+    await expect(host.find("i-1", signal)).rejects.toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
+  });
+
+  it("answers many requests beside each other, each with its own output", async () => {
+    programs.program(
+      "runc",
+      'case $1 in list) echo null ;; exec) shift 5; for word; do yes "$word" | head -n 2000; done ;; esac',
+    );
+    programs.engine("docker", "box");
+    const host = await open(() => {});
+    const runs = Array.from({ length: 20 }, async (_, index) => {
+      const word = `word-${index}`;
+      const { exitCode, output } = await host.exec("x", {
+        argv: [word],
+        timeoutMs: 50_000,
+        signal: new AbortController().signal,
+      });
+      expect({ exitCode, output }).toEqual({ exitCode: 0, output: `${word}\n`.repeat(2000) });
+    });
+    await Promise.all(runs);
+    expect(programs.recorded("docker")).toHaveLength(1);
+    await host.close();
+  });
+});
