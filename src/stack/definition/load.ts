@@ -1,7 +1,5 @@
 /** From a project's folder to its stack definition. */
-import { existsSync, readFileSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { existsSync } from "node:fs";
 import { LineCounter, parseDocument, visit } from "yaml";
 import { StackwardenError } from "../errors.js";
 import { SERVICE_NAME } from "../project-id.js";
@@ -9,65 +7,13 @@ import { findCycle, publishedTokens } from "./graph.js";
 import { InterpolationError, interpolate, type Lookup, type Variable } from "./interpolate.js";
 import { given, NodeReader, nodeBudget, type ReadContext } from "./node-reader.js";
 import { Problems } from "./problems.js";
-import { isSensitiveName, readEnvFile } from "./read-environment.js";
-import { projectPath } from "./read-mounts.js";
+import { readSecretSources, resolveSecrets } from "./read-secrets.js";
 import { readService } from "./read-service.js";
+import { findSource, projectVariables, type Source } from "./source.js";
 import type { LoadRequest, ServiceDefinition, StackDefinition } from "./types.js";
 
-/** In Compose's own order of preference. */
-const NAMES = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
-const BUILT_IN = "built-in:commandcenter";
-const LARGEST = 1_048_576;
 /** Shorter values would redact ordinary words. */
 const SHORTEST_SECRET = 6;
-
-interface Source {
-  /** Path, or BUILT_IN. */
-  file: string;
-  text: string;
-  builtIn: boolean;
-}
-
-/** `stacks/` lies beside `src/` in the sources and beside the bundle in `dist/`. */
-function builtInText(): string {
-  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
-    const file = join(folder, "stacks", "commandcenter", "compose.yaml");
-    if (existsSync(file)) return readFileSync(file, "utf8");
-    if (folder === dirname(folder))
-      throw new StackwardenError("INTERNAL", "The built-in stack's file is missing.", {
-        hint: "Install stackwarden again.",
-      });
-  }
-}
-
-function findSource(folder: string): Source {
-  for (const name of NAMES) {
-    const file = join(folder, name);
-    const found = statSync(file, { throwIfNoEntry: false });
-    if (found === undefined) continue;
-    if (!found.isFile() || found.size > LARGEST)
-      throw new StackwardenError("INVALID_STACK", `${file} is not a regular file of at most 1 MiB.`, {
-        hint: "Replace it with a smaller compose file.",
-      });
-    return { file, text: readFileSync(file, "utf8"), builtIn: false };
-  }
-  return { file: BUILT_IN, text: builtInText(), builtIn: true };
-}
-
-function projectVariables(folder: string): Map<string, Variable> {
-  try {
-    const values = readEnvFile(join(folder, ".env")) ?? {};
-    return new Map(Object.entries(values).map(([name, value]) => [name, { value, secret: isSensitiveName(name) }]));
-  } catch (error) {
-    throw new StackwardenError(
-      "INVALID_STACK",
-      `${join(folder, ".env")} cannot be read: ${(error as Error).message}.`,
-      {
-        hint: "Correct or remove the file.",
-      },
-    );
-  }
-}
 
 interface Parsed {
   root: NodeReader;
@@ -105,55 +51,6 @@ function parse(source: Source, lookup: Lookup): Parsed {
   });
   const context: ReadContext = { document, problems, secretNodes, budget: nodeBudget() };
   return { root: new NodeReader(context, document.contents, ""), context, unset };
-}
-
-type SecretSource = { name: string; variable?: string; generate: boolean; file?: string; reader: NodeReader };
-
-function readSecretSources(reader: NodeReader | undefined, folder: string): SecretSource[] {
-  if (!given(reader)) return [];
-  return reader.entries().map(([name, value]) => {
-    const fields = value.fields(["environment", "file", "name", "x-generate"], {
-      external: "Give `environment` or `file`: stackwarden has no store of outside secrets.",
-    });
-    const variable = given(fields.environment) ? fields.environment.string("a variable's name") : undefined;
-    const written = given(fields.file) ? fields.file.string("a path") : undefined;
-    const file = written === undefined ? undefined : projectPath(value, written, folder);
-    const generate = given(fields["x-generate"]) && fields["x-generate"].boolean() === true;
-    if (variable === undefined && file === undefined && !generate)
-      value.invalid("has no source", "Give `environment`, `file`, or `x-generate: true`.");
-    return {
-      name,
-      generate,
-      reader: value,
-      ...(variable === undefined ? {} : { variable }),
-      ...(file === undefined ? {} : { file }),
-    };
-  });
-}
-
-/** Values of the secrets; `make` is called for those that nothing gives. */
-async function resolveSecrets(
-  sources: SecretSource[],
-  variables: Map<string, Variable>,
-  make: (name: string) => Promise<string>,
-): Promise<Record<string, string>> {
-  const values: Record<string, string> = Object.create(null);
-  for (const { name, variable, generate, file, reader } of sources) {
-    const given = variable === undefined ? undefined : variables.get(variable)?.value;
-    if (given !== undefined && given !== "") values[name] = given;
-    else if (file !== undefined) {
-      try {
-        values[name] = readFileSync(file, "utf8").replace(/\r?\n$/, "");
-      } catch {
-        reader.invalid("names a file that cannot be read", "Create the file below the project.");
-      }
-    } else if (generate) values[name] = await make(name);
-    else if (variable !== undefined)
-      reader.invalid(`needs ${variable}, which is not set`, "Set it in .env, or write x-generate: true.");
-    if (variable !== undefined && values[name] !== undefined)
-      variables.set(variable, { value: values[name], secret: true });
-  }
-  return values;
 }
 
 /** Services of the built-in stack whose folder the project does not have are left out. */
@@ -217,9 +114,10 @@ function readStack(
   variables: Map<string, Variable>,
 ): StackDefinition {
   const { root, context } = parsed;
-  const notes: string[] = [...parsed.unset].map(
-    (name) => `The variable ${name} is not set; the empty text was used. Set it in .env.`,
-  );
+  const notes: string[] = [
+    ...source.notes,
+    ...[...parsed.unset].map((name) => `The variable ${name} is not set; the empty text was used. Set it in .env.`),
+  ];
   const note = (text: string): void => void notes.push(text);
   const fields = root.fields(["name", "services", "volumes", "secrets", "version"], TOP_REFUSED);
   if (given(fields.version)) note("`version` is obsolete in compose files and was ignored.");
@@ -234,6 +132,9 @@ function readStack(
         driver_opts: "Remove it: volumes are kept on this machine.",
       });
   }
+  if (variables.has("COMPOSE_PROJECT_NAME"))
+    note("COMPOSE_PROJECT_NAME of .env is not used: a project's id is its name.");
+  const activated = new Set([...request.profiles, ...(variables.get("COMPOSE_PROFILES")?.value.split(",") ?? [])]);
   const all = new Map<string, NodeReader>();
   const services: Record<string, ServiceDefinition> = Object.create(null);
   const active = (service: string): boolean => Object.hasOwn(services, service);
@@ -253,7 +154,7 @@ function readStack(
       variable: (variable) => variables.get(variable),
     });
     const { profiles = [] } = definition ?? {};
-    if (definition && (profiles.length === 0 || profiles.some((profile) => request.profiles.includes(profile))))
+    if (definition && (profiles.length === 0 || profiles.some((profile) => activated.has(profile))))
       services[service] = definition;
   }
   if (source.builtIn) leaveOutAbsent(services, note);
@@ -305,12 +206,14 @@ function readStack(
 export async function loadStack(request: LoadRequest): Promise<StackDefinition> {
   const source = findSource(request.folder);
   const read = async (make: (name: string) => Promise<string>): Promise<StackDefinition> => {
-    const variables = projectVariables(request.folder);
+    const unset = new Set<string>();
+    const variables = projectVariables(request.folder, (name) => unset.add(name));
     // Secrets first and by themselves: everything else may use their variables.
     const early = parse(source, (name) => variables.get(name) ?? { value: "", secret: false });
     const secretsNode = early.root.entries().find(([key]) => key === "secrets")?.[1];
     const secrets = await resolveSecrets(readSecretSources(secretsNode, request.folder), variables, make);
     const parsed = parse(source, (name) => variables.get(name));
+    for (const name of unset) parsed.unset.add(name);
     // Problems of the secrets themselves are found with the rest, so that one error lists all.
     await resolveSecrets(
       readSecretSources(parsed.root.entries().find(([key]) => key === "secrets")?.[1], request.folder),

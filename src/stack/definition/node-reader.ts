@@ -35,7 +35,17 @@ export class NodeReader {
     context.budget.left -= 1;
     let resolved = node;
     // An alias may point to an alias; a cycle is impossible in YAML nodes, but costs nothing to bound.
-    for (let depth = 0; isAlias(resolved) && depth < 8; depth += 1) resolved = resolved.resolve(context.document);
+    for (let depth = 0; isAlias(resolved) && depth < 8; depth += 1) {
+      const alias = resolved;
+      resolved = alias.resolve(context.document);
+      if (resolved === undefined)
+        context.problems.invalid(
+          alias,
+          path,
+          `*${alias.source} refers to an anchor that does not stand above it`,
+          "Define it before.",
+        );
+    }
     this.node = resolved;
     if (context.budget.left === 0)
       this.invalid("the file is too large once its aliases are resolved", "Remove nested anchors and aliases.");

@@ -1,12 +1,11 @@
 /** `environment` and `env_file`. The server's own environment never comes in: it holds the agent's keys. */
-import { readFileSync, statSync } from "node:fs";
-import { parse } from "dotenv";
+import { EnvFileError, readEnvFile } from "./env-file.js";
+import type { Lookup } from "./interpolate.js";
 import { given, type NodeReader } from "./node-reader.js";
-import { projectPath } from "./read-mounts.js";
+import { isBelow, projectPath } from "./read-mounts.js";
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_.-]*$/;
 const SENSITIVE = /PASS(WORD|WD)?$|SECRET|TOKEN|_KEY$|^KEY$|CREDENTIAL|PRIVATE/i;
-const LARGEST_FILE = 1_048_576;
 
 /** A name under which people keep secrets; its value is treated as one. */
 export const isSensitiveName = (name: string): boolean => SENSITIVE.test(name);
@@ -17,36 +16,30 @@ export interface Environment {
   secret: Set<string>;
 }
 
-/** `.env` syntax, values as they stand. Undefined: there is no such file. */
-export function readEnvFile(path: string): Record<string, string> | undefined {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found === undefined) return undefined;
-  if (!found.isFile() || found.size > LARGEST_FILE) throw new Error("it is not a regular file of at most 1 MiB");
-  return parse(readFileSync(path));
-}
-
 function put(into: Environment, name: string, value: string, secret: boolean): void {
   into.values[name] = value;
   if (secret || (value !== "" && isSensitiveName(name))) into.secret.add(name);
   else into.secret.delete(name);
 }
 
-function readFiles(reader: NodeReader, folder: string, into: Environment): void {
+function readFiles(reader: NodeReader, folder: string, into: Environment, lookup: Lookup): void {
   for (const item of reader.isList ? reader.list() : [reader]) {
     const fields: { path?: NodeReader; required?: NodeReader; format?: NodeReader } = item.isMap
       ? item.fields(["path", "required", "format"])
       : { path: item };
     const text = (fields.path ?? item).string("a path");
     const path = text === undefined ? undefined : projectPath(item, text, folder);
+    const raw = given(fields.format) && fields.format.oneOf(["raw"]) === "raw";
     if (path === undefined) continue;
     try {
-      const values = readEnvFile(path);
+      const values = readEnvFile(path, (real) => isBelow(folder, real), { lookup, raw });
       const required = given(fields.required) ? fields.required.boolean() : true;
       if (values === undefined && required)
         item.invalid(`the file ${text} does not exist`, "Create it, or write required: false.");
-      for (const [name, value] of Object.entries(values ?? {})) put(into, name, value, false);
+      for (const [name, { value, secret }] of values ?? []) put(into, name, value, secret);
     } catch (error) {
-      item.invalid(`the file ${text} cannot be read: ${(error as Error).message}`, "Correct the file.");
+      const why = error instanceof EnvFileError ? error.message : ((error as NodeJS.ErrnoException).code ?? "unknown");
+      item.invalid(`the file ${text} cannot be read: ${why}`, "Correct the file.");
     }
   }
 }
@@ -56,10 +49,10 @@ export function readEnvironment(
   reader: NodeReader | undefined,
   files: NodeReader | undefined,
   folder: string,
-  fallback: (name: string) => { value: string; secret: boolean } | undefined,
+  fallback: Lookup,
 ): Environment {
   const into: Environment = { values: Object.create(null) as Record<string, string>, secret: new Set() };
-  if (given(files)) readFiles(files, folder, into);
+  if (given(files)) readFiles(files, folder, into, fallback);
   if (!given(reader)) return into;
   const add = (at: NodeReader, name: string, value: string | undefined): void => {
     if (!NAME.test(name)) at.invalid(`${JSON.stringify(name)} is not a variable name`, "Use letters, digits and _.");

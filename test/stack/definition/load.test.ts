@@ -372,7 +372,7 @@ x-local: { command: "node server.js", environment: { C: "3" }, install: { kind: 
     expect((await refusal()).message).toMatch(/regular file/);
     rmSync(join(folder, "compose.yaml"), { recursive: true });
     mkdirSync(join(folder, ".env"));
-    expect((await refusal()).message).toMatch(/\.env cannot be read/);
+    expect((await refusal()).message).toMatch(/\.env cannot be used: it is not a regular file/);
   });
 });
 

@@ -1,0 +1,253 @@
+/**
+ * Shapes found in public compose files, each reduced to what matters and written anew: every one loads as meant, or is
+ * refused with a place and a sentence that a person can act on.
+ */
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts under test are Compose expressions
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { loadStack } from "../../../src/stack/definition/load.js";
+import type { Problem } from "../../../src/stack/definition/problems.js";
+import type { StackwardenError } from "../../../src/stack/errors.js";
+
+let folder: string;
+beforeEach(() => {
+  folder = realpathSync(mkdtempSync(join(tmpdir(), "stackwarden-shapes-")));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
+const load = (text?: string, profiles: string[] = []) => {
+  if (text !== undefined) write("compose.yaml", text);
+  return loadStack({ projectId: "p", folder, profiles, allowRoot: [], generateSecret: async (name) => `made-${name}` });
+};
+const refusal = (text?: string): Promise<StackwardenError> =>
+  load(text).then(
+    () => Promise.reject(new Error("it was accepted")),
+    (error) => error as StackwardenError,
+  );
+
+describe("loads", () => {
+  it("a web server, an API and a database whose password is a file", async () => {
+    mkdirSync(join(folder, "db"));
+    write("db/password.txt", "from-the-file\n");
+    const { services, secretValues } = await load(`
+services:
+  db:
+    image: mariadb:10-focal
+    command: '--default-authentication-plugin=mysql_native_password'
+    restart: always
+    healthcheck:
+      test: ['CMD-SHELL', 'mysqladmin ping -h 127.0.0.1 --password="$$(cat /run/secrets/db-password)" --silent']
+      interval: 3s
+      retries: 5
+      start_period: 30s
+    secrets: [db-password]
+    volumes: [db-data:/var/lib/mysql]
+    environment: [MYSQL_DATABASE=example, MYSQL_ROOT_PASSWORD_FILE=/run/secrets/db-password]
+    expose: [3306, '33060']
+  api:
+    build: { context: ., target: builder }
+    depends_on: { db: { condition: service_healthy } }
+  proxy:
+    image: nginx
+    volumes:
+      - type: bind
+        source: ./proxy/nginx.conf
+        target: /etc/nginx/conf.d/default.conf
+        read_only: true
+    ports: ['80:80']
+    depends_on: [api]
+volumes: { db-data: }
+secrets: { db-password: { file: db/password.txt } }
+`);
+    expect(services.db?.command).toEqual(["--default-authentication-plugin=mysql_native_password"]);
+    expect(services.db?.healthcheck?.test).toMatchObject({ command: expect.stringContaining('"$(cat /run/') });
+    expect(services.db?.expose).toEqual([3306, 33_060]);
+    expect(services.proxy?.mounts[0]).toMatchObject({ type: "bind", readOnly: true });
+    expect(secretValues).toContain("from-the-file");
+  });
+
+  it("one service in three forms that share an anchor, one of them behind a profile", async () => {
+    const text = `
+x-app: &app
+  build: .
+  environment: &env { RAILS_ENV: development, WORKERS: 2, DEBUG: true }
+  tmpfs: [/tmp, '/app/tmp/pids:size=8m']
+x-more: &more { stop_grace_period: 3s }
+services:
+  web: { <<: [*app, *more], command: bundle exec rails s -b 0.0.0.0, ports: ['3000:3000'] }
+  worker: { <<: *app, command: [bundle, exec, sidekiq], environment: { <<: *env, WORKERS: '5' } }
+  console: { <<: *app, profiles: [tools], command: sleep infinity }
+`;
+    const { services } = await load(text);
+    expect(Object.keys(services)).toEqual(["web", "worker"]);
+    expect(services.web?.stopGracePeriodMs).toBe(3000);
+    expect({ ...services.worker?.environment }).toEqual({ RAILS_ENV: "development", WORKERS: "5", DEBUG: "true" });
+    write(".env", "COMPOSE_PROFILES=other,tools\n");
+    expect(Object.keys((await load(text)).services)).toEqual(["web", "worker", "console"]);
+  });
+
+  it("environment from several files and places, the later and the nearer winning", async () => {
+    write(".env", "HOST=db\nTAG=15\nURL=postgres://$HOST/x\nPASSED=yes\n");
+    write("common.env", "export A=common\nB=common\nC=\"${HOST}:5432\" # where\nLITERAL='${HOST}'\nFROM_ENV\nPASSED\n");
+    write("local.env", "B=local\nD=local\n");
+    write("raw.env", 'E="${HOST}"\n');
+    const { services } = await load(`
+services:
+  db: { image: 'postgres:\${TAG}-alpine' }
+  app:
+    image: app
+    env_file:
+      - common.env
+      - local.env
+      - { path: raw.env, format: raw }
+      - { path: missing.env, required: false }
+    environment: { D: own, URL: , NOT_SET: , F: '\${MISSING-fallback}' }
+`);
+    expect(services.db?.image).toBe("postgres:15-alpine");
+    expect({ ...services.app?.environment }).toEqual({
+      A: "common",
+      B: "local",
+      C: "db:5432",
+      LITERAL: "${HOST}",
+      PASSED: "yes",
+      D: "own",
+      E: '"${HOST}"',
+      URL: "postgres://db/x",
+      F: "fallback",
+    });
+  });
+
+  it("a file with a byte order mark, Windows' line ends and old YAML habits", async () => {
+    const { services, notes } = await load(
+      '\ufeffversion: "3.8"\r\nservices:\r\n  app:\r\n    image: app\r\n    ports: [22:22]\r\n    restart: no\r\n    environment: { YES: yes, OCTAL: 0755, EMPTY: "" }\r\n',
+    );
+    expect(services.app?.ports).toEqual([{ containerPort: 22, hostPort: 22, protocol: "tcp" }]);
+    expect({ ...services.app?.environment }).toEqual({ YES: "yes", OCTAL: "0755", EMPTY: "" });
+    expect(notes.join()).toContain("`version` is obsolete");
+  });
+
+  it("the first of several compose files, and says so", async () => {
+    write("docker-compose.yml", "services: { old: { image: old } }");
+    write(".env", "COMPOSE_PROJECT_NAME=other\n");
+    const { services, notes } = await load("services: { app: { image: app } }");
+    expect(Object.keys(services)).toEqual(["app"]);
+    expect(notes).toEqual([
+      "docker-compose.yml is not used: compose.yaml comes first.",
+      "COMPOSE_PROJECT_NAME of .env is not used: a project's id is its name.",
+    ]);
+  });
+});
+
+describe("refuses, with a place and what to do", () => {
+  const one = (fields: string) => `services:\n  app:\n    image: app\n    ${fields}\n`;
+  it.each<[string, string, string, number, string]>([
+    [
+      "networks of its own",
+      "services: { app: { image: a } }\nnetworks: { back: }",
+      "networks",
+      2,
+      "one private network",
+    ],
+    ["a service's networks", one("networks: [back]"), "services.app.networks", 4, "reach each other by name"],
+    ["a container's name", one("container_name: app"), "services.app.container_name", 4, "cannot collide"],
+    ["a host name", one("hostname: app1"), "services.app.hostname", 4, "reached by its name"],
+    ["a terminal", one("stdin_open: true"), "services.app.stdin_open", 4, "no terminal"],
+    ["an anonymous volume", one("volumes: [/app/node_modules]"), "services.app.volumes[0]", 4, "Name the volume"],
+    ["udp", one("ports: ['53:53/udp']"), "services.app.ports[0]", 4, "use tcp"],
+    ["a range of ports", one("ports: ['3000-3005:3000-3005']"), "services.app.ports[0]", 4, "one entry for each"],
+    ["a platform", one("platform: wasi/wasm"), "services.app.platform", 4, "Remove it"],
+    ["another container runtime", one("runtime: io.containerd.wasmedge.v1"), "services.app.runtime", 4, "Known:"],
+    ["extends", one("extends: { file: base.yaml, service: app }"), "services.app.extends", 4, "Write the service out"],
+    ["a misspelt key", one("enviroment: { A: b }"), "services.app.enviroment", 4, "correct its name"],
+    ["replicas", one("deploy: { replicas: 3 }"), "services.app.deploy.replicas", 4, ""],
+    ["include", "include: [other.yaml]\nservices: { app: { image: a } }", "include", 1, "into this file"],
+    ["a missing env file", one("env_file: .env.local"), "services.app.env_file", 4, "required: false"],
+    ["a required variable", one('command: "${PORT:?give one}"'), "interpolation", 4, "set the variable in .env"],
+  ])("%s", async (_what, text, path, line, hint) => {
+    const error = await refusal(text);
+    expect(error.code).toBe("INVALID_STACK");
+    const problems = error.details?.problems as Problem[];
+    expect(problems).toContainEqual(expect.objectContaining({ path, line, hint: expect.stringContaining(hint) }));
+    for (const problem of problems) expect(problem.hint.length).toBeGreaterThan(5);
+    expect(error.message).toContain(`compose.yaml:${line}: ${path}: `);
+  });
+
+  it.each([
+    ["more capabilities", "cap_add: [NET_ADMIN]", "cap_add"],
+    ["the host's network", "network_mode: host", "network_mode"],
+    ["the engine's socket", "volumes: ['/var/run/docker.sock:/var/run/docker.sock']", "volumes[0]"],
+    ["a folder of the machine", "volumes: ['/media/films:/data']", "volumes[0]"],
+    ["a home folder", "volumes: ['~/data:/data']", "volumes[0]"],
+    ["kernel parameters", "sysctls: { net.ipv4.conf.all.src_valid_mark: 1 }", "sysctls"],
+    ["root", "user: root", "user"],
+  ])("%s", async (_what, fields, path) => {
+    const error = await refusal(one(fields));
+    expect(error.code).toBe("POLICY_VIOLATION");
+    expect(error.message).toContain(`compose.yaml:4: services.app.${path}: `);
+    expect(error.hint.length).toBeGreaterThan(10);
+  });
+
+  it("what Compose would read beside the file", async () => {
+    write("compose.override.yaml", "services: { app: { ports: ['1:1'] } }");
+    const error = await refusal(one(""));
+    expect(error.message).toContain("compose.override.yaml would change compose.yaml");
+    expect(error.hint).toContain("into compose.yaml");
+    rmSync(join(folder, "compose.override.yaml"));
+    write(".env", "COMPOSE_FILE=a.yaml:b.yaml\n");
+    expect((await refusal(one(""))).message).toContain("COMPOSE_FILE is not supported");
+  });
+
+  it("files that lead out of the project", async () => {
+    const outside = mkdtempSync(join(tmpdir(), "stackwarden-outside-"));
+    try {
+      writeFileSync(join(outside, "secret"), "root:s3cr3t: [x\nTOKEN=s3cr3t\n");
+      symlinkSync(join(outside, "secret"), join(folder, "compose.yaml"));
+      const linked = await refusal();
+      expect(linked.message).toMatch(/compose\.yaml leads outside the project's folder/);
+      rmSync(join(folder, "compose.yaml"));
+      symlinkSync(join(outside, "secret"), join(folder, ".env"));
+      const variables = await refusal("services: { app: { image: a } }");
+      expect(variables.message).toContain("it leads outside the project's folder");
+      rmSync(join(folder, ".env"));
+      symlinkSync(join(outside, "secret"), join(folder, "app.env"));
+      const file = await refusal("services: { app: { image: a, env_file: app.env } }");
+      expect(file.code).toBe("POLICY_VIOLATION");
+      expect(JSON.stringify([linked, variables, file].map((error) => error.report()))).not.toContain("s3cr3t");
+    } finally {
+      rmSync(outside, { recursive: true });
+    }
+  });
+
+  it.each([
+    ["two documents", "services: { a: { image: a } }\n---\nservices: { b: { image: b } }", /compose\.yaml:2: /],
+    ["a key twice", "services:\n  a: { image: a }\n  a: { image: b }", /compose\.yaml:3: Map keys must be unique/],
+    ["tabs", "services:\n\ta: { image: a }", /compose\.yaml:2: /],
+    ["a list", "- services", /compose\.yaml:1: .*must be a mapping/],
+    ["nothing", "", /compose\.yaml/],
+    ["no services", "services: {}", /compose\.yaml.*service/],
+    ["an anchor that is nowhere", "services: { a: *nowhere }", /compose\.yaml:1: services\.a: \*nowhere refers/],
+  ])("%s", async (_what, text, message) => {
+    const error = await refusal(text);
+    expect(error.code).toBe("INVALID_STACK");
+    expect(error.message).toMatch(message);
+  });
+
+  it("aliases that grow beyond reason, in bounded time", async () => {
+    const level = (at: number) =>
+      `x-${at}: &a${at} { ${[..."abcdefghi"].map((key) => `${key}: *a${at - 1}`).join(", ")} }`;
+    const bomb = ["x-0: &a0 { k: v }", ...Array.from({ length: 12 }, (_, at) => level(at + 1))].join("\n");
+    for (const use of ["{ image: a, environment: *a12 }", "{ image: a, labels: { <<: *a12 } }", "*a12"])
+      expect((await refusal(`${bomb}\nservices: { app: ${use} }\n`)).code).toBe("INVALID_STACK");
+    const merged = Array.from(
+      { length: 14 },
+      (_, at) => `x-${at + 1}: &m${at + 1} { <<: [*m${at}, *m${at}, *m${at}] }`,
+    );
+    const merge = await refusal(
+      `x-0: &m0 { image: a, oops: 1 }\n${merged.join("\n")}\nservices: { app: { <<: *m14 } }\n`,
+    );
+    expect(merge.code).toBe("INVALID_STACK");
+  });
+});
