@@ -41,11 +41,12 @@ function installSystemPackages() {
     missing: missingPackages(onPath, succeeds),
   });
   if (step.kind === "install") {
-    say(`setup: installing ${[...step.names, ...step.optional].join(", ")}`);
+    say(`setup: installing ${[...step.names, ...step.optional.map(([name]) => name)].join(", ")}`);
     if (step.names.length > 0 && !aptInstall(step.names))
       say(`setup: could not install ${step.names.join(", ")}; services that need them will not start`);
-    for (const name of step.optional)
-      if (!aptInstall([name])) say(`setup: could not install ${name}; tests that need it are skipped`);
+    for (const names of step.optional)
+      if (!names.some((name) => aptInstall([name])))
+        say(`setup: could not install ${names.join(" or ")}; tests that need it are skipped`);
   } else if (step.kind === "tell") {
     say(`setup: something is missing. ${step.message}`);
   }

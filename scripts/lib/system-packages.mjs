@@ -2,8 +2,9 @@
 
 /**
  * `anyOf`: the program is there when one of these is found on PATH. `test`: a command that must succeed. `optional`:
- * installed by itself, since not every distribution has the package; without it tests are skipped.
- * @type {{debian: string, needed: string, anyOf?: string[], test?: string[], optional?: true}[]}
+ * installed by itself, since not every distribution has the package (then `instead` is tried); without it tests are
+ * skipped.
+ * @type {{debian: string, needed: string, anyOf?: string[], test?: string[], optional?: true, instead?: string}[]}
  */
 export const SYSTEM_PACKAGES = [
   { debian: "redis-server", needed: "the redis service", anyOf: ["redis-server", "valkey-server"] },
@@ -12,9 +13,10 @@ export const SYSTEM_PACKAGES = [
   { debian: "iproute2", needed: "the tests that look at open ports (ss)", anyOf: ["ss"] },
   { debian: "busybox", needed: "the tests of the entry script under a second shell", anyOf: ["busybox"] },
   {
-    debian: "chromium",
+    debian: "chromium-headless-shell",
+    instead: "chromium",
     needed: "the tests of the dashboard",
-    anyOf: ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
+    anyOf: ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
     optional: true,
   },
 ];
@@ -31,15 +33,18 @@ export function missingPackages(onPath, succeeds) {
 
 /**
  * What to do about missing packages: install them (root on Debian or Ubuntu), or say the one command.
- * @param {{platform: string, uid: number | undefined, apt: boolean, missing: {debian: string, needed: string, optional?: true}[]}} facts
- * @returns {{kind: "nothing"} | {kind: "install", names: string[], optional: string[]} | {kind: "tell", message: string}}
+ * @param {{platform: string, uid: number | undefined, apt: boolean, missing: {debian: string, needed: string, optional?: true, instead?: string}[]}} facts
+ * @returns {{kind: "nothing"} | {kind: "install", names: string[], optional: string[][]} | {kind: "tell", message: string}}
  */
 export function plan({ platform, uid, apt, missing }) {
   if (missing.length === 0) return { kind: "nothing" };
   const names = missing.map((entry) => entry.debian);
   if (platform === "linux" && apt) {
-    const of = (optional) => missing.filter((entry) => (entry.optional === true) === optional).map((one) => one.debian);
-    if (uid === 0) return { kind: "install", names: of(false), optional: of(true) };
+    const required = missing.filter((entry) => entry.optional !== true).map((entry) => entry.debian);
+    const optional = missing
+      .filter((entry) => entry.optional === true)
+      .map(({ debian, instead }) => [debian, ...(instead === undefined ? [] : [instead])]);
+    if (uid === 0) return { kind: "install", names: required, optional };
     return { kind: "tell", message: `Run once: sudo apt-get install -y --no-install-recommends ${names.join(" ")}` };
   }
   // Elsewhere a browser is no command on PATH; the tests look for it themselves.
