@@ -13,9 +13,14 @@ cd /sys/fs/cgroup && grep -H '' memory.max cpu.max memory/memory.limit_in_bytes 
 /** Every container, as runc's JSON. */
 export const LIST = "runc list -f json 2>/dev/null";
 
-/** Of the bundles given as arguments: which instance each one is. Only that leaves the configuration, not its secrets. */
+/**
+ * Of the bundles given as arguments: which instance each one is. Only that leaves the configuration, not its secrets.
+ * Where the engine has certificates of its owner's, a container that installs them runs before the service, as root and
+ * with the service's environment: that one is nobody's.
+ */
 export const INSTANCES = `
 for bundle; do
+  grep -q '"args":\\["update-ca-' -- "$bundle/config.json" 2>/dev/null && { printf '\\n'; continue; }
   printf '%s\\n' "$(grep -ho '"STACKWARDEN_INSTANCE=[A-Za-z0-9_-]*"' -- "$bundle/config.json" 2>/dev/null | head -n 1)"
 done`;
 
@@ -57,3 +62,12 @@ set -- "$id"
 ${INSPECT}`;
 
 export const GONE = 3;
+
+/**
+ * How often the kernel's log says that a container (argument: its id), which is gone with its counters, ran out of
+ * memory. Nothing where the log cannot be read.
+ */
+export const OOM_KILLS = `
+dmesg > /dev/null 2>&1 || exit 0
+dmesg | grep -F 'oom-kill:' | grep -cF -- "/$1,"
+:`;

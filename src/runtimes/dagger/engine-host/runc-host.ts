@@ -7,7 +7,7 @@ import { limitsHold } from "../../../stack/limits.js";
 import type { AppliedLimits, Enforcement, ServiceStats } from "../../../stack/runtime.js";
 import { CPU_PERIOD_US, kernelLimits } from "../limit-values.js";
 import { Containers, ID } from "./containers.js";
-import { APPLY, GONE, INSPECT } from "./far-scripts.js";
+import { APPLY, GONE, INSPECT, OOM_KILLS } from "./far-scripts.js";
 import type { Answer, Helper } from "./helper.js";
 import { usageOfEvent } from "./runc-events.js";
 import { cgroupVersion, limitsSeen, readSeen, type Seen, type Usage, usageSeen, userSeen } from "./seen.js";
@@ -115,7 +115,7 @@ export class RuncHost implements EngineHost {
   async stats(id: string): Promise<ServiceStats> {
     const seen = await this.#inspect(id);
     const at = performance.now();
-    if (typeof seen === "string") return unknownStats(seen);
+    if (typeof seen === "string") return { ...unknownStats(seen), oom_kills: await this.#oomKillsOfTheGone(id) };
     let usage: Usage = usageSeen(seen);
     if (cgroupVersion(seen) === null) {
       const event = usageOfEvent(text(await this.#run(["runc", "events", "--stats", checked(id)])));
@@ -177,6 +177,14 @@ export class RuncHost implements EngineHost {
     this.#samples.set(id, { at, seconds });
     if (before === undefined || at <= before.at) return null;
     return Math.max(0, ((seconds - before.seconds) * 1000) / (at - before.at));
+  }
+
+  /** Null where the log does not tell: it forgets, so no word of it is no proof. */
+  async #oomKillsOfTheGone(id: string): Promise<number | null> {
+    if (this.#lost !== null) return null;
+    const answer = await this.#sh(OOM_KILLS, [id]).catch(() => null);
+    const kills = answer === null ? Number.NaN : Number.parseInt(text(answer), 10);
+    return kills > 0 ? kills : null;
   }
 
   /** Or why it cannot be seen. */

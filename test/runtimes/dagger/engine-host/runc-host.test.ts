@@ -148,6 +148,18 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     expect(second.cpu_cores).toBeGreaterThan(0);
   });
 
+  it("asks the kernel's log how a container ended that took its counters with it", async () => {
+    programs.file("pid", "");
+    const line = (id: string) =>
+      `[12.5] oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/buildkit/${id},task_memcg=/buildkit/${id},task=python3\n`;
+    programs.file("log", `${line("web.10")}[12.6] other\n${line("web.1")}${line("web.1")}`);
+    programs.program("dmesg", `cat ${programs.dir}/log`);
+    expect(await host.stats("web.1")).toMatchObject({ oom_kills: 2, pids: null });
+    expect((await host.stats("web")).oom_kills).toBeNull();
+    programs.program("dmesg", "exit 1");
+    expect((await host.stats("web.1")).oom_kills).toBeNull();
+  });
+
   it("asks runc for figures where a service shows no cgroup of its own", async () => {
     for (const file of [
       "memory.max",
@@ -170,7 +182,8 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
   it("finds the newest running container of an instance, and waits for it", async () => {
     const { signal } = new AbortController();
     const bundle = (id: string, env: string[]) => {
-      programs.file(`bundles/${id}/config.json`, JSON.stringify({ process: { env }, annotations: {} }));
+      const args = id === "installer" ? ["update-ca-certificates"] : ["/.init", "update-ca-me"];
+      programs.file(`bundles/${id}/config.json`, JSON.stringify({ process: { args, env }, annotations: {} }));
       return join(programs.dir, "bundles", id);
     };
     const entry = (id: string, env: string[], created: string, status = "running") => ({
@@ -194,6 +207,8 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     const mine = [
       entry("mine", ["A=b", "STACKWARDEN_INSTANCE=i-1"], "2026-01-03T00:00:00Z"),
       entry("step", ["STACKWARDEN_INSTANCE=i-1"], "2026-01-02T00:00:00Z"),
+      // The engine's own, before the service's: it installs certificates with the same environment.
+      entry("installer", ["STACKWARDEN_INSTANCE=i-1"], "2026-01-04T00:00:00Z"),
     ];
     programs.file("list", JSON.stringify([...others, ...mine]));
     expect(await waiting).toBe("mine");
