@@ -96,6 +96,16 @@ async function toConfig(raw: RawConfig, layers: readonly Layer[], request: LoadC
     serverIdleMs: Math.round(raw.server_idle_seconds * 1000),
     logLevel: raw.log_level,
     projects: raw.projects,
+    oauth:
+      raw.oauth === undefined
+        ? null
+        : {
+            issuer: raw.oauth.issuer,
+            audience: raw.oauth.audience,
+            jwksUri: raw.oauth.jwks_uri ?? null,
+            readScope: raw.oauth.read_scope,
+            operateScope: raw.oauth.operate_scope,
+          },
     retry: { maxRetries: raw.retry.max_retries, baseDelayMs: raw.retry.base_delay_ms },
     logs: { ringBytes: bytesOfMb(raw.logs.ring_mb), spoolBytes: bytesOfMb(raw.logs.spool_mb) },
   };

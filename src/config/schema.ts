@@ -14,6 +14,9 @@ const path = z
 export const PROJECT_ID = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 const SERVICE_REF = /^([a-z0-9][a-z0-9_-]{0,62}\/)?[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$/;
 
+/** RFC 6749 */
+const scope = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, "must be one word of printable ASCII characters");
+
 export const configSchema = z.strictObject({
   runtime: z.enum(["auto", "local", "dagger"]).default("auto"),
   roots: z.array(path).min(1, "must name at least one folder").optional(),
@@ -31,6 +34,15 @@ export const configSchema = z.strictObject({
       z.strictObject({ folder: path }),
     )
     .default({}),
+  oauth: z
+    .strictObject({
+      issuer: z.url({ error: "must be a URL" }),
+      audience: z.url({ error: "must be a URL" }),
+      jwks_uri: z.url({ error: "must be a URL" }).optional(),
+      read_scope: scope.default("stackwarden:read"),
+      operate_scope: scope.default("stackwarden:operate"),
+    })
+    .optional(),
   retry: z
     .strictObject({
       max_retries: z.int().min(0).max(10).default(3),

@@ -8,4 +8,13 @@ export interface Config extends StackSettings {
   serverIdleMs: number;
   /** pino level. Default info. */
   logLevel: "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
+  /** Whose access tokens the HTTP door takes beside its own. Null: nobody's. */
+  oauth: {
+    issuer: string;
+    audience: string;
+    /** Null: found in the issuer's metadata. */
+    jwksUri: string | null;
+    readScope: string;
+    operateScope: string;
+  } | null;
 }

@@ -7,6 +7,7 @@ import type { StackManager } from "../stack/model.js";
 import { sendDashboard } from "./dashboard.js";
 import { checkHostAndOrigin, limitRate, requireToken } from "./guards.js";
 import { createMetrics, type Metrics } from "./metrics.js";
+import type { OAuth } from "./oauth.js";
 import { createOpenRequests } from "./open-requests.js";
 import { principalOf } from "./principal.js";
 import { problems } from "./problem.js";
@@ -35,6 +36,8 @@ export interface HttpAppOptions {
   getManager(): Promise<StackManager>;
   openMcpDoor(options: { getManager(): Promise<StackManager>; onCall: Metrics["call"] }): McpDoor;
   tokens: TokenStore;
+  /** Access tokens of an issuer, beside our own tokens. */
+  oauth?: OAuth;
   version: string;
   logger: Logger;
   readOnly?: boolean;
@@ -67,7 +70,7 @@ function partOf(path: string): string {
 }
 
 export function createHttpApp(options: HttpAppOptions): HttpApp {
-  const { tokens, version, logger, readOnly = false, requestsPerMinute = 1200 } = options;
+  const { tokens, oauth, version, logger, readOnly = false, requestsPerMinute = 1200 } = options;
   const metrics = createMetrics(() => mcp.sessions);
   const getManager = async (): Promise<StackManager> => {
     const manager = await options.getManager();
@@ -105,17 +108,27 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     response.once("finish", () => metrics.request(partOf(request.path), response.statusCode));
     next();
   });
-  app.use(checkHostAndOrigin(options.allowedHosts ?? [], options.allowedOrigins ?? []));
+  app.use(
+    checkHostAndOrigin(
+      [...(options.allowedHosts ?? []), ...(oauth === undefined ? [] : [oauth.host])],
+      options.allowedOrigins ?? [],
+    ),
+  );
   app.use(requests.track);
   // Says nothing but that the server lives.
   app.get("/healthz", (_request, response) => {
     response.json({ status: "ok", version });
   });
   app.get("/", sendDashboard);
+  // Where a client learns which issuer to ask (RFC 9728).
+  if (oauth !== undefined)
+    app.get(["/.well-known/oauth-protected-resource", oauth.metadataPath], (_request, response) => {
+      response.json(oauth.metadata);
+    });
   app.use(
     requireToken(async (presented) => {
       await refreshTokens();
-      return tokens.verify(presented);
+      return tokens.verify(presented) ?? (await oauth?.verify(presented)) ?? null;
     }),
     limitRate(requestsPerMinute),
   );
@@ -132,7 +145,7 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
       hint: "See /api/v1/openapi.json for what there is.",
     });
   });
-  app.use(problems(logger));
+  app.use(problems(logger, oauth));
   return {
     app,
     follow: metrics.follow,

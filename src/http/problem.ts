@@ -2,15 +2,17 @@
 import type { ErrorRequestHandler, Response } from "express";
 import { type ErrorCode, StackwardenError, toStackwardenError } from "../stack/errors.js";
 import type { Logger } from "../stack/logger.js";
+import type { OAuth } from "./oauth.js";
 
-export function sendProblem(response: Response, error: StackwardenError): void {
+export function sendProblem(response: Response, error: StackwardenError, oauth?: OAuth): void {
   const { code, message, hint, retryable, details } = error.report();
   const { status, meaning } = error.kind;
   if (response.headersSent) {
     response.end();
     return;
   }
-  if (code === "UNAUTHORIZED") response.setHeader("WWW-Authenticate", 'Bearer realm="stackwarden"');
+  const challenge = challengeOf(code, details?.required_scope, oauth);
+  if (challenge !== null) response.setHeader("WWW-Authenticate", challenge);
   response
     .status(status)
     .type("application/problem+json")
@@ -26,6 +28,17 @@ export function sendProblem(response: Response, error: StackwardenError): void {
         ...(details === undefined ? {} : { details }),
       }),
     );
+}
+
+/** What a client must bring (RFC 6750), and where it learns from whom to get it (RFC 9728). */
+function challengeOf(code: ErrorCode, lacking: unknown, oauth: OAuth | undefined): string | null {
+  const parts = ['realm="stackwarden"'];
+  const wanted = lacking === "read" || lacking === "operate" ? lacking : null;
+  if (wanted !== null) parts.push('error="insufficient_scope"');
+  else if (code !== "UNAUTHORIZED") return null;
+  if (oauth !== undefined)
+    parts.push(`scope="${oauth.scopes[wanted ?? "operate"]}"`, `resource_metadata="${oauth.metadataUrl}"`);
+  return `Bearer ${parts.join(", ")}`;
 }
 
 /** What Express and its body parser throw. */
@@ -48,10 +61,12 @@ function known(error: unknown): StackwardenError {
 
 /** Last in the chain. */
 export const problems =
-  (logger: Logger): ErrorRequestHandler =>
+  (logger: Logger, oauth?: OAuth): ErrorRequestHandler =>
   (error, request, response, _next) => {
     const told = known(error);
     if (told.kind.fixedBy === "us")
       logger.error(`${request.method} ${request.path} failed`, { err: told.cause ?? told });
-    sendProblem(response, told);
+    else if (told.kind.status >= 500 && told.cause !== undefined)
+      logger.warn(`${request.method} ${request.path}: ${told.message}`, { err: told.cause });
+    sendProblem(response, told, oauth);
   };

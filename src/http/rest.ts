@@ -67,6 +67,7 @@ export function restRouter(options: RestOptions): Router {
     if (scope === "read" && !operation.annotations.readOnly)
       throw new StackwardenError("FORBIDDEN", `The token ${name} may only read; ${operation.name} changes something.`, {
         hint: "Use a token of scope operate.",
+        details: { required_scope: "operate" },
       });
     const context: Omit<CallContext, "signal"> = { actor: `rest#${name}`, progress: () => undefined };
     return invoke(operation, input, async () => ({ ...context, signal, manager: await options.getManager() }), {

@@ -53,6 +53,7 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
     view ??= all.within({ settings: config, everyProject: false });
     return view;
   };
+  const oauth = config.oauth === null ? null : (await import("../../http/oauth.js")).createOAuth(config.oauth);
   const stop = new Promise<string>((done) => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => done(signal));
   });
@@ -71,6 +72,7 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
     socket: options.socket === undefined ? await httpSocket(config.stateDir) : resolve(options.socket),
     getManager,
     tokens,
+    ...(oauth === null ? {} : { oauth }),
     version: VERSION,
     logger,
     readOnly: config.readOnly,

@@ -1,0 +1,145 @@
+/**
+ * OAuth 2.1 resource server: access tokens of a configured issuer, for those who run the server for a team. Tokens are
+ * JWTs signed with a key of the issuer's, for this server (audience), not expired, with a scope that says what they permit.
+ */
+import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
+import { StackwardenError } from "../stack/errors.js";
+import { checkedUrl, findJwks } from "./oauth-issuer.js";
+import type { Principal, Scope } from "./principal.js";
+
+export interface OAuthOptions {
+  /** URL of the authorization server, exactly as it stands in its tokens. */
+  issuer: string;
+  /** This server's public URL with `/mcp`: tokens must be for it. */
+  audience: string;
+  /** Null, the default: found in the issuer's metadata. */
+  jwksUri?: string | null;
+  /** Default `stackwarden:read`. */
+  readScope?: string;
+  /** Default `stackwarden:operate`. */
+  operateScope?: string;
+}
+
+export interface OAuth {
+  /** Public host of this server. */
+  readonly host: string;
+  /** Path of the metadata (RFC 9728), beside the well-known one of the whole host. */
+  readonly metadataPath: string;
+  readonly metadataUrl: string;
+  readonly metadata: Record<string, unknown>;
+  /** Scopes as the issuer names them. */
+  readonly scopes: Readonly<Record<Scope, string>>;
+  /**
+   * Null: no token of this issuer for this server.
+   * @throws FORBIDDEN without a scope of ours, RUNTIME_UNAVAILABLE when the issuer cannot be reached
+   */
+  verify(presented: string): Promise<Principal | null>;
+}
+
+/** Signed with the issuer's private key; never with a secret that we would have to share, never unsigned. */
+const ALGORITHMS = [
+  "RS256",
+  "RS384",
+  "RS512",
+  "PS256",
+  "PS384",
+  "PS512",
+  "ES256",
+  "ES384",
+  "ES512",
+  "EdDSA",
+  "Ed25519",
+];
+/** Clocks differ. */
+const TOLERANCE_SECONDS = 30;
+/** Codes of jose for an answer that is no key set, or none in time. */
+const ISSUERS = new Set(["ERR_JOSE_GENERIC", "ERR_JWKS_INVALID", "ERR_JWKS_TIMEOUT"]);
+const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+const WELL_KNOWN = "/.well-known/oauth-protected-resource";
+
+export function createOAuth(options: OAuthOptions): OAuth {
+  const { issuer, audience, readScope = "stackwarden:read", operateScope = "stackwarden:operate" } = options;
+  checkedUrl("oauth.issuer", issuer);
+  const resource = checkedUrl("oauth.audience", audience);
+  if (options.jwksUri) checkedUrl("oauth.jwks_uri", options.jwksUri);
+  const metadataPath = `${WELL_KNOWN}${resource.pathname === "/" ? "" : resource.pathname}`;
+  const scopes = { read: readScope, operate: operateScope };
+  const keys = keysOf(options);
+
+  const principal = (payload: JWTPayload): Principal | null => {
+    const { exp, sub, client_id, azp } = payload;
+    const client = textOf(client_id) ?? textOf(azp);
+    const who = textOf(sub) ?? client;
+    if (exp === undefined || who === undefined) return null;
+    const scope = scopeOf(payload, scopes);
+    if (scope === null)
+      throw new StackwardenError("FORBIDDEN", "The token has no scope of this server.", {
+        hint: `Ask the issuer for ${readScope} or ${operateScope}.`,
+        details: { required_scope: "read" },
+      });
+    return {
+      name: who.replace(/[^\x20-\x7e]/g, "?").slice(0, 64),
+      id: `oauth:${JSON.stringify([issuer, who, client, scope])}`,
+      scope,
+      valid: () => Date.now() / 1000 < exp + TOLERANCE_SECONDS,
+    };
+  };
+
+  return {
+    host: resource.hostname,
+    metadataPath,
+    metadataUrl: `${resource.origin}${metadataPath}`,
+    metadata: {
+      resource: audience,
+      authorization_servers: [issuer],
+      scopes_supported: [readScope, operateScope],
+      bearer_methods_supported: ["header"],
+      resource_name: "stackwarden",
+    },
+    scopes,
+    verify: async (presented) => {
+      if (!JWT.test(presented)) return null;
+      try {
+        const { payload } = await jwtVerify(presented, await keys(), {
+          issuer,
+          audience,
+          algorithms: ALGORITHMS,
+          clockTolerance: TOLERANCE_SECONDS,
+          requiredClaims: ["exp"],
+        });
+        return principal(payload);
+      } catch (error) {
+        if (error instanceof StackwardenError) throw error;
+        // What the token itself is to blame for. Everything else is the issuer's.
+        if (error instanceof errors.JOSEError && !ISSUERS.has(error.code)) return null;
+        throw new StackwardenError("RUNTIME_UNAVAILABLE", "The keys of the tokens' issuer cannot be fetched.", {
+          hint: "Try again; the operator finds the cause in the server's log.",
+          cause: error,
+        });
+      }
+    },
+  };
+}
+
+/** The key set, found at the first token; a failure is not kept. */
+function keysOf({ issuer, jwksUri }: OAuthOptions): () => Promise<JWTVerifyGetKey> {
+  let found: Promise<JWTVerifyGetKey> | undefined;
+  return async () => {
+    found ??= (async () => createRemoteJWKSet(new URL(jwksUri ?? (await findJwks(issuer)))))();
+    try {
+      return await found;
+    } catch (error) {
+      found = undefined;
+      throw error;
+    }
+  };
+}
+
+const textOf = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined);
+
+/** As RFC 9068 has it, or `scp` as some issuers do. */
+function scopeOf({ scope, scp }: JWTPayload, scopes: Record<Scope, string>): Scope | null {
+  const said = [scope, scp].flatMap((value) => (typeof value === "string" ? value.split(" ") : value));
+  if (said.includes(scopes.operate)) return "operate";
+  return said.includes(scopes.read) ? "read" : null;
+}
