@@ -42,6 +42,7 @@ describe("defaults", () => {
       startTimeoutMs: 300_000,
       logLevel: "info",
       projects: {},
+      oauth: null,
       retry: { maxRetries: 3, baseDelayMs: 1000 },
       logs: { ringBytes: 8 * 1024 * 1024, spoolBytes: 64 * 1024 * 1024 },
     });
@@ -140,11 +141,29 @@ describe("errors name their source", () => {
   });
 });
 
+it("an issuer of access tokens is wholly named or not at all", async () => {
+  const issuer = { STACKWARDEN_OAUTH_ISSUER: "https://login.example" };
+  const half = await failure(loadConfig({ env: env(issuer), cwd }));
+  expect(half).toMatchObject({ code: "INVALID_INPUT", message: expect.stringContaining("oauth.audience") });
+  const audience = { STACKWARDEN_OAUTH_AUDIENCE: "https://stack.example/mcp" };
+  expect((await loadConfig({ env: env({ ...issuer, ...audience }), cwd })).oauth).toEqual({
+    issuer: "https://login.example",
+    audience: "https://stack.example/mcp",
+    jwksUri: null,
+    readScope: "stackwarden:read",
+    operateScope: "stackwarden:operate",
+  });
+  const scope = { STACKWARDEN_OAUTH_READ_SCOPE: "two words" };
+  const bad = await failure(loadConfig({ env: env({ ...issuer, ...audience, ...scope }), cwd }));
+  expect(bad.message).toContain("STACKWARDEN_OAUTH_READ_SCOPE");
+});
+
 describe("a file found in the working directory lifts no guard", () => {
   it.each([
     "allow_root: [db]",
     "state_dir: /tmp/x",
     "restart_budget: 900",
+    "oauth: {issuer: https://login.example, audience: https://stack.example/mcp}",
     "read_only: false",
     "require_enforced_limits: false",
     "roots: [..]",
