@@ -1,6 +1,7 @@
 /** `stackwarden serve`: the user's server in the foreground, with the HTTP door. */
 import { resolve } from "node:path";
-import type { StackManager } from "../../stack/model.js";
+import type { HttpDoor } from "../../http/door.js";
+import type { SharedStackManager, StackManager } from "../../stack/model.js";
 import { VERSION } from "../../version.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
 import { createTerminal, dim } from "../output/terminal.js";
@@ -36,24 +37,33 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
   const config = await loadConfig({ flags: options, env: process.env, cwd: process.cwd() });
   const logger = createLogger(config.logLevel);
   const tokens = await TokenStore.open(config.stateDir);
+  const oauth = config.oauth === null ? null : (await import("../../http/oauth.js")).createOAuth(config.oauth);
+  const socketPath = options.socket === undefined ? await httpSocket(config.stateDir) : resolve(options.socket);
   const { takeOver } = await import("../../background/take-over.js");
   let served: string | undefined;
+  let open: HttpDoor | undefined;
+  // Over HTTP come those who have a token, not only the user: they reach what this command names, not all that runs.
+  let view: StackManager | undefined;
+  const viewOf = (all: SharedStackManager): StackManager => all.within({ settings: config, everyProject: false });
   const user = await takeOver({
     stateDir: config.stateDir,
     version: VERSION,
     logger,
-    composeManager: () => host.composeManager(config, logger),
+    composeManager: async () => {
+      const all = await host.composeManager(config, logger);
+      // Agents and commands may use it long before the first request over HTTP.
+      view = viewOf(all);
+      open?.follow(view);
+      return all;
+    },
     idleMs: null,
     http: () => served,
   });
-  // Over HTTP come those who have a token, not only the user: they reach what this command names, not all that runs.
-  let view: StackManager | undefined;
   const getManager = async (): Promise<StackManager> => {
     const all = await user.manager();
-    view ??= all.within({ settings: config, everyProject: false });
+    view ??= viewOf(all);
     return view;
   };
-  const oauth = config.oauth === null ? null : (await import("../../http/oauth.js")).createOAuth(config.oauth);
   const stop = new Promise<string>((done) => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => done(signal));
   });
@@ -69,7 +79,7 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
             ...(tlsKey === undefined ? {} : { tlsKey }),
             ...(insecureBind === undefined ? {} : { insecureBind }),
           },
-    socket: options.socket === undefined ? await httpSocket(config.stateDir) : resolve(options.socket),
+    socket: socketPath,
     getManager,
     tokens,
     ...(oauth === null ? {} : { oauth }),
@@ -84,6 +94,8 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
     await user.close("the HTTP door could not be opened");
     throw error;
   });
+  open = http;
+  if (view !== undefined) http.follow(view);
   const { url, socket } = http;
   served = url ?? socket ?? undefined;
   const places = {
