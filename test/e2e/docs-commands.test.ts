@@ -1,0 +1,196 @@
+/** Every command that the documentation shows is run as it is written, on a real project; what is not run here names who runs it. */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import type { Command } from "commander";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { EXIT } from "../../src/cli/exit-codes.js";
+import { buildProgram } from "../../src/cli/program.js";
+import type { CliHost } from "../../src/cli/session.js";
+import { APP, appCompose, BINARY, ROOT, TestBench, until } from "./support/bench.js";
+
+const DOCS = [
+  ...["README.md", "SECURITY.md", "CONTRIBUTING.md", "examples/commandcenter/README.md"],
+  ...readdirSync(join(ROOT, "docs"))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `docs/${name}`),
+];
+
+/** Lines of a document's shell blocks, without comments. */
+const linesOf = (file: string): string[] =>
+  [...readFileSync(join(ROOT, file), "utf8").matchAll(/^```(?:sh|bash|console)\n([\s\S]*?)^```/gm)].flatMap(
+    ([, block = ""]) =>
+      block
+        .split("\n")
+        .map((line) => line.replace(/\s+# .*$/, "").trim())
+        .filter((line) => line !== "" && !line.startsWith("#")),
+  );
+
+interface Run {
+  /** What it must print, on either stream. */
+  shows: RegExp;
+  /** Its exit code. Default 0. */
+  code?: number;
+  /** It goes on: until it printed that, and to the end of the document. */
+  goesOn?: true;
+}
+
+/** In the order of the documents. */
+const RUN: Record<string, Record<string, Run>> = {
+  "README.md": {
+    "stackwarden up": { shows: /backend.*listening on/, goesOn: true },
+    "stackwarden ps": { shows: /backend\s+healthy/ },
+    "stackwarden health": { shows: /backend\s+healthy/ },
+    "stackwarden diagnose": { shows: /nothing is wrong|healthy/i },
+    "stackwarden logs backend -f --grep error": { shows: /an error, it seems/, goesOn: true },
+    "stackwarden restart backend": { shows: /fresh instance/ },
+    "stackwarden limits backend --memory 768": { shows: /768/ },
+    "stackwarden doctor": { shows: /local/ },
+  },
+  "docs/OPERATIONS.md": {
+    "stackwarden server status": { shows: /No background server runs/, code: 3 },
+    "stackwarden server start": { shows: /process +\d+/ },
+    "stackwarden server stop": { shows: /ended/i },
+    "stackwarden server stop --force": { shows: /No background server ran/ },
+    "stackwarden server logs -f": { shows: /server/, goesOn: true },
+  },
+  "docs/REST_API.md": {
+    "stackwarden serve --port 7717": { shows: /REST/, goesOn: true },
+    "TOKEN=$(cat /var/lib/stackwarden/token)": { shows: /^$/ },
+    'curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:7717/api/v1/projects': { shows: /"stacks":\[/ },
+    "curl --unix-socket /var/lib/stackwarden/http/http.sock http://localhost/api/v1/projects": { shows: /"stacks":\[/ },
+    'curl -X POST -H "Authorization: Bearer $TOKEN" http://127.0.0.1:7717/api/v1/projects/shop/start': {
+      shows: /"success":true,.*"status":"healthy"/,
+    },
+    'curl -H "Authorization: Bearer $TOKEN" "http://127.0.0.1:7717/api/v1/projects/shop/logs/backend?tail=20"': {
+      shows: /listening on/,
+    },
+  },
+};
+
+/** Who runs the others, and by what one sees that. */
+const ELSEWHERE: Record<string, [file: string, holds: string]> = {
+  "npm run demo": ["test/e2e/support/demo.ts", "scripts"],
+  "npm test": [".ci/run", "npm test"],
+  "npm run setup && npm run build": ["scripts/test.mjs", "setup.mjs"],
+  "npx @modelcontextprotocol/inspector --cli --config ./mcp.json --server stackwarden --method tools/list --strict": [
+    "test/e2e/inspector.test.ts",
+    '"tools/list", "--strict"',
+  ],
+  "stackwarden serve": ["test/dashboard/real-stack.test.ts", '"serve"'],
+};
+
+it("every command of a shell block is run by a test", () => {
+  const shown = DOCS.flatMap((file) => linesOf(file).map((line) => ({ file, line })));
+  expect(shown.length).toBeGreaterThan(20);
+  for (const { file, line } of shown) {
+    if (RUN[file]?.[line] !== undefined) continue;
+    const [by, holds] = ELSEWHERE[line] ?? [];
+    expect(by, `${file}: \`${line}\` is run by no test; add it to RUN or ELSEWHERE here`).toBeDefined();
+    expect(existsSync(join(ROOT, by ?? "")) && readFileSync(join(ROOT, by ?? ""), "utf8")).toContain(holds);
+  }
+  // And what is run is what is shown.
+  for (const [file, lines] of Object.entries(RUN))
+    expect(linesOf(file).filter((line) => RUN[file]?.[line] !== undefined)).toEqual(Object.keys(lines));
+});
+
+it("every `stackwarden …` in a sentence or table is a command with options that exist", async () => {
+  const onlyParse = (command: Command): void => {
+    command.configureOutput({ writeErr: () => undefined });
+    // One that has commands of its own needs one of them.
+    if (command.commands.length === 0) command.action(() => undefined);
+    for (const one of command.commands) onlyParse(one);
+  };
+  let parsed = 0;
+  for (const file of [...DOCS, "CHANGELOG.md"])
+    for (const [, words = ""] of readFileSync(join(ROOT, file), "utf8").matchAll(/`stackwarden ([^`]+)`/g)) {
+      const program = buildProgram({} as CliHost, { code: EXIT.ok });
+      onlyParse(program);
+      const argv = words.replace(/<[^>]+>/g, "7").split(/\s+/);
+      const failed = await program.parseAsync(argv, { from: "user" }).then(
+        () => null,
+        (error: { code: string }) => error.code,
+      );
+      // A sentence may name a command without what it is given.
+      expect([null, "commander.missingArgument"], `${file}: stackwarden ${words}`).toContain(failed);
+      parsed += 1;
+    }
+  expect(parsed).toBeGreaterThan(15);
+});
+
+const freePort = async (): Promise<number> => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+};
+
+const NO_CURL = spawnSync("curl", ["--version"]).status !== 0;
+
+describe.each(Object.keys(RUN))("%s", (file) => {
+  const bench = new TestBench();
+  const held: ChildProcess[] = [];
+  let folder: string;
+  let port: number;
+
+  beforeAll(async () => {
+    folder = bench.project("shop", {
+      "compose.yaml": appCompose("    mem_limit: 512m\n").replace(/^ {2}app:/m, "  backend:"),
+      "app.js": `${APP}\nconsole.error("an error, it seems");`,
+    });
+    // As `npm link` makes it.
+    const bin = join(bench.folder, "bin");
+    mkdirSync(bin);
+    writeFileSync(join(bin, "stackwarden"), `#!/bin/sh\nexec "${process.execPath}" "${BINARY}" "$@"\n`);
+    chmodSync(join(bin, "stackwarden"), 0o755);
+    port = await freePort();
+  });
+  afterAll(async () => {
+    for (const child of held.reverse()) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      child.kill("SIGINT");
+      await once(child, "exit");
+    }
+    await bench.close();
+  });
+
+  it.skipIf(file === "docs/REST_API.md" && NO_CURL)("does what it shows", async () => {
+    const variables: string[] = [];
+    for (const [line, { shows, code = 0, goesOn }] of Object.entries(RUN[file] ?? {})) {
+      const command = line.replaceAll("/var/lib/stackwarden", bench.state).replaceAll("7717", String(port));
+      if (/^[A-Z]+=/.test(command)) {
+        variables.push(command);
+        continue;
+      }
+      // exec: signals reach the command, not a shell around it.
+      const script = [...variables, goesOn ? `exec ${command}` : command].join("\n");
+      const child = spawn("sh", ["-c", script], {
+        cwd: folder,
+        env: {
+          ...bench.environment(),
+          PATH: `${join(bench.folder, "bin")}:${process.env.PATH}`,
+          NO_COLOR: "1",
+        },
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      let printed = "";
+      for (const stream of [child.stdout, child.stderr])
+        stream.on("data", (chunk) => {
+          printed += chunk;
+        });
+      if (goesOn) {
+        held.push(child);
+        await until(`${line}: ${shows}`, () => {
+          if (child.exitCode !== null) throw new Error(`${line} ended with ${child.exitCode}: ${printed}`);
+          return shows.test(printed);
+        });
+        continue;
+      }
+      const [ended] = (await once(child, "close")) as [number];
+      expect({ line, ended, printed }).toEqual({ line, ended: code, printed: expect.stringMatching(shows) });
+    }
+  });
+});
