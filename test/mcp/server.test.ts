@@ -202,10 +202,12 @@ test("a manager that cannot be made is the result of the call that needed it; th
 });
 
 test("progress rises from notification to notification, also while the operation is silent", async () => {
+  const seen: { progress: number; total?: number | undefined; message?: string | undefined }[] = [];
+  const beats = () => seen.filter(({ message }) => message?.startsWith("stopping (")).length;
   const manager = scriptedManager({
     restart: async (_request, call) => {
       call.progress({ progress: 1, total: 3, message: "stopping" });
-      await new Promise((resolve) => setTimeout(resolve, 120));
+      await vi.waitFor(() => expect(beats()).toBeGreaterThanOrEqual(2), { timeout: 30_000 });
       call.progress({ progress: 2, total: 3, message: "starting" });
       call.progress({ progress: 2, total: 3, message: "starting" });
       call.progress({ progress: 1, total: 3, message: "stepping back" });
@@ -213,7 +215,6 @@ test("progress rises from notification to notification, also while the operation
     },
   });
   const connected = await connect({ manager, heartbeatMs: 30 });
-  const seen: { progress: number; total?: number | undefined; message?: string | undefined }[] = [];
   await connected.client.callTool(
     { name: "restart_service", arguments: { project: "shop", service: "backend" } },
     undefined,
@@ -222,8 +223,6 @@ test("progress rises from notification to notification, also while the operation
   expect(seen[0]).toEqual({ progress: 1, total: 3, message: "stopping" });
   const values = seen.map(({ progress }) => progress);
   expect(values).toEqual([...new Set(values)].sort((a, b) => a - b));
-  const beats = seen.filter(({ message }) => message?.startsWith("stopping ("));
-  expect(beats.length).toBeGreaterThanOrEqual(2);
   expect(seen.filter(({ message }) => message === "starting")).toHaveLength(1);
   expect(seen.at(-1)?.message).toBe("stepping back");
   const total = seen.length;

@@ -41,7 +41,7 @@ describe("stop", () => {
     const before = Date.now();
     expect(await running.stop({ graceMs: 200 })).toMatchObject({ exitCode: null, signal: "SIGKILL" });
     expect(Date.now() - before).toBeGreaterThanOrEqual(190);
-    expect(Date.now() - before).toBeLessThan(3000);
+    expect(Date.now() - before).toBeLessThan(30_000);
     nothingLeft();
   });
 
@@ -138,7 +138,7 @@ describe("a command", () => {
     const signal = AbortSignal.timeout(150);
     expect(await fixture.run(argv, { signal })).toMatchObject({ signal: "SIGKILL", timedOut: false });
     expect(await fixture.run(argv, { signal: AbortSignal.abort() })).toMatchObject({ signal: "SIGKILL" });
-    expect(Date.now() - before).toBeLessThan(5000);
+    expect(Date.now() - before).toBeLessThan(30_000);
     nothingLeft();
   });
 
@@ -146,7 +146,7 @@ describe("a command", () => {
     const argv = ["/bin/sh", "-c", `sh -c 'sleep 60; : ${fixture.mark}' & echo done`];
     const before = Date.now();
     expect(await fixture.run(argv)).toMatchObject({ exitCode: 0, output: "done\n" });
-    expect(Date.now() - before).toBeLessThan(3000);
+    expect(Date.now() - before).toBeLessThan(30_000);
     nothingLeft();
   });
 });
