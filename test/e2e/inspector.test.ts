@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { operations } from "../../src/operations/index.js";
 import { endBackground, ROOT } from "./support/bench.js";
 import { type Brought, bring } from "./support/package.js";
 
@@ -50,7 +51,7 @@ it("has nothing to say against the tools' schemas", async () => {
   const { code, stdout, stderr } = await inspect("--method", "tools/list", "--strict", "--format", "json");
   expect(stderr).not.toMatch(/schema.*(error|warn)/i);
   expect(code).toBe(0);
-  expect(JSON.parse(stdout).result.tools).toHaveLength(9);
+  expect(JSON.parse(stdout).result.tools).toHaveLength(operations.length);
 });
 
 it.each(["resources/list", "resources/templates/list", "prompts/list"])("%s", async (method) => {

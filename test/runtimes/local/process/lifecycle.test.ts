@@ -94,8 +94,8 @@ describe("close", () => {
   it("ends services and commands that run, and those that are starting", async () => {
     const host = await fixture.host();
     const running = await fixture.shell("trap '' TERM; sleep 60");
-    const command = fixture.run(["/bin/sleep", "60"]);
-    await sleep(50);
+    const command = fixture.run(["/bin/sh", "-c", "echo runs; exec sleep 60"], { sink: fixture.sink });
+    await until("the command runs", () => fixture.sink.text.includes("runs"));
     const starting = [fixture.shell("sleep 60"), fixture.run(["/bin/sleep", "60"])];
     const ends = Promise.allSettled(starting);
     await sleep(1);
