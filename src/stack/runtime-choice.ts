@@ -31,6 +31,7 @@ function unavailable(name: RuntimeName, lacking: string[], known: RuntimeName[])
 export async function chooseRuntime(
   wanted: "auto" | RuntimeName,
   runtimes: readonly StackRuntime[],
+  project?: string,
 ): Promise<RuntimeChoice> {
   const known = runtimes.map((runtime) => runtime.name);
   const candidates =
@@ -39,7 +40,7 @@ export async function chooseRuntime(
       : runtimes.filter((runtime) => runtime.name === wanted);
   const refused: { name: RuntimeName; lacking: string[] }[] = [];
   for (const runtime of candidates) {
-    const status = await runtime.check();
+    const status = await runtime.check(project);
     if (status.available) {
       const others = refused.map(({ name, lacking }) => `${name} is not available: ${lacking.join("; ")}`);
       const why = wanted === "auto" ? others.join(". ") || "the first that is available" : "configured";

@@ -143,8 +143,8 @@ export interface RuntimeStack {
 
 export interface StackRuntime {
   readonly name: RuntimeName;
-  /** What this machine can do. Costs at most a second; touches nothing. */
-  check(): Promise<RuntimeStatus>;
+  /** What can be run here, by this project or by any. Costs at most a second; touches nothing. */
+  check(project?: string): Promise<RuntimeStatus>;
   open(request: OpenStackRequest): Promise<RuntimeStack>;
   /** Deletes named volumes of a project that is not running. */
   removeVolumes(projectId: string, stateDir: string, volumes: string[]): Promise<void>;

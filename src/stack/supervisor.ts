@@ -124,7 +124,7 @@ export class Supervisor {
     const { project, store, config, runtimes } = this.options;
     const unlock = await store.lock(project);
     try {
-      const { runtime } = this.choice ?? (await chooseRuntime(config.runtime, runtimes));
+      const { runtime } = this.choice ?? (await chooseRuntime(config.runtime, runtimes, project));
       await runtime.removeVolumes(project, store.folderOf(project), definition.volumes);
       return definition.volumes;
     } finally {
@@ -179,7 +179,7 @@ export class Supervisor {
   ): Promise<Reached> {
     const { project, config, store, runtimes } = this.options;
     const { events } = records;
-    this.choice = await chooseRuntime(config.runtime, runtimes);
+    this.choice = await chooseRuntime(config.runtime, runtimes, project);
     const { runtime, reason } = this.choice;
     events.add({ type: "stack_starting", message: `The stack is starting. ${reason}`, actor: steps.actor });
     const runtimeStack = await withRetry(

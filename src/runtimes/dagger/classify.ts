@@ -1,6 +1,14 @@
 /** What an engine's refusal means: whose fault it is, and whether another try can help. */
 import { StackwardenError } from "../../stack/errors.js";
+import { isTransient } from "../../stack/retry.js";
 import { EngineError, SessionError } from "./session/connection.js";
+
+/** The SDK wraps what its connection throws into errors of its own. */
+function origin(error: unknown): unknown {
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth += 1)
+    if (at instanceof EngineError || at instanceof SessionError || at instanceof StackwardenError) return at;
+  return error;
+}
 
 /** How far a container came that the engine started: its command ran and ended. */
 export interface ExecFailure {
@@ -10,15 +18,18 @@ export interface ExecFailure {
 }
 
 /** The command ran and ended with another code than 0; null for every other fault. */
-export function execFailure(error: unknown): ExecFailure | null {
+export function execFailure(thrown: unknown): ExecFailure | null {
+  const error = origin(thrown);
   if (!(error instanceof EngineError) || error.extensions._type !== "EXEC_ERROR") return null;
   const { exitCode, stdout, stderr } = error.extensions;
   return { exitCode: Number(exitCode ?? 1), stdout: String(stdout ?? ""), stderr: String(stderr ?? "") };
 }
 
 /** The container ended by itself, with code 0, while the engine still started it. */
-export const endedWell = (error: unknown): boolean =>
-  error instanceof EngineError && error.message.includes("service exited before healthcheck");
+export function endedWell(thrown: unknown): boolean {
+  const error = origin(thrown);
+  return error instanceof EngineError && error.message.includes("service exited before healthcheck");
+}
 
 /** The registry's answer, or none, that a later try may better. */
 const REGISTRY_BUSY =
@@ -39,20 +50,19 @@ export const commandMissing = (failure: ExecFailure): boolean => NO_PROGRAM.test
 const tooBusy = (error: Error): boolean => REGISTRY_BUSY.test(error.message) || NETWORK.test(error.message);
 
 /** True when another try may help; never for a wrong name, a missing user, or a command that failed. */
-export function isTransientFault(error: unknown): boolean {
-  if (error instanceof StackwardenError) return error.code === "RUNTIME_UNAVAILABLE";
+export function isTransientFault(thrown: unknown): boolean {
+  const error = origin(thrown);
   if (error instanceof SessionError) return true;
   if (error instanceof EngineError) return execFailure(error) === null && tooBusy(error);
-  return (
-    error instanceof Error && error.name !== "AbortError" && typeof (error as NodeJS.ErrnoException).code === "string"
-  );
+  return isTransient(error);
 }
 
 /**
  * What the caller is told of a start that failed.
  * @param doing what was tried, e.g. `pulling postgres:15-alpine`
  */
-export function startError(error: unknown, service: string, doing: string): unknown {
+export function startError(thrown: unknown, service: string, doing: string): unknown {
+  const error = origin(thrown);
   if (error instanceof StackwardenError) return error;
   if (isTransientFault(error))
     return new StackwardenError(

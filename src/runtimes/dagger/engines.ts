@@ -7,7 +7,7 @@ export interface EngineSettings {
   /** Name of the engine for projects that name none. */
   engine?: string;
   /** A project's own choice of engine, by name. */
-  projects: Record<string, { engine?: string }>;
+  projects: Record<string, { engine?: string | undefined }>;
 }
 
 export interface Engine {

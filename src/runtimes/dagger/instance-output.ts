@@ -32,6 +32,8 @@ export class InstanceOutput implements TraceListener {
   #tellUnlimited: (unlimited: { waitedSeconds: number }) => void = () => {};
   #tellDrained: () => void = () => {};
   #closed = false;
+  /** The engine's own words where no process came to be. */
+  failure: string | null = null;
 
   constructor(private readonly options: OutputOptions) {
     this.ended = new Promise((resolve) => {
@@ -61,6 +63,7 @@ export class InstanceOutput implements TraceListener {
   }
 
   exited(exit: ContainerExit): void {
+    this.failure = exit.failure ?? null;
     // Nothing of the service ever ran to say why: its log is where one looks.
     if (exit.failure !== undefined && !this.#closed) {
       this.options.sink.write("stderr", Buffer.from(`The engine could not start it: ${exit.failure}\n`), exit.at);

@@ -29,7 +29,8 @@ export function dataSentences(given: Given): void {
     const store = (port: number): ServiceDefinition => ({
       ...given().python("store", ""),
       image: given().target.images.redis,
-      command: ["redis-server", "--appendonly", "yes", "--appendfsync", "always"],
+      // Without a password a Redis that was not built for containers refuses whoever comes from elsewhere.
+      command: ["redis-server", "--appendonly", "yes", "--appendfsync", "always", "--protected-mode", "no"],
       user: "redis",
       ports: [{ containerPort: 6379, hostPort: port, protocol: "tcp" }],
       mounts: [{ type: "volume", source: "store-data", target: "/data", readOnly: false }],

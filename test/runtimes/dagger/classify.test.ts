@@ -86,6 +86,21 @@ describe("faults of an engine", () => {
     }
   });
 
+  it("what the SDK has wrapped is seen through", () => {
+    const wrapped = (cause: unknown) => Object.assign(new Error("unknown error", { cause }), { code: "D101" });
+    expect(isTransientFault(wrapped(new SessionError("x", 502)))).toBe(true);
+    expect(isTransientFault(wrapped(reset))).toBe(true);
+    expect(isTransientFault(wrapped(exec(1)))).toBe(false);
+    expect(isTransientFault(wrapped(new TypeError("defect")))).toBe(false);
+    expect(execFailure(wrapped(exec(3)))).toMatchObject({ exitCode: 3 });
+    expect(endedWell(wrapped(new EngineError("service exited before healthcheck")))).toBe(true);
+    const own = new StackwardenError("RUNTIME_LOST", "gone");
+    expect(startError(wrapped(own), "web", "x")).toBe(own);
+    expect(startError(wrapped(new EngineError("manifest unknown")), "web", "x")).toMatchObject({
+      code: "SERVICE_START_FAILED",
+    });
+  });
+
   it("an end while the engine starts is told from a failed start", () => {
     expect(execFailure(exec(3, "e", "o"))).toEqual({ exitCode: 3, stdout: "o", stderr: "e" });
     expect(execFailure(new EngineError("x", { _type: "EXEC_ERROR" }))).toEqual({ exitCode: 1, stdout: "", stderr: "" });

@@ -96,7 +96,13 @@ function definition(name) {
       return { ...plain, args: ["python3"], env: [["PATH", `${python.bin}:${SYSTEM}`]], binds: python.binds };
     // No shell, nothing but an interpreter.
     case "distroless":
-      return { ...plain, args: ["python3"], env: [["PATH", `${python.bin}`]], binds: python.binds, bare: true };
+      return {
+        ...plain,
+        args: ["python3"],
+        env: [["PATH", `${python.bin}:/usr/bin`]],
+        binds: python.binds,
+        bare: true,
+      };
     case "node":
       return { ...plain, ...handsOn("node"), args: ["node"], binds: node.binds, users: ["node"] };
     case "redis":
@@ -149,6 +155,12 @@ function skeleton(root, { files, users, folders, bare }) {
     if (!existsSync(`/${name}`) || (bare && BARE_PROGRAMS.includes(name))) continue;
     if (lstatSync(`/${name}`).isSymbolicLink()) symlinkSync(readlinkSync(`/${name}`), join(root, name));
     else binds.push(`/${name}`);
+  }
+  // The interpreter alone, where it lies among programs that this image does not have.
+  const interpreter = "/usr/bin/python3";
+  if (bare && existsSync(interpreter)) {
+    mkdirSync(join(root, dirname(interpreter)), { recursive: true, mode: 0o755 });
+    cpSync(realpathSync(interpreter), join(root, interpreter));
   }
   if (bare) binds.push(...["/usr/lib", "/usr/lib64", "/usr/local/lib"].filter((path) => existsSync(path)));
   else binds.push("/usr");

@@ -19,26 +19,31 @@ export function systemError(code: string, what: string): NodeJS.ErrnoException {
   return Object.assign(new Error(`connect ${code} ${what}`), { code });
 }
 
-/** First line of a connection; what came after it stays in the socket. Null when it is none of ours. */
+/**
+ * First line of a connection; what came after it stays in the socket. Null when it is none of ours. It is read, not
+ * listened to: a socket that was paused would stay so for whoever takes it over and only listens.
+ */
 function header(socket: Socket): Promise<string | null> {
   return new Promise((resolve) => {
     let bytes = Buffer.alloc(0);
     const end = (line: string | null): void => {
       clearTimeout(timer);
-      socket.off("data", take).off("close", gone).off("error", gone);
-      socket.pause();
+      socket.off("readable", take).off("close", gone).off("error", gone);
       resolve(line);
     };
     const gone = (): void => end(null);
-    const take = (chunk: Buffer): void => {
-      bytes = Buffer.concat([bytes, chunk]);
-      const length = bytes.indexOf("\n");
-      if (length < 0 && bytes.length < MOST_HEADER) return;
-      end(length < 0 ? null : bytes.subarray(0, length).toString());
-      if (length >= 0 && length + 1 < bytes.length) socket.unshift(bytes.subarray(length + 1));
+    const take = (): void => {
+      for (let chunk = socket.read() as Buffer | null; chunk !== null; chunk = socket.read() as Buffer | null) {
+        bytes = Buffer.concat([bytes, chunk]);
+        const length = bytes.indexOf("\n");
+        if (length < 0 && bytes.length < MOST_HEADER) continue;
+        if (length >= 0 && length + 1 < bytes.length) socket.unshift(bytes.subarray(length + 1));
+        end(length < 0 ? null : bytes.subarray(0, length).toString());
+        return;
+      }
     };
     const timer = setTimeout(gone, HEADER_MS);
-    socket.on("data", take).once("close", gone).once("error", gone);
+    socket.on("readable", take).once("close", gone).once("error", gone);
   });
 }
 

@@ -123,6 +123,15 @@ describe("a way into the session", () => {
     expect(await text(await dial(port))).toBe("greeting");
   });
 
+  it("gives what comes to whoever only listens for it, as the checks' HTTP client does", async () => {
+    const port = await serve((socket) => socket.once("data", () => socket.end("answer")));
+    const socket = await dial(port);
+    const heard = new Promise((resolve) => socket.once("data", (chunk: Buffer) => resolve(chunk.toString())));
+    socket.write("question");
+    expect(await heard).toBe("answer");
+    socket.destroy();
+  });
+
   it("tells failures in the system's words", async () => {
     await gateway.start(signal());
     await expect(dial(await freePort())).rejects.toMatchObject({ code: "ECONNREFUSED" });

@@ -1,0 +1,76 @@
+/** What a service finds in its file system beside its image: volumes, copies of project folders, temporary space, secrets. */
+import { dirname, join, relative } from "node:path";
+import type { Client, Container } from "@dagger.io/dagger";
+import type { Mount, ServiceDefinition } from "../../../stack/definition/types.js";
+import { isInside, type UploadOptions, uploadBind } from "./uploads.js";
+
+export interface MountOptions extends UploadOptions {
+  service: ServiceDefinition;
+  user: string;
+  volumeKey(volume: string): Promise<string>;
+  /** A link to installed packages is put beside this file of the project. */
+  link?: { beside: string; target: string };
+}
+
+const depth = (mount: Mount): number => mount.target.split("/").length;
+
+export async function withMounts(
+  options: MountOptions,
+  base: Container,
+): Promise<{ container: Container; notes: string[] }> {
+  const { client, service, user, link } = options;
+  const notes: string[] = [];
+  let container = base;
+  let linked = link === undefined;
+  // Outer paths first: what is mounted inside another mount must come after it.
+  for (const mount of [...service.mounts].sort((a, b) => depth(a) - depth(b))) {
+    if (mount.type === "tmpfs") {
+      container = container.withMountedTemp(
+        mount.target,
+        mount.sizeBytes === undefined ? {} : { size: mount.sizeBytes },
+      );
+    } else if (mount.type === "volume") {
+      const volume = client.cacheVolume(await options.volumeKey(mount.source));
+      container = container.withMountedCache(mount.target, volume, { owner: user });
+      if (mount.readOnly) notes.push(`The volume ${mount.source} is writable: an engine has no read-only volumes.`);
+    } else {
+      const upload = await uploadBind(options, mount.source);
+      const shown = relative(options.folder, mount.source) || ".";
+      if (upload.kind === "file") container = container.withMountedFile(mount.target, upload.file, { owner: user });
+      else {
+        let { folder } = upload;
+        if (link !== undefined && isInside(mount.source, link.beside)) {
+          folder = folder.withSymlink(link.target, join(relative(mount.source, dirname(link.beside)), "node_modules"));
+          linked = true;
+        }
+        container = container.withMountedDirectory(mount.target, folder, { owner: user, readOnly: mount.readOnly });
+      }
+      notes.push(
+        `${mount.target} is a copy of ${shown}, made at every start: restart the service to see changes. The project's folder is never written to.`,
+      );
+    }
+  }
+  if (!linked && link !== undefined)
+    container = container.withSymlink(link.target, join(service.workingDir ?? "/", "node_modules"));
+  return { container, notes };
+}
+
+/** Values that must not show: environment and files, as secrets of the engine. */
+export function withSecrets(
+  client: Client,
+  container: Container,
+  /** Makes the secrets' names new for this instance. */
+  instance: string,
+  user: string,
+  secrets: { environment: Record<string, string>; files: { target: string; value: string }[] },
+): Container {
+  let given = container;
+  for (const [name, value] of Object.entries(secrets.environment))
+    given = given.withSecretVariable(name, client.setSecret(`${instance}.${name}`, value));
+  for (const { target, value } of secrets.files)
+    given = given.withMountedSecret(`/run/secrets/${target}`, client.setSecret(`${instance}.file.${target}`, value), {
+      owner: user,
+      mode: 0o400,
+    });
+  return given;
+}

@@ -1,0 +1,259 @@
+/** Starts a container that is ready, and sees it through its first moments: found, limited, verified, or gone again. */
+import { setTimeout as delay } from "node:timers/promises";
+import type { Service } from "@dagger.io/dagger";
+import type { Limits, ServiceDefinition } from "../../stack/definition/types.js";
+import { StackwardenError } from "../../stack/errors.js";
+import type { Enforcement, RuntimeService, StartServiceRequest } from "../../stack/runtime.js";
+import type { Dial } from "../shared/probes/dial.js";
+import { insideTest, LIMITS_WAIT_SECONDS, type ReadyContainer } from "./build/container.js";
+import { commandMissing, endedWell, execFailure, startError } from "./classify.js";
+import { DaggerService } from "./dagger-service.js";
+import type { EngineHost } from "./engine-host/types.js";
+import { EntryLoop } from "./entry-loop.js";
+import { exitOf } from "./exit-codes.js";
+import { Instance } from "./instance.js";
+import { type EntryStart, InstanceOutput } from "./instance-output.js";
+import { EngineError } from "./session/connection.js";
+import { newTrace } from "./session/trace.js";
+import type { DaggerSession } from "./session/types.js";
+
+/** The engine starts a container in seconds; one that takes longer is given up. */
+const START_MS = 60_000;
+/** After the container runs, its entry's word comes with the next poll of the telemetry. */
+const WORD_MS = (LIMITS_WAIT_SECONDS + 10) * 1000;
+
+export interface LaunchOptions {
+  session: DaggerSession;
+  host: EngineHost;
+  request: StartServiceRequest;
+  ready: ReadyContainer;
+  dial: Dial;
+}
+
+/** How the container's start came out. */
+type Begun = { kind: "runs" } | { kind: "ended"; exitCode: number } | { kind: "failed"; error: unknown };
+
+async function begin(service: Service): Promise<Begun> {
+  try {
+    await service.start();
+    return { kind: "runs" };
+  } catch (error) {
+    // It ran and ended before the engine had looked: that is an end, not a failed start.
+    const failure = execFailure(error);
+    if (failure !== null && !commandMissing(failure)) return { kind: "ended", exitCode: failure.exitCode };
+    if (endedWell(error)) return { kind: "ended", exitCode: 0 };
+    return { kind: "failed", error };
+  }
+}
+
+const late = (service: string, what: string): StackwardenError =>
+  new StackwardenError("RUNTIME_UNAVAILABLE", `${service}: ${what} within ${START_MS / 1000} s.`, {
+    hint: "The engine is overloaded or hangs. Look at it with `stackwarden doctor`, then start again.",
+  });
+
+class Launch {
+  readonly #output: InstanceOutput;
+  readonly #loop: EntryLoop | null;
+  readonly #trace = newTrace();
+  readonly #forget: () => void;
+  #limits: Limits;
+
+  constructor(private readonly options: LaunchOptions) {
+    const { session, request, ready, host } = options;
+    const { service } = request;
+    const test = host.enforcement.level === "enforced" || ready.token === null ? undefined : insideTest(service);
+    const { healthcheck } = service;
+    this.#loop =
+      test === undefined || healthcheck === undefined
+        ? null
+        : new EntryLoop(test, healthcheck.intervalMs + healthcheck.timeoutMs);
+    this.#output = new InstanceOutput({
+      sink: request.sink,
+      token: ready.token,
+      onHealth: (health) => this.#loop?.take(health),
+    });
+    this.#limits = request.limits;
+    this.#forget = session.telemetry.listen(this.#trace.traceId, this.#output);
+  }
+
+  async run(): Promise<DaggerService> {
+    const { session, request, ready } = this.options;
+    const { signal, service } = request;
+    let id: string;
+    try {
+      id = await session
+        .client({ trace: this.#trace, signal })
+        .loadContainerFromID(ready.id as never)
+        .asService({ args: ready.args })
+        .withHostname(service.name)
+        .id();
+    } catch (error) {
+      this.#forget();
+      await this.#output.close(0);
+      throw error;
+    }
+    return this.#start(session.client({ trace: this.#trace }).loadServiceFromID(id as never));
+  }
+
+  async #start(started: Service): Promise<DaggerService> {
+    const { session, host, request, ready } = this.options;
+    const { service, signal } = request;
+    // Ends the search for a container that is not there any more.
+    const over = new AbortController();
+    const found = this.#find(AbortSignal.any([signal, over.signal]));
+    const containerId = found.then(({ id }) => id);
+    containerId.catch(() => undefined);
+    const instance = new Instance({
+      service: service.name,
+      output: this.#output,
+      host,
+      containerId,
+      stop: (kill) => started.stop(kill ? { kill } : {}),
+      over: session.ended,
+      memoryLimited: () => host.enforcement.level === "enforced" && this.#limits.memory_mb !== undefined,
+      forget: () => {
+        over.abort();
+        this.#forget();
+      },
+    });
+    try {
+      const begun = await this.#within(begin(started), signal, `${service.name} was not started`);
+      if (begun.kind === "failed") {
+        // The engine says that nothing runs: there is nothing to wait for.
+        instance.gone(exitOf(null, Date.now()));
+        throw begun.error;
+      }
+      if (begun.kind === "ended") {
+        // The notice with the exact code is usually under way as well.
+        void delay(1000, undefined, { ref: false }).then(() => instance.gone(exitOf(begun.exitCode, Date.now())));
+      }
+      const startedAt = Date.now();
+      const word = await this.#word(instance, found, signal);
+      const seen = await Promise.race([found, instance.exited.then(() => ({ id: null, why: "it has ended" }))]);
+      // The engine took the start for done before it knew that no process would come to be.
+      if (this.#output.failure !== null) throw new EngineError(this.#output.failure);
+      const user = await this.#user(seen.id, word);
+      this.#refuseRoot(service, user.uid);
+      signal.throwIfAborted();
+      return new DaggerService({
+        generation: request.generation,
+        startedAt,
+        user,
+        notes: [...ready.notes, ...this.#notes(word)],
+        instance,
+        host,
+        containerId: seen.id,
+        unseen: seen.why,
+        probing: {
+          service,
+          host,
+          containerId: seen.id,
+          loop: this.#loop,
+          dial: this.options.dial,
+          ended: () => instance.exit !== null,
+        },
+        limitsChanged: (limits) => {
+          this.#limits = limits;
+        },
+      });
+    } catch (error) {
+      over.abort();
+      // The engine goes on with what it has begun, whatever became of our request.
+      await instance.stop(0, "SIGKILL").catch(() => undefined);
+      instance.gone(exitOf(null, Date.now()));
+      await instance.exited;
+      signal.throwIfAborted();
+      session.ended.throwIfAborted();
+      throw startError(error, service.name, "starting its container");
+    }
+  }
+
+  /** Finds the container on the engine's host and limits it; the entry waits for that. */
+  async #find(signal: AbortSignal): Promise<{ id: string | null; why: string }> {
+    const { host, request, ready } = this.options;
+    if (host.enforcement.level !== "enforced") return { id: null, why: host.enforcement.reason };
+    const id = await host.find(ready.instance, signal);
+    try {
+      if (Object.values(request.limits).some((limit) => limit !== undefined)) await host.apply(id, request.limits);
+    } catch (error) {
+      // Its limits held, it ran, and it ended before they were read back: the telemetry tells how.
+      if (error instanceof StackwardenError && error.code === "SERVICE_NOT_STARTED")
+        return { id: null, why: "it has ended" };
+      throw error;
+    }
+    return { id, why: "" };
+  }
+
+  /** The entry's word that the service's program begins. Null without an entry, or when it ended before. */
+  async #word(instance: Instance, found: Promise<unknown>, signal: AbortSignal): Promise<EntryStart | null> {
+    const { ready, request } = this.options;
+    if (ready.token === null) return null;
+    const { started, unlimited } = this.#output;
+    const refused = unlimited.then(({ waitedSeconds }) => {
+      throw new StackwardenError(
+        "SERVICE_START_FAILED",
+        `${request.service.name} was not started: its limits were not in force after ${waitedSeconds} s.`,
+        {
+          hint: "The engine's host did not take them. Run `stackwarden doctor`; the server's log says more.",
+          details: { service: request.service.name },
+        },
+      );
+    });
+    refused.catch(() => undefined);
+    const ended = instance.exited.then(() => null);
+    // Limits that cannot be set are told at once, not when the entry has given up.
+    const word = Promise.race([started, refused, ended, found.then(() => new Promise<never>(() => {}))]);
+    return this.#within(word, signal, `${request.service.name} did not begin`, WORD_MS);
+  }
+
+  async #user(containerId: string | null, word: EntryStart | null): Promise<RuntimeService["user"]> {
+    const { host, ready, request } = this.options;
+    const asked = ready.user.split(":")[0] ?? ready.user;
+    const name = request.service.user?.split(":")[0] ?? asked;
+    const known = (uid: number, reason: string): RuntimeService["user"] => ({
+      uid,
+      name,
+      enforcement: { level: "enforced", reason },
+    });
+    if (word !== null) return known(word.uid, "seen inside the container by its entry script");
+    const seen = containerId === null ? null : await host.user(containerId).catch(() => null);
+    if (seen !== null) return known(seen.uid, `seen by the kernel (${host.description})`);
+    const enforcement: Enforcement = {
+      level: "advisory",
+      reason: "asked of the engine; nothing here can look into the container",
+    };
+    return { uid: null, name, enforcement };
+  }
+
+  #notes(word: EntryStart | null): string[] {
+    if (word === null || word.noNewPrivileges) return [];
+    return ["Its image has no setpriv: set-uid programs in it are not disarmed (no_new_privs is off)."];
+  }
+
+  /** @throws POLICY_VIOLATION: the service is ended by whoever catches it (S1) */
+  #refuseRoot(service: ServiceDefinition, uid: number | null): void {
+    if (uid !== 0 || service.allowRoot) return;
+    throw new StackwardenError("POLICY_VIOLATION", `"${service.name}" ran as root and was ended.`, {
+      hint: "Give it another user, such as 1000:1000. Only the server's own configuration (allow_root) can permit root.",
+    });
+  }
+
+  #within<T>(task: Promise<T>, signal: AbortSignal, what: string, ms = START_MS): Promise<T> {
+    const { session, request } = this.options;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(late(request.service.name, what)), ms);
+      const together = AbortSignal.any([signal, session.ended]);
+      const abort = () => reject(together.reason);
+      const end = () => {
+        clearTimeout(timer);
+        together.removeEventListener("abort", abort);
+      };
+      if (together.aborted) abort();
+      together.addEventListener("abort", abort, { once: true });
+      task.then(resolve, reject).finally(end);
+    });
+  }
+}
+
+/** @throws SERVICE_START_FAILED, POLICY_VIOLATION, RUNTIME_UNAVAILABLE, RUNTIME_LOST, the signal's reason; nothing is left then */
+export const launch = (options: LaunchOptions): Promise<DaggerService> => new Launch(options).run();

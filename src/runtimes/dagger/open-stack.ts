@@ -1,0 +1,86 @@
+/** Opens a stack: ports first, then the session with its engine, then the engine's host. On failure nothing is left. */
+import { StackwardenError } from "../../stack/errors.js";
+import type { OpenStackRequest } from "../../stack/runtime.js";
+import type { DaggerParts } from "./dagger-runtime.js";
+import { DaggerStack } from "./dagger-stack.js";
+import { findCli } from "./discovery.js";
+import type { Engine } from "./engines.js";
+import type { GatewaySession } from "./gateway/types.js";
+import { gatewaySession } from "./gateway-session.js";
+import type { DaggerSettings } from "./settings.js";
+import { SDK_VERSION } from "./versions.js";
+
+export interface OpenStackOptions {
+  request: OpenStackRequest;
+  engine: Engine;
+  settings: DaggerSettings;
+  env: NodeJS.ProcessEnv;
+  warn(message: string): void;
+  parts: DaggerParts;
+  onClose(stack: DaggerStack): void;
+}
+
+const notYet: GatewaySession = {
+  startGateway: async () => {
+    throw new StackwardenError("RUNTIME_UNAVAILABLE", "The session is not open yet.", {
+      hint: "Wait for start_stack.",
+    });
+  },
+};
+
+/** @throws PORT_IN_USE, RUNTIME_UNAVAILABLE, UNSUPPORTED (version), the signal's reason */
+export async function openStack(
+  options: OpenStackOptions,
+): Promise<{ stack: DaggerStack; capacity: { cpus: number; memory_mb: number } | null }> {
+  const { request, engine, settings, env, warn, parts, onClose } = options;
+  const { signal, notice } = request;
+  const { runnerHost } = engine;
+  const cli = await findCli(env);
+  if ("missing" in cli)
+    throw new StackwardenError("RUNTIME_UNAVAILABLE", cli.missing, {
+      hint: `Install the Dagger CLI ${SDK_VERSION}, or have the operator choose another runtime; \`stackwarden doctor\` says more.`,
+    });
+  let session = notYet;
+  const gateway = parts.openGateway({
+    session: { startGateway: (spec, until) => session.startGateway(spec, until) },
+    image: settings.gatewayImage,
+    warn,
+  });
+  try {
+    await gateway.reserve(request.definition);
+    const opened = await parts.openSession({
+      cli: cli.path,
+      runnerHost,
+      workdir: request.folder,
+      signal,
+      env,
+      warn: (message) => notice({ type: "warning", message }),
+    });
+    try {
+      const host = await parts.openEngineHost({ runnerHost, warn, signal, env });
+      if (host.enforcement.level !== "enforced")
+        notice({ type: "warning", message: `Nothing enforces limits on this engine: ${host.enforcement.reason}` });
+      session = gatewaySession({ session: opened, host, notice });
+      const stack = new DaggerStack(request, {
+        session: opened,
+        host,
+        gateway,
+        runnerHost,
+        env,
+        retry: settings.retry,
+        onClose,
+      });
+      if (signal.aborted) {
+        await stack.close();
+        signal.throwIfAborted();
+      }
+      return { stack, capacity: host.capacity };
+    } catch (error) {
+      await opened.close();
+      throw error;
+    }
+  } catch (error) {
+    await gateway.close().catch(() => undefined);
+    throw error;
+  }
+}

@@ -1,0 +1,49 @@
+/** Parts of the Dagger runtime that are out of reach: an engine whose host nobody can look at, a session without a gateway. */
+import type { EngineHost } from "../../../../src/runtimes/dagger/engine-host/types.js";
+import type { Gateway } from "../../../../src/runtimes/dagger/gateway/types.js";
+import { PortLedger } from "../../../../src/runtimes/shared/port-ledger.js";
+import { StackwardenError } from "../../../../src/stack/errors.js";
+import type { AppliedLimits, ServiceStats } from "../../../../src/stack/runtime.js";
+
+export const REMOTE = "the engine is on another machine";
+
+const nothing = { value: null, enforcement: { level: "none", reason: REMOTE } } as const;
+const unlimited: AppliedLimits = { cpus: nothing, memory_mb: nothing, pids: nothing };
+const refuse = async (): Promise<never> => {
+  throw new StackwardenError("UNSUPPORTED", REMOTE);
+};
+
+export const remoteHost = (more: Partial<EngineHost> = {}): EngineHost => ({
+  description: "a remote engine",
+  enforcement: { level: "none", reason: REMOTE },
+  capacity: null,
+  find: refuse,
+  exec: refuse,
+  kill: refuse,
+  apply: async () => unlimited,
+  read: async () => unlimited,
+  stats: async () => ({ reason: REMOTE }) as ServiceStats,
+  user: async () => null,
+  close: async () => {},
+  ...more,
+});
+
+/** Holds ports as the real one does; nothing can be dialled through it. */
+export function deadGateway(): Gateway {
+  const ledger = new PortLedger((service) =>
+    service.ports.map(({ containerPort, hostPort }) => ({
+      service: service.name,
+      containerPort,
+      published: true,
+      ...(hostPort === undefined ? {} : { hostPort }),
+    })),
+  );
+  return {
+    reserve: (definition) => ledger.apply(definition),
+    endpoints: () => ledger.endpoints(),
+    hostPort: (service, port) => ledger.hostPort(service, port),
+    start: async () => {},
+    dial: () => Promise.reject(Object.assign(new Error("nothing can be dialled"), { code: "ECONNREFUSED" })),
+    close: () => ledger.close(),
+  };
+}
