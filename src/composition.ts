@@ -1,5 +1,6 @@
 /** Puts the server together: configuration → runtimes → manager. Nothing here touches the machine; the first call does. */
 import type { Config } from "./config/types.js";
+import { createDaggerRuntime } from "./runtimes/dagger/dagger-runtime.js";
 import { createLocalRuntime } from "./runtimes/local/local-runtime.js";
 import { loadStack } from "./stack/definition/load.js";
 import type { Logger } from "./stack/logger.js";
@@ -17,5 +18,7 @@ export function composeManager(config: Config, logger: Logger): SharedStackManag
       return createProcessHost({ stateDir: config.stateDir, warn });
     },
   });
-  return createStackManager({ config, runtimes: [local], loadStack, openLogStore, logger });
+  const { projects, retry } = config;
+  const dagger = createDaggerRuntime({ settings: { ...config.dagger, projects, retry }, env: process.env, warn });
+  return createStackManager({ config, runtimes: [local, dagger], loadStack, openLogStore, logger });
 }

@@ -31,6 +31,7 @@ export async function loadConfig({ flags = {}, env, cwd }: LoadConfigRequest): P
   for (const layer of layers) merge(merged, absolutePaths(layer));
   const parsed = configSchema.safeParse({ ...merged });
   if (!parsed.success) throw refusal(parsed.error, layers);
+  checkEngineNames(parsed.data, layers);
   return toConfig(parsed.data, layers, { flags, env, cwd });
 }
 
@@ -47,8 +48,7 @@ async function findFiles(flags: ConfigFlags, env: NodeJS.ProcessEnv, cwd: string
     return [file];
   }
   const found: ConfigFile[] = [];
-  const place = userConfigFile({ env });
-  const own = place === null ? null : await readConfigFile(place);
+  const own = await readConfigFile(userConfigFile({ env }));
   if (own !== null) found.push(own);
   const local = await readConfigFile(join(cwd, "stackwarden.yaml"));
   if (local !== null && local.path !== own?.path) {
@@ -70,6 +70,29 @@ function refusal(error: z.ZodError, layers: readonly Layer[]): StackwardenError 
     hint: `Settings: ${Object.keys(configSchema.shape).join(", ")}. docs/OPERATIONS.md describes them.`,
     details: { problems },
   });
+}
+
+/** @throws INVALID_INPUT when an engine is named that there is not */
+function checkEngineNames(raw: RawConfig, layers: readonly Layer[]): void {
+  const known = Object.keys(raw.engines);
+  const named: [path: string[], name: string | undefined][] = [
+    [["engine"], raw.engine],
+    ...Object.entries(raw.projects).map(([id, { engine }]): [string[], string | undefined] => [
+      ["projects", id, "engine"],
+      engine,
+    ]),
+  ];
+  for (const [path, name] of named) {
+    if (name === undefined || known.includes(name)) continue;
+    throw new StackwardenError(
+      "INVALID_INPUT",
+      `${sourceOf(path, layers)}: ${path.join(".")}: no engine is named ${name}.`,
+      {
+        hint: `Engines of the configuration: ${known.join(", ") || "none"}. docs/OPERATIONS.md describes engines.`,
+        details: { valid: known },
+      },
+    );
+  }
 }
 
 async function toConfig(raw: RawConfig, layers: readonly Layer[], request: LoadConfigRequest): Promise<Config> {
@@ -108,6 +131,11 @@ async function toConfig(raw: RawConfig, layers: readonly Layer[], request: LoadC
             operateScope: raw.oauth.operate_scope,
           },
     retry: { maxRetries: raw.retry.max_retries, baseDelayMs: raw.retry.base_delay_ms },
+    dagger: {
+      engines: raw.engines,
+      ...(raw.engine === undefined ? {} : { engine: raw.engine }),
+      gatewayImage: raw.gateway_image,
+    },
     logs: { ringBytes: bytesOfMb(raw.logs.ring_mb), spoolBytes: bytesOfMb(raw.logs.spool_mb) },
   };
 }

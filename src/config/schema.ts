@@ -16,6 +16,14 @@ const SERVICE_REF = /^([a-z0-9][a-z0-9_-]{0,62}\/)?[a-zA-Z0-9][a-zA-Z0-9._-]{0,1
 
 /** RFC 6749 */
 const scope = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, "must be one word of printable ASCII characters");
+const ENGINE_NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+const engineName = z.string().regex(ENGINE_NAME, "an engine's name is lower-case letters, digits, _ and -");
+const RUNNER_HOST = /^[a-z][a-z0-9-]*:\/\/./;
+/** An image's name never begins like an option. */
+const IMAGE = /^[a-z0-9][A-Za-z0-9._/:@-]{0,254}$/;
+
+/** With `node` on its PATH: the gateway to published ports is a script. */
+export const GATEWAY_IMAGE = "node:20-alpine";
 
 export const configSchema = z.strictObject({
   runtime: z.enum(["auto", "local", "dagger"]).default("auto"),
@@ -31,7 +39,7 @@ export const configSchema = z.strictObject({
   projects: z
     .record(
       z.string().regex(PROJECT_ID, "a project's id is lower-case letters, digits, _ and -, at most 63 characters"),
-      z.strictObject({ folder: path }),
+      z.strictObject({ folder: path, engine: engineName.optional() }),
     )
     .default({}),
   oauth: z
@@ -43,6 +51,17 @@ export const configSchema = z.strictObject({
       operate_scope: scope.default("stackwarden:operate"),
     })
     .optional(),
+  engines: z
+    .record(
+      engineName,
+      path.refine(
+        (text) => RUNNER_HOST.test(text),
+        "must be an engine's address such as unix:///path or tcp://host:port",
+      ),
+    )
+    .default({}),
+  engine: engineName.optional(),
+  gateway_image: z.string().regex(IMAGE, "must be an image's name").default(GATEWAY_IMAGE),
   retry: z
     .strictObject({
       max_retries: z.int().min(0).max(10).default(3),

@@ -2,6 +2,14 @@
 import type { StackSettings } from "../stack/settings.js";
 
 export interface Config extends StackSettings {
+  dagger: {
+    /** Dagger engines: name → what `_EXPERIMENTAL_DAGGER_RUNNER_HOST` would hold. */
+    engines: Record<string, string>;
+    /** Engine of projects that name none; default: the Dagger CLI's own choice. */
+    engine?: string;
+    /** Image of the gateway to published ports; has `node` 18 or later on its PATH. */
+    gatewayImage: string;
+  };
   /** Only read-only operations. Default false. */
   readOnly: boolean;
   /** Milliseconds without client and without stack after which the background server ends. Default 600,000. */

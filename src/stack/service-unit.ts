@@ -56,6 +56,8 @@ export class ServiceUnit {
   readonly #watchers = new Set<() => void>();
   /** Ends the start under way. */
   #starting = new AbortController();
+  /** Why the last start failed before there was an instance. */
+  #refusal: StackwardenError | null = null;
 
   constructor(
     public definition: ServiceDefinition,
@@ -103,6 +105,7 @@ export class ServiceUnit {
   async start(caller: AbortSignal, phase: (message: string) => void, actor?: string): Promise<void> {
     this.#restarts.cancel();
     this.#starting = new AbortController();
+    this.#refusal = null;
     const signal = AbortSignal.any([caller, this.#starting.signal]);
     const { host, name, definition } = this;
     this.#generation += 1;
@@ -143,6 +146,8 @@ export class ServiceUnit {
       await this.#adopt(instance, limits, by);
     } catch (error) {
       this.instance = null;
+      // Who waits for this service learns of it by its state, before this call has failed.
+      this.#refusal = error instanceof StackwardenError ? error : null;
       this.#to("crashed");
       throw error;
     }
@@ -199,6 +204,7 @@ export class ServiceUnit {
 
   /** Why the service is not up, with its last lines. */
   failure(): StackwardenError {
+    if (this.#refusal !== null && this.state === "crashed") return this.#refusal;
     return startFailure(this.#facts, this.host.lastLines(this.name, TOLD_LINES, this.generation));
   }
 

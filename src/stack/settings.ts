@@ -16,8 +16,8 @@ export interface StackSettings {
   restartBudget: number;
   /** Milliseconds a whole stack may take to become healthy. Default 300,000. */
   startTimeoutMs: number;
-  /** Folders of known projects by id. */
-  projects: Record<string, { folder: string }>;
+  /** Folders of known projects by id; `engine` is the name of a Dagger engine of the configuration. */
+  projects: Record<string, { folder: string; engine?: string | undefined }>;
   retry: { maxRetries: number; baseDelayMs: number };
   logs: { ringBytes: number; spoolBytes: number };
 }

@@ -1,8 +1,6 @@
-import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildSync } from "esbuild";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { loadConfig } from "../../src/config/load.js";
 import { StackwardenError } from "../../src/stack/errors.js";
@@ -49,34 +47,6 @@ describe("defaults", () => {
       logs: { ringBytes: 8 * 1024 * 1024, spoolBytes: 64 * 1024 * 1024 },
     });
     expect(config.stateDir).toBe(process.getuid?.() === 0 ? "/var/lib/stackwarden" : "/x/state/stackwarden");
-  });
-});
-
-describe("a user without a home directory", () => {
-  it.runIf(process.getuid?.() === 0)("is told to name a state directory, and needs nothing else", () => {
-    const program = `
-      import { defaultStateDir, userConfigFile } from "./src/config/places.ts";
-      process.setgid(79_992); process.setuid(79_992);
-      delete process.env.HOME;
-      const told = (run) => { try { return run(); } catch (error) { return error.report(); } };
-      console.log(JSON.stringify([
-        told(() => userConfigFile({ env: {} })),
-        told(() => userConfigFile({ env: { XDG_CONFIG_HOME: "/x" } })),
-        told(() => defaultStateDir({ env: { XDG_STATE_HOME: "/x" } })),
-        told(() => defaultStateDir({ env: {} })),
-      ]));`;
-    const { outputFiles } = buildSync({
-      stdin: { contents: program, resolveDir: process.cwd(), loader: "ts" },
-      bundle: true,
-      write: false,
-      format: "esm",
-      platform: "node",
-    });
-    const code = outputFiles[0]?.text ?? "";
-    const told = execFileSync(process.execPath, ["--input-type=module", "-e", code], { encoding: "utf8" });
-    const [file, given, state, refused] = JSON.parse(told);
-    expect([file, given, state]).toEqual([null, "/x/stackwarden/stackwarden.yaml", "/x/stackwarden"]);
-    expect(refused).toMatchObject({ code: "INVALID_INPUT", hint: expect.stringContaining("STACKWARDEN_STATE_DIR") });
   });
 });
 
@@ -218,5 +188,49 @@ describe("a file found in the working directory lifts no guard", () => {
     local("read_only: true\nrequire_enforced_limits: true\nroots: [app]\n");
     const config = await loadConfig({ env: env(), cwd });
     expect(config).toMatchObject({ readOnly: true, requireEnforcedLimits: true, roots: [join(cwd, "app")] });
+  });
+});
+
+describe("engines", () => {
+  it("are named in the user's own file; a project and the default name one of them", async () => {
+    own(
+      "engines: {big: 'tcp://10.0.0.5:8080', cluster: 'kube-pod://engine-0?namespace=dagger'}\nengine: big\n" +
+        "projects: {shop: {folder: shop, engine: cluster}}\ngateway_image: node:22-alpine\n",
+    );
+    const config = await loadConfig({ env: env(), cwd });
+    expect(config.dagger).toEqual({
+      engines: { big: "tcp://10.0.0.5:8080", cluster: "kube-pod://engine-0?namespace=dagger" },
+      engine: "big",
+      gatewayImage: "node:22-alpine",
+    });
+    expect(config.projects.shop?.engine).toBe("cluster");
+    const other = await loadConfig({ env: env({ STACKWARDEN_ENGINE: "cluster" }), cwd });
+    expect(other.dagger.engine).toBe("cluster");
+  });
+
+  it("a name that there is not, an address that is none, an image like an option are refused where they stand", async () => {
+    const cases: [string, RegExp][] = [
+      ["engine: gone\n", /stackwarden\.yaml:1: engine: no engine is named gone/],
+      ["projects: {shop: {folder: shop, engine: gone}}\n", /projects\.shop\.engine: no engine is named gone/],
+      ["engines: {big: '10.0.0.5:8080'}\n", /engines\.big/],
+      ["engines: {'--rm': 'tcp://a:1'}\n", /engines/],
+      ["gateway_image: --privileged\n", /gateway_image/],
+    ];
+    for (const [text, message] of cases) {
+      own(text);
+      const error = await failure(loadConfig({ env: env(), cwd }));
+      expect(error.code, text).toBe("INVALID_INPUT");
+      expect(error.message, text).toMatch(message);
+    }
+  });
+
+  it("a file of the working directory chooses among them, and adds none", async () => {
+    own("engines: {big: 'tcp://10.0.0.5:8080'}\n");
+    local("engine: big\n");
+    expect((await loadConfig({ env: env(), cwd })).dagger.engine).toBe("big");
+    for (const text of ["engines: {mine: 'tcp://evil:1'}\n", "gateway_image: evil/image\n"]) {
+      local(text);
+      expect((await failure(loadConfig({ env: env(), cwd }))).code).toBe("POLICY_VIOLATION");
+    }
   });
 });

@@ -1,5 +1,4 @@
 /** What the operations answer, as the domain itself declares it: the compiler refuses a drift. */
-import type { DiagnosisReport } from "../../stack/diagnosis/types.js";
 import type {
   EventPage,
   HealthOutcome,
@@ -11,7 +10,6 @@ import type {
   StopOutcome,
 } from "../../stack/model.js";
 
-export type { Cause } from "../../stack/diagnosis/types.js";
 export type { LogLine } from "../../stack/logs/types.js";
 export type {
   LogReport,
@@ -31,7 +29,6 @@ export interface Answers {
   health_status: HealthOutcome;
   get_stats: StatsReport;
   get_events: EventPage;
-  diagnose: DiagnosisReport;
   start_stack: StartOutcome;
   stop_stack: StopOutcome;
   restart_service: RestartOutcome;

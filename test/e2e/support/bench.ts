@@ -62,8 +62,6 @@ export class TestBench {
   readonly state = join(this.folder, "state");
   readonly #servers: Server[] = [];
   readonly pids: number[] = [];
-  /** What servers are started with, such as another user. */
-  wrapper: readonly string[] = [];
 
   constructor(readonly mode: Mode = "shared") {
     // Services of other users must get through.
@@ -82,10 +80,9 @@ export class TestBench {
   }
 
   async server(env: Record<string, string> = {}, args: string[] = [], name = "e2e"): Promise<Server> {
-    const [command = process.execPath, ...before] = [...this.wrapper, process.execPath];
     const transport = new StdioClientTransport({
-      command,
-      args: [...before, BINARY, "mcp", ...(this.mode === "standalone" ? ["--standalone"] : []), ...args],
+      command: process.execPath,
+      args: [BINARY, "mcp", ...(this.mode === "standalone" ? ["--standalone"] : []), ...args],
       cwd: this.projects,
       env: { PATH: process.env.PATH ?? "", ...this.environment(), ...env },
       stderr: "pipe",

@@ -25,7 +25,6 @@ describe.skipIf(why !== null)(`an engine whose host is out of reach${why === nul
         engines: {},
         projects: {},
         gatewayImage: "node:20-alpine",
-        tunnel: false,
         retry: { maxRetries: 1, baseDelayMs: 10 },
       },
       env,

@@ -92,6 +92,16 @@ it("fails with the cause and the last lines, and stops what it had started", asy
   expect((await domain.manager().start({ project: "shop" }, call())).status).toBe("healthy");
 });
 
+it("fails with what the runtime refused, also where another service waits for the one that it refused", async () => {
+  domain.project("shop", THREE);
+  const refused = new StackwardenError("DEPENDENCY_INSTALL_FAILED", "pip install ended with 1.", {
+    hint: "Correct it.",
+  });
+  domain.runtime.scripts = { api: { startErrors: [refused] } };
+  const starting = domain.manager().start({ project: "shop" }, call());
+  await expect(starting).rejects.toMatchObject({ code: "DEPENDENCY_INSTALL_FAILED", message: refused.message });
+});
+
 it("fails when checks fail too often", async () => {
   domain.project("shop", compose(service("app").replace("start_period: 10s", "start_period: 0s")));
   domain.runtime.scripts = { app: { probe: () => "HTTP 500" } };
