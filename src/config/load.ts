@@ -48,7 +48,8 @@ async function findFiles(flags: ConfigFlags, env: NodeJS.ProcessEnv, cwd: string
     return [file];
   }
   const found: ConfigFile[] = [];
-  const own = await readConfigFile(userConfigFile({ env }));
+  const place = userConfigFile({ env });
+  const own = place === null ? null : await readConfigFile(place);
   if (own !== null) found.push(own);
   const local = await readConfigFile(join(cwd, "stackwarden.yaml"));
   if (local !== null && local.path !== own?.path) {

@@ -21,7 +21,7 @@ export async function stateDirOf({ flags, env, cwd }: StateDirRequest): Promise<
   // A file of the working directory may not name it; the other two may.
   const named = flags.config ?? (env.STACKWARDEN_CONFIG || undefined);
   const file = named === undefined ? userConfigFile({ env }) : resolve(cwd, named);
-  const text = await readFile(file, "utf8").catch(() => "");
+  const text = file === null ? "" : await readFile(file, "utf8").catch(() => "");
   if (!text.includes("state_dir") && (named === undefined || text !== "")) return defaultStateDir({ env });
   const { loadConfig } = await import("./load.js");
   return (await loadConfig({ flags, env, cwd })).stateDir;

@@ -19,7 +19,7 @@ export const DASHBOARD: Resource = {
   name: "dashboard",
   title: "Dashboard",
   description:
-    "A page for people: stacks, health, use against limits, events, live logs; restart, stop, start, limits.",
+    "A page for people: stacks, health, diagnosis, use against limits, events, live logs; restart, stop, start, limits.",
   mimeType: MIME_TYPE,
   _meta: META,
 };

@@ -1,5 +1,5 @@
 /** What happened in a project: a ring in memory, a file that survives the server, and waiting readers. */
-import { appendFile, readFile, rename } from "node:fs/promises";
+import { appendFile, readFile, rename, stat } from "node:fs/promises";
 import { StackwardenError } from "./errors.js";
 import type { EventPage, EventType, StackEvent } from "./model.js";
 
@@ -111,9 +111,23 @@ export class EventLog {
     };
   }
 
+  /** Whether somebody else wrote to the file, or removed it. */
+  async outdated(): Promise<boolean> {
+    const { file } = this.options;
+    if (file === undefined) return false;
+    await this.#writing;
+    const size = await sizeOf(file);
+    return this.#idle && size !== this.#bytes;
+  }
+
   /** Writes what is pending. */
   flush(): Promise<void> {
     return this.#writing;
+  }
+
+  /** Nothing waits to be written; a newline after a torn line waits for the next event. */
+  get #idle(): boolean {
+    return this.#pending === "" || this.#pending === "\n";
   }
 
   #matching(query: EventQuery, after = 0): StackEvent[] {
@@ -146,7 +160,7 @@ export class EventLog {
   #write(line: string): void {
     const { file } = this.options;
     if (file === undefined) return;
-    const idle = this.#pending === "" || this.#pending === "\n";
+    const idle = this.#idle;
     this.#pending += line;
     if (!idle) return;
     this.#writing = this.#writing.then(async () => {
@@ -160,8 +174,16 @@ export class EventLog {
         await appendFile(file, batch, { mode: 0o600 });
         this.#bytes += Buffer.byteLength(batch);
       } catch (error) {
+        // Perhaps a part of it was written.
+        this.#bytes = await sizeOf(file);
         this.options.onError(error);
       }
     });
   }
 }
+
+const sizeOf = (file: string): Promise<number> =>
+  stat(file).then(
+    ({ size }) => size,
+    () => 0,
+  );

@@ -28,6 +28,8 @@ export interface ProjectRecords {
   readonly logs: LogStore;
   /** Sanitises, redacts and bounds text that came from a service or the runtime. */
   clean(text: string): string;
+  /** Whether another process has run the project since: what is here then is not all. */
+  outdated(): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -64,6 +66,7 @@ export async function openRecords(options: RecordsOptions): Promise<ProjectRecor
     events,
     logs,
     clean,
+    outdated: () => events.outdated(),
     close: async () => {
       unsubscribe();
       await Promise.all([logs.close(), events.flush()]);

@@ -50,7 +50,7 @@ export class Project {
   readonly supervisor: Supervisor;
   #records: Promise<ProjectRecords> | null = null;
   #starting: StartUnderWay | null = null;
-  #stopping: SharedCall<void> | null = null;
+  #stopping: { call: SharedCall<string[]>; removes: boolean } | null = null;
   readonly #restarting = new Map<string, SharedCall<string[]>>();
   readonly #budgets = new Map<string, RestartBudget>();
 
@@ -92,10 +92,11 @@ export class Project {
 
   async records(fresh = false): Promise<ProjectRecords> {
     const { store } = this.options;
-    if (fresh && this.#records !== null) {
-      const old = this.#records;
-      this.#records = null;
-      await old.then((records) => records.close()).catch(() => undefined);
+    const open = this.#records;
+    // Those of this process go on being used, also by a call that has them at this very moment.
+    if (fresh && open !== null && (await open.then((records) => records.outdated()).catch(() => true))) {
+      if (this.#records === open) this.#records = null;
+      await open.then((records) => records.close()).catch(() => undefined);
     }
     this.#records ??= (async () => {
       const directory = await store.prepare(this.id, this.folder);
@@ -116,12 +117,14 @@ export class Project {
     const left = (): number => Math.max(0, begun + patience - Date.now());
     const before = await this.report();
     const result = (reached: Reached | null): Promise<StartOutcome> => this.#startOutcome(reached, before, begun);
-    if (this.#stopping !== null && !(await this.#stopping.join(call, { timeoutMs: left() })).done) return result(null);
     const wanted = wish(request);
-    // A start that asks for something else comes after the one under way.
-    while (this.#starting !== null && wanted !== NO_WISH && wanted !== this.#starting.key) {
-      const other = this.#starting;
-      const passed = await other.call.join(call, { timeoutMs: left() }).catch((error: unknown) => {
+    for (;;) {
+      // A start comes after a stop that was asked for before, and after a start that was asked for something else.
+      const other = wanted !== NO_WISH && wanted !== this.#starting?.key ? this.#starting?.call : undefined;
+      const first: SharedCall<unknown> | undefined = this.#stopping?.call ?? other;
+      if (first === undefined) break;
+      const passed = await first.join(call, { timeoutMs: left() }).catch((error: unknown) => {
+        // That the other one failed is for its own callers.
         if (call.signal.aborted) throw error;
         return { done: true as const };
       });
@@ -190,18 +193,24 @@ export class Project {
     const before = await this.report();
     const result = async (status: StopOutcome["status"], removed: string[]): Promise<StopOutcome> =>
       stopOutcome({ project: this.id, status, removed, before, after: await this.report(), begun });
+    const patience = request.timeoutMs ?? PATIENCE_MS;
     const idle = !this.supervisor.open && this.#starting === null && this.#stopping === null;
-    if (!idle) {
-      this.#stopping ??= this.#beginStop(call.actor, mostGraceMs);
-      const joined = await this.#stopping.join(call, { timeoutMs: request.timeoutMs ?? PATIENCE_MS });
-      if (!joined.done) return result("stopping", []);
+    const remove = request.removeVolumes === true;
+    if (idle && !remove) return result("already_stopped", []);
+    // A stop under way that keeps the data is waited for; the deletion is then one call with it, which nobody starts into.
+    while (this.#stopping !== null && remove && !this.#stopping.removes) {
+      const left = Math.max(0, begun + patience - Date.now());
+      if (!(await this.#stopping.call.join(call, { timeoutMs: left })).done) return result("stopping", []);
     }
-    const removed = request.removeVolumes === true ? await this.#removeVolumes(call.actor) : [];
-    return result(idle ? "already_stopped" : "stopped", removed);
+    this.#stopping ??= { removes: remove, call: this.#beginStop(call.actor, remove, mostGraceMs) };
+    const joined = await this.#stopping.call.join(call, { timeoutMs: Math.max(0, begun + patience - Date.now()) });
+    if (!joined.done) return result("stopping", []);
+    return result(idle ? "already_stopped" : "stopped", remove ? joined.value : []);
   }
 
-  #beginStop(actor: string, mostGraceMs?: number): SharedCall<void> {
-    return new SharedCall<void>(
+  /** @returns the names of the volumes deleted */
+  #beginStop(actor: string, remove: boolean, mostGraceMs?: number): SharedCall<string[]> {
+    return new SharedCall<string[]>(
       async () => {
         try {
           const { call } = this.#starting ?? {};
@@ -212,6 +221,7 @@ export class Project {
           );
           await call?.settled;
           await this.supervisor.takeDown(actor, mostGraceMs);
+          return remove ? await this.#removeVolumes(actor) : [];
         } finally {
           this.#stopping = null;
           this.options.changed();
@@ -222,6 +232,8 @@ export class Project {
   }
 
   async #removeVolumes(actor: string): Promise<string[]> {
+    // It never ran: there is nothing.
+    if (!this.recorded) return [];
     const definition = this.supervisor.stack?.definition ?? (await this.#peek());
     const removed = await this.supervisor.removeVolumes(definition);
     const { events } = await this.records();

@@ -3,6 +3,7 @@ import { compareDefinitions } from "./definition/changes.js";
 import type { StackDefinition } from "./definition/types.js";
 import { dependantsOf } from "./dependants.js";
 import { StackwardenError } from "./errors.js";
+import { NameLocks } from "./name-locks.js";
 import type { RuntimeStack } from "./runtime.js";
 import { ServiceUnit, type UnitHost } from "./service-unit.js";
 import { startServices, stopServices } from "./startup.js";
@@ -27,6 +28,8 @@ export class RunningStack {
   units: Map<string, ServiceUnit>;
   /** Ends what waits for this stack's services when the stack itself ends. */
   readonly #life = new AbortController();
+  /** A start, a reconciliation and restarts of several clients must not take turns on one service. */
+  readonly #changing = new NameLocks();
 
   constructor(
     public definition: StackDefinition,
@@ -51,11 +54,19 @@ export class RunningStack {
   /** Starts everything; on failure all of it is stopped again. */
   async bringUp(signal: AbortSignal, phase: Phase, actor?: string): Promise<void> {
     const { units } = this;
-    await startServices({ units, names: [...units.keys()], signal: this.#with(signal), phase, ...by(actor) });
+    const names = [...units.keys()];
+    await this.#changing.run(names, () =>
+      startServices({ units, names, signal: this.#with(signal), phase, ...by(actor) }),
+    );
   }
 
   /** Brings the running services in line with a definition: unchanged ones stay as they are. */
-  async reconcile(next: StackDefinition, signal: AbortSignal, phase: Phase, actor?: string): Promise<Reconciled> {
+  reconcile(next: StackDefinition, signal: AbortSignal, phase: Phase, actor?: string): Promise<Reconciled> {
+    const names = [...new Set([...this.units.keys(), ...Object.keys(next.services)])];
+    return this.#changing.run(names, () => this.#reconcile(next, signal, phase, actor));
+  }
+
+  async #reconcile(next: StackDefinition, signal: AbortSignal, phase: Phase, actor?: string): Promise<Reconciled> {
     const { added, changed, removed } = compareDefinitions(this.definition, next);
     const following = changed.flatMap((name) => dependantsOf(name, Object.values(next.services), false));
     const replaced = [...new Set([...changed, ...following])].filter((name) => this.units.has(name));
@@ -87,7 +98,14 @@ export class RunningStack {
    * A fresh instance of one service, then of those that must follow.
    * @returns the services that followed
    */
-  async restart(name: string, dependents: boolean, phase: Phase, actor?: string): Promise<string[]> {
+  restart(name: string, dependents: boolean, phase: Phase, actor?: string): Promise<string[]> {
+    const definitions = [...this.units.values()].map((unit) => unit.definition);
+    const names = [name, ...dependantsOf(name, definitions, dependents)];
+    return this.#changing.run(names, () => this.#restart(name, dependents, phase, actor));
+  }
+
+  async #restart(name: string, dependents: boolean, phase: Phase, actor?: string): Promise<string[]> {
+    this.#life.signal.throwIfAborted();
     const definitions = [...this.units.values()].map((unit) => unit.definition);
     const following = dependantsOf(name, definitions, dependents).filter((other) => this.unit(other).running);
     const chosen = new Map([name, ...following].map((one) => [one, this.unit(one)]));

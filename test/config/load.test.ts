@@ -1,6 +1,8 @@
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { buildSync } from "esbuild";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { loadConfig } from "../../src/config/load.js";
 import { StackwardenError } from "../../src/stack/errors.js";
@@ -47,6 +49,34 @@ describe("defaults", () => {
       logs: { ringBytes: 8 * 1024 * 1024, spoolBytes: 64 * 1024 * 1024 },
     });
     expect(config.stateDir).toBe(process.getuid?.() === 0 ? "/var/lib/stackwarden" : "/x/state/stackwarden");
+  });
+});
+
+describe("a user without a home directory", () => {
+  it.runIf(process.getuid?.() === 0)("is told to name a state directory, and needs nothing else", () => {
+    const program = `
+      import { defaultStateDir, userConfigFile } from "./src/config/places.ts";
+      process.setgid(79_992); process.setuid(79_992);
+      delete process.env.HOME;
+      const told = (run) => { try { return run(); } catch (error) { return error.report(); } };
+      console.log(JSON.stringify([
+        told(() => userConfigFile({ env: {} })),
+        told(() => userConfigFile({ env: { XDG_CONFIG_HOME: "/x" } })),
+        told(() => defaultStateDir({ env: { XDG_STATE_HOME: "/x" } })),
+        told(() => defaultStateDir({ env: {} })),
+      ]));`;
+    const { outputFiles } = buildSync({
+      stdin: { contents: program, resolveDir: process.cwd(), loader: "ts" },
+      bundle: true,
+      write: false,
+      format: "esm",
+      platform: "node",
+    });
+    const code = outputFiles[0]?.text ?? "";
+    const told = execFileSync(process.execPath, ["--input-type=module", "-e", code], { encoding: "utf8" });
+    const [file, given, state, refused] = JSON.parse(told);
+    expect([file, given, state]).toEqual([null, "/x/stackwarden/stackwarden.yaml", "/x/stackwarden"]);
+    expect(refused).toMatchObject({ code: "INVALID_INPUT", hint: expect.stringContaining("STACKWARDEN_STATE_DIR") });
   });
 });
 

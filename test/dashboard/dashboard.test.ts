@@ -5,7 +5,7 @@ import { gzipSync } from "node:zlib";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { dashboardPage } from "../../src/dashboard/page.js";
-import { eventsOf } from "../support/domain.js";
+import { call, eventsOf } from "../support/domain.js";
 import { launchBrowser, NO_CHROMIUM } from "./support/browser.js";
 import { type Shop, shop } from "./support/shop.js";
 
@@ -261,14 +261,21 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
 
   it("shows what services wrote as text, whatever it is", async () => {
     const attack = `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script><svg onload=window.hacked=1>`;
+    // Nothing else is wrong with it.
+    one.domain.runtime.scripts = {};
+    await one.manager.restart({ project: "shop", service: "redis" }, call());
     await enter();
     one.print("frontend", attack);
     one.domain.runtime.scripts.frontend = { probe: () => `500 ${attack}` };
     await line(attack).waitFor();
     await card("frontend").getByText(attack).waitFor();
     await page.locator(".events li", { hasText: attack }).first().waitFor();
+    const diagnosis = page.getByRole("region", { name: "Diagnosis" });
+    await diagnosis.locator("li", { hasText: attack }).waitFor();
+    await diagnosis.getByText(/^Next: /).waitFor();
     one.domain.runtime.scripts.frontend = {};
     await card("frontend").getByText("Healthy").waitFor();
+    await diagnosis.waitFor({ state: "hidden" });
     expect(await page.evaluate("[window.hacked, document.querySelectorAll('main img, main script').length]")).toEqual([
       undefined,
       0,

@@ -54,7 +54,7 @@ const RUN: Record<string, Record<string, Run>> = {
     "stackwarden server start": { shows: /process +\d+/ },
     "stackwarden server stop": { shows: /ended/i },
     "stackwarden server stop --force": { shows: /No background server ran/ },
-    "stackwarden server logs -f": { shows: /server/, goesOn: true },
+    "stackwarden server logs -f": { shows: /"name":"stackwarden"/, goesOn: true },
   },
   "docs/REST_API.md": {
     "stackwarden serve --port 7717": { shows: /REST/, goesOn: true },
@@ -171,6 +171,8 @@ describe.each(Object.keys(RUN))("%s", (file) => {
         cwd: folder,
         env: {
           ...bench.environment(),
+          // So that the background server's log holds something.
+          STACKWARDEN_LOG_LEVEL: "info",
           PATH: `${join(bench.folder, "bin")}:${process.env.PATH}`,
           NO_COLOR: "1",
         },

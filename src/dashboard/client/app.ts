@@ -1,5 +1,6 @@
 /** The dashboard itself: looks at the server again and again, shows what it saw, and passes actions on. */
 import { Actions } from "./actions.js";
+import { createDiagnosisPanel } from "./diagnosis-panel.js";
 import { h, setText } from "./dom.js";
 import { createEventsPanel } from "./events-panel.js";
 import { History } from "./history.js";
@@ -34,6 +35,7 @@ export class App {
   readonly #logs;
   readonly #projects = createProjectList((project) => this.choose(project));
   readonly #header = createProjectHeader({ start: () => this.#start(), stop: () => this.#stop() });
+  readonly #diagnosis = createDiagnosisPanel();
   readonly #cards = new Map<string, ServiceCard>();
   readonly #list = h("ul", { class: "cards" });
   readonly #connection = h("span", { class: "connection" }, "Connecting…");
@@ -60,6 +62,7 @@ export class App {
       "div",
       { hidden: true },
       this.#header.element,
+      this.#diagnosis.element,
       h("section", { "aria-label": "Services" }, this.#list),
       h("div", { class: "panels" }, this.#logs.element, this.#events.element),
     );
@@ -100,6 +103,7 @@ export class App {
     this.#cards.clear();
     this.#list.replaceChildren();
     this.#events.clear();
+    this.#diagnosis.clear();
     this.#follow();
     this.#render();
     this.#wake();
@@ -140,8 +144,11 @@ export class App {
       this.#render();
       if (chosen === null) return;
       const { services } = await this.#source.call("health_status", { project: chosen }, signal);
-      if (chosen === this.#chosen) this.#health = services;
+      if (chosen !== this.#chosen) return;
+      this.#health = services;
       this.#render();
+      const stack = stacks.find(({ project }) => project === chosen);
+      if (stack !== undefined) await this.#diagnosis.look(this.#source, stack, signal);
     });
   }
 

@@ -8,6 +8,7 @@ const ROUTES: Record<OperationName, [method: "GET" | "POST" | "PUT", path: strin
   health_status: ["GET", "/projects/{project}/health"],
   get_stats: ["GET", "/projects/{project}/stats"],
   get_events: ["GET", "/projects/{project}/events"],
+  diagnose: ["GET", "/projects/{project}/diagnosis"],
   start_stack: ["POST", "/projects/{project}/start"],
   stop_stack: ["POST", "/projects/{project}/stop"],
   restart_service: ["POST", "/projects/{project}/services/{service}/restart"],

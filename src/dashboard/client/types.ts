@@ -1,4 +1,5 @@
 /** What the operations answer, as the domain itself declares it: the compiler refuses a drift. */
+import type { DiagnosisReport } from "../../stack/diagnosis/types.js";
 import type {
   EventPage,
   HealthOutcome,
@@ -10,6 +11,7 @@ import type {
   StopOutcome,
 } from "../../stack/model.js";
 
+export type { Cause } from "../../stack/diagnosis/types.js";
 export type { LogLine } from "../../stack/logs/types.js";
 export type {
   LogReport,
@@ -29,6 +31,7 @@ export interface Answers {
   health_status: HealthOutcome;
   get_stats: StatsReport;
   get_events: EventPage;
+  diagnose: DiagnosisReport;
   start_stack: StartOutcome;
   stop_stack: StopOutcome;
   restart_service: RestartOutcome;

@@ -62,6 +62,8 @@ export class TestBench {
   readonly state = join(this.folder, "state");
   readonly #servers: Server[] = [];
   readonly pids: number[] = [];
+  /** What servers are started with, such as another user. */
+  wrapper: readonly string[] = [];
 
   constructor(readonly mode: Mode = "shared") {
     // Services of other users must get through.
@@ -80,9 +82,10 @@ export class TestBench {
   }
 
   async server(env: Record<string, string> = {}, args: string[] = [], name = "e2e"): Promise<Server> {
+    const [command = process.execPath, ...before] = [...this.wrapper, process.execPath];
     const transport = new StdioClientTransport({
-      command: process.execPath,
-      args: [BINARY, "mcp", ...(this.mode === "standalone" ? ["--standalone"] : []), ...args],
+      command,
+      args: [...before, BINARY, "mcp", ...(this.mode === "standalone" ? ["--standalone"] : []), ...args],
       cwd: this.projects,
       env: { PATH: process.env.PATH ?? "", ...this.environment(), ...env },
       stderr: "pipe",

@@ -17,8 +17,13 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 
-// biome-ignore lint/suspicious/noTemplateCurlyInString: the shell's.
-const HANDS_ON = '#!/bin/sh\nset -e\nif [ "${1#-}" != "$1" ]; then set -- "$DEFAULT_PROGRAM" "$@"; fi\nexec "$@"\n';
+/** Beside the program given, as the official images do it; the image of Redis has its protected mode off. */
+const HANDS_ON = `#!/bin/sh
+set -e
+if [ "\${1#-}" != "$1" ]; then set -- "$DEFAULT_PROGRAM" "$@"; fi
+if [ "$1" = redis-server ]; then set -- "$@" --protected-mode no; fi
+exec "$@"
+`;
 
 /** Initialises an empty data folder as its own user, then serves: as far as the official image's script is used here. */
 const POSTGRES = `#!/bin/sh

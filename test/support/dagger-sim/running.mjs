@@ -55,12 +55,13 @@ export async function runContainer(session, container, { args, noInit = false, h
     ociVersion: "1.2.1",
     process: {
       user: { uid: user.uid, gid: user.gid, additionalGids: user.groups.map(Number) },
-      args,
+      args: noInit ? args : ["/.init", ...args],
       env: [...env].map(([name, value]) => `${name}=${value}`),
       cwd,
     },
     root: { path: join(folder, "root") },
     hostname: hostname ?? id.slice(0, 12),
+    mounts: noInit ? [] : [{ destination: "/.init", type: "bind" }],
     linux: { cgroupsPath: `/buildkit/${id}` },
   };
   writeFileSync(join(folder, "config.json"), JSON.stringify(bundle), { mode: 0o600 });

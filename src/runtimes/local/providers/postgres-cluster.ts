@@ -35,6 +35,11 @@ export async function reachable(program: string, context: PrepareContext): Promi
 function failure(step: string, service: string, result: RunResult): StackwardenError {
   const full = /No space left on device|Disk quota exceeded/i.test(result.output);
   const last_lines = result.output.trim().split("\n").slice(-15);
+  if (/could not look up effective user ID/.test(result.output))
+    return new StackwardenError("UNSUPPORTED", "PostgreSQL cannot be initialised by a user that has no name.", {
+      hint: "Run stackwarden as a user that /etc/passwd names, or as root.",
+      details: { service, last_lines },
+    });
   return full
     ? new StackwardenError("STORAGE_FAILED", `Initialising the database of "${service}" filled the disk.`, {
         hint: "Free some space on the state directory's disk, then call again.",

@@ -1,0 +1,20 @@
+/** Work on several named things at once, of which no two may share a name; everything else goes on in parallel. */
+export class NameLocks {
+  readonly #held = new Set<string>();
+  #waiting: (() => void)[] = [];
+
+  /** Takes all of the names at once, so that nobody waits while holding some. */
+  async run<T>(names: readonly string[], task: () => Promise<T>): Promise<T> {
+    while (names.some((name) => this.#held.has(name)))
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    for (const name of names) this.#held.add(name);
+    try {
+      return await task();
+    } finally {
+      for (const name of names) this.#held.delete(name);
+      const waiting = this.#waiting;
+      this.#waiting = [];
+      for (const wake of waiting) wake();
+    }
+  }
+}

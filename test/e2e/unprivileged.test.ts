@@ -1,0 +1,134 @@
+/** A server that is not root, with databases and an app: everything works, and what cannot be isolated is said. */
+import { execFileSync } from "node:child_process";
+import { chownSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { APP, appCompose, BINARY, type Server, TestBench, until } from "./support/bench.js";
+
+/** A user with a name, which PostgreSQL wants, and without a home directory. */
+const [, UID = 65_534] = (/^nobody:[^:]*:(\d+):/m.exec(readFileSync("/etc/passwd", "utf8")) ?? []).map(Number);
+const asUser = (uid: number) => ["/usr/bin/setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups", "--"];
+const NAMELESS = 79_991;
+
+/** A checkout below a folder that only root may enter cannot be run by others. */
+function canRun(): boolean {
+  if (process.getuid?.() !== 0) return false;
+  try {
+    const [command = "", ...args] = [...asUser(UID), process.execPath, BINARY, "--version"];
+    execFileSync(command, args, { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const DATABASES = `
+  db:
+    image: postgres:15-alpine
+    environment: { POSTGRES_USER: shop, POSTGRES_PASSWORD: "\${DB_PASSWORD}" }
+    ports: ["15432"]
+    volumes: ["data:/var/lib/postgresql/data"]
+    healthcheck: { test: ["CMD-SHELL", "pg_isready -U shop"], interval: 500ms, start_period: 60s, start_interval: 100ms }
+  cache:
+    image: redis:7-alpine
+    healthcheck: { test: ["CMD", "redis-cli", "ping"], interval: 500ms, start_period: 60s, start_interval: 100ms }
+volumes: { data: {} }
+secrets: { db-password: { environment: DB_PASSWORD, x-generate: true } }
+`;
+
+describe.runIf(canRun())("a server that is not root", () => {
+  const bench = new TestBench("standalone");
+  const project = "shop";
+  let server: Server;
+  let url = "";
+
+  beforeAll(async () => {
+    bench.project(project, { "compose.yaml": `${appCompose("    mem_limit: 256m\n")}${DATABASES}`, "app.js": APP });
+    mkdirSync(bench.state, { mode: 0o700 });
+    chownSync(bench.state, UID, UID);
+    bench.wrapper = asUser(UID);
+    server = await bench.server({ HOME: "" });
+  });
+  afterAll(() => bench.close());
+
+  it("starts the stack, as itself, and says what is not enforced", async () => {
+    const started = await server.call("start_stack", { project, folder: project, timeout_seconds: 170 });
+    expect(started).toMatchObject({ status: "healthy", verified: true });
+    const { app, db, cache } = started.after.services;
+    url = app.endpoints[0].url;
+    for (const { pid, user } of [app, db, cache]) {
+      expect(user).toMatchObject({ uid: UID, enforcement: { level: "none", reason: expect.stringContaining("root") } });
+      const status = readFileSync(`/proc/${pid}/status`, "utf8");
+      expect(status).toMatch(new RegExp(`^Uid:\\s+${UID}\\s+${UID}\\s`, "m"));
+      expect(status).toMatch(/^NoNewPrivs:\s+1$/m);
+    }
+    expect(app.limits.memory_mb).toMatchObject({ value: null, enforcement: { level: "none" } });
+    expect(statSync(join(bench.state, "projects", project, "secrets.json")).mode & 0o777).toBe(0o600);
+  });
+
+  it("keeps a row over a restart of the database", async () => {
+    const secrets = JSON.parse(readFileSync(join(bench.state, "projects", project, "secrets.json"), "utf8"));
+    const password = JSON.stringify(secrets).match(/"db-password":"([^"]+)"/)?.[1] ?? "";
+    const { stacks } = await server.call("list_stacks");
+    const connect = async () => {
+      const port = stacks[0].services.db.endpoints[0].host_port;
+      const client = new pg.Client({ host: "127.0.0.1", port, user: "shop", database: "shop", password });
+      await client.connect();
+      return client;
+    };
+    const before = await connect();
+    await before.query("create table kept (name text); insert into kept values ('here')");
+    await before.end();
+    expect(await server.call("restart_service", { project, service: "db", timeout_seconds: 170 })).toMatchObject({
+      verified: true,
+    });
+    const after = await connect();
+    expect((await after.query("select name from kept")).rows).toEqual([{ name: "here" }]);
+    await after.end();
+  });
+
+  it("sees a crash, brings the service back, and has its logs", async () => {
+    await fetch(`${url}/exit?code=7`).catch(() => undefined);
+    await until("the crash", async () => {
+      const { events } = await server.call("get_events", { project, types: ["service_crashed"] });
+      return events.at(-1)?.data.exit_code === 7;
+    });
+    expect(await server.call("health_status", { project, wait_for: "healthy" })).toMatchObject({
+      overall_healthy: true,
+    });
+    const { lines } = await server.call("get_logs", { project, service: "app", grep: "told to exit" });
+    expect(lines).toHaveLength(1);
+  });
+
+  it("keeps limits for the next start, and claims nothing", async () => {
+    const changed = await server.call("set_limits", { project, service: "app", memory_mb: 300 });
+    expect(changed).toMatchObject({ verified: false, message: expect.stringContaining("Nothing enforces") });
+    const { services } = await server.call("get_stats", { project });
+    expect(services.app.stats).toMatchObject({ memory_mb: null, reason: expect.stringContaining("root") });
+  });
+
+  it("refuses to start where limits must be enforced", async () => {
+    expect(await server.call("stop_stack", { project })).toMatchObject({ verified: true });
+    const strict = await bench.server({ HOME: "", STACKWARDEN_REQUIRE_ENFORCED_LIMITS: "true" });
+    const error = await strict.refused("start_stack", { project });
+    expect(error).toMatchObject({ code: "LIMITS_NOT_ENFORCEABLE", hint: expect.stringContaining("doctor") });
+    expect(await strict.call("list_stacks")).toMatchObject({ stacks: [{ project, state: "stopped" }] });
+  });
+
+  it("runs apps for a user without a name, and says what PostgreSQL needs", async () => {
+    const other = join(bench.folder, "other");
+    mkdirSync(other, { mode: 0o700 });
+    chownSync(other, NAMELESS, NAMELESS);
+    bench.project("apps", { "compose.yaml": appCompose(), "app.js": APP });
+    bench.wrapper = asUser(NAMELESS);
+    const nameless = await bench.server({ HOME: "", STACKWARDEN_STATE_DIR: other });
+    const { after } = await nameless.call("start_stack", { project: "apps", folder: "apps" });
+    expect(after.services.app.user).toMatchObject({ uid: NAMELESS, name: String(NAMELESS) });
+    expect(await nameless.call("stop_stack", { project: "apps" })).toMatchObject({ verified: true });
+    expect(await nameless.refused("start_stack", { project, folder: project })).toMatchObject({
+      code: "UNSUPPORTED",
+      hint: expect.stringContaining("/etc/passwd"),
+    });
+  });
+});
