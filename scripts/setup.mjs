@@ -1,4 +1,5 @@
-// Brings a clone to the point where everything can run. Idempotent, and offline when nothing is missing.
+// Brings a clone to the point where everything can run, with `--tests` the tests too. Idempotent, and offline when
+// nothing is missing.
 import { spawnSync } from "node:child_process";
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { whyInstall } from "./lib/node-modules.mjs";
@@ -38,7 +39,7 @@ function installSystemPackages() {
     platform: process.platform,
     uid: process.getuid?.(),
     apt: onPath("apt-get"),
-    missing: missingPackages(onPath, succeeds),
+    missing: missingPackages(onPath, succeeds, process.argv.includes("--tests")),
   });
   if (step.kind === "install") {
     say(`setup: installing ${[...step.names, ...step.optional.map(([name]) => name)].join(", ")}`);

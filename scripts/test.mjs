@@ -7,7 +7,7 @@ import { root, run, say, tool } from "./lib/run.mjs";
 import { summaryLine } from "./lib/summary.mjs";
 
 const node = (...args) => run(process.execPath, args);
-if (!node(join(root, "scripts", "setup.mjs"))) process.exit(1);
+if (!node(join(root, "scripts", "setup.mjs"), "--tests")) process.exit(1);
 
 const folder = mkdtempSync(join(tmpdir(), "stackwarden-test-report-"));
 const report = join(folder, "report.json");

@@ -1,33 +1,44 @@
-// What the local runtime needs from the machine, how it is recognised, and the one command that installs what is missing.
+// What the local runtime, or its tests, need from the machine, how it is recognised, and the one command that installs what is missing.
 
 /**
  * `anyOf`: the program is there when one of these is found on PATH. `test`: a command that must succeed. `optional`:
  * installed by itself, since not every distribution has the package (then `instead` is tried); without it tests are
- * skipped.
- * @type {{debian: string, needed: string, anyOf?: string[], test?: string[], optional?: true, instead?: string}[]}
+ * skipped. `testsOnly`: nobody else needs it.
+ * @typedef {{debian: string, needed: string, anyOf?: string[], test?: string[], optional?: true, instead?: string,
+ *   testsOnly?: true}} SystemPackage
+ * @type {SystemPackage[]}
  */
 export const SYSTEM_PACKAGES = [
   { debian: "redis-server", needed: "the redis service", anyOf: ["redis-server", "valkey-server"] },
   { debian: "python3-venv", needed: "Python services", test: ["python3", "-c", "import ensurepip, venv"] },
   { debian: "util-linux", needed: "dropping privileges (setpriv)", anyOf: ["setpriv"] },
-  { debian: "iproute2", needed: "the tests that look at open ports (ss)", anyOf: ["ss"] },
-  { debian: "busybox", needed: "the tests of the entry script under a second shell", anyOf: ["busybox"] },
+  { debian: "iproute2", needed: "the tests that look at open ports (ss)", anyOf: ["ss"], testsOnly: true },
+  {
+    debian: "busybox",
+    needed: "the tests of the entry script under a second shell",
+    anyOf: ["busybox"],
+    testsOnly: true,
+  },
   {
     debian: "chromium-headless-shell",
     instead: "chromium",
     needed: "the tests of the dashboard",
     anyOf: ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
     optional: true,
+    testsOnly: true,
   },
 ];
 
 /**
  * @param {(program: string) => boolean} onPath
  * @param {(argv: string[]) => boolean} succeeds
+ * @param {boolean} forTests whether what only the tests need counts
  */
-export function missingPackages(onPath, succeeds) {
-  return SYSTEM_PACKAGES.filter((entry) =>
-    entry.anyOf === undefined ? !succeeds(entry.test ?? []) : !entry.anyOf.some((program) => onPath(program)),
+export function missingPackages(onPath, succeeds, forTests) {
+  return SYSTEM_PACKAGES.filter(
+    (entry) =>
+      (forTests || entry.testsOnly !== true) &&
+      (entry.anyOf === undefined ? !succeeds(entry.test ?? []) : !entry.anyOf.some((program) => onPath(program))),
   );
 }
 
