@@ -99,6 +99,17 @@ describe.each(MODES)("a stack over MCP, %s", (mode) => {
     expect((await healthy()).overall_healthy).toBe(true);
   });
 
+  it("sees a service that hangs, and names it as such", async () => {
+    await get("/hang");
+    const state = async () => (await server.call("health_status", { project })).services.app;
+    const hangs = await until("unhealthy", async () => (await state()).status === "unhealthy" && state());
+    expect(hangs).toMatchObject({ healthy: false, message: "no answer within 2000 ms" });
+    const { cause } = await server.call("diagnose", { project, since: "1m" });
+    expect(cause).toMatchObject({ kind: "no_answer", service: "app", next: { operation: "restart_service" } });
+    await get("/resume");
+    expect((await healthy()).overall_healthy).toBe(true);
+  });
+
   it("reports a crash with its cause and last lines, and restarts by the policy", async () => {
     const before = await crashes();
     await get("/exit?code=7").catch(() => undefined);
@@ -157,6 +168,22 @@ describe.each(MODES)("a stack over MCP, %s", (mode) => {
     expect(error.message).toMatch(/cpus must be a number from 0\.01 to \d+/);
     const { services } = await server.call("get_stats", { project });
     expect(services.app.limits.cpus.value).not.toBe(1000);
+    if (services.app.limits.memory_mb.enforcement.level !== "enforced") return;
+    const below = await server.refused("set_limits", { project, service: "app", memory_mb: 6 });
+    expect(below).toMatchObject({ code: "LIMIT_REFUSED", hint: expect.stringContaining("force: true") });
+    expect(below.message).toMatch(/memory_mb 6 is below the [\d.]+ MB in use now/);
+    const { services: after } = await server.call("get_stats", { project });
+    expect(after.app.limits).toEqual(services.app.limits);
+  });
+
+  it("refuses restarts that do not help, with what is known", async () => {
+    const restart = () => server.call("restart_service", { project, service: "app" });
+    // Two were made above; one more is allowed in five minutes.
+    expect(await restart()).toMatchObject({ verified: true });
+    const error = await server.refused("restart_service", { project, service: "app" });
+    expect(error).toMatchObject({ code: "RESTART_BUDGET_EXCEEDED", retryable: true });
+    expect(error.details).toMatchObject({ service: "app", retry_after_seconds: expect.any(Number) });
+    expect(await healthy()).toMatchObject({ overall_healthy: true });
   });
 
   it("reports a process that exceeds its memory as an OOM kill", async () => {

@@ -62,6 +62,8 @@ export class TestBench {
   readonly state = join(this.folder, "state");
   readonly #servers: Server[] = [];
   readonly pids: number[] = [];
+  /** What a test did to its folder: undone once the servers have ended. */
+  readonly undo: (() => void)[] = [];
   /** What servers are started with, such as another user. */
   wrapper: readonly string[] = [];
 
@@ -169,6 +171,7 @@ export class TestBench {
     try {
       await Promise.all(this.#servers.map((server) => server.close().catch(() => undefined)));
       await this.endBackground();
+      for (const undo of this.undo) undo();
       await expectNothingLeft(this.folder, this.pids);
     } finally {
       rmSync(this.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
@@ -193,10 +196,14 @@ export const APP = `
 const http = require("node:http");
 const port = Number(process.env.PORT);
 let healthy = true;
+let hanging = false;
 const held = [];
 console.log("app up", process.pid, process.getuid());
 http.createServer((request, response) => {
   const url = new URL(request.url, "http://x");
+  if (url.pathname === "/hang") hanging = true;
+  if (url.pathname === "/resume") hanging = false;
+  if (url.pathname === "/health" && hanging) return;
   if (url.pathname === "/health") { response.statusCode = healthy ? 200 : 500; return response.end("h"); }
   if (url.pathname === "/sick") healthy = false;
   if (url.pathname === "/well") healthy = true;

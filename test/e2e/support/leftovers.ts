@@ -1,4 +1,4 @@
-/** Looks for anything of a test's stacks that outlived it: processes, cgroups, run files. */
+/** Looks for anything of a test's stacks that outlived it: processes (and with them ports), mounts, cgroups, run files. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
@@ -54,6 +54,9 @@ export const cgroupsOf = (server: number): string[] => CGROUPS.flatMap((folder) 
 export async function expectNothingLeft(folder: string, servers: readonly number[]): Promise<void> {
   const look = () => ({
     processes: processesOf(folder),
+    mounts: text("/proc/self/mounts")
+      .split("\n")
+      .filter((line) => line.includes(folder)),
     cgroups: [...new Set(servers.flatMap(cgroupsOf))],
     runFiles: (() => {
       try {
@@ -63,7 +66,7 @@ export async function expectNothingLeft(folder: string, servers: readonly number
       }
     })(),
   });
-  const nothing = { processes: [], cgroups: [], runFiles: [] };
+  const nothing = { processes: [], mounts: [], cgroups: [], runFiles: [] };
   // A killed server's watchdog needs a moment.
   for (const end = Date.now() + 10_000; Date.now() < end; ) {
     if (JSON.stringify(look()) === JSON.stringify(nothing)) break;
