@@ -177,8 +177,8 @@ class Launch {
       if (Object.values(request.limits).some((limit) => limit !== undefined)) await host.apply(id, request.limits);
     } catch (error) {
       // Its limits held, it ran, and it ended before they were read back: the telemetry tells how.
-      if (error instanceof StackwardenError && error.code === "SERVICE_NOT_STARTED")
-        return { id: null, why: "it has ended" };
+      // By its id the host still knows whether it was killed for its memory.
+      if (error instanceof StackwardenError && error.code === "SERVICE_NOT_STARTED") return { id, why: "it has ended" };
       throw error;
     }
     return { id, why: "" };

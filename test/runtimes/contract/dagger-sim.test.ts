@@ -1,0 +1,36 @@
+/** The contract, kept by the Dagger runtime on the simulated engine: gateway, entry script, engine host and all. */
+import { createDaggerRuntime } from "../../../src/runtimes/dagger/dagger-runtime.js";
+import { livingSessions, startSimEngine, whyNoContainers } from "../../support/dagger-sim/engine.js";
+import { runtimeContract } from "./contract.js";
+
+runtimeContract(
+  "the Dagger runtime on a simulated engine",
+  async () => {
+    const engine = await startSimEngine();
+    const runtime = createDaggerRuntime({
+      settings: {
+        engines: {},
+        projects: {},
+        gatewayImage: "node:20-alpine",
+        tunnel: false,
+        retry: { maxRetries: 1, baseDelayMs: 10 },
+      },
+      env: engine.env,
+      warn: () => {},
+    });
+    return {
+      runtime,
+      images: { python: "python:3.11-slim", redis: "redis:7-alpine" },
+      keepsSplitCharacters: false,
+      processesVisible: true,
+      kill: async () => {
+        for (const pid of livingSessions(engine.folder)) process.kill(pid, "SIGKILL");
+      },
+      close: async () => {
+        await runtime.close();
+        await engine.close();
+      },
+    };
+  },
+  whyNoContainers(),
+);
