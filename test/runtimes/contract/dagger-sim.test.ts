@@ -12,7 +12,6 @@ runtimeContract(
         engines: {},
         projects: {},
         gatewayImage: "node:20-alpine",
-        tunnel: false,
         retry: { maxRetries: 1, baseDelayMs: 10 },
       },
       env: engine.env,
