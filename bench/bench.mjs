@@ -71,8 +71,10 @@ async function start(peer) {
 const APP = `
 const { createServer } = require("node:http");
 createServer((request, response) => {
-  const lines = Number(new URL(request.url, "http://x").searchParams.get("lines"));
+  const { pathname, searchParams } = new URL(request.url, "http://x");
+  const lines = Number(searchParams.get("lines"));
   response.end("ok");
+  if (pathname === "/now") console.log(Date.now());
   let i = 0;
   const go = () => {
     let text = "";
@@ -164,6 +166,27 @@ async function callsOf(peer, mode) {
   await reference.close();
 }
 
+/** From a service's writing of a line to the moment the client that waits for it has it. */
+async function follow() {
+  await withStack("follow", service("app"), async (server, project) => {
+    const started = await server.call("start_stack", { project, folder: project });
+    const { url } = started.after.services.app.endpoints[0];
+    let { next_cursor: cursor } = await server.call("get_logs", { project, tail: 1 });
+    const late = [];
+    for (let i = 0; i < 100; i += 1) {
+      const reading = server.call("get_logs", { project, cursor, wait_seconds: 20 });
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await fetch(`${url}/now`);
+      const page = await reading;
+      late.push(Date.now() - Number(page.lines.at(-1).text));
+      cursor = page.next_cursor;
+    }
+    out(
+      `follow               a new line after ${percentile(late, 0.5)} ms (median of 100), ${Math.max(...late)} ms (longest; aim: at most 500 ms)`,
+    );
+  });
+}
+
 async function parallel() {
   const alone = [];
   const four = [];
@@ -186,5 +209,5 @@ async function parallel() {
 
 const peer = referenceServer();
 const wanted = process.argv.slice(2);
-for (const [name, run] of Object.entries({ start, calls, parallel }))
+for (const [name, run] of Object.entries({ start, calls, follow, parallel }))
   if (wanted.length === 0 || wanted.includes(name)) await run(peer);
