@@ -21,6 +21,8 @@ const FORBIDDEN: [folder: string, from: string][] = [
   ["src/runtimes/shared", "@dagger.io/dagger"],
   ["src/mcp", "../runtimes/local/types.js"],
   ["src/mcp", "../cli/session.js"],
+  ["src/dashboard", "../http/app.js"],
+  ["src/dashboard/client", "../../operations/index.js"],
   ["src/http", "@modelcontextprotocol/sdk/server/mcp.js"],
   ["src/cli", "../runtimes/local/types.js"],
   ["src/config", "../mcp/server.js"],

@@ -108,6 +108,29 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     expect(await page.evaluate("sessionStorage.length")).toBe(0);
   });
 
+  it("holds no connection while nobody sees it, and shows afterwards what came meanwhile", async () => {
+    const waiting = page.waitForRequest((request) => request.url().includes("/events?after="));
+    await enter();
+    await line("backend speaks").first().waitFor();
+    await waiting;
+    const see = (state: "hidden" | "visible"): Promise<unknown> =>
+      page.evaluate(
+        `Object.defineProperty(document, "visibilityState", { value: "${state}", configurable: true });
+         document.dispatchEvent(new Event("visibilitychange"))`,
+      );
+    const ended = Promise.all(
+      ["/logs?", "/events?"].map((path) =>
+        page.waitForEvent("requestfailed", (request) => request.url().includes(path)),
+      ),
+    );
+    await see("hidden");
+    await ended;
+    one.print("backend", "unseen so far");
+    await see("visible");
+    await line("unseen so far").waitFor();
+    await page.locator(".connection", { hasText: "Live" }).waitFor();
+  });
+
   it("has no violation that axe-core finds, light and dark, wide and on a phone", async () => {
     await page.goto(one.http.url);
     expect(await violations()).toEqual([]);

@@ -14,8 +14,10 @@ import type { ServiceHealth, StackReport, StatsReport } from "./types.js";
 
 /** How often is looked when nothing happens; events make the page look at once. */
 const LOOK_MS = 4000;
+const LEAST_MS = 400;
 const STATS_MS = 2000;
-/** Between two calls for events that did not wait. */
+/** Between two calls for events: where a call waits for them at the server, and where it does not. */
+const EVENTS_WAITED_MS = 250;
 const EVENTS_MS = 2000;
 
 export interface AppOptions {
@@ -48,7 +50,8 @@ export class App {
   #stats: StatsReport | null = null;
   #looking = new AbortController();
   #following = new AbortController();
-  #wake: () => void = () => undefined;
+  #again = false;
+  #pause = new AbortController();
 
   constructor(private readonly options: AppOptions) {
     const { source } = options;
@@ -131,11 +134,19 @@ export class App {
 
   readonly #network = (): void => this.#wake();
 
+  /** Makes the page look again soon, also when it is just looking: what it sees may be older than the reason. */
+  #wake(): void {
+    this.#again = true;
+    this.#pause.abort();
+  }
+
   #look(): void {
     this.#looking.abort();
+    this.#again = true;
     this.#looking = new AbortController();
     const { signal } = this.#looking;
-    void this.#repeat(LOOK_MS, signal, async () => {
+    void this.#repeat(LEAST_MS, signal, async () => {
+      await this.#resting(signal);
       const { stacks } = await this.#source.call("list_stacks", {}, signal);
       this.#stacks = stacks;
       const first = stacks.find(({ state }) => state !== "stopped") ?? stacks[0];
@@ -174,28 +185,38 @@ export class App {
     let after: number | null = null;
     void this.#repeat(EVENTS_MS, signal, async () => {
       const wait = this.#source.waitSeconds;
+      const asked = Date.now();
       const newer = after === null ? {} : { after, ...(wait > 0 ? { wait_seconds: wait } : {}) };
       const page = await this.#source.call("get_events", { project, ...newer }, signal);
       if (signal.aborted) return;
       this.#events.add(page.events);
       if (after !== null && page.events.length > 0) this.#wake();
+      const waited = after !== null && wait > 0 && (page.events.length > 0 || Date.now() - asked > EVENTS_MS);
       after = page.next_cursor;
+      return waited ? EVENTS_WAITED_MS : undefined;
     });
   }
 
-  /** Calls that wait at the server come at once again after they brought something. */
-  async #repeat(pauseMs: number, signal: AbortSignal, run: () => Promise<void>): Promise<void> {
+  /** Until it is time to look, or something woke the page. */
+  async #resting(signal: AbortSignal): Promise<void> {
+    if (!this.#again) await sleep(LOOK_MS - LEAST_MS, AbortSignal.any([signal, this.#pause.signal]));
+    this.#again = false;
+    this.#pause = new AbortController();
+  }
+
+  /** @param run may say how long to pause instead */
+  async #repeat(pauseMs: number, signal: AbortSignal, run: () => Promise<unknown>): Promise<void> {
     while (!signal.aborted) {
+      let next = pauseMs;
       try {
-        await run();
+        const asked = await run();
+        if (typeof asked === "number") next = asked;
         this.#tellConnection(null);
       } catch (error) {
         if (signal.aborted) return;
         this.#tellConnection(error instanceof Failure ? error : new Failure("", String(error)));
       }
-      const pause = new AbortController();
-      if (pauseMs === LOOK_MS) this.#wake = () => pause.abort();
-      await sleep(pauseMs, AbortSignal.any([signal, pause.signal]));
+      await sleep(next, signal);
     }
   }
 
