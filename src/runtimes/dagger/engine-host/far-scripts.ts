@@ -15,13 +15,16 @@ export const LIST = "runc list -f json 2>/dev/null";
 
 /**
  * Of the bundles given as arguments: which instance each one is. Only that leaves the configuration, not its secrets.
- * Where the engine has certificates of its owner's, a container that installs them runs before the service, as root and
- * with the service's environment: that one is nobody's.
+ * Before and after a service the engine may run containers with its environment (they install certificates): these
+ * have the engine's init at hand, but are not started by it.
  */
 export const INSTANCES = `
 for bundle; do
-  grep -q '"args":\\["update-ca-' -- "$bundle/config.json" 2>/dev/null && { printf '\\n'; continue; }
-  printf '%s\\n' "$(grep -ho '"STACKWARDEN_INSTANCE=[A-Za-z0-9_-]*"' -- "$bundle/config.json" 2>/dev/null | head -n 1)"
+  config=$bundle/config.json instance=
+  if grep -q '"args":\\["/\\.init"' -- "$config" || ! grep -q '"destination":"/\\.init"' -- "$config"
+  then instance=$(grep -ho '"STACKWARDEN_INSTANCE=[A-Za-z0-9_-]*"' -- "$config" | head -n 1)
+  fi 2>/dev/null
+  printf '%s\\n' "$instance"
 done`;
 
 const CGROUP_FILES = [

@@ -75,6 +75,7 @@ check() {
   (
     trap 'kill "$!"; exit' TERM
     sleep "$timeout" & wait "$!"
+    trap '' TERM
     kill -s KILL -- "-$checked" || kill -s KILL "$checked"
     exit 9
   ) > /dev/null 2>&1 &
@@ -112,9 +113,10 @@ shift "$words"
 [ "$stop" != TERM ] || exec "$@"
 
 # The engine sends SIGTERM and the service wants another signal: stay, and translate. A shell starts what it does not
-# wait for with SIGINT and SIGQUIT ignored; env can undo that, or else the shell's own trap, in some.
+# wait for with SIGINT and SIGQUIT ignored; env can undo that, or else the shell's own trap, in some. The engine's init
+# signals the whole group: in a session of its own the service gets the translated signal alone.
 if env --default-signal=INT,QUIT true 2>/dev/null; then set -- env --default-signal=INT,QUIT "$@"; fi
-( trap - INT QUIT; exec "$@" ) &
+( trap - INT QUIT; exec $group "$@" ) &
 service=$!
 trap 'kill -s "$stop" "$service"' TERM
 for name in HUP INT QUIT USR1 USR2; do trap "kill -s $name $service" "$name"; done

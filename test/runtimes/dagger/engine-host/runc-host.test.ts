@@ -181,9 +181,14 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
 
   it("finds the newest running container of an instance, and waits for it", async () => {
     const { signal } = new AbortController();
+    // What the engine starts beside a service has the same environment and mounts, but not its init.
     const bundle = (id: string, env: string[]) => {
-      const args = id === "installer" ? ["update-ca-certificates"] : ["/.init", "update-ca-me"];
-      programs.file(`bundles/${id}/config.json`, JSON.stringify({ process: { args, env }, annotations: {} }));
+      const args = id === "installer" ? ["update-ca-certificates", '"args":["/.init"'] : ["/.init", "web"];
+      const config = { process: { args, env }, mounts: [{ destination: "/.init", type: "bind" }] };
+      programs.file(
+        `bundles/${id}/config.json`,
+        JSON.stringify(id === "step" ? { process: { args: ["web"], env } } : config),
+      );
       return join(programs.dir, "bundles", id);
     };
     const entry = (id: string, env: string[], created: string, status = "running") => ({

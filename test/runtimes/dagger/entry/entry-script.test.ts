@@ -55,7 +55,12 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
     chmodSync(dir, 0o755);
   });
   afterEach(async () => {
-    for (const { child } of runs) child.kill("SIGKILL");
+    for (const { child } of runs) {
+      child.kill("SIGKILL");
+      // What a failed test leaves running must not hold the others up.
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+    }
     await Promise.all(runs.splice(0).map(({ closed }) => closed));
   });
   afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -70,12 +75,19 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
     return root;
   };
 
-  function start(shell: readonly string[], options: Partial<EntryOptions>, root?: string, path?: string): Run {
+  function start(
+    shell: readonly string[],
+    options: Partial<EntryOptions>,
+    root?: string,
+    path?: string,
+    detached = false,
+  ): Run {
     const { args, environment } = entryArgs({ ...OPTIONS, ...options }, root);
     const [program, ...words] = [...shell, script, ...args.slice(1)] as [string, ...string[]];
     const child = spawn(program, words, {
       env: { ...process.env, ...(path === undefined ? {} : { PATH: path }), ...environment },
       stdio: ["ignore", "pipe", "pipe"],
+      detached,
     });
     const messages: EntryMessage[] = [];
     const waiting = new Set<() => void>();
@@ -253,11 +265,18 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
           process.on("SIGTERM", () => process.exit(99));
           setTimeout(() => {}, 1e8);
           console.log("up", process.ppid);`;
-        const run = start(shell, { stopSignal, command: [process.execPath, "-e", service] });
+        // The engine's init signals the whole group of the process that it started.
+        const run = start(
+          shell,
+          { stopSignal, command: [process.execPath, "-e", service] },
+          undefined,
+          undefined,
+          true,
+        );
         await run.said(`up ${run.child.pid}\n`);
         run.child.kill("SIGUSR2");
         await run.said("usr2\n");
-        run.child.kill("SIGTERM");
+        process.kill(-(run.child.pid as number), "SIGTERM");
         expect((await run.closed).code).toBe(code);
       });
     });
