@@ -21,7 +21,9 @@ export function chromiumPath(): string | null {
 
 export const NO_CHROMIUM = chromiumPath() === null;
 if (NO_CHROMIUM)
-  process.stderr.write("No Chromium found: tests of the dashboard are skipped (npm run setup, or CHROMIUM=<path>).\n");
+  process.stderr.write(
+    "No Chromium found: tests of the dashboard are skipped (npm run setup -- --tests, or CHROMIUM=<path>).\n",
+  );
 
 export function launchBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath: chromiumPath() ?? "", args: ["--disable-gpu", "--disable-dev-shm-usage"] });
