@@ -1,0 +1,22 @@
+/** A real Dagger engine for tests: used where the environment names one that answers, never started by a test. */
+import { cliFinding, engineFinding } from "../../src/runtimes/dagger/discovery.js";
+import { CLI_VARIABLE, RUNNER_VARIABLE } from "../../src/runtimes/dagger/engines.js";
+
+/** Of each question; a loaded machine answers late. */
+const DEADLINE_MS = 10_000;
+
+/** Why tests on a real engine cannot run here, in one line; null where they can. */
+export async function whyNoEngine(env: NodeJS.ProcessEnv = process.env): Promise<string | null> {
+  const runnerHost = env[RUNNER_VARIABLE];
+  if (runnerHost === undefined || runnerHost === "") return `${RUNNER_VARIABLE} names no Dagger engine`;
+  const cli = await cliFinding(env, DEADLINE_MS);
+  if (!cli.finding.ok) return cli.finding.message;
+  const engine = await engineFinding({ runnerHost, source: RUNNER_VARIABLE }, env, DEADLINE_MS);
+  return engine.ok ? null : engine.message;
+}
+
+/** What a server needs of this environment to use the engine. */
+export function engineEnvironment(): Record<string, string> {
+  const names = [RUNNER_VARIABLE, CLI_VARIABLE, "HOME", "DO_NOT_TRACK"];
+  return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
+}
