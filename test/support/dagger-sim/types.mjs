@@ -1,5 +1,5 @@
 /** All types but `Container`: `(context, self, args) => value`. */
-import { lstatSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { containerFields, emptyContainer, entriesOf } from "./container-type.mjs";
 import { dockerBuild } from "./dockerfile.mjs";
@@ -69,6 +69,8 @@ export const types = {
         mkdirSync(join(root, path), { recursive: true });
         context.session.trees.copy(source.path, join(root, path), { include, exclude });
       }),
+    withSymlink: (context, directory, { target, linkName }) =>
+      changed(context, directory, (root) => symlinkSync(target, join(root, linkName))),
     withoutFile: (context, directory, { path }) =>
       changed(context, directory, (root) => rmSync(join(root, path), { force: true })),
     withoutDirectory: (context, directory, { path }) =>

@@ -160,7 +160,7 @@ async function python(options: InstallOptions, base: Container, manifest: string
   const pip = [`${DEPENDENCIES}/bin/python`, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"];
   const container = ready(options, base, "pip", client.directory())
     .withMountedDirectory(MANIFEST, client.host().directory(root, { include, noCache: true }), { readOnly: true })
-    .withExec(["python", "-m", "venv", DEPENDENCIES])
+    .withExec(["python3", "-m", "venv", DEPENDENCIES])
     .withExec([...pip, "--progress-bar", "off", "-r", join(MANIFEST, basename(manifest))])
     .withoutMount(MANIFEST)
     .withoutMount(DOWNLOADS);
@@ -191,9 +191,15 @@ async function node(options: InstallOptions, base: Container, manifest: string):
   }
   const locked = (await seed.entries()).some((name) => LOCKS.includes(name));
   const container = ready(options, base, "npm", seed)
-    .withWorkdir(DEPENDENCIES)
-    .withExec(["npm", locked ? "ci" : "install", "--no-audit", "--no-fund", "--no-update-notifier"])
-    .withoutWorkdir()
+    .withExec([
+      "npm",
+      locked ? "ci" : "install",
+      "--prefix",
+      DEPENDENCIES,
+      "--no-audit",
+      "--no-fund",
+      "--no-update-notifier",
+    ])
     .withoutMount(DOWNLOADS);
   return {
     container: await run(options, locked ? "npm ci" : "npm install", container),

@@ -1,0 +1,151 @@
+/** Dependencies of the project's own programs, installed inside a simulated engine; without any network. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { createDaggerRuntime } from "../../../../src/runtimes/dagger/dagger-runtime.js";
+import type { ServiceDefinition } from "../../../../src/stack/definition/types.js";
+import type { StackRuntime } from "../../../../src/stack/runtime.js";
+import { type SimEngine, startSimEngine, whyNoContainers } from "../../../support/dagger-sim/engine.js";
+import { Bench } from "../../contract/bench.js";
+import { remoteHost } from "../support/parts.js";
+
+const why = whyNoContainers();
+
+describe.skipIf(why !== null)(`dependencies${why === null ? "" : `: skipped, ${why}`}`, () => {
+  let sim: SimEngine;
+  let runtime: StackRuntime;
+  let bench: Bench;
+
+  beforeAll(async () => {
+    sim = await startSimEngine();
+    runtime = createDaggerRuntime({
+      settings: {
+        engines: {},
+        projects: {},
+        gatewayImage: "node:20-alpine",
+        retry: { maxRetries: 1, baseDelayMs: 10 },
+      },
+      env: {
+        ...sim.env,
+        npm_config_fetch_retries: "0",
+        // Of this machine only: nothing an engine could use.
+        PIP_CERT: "/etc/own.pem",
+        PIP_INDEX_URL: "http://127.0.0.1:1/simple",
+      },
+      warn: () => {},
+      parts: { openEngineHost: async () => remoteHost() },
+    });
+  });
+  afterAll(async () => {
+    await runtime?.close();
+    await sim?.close();
+  });
+  beforeEach(() => {
+    bench = new Bench({
+      runtime,
+      images: { python: "python:3.11-slim", redis: "redis:7-alpine" },
+      keepsSplitCharacters: false,
+      processesVisible: true,
+      close: async () => {},
+    });
+  });
+  afterEach(() => bench?.close());
+
+  const service = (kind: "python" | "node", manifest: string, command: string[]): ServiceDefinition => ({
+    ...bench.python("app", ""),
+    image: kind === "python" ? "python:3.11-slim" : "node:20-alpine",
+    command,
+    workingDir: "/app",
+    mounts: [{ type: "bind", source: `${bench.folder}/app`, target: "/app", readOnly: false }],
+    local: { environment: {}, install: { kind, manifest } },
+  });
+  const failure = async (app: ServiceDefinition) => {
+    const stack = await bench.open([app]);
+    return bench.start(stack, app).then(
+      () => null,
+      (error: unknown) => error,
+    );
+  };
+
+  it("python: a virtual environment of the service's user, from the requirements file and what it includes", async () => {
+    bench.file("app/requirements.txt", "--no-index\n-r more/base.txt\n# nothing else\n");
+    bench.file("app/more/base.txt", "-c ../pins.txt\n");
+    bench.file("app/pins.txt", "");
+    bench.file("app/other.txt", "");
+    const program = `import os, sys; print(sys.prefix, os.stat(sys.prefix).st_uid, os.environ["VIRTUAL_ENV"], "PIP_CERT" in os.environ)`;
+    const app = service("python", "app/requirements.txt", ["python", "-c", `# ${bench.mark}\n${program}`]);
+    const { running, sink } = await bench.run(app);
+    expect((await running.exited).exitCode).toBe(0);
+    expect(sink.text().trim().split("\n").at(-1)).toBe("/.stackwarden/deps 1000 /.stackwarden/deps False");
+    expect(bench.phases).toContain("installing dependencies");
+  });
+
+  it("python: what cannot be installed is told with the installer's last lines", async () => {
+    bench.file("app/requirements.txt", "--no-index\nno-such-package-at-all==1\n");
+    const app = service("python", "app/requirements.txt", ["python", "-c", "pass"]);
+    expect(await failure(app)).toMatchObject({
+      code: "DEPENDENCY_INSTALL_FAILED",
+      message: expect.stringContaining('pip install for "app"'),
+      details: { last_lines: expect.arrayContaining([expect.stringContaining("no-such-package-at-all")]) },
+    });
+    bench.file("app/requirements.txt", "-r ../../outside.txt\n");
+    expect(await failure(app)).toMatchObject({
+      code: "DEPENDENCY_INSTALL_FAILED",
+      message: expect.stringContaining("outside"),
+    });
+    expect(await failure(service("python", "app/gone.txt", ["python"]))).toMatchObject({
+      code: "DEPENDENCY_INSTALL_FAILED",
+      message: expect.stringContaining("cannot be read"),
+    });
+    expect(await failure(service("python", "../gone.txt", ["python"]))).toMatchObject({
+      code: "DEPENDENCY_INSTALL_FAILED",
+    });
+  });
+
+  it("node: node_modules lies beside the sources; the package's own scripts are not run", async () => {
+    bench.file(
+      "app/package.json",
+      JSON.stringify({
+        name: "app",
+        version: "1.0.0",
+        scripts: { postinstall: "exit 9" },
+        optionalDependencies: { missing: "http://127.0.0.1:1/missing.tgz" },
+      }),
+    );
+    const program = `const fs = require("fs"); console.log(fs.readlinkSync("node_modules"), fs.existsSync("/.stackwarden/deps/package.json"))`;
+    const { running, sink } = await bench.run(
+      service("node", "app/package.json", ["node", "-e", `/* ${bench.mark} */ ${program}`]),
+    );
+    expect((await running.exited).exitCode, sink.all).toBe(0);
+    expect(sink.text().trim().split("\n").at(-1)).toBe("/.stackwarden/deps/node_modules true");
+    expect(bench.notices).toContainEqual(
+      expect.objectContaining({ type: "warning", message: expect.stringContaining("postinstall") }),
+    );
+  });
+
+  it("node: a network that does not answer is tried again, then told; without dependencies nothing is installed", async () => {
+    const manifest = (more: object) =>
+      bench.file("app/package.json", JSON.stringify({ name: "app", version: "1.0.0", ...more }));
+    manifest({ dependencies: { missing: "http://127.0.0.1:1/missing.tgz" } });
+    const app = service("node", "app/package.json", ["node", "-e", `/* ${bench.mark} */ console.log("ran")`]);
+    expect(await failure(app)).toMatchObject({ code: "DEPENDENCY_INSTALL_FAILED" });
+    expect(bench.notices).toContainEqual(
+      expect.objectContaining({ type: "retrying", message: expect.stringContaining("network failure") }),
+    );
+    for (const text of ["{", "[]"]) {
+      bench.file("app/package.json", text);
+      expect(await failure(app), text).toMatchObject({
+        code: "DEPENDENCY_INSTALL_FAILED",
+        message: expect.stringContaining("JSON object"),
+      });
+    }
+    expect(await failure(service("node", "app/gone.json", ["node"]))).toMatchObject({
+      code: "DEPENDENCY_INSTALL_FAILED",
+    });
+    expect(await failure(service("node", "../gone.json", ["node"]))).toMatchObject({
+      code: "DEPENDENCY_INSTALL_FAILED",
+    });
+    manifest({});
+    const { running, sink } = await bench.run(app);
+    await running.exited;
+    expect(sink.text()).toBe("ran\n");
+  });
+});
