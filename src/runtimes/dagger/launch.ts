@@ -100,7 +100,10 @@ class Launch {
     const { service, signal } = request;
     // Ends the search for a container that is not there any more.
     const over = new AbortController();
-    const found = this.#find(AbortSignal.any([signal, over.signal]));
+    const found = this.#find(AbortSignal.any([signal, over.signal])).catch((error: unknown) => {
+      if (over.signal.aborted) return { id: null, why: "it has ended" };
+      throw error;
+    });
     const containerId = found.then(({ id }) => id);
     containerId.catch(() => undefined);
     const instance = new Instance({
