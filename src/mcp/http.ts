@@ -62,6 +62,24 @@ function weight(accept: string, type: string): number {
   return q === undefined ? 1 : Number(q);
 }
 
+/**
+ * The SDK never answers a request that was cancelled, and a request's stream ends with its answer: it would stay open as
+ * long as the session. The answer is one that its sender, who cancelled, no longer waits for; a result, since the SDK's
+ * client takes a stream that ends with an error for broken, and opens it again.
+ */
+function endCancelled(transport: StreamableHTTPServerTransport): void {
+  const next = transport.onmessage;
+  transport.onmessage = (message, extra) => {
+    next?.(message, extra);
+    if (!("method" in message) || message.method !== "notifications/cancelled") return;
+    const { requestId: id } = (message.params ?? {}) as { requestId?: string | number };
+    if (id === undefined) return;
+    const result = { content: [{ type: "text", text: "The request was cancelled." }], isError: true };
+    // Answered already, or never there.
+    transport.send({ jsonrpc: "2.0", id, result }).catch(() => undefined);
+  };
+}
+
 /** Both kinds are always accepted; a client that weighs streams lower than JSON gets plain JSON in its session. */
 const prefersJson = ({ headers: { accept = "" } }: IncomingMessage): boolean =>
   weight(accept, "text/event-stream") < weight(accept, "application/json");
@@ -117,6 +135,7 @@ export function createMcpHttpDoor(options: McpHttpOptions): McpHttpDoor {
     };
     // Its optional members are typed without `undefined`.
     await server.connect(transport as Parameters<typeof server.connect>[0]);
+    endCancelled(transport);
     return session;
   };
 
