@@ -49,6 +49,15 @@ const RUN: Record<string, Record<string, Run>> = {
     "stackwarden limits backend --memory 768": { shows: /768/ },
     "stackwarden doctor": { shows: /local/ },
   },
+  // On the runtime that every machine has; test/e2e/dagger-engine.test.ts does the same on an engine.
+  "docs/DAGGER_ARCHITECTURE.md": {
+    "stackwarden doctor": { shows: /local/ },
+    "stackwarden up --runtime dagger": { shows: /backend.*listening on/, goesOn: true },
+    "stackwarden health": { shows: /backend\s+healthy/ },
+    "stackwarden limits backend --memory 512": { shows: /512/ },
+    "stackwarden restart backend": { shows: /fresh instance/ },
+    "stackwarden down": { shows: /stopped/ },
+  },
   "docs/OPERATIONS.md": {
     "stackwarden server status": { shows: /No background server runs/, code: 3 },
     "stackwarden server start": { shows: /process +\d+/ },
@@ -160,7 +169,10 @@ describe.each(Object.keys(RUN))("%s", (file) => {
   it.skipIf(file === "docs/REST_API.md" && NO_CURL)("does what it shows", async () => {
     const variables: string[] = [];
     for (const [line, { shows, code = 0, goesOn }] of Object.entries(RUN[file] ?? {})) {
-      const command = line.replaceAll("/var/lib/stackwarden", bench.state).replaceAll("7717", String(port));
+      const command = line
+        .replaceAll("/var/lib/stackwarden", bench.state)
+        .replaceAll("7717", String(port))
+        .replace("--runtime dagger", "--runtime local");
       if (/^[A-Z]+=/.test(command)) {
         variables.push(command);
         continue;
