@@ -1,0 +1,110 @@
+/** Clients that are not ours, on one server with a real stack: each lists, starts, reads, and is told what is wrong. */
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { Client as ClientV2, StreamableHTTPClientTransport as HttpV2 } from "@modelcontextprotocol/client";
+import { StdioClientTransport as StdioV2 } from "@modelcontextprotocol/client/stdio";
+import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
+import { StreamableHTTPClientTransport as HttpV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { APP, appCompose, BINARY, ROOT, TestBench } from "./support/bench.js";
+import { pythonClient } from "./support/python-client.js";
+import { type Serving, serveOn } from "./support/serving.js";
+
+const run = promisify(execFile);
+const TOOLS = 9;
+let bench: TestBench;
+let serving: Serving;
+let python: { python: string; remove(): void };
+
+beforeAll(async () => {
+  bench = new TestBench();
+  bench.project("shop", { "compose.yaml": appCompose(), "app.js": APP });
+  [serving, python] = await Promise.all([serveOn(bench), pythonClient()]);
+}, 400_000);
+afterAll(async () => {
+  python?.remove();
+  expect(await serving.end()).toBe(0);
+  await bench.close();
+});
+
+const environment = () => ({ PATH: process.env.PATH ?? "", ...bench.environment() });
+const authorized = () => ({ requestInit: { headers: { authorization: `Bearer ${serving.token}` } } });
+const stdio = () =>
+  new StdioV2({ command: process.execPath, args: [BINARY, "mcp"], cwd: bench.projects, env: environment() });
+
+// biome-ignore lint/suspicious/noExplicitAny: answers are looked at field by field, as a client does.
+type Any = any;
+
+/** What every client has to see. */
+async function look(client: Any): Promise<void> {
+  expect((await client.listTools()).tools).toHaveLength(TOOLS);
+  expect((await client.listPrompts()).prompts.length).toBeGreaterThan(0);
+  const call = (name: string, input: object) => client.callTool({ name, arguments: input });
+  const started = await call("start_stack", { project: "shop", folder: "shop" });
+  expect(["healthy", "already_running"]).toContain(started.structuredContent.status);
+  const refused = await call("get_logs", { project: "shop", tail: 0 });
+  expect(refused).toMatchObject({ isError: true, structuredContent: { code: "INVALID_INPUT" } });
+  const { contents } = await client.readResource({ uri: "stack://shop/health" });
+  expect(JSON.parse(contents[0].text).overall_healthy).toBe(true);
+  await expect(call("no_such_tool", {})).rejects.toThrow(/Unknown tool/);
+  await client.close();
+}
+
+describe("over HTTP", () => {
+  it("the SDK's client, version 1", async () => {
+    const client = new ClientV1({ name: "v1", version: "1" });
+    const transport = new HttpV1(new URL(`${serving.url}/mcp`), authorized());
+    await client.connect(transport as Parameters<typeof client.connect>[0]);
+    await look(client);
+  });
+
+  it.each([undefined, "legacy", "auto"] as const)("the client of version 2, mode %s", async (mode) => {
+    const client = new ClientV2(
+      { name: "v2", version: "1" },
+      mode === undefined ? {} : { versionNegotiation: { mode } },
+    );
+    await client.connect(new HttpV2(new URL(`${serving.url}/mcp`), authorized()));
+    await look(client);
+  });
+
+  it.each(["auto", "legacy"])("the Python client, mode %s", async (mode) => {
+    const script = join(ROOT, "test", "e2e", "support", "foreign_client.py");
+    const { stdout } = await run(python.python, [script, "http", mode, "shop", `${serving.url}/mcp`], {
+      env: { ...environment(), TOKEN: serving.token },
+    });
+    lookAt(JSON.parse(stdout));
+  });
+});
+
+describe("over stdio", () => {
+  it.each([undefined, "auto"] as const)("the client of version 2, mode %s", async (mode) => {
+    const client = new ClientV2(
+      { name: "v2", version: "1" },
+      mode === undefined ? {} : { versionNegotiation: { mode } },
+    );
+    await client.connect(stdio());
+    await look(client);
+  });
+
+  it.each(["auto", "legacy"])("the Python client, mode %s", async (mode) => {
+    const script = join(ROOT, "test", "e2e", "support", "foreign_client.py");
+    const { stdout } = await run(python.python, [script, "stdio", mode, "shop", process.execPath, BINARY, "mcp"], {
+      cwd: bench.projects,
+      env: environment(),
+    });
+    lookAt(JSON.parse(stdout));
+  });
+});
+
+function lookAt(seen: Any): void {
+  expect(seen).toMatchObject({
+    protocol: "2025-11-25",
+    server: "stackwarden",
+    refused: [true, "INVALID_INPUT"],
+    healthy: true,
+  });
+  expect(["healthy", "already_running"]).toContain(seen.status);
+  expect(seen.tools).toHaveLength(TOOLS);
+  expect(seen.prompts.length).toBeGreaterThan(0);
+}
