@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { operations } from "../../src/operations/index.js";
 import { endBackground, ROOT } from "./support/bench.js";
 import { type Brought, bring } from "./support/package.js";
+import { serveOn } from "./support/serving.js";
 
 const VERSION = "2.12.0";
 let inspector: Brought;
@@ -32,10 +33,14 @@ function inspect(...args: string[]): Promise<{ code: number; stdout: string; std
   };
   const config = join(folder, "mcp.json");
   writeFileSync(config, JSON.stringify({ mcpServers }));
+  return runInspector(["--config", config, "--server", "stackwarden", ...args]);
+}
+
+function runInspector(args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
     execFile(
       process.execPath,
-      [program(), "--cli", "--config", config, "--server", "stackwarden", ...args],
+      [program(), "--cli", ...args],
       { cwd: ROOT, env: { ...process.env, MCP_INSPECTOR_SECRET_STORE: "memory" }, maxBuffer: 10_000_000 },
       (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
     );
@@ -81,5 +86,25 @@ it("calls tools, and is told errors as such", async () => {
     ];
     const answer = await inspect(...args);
     expect(answer.code, `${tool}: ${answer.stdout}`).toBe(code);
+  }
+});
+
+it("over HTTP: lists and calls with the token, and is told when there is none", async () => {
+  const bench = new TestBench();
+  const serving = await serveOn(bench);
+  try {
+    const over = (...args: string[]) => runInspector([`${serving.url}/mcp`, "--transport", "http", ...args]);
+    const token = ["--header", `Authorization: Bearer ${serving.token}`];
+    const listed = await over(...token, "--method", "tools/list", "--strict", "--format", "json");
+    expect(listed.code, listed.stderr).toBe(0);
+    expect(JSON.parse(listed.stdout).result.tools).toHaveLength(operations.length);
+    const called = await over(...token, "--method", "tools/call", "--tool-name", "list_stacks", "--format", "json");
+    expect(JSON.parse(called.stdout).result.structuredContent).toEqual({ stacks: [] });
+    const refused = await over("--method", "tools/list", "--stored-auth-only");
+    expect(refused.code).not.toBe(0);
+    expect(refused.stdout).not.toContain("start_stack");
+  } finally {
+    await serving.end();
+    await bench.close();
   }
 });
