@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { DEFAULT_PORT } from "../src/cli/commands/serve.js";
 import { EXIT } from "../src/cli/exit-codes.js";
 import { SETTINGS } from "../src/config/settings.js";
 import { loadStack } from "../src/stack/definition/load.js";
@@ -81,9 +82,13 @@ it("the client configurations are the same command as mcp.json", () => {
   const blocks = [...text("docs/CLIENTS.md").matchAll(/```json\n([\s\S]*?)```/g)].map(([, json = ""]) =>
     JSON.parse(json),
   );
-  expect(blocks).toHaveLength(2);
+  expect(blocks).toHaveLength(3);
   for (const block of blocks) {
     const { stackwarden } = block.mcpServers ?? block.servers;
+    if (stackwarden.type === "http") {
+      expect(stackwarden.url).toBe(`http://127.0.0.1:${DEFAULT_PORT}/mcp`);
+      continue;
+    }
     expect(stackwarden.command).toBe(mcpServers.stackwarden.command);
     expect(stackwarden.args.slice(0, 2)).toEqual(["/opt/stackwarden/dist/stackwarden.js", "mcp"]);
   }

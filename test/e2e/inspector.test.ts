@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { operations } from "../../src/operations/index.js";
-import { endBackground, ROOT } from "./support/bench.js";
+import { endBackground, ROOT, TestBench } from "./support/bench.js";
 import { type Brought, bring } from "./support/package.js";
 import { serveOn } from "./support/serving.js";
 
