@@ -2,7 +2,6 @@
 
 import { readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
-import { finished } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Limits } from "../../../stack/definition/types.js";
 import { StackwardenError } from "../../../stack/errors.js";
@@ -10,10 +9,9 @@ import type { LogSink } from "../../../stack/logs/types.js";
 import type { AppliedLimits, Enforcement, ServiceExit, ServiceStats } from "../../../stack/runtime.js";
 import type { ManagedProcess } from "../types.js";
 import { type Cgroup, endCgroup, killAll, type Usage } from "./cgroup.js";
+import { drain } from "./drain.js";
 import { killGroup, type Launched } from "./launch.js";
 
-/** How long the last output of an ended process is waited for; a process that left its group may hold the pipe open. */
-const DRAIN_MS = 500;
 const SIGKILL_EXIT = 128 + 9;
 
 export interface ManagedOptions {
@@ -87,10 +85,7 @@ export class CgroupProcess implements ManagedProcess {
     } catch (error) {
       warn(`A cgroup could not be removed: ${(error as Error).message}`);
     }
-    const drained = Promise.allSettled([finished(launched.stdout), finished(launched.stderr)]);
-    await Promise.race([drained, sleep(DRAIN_MS, undefined, { ref: false })]);
-    launched.stdout.destroy();
-    launched.stderr.destroy();
+    await drain(launched.stdout, launched.stderr);
     sink.end();
     await onGone();
     return { exitCode, signal, oomKilled, at };

@@ -1,12 +1,10 @@
 /** A command run to its end: initdb, pip, npm, a health check. */
-import { finished } from "node:stream/promises";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { RunResult, RunSpec } from "../types.js";
+import { drain } from "./drain.js";
 import { killGroup, type Launched } from "./launch.js";
 
 /** Kept of the output. */
 const MOST_OUTPUT = 64 * 1024;
-const DRAIN_MS = 500;
 
 /** Lets a launched command begin and follows it until nothing of its group is left. */
 export async function followCommand(launched: Launched, spec: RunSpec): Promise<RunResult> {
@@ -45,9 +43,6 @@ export async function followCommand(launched: Launched, spec: RunSpec): Promise<
   clearTimeout(timer);
   signal.removeEventListener("abort", abort);
   killGroup(pid);
-  const drained = Promise.allSettled([finished(stdout), finished(stderr)]);
-  await Promise.race([drained, sleep(DRAIN_MS, undefined, { ref: false })]);
-  stdout.destroy();
-  stderr.destroy();
+  await drain(stdout, stderr);
   return { ...end, timedOut, output: Buffer.concat(kept).toString("utf8") };
 }

@@ -1,5 +1,8 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { drain } from "../../../../src/runtimes/local/process/drain.js";
 import { cgroupsOf, HostFixture, hasCgroups, processesWith, until } from "./support.js";
 
 let fixture: HostFixture;
@@ -114,14 +117,35 @@ describe("close", () => {
 describe("a command", () => {
   it("gives its end and its output, and takes input", async () => {
     const script = "cat; echo to-stderr >&2; exit 4";
-    expect(await fixture.run(["/bin/sh", "-c", script], { stdin: "hello\n" })).toEqual({
-      exitCode: 4,
-      signal: null,
-      timedOut: false,
-      output: "hello\nto-stderr\n",
-    });
+    const { output, ...end } = await fixture.run(["/bin/sh", "-c", script], { stdin: "hello\n" });
+    expect(end).toEqual({ exitCode: 4, signal: null, timedOut: false });
+    // Of two streams the order is nobody's promise.
+    expect(output.split("\n").sort()).toEqual(["", "hello", "to-stderr"]);
     const ignoring = await fixture.run(["/bin/true"], { stdin: "x".repeat(1_000_000) });
     expect(ignoring).toMatchObject({ exitCode: 0, output: "" });
+  });
+
+  it("has its last output also when nobody could read it in time", async () => {
+    const server = createServer({ allowHalfOpen: true }).listen(0, "127.0.0.1");
+    const accepted = once(server, "connection");
+    await once(server, "listening");
+    const writer = connect((server.address() as AddressInfo).port, "127.0.0.1");
+    const [reader] = (await accepted) as [Socket];
+    let text = "";
+    reader.on("data", (chunk) => {
+      text += chunk;
+    });
+    await sleep(50);
+    // After this phase of the event loop timers come first, then what can be read.
+    await setImmediate();
+    const drained = drain(reader);
+    writer.end("said at the end\n");
+    // Longer than pipes are waited for.
+    for (const end = Date.now() + 700; Date.now() < end; );
+    await drained;
+    expect(text).toBe("said at the end\n");
+    writer.destroy();
+    server.close();
   });
 
   it("shows all of its output to the sink, and keeps 64 KiB", async () => {
