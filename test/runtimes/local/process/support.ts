@@ -34,8 +34,16 @@ export function bundle(source: string, outfile: string): void {
 
 /** Directories of a server's services in every hierarchy. */
 export function cgroupsOf(serverPid: number): string[] {
+  // Those of other servers come and go meanwhile.
+  const list = (folder: string) => {
+    try {
+      return readdirSync(folder, { withFileTypes: true });
+    } catch {
+      return [];
+    }
+  };
   const below = (folder: string, depth: number): string[] =>
-    readdirSync(folder, { withFileTypes: true })
+    list(folder)
       .filter((entry) => entry.isDirectory())
       .flatMap((entry) => {
         const path = join(folder, entry.name);
