@@ -88,6 +88,8 @@ const ELSEWHERE: Record<string, [file: string, holds: string]> = {
     "test/e2e/inspector.test.ts",
     '"tools/list", "--strict"',
   ],
+  'npx @modelcontextprotocol/inspector --cli http://127.0.0.1:7717/mcp --transport http --header "Authorization: Bearer $TOKEN" --method tools/list':
+    ["test/e2e/inspector.test.ts", '"--transport", "http"'],
   "stackwarden serve": ["test/dashboard/real-stack.test.ts", '"serve"'],
 };
 
