@@ -152,7 +152,17 @@ export function livingSessions(folder: string): number[] {
     .map(Number);
 }
 
+/** Ids of the containers that run. */
 export const containersOf = (folder: string): string[] => {
   const path = join(folder, "containers");
-  return existsSync(path) ? readdirSync(path).filter((id) => existsSync(join(path, id, "state.json"))) : [];
+  const runs = (id: string): boolean => {
+    try {
+      const { pid } = JSON.parse(readFileSync(join(path, id, "state.json"), "utf8")) as { pid: number };
+      process.kill(pid, 0);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  return existsSync(path) ? readdirSync(path).filter(runs) : [];
 };

@@ -36,7 +36,10 @@ def running():
     for name in sorted(os.listdir(CONTAINERS)) if os.path.isdir(CONTAINERS) else []:
         try:
             with open(os.path.join(CONTAINERS, name, "state.json")) as file:
-                yield json.load(file)
+                record = json.load(file)
+            # What a killed session left behind is no container any more.
+            if os.path.exists("/proc/%s" % record["pid"]):
+                yield record
         except (OSError, ValueError):
             pass
 

@@ -193,7 +193,11 @@ export class Telemetry {
       this.#count[kind] % breakEvery === 0 &&
       this.engine.take(`break-${kind}`, breakTimes)
     ) {
-      response.write(bytes.subarray(0, Math.ceil(bytes.length / 2)), () => response.destroy());
+      // Nothing may follow the half before the connection is gone.
+      await new Promise((resolve) => {
+        response.once("close", resolve);
+        response.write(bytes.subarray(0, Math.ceil(bytes.length / 2)), () => response.destroy());
+      });
       return;
     }
     const size = pieces ?? bytes.length;

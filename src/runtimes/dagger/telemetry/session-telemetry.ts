@@ -22,17 +22,39 @@ interface Entry {
   ended: Set<string>;
   /** Streams that are not closed yet. */
   open: Set<string>;
+  /** It was waited for in vain: not again until it has caught up. */
+  stuck: boolean;
+}
+
+async function caughtUp(entry: Entry): Promise<void> {
+  const wait = entry.listener.behind?.() ?? null;
+  if (wait === null) {
+    entry.stuck = false;
+    return;
+  }
+  if (entry.stuck) return;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<true>((resolve) => {
+    timer = setTimeout(resolve, MOST_WAIT_MS, true);
+    timer.unref();
+  });
+  entry.stuck = await Promise.race([wait.then(() => false), late]);
+  clearTimeout(timer);
 }
 
 export function openTelemetry({ address, signal, onBroken }: TelemetryOptions): SessionTelemetry {
   const entries = new Map<string, Entry>();
   const faults = { resumed: 0, unreadable: 0 };
 
-  const output = (event: SseEvent): void => {
+  const output = async (event: SseEvent): Promise<void> => {
     for (const { traceId, stream, bytes, eof, timeMs } of outputRecords(event.data)) {
       const entry = entries.get(traceId);
       if (entry === undefined) continue;
-      if (bytes.length > 0) entry.listener.output?.(stream, bytes, timeMs);
+      if (bytes.length > 0) {
+        entry.listener.output?.(stream, bytes, timeMs);
+        // After every record: one event may carry more than a listener can hold.
+        await caughtUp(entry);
+      }
       if (eof && entry.open.delete(stream) && entry.open.size === 0) entry.listener.drained?.();
     }
   };
@@ -52,40 +74,27 @@ export function openTelemetry({ address, signal, onBroken }: TelemetryOptions): 
       entry.listener.exited?.({ exitCode: exitCode ?? null, at, ...(untold ? { failure } : {}) }, name);
     }
   };
-  const behind = (): Promise<void> | null => {
-    const waits = [...entries.values()].flatMap(({ listener }) => listener.behind?.() ?? []);
-    if (waits.length === 0) return null;
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, MOST_WAIT_MS);
-      timer.unref();
-      void Promise.all(waits).then(() => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
-  };
-  const read = (path: string, take: (event: SseEvent) => void, wait: () => Promise<void> | null): void => {
+  const read = (path: string, take: (event: SseEvent) => void | Promise<void>): void => {
     void readStream({
       address,
       path,
       signal,
-      onEvent: (event) => {
+      onEvent: async (event) => {
         if (event.data === "") return;
         try {
-          take(event);
+          await take(event);
         } catch {
           faults.unreadable += 1;
         }
       },
-      behind: wait,
       onBroken: () => {
         faults.resumed += 1;
         onBroken();
       },
     });
   };
-  read("/v1/logs", output, behind);
-  read("/v1/traces", spans, () => null);
+  read("/v1/logs", output);
+  read("/v1/traces", spans);
 
   return {
     faults,
@@ -95,6 +104,7 @@ export function openTelemetry({ address, signal, onBroken }: TelemetryOptions): 
         began: new Set(),
         ended: new Set(),
         open: new Set(["stdout", "stderr"]),
+        stuck: false,
       });
       return () => void entries.delete(traceId);
     },

@@ -69,9 +69,8 @@ export interface StreamOptions {
   address: Address;
   path: string;
   signal: AbortSignal;
-  onEvent(event: SseEvent): void;
-  /** Asked after every chunk: settles when more can be taken. */
-  behind(): Promise<void> | null;
+  /** One after the other: the next event is given when the one before was taken. Must not reject. */
+  onEvent(event: SseEvent): void | Promise<void>;
   /** The stream broke off; `failures` counts the tries since the last one that gave something. */
   onBroken(failures: number): void;
 }
@@ -83,16 +82,16 @@ export async function readStream(options: StreamOptions): Promise<void> {
   for (let failures = 0; !signal.aborted; ) {
     try {
       const response = await connect(options, lastId);
-      const parser = new SseParser((event, id) => {
-        // The id counts once its event was taken: what comes after it is asked for after a break.
-        options.onEvent(event);
-        if (id !== null) lastId = id;
-        failures = 0;
-      });
+      const events: [SseEvent, string | null][] = [];
+      const parser = new SseParser((event, id) => events.push([event, id]));
       for await (const chunk of response) {
         parser.push(chunk as Uint8Array);
-        const wait = options.behind();
-        if (wait !== null) await wait;
+        for (const [event, id] of events.splice(0)) {
+          // The id counts once its event was taken: what comes after it is asked for after a break.
+          await options.onEvent(event);
+          if (id !== null) lastId = id;
+          failures = 0;
+        }
       }
     } catch {
       // An end by error and an end by itself mean the same here.
