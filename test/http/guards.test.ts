@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { ROUTES } from "../../src/http/routes.js";
 import { TokenStore } from "../../src/http/tokens.js";
 import { type Answer, type HttpFixture, httpFixture } from "../support/http-fixture.js";
 
@@ -128,6 +129,19 @@ describe("tokens", () => {
   });
 });
 
+/** Every parameter of every route, one at a time. */
+const PARAMETERS = [
+  ...ROUTES.map(({ method, path }) => ({ method: method.toUpperCase(), path })),
+  { method: "GET", path: "/projects/{id}" },
+  { method: "GET", path: "/projects/{id}/status" },
+  { method: "POST", path: "/projects/{id}/restart" },
+].flatMap(({ method, path }) =>
+  [...path.matchAll(/\{\w+\}/g)].map(([parameter]) => ({
+    method,
+    path: path.replace(parameter, "{part}").replace("{id}", "shop").replace("{service}", "backend"),
+  })),
+);
+
 describe("bodies and paths", () => {
   it("that are too large, malformed, no JSON or compressed", async () => {
     const post = (sent: object) => http.send("/api/v1/projects/shop/start", { method: "POST", ...sent });
@@ -162,21 +176,19 @@ describe("bodies and paths", () => {
     "a".repeat(64),
     "%E0%A4%A",
   ])("%s is no project and no service", async (part) => {
-    const before = http.manager.calls.length;
-    for (const [method, path] of [
-      ["GET", `/api/v1/projects/${part}/health`],
-      ["GET", `/api/v1/projects/shop/logs/${part}`],
-      ["POST", `/api/v1/projects/${part}/start`],
-      ["POST", `/api/v1/projects/shop/services/${part}/restart`],
-      ["PUT", `/api/v1/projects/shop/services/${part}/limits`],
-    ] as const) {
+    // Looking a project up lists them.
+    const touched = () => http.manager.calls.filter(({ method }) => method !== "list").length;
+    const before = touched();
+    for (const { method, path } of PARAMETERS) {
       // "A" is a fine name of a service.
-      if (part === "A" && path.includes("shop")) continue;
-      const answer = await http.send(path, { method, ...(method === "GET" ? {} : { body: {} }) });
-      expect([400, 404]).toContain(answer.status);
+      if (part === "A" && path.includes("{part}/restart")) continue;
+      if (part === "A" && /(logs|services)\/\{part\}/.test(path)) continue;
+      const sent = method === "GET" ? { method } : { method, body: {} };
+      const answer = await http.send(`/api/v1${path.replace("{part}", part)}`, sent);
+      expect([400, 404], `${method} ${path}`).toContain(answer.status);
       refused(answer, answer.status, answer.json.code);
     }
-    expect(http.manager.calls.length).toBe(before);
+    expect(touched()).toBe(before);
   });
 
   it("that nothing is at, or that take another method", async () => {
@@ -189,19 +201,88 @@ describe("bodies and paths", () => {
     refused(await http.send("/api/v1/projects", { method: "DELETE" }), 405, "METHOD_NOT_ALLOWED");
   });
 
-  it("of a client that sends its headers drop by drop", async () => {
+  /** Everything that comes back on a connection of its own, until its end. */
+  const talk = (text: string): Promise<string> => {
     const socket = connect(http.port, "127.0.0.1");
     const ended = new Promise<string>((resolve) => {
-      let text = "";
+      let received = "";
       socket.on("data", (chunk) => {
-        text += chunk;
+        received += chunk;
       });
-      socket.on("close", () => resolve(text));
+      socket.on("close", () => resolve(received));
       socket.on("error", () => undefined);
     });
-    socket.write("GET /healthz HTTP/1.1\r\nHost: local");
-    expect(await ended).toMatch(/^(HTTP\/1\.1 408|$)/);
+    socket.write(text);
+    return ended;
+  };
+  const head = (method: string, path: string, ...more: string[]): string =>
+    [`${method} ${path} HTTP/1.1`, "Host: localhost", `Authorization: Bearer ${http.operate}`, ...more, "", ""].join(
+      "\r\n",
+    );
+
+  it("of a client that sends its headers or its body drop by drop", async () => {
+    const before = http.manager.calls.length;
+    const slow = await Promise.all([
+      talk("GET /healthz HTTP/1.1\r\nHost: local"),
+      ...["/api/v1/projects/shop/stop", "/mcp"].map((path) =>
+        talk(
+          `${head("POST", path, "Accept: application/json, text/event-stream", "Content-Type: application/json", "Content-Length: 100")}{`,
+        ),
+      ),
+    ]);
+    for (const answer of slow) expect(answer).toMatch(/^(HTTP\/1\.1 408|$)/);
+    expect(http.manager.calls).toHaveLength(before);
+    expect(http.sessions()).toBe(0);
   }, 60_000);
+
+  it("that are no HTTP, or two requests in the shape of one", async () => {
+    for (const [text, status] of [
+      ["GARBAGE\r\n\r\n", 400],
+      ["GET /healthz HTTP/1.1\r\n\r\n", 400],
+      [head("GET", "/api/v1/projects", `X-Long: ${"a".repeat(40_000)}`), 431],
+      [head("POST", "/api/v1/projects/shop/stop", "Content-Length: 2", "Transfer-Encoding: chunked"), 400],
+      [head("POST", "/api/v1/projects/shop/stop", "Content-Length: 2", "Content-Length: 3"), 400],
+      [head("GET", "/api/v1/projects", "X-Fold: a\r\n b\0"), 400],
+    ] as const) {
+      const answer = await talk(text);
+      expect(answer.split("\r\n")[0]).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+      expect(answer).not.toMatch(/node_modules|\bat .*\.js/);
+    }
+    // The first Host is the one that counts, and a second one never makes a foreign one ours.
+    const twice = head("GET", "/healthz", "Connection: close").replace(
+      "Host: localhost",
+      "Host: evil.example\r\nHost: localhost",
+    );
+    expect((await talk(twice)).split("\r\n")[0]).toMatch(/^HTTP\/1\.1 40[03] /);
+  });
+});
+
+it("more connections than there may be are closed, and those that are open go on", async () => {
+  const small = await httpFixture({ limits: { connections: 4, headersMs: 60_000, requestMs: 60_000 } });
+  const held = Array.from({ length: 4 }, () => connect(small.port, "127.0.0.1"));
+  try {
+    await Promise.all(held.map((socket) => new Promise((resolve) => socket.once("connect", resolve))));
+    await expect
+      .poll(() =>
+        small.send("/healthz").then(
+          () => "answered",
+          () => "closed",
+        ),
+      )
+      .toBe("closed");
+    held.pop()?.destroy();
+    await expect
+      .poll(() =>
+        small.send("/healthz").then(
+          ({ status }) => status,
+          () => 0,
+        ),
+      )
+      .toBe(200);
+  } finally {
+    for (const socket of held) socket.destroy();
+    await small.close();
+  }
 });
 
 it("limits the rate of each token by itself", async () => {
