@@ -1,36 +1,10 @@
 /** One running instance on an engine, as the domain sees it. */
 import type { Healthcheck, Limits } from "../../stack/definition/types.js";
-import type {
-  AppliedLimits,
-  Enforcement,
-  ProbeResult,
-  RuntimeService,
-  ServiceExit,
-  ServiceStats,
-} from "../../stack/runtime.js";
+import type { AppliedLimits, ProbeResult, RuntimeService, ServiceExit, ServiceStats } from "../../stack/runtime.js";
 import type { EngineHost } from "./engine-host/types.js";
+import { unknownLimits, unknownStats } from "./engine-host/unreachable-host.js";
 import type { Instance } from "./instance.js";
 import { type ProbeContext, probeInstance } from "./probes.js";
-
-const unlimited = (enforcement: Enforcement): AppliedLimits => ({
-  cpus: { value: null, enforcement },
-  memory_mb: { value: null, enforcement },
-  pids: { value: null, enforcement },
-});
-
-const unknownStats = (reason: string): ServiceStats => ({
-  cpu_cores: null,
-  cpu_seconds_total: null,
-  memory_mb: null,
-  memory_peak_mb: null,
-  pids: null,
-  throttled_periods: null,
-  throttled_seconds: null,
-  oom_kills: null,
-  network_rx_bytes: null,
-  network_tx_bytes: null,
-  reason,
-});
 
 const ENDED = "the instance has ended";
 
@@ -111,6 +85,6 @@ export class DaggerService implements RuntimeService {
     const { host, unseen } = this.options;
     const why = this.#ended() ? ENDED : (reason ?? unseen);
     // Where the host is in reach, limits hold for every instance; that this one is gone changes no level.
-    return unlimited({ level: this.#ended() ? host.enforcement.level : "none", reason: why });
+    return unknownLimits(why, this.#ended() ? host.enforcement.level : "none");
   }
 }

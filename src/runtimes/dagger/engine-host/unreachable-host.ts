@@ -1,10 +1,10 @@
 /** An engine whose host cannot be entered: everything says so, nothing is claimed. */
 import { StackwardenError } from "../../../stack/errors.js";
-import type { AppliedLimits, ServiceStats } from "../../../stack/runtime.js";
+import type { AppliedLimits, EnforcementLevel, ServiceStats } from "../../../stack/runtime.js";
 import type { EngineHost } from "./types.js";
 
-export const unknownLimits = (reason: string): AppliedLimits => {
-  const nothing = () => ({ value: null, enforcement: { level: "none" as const, reason } });
+export const unknownLimits = (reason: string, level: EnforcementLevel = "none"): AppliedLimits => {
+  const nothing = () => ({ value: null, enforcement: { level, reason } });
   return { cpus: nothing(), memory_mb: nothing(), pids: nothing() };
 };
 
