@@ -9,6 +9,7 @@ import type { Limits } from "./definition/types.js";
 import { StackwardenError } from "./errors.js";
 import { type LockOutcome, lockHolder, takeLock } from "./process-lock.js";
 import { PROJECT_ID, projectIdFrom } from "./project-id.js";
+import type { RuntimeName } from "./runtime.js";
 import { Serial } from "./serial.js";
 import { storageFailed, writeWhole } from "./write-whole.js";
 
@@ -112,7 +113,7 @@ export class ProjectStore {
     } catch (error) {
       throw storageFailed(`The state directory ${path} cannot be made`, error);
     }
-    if (this.#remembered(project) !== folder) await this.#remember(project, folder, []);
+    if (this.#remembered(project) !== folder) await this.#remember(project, { folder });
     return path;
   }
 
@@ -123,9 +124,19 @@ export class ProjectStore {
 
   /** Remembers the services of the project's last start, in definition order. */
   async keepServices(project: string, services: string[]): Promise<void> {
-    const folder = this.#remembered(project);
-    if (folder !== undefined && this.services(project).join() !== services.join())
-      await this.#remember(project, folder, services);
+    if (this.services(project).join() !== services.join())
+      await this.#remember(project, { ...this.#record(project), services });
+  }
+
+  /** Remembers what the project runs on. */
+  async keepRuntime(project: string, runtime: RuntimeName): Promise<void> {
+    if (this.runtime(project) !== runtime) await this.#remember(project, { ...this.#record(project), runtime });
+  }
+
+  /** What the project ran on last; null when it never ran. */
+  runtime(project: string): RuntimeName | null {
+    const { runtime } = this.#record(project);
+    return runtime === "local" || runtime === "dagger" ? runtime : null;
   }
 
   /** Services of the project's last start; empty when it was never started. */
@@ -198,7 +209,7 @@ export class ProjectStore {
     return typeof folder === "string" ? folder : undefined;
   }
 
-  #record(project: string): { folder?: unknown; services?: unknown } {
+  #record(project: string): { folder?: unknown; services?: unknown; runtime?: unknown } {
     try {
       return JSON.parse(readFileSync(join(this.folderOf(project), "project.json"), "utf8")) ?? {};
     } catch {
@@ -206,8 +217,8 @@ export class ProjectStore {
     }
   }
 
-  #remember(project: string, folder: string, services: string[]): Promise<void> {
-    return writeWhole(join(this.folderOf(project), "project.json"), `${JSON.stringify({ folder, services })}\n`);
+  #remember(project: string, record: object): Promise<void> {
+    return writeWhole(join(this.folderOf(project), "project.json"), `${JSON.stringify(record)}\n`);
   }
 
   /** Without a folder: the known one, a root of this name, or a folder of this name in a root. */

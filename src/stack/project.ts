@@ -355,8 +355,9 @@ export class Project {
 
   /** The runtime that runs the stack, or would. */
   #runtimeName(choice: RuntimeChoice | null): RuntimeName {
-    const { config, runtimes } = this.options;
-    return choice?.runtime.name ?? (config.runtime === "auto" ? (runtimes[0]?.name ?? "local") : config.runtime);
+    const { config, runtimes, store } = this.options;
+    if (choice !== null) return choice.runtime.name;
+    return config.runtime === "auto" ? (store.runtime(this.id) ?? runtimes[0]?.name ?? "local") : config.runtime;
   }
 
   /** The report that is at hand: no check is made for it. */

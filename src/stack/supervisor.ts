@@ -11,7 +11,7 @@ import type { ProjectRecords } from "./project-records.js";
 import type { ProjectStore } from "./project-store.js";
 import { withRetry } from "./retry.js";
 import { RunningStack, unknownService } from "./running-stack.js";
-import type { RuntimeStack, StackRuntime } from "./runtime.js";
+import type { RuntimeName, RuntimeStack, StackRuntime } from "./runtime.js";
 import { chooseRuntime, type RuntimeChoice } from "./runtime-choice.js";
 import type { UnitHost } from "./service-unit.js";
 import type { StackSettings } from "./settings.js";
@@ -42,6 +42,12 @@ function startFailed(error: unknown, actor: string): EventInput {
   const { code, details, message, hint } = toStackwardenError(error);
   const service = typeof details?.service === "string" ? { service: details.service } : {};
   return { type: "stack_start_failed", message, actor, data: { code, hint, ...service } };
+}
+
+/** Each runtime has volumes of its own; an empty database where there was a full one must not be a riddle. */
+function elsewhere(before: RuntimeName | null, now: RuntimeName, volumes: string[]): string {
+  if (before === null || before === now || volumes.length === 0) return "";
+  return ` The project ran on ${before} before: the data of its volumes (${volumes.join(", ")}) is there and not here; \`runtime: ${before}\` in the configuration goes on with it.`;
 }
 
 export class Supervisor {
@@ -121,11 +127,11 @@ export class Supervisor {
 
   /** @returns the names of the volumes deleted */
   async removeVolumes(definition: StackDefinition): Promise<string[]> {
-    const { project, store, config, runtimes } = this.options;
+    const { project, store, runtimes } = this.options;
     const unlock = await store.lock(project);
     try {
-      const { runtime } = this.choice ?? (await chooseRuntime(config.runtime, runtimes, project));
-      await runtime.removeVolumes(project, store.folderOf(project), definition.volumes);
+      // Of every runtime: the project may have run on another one before.
+      for (const runtime of runtimes) await runtime.removeVolumes(project, store.folderOf(project), definition.volumes);
       return definition.volumes;
     } finally {
       await unlock();
@@ -179,8 +185,10 @@ export class Supervisor {
   ): Promise<Reached> {
     const { project, config, store, runtimes } = this.options;
     const { events } = records;
-    this.choice = await chooseRuntime(config.runtime, runtimes, project);
-    const { runtime, reason } = this.choice;
+    const choice = await chooseRuntime(config.runtime, runtimes, project);
+    const { runtime } = choice;
+    const reason = choice.reason + elsewhere(store.runtime(project), runtime.name, definition.volumes);
+    this.choice = { runtime, reason };
     events.add({ type: "stack_starting", message: `The stack is starting. ${reason}`, actor: steps.actor });
     const runtimeStack = await withRetry(
       () =>
@@ -208,6 +216,7 @@ export class Supervisor {
     this.open = true;
     this.lost = false;
     void runtimeStack.lost.then(({ reason: why }) => this.#lose(stack, records.clean(why)));
+    await store.keepRuntime(project, runtime.name);
     steps.launched();
     try {
       await stack.bringUp(signal, (service, message) => this.tell(`${service}: ${message}`), steps.actor);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { StackwardenError } from "../../../src/stack/errors.js";
 import { call, compose, Domain, eventsOf, service, until } from "../../support/domain.js";
+import { FakeRuntime } from "../../support/fake-runtime.js";
 
 let domain: Domain;
 beforeEach(() => {
@@ -232,6 +233,28 @@ it("says what a runtime that is not there lacks", async () => {
     expect(error).toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
     expect((error as Error).message).toContain(runtime === "dagger" ? "no such runtime" : "install it");
   }
+});
+
+it("says where the data is when the project runs on another runtime than before, and deletes it on all", async () => {
+  const text = `${compose(service("app", 'volumes: ["data:/d"]'))}volumes: { data: {} }\n`;
+  domain.project("shop", text);
+  const dagger = new FakeRuntime("dagger");
+  const runtimes = [domain.runtime, dagger];
+  dagger.available = false;
+  const reasons: (string | undefined)[] = [];
+  for (const available of [false, true, true]) {
+    dagger.available = available;
+    const manager = domain.manager({}, runtimes);
+    reasons.push((await manager.start({ project: "shop" }, call())).after.notes.at(-1));
+    await manager.stop({ project: "shop", removeVolumes: reasons.length === 3 }, call());
+    await manager.shutdown("the test goes on", 3000);
+  }
+  const [first, switched, again] = reasons;
+  expect(first).toMatch(/^Runtime local/);
+  expect(switched).toMatch(/^Runtime dagger.* ran on local before: .*\(data\).*`runtime: local`/);
+  expect(again).toMatch(/^Runtime dagger/);
+  expect(again).not.toContain("before");
+  expect([domain.runtime.removed, dagger.removed]).toEqual([[["data"]], [["data"]]]);
 });
 
 it("remembers the services and generates secrets only for a start that is possible", async () => {
