@@ -8,7 +8,7 @@ import { StackwardenError } from "../stack/errors.js";
 import type { Logger } from "../stack/logger.js";
 import type { SharedStackManager } from "../stack/model.js";
 import { type ProcessLock, takeLock } from "../stack/process-lock.js";
-import { storageFailed, writeWhole } from "../stack/write-whole.js";
+import { removeUnfinished, storageFailed, writeWhole } from "../stack/write-whole.js";
 import { type Door, openDoor, type Visit } from "./door.js";
 import type { ServerStatus } from "./hello.js";
 import { prepareServerPlace, type ServerInfo, type ServerPlace, serverPlace } from "./place.js";
@@ -45,6 +45,7 @@ export async function openUserServer(options: UserServerOptions): Promise<UserSe
   const place = serverPlace(stateDir);
   await prepareServerPlace(stateDir, place);
   const lock = await take(place);
+  await removeUnfinished(place.folder);
   const started = new Date().toISOString();
   const sessions = new Set<string>();
   let idleSince = Date.now();

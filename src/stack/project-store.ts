@@ -11,7 +11,7 @@ import { type LockOutcome, lockHolder, takeLock } from "./process-lock.js";
 import { PROJECT_ID, projectIdFrom } from "./project-id.js";
 import type { RuntimeName } from "./runtime.js";
 import { Serial } from "./serial.js";
-import { storageFailed, writeWhole } from "./write-whole.js";
+import { removeUnfinished, storageFailed, writeWhole } from "./write-whole.js";
 
 /** Services reach their own 0700 folders through it; nobody can list it. */
 const PASSABLE = 0o711;
@@ -154,7 +154,10 @@ export class ProjectStore {
     } catch (error) {
       throw storageFailed(`The lock ${file} cannot be made`, error);
     }
-    if (outcome.lock !== null) return outcome.lock.release;
+    if (outcome.lock !== null) {
+      await removeUnfinished(this.folderOf(project));
+      return outcome.lock.release;
+    }
     const { pid } = outcome;
     throw new StackwardenError(
       "PROJECT_LOCKED",

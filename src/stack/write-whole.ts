@@ -1,7 +1,9 @@
 /** Files that are there whole or not at all. */
 import { randomBytes } from "node:crypto";
-import { open, rename, rm } from "node:fs/promises";
+import { open, readdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { StackwardenError } from "./errors.js";
+import { isAlive } from "./process-identity.js";
 
 export const storageFailed = (what: string, cause: unknown): StackwardenError =>
   new StackwardenError("STORAGE_FAILED", `${what}: ${(cause as NodeJS.ErrnoException).code ?? "unknown fault"}.`, {
@@ -27,5 +29,17 @@ export async function writeWhole(file: string, text: string, mode = 0o600): Prom
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
     throw storageFailed(`${file} cannot be written`, error);
+  }
+}
+
+/** What `writeWhole`, and locks that are made whole, call a file until it is finished. */
+const UNFINISHED = /\.(\d+)\.[0-9a-f]{8}$/;
+
+/** Removes what processes that are gone left in a folder in the middle of writing its files. */
+export async function removeUnfinished(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch((): string[] => [])) {
+    const pid = UNFINISHED.exec(name)?.[1];
+    if (pid !== undefined && !isAlive(Number(pid), null))
+      await rm(join(folder, name), { force: true }).catch(() => undefined);
   }
 }

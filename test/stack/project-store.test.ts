@@ -135,6 +135,17 @@ describe("the lock", () => {
     expect(readdirSync(path)).toEqual(["project.json"]);
   });
 
+  it("comes with what a dead process was just writing removed, and nothing else", async () => {
+    const path = await store().prepare("app", root);
+    const child = spawn(process.execPath, ["-e", ""]);
+    await once(child, "exit");
+    const kept = [`limits.json.${process.pid}.0a1b2c3d`, `notes.${child.pid}`, `x.${child.pid}.0a1b2c3d.json`];
+    for (const name of [...kept, `limits.json.${child.pid}.0a1b2c3d`, `lock.${child.pid}.00000000`])
+      writeFileSync(join(path, name), "half");
+    await (await store().lock("app"))();
+    expect(readdirSync(path).sort()).toEqual([...kept, "project.json"].sort());
+  });
+
   it("is not released by one who lost it", async () => {
     const path = await store().prepare("app", root);
     const release = await store().lock("app");

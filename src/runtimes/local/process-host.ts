@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import { StackwardenError } from "../../stack/errors.js";
 import { startTime } from "../../stack/process-identity.js";
 import type { Enforcement } from "../../stack/runtime.js";
+import { removeUnfinished } from "../../stack/write-whole.js";
 import { accessible } from "./process/access.js";
 import { type Cgroup, type CgroupFactory, endCgroup, MB } from "./process/cgroup.js";
 import { findCgroups } from "./process/cgroups-find.js";
@@ -225,5 +226,6 @@ export async function createProcessHost(options: ProcessHostOptions): Promise<Lo
     memory_mb: Math.min(Math.floor(totalmem() / MB), bounds.memory_mb ?? Number.POSITIVE_INFINITY),
   });
   await host.sweep();
+  await removeUnfinished(options.stateDir);
   return host;
 }

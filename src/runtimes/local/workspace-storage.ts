@@ -129,7 +129,10 @@ export async function removeTree(path: string, root: string): Promise<void> {
   });
 }
 
-/** The private places of one service: `home` is kept, `tmp` is emptied at every start. Both 0700. */
+/**
+ * The private places of one service, both 0700: `home` is kept, `tmp` is empty at every start. Files with passwords that
+ * an instance before had, or that a killed server was just writing, go too: each start writes its own.
+ */
 export async function privateDirs(
   stateDir: string,
   service: string,
@@ -138,7 +141,8 @@ export async function privateDirs(
   await ensureDir(join(stateDir, "run"), 0o711);
   const base = await ensureDir(join(stateDir, "run", service), 0o711);
   const home = await ensureDir(join(base, "home"), 0o700, user);
-  await removeTree(join(base, "tmp"), stateDir);
+  const names = await withStorage(`Reading ${base}`, () => readdir(base));
+  for (const name of names) if (name !== "home") await removeTree(join(base, name), stateDir);
   const tmp = await ensureDir(join(base, "tmp"), 0o700, user);
   return { base, home, tmp };
 }

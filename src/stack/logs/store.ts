@@ -2,6 +2,7 @@
 import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { StackwardenError } from "../errors.js";
+import { removeUnfinished } from "../write-whole.js";
 import { Appended } from "./appended.js";
 import type { Loss } from "./losses.js";
 import { answerQuery, type QueriedService } from "./query.js";
@@ -70,6 +71,7 @@ class Store implements LogStore {
     try {
       await mkdir(directory, { recursive: true, mode: 0o700 });
       await chmod(directory, 0o700);
+      await removeUnfinished(directory);
       found = await spooledServices(directory);
     } catch (error) {
       this.#onSpoolError(error);

@@ -51,14 +51,17 @@ function failure(step: string, service: string, result: RunResult): StackwardenE
       });
 }
 
+/** What a server that was killed in the middle left; the password is in it. */
+export async function removeHalfMade(base: string, { stack }: PrepareContext): Promise<void> {
+  for (const name of await readdir(base))
+    if (name.startsWith(".init-")) await removeTree(join(base, name), stack.stateDir);
+}
+
 /** @throws SERVICE_START_FAILED, STORAGE_FAILED */
 export async function initialiseCluster(context: PrepareContext, { base, data, bin, login }: Cluster): Promise<void> {
   const { host, request } = context;
   const { signal } = request;
   const user = await initUser(context.user);
-  for (const name of await readdir(base)) {
-    if (name.startsWith(".init-")) await removeTree(join(base, name), context.stack.stateDir);
-  }
   const work = await ensureDir(join(base, `.init-${randomBytes(6).toString("hex")}`), 0o700, user);
   const fresh = join(work, "pgdata");
   const env = { PATH: "/usr/bin:/bin", LANG: "C.UTF-8", LC_ALL: "C", HOME: work, TMPDIR: work, TZ: "UTC" };

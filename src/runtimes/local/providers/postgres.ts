@@ -7,7 +7,7 @@ import { StackwardenError } from "../../../stack/errors.js";
 import { findProgram } from "../binaries.js";
 import { type PostgresBinaries, postgresBinaries } from "../binaries-postgres.js";
 import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
-import { initialiseCluster, reachable } from "./postgres-cluster.js";
+import { initialiseCluster, reachable, removeHalfMade } from "./postgres-cluster.js";
 import { adopt, dataBase, tagOf, variable } from "./provider-data.js";
 
 /** Settings of ours, which a definition's `-c` cannot change. */
@@ -114,6 +114,7 @@ export async function preparePostgres(context: PrepareContext): Promise<LaunchPl
   await reachable(join(binaries.bin, "postgres"), context);
   const { base, volume } = await dataBase(context);
   const data = join(base, "pgdata");
+  await removeHalfMade(base, context);
   const notes: string[] = [];
   if ((await lstat(data).catch(() => null)) === null) {
     context.request.phase("initialising the database");

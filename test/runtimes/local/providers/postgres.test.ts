@@ -164,6 +164,11 @@ describe("the postgres provider", () => {
     expect(await untilHealthy(again, check)).toMatchObject({ healthy: true });
     expect(readdirSync(base)).toEqual(["pgdata"]);
     await again.stop({ graceMs: 10_000 });
+    // Killed between its last two steps: the password's file would stay for ever.
+    mkdirSync(join(base, ".init-dead"));
+    const last = await fixture.start(stack, cut);
+    expect(readdirSync(base)).toEqual(["pgdata"]);
+    await last.stop({ graceMs: 10_000 });
   });
 
   it("reads the password from a compose secret", async () => {

@@ -1,0 +1,204 @@
+/**
+ * A server that is killed in the middle of restart_service or set_limits, between two steps of its work (crash.cjs says
+ * how): nothing of its stack stays behind, and the next server starts the stack again, with its data and whole settings.
+ */
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { Redis } from "ioredis";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Answer, APP, appCompose, MODES, ROOT, type Server, TestBench, until } from "./support/bench.js";
+import { cgroupsOf } from "./support/leftovers.js";
+
+const PROJECT = "shop";
+const STACK = `${appCompose("    secrets: [token]\n    environment: { TOKEN_FILE: /run/secrets/token }\n").trimEnd()}
+  db:
+    image: postgres:15-alpine
+    environment: { POSTGRES_USER: shop, POSTGRES_DB: shop, POSTGRES_PASSWORD: "\${DB_PASSWORD}" }
+    ports: ["5432"]
+    volumes: ["data:/var/lib/postgresql/data"]
+    stop_signal: SIGINT
+    healthcheck: { test: [CMD, pg_isready, -U, shop], interval: 1s, retries: 5, start_period: 60s, start_interval: 100ms }
+  cache:
+    image: redis:7-alpine
+    environment: { REDIS_PASSWORD: "\${DB_PASSWORD}" }
+    ports: ["6379"]
+    volumes: ["cache:/data"]
+    healthcheck: { test: [CMD, redis-cli, ping], interval: 1s, retries: 5, start_period: 30s, start_interval: 100ms }
+volumes: { data: {}, cache: {} }
+secrets:
+  db-password: { environment: DB_PASSWORD, x-generate: true }
+  token: { environment: TOKEN, x-generate: true }
+`;
+
+/** Where the server dies. */
+interface Moment {
+  call: string;
+  /** Regular expression for the call's arguments. */
+  path: string;
+  when: "before" | "after";
+}
+
+/** By the service that is restarted: its stop, what a start writes, its process, its cgroup. */
+const RESTART: (Moment & { service: string })[] = [
+  { service: "db", call: "kill", path: "SIGINT", when: "before" },
+  { service: "db", call: "kill", path: "SIGINT", when: "after" },
+  { service: "app", call: "rename", path: "run/\\d+\\.json", when: "before" },
+  { service: "cache", call: "rename", path: "redis\\.conf\\.", when: "before" },
+  { service: "app", call: "open", path: "secrets/token\\.", when: "after" },
+  { service: "db", call: "spawn", path: "/postgres,-D", when: "after" },
+  { service: "app", call: "rename", path: "logs/store\\.json\\.", when: "before" },
+  { service: "app", call: "appendFile", path: "events\\.jsonl.*service_stopping", when: "before" },
+];
+const RESTART_IN_CGROUPS: (Moment & { service: string })[] = [
+  { service: "db", call: "rmdir", path: "-db-", when: "after" },
+  { service: "cache", call: "mkdir", path: "stackwarden-\\d+-.*-cache-", when: "after" },
+  { service: "app", call: "writeFile", path: "-app-\\d+/memory\\.(limit_in_bytes|max)", when: "before" },
+  { service: "db", call: "writeFile", path: "-db-\\d+/cgroup\\.procs", when: "after" },
+];
+/** `kept`: the new limits are those of the next start; before, all of the old ones are. */
+const LIMITS: (Moment & { kept: boolean })[] = [
+  { kept: false, call: "open", path: "limits\\.json\\.", when: "after" },
+  { kept: false, call: "rename", path: "limits\\.json\\.", when: "before" },
+  { kept: true, call: "rename", path: "limits\\.json\\.", when: "after" },
+];
+const LIMITS_IN_CGROUPS: (Moment & { kept: boolean })[] = [
+  { kept: true, call: "writeFile", path: "-db-\\d+/memory\\.(limit_in_bytes|max)", when: "after" },
+  { kept: true, call: "writeFile", path: "-db-\\d+/cpu\\.(cfs_quota_us|max)", when: "before" },
+];
+
+/** Every file below the state directory but programs, data, log lines and kept limits, without what is new in every run. */
+function filesOf(state: string, inside = ""): string[] {
+  return readdirSync(join(state, inside), { withFileTypes: true })
+    .flatMap((entry) => {
+      const path = join(inside, entry.name);
+      if (!entry.isDirectory()) return [path.replace(/^run\/\d+\.json$/, "run/<server>.json")];
+      if (/^cache$|\/volumes$|\/logs\/s-/.test(path)) return [path];
+      return [path, ...filesOf(state, path)];
+    })
+    .filter((path) => !path.endsWith("/limits.json"))
+    .sort();
+}
+
+const isFree = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const probe = createServer();
+    probe.once("error", () => resolve(false));
+    probe.listen({ port, host: "127.0.0.1", exclusive: true }, () => probe.close(() => resolve(true)));
+  });
+
+describe.each(MODES)("a server killed in the middle of a change, %s", (mode) => {
+  const bench = new TestBench(mode);
+  const order = join(bench.folder, "crash.json");
+  let server: Server;
+  let running: Answer;
+  let files: string[];
+  let enforced = false;
+  let rounds = 0;
+  /** The moments are many and each costs a start: every one is tried in one of the two modes. */
+  const share = <T>(moments: T[]): T[] => moments.filter((_, index) => index % 2 === MODES.indexOf(mode));
+
+  const start = async (): Promise<void> => {
+    running = await server.call("start_stack", { project: PROJECT, folder: PROJECT });
+    expect(running).toMatchObject({ status: "healthy", verified: true });
+  };
+  const connect = async () => {
+    const { services } = running.after;
+    const { "db-password": password } = JSON.parse(
+      readFileSync(join(bench.state, "projects", PROJECT, "secrets.json"), "utf8"),
+    );
+    const at = (name: string) => ({
+      host: "127.0.0.1",
+      port: services[name].endpoints[0].host_port as number,
+      password,
+    });
+    const db = new pg.Client({ ...at("db"), user: "shop", database: "shop" });
+    const cache = new Redis({ ...at("cache"), lazyConnect: true, retryStrategy: () => null });
+    // Their server is killed under them.
+    db.on("error", () => undefined);
+    cache.on("error", () => undefined);
+    await db.connect();
+    await cache.connect();
+    return { db, cache };
+  };
+
+  /** Kills the server at the moment of this call, looks at what is left, and lets the next one start the stack. */
+  async function killedAt({ call, path, when }: Moment, tool: string, input: object): Promise<void> {
+    const name = `${tool}, ${when} ${call} of ${path}`;
+    const before = await connect();
+    rounds += 1;
+    await before.db.query("insert into rounds values ($1)", [rounds]);
+    await before.cache.rpush("rounds", rounds);
+    const pid = mode === "shared" ? (bench.background() as number) : server.pid;
+    if (!bench.pids.includes(pid)) bench.pids.push(pid);
+    writeFileSync(order, JSON.stringify({ call, path, when }));
+    const end = await server.call(tool, { project: PROJECT, ...input }).then(
+      (answer) => expect.fail(`${name} never came: ${JSON.stringify(answer)}`),
+      (error: Error) => error.message,
+    );
+    rmSync(order);
+    expect(end, name).toMatch(mode === "shared" ? /"SERVER_LOST".*"retryable":true/ : /Connection closed/);
+    before.cache.disconnect();
+    await before.db.end().catch(() => undefined);
+
+    await until(`nothing of it is left: ${name}`, () => cgroupsOf(pid).length === 0 && bench.processes().length === 0);
+    const ports = Object.values(running.after.services as Record<string, Answer>).flatMap(({ endpoints }) =>
+      endpoints.map(({ host_port: port }: { host_port: number }) => port),
+    );
+    for (const port of ports) expect(await isFree(port), `${name}: port ${port}`).toBe(true);
+    await until(`its run file is gone: ${name}`, () =>
+      readdirSync(join(bench.state, "run")).every((file) => !file.startsWith(`${pid}.`)),
+    );
+
+    if (mode === "standalone") server = await bench.server(env);
+    await start();
+    expect(filesOf(bench.state), name).toEqual(files);
+    const after = await connect();
+    const all = Array.from({ length: rounds }, (_, index) => index + 1);
+    expect(
+      (await after.db.query("select n from rounds order by n")).rows.map(({ n }) => n),
+      name,
+    ).toEqual(all);
+    expect((await after.cache.lrange("rounds", 0, -1)).map(Number), name).toEqual(all);
+    await after.db.end();
+    after.cache.disconnect();
+  }
+
+  const env = { NODE_OPTIONS: `--require ${join(ROOT, "test/e2e/support/crash.cjs")}`, CRASH_ORDER: order };
+  beforeAll(async () => {
+    bench.project(PROJECT, { "compose.yaml": STACK, "app.js": APP });
+    server = await bench.server(env);
+    await start();
+    files = filesOf(bench.state);
+    enforced = running.after.services.db.limits.memory_mb.enforcement.level === "enforced";
+    const { db, cache } = await connect();
+    await db.query("create table rounds (n int)");
+    await db.end();
+    cache.disconnect();
+  });
+  afterAll(() => bench.close());
+
+  it("leaves nothing of a restart_service, and the stack starts again with its data", async () => {
+    for (const { service, ...moment } of share([...RESTART, ...(enforced ? RESTART_IN_CGROUPS : [])]))
+      await killedAt(moment, "restart_service", { service });
+    const { events } = await server.call("get_events", { project: PROJECT, types: ["service_restarting"], limit: 100 });
+    expect(events.length).toBeGreaterThan(0);
+  });
+
+  it("keeps all of the limits of a set_limits or none, and the next start has them", async () => {
+    const kept = () => {
+      const file = join(bench.state, "projects", PROJECT, "limits.json");
+      return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")).db : null;
+    };
+    for (const moment of share([...LIMITS, ...(enforced ? LIMITS_IN_CGROUPS : [])])) {
+      const old = kept();
+      const limits = { cpus: 0.3 + rounds / 100, memory_mb: 200 + rounds };
+      await killedAt(moment, "set_limits", { service: "db", ...limits });
+      expect(kept()).toEqual(moment.kept ? limits : old);
+      if (!enforced) continue;
+      const { cpus, memory_mb } = running.after.services.db.limits;
+      expect({ cpus: cpus.value, memory_mb: memory_mb.value }).toEqual(kept() ?? { cpus: null, memory_mb: null });
+    }
+  });
+});
