@@ -149,6 +149,15 @@ print("up", flush=True)
 while True: time.sleep(0.05)
 `;
 
+/** Ends with 42 when it is interrupted, and ignores the usual signal. */
+export const INTERRUPTED = `
+import signal, sys, time
+signal.signal(signal.SIGINT, lambda *_: sys.exit(42))
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("up", flush=True)
+while True: time.sleep(0.05)
+`;
+
 export interface StartOptions {
   limits?: Limits;
   signal?: AbortSignal;

@@ -4,24 +4,20 @@
  */
 import { createDaggerRuntime } from "../../../src/runtimes/dagger/dagger-runtime.js";
 import { whyNoEngine } from "../../support/real-engine.js";
+import { IMAGES, SETTINGS } from "../dagger/support/parts.js";
 import { runtimeContract } from "./contract.js";
 
 runtimeContract(
   "the Dagger runtime on a real engine",
   async () => {
     const runtime = createDaggerRuntime({
-      settings: {
-        engines: {},
-        projects: {},
-        gatewayImage: "node:20-alpine",
-        retry: { maxRetries: 1, baseDelayMs: 10 },
-      },
+      settings: SETTINGS,
       env: process.env,
       warn: () => {},
     });
     return {
       runtime,
-      images: { python: "python:3.11-slim", redis: "redis:7-alpine" },
+      images: IMAGES,
       // The engine carries output as UTF-8 strings.
       keepsSplitCharacters: false,
       processesVisible: false,

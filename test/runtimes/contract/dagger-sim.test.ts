@@ -1,6 +1,7 @@
 /** The contract, kept by the Dagger runtime on the simulated engine: gateway, entry script, engine host and all. */
 import { createDaggerRuntime } from "../../../src/runtimes/dagger/dagger-runtime.js";
 import { livingSessions, startSimEngine, whyNoContainers } from "../../support/dagger-sim/engine.js";
+import { IMAGES, SETTINGS } from "../dagger/support/parts.js";
 import { runtimeContract } from "./contract.js";
 
 runtimeContract(
@@ -8,18 +9,13 @@ runtimeContract(
   async () => {
     const engine = await startSimEngine();
     const runtime = createDaggerRuntime({
-      settings: {
-        engines: {},
-        projects: {},
-        gatewayImage: "node:20-alpine",
-        retry: { maxRetries: 1, baseDelayMs: 10 },
-      },
+      settings: SETTINGS,
       env: engine.env,
       warn: () => {},
     });
     return {
       runtime,
-      images: { python: "python:3.11-slim", redis: "redis:7-alpine" },
+      images: IMAGES,
       keepsSplitCharacters: false,
       processesVisible: true,
       kill: async () => {

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import type { RuntimeService } from "../../../src/stack/runtime.js";
-import { endedBy, WAITS } from "./bench.js";
+import { endedBy, INTERRUPTED, WAITS } from "./bench.js";
 import type { Given } from "./contract.js";
 
 /** Ignores the polite signal. */
@@ -91,14 +91,7 @@ export function endSentences(given: Given): void {
 
     it("the stop signal is the one asked for", async () => {
       const bench = given();
-      const program = `
-import signal, sys, time
-signal.signal(signal.SIGINT, lambda *_: sys.exit(42))
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-print("up", flush=True)
-while True: time.sleep(0.05)
-`;
-      const { running, sink } = await bench.run(bench.python("app", program, { stopSignal: "SIGINT" }));
+      const { running, sink } = await bench.run(bench.python("app", INTERRUPTED, { stopSignal: "SIGINT" }));
       await sink.shows("up");
       expect((await running.stop({ graceMs: 15_000, signal: "SIGINT" })).exitCode).toBe(42);
     });

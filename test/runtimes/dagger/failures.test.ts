@@ -13,7 +13,7 @@ import {
   whyNoContainers,
 } from "../../support/dagger-sim/engine.js";
 import { call, Domain, eventsOf, until } from "../../support/domain.js";
-import { REMOTE, remoteHost } from "./support/parts.js";
+import { REMOTE, remoteHost, SETTINGS } from "./support/parts.js";
 
 const why = whyNoContainers();
 const PROJECT = "shop";
@@ -51,7 +51,7 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
   function managed(settings: Partial<StackSettings> = {}, env = engine.env, host?: EngineHost): StackManager {
     const retry = { maxRetries: 2, baseDelayMs: 20 };
     const runtime = createDaggerRuntime({
-      settings: { engines: {}, projects: {}, gatewayImage: "node:20-alpine", retry },
+      settings: { ...SETTINGS, retry },
       env,
       warn: (message) => domain.logged.push(message),
       ...(host === undefined ? {} : { parts: { openEngineHost: async () => host } }),

@@ -11,7 +11,7 @@ import type { TraceListener } from "../../../src/runtimes/dagger/telemetry/types
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
 import { StackwardenError } from "../../../src/stack/errors.js";
 import { healthcheck, RecordingSink } from "../contract/bench.js";
-import { remoteHost } from "./support/parts.js";
+import { remoteHost, SETTINGS } from "./support/parts.js";
 
 const TOKEN = "0123456789abcdef0123456789abcdef";
 const held = { value: 1, enforcement: { level: "enforced", reason: "cgroup v2" } } as const;
@@ -335,9 +335,8 @@ describe("probes", () => {
 });
 
 describe("the check", () => {
-  const settings = { engines: {}, projects: {}, gatewayImage: "x", retry: { maxRetries: 0, baseDelayMs: 1 } };
   const check = (more: object, openEngineHost: () => Promise<EngineHost>) =>
-    checkEngines({ settings: { ...settings, ...more }, env: { PATH: "/nowhere" }, warn: () => {}, openEngineHost });
+    checkEngines({ settings: { ...SETTINGS, ...more }, env: { PATH: "/nowhere" }, warn: () => {}, openEngineHost });
 
   it("names every configured engine, and never throws", async () => {
     const engines = { one: "unix:///nowhere/one.sock", two: "unix:///nowhere/two.sock" };

@@ -8,8 +8,18 @@ import { DaggerService } from "../../../src/runtimes/dagger/dagger-service.js";
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
 import type { StackRuntime } from "../../../src/stack/runtime.js";
 import { livingSessions, type SimEngine, startSimEngine, whyNoContainers } from "../../support/dagger-sim/engine.js";
-import { Bench, closeServer, freePort, healthcheck, listen, until, WAITS, WEB_PORT } from "../contract/bench.js";
-import { REMOTE, remoteHost } from "./support/parts.js";
+import {
+  Bench,
+  closeServer,
+  freePort,
+  healthcheck,
+  INTERRUPTED,
+  listen,
+  until,
+  WAITS,
+  WEB_PORT,
+} from "../contract/bench.js";
+import { IMAGES, REMOTE, remoteHost, SETTINGS } from "./support/parts.js";
 
 const why = whyNoContainers();
 
@@ -21,12 +31,7 @@ describe.skipIf(why !== null)(`an engine whose host is out of reach${why === nul
 
   const runtimeOn = (env: NodeJS.ProcessEnv) =>
     createDaggerRuntime({
-      settings: {
-        engines: {},
-        projects: {},
-        gatewayImage: "node:20-alpine",
-        retry: { maxRetries: 1, baseDelayMs: 10 },
-      },
+      settings: SETTINGS,
       env,
       warn: (message) => warnings.push(message),
       parts: { openEngineHost: async () => remoteHost() },
@@ -45,7 +50,7 @@ describe.skipIf(why !== null)(`an engine whose host is out of reach${why === nul
     sim.faults({});
     bench = new Bench({
       runtime,
-      images: { python: "python:3.11-slim", redis: "redis:7-alpine" },
+      images: IMAGES,
       keepsSplitCharacters: false,
       processesVisible: true,
       close: async () => {},
@@ -82,14 +87,7 @@ describe.skipIf(why !== null)(`an engine whose host is out of reach${why === nul
   });
 
   it("the stop signal is translated by the entry script", async () => {
-    const program = `
-import signal, sys, time
-signal.signal(signal.SIGINT, lambda *_: sys.exit(42))
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-print("up", flush=True)
-while True: time.sleep(0.05)
-`;
-    const { running, sink } = await bench.run(bench.python("app", program, { stopSignal: "SIGINT" }));
+    const { running, sink } = await bench.run(bench.python("app", INTERRUPTED, { stopSignal: "SIGINT" }));
     await sink.shows("up");
     expect((await running.stop({ graceMs: 15_000, signal: "SIGINT" })).exitCode).toBe(42);
   });

@@ -3,7 +3,8 @@ import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { listeners, listenersOn, parseListeners } from "../../../src/runtimes/local/ports-listeners.js";
-import { freePort, tempDir } from "./support/fixture.js";
+import { freePort } from "../contract/bench.js";
+import { tempDir } from "./support/fixture.js";
 
 const HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode";
 const row = (local: string, state = "0A", uid = 71_000) =>

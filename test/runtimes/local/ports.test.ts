@@ -4,7 +4,8 @@ import { portWishes } from "../../../src/runtimes/local/port-wishes.js";
 import { accepts, listenersOn } from "../../../src/runtimes/local/ports-listeners.js";
 import { hold, PortLedger } from "../../../src/runtimes/shared/port-ledger.js";
 import type { PortMapping, ServiceDefinition } from "../../../src/stack/definition/types.js";
-import { definition, freePort, healthcheck, service } from "./support/fixture.js";
+import { freePort, healthcheck } from "../contract/bench.js";
+import { definition, service } from "./support/fixture.js";
 
 const published = (containerPort: number, hostPort?: number): PortMapping => ({
   containerPort,

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { ManagedProcess, ProcessSpec } from "../../../src/runtimes/local/types.js";
 import type { PortMapping } from "../../../src/stack/definition/types.js";
+import { freePort, healthcheck } from "../contract/bench.js";
 import { DirectHost } from "./support/direct-host.js";
-import { Fixture, freePort, healthcheck, service, untilHealthy } from "./support/fixture.js";
+import { Fixture, service, untilHealthy } from "./support/fixture.js";
 
 const SERVER = `
 require("node:http").createServer((_, response) => response.end("mine")).listen(Number(process.argv[2]), process.argv[3]);

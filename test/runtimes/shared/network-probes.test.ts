@@ -6,7 +6,7 @@ import { httpCheck } from "../../../src/runtimes/shared/probes/http-probe.js";
 import { postgresCheck } from "../../../src/runtimes/shared/probes/postgres-probe.js";
 import { redisCheck } from "../../../src/runtimes/shared/probes/redis-probe.js";
 import { tcpCheck } from "../../../src/runtimes/shared/probes/tcp-probe.js";
-import { freePort } from "../local/support/fixture.js";
+import { freePort } from "../contract/bench.js";
 
 const servers: Server[] = [];
 const sockets = new Set<Socket>();

@@ -5,7 +5,7 @@ import type { ServiceDefinition } from "../../../../src/stack/definition/types.j
 import type { StackRuntime } from "../../../../src/stack/runtime.js";
 import { type SimEngine, startSimEngine, whyNoContainers } from "../../../support/dagger-sim/engine.js";
 import { Bench } from "../../contract/bench.js";
-import { remoteHost } from "../support/parts.js";
+import { IMAGES, remoteHost, SETTINGS } from "../support/parts.js";
 
 const why = whyNoContainers();
 
@@ -17,12 +17,7 @@ describe.skipIf(why !== null)(`dependencies${why === null ? "" : `: skipped, ${w
   beforeAll(async () => {
     sim = await startSimEngine();
     runtime = createDaggerRuntime({
-      settings: {
-        engines: {},
-        projects: {},
-        gatewayImage: "node:20-alpine",
-        retry: { maxRetries: 1, baseDelayMs: 10 },
-      },
+      settings: SETTINGS,
       env: {
         ...sim.env,
         npm_config_fetch_retries: "0",
@@ -41,7 +36,7 @@ describe.skipIf(why !== null)(`dependencies${why === null ? "" : `: skipped, ${w
   beforeEach(() => {
     bench = new Bench({
       runtime,
-      images: { python: "python:3.11-slim", redis: "redis:7-alpine" },
+      images: IMAGES,
       keepsSplitCharacters: false,
       processesVisible: true,
       close: async () => {},

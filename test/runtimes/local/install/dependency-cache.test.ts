@@ -115,7 +115,7 @@ describe("one step of an installation", () => {
       hint: expect.stringContaining("get_logs of web"),
       details: { last_lines: [...Array.from({ length: 14 }, (_, n) => `line ${n + 16}`), "No matching distribution"] },
     });
-    expect(fixture.sink.text).toContain("line 0\n");
+    expect(fixture.sink.all).toContain("line 0\n");
     expect(fixture.host.ran).toHaveLength(1);
   });
 
@@ -128,7 +128,7 @@ describe("one step of an installation", () => {
         message: "pip install ended with 1: a network failure; try 2 of 4 in 5 ms.",
       },
     ]);
-    expect(fixture.sink.text).toContain("[stackwarden] pip install ended with 1");
+    expect(fixture.sink.all).toContain("[stackwarden] pip install ended with 1");
   });
 
   it("is given up after four tries", async () => {

@@ -5,8 +5,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ProbeContext, probeService } from "../../../../src/runtimes/local/probes/probe.js";
 import type { ManagedProcess, ServiceUser } from "../../../../src/runtimes/local/types.js";
 import type { HealthTest } from "../../../../src/stack/definition/types.js";
+import { freePort, healthcheck } from "../../contract/bench.js";
 import { DirectHost } from "../support/direct-host.js";
-import { freePort, healthcheck, tempDir } from "../support/fixture.js";
+import { tempDir } from "../support/fixture.js";
 
 describe("a service's health check", () => {
   const host = new DirectHost();

@@ -13,8 +13,8 @@ const status = (pid: number): string => readFileSync(`/proc/${pid}/status`, "utf
 describe("a started service", () => {
   it.runIf(isRoot)("is its own user, has no other groups and cannot gain privileges", async () => {
     const running = await fixture.shell("id -u; id -G; sleep 60");
-    await until("the service speaks", () => fixture.sink.text.split("\n").length > 2);
-    expect(fixture.sink.text).toBe("70000\n70000\n");
+    await until("the service speaks", () => fixture.sink.all.split("\n").length > 2);
+    expect(fixture.sink.all).toBe("70000\n70000\n");
     expect(running.effectiveUid()).toBe(70_000);
     expect(status(running.pid)).toMatch(/^Groups:\s*$/m);
     expect(status(running.pid)).toMatch(/^NoNewPrivs:\s*1$/m);
@@ -62,8 +62,8 @@ describe("a started service", () => {
     const open = output.trim().split("\n").map(Number);
     expect(open.filter((fd) => fd < 10)).toEqual([0, 1, 2, 3]);
     const running = await fixture.shell("readlink /proc/$$/fd/0; sleep 60");
-    await until("the service speaks", () => fixture.sink.text !== "");
-    expect(fixture.sink.text).toBe("/dev/null\n");
+    await until("the service speaks", () => fixture.sink.all !== "");
+    expect(fixture.sink.all).toBe("/dev/null\n");
     const stat = readFileSync(`/proc/${running.pid}/stat`, "utf8").split(" ");
     expect(stat.slice(4, 6)).toEqual([String(running.pid), String(running.pid)]);
   });
@@ -85,6 +85,6 @@ describe("a service that cannot start", () => {
   it("ends like in a shell when the program is missing", async () => {
     const running = await fixture.spawn(["/nonexistent/program"]);
     expect(await running.exited).toMatchObject({ exitCode: 127, signal: null, oomKilled: false });
-    expect(fixture.sink.text).toContain("/nonexistent/program");
+    expect(fixture.sink.all).toContain("/nonexistent/program");
   });
 });

@@ -11,7 +11,7 @@ beforeEach(() => {
 });
 afterEach(() => fixture.close());
 
-const spoken = (text: string) => until(`the service says ${text}`, () => fixture.sink.text.includes(text));
+const spoken = (text: string) => until(`the service says ${text}`, () => fixture.sink.all.includes(text));
 /** Nothing is left of a service, although the host is still open. */
 const nothingLeft = () => {
   expect(processesWith(fixture.mark)).toEqual([]);
@@ -23,7 +23,7 @@ describe("stop", () => {
     const running = await fixture.shell("trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 0.05; done");
     await spoken("ready");
     expect(await running.stop({ graceMs: 5000 })).toMatchObject({ exitCode: 3, signal: null, oomKilled: false });
-    expect(fixture.sink.text).toBe("ready\nbye\n");
+    expect(fixture.sink.all).toBe("ready\nbye\n");
     nothingLeft();
   });
 
@@ -35,7 +35,7 @@ describe("stop", () => {
     const running = await fixture.shell(script);
     await spoken("ready");
     await running.stop({ graceMs: 5000, signal });
-    expect(fixture.sink.text).toBe(`ready\n${received}\n`);
+    expect(fixture.sink.all).toBe(`ready\n${received}\n`);
   });
 
   it("kills after the grace what does not heed", async () => {
@@ -76,7 +76,7 @@ describe("the end of a service", () => {
       `(${hasCgroups ? "setsid" : ""} sh -c 'sleep 60; : ${fixture.mark}') & echo last; exit 7`,
     );
     expect(await running.exited).toMatchObject({ exitCode: 7, signal: null, oomKilled: false });
-    expect(fixture.sink.text).toBe("last\n");
+    expect(fixture.sink.all).toBe("last\n");
     nothingLeft();
   });
 
@@ -89,7 +89,7 @@ describe("the end of a service", () => {
   it("keeps all of a flood", async () => {
     const running = await fixture.shell("seq 1 200000; seq 1 5 >&2");
     await running.exited;
-    expect(fixture.sink.text.length).toBe(1_288_895 + 10);
+    expect(fixture.sink.all.length).toBe(1_288_895 + 10);
   });
 });
 
@@ -98,7 +98,7 @@ describe("close", () => {
     const host = await fixture.host();
     const running = await fixture.shell("trap '' TERM; sleep 60");
     const command = fixture.run(["/bin/sh", "-c", "echo runs; exec sleep 60"], { sink: fixture.sink });
-    await until("the command runs", () => fixture.sink.text.includes("runs"));
+    await until("the command runs", () => fixture.sink.all.includes("runs"));
     const starting = [fixture.shell("sleep 60"), fixture.run(["/bin/sleep", "60"])];
     const ends = Promise.allSettled(starting);
     await sleep(1);
@@ -150,8 +150,8 @@ describe("a command", () => {
 
   it("shows all of its output to the sink, and keeps 64 KiB", async () => {
     const { output } = await fixture.run(["/usr/bin/seq", "1", "50000"], { sink: fixture.sink });
-    expect(fixture.sink.text.length).toBe(288_894);
-    expect(output).toBe(fixture.sink.text.slice(0, 65_536));
+    expect(fixture.sink.all.length).toBe(288_894);
+    expect(output).toBe(fixture.sink.all.slice(0, 65_536));
   });
 
   it("is ended with all of its group when its time is over or it is cancelled", async () => {

@@ -29,10 +29,10 @@ describe.runIf(hasCgroups)("limits", () => {
       memory_mb: { value: 64, enforcement: enforced },
       pids: { value: 20, enforcement: enforced },
     });
-    await until("the service speaks", () => fixture.sink.text.includes("\n"));
+    await until("the service speaks", () => fixture.sink.all.includes("\n"));
     const [memory = ""] = cgroupsOf(process.pid).filter((path) => path.includes("/memory/"));
     if (memory !== "") {
-      expect(fixture.sink.text).toContain(`/stackwarden-${process.pid}-1-demo-web-1`);
+      expect(fixture.sink.all).toContain(`/stackwarden-${process.pid}-1-demo-web-1`);
       expect(readFileSync(join(memory, "memory.limit_in_bytes"), "utf8")).toBe(`${64 * 1048576}\n`);
     }
   });
@@ -78,7 +78,7 @@ describe.runIf(hasCgroups)("limits", () => {
     // The shell outlives its greedy child and does not heed SIGTERM.
     const script = `trap : TERM; ${NODE} -e '${hog}' ${fixture.mark}; echo killed $?; while :; do sleep 1; done`;
     const running = await fixture.shell(script, { limits: { memory_mb: 80 } });
-    await until("the child is killed", () => fixture.sink.text.includes("killed 137"));
+    await until("the child is killed", () => fixture.sink.all.includes("killed 137"));
     expect((await running.stats()).oom_kills).toBe(1);
     expect(await running.stop({ graceMs: 50 })).toMatchObject({ signal: "SIGKILL", oomKilled: false });
   });
@@ -106,7 +106,7 @@ describe.runIf(hasCgroups)("limits", () => {
     // The bomb is a shell of its own, which ends when it cannot fork; the service itself goes on.
     const bomb = "(for i in 1 2 3 4 5 6 7 8 9; do sleep 60 & done; wait); exec sleep 60";
     const running = await fixture.shell(bomb, { limits: { pids: 5 } });
-    await until("fork fails", () => /fork/i.test(fixture.sink.text));
+    await until("fork fails", () => /fork/i.test(fixture.sink.all));
     const { pids } = await running.stats();
     expect(pids).toBeGreaterThan(1);
     expect(pids).toBeLessThanOrEqual(5);
@@ -159,7 +159,7 @@ describe.runIf(hasCgroups)("limits", () => {
 describe("what is measured", () => {
   it("is null with a reason where nothing counts it", async () => {
     const running = await fixture.shell("echo begun; sleep 60 & wait");
-    await until("the service speaks", () => fixture.sink.text === "begun\n");
+    await until("the service speaks", () => fixture.sink.all === "begun\n");
     const stats = await running.stats();
     expect(stats).toMatchObject({ network_rx_bytes: null, network_tx_bytes: null });
     expect(stats.reason).toContain("network");

@@ -98,7 +98,7 @@ describe("output", () => {
     const sink = Object.assign(fixture.sink, { behind });
     const running = await fixture.shell("echo a; sleep 0.1; echo b; sleep 0.3; echo c", { sink });
     await running.exited;
-    expect(fixture.sink.text).toBe("a\nb\nc\n");
+    expect(fixture.sink.all).toBe("a\nb\nc\n");
     expect(asked).toBeGreaterThanOrEqual(2);
   });
 });
@@ -134,7 +134,7 @@ describe("a watchdog that is killed", () => {
     vi.spyOn(process, "execPath", "get").mockReturnValue("/nonexistent/node");
     const running = await fixture.shell("echo runs; sleep 60");
     await until("it is said", () => fixture.warnings.some((text) => text.includes("cannot be started")));
-    await until("it runs", () => fixture.sink.text === "runs\n");
+    await until("it runs", () => fixture.sink.all === "runs\n");
     vi.restoreAllMocks();
     await fixture.shell("sleep 60");
     expect(host.watchdogPid).not.toBeNull();

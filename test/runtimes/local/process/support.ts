@@ -7,7 +7,8 @@ import { expect } from "vitest";
 import { findCgroups } from "../../../../src/runtimes/local/process/cgroups-find.js";
 import { createProcessHost } from "../../../../src/runtimes/local/process-host.js";
 import type { ManagedProcess, ProcessHost, ProcessSpec, RunSpec } from "../../../../src/runtimes/local/types.js";
-import { MemorySink, tempDir } from "../support/fixture.js";
+import { RecordingSink } from "../../contract/bench.js";
+import { tempDir } from "../support/fixture.js";
 
 export const ROOT = join(import.meta.dirname, "../../../..");
 export const isRoot = process.getuid?.() === 0;
@@ -79,7 +80,7 @@ export class HostFixture {
   readonly dir = tempDir();
   readonly stateDir = join(this.dir.path, "state");
   readonly warnings: string[] = [];
-  readonly sink = new MemorySink();
+  readonly sink = new RecordingSink();
   /** In the arguments of everything that is started: to find it again. */
   readonly mark = `mark-${process.pid}-${Math.random().toString(36).slice(2)}`;
   #host: Promise<Awaited<ReturnType<typeof createProcessHost>>> | null = null;

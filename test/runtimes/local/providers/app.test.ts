@@ -3,7 +3,8 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { appCommand, resolveProgram } from "../../../../src/runtimes/local/providers/app.js";
 import type { LocalDefinition, PortMapping, ServiceDefinition } from "../../../../src/stack/definition/types.js";
-import { Fixture, freePort, healthcheck, service, untilHealthy } from "../support/fixture.js";
+import { freePort, healthcheck } from "../../contract/bench.js";
+import { Fixture, service, untilHealthy } from "../support/fixture.js";
 import { tarball } from "../support/install-context.js";
 
 const isRoot = process.getuid?.() === 0;

@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { postgresSettings } from "../../../../src/runtimes/local/providers/postgres.js";
 import type { ServiceDefinition } from "../../../../src/stack/definition/types.js";
 import type { RuntimeService, RuntimeStack } from "../../../../src/stack/runtime.js";
-import { Fixture, freePort, healthcheck, PASSWORD, service, untilHealthy } from "../support/fixture.js";
+import { freePort, healthcheck } from "../../contract/bench.js";
+import { Fixture, PASSWORD, service, untilHealthy } from "../support/fixture.js";
 
 const check = healthcheck({ kind: "cmd", argv: ["pg_isready", "-U", "commandcenter"] });
 const isRoot = process.getuid?.() === 0;

@@ -7,7 +7,8 @@ import { findRedis } from "../../../../src/runtimes/local/binaries.js";
 import { quoted, redisCommand } from "../../../../src/runtimes/local/providers/redis.js";
 import type { ServiceDefinition } from "../../../../src/stack/definition/types.js";
 import type { RuntimeService, RuntimeStack } from "../../../../src/stack/runtime.js";
-import { Fixture, freePort, healthcheck, PASSWORD, service, untilHealthy } from "../support/fixture.js";
+import { freePort, healthcheck } from "../../contract/bench.js";
+import { Fixture, PASSWORD, service, untilHealthy } from "../support/fixture.js";
 
 const check = healthcheck({
   kind: "cmd-shell",

@@ -1,27 +1,15 @@
 /** A project and a state directory in the temporary directory, removed at the end with everything that ran there. */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createLocalRuntime } from "../../../../src/runtimes/local/local-runtime.js";
 import type { ProcessHost } from "../../../../src/runtimes/local/types.js";
 import type { Healthcheck, ServiceDefinition, StackDefinition } from "../../../../src/stack/definition/types.js";
-import type { LogSink } from "../../../../src/stack/logs/types.js";
 import type { OpenStackRequest, RuntimeNotice, RuntimeService, RuntimeStack } from "../../../../src/stack/runtime.js";
+import { RecordingSink } from "../../contract/bench.js";
 import { DirectHost } from "./direct-host.js";
 
 export const PASSWORD = 's3cret-"quote\\back%space ä';
-
-export class MemorySink implements LogSink {
-  text = "";
-  write(_stream: "stdout" | "stderr", chunk: Uint8Array): void {
-    this.text += Buffer.from(chunk).toString();
-  }
-  line(_stream: "stdout" | "stderr", text: string): void {
-    this.text += `${text}\n`;
-  }
-  end(): void {}
-}
 
 export function service(name: string, fields: Partial<ServiceDefinition> = {}): ServiceDefinition {
   return {
@@ -47,15 +35,6 @@ export function service(name: string, fields: Partial<ServiceDefinition> = {}): 
   };
 }
 
-export const healthcheck = (test: Healthcheck["test"], timeoutMs = 5000): Healthcheck => ({
-  test,
-  intervalMs: 1000,
-  timeoutMs,
-  retries: 3,
-  startPeriodMs: 0,
-  startIntervalMs: 100,
-});
-
 export function definition(services: ServiceDefinition[], secrets: Record<string, string> = {}): StackDefinition {
   return {
     name: "test",
@@ -66,15 +45,6 @@ export function definition(services: ServiceDefinition[], secrets: Record<string
     secrets,
     notes: [],
   };
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 export function tempDir(): { path: string; remove(): void } {
@@ -92,7 +62,7 @@ export class Fixture {
   readonly phases: string[] = [];
   readonly runtime;
   readonly stacks: RuntimeStack[] = [];
-  readonly sinks = new Map<string, MemorySink>();
+  readonly sinks = new Map<string, RecordingSink>();
   #generation = 0;
 
   constructor(readonly host: ProcessHost & { spawned?: DirectHost["spawned"]; ran?: string[][] } = new DirectHost()) {
@@ -127,7 +97,7 @@ export class Fixture {
   }
 
   async start(stack: RuntimeStack, one: ServiceDefinition, signal?: AbortSignal): Promise<RuntimeService> {
-    const sink = new MemorySink();
+    const sink = new RecordingSink();
     this.sinks.set(one.name, sink);
     return stack.startService({
       service: one,
@@ -140,7 +110,7 @@ export class Fixture {
   }
 
   log(name: string): string {
-    return this.sinks.get(name)?.text ?? "";
+    return this.sinks.get(name)?.all ?? "";
   }
 
   async close(): Promise<void> {

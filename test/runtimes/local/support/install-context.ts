@@ -5,8 +5,9 @@ import { dirname, join } from "node:path";
 import type { InstallContext } from "../../../../src/runtimes/local/install/dependency-cache.js";
 import { privateDirs } from "../../../../src/runtimes/local/workspace-storage.js";
 import type { RuntimeNotice } from "../../../../src/stack/runtime.js";
+import { RecordingSink } from "../../contract/bench.js";
 import { DirectHost } from "./direct-host.js";
-import { MemorySink, tempDir } from "./fixture.js";
+import { tempDir } from "./fixture.js";
 
 export class InstallFixture {
   readonly dir = tempDir();
@@ -15,7 +16,7 @@ export class InstallFixture {
   readonly host = new DirectHost();
   readonly notices: RuntimeNotice[] = [];
   readonly phases: string[] = [];
-  sink = new MemorySink();
+  sink = new RecordingSink();
 
   constructor() {
     mkdirSync(this.folder, { mode: 0o755 });
