@@ -1,11 +1,12 @@
 // Loaded into a server before its own code (NODE_OPTIONS=--require): kills it with SIGKILL at the call that the file
 // CRASH_ORDER names, as {call, path, when}. So a test's server dies between two steps of its work, the same in every run.
+// Programs in Node.js that the server starts load it too, and are left alone.
 const { existsSync, readFileSync } = require("node:fs");
 const { syncBuiltinESMExports } = require("node:module");
 const files = require("node:fs/promises");
 const children = require("node:child_process");
 
-const file = process.env.CRASH_ORDER;
+const file = process.argv[1]?.endsWith("stackwarden.js") ? process.env.CRASH_ORDER : undefined;
 const kill = process.kill.bind(process);
 
 /** @returns which of both sides of this call is the last moment, if it is one */
