@@ -41,6 +41,8 @@ export interface ServerStatus {
   log: string;
   /** Present while it serves HTTP too. */
   http?: string;
+  /** Its PATH: where it looks for programs. Absent in servers of earlier versions. */
+  path?: string;
 }
 
 export interface Welcome {

@@ -7,22 +7,17 @@ import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { reviveError, StackwardenError } from "../stack/errors.js";
 import { lockHolder } from "../stack/process-lock.js";
-import { type Answer, encodeLine, firstLine, type Hello, PROTOCOL, type Purpose, type Welcome } from "./hello.js";
+import { type Answer, encodeLine, firstLine, type Hello, PROTOCOL, type Welcome } from "./hello.js";
 import { prepareServerPlace, requirePrivate, type ServerInfo, type ServerPlace, serverPlace } from "./place.js";
 
-export interface JoinRequest {
+export interface JoinRequest extends Omit<Hello, "protocol" | "key"> {
   stateDir: string;
-  version: string;
-  purpose: Purpose;
-  cwd: string;
-  flags: Record<string, unknown>;
-  env: Record<string, string>;
-  stopOnExit?: boolean;
-  force?: boolean;
   /** Starts a server when none runs. Absent: none is started. */
   start?: { program: string; env: NodeJS.ProcessEnv };
   /** Take a server of another version as it is. Default false. */
   anyVersion?: boolean;
+  /** Milliseconds to wait for a server that starts, ends or hangs. Default 45,000. */
+  patienceMs?: number;
 }
 
 export interface Joined {
@@ -42,7 +37,7 @@ const STEP_MS = 20;
  */
 export async function joinServer(request: JoinRequest): Promise<Joined | null> {
   const place = serverPlace(request.stateDir);
-  for (const latest = Date.now() + PATIENCE_MS; Date.now() < latest; ) {
+  for (const latest = Date.now() + (request.patienceMs ?? PATIENCE_MS); Date.now() < latest; ) {
     const socket = (await requirePrivate(place)) ? await reach(place) : null;
     if (socket !== null) {
       const joined = await greet(socket, place, request);
@@ -92,7 +87,7 @@ async function reach(place: ServerPlace): Promise<Socket | null> {
 
 /** @returns null when the server went away or was replaced meanwhile: try again */
 async function greet(socket: Socket, place: ServerPlace, request: JoinRequest): Promise<Joined | null> {
-  const { version, purpose, cwd, flags, env, stopOnExit, force } = request;
+  const { version, purpose, cwd, flags, env, stopOnExit, force, patienceMs = WELCOME_MS } = request;
   const info = await readInfo(place);
   if (info === null) {
     socket.destroy();
@@ -102,12 +97,12 @@ async function greet(socket: Socket, place: ServerPlace, request: JoinRequest): 
   if (stopOnExit === true) hello.stopOnExit = true;
   if (force === true) hello.force = true;
   socket.write(encodeLine({ stackwarden: hello }));
-  const line = await firstLine(socket, WELCOME_MS).catch(() => null);
+  const line = await firstLine(socket, Math.min(patienceMs, WELCOME_MS)).catch(() => null);
   const answer = line === null ? null : parseAnswer(line);
   if (answer === null || "refused" in answer) {
     socket.destroy();
-    // The key of a server that was just replaced opens nothing: read the new one.
-    if (answer === null || answer.refused.code === "UNAUTHORIZED") return null;
+    // The key of a server that was just replaced opens nothing: read the new one. One that is ending has a successor.
+    if (answer === null || ["UNAUTHORIZED", "SERVER_UNAVAILABLE"].includes(answer.refused.code)) return null;
     throw reviveError(answer.refused);
   }
   const { welcome } = answer;

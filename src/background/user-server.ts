@@ -79,6 +79,7 @@ export async function openUserServer(options: UserServerOptions): Promise<UserSe
       stacks: present?.running() ?? [],
       log: place.log,
       ...(http === undefined ? {} : { http }),
+      path: process.env.PATH ?? "",
     };
   };
   const isIdle = (): boolean => sessions.size === 0 && status().stacks.length === 0;

@@ -3,11 +3,14 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { openDoor } from "../../src/background/door.js";
+import { joinServer } from "../../src/background/join.js";
 import { openLogFile } from "../../src/background/log-file.js";
 import { readLog } from "../../src/background/log-reader.js";
 import { requirePrivate, serverPlace } from "../../src/background/place.js";
 import { loadConfig } from "../../src/config/load.js";
 import { stateDirOf } from "../../src/config/state-dir.js";
+import { StackwardenError } from "../../src/stack/errors.js";
 
 let folder: string;
 beforeEach(() => {
@@ -33,6 +36,37 @@ it("trusts only a folder of its own user", async () => {
     code: "STORAGE_FAILED",
     hint: expect.stringContaining("another user"),
   });
+});
+
+it("is waited for by a client that meets it while it ends, until its successor is there", async () => {
+  const place = serverPlace(folder);
+  mkdirSync(place.folder, { mode: 0o700 });
+  writeFileSync(place.info, JSON.stringify({ pid: process.pid, version: "1", key: "k" }));
+  writeFileSync(place.lock, JSON.stringify({ pid: process.pid, started: null }));
+  let visits = 0;
+  const status = () => ({ pid: 1, version: "1", started_at: "", clients: 0, stacks: [], log: "" });
+  const door = await openDoor({
+    socket: place.socket,
+    key: "k",
+    logger: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
+    status,
+    nextSession: () => "s",
+    receive: async () => {
+      visits += 1;
+      if (visits < 3) throw new StackwardenError("SERVER_UNAVAILABLE", "The background server is ending.");
+      return () => undefined;
+    },
+  });
+  try {
+    const request = { stateDir: folder, version: "1", purpose: "mcp" as const, cwd: folder, flags: {}, env: {} };
+    const joined = await joinServer(request);
+    expect(joined?.welcome.session).toBe("s");
+    joined?.socket.destroy();
+    expect(visits).toBe(3);
+  } finally {
+    await door.shut();
+    await door.disconnect(1000);
+  }
 });
 
 it("keeps a bounded log that only the user reads, and begins it anew", async () => {

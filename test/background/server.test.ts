@@ -29,6 +29,17 @@ const server = (...args: string[]): Promise<Ran> => run(bench, ["server", ...arg
 const json = async (...args: string[]) => JSON.parse((await server(...args, "--json")).stdout);
 const place = () => serverPlace(bench.state);
 const mode = (file: string) => statSync(file).mode & 0o777;
+/** This program as version 0.0.1-old. */
+const oldProgram = (): { binary: string; version: string } => {
+  const old = join(bench.folder, "old");
+  cpSync(dirname(BINARY), old, { recursive: true });
+  const { version } = JSON.parse(readFileSync("package.json", "utf8"));
+  for (const name of ["stackwarden.js", ...readdirSync(join(old, "chunks")).map((file) => join("chunks", file))]) {
+    const file = join(old, name);
+    writeFileSync(file, readFileSync(file, "utf8").replaceAll(`"${version}"`, '"0.0.1-old"'));
+  }
+  return { binary: join(old, "stackwarden.js"), version };
+};
 
 it("is one, however many start it at the same time; nobody but the user reaches it", async () => {
   expect(await server("status")).toMatchObject({ code: 3, stdout: expect.stringContaining("No background server") });
@@ -102,14 +113,7 @@ it("ends with SIGTERM, stacks first", async () => {
 });
 
 it("of another version is replaced when it is idle, and left alone with a clear message when it is used", async () => {
-  const old = join(bench.folder, "old");
-  cpSync(dirname(BINARY), old, { recursive: true });
-  const { version } = JSON.parse(readFileSync("package.json", "utf8"));
-  for (const name of ["stackwarden.js", ...readdirSync(join(old, "chunks")).map((file) => join("chunks", file))]) {
-    const file = join(old, name);
-    writeFileSync(file, readFileSync(file, "utf8").replaceAll(`"${version}"`, '"0.0.1-old"'));
-  }
-  const binary = join(old, "stackwarden.js");
+  const { binary, version } = oldProgram();
   expect((await run(bench, ["--version"], {}, binary)).stdout).toBe("0.0.1-old\n");
   const idle = JSON.parse((await run(bench, ["server", "start", "--json"], {}, binary)).stdout);
   expect(idle.version).toBe("0.0.1-old");
@@ -128,6 +132,56 @@ it("of another version is replaced when it is idle, and left alone with a clear 
   expect(ps).toMatchObject({ code: 1, stderr: expect.stringContaining("SERVER_IN_USE") });
   expect(bench.background()).toBe(replaced);
   expect((await client.tool("health_status", { project: "shop" })).overall_healthy).toBe(true);
+});
+
+it("is described by doctor: none, one like this shell, one that lacks its PATH, one of another version, one that hangs", async () => {
+  const doctor = async (env: Record<string, string> = {}, binary = BINARY) => {
+    const { server: look } = JSON.parse((await run(bench, ["doctor", "--json"], env, binary)).stdout);
+    return {
+      ...look,
+      findings: look.findings.map((one: { ok: boolean }) => one.ok),
+      text: JSON.stringify(look.findings),
+    };
+  };
+  const { socket, log, folder } = place();
+  expect(await doctor()).toMatchObject({ running: false, status: null, problem: null, findings: [true], socket, log });
+  expect(bench.background()).toBeNull();
+  const client = await open().initialize();
+  await client.tool("start_stack", { project: "shop", folder: "shop" });
+  const pid = bench.background() as number;
+  const alike = await doctor();
+  expect(alike).toMatchObject({
+    running: true,
+    findings: [true, true, true],
+    status: {
+      pid,
+      clients: 1,
+      stacks: [{ project: "shop", state: "running", folder: join(bench.projects, "shop") }],
+      log,
+    },
+  });
+  const text = (await run(bench, ["doctor"])).stdout;
+  for (const part of [`process ${pid}, version ${alike.status.version}, since ${alike.status.started_at}`, socket, log])
+    expect(text).toContain(part);
+  expect(text).toMatch(/background server: running(.|\n)*clients +1\n +stacks +shop \(running, .*(.|\n)*runtime local/);
+
+  const more = await doctor({ PATH: `/only/here:${process.env.PATH}` });
+  expect(more.findings).toEqual([true, false, true]);
+  expect(more.text).toMatch(/lacks \/only\/here".*stackwarden server stop/);
+  const { binary, version } = oldProgram();
+  const used = await doctor({}, binary);
+  expect(used.findings).toEqual([true, false, true, true]);
+  expect(used.text).toMatch(new RegExp(`has version ${version}, this program 0.0.1-old.*refused.*server stop --force`));
+
+  process.kill(pid, "SIGSTOP");
+  const hanging = await doctor().finally(() => process.kill(pid, "SIGCONT"));
+  expect(hanging).toMatchObject({ running: true, problem: { code: "SERVER_UNAVAILABLE" }, findings: [false] });
+  expect(hanging.text).toContain(`process ${pid}) does not answer`);
+  expect((await client.tool("health_status", { project: "shop" })).overall_healthy).toBe(true);
+  await server("stop", "--force");
+  chmodSync(folder, 0o755);
+  expect(await doctor()).toMatchObject({ running: false, problem: { code: "STORAGE_FAILED" }, findings: [false] });
+  chmodSync(folder, 0o700);
 });
 
 it("refuses a folder that others can enter", async () => {

@@ -77,7 +77,8 @@ export class RawClient {
   }
 
   async initialize(): Promise<this> {
-    await this.request("initialize", INIT);
+    const { error } = await this.request("initialize", INIT);
+    if (error !== undefined) throw new Error(`initialize: ${JSON.stringify(error)}`);
     this.send({ method: "notifications/initialized" });
     return this;
   }
