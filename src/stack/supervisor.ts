@@ -216,9 +216,9 @@ export class Supervisor {
     this.open = true;
     this.lost = false;
     void runtimeStack.lost.then(({ reason: why }) => this.#lose(stack, records.clean(why)));
-    await store.keepRuntime(project, runtime.name);
     steps.launched();
     try {
+      await store.keepRuntime(project, runtime.name);
       await stack.bringUp(signal, (service, message) => this.tell(`${service}: ${message}`), steps.actor);
     } catch (error) {
       if (this.open) {
