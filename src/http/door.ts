@@ -50,8 +50,8 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
     await Promise.all(open.map((one) => one.end()));
   };
   try {
-    if (address !== null) open.push(await listenOnAddress(address, app, limits));
-    if (socket !== null) open.push(await listenOnSocket(socket, app, limits));
+    if (address !== null) open.push(await listenOnAddress(address, app, rest.logger, limits));
+    if (socket !== null) open.push(await listenOnSocket(socket, app, rest.logger, limits));
   } catch (error) {
     await closeAll(0);
     throw error;

@@ -1,9 +1,10 @@
 /** Where the HTTP door listens: an address, and a socket file for this machine's own user. */
-import { chmod, readFile, rm } from "node:fs/promises";
+import { chmod, rm } from "node:fs/promises";
 import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
-import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, connect } from "node:net";
 import { StackwardenError } from "../stack/errors.js";
+import type { Logger } from "../stack/logger.js";
+import { type CertificateFiles, certifiedServer } from "./certificate.js";
 import { markPrivate } from "./private-sockets.js";
 
 export interface AddressOptions {
@@ -11,9 +12,11 @@ export interface AddressOptions {
   host?: string;
   /** 0: any that is free. */
   port: number;
-  /** PEM files. */
+  /** PEM files; read again when they change. */
   tlsCert?: string;
   tlsKey?: string;
+  /** Milliseconds between two looks at them. Default 5,000. */
+  tlsCheckMs?: number;
   /** Listen on another address than loopback without TLS. Default false. */
   insecureBind?: boolean;
 }
@@ -58,11 +61,16 @@ export function checkAddress({ host = "127.0.0.1", tlsCert, tlsKey, insecureBind
 export async function listenOnAddress(
   options: AddressOptions,
   handler: RequestListener,
+  logger: Logger,
   limits: ConnectionLimits = {},
 ): Promise<Listening> {
   checkAddress(options);
-  const { host = "127.0.0.1", port, tlsCert, tlsKey } = options;
-  const server = await serverOf({ cert: tlsCert, key: tlsKey }, handler, limits);
+  const { host = "127.0.0.1", port, tlsCert, tlsKey, tlsCheckMs } = options;
+  const files =
+    tlsCert === undefined || tlsKey === undefined
+      ? null
+      : { cert: tlsCert, key: tlsKey, ...(tlsCheckMs === undefined ? {} : { checkMs: tlsCheckMs }) };
+  const server = await serverOf(files, handler, logger, limits);
   await bound(server, () => server.listen(port, host)).catch((error: NodeJS.ErrnoException) => {
     throw new StackwardenError("PORT_IN_USE", `${host}:${port} cannot be listened on: ${error.code}.`, {
       hint: "Choose another with --port.",
@@ -81,6 +89,7 @@ export async function listenOnAddress(
 export async function listenOnSocket(
   path: string,
   handler: RequestListener,
+  logger: Logger,
   limits: ConnectionLimits = {},
 ): Promise<Listening> {
   if (await answers(path))
@@ -88,7 +97,7 @@ export async function listenOnSocket(
       hint: "End it, or choose another path with --socket.",
     });
   if (process.platform !== "win32") await rm(path, { force: true });
-  const server = await serverOf({}, handler, limits);
+  const server = await serverOf(null, handler, logger, limits);
   server.on("connection", markPrivate);
   await bound(server, () => {
     // The mask makes the socket private from its first moment; listen() binds before it returns.
@@ -120,8 +129,9 @@ const answers = (path: string): Promise<boolean> =>
   });
 
 async function serverOf(
-  { cert, key }: { cert?: string | undefined; key?: string | undefined },
+  certificate: CertificateFiles | null,
   handler: RequestListener,
+  logger: Logger,
   { headersMs = 10_000, requestMs = 30_000, connections = 512 }: ConnectionLimits,
 ): Promise<Server> {
   const options = {
@@ -131,20 +141,10 @@ async function serverOf(
     connectionsCheckingInterval: Math.min(1000, headersMs),
     requireHostHeader: true,
   };
-  let server: Server;
-  if (cert !== undefined && key !== undefined) {
-    const [certText, keyText] = await Promise.all([readFile(cert), readFile(key)]).catch((error: Error) => {
-      throw usage(`The certificate or its key cannot be read: ${error.message}.`, "Give paths of PEM files.");
-    });
-    try {
-      server = createHttpsServer({ ...options, cert: certText, key: keyText, minVersion: "TLSv1.2" }, handler);
-    } catch (error) {
-      throw usage(
-        `The certificate or its key cannot be used: ${(error as Error).message}.`,
-        "Give a pair in PEM form.",
-      );
-    }
-  } else server = createHttpServer(options, handler);
+  const server =
+    certificate === null
+      ? createHttpServer(options, handler)
+      : await certifiedServer(certificate, handler, options, logger);
   server.maxConnections = connections;
   return server;
 }

@@ -1,6 +1,5 @@
 /** Where the door listens, who is let in where, and how it ends. */
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { request as httpsRequest } from "node:https";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +7,6 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openHttpDoor } from "../../src/http/door.js";
 import { httpSocket } from "../../src/http/socket-path.js";
 import { TokenStore } from "../../src/http/tokens.js";
-import { certificateIn } from "../support/certificate.js";
 import { httpFixture } from "../support/http-fixture.js";
 import { recordingLogger } from "../support/mcp-client.js";
 import { scriptedManager } from "../support/scripted-manager.js";
@@ -91,16 +89,9 @@ describe("the socket file", () => {
 });
 
 describe("the address", () => {
-  const open = async (address: {
-    host?: string;
-    port: number;
-    tlsCert?: string;
-    tlsKey?: string;
-    insecureBind?: true;
-  }) => {
+  const open = async (address: { host?: string; port: number; insecureBind?: true }) => {
     const state = join(folder, "state");
     const tokens = await TokenStore.open(state);
-    const token = await tokens.add("tester", "operate");
     const { createMcpHttpDoor } = await import("../../src/mcp/http.js");
     const logger = recordingLogger();
     const door = await openHttpDoor({
@@ -112,7 +103,7 @@ describe("the address", () => {
       logger,
       openMcpDoor: (given) => createMcpHttpDoor({ ...given, version: "1.2.3", logger }),
     });
-    return { door, token };
+    return door;
   };
 
   it.each(["0.0.0.0", "::", "192.0.2.1", "stack.example"])("%s is refused without TLS", async (host) => {
@@ -123,36 +114,8 @@ describe("the address", () => {
   });
 
   it("of every interface is opened when somebody insists", async () => {
-    const { door } = await open({ host: "0.0.0.0", port: 0, insecureBind: true });
+    const door = await open({ host: "0.0.0.0", port: 0, insecureBind: true });
     await door.close();
-  });
-
-  it("serves TLS, and says what is wrong with a certificate", async () => {
-    const { certFile, keyFile, cert } = await certificateIn(folder);
-    const { door, token } = await open({ port: 0, tlsCert: certFile, tlsKey: keyFile });
-    try {
-      expect(door.url).toMatch(/^https:\/\/127\.0\.0\.1:\d+$/);
-      const status = await new Promise((resolve, reject) => {
-        const url = `${door.url?.replace("127.0.0.1", "localhost")}/api/v1/projects`;
-        httpsRequest(url, { ca: cert, headers: { authorization: `Bearer ${token}` }, agent: false }, (response) => {
-          response.resume();
-          resolve(response.statusCode);
-        })
-          .once("error", reject)
-          .end();
-      });
-      expect(status).toBe(200);
-      await expect(fetch(`${door.url?.replace("https", "http")}/healthz`)).rejects.toThrow();
-    } finally {
-      await door.close();
-    }
-    for (const tls of [
-      { tlsCert: certFile },
-      { tlsKey: keyFile },
-      { tlsCert: certFile, tlsKey: join(folder, "nothing.pem") },
-      { tlsCert: keyFile, tlsKey: certFile },
-    ])
-      await expect(open({ port: 0, ...tls })).rejects.toMatchObject({ code: "INVALID_INPUT" });
   });
 
   it("that is taken gives an error, and leaves nothing open", async () => {

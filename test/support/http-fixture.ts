@@ -53,6 +53,9 @@ export async function httpFixture(
       return mcp;
     },
     ...options,
+  }).catch((error: unknown) => {
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
   });
   const url = http.url ?? "";
   const port = Number(new URL(url).port);

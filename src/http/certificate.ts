@@ -1,0 +1,72 @@
+/** The HTTP door's certificate: read from its files, and read again when they change, so that a renewal needs no restart. */
+import { unwatchFile, watchFile } from "node:fs";
+import { readFile } from "node:fs/promises";
+import type { RequestListener, ServerOptions } from "node:http";
+import { createServer, type Server } from "node:https";
+import { createSecureContext } from "node:tls";
+import { StackwardenError } from "../stack/errors.js";
+import type { Logger } from "../stack/logger.js";
+
+export interface CertificateFiles {
+  /** Paths of PEM files. */
+  cert: string;
+  key: string;
+  /** Milliseconds between two looks at the files. Default 5,000. */
+  checkMs?: number;
+}
+
+const CHECK_MS = 5_000;
+/** What is older is broken. */
+const MIN_VERSION = "TLSv1.2";
+
+const usage = (message: string, hint: string): StackwardenError =>
+  new StackwardenError("INVALID_INPUT", message, { hint });
+
+/** @throws INVALID_INPUT when they cannot be read, or are no pair */
+async function secureOptions({ cert, key }: CertificateFiles) {
+  const [certText, keyText] = await Promise.all([readFile(cert), readFile(key)]).catch((error: Error) => {
+    throw usage(`The certificate or its key cannot be read: ${error.message}.`, "Give paths of PEM files.");
+  });
+  const options = { cert: certText, key: keyText, minVersion: MIN_VERSION } as const;
+  try {
+    createSecureContext(options);
+  } catch (error) {
+    throw usage(`The certificate or its key cannot be used: ${(error as Error).message}.`, "Give a pair in PEM form.");
+  }
+  return options;
+}
+
+/**
+ * A server with this certificate, until it is closed always with the one that its files hold. Connections that are open
+ * keep theirs. A pair that cannot be used (one of both files is not written yet) leaves the old one in force.
+ * @throws INVALID_INPUT
+ */
+export async function certifiedServer(
+  files: CertificateFiles,
+  handler: RequestListener,
+  options: ServerOptions,
+  logger: Logger,
+): Promise<Server> {
+  const server = createServer({ ...options, ...(await secureOptions(files)) }, handler);
+  const renew = async (): Promise<void> => {
+    try {
+      server.setSecureContext(await secureOptions(files));
+      logger.info("The certificate was read anew.", { cert: files.cert });
+    } catch (error) {
+      logger.warn(`The old certificate stays in use: ${(error as Error).message}`, { cert: files.cert });
+    }
+  };
+  let renewing = Promise.resolve();
+  const changed = (): void => {
+    renewing = renewing.then(renew);
+  };
+  // Looked at by name, as often as that: what renews may put new files, or links to them, in their place.
+  const watching = { interval: files.checkMs ?? CHECK_MS, persistent: false };
+  server.once("listening", () => {
+    for (const file of [files.cert, files.key]) watchFile(file, watching, changed);
+  });
+  server.once("close", () => {
+    for (const file of [files.cert, files.key]) unwatchFile(file, changed);
+  });
+  return server;
+}
