@@ -12,10 +12,11 @@ import type { EngineHost } from "./engine-host/types.js";
 import { EntryLoop } from "./entry-loop.js";
 import { exitOf } from "./exit-codes.js";
 import { Instance } from "./instance.js";
-import { type EntryStart, InstanceOutput } from "./instance-output.js";
+import { InstanceOutput } from "./instance-output.js";
 import { EngineError } from "./session/connection.js";
 import { newTrace } from "./session/trace.js";
 import type { DaggerSession } from "./session/types.js";
+import { type Found, never, programBegins, seenBy, type Word } from "./word.js";
 
 /** The engine starts a container in seconds; one that takes longer is given up. */
 const START_MS = 60_000;
@@ -46,8 +47,8 @@ async function begin(service: Service): Promise<Begun> {
   }
 }
 
-const late = (service: string, what: string): StackwardenError =>
-  new StackwardenError("RUNTIME_UNAVAILABLE", `${service}: ${what} within ${START_MS / 1000} s.`, {
+const late = (service: string, what: string, ms: number): StackwardenError =>
+  new StackwardenError("RUNTIME_UNAVAILABLE", `${service}: ${what} within ${ms / 1000} s.`, {
     hint: "The engine is overloaded or hangs. Look at it with `stackwarden doctor`, then start again.",
   });
 
@@ -100,12 +101,13 @@ class Launch {
     const { service, signal } = request;
     // Ends the search for a container that is not there any more.
     const over = new AbortController();
-    const found = this.#find(AbortSignal.any([signal, over.signal])).catch((error: unknown) => {
+    const sought = this.#seek(AbortSignal.any([signal, over.signal]));
+    const containerId = sought.then(({ id }) => id);
+    containerId.catch(() => undefined);
+    const found = this.#limit(sought).catch((error: unknown) => {
       if (over.signal.aborted) return { id: null, why: "it has ended" };
       throw error;
     });
-    const containerId = found.then(({ id }) => id);
-    containerId.catch(() => undefined);
     const instance = new Instance({
       service: service.name,
       output: this.#output,
@@ -120,7 +122,7 @@ class Launch {
       },
     });
     try {
-      const begun = await this.#within(begin(started), signal, `${service.name} was not started`);
+      const begun = await this.#within(begin(started), signal, "its container did not start");
       if (begun.kind === "failed") {
         // The engine says that nothing runs: there is nothing to wait for.
         instance.gone(exitOf(null, Date.now()));
@@ -131,7 +133,12 @@ class Launch {
         void delay(1000, undefined, { ref: false }).then(() => instance.gone(exitOf(begun.exitCode, Date.now())));
       }
       const startedAt = Date.now();
-      const word = await this.#word(instance, found, signal);
+      const word = await this.#within(
+        this.#word(instance, sought, found),
+        signal,
+        "its program did not begin",
+        WORD_MS,
+      );
       const seen = await Promise.race([found, instance.exited.then(() => ({ id: null, why: "it has ended" }))]);
       // The engine took the start for done before it knew that no process would come to be.
       if (this.#output.failure !== null) throw new EngineError(this.#output.failure);
@@ -171,45 +178,42 @@ class Launch {
     }
   }
 
-  /** Finds the container on the engine's host and limits it; the entry waits for that. */
-  async #find(signal: AbortSignal): Promise<{ id: string | null; why: string }> {
-    const { host, request, ready } = this.options;
+  async #seek(signal: AbortSignal): Promise<Found> {
+    const { host, ready } = this.options;
     if (host.enforcement.level !== "enforced") return { id: null, why: host.enforcement.reason };
-    const id = await host.find(ready.instance, signal);
+    return { id: await host.find(ready.instance, signal), why: "" };
+  }
+
+  /** The entry waits for that. */
+  async #limit(sought: Promise<Found>): Promise<Found> {
+    const { host, request } = this.options;
+    const { id, why } = await sought;
+    if (id === null || Object.values(request.limits).every((limit) => limit === undefined)) return { id, why };
     try {
-      if (Object.values(request.limits).some((limit) => limit !== undefined)) await host.apply(id, request.limits);
+      await host.apply(id, request.limits);
+      return { id, why };
     } catch (error) {
       // Its limits held, it ran, and it ended before they were read back: the telemetry tells how.
       // By its id the host still knows whether it was killed for its memory.
       if (error instanceof StackwardenError && error.code === "SERVICE_NOT_STARTED") return { id, why: "it has ended" };
       throw error;
     }
-    return { id, why: "" };
   }
 
-  /** The entry's word that the service's program begins. Null without an entry, or when it ended before. */
-  async #word(instance: Instance, found: Promise<unknown>, signal: AbortSignal): Promise<EntryStart | null> {
-    const { ready, request } = this.options;
-    if (ready.token === null) return null;
-    const { started, unlimited } = this.#output;
-    const refused = unlimited.then(({ waitedSeconds }) => {
-      throw new StackwardenError(
-        "SERVICE_START_FAILED",
-        `${request.service.name} was not started: its limits were not in force after ${waitedSeconds} s.`,
-        {
-          hint: "The engine's host did not take them. Run `stackwarden doctor`; the server's log says more.",
-          details: { service: request.service.name },
-        },
-      );
-    });
-    refused.catch(() => undefined);
-    const ended = instance.exited.then(() => null);
-    // Limits that cannot be set are told at once, not when the entry has given up.
-    const word = Promise.race([started, refused, ended, found.then(() => new Promise<never>(() => {}))]);
-    return this.#within(word, signal, `${request.service.name} did not begin`, WORD_MS);
+  async #word(instance: Instance, sought: Promise<Found>, found: Promise<Found>): Promise<Word | null> {
+    const { host, ready, request } = this.options;
+    const enough = new AbortController();
+    try {
+      const entry = ready.token === null ? null : this.#output;
+      const begun = programBegins({ service: request.service.name, host, sought, entry, signal: enough.signal });
+      // Limits that cannot be set are told at once, not when the entry has given up.
+      return await Promise.race([begun, instance.exited.then(() => null), found.then(() => never())]);
+    } finally {
+      enough.abort();
+    }
   }
 
-  async #user(containerId: string | null, word: EntryStart | null): Promise<RuntimeService["user"]> {
+  async #user(containerId: string | null, word: Word | null): Promise<RuntimeService["user"]> {
     const { host, ready, request } = this.options;
     const asked = ready.user.split(":")[0] ?? ready.user;
     const name = request.service.user?.split(":")[0] ?? asked;
@@ -218,9 +222,9 @@ class Launch {
       name,
       enforcement: { level: "enforced", reason },
     });
-    if (word !== null) return known(word.uid, "seen inside the container by its entry script");
+    if (word !== null) return known(word.uid, word.seen);
     const seen = containerId === null ? null : await host.user(containerId).catch(() => null);
-    if (seen !== null) return known(seen.uid, `seen by the kernel (${host.description})`);
+    if (seen !== null) return known(seen.uid, seenBy(host));
     const enforcement: Enforcement = {
       level: "advisory",
       reason: "asked of the engine; nothing here can look into the container",
@@ -228,8 +232,8 @@ class Launch {
     return { uid: null, name, enforcement };
   }
 
-  #notes(word: EntryStart | null): string[] {
-    if (word === null || word.noNewPrivileges) return [];
+  #notes(word: Word | null): string[] {
+    if (word === null || word.noNewPrivileges || this.options.ready.token === null) return [];
     return ["Its image has no setpriv: set-uid programs in it are not disarmed (no_new_privs is off)."];
   }
 
@@ -244,7 +248,7 @@ class Launch {
   #within<T>(task: Promise<T>, signal: AbortSignal, what: string, ms = START_MS): Promise<T> {
     const { session, request } = this.options;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(late(request.service.name, what)), ms);
+      const timer = setTimeout(() => reject(late(request.service.name, what, ms)), ms);
       const together = AbortSignal.any([signal, session.ended]);
       const abort = () => reject(together.reason);
       const end = () => {

@@ -182,6 +182,33 @@ describe("a start", () => {
     }
   });
 
+  it("is done when the engine's host sees the program run: what the entry says may be behind another service's flood", async () => {
+    const seen = { uid: 70, gid: 70, noNewPrivileges: false, withoutCapabilities: true };
+    const running = await start(
+      session(() => null),
+      host({ begun: async () => seen }),
+    );
+    expect(running).toMatchObject({ user: { uid: 70, enforcement: { level: "enforced" } } });
+    expect(running.notes.at(-1)).toContain("no_new_privs");
+    await expect(
+      start(
+        session(() => null),
+        host({ begun: async () => ({ ...seen, uid: 0 }) }),
+      ),
+    ).rejects.toMatchObject({ code: "POLICY_VIOLATION" });
+  });
+
+  it("without an entry whose program cannot be started is an end, not a start", async () => {
+    const gone = new StackwardenError("SERVICE_NOT_STARTED", "it is gone");
+    const running = await start(
+      session(() => setTimeout(end, 20, 1)),
+      host({ begun: () => Promise.reject(gone) }),
+      { ready: { token: null } },
+    );
+    expect((await running.exited).exitCode).toBe(1);
+    expect(running.user.uid).toBeNull();
+  });
+
   it("that shows root is ended, unless the server's configuration allows root", async () => {
     await expect(
       start(

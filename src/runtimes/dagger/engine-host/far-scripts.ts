@@ -27,6 +27,13 @@ for bundle; do
   printf '%s\\n' "$instance"
 done`;
 
+/** The first process of a container (argument: its id). */
+const PID = `
+gone() { printf '%s\\n' "$1"; exit 3; }
+state=$(runc state "$1" 2>&1) || gone "$state"
+pid=$(printf '%s\\n' "$state" | sed -n 's/^ *"pid": *\\([0-9][0-9]*\\),*$/\\1/p')
+case $pid in '' | 0) gone 'it is not running' ;; esac`;
+
 const CGROUP_FILES = [
   ...["memory.max", "memory.current", "memory.peak", "memory.stat", "memory.events", "cpu.max", "cpu.stat"],
   ...["pids.max", "pids.current"],
@@ -41,20 +48,48 @@ const CGROUP_FILES = [
  * What the kernel shows of a container (argument: its id), as the container itself sees it: `file:line` each. Its init's
  * first child is the service; where the engine puts no init before it, its first process.
  */
-export const INSPECT = `
-state=$(runc state "$1" 2>&1) || { printf '%s\\n' "$state"; exit 3; }
-pid=$(printf '%s\\n' "$state" | sed -n 's/^ *"pid": *\\([0-9][0-9]*\\),*$/\\1/p')
-case $pid in '' | 0) printf 'it is not running\\n'; exit 3 ;; esac
+export const INSPECT = `${PID}
 ( cd "/proc/$pid/root/sys/fs/cgroup" && grep -H '' ${CGROUP_FILES} ) 2>/dev/null
 sed 's/^/net:/' "/proc/$pid/net/dev" 2>/dev/null
-service=$pid children=
+service=$pid
 init=$(readlink "/proc/$pid/exe")
-{ read -r children < "/proc/$pid/task/$pid/children"; } 2>/dev/null
-for child in $children; do
+for child in $(cat "/proc/$pid/task"/*/children 2>/dev/null); do
   [ "$(readlink "/proc/$child/exe")" = "$init" ] || { service=$child; break; }
 done
-sed 's/^/status:/' "/proc/$service/status" 2>/dev/null
+sed 's/^/status:/' "/proc/$service/status" 2>/dev/null || sed 's/^/status:/' "/proc/$pid/status" 2>/dev/null
 :`;
+
+/**
+ * Waits a while for the first process of a container (argument: its id) that is neither its init nor the entry script
+ * (argument: its path), and shows it. Nothing but `runc` is started for a look: shells skip the NUL between arguments.
+ */
+export const BEGUN = `${PID}
+[ -r "/proc/$pid/task/$pid/children" ] || [ ! -d "/proc/$pid" ] || exit 6
+nap() { sleep 0.03 || sleep 1; } 2>/dev/null
+looks=0
+while [ "$looks" -lt 30 ]; do
+  looks=$((looks + 1))
+  [ -d "/proc/$pid/task" ] || gone 'it is not running'
+  children=
+  # A child belongs to the thread that made it.
+  for thread in "/proc/$pid/task"/*/children; do
+    some=
+    { read -r some < "$thread"; } 2>/dev/null
+    children="$children $some"
+  done
+  for child in $children; do
+    [ "/proc/$child/exe" -ef "/proc/$pid/exe" ] && continue
+    words=
+    { read -r words < "/proc/$child/cmdline"; } 2>/dev/null
+    case $words in '' | *"$2"*) continue ;; esac
+    sed 's/^/status:/' "/proc/$child/status" 2>/dev/null && exit 0
+  done
+  nap
+done
+exit 5`;
+
+/** Nothing was seen yet. */
+export const NOT_YET = 5;
 
 /** Sets limits (arguments: id, then the options of `runc update`) and shows what is then to be seen. */
 export const APPLY = `

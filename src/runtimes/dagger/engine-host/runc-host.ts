@@ -5,9 +5,10 @@ import type { Limits } from "../../../stack/definition/types.js";
 import { StackwardenError } from "../../../stack/errors.js";
 import { limitsHold } from "../../../stack/limits.js";
 import type { AppliedLimits, Enforcement, ServiceStats } from "../../../stack/runtime.js";
+import { ENTRY_PATH } from "../entry/types.js";
 import { CPU_PERIOD_US, kernelLimits } from "../limit-values.js";
-import { Containers, ID } from "./containers.js";
-import { APPLY, GONE, INSPECT, OOM_KILLS } from "./far-scripts.js";
+import { Containers, cancelled, ID } from "./containers.js";
+import { APPLY, BEGUN, GONE, INSPECT, NOT_YET, OOM_KILLS } from "./far-scripts.js";
 import type { Answer, Helper } from "./helper.js";
 import { usageOfEvent } from "./runc-events.js";
 import { cgroupVersion, limitsSeen, readSeen, type Seen, type Usage, usageSeen, userSeen } from "./seen.js";
@@ -137,6 +138,15 @@ export class RuncHost implements EngineHost {
   async user(id: string): Promise<HostUser | null> {
     const seen = await this.#inspect(id);
     return typeof seen === "string" ? null : userSeen(seen);
+  }
+
+  async begun(id: string, signal: AbortSignal): Promise<HostUser | null> {
+    for (;;) {
+      if (signal.aborted) throw cancelled(signal);
+      const answer = await this.#sh(BEGUN, [checked(id), ENTRY_PATH]);
+      if (answer.exitCode === GONE) throw gone(answer);
+      if (answer.exitCode !== NOT_YET) return answer.exitCode === 0 ? userSeen(readSeen(text(answer))) : null;
+    }
   }
 
   async exec(id: string, { argv, user, timeoutMs, signal }: HostExec): Promise<HostExecResult> {

@@ -33,7 +33,7 @@ export interface HostUser {
 export interface EngineHost {
   /** `docker exec dagger-engine-v0.21.8`, `this machine`, or why it is out of reach. */
   readonly description: string;
-  /** `enforced`, or `none` with the reason. Where it is `none`, find, exec and kill throw UNSUPPORTED; the others answer nulls with the reason. */
+  /** `enforced`, or `none` with the reason. Where it is `none`, find, exec and kill throw UNSUPPORTED; the others answer nulls, with the reason where there is room for one. */
   readonly enforcement: Enforcement;
   /** The engine's own size: its machine, or the container it runs in; null where out of reach. */
   readonly capacity: { cpus: number; memory_mb: number } | null;
@@ -51,6 +51,12 @@ export interface EngineHost {
   stats(id: string): Promise<ServiceStats>;
   /** Null where it cannot be seen. */
   user(id: string): Promise<HostUser | null>;
+  /**
+   * Waits until the service's own program runs: its init has started it, and the entry script has given way to it.
+   * @returns as whom; null where that cannot be seen
+   * @throws SERVICE_NOT_STARTED when the container has ended, OPERATION_CANCELLED, RUNTIME_UNAVAILABLE
+   */
+  begun(id: string, signal: AbortSignal): Promise<HostUser | null>;
   /** Runs a command inside the running service, with its environment and no new privileges. */
   exec(id: string, run: HostExec): Promise<HostExecResult>;
   /** Sends a signal (`SIGINT`, the compose file's `stop_signal`) to the container's init, which hands it to the service. */

@@ -38,6 +38,7 @@ export function unreachableHost(reason: string): EngineHost {
     read: () => Promise.resolve(unknownLimits(reason)),
     stats: () => Promise.resolve(unknownStats(reason)),
     user: () => Promise.resolve(null),
+    begun: () => Promise.resolve(null),
     exec: refuse,
     kill: refuse,
     close: () => Promise.resolve(),

@@ -1,4 +1,5 @@
 /** A stand-in for runc over folders of the test's: what goes wrong on the way, and cgroup v2 on any machine. */
+import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -222,6 +223,42 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     const left = host.find("i-3", caller.signal);
     caller.abort();
     await expect(left).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
+  });
+
+  it("sees when the service's program takes the entry's place, and as whom it runs", async () => {
+    const entry = programs.file(
+      ".stackwarden/entry",
+      `until [ -e ${programs.dir}/go ]; do sleep 0.01; done; exec sleep 1000`,
+    );
+    const user = "setpriv --reuid 12345 --regid 12345 --clear-groups --inh-caps -all --no-new-privs";
+    const init = spawn("perl", ["-e", `if (fork) { wait } else { exec qw(${user} sh), @ARGV }`, entry], {
+      stdio: "ignore",
+      detached: true,
+    });
+    const { signal } = new AbortController();
+    try {
+      programs.file("pid", String(init.pid));
+      let over = false;
+      const seen = host.begun("web.1", signal).finally(() => {
+        over = true;
+      });
+      // It was looked for in vain once, and is looked for again.
+      while (calls("state").length < 2) await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(over).toBe(false);
+      programs.file("go", "");
+      expect(await seen).toMatchObject({ uid: 12345, gid: 12345, noNewPrivileges: true, withoutCapabilities: true });
+    } finally {
+      const ended = new Promise((resolve) => init.once("exit", resolve));
+      process.kill(-(init.pid as number), "SIGKILL");
+      await ended;
+    }
+    await expect(host.begun("web.1", signal)).rejects.toMatchObject({ code: "SERVICE_NOT_STARTED" });
+    programs.file("pid", "");
+    await expect(host.begun("web.1", signal)).rejects.toMatchObject({
+      code: "SERVICE_NOT_STARTED",
+      message: expect.stringContaining("does not exist"),
+    });
+    await expect(host.begun("web.1", AbortSignal.abort())).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
   });
 
   it("runs a command with its words as they are, as whom it is told", async () => {

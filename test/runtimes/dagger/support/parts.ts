@@ -34,6 +34,7 @@ export const remoteHost = (more: Partial<EngineHost> = {}): EngineHost => ({
   read: async () => unlimited,
   stats: async () => ({ reason: REMOTE }) as ServiceStats,
   user: async () => null,
+  begun: async () => null,
   close: async () => {},
   ...more,
 });
