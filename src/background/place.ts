@@ -1,14 +1,13 @@
 /** Where the user's background server is found: below the state directory, in a folder that only the user may enter. */
 import { createHash } from "node:crypto";
-import { chmod, lstat, mkdir } from "node:fs/promises";
+import { lstat, mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { StackwardenError } from "../stack/errors.js";
+import { makePassable, storageFailed } from "../stack/write-whole.js";
 
 /** A socket's path is limited by the kernel (108 bytes on Linux, 104 on macOS), a state directory is not. */
 const MAX_SOCKET_BYTES = 103;
-/** Services reach their own folders through the state directory; nobody can list it. */
-const PASSABLE = 0o711;
 const PRIVATE = 0o700;
 
 export interface ServerPlace {
@@ -51,17 +50,11 @@ export function serverPlace(
  * @throws StackwardenError STORAGE_FAILED when they cannot be made, or are somebody else's
  */
 export async function prepareServerPlace(stateDir: string, place: ServerPlace): Promise<void> {
-  try {
-    const made = await mkdir(stateDir, { recursive: true, mode: PASSABLE });
-    // The umask may have taken more than it should.
-    if (made !== undefined) await chmod(stateDir, PASSABLE);
-    for (const folder of foldersOf(place)) await mkdir(folder, { recursive: true, mode: PRIVATE });
-  } catch (cause) {
-    throw new StackwardenError("STORAGE_FAILED", `${place.folder} cannot be made: ${(cause as Error).message}`, {
-      hint: "Choose a state directory that can be written with --state-dir or STACKWARDEN_STATE_DIR.",
-      cause,
+  await makePassable(stateDir);
+  for (const folder of foldersOf(place))
+    await mkdir(folder, { recursive: true, mode: PRIVATE }).catch((error: unknown) => {
+      throw storageFailed(`${folder} cannot be made`, error);
     });
-  }
   await requirePrivate(place);
 }
 

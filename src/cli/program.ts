@@ -35,7 +35,11 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .option("--tls-key <file>", "its key (PEM)")
     .option("--insecure-bind", "listen on another address than loopback without TLS")
     .option("--allowed-host <name>", "further host name of this server (may be given several times)", listOption)
-    .option("--allowed-origin <origin>", "origin whose pages may call (may be given several times)", listOption)
+    .option(
+      "--allowed-origin <origin>",
+      "origin under which a proxy shows this server (may be given several times)",
+      listOption,
+    )
     .option("--read-only", "offer only operations that change nothing")
     .option("--json", "print the addresses as JSON")
     .action((options) => end(import("./commands/serve.js").then(({ serve }) => serve(options, host))));

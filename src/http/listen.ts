@@ -1,5 +1,5 @@
 /** Where the HTTP door listens: an address, and a socket file for this machine's own user. */
-import { chmod, rm } from "node:fs/promises";
+import { chmod, lstat, rm } from "node:fs/promises";
 import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { StackwardenError } from "../stack/errors.js";
@@ -40,14 +40,18 @@ export interface Listening {
 }
 
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
-const usage = (message: string, hint: string): StackwardenError =>
-  new StackwardenError("INVALID_INPUT", message, { hint });
+const usage = (message: string, hint: string, cause?: unknown): StackwardenError =>
+  new StackwardenError("INVALID_INPUT", message, { hint, cause });
 
 /**
  * Said before anything is opened.
  * @throws INVALID_INPUT
  */
-export function checkAddress({ host = "127.0.0.1", tlsCert, tlsKey, insecureBind = false }: AddressOptions): void {
+export function checkAddress(options: AddressOptions): void {
+  const { host = "127.0.0.1", port, tlsCert, tlsKey, insecureBind = false } = options;
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw usage(`${port} is no port.`, "Give a whole number from 0 to 65,535 with --port; 0 takes any that is free.");
+  if (host === "") throw usage("The address to listen on is empty.", "Leave --host out for 127.0.0.1.");
   if ((tlsCert === undefined) !== (tlsKey === undefined))
     throw usage("TLS needs a certificate and its key.", "Give both --tls-cert and --tls-key, or neither.");
   if (!LOOPBACK.has(host) && tlsCert === undefined && !insecureBind)
@@ -72,10 +76,15 @@ export async function listenOnAddress(
       : { cert: tlsCert, key: tlsKey, ...(tlsCheckMs === undefined ? {} : { checkMs: tlsCheckMs }) };
   const server = await serverOf(files, handler, logger, limits);
   await bound(server, () => server.listen(port, host)).catch((error: NodeJS.ErrnoException) => {
-    throw new StackwardenError("PORT_IN_USE", `${host}:${port} cannot be listened on: ${error.code}.`, {
-      hint: "Choose another with --port.",
-      cause: error,
-    });
+    const { code = "" } = error;
+    const what = `${host}:${port} cannot be listened on: ${code}.`;
+    if (code === "EADDRINUSE")
+      throw new StackwardenError("PORT_IN_USE", what, { hint: "Choose another with --port.", cause: error });
+    throw usage(
+      what,
+      code === "EACCES" ? "Choose a port from 1024 on." : "Give --host an address that this machine has.",
+      error,
+    );
   });
   const address = server.address() as AddressInfo;
   const shown = address.family === "IPv6" ? `[${address.address}]` : address.address;
@@ -84,7 +93,7 @@ export async function listenOnAddress(
 
 /**
  * Its folder must be one that only its owner writes to.
- * @throws STORAGE_FAILED when another server listens there, or the file cannot be made
+ * @throws STORAGE_FAILED when another server listens there, something else lies there, or the file cannot be made
  */
 export async function listenOnSocket(
   path: string,
@@ -96,7 +105,13 @@ export async function listenOnSocket(
     throw new StackwardenError("STORAGE_FAILED", `Another server listens on ${path}.`, {
       hint: "End it, or choose another path with --socket.",
     });
-  if (process.platform !== "win32") await rm(path, { force: true });
+  // What a killed server left is replaced; anything else that lies there is somebody's.
+  const there = process.platform === "win32" ? null : await lstat(path).catch(() => null);
+  if (there !== null && !there.isSocket())
+    throw new StackwardenError("STORAGE_FAILED", `${path} is there already and is no socket.`, {
+      hint: "Choose another path with --socket, or remove what is there.",
+    });
+  if (there !== null) await rm(path, { force: true });
   const server = await serverOf(null, handler, logger, limits);
   server.on("connection", markPrivate);
   await bound(server, () => {

@@ -66,13 +66,15 @@ export function createMetrics(mcpSessions: () => number): Metrics {
   let manager: StackManager | undefined;
 
   const readStates = async (from: StackManager): Promise<void> => {
+    const [stacks, totals] = await Promise.all([from.list(), from.logTotals()]);
+    // Without a pause from here on: of two readers at once neither counts what the other counted.
     for (const one of [states, restarts, logLines, logBytes, dropped]) one.reset();
-    for (const { project, services } of await from.list())
+    for (const { project, services } of stacks)
       for (const { service, state, restarts: count } of Object.values(services)) {
         states.inc({ project, state });
         restarts.set({ project, service }, count);
       }
-    for (const { project, service, lines, bytes, dropped: lost } of await from.logTotals()) {
+    for (const { project, service, lines, bytes, dropped: lost } of totals) {
       logLines.inc({ project, service }, lines);
       logBytes.inc({ project, service }, bytes);
       dropped.inc({ project, service }, lost);

@@ -29,12 +29,14 @@ export interface RestOptions {
 
 const BODY_LIMIT = "256kb";
 
-/** A signal that aborts when the client leaves before its answer. */
+/** A signal that aborts when the client leaves before its answer; also when it has left already. */
 function goneSignal(response: Response): AbortSignal {
   const gone = new AbortController();
-  response.once("close", () => {
+  const left = (): void => {
     if (!response.writableFinished) gone.abort();
-  });
+  };
+  if (response.closed) left();
+  else response.once("close", left);
   return gone.signal;
 }
 
@@ -114,7 +116,8 @@ export function restRouter(options: RestOptions): Router {
     // Refused as a whole before anything is stopped.
     parseInput(startStack, input);
     const stopped = await call(request, stopStack, { project: input.project }, signal);
-    const started = await call(request, startStack, input, signal);
+    // Half of a restart would leave the stack down: what was stopped is started, whether its caller still waits or not.
+    const started = await call(request, startStack, input, new AbortController().signal);
     response.json({ success: true, project_id: input.project, ...started, before: stopped.before });
   });
 

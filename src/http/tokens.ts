@@ -1,11 +1,11 @@
 /** Bearer tokens: made at the first start, kept as hashes, compared in constant time, read again when they change. */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import { chmod, mkdir, readFile, stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StackwardenError } from "../stack/errors.js";
 import { takeLock } from "../stack/process-lock.js";
-import { writeWhole } from "../stack/write-whole.js";
+import { makePassable, writeWhole } from "../stack/write-whole.js";
 import type { Principal, Scope } from "./principal.js";
 
 export interface Token {
@@ -46,8 +46,7 @@ export class TokenStore {
 
   /** @throws STORAGE_FAILED when the file is damaged or cannot be written */
   static async open(stateDir: string): Promise<TokenStore> {
-    const made = await mkdir(stateDir, { recursive: true, mode: 0o711 });
-    if (made !== undefined) await chmod(stateDir, 0o711);
+    await makePassable(stateDir);
     const store = new TokenStore(stateDir);
     await store.#load();
     if (!store.#tokens.some(({ name }) => name === DEFAULT)) await store.#makeDefault();

@@ -125,7 +125,8 @@ export function createMcpHttpDoor(options: McpHttpOptions): McpHttpDoor {
       open: 0,
       close: async () => {
         sessions.delete(id);
-        await server.close();
+        // Most are ended by a timer, where nobody would catch it.
+        await server.close().catch((error: Error) => logger.warn(`MCP session: ${error.message}`));
       },
     };
     const closed = server.onclose;
@@ -151,6 +152,8 @@ export function createMcpHttpDoor(options: McpHttpOptions): McpHttpDoor {
 
   const serve = async (session: Session, request: IncomingMessage, response: ServerResponse): Promise<void> => {
     session.lastUsed = Date.now();
+    // The client left while its token was looked at: the end of its request was told already.
+    if (response.closed) return;
     session.open += 1;
     response.once("close", () => {
       session.open -= 1;

@@ -3,7 +3,7 @@
  * next start, and the lock that keeps two servers from running the same stack.
  */
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
-import { chmod, mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { basename, isAbsolute, join, relative, resolve, sep } from "node:path";
 import type { Limits } from "./definition/types.js";
 import { StackwardenError } from "./errors.js";
@@ -11,10 +11,7 @@ import { type LockOutcome, lockHolder, takeLock } from "./process-lock.js";
 import { PROJECT_ID, projectIdFrom } from "./project-id.js";
 import type { RuntimeName } from "./runtime.js";
 import { Serial } from "./serial.js";
-import { removeUnfinished, storageFailed, writeWhole } from "./write-whole.js";
-
-/** Services reach their own 0700 folders through it; nobody can list it. */
-const PASSABLE = 0o711;
+import { makePassable, removeUnfinished, storageFailed, writeWhole } from "./write-whole.js";
 
 export interface ProjectStoreOptions {
   stateDir: string;
@@ -79,11 +76,14 @@ export class ProjectStore {
           hint: `Give an existing folder below one of: ${this.options.roots.join(", ")}.`,
         });
     } else folder = this.#guess(project, configured ?? remembered);
-    if (folder === null)
+    if (folder === null) {
+      // What lies elsewhere is not this client's to know of.
+      const known = this.known().filter((id) => this.reaches(id));
       throw new StackwardenError("UNKNOWN_PROJECT", `No project is called ${project}.`, {
-        hint: `Give its folder (below ${this.options.roots.join(", ")}), or one of the known projects: ${this.known().join(", ") || "none yet"}.`,
-        details: { known: this.known(), roots: this.options.roots },
+        hint: `Give its folder (below ${this.options.roots.join(", ")}), or one of the known projects: ${known.join(", ") || "none yet"}.`,
+        details: { known, roots: this.options.roots },
       });
+    }
     const allowed = this.options.roots
       .map((root) => realFolder(root))
       .some((root) => root !== null && isBelow(root, folder));
@@ -104,15 +104,8 @@ export class ProjectStore {
   /** Makes the project's directory and remembers its folder. */
   async prepare(project: string, folder: string): Promise<string> {
     const path = this.folderOf(project);
-    try {
-      // One by one: `recursive` would give the new parents another mode than the umask lets through.
-      for (const part of [this.options.stateDir, join(this.options.stateDir, "projects"), path]) {
-        const made = await mkdir(part, { recursive: true, mode: PASSABLE });
-        if (made !== undefined) await chmod(part, PASSABLE);
-      }
-    } catch (error) {
-      throw storageFailed(`The state directory ${path} cannot be made`, error);
-    }
+    // One by one: the new parents of a path would get another mode than the umask lets through.
+    for (const part of [this.options.stateDir, join(this.options.stateDir, "projects"), path]) await makePassable(part);
     if (this.#remembered(project) !== folder) await this.#remember(project, { folder });
     return path;
   }

@@ -1,6 +1,6 @@
-/** Files that are there whole or not at all. */
+/** What is written below the state directory: folders that services pass through, files that are there whole or not at all. */
 import { randomBytes } from "node:crypto";
-import { open, readdir, rename, rm } from "node:fs/promises";
+import { chmod, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { StackwardenError } from "./errors.js";
 import { isAlive } from "./process-identity.js";
@@ -10,6 +10,20 @@ export const storageFailed = (what: string, cause: unknown): StackwardenError =>
     hint: "Free space or correct the permissions of the state directory (STACKWARDEN_STATE_DIR), then call again.",
     cause,
   });
+
+/** Services reach their own 0700 folders through it; nobody can list it. */
+const PASSABLE = 0o711;
+
+/** @throws STORAGE_FAILED */
+export async function makePassable(folder: string): Promise<void> {
+  try {
+    const made = await mkdir(folder, { recursive: true, mode: PASSABLE });
+    // The umask may have taken more than it should.
+    if (made !== undefined) await chmod(folder, PASSABLE);
+  } catch (error) {
+    throw storageFailed(`${folder} cannot be made`, error);
+  }
+}
 
 /**
  * Replaces a file in one step.

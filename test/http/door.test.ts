@@ -1,6 +1,6 @@
 /** Where the door listens, who is let in where, and how it ends. */
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -68,12 +68,24 @@ describe("the socket file", () => {
     try {
       await expect(openHttpDoor({ ...options, socket: http.socket })).rejects.toMatchObject({ code: "STORAGE_FAILED" });
       expect((await http.send("/healthz", { overSocket: true })).status).toBe(200);
+      // Its server is gone, and it is not.
       const stale = join(folder, "stale.sock");
-      writeFileSync(stale, "");
+      const dead = createServer();
+      await new Promise<void>((resolve) => dead.listen(join(folder, "first.sock"), resolve));
+      renameSync(join(folder, "first.sock"), stale);
+      await new Promise((resolve) => dead.close(resolve));
+      expect(statSync(stale).isSocket()).toBe(true);
       const door = await openHttpDoor({ ...options, socket: stale });
       expect(door.url).toBeNull();
       await door.close();
       await door.close();
+      const notes = join(folder, "notes.txt");
+      writeFileSync(notes, "precious");
+      await expect(openHttpDoor({ ...options, socket: notes })).rejects.toMatchObject({
+        code: "STORAGE_FAILED",
+        message: expect.stringContaining("no socket"),
+      });
+      expect(readFileSync(notes, "utf8")).toBe("precious");
     } finally {
       await http.close();
     }
@@ -110,6 +122,19 @@ describe("the address", () => {
     await expect(open({ host, port: 0 })).rejects.toMatchObject({
       code: "INVALID_INPUT",
       hint: expect.stringContaining("--insecure-bind"),
+    });
+  });
+
+  it.each([
+    [{ port: 65_536 }, "--port"],
+    [{ port: -1 }, "--port"],
+    [{ port: 1.5 }, "--port"],
+    [{ port: 0, host: "" }, "--host"],
+    [{ port: 0, host: "192.0.2.1", insecureBind: true as const }, "--host"],
+  ])("%j is none, which is no matter of a port in use", async (address, option) => {
+    await expect(open(address)).rejects.toMatchObject({
+      code: "INVALID_INPUT",
+      hint: expect.stringContaining(option),
     });
   });
 
@@ -167,6 +192,15 @@ describe("tokens under a running server", () => {
     } finally {
       await http.close();
     }
+  });
+
+  it("that cannot be kept are a failure of the storage", async () => {
+    const file = join(folder, "file");
+    writeFileSync(file, "");
+    await expect(TokenStore.open(join(file, "state"))).rejects.toMatchObject({
+      code: "STORAGE_FAILED",
+      hint: expect.stringContaining("STACKWARDEN_STATE_DIR"),
+    });
   });
 
   it("of several processes at once are all kept", async () => {

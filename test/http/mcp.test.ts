@@ -186,6 +186,38 @@ describe("a session", () => {
       await quick.close();
     }
   });
+
+  it("ends also when a client left before its request was looked at", async () => {
+    const quick = await httpFixture({ mcp: { idleMs: 500 } });
+    const leave = new AbortController();
+    try {
+      const session = await begin({}, quick);
+      const refresh = quick.tokens.refresh.bind(quick.tokens);
+      let release: () => void = () => undefined;
+      const looking = new Promise<void>((resolve) => {
+        quick.tokens.refresh = async () => {
+          resolve();
+          quick.tokens.refresh = refresh;
+          await new Promise<void>((go) => {
+            release = go;
+          });
+        };
+      });
+      const stream = fetch(`${quick.url}/mcp`, {
+        headers: { authorization: `Bearer ${quick.operate}`, accept: BOTH, ...within(session) },
+        signal: leave.signal,
+      });
+      await looking;
+      leave.abort();
+      await expect(stream).rejects.toThrow();
+      for (let count = 0; count < 3; count += 1) await quick.send("/healthz");
+      release();
+      await expect.poll(() => quick.sessions(), { timeout: 10_000 }).toBe(0);
+    } finally {
+      leave.abort();
+      await quick.close();
+    }
+  });
 });
 
 it("thousands of sessions: each token has its share, the rest is refused, and room is made by ending one", async () => {

@@ -13,6 +13,7 @@ beforeAll(async () => {
 afterAll(() => http.close());
 
 const last = () => http.manager.calls.at(-1);
+const quiet = { signal: new AbortController().signal, actor: "test", progress: () => undefined };
 
 describe("reads", () => {
   it("lists projects, and shows one", async () => {
@@ -122,6 +123,31 @@ describe("changes", () => {
     const before = http.manager.calls.length;
     expect((await post("/api/v1/projects/shop/restart", { ports: { backend: 0 } })).status).toBe(400);
     expect(http.manager.calls).toHaveLength(before);
+  });
+
+  it("a restart of the stack whose client leaves while it stops starts it all the same", async () => {
+    const leave = new AbortController();
+    const left = await httpFixture({
+      manager: scriptedManager({
+        stop: async (_request, { signal }) => {
+          leave.abort();
+          await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+          return scriptedManager().stop({ project: "shop" }, quiet);
+        },
+      }),
+    });
+    try {
+      await expect(
+        fetch(`${left.url}/api/v1/projects/shop/restart`, {
+          method: "POST",
+          headers: { authorization: `Bearer ${left.operate}` },
+          signal: leave.signal,
+        }),
+      ).rejects.toThrow();
+      await expect.poll(() => left.manager.calls.map(({ method }) => method)).toEqual(["stop", "start"]);
+    } finally {
+      await left.close();
+    }
   });
 
   it("data is deleted only when confirmed", async () => {
@@ -277,6 +303,7 @@ it("counts what is called, and shows states to Prometheus", async () => {
       'stackwarden_operations_total{operation="stop_stack",result="FORBIDDEN"} 1',
       'stackwarden_operations_total{operation="get_logs",result="INVALID_INPUT"} 1',
       'stackwarden_operation_duration_seconds_count{operation="health_status"} 2',
+      'stackwarden_http_requests_total{route="rest",status="200"} 1',
       'stackwarden_http_requests_total{route="rest",status="404"} 1',
       'stackwarden_service_restarts{project="shop",service="backend"} 0',
       'stackwarden_log_lines_total{project="shop",service="backend"} 12',
@@ -290,6 +317,75 @@ it("counts what is called, and shows states to Prometheus", async () => {
       expect(text.split("\n")).toContain(line);
   } finally {
     await measured.close();
+  }
+});
+
+it("shows each of two readers at once the whole, and no more", async () => {
+  let readers = 0;
+  const both = await httpFixture({
+    manager: scriptedManager({
+      list: async () => {
+        readers += 1;
+        await expect.poll(() => readers).toBeGreaterThan(2);
+        return scriptedManager().list();
+      },
+    }),
+  });
+  try {
+    const first = both.send("/api/v1/projects");
+    await expect.poll(() => readers).toBe(1);
+    const texts = await Promise.all([both.send("/metrics"), both.send("/metrics")]);
+    await first;
+    for (const { text } of texts)
+      for (const line of [
+        'stackwarden_services{project="shop",state="healthy"} 2',
+        'stackwarden_log_lines_total{project="shop",service="backend"} 12',
+      ])
+        expect(text.split("\n")).toContain(line);
+  } finally {
+    await both.close();
+  }
+});
+
+it("a client that leaves while its token is looked at has cancelled its call", async () => {
+  const asked: unknown[] = [];
+  const early = await httpFixture({
+    manager: scriptedManager({
+      logs: async ({ query }) => {
+        asked.push(query);
+        return new Promise(() => undefined);
+      },
+    }),
+  });
+  try {
+    const leave = new AbortController();
+    const refresh = early.tokens.refresh.bind(early.tokens);
+    let release: () => void = () => undefined;
+    const looking = new Promise<void>((resolve) => {
+      early.tokens.refresh = async () => {
+        resolve();
+        early.tokens.refresh = refresh;
+        await new Promise<void>((go) => {
+          release = go;
+        });
+      };
+    });
+    const call = fetch(`${early.url}/api/v1/projects/shop/logs/backend?follow=true`, {
+      headers: { authorization: `Bearer ${early.operate}` },
+      signal: leave.signal,
+    });
+    await looking;
+    leave.abort();
+    await expect(call).rejects.toThrow();
+    // Later connections are served: the end of the earlier one was noticed before.
+    for (let count = 0; count < 3; count += 1) await early.send("/healthz");
+    release();
+    await expect
+      .poll(async () => (await early.send("/metrics")).text)
+      .toContain('stackwarden_operations_total{operation="get_logs",result="OPERATION_CANCELLED"} 1');
+    expect(asked).toEqual([]);
+  } finally {
+    await early.close();
   }
 });
 

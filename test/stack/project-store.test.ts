@@ -69,6 +69,19 @@ describe("a project's folder", () => {
     expect(() => store().resolveFolder("constructor")).toThrow(expect.objectContaining({ code: "UNKNOWN_PROJECT" }));
   });
 
+  it("of another client's roots is not named to those who ask for what is not there", async () => {
+    const elsewhere = join(top, "elsewhere", "private");
+    mkdirSync(elsewhere, { recursive: true });
+    await store().prepare("hidden", elsewhere);
+    await store().prepare("app", join(root, "shop"));
+    expect(() => store().resolveFolder("nobody")).toThrow(
+      expect.objectContaining({
+        details: expect.objectContaining({ known: ["app"] }),
+        hint: expect.not.stringContaining("hidden"),
+      }),
+    );
+  });
+
   it("is remembered, and another one of the same id is a conflict until the first is gone", async () => {
     const first = join(root, "shop");
     await store().prepare("app", first);
