@@ -27,7 +27,7 @@ export async function readConfigFile(path: string): Promise<ConfigFile | null> {
     throw invalid(`${path} cannot be read: ${(error as Error).message}`, error);
   }
   if (text.length > MAX_BYTES) throw invalid(`${path} is larger than ${MAX_BYTES / 1024} KiB.`);
-  const { LineCounter, parseDocument, isNode } = await import("yaml");
+  const { LineCounter, parseDocument, isNode } = await import("./yaml.js");
   const counter = new LineCounter();
   const document = parseDocument(text, { lineCounter: counter, uniqueKeys: true, prettyErrors: false });
   const [problem] = document.errors;

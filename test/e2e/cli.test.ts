@@ -1,6 +1,7 @@
 /** The command line as people and programs use it, on a stack that `up` holds in the foreground. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { APP, appCompose, BINARY, TestBench, until } from "./support/bench.js";
@@ -62,6 +63,17 @@ describe("the command line", () => {
     expect(error).toMatchObject({ error: { code: "INVALID_INPUT", retryable: false } });
     expect((await run("--version")).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
     expect((await run("--help")).stdout).toContain("doctor");
+  });
+
+  it("reads a configuration file, and names the line of what is wrong in it", async () => {
+    const config = join(bench.folder, "settings.yaml");
+    writeFileSync(config, "start_timeout_seconds: 77\nengines:\n  big: tcp://127.0.0.1:9\n");
+    const fine = await run("ps", "--config", config);
+    expect(fine).toMatchObject({ code: 0, stdout: expect.stringContaining("No stack is running") });
+    writeFileSync(config, "start_timeout_seconds: 77\nfrobnicate: yes\n");
+    const wrong = await run("ps", "--config", config);
+    expect(wrong.code).toBe(2);
+    expect(wrong.stderr).toContain("settings.yaml:2");
   });
 
   it("starts the stack and shows its logs", async () => {
