@@ -74,6 +74,15 @@ export function notEnforced(asked: Limits, applied: AppliedLimits): string[] {
   );
 }
 
+/** For where the operator requires limits that hold. @param what is not enforced, and where */
+export function notEnforceable(what: string, reasons: string[], how: { service?: string; hint?: string } = {}) {
+  const { service, hint = "" } = how;
+  return new StackwardenError("LIMITS_NOT_ENFORCEABLE", `${what}: ${reasons.join("; ")}.`, {
+    hint: `${hint}Run where cgroups can be used (see \`stackwarden doctor\`), or have the operator set require_enforced_limits to false.`,
+    details: { ...(service === undefined ? {} : { service }), reasons },
+  });
+}
+
 /** Where a service is held back or near its end, in sentences. */
 export function pressure(stats: ServiceStats, limits: AppliedLimits): string[] {
   const found: string[] = [];

@@ -2,7 +2,7 @@
 import type { Limits, StackDefinition } from "./definition/types.js";
 import { StackwardenError, toStackwardenError } from "./errors.js";
 import { changeLimits } from "./limit-change.js";
-import { notEnforced } from "./limits.js";
+import { notEnforceable, notEnforced } from "./limits.js";
 import type {
   CallContext,
   HealthReport,
@@ -149,14 +149,8 @@ export class Project {
       unit.applied === null ? [] : notEnforced(unit.asked, unit.applied).map((why) => `${unit.name}: ${why}`),
     );
     if (reasons.length === 0) return;
-    throw new StackwardenError(
-      "LIMITS_NOT_ENFORCEABLE",
-      `Limits of the running stack are not enforced: ${reasons.join("; ")}.`,
-      {
-        hint: "It was started without require_enforced_limits. Run where cgroups can be used (see `stackwarden doctor`), or have the operator set require_enforced_limits to false.",
-        details: { reasons },
-      },
-    );
+    const hint = "It was started without require_enforced_limits. ";
+    throw notEnforceable("Limits of the running stack are not enforced", reasons, { hint });
   }
 
   #beginStart(request: StartRequest, key: string, actor: string): StartUnderWay {

@@ -5,8 +5,9 @@ import { dependantsOf } from "./dependants.js";
 import { StackwardenError } from "./errors.js";
 import { NameLocks } from "./name-locks.js";
 import type { RuntimeStack } from "./runtime.js";
-import { ServiceUnit, type UnitHost } from "./service-unit.js";
+import { ServiceUnit } from "./service-unit.js";
 import { startServices, stopServices } from "./startup.js";
+import type { UnitHost } from "./unit-host.js";
 
 /** How a service's start comes along, for progress. */
 export type Phase = (service: string, message: string) => void;

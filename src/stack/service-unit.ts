@@ -3,14 +3,13 @@ import type { Limits, ServiceDefinition } from "./definition/types.js";
 import { StackwardenError } from "./errors.js";
 import type { EventInput } from "./events.js";
 import { HealthMonitor, type HealthView } from "./health-monitor.js";
-import { notEnforced } from "./limits.js";
-import type { LogSink } from "./logs/types.js";
+import { notEnforceable, notEnforced } from "./limits.js";
 import type { ServiceHealth, ServiceReport, ServiceState } from "./model.js";
 import { RestartPlan } from "./restart-plan.js";
 import { wantsRestart } from "./restart-policy.js";
-import { withRetry } from "./retry.js";
-import type { AppliedLimits, RuntimeService, RuntimeStack, ServiceExit } from "./runtime.js";
+import type { AppliedLimits, RuntimeService, ServiceExit } from "./runtime.js";
 import { Serial } from "./serial.js";
+import { WatchedState } from "./service-state.js";
 import {
   describeExit,
   exitReport,
@@ -19,29 +18,13 @@ import {
   serviceReport,
   startFailure,
 } from "./service-view.js";
+import { startInstance, type UnitHost } from "./unit-host.js";
 
 /** Lines of a service that an error or a crash event carries. */
 const TOLD_LINES = 20;
 
-/** What a unit needs of its stack. */
-export interface UnitHost {
-  stack: RuntimeStack;
-  limits(service: string): Limits;
-  sink(service: string, generation: number): LogSink;
-  lastGeneration(service: string): number;
-  lastLines(service: string, count: number, generation: number): string[];
-  /** Sanitises, redacts and bounds text that came from a service or the runtime. */
-  clean(text: string): string;
-  event(input: EventInput): void;
-  /** State or health changed. */
-  changed(): void;
-  retry: { maxRetries: number; baseDelayMs: number };
-  requireEnforcedLimits: boolean;
-}
-
 export class ServiceUnit {
   readonly serial = new Serial();
-  state: ServiceState = "pending";
   restarts = 0;
   applied: AppliedLimits | null = null;
   /** What `applied` was asked to be. */
@@ -53,7 +36,7 @@ export class ServiceUnit {
   /** Set once the service was ready: from then on its restart policy holds. Before, an end fails the start. */
   #settled = false;
   readonly #restarts: RestartPlan;
-  readonly #watchers = new Set<() => void>();
+  readonly #state: WatchedState;
   /** Ends the start under way. */
   #starting = new AbortController();
   /** Why the last start failed before there was an instance. */
@@ -64,7 +47,12 @@ export class ServiceUnit {
     private readonly host: UnitHost,
   ) {
     this.#generation = host.lastGeneration(definition.name);
-    this.#restarts = new RestartPlan((input) => host.event({ ...input, service: this.name }));
+    this.#state = new WatchedState(() => host.changed());
+    this.#restarts = new RestartPlan((input) => this.#event(input));
+  }
+
+  get state(): ServiceState {
+    return this.#state.current;
   }
 
   get name(): string {
@@ -111,39 +99,13 @@ export class ServiceUnit {
     this.#generation += 1;
     const generation = this.#generation;
     this.#to("starting");
-    const by = actor === undefined ? {} : { actor };
-    host.event({
-      type: "service_starting",
-      service: name,
-      message: `${name} is starting.`,
-      data: { generation },
-      ...by,
-    });
+    this.#event({ type: "service_starting", message: `${name} is starting.`, data: { generation } }, actor);
     const limits = host.limits(name);
     this.asked = limits;
     try {
-      const instance = await withRetry(
-        () =>
-          host.stack.startService({
-            service: definition,
-            generation,
-            limits,
-            sink: host.sink(name, generation),
-            signal,
-            phase,
-          }),
-        {
-          ...host.retry,
-          signal,
-          onRetry: ({ attempt, delayMs, error }) =>
-            host.event({
-              type: "retrying",
-              service: name,
-              message: `Starting ${name} failed (try ${attempt}), again in ${delayMs} ms: ${(error as Error).message}`,
-            }),
-        },
-      );
-      await this.#adopt(instance, limits, by);
+      const request = { service: definition, generation, limits, signal, phase };
+      const instance = await startInstance(host, request, (message) => this.#event({ type: "retrying", message }));
+      await this.#adopt(instance, limits, actor);
     } catch (error) {
       this.instance = null;
       // Who waits for this service learns of it by its state, before this call has failed.
@@ -153,7 +115,7 @@ export class ServiceUnit {
     }
   }
 
-  async #adopt(instance: RuntimeService, limits: Limits, by: { actor?: string }): Promise<void> {
+  async #adopt(instance: RuntimeService, limits: Limits, actor?: string): Promise<void> {
     const { host, name } = this;
     this.instance = instance;
     void instance.exited.then((exit) => this.#ended(instance, exit));
@@ -161,24 +123,12 @@ export class ServiceUnit {
     const lacking = notEnforced(limits, this.applied);
     if (host.requireEnforcedLimits && lacking.length > 0) {
       await instance.stop({ graceMs: 0 });
-      throw new StackwardenError(
-        "LIMITS_NOT_ENFORCEABLE",
-        `The limits of ${name} cannot be enforced here: ${lacking.join("; ")}.`,
-        {
-          hint: "Run where cgroups can be used (see `stackwarden doctor`), or have the operator set require_enforced_limits to false.",
-          details: { service: name, reasons: lacking },
-        },
-      );
+      throw notEnforceable(`The limits of ${name} cannot be enforced here`, lacking, { service: name });
     }
     // It may have ended while its limits were read.
     if (this.instance !== instance) return;
-    host.event({
-      type: "service_started",
-      service: name,
-      message: `${name} runs.`,
-      data: { generation: instance.generation, pid: instance.pid },
-      ...by,
-    });
+    const data = { generation: instance.generation, pid: instance.pid };
+    this.#event({ type: "service_started", message: `${name} runs.`, data }, actor);
     const monitor = new HealthMonitor({
       instance,
       healthcheck: this.definition.healthcheck,
@@ -211,15 +161,14 @@ export class ServiceUnit {
   /** Stops the instance, or a restart that is scheduled. Idempotent. */
   async stop(mostGraceMs = Number.POSITIVE_INFINITY, actor?: string): Promise<void> {
     this.#restarts.cancel();
-    const { instance, host, name } = this;
+    const { instance, name } = this;
     this.#settled = false;
     if (instance === null) {
       if (this.state !== "completed") this.#to("stopped");
       return;
     }
     this.#to("stopping");
-    const by = actor === undefined ? {} : { actor };
-    host.event({ type: "service_stopping", service: name, message: `${name} is stopping.`, ...by });
+    this.#event({ type: "service_stopping", message: `${name} is stopping.` }, actor);
     this.#monitor?.stop();
     this.instance = null;
     const exit = await instance.stop({
@@ -229,7 +178,7 @@ export class ServiceUnit {
     this.lastExit = exit;
     this.applied = null;
     this.#to("stopped");
-    host.event({ type: "service_stopped", service: name, message: `${name} stopped: ${describeExit(exit)}.`, ...by });
+    this.#event({ type: "service_stopped", message: `${name} stopped: ${describeExit(exit)}.` }, actor);
   }
 
   /** The runtime died under it. */
@@ -256,27 +205,9 @@ export class ServiceUnit {
     await this.#monitor?.check();
   }
 
-  /** Resolves when the condition holds; looked at after every change. */
+  /** Resolves when the condition holds; looked at after every change of state. */
   until(condition: () => boolean, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const end = (): void => {
-        this.#watchers.delete(look);
-        signal.removeEventListener("abort", abort);
-      };
-      const look = (): void => {
-        if (!condition()) return;
-        end();
-        resolve();
-      };
-      const abort = (): void => {
-        end();
-        reject(signal.reason);
-      };
-      this.#watchers.add(look);
-      signal.addEventListener("abort", abort, { once: true });
-      if (signal.aborted) abort();
-      else look();
-    });
+    return this.#state.until(condition, signal);
   }
 
   health(): ServiceHealth {
@@ -297,9 +228,8 @@ export class ServiceUnit {
     if (this.state === "stopping" || this.instance === null) return;
     if (verdict !== null && verdict !== this.state) {
       this.#to(verdict);
-      this.host.event({
+      this.#event({
         type: verdict === "healthy" ? "service_healthy" : "service_unhealthy",
-        service: this.name,
         message: verdict === "healthy" ? `${this.name} is healthy.` : `${this.name} is unhealthy: ${view.message}`,
         data: { check: view.check },
       });
@@ -317,14 +247,13 @@ export class ServiceUnit {
     const clean = exit.exitCode === 0 && exit.signal === null && !exit.oomKilled;
     if (clean && !again && (definition.healthcheck === undefined || this.#settled)) {
       this.#to("completed");
-      host.event({ type: "service_completed", service: name, message: `${name} ended with exit code 0.` });
+      this.#event({ type: "service_completed", message: `${name} ended with exit code 0.` });
       return;
     }
     const settled = this.#settled;
     this.#to("crashed");
-    host.event({
+    this.#event({
       type: "service_crashed",
-      service: name,
       message: `${name} crashed: ${describeExit(exit)}.`,
       data: {
         ...exitReport(exit),
@@ -349,20 +278,19 @@ export class ServiceUnit {
     const begun = Date.now();
     try {
       await this.start(new AbortController().signal, () => undefined);
-      this.host.event({ type: "service_restarted", service: this.name, message: `${this.name} was started again.` });
+      this.#event({ type: "service_restarted", message: `${this.name} was started again.` });
     } catch (error) {
-      this.host.event({
-        type: "warning",
-        service: this.name,
-        message: `Starting ${this.name} again failed: ${(error as Error).message}`,
-      });
+      this.#event({ type: "warning", message: `Starting ${this.name} again failed: ${(error as Error).message}` });
       if (this.#settled && this.state === "crashed") this.#schedule(Date.now() - begun);
     }
   }
 
   #to(state: ServiceState): void {
-    this.state = state;
-    for (const look of [...this.#watchers]) look();
-    this.host.changed();
+    this.#state.to(state);
+  }
+
+  /** @param actor who asked for it; default: stackwarden itself */
+  #event(input: Omit<EventInput, "service" | "actor">, actor?: string): void {
+    this.host.event({ ...input, service: this.name, ...(actor === undefined ? {} : { actor }) });
   }
 }

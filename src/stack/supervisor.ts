@@ -13,8 +13,8 @@ import { withRetry } from "./retry.js";
 import { RunningStack, unknownService } from "./running-stack.js";
 import type { RuntimeName, RuntimeStack, StackRuntime } from "./runtime.js";
 import { chooseRuntime, type RuntimeChoice } from "./runtime-choice.js";
-import type { UnitHost } from "./service-unit.js";
 import type { StackSettings } from "./settings.js";
+import type { UnitHost } from "./unit-host.js";
 
 export interface SupervisorOptions {
   project: string;
