@@ -2,7 +2,6 @@
 import type { Limits, StackDefinition } from "./definition/types.js";
 import { StackwardenError, toStackwardenError } from "./errors.js";
 import { changeLimits } from "./limit-change.js";
-import { notEnforceable, notEnforced } from "./limits.js";
 import type {
   CallContext,
   HealthReport,
@@ -14,16 +13,18 @@ import type {
   StartRequest,
   StopOutcome,
 } from "./model.js";
+import { OpenedRecords } from "./opened-records.js";
 import { restartOutcome, startOutcome, stopOutcome } from "./outcomes.js";
 import type { ProjectRecords } from "./project-records.js";
 import { healthReport, missingServices, stackReport } from "./reports.js";
-import { RestartBudget } from "./restart-policy.js";
+import { Restarts } from "./restarts.js";
 import { unknownService } from "./running-stack.js";
 import type { RuntimeName } from "./runtime.js";
 import type { RuntimeChoice } from "./runtime-choice.js";
 import type { ServiceUnit } from "./service-unit.js";
 import type { StackSettings } from "./settings.js";
 import { SharedCall } from "./shared-call.js";
+import { StartUnderWay } from "./start-under-way.js";
 import { type Reached, Supervisor, type SupervisorOptions } from "./supervisor.js";
 
 /** Milliseconds until a call returns the state as it is then. */
@@ -34,25 +35,14 @@ export interface ProjectOptions extends Omit<SupervisorOptions, "changed" | "rec
   changed(): void;
 }
 
-interface StartUnderWay {
-  /** What it was asked to do: only the same wish joins it. */
-  key: string;
-  call: SharedCall<Reached>;
-  launched: Promise<void>;
-}
-
-const wish = ({ profiles, ports, limits }: StartRequest): string => JSON.stringify([profiles, ports, limits]);
-const NO_WISH = wish({ project: "" });
-
 const say = (names: string[]): string => (names.length === 0 ? "none" : names.join(", "));
 
 export class Project {
   readonly supervisor: Supervisor;
-  #records: Promise<ProjectRecords> | null = null;
+  readonly #records: OpenedRecords;
   #starting: StartUnderWay | null = null;
   #stopping: { call: SharedCall<string[]>; removes: boolean } | null = null;
-  readonly #restarting = new Map<string, SharedCall<string[]>>();
-  readonly #budgets = new Map<string, RestartBudget>();
+  readonly #restarts: Restarts;
 
   constructor(
     readonly id: string,
@@ -63,6 +53,15 @@ export class Project {
       ...options,
       records: (fresh) => this.records(fresh),
       changed: () => options.changed(),
+    });
+    this.#records = new OpenedRecords(async () => {
+      const directory = await options.store.prepare(id, this.folder);
+      return options.openRecords(directory, { tell: (message) => this.supervisor.tell(message) });
+    });
+    this.#restarts = new Restarts({
+      stack: () => this.supervisor.stack,
+      records: () => this.records(),
+      budget: () => options.config.restartBudget,
     });
   }
 
@@ -86,28 +85,13 @@ export class Project {
   }
 
   /** The records when they are open: nothing is opened for it. */
-  async openRecords(): Promise<ProjectRecords | null> {
-    return (await this.#records?.catch(() => null)) ?? null;
+  openRecords(): Promise<ProjectRecords | null> {
+    return this.#records.present();
   }
 
-  async records(fresh = false): Promise<ProjectRecords> {
-    const { store } = this.options;
-    const open = this.#records;
-    // Those of this process go on being used, also by a call that has them at this very moment.
-    if (fresh && open !== null && (await open.then((records) => records.outdated()).catch(() => true))) {
-      if (this.#records === open) this.#records = null;
-      await open.then((records) => records.close()).catch(() => undefined);
-    }
-    this.#records ??= (async () => {
-      const directory = await store.prepare(this.id, this.folder);
-      return this.options.openRecords(directory, { tell: (message) => this.supervisor.tell(message) });
-    })();
-    try {
-      return await this.#records;
-    } catch (error) {
-      this.#records = null;
-      throw error;
-    }
+  /** @param fresh read anew what another server has written since */
+  records(fresh = false): Promise<ProjectRecords> {
+    return this.#records.get(fresh);
   }
 
   /** @param settings of the client who asks: they hold for the stack that this call starts */
@@ -117,10 +101,9 @@ export class Project {
     const left = (): number => Math.max(0, begun + patience - Date.now());
     const before = await this.report();
     const result = (reached: Reached | null): Promise<StartOutcome> => this.#startOutcome(reached, before, begun);
-    const wanted = wish(request);
     for (;;) {
       // A start comes after a stop that was asked for before, and after a start that was asked for something else.
-      const other = wanted !== NO_WISH && wanted !== this.#starting?.key ? this.#starting?.call : undefined;
+      const other = this.#starting?.serves(request) === false ? this.#starting.call : undefined;
       const first: SharedCall<unknown> | undefined = this.#stopping?.call ?? other;
       if (first === undefined) break;
       const passed = await first.join(call, { timeoutMs: left() }).catch((error: unknown) => {
@@ -132,8 +115,8 @@ export class Project {
     }
     if (this.#starting === null) {
       if (!this.supervisor.open) Object.assign(this.options.config, settings);
-      else if (settings?.requireEnforcedLimits === true) this.#demandEnforced();
-      this.#starting = this.#beginStart(request, wanted, call.actor);
+      else if (settings?.requireEnforcedLimits === true) this.supervisor.stack?.requireEnforcedLimits();
+      this.#starting = this.#beginStart(request, call.actor);
     }
     const { call: shared, launched } = this.#starting;
     const joined = await shared.join(call, {
@@ -143,33 +126,15 @@ export class Project {
     return result(joined.done ? joined.value : null);
   }
 
-  /** A stack that runs was perhaps started by somebody who asked for less. */
-  #demandEnforced(): void {
-    const reasons = [...(this.supervisor.stack?.units.values() ?? [])].flatMap((unit) =>
-      unit.applied === null ? [] : notEnforced(unit.asked, unit.applied).map((why) => `${unit.name}: ${why}`),
-    );
-    if (reasons.length === 0) return;
-    const hint = "It was started without require_enforced_limits. ";
-    throw notEnforceable("Limits of the running stack are not enforced", reasons, { hint });
-  }
-
-  #beginStart(request: StartRequest, key: string, actor: string): StartUnderWay {
-    let launch = (): void => undefined;
-    const launched = new Promise<void>((resolve) => {
-      launch = resolve;
+  #beginStart(request: StartRequest, actor: string): StartUnderWay {
+    return new StartUnderWay(request, actor, async (steps) => {
+      try {
+        return await this.supervisor.bringUp(request, this.folder, steps);
+      } finally {
+        this.#starting = null;
+        this.options.changed();
+      }
     });
-    const call = new SharedCall<Reached>(
-      async (signal, progress) => {
-        try {
-          return await this.supervisor.bringUp(request, this.folder, { signal, actor, progress, launched: launch });
-        } finally {
-          this.#starting = null;
-          this.options.changed();
-        }
-      },
-      { cancellable: true, what: `start of ${this.id}` },
-    );
-    return { key, call, launched };
   }
 
   async #startOutcome(reached: Reached | null, before: StackReport, begun: number): Promise<StartOutcome> {
@@ -252,59 +217,10 @@ export class Project {
         hint: `Wait with health_status {"project": "${this.id}", "wait_for": "healthy"}.`,
       });
     const before = unit.report();
-    let shared = this.#restarting.get(service);
-    if (shared === undefined) {
-      this.#spend(service, unit);
-      shared = this.#beginRestart(service, request.dependents === true, call.actor);
-      this.#restarting.set(service, shared);
-    }
+    const shared = this.#restarts.of(unit, request.dependents === true, call.actor);
     const joined = await shared.join(call, { timeoutMs: request.timeoutMs ?? PATIENCE_MS });
     const followers = joined.done ? joined.value : null;
     return restartOutcome({ project: this.id, followers, health: unit.health(), before, after: unit.report(), begun });
-  }
-
-  #beginRestart(service: string, dependents: boolean, actor: string): SharedCall<string[]> {
-    return new SharedCall<string[]>(
-      async (_signal, progress) => {
-        try {
-          const { events } = await this.records();
-          const { stack } = this.supervisor;
-          events.add({ type: "service_restarting", service, message: `${service} is being restarted.`, actor });
-          const tell = (name: string, message: string): void =>
-            progress({ progress: 0, total: 1, message: `${name}: ${message}` });
-          const following = await stack?.restart(service, dependents, tell, actor);
-          events.add({ type: "service_restarted", service, message: `${service} was restarted.`, actor });
-          return following ?? [];
-        } finally {
-          this.#restarting.delete(service);
-        }
-      },
-      // Cancelled half-way it would leave the service down.
-      { cancellable: false, what: `restart of ${service}` },
-    );
-  }
-
-  /** @throws RESTART_BUDGET_EXCEEDED with what is known of the cause */
-  #spend(service: string, unit: ServiceUnit): void {
-    const now = Date.now();
-    const { restartBudget } = this.options.config;
-    const budget = this.#budgets.get(service) ?? new RestartBudget(restartBudget);
-    this.#budgets.set(service, budget);
-    const wait = budget.wait(now);
-    if (wait === 0) {
-      budget.spend(now);
-      return;
-    }
-    const seconds = Math.ceil(wait / 1000);
-    const { details } = unit.failure();
-    throw new StackwardenError(
-      "RESTART_BUDGET_EXCEEDED",
-      `${service} was restarted ${restartBudget} times in five minutes; the next restart is allowed in ${seconds} s.`,
-      {
-        hint: "Restarting did not help: read details.last_lines, get_logs and get_events for the cause, and correct it.",
-        details: { ...details, health: unit.health().message, retry_after_seconds: seconds },
-      },
-    );
   }
 
   async setLimits(
@@ -395,9 +311,7 @@ export class Project {
       if (this.supervisor.open || this.#starting !== null || this.#stopping !== null)
         await this.stop({ timeoutMs: 2 ** 30 }, nobody, mostGraceMs);
     } finally {
-      const records = this.#records;
-      this.#records = null;
-      await (await records?.catch(() => undefined))?.close();
+      await this.#records.close();
     }
   }
 }

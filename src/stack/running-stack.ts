@@ -3,6 +3,7 @@ import { compareDefinitions } from "./definition/changes.js";
 import type { StackDefinition } from "./definition/types.js";
 import { dependantsOf } from "./dependants.js";
 import { StackwardenError } from "./errors.js";
+import { notEnforceable, notEnforced } from "./limits.js";
 import { NameLocks } from "./name-locks.js";
 import type { RuntimeStack } from "./runtime.js";
 import { ServiceUnit } from "./service-unit.js";
@@ -121,6 +122,19 @@ export class RunningStack {
       ...by(actor),
     });
     return following;
+  }
+
+  /**
+   * For who wants limits that hold of a stack that was perhaps started by somebody who asked for less.
+   * @throws LIMITS_NOT_ENFORCEABLE
+   */
+  requireEnforcedLimits(): void {
+    const reasons = [...this.units.values()].flatMap((unit) =>
+      unit.applied === null ? [] : notEnforced(unit.asked, unit.applied).map((why) => `${unit.name}: ${why}`),
+    );
+    if (reasons.length === 0) return;
+    const hint = "It was started without require_enforced_limits. ";
+    throw notEnforceable("Limits of the running stack are not enforced", reasons, { hint });
   }
 
   /** Stops every service, dependants first, then gives the runtime back what it holds. */
