@@ -8,6 +8,8 @@ import { openLogStore } from "./stack/logs/store.js";
 import { createStackManager } from "./stack/manager.js";
 import type { SharedStackManager } from "./stack/model.js";
 
+const engineSettings = ({ dagger, projects, retry }: Config) => ({ ...dagger, projects, retry });
+
 export function composeManager(config: Config, logger: Logger): SharedStackManager {
   const warn = (message: string): void => logger.warn(message);
   const local = createLocalRuntime({
@@ -18,7 +20,12 @@ export function composeManager(config: Config, logger: Logger): SharedStackManag
       return createProcessHost({ stateDir: config.stateDir, warn });
     },
   });
-  const { projects, retry } = config;
-  const dagger = createDaggerRuntime({ settings: { ...config.dagger, projects, retry }, env: process.env, warn });
+  const dagger = createDaggerRuntime({
+    settings: engineSettings(config),
+    // A client of the background server is a whole configuration of its own.
+    settingsOf: (client) => engineSettings({ ...config, ...client }),
+    env: process.env,
+    warn,
+  });
   return createStackManager({ config, runtimes: [local, dagger], loadStack, openLogStore, logger });
 }

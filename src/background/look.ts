@@ -78,7 +78,7 @@ function findingsOf(status: ServerStatus, version: string, path: string): Findin
   found.push(comparePath(status.path, path), {
     ok: true,
     message:
-      "its environment is that of the process that started it, its engines, log_level and server_idle_seconds are your configuration file's; roots and the other settings are each client's own",
+      "its environment is that of the process that started it, log_level and server_idle_seconds are your configuration file's; roots, engines and the other settings are each client's own",
   });
   return found;
 }

@@ -231,7 +231,10 @@ class Manager implements SharedStackManager {
     return totals.flat();
   };
 
-  runtimes: StackManager["runtimes"] = () => Promise.all(this.options.runtimes.map((runtime) => runtime.check()));
+  runtimes: StackManager["runtimes"] = () => {
+    const { runtimes, config } = this.options;
+    return Promise.all(runtimes.map((runtime) => runtime.check(undefined, config)));
+  };
 
   subscribe(listener: (change: StackChange) => void): () => void {
     const heard = (change: StackChange): void => {

@@ -1,6 +1,7 @@
 /** Which runtime runs a stack, and why. */
 import { StackwardenError } from "./errors.js";
 import type { RuntimeName, RuntimeStatus, StackRuntime } from "./runtime.js";
+import type { StackSettings } from "./settings.js";
 
 export interface RuntimeChoice {
   runtime: StackRuntime;
@@ -29,10 +30,11 @@ function unavailable(name: RuntimeName, lacking: string[], known: RuntimeName[])
  * @throws RUNTIME_UNAVAILABLE that names what is missing and how to get it
  */
 export async function chooseRuntime(
-  wanted: "auto" | RuntimeName,
+  settings: StackSettings,
   runtimes: readonly StackRuntime[],
   project?: string,
 ): Promise<RuntimeChoice> {
+  const wanted = settings.runtime;
   const known = runtimes.map((runtime) => runtime.name);
   const candidates =
     wanted === "auto"
@@ -40,7 +42,7 @@ export async function chooseRuntime(
       : runtimes.filter((runtime) => runtime.name === wanted);
   const refused: { name: RuntimeName; lacking: string[] }[] = [];
   for (const runtime of candidates) {
-    const status = await runtime.check(project);
+    const status = await runtime.check(project, settings);
     if (status.available) {
       const others = refused.map(({ name, lacking }) => `${name} is not available: ${lacking.join("; ")}`);
       const why = wanted === "auto" ? others.join(". ") || "the first that is available" : "configured";

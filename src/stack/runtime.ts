@@ -4,6 +4,7 @@
  */
 import type { Healthcheck, Limits, ServiceDefinition, StackDefinition } from "./definition/types.js";
 import type { LogSink } from "./logs/types.js";
+import type { StackSettings } from "./settings.js";
 
 export type RuntimeName = "local" | "dagger";
 
@@ -82,6 +83,8 @@ export interface OpenStackRequest {
   /** Private directory of this project below the state directory; exists, mode 0711. */
   stateDir: string;
   signal: AbortSignal;
+  /** Of the client who asked for it. Default: the server's own. */
+  settings?: StackSettings;
   /** Retries, pulls, installations, warnings: becomes an event. */
   notice(notice: RuntimeNotice): void;
 }
@@ -144,7 +147,7 @@ export interface RuntimeStack {
 export interface StackRuntime {
   readonly name: RuntimeName;
   /** What can be run here, by this project or by any. Costs at most a second; touches nothing. */
-  check(project?: string): Promise<RuntimeStatus>;
+  check(project?: string, settings?: StackSettings): Promise<RuntimeStatus>;
   open(request: OpenStackRequest): Promise<RuntimeStack>;
   /** Deletes named volumes of a project that is not running. */
   removeVolumes(projectId: string, stateDir: string, volumes: string[]): Promise<void>;

@@ -185,7 +185,7 @@ export class Supervisor {
   ): Promise<Reached> {
     const { project, config, store, runtimes } = this.options;
     const { events } = records;
-    const choice = await chooseRuntime(config.runtime, runtimes, project);
+    const choice = await chooseRuntime(config, runtimes, project);
     const { runtime } = choice;
     const reason = choice.reason + elsewhere(store.runtime(project), runtime.name, definition.volumes);
     this.choice = { runtime, reason };
@@ -197,6 +197,7 @@ export class Supervisor {
           folder,
           definition,
           stateDir: store.folderOf(project),
+          settings: config,
           signal,
           notice: ({ type, service, message }) =>
             events.add({ type, message, ...(service === undefined ? {} : { service }) }),

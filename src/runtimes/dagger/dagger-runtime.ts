@@ -1,6 +1,7 @@
 /** Runs services on Dagger engines. Creating it costs nothing: the SDK, the CLI and engines are touched by the first stack. */
 import { cpus, totalmem } from "node:os";
 import type { OpenStackRequest, RuntimeStack, RuntimeStatus, StackRuntime } from "../../stack/runtime.js";
+import type { StackSettings } from "../../stack/settings.js";
 import type { DaggerStack } from "./dagger-stack.js";
 import type { EngineHost, EngineHostOptions } from "./engine-host/types.js";
 import { engineOf } from "./engines.js";
@@ -10,6 +11,8 @@ import type { DaggerSettings } from "./settings.js";
 
 export interface DaggerRuntimeOptions {
   settings: DaggerSettings;
+  /** What a client's own settings say of engines. Default: the same as the server's. */
+  settingsOf?(client: StackSettings): DaggerSettings;
   /** The server's environment: PATH, and the CLI's own variables. */
   env: NodeJS.ProcessEnv;
   warn(message: string): void;
@@ -42,14 +45,21 @@ class DaggerRuntime implements StackRuntime {
     };
   }
 
-  async check(project?: string): Promise<RuntimeStatus> {
-    const { settings, env, warn } = this.options;
+  #settings(client: StackSettings | undefined): DaggerSettings {
+    const { settings, settingsOf } = this.options;
+    return client === undefined || settingsOf === undefined ? settings : settingsOf(client);
+  }
+
+  async check(project?: string, client?: StackSettings): Promise<RuntimeStatus> {
+    const { env, warn } = this.options;
+    const settings = this.#settings(client);
     const [{ checkEngines }, { openEngineHost }] = await Promise.all([import("./check.js"), this.#parts()]);
     return checkEngines({ settings, env, warn, openEngineHost, ...(project === undefined ? {} : { project }) });
   }
 
   async open(request: OpenStackRequest): Promise<RuntimeStack> {
-    const { settings, env, warn } = this.options;
+    const { env, warn } = this.options;
+    const settings = this.#settings(request.settings);
     request.signal.throwIfAborted();
     const engine = engineOf(settings, env, request.projectId);
     const [{ openStack }, parts] = await Promise.all([import("./open-stack.js"), this.#parts()]);
