@@ -1,14 +1,17 @@
 /** The kept process on the engine's host: many requests, one process, started again when it ended. */
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../stack/errors.js";
+import { type Child, childEnd } from "../child-end.js";
 import { encodeRequest, HELPER_SCRIPT } from "./helper-script.js";
 import type { Way } from "./route.js";
 
 /** Until the helper says that it is there: `kubectl exec` goes over a network. */
 const READY_MS = 20_000;
-/** After the end of its input. */
-const GRACE_MS = 2_000;
+/** After the end of its input: it ends what still runs for us, on a machine that may be busy. */
+const GRACE_MS = 5_000;
+/** Of a request that was to end; what does not end by then is no longer waited for. */
+const CANCEL_MS = 5_000;
 /** Of the last words on standard error. */
 const MOST_WORDS = 2_000;
 const MOST_OUTPUT = 4 * 1_048_576;
@@ -45,32 +48,25 @@ class Connection {
   #tellReady: (() => void) | undefined;
 
   constructor(
-    private readonly child: ChildProcessWithoutNullStreams,
+    private readonly child: Child,
     readonly way: Way,
   ) {
-    child.stdin.on("error", () => {});
     child.stdout.setEncoding("latin1");
     child.stdout.on("data", (chunk: string) => this.#read(chunk));
     child.stderr.setEncoding("utf8");
     child.stderr.on("data", (chunk: string) => {
       this.#words = (this.#words + chunk).slice(-MOST_WORDS);
     });
-    this.ended = new Promise((resolve) => {
-      const over = (how: string) => {
-        if (this.#over !== null) return;
-        const said = this.#words
-          .trim()
-          .split(/\s*\n\s*/)
-          .slice(-3)
-          .join(" ");
-        this.#over = said === "" ? how : `${how}: ${said.slice(-400)}`;
-        this.#fail(this.#over);
-        resolve(this.#over);
-      };
-      child.once("error", (error) => over(error.message));
-      child.once("close", (code, signal) =>
-        over(signal === null ? `it exited with code ${code}` : `it was ended by ${signal}`),
-      );
+    this.ended = childEnd(child).then(({ how, error }) => {
+      const said = this.#words
+        .trim()
+        .split(/\s*\n\s*/)
+        .slice(-3)
+        .join(" ");
+      const it = error === undefined ? `it ${how}` : how;
+      this.#over = said === "" ? it : `${it}: ${said.slice(-400)}`;
+      this.#fail(this.#over);
+      return this.#over;
     });
   }
 
@@ -110,17 +106,19 @@ class Connection {
 
   #read(chunk: string): void {
     const lines = (this.#text + chunk).split("\n");
-    this.#text = lines.pop() ?? "";
+    this.#text = lines.pop() as string;
     for (const line of lines) this.#line(line);
   }
 
   #line(line: string): void {
-    const [first = "", kind, value = ""] = line.split(" ");
-    if (first === "ready") {
-      this.#directory = kind ?? "";
+    const ready = /^ready (\/.+)$/.exec(line);
+    if (ready !== null) {
+      this.#directory = ready[1] as string;
       this.#tellReady?.();
       return;
     }
+    // What is no answer of the script's own is a banner of the program that reaches it.
+    const [first, kind, value = ""] = line.split(" ");
     const pending = this.#pending.get(Number(first));
     if (kind === "o") pending?.parts.push(Buffer.from(value, "hex"));
     if (kind !== "e") return;
@@ -142,7 +140,7 @@ class Connection {
   }
 
   cancel(id: number): void {
-    if (this.#over === null) this.child.stdin.write(`- ${id}\n`);
+    this.child.stdin.write(`- ${id}\n`);
   }
 
   async close(): Promise<void> {
@@ -196,14 +194,17 @@ export class Helper {
       await connection.ready(together);
     } catch (error) {
       await connection.close();
-      if (error instanceof HelperEnded) throw this.#unavailable(error.message);
-      throw error;
+      throw this.#told(error);
     }
     this.#connection = connection;
     void connection.ended.then((why) => {
       if (!this.#closed) this.warn(`The connection to the engine's host (${this.way.description}) ended: ${why}.`);
     });
     return connection;
+  }
+
+  #told(error: unknown): unknown {
+    return error instanceof HelperEnded ? this.#unavailable(error.message) : error;
   }
 
   #unavailable(why: string): StackwardenError {
@@ -223,9 +224,8 @@ export class Helper {
     try {
       return await connection.request(this.#nextId++, request);
     } catch (error) {
-      if (!(error instanceof HelperEnded)) throw error;
-      if (again && !this.#closed) return this.run(request, false);
-      throw this.#unavailable(error.message);
+      if (error instanceof HelperEnded && again && !this.#closed) return this.run(request, false);
+      throw this.#told(error);
     }
   }
 
@@ -258,12 +258,11 @@ export class Helper {
       connection.cancel(id);
       // Until it is gone, or no longer than that.
       const patience = new AbortController();
-      const ended = await Promise.race([answer, delay(GRACE_MS, null, { signal: patience.signal }).catch(() => null)]);
+      const ended = await Promise.race([answer, delay(CANCEL_MS, null, { signal: patience.signal }).catch(() => null)]);
       patience.abort();
       return { exitCode: null, output: ended?.output ?? connection.soFar(id) };
     } catch (error) {
-      if (error instanceof HelperEnded) throw this.#unavailable(error.message);
-      throw error;
+      throw this.#told(error);
     } finally {
       stop?.();
     }

@@ -1,10 +1,8 @@
 /** Finds the way to a Dagger engine's host, and what can be done there. Never fails for want of one: that is a result. */
 import { execFile } from "node:child_process";
-import { accessSync, constants, statSync } from "node:fs";
-import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
-import { StackwardenError } from "../../../stack/errors.js";
 import { MB } from "../limit-values.js";
+import { findProgram } from "../programs.js";
 import { cancelled } from "./containers.js";
 import { PROBE } from "./far-scripts.js";
 import { Helper } from "./helper.js";
@@ -15,18 +13,6 @@ import type { EngineHost, EngineHostOptions } from "./types.js";
 import { unreachableHost } from "./unreachable-host.js";
 
 const LIST_MS = 15_000;
-
-function onPath(program: string, env: NodeJS.ProcessEnv): boolean {
-  return (env.PATH ?? "").split(delimiter).some((folder) => {
-    const file = join(folder, program);
-    try {
-      accessSync(file, constants.X_OK);
-      return statSync(file).isFile();
-    } catch {
-      return false;
-    }
-  });
-}
 
 /** The container that the CLI started: of this version, or the only one there is. */
 async function startedByCli(program: string, env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<Way | string> {
@@ -90,7 +76,7 @@ export async function openEngineHost(options: EngineHostOptions): Promise<Engine
       ? route.ways.map((way) => ({ program: way.argv[0], find: async (): Promise<Way | string> => way }))
       : route.programs.map((program) => ({ program, find: () => startedByCli(program, env, signal) }));
   for (const { program, find } of candidates) {
-    if (!onPath(program, env)) {
+    if ((await findProgram(program, env)) === null) {
       reasons.push(`${program} is not installed here`);
       continue;
     }
@@ -106,11 +92,11 @@ export async function openEngineHost(options: EngineHostOptions): Promise<Engine
       if (typeof found !== "string") return new RuncHost(helper, found);
       reasons.push(found);
     } catch (error) {
-      if (!(error instanceof StackwardenError) || signal.aborted) {
+      if (signal.aborted) {
         await helper.close();
-        throw signal.aborted ? cancelled(signal) : error;
+        throw cancelled(signal);
       }
-      reasons.push(error.message.replace(/\.$/, ""));
+      reasons.push((error as Error).message.replace(/\.$/, ""));
     }
     await helper.close();
   }

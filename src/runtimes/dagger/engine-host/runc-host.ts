@@ -11,7 +11,7 @@ import { Containers, cancelled, ID } from "./containers.js";
 import { APPLY, BEGUN, GONE, INSPECT, NOT_YET, OOM_KILLS } from "./far-scripts.js";
 import type { Answer, Helper } from "./helper.js";
 import { usageOfEvent } from "./runc-events.js";
-import { cgroupVersion, limitsSeen, readSeen, type Seen, type Usage, usageSeen, userSeen } from "./seen.js";
+import { cgroupVersion, limitsSeen, NO_LIMIT, readSeen, type Seen, type Usage, usageSeen, userSeen } from "./seen.js";
 import type { EngineHost, HostExec, HostExecResult, HostUser } from "./types.js";
 import { unknownLimits, unknownStats } from "./unreachable-host.js";
 
@@ -43,13 +43,18 @@ export function updateOptions(limits: Limits, withSwap: boolean): string[] {
   ];
 }
 
-/** What was read back is what was asked for, also where no limit was asked for. */
-function holds(limits: Limits, seen: AppliedLimits): boolean {
-  const unlimited = (["cpus", "memory_mb", "pids"] as const).every(
-    (name) => limits[name] !== undefined || seen[name].value === null,
-  );
-  return unlimited && limitsHold(limits, seen);
-}
+const NAMES = ["cpus", "memory_mb", "pids"] as const;
+
+/** Limits that are not as they were asked for, also where none was asked for. */
+const wrong = (limits: Limits, seen: AppliedLimits): (typeof NAMES)[number][] =>
+  NAMES.filter((name) => {
+    const asked = limits[name];
+    return asked === undefined ? seen[name].value !== null : !limitsHold({ [name]: asked }, seen);
+  });
+
+/** The service shows no such limit of its own: whether it holds cannot be said. */
+const unseen = ({ value, enforcement }: AppliedLimits["cpus"]): boolean =>
+  value === null && enforcement.reason !== NO_LIMIT;
 
 export class RuncHost implements EngineHost {
   readonly #containers: Containers;
@@ -94,12 +99,17 @@ export class RuncHost implements EngineHost {
         continue;
       }
       const seen = limitsSeen(readSeen(text(answer)));
-      held = answer.exitCode === 0 && holds(limits, seen) ? held + 1 : 0;
+      const off = wrong(limits, seen);
+      held = answer.exitCode === 0 && off.length === 0 ? held + 1 : 0;
       // Twice: what was written while runc still made the container is gone a moment later.
       if (held === 2) return seen;
       if (Date.now() > end) {
-        if (answer.exitCode === 0) return seen;
-        throw new StackwardenError("LIMIT_REFUSED", `The kernel refused the limits: ${oneLine(text(answer))}.`, {
+        if (answer.exitCode === 0 && off.every((name) => limits[name] === undefined || unseen(seen[name]))) return seen;
+        const why =
+          answer.exitCode === 0
+            ? `after ${APPLY_MS / 1000} s the service shows ${off.map((name) => `${name} ${seen[name].value ?? "unlimited"}`).join(", ")}`
+            : oneLine(text(answer));
+        throw new StackwardenError("LIMIT_REFUSED", `The kernel refused the limits: ${why}.`, {
           hint: "A limit below present use is refused; stop the service or choose a higher one.",
           details: { asked: limits },
         });

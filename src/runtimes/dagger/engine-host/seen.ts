@@ -3,6 +3,8 @@ import type { AppliedLimits, Enforcement, ServiceStats } from "../../../stack/ru
 import { CPU_PERIOD_US, MB } from "../limit-values.js";
 import type { HostUser } from "./types.js";
 
+/** Why a limit has no value although it can be seen. */
+export const NO_LIMIT = "no limit was asked for";
 /** Kernels say "unlimited" with a number near 2^63. */
 const UNLIMITED_BYTES = 2 ** 60;
 
@@ -64,7 +66,7 @@ export function limitsSeen(seen: Seen): AppliedLimits {
       value !== null
         ? `cgroup ${version}`
         : seen.has(file)
-          ? "no limit was asked for"
+          ? NO_LIMIT
           : `the service shows no ${file} of its own, so a limit could not be read back`;
     return { value, enforcement: { level, reason } };
   };

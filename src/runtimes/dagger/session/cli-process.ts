@@ -1,13 +1,13 @@
 /** The `dagger session` process: started, its one line read, ended. The end of its stdin ends it, so it never outlives us. */
-import { type ChildProcessByStdio, spawn } from "node:child_process";
-import type { Readable, Writable } from "node:stream";
+import { spawn } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../stack/errors.js";
+import { type Child, childEnd } from "../child-end.js";
 import type { Address } from "./connection.js";
 import type { SessionOptions } from "./types.js";
 
 const START_TIMEOUT_MS = 300_000;
-/** Longest first line, and how much of the last words is kept. */
+/** Longest first line (a longer one is none), and how much of the last words is kept. */
 const MOST_TEXT = 16_384;
 /** After the end of its stdin; then SIGTERM, then SIGKILL. */
 const GRACE_MS = 5_000;
@@ -25,8 +25,6 @@ export function cliEnvironment(env: NodeJS.ProcessEnv, runnerHost: string | null
     ...(runnerHost === null ? {} : { _EXPERIMENTAL_DAGGER_RUNNER_HOST: runnerHost }),
   };
 }
-
-type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
 export interface CliProcess {
   readonly pid: number;
@@ -60,15 +58,15 @@ function parseLine(line: string): Address | null {
 
 /** Resolves with the first line of its standard output. */
 function firstLine(child: Child): Promise<string> {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     let text = "";
     child.stdout.setEncoding("utf8");
     child.stdout.on("data", (chunk: string) => {
-      if (text.length > MOST_TEXT) return;
-      text += chunk;
+      // What comes later belongs to nobody.
+      text = (text + chunk).slice(0, MOST_TEXT);
       const end = text.indexOf("\n");
       if (end >= 0) resolve(text.slice(0, end));
-      else if (text.length > MOST_TEXT) reject(new Error("its first line has no end"));
+      else if (text.length === MOST_TEXT) resolve(text);
     });
   });
 }
@@ -95,18 +93,10 @@ export async function startCli(options: SessionOptions): Promise<CliProcess> {
   child.stderr.on("data", (chunk: string) => {
     words = (words + chunk).slice(-MOST_TEXT);
   });
-  child.stdin.on("error", () => {});
-  let failure: Error | undefined;
-  const exited = new Promise<{ reason: string }>((resolve) => {
-    child.once("error", (error) => {
-      failure = error;
-      if (child.pid === undefined) resolve({ reason: error.message });
-    });
-    child.once("close", (code, killed) => {
-      const how = killed === null ? `exited with code ${code}` : `was ended by ${killed}`;
-      const said = lastWords(words);
-      resolve({ reason: `the session's process ${how}${said === "" ? "" : `: ${said}`}` });
-    });
+  const exited = childEnd(child).then(({ how, error }) => {
+    if (error !== undefined) return { reason: how, error };
+    const said = lastWords(words);
+    return { reason: `the session's process ${how}${said === "" ? "" : `: ${said}`}`, error };
   });
   let ending: Promise<void> | undefined;
   const end = (): Promise<void> => {
@@ -126,15 +116,14 @@ export async function startCli(options: SessionOptions): Promise<CliProcess> {
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(), startTimeoutMs);
   const together = AbortSignal.any([signal, late.signal]);
-  let abort: (() => void) | undefined;
   try {
     const line = await Promise.race([
       firstLine(child),
-      exited.then(({ reason }) => {
-        throw unavailable(`No Dagger session could be opened: ${reason}.`, failure);
+      exited.then(({ reason, error }) => {
+        throw unavailable(`No Dagger session could be opened: ${reason}.`, error);
       }),
       new Promise<never>((_resolve, reject) => {
-        abort = () =>
+        const abort = () =>
           reject(
             signal.aborted
               ? signal.reason
@@ -155,6 +144,5 @@ export async function startCli(options: SessionOptions): Promise<CliProcess> {
     throw error;
   } finally {
     clearTimeout(timer);
-    if (abort !== undefined) together.removeEventListener("abort", abort);
   }
 }

@@ -108,7 +108,7 @@ export class Connections {
         call.once("error", reject);
         call.end(body);
       });
-      return read(await text(response), response.statusCode ?? 0);
+      return read(await text(response), response.statusCode as number);
     } catch (error) {
       // When the session's process dies, its connections break before its end is told.
       if ("code" in (error as Error)) await soon(signal);

@@ -7,9 +7,9 @@ import type { Limits } from "../../../stack/definition/types.js";
 import { StackwardenError } from "../../../stack/errors.js";
 import type { LogSink } from "../../../stack/logs/types.js";
 import type { AppliedLimits, Enforcement, ServiceExit, ServiceStats } from "../../../stack/runtime.js";
+import { drain } from "../../shared/drain.js";
 import type { ManagedProcess } from "../types.js";
 import { type Cgroup, endCgroup, killAll, type Usage } from "./cgroup.js";
-import { drain } from "./drain.js";
 import { killGroup, type Launched } from "./launch.js";
 
 const SIGKILL_EXIT = 128 + 9;

@@ -1,6 +1,7 @@
 /** A command run to its end: initdb, pip, npm, a health check. */
+
+import { drain } from "../../shared/drain.js";
 import type { RunResult, RunSpec } from "../types.js";
-import { drain } from "./drain.js";
 import { killGroup, type Launched } from "./launch.js";
 
 /** Kept of the output. */

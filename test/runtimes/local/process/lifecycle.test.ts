@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { drain } from "../../../../src/runtimes/local/process/drain.js";
+import { drain } from "../../../../src/runtimes/shared/drain.js";
 import { cgroupsOf, HostFixture, hasCgroups, processesWith, until } from "./support.js";
 
 let fixture: HostFixture;
