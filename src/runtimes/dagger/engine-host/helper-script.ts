@@ -4,7 +4,8 @@
  * POSIX sh. Takes one request a line (`id most word…`: at most so many bytes of output are wanted; `- id`: end it) and
  * answers with lines that are short enough to be written whole: `id o <hexadecimal>` for output, `id e <exit code>` at
  * its end. Requests run beside each other. Whatever a request writes into `<directory>/<id>.pid` is the process whose
- * group is killed when the request is to end, or when the other side is gone.
+ * group is killed when the request is to end, or when the other side is gone. What is in the script's own group ends
+ * with it in any case.
  */
 export const HELPER_SCRIPT = `
 set -f
@@ -55,6 +56,9 @@ done
 set +f
 for one in "$dir"/*.pid; do stop "\${one%.pid}"; done
 rm -rf "$dir"
+group=
+{ read -r pid name state parent group rest < "/proc/$$/stat"; } 2>/dev/null
+[ "$group" != "$$" ] || kill -s KILL 0
 `;
 
 /** A word as the script's `printf %b` reads it: everything but plain characters in octal. */

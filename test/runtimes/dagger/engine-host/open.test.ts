@@ -117,6 +117,7 @@ describe.skipIf(process.platform !== "linux")("opening an engine's host", () => 
       'echo "Cannot connect to the daemon" >&2; exit 1',
       /docker does not answer \(Cannot connect to the daemon\)/,
     ],
+    ["one that fails without a word", "exit 3", /docker does not answer \(Command failed: docker ps/],
     ["none running", "exit 0", /docker runs no container dagger-engine-/],
     [
       "several of other versions",
@@ -142,6 +143,18 @@ describe.skipIf(process.platform !== "linux")("opening an engine's host", () => 
       level: "none",
       reason: expect.stringMatching(reason),
     });
+  });
+
+  it("has the size that its own limits leave it", async () => {
+    programs.program("runc", RUNC);
+    programs.program(
+      "grep",
+      `case $* in
+        *memory.max*) printf 'memory.max:536870912\\ncpu.max:50000 100000\\n' ;;
+        *) exec /bin/grep "$@" ;;
+      esac`,
+    );
+    expect((await open("unix:///run/engine.sock")).capacity).toEqual({ cpus: 0.5, memory_mb: 512 });
   });
 
   it("needs root there", async () => {

@@ -54,6 +54,7 @@ describe("the way to an engine's host", () => {
     ["container+apple://mine", /"apple" cannot be entered/],
     ["engine", /no runner host/],
     ["kube-pod://", /pod/],
+    ["kube-pod://[pod", /no kube-pod address/],
     // A value never becomes an option or a second word.
     ["docker-container://--privileged", /not the name of a container/],
     ["docker-container://a b", /not the name/],

@@ -1,15 +1,22 @@
 /** A stand-in for runc over folders of the test's: what goes wrong on the way, and cgroup v2 on any machine. */
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { openEngineHost } from "../../../../src/runtimes/dagger/engine-host/open.js";
 import type { EngineHost } from "../../../../src/runtimes/dagger/engine-host/types.js";
+import { StackwardenError } from "../../../../src/stack/errors.js";
+import { until } from "../../contract/bench.js";
 import { StandIns } from "./stand-ins.js";
 
 const root = process.platform === "linux" && process.getuid?.() === 0;
 const LIMITS = { cpus: 0.5, memory_mb: 512, pids: 100 };
 const CGROUP = "root/sys/fs/cgroup";
+
+/** From now on deadlines that are kept by the clock are over as soon as somebody looks. */
+const later = (ms: number): void => {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + ms });
+};
 
 describe.skipIf(!root)("an engine's host by its runc", () => {
   let programs: StandIns;
@@ -74,6 +81,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     expect(host.enforcement.level).toBe("enforced");
   });
   afterEach(async () => {
+    vi.useRealTimers();
     await host.close();
     await programs.remove();
     warnings.splice(0);
@@ -114,10 +122,13 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
 
   it("says what the kernel refuses, and when the container is gone", async () => {
     programs.file("refuse", "level=error\nunable to set memory limit to 1: device or resource busy\n");
-    await expect(host.apply("web.1", LIMITS)).rejects.toMatchObject({
+    const refused = expect(host.apply("web.1", LIMITS)).rejects.toMatchObject({
       code: "LIMIT_REFUSED",
       message: expect.stringContaining("device or resource busy"),
     });
+    await until("it was tried more than once", () => calls("update").length > 1);
+    later(11_000);
+    await refused;
     programs.file("pid", "");
     await expect(host.apply("web.1", LIMITS)).rejects.toMatchObject({ code: "SERVICE_NOT_STARTED" });
     expect((await host.read("web.1")).pids).toEqual({
@@ -128,6 +139,30 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     expect(await host.user("web.1")).toBeNull();
     programs.file("pid", "0");
     expect((await host.stats("web.1")).reason).toMatch(/not running/);
+  });
+
+  it("calls no limit set that does not show, and one that cannot be seen neither set nor refused", async () => {
+    programs.file("ignore", "100000");
+    programs.file(`${CGROUP}/memory.max`, "1048576\n");
+    const ignored = expect(host.apply("web.1", { memory_mb: 512, cpus: 1 })).rejects.toMatchObject({
+      code: "LIMIT_REFUSED",
+      message: expect.stringMatching(/after 10 s the service shows cpus unlimited, memory_mb 1\./),
+    });
+    await until("it was tried more than once", () => calls("update").length > 1);
+    later(11_000);
+    await ignored;
+    programs.file("ignore", "0");
+    programs.removeFile(`${CGROUP}/pids.max`);
+    programs.removeFile(`${CGROUP}/pids.current`);
+    programs.program("runc", `${RUNC(programs.dir)}\n[ "$1" != update ] || rm ${programs.dir}/${CGROUP}/pids.max`);
+    const before = calls("update").length;
+    const applying = host.apply("web.1", { cpus: 1, pids: 5 });
+    await until("it was tried more than once", () => calls("update").length > before + 1);
+    later(40_000);
+    expect(await applying).toMatchObject({
+      cpus: { value: 1 },
+      pids: { value: null, enforcement: { level: "none", reason: expect.stringContaining("shows no pids.max") } },
+    });
   });
 
   it("counts, also cores since the last time", async () => {
@@ -223,6 +258,19 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     const left = host.find("i-3", caller.signal);
     caller.abort();
     await expect(left).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
+    const closing = new StackwardenError("STACK_NOT_RUNNING", "The stack was closed.", { hint: "" });
+    await expect(host.find("i-3", AbortSignal.abort(closing))).rejects.toBe(closing);
+    // An engine that is not where its address says shows nothing, whatever runs on it.
+    programs.file("list", "");
+    const looked = calls("list").length;
+    const nowhere = expect(host.find("i-3", signal)).rejects.toMatchObject({
+      code: "SERVICE_START_FAILED",
+      message: expect.stringContaining("no running container of the service after 30 s"),
+      hint: expect.stringContaining("another machine"),
+    });
+    await until("it was looked for", () => calls("list").length > looked);
+    later(31_000);
+    await nowhere;
   });
 
   it("sees when the service's program takes the entry's place, and as whom it runs", async () => {
@@ -335,6 +383,28 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     while (group(orphan) === "alive") await new Promise((resolve) => setTimeout(resolve, 5));
   });
 
+  it("gives what a command said that cannot be ended, and takes it along when it is closed", async () => {
+    // It never names its process, as one that hangs before it is in the container.
+    programs.file("command", `echo $$ > ${programs.dir}/leader; yes | head -c 40000; exec sleep 1000`);
+    const { exitCode, output } = await host.exec("web.1", {
+      argv: ["x"],
+      timeoutMs: 500,
+      signal: new AbortController().signal,
+    });
+    expect(exitCode).toBeNull();
+    expect(output).toMatch(/^(y\n)+y?$/);
+    const hung = Number(readFileSync(join(programs.dir, "leader"), "utf8"));
+    expect(existsSync(`/proc/${hung}`)).toBe(true);
+    await host.close();
+    await until("it has ended", () => !existsSync(`/proc/${hung}`));
+  });
+
+  it("calls a command whose exit code nobody saw failed", async () => {
+    programs.file("command", "echo begun; kill -KILL $PPID");
+    const run = { argv: ["x"], timeoutMs: 20_000, signal: new AbortController().signal };
+    expect(await host.exec("web.1", run)).toEqual({ exitCode: 255, output: "begun\n" });
+  });
+
   it("sends signals, and only signals", async () => {
     await host.kill("web.1", "SIGINT");
     expect(calls("kill")).toEqual([["kill", "web.1", "SIGINT"]]);
@@ -412,6 +482,92 @@ describe.skipIf(!root)("the kept helper", () => {
     await host.close();
     expect(warnings).toHaveLength(2);
     await expect(host.find("i-1", signal)).rejects.toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
+  });
+
+  it("that does not come, or cannot be run, is a reason; what it says before it is ready is none of its answers", async () => {
+    programs.program("runc", "case $1 in list) echo null ;; exec) echo inside ;; esac");
+    const docker = join(programs.bin, "docker");
+    programs.file("bin/docker", "#!/nowhere/interpreter\n");
+    chmodSync(docker, 0o755);
+    const warnings: string[] = [];
+    const warn = (message: string) => void warnings.push(message);
+    const path = programs.env.PATH as string;
+    // No other docker is to be found.
+    programs.env.PATH = programs.bin;
+    const unusable = await open(warn);
+    programs.env.PATH = path;
+    expect(unusable.enforcement).toEqual({
+      level: "none",
+      reason: expect.stringMatching(/cannot be reached by docker exec box: spawn docker ENOENT/),
+    });
+    programs.program("docker", "exec sleep 1000");
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const silent = open(warn);
+      // Of what is called, this alone is asked by the process's own timers.
+      while (programs.recorded("docker").filter((words) => words.length > 0).length < 1)
+        await new Promise((resolve) => setImmediate(resolve));
+      vi.advanceTimersByTime(20_000);
+      let over = false;
+      void silent.finally(() => {
+        over = true;
+      });
+      while (!over) {
+        vi.advanceTimersByTime(1000);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      expect((await silent).enforcement.reason).toMatch(/docker exec box: no answer within 20 s/);
+    } finally {
+      vi.useRealTimers();
+    }
+    programs.program(
+      "docker",
+      `shift 3; printf 'Welcome to box\\nready to serve\\n1 o 41\\n2 e 7\\n99 e 0\\n'; exec "$@"`,
+    );
+    const host = await open(warn);
+    expect(host.enforcement.level).toBe("enforced");
+    const run = { argv: ["x"], timeoutMs: 20_000, signal: new AbortController().signal };
+    expect(await host.exec("x", run)).toEqual({ exitCode: 0, output: "inside\n" });
+    await host.close();
+    expect(warnings).toEqual([]);
+  });
+
+  it("ends under a command: that is told, and the command is not run twice; a caller that left meanwhile runs nothing", async () => {
+    programs.program(
+      "runc",
+      `case $1 in list) echo null ;; exec) echo run >> ${programs.dir}/runs; exec sleep 1000 ;; esac`,
+    );
+    programs.program(
+      "docker",
+      `while [ -e ${programs.dir}/wait ]; do sleep 0.05; done; shift 3; echo $$ > ${programs.dir}/helper; exec "$@"`,
+    );
+    const warnings: string[] = [];
+    const host = await open((message) => warnings.push(message));
+    const runs = () => {
+      try {
+        return readFileSync(join(programs.dir, "runs"), "utf8");
+      } catch {
+        return "";
+      }
+    };
+    const run = (signal = new AbortController().signal) => host.exec("x", { argv: ["x"], timeoutMs: 60_000, signal });
+    const running = expect(run()).rejects.toMatchObject({
+      code: "RUNTIME_UNAVAILABLE",
+      message: expect.stringContaining("it was ended by SIGKILL"),
+      hint: expect.stringContaining("doctor"),
+    });
+    await until("it runs", () => runs() !== "");
+    programs.file("wait", "");
+    process.kill(-helperPid(), "SIGKILL");
+    await running;
+    expect(runs()).toBe("run\n");
+    const caller = new AbortController();
+    const leaving = run(caller.signal);
+    caller.abort();
+    programs.removeFile("wait");
+    expect(await leaving).toMatchObject({ exitCode: null });
+    await host.close();
+    expect(warnings).toHaveLength(1);
   });
 
   it("answers many requests beside each other, each with its own output", async () => {
