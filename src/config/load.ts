@@ -136,6 +136,7 @@ async function toConfig(raw: RawConfig, layers: readonly Layer[], request: LoadC
       engines: raw.engines,
       ...(raw.engine === undefined ? {} : { engine: raw.engine }),
       gatewayImage: raw.gateway_image,
+      tunnel: raw.dagger_tunnel,
     },
     logs: { ringBytes: bytesOfMb(raw.logs.ring_mb), spoolBytes: bytesOfMb(raw.logs.spool_mb) },
   };

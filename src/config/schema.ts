@@ -19,10 +19,13 @@ const scope = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, "must be one
 const ENGINE_NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 const engineName = z.string().regex(ENGINE_NAME, "an engine's name is lower-case letters, digits, _ and -");
 const RUNNER_HOST = /^[a-z][a-z0-9-]*:\/\/./;
-/** An image's name never begins like an option. */
-const IMAGE = /^[a-z0-9][A-Za-z0-9._/:@-]{0,254}$/;
+/** An image's name never begins like an option; what follows an @ is a whole digest. */
+const IMAGE = /^[a-z0-9][A-Za-z0-9._/:-]{0,254}(@sha256:[0-9a-f]{64})?$/;
 
-/** With `node` on its PATH: the gateway to published ports is a script. */
+/**
+ * With `node` on its PATH: the gateway to published ports is a script. A tag, because it is the image of the built-in
+ * stack's frontend too: the engine has pulled it once for both.
+ */
 export const GATEWAY_IMAGE = "node:20-alpine";
 
 export const configSchema = z.strictObject({
@@ -61,7 +64,11 @@ export const configSchema = z.strictObject({
     )
     .default({}),
   engine: engineName.optional(),
-  gateway_image: z.string().regex(IMAGE, "must be an image's name").default(GATEWAY_IMAGE),
+  gateway_image: z
+    .string()
+    .regex(IMAGE, "must be an image's name, such as node:20-alpine or node@sha256:<64 hexadecimal digits>")
+    .default(GATEWAY_IMAGE),
+  dagger_tunnel: z.boolean().default(false),
   retry: z
     .strictObject({
       max_retries: z.int().min(0).max(10).default(3),

@@ -53,6 +53,7 @@ export const SETTINGS: readonly Setting[] = [
   { key: "oauth.operate_scope", env: "STACKWARDEN_OAUTH_OPERATE_SCOPE", kind: "text" },
   { key: "engine", env: "STACKWARDEN_ENGINE", kind: "text" },
   { key: "gateway_image", env: "STACKWARDEN_GATEWAY_IMAGE", kind: "text" },
+  { key: "dagger_tunnel", env: "STACKWARDEN_DAGGER_TUNNEL", kind: "boolean" },
   { key: "retry.max_retries", env: "STACKWARDEN_RETRY_MAX_RETRIES", kind: "number" },
   { key: "retry.base_delay_ms", env: "STACKWARDEN_RETRY_BASE_DELAY_MS", kind: "number" },
   { key: "logs.ring_mb", env: "STACKWARDEN_LOGS_RING_MB", kind: "number" },

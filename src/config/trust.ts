@@ -23,6 +23,8 @@ export function refuseLiftedGuards(file: ConfigFile): void {
   for (const key of ["read_only", "require_enforced_limits"]) {
     if (values[key] === false) refuse(key, "can only be switched on here.");
   }
+  // Opens published ports to the network.
+  if (values.dagger_tunnel === true) refuse("dagger_tunnel", "can only be switched off here.");
   if (Array.isArray(values.roots)) {
     for (const root of values.roots) {
       if (typeof root === "string" && outside(file.folder, root)) refuse("roots", `leads out of ${file.folder}.`);

@@ -9,6 +9,8 @@ export interface Config extends StackSettings {
     engine?: string;
     /** Image of the gateway to published ports; has `node` 18 or later on its PATH. */
     gatewayImage: string;
+    /** Published ports through Dagger's own tunnel, open to the network, instead of on 127.0.0.1. Default false. */
+    tunnel: boolean;
   };
   /** Only read-only operations. Default false. */
   readOnly: boolean;

@@ -71,7 +71,8 @@ export interface ServiceStats {
 export interface Endpoint {
   service: string;
   container_port: number;
-  host: "127.0.0.1";
+  /** Where it listens. `0.0.0.0`: on every address of this machine, open to the network. */
+  host: "127.0.0.1" | "0.0.0.0";
   host_port: number;
 }
 

@@ -80,6 +80,9 @@ function stateMessage({ state, lastExit }: ServiceFacts): string {
   return `The service is ${state}${last}.`;
 }
 
+/** Of this machine: an address that stands for all of them is none to call. */
+const reachedAt = (host: Endpoint["host"]): string => (host === "0.0.0.0" ? "127.0.0.1" : host);
+
 export function serviceReport(facts: ServiceFacts, endpoints: readonly Endpoint[]): ServiceReport {
   const { name, state, definition, generation, restarts, instance, applied, lastExit } = facts;
   const scheme = definition.healthcheck?.test.kind === "http" ? "http" : "tcp";
@@ -98,7 +101,7 @@ export function serviceReport(facts: ServiceFacts, endpoints: readonly Endpoint[
         host,
         host_port,
         container_port,
-        url: `${scheme}://${host}:${host_port}`,
+        url: `${scheme}://${reachedAt(host)}:${host_port}`,
       })),
     limits: applied,
     last_exit: lastExit === null ? null : exitReport(lastExit),

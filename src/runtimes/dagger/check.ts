@@ -44,6 +44,25 @@ async function hostEnforcement(options: CheckOptions, runnerHost: string | null)
 
 const unusable: Enforcement = { level: "none", reason: "no engine can be used here" };
 
+/** What holds between stacks, and between them and others on the network. */
+const network = (tunnel: boolean): Enforcement => ({
+  level: tunnel ? "none" : "advisory",
+  reason: `Names are each stack's own and published ports listen on ${
+    tunnel
+      ? "every address of this machine, open to the network, by Dagger's own tunnel (dagger_tunnel)"
+      : "127.0.0.1 only"
+  }; services of other stacks on the same engine can still be reached by address. Give projects engines of their own to separate them.`,
+});
+
+/** Of a machine on which stacks can be started. */
+const openPorts: RuntimeStatus["findings"][number] = {
+  check: "published ports",
+  ok: false,
+  message:
+    "dagger_tunnel is on: every published port listens on every address of this machine and is open to the network.",
+  fix: "Set dagger_tunnel to false in the server's configuration to publish on 127.0.0.1 only.",
+};
+
 /** Never throws. */
 export async function checkEngines(options: CheckOptions): Promise<RuntimeStatus> {
   const { settings, env, project } = options;
@@ -59,13 +78,7 @@ export async function checkEngines(options: CheckOptions): Promise<RuntimeStatus
             reason: "Every service runs as a non-root user without capabilities, seen from inside at each start.",
           }
         : unusable,
-      network: available
-        ? {
-            level: "advisory",
-            reason:
-              "Names are each stack's own and published ports listen on 127.0.0.1 only; services of other stacks on the same engine can still be reached by address. Give projects engines of their own to separate them.",
-          }
-        : unusable,
+      network: available ? network(settings.tunnel === true) : unusable,
       filesystem: available
         ? {
             level: "enforced",
@@ -94,5 +107,6 @@ export async function checkEngines(options: CheckOptions): Promise<RuntimeStatus
     ),
   ]);
   const available = cli.finding.ok && found.ok;
-  return status(available, [cli.finding, found, ...more], available ? limits : unusable);
+  const ports = available && settings.tunnel ? [openPorts] : [];
+  return status(available, [cli.finding, found, ...more, ...ports], available ? limits : unusable);
 }

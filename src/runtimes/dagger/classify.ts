@@ -42,6 +42,14 @@ const NO_IMAGE =
 const NO_USER = /unable to find (?:user|group) ([^\s:]+)/;
 const NO_PROGRAM = /executable file not found|exec: "[^"]*": (?:no such file|stat|permission denied)/i;
 
+/** The host's port that the engine could not listen on, because somebody else does; null for every other fault. */
+export function takenPort(thrown: unknown): number | null {
+  const error = origin(thrown);
+  if (!(error instanceof EngineError)) return null;
+  const port = /listen tcp\d? \S*:(\d+): bind: address already in use/.exec(error.message)?.[1];
+  return port === undefined ? null : Number(port);
+}
+
 /** Last line of an engine's message: the first ones repeat where it comes from. */
 const gist = (message: string): string => message.trim().split("\n").at(-1)?.slice(0, 400) ?? "";
 

@@ -15,6 +15,7 @@ import type { EngineHost } from "./engine-host/types.js";
 import type { Gateway } from "./gateway/types.js";
 import { launch } from "./launch.js";
 import { progress } from "./progress.js";
+import type { PublishedPorts } from "./published-ports.js";
 import { newTrace } from "./session/trace.js";
 import type { DaggerSession } from "./session/types.js";
 import { volumeKey } from "./volumes.js";
@@ -27,7 +28,9 @@ const DIAL_MS = 10_000;
 export interface StackParts {
   session: DaggerSession;
   host: EngineHost;
+  /** The way of checks into the session. */
   gateway: Gateway;
+  ports: PublishedPorts;
   runnerHost: string | null;
   env: NodeJS.ProcessEnv;
   retry: { maxRetries: number; baseDelayMs: number };
@@ -51,11 +54,11 @@ export class DaggerStack implements RuntimeStack {
   }
 
   endpoints(): Endpoint[] {
-    return this.parts.gateway.endpoints();
+    return this.parts.ports.endpoints();
   }
 
   async update(definition: StackDefinition): Promise<void> {
-    await this.parts.gateway.reserve(definition);
+    await this.parts.ports.reserve(definition);
     this.#definition = definition;
   }
 
@@ -69,20 +72,28 @@ export class DaggerStack implements RuntimeStack {
 
   async #start(request: StartServiceRequest): Promise<RuntimeService> {
     const { service, signal } = request;
-    const { session, host } = this.parts;
+    const { session, host, ports } = this.parts;
     this.#refuseWhenOver();
     signal.throwIfAborted();
     await this.#running.get(service.name)?.exited;
+    await ports.secure(service.name);
     const ready = await this.#ready(request);
     // Together with its start: whatever is published can be reached once it listens.
-    const gateway = service.ports.length > 0 ? this.#gateway(signal) : null;
+    const published = service.ports.length > 0 ? this.#startPorts(signal) : null;
     try {
-      const started = await launch({ session, host, request, ready, dial: this.#dial(service.name) });
+      const started = await launch({
+        session,
+        host,
+        request,
+        ready,
+        dial: this.#dial(service.name),
+        publish: (instance) => ports.open({ ...instance, service: service.name, signal }),
+      });
       this.#running.set(service.name, started);
       void started.exited.then(() => {
         if (this.#running.get(service.name) === started) this.#running.delete(service.name);
       });
-      const failure = await gateway;
+      const failure = await published;
       if (failure !== null || this.#closing !== undefined) {
         await started.stop({ graceMs: 0 });
         this.#refuseWhenOver();
@@ -90,14 +101,14 @@ export class DaggerStack implements RuntimeStack {
       }
       return started;
     } catch (error) {
-      await gateway;
+      await published;
       throw error;
     }
   }
 
   /** Its failure is told later, when the service's own start is over. */
-  #gateway(signal: AbortSignal): Promise<unknown> {
-    return this.parts.gateway.start(signal).then(
+  #startPorts(signal: AbortSignal): Promise<unknown> {
+    return this.parts.ports.start(signal).then(
       () => null,
       (error: unknown) => error,
     );
@@ -109,7 +120,7 @@ export class DaggerStack implements RuntimeStack {
 
   async #ready(request: StartServiceRequest) {
     const { service, signal, phase, sink, limits } = request;
-    const { session, host, gateway, env, retry, runnerHost } = this.parts;
+    const { session, host, ports, env, retry, runnerHost } = this.parts;
     const { projectId, folder, stateDir, notice } = this.request;
     const trace = newTrace();
     const told = progress(phase);
@@ -146,7 +157,7 @@ export class DaggerStack implements RuntimeStack {
             runnerHost,
             ...(service.image === undefined || service.build !== undefined ? {} : { image: service.image }),
           }),
-        hostPort: (other, port) => gateway.hostPort(other, port),
+        hostPort: (other, port) => ports.hostPort(other, port),
         env,
         signal,
         retry,
@@ -177,12 +188,13 @@ export class DaggerStack implements RuntimeStack {
   /** What still runs is killed; the session's end ends whatever would be left. */
   close(): Promise<void> {
     this.#closing ??= (async () => {
-      const { session, host, gateway, onClose } = this.parts;
+      const { session, host, gateway, ports, onClose } = this.parts;
       const left = [...this.#running.values()];
       if (!session.ended.aborted) await Promise.all(left.map((one) => one.stop({ graceMs: 0 }).catch(() => undefined)));
       await gateway.close().catch(() => undefined);
       await session.close();
       await Promise.all(left.map((one) => one.exited));
+      await ports.close().catch(() => undefined);
       await host.close().catch(() => undefined);
       onClose(this);
     })();

@@ -29,6 +29,8 @@ export interface LaunchOptions {
   request: StartServiceRequest;
   ready: ReadyContainer;
   dial: Dial;
+  /** The service runs, as the user and with the limits that it is to have: its ports may be opened. @returns notes */
+  publish?(instance: { id: string; exited: Promise<unknown> }): Promise<string[]>;
 }
 
 /** How the container's start came out. */
@@ -93,10 +95,10 @@ class Launch {
       await this.#output.close(0);
       throw error;
     }
-    return this.#start(session.client({ trace: this.#trace }).loadServiceFromID(id as never));
+    return this.#start(id, session.client({ trace: this.#trace }).loadServiceFromID(id as never));
   }
 
-  async #start(started: Service): Promise<DaggerService> {
+  async #start(id: string, started: Service): Promise<DaggerService> {
     const { session, host, request, ready } = this.options;
     const { service, signal } = request;
     // Ends the search for a container that is not there any more.
@@ -145,11 +147,14 @@ class Launch {
       const user = await this.#user(seen.id, word);
       this.#refuseRoot(service, user.uid);
       signal.throwIfAborted();
+      // To an end that is known already nothing is opened.
+      const { exited } = instance;
+      const published = instance.exit === null ? await this.options.publish?.({ id, exited }) : undefined;
       return new DaggerService({
         generation: request.generation,
         startedAt,
         user,
-        notes: [...ready.notes, ...this.#notes(word)],
+        notes: [...ready.notes, ...this.#notes(word), ...(published ?? [])],
         instance,
         host,
         containerId: seen.id,

@@ -7,7 +7,11 @@ import { findCli } from "./discovery.js";
 import type { Engine } from "./engines.js";
 import type { GatewaySession } from "./gateway/types.js";
 import { gatewaySession } from "./gateway-session.js";
+import { throughGateway } from "./published-ports.js";
 import type { DaggerSettings } from "./settings.js";
+import { sessionTunnels } from "./tunnel/session-tunnel.js";
+import { openTunnels } from "./tunnel/tunnels.js";
+import type { OpenTunnel } from "./tunnel/types.js";
 import { SDK_VERSION } from "./versions.js";
 
 export interface OpenStackOptions {
@@ -20,12 +24,8 @@ export interface OpenStackOptions {
   onClose(stack: DaggerStack): void;
 }
 
-const notYet: GatewaySession = {
-  startGateway: async () => {
-    throw new StackwardenError("RUNTIME_UNAVAILABLE", "The session is not open yet.", {
-      hint: "Wait for start_stack.",
-    });
-  },
+const notYet = async (): Promise<never> => {
+  throw new StackwardenError("RUNTIME_UNAVAILABLE", "The session is not open yet.", { hint: "Wait for start_stack." });
 };
 
 /** @throws PORT_IN_USE, RUNTIME_UNAVAILABLE, UNSUPPORTED (version), the signal's reason */
@@ -40,14 +40,23 @@ export async function openStack(
     throw new StackwardenError("RUNTIME_UNAVAILABLE", cli.missing, {
       hint: `Install the Dagger CLI ${SDK_VERSION}, or have the operator choose another runtime; \`stackwarden doctor\` says more.`,
     });
-  let session = notYet;
+  let session: GatewaySession = { startGateway: notYet };
+  let openTunnel: OpenTunnel = notYet;
   const gateway = parts.openGateway({
     session: { startGateway: (spec, until) => session.startGateway(spec, until) },
     image: settings.gatewayImage,
     warn,
   });
+  const ports = settings.tunnel
+    ? openTunnels({
+        project: request.projectId,
+        openTunnel: (spec, until) => openTunnel(spec, until),
+        notice,
+        warn,
+      })
+    : throughGateway(gateway);
   try {
-    await gateway.reserve(request.definition);
+    await ports.reserve(request.definition);
     const opened = await parts.openSession({
       cli: cli.path,
       runnerHost,
@@ -61,10 +70,12 @@ export async function openStack(
       if (host.enforcement.level !== "enforced")
         notice({ type: "warning", message: `Nothing enforces limits on this engine: ${host.enforcement.reason}` });
       session = gatewaySession({ session: opened, host, notice });
+      openTunnel = sessionTunnels(opened);
       const stack = new DaggerStack(request, {
         session: opened,
         host,
         gateway,
+        ports,
         runnerHost,
         env,
         retry: settings.retry,
@@ -80,7 +91,7 @@ export async function openStack(
       throw error;
     }
   } catch (error) {
-    await gateway.close().catch(() => undefined);
+    await Promise.all([ports.close(), gateway.close()].map((closing) => closing.catch(() => undefined)));
     throw error;
   }
 }

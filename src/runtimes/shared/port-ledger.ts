@@ -2,11 +2,12 @@
  * The host ports of one stack. A port is held by a listening socket of the server from the moment it is
  * chosen until just before its service is spawned, so that nobody takes it between check and use.
  */
-import { createServer, type Server, type Socket } from "node:net";
+import type { Server } from "node:net";
 import type { ServiceDefinition, StackDefinition } from "../../stack/definition/types.js";
 import { StackwardenError } from "../../stack/errors.js";
 import type { Endpoint } from "../../stack/runtime.js";
-import { claimPort, type PortClaim } from "./port-claim.js";
+import type { PortClaim } from "./port-claim.js";
+import { boundPort, close, type Held, type Holding, hold, holdAny, holdClaimed } from "./port-holder.js";
 
 export interface PortWish {
   service: string;
@@ -33,47 +34,10 @@ export interface Reassigned {
 /** Which ports a service needs on this machine, published ones first. */
 export type WishesOf = (service: ServiceDefinition) => PortWish[];
 
-/** What becomes of a connection to a held port. The default cuts it off. */
-export type Serve = (socket: Socket, port: number) => void;
-
 /** How many ports after the wished one are tried. */
 const SEARCH = 500;
 
-/** Connections of each listener: it is closed only when they are. */
-const connections = new WeakMap<Server, Set<Socket>>();
-
-/** Listens on a loopback port (0: any). Rejects with the system's error. */
-export function hold(port: number, serve: Serve = (socket) => void socket.destroy()): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    const open = new Set<Socket>();
-    const server = createServer({ allowHalfOpen: true }, (socket) => {
-      open.add(socket);
-      socket.once("close", () => open.delete(socket));
-      serve(socket, boundPort(server));
-    });
-    connections.set(server, open);
-    server.once("error", reject);
-    server.listen({ host: "127.0.0.1", port, exclusive: true }, () => {
-      server.off("error", reject);
-      server.on("error", () => {});
-      server.unref();
-      resolve(server);
-    });
-  });
-}
-
-const close = (server: Server): Promise<void> =>
-  new Promise((resolve) => {
-    server.close(() => resolve());
-    for (const socket of connections.get(server) ?? []) socket.destroy();
-  });
-
-const boundPort = (server: Server): number => {
-  const address = server.address();
-  return typeof address === "object" && address !== null ? address.port : 0;
-};
-
-const inUse = (busy: { service: string; port: number; container_port: number }[]): StackwardenError =>
+export const portsInUse = (busy: { service: string; port: number; container_port: number }[]): StackwardenError =>
   new StackwardenError(
     "PORT_IN_USE",
     `Host port${busy.length > 1 ? "s" : ""} in use: ${busy.map((one) => `${one.port} (${one.service})`).join(", ")}.`,
@@ -83,34 +47,9 @@ const inUse = (busy: { service: string; port: number; container_port: number }[]
     },
   );
 
-/** A claim and a listening socket: nobody else has the port. Null when somebody has. Rejects with the system's error. */
-async function holdClaimed(
-  port: number,
-  serve: Serve | undefined,
-): Promise<{ claim: PortClaim; holder: Server } | null> {
-  const claim = await claimPort(port);
-  if (claim === null) return null;
-  try {
-    return { claim, holder: await hold(port, serve) };
-  } catch (error) {
-    await claim.release();
-    if ((error as NodeJS.ErrnoException).code === "EADDRINUSE") return null;
-    throw error;
-  }
-}
-
-async function holdAny(serve: Serve | undefined): Promise<{ claim: PortClaim; holder: Server }> {
-  for (;;) {
-    const holder = await hold(0, serve);
-    const claim = await claimPort(boundPort(holder));
-    if (claim !== null) return { claim, holder };
-    await close(holder);
-  }
-}
-
 /** Holds the port that was asked for, or the first free one at or after the wished one. */
-async function take(wish: PortWish, taken: Set<number>, serve: Serve | undefined): Promise<Slot | "busy"> {
-  const slot = (held: { claim: PortClaim; holder: Server }): Slot => ({
+async function take(wish: PortWish, taken: Set<number>, holding: Holding): Promise<Slot | "busy"> {
+  const slot = (held: Held): Slot => ({
     ...wish,
     ...held,
     port: boundPort(held.holder),
@@ -118,7 +57,7 @@ async function take(wish: PortWish, taken: Set<number>, serve: Serve | undefined
   if (wish.hostPort !== undefined) {
     if (taken.has(wish.hostPort)) return "busy";
     try {
-      const held = await holdClaimed(wish.hostPort, serve);
+      const held = await holdClaimed(wish.hostPort, holding);
       return held === null ? "busy" : slot(held);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
@@ -135,11 +74,11 @@ async function take(wish: PortWish, taken: Set<number>, serve: Serve | undefined
   if (wish.published) {
     for (let port = wish.containerPort; port < wish.containerPort + SEARCH && port <= 65_535; port++) {
       if (taken.has(port)) continue;
-      const held = await holdClaimed(port, serve).catch(() => null);
+      const held = await holdClaimed(port, holding).catch(() => null);
       if (held !== null) return slot(held);
     }
   }
-  return slot(await holdAny(serve));
+  return slot(await holdAny(holding));
 }
 
 /** Gives a port back. */
@@ -152,10 +91,10 @@ export class PortLedger {
   #slots: Slot[] = [];
   #closed = false;
 
-  /** @param serve who takes connections to a port while it is held; without, they are cut off at once */
+  /** @param holding where its ports are, and who takes connections to them while they are held */
   constructor(
     private readonly wishesOf: WishesOf,
-    private readonly serve?: Serve,
+    private readonly holding: Holding = {},
   ) {}
 
   /**
@@ -192,12 +131,12 @@ export class PortLedger {
           continue;
         }
         const taken = new Set([...kept, ...fresh, ...dropped].map((slot) => slot.port));
-        const slot = await take(wish, taken, this.serve);
+        const slot = await take(wish, taken, this.holding);
         if (slot === "busy") {
           busy.push({ service: wish.service, port: wish.hostPort ?? 0, container_port: wish.containerPort });
         } else fresh.push(slot);
       }
-      if (busy.length > 0) throw inUse(busy);
+      if (busy.length > 0) throw portsInUse(busy);
     } catch (error) {
       const before = new Set(this.#slots.map((slot) => slot.claim));
       await Promise.all(fresh.filter((slot) => !before.has(slot.claim)).map(letGo));
@@ -222,14 +161,14 @@ export class PortLedger {
     const moved: Reassigned[] = [];
     for (const slot of this.#of(service)) {
       if (slot.holder !== null) continue;
-      slot.holder = await hold(slot.port, this.serve).catch(() => null);
+      slot.holder = await hold(slot.port, this.holding).catch(() => null);
       if (slot.holder !== null) continue;
       if (slot.hostPort !== undefined) {
         busy.push({ service, port: slot.port, container_port: slot.containerPort });
         continue;
       }
       const from = slot.port;
-      const next = await take(slot, new Set(this.#slots.map((one) => one.port)), this.serve);
+      const next = await take(slot, new Set(this.#slots.map((one) => one.port)), this.holding);
       if (next === "busy") continue;
       await slot.claim.release();
       slot.holder = next.holder;
@@ -237,7 +176,7 @@ export class PortLedger {
       slot.port = next.port;
       moved.push({ service, from, to: slot.port });
     }
-    if (busy.length > 0) throw inUse(busy);
+    if (busy.length > 0) throw portsInUse(busy);
     return moved;
   }
 
@@ -256,11 +195,16 @@ export class PortLedger {
   async rehold(service: string): Promise<void> {
     for (const slot of this.#of(service)) {
       if (this.#closed || slot.holder !== null) continue;
-      const holder = await hold(slot.port, this.serve).catch(() => null);
+      const holder = await hold(slot.port, this.holding).catch(() => null);
       if (holder === null) continue;
       if (this.#closed || slot.holder !== null) await close(holder);
       else slot.holder = holder;
     }
+  }
+
+  /** No port of the service is out of our hands. */
+  holds(service: string): boolean {
+    return this.#of(service).every((slot) => slot.holder !== null);
   }
 
   /** Host port of a container port, `undefined` when the service has no such port. */
@@ -283,7 +227,7 @@ export class PortLedger {
       .map((slot) => ({
         service: slot.service,
         container_port: slot.containerPort,
-        host: "127.0.0.1",
+        host: this.holding.host ?? "127.0.0.1",
         host_port: slot.port,
       }));
   }

@@ -1,4 +1,7 @@
-/** Compose's short and long port syntax. Whatever host address is asked for, ports are published on 127.0.0.1 only (S2). */
+/**
+ * Compose's short and long port syntax. Whatever host address a file asks for: where ports listen is the operator's
+ * decision alone (S2).
+ */
 import type { NodeReader } from "./node-reader.js";
 import type { PortMapping } from "./types.js";
 
@@ -8,6 +11,8 @@ const port = (text: string): number | null => {
 };
 
 const LOOPBACK = new Set(["", "127.0.0.1", "localhost"]);
+const ignored = (path: string, host: string): string =>
+  `${path}: the host address ${host} is not used: ports are published on 127.0.0.1, unless the operator's configuration opens them (dagger_tunnel).`;
 const HOW = 'Write "8080:80", "127.0.0.1:8080:80", "80", or ":80" for the next free host port.';
 
 function short(reader: NodeReader, note: (text: string) => void): PortMapping | undefined {
@@ -22,8 +27,7 @@ function short(reader: NodeReader, note: (text: string) => void): PortMapping | 
   const containerPort = port(target);
   const hostPort = published === "" ? undefined : port(published);
   if (containerPort === null || hostPort === null) return reader.invalid("is not a port mapping", HOW);
-  if (!LOOPBACK.has(host.replace(/^\[|\]$/g, "")))
-    note(`${reader.path}: published on 127.0.0.1 instead of ${host}: stackwarden publishes on loopback only.`);
+  if (!LOOPBACK.has(host.replace(/^\[|\]$/g, ""))) note(ignored(reader.path, host));
   return { containerPort, protocol: "tcp", ...(hostPort === undefined ? {} : { hostPort }) };
 }
 
@@ -44,12 +48,11 @@ function long(reader: NodeReader, note: (text: string) => void): PortMapping | u
   const hostPort = wanted?.number(1, 65_535);
   if (containerPort === undefined || (wanted !== undefined && hostPort === undefined)) return undefined;
   const host = host_ip?.string() ?? "";
-  if (!LOOPBACK.has(host))
-    note(`${reader.path}: published on 127.0.0.1 instead of ${host}: stackwarden publishes on loopback only.`);
+  if (!LOOPBACK.has(host)) note(ignored(reader.path, host));
   return { containerPort, protocol: "tcp", ...(hostPort === undefined ? {} : { hostPort }) };
 }
 
-/** `note` is told where a wider host address was replaced by loopback. */
+/** `note` is told of every host address that is not used. */
 export function readPorts(reader: NodeReader, note: (text: string) => void): PortMapping[] {
   const ports: PortMapping[] = [];
   for (const item of reader.list()) {

@@ -7,7 +7,7 @@ export interface Limits {
   pids?: number;
 }
 
-/** A published port. Always bound to 127.0.0.1. */
+/** A published port. Where it listens is not the file's to say: on 127.0.0.1, unless the operator opens it. */
 export interface PortMapping {
   /** The port the service listens on inside its own network. */
   containerPort: number;

@@ -47,6 +47,8 @@ export interface Faults {
   images?: Record<string, { error?: string; slowMs?: number } & Times>;
   /** By host name of the service: its start fails, is slow, or never comes to its end. */
   start?: Record<string, { error?: string; slowMs?: number; hangs?: boolean } & Times>;
+  /** A tunnel is slow to begin. */
+  tunnel?: { slowMs?: number } & Times;
   streams?: {
     /** Events are written in pieces of so many bytes. */
     pieces?: number;

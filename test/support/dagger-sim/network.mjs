@@ -1,10 +1,11 @@
 /** A session's private network: one bridge, one hosts file, and a helper that joins it with listeners outside. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { EngineError } from "./errors.mjs";
 
 const FORWARD = join(dirname(fileURLToPath(import.meta.url)), "forward.mjs");
 const HOSTS_SIZE = 16_384;
@@ -89,23 +90,50 @@ export class Network {
     return address;
   }
 
-  /** `host.tunnel`: listens on every address of the host, as the engine's own does. */
+  /**
+   * `host.tunnel`: listens on every address of the host, as the engine's own does, and accepts whoever comes, also
+   * while nothing listens behind it. A client that leaves is not told to the service.
+   */
   async tunnel(address, ports) {
-    const bound = [];
+    const servers = [];
     const ways = [];
+    const close = () => {
+      for (const server of servers) {
+        server.close();
+        this.#servers.delete(server);
+      }
+    };
     for (const { frontend, backend } of ports) {
-      const path = join(this.folder, `tunnel-${address}-${backend}-${bound.length}.sock`);
-      const server = createServer((outer) => join2(outer, connect({ path })));
-      await new Promise((resolve, reject) => {
-        server.once("error", reject);
-        server.listen({ host: "0.0.0.0", port: frontend ?? 0 }, resolve);
+      const path = join(this.folder, `tunnel-${address}-${backend}-${servers.length}.sock`);
+      rmSync(path, { force: true });
+      const server = createServer({ allowHalfOpen: true }, (outer) => {
+        const inner = connect({ path });
+        outer.on("data", (chunk) => inner.writable && inner.write(chunk)).on("error", () => {});
+        inner.pipe(outer);
+        inner.on("error", () => {}).on("close", () => outer.destroy());
       });
+      try {
+        await new Promise((resolve, reject) => {
+          server.once("error", reject);
+          server.listen({ port: frontend ?? 0, exclusive: true }, resolve);
+        });
+      } catch (error) {
+        close();
+        const why = error.code === "EADDRINUSE" ? "address already in use" : error.message;
+        throw new EngineError(
+          `host to container: failed to receive listen response: rpc error: code = Unknown desc = listen tcp 0.0.0.0:${frontend}: bind: ${why}`,
+        );
+      }
+      servers.push(server);
       this.#servers.add(server);
-      bound.push({ frontend: server.address().port, backend, server });
       ways.push({ listen: { path }, connect: { host: address, port: backend } });
     }
-    await this.#helper([], ways);
-    return bound;
+    const helper = await this.#helper([], ways);
+    return () => {
+      close();
+      helper.kill("SIGKILL");
+      this.#helpers.delete(helper);
+    };
   }
 
   async #helper(before, ways) {
@@ -120,6 +148,7 @@ export class Network {
     );
     this.#helpers.add(child);
     await Promise.race([once(child.stdout, "data"), once(child, "exit")]);
+    return child;
   }
 
   close() {

@@ -63,16 +63,22 @@ export class Services {
       return;
     }
     if (service.kind === "tunnel") {
+      const { slowMs, times } = session.engine.faults().tunnel ?? {};
+      if (slowMs !== undefined && session.engine.take("tunnel", times)) await delay(slowMs);
+      // Also one that has ended: it runs again, and then ends with its tunnel.
+      const again = this.of(service.upstream) === undefined;
       await this.start(service.upstream, parent);
-      const { container } = this.of(service.upstream);
+      const { container } = this.of(service.upstream) ?? {};
+      if (container === undefined) throw new EngineError("start upstream: it has ended");
       const ports =
         service.ports.length > 0
           ? service.ports
           : service.upstream.container.ports.map(({ port }) => ({ backend: port }));
-      const bound = await session.network.tunnel(container.address, ports);
+      const close = await session.network.tunnel(container.address, ports);
       entry.stop = async () => {
-        for (const { server } of bound) server.close();
-        this.#running.delete(digest);
+        close();
+        if (this.#running.get(digest) === entry) this.#running.delete(digest);
+        if (again) await this.stop(service.upstream, false);
         entry.tellGone();
       };
       // As with the engine's own: it goes with the service behind it.

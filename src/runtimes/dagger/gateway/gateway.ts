@@ -2,10 +2,11 @@
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
+import type { StackDefinition } from "../../../stack/definition/types.js";
 import { StackwardenError } from "../../../stack/errors.js";
 import type { Endpoint } from "../../../stack/runtime.js";
-import { PortLedger, type PortWish } from "../../shared/port-ledger.js";
+import { PortLedger } from "../../shared/port-ledger.js";
+import { publishedWishes } from "../published-ports.js";
 import { GATEWAY_PATH, GATEWAY_SCRIPT, TOKEN_VARIABLE } from "./gateway-script.js";
 import { Link, systemError } from "./link.js";
 import type { Gateway, GatewayOptions, GatewayService } from "./types.js";
@@ -22,20 +23,6 @@ const CONNECT_MS = 10_000;
 /** Before it is started again when it ended by itself; doubles. */
 const AGAIN_MS = 1000;
 const LONGEST_AGAIN_MS = 30_000;
-
-function publishedWishes(service: ServiceDefinition): PortWish[] {
-  const seen = new Set<number>();
-  return service.ports.map(({ containerPort, hostPort }) => {
-    if (seen.has(containerPort))
-      throw new StackwardenError(
-        "UNSUPPORTED",
-        `Service "${service.name}" publishes port ${containerPort} twice; each port is published once.`,
-        { hint: `Keep one of the two entries under services.${service.name}.ports.` },
-      );
-    seen.add(containerPort);
-    return { service: service.name, containerPort, published: true, ...(hostPort === undefined ? {} : { hostPort }) };
-  });
-}
 
 /** Each direction ends for itself; what breaks on one side breaks on the other. */
 function join(one: Socket, other: Socket): void {
@@ -64,7 +51,7 @@ class SessionGateway implements Gateway {
   #again = AGAIN_MS;
 
   constructor(private readonly options: GatewayOptions) {
-    this.#ledger = new PortLedger(publishedWishes, (socket, port) => void this.#serve(socket, port));
+    this.#ledger = new PortLedger(publishedWishes, { serve: (socket, port) => void this.#serve(socket, port) });
   }
 
   reserve(definition: StackDefinition): Promise<void> {

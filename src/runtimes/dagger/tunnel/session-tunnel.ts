@@ -1,0 +1,63 @@
+/**
+ * `host.tunnel` of a session. The engine's own program (`dagger session`, our child) listens on every address of this
+ * machine, 0.0.0.0 in the engine's source; the tunnel ends with the instance behind it.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import type { NetworkProtocol, Service } from "@dagger.io/dagger";
+import { portsInUse } from "../../shared/port-ledger.js";
+import { startError, takenPort } from "../classify.js";
+import { newTrace } from "../session/trace.js";
+import type { DaggerSession } from "../session/types.js";
+import type { OpenTunnel } from "./types.js";
+
+/** Of the engine's answer to a stop. */
+const STOP_MS = 5000;
+
+export function sessionTunnels(session: DaggerSession): OpenTunnel {
+  /** Never rejects: a session that is over has no tunnel any more. */
+  const settled = async (...asked: Promise<unknown>[]): Promise<void> => {
+    const late = new AbortController();
+    await Promise.race([
+      Promise.allSettled(asked),
+      delay(STOP_MS, undefined, { signal: late.signal, ref: false }).catch(() => {}),
+    ]);
+    late.abort();
+  };
+
+  return async ({ service: name, id, ports }, signal) => {
+    // What a tunnel starts by mistake must not speak into the instance's log.
+    const client = session.client({ trace: newTrace() });
+    const behind = client.loadServiceFromID(id as never);
+    const protocol = "TCP" as NetworkProtocol;
+    let tunnel: Service | undefined;
+    const stop = async (): Promise<void> => {
+      if (session.ended.aborted) return;
+      if (tunnel !== undefined) await settled(tunnel.stop());
+      // A tunnel to a service that has ended starts it again, behind our back.
+      await settled(behind.stop({ kill: true }));
+    };
+    try {
+      const forwards = ports.map(({ frontend, backend }) => ({ frontend, backend, protocol }));
+      const made = await session.client({ signal }).host().tunnel(behind, { ports: forwards }).id();
+      tunnel = client.loadServiceFromID(made as never);
+      const started = tunnel.start();
+      let leave = (): void => {};
+      const left = new Promise<never>((_resolve, reject) => {
+        leave = () => reject(signal.reason);
+        if (signal.aborted) leave();
+        else signal.addEventListener("abort", leave, { once: true });
+      });
+      await Promise.race([started, left]).finally(() => signal.removeEventListener("abort", leave));
+      return { stop };
+    } catch (error) {
+      // The engine waits for a start that is under way before it stops it.
+      if (tunnel !== undefined && !session.ended.aborted) await settled(tunnel.stop());
+      signal.throwIfAborted();
+      session.ended.throwIfAborted();
+      const taken = ports.find(({ frontend }) => frontend === takenPort(error));
+      if (taken !== undefined)
+        throw portsInUse([{ service: name, port: taken.frontend, container_port: taken.backend }]);
+      throw startError(error, name, "publishing its ports");
+    }
+  };
+}

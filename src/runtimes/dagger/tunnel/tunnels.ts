@@ -1,0 +1,90 @@
+/** Published ports through Dagger's own tunnels: one for each running instance, on the same ports every time. */
+import { setTimeout as delay } from "node:timers/promises";
+import type { StackDefinition } from "../../../stack/definition/types.js";
+import type { Endpoint, RuntimeNotice } from "../../../stack/runtime.js";
+import { PortLedger } from "../../shared/port-ledger.js";
+import { type PublishedInstance, type PublishedPorts, publishedWishes } from "../published-ports.js";
+import type { OpenTunnel } from "./types.js";
+
+/** The listener of a tunnel that was stopped is gone a moment later. */
+const HOLD_AGAIN_MS = 5000;
+const POLL_MS = 25;
+
+export interface TunnelsOptions {
+  project: string;
+  openTunnel: OpenTunnel;
+  notice(notice: RuntimeNotice): void;
+  /** To the server's log. */
+  warn(message: string): void;
+}
+
+export class Tunnels implements PublishedPorts {
+  // While no tunnel listens on a port, a socket of ours holds it and cuts off whoever connects.
+  readonly #ledger = new PortLedger(publishedWishes, { host: "0.0.0.0" });
+  /** By service: its last instance's tunnel is gone and its ports are held again. */
+  readonly #ends = new Map<string, Promise<void>>();
+  #closed = false;
+
+  constructor(private readonly options: TunnelsOptions) {}
+
+  reserve(definition: StackDefinition): Promise<void> {
+    return this.#ledger.apply(definition);
+  }
+
+  endpoints(): Endpoint[] {
+    return this.#ledger.endpoints();
+  }
+
+  hostPort(service: string, containerPort: number): number | undefined {
+    return this.#ledger.hostPort(service, containerPort);
+  }
+
+  async secure(service: string): Promise<void> {
+    await this.#ends.get(service);
+    for (const { from, to } of await this.#ledger.secure(service)) {
+      const message = `Port ${from} was taken by another process; ${service} now uses ${to}.`;
+      this.options.notice({ type: "port_reassigned", service, message });
+    }
+  }
+
+  /** A tunnel needs a running instance: there is nothing to begin with. */
+  async start(): Promise<void> {}
+
+  async open({ service, id, exited, signal }: PublishedInstance): Promise<string[]> {
+    const ports = this.endpoints()
+      .filter((endpoint) => endpoint.service === service)
+      .map(({ host_port, container_port }) => ({ frontend: host_port, backend: container_port }));
+    if (ports.length === 0) return [];
+    await this.#ledger.release(service);
+    const tunnel = await this.options.openTunnel({ service, id, ports }, signal).catch(async (error: unknown) => {
+      await this.#holdAgain(service);
+      throw error;
+    });
+    const ended = exited.then(async () => {
+      await tunnel.stop();
+      await this.#holdAgain(service);
+    });
+    this.#ends.set(service, ended);
+    const named = ports.map(({ frontend }) => frontend).join(", ");
+    const note = `Open to the network: port${ports.length > 1 ? "s" : ""} ${named} of every address of this machine, by Dagger's own tunnel (dagger_tunnel in the server's configuration).`;
+    this.options.notice({ type: "warning", service, message: note });
+    this.options.warn(`${this.options.project}/${service}: ${note}`);
+    return [note];
+  }
+
+  async #holdAgain(service: string): Promise<void> {
+    for (const end = Date.now() + HOLD_AGAIN_MS; !this.#closed; await delay(POLL_MS, undefined, { ref: false })) {
+      await this.#ledger.rehold(service);
+      if (this.#ledger.holds(service) || Date.now() > end) return;
+    }
+  }
+
+  /** After the session's end, which is the end of every instance and of every tunnel. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all(this.#ends.values());
+    await this.#ledger.close();
+  }
+}
+
+export const openTunnels = (options: TunnelsOptions): PublishedPorts => new Tunnels(options);
