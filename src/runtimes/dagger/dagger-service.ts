@@ -14,6 +14,8 @@ export interface DaggerServiceOptions {
   user: RuntimeService["user"];
   notes: string[];
   instance: Instance;
+  /** It has ended, and nothing leads to its ports any more. */
+  closed: Promise<unknown>;
   host: EngineHost;
   /** runc's id; null where it is not known: then `unseen` says why. */
   containerId: string | null;
@@ -39,11 +41,12 @@ export class DaggerService implements RuntimeService {
     this.startedAt = options.startedAt;
     this.user = options.user;
     this.notes = options.notes;
-    this.exited = options.instance.exited;
+    this.exited = options.closed.then(() => options.instance.exited);
   }
 
-  stop({ graceMs, signal = "SIGTERM" }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
-    return this.options.instance.stop(graceMs, signal);
+  async stop({ graceMs, signal = "SIGTERM" }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
+    await this.options.instance.stop(graceMs, signal);
+    return this.exited;
   }
 
   probe(healthcheck: Healthcheck, signal: AbortSignal): Promise<ProbeResult> {

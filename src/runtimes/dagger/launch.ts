@@ -13,6 +13,7 @@ import { EntryLoop } from "./entry-loop.js";
 import { exitOf } from "./exit-codes.js";
 import { Instance } from "./instance.js";
 import { InstanceOutput } from "./instance-output.js";
+import type { Published } from "./published-ports.js";
 import { EngineError } from "./session/connection.js";
 import { newTrace } from "./session/trace.js";
 import type { DaggerSession } from "./session/types.js";
@@ -29,8 +30,8 @@ export interface LaunchOptions {
   request: StartServiceRequest;
   ready: ReadyContainer;
   dial: Dial;
-  /** The service runs, as the user and with the limits that it is to have: its ports may be opened. @returns notes */
-  publish?(instance: { id: string; exited: Promise<unknown> }): Promise<string[]>;
+  /** The service runs, as the user and with the limits that it is to have: its ports may be opened. */
+  publish?(instance: { id: string; exited: Promise<unknown> }): Promise<Published>;
 }
 
 /** How the container's start came out. */
@@ -154,7 +155,8 @@ class Launch {
         generation: request.generation,
         startedAt,
         user,
-        notes: [...ready.notes, ...this.#notes(word), ...(published ?? [])],
+        notes: [...ready.notes, ...this.#notes(word), ...(published?.notes ?? [])],
+        closed: published?.closed ?? exited,
         instance,
         host,
         containerId: seen.id,

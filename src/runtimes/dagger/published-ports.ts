@@ -16,6 +16,13 @@ export interface PublishedInstance {
   signal: AbortSignal;
 }
 
+export interface Published {
+  /** What the instance's notes have to say. */
+  notes: string[];
+  /** The instance has ended, nothing leads to it any more, and its ports are held again; never rejects. */
+  closed: Promise<unknown>;
+}
+
 export interface PublishedPorts {
   /**
    * Holds every port that the definition publishes, beside what is held already, and lets go of what it no longer
@@ -31,8 +38,8 @@ export interface PublishedPorts {
   secure(service: string): Promise<void>;
   /** Together with the start of a service that publishes. @throws RUNTIME_UNAVAILABLE */
   start(signal: AbortSignal): Promise<void>;
-  /** The instance runs: its ports lead to it. @returns what its notes have to say @throws PORT_IN_USE, RUNTIME_UNAVAILABLE */
-  open(instance: PublishedInstance): Promise<string[]>;
+  /** The instance runs: its ports lead to it. @throws PORT_IN_USE, RUNTIME_UNAVAILABLE, SERVICE_START_FAILED */
+  open(instance: PublishedInstance): Promise<Published>;
   close(): Promise<void>;
 }
 
@@ -58,6 +65,6 @@ export const throughGateway = (gateway: Gateway): PublishedPorts => ({
   hostPort: (service, port) => gateway.hostPort(service, port),
   secure: async () => {},
   start: (signal) => gateway.start(signal),
-  open: async () => [],
+  open: async ({ exited }) => ({ notes: [], closed: exited }),
   close: async () => {},
 });

@@ -26,6 +26,8 @@ export interface ContractTarget {
    * (Dagger's telemetry is made of UTF-8 strings).
    */
   keepsSplitCharacters: boolean;
+  /** Where published ports listen. Default 127.0.0.1, and nowhere else. */
+  host?: "0.0.0.0";
   /** Processes of services show in this machine's /proc. */
   processesVisible: boolean;
   close(): Promise<void>;

@@ -13,8 +13,27 @@ import { stackSentences } from "./stack.js";
 /** Gives the present test's bench. */
 export type Given = () => Bench;
 
-/** @param setup makes the runtime; a reason instead of a runtime skips the suite in one line */
-export function runtimeContract(name: string, setup: () => Promise<ContractTarget>, skip: string | null = null): void {
+const ALL = [
+  endSentences,
+  logSentences,
+  probeSentences,
+  environmentSentences,
+  limitSentences,
+  publishSentences,
+  dataSentences,
+  stackSentences,
+];
+
+/**
+ * @param setup makes the runtime; a reason instead of a runtime skips the suite in one line
+ * @param parts for a runtime that differs from one that keeps the whole contract in these alone
+ */
+export function runtimeContract(
+  name: string,
+  setup: () => Promise<ContractTarget>,
+  skip: string | null = null,
+  parts = ALL,
+): void {
   describe.skipIf(skip !== null)(
     `the runtime port, kept by ${name}${skip === null ? "" : `: skipped, ${skip}`}`,
     () => {
@@ -34,14 +53,7 @@ export function runtimeContract(name: string, setup: () => Promise<ContractTarge
         await bench?.close();
       });
 
-      endSentences(given);
-      logSentences(given);
-      probeSentences(given);
-      environmentSentences(given);
-      limitSentences(given);
-      publishSentences(given);
-      dataSentences(given);
-      stackSentences(given);
+      for (const sentences of parts) sentences(given);
     },
   );
 }

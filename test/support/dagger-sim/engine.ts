@@ -117,7 +117,13 @@ export async function startSimEngine(faults: Faults = {}): Promise<SimEngine> {
     runnerHost,
     cli: join(bin, "dagger"),
     bin,
-    env: { ...process.env, PATH: `${bin}:${process.env.PATH}`, _EXPERIMENTAL_DAGGER_RUNNER_HOST: runnerHost },
+    // Where tests have a real engine too, its own CLI must not be taken for this one's.
+    env: {
+      ...process.env,
+      PATH: `${bin}:${process.env.PATH}`,
+      _EXPERIMENTAL_DAGGER_CLI_BIN: undefined,
+      _EXPERIMENTAL_DAGGER_RUNNER_HOST: runnerHost,
+    },
     faults: set,
     close: async () => {
       await new Promise<void>((resolve) => server.close(() => resolve()));

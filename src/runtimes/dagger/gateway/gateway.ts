@@ -118,7 +118,7 @@ class SessionGateway implements Gateway {
       late.abort();
       life.throwIfAborted();
       if (reason !== null)
-        throw new StackwardenError("RUNTIME_UNAVAILABLE", `The gateway to published ports did not start: ${reason}.`, {
+        throw new StackwardenError("RUNTIME_UNAVAILABLE", `The gateway into the session did not start: ${reason}.`, {
           hint: `It runs from the image ${image}, which must have node 18 or later; the operator can name another one (gateway_image).`,
         });
     } catch (error) {
@@ -135,7 +135,7 @@ class SessionGateway implements Gateway {
     if (this.#running === running) this.#running = null;
     await running.link.close();
     if (this.#life.signal.aborted) return;
-    this.options.warn(`The gateway to published ports ended and is started again: ${reason}.`);
+    this.options.warn(`The gateway into the session ended and is started again: ${reason}.`);
     const wait = this.#again;
     this.#again = Math.min(LONGEST_AGAIN_MS, wait * 2);
     await delay(wait, undefined, { signal: this.#life.signal, ref: false }).catch(() => {});

@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { StackDefinition } from "../../../stack/definition/types.js";
 import type { Endpoint, RuntimeNotice } from "../../../stack/runtime.js";
 import { PortLedger } from "../../shared/port-ledger.js";
-import { type PublishedInstance, type PublishedPorts, publishedWishes } from "../published-ports.js";
+import { type Published, type PublishedInstance, type PublishedPorts, publishedWishes } from "../published-ports.js";
 import type { OpenTunnel } from "./types.js";
 
 /** The listener of a tunnel that was stopped is gone a moment later. */
@@ -21,8 +21,6 @@ export interface TunnelsOptions {
 export class Tunnels implements PublishedPorts {
   // While no tunnel listens on a port, a socket of ours holds it and cuts off whoever connects.
   readonly #ledger = new PortLedger(publishedWishes, { host: "0.0.0.0" });
-  /** By service: its last instance's tunnel is gone and its ports are held again. */
-  readonly #ends = new Map<string, Promise<void>>();
   #closed = false;
 
   constructor(private readonly options: TunnelsOptions) {}
@@ -40,7 +38,6 @@ export class Tunnels implements PublishedPorts {
   }
 
   async secure(service: string): Promise<void> {
-    await this.#ends.get(service);
     for (const { from, to } of await this.#ledger.secure(service)) {
       const message = `Port ${from} was taken by another process; ${service} now uses ${to}.`;
       this.options.notice({ type: "port_reassigned", service, message });
@@ -50,26 +47,25 @@ export class Tunnels implements PublishedPorts {
   /** A tunnel needs a running instance: there is nothing to begin with. */
   async start(): Promise<void> {}
 
-  async open({ service, id, exited, signal }: PublishedInstance): Promise<string[]> {
+  async open({ service, id, exited, signal }: PublishedInstance): Promise<Published> {
     const ports = this.endpoints()
       .filter((endpoint) => endpoint.service === service)
       .map(({ host_port, container_port }) => ({ frontend: host_port, backend: container_port }));
-    if (ports.length === 0) return [];
+    if (ports.length === 0) return { notes: [], closed: exited };
     await this.#ledger.release(service);
     const tunnel = await this.options.openTunnel({ service, id, ports }, signal).catch(async (error: unknown) => {
       await this.#holdAgain(service);
       throw error;
     });
-    const ended = exited.then(async () => {
+    const closed = exited.then(async () => {
       await tunnel.stop();
       await this.#holdAgain(service);
     });
-    this.#ends.set(service, ended);
     const named = ports.map(({ frontend }) => frontend).join(", ");
     const note = `Open to the network: port${ports.length > 1 ? "s" : ""} ${named} of every address of this machine, by Dagger's own tunnel (dagger_tunnel in the server's configuration).`;
     this.options.notice({ type: "warning", service, message: note });
     this.options.warn(`${this.options.project}/${service}: ${note}`);
-    return [note];
+    return { notes: [note], closed };
   }
 
   async #holdAgain(service: string): Promise<void> {
@@ -82,7 +78,6 @@ export class Tunnels implements PublishedPorts {
   /** After the session's end, which is the end of every instance and of every tunnel. */
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all(this.#ends.values());
     await this.#ledger.close();
   }
 }
