@@ -5,25 +5,20 @@
 import { createDaggerRuntime } from "../../../src/runtimes/dagger/dagger-runtime.js";
 import { startSimEngine, whyNoContainers } from "../../support/dagger-sim/engine.js";
 import { whyNoEngine } from "../../support/real-engine.js";
+import { IMAGES, SETTINGS } from "../dagger/support/parts.js";
 import type { ContractTarget } from "./bench.js";
 import { runtimeContract } from "./contract.js";
 import { publishSentences } from "./publish.js";
 
 const through = (env: NodeJS.ProcessEnv, processesVisible: boolean): ContractTarget => {
   const runtime = createDaggerRuntime({
-    settings: {
-      engines: {},
-      projects: {},
-      gatewayImage: "node:20-alpine",
-      tunnel: true,
-      retry: { maxRetries: 1, baseDelayMs: 10 },
-    },
+    settings: { ...SETTINGS, tunnel: true },
     env,
     warn: () => {},
   });
   return {
     runtime,
-    images: { python: "python:3.11-slim", redis: "redis:7-alpine" },
+    images: IMAGES,
     keepsSplitCharacters: false,
     host: "0.0.0.0",
     processesVisible,
