@@ -232,6 +232,7 @@ describe("engines", () => {
       engines: { big: "tcp://10.0.0.5:8080", cluster: "kube-pod://engine-0?namespace=dagger" },
       engine: "big",
       gatewayImage: "node:22-alpine",
+      tunnel: false,
     });
     expect(config.projects.shop?.engine).toBe("cluster");
     const other = await loadConfig({ env: env({ STACKWARDEN_ENGINE: "cluster" }), cwd });
@@ -245,6 +246,8 @@ describe("engines", () => {
       ["engines: {big: '10.0.0.5:8080'}\n", /engines\.big/],
       ["engines: {'--rm': 'tcp://a:1'}\n", /engines/],
       ["gateway_image: --privileged\n", /gateway_image/],
+      ["gateway_image: node@sha256:abc\n", /gateway_image: must be an image's name.*64 hexadecimal digits/],
+      ["dagger_tunnel: maybe\n", /dagger_tunnel/],
     ];
     for (const [text, message] of cases) {
       own(text);
@@ -252,6 +255,33 @@ describe("engines", () => {
       expect(error.code, text).toBe("INVALID_INPUT");
       expect(error.message, text).toMatch(message);
     }
+  });
+
+  it("the gateway's image can be pinned by its digest", async () => {
+    const digest = `sha256:${"0123456789abcdef".repeat(4)}`;
+    for (const image of [`node@${digest}`, `registry.example:5000/team/node:20-alpine@${digest}`]) {
+      own(`gateway_image: ${image}\n`);
+      expect((await loadConfig({ env: env(), cwd })).dagger.gatewayImage).toBe(image);
+      const given = await loadConfig({ env: env({ STACKWARDEN_GATEWAY_IMAGE: image }), cwd });
+      expect(given.dagger.gatewayImage).toBe(image);
+    }
+  });
+
+  it("Dagger's own tunnel is switched on by the operator alone; a file of the working directory can switch it off", async () => {
+    const tunnel = async (more: Record<string, string> = {}) =>
+      (await loadConfig({ env: env(more), cwd })).dagger.tunnel;
+    expect(await tunnel()).toBe(false);
+    expect(await tunnel({ STACKWARDEN_DAGGER_TUNNEL: "on" })).toBe(true);
+    own("dagger_tunnel: true\n");
+    expect(await tunnel()).toBe(true);
+    local("dagger_tunnel: false\n");
+    expect(await tunnel()).toBe(false);
+    own("");
+    local("dagger_tunnel: true\n");
+    expect(await failure(loadConfig({ env: env(), cwd }))).toMatchObject({
+      code: "POLICY_VIOLATION",
+      message: expect.stringMatching(/stackwarden\.yaml:1: dagger_tunnel can only be switched off here/),
+    });
   });
 
   it("a file of the working directory chooses among them, and adds none", async () => {
