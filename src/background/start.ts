@@ -57,7 +57,8 @@ export async function startServer({ stateDir, place, program, env }: StartOption
       });
       pipe.on("error", () => undefined);
       child.once("error", (error) => settle(() => reject(fail("could not be started", error))));
-      child.once("exit", (code, signal) =>
+      // Not at its exit: what it said of its end may not have been read by then.
+      child.once("close", (code, signal) =>
         settle(() => reject(fail(`ended at once (${signal ?? `exit code ${code}`})`))),
       );
     });

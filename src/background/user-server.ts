@@ -57,7 +57,11 @@ export async function openUserServer(options: UserServerOptions): Promise<UserSe
   });
   let made: Promise<SharedStackManager> | undefined;
   let present: SharedStackManager | undefined;
+  const ending = (): StackwardenError =>
+    new StackwardenError("SERVER_UNAVAILABLE", "The background server is ending.", { hint: "Try again." });
   const manager = async (): Promise<SharedStackManager> => {
+    // One that was made now would be shut down by nobody.
+    if (closing !== undefined) throw ending();
     made ??= options.composeManager();
     const current = made;
     try {
@@ -86,8 +90,7 @@ export async function openUserServer(options: UserServerOptions): Promise<UserSe
 
   const receive = async (visit: Visit) => {
     const { hello, session, socket } = visit;
-    if (closing !== undefined)
-      throw new StackwardenError("SERVER_UNAVAILABLE", "The background server is ending.", { hint: "Try again." });
+    if (closing !== undefined) throw ending();
     if (hello.purpose === "status") return () => void socket.end();
     if (hello.purpose === "stop") {
       if (hello.force !== true && !(isIdle() && status().http === undefined)) throw inUse(status());

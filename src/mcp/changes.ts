@@ -48,6 +48,7 @@ export function followChanges(notifier: ChangeNotifier, gapMs: number): Changes 
   const subscribed = new Set<string>();
   let minimum = LEVELS.indexOf("info");
   let followed: StackManager | undefined;
+  let closed = false;
   let stop: () => void = () => undefined;
   let list = "";
   // A notification to a client that has gone is lost with it.
@@ -104,13 +105,15 @@ export function followChanges(notifier: ChangeNotifier, gapMs: number): Changes 
       minimum = LEVELS.indexOf(level);
     },
     follow: (manager) => {
-      if (followed === manager) return;
+      // The connection may have ended while the manager was made: nobody would end what was followed then.
+      if (closed || followed === manager) return;
       stop();
       followed = manager;
       list = listKey(manager);
       stop = manager.subscribe(onChange);
     },
     close: () => {
+      closed = true;
       stop();
       followed = undefined;
       subscribed.clear();

@@ -21,7 +21,8 @@ export async function serveMcpSocket(socket: Socket, options: McpServerOptions):
     const closed = server.onclose;
     server.onclose = () => {
       closed?.();
-      socket.end();
+      // Not its own half only: what the client still sends is read by nobody, and it would wait for that for ever.
+      socket.destroySoon();
     };
   });
   await server.connect(transport);

@@ -67,6 +67,20 @@ it("passes progress, log messages, subscriptions and cancellation, and nothing e
   expect(client.messages.every(({ jsonrpc }) => jsonrpc === "2.0")).toBe(true);
 });
 
+it("answers a message that is too large by itself, and the session goes on", async () => {
+  const client = await open().initialize();
+  await client.tool("list_stacks");
+  const huge = await client.request("tools/call", { name: "list_stacks", arguments: { x: "a".repeat(11_000_000) } });
+  expect(huge.result).toMatchObject({ isError: true, structuredContent: { code: "PAYLOAD_TOO_LARGE" } });
+  expect((await client.request("no/such", { x: "a".repeat(11_000_000) })).error.data.code).toBe("PAYLOAD_TOO_LARGE");
+  // Nobody waits for an answer to this one.
+  client.send({ method: "notifications/progress", params: { x: "a".repeat(11_000_000) } });
+  const pid = bench.background();
+  await client.tool("list_stacks");
+  expect(bench.background()).toBe(pid);
+  expect(client.notifications("notifications/message")).toEqual([]);
+});
+
 it("goes on when the server is killed: what waited fails clearly, the next call has a new server and the old data", async () => {
   const client = await open().initialize();
   await client.tool("start_stack", { project: "shop", folder: "shop" });

@@ -1,16 +1,24 @@
 /** Parts of the background server: where it lies, its log, where the state directory is found. */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { runBridge } from "../../src/background/bridge/bridge.js";
 import { openDoor } from "../../src/background/door.js";
 import { joinServer } from "../../src/background/join.js";
 import { openLogFile } from "../../src/background/log-file.js";
 import { readLog } from "../../src/background/log-reader.js";
 import { requirePrivate, serverPlace } from "../../src/background/place.js";
+import { startServer } from "../../src/background/start.js";
+import { openUserServer } from "../../src/background/user-server.js";
 import { loadConfig } from "../../src/config/load.js";
 import { stateDirOf } from "../../src/config/state-dir.js";
+import { serveMcpSocket } from "../../src/mcp/socket.js";
 import { StackwardenError } from "../../src/stack/errors.js";
+import { recordingLogger } from "../support/mcp-client.js";
+import { scriptedManager } from "../support/scripted-manager.js";
 
 let folder: string;
 beforeEach(() => {
@@ -133,4 +141,103 @@ it("finds the state directory as the whole configuration does", async () => {
   writeFileSync(join(folder, "config", "stackwarden", "stackwarden.yaml"), "log_level: debug\n");
   await same({ flags: {}, env, cwd: folder });
   await expect(stateDirOf({ flags: { config: "missing.yaml" }, env, cwd: folder })).rejects.toThrow("does not exist");
+});
+
+it("a session whose message is too large is over, also for a client that only sends", async () => {
+  let session: Promise<void> | undefined;
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    const getManager = async () => scriptedManager();
+    session = serveMcpSocket(socket, { version: "1", logger: recordingLogger(), getManager });
+  });
+  await new Promise<void>((resolve) => server.listen(join(folder, "s.sock"), resolve));
+  const client = connect(join(folder, "s.sock"));
+  client.on("error", () => undefined);
+  client.resume();
+  client.write("a".repeat(11 * 1_048_576));
+  await new Promise((resolve) => client.once("close", resolve));
+  await session;
+  await new Promise((resolve) => server.close(resolve));
+});
+
+it("a bridge whose connection was cut does not say that the stacks have ended", async () => {
+  // Answers every request, and cuts the connection after the first one.
+  let connections = 0;
+  const server = createServer((socket) => {
+    connections += 1;
+    const cut = connections === 1;
+    socket.on("data", (chunk) => {
+      for (const line of chunk.toString().split("\n")) {
+        const { id, method } = line === "" ? {} : JSON.parse(line);
+        if (id !== undefined) socket.write(`{"result":{},"jsonrpc":"2.0","id":${JSON.stringify(id)}}\n`);
+        if (cut && method === "notifications/initialized") socket.destroySoon();
+      }
+    });
+  });
+  const path = join(folder, "s.sock");
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  const [stdin, stdout] = [new PassThrough(), new PassThrough()];
+  let told = "";
+  stdout.on("data", (chunk) => {
+    told += chunk;
+  });
+  const send = (message: object): void => void stdin.write(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`);
+  const status = { pid: 4711, version: "1", started_at: "", clients: 0, stacks: [], log: "" };
+  const ended = runBridge({
+    logger: recordingLogger(),
+    join: async () => ({ socket: connect(path), welcome: { protocol: 1, session: "s", server: status } }),
+    present: () => false,
+    stdin,
+    stdout,
+    exit: () => undefined,
+  });
+  send({ id: 1, method: "initialize", params: {} });
+  await expect.poll(() => told).toContain('"id":1}');
+  send({ method: "notifications/initialized" });
+  await expect.poll(() => told).toContain("process 4711) is lost. If the server has ended");
+  send({ id: 2, method: "tools/list" });
+  await expect.poll(() => told).toContain('"id":2}');
+  expect(told).toContain("Connected again to the background server (process 4711): its stacks run on.");
+  expect(told).not.toContain("have ended, their data");
+  stdin.end();
+  expect(await ended).toBe(0);
+  await new Promise((resolve) => server.close(resolve));
+});
+
+it("a server that ends makes no stacks known any more", async () => {
+  let made = 0;
+  const server = await openUserServer({
+    stateDir: folder,
+    version: "1",
+    logger: recordingLogger(),
+    composeManager: async () => {
+      made += 1;
+      throw new Error("not here");
+    },
+    idleMs: null,
+  });
+  const closed = server.close("the test ends");
+  await expect(server.manager()).rejects.toMatchObject({ code: "SERVER_UNAVAILABLE" });
+  await closed;
+  expect(made).toBe(0);
+});
+
+it("what a starting server says of its end is heard, however soon it ends", async () => {
+  const program = join(folder, "program.mjs");
+  const report = { code: "STORAGE_FAILED", message: "The disk is full.", hint: "Free space.", retryable: true };
+  writeFileSync(
+    program,
+    `import { writeSync } from "node:fs"; writeSync(3, ${JSON.stringify(`${JSON.stringify({ error: report })}\n`)}); process.exit(1);`,
+  );
+  const place = serverPlace(folder);
+  mkdirSync(place.folder, { mode: 0o700 });
+  for (let time = 0; time < 5; time += 1)
+    await expect(startServer({ stateDir: folder, place, program, env: process.env })).rejects.toMatchObject({
+      code: report.code,
+      message: report.message,
+    });
+  writeFileSync(program, "process.exit(7)");
+  await expect(startServer({ stateDir: folder, place, program, env: process.env })).rejects.toMatchObject({
+    code: "SERVER_UNAVAILABLE",
+    message: expect.stringContaining("exit code 7"),
+  });
 });

@@ -56,6 +56,26 @@ test.each(["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])(
   },
 );
 
+test("a connection that ends while the manager is made follows nothing", async () => {
+  const gate = deferred();
+  const manager = scriptedManager();
+  const asked = deferred();
+  const connected = await connect({
+    getManager: async () => {
+      asked.resolve();
+      await gate.promise;
+      return manager;
+    },
+  });
+  const call = connected.client.callTool({ name: "list_stacks", arguments: {} });
+  await asked.promise;
+  await connected.close();
+  await expect(call).rejects.toThrow();
+  gate.resolve();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(manager.subscribers).toBe(0);
+});
+
 test("annotations come from the operations' one table", async () => {
   const connected = await connect();
   const { tools } = await connected.client.listTools();

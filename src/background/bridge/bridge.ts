@@ -9,7 +9,7 @@ import { StackwardenError, toStackwardenError } from "../../stack/errors.js";
 import type { Logger } from "../../stack/logger.js";
 import type { Joined } from "../join.js";
 import { lines } from "./lines.js";
-import { Conversation, notice, resourceListChanged, resourceUpdated } from "./messages.js";
+import { Conversation, notice, refusal, resourceListChanged, resourceUpdated } from "./messages.js";
 
 export interface BridgeOptions {
   /** Joins the server. @returns null when none runs and none is to be started */
@@ -32,6 +32,8 @@ const ANSWER_MS = 1000;
 const FLUSH_MS = 500;
 /** Beyond it the client is not read until the server took some. */
 const MOST_UNSENT = 4 * 1_048_576;
+/** Characters of one message: the server ends a session whose message has 10 MiB. No operation needs a thousandth. */
+const MOST_OF_A_MESSAGE = 2 * 1_048_576;
 
 /** Serves one client until it is gone, then ends the process. @returns the exit code */
 export async function runBridge(options: BridgeOptions): Promise<number> {
@@ -60,6 +62,8 @@ class Bridge {
   /** What the client sent while no server was there. */
   #queue: string[] = [];
   #servers = 0;
+  /** Process of the server that was joined last. */
+  #pid = 0;
   #looking: NodeJS.Timeout | undefined;
   #closed = false;
   #settled: () => void = () => undefined;
@@ -71,6 +75,15 @@ class Bridge {
   ) {}
 
   fromClient(line: string): void {
+    if (line.length > MOST_OF_A_MESSAGE) {
+      const error = new StackwardenError("PAYLOAD_TOO_LARGE", `The message has ${line.length} characters.`, {
+        hint: `Send at most ${MOST_OF_A_MESSAGE}.`,
+      });
+      this.options.logger.warn(error.message);
+      const answer = refusal(line, error.report());
+      if (answer !== null) this.#tell(answer);
+      return;
+    }
     const request = this.#conversation.fromClient(line);
     if (this.#link !== null) {
       this.#send(this.#link, line);
@@ -119,21 +132,26 @@ class Bridge {
       socket.pause();
       this.stdout.once("drain", () => socket.resume());
     });
-    socket.once("end", () => socket.end());
+    // At once: what it would still send, the server reads no more.
+    socket.once("end", () => socket.destroy());
     socket.once("close", () => this.#lost(socket, welcome.server.pid));
     for (const line of this.#conversation.replay()) this.#send(socket, line);
     const queue = this.#queue;
     this.#queue = [];
     for (const line of queue) this.#send(socket, line);
     socket.resume();
-    if (this.#servers === 1) return;
     const { pid, version } = welcome.server;
-    logger.warn(`joined a new background server (process ${pid}, version ${version})`);
+    const same = pid === this.#pid;
+    this.#pid = pid;
+    if (this.#servers === 1) return;
+    logger.warn(`joined ${same ? "the same" : "a new"} background server (process ${pid}, version ${version})`);
     if (!this.#conversation.initialized) return;
     this.#tell(
       notice(
         "warning",
-        `Connected to a new background server (process ${pid}). Stacks that the old one ran have ended, their data is there: start_stack starts them again.`,
+        same
+          ? `Connected again to the background server (process ${pid}): its stacks run on.`
+          : `Connected to a new background server (process ${pid}). Stacks that the old one ran have ended, their data is there: start_stack starts them again.`,
       ),
     );
     this.#tell(resourceListChanged());
@@ -145,14 +163,14 @@ class Bridge {
     this.#link = null;
     if (this.#closed) return;
     const { logger, present, lookMs = 1000 } = this.options;
-    const message = `The background server (process ${pid}) ended; the stacks that it ran have ended with it, their data is there.`;
+    const message = `The connection to the background server (process ${pid}) is lost. If the server has ended, so have the stacks that it ran; their data is there.`;
     logger.warn(message);
     const error = new StackwardenError("SERVER_LOST", message, {
-      hint: "The next call starts a new server. Call health_status to see what became of this call, then start_stack if the stack is needed.",
+      hint: "The next call connects again, to a new server where none runs. Call health_status to see what became of this call, then start_stack if the stack is needed.",
       details: { pid },
     });
     for (const line of this.#conversation.abandon(error.report())) this.#tell(line);
-    if (this.#conversation.initialized) this.#tell(notice("warning", `${message} The next call starts a new server.`));
+    if (this.#conversation.initialized) this.#tell(notice("warning", `${message} The next call connects again.`));
     this.#settled();
     // Somebody else may start one: subscriptions go on there.
     clearInterval(this.#looking);

@@ -117,6 +117,12 @@ export class Conversation {
   }
 }
 
+/** The answer to a request that is not passed on; null for what needs none. */
+export function refusal(line: string, report: ErrorReport): string | null {
+  const { id, method } = parse(line) ?? {};
+  return id === undefined || id === null || method === undefined ? null : failure(id, method, report);
+}
+
 /** A tool's failure is a result that the model reads; everything else fails in the protocol. */
 export function failure(id: RequestId, method: string, report: ErrorReport): string {
   if (method === "tools/call") {
