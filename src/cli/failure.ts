@@ -1,7 +1,8 @@
 /** How a command says that it failed, and with which exit code. */
 import { type ErrorCode, type ErrorReport, toStackwardenError } from "../stack/errors.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
-import { bold, dim, red } from "./output/terminal.js";
+import { asCommands } from "./output/commands.js";
+import { bold, dim, harmless, red } from "./output/terminal.js";
 
 const CODES: Partial<Record<ErrorCode, ExitCode>> = {
   INVALID_INPUT: EXIT.usage,
@@ -34,8 +35,12 @@ export function reportFailure(error: unknown, json: boolean): ExitCode {
   const report = known.report();
   const text = json
     ? JSON.stringify({ error: report })
-    : [`${red("error")} ${bold(report.code)}: ${report.message}`, ...detailLines(report), `  ${report.hint}`].join(
-        "\n",
+    : harmless(
+        [
+          `${red("error")} ${bold(report.code)}: ${asCommands(report.message)}`,
+          ...detailLines(report),
+          `  ${asCommands(report.hint)}`,
+        ].join("\n"),
       );
   process.stderr.write(`${text}\n`);
   if (report.code === "INTERNAL" && known.cause instanceof Error) process.stderr.write(`${known.cause.stack}\n`);

@@ -7,6 +7,11 @@ export function numberOption(text: string): number {
   return value;
 }
 
+export function countOption(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("It must be a whole number, 0 or more.");
+  return Number(text);
+}
+
 export const listOption = (text: string, before: string[] = []): string[] => [...before, text];
 
 /** `backend=8001`, given several times. */

@@ -2,7 +2,7 @@
 import { Command, CommanderError, Option } from "commander";
 import { VERSION } from "../version.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
-import { listOption, numberOption, portOption, withProject, withSettings, withToken } from "./options.js";
+import { countOption, listOption, numberOption, portOption, withProject, withSettings, withToken } from "./options.js";
 import type { CliHost } from "./session.js";
 
 interface Outcome {
@@ -77,7 +77,7 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .action((options) => end(import("./commands/server.js").then(({ serverStop }) => serverStop(options))));
   withToken(server.command("logs"))
     .description("show its log")
-    .option("-n, --tail <lines>", "how many of the last lines (default: 100)", numberOption)
+    .option("-n, --tail <lines>", "how many of the last lines (default: 100)", countOption)
     .option("-f, --follow", "go on with new lines")
     .action((options) => end(import("./commands/server.js").then(({ serverLogs }) => serverLogs(options))));
   withSettings(server.command("run", { hidden: true }))

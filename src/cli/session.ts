@@ -33,9 +33,9 @@ export interface Session {
   readonly logger: Logger;
   readonly terminal: Terminal;
   readonly project: string;
-  /** Absolute path of the project's folder, when one was named. */
+  /** Absolute path of the project's folder: what was named, or where the project's name comes from. */
   readonly folder: string | undefined;
-  /** Aborted by SIGINT, SIGTERM or SIGHUP. */
+  /** Aborted by SIGINT, SIGTERM or SIGHUP, and when nobody reads the output any more. */
   readonly signal: AbortSignal;
   /** This process's own manager, made at the first call. */
   manager(): Promise<StackManager>;
@@ -76,9 +76,13 @@ export async function openSession(
   const logLevel = options.logLevel ?? env.STACKWARDEN_LOG_LEVEL ?? "warn";
   const config = await loadConfig({ flags: { ...options, logLevel }, env, cwd: process.cwd() });
   const logger = createLogger(config.logLevel);
-  const folder = options.folder === undefined ? undefined : resolve(options.folder);
-  const project = options.project ?? env.STACKWARDEN_PROJECT ?? projectIdFrom(basename(folder ?? process.cwd())) ?? "";
+  const named = options.project ?? env.STACKWARDEN_PROJECT;
+  // A project that is named may lie anywhere; one that is not is the folder one is in, not one of the same name elsewhere.
+  const folder = named !== undefined && options.folder === undefined ? undefined : resolve(options.folder ?? ".");
+  const project = named ?? projectIdFrom(basename(folder ?? "")) ?? "";
+  const terminal = createTerminal(options.json === true);
   const stop = new AbortController();
+  const over = AbortSignal.any([stop.signal, terminal.unread]);
   const interrupt = (): void => stop.abort();
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) process.once(signal, interrupt);
@@ -109,10 +113,10 @@ export async function openSession(
   return {
     config,
     logger,
-    terminal: createTerminal(options.json === true),
+    terminal,
     project,
     folder,
-    signal: stop.signal,
+    signal: over,
     manager,
     holder,
     server,
@@ -120,7 +124,7 @@ export async function openSession(
       operation: string,
       input: Record<string, unknown>,
       progress?: (progress: Progress) => void,
-      signal = stop.signal,
+      signal = over,
     ) => {
       const { invoke, operationNamed, parseInput } = await import("../operations/index.js");
       const definition = operationNamed(operation);

@@ -123,6 +123,36 @@ describe("the command line", () => {
     expect(code).toBe(0);
   });
 
+  /** Reads the first output of a command, and leaves. */
+  const glimpse = async (...args: string[]) => {
+    const child = spawn(process.execPath, [BINARY, ...args], { cwd: folder, env: env() });
+    children.push(child);
+    bench.pids.push(child.pid as number);
+    const exit = once(child, "exit");
+    let stderr = "";
+    child.stderr.on("data", (chunk) => {
+      stderr += chunk;
+    });
+    await once(child.stdout, "data");
+    child.stdout.destroy();
+    return { exit, stderr: () => stderr };
+  };
+  const say = async (text: string) => {
+    const { stacks } = await json("ps");
+    await fetch(`${stacks[0].services.app.endpoints[0].url}/say?text=${text}`);
+  };
+
+  it("ends what follows when its reader went away", async () => {
+    const following = [await glimpse("logs", "-f", "-n", "1"), await glimpse("events", "-f", "-n", "1")];
+    await say("for-nobody");
+    // An event, for nobody.
+    await run("limits", "app", "--memory", "257");
+    for (const { exit, stderr } of following) {
+      expect((await exit)[0]).toBe(0);
+      expect(stderr()).not.toContain("rror");
+    }
+  });
+
   it("restarts and limits", async () => {
     const restarted = await json("restart", "app");
     expect(restarted).toMatchObject({
@@ -179,6 +209,51 @@ describe("the command line", () => {
     slow.kill("SIGINT");
     expect((await once(slow, "exit"))[0]).toBe(130);
     expect(said).toContain("OPERATION_CANCELLED");
+  });
+
+  it("stops the stack of an `up` that nobody reads any more", async () => {
+    const { exit, stderr } = await glimpse("up");
+    await until("it is up", () => stderr().includes("Ctrl-C"));
+    // Unless its first line was enough.
+    await Promise.race([exit, say("for-nobody").catch(() => undefined)]);
+    expect((await exit)[0]).toBe(0);
+    expect((await run("ps")).stdout).toContain("No stack is running");
+  });
+
+  it("paints nothing that is piped, and passes nothing on that steers a terminal", async () => {
+    const name = `E vil ${String.fromCharCode(0x202e)}`;
+    const evil = bench.project(name, { "compose.yaml": appCompose(), "app.js": APP });
+    const there = (...args: string[]): Promise<Ran> =>
+      new Promise((resolve) => {
+        const { NO_COLOR: _none, ...rest } = env();
+        execFile(
+          process.execPath,
+          [BINARY, ...args],
+          { cwd: evil, env: { ...rest, CI: "1" } },
+          (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
+        );
+      });
+    const ran = await there("up", "-d");
+    // Below a root of another name, in a folder of another name than the project's: where one is.
+    expect(ran).toMatchObject({ code: 0, stdout: expect.stringContaining("/E vil") });
+    const all = await there("ps", "--json");
+    expect(JSON.parse(all.stdout).stacks[0].folder).toBe(evil);
+    const refused = await there("up", "-d", "--project", "other", "--folder", join(evil, "absent"));
+    expect(refused.code).toBe(2);
+    for (const { stdout, stderr } of [ran, all, refused])
+      for (const code of [0x1b, 0x202e]) expect(stdout + stderr).not.toContain(String.fromCharCode(code));
+    expect(await there("down", "--volumes")).toMatchObject({ code: 2, stderr: expect.stringContaining("with --yes") });
+    expect((await there("down")).code).toBe(0);
+    // Another folder that gives the same id is not taken for the first.
+    const twin = bench.project("twins/Evil", { "compose.yaml": appCompose(), "app.js": APP });
+    const other = await new Promise<Ran>((resolve) => {
+      execFile(process.execPath, [BINARY, "up", "-d"], { cwd: twin, env: env() }, (error, stdout, stderr) =>
+        resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
+      );
+    });
+    expect(other).toMatchObject({ code: 1, stderr: expect.stringContaining("PROJECT_CONFLICT") });
+    expect((await there("ps", "--project", "nobody")).stdout).toContain("No project is called nobody");
+    expect((await there("server", "logs", "-n", "1.5")).code).toBe(2);
   });
 
   it("says what this machine can do", async () => {

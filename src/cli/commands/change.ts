@@ -1,6 +1,7 @@
 /** Commands that change a running stack: `down`, `restart`, `limits`. */
 import type { LimitsOutcome, RestartOutcome, StopOutcome } from "../../stack/model.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
+import { asCommands } from "../output/commands.js";
 import { limitsText } from "../output/stack-table.js";
 import { dim } from "../output/terminal.js";
 import { type CliHost, type CommonOptions, given, openSession, type Session } from "../session.js";
@@ -24,7 +25,7 @@ async function change<T extends { message: string }>(
       (progress) => terminal.note(dim(progress.message)),
     );
     const { lines = [], code = EXIT.ok } = more(outcome);
-    terminal.print(terminal.json ? JSON.stringify(outcome) : [outcome.message, ...lines].join("\n"));
+    terminal.print(terminal.json ? JSON.stringify(outcome) : [asCommands(outcome.message), ...lines].join("\n"));
     return code;
   } finally {
     await session.close();

@@ -1,6 +1,7 @@
 /** `stackwarden diagnose`: exit code 0 only when nothing is wrong. */
 import type { Cause, DiagnosisReport } from "../../stack/diagnosis/types.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
+import { asCommands } from "../output/commands.js";
 import { table } from "../output/table.js";
 import { bold, dim, green, paintState, red, yellow } from "../output/terminal.js";
 import { type CliHost, type CommonOptions, given, openSession } from "../session.js";
@@ -14,13 +15,14 @@ const where = ({ service, confidence, kind }: Cause): string =>
 
 function showCause(cause: Cause): string[] {
   const { explanation, because_of, evidence, next } = cause;
-  const call = next.operation === null ? [] : [dim(`  then: ${next.operation} ${JSON.stringify(next.input)}`)];
+  const call =
+    next.operation === null ? [] : [dim(`  then: ${asCommands(`${next.operation} ${JSON.stringify(next.input)}`)}`)];
   return [
     `${explanation} (${where(cause)})`,
     ...(because_of === null ? [] : [`  follows from ${because_of}`]),
     // Services wrote some of it: marked as quoted.
     ...evidence.map(({ source, text, time }) => `  ${dim(`${source.padEnd(6)} ${time ?? ""} |`)} ${text}`),
-    `  ${bold("next")}: ${next.do}`,
+    `  ${bold("next")}: ${asCommands(next.do)}`,
     ...call,
   ];
 }

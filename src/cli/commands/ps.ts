@@ -38,7 +38,12 @@ export async function ps(options: PsOptions, host: CliHost): Promise<ExitCode> {
         (options.all === true || options.project !== undefined || report.state !== "stopped"),
     );
     if (terminal.json) terminal.print(JSON.stringify({ stacks: wanted }));
-    else if (wanted.length === 0) terminal.print("No stack is running. Start one with: stackwarden up");
+    else if (wanted.length === 0)
+      terminal.print(
+        options.project === undefined
+          ? "No stack is running. Start one with: stackwarden up"
+          : `No project is called ${options.project}. List them with: stackwarden ps --all`,
+      );
     else terminal.print(wanted.map(stackTable).join("\n\n"));
     return EXIT.ok;
   } finally {

@@ -97,10 +97,12 @@ export interface ServerLogsOptions extends CommonOptions {
 
 export async function serverLogs(options: ServerLogsOptions): Promise<ExitCode> {
   const [{ place }, { readLog }] = await Promise.all([placeOf(options), import("../../background/log-reader.js")]);
-  const over = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => over.abort());
+  const terminal = createTerminal(options.json === true);
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => stop.abort());
   const { tail = 100, follow = false } = options;
-  for await (const line of readLog(place.log, { tail, follow, signal: over.signal })) process.stdout.write(`${line}\n`);
+  const signal = AbortSignal.any([stop.signal, terminal.unread]);
+  for await (const line of readLog(place.log, { tail, follow, signal })) terminal.print(line);
   return EXIT.ok;
 }
 

@@ -1,6 +1,7 @@
 /** What a command prints: results on standard output, everything else on standard error. */
-import pc from "picocolors";
+import picocolors from "picocolors";
 import type { ServiceState, StackState } from "../../stack/model.js";
+import { sanitizeText } from "../../stack/untrusted-text.js";
 
 export interface Terminal {
   /** Results as JSON, for programs. */
@@ -9,17 +10,47 @@ export interface Terminal {
   print(text: string): void;
   /** What is going on. */
   note(text: string): void;
+  /** Aborted when nobody reads the results any more: what would go on for ever ends. */
+  readonly unread: AbortSignal;
 }
 
 export function createTerminal(json: boolean): Terminal {
-  // A reader that went away ends the output, not the program.
-  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+  const unread = new AbortController();
+  process.stdout.on("error", () => unread.abort());
+  process.stderr.on("error", () => undefined);
+  const shown = json ? escaped : harmless;
   return {
     json,
-    print: (text) => void process.stdout.write(`${text}\n`),
-    note: (text) => void process.stderr.write(`${text}\n`),
+    print: (text) => void process.stdout.write(`${shown(text)}\n`),
+    note: (text) => void process.stderr.write(`${harmless(text)}\n`),
+    unread: unread.signal,
   };
 }
+
+/** What this file itself paints with, and line ends. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences are what is looked for.
+const OURS = /(\x1b\[(?:[12]|22|3\d)m|\n)/;
+
+/** Without what steers a terminal or is not to be seen: names of folders, messages and files may hold anything. */
+export const harmless = (text: string): string =>
+  text
+    .split(OURS)
+    .map((part, index) => (index % 2 === 1 ? part : sanitizeText(part)))
+    .join("");
+
+/** JSON leaves some such characters as they are; a program reads the same from their escapes. */
+const escaped = (json: string): string =>
+  json.replace(/[\x7f-\x9f\p{Cf}]/gu, (character) =>
+    [...Array(character.length).keys()]
+      .map((at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`)
+      .join(""),
+  );
+
+// Its own guess paints also what is piped, in CI.
+const { NO_COLOR = "", FORCE_COLOR = "", TERM } = process.env;
+const pc = picocolors.createColors(
+  NO_COLOR === "" && (FORCE_COLOR !== "" || (process.stdout.isTTY === true && TERM !== "dumb")),
+);
 
 const COLOURS: Record<ServiceState | StackState, (text: string) => string> = {
   healthy: pc.green,
