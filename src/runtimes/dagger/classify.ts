@@ -15,14 +15,30 @@ export interface ExecFailure {
   exitCode: number;
   stdout: string;
   stderr: string;
+  /** What it was, for people; empty where the engine does not say. */
+  command: string;
+}
+
+const SHOWN_COMMAND = 200;
+
+/** A RUN of a Dockerfile is `sh -c` and its text. */
+function commandOf(words: unknown): string {
+  if (!Array.isArray(words)) return "";
+  const shown = words.length === 3 && words[1] === "-c" ? String(words[2]) : words.join(" ");
+  return shown.length > SHOWN_COMMAND ? `${shown.slice(0, SHOWN_COMMAND)}…` : shown;
 }
 
 /** The command ran and ended with another code than 0; null for every other fault. */
 export function execFailure(thrown: unknown): ExecFailure | null {
   const error = origin(thrown);
   if (!(error instanceof EngineError) || error.extensions._type !== "EXEC_ERROR") return null;
-  const { exitCode, stdout, stderr } = error.extensions;
-  return { exitCode: Number(exitCode ?? 1), stdout: String(stdout ?? ""), stderr: String(stderr ?? "") };
+  const { exitCode, stdout, stderr, cmd } = error.extensions;
+  return {
+    exitCode: Number(exitCode ?? 1),
+    stdout: String(stdout ?? ""),
+    stderr: String(stderr ?? ""),
+    command: commandOf(cmd),
+  };
 }
 
 /** The container ended by itself, with code 0, while the engine still started it. */
@@ -49,9 +65,11 @@ export function takenPort(thrown: unknown): number | null {
   const port = /listen tcp\d? \S*:(\d+): bind: address already in use/.exec(error.message)?.[1];
   return port === undefined ? null : Number(port);
 }
+/** The engine's ids of what it was about to load: hundreds of characters before the cause. */
+const INTERNAL = /(?:failed to load \w+ from converted ID: )?(?:load (?:\w+@[\w+/=]+|xxh3:[0-9a-f]+): (?:inputs: )*)+/g;
 
 /** Last line of an engine's message: the first ones repeat where it comes from. */
-const gist = (message: string): string => message.trim().split("\n").at(-1)?.slice(0, 400) ?? "";
+const gist = (message: string): string => message.replace(INTERNAL, "").trim().split("\n").at(-1)?.slice(0, 400) ?? "";
 
 export const commandMissing = (failure: ExecFailure): boolean => NO_PROGRAM.test(failure.stderr);
 
@@ -91,7 +109,7 @@ export function startError(thrown: unknown, service: string, doing: string): unk
         last_lines: [gist(failure.stderr)],
       });
     return failed(
-      `${service}: ${doing} ended with code ${failure.exitCode}.`,
+      `${service}: ${doing} ended with code ${failure.exitCode}${failure.command === "" ? "" : `, in: ${failure.command}`}.`,
       "Read details.last_lines, and correct the cause.",
       {
         last_lines: `${failure.stdout}\n${failure.stderr}`

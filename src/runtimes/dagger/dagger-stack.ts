@@ -18,6 +18,7 @@ import { progress } from "./progress.js";
 import type { PublishedPorts } from "./published-ports.js";
 import { newTrace } from "./session/trace.js";
 import type { DaggerSession } from "./session/types.js";
+import { unlessAborted } from "./unless-aborted.js";
 import { volumeKey } from "./volumes.js";
 
 /** A pull or build that takes longer than this is worth an event. */
@@ -75,7 +76,8 @@ export class DaggerStack implements RuntimeStack {
     const { session, host, ports } = this.parts;
     this.#refuseWhenOver();
     signal.throwIfAborted();
-    await this.#running.get(service.name)?.exited;
+    const former = this.#running.get(service.name);
+    if (former !== undefined) await unlessAborted(former.exited, signal);
     await ports.secure(service.name);
     const ready = await this.#ready(request);
     // Together with its start: whatever is published can be reached once it listens.

@@ -8,6 +8,7 @@ import { type EngineHost, INSTANCE_VARIABLE } from "./engine-host/types.js";
 import type { GatewayService, GatewayServiceSpec, GatewaySession } from "./gateway/types.js";
 import { newTrace } from "./session/trace.js";
 import type { DaggerSession } from "./session/types.js";
+import { unlessAborted } from "./unless-aborted.js";
 
 const NAME = "the gateway";
 /** A stop that is not answered in this time is a kill. */
@@ -20,20 +21,24 @@ export interface GatewaySessionOptions {
 }
 
 export function gatewaySession({ session, host, notice }: GatewaySessionOptions): GatewaySession {
-  const container = (spec: GatewayServiceSpec, signal: AbortSignal, instance: string): Container => {
+  const container = async (spec: GatewayServiceSpec, signal: AbortSignal, instance: string): Promise<Container> => {
     const client = session.client({ signal });
     const file = posix.basename(spec.script.path);
     const script = client.directory().withNewFile(file, spec.script.text, { permissions: 0o444 }).file(file);
     const { hostname, frontend, backend } = spec.host;
     const tcp = "TCP" as NetworkProtocol;
     const ours = client.host().service([{ frontend, backend, protocol: tcp }], { host: "127.0.0.1" });
-    let made = client
-      .container()
-      .from(spec.image)
+    const image = await client.container().from(spec.image).sync();
+    let made = image
       .withMountedFile(spec.script.path, script)
       .withUser(spec.user)
       .withServiceBinding(hostname, ours)
       .withoutDockerHealthcheck();
+    // The engine would wait for the image's own ports, on which nothing of ours ever listens.
+    for (const one of await image.exposedPorts()) {
+      const [port, protocol] = await Promise.all([one.port(), one.protocol()]);
+      made = made.withoutExposedPort(port, { protocol });
+    }
     for (const [name, value] of Object.entries(spec.secretEnvironment))
       made = made.withSecretVariable(name, client.setSecret(`${instance}.${name}`, value));
     return made.withEnvVariable(INSTANCE_VARIABLE, instance);
@@ -74,14 +79,14 @@ export function gatewaySession({ session, host, notice }: GatewaySessionOptions)
       const lost = () => tell({ reason: "the session ended" });
       session.ended.addEventListener("abort", lost, { once: true });
       try {
-        const made = await container(spec, signal, instance).sync();
+        const made = await (await container(spec, signal, instance)).sync();
         const id = await session
           .client({ trace, signal })
           .loadContainerFromID((await made.id()) as never)
           .asService({ args: spec.args })
           .id();
         const service = session.client({ trace }).loadServiceFromID(id as never);
-        await service.start();
+        await unlessAborted(service.start(), signal);
         void limit(spec, instance, over.signal);
         const stop = async (): Promise<void> => {
           const asked = service.stop().catch(() => undefined);

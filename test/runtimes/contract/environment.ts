@@ -33,17 +33,28 @@ export function environmentSentences(given: Given): void {
         UNICODE: "Grüße 🌍",
         "with.dot": "dotted",
         EQUALS: "a=b=c",
+        // Names that whatever starts the service, or carries its output, may use for itself.
+        ...{ token: "the service's", name: "n", version: "7", code: "c", memory: "1g", words: "", service: "s" },
+        OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318",
+        OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: SECRET,
       };
       const program = `
 import json, os
 print(json.dumps(dict(os.environ)), flush=True)
 `;
-      const { running, sink } = await bench.run(bench.python("app", program, { environment }));
+      const { running, sink } = await bench.run(
+        bench.python("app", program, { environment, secretEnvironment: ["OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"] }),
+      );
       await running.exited;
       delete process.env.CONTRACT_SERVER_ONLY;
       const seen = JSON.parse(sink.text()) as Record<string, string>;
       for (const [name, value] of Object.entries(environment)) expect(seen[name], name).toBe(value);
       expect(seen).not.toHaveProperty("CONTRACT_SERVER_ONLY");
+      expect(
+        Object.keys(seen)
+          .filter((name) => /^OTEL_|^TRACE|^BAGGAGE|^STACKWARDEN_OWN_/.test(name))
+          .sort(),
+      ).toEqual(["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"]);
     });
 
     it("a secret reaches its service and shows nowhere else", async () => {

@@ -56,7 +56,19 @@ describe("faults of an engine", () => {
       new EngineError("get user: unable to find user ghost: no matching entries"),
       /has no user ghost/,
     ],
-    ["a command that failed", exec(7, "first\n\nlast", "out"), /ended with code 7/],
+    ["a command that failed", exec(7, "first\n\nlast", "out"), /ended with code 7\.$/],
+    [
+      "a step of a build that failed",
+      new EngineError("exit code: 4", { _type: "EXEC_ERROR", exitCode: 4, cmd: ["/bin/sh", "-c", "make all"] }),
+      /ended with code 4, in: make all\.$/,
+    ],
+    [
+      "a build whose error begins with the engine's ids",
+      new EngineError(
+        `failed to load container from converted ID: load Container@${"CowN".repeat(600)}==: load xxh3:b264d9c3b809e519: inputs: load xxh3:c616afb0d9e1671c: inputs: failed to copy source directory: lstat /missing.txt: no such file or directory`,
+      ),
+      /^web: pulling x failed: failed to copy source directory: lstat \/missing.txt: no such file or directory$/,
+    ],
     [
       "a program that is not there",
       exec(1, 'exec: "nosuchcmd": executable file not found in $PATH'),
@@ -102,13 +114,17 @@ describe("faults of an engine", () => {
   });
 
   it("an end while the engine starts is told from a failed start", () => {
-    expect(execFailure(exec(3, "e", "o"))).toEqual({ exitCode: 3, stdout: "o", stderr: "e" });
-    expect(execFailure(new EngineError("x", { _type: "EXEC_ERROR" }))).toEqual({ exitCode: 1, stdout: "", stderr: "" });
+    expect(execFailure(exec(3, "e", "o"))).toEqual({ exitCode: 3, stdout: "o", stderr: "e", command: "" });
+    expect(execFailure(new EngineError("x", { _type: "EXEC_ERROR" }))).toMatchObject({
+      exitCode: 1,
+      stdout: "",
+      stderr: "",
+    });
     expect(execFailure(new EngineError("x"))).toBeNull();
     expect(execFailure(reset)).toBeNull();
     expect(endedWell(new EngineError("service exited before healthcheck"))).toBe(true);
     expect(endedWell(reset)).toBe(false);
-    expect(commandMissing({ exitCode: 1, stdout: "", stderr: "all well" })).toBe(false);
+    expect(commandMissing({ exitCode: 1, stdout: "", stderr: "all well", command: "" })).toBe(false);
   });
 });
 

@@ -48,10 +48,15 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
     await engine.close();
   });
 
-  function managed(settings: Partial<StackSettings> = {}, env = engine.env, host?: EngineHost): StackManager {
+  function managed(
+    settings: Partial<StackSettings> = {},
+    env = engine.env,
+    host?: EngineHost,
+    gatewayImage = SETTINGS.gatewayImage,
+  ): StackManager {
     const retry = { maxRetries: 2, baseDelayMs: 20 };
     const runtime = createDaggerRuntime({
-      settings: { ...SETTINGS, retry },
+      settings: { ...SETTINGS, retry, gatewayImage },
       env,
       warn: (message) => domain.logged.push(message),
       ...(host === undefined ? {} : { parts: { openEngineHost: async () => host } }),
@@ -149,6 +154,15 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
     });
     expect(error.hint).not.toBe("");
     expect((await types("retrying")).length).toBe(2);
+    await nothingRuns();
+  });
+
+  it("waits for nothing that the image of the gateway says it listens on", async () => {
+    const published = service("a", { fields: '    ports: ["8080"]\n' });
+    // In the simulation it has node, and a port.
+    manager = managed({}, engine.env, undefined, "redis:7-alpine");
+    expect((await up(published)).status).toBe("healthy");
+    await manager.stop({ project: PROJECT }, call());
     await nothingRuns();
   });
 

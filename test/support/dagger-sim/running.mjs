@@ -48,6 +48,10 @@ export async function runContainer(session, container, { args, noInit = false, h
   if (!env.has("PATH")) env.set("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
   for (const [name, secret] of container.secretEnv) env.set(name, session.secret(secret));
   if (!env.has("HOME")) env.set("HOME", user.home);
+  // For programs that report to the engine: set over what the service has, but for the exporter.
+  for (const name of ["ENDPOINT", "LOGS_ENDPOINT", "PROTOCOL"]) env.set(`OTEL_EXPORTER_OTLP_${name}`, "the engine's");
+  env.set("TRACEPARENT", "the engine's");
+  if (!env.has("OTEL_TRACES_EXPORTER")) env.set("OTEL_TRACES_EXPORTER", "otlp");
   const cgroups = makeCgroups(session.engine, id) ?? [];
   const network = session.network.address();
   const cwd = container.workdir || "/";

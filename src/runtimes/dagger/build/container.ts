@@ -6,7 +6,7 @@ import type { HealthTest, Limits, ServiceDefinition, StackDefinition } from "../
 import { StackwardenError } from "../../../stack/errors.js";
 import { INSTANCE_VARIABLE } from "../engine-host/types.js";
 import { ENTRY_SCRIPT, entryArgs } from "../entry/entry-script.js";
-import { ENTRY_PATH } from "../entry/types.js";
+import { ENGINE_VARIABLES, ENTRY_PATH, OWN_PREFIX } from "../entry/types.js";
 import { DEPENDENCIES, type InstallOptions, installDependencies, installOf } from "./dependencies.js";
 import { type SplitEnvironment, splitEnvironment } from "./environment.js";
 import { withMounts, withSecrets } from "./mounts.js";
@@ -62,7 +62,11 @@ async function image(options: ContainerOptions): Promise<Container> {
   }
   phase(`building from ${relative(options.folder, build.context) || "the project's folder"}`);
   const dockerfile = build.dockerfile ?? "Dockerfile";
-  const context = await uploadFolder(options, build.context, await buildExcludes(build.context, dockerfile));
+  const context = await uploadFolder(
+    options,
+    build.context,
+    await buildExcludes(options.folder, build.context, dockerfile),
+  );
   return context
     .dockerBuild({
       dockerfile,
@@ -140,6 +144,15 @@ function withOddNames(service: string, command: string[], { plain, secret }: Spl
   return words.length === 0 ? command : ["env", ...words, ...command];
 }
 
+/** What the engine would overwrite goes under another name, from which the entry takes it. */
+const carried = (values: Record<string, string>, shell: boolean): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [
+      shell && ENGINE_VARIABLES.includes(name) ? `${OWN_PREFIX}${name}` : name,
+      value,
+    ]),
+  );
+
 /** Without a shell there is no entry script; what it would have done is missing, and said. */
 const withoutEntry = (hostInReach: boolean): string =>
   `Its image has no /bin/sh: it runs without stackwarden's entry script. ${
@@ -184,7 +197,7 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
   for (const { port, protocol } of facts.ports) container = container.withoutExposedPort(port, { protocol });
   if (service.workingDir !== undefined) container = container.withWorkdir(service.workingDir);
   const split = splitEnvironment(service, definition, options.hostPort);
-  const { plain, secret } = split;
+  const [plain, secret] = [carried(split.plain, facts.shell), carried(split.secret, facts.shell)];
   for (const [name, value] of Object.entries({ ...installed.environment, ...plain }))
     container = container.withEnvVariable(name, value);
   const files = service.secrets.flatMap(({ source, target }) => {

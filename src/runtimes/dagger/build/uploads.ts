@@ -1,5 +1,5 @@
 /** What of the project's folder goes to the engine: copies, without history, installed packages and what the project excludes. */
-import { lstat, readFile, realpath } from "node:fs/promises";
+import { lstat, readFile, realpath, stat } from "node:fs/promises";
 import { isAbsolute, join, relative, sep } from "node:path";
 import type { Client, Directory, File } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../stack/errors.js";
@@ -27,17 +27,20 @@ export function ignorePatterns(text: string): string[] {
     });
 }
 
-async function ignoreFile(path: string): Promise<string[] | null> {
-  const found = await lstat(path).catch(() => null);
-  if (found?.isFile() !== true || found.size > IGNORE_LIMIT) return null;
+async function ignoreFile(path: string, folder: string): Promise<string[] | null> {
+  const found = await stat(path).catch(() => null);
+  if (found?.isFile() !== true) return null;
+  await stillInside(path, folder);
+  if (found.size > IGNORE_LIMIT)
+    throw refuse(`${path} is larger than ${IGNORE_LIMIT / 1024} KiB.`, "Name folders in it instead of single files.");
   return ignorePatterns(await readFile(path, "utf8"));
 }
 
 /** What a build leaves out; `<dockerfile>.dockerignore` comes before the context's own. The Dockerfile itself always goes. */
-export async function buildExcludes(context: string, dockerfile: string): Promise<string[]> {
+export async function buildExcludes(folder: string, context: string, dockerfile: string): Promise<string[]> {
   const listed =
-    (await ignoreFile(join(context, `${dockerfile}.dockerignore`))) ??
-    (await ignoreFile(join(context, ".dockerignore"))) ??
+    (await ignoreFile(join(context, `${dockerfile}.dockerignore`), folder)) ??
+    (await ignoreFile(join(context, ".dockerignore"), folder)) ??
     [];
   return [...LEFT_OUT, ...listed, `!${dockerfile}`];
 }

@@ -120,7 +120,10 @@ export class RuncHost implements EngineHost {
 
   async read(id: string): Promise<AppliedLimits> {
     const seen = await this.#inspect(id);
-    return typeof seen === "string" ? unknownLimits(seen) : limitsSeen(seen);
+    if (typeof seen === "string") return unknownLimits(seen);
+    // The first look at its use then has something to compare with.
+    if (!this.#samples.has(id)) this.#cores(id, performance.now(), usageSeen(seen).cpu_seconds_total);
+    return limitsSeen(seen);
   }
 
   async stats(id: string): Promise<ServiceStats> {

@@ -1,7 +1,7 @@
 /** The script that is every service's entry: mounted read-only, runs as the service's user, becomes the service. */
 import type { HealthTest } from "../../../stack/definition/types.js";
 import { kernelLimits } from "../limit-values.js";
-import { ENTRY_PATH, type EntryOptions } from "./types.js";
+import { ENGINE_VARIABLES, ENTRY_PATH, type EntryOptions, OWN_PREFIX } from "./types.js";
 
 /**
  * POSIX sh with what busybox has. Each value of ours is a positional parameter, so no value is ever read as shell text;
@@ -16,38 +16,45 @@ export const ENTRY_SCRIPT = `#!/bin/sh
 possible() { grep -q "^NoNewPrivs:.0" /proc/self/status && setpriv --no-new-privs grep -q "^NoNewPrivs:.1" /proc/self/status; } 2>/dev/null
 if possible; then exec setpriv --no-new-privs /bin/sh "$0" "$@"; fi
 
-cgroups=$1 token=$2 wait=$3 memory=$4 cpu=$5 pids=$6 stop=$7 interval=$8 start_interval=$9
+# The engine's own variables are not the service's; what it has of the same names is in others.
+for _sw_name in ${ENGINE_VARIABLES.join(" ")}; do
+  unset "$_sw_name"
+  eval "_sw_own=\\\${${OWN_PREFIX}$_sw_name-} _sw_given=\\\${${OWN_PREFIX}$_sw_name+x}"
+  [ -z "$_sw_given" ] || { export "$_sw_name=$_sw_own"; unset "${OWN_PREFIX}$_sw_name"; }
+done
+
+_sw_cgroups=$1 _sw_token=$2 _sw_wait=$3 _sw_memory=$4 _sw_cpu=$5 _sw_pids=$6 _sw_stop=$7 _sw_interval=$8 _sw_start_interval=$9
 shift 9
-timeout=$1 words=$2
+_sw_timeout=$1 _sw_words=$2
 shift 2
 
-say() { printf '\\036%s%s\\n' "$token" "$1" >&2; }
+say() { printf '\\036%s%s\\n' "$_sw_token" "$1" >&2; }
 nap() { sleep "$1" || sleep 1; } 2>/dev/null
 
 # Limits, as the service's own cgroup shows them.
-at_most() { [ "$2" = - ] || { read -r is < "$1" && [ "$is" -gt 0 ] && [ "$is" -le "$2" ]; }; } 2>/dev/null
+at_most() { [ "$2" = - ] || { read -r _sw_is < "$1" && [ "$_sw_is" -gt 0 ] && [ "$_sw_is" -le "$2" ]; }; } 2>/dev/null
 number() { case $1 in '' | *[!0-9]* | ?????????????*) return 1 ;; esac; }
-cpu_at_most() { [ "$cpu" = - ] || { number "$1" && number "$2" && [ $(($1 * 100000)) -le $((cpu * $2)) ]; }; }
+cpu_at_most() { [ "$_sw_cpu" = - ] || { number "$1" && number "$2" && [ $(($1 * 100000)) -le $((_sw_cpu * $2)) ]; }; }
 in_force() {
-  if [ -f "$cgroups/cgroup.controllers" ]; then
-    version='"v2"'
-    at_most "$cgroups/memory.max" "$memory" && at_most "$cgroups/pids.max" "$pids" || return 1
-    quota=max period=0
-    [ "$cpu" = - ] || read -r quota period < "$cgroups/cpu.max"
+  if [ -f "$_sw_cgroups/cgroup.controllers" ]; then
+    _sw_version='"v2"'
+    at_most "$_sw_cgroups/memory.max" "$_sw_memory" && at_most "$_sw_cgroups/pids.max" "$_sw_pids" || return 1
+    _sw_quota=max _sw_period=0
+    [ "$_sw_cpu" = - ] || read -r _sw_quota _sw_period < "$_sw_cgroups/cpu.max"
   else
-    version='"v1"'
-    at_most "$cgroups/memory/memory.limit_in_bytes" "$memory" && at_most "$cgroups/pids/pids.max" "$pids" || return 1
-    quota=max period=0
-    [ "$cpu" = - ] || { read -r quota < "$cgroups/cpu/cpu.cfs_quota_us" && read -r period < "$cgroups/cpu/cpu.cfs_period_us"; }
+    _sw_version='"v1"'
+    at_most "$_sw_cgroups/memory/memory.limit_in_bytes" "$_sw_memory" && at_most "$_sw_cgroups/pids/pids.max" "$_sw_pids" || return 1
+    _sw_quota=max _sw_period=0
+    [ "$_sw_cpu" = - ] || { read -r _sw_quota < "$_sw_cgroups/cpu/cpu.cfs_quota_us" && read -r _sw_period < "$_sw_cgroups/cpu/cpu.cfs_period_us"; }
   fi 2>/dev/null
-  cpu_at_most "$quota" "$period"
+  cpu_at_most "$_sw_quota" "$_sw_period"
 }
-version=null
-if [ "$memory$cpu$pids" != --- ]; then
-  end=$(($(date +%s) + wait))
+_sw_version=null
+if [ "$_sw_memory$_sw_cpu$_sw_pids" != --- ]; then
+  _sw_end=$(($(date +%s) + _sw_wait))
   until in_force; do
-    if [ "$(date +%s)" -gt "$end" ]; then
-      say "{\\"type\\":\\"unlimited\\",\\"waitedSeconds\\":$wait}"
+    if [ "$(date +%s)" -gt "$_sw_end" ]; then
+      say "{\\"type\\":\\"unlimited\\",\\"waitedSeconds\\":$_sw_wait}"
       exit 125
     fi
     nap 0.05
@@ -55,80 +62,80 @@ if [ "$memory$cpu$pids" != --- ]; then
 fi
 
 # What the kernel says of this process, which is about to become the service.
-privileges=false seccomp=false
-while read -r name first second _; do
-  case $name in
-    Uid:) uid=$second ;;
-    Gid:) gid=$second ;;
-    CapEff:) capabilities=$first ;;
-    NoNewPrivs:) [ "$first" = 0 ] || privileges=true ;;
-    Seccomp:) [ "$first" = 0 ] || seccomp=true ;;
+_sw_privileges=false _sw_seccomp=false
+while read -r _sw_name _sw_first _sw_second _; do
+  case $_sw_name in
+    Uid:) _sw_uid=$_sw_second ;;
+    Gid:) _sw_gid=$_sw_second ;;
+    CapEff:) _sw_capabilities=$_sw_first ;;
+    NoNewPrivs:) [ "$_sw_first" = 0 ] || _sw_privileges=true ;;
+    Seccomp:) [ "$_sw_first" = 0 ] || _sw_seccomp=true ;;
   esac
 done < /proc/$$/status
-say "{\\"type\\":\\"start\\",\\"uid\\":$uid,\\"gid\\":$gid,\\"noNewPrivileges\\":$privileges,\\"capabilities\\":\\"$capabilities\\",\\"seccomp\\":$seccomp,\\"cgroup\\":$version}"
+say "{\\"type\\":\\"start\\",\\"uid\\":$_sw_uid,\\"gid\\":$_sw_gid,\\"noNewPrivileges\\":$_sw_privileges,\\"capabilities\\":\\"$_sw_capabilities\\",\\"seccomp\\":$_sw_seccomp,\\"cgroup\\":$_sw_version}"
 
 # One health check: its output, then a line with its exit code, and 9 when it took too long. Ended with all of its session.
-group=$(command -v setsid)
+_sw_group=$(command -v setsid)
 check() {
-  $group "$@" < /dev/null 2>&1 &
-  checked=$!
+  $_sw_group "$@" < /dev/null 2>&1 &
+  _sw_checked=$!
   (
     trap 'kill "$!"; exit' TERM
-    sleep "$timeout" & wait "$!"
+    sleep "$_sw_timeout" & wait "$!"
     trap '' TERM
-    kill -s KILL -- "-$checked" || kill -s KILL "$checked"
+    kill -s KILL -- "-$_sw_checked" || kill -s KILL "$_sw_checked"
     exit 9
   ) > /dev/null 2>&1 &
-  guard=$!
-  { wait "$checked"; code=$?; kill "$guard"; wait "$guard"; late=$?; } 2>/dev/null
-  printf '\\n%s %s' "$code" "$late"
+  _sw_guard=$!
+  { wait "$_sw_checked"; _sw_code=$?; kill "$_sw_guard"; wait "$_sw_guard"; _sw_late=$?; } 2>/dev/null
+  printf '\\n%s %s' "$_sw_code" "$_sw_late"
 }
 watch() {
-  pause=$start_interval
+  _sw_pause=$_sw_start_interval
   while [ -d "/proc/$$" ]; do
-    { seen=$(check "$@" | tail -c 1000); } 2>/dev/null
-    code=\${seen##*
-} late=false
-    [ "\${code#* }" != 9 ] || late=true
-    code=\${code% *}
-    output=$(printf %s "\${seen%
+    { _sw_seen=$(check "$@" | tail -c 1000); } 2>/dev/null
+    _sw_code=\${_sw_seen##*
+} _sw_late=false
+    [ "\${_sw_code#* }" != 9 ] || _sw_late=true
+    _sw_code=\${_sw_code% *}
+    _sw_output=$(printf %s "\${_sw_seen%
 *}" | od -An -v -tx1 | tr -d ' \\n')
-    say "{\\"type\\":\\"health\\",\\"exitCode\\":\${code:-126},\\"timedOut\\":$late,\\"output\\":\\"$output\\"}"
-    [ "$code" != 0 ] || pause=$interval
-    nap "$pause"
+    say "{\\"type\\":\\"health\\",\\"exitCode\\":\${_sw_code:-126},\\"timedOut\\":$_sw_late,\\"output\\":\\"$_sw_output\\"}"
+    [ "$_sw_code" != 0 ] || _sw_pause=$_sw_interval
+    nap "$_sw_pause"
   done
 }
 
-[ "$words" = 0 ] || (
-  command=$(($# - words))
-  while [ "$words" -gt 0 ]; do
+[ "$_sw_words" = 0 ] || (
+  _sw_command=$(($# - _sw_words))
+  while [ "$_sw_words" -gt 0 ]; do
     set -- "$@" "$1"
     shift
-    words=$((words - 1))
+    _sw_words=$((_sw_words - 1))
   done
-  shift "$command"
+  shift "$_sw_command"
   ( watch "$@" > /dev/null ) &
 )
-shift "$words"
-[ "$stop" != TERM ] || exec "$@"
+shift "$_sw_words"
+[ "$_sw_stop" != TERM ] || exec "$@"
 
 # The engine sends SIGTERM and the service wants another signal: stay, and translate. A shell starts what it does not
 # wait for with SIGINT and SIGQUIT ignored; env can undo that, or else the shell's own trap, in some. The engine's init
 # signals the whole group: in a session of its own the service gets the translated signal alone.
 if env --default-signal=INT,QUIT true 2>/dev/null; then set -- env --default-signal=INT,QUIT "$@"; fi
-( trap - INT QUIT; exec $group "$@" ) &
-service=$!
-trap 'kill -s "$stop" "$service"' TERM
-for name in HUP INT QUIT USR1 USR2; do trap "kill -s $name $service" "$name"; done
+( trap - INT QUIT; exec $_sw_group "$@" ) &
+_sw_service=$!
+trap 'kill -s "$_sw_stop" "$_sw_service"' TERM
+for _sw_name in HUP INT QUIT USR1 USR2; do trap "kill -s $_sw_name $_sw_service" "$_sw_name"; done
 while
-  wait "$service"
-  code=$?
-  kill -s 0 "$service" 2>/dev/null
+  wait "$_sw_service"
+  _sw_code=$?
+  kill -s 0 "$_sw_service" 2>/dev/null
 do :; done
-wait "$service" 2>/dev/null
-last=$?
-[ "$last" = 127 ] || code=$last
-exit "$code"
+wait "$_sw_service" 2>/dev/null
+_sw_last=$?
+[ "$_sw_last" = 127 ] || _sw_code=$_sw_last
+exit "$_sw_code"
 `;
 
 const MILLISECONDS = 1000;

@@ -4,6 +4,30 @@ import type { HealthTest, Limits } from "../../../stack/definition/types.js";
 /** Where the script is mounted, read-only. */
 export const ENTRY_PATH = "/.stackwarden/entry";
 
+/**
+ * The engine gives these to every container, for programs that report to it, and overwrites those of the same name. A
+ * service is none of them: it gets its own values, which travel under other names, or none.
+ */
+export const ENGINE_VARIABLES = [
+  "BAGGAGE",
+  "TRACEPARENT",
+  "TRACESTATE",
+  "OTEL_TRACES_EXPORTER",
+  ...[
+    "ENDPOINT",
+    "PROTOCOL",
+    "TRACES_ENDPOINT",
+    "TRACES_PROTOCOL",
+    "TRACES_LIVE",
+    "LOGS_ENDPOINT",
+    "LOGS_PROTOCOL",
+  ].map((what) => `OTEL_EXPORTER_OTLP_${what}`),
+  "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+  "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
+];
+/** Before the name of such a variable, where the service has one of its own. */
+export const OWN_PREFIX = "STACKWARDEN_OWN_";
+
 /** Begins each of the script's own lines on stderr, so that the log reader can take them out. */
 export const ENTRY_MARK = "\u001e";
 

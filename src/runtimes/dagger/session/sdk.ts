@@ -28,7 +28,10 @@ async function load(): Promise<Sdk> {
 
 /** Makes clients; the SDK is read from disk at the first call. */
 export async function sdkClients(): Promise<(connection: GraphQLConnection) => Client> {
-  loading ??= load();
+  loading ??= load().catch((error: unknown) => {
+    loading = undefined;
+    throw error;
+  });
   const { Client, Context } = await loading;
   return (connection) => new Client(new Context([], { getGQLClient: () => connection }));
 }

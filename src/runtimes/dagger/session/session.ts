@@ -18,7 +18,13 @@ const MOST_UNANSWERED = 3;
 
 /** @throws RUNTIME_UNAVAILABLE, UNSUPPORTED (version); nothing is left then */
 export async function openSession(options: SessionOptions): Promise<DaggerSession> {
-  const [makeClient, process] = await Promise.all([sdkClients(), startCli(options)]);
+  // Both at once; without the SDK nothing of the process may stay.
+  const starting = startCli(options);
+  const makeClient = await sdkClients().catch(async (error: unknown) => {
+    await starting.then((started) => started.end()).catch(() => undefined);
+    throw error;
+  });
+  const process = await starting;
   const life = new AbortController();
   const connections = new Connections(process.address, life.signal);
   const client = (with_: ClientOptions = {}): Client => makeClient(connections.with(with_));

@@ -57,7 +57,7 @@ describe("uploads", () => {
   });
 
   it("a build leaves out history, packages and what is ignored, never its Dockerfile", async () => {
-    expect(await buildExcludes(folder, "Dockerfile")).toEqual([
+    expect(await buildExcludes(folder, folder, "Dockerfile")).toEqual([
       "**/.git",
       "**/node_modules",
       "**/.venv",
@@ -66,11 +66,18 @@ describe("uploads", () => {
       "!Dockerfile",
     ]);
     writeFileSync(join(folder, ".dockerignore"), "*\n!src\n");
-    expect((await buildExcludes(folder, "Dockerfile")).slice(-3)).toEqual(["*", "!src", "!Dockerfile"]);
+    expect((await buildExcludes(folder, folder, "Dockerfile")).slice(-3)).toEqual(["*", "!src", "!Dockerfile"]);
     writeFileSync(join(folder, "prod.Dockerfile.dockerignore"), "docs");
-    expect((await buildExcludes(folder, "prod.Dockerfile")).slice(-2)).toEqual(["docs", "!prod.Dockerfile"]);
+    expect((await buildExcludes(folder, folder, "prod.Dockerfile")).slice(-2)).toEqual(["docs", "!prod.Dockerfile"]);
     mkdirSync(join(folder, "odd.dockerignore"));
-    expect((await buildExcludes(folder, "odd")).slice(-3)).toEqual(["*", "!src", "!odd"]);
+    expect((await buildExcludes(folder, folder, "odd")).slice(-3)).toEqual(["*", "!src", "!odd"]);
+    // One that cannot be taken as it is must not be passed over: what it names would be uploaded.
+    symlinkSync("prod.Dockerfile.dockerignore", join(folder, "linked.dockerignore"));
+    expect((await buildExcludes(folder, folder, "linked")).slice(-2)).toEqual(["docs", "!linked"]);
+    symlinkSync("/etc/hostname", join(folder, "away.dockerignore"));
+    writeFileSync(join(folder, "large.dockerignore"), "secret\n".repeat(50_000));
+    for (const refused of ["away", "large"])
+      await expect(buildExcludes(folder, folder, refused)).rejects.toMatchObject({ code: "INVALID_STACK" });
   });
 
   it("copies are made of what lies in the project, as it is now, without its .env and the server's state", async () => {

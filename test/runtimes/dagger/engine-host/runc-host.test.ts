@@ -182,6 +182,10 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     const second = await host.stats("web.1");
     expect(second.cpu_seconds_total).toBe(3);
     expect(second.cpu_cores).toBeGreaterThan(0);
+    // Its limits are read at its start: from then on there is something to compare with.
+    await host.read("web.2");
+    programs.file(`${CGROUP}/cpu.stat`, "usage_usec 4000000\n");
+    expect((await host.stats("web.2")).cpu_cores).toBeGreaterThan(0);
   });
 
   it("asks the kernel's log how a container ended that took its counters with it", async () => {

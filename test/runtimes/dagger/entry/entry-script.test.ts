@@ -81,11 +81,12 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
     root?: string,
     path?: string,
     detached = false,
+    env: NodeJS.ProcessEnv = {},
   ): Run {
     const { args, environment } = entryArgs({ ...OPTIONS, ...options }, root);
     const [program, ...words] = [...shell, script, ...args.slice(1)] as [string, ...string[]];
     const child = spawn(program, words, {
-      env: { ...process.env, ...(path === undefined ? {} : { PATH: path }), ...environment },
+      env: { ...process.env, ...(path === undefined ? {} : { PATH: path }), ...env, ...environment },
       stdio: ["ignore", "pipe", "pipe"],
       detached,
     });
@@ -148,6 +149,29 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
             cgroup: null,
           },
         ]);
+      });
+
+      it("leaves the service every variable of its own, and none of the engine's", async () => {
+        const variables = [...new Set(ENTRY_SCRIPT.match(/(?<![\w$])[a-z]\w*(?==)/g))];
+        const own = Object.fromEntries([...variables, "token", "version", "name"].map((name) => [name, `own ${name}`]));
+        const run = start(
+          shell,
+          { command: [process.execPath, "-p", "JSON.stringify(process.env)"] },
+          undefined,
+          undefined,
+          false,
+          {
+            ...own,
+            OTEL_EXPORTER_OTLP_ENDPOINT: "the engine's",
+            TRACEPARENT: "the engine's",
+            STACKWARDEN_OWN_OTEL_EXPORTER_OTLP_ENDPOINT: "a \"b\" $HOME `id`\n'c'",
+          },
+        );
+        const seen = JSON.parse((await run.closed).stdout);
+        expect(seen).toMatchObject(own);
+        expect(seen.OTEL_EXPORTER_OTLP_ENDPOINT).toBe("a \"b\" $HOME `id`\n'c'");
+        expect(seen).not.toHaveProperty("TRACEPARENT");
+        expect(Object.keys(seen).filter((name) => name.startsWith("STACKWARDEN_OWN_"))).toEqual([]);
       });
 
       it("hands the words of the command and of the check on as they are: nothing is shell text", async () => {

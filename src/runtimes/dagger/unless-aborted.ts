@@ -1,0 +1,14 @@
+/**
+ * Waits for a promise no longer than its caller does: what it stands for goes on.
+ * @throws the signal's reason
+ */
+export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  promise.catch(() => undefined);
+  let leave = (): void => {};
+  const left = new Promise<never>((_resolve, reject) => {
+    leave = () => reject(signal.reason);
+    signal.addEventListener("abort", leave, { once: true });
+    if (signal.aborted) leave();
+  });
+  return Promise.race([promise, left]).finally(() => signal.removeEventListener("abort", leave));
+}
