@@ -1,2 +1,3 @@
 /** The YAML reader behind a module of our own: in a bundle a package of this kind, imported when needed, has no names. */
 export { isNode, LineCounter, parseDocument } from "yaml";
+export { MOST_LEVELS, tooDeepAt } from "../stack/definition/yaml-depth.js";

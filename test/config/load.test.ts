@@ -153,6 +153,11 @@ describe("errors name their source", () => {
     ["a bad project id", { file: "projects:\n  A/b: {folder: .}\n" }, "stackwarden.yaml:2: projects.A/b"],
     ["broken YAML", { file: "a: [1\n" }, "stackwarden.yaml:2"],
     ["a key given twice", { file: "runtime: local\nruntime: local\n" }, "stackwarden.yaml:2"],
+    [
+      "one that nests without end",
+      { file: `a: ${"[".repeat(200_000)}` },
+      "stackwarden.yaml nests deeper than 100 levels",
+    ],
     ["no mapping", { file: "- a\n" }, "stackwarden.yaml:1: the file must be a mapping"],
     ["a prototype key", { file: "__proto__: {read_only: false}\n" }, "__proto__"],
   ])("%s", async (_name, given, expected) => {

@@ -1,8 +1,8 @@
 /** From a project's folder to its stack definition. */
 import { existsSync } from "node:fs";
-import { LineCounter, parseDocument, visit } from "yaml";
-import { StackwardenError } from "../errors.js";
+import { type Scalar, visit } from "yaml";
 import { SERVICE_NAME } from "../project-id.js";
+import { parseYaml } from "./document.js";
 import { findCycle, publishedTokens } from "./graph.js";
 import { InterpolationError, interpolate, type Lookup, type Variable } from "./interpolate.js";
 import { given, NodeReader, nodeBudget, type ReadContext } from "./node-reader.js";
@@ -21,25 +21,22 @@ interface Parsed {
   unset: Set<string>;
 }
 
-function parse(source: Source, lookup: Lookup): Parsed {
-  const lines = new LineCounter();
-  const document = parseDocument(source.text, { lineCounter: lines, version: "1.2", uniqueKeys: true });
-  const problems = new Problems(source.file, lines);
-  const fault = document.errors[0];
-  if (fault !== undefined) {
-    const { line } = lines.linePos(fault.pos[0]);
-    throw new StackwardenError("INVALID_STACK", `${source.file}:${line}: ${fault.message.split("\n", 1)[0]}`, {
-      hint: "Correct the YAML.",
-      details: { file: source.file, line },
-    });
-  }
-  const secretNodes = new WeakSet<object>();
-  const unset = new Set<string>();
+/** The file, once read, can be interpolated again and again with other variables. */
+function opened(source: Source): (lookup: Lookup) => Parsed {
+  const { document, lines, targets } = parseYaml(source.file, source.text);
+  const written = new Map<Scalar, string>();
   visit(document, {
     Scalar(key, node) {
-      if (key === "key" || typeof node.value !== "string" || !node.value.includes("$")) return;
+      if (key !== "key" && typeof node.value === "string" && node.value.includes("$")) written.set(node, node.value);
+    },
+  });
+  return (lookup) => {
+    const problems = new Problems(source.file, lines);
+    const secretNodes = new WeakSet<object>();
+    const unset = new Set<string>();
+    for (const [node, text] of written) {
       try {
-        const result = interpolate(node.value, lookup);
+        const result = interpolate(text, lookup);
         node.value = result.text;
         if (result.secret) secretNodes.add(node);
         for (const name of result.unset) unset.add(name);
@@ -47,10 +44,10 @@ function parse(source: Source, lookup: Lookup): Parsed {
         if (!(error instanceof InterpolationError)) throw error;
         problems.invalid(node, "interpolation", error.message, "Correct the expression, or set the variable in .env.");
       }
-    },
-  });
-  const context: ReadContext = { document, problems, secretNodes, budget: nodeBudget() };
-  return { root: new NodeReader(context, document.contents, ""), context, unset };
+    }
+    const context: ReadContext = { targets, problems, secretNodes, budget: nodeBudget() };
+    return { root: new NodeReader(context, document.contents, ""), context, unset };
+  };
 }
 
 /** Services of the built-in stack whose folder the project does not have are left out. */
@@ -205,14 +202,15 @@ function readStack(
  */
 export async function loadStack(request: LoadRequest): Promise<StackDefinition> {
   const source = findSource(request.folder);
+  const parse = opened(source);
   const read = async (make: (name: string) => Promise<string>): Promise<StackDefinition> => {
     const unset = new Set<string>();
     const variables = projectVariables(request.folder, (name) => unset.add(name));
     // Secrets first and by themselves: everything else may use their variables.
-    const early = parse(source, (name) => variables.get(name) ?? { value: "", secret: false });
+    const early = parse((name) => variables.get(name) ?? { value: "", secret: false });
     const secretsNode = early.root.entries().find(([key]) => key === "secrets")?.[1];
     const secrets = await resolveSecrets(readSecretSources(secretsNode, request.folder), variables, make);
-    const parsed = parse(source, (name) => variables.get(name));
+    const parsed = parse((name) => variables.get(name));
     for (const name of unset) parsed.unset.add(name);
     // Problems of the secrets themselves are found with the rest, so that one error lists all.
     await resolveSecrets(

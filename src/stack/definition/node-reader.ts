@@ -2,12 +2,14 @@
  * Typed reading of YAML nodes. A wrong value is recorded with its line and path and read as
  * `undefined`, so that one pass finds everything that is wrong.
  */
-import { type Document, isAlias, isMap, isScalar, isSeq, type Node } from "yaml";
+import { isAlias, isMap, isScalar, isSeq, type Node } from "yaml";
+import type { AliasTargets } from "./document.js";
 import type { Problems } from "./problems.js";
+import { MOST_LEVELS } from "./yaml-depth.js";
 
 /** What the whole file shares. */
 export interface ReadContext {
-  document: Document;
+  targets: AliasTargets;
   problems: Problems;
   /** Scalars whose text came from a secret. */
   secretNodes: WeakSet<object>;
@@ -31,28 +33,33 @@ export class NodeReader {
     readonly context: ReadContext,
     node: unknown,
     readonly path: string,
+    /** Levels above it, also of anchors that are merged into each other. */
+    private readonly depth = 0,
   ) {
     context.budget.left -= 1;
     let resolved = node;
-    // An alias may point to an alias; a cycle is impossible in YAML nodes, but costs nothing to bound.
-    for (let depth = 0; isAlias(resolved) && depth < 8; depth += 1) {
-      const alias = resolved;
-      resolved = alias.resolve(context.document);
-      if (resolved === undefined)
+    if (isAlias(node)) {
+      const target = context.targets.get(node);
+      if (target === "around it")
+        context.problems.invalid(node, path, `*${node.source} stands inside of what it refers to`, "Remove it.");
+      else if (target === undefined)
         context.problems.invalid(
-          alias,
+          node,
           path,
-          `*${alias.source} refers to an anchor that does not stand above it`,
+          `*${node.source} refers to an anchor that does not stand above it`,
           "Define it before.",
         );
+      resolved = target === "around it" ? undefined : target;
     }
     this.node = resolved;
+    if (depth === MOST_LEVELS) this.invalid(`nests deeper than ${MOST_LEVELS} levels`, "Write it with fewer levels.");
     if (context.budget.left === 0)
       this.invalid("the file is too large once its aliases are resolved", "Remove nested anchors and aliases.");
   }
 
+  /** Nothing more is read of it: the file has become too large, or too deep. */
   get exhausted(): boolean {
-    return this.context.budget.left <= 0;
+    return this.context.budget.left <= 0 || this.depth >= MOST_LEVELS;
   }
 
   invalid(message: string, hint: string): undefined {
@@ -127,7 +134,7 @@ export class NodeReader {
       this.invalid("must be a list", "Write a list.");
       return [];
     }
-    return this.node.items.map((item, index) => new NodeReader(this.context, item, `${this.path}[${index}]`));
+    return this.node.items.map((item, index) => this.#inside(item, `${this.path}[${index}]`));
   }
 
   strings(what = "text"): string[] {
@@ -146,8 +153,8 @@ export class NodeReader {
     for (const pair of this.node.items) {
       const key = isScalar(pair.key) ? String(pair.key.value) : null;
       if (key === null) this.invalid("has a key that is not text", "Write plain keys.");
-      else if (key === "<<") merged.push(new NodeReader(this.context, pair.value, below(this.path, "<<")));
-      else found.set(key, new NodeReader(this.context, pair.value, below(this.path, key)));
+      else if (key === "<<") merged.push(this.#inside(pair.value, below(this.path, "<<")));
+      else found.set(key, this.#inside(pair.value, below(this.path, key)));
     }
     for (const source of merged.flatMap((one) => (one.isList ? one.list() : [one])))
       for (const [key, value] of source.entries()) if (!found.has(key)) found.set(key, value);
@@ -173,7 +180,11 @@ export class NodeReader {
   }
 
   child(node: Node | null | undefined, name: string): NodeReader {
-    return new NodeReader(this.context, node, below(this.path, name));
+    return this.#inside(node, below(this.path, name));
+  }
+
+  #inside(node: unknown, path: string): NodeReader {
+    return new NodeReader(this.context, node, path, this.depth + 1);
   }
 }
 

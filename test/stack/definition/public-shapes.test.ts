@@ -69,6 +69,22 @@ secrets: { db-password: { file: db/password.txt } }
     expect(secretValues).toContain("from-the-file");
   });
 
+  it("an anchor that is defined again: each alias means the last one above it; and thousands of aliases", async () => {
+    const many = Array.from({ length: 3000 }, (_, at) => `  s${at}: { image: i, environment: *vars, labels: *vars }`);
+    const { services } = await load(
+      [
+        'x-one: &vars { A: "first $${A}" }',
+        "services:",
+        "  one: { image: i, environment: *vars }",
+        "  two: { image: i, environment: &vars { A: second } }",
+        ...many,
+      ].join("\n"),
+    );
+    expect(services.one?.environment).toMatchObject({ A: "first ${A}" });
+    for (const name of ["two", "s0", "s2999"]) expect(services[name]?.environment).toMatchObject({ A: "second" });
+    expect(services.s2999?.labels).toEqual({ A: "second" });
+  });
+
   it("one service in three forms that share an anchor, one of them behind a profile", async () => {
     const text = `
 x-app: &app
@@ -229,6 +245,28 @@ describe("refuses, with a place and what to do", () => {
     ["nothing", "", /compose\.yaml/],
     ["no services", "services: {}", /compose\.yaml.*service/],
     ["an anchor that is nowhere", "services: { a: *nowhere }", /compose\.yaml:1: services\.a: \*nowhere refers/],
+  ])("%s", async (_what, text, message) => {
+    const error = await refusal(text);
+    expect(error.code).toBe("INVALID_STACK");
+    expect(error.message).toMatch(message);
+  });
+
+  it.each([
+    ["an anchor that merges itself", "services: { app: &a { <<: *a, image: x } }", /:1: services\.app.*inside of what/],
+    ["a list in itself", "x-a: &a [*a]\nservices: { app: { image: x, command: *a } }", /:1: .*inside of what/],
+    ["keys that are one when they are read", 'services: { a: { image: a, labels: { 1: x, "1": y } } }', /unique/],
+    ["lists that never end", "[".repeat(300_000), /compose\.yaml:1: nests deeper than 100 levels/],
+    [
+      "mappings that never end",
+      `services:\n  a: ${"{ a: ".repeat(50_000)}`,
+      /compose\.yaml:2: nests deeper than 100 levels/,
+    ],
+    ["a line of list marks", `services:\n${"- ".repeat(200_000)}`, /compose\.yaml:2: nests deeper than 100 levels/],
+    [
+      "anchors that are merged into each other without end",
+      `x-0: &a0 { image: x }\n${Array.from({ length: 5000 }, (_, at) => `x-${at + 1}: &a${at + 1} { <<: *a${at} }`).join("\n")}\nservices: { app: { <<: *a5000 } }`,
+      /nests deeper than 100 levels/,
+    ],
   ])("%s", async (_what, text, message) => {
     const error = await refusal(text);
     expect(error.code).toBe("INVALID_STACK");
