@@ -23,7 +23,7 @@ function detailLines({ details }: ErrorReport): string[] {
     for (const problem of problems) {
       const { file, line, path, message } = problem as Record<string, unknown>;
       if (message !== undefined)
-        lines.push(`  ${[file, line, path].filter((part) => part !== undefined).join(":")} ${message}`);
+        lines.push(`  ${[file, line, path].filter((part) => part != null && part !== "").join(":")} ${message}`);
     }
   if (isList(last)) lines.push(dim("  last lines:"), ...last.map((line) => dim(`  | ${String(line)}`)));
   return lines;

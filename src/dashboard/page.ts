@@ -30,7 +30,11 @@ function file(): string {
 
 /** @throws NOT_FOUND when it was not built */
 export async function dashboardPage({ door, scope = "operate" }: PageOptions): Promise<string> {
-  built ??= readFile(file(), "utf8");
+  built ??= readFile(file(), "utf8").catch((error: unknown) => {
+    // Not kept: the next reader tries again.
+    built = undefined;
+    throw error;
+  });
   // Attributes, not script: the script's hash stays the same.
   return (await built).replace("<html ", `<html data-door="${door}" data-scope="${scope}" `);
 }

@@ -95,6 +95,15 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     expect(await page.evaluate("sessionStorage.length")).toBe(0);
   });
 
+  it("asks for a token where the fragment holds none that can be read, and says where no host answers", async () => {
+    await page.goto(`${one.http.url}/#token=%E0%A4%A`);
+    await expect.poll(() => page.getByRole("alert").textContent()).toBe("This token is not valid.");
+    expect(page.url()).toBe(`${one.http.url}/`);
+    await page.goto("about:blank");
+    await page.setContent(await dashboardPage({ door: "mcp-app" }));
+    await expect.poll(() => page.getByRole("alert").textContent()).toContain("The host of this page");
+  });
+
   it("takes a token from the fragment and removes it at once; one that is taken away ends the view", async () => {
     const token = await one.http.tokens.add("passing", "operate");
     await page.goto(`${one.http.url}/#token=${token}`);

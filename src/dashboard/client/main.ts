@@ -89,5 +89,9 @@ async function inHost(): Promise<void> {
   if (wanted !== null) app.choose(wanted);
 }
 
-if (page.dataset.door === "mcp-app") void inHost();
+if (page.dataset.door === "mcp-app")
+  inHost().catch((error: unknown) => {
+    const why = error instanceof Error ? error.message : String(error);
+    show(h("p", { role: "alert", class: "failure" }, `The host of this page does not pass calls on: ${why}`));
+  });
 else overHttp();

@@ -15,7 +15,12 @@ export function takeFragment(): void {
   const token = /^#token=([^&]+)$/.exec(location.hash)?.[1];
   if (token === undefined) return;
   history.replaceState(null, "", location.pathname);
-  keptToken.set(decodeURIComponent(token));
+  try {
+    keptToken.set(decodeURIComponent(token));
+  } catch {
+    // Not encoded as an address has it: it is no token then.
+    keptToken.set(token);
+  }
 }
 
 /** @param enter throws a Failure when the token is refused */

@@ -50,7 +50,7 @@ export class Problems {
     const more = this.#found.length - 1;
     throw new StackwardenError(
       first.code,
-      `${place}: ${first.path}: ${first.message}${more > 0 ? ` (and ${more} more)` : ""}`,
+      `${[place, first.path, first.message].filter((part) => part !== "").join(": ")}${more > 0 ? ` (and ${more} more)` : ""}`,
       {
         hint: first.hint,
         details: { file: this.file, problems: this.#found.slice(0, MOST), omitted: Math.max(0, more + 1 - MOST) },

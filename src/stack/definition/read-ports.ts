@@ -2,6 +2,7 @@
  * Compose's short and long port syntax. Whatever host address a file asks for: where ports listen is the operator's
  * decision alone (S2).
  */
+import { isIP } from "node:net";
 import type { NodeReader } from "./node-reader.js";
 import type { PortMapping } from "./types.js";
 
@@ -11,6 +12,7 @@ const port = (text: string): number | null => {
 };
 
 const LOOPBACK = new Set(["", "127.0.0.1", "localhost"]);
+const isAddress = (host: string): boolean => LOOPBACK.has(host) || isIP(host) !== 0;
 const ignored = (path: string, host: string): string =>
   `${path}: the host address ${host} is not used: ports are published on 127.0.0.1, unless the operator's configuration opens them (dagger_tunnel).`;
 const HOW = 'Write "8080:80", "127.0.0.1:8080:80", "80", or ":80" for the next free host port.';
@@ -18,16 +20,18 @@ const HOW = 'Write "8080:80", "127.0.0.1:8080:80", "80", or ":80" for the next f
 function short(reader: NodeReader, note: (text: string) => void): PortMapping | undefined {
   const text = reader.string("a port");
   if (text === undefined) return undefined;
-  const [address = "", protocol = "tcp"] = text.split("/", 2);
+  const [address = "", protocol = "tcp"] = text.split(/\/(.*)/s);
   if (protocol !== "tcp")
     return reader.invalid(`publishes ${protocol}; only tcp is supported`, "Remove the port, or use tcp.");
   const found = /^(?:(?:(.*):)?([^:]*):)?([^:]+)$/.exec(address);
-  const [, host = "", published = "", target = ""] = found ?? [];
+  const [, given = "", published = "", target = ""] = found ?? [];
+  const host = given.replace(/^\[(.*)\]$/, "$1");
   if (address.includes("-")) return reader.invalid("is a port range", "Write one entry for each port.");
   const containerPort = port(target);
   const hostPort = published === "" ? undefined : port(published);
-  if (containerPort === null || hostPort === null) return reader.invalid("is not a port mapping", HOW);
-  if (!LOOPBACK.has(host.replace(/^\[|\]$/g, ""))) note(ignored(reader.path, host));
+  if (containerPort === null || hostPort === null || !isAddress(host))
+    return reader.invalid("is not a port mapping", HOW);
+  if (!LOOPBACK.has(host)) note(ignored(reader.path, host));
   return { containerPort, protocol: "tcp", ...(hostPort === undefined ? {} : { hostPort }) };
 }
 
@@ -48,6 +52,7 @@ function long(reader: NodeReader, note: (text: string) => void): PortMapping | u
   const hostPort = wanted?.number(1, 65_535);
   if (containerPort === undefined || (wanted !== undefined && hostPort === undefined)) return undefined;
   const host = host_ip?.string() ?? "";
+  if (!isAddress(host)) return host_ip?.invalid("is no IP address", "Leave it out, or give 127.0.0.1.");
   if (!LOOPBACK.has(host)) note(ignored(reader.path, host));
   return { containerPort, protocol: "tcp", ...(hostPort === undefined ? {} : { hostPort }) };
 }

@@ -282,6 +282,10 @@ x-local: { command: "node server.js", environment: { C: "3" }, install: { kind: 
     ["unknown: 1", /is not a key that is known/],
     ["container_name: x", /not supported/],
     ["ports: ['99999:80']", /port mapping/],
+    ["ports: ['80:80:80:80']", /port mapping/],
+    ["ports: ['example.test:80:80']", /port mapping/],
+    ["ports: ['80:80/tcp/udp']", /only tcp/],
+    ["ports: [{ target: 80, host_ip: nowhere }]", /no IP address/],
     ["ports: ['80-90:80-90']", /range/],
     ["ports: ['53:53/udp']", /udp/],
     ["ports: [80, '81:80']", /second time/],
@@ -334,7 +338,7 @@ x-local: { command: "node server.js", environment: { C: "3" }, install: { kind: 
 
   it.each([
     ["services: [", /compose\.yaml:\d+/],
-    ["services: {}", /no active service/],
+    ["services: {}", /yaml:1: defines no active service/],
     ["services:\n  a: { image: x }\n  a: { image: y }", /unique/],
     ["services: { '--rm': { image: x } }", /not a service name/],
     ["services: { __proto__: { image: x } }", /not a service name/],
