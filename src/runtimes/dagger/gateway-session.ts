@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { posix } from "node:path";
 import type { Container, NetworkProtocol } from "@dagger.io/dagger";
+import { StackwardenError } from "../../stack/errors.js";
 import type { RuntimeNotice } from "../../stack/runtime.js";
 import { startError } from "./classify.js";
 import { type EngineHost, INSTANCE_VARIABLE } from "./engine-host/types.js";
@@ -13,6 +14,15 @@ import { unlessAborted } from "./unless-aborted.js";
 const NAME = "the gateway";
 /** A stop that is not answered in this time is a kill. */
 const STOP_MS = 3000;
+
+/** No compose file names its image: the advice is for whoever runs the server. */
+const ofTheOperator = (error: unknown, image: string): unknown =>
+  error instanceof StackwardenError && error.code === "SERVICE_START_FAILED"
+    ? new StackwardenError(error.code, error.message, {
+        hint: `${image} is the server's setting gateway_image: an image that must have node 18 or later.`,
+        cause: error,
+      })
+    : error;
 
 export interface GatewaySessionOptions {
   session: DaggerSession;
@@ -103,7 +113,7 @@ export function gatewaySession({ session, host, notice }: GatewaySessionOptions)
       } catch (error) {
         tell({ reason: "it did not start" });
         signal.throwIfAborted();
-        throw startError(error, NAME, `starting it from ${spec.image}`);
+        throw ofTheOperator(startError(error, NAME, `starting it from ${spec.image}`), spec.image);
       } finally {
         if (session.ended.aborted) lost();
       }
