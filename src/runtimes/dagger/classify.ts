@@ -1,6 +1,7 @@
 /** What an engine's refusal means: whose fault it is, and whether another try can help. */
 import { StackwardenError } from "../../stack/errors.js";
 import { isTransient } from "../../stack/retry.js";
+import { lastLine } from "../shared/last-line.js";
 import { EngineError, SessionError } from "./session/connection.js";
 
 /** The SDK wraps what its connection throws into errors of its own. */
@@ -69,7 +70,7 @@ export function takenPort(thrown: unknown): number | null {
 const INTERNAL = /(?:failed to load \w+ from converted ID: )?(?:load (?:\w+@[\w+/=]+|xxh3:[0-9a-f]+): (?:inputs: )*)+/g;
 
 /** Last line of an engine's message: the first ones repeat where it comes from. */
-const gist = (message: string): string => message.replace(INTERNAL, "").trim().split("\n").at(-1)?.slice(0, 400) ?? "";
+const gist = (message: string): string => lastLine(message.replace(INTERNAL, ""), 400);
 
 export const commandMissing = (failure: ExecFailure): boolean => NO_PROGRAM.test(failure.stderr);
 

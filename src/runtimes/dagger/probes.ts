@@ -1,6 +1,7 @@
 /** Health checks of one instance: commands inside its container, network checks through the session's gateway. */
 import type { Healthcheck, HealthTest, ServiceDefinition } from "../../stack/definition/types.js";
 import type { ProbeResult } from "../../stack/runtime.js";
+import { lastLine } from "../shared/last-line.js";
 import { bounded, type Check } from "../shared/probes/bounded.js";
 import type { Dial } from "../shared/probes/dial.js";
 import { httpCheck } from "../shared/probes/http-probe.js";
@@ -23,8 +24,6 @@ export interface ProbeContext {
 
 /** The other side of a command's time limit: the caller's own comes first and says it better. */
 const BACKUP_MS = 2000;
-
-const lastLine = (output: string): string => output.trim().split("\n").at(-1)?.slice(0, 300) ?? "";
 
 const verdict = (exitCode: number | null, output: string): string => {
   const line = lastLine(output);

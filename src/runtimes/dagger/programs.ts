@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { delimiter, isAbsolute, join } from "node:path";
+import { lastLine } from "../shared/last-line.js";
 
 /** Absolute path of an executable file; null where there is none. */
 export async function executable(path: string): Promise<string | null> {
@@ -40,8 +41,8 @@ export function ask(program: string, args: string[], env: NodeJS.ProcessEnv, dea
       (error, stdout, stderr) => {
         if (error === null) return resolve({ kind: "answer", text: stdout.trim() });
         if (error.killed === true) return resolve({ kind: "silence" });
-        const said = stderr.trim().split(/\r?\n/).at(-1) ?? "";
-        resolve({ kind: "refusal", reason: said === "" ? `it ended with ${error.code}` : said.slice(0, 300) });
+        const said = lastLine(stderr);
+        resolve({ kind: "refusal", reason: said === "" ? `it ended with ${error.code}` : said });
       },
     );
   });

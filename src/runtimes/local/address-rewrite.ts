@@ -128,7 +128,7 @@ export function rewriteContainerCommand(argv: string[], service: string, book: A
   const address = (text: string): string => {
     if (ANY_ADDRESS.test(text)) return LOOPBACK;
     const both = /^(0\.0\.0\.0|\[::\]|127\.0\.0\.1|localhost|):(\d{1,5})$/.exec(text);
-    return both === null ? text : `${LOOPBACK}:${own(both[2] ?? "")}`;
+    return both === null ? text : `${LOOPBACK}:${own(both[2] as string)}`;
   };
   return argv.map((text, index) => {
     const option = /^(--?[\w-]+)=(.*)$/.exec(text);

@@ -75,7 +75,7 @@ export function parseEnvFile(text: string, options: EnvFileOptions = {}): Map<st
       const close = closing(lines, from);
       if (close < 0) throw wrong(`opens a ${first} that nothing closes`);
       const inner = lines.slice(from + 1, close);
-      const rest = lines.slice(close + 1).split("\n", 1)[0] ?? "";
+      const rest = lines.slice(close + 1).split("\n", 1)[0] as string;
       if (!/^\s*(?:#|$)/.test(rest)) throw wrong("goes on behind its closing quote");
       values.set(
         name,

@@ -101,9 +101,9 @@ async function factsOf(container: Container): Promise<ImageFacts> {
     }),
   );
   return {
-    entrypoint: entrypoint ?? [],
-    args: args ?? [],
-    user: user ?? "",
+    entrypoint,
+    args,
+    user,
     path: path || "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     shell,
     ports,

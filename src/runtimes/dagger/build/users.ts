@@ -17,8 +17,8 @@ const APP_USER = "1000:1000";
 
 /** `postgres` of `docker.io/library/postgres:15-alpine@sha256:…`. */
 export function imageName(image: string): string {
-  const path = image.split("@")[0] ?? "";
-  return (path.split("/").at(-1) ?? "").split(":")[0] ?? "";
+  const path = image.replace(/@.*/, "");
+  return path.slice(path.lastIndexOf("/") + 1).replace(/:.*/, "");
 }
 
 /** By name or number; a group alone counts as well. */

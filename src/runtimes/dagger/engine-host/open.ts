@@ -1,6 +1,7 @@
 /** Finds the way to a Dagger engine's host, and what can be done there. Never fails for want of one: that is a result. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import { lastLine } from "../../shared/last-line.js";
 import { MB } from "../limit-values.js";
 import { findProgram } from "../programs.js";
 import { cancelled } from "./containers.js";
@@ -29,7 +30,7 @@ async function startedByCli(program: string, env: NodeJS.ProcessEnv, signal: Abo
   } catch (error) {
     if (signal.aborted) throw cancelled(signal);
     const { stderr, message } = error as Error & { stderr?: string };
-    return `${program} does not answer (${(stderr || message).trim().split("\n").at(-1)?.slice(0, 200)})`;
+    return `${program} does not answer (${lastLine(stderr || message, 200)})`;
   }
 }
 

@@ -5,6 +5,7 @@ import type { Limits } from "../../../stack/definition/types.js";
 import { StackwardenError } from "../../../stack/errors.js";
 import { limitsHold } from "../../../stack/limits.js";
 import type { AppliedLimits, Enforcement, ServiceStats } from "../../../stack/runtime.js";
+import { lastLine } from "../../shared/last-line.js";
 import { ENTRY_PATH } from "../entry/types.js";
 import { CPU_PERIOD_US, kernelLimits } from "../limit-values.js";
 import { Containers, cancelled, ID } from "./containers.js";
@@ -28,7 +29,6 @@ export interface Found {
 }
 
 const text = ({ output }: Answer): string => output.toString().trim();
-const oneLine = (said: string): string => said.split("\n").at(-1)?.slice(0, 300) ?? "";
 
 /** Every limit: one that is not given becomes unlimited. */
 export function updateOptions(limits: Limits, withSwap: boolean): string[] {
@@ -108,7 +108,7 @@ export class RuncHost implements EngineHost {
         const why =
           answer.exitCode === 0
             ? `after ${APPLY_MS / 1000} s the service shows ${off.map((name) => `${name} ${seen[name].value ?? "unlimited"}`).join(", ")}`
-            : oneLine(text(answer));
+            : lastLine(text(answer));
         throw new StackwardenError("LIMIT_REFUSED", `The kernel refused the limits: ${why}.`, {
           hint: "A limit below present use is refused; stop the service or choose a higher one.",
           details: { asked: limits },
@@ -186,7 +186,7 @@ export class RuncHost implements EngineHost {
       answer.exitCode !== 0 &&
       !/not running|does not exist|process already finished|no such process/i.test(text(answer))
     )
-      throw new StackwardenError("STOP_FAILED", `${signal} could not be sent: ${oneLine(text(answer))}.`);
+      throw new StackwardenError("STOP_FAILED", `${signal} could not be sent: ${lastLine(text(answer))}.`);
   }
 
   close(): Promise<void> {
@@ -216,7 +216,7 @@ export class RuncHost implements EngineHost {
       const answer = await this.#sh(INSPECT, [checked(id)]);
       if (answer.exitCode === 0) return readSeen(text(answer));
       this.#samples.delete(id);
-      return `the container is gone (${oneLine(text(answer))})`;
+      return `the container is gone (${lastLine(text(answer))})`;
     } catch (error) {
       if (error instanceof StackwardenError) return error.message;
       throw error;
@@ -250,6 +250,6 @@ function checked(id: string): string {
 }
 
 const gone = (answer: Answer): StackwardenError =>
-  new StackwardenError("SERVICE_NOT_STARTED", `The service's container is gone: ${oneLine(text(answer))}.`, {
+  new StackwardenError("SERVICE_NOT_STARTED", `The service's container is gone: ${lastLine(text(answer))}.`, {
     hint: "Call health_status to see its state.",
   });

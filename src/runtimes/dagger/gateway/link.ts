@@ -107,7 +107,7 @@ export class Link {
     control.setEncoding("utf8");
     control.on("data", (chunk: string) => {
       const lines = (rest + chunk).split("\n");
-      rest = lines.pop() ?? "";
+      rest = lines.pop() as string;
       for (const line of lines) {
         const { id, failed } = JSON.parse(line) as { id: number; failed: string };
         this.#take(id)?.reject(systemError(failed, "through the gateway"));

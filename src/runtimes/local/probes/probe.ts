@@ -1,6 +1,7 @@
 /** Runs one health check of an instance and says which one really ran. */
 import type { Healthcheck } from "../../../stack/definition/types.js";
 import type { ProbeResult } from "../../../stack/runtime.js";
+import { lastLine } from "../../shared/last-line.js";
 import { bounded } from "../../shared/probes/bounded.js";
 import { httpCheck } from "../../shared/probes/http-probe.js";
 import { postgresCheck } from "../../shared/probes/postgres-probe.js";
@@ -41,7 +42,7 @@ function commandIn(context: ProbeContext, argv: string[]) {
     const resolved = await context.resolve(argv);
     // The time limit is the caller's; this one only backs it up.
     const result = await host.run({ argv: resolved, cwd, env, user, signal, timeoutMs: 600_000, inside: process });
-    const output = result.output.trim().split("\n").at(-1)?.slice(0, 300) ?? "";
+    const output = lastLine(result.output);
     if (result.exitCode === 0) return output === "" ? "exit code 0" : output;
     throw new Error(`exit code ${result.exitCode ?? result.signal}${output === "" ? "" : `: ${output}`}`);
   };

@@ -3,21 +3,23 @@ import type { ServiceDefinition } from "../../../stack/definition/types.js";
 
 export type ProviderName = "postgres" | "redis";
 
-const IMAGES: Record<string, ProviderName> = {
-  postgres: "postgres",
-  "library/postgres": "postgres",
-  redis: "redis",
-  "library/redis": "redis",
-  "valkey/valkey": "redis",
-  valkey: "redis",
-};
+const IMAGES: ReadonlyMap<string, ProviderName> = new Map([
+  ["postgres", "postgres"],
+  ["library/postgres", "postgres"],
+  ["redis", "redis"],
+  ["library/redis", "redis"],
+  ["valkey/valkey", "redis"],
+  ["valkey", "redis"],
+]);
 
 /** The provider of an image name, whatever its tag, digest or registry host. */
 export function providerOfImage(image: string): ProviderName | null {
-  const parts = (image.split("@")[0] ?? "").split("/");
-  if (parts.length > 1 && /[.:]|^localhost$/.test(parts[0] ?? "")) parts.shift();
-  const name = parts.join("/").replace(/:[^/]*$/, "");
-  return Object.hasOwn(IMAGES, name) ? (IMAGES[name] ?? null) : null;
+  const name = image
+    .replace(/@.*/, "")
+    // What has a dot or a port, or is this machine, is a registry.
+    .replace(/^(?:localhost|[^/]*[.:][^/]*)\//, "")
+    .replace(/:[^/]*$/, "");
+  return IMAGES.get(name) ?? null;
 }
 
 /** `x-local.command` makes a service an app, whatever its image is. */

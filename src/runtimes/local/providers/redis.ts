@@ -38,8 +38,9 @@ export function redisCommand(service: ServiceDefinition): RedisCommand {
   const words = [...(service.entrypoint ?? []), ...(service.command ?? [])];
   if (words[0] === "docker-entrypoint.sh") words.shift();
   if (words.length === 0) return result;
-  if (/^(\/bin\/)?(ba)?sh$/.test(words[0] ?? "")) return { ...result, replaced: true };
-  if (/^(redis|valkey)-server$/.test(words[0] ?? "")) words.shift();
+  const program = words[0] as string;
+  if (/^(\/bin\/)?(ba)?sh$/.test(program)) return { ...result, replaced: true };
+  if (/^(redis|valkey)-server$/.test(program)) words.shift();
   const refuse = (what: string): never => {
     throw new StackwardenError("UNSUPPORTED", `The local runtime cannot give "${what}" to redis ("${service.name}").`, {
       hint: "Use options such as --maxmemory 100mb, or the dagger runtime for configuration files and modules.",
