@@ -36,8 +36,9 @@ async function copyTree(from: string, to: string): Promise<void> {
 async function makeLinks(native: string, to: string): Promise<void> {
   const list = await readFile(join(native, "pg-symlinks.json"), "utf8").catch(() => "[]");
   for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
-    const [existing, link] = [source, target].map((path) => relative("native", normalize(path)));
-    if (existing === undefined || link === undefined || existing.startsWith("..") || link.startsWith("..")) continue;
+    const inside = (path: string): string => relative("native", normalize(path));
+    const [existing, link] = [inside(source), inside(target)];
+    if (existing.startsWith("..") || link.startsWith("..")) continue;
     await symlink(relative(dirname(link), existing), join(to, link)).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "EEXIST") throw error;
     });
