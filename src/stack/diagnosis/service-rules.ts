@@ -281,10 +281,18 @@ class ServiceRules {
   }
 }
 
+/** With their numbers: an init tells its child's signal as 128 and its number. */
+const NATIVE_CRASHES = [
+  ["SIGILL", 4],
+  ["SIGABRT", 6],
+  ["SIGBUS", 7],
+  ["SIGSEGV", 11],
+] as const;
+
 /** What exit codes and signals mean by convention. */
 function exitMeaning(code: number | null, signal: string | null): string {
   if (signal === "SIGKILL" || signal === "SIGTERM") return "Nobody asked stackwarden for it.";
-  if (signal === "SIGSEGV" || signal === "SIGBUS" || signal === "SIGILL" || signal === "SIGABRT")
+  if (NATIVE_CRASHES.some(([name, number]) => signal === name || code === 128 + number))
     return "That is a crash in native code.";
   if (code === 0) return "It ended as if its work were done, but it should go on running.";
   if (code === 126) return "That means that its command cannot be executed.";

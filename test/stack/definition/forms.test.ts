@@ -115,6 +115,8 @@ describe("the policy", () => {
     "cgroup: private",
     "user: '1000:1000'",
     "use_api_socket: false",
+    "devices:",
+    "sysctls: {}",
   ])("accepts %s", async (text) => {
     expect((await load(text)).name).toBe("app");
   });
@@ -141,6 +143,9 @@ describe("the policy", () => {
     "user: root",
     "user: '0:0'",
     "user: ':0'",
+    "user: ''",
+    // What says nothing is not what was looked for.
+    "privileged:",
   ])("refuses %s", async (text) => {
     const error = await load(text).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(StackwardenError);
@@ -167,6 +172,19 @@ describe("ports, checks and limits", () => {
       { limits: { cpus: 0.5, memory_mb: 64, pids: 9 } },
     ],
     ["mem_limit: 1g\ncpus: 2\npids_limit: 7", { limits: { cpus: 2, memory_mb: 1024, pids: 7 } }],
+    [
+      "healthcheck: { x-probe: { type: tcp, port: 8000 }, interval: 1s }",
+      { healthcheck: { test: { kind: "tcp", port: 8000 } } },
+    ],
+    [
+      "healthcheck: { x-probe: { type: http, port: 8000, path: /up, status: 204 } }",
+      { healthcheck: { test: { kind: "http", port: 8000, path: "/up", status: 204 } } },
+    ],
+    ["ports: [{ target: 8000, published: '' }]", { ports: [{ containerPort: 8000, protocol: "tcp" }] }],
+    // What older tools make of an unquoted `no`, and of a quoted truth.
+    ["restart: false", { restart: { policy: "no" } }],
+    ["read_only: 'true'\ninit: 'False'", { readOnly: true, init: false }],
+    ["labels: { a: , b: 1 }", { labels: { a: "", b: "1" } }],
     ["restart: 'on-failure:3'", { restart: { policy: "on-failure", maxRetries: 3 } }],
     ["stop_grace_period: 1m30s", { stopGracePeriodMs: 90_000 }],
     ["labels: [a=b]", { labels: { a: "b" } }],
@@ -180,6 +198,24 @@ describe("ports, checks and limits", () => {
     ["ports: ['8000-8010']", /ports/],
     ["ports: ['70000']", /ports/],
     ["ports: [{ published: '9000' }]", /ports/],
+    ["ports: [[8000]]", /ports/],
+    ["ports: [{ target: 8000, protocol: sctp }]", /protocol/],
+    ["ports: [{ target: 8000, published: high }]", /published/],
+    ["ports: [{ target: 0 }]", /target/],
+    ["healthcheck: { test: { a: b } }", /test/],
+    ["healthcheck: { test: [CMD, x], interval: [5s] }", /interval/],
+    ["healthcheck: { x-probe: { type: tcp, port: web } }", /port/],
+    ["healthcheck: { x-probe: { type: http, port: 80, status: ok } }", /status/],
+    ["healthcheck: { x-probe: { type: http, port: 80, path: up } }", /absolute URL path/],
+    ["env_file: [data]", /the file data cannot be read: \w+/],
+    ["env_file: { required: false }", /env_file/],
+    ["env_file: ../x", /outside the project/],
+    ["build: { context: ., dockerfile: ../Dockerfile }", /outside the project/],
+    ["environment: [[A]]", /environment/],
+    ["labels: { a: [b] }", /labels/],
+    ["secrets: [{ target: x }]", /secrets/],
+    ["restart: [always]", /restart/],
+    ["? [a]\n: b", /has a key that is not text/],
     ["expose: [many]", /expose/],
     ["healthcheck: { interval: 5s }", /has no test/],
     ["healthcheck: { test: [CMD] }", /test/],

@@ -122,6 +122,19 @@ describe("a service that ended", () => {
     expect(cause?.evidence.map(({ source }) => source)).toEqual(["exit", "log"]);
   });
 
+  it.each([
+    [{ exitCode: 126 }, /exit code 126. That means that its command cannot be executed/],
+    [{ exitCode: null, signal: "SIGSEGV" }, /SIGSEGV. That is a crash in native code/],
+    [{ exitCode: 139 }, /exit code 139. That is a crash in native code/],
+    [{ exitCode: 134 }, /exit code 134. That is a crash in native code/],
+    [{ exitCode: 3 }, /exit code 3. Its last lines say more/],
+  ])("says what %j means", async (exit, meaning) => {
+    const manager = await started(APP);
+    domain.runtime.service("app").end(exit);
+    await inState(manager, "app", "crashed");
+    expect((await diagnose(manager)).cause?.explanation).toMatch(meaning);
+  });
+
   it("was killed from outside", async () => {
     const manager = await started(APP);
     domain.runtime.service("app").end({ exitCode: null, signal: "SIGKILL" });
