@@ -107,7 +107,7 @@ describe.skipIf(why !== null)(`the gateway's service${why === null ? "" : `: ski
     process.kill(first as number, "SIGKILL");
     await until("it is said", () => warnings.length > 0);
     expect(warnings).toEqual([
-      expect.stringMatching(/^The gateway to published ports ended and is started again: it ended with code \d+/),
+      expect.stringMatching(/^The gateway .* ended and is started again: it ended with code 137/),
     ]);
     await until("another one runs", () => pids().length === 1 && pids()[0] !== first);
     // And it serves: what is asked through it is answered by the session's network.
