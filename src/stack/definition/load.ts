@@ -15,6 +15,9 @@ import type { LoadRequest, ServiceDefinition, StackDefinition } from "./types.js
 /** Shorter values would redact ordinary words. */
 const SHORTEST_SECRET = 6;
 
+/** More than a machine runs. What follows dependencies goes as deep as there are services. */
+const MOST_SERVICES = 500;
+
 interface Parsed {
   root: NodeReader;
   context: ReadContext;
@@ -135,7 +138,10 @@ function readStack(
   const all = new Map<string, NodeReader>();
   const services: Record<string, ServiceDefinition> = Object.create(null);
   const active = (service: string): boolean => Object.hasOwn(services, service);
-  for (const [service, reader] of given(fields.services) ? fields.services.entries() : []) {
+  const written = given(fields.services) ? fields.services.entries() : [];
+  if (written.length > MOST_SERVICES)
+    fields.services?.invalid(`has ${written.length} services; ${MOST_SERVICES} are possible`, "Split the stack.");
+  for (const [service, reader] of written.slice(0, MOST_SERVICES)) {
     if (!SERVICE_NAME.test(service)) {
       reader.invalid(
         `${JSON.stringify(service.slice(0, 64))} is not a service name`,

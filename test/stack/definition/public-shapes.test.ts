@@ -70,10 +70,15 @@ secrets: { db-password: { file: db/password.txt } }
   });
 
   it("an anchor that is defined again: each alias means the last one above it; and thousands of aliases", async () => {
-    const many = Array.from({ length: 3000 }, (_, at) => `  s${at}: { image: i, environment: *vars, labels: *vars }`);
+    const labels = Array.from({ length: 20 }, (_, at) => `L${at}: *text`).join(", ");
+    const many = Array.from(
+      { length: 400 },
+      (_, at) => `  s${at}: { image: i, environment: *vars, labels: { ${labels} } }`,
+    );
     const { services } = await load(
       [
         'x-one: &vars { A: "first $${A}" }',
+        "x-text: &text same",
         "services:",
         "  one: { image: i, environment: *vars }",
         "  two: { image: i, environment: &vars { A: second } }",
@@ -81,8 +86,8 @@ secrets: { db-password: { file: db/password.txt } }
       ].join("\n"),
     );
     expect(services.one?.environment).toMatchObject({ A: "first ${A}" });
-    for (const name of ["two", "s0", "s2999"]) expect(services[name]?.environment).toMatchObject({ A: "second" });
-    expect(services.s2999?.labels).toEqual({ A: "second" });
+    for (const name of ["two", "s0", "s399"]) expect(services[name]?.environment).toMatchObject({ A: "second" });
+    expect(services.s399?.labels).toMatchObject({ L0: "same", L19: "same" });
   });
 
   it("one service in three forms that share an anchor, one of them behind a profile", async () => {
@@ -255,6 +260,11 @@ describe("refuses, with a place and what to do", () => {
     ["an anchor that merges itself", "services: { app: &a { <<: *a, image: x } }", /:1: services\.app.*inside of what/],
     ["a list in itself", "x-a: &a [*a]\nservices: { app: { image: x, command: *a } }", /:1: .*inside of what/],
     ["keys that are one when they are read", 'services: { a: { image: a, labels: { 1: x, "1": y } } }', /unique/],
+    [
+      "more services than a machine runs, each after the next",
+      `services:\n${Array.from({ length: 9000 }, (_, at) => `  s${at}: { image: a, depends_on: [s${at + 1}] }`).join("\n")}`,
+      /services: has 9000 services; 500 are possible/,
+    ],
     ["lists that never end", "[".repeat(300_000), /compose\.yaml:1: nests deeper than 100 levels/],
     [
       "mappings that never end",
