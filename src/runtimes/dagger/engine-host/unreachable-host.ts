@@ -1,6 +1,7 @@
 /** An engine whose host cannot be entered: everything says so, nothing is claimed. */
 import { StackwardenError } from "../../../stack/errors.js";
 import type { AppliedLimits, EnforcementLevel, ServiceStats } from "../../../stack/runtime.js";
+import { NO_STATS } from "../../shared/no-stats.js";
 import type { EngineHost } from "./types.js";
 
 export const unknownLimits = (reason: string, level: EnforcementLevel = "none"): AppliedLimits => {
@@ -8,19 +9,7 @@ export const unknownLimits = (reason: string, level: EnforcementLevel = "none"):
   return { cpus: nothing(), memory_mb: nothing(), pids: nothing() };
 };
 
-export const unknownStats = (reason: string): ServiceStats => ({
-  cpu_cores: null,
-  cpu_seconds_total: null,
-  memory_mb: null,
-  memory_peak_mb: null,
-  pids: null,
-  throttled_periods: null,
-  throttled_seconds: null,
-  oom_kills: null,
-  network_rx_bytes: null,
-  network_tx_bytes: null,
-  reason,
-});
+export const unknownStats = (reason: string): ServiceStats => ({ ...NO_STATS, reason });
 
 export function unreachableHost(reason: string): EngineHost {
   const refuse = (): Promise<never> =>

@@ -8,6 +8,7 @@ import { StackwardenError } from "../../../stack/errors.js";
 import type { LogSink } from "../../../stack/logs/types.js";
 import type { AppliedLimits, Enforcement, ServiceExit, ServiceStats } from "../../../stack/runtime.js";
 import { drain } from "../../shared/drain.js";
+import { NO_STATS } from "../../shared/no-stats.js";
 import type { ManagedProcess } from "../types.js";
 import { type Cgroup, endCgroup, killAll, type Usage } from "./cgroup.js";
 import { killGroup, type Launched } from "./launch.js";
@@ -24,16 +25,6 @@ export interface ManagedOptions {
   onGone(): Promise<void>;
   warn(message: string): void;
 }
-
-const NO_USAGE: Usage = {
-  cpu_seconds_total: null,
-  memory_mb: null,
-  memory_peak_mb: null,
-  pids: null,
-  throttled_periods: null,
-  throttled_seconds: null,
-  oom_kills: null,
-};
 
 /** Longest pause for a disk that is behind: a service must not stand still because of its log. */
 const PAUSE_MS = 250;
@@ -55,7 +46,7 @@ export class CgroupProcess implements ManagedProcess {
   #ended = false;
   /** We ended it ourselves: no sign of too little memory. */
   #killed = false;
-  #lastUsage: Usage = NO_USAGE;
+  #lastUsage: Usage = NO_STATS;
   #lastCpu: { at: number; seconds: number } = { at: Date.now(), seconds: 0 };
 
   constructor(private readonly options: ManagedOptions) {
@@ -75,7 +66,7 @@ export class CgroupProcess implements ManagedProcess {
     const { launched, cgroup, sink, onGone, warn } = this.options;
     const at = Date.now();
     this.#ended = true;
-    this.#lastUsage = (await cgroup?.usage()) ?? NO_USAGE;
+    this.#lastUsage = (await cgroup?.usage()) ?? NO_STATS;
     // A service's own helper may be what was killed; the main process then usually goes on.
     const killed = signal === "SIGKILL" || exitCode === SIGKILL_EXIT;
     const oomKilled = killed && !this.#killed && (this.#lastUsage.oom_kills ?? 0) > 0;
@@ -150,7 +141,7 @@ export class CgroupProcess implements ManagedProcess {
 
   async stats(): Promise<ServiceStats> {
     const { cgroup, unlimited } = this.options;
-    const usage = this.#ended ? this.#lastUsage : ((await cgroup?.usage()) ?? NO_USAGE);
+    const usage = this.#ended ? this.#lastUsage : ((await cgroup?.usage()) ?? NO_STATS);
     const now = Date.now();
     const seconds = usage.cpu_seconds_total;
     let cores: number | null = null;

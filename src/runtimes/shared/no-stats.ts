@@ -1,0 +1,15 @@
+/** What is told of a service's use where nothing measures it. */
+import type { ServiceStats } from "../../stack/runtime.js";
+
+export const NO_STATS: Omit<ServiceStats, "reason"> = {
+  cpu_cores: null,
+  cpu_seconds_total: null,
+  memory_mb: null,
+  memory_peak_mb: null,
+  pids: null,
+  throttled_periods: null,
+  throttled_seconds: null,
+  oom_kills: null,
+  network_rx_bytes: null,
+  network_tx_bytes: null,
+};
