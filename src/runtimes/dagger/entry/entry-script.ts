@@ -120,22 +120,29 @@ shift "$_sw_words"
 [ "$_sw_stop" != TERM ] || exec "$@"
 
 # The engine sends SIGTERM and the service wants another signal: stay, and translate. A shell starts what it does not
-# wait for with SIGINT and SIGQUIT ignored; env can undo that, or else the shell's own trap, in some. The engine's init
-# signals the whole group: in a session of its own the service gets the translated signal alone.
-if env --default-signal=INT,QUIT true 2>/dev/null; then set -- env --default-signal=INT,QUIT "$@"; fi
-( trap - INT QUIT; exec $_sw_group "$@" ) &
-_sw_service=$!
-trap 'kill -s "$_sw_stop" "$_sw_service"' TERM
-for _sw_name in HUP INT QUIT USR1 USR2; do trap "kill -s $_sw_name $_sw_service" "$_sw_name"; done
-while
-  wait "$_sw_service"
-  _sw_code=$?
-  kill -s 0 "$_sw_service" 2>/dev/null
-do :; done
-wait "$_sw_service" 2>/dev/null
-_sw_last=$?
-[ "$_sw_last" = 127 ] || _sw_code=$_sw_last
-exit "$_sw_code"
+# wait for with SIGINT and SIGQUIT ignored, for good; while it waits it takes no signal. So one starts the service and
+# waits, another takes the signals and is told the service's process, then its exit code. The engine's init signals the
+# whole group: in a session of its own the service gets the translated signal alone.
+survive() { for _sw_name in HUP INT QUIT TERM USR1 USR2; do trap : "$_sw_name"; done; }
+survive
+exec 3>&1
+{
+  survive
+  $_sw_group /bin/sh -c 'echo "$$"; exec "$@" >&3 3>&-' sh "$@"
+  echo "$?"
+} | {
+  exec 3>&-
+  _sw_service= _sw_early= _sw_woken=
+  pass() { _sw_woken=1; if [ -n "$_sw_service" ]; then kill -s "$1" "$_sw_service"; else _sw_early=$1; fi; } 2>/dev/null
+  next() { until read -r _sw_line; do [ -n "$_sw_woken" ] || return 1; _sw_woken=; done; }
+  trap 'pass "$_sw_stop"' TERM
+  for _sw_name in HUP INT QUIT USR1 USR2; do trap "pass $_sw_name" "$_sw_name"; done
+  next && _sw_service=$_sw_line
+  [ -z "$_sw_early" ] || pass "$_sw_early"
+  next && exit "$_sw_line"
+  exit 1
+}
+exit "$?"
 `;
 
 const MILLISECONDS = 1000;

@@ -288,7 +288,7 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
           process.on("SIGUSR2", () => console.log("usr2"));
           process.on("SIGTERM", () => process.exit(99));
           setTimeout(() => {}, 1e8);
-          console.log("up", process.ppid);`;
+          console.log("up");`;
         // The engine's init signals the whole group of the process that it started.
         const run = start(
           shell,
@@ -297,8 +297,8 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
           undefined,
           true,
         );
-        await run.said(`up ${run.child.pid}\n`);
-        run.child.kill("SIGUSR2");
+        await run.said("up\n");
+        process.kill(-(run.child.pid as number), "SIGUSR2");
         await run.said("usr2\n");
         process.kill(-(run.child.pid as number), "SIGTERM");
         expect((await run.closed).code).toBe(code);
@@ -306,15 +306,31 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
     });
   }
 
-  it("as a parent ends as its service ends, and leaves it SIGINT's default effect", async () => {
-    expect((await start(["sh"], { stopSignal: "SIGQUIT", command: ["sh", "-c", "exit 9"] }).closed).code).toBe(9);
-    expect((await start(["sh"], { stopSignal: "SIGQUIT", command: ["/no/such/program"] }).closed).code).toBe(127);
-    if (!succeeds("env", "--default-signal=INT", "true")) return;
-    const run = start(["sh"], { stopSignal: "SIGINT", command: ["sh", "-c", "echo up; exec sleep 1000"] });
-    await run.said("up\n");
-    run.child.kill("SIGTERM");
-    expect((await run.closed).code).toBe(130);
-  });
+  it.each(SHELLS)(
+    "as a parent under %s ends as its service ends, and leaves it SIGINT's default effect",
+    async (_name, shell) => {
+      if (!succeeds(shell[0], ...shell.slice(1), "-c", "true")) return;
+      const started = (stopSignal: string, ...command: string[]) =>
+        start(shell, { stopSignal, command }, undefined, undefined, true);
+      expect((await started("SIGQUIT", "sh", "-c", "exit 9").closed).code).toBe(9);
+      expect((await started("SIGQUIT", "/no/such/program").closed).code).toBe(127);
+      const interrupt = (run: Run) => process.kill(-(run.child.pid as number), "SIGTERM");
+      const plain = started("SIGINT", "sh", "-c", "echo up; exec sleep 1000");
+      await plain.said("up\n");
+      interrupt(plain);
+      expect((await plain.closed).code).toBe(130);
+      // One that was started with the signal ignored could not even ask for it.
+      const asking = started(
+        "SIGQUIT",
+        "sh",
+        "-c",
+        "trap 'exit 6' QUIT; echo up >&2; echo up; while :; do sleep 0.05; done",
+      );
+      await asking.said("up\n");
+      interrupt(asking);
+      expect(await asking.closed).toMatchObject({ code: 6, stdout: "up\n", stderr: "up\n" });
+    },
+  );
 
   it("does with the few programs of a small image: without setpriv, setsid and env", async () => {
     const bin = join(dir, "bin");
@@ -328,7 +344,8 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
       ["/bin/sh"],
       {
         stopSignal: "SIGHUP",
-        command: ["sh", "-c", "trap 'exit 5' HUP; echo up; while :; do sleep 0.05; done"],
+        // Without a session of its own it gets the engine's signal to the whole group as well.
+        command: ["sh", "-c", "trap '' TERM; trap 'exit 5' HUP; echo up; while :; do sleep 0.05; done"],
         health: {
           test: { kind: "cmd", argv: ["sleep", "300"] },
           intervalMs: 60_000,
@@ -338,11 +355,12 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
       },
       undefined,
       bin,
+      true,
     );
     expect(await run.message(({ type }) => type === "health")).toMatchObject({ exitCode: 137, timedOut: true });
     await run.said("up\n");
     expect(run.messages[0]).toMatchObject({ type: "start", noNewPrivileges: false });
-    run.child.kill("SIGTERM");
+    process.kill(-(run.child.pid as number), "SIGTERM");
     expect((await run.closed).code).toBe(5);
   });
 
