@@ -1,9 +1,10 @@
 /** The socket of the background server: who may come in, and what becomes of each connection. */
 import { timingSafeEqual } from "node:crypto";
-import { chmod, rm } from "node:fs/promises";
-import { createServer, type Server, type Socket } from "node:net";
+import { rm } from "node:fs/promises";
+import { createServer, type Socket } from "node:net";
 import { StackwardenError, toStackwardenError } from "../stack/errors.js";
 import type { Logger } from "../stack/logger.js";
+import { listenPrivately } from "../stack/private-socket.js";
 import { type Answer, encodeLine, firstLine, type Hello, PROTOCOL, parseHello, type ServerStatus } from "./hello.js";
 
 /** Long enough for a laptop that just woke up. */
@@ -88,23 +89,6 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
       for (const socket of connections) socket.destroy();
     },
   };
-}
-
-/** The mask makes the socket private from its first moment; listen() binds before it returns. */
-async function listenPrivately(server: Server, path: string): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    const mask = process.umask(0o177);
-    try {
-      server.listen(path, () => {
-        server.off("error", reject);
-        resolve();
-      });
-    } finally {
-      process.umask(mask);
-    }
-  });
-  if (process.platform !== "win32") await chmod(path, 0o600);
 }
 
 function answers(socket: Socket) {

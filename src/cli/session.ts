@@ -148,11 +148,9 @@ async function connectHolder(stateDir: string, project: string): Promise<Control
   const { PROJECT_ID } = await import("../stack/project-id.js");
   // A name that is none is refused by the operation, not looked for on disk.
   if (!PROJECT_ID.test(project)) return null;
-  const [{ connectControl }, { controlSocket, securePlace }] = await Promise.all([
+  const [{ connectControl }, { controlSocket, trusted }] = await Promise.all([
     import("./control/client.js"),
     import("./control/socket-path.js"),
   ]);
-  const place = controlSocket(stateDir, project);
-  if (place.shared) await securePlace(place);
-  return connectControl(place.path);
+  return (await trusted(stateDir, project)) ? connectControl(controlSocket(stateDir, project)) : null;
 }

@@ -1,9 +1,11 @@
 /** Where the HTTP door listens: an address, and a socket file for this machine's own user. */
-import { chmod, lstat, rm } from "node:fs/promises";
+import { once } from "node:events";
+import { lstat, rm } from "node:fs/promises";
 import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { StackwardenError } from "../stack/errors.js";
 import type { Logger } from "../stack/logger.js";
+import { listenPrivately } from "../stack/private-socket.js";
 import { type CertificateFiles, certifiedServer } from "./certificate.js";
 import { markPrivate } from "./private-sockets.js";
 
@@ -75,7 +77,8 @@ export async function listenOnAddress(
       ? null
       : { cert: tlsCert, key: tlsKey, ...(tlsCheckMs === undefined ? {} : { checkMs: tlsCheckMs }) };
   const server = await serverOf(files, handler, logger, limits);
-  await bound(server, () => server.listen(port, host)).catch((error: NodeJS.ErrnoException) => {
+  server.listen(port, host);
+  await once(server, "listening").catch((error: NodeJS.ErrnoException) => {
     const { code = "" } = error;
     const what = `${host}:${port} cannot be listened on: ${code}.`;
     if (code === "EADDRINUSE")
@@ -114,21 +117,12 @@ export async function listenOnSocket(
   if (there !== null) await rm(path, { force: true });
   const server = await serverOf(null, handler, logger, limits);
   server.on("connection", markPrivate);
-  await bound(server, () => {
-    // The mask makes the socket private from its first moment; listen() binds before it returns.
-    const mask = process.umask(0o177);
-    try {
-      server.listen(path);
-    } finally {
-      process.umask(mask);
-    }
-  }).catch((error: NodeJS.ErrnoException) => {
+  await listenPrivately(server, path).catch((error: NodeJS.ErrnoException) => {
     throw new StackwardenError("STORAGE_FAILED", `${path} cannot be listened on: ${error.code}.`, {
       hint: "Choose another path with --socket.",
       cause: error,
     });
   });
-  if (process.platform !== "win32") await chmod(path, 0o600);
   return listening(path, server);
 }
 
@@ -163,16 +157,6 @@ async function serverOf(
   server.maxConnections = connections;
   return server;
 }
-
-const bound = (server: Server, listen: () => void): Promise<void> =>
-  new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.once("listening", () => {
-      server.off("error", reject);
-      resolve();
-    });
-    listen();
-  });
 
 function listening(place: string, server: Server): Listening {
   let ended: Promise<void> | undefined;

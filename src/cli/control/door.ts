@@ -2,14 +2,15 @@
  * The control door: while this process holds a project's stack, the command line of the same user reaches it
  * through a socket that only this user may open (mode 0600). It speaks operations and nothing else.
  */
-import { chmod, rm } from "node:fs/promises";
-import { createServer, type Server, type Socket } from "node:net";
+import { rm } from "node:fs/promises";
+import { createServer, type Socket } from "node:net";
 import { toStackwardenError } from "../../stack/errors.js";
 import type { Logger } from "../../stack/logger.js";
 import type { CallContext, StackManager } from "../../stack/model.js";
+import { listenPrivately } from "../../stack/private-socket.js";
 import { connectControl } from "./client.js";
 import { encode, lineSplitter, parseRequest } from "./protocol.js";
-import { controlSocket, securePlace } from "./socket-path.js";
+import { controlSocket, makeFolder } from "./socket-path.js";
 
 /** How long a closing door waits for answers under way. */
 const CLOSE_MS = 2000;
@@ -91,16 +92,16 @@ interface Listener {
 }
 
 async function listen(project: string, options: ControlDoorOptions): Promise<Listener | null> {
-  const place = controlSocket(options.stateDir, project);
-  await securePlace(place);
+  const path = controlSocket(options.stateDir, project);
+  await makeFolder(options.stateDir, project);
   if (process.platform !== "win32") {
-    const other = await connectControl(place.path).catch(() => "busy" as const);
+    const other = await connectControl(path).catch(() => "busy" as const);
     if (other !== null) {
       if (other !== "busy") other.close();
       options.logger.warn(`Another server has the control socket of ${project}; the command line reaches that one.`);
       return null;
     }
-    await rm(place.path, { force: true });
+    await rm(path, { force: true });
   }
   const connections = new Set<Connection>();
   let closing = false;
@@ -113,7 +114,7 @@ async function listen(project: string, options: ControlDoorOptions): Promise<Lis
     connections.add(connection);
     socket.once("close", () => connections.delete(connection));
   });
-  await bind(server, place.path);
+  await listenPrivately(server, path);
   return {
     close: async () => {
       closing = true;
@@ -133,20 +134,6 @@ interface Connection {
   socket: Socket;
   /** True while a request is under way. */
   busy(): boolean;
-}
-
-/** The mask makes the socket private from its first moment; listen() binds before it returns. */
-async function bind(server: Server, path: string): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    const mask = process.umask(0o177);
-    try {
-      server.listen(path, resolve);
-    } finally {
-      process.umask(mask);
-    }
-  });
-  if (process.platform !== "win32") await chmod(path, 0o600);
 }
 
 /** Serves one connection until it closes; what is under way then is cancelled. */
