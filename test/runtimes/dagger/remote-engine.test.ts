@@ -29,12 +29,12 @@ describe.skipIf(why !== null)(`an engine whose host is out of reach${why === nul
   let bench: Bench;
   const warnings: string[] = [];
 
-  const runtimeOn = (env: NodeJS.ProcessEnv) =>
+  const runtimeOn = (env: NodeJS.ProcessEnv, openEngineHost = async () => remoteHost()) =>
     createDaggerRuntime({
       settings: SETTINGS,
       env,
       warn: (message) => warnings.push(message),
-      parts: { openEngineHost: async () => remoteHost() },
+      parts: { openEngineHost },
     });
 
   beforeAll(async () => {
@@ -267,6 +267,30 @@ print(os.path.exists("/srv/conf/.git"), os.getcwd())
     } finally {
       rmSync(empty, { recursive: true });
     }
+  });
+
+  it("an opening whose caller leaves at its last step holds no port and no session", async () => {
+    const port = await freePort();
+    const web = bench.web("web", { ports: [{ containerPort: WEB_PORT, hostPort: port, protocol: "tcp" }] });
+    const abort = new AbortController();
+    const closed: string[] = [];
+    const leaving = runtimeOn(sim.env, async () => {
+      abort.abort(new Error("changed my mind"));
+      return remoteHost({ close: async () => void closed.push("host") });
+    });
+    const opened = leaving.open({
+      projectId: bench.projectId,
+      folder: bench.folder,
+      definition: bench.definition([web]),
+      stateDir: bench.stateDir,
+      signal: abort.signal,
+      notice: () => {},
+    });
+    await expect(opened).rejects.toThrow("changed my mind");
+    expect(closed).toEqual(["host"]);
+    expect(livingSessions(sim.folder)).toEqual([]);
+    await closeServer(await listen(port));
+    await leaving.close();
   });
 
   it("the engine's death is told as lost, and no start is tried on it", async () => {

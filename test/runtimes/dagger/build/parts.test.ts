@@ -13,6 +13,7 @@ import {
   uploadFolder,
 } from "../../../../src/runtimes/dagger/build/uploads.js";
 import { chooseUser, imageName } from "../../../../src/runtimes/dagger/build/users.js";
+import { removeVolumes } from "../../../../src/runtimes/dagger/remove-volumes.js";
 import { forgetVolumes, volumeKey } from "../../../../src/runtimes/dagger/volumes.js";
 import type { ServiceDefinition, StackDefinition } from "../../../../src/stack/definition/types.js";
 
@@ -118,6 +119,66 @@ describe("uploads", () => {
 
 describe("volumes", () => {
   const used = { runnerHost: "unix:///engine", user: "70", image: "postgres:15" };
+
+  it("that are deleted are emptied on each engine by the image and the user that used them, else by one that is always there", async () => {
+    const [kept, data, built, other] = await Promise.all([
+      volumeKey(folder, "shop", "kept", used),
+      volumeKey(folder, "shop", "data", used),
+      volumeKey(folder, "shop", "built", { runnerHost: "unix:///engine" }),
+      volumeKey(folder, "shop", "data", { ...used, runnerHost: "tcp://other:1" }),
+    ]);
+    const done: string[] = [];
+    const warnings: string[] = [];
+    const session = (engine: string) => {
+      const container = (words: string[]): object => {
+        const step = (...given: unknown[]) => container([...words, ...given.flat().map(String)]);
+        return {
+          from: step,
+          withUser: step,
+          withMountedCache: step,
+          withEnvVariable: () => container(words),
+          withExec: step,
+          sync: async () => void done.push([engine, ...words].join(" ")),
+        };
+      };
+      const client = { container: () => container([]), cacheVolume: (key: string) => key };
+      return { client: () => client, close: async () => void done.push(`${engine} closed`) };
+    };
+    const remove = (names: string[], env: NodeJS.ProcessEnv, fails = "") =>
+      removeVolumes({
+        projectId: "shop",
+        stateDir: folder,
+        volumes: names,
+        env,
+        warn: (message) => warnings.push(message),
+        openSession: async ({ runnerHost }) => {
+          if (runnerHost === fails) throw new Error("no engine here");
+          return session(runnerHost ?? "") as never;
+        },
+        fallbackImage: "node:20-alpine",
+      });
+    const bin = join(folder, "bin");
+    mkdirSync(bin);
+    writeFileSync(join(bin, "dagger"), "#!/bin/sh\necho dagger v0.21.8\n", { mode: 0o755 });
+    const env = { PATH: `${bin}:/usr/bin:/bin` };
+    await remove(["nothing"], {});
+    expect([done, warnings]).toEqual([[], []]);
+    await remove(["data"], env, "tcp://other:1");
+    const empties = "/bin/sh -c find /volume -mindepth 1 -delete";
+    expect(done).toEqual([`unix:///engine postgres:15 70 /volume ${data} ${empties}`, "unix:///engine closed"]);
+    expect(warnings).toEqual([expect.stringMatching(/^shop: .*still holds their content.*: no engine here$/)]);
+    // Forgotten all the same: the next stack gets an empty one on both.
+    expect(await volumeKey(folder, "shop", "data", { ...used, runnerHost: "tcp://other:1" })).not.toBe(other);
+    await remove(["built"], env);
+    expect(done.slice(2)).toEqual([
+      `unix:///engine node:20-alpine root /volume ${built} ${empties}`,
+      "unix:///engine closed",
+    ]);
+    await remove(["data"], { PATH: "/nowhere" });
+    expect(warnings[1]).toMatch(/still holds their content.*: .*dagger/i);
+    expect(done).toHaveLength(4);
+    expect(await volumeKey(folder, "shop", "kept", used)).toBe(kept);
+  });
 
   it("a key is made once for each volume and engine, and kept readable for the owner only", async () => {
     const keys = await Promise.all(["a", "b", "a"].map((name) => volumeKey(folder, "shop", name, used)));
