@@ -246,12 +246,20 @@ describe("the command line", () => {
     expect((await there("down")).code).toBe(0);
     // Another folder that gives the same id is not taken for the first.
     const twin = bench.project("twins/Evil", { "compose.yaml": appCompose(), "app.js": APP });
-    const other = await new Promise<Ran>((resolve) => {
-      execFile(process.execPath, [BINARY, "up", "-d"], { cwd: twin, env: env() }, (error, stdout, stderr) =>
-        resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
-      );
-    });
-    expect(other).toMatchObject({ code: 1, stderr: expect.stringContaining("PROJECT_CONFLICT") });
+    const inTwin = (...args: string[]): Promise<Ran> =>
+      new Promise((resolve) => {
+        execFile(process.execPath, [BINARY, ...args], { cwd: twin, env: env() }, (error, stdout, stderr) =>
+          resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
+        );
+      });
+    for (const args of [
+      ["up", "-d"],
+      ["down", "--volumes", "--yes"],
+      ["restart", "app"],
+      ["limits", "app", "--pids", "9"],
+    ])
+      expect(await inTwin(...args)).toMatchObject({ code: 1, stderr: expect.stringContaining("PROJECT_CONFLICT") });
+    expect((await inTwin("down", "--project", "evil")).code).toBe(0);
     expect((await there("ps", "--project", "nobody")).stdout).toContain("No project is called nobody");
     expect((await there("server", "logs", "-n", "1.5")).code).toBe(2);
   });

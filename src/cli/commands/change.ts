@@ -1,5 +1,7 @@
 /** Commands that change a running stack: `down`, `restart`, `limits`. */
-import type { LimitsOutcome, RestartOutcome, StopOutcome } from "../../stack/model.js";
+import { realpath } from "node:fs/promises";
+import { StackwardenError } from "../../stack/errors.js";
+import type { LimitsOutcome, RestartOutcome, StackReport, StopOutcome } from "../../stack/model.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
 import { asCommands } from "../output/commands.js";
 import { limitsText } from "../output/stack-table.js";
@@ -7,6 +9,22 @@ import { dim } from "../output/terminal.js";
 import { type CliHost, type CommonOptions, given, openSession, type Session } from "../session.js";
 
 const CALL_SECONDS = 600;
+
+/**
+ * A project that was not named is the folder one is in: another folder's of the same name is left alone.
+ * @throws StackwardenError PROJECT_CONFLICT
+ */
+async function requireOwn({ project, folder, call }: Session): Promise<void> {
+  if (folder === undefined) return;
+  const { stacks } = await call<{ stacks: StackReport[] }>("list_stacks", {});
+  const known = stacks.find((stack) => stack.project === project)?.folder ?? "";
+  const here = await realpath(folder).catch(() => folder);
+  if (known === "" || known === here) return;
+  throw new StackwardenError("PROJECT_CONFLICT", `The project ${project} belongs to ${known}, not to ${here}.`, {
+    hint: `If you mean that one, name it: --project ${project}. This folder's needs another name.`,
+    details: { project, folders: [known, here] },
+  });
+}
 
 /** Calls one operation and prints its answer: as JSON, or as its message and what `more` adds. */
 async function change<T extends { message: string }>(
@@ -19,6 +37,7 @@ async function change<T extends { message: string }>(
   const session = await openSession(options, host);
   const { terminal } = session;
   try {
+    await requireOwn(session);
     const outcome = await session.call<T>(
       operation,
       given({ project: session.project, ...input(session) }),
