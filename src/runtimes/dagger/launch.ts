@@ -21,6 +21,8 @@ import { type Found, never, programBegins, seenBy, type Word } from "./word.js";
 
 /** The engine starts a container in seconds; one that takes longer is given up. */
 const START_MS = 60_000;
+/** From the engine's word that a container runs until its host must show it; the entry waits longer for its limits. */
+const SHOWN_MS = 15_000;
 /** After the container runs, its entry's word comes with the next poll of the telemetry. */
 const WORD_MS = (LIMITS_WAIT_SECONDS + 10) * 1000;
 
@@ -136,6 +138,7 @@ class Launch {
         void delay(1000, undefined, { ref: false }).then(() => instance.gone(exitOf(begun.exitCode, Date.now())));
       }
       const startedAt = Date.now();
+      await this.#within(this.#shown(instance, sought), signal, "its container did not show");
       const word = await this.#within(
         this.#word(instance, sought, found),
         signal,
@@ -189,6 +192,27 @@ class Launch {
     const { host, ready } = this.options;
     if (host.enforcement.level !== "enforced") return { id: null, why: host.enforcement.reason };
     return { id: await host.find(ready.instance, signal), why: "" };
+  }
+
+  /** The engine says that it runs: then its host shows it, unless the engine is somewhere else. */
+  async #shown(instance: Instance, sought: Promise<Found>): Promise<void> {
+    const { host, request } = this.options;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<"late">((resolve) => {
+      timer = setTimeout(resolve, SHOWN_MS, "late");
+    });
+    // That it was not found is told later.
+    const first = await Promise.race([sought.catch(() => null), instance.exited, late]).finally(() =>
+      clearTimeout(timer),
+    );
+    if (first !== "late" || !host.elsewhere()) return;
+    throw new StackwardenError(
+      "RUNTIME_UNAVAILABLE",
+      `${request.service.name}: the engine's containers do not show on ${host.description}, so nothing can enforce their limits.`,
+      {
+        hint: "It is started again without them. Name the engine by the way into its container (docker-container://name) to have them.",
+      },
+    );
   }
 
   /** The entry waits for that. */

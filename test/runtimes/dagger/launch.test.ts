@@ -1,5 +1,5 @@
 /** A container's first moments: what the engine, its host and the entry script say of it; all three are played. */
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { ReadyContainer } from "../../../src/runtimes/dagger/build/container.js";
 import { checkEngines } from "../../../src/runtimes/dagger/check.js";
 import type { EngineHost } from "../../../src/runtimes/dagger/engine-host/types.js";
@@ -10,6 +10,7 @@ import type { DaggerSession } from "../../../src/runtimes/dagger/session/types.j
 import type { TraceListener } from "../../../src/runtimes/dagger/telemetry/types.js";
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
 import { StackwardenError } from "../../../src/stack/errors.js";
+import { isTransient } from "../../../src/stack/retry.js";
 import { healthcheck, RecordingSink } from "../contract/bench.js";
 import { remoteHost, SETTINGS } from "./support/parts.js";
 
@@ -196,6 +197,32 @@ describe("a start", () => {
         host({ begun: async () => ({ ...seen, uid: 0 }) }),
       ),
     ).rejects.toMatchObject({ code: "POLICY_VIOLATION" });
+  });
+
+  it("that its host never shows is tried again without limits, where the host shows none at all", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const looking = (_instance: string, signal: AbortSignal) =>
+        new Promise<never>((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+      const starting = start(
+        session(() => null),
+        host({ find: looking, elsewhere: () => true }),
+      );
+      const failed = starting.then(
+        () => null,
+        (error: unknown) => error,
+      );
+      await vi.advanceTimersByTimeAsync(16_000);
+      const error = await failed;
+      expect(error).toMatchObject({
+        code: "RUNTIME_UNAVAILABLE",
+        message: expect.stringContaining("do not show on the test's host"),
+      });
+      expect(isTransient(error)).toBe(true);
+      expect(calls).toContain("kill");
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it("without an entry whose program cannot be started is an end, not a start", async () => {

@@ -29,6 +29,8 @@ export class Containers {
   /** Of every container that was looked at; empty: it is nobody's of ours. */
   readonly #instances = new Map<string, string>();
   #look: Promise<Listed[]> | null = null;
+  /** How often all of them were looked at. */
+  looks = 0;
 
   constructor(private readonly helper: Helper) {}
 
@@ -70,6 +72,7 @@ export class Containers {
       // Written while a container went; the next look has it whole.
       return [];
     }
+    this.looks += 1;
     const present = new Set(list.map(({ id }) => id));
     for (const id of this.#instances.keys()) if (!present.has(id)) this.#instances.delete(id);
     const fresh = list.filter(({ id }) => !this.#instances.has(id)).slice(0, MOST_BUNDLES);

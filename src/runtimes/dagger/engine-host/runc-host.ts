@@ -17,6 +17,8 @@ import type { EngineHost, HostExec, HostExecResult, HostUser } from "./types.js"
 import { unknownLimits, unknownStats } from "./unreachable-host.js";
 
 const FIND_MS = 30_000;
+/** Without one container of ours, before it is clear that there are none. */
+const ENOUGH_LOOKS = 10;
 /** How long limits may take to show. */
 const APPLY_MS = 10_000;
 const PAUSE_MS = 50;
@@ -63,6 +65,9 @@ export class RuncHost implements EngineHost {
   /** False once the kernel there turned out not to count swap. */
   #swap = true;
   #lost: string | null = null;
+  /** It showed a container of ours. */
+  #shows = false;
+  #elsewhere: string | null = null;
 
   constructor(
     private readonly helper: Helper,
@@ -77,15 +82,24 @@ export class RuncHost implements EngineHost {
   }
 
   get enforcement(): Enforcement {
-    return this.#lost === null ? this.#found.enforcement : { level: "none", reason: this.#lost };
+    const reason = this.#elsewhere ?? this.#lost;
+    return reason === null ? this.#found.enforcement : { level: "none", reason };
   }
 
   get capacity(): EngineHost["capacity"] {
     return this.#found.capacity;
   }
 
-  find(instance: string, signal: AbortSignal): Promise<string> {
-    return this.#reached(() => this.#containers.find(instance, signal, FIND_MS));
+  async find(instance: string, signal: AbortSignal): Promise<string> {
+    const id = await this.#reached(() => this.#containers.find(instance, signal, FIND_MS));
+    this.#shows = true;
+    return id;
+  }
+
+  elsewhere(): boolean {
+    if (this.#shows || this.#containers.looks < ENOUGH_LOOKS) return false;
+    this.#elsewhere = `the engine's containers do not show on ${this.description}`;
+    return true;
   }
 
   async apply(id: string, limits: Limits): Promise<AppliedLimits> {

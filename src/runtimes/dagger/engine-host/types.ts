@@ -43,6 +43,11 @@ export interface EngineHost {
    */
   find(instance: string, signal: AbortSignal): Promise<string>;
   /**
+   * Asked when the engine says that a container runs and the host does not show it. True when the host, looked at several
+   * times, never showed any: the engine is on another machine than its address says, and nothing is enforced from then on.
+   */
+  elsewhere(): boolean;
+  /**
    * Sets every limit (one that is not given becomes unlimited), again and again until the service's own cgroup shows it:
    * a write while runc still creates the container is overwritten. @returns what was read back
    */

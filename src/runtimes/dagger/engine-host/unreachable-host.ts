@@ -23,6 +23,7 @@ export function unreachableHost(reason: string): EngineHost {
     enforcement: { level: "none", reason },
     capacity: null,
     find: refuse,
+    elsewhere: () => false,
     apply: () => Promise.resolve(unknownLimits(reason)),
     read: () => Promise.resolve(unknownLimits(reason)),
     stats: () => Promise.resolve(unknownStats(reason)),

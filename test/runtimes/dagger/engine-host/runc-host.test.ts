@@ -248,6 +248,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     programs.file("list", JSON.stringify(others));
     const waiting = host.find("i-1", signal);
     expect(await host.find("i-2", signal)).toBe("other");
+    expect(host.elsewhere()).toBe(false);
     programs.file("list", "[{ torn");
     const mine = [
       entry("mine", ["A=b", "STACKWARDEN_INSTANCE=i-1"], "2026-01-03T00:00:00Z"),
@@ -275,6 +276,19 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     await until("it was looked for", () => calls("list").length > looked);
     later(31_000);
     await nowhere;
+  });
+
+  it("knows when the engine is somewhere else: it was looked at often and never showed a container", async () => {
+    const caller = new AbortController();
+    const looking = host.find("i-1", caller.signal);
+    looking.catch(() => {});
+    expect(host.elsewhere()).toBe(false);
+    while (calls("list").length < 12) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(host.enforcement.level).toBe("enforced");
+    expect(host.elsewhere()).toBe(true);
+    expect(host.enforcement).toEqual({ level: "none", reason: expect.stringContaining("do not show on this machine") });
+    caller.abort();
+    await expect(looking).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
   });
 
   it("sees when the service's program takes the entry's place, and as whom it runs", async () => {

@@ -28,6 +28,7 @@ export const remoteHost = (more: Partial<EngineHost> = {}): EngineHost => ({
   enforcement: { level: "none", reason: REMOTE },
   capacity: null,
   find: refuse,
+  elsewhere: () => false,
   exec: refuse,
   kill: refuse,
   apply: async () => unlimited,
