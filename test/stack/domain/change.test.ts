@@ -1,14 +1,14 @@
 /** Changing a running stack: restart, reconciliation, stop, loss of the runtime, shutdown. */
-import { rmSync } from "node:fs";
+import { renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { StackwardenError } from "../../../src/stack/errors.js";
-import type { StackManager } from "../../../src/stack/model.js";
+import type { SharedStackManager } from "../../../src/stack/model.js";
 import { call, compose, Domain, eventsOf, service, until } from "../../support/domain.js";
 import { FakeRuntime } from "../../support/fake-runtime.js";
 
 let domain: Domain;
-let manager: StackManager;
+let manager: SharedStackManager;
 beforeEach(() => {
   domain = new Domain();
   manager = domain.manager();
@@ -286,6 +286,40 @@ describe("projects", () => {
     expect(listed?.notes[0]).toContain("shop");
     domain.project("shop", "services: [");
     expect((await domain.manager().report("shop")).notes[0]).toContain("cannot be read");
+  });
+
+  it("keep what a service printed that their file has no more, also when it cannot be read", async () => {
+    domain.runtime.scripts = { api: { prints: "good bye" } };
+    await up(CHAIN);
+    write(compose(service("db")));
+    expect((await manager.start({ project: "shop" }, call())).status).toBe("reconciled");
+    const logs = async (...services: string[]) =>
+      (await manager.logs({ project: "shop", query: { services } })).lines.map(({ text }) => text);
+    expect(await logs("api")).toEqual(["good bye"]);
+    const unknown = { code: "UNKNOWN_SERVICE", details: { valid: ["db"] } };
+    await expect(logs("ghost")).rejects.toMatchObject(unknown);
+    await manager.stop({ project: "shop" }, call());
+    write("services: [");
+    expect(await logs("api")).toEqual(["good bye"]);
+    await expect(logs("api", "ghost")).rejects.toMatchObject(unknown);
+  });
+
+  it("whose folder was moved while they run stay what they are, and start from the new place after a stop", async () => {
+    await up(CHAIN);
+    const [folder, moved] = [join(domain.root, "shop"), join(domain.root, "moved")];
+    renameSync(folder, moved);
+    await expect(manager.start({ project: "shop", folder: "moved" }, call())).rejects.toMatchObject({
+      code: "PROJECT_CONFLICT",
+      message: expect.stringMatching(/runs in .*\/shop, not in .*\/moved/),
+      hint: expect.stringContaining("stop this stack first"),
+    });
+    expect(manager.running()).toEqual([
+      { project: "shop", state: "running", folder: expect.stringMatching(/\/shop$/) },
+    ]);
+    await manager.stop({ project: "shop" }, call());
+    expect(manager.running()).toEqual([]);
+    expect((await manager.start({ project: "shop", folder: "moved" }, call())).status).toBe("healthy");
+    expect(manager.running()).toMatchObject([{ project: "shop", folder: expect.stringMatching(/\/moved$/) }]);
   });
 
   it("run side by side", async () => {
