@@ -196,7 +196,10 @@ print(os.path.exists("/srv/conf/.git"), os.getcwd())
   });
 
   it("a build takes the context without what is ignored, its arguments and its target", async () => {
-    bench.file("ctx/Dockerfile", "FROM python:3.11-slim AS base\nARG WORD=none\nCOPY . /ctx\nFROM base AS other\n");
+    bench.file(
+      "ctx/Dockerfile",
+      "FROM python:3.11-slim AS base\nARG WORD=none\nCOPY . /ctx\nHEALTHCHECK --interval=5s CMD true\nFROM base AS other\n",
+    );
     bench.file("ctx/.dockerignore", "secret.txt\n");
     bench.file("ctx/secret.txt", "");
     bench.file("ctx/seen.txt", "");
@@ -206,6 +209,7 @@ print(os.path.exists("/srv/conf/.git"), os.getcwd())
     const { running, sink } = await bench.run({ ...app, build });
     await running.exited;
     expect(sink.all).toMatch(/^given \['(?:\.dockerignore', ')?Dockerfile', 'seen.txt'\]\n$/);
+    expect(running.notes.join("\n")).toContain("own HEALTHCHECK is not run");
     expect(bench.phases.join("\n")).toContain("building from ctx");
     expect(
       await failure({ ...app, build: { context: `${bench.folder}/ctx`, dockerfile: "gone", args: {} } }),

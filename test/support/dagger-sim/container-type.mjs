@@ -135,7 +135,10 @@ export const containerFields = {
     ...container,
     ports: container.ports.filter((one) => one.port !== port),
   }),
-  withoutDockerHealthcheck: (_, container) => container,
+  withDockerHealthcheck: (_, container, { args }) => ({ ...container, healthcheck: args }),
+  withoutDockerHealthcheck: (_, container) => ({ ...container, healthcheck: null }),
+  dockerHealthcheck: (_, { healthcheck }) =>
+    healthcheck == null ? null : { type: "HealthcheckConfig", args: healthcheck },
   withServiceBinding: (_, container, { alias, service }) => ({
     ...container,
     bindings: [...container.bindings, { alias, service }],

@@ -84,10 +84,15 @@ export async function dockerBuild(context, directory, { dockerfile = "Dockerfile
       case "EXPOSE":
         container = apply("withExposedPort", container, { port: Number.parseInt(parts[0], 10) });
         break;
+      case "HEALTHCHECK":
+        container =
+          rest.trim() === "NONE"
+            ? apply("withoutDockerHealthcheck", container, {})
+            : apply("withDockerHealthcheck", container, { args: words(rest.replace(/^.*?CMD\s+/, "")) });
+        break;
       case "LABEL":
       case "VOLUME":
       case "STOPSIGNAL":
-      case "HEALTHCHECK":
       case "SHELL":
       case "MAINTAINER":
         break;

@@ -119,6 +119,7 @@ export const types = {
   Secret: { name: (_, secret) => secret.name, plaintext: ({ session }, secret) => session.secret(secret.name) },
   EnvVariable: { name: (_, one) => one.name, value: (_, one) => one.value },
   Label: { name: (_, one) => one.name, value: (_, one) => one.value },
+  HealthcheckConfig: { args: (_, one) => one.args },
   Port: {
     port: (_, one) => one.port,
     protocol: (_, one) => one.protocol,

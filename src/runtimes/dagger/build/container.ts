@@ -82,16 +82,26 @@ interface ImageFacts {
   user: string;
   path: string;
   shell: boolean;
+  /** It brings a HEALTHCHECK of its own. */
+  checked: boolean;
   ports: { port: number; protocol: NetworkProtocol }[];
 }
 
 async function factsOf(container: Container): Promise<ImageFacts> {
-  const [entrypoint, args, user, path, shell, exposed] = await Promise.all([
+  const [entrypoint, args, user, path, shell, checked, exposed] = await Promise.all([
     container.entrypoint(),
     container.defaultArgs(),
     container.user(),
     container.envVariable("PATH"),
     container.exists("/bin/sh"),
+    // Where there is none, the SDK gives nothing for it, or finds no object to ask.
+    container
+      .dockerHealthcheck()
+      .args()
+      .then(
+        (words: string[] | null | undefined) => (words?.length ?? 0) > 0,
+        () => false,
+      ),
     container.exposedPorts(),
   ]);
   const ports = await Promise.all(
@@ -106,6 +116,7 @@ async function factsOf(container: Container): Promise<ImageFacts> {
     user,
     path: path || "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     shell,
+    checked,
     ports,
   };
 }
@@ -169,6 +180,8 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
   const notes: string[] = [];
   const { user, note } = chooseUser(service, facts.user);
   if (note !== undefined) notes.push(note);
+  if (facts.checked && service.healthcheck === undefined)
+    notes.push("Its image's own HEALTHCHECK is not run: give it a healthcheck in the compose file.");
   const command = commandOf(service, facts);
   const install = installOf(service);
   const installed =
