@@ -1,0 +1,98 @@
+/** A project that has secrets of every kind, and says them aloud wherever it can. */
+import { randomBytes } from "node:crypto";
+
+/** Long, and with what URLs, JSON and base64 write in another way. */
+const secret = (): string => `${randomBytes(5).toString("hex")}/%+"${randomBytes(6).toString("hex")}`;
+const plain = (): string => randomBytes(12).toString("hex");
+
+/** Says every secret that it was given; how the one that is told off in other forms looks is its own doing. */
+const APP = `
+import base64, os, signal, sys, threading, time, urllib.parse
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+for name in ("API_TOKEN", "DATABASE_URL", "CACHE_URL", "SESSION", "MAIL_PASSWORD"):
+    print("app says", name, "is", os.environ[name])
+    sys.stderr.write("complaint about " + os.environ[name] + "\\\\n")
+for name in sorted(os.listdir("/run/secrets")):
+    print("app reads", name, open("/run/secrets/" + name).read(), oct(os.stat("/run/secrets/" + name).st_mode))
+echo = os.environ["ECHO_TOKEN"]
+print("app encodes", base64.b64encode(("user:" + echo).encode()).decode(), urllib.parse.quote(echo, safe=""), repr({"at": echo}))
+print("app finds", *sorted(os.path.join(top, one) for top, _, files in os.walk("/src") for one in files))
+print("app marks", os.environ["MARK"])
+print("app is up", flush=True)
+while True: time.sleep(0.05)
+`;
+
+export interface SecretStack {
+  files: Record<string, string>;
+  /** By name; none of them may be seen anywhere. */
+  secrets: Record<string, string>;
+  /** Said by the service in forms of its own: those pass through the engine as any other text. */
+  echo: string;
+  /** No secret: it must be found wherever secrets are looked for, or nothing was looked at. */
+  mark: string;
+}
+
+export function secretStack(): SecretStack {
+  const secrets = {
+    variable: secret(),
+    dotenv: plain(),
+    cache: plain(),
+    envFile: secret(),
+    secretFile: secret(),
+  };
+  const echo = secret();
+  const mark = `mark-${plain()}`;
+  const dotenv = [`CACHE_PASSWORD=${secrets.cache}`, `SESSION_SECRET=${secrets.dotenv}`, "NAMED=harmless", ""].join(
+    "\n",
+  );
+  const check = (test: string): string =>
+    `{ test: ${test}, interval: 1s, timeout: 5s, retries: 5, start_period: 60s, start_interval: 200ms }`;
+  const compose = `
+services:
+  db:
+    image: postgres:15-alpine
+    user: "70"
+    environment: { POSTGRES_USER: app, POSTGRES_DB: app, POSTGRES_PASSWORD: "\${DB_PASSWORD}" }
+    volumes: ["data:/var/lib/postgresql/data"]
+    healthcheck: { test: [CMD, pg_isready, -U, app], interval: 1s, timeout: 5s, retries: 5, start_period: 60s, start_interval: 200ms, x-probe: { type: postgres } }
+  cache:
+    image: redis:7-alpine
+    user: "999"
+    environment: { REDIS_PASSWORD: "\${CACHE_PASSWORD}" }
+    entrypoint: [sh, -c, 'printf "requirepass %s\\n" "$$REDIS_PASSWORD" | exec redis-server -']
+    healthcheck: ${check(`[CMD-SHELL, 'REDISCLI_AUTH="$$REDIS_PASSWORD" redis-cli ping | grep -q PONG']`)}
+  app:
+    image: python:3.11-slim
+    user: "1000:1000"
+    environment:
+      API_TOKEN: ${JSON.stringify(secrets.variable)}
+      ECHO_TOKEN: ${JSON.stringify(echo)}
+      SESSION: \${SESSION_SECRET}
+      DATABASE_URL: postgresql://app:\${DB_PASSWORD}@db:5432/app
+      CACHE_URL: redis://:\${CACHE_PASSWORD}@cache:6379/0
+      MARK: ${mark}
+    env_file: mail.env
+    secrets: [from-file, { source: db-password, target: database }]
+    ports: ["8080"]
+    volumes: ["./:/src"]
+    command: [python3, -u, -c, ${JSON.stringify(APP)}]
+    healthcheck: ${check("[CMD, python3, -c, pass]")}
+    depends_on: { db: { condition: service_healthy }, cache: { condition: service_healthy } }
+volumes: { data: {} }
+secrets:
+  db-password: { environment: DB_PASSWORD, x-generate: true }
+  from-file: { file: ./private/from-file.txt }
+`;
+  return {
+    secrets,
+    echo,
+    mark,
+    files: {
+      "compose.yaml": compose,
+      ".env": dotenv,
+      "mail.env": `MAIL_PASSWORD='${secrets.envFile}'\nMAIL_HOST=mail.example\n`,
+      "private/from-file.txt": `${secrets.secretFile}\n`,
+      "readme.txt": "nothing secret\n",
+    },
+  };
+}

@@ -1,0 +1,244 @@
+/**
+ * Where secrets go on the Dagger runtime, on whatever engine: a real server is started through its binary and spoken to
+ * as a client does, everything on its way is recorded, and no secret may be in it but where it must.
+ */
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { get } from "node:http";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Bundle, filesWith, watchBundles } from "../../support/secrets/engine-traces.js";
+import { type Needles, needlesOf, secretsIn } from "../../support/secrets/needles.js";
+import { type Recorder, startRecorder, withoutPlaintexts } from "../../support/secrets/recorder.js";
+import { type Answer, type Server, TestBench, until } from "./bench.js";
+import { type SecretStack, secretStack } from "./secret-stack.js";
+
+export interface TargetEngine {
+  /** The programs behind the recorder. */
+  dagger: string;
+  runc: string;
+  /** Of a server that finds the engine, but for PATH. */
+  env: Record<string, string>;
+  /** Folders of the containers' bundles; null where they cannot be seen. */
+  bundles: string | null;
+  /** What the engine keeps, and its log; null where they cannot be seen. */
+  store: string | null;
+  log: string | null;
+  /** Asks the engine what it has in its cache; the simulated one has none. */
+  keepsCache: boolean;
+  close(): Promise<void>;
+}
+
+const PROJECT = "vault";
+const SERVICES = ["db", "cache", "app"];
+
+/** A stream from its beginning, as much as there is until nothing more comes. */
+function wholeStream(port: number, token: string, path: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const authorization = `Basic ${Buffer.from(`${token}:`).toString("base64")}`;
+    let text = "";
+    const request = get({ host: "127.0.0.1", port, path, headers: { authorization } }, (answer) => {
+      answer.setEncoding("utf8");
+      let quiet = setTimeout(() => request.destroy(), 3000);
+      answer.on("data", (chunk: string) => {
+        text += chunk;
+        clearTimeout(quiet);
+        quiet = setTimeout(() => request.destroy(), 1500);
+      });
+      answer.once("close", () => resolve(text));
+    });
+    request.once("error", (error) => (text === "" ? reject(error) : resolve(text)));
+  });
+}
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    return entry.isDirectory() ? [path, ...filesBelow(path)] : [path];
+  });
+}
+
+const environmentOf = (pid: number): string => readFileSync(`/proc/${pid}/environ`, "latin1");
+
+export function secretsTravel(title: string, reason: string | null, open: () => Promise<TargetEngine>): void {
+  describe.skipIf(reason !== null)(`secrets on ${title}${reason === null ? "" : `: skipped, ${reason}`}`, () => {
+    describe.each([true, false])("with the engine's host in reach: %s", (inReach) => {
+      const bench = new TestBench("standalone");
+      const began = new Date();
+      const told: unknown[] = [];
+      let stack: SecretStack;
+      let engine: TargetEngine;
+      let recorder: Recorder;
+      let server: Server;
+      let watching: { seen: Map<string, Bundle>; stop(): void } | undefined;
+      let logAt = 0;
+      /** Everything that must stay hidden, and what tells that a search was one. */
+      let needles: Needles;
+      let mark: Needles;
+
+      const call = async (name: string, input: object = {}): Promise<Answer> => {
+        const answer = await server.call(name, { project: PROJECT, ...input }, { onprogress: (one) => told.push(one) });
+        told.push(answer);
+        return answer;
+      };
+      const nothing = (where: string, text: string | Buffer): void => {
+        expect(secretsIn(needles, where, text)).toEqual([]);
+      };
+      const looked = (where: string, text: string | Buffer): void => {
+        nothing(where, text);
+        expect(secretsIn(mark, where, text), `the mark in ${where}`).not.toEqual([]);
+      };
+      const lines = async (service: string): Promise<string[]> =>
+        (await call("get_logs", { service, tail: 5000 })).lines.map(({ text }: { text: string }) => text);
+
+      beforeAll(async () => {
+        engine = await open();
+        stack = secretStack();
+        recorder = startRecorder(bench.folder, { ...engine, sh: inReach ? "/bin/sh" : null });
+        bench.project(PROJECT, stack.files);
+        if (engine.bundles !== null) watching = watchBundles(engine.bundles);
+        if (engine.log !== null) logAt = statSync(engine.log).size;
+        server = await bench.server({
+          ...engine.env,
+          PATH: `${recorder.bin}:${process.env.PATH}`,
+          _EXPERIMENTAL_DAGGER_CLI_BIN: recorder.cli,
+          STACKWARDEN_RUNTIME: "dagger",
+          STACKWARDEN_LOG_LEVEL: "trace",
+        });
+        await call("start_stack", { folder: PROJECT, timeout_seconds: 300 });
+        const kept = JSON.parse(readFileSync(join(bench.state, "projects", PROJECT, "secrets.json"), "utf8"));
+        const { token } = recorder.session();
+        needles = needlesOf({ ...stack.secrets, generated: kept["db-password"] as string, session: token });
+        mark = needlesOf({ mark: stack.mark });
+        await until("the service's word", async () => (await lines("app")).includes("app is up"));
+        await call("restart_service", { service: "app", timeout_seconds: 120 });
+        await until(
+          "its word again",
+          async () => (await lines("app")).filter((one) => one === "app is up").length === 2,
+        );
+      }, 600_000);
+      afterAll(async () => {
+        watching?.stop();
+        await bench.close();
+        await engine?.close();
+      });
+
+      it("shows none in what it answers, though a service says them aloud", async () => {
+        const health = await call("health_status", { fresh: true });
+        expect(health.overall_healthy).toBe(true);
+        const said = await lines("app");
+        for (const name of ["API_TOKEN", "SESSION", "MAIL_PASSWORD"])
+          expect(
+            said.filter((line) => /^app says /.test(line) && line.includes(name)),
+            name,
+          ).not.toEqual([]);
+        expect(said).toContain(`app marks ${stack.mark}`);
+        expect(secretsIn(needlesOf({ echo: stack.echo }), "get_logs", said.join("\n"))).toEqual([]);
+        for (const tool of ["get_events", "get_stats", "diagnose", "list_stacks"])
+          told.push(await server.call(tool, tool === "list_stacks" ? {} : { project: PROJECT }));
+        const { resources } = await server.client.listResources();
+        for (const { uri } of resources) told.push(await server.client.readResource({ uri }));
+        for (const service of SERVICES) await lines(service);
+        looked("the answers", JSON.stringify(told));
+        nothing("the server's log", server.stderr());
+      });
+
+      it("sends none to the engine but as the plain text of a Dagger secret", () => {
+        const plaintexts = new Set<string>();
+        const sent = recorder.requests().map(({ method, url, headers, body }) => {
+          const { authorization, ...others } = headers;
+          const query = url === "/query" ? withoutPlaintexts(body) : { document: body, plaintexts: [] };
+          for (const one of query.plaintexts) plaintexts.add(one);
+          const { token } = recorder.session();
+          expect(authorization).toBe(`Basic ${Buffer.from(`${token}:`).toString("base64")}`);
+          return `${method} ${url} ${JSON.stringify(others)}\n${query.document}`;
+        });
+        looked("the requests", sent.join("\n"));
+        for (const [name, value] of Object.entries(stack.secrets))
+          expect(
+            [...plaintexts].some((one) => one.includes(value)),
+            name,
+          ).toBe(true);
+      });
+
+      it("starts no program with one in its arguments or its environment", () => {
+        for (const { args, environment } of recorder.calls())
+          nothing("the CLI's call", `${args.join("\n")}\n${JSON.stringify(environment)}`);
+        expect(recorder.calls().map(({ args }) => args[0])).toContain("session");
+        nothing("the CLI's words", recorder.stderr());
+        expect(recorder.words("sh").length).toBeGreaterThan(0);
+        expect(recorder.words("runc").length > 0).toBe(inReach);
+        for (const program of ["sh", "runc"] as const)
+          nothing(`arguments of ${program}`, recorder.words(program).join("\n"));
+        nothing("the server's environment", environmentOf(server.pid));
+      });
+
+      it("finds none in the session's answers and streams; the engine masks what a service says of its own", async () => {
+        const answered = recorder.answers();
+        looked("the answers of the session", Buffer.concat(answered.map(({ body }) => body)));
+        const { port, token } = recorder.session();
+        const logs = await wholeStream(port, token, "/v1/logs");
+        looked("/v1/logs", logs);
+        expect(logs).toContain("app says API_TOKEN is ***");
+        expect(logs).toContain("app reads from-file ***");
+        looked("/v1/traces", await wholeStream(port, token, "/v1/traces"));
+        if (engine.keepsCache) nothing("/v1/metrics", await wholeStream(port, token, "/v1/metrics"));
+      });
+
+      it("leaves its own files without any, but for the one that keeps what it made", () => {
+        const files = filesBelow(bench.state);
+        expect(files.some((path) => path.includes("/logs/"))).toBe(true);
+        const withSecrets = new Set<string>();
+        for (const path of files) {
+          const found = statSync(path);
+          if (found.isDirectory()) {
+            expect([path, found.mode & 0o066]).toEqual([path, 0]);
+            continue;
+          }
+          if (!found.isFile()) continue;
+          expect([path, found.mode & 0o077]).toEqual([path, 0]);
+          if (secretsIn(needles, path, readFileSync(path)).length > 0) withSecrets.add(path);
+        }
+        expect([...withSecrets]).toEqual([join(bench.state, "projects", PROJECT, "secrets.json")]);
+      });
+
+      it("has them in the bundles of the running services, where a process's environment must be, and nowhere else", async (test) => {
+        if (engine.bundles === null || watching === undefined) test.skip("this engine's host cannot be looked at");
+        const bundles = [...(watching?.seen.values() ?? [])];
+        const withSecrets = bundles.filter(
+          ({ args, env }) => secretsIn(needles, "", JSON.stringify({ args, env })).length > 0,
+        );
+        expect(withSecrets.length).toBeGreaterThanOrEqual(SERVICES.length);
+        for (const { args, env } of withSecrets) {
+          nothing("arguments in a bundle", args.join("\n"));
+          expect(env.some((one) => one.startsWith("STACKWARDEN_INSTANCE="))).toBe(true);
+        }
+      });
+
+      it("leaves none in the engine", async (test) => {
+        if (engine.keepsCache) {
+          const { port, token } = recorder.session();
+          const query = `{ engine { localCache { entrySet { entries { description recordType } } } } }`;
+          const answer = await fetch(`http://127.0.0.1:${port}/query`, {
+            method: "POST",
+            headers: {
+              authorization: `Basic ${Buffer.from(`${token}:`).toString("base64")}`,
+              "content-type": "application/json",
+            },
+            body: JSON.stringify({ query }),
+          });
+          const text = await answer.text();
+          expect(text).toContain("description");
+          nothing("the engine's cache", text);
+        }
+        expect(await call("stop_stack", { timeout_seconds: 120 })).toMatchObject({ status: "stopped" });
+        nothing("the answers", JSON.stringify(told));
+        nothing("the server's log", server.stderr());
+        if (engine.log !== null) looked("the engine's log", readFileSync(engine.log).subarray(logAt));
+        if (engine.store === null) test.skip("this engine's host cannot be looked at");
+        const kept = engine.store as string;
+        expect(filesWith(kept, began, [...(mark.get("mark") ?? [])], bench.folder)).not.toEqual([]);
+        expect(filesWith(kept, began, [...needles.values()].flat(), bench.folder)).toEqual([]);
+      });
+    });
+  });
+}
