@@ -10,7 +10,7 @@ secretsTravel("a simulated Dagger engine", whyNoContainers(), async () => {
     runc: join(sim.bin, "runc"),
     env: { _EXPERIMENTAL_DAGGER_RUNNER_HOST: sim.runnerHost },
     bundles: join(sim.folder, "containers"),
-    store: null,
+    store: sim.folder,
     log: null,
     keepsCache: false,
     close: () => sim.close(),

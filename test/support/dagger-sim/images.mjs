@@ -37,6 +37,7 @@ if [ "$1" = postgres ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
   initdb --username="\${POSTGRES_USER:-postgres}" --pwfile=/tmp/.pw -A scram-sha-256 --no-sync -D "$PGDATA"
   rm /tmp/.pw
   echo 'host all all all scram-sha-256' >> "$PGDATA/pg_hba.conf"
+  echo "listen_addresses = '*'" >> "$PGDATA/postgresql.conf"
   if [ "\${POSTGRES_DB:-postgres}" != postgres ]; then
     printf 'CREATE DATABASE "%s";\\n' "$POSTGRES_DB" | postgres --single -D "$PGDATA" postgres > /dev/null
   fi
@@ -153,6 +154,7 @@ function skeleton(root, { files, users, folders, bare }) {
   for (const path of ["proc", "sys", "dev", "etc", "run", "root", "home", "var/tmp", "usr", "opt", "srv", "mnt"])
     mkdirSync(join(root, path), { recursive: true, mode: 0o755 });
   mkdirSync(join(root, "tmp"));
+  symlinkSync("/run", join(root, "var/run"));
   for (const path of ["tmp", "var/tmp"]) chmodSync(join(root, path), 0o1777);
   chmodSync(join(root, "root"), 0o700);
   const binds = [];

@@ -4,6 +4,7 @@ import { lstatSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeCgroups, removeCgroups } from "./cgroups.mjs";
 import { innerPid, launch } from "./launch.mjs";
+import { masking } from "./mask.mjs";
 import { own } from "./trees.mjs";
 import { findUser } from "./users.mjs";
 
@@ -85,7 +86,12 @@ export async function runContainer(session, container, { args, noInit = false, h
   });
   if (hostname !== undefined) session.network.name(hostname, network.address);
   const kept = { 1: "", 2: "" };
-  const take = (stream) => (chunk) => {
+  const secrets = [
+    ...container.secretEnv.map(([, secret]) => session.secret(secret)),
+    ...container.mounts.filter(({ kind }) => kind === "secret").map(({ secret }) => session.secret(secret)),
+  ];
+  const take = (stream, chunk) => {
+    if (chunk.length === 0) return;
     if (kept[stream].length < MOST_KEPT) kept[stream] += chunk;
     output?.(stream, chunk);
   };
@@ -93,8 +99,12 @@ export async function runContainer(session, container, { args, noInit = false, h
     [1, child.stdout],
     [2, child.stderr],
   ]) {
-    source.on("data", take(stream));
-    source.once("end", () => eof?.(stream));
+    const mask = masking(secrets);
+    source.on("data", (chunk) => take(stream, mask.next(chunk)));
+    source.once("end", () => {
+      take(stream, mask.end());
+      eof?.(stream);
+    });
   }
   const state = { pid: 0 };
   const started = new Promise((resolve) => {

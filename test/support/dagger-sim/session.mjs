@@ -13,6 +13,14 @@ import { parentOf, Telemetry } from "./telemetry.mjs";
 import { Trees } from "./trees.mjs";
 import { EFFECTS, GIVES_ID, OBJECTS, types } from "./types.mjs";
 
+/** A call as the engine tells it: with its arguments, but for what is sensitive. */
+function told(name, args) {
+  const { plaintext, ...others } = args;
+  return Buffer.from(JSON.stringify([name, plaintext === undefined ? args : { ...others, plaintext: "***" }])).toString(
+    "base64",
+  );
+}
+
 export class Session {
   secrets = new Map();
   commands = new Set();
@@ -70,6 +78,7 @@ export class Session {
     if (object.type === "Query" && /^load\w+FromID$/.test(name)) return this.byId(args.id);
     const field = types[object.type]?.[name];
     if (field === undefined) throw new EngineError(`Cannot query field "${name}" on type "${object.type}".`);
+    const call = told(name, args);
     for (const key of Object.keys(args)) {
       if (!OBJECTS.has(key) || args[key] === null) continue;
       args[key] = Array.isArray(args[key]) ? args[key].map((id) => this.byId(id)) : this.byId(args[key]);
@@ -79,7 +88,8 @@ export class Session {
       .digest("hex");
     const run = async () => {
       const label = object.type === "Query" ? name : `${object.type}.${name}`;
-      const span = this.telemetry.span(parent, label, { scope: "dagger.io/dagql" });
+      const attributes = [{ key: "dagger.io/dag.call", value: { stringValue: call } }];
+      const span = this.telemetry.span(parent, label, { scope: "dagger.io/dagql", attributes });
       try {
         const value = await field({ session: this, parent: span, span }, object, args);
         span.end();

@@ -40,7 +40,7 @@ export class Telemetry {
   }
 
   /** Told once as it begins and once as it ends, as a live exporter does. */
-  span(parent, name, { links = [], scope = "dagger.io/core" } = {}) {
+  span(parent, name, { links = [], scope = "dagger.io/core", attributes = [] } = {}) {
     const span = {
       traceId: parent.traceId,
       spanId: randomBytes(8).toString("hex"),
@@ -48,6 +48,7 @@ export class Telemetry {
       name,
       links,
       scope,
+      attributes,
       startedAt: Date.now(),
       endedAt: 0,
       events: [],
@@ -135,6 +136,7 @@ export class Telemetry {
                 ...(row.parentSpanId === "" ? {} : { parentSpanId: base64(row.parentSpanId) }),
                 name: row.name,
                 kind: "SPAN_KIND_INTERNAL",
+                attributes: row.attributes,
                 startTimeUnixNano: nanoseconds(row.startedAt),
                 // A live span's end is Go's zero time, which is long before its beginning.
                 endTimeUnixNano: row.endedAt === 0 ? "11651379494838206464" : nanoseconds(row.endedAt),
