@@ -170,6 +170,7 @@ class Launch {
           containerId: seen.id,
           loop: this.#loop,
           dial: this.options.dial,
+          hidden: ready.hidden,
           ended: () => instance.exit !== null,
         },
         limitsChanged: (limits) => {

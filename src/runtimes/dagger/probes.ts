@@ -9,6 +9,8 @@ import { postgresCheck } from "../shared/probes/postgres-probe.js";
 import { redisCheck } from "../shared/probes/redis-probe.js";
 import { tcpCheck } from "../shared/probes/tcp-probe.js";
 import type { EngineHost } from "./engine-host/types.js";
+import { checkWords } from "./entry/entry-script.js";
+import type { HiddenWords } from "./entry/hidden-words.js";
 import type { EntryLoop } from "./entry-loop.js";
 
 export interface ProbeContext {
@@ -19,6 +21,7 @@ export interface ProbeContext {
   /** Results of the entry script's own loop; null where it runs none. */
   loop: EntryLoop | null;
   dial: Dial;
+  hidden: HiddenWords;
   ended(): boolean;
 }
 
@@ -53,10 +56,10 @@ const portOf = (service: ServiceDefinition, usual: number): number =>
 /** What runs inside the container, when anything can. */
 function insideCheck(context: ProbeContext, test: HealthTest, timeoutMs: number): { check: string; run: Check } | null {
   if (test.kind !== "cmd" && test.kind !== "cmd-shell") return null;
-  const { containerId, loop } = context;
-  const shell = test.kind === "cmd-shell";
-  const argv = shell ? ["/bin/sh", "-c", test.command] : test.argv;
-  const check = shell ? `exec sh -c ${test.command.slice(0, 200)}` : `exec ${argv.join(" ").slice(0, 200)}`;
+  const { containerId, loop, hidden } = context;
+  const said = test.kind === "cmd-shell" ? `sh -c ${test.command}` : test.argv.join(" ");
+  const check = `exec ${hidden.shown(said).slice(0, 200)}`;
+  const argv = hidden.command(checkWords(test));
   if (containerId !== null) return { check, run: execCheck(context, containerId, argv, timeoutMs) };
   return loop?.runs(test) === true ? { check: `${check} (by the entry script)`, run: loopCheck(loop) } : null;
 }

@@ -1,12 +1,15 @@
 /** From a project's folder to its stack definition. */
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { type Scalar, visit } from "yaml";
 import { SERVICE_NAME } from "../project-id.js";
+import { secretForms } from "../secret-forms.js";
 import { parseYaml } from "./document.js";
 import { findCycle, publishedTokens } from "./graph.js";
 import { InterpolationError, interpolate, type Lookup, type Variable } from "./interpolate.js";
 import { given, NodeReader, nodeBudget, type ReadContext } from "./node-reader.js";
 import { Problems } from "./problems.js";
+import { realPath } from "./read-mounts.js";
 import { readSecretSources, resolveSecrets } from "./read-secrets.js";
 import { readService } from "./read-service.js";
 import { findSource, projectVariables, type Source } from "./source.js";
@@ -136,6 +139,7 @@ function readStack(
     note("COMPOSE_PROJECT_NAME of .env is not used: a project's id is its name.");
   const activated = new Set([...request.profiles, ...(variables.get("COMPOSE_PROFILES")?.value.split(",") ?? [])]);
   const all = new Map<string, NodeReader>();
+  const privateFiles = new Set<string>();
   const services: Record<string, ServiceDefinition> = Object.create(null);
   const active = (service: string): boolean => Object.hasOwn(services, service);
   const written = given(fields.services) ? fields.services.entries() : [];
@@ -154,6 +158,7 @@ function readStack(
       folder: request.folder,
       allowRoot: (one) => request.allowRoot.includes(one) || request.allowRoot.includes(`${request.projectId}/${one}`),
       note,
+      privateFile: (path) => privateFiles.add(path),
       variable: (variable) => variables.get(variable),
     });
     const { profiles = [] } = definition ?? {};
@@ -191,12 +196,18 @@ function readStack(
   for (const { secretEnvironment, environment } of Object.values(services))
     for (const key of secretEnvironment) secretValues.add(environment[key] ?? "");
   for (const variable of variables.values()) if (variable.secret) secretValues.add(variable.value);
+  const known = [...secretValues].filter((value) => value.length >= SHORTEST_SECRET);
+  for (const { file } of readSecretSources(given(fields.secrets) ? fields.secrets : undefined, request.folder))
+    if (file !== undefined) privateFiles.add(file);
+  if (variables.size > 0) privateFiles.add(realPath(join(request.folder, ".env")));
+  if (known.flatMap(secretForms).some((form) => source.text.includes(form))) privateFiles.add(realPath(source.file));
   return {
     name: name ?? request.projectId,
     source: source.file,
     services,
     volumes: [...volumes],
-    secretValues: [...secretValues].filter((value) => value.length >= SHORTEST_SECRET),
+    secretValues: known,
+    privateFiles: [...privateFiles],
     secrets,
     notes,
   };

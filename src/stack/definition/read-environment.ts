@@ -14,6 +14,8 @@ export interface Environment {
   values: Record<string, string>;
   /** Names whose value holds a secret. */
   secret: Set<string>;
+  /** Env files in which a secret is written. */
+  privateFiles: Set<string>;
 }
 
 function put(into: Environment, name: string, value: string, secret: boolean): void {
@@ -36,7 +38,10 @@ function readFiles(reader: NodeReader, folder: string, into: Environment, lookup
       const required = given(fields.required) ? fields.required.boolean() : true;
       if (values === undefined && required)
         item.invalid(`the file ${text} does not exist`, "Create it, or write required: false.");
-      for (const [name, { value, secret }] of values ?? []) put(into, name, value, secret);
+      for (const [name, { value, secret }] of values ?? []) {
+        put(into, name, value, secret);
+        if (into.secret.has(name)) into.privateFiles.add(path);
+      }
     } catch (error) {
       const why = error instanceof EnvFileError ? error.message : ((error as NodeJS.ErrnoException).code ?? "unknown");
       item.invalid(`the file ${text} cannot be read: ${why}`, "Correct the file.");
@@ -51,7 +56,8 @@ export function readEnvironment(
   folder: string,
   fallback: Lookup,
 ): Environment {
-  const into: Environment = { values: Object.create(null) as Record<string, string>, secret: new Set() };
+  const values = Object.create(null) as Record<string, string>;
+  const into: Environment = { values, secret: new Set(), privateFiles: new Set() };
   if (given(files)) readFiles(files, folder, into, fallback);
   if (!given(reader)) return into;
   const add = (at: NodeReader, name: string, value: string | undefined): void => {

@@ -14,6 +14,8 @@ export interface ServiceContext {
   folder: string;
   allowRoot(service: string): boolean;
   note(text: string): void;
+  /** Told of a file in which a secret is written. */
+  privateFile(path: string): void;
   variable(name: string): { value: string; secret: boolean } | undefined;
 }
 
@@ -207,6 +209,7 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
   const allowRoot = context.allowRoot(name);
   if (user !== undefined) checkUser(fields.user as NodeReader, user, allowRoot);
   const environment = readEnvironment(fields.environment, fields.env_file, folder, context.variable);
+  for (const path of environment.privateFiles) context.privateFile(path);
   const command = readCommand(fields.command);
   const entrypoint = readCommand(fields.entrypoint);
   const workingDir = text(fields.working_dir);

@@ -132,6 +132,11 @@ export interface StackDefinition {
   volumes: string[];
   /** Every secret value of this stack, to be redacted wherever text leaves it. */
   secretValues: string[];
+  /**
+   * Absolute, real paths of the project's files that secrets come from: `.env` where it is, files of secrets, and those
+   * env files and that compose file in which a secret is written. Copies of the project's folders leave them out.
+   */
+  privateFiles?: string[];
   /** Resolved values of the top-level secrets, by name. */
   secrets: Record<string, string>;
   /** What the reader wants to be known, e.g. services of the built-in stack whose folder is absent. */

@@ -12,8 +12,8 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 for name in ("API_TOKEN", "DATABASE_URL", "CACHE_URL", "SESSION", "MAIL_PASSWORD"):
     print("app says", name, "is", os.environ[name])
     sys.stderr.write("complaint about " + os.environ[name] + "\\\\n")
-for name in sorted(os.listdir("/run/secrets")):
-    print("app reads", name, open("/run/secrets/" + name).read(), oct(os.stat("/run/secrets/" + name).st_mode))
+for path in [*sorted("/run/secrets/" + name for name in os.listdir("/run/secrets")), "/vault/bound.txt"]:
+    print("app reads", path, open(path).read().strip(), oct(os.stat(path).st_mode))
 echo = os.environ["ECHO_TOKEN"]
 print("app encodes", base64.b64encode(("user:" + echo).encode()).decode(), urllib.parse.quote(echo, safe=""), repr({"at": echo}))
 print("app finds", *sorted(os.path.join(top, one) for top, _, files in os.walk("/src") for one in files))
@@ -39,6 +39,7 @@ export function secretStack(): SecretStack {
     cache: plain(),
     envFile: secret(),
     secretFile: secret(),
+    boundFile: secret(),
   };
   const echo = secret();
   const mark = `mark-${plain()}`;
@@ -58,9 +59,8 @@ services:
   cache:
     image: redis:7-alpine
     user: "999"
-    environment: { REDIS_PASSWORD: "\${CACHE_PASSWORD}" }
-    entrypoint: [sh, -c, 'printf "requirepass %s\\n" "$$REDIS_PASSWORD" | exec redis-server -']
-    healthcheck: ${check(`[CMD-SHELL, 'REDISCLI_AUTH="$$REDIS_PASSWORD" redis-cli ping | grep -q PONG']`)}
+    command: [redis-server, --requirepass, "\${CACHE_PASSWORD}"]
+    healthcheck: ${check(`[CMD-SHELL, "redis-cli -a '\${CACHE_PASSWORD}' ping | grep -q PONG"]`)}
   app:
     image: python:3.11-slim
     user: "1000:1000"
@@ -74,7 +74,7 @@ services:
     env_file: mail.env
     secrets: [from-file, { source: db-password, target: database }]
     ports: ["8080"]
-    volumes: ["./:/src"]
+    volumes: ["./:/src", "./private/bound.txt:/vault/bound.txt"]
     command: [python3, -u, -c, ${JSON.stringify(APP)}]
     healthcheck: ${check("[CMD, python3, -c, pass]")}
     depends_on: { db: { condition: service_healthy }, cache: { condition: service_healthy } }
@@ -82,6 +82,7 @@ volumes: { data: {} }
 secrets:
   db-password: { environment: DB_PASSWORD, x-generate: true }
   from-file: { file: ./private/from-file.txt }
+  bound: { file: ./private/bound.txt }
 `;
   return {
     secrets,
@@ -92,6 +93,7 @@ secrets:
       ".env": dotenv,
       "mail.env": `MAIL_PASSWORD='${secrets.envFile}'\nMAIL_HOST=mail.example\n`,
       "private/from-file.txt": `${secrets.secretFile}\n`,
+      "private/bound.txt": `${secrets.boundFile}\n`,
       "readme.txt": "nothing secret\n",
     },
   };

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { ReadyContainer } from "../../../src/runtimes/dagger/build/container.js";
 import { checkEngines } from "../../../src/runtimes/dagger/check.js";
 import type { EngineHost } from "../../../src/runtimes/dagger/engine-host/types.js";
+import { HiddenWords } from "../../../src/runtimes/dagger/entry/hidden-words.js";
 import { launch } from "../../../src/runtimes/dagger/launch.js";
 import { probeInstance } from "../../../src/runtimes/dagger/probes.js";
 import { EngineError } from "../../../src/runtimes/dagger/session/connection.js";
@@ -107,6 +108,7 @@ function start(
       args: ["x"],
       instance: "i",
       token: TOKEN,
+      hidden: new HiddenWords(TOKEN, []),
       user: "1000:1000",
       notes: ["a note"],
       ...more.ready,
@@ -357,6 +359,7 @@ describe("probes", () => {
         containerId: exec === undefined ? null : "c1",
         loop: null,
         dial: (port) => Promise.reject(new Error(`dialled ${port}`)),
+        hidden: new HiddenWords(TOKEN, ["hidden-password"]),
         ended: () => false,
       },
       healthcheck(test),

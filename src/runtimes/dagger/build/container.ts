@@ -5,7 +5,8 @@ import type { Client, Container, NetworkProtocol } from "@dagger.io/dagger";
 import type { HealthTest, Limits, ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import { StackwardenError } from "../../../stack/errors.js";
 import { INSTANCE_VARIABLE } from "../engine-host/types.js";
-import { ENTRY_SCRIPT, entryArgs } from "../entry/entry-script.js";
+import { checkWords, ENTRY_SCRIPT, entryArgs } from "../entry/entry-script.js";
+import { HiddenWords } from "../entry/hidden-words.js";
 import { ENGINE_VARIABLES, ENTRY_PATH, OWN_PREFIX } from "../entry/types.js";
 import { DEPENDENCIES, type InstallOptions, installDependencies, installOf } from "./dependencies.js";
 import { type SplitEnvironment, splitEnvironment } from "./environment.js";
@@ -38,6 +39,8 @@ export interface ReadyContainer {
   instance: string;
   /** Of the entry's own lines; null: the image has no shell, so there is no entry. */
   token: string | null;
+  /** Of its command and its check. */
+  hidden: HiddenWords;
   user: string;
   notes: string[];
 }
@@ -213,13 +216,19 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
   const [plain, secret] = [carried(split.plain, facts.shell), carried(split.secret, facts.shell)];
   for (const [name, value] of Object.entries({ ...installed.environment, ...plain }))
     container = container.withEnvVariable(name, value);
+  const entryToken = randomBytes(16).toString("hex");
+  const hidden = new HiddenWords(entryToken, definition.secretValues);
+  const words = facts.shell ? withOddNames(service.name, command, split) : command;
+  if (!facts.shell) refuseHidden(service, hidden, command);
+  const started = start(options, facts.shell ? entryToken : null, words, hidden);
   const files = service.secrets.flatMap(({ source, target }) => {
     const value = definition.secrets[source];
     return value === undefined || value === "" ? [] : [{ target, value }];
   });
-  container = withSecrets(client, container, instance, user, { environment: secret, files });
-  const words = facts.shell ? withOddNames(service.name, command, split) : command;
-  const started = start(options, facts.shell, words);
+  container = withSecrets(client, container, instance, user, {
+    environment: { ...secret, ...hidden.environment() },
+    files,
+  });
   if (started.token === null) notes.push(withoutEntry(options.hostInReach));
   else {
     const script = client.directory().withNewFile("entry", ENTRY_SCRIPT, { permissions: 0o555 }).file("entry");
@@ -227,16 +236,30 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
   }
   for (const [name, value] of Object.entries(started.environment)) container = container.withEnvVariable(name, value);
   const id = await (await container.withEnvVariable(INSTANCE_VARIABLE, instance).sync()).id();
-  return { id, args: started.args, instance, token: started.token, user, notes };
+  return { id, args: started.args, instance, token: started.token, hidden, user, notes };
+}
+
+/** Without a shell nothing can put a hidden word back. */
+function refuseHidden(service: ServiceDefinition, hidden: HiddenWords, command: string[]): void {
+  const check = checkWords(insideTest(service));
+  const what = [command, check].findIndex((words) => words.some((word) => hidden.holdsSecret(word)));
+  if (what < 0) return;
+  throw new StackwardenError(
+    "INVALID_STACK",
+    `The ${what === 0 ? "command" : "healthcheck"} of ${service.name} holds a secret, which an image without /bin/sh cannot be given in secret.`,
+    { hint: "Let the program read it from `environment` or from a file (`secrets`)." },
+  );
 }
 
 function start(
   { service, limits, hostInReach }: ContainerOptions,
-  shell: boolean,
+  token: string | null,
   command: string[],
+  hidden: HiddenWords,
 ): { args: string[]; environment: Record<string, string>; token: string | null } {
-  if (!shell) return { args: command, environment: {}, token: null };
-  const token = randomBytes(16).toString("hex");
+  if (token === null) return { args: command, environment: {}, token };
+  // Whoever runs the check finds the words that belong to it.
+  const check = hidden.hide(checkWords(insideTest(service)));
   const test = hostInReach ? undefined : insideTest(service);
   const { healthcheck } = service;
   const entry = entryArgs({
@@ -245,12 +268,12 @@ function start(
     waitSeconds: LIMITS_WAIT_SECONDS,
     // Where the host is in reach the signal is sent from there.
     stopSignal: hostInReach ? "SIGTERM" : service.stopSignal,
-    command,
+    command: hidden.hide(command),
     ...(test === undefined || healthcheck === undefined
       ? {}
       : {
           health: {
-            test,
+            words: check,
             intervalMs: healthcheck.intervalMs,
             timeoutMs: healthcheck.timeoutMs,
             startIntervalMs: healthcheck.startIntervalMs,

@@ -1,8 +1,10 @@
 /** What a service finds in its file system beside its image: volumes, copies of project folders, temporary space, secrets. */
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import type { Client, Container } from "@dagger.io/dagger";
 import type { Mount, ServiceDefinition } from "../../../stack/definition/types.js";
-import { isInside, type UploadOptions, uploadBind } from "./uploads.js";
+import { isInside, privateBelow, type UploadOptions, uploadBind } from "./uploads.js";
 
 export interface MountOptions extends UploadOptions {
   service: ServiceDefinition;
@@ -36,7 +38,11 @@ export async function withMounts(
     } else {
       const upload = await uploadBind(options, mount.source);
       const shown = relative(options.folder, mount.source) || ".";
-      if (upload.kind === "file") container = container.withMountedFile(mount.target, upload.file, { owner: user });
+      if (upload.kind === "secret") {
+        const secret = client.setSecret(`${randomBytes(12).toString("hex")}.${shown}`, upload.value);
+        container = container.withMountedSecret(mount.target, secret, { owner: user, mode: 0o400 });
+      } else if (upload.kind === "file")
+        container = container.withMountedFile(mount.target, upload.file, { owner: user });
       else {
         let { folder } = upload;
         if (link !== undefined && isInside(mount.source, link.beside)) {
@@ -45,8 +51,14 @@ export async function withMounts(
         }
         container = container.withMountedDirectory(mount.target, folder, { owner: user, readOnly: mount.readOnly });
       }
+      const hidden = privateBelow(options, mount.source).filter((file) => existsSync(join(mount.source, file)));
       notes.push(
         `${mount.target} is a copy of ${shown}, made at every start: restart the service to see changes. The project's folder is never written to.`,
+        ...(hidden.length === 0
+          ? []
+          : [
+              `${mount.target} is without ${hidden.join(", ")}: secrets are written there. Give them as \`environment\` or \`secrets\`, or bind the file itself.`,
+            ]),
       );
     }
   }

@@ -2,6 +2,7 @@
 import { lstat, readFile, realpath, stat } from "node:fs/promises";
 import { isAbsolute, join, relative, sep } from "node:path";
 import type { Client, Directory, File } from "@dagger.io/dagger";
+import type { StackDefinition } from "../../../stack/definition/types.js";
 import { StackwardenError } from "../../../stack/errors.js";
 
 /** Never uploaded, at whatever depth. */
@@ -61,29 +62,61 @@ export interface UploadOptions {
   folder: string;
   /** Never uploaded: where the server keeps its state, should that lie below. */
   stateDir: string;
+  definition: Pick<StackDefinition, "privateFiles">;
 }
+
+/** The engine keeps what is copied to it: files with secrets go there as secrets, or not at all. */
+const privateFiles = ({ folder, definition }: UploadOptions): string[] => [
+  ...new Set([join(folder, ".env"), ...(definition.privateFiles ?? [])]),
+];
+
+/** A path as a pattern that means nothing else. */
+const literally = (path: string): string => path.replace(/[\\*?[\]!]/g, "\\$&");
+
+/** Those that lie below the path, relative to it. */
+export const privateBelow = (options: UploadOptions, path: string): string[] =>
+  privateFiles(options).flatMap((file) => (file !== path && isInside(path, file) ? [relative(path, file)] : []));
 
 /** The folder as it is now: nothing of an earlier upload is taken for it. */
 export async function uploadFolder(
-  { client, folder, stateDir }: UploadOptions,
+  options: UploadOptions,
   path: string,
   exclude: string[] = LEFT_OUT,
 ): Promise<Directory> {
+  const { client, folder, stateDir } = options;
   await stillInside(path, folder);
-  // The project's own .env holds its secrets; services get their variables already.
-  const own = isInside(path, join(folder, ".env")) ? [relative(path, join(folder, ".env"))] : [];
+  const own = privateBelow(options, path).map(literally);
   const state = isInside(path, stateDir) ? [relative(path, stateDir)] : [];
   return client.host().directory(path, { exclude: [...exclude, ...own, ...state], noCache: true });
 }
 
-export type Upload = { kind: "folder"; folder: Directory } | { kind: "file"; file: File };
+export type Upload =
+  | { kind: "folder"; folder: Directory }
+  | { kind: "file"; file: File }
+  | { kind: "secret"; value: string };
 
-/** @throws INVALID_STACK when there is nothing at the path, or no file or folder */
+/** What an engine takes as a secret. */
+const MOST_SECRET_BYTES = 128_000;
+
+async function readSecretFile(path: string): Promise<string> {
+  const bytes = await readFile(path);
+  const value = bytes.toString();
+  if (bytes.length > MOST_SECRET_BYTES || !Buffer.from(value).equals(bytes))
+    throw refuse(
+      `${path} holds secrets and cannot be handed over as one: a secret is text of at most ${MOST_SECRET_BYTES} bytes.`,
+      "Keep secrets in a smaller text file, or mount another file.",
+    );
+  return value;
+}
+
+/** @throws INVALID_STACK when there is nothing at the path, no file or folder, or a secret that is too large */
 export async function uploadBind(options: UploadOptions, path: string): Promise<Upload> {
   const found = await lstat(path).catch(() => null);
   if (found?.isDirectory() === true) return { kind: "folder", folder: await uploadFolder(options, path) };
   if (found?.isFile() === true) {
     await stillInside(path, options.folder);
+    if (found.size > 0 && privateFiles(options).includes(path))
+      return { kind: "secret", value: await readSecretFile(path) };
     return { kind: "file", file: options.client.host().file(path, { noCache: true }) };
   }
   throw refuse(

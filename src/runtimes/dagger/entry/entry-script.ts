@@ -1,6 +1,7 @@
 /** The script that is every service's entry: mounted read-only, runs as the service's user, becomes the service. */
 import type { HealthTest } from "../../../stack/definition/types.js";
 import { kernelLimits } from "../limit-values.js";
+import { RESTORE_WORDS } from "./hidden-words.js";
 import { ENGINE_VARIABLES, ENTRY_PATH, type EntryOptions, OWN_PREFIX } from "./types.js";
 
 /**
@@ -22,6 +23,9 @@ for _sw_name in ${ENGINE_VARIABLES.join(" ")}; do
   eval "_sw_own=\\\${${OWN_PREFIX}$_sw_name-} _sw_given=\\\${${OWN_PREFIX}$_sw_name+x}"
   [ -z "$_sw_given" ] || { export "$_sw_name=$_sw_own"; unset "${OWN_PREFIX}$_sw_name"; }
 done
+
+_sw_token=$2
+${RESTORE_WORDS}
 
 _sw_cgroups=$1 _sw_token=$2 _sw_wait=$3 _sw_memory=$4 _sw_cpu=$5 _sw_pids=$6 _sw_stop=$7 _sw_interval=$8 _sw_start_interval=$9
 shift 9
@@ -149,7 +153,7 @@ const MILLISECONDS = 1000;
 const seconds = (ms: number): string => String(Math.max(1, Math.round(ms)) / MILLISECONDS);
 
 /** Words that the check is started with; none: it is not the script's to run. */
-function checkWords(test: HealthTest | undefined): string[] {
+export function checkWords(test: HealthTest | undefined): string[] {
   if (test?.kind === "cmd") return test.argv;
   // The compose file's own shell text; Docker takes the image's /bin/sh too.
   if (test?.kind === "cmd-shell") return ["/bin/sh", "-c", test.command];
@@ -166,7 +170,7 @@ export function entryArgs(
   if (!/^[A-Za-z0-9]{16,64}$/.test(token)) throw new TypeError("An entry's token is 16 to 64 letters and digits.");
   if (command.length === 0) throw new TypeError("An entry needs a command.");
   const { memoryBytes, cpuQuotaUs, pids } = kernelLimits(limits);
-  const words = checkWords(health?.test);
+  const words = health?.words ?? [];
   const stop = options.stopSignal.replace(/^SIG/, "");
   if (!/^[A-Z0-9]{1,8}$/.test(stop)) throw new TypeError("An entry's stop signal is a name or a number.");
   const args = [

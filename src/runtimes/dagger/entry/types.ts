@@ -1,5 +1,5 @@
 /** What goes into the entry script and what comes out of it. */
-import type { HealthTest, Limits } from "../../../stack/definition/types.js";
+import type { Limits } from "../../../stack/definition/types.js";
 
 /** Where the script is mounted, read-only. */
 export const ENTRY_PATH = "/.stackwarden/entry";
@@ -43,8 +43,8 @@ export interface EntryOptions {
    * that translates; with the engine's host in reach give SIGTERM and use EngineHost.kill.
    */
   stopSignal: string;
-  /** Only `cmd` and `cmd-shell` run inside; undefined: no loop (checks come through EngineHost.exec or the gateway). */
-  health?: { test: HealthTest; intervalMs: number; timeoutMs: number; startIntervalMs: number };
+  /** Words of the check; undefined: no loop (checks come through EngineHost.exec or the gateway). */
+  health?: { words: string[]; intervalMs: number; timeoutMs: number; startIntervalMs: number };
   /** The image's entrypoint and arguments, or the compose file's. */
   command: string[];
 }

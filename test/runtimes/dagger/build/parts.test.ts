@@ -89,7 +89,7 @@ describe("uploads", () => {
         file: (path: string, options: object) => asked.push(["file", path, options]),
       }),
     };
-    const options = { client: client as never, folder, stateDir: join(folder, "state") };
+    const options = { client: client as never, folder, stateDir: join(folder, "state"), definition: {} };
     mkdirSync(join(folder, "app"));
     writeFileSync(join(folder, "app", "one.txt"), "");
     await uploadFolder(options, folder);

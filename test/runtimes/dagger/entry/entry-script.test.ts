@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { EntryLines } from "../../../../src/runtimes/dagger/entry/entry-lines.js";
 import { ENTRY_SCRIPT, entryArgs } from "../../../../src/runtimes/dagger/entry/entry-script.js";
+import { HiddenWords } from "../../../../src/runtimes/dagger/entry/hidden-words.js";
 import type { EntryMessage, EntryOptions } from "../../../../src/runtimes/dagger/entry/types.js";
 
 const TOKEN = "t0kenT0kenT0ken1";
@@ -174,6 +175,24 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
         expect(Object.keys(seen).filter((name) => name.startsWith("STACKWARDEN_OWN_"))).toEqual([]);
       });
 
+      it("puts hidden words back, and leaves the service none of their variables", async () => {
+        const hidden = new HiddenWords(TOKEN, ["s3cret-value", "postgres"]);
+        const odd = `--pass=s3cret-value "$(id)" 'x'\n\${HOME}`;
+        const show =
+          "process.stdout.write(JSON.stringify([process.argv.slice(1), process.env.STACKWARDEN_WORD_1 ?? null]))";
+        const words = [process.execPath, "-e", show, "--", odd, "postgres", odd, `${TOKEN}.x`, `${TOKEN}.9`];
+        const command = hidden.hide(words);
+        expect(command.slice(4, 7)).toEqual([`${TOKEN}.1`, "postgres", `${TOKEN}.1`]);
+        expect(hidden.environment()).toEqual({ STACKWARDEN_WORD_1: odd });
+        process.env.STACKWARDEN_WORD_1 = odd;
+        const run = start(shell, { command });
+        delete process.env.STACKWARDEN_WORD_1;
+        const { stdout } = await run.closed;
+        expect(JSON.parse(stdout)).toEqual([[odd, "postgres", odd, `${TOKEN}.x`, ""], null]);
+        expect(hidden.shown(odd)).toContain("--pass=***");
+        expect(hidden.command(["pg_isready"])).toEqual(["pg_isready"]);
+      });
+
       it("hands the words of the command and of the check on as they are: nothing is shell text", async () => {
         const odd = ["", " ", "$(touch pwned)", "`id`", "a\nb", '"', "'", "\\", "*", "-n", "--", "ä", "x=y;z"];
         const show = (to: string) => `process.${to}.write(JSON.stringify(process.argv.slice(1)))`;
@@ -186,7 +205,7 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
             ...odd,
           ],
           health: {
-            test: { kind: "cmd", argv: [process.execPath, "-e", show("stdout"), "--", ...odd] },
+            words: [process.execPath, "-e", show("stdout"), "--", ...odd],
             intervalMs: 100,
             startIntervalMs: 100,
             timeoutMs: 30_000,
@@ -247,7 +266,7 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
         const run = start(shell, {
           command: ["sleep", "1000"],
           health: {
-            test: { kind: "cmd-shell", command: check },
+            words: ["/bin/sh", "-c", check],
             intervalMs: 60_000,
             startIntervalMs: 50,
             timeoutMs: 2000,
@@ -347,7 +366,7 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
         // Without a session of its own it gets the engine's signal to the whole group as well.
         command: ["sh", "-c", "trap '' TERM; trap 'exit 5' HUP; echo up; while :; do sleep 0.05; done"],
         health: {
-          test: { kind: "cmd", argv: ["sleep", "300"] },
+          words: ["sleep", "300"],
           intervalMs: 60_000,
           startIntervalMs: 50,
           timeoutMs: 100,
