@@ -38,7 +38,7 @@ export function hold(port: number, { serve, host = "127.0.0.1" }: Holding = {}):
 export const close = (server: Server): Promise<void> =>
   new Promise((resolve) => {
     server.close(() => resolve());
-    for (const socket of connections.get(server) ?? []) socket.destroy();
+    for (const socket of connections.get(server) as Set<Socket>) socket.destroy();
   });
 
 export const boundPort = (server: Server): number => {

@@ -133,7 +133,7 @@ export class PortLedger {
         const taken = new Set([...kept, ...fresh, ...dropped].map((slot) => slot.port));
         const slot = await take(wish, taken, this.holding);
         if (slot === "busy") {
-          busy.push({ service: wish.service, port: wish.hostPort ?? 0, container_port: wish.containerPort });
+          busy.push({ service: wish.service, port: wish.hostPort as number, container_port: wish.containerPort });
         } else fresh.push(slot);
       }
       if (busy.length > 0) throw portsInUse(busy);

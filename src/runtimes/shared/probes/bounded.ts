@@ -11,7 +11,7 @@ export function seen(error: unknown): string {
   const code = (first as NodeJS.ErrnoException).code;
   if (code === "ECONNREFUSED") return "connection refused: nothing listens there";
   if (code === "ECONNRESET") return "connection reset by the service";
-  return (first.message || code || first.name).split("\n")[0] ?? "failed";
+  return (first.message || code || first.name).replace(/\n.*/s, "");
 }
 
 export async function bounded(check: string, timeoutMs: number, caller: AbortSignal, run: Check): Promise<ProbeResult> {

@@ -26,7 +26,7 @@ export const httpCheck =
           headers: { host: `localhost:${port}` },
         },
         (response) => {
-          const code = response.statusCode ?? 0;
+          const code = response.statusCode as number;
           response.destroy();
           const good = status === null ? code >= 200 && code < 400 : code === status;
           if (good) resolve(`HTTP ${code}`);
