@@ -8,6 +8,7 @@ import { parseYaml } from "./document.js";
 import { findCycle, publishedTokens } from "./graph.js";
 import { InterpolationError, interpolate, type Lookup, type Variable } from "./interpolate.js";
 import { given, NodeReader, nodeBudget, type ReadContext } from "./node-reader.js";
+import { npmSettingsWithSecret } from "./npm-settings.js";
 import { Problems } from "./problems.js";
 import { realPath } from "./read-mounts.js";
 import { readSecretSources, resolveSecrets } from "./read-secrets.js";
@@ -199,6 +200,10 @@ function readStack(
   const known = [...secretValues].filter((value) => value.length >= SHORTEST_SECRET);
   for (const { file } of readSecretSources(given(fields.secrets) ? fields.secrets : undefined, request.folder))
     if (file !== undefined) privateFiles.add(file);
+  for (const { local } of Object.values(services)) {
+    const settings = local?.install?.kind === "node" ? npmSettingsWithSecret(local.install.manifest) : null;
+    if (settings !== null) privateFiles.add(settings);
+  }
   if (variables.size > 0) privateFiles.add(realPath(join(request.folder, ".env")));
   if (known.flatMap(secretForms).some((form) => source.text.includes(form))) privateFiles.add(realPath(source.file));
   return {

@@ -133,7 +133,8 @@ export interface StackDefinition {
   /** Every secret value of this stack, to be redacted wherever text leaves it. */
   secretValues: string[];
   /**
-   * Absolute, real paths of the project's files that secrets come from: `.env` where it is, files of secrets, and those
+   * Absolute, real paths of the project's files that secrets come from: `.env` where it is, files of secrets, npm's
+   * settings with a credential beside a manifest that is installed from, and those
    * env files and that compose file in which a secret is written. Copies of the project's folders leave them out.
    */
   privateFiles?: string[];

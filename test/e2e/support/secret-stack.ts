@@ -22,6 +22,15 @@ print("app is up", flush=True)
 while True: time.sleep(0.05)
 `;
 
+/** Was installed with settings that hold a credential, of which nothing is left. */
+const PAGE = `
+const fs = require("node:fs");
+const size = (path) => (fs.existsSync(path) ? fs.statSync(path).size : -1);
+console.log("page has settings of", size("/page/.npmrc"), size("/.stackwarden/deps/.npmrc"));
+setInterval(() => {}, 1000);
+process.on("SIGTERM", () => process.exit(0));
+`;
+
 export interface SecretStack {
   files: Record<string, string>;
   /** By name; none of them may be seen anywhere. */
@@ -40,6 +49,7 @@ export function secretStack(): SecretStack {
     envFile: secret(),
     secretFile: secret(),
     boundFile: secret(),
+    registry: plain(),
   };
   const echo = secret();
   const mark = `mark-${plain()}`;
@@ -78,6 +88,14 @@ services:
     command: [python3, -u, -c, ${JSON.stringify(APP)}]
     healthcheck: ${check("[CMD, python3, -c, pass]")}
     depends_on: { db: { condition: service_healthy }, cache: { condition: service_healthy } }
+  page:
+    image: node:20-alpine
+    user: "1000:1000"
+    working_dir: /page
+    volumes: ["./page:/page"]
+    command: [node, -e, ${JSON.stringify(PAGE)}]
+    healthcheck: ${check("[CMD, node, --version]")}
+    x-local: { install: { kind: node, manifest: page/package.json }, command: [node] }
 volumes: { data: {} }
 secrets:
   db-password: { environment: DB_PASSWORD, x-generate: true }
@@ -94,6 +112,13 @@ secrets:
       "mail.env": `MAIL_PASSWORD='${secrets.envFile}'\nMAIL_HOST=mail.example\n`,
       "private/from-file.txt": `${secrets.secretFile}\n`,
       "private/bound.txt": `${secrets.boundFile}\n`,
+      // Nothing listens there, and npm does without what is optional.
+      "page/package.json": JSON.stringify({
+        name: "page",
+        version: "1.0.0",
+        optionalDependencies: { missing: "http://127.0.0.1:1/missing.tgz" },
+      }),
+      "page/.npmrc": `fetch-retries=0\n//127.0.0.1:1/:_authToken=${secrets.registry}\n`,
       "readme.txt": "nothing secret\n",
     },
   };

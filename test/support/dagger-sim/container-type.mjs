@@ -102,6 +102,7 @@ export const containerFields = {
     ...container,
     secretEnv: [...without(container.secretEnv, name), [name, secret.name]],
   }),
+  withoutSecretVariable: (_, container, { name }) => ({ ...container, secretEnv: without(container.secretEnv, name) }),
   withEntrypoint: (_, container, { args, keepDefaultArgs = false }) => ({
     ...container,
     entrypoint: args,

@@ -2,10 +2,11 @@
  * Dependencies of the project's own programs (`x-local.install`), installed as the service's user in a layer on top of the
  * image. The engine keeps that layer as long as image and manifest stay the same: a restart installs nothing again.
  */
-import { readFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { readFile, realpath } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import type { Client, Container, Directory } from "@dagger.io/dagger";
-import type { ServiceDefinition } from "../../../stack/definition/types.js";
+import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import { StackwardenError } from "../../../stack/errors.js";
 import { withRetry } from "../../../stack/retry.js";
 import { isTransient } from "../../shared/install-faults.js";
@@ -17,11 +18,13 @@ import { imageName } from "./users.js";
 export const DEPENDENCIES = "/.stackwarden/deps";
 const DOWNLOADS = "/.stackwarden/downloads";
 const MANIFEST = "/.stackwarden/manifest";
+const NPM_SETTINGS = `${DEPENDENCIES}/.npmrc`;
 
 export interface InstallOptions {
   client: Client;
   project: string;
   folder: string;
+  definition: Pick<StackDefinition, "privateFiles">;
   service: ServiceDefinition;
   /** The image's PATH. */
   path: string;
@@ -127,11 +130,15 @@ function ready(
   return container;
 }
 
+/** The operator's mirrors may carry credentials: they are the installer's alone, not the service's. */
+const withoutMirrors = ({ env }: InstallOptions, container: Container): Container =>
+  mirrors(env).reduce((one, [name]) => one.withoutSecretVariable(name), container);
+
 async function run(options: InstallOptions, what: string, container: Container): Promise<Container> {
   const { service, signal, retry, phase, notice } = options;
   phase("installing dependencies");
   try {
-    return await withRetry(() => container.sync(), {
+    return await withRetry(() => withoutMirrors(options, container).sync(), {
       ...retry,
       signal,
       classify: (error) => {
@@ -175,13 +182,26 @@ async function python(options: InstallOptions, base: Container, manifest: string
   };
 }
 
+/** The engine knows a layer by its secrets' names: other settings have another name, and it says nothing of them. */
+async function secretSettings(
+  { definition }: InstallOptions,
+  root: string,
+): Promise<{ name: string; value: string } | null> {
+  const path = await realpath(join(root, ".npmrc")).catch(() => null);
+  if (path === null || definition.privateFiles?.includes(path) !== true) return null;
+  const value = await readFile(path, "utf8");
+  return { name: `installer.npmrc.${createHash("sha256").update(value).digest("hex").slice(0, 16)}`, value };
+}
+
 async function node(options: InstallOptions, base: Container, manifest: string): Promise<Installed> {
   const { client, folder, service, notice } = options;
   if (!isInside(folder, manifest)) throw failed(`${manifest} is outside the project's folder.`);
   const root = dirname(manifest);
   const { own, stripped, empty } = await packageOf(manifest);
   if (empty) return { container: base, environment: {} };
-  let seed = client.host().directory(root, { include: ["package.json", ...LOCKS, ".npmrc"], noCache: true });
+  const settings = await secretSettings(options, root);
+  const include = ["package.json", ...LOCKS, ...(settings === null ? [".npmrc"] : [])];
+  let seed = client.host().directory(root, { include, noCache: true });
   if (own.length > 0) {
     notice(
       "warning",
@@ -190,7 +210,14 @@ async function node(options: InstallOptions, base: Container, manifest: string):
     seed = seed.withNewFile("package.json", stripped);
   }
   const locked = (await seed.entries()).some((name) => LOCKS.includes(name));
-  const container = ready(options, base, "npm", seed)
+  let bare = ready(options, base, "npm", seed);
+  // For the installation alone: the layer that is kept, and the service, are without.
+  if (settings !== null)
+    bare = bare.withMountedSecret(NPM_SETTINGS, client.setSecret(settings.name, settings.value), {
+      owner: options.user,
+      mode: 0o400,
+    });
+  const container = bare
     .withExec([
       "npm",
       locked ? "ci" : "install",
@@ -200,6 +227,7 @@ async function node(options: InstallOptions, base: Container, manifest: string):
       "--no-fund",
       "--no-update-notifier",
     ])
+    .withoutMount(NPM_SETTINGS)
     .withoutMount(DOWNLOADS);
   return {
     container: await run(options, locked ? "npm ci" : "npm install", container),

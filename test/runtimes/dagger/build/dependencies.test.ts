@@ -65,11 +65,11 @@ describe.skipIf(why !== null)(`dependencies${why === null ? "" : `: skipped, ${w
     bench.file("app/more/base.txt", "-c ../pins.txt\n");
     bench.file("app/pins.txt", "");
     bench.file("app/other.txt", "");
-    const program = `import os, sys; print(sys.prefix, os.stat(sys.prefix).st_uid, os.environ["VIRTUAL_ENV"], "PIP_CERT" in os.environ)`;
+    const program = `import os, sys; print(sys.prefix, os.stat(sys.prefix).st_uid, os.environ["VIRTUAL_ENV"], "PIP_CERT" in os.environ, "npm_config_fetch_retries" in os.environ)`;
     const app = service("python", "app/requirements.txt", ["python", "-c", `# ${bench.mark}\n${program}`]);
     const { running, sink } = await bench.run(app);
     expect((await running.exited).exitCode).toBe(0);
-    expect(sink.text().trim().split("\n").at(-1)).toBe("/.stackwarden/deps 1000 /.stackwarden/deps False");
+    expect(sink.text().trim().split("\n").at(-1)).toBe("/.stackwarden/deps 1000 /.stackwarden/deps False False");
     expect(bench.phases).toContain("installing dependencies");
   });
 
