@@ -60,14 +60,16 @@ function wholeStream({ port, token }: { port: number; token: string }, path: str
   });
 }
 
-/** What the containers printed, put together: the engine cuts it anywhere. */
-const printed = (stream: string): string =>
-  stream
-    .split("\n")
-    .filter((line) => line.startsWith("data: {"))
-    .flatMap((line) => outputRecords(line.slice("data: ".length)))
-    .map(({ bytes }) => Buffer.from(bytes).toString())
-    .join("");
+/** What the containers printed, each stream for itself and put together: the engine cuts it anywhere. */
+function printed(stream: string): string {
+  const streams = new Map<string, string>();
+  for (const line of stream.split("\n").filter((one) => one.startsWith("data: {")))
+    for (const { traceId, stream: name, bytes } of outputRecords(line.slice("data: ".length))) {
+      const key = `${traceId} ${name}`;
+      streams.set(key, `${streams.get(key) ?? ""}${Buffer.from(bytes)}`);
+    }
+  return [...streams.values()].join("\n");
+}
 
 function filesBelow(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
