@@ -89,6 +89,7 @@ export async function listenOnAddress(
       error,
     );
   });
+  server.on("error", ({ message }) => logger.warn(`A connection could not be taken: ${message}`));
   const address = server.address() as AddressInfo;
   const shown = address.family === "IPv6" ? `[${address.address}]` : address.address;
   return listening(`${tlsCert === undefined ? "http" : "https"}://${shown}:${address.port}`, server);

@@ -74,6 +74,8 @@ export async function listenPrivately(server: Server, path: string): Promise<voi
     try {
       server.listen(path, () => {
         server.off("error", reject);
+        // A connection that could not be taken, say for want of memory, is no end of the server.
+        server.on("error", () => undefined);
         resolve();
       });
     } finally {

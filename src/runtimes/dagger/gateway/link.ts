@@ -75,7 +75,8 @@ export class Link {
   static async open(): Promise<Link> {
     const link = new Link();
     await new Promise<void>((resolve, reject) => {
-      link.#server.once("error", reject);
+      // Later ones are of a connection that could not be taken.
+      link.#server.on("error", reject);
       link.#server.listen({ host: "127.0.0.1", port: 0 }, resolve);
     });
     return link;
