@@ -132,6 +132,16 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
     return run;
   }
 
+  /** Whoever takes the signals for a service starts beside it, and may be later: until all of the script's processes catch SIGTERM. */
+  async function translating({ child }: Run): Promise<void> {
+    const catches = (pid: string) => {
+      const caught = /^SigCgt:\t(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "0";
+      return (BigInt(`0x${caught}`) >> 14n) % 2n === 1n;
+    };
+    const own = () => readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim().split(" ");
+    while (own().length < 2 || !own().every(catches)) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
   for (const [name, shell] of SHELLS) {
     describe.skipIf(!succeeds(shell[0], ...shell.slice(1), "-c", "true"))(`under ${name}`, () => {
       it("says once what the kernel says of it, and becomes the service", async () => {
@@ -317,6 +327,7 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
           true,
         );
         await run.said("up\n");
+        await translating(run);
         process.kill(-(run.child.pid as number), "SIGUSR2");
         await run.said("usr2\n");
         process.kill(-(run.child.pid as number), "SIGTERM");
@@ -333,10 +344,13 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
         start(shell, { stopSignal, command }, undefined, undefined, true);
       expect((await started("SIGQUIT", "sh", "-c", "exit 9").closed).code).toBe(9);
       expect((await started("SIGQUIT", "/no/such/program").closed).code).toBe(127);
-      const interrupt = (run: Run) => process.kill(-(run.child.pid as number), "SIGTERM");
+      const interrupt = async (run: Run) => {
+        await translating(run);
+        process.kill(-(run.child.pid as number), "SIGTERM");
+      };
       const plain = started("SIGINT", "sh", "-c", "echo up; exec sleep 1000");
       await plain.said("up\n");
-      interrupt(plain);
+      await interrupt(plain);
       expect((await plain.closed).code).toBe(130);
       // One that was started with the signal ignored could not even ask for it.
       const asking = started(
@@ -346,7 +360,7 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
         "trap 'exit 6' QUIT; echo up >&2; echo up; while :; do sleep 0.05; done",
       );
       await asking.said("up\n");
-      interrupt(asking);
+      await interrupt(asking);
       expect(await asking.closed).toMatchObject({ code: 6, stdout: "up\n", stderr: "up\n" });
     },
   );
@@ -379,6 +393,7 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
     expect(await run.message(({ type }) => type === "health")).toMatchObject({ exitCode: 137, timedOut: true });
     await run.said("up\n");
     expect(run.messages[0]).toMatchObject({ type: "start", noNewPrivileges: false });
+    await translating(run);
     process.kill(-(run.child.pid as number), "SIGTERM");
     expect((await run.closed).code).toBe(5);
   });
