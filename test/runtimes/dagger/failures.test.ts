@@ -25,12 +25,15 @@ const program = (name: string, more = ""): string =>
     `import os, signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\nprint("${name} is up")\n${more}\nwhile True: time.sleep(0.05)`,
   );
 
-const service = (name: string, { more = "", image = "python:3.11-slim", fields = "" } = {}): string => `
+const service = (
+  name: string,
+  { more = "", image = "python:3.11-slim", fields = "", check = '[CMD, "true"]' } = {},
+): string => `
   ${name}:
     image: ${image}
     user: "1000"
     command: ["python3", "-u", "-c", ${program(name, more)}]
-    healthcheck: { test: [CMD, "true"], interval: 1s, timeout: 5s, retries: 3, start_interval: 100ms, start_period: 30s }
+    healthcheck: { test: ${check}, interval: 1s, timeout: 5s, retries: 3, start_interval: 100ms, start_period: 30s }
 ${fields}`;
 
 describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skipped, ${why}`}`, () => {
@@ -189,7 +192,9 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
         await up(
           service("a", { more: flood }),
           service("b", {
-            more: "os._exit(9) if os.path.exists('/tmp/x') else open('/tmp/x', 'w')\ntime.sleep(1.5)\nos.write(2, b'last words\\n')\nos._exit(9)",
+            // Its second check comes after the answer of the first: it was healthy by then.
+            check: '[CMD-SHELL, "echo >> /tmp/checks"]',
+            more: "while not os.path.exists('/tmp/checks') or os.path.getsize('/tmp/checks') < 2: time.sleep(0.05)\nos.write(2, b'last words\\n')\nos._exit(9)",
             fields: "    restart: on-failure:1\n",
           }),
         )
