@@ -205,11 +205,15 @@ print(os.path.exists("/srv/conf/.git"), os.getcwd())
     bench.file("ctx/seen.txt", "");
     const program = `import os; print(os.environ.get("WORD"), sorted(os.listdir("/ctx")))`;
     const { image: _image, ...app } = bench.python("app", program);
-    const build = { context: `${bench.folder}/ctx`, target: "base", args: { WORD: "given" } };
-    const { running, sink } = await bench.run({ ...app, build });
+    const build = { context: `${bench.folder}/ctx`, target: "base", args: { WORD: "g1ven-T0ken-9x" } };
+    const stack = await bench.open([{ ...app, build }], { secretValues: ["g1ven-T0ken-9x"] });
+    const running = await bench.start(stack, { ...app, build });
     await running.exited;
-    expect(sink.all).toMatch(/^given \['(?:\.dockerignore', ')?Dockerfile', 'seen.txt'\]\n$/);
-    expect(running.notes.join("\n")).toContain("own HEALTHCHECK is not run");
+    expect(bench.sink("app").all).toMatch(/^g1ven-T0ken-9x \['(?:\.dockerignore', ')?Dockerfile', 'seen.txt'\]\n$/);
+    const notes = running.notes.join("\n");
+    expect(notes).toContain("own HEALTHCHECK is not run");
+    expect(notes).toMatch(/build\.args WORD: the engine keeps what they hold, a secret/);
+    expect(notes).not.toContain("g1ven-T0ken");
     expect(bench.phases.join("\n")).toContain("building from ctx");
     expect(
       await failure({ ...app, build: { context: `${bench.folder}/ctx`, dockerfile: "gone", args: {} } }),

@@ -218,6 +218,7 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
     container = container.withEnvVariable(name, value);
   const entryToken = randomBytes(16).toString("hex");
   const hidden = new HiddenWords(entryToken, definition.secretValues);
+  notes.push(...warnOfArgs(service, hidden));
   const words = facts.shell ? withOddNames(service.name, command, split) : command;
   if (!facts.shell) refuseHidden(service, hidden, command);
   const started = start(options, facts.shell ? entryToken : null, words, hidden);
@@ -237,6 +238,16 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
   for (const [name, value] of Object.entries(started.environment)) container = container.withEnvVariable(name, value);
   const id = await (await container.withEnvVariable(INSTANCE_VARIABLE, instance).sync()).id();
   return { id, args: started.args, instance, token: started.token, hidden, user, notes };
+}
+
+/** The engine writes them into its telemetry and the image's history; a build has no way to be given them in secret. */
+function warnOfArgs({ build }: ServiceDefinition, hidden: HiddenWords): string[] {
+  const names = Object.entries(build?.args ?? {}).flatMap(([name, value]) => (hidden.holdsSecret(value) ? [name] : []));
+  return names.length === 0
+    ? []
+    : [
+        `build.args ${names.join(", ")}: the engine keeps what they hold, a secret, in its history and telemetry. Give it to the running service instead (environment, secrets).`,
+      ];
 }
 
 /** Without a shell nothing can put a hidden word back. */
