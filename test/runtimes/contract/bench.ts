@@ -91,11 +91,17 @@ export const listen = (port: number): Promise<Server> =>
 
 export const closeServer = (server: Server): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
 
-export async function freePort(): Promise<number> {
-  const server = await listen(0);
-  const { port } = server.address() as { port: number };
-  await closeServer(server);
-  return port;
+/**
+ * The first of so many free ports in a row; not of those that systems give to outgoing connections, so that nobody gets
+ * one by chance before it is used.
+ */
+export async function freePort(inRow = 1): Promise<number> {
+  for (;;) {
+    const first = 15_000 + Math.floor(Math.random() * 15_000);
+    const tried = await Promise.allSettled(Array.from({ length: inRow }, (_, at) => listen(first + at)));
+    await Promise.all(tried.map((one) => (one.status === "fulfilled" ? closeServer(one.value) : undefined)));
+    if (tried.every(({ status }) => status === "fulfilled")) return first;
+  }
 }
 
 /** Living processes whose arguments hold the mark. */

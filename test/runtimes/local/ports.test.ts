@@ -111,7 +111,7 @@ describe("the port ledger", () => {
   });
 
   it("takes the next free port where none is set; ports that are set come first", async () => {
-    const start = await freePort();
+    const start = await freePort(2);
     await occupy(start);
     await ledger.apply(
       definition([
