@@ -57,9 +57,7 @@ export async function endBackground(state: string): Promise<number | null> {
 }
 
 export class TestBench {
-  readonly folder = mkdtempSync(join(tmpdir(), "stackwarden-e2e-"));
-  readonly projects = join(this.folder, "projects");
-  readonly state = join(this.folder, "state");
+  #folder: string | undefined;
   readonly #servers: Server[] = [];
   readonly pids: number[] = [];
   /** What a test did to its folder: undone once the servers have ended. */
@@ -67,10 +65,25 @@ export class TestBench {
   /** What servers are started with, such as another user. */
   wrapper: readonly string[] = [];
 
-  constructor(readonly mode: Mode = "shared") {
-    // Services of other users must get through.
-    chmodSync(this.folder, 0o755);
-    mkdirSync(this.projects, { mode: 0o755 });
+  constructor(readonly mode: Mode = "shared") {}
+
+  /** Made when it is first asked for: tests that are skipped leave nothing. */
+  get folder(): string {
+    if (this.#folder === undefined) {
+      this.#folder = mkdtempSync(join(tmpdir(), "stackwarden-e2e-"));
+      // Services of other users must get through.
+      chmodSync(this.#folder, 0o755);
+      mkdirSync(join(this.#folder, "projects"), { mode: 0o755 });
+    }
+    return this.#folder;
+  }
+
+  get projects(): string {
+    return join(this.folder, "projects");
+  }
+
+  get state(): string {
+    return join(this.folder, "state");
   }
 
   /** Writes files of a project. @returns its folder */
