@@ -1,9 +1,10 @@
 /** `stackwarden serve` is the user's server with the HTTP door: agents and commands join it, it takes the place of an idle one. */
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { APP, appCompose, BINARY, TestBench, until } from "../e2e/support/bench.js";
+import { APP, appCompose, TestBench, until } from "../e2e/support/bench.js";
+import { spawnServe } from "../e2e/support/serving.js";
 import { RawClient, run } from "./support.js";
 
 let bench: TestBench;
@@ -29,23 +30,11 @@ const open = (): RawClient => {
 };
 
 async function serve(...args: string[]) {
-  const child = spawn(process.execPath, [BINARY, "serve", "--port", "0", "--json", ...args], {
-    cwd: bench.projects,
-    env: { PATH: process.env.PATH ?? "", ...bench.environment() },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const { child, exited: exit, stdout, stderr } = spawnServe(bench, ...args);
   serving.push(child);
-  let [stdout, stderr] = ["", ""];
-  child.stdout.on("data", (chunk) => {
-    stdout += chunk;
-  });
-  child.stderr.on("data", (chunk) => {
-    stderr += chunk;
-  });
-  const exit = once(child, "exit");
-  await until("it serves, or says why not", () => stdout.includes("\n") || child.exitCode !== null);
-  if (child.exitCode !== null) return { code: child.exitCode, stderr };
-  const { rest, token_file: file } = JSON.parse(stdout) as { rest: string; token_file: string };
+  await until("it serves, or says why not", () => stdout().includes("\n") || child.exitCode !== null);
+  if (child.exitCode !== null) return { code: child.exitCode, stderr: stderr() };
+  const { rest, token_file: file } = JSON.parse(stdout()) as { rest: string; token_file: string };
   const headers = { Authorization: `Bearer ${readFileSync(file, "utf8").trim()}` };
   const get = async (path: string) => (await fetch(`${rest}${path}`, { headers })).json();
   return { child, get, exit };

@@ -6,6 +6,7 @@ import {
   type Answer,
   endSession,
   type HttpFixture,
+  holdTokenLook,
   httpFixture,
   type Sent,
   sdkClient,
@@ -192,17 +193,7 @@ describe("a session", () => {
     const leave = new AbortController();
     try {
       const session = await begin({}, quick);
-      const refresh = quick.tokens.refresh.bind(quick.tokens);
-      let release: () => void = () => undefined;
-      const looking = new Promise<void>((resolve) => {
-        quick.tokens.refresh = async () => {
-          resolve();
-          quick.tokens.refresh = refresh;
-          await new Promise<void>((go) => {
-            release = go;
-          });
-        };
-      });
+      const { looking, release } = holdTokenLook(quick.tokens);
       const stream = fetch(`${quick.url}/mcp`, {
         headers: { authorization: `Bearer ${quick.operate}`, accept: BOTH, ...within(session) },
         signal: leave.signal,

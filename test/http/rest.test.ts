@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StackwardenError } from "../../src/stack/errors.js";
 import type { LogReport } from "../../src/stack/model.js";
-import { type HttpFixture, httpFixture, sdkClient } from "../support/http-fixture.js";
+import { type HttpFixture, holdTokenLook, httpFixture, sdkClient } from "../support/http-fixture.js";
 import { scriptedManager, TIME } from "../support/scripted-manager.js";
 
 let http: HttpFixture;
@@ -359,17 +359,7 @@ it("a client that leaves while its token is looked at has cancelled its call", a
   });
   try {
     const leave = new AbortController();
-    const refresh = early.tokens.refresh.bind(early.tokens);
-    let release: () => void = () => undefined;
-    const looking = new Promise<void>((resolve) => {
-      early.tokens.refresh = async () => {
-        resolve();
-        early.tokens.refresh = refresh;
-        await new Promise<void>((go) => {
-          release = go;
-        });
-      };
-    });
+    const { looking, release } = holdTokenLook(early.tokens);
     const call = fetch(`${early.url}/api/v1/projects/shop/logs/backend?follow=true`, {
       headers: { authorization: `Bearer ${early.operate}` },
       signal: leave.signal,

@@ -121,6 +121,22 @@ export async function httpFixture(
   };
 }
 
+/** Holds the next look at a token until it is released; `looking` settles when it has begun. */
+export function holdTokenLook(tokens: TokenStore): { looking: Promise<void>; release(): void } {
+  const refresh = tokens.refresh.bind(tokens);
+  let release: () => void = () => undefined;
+  const looking = new Promise<void>((resolve) => {
+    tokens.refresh = async () => {
+      resolve();
+      tokens.refresh = refresh;
+      await new Promise<void>((go) => {
+        release = go;
+      });
+    };
+  });
+  return { looking, release: () => release() };
+}
+
 export type HttpFixture = Awaited<ReturnType<typeof httpFixture>>;
 
 /** The SDK's own client, connected. */

@@ -118,12 +118,12 @@ function messageOf(report: ServiceReport, health: ServiceHealth | null): string 
   return health.latency_ms === null || health.error !== undefined ? seen : `${seen} · ${amount(health.latency_ms)} ms`;
 }
 
-/** A limit that nothing holds is worth a word. */
 function openToNetwork({ endpoints }: ServiceReport): string[] {
   const open = endpoints.filter(({ host }) => host !== "127.0.0.1").map(({ host_port }) => host_port);
   return open.length === 0 ? [] : [`Open to the network: port ${open.join(", ")}`];
 }
 
+/** A limit that nothing holds is worth a word. */
 function notEnforced({ limits }: ServiceReport): string[] {
   if (limits === null) return [];
   const reasons = new Map<string, string[]>();

@@ -66,6 +66,7 @@ export function takenPort(thrown: unknown): number | null {
   const port = /listen tcp\d? \S*:(\d+): bind: address already in use/.exec(error.message)?.[1];
   return port === undefined ? null : Number(port);
 }
+
 /** The engine's ids of what it was about to load: hundreds of characters before the cause. */
 const INTERNAL = /(?:failed to load \w+ from converted ID: )?(?:load (?:\w+@[\w+/=]+|xxh3:[0-9a-f]+): (?:inputs: )*)+/g;
 

@@ -11,7 +11,7 @@ import { given, NodeReader, nodeBudget, type ReadContext } from "./node-reader.j
 import { npmSettingsWithSecret } from "./npm-settings.js";
 import { Problems } from "./problems.js";
 import { realPath } from "./read-mounts.js";
-import { readSecretSources, resolveSecrets } from "./read-secrets.js";
+import { readSecretSources, resolveSecrets, type SecretSource } from "./read-secrets.js";
 import { readService } from "./read-service.js";
 import { findSource, projectVariables, type Source } from "./source.js";
 import type { LoadRequest, ServiceDefinition, StackDefinition } from "./types.js";
@@ -114,7 +114,7 @@ function readStack(
   source: Source,
   parsed: Parsed,
   request: LoadRequest,
-  secrets: Record<string, string>,
+  { sources, secrets }: { sources: SecretSource[]; secrets: Record<string, string> },
   variables: Map<string, Variable>,
 ): StackDefinition {
   const { root, context } = parsed;
@@ -198,8 +198,7 @@ function readStack(
     for (const key of secretEnvironment) secretValues.add(environment[key] ?? "");
   for (const variable of variables.values()) if (variable.secret) secretValues.add(variable.value);
   const known = [...secretValues].filter((value) => value.length >= SHORTEST_SECRET);
-  for (const { file } of readSecretSources(given(fields.secrets) ? fields.secrets : undefined, request.folder))
-    if (file !== undefined) privateFiles.add(file);
+  for (const { file } of sources) if (file !== undefined) privateFiles.add(file);
   for (const { local } of Object.values(services)) {
     const settings = local?.install?.kind === "node" ? npmSettingsWithSecret(local.install.manifest) : null;
     if (settings !== null) privateFiles.add(settings);
@@ -218,6 +217,9 @@ function readStack(
   };
 }
 
+const secretsNode = ({ root }: Parsed): NodeReader | undefined =>
+  root.entries().find(([key]) => key === "secrets")?.[1];
+
 /**
  * Reads the project's compose file, else the built-in CommandCenter definition.
  * @throws INVALID_STACK or POLICY_VIOLATION with file, line and path of every problem (`details.problems`)
@@ -230,17 +232,13 @@ export async function loadStack(request: LoadRequest): Promise<StackDefinition> 
     const variables = projectVariables(request.folder, (name) => unset.add(name));
     // Secrets first and by themselves: everything else may use their variables.
     const early = parse((name) => variables.get(name) ?? { value: "", secret: false });
-    const secretsNode = early.root.entries().find(([key]) => key === "secrets")?.[1];
-    const secrets = await resolveSecrets(readSecretSources(secretsNode, request.folder), variables, make);
+    const secrets = await resolveSecrets(readSecretSources(secretsNode(early), request.folder), variables, make);
     const parsed = parse((name) => variables.get(name));
     for (const name of unset) parsed.unset.add(name);
     // Problems of the secrets themselves are found with the rest, so that one error lists all.
-    await resolveSecrets(
-      readSecretSources(parsed.root.entries().find(([key]) => key === "secrets")?.[1], request.folder),
-      variables,
-      make,
-    );
-    return readStack(source, parsed, request, secrets, variables);
+    const sources = readSecretSources(secretsNode(parsed), request.folder);
+    await resolveSecrets(sources, variables, make);
+    return readStack(source, parsed, request, { sources, secrets }, variables);
   };
   // A file that is refused must change nothing: secrets are made only once everything else is right.
   await read(async (name) => `not-generated-yet-${name}`);

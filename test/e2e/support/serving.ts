@@ -14,7 +14,8 @@ export interface Serving {
   end(): Promise<number | null>;
 }
 
-export async function serveOn(bench: TestBench, ...args: string[]): Promise<Serving> {
+/** Only just spawned: its first line of output, or its end, says what became of it. */
+export function spawnServe(bench: TestBench, ...args: string[]) {
   const child = spawn(process.execPath, [BINARY, "serve", "--port", "0", "--json", ...args], {
     cwd: bench.projects,
     env: { PATH: process.env.PATH ?? "", ...bench.environment() },
@@ -27,16 +28,20 @@ export async function serveOn(bench: TestBench, ...args: string[]): Promise<Serv
   child.stderr.on("data", (chunk) => {
     stderr += chunk;
   });
-  const exited = once(child, "exit");
-  await until("it serves", () => stdout.includes("\n") || child.exitCode !== null);
-  if (child.exitCode !== null) throw new Error(`serve ended: ${stderr}`);
-  const { url, socket, token_file: file } = JSON.parse(stdout) as { url: string; socket: string; token_file: string };
+  return { child, exited: once(child, "exit"), stdout: () => stdout, stderr: () => stderr };
+}
+
+export async function serveOn(bench: TestBench, ...args: string[]): Promise<Serving> {
+  const { child, exited, stdout, stderr } = spawnServe(bench, ...args);
+  await until("it serves", () => stdout().includes("\n") || child.exitCode !== null);
+  if (child.exitCode !== null) throw new Error(`serve ended: ${stderr()}`);
+  const { url, socket, token_file: file } = JSON.parse(stdout()) as { url: string; socket: string; token_file: string };
   return {
     url,
     socket,
     token: readFileSync(file, "utf8").trim(),
     child,
-    stderr: () => stderr,
+    stderr,
     end: async () => {
       if (child.exitCode === null) child.kill("SIGTERM");
       await exited;

@@ -7,6 +7,7 @@ import { StackwardenError } from "../../../stack/errors.js";
 import type { Endpoint } from "../../../stack/runtime.js";
 import { PortLedger } from "../../shared/port-ledger.js";
 import { publishedWishes } from "../published-ports.js";
+import { unlessAborted } from "../unless-aborted.js";
 import { GATEWAY_PATH, GATEWAY_SCRIPT, TOKEN_VARIABLE } from "./gateway-script.js";
 import { Link, systemError } from "./link.js";
 import type { Gateway, GatewayOptions, GatewayService } from "./types.js";
@@ -78,17 +79,7 @@ class SessionGateway implements Gateway {
     this.#starting ??= this.#start().finally(() => {
       this.#starting = null;
     });
-    this.#starting.catch(() => {});
-    let leave: () => void = () => {};
-    const left = new Promise<never>((_resolve, reject) => {
-      leave = () => reject(signal.reason);
-      signal.addEventListener("abort", leave, { once: true });
-    });
-    try {
-      return await Promise.race([this.#starting, left]);
-    } finally {
-      signal.removeEventListener("abort", leave);
-    }
+    return unlessAborted(this.#starting, signal);
   }
 
   async #start(): Promise<Running> {

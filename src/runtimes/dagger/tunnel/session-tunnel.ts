@@ -8,6 +8,7 @@ import { portsInUse } from "../../shared/port-ledger.js";
 import { startError, takenPort } from "../classify.js";
 import { newTrace } from "../session/trace.js";
 import type { DaggerSession } from "../session/types.js";
+import { unlessAborted } from "../unless-aborted.js";
 import type { OpenTunnel } from "./types.js";
 
 /** Of the engine's answer to a stop. */
@@ -40,14 +41,7 @@ export function sessionTunnels(session: DaggerSession): OpenTunnel {
       const forwards = ports.map(({ frontend, backend }) => ({ frontend, backend, protocol }));
       const made = await session.client({ signal }).host().tunnel(behind, { ports: forwards }).id();
       tunnel = client.loadServiceFromID(made as never);
-      const started = tunnel.start();
-      let leave = (): void => {};
-      const left = new Promise<never>((_resolve, reject) => {
-        leave = () => reject(signal.reason);
-        if (signal.aborted) leave();
-        else signal.addEventListener("abort", leave, { once: true });
-      });
-      await Promise.race([started, left]).finally(() => signal.removeEventListener("abort", leave));
+      await unlessAborted(tunnel.start(), signal);
       return { stop };
     } catch (error) {
       // The engine waits for a start that is under way before it stops it.

@@ -1,11 +1,11 @@
 /** One unprivileged user for each service, where the server may give it (as root); remembered, since data belongs to it. */
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { StackwardenError } from "../../../stack/errors.js";
 import type { Enforcement } from "../../../stack/runtime.js";
 import { Serial } from "../../../stack/serial.js";
-import { storageFailed, writeWhole } from "../../../stack/write-whole.js";
+import { makePassable, writeWhole } from "../../../stack/write-whole.js";
 import type { ServiceUser } from "../types.js";
 import { withFileLock } from "./file-lock.js";
 
@@ -60,9 +60,7 @@ export class ServiceUsers {
   async #allocate(key: string): Promise<number> {
     const known = this.#uids.get(key);
     if (known !== undefined) return known;
-    await mkdir(dirname(this.#file), { recursive: true, mode: 0o711 }).catch((cause) => {
-      throw storageFailed(`${dirname(this.#file)} cannot be made`, cause);
-    });
+    await makePassable(dirname(this.#file));
     // Another server may share the state directory: no id may be given twice.
     return withFileLock(`${this.#file}.lock`, async () => {
       this.#uids = await this.#load();

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { ManagedProcess, ProcessHost, ProcessSpec, ServiceUser } from "../../../../src/runtimes/local/types.js";
+import { NO_STATS } from "../../../../src/runtimes/shared/no-stats.js";
 import type { Enforcement, ServiceExit } from "../../../../src/stack/runtime.js";
 
 const none: Enforcement = { level: "none", reason: "test double" };
@@ -81,19 +82,7 @@ export class DirectHost implements ProcessHost {
       },
       setLimits: async () => applied,
       readLimits: async () => applied,
-      stats: async () => ({
-        cpu_cores: null,
-        cpu_seconds_total: null,
-        memory_mb: null,
-        memory_peak_mb: null,
-        pids: null,
-        throttled_periods: null,
-        throttled_seconds: null,
-        oom_kills: null,
-        network_rx_bytes: null,
-        network_tx_bytes: null,
-        reason: "test double",
-      }),
+      stats: async () => ({ ...NO_STATS, reason: "test double" }),
     };
   }
 
