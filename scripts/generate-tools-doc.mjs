@@ -16,7 +16,7 @@ async function loadCatalogue() {
         export { toolOf } from "./src/mcp/tool-list.js";
         export { PROMPTS } from "./src/mcp/prompts.js";
         export { RESOURCE_TEMPLATES } from "./src/mcp/resources.js";
-        export { ERROR_KINDS } from "./src/stack/errors.js";`,
+        export { ERROR_KINDS } from "./src/errors.js";`,
       resolveDir: root,
       loader: "ts",
     },

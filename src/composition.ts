@@ -1,9 +1,9 @@
 /** Puts the server together: configuration → runtimes → manager. Nothing here touches the machine; the first call does. */
 import type { Config } from "./config/types.js";
+import type { Logger } from "./logger.js";
 import { createDaggerRuntime } from "./runtimes/dagger/dagger-runtime.js";
 import { createLocalRuntime } from "./runtimes/local/local-runtime.js";
 import { loadStack } from "./stack/definition/load.js";
-import type { Logger } from "./stack/logger.js";
 import { openLogStore } from "./stack/logs/store.js";
 import { createStackManager } from "./stack/manager.js";
 import type { SharedStackManager } from "./stack/model.js";

@@ -4,13 +4,13 @@
  * command line parser were read; every other command imports its own parts.
  */
 import { fileURLToPath } from "node:url";
-import { bridgeFlags } from "./background/bridge/flags.js";
+import { bridgeFlags } from "./daemon/bridge/flags.js";
 
 const argv = process.argv.slice(2);
 const program = fileURLToPath(import.meta.url);
 const flags = bridgeFlags(argv);
 if (flags !== null) {
-  const { bridge } = await import("./background/bridge/command.js");
+  const { bridge } = await import("./daemon/bridge/command.js");
   process.exitCode = await bridge(flags, program);
 } else {
   const { runCli } = await import("./cli/program.js");

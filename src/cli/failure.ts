@@ -1,5 +1,5 @@
 /** How a command says that it failed, and with which exit code. */
-import { type ErrorCode, type ErrorReport, toStackwardenError } from "../stack/errors.js";
+import { type ErrorCode, type ErrorReport, toStackwardenError } from "../errors.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
 import { asCommands } from "./output/commands.js";
 import { bold, dim, harmless, red } from "./output/terminal.js";

@@ -1,13 +1,13 @@
 /** What every command needs: the configuration, the project it is about, and a way to call operations where its stack runs. */
 import { basename, resolve } from "node:path";
-import type { ServerStatus } from "../background/hello.js";
 import type { ConfigFlags } from "../config/settings.js";
 import type { Config } from "../config/types.js";
-import type { Logger } from "../stack/logger.js";
+import type { ControlClient } from "../control/client.js";
+import type { ServerStatus } from "../daemon/handshake.js";
+import type { Logger } from "../logger.js";
 import type { Progress, SharedStackManager, StackManager } from "../stack/model.js";
-import type { ControlClient } from "./control/client.js";
+import { joinUserServer } from "./daemon-client.js";
 import { createTerminal, type Terminal } from "./output/terminal.js";
-import { joinUserServer } from "./user-server.js";
 
 export interface CliHost {
   composeManager(config: Config, logger: Logger): Promise<SharedStackManager>;
@@ -68,7 +68,7 @@ export async function openSession(
 ): Promise<Session> {
   const [{ loadConfig }, { createLogger }, { projectIdFrom }] = await Promise.all([
     import("../config/load.js"),
-    import("./logger.js"),
+    import("../pino-logger.js"),
     import("../stack/project-id.js"),
   ]);
   const env = process.env;
@@ -149,8 +149,8 @@ async function connectHolder(stateDir: string, project: string): Promise<Control
   // A name that is none is refused by the operation, not looked for on disk.
   if (!PROJECT_ID.test(project)) return null;
   const [{ connectControl }, { controlSocket, trusted }] = await Promise.all([
-    import("./control/client.js"),
-    import("./control/socket-path.js"),
+    import("../control/client.js"),
+    import("../control/socket-path.js"),
   ]);
   return (await trusted(stateDir, project)) ? connectControl(controlSocket(stateDir, project)) : null;
 }

@@ -1,7 +1,7 @@
 /** Reads stackwarden.yaml with the line of every value, so that an error can point at it. */
 import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { StackwardenError } from "../stack/errors.js";
+import { StackwardenError } from "../errors.js";
 
 const MAX_BYTES = 256 * 1024;
 

@@ -2,10 +2,10 @@
 import { realpath } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { z } from "zod";
-import { StackwardenError } from "../stack/errors.js";
+import { StackwardenError } from "../errors.js";
+import { defaultStateDir, userConfigFile } from "./default-paths.js";
 import { type ConfigFile, readConfigFile } from "./file.js";
 import { absolutePaths, environmentLayer, flagLayer, type Layer, merge, sourceOf } from "./layers.js";
-import { defaultStateDir, userConfigFile } from "./places.js";
 import { bytesOfMb, configSchema, type RawConfig } from "./schema.js";
 import type { ConfigFlags } from "./settings.js";
 import { refuseLiftedGuards } from "./trust.js";

@@ -4,7 +4,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { defaultStateDir, userConfigFile } from "./places.js";
+import { defaultStateDir, userConfigFile } from "./default-paths.js";
 import type { ConfigFlags } from "./settings.js";
 
 export interface StateDirRequest {

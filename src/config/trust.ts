@@ -5,7 +5,7 @@
  */
 import { realpathSync } from "node:fs";
 import { isAbsolute, relative, resolve } from "node:path";
-import { StackwardenError } from "../stack/errors.js";
+import { StackwardenError } from "../errors.js";
 import type { ConfigFile } from "./file.js";
 
 /** @throws StackwardenError POLICY_VIOLATION naming file, line and setting */

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { StackwardenError } from "../stack/errors.js";
+import { StackwardenError } from "../errors.js";
 
 /** Over which door the page reaches its server: REST with a token, or the host of an MCP App. */
 export type PageDoor = "http" | "mcp-app";

@@ -1,8 +1,8 @@
 /** The HTTP door: `/mcp`, `/api/v1`, the dashboard at `/`, `/healthz`, `/metrics`, behind the same guards. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import express, { type Express } from "express";
-import { StackwardenError } from "../stack/errors.js";
-import type { Logger } from "../stack/logger.js";
+import { StackwardenError } from "../errors.js";
+import type { Logger } from "../logger.js";
 import type { StackManager } from "../stack/model.js";
 import { sendDashboard } from "./dashboard.js";
 import { checkHostAndOrigin, limitRate, requireToken } from "./guards.js";

@@ -4,8 +4,8 @@ import { readFile } from "node:fs/promises";
 import type { RequestListener, ServerOptions } from "node:http";
 import { createServer, type Server } from "node:https";
 import { createSecureContext } from "node:tls";
-import { StackwardenError } from "../stack/errors.js";
-import type { Logger } from "../stack/logger.js";
+import { StackwardenError } from "../errors.js";
+import type { Logger } from "../logger.js";
 
 export interface CertificateFiles {
   /** Paths of PEM files. */

@@ -1,7 +1,7 @@
 /** What a request must pass before anything looks at it: host, origin, token, rate. */
 import type { Request, RequestHandler, Response } from "express";
 import { rateLimit } from "express-rate-limit";
-import { StackwardenError } from "../stack/errors.js";
+import { StackwardenError } from "../errors.js";
 import { knownPrincipal, LOCAL, type Principal, setPrincipal } from "./principal.js";
 import { isPrivate } from "./private-sockets.js";
 

@@ -1,7 +1,7 @@
 /** From a request to an operation's input: path, query and body, each field once; the schema judges the rest. */
 import type { Request } from "express";
+import { StackwardenError } from "../errors.js";
 import type { AnyOperation } from "../operations/index.js";
-import { StackwardenError } from "../stack/errors.js";
 
 /** Types of an operation's fields as JSON Schema names them, to read a query's text. */
 function typeOf(operation: AnyOperation, field: string): "number" | "boolean" | "list" | "text" {

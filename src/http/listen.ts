@@ -3,9 +3,9 @@ import { once } from "node:events";
 import { lstat, rm } from "node:fs/promises";
 import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
-import { StackwardenError } from "../stack/errors.js";
-import type { Logger } from "../stack/logger.js";
-import { listenPrivately } from "../stack/private-socket.js";
+import { StackwardenError } from "../errors.js";
+import type { Logger } from "../logger.js";
+import { listenPrivately } from "../system/private-socket.js";
 import { type CertificateFiles, certifiedServer } from "./certificate.js";
 import { markPrivate } from "./private-sockets.js";
 

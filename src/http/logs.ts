@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { setImmediate } from "node:timers/promises";
 import type { Response } from "express";
-import { StackwardenError, toStackwardenError } from "../stack/errors.js";
+import { StackwardenError, toStackwardenError } from "../errors.js";
 import type { LogReport } from "../stack/model.js";
 
 type Call = (input: Record<string, unknown>) => Promise<LogReport>;

@@ -1,5 +1,5 @@
 /** What an issuer of access tokens says of itself. */
-import { StackwardenError } from "../stack/errors.js";
+import { StackwardenError } from "../errors.js";
 
 const TIMEOUT_MS = 5000;
 const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);

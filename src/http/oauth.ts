@@ -3,7 +3,7 @@
  * JWTs signed with a key of the issuer's, for this server (audience), not expired, with a scope that says what they permit.
  */
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
-import { StackwardenError } from "../stack/errors.js";
+import { StackwardenError } from "../errors.js";
 import { checkedUrl, findJwks } from "./oauth-issuer.js";
 import type { Principal, Scope } from "./principal.js";
 

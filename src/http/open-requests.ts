@@ -1,6 +1,6 @@
 /** Requests that are being answered: counted, cut when their right to be here ends or their client does not read. */
 import type { RequestHandler, Response } from "express";
-import { StackwardenError } from "../stack/errors.js";
+import { StackwardenError } from "../errors.js";
 import { knownPrincipal } from "./principal.js";
 
 /** What a client that does not read may leave unsent, in bytes. */

@@ -1,5 +1,5 @@
 /** Failures in the OpenAPI document, from the catalogue of errors. */
-import { ERROR_KINDS } from "../stack/errors.js";
+import { ERROR_KINDS } from "../errors.js";
 
 type Json = Record<string, unknown>;
 

@@ -1,6 +1,6 @@
 /** Who a request was let in as. */
 import type { Request } from "express";
-import { StackwardenError } from "../stack/errors.js";
+import { StackwardenError } from "../errors.js";
 
 /** `read`: operations that change nothing. `operate`: all. */
 export type Scope = "read" | "operate";

@@ -1,7 +1,7 @@
 /** Every failure as `application/problem+json` (RFC 9457). Nothing of a defect's insides is shown. */
 import type { ErrorRequestHandler, Response } from "express";
-import { type ErrorCode, StackwardenError, toStackwardenError } from "../stack/errors.js";
-import type { Logger } from "../stack/logger.js";
+import { type ErrorCode, StackwardenError, toStackwardenError } from "../errors.js";
+import type { Logger } from "../logger.js";
 import type { OAuth } from "./oauth.js";
 
 export function sendProblem(response: Response, error: StackwardenError, oauth?: OAuth): void {

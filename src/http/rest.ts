@@ -1,5 +1,6 @@
 /** `/api/v1`: the operations for programs. */
 import express, { type Request, type RequestHandler, type Response, type Router } from "express";
+import { StackwardenError, toStackwardenError } from "../errors.js";
 import {
   type AnyOperation,
   getLogs,
@@ -9,7 +10,6 @@ import {
   startStack,
   stopStack,
 } from "../operations/index.js";
-import { StackwardenError, toStackwardenError } from "../stack/errors.js";
 import type { CallContext, LogReport, StackManager, StackReport } from "../stack/model.js";
 import { inputOf } from "./input.js";
 import { sendLogs, streamLogs } from "./logs.js";

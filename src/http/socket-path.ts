@@ -1,6 +1,6 @@
 /** Where the HTTP door's socket file is, unless the operator says otherwise. */
 import { dirname, join } from "node:path";
-import { makePrivateFolder, socketPath } from "../stack/private-socket.js";
+import { makePrivateFolder, socketPath } from "../system/private-socket.js";
 
 /**
  * In a folder of the user's own, so that nobody else can put something in the socket's place.

@@ -3,9 +3,9 @@ import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { StackwardenError } from "../stack/errors.js";
-import { takeLock } from "../stack/process-lock.js";
-import { makePassable, writeWhole } from "../stack/write-whole.js";
+import { StackwardenError } from "../errors.js";
+import { makePassable, writeWhole } from "../system/atomic-write.js";
+import { takeLock } from "../system/lock-file.js";
 import type { Principal, Scope } from "./principal.js";
 
 export interface Token {

@@ -1,6 +1,6 @@
 /** Our errors as JSON-RPC errors, where MCP has no result to put them in (resources, prompts, completion). */
 import { ErrorCode, McpError } from "@modelcontextprotocol/sdk/types.js";
-import { toStackwardenError } from "../stack/errors.js";
+import { toStackwardenError } from "../errors.js";
 
 /** MCP's own code for a resource that does not exist. */
 export const RESOURCE_NOT_FOUND = -32002;

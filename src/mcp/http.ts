@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Server } from "@modelcontextprotocol/sdk/server/index.js";
 import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
-import { RecentEvents } from "./recent-events.js";
+import { RecentEvents } from "./in-memory-event-store.js";
 import { createMcpServer, type McpServerOptions } from "./server.js";
 
 export interface McpHttpOptions extends Omit<McpServerOptions, "sessionId" | "readOnly"> {

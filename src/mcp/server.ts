@@ -30,7 +30,7 @@ import type { McpServerOptions } from "./context.js";
 import { DASHBOARD, DASHBOARD_URI, readDashboard, showsApps, withDashboard } from "./dashboard.js";
 import { invalidParams, readFailure } from "./errors.js";
 import { INSTRUCTIONS } from "./instructions.js";
-import { page } from "./pages.js";
+import { page } from "./pagination.js";
 import { reportProgress } from "./progress.js";
 import { getPrompt, PROMPTS } from "./prompts.js";
 import { existing, listResources, RESOURCE_TEMPLATES, readResource } from "./resources.js";

@@ -1,8 +1,8 @@
 /** One `tools/call`: from raw arguments to a result that carries everything twice, structured and as text. */
 import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
+import { type ErrorReport, type StackwardenError, toStackwardenError } from "../errors.js";
 import { type AnyOperation, invoke } from "../operations/index.js";
 import type { OperationContext } from "../operations/operation.js";
-import { type ErrorReport, type StackwardenError, toStackwardenError } from "../stack/errors.js";
 import type { McpLogger, McpServerOptions } from "./context.js";
 
 /** Key of the `_meta` entry on results that quote services. */

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { StackwardenError } from "../stack/errors.js";
+import { StackwardenError } from "../errors.js";
 import {
   asList,
   cursor,

@@ -1,6 +1,6 @@
 /** All operations in the one order that every door shows, and the one way to call them. */
 import type { z } from "zod";
-import { StackwardenError, toStackwardenError } from "../stack/errors.js";
+import { StackwardenError, toStackwardenError } from "../errors.js";
 import { diagnose } from "./diagnose.js";
 import { PROTOTYPE_KEYS } from "./fields.js";
 import { getEvents } from "./get-events.js";

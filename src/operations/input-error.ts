@@ -1,6 +1,6 @@
 /** Turns what zod found into one INVALID_INPUT that names each field, what was wrong with it, and what is valid. */
 import type { z } from "zod";
-import { StackwardenError } from "../stack/errors.js";
+import { StackwardenError } from "../errors.js";
 import { validOf } from "./fields.js";
 
 export interface InputIssue {

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { StackwardenError } from "../stack/errors.js";
+import { StackwardenError } from "../errors.js";
 import { cpus, defined, flag, memoryMb, pids, project, service } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import { limitsOutcome } from "./outputs.js";

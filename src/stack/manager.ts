@@ -1,16 +1,17 @@
 /** All projects of one server. */
+
+import { StackwardenError } from "../errors.js";
+import type { Logger } from "../logger.js";
 import type { LoadStack } from "./definition/types.js";
-import { diagnosisOf } from "./diagnosis/gather.js";
-import { StackwardenError } from "./errors.js";
-import type { Logger } from "./logger.js";
+import { diagnosisOf } from "./diagnosis/collect-facts.js";
+import { Project, type ProjectOptions } from "./lifecycle/project.js";
+import { eventsOf, healthOf, logsOf, statsOf } from "./lifecycle/queries.js";
 import type { OpenLogStore } from "./logs/types.js";
 import type { CallContext, ManagerScope, SharedStackManager, StackChange, StackManager, StackReport } from "./model.js";
-import { Project, type ProjectOptions } from "./project.js";
-import { openRecords } from "./project-records.js";
-import { ProjectStore } from "./project-store.js";
-import { eventsOf, healthOf, logsOf, statsOf } from "./queries.js";
 import type { StackRuntime } from "./runtime.js";
 import type { StackSettings } from "./settings.js";
+import { openRecords } from "./storage/project-records.js";
+import { ProjectStore } from "./storage/project-store.js";
 
 const SHUTDOWN_MS = 30_000;
 /** Kept back of the deadline for what follows the services' own grace: kill, records, runtimes. */

@@ -2,9 +2,10 @@
  * What the domain reports, in the very shape that every door shows (snake_case JSON), and the
  * manager that operations call. Times are ISO 8601 in UTC.
  */
+
+import type { ErrorReport } from "../errors.js";
 import type { Limits } from "./definition/types.js";
 import type { DiagnosisReport, DiagnosisRequest } from "./diagnosis/types.js";
-import type { ErrorReport } from "./errors.js";
 import type { LogPage, LogQuery, LogTotals } from "./logs/types.js";
 import type { AppliedLimits, Endpoint, Enforcement, RuntimeName, RuntimeStatus, ServiceStats } from "./runtime.js";
 import type { StackSettings } from "./settings.js";

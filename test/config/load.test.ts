@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { buildSync } from "esbuild";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { loadConfig } from "../../src/config/load.js";
-import { StackwardenError } from "../../src/stack/errors.js";
+import { StackwardenError } from "../../src/errors.js";
 
 let cwd: string;
 let home: string;
@@ -55,7 +55,7 @@ describe("defaults", () => {
 describe("a user without a home directory", () => {
   it.runIf(process.getuid?.() === 0)("is told to name a state directory, and needs nothing else", () => {
     const program = `
-      import { defaultStateDir, userConfigFile } from "./src/config/places.ts";
+      import { defaultStateDir, userConfigFile } from "./src/config/default-paths.ts";
       process.setgid(79_992); process.setuid(79_992);
       delete process.env.HOME;
       const told = (run) => { try { return run(); } catch (error) { return error.report(); } };

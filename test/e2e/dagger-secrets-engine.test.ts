@@ -1,6 +1,6 @@
 /** Where secrets go on a real Dagger engine, the one that `_EXPERIMENTAL_DAGGER_RUNNER_HOST` names. */
-import { findCli } from "../../src/runtimes/dagger/discovery.js";
-import { findProgram } from "../../src/runtimes/dagger/programs.js";
+import { findCli } from "../../src/runtimes/dagger/engine/discovery.js";
+import { findProgram } from "../../src/runtimes/dagger/engine/programs.js";
 import { engineEnvironment, whyNoEngine } from "../support/real-engine.js";
 import { engineTraces } from "../support/secrets/engine-traces.js";
 import { secretsTravel } from "./support/secrets-travel.js";

@@ -1,7 +1,7 @@
 /** `/mcp`: sessions, streams, and what is refused. */
 import { ResourceUpdatedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { RecentEvents } from "../../src/mcp/recent-events.js";
+import { RecentEvents } from "../../src/mcp/in-memory-event-store.js";
 import {
   type Answer,
   endSession,

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { ERROR_KINDS } from "../../src/stack/errors.js";
+import { ERROR_KINDS } from "../../src/errors.js";
 import { type HttpFixture, httpFixture } from "../support/http-fixture.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: a document is looked at field by field.

@@ -1,7 +1,7 @@
 /** `/api/v1`: every row of the table, and the document that describes it. */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { StackwardenError } from "../../src/stack/errors.js";
+import { StackwardenError } from "../../src/errors.js";
 import type { LogReport } from "../../src/stack/model.js";
 import { type HttpFixture, holdTokenLook, httpFixture, sdkClient } from "../support/http-fixture.js";
 import { scriptedManager, TIME } from "../support/scripted-manager.js";

@@ -4,7 +4,7 @@ import {
   ResourceUpdatedNotificationSchema,
 } from "@modelcontextprotocol/sdk/types.js";
 import { expect, test } from "vitest";
-import { StackwardenError } from "../../src/stack/errors.js";
+import { StackwardenError } from "../../src/errors.js";
 import { connect } from "../support/mcp-client.js";
 import { crashEvent, scriptedManager } from "../support/scripted-manager.js";
 

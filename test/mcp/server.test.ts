@@ -2,11 +2,11 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
 import { CallToolResultSchema } from "@modelcontextprotocol/sdk/types.js";
 import { expect, test, vi } from "vitest";
+import { StackwardenError } from "../../src/errors.js";
 import { INSTRUCTIONS } from "../../src/mcp/instructions.js";
 import { createMcpServer } from "../../src/mcp/server.js";
 import { UNTRUSTED_META } from "../../src/mcp/tool-call.js";
 import { operations } from "../../src/operations/index.js";
-import { StackwardenError } from "../../src/stack/errors.js";
 import { connect, recordingLogger } from "../support/mcp-client.js";
 import { scriptedManager } from "../support/scripted-manager.js";
 

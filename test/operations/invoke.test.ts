@@ -1,4 +1,5 @@
 import { afterEach, expect, test, vi } from "vitest";
+import { StackwardenError } from "../../src/errors.js";
 import {
   getEvents,
   getLogs,
@@ -11,7 +12,6 @@ import {
   stopStack,
 } from "../../src/operations/index.js";
 import type { OperationContext } from "../../src/operations/operation.js";
-import { StackwardenError } from "../../src/stack/errors.js";
 import { type Script, type ScriptedManager, scriptedManager } from "../support/scripted-manager.js";
 
 const contextOf = (manager: ScriptedManager, signal = new AbortController().signal): OperationContext => ({

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import { type HttpDoorOptions, openHttpDoor } from "../../src/http/door.js";
+import { type HttpDoorOptions, openHttpDoor } from "../../src/http/server.js";
 import { TokenStore } from "../../src/http/tokens.js";
 import { createMcpHttpDoor, type McpHttpDoor, type McpHttpOptions } from "../../src/mcp/http.js";
 import { recordingLogger } from "./mcp-client.js";

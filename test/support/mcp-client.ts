@@ -1,9 +1,9 @@
 /** A real MCP client connected to our server in this process. */
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
+import type { ErrorReport } from "../../src/errors.js";
 import type { McpLogger, McpServerOptions } from "../../src/mcp/context.js";
 import { createMcpServer } from "../../src/mcp/server.js";
-import type { ErrorReport } from "../../src/stack/errors.js";
 import { type ScriptedManager, scriptedManager } from "./scripted-manager.js";
 
 export interface LoggedLine {

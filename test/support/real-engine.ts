@@ -1,6 +1,6 @@
 /** A real Dagger engine for tests: used where the environment names one that answers, never started by a test. */
-import { cliFinding, engineFinding } from "../../src/runtimes/dagger/discovery.js";
-import { CLI_VARIABLE, RUNNER_VARIABLE } from "../../src/runtimes/dagger/engines.js";
+import { cliFinding, engineFinding } from "../../src/runtimes/dagger/engine/discovery.js";
+import { CLI_VARIABLE, RUNNER_VARIABLE } from "../../src/runtimes/dagger/engine/engines.js";
 
 /** Of each question; a loaded machine answers late. */
 const DEADLINE_MS = 10_000;

@@ -1,6 +1,7 @@
 /** A StackManager whose answers are a script and which remembers every call: for tests of the doors, not of the domain. */
+
+import { StackwardenError } from "../../src/errors.js";
 import type { DiagnosisReport } from "../../src/stack/diagnosis/types.js";
-import { StackwardenError } from "../../src/stack/errors.js";
 import type {
   CallContext,
   HealthOutcome,

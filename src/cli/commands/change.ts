@@ -1,6 +1,6 @@
 /** Commands that change a running stack: `down`, `restart`, `limits`. */
 import { realpath } from "node:fs/promises";
-import { StackwardenError } from "../../stack/errors.js";
+import { StackwardenError } from "../../errors.js";
 import type { LimitsOutcome, RestartOutcome, StackReport, StopOutcome } from "../../stack/model.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
 import { asCommands } from "../output/commands.js";

@@ -1,5 +1,5 @@
 /** `stackwarden doctor`: what this machine can run and enforce, and what is to be known of the background server. */
-import type { Finding, ServerLook } from "../../background/look.js";
+import type { Finding, ServerLook } from "../../daemon/daemon-status.js";
 import type { Enforcement, RuntimeStatus } from "../../stack/runtime.js";
 import { VERSION } from "../../version.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
@@ -40,7 +40,7 @@ export async function doctor(options: CommonOptions, host: CliHost): Promise<Exi
   const session = await openSession(options, host);
   const { terminal, config } = session;
   try {
-    const { lookAtServer } = await import("../../background/look.js");
+    const { lookAtServer } = await import("../../daemon/daemon-status.js");
     const [server, runtimes] = await Promise.all([
       lookAtServer({ stateDir: config.stateDir, version: VERSION, path: process.env.PATH ?? "" }),
       session.manager().then((manager) => manager.runtimes()),

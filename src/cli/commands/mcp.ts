@@ -3,8 +3,8 @@
  * its own, which answers before anything of the stack is loaded, and ends with its client.
  */
 import type { ConfigFlags } from "../../config/settings.js";
+import type { ControlDoor } from "../../control/control-server.js";
 import { VERSION } from "../../version.js";
-import type { ControlDoor } from "../control/door.js";
 import type { ExitCode } from "../exit-codes.js";
 import type { CliHost } from "../session.js";
 
@@ -17,12 +17,12 @@ export interface McpOptions extends ConfigFlags {
 export async function mcp(options: McpOptions, host: CliHost): Promise<ExitCode> {
   const { standalone = false, stopOnExit = false, ...flags } = options;
   if (!standalone) {
-    const { bridge } = await import("../../background/bridge/command.js");
+    const { bridge } = await import("../../daemon/bridge/command.js");
     return (await bridge({ ...flags, stopOnExit }, host.program)) === 0 ? 0 : 1;
   }
   const [{ loadConfig }, { createLogger }, { serveStdio }] = await Promise.all([
     import("../../config/load.js"),
-    import("../logger.js"),
+    import("../../pino-logger.js"),
     import("../../mcp/stdio.js"),
   ]);
   const config = await loadConfig({ flags, env: process.env, cwd: process.cwd() });
@@ -34,7 +34,7 @@ export async function mcp(options: McpOptions, host: CliHost): Promise<ExitCode>
     readOnly: config.readOnly,
     getManager: async () => {
       const manager = await host.composeManager(config, logger);
-      const { openManagerDoor } = await import("../manager-door.js");
+      const { openManagerDoor } = await import("../manager-control.js");
       // The user's command line reaches the stack that the agent started.
       door = await openManagerDoor(config, logger, manager);
       return manager;

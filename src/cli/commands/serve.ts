@@ -1,6 +1,6 @@
 /** `stackwarden serve`: the user's server in the foreground, with the HTTP door. */
 import { resolve } from "node:path";
-import type { HttpDoor } from "../../http/door.js";
+import type { HttpDoor } from "../../http/server.js";
 import type { SharedStackManager, StackManager } from "../../stack/model.js";
 import { VERSION } from "../../version.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
@@ -27,8 +27,8 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
   const [{ loadConfig }, { createLogger }, { openHttpDoor }, { httpSocket }, { createMcpHttpDoor }, { TokenStore }] =
     await Promise.all([
       import("../../config/load.js"),
-      import("../logger.js"),
-      import("../../http/door.js"),
+      import("../../pino-logger.js"),
+      import("../../http/server.js"),
       import("../../http/socket-path.js"),
       import("../../mcp/http.js"),
       import("../../http/tokens.js"),
@@ -39,7 +39,7 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
   const tokens = await TokenStore.open(config.stateDir);
   const oauth = config.oauth === null ? null : (await import("../../http/oauth.js")).createOAuth(config.oauth);
   const socketPath = options.socket === undefined ? await httpSocket(config.stateDir) : resolve(options.socket);
-  const { takeOver } = await import("../../background/take-over.js");
+  const { takeOver } = await import("../../daemon/replace-idle.js");
   let served: string | undefined;
   let open: HttpDoor | undefined;
   // Over HTTP come those who have a token, not only the user: they reach what this command names, not all that runs.

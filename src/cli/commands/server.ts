@@ -1,9 +1,9 @@
 /** `stackwarden server start|status|stop|logs|run`: the user's background server. */
 import { closeSync, writeSync } from "node:fs";
-import type { ServerStatus } from "../../background/hello.js";
-import { REPORT_FD, type StartReport } from "../../background/start.js";
 import type { ConfigFlags } from "../../config/settings.js";
-import { StackwardenError, toStackwardenError } from "../../stack/errors.js";
+import type { ServerStatus } from "../../daemon/handshake.js";
+import { REPORT_FD, type StartReport } from "../../daemon/spawn.js";
+import { StackwardenError, toStackwardenError } from "../../errors.js";
 import { VERSION } from "../../version.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
 import { table } from "../output/table.js";
@@ -15,7 +15,7 @@ const STATUS_TRIES_MS = 50;
 async function placeOf(flags: ConfigFlags) {
   const [{ stateDirOf }, { serverPlace }] = await Promise.all([
     import("../../config/state-dir.js"),
-    import("../../background/place.js"),
+    import("../../daemon/daemon-paths.js"),
   ]);
   const stateDir = await stateDirOf({ flags, env: process.env, cwd: process.cwd() });
   return { stateDir, place: serverPlace(stateDir) };
@@ -25,7 +25,7 @@ async function ask(
   flags: ConfigFlags,
   more: { purpose: "status" | "stop"; force?: boolean; start?: string },
 ): Promise<ServerStatus | null> {
-  const { joinServer } = await import("../../background/join.js");
+  const { joinServer } = await import("../../daemon/connect.js");
   const { stateDir } = await placeOf(flags);
   const { purpose, force = false, start } = more;
   const joined = await joinServer({
@@ -81,7 +81,7 @@ export async function serverStop(options: ServerStopOptions): Promise<ExitCode> 
   const terminal = createTerminal(options.json === true);
   const status = await ask(options, { purpose: "stop", force: options.force === true });
   if (status !== null) {
-    const [{ place }, { lockHolder }] = await Promise.all([placeOf(options), import("../../stack/process-lock.js")]);
+    const [{ place }, { lockHolder }] = await Promise.all([placeOf(options), import("../../system/lock-file.js")]);
     terminal.note(dim("Ending…"));
     while (lockHolder(place.lock) === status.pid) await new Promise((resolve) => setTimeout(resolve, STATUS_TRIES_MS));
   }
@@ -96,7 +96,7 @@ export interface ServerLogsOptions extends CommonOptions {
 }
 
 export async function serverLogs(options: ServerLogsOptions): Promise<ExitCode> {
-  const [{ place }, { readLog }] = await Promise.all([placeOf(options), import("../../background/log-reader.js")]);
+  const [{ place }, { readLog }] = await Promise.all([placeOf(options), import("../../daemon/log-reader.js")]);
   const terminal = createTerminal(options.json === true);
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => stop.abort());
@@ -138,9 +138,9 @@ export async function serverRun(options: ServerRunOptions, host: CliHost): Promi
 async function run(options: ServerRunOptions, host: CliHost, ready: () => void): Promise<ExitCode> {
   const [{ loadConfig }, { createLogger }, { openLogFile }, { openUserServer }] = await Promise.all([
     import("../../config/load.js"),
-    import("../logger.js"),
-    import("../../background/log-file.js"),
-    import("../../background/user-server.js"),
+    import("../../pino-logger.js"),
+    import("../../daemon/log-file.js"),
+    import("../../daemon/daemon.js"),
   ]);
   // What its starter's shell allowed says nothing about the next client's.
   process.umask(0o022);

@@ -1,7 +1,7 @@
 /** What a command prints: results on standard output, everything else on standard error. */
 import picocolors from "picocolors";
 import type { ServiceState, StackState } from "../../stack/model.js";
-import { sanitizeText } from "../../stack/untrusted-text.js";
+import { sanitizeText } from "../../stack/text/sanitize-text.js";
 
 export interface Terminal {
   /** Results as JSON, for programs. */

@@ -2,12 +2,12 @@
 import { cpus, totalmem } from "node:os";
 import type { OpenStackRequest, RuntimeStack, RuntimeStatus, StackRuntime } from "../../stack/runtime.js";
 import type { StackSettings } from "../../stack/settings.js";
-import type { DaggerStack } from "./dagger-stack.js";
+import { engineOf } from "./engine/engines.js";
 import type { EngineHost, EngineHostOptions } from "./engine-host/types.js";
-import { engineOf } from "./engines.js";
 import type { Gateway, GatewayOptions } from "./gateway/types.js";
 import type { OpenSession } from "./session/types.js";
 import type { DaggerSettings } from "./settings.js";
+import type { DaggerStack } from "./stack/dagger-stack.js";
 
 export interface DaggerRuntimeOptions {
   settings: DaggerSettings;
@@ -53,7 +53,7 @@ class DaggerRuntime implements StackRuntime {
   async check(project?: string, client?: StackSettings): Promise<RuntimeStatus> {
     const { env, warn } = this.options;
     const settings = this.#settings(client);
-    const [{ checkEngines }, { openEngineHost }] = await Promise.all([import("./check.js"), this.#parts()]);
+    const [{ checkEngines }, { openEngineHost }] = await Promise.all([import("./engine/check.js"), this.#parts()]);
     return checkEngines({ settings, env, warn, openEngineHost, ...(project === undefined ? {} : { project }) });
   }
 
@@ -62,7 +62,7 @@ class DaggerRuntime implements StackRuntime {
     const settings = this.#settings(request.settings);
     request.signal.throwIfAborted();
     const engine = engineOf(settings, env, request.projectId);
-    const [{ openStack }, parts] = await Promise.all([import("./open-stack.js"), this.#parts()]);
+    const [{ openStack }, parts] = await Promise.all([import("./stack/open-stack.js"), this.#parts()]);
     const { stack, capacity } = await openStack({
       request,
       engine,
@@ -79,7 +79,10 @@ class DaggerRuntime implements StackRuntime {
 
   async removeVolumes(projectId: string, stateDir: string, volumes: string[]): Promise<void> {
     const { settings, env, warn } = this.options;
-    const [{ removeVolumes }, { openSession }] = await Promise.all([import("./remove-volumes.js"), this.#parts()]);
+    const [{ removeVolumes }, { openSession }] = await Promise.all([
+      import("./stack/remove-volumes.js"),
+      this.#parts(),
+    ]);
     await removeVolumes({ projectId, stateDir, volumes, env, warn, openSession, fallbackImage: settings.gatewayImage });
   }
 

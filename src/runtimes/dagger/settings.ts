@@ -1,5 +1,5 @@
 /** What the operator decides about engines. Never settable by an agent. */
-import type { EngineSettings } from "./engines.js";
+import type { EngineSettings } from "./engine/engines.js";
 
 export interface DaggerSettings extends EngineSettings {
   /** Image of the gateway; has `node` 18 or later on its PATH. */

@@ -4,9 +4,9 @@
  */
 import { chmod, constants, copyFile, lstat, mkdir, readdir, readFile, rename, symlink } from "node:fs/promises";
 import { dirname, join, normalize, relative } from "node:path";
-import { StackwardenError } from "../../stack/errors.js";
+import { StackwardenError } from "../../errors.js";
 import { findPostgresPackage, type PostgresPackage, postgresPackageName } from "./binaries.js";
-import { ensureDir, removeTree, withStorage } from "./workspace-storage.js";
+import { ensureDir, removeTree, withStorage } from "./state-files.js";
 
 export interface PostgresBinaries {
   bin: string;

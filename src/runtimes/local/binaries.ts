@@ -2,7 +2,7 @@
 import { access, constants, readFile, realpath, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { delimiter, dirname, join } from "node:path";
-import { StackwardenError } from "../../stack/errors.js";
+import { StackwardenError } from "../../errors.js";
 import type { ProcessHost, ServiceUser } from "./types.js";
 
 /** Where services look for programs; never the server's own PATH, which may hold a person's private tools. */

@@ -33,10 +33,7 @@ class LocalRuntime implements StackRuntime {
   }
 
   async open(request: OpenStackRequest): Promise<RuntimeStack> {
-    const [{ LocalStack }, { ensureDir }] = await Promise.all([
-      import("./local-stack.js"),
-      import("./workspace-storage.js"),
-    ]);
+    const [{ LocalStack }, { ensureDir }] = await Promise.all([import("./local-stack.js"), import("./state-files.js")]);
     await ensureDir(this.options.stateDir, 0o711);
     const host = await this.#processHost();
     const stack = await LocalStack.open(request, this.options.stateDir, host, (one) => this.#stacks.delete(one));
@@ -47,7 +44,7 @@ class LocalRuntime implements StackRuntime {
   async removeVolumes(_projectId: string, stateDir: string, volumes: string[]): Promise<void> {
     const [{ volumePath }, { removeTree }] = await Promise.all([
       import("./providers/provider-data.js"),
-      import("./workspace-storage.js"),
+      import("./state-files.js"),
     ]);
     // All names are looked at before anything is deleted.
     const paths = volumes.map((name) => volumePath(stateDir, name));

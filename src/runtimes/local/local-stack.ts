@@ -1,6 +1,7 @@
 /** One running stack on this machine: its ports and its services' processes. */
+
+import { StackwardenError } from "../../errors.js";
 import type { ServiceDefinition, StackDefinition } from "../../stack/definition/types.js";
-import { StackwardenError } from "../../stack/errors.js";
 import type {
   Endpoint,
   OpenStackRequest,
@@ -9,16 +10,16 @@ import type {
   StartServiceRequest,
 } from "../../stack/runtime.js";
 import { PortLedger } from "../shared/port-ledger.js";
-import { firstMoments, refuseRoot } from "./local-stack-launch.js";
-import { LocalService } from "./local-stack-service.js";
-import { portWishes } from "./port-wishes.js";
+import { firstMoments, refuseRoot } from "./early-exit.js";
+import { LocalService } from "./local-service.js";
+import { portWishes } from "./port-requests.js";
 import { appCommand, prepareApp } from "./providers/app.js";
 import { providerOf } from "./providers/known-images.js";
 import type { LaunchPlan, PrepareContext } from "./providers/launch-plan.js";
 import { preparePostgres } from "./providers/postgres.js";
 import { prepareRedis } from "./providers/redis.js";
+import { ensureDir, privateDirs } from "./state-files.js";
 import type { ManagedProcess, ProcessHost, ServiceUser } from "./types.js";
-import { ensureDir, privateDirs } from "./workspace-storage.js";
 
 /** How long a start waits for the service's port, so that a port taken by somebody else is noticed. */
 const FIRST_MOMENTS_MS = 1500;

@@ -2,13 +2,13 @@
 import { execFile } from "node:child_process";
 import { availableParallelism, totalmem } from "node:os";
 import { promisify } from "node:util";
-import { StackwardenError } from "../../stack/errors.js";
-import { startTime } from "../../stack/process-identity.js";
+import { StackwardenError } from "../../errors.js";
 import type { Enforcement } from "../../stack/runtime.js";
-import { removeUnfinished } from "../../stack/write-whole.js";
+import { removeUnfinished } from "../../system/atomic-write.js";
+import { startTime } from "../../system/process-identity.js";
 import { accessible } from "./process/access.js";
 import { type Cgroup, type CgroupFactory, endCgroup, MB } from "./process/cgroup.js";
-import { findCgroups } from "./process/cgroups-find.js";
+import { findCgroups } from "./process/detect-cgroups.js";
 import { type Launched, launch } from "./process/launch.js";
 import { CgroupProcess } from "./process/managed-process.js";
 import { followCommand } from "./process/run-command.js";

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import type { RuntimeStatus } from "../../stack/runtime.js";
 import * as binaries from "./binaries.js";
+import { isRootServer } from "./state-files.js";
 import type { ProcessHost } from "./types.js";
-import { isRootServer } from "./workspace-storage.js";
 
 type Finding = RuntimeStatus["findings"][number];
 

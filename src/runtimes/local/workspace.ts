@@ -5,9 +5,9 @@
 import { constants } from "node:fs";
 import { chmod, copyFile, lstat, mkdir, open, readdir, readlink, realpath, rename, symlink } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
-import { StackwardenError } from "../../stack/errors.js";
+import { StackwardenError } from "../../errors.js";
+import { chownTree, ensureDir, isRootServer, removeTree, withStorage } from "./state-files.js";
 import type { ProcessHost, ServiceUser } from "./types.js";
-import { chownTree, ensureDir, isRootServer, removeTree, withStorage } from "./workspace-storage.js";
 
 /** Never copied: history, installed dependencies, caches. */
 const LEFT_OUT = new Set([".git", "node_modules", ".venv", "venv", "__pycache__"]);

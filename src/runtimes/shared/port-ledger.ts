@@ -3,8 +3,8 @@
  * chosen until just before its service is spawned, so that nobody takes it between check and use.
  */
 import type { Server } from "node:net";
+import { StackwardenError } from "../../errors.js";
 import type { ServiceDefinition, StackDefinition } from "../../stack/definition/types.js";
-import { StackwardenError } from "../../stack/errors.js";
 import type { Endpoint } from "../../stack/runtime.js";
 import type { PortClaim } from "./port-claim.js";
 import { boundPort, close, type Held, type Holding, hold, holdAny, holdClaimed } from "./port-holder.js";

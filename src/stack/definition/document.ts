@@ -3,7 +3,7 @@
  * that took minutes, during which the server did nothing else.
  */
 import { type Alias, type Document, isScalar, LineCounter, type Node, parseDocument, visit } from "yaml";
-import { StackwardenError } from "../errors.js";
+import { StackwardenError } from "../../errors.js";
 import { MOST_LEVELS, tooDeepAt } from "./yaml-depth.js";
 
 /** What each alias stands for. Absent: nothing; `around it`: the alias is a part of that, so it would never end. */

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Scalar, visit } from "yaml";
 import { SERVICE_NAME } from "../project-id.js";
-import { secretForms } from "../secret-forms.js";
+import { secretForms } from "../text/secret-encodings.js";
 import { parseYaml } from "./document.js";
 import { findCycle, publishedTokens } from "./graph.js";
 import { InterpolationError, interpolate, type Lookup, type Variable } from "./interpolate.js";

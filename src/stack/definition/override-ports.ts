@@ -1,5 +1,5 @@
 /** Host ports that a start asks for, instead of the definition's. */
-import { StackwardenError } from "../errors.js";
+import { StackwardenError } from "../../errors.js";
 import type { StackDefinition } from "./types.js";
 
 /**

@@ -1,6 +1,6 @@
 /** Collects what is wrong with a compose file, each with its place, so that one call shows all of it. */
 import { isNode, type LineCounter, type Node } from "yaml";
-import { type ErrorCode, StackwardenError } from "../errors.js";
+import { type ErrorCode, StackwardenError } from "../../errors.js";
 
 export interface Problem {
   /** Dotted path in the file, e.g. `services.backend.ports[0]`. */

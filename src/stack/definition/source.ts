@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { StackwardenError } from "../errors.js";
+import { StackwardenError } from "../../errors.js";
 import { EnvFileError, readEnvFile } from "./env-file.js";
 import type { Variable } from "./interpolate.js";
 import { isSensitiveName } from "./read-environment.js";

@@ -1,9 +1,9 @@
 /** One look at everything an engineer would look at, and what it most likely means. */
 import type { LogLine } from "../logs/types.js";
 import type { StackEvent } from "../model.js";
-import { boundText } from "../untrusted-text.js";
+import { boundText } from "../text/sanitize-text.js";
+import { looksWrong } from "./log-symptoms.js";
 import { crashesOf, isFailing, serviceCauses } from "./service-rules.js";
-import { looksWrong } from "./signs.js";
 import { stackCauses } from "./stack-rules.js";
 import type { Cause, Confidence, DiagnosedService, DiagnosisReport, Facts, ServiceEvidence } from "./types.js";
 

@@ -1,6 +1,6 @@
 /** What one service's state, exit, checks, lines and use say about what is wrong with it. */
 import type { ExitReport, StackEvent } from "../model.js";
-import { findSign } from "./signs.js";
+import { findSign } from "./log-symptoms.js";
 import type { Cause, Evidence, Facts, NextStep, ServiceEvidence } from "./types.js";
 
 type Found = Omit<Cause, "service" | "because_of">;

@@ -1,5 +1,5 @@
 /** What is wrong with the stack as a whole: it does not run, its file cannot be used, its runtime died. */
-import type { ErrorCode } from "../errors.js";
+import type { ErrorCode } from "../../errors.js";
 import type { StackEvent } from "../model.js";
 import type { Cause, CauseKind, Evidence, Facts, NextStep } from "./types.js";
 

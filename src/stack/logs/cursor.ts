@@ -1,6 +1,6 @@
 /** Cursors `<epoch>:<seq>`: a place in one store's order. The epoch tells a store from one that was deleted. */
 import { randomBytes } from "node:crypto";
-import { StackwardenError } from "../errors.js";
+import { StackwardenError } from "../../errors.js";
 
 const FORM = /^([0-9a-f]{8}):(0|[1-9]\d{0,15})$/;
 const HINT = "Leave cursor out to get the newest lines; the answer's next_cursor goes on from there.";

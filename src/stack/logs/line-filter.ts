@@ -1,5 +1,5 @@
 /** Which lines a query wants. */
-import { StackwardenError } from "../errors.js";
+import { StackwardenError } from "../../errors.js";
 import type { WantedSegment } from "./spool.js";
 import type { StoredLine } from "./stored-line.js";
 import type { LogQuery } from "./types.js";

@@ -1,13 +1,13 @@
 /** Answers a query: the newest lines, or those after a cursor, now or as soon as there are some. */
 import { setImmediate } from "node:timers/promises";
-import { StackwardenError } from "../errors.js";
+import { StackwardenError } from "../../errors.js";
 import { formatCursor, parseCursor } from "./cursor.js";
+import type { Losses } from "./dropped-lines.js";
 import { compileFilter, type LineFilter } from "./line-filter.js";
 import { type LogView, linesAfter, newestFirst, oldestFirst } from "./log-view.js";
-import type { Losses } from "./losses.js";
 import { type MergedLine, mergeLines } from "./merge.js";
-import { notShown } from "./omission.js";
 import { PageBuilder } from "./page-builder.js";
+import { notShown } from "./truncation.js";
 import type { LogPage, LogQuery } from "./types.js";
 
 const MOST_LINES = 10_000;

@@ -1,6 +1,7 @@
 /** One service's lines: the newest in memory, all of them (as far as the bound allows) on disk. */
+
+import { type Loss, Losses } from "./dropped-lines.js";
 import { type LogView, linesAfter } from "./log-view.js";
-import { type Loss, Losses } from "./losses.js";
 import { indexAfter, LineRing } from "./ring.js";
 import type { Segment } from "./segment.js";
 import { Spool } from "./spool.js";

@@ -1,5 +1,5 @@
 /** The store's border: bytes of one instance become lines that are safe to show and to keep. */
-import { sanitizeText } from "../untrusted-text.js";
+import { sanitizeText } from "../text/sanitize-text.js";
 import { type AssembledLine, LineAssembler } from "./line-assembler.js";
 import { cutLine, MAX_LINE_BYTES } from "./stored-line.js";
 import type { LogSink, LogStream } from "./types.js";

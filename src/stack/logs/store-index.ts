@@ -2,7 +2,7 @@
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
-import { writeWhole } from "../write-whole.js";
+import { writeWhole } from "../../system/atomic-write.js";
 import { isEpoch, newEpoch } from "./cursor.js";
 
 const count = z.int().min(0);

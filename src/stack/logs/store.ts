@@ -1,10 +1,10 @@
 /** The log store of one project: every line of every service, numbered in one order. */
 import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { StackwardenError } from "../errors.js";
-import { removeUnfinished } from "../write-whole.js";
-import { Appended } from "./appended.js";
-import type { Loss } from "./losses.js";
+import { StackwardenError } from "../../errors.js";
+import { removeUnfinished } from "../../system/atomic-write.js";
+import { Appended } from "./append-notifier.js";
+import type { Loss } from "./dropped-lines.js";
 import { answerQuery, type QueriedService } from "./query.js";
 import type { Segment } from "./segment.js";
 import { ServiceLog } from "./service-log.js";

@@ -1,5 +1,5 @@
 /** A line as the store keeps it: in the ring as an object, on disk as one JSON array. */
-import { cutAtBytes } from "../untrusted-text.js";
+import { cutAtBytes } from "../text/sanitize-text.js";
 import type { LogLine, LogStream } from "./types.js";
 
 /** Longest text kept of one line, in UTF-8 bytes. */

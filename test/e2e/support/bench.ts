@@ -9,8 +9,8 @@ import { fileURLToPath } from "node:url";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import type { ProgressCallback } from "@modelcontextprotocol/sdk/shared/protocol.js";
-import type { ErrorReport } from "../../../src/stack/errors.js";
-import { lockHolder } from "../../../src/stack/process-lock.js";
+import type { ErrorReport } from "../../../src/errors.js";
+import { lockHolder } from "../../../src/system/lock-file.js";
 import { expectNothingLeft, processesOf } from "./leftovers.js";
 
 export const ROOT = fileURLToPath(new URL("../../..", import.meta.url));

@@ -3,8 +3,8 @@
 import { connect } from "node:net";
 import { networkInterfaces } from "node:os";
 import { describe, expect, it } from "vitest";
+import type { StackwardenError } from "../../../src/errors.js";
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
-import type { StackwardenError } from "../../../src/stack/errors.js";
 import { closeServer, freePort, listen, until, WAITS, WEB_PORT } from "./bench.js";
 import type { Given } from "./contract.js";
 

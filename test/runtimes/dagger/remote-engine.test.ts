@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createDaggerRuntime } from "../../../src/runtimes/dagger/dagger-runtime.js";
-import { DaggerService } from "../../../src/runtimes/dagger/dagger-service.js";
+import { DaggerService } from "../../../src/runtimes/dagger/service/dagger-service.js";
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
 import type { StackRuntime } from "../../../src/stack/runtime.js";
 import { livingSessions, type SimEngine, startSimEngine, whyNoContainers } from "../../support/dagger-sim/engine.js";

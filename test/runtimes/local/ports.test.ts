@@ -1,6 +1,6 @@
 import { connect, createServer, type Server } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { portWishes } from "../../../src/runtimes/local/port-wishes.js";
+import { portWishes } from "../../../src/runtimes/local/port-requests.js";
 import { accepts, listenersOn } from "../../../src/runtimes/local/ports-listeners.js";
 import { hold } from "../../../src/runtimes/shared/port-holder.js";
 import { PortLedger } from "../../../src/runtimes/shared/port-ledger.js";

@@ -3,10 +3,10 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { StackwardenError } from "../../../src/errors.js";
 import { loadStack } from "../../../src/stack/definition/load.js";
 import { splitWords } from "../../../src/stack/definition/read-command.js";
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
-import { StackwardenError } from "../../../src/stack/errors.js";
 
 let folder: string;
 beforeAll(() => {

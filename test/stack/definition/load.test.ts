@@ -3,9 +3,9 @@ import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { StackwardenError } from "../../../src/errors.js";
 import { loadStack } from "../../../src/stack/definition/load.js";
 import type { LoadRequest } from "../../../src/stack/definition/types.js";
-import type { StackwardenError } from "../../../src/stack/errors.js";
 
 let folder: string;
 let made: string[];

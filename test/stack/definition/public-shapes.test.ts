@@ -7,9 +7,9 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { StackwardenError } from "../../../src/errors.js";
 import { loadStack } from "../../../src/stack/definition/load.js";
 import type { Problem } from "../../../src/stack/definition/problems.js";
-import type { StackwardenError } from "../../../src/stack/errors.js";
 
 let folder: string;
 beforeEach(() => {

@@ -1,6 +1,6 @@
 /** What a diagnosis makes of what happened, through the manager, on a scripted runtime. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { StackwardenError } from "../../../src/stack/errors.js";
+import { StackwardenError } from "../../../src/errors.js";
 import type { StackManager } from "../../../src/stack/model.js";
 import { call, compose, Domain, service, until } from "../../support/domain.js";
 

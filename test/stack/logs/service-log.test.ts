@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { Losses } from "../../../src/stack/logs/dropped-lines.js";
 import { linesAfter, newestFirst, oldestFirst } from "../../../src/stack/logs/log-view.js";
-import { Losses } from "../../../src/stack/logs/losses.js";
 import { ServiceLog } from "../../../src/stack/logs/service-log.js";
 import { temporaryDirectory } from "./log-fixture.js";
 

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createSink } from "../../../src/stack/logs/sink.js";
 import { MAX_LINE_BYTES } from "../../../src/stack/logs/stored-line.js";
-import { createRedactor } from "../../../src/stack/redaction.js";
+import { createRedactor } from "../../../src/stack/text/redaction.js";
 import { bytes } from "./log-fixture.js";
 
 interface Seen {

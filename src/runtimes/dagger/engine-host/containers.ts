@@ -1,8 +1,8 @@
 /** Which of the engine's containers is which instance. One look at all of them serves everybody who waits. */
 import { setTimeout as delay } from "node:timers/promises";
-import { StackwardenError } from "../../../stack/errors.js";
-import { INSTANCES, LIST } from "./far-scripts.js";
+import { StackwardenError } from "../../../errors.js";
 import type { Helper } from "./helper.js";
+import { INSTANCES, LIST } from "./remote-scripts.js";
 import { INSTANCE_VARIABLE } from "./types.js";
 
 const PAUSE_MS = 50;

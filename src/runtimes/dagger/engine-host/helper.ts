@@ -1,10 +1,10 @@
 /** The kept process on the engine's host: many requests, one process, started again when it ended. */
 import { spawn } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
-import { StackwardenError } from "../../../stack/errors.js";
-import { type Child, childEnd } from "../child-end.js";
+import { StackwardenError } from "../../../errors.js";
+import { type Child, childEnd } from "../engine/child-exit.js";
+import type { Way } from "./exec-transport.js";
 import { encodeRequest, HELPER_SCRIPT } from "./helper-script.js";
-import type { Way } from "./route.js";
 
 /** Until the helper says that it is there: `kubectl exec` goes over a network. */
 const READY_MS = 20_000;

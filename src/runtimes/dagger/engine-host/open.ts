@@ -2,14 +2,14 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { lastLine } from "../../shared/last-line.js";
-import { MB } from "../limit-values.js";
-import { findProgram } from "../programs.js";
+import { findProgram } from "../engine/programs.js";
+import { cores, limitOf, readSeen } from "./cgroup-files.js";
 import { cancelled } from "./containers.js";
-import { PROBE } from "./far-scripts.js";
+import { containerWay, DEFAULT_ENGINE, ENGINE_PREFIX, isName, routeOf, type Way } from "./exec-transport.js";
 import { Helper } from "./helper.js";
-import { containerWay, DEFAULT_ENGINE, ENGINE_PREFIX, isName, routeOf, type Way } from "./route.js";
+import { MB } from "./limit-values.js";
+import { PROBE } from "./remote-scripts.js";
 import { type Found, RuncHost } from "./runc-host.js";
-import { cores, limitOf, readSeen } from "./seen.js";
 import type { EngineHost, EngineHostOptions } from "./types.js";
 import { unreachableHost } from "./unreachable-host.js";
 

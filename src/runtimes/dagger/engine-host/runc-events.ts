@@ -1,6 +1,7 @@
 /** `runc events --stats`: what it counts where a service shows no cgroup files of its own. */
-import { MB } from "../limit-values.js";
-import type { Usage } from "./seen.js";
+
+import type { Usage } from "./cgroup-files.js";
+import { MB } from "./limit-values.js";
 
 interface Entry {
   usage?: unknown;

@@ -1,18 +1,27 @@
 /** An engine whose host can be entered: limits, figures, commands and signals by its own runc. */
 import { constants } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
+import { StackwardenError } from "../../../errors.js";
 import type { Limits } from "../../../stack/definition/types.js";
-import { StackwardenError } from "../../../stack/errors.js";
-import { limitsHold } from "../../../stack/limits.js";
+import { limitsHold } from "../../../stack/lifecycle/limits.js";
 import type { AppliedLimits, Enforcement, ServiceStats } from "../../../stack/runtime.js";
 import { lastLine } from "../../shared/last-line.js";
 import { ENTRY_PATH } from "../entry/types.js";
-import { CPU_PERIOD_US, kernelLimits } from "../limit-values.js";
+import {
+  cgroupVersion,
+  limitsSeen,
+  NO_LIMIT,
+  readSeen,
+  type Seen,
+  type Usage,
+  usageSeen,
+  userSeen,
+} from "./cgroup-files.js";
 import { Containers, cancelled, ID } from "./containers.js";
-import { APPLY, BEGUN, GONE, INSPECT, NOT_YET, OOM_KILLS } from "./far-scripts.js";
 import type { Answer, Helper } from "./helper.js";
+import { CPU_PERIOD_US, kernelLimits } from "./limit-values.js";
+import { APPLY, BEGUN, GONE, INSPECT, NOT_YET, OOM_KILLS } from "./remote-scripts.js";
 import { usageOfEvent } from "./runc-events.js";
-import { cgroupVersion, limitsSeen, NO_LIMIT, readSeen, type Seen, type Usage, usageSeen, userSeen } from "./seen.js";
 import type { EngineHost, HostExec, HostExecResult, HostUser } from "./types.js";
 import { unknownLimits, unknownStats } from "./unreachable-host.js";
 

@@ -1,5 +1,5 @@
 /** An engine whose host cannot be entered: everything says so, nothing is claimed. */
-import { StackwardenError } from "../../../stack/errors.js";
+import { StackwardenError } from "../../../errors.js";
 import type { AppliedLimits, EnforcementLevel, ServiceStats } from "../../../stack/runtime.js";
 import { NO_STATS } from "../../shared/no-stats.js";
 import type { EngineHost } from "./types.js";

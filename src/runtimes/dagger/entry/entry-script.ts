@@ -1,7 +1,7 @@
 /** The script that is every service's entry: mounted read-only, runs as the service's user, becomes the service. */
 import type { HealthTest } from "../../../stack/definition/types.js";
-import { kernelLimits } from "../limit-values.js";
-import { RESTORE_WORDS } from "./hidden-words.js";
+import { kernelLimits } from "../engine-host/limit-values.js";
+import { RESTORE_WORDS } from "./secret-args.js";
 import { ENGINE_VARIABLES, ENTRY_PATH, type EntryOptions, OWN_PREFIX } from "./types.js";
 
 /**

@@ -2,12 +2,12 @@
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
+import { StackwardenError } from "../../../errors.js";
 import type { StackDefinition } from "../../../stack/definition/types.js";
-import { StackwardenError } from "../../../stack/errors.js";
 import type { Endpoint } from "../../../stack/runtime.js";
+import { unlessAborted } from "../../../system/abortable.js";
 import { PortLedger } from "../../shared/port-ledger.js";
-import { publishedWishes } from "../published-ports.js";
-import { unlessAborted } from "../unless-aborted.js";
+import { publishedWishes } from "../stack/published-ports.js";
 import { GATEWAY_PATH, GATEWAY_SCRIPT, TOKEN_VARIABLE } from "./gateway-script.js";
 import { Link, systemError } from "./link.js";
 import type { Gateway, GatewayOptions, GatewayService } from "./types.js";

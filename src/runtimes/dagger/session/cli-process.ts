@@ -1,8 +1,8 @@
 /** The `dagger session` process: started, its one line read, ended. The end of its stdin ends it, so it never outlives us. */
 import { spawn } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
-import { StackwardenError } from "../../../stack/errors.js";
-import { type Child, childEnd } from "../child-end.js";
+import { StackwardenError } from "../../../errors.js";
+import { type Child, childEnd } from "../engine/child-exit.js";
 import type { Address } from "./connection.js";
 import type { SessionOptions } from "./types.js";
 

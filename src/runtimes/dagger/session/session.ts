@@ -1,9 +1,9 @@
 /** One engine session: its process, its connection, its telemetry, and the notice of its death. */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Client } from "@dagger.io/dagger";
-import { StackwardenError } from "../../../stack/errors.js";
+import { StackwardenError } from "../../../errors.js";
+import { checkEngineVersion } from "../engine/versions.js";
 import { openTelemetry } from "../telemetry/session-telemetry.js";
-import { checkEngineVersion } from "../versions.js";
 import { type CliProcess, startCli } from "./cli-process.js";
 import { Connections } from "./connection.js";
 import { sdkClients } from "./sdk.js";

@@ -4,11 +4,11 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { NetworkProtocol, Service } from "@dagger.io/dagger";
+import { unlessAborted } from "../../../system/abortable.js";
 import { portsInUse } from "../../shared/port-ledger.js";
-import { startError, takenPort } from "../classify.js";
+import { startError, takenPort } from "../engine/engine-errors.js";
 import { newTrace } from "../session/trace.js";
 import type { DaggerSession } from "../session/types.js";
-import { unlessAborted } from "../unless-aborted.js";
 import type { OpenTunnel } from "./types.js";
 
 /** Of the engine's answer to a stop. */

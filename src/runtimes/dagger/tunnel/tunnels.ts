@@ -3,7 +3,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { StackDefinition } from "../../../stack/definition/types.js";
 import type { Endpoint, RuntimeNotice } from "../../../stack/runtime.js";
 import { PortLedger } from "../../shared/port-ledger.js";
-import { type Published, type PublishedInstance, type PublishedPorts, publishedWishes } from "../published-ports.js";
+import {
+  type Published,
+  type PublishedInstance,
+  type PublishedPorts,
+  publishedWishes,
+} from "../stack/published-ports.js";
 import type { OpenTunnel } from "./types.js";
 
 /** The listener of a tunnel that was stopped is gone a moment later. */

@@ -6,12 +6,12 @@ import { createHash } from "node:crypto";
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { StackwardenError } from "../../../stack/errors.js";
+import { StackwardenError } from "../../../errors.js";
 import type { LogSink } from "../../../stack/logs/types.js";
 import type { RuntimeNotice } from "../../../stack/runtime.js";
 import { isTransient } from "../../shared/install-faults.js";
+import { ensureDir, removeTree, writePrivateFile } from "../state-files.js";
 import type { ProcessHost, RunSpec, ServiceUser } from "../types.js";
-import { ensureDir, removeTree, writePrivateFile } from "../workspace-storage.js";
 
 export interface InstallContext {
   projectStateDir: string;

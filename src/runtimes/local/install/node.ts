@@ -1,9 +1,9 @@
 /** Node dependencies: a node_modules for each content of package.json and its lock, outside the project's folder. */
 import { readFile, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { StackwardenError } from "../../../stack/errors.js";
+import { StackwardenError } from "../../../errors.js";
 import { nodeFor, npmScript } from "../binaries.js";
-import { withStorage, writePrivateFile } from "../workspace-storage.js";
+import { withStorage, writePrivateFile } from "../state-files.js";
 import {
   cachedDependencies,
   dependencyDir,

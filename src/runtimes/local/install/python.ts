@@ -1,7 +1,7 @@
 /** Python dependencies: a virtual environment for each content of requirements.txt. */
 import { readFile } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
-import { StackwardenError } from "../../../stack/errors.js";
+import { StackwardenError } from "../../../errors.js";
 import { findPython, firstRunnable } from "../binaries.js";
 import { cachedDependencies, downloadCache, hashOf, type InstallContext, installStep } from "./dependency-cache.js";
 import { installerEnvironment } from "./installer-environment.js";

@@ -2,8 +2,8 @@
 import { randomBytes } from "node:crypto";
 import { link, readFile, rm, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { StackwardenError } from "../../../stack/errors.js";
-import { isAlive, startTime } from "../../../stack/process-identity.js";
+import { StackwardenError } from "../../../errors.js";
+import { isAlive, startTime } from "../../../system/process-identity.js";
 
 interface Owner {
   pid: number;

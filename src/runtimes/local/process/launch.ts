@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import type { Readable, Writable } from "node:stream";
-import { StackwardenError } from "../../../stack/errors.js";
+import { StackwardenError } from "../../../errors.js";
 import type { ServiceUser } from "../types.js";
 
 /** No line on descriptor 3 means that the server is gone. All values are positional; nothing is put into the text. */

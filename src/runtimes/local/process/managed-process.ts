@@ -3,8 +3,8 @@
 import { readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
+import { StackwardenError } from "../../../errors.js";
 import type { Limits } from "../../../stack/definition/types.js";
-import { StackwardenError } from "../../../stack/errors.js";
 import type { LogSink } from "../../../stack/logs/types.js";
 import type { AppliedLimits, Enforcement, ServiceExit, ServiceStats } from "../../../stack/runtime.js";
 import { drain } from "../../shared/drain.js";

@@ -2,10 +2,10 @@
 import { readFile } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { dirname, join } from "node:path";
-import { StackwardenError } from "../../../stack/errors.js";
+import { StackwardenError } from "../../../errors.js";
 import type { Enforcement } from "../../../stack/runtime.js";
-import { Serial } from "../../../stack/serial.js";
-import { makePassable, writeWhole } from "../../../stack/write-whole.js";
+import { makePassable, writeWhole } from "../../../system/atomic-write.js";
+import { Serial } from "../../../system/mutex.js";
 import type { ServiceUser } from "../types.js";
 import { withFileLock } from "./file-lock.js";
 

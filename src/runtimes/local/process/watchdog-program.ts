@@ -3,7 +3,7 @@ import { existsSync, readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
-import { endEntry, type RunEntry } from "./ledger.js";
+import { endEntry, type RunEntry } from "./run-file.js";
 
 /** One line of JSON each. `done`: the server ended everything itself. */
 export type WatchdogMessage = { add: RunEntry } | { remove: number } | { done: true };

@@ -4,11 +4,11 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { StackwardenError } from "../../../stack/errors.js";
-import { isAlive, startTime } from "../../../stack/process-identity.js";
-import { Serial } from "../../../stack/serial.js";
-import { writeWhole } from "../../../stack/write-whole.js";
-import { endEntry, here, type RunEntry, type RunFile, standing } from "./ledger.js";
+import { StackwardenError } from "../../../errors.js";
+import { writeWhole } from "../../../system/atomic-write.js";
+import { Serial } from "../../../system/mutex.js";
+import { isAlive, startTime } from "../../../system/process-identity.js";
+import { endEntry, here, type RunEntry, type RunFile, standing } from "./run-file.js";
 import { removeRunFile, type WatchdogMessage } from "./watchdog-program.js";
 
 /** Beside the bundle, or in dist/ when run from the sources. */

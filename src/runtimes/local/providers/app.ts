@@ -1,14 +1,14 @@
 /** App services: the project's own programs, with their dependencies from the state directory. */
 import { basename, dirname, join, relative, resolve } from "node:path";
+import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
-import { StackwardenError } from "../../../stack/errors.js";
 import { rewriteContainerCommand, rewriteEnvironment, rewriteText } from "../address-rewrite.js";
 import { findProgram, nodeFor, npmScript, SERVICE_PATH } from "../binaries.js";
 import type { InstallContext } from "../install/dependency-cache.js";
 import { installNode, readNodeManifest } from "../install/node.js";
 import { installPython, pythonFor } from "../install/python.js";
+import { ensureDir, writePrivateFile } from "../state-files.js";
 import { prepareWorkspace, type Workspace } from "../workspace.js";
-import { ensureDir, writePrivateFile } from "../workspace-storage.js";
 import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
 
 /** @throws UNSUPPORTED when nothing says how to run the service without its container */

@@ -2,9 +2,9 @@
 import { randomBytes } from "node:crypto";
 import { readdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { StackwardenError } from "../../../stack/errors.js";
+import { StackwardenError } from "../../../errors.js";
+import { chownTree, ensureDir, isRootServer, removeTree, withStorage, writePrivateFile } from "../state-files.js";
 import type { RunResult, ServiceUser } from "../types.js";
-import { chownTree, ensureDir, isRootServer, removeTree, withStorage, writePrivateFile } from "../workspace-storage.js";
 import type { PrepareContext } from "./launch-plan.js";
 
 const TIMEOUT_MS = 120_000;

@@ -2,8 +2,8 @@
 import { existsSync } from "node:fs";
 import { lstat, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
-import { StackwardenError } from "../../../stack/errors.js";
 import { findProgram } from "../binaries.js";
 import { type PostgresBinaries, postgresBinaries } from "../binaries-postgres.js";
 import type { LaunchPlan, PrepareContext } from "./launch-plan.js";

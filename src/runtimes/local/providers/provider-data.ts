@@ -1,9 +1,9 @@
 /** Where a provider keeps its data, and the credentials its definition gives. */
 import { lstat } from "node:fs/promises";
 import { join } from "node:path";
+import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
-import { StackwardenError } from "../../../stack/errors.js";
-import { chownTree, ensureDir, isRootServer, withStorage } from "../workspace-storage.js";
+import { chownTree, ensureDir, isRootServer, withStorage } from "../state-files.js";
 import type { PrepareContext } from "./launch-plan.js";
 
 const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;

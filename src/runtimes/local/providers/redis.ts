@@ -1,10 +1,10 @@
 /** Redis or Valkey from the system: loopback only, password from a file, everything acknowledged is on disk. */
 import { lstat } from "node:fs/promises";
 import { join } from "node:path";
+import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
-import { StackwardenError } from "../../../stack/errors.js";
 import { findRedis } from "../binaries.js";
-import { ensureDir, writePrivateFile } from "../workspace-storage.js";
+import { ensureDir, writePrivateFile } from "../state-files.js";
 import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
 import { reachable } from "./postgres-cluster.js";
 import { adopt, dataBase, variable } from "./provider-data.js";

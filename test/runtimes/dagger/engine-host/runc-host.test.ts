@@ -3,9 +3,9 @@ import { spawn } from "node:child_process";
 import { chmodSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { StackwardenError } from "../../../../src/errors.js";
 import { openEngineHost } from "../../../../src/runtimes/dagger/engine-host/open.js";
 import type { EngineHost } from "../../../../src/runtimes/dagger/engine-host/types.js";
-import { StackwardenError } from "../../../../src/stack/errors.js";
 import { until } from "../../contract/bench.js";
 import { StandIns } from "./stand-ins.js";
 

@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { EntryLines } from "../../../../src/runtimes/dagger/entry/entry-lines.js";
 import { ENTRY_SCRIPT, entryArgs } from "../../../../src/runtimes/dagger/entry/entry-script.js";
-import { HiddenWords } from "../../../../src/runtimes/dagger/entry/hidden-words.js";
+import { HiddenWords } from "../../../../src/runtimes/dagger/entry/secret-args.js";
 import type { EntryMessage, EntryOptions } from "../../../../src/runtimes/dagger/entry/types.js";
 
 const TOKEN = "t0kenT0kenT0ken1";

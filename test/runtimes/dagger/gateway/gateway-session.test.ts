@@ -2,13 +2,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { StackwardenError } from "../../../../src/errors.js";
 import type { EngineHost } from "../../../../src/runtimes/dagger/engine-host/types.js";
 import { openGateway } from "../../../../src/runtimes/dagger/gateway/gateway.js";
+import { gatewaySession } from "../../../../src/runtimes/dagger/gateway/gateway-session.js";
 import type { Gateway } from "../../../../src/runtimes/dagger/gateway/types.js";
-import { gatewaySession } from "../../../../src/runtimes/dagger/gateway-session.js";
 import { openSession } from "../../../../src/runtimes/dagger/session/session.js";
 import type { DaggerSession } from "../../../../src/runtimes/dagger/session/types.js";
-import { StackwardenError } from "../../../../src/stack/errors.js";
 import type { RuntimeNotice } from "../../../../src/stack/runtime.js";
 import { containersOf, type SimEngine, startSimEngine, whyNoContainers } from "../../../support/dagger-sim/engine.js";
 import { Bench, freePort, until } from "../../contract/bench.js";

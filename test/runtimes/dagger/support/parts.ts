@@ -1,9 +1,10 @@
 /** Settings of the Dagger runtime, and parts of it that are out of reach: a host nobody can look at, a session without a gateway. */
+
+import { StackwardenError } from "../../../../src/errors.js";
 import type { EngineHost } from "../../../../src/runtimes/dagger/engine-host/types.js";
 import type { Gateway } from "../../../../src/runtimes/dagger/gateway/types.js";
 import type { DaggerSettings } from "../../../../src/runtimes/dagger/settings.js";
 import { PortLedger } from "../../../../src/runtimes/shared/port-ledger.js";
-import { StackwardenError } from "../../../../src/stack/errors.js";
 import type { AppliedLimits, ServiceStats } from "../../../../src/stack/runtime.js";
 
 /** No engine is named: the environment tells which one. Tries again once, and soon. */

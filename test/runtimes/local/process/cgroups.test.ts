@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { endCgroup, keyed, killAll, limitValue } from "../../../../src/runtimes/local/process/cgroup.js";
-import { findCgroups } from "../../../../src/runtimes/local/process/cgroups-find.js";
+import { findCgroups } from "../../../../src/runtimes/local/process/detect-cgroups.js";
 import { CgroupTree } from "./cgroup-fixture.js";
 import { HostFixture } from "./support.js";
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildSync } from "esbuild";
 import { expect } from "vitest";
-import { findCgroups } from "../../../../src/runtimes/local/process/cgroups-find.js";
+import { findCgroups } from "../../../../src/runtimes/local/process/detect-cgroups.js";
 import { createProcessHost } from "../../../../src/runtimes/local/process-host.js";
 import type { ManagedProcess, ProcessHost, ProcessSpec, RunSpec } from "../../../../src/runtimes/local/types.js";
 import { RecordingSink } from "../../contract/bench.js";

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { here, type RunEntry, type RunFile } from "../../../../src/runtimes/local/process/ledger.js";
+import { here, type RunEntry, type RunFile } from "../../../../src/runtimes/local/process/run-file.js";
 import { watch } from "../../../../src/runtimes/local/process/watchdog-program.js";
-import { startTime } from "../../../../src/stack/process-identity.js";
+import { startTime } from "../../../../src/system/process-identity.js";
 import { HostFixture, until } from "./support.js";
 
 let fixture: HostFixture;

@@ -15,7 +15,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { accessible } from "../../../../src/runtimes/local/process/access.js";
 import { withFileLock } from "../../../../src/runtimes/local/process/file-lock.js";
 import { ServiceUsers } from "../../../../src/runtimes/local/process/users.js";
-import { startTime } from "../../../../src/stack/process-identity.js";
+import { startTime } from "../../../../src/system/process-identity.js";
 import { tempDir } from "../support/fixture.js";
 import { isRoot } from "./support.js";
 

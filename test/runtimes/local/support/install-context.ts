@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { InstallContext } from "../../../../src/runtimes/local/install/dependency-cache.js";
-import { privateDirs } from "../../../../src/runtimes/local/workspace-storage.js";
+import { privateDirs } from "../../../../src/runtimes/local/state-files.js";
 import type { RuntimeNotice } from "../../../../src/stack/runtime.js";
 import { RecordingSink } from "../../contract/bench.js";
 import { DirectHost } from "./direct-host.js";

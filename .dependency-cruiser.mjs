@@ -1,0 +1,75 @@
+/**
+ * The import borders of docs/ARCHITECTURE.md: each folder of src/ lists the parts of src/ and the restricted packages
+ * that it may import. `npm run lint` checks them; test/architecture.test.ts shows that the check works.
+ */
+const BASE = ["errors.ts", "logger.ts", "version.ts"];
+
+/** @type {Record<string, string[]>} */
+const MAY_IMPORT = {
+  system: [...BASE],
+  stack: [...BASE, "system"],
+  operations: [...BASE, "stack"],
+  config: [...BASE, "system", "stack"],
+  control: [...BASE, "system", "stack"],
+  "runtimes/shared": [...BASE, "system", "stack"],
+  "runtimes/local": [...BASE, "system", "stack", "runtimes/shared", "node:child_process"],
+  "runtimes/dagger": [...BASE, "system", "stack", "runtimes/shared", "node:child_process", "@dagger.io/"],
+  "runtimes/docker": [...BASE, "system", "stack", "runtimes/shared", "node:child_process"],
+  dashboard: [...BASE, "stack"],
+  mcp: [...BASE, "system", "stack", "operations", "dashboard", "@modelcontextprotocol/"],
+  http: [...BASE, "system", "stack", "operations", "dashboard", "express"],
+  daemon: [
+    ...BASE,
+    "pino-logger.ts",
+    "system",
+    "stack",
+    "operations",
+    "config",
+    "control",
+    "mcp",
+    "node:child_process",
+  ],
+  cli: [
+    ...[...BASE, "pino-logger.ts", "system", "stack", "operations", "config", "control", "mcp", "http", "daemon"],
+    "node:child_process",
+  ],
+};
+
+/** Packages that only the folders above may import. */
+const RESTRICTED = ["node:child_process", "@modelcontextprotocol/", "@dagger.io/", "express"];
+
+const isPackage = (entry) => RESTRICTED.includes(entry);
+/** Built-in modules are reported without `node:`. */
+const packagePattern = (entry) => (entry.startsWith("node:") ? `^${entry.slice(5)}$` : `(^|node_modules/)${entry}`);
+
+/** @type {import("dependency-cruiser").IConfiguration} */
+export default {
+  forbidden: Object.entries(MAY_IMPORT).flatMap(([folder, allowed]) => [
+    {
+      name: `border-${folder}`,
+      comment: `src/${folder} may import: ${allowed.join(", ")}.`,
+      severity: "error",
+      from: { path: `^src/${folder}/` },
+      to: {
+        path: "^src/",
+        pathNot: [folder, ...allowed.filter((entry) => !isPackage(entry))].map((part) => `^src/${part}(/|$)`),
+      },
+    },
+    {
+      name: `packages-${folder}`,
+      comment: `src/${folder} may import of the restricted packages: ${allowed.filter(isPackage).join(", ") || "none"}.`,
+      severity: "error",
+      from: { path: `^src/${folder}/` },
+      to: {
+        path: RESTRICTED.filter((entry) => !allowed.includes(entry)).map(packagePattern),
+        pathNot: "^src/",
+      },
+    },
+  ]),
+  options: {
+    doNotFollow: { path: "node_modules" },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    enhancedResolveOptions: { extensions: [".ts", ".mjs", ".js"], conditionNames: ["import", "node", "default"] },
+  },
+};

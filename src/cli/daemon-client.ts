@@ -1,0 +1,50 @@
+/** How a command joins the user's server. */
+
+import type { ConfigFlags } from "../config/settings.js";
+import type { ControlClient } from "../control/client.js";
+import type { ServerStatus } from "../daemon/handshake.js";
+import { VERSION } from "../version.js";
+
+const FLAGS: readonly (keyof ConfigFlags)[] = [
+  "config",
+  "runtime",
+  "root",
+  "folder",
+  "readOnly",
+  "requireEnforcedLimits",
+  "startTimeout",
+];
+
+export interface JoinUserServerRequest {
+  stateDir: string;
+  /** The command's own; what configures the server's view for it is passed on. */
+  options: ConfigFlags;
+  stopOnExit: boolean;
+  /** Start it with this program where none runs. */
+  program?: string;
+}
+
+/** @returns null when none runs and none is to be started */
+export async function joinUserServer(
+  request: JoinUserServerRequest,
+): Promise<{ client: ControlClient; status: ServerStatus } | null> {
+  const [{ joinServer }, { configurationVariables }, { controlOver }] = await Promise.all([
+    import("../daemon/connect.js"),
+    import("../daemon/handshake.js"),
+    import("../control/client.js"),
+  ]);
+  const { stateDir, options, stopOnExit, program } = request;
+  const { env } = process;
+  const joined = await joinServer({
+    stateDir,
+    version: VERSION,
+    purpose: "control",
+    cwd: process.cwd(),
+    flags: Object.fromEntries(FLAGS.flatMap((flag) => (options[flag] === undefined ? [] : [[flag, options[flag]]]))),
+    env: configurationVariables(env),
+    stopOnExit,
+    ...(program === undefined ? {} : { start: { program, env } }),
+  });
+  if (joined === null) return null;
+  return { client: await controlOver(joined.socket), status: joined.welcome.server };
+}

@@ -1,0 +1,21 @@
+/** The control door of a manager: what every command that holds stacks opens, so that other commands reach them. */
+import type { Config } from "../config/types.js";
+import type { ControlDoor } from "../control/control-server.js";
+import type { Logger } from "../logger.js";
+import type { StackManager } from "../stack/model.js";
+import { VERSION } from "../version.js";
+
+export async function openManagerDoor(config: Config, logger: Logger, manager: StackManager): Promise<ControlDoor> {
+  const [{ openControlDoor }, { invoke, operationNamed }] = await Promise.all([
+    import("../control/control-server.js"),
+    import("../operations/index.js"),
+  ]);
+  return openControlDoor({
+    stateDir: config.stateDir,
+    manager,
+    logger,
+    version: VERSION,
+    invoke: (name, input, call) =>
+      invoke(operationNamed(name), input, { ...call, manager }, { readOnly: config.readOnly }),
+  });
+}

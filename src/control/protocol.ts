@@ -1,0 +1,64 @@
+/**
+ * What passes through a project's control socket: one JSON value a line.
+ * The server greets; then each request is answered by any number of `progress` lines and one `result` or `error`.
+ * A request may be cancelled, and then is answered all the same.
+ */
+import type { ErrorReport, Progress } from "../stack/model.js";
+
+export interface ControlRequest {
+  id: number;
+  operation: string;
+  input: unknown;
+}
+
+export interface ControlCancel {
+  cancel: number;
+}
+
+export interface ControlHello {
+  hello: { version: string; pid: number };
+}
+
+export type ControlReply = { id: number; result: unknown } | { id: number; error: ErrorReport } | ControlProgress;
+
+export interface ControlProgress {
+  id: number;
+  progress: Progress;
+}
+
+/** Longest request or reply in characters; beyond it the connection is closed. */
+export const MAX_LINE = 16 * 1024 * 1024;
+
+export const encode = (message: ControlHello | ControlRequest | ControlCancel | ControlReply): string =>
+  `${JSON.stringify(message)}\n`;
+
+/**
+ * Cuts a stream of text into lines.
+ * @returns a function that takes chunks; it returns false when a line grew beyond the bound
+ */
+export function lineSplitter(onLine: (line: string) => void, maxLine = MAX_LINE): (chunk: string) => boolean {
+  let rest = "";
+  return (chunk) => {
+    rest += chunk;
+    let end = rest.indexOf("\n");
+    while (end >= 0) {
+      const line = rest.slice(0, end);
+      rest = rest.slice(end + 1);
+      if (line.trim() !== "") onLine(line);
+      end = rest.indexOf("\n");
+    }
+    return rest.length <= maxLine;
+  };
+}
+
+export function parseRequest(line: string): ControlRequest | ControlCancel | null {
+  try {
+    const value = JSON.parse(line) as Partial<ControlRequest & ControlCancel> | null;
+    if (typeof value !== "object" || value === null) return null;
+    if (Number.isSafeInteger(value.cancel)) return { cancel: value.cancel as number };
+    if (!Number.isSafeInteger(value.id) || typeof value.operation !== "string") return null;
+    return { id: value.id as number, operation: value.operation, input: value.input ?? {} };
+  } catch {
+    return null;
+  }
+}

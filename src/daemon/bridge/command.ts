@@ -1,0 +1,40 @@
+/** `stackwarden mcp` beside the background server. */
+import { existsSync } from "node:fs";
+import { stateDirOf } from "../../config/state-dir.js";
+import { createLogger, type LogLevel } from "../../pino-logger.js";
+import { lockHolder } from "../../system/lock-file.js";
+import { VERSION } from "../../version.js";
+import { joinServer } from "../connect.js";
+import { serverPlace } from "../daemon-paths.js";
+import { configurationVariables } from "../handshake.js";
+import { runBridge } from "./bridge.js";
+import type { BridgeFlags } from "./flags.js";
+
+const LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"];
+
+/** @param program path of the stackwarden program, with which a server is started */
+export async function bridge(options: BridgeFlags, program: string): Promise<number> {
+  const { stopOnExit = false, ...flags } = options;
+  const { env } = process;
+  const cwd = process.cwd();
+  const level = flags.logLevel ?? env.STACKWARDEN_LOG_LEVEL ?? "info";
+  const logger = createLogger((LEVELS.includes(level) ? level : "info") as LogLevel);
+  const stateDir = await stateDirOf({ flags, env, cwd });
+  const place = serverPlace(stateDir);
+  const request = {
+    stateDir,
+    version: VERSION,
+    purpose: "mcp" as const,
+    cwd,
+    flags: { ...flags },
+    env: configurationVariables(env),
+    stopOnExit,
+  };
+  return runBridge({
+    logger,
+    join: ({ start, first }) =>
+      // Who was served before goes on with a server of whatever version replaced the first one.
+      joinServer({ ...request, anyVersion: !first, ...(start ? { start: { program, env } } : {}) }),
+    present: () => (process.platform === "win32" || existsSync(place.socket)) && lockHolder(place.lock) !== null,
+  });
+}

@@ -1,0 +1,103 @@
+/** What a client of the background server gets: its own configuration, its own view of the stacks, and a door to them. */
+import { loadConfig } from "../config/load.js";
+import type { Config } from "../config/types.js";
+import type { Logger } from "../logger.js";
+import type { CallContext, SharedStackManager, StackManager } from "../stack/model.js";
+import { ownedStacks } from "./owned-stacks.js";
+import type { Visit } from "./server.js";
+
+export interface SessionHost {
+  stateDir: string;
+  version: string;
+  logger: Logger;
+  manager(): Promise<SharedStackManager>;
+}
+
+/**
+ * Reads the client's configuration as the client itself would.
+ * @returns begins the session, and resolves when it is over
+ * @throws StackwardenError what is wrong with the client's configuration
+ */
+export async function openSession(visit: Visit, host: SessionHost): Promise<() => Promise<void>> {
+  const { hello, session, socket } = visit;
+  const { version, logger } = host;
+  const config = await loadConfig({
+    flags: { ...hello.flags, stateDir: host.stateDir },
+    env: hello.env,
+    cwd: hello.cwd,
+  });
+  const view = viewOf(visit, config, host);
+  const over = async (serve: () => Promise<void>): Promise<void> => {
+    try {
+      await serve();
+    } finally {
+      await view.close();
+    }
+  };
+  if (hello.purpose === "control") {
+    const [{ serveControl }, { invoke, operationNamed }] = await Promise.all([
+      import("../control/control-server.js"),
+      import("../operations/index.js"),
+    ]);
+    return () =>
+      over(async () => {
+        const closed = new Promise((resolve) => socket.once("close", resolve));
+        socket.once("end", () => socket.end());
+        const call = async (name: string, input: unknown, context: CallContext): Promise<unknown> =>
+          invoke(operationNamed(name), input, async () => ({ ...context, manager: await view.manager() }), {
+            readOnly: config.readOnly,
+          });
+        serveControl(socket, { version, logger, invoke: call }, { actor: `cli/${hello.version}#${session}` });
+        await closed;
+      });
+  }
+  const { serveMcpSocket } = await import("../mcp/socket.js");
+  return () =>
+    over(() =>
+      serveMcpSocket(socket, {
+        version,
+        logger,
+        readOnly: config.readOnly,
+        sessionId: session,
+        getManager: view.manager,
+      }),
+    );
+}
+
+function viewOf({ hello, session }: Visit, config: Config, { manager, logger }: SessionHost) {
+  let made: Promise<StackManager> | undefined;
+  let ending: (() => Promise<void>) | undefined;
+  const make = async (): Promise<StackManager> => {
+    // A person's own commands reach everything that is theirs; an agent only what lies below its roots.
+    const scope = { settings: config, everyProject: hello.purpose === "control" };
+    const view = (await manager()).within(scope);
+    if (hello.stopOnExit !== true) return view;
+    const owned = ownedStacks(view);
+    ending = async () => {
+      const projects = owned.projects();
+      owned.close();
+      const call: CallContext = {
+        signal: new AbortController().signal,
+        actor: `stackwarden (session ${session} ended)`,
+        progress: () => undefined,
+      };
+      for (const project of projects)
+        await view.stop({ project }, call).catch((error: Error) => {
+          logger.warn(`${project} was not stopped with its client: ${error.message}`);
+        });
+    };
+    return owned.manager;
+  };
+  return {
+    manager: (): Promise<StackManager> => {
+      made ??= make().catch((error: unknown) => {
+        made = undefined;
+        throw error;
+      });
+      return made;
+    },
+    close: async (): Promise<void> => {
+      await ending?.();
+    },
+  };
+}

@@ -1,0 +1,295 @@
+/** From a compose service to a container that is ready to be started: image or build, user, mounts, environment, entry. */
+import { randomBytes } from "node:crypto";
+import { relative } from "node:path";
+import type { Client, Container, NetworkProtocol } from "@dagger.io/dagger";
+import { StackwardenError } from "../../../errors.js";
+import type { HealthTest, Limits, ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
+import { INSTANCE_VARIABLE } from "../engine-host/types.js";
+import { checkWords, ENTRY_SCRIPT, entryArgs } from "../entry/entry-script.js";
+import { HiddenWords } from "../entry/secret-args.js";
+import { ENGINE_VARIABLES, ENTRY_PATH, OWN_PREFIX } from "../entry/types.js";
+import { DEPENDENCIES, type InstallOptions, installDependencies, installOf } from "./dependencies.js";
+import { type SplitEnvironment, splitEnvironment } from "./environment.js";
+import { withMounts, withSecrets } from "./mounts.js";
+import { buildExcludes, uploadFolder } from "./uploads.js";
+import { chooseUser } from "./users.js";
+
+/** How long the entry waits for the limits before it gives up. */
+export const LIMITS_WAIT_SECONDS = 25;
+
+export interface ContainerOptions extends Pick<InstallOptions, "env" | "signal" | "retry" | "phase" | "notice"> {
+  client: Client;
+  project: string;
+  folder: string;
+  stateDir: string;
+  definition: StackDefinition;
+  service: ServiceDefinition;
+  limits: Limits;
+  /** Limits are set, signals sent and commands run on the engine's host. */
+  hostInReach: boolean;
+  volumeKey(volume: string, user: string): Promise<string>;
+  hostPort(service: string, containerPort: number): number | undefined;
+}
+
+export interface ReadyContainer {
+  id: string;
+  /** What it is started with. */
+  args: string[];
+  /** New for every start: finds the container on the engine's host. */
+  instance: string;
+  /** Of the entry's own lines; null: the image has no shell, so there is no entry. */
+  token: string | null;
+  /** Of its command and its check. */
+  hidden: HiddenWords;
+  user: string;
+  notes: string[];
+}
+
+/** What the service's own check is inside its container. */
+export function insideTest(service: ServiceDefinition): HealthTest | undefined {
+  const { healthcheck } = service;
+  const test = healthcheck?.command ?? healthcheck?.test;
+  return test?.kind === "cmd" || test?.kind === "cmd-shell" ? test : undefined;
+}
+
+async function image(options: ContainerOptions): Promise<Container> {
+  const { client, service, phase } = options;
+  const { build } = service;
+  if (build === undefined) {
+    if (service.image === undefined)
+      throw new StackwardenError("INVALID_STACK", `The service "${service.name}" has no image and no build.`, {
+        hint: `Add services.${service.name}.image or services.${service.name}.build.`,
+      });
+    phase(`pulling ${service.image}`);
+    return client.container().from(service.image).sync();
+  }
+  phase(`building from ${relative(options.folder, build.context) || "the project's folder"}`);
+  const dockerfile = build.dockerfile ?? "Dockerfile";
+  const context = await uploadFolder(
+    options,
+    build.context,
+    await buildExcludes(options.folder, build.context, dockerfile),
+  );
+  return context
+    .dockerBuild({
+      dockerfile,
+      ...(build.target === undefined ? {} : { target: build.target }),
+      buildArgs: Object.entries(build.args).map(([name, value]) => ({ name, value })),
+    })
+    .sync();
+}
+
+interface ImageFacts {
+  entrypoint: string[];
+  args: string[];
+  user: string;
+  path: string;
+  shell: boolean;
+  /** It brings a HEALTHCHECK of its own. */
+  checked: boolean;
+  ports: { port: number; protocol: NetworkProtocol }[];
+}
+
+async function factsOf(container: Container): Promise<ImageFacts> {
+  const [entrypoint, args, user, path, shell, checked, exposed] = await Promise.all([
+    container.entrypoint(),
+    container.defaultArgs(),
+    container.user(),
+    container.envVariable("PATH"),
+    container.exists("/bin/sh"),
+    // Where there is none, the SDK gives nothing for it, or finds no object to ask.
+    container
+      .dockerHealthcheck()
+      .args()
+      .then(
+        (words: string[] | null | undefined) => (words?.length ?? 0) > 0,
+        () => false,
+      ),
+    container.exposedPorts(),
+  ]);
+  const ports = await Promise.all(
+    exposed.map(async (one) => {
+      const [port, protocol] = await Promise.all([one.port(), one.protocol()]);
+      return { port, protocol };
+    }),
+  );
+  return {
+    entrypoint,
+    args,
+    user,
+    path: path || "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    shell,
+    checked,
+    ports,
+  };
+}
+
+function commandOf(service: ServiceDefinition, facts: ImageFacts): string[] {
+  const words =
+    service.entrypoint === undefined
+      ? [...facts.entrypoint, ...(service.command ?? facts.args)]
+      : [...service.entrypoint, ...(service.command ?? [])];
+  if (words.length > 0) return words;
+  throw new StackwardenError(
+    "SERVICE_START_FAILED",
+    `Neither the image of ${service.name} nor the compose file says what to run.`,
+    {
+      hint: `Add services.${service.name}.command.`,
+      details: { service: service.name },
+    },
+  );
+}
+
+/** A shell hands on only variables whose name it could use itself; the others go in front of the command. */
+const SHELL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+function withOddNames(service: string, command: string[], { plain, secret }: SplitEnvironment): string[] {
+  const odd = (values: Record<string, string>) => Object.entries(values).filter(([name]) => !SHELL_NAME.test(name));
+  const [hidden] = odd(secret);
+  if (hidden !== undefined)
+    throw new StackwardenError(
+      "INVALID_STACK",
+      `The secret variable ${hidden[0]} of ${service} has a name that no shell hands on.`,
+      {
+        hint: "Use letters, digits and _ in the name, or give the secret as a file (secrets).",
+      },
+    );
+  const words = odd(plain).map(([name, value]) => `${name}=${value}`);
+  return words.length === 0 ? command : ["env", ...words, ...command];
+}
+
+/** What the engine would overwrite goes under another name, from which the entry takes it. */
+const carried = (values: Record<string, string>, shell: boolean): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [
+      shell && ENGINE_VARIABLES.includes(name) ? `${OWN_PREFIX}${name}` : name,
+      value,
+    ]),
+  );
+
+/** Without a shell there is no entry script; what it would have done is missing, and said. */
+const withoutEntry = (hostInReach: boolean): string =>
+  `Its image has no /bin/sh: it runs without stackwarden's entry script. ${
+    hostInReach
+      ? "Limits are set a moment after its start instead of before it"
+      : "Health checks of kind CMD cannot run"
+  }, and set-uid programs in it are not disarmed (no_new_privs).`;
+
+/** @throws SERVICE_START_FAILED, INVALID_STACK, POLICY_VIOLATION, DEPENDENCY_INSTALL_FAILED; what the engine throws as it is */
+export async function readyContainer(options: ContainerOptions): Promise<ReadyContainer> {
+  const { client, service, definition, phase } = options;
+  const base = await image(options);
+  const facts = await factsOf(base);
+  const notes: string[] = [];
+  const { user, note } = chooseUser(service, facts.user);
+  if (note !== undefined) notes.push(note);
+  if (facts.checked && service.healthcheck === undefined)
+    notes.push("Its image's own HEALTHCHECK is not run: give it a healthcheck in the compose file.");
+  const command = commandOf(service, facts);
+  const install = installOf(service);
+  const installed =
+    install === null
+      ? { container: base, environment: {} }
+      : await installDependencies({ ...options, user, path: facts.path }, base, install);
+  phase("preparing the container");
+  const beside = "linkBeside" in installed ? installed.linkBeside : undefined;
+  const mounted = await withMounts(
+    {
+      ...options,
+      user,
+      volumeKey: (volume) => options.volumeKey(volume, user),
+      ...(beside === undefined ? {} : { link: { beside, target: `${DEPENDENCIES}/node_modules` } }),
+    },
+    installed.container,
+  );
+  notes.push(...mounted.notes);
+  if (service.readOnly)
+    notes.push(
+      "read_only has no effect: the engine gives every instance a root file system of its own, writable by its owner only.",
+    );
+  const instance = randomBytes(12).toString("hex");
+  let container = mounted.container.withUser(user).withoutDockerHealthcheck();
+  // The engine would wait for ports and check them once; ours are checked as long as the service runs.
+  for (const { port, protocol } of facts.ports) container = container.withoutExposedPort(port, { protocol });
+  if (service.workingDir !== undefined) container = container.withWorkdir(service.workingDir);
+  const split = splitEnvironment(service, definition, options.hostPort);
+  const [plain, secret] = [carried(split.plain, facts.shell), carried(split.secret, facts.shell)];
+  for (const [name, value] of Object.entries({ ...installed.environment, ...plain }))
+    container = container.withEnvVariable(name, value);
+  const entryToken = randomBytes(16).toString("hex");
+  const hidden = new HiddenWords(entryToken, definition.secretValues);
+  notes.push(...warnOfArgs(service, hidden));
+  const words = facts.shell ? withOddNames(service.name, command, split) : command;
+  if (!facts.shell) refuseHidden(service, hidden, command);
+  const started = start(options, facts.shell ? entryToken : null, words, hidden);
+  const files = service.secrets.flatMap(({ source, target }) => {
+    const value = definition.secrets[source];
+    return value === undefined || value === "" ? [] : [{ target, value }];
+  });
+  container = withSecrets(client, container, instance, user, {
+    environment: { ...secret, ...hidden.environment() },
+    files,
+  });
+  if (started.token === null) notes.push(withoutEntry(options.hostInReach));
+  else {
+    const script = client.directory().withNewFile("entry", ENTRY_SCRIPT, { permissions: 0o555 }).file("entry");
+    container = container.withMountedFile(ENTRY_PATH, script);
+  }
+  for (const [name, value] of Object.entries(started.environment)) container = container.withEnvVariable(name, value);
+  const id = await (await container.withEnvVariable(INSTANCE_VARIABLE, instance).sync()).id();
+  return { id, args: started.args, instance, token: started.token, hidden, user, notes };
+}
+
+/** The engine writes them into its telemetry and the image's history; a build has no way to be given them in secret. */
+function warnOfArgs({ build }: ServiceDefinition, hidden: HiddenWords): string[] {
+  const names = Object.entries(build?.args ?? {}).flatMap(([name, value]) => (hidden.holdsSecret(value) ? [name] : []));
+  return names.length === 0
+    ? []
+    : [
+        `build.args ${names.join(", ")}: the engine keeps what they hold, a secret, in its history and telemetry. Give it to the running service instead (environment, secrets).`,
+      ];
+}
+
+/** Without a shell nothing can put a hidden word back. */
+function refuseHidden(service: ServiceDefinition, hidden: HiddenWords, command: string[]): void {
+  const check = checkWords(insideTest(service));
+  const what = [command, check].findIndex((words) => words.some((word) => hidden.holdsSecret(word)));
+  if (what < 0) return;
+  throw new StackwardenError(
+    "INVALID_STACK",
+    `The ${what === 0 ? "command" : "healthcheck"} of ${service.name} holds a secret, which an image without /bin/sh cannot be given in secret.`,
+    { hint: "Let the program read it from `environment` or from a file (`secrets`)." },
+  );
+}
+
+function start(
+  { service, limits, hostInReach }: ContainerOptions,
+  token: string | null,
+  command: string[],
+  hidden: HiddenWords,
+): { args: string[]; environment: Record<string, string>; token: string | null } {
+  if (token === null) return { args: command, environment: {}, token };
+  // Whoever runs the check finds the words that belong to it.
+  const check = hidden.hide(checkWords(insideTest(service)));
+  const test = hostInReach ? undefined : insideTest(service);
+  const { healthcheck } = service;
+  const entry = entryArgs({
+    token,
+    limits: hostInReach ? limits : {},
+    waitSeconds: LIMITS_WAIT_SECONDS,
+    // Where the host is in reach the signal is sent from there.
+    stopSignal: hostInReach ? "SIGTERM" : service.stopSignal,
+    command: hidden.hide(command),
+    ...(test === undefined || healthcheck === undefined
+      ? {}
+      : {
+          health: {
+            words: check,
+            intervalMs: healthcheck.intervalMs,
+            timeoutMs: healthcheck.timeoutMs,
+            startIntervalMs: healthcheck.startIntervalMs,
+          },
+        }),
+  });
+  return { ...entry, token };
+}

@@ -1,0 +1,247 @@
+/**
+ * Dependencies of the project's own programs (`x-local.install`), installed as the service's user in a layer on top of the
+ * image. The engine keeps that layer as long as image and manifest stay the same: a restart installs nothing again.
+ */
+import { createHash } from "node:crypto";
+import { readFile, realpath } from "node:fs/promises";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import type { Client, Container, Directory } from "@dagger.io/dagger";
+import { StackwardenError } from "../../../errors.js";
+import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
+import { withRetry } from "../../../system/retry.js";
+import { isTransient } from "../../shared/install-faults.js";
+import { mirrorSettings } from "../../shared/mirror-settings.js";
+import { execFailure, isTransientFault } from "../engine/engine-errors.js";
+import { isInside } from "./uploads.js";
+import { imageName } from "./users.js";
+
+export const DEPENDENCIES = "/.stackwarden/deps";
+const DOWNLOADS = "/.stackwarden/downloads";
+const MANIFEST = "/.stackwarden/manifest";
+const NPM_SETTINGS = `${DEPENDENCIES}/.npmrc`;
+
+export interface InstallOptions {
+  client: Client;
+  project: string;
+  folder: string;
+  definition: Pick<StackDefinition, "privateFiles">;
+  service: ServiceDefinition;
+  /** The image's PATH. */
+  path: string;
+  user: string;
+  /** The server's environment: the operator's mirrors. */
+  env: NodeJS.ProcessEnv;
+  signal: AbortSignal;
+  retry: { maxRetries: number; baseDelayMs: number };
+  phase(message: string): void;
+  notice(type: "retrying" | "warning", message: string): void;
+}
+
+export interface Installed {
+  container: Container;
+  environment: Record<string, string>;
+  /** Its node_modules belongs beside this file of the project. */
+  linkBeside?: string;
+}
+
+/** Only where the image is the bare language: one that the project builds brings its own. */
+export function installOf(service: ServiceDefinition): { kind: "python" | "node"; manifest: string } | null {
+  const install = service.local?.install;
+  if (install === undefined || service.build !== undefined || service.image === undefined) return null;
+  return imageName(service.image) === install.kind ? install : null;
+}
+
+const failed = (message: string, lines: string[] = [], cause?: unknown): StackwardenError =>
+  new StackwardenError("DEPENDENCY_INSTALL_FAILED", message, {
+    hint: "Read its output (details.last_lines, or get_logs of the service), correct the manifest, then start again.",
+    ...(lines.length > 0 ? { details: { last_lines: lines } } : {}),
+    cause,
+  });
+
+const INCLUDE = /^\s*(?:-r|--requirement|-c|--constraint)[ =]?\s*(\S+)/;
+
+/** The requirements file and everything it includes, each relative to its folder. */
+async function requirementFiles(manifest: string, folder: string, seen = new Set<string>()): Promise<Set<string>> {
+  if (seen.has(manifest)) return seen;
+  if (!isInside(folder, manifest)) throw failed(`${manifest} is outside the folder of the requirements file.`);
+  const text = await readFile(manifest, "utf8").catch((error: unknown) => {
+    throw failed(`${manifest} cannot be read.`, [], error);
+  });
+  seen.add(manifest);
+  for (const line of text.split(/\r?\n/)) {
+    const included = INCLUDE.exec(line)?.[1];
+    if (included !== undefined && !/^[a-z]+:\/\//.test(included))
+      await requirementFiles(resolve(dirname(manifest), included), folder, seen);
+  }
+  return seen;
+}
+
+/** They expect the package's sources beside them, which are not there: dependencies are installed on their own. */
+const OWN_SCRIPTS = ["preinstall", "install", "postinstall", "preprepare", "prepare", "postprepare", "prepublish"];
+const LOCKS = ["package-lock.json", "npm-shrinkwrap.json"];
+const GROUPS = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies"];
+
+async function packageOf(manifest: string): Promise<{ own: string[]; stripped: string; empty: boolean }> {
+  const text = await readFile(manifest, "utf8").catch((error: unknown) => {
+    throw failed(`${manifest} cannot be read.`, [], error);
+  });
+  let parsed: Record<string, unknown>;
+  try {
+    parsed = JSON.parse(text) as Record<string, unknown>;
+    if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) throw new Error("no object");
+  } catch (error) {
+    throw failed(`${manifest} is no JSON object.`, [], error);
+  }
+  const scripts = Object.keys((parsed.scripts as object | undefined) ?? {});
+  return {
+    own: OWN_SCRIPTS.filter((name) => scripts.includes(name)),
+    stripped: JSON.stringify({ ...parsed, scripts: {} }),
+    empty: GROUPS.every((group) => Object.keys((parsed[group] as object | undefined) ?? {}).length === 0),
+  };
+}
+
+/** Mirrors that the engine can reach too: no files of this machine, nothing on its loopback interface. */
+function mirrors(env: NodeJS.ProcessEnv): [name: string, value: string][] {
+  return Object.entries(mirrorSettings(env)).filter(
+    ([name, value]) =>
+      !/CERT|CA_BUNDLE|CERTS$|cafile|FIND_LINKS|CONSTRAINT/i.test(name) &&
+      !/(?:^|[/@])(?:localhost|127\.|\[::1\])/.test(value),
+  );
+}
+
+/** The image with a folder of the user's own for dependencies, and the download cache. */
+function ready(
+  { client, project, user, env }: InstallOptions,
+  base: Container,
+  kind: string,
+  seed: Directory,
+): Container {
+  let container = base
+    .withDirectory(dirname(DEPENDENCIES), client.directory().withDirectory(basename(DEPENDENCIES), seed), {
+      owner: user,
+    })
+    .withUser(user)
+    .withMountedCache(DOWNLOADS, client.cacheVolume(`stackwarden-${project}-${kind}-downloads`), { owner: user })
+    .withEnvVariable("HOME", "/tmp")
+    .withEnvVariable("PIP_CACHE_DIR", DOWNLOADS)
+    .withEnvVariable("npm_config_cache", DOWNLOADS);
+  for (const [name, value] of mirrors(env))
+    container = container.withSecretVariable(name, client.setSecret(`installer.${name}`, value));
+  return container;
+}
+
+/** The operator's mirrors may carry credentials: they are the installer's alone, not the service's. */
+const withoutMirrors = ({ env }: InstallOptions, container: Container): Container =>
+  mirrors(env).reduce((one, [name]) => one.withoutSecretVariable(name), container);
+
+async function run(options: InstallOptions, what: string, container: Container): Promise<Container> {
+  const { service, signal, retry, phase, notice } = options;
+  phase("installing dependencies");
+  try {
+    return await withRetry(() => withoutMirrors(options, container).sync(), {
+      ...retry,
+      signal,
+      classify: (error) => {
+        const failure = execFailure(error);
+        return failure === null ? isTransientFault(error) : isTransient(failure.stdout + failure.stderr);
+      },
+      onRetry: ({ attempt, delayMs }) =>
+        notice(
+          "retrying",
+          `${what} for ${service.name} met a network failure (try ${attempt}); again in ${delayMs} ms.`,
+        ),
+    });
+  } catch (error) {
+    const failure = execFailure(error);
+    if (failure === null) throw error;
+    const lines = `${failure.stdout}\n${failure.stderr}`.split(/\r?\n/).filter((line) => line.trim() !== "");
+    throw failed(`${what} for "${service.name}" ended with ${failure.exitCode}.`, lines.slice(-15), error);
+  }
+}
+
+async function python(options: InstallOptions, base: Container, manifest: string): Promise<Installed> {
+  const { client, folder, path } = options;
+  if (!isInside(folder, manifest)) throw failed(`${manifest} is outside the project's folder.`);
+  const root = dirname(manifest);
+  const include = [...(await requirementFiles(manifest, root))].map((file) => relative(root, file));
+  const pip = [`${DEPENDENCIES}/bin/python`, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"];
+  const container = ready(options, base, "pip", client.directory())
+    .withMountedDirectory(MANIFEST, client.host().directory(root, { include, noCache: true }), { readOnly: true })
+    .withExec(["python3", "-m", "venv", DEPENDENCIES])
+    .withExec([...pip, "--progress-bar", "off", "-r", join(MANIFEST, basename(manifest))])
+    .withoutMount(MANIFEST)
+    .withoutMount(DOWNLOADS);
+  return {
+    container: await run(options, "pip install", container),
+    environment: {
+      VIRTUAL_ENV: DEPENDENCIES,
+      PATH: `${DEPENDENCIES}/bin:${path}`,
+      PYTHONUNBUFFERED: "1",
+      PYTHONDONTWRITEBYTECODE: "1",
+    },
+  };
+}
+
+/** The engine knows a layer by its secrets' names: other settings have another name, and it says nothing of them. */
+async function secretSettings(
+  { definition }: InstallOptions,
+  root: string,
+): Promise<{ name: string; value: string } | null> {
+  const path = await realpath(join(root, ".npmrc")).catch(() => null);
+  if (path === null || definition.privateFiles?.includes(path) !== true) return null;
+  const value = await readFile(path, "utf8");
+  return { name: `installer.npmrc.${createHash("sha256").update(value).digest("hex").slice(0, 16)}`, value };
+}
+
+async function node(options: InstallOptions, base: Container, manifest: string): Promise<Installed> {
+  const { client, folder, service, notice } = options;
+  if (!isInside(folder, manifest)) throw failed(`${manifest} is outside the project's folder.`);
+  const root = dirname(manifest);
+  const { own, stripped, empty } = await packageOf(manifest);
+  if (empty) return { container: base, environment: {} };
+  const settings = await secretSettings(options, root);
+  const include = ["package.json", ...LOCKS, ...(settings === null ? [".npmrc"] : [])];
+  let seed = client.host().directory(root, { include, noCache: true });
+  if (own.length > 0) {
+    notice(
+      "warning",
+      `${service.name}: its own scripts ${own.join(", ")} were not run: dependencies are installed away from the sources.`,
+    );
+    seed = seed.withNewFile("package.json", stripped);
+  }
+  const locked = (await seed.entries()).some((name) => LOCKS.includes(name));
+  let bare = ready(options, base, "npm", seed);
+  // For the installation alone: the layer that is kept, and the service, are without.
+  if (settings !== null)
+    bare = bare.withMountedSecret(NPM_SETTINGS, client.setSecret(settings.name, settings.value), {
+      owner: options.user,
+      mode: 0o400,
+    });
+  const container = bare
+    .withExec([
+      "npm",
+      locked ? "ci" : "install",
+      "--prefix",
+      DEPENDENCIES,
+      "--no-audit",
+      "--no-fund",
+      "--no-update-notifier",
+    ])
+    .withoutMount(NPM_SETTINGS)
+    .withoutMount(DOWNLOADS);
+  return {
+    container: await run(options, locked ? "npm ci" : "npm install", container),
+    environment: {},
+    linkBeside: manifest,
+  };
+}
+
+/** @throws DEPENDENCY_INSTALL_FAILED with the last lines */
+export function installDependencies(
+  options: InstallOptions,
+  base: Container,
+  install: { kind: "python" | "node"; manifest: string },
+): Promise<Installed> {
+  const manifest = resolve(options.folder, install.manifest);
+  return install.kind === "python" ? python(options, base, manifest) : node(options, base, manifest);
+}

@@ -1,0 +1,56 @@
+/** Who a service runs as: what the compose file says, else the image's own user, never root by default (S1). */
+import { StackwardenError } from "../../../errors.js";
+
+/** Images whose default user is root only because their entrypoint changes to this one by itself. */
+const OWN_USERS: Record<string, string> = {
+  postgres: "postgres",
+  redis: "redis",
+  valkey: "valkey",
+  mysql: "mysql",
+  mariadb: "mysql",
+  mongo: "mongodb",
+  memcached: "memcache",
+  rabbitmq: "rabbitmq",
+  node: "node",
+};
+const APP_USER = "1000:1000";
+
+/** `postgres` of `docker.io/library/postgres:15-alpine@sha256:…`. */
+export function imageName(image: string): string {
+  const path = image.replace(/@.*/, "");
+  return path.slice(path.lastIndexOf("/") + 1).replace(/:.*/, "");
+}
+
+/** By name or number; a group alone counts as well. */
+export const isRootUser = (user: string): boolean => /^(?:root|0+)?(?::.*)?$/.test(user.trim());
+
+export interface ChosenUser {
+  /** As `withUser` takes it. */
+  user: string;
+  note?: string;
+}
+
+/**
+ * @param image the compose file's, undefined for one that is built
+ * @param imageUser what the image says, empty for root
+ * @throws POLICY_VIOLATION when it is to run as root and the server's configuration does not allow it
+ */
+export function chooseUser(
+  service: { name: string; image?: string; user?: string; allowRoot: boolean },
+  imageUser: string,
+): ChosenUser {
+  const { user: asked, allowRoot } = service;
+  if (asked !== undefined) {
+    if (!isRootUser(asked) || allowRoot) return { user: asked };
+    throw new StackwardenError("POLICY_VIOLATION", `"${service.name}" would run as root.`, {
+      hint: "Give another user, such as 1000:1000. Only the server's own configuration (allow_root) can permit root.",
+    });
+  }
+  if (!isRootUser(imageUser) || allowRoot) return { user: imageUser || "root" };
+  const own = service.image === undefined ? undefined : OWN_USERS[imageName(service.image)];
+  const user = own ?? APP_USER;
+  return {
+    user,
+    note: `Its image would run as root; it runs as ${user}. Set user in the compose file for another one.`,
+  };
+}

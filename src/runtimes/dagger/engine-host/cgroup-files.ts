@@ -1,0 +1,143 @@
+/** Reads what the kernel shows of a running container: lines `file:line` of its cgroup, its network and its process. */
+import type { AppliedLimits, Enforcement, ServiceStats } from "../../../stack/runtime.js";
+import { CPU_PERIOD_US, MB } from "./limit-values.js";
+import type { HostUser } from "./types.js";
+
+/** Why a limit has no value although it can be seen. */
+export const NO_LIMIT = "no limit was asked for";
+/** Kernels say "unlimited" with a number near 2^63. */
+const UNLIMITED_BYTES = 2 ** 60;
+
+export type Seen = ReadonlyMap<string, string[]>;
+
+export function readSeen(text: string): Seen {
+  const files = new Map<string, string[]>();
+  for (const line of text.split("\n")) {
+    const colon = line.indexOf(":");
+    if (colon < 0) continue;
+    const file = line.slice(0, colon);
+    const lines = files.get(file);
+    if (lines === undefined) files.set(file, [line.slice(colon + 1)]);
+    else lines.push(line.slice(colon + 1));
+  }
+  return files;
+}
+
+const first = (seen: Seen, file: string): string | undefined => seen.get(file)?.[0];
+
+function numberOf(text: string | undefined): number | null {
+  if (text === undefined || text.trim() === "") return null;
+  const value = Number(text);
+  return Number.isFinite(value) ? value : null;
+}
+
+/** Null for `max`, -1, "unlimited" and what is no number. */
+export function limitOf(text: string | undefined): number | null {
+  const value = numberOf(text);
+  return value !== null && value >= 0 && value < UNLIMITED_BYTES ? value : null;
+}
+
+/** A line `key value` of a file. */
+function keyed(seen: Seen, file: string, key: string): number | null {
+  const line = seen.get(file)?.find((one) => one.startsWith(`${key} `));
+  return numberOf(line?.slice(key.length + 1));
+}
+
+export const cgroupVersion = (seen: Seen): "v1" | "v2" | null =>
+  seen.has("memory.max") || seen.has("cpu.max") || seen.has("pids.max")
+    ? "v2"
+    : [...seen.keys()].some((file) => /^(memory|cpu|pids)\//.test(file))
+      ? "v1"
+      : null;
+
+const scaled = (value: number | null, by: number): number | null => (value === null ? null : value / by);
+
+/** Cores, of a quota and its period. */
+export function cores(quota: string | undefined, period: string | undefined): number | null {
+  const microseconds = limitOf(quota);
+  return microseconds === null ? null : microseconds / (limitOf(period) ?? CPU_PERIOD_US);
+}
+
+export function limitsSeen(seen: Seen): AppliedLimits {
+  const version = cgroupVersion(seen);
+  const entry = (value: number | null, file: string): { value: number | null; enforcement: Enforcement } => {
+    const level = value === null ? "none" : "enforced";
+    const reason =
+      value !== null
+        ? `cgroup ${version}`
+        : seen.has(file)
+          ? NO_LIMIT
+          : `the service shows no ${file} of its own, so a limit could not be read back`;
+    return { value, enforcement: { level, reason } };
+  };
+  if (version === "v2") {
+    const [quota, period] = (first(seen, "cpu.max") ?? "").split(" ");
+    return {
+      cpus: entry(cores(quota, period), "cpu.max"),
+      memory_mb: entry(scaled(limitOf(first(seen, "memory.max")), MB), "memory.max"),
+      pids: entry(limitOf(first(seen, "pids.max")), "pids.max"),
+    };
+  }
+  const quota = cores(first(seen, "cpu/cpu.cfs_quota_us"), first(seen, "cpu/cpu.cfs_period_us"));
+  const memory = limitOf(first(seen, "memory/memory.limit_in_bytes"));
+  return {
+    cpus: entry(quota, "cpu/cpu.cfs_quota_us"),
+    memory_mb: entry(scaled(memory, MB), "memory/memory.limit_in_bytes"),
+    pids: entry(limitOf(first(seen, "pids/pids.max")), "pids/pids.max"),
+  };
+}
+
+export type Usage = Omit<ServiceStats, "cpu_cores" | "reason">;
+
+/** Received and sent bytes of all interfaces but loopback. */
+function network(seen: Seen): { network_rx_bytes: number | null; network_tx_bytes: number | null } {
+  const rows = (seen.get("net") ?? []).flatMap((line) => {
+    const [, name = "", figures = ""] = /^\s*([^:\s]+):(.*)$/.exec(line) ?? [];
+    const columns = figures.trim().split(/\s+/).map(Number);
+    return name === "" || name === "lo" || columns.length < 9 ? [] : [columns];
+  });
+  const sum = (column: number): number | null =>
+    rows.length === 0 ? null : rows.reduce((total, row) => total + (row[column] ?? 0), 0);
+  return { network_rx_bytes: sum(0), network_tx_bytes: sum(8) };
+}
+
+export function usageSeen(seen: Seen): Usage {
+  const v2 = cgroupVersion(seen) === "v2";
+  // Pages of files that the kernel can drop at any time are not the service's need.
+  const used = v2 ? first(seen, "memory.current") : first(seen, "memory/memory.usage_in_bytes");
+  const cache = v2
+    ? keyed(seen, "memory.stat", "inactive_file")
+    : keyed(seen, "memory/memory.stat", "total_inactive_file");
+  const bytes = numberOf(used);
+  return {
+    cpu_seconds_total: v2
+      ? scaled(keyed(seen, "cpu.stat", "usage_usec"), 1e6)
+      : scaled(numberOf(first(seen, "cpuacct/cpuacct.usage")), 1e9),
+    memory_mb: bytes === null ? null : Math.max(0, bytes - (cache ?? 0)) / MB,
+    memory_peak_mb: scaled(numberOf(first(seen, v2 ? "memory.peak" : "memory/memory.max_usage_in_bytes")), MB),
+    pids: numberOf(first(seen, v2 ? "pids.current" : "pids/pids.current")),
+    throttled_periods: keyed(seen, v2 ? "cpu.stat" : "cpu/cpu.stat", "nr_throttled"),
+    throttled_seconds: v2
+      ? scaled(keyed(seen, "cpu.stat", "throttled_usec"), 1e6)
+      : scaled(keyed(seen, "cpu/cpu.stat", "throttled_time"), 1e9),
+    oom_kills: v2 ? keyed(seen, "memory.events", "oom_kill") : keyed(seen, "memory/memory.oom_control", "oom_kill"),
+    ...network(seen),
+  };
+}
+
+/** Null where the process is gone. */
+export function userSeen(seen: Seen): HostUser | null {
+  const words = (name: string): string[] =>
+    (seen.get("status") ?? [])
+      .find((line) => line.startsWith(`${name}:`))
+      ?.split(/\s+/)
+      .slice(1) ?? [];
+  const [uid, gid] = [Number(words("Uid")[1]), Number(words("Gid")[1])];
+  if (!Number.isInteger(uid) || !Number.isInteger(gid)) return null;
+  return {
+    uid,
+    gid,
+    noNewPrivileges: words("NoNewPrivs")[0] === "1",
+    withoutCapabilities: ["CapInh", "CapPrm", "CapEff", "CapAmb"].every((name) => /^0+$/.test(words(name)[0] ?? "0")),
+  };
+}

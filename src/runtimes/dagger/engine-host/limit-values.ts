@@ -1,0 +1,23 @@
+/** Limits in the kernel's own units, and back. */
+import type { Limits } from "../../../stack/definition/types.js";
+
+export const MB = 1_048_576;
+/** Period of every CPU limit; Docker's too. */
+export const CPU_PERIOD_US = 100_000;
+/** The kernel takes no shorter quota. */
+const LEAST_QUOTA_US = 1_000;
+
+export interface KernelLimits {
+  memoryBytes?: number;
+  /** Microseconds in each period of CPU_PERIOD_US. */
+  cpuQuotaUs?: number;
+  pids?: number;
+}
+
+export function kernelLimits({ cpus, memory_mb, pids }: Limits): KernelLimits {
+  return {
+    ...(memory_mb === undefined ? {} : { memoryBytes: Math.floor(memory_mb * MB) }),
+    ...(cpus === undefined ? {} : { cpuQuotaUs: Math.max(LEAST_QUOTA_US, Math.round(cpus * CPU_PERIOD_US)) }),
+    ...(pids === undefined ? {} : { pids }),
+  };
+}

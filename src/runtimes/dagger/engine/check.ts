@@ -1,0 +1,112 @@
+/** What can be run here and what it can hold, found out within a second and without touching anything. */
+import { setTimeout as delay } from "node:timers/promises";
+import type { Enforcement, RuntimeStatus } from "../../../stack/runtime.js";
+import type { EngineHost, EngineHostOptions } from "../engine-host/types.js";
+import type { DaggerSettings } from "../settings.js";
+import { cliFinding, engineFinding } from "./discovery.js";
+import { engineOf } from "./engines.js";
+
+/** Of the look at the engine's host; all of the check stays below a second. */
+const HOST_MS = 800;
+
+export interface CheckOptions {
+  settings: DaggerSettings;
+  env: NodeJS.ProcessEnv;
+  warn(message: string): void;
+  /** A project's own engine is looked at instead of the default one. */
+  project?: string;
+  openEngineHost(options: EngineHostOptions): Promise<EngineHost>;
+}
+
+/** Whether the engine's host can be reached and has what enforces limits. */
+async function hostEnforcement(options: CheckOptions, runnerHost: string | null): Promise<Enforcement> {
+  const { env, openEngineHost } = options;
+  const late = new AbortController();
+  const opening = openEngineHost({ runnerHost, env, warn: () => undefined, signal: late.signal }).then(
+    async (host) => {
+      const { enforcement } = host;
+      await host.close().catch(() => undefined);
+      return enforcement;
+    },
+    (error: unknown): Enforcement => ({ level: "none", reason: (error as Error).message }),
+  );
+  const timer = new AbortController();
+  const slow = delay(HOST_MS, null, { signal: timer.signal }).catch(() => null);
+  const found = await Promise.race([opening, slow]);
+  timer.abort();
+  if (found !== null) return found;
+  late.abort();
+  return {
+    level: "none",
+    reason: `the engine's host did not answer within ${HOST_MS} ms; what holds shows when a stack runs`,
+  };
+}
+
+const unusable: Enforcement = { level: "none", reason: "no engine can be used here" };
+
+/** What holds between stacks, and between them and others on the network. */
+const network = (tunnel: boolean): Enforcement => ({
+  level: tunnel ? "none" : "advisory",
+  reason: `Names are each stack's own and published ports listen on ${
+    tunnel
+      ? "every address of this machine, open to the network, by Dagger's own tunnel (dagger_tunnel)"
+      : "127.0.0.1 only"
+  }; services of other stacks on the same engine can still be reached by address. Give projects engines of their own to separate them.`,
+});
+
+/** Of a machine on which stacks can be started. */
+const openPorts: RuntimeStatus["findings"][number] = {
+  check: "published ports",
+  ok: false,
+  message:
+    "dagger_tunnel is on: every published port listens on every address of this machine and is open to the network.",
+  fix: "Set dagger_tunnel to false in the server's configuration to publish on 127.0.0.1 only.",
+};
+
+/** Never throws. */
+export async function checkEngines(options: CheckOptions): Promise<RuntimeStatus> {
+  const { settings, env, project } = options;
+  const status = (available: boolean, findings: RuntimeStatus["findings"], limits: Enforcement): RuntimeStatus => ({
+    runtime: "dagger",
+    available,
+    findings,
+    isolation: {
+      limits,
+      users: available
+        ? {
+            level: "enforced",
+            reason: "Every service runs as a non-root user without capabilities, seen from inside at each start.",
+          }
+        : unusable,
+      network: available ? network(settings.tunnel === true) : unusable,
+      filesystem: available
+        ? {
+            level: "enforced",
+            reason: "Every service has a root file system of its own; the project's folder is seen as a copy.",
+          }
+        : unusable,
+    },
+  });
+  let engine: ReturnType<typeof engineOf>;
+  try {
+    engine = engineOf(settings, env, project);
+  } catch (error) {
+    return status(false, [{ check: "dagger engine", ok: false, message: (error as Error).message }], unusable);
+  }
+  // doctor asks for no project in particular: then every engine of the configuration is looked at.
+  const others =
+    project === undefined ? Object.entries(settings.engines).filter(([, host]) => host !== engine.runnerHost) : [];
+  const [cli, found, limits, more] = await Promise.all([
+    cliFinding(env),
+    engineFinding(engine, env),
+    hostEnforcement(options, engine.runnerHost),
+    Promise.all(
+      others.map(([name, runnerHost]) =>
+        engineFinding({ runnerHost, source: `engines.${name} in the configuration` }, env),
+      ),
+    ),
+  ]);
+  const available = cli.finding.ok && found.ok;
+  const ports = available && settings.tunnel ? [openPorts] : [];
+  return status(available, [cli.finding, found, ...more, ...ports], available ? limits : unusable);
+}

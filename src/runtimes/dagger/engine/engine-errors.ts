@@ -1,0 +1,136 @@
+/** What an engine's refusal means: whose fault it is, and whether another try can help. */
+import { StackwardenError } from "../../../errors.js";
+import { isTransient } from "../../../system/retry.js";
+import { lastLine } from "../../shared/last-line.js";
+import { EngineError, SessionError } from "../session/connection.js";
+
+/** The SDK wraps what its connection throws into errors of its own. */
+function origin(error: unknown): unknown {
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth += 1)
+    if (at instanceof EngineError || at instanceof SessionError || at instanceof StackwardenError) return at;
+  return error;
+}
+
+/** How far a container came that the engine started: its command ran and ended. */
+export interface ExecFailure {
+  exitCode: number;
+  stdout: string;
+  stderr: string;
+  /** What it was, for people; empty where the engine does not say. */
+  command: string;
+}
+
+const SHOWN_COMMAND = 200;
+
+/** A RUN of a Dockerfile is `sh -c` and its text. */
+function commandOf(words: unknown): string {
+  if (!Array.isArray(words)) return "";
+  const shown = words.length === 3 && words[1] === "-c" ? String(words[2]) : words.join(" ");
+  return shown.length > SHOWN_COMMAND ? `${shown.slice(0, SHOWN_COMMAND)}…` : shown;
+}
+
+/** The command ran and ended with another code than 0; null for every other fault. */
+export function execFailure(thrown: unknown): ExecFailure | null {
+  const error = origin(thrown);
+  if (!(error instanceof EngineError) || error.extensions._type !== "EXEC_ERROR") return null;
+  const { exitCode, stdout, stderr, cmd } = error.extensions;
+  return {
+    exitCode: Number(exitCode ?? 1),
+    stdout: String(stdout ?? ""),
+    stderr: String(stderr ?? ""),
+    command: commandOf(cmd),
+  };
+}
+
+/** The container ended by itself, with code 0, while the engine still started it. */
+export function endedWell(thrown: unknown): boolean {
+  const error = origin(thrown);
+  return error instanceof EngineError && error.message.includes("service exited before healthcheck");
+}
+
+/** The registry's answer, or none, that a later try may better. */
+const REGISTRY_BUSY =
+  /\b(?:408|425|429|500|502|503|504)\b[^\n]{0,40}(?:too many requests|internal server error|bad gateway|service unavailable|gateway time-?out|request timeout|too early)|toomanyrequests|rate limit/i;
+const NETWORK =
+  /connection (?:reset|refused|timed out)|i\/o timeout|tls handshake timeout|unexpected eof|no route to host|network is unreachable|temporary failure in name resolution|server misbehaving|context deadline exceeded|client\.timeout exceeded|broken pipe|transport is closing|error reading from server/i;
+
+const NO_IMAGE =
+  /failed to resolve (?:image|source)|pull access denied|repository does not exist|manifest unknown|invalid reference format|no match for platform|failed to parse (?:image )?reference/i;
+const NO_USER = /unable to find (?:user|group) ([^\s:]+)/;
+const NO_PROGRAM = /executable file not found|exec: "[^"]*": (?:no such file|stat|permission denied)/i;
+
+/** The host's port that the engine could not listen on, because somebody else does; null for every other fault. */
+export function takenPort(thrown: unknown): number | null {
+  const error = origin(thrown);
+  if (!(error instanceof EngineError)) return null;
+  const port = /listen tcp\d? \S*:(\d+): bind: address already in use/.exec(error.message)?.[1];
+  return port === undefined ? null : Number(port);
+}
+
+/** The engine's ids of what it was about to load: hundreds of characters before the cause. */
+const INTERNAL = /(?:failed to load \w+ from converted ID: )?(?:load (?:\w+@[\w+/=]+|xxh3:[0-9a-f]+): (?:inputs: )*)+/g;
+
+/** Last line of an engine's message: the first ones repeat where it comes from. */
+const gist = (message: string): string => lastLine(message.replace(INTERNAL, ""), 400);
+
+export const commandMissing = (failure: ExecFailure): boolean => NO_PROGRAM.test(failure.stderr);
+
+const tooBusy = (error: Error): boolean => REGISTRY_BUSY.test(error.message) || NETWORK.test(error.message);
+
+/** True when another try may help; never for a wrong name, a missing user, or a command that failed. */
+export function isTransientFault(thrown: unknown): boolean {
+  const error = origin(thrown);
+  if (error instanceof SessionError) return true;
+  if (error instanceof EngineError) return execFailure(error) === null && tooBusy(error);
+  return isTransient(error);
+}
+
+/**
+ * What the caller is told of a start that failed.
+ * @param doing what was tried, e.g. `pulling postgres:15-alpine`
+ */
+export function startError(thrown: unknown, service: string, doing: string): unknown {
+  const error = origin(thrown);
+  if (error instanceof StackwardenError) return error;
+  if (isTransientFault(error))
+    return new StackwardenError(
+      "RUNTIME_UNAVAILABLE",
+      `${service}: ${doing} failed: ${gist((error as Error).message)}`,
+      {
+        hint: "The network, the registry or the engine did not answer; it was tried again. Call again later, or run `stackwarden doctor`.",
+        cause: error,
+      },
+    );
+  if (!(error instanceof EngineError)) return error;
+  const failed = (message: string, hint: string, more: Record<string, unknown> = {}) =>
+    new StackwardenError("SERVICE_START_FAILED", message, { hint, details: { service, ...more }, cause: error });
+  const failure = execFailure(error);
+  if (failure !== null) {
+    if (commandMissing(failure))
+      return failed(`The program of ${service} does not exist in its image.`, "Correct its command or entrypoint.", {
+        last_lines: [gist(failure.stderr)],
+      });
+    return failed(
+      `${service}: ${doing} ended with code ${failure.exitCode}${failure.command === "" ? "" : `, in: ${failure.command}`}.`,
+      "Read details.last_lines, and correct the cause.",
+      {
+        last_lines: `${failure.stdout}\n${failure.stderr}`
+          .split("\n")
+          .filter((line) => line.trim() !== "")
+          .slice(-15),
+      },
+    );
+  }
+  const user = NO_USER.exec(error.message)?.[1];
+  if (user !== undefined)
+    return failed(
+      `The image of ${service} has no user ${user}.`,
+      "Give a number such as 1000:1000 as its user, or a name that the image has.",
+    );
+  if (NO_IMAGE.test(error.message))
+    return failed(
+      `The image of ${service} cannot be had: ${gist(error.message)}`,
+      "Correct the image's name and tag in the compose file; for a private registry, log in where the Dagger CLI runs.",
+    );
+  return failed(`${service}: ${doing} failed: ${gist(error.message)}`, "Read the message, and correct what it names.");
+}

@@ -1,0 +1,122 @@
+/** What the gateway needs of a session: a small service of our own, limited and found like any other. */
+import { randomBytes } from "node:crypto";
+import { posix } from "node:path";
+import type { Container, NetworkProtocol } from "@dagger.io/dagger";
+import { StackwardenError } from "../../../errors.js";
+import type { RuntimeNotice } from "../../../stack/runtime.js";
+import { unlessAborted } from "../../../system/abortable.js";
+import { startError } from "../engine/engine-errors.js";
+import { type EngineHost, INSTANCE_VARIABLE } from "../engine-host/types.js";
+import { newTrace } from "../session/trace.js";
+import type { DaggerSession } from "../session/types.js";
+import type { GatewayService, GatewayServiceSpec, GatewaySession } from "./types.js";
+
+const NAME = "the gateway";
+/** A stop that is not answered in this time is a kill. */
+const STOP_MS = 3000;
+
+/** No compose file names its image: the advice is for whoever runs the server. */
+const ofTheOperator = (error: unknown, image: string): unknown =>
+  error instanceof StackwardenError && error.code === "SERVICE_START_FAILED"
+    ? new StackwardenError(error.code, error.message, {
+        hint: `${image} is the server's setting gateway_image: an image that must have node 18 or later.`,
+        cause: error,
+      })
+    : error;
+
+export interface GatewaySessionOptions {
+  session: DaggerSession;
+  host: EngineHost;
+  notice(notice: RuntimeNotice): void;
+}
+
+export function gatewaySession({ session, host, notice }: GatewaySessionOptions): GatewaySession {
+  const container = async (spec: GatewayServiceSpec, signal: AbortSignal, instance: string): Promise<Container> => {
+    const client = session.client({ signal });
+    const file = posix.basename(spec.script.path);
+    const script = client.directory().withNewFile(file, spec.script.text, { permissions: 0o444 }).file(file);
+    const { hostname, frontend, backend } = spec.host;
+    const tcp = "TCP" as NetworkProtocol;
+    const ours = client.host().service([{ frontend, backend, protocol: tcp }], { host: "127.0.0.1" });
+    const image = await client.container().from(spec.image).sync();
+    let made = image
+      .withMountedFile(spec.script.path, script)
+      .withUser(spec.user)
+      .withServiceBinding(hostname, ours)
+      .withoutDockerHealthcheck();
+    // The engine would wait for the image's own ports, on which nothing of ours ever listens.
+    for (const one of await image.exposedPorts()) {
+      const [port, protocol] = await Promise.all([one.port(), one.protocol()]);
+      made = made.withoutExposedPort(port, { protocol });
+    }
+    for (const [name, value] of Object.entries(spec.secretEnvironment))
+      made = made.withSecretVariable(name, client.setSecret(`${instance}.${name}`, value));
+    return made.withEnvVariable(INSTANCE_VARIABLE, instance);
+  };
+
+  /** It works without; whoever runs the engine is told. */
+  const limit = async (spec: GatewayServiceSpec, instance: string, over: AbortSignal): Promise<void> => {
+    if (host.enforcement.level !== "enforced") return;
+    try {
+      await host.apply(await host.find(instance, over), spec.limits);
+    } catch (error) {
+      if (!over.aborted)
+        notice({ type: "warning", message: `The gateway runs without limits: ${(error as Error).message}` });
+    }
+  };
+
+  return {
+    async startGateway(spec, signal): Promise<GatewayService> {
+      const trace = newTrace();
+      const instance = randomBytes(12).toString("hex");
+      const over = new AbortController();
+      let words = "";
+      let tell: (ended: { reason: string }) => void = () => {};
+      const ended = new Promise<{ reason: string }>((resolve) => {
+        tell = resolve;
+      });
+      const forget = session.telemetry.listen(trace.traceId, {
+        output: (_stream, chunk) => {
+          words = (words + Buffer.from(chunk).toString()).slice(-500);
+        },
+        exited: ({ exitCode }) =>
+          tell({ reason: `it ended with code ${exitCode ?? "unknown"}${words === "" ? "" : `: ${words.trim()}`}` }),
+      });
+      void ended.then(() => {
+        over.abort();
+        forget();
+      });
+      const lost = () => tell({ reason: "the session ended" });
+      session.ended.addEventListener("abort", lost, { once: true });
+      try {
+        const made = await (await container(spec, signal, instance)).sync();
+        const id = await session
+          .client({ trace, signal })
+          .loadContainerFromID((await made.id()) as never)
+          .asService({ args: spec.args })
+          .id();
+        const service = session.client({ trace }).loadServiceFromID(id as never);
+        await unlessAborted(service.start(), signal);
+        void limit(spec, instance, over.signal);
+        const stop = async (): Promise<void> => {
+          const asked = service.stop().catch(() => undefined);
+          const timer = setTimeout(() => void service.stop({ kill: true }).catch(() => undefined), STOP_MS);
+          await Promise.race([asked, ended]);
+          clearTimeout(timer);
+          tell({ reason: "it was stopped" });
+        };
+        if (signal.aborted) {
+          await stop();
+          signal.throwIfAborted();
+        }
+        return { ended, stop };
+      } catch (error) {
+        tell({ reason: "it did not start" });
+        signal.throwIfAborted();
+        throw ofTheOperator(startError(error, NAME, `starting it from ${spec.image}`), spec.image);
+      } finally {
+        if (session.ended.aborted) lost();
+      }
+    },
+  };
+}

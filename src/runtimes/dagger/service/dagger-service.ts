@@ -1,0 +1,93 @@
+/** One running instance on an engine, as the domain sees it. */
+import type { Healthcheck, Limits } from "../../../stack/definition/types.js";
+import type { AppliedLimits, ProbeResult, RuntimeService, ServiceExit, ServiceStats } from "../../../stack/runtime.js";
+import type { EngineHost } from "../engine-host/types.js";
+import { unknownLimits, unknownStats } from "../engine-host/unreachable-host.js";
+import type { Instance } from "./instance.js";
+import { type ProbeContext, probeInstance } from "./probes.js";
+
+const ENDED = "the instance has ended";
+
+export interface DaggerServiceOptions {
+  generation: number;
+  startedAt: number;
+  user: RuntimeService["user"];
+  notes: string[];
+  instance: Instance;
+  /** It has ended, and nothing leads to its ports any more. */
+  closed: Promise<unknown>;
+  host: EngineHost;
+  /** runc's id; null where it is not known: then `unseen` says why. */
+  containerId: string | null;
+  unseen: string;
+  probing: ProbeContext;
+  /** Told of every change, so that an end can be judged. */
+  limitsChanged(limits: Limits): void;
+}
+
+export class DaggerService implements RuntimeService {
+  readonly service: string;
+  readonly generation: number;
+  readonly startedAt: number;
+  /** The engine's processes are not this machine's. */
+  readonly pid = null;
+  readonly user: RuntimeService["user"];
+  readonly notes: string[];
+  readonly exited: Promise<ServiceExit>;
+
+  constructor(private readonly options: DaggerServiceOptions) {
+    this.service = options.probing.service.name;
+    this.generation = options.generation;
+    this.startedAt = options.startedAt;
+    this.user = options.user;
+    this.notes = options.notes;
+    this.exited = options.closed.then(() => options.instance.exited);
+  }
+
+  async stop({ graceMs, signal = "SIGTERM" }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
+    await this.options.instance.stop(graceMs, signal);
+    return this.exited;
+  }
+
+  probe(healthcheck: Healthcheck, signal: AbortSignal): Promise<ProbeResult> {
+    return probeInstance(this.options.probing, healthcheck, signal);
+  }
+
+  async setLimits(limits: Limits): Promise<AppliedLimits> {
+    const { containerId, host, limitsChanged } = this.options;
+    if (containerId === null || this.#ended()) return this.#none();
+    const applied = await host.apply(containerId, limits).catch((error: unknown) => {
+      // It ended meanwhile, and its group with it.
+      if (this.#ended()) return this.#none();
+      throw error;
+    });
+    limitsChanged(limits);
+    return applied;
+  }
+
+  async readLimits(): Promise<AppliedLimits> {
+    const { containerId, host } = this.options;
+    if (containerId === null || this.#ended()) return this.#none();
+    return host.read(containerId).catch((error: unknown) => this.#none((error as Error).message));
+  }
+
+  async stats(): Promise<ServiceStats> {
+    const { containerId, host, unseen } = this.options;
+    if (this.#ended()) return unknownStats(ENDED);
+    if (containerId === null) return unknownStats(unseen);
+    return host
+      .stats(containerId)
+      .catch((error: unknown) => unknownStats(this.#ended() ? ENDED : (error as Error).message));
+  }
+
+  #ended(): boolean {
+    return this.options.instance.exit !== null;
+  }
+
+  #none(reason?: string): AppliedLimits {
+    const { host, unseen } = this.options;
+    const why = this.#ended() ? ENDED : (reason ?? unseen);
+    // Where the host is in reach, limits hold for every instance; that this one is gone changes no level.
+    return unknownLimits(why, this.#ended() ? host.enforcement.level : "none");
+  }
+}

@@ -1,0 +1,31 @@
+/** How a container's end is told: its init ends with 128 + signal for a program that a signal ended. */
+import { constants } from "node:os";
+import type { ServiceExit } from "../../../stack/runtime.js";
+
+const SIGNALS = new Map(
+  (
+    [
+      "SIGHUP",
+      "SIGINT",
+      "SIGQUIT",
+      "SIGILL",
+      "SIGABRT",
+      "SIGBUS",
+      "SIGFPE",
+      "SIGKILL",
+      "SIGSEGV",
+      "SIGPIPE",
+      "SIGTERM",
+    ] as const
+  ).map((name) => [128 + constants.signals[name], name]),
+);
+
+/** The code stays beside the signal: a program can end with such a code by itself. */
+export const exitOf = (exitCode: number | null, at: number, oomKilled = false): ServiceExit => ({
+  exitCode,
+  signal: (exitCode === null ? undefined : SIGNALS.get(exitCode)) ?? null,
+  oomKilled,
+  at,
+});
+
+export const KILLED = 128 + constants.signals.SIGKILL;

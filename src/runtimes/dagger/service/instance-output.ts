@@ -1,0 +1,95 @@
+/** What one instance says through the session's telemetry: its lines go to the sink, the entry's own are taken out, its end is told. */
+import { setTimeout as delay } from "node:timers/promises";
+import type { LogSink, LogStream } from "../../../stack/logs/types.js";
+import { EntryLines } from "../entry/entry-lines.js";
+import type { EntryMessage } from "../entry/types.js";
+import type { ContainerExit, TraceListener } from "../telemetry/types.js";
+
+/** After the notice of an end, the last words may still be on their way for so long. */
+const DRAIN_MS = 2000;
+
+export type EntryStart = Extract<EntryMessage, { type: "start" }>;
+export type EntryHealth = Extract<EntryMessage, { type: "health" }>;
+
+export interface OutputOptions {
+  sink: LogSink;
+  /** The entry script's; null: there is no entry in this image. */
+  token: string | null;
+  onHealth(health: EntryHealth): void;
+}
+
+export class InstanceOutput implements TraceListener {
+  /** The container's end, as the engine tells it. */
+  readonly ended: Promise<ContainerExit>;
+  /** What the kernel says of the process; only with an entry. */
+  readonly started: Promise<EntryStart>;
+  /** The entry gave up: limits did not come into force. */
+  readonly unlimited: Promise<{ waitedSeconds: number }>;
+  readonly #drained: Promise<void>;
+  readonly #entry: EntryLines | null;
+  #tellEnd: (exit: ContainerExit) => void = () => {};
+  #tellStart: (start: EntryStart) => void = () => {};
+  #tellUnlimited: (unlimited: { waitedSeconds: number }) => void = () => {};
+  #tellDrained: () => void = () => {};
+  #closed = false;
+  /** The engine's own words where no process came to be. */
+  failure: string | null = null;
+
+  constructor(private readonly options: OutputOptions) {
+    this.ended = new Promise((resolve) => {
+      this.#tellEnd = resolve;
+    });
+    this.started = new Promise((resolve) => {
+      this.#tellStart = resolve;
+    });
+    this.unlimited = new Promise((resolve) => {
+      this.#tellUnlimited = resolve;
+    });
+    this.#drained = new Promise((resolve) => {
+      this.#tellDrained = resolve;
+    });
+    const { token } = options;
+    this.#entry = token === null ? null : new EntryLines(token, (message) => this.#take(message));
+  }
+
+  output(stream: LogStream, chunk: Uint8Array, timeMs: number): void {
+    if (this.#closed) return;
+    const bytes = stream === "stderr" && this.#entry !== null ? this.#entry.take(chunk) : chunk;
+    if (bytes.length > 0) this.options.sink.write(stream, bytes, timeMs);
+  }
+
+  drained(): void {
+    this.#tellDrained();
+  }
+
+  exited(exit: ContainerExit): void {
+    this.failure = exit.failure ?? null;
+    // Nothing of the service ever ran to say why: its log is where one looks.
+    if (exit.failure !== undefined && !this.#closed) {
+      this.options.sink.write("stderr", Buffer.from(`The engine could not start it: ${exit.failure}\n`), exit.at);
+      this.#tellDrained();
+    }
+    this.#tellEnd(exit);
+  }
+
+  behind(): Promise<void> | null {
+    return this.options.sink.behind?.() ?? null;
+  }
+
+  /** After the end: waits for the last words, then closes the sink. Idempotent. */
+  async close(waitMs = DRAIN_MS): Promise<void> {
+    if (this.#closed) return;
+    await Promise.race([this.#drained, delay(waitMs, undefined, { ref: false })]);
+    if (this.#closed) return;
+    this.#closed = true;
+    const rest = this.#entry?.end();
+    if (rest !== undefined && rest.length > 0) this.options.sink.write("stderr", rest);
+    this.options.sink.end();
+  }
+
+  #take(message: EntryMessage): void {
+    if (message.type === "start") this.#tellStart(message);
+    else if (message.type === "unlimited") this.#tellUnlimited(message);
+    else this.options.onHealth(message);
+  }
+}

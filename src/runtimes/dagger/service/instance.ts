@@ -1,0 +1,139 @@
+/** One started container: how it is ended, and how its end is told. */
+import { setTimeout as delay } from "node:timers/promises";
+import { StackwardenError } from "../../../errors.js";
+import type { ServiceExit } from "../../../stack/runtime.js";
+import type { EngineHost } from "../engine-host/types.js";
+import { exitOf, KILLED } from "./exit-codes.js";
+import type { InstanceOutput } from "./instance-output.js";
+
+/** Milliseconds. `kill`: one that is not told by then did not work. `notice`: follows the engine's word that it stopped. */
+const TIMES = { kill: 20_000, notice: 5000 };
+
+export interface InstanceOptions {
+  service: string;
+  output: InstanceOutput;
+  host: EngineHost;
+  /** runc's id as soon as it is known; null where the host is out of reach. */
+  containerId: Promise<string | null>;
+  /** Through the engine's API; resolves when it has ended. */
+  stop(kill: boolean): Promise<unknown>;
+  /** The session is over. */
+  over: AbortSignal;
+  /** A memory limit is in force: a kill may be the kernel's. */
+  memoryLimited(): boolean;
+  /** Nothing more will be heard of it. */
+  forget(): void;
+  /** Other patience than usual. */
+  times?: typeof TIMES;
+}
+
+const never = (): Promise<never> => new Promise(() => {});
+
+export class Instance {
+  readonly exited: Promise<ServiceExit>;
+  /** Once it ended. */
+  exit: ServiceExit | null = null;
+  readonly #times: typeof TIMES;
+  #killed = false;
+  #gone: (exit: ServiceExit) => void = () => {};
+  #stopping: Promise<ServiceExit> | undefined;
+
+  constructor(private readonly options: InstanceOptions) {
+    const gone = new Promise<ServiceExit>((resolve) => {
+      this.#gone = resolve;
+    });
+    this.#times = options.times ?? TIMES;
+    this.exited = this.#follow(gone);
+  }
+
+  async #follow(gone: Promise<ServiceExit>): Promise<ServiceExit> {
+    const { output, over, forget } = this.options;
+    const lost = new Promise<ServiceExit>((resolve) => {
+      const tell = () => resolve(exitOf(null, Date.now()));
+      if (over.aborted) tell();
+      else over.addEventListener("abort", tell, { once: true });
+    });
+    const told = output.ended.then(async ({ exitCode, at }) => exitOf(exitCode, at, await this.#byMemory(exitCode)));
+    const exit = await Promise.race([told, gone, lost]);
+    // Nothing more comes from a session that is over.
+    await output.close(over.aborted ? 0 : undefined);
+    this.exit = exit;
+    forget();
+    return exit;
+  }
+
+  /** Was it the kernel? Only where a limit was in force, and nobody of ours sent the signal. */
+  async #byMemory(exitCode: number | null): Promise<boolean> {
+    if (exitCode !== KILLED || this.#killed || !this.options.memoryLimited()) return false;
+    const id = await Promise.race([this.options.containerId.catch(() => null), delay(1000, null, { ref: false })]);
+    if (id === null) return false;
+    const stats = await this.options.host.stats(id).catch(() => null);
+    return (stats?.oom_kills ?? 0) > 0;
+  }
+
+  /** The engine never started it, or told by other means that it has ended. */
+  gone(exit: ServiceExit): void {
+    this.#gone(exit);
+  }
+
+  /**
+   * Signal, grace (milliseconds), then kill. Idempotent.
+   * @throws STOP_FAILED when even the kill is not answered; another call tries again
+   */
+  stop(graceMs: number, signal: string): Promise<ServiceExit> {
+    this.#stopping ??= this.#stop(graceMs, signal).catch((error: unknown) => {
+      this.#stopping = undefined;
+      throw error;
+    });
+    return this.#stopping;
+  }
+
+  async #stop(graceMs: number, signal: string): Promise<ServiceExit> {
+    if (this.exit !== null) return this.exit;
+    if (graceMs > 0) {
+      const asked = this.#ask(signal);
+      const exit = await Promise.race([this.exited, this.#stopped(asked), delay(graceMs, null, { ref: false })]);
+      if (exit !== null) return exit;
+    }
+    this.#killed = true;
+    // By both ways: the engine's own waits for a start that hangs, and its host may be out of reach.
+    const killed = this.options.stop(true);
+    const direct = this.options.containerId
+      .then((id) => (id === null ? undefined : this.options.host.kill(id, "SIGKILL")))
+      .catch(() => undefined);
+    const exit = await Promise.race([
+      this.exited,
+      this.#stopped(killed),
+      delay(this.#times.kill, null, { ref: false }),
+    ]);
+    void direct;
+    if (exit !== null) return exit;
+    throw new StackwardenError("STOP_FAILED", `${this.options.service} did not end although it was killed.`, {
+      hint: "The engine does not answer. Look at it with `stackwarden doctor`, then stop the stack again.",
+    });
+  }
+
+  /** The polite signal: the engine itself knows SIGTERM only. */
+  async #ask(signal: string): Promise<unknown> {
+    if (signal !== "SIGTERM") {
+      const id = await this.options.containerId.catch(() => null);
+      if (id !== null) {
+        await this.options.host.kill(id, signal);
+        return never();
+      }
+    }
+    return this.options.stop(false);
+  }
+
+  /** The engine says that it has ended: then the notice comes, or nothing is known of how. */
+  async #stopped(stopped: Promise<unknown>): Promise<ServiceExit> {
+    try {
+      await stopped;
+    } catch {
+      return never();
+    }
+    await delay(this.#times.notice, undefined, { ref: false });
+    this.gone(exitOf(null, Date.now()));
+    return this.exited;
+  }
+}

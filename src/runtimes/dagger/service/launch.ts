@@ -1,0 +1,298 @@
+/** Starts a container that is ready, and sees it through its first moments: found, limited, verified, or gone again. */
+import { setTimeout as delay } from "node:timers/promises";
+import type { Service } from "@dagger.io/dagger";
+import { StackwardenError } from "../../../errors.js";
+import type { Limits, ServiceDefinition } from "../../../stack/definition/types.js";
+import type { Enforcement, RuntimeService, StartServiceRequest } from "../../../stack/runtime.js";
+import type { Dial } from "../../shared/probes/dial.js";
+import { insideTest, LIMITS_WAIT_SECONDS, type ReadyContainer } from "../container/container.js";
+import { commandMissing, endedWell, execFailure, startError } from "../engine/engine-errors.js";
+import type { EngineHost } from "../engine-host/types.js";
+import { EngineError } from "../session/connection.js";
+import { newTrace } from "../session/trace.js";
+import type { DaggerSession } from "../session/types.js";
+import type { Published } from "../stack/published-ports.js";
+import { DaggerService } from "./dagger-service.js";
+import { EntryLoop } from "./entry-loop.js";
+import { exitOf } from "./exit-codes.js";
+import { Instance } from "./instance.js";
+import { InstanceOutput } from "./instance-output.js";
+import { type Found, never, programBegins, seenBy, type Word } from "./start-detection.js";
+
+/** The engine starts a container in seconds; one that takes longer is given up. */
+const START_MS = 60_000;
+/** From the engine's word that a container runs until its host must show it; the entry waits longer for its limits. */
+const SHOWN_MS = 15_000;
+/** After the container runs, its entry's word comes with the next poll of the telemetry. */
+const WORD_MS = (LIMITS_WAIT_SECONDS + 10) * 1000;
+
+export interface LaunchOptions {
+  session: DaggerSession;
+  host: EngineHost;
+  request: StartServiceRequest;
+  ready: ReadyContainer;
+  dial: Dial;
+  /** The service runs, as the user and with the limits that it is to have: its ports may be opened. */
+  publish?(instance: { id: string; exited: Promise<unknown> }): Promise<Published>;
+}
+
+/** How the container's start came out. */
+type Begun = { kind: "runs" } | { kind: "ended"; exitCode: number } | { kind: "failed"; error: unknown };
+
+async function begin(service: Service): Promise<Begun> {
+  try {
+    await service.start();
+    return { kind: "runs" };
+  } catch (error) {
+    // It ran and ended before the engine had looked: that is an end, not a failed start.
+    const failure = execFailure(error);
+    if (failure !== null && !commandMissing(failure)) return { kind: "ended", exitCode: failure.exitCode };
+    if (endedWell(error)) return { kind: "ended", exitCode: 0 };
+    return { kind: "failed", error };
+  }
+}
+
+const late = (service: string, what: string, ms: number): StackwardenError =>
+  new StackwardenError("RUNTIME_UNAVAILABLE", `${service}: ${what} within ${ms / 1000} s.`, {
+    hint: "The engine is overloaded or hangs. Look at it with `stackwarden doctor`, then start again.",
+  });
+
+class Launch {
+  readonly #output: InstanceOutput;
+  readonly #loop: EntryLoop | null;
+  readonly #trace = newTrace();
+  readonly #forget: () => void;
+  #limits: Limits;
+
+  constructor(private readonly options: LaunchOptions) {
+    const { session, request, ready, host } = options;
+    const { service } = request;
+    const test = host.enforcement.level === "enforced" || ready.token === null ? undefined : insideTest(service);
+    const { healthcheck } = service;
+    this.#loop =
+      test === undefined || healthcheck === undefined
+        ? null
+        : new EntryLoop(test, healthcheck.intervalMs + healthcheck.timeoutMs);
+    this.#output = new InstanceOutput({
+      sink: request.sink,
+      token: ready.token,
+      onHealth: (health) => this.#loop?.take(health),
+    });
+    this.#limits = request.limits;
+    this.#forget = session.telemetry.listen(this.#trace.traceId, this.#output);
+  }
+
+  async run(): Promise<DaggerService> {
+    const { session, request, ready } = this.options;
+    const { signal, service } = request;
+    let id: string;
+    try {
+      id = await session
+        .client({ trace: this.#trace, signal })
+        .loadContainerFromID(ready.id as never)
+        .asService({ args: ready.args })
+        .withHostname(service.name)
+        .id();
+    } catch (error) {
+      this.#forget();
+      await this.#output.close(0);
+      throw error;
+    }
+    return this.#start(id, session.client({ trace: this.#trace }).loadServiceFromID(id as never));
+  }
+
+  async #start(id: string, started: Service): Promise<DaggerService> {
+    const { session, host, request, ready } = this.options;
+    const { service, signal } = request;
+    // Ends the search for a container that is not there any more.
+    const over = new AbortController();
+    const sought = this.#seek(AbortSignal.any([signal, over.signal]));
+    const containerId = sought.then(({ id }) => id);
+    containerId.catch(() => undefined);
+    const found = this.#limit(sought).catch((error: unknown) => {
+      if (over.signal.aborted) return { id: null, why: "it has ended" };
+      throw error;
+    });
+    const instance = new Instance({
+      service: service.name,
+      output: this.#output,
+      host,
+      containerId,
+      stop: (kill) => started.stop(kill ? { kill } : {}),
+      over: session.ended,
+      memoryLimited: () => host.enforcement.level === "enforced" && this.#limits.memory_mb !== undefined,
+      forget: () => {
+        over.abort();
+        this.#forget();
+      },
+    });
+    try {
+      const begun = await this.#within(begin(started), signal, "its container did not start");
+      if (begun.kind === "failed") {
+        // The engine says that nothing runs: there is nothing to wait for.
+        instance.gone(exitOf(null, Date.now()));
+        throw begun.error;
+      }
+      if (begun.kind === "ended") {
+        // The notice with the exact code is usually under way as well.
+        void delay(1000, undefined, { ref: false }).then(() => instance.gone(exitOf(begun.exitCode, Date.now())));
+      }
+      const startedAt = Date.now();
+      await this.#within(this.#shown(instance, sought), signal, "its container did not show");
+      const word = await this.#within(
+        this.#word(instance, sought, found),
+        signal,
+        "its program did not begin",
+        WORD_MS,
+      );
+      const seen = await Promise.race([found, instance.exited.then(() => ({ id: null, why: "it has ended" }))]);
+      // The engine took the start for done before it knew that no process would come to be.
+      if (this.#output.failure !== null) throw new EngineError(this.#output.failure);
+      const user = await this.#user(seen.id, word);
+      this.#refuseRoot(service, user.uid);
+      signal.throwIfAborted();
+      // To an end that is known already nothing is opened.
+      const { exited } = instance;
+      const published = instance.exit === null ? await this.options.publish?.({ id, exited }) : undefined;
+      return new DaggerService({
+        generation: request.generation,
+        startedAt,
+        user,
+        notes: [...ready.notes, ...this.#notes(word), ...(published?.notes ?? [])],
+        closed: published?.closed ?? exited,
+        instance,
+        host,
+        containerId: seen.id,
+        unseen: seen.why,
+        probing: {
+          service,
+          host,
+          containerId: seen.id,
+          loop: this.#loop,
+          dial: this.options.dial,
+          hidden: ready.hidden,
+          ended: () => instance.exit !== null,
+        },
+        limitsChanged: (limits) => {
+          this.#limits = limits;
+        },
+      });
+    } catch (error) {
+      over.abort();
+      // The engine goes on with what it has begun, whatever became of our request.
+      await instance.stop(0, "SIGKILL").catch(() => undefined);
+      instance.gone(exitOf(null, Date.now()));
+      await instance.exited;
+      signal.throwIfAborted();
+      session.ended.throwIfAborted();
+      throw startError(error, service.name, "starting its container");
+    }
+  }
+
+  async #seek(signal: AbortSignal): Promise<Found> {
+    const { host, ready } = this.options;
+    if (host.enforcement.level !== "enforced") return { id: null, why: host.enforcement.reason };
+    return { id: await host.find(ready.instance, signal), why: "" };
+  }
+
+  /** The engine says that it runs: then its host shows it, unless the engine is somewhere else. */
+  async #shown(instance: Instance, sought: Promise<Found>): Promise<void> {
+    const { host, request } = this.options;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<"late">((resolve) => {
+      timer = setTimeout(resolve, SHOWN_MS, "late");
+    });
+    // That it was not found is told later.
+    const first = await Promise.race([sought.catch(() => null), instance.exited, late]).finally(() =>
+      clearTimeout(timer),
+    );
+    if (first !== "late" || !host.elsewhere()) return;
+    throw new StackwardenError(
+      "RUNTIME_UNAVAILABLE",
+      `${request.service.name}: the engine's containers do not show on ${host.description}, so nothing can enforce their limits.`,
+      {
+        hint: "It is started again without them. Name the engine by the way into its container (docker-container://name) to have them.",
+      },
+    );
+  }
+
+  /** The entry waits for that. */
+  async #limit(sought: Promise<Found>): Promise<Found> {
+    const { host, request } = this.options;
+    const { id, why } = await sought;
+    if (id === null || Object.values(request.limits).every((limit) => limit === undefined)) return { id, why };
+    try {
+      await host.apply(id, request.limits);
+      return { id, why };
+    } catch (error) {
+      // Its limits held, it ran, and it ended before they were read back: the telemetry tells how.
+      // By its id the host still knows whether it was killed for its memory.
+      if (error instanceof StackwardenError && error.code === "SERVICE_NOT_STARTED") return { id, why: "it has ended" };
+      throw error;
+    }
+  }
+
+  async #word(instance: Instance, sought: Promise<Found>, found: Promise<Found>): Promise<Word | null> {
+    const { host, ready, request } = this.options;
+    const enough = new AbortController();
+    try {
+      const entry = ready.token === null ? null : this.#output;
+      const begun = programBegins({ service: request.service.name, host, sought, entry, signal: enough.signal });
+      // Limits that cannot be set are told at once, not when the entry has given up.
+      return await Promise.race([begun, instance.exited.then(() => null), found.then(() => never())]);
+    } finally {
+      enough.abort();
+    }
+  }
+
+  async #user(containerId: string | null, word: Word | null): Promise<RuntimeService["user"]> {
+    const { host, ready, request } = this.options;
+    const asked = ready.user.split(":")[0] ?? ready.user;
+    const name = request.service.user?.split(":")[0] ?? asked;
+    const known = (uid: number, reason: string): RuntimeService["user"] => ({
+      uid,
+      name,
+      enforcement: { level: "enforced", reason },
+    });
+    if (word !== null) return known(word.uid, word.seen);
+    const seen = containerId === null ? null : await host.user(containerId).catch(() => null);
+    if (seen !== null) return known(seen.uid, seenBy(host));
+    const enforcement: Enforcement = {
+      level: "advisory",
+      reason: "asked of the engine; nothing here can look into the container",
+    };
+    return { uid: null, name, enforcement };
+  }
+
+  #notes(word: Word | null): string[] {
+    if (word === null || word.noNewPrivileges || this.options.ready.token === null) return [];
+    return ["Its image has no setpriv: set-uid programs in it are not disarmed (no_new_privs is off)."];
+  }
+
+  /** @throws POLICY_VIOLATION: the service is ended by whoever catches it (S1) */
+  #refuseRoot(service: ServiceDefinition, uid: number | null): void {
+    if (uid !== 0 || service.allowRoot) return;
+    throw new StackwardenError("POLICY_VIOLATION", `"${service.name}" ran as root and was ended.`, {
+      hint: "Give it another user, such as 1000:1000. Only the server's own configuration (allow_root) can permit root.",
+    });
+  }
+
+  #within<T>(task: Promise<T>, signal: AbortSignal, what: string, ms = START_MS): Promise<T> {
+    const { session, request } = this.options;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(late(request.service.name, what, ms)), ms);
+      const together = AbortSignal.any([signal, session.ended]);
+      const abort = () => reject(together.reason);
+      const end = () => {
+        clearTimeout(timer);
+        together.removeEventListener("abort", abort);
+      };
+      if (together.aborted) abort();
+      together.addEventListener("abort", abort, { once: true });
+      task.then(resolve, reject).finally(end);
+    });
+  }
+}
+
+/** @throws SERVICE_START_FAILED, POLICY_VIOLATION, RUNTIME_UNAVAILABLE, RUNTIME_LOST, the signal's reason; nothing is left then */
+export const launch = (options: LaunchOptions): Promise<DaggerService> => new Launch(options).run();

@@ -1,0 +1,71 @@
+/**
+ * The moment in which a service's program begins: the entry script says so, or the engine's host sees it. What the entry
+ * says comes with the stack's log, which one service that floods it can delay for minutes: the host is quicker then.
+ */
+import { StackwardenError } from "../../../errors.js";
+import type { EngineHost } from "../engine-host/types.js";
+import type { InstanceOutput } from "./instance-output.js";
+
+/** The container on the engine's host; without an id `why` says why. */
+export interface Found {
+  id: string | null;
+  why: string;
+}
+
+/** As whom the program runs, and who saw it. */
+export interface Word {
+  uid: number;
+  noNewPrivileges: boolean;
+  seen: string;
+}
+
+export interface BeginningOptions {
+  service: string;
+  host: EngineHost;
+  sought: Promise<Found>;
+  /** Null: there is no entry in its image. */
+  entry: Pick<InstanceOutput, "started" | "unlimited"> | null;
+  /** Ends the looks of the host. */
+  signal: AbortSignal;
+}
+
+export const never = (): Promise<never> => new Promise(() => {});
+export const seenBy = ({ description }: EngineHost): string => `seen by the kernel (${description})`;
+
+async function seenOutside({ host, sought, entry, signal }: BeginningOptions): Promise<Word | null> {
+  try {
+    const { id } = await sought;
+    const user = id === null ? null : await host.begun(id, signal);
+    if (user !== null) return { ...user, seen: seenBy(host) };
+  } catch {
+    // It has ended, or it could not be found: both are told elsewhere.
+    return never();
+  }
+  return entry === null ? null : never();
+}
+
+/**
+ * Null where nobody can tell. Never settles for a program that ended before it was seen.
+ * @throws SERVICE_START_FAILED when the entry gave up waiting for the limits
+ */
+export function programBegins(options: BeginningOptions): Promise<Word | null> {
+  const { entry, service } = options;
+  const outside = seenOutside(options);
+  if (entry === null) return outside;
+  const refused = entry.unlimited.then(({ waitedSeconds }) => {
+    throw new StackwardenError(
+      "SERVICE_START_FAILED",
+      `${service} was not started: its limits were not in force after ${waitedSeconds} s.`,
+      {
+        hint: "The engine's host did not take them. Run `stackwarden doctor`; the server's log says more.",
+        details: { service },
+      },
+    );
+  });
+  const said = entry.started.then(({ uid, noNewPrivileges }) => ({
+    uid,
+    noNewPrivileges,
+    seen: "seen inside the container by its entry script",
+  }));
+  return Promise.race([said, outside, refused]);
+}

@@ -1,0 +1,206 @@
+/** One running stack on an engine: a session of its own, its services, its gateway. */
+
+import { StackwardenError } from "../../../errors.js";
+import type { StackDefinition } from "../../../stack/definition/types.js";
+import type {
+  Endpoint,
+  OpenStackRequest,
+  RuntimeService,
+  RuntimeStack,
+  StartServiceRequest,
+} from "../../../stack/runtime.js";
+import { unlessAborted } from "../../../system/abortable.js";
+import { Serial } from "../../../system/mutex.js";
+import { readyContainer } from "../container/container.js";
+import { startError } from "../engine/engine-errors.js";
+import type { EngineHost } from "../engine-host/types.js";
+import type { Gateway } from "../gateway/types.js";
+import { launch } from "../service/launch.js";
+import { progress } from "../service/progress.js";
+import { newTrace } from "../session/trace.js";
+import type { DaggerSession } from "../session/types.js";
+import type { PublishedPorts } from "./published-ports.js";
+import { volumeKey } from "./volumes.js";
+
+/** A pull or build that takes longer than this is worth an event. */
+const NOTABLE_MS = 2000;
+/** Of a connection that a check opens; the check's own time limit comes on top. */
+const DIAL_MS = 10_000;
+
+export interface StackParts {
+  session: DaggerSession;
+  host: EngineHost;
+  /** The way of checks into the session. */
+  gateway: Gateway;
+  ports: PublishedPorts;
+  runnerHost: string | null;
+  env: NodeJS.ProcessEnv;
+  retry: { maxRetries: number; baseDelayMs: number };
+  onClose(stack: DaggerStack): void;
+}
+
+export class DaggerStack implements RuntimeStack {
+  readonly runtime = "dagger";
+  readonly lost: Promise<{ reason: string }>;
+  readonly #running = new Map<string, RuntimeService>();
+  readonly #serials = new Map<string, Serial>();
+  #definition: StackDefinition;
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    private readonly request: OpenStackRequest,
+    private readonly parts: StackParts,
+  ) {
+    this.#definition = request.definition;
+    this.lost = parts.session.died;
+  }
+
+  endpoints(): Endpoint[] {
+    return this.parts.ports.endpoints();
+  }
+
+  async update(definition: StackDefinition): Promise<void> {
+    await this.parts.ports.reserve(definition);
+    this.#definition = definition;
+  }
+
+  /** One start of a service at a time: the next one waits for the former instance's end. */
+  startService(request: StartServiceRequest): Promise<RuntimeService> {
+    const { name } = request.service;
+    const serial = this.#serials.get(name) ?? new Serial();
+    this.#serials.set(name, serial);
+    return serial.run(() => this.#start(request));
+  }
+
+  async #start(request: StartServiceRequest): Promise<RuntimeService> {
+    const { service, signal } = request;
+    const { session, host, ports } = this.parts;
+    this.#refuseWhenOver();
+    signal.throwIfAborted();
+    const former = this.#running.get(service.name);
+    if (former !== undefined) await unlessAborted(former.exited, signal);
+    await ports.secure(service.name);
+    const ready = await this.#ready(request);
+    // Together with its start: whatever is published can be reached once it listens.
+    const published = service.ports.length > 0 ? this.#startPorts(signal) : null;
+    try {
+      const started = await launch({
+        session,
+        host,
+        request,
+        ready,
+        dial: this.#dial(service.name),
+        publish: (instance) => ports.open({ ...instance, service: service.name, signal }),
+      });
+      this.#running.set(service.name, started);
+      void started.exited.then(() => {
+        if (this.#running.get(service.name) === started) this.#running.delete(service.name);
+      });
+      const failure = await published;
+      if (failure !== null || this.#closing !== undefined) {
+        await started.stop({ graceMs: 0 });
+        this.#refuseWhenOver();
+        throw failure;
+      }
+      return started;
+    } catch (error) {
+      await published;
+      throw error;
+    }
+  }
+
+  /** Its failure is told later, when the service's own start is over. */
+  #startPorts(signal: AbortSignal): Promise<unknown> {
+    return this.parts.ports.start(signal).then(
+      () => null,
+      (error: unknown) => error,
+    );
+  }
+
+  #dial(service: string) {
+    return (port: number, signal: AbortSignal) => this.parts.gateway.dial(service, port, DIAL_MS, signal);
+  }
+
+  async #ready(request: StartServiceRequest) {
+    const { service, signal, phase, sink, limits } = request;
+    const { session, host, ports, env, retry, runnerHost } = this.parts;
+    const { projectId, folder, stateDir, notice } = this.request;
+    const trace = newTrace();
+    const told = progress(phase);
+    const name = service.name;
+    // Whatever an installation prints belongs to the service's log.
+    const forget = session.telemetry.listen(trace.traceId, {
+      began: told,
+      output: (stream, chunk, timeMs) => sink.write(stream, chunk, timeMs),
+      behind: () => sink.behind?.() ?? null,
+    });
+    let doing = "preparing its container";
+    const timer = setTimeout(
+      () =>
+        notice({
+          type: doing.startsWith("installing") ? "installing" : "pulling",
+          service: name,
+          message: `${name}: ${doing}.`,
+        }),
+      NOTABLE_MS,
+    );
+    try {
+      return await readyContainer({
+        client: session.client({ trace, signal }),
+        project: projectId,
+        folder,
+        stateDir,
+        definition: this.#definition,
+        service,
+        limits,
+        hostInReach: host.enforcement.level === "enforced",
+        volumeKey: (volume, user) =>
+          volumeKey(stateDir, projectId, volume, {
+            user,
+            runnerHost,
+            ...(service.image === undefined || service.build !== undefined ? {} : { image: service.image }),
+          }),
+        hostPort: (other, port) => ports.hostPort(other, port),
+        env,
+        signal,
+        retry,
+        phase: (message) => {
+          doing = message;
+          phase(message);
+        },
+        notice: (type, message) => notice({ type, service: name, message }),
+      });
+    } catch (error) {
+      signal.throwIfAborted();
+      session.ended.throwIfAborted();
+      throw startError(error, name, doing);
+    } finally {
+      clearTimeout(timer);
+      forget();
+    }
+  }
+
+  #refuseWhenOver(): void {
+    this.parts.session.ended.throwIfAborted();
+    if (this.#closing !== undefined)
+      throw new StackwardenError("STACK_NOT_RUNNING", "The stack was closed.", {
+        hint: "Call start_stack to start it again.",
+      });
+  }
+
+  /** What still runs is killed; the session's end ends whatever would be left. */
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      const { session, host, gateway, ports, onClose } = this.parts;
+      const left = [...this.#running.values()];
+      if (!session.ended.aborted) await Promise.all(left.map((one) => one.stop({ graceMs: 0 }).catch(() => undefined)));
+      await gateway.close().catch(() => undefined);
+      await session.close();
+      await Promise.all(left.map((one) => one.exited));
+      await ports.close().catch(() => undefined);
+      await host.close().catch(() => undefined);
+      onClose(this);
+    })();
+    return this.#closing;
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * Deletes named volumes. An engine offers no way to delete one cache volume: its key is forgotten, so that no stack ever
+ * sees it again, and its content is deleted by a container that mounts it once more.
+ */
+import { randomBytes } from "node:crypto";
+import type { Client } from "@dagger.io/dagger";
+import { findCli } from "../engine/discovery.js";
+import type { OpenSession } from "../session/types.js";
+import { forgetVolumes, type VolumeRecord } from "./volumes.js";
+
+/** All of it; afterwards the engine's own garbage collection has the rest. */
+const DEADLINE_MS = 60_000;
+const PLACE = "/volume";
+
+export interface RemoveVolumesOptions {
+  projectId: string;
+  stateDir: string;
+  volumes: string[];
+  env: NodeJS.ProcessEnv;
+  warn(message: string): void;
+  openSession: OpenSession;
+  /** For volumes of services that are built. */
+  fallbackImage: string;
+}
+
+async function empty(client: Client, { key, user, image }: VolumeRecord, fallbackImage: string): Promise<void> {
+  await client
+    .container()
+    .from(image ?? fallbackImage)
+    .withUser(user ?? "root")
+    .withMountedCache(PLACE, client.cacheVolume(key))
+    // Never taken from the engine's cache of what was run before.
+    .withEnvVariable("STACKWARDEN_REMOVE", randomBytes(8).toString("hex"))
+    .withExec(["/bin/sh", "-c", `find ${PLACE} -mindepth 1 -delete`])
+    .sync();
+}
+
+/** @throws STORAGE_FAILED; content that cannot be deleted now is a warning */
+export async function removeVolumes(options: RemoveVolumesOptions): Promise<void> {
+  const { stateDir, volumes, env, warn, openSession, fallbackImage, projectId } = options;
+  const gone = await forgetVolumes(stateDir, volumes);
+  const left = (why: string) =>
+    warn(
+      `${projectId}: no stack sees the deleted volumes any more, but an engine still holds their content until it cleans its cache: ${why}`,
+    );
+  const cli = gone.length === 0 ? null : await findCli(env);
+  if (cli === null) return;
+  if ("missing" in cli) return left(cli.missing);
+  for (const runnerHost of new Set(gone.map((one) => one.runnerHost))) {
+    const signal = AbortSignal.timeout(DEADLINE_MS);
+    try {
+      const session = await openSession({
+        cli: cli.path,
+        runnerHost,
+        workdir: stateDir,
+        env,
+        signal,
+        warn: () => undefined,
+      });
+      try {
+        const client = session.client({ signal });
+        const here = gone.filter((one) => one.runnerHost === runnerHost);
+        await Promise.all(here.map((one) => empty(client, one, fallbackImage)));
+      } finally {
+        await session.close();
+      }
+    } catch (error) {
+      left((error as Error).message);
+    }
+  }
+}

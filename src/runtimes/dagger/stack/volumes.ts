@@ -1,0 +1,80 @@
+/**
+ * Named volumes as cache volumes of an engine. An engine knows its cache volumes by a key for ever: the key is random and
+ * kept with the project, so that deleting a volume means a new key, and two servers on one engine never share one.
+ */
+import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { storageFailed, writeWhole } from "../../../system/atomic-write.js";
+import { Serial } from "../../../system/mutex.js";
+
+export interface VolumeRecord {
+  key: string;
+  /** What can empty it: the image that used it, as whom, on which engine. */
+  image?: string;
+  user?: string;
+  runnerHost: string | null;
+}
+
+type Records = Record<string, VolumeRecord>;
+
+const FILE = "dagger-volumes.json";
+const serials = new Map<string, Serial>();
+
+function serialOf(stateDir: string): Serial {
+  const serial = serials.get(stateDir) ?? new Serial();
+  serials.set(stateDir, serial);
+  return serial;
+}
+
+async function read(stateDir: string): Promise<Records> {
+  const path = join(stateDir, FILE);
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return Object.create(null) as Records;
+    throw storageFailed(`${path} cannot be read`, error);
+  }
+  try {
+    return Object.assign(Object.create(null), JSON.parse(text)) as Records;
+  } catch (error) {
+    // A new key would lose the data silently.
+    throw storageFailed(`${path} is damaged`, error);
+  }
+}
+
+const write = (stateDir: string, records: Records): Promise<void> =>
+  writeWhole(join(stateDir, FILE), `${JSON.stringify(records, null, 2)}\n`);
+
+/** The volume's key on this engine; made at its first use. @throws STORAGE_FAILED */
+export function volumeKey(
+  stateDir: string,
+  project: string,
+  volume: string,
+  used: Omit<VolumeRecord, "key">,
+): Promise<string> {
+  return serialOf(stateDir).run(async () => {
+    const records = await read(stateDir);
+    // On another engine it is another volume.
+    const name = `${volume}@${used.runnerHost ?? ""}`;
+    const before = records[name];
+    if (before !== undefined) return before.key;
+    const key = `stackwarden-${project}-${volume}-${randomBytes(8).toString("hex")}`;
+    records[name] = { key, ...used };
+    await write(stateDir, records);
+    return key;
+  });
+}
+
+/** Forgets volumes on every engine: from now on their names mean empty ones. @returns what there was of them */
+export function forgetVolumes(stateDir: string, volumes: string[]): Promise<VolumeRecord[]> {
+  return serialOf(stateDir).run(async () => {
+    const records = await read(stateDir);
+    const names = Object.keys(records).filter((name) => volumes.includes(name.slice(0, name.indexOf("@"))));
+    const gone = names.flatMap((name) => records[name] ?? []);
+    for (const name of names) delete records[name];
+    if (gone.length > 0) await write(stateDir, records);
+    return gone;
+  });
+}

@@ -1,0 +1,62 @@
+/** Starts a prepared process and watches its first moments: does it run as it should, and is its port its own? */
+import { setTimeout as delay } from "node:timers/promises";
+import { StackwardenError } from "../../errors.js";
+import type { ServiceExit } from "../../stack/runtime.js";
+import { listeners, listenersOn } from "./ports-listeners.js";
+import { isRootServer } from "./state-files.js";
+import type { ManagedProcess, ServiceUser } from "./types.js";
+
+/** @throws POLICY_VIOLATION when a service of a root server runs as root; it is killed first (S1). */
+export async function refuseRoot(process: ManagedProcess, service: string): Promise<void> {
+  if (!isRootServer() || process.effectiveUid() !== 0) return;
+  await process.stop({ graceMs: 0 });
+  throw new StackwardenError("POLICY_VIOLATION", `"${service}" ran as root and was ended.`, {
+    hint: "Install util-linux (setpriv), so that services get a user of their own.",
+  });
+}
+
+export type FirstMoments =
+  | { kind: "running" }
+  | { kind: "exited"; exit: ServiceExit }
+  /** It ended while a process of somebody else listens on its port. */
+  | { kind: "stolen"; port: number; exit: ServiceExit };
+
+const STEP_MS = 20;
+
+/**
+ * Waits until the service listens, has ended, or the time is up.
+ * @param ports its host ports
+ * @param foreign is called with a non-loopback port that the service's own user listens on
+ */
+export async function firstMoments(
+  process: ManagedProcess,
+  ports: number[],
+  user: ServiceUser,
+  signal: AbortSignal,
+  waitMs: number,
+  foreign: (port: number) => void,
+): Promise<FirstMoments> {
+  let exit: ServiceExit | undefined;
+  void process.exited.then((ended) => {
+    exit = ended;
+  });
+  const until = Date.now() + waitMs;
+  const [port] = ports;
+  while (exit === undefined && Date.now() < until) {
+    signal.throwIfAborted();
+    await Promise.race([process.exited, delay(STEP_MS)]);
+    if (exit !== undefined || port === undefined) continue;
+    const found = await listenersOn(port);
+    if (found.some((one) => one.uid === null || one.uid === user.uid || !isRootServer())) break;
+  }
+  if (exit !== undefined) {
+    for (const one of ports) {
+      if ((await listenersOn(one)).length > 0) return { kind: "stolen", port: one, exit };
+    }
+    return { kind: "exited", exit };
+  }
+  if (isRootServer() && user.uid !== 0) {
+    for (const one of (await listeners()) ?? []) if (one.uid === user.uid && !one.loopback) foreign(one.port);
+  }
+  return { kind: "running" };
+}

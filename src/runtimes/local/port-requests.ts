@@ -1,0 +1,39 @@
+/** Which host ports a service needs where it shares the machine's network: every port it listens on. */
+
+import { StackwardenError } from "../../errors.js";
+import type { ServiceDefinition } from "../../stack/definition/types.js";
+import type { PortWish } from "../shared/port-ledger.js";
+import { ownPlaceholders } from "./address-rewrite.js";
+import { providerOf } from "./providers/known-images.js";
+
+/** Every port a service listens on, published first. */
+export function portWishes(service: ServiceDefinition): PortWish[] {
+  const wishes = new Map<number, PortWish>();
+  for (const mapping of service.ports) {
+    if (wishes.has(mapping.containerPort)) {
+      throw new StackwardenError(
+        "UNSUPPORTED",
+        `Service "${service.name}" publishes port ${mapping.containerPort} twice; the local runtime publishes each port once.`,
+        { hint: `Keep one of the two entries under services.${service.name}.ports.` },
+      );
+    }
+    wishes.set(mapping.containerPort, {
+      service: service.name,
+      containerPort: mapping.containerPort,
+      published: true,
+      ...(mapping.hostPort === undefined ? {} : { hostPort: mapping.hostPort }),
+    });
+  }
+  const provider = providerOf(service);
+  const inner = [...service.expose, ...(provider === null ? ownPlaceholders(service) : [])];
+  const test = service.healthcheck?.test;
+  if (test?.kind === "http" || test?.kind === "tcp") inner.push(test.port);
+  if (provider !== null) inner.unshift(provider === "postgres" ? 5432 : 6379);
+  for (const containerPort of inner) {
+    if (containerPort === 0 && wishes.size > 0) continue;
+    if (!wishes.has(containerPort)) {
+      wishes.set(containerPort, { service: service.name, containerPort, published: false });
+    }
+  }
+  return [...wishes.values()];
+}

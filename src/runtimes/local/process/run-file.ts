@@ -1,0 +1,68 @@
+/**
+ * What of this server runs: groups and cgroups, told to the watchdog as they come and go, and written to a file for
+ * the case that both are killed.
+ */
+import { readFileSync, readlinkSync } from "node:fs";
+import { isAlive, startTime } from "../../../system/process-identity.js";
+import { endCgroup } from "./cgroup.js";
+import { killGroup } from "./launch.js";
+
+export interface RunEntry {
+  /** Leader of the process group. */
+  pid: number;
+  /** Its start; null where the platform tells none. */
+  started: string | null;
+  /** Directories of its cgroup; none where there are no cgroups, or it is in another entry's. */
+  directories: string[];
+}
+
+/** Where process ids mean what they mean. */
+export interface Place {
+  /** The boot's id; null where the platform tells none. */
+  boot: string | null;
+  /** The namespace of process ids: containers may share a state directory. */
+  namespace: string | null;
+}
+
+export interface RunFile {
+  /** The server. */
+  pid: number;
+  started: string | null;
+  place: Place;
+  entries: RunEntry[];
+}
+
+const orNull = (get: () => string): string | null => {
+  try {
+    return get().trim();
+  } catch {
+    return null;
+  }
+};
+
+export const here = (): Place => ({
+  boot: orNull(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8")),
+  namespace: orNull(() => readlinkSync("/proc/self/ns/pid")),
+});
+
+/**
+ * Ends everything of an entry and removes its cgroup. A group whose id now belongs to another process is left alone.
+ * @param certain true when no time has passed in which ids could have been used again
+ */
+export async function endEntry(entry: RunEntry, certain: boolean): Promise<void> {
+  const now = startTime(entry.pid);
+  if (now !== null && entry.started !== null) {
+    if (now === entry.started) killGroup(entry.pid);
+  } else if (certain || (entry.started !== null && entry.directories.length === 0)) {
+    // A leader that is gone leaves its id to its group as long as that has members. The cgroup knows it better.
+    killGroup(entry.pid);
+  }
+  await endCgroup(entry.directories);
+}
+
+/** What became of a file's server. `elsewhere`: its ids mean nothing here; `rebooted`: nothing of it can be left. */
+export function standing(file: RunFile, at: Place = here()): "lives" | "elsewhere" | "rebooted" | "dead" {
+  if (file.place.boot !== at.boot) return "rebooted";
+  if (file.place.namespace !== at.namespace) return "elsewhere";
+  return isAlive(file.pid, file.started) ? "lives" : "dead";
+}

@@ -1,0 +1,98 @@
+/** Collects what a diagnosis is made from; each part is bounded, nothing is probed. */
+
+import type { Project } from "../lifecycle/project.js";
+import { statsOf } from "../lifecycle/queries.js";
+import { unknownService } from "../lifecycle/running-stack.js";
+import type { LogLine } from "../logs/types.js";
+import type { StackEvent, StatsReport } from "../model.js";
+import { cleanError } from "../text/sanitize-error.js";
+import { diagnose } from "./diagnose.js";
+import { lastStartFailed } from "./stack-rules.js";
+import type { DiagnosisReport, DiagnosisRequest, Facts, ServiceEvidence } from "./types.js";
+
+const HOUR_MS = 3_600_000;
+/** Newest lines of each service that are read, and their bytes in all. */
+const READ_LINES = 400;
+const READ_BYTES = 200_000;
+const READ_EVENTS = 1000;
+
+/** @throws UNKNOWN_SERVICE, UNKNOWN_PROJECT */
+export async function diagnosisOf(
+  project: Project,
+  request: Omit<DiagnosisRequest, "project">,
+  capacityMb: number | null,
+): Promise<DiagnosisReport> {
+  const nowMs = Date.now();
+  const sinceMs = request.sinceMs ?? nowMs - HOUR_MS;
+  const definition = await unusable(project);
+  const stack = await project.report();
+  const names = Object.keys(stack.services).length > 0 ? Object.keys(stack.services) : project.services;
+  const { service } = request;
+  if (service !== undefined && !names.includes(service)) throw unknownService(service, names);
+  const health = project.healthNow(names);
+  const stats = await useOf(project);
+  const { events, lines } = await recorded(project, names, sinceMs, request.signal);
+  const services = new Map<string, ServiceEvidence>();
+  const culprit = stack.state === "stopped" ? lastStartFailed(events)?.data?.service : undefined;
+  for (const name of names) {
+    const report = stack.services[name];
+    const state = health.services[name];
+    if (report === undefined || state === undefined) continue;
+    services.set(name, {
+      report,
+      health: state,
+      stats: stats?.services[name] ?? null,
+      lines: lines.get(name) ?? [],
+      events: events.filter((event) => event.service === name),
+      failedStart: culprit === name,
+    });
+  }
+  const facts: Facts = {
+    project: project.id,
+    sinceMs,
+    nowMs,
+    stack,
+    health,
+    services,
+    events,
+    definition,
+    capacityMb,
+  };
+  return diagnose(facts, service);
+}
+
+/** Why the compose file cannot be used as it is now. It may quote the file, and the file may hold a secret. */
+async function unusable(project: Project): Promise<Facts["definition"]> {
+  const problem = await project.definitionProblem();
+  if (problem === null) return null;
+  const error = project.recorded ? cleanError(problem, (await project.records()).clean) : problem;
+  return error.report();
+}
+
+/** Null when the stack does not run. */
+const useOf = (project: Project): Promise<StatsReport | null> =>
+  project.supervisor.open ? statsOf(project, undefined) : Promise.resolve(null);
+
+async function recorded(
+  project: Project,
+  names: readonly string[],
+  sinceMs: number,
+  signal: AbortSignal | undefined,
+): Promise<{ events: StackEvent[]; lines: Map<string, LogLine[]> }> {
+  const lines = new Map<string, LogLine[]>();
+  if (!project.recorded) return { events: [], lines };
+  const { events, logs } = await project.records();
+  const page = await events.query({ limit: READ_EVENTS });
+  for (const name of names) {
+    if (logs.lastGeneration(name) === 0) continue;
+    const read = await logs.query({
+      services: [name],
+      tail: READ_LINES,
+      maxBytes: READ_BYTES,
+      sinceMs,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    lines.set(name, read.lines);
+  }
+  return { events: page.events.filter(({ time }) => Date.parse(time) >= sinceMs), lines };
+}

@@ -1,0 +1,59 @@
+/** One change of a service's limits: checked, kept for the next start, put in force where it runs, read back. */
+import type { Limits } from "../definition/types.js";
+import type { LimitsOutcome } from "../model.js";
+import type { ProjectRecords } from "../storage/project-records.js";
+import { checkLimits, limitsHold, notEnforced } from "./limits.js";
+import type { ServiceUnit } from "./service-controller.js";
+import type { Supervisor } from "./supervisor.js";
+
+export interface LimitChange {
+  service: string;
+  limits: Limits;
+  /** Accept limits below present use. */
+  force?: boolean;
+  /** Null when the stack does not run. */
+  unit: ServiceUnit | null;
+  supervisor: Supervisor;
+  /** The machine's size; null when nothing is known of it. */
+  capacity: { cpus: number; memory_mb: number } | null;
+  records(): Promise<ProjectRecords>;
+  actor: string;
+  /** Epoch milliseconds at which the call came. */
+  begun: number;
+}
+
+/** @throws LIMIT_REFUSED before anything was changed */
+export async function changeLimits(change: LimitChange): Promise<LimitsOutcome> {
+  const { service, limits, force = false, unit, supervisor, capacity, actor, begun } = change;
+  const instance = unit?.instance ?? null;
+  const stats = (await instance?.stats()) ?? null;
+  if (capacity !== null) checkLimits({ service, limits, capacity, stats, force });
+  const before = (await instance?.readLimits()) ?? null;
+  const { events } = await change.records();
+  await supervisor.keepLimits(service, limits);
+  const after = (await unit?.setLimits(supervisor.limits(service))) ?? null;
+  const values = Object.entries(limits).map(([name, value]) => `${name} ${value}`);
+  events.add({
+    type: "limits_changed",
+    service,
+    message: `Limits of ${service}: ${values.join(", ")}.`,
+    actor,
+    data: { ...limits },
+  });
+  const lacking = after === null ? [] : notEnforced(limits, after);
+  const kept = "kept for the next start";
+  return {
+    service,
+    live: after !== null,
+    message:
+      after === null
+        ? `${service} does not run; the limits are ${kept}.`
+        : lacking.length > 0
+          ? `Nothing enforces these limits (${lacking.join("; ")}); they are ${kept}.`
+          : `The limits are in force and ${kept}.`,
+    before,
+    after,
+    verified: after !== null && limitsHold(limits, after),
+    took_ms: Date.now() - begun,
+  };
+}

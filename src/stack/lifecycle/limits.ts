@@ -1,0 +1,104 @@
+/** Which limits hold, and which are refused (C3). */
+
+import { StackwardenError } from "../../errors.js";
+import type { Limits } from "../definition/types.js";
+import type { AppliedLimits, ServiceStats } from "../runtime.js";
+
+/** Docker's own least memory limit, in MB. */
+export const LEAST_MEMORY_MB = 6;
+const LEAST_CPUS = 0.01;
+const MOST_PIDS = 4_194_304;
+
+export interface LimitCheck {
+  service: string;
+  limits: Limits;
+  capacity: { cpus: number; memory_mb: number };
+  /** Present use; null when the service does not run. */
+  stats: ServiceStats | null;
+  /** Accept limits below present use: the kernel may kill the service. */
+  force?: boolean;
+}
+
+const round = (value: number): number => Math.round(value * 100) / 100;
+
+/** @throws LIMIT_REFUSED that names every reason and the valid range */
+export function checkLimits({ service, limits, capacity, stats, force }: LimitCheck): void {
+  const reasons: string[] = [];
+  const range = (name: keyof Limits, unit: string, least: number, most: number, whole: boolean): boolean => {
+    const value = limits[name];
+    if (value === undefined) return false;
+    const good = typeof value === "number" && value >= least && value <= most && (!whole || Number.isInteger(value));
+    if (!good)
+      reasons.push(
+        `${name} must be a ${whole ? "whole " : ""}number from ${least} to ${round(most)}${unit}, not ${String(value)}`,
+      );
+    return good;
+  };
+  range("cpus", " (this machine's cores)", LEAST_CPUS, capacity.cpus, false);
+  if (range("memory_mb", " (this machine's memory)", LEAST_MEMORY_MB, capacity.memory_mb, false)) {
+    const used = stats?.memory_mb ?? 0;
+    if (!force && (limits.memory_mb as number) < used)
+      reasons.push(
+        `memory_mb ${limits.memory_mb} is below the ${round(used)} MB in use now; the service would be killed`,
+      );
+  }
+  if (range("pids", "", 1, MOST_PIDS, true)) {
+    const used = stats?.pids ?? 0;
+    if (!force && (limits.pids as number) < used)
+      reasons.push(`pids ${limits.pids} is below the ${used} processes and threads it has now`);
+  }
+  if (reasons.length === 0) return;
+  throw new StackwardenError("LIMIT_REFUSED", `The limits of ${service} were not changed: ${reasons.join("; ")}.`, {
+    hint: "Choose values in these ranges, or give force: true to go below present use.",
+    details: { service, reasons, capacity: { cpus: capacity.cpus, memory_mb: Math.floor(capacity.memory_mb) } },
+  });
+}
+
+const NAMES = ["cpus", "memory_mb", "pids"] as const;
+
+/** True when every limit asked for is what was read back (kernels round to pages and microseconds). */
+export function limitsHold(asked: Limits, applied: AppliedLimits): boolean {
+  return NAMES.every((name) => {
+    const wanted = asked[name];
+    if (wanted === undefined) return true;
+    const { value, enforcement } = applied[name];
+    return (
+      enforcement.level === "enforced" && value !== null && Math.abs(value - wanted) <= Math.max(0.01, wanted * 0.01)
+    );
+  });
+}
+
+/** What asked-for limits nothing enforces, with the reason for each (C4). */
+export function notEnforced(asked: Limits, applied: AppliedLimits): string[] {
+  return NAMES.filter((name) => asked[name] !== undefined && applied[name].enforcement.level !== "enforced").map(
+    (name) => `${name}: ${applied[name].enforcement.reason}`,
+  );
+}
+
+/** For where the operator requires limits that hold. @param what is not enforced, and where */
+export function notEnforceable(what: string, reasons: string[], how: { service?: string; hint?: string } = {}) {
+  const { service, hint = "" } = how;
+  return new StackwardenError("LIMITS_NOT_ENFORCEABLE", `${what}: ${reasons.join("; ")}.`, {
+    hint: `${hint}Run where cgroups can be used (see \`stackwarden doctor\`), or have the operator set require_enforced_limits to false.`,
+    details: { ...(service === undefined ? {} : { service }), reasons },
+  });
+}
+
+/** Where a service is held back or near its end, in sentences. */
+export function pressure(stats: ServiceStats, limits: AppliedLimits): string[] {
+  const found: string[] = [];
+  const { value: memory } = limits.memory_mb;
+  if (memory !== null && stats.memory_mb !== null && stats.memory_mb > memory * 0.9)
+    found.push(`memory: ${round(stats.memory_mb)} of ${round(memory)} MB in use; at the limit the kernel kills it`);
+  if ((stats.oom_kills ?? 0) > 0)
+    found.push(`memory: ${stats.oom_kills} process(es) were killed for exceeding the limit`);
+  const { value: cpus } = limits.cpus;
+  if (cpus !== null && stats.cpu_cores !== null && stats.cpu_cores > cpus * 0.9)
+    found.push(`cpu: ${round(stats.cpu_cores)} of ${cpus} cores in use`);
+  if ((stats.throttled_seconds ?? 0) >= 1)
+    found.push(`cpu: held back for ${round(stats.throttled_seconds ?? 0)} s in all`);
+  const { value: pids } = limits.pids;
+  if (pids !== null && stats.pids !== null && stats.pids > pids * 0.9)
+    found.push(`pids: ${stats.pids} of ${pids} in use`);
+  return found;
+}

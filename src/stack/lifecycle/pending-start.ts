@@ -1,0 +1,32 @@
+/** A start under way, and what it was asked to do: only who wants the same joins it. */
+import type { StartRequest } from "../model.js";
+import { SharedCall } from "./single-flight.js";
+import type { Reached, StartSteps } from "./supervisor.js";
+
+const wish = ({ profiles, ports, limits }: StartRequest): string => JSON.stringify([profiles, ports, limits]);
+const NO_WISH = wish({ project: "" });
+
+export class StartUnderWay {
+  readonly call: SharedCall<Reached>;
+  /** Settles when the stack is open and its services begin to start. */
+  readonly launched: Promise<void>;
+  readonly #wish: string;
+
+  constructor(request: StartRequest, actor: string, bringUp: (steps: StartSteps) => Promise<Reached>) {
+    this.#wish = wish(request);
+    let launch = (): void => undefined;
+    this.launched = new Promise<void>((resolve) => {
+      launch = resolve;
+    });
+    this.call = new SharedCall<Reached>((signal, progress) => bringUp({ signal, actor, progress, launched: launch }), {
+      cancellable: true,
+      what: `start of ${request.project}`,
+    });
+  }
+
+  /** Whether it does what this request asks for; one that asks for nothing special takes any. */
+  serves(request: StartRequest): boolean {
+    const wanted = wish(request);
+    return wanted === NO_WISH || wanted === this.#wish;
+  }
+}

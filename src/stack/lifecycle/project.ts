@@ -1,0 +1,318 @@
+/** One project as callers see it: who calls shares what is under way, gets states observed before and after, and may ask at any time. */
+
+import { StackwardenError, toStackwardenError } from "../../errors.js";
+import type { Limits, StackDefinition } from "../definition/types.js";
+import type {
+  CallContext,
+  HealthReport,
+  LimitsOutcome,
+  RestartOutcome,
+  StackReport,
+  StackState,
+  StartOutcome,
+  StartRequest,
+  StopOutcome,
+} from "../model.js";
+import type { RuntimeName } from "../runtime.js";
+import type { StackSettings } from "../settings.js";
+import { OpenedRecords } from "../storage/opened-records.js";
+import type { ProjectRecords } from "../storage/project-records.js";
+import { changeLimits } from "./limit-change.js";
+import { StartUnderWay } from "./pending-start.js";
+import { Restarts } from "./restarts.js";
+import { restartOutcome, startOutcome, stopOutcome } from "./results.js";
+import { unknownService } from "./running-stack.js";
+import type { RuntimeChoice } from "./runtime-choice.js";
+import type { ServiceUnit } from "./service-controller.js";
+import { SharedCall } from "./single-flight.js";
+import { healthReport, missingServices, stackReport } from "./stack-report.js";
+import { type Reached, Supervisor, type SupervisorOptions } from "./supervisor.js";
+
+/** Milliseconds until a call returns the state as it is then. */
+const PATIENCE_MS = 50_000;
+
+export interface ProjectOptions extends Omit<SupervisorOptions, "changed" | "records"> {
+  openRecords(directory: string, hooks: { tell(message: string): void }): Promise<ProjectRecords>;
+  changed(): void;
+}
+
+const say = (names: string[]): string => (names.length === 0 ? "none" : names.join(", "));
+
+export class Project {
+  readonly supervisor: Supervisor;
+  readonly #records: OpenedRecords;
+  #starting: StartUnderWay | null = null;
+  #stopping: { call: SharedCall<string[]>; removes: boolean } | null = null;
+  readonly #restarts: Restarts;
+
+  constructor(
+    readonly id: string,
+    public folder: string,
+    private readonly options: ProjectOptions,
+  ) {
+    this.supervisor = new Supervisor({
+      ...options,
+      records: (fresh) => this.records(fresh),
+      changed: () => options.changed(),
+    });
+    this.#records = new OpenedRecords(async () => {
+      const directory = await options.store.prepare(id, this.folder);
+      return options.openRecords(directory, { tell: (message) => this.supervisor.tell(message) });
+    });
+    this.#restarts = new Restarts({
+      stack: () => this.supervisor.stack,
+      records: () => this.records(),
+      budget: () => options.config.restartBudget,
+    });
+  }
+
+  get state(): StackState {
+    const { open, lost, stack } = this.supervisor;
+    if (this.#stopping !== null) return "stopping";
+    if (this.#starting !== null) return "starting";
+    if (!open || stack === null) return lost ? "lost" : "stopped";
+    const well = [...stack.units.values()].every((unit) => unit.state === "healthy" || unit.state === "completed");
+    return well ? "running" : "degraded";
+  }
+
+  /** Names of the services of the last start, in definition order. */
+  get services(): string[] {
+    return [...(this.supervisor.stack?.units.keys() ?? this.options.store.services(this.id))];
+  }
+
+  /** Whether there are records; reading makes none. */
+  get recorded(): boolean {
+    return this.options.store.has(this.id);
+  }
+
+  /** The records when they are open: nothing is opened for it. */
+  openRecords(): Promise<ProjectRecords | null> {
+    return this.#records.present();
+  }
+
+  /** @param fresh read anew what another server has written since */
+  records(fresh = false): Promise<ProjectRecords> {
+    return this.#records.get(fresh);
+  }
+
+  /** @param settings of the client who asks: they hold for the stack that this call starts */
+  async start(request: StartRequest, call: CallContext, settings?: StackSettings): Promise<StartOutcome> {
+    const begun = Date.now();
+    const patience = request.timeoutMs ?? PATIENCE_MS;
+    const left = (): number => Math.max(0, begun + patience - Date.now());
+    const before = await this.report();
+    const result = (reached: Reached | null): Promise<StartOutcome> => this.#startOutcome(reached, before, begun);
+    for (;;) {
+      // A start comes after a stop that was asked for before, and after a start that was asked for something else.
+      const other = this.#starting?.serves(request) === false ? this.#starting.call : undefined;
+      const first: SharedCall<unknown> | undefined = this.#stopping?.call ?? other;
+      if (first === undefined) break;
+      const passed = await first.join(call, { timeoutMs: left() }).catch((error: unknown) => {
+        // That the other one failed is for its own callers.
+        if (call.signal.aborted) throw error;
+        return { done: true as const };
+      });
+      if (!passed.done) return result(null);
+    }
+    if (this.#starting === null) {
+      if (!this.supervisor.open) Object.assign(this.options.config, settings);
+      else if (settings?.requireEnforcedLimits === true) this.supervisor.stack?.requireEnforcedLimits();
+      this.#starting = this.#beginStart(request, call.actor);
+    }
+    const { call: shared, launched } = this.#starting;
+    const joined = await shared.join(call, {
+      timeoutMs: left(),
+      ...(request.wait === false ? { until: launched } : {}),
+    });
+    return result(joined.done ? joined.value : null);
+  }
+
+  #beginStart(request: StartRequest, actor: string): StartUnderWay {
+    return new StartUnderWay(request, actor, async (steps) => {
+      try {
+        return await this.supervisor.bringUp(request, this.folder, steps);
+      } finally {
+        this.#starting = null;
+        this.options.changed();
+      }
+    });
+  }
+
+  async #startOutcome(reached: Reached | null, before: StackReport, begun: number): Promise<StartOutcome> {
+    // Time may run out before the definition was read: what it asks for is missing all the same.
+    const missing = missingServices(this.healthNow(await this.names().catch((): string[] => [])));
+    return startOutcome({ project: this.id, reached, missing, before, after: await this.report(), begun });
+  }
+
+  async stop(
+    request: { removeVolumes?: boolean; timeoutMs?: number },
+    call: CallContext,
+    mostGraceMs?: number,
+  ): Promise<StopOutcome> {
+    const begun = Date.now();
+    const before = await this.report();
+    const result = async (status: StopOutcome["status"], removed: string[]): Promise<StopOutcome> =>
+      stopOutcome({ project: this.id, status, removed, before, after: await this.report(), begun });
+    const patience = request.timeoutMs ?? PATIENCE_MS;
+    const idle = !this.supervisor.open && this.#starting === null && this.#stopping === null;
+    const remove = request.removeVolumes === true;
+    if (idle && !remove) return result("already_stopped", []);
+    // A stop under way that keeps the data is waited for; the deletion is then one call with it, which nobody starts into.
+    while (this.#stopping !== null && remove && !this.#stopping.removes) {
+      const left = Math.max(0, begun + patience - Date.now());
+      if (!(await this.#stopping.call.join(call, { timeoutMs: left })).done) return result("stopping", []);
+    }
+    this.#stopping ??= { removes: remove, call: this.#beginStop(call.actor, remove, mostGraceMs) };
+    const joined = await this.#stopping.call.join(call, { timeoutMs: Math.max(0, begun + patience - Date.now()) });
+    if (!joined.done) return result("stopping", []);
+    return result(idle ? "already_stopped" : "stopped", remove ? joined.value : []);
+  }
+
+  /** @returns the names of the volumes deleted */
+  #beginStop(actor: string, remove: boolean, mostGraceMs?: number): SharedCall<string[]> {
+    return new SharedCall<string[]>(
+      async () => {
+        try {
+          const { call } = this.#starting ?? {};
+          call?.cancel(
+            new StackwardenError("OPERATION_CANCELLED", "The start was ended by a stop.", {
+              hint: "Call start_stack to start it again.",
+            }),
+          );
+          await call?.settled;
+          await this.supervisor.takeDown(actor, mostGraceMs);
+          return remove ? await this.#removeVolumes(actor) : [];
+        } finally {
+          this.#stopping = null;
+          this.options.changed();
+        }
+      },
+      { cancellable: false, what: `stop of ${this.id}` },
+    );
+  }
+
+  async #removeVolumes(actor: string): Promise<string[]> {
+    // It never ran: there is nothing.
+    if (!this.recorded) return [];
+    const definition = this.supervisor.stack?.definition ?? (await this.#peek());
+    const removed = await this.supervisor.removeVolumes(definition);
+    const { events } = await this.records();
+    events.add({
+      type: "warning",
+      message: `Volumes were deleted: ${say(removed)}.`,
+      actor,
+      data: { volumes: removed },
+    });
+    return removed;
+  }
+
+  async restart(
+    request: { service: string; dependents?: boolean; timeoutMs?: number },
+    call: CallContext,
+  ): Promise<RestartOutcome> {
+    const begun = Date.now();
+    const { service } = request;
+    const unit = await this.#runningUnit(service);
+    if (!unit.running && this.#starting !== null)
+      throw new StackwardenError("SERVICE_NOT_STARTED", `${service} has not started yet; the stack is starting.`, {
+        hint: `Wait with health_status {"project": "${this.id}", "wait_for": "healthy"}.`,
+      });
+    const before = unit.report();
+    const shared = this.#restarts.of(unit, request.dependents === true, call.actor);
+    const joined = await shared.join(call, { timeoutMs: request.timeoutMs ?? PATIENCE_MS });
+    const followers = joined.done ? joined.value : null;
+    return restartOutcome({ project: this.id, followers, health: unit.health(), before, after: unit.report(), begun });
+  }
+
+  async setLimits(
+    request: { service: string; limits: Limits; force?: boolean },
+    actor: string,
+  ): Promise<LimitsOutcome> {
+    const begun = Date.now();
+    const { service } = request;
+    const { supervisor } = this;
+    const unit = supervisor.open ? await this.#runningUnit(service) : null;
+    if (unit === null) {
+      const { services } = await this.#peek();
+      if (!Object.hasOwn(services, service)) throw unknownService(service, Object.keys(services));
+    }
+    const change = async (): Promise<LimitsOutcome> =>
+      changeLimits({
+        ...request,
+        unit,
+        supervisor,
+        capacity: (supervisor.choice?.runtime ?? this.options.runtimes[0])?.capacity() ?? null,
+        // Makes the project's directory, which a project that never started has not.
+        records: () => this.records(),
+        actor,
+        begun,
+      });
+    return unit === null ? change() : unit.serial.run(change);
+  }
+
+  async report(): Promise<StackReport> {
+    const { stack, open, choice } = this.supervisor;
+    return stackReport({
+      project: this.id,
+      folder: this.folder,
+      state: this.state,
+      runtime: this.#runtimeName(choice),
+      reason: choice?.reason ?? null,
+      open,
+      stack,
+      peek: () => this.#peek(),
+    });
+  }
+
+  /** The runtime that runs the stack, or would. */
+  #runtimeName(choice: RuntimeChoice | null): RuntimeName {
+    const { config, runtimes, store } = this.options;
+    if (choice !== null) return choice.runtime.name;
+    return config.runtime === "auto" ? (store.runtime(this.id) ?? runtimes[0]?.name ?? "local") : config.runtime;
+  }
+
+  /** The report that is at hand: no check is made for it. */
+  healthNow(names: string[] = this.services): HealthReport {
+    return healthReport(this.id, this.state, this.supervisor.stack?.units ?? null, names);
+  }
+
+  /** Service names, of the running stack or of the definition as it is now. */
+  async names(): Promise<string[]> {
+    const known = this.services;
+    return known.length > 0 ? known : Object.keys((await this.#peek()).services);
+  }
+
+  /** Why the definition, as it is now, cannot be used; null when it can. */
+  async definitionProblem(): Promise<StackwardenError | null> {
+    return this.#peek().then(
+      () => null,
+      (error: unknown) => toStackwardenError(error),
+    );
+  }
+
+  /** @throws STACK_NOT_RUNNING, UNKNOWN_SERVICE */
+  async #runningUnit(service: string): Promise<ServiceUnit> {
+    const { stack, open } = this.supervisor;
+    if (stack !== null && open) return stack.unit(service);
+    const names = await this.names().catch((): string[] => []);
+    if (names.length > 0 && !names.includes(service)) throw unknownService(service, names);
+    throw new StackwardenError("STACK_NOT_RUNNING", `The stack of ${this.id} is not running.`, {
+      hint: `Start it with start_stack {"project": "${this.id}"}.`,
+    });
+  }
+
+  #peek(): Promise<StackDefinition> {
+    return this.supervisor.read(this.folder, [], null);
+  }
+
+  /** Ends everything of this project within the time given to each service. */
+  async close(actor: string, mostGraceMs: number): Promise<void> {
+    const nobody: CallContext = { signal: new AbortController().signal, actor, progress: () => undefined };
+    try {
+      if (this.supervisor.open || this.#starting !== null || this.#stopping !== null)
+        await this.stop({ timeoutMs: 2 ** 30 }, nobody, mostGraceMs);
+    } finally {
+      await this.#records.close();
+    }
+  }
+}

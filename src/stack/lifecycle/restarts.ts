@@ -1,0 +1,78 @@
+/** The restarts that callers ask for: one at a time of each service, which others join, and not too many. */
+import { StackwardenError } from "../../errors.js";
+import type { ProjectRecords } from "../storage/project-records.js";
+import { RestartBudget } from "./restart-policy.js";
+import type { RunningStack } from "./running-stack.js";
+import type { ServiceUnit } from "./service-controller.js";
+import { SharedCall } from "./single-flight.js";
+
+export interface RestartsHost {
+  stack(): RunningStack | null;
+  records(): Promise<ProjectRecords>;
+  /** Restarts of one service that are allowed in five minutes. */
+  budget(): number;
+}
+
+export class Restarts {
+  readonly #underWay = new Map<string, SharedCall<string[]>>();
+  readonly #budgets = new Map<string, RestartBudget>();
+
+  constructor(private readonly host: RestartsHost) {}
+
+  /**
+   * The restart of this service that is under way, else a new one. It gives the services that followed.
+   * @throws RESTART_BUDGET_EXCEEDED with what is known of the cause
+   */
+  of(unit: ServiceUnit, dependents: boolean, actor: string): SharedCall<string[]> {
+    const { name } = unit;
+    let call = this.#underWay.get(name);
+    if (call === undefined) {
+      this.#spend(unit);
+      call = this.#begin(name, dependents, actor);
+      this.#underWay.set(name, call);
+    }
+    return call;
+  }
+
+  #begin(service: string, dependents: boolean, actor: string): SharedCall<string[]> {
+    return new SharedCall<string[]>(
+      async (_signal, progress) => {
+        try {
+          const { events } = await this.host.records();
+          events.add({ type: "service_restarting", service, message: `${service} is being restarted.`, actor });
+          const tell = (name: string, message: string): void =>
+            progress({ progress: 0, total: 1, message: `${name}: ${message}` });
+          const following = await this.host.stack()?.restart(service, dependents, tell, actor);
+          events.add({ type: "service_restarted", service, message: `${service} was restarted.`, actor });
+          return following ?? [];
+        } finally {
+          this.#underWay.delete(service);
+        }
+      },
+      // Cancelled half-way it would leave the service down.
+      { cancellable: false, what: `restart of ${service}` },
+    );
+  }
+
+  #spend(unit: ServiceUnit): void {
+    const now = Date.now();
+    const most = this.host.budget();
+    const budget = this.#budgets.get(unit.name) ?? new RestartBudget(most);
+    this.#budgets.set(unit.name, budget);
+    const wait = budget.wait(now);
+    if (wait === 0) {
+      budget.spend(now);
+      return;
+    }
+    const seconds = Math.ceil(wait / 1000);
+    const { details } = unit.failure();
+    throw new StackwardenError(
+      "RESTART_BUDGET_EXCEEDED",
+      `${unit.name} was restarted ${most} times in five minutes; the next restart is allowed in ${seconds} s.`,
+      {
+        hint: "Restarting did not help: read details.last_lines, get_logs and get_events for the cause, and correct it.",
+        details: { ...details, health: unit.health().message, retry_after_seconds: seconds },
+      },
+    );
+  }
+}

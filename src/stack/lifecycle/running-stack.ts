@@ -1,0 +1,177 @@
+/** A stack on its runtime: one unit for each service, and what is done with several of them at once. */
+
+import { StackwardenError } from "../../errors.js";
+import { NameLocks } from "../../system/keyed-mutex.js";
+import { compareDefinitions } from "../definition/changes.js";
+import type { StackDefinition } from "../definition/types.js";
+import type { RuntimeStack } from "../runtime.js";
+import { dependantsOf } from "./dependents.js";
+import { notEnforceable, notEnforced } from "./limits.js";
+import type { UnitHost } from "./service-context.js";
+import { ServiceUnit } from "./service-controller.js";
+import { startServices, stopServices } from "./startup.js";
+
+/** How a service's start comes along, for progress. */
+export type Phase = (service: string, message: string) => void;
+
+export interface Reconciled {
+  started: string[];
+  replaced: string[];
+  removed: string[];
+}
+
+/** Ended, or never begun: a start brings these up. */
+const idle = (unit: ServiceUnit): boolean =>
+  !unit.running && ["pending", "stopped", "crashed", "lost"].includes(unit.state);
+
+const by = (actor: string | undefined): { actor?: string } => (actor === undefined ? {} : { actor });
+
+export class RunningStack {
+  readonly startedAt = Date.now();
+  units: Map<string, ServiceUnit>;
+  /** Ends what waits for this stack's services when the stack itself ends. */
+  readonly #life = new AbortController();
+  /** A start, a reconciliation and restarts of several clients must not take turns on one service. */
+  readonly #changing = new NameLocks();
+
+  constructor(
+    public definition: StackDefinition,
+    private readonly host: UnitHost,
+  ) {
+    this.units = new Map(
+      Object.values(definition.services).map((service) => [service.name, new ServiceUnit(service, host)]),
+    );
+  }
+
+  get runtimeStack(): RuntimeStack {
+    return this.host.stack;
+  }
+
+  /** @throws UNKNOWN_SERVICE that lists the valid names */
+  unit(name: string): ServiceUnit {
+    const unit = this.units.get(name);
+    if (unit !== undefined) return unit;
+    throw unknownService(name, [...this.units.keys()]);
+  }
+
+  /** Starts everything; on failure all of it is stopped again. */
+  async bringUp(signal: AbortSignal, phase: Phase, actor?: string): Promise<void> {
+    const { units } = this;
+    const names = [...units.keys()];
+    await this.#changing.run(names, () =>
+      startServices({ units, names, signal: this.#with(signal), phase, ...by(actor) }),
+    );
+  }
+
+  /** Brings the running services in line with a definition: unchanged ones stay as they are. */
+  reconcile(next: StackDefinition, signal: AbortSignal, phase: Phase, actor?: string): Promise<Reconciled> {
+    const names = [...new Set([...this.units.keys(), ...Object.keys(next.services)])];
+    return this.#changing.run(names, () => this.#reconcile(next, signal, phase, actor));
+  }
+
+  async #reconcile(next: StackDefinition, signal: AbortSignal, phase: Phase, actor?: string): Promise<Reconciled> {
+    const { added, changed, removed } = compareDefinitions(this.definition, next);
+    const following = changed.flatMap((name) => dependantsOf(name, Object.values(next.services), false));
+    const replaced = [...new Set([...changed, ...following])].filter((name) => this.units.has(name));
+    // Refused as a whole before anything is touched.
+    await this.runtimeStack.update(next);
+    await stopServices(
+      [...removed, ...replaced].map((name) => this.unit(name)),
+      undefined,
+      actor,
+    );
+    const before = this.units;
+    this.units = new Map();
+    for (const service of Object.values(next.services)) {
+      const unit = before.get(service.name) ?? new ServiceUnit(service, this.host);
+      unit.definition = service;
+      this.units.set(service.name, unit);
+    }
+    this.definition = next;
+    const names = [...this.units.values()]
+      .filter((unit) => idle(unit) || replaced.includes(unit.name))
+      .map((unit) => unit.name);
+    const together = this.#with(signal);
+    await startServices({ units: this.units, names, signal: together, phase, ...by(actor) });
+    for (const unit of this.units.values()) if (unit.state === "starting") await unit.ready(together);
+    return { started: names.filter((name) => added.includes(name) || !replaced.includes(name)), replaced, removed };
+  }
+
+  /**
+   * A fresh instance of one service, then of those that must follow.
+   * @returns the services that followed
+   */
+  restart(name: string, dependents: boolean, phase: Phase, actor?: string): Promise<string[]> {
+    const definitions = [...this.units.values()].map((unit) => unit.definition);
+    const names = [name, ...dependantsOf(name, definitions, dependents)];
+    return this.#changing.run(names, () => this.#restart(name, dependents, phase, actor));
+  }
+
+  async #restart(name: string, dependents: boolean, phase: Phase, actor?: string): Promise<string[]> {
+    this.#life.signal.throwIfAborted();
+    const definitions = [...this.units.values()].map((unit) => unit.definition);
+    const following = dependantsOf(name, definitions, dependents).filter((other) => this.unit(other).running);
+    const chosen = new Map([name, ...following].map((one) => [one, this.unit(one)]));
+    await stopServices([...chosen.values()], undefined, actor);
+    for (const unit of chosen.values()) unit.restarts += 1;
+    // Only these are waited for: another dependency that is ill is no reason to leave this one down.
+    await startServices({
+      units: chosen,
+      names: [...chosen.keys()],
+      signal: this.#life.signal,
+      phase,
+      ...by(actor),
+    });
+    return following;
+  }
+
+  /**
+   * For who wants limits that hold of a stack that was perhaps started by somebody who asked for less.
+   * @throws LIMITS_NOT_ENFORCEABLE
+   */
+  requireEnforcedLimits(): void {
+    const reasons = [...this.units.values()].flatMap((unit) =>
+      unit.applied === null ? [] : notEnforced(unit.asked, unit.applied).map((why) => `${unit.name}: ${why}`),
+    );
+    if (reasons.length === 0) return;
+    const hint = "It was started without require_enforced_limits. ";
+    throw notEnforceable("Limits of the running stack are not enforced", reasons, { hint });
+  }
+
+  /** Stops every service, dependants first, then gives the runtime back what it holds. */
+  async stop(mostGraceMs?: number, actor?: string): Promise<void> {
+    this.#life.abort(
+      new StackwardenError("OPERATION_CANCELLED", "The stack was stopped meanwhile.", {
+        hint: "Call start_stack to start it again.",
+      }),
+    );
+    let failure: unknown;
+    await stopServices([...this.units.values()], mostGraceMs, actor).catch((error: unknown) => {
+      failure = error;
+    });
+    // Kills what would not stop; only when that fails too is something left behind.
+    try {
+      await this.runtimeStack.close();
+    } catch (error) {
+      throw failure ?? error;
+    }
+  }
+
+  /** The runtime died: nothing is left to be stopped. */
+  async lose(error: StackwardenError): Promise<void> {
+    for (const unit of this.units.values()) unit.lose();
+    this.#life.abort(error);
+    await this.runtimeStack.close().catch(() => undefined);
+  }
+
+  #with(signal: AbortSignal): AbortSignal {
+    return AbortSignal.any([signal, this.#life.signal]);
+  }
+}
+
+export function unknownService(name: string, valid: readonly string[]): StackwardenError {
+  return new StackwardenError("UNKNOWN_SERVICE", `The stack has no service ${JSON.stringify(name.slice(0, 64))}.`, {
+    hint: `Valid names: ${valid.join(", ") || "none"}.`,
+    details: { valid: [...valid] },
+  });
+}

@@ -1,0 +1,59 @@
+/** Which runtime runs a stack, and why. */
+import { StackwardenError } from "../../errors.js";
+import type { RuntimeName, RuntimeStatus, StackRuntime } from "../runtime.js";
+import type { StackSettings } from "../settings.js";
+
+export interface RuntimeChoice {
+  runtime: StackRuntime;
+  /** For the report: what was chosen and why. */
+  reason: string;
+}
+
+const missing = (status: RuntimeStatus): string[] =>
+  status.findings
+    .filter((finding) => !finding.ok)
+    .map((finding) => `${finding.message}${finding.fix === undefined ? "" : ` (${finding.fix})`}`);
+
+function unavailable(name: RuntimeName, lacking: string[], known: RuntimeName[]): StackwardenError {
+  return new StackwardenError(
+    "RUNTIME_UNAVAILABLE",
+    `The runtime ${name} cannot be used here${lacking.length > 0 ? `: ${lacking.join("; ")}` : ""}.`,
+    {
+      hint: `Run \`stackwarden doctor\` to see what is missing, or have the operator choose another runtime (auto, ${known.join(", ")}).`,
+      details: { runtime: name, missing: lacking },
+    },
+  );
+}
+
+/**
+ * `auto` takes dagger when an engine can be reached, else local.
+ * @throws RUNTIME_UNAVAILABLE that names what is missing and how to get it
+ */
+export async function chooseRuntime(
+  settings: StackSettings,
+  runtimes: readonly StackRuntime[],
+  project?: string,
+): Promise<RuntimeChoice> {
+  const wanted = settings.runtime;
+  const known = runtimes.map((runtime) => runtime.name);
+  const candidates =
+    wanted === "auto"
+      ? [...runtimes].sort((a, b) => Number(b.name === "dagger") - Number(a.name === "dagger"))
+      : runtimes.filter((runtime) => runtime.name === wanted);
+  const refused: { name: RuntimeName; lacking: string[] }[] = [];
+  for (const runtime of candidates) {
+    const status = await runtime.check(project, settings);
+    if (status.available) {
+      const others = refused.map(({ name, lacking }) => `${name} is not available: ${lacking.join("; ")}`);
+      const why = wanted === "auto" ? others.join(". ") || "the first that is available" : "configured";
+      return { runtime, reason: `Runtime ${runtime.name} (${why}).` };
+    }
+    refused.push({ name: runtime.name, lacking: missing(status) });
+  }
+  const last = refused.at(-1);
+  throw unavailable(
+    last?.name ?? (wanted === "auto" ? "local" : wanted),
+    last?.lacking ?? ["this build has no such runtime"],
+    known,
+  );
+}

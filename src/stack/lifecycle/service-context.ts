@@ -1,0 +1,41 @@
+/** What a service unit needs of its stack, and how it has an instance started there. */
+
+import { withRetry } from "../../system/retry.js";
+import type { Limits } from "../definition/types.js";
+import type { LogSink } from "../logs/types.js";
+import type { RuntimeService, RuntimeStack, StartServiceRequest } from "../runtime.js";
+import type { EventInput } from "../storage/events.js";
+
+export interface UnitHost {
+  stack: RuntimeStack;
+  limits(service: string): Limits;
+  sink(service: string, generation: number): LogSink;
+  lastGeneration(service: string): number;
+  lastLines(service: string, count: number, generation: number): string[];
+  /** Sanitises, redacts and bounds text that came from a service or the runtime. */
+  clean(text: string): string;
+  event(input: EventInput): void;
+  /** State or health changed. */
+  changed(): void;
+  retry: { maxRetries: number; baseDelayMs: number };
+  requireEnforcedLimits: boolean;
+}
+
+/**
+ * Starts an instance, again where the fault passes by itself.
+ * @param retrying told of each further try
+ */
+export function startInstance(
+  host: UnitHost,
+  request: Omit<StartServiceRequest, "sink">,
+  retrying: (message: string) => void,
+): Promise<RuntimeService> {
+  const { service, generation, signal } = request;
+  const { name } = service;
+  return withRetry(() => host.stack.startService({ ...request, sink: host.sink(name, generation) }), {
+    ...host.retry,
+    signal,
+    onRetry: ({ attempt, delayMs, error }) =>
+      retrying(`Starting ${name} failed (try ${attempt}), again in ${delayMs} ms: ${(error as Error).message}`),
+  });
+}

@@ -1,0 +1,297 @@
+/** One service of a running stack: its instance, its state, and what happens when it ends by itself. */
+
+import { StackwardenError } from "../../errors.js";
+import { Serial } from "../../system/mutex.js";
+import type { Limits, ServiceDefinition } from "../definition/types.js";
+import type { ServiceHealth, ServiceReport, ServiceState } from "../model.js";
+import type { AppliedLimits, RuntimeService, ServiceExit } from "../runtime.js";
+import type { EventInput } from "../storage/events.js";
+import { HealthMonitor, type HealthView } from "./health-monitor.js";
+import { notEnforceable, notEnforced } from "./limits.js";
+import { RestartPlan } from "./restart-plan.js";
+import { wantsRestart } from "./restart-policy.js";
+import { startInstance, type UnitHost } from "./service-context.js";
+import {
+  describeExit,
+  exitReport,
+  type ServiceFacts,
+  serviceHealth,
+  serviceReport,
+  startFailure,
+} from "./service-report.js";
+import { WatchedState } from "./service-state.js";
+
+/** Lines of a service that an error or a crash event carries. */
+const TOLD_LINES = 20;
+
+export class ServiceUnit {
+  readonly serial = new Serial();
+  restarts = 0;
+  applied: AppliedLimits | null = null;
+  /** What `applied` was asked to be. */
+  asked: Limits = {};
+  lastExit: ServiceExit | null = null;
+  instance: RuntimeService | null = null;
+  #generation: number;
+  #monitor: HealthMonitor | null = null;
+  /** Set once the service was ready: from then on its restart policy holds. Before, an end fails the start. */
+  #settled = false;
+  readonly #restarts: RestartPlan;
+  readonly #state: WatchedState;
+  /** Ends the start under way. */
+  #starting = new AbortController();
+  /** Why the last start failed before there was an instance. */
+  #refusal: StackwardenError | null = null;
+
+  constructor(
+    public definition: ServiceDefinition,
+    private readonly host: UnitHost,
+  ) {
+    this.#generation = host.lastGeneration(definition.name);
+    this.#state = new WatchedState(() => host.changed());
+    this.#restarts = new RestartPlan((input) => this.#event(input));
+  }
+
+  get state(): ServiceState {
+    return this.#state.current;
+  }
+
+  get name(): string {
+    return this.definition.name;
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+
+  get running(): boolean {
+    return this.instance !== null;
+  }
+
+  /** True while nothing will bring it up again but a caller. */
+  get ended(): boolean {
+    return ["stopped", "lost"].includes(this.state) || (this.state === "crashed" && !this.#restarts.pending);
+  }
+
+  /** It will be started now: what it was before is no reason for its dependants to give up. */
+  announce(): void {
+    if (!this.running) this.#to("pending");
+  }
+
+  /** Ends a start under way: its call fails with OPERATION_CANCELLED. */
+  interrupt(): void {
+    this.#starting.abort(
+      new StackwardenError("OPERATION_CANCELLED", `The start of ${this.name} was ended by a stop.`, {
+        hint: "Start it again when wanted.",
+      }),
+    );
+  }
+
+  /**
+   * Starts an instance; resolves when its process runs. On failure nothing of it is left.
+   * @param actor who asked for it; default: stackwarden itself
+   */
+  async start(caller: AbortSignal, phase: (message: string) => void, actor?: string): Promise<void> {
+    this.#restarts.cancel();
+    this.#starting = new AbortController();
+    this.#refusal = null;
+    const signal = AbortSignal.any([caller, this.#starting.signal]);
+    const { host, name, definition } = this;
+    this.#generation += 1;
+    const generation = this.#generation;
+    this.#to("starting");
+    this.#event({ type: "service_starting", message: `${name} is starting.`, data: { generation } }, actor);
+    const limits = host.limits(name);
+    this.asked = limits;
+    try {
+      const request = { service: definition, generation, limits, signal, phase };
+      const instance = await startInstance(host, request, (message) => this.#event({ type: "retrying", message }));
+      await this.#adopt(instance, limits, actor);
+    } catch (error) {
+      this.instance = null;
+      // Who waits for this service learns of it by its state, before this call has failed.
+      this.#refusal = error instanceof StackwardenError ? error : null;
+      this.#to("crashed");
+      throw error;
+    }
+  }
+
+  async #adopt(instance: RuntimeService, limits: Limits, actor?: string): Promise<void> {
+    const { host, name } = this;
+    this.instance = instance;
+    void instance.exited.then((exit) => this.#ended(instance, exit));
+    this.applied = await instance.readLimits();
+    const lacking = notEnforced(limits, this.applied);
+    if (host.requireEnforcedLimits && lacking.length > 0) {
+      await instance.stop({ graceMs: 0 });
+      throw notEnforceable(`The limits of ${name} cannot be enforced here`, lacking, { service: name });
+    }
+    // It may have ended while its limits were read.
+    if (this.instance !== instance) return;
+    const data = { generation: instance.generation, pid: instance.pid };
+    this.#event({ type: "service_started", message: `${name} runs.`, data }, actor);
+    const monitor = new HealthMonitor({
+      instance,
+      healthcheck: this.definition.healthcheck,
+      clean: host.clean,
+      onCheck: (verdict, view) => this.#checked(verdict, view),
+    });
+    this.#monitor = monitor;
+    monitor.start();
+  }
+
+  /**
+   * Resolves when the service is healthy, or has completed.
+   * @throws SERVICE_START_FAILED when it ends, turns unhealthy or is stopped instead
+   */
+  async ready(signal: AbortSignal): Promise<void> {
+    await this.until(() => this.state !== "starting" && this.state !== "pending", signal);
+    if (this.state === "healthy" || this.state === "completed") {
+      this.#settled = true;
+      return;
+    }
+    throw this.failure();
+  }
+
+  /** Why the service is not up, with its last lines. */
+  failure(): StackwardenError {
+    if (this.#refusal !== null && this.state === "crashed") return this.#refusal;
+    return startFailure(this.#facts, this.host.lastLines(this.name, TOLD_LINES, this.generation));
+  }
+
+  /** Stops the instance, or a restart that is scheduled. Idempotent. */
+  async stop(mostGraceMs = Number.POSITIVE_INFINITY, actor?: string): Promise<void> {
+    this.#restarts.cancel();
+    const { instance, name } = this;
+    this.#settled = false;
+    if (instance === null) {
+      if (this.state !== "completed") this.#to("stopped");
+      return;
+    }
+    this.#to("stopping");
+    this.#event({ type: "service_stopping", message: `${name} is stopping.` }, actor);
+    this.#monitor?.stop();
+    this.instance = null;
+    const exit = await instance.stop({
+      graceMs: Math.min(this.definition.stopGracePeriodMs, mostGraceMs),
+      signal: this.definition.stopSignal,
+    });
+    this.lastExit = exit;
+    this.applied = null;
+    this.#to("stopped");
+    this.#event({ type: "service_stopped", message: `${name} stopped: ${describeExit(exit)}.` }, actor);
+  }
+
+  /** The runtime died under it. */
+  lose(): void {
+    this.#restarts.cancel();
+    this.interrupt();
+    this.#monitor?.stop();
+    this.instance = null;
+    this.applied = null;
+    this.#settled = false;
+    this.#to("lost");
+  }
+
+  /** Changes the running instance's limits. @returns what was read back, null when it does not run */
+  async setLimits(limits: Limits): Promise<AppliedLimits | null> {
+    if (this.instance === null) return null;
+    this.asked = limits;
+    this.applied = await this.instance.setLimits(limits);
+    this.host.changed();
+    return this.applied;
+  }
+
+  async check(): Promise<void> {
+    await this.#monitor?.check();
+  }
+
+  /** Resolves when the condition holds; looked at after every change of state. */
+  until(condition: () => boolean, signal: AbortSignal): Promise<void> {
+    return this.#state.until(condition, signal);
+  }
+
+  health(): ServiceHealth {
+    return serviceHealth(this.#facts);
+  }
+
+  report(): ServiceReport {
+    return serviceReport(this.#facts, this.host.stack.endpoints());
+  }
+
+  get #facts(): ServiceFacts {
+    const { name, state, definition, generation, restarts, instance, applied, lastExit } = this;
+    const view = this.#monitor?.view ?? null;
+    return { name, state, definition, generation, restarts, instance, applied, lastExit, view };
+  }
+
+  #checked(verdict: "healthy" | "unhealthy" | null, view: HealthView): void {
+    if (this.state === "stopping" || this.instance === null) return;
+    if (verdict !== null && verdict !== this.state) {
+      this.#to(verdict);
+      this.#event({
+        type: verdict === "healthy" ? "service_healthy" : "service_unhealthy",
+        message: verdict === "healthy" ? `${this.name} is healthy.` : `${this.name} is unhealthy: ${view.message}`,
+        data: { check: view.check },
+      });
+    } else this.host.changed();
+  }
+
+  #ended(instance: RuntimeService, exit: ServiceExit): void {
+    if (this.instance !== instance) return;
+    const { host, name, definition } = this;
+    this.#monitor?.stop();
+    this.instance = null;
+    this.applied = null;
+    this.lastExit = exit;
+    const again = wantsRestart(definition.restart, exit);
+    const clean = exit.exitCode === 0 && exit.signal === null && !exit.oomKilled;
+    if (clean && !again && (definition.healthcheck === undefined || this.#settled)) {
+      this.#to("completed");
+      this.#event({ type: "service_completed", message: `${name} ended with exit code 0.` });
+      return;
+    }
+    const settled = this.#settled;
+    this.#to("crashed");
+    this.#event({
+      type: "service_crashed",
+      message: `${name} crashed: ${describeExit(exit)}.`,
+      data: {
+        ...exitReport(exit),
+        generation: instance.generation,
+        last_lines: host.lastLines(name, 5, instance.generation),
+      },
+    });
+    // While it starts, the start's caller decides; the policy holds afterwards.
+    if (again && settled) this.#schedule(exit.at - instance.startedAt);
+  }
+
+  #schedule(livedMs: number): void {
+    this.#restarts.schedule(this.name, this.definition.restart, livedMs, () => {
+      void this.serial.run(() => this.#startAgain());
+    });
+  }
+
+  async #startAgain(): Promise<void> {
+    // Whoever stopped or restarted it in the meantime was first.
+    if (this.state !== "crashed" || !this.#settled) return;
+    this.restarts += 1;
+    const begun = Date.now();
+    try {
+      await this.start(new AbortController().signal, () => undefined);
+      this.#event({ type: "service_restarted", message: `${this.name} was started again.` });
+    } catch (error) {
+      this.#event({ type: "warning", message: `Starting ${this.name} again failed: ${(error as Error).message}` });
+      if (this.#settled && this.state === "crashed") this.#schedule(Date.now() - begun);
+    }
+  }
+
+  #to(state: ServiceState): void {
+    this.#state.to(state);
+  }
+
+  /** @param actor who asked for it; default: stackwarden itself */
+  #event(input: Omit<EventInput, "service" | "actor">, actor?: string): void {
+    this.host.event({ ...input, service: this.name, ...(actor === undefined ? {} : { actor }) });
+  }
+}

@@ -1,0 +1,112 @@
+/** What is said of one service: its health, its report, and why it is not up. */
+
+import { StackwardenError } from "../../errors.js";
+import type { ServiceDefinition } from "../definition/types.js";
+import type { ExitReport, ServiceHealth, ServiceReport, ServiceState } from "../model.js";
+import type { AppliedLimits, Endpoint, RuntimeService, ServiceExit } from "../runtime.js";
+import type { HealthView } from "./health-monitor.js";
+
+export interface ServiceFacts {
+  name: string;
+  state: ServiceState;
+  definition: ServiceDefinition;
+  generation: number;
+  restarts: number;
+  /** Null when it does not run. */
+  instance: RuntimeService | null;
+  applied: AppliedLimits | null;
+  lastExit: ServiceExit | null;
+  /** What its health checks saw; null before the first instance ran. */
+  view: HealthView | null;
+}
+
+export const exitReport = (exit: ServiceExit): ExitReport => ({
+  exit_code: exit.exitCode,
+  signal: exit.signal,
+  oom_killed: exit.oomKilled,
+  at: new Date(exit.at).toISOString(),
+});
+
+export function describeExit(exit: ServiceExit | null): string {
+  if (exit === null) return "it is gone";
+  if (exit.oomKilled) return "the kernel killed it for exceeding its memory limit (OOM kill)";
+  if (exit.signal !== null) return `it was ended by ${exit.signal}`;
+  return `it exited with code ${exit.exitCode ?? "unknown"}`;
+}
+
+/** Why the service is not up. @param lines the last ones of its instance */
+export function startFailure({ name, state, lastExit, view }: ServiceFacts, lines: string[]): StackwardenError {
+  const why =
+    state === "unhealthy"
+      ? `its health check failed ${view?.consecutiveFailures ?? 0} times: ${view?.message ?? ""}`
+      : state === "stopped" || state === "stopping"
+        ? "it was stopped"
+        : describeExit(lastExit);
+  return new StackwardenError("SERVICE_START_FAILED", `The service ${name} did not start: ${why}.`, {
+    hint: `Read its last lines in details.last_lines or with get_logs(services: "${name}"), correct the cause, then call again.`,
+    details: {
+      service: name,
+      state,
+      exit: lastExit === null ? null : exitReport(lastExit),
+      last_lines: lines,
+    },
+  });
+}
+
+export function serviceHealth(facts: ServiceFacts): ServiceHealth {
+  const { name, state } = facts;
+  // What an instance that is gone saw is of no use.
+  const view = facts.instance === null ? null : facts.view;
+  const healthy = state === "healthy" || state === "completed";
+  const message = view !== null && view.healthy !== null ? view.message : stateMessage(facts);
+  return {
+    service: name,
+    healthy,
+    status: state,
+    message,
+    ...(healthy ? {} : { error: message }),
+    latency_ms: view?.latencyMs ?? null,
+    checked_at: view?.checkedAt ? new Date(view.checkedAt).toISOString() : null,
+    check: view?.check ?? null,
+    consecutive_failures: view?.consecutiveFailures ?? 0,
+  };
+}
+
+function stateMessage({ state, lastExit }: ServiceFacts): string {
+  if (state === "crashed") return `Not running: ${describeExit(lastExit)}.`;
+  if (state === "completed") return "Ended with exit code 0.";
+  if (state === "starting") return "Starting; no check was made yet.";
+  if (state === "lost") return "The runtime died under it.";
+  const last = state === "stopped" && lastExit !== null ? ` (its last instance: ${describeExit(lastExit)})` : "";
+  return `The service is ${state}${last}.`;
+}
+
+/** Of this machine: an address that stands for all of them is none to call. */
+const reachedAt = (host: Endpoint["host"]): string => (host === "0.0.0.0" ? "127.0.0.1" : host);
+
+export function serviceReport(facts: ServiceFacts, endpoints: readonly Endpoint[]): ServiceReport {
+  const { name, state, definition, generation, restarts, instance, applied, lastExit } = facts;
+  const scheme = definition.healthcheck?.test.kind === "http" ? "http" : "tcp";
+  return {
+    service: name,
+    state,
+    image: definition.image ?? null,
+    generation,
+    restarts,
+    started_at: instance === null ? null : new Date(instance.startedAt).toISOString(),
+    pid: instance?.pid ?? null,
+    user: instance?.user ?? null,
+    endpoints: endpoints
+      .filter((endpoint) => endpoint.service === name)
+      .map(({ host, host_port, container_port }) => ({
+        host,
+        host_port,
+        container_port,
+        url: `${scheme}://${reachedAt(host)}:${host_port}`,
+      })),
+    limits: applied,
+    last_exit: lastExit === null ? null : exitReport(lastExit),
+    depends_on: Object.keys(definition.dependsOn),
+    notes: instance?.notes ?? [],
+  };
+}

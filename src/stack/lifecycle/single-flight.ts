@@ -1,0 +1,91 @@
+/**
+ * One piece of work that several callers wait for. A call repeated after a client's time-out joins it
+ * instead of starting a second one; it is cancelled only when everybody who waits for it gave up.
+ */
+import { StackwardenError } from "../../errors.js";
+import type { CallContext, Progress } from "../model.js";
+
+export type Joined<T> = { done: true; value: T } | { done: false };
+
+export interface SharedCallOptions {
+  /** False: once begun it goes on whatever its callers do. */
+  cancellable: boolean;
+  /** For the error of a caller who cancelled: `start of shop`. */
+  what: string;
+}
+
+const cancelled = (message: string, hint: string): StackwardenError =>
+  new StackwardenError("OPERATION_CANCELLED", message, { hint });
+
+export class SharedCall<T> {
+  readonly settled: Promise<void>;
+  readonly #result: Promise<T>;
+  readonly #abort = new AbortController();
+  readonly #listeners = new Set<(progress: Progress) => void>();
+  #waiting = 0;
+  /** Somebody left without an answer and was told that the work goes on. */
+  #detached = false;
+
+  constructor(
+    task: (signal: AbortSignal, report: (progress: Progress) => void) => Promise<T>,
+    private readonly options: SharedCallOptions,
+  ) {
+    this.#result = task(this.#abort.signal, (progress) => {
+      for (const listener of this.#listeners) listener(progress);
+    });
+    this.settled = this.#result.then(
+      () => undefined,
+      () => undefined,
+    );
+  }
+
+  /** Ends the work for everybody. */
+  cancel(reason: unknown): void {
+    this.#abort.abort(reason);
+  }
+
+  /**
+   * Waits for the result, at most until `until` settles or `timeoutMs` have passed; then the work goes on without this caller.
+   * @throws what the work throws; OPERATION_CANCELLED when the caller's signal aborts
+   */
+  async join(
+    call: Pick<CallContext, "signal" | "progress">,
+    { timeoutMs, until }: { timeoutMs?: number; until?: Promise<unknown> } = {},
+  ): Promise<Joined<T>> {
+    const listener = (progress: Progress): void => call.progress(progress);
+    this.#listeners.add(listener);
+    this.#waiting += 1;
+    let timer: NodeJS.Timeout | undefined;
+    let abort: (() => void) | undefined;
+    try {
+      const outcome = await Promise.race<Joined<T> | "left" | "aborted">([
+        this.#result.then((value) => ({ done: true as const, value })),
+        ...(timeoutMs === undefined
+          ? []
+          : [new Promise<"left">((resolve) => (timer = setTimeout(() => resolve("left"), timeoutMs)))]),
+        ...(until === undefined ? [] : [until.then(() => "left" as const)]),
+        new Promise<"aborted">((resolve) => {
+          abort = () => resolve("aborted");
+          call.signal.addEventListener("abort", abort, { once: true });
+          if (call.signal.aborted) abort();
+        }),
+      ]);
+      if (outcome === "left") {
+        this.#detached = true;
+        return { done: false };
+      }
+      if (outcome !== "aborted") return outcome;
+    } finally {
+      clearTimeout(timer);
+      if (abort !== undefined) call.signal.removeEventListener("abort", abort);
+      this.#listeners.delete(listener);
+      this.#waiting -= 1;
+    }
+    const { what, cancellable } = this.options;
+    if (!cancellable || this.#detached || this.#waiting > 0)
+      throw cancelled(`The call was cancelled; the ${what} goes on.`, "Call health_status to see how it ends.");
+    this.cancel(cancelled(`The ${what} was cancelled.`, "What it had begun was rolled back. Call again when wanted."));
+    // A success that came first stays a success.
+    return { done: true, value: await this.#result };
+  }
+}

@@ -1,0 +1,103 @@
+/** What is said of a project: from its units while it runs, from its definition when it does not. */
+import type { ServiceDefinition, StackDefinition } from "../definition/types.js";
+import type { HealthReport, ServiceHealth, ServiceReport, StackReport, StackState } from "../model.js";
+import type { RuntimeName } from "../runtime.js";
+import type { RunningStack } from "./running-stack.js";
+import type { ServiceUnit } from "./service-controller.js";
+
+/** A service whose stack was not started by this server. */
+const idleService = (service: ServiceDefinition): ServiceReport => ({
+  service: service.name,
+  state: "stopped",
+  image: service.image ?? null,
+  generation: 0,
+  restarts: 0,
+  started_at: null,
+  pid: null,
+  user: null,
+  endpoints: [],
+  limits: null,
+  last_exit: null,
+  depends_on: Object.keys(service.dependsOn),
+  notes: [],
+});
+
+/** A service that has no unit: of a stack that does not run, or is only being read. */
+function idleHealth(service: string, state: StackState): ServiceHealth {
+  const coming = state === "starting";
+  const message = coming ? "The stack is starting; this service has not started yet." : "The stack is not running.";
+  return {
+    service,
+    healthy: false,
+    status: coming ? "pending" : "stopped",
+    message,
+    error: message,
+    latency_ms: null,
+    checked_at: null,
+    check: null,
+    consecutive_failures: 0,
+  };
+}
+
+export function healthReport(
+  project: string,
+  state: StackState,
+  units: ReadonlyMap<string, ServiceUnit> | null,
+  names: readonly string[],
+): HealthReport {
+  const services: Record<string, ServiceHealth> = Object.create(null);
+  for (const name of names) services[name] = units?.get(name)?.health() ?? idleHealth(name, state);
+  const all = Object.values(services);
+  return {
+    project,
+    state,
+    overall_healthy: all.length > 0 && all.every((one) => one.healthy),
+    services,
+    timestamp: new Date().toISOString(),
+  };
+}
+
+/** What is not healthy, and why. */
+export const missingServices = (
+  report: HealthReport,
+): { service: string; state: ServiceHealth["status"]; reason: string }[] =>
+  Object.values(report.services)
+    .filter((one) => !one.healthy)
+    .map(({ service, status, message }) => ({ service, state: status, reason: message }));
+
+export interface StackFacts {
+  project: string;
+  folder: string;
+  state: StackState;
+  runtime: RuntimeName;
+  /** Why this runtime; null before one was chosen. */
+  reason: string | null;
+  /** False when the stack is kept only for reports. */
+  open: boolean;
+  stack: RunningStack | null;
+  /** The definition as it is now, for a stack that this server never started. */
+  peek(): Promise<StackDefinition>;
+}
+
+export async function stackReport({ open, stack, reason, peek, ...facts }: StackFacts): Promise<StackReport> {
+  const notes: string[] = [];
+  const services: StackReport["services"] = Object.create(null);
+  let source = stack?.definition.source ?? "";
+  if (stack !== null) {
+    // A port of a stack that is gone is nobody's.
+    for (const [name, unit] of stack.units) services[name] = open ? unit.report() : { ...unit.report(), endpoints: [] };
+    notes.push(...stack.definition.notes);
+  } else {
+    try {
+      const definition = await peek();
+      source = definition.source;
+      for (const service of Object.values(definition.services)) services[service.name] = idleService(service);
+      notes.push(...definition.notes);
+    } catch (error) {
+      notes.push(`Its definition cannot be read: ${(error as Error).message}`);
+    }
+  }
+  if (open && reason !== null) notes.push(reason);
+  const startedAt = open && stack !== null ? new Date(stack.startedAt).toISOString() : null;
+  return { ...facts, source, started_at: startedAt, services, notes };
+}

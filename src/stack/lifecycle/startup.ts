@@ -1,0 +1,102 @@
+/** Bringing a stack's services up in dependency order, everything independent in parallel. */
+
+import { StackwardenError } from "../../errors.js";
+import type { Dependency } from "../definition/types.js";
+import type { ServiceUnit } from "./service-controller.js";
+
+export interface Startup {
+  units: ReadonlyMap<string, ServiceUnit>;
+  /** Services to start; the others of `units` are dependencies that run already. */
+  names: readonly string[];
+  signal: AbortSignal;
+  phase(service: string, message: string): void;
+  /** Who asked for it, for events. */
+  actor?: string;
+}
+
+/** Waits until a dependency is what its dependant asks for. */
+async function awaitDependency(unit: ServiceUnit, dependency: Dependency, signal: AbortSignal): Promise<void> {
+  const { condition } = dependency;
+  const ended = (): boolean => ["crashed", "stopped", "lost", "unhealthy"].includes(unit.state);
+  const met = (): boolean => {
+    if (unit.state === "completed") return true;
+    if (condition === "service_started") return unit.running;
+    return condition === "service_healthy" && unit.state === "healthy";
+  };
+  await unit.until(() => met() || ended(), signal);
+  if (!met()) throw unit.failure();
+}
+
+/**
+ * Resolves when every named service is healthy or has completed. The first failure ends the
+ * others' waiting; what had been started by then is stopped again, dependants first.
+ * @throws the first failure, or the signal's reason
+ */
+export async function startServices({ units, names, signal, phase, actor }: Startup): Promise<void> {
+  const abort = new AbortController();
+  const together = AbortSignal.any([signal, abort.signal]);
+  let failure: { error: unknown } | undefined;
+
+  const bringUp = async (name: string): Promise<void> => {
+    const unit = units.get(name);
+    if (unit === undefined) throw new StackwardenError("INTERNAL", `The service ${name} has no unit.`);
+    for (const [other, dependency] of Object.entries(unit.definition.dependsOn)) {
+      const needed = units.get(other);
+      if (needed !== undefined) await awaitDependency(needed, dependency, together);
+    }
+    together.throwIfAborted();
+    await unit.serial.run(() => unit.start(together, (message) => phase(name, message), actor));
+    await unit.ready(together);
+  };
+
+  for (const name of names) units.get(name)?.announce();
+  await Promise.all(
+    names.map((name) =>
+      bringUp(name).catch((error: unknown) => {
+        // Later ones fail only because the first one ended their waiting.
+        failure ??= { error };
+        abort.abort(error);
+      }),
+    ),
+  );
+  if (failure === undefined) return;
+  // One that ended by itself keeps its state: that is what went wrong.
+  const named = names.flatMap((name) => units.get(name) ?? []);
+  await stopServices(
+    named.filter((unit) => unit.running || unit.state === "pending"),
+    undefined,
+    actor,
+  );
+  throw failure.error;
+}
+
+/**
+ * Stops services so that each outlives its dependants.
+ * @param mostGraceMs no service gets more time than this before it is killed; default: its own `stop_grace_period`
+ * @throws STOP_FAILED that names every service that could not be stopped; the others are stopped all the same
+ */
+export async function stopServices(units: readonly ServiceUnit[], mostGraceMs?: number, actor?: string): Promise<void> {
+  const stopping = new Map<string, Promise<void>>();
+  const failed: string[] = [];
+  const stop = (unit: ServiceUnit): Promise<void> => {
+    const known = stopping.get(unit.name);
+    if (known !== undefined) return known;
+    const dependants = units.filter((other) => Object.hasOwn(other.definition.dependsOn, unit.name));
+    const done = (async () => {
+      // A start under way would hold the queue.
+      unit.interrupt();
+      await Promise.all(dependants.map(stop));
+      await unit.serial.run(() => unit.stop(mostGraceMs, actor));
+    })().catch(() => {
+      failed.push(unit.name);
+    });
+    stopping.set(unit.name, done);
+    return done;
+  };
+  await Promise.all(units.map(stop));
+  if (failed.length > 0)
+    throw new StackwardenError("STOP_FAILED", `These services could not be stopped: ${failed.join(", ")}.`, {
+      hint: "Call stop_stack again; the server's log on stderr has the cause.",
+      details: { services: failed },
+    });
+}

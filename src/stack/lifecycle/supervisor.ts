@@ -1,0 +1,308 @@
+/** Takes one project's stack up and down, keeps its parts in line, and owns what that needs: lock, records, limits. */
+
+import { StackwardenError, toStackwardenError } from "../../errors.js";
+import { withRetry } from "../../system/retry.js";
+import { overridePorts } from "../definition/override-ports.js";
+import type { Limits, LoadStack, StackDefinition } from "../definition/types.js";
+import type { LogStore } from "../logs/types.js";
+import type { Progress, StartRequest } from "../model.js";
+import type { RuntimeName, RuntimeStack, StackRuntime } from "../runtime.js";
+import type { StackSettings } from "../settings.js";
+import type { EventInput } from "../storage/events.js";
+import type { ProjectRecords } from "../storage/project-records.js";
+import type { ProjectStore } from "../storage/project-store.js";
+import { cleanError } from "../text/sanitize-error.js";
+import { checkLimits } from "./limits.js";
+import { RunningStack, unknownService } from "./running-stack.js";
+import { chooseRuntime, type RuntimeChoice } from "./runtime-choice.js";
+import type { UnitHost } from "./service-context.js";
+
+export interface SupervisorOptions {
+  project: string;
+  config: StackSettings;
+  store: ProjectStore;
+  runtimes: readonly StackRuntime[];
+  loadStack: LoadStack;
+  /** Opens the project's records, or gives those that are open; `fresh` reads anew what another server may have written. */
+  records(fresh?: boolean): Promise<ProjectRecords>;
+  changed(): void;
+}
+
+export interface StartSteps {
+  signal: AbortSignal;
+  actor: string;
+  progress(progress: Progress): void;
+  /** The stack is open and its services begin to start. */
+  launched(): void;
+}
+
+export type Reached = "started" | "unchanged" | "reconciled";
+
+/** The code and the service say more than the message to whoever diagnoses it later. */
+function startFailed(error: unknown, actor: string): EventInput {
+  const { code, details, message, hint } = toStackwardenError(error);
+  const service = typeof details?.service === "string" ? { service: details.service } : {};
+  return { type: "stack_start_failed", message, actor, data: { code, hint, ...service } };
+}
+
+/** Each runtime has volumes of its own; an empty database where there was a full one must not be a riddle. */
+function elsewhere(before: RuntimeName | null, now: RuntimeName, volumes: string[]): string {
+  if (before === null || before === now || volumes.length === 0) return "";
+  return ` The project ran on ${before} before: the data of its volumes (${volumes.join(", ")}) is there and not here; \`runtime: ${before}\` in the configuration goes on with it.`;
+}
+
+export class Supervisor {
+  /** Kept after its end, for reports. */
+  stack: RunningStack | null = null;
+  open = false;
+  lost = false;
+  choice: RuntimeChoice | null = null;
+  #unlock: (() => Promise<void>) | null = null;
+  #kept: Record<string, Limits> = {};
+  #ports: Record<string, number> = {};
+  #profiles: string[] = [];
+  #start: StartSteps | null = null;
+
+  constructor(private readonly options: SupervisorOptions) {}
+
+  /** Progress of the start under way, told in the words of events. */
+  tell(message: string): void {
+    const units = [...(this.stack?.units.values() ?? [])];
+    const up = units.filter((unit) => unit.state === "healthy" || unit.state === "completed").length;
+    this.#start?.progress({ progress: up, total: units.length, message });
+  }
+
+  async bringUp(request: StartRequest, folder: string, steps: StartSteps): Promise<Reached> {
+    const { project, store, config } = this.options;
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(this.#tooLate()), config.startTimeoutMs);
+    const signal = AbortSignal.any([steps.signal, late.signal]);
+    this.#start = steps;
+    let records: ProjectRecords | undefined;
+    try {
+      await store.prepare(project, folder);
+      if (this.#unlock === null) {
+        this.#unlock = await store.lock(project);
+        records = await this.options.records(true);
+      } else records = await this.options.records();
+      const definition = await this.#load(request, folder, records);
+      await this.#takeLimits(request, definition);
+      signal.throwIfAborted();
+      return this.open
+        ? await this.#reconcile(definition, signal, steps)
+        : await this.#openStack(definition, folder, signal, steps, records);
+    } catch (error) {
+      const told = records === undefined ? error : cleanError(error, records.clean);
+      records?.events.add(startFailed(told, steps.actor));
+      if (!this.open) await this.#release();
+      throw told;
+    } finally {
+      clearTimeout(timer);
+      this.#start = null;
+      this.options.changed();
+    }
+  }
+
+  /** Stops the stack; nothing of it is left but data. */
+  async takeDown(actor: string, mostGraceMs?: number): Promise<void> {
+    const { stack } = this;
+    if (!this.open || stack === null) return;
+    const { events } = await this.options.records();
+    events.add({ type: "stack_stopping", message: "The stack is stopping.", actor });
+    await stack.stop(mostGraceMs, actor);
+    this.open = false;
+    await this.#release();
+    events.add({ type: "stack_stopped", message: "The stack stopped; its data stays.", actor });
+  }
+
+  /** Limits of a service's next instance: what was asked for by calls, else by the definition. */
+  limits(service: string): Limits {
+    return { ...this.stack?.definition.services[service]?.limits, ...this.#kept[service] };
+  }
+
+  async keepLimits(service: string, limits: Limits): Promise<void> {
+    const { store, project } = this.options;
+    await store.keepLimits(project, service, limits);
+    this.#kept = await store.limits(project);
+  }
+
+  /** @returns the names of the volumes deleted */
+  async removeVolumes(definition: StackDefinition): Promise<string[]> {
+    const { project, store, runtimes } = this.options;
+    const unlock = await store.lock(project);
+    try {
+      // Of every runtime: the project may have run on another one before.
+      for (const runtime of runtimes) await runtime.removeVolumes(project, store.folderOf(project), definition.volumes);
+      return definition.volumes;
+    } finally {
+      await unlock();
+    }
+  }
+
+  /** Reads the definition. Nothing is generated or kept without records. */
+  async read(folder: string, profiles: string[], records: ProjectRecords | null): Promise<StackDefinition> {
+    const { project, config, loadStack } = this.options;
+    return loadStack({
+      projectId: project,
+      folder,
+      profiles,
+      allowRoot: config.allowRoot,
+      generateSecret: async (name) => (records === null ? `not-generated-${name}` : records.secrets.generate(name)),
+    });
+  }
+
+  async #load(request: StartRequest, folder: string, records: ProjectRecords): Promise<StackDefinition> {
+    // What an earlier call asked for holds as long as the stack runs.
+    const ports = { ...(this.open ? this.#ports : {}), ...request.ports };
+    const profiles = request.profiles ?? (this.open ? this.#profiles : []);
+    const definition = overridePorts(await this.read(folder, profiles, records), ports);
+    records.redactor.add([...definition.secretValues, ...records.secrets.values()]);
+    this.#ports = ports;
+    this.#profiles = profiles;
+    await this.options.store.keepServices(this.options.project, Object.keys(definition.services));
+    return definition;
+  }
+
+  async #takeLimits(request: StartRequest, definition: StackDefinition): Promise<void> {
+    const { runtimes, store, project } = this.options;
+    const asked = Object.entries(request.limits ?? {});
+    const capacity = (this.choice?.runtime ?? runtimes[0])?.capacity();
+    // All are looked at before one is kept.
+    for (const [service, limits] of asked) {
+      if (!Object.hasOwn(definition.services, service)) throw unknownService(service, Object.keys(definition.services));
+      const stats = (await this.stack?.units.get(service)?.instance?.stats()) ?? null;
+      if (capacity !== undefined) checkLimits({ service, limits, capacity, stats });
+    }
+    for (const [service, limits] of asked) await store.keepLimits(project, service, limits);
+    this.#kept = await store.limits(project);
+  }
+
+  async #openStack(
+    definition: StackDefinition,
+    folder: string,
+    signal: AbortSignal,
+    steps: StartSteps,
+    records: ProjectRecords,
+  ): Promise<Reached> {
+    const { project, config, store, runtimes } = this.options;
+    const { events } = records;
+    const choice = await chooseRuntime(config, runtimes, project);
+    const { runtime } = choice;
+    const reason = choice.reason + elsewhere(store.runtime(project), runtime.name, definition.volumes);
+    this.choice = { runtime, reason };
+    events.add({ type: "stack_starting", message: `The stack is starting. ${reason}`, actor: steps.actor });
+    const runtimeStack = await withRetry(
+      () =>
+        runtime.open({
+          projectId: project,
+          folder,
+          definition,
+          stateDir: store.folderOf(project),
+          settings: config,
+          signal,
+          notice: ({ type, service, message }) =>
+            events.add({ type, message, ...(service === undefined ? {} : { service }) }),
+        }),
+      {
+        ...config.retry,
+        signal,
+        onRetry: ({ attempt, delayMs, error }) =>
+          events.add({
+            type: "retrying",
+            message: `Opening the runtime failed (try ${attempt}), again in ${delayMs} ms: ${(error as Error).message}`,
+          }),
+      },
+    );
+    const stack = new RunningStack(definition, this.#unitHost(runtimeStack, records));
+    this.stack = stack;
+    this.open = true;
+    this.lost = false;
+    void runtimeStack.lost.then(({ reason: why }) => this.#lose(stack, records.clean(why)));
+    steps.launched();
+    try {
+      await store.keepRuntime(project, runtime.name);
+      await stack.bringUp(signal, (service, message) => this.tell(`${service}: ${message}`), steps.actor);
+    } catch (error) {
+      if (this.open) {
+        await stack.stop(undefined, steps.actor);
+        this.open = false;
+      }
+      throw error;
+    }
+    events.add({ type: "stack_started", message: "Every service is healthy.", actor: steps.actor });
+    return "started";
+  }
+
+  async #reconcile(definition: StackDefinition, signal: AbortSignal, steps: StartSteps): Promise<Reached> {
+    const { stack } = this;
+    if (stack === null) throw new StackwardenError("INTERNAL", "An open stack has no units.");
+    steps.launched();
+    const tell = (service: string, message: string): void => this.tell(`${service}: ${message}`);
+    const done = await stack.reconcile(definition, signal, tell, steps.actor);
+    for (const unit of stack.units.values()) {
+      const limits = this.limits(unit.name);
+      if (JSON.stringify(unit.asked) !== JSON.stringify(limits)) await unit.serial.run(() => unit.setLimits(limits));
+    }
+    const { events } = await this.options.records();
+    for (const service of done.replaced)
+      events.add({
+        type: "service_replaced",
+        service,
+        message: `${service} was replaced: its definition changed.`,
+        actor: steps.actor,
+      });
+    return Object.values(done).some((names) => names.length > 0) ? "reconciled" : "unchanged";
+  }
+
+  #unitHost(runtimeStack: RuntimeStack, records: ProjectRecords): UnitHost {
+    const logs: LogStore = records.logs;
+    const { config } = this.options;
+    return {
+      stack: runtimeStack,
+      limits: (service) => this.limits(service),
+      sink: (service, generation) => logs.sink(service, generation),
+      lastGeneration: (service) => logs.lastGeneration(service),
+      lastLines: (service, count, generation) => logs.lastLines(service, count, generation),
+      clean: records.clean,
+      event: (input) => records.events.add(input),
+      changed: this.options.changed,
+      retry: config.retry,
+      requireEnforcedLimits: config.requireEnforcedLimits,
+    };
+  }
+
+  async #lose(stack: RunningStack, reason: string): Promise<void> {
+    if (this.stack !== stack || !this.open) return;
+    this.open = false;
+    this.lost = true;
+    await stack.lose(
+      new StackwardenError("RUNTIME_LOST", `The runtime died while the stack was running: ${reason}.`, {
+        hint: "Call start_stack to start it again.",
+      }),
+    );
+    const { events } = await this.options.records();
+    events.add({ type: "stack_lost", message: `The runtime died; every service is lost: ${reason}.` });
+    await this.#release();
+    this.options.changed();
+  }
+
+  async #release(): Promise<void> {
+    const unlock = this.#unlock;
+    this.#unlock = null;
+    await unlock?.();
+  }
+
+  #tooLate(): StackwardenError {
+    const waiting = [...(this.stack?.units.values() ?? [])].filter((unit) => unit.state !== "healthy");
+    const missing = waiting.map((unit) => `${unit.name} is ${unit.state} (${unit.health().message})`);
+    const seconds = this.options.config.startTimeoutMs / 1000;
+    return new StackwardenError(
+      "START_TIMEOUT",
+      `The stack did not become healthy within ${seconds} s${missing.length > 0 ? `: ${missing.join("; ")}` : ""}.`,
+      {
+        hint: "What had started was stopped again. Read get_logs of the services named; the operator can raise start_timeout_seconds.",
+        details: { missing: waiting.map((unit) => unit.name) },
+      },
+    );
+  }
+}

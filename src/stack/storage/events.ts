@@ -1,0 +1,189 @@
+/** What happened in a project: a ring in memory, a file that survives the server, and waiting readers. */
+import { appendFile, readFile, rename, stat } from "node:fs/promises";
+import { StackwardenError } from "../../errors.js";
+import type { EventPage, EventType, StackEvent } from "../model.js";
+
+const KEPT = 2_000;
+/** The file is begun anew at this size; one older file is kept. */
+const LARGEST_FILE = 4 * 1_048_576;
+
+export interface EventQuery {
+  /** Only events after this `seq`, oldest first; without it, the newest ones. */
+  after?: number;
+  /** 1…1,000. Default 100. */
+  limit?: number;
+  service?: string;
+  types?: EventType[];
+  /** Wait so long for a first matching event. */
+  waitMs?: number;
+  signal?: AbortSignal;
+}
+
+export interface EventInput {
+  type: EventType;
+  service?: string;
+  message: string;
+  actor?: string;
+  data?: Record<string, unknown>;
+}
+
+export interface EventLogOptions {
+  project: string;
+  /** Undefined: in memory only. */
+  file?: string;
+  /** Applied to every message. */
+  clean(text: string): string;
+  onEvent(event: StackEvent): void;
+  onError(error: unknown): void;
+}
+
+export class EventLog {
+  #events: StackEvent[] = [];
+  #next = 1;
+  #pending = "";
+  #bytes = 0;
+  #writing: Promise<void> = Promise.resolve();
+  readonly #waiting = new Set<() => void>();
+
+  constructor(private readonly options: EventLogOptions) {}
+
+  /** Takes up what earlier servers wrote; a torn last line is passed over. */
+  async load(): Promise<void> {
+    const { file } = this.options;
+    if (file === undefined) return;
+    const text = await readFile(file, "utf8").catch(() => "");
+    this.#bytes = Buffer.byteLength(text);
+    for (const line of text.split("\n").slice(-KEPT - 1)) {
+      try {
+        const event = JSON.parse(line) as StackEvent;
+        if (Number.isSafeInteger(event.seq) && event.seq >= this.#next) {
+          this.#events.push(event);
+          this.#next = event.seq + 1;
+        }
+      } catch {
+        // Empty, or torn by a crash.
+      }
+    }
+    // A torn line would swallow the next one.
+    if (text !== "" && !text.endsWith("\n")) this.#pending = "\n";
+  }
+
+  add(input: EventInput): StackEvent {
+    const event: StackEvent = {
+      seq: this.#next,
+      time: new Date().toISOString(),
+      project: this.options.project,
+      type: input.type,
+      service: input.service ?? null,
+      message: this.options.clean(input.message),
+      actor: input.actor ?? "stackwarden",
+      ...(input.data === undefined ? {} : { data: input.data }),
+    };
+    this.#next += 1;
+    this.#events.push(event);
+    if (this.#events.length > KEPT) this.#events = this.#events.slice(-KEPT);
+    this.#write(`${JSON.stringify(event)}\n`);
+    for (const wake of [...this.#waiting]) wake();
+    this.options.onEvent(event);
+    return event;
+  }
+
+  async query(query: EventQuery): Promise<EventPage> {
+    const limit = query.limit ?? 100;
+    if (!Number.isInteger(limit) || limit < 1 || limit > 1000)
+      throw new StackwardenError("INVALID_INPUT", `limit must be a whole number from 1 to 1,000, not ${limit}.`, {
+        hint: "Leave it out for 100.",
+      });
+    const from = this.#next - 1;
+    let found = this.#matching(query, query.after);
+    if (found.length === 0 && (query.waitMs ?? 0) > 0) {
+      await this.#nextMatch(query, query.after ?? from);
+      found = this.#matching(query, query.after ?? from);
+    }
+    // After a cursor the oldest come first, so that nothing is passed over; without one, the newest matter.
+    const events = query.after === undefined ? found.slice(-limit) : found.slice(0, limit);
+    const cut = query.after !== undefined && found.length > limit;
+    return {
+      project: this.options.project,
+      events,
+      next_cursor: cut ? (events.at(-1)?.seq ?? 0) : this.#next - 1,
+      omitted: found.length - events.length,
+    };
+  }
+
+  /** Whether somebody else wrote to the file, or removed it. */
+  async outdated(): Promise<boolean> {
+    const { file } = this.options;
+    if (file === undefined) return false;
+    await this.#writing;
+    const size = await sizeOf(file);
+    return this.#idle && size !== this.#bytes;
+  }
+
+  /** Writes what is pending. */
+  flush(): Promise<void> {
+    return this.#writing;
+  }
+
+  /** Nothing waits to be written; a newline after a torn line waits for the next event. */
+  get #idle(): boolean {
+    return this.#pending === "" || this.#pending === "\n";
+  }
+
+  #matching(query: EventQuery, after = 0): StackEvent[] {
+    return this.#events.filter(
+      (event) =>
+        event.seq > after &&
+        (query.service === undefined || event.service === query.service) &&
+        (query.types === undefined || query.types.length === 0 || query.types.includes(event.type)),
+    );
+  }
+
+  #nextMatch(query: EventQuery, after: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(look);
+        query.signal?.removeEventListener("abort", done);
+        resolve();
+      };
+      const look = (): void => {
+        if (this.#matching(query, after).length > 0) done();
+      };
+      const timer = setTimeout(done, query.waitMs);
+      this.#waiting.add(look);
+      query.signal?.addEventListener("abort", done, { once: true });
+      if (query.signal?.aborted) done();
+    });
+  }
+
+  #write(line: string): void {
+    const { file } = this.options;
+    if (file === undefined) return;
+    const idle = this.#idle;
+    this.#pending += line;
+    if (!idle) return;
+    this.#writing = this.#writing.then(async () => {
+      const batch = this.#pending;
+      this.#pending = "";
+      try {
+        if (this.#bytes > LARGEST_FILE) {
+          await rename(file, `${file}.1`);
+          this.#bytes = 0;
+        }
+        await appendFile(file, batch, { mode: 0o600 });
+        this.#bytes += Buffer.byteLength(batch);
+      } catch (error) {
+        // Perhaps a part of it was written.
+        this.#bytes = await sizeOf(file);
+        this.options.onError(error);
+      }
+    });
+  }
+}
+
+const sizeOf = (file: string): Promise<number> =>
+  stat(file).then(
+    ({ size }) => size,
+    () => 0,
+  );

@@ -1,0 +1,233 @@
+/**
+ * What is kept of each project below the state directory, and who may run it: folder, limits of the
+ * next start, and the lock that keeps two servers from running the same stack.
+ */
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { basename, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { StackwardenError } from "../../errors.js";
+import { makePassable, removeUnfinished, storageFailed, writeWhole } from "../../system/atomic-write.js";
+import { type LockOutcome, lockHolder, takeLock } from "../../system/lock-file.js";
+import { Serial } from "../../system/mutex.js";
+import type { Limits } from "../definition/types.js";
+import { PROJECT_ID, projectIdFrom } from "../project-id.js";
+import type { RuntimeName } from "../runtime.js";
+
+export interface ProjectStoreOptions {
+  stateDir: string;
+  roots: string[];
+  /** From the server's configuration. */
+  projects: Record<string, { folder: string }>;
+}
+
+const isBelow = (root: string, path: string): boolean => {
+  const way = relative(root, path);
+  return way === "" || (way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way));
+};
+
+const realFolder = (path: string): string | null => {
+  try {
+    const real = realpathSync(path);
+    return statSync(real).isDirectory() ? real : null;
+  } catch {
+    return null;
+  }
+};
+
+export class ProjectStore {
+  /** Two callers may change two services' limits at the same time. */
+  readonly #writing = new Serial();
+
+  constructor(private readonly options: ProjectStoreOptions) {}
+
+  folderOf(project: string): string {
+    return join(this.options.stateDir, "projects", project);
+  }
+
+  /** Ids known from the configuration or an earlier start, sorted. */
+  known(): string[] {
+    const found = new Set(Object.keys(this.options.projects));
+    try {
+      for (const name of readdirSync(join(this.options.stateDir, "projects")))
+        if (PROJECT_ID.test(name)) found.add(name);
+    } catch {
+      // No state directory yet: nothing was started.
+    }
+    return [...found].sort();
+  }
+
+  /**
+   * The project's folder, as an absolute real path below an allowed root.
+   * @throws UNKNOWN_PROJECT, FOLDER_NOT_ALLOWED, PROJECT_CONFLICT, INVALID_INPUT
+   */
+  resolveFolder(project: string, asked?: string): string {
+    if (!PROJECT_ID.test(project))
+      throw new StackwardenError("INVALID_INPUT", "project is not a project id.", {
+        hint: "Use lower-case letters, digits, - and _, at most 63, beginning with a letter or digit.",
+      });
+    const configured = this.#configured(project);
+    const remembered = this.#remembered(project);
+    const base = this.options.roots[0] ?? process.cwd();
+    let folder: string | null;
+    if (asked !== undefined) {
+      folder = realFolder(resolve(base, asked));
+      if (folder === null)
+        throw new StackwardenError("INVALID_INPUT", `folder: ${asked} is not a folder.`, {
+          hint: `Give an existing folder below one of: ${this.options.roots.join(", ")}.`,
+        });
+    } else folder = this.#guess(project, configured ?? remembered);
+    if (folder === null) {
+      // What lies elsewhere is not this client's to know of.
+      const known = this.known().filter((id) => this.reaches(id));
+      throw new StackwardenError("UNKNOWN_PROJECT", `No project is called ${project}.`, {
+        hint: `Give its folder (below ${this.options.roots.join(", ")}), or one of the known projects: ${known.join(", ") || "none yet"}.`,
+        details: { known, roots: this.options.roots },
+      });
+    }
+    const allowed = this.options.roots
+      .map((root) => realFolder(root))
+      .some((root) => root !== null && isBelow(root, folder));
+    if (!allowed && folder !== realFolder(configured ?? ""))
+      throw new StackwardenError("FOLDER_NOT_ALLOWED", `${folder} is not below an allowed root.`, {
+        hint: `Allowed roots: ${this.options.roots.join(", ")}. The operator can add one with --root or STACKWARDEN_ROOTS.`,
+        details: { roots: this.options.roots },
+      });
+    const other = configured === undefined ? remembered : (realFolder(configured) ?? undefined);
+    if (other !== undefined && other !== folder && existsSync(other))
+      throw new StackwardenError("PROJECT_CONFLICT", `The project ${project} belongs to ${other}, not to ${folder}.`, {
+        hint: `Give ${folder} another project id, e.g. project: "${project.slice(0, 60)}-2".`,
+        details: { project, folders: [other, folder] },
+      });
+    return folder;
+  }
+
+  /** Makes the project's directory and remembers its folder. */
+  async prepare(project: string, folder: string): Promise<string> {
+    const path = this.folderOf(project);
+    // One by one: the new parents of a path would get another mode than the umask lets through.
+    for (const part of [this.options.stateDir, join(this.options.stateDir, "projects"), path]) await makePassable(part);
+    if (this.#remembered(project) !== folder) await this.#remember(project, { folder });
+    return path;
+  }
+
+  /** Whether anything was ever written down of it. */
+  has(project: string): boolean {
+    return existsSync(this.folderOf(project));
+  }
+
+  /** Remembers the services of the project's last start, in definition order. */
+  async keepServices(project: string, services: string[]): Promise<void> {
+    if (this.services(project).join() !== services.join())
+      await this.#remember(project, { ...this.#record(project), services });
+  }
+
+  /** Remembers what the project runs on. */
+  async keepRuntime(project: string, runtime: RuntimeName): Promise<void> {
+    if (this.runtime(project) !== runtime) await this.#remember(project, { ...this.#record(project), runtime });
+  }
+
+  /** What the project ran on last; null when it never ran. */
+  runtime(project: string): RuntimeName | null {
+    const { runtime } = this.#record(project);
+    return runtime === "local" || runtime === "dagger" ? runtime : null;
+  }
+
+  /** Services of the project's last start; empty when it was never started. */
+  services(project: string): string[] {
+    const { services } = this.#record(project);
+    return Array.isArray(services) ? services.filter((one) => typeof one === "string") : [];
+  }
+
+  /** @throws PROJECT_LOCKED when a living process holds it */
+  async lock(project: string): Promise<() => Promise<void>> {
+    const file = this.#lockFile(project);
+    let outcome: LockOutcome;
+    try {
+      outcome = await takeLock(file);
+    } catch (error) {
+      throw storageFailed(`The lock ${file} cannot be made`, error);
+    }
+    if (outcome.lock !== null) {
+      await removeUnfinished(this.folderOf(project));
+      return outcome.lock.release;
+    }
+    const { pid } = outcome;
+    throw new StackwardenError(
+      "PROJECT_LOCKED",
+      `Another stackwarden server (process ${pid}) runs the project ${project}.`,
+      {
+        hint: "Use that server, or end it; then call again.",
+        details: { pid },
+      },
+    );
+  }
+
+  /** The process that runs the project's stack now, or null. */
+  holder(project: string): number | null {
+    return lockHolder(this.#lockFile(project));
+  }
+
+  #lockFile(project: string): string {
+    return join(this.folderOf(project), "lock");
+  }
+
+  /** Whether what is known of the project lies below an allowed root; true while nothing is known of it. */
+  reaches(project: string, folder = this.#configured(project) ?? this.#remembered(project)): boolean {
+    if (folder === undefined || folder === this.#configured(project)) return true;
+    return this.options.roots.some((root) => isBelow(root, folder));
+  }
+
+  /** Limits that `set_limits` and `start_stack` left for the next start. */
+  async limits(project: string): Promise<Record<string, Limits>> {
+    const found: Record<string, Limits> = Object.create(null);
+    const text = await readFile(join(this.folderOf(project), "limits.json"), "utf8").catch(() => "{}");
+    try {
+      return Object.assign(found, JSON.parse(text));
+    } catch {
+      return found;
+    }
+  }
+
+  keepLimits(project: string, service: string, limits: Limits): Promise<void> {
+    return this.#writing.run(async () => {
+      const all = await this.limits(project);
+      all[service] = { ...all[service], ...limits };
+      await writeWhole(join(this.folderOf(project), "limits.json"), `${JSON.stringify(all, null, 2)}\n`);
+    });
+  }
+
+  #configured(project: string): string | undefined {
+    return Object.hasOwn(this.options.projects, project) ? this.options.projects[project]?.folder : undefined;
+  }
+
+  #remembered(project: string): string | undefined {
+    const { folder } = this.#record(project);
+    return typeof folder === "string" ? folder : undefined;
+  }
+
+  #record(project: string): { folder?: unknown; services?: unknown; runtime?: unknown } {
+    try {
+      return JSON.parse(readFileSync(join(this.folderOf(project), "project.json"), "utf8")) ?? {};
+    } catch {
+      return {};
+    }
+  }
+
+  #remember(project: string, record: object): Promise<void> {
+    return writeWhole(join(this.folderOf(project), "project.json"), `${JSON.stringify(record)}\n`);
+  }
+
+  /** Without a folder: the known one, a root of this name, or a folder of this name in a root. */
+  #guess(project: string, known: string | undefined): string | null {
+    const candidates = [
+      ...(known === undefined ? [] : [known]),
+      ...this.options.roots.filter((root) => projectIdFrom(basename(root)) === project),
+      ...this.options.roots.map((root) => join(root, project)),
+    ];
+    for (const candidate of candidates) {
+      const folder = realFolder(candidate);
+      if (folder !== null) return folder;
+    }
+    return null;
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * A project's generated secrets (S3): made once and kept, since a new password would lock out the
+ * old volume. One JSON file, mode 0600, written atomically.
+ */
+import { randomBytes } from "node:crypto";
+import { lstat, readFile } from "node:fs/promises";
+import { StackwardenError } from "../../errors.js";
+import { writeWhole } from "../../system/atomic-write.js";
+
+export interface SecretStore {
+  /** The secret of this name: the kept one, else 32 random bytes as base64url, kept from now on. */
+  generate(name: string): Promise<string>;
+  /** Every secret kept, for redaction. */
+  values(): string[];
+}
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+
+const failed = (file: string, what: string, cause?: unknown): StackwardenError =>
+  new StackwardenError("STORAGE_FAILED", `The secrets file ${file} ${what}.`, {
+    hint: "Restore it from a backup. Deleting it makes new passwords, which existing volumes refuse; remove those volumes too.",
+    cause,
+  });
+
+async function read(file: string): Promise<Map<string, string>> {
+  let text: string;
+  try {
+    const found = await lstat(file);
+    if (!found.isFile()) throw failed(file, "is not a regular file");
+    if (process.platform !== "win32" && (found.mode & 0o077) !== 0)
+      throw failed(file, "can be read by other users (mode must be 0600)");
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    if (error instanceof StackwardenError) throw error;
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return new Map();
+    throw failed(file, "cannot be read", error);
+  }
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) throw new Error("not an object");
+    const entries = Object.entries(parsed);
+    if (!entries.every((entry): entry is [string, string] => typeof entry[1] === "string" && entry[1] !== ""))
+      throw new Error("a value is not a string");
+    return new Map(entries);
+  } catch (error) {
+    throw failed(file, "is damaged", error);
+  }
+}
+
+/**
+ * @param file absolute path; its folder exists
+ * @throws STORAGE_FAILED when the file exists but is damaged, readable by others, or cannot be read
+ */
+export async function openSecretStore(file: string): Promise<SecretStore> {
+  const secrets = await read(file);
+  let queue: Promise<unknown> = Promise.resolve();
+  return {
+    generate(name) {
+      const next = queue.then(async () => {
+        if (!NAME.test(name))
+          throw new StackwardenError("INVALID_STACK", `"${name.slice(0, 64)}" is not a valid secret name.`, {
+            hint: "Use letters, digits, dots, dashes and underscores, at most 128 of them.",
+          });
+        const kept = secrets.get(name);
+        if (kept !== undefined) return kept;
+        const made = randomBytes(32).toString("base64url");
+        await writeWhole(file, `${JSON.stringify(Object.fromEntries([...secrets, [name, made]]), null, 2)}\n`);
+        secrets.set(name, made);
+        return made;
+      });
+      // One write at a time; a failed one must not fail those behind it.
+      queue = next.catch(() => undefined);
+      return next;
+    },
+    values: () => [...secrets.values()],
+  };
+}

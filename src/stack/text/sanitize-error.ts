@@ -1,0 +1,21 @@
+/** Errors of a runtime may quote what a service or a build tool printed: filtered like everything else it prints. */
+import { StackwardenError, toStackwardenError } from "../../errors.js";
+
+function cleanValue(value: unknown, clean: (text: string) => string): unknown {
+  if (typeof value === "string") return clean(value);
+  if (Array.isArray(value)) return value.map((one) => cleanValue(one, clean));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, cleanValue(one, clean)]));
+}
+
+/** The same error with every text sanitised, redacted and bounded. */
+export function cleanError(error: unknown, clean: (text: string) => string): StackwardenError {
+  const known = toStackwardenError(error);
+  const details =
+    known.details === undefined ? {} : { details: cleanValue(known.details, clean) as Record<string, unknown> };
+  return new StackwardenError(known.code, clean(known.message), {
+    hint: clean(known.hint),
+    ...details,
+    cause: known.cause,
+  });
+}

@@ -1,0 +1,59 @@
+/** What is written below the state directory: folders that services pass through, files that are there whole or not at all. */
+import { randomBytes } from "node:crypto";
+import { chmod, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { StackwardenError } from "../errors.js";
+import { isAlive } from "./process-identity.js";
+
+export const storageFailed = (what: string, cause: unknown): StackwardenError =>
+  new StackwardenError("STORAGE_FAILED", `${what}: ${(cause as NodeJS.ErrnoException).code ?? "unknown fault"}.`, {
+    hint: "Free space or correct the permissions of the state directory (STACKWARDEN_STATE_DIR), then call again.",
+    cause,
+  });
+
+/** Services reach their own 0700 folders through it; nobody can list it. */
+const PASSABLE = 0o711;
+
+/** @throws STORAGE_FAILED */
+export async function makePassable(folder: string): Promise<void> {
+  try {
+    const made = await mkdir(folder, { recursive: true, mode: PASSABLE });
+    // The umask may have taken more than it should.
+    if (made !== undefined) await chmod(folder, PASSABLE);
+  } catch (error) {
+    throw storageFailed(`${folder} cannot be made`, error);
+  }
+}
+
+/**
+ * Replaces a file in one step.
+ * @throws STORAGE_FAILED; the old file then is as it was
+ */
+export async function writeWhole(file: string, text: string, mode = 0o600): Promise<void> {
+  const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
+  try {
+    const handle = await open(temporary, "wx", mode);
+    try {
+      await handle.writeFile(text);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw storageFailed(`${file} cannot be written`, error);
+  }
+}
+
+/** What `writeWhole`, and locks that are made whole, call a file until it is finished. */
+const UNFINISHED = /\.(\d+)\.[0-9a-f]{8}$/;
+
+/** Removes what processes that are gone left in a folder in the middle of writing its files. */
+export async function removeUnfinished(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch((): string[] => [])) {
+    const pid = UNFINISHED.exec(name)?.[1];
+    if (pid !== undefined && !isAlive(Number(pid), null))
+      await rm(join(folder, name), { force: true }).catch(() => undefined);
+  }
+}

@@ -1,0 +1,90 @@
+/** What the bridge knows of the messages that it passes on. */
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { lines } from "../../src/daemon/bridge/lines.js";
+import { answeredId, Conversation } from "../../src/daemon/bridge/messages.js";
+import { StackwardenError } from "../../src/errors.js";
+
+const id = fc.oneof(fc.nat(), fc.string());
+const line = (message: object) => JSON.stringify({ jsonrpc: "2.0", ...message });
+
+it("finds the id of every answer, in whatever order its members come, and of nothing else", () => {
+  fc.assert(
+    fc.property(id, fc.jsonValue(), fc.boolean(), (value, content, last) => {
+      const answer = { result: content, jsonrpc: "2.0", id: value };
+      const other = { id: value, jsonrpc: "2.0", result: content };
+      expect(answeredId(JSON.stringify(last ? answer : other))).toEqual(value);
+      // A request of the server's, whose ids are its own, however much it looks like an answer.
+      expect(
+        answeredId(JSON.stringify({ method: "ping", result: content, jsonrpc: "2.0", id: value })),
+      ).toBeUndefined();
+      expect(answeredId(JSON.stringify({ method: "notifications/x", params: answer }))).toBeUndefined();
+    }),
+  );
+  for (const text of ["", "{", "[]", "null", "7", '{"result":', '{"result":1}', '"jsonrpc":"2.0","id":1}'])
+    expect(answeredId(text)).toBeUndefined();
+});
+
+it("cuts lines wherever the chunks are cut, and notices one without end", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.string({ unit: "grapheme" }).map((text) => text.replaceAll(/[\r\n]/g, "_"))),
+      fc.integer({ min: 1, max: 9 }),
+      (texts, size) => {
+        const seen: string[] = [];
+        const take = lines((text) => seen.push(text));
+        const bytes = Buffer.from(texts.map((text) => `${text}\n`).join(""));
+        for (let at = 0; at < bytes.length; at += size) expect(take(bytes.subarray(at, at + size))).toBe(true);
+        expect(seen).toEqual(texts.filter((text) => text.trim() !== ""));
+      },
+    ),
+  );
+  const take = lines(() => undefined, 10);
+  expect(take(Buffer.from("0123456789"))).toBe(true);
+  expect(take(Buffer.from("x"))).toBe(false);
+});
+
+it("answers what waits, each in its own way, once", () => {
+  const conversation = new Conversation();
+  for (const message of [
+    { id: 1, method: "tools/call", params: { name: "list_stacks" } },
+    { id: "two", method: "resources/read" },
+    { id: 3, method: "tools/list" },
+    { id: 4, method: "ping" },
+    { method: "notifications/cancelled", params: { requestId: 4 } },
+  ])
+    conversation.fromClient(line(message));
+  conversation.fromServer(line({ id: 3, result: {} }));
+  expect(conversation.waiting).toBe(2);
+  const lost = new StackwardenError("SERVER_LOST", "It ended.", { hint: "Call again." });
+  const answers = conversation.abandon(lost.report()).map((text) => JSON.parse(text));
+  expect(answers).toMatchObject([
+    { id: 1, result: { isError: true, structuredContent: { code: "SERVER_LOST", hint: "Call again." } } },
+    { id: "two", error: { code: -32_000, message: "It ended. Call again.", data: { code: "SERVER_LOST" } } },
+  ]);
+  expect(conversation.abandon(lost.report())).toEqual([]);
+});
+
+it("tells a new server what the old one knew, and swallows its answers to that", () => {
+  const conversation = new Conversation();
+  const from = (message: object) => conversation.fromClient(line(message));
+  from({ id: 0, method: "initialize", params: { clientInfo: { name: "t", version: "1" } } });
+  // Never answered: the client begins anew itself.
+  expect(conversation.replay()).toEqual([]);
+  conversation.fromServer(line({ id: 0, result: {} }));
+  from({ method: "notifications/initialized" });
+  from({ id: 1, method: "logging/setLevel", params: { level: "warning" } });
+  for (const uri of ["stack://a", "stack://b"]) from({ id: uri, method: "resources/subscribe", params: { uri } });
+  from({ id: 2, method: "resources/unsubscribe", params: { uri: "stack://a" } });
+  const replayed = conversation.replay().map((text) => JSON.parse(text));
+  expect(replayed).toMatchObject([
+    { method: "initialize", params: { clientInfo: { name: "t" } } },
+    { method: "notifications/initialized" },
+    { method: "logging/setLevel", params: { level: "warning" } },
+    { method: "resources/subscribe", params: { uri: "stack://b" } },
+  ]);
+  const ids = replayed.map((message) => message.id).filter((one) => one !== undefined);
+  expect(new Set(ids).size).toBe(3);
+  for (const one of ids) expect(conversation.fromServer(line({ id: one, result: {} }))).toBe(false);
+  expect(conversation.fromServer(line({ id: 2, result: {} }))).toBe(true);
+});

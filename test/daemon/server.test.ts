@@ -1,0 +1,238 @@
+/** The background server as a process: who starts it, who may come in, when it ends, what it leaves. */
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { serverPlace } from "../../src/daemon/daemon-paths.js";
+import { PROTOCOL } from "../../src/daemon/handshake.js";
+import { APP, appCompose, BINARY, TestBench, until } from "../e2e/support/bench.js";
+import { type Ran, RawClient, run } from "./support.js";
+
+let bench: TestBench;
+let clients: RawClient[];
+beforeEach(() => {
+  bench = new TestBench();
+  clients = [];
+  bench.project("shop", { "compose.yaml": appCompose(), "app.js": APP });
+});
+afterEach(async () => {
+  for (const client of clients) client.child.kill("SIGKILL");
+  await bench.close();
+});
+
+const open = (...more: [args?: string[], env?: Record<string, string>, binary?: string]): RawClient => {
+  const client = new RawClient(bench, ...more);
+  clients.push(client);
+  return client;
+};
+const server = (...args: string[]): Promise<Ran> => run(bench, ["server", ...args], { STACKWARDEN_LOG_LEVEL: "info" });
+const json = async (...args: string[]) => JSON.parse((await server(...args, "--json")).stdout);
+const place = () => serverPlace(bench.state);
+const mode = (file: string) => statSync(file).mode & 0o777;
+/** This program as version 0.0.1-old. */
+const oldProgram = (): { binary: string; version: string } => {
+  const old = join(bench.folder, "old");
+  cpSync(dirname(BINARY), old, { recursive: true });
+  const { version } = JSON.parse(readFileSync("package.json", "utf8"));
+  for (const name of ["stackwarden.js", ...readdirSync(join(old, "chunks")).map((file) => join("chunks", file))]) {
+    const file = join(old, name);
+    writeFileSync(file, readFileSync(file, "utf8").replaceAll(`"${version}"`, '"0.0.1-old"'));
+  }
+  return { binary: join(old, "stackwarden.js"), version };
+};
+
+it("is one, however many start it at the same time; nobody but the user reaches it", async () => {
+  expect(await server("status")).toMatchObject({ code: 3, stdout: expect.stringContaining("No background server") });
+  const started = await Promise.all([1, 2, 3, 4, 5].map(() => json("start")));
+  expect(new Set(started.map(({ pid }) => pid))).toEqual(new Set([bench.background()]));
+  const { folder, socket, info, lock, log } = place();
+  expect(dirname(socket)).toBe(folder);
+  expect([mode(folder), mode(socket), mode(info), mode(log)]).toEqual([0o700, 0o600, 0o600, 0o600]);
+  expect(mode(lock) & 0o077).toBe(0);
+  expect(await json("stop")).toMatchObject({ stopped: true, server: { pid: started[0].pid } });
+  expect(readdirSync(folder)).toEqual(["server.log"]);
+  expect((await server("logs")).stdout).toMatch(/the background server runs(.|\n)*the background server ends/);
+  expect((await json("stop")).stopped).toBe(false);
+});
+
+it("takes the place of one that was killed, whose socket and lock are still there", async () => {
+  const { pid } = await json("start");
+  process.kill(pid, "SIGKILL");
+  await until("its end", () => bench.background() === null);
+  expect(statSync(place().socket).isSocket()).toBe(true);
+  expect((await server("status")).code).toBe(3);
+  const client = await open().initialize();
+  expect(await client.tool("list_stacks")).toEqual({ stacks: [] });
+  expect(bench.background()).not.toBe(pid);
+});
+
+it("ends by itself when there has been neither client nor stack for a while, and not before", async () => {
+  const env = { STACKWARDEN_SERVER_IDLE_SECONDS: "1", STACKWARDEN_LOG_LEVEL: "info" };
+  const client = await open([], env).initialize();
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  const pid = bench.background();
+  expect(pid).not.toBeNull();
+  await client.tool("start_stack", { project: "shop", folder: "shop" });
+  client.end();
+  await client.ended();
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  expect(bench.background()).toBe(pid);
+  expect((await run(bench, ["down", "-p", "shop"])).code).toBe(0);
+  await until("its end", () => bench.background() === null);
+  expect(bench.log()).toContain("it was idle");
+});
+
+it("is not stopped while it is used, unless it is forced to, which stops its stacks first", async () => {
+  const client = await open().initialize();
+  await client.tool("start_stack", { project: "shop", folder: "shop" });
+  const refused = await server("stop");
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toMatch(/SERVER_IN_USE.*it runs shop \(running\); 1 client is connected/);
+  expect(await json("status")).toMatchObject({
+    clients: 1,
+    stacks: [{ project: "shop", state: "running", folder: join(bench.projects, "shop") }],
+  });
+  expect((await server("stop", "--force")).code).toBe(0);
+  expect(bench.background()).toBeNull();
+  // Its client lives, is told, and has a new one with the next call.
+  await until("it is told", () =>
+    client.notifications("notifications/message").some(({ data }) => data.message?.includes("ended")),
+  );
+  const { events } = await client.tool("get_events", { project: "shop", types: ["stack_stopped"] });
+  expect(events).toHaveLength(1);
+});
+
+it("ends with SIGTERM, stacks first", async () => {
+  const client = await open().initialize();
+  await client.tool("start_stack", { project: "shop", folder: "shop" });
+  const pid = bench.background() as number;
+  process.kill(pid, "SIGTERM");
+  await until("its end", () => bench.background() === null);
+  expect(bench.processes().filter((line) => !line.includes(" mcp"))).toEqual([]);
+  expect(readdirSync(place().folder)).toEqual(["server.log"]);
+});
+
+it("of another version is replaced when it is idle, and left alone with a clear message when it is used", async () => {
+  const { binary, version } = oldProgram();
+  expect((await run(bench, ["--version"], {}, binary)).stdout).toBe("0.0.1-old\n");
+  const idle = JSON.parse((await run(bench, ["server", "start", "--json"], {}, binary)).stdout);
+  expect(idle.version).toBe("0.0.1-old");
+  const client = await open().initialize();
+  const replaced = bench.background();
+  expect(replaced).not.toBe(idle.pid);
+  await client.tool("start_stack", { project: "shop", folder: "shop" });
+
+  const other = open([], {}, binary);
+  const { error } = await other.request("initialize", {});
+  expect(error.message).toContain(`has version ${version}, this program 0.0.1-old`);
+  expect(error.message).toContain("it runs shop (running)");
+  expect(error.message).toContain("stackwarden server stop --force");
+  expect(error.data).toMatchObject({ code: "SERVER_IN_USE", details: { versions: { server: version } } });
+  const ps = await run(bench, ["ps"], {}, binary);
+  expect(ps).toMatchObject({ code: 1, stderr: expect.stringContaining("SERVER_IN_USE") });
+  expect(bench.background()).toBe(replaced);
+  expect((await client.tool("health_status", { project: "shop" })).overall_healthy).toBe(true);
+});
+
+it("is described by doctor: none, one like this shell, one that lacks its PATH, one of another version, one that hangs", async () => {
+  const doctor = async (env: Record<string, string> = {}, binary = BINARY) => {
+    const { server: look } = JSON.parse((await run(bench, ["doctor", "--json"], env, binary)).stdout);
+    return {
+      ...look,
+      findings: look.findings.map((one: { ok: boolean }) => one.ok),
+      text: JSON.stringify(look.findings),
+    };
+  };
+  const { socket, log, folder } = place();
+  expect(await doctor()).toMatchObject({ running: false, status: null, problem: null, findings: [true], socket, log });
+  expect(bench.background()).toBeNull();
+  const client = await open().initialize();
+  await client.tool("start_stack", { project: "shop", folder: "shop" });
+  const pid = bench.background() as number;
+  const alike = await doctor();
+  expect(alike).toMatchObject({
+    running: true,
+    findings: [true, true, true],
+    status: {
+      pid,
+      clients: 1,
+      stacks: [{ project: "shop", state: "running", folder: join(bench.projects, "shop") }],
+      log,
+    },
+  });
+  const text = (await run(bench, ["doctor"])).stdout;
+  for (const part of [`process ${pid}, version ${alike.status.version}, since ${alike.status.started_at}`, socket, log])
+    expect(text).toContain(part);
+  expect(text).toMatch(/background server: running(.|\n)*clients +1\n +stacks +shop \(running, .*(.|\n)*runtime local/);
+
+  const more = await doctor({ PATH: `/only/here:${process.env.PATH}` });
+  expect(more.findings).toEqual([true, false, true]);
+  expect(more.text).toMatch(/lacks \/only\/here".*stackwarden server stop/);
+  const { binary, version } = oldProgram();
+  const used = await doctor({}, binary);
+  expect(used.findings).toEqual([true, false, true, true]);
+  expect(used.text).toMatch(new RegExp(`has version ${version}, this program 0.0.1-old.*refused.*server stop --force`));
+
+  process.kill(pid, "SIGSTOP");
+  const hanging = await doctor().finally(() => process.kill(pid, "SIGCONT"));
+  expect(hanging).toMatchObject({ running: true, problem: { code: "SERVER_UNAVAILABLE" }, findings: [false] });
+  expect(hanging.text).toContain(`process ${pid}) does not answer`);
+  expect((await client.tool("health_status", { project: "shop" })).overall_healthy).toBe(true);
+  await server("stop", "--force");
+  chmodSync(folder, 0o755);
+  expect(await doctor()).toMatchObject({ running: false, problem: { code: "STORAGE_FAILED" }, findings: [false] });
+  chmodSync(folder, 0o700);
+});
+
+it("refuses a folder that others can enter", async () => {
+  mkdirSync(place().folder, { recursive: true, mode: 0o755 });
+  chmodSync(place().folder, 0o755);
+  const client = open();
+  const { error } = await client.request("initialize", {});
+  expect(error.data).toMatchObject({ code: "STORAGE_FAILED", details: { mode: "755" } });
+  expect(error.message).toContain(`chmod 700 ${place().folder}`);
+  expect(bench.background()).toBeNull();
+});
+
+it("lets nobody in who does not begin as a client does", async () => {
+  await json("start");
+  const { key } = JSON.parse(readFileSync(place().info, "utf8"));
+  const hello = { protocol: PROTOCOL, version: "1", key, purpose: "mcp", cwd: bench.projects, flags: {}, env: {} };
+  /** @returns what the server says until it ends the connection */
+  const visit = (text: string): Promise<string> =>
+    new Promise((resolve) => {
+      const socket = connect(place().socket);
+      let said = "";
+      socket.on("data", (chunk) => {
+        said += chunk;
+      });
+      socket.on("error", () => undefined);
+      socket.once("close", () => resolve(said));
+      socket.write(text);
+    });
+  const refusal = async (change: object): Promise<string> =>
+    JSON.parse(await visit(`${JSON.stringify({ stackwarden: { ...hello, ...change } })}\n`)).stackwarden.refused.code;
+  expect(await refusal({ key: "0".repeat(64) })).toBe("UNAUTHORIZED");
+  expect(await refusal({ key: "" })).toBe("UNAUTHORIZED");
+  for (const change of [
+    { key: undefined },
+    { protocol: 99 },
+    { purpose: "root" },
+    { cwd: 7 },
+    { flags: { root: {} } },
+    { flags: [] },
+    { env: { A: 1 } },
+    { flags: { runtime: "nope" } },
+    { flags: { readOnly: "perhaps" } },
+  ])
+    expect(await refusal(change), JSON.stringify(change)).toBe("INVALID_INPUT");
+  for (const text of [
+    "\n",
+    "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    '{"jsonrpc":"2.0","id":1,"method":"initialize"}\n',
+    "null\n",
+  ])
+    expect(JSON.parse(await visit(text)).stackwarden.refused.code).toBe("INVALID_INPUT");
+  expect(await visit("x".repeat(2 * 1024 * 1024))).toBe("");
+  expect(await json("status")).toMatchObject({ clients: 0 });
+});

@@ -1,0 +1,264 @@
+/** Where the door listens, who is let in where, and how it ends. */
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openHttpDoor } from "../../src/http/server.js";
+import { httpSocket } from "../../src/http/socket-path.js";
+import { TokenStore } from "../../src/http/tokens.js";
+import { httpFixture } from "../support/http-fixture.js";
+import { recordingLogger } from "../support/mcp-client.js";
+import { scriptedManager } from "../support/scripted-manager.js";
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "stackwarden-door-"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const until = async (happened: () => boolean | Promise<boolean>): Promise<void> => {
+  for (const end = Date.now() + 20_000; !(await happened()); ) {
+    if (Date.now() > end) throw new Error("It did not happen within 20 s.");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+};
+
+/** A followed log waits for lines that never come. */
+const neverMore = (signal: AbortSignal | undefined): Promise<never> =>
+  new Promise((_resolve, reject) => signal?.addEventListener("abort", () => reject(new Error("gone")), { once: true }));
+
+describe("the socket file", () => {
+  it("is private, and lets its user in without a token; with a token that one counts", async () => {
+    const http = await httpFixture();
+    try {
+      expect(statSync(http.socket).mode & 0o777).toBe(0o600);
+      const path = "/api/v1/projects/shop/stop";
+      const sent = { method: "POST", body: {}, overSocket: true };
+      expect((await http.send(path, { ...sent, token: null })).status).toBe(200);
+      expect(http.manager.calls.at(-1)?.actor).toBe("rest#local");
+      expect((await http.send(path, { ...sent, token: http.read })).status).toBe(403);
+      expect((await http.send(path, { ...sent, token: "wrong" })).status).toBe(401);
+      expect((await http.send(path, { ...sent, token: null, headers: { host: "evil.example" } })).status).toBe(403);
+      expect((await http.send(path, { ...sent, token: null, headers: { origin: "http://evil.example" } })).status).toBe(
+        403,
+      );
+    } finally {
+      await http.close();
+    }
+    expect(existsSync(http.socket)).toBe(false);
+  });
+
+  it("of a server that was killed is taken over, of one that lives is not", async () => {
+    const http = await httpFixture();
+    const options = {
+      address: null,
+      getManager: async () => scriptedManager(),
+      tokens: http.tokens,
+      version: "1",
+      logger: recordingLogger(),
+      openMcpDoor: () => ({
+        sessions: 0,
+        handle: async () => undefined,
+        endSessions: async () => undefined,
+        endStreams: () => undefined,
+        close: async () => undefined,
+      }),
+    };
+    try {
+      await expect(openHttpDoor({ ...options, socket: http.socket })).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+      expect((await http.send("/healthz", { overSocket: true })).status).toBe(200);
+      // Its server is gone, and it is not.
+      const stale = join(folder, "stale.sock");
+      const dead = createServer();
+      await new Promise<void>((resolve) => dead.listen(join(folder, "first.sock"), resolve));
+      renameSync(join(folder, "first.sock"), stale);
+      await new Promise((resolve) => dead.close(resolve));
+      expect(statSync(stale).isSocket()).toBe(true);
+      const door = await openHttpDoor({ ...options, socket: stale });
+      expect(door.url).toBeNull();
+      await door.close();
+      await door.close();
+      const notes = join(folder, "notes.txt");
+      writeFileSync(notes, "precious");
+      await expect(openHttpDoor({ ...options, socket: notes })).rejects.toMatchObject({
+        code: "STORAGE_FAILED",
+        message: expect.stringContaining("no socket"),
+      });
+      expect(readFileSync(notes, "utf8")).toBe("precious");
+    } finally {
+      await http.close();
+    }
+  });
+
+  it("lies in a private folder, whatever the length of the state directory's path", async () => {
+    const short = await httpSocket(join(folder, "s"));
+    const long = await httpSocket(join(folder, "l".repeat(100)));
+    expect(short).toBe(join(folder, "s", "http", "http.sock"));
+    expect(Buffer.byteLength(long)).toBeLessThanOrEqual(103);
+    for (const path of [short, long]) expect(statSync(join(path, "..")).mode & 0o777).toBe(0o700);
+  });
+});
+
+describe("the address", () => {
+  const open = async (address: { host?: string; port: number; insecureBind?: true }) => {
+    const state = join(folder, "state");
+    const tokens = await TokenStore.open(state);
+    const { createMcpHttpDoor } = await import("../../src/mcp/http.js");
+    const logger = recordingLogger();
+    const door = await openHttpDoor({
+      address,
+      socket: null,
+      getManager: async () => scriptedManager(),
+      tokens,
+      version: "1.2.3",
+      logger,
+      openMcpDoor: (given) => createMcpHttpDoor({ ...given, version: "1.2.3", logger }),
+    });
+    return door;
+  };
+
+  it.each(["0.0.0.0", "::", "192.0.2.1", "stack.example"])("%s is refused without TLS", async (host) => {
+    await expect(open({ host, port: 0 })).rejects.toMatchObject({
+      code: "INVALID_INPUT",
+      hint: expect.stringContaining("--insecure-bind"),
+    });
+  });
+
+  it.each([
+    [{ port: 65_536 }, "--port"],
+    [{ port: -1 }, "--port"],
+    [{ port: 1.5 }, "--port"],
+    [{ port: 0, host: "" }, "--host"],
+    [{ port: 0, host: "192.0.2.1", insecureBind: true as const }, "--host"],
+  ])("%j is none, which is no matter of a port in use", async (address, option) => {
+    await expect(open(address)).rejects.toMatchObject({
+      code: "INVALID_INPUT",
+      hint: expect.stringContaining(option),
+    });
+  });
+
+  it("of every interface is opened when somebody insists", async () => {
+    const door = await open({ host: "0.0.0.0", port: 0, insecureBind: true });
+    await door.close();
+  });
+
+  it("that is taken gives an error, and leaves nothing open", async () => {
+    const http = await httpFixture();
+    try {
+      await expect(open({ port: http.port })).rejects.toMatchObject({ code: "PORT_IN_USE" });
+    } finally {
+      await http.close();
+    }
+  });
+});
+
+describe("tokens under a running server", () => {
+  it("count from the moment another process changes them, and end what was opened with the old one", async () => {
+    const plain = scriptedManager();
+    const http = await httpFixture({
+      manager: scriptedManager({
+        logs: async (request) => {
+          if (request.query.waitMs) await neverMore(request.query.signal);
+          return plain.logs(request);
+        },
+      }),
+    });
+    try {
+      const other = await TokenStore.open(join(http.folder, "state"));
+      const stream = await fetch(`${http.url}/api/v1/projects/shop/logs/backend?follow=true`, {
+        headers: { authorization: `Bearer ${http.read}` },
+      });
+      const cut = stream.text().then(
+        () => "ended",
+        () => "cut",
+      );
+      const { token, scope } = await other.rotate("reader");
+      expect(scope).toBe("read");
+      expect((await http.send("/api/v1/projects", { token })).status).toBe(200);
+      expect((await http.send("/api/v1/projects", { token: http.read })).status).toBe(401);
+      expect(await cut).toBe("cut");
+      await other.remove("reader");
+      expect((await http.send("/api/v1/projects", { token })).status).toBe(401);
+      await other.add("late", "read").then(async (late) => {
+        expect((await http.send("/api/v1/projects", { token: late })).status).toBe(200);
+      });
+      await expect(other.rotate("nobody")).rejects.toMatchObject({ code: "INVALID_INPUT" });
+      writeFileSync(join(http.folder, "state", "tokens.json"), "[");
+      expect((await http.send("/api/v1/projects")).status).toBe(200);
+      expect(http.logger.lines.some(({ level }) => level === "error")).toBe(true);
+      rmSync(join(http.folder, "state", "tokens.json"));
+      expect((await http.send("/api/v1/projects")).status).toBe(401);
+    } finally {
+      await http.close();
+    }
+  });
+
+  it("that cannot be kept are a failure of the storage", async () => {
+    const file = join(folder, "file");
+    writeFileSync(file, "");
+    await expect(TokenStore.open(join(file, "state"))).rejects.toMatchObject({
+      code: "STORAGE_FAILED",
+      hint: expect.stringContaining("STACKWARDEN_STATE_DIR"),
+    });
+  });
+
+  it("of several processes at once are all kept", async () => {
+    const state = join(folder, "busy");
+    const stores = await Promise.all(Array.from({ length: 8 }, () => TokenStore.open(state)));
+    await Promise.all(stores.map((store, i) => store.add(`t${i}`, "read")));
+    const names = (await TokenStore.open(state)).list().map(({ name }) => name);
+    expect(names.sort()).toEqual(["default", ...stores.map((_, i) => `t${i}`)]);
+  });
+});
+
+describe("the end", () => {
+  it("lets a call under way finish, refuses new ones, ends streams, and leaves no connection", async () => {
+    let finish: () => void = () => undefined;
+    const waits = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const plain = scriptedManager();
+    const manager = scriptedManager({
+      stop: async (request, call) => {
+        await waits;
+        return plain.stop(request, call);
+      },
+      logs: async (request) => {
+        if (request.query.waitMs) await neverMore(request.query.signal);
+        return plain.logs(request);
+      },
+    });
+    const http = await httpFixture({ manager });
+    const kept = connect(http.port, "127.0.0.1");
+    await new Promise((resolve) => kept.once("connect", resolve));
+    const idle = new Promise((resolve) => kept.once("close", resolve));
+    const stream = await fetch(`${http.url}/api/v1/projects/shop/logs/backend?follow=true`, {
+      headers: { authorization: `Bearer ${http.operate}` },
+    });
+    const streamed = stream.text();
+    const answer = http.send("/api/v1/projects/shop/stop", { method: "POST", body: {} });
+    await until(() => manager.calls.some(({ method }) => method === "stop"));
+    const closed = http.door.close(30_000);
+    expect(await streamed).toContain("event: line");
+    await expect(http.send("/healthz")).rejects.toThrow();
+    finish();
+    expect((await answer).status).toBe(200);
+    await closed;
+    await idle;
+    await http.close();
+  });
+
+  it("cuts a call that does not finish within the deadline", async () => {
+    const manager = scriptedManager({ stop: () => new Promise(() => undefined) });
+    const http = await httpFixture({ manager });
+    const answer = http.send("/api/v1/projects/shop/stop", { method: "POST", body: {} }).then(
+      () => "answered",
+      () => "cut",
+    );
+    await until(() => manager.calls.length > 0);
+    await http.door.close(50);
+    expect(await answer).toBe("cut");
+    await http.close();
+  });
+});

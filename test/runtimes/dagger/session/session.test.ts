@@ -1,0 +1,296 @@
+/** A session's life against the stand-in CLI: how it opens, what it says when it cannot, how its death is noticed. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, describe, expect, it } from "vitest";
+import type { StackwardenError } from "../../../../src/errors.js";
+import { judgeVersion, parseVersion, SDK_VERSION } from "../../../../src/runtimes/dagger/engine/versions.js";
+import { cliEnvironment, startCli } from "../../../../src/runtimes/dagger/session/cli-process.js";
+import { Connections } from "../../../../src/runtimes/dagger/session/connection.js";
+import { openSession } from "../../../../src/runtimes/dagger/session/session.js";
+import { newTrace, traceparent } from "../../../../src/runtimes/dagger/session/trace.js";
+import type { DaggerSession, SessionOptions } from "../../../../src/runtimes/dagger/session/types.js";
+import { type Faults, livingSessions, type SimEngine, startSimEngine } from "../../../support/dagger-sim/engine.js";
+import { until } from "../../contract/bench.js";
+
+let engine: SimEngine;
+const sessions: DaggerSession[] = [];
+const warnings: string[] = [];
+
+afterEach(async () => {
+  await Promise.all(sessions.splice(0).map((one) => one.close()));
+  warnings.length = 0;
+  await engine.close();
+});
+
+const options = (fields: Partial<SessionOptions> = {}): SessionOptions => ({
+  cli: engine.cli,
+  runnerHost: engine.runnerHost,
+  workdir: engine.folder,
+  signal: new AbortController().signal,
+  env: engine.env,
+  warn: (message) => warnings.push(message),
+  ...fields,
+});
+
+async function open(fields: Partial<SessionOptions> = {}): Promise<DaggerSession> {
+  const session = await openSession(options(fields));
+  sessions.push(session);
+  return session;
+}
+
+async function given(faults: Faults = {}): Promise<DaggerSession> {
+  engine = await startSimEngine(faults);
+  return open();
+}
+
+const refused = (fields: Partial<SessionOptions> = {}): Promise<StackwardenError> =>
+  open(fields).then(
+    () => {
+      throw new Error("it opened");
+    },
+    (error: StackwardenError) => error,
+  );
+
+/** Ends the session's process as a crash would. */
+const crash = (): void => {
+  for (const pid of livingSessions(engine.folder)) process.kill(pid, "SIGKILL");
+};
+
+const nothingLeft = (): Promise<void> => until("no session is left", () => livingSessions(engine.folder).length === 0);
+
+describe("opening a session", () => {
+  it("gives clients of the SDK on a connection of its own, and its end leaves nothing", async () => {
+    const session = await given();
+    expect(session.engineVersion).toBe("v0.21.8");
+    expect(warnings).toEqual([]);
+    const [first, second] = await Promise.all([session.client().version(), session.client().defaultPlatform()]);
+    expect([first, second]).toEqual(["v0.21.8", "linux/amd64"]);
+    const other = await open();
+    await session.close();
+    await session.close();
+    expect(session.ended.aborted).toBe(true);
+    expect(livingSessions(engine.folder)).toHaveLength(1);
+    expect(await other.client().version()).toBe("v0.21.8");
+    await expect(session.client().version()).rejects.toThrow();
+    expect(await Promise.race([session.died, sleep(50, "asked to end: no death")])).toBe("asked to end: no death");
+    await other.close();
+    await nothingLeft();
+  });
+
+  it("takes the CLI's own engine where none is named", async () => {
+    engine = await startSimEngine();
+    expect((await open({ runnerHost: null })).engineVersion).toBe("v0.21.8");
+  });
+
+  it("carries our traces to the engine: its spans tell of nobody else's", async () => {
+    const session = await given();
+    const [mine, other] = [newTrace(), newTrace()];
+    const heard = { mine: [] as string[], other: [] as string[] };
+    session.telemetry.listen(mine.traceId, { began: (name) => heard.mine.push(name) });
+    session.telemetry.listen(other.traceId, { began: (name) => heard.other.push(name) });
+    await session.client({ trace: mine }).defaultPlatform();
+    await session.client({ trace: other }).version();
+    await until("both", () => heard.mine.length > 0 && heard.other.length > 0);
+    expect(heard).toEqual({ mine: ["defaultPlatform"], other: ["version"] });
+    expect(traceparent(mine)).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
+  });
+
+  it("passes on what the CLI needs, and nothing that would tie it to another session", () => {
+    const env = {
+      PATH: "/bin",
+      HTTPS_PROXY: "http://proxy",
+      DAGGER_SESSION_PORT: "1",
+      DAGGER_SESSION_TOKEN: "t",
+      TRACEPARENT: "00-a-b-01",
+      OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector",
+      _EXPERIMENTAL_DAGGER_RUNNER_HOST: "unix:///other",
+      STACKWARDEN_TOKEN: "secret",
+    };
+    expect(cliEnvironment(env, null)).toEqual({ PATH: "/bin", HTTPS_PROXY: "http://proxy", DAGGER_NO_NAG: "1" });
+    expect(cliEnvironment(env, "tcp://here")._EXPERIMENTAL_DAGGER_RUNNER_HOST).toBe("tcp://here");
+  });
+
+  it("fails with the CLI's last words, without their colours", async () => {
+    engine = await startSimEngine({
+      open: { stderr: "\u001b[31mstarting\u001b[0m\nprogress\n\nError: no disk \u001b[1mleft\u001b[0m" },
+    });
+    const error = await refused();
+    expect(error).toMatchObject({ code: "RUNTIME_UNAVAILABLE", hint: expect.stringContaining("doctor") });
+    expect(error.message).toContain("exited with code 1: starting progress Error: no disk left.");
+    await nothingLeft();
+  });
+
+  it("fails where no engine listens, where there is no CLI, and where the CLI is something else", async () => {
+    engine = await startSimEngine();
+    expect(await refused({ runnerHost: "unix:///nowhere/buildkitd.sock" })).toMatchObject({
+      code: "RUNTIME_UNAVAILABLE",
+      message: expect.stringContaining("failed to connect to unix:///nowhere/buildkitd.sock"),
+    });
+    expect(await refused({ cli: "/nowhere/dagger" })).toMatchObject({
+      code: "RUNTIME_UNAVAILABLE",
+      message: expect.stringContaining("ENOENT"),
+    });
+    for (const line of ["hello", '{"port":"1","session_token":"x"}', '{"port":1,"session_token":""}', "null"]) {
+      engine.faults({ open: { line } });
+      expect(await refused(), line).toMatchObject({
+        code: "RUNTIME_UNAVAILABLE",
+        message: expect.stringContaining("did not say its port"),
+      });
+    }
+    await nothingLeft();
+  });
+
+  it("ends at its deadline and when its caller leaves, before and on the way", async () => {
+    engine = await startSimEngine({ open: { hangs: true } });
+    expect(await refused({ startTimeoutMs: 700 })).toMatchObject({
+      code: "RUNTIME_UNAVAILABLE",
+      message: expect.stringContaining("within 0.7 s"),
+    });
+    const abort = new AbortController();
+    const opening = refused({ signal: abort.signal });
+    await until("its process runs", () => livingSessions(engine.folder).length > 0);
+    abort.abort(new Error("changed my mind"));
+    expect(await opening).toMatchObject({ message: "changed my mind" });
+    expect(await refused({ signal: abort.signal })).toMatchObject({ message: "changed my mind" });
+    await nothingLeft();
+  });
+
+  it("fails when the engine does not answer, and leaves nothing", async () => {
+    engine = await startSimEngine({ dead: true });
+    expect(await refused()).toMatchObject({
+      code: "RUNTIME_UNAVAILABLE",
+      message: expect.stringContaining("does not answer"),
+    });
+    engine.faults({ http: { status: 200, body: "<html>a proxy</html>" } });
+    expect((await refused()).code).toBe("RUNTIME_UNAVAILABLE");
+    await nothingLeft();
+  });
+});
+
+describe("versions", () => {
+  it("that are too old are refused with what to do", async () => {
+    engine = await startSimEngine({ version: "v0.18.14" });
+    const error = await refused();
+    expect(error).toMatchObject({ code: "UNSUPPORTED", hint: expect.stringContaining(SDK_VERSION) });
+    expect(error.message).toContain("0.18.14");
+    expect(error.message).toContain("at least 0.21.0");
+    await nothingLeft();
+  });
+
+  it("that were not tried are used, with a warning", async () => {
+    await given({ version: "v0.22.1" });
+    expect(warnings).toEqual([`The Dagger engine is 0.22.1; tried is ${SDK_VERSION}.`]);
+    engine.faults({ version: "devel-0123abc" });
+    await open();
+    expect(warnings[1]).toContain("development build (devel-0123abc)");
+  });
+
+  it("are found in what the CLI prints", () => {
+    expect(parseVersion("dagger v0.21.8 (docker-image://x) linux/amd64")).toEqual([0, 21, 8]);
+    expect(parseVersion("devel")).toBeNull();
+    expect(judgeVersion("CLI", "dagger v0.21.8 (x)").kind).toBe("same");
+    expect(judgeVersion("CLI", "v0.20.9").kind).toBe("too old");
+    expect(judgeVersion("engine", "1.0.0").kind).toBe("other");
+  });
+});
+
+describe("what the engine answers", () => {
+  it("comes with its code, and without marks that are for its own interface", async () => {
+    const session = await given();
+    const error = (await session
+      .client()
+      .container()
+      .from("nosuch:1")
+      .sync()
+      .then(
+        () => null,
+        (thrown: Error) => thrown,
+      )) as Error;
+    expect(error.cause).toMatchObject({ name: "EngineError" });
+    expect((error.cause as Error).message).toMatch(/^failed to resolve image ".*nosuch:1" .*: .*nosuch:1: not found$/);
+  });
+
+  it("is told apart from what is no engine's answer", async () => {
+    const session = await given();
+    engine.faults({ http: { status: 502, body: "bad gateway", times: 1 } });
+    const error = (await session
+      .client()
+      .version()
+      .catch((thrown: Error) => thrown)) as Error;
+    expect(error.cause).toMatchObject({
+      name: "SessionError",
+      status: 502,
+      message: "the session answered HTTP 502: bad gateway",
+    });
+    expect(await session.client().version()).toBe("v0.21.8");
+  });
+
+  it("is waited for as long as the caller wants, no longer", async () => {
+    const session = await given({ images: { "python:3": { slowMs: 30_000 } } });
+    const abort = new AbortController();
+    const asking = session.client({ signal: abort.signal }).container().from("python:3").sync();
+    await sleep(100);
+    abort.abort(new Error("no time"));
+    const error = (await asking.then(
+      () => null,
+      (thrown: Error) => thrown,
+    )) as Error;
+    expect(error.cause).toMatchObject({ message: "no time" });
+    const connections = new Connections({ port: 1, token: "x" }, new AbortController().signal);
+    await expect(connections.with({ signal: abort.signal }).request("{ version }")).rejects.toThrow("no time");
+    await expect(connections.with({}).request("{ version }")).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    connections.close();
+  });
+});
+
+describe("the death of a session", () => {
+  it("is noticed at once when its process ends, and ends every call under way", async () => {
+    const session = await given({ images: { "python:3": { slowMs: 30_000 } } });
+    const asking = session
+      .client()
+      .container()
+      .from("python:3")
+      .sync()
+      .then(
+        () => null,
+        (thrown: Error) => thrown,
+      );
+    await sleep(100);
+    const begun = Date.now();
+    crash();
+    expect((await session.died).reason).toBe("the session's process was ended by SIGKILL");
+    expect(Date.now() - begun).toBeLessThan(5000);
+    expect((await asking)?.cause).toMatchObject({ code: "RUNTIME_LOST", hint: expect.stringContaining("start_stack") });
+    expect(session.ended.aborted).toBe(true);
+    await session.close();
+    expect((await open()).engineVersion).toBe("v0.21.8");
+  });
+
+  it("is noticed when the engine behind it is gone", async () => {
+    const session = await given();
+    engine.faults({ dead: true });
+    expect((await session.died).reason).toMatch(/^the engine does not answer any more/);
+    await nothingLeft();
+  });
+
+  it("is not told for a moment's silence, or for streams that break", async () => {
+    const session = await given({ streams: { breakEvery: 1, breakTimes: 4 } });
+    engine.faults({ streams: { refuse: 4 }, unanswered: 2 });
+    await until("the streams were resumed", () => session.telemetry.faults.resumed >= 4);
+    await sleep(1500);
+    expect(session.ended.aborted).toBe(false);
+    expect(await session.client().version()).toBe("v0.21.8");
+  });
+});
+
+describe("the session's process", () => {
+  it("is ended with more force when it stays", async () => {
+    engine = await startSimEngine({ open: { stays: "for good" } });
+    const begun = Date.now();
+    const cli = await startCli(options());
+    expect(cli.pid).toBeGreaterThan(0);
+    await Promise.all([cli.end(), cli.end()]);
+    expect((await cli.exited).reason).toContain("SIGKILL");
+    expect(Date.now() - begun).toBeLessThan(30_000);
+    await nothingLeft();
+  });
+});

@@ -1,0 +1,158 @@
+import {
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { StackwardenError } from "../../../src/errors.js";
+import {
+  chownTree,
+  ensureDir,
+  isRootServer,
+  privateDirs,
+  removeTree,
+  storageFailure,
+  withStorage,
+  writePrivateFile,
+} from "../../../src/runtimes/local/state-files.js";
+import { tempDir } from "./support/fixture.js";
+
+const user = { uid: 71_234, gid: 71_234, name: "one", enforcement: { level: "none" as const, reason: "test" } };
+const system = (code: string) => Object.assign(new Error(code), { code });
+
+describe("directories of the state tree", () => {
+  const dir = tempDir();
+  const at = (name: string) => join(dir.path, name);
+  afterAll(() => dir.remove());
+
+  it("are made with mode and owner, and mended when they have others", async () => {
+    await ensureDir(at("a/b/c"), 0o700, user);
+    expect(statSync(at("a/b/c")).mode & 0o7777).toBe(0o700);
+    expect(statSync(at("a/b/c")).uid).toBe(isRootServer() ? user.uid : process.getuid?.());
+    await ensureDir(at("a/b/c"), 0o711);
+    expect(statSync(at("a/b/c")).mode & 0o7777).toBe(0o711);
+    expect(statSync(at("a/b/c")).uid).toBe(process.getuid?.());
+  });
+
+  it("are refused where a link or a file stands in their place", async () => {
+    mkdirSync(at("elsewhere"));
+    symlinkSync(at("elsewhere"), at("link"));
+    writeFileSync(at("file"), "");
+    await expect(ensureDir(at("link"), 0o700, user)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    await expect(ensureDir(at("file"), 0o700)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    await expect(ensureDir(at("file/below"), 0o700)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    expect(statSync(at("elsewhere")).uid).toBe(process.getuid?.());
+  });
+
+  it.runIf(isRootServer())("are given away whole, but never what a link points to", async () => {
+    mkdirSync(at("tree/inner"), { recursive: true });
+    mkdirSync(at("outside"));
+    writeFileSync(at("outside/file"), "");
+    writeFileSync(at("tree/inner/file"), "");
+    symlinkSync(at("outside"), at("tree/inner/link"));
+    await chownTree(at("tree"), user);
+    expect([at("tree"), at("tree/inner"), at("tree/inner/file")].map((path) => statSync(path).uid)).toEqual([
+      71_234, 71_234, 71_234,
+    ]);
+    expect(lstatSync(at("tree/inner/link")).uid).toBe(71_234);
+    symlinkSync(at("outside"), at("top"));
+    await chownTree(at("top"), user);
+    expect(lstatSync(at("top")).uid).toBe(71_234);
+    expect([at("outside"), at("outside/file")].map((path) => statSync(path).uid)).toEqual([0, 0]);
+  });
+
+  it("are removed only strictly below the root, and never through a link", async () => {
+    mkdirSync(at("root/one/two"), { recursive: true });
+    mkdirSync(at("kept"));
+    writeFileSync(at("kept/file"), "");
+    symlinkSync(at("kept"), at("root/way"));
+    for (const path of [at("root"), at("kept"), dir.path, join(at("root"), "..", "kept")]) {
+      await expect(removeTree(path, at("root"))).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    }
+    await expect(removeTree(at("root/way/file"), at("root"))).rejects.toMatchObject({
+      code: "STORAGE_FAILED",
+      message: expect.stringContaining("not a directory"),
+    });
+    await removeTree(at("root/way"), at("root"));
+    await removeTree(at("root/one"), at("root"));
+    await removeTree(at("root/absent/deeper"), at("root"));
+    expect(readdirSync(at("root"))).toEqual([]);
+    expect(existsSync(at("kept/file"))).toBe(true);
+    await expect(removeTree(at("kept/file/x/y"), at("kept"))).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+  });
+
+  it("of a service keep its home and lose its tmp", async () => {
+    const first = await privateDirs(at("state"), "web", user);
+    writeFileSync(join(first.home, "kept"), "");
+    writeFileSync(join(first.tmp, "lost"), "");
+    const second = await privateDirs(at("state"), "web", user);
+    expect(second).toEqual(first);
+    expect([readdirSync(second.home), readdirSync(second.tmp)]).toEqual([["kept"], []]);
+    expect([second.home, second.tmp, second.base].map((path) => statSync(path).mode & 0o777)).toEqual([
+      0o700, 0o700, 0o711,
+    ]);
+    if (isRootServer()) expect(statSync(second.base).uid).toBe(0);
+  });
+});
+
+describe("private files", () => {
+  const dir = tempDir();
+  const at = (name: string) => join(dir.path, name);
+  beforeAll(() => writeFileSync(at("target"), "untouched"));
+  afterAll(() => dir.remove());
+
+  it("replace what was there, a link too, and belong to the user alone", async () => {
+    symlinkSync(at("target"), at("secret"));
+    await writePrivateFile(at("secret"), "value", user);
+    expect(readFileSync(at("secret"), "utf8")).toBe("value");
+    expect(readFileSync(at("target"), "utf8")).toBe("untouched");
+    expect(lstatSync(at("secret")).mode & 0o777).toBe(0o600);
+    if (isRootServer()) expect(lstatSync(at("secret")).uid).toBe(user.uid);
+    expect(readdirSync(dir.path).sort()).toEqual(["secret", "target"]);
+  });
+
+  it("leave nothing beside a place that cannot be written", async () => {
+    await expect(writePrivateFile(at("absent/file"), "x")).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    mkdirSync(at("dir"));
+    await expect(writePrivateFile(at("dir"), "x")).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    expect(readdirSync(dir.path).sort()).toEqual(["dir", "secret", "target"]);
+  });
+
+  it.runIf(isRootServer())("are given away only when they are whole", async () => {
+    await expect(writePrivateFile(at("bad"), "x", { uid: -2, gid: -2 })).rejects.toThrow();
+    expect(existsSync(at("bad"))).toBe(false);
+    expect(readdirSync(dir.path).filter((name) => name.startsWith("bad"))).toEqual([]);
+    chownSync(at("dir"), 0, 0);
+  });
+});
+
+describe("failures of the disk", () => {
+  it.each([
+    ["ENOSPC", /full/],
+    ["EACCES", /writable/],
+    ["EIO", /Look at/],
+  ])("%s becomes STORAGE_FAILED with its own advice", async (code, hint) => {
+    await expect(
+      withStorage("Writing", async () => {
+        throw system(code);
+      }),
+    ).rejects.toMatchObject({
+      code: "STORAGE_FAILED",
+      message: `Writing failed (${code}).`,
+      hint: expect.stringMatching(hint),
+    });
+  });
+
+  it("are not made of anything else", () => {
+    const known = new StackwardenError("INTERNAL", "x");
+    const bug = new TypeError("bug");
+    for (const error of [known, bug, "text", null]) expect(storageFailure(error, "Doing")).toBe(error);
+  });
+});

@@ -1,0 +1,362 @@
+/** Changing a running stack: restart, reconciliation, stop, loss of the runtime, shutdown. */
+import { renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { StackwardenError } from "../../../src/errors.js";
+import type { SharedStackManager } from "../../../src/stack/model.js";
+import { call, compose, Domain, eventsOf, service, until } from "../../support/domain.js";
+import { FakeRuntime } from "../../support/fake-runtime.js";
+
+let domain: Domain;
+let manager: SharedStackManager;
+beforeEach(() => {
+  domain = new Domain();
+  manager = domain.manager();
+});
+afterEach(() => domain.close());
+
+const write = (text: string) => domain.project("shop", text);
+const up = async (text: string) => {
+  write(text);
+  expect((await manager.start({ project: "shop" }, call())).status).toBe("healthy");
+  domain.runtime.calls.length = 0;
+};
+const restart = (name: string, fields: object = {}) =>
+  manager.restart({ project: "shop", service: name, ...fields }, call());
+const needs = (name: string, more = "") => `depends_on: { ${name}: { condition: service_healthy${more} } }`;
+const CHAIN = compose(service("web", needs("api")), service("api", needs("db", ", restart: true")), service("db"));
+
+describe("restart", () => {
+  it("replaces one instance and leaves the others", async () => {
+    await up(CHAIN);
+    const { pid } = domain.runtime.service("db");
+    const outcome = await restart("web");
+    expect(outcome).toMatchObject({
+      status: "healthy",
+      verified: true,
+      dependents_restarted: [],
+      before: { generation: 1 },
+      after: { generation: 2, restarts: 1, state: "healthy" },
+      health: { healthy: true },
+    });
+    expect(domain.runtime.calls).toEqual(["stop web SIGTERM", "start web"]);
+    expect(domain.runtime.service("db").pid).toBe(pid);
+    expect((await eventsOf(manager, "shop", "service_restarted"))[0]).toMatchObject({
+      service: "web",
+      actor: "test/1",
+    });
+  });
+
+  it("takes along who asked to follow, or all dependants, in order", async () => {
+    await up(CHAIN);
+    expect((await restart("db")).dependents_restarted).toEqual(["api"]);
+    expect(domain.runtime.calls).toEqual(["stop api SIGTERM", "stop db SIGTERM", "start db", "start api"]);
+    domain.runtime.calls.length = 0;
+    expect((await restart("db", { dependents: true })).dependents_restarted).toEqual(["api", "web"]);
+    expect(domain.runtime.started()).toEqual(["db", "api", "web"]);
+  });
+
+  it("is joined by a repeated call, goes on when its caller leaves, and returns the state when time runs out", async () => {
+    await up(CHAIN);
+    domain.runtime.scripts = { web: { startMs: 400 } };
+    const leave = new AbortController();
+    const first = manager.restart({ project: "shop", service: "web" }, call({ signal: leave.signal }));
+    const early = await restart("web", { timeoutMs: 50 });
+    expect(early).toMatchObject({
+      status: "starting",
+      verified: false,
+      next: expect.stringContaining("restart_service"),
+    });
+    leave.abort();
+    await expect(first).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
+    expect((await restart("web")).status).toBe("healthy");
+    expect(domain.runtime.started()).toEqual(["web"]);
+  });
+
+  it("that fails says why, and can be called again", async () => {
+    await up(compose(service("app")));
+    domain.runtime.scripts = {
+      app: { startErrors: [new StackwardenError("DEPENDENCY_INSTALL_FAILED", "pip failed")] },
+    };
+    await expect(restart("app")).rejects.toMatchObject({ code: "DEPENDENCY_INSTALL_FAILED" });
+    expect((await manager.report("shop")).services.app?.state).toBe("crashed");
+    expect((await restart("app")).verified).toBe(true);
+  });
+
+  it("works although another dependency is ill", async () => {
+    await up(CHAIN);
+    domain.runtime.service("db").end({ exitCode: 1 });
+    await until("db crashed", async () => (await manager.report("shop")).services.db?.state === "crashed");
+    expect((await restart("api")).verified).toBe(true);
+  });
+
+  it("has a budget, with what is known of the cause", async () => {
+    await up(compose(service("app")));
+    for (let i = 0; i < 3; i += 1) await restart("app");
+    const error = await restart("app").catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: "RESTART_BUDGET_EXCEEDED", details: { service: "app", state: "healthy" } });
+    expect((error as StackwardenError).details?.retry_after_seconds).toBeGreaterThan(200);
+  });
+
+  it("is refused for what is not there", async () => {
+    await up(CHAIN);
+    await expect(restart("nope")).rejects.toMatchObject({
+      code: "UNKNOWN_SERVICE",
+      details: { valid: ["web", "api", "db"] },
+    });
+    await manager.stop({ project: "shop" }, call());
+    await expect(restart("web")).rejects.toMatchObject({ code: "STACK_NOT_RUNNING" });
+    await expect(restart("nope")).rejects.toMatchObject({ code: "UNKNOWN_SERVICE" });
+  });
+});
+
+describe("a start of a running stack", () => {
+  it("replaces what changed, and who reads its address; adds, removes, and leaves the rest", async () => {
+    const ports = 'ports: ["8000:8000"]';
+    await up(
+      compose(
+        service("same"),
+        service("api", ports),
+        service("web", "environment: { API: 'http://{published:api:8000}' }"),
+        service("old"),
+      ),
+    );
+    write(
+      compose(
+        service("same"),
+        service("api", 'ports: ["8001:8000"]'),
+        service("web", "environment: { API: 'http://{published:api:8000}' }"),
+        service("new"),
+      ),
+    );
+    const outcome = await manager.start({ project: "shop" }, call());
+    expect(outcome).toMatchObject({ status: "reconciled", verified: true });
+    expect(domain.runtime.started().sort()).toEqual(["api", "new", "web"]);
+    expect(domain.runtime.calls).toContain("stop old SIGTERM");
+    expect(domain.runtime.calls.join()).not.toContain("stop same");
+    expect(Object.keys(outcome.after.services)).toEqual(["same", "api", "web", "new"]);
+    expect((await eventsOf(manager, "shop", "service_replaced")).map(({ service: name }) => name)).toEqual([
+      "api",
+      "web",
+    ]);
+  });
+
+  it("lets dependants with `restart: true` follow, changes limits without a restart, starts what crashed", async () => {
+    await up(
+      compose(service("api", needs("db", ", restart: true")), service("db"), service("lim", "cpus: 1"), service("ill")),
+    );
+    domain.runtime.service("ill").end({ exitCode: 1 });
+    await until("crashed", async () => (await manager.report("shop")).services.ill?.state === "crashed");
+    write(
+      compose(
+        service("api", needs("db", ", restart: true")),
+        service("db", "environment: { A: b }"),
+        service("lim", "cpus: 2"),
+        service("ill"),
+      ),
+    );
+    await manager.start({ project: "shop" }, call());
+    expect(domain.runtime.started().sort()).toEqual(["api", "db", "ill"]);
+    expect(domain.runtime.calls).toContain('limits lim {"cpus":2}');
+  });
+
+  it("keeps ports and profiles of the call that started it, and takes new wishes after the start under way", async () => {
+    const text = compose(service("app", 'ports: ["8000"]'), service("extra", "profiles: [more]"));
+    write(text);
+    await manager.start({ project: "shop", ports: { app: 9001 }, profiles: ["more"] }, call());
+    const again = await manager.start({ project: "shop" }, call());
+    expect(again.status).toBe("already_running");
+    expect(again.after.services.app?.endpoints[0]).toMatchObject({ host_port: 9001, container_port: 8000 });
+    domain.runtime.scripts = { app: { startMs: 200 } };
+    const [first, second] = await Promise.all([
+      manager.start({ project: "shop", ports: { app: 9002 } }, call()),
+      manager.start({ project: "shop", ports: { app: 9003 } }, call()),
+    ]);
+    expect(first.status).toBe("reconciled");
+    expect(second.after.services.app?.endpoints[0]?.host_port).toBe(9003);
+    await expect(manager.start({ project: "shop", ports: { nope: 1 } }, call())).rejects.toMatchObject({
+      code: "UNKNOWN_SERVICE",
+    });
+    await expect(manager.start({ project: "shop", ports: { extra: 1 } }, call())).rejects.toMatchObject({
+      code: "INVALID_INPUT",
+    });
+  });
+
+  it("changes nothing when the new definition is refused", async () => {
+    await up(CHAIN);
+    write("services: { app: { image: x, network_mode: host } }");
+    await expect(manager.start({ project: "shop" }, call())).rejects.toMatchObject({ code: "POLICY_VIOLATION" });
+    write(compose(service("other")));
+    domain.runtime.updateError = new StackwardenError("PORT_IN_USE", "taken");
+    await expect(manager.start({ project: "shop" }, call())).rejects.toMatchObject({ code: "PORT_IN_USE" });
+    expect(domain.runtime.calls).toEqual([]);
+    expect((await manager.report("shop")).state).toBe("running");
+    expect(manager.services("shop")).toEqual(["web", "api", "db"]);
+  });
+});
+
+describe("stop", () => {
+  it("is in reverse order, idempotent, and deletes volumes only when told", async () => {
+    await up(
+      `${CHAIN}  vol:\n    image: x\n    x-local: { command: [a] }\n    volumes: ["data:/d"]\nvolumes: { data: {} }\n`,
+    );
+    const outcome = await manager.stop({ project: "shop" }, call());
+    expect(outcome).toMatchObject({ status: "stopped", verified: true, removed_volumes: [], next: null });
+    const stops = domain.runtime.calls.filter((one) => /stop (web|api|db)/.test(one));
+    expect(stops).toEqual(["stop web SIGTERM", "stop api SIGTERM", "stop db SIGTERM"]);
+    expect(domain.runtime.stacks[0]?.closed).toBe(true);
+    expect(await manager.stop({ project: "shop" }, call())).toMatchObject({ status: "already_stopped" });
+    expect(await manager.stop({ project: "shop", removeVolumes: true }, call())).toMatchObject({
+      removed_volumes: ["data"],
+    });
+    expect(domain.runtime.removed).toEqual([["data"]]);
+    const fresh = domain.manager();
+    expect((await fresh.stop({ project: "shop", removeVolumes: true }, call())).removed_volumes).toEqual(["data"]);
+  });
+
+  it("ends a start under way", async () => {
+    write(CHAIN);
+    domain.runtime.scripts = { db: { startMs: 60_000 } };
+    const starting = manager.start({ project: "shop" }, call());
+    await until("db starts", () => domain.runtime.started().includes("db"));
+    const stopped = await manager.stop({ project: "shop" }, call());
+    await expect(starting).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
+    expect(stopped).toMatchObject({ status: "stopped", verified: true });
+  });
+
+  it("returns while it goes on when time runs out; a start waits for its end", async () => {
+    await up(compose(service("app", "stop_grace_period: 1s")));
+    domain.runtime.scripts = { app: { ignoresStop: true } };
+    const early = await manager.stop({ project: "shop", timeoutMs: 50 }, call());
+    expect(early).toMatchObject({ status: "stopping", verified: false, next: expect.stringContaining("wait_for") });
+    expect((await manager.start({ project: "shop", timeoutMs: 50 }, call())).status).toBe("starting");
+    expect((await manager.start({ project: "shop" }, call())).status).toBe("healthy");
+    expect((await eventsOf(manager, "shop", "stack_stopped")).length).toBe(1);
+  });
+});
+
+describe("a runtime that dies", () => {
+  it("loses every service, and the stack can be started again", async () => {
+    await up(CHAIN);
+    domain.runtime.stacks[0]?.lose("engine gone");
+    await until("lost", async () => (await manager.report("shop")).state === "lost");
+    const health = await manager.health({ project: "shop", waitFor: "healthy" }, call());
+    expect(Object.values(health.services).map(({ status }) => status)).toEqual(["lost", "lost", "lost"]);
+    expect(health.wait).toMatchObject({ met: false });
+    expect((await eventsOf(manager, "shop", "stack_lost"))[0]?.message).toContain("engine gone");
+    await expect(restart("web")).rejects.toMatchObject({ code: "STACK_NOT_RUNNING" });
+    expect((await manager.start({ project: "shop" }, call())).status).toBe("healthy");
+  });
+
+  it("ends a start that waits", async () => {
+    write(CHAIN);
+    domain.runtime.scripts = { db: { probe: () => "no" } };
+    const starting = manager.start({ project: "shop" }, call());
+    await until("db runs", () => domain.runtime.services.has("db"));
+    domain.runtime.stacks[0]?.lose("engine gone");
+    await expect(starting).rejects.toMatchObject({ code: expect.stringMatching(/RUNTIME_LOST|SERVICE_START_FAILED/) });
+    await until("lost", async () => (await manager.report("shop")).state === "lost");
+  });
+});
+
+describe("projects", () => {
+  it("of two servers: one runs a stack, the other is told which process", async () => {
+    await up(CHAIN);
+    const other = domain.manager({}, [new FakeRuntime()]);
+    await expect(other.start({ project: "shop" }, call())).rejects.toMatchObject({
+      code: "PROJECT_LOCKED",
+      details: { pid: process.pid },
+    });
+    await expect(other.stop({ project: "shop", removeVolumes: true }, call())).rejects.toMatchObject({
+      code: "PROJECT_LOCKED",
+    });
+  });
+
+  it("keep their folder while they run, and are listed although theirs is gone", async () => {
+    await up(CHAIN);
+    domain.project("elsewhere", CHAIN);
+    await expect(manager.start({ project: "shop", folder: "elsewhere" }, call())).rejects.toMatchObject({
+      code: "PROJECT_CONFLICT",
+    });
+    await expect(manager.report("unknown")).rejects.toMatchObject({ code: "UNKNOWN_PROJECT" });
+    await manager.stop({ project: "shop" }, call());
+    rmSync(join(domain.root, "shop"), { recursive: true });
+    const [listed] = await domain.manager().list();
+    expect(listed).toMatchObject({ project: "shop", state: "stopped", services: {} });
+    expect(listed?.notes[0]).toContain("shop");
+    domain.project("shop", "services: [");
+    expect((await domain.manager().report("shop")).notes[0]).toContain("cannot be read");
+  });
+
+  it("keep what a service printed that their file has no more, also when it cannot be read", async () => {
+    domain.runtime.scripts = { api: { prints: "good bye" } };
+    await up(CHAIN);
+    write(compose(service("db")));
+    expect((await manager.start({ project: "shop" }, call())).status).toBe("reconciled");
+    const logs = async (...services: string[]) =>
+      (await manager.logs({ project: "shop", query: { services } })).lines.map(({ text }) => text);
+    expect(await logs("api")).toEqual(["good bye"]);
+    const unknown = { code: "UNKNOWN_SERVICE", details: { valid: ["db"] } };
+    await expect(logs("ghost")).rejects.toMatchObject(unknown);
+    await manager.stop({ project: "shop" }, call());
+    write("services: [");
+    expect(await logs("api")).toEqual(["good bye"]);
+    await expect(logs("api", "ghost")).rejects.toMatchObject(unknown);
+  });
+
+  it("whose folder was moved while they run stay what they are, and start from the new place after a stop", async () => {
+    await up(CHAIN);
+    const [folder, moved] = [join(domain.root, "shop"), join(domain.root, "moved")];
+    renameSync(folder, moved);
+    await expect(manager.start({ project: "shop", folder: "moved" }, call())).rejects.toMatchObject({
+      code: "PROJECT_CONFLICT",
+      message: expect.stringMatching(/runs in .*\/shop, not in .*\/moved/),
+      hint: expect.stringContaining("stop this stack first"),
+    });
+    expect(manager.running()).toEqual([
+      { project: "shop", state: "running", folder: expect.stringMatching(/\/shop$/) },
+    ]);
+    await manager.stop({ project: "shop" }, call());
+    expect(manager.running()).toEqual([]);
+    expect((await manager.start({ project: "shop", folder: "moved" }, call())).status).toBe("healthy");
+    expect(manager.running()).toMatchObject([{ project: "shop", folder: expect.stringMatching(/\/moved$/) }]);
+  });
+
+  it("run side by side", async () => {
+    for (const project of ["one", "two"]) domain.project(project, CHAIN);
+    await Promise.all(["one", "two"].map((project) => manager.start({ project }, call())));
+    expect((await manager.list()).map(({ project, state }) => [project, state])).toEqual([
+      ["one", "running"],
+      ["two", "running"],
+    ]);
+  });
+});
+
+describe("shutdown", () => {
+  it("stops everything within its deadline, once, and takes no more calls", async () => {
+    await up(compose(service("app", "stop_grace_period: 60s"), service("good")));
+    domain.runtime.scripts = { app: { ignoresStop: true } };
+    const begun = Date.now();
+    await Promise.all([manager.shutdown("test", 2500), manager.shutdown("again")]);
+    expect(Date.now() - begun).toBeLessThan(30_000);
+    expect([...domain.runtime.alive]).toEqual([]);
+    expect(domain.runtime.closed).toBe(1);
+    await expect(manager.start({ project: "shop" }, call())).rejects.toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
+  });
+
+  it("goes on although a runtime cannot close, and says so", async () => {
+    domain.runtime.close = async () => {
+      throw new Error("stuck");
+    };
+    await manager.shutdown("test", 1500);
+    expect(domain.logged).toContain("error a runtime did not close");
+  });
+
+  it("does not wait for ever for a runtime that hangs", async () => {
+    await up(compose(service("app")));
+    const [stack] = domain.runtime.stacks;
+    if (stack !== undefined) stack.close = () => new Promise(() => undefined);
+    await manager.shutdown("test", 1500);
+    expect(domain.logged).toContain("warn stopping took too long; what is left is killed");
+  });
+});

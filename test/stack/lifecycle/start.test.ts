@@ -1,0 +1,279 @@
+/** Starting a stack: order, readiness, rollback, who joins, who leaves. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { StackwardenError } from "../../../src/errors.js";
+import { call, compose, Domain, eventsOf, service, until } from "../../support/domain.js";
+import { FakeRuntime } from "../../support/fake-runtime.js";
+
+let domain: Domain;
+beforeEach(() => {
+  domain = new Domain();
+});
+afterEach(() => domain.close());
+
+const THREE = compose(
+  service("web", "depends_on: { api: { condition: service_healthy } }"),
+  service("api", "depends_on: { db: { condition: service_healthy } }"),
+  service("db"),
+  service("cache"),
+);
+
+it("starts in dependency order, independent services at once, and reports what it saw", async () => {
+  domain.project("shop", THREE);
+  domain.runtime.scripts = { db: { startMs: 100 }, cache: { startMs: 100 } };
+  const manager = domain.manager();
+  const told: string[] = [];
+  const outcome = await manager.start(
+    { project: "shop" },
+    call({ progress: ({ progress, total, message }) => told.push(`${progress}/${total} ${message}`) }),
+  );
+  expect(domain.runtime.started().slice(0, 2).sort()).toEqual(["cache", "db"]);
+  expect(domain.runtime.started().slice(2)).toEqual(["api", "web"]);
+  expect(outcome).toMatchObject({ status: "healthy", verified: true, missing: [], next: null });
+  expect(outcome.before.state).toBe("stopped");
+  expect(outcome.after).toMatchObject({ state: "running", runtime: "local" });
+  expect(Object.keys(outcome.after.services)).toEqual(["web", "api", "db", "cache"]);
+  expect(outcome.after.notes).toContain("Runtime local (the first that is available).");
+  expect(told.some((line) => line.startsWith("0/4"))).toBe(true);
+  expect(told.at(-1)).toBe("4/4 Every service is healthy.");
+  const types = (await eventsOf(manager, "shop")).map(({ type }) => type);
+  expect(types[0]).toBe("stack_starting");
+  expect(types.at(-1)).toBe("stack_started");
+  expect((await eventsOf(manager, "shop", "stack_started"))[0]?.actor).toBe("test/1");
+});
+
+it("waits for completion, or only for a start, where a dependency says so", async () => {
+  domain.project(
+    "shop",
+    compose(
+      service(
+        "app",
+        "depends_on: { migrate: { condition: service_completed_successfully }, side: { condition: service_started } }",
+      ),
+      `
+  migrate:
+    image: example/migrate
+    x-local: { command: [run] }
+`,
+      service("side"),
+    ),
+  );
+  domain.runtime.scripts = { side: { probe: () => (domain.runtime.services.has("app") ? true : "not yet") } };
+  const manager = domain.manager();
+  const starting = manager.start({ project: "shop" }, call());
+  await until("migrate runs", () => domain.runtime.services.has("migrate"));
+  expect(domain.runtime.started()).not.toContain("app");
+  domain.runtime.service("migrate").end({ exitCode: 0 });
+  expect((await starting).status).toBe("healthy");
+  expect((await manager.report("shop")).services.migrate?.state).toBe("completed");
+});
+
+it("fails with the cause and the last lines, and stops what it had started", async () => {
+  domain.project("shop", THREE);
+  domain.runtime.scripts = { api: { prints: "password=topsecret1 boom", probe: () => new Promise(() => undefined) } };
+  const manager = domain.manager();
+  const starting = manager.start({ project: "shop" }, call());
+  await until("api runs", () => domain.runtime.services.has("api"));
+  domain.runtime.service("api").end({ exitCode: 3 });
+  const error = await starting.catch((thrown: unknown) => thrown as StackwardenError);
+  expect(error).toMatchObject({ code: "SERVICE_START_FAILED", details: { service: "api", exit: { exit_code: 3 } } });
+  expect((error as StackwardenError).message).toContain("it exited with code 3");
+  const lines = (error as StackwardenError).details?.last_lines as string[];
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toMatch(/boom$/);
+  expect(lines[0]).not.toContain("topsecret1");
+  expect([...domain.runtime.alive]).toEqual([]);
+  expect(domain.runtime.stacks[0]?.closed).toBe(true);
+  expect(domain.runtime.started()).not.toContain("web");
+  expect((await manager.report("shop")).state).toBe("stopped");
+  expect((await eventsOf(manager, "shop", "stack_start_failed"))[0]?.message).toContain("api");
+  // The lock went too.
+  domain.runtime.scripts = {};
+  expect((await domain.manager().start({ project: "shop" }, call())).status).toBe("healthy");
+});
+
+it("fails with what the runtime refused, also where another service waits for the one that it refused", async () => {
+  domain.project("shop", THREE);
+  const refused = new StackwardenError("DEPENDENCY_INSTALL_FAILED", "pip install ended with 1.", {
+    hint: "Correct it.",
+  });
+  domain.runtime.scripts = { api: { startErrors: [refused] } };
+  const starting = domain.manager().start({ project: "shop" }, call());
+  await expect(starting).rejects.toMatchObject({ code: "DEPENDENCY_INSTALL_FAILED", message: refused.message });
+});
+
+it("fails when checks fail too often", async () => {
+  domain.project("shop", compose(service("app").replace("start_period: 10s", "start_period: 0s")));
+  domain.runtime.scripts = { app: { probe: () => "HTTP 500" } };
+  const error = await domain
+    .manager()
+    .start({ project: "shop" }, call())
+    .catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ code: "SERVICE_START_FAILED" });
+  expect((error as Error).message).toContain("its health check failed 2 times: HTTP 500");
+});
+
+it("has a deadline for the whole, and names who is missing", async () => {
+  domain.project("shop", THREE);
+  domain.runtime.scripts = { api: { probe: () => "not ready" } };
+  const error = await domain
+    .manager({ startTimeoutMs: 3000 })
+    .start({ project: "shop" }, call())
+    .catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ code: "START_TIMEOUT", details: { missing: ["web", "api"] } });
+  expect((error as Error).message).toMatch(/within 3 s: .*api is starting/);
+  expect([...domain.runtime.alive]).toEqual([]);
+});
+
+it("is joined by a repeated call, and goes on when one of two callers cancels", async () => {
+  domain.project("shop", THREE);
+  domain.runtime.scripts = { db: { startMs: 300 } };
+  const manager = domain.manager();
+  const cancel = new AbortController();
+  const first = manager.start({ project: "shop" }, call({ signal: cancel.signal }));
+  const second = manager.start({ project: "shop" }, call());
+  await until("db starts", () => domain.runtime.started().includes("db"));
+  cancel.abort();
+  await expect(first).rejects.toMatchObject({
+    code: "OPERATION_CANCELLED",
+    message: expect.stringContaining("goes on"),
+  });
+  expect((await second).status).toBe("healthy");
+  expect(domain.runtime.started().filter((name) => name === "db")).toHaveLength(1);
+});
+
+it("is rolled back when its only caller cancels", async () => {
+  domain.project("shop", THREE);
+  domain.runtime.scripts = { api: { startMs: 60_000 } };
+  const manager = domain.manager();
+  const cancel = new AbortController();
+  const starting = manager.start({ project: "shop" }, call({ signal: cancel.signal }));
+  await until("api starts", () => domain.runtime.started().includes("api"));
+  cancel.abort();
+  await expect(starting).rejects.toMatchObject({
+    code: "OPERATION_CANCELLED",
+    message: expect.stringContaining("was cancelled"),
+  });
+  expect([...domain.runtime.alive]).toEqual([]);
+  expect(domain.runtime.stacks[0]?.closed).toBe(true);
+  expect((await manager.report("shop")).state).toBe("stopped");
+});
+
+it("returns the true state when time runs out, goes on, and is found again", async () => {
+  domain.project("shop", THREE);
+  domain.runtime.scripts = { api: { startMs: 400 } };
+  const manager = domain.manager();
+  const early = await manager.start({ project: "shop", timeoutMs: 100 }, call());
+  expect(early).toMatchObject({ status: "starting", verified: false });
+  expect(early.after.state).toBe("starting");
+  expect(early.missing.map(({ service: name }) => name)).toContain("api");
+  expect(early.next).toContain("health_status");
+  const cancel = new AbortController();
+  const again = manager.start({ project: "shop" }, call({ signal: cancel.signal }));
+  // Somebody was told that it goes on: nobody's cancelling ends it any more.
+  cancel.abort();
+  await expect(again).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
+  const health = await manager.health({ project: "shop", waitFor: "healthy" }, call());
+  expect(health).toMatchObject({ overall_healthy: true, wait: { met: true } });
+  expect(await manager.start({ project: "shop" }, call())).toMatchObject({ status: "already_running", verified: true });
+  expect(domain.runtime.started()).toHaveLength(4);
+});
+
+it("names what is missing when time runs out before the definition was read", async () => {
+  domain.project("shop", THREE);
+  const manager = domain.manager();
+  const early = await manager.start({ project: "shop", timeoutMs: 0 }, call());
+  expect(early.missing).toContainEqual({
+    service: "api",
+    state: "pending",
+    reason: "The stack is starting; this service has not started yet.",
+  });
+  expect((await manager.health({ project: "shop", waitFor: "healthy" }, call())).wait?.met).toBe(true);
+});
+
+it("returns at once with wait: false, but not before it is known to be possible", async () => {
+  domain.project("shop", THREE);
+  domain.runtime.scripts = { db: { startMs: 300 } };
+  const manager = domain.manager();
+  const outcome = await manager.start({ project: "shop", wait: false }, call());
+  expect(outcome.status).toBe("starting");
+  expect((await manager.health({ project: "shop", waitFor: "healthy" }, call())).wait?.met).toBe(true);
+  domain.project("bad", "services: { app: { image: x, privileged: true, x-local: { command: [a] } } }");
+  await expect(manager.start({ project: "bad", wait: false }, call())).rejects.toMatchObject({
+    code: "POLICY_VIOLATION",
+  });
+});
+
+it("retries what fails for a while, tells so, and gives up at once on what does not", async () => {
+  domain.project("shop", compose(service("app")));
+  const reset = Object.assign(new Error("reset token=abcdef123456"), { code: "ECONNRESET" });
+  domain.runtime.openErrors = [reset];
+  domain.runtime.scripts = { app: { startErrors: [reset] } };
+  const manager = domain.manager();
+  expect((await manager.start({ project: "shop" }, call())).status).toBe("healthy");
+  const retries = await eventsOf(manager, "shop", "retrying");
+  expect(retries.map(({ service: name }) => name)).toEqual([null, "app"]);
+  expect(JSON.stringify(retries)).not.toContain("abcdef123456");
+  await manager.stop({ project: "shop" }, call());
+  const wrong = new StackwardenError("UNSUPPORTED", "no such image");
+  domain.runtime.scripts = { app: { startErrors: [wrong] } };
+  await expect(manager.start({ project: "shop" }, call())).rejects.toMatchObject({ code: "UNSUPPORTED" });
+  expect(await eventsOf(manager, "shop", "retrying")).toHaveLength(2);
+});
+
+it("says what a runtime that is not there lacks", async () => {
+  domain.project("shop", compose(service("app")));
+  domain.runtime.available = false;
+  for (const runtime of ["auto", "local", "dagger"] as const) {
+    const error = await domain
+      .manager({ runtime })
+      .start({ project: "shop" }, call())
+      .catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
+    expect((error as Error).message).toContain(runtime === "dagger" ? "no such runtime" : "install it");
+  }
+});
+
+it("says where the data is when the project runs on another runtime than before, and deletes it on all", async () => {
+  const text = `${compose(service("app", 'volumes: ["data:/d"]'))}volumes: { data: {} }\n`;
+  domain.project("shop", text);
+  const dagger = new FakeRuntime("dagger");
+  const runtimes = [domain.runtime, dagger];
+  dagger.available = false;
+  const reasons: (string | undefined)[] = [];
+  for (const available of [false, true, true]) {
+    dagger.available = available;
+    const manager = domain.manager({}, runtimes);
+    reasons.push((await manager.start({ project: "shop" }, call())).after.notes.at(-1));
+    await manager.stop({ project: "shop", removeVolumes: reasons.length === 3 }, call());
+    await manager.shutdown("the test goes on", 3000);
+  }
+  const [first, switched, again] = reasons;
+  expect(first).toMatch(/^Runtime local/);
+  expect(switched).toMatch(/^Runtime dagger.* ran on local before: .*\(data\).*`runtime: local`/);
+  expect(again).toMatch(/^Runtime dagger/);
+  expect(again).not.toContain("before");
+  expect([domain.runtime.removed, dagger.removed]).toEqual([[["data"]], [["data"]]]);
+});
+
+it("remembers the services and generates secrets only for a start that is possible", async () => {
+  domain.project(
+    "shop",
+    compose(
+      service("app", "environment: { KEY: $SECRET_KEY }"),
+      "\nsecrets: { k: { environment: SECRET_KEY, x-generate: true } }",
+    ).replace("services:", "services:"),
+  );
+  const manager = domain.manager();
+  const outcome = await manager.start({ project: "shop" }, call());
+  expect(outcome.status).toBe("healthy");
+  const file = join(domain.state, "projects", "shop");
+  const [secret] = Object.values(JSON.parse(readFileSync(join(file, "secrets.json"), "utf8"))) as string[];
+  expect(secret).toHaveLength(43);
+  expect(domain.runtime.service("app").request.service.environment.KEY).toBe(secret);
+  domain.runtime.service("app").request.sink.write("stdout", Buffer.from(`my key is ${secret}\n`));
+  const { lines } = await manager.logs({ project: "shop", query: { tail: 1 } });
+  expect(lines[0]?.text).toBe("my key is [redacted]");
+  expect(JSON.parse(readFileSync(join(file, "project.json"), "utf8"))).toMatchObject({ services: ["app"] });
+});

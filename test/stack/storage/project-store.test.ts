@@ -1,0 +1,169 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ProjectStore } from "../../../src/stack/storage/project-store.js";
+import { writeWhole } from "../../../src/system/atomic-write.js";
+
+let top: string;
+let root: string;
+let stateDir: string;
+beforeEach(() => {
+  top = realpathSync(mkdtempSync(join(tmpdir(), "stackwarden-projects-")));
+  root = join(top, "Work");
+  stateDir = join(top, "state");
+  mkdirSync(join(root, "shop"), { recursive: true });
+  mkdirSync(join(top, "outside"));
+});
+afterEach(() => rmSync(top, { recursive: true, force: true }));
+const store = (projects: Record<string, { folder: string }> = {}) =>
+  new ProjectStore({ stateDir, roots: [root], projects });
+
+describe("a project's folder", () => {
+  it("is a root of its name, a folder of its name, the configured one, or the one given", () => {
+    expect(store().resolveFolder("work")).toBe(root);
+    expect(store().resolveFolder("shop")).toBe(join(root, "shop"));
+    expect(store({ elsewhere: { folder: join(root, "shop") } }).resolveFolder("elsewhere")).toBe(join(root, "shop"));
+    expect(store().resolveFolder("any", "shop")).toBe(join(root, "shop"));
+    expect(store().resolveFolder("any", join(root, "shop"))).toBe(join(root, "shop"));
+  });
+
+  it("may lie outside the roots only when the operator configured it", () => {
+    expect(store({ out: { folder: join(top, "outside") } }).resolveFolder("out")).toBe(join(top, "outside"));
+    for (const folder of ["../outside", join(top, "outside"), "/", ".."])
+      expect(() => store().resolveFolder("x", folder)).toThrow(expect.objectContaining({ code: "FOLDER_NOT_ALLOWED" }));
+  });
+
+  it("is not reached through a symbolic link", () => {
+    symlinkSync(join(top, "outside"), join(root, "link"));
+    expect(() => store().resolveFolder("link")).toThrow(expect.objectContaining({ code: "FOLDER_NOT_ALLOWED" }));
+  });
+
+  it("must exist", () => {
+    expect(() => store().resolveFolder("x", "absent")).toThrow(expect.objectContaining({ code: "INVALID_INPUT" }));
+    writeFileSync(join(root, "file"), "");
+    expect(() => store().resolveFolder("x", "file")).toThrow(/not a folder/);
+    expect(() => store({ known: { folder: join(top, "gone") } }).resolveFolder("nobody")).toThrow(
+      expect.objectContaining({ code: "UNKNOWN_PROJECT", hint: expect.stringContaining("known projects: known") }),
+    );
+  });
+
+  it.each(["", "../x", "--rm", "A", "__proto__", "constructor\0"])("has no project id %j", (id) => {
+    expect(() => store().resolveFolder(id)).toThrow(expect.objectContaining({ code: "INVALID_INPUT" }));
+  });
+
+  it("does not take a prototype's key for a configured project", () => {
+    expect(() => store().resolveFolder("constructor")).toThrow(expect.objectContaining({ code: "UNKNOWN_PROJECT" }));
+  });
+
+  it("of another client's roots is not named to those who ask for what is not there", async () => {
+    const elsewhere = join(top, "elsewhere", "private");
+    mkdirSync(elsewhere, { recursive: true });
+    await store().prepare("hidden", elsewhere);
+    await store().prepare("app", join(root, "shop"));
+    expect(() => store().resolveFolder("nobody")).toThrow(
+      expect.objectContaining({
+        details: expect.objectContaining({ known: ["app"] }),
+        hint: expect.not.stringContaining("hidden"),
+      }),
+    );
+  });
+
+  it("is remembered, and another one of the same id is a conflict until the first is gone", async () => {
+    const first = join(root, "shop");
+    await store().prepare("app", first);
+    expect(store().resolveFolder("app")).toBe(first);
+    expect(store().known()).toEqual(["app"]);
+    mkdirSync(join(root, "other"));
+    expect(() => store().resolveFolder("app", "other")).toThrow(/belongs to .*shop, not to .*other/);
+    rmSync(first, { recursive: true });
+    expect(store().resolveFolder("app", "other")).toBe(join(root, "other"));
+  });
+});
+
+describe("the state directory", () => {
+  it("can be passed through but not listed, and holds limits for the next start", async () => {
+    const path = await store().prepare("app", root);
+    for (const part of [stateDir, join(stateDir, "projects"), path]) expect(statSync(part).mode & 0o777).toBe(0o711);
+    await store().keepLimits("app", "db", { cpus: 1 });
+    await store().keepLimits("app", "db", { memory_mb: 64 });
+    await store().keepLimits("app", "web", { pids: 5 });
+    expect({ ...(await store().limits("app")) }).toEqual({ db: { cpus: 1, memory_mb: 64 }, web: { pids: 5 } });
+    writeFileSync(join(path, "limits.json"), "torn{");
+    expect({ ...(await store().limits("app")) }).toEqual({});
+    expect(readdirSync(path).sort()).toEqual(["limits.json", "project.json"]);
+  });
+
+  it("that cannot be made or written is STORAGE_FAILED", async () => {
+    writeFileSync(stateDir, "a file");
+    await expect(store().prepare("app", root)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    await expect(store().lock("app")).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    await expect(writeWhole(join(stateDir, "x"), "")).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    expect(store().known()).toEqual([]);
+  });
+
+  it("keeps the mode the operator gave it", async () => {
+    mkdirSync(stateDir);
+    chmodSync(stateDir, 0o755);
+    await store().prepare("app", root);
+    expect(statSync(stateDir).mode & 0o777).toBe(0o755);
+  });
+});
+
+describe("the lock", () => {
+  it("is held by one, released, and held again", async () => {
+    const path = await store().prepare("app", root);
+    const release = await store().lock("app");
+    await expect(store().lock("app")).rejects.toMatchObject({ code: "PROJECT_LOCKED", details: { pid: process.pid } });
+    await release();
+    await release();
+    expect(existsSync(join(path, "lock"))).toBe(false);
+    await (await store().lock("app"))();
+    expect(readdirSync(path)).toEqual(["project.json"]);
+  });
+
+  it("of a dead process, of a reused pid, or damaged, is taken over", async () => {
+    const path = await store().prepare("app", root);
+    const child = spawn(process.execPath, ["-e", ""]);
+    await once(child, "exit");
+    const stale = [{ pid: child.pid, started: "1" }, "torn", {}, { pid: -1 }];
+    if (process.platform === "linux") stale.push({ pid: process.pid, started: "1" });
+    for (const holder of stale) {
+      writeFileSync(join(path, "lock"), typeof holder === "string" ? holder : JSON.stringify(holder));
+      await (await store().lock("app"))();
+    }
+    expect(readdirSync(path)).toEqual(["project.json"]);
+  });
+
+  it("comes with what a dead process was just writing removed, and nothing else", async () => {
+    const path = await store().prepare("app", root);
+    const child = spawn(process.execPath, ["-e", ""]);
+    await once(child, "exit");
+    const kept = [`limits.json.${process.pid}.0a1b2c3d`, `notes.${child.pid}`, `x.${child.pid}.0a1b2c3d.json`];
+    for (const name of [...kept, `limits.json.${child.pid}.0a1b2c3d`, `lock.${child.pid}.00000000`])
+      writeFileSync(join(path, name), "half");
+    await (await store().lock("app"))();
+    expect(readdirSync(path).sort()).toEqual([...kept, "project.json"].sort());
+  });
+
+  it("is not released by one who lost it", async () => {
+    const path = await store().prepare("app", root);
+    const release = await store().lock("app");
+    writeFileSync(join(path, "lock"), "someone else's");
+    await release();
+    expect(existsSync(join(path, "lock"))).toBe(true);
+  });
+});

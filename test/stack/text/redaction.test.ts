@@ -1,0 +1,133 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { createRedactor, REDACTED } from "../../../src/stack/text/redaction.js";
+
+describe("known values", () => {
+  const secret = 'p@ss/wörd+"1';
+  const { redact } = createRedactor([secret]);
+
+  it.each([
+    ["as it is", secret],
+    ["URL-encoded", encodeURIComponent(secret)],
+    ["URL-encoded in lower case", encodeURIComponent(secret).replace(/%../g, (hex) => hex.toLowerCase())],
+    ["in a form body", new URLSearchParams({ x: secret }).toString().slice(2)],
+    ["JSON-escaped", JSON.stringify(secret).slice(1, -1)],
+    ["JSON in JSON", JSON.stringify(JSON.stringify(secret)).slice(3, -3)],
+    ["JSON in ASCII", JSON.stringify(secret).slice(1, -1).replace("ö", "\\u00f6")],
+    ["base64", Buffer.from(secret).toString("base64").replace(/=+$/, "").slice(0, -1)],
+    ["base64url", Buffer.from(secret).toString("base64url").slice(0, -1)],
+  ])("%s", (_name, form) => {
+    expect(redact(`before ${form} after`)).not.toContain(form);
+    expect(redact(`before ${form} after`)).toMatch(/^before \S*\[redacted\]\S* after$/);
+  });
+
+  it("finds a value inside base64 of user:value, at every alignment", () => {
+    for (const user of ["a:", "ab:", "abc:"]) {
+      const header = Buffer.from(`${user}hunter2secret`).toString("base64");
+      expect(createRedactor(["hunter2secret"]).redact(header)).toContain(REDACTED);
+    }
+  });
+
+  it("overlapping values leave no rest of either", () => {
+    const { redact: both } = createRedactor(["abcdef", "cdefghij", "abcdefgh"]);
+    expect(both("x abcdefghij y")).toBe(`x ${REDACTED} y`);
+    expect(both("x abcdefgh y")).toBe(`x ${REDACTED} y`);
+    expect(both("aaa abcdef cdefghij")).toBe(`aaa ${REDACTED} ${REDACTED}`);
+  });
+
+  it("a value that overlaps itself is gone entirely", () => {
+    expect(createRedactor(["aaaaaa"]).redact("aaaaaaaaa")).toBe(REDACTED);
+  });
+
+  it("ignores short values and ordinary words", () => {
+    const text = "db: connection to postgres as user root";
+    expect(createRedactor(["db", "", "root", "postgres"]).redact(text)).toBe(text);
+  });
+
+  it("learns later values", () => {
+    const redactor = createRedactor();
+    expect(redactor.redact("x topsecret-9 y")).toBe("x topsecret-9 y");
+    redactor.add(["topsecret-9"]);
+    redactor.add(["topsecret-9"]);
+    expect(redactor.redact("x topsecret-9 y")).toBe(`x ${REDACTED} y`);
+  });
+
+  it("a value of several lines is found line by line", () => {
+    const { redact: lines } = createRedactor(["-----BEGIN X-----\nfirst-line-of-it\nsecond-line\n-----END X-----"]);
+    expect(lines("got first-line-of-it")).toBe(`got ${REDACTED}`);
+    expect(lines("second-line")).toBe(REDACTED);
+  });
+
+  it("a value with invisible characters is found after sanitising", () => {
+    expect(createRedactor(["se\u200bcret-value"]).redact("my secret-value")).toBe(`my ${REDACTED}`);
+  });
+
+  it("property: no known value survives, wherever it stands", () => {
+    const value = fc.string({ minLength: 6, maxLength: 24 }).filter((text) => !REDACTED.includes(text));
+    fc.assert(
+      fc.property(fc.array(value, { minLength: 1, maxLength: 4 }), fc.string(), fc.string(), (values, a, b) => {
+        const redactor = createRedactor(values);
+        for (const one of values) {
+          const result = redactor.redact(a + one + b);
+          expect(result.split(REDACTED).some((part) => part.includes(one))).toBe(false);
+        }
+      }),
+    );
+  });
+
+  it("pendingLength finds the beginning of a value at the end of the text", () => {
+    const redactor = createRedactor(["correct-horse"]);
+    expect(redactor.pendingLength("it is correct-ho")).toBe(10);
+    expect(redactor.pendingLength("it is cor")).toBe(0);
+    expect(redactor.pendingLength("it is correct-horse")).toBe(0);
+    expect(createRedactor().pendingLength("anything")).toBe(0);
+  });
+});
+
+describe("patterns", () => {
+  const { redact } = createRedactor();
+
+  it.each([
+    ["POSTGRES_PASSWORD=hunter2", `POSTGRES_PASSWORD=${REDACTED}`],
+    ["password: hunter2, user: x", `password: ${REDACTED}, user: x`],
+    ['{"password":"hun ter\\"2","user":"x"}', `{"password":${REDACTED},"user":"x"}`],
+    ["{'api_key': 'abc def'}", `{'api_key': ${REDACTED}}`],
+    ["passwd = 'a b c' next", `passwd = ${REDACTED} next`],
+    ["SECRET_KEY=abc&x=1", `SECRET_KEY=${REDACTED}&x=1`],
+    ["GET /?token=abc123&x=1 200", `GET /?token=${REDACTED}&x=1 200`],
+    ["aws_secret_access_key=wJalrXUt/K7", `aws_secret_access_key=${REDACTED}`],
+    ["Authorization: Bearer abc.def.ghi", `Authorization: Bearer ${REDACTED}`],
+    ["authorization=Basic dXNlcjpwdw==", `authorization=Basic ${REDACTED}`],
+    ['"Authorization": "Bearer abc"', `"Authorization": "Bearer ${REDACTED}"`],
+    ["used bearer 0123456789abcdef0123", `used bearer ${REDACTED}`],
+    ["postgresql://user:hunter2@db:5432/x", `postgresql://user:${REDACTED}@db:5432/x`],
+    ["redis://:p@ss@localhost:6379", `redis://:${REDACTED}@localhost:6379`],
+    ["key AKIAIOSFODNN7EXAMPLE used", `key ${REDACTED} used`],
+    [`ghp_${"a1".repeat(18)}`, REDACTED],
+    ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-_123", REDACTED],
+    ["-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY----- x", `${REDACTED} x`],
+    ["-----BEGIN PRIVATE KEY-----MIIE", REDACTED],
+  ])("%s", (text, expected) => {
+    expect(redact(text)).toBe(expected);
+    expect(redact(expected), "idempotent").toBe(expected);
+  });
+
+  it.each([
+    "http://localhost:3000/@vite/client 200",
+    "http://127.0.0.1:8000/health",
+    "password authentication failed for user x",
+    "SyntaxError: Unexpected token: }",
+    "password=null token=undefined secret=***",
+    "Monkey business: keyboard=yes",
+    "INFO:     Application startup complete.",
+  ])("keeps %s", (text) => {
+    expect(redact(text)).toBe(text);
+  });
+
+  it.each(['password="', "password='a\\", "://a:", "bearer ", "-----BEGIN PRIVATE KEY-----", "eyJaaaaaaaa.", "token "])(
+    "stays linear for a text full of %j",
+    (part) => {
+      expect(redact(part.repeat(20_000))).toBeTypeOf("string");
+    },
+  );
+});

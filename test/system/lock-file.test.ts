@@ -1,0 +1,104 @@
+/** A lock that survives no process: one holder among many who try, and the dead are recognised. */
+import { fork } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { build } from "esbuild";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { lockHolder, takeLock } from "../../src/system/lock-file.js";
+
+const folder = mkdtempSync(join(tmpdir(), "stackwarden-lock-"));
+const program = join(folder, "taker.mjs");
+beforeAll(async () => {
+  await build({
+    stdin: {
+      contents: `import { takeLock } from "./src/system/lock-file.ts";
+        process.on("message", async (file) => {
+          const { lock } = await takeLock(file);
+          process.send(lock === null ? "lost" : "won");
+        });
+        setInterval(() => undefined, 1000);
+        process.send("ready");`,
+      resolveDir: process.cwd(),
+      loader: "ts",
+    },
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    outfile: program,
+    logLevel: "error",
+  });
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+it("is held by one, told to the others, and free again", async () => {
+  const file = join(folder, "one");
+  const first = await takeLock(file);
+  expect(first.lock).not.toBeNull();
+  expect(await takeLock(file)).toEqual({ lock: null, pid: process.pid });
+  expect(lockHolder(file)).toBe(process.pid);
+  expect(await first.lock?.held()).toBe(true);
+  await first.lock?.release();
+  expect(lockHolder(file)).toBeNull();
+  expect((await takeLock(file)).lock).not.toBeNull();
+});
+
+it.each([
+  ["of a process that is gone", JSON.stringify({ pid: 2 ** 22 + 1, started: "1" })],
+  ["of a process whose id was used again", JSON.stringify({ pid: process.pid, started: "1" })],
+  ["that is damaged", "{"],
+  ["of nobody", "{}"],
+])("a lock %s is taken over", async (_name, text) => {
+  const file = join(folder, "stale");
+  writeFileSync(file, text);
+  expect(lockHolder(file)).toBeNull();
+  const { lock } = await takeLock(file);
+  expect(JSON.parse(readFileSync(file, "utf8")).pid).toBe(process.pid);
+  await lock?.release();
+  expect(readdirSync(folder).filter((name) => name.startsWith("stale"))).toEqual([]);
+});
+
+it("a removal that was never finished holds nobody up for long", async () => {
+  const file = join(folder, "half");
+  const text = JSON.stringify({ pid: 2 ** 22 + 1, started: "1" });
+  writeFileSync(file, text);
+  writeFileSync(`${file}.${createHash("sha256").update(text).digest("hex").slice(0, 16)}.dead`, text);
+  expect((await takeLock(file)).lock).not.toBeNull();
+});
+
+it("gives nothing back that somebody else holds by now", async () => {
+  const file = join(folder, "mine");
+  const { lock } = await takeLock(file);
+  writeFileSync(file, "somebody else");
+  expect(await lock?.held()).toBe(false);
+  await lock?.release();
+  expect(readFileSync(file, "utf8")).toBe("somebody else");
+});
+
+it("of many processes that find a dead one's lock at the same moment, one gets it", async () => {
+  const children = await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      const child = fork(program, { stdio: "ignore" });
+      await once(child, "message");
+      return child;
+    }),
+  );
+  for (let round = 0; round < 20; round += 1) {
+    const file = join(folder, `race-${round}`);
+    writeFileSync(file, JSON.stringify({ pid: 2 ** 22 + 1, started: "1" }));
+    const answers = children.map((child) => once(child, "message"));
+    for (const child of children) child.send(file);
+    const outcomes = (await Promise.all(answers)).map(([answer]) => answer);
+    expect(outcomes.filter((one) => one === "won")).toHaveLength(1);
+    expect(outcomes.filter((one) => one === "lost")).toHaveLength(7);
+  }
+  await Promise.all(
+    children.map(async (child) => {
+      const exit = once(child, "exit");
+      child.kill("SIGKILL");
+      await exit;
+    }),
+  );
+});
