@@ -15,7 +15,7 @@ const FLAGS: readonly (keyof ConfigFlags)[] = [
   "startTimeout",
 ];
 
-export interface JoinUserServerRequest {
+export interface ConnectDaemonRequest {
   stateDir: string;
   /** The command's own; what configures the server's view for it is passed on. */
   options: ConfigFlags;
@@ -25,17 +25,17 @@ export interface JoinUserServerRequest {
 }
 
 /** @returns null when none runs and none is to be started */
-export async function joinUserServer(
-  request: JoinUserServerRequest,
+export async function connectDaemon(
+  request: ConnectDaemonRequest,
 ): Promise<{ client: ControlClient; status: ServerStatus } | null> {
-  const [{ joinServer }, { configurationVariables }, { controlOver }] = await Promise.all([
+  const [{ connectToDaemon }, { configurationVariables }, { controlOver }] = await Promise.all([
     import("../daemon/connect.js"),
     import("../daemon/handshake.js"),
     import("../control/client.js"),
   ]);
   const { stateDir, options, stopOnExit, program } = request;
   const { env } = process;
-  const joined = await joinServer({
+  const joined = await connectToDaemon({
     stateDir,
     version: VERSION,
     purpose: "control",

@@ -1,16 +1,20 @@
 /** The control door of a manager: what every command that holds stacks opens, so that other commands reach them. */
 import type { Config } from "../config/types.js";
-import type { ControlDoor } from "../control/control-server.js";
+import type { ControlServer } from "../control/control-server.js";
 import type { Logger } from "../logger.js";
 import type { StackManager } from "../stack/model.js";
 import { VERSION } from "../version.js";
 
-export async function openManagerDoor(config: Config, logger: Logger, manager: StackManager): Promise<ControlDoor> {
-  const [{ openControlDoor }, { invoke, operationNamed }] = await Promise.all([
+export async function openManagerControl(
+  config: Config,
+  logger: Logger,
+  manager: StackManager,
+): Promise<ControlServer> {
+  const [{ openControlServer }, { invoke, operationNamed }] = await Promise.all([
     import("../control/control-server.js"),
     import("../operations/index.js"),
   ]);
-  return openControlDoor({
+  return openControlServer({
     stateDir: config.stateDir,
     manager,
     logger,

@@ -6,7 +6,7 @@ import type { ControlClient } from "../control/client.js";
 import type { ServerStatus } from "../daemon/handshake.js";
 import type { Logger } from "../logger.js";
 import type { Progress, SharedStackManager, StackManager } from "../stack/model.js";
-import { joinUserServer } from "./daemon-client.js";
+import { connectDaemon } from "./daemon-client.js";
 import { createTerminal, type Terminal } from "./output/terminal.js";
 
 export interface CliHost {
@@ -102,7 +102,7 @@ export async function openSession(
     return client;
   };
   const server: Session["server"] = () => {
-    joined ??= joinUserServer({
+    joined ??= connectDaemon({
       stateDir: config.stateDir,
       options,
       stopOnExit,

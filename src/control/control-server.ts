@@ -10,7 +10,7 @@ import type { CallContext, StackManager } from "../stack/model.js";
 import { listenPrivately } from "../system/private-socket.js";
 import { connectControl } from "./client.js";
 import { encode, lineSplitter, parseRequest } from "./protocol.js";
-import { controlSocket, makeFolder } from "./socket-path.js";
+import { controlSocket, makeControlFolder } from "./socket-path.js";
 
 /** How long a closing door waits for answers under way. */
 const CLOSE_MS = 2000;
@@ -18,7 +18,7 @@ const CLOSE_MS = 2000;
 /** Calls one operation by its name: validates, runs, and throws StackwardenErrors only. */
 export type Invoke = (operation: string, input: unknown, call: CallContext) => Promise<unknown>;
 
-export interface ControlDoorOptions {
+export interface ControlServerOptions {
   stateDir: string;
   manager: StackManager;
   invoke: Invoke;
@@ -26,7 +26,7 @@ export interface ControlDoorOptions {
   version: string;
 }
 
-export interface ControlDoor {
+export interface ControlServer {
   /** Projects whose socket is open now. */
   readonly projects: readonly string[];
   /** Settles what is under way with the projects' present states. */
@@ -36,7 +36,7 @@ export interface ControlDoor {
 }
 
 /** Follows the manager: a socket for every project whose stack is not stopped. Never throws for a socket it cannot open. */
-export function openControlDoor(options: ControlDoorOptions): ControlDoor {
+export function openControlServer(options: ControlServerOptions): ControlServer {
   const { manager, logger } = options;
   const open = new Map<string, Listener>();
   let closed = false;
@@ -91,9 +91,9 @@ interface Listener {
   close(): Promise<void>;
 }
 
-async function listen(project: string, options: ControlDoorOptions): Promise<Listener | null> {
+async function listen(project: string, options: ControlServerOptions): Promise<Listener | null> {
   const path = controlSocket(options.stateDir, project);
-  await makeFolder(options.stateDir, project);
+  await makeControlFolder(options.stateDir, project);
   if (process.platform !== "win32") {
     const other = await connectControl(path).catch(() => "busy" as const);
     if (other !== null) {
@@ -139,7 +139,7 @@ interface Connection {
 /** Serves one connection until it closes; what is under way then is cancelled. */
 export function serveControl(
   socket: Socket,
-  { invoke, version, logger }: Pick<ControlDoorOptions, "invoke" | "version" | "logger">,
+  { invoke, version, logger }: Pick<ControlServerOptions, "invoke" | "version" | "logger">,
   { actor = "cli", onIdle = () => undefined }: { actor?: string; onIdle?: () => void } = {},
 ): Connection {
   let active = 0;

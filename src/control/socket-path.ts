@@ -1,6 +1,6 @@
 /** Where a project's control socket is: in the project's part of the state directory, else in a folder of this user. */
 import { dirname, join } from "node:path";
-import { makePassable } from "../system/atomic-write.js";
+import { ensureTraversableDir } from "../system/atomic-write.js";
 import { makePrivateFolder, requirePrivateFolder, socketPath } from "../system/private-socket.js";
 
 const inside = (stateDir: string, project: string): string => join(stateDir, "projects", project, "control.sock");
@@ -18,8 +18,8 @@ export async function trusted(stateDir: string, project: string): Promise<boolea
 }
 
 /** @throws StackwardenError STORAGE_FAILED when it cannot be made, or somebody else made it */
-export async function makeFolder(stateDir: string, project: string): Promise<void> {
+export async function makeControlFolder(stateDir: string, project: string): Promise<void> {
   const path = controlSocket(stateDir, project);
-  if (path === inside(stateDir, project)) await makePassable(dirname(path));
+  if (path === inside(stateDir, project)) await ensureTraversableDir(dirname(path));
   else if (process.platform !== "win32") await makePrivateFolder(dirname(path));
 }

@@ -7,10 +7,17 @@ import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { reviveError, StackwardenError } from "../errors.js";
 import { lockHolder } from "../system/lock-file.js";
-import { prepareServerPlace, requirePrivate, type ServerInfo, type ServerPlace, serverPlace } from "./daemon-paths.js";
-import { type Answer, encodeLine, firstLine, type Hello, PROTOCOL, type Welcome } from "./handshake.js";
+import { type DaemonInfo, type DaemonPaths, daemonPaths, prepareDaemonFolder, requirePrivate } from "./daemon-paths.js";
+import {
+  type ClientHello,
+  encodeLine,
+  firstLine,
+  type HandshakeReply,
+  PROTOCOL,
+  type ServerHello,
+} from "./handshake.js";
 
-export interface JoinRequest extends Omit<Hello, "protocol" | "key"> {
+export interface ConnectRequest extends Omit<ClientHello, "protocol" | "key"> {
   stateDir: string;
   /** Starts a server when none runs. Absent: none is started. */
   start?: { program: string; env: NodeJS.ProcessEnv };
@@ -20,10 +27,10 @@ export interface JoinRequest extends Omit<Hello, "protocol" | "key"> {
   patienceMs?: number;
 }
 
-export interface Joined {
+export interface Connected {
   /** What comes from now on is the session's. */
   socket: Socket;
-  welcome: Welcome;
+  welcome: ServerHello;
 }
 
 /** A server that ends stops its stacks first; whoever comes meanwhile waits for its successor. */
@@ -35,8 +42,8 @@ const STEP_MS = 20;
  * @returns null when no server runs and none is to be started
  * @throws StackwardenError SERVER_UNAVAILABLE, SERVER_IN_USE (another version), STORAGE_FAILED, or the server's refusal
  */
-export async function joinServer(request: JoinRequest): Promise<Joined | null> {
-  const place = serverPlace(request.stateDir);
+export async function connectToDaemon(request: ConnectRequest): Promise<Connected | null> {
+  const place = daemonPaths(request.stateDir);
   for (const latest = Date.now() + (request.patienceMs ?? PATIENCE_MS); Date.now() < latest; ) {
     const socket = (await requirePrivate(place)) ? await reach(place) : null;
     if (socket !== null) {
@@ -44,9 +51,9 @@ export async function joinServer(request: JoinRequest): Promise<Joined | null> {
       if (joined !== null) return joined;
     } else if (lockHolder(place.lock) === null) {
       if (request.start === undefined) return null;
-      await prepareServerPlace(request.stateDir, place);
-      const { startServer } = await import("./spawn.js");
-      await startServer({ stateDir: request.stateDir, place, ...request.start });
+      await prepareDaemonFolder(request.stateDir, place);
+      const { spawnDaemon } = await import("./spawn.js");
+      await spawnDaemon({ stateDir: request.stateDir, place, ...request.start });
       continue;
     }
     // It is just starting, or just ending.
@@ -64,7 +71,7 @@ export async function joinServer(request: JoinRequest): Promise<Joined | null> {
 }
 
 /** @returns null when nobody listens */
-async function reach(place: ServerPlace): Promise<Socket | null> {
+async function reach(place: DaemonPaths): Promise<Socket | null> {
   const socket = connect(place.socket);
   try {
     await new Promise<void>((resolve, reject) => {
@@ -86,14 +93,14 @@ async function reach(place: ServerPlace): Promise<Socket | null> {
 }
 
 /** @returns null when the server went away or was replaced meanwhile: try again */
-async function greet(socket: Socket, place: ServerPlace, request: JoinRequest): Promise<Joined | null> {
+async function greet(socket: Socket, place: DaemonPaths, request: ConnectRequest): Promise<Connected | null> {
   const { version, purpose, cwd, flags, env, stopOnExit, force, patienceMs = WELCOME_MS } = request;
   const info = await readInfo(place);
   if (info === null) {
     socket.destroy();
     return null;
   }
-  const hello: Hello = { protocol: PROTOCOL, version, key: info.key, purpose, cwd, flags, env };
+  const hello: ClientHello = { protocol: PROTOCOL, version, key: info.key, purpose, cwd, flags, env };
   if (stopOnExit === true) hello.stopOnExit = true;
   if (force === true) hello.force = true;
   socket.write(encodeLine({ stackwarden: hello }));
@@ -114,10 +121,10 @@ async function greet(socket: Socket, place: ServerPlace, request: JoinRequest): 
 }
 
 /** Ends an idle server of another version; one in use is left alone. */
-async function replace({ server }: Welcome, request: JoinRequest): Promise<void> {
+async function replace({ server }: ServerHello, request: ConnectRequest): Promise<void> {
   try {
     const { force: _force, start: _start, stopOnExit: _stopOnExit, ...rest } = request;
-    (await joinServer({ ...rest, purpose: "stop" }))?.socket.destroy();
+    (await connectToDaemon({ ...rest, purpose: "stop" }))?.socket.destroy();
   } catch (error) {
     if (!(error instanceof StackwardenError) || error.code !== "SERVER_IN_USE") throw error;
     throw new StackwardenError(
@@ -131,17 +138,17 @@ async function replace({ server }: Welcome, request: JoinRequest): Promise<void>
   }
 }
 
-async function readInfo(place: ServerPlace): Promise<ServerInfo | null> {
+async function readInfo(place: DaemonPaths): Promise<DaemonInfo | null> {
   try {
-    return JSON.parse(await readFile(place.info, "utf8")) as ServerInfo;
+    return JSON.parse(await readFile(place.info, "utf8")) as DaemonInfo;
   } catch {
     return null;
   }
 }
 
-function parseAnswer(line: string): Answer | null {
+function parseAnswer(line: string): HandshakeReply | null {
   try {
-    return (JSON.parse(line) as { stackwarden: Answer }).stackwarden;
+    return (JSON.parse(line) as { stackwarden: HandshakeReply }).stackwarden;
   } catch {
     return null;
   }

@@ -1,6 +1,6 @@
 /** Where the user's background server is found: below the state directory, in a folder that only the user may enter. */
 import { dirname, join } from "node:path";
-import { makePassable } from "../system/atomic-write.js";
+import { ensureTraversableDir } from "../system/atomic-write.js";
 import {
   makePrivateFolder,
   requirePrivateFolder,
@@ -8,7 +8,7 @@ import {
   socketPath,
 } from "../system/private-socket.js";
 
-export interface ServerPlace {
+export interface DaemonPaths {
   /** 0700: whoever cannot enter it reaches neither socket nor key. */
   folder: string;
   socket: string;
@@ -19,14 +19,14 @@ export interface ServerPlace {
   log: string;
 }
 
-export interface ServerInfo {
+export interface DaemonInfo {
   pid: number;
   version: string;
   /** Whoever can read it is this user: every client shows it. */
   key: string;
 }
 
-export function serverPlace(stateDir: string, options: SocketPathOptions = {}): ServerPlace {
+export function daemonPaths(stateDir: string, options: SocketPathOptions = {}): DaemonPaths {
   const folder = join(stateDir, "server");
   const file = (name: string): string => join(folder, name);
   const socket = socketPath("server-", stateDir, [file("server.sock")], options);
@@ -37,8 +37,8 @@ export function serverPlace(stateDir: string, options: SocketPathOptions = {}): 
  * Makes the folders and sees that they are this user's alone.
  * @throws StackwardenError STORAGE_FAILED when they cannot be made, or are somebody else's
  */
-export async function prepareServerPlace(stateDir: string, place: ServerPlace): Promise<void> {
-  await makePassable(stateDir);
+export async function prepareDaemonFolder(stateDir: string, place: DaemonPaths): Promise<void> {
+  await ensureTraversableDir(stateDir);
   for (const folder of foldersOf(place)) await makePrivateFolder(folder);
 }
 
@@ -47,12 +47,12 @@ export async function prepareServerPlace(stateDir: string, place: ServerPlace): 
  * @returns false when there is no such folder yet
  * @throws StackwardenError STORAGE_FAILED when somebody else could have put a socket there
  */
-export async function requirePrivate(place: ServerPlace, uid = process.getuid?.()): Promise<boolean> {
+export async function requirePrivate(place: DaemonPaths, uid = process.getuid?.()): Promise<boolean> {
   for (const folder of foldersOf(place)) if (!(await requirePrivateFolder(folder, uid))) return false;
   return true;
 }
 
-function foldersOf({ folder, socket }: ServerPlace): string[] {
+function foldersOf({ folder, socket }: DaemonPaths): string[] {
   if (process.platform === "win32") return [folder];
   return [...new Set([folder, dirname(socket)])];
 }

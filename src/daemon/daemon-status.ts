@@ -2,8 +2,8 @@
 import { delimiter } from "node:path";
 import { type ErrorReport, toStackwardenError } from "../errors.js";
 import type { RuntimeStatus } from "../stack/runtime.js";
-import { joinServer } from "./connect.js";
-import { serverPlace } from "./daemon-paths.js";
+import { connectToDaemon } from "./connect.js";
+import { daemonPaths } from "./daemon-paths.js";
 import type { ServerStatus } from "./handshake.js";
 
 /** One that hangs is said to hang; whoever asks what is wrong does not want to wait for it. */
@@ -11,7 +11,7 @@ const PATIENCE_MS = 5_000;
 
 export type Finding = Omit<RuntimeStatus["findings"][number], "check">;
 
-export interface ServerLook {
+export interface DaemonStatus {
   running: boolean;
   /** Its socket, also while none runs. */
   socket: string;
@@ -23,7 +23,7 @@ export interface ServerLook {
   findings: Finding[];
 }
 
-export interface LookRequest {
+export interface InspectDaemonRequest {
   stateDir: string;
   /** This program's. */
   version: string;
@@ -32,10 +32,10 @@ export interface LookRequest {
 }
 
 /** Never fails: what is wrong is what is asked for. */
-export async function lookAtServer({ stateDir, version, path }: LookRequest): Promise<ServerLook> {
-  const { socket, log } = serverPlace(stateDir);
+export async function inspectDaemon({ stateDir, version, path }: InspectDaemonRequest): Promise<DaemonStatus> {
+  const { socket, log } = daemonPaths(stateDir);
   try {
-    const joined = await joinServer({
+    const joined = await connectToDaemon({
       stateDir,
       version,
       purpose: "status",

@@ -7,14 +7,14 @@ import { rm } from "node:fs/promises";
 import { StackwardenError } from "../errors.js";
 import type { Logger } from "../logger.js";
 import type { SharedStackManager } from "../stack/model.js";
-import { removeUnfinished, storageFailed, writeWhole } from "../system/atomic-write.js";
-import { type ProcessLock, takeLock } from "../system/lock-file.js";
-import { prepareServerPlace, type ServerInfo, type ServerPlace, serverPlace } from "./daemon-paths.js";
+import { atomicWrite, removeUnfinished, storageError } from "../system/atomic-write.js";
+import { type LockFile, takeLock } from "../system/lock-file.js";
+import { type DaemonInfo, type DaemonPaths, daemonPaths, prepareDaemonFolder } from "./daemon-paths.js";
 import type { ServerStatus } from "./handshake.js";
-import { type Door, openDoor, type Visit } from "./server.js";
+import { type DaemonServer, type IncomingConnection, openDaemonServer } from "./server.js";
 import { openSession } from "./sessions.js";
 
-export interface UserServerOptions {
+export interface DaemonOptions {
   stateDir: string;
   version: string;
   logger: Logger;
@@ -26,8 +26,8 @@ export interface UserServerOptions {
   http?: () => string | undefined;
 }
 
-export interface UserServer {
-  readonly place: ServerPlace;
+export interface Daemon {
+  readonly place: DaemonPaths;
   /** The manager that sees everything. */
   manager(): Promise<SharedStackManager>;
   /** Why it should end: idle, or somebody asked for it. */
@@ -40,10 +40,10 @@ export interface UserServer {
 const GOODBYE_MS = 1000;
 
 /** @throws StackwardenError SERVER_IN_USE with `details.pid` when another process is the server; STORAGE_FAILED */
-export async function openUserServer(options: UserServerOptions): Promise<UserServer> {
+export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
   const { stateDir, version, logger } = options;
-  const place = serverPlace(stateDir);
-  await prepareServerPlace(stateDir, place);
+  const place = daemonPaths(stateDir);
+  await prepareDaemonFolder(stateDir, place);
   const lock = await take(place);
   await removeUnfinished(place.folder);
   const started = new Date().toISOString();
@@ -88,7 +88,7 @@ export async function openUserServer(options: UserServerOptions): Promise<UserSe
   };
   const isIdle = (): boolean => sessions.size === 0 && status().stacks.length === 0;
 
-  const receive = async (visit: Visit) => {
+  const receive = async (visit: IncomingConnection) => {
     const { hello, session, socket } = visit;
     if (closing !== undefined) throw ending();
     if (hello.purpose === "status") return () => void socket.end();
@@ -110,20 +110,20 @@ export async function openUserServer(options: UserServerOptions): Promise<UserSe
     return openSession(visit, { stateDir, version, logger, manager });
   };
 
-  let door: Door;
+  let door: DaemonServer;
   try {
     const key = randomBytes(32).toString("hex");
-    const info: ServerInfo = { pid: process.pid, version, key };
+    const info: DaemonInfo = { pid: process.pid, version, key };
     // Before the socket: whoever gets through must find the right key.
-    await writeWhole(place.info, `${JSON.stringify(info)}\n`);
+    await atomicWrite(place.info, `${JSON.stringify(info)}\n`);
     const nextSession = (): string => {
       last += 1;
       return `${process.pid.toString(36)}-${last}`;
     };
-    door = await openDoor({ socket: place.socket, key, logger, status, receive, nextSession });
+    door = await openDaemonServer({ socket: place.socket, key, logger, status, receive, nextSession });
   } catch (error) {
     await lock.release();
-    throw error instanceof StackwardenError ? error : storageFailed(`${place.socket} cannot be opened`, error);
+    throw error instanceof StackwardenError ? error : storageError(`${place.socket} cannot be opened`, error);
   }
   const idle = watchIdle(
     options.idleMs,
@@ -151,9 +151,9 @@ export async function openUserServer(options: UserServerOptions): Promise<UserSe
   };
 }
 
-async function take(place: ServerPlace): Promise<ProcessLock> {
+async function take(place: DaemonPaths): Promise<LockFile> {
   const outcome = await takeLock(place.lock).catch((error: unknown) => {
-    throw storageFailed(`The lock ${place.lock} cannot be made`, error);
+    throw storageError(`The lock ${place.lock} cannot be made`, error);
   });
   if (outcome.lock !== null) return outcome.lock;
   throw new StackwardenError("SERVER_IN_USE", `The background server runs already (process ${outcome.pid}).`, {

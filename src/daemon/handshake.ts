@@ -13,7 +13,7 @@ const MAX_HELLO = 256 * 1024;
 /** `mcp`: an MCP session. `control`: operations for the command line. `status`: look. `stop`: end the server. */
 export type Purpose = "mcp" | "control" | "status" | "stop";
 
-export interface Hello {
+export interface ClientHello {
   protocol: number;
   version: string;
   key: string;
@@ -45,14 +45,14 @@ export interface ServerStatus {
   path?: string;
 }
 
-export interface Welcome {
+export interface ServerHello {
   protocol: number;
   /** Names the session in events. */
   session: string;
   server: ServerStatus;
 }
 
-export type Answer = { welcome: Welcome } | { refused: ErrorReport };
+export type HandshakeReply = { welcome: ServerHello } | { refused: ErrorReport };
 
 const VARIABLES = [/^STACKWARDEN_/, /^XDG_(CONFIG|STATE)_HOME$/, /^HOME$/, /^(LOCAL)?APPDATA$/];
 
@@ -67,8 +67,8 @@ export function configurationVariables(env: NodeJS.ProcessEnv): Record<string, s
 export const encodeLine = (value: unknown): string => `${JSON.stringify(value)}\n`;
 
 /** @throws StackwardenError INVALID_INPUT for what is no hello of this protocol */
-export function parseHello(line: string): Hello {
-  let value: { stackwarden?: Partial<Hello> } | null = null;
+export function parseClientHello(line: string): ClientHello {
+  let value: { stackwarden?: Partial<ClientHello> } | null = null;
   try {
     value = JSON.parse(line);
   } catch {
@@ -87,7 +87,7 @@ export function parseHello(line: string): Hello {
   if (!isPlain(flags, (one) => ["string", "boolean", "number"].includes(typeof one) || isTexts(one)))
     return refuse("The hello's flags are no flags.");
   if (!isPlain(env, (one) => typeof one === "string")) return refuse("The hello's env is no environment.");
-  return hello as Hello;
+  return hello as ClientHello;
 }
 
 const isTexts = (value: unknown): boolean =>

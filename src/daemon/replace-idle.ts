@@ -2,23 +2,23 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { StackwardenError } from "../errors.js";
 import { lockHolder } from "../system/lock-file.js";
-import { joinServer } from "./connect.js";
-import { openUserServer, type UserServer, type UserServerOptions } from "./daemon.js";
-import { serverPlace } from "./daemon-paths.js";
+import { connectToDaemon } from "./connect.js";
+import { type Daemon, type DaemonOptions, openDaemon } from "./daemon.js";
+import { daemonPaths } from "./daemon-paths.js";
 
 const TRIES = 5;
 const ENDING_MS = 45_000;
 
 /** @throws StackwardenError SERVER_IN_USE when a server of this user runs stacks, has clients or serves HTTP */
-export async function takeOver(options: UserServerOptions): Promise<UserServer> {
+export async function replaceIdleDaemon(options: DaemonOptions): Promise<Daemon> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await openUserServer(options);
+      return await openDaemon(options);
     } catch (error) {
       // Whoever starts one again and again at the same moment wins.
       if (!(error instanceof StackwardenError) || error.code !== "SERVER_IN_USE" || attempt === TRIES) throw error;
     }
-    const ended = await joinServer({
+    const ended = await connectToDaemon({
       stateDir: options.stateDir,
       version: options.version,
       purpose: "stop",
@@ -27,7 +27,7 @@ export async function takeOver(options: UserServerOptions): Promise<UserServer> 
       env: {},
     });
     ended?.socket.destroy();
-    const { lock } = serverPlace(options.stateDir);
+    const { lock } = daemonPaths(options.stateDir);
     const pid = ended?.welcome.server.pid;
     for (const end = Date.now() + ENDING_MS; lockHolder(lock) === pid && Date.now() < end; ) await sleep(20);
   }

@@ -6,12 +6,12 @@ import { StackwardenError, toStackwardenError } from "../errors.js";
 import type { Logger } from "../logger.js";
 import { listenPrivately } from "../system/private-socket.js";
 import {
-  type Answer,
+  type ClientHello,
   encodeLine,
   firstLine,
-  type Hello,
+  type HandshakeReply,
   PROTOCOL,
-  parseHello,
+  parseClientHello,
   type ServerStatus,
 } from "./handshake.js";
 
@@ -23,14 +23,14 @@ const MAX_CONNECTIONS = 256;
 const MAX_UNREAD_BYTES = 64 * 1_048_576;
 const UNREAD_CHECK_MS = 2_000;
 
-export interface Visit {
-  hello: Hello;
+export interface IncomingConnection {
+  hello: ClientHello;
   /** Names the session in events. */
   session: string;
   socket: Socket;
 }
 
-export interface DoorOptions {
+export interface DaemonServerOptions {
   socket: string;
   key: string;
   logger: Logger;
@@ -39,13 +39,13 @@ export interface DoorOptions {
    * Prepares what the hello asks for. What it returns runs after the welcome was written.
    * @throws what the client is refused with
    */
-  receive(visit: Visit): Promise<() => Promise<void> | void>;
+  receive(visit: IncomingConnection): Promise<() => Promise<void> | void>;
   /** Names the next session. */
   nextSession(): string;
   maxConnections?: number;
 }
 
-export interface Door {
+export interface DaemonServer {
   /** Nobody new comes in; the socket is gone. */
   shut(): Promise<void>;
   /** Ends every connection: politely, then for good. */
@@ -53,7 +53,7 @@ export interface Door {
 }
 
 /** Listens. A socket that a killed server left is replaced: the caller has the lock, so nobody else listens. */
-export async function openDoor(options: DoorOptions): Promise<Door> {
+export async function openDaemonServer(options: DaemonServerOptions): Promise<DaemonServer> {
   const { logger, maxConnections = MAX_CONNECTIONS } = options;
   const connections = new Set<Socket>();
   // A client may end its half and still wait for answers.
@@ -100,7 +100,7 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
 }
 
 function answers(socket: Socket) {
-  const send = (answer: Answer): void => {
+  const send = (answer: HandshakeReply): void => {
     if (socket.writable) socket.write(encodeLine({ stackwarden: answer }));
   };
   return {
@@ -114,7 +114,7 @@ function answers(socket: Socket) {
   };
 }
 
-async function meet(socket: Socket, { key, status, receive, nextSession }: DoorOptions): Promise<void> {
+async function meet(socket: Socket, { key, status, receive, nextSession }: DaemonServerOptions): Promise<void> {
   const line = await firstLine(socket, HELLO_MS);
   if (line === null) {
     socket.destroy();
@@ -123,7 +123,7 @@ async function meet(socket: Socket, { key, status, receive, nextSession }: DoorO
   const { send, refuse } = answers(socket);
   let begin: () => Promise<void> | void;
   try {
-    const hello = parseHello(line);
+    const hello = parseClientHello(line);
     if (!same(hello.key, key))
       throw new StackwardenError("UNAUTHORIZED", "The key is not this server's.", {
         hint: "Connect again; the key is in server.json of the state directory.",

@@ -4,7 +4,7 @@ import type { Config } from "../config/types.js";
 import type { Logger } from "../logger.js";
 import type { CallContext, SharedStackManager, StackManager } from "../stack/model.js";
 import { ownedStacks } from "./owned-stacks.js";
-import type { Visit } from "./server.js";
+import type { IncomingConnection } from "./server.js";
 
 export interface SessionHost {
   stateDir: string;
@@ -18,7 +18,7 @@ export interface SessionHost {
  * @returns begins the session, and resolves when it is over
  * @throws StackwardenError what is wrong with the client's configuration
  */
-export async function openSession(visit: Visit, host: SessionHost): Promise<() => Promise<void>> {
+export async function openSession(visit: IncomingConnection, host: SessionHost): Promise<() => Promise<void>> {
   const { hello, session, socket } = visit;
   const { version, logger } = host;
   const config = await loadConfig({
@@ -64,7 +64,7 @@ export async function openSession(visit: Visit, host: SessionHost): Promise<() =
     );
 }
 
-function viewOf({ hello, session }: Visit, config: Config, { manager, logger }: SessionHost) {
+function viewOf({ hello, session }: IncomingConnection, config: Config, { manager, logger }: SessionHost) {
   let made: Promise<StackManager> | undefined;
   let ending: (() => Promise<void>) | undefined;
   const make = async (): Promise<StackManager> => {

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { type ErrorReport, reviveError, StackwardenError } from "../errors.js";
-import type { ServerPlace } from "./daemon-paths.js";
+import type { DaemonPaths } from "./daemon-paths.js";
 
 /** The descriptor on which the new server says once how its start went. */
 export const REPORT_FD = 3;
@@ -15,7 +15,7 @@ const OWN_VARIABLES = new Set(["STACKWARDEN_LOG_LEVEL", "STACKWARDEN_SERVER_IDLE
 
 export interface StartOptions {
   stateDir: string;
-  place: ServerPlace;
+  place: DaemonPaths;
   /** Path of the stackwarden program. */
   program: string;
   env: NodeJS.ProcessEnv;
@@ -25,7 +25,7 @@ export interface StartOptions {
  * Resolves when the new server listens, or when another one was quicker.
  * @throws StackwardenError SERVER_UNAVAILABLE, or what the new server says
  */
-export async function startServer({ stateDir, place, program, env }: StartOptions): Promise<void> {
+export async function spawnDaemon({ stateDir, place, program, env }: StartOptions): Promise<void> {
   const own = Object.entries(env).filter(([name]) => !name.startsWith("STACKWARDEN_") || OWN_VARIABLES.has(name));
   const log = openSync(place.log, "a", 0o600);
   const fail = (message: string, cause?: unknown): StackwardenError =>

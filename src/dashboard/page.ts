@@ -7,10 +7,10 @@ import { fileURLToPath } from "node:url";
 import { StackwardenError } from "../errors.js";
 
 /** Over which door the page reaches its server: REST with a token, or the host of an MCP App. */
-export type PageDoor = "http" | "mcp-app";
+export type PageHost = "http" | "mcp-app";
 
 export interface PageOptions {
-  door: PageDoor;
+  door: PageHost;
   /** What the page offers from the start. Over HTTP it asks the server, which knows the token. Default `operate`. */
   scope?: "read" | "operate";
 }

@@ -22,7 +22,7 @@ export interface McpOwner {
 }
 
 /** What src/mcp/http.ts gives; handed in, since only that folder knows the SDK. */
-export interface McpDoor {
+export interface McpHandler {
   readonly sessions: number;
   handle(request: IncomingMessage, response: ServerResponse, owner: McpOwner): Promise<void>;
   /** Ends the sessions of owners that are no more. */
@@ -34,7 +34,7 @@ export interface McpDoor {
 
 export interface HttpAppOptions {
   getManager(): Promise<StackManager>;
-  openMcpDoor(options: { getManager(): Promise<StackManager>; onCall: Metrics["call"] }): McpDoor;
+  openMcpDoor(options: { getManager(): Promise<StackManager>; onCall: Metrics["call"] }): McpHandler;
   tokens: TokenStore;
   /** Access tokens of an issuer, beside our own tokens. */
   oauth?: OAuth;

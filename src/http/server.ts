@@ -10,7 +10,7 @@ import {
   listenOnSocket,
 } from "./listen.js";
 
-export interface HttpDoorOptions extends HttpAppOptions {
+export interface HttpServerOptions extends HttpAppOptions {
   /** Null: only the socket. */
   address: AddressOptions | null;
   /** Path of a socket file with mode 0600, for the server's own user. Null: only the address. */
@@ -18,7 +18,7 @@ export interface HttpDoorOptions extends HttpAppOptions {
   limits?: ConnectionLimits;
 }
 
-export interface HttpDoor {
+export interface HttpServer {
   /** As `http://127.0.0.1:7717`; null without an address. */
   readonly url: string | null;
   readonly socket: string | null;
@@ -32,7 +32,7 @@ export interface HttpDoor {
 }
 
 /** @throws INVALID_INPUT, PORT_IN_USE, STORAGE_FAILED; nothing is left open then */
-export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> {
+export async function openHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const { address, socket, limits, ...rest } = options;
   if (address !== null) checkAddress(address);
   const host = address?.host;

@@ -4,7 +4,7 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StackwardenError } from "../errors.js";
-import { makePassable, writeWhole } from "../system/atomic-write.js";
+import { atomicWrite, ensureTraversableDir } from "../system/atomic-write.js";
 import { takeLock } from "../system/lock-file.js";
 import type { Principal, Scope } from "./principal.js";
 
@@ -46,7 +46,7 @@ export class TokenStore {
 
   /** @throws STORAGE_FAILED when the file is damaged or cannot be written */
   static async open(stateDir: string): Promise<TokenStore> {
-    await makePassable(stateDir);
+    await ensureTraversableDir(stateDir);
     const store = new TokenStore(stateDir);
     await store.#load();
     if (!store.#tokens.some(({ name }) => name === DEFAULT)) await store.#makeDefault();
@@ -133,7 +133,7 @@ export class TokenStore {
     const token = randomBytes(32).toString("base64url");
     const stored: StoredToken = { name, scope, created: new Date().toISOString(), hash: hashOf(token).toString("hex") };
     await this.#save([...this.#tokens.filter((one) => one.name !== name), stored]);
-    if (name === DEFAULT) await writeWhole(this.tokenFile, `${token}\n`);
+    if (name === DEFAULT) await atomicWrite(this.tokenFile, `${token}\n`);
     return token;
   }
 
@@ -187,7 +187,7 @@ export class TokenStore {
   }
 
   async #save(tokens: StoredToken[]): Promise<void> {
-    await writeWhole(this.#file, `${JSON.stringify(tokens, null, 2)}\n`);
+    await atomicWrite(this.#file, `${JSON.stringify(tokens, null, 2)}\n`);
     this.#tokens = tokens;
     this.#stamp = await this.#stampNow();
   }

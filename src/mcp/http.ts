@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Server } from "@modelcontextprotocol/sdk/server/index.js";
 import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
-import { RecentEvents } from "./in-memory-event-store.js";
+import { InMemoryEventStore } from "./in-memory-event-store.js";
 import { createMcpServer, type McpServerOptions } from "./server.js";
 
 export interface McpHttpOptions extends Omit<McpServerOptions, "sessionId" | "readOnly"> {
@@ -24,7 +24,7 @@ export interface SessionOwner {
   readOnly: boolean;
 }
 
-export interface McpHttpDoor {
+export interface McpHttpHandler {
   readonly sessions: number;
   handle(request: IncomingMessage, response: ServerResponse, owner: SessionOwner): Promise<void>;
   /** Ends the sessions of owners that are no more. */
@@ -84,7 +84,7 @@ function endCancelled(transport: StreamableHTTPServerTransport): void {
 const prefersJson = ({ headers: { accept = "" } }: IncomingMessage): boolean =>
   weight(accept, "text/event-stream") < weight(accept, "application/json");
 
-export function createMcpHttpDoor(options: McpHttpOptions): McpHttpDoor {
+export function createMcpHttpHandler(options: McpHttpOptions): McpHttpHandler {
   const { maxSessions = 256, maxSessionsPerOwner = 64, idleMs = 30 * 60_000, logger } = options;
   const sessions = new Map<string, Session>();
   /** Beginning, not in the table yet. */
@@ -110,7 +110,7 @@ export function createMcpHttpDoor(options: McpHttpOptions): McpHttpDoor {
     });
     const transport = new StreamableHTTPServerTransport({
       sessionIdGenerator: () => id,
-      eventStore: new RecentEvents(),
+      eventStore: new InMemoryEventStore(),
       retryInterval: RETRY_MS,
       maxRequestBodySize: MAX_BODY,
       enableJsonResponse,

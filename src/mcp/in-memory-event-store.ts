@@ -2,7 +2,7 @@
 import type { EventStore } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 
-export interface RecentEventsOptions {
+export interface InMemoryEventStoreOptions {
   /** Default 1,000. */
   maxEvents?: number;
   /** Of the messages as JSON. Default 4 MiB. */
@@ -17,14 +17,14 @@ interface Kept {
 }
 
 /** Bounded: what was pushed out cannot be resumed, and its id is refused as unknown. */
-export class RecentEvents implements EventStore {
+export class InMemoryEventStore implements EventStore {
   readonly #maxEvents: number;
   readonly #maxBytes: number;
   #events: Kept[] = [];
   #bytes = 0;
   #next = 0;
 
-  constructor({ maxEvents = 1000, maxBytes = 4 * 1024 * 1024 }: RecentEventsOptions = {}) {
+  constructor({ maxEvents = 1000, maxBytes = 4 * 1024 * 1024 }: InMemoryEventStoreOptions = {}) {
     this.#maxEvents = maxEvents;
     this.#maxBytes = maxBytes;
   }

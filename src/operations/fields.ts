@@ -157,7 +157,7 @@ export const listOf = <const T extends readonly [string, ...string[]]>(values: T
 /** Without toLocaleString: loading its tables takes a tenth of the time a server needs to start. */
 const grouped = (value: number): string => String(value).replace(/\B(?=(\d{3})+$)/g, ",");
 
-export const whole = (min: number, max: number, purpose: string) =>
+export const integer = (min: number, max: number, purpose: string) =>
   field(z.int().min(min).max(max), `a whole number from ${grouped(min)} to ${grouped(max)}`, purpose);
 
 /** A field that takes one service or many, as the list that the domain takes. */

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { defined, listOf, project, service, waitSeconds, whole } from "./fields.js";
+import { defined, integer, listOf, project, service, waitSeconds } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import { EVENT_TYPES, eventPage } from "./outputs.js";
 
@@ -15,8 +15,8 @@ export const getEvents = defineOperation({
   ].join("\n"),
   input: z.strictObject({
     project,
-    after: whole(0, Number.MAX_SAFE_INTEGER, "Only events later than this next_cursor.").optional(),
-    limit: whole(1, 1000, "How many of the newest events.").default(100),
+    after: integer(0, Number.MAX_SAFE_INTEGER, "Only events later than this next_cursor.").optional(),
+    limit: integer(1, 1000, "How many of the newest events.").default(100),
     service: service.optional(),
     types: listOf(EVENT_TYPES, "Only these.").optional(),
     wait_seconds: waitSeconds("How long to wait for an event when there is none.").default(0),

@@ -6,6 +6,7 @@ import {
   defined,
   flag,
   grep,
+  integer,
   moment,
   momentMs,
   oneOf,
@@ -14,7 +15,6 @@ import {
   services,
   tail,
   waitSeconds,
-  whole,
 } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import { logReport } from "./outputs.js";
@@ -37,7 +37,7 @@ const input = z.strictObject({
   wait_seconds: waitSeconds(
     `How long follow waits, ${FOLLOW_SECONDS} by default; above 0 it implies follow.`,
   ).optional(),
-  max_bytes: whole(1000, 200_000, "Budget for the sum of the lines' bytes.").default(40_000),
+  max_bytes: integer(1000, 200_000, "Budget for the sum of the lines' bytes.").default(40_000),
 });
 
 /** Combinations that no single field can refuse. */

@@ -2,7 +2,7 @@
  * Waits for a promise no longer than its caller does: what it stands for goes on.
  * @throws the signal's reason
  */
-export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+export async function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   promise.catch(() => undefined);
   let leave = (): void => {};
   const left = new Promise<never>((_resolve, reject) => {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { StackwardenError } from "../errors.js";
 import { isAlive } from "./process-identity.js";
 
-export const storageFailed = (what: string, cause: unknown): StackwardenError =>
+export const storageError = (what: string, cause: unknown): StackwardenError =>
   new StackwardenError("STORAGE_FAILED", `${what}: ${(cause as NodeJS.ErrnoException).code ?? "unknown fault"}.`, {
     hint: "Free space or correct the permissions of the state directory (STACKWARDEN_STATE_DIR), then call again.",
     cause,
@@ -15,13 +15,13 @@ export const storageFailed = (what: string, cause: unknown): StackwardenError =>
 const PASSABLE = 0o711;
 
 /** @throws STORAGE_FAILED */
-export async function makePassable(folder: string): Promise<void> {
+export async function ensureTraversableDir(folder: string): Promise<void> {
   try {
     const made = await mkdir(folder, { recursive: true, mode: PASSABLE });
     // The umask may have taken more than it should.
     if (made !== undefined) await chmod(folder, PASSABLE);
   } catch (error) {
-    throw storageFailed(`${folder} cannot be made`, error);
+    throw storageError(`${folder} cannot be made`, error);
   }
 }
 
@@ -29,7 +29,7 @@ export async function makePassable(folder: string): Promise<void> {
  * Replaces a file in one step.
  * @throws STORAGE_FAILED; the old file then is as it was
  */
-export async function writeWhole(file: string, text: string, mode = 0o600): Promise<void> {
+export async function atomicWrite(file: string, text: string, mode = 0o600): Promise<void> {
   const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
   try {
     const handle = await open(temporary, "wx", mode);
@@ -42,7 +42,7 @@ export async function writeWhole(file: string, text: string, mode = 0o600): Prom
     await rename(temporary, file);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
-    throw storageFailed(`${file} cannot be written`, error);
+    throw storageError(`${file} cannot be written`, error);
   }
 }
 

@@ -1,5 +1,5 @@
 /** Work on several named things at once, of which no two may share a name; everything else goes on in parallel. */
-export class NameLocks {
+export class KeyedMutex {
   readonly #held = new Set<string>();
   #waiting: (() => void)[] = [];
 

@@ -8,13 +8,13 @@ import { link, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isAlive, startTime } from "./process-identity.js";
 
-export interface ProcessLock {
+export interface LockFile {
   /** Whether the file still names this very process. */
   held(): Promise<boolean>;
   release(): Promise<void>;
 }
 
-export type LockOutcome = { lock: ProcessLock } | { lock: null; pid: number };
+export type LockOutcome = { lock: LockFile } | { lock: null; pid: number };
 
 const TRIES = 200;
 

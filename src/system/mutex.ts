@@ -1,5 +1,5 @@
 /** Runs what is given to it one after the other. A failure fails its own caller only. */
-export class Serial {
+export class Mutex {
   #last: Promise<unknown> = Promise.resolve();
 
   run<T>(task: () => Promise<T>): Promise<T> {

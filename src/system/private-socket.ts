@@ -5,7 +5,7 @@ import type { Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { StackwardenError } from "../errors.js";
-import { storageFailed } from "./atomic-write.js";
+import { storageError } from "./atomic-write.js";
 
 /** A socket's path is limited by the kernel (108 bytes on Linux, 104 on macOS), a state directory is not. */
 const MAX_BYTES = 103;
@@ -57,7 +57,7 @@ export async function requirePrivateFolder(folder: string, uid = process.getuid?
 /** @throws StackwardenError STORAGE_FAILED when it cannot be made, or is somebody else's */
 export async function makePrivateFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: PRIVATE }).catch((error: unknown) => {
-    throw storageFailed(`${folder} cannot be made`, error);
+    throw storageError(`${folder} cannot be made`, error);
   });
   await requirePrivateFolder(folder);
 }

@@ -8,13 +8,13 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { loadConfig } from "../../src/config/load.js";
 import { stateDirOf } from "../../src/config/state-dir.js";
 import { runBridge } from "../../src/daemon/bridge/bridge.js";
-import { joinServer } from "../../src/daemon/connect.js";
-import { openUserServer } from "../../src/daemon/daemon.js";
-import { requirePrivate, serverPlace } from "../../src/daemon/daemon-paths.js";
+import { connectToDaemon } from "../../src/daemon/connect.js";
+import { openDaemon } from "../../src/daemon/daemon.js";
+import { daemonPaths, requirePrivate } from "../../src/daemon/daemon-paths.js";
 import { openLogFile } from "../../src/daemon/log-file.js";
 import { readLog } from "../../src/daemon/log-reader.js";
-import { openDoor } from "../../src/daemon/server.js";
-import { startServer } from "../../src/daemon/spawn.js";
+import { openDaemonServer } from "../../src/daemon/server.js";
+import { spawnDaemon } from "../../src/daemon/spawn.js";
 import { StackwardenError } from "../../src/errors.js";
 import { serveMcpSocket } from "../../src/mcp/socket.js";
 import { recordingLogger } from "../support/mcp-client.js";
@@ -27,16 +27,16 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 it("has its socket in the state directory, or in a private folder where the path would be too long", () => {
-  expect(serverPlace("/var/lib/stackwarden").socket).toBe("/var/lib/stackwarden/server/server.sock");
+  expect(daemonPaths("/var/lib/stackwarden").socket).toBe("/var/lib/stackwarden/server/server.sock");
   const deep = `/${"long/".repeat(40)}state`;
-  const { socket } = serverPlace(deep, { platform: "linux", uid: 1000, temporary: "/tmp" });
+  const { socket } = daemonPaths(deep, { platform: "linux", uid: 1000, temporary: "/tmp" });
   expect(socket).toMatch(/^\/tmp\/stackwarden-1000\/server-[0-9a-f]{20}\.sock$/);
-  expect(serverPlace(`${deep}2`, { platform: "linux", uid: 1000, temporary: "/tmp" }).socket).not.toBe(socket);
-  expect(serverPlace("C:\\state", { platform: "win32" }).socket).toMatch(/^\\\\\.\\pipe\\stackwarden-server-/);
+  expect(daemonPaths(`${deep}2`, { platform: "linux", uid: 1000, temporary: "/tmp" }).socket).not.toBe(socket);
+  expect(daemonPaths("C:\\state", { platform: "win32" }).socket).toMatch(/^\\\\\.\\pipe\\stackwarden-server-/);
 });
 
 it("trusts only a folder of its own user", async () => {
-  const place = serverPlace(folder);
+  const place = daemonPaths(folder);
   expect(await requirePrivate(place)).toBe(false);
   mkdirSync(place.folder, { mode: 0o700 });
   expect(await requirePrivate(place)).toBe(true);
@@ -47,13 +47,13 @@ it("trusts only a folder of its own user", async () => {
 });
 
 it("is waited for by a client that meets it while it ends, until its successor is there", async () => {
-  const place = serverPlace(folder);
+  const place = daemonPaths(folder);
   mkdirSync(place.folder, { mode: 0o700 });
   writeFileSync(place.info, JSON.stringify({ pid: process.pid, version: "1", key: "k" }));
   writeFileSync(place.lock, JSON.stringify({ pid: process.pid, started: null }));
   let visits = 0;
   const status = () => ({ pid: 1, version: "1", started_at: "", clients: 0, stacks: [], log: "" });
-  const door = await openDoor({
+  const door = await openDaemonServer({
     socket: place.socket,
     key: "k",
     logger: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
@@ -67,7 +67,7 @@ it("is waited for by a client that meets it while it ends, until its successor i
   });
   try {
     const request = { stateDir: folder, version: "1", purpose: "mcp" as const, cwd: folder, flags: {}, env: {} };
-    const joined = await joinServer(request);
+    const joined = await connectToDaemon(request);
     expect(joined?.welcome.session).toBe("s");
     joined?.socket.destroy();
     expect(visits).toBe(3);
@@ -205,7 +205,7 @@ it("a bridge whose connection was cut does not say that the stacks have ended", 
 
 it("a server that ends makes no stacks known any more", async () => {
   let made = 0;
-  const server = await openUserServer({
+  const server = await openDaemon({
     stateDir: folder,
     version: "1",
     logger: recordingLogger(),
@@ -228,15 +228,15 @@ it("what a starting server says of its end is heard, however soon it ends", asyn
     program,
     `import { writeSync } from "node:fs"; writeSync(3, ${JSON.stringify(`${JSON.stringify({ error: report })}\n`)}); process.exit(1);`,
   );
-  const place = serverPlace(folder);
+  const place = daemonPaths(folder);
   mkdirSync(place.folder, { mode: 0o700 });
   for (let time = 0; time < 5; time += 1)
-    await expect(startServer({ stateDir: folder, place, program, env: process.env })).rejects.toMatchObject({
+    await expect(spawnDaemon({ stateDir: folder, place, program, env: process.env })).rejects.toMatchObject({
       code: report.code,
       message: report.message,
     });
   writeFileSync(program, "process.exit(7)");
-  await expect(startServer({ stateDir: folder, place, program, env: process.env })).rejects.toMatchObject({
+  await expect(spawnDaemon({ stateDir: folder, place, program, env: process.env })).rejects.toMatchObject({
     code: "SERVER_UNAVAILABLE",
     message: expect.stringContaining("exit code 7"),
   });

@@ -3,7 +3,7 @@ import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, statSync, writ
 import { connect } from "node:net";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { serverPlace } from "../../src/daemon/daemon-paths.js";
+import { daemonPaths } from "../../src/daemon/daemon-paths.js";
 import { PROTOCOL } from "../../src/daemon/handshake.js";
 import { APP, appCompose, BINARY, TestBench, until } from "../e2e/support/bench.js";
 import { type Ran, RawClient, run } from "./support.js";
@@ -27,7 +27,7 @@ const open = (...more: [args?: string[], env?: Record<string, string>, binary?: 
 };
 const server = (...args: string[]): Promise<Ran> => run(bench, ["server", ...args], { STACKWARDEN_LOG_LEVEL: "info" });
 const json = async (...args: string[]) => JSON.parse((await server(...args, "--json")).stdout);
-const place = () => serverPlace(bench.state);
+const place = () => daemonPaths(bench.state);
 const mode = (file: string) => statSync(file).mode & 0o777;
 /** This program as version 0.0.1-old. */
 const oldProgram = (): { binary: string; version: string } => {

@@ -1,7 +1,7 @@
 /** `/mcp`: sessions, streams, and what is refused. */
 import { ResourceUpdatedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { RecentEvents } from "../../src/mcp/in-memory-event-store.js";
+import { InMemoryEventStore } from "../../src/mcp/in-memory-event-store.js";
 import {
   type Answer,
   endSession,
@@ -306,7 +306,7 @@ describe("a stream that breaks", () => {
   });
 
   it("keeps so many messages and bytes, and what was pushed out is unknown", async () => {
-    const store = new RecentEvents({ maxEvents: 3, maxBytes: 10_000 });
+    const store = new InMemoryEventStore({ maxEvents: 3, maxBytes: 10_000 });
     const message = (n: number, size = 0) =>
       ({ jsonrpc: "2.0", method: "m", params: { n, padding: "x".repeat(size) } }) as const;
     const ids: string[] = [];

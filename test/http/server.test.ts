@@ -4,7 +4,7 @@ import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openHttpDoor } from "../../src/http/server.js";
+import { openHttpServer } from "../../src/http/server.js";
 import { httpSocket } from "../../src/http/socket-path.js";
 import { TokenStore } from "../../src/http/tokens.js";
 import { httpFixture } from "../support/http-fixture.js";
@@ -66,7 +66,9 @@ describe("the socket file", () => {
       }),
     };
     try {
-      await expect(openHttpDoor({ ...options, socket: http.socket })).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+      await expect(openHttpServer({ ...options, socket: http.socket })).rejects.toMatchObject({
+        code: "STORAGE_FAILED",
+      });
       expect((await http.send("/healthz", { overSocket: true })).status).toBe(200);
       // Its server is gone, and it is not.
       const stale = join(folder, "stale.sock");
@@ -75,13 +77,13 @@ describe("the socket file", () => {
       renameSync(join(folder, "first.sock"), stale);
       await new Promise((resolve) => dead.close(resolve));
       expect(statSync(stale).isSocket()).toBe(true);
-      const door = await openHttpDoor({ ...options, socket: stale });
+      const door = await openHttpServer({ ...options, socket: stale });
       expect(door.url).toBeNull();
       await door.close();
       await door.close();
       const notes = join(folder, "notes.txt");
       writeFileSync(notes, "precious");
-      await expect(openHttpDoor({ ...options, socket: notes })).rejects.toMatchObject({
+      await expect(openHttpServer({ ...options, socket: notes })).rejects.toMatchObject({
         code: "STORAGE_FAILED",
         message: expect.stringContaining("no socket"),
       });
@@ -104,16 +106,16 @@ describe("the address", () => {
   const open = async (address: { host?: string; port: number; insecureBind?: true }) => {
     const state = join(folder, "state");
     const tokens = await TokenStore.open(state);
-    const { createMcpHttpDoor } = await import("../../src/mcp/http.js");
+    const { createMcpHttpHandler } = await import("../../src/mcp/http.js");
     const logger = recordingLogger();
-    const door = await openHttpDoor({
+    const door = await openHttpServer({
       address,
       socket: null,
       getManager: async () => scriptedManager(),
       tokens,
       version: "1.2.3",
       logger,
-      openMcpDoor: (given) => createMcpHttpDoor({ ...given, version: "1.2.3", logger }),
+      openMcpDoor: (given) => createMcpHttpHandler({ ...given, version: "1.2.3", logger }),
     });
     return door;
   };

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import { type HttpDoorOptions, openHttpDoor } from "../../src/http/server.js";
+import { type HttpServerOptions, openHttpServer } from "../../src/http/server.js";
 import { TokenStore } from "../../src/http/tokens.js";
-import { createMcpHttpDoor, type McpHttpDoor, type McpHttpOptions } from "../../src/mcp/http.js";
+import { createMcpHttpHandler, type McpHttpHandler, type McpHttpOptions } from "../../src/mcp/http.js";
 import { recordingLogger } from "./mcp-client.js";
 import { type ScriptedManager, scriptedManager } from "./scripted-manager.js";
 
@@ -30,7 +30,7 @@ export interface Sent {
 }
 
 export async function httpFixture(
-  options: Partial<HttpDoorOptions> & { manager?: ScriptedManager; mcp?: Partial<McpHttpOptions> } = {},
+  options: Partial<HttpServerOptions> & { manager?: ScriptedManager; mcp?: Partial<McpHttpOptions> } = {},
 ) {
   const folder = mkdtempSync(join(tmpdir(), "stackwarden-http-"));
   const tokens = await TokenStore.open(join(folder, "state"));
@@ -38,9 +38,9 @@ export async function httpFixture(
   const read = await tokens.add("reader", "read");
   const manager = options.manager ?? scriptedManager();
   const logger = recordingLogger();
-  let mcp: McpHttpDoor | undefined;
+  let mcp: McpHttpHandler | undefined;
   const socket = join(folder, "http.sock");
-  const http = await openHttpDoor({
+  const http = await openHttpServer({
     address: { port: 0 },
     socket,
     limits: { headersMs: 1000, requestMs: 2000 },
@@ -49,7 +49,7 @@ export async function httpFixture(
     version: "1.2.3",
     logger,
     openMcpDoor: (given) => {
-      mcp = createMcpHttpDoor({ ...given, version: "1.2.3", logger, ...options.mcp });
+      mcp = createMcpHttpHandler({ ...given, version: "1.2.3", logger, ...options.mcp });
       return mcp;
     },
     ...options,

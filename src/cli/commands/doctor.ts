@@ -1,5 +1,5 @@
 /** `stackwarden doctor`: what this machine can run and enforce, and what is to be known of the background server. */
-import type { Finding, ServerLook } from "../../daemon/daemon-status.js";
+import type { DaemonStatus, Finding } from "../../daemon/daemon-status.js";
 import type { Enforcement, RuntimeStatus } from "../../stack/runtime.js";
 import { VERSION } from "../../version.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
@@ -24,7 +24,7 @@ function showRuntime(status: RuntimeStatus): string {
   ].join("\n");
 }
 
-function showServer({ running, status, socket, log, findings }: ServerLook): string {
+function showServer({ running, status, socket, log, findings }: DaemonStatus): string {
   const stacks = status?.stacks.map(({ project, state, folder }) => `${project} (${state}, ${folder})`) ?? [];
   return [
     `${bold("background server")}: ${running ? green("running") : "not running"}`,
@@ -40,9 +40,9 @@ export async function doctor(options: CommonOptions, host: CliHost): Promise<Exi
   const session = await openSession(options, host);
   const { terminal, config } = session;
   try {
-    const { lookAtServer } = await import("../../daemon/daemon-status.js");
+    const { inspectDaemon } = await import("../../daemon/daemon-status.js");
     const [server, runtimes] = await Promise.all([
-      lookAtServer({ stateDir: config.stateDir, version: VERSION, path: process.env.PATH ?? "" }),
+      inspectDaemon({ stateDir: config.stateDir, version: VERSION, path: process.env.PATH ?? "" }),
       session.manager().then((manager) => manager.runtimes()),
     ]);
     if (terminal.json)

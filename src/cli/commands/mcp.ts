@@ -3,7 +3,7 @@
  * its own, which answers before anything of the stack is loaded, and ends with its client.
  */
 import type { ConfigFlags } from "../../config/settings.js";
-import type { ControlDoor } from "../../control/control-server.js";
+import type { ControlServer } from "../../control/control-server.js";
 import { VERSION } from "../../version.js";
 import type { ExitCode } from "../exit-codes.js";
 import type { CliHost } from "../session.js";
@@ -27,16 +27,16 @@ export async function mcp(options: McpOptions, host: CliHost): Promise<ExitCode>
   ]);
   const config = await loadConfig({ flags, env: process.env, cwd: process.cwd() });
   const logger = createLogger(config.logLevel);
-  let door: ControlDoor | undefined;
+  let door: ControlServer | undefined;
   const code = await serveStdio({
     version: VERSION,
     logger,
     readOnly: config.readOnly,
     getManager: async () => {
       const manager = await host.composeManager(config, logger);
-      const { openManagerDoor } = await import("../manager-control.js");
+      const { openManagerControl } = await import("../manager-control.js");
       // The user's command line reaches the stack that the agent started.
-      door = await openManagerDoor(config, logger, manager);
+      door = await openManagerControl(config, logger, manager);
       return manager;
     },
     onEnd: () => door?.close(),

@@ -1,6 +1,6 @@
 /** `stackwarden serve`: the user's server in the foreground, with the HTTP door. */
 import { resolve } from "node:path";
-import type { HttpDoor } from "../../http/server.js";
+import type { HttpServer } from "../../http/server.js";
 import type { SharedStackManager, StackManager } from "../../stack/model.js";
 import { VERSION } from "../../version.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
@@ -24,28 +24,34 @@ export interface ServeOptions extends CommonOptions {
 export const DEFAULT_PORT = 7717;
 
 export async function serve(options: ServeOptions, host: CliHost): Promise<ExitCode> {
-  const [{ loadConfig }, { createLogger }, { openHttpDoor }, { httpSocket }, { createMcpHttpDoor }, { TokenStore }] =
-    await Promise.all([
-      import("../../config/load.js"),
-      import("../../pino-logger.js"),
-      import("../../http/server.js"),
-      import("../../http/socket-path.js"),
-      import("../../mcp/http.js"),
-      import("../../http/tokens.js"),
-    ]);
+  const [
+    { loadConfig },
+    { createLogger },
+    { openHttpServer },
+    { httpSocket },
+    { createMcpHttpHandler },
+    { TokenStore },
+  ] = await Promise.all([
+    import("../../config/load.js"),
+    import("../../pino-logger.js"),
+    import("../../http/server.js"),
+    import("../../http/socket-path.js"),
+    import("../../mcp/http.js"),
+    import("../../http/tokens.js"),
+  ]);
   const terminal = createTerminal(options.json === true);
   const config = await loadConfig({ flags: options, env: process.env, cwd: process.cwd() });
   const logger = createLogger(config.logLevel);
   const tokens = await TokenStore.open(config.stateDir);
   const oauth = config.oauth === null ? null : (await import("../../http/oauth.js")).createOAuth(config.oauth);
   const socketPath = options.socket === undefined ? await httpSocket(config.stateDir) : resolve(options.socket);
-  const { takeOver } = await import("../../daemon/replace-idle.js");
+  const { replaceIdleDaemon } = await import("../../daemon/replace-idle.js");
   let served: string | undefined;
-  let open: HttpDoor | undefined;
+  let open: HttpServer | undefined;
   // Over HTTP come those who have a token, not only the user: they reach what this command names, not all that runs.
   let view: StackManager | undefined;
   const viewOf = (all: SharedStackManager): StackManager => all.within({ settings: config, everyProject: false });
-  const user = await takeOver({
+  const user = await replaceIdleDaemon({
     stateDir: config.stateDir,
     version: VERSION,
     logger,
@@ -68,7 +74,7 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => done(signal));
   });
   const { host: address, port = DEFAULT_PORT, tlsCert, tlsKey, insecureBind } = options;
-  const opening = openHttpDoor({
+  const opening = openHttpServer({
     address:
       options.address === false
         ? null
@@ -88,7 +94,7 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
     readOnly: config.readOnly,
     allowedHosts: options.allowedHost ?? [],
     allowedOrigins: options.allowedOrigin ?? [],
-    openMcpDoor: (given) => createMcpHttpDoor({ ...given, version: VERSION, logger }),
+    openMcpDoor: (given) => createMcpHttpHandler({ ...given, version: VERSION, logger }),
   });
   const http = await opening.catch(async (error: unknown) => {
     await user.close("the HTTP door could not be opened");

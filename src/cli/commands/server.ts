@@ -13,22 +13,22 @@ import type { CliHost, CommonOptions } from "../session.js";
 const STATUS_TRIES_MS = 50;
 
 async function placeOf(flags: ConfigFlags) {
-  const [{ stateDirOf }, { serverPlace }] = await Promise.all([
+  const [{ stateDirOf }, { daemonPaths }] = await Promise.all([
     import("../../config/state-dir.js"),
     import("../../daemon/daemon-paths.js"),
   ]);
   const stateDir = await stateDirOf({ flags, env: process.env, cwd: process.cwd() });
-  return { stateDir, place: serverPlace(stateDir) };
+  return { stateDir, place: daemonPaths(stateDir) };
 }
 
 async function ask(
   flags: ConfigFlags,
   more: { purpose: "status" | "stop"; force?: boolean; start?: string },
 ): Promise<ServerStatus | null> {
-  const { joinServer } = await import("../../daemon/connect.js");
+  const { connectToDaemon } = await import("../../daemon/connect.js");
   const { stateDir } = await placeOf(flags);
   const { purpose, force = false, start } = more;
-  const joined = await joinServer({
+  const joined = await connectToDaemon({
     stateDir,
     version: VERSION,
     purpose,
@@ -136,7 +136,7 @@ export async function serverRun(options: ServerRunOptions, host: CliHost): Promi
 }
 
 async function run(options: ServerRunOptions, host: CliHost, ready: () => void): Promise<ExitCode> {
-  const [{ loadConfig }, { createLogger }, { openLogFile }, { openUserServer }] = await Promise.all([
+  const [{ loadConfig }, { createLogger }, { openLogFile }, { openDaemon }] = await Promise.all([
     import("../../config/load.js"),
     import("../../pino-logger.js"),
     import("../../daemon/log-file.js"),
@@ -147,7 +147,7 @@ async function run(options: ServerRunOptions, host: CliHost, ready: () => void):
   const { place } = await placeOf(options);
   const config = await loadConfig({ flags: options, env: process.env, cwd: place.folder });
   const logger = createLogger(config.logLevel, openLogFile(place.log));
-  const server = await openUserServer({
+  const server = await openDaemon({
     stateDir: config.stateDir,
     version: VERSION,
     logger,

@@ -7,13 +7,13 @@ import type { Readable, Writable } from "node:stream";
 import { StackwardenError, toStackwardenError } from "../../errors.js";
 import type { Logger } from "../../logger.js";
 import { clientEnd, type End } from "../../mcp/client-end.js";
-import type { Joined } from "../connect.js";
+import type { Connected } from "../connect.js";
 import { lines } from "./lines.js";
 import { Conversation, notice, refusal, resourceListChanged, resourceUpdated } from "./messages.js";
 
 export interface BridgeOptions {
   /** Joins the server. @returns null when none runs and none is to be started */
-  join(how: { start: boolean; first: boolean }): Promise<Joined | null>;
+  join(how: { start: boolean; first: boolean }): Promise<Connected | null>;
   /** Whether it is worth looking for a server that somebody else started. */
   present(): boolean;
   logger: Logger;
@@ -119,7 +119,7 @@ class Bridge {
     this.#attach(joined);
   }
 
-  #attach({ socket, welcome }: Joined): void {
+  #attach({ socket, welcome }: Connected): void {
     const { logger } = this.options;
     this.#link = socket;
     const take = lines((line) => {

@@ -4,8 +4,8 @@ import { stateDirOf } from "../../config/state-dir.js";
 import { createLogger, type LogLevel } from "../../pino-logger.js";
 import { lockHolder } from "../../system/lock-file.js";
 import { VERSION } from "../../version.js";
-import { joinServer } from "../connect.js";
-import { serverPlace } from "../daemon-paths.js";
+import { connectToDaemon } from "../connect.js";
+import { daemonPaths } from "../daemon-paths.js";
 import { configurationVariables } from "../handshake.js";
 import { runBridge } from "./bridge.js";
 import type { BridgeFlags } from "./flags.js";
@@ -20,7 +20,7 @@ export async function bridge(options: BridgeFlags, program: string): Promise<num
   const level = flags.logLevel ?? env.STACKWARDEN_LOG_LEVEL ?? "info";
   const logger = createLogger((LEVELS.includes(level) ? level : "info") as LogLevel);
   const stateDir = await stateDirOf({ flags, env, cwd });
-  const place = serverPlace(stateDir);
+  const place = daemonPaths(stateDir);
   const request = {
     stateDir,
     version: VERSION,
@@ -34,7 +34,7 @@ export async function bridge(options: BridgeFlags, program: string): Promise<num
     logger,
     join: ({ start, first }) =>
       // Who was served before goes on with a server of whatever version replaced the first one.
-      joinServer({ ...request, anyVersion: !first, ...(start ? { start: { program, env } } : {}) }),
+      connectToDaemon({ ...request, anyVersion: !first, ...(start ? { start: { program, env } } : {}) }),
     present: () => (process.platform === "win32" || existsSync(place.socket)) && lockHolder(place.lock) !== null,
   });
 }

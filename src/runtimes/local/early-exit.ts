@@ -15,7 +15,7 @@ export async function refuseRoot(process: ManagedProcess, service: string): Prom
   });
 }
 
-export type FirstMoments =
+export type EarlyExit =
   | { kind: "running" }
   | { kind: "exited"; exit: ServiceExit }
   /** It ended while a process of somebody else listens on its port. */
@@ -28,14 +28,14 @@ const STEP_MS = 20;
  * @param ports its host ports
  * @param foreign is called with a non-loopback port that the service's own user listens on
  */
-export async function firstMoments(
+export async function waitForEarlyExit(
   process: ManagedProcess,
   ports: number[],
   user: ServiceUser,
   signal: AbortSignal,
   waitMs: number,
   foreign: (port: number) => void,
-): Promise<FirstMoments> {
+): Promise<EarlyExit> {
   let exit: ServiceExit | undefined;
   void process.exited.then((ended) => {
     exit = ended;

@@ -10,9 +10,9 @@ import type {
   StartServiceRequest,
 } from "../../stack/runtime.js";
 import { PortLedger } from "../shared/port-ledger.js";
-import { firstMoments, refuseRoot } from "./early-exit.js";
+import { refuseRoot, waitForEarlyExit } from "./early-exit.js";
 import { LocalService } from "./local-service.js";
-import { portWishes } from "./port-requests.js";
+import { portRequests } from "./port-requests.js";
 import { appCommand, prepareApp } from "./providers/app.js";
 import { providerOf } from "./providers/known-images.js";
 import type { LaunchPlan, PrepareContext } from "./providers/launch-plan.js";
@@ -45,7 +45,7 @@ export class LocalStack implements RuntimeStack {
   readonly runtime = "local";
   /** Processes of this machine do not get lost together: each reports its own end. */
   readonly lost = new Promise<{ reason: string }>(() => {});
-  readonly #ledger = new PortLedger(portWishes);
+  readonly #ledger = new PortLedger(portRequests);
   readonly #instances = new Map<string, Instance>();
   #definition: StackDefinition;
   #closed = false;
@@ -160,13 +160,20 @@ export class LocalStack implements RuntimeStack {
     try {
       await refuseRoot(process, name);
       const ports = this.#hostPorts(service);
-      const seen = await firstMoments(process, ports, user, signal, ports.length > 0 ? FIRST_MOMENTS_MS : 0, (port) => {
-        if (warned.has(port)) return;
-        warned.add(port);
-        const message = `${name} listens on port ${port} of every address, not only on 127.0.0.1: others on the network can reach it.`;
-        this.open_.notice({ type: "warning", service: name, message });
-        notes.push(message);
-      });
+      const seen = await waitForEarlyExit(
+        process,
+        ports,
+        user,
+        signal,
+        ports.length > 0 ? FIRST_MOMENTS_MS : 0,
+        (port) => {
+          if (warned.has(port)) return;
+          warned.add(port);
+          const message = `${name} listens on port ${port} of every address, not only on 127.0.0.1: others on the network can reach it.`;
+          this.open_.notice({ type: "warning", service: name, message });
+          notes.push(message);
+        },
+      );
       if (seen.kind === "stolen") {
         await process.stop({ graceMs: 0 });
         await ended;

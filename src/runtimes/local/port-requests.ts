@@ -2,13 +2,13 @@
 
 import { StackwardenError } from "../../errors.js";
 import type { ServiceDefinition } from "../../stack/definition/types.js";
-import type { PortWish } from "../shared/port-ledger.js";
+import type { PortRequest } from "../shared/port-ledger.js";
 import { ownPlaceholders } from "./address-rewrite.js";
 import { providerOf } from "./providers/known-images.js";
 
 /** Every port a service listens on, published first. */
-export function portWishes(service: ServiceDefinition): PortWish[] {
-  const wishes = new Map<number, PortWish>();
+export function portRequests(service: ServiceDefinition): PortRequest[] {
+  const wishes = new Map<number, PortRequest>();
   for (const mapping of service.ports) {
     if (wishes.has(mapping.containerPort)) {
       throw new StackwardenError(

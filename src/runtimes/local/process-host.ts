@@ -8,7 +8,7 @@ import { removeUnfinished } from "../../system/atomic-write.js";
 import { startTime } from "../../system/process-identity.js";
 import { accessible } from "./process/access.js";
 import { type Cgroup, type CgroupFactory, endCgroup, MB } from "./process/cgroup.js";
-import { findCgroups } from "./process/detect-cgroups.js";
+import { detectCgroups } from "./process/detect-cgroups.js";
 import { type Launched, launch } from "./process/launch.js";
 import { CgroupProcess } from "./process/managed-process.js";
 import { followCommand } from "./process/run-command.js";
@@ -212,7 +212,7 @@ class LocalProcessHost implements ProcessHost {
 export async function createProcessHost(options: ProcessHostOptions): Promise<LocalProcessHost> {
   const { cgroupRoot, procRoot } = options;
   const [found, setpriv] = await Promise.all([
-    findCgroups({
+    detectCgroups({
       ...(cgroupRoot === undefined ? {} : { cgroupRoot }),
       ...(procRoot === undefined ? {} : { procRoot }),
     }),

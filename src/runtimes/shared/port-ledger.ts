@@ -9,7 +9,7 @@ import type { Endpoint } from "../../stack/runtime.js";
 import type { PortClaim } from "./port-claim.js";
 import { boundPort, close, type Held, type Holding, hold, holdAny, holdClaimed } from "./port-holder.js";
 
-export interface PortWish {
+export interface PortRequest {
   service: string;
   /** 0: the service's own `{port}` where it names no container port. */
   containerPort: number;
@@ -18,7 +18,7 @@ export interface PortWish {
   published: boolean;
 }
 
-interface Slot extends PortWish {
+interface Slot extends PortRequest {
   port: number;
   holder: Server | null;
   /** Kept as long as the slot has the port, also while its service listens. */
@@ -32,7 +32,7 @@ export interface Reassigned {
 }
 
 /** Which ports a service needs on this machine, published ones first. */
-export type WishesOf = (service: ServiceDefinition) => PortWish[];
+export type WishesOf = (service: ServiceDefinition) => PortRequest[];
 
 /** How many ports after the wished one are tried. */
 const SEARCH = 500;
@@ -48,7 +48,7 @@ export const portsInUse = (busy: { service: string; port: number; container_port
   );
 
 /** Holds the port that was asked for, or the first free one at or after the wished one. */
-async function take(wish: PortWish, taken: Set<number>, holding: Holding): Promise<Slot | "busy"> {
+async function take(wish: PortRequest, taken: Set<number>, holding: Holding): Promise<Slot | "busy"> {
   const slot = (held: Held): Slot => ({
     ...wish,
     ...held,
@@ -103,13 +103,13 @@ export class PortLedger {
    */
   async apply(definition: StackDefinition): Promise<void> {
     const wishes = Object.values(definition.services).flatMap(this.wishesOf);
-    const same = (slot: Slot, wish: PortWish) =>
+    const same = (slot: Slot, wish: PortRequest) =>
       slot.service === wish.service &&
       slot.containerPort === wish.containerPort &&
       slot.published === wish.published &&
       (wish.hostPort === undefined ? slot.hostPort === undefined : slot.port === wish.hostPort);
     const kept: Slot[] = [];
-    const wanted: PortWish[] = [];
+    const wanted: PortRequest[] = [];
     for (const wish of wishes) {
       const slot = this.#slots.find((one) => same(one, wish));
       if (slot === undefined) wanted.push(wish);

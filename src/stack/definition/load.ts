@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Scalar, visit } from "yaml";
 import { SERVICE_NAME } from "../project-id.js";
-import { secretForms } from "../text/secret-encodings.js";
+import { secretEncodings } from "../text/secret-encodings.js";
 import { parseYaml } from "./document.js";
 import { findCycle, publishedTokens } from "./graph.js";
 import { InterpolationError, interpolate, type Lookup, type Variable } from "./interpolate.js";
@@ -204,7 +204,8 @@ function readStack(
     if (settings !== null) privateFiles.add(settings);
   }
   if (variables.size > 0) privateFiles.add(realPath(join(request.folder, ".env")));
-  if (known.flatMap(secretForms).some((form) => source.text.includes(form))) privateFiles.add(realPath(source.file));
+  if (known.flatMap(secretEncodings).some((form) => source.text.includes(form)))
+    privateFiles.add(realPath(source.file));
   return {
     name: name ?? request.projectId,
     source: source.file,

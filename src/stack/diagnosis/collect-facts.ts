@@ -5,7 +5,7 @@ import { statsOf } from "../lifecycle/queries.js";
 import { unknownService } from "../lifecycle/running-stack.js";
 import type { LogLine } from "../logs/types.js";
 import type { StackEvent, StatsReport } from "../model.js";
-import { cleanError } from "../text/sanitize-error.js";
+import { sanitizeError } from "../text/sanitize-error.js";
 import { diagnose } from "./diagnose.js";
 import { lastStartFailed } from "./stack-rules.js";
 import type { DiagnosisReport, DiagnosisRequest, Facts, ServiceEvidence } from "./types.js";
@@ -65,7 +65,7 @@ export async function diagnosisOf(
 async function unusable(project: Project): Promise<Facts["definition"]> {
   const problem = await project.definitionProblem();
   if (problem === null) return null;
-  const error = project.recorded ? cleanError(problem, (await project.records()).clean) : problem;
+  const error = project.recorded ? sanitizeError(problem, (await project.records()).clean) : problem;
   return error.report();
 }
 

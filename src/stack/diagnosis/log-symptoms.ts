@@ -2,7 +2,7 @@
 import type { LogLine } from "../logs/types.js";
 import type { CauseKind } from "./types.js";
 
-export interface Sign {
+export interface LogSymptom {
   kind: CauseKind;
   /** Linear: no repetition inside a repetition. */
   pattern: RegExp;
@@ -12,7 +12,7 @@ export interface Sign {
 }
 
 /** The first that matches a line holds. */
-const SIGNS: readonly Sign[] = [
+const SIGNS: readonly LogSymptom[] = [
   {
     kind: "disk_full",
     pattern: /ENOSPC|No space left on device|disk quota exceeded/i,
@@ -104,7 +104,7 @@ const READ = 2000;
 export const looksWrong = ({ text }: Pick<LogLine, "text">): boolean => ERROR_WORDS.test(text.slice(0, READ));
 
 /** The newest line that betrays something, and what. */
-export function findSign(lines: readonly LogLine[]): { sign: Sign; line: LogLine } | null {
+export function findSymptom(lines: readonly LogLine[]): { sign: LogSymptom; line: LogLine } | null {
   for (const line of lines.toReversed()) {
     const text = line.text.slice(0, READ);
     const sign = SIGNS.find(({ pattern }) => pattern.test(text));

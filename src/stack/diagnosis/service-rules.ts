@@ -1,6 +1,6 @@
 /** What one service's state, exit, checks, lines and use say about what is wrong with it. */
 import type { ExitReport, StackEvent } from "../model.js";
-import { findSign } from "./log-symptoms.js";
+import { findSymptom } from "./log-symptoms.js";
 import type { Cause, Evidence, Facts, NextStep, ServiceEvidence } from "./types.js";
 
 type Found = Omit<Cause, "service" | "because_of">;
@@ -128,7 +128,7 @@ class ServiceRules {
           ? `was ended by ${exit.signal}`
           : `ended with exit code ${exit.exit_code ?? "unknown"}`;
     const seen = exit === null ? [] : [this.#evidence("exit", how, exit.at)];
-    const sign = findSign(own);
+    const sign = findSymptom(own);
     if (sign !== null) {
       const memory = sign.sign.kind === "memory_limit" && { next: this.#moreMemory() };
       return {
@@ -163,7 +163,7 @@ class ServiceRules {
     const seen = this.#evidence("health", `${health.check ?? "health check"}: ${health.message}`, health.checked_at);
     const found: Found[] = [];
     const own = lines.filter((line) => line.generation === report.generation);
-    const sign = findSign(own);
+    const sign = findSymptom(own);
     if (sign !== null)
       found.push({
         kind: sign.sign.kind,

@@ -7,7 +7,7 @@ type Services = Iterable<Pick<ServiceDefinition, "name" | "dependsOn">>;
  * Services that depend on `name`, directly or through others.
  * @param all false: only along `depends_on.<x>.restart: true`
  */
-export function dependantsOf(name: string, services: Services, all: boolean): string[] {
+export function dependentsOf(name: string, services: Services, all: boolean): string[] {
   const list = [...services];
   const found = new Set<string>();
   const follow = (of: string): void => {

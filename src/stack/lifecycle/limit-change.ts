@@ -3,7 +3,7 @@ import type { Limits } from "../definition/types.js";
 import type { LimitsOutcome } from "../model.js";
 import type { ProjectRecords } from "../storage/project-records.js";
 import { checkLimits, limitsHold, notEnforced } from "./limits.js";
-import type { ServiceUnit } from "./service-controller.js";
+import type { ServiceController } from "./service-controller.js";
 import type { Supervisor } from "./supervisor.js";
 
 export interface LimitChange {
@@ -12,7 +12,7 @@ export interface LimitChange {
   /** Accept limits below present use. */
   force?: boolean;
   /** Null when the stack does not run. */
-  unit: ServiceUnit | null;
+  unit: ServiceController | null;
   supervisor: Supervisor;
   /** The machine's size; null when nothing is known of it. */
   capacity: { cpus: number; memory_mb: number } | null;

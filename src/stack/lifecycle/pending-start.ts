@@ -1,13 +1,13 @@
 /** A start under way, and what it was asked to do: only who wants the same joins it. */
 import type { StartRequest } from "../model.js";
-import { SharedCall } from "./single-flight.js";
+import { SingleFlight } from "./single-flight.js";
 import type { Reached, StartSteps } from "./supervisor.js";
 
 const wish = ({ profiles, ports, limits }: StartRequest): string => JSON.stringify([profiles, ports, limits]);
 const NO_WISH = wish({ project: "" });
 
-export class StartUnderWay {
-  readonly call: SharedCall<Reached>;
+export class PendingStart {
+  readonly call: SingleFlight<Reached>;
   /** Settles when the stack is open and its services begin to start. */
   readonly launched: Promise<void>;
   readonly #wish: string;
@@ -18,10 +18,13 @@ export class StartUnderWay {
     this.launched = new Promise<void>((resolve) => {
       launch = resolve;
     });
-    this.call = new SharedCall<Reached>((signal, progress) => bringUp({ signal, actor, progress, launched: launch }), {
-      cancellable: true,
-      what: `start of ${request.project}`,
-    });
+    this.call = new SingleFlight<Reached>(
+      (signal, progress) => bringUp({ signal, actor, progress, launched: launch }),
+      {
+        cancellable: true,
+        what: `start of ${request.project}`,
+      },
+    );
   }
 
   /** Whether it does what this request asks for; one that asks for nothing special takes any. */

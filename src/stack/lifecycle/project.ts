@@ -18,13 +18,13 @@ import type { StackSettings } from "../settings.js";
 import { OpenedRecords } from "../storage/opened-records.js";
 import type { ProjectRecords } from "../storage/project-records.js";
 import { changeLimits } from "./limit-change.js";
-import { StartUnderWay } from "./pending-start.js";
+import { PendingStart } from "./pending-start.js";
 import { Restarts } from "./restarts.js";
 import { restartOutcome, startOutcome, stopOutcome } from "./results.js";
 import { unknownService } from "./running-stack.js";
 import type { RuntimeChoice } from "./runtime-choice.js";
-import type { ServiceUnit } from "./service-controller.js";
-import { SharedCall } from "./single-flight.js";
+import type { ServiceController } from "./service-controller.js";
+import { SingleFlight } from "./single-flight.js";
 import { healthReport, missingServices, stackReport } from "./stack-report.js";
 import { type Reached, Supervisor, type SupervisorOptions } from "./supervisor.js";
 
@@ -41,8 +41,8 @@ const say = (names: string[]): string => (names.length === 0 ? "none" : names.jo
 export class Project {
   readonly supervisor: Supervisor;
   readonly #records: OpenedRecords;
-  #starting: StartUnderWay | null = null;
-  #stopping: { call: SharedCall<string[]>; removes: boolean } | null = null;
+  #starting: PendingStart | null = null;
+  #stopping: { call: SingleFlight<string[]>; removes: boolean } | null = null;
   readonly #restarts: Restarts;
 
   constructor(
@@ -105,7 +105,7 @@ export class Project {
     for (;;) {
       // A start comes after a stop that was asked for before, and after a start that was asked for something else.
       const other = this.#starting?.serves(request) === false ? this.#starting.call : undefined;
-      const first: SharedCall<unknown> | undefined = this.#stopping?.call ?? other;
+      const first: SingleFlight<unknown> | undefined = this.#stopping?.call ?? other;
       if (first === undefined) break;
       const passed = await first.join(call, { timeoutMs: left() }).catch((error: unknown) => {
         // That the other one failed is for its own callers.
@@ -127,8 +127,8 @@ export class Project {
     return result(joined.done ? joined.value : null);
   }
 
-  #beginStart(request: StartRequest, actor: string): StartUnderWay {
-    return new StartUnderWay(request, actor, async (steps) => {
+  #beginStart(request: StartRequest, actor: string): PendingStart {
+    return new PendingStart(request, actor, async (steps) => {
       try {
         return await this.supervisor.bringUp(request, this.folder, steps);
       } finally {
@@ -169,8 +169,8 @@ export class Project {
   }
 
   /** @returns the names of the volumes deleted */
-  #beginStop(actor: string, remove: boolean, mostGraceMs?: number): SharedCall<string[]> {
-    return new SharedCall<string[]>(
+  #beginStop(actor: string, remove: boolean, mostGraceMs?: number): SingleFlight<string[]> {
+    return new SingleFlight<string[]>(
       async () => {
         try {
           const { call } = this.#starting ?? {};
@@ -291,7 +291,7 @@ export class Project {
   }
 
   /** @throws STACK_NOT_RUNNING, UNKNOWN_SERVICE */
-  async #runningUnit(service: string): Promise<ServiceUnit> {
+  async #runningUnit(service: string): Promise<ServiceController> {
     const { stack, open } = this.supervisor;
     if (stack !== null && open) return stack.unit(service);
     const names = await this.names().catch((): string[] => []);

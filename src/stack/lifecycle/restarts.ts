@@ -3,8 +3,8 @@ import { StackwardenError } from "../../errors.js";
 import type { ProjectRecords } from "../storage/project-records.js";
 import { RestartBudget } from "./restart-policy.js";
 import type { RunningStack } from "./running-stack.js";
-import type { ServiceUnit } from "./service-controller.js";
-import { SharedCall } from "./single-flight.js";
+import type { ServiceController } from "./service-controller.js";
+import { SingleFlight } from "./single-flight.js";
 
 export interface RestartsHost {
   stack(): RunningStack | null;
@@ -14,7 +14,7 @@ export interface RestartsHost {
 }
 
 export class Restarts {
-  readonly #underWay = new Map<string, SharedCall<string[]>>();
+  readonly #underWay = new Map<string, SingleFlight<string[]>>();
   readonly #budgets = new Map<string, RestartBudget>();
 
   constructor(private readonly host: RestartsHost) {}
@@ -23,7 +23,7 @@ export class Restarts {
    * The restart of this service that is under way, else a new one. It gives the services that followed.
    * @throws RESTART_BUDGET_EXCEEDED with what is known of the cause
    */
-  of(unit: ServiceUnit, dependents: boolean, actor: string): SharedCall<string[]> {
+  of(unit: ServiceController, dependents: boolean, actor: string): SingleFlight<string[]> {
     const { name } = unit;
     let call = this.#underWay.get(name);
     if (call === undefined) {
@@ -34,8 +34,8 @@ export class Restarts {
     return call;
   }
 
-  #begin(service: string, dependents: boolean, actor: string): SharedCall<string[]> {
-    return new SharedCall<string[]>(
+  #begin(service: string, dependents: boolean, actor: string): SingleFlight<string[]> {
+    return new SingleFlight<string[]>(
       async (_signal, progress) => {
         try {
           const { events } = await this.host.records();
@@ -54,7 +54,7 @@ export class Restarts {
     );
   }
 
-  #spend(unit: ServiceUnit): void {
+  #spend(unit: ServiceController): void {
     const now = Date.now();
     const most = this.host.budget();
     const budget = this.#budgets.get(unit.name) ?? new RestartBudget(most);

@@ -1,14 +1,14 @@
 /** A stack on its runtime: one unit for each service, and what is done with several of them at once. */
 
 import { StackwardenError } from "../../errors.js";
-import { NameLocks } from "../../system/keyed-mutex.js";
+import { KeyedMutex } from "../../system/keyed-mutex.js";
 import { compareDefinitions } from "../definition/changes.js";
 import type { StackDefinition } from "../definition/types.js";
 import type { RuntimeStack } from "../runtime.js";
-import { dependantsOf } from "./dependents.js";
+import { dependentsOf } from "./dependents.js";
 import { notEnforceable, notEnforced } from "./limits.js";
-import type { UnitHost } from "./service-context.js";
-import { ServiceUnit } from "./service-controller.js";
+import type { ServiceContext } from "./service-context.js";
+import { ServiceController } from "./service-controller.js";
 import { startServices, stopServices } from "./startup.js";
 
 /** How a service's start comes along, for progress. */
@@ -21,25 +21,25 @@ export interface Reconciled {
 }
 
 /** Ended, or never begun: a start brings these up. */
-const idle = (unit: ServiceUnit): boolean =>
+const idle = (unit: ServiceController): boolean =>
   !unit.running && ["pending", "stopped", "crashed", "lost"].includes(unit.state);
 
 const by = (actor: string | undefined): { actor?: string } => (actor === undefined ? {} : { actor });
 
 export class RunningStack {
   readonly startedAt = Date.now();
-  units: Map<string, ServiceUnit>;
+  units: Map<string, ServiceController>;
   /** Ends what waits for this stack's services when the stack itself ends. */
   readonly #life = new AbortController();
   /** A start, a reconciliation and restarts of several clients must not take turns on one service. */
-  readonly #changing = new NameLocks();
+  readonly #changing = new KeyedMutex();
 
   constructor(
     public definition: StackDefinition,
-    private readonly host: UnitHost,
+    private readonly host: ServiceContext,
   ) {
     this.units = new Map(
-      Object.values(definition.services).map((service) => [service.name, new ServiceUnit(service, host)]),
+      Object.values(definition.services).map((service) => [service.name, new ServiceController(service, host)]),
     );
   }
 
@@ -48,7 +48,7 @@ export class RunningStack {
   }
 
   /** @throws UNKNOWN_SERVICE that lists the valid names */
-  unit(name: string): ServiceUnit {
+  unit(name: string): ServiceController {
     const unit = this.units.get(name);
     if (unit !== undefined) return unit;
     throw unknownService(name, [...this.units.keys()]);
@@ -71,7 +71,7 @@ export class RunningStack {
 
   async #reconcile(next: StackDefinition, signal: AbortSignal, phase: Phase, actor?: string): Promise<Reconciled> {
     const { added, changed, removed } = compareDefinitions(this.definition, next);
-    const following = changed.flatMap((name) => dependantsOf(name, Object.values(next.services), false));
+    const following = changed.flatMap((name) => dependentsOf(name, Object.values(next.services), false));
     const replaced = [...new Set([...changed, ...following])].filter((name) => this.units.has(name));
     // Refused as a whole before anything is touched.
     await this.runtimeStack.update(next);
@@ -83,7 +83,7 @@ export class RunningStack {
     const before = this.units;
     this.units = new Map();
     for (const service of Object.values(next.services)) {
-      const unit = before.get(service.name) ?? new ServiceUnit(service, this.host);
+      const unit = before.get(service.name) ?? new ServiceController(service, this.host);
       unit.definition = service;
       this.units.set(service.name, unit);
     }
@@ -103,14 +103,14 @@ export class RunningStack {
    */
   restart(name: string, dependents: boolean, phase: Phase, actor?: string): Promise<string[]> {
     const definitions = [...this.units.values()].map((unit) => unit.definition);
-    const names = [name, ...dependantsOf(name, definitions, dependents)];
+    const names = [name, ...dependentsOf(name, definitions, dependents)];
     return this.#changing.run(names, () => this.#restart(name, dependents, phase, actor));
   }
 
   async #restart(name: string, dependents: boolean, phase: Phase, actor?: string): Promise<string[]> {
     this.#life.signal.throwIfAborted();
     const definitions = [...this.units.values()].map((unit) => unit.definition);
-    const following = dependantsOf(name, definitions, dependents).filter((other) => this.unit(other).running);
+    const following = dependentsOf(name, definitions, dependents).filter((other) => this.unit(other).running);
     const chosen = new Map([name, ...following].map((one) => [one, this.unit(one)]));
     await stopServices([...chosen.values()], undefined, actor);
     for (const unit of chosen.values()) unit.restarts += 1;

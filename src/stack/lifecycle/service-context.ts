@@ -6,7 +6,7 @@ import type { LogSink } from "../logs/types.js";
 import type { RuntimeService, RuntimeStack, StartServiceRequest } from "../runtime.js";
 import type { EventInput } from "../storage/events.js";
 
-export interface UnitHost {
+export interface ServiceContext {
   stack: RuntimeStack;
   limits(service: string): Limits;
   sink(service: string, generation: number): LogSink;
@@ -26,7 +26,7 @@ export interface UnitHost {
  * @param retrying told of each further try
  */
 export function startInstance(
-  host: UnitHost,
+  host: ServiceContext,
   request: Omit<StartServiceRequest, "sink">,
   retrying: (message: string) => void,
 ): Promise<RuntimeService> {

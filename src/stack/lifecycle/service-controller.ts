@@ -1,7 +1,7 @@
 /** One service of a running stack: its instance, its state, and what happens when it ends by itself. */
 
 import { StackwardenError } from "../../errors.js";
-import { Serial } from "../../system/mutex.js";
+import { Mutex } from "../../system/mutex.js";
 import type { Limits, ServiceDefinition } from "../definition/types.js";
 import type { ServiceHealth, ServiceReport, ServiceState } from "../model.js";
 import type { AppliedLimits, RuntimeService, ServiceExit } from "../runtime.js";
@@ -10,7 +10,7 @@ import { HealthMonitor, type HealthView } from "./health-monitor.js";
 import { notEnforceable, notEnforced } from "./limits.js";
 import { RestartPlan } from "./restart-plan.js";
 import { wantsRestart } from "./restart-policy.js";
-import { startInstance, type UnitHost } from "./service-context.js";
+import { type ServiceContext, startInstance } from "./service-context.js";
 import {
   describeExit,
   exitReport,
@@ -24,8 +24,8 @@ import { WatchedState } from "./service-state.js";
 /** Lines of a service that an error or a crash event carries. */
 const TOLD_LINES = 20;
 
-export class ServiceUnit {
-  readonly serial = new Serial();
+export class ServiceController {
+  readonly serial = new Mutex();
   restarts = 0;
   applied: AppliedLimits | null = null;
   /** What `applied` was asked to be. */
@@ -45,7 +45,7 @@ export class ServiceUnit {
 
   constructor(
     public definition: ServiceDefinition,
-    private readonly host: UnitHost,
+    private readonly host: ServiceContext,
   ) {
     this.#generation = host.lastGeneration(definition.name);
     this.#state = new WatchedState(() => host.changed());

@@ -7,7 +7,7 @@ import type { CallContext, Progress } from "../model.js";
 
 export type Joined<T> = { done: true; value: T } | { done: false };
 
-export interface SharedCallOptions {
+export interface SingleFlightOptions {
   /** False: once begun it goes on whatever its callers do. */
   cancellable: boolean;
   /** For the error of a caller who cancelled: `start of shop`. */
@@ -17,7 +17,7 @@ export interface SharedCallOptions {
 const cancelled = (message: string, hint: string): StackwardenError =>
   new StackwardenError("OPERATION_CANCELLED", message, { hint });
 
-export class SharedCall<T> {
+export class SingleFlight<T> {
   readonly settled: Promise<void>;
   readonly #result: Promise<T>;
   readonly #abort = new AbortController();
@@ -28,7 +28,7 @@ export class SharedCall<T> {
 
   constructor(
     task: (signal: AbortSignal, report: (progress: Progress) => void) => Promise<T>,
-    private readonly options: SharedCallOptions,
+    private readonly options: SingleFlightOptions,
   ) {
     this.#result = task(this.#abort.signal, (progress) => {
       for (const listener of this.#listeners) listener(progress);

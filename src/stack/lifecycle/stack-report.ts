@@ -3,7 +3,7 @@ import type { ServiceDefinition, StackDefinition } from "../definition/types.js"
 import type { HealthReport, ServiceHealth, ServiceReport, StackReport, StackState } from "../model.js";
 import type { RuntimeName } from "../runtime.js";
 import type { RunningStack } from "./running-stack.js";
-import type { ServiceUnit } from "./service-controller.js";
+import type { ServiceController } from "./service-controller.js";
 
 /** A service whose stack was not started by this server. */
 const idleService = (service: ServiceDefinition): ServiceReport => ({
@@ -42,7 +42,7 @@ function idleHealth(service: string, state: StackState): ServiceHealth {
 export function healthReport(
   project: string,
   state: StackState,
-  units: ReadonlyMap<string, ServiceUnit> | null,
+  units: ReadonlyMap<string, ServiceController> | null,
   names: readonly string[],
 ): HealthReport {
   const services: Record<string, ServiceHealth> = Object.create(null);

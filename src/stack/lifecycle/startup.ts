@@ -2,10 +2,10 @@
 
 import { StackwardenError } from "../../errors.js";
 import type { Dependency } from "../definition/types.js";
-import type { ServiceUnit } from "./service-controller.js";
+import type { ServiceController } from "./service-controller.js";
 
 export interface Startup {
-  units: ReadonlyMap<string, ServiceUnit>;
+  units: ReadonlyMap<string, ServiceController>;
   /** Services to start; the others of `units` are dependencies that run already. */
   names: readonly string[];
   signal: AbortSignal;
@@ -15,7 +15,7 @@ export interface Startup {
 }
 
 /** Waits until a dependency is what its dependant asks for. */
-async function awaitDependency(unit: ServiceUnit, dependency: Dependency, signal: AbortSignal): Promise<void> {
+async function awaitDependency(unit: ServiceController, dependency: Dependency, signal: AbortSignal): Promise<void> {
   const { condition } = dependency;
   const ended = (): boolean => ["crashed", "stopped", "lost", "unhealthy"].includes(unit.state);
   const met = (): boolean => {
@@ -75,10 +75,14 @@ export async function startServices({ units, names, signal, phase, actor }: Star
  * @param mostGraceMs no service gets more time than this before it is killed; default: its own `stop_grace_period`
  * @throws STOP_FAILED that names every service that could not be stopped; the others are stopped all the same
  */
-export async function stopServices(units: readonly ServiceUnit[], mostGraceMs?: number, actor?: string): Promise<void> {
+export async function stopServices(
+  units: readonly ServiceController[],
+  mostGraceMs?: number,
+  actor?: string,
+): Promise<void> {
   const stopping = new Map<string, Promise<void>>();
   const failed: string[] = [];
-  const stop = (unit: ServiceUnit): Promise<void> => {
+  const stop = (unit: ServiceController): Promise<void> => {
     const known = stopping.get(unit.name);
     if (known !== undefined) return known;
     const dependants = units.filter((other) => Object.hasOwn(other.definition.dependsOn, unit.name));

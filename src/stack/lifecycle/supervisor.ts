@@ -11,11 +11,11 @@ import type { StackSettings } from "../settings.js";
 import type { EventInput } from "../storage/events.js";
 import type { ProjectRecords } from "../storage/project-records.js";
 import type { ProjectStore } from "../storage/project-store.js";
-import { cleanError } from "../text/sanitize-error.js";
+import { sanitizeError } from "../text/sanitize-error.js";
 import { checkLimits } from "./limits.js";
 import { RunningStack, unknownService } from "./running-stack.js";
 import { chooseRuntime, type RuntimeChoice } from "./runtime-choice.js";
-import type { UnitHost } from "./service-context.js";
+import type { ServiceContext } from "./service-context.js";
 
 export interface SupervisorOptions {
   project: string;
@@ -92,7 +92,7 @@ export class Supervisor {
         ? await this.#reconcile(definition, signal, steps)
         : await this.#openStack(definition, folder, signal, steps, records);
     } catch (error) {
-      const told = records === undefined ? error : cleanError(error, records.clean);
+      const told = records === undefined ? error : sanitizeError(error, records.clean);
       records?.events.add(startFailed(told, steps.actor));
       if (!this.open) await this.#release();
       throw told;
@@ -254,7 +254,7 @@ export class Supervisor {
     return Object.values(done).some((names) => names.length > 0) ? "reconciled" : "unchanged";
   }
 
-  #unitHost(runtimeStack: RuntimeStack, records: ProjectRecords): UnitHost {
+  #unitHost(runtimeStack: RuntimeStack, records: ProjectRecords): ServiceContext {
     const logs: LogStore = records.logs;
     const { config } = this.options;
     return {

@@ -4,7 +4,7 @@
 const GATHER_MS = 50;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-export class Appended {
+export class AppendNotifier {
   readonly #listeners = new Set<(service: string) => void>();
   readonly #waiting = new Set<() => void>();
   #due: Set<string> | undefined;

@@ -1,6 +1,6 @@
 /** Lines that are nowhere any more: rotated away, or gone from memory before the disk took them. */
 
-export interface Loss {
+export interface DroppedRange {
   firstSeq: number;
   lastSeq: number;
   lines: number;
@@ -11,11 +11,11 @@ export interface Loss {
 /** Places of loss that are told apart; older ones become one. */
 const MOST = 32;
 
-export class Losses {
-  #list: Loss[];
+export class DroppedLines {
+  #list: DroppedRange[];
   #total: number;
 
-  constructor(list: readonly Loss[] = []) {
+  constructor(list: readonly DroppedRange[] = []) {
     this.#list = list.map((loss) => ({ ...loss }));
     this.#total = list.reduce((sum, loss) => sum + loss.lines, 0);
   }
@@ -24,7 +24,7 @@ export class Losses {
     return this.#total;
   }
 
-  add(loss: Loss): void {
+  add(loss: DroppedRange): void {
     this.#total += loss.lines;
     const at = this.#list.findLastIndex((other) => other.lastSeq < loss.firstSeq) + 1;
     this.#list.splice(at, 0, { ...loss });
@@ -54,12 +54,12 @@ export class Losses {
   }
 
   /** For the index on disk: a copy. */
-  get list(): Loss[] {
+  get list(): DroppedRange[] {
     return this.#list.map((loss) => ({ ...loss }));
   }
 
   #join(at: number): void {
-    const [older, newer] = this.#list.slice(at, at + 2) as [Loss, Loss];
+    const [older, newer] = this.#list.slice(at, at + 2) as [DroppedRange, DroppedRange];
     this.#list.splice(at, 2, {
       firstSeq: older.firstSeq,
       lastSeq: Math.max(older.lastSeq, newer.lastSeq),

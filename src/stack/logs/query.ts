@@ -2,7 +2,7 @@
 import { setImmediate } from "node:timers/promises";
 import { StackwardenError } from "../../errors.js";
 import { formatCursor, parseCursor } from "./cursor.js";
-import type { Losses } from "./dropped-lines.js";
+import type { DroppedLines } from "./dropped-lines.js";
 import { compileFilter, type LineFilter } from "./line-filter.js";
 import { type LogView, linesAfter, newestFirst, oldestFirst } from "./log-view.js";
 import { type MergedLine, mergeLines } from "./merge.js";
@@ -20,7 +20,7 @@ const LOOK_FURTHER = 10_000;
 export interface QueriedService extends LogView {
   service: string;
   generation: number;
-  losses: Losses;
+  losses: DroppedLines;
 }
 
 export interface QueriedStore {

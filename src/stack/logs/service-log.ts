@@ -1,6 +1,6 @@
 /** One service's lines: the newest in memory, all of them (as far as the bound allows) on disk. */
 
-import { type Loss, Losses } from "./dropped-lines.js";
+import { DroppedLines, type DroppedRange } from "./dropped-lines.js";
 import { type LogView, linesAfter } from "./log-view.js";
 import { indexAfter, LineRing } from "./ring.js";
 import type { Segment } from "./segment.js";
@@ -19,7 +19,7 @@ export interface ServiceLogOptions {
   ringBytes: number;
   spoolBytes: number;
   segments: readonly Segment[];
-  losses: readonly Loss[];
+  losses: readonly DroppedRange[];
   /** The segments changed. */
   onRotated(): void;
   onError(error: Error): void;
@@ -29,7 +29,7 @@ export class ServiceLog {
   /** Highest generation seen. */
   generation: number;
   lastSeq: number;
-  readonly losses: Losses;
+  readonly losses: DroppedLines;
   /** Since it was opened: lines that came, and the bytes of their text. */
   readonly came = { lines: 0, bytes: 0 };
   readonly spool: Spool;
@@ -45,7 +45,7 @@ export class ServiceLog {
   #failedAt = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly options: ServiceLogOptions) {
-    this.losses = new Losses(options.losses);
+    this.losses = new DroppedLines(options.losses);
     this.generation = Math.max(0, ...options.segments.map(({ maxGeneration }) => maxGeneration));
     this.lastSeq = options.segments.at(-1)?.lastSeq ?? 0;
     this.#writtenThrough = this.lastSeq;

@@ -2,7 +2,7 @@
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
-import { writeWhole } from "../../system/atomic-write.js";
+import { atomicWrite } from "../../system/atomic-write.js";
 import { isEpoch, newEpoch } from "./cursor.js";
 
 const count = z.int().min(0);
@@ -50,7 +50,7 @@ export async function readIndex(directory: string): Promise<StoreIndex> {
 /** @throws STORAGE_FAILED */
 export async function writeIndex(directory: string, value: StoreIndex): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 }).catch(() => undefined);
-  await writeWhole(join(directory, FILE), JSON.stringify(value));
+  await atomicWrite(join(directory, FILE), JSON.stringify(value));
 }
 
 /** A service's directory: no name can leave the spool or be taken for another file. */

@@ -3,8 +3,8 @@ import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { StackwardenError } from "../../errors.js";
 import { removeUnfinished } from "../../system/atomic-write.js";
-import { Appended } from "./append-notifier.js";
-import type { Loss } from "./dropped-lines.js";
+import { AppendNotifier } from "./append-notifier.js";
+import type { DroppedRange } from "./dropped-lines.js";
 import { answerQuery, type QueriedService } from "./query.js";
 import type { Segment } from "./segment.js";
 import { ServiceLog } from "./service-log.js";
@@ -41,7 +41,7 @@ class Store implements LogStore {
   #lastSeq: number;
   #reserved: number;
   readonly #logs = new Map<string, ServiceLog>();
-  readonly #appended = new Appended();
+  readonly #appended = new AppendNotifier();
   #writing: Promise<void> = Promise.resolve();
   #indexDue = false;
   #spoolFailed = false;
@@ -174,7 +174,7 @@ class Store implements LogStore {
     if (this.#reserved - this.#lastSeq < RESERVED / 2) this.#reserve();
   }
 
-  #open(service: string, segments: readonly Segment[], losses: readonly Loss[] = []): ServiceLog {
+  #open(service: string, segments: readonly Segment[], losses: readonly DroppedRange[] = []): ServiceLog {
     const { directory, ringBytes = 8 * MIB, spoolBytes = 64 * MIB } = this.options;
     const log = new ServiceLog({
       directory: join(directory, directoryOf(service)),

@@ -6,9 +6,9 @@ import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "n
 import { readFile } from "node:fs/promises";
 import { basename, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { StackwardenError } from "../../errors.js";
-import { makePassable, removeUnfinished, storageFailed, writeWhole } from "../../system/atomic-write.js";
+import { atomicWrite, ensureTraversableDir, removeUnfinished, storageError } from "../../system/atomic-write.js";
 import { type LockOutcome, lockHolder, takeLock } from "../../system/lock-file.js";
-import { Serial } from "../../system/mutex.js";
+import { Mutex } from "../../system/mutex.js";
 import type { Limits } from "../definition/types.js";
 import { PROJECT_ID, projectIdFrom } from "../project-id.js";
 import type { RuntimeName } from "../runtime.js";
@@ -36,7 +36,7 @@ const realFolder = (path: string): string | null => {
 
 export class ProjectStore {
   /** Two callers may change two services' limits at the same time. */
-  readonly #writing = new Serial();
+  readonly #writing = new Mutex();
 
   constructor(private readonly options: ProjectStoreOptions) {}
 
@@ -105,7 +105,8 @@ export class ProjectStore {
   async prepare(project: string, folder: string): Promise<string> {
     const path = this.folderOf(project);
     // One by one: the new parents of a path would get another mode than the umask lets through.
-    for (const part of [this.options.stateDir, join(this.options.stateDir, "projects"), path]) await makePassable(part);
+    for (const part of [this.options.stateDir, join(this.options.stateDir, "projects"), path])
+      await ensureTraversableDir(part);
     if (this.#remembered(project) !== folder) await this.#remember(project, { folder });
     return path;
   }
@@ -145,7 +146,7 @@ export class ProjectStore {
     try {
       outcome = await takeLock(file);
     } catch (error) {
-      throw storageFailed(`The lock ${file} cannot be made`, error);
+      throw storageError(`The lock ${file} cannot be made`, error);
     }
     if (outcome.lock !== null) {
       await removeUnfinished(this.folderOf(project));
@@ -192,7 +193,7 @@ export class ProjectStore {
     return this.#writing.run(async () => {
       const all = await this.limits(project);
       all[service] = { ...all[service], ...limits };
-      await writeWhole(join(this.folderOf(project), "limits.json"), `${JSON.stringify(all, null, 2)}\n`);
+      await atomicWrite(join(this.folderOf(project), "limits.json"), `${JSON.stringify(all, null, 2)}\n`);
     });
   }
 
@@ -214,7 +215,7 @@ export class ProjectStore {
   }
 
   #remember(project: string, record: object): Promise<void> {
-    return writeWhole(join(this.folderOf(project), "project.json"), `${JSON.stringify(record)}\n`);
+    return atomicWrite(join(this.folderOf(project), "project.json"), `${JSON.stringify(record)}\n`);
   }
 
   /** Without a folder: the known one, a root of this name, or a folder of this name in a root. */

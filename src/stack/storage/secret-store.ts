@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { lstat, readFile } from "node:fs/promises";
 import { StackwardenError } from "../../errors.js";
-import { writeWhole } from "../../system/atomic-write.js";
+import { atomicWrite } from "../../system/atomic-write.js";
 
 export interface SecretStore {
   /** The secret of this name: the kept one, else 32 random bytes as base64url, kept from now on. */
@@ -64,7 +64,7 @@ export async function openSecretStore(file: string): Promise<SecretStore> {
         const kept = secrets.get(name);
         if (kept !== undefined) return kept;
         const made = randomBytes(32).toString("base64url");
-        await writeWhole(file, `${JSON.stringify(Object.fromEntries([...secrets, [name, made]]), null, 2)}\n`);
+        await atomicWrite(file, `${JSON.stringify(Object.fromEntries([...secrets, [name, made]]), null, 2)}\n`);
         secrets.set(name, made);
         return made;
       });

@@ -1,6 +1,6 @@
 /** Takes secrets out of text at the border where it enters: by value, and by the form they are written in. */
 import { REDACTED, redactPatterns } from "./redaction-patterns.js";
-import { MIN_SECRET_LENGTH, secretForms } from "./secret-encodings.js";
+import { MIN_SECRET_LENGTH, secretEncodings } from "./secret-encodings.js";
 
 export { REDACTED } from "./redaction-patterns.js";
 
@@ -45,7 +45,7 @@ export function createRedactor(values: Iterable<string> = []): Redactor {
 
   const add = (more: Iterable<string>): void => {
     const before = known.size;
-    for (const value of more) for (const form of secretForms(value)) known.add(form);
+    for (const value of more) for (const form of secretEncodings(value)) known.add(form);
     if (known.size === before) return;
     forms = [...known].sort((a, b) => b.length - a.length);
     anyForm = new RegExp(forms.map(escapeForRegExp).join("|"));

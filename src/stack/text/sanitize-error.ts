@@ -9,7 +9,7 @@ function cleanValue(value: unknown, clean: (text: string) => string): unknown {
 }
 
 /** The same error with every text sanitised, redacted and bounded. */
-export function cleanError(error: unknown, clean: (text: string) => string): StackwardenError {
+export function sanitizeError(error: unknown, clean: (text: string) => string): StackwardenError {
   const known = toStackwardenError(error);
   const details =
     known.details === undefined ? {} : { details: cleanValue(known.details, clean) as Record<string, unknown> };

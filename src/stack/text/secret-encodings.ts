@@ -66,7 +66,7 @@ function formsOfOne(value: string): string[] {
 }
 
 /** All forms of a value, each long enough to be searched for; empty when the value is not worth hiding. */
-export function secretForms(value: string): string[] {
+export function secretEncodings(value: string): string[] {
   if (value.length < MIN_SECRET_LENGTH || ORDINARY_WORDS.has(value.toLowerCase())) return [];
   // Output comes line by line: a value of several lines (a key file) is also searched line by line.
   const lines = /[\r\n]/.test(value)

@@ -1,6 +1,6 @@
 import { connect, createServer, type Server } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { portWishes } from "../../../src/runtimes/local/port-requests.js";
+import { portRequests } from "../../../src/runtimes/local/port-requests.js";
 import { accepts, listenersOn } from "../../../src/runtimes/local/ports-listeners.js";
 import { hold } from "../../../src/runtimes/shared/port-holder.js";
 import { PortLedger } from "../../../src/runtimes/shared/port-ledger.js";
@@ -29,7 +29,7 @@ describe("the port ledger", () => {
   const free = async (port: number) => (await listenersOn(port)).length === 0;
 
   beforeEach(() => {
-    ledger = new PortLedger(portWishes);
+    ledger = new PortLedger(portRequests);
   });
   afterEach(async () => {
     await ledger.close();
@@ -48,7 +48,7 @@ describe("the port ledger", () => {
 
   it("keeps a port from other stacks while its service is not listening yet", async () => {
     const port = await freePort();
-    const other = new PortLedger(portWishes);
+    const other = new PortLedger(portRequests);
     await ledger.apply(definition([web("a", published(port))]));
     expect(ledger.hostPort("a", port)).toBe(port);
     // Its service is being started, and does not listen yet.
@@ -213,7 +213,7 @@ describe("the port ledger", () => {
 });
 
 describe("the ports a service listens on", () => {
-  const numbers = (one: ServiceDefinition) => portWishes(one).map((wish) => [wish.containerPort, wish.published]);
+  const numbers = (one: ServiceDefinition) => portRequests(one).map((wish) => [wish.containerPort, wish.published]);
 
   it("are the published ones first, then the exposed, its placeholders and its health check's", () => {
     const one = service("a", {
@@ -242,7 +242,7 @@ describe("the ports a service listens on", () => {
   });
 
   it("are refused when one is published twice", () => {
-    expect(() => portWishes(web("a", published(80, 1), published(80, 2)))).toThrowError(
+    expect(() => portRequests(web("a", published(80, 1), published(80, 2)))).toThrowError(
       expect.objectContaining({ code: "UNSUPPORTED", hint: expect.stringContaining("services.a.ports") }),
     );
   });

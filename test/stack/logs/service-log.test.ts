@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { Losses } from "../../../src/stack/logs/dropped-lines.js";
+import { DroppedLines } from "../../../src/stack/logs/dropped-lines.js";
 import { linesAfter, newestFirst, oldestFirst } from "../../../src/stack/logs/log-view.js";
 import { ServiceLog } from "../../../src/stack/logs/service-log.js";
 import { temporaryDirectory } from "./log-fixture.js";
@@ -76,7 +76,7 @@ describe("lines that leave memory while they are being written", () => {
 
 describe("losses", () => {
   it("are told apart by place and time, and stay few", () => {
-    const losses = new Losses();
+    const losses = new DroppedLines();
     for (let at = 0; at < 100; at += 1) {
       losses.add({ firstSeq: at * 10 + 1, lastSeq: at * 10 + 5, lines: 5, timeMs: at });
     }
@@ -87,11 +87,11 @@ describe("losses", () => {
     expect(losses.after(992)).toBe(3);
     expect(losses.after(0, 98)).toBe(10);
     expect(losses.after(995)).toBe(0);
-    expect(new Losses(losses.list).total).toBe(500);
+    expect(new DroppedLines(losses.list).total).toBe(500);
   });
 
   it("that follow one another are one, and an older place is put before a newer one", () => {
-    const losses = new Losses();
+    const losses = new DroppedLines();
     for (const seq of [11, 14, 15]) losses.addLine(seq, seq, seq - 3);
     losses.addLine(40, 40, 39);
     losses.add({ firstSeq: 1, lastSeq: 9, lines: 9, timeMs: 5 });

@@ -16,7 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ProjectStore } from "../../../src/stack/storage/project-store.js";
-import { writeWhole } from "../../../src/system/atomic-write.js";
+import { atomicWrite } from "../../../src/system/atomic-write.js";
 
 let top: string;
 let root: string;
@@ -111,7 +111,7 @@ describe("the state directory", () => {
     writeFileSync(stateDir, "a file");
     await expect(store().prepare("app", root)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
     await expect(store().lock("app")).rejects.toMatchObject({ code: "STORAGE_FAILED" });
-    await expect(writeWhole(join(stateDir, "x"), "")).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    await expect(atomicWrite(join(stateDir, "x"), "")).rejects.toMatchObject({ code: "STORAGE_FAILED" });
     expect(store().known()).toEqual([]);
   });
 

@@ -6,7 +6,7 @@ import { StackwardenError } from "../../../errors.js";
 import type { HealthTest, Limits, ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import { INSTANCE_VARIABLE } from "../engine-host/types.js";
 import { checkWords, ENTRY_SCRIPT, entryArgs } from "../entry/entry-script.js";
-import { HiddenWords } from "../entry/secret-args.js";
+import { SecretArgs } from "../entry/secret-args.js";
 import { ENGINE_VARIABLES, ENTRY_PATH, OWN_PREFIX } from "../entry/types.js";
 import { DEPENDENCIES, type InstallOptions, installDependencies, installOf } from "./dependencies.js";
 import { type SplitEnvironment, splitEnvironment } from "./environment.js";
@@ -40,7 +40,7 @@ export interface ReadyContainer {
   /** Of the entry's own lines; null: the image has no shell, so there is no entry. */
   token: string | null;
   /** Of its command and its check. */
-  hidden: HiddenWords;
+  hidden: SecretArgs;
   user: string;
   notes: string[];
 }
@@ -217,7 +217,7 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
   for (const [name, value] of Object.entries({ ...installed.environment, ...plain }))
     container = container.withEnvVariable(name, value);
   const entryToken = randomBytes(16).toString("hex");
-  const hidden = new HiddenWords(entryToken, definition.secretValues);
+  const hidden = new SecretArgs(entryToken, definition.secretValues);
   notes.push(...warnOfArgs(service, hidden));
   const words = facts.shell ? withOddNames(service.name, command, split) : command;
   if (!facts.shell) refuseHidden(service, hidden, command);
@@ -241,7 +241,7 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
 }
 
 /** The engine writes them into its telemetry and the image's history; a build has no way to be given them in secret. */
-function warnOfArgs({ build }: ServiceDefinition, hidden: HiddenWords): string[] {
+function warnOfArgs({ build }: ServiceDefinition, hidden: SecretArgs): string[] {
   const names = Object.entries(build?.args ?? {}).flatMap(([name, value]) => (hidden.holdsSecret(value) ? [name] : []));
   return names.length === 0
     ? []
@@ -251,7 +251,7 @@ function warnOfArgs({ build }: ServiceDefinition, hidden: HiddenWords): string[]
 }
 
 /** Without a shell nothing can put a hidden word back. */
-function refuseHidden(service: ServiceDefinition, hidden: HiddenWords, command: string[]): void {
+function refuseHidden(service: ServiceDefinition, hidden: SecretArgs, command: string[]): void {
   const check = checkWords(insideTest(service));
   const what = [command, check].findIndex((words) => words.some((word) => hidden.holdsSecret(word)));
   if (what < 0) return;
@@ -266,7 +266,7 @@ function start(
   { service, limits, hostInReach }: ContainerOptions,
   token: string | null,
   command: string[],
-  hidden: HiddenWords,
+  hidden: SecretArgs,
 ): { args: string[]; environment: Record<string, string>; token: string | null } {
   if (token === null) return { args: command, environment: {}, token };
   // Whoever runs the check finds the words that belong to it.

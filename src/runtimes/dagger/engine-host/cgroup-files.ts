@@ -8,9 +8,9 @@ export const NO_LIMIT = "no limit was asked for";
 /** Kernels say "unlimited" with a number near 2^63. */
 const UNLIMITED_BYTES = 2 ** 60;
 
-export type Seen = ReadonlyMap<string, string[]>;
+export type HostSnapshot = ReadonlyMap<string, string[]>;
 
-export function readSeen(text: string): Seen {
+export function parseSnapshot(text: string): HostSnapshot {
   const files = new Map<string, string[]>();
   for (const line of text.split("\n")) {
     const colon = line.indexOf(":");
@@ -23,7 +23,7 @@ export function readSeen(text: string): Seen {
   return files;
 }
 
-const first = (seen: Seen, file: string): string | undefined => seen.get(file)?.[0];
+const first = (seen: HostSnapshot, file: string): string | undefined => seen.get(file)?.[0];
 
 function numberOf(text: string | undefined): number | null {
   if (text === undefined || text.trim() === "") return null;
@@ -38,12 +38,12 @@ export function limitOf(text: string | undefined): number | null {
 }
 
 /** A line `key value` of a file. */
-function keyed(seen: Seen, file: string, key: string): number | null {
+function keyed(seen: HostSnapshot, file: string, key: string): number | null {
   const line = seen.get(file)?.find((one) => one.startsWith(`${key} `));
   return numberOf(line?.slice(key.length + 1));
 }
 
-export const cgroupVersion = (seen: Seen): "v1" | "v2" | null =>
+export const cgroupVersion = (seen: HostSnapshot): "v1" | "v2" | null =>
   seen.has("memory.max") || seen.has("cpu.max") || seen.has("pids.max")
     ? "v2"
     : [...seen.keys()].some((file) => /^(memory|cpu|pids)\//.test(file))
@@ -58,7 +58,7 @@ export function cores(quota: string | undefined, period: string | undefined): nu
   return microseconds === null ? null : microseconds / (limitOf(period) ?? CPU_PERIOD_US);
 }
 
-export function limitsSeen(seen: Seen): AppliedLimits {
+export function parseLimits(seen: HostSnapshot): AppliedLimits {
   const version = cgroupVersion(seen);
   const entry = (value: number | null, file: string): { value: number | null; enforcement: Enforcement } => {
     const level = value === null ? "none" : "enforced";
@@ -90,7 +90,7 @@ export function limitsSeen(seen: Seen): AppliedLimits {
 export type Usage = Omit<ServiceStats, "cpu_cores" | "reason">;
 
 /** Received and sent bytes of all interfaces but loopback. */
-function network(seen: Seen): { network_rx_bytes: number | null; network_tx_bytes: number | null } {
+function network(seen: HostSnapshot): { network_rx_bytes: number | null; network_tx_bytes: number | null } {
   const rows = (seen.get("net") ?? []).flatMap((line) => {
     const [, name = "", figures = ""] = /^\s*([^:\s]+):(.*)$/.exec(line) ?? [];
     const columns = figures.trim().split(/\s+/).map(Number);
@@ -101,7 +101,7 @@ function network(seen: Seen): { network_rx_bytes: number | null; network_tx_byte
   return { network_rx_bytes: sum(0), network_tx_bytes: sum(8) };
 }
 
-export function usageSeen(seen: Seen): Usage {
+export function parseUsage(seen: HostSnapshot): Usage {
   const v2 = cgroupVersion(seen) === "v2";
   // Pages of files that the kernel can drop at any time are not the service's need.
   const used = v2 ? first(seen, "memory.current") : first(seen, "memory/memory.usage_in_bytes");
@@ -126,7 +126,7 @@ export function usageSeen(seen: Seen): Usage {
 }
 
 /** Null where the process is gone. */
-export function userSeen(seen: Seen): HostUser | null {
+export function parseUser(seen: HostSnapshot): HostUser | null {
   const words = (name: string): string[] =>
     (seen.get("status") ?? [])
       .find((line) => line.startsWith(`${name}:`))

@@ -2,14 +2,14 @@
 import { SDK_VERSION } from "../engine/versions.js";
 
 /** Starts `sh` there; the script and its arguments follow. */
-export interface Way {
+export interface ExecCommand {
   argv: [string, ...string[]];
   /** For reports: `docker exec dagger-engine-v0.21.8`. */
   description: string;
 }
 
 export type Route =
-  | { kind: "ways"; ways: Way[] }
+  | { kind: "ways"; ways: ExecCommand[] }
   /** The CLI made a container and chose its name; `programs` in the CLI's own order. */
   | { kind: "unnamed"; programs: string[] }
   | { kind: "unreachable"; reason: string };
@@ -26,7 +26,7 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i;
 
 const unreachable = (reason: string): Route => ({ kind: "unreachable", reason });
 
-export const containerWay = (program: string, name: string): Way => ({
+export const containerExec = (program: string, name: string): ExecCommand => ({
   argv: [program, "exec", "-i", name, "sh"],
   description: `${program} exec ${name}`,
 });
@@ -35,7 +35,7 @@ export const isName = (name: string): boolean => NAME.test(name);
 
 const named = (programs: string[], name: string): Route =>
   isName(name)
-    ? { kind: "ways", ways: programs.map((program) => containerWay(program, name)) }
+    ? { kind: "ways", ways: programs.map((program) => containerExec(program, name)) }
     : unreachable(`"${name}" is not the name of a container`);
 
 /** The name that the CLI gives the container of an image: its tag, or the first digits of its digest. */

@@ -2,8 +2,8 @@
 import { spawn } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
-import { type Child, childEnd } from "../engine/child-exit.js";
-import type { Way } from "./exec-transport.js";
+import { type Child, childExit } from "../engine/child-exit.js";
+import type { ExecCommand } from "./exec-transport.js";
 import { encodeRequest, HELPER_SCRIPT } from "./helper-script.js";
 
 /** Until the helper says that it is there: `kubectl exec` goes over a network. */
@@ -49,7 +49,7 @@ class Connection {
 
   constructor(
     private readonly child: Child,
-    readonly way: Way,
+    readonly way: ExecCommand,
   ) {
     child.stdout.setEncoding("latin1");
     child.stdout.on("data", (chunk: string) => this.#read(chunk));
@@ -57,7 +57,7 @@ class Connection {
     child.stderr.on("data", (chunk: string) => {
       this.#words = (this.#words + chunk).slice(-MOST_WORDS);
     });
-    this.ended = childEnd(child).then(({ how, error }) => {
+    this.ended = childExit(child).then(({ how, error }) => {
       const said = this.#words
         .trim()
         .split(/\s*\n\s*/)
@@ -161,7 +161,7 @@ export class Helper {
   readonly #life = new AbortController();
 
   constructor(
-    private readonly way: Way,
+    private readonly way: ExecCommand,
     private readonly env: NodeJS.ProcessEnv,
     private readonly warn: (message: string) => void,
   ) {}

@@ -3,30 +3,34 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { lastLine } from "../../shared/last-line.js";
 import { findProgram } from "../engine/programs.js";
-import { cores, limitOf, readSeen } from "./cgroup-files.js";
+import { cores, limitOf, parseSnapshot } from "./cgroup-files.js";
 import { cancelled } from "./containers.js";
-import { containerWay, DEFAULT_ENGINE, ENGINE_PREFIX, isName, routeOf, type Way } from "./exec-transport.js";
+import { containerExec, DEFAULT_ENGINE, ENGINE_PREFIX, type ExecCommand, isName, routeOf } from "./exec-transport.js";
 import { Helper } from "./helper.js";
 import { MB } from "./limit-values.js";
 import { PROBE } from "./remote-scripts.js";
-import { type Found, RuncHost } from "./runc-host.js";
+import { type ContainerLookup, RuncHost } from "./runc-host.js";
 import type { EngineHost, EngineHostOptions } from "./types.js";
 import { unreachableHost } from "./unreachable-host.js";
 
 const LIST_MS = 15_000;
 
 /** The container that the CLI started: of this version, or the only one there is. */
-async function startedByCli(program: string, env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<Way | string> {
+async function startedByCli(
+  program: string,
+  env: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+): Promise<ExecCommand | string> {
   const args = ["ps", "--filter", `name=${ENGINE_PREFIX}`, "--format", "{{.Names}}"];
   try {
     const { stdout } = await promisify(execFile)(program, args, { env, signal, timeout: LIST_MS });
     const names = stdout.split("\n").filter((name) => name.startsWith(ENGINE_PREFIX) && isName(name));
-    if (names.includes(DEFAULT_ENGINE)) return containerWay(program, DEFAULT_ENGINE);
+    if (names.includes(DEFAULT_ENGINE)) return containerExec(program, DEFAULT_ENGINE);
     const [only, another] = names;
     if (only === undefined) return `${program} runs no container ${ENGINE_PREFIX}…`;
     if (another !== undefined)
       return `${program} runs several engines (${names.join(", ")}); name one as the runner host`;
-    return containerWay(program, only);
+    return containerExec(program, only);
   } catch (error) {
     if (signal.aborted) throw cancelled(signal);
     const { stderr, message } = error as Error & { stderr?: string };
@@ -35,7 +39,7 @@ async function startedByCli(program: string, env: NodeJS.ProcessEnv, signal: Abo
 }
 
 /** @returns what can be done there, or why nothing can */
-async function probe(helper: Helper, way: Way): Promise<Found | string> {
+async function probe(helper: Helper, way: ExecCommand): Promise<ContainerLookup | string> {
   const said = (await helper.run({ words: ["sh", "-c", PROBE] })).output.toString();
   const value = (name: string): string => new RegExp(`^${name}:? *(.*)$`, "m").exec(said)?.[1]?.trim() ?? "";
   if (value("runc") !== "ok")
@@ -43,7 +47,7 @@ async function probe(helper: Helper, way: Way): Promise<Found | string> {
       ? `there is no runc on ${way.description}`
       : `runc cannot be used on ${way.description}: ${value("runc").slice(0, 200)}`;
   if (value("uid") !== "0") return `limits can be set by root only, and ${way.description} is another user`;
-  const seen = readSeen(said);
+  const seen = parseSnapshot(said);
   const file = (name: string): string | undefined => seen.get(name)?.[0];
   const [quota, period] = (file("cpu.max") ?? "").split(" ");
   const bounds = (values: (number | null)[]): number => Math.min(...values.filter((one) => one !== null));
@@ -74,7 +78,7 @@ export async function openEngineHost(options: EngineHostOptions): Promise<Engine
   const reasons: string[] = [];
   const candidates =
     route.kind === "ways"
-      ? route.ways.map((way) => ({ program: way.argv[0], find: async (): Promise<Way | string> => way }))
+      ? route.ways.map((way) => ({ program: way.argv[0], find: async (): Promise<ExecCommand | string> => way }))
       : route.programs.map((program) => ({ program, find: () => startedByCli(program, env, signal) }));
   for (const { program, find } of candidates) {
     if ((await findProgram(program, env)) === null) {

@@ -9,13 +9,13 @@ import { lastLine } from "../../shared/last-line.js";
 import { ENTRY_PATH } from "../entry/types.js";
 import {
   cgroupVersion,
-  limitsSeen,
+  type HostSnapshot,
   NO_LIMIT,
-  readSeen,
-  type Seen,
+  parseLimits,
+  parseSnapshot,
+  parseUsage,
+  parseUser,
   type Usage,
-  usageSeen,
-  userSeen,
 } from "./cgroup-files.js";
 import { Containers, cancelled, ID } from "./containers.js";
 import type { Answer, Helper } from "./helper.js";
@@ -33,7 +33,7 @@ const APPLY_MS = 10_000;
 const PAUSE_MS = 50;
 const MOST_OUTPUT = 65_536;
 
-export interface Found {
+export interface ContainerLookup {
   description: string;
   enforcement: Enforcement;
   capacity: EngineHost["capacity"];
@@ -70,7 +70,7 @@ const unseen = ({ value, enforcement }: AppliedLimits["cpus"]): boolean =>
 export class RuncHost implements EngineHost {
   readonly #containers: Containers;
   readonly #samples = new Map<string, { at: number; seconds: number }>();
-  readonly #found: Found;
+  readonly #found: ContainerLookup;
   /** False once the kernel there turned out not to count swap. */
   #swap = true;
   #lost: string | null = null;
@@ -80,7 +80,7 @@ export class RuncHost implements EngineHost {
 
   constructor(
     private readonly helper: Helper,
-    found: Found,
+    found: ContainerLookup,
   ) {
     this.#found = found;
     this.#containers = new Containers(helper);
@@ -121,7 +121,7 @@ export class RuncHost implements EngineHost {
         this.#swap = false;
         continue;
       }
-      const seen = limitsSeen(readSeen(text(answer)));
+      const seen = parseLimits(parseSnapshot(text(answer)));
       const off = wrong(limits, seen);
       held = answer.exitCode === 0 && off.length === 0 ? held + 1 : 0;
       // Twice: what was written while runc still made the container is gone a moment later.
@@ -145,15 +145,15 @@ export class RuncHost implements EngineHost {
     const seen = await this.#inspect(id);
     if (typeof seen === "string") return unknownLimits(seen);
     // The first look at its use then has something to compare with.
-    if (!this.#samples.has(id)) this.#cores(id, performance.now(), usageSeen(seen).cpu_seconds_total);
-    return limitsSeen(seen);
+    if (!this.#samples.has(id)) this.#cores(id, performance.now(), parseUsage(seen).cpu_seconds_total);
+    return parseLimits(seen);
   }
 
   async stats(id: string): Promise<ServiceStats> {
     const seen = await this.#inspect(id);
     const at = performance.now();
     if (typeof seen === "string") return { ...unknownStats(seen), oom_kills: await this.#oomKillsOfTheGone(id) };
-    let usage: Usage = usageSeen(seen);
+    let usage: Usage = parseUsage(seen);
     if (cgroupVersion(seen) === null) {
       const event = usageOfEvent(text(await this.#run(["runc", "events", "--stats", checked(id)])));
       usage = {
@@ -173,7 +173,7 @@ export class RuncHost implements EngineHost {
 
   async user(id: string): Promise<HostUser | null> {
     const seen = await this.#inspect(id);
-    return typeof seen === "string" ? null : userSeen(seen);
+    return typeof seen === "string" ? null : parseUser(seen);
   }
 
   async begun(id: string, signal: AbortSignal): Promise<HostUser | null> {
@@ -181,7 +181,7 @@ export class RuncHost implements EngineHost {
       if (signal.aborted) throw cancelled(signal);
       const answer = await this.#sh(BEGUN, [checked(id), ENTRY_PATH]);
       if (answer.exitCode === GONE) throw gone(answer);
-      if (answer.exitCode !== NOT_YET) return answer.exitCode === 0 ? userSeen(readSeen(text(answer))) : null;
+      if (answer.exitCode !== NOT_YET) return answer.exitCode === 0 ? parseUser(parseSnapshot(text(answer))) : null;
     }
   }
 
@@ -234,10 +234,10 @@ export class RuncHost implements EngineHost {
   }
 
   /** Or why it cannot be seen. */
-  async #inspect(id: string): Promise<Seen | string> {
+  async #inspect(id: string): Promise<HostSnapshot | string> {
     try {
       const answer = await this.#sh(INSPECT, [checked(id)]);
-      if (answer.exitCode === 0) return readSeen(text(answer));
+      if (answer.exitCode === 0) return parseSnapshot(text(answer));
       this.#samples.delete(id);
       return `the container is gone (${lastLine(text(answer))})`;
     } catch (error) {

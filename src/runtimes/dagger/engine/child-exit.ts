@@ -5,7 +5,7 @@ import { drain } from "../../shared/drain.js";
 
 export type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
-export interface ChildEnd {
+export interface ChildExit {
   /** `exited with code 1`, `was ended by SIGKILL`, or why it never ran. */
   how: string;
   /** It never ran. */
@@ -13,7 +13,7 @@ export interface ChildEnd {
 }
 
 /** Settles when it is gone and its last output was read; never rejects. Call it before anything can have happened. */
-export function childEnd(child: Child): Promise<ChildEnd> {
+export function childExit(child: Child): Promise<ChildExit> {
   // What it was told may come too late: that shows at its end.
   child.stdin.on("error", () => {});
   return new Promise((resolve) => {

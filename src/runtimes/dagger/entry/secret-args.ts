@@ -2,7 +2,7 @@
  * Words of a command that hold a secret. An engine tells everybody what it runs (telemetry, process list, history), so such
  * a word travels as a secret variable, with a placeholder in its place, and is put back inside the container.
  */
-import { secretForms } from "../../../stack/text/secret-encodings.js";
+import { secretEncodings } from "../../../stack/text/secret-encodings.js";
 
 const VARIABLE = "STACKWARDEN_WORD_";
 
@@ -30,7 +30,7 @@ shift
 ${RESTORE_WORDS}
 exec "$@"`;
 
-export class HiddenWords {
+export class SecretArgs {
   readonly #values: string[];
   readonly #hidden: string[] = [];
 
@@ -40,7 +40,7 @@ export class HiddenWords {
     secretValues: readonly string[],
   ) {
     // What the redaction takes for an ordinary word is one here too.
-    this.#values = secretValues.filter((value) => secretForms(value).length > 0);
+    this.#values = secretValues.filter((value) => secretEncodings(value).length > 0);
   }
 
   /** The words as the engine may see them. */

@@ -4,7 +4,7 @@ import { posix } from "node:path";
 import type { Container, NetworkProtocol } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
 import type { RuntimeNotice } from "../../../stack/runtime.js";
-import { unlessAborted } from "../../../system/abortable.js";
+import { raceAbort } from "../../../system/abortable.js";
 import { startError } from "../engine/engine-errors.js";
 import { type EngineHost, INSTANCE_VARIABLE } from "../engine-host/types.js";
 import { newTrace } from "../session/trace.js";
@@ -96,7 +96,7 @@ export function gatewaySession({ session, host, notice }: GatewaySessionOptions)
           .asService({ args: spec.args })
           .id();
         const service = session.client({ trace }).loadServiceFromID(id as never);
-        await unlessAborted(service.start(), signal);
+        await raceAbort(service.start(), signal);
         void limit(spec, instance, over.signal);
         const stop = async (): Promise<void> => {
           const asked = service.stop().catch(() => undefined);

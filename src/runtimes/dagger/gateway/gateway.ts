@@ -5,9 +5,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
 import type { StackDefinition } from "../../../stack/definition/types.js";
 import type { Endpoint } from "../../../stack/runtime.js";
-import { unlessAborted } from "../../../system/abortable.js";
+import { raceAbort } from "../../../system/abortable.js";
 import { PortLedger } from "../../shared/port-ledger.js";
-import { publishedWishes } from "../stack/published-ports.js";
+import { publishedRequests } from "../stack/published-ports.js";
 import { GATEWAY_PATH, GATEWAY_SCRIPT, TOKEN_VARIABLE } from "./gateway-script.js";
 import { Link, systemError } from "./link.js";
 import type { Gateway, GatewayOptions, GatewayService } from "./types.js";
@@ -52,7 +52,7 @@ class SessionGateway implements Gateway {
   #again = AGAIN_MS;
 
   constructor(private readonly options: GatewayOptions) {
-    this.#ledger = new PortLedger(publishedWishes, { serve: (socket, port) => void this.#serve(socket, port) });
+    this.#ledger = new PortLedger(publishedRequests, { serve: (socket, port) => void this.#serve(socket, port) });
   }
 
   reserve(definition: StackDefinition): Promise<void> {
@@ -79,7 +79,7 @@ class SessionGateway implements Gateway {
     this.#starting ??= this.#start().finally(() => {
       this.#starting = null;
     });
-    return unlessAborted(this.#starting, signal);
+    return raceAbort(this.#starting, signal);
   }
 
   async #start(): Promise<Running> {

@@ -17,7 +17,7 @@ import { EntryLoop } from "./entry-loop.js";
 import { exitOf } from "./exit-codes.js";
 import { Instance } from "./instance.js";
 import { InstanceOutput } from "./instance-output.js";
-import { type Found, never, programBegins, seenBy, type Word } from "./start-detection.js";
+import { never, type ObservedUser, observedUser, type StartReport, waitForProgramStart } from "./start-detection.js";
 
 /** The engine starts a container in seconds; one that takes longer is given up. */
 const START_MS = 60_000;
@@ -189,14 +189,14 @@ class Launch {
     }
   }
 
-  async #seek(signal: AbortSignal): Promise<Found> {
+  async #seek(signal: AbortSignal): Promise<ObservedUser> {
     const { host, ready } = this.options;
     if (host.enforcement.level !== "enforced") return { id: null, why: host.enforcement.reason };
     return { id: await host.find(ready.instance, signal), why: "" };
   }
 
   /** The engine says that it runs: then its host shows it, unless the engine is somewhere else. */
-  async #shown(instance: Instance, sought: Promise<Found>): Promise<void> {
+  async #shown(instance: Instance, sought: Promise<ObservedUser>): Promise<void> {
     const { host, request } = this.options;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<"late">((resolve) => {
@@ -217,7 +217,7 @@ class Launch {
   }
 
   /** The entry waits for that. */
-  async #limit(sought: Promise<Found>): Promise<Found> {
+  async #limit(sought: Promise<ObservedUser>): Promise<ObservedUser> {
     const { host, request } = this.options;
     const { id, why } = await sought;
     if (id === null || Object.values(request.limits).every((limit) => limit === undefined)) return { id, why };
@@ -232,12 +232,16 @@ class Launch {
     }
   }
 
-  async #word(instance: Instance, sought: Promise<Found>, found: Promise<Found>): Promise<Word | null> {
+  async #word(
+    instance: Instance,
+    sought: Promise<ObservedUser>,
+    found: Promise<ObservedUser>,
+  ): Promise<StartReport | null> {
     const { host, ready, request } = this.options;
     const enough = new AbortController();
     try {
       const entry = ready.token === null ? null : this.#output;
-      const begun = programBegins({ service: request.service.name, host, sought, entry, signal: enough.signal });
+      const begun = waitForProgramStart({ service: request.service.name, host, sought, entry, signal: enough.signal });
       // Limits that cannot be set are told at once, not when the entry has given up.
       return await Promise.race([begun, instance.exited.then(() => null), found.then(() => never())]);
     } finally {
@@ -245,7 +249,7 @@ class Launch {
     }
   }
 
-  async #user(containerId: string | null, word: Word | null): Promise<RuntimeService["user"]> {
+  async #user(containerId: string | null, word: StartReport | null): Promise<RuntimeService["user"]> {
     const { host, ready, request } = this.options;
     const asked = ready.user.split(":")[0] ?? ready.user;
     const name = request.service.user?.split(":")[0] ?? asked;
@@ -256,7 +260,7 @@ class Launch {
     });
     if (word !== null) return known(word.uid, word.seen);
     const seen = containerId === null ? null : await host.user(containerId).catch(() => null);
-    if (seen !== null) return known(seen.uid, seenBy(host));
+    if (seen !== null) return known(seen.uid, observedUser(host));
     const enforcement: Enforcement = {
       level: "advisory",
       reason: "asked of the engine; nothing here can look into the container",
@@ -264,7 +268,7 @@ class Launch {
     return { uid: null, name, enforcement };
   }
 
-  #notes(word: Word | null): string[] {
+  #notes(word: StartReport | null): string[] {
     if (word === null || word.noNewPrivileges || this.options.ready.token === null) return [];
     return ["Its image has no setpriv: set-uid programs in it are not disarmed (no_new_privs is off)."];
   }

@@ -10,7 +10,7 @@ import { redisCheck } from "../../shared/probes/redis-probe.js";
 import { tcpCheck } from "../../shared/probes/tcp-probe.js";
 import type { EngineHost } from "../engine-host/types.js";
 import { checkWords } from "../entry/entry-script.js";
-import type { HiddenWords } from "../entry/secret-args.js";
+import type { SecretArgs } from "../entry/secret-args.js";
 import type { EntryLoop } from "./entry-loop.js";
 
 export interface ProbeContext {
@@ -21,7 +21,7 @@ export interface ProbeContext {
   /** Results of the entry script's own loop; null where it runs none. */
   loop: EntryLoop | null;
   dial: Dial;
-  hidden: HiddenWords;
+  hidden: SecretArgs;
   ended(): boolean;
 }
 

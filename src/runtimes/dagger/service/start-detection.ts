@@ -7,13 +7,13 @@ import type { EngineHost } from "../engine-host/types.js";
 import type { InstanceOutput } from "./instance-output.js";
 
 /** The container on the engine's host; without an id `why` says why. */
-export interface Found {
+export interface ObservedUser {
   id: string | null;
   why: string;
 }
 
 /** As whom the program runs, and who saw it. */
-export interface Word {
+export interface StartReport {
   uid: number;
   noNewPrivileges: boolean;
   seen: string;
@@ -22,7 +22,7 @@ export interface Word {
 export interface BeginningOptions {
   service: string;
   host: EngineHost;
-  sought: Promise<Found>;
+  sought: Promise<ObservedUser>;
   /** Null: there is no entry in its image. */
   entry: Pick<InstanceOutput, "started" | "unlimited"> | null;
   /** Ends the looks of the host. */
@@ -30,13 +30,13 @@ export interface BeginningOptions {
 }
 
 export const never = (): Promise<never> => new Promise(() => {});
-export const seenBy = ({ description }: EngineHost): string => `seen by the kernel (${description})`;
+export const observedUser = ({ description }: EngineHost): string => `seen by the kernel (${description})`;
 
-async function seenOutside({ host, sought, entry, signal }: BeginningOptions): Promise<Word | null> {
+async function seenOutside({ host, sought, entry, signal }: BeginningOptions): Promise<StartReport | null> {
   try {
     const { id } = await sought;
     const user = id === null ? null : await host.begun(id, signal);
-    if (user !== null) return { ...user, seen: seenBy(host) };
+    if (user !== null) return { ...user, seen: observedUser(host) };
   } catch {
     // It has ended, or it could not be found: both are told elsewhere.
     return never();
@@ -48,7 +48,7 @@ async function seenOutside({ host, sought, entry, signal }: BeginningOptions): P
  * Null where nobody can tell. Never settles for a program that ended before it was seen.
  * @throws SERVICE_START_FAILED when the entry gave up waiting for the limits
  */
-export function programBegins(options: BeginningOptions): Promise<Word | null> {
+export function waitForProgramStart(options: BeginningOptions): Promise<StartReport | null> {
   const { entry, service } = options;
   const outside = seenOutside(options);
   if (entry === null) return outside;

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
-import { type Child, childEnd } from "../engine/child-exit.js";
+import { type Child, childExit } from "../engine/child-exit.js";
 import type { Address } from "./connection.js";
 import type { SessionOptions } from "./types.js";
 
@@ -93,7 +93,7 @@ export async function startCli(options: SessionOptions): Promise<CliProcess> {
   child.stderr.on("data", (chunk: string) => {
     words = (words + chunk).slice(-MOST_TEXT);
   });
-  const exited = childEnd(child).then(({ how, error }) => {
+  const exited = childExit(child).then(({ how, error }) => {
     if (error !== undefined) return { reason: how, error };
     const said = lastWords(words);
     return { reason: `the session's process ${how}${said === "" ? "" : `: ${said}`}`, error };

@@ -9,8 +9,8 @@ import type {
   RuntimeStack,
   StartServiceRequest,
 } from "../../../stack/runtime.js";
-import { unlessAborted } from "../../../system/abortable.js";
-import { Serial } from "../../../system/mutex.js";
+import { raceAbort } from "../../../system/abortable.js";
+import { Mutex } from "../../../system/mutex.js";
 import { readyContainer } from "../container/container.js";
 import { startError } from "../engine/engine-errors.js";
 import type { EngineHost } from "../engine-host/types.js";
@@ -43,7 +43,7 @@ export class DaggerStack implements RuntimeStack {
   readonly runtime = "dagger";
   readonly lost: Promise<{ reason: string }>;
   readonly #running = new Map<string, RuntimeService>();
-  readonly #serials = new Map<string, Serial>();
+  readonly #serials = new Map<string, Mutex>();
   #definition: StackDefinition;
   #closing: Promise<void> | undefined;
 
@@ -67,7 +67,7 @@ export class DaggerStack implements RuntimeStack {
   /** One start of a service at a time: the next one waits for the former instance's end. */
   startService(request: StartServiceRequest): Promise<RuntimeService> {
     const { name } = request.service;
-    const serial = this.#serials.get(name) ?? new Serial();
+    const serial = this.#serials.get(name) ?? new Mutex();
     this.#serials.set(name, serial);
     return serial.run(() => this.#start(request));
   }
@@ -78,7 +78,7 @@ export class DaggerStack implements RuntimeStack {
     this.#refuseWhenOver();
     signal.throwIfAborted();
     const former = this.#running.get(service.name);
-    if (former !== undefined) await unlessAborted(former.exited, signal);
+    if (former !== undefined) await raceAbort(former.exited, signal);
     await ports.secure(service.name);
     const ready = await this.#ready(request);
     // Together with its start: whatever is published can be reached once it listens.

@@ -3,7 +3,7 @@
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import type { Endpoint } from "../../../stack/runtime.js";
-import type { PortWish } from "../../shared/port-ledger.js";
+import type { PortRequest } from "../../shared/port-ledger.js";
 import type { Gateway } from "../gateway/types.js";
 
 /** A running instance of a service. */
@@ -45,7 +45,7 @@ export interface PublishedPorts {
 }
 
 /** @throws UNSUPPORTED for a port that is published twice */
-export function publishedWishes(service: ServiceDefinition): PortWish[] {
+export function publishedRequests(service: ServiceDefinition): PortRequest[] {
   const seen = new Set<number>();
   return service.ports.map(({ containerPort, hostPort }) => {
     if (seen.has(containerPort))

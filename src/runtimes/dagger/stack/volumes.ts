@@ -5,8 +5,8 @@
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { storageFailed, writeWhole } from "../../../system/atomic-write.js";
-import { Serial } from "../../../system/mutex.js";
+import { atomicWrite, storageError } from "../../../system/atomic-write.js";
+import { Mutex } from "../../../system/mutex.js";
 
 export interface VolumeRecord {
   key: string;
@@ -19,10 +19,10 @@ export interface VolumeRecord {
 type Records = Record<string, VolumeRecord>;
 
 const FILE = "dagger-volumes.json";
-const serials = new Map<string, Serial>();
+const serials = new Map<string, Mutex>();
 
-function serialOf(stateDir: string): Serial {
-  const serial = serials.get(stateDir) ?? new Serial();
+function serialOf(stateDir: string): Mutex {
+  const serial = serials.get(stateDir) ?? new Mutex();
   serials.set(stateDir, serial);
   return serial;
 }
@@ -34,18 +34,18 @@ async function read(stateDir: string): Promise<Records> {
     text = await readFile(path, "utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return Object.create(null) as Records;
-    throw storageFailed(`${path} cannot be read`, error);
+    throw storageError(`${path} cannot be read`, error);
   }
   try {
     return Object.assign(Object.create(null), JSON.parse(text)) as Records;
   } catch (error) {
     // A new key would lose the data silently.
-    throw storageFailed(`${path} is damaged`, error);
+    throw storageError(`${path} is damaged`, error);
   }
 }
 
 const write = (stateDir: string, records: Records): Promise<void> =>
-  writeWhole(join(stateDir, FILE), `${JSON.stringify(records, null, 2)}\n`);
+  atomicWrite(join(stateDir, FILE), `${JSON.stringify(records, null, 2)}\n`);
 
 /** The volume's key on this engine; made at its first use. @throws STORAGE_FAILED */
 export function volumeKey(

@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { NetworkProtocol, Service } from "@dagger.io/dagger";
-import { unlessAborted } from "../../../system/abortable.js";
+import { raceAbort } from "../../../system/abortable.js";
 import { portsInUse } from "../../shared/port-ledger.js";
 import { startError, takenPort } from "../engine/engine-errors.js";
 import { newTrace } from "../session/trace.js";
@@ -41,7 +41,7 @@ export function sessionTunnels(session: DaggerSession): OpenTunnel {
       const forwards = ports.map(({ frontend, backend }) => ({ frontend, backend, protocol }));
       const made = await session.client({ signal }).host().tunnel(behind, { ports: forwards }).id();
       tunnel = client.loadServiceFromID(made as never);
-      await unlessAborted(tunnel.start(), signal);
+      await raceAbort(tunnel.start(), signal);
       return { stop };
     } catch (error) {
       // The engine waits for a start that is under way before it stops it.

@@ -7,7 +7,7 @@ import {
   type Published,
   type PublishedInstance,
   type PublishedPorts,
-  publishedWishes,
+  publishedRequests,
 } from "../stack/published-ports.js";
 import type { OpenTunnel } from "./types.js";
 
@@ -25,7 +25,7 @@ export interface TunnelsOptions {
 
 export class Tunnels implements PublishedPorts {
   // While no tunnel listens on a port, a socket of ours holds it and cuts off whoever connects.
-  readonly #ledger = new PortLedger(publishedWishes, { host: "0.0.0.0" });
+  readonly #ledger = new PortLedger(publishedRequests, { host: "0.0.0.0" });
   #closed = false;
 
   constructor(private readonly options: TunnelsOptions) {}

@@ -124,7 +124,7 @@ async function makeLeaf(directory: string, pid: number): Promise<void> {
 export type Found = { factory: CgroupFactory; reason: null } | { factory: null; reason: string };
 
 /** Never throws. */
-export async function findCgroups(options: FindOptions = {}): Promise<Found> {
+export async function detectCgroups(options: FindOptions = {}): Promise<Found> {
   const { procRoot = "/proc", cgroupRoot = "", pid = process.pid } = options;
   const nothing = (reason: string): Found => ({ factory: null, reason });
   const [table, groups] = await Promise.all([read(procRoot, "self/mountinfo"), read(procRoot, "self/cgroup")]);

@@ -40,7 +40,7 @@ const orNull = (get: () => string): string | null => {
   }
 };
 
-export const here = (): Place => ({
+export const hostIdentity = (): Place => ({
   boot: orNull(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8")),
   namespace: orNull(() => readlinkSync("/proc/self/ns/pid")),
 });
@@ -61,7 +61,7 @@ export async function endEntry(entry: RunEntry, certain: boolean): Promise<void>
 }
 
 /** What became of a file's server. `elsewhere`: its ids mean nothing here; `rebooted`: nothing of it can be left. */
-export function standing(file: RunFile, at: Place = here()): "lives" | "elsewhere" | "rebooted" | "dead" {
+export function ownerStatus(file: RunFile, at: Place = hostIdentity()): "lives" | "elsewhere" | "rebooted" | "dead" {
   if (file.place.boot !== at.boot) return "rebooted";
   if (file.place.namespace !== at.namespace) return "elsewhere";
   return isAlive(file.pid, file.started) ? "lives" : "dead";

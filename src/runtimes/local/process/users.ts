@@ -4,8 +4,8 @@ import { userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import type { Enforcement } from "../../../stack/runtime.js";
-import { makePassable, writeWhole } from "../../../system/atomic-write.js";
-import { Serial } from "../../../system/mutex.js";
+import { atomicWrite, ensureTraversableDir } from "../../../system/atomic-write.js";
+import { Mutex } from "../../../system/mutex.js";
 import type { ServiceUser } from "../types.js";
 import { withFileLock } from "./file-lock.js";
 
@@ -26,7 +26,7 @@ function ownName(uid: number): string {
 
 export class ServiceUsers {
   readonly #file: string;
-  readonly #serial = new Serial();
+  readonly #serial = new Mutex();
   #uids: ReadonlyMap<string, number> = new Map();
 
   constructor(
@@ -60,14 +60,14 @@ export class ServiceUsers {
   async #allocate(key: string): Promise<number> {
     const known = this.#uids.get(key);
     if (known !== undefined) return known;
-    await makePassable(dirname(this.#file));
+    await ensureTraversableDir(dirname(this.#file));
     // Another server may share the state directory: no id may be given twice.
     return withFileLock(`${this.#file}.lock`, async () => {
       this.#uids = await this.#load();
       const uid = this.#uids.get(key) ?? this.#firstFree();
       if (!this.#uids.has(key)) {
         const next = new Map([...this.#uids, [key, uid]]);
-        await writeWhole(this.#file, `${JSON.stringify(Object.fromEntries(next), null, 2)}\n`);
+        await atomicWrite(this.#file, `${JSON.stringify(Object.fromEntries(next), null, 2)}\n`);
         this.#uids = next;
       }
       return uid;

@@ -5,10 +5,10 @@ import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { StackwardenError } from "../../../errors.js";
-import { writeWhole } from "../../../system/atomic-write.js";
-import { Serial } from "../../../system/mutex.js";
+import { atomicWrite } from "../../../system/atomic-write.js";
+import { Mutex } from "../../../system/mutex.js";
 import { isAlive, startTime } from "../../../system/process-identity.js";
-import { endEntry, here, type RunEntry, type RunFile, standing } from "./run-file.js";
+import { endEntry, hostIdentity, ownerStatus, type RunEntry, type RunFile } from "./run-file.js";
 import { removeRunFile, type WatchdogMessage } from "./watchdog-program.js";
 
 /** Beside the bundle, or in dist/ when run from the sources. */
@@ -33,7 +33,7 @@ export interface WatchdogOptions {
 
 export class Watchdog {
   readonly #entries = new Map<number, RunEntry>();
-  readonly #serial = new Serial();
+  readonly #serial = new Mutex();
   readonly #file: string;
   #process: ChildProcess | null = null;
   /** Found once: the second start must not fail where nobody waits for it. */
@@ -88,7 +88,7 @@ export class Watchdog {
     let file: RunFile;
     try {
       file = JSON.parse(await readFile(path, "utf8")) as RunFile;
-      const state = standing(file);
+      const state = ownerStatus(file);
       if (state === "lives" || state === "elsewhere") return;
       if (state === "rebooted") file.entries = [];
       if (!Array.isArray(file.entries)) throw new Error("it has no entries");
@@ -128,10 +128,10 @@ export class Watchdog {
       const file: RunFile = {
         pid: process.pid,
         started: startTime(process.pid),
-        place: here(),
+        place: hostIdentity(),
         entries: [...this.#entries.values()],
       };
-      await writeWhole(this.#file, JSON.stringify(file));
+      await atomicWrite(this.#file, JSON.stringify(file));
     });
   }
 

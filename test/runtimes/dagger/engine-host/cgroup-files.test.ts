@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import {
   cgroupVersion,
-  limitsSeen,
-  readSeen,
-  usageSeen,
-  userSeen,
+  parseLimits,
+  parseSnapshot,
+  parseUsage,
+  parseUser,
 } from "../../../../src/runtimes/dagger/engine-host/cgroup-files.js";
 import { usageOfEvent } from "../../../../src/runtimes/dagger/engine-host/runc-events.js";
 import { updateOptions } from "../../../../src/runtimes/dagger/engine-host/runc-host.js";
@@ -78,47 +78,57 @@ describe.each([
   ["v1", V1],
   ["v2", V2],
 ])("cgroup %s as a service sees it", (version, text) => {
-  const seen = readSeen(text);
+  const seen = parseSnapshot(text);
   it("tells its limits and its figures", () => {
     const enforcement = { level: "enforced", reason: `cgroup ${version}` };
     expect(cgroupVersion(seen)).toBe(version);
-    expect(limitsSeen(seen)).toEqual({
+    expect(parseLimits(seen)).toEqual({
       cpus: { value: 0.5, enforcement },
       memory_mb: { value: 512, enforcement },
       pids: { value: 100, enforcement },
     });
-    expect(usageSeen(seen)).toEqual(USAGE);
+    expect(parseUsage(seen)).toEqual(USAGE);
   });
 
   it("shows no limit as none, and a missing controller with its reason", () => {
-    const open = readSeen(
+    const open = parseSnapshot(
       text.replace(/(max|limit_in_bytes|quota_us):(536870912|100$|50000|25000)/gm, (_all, file: string) =>
         file === "quota_us" ? "quota_us:-1" : file === "limit_in_bytes" ? `${file}:9223372036854771712` : `${file}:max`,
       ),
     );
     const nothing = { value: null, enforcement: { level: "none", reason: "no limit was asked for" } };
-    expect(limitsSeen(open)).toEqual({ cpus: nothing, memory_mb: nothing, pids: nothing });
-    const without = readSeen(text.replace(/^memory.*\n/gm, ""));
-    expect(limitsSeen(without).memory_mb).toMatchObject({
+    expect(parseLimits(open)).toEqual({ cpus: nothing, memory_mb: nothing, pids: nothing });
+    const without = parseSnapshot(text.replace(/^memory.*\n/gm, ""));
+    expect(parseLimits(without).memory_mb).toMatchObject({
       value: null,
       enforcement: { level: "none", reason: expect.stringMatching(/shows no memory/) },
     });
-    expect(usageSeen(without)).toMatchObject({ memory_mb: null, memory_peak_mb: null, oom_kills: null, pids: 5 });
+    expect(parseUsage(without)).toMatchObject({ memory_mb: null, memory_peak_mb: null, oom_kills: null, pids: 5 });
   });
 });
 
 describe("what the kernel shows of a service", () => {
   it("tells whose process it is", () => {
-    expect(userSeen(readSeen(V2))).toEqual({ uid: 70, gid: 71, noNewPrivileges: true, withoutCapabilities: true });
-    expect(userSeen(readSeen(V1))).toEqual({ uid: 0, gid: 0, noNewPrivileges: false, withoutCapabilities: false });
-    expect(userSeen(readSeen("memory.max:max"))).toBeNull();
+    expect(parseUser(parseSnapshot(V2))).toEqual({
+      uid: 70,
+      gid: 71,
+      noNewPrivileges: true,
+      withoutCapabilities: true,
+    });
+    expect(parseUser(parseSnapshot(V1))).toEqual({
+      uid: 0,
+      gid: 0,
+      noNewPrivileges: false,
+      withoutCapabilities: false,
+    });
+    expect(parseUser(parseSnapshot("memory.max:max"))).toBeNull();
   });
 
   it("claims nothing where nothing is shown", () => {
-    const empty = readSeen("no colon\n");
+    const empty = parseSnapshot("no colon\n");
     expect(cgroupVersion(empty)).toBeNull();
-    expect(limitsSeen(empty).cpus).toMatchObject({ value: null, enforcement: { level: "none" } });
-    expect(Object.values(usageSeen(empty))).toEqual(Array(9).fill(null));
+    expect(parseLimits(empty).cpus).toMatchObject({ value: null, enforcement: { level: "none" } });
+    expect(Object.values(parseUsage(empty))).toEqual(Array(9).fill(null));
   });
 });
 

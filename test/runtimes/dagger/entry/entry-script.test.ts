@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { EntryLines } from "../../../../src/runtimes/dagger/entry/entry-lines.js";
 import { ENTRY_SCRIPT, entryArgs } from "../../../../src/runtimes/dagger/entry/entry-script.js";
-import { HiddenWords } from "../../../../src/runtimes/dagger/entry/secret-args.js";
+import { SecretArgs } from "../../../../src/runtimes/dagger/entry/secret-args.js";
 import type { EntryMessage, EntryOptions } from "../../../../src/runtimes/dagger/entry/types.js";
 
 const TOKEN = "t0kenT0kenT0ken1";
@@ -186,7 +186,7 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
       });
 
       it("puts hidden words back, and leaves the service none of their variables", async () => {
-        const hidden = new HiddenWords(TOKEN, ["s3cret-value", "postgres"]);
+        const hidden = new SecretArgs(TOKEN, ["s3cret-value", "postgres"]);
         const odd = `--pass=s3cret-value "$(id)" 'x'\n\${HOME}`;
         const show =
           "process.stdout.write(JSON.stringify([process.argv.slice(1), process.env.STACKWARDEN_WORD_1 ?? null]))";

@@ -4,7 +4,7 @@ import { StackwardenError } from "../../../../src/errors.js";
 import type { ReadyContainer } from "../../../../src/runtimes/dagger/container/container.js";
 import { checkEngines } from "../../../../src/runtimes/dagger/engine/check.js";
 import type { EngineHost } from "../../../../src/runtimes/dagger/engine-host/types.js";
-import { HiddenWords } from "../../../../src/runtimes/dagger/entry/secret-args.js";
+import { SecretArgs } from "../../../../src/runtimes/dagger/entry/secret-args.js";
 import { launch } from "../../../../src/runtimes/dagger/service/launch.js";
 import { probeInstance } from "../../../../src/runtimes/dagger/service/probes.js";
 import { EngineError } from "../../../../src/runtimes/dagger/session/connection.js";
@@ -108,7 +108,7 @@ function start(
       args: ["x"],
       instance: "i",
       token: TOKEN,
-      hidden: new HiddenWords(TOKEN, []),
+      hidden: new SecretArgs(TOKEN, []),
       user: "1000:1000",
       notes: ["a note"],
       ...more.ready,
@@ -359,7 +359,7 @@ describe("probes", () => {
         containerId: exec === undefined ? null : "c1",
         loop: null,
         dial: (port) => Promise.reject(new Error(`dialled ${port}`)),
-        hidden: new HiddenWords(TOKEN, ["hidden-password"]),
+        hidden: new SecretArgs(TOKEN, ["hidden-password"]),
         ended: () => false,
       },
       healthcheck(test),

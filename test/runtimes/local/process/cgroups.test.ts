@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { endCgroup, keyed, killAll, limitValue } from "../../../../src/runtimes/local/process/cgroup.js";
-import { findCgroups } from "../../../../src/runtimes/local/process/detect-cgroups.js";
+import { detectCgroups } from "../../../../src/runtimes/local/process/detect-cgroups.js";
 import { CgroupTree } from "./cgroup-fixture.js";
 import { HostFixture } from "./support.js";
 
@@ -20,7 +20,7 @@ function tree(...groups: string[]): CgroupTree {
   trees.push(made);
   return made;
 }
-const find = ({ procRoot, cgroupRoot }: CgroupTree) => findCgroups({ procRoot, cgroupRoot, pid: 4711 });
+const find = ({ procRoot, cgroupRoot }: CgroupTree) => detectCgroups({ procRoot, cgroupRoot, pid: 4711 });
 const V2 = { level: "enforced", reason: "cgroup v2" };
 const ALL = { "cgroup.controllers": "cpuset cpu io memory pids\n", "cgroup.subtree_control": "" };
 
@@ -207,7 +207,7 @@ describe("cgroup v1", () => {
 
 describe("no cgroups", () => {
   it("are a reason, not an error", async () => {
-    expect(await findCgroups({ procRoot: "/nonexistent" })).toEqual({
+    expect(await detectCgroups({ procRoot: "/nonexistent" })).toEqual({
       factory: null,
       reason: "this system has no cgroups",
     });

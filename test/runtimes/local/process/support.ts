@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildSync } from "esbuild";
 import { expect } from "vitest";
-import { findCgroups } from "../../../../src/runtimes/local/process/detect-cgroups.js";
+import { detectCgroups } from "../../../../src/runtimes/local/process/detect-cgroups.js";
 import { createProcessHost } from "../../../../src/runtimes/local/process-host.js";
 import type { ManagedProcess, ProcessHost, ProcessSpec, RunSpec } from "../../../../src/runtimes/local/types.js";
 import { RecordingSink } from "../../contract/bench.js";
@@ -13,7 +13,7 @@ import { tempDir } from "../support/fixture.js";
 export const ROOT = join(import.meta.dirname, "../../../..");
 export const isRoot = process.getuid?.() === 0;
 /** Whether this machine lets the tests make cgroups. */
-export const hasCgroups = (await findCgroups()).factory !== null;
+export const hasCgroups = (await detectCgroups()).factory !== null;
 export const NODE = process.execPath;
 
 /** Without a build there is no watchdog: only what is missing is built. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { here, type RunEntry, type RunFile } from "../../../../src/runtimes/local/process/run-file.js";
+import { hostIdentity, type RunEntry, type RunFile } from "../../../../src/runtimes/local/process/run-file.js";
 import { watch } from "../../../../src/runtimes/local/process/watchdog-program.js";
 import { startTime } from "../../../../src/system/process-identity.js";
 import { HostFixture, until } from "./support.js";
@@ -51,7 +51,7 @@ const entry = (child: { pid: number }, fields: Partial<RunEntry> = {}): RunEntry
 });
 
 function leave(fields: Partial<RunFile>): string {
-  const file: RunFile = { pid: NOBODY, started: "1", place: here(), entries: [], ...fields };
+  const file: RunFile = { pid: NOBODY, started: "1", place: hostIdentity(), entries: [], ...fields };
   const path = join(run, `${file.pid}.json`);
   writeFileSync(path, JSON.stringify(file));
   return path;
@@ -97,8 +97,8 @@ describe("the next server", () => {
 
   it.each([
     ["lives", () => ({ pid: process.ppid, started: startTime(process.ppid) }), true],
-    ["is in another namespace of process ids", () => ({ place: { ...here(), namespace: "pid:[1]" } }), true],
-    ["ran before the machine was started again", () => ({ place: { ...here(), boot: "earlier" } }), false],
+    ["is in another namespace of process ids", () => ({ place: { ...hostIdentity(), namespace: "pid:[1]" } }), true],
+    ["ran before the machine was started again", () => ({ place: { ...hostIdentity(), boot: "earlier" } }), false],
   ])("ends nothing of a server that %s", async (_what, fields, stays) => {
     const other = sleeper();
     const path = leave({ entries: [entry(other)], ...fields() });
@@ -112,7 +112,7 @@ describe("the next server", () => {
   it("removes what it does not understand, and what was half written", async () => {
     writeFileSync(join(run, "1.json"), "{");
     writeFileSync(join(run, "2.json"), "null");
-    writeFileSync(join(run, "3.json"), JSON.stringify({ pid: NOBODY, started: "1", place: here() }));
+    writeFileSync(join(run, "3.json"), JSON.stringify({ pid: NOBODY, started: "1", place: hostIdentity() }));
     writeFileSync(join(run, `${NOBODY}.json.${NOBODY}.abc`), "");
     writeFileSync(join(run, `${process.ppid}.json.${process.ppid}.abc`), "");
     writeFileSync(join(run, "notes.txt"), "");
