@@ -1,4 +1,9 @@
 import * as z from "zod";
+<<<<<<< HEAD
+=======
+import { StackwardenError } from "../errors.js";
+import { logReport } from "../stack/schemas/logs.js";
+>>>>>>> main
 import {
   cursor,
   defined,
@@ -16,7 +21,6 @@ import {
 } from "./fields.js";
 import { inputError } from "./input-error.js";
 import { defineOperation } from "./operation.js";
-import { logReport } from "./outputs.js";
 
 const FOLLOW_SECONDS = 20;
 

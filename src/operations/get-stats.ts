@@ -1,7 +1,11 @@
 import * as z from "zod";
+<<<<<<< HEAD
 import { defined, project, services } from "./fields.js";
+=======
+import { statsReport } from "../stack/schemas/stack.js";
+import { asList, defined, project, services } from "./fields.js";
+>>>>>>> main
 import { defineOperation } from "./operation.js";
-import { statsReport } from "./outputs.js";
 
 export const getStats = defineOperation({
   name: "get_stats",

@@ -1,8 +1,12 @@
 import * as z from "zod";
+<<<<<<< HEAD
+=======
+import { StackwardenError } from "../errors.js";
+import { limitsOutcome } from "../stack/schemas/outcomes.js";
+>>>>>>> main
 import { cpus, defined, flag, memoryMb, pids, project, service } from "./fields.js";
 import { inputError } from "./input-error.js";
 import { defineOperation } from "./operation.js";
-import { limitsOutcome } from "./outputs.js";
 
 export const setLimits = defineOperation({
   name: "set_limits",
