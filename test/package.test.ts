@@ -51,7 +51,16 @@ it("contains every file that its documents link to", () => {
 
 it("contains the licence notices of the packages that are bundled", () => {
   const notices = readFileSync(join(unpacked, "dist/THIRD_PARTY_NOTICES.txt"), "utf8");
-  for (const name of ["@dagger.io/dagger", "@modelcontextprotocol/sdk", "commander", "express", "pg", "pino", "yaml", "zod"])
+  for (const name of [
+    "@dagger.io/dagger",
+    "@modelcontextprotocol/sdk",
+    "commander",
+    "express",
+    "pg",
+    "pino",
+    "yaml",
+    "zod",
+  ])
     expect(notices).toMatch(new RegExp(`^${name} \\d+\\.\\d+\\.\\d+ \\(`, "m"));
 });
 
