@@ -1,9 +1,5 @@
 import * as z from "zod";
-<<<<<<< HEAD
-=======
-import { StackwardenError } from "../errors.js";
 import { logReport } from "../stack/schemas/logs.js";
->>>>>>> main
 import {
   cursor,
   defined,

@@ -1,10 +1,6 @@
 import * as z from "zod";
-<<<<<<< HEAD
-import { defined, project, services } from "./fields.js";
-=======
 import { statsReport } from "../stack/schemas/stack.js";
-import { asList, defined, project, services } from "./fields.js";
->>>>>>> main
+import { defined, project, services } from "./fields.js";
 import { defineOperation } from "./operation.js";
 
 export const getStats = defineOperation({

@@ -1,9 +1,5 @@
 import * as z from "zod";
-<<<<<<< HEAD
-=======
-import { StackwardenError } from "../errors.js";
 import { limitsOutcome } from "../stack/schemas/outcomes.js";
->>>>>>> main
 import { cpus, defined, flag, memoryMb, pids, project, service } from "./fields.js";
 import { inputError } from "./input-error.js";
 import { defineOperation } from "./operation.js";
