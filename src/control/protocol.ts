@@ -3,7 +3,8 @@
  * The server greets; then each request is answered by any number of `progress` lines and one `result` or `error`.
  * A request may be cancelled, and then is answered all the same.
  */
-import type { ErrorReport, Progress } from "../stack/model.js";
+import type { TransferredError } from "../errors.js";
+import type { Progress } from "../stack/model.js";
 
 export interface ControlRequest {
   id: number;
@@ -19,7 +20,7 @@ export interface ControlHello {
   hello: { version: string; pid: number };
 }
 
-export type ControlReply = { id: number; result: unknown } | { id: number; error: ErrorReport } | ControlProgress;
+export type ControlReply = { id: number; result: unknown } | { id: number; error: TransferredError } | ControlProgress;
 
 export interface ControlProgress {
   id: number;

@@ -4,7 +4,7 @@
  * connection one session), or the command line's control protocol. Nothing here loads more than Node itself.
  */
 import type { Socket } from "node:net";
-import { type ErrorReport, StackwardenError } from "../errors.js";
+import { StackwardenError, type TransferredError } from "../errors.js";
 
 /** Raised when older clients could no longer be served. */
 export const PROTOCOL = 1;
@@ -52,7 +52,7 @@ export interface ServerHello {
   server: ServerStatus;
 }
 
-export type HandshakeReply = { welcome: ServerHello } | { refused: ErrorReport };
+export type HandshakeReply = { welcome: ServerHello } | { refused: TransferredError };
 
 const VARIABLES = [/^STACKWARDEN_/, /^XDG_(CONFIG|STATE)_HOME$/, /^HOME$/, /^(LOCAL)?APPDATA$/];
 

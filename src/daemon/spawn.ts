@@ -1,14 +1,14 @@
 /** Starts the user's background server as a process of its own, which outlives whoever starts it. */
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
-import { type ErrorReport, reviveError, StackwardenError } from "../errors.js";
+import { reviveError, StackwardenError, type TransferredError } from "../errors.js";
 import type { DaemonPaths } from "./daemon-paths.js";
 
 /** The descriptor on which the new server says once how its start went. */
 export const REPORT_FD = 3;
 const START_MS = 20_000;
 
-export type StartReport = { ready: true } | { taken: number } | { error: ErrorReport };
+export type StartReport = { ready: true } | { taken: number } | { error: TransferredError };
 
 /** Those variables are the server's own; all others that begin like this are its clients' and come with each hello. */
 const OWN_VARIABLES = new Set(["STACKWARDEN_LOG_LEVEL", "STACKWARDEN_SERVER_IDLE_SECONDS"]);

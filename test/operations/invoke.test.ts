@@ -162,7 +162,7 @@ test("deleting data needs confirm: true; stopping does not", async () => {
   await expect(invoke(stopStack, { project: "shop", remove_volumes: true }, context)).rejects.toMatchObject({
     code: "CONFIRMATION_REQUIRED",
     message: expect.stringContaining("every volume of shop"),
-    hint: expect.stringContaining("confirm: true"),
+    hint: expect.stringContaining('"confirm": true'),
   });
   expect(manager.calls).toEqual([]);
   await invoke(stopStack, { project: "shop" }, context);

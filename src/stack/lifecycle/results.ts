@@ -12,6 +12,8 @@ interface Observed<T> {
   begun: number;
 }
 
+const nextCall = (operation: string, input: Record<string, unknown>) => ({ operation, input });
+
 const REACHED = {
   started: ["healthy", "The stack is running; every service is healthy."],
   unchanged: ["already_running", "The stack runs already; nothing had to change."],
@@ -26,8 +28,8 @@ export function startOutcome(
   const well = missing.length === 0 && reached !== null;
   const waiting = `Not healthy yet: ${say(missing.map((one) => one.service))}.`;
   const [status, message] = reached === null ? (["starting", "The stack is starting."] as const) : REACHED[reached];
-  const logs = `get_logs with {"project": "${project}", "service": "${missing[0]?.service ?? ""}"} to see why.`;
-  const health = `health_status with {"project": "${project}", "wait_for": "healthy"}; or start_stack again, which joins the start under way.`;
+  const logs = nextCall("get_logs", { project, service: missing[0]?.service ?? "" });
+  const health = nextCall("health_status", { project, wait_for: "healthy" });
   return {
     status,
     message: well ? message : `${message} ${waiting}`,
@@ -54,10 +56,7 @@ export function stopOutcome(
     status,
     message: `${STOPPED[status]}${removed.length > 0 ? ` Deleted volumes: ${say(removed)}.` : ""}`,
     removed_volumes: removed,
-    next:
-      status === "stopping"
-        ? `health_status with {"project": "${project}", "wait_for": "stopped"}; or stop_stack again, which joins the stop under way.`
-        : null,
+    next: status === "stopping" ? nextCall("health_status", { project, wait_for: "stopped" }) : null,
     before,
     after,
     verified: after.state === "stopped" || after.state === "lost",
@@ -80,9 +79,7 @@ export function restartOutcome(
       : `${service} is still ${health.status}: ${health.message}`,
     health,
     dependents_restarted: followers ?? [],
-    next: done
-      ? null
-      : `health_status with {"project": "${project}", "wait_for": "healthy"}; or restart_service again, which joins this restart.`,
+    next: done ? null : nextCall("health_status", { project, wait_for: "healthy" }),
     before,
     after,
     verified: done && health.healthy && after.generation > before.generation,

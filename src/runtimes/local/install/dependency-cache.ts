@@ -2,11 +2,13 @@
  * Installed dependencies below `<project state>/deps/<service>/<hash>/`. The hash covers everything that decides the
  * result; `<hash>.complete` beside it (owned by the server) says that it was finished. Half a one is built again.
  */
+
 import { createHash } from "node:crypto";
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
+import { callTo, hint } from "../../../hint.js";
 import type { LogSink } from "../../../stack/logs/types.js";
 import type { RuntimeNotice } from "../../../stack/runtime.js";
 import { isTransient } from "../../shared/install-faults.js";
@@ -131,7 +133,7 @@ export async function installStep(
       continue;
     }
     throw new StackwardenError("DEPENDENCY_INSTALL_FAILED", `${what} for "${context.service}" ${ended}.`, {
-      hint: `Read its output (get_logs of ${context.service}), correct the manifest, then start again.`,
+      hint: hint`Read its output with ${callTo("get_logs", { service: context.service })}, correct the manifest, then start again.`,
       details: { service: context.service, last_lines: lastLines(result.output, 15) },
     });
   }

@@ -1,8 +1,10 @@
 /** PostgreSQL from the installed package: one cluster in the service's volume, loopback only, scram-sha-256. */
+
 import { existsSync } from "node:fs";
 import { lstat, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
+import { callTo, hint } from "../../../hint.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import { findProgram } from "../binaries.js";
 import { type PostgresBinaries, postgresBinaries } from "../binaries-postgres.js";
@@ -65,7 +67,7 @@ async function checkVersion(data: string, binaries: PostgresBinaries, service: s
     "SERVICE_START_FAILED",
     `The data of "${service}" was made by PostgreSQL ${version}; this runtime runs ${binaries.major}.`,
     {
-      hint: `Move the data with pg_dump from PostgreSQL ${version}, or remove the volume (stop_stack with remove_volumes).`,
+      hint: hint`Move the data with pg_dump from PostgreSQL ${version}, or delete it with ${callTo("stop_stack", { remove_volumes: true })}.`,
     },
   );
 }
