@@ -168,6 +168,7 @@ class LocalProcessHost implements ProcessHost {
           ...spec,
           signal: AbortSignal.any([spec.signal, end.signal]),
         });
+        if (spec.inside === undefined) return result;
         const killed = result.signal === "SIGKILL" || result.exitCode === SIGKILL_EXIT;
         const ours = spec.signal.aborted || end.signal.aborted || result.timedOut;
         return { ...result, oomKilled: killed && !ours && (await kills()) > before };
