@@ -153,6 +153,7 @@ const BAD: Record<string, [string, unknown][]> = {
   types: badLists("exploded", 7, null, "__proto__"),
   wait: BAD_FLAGS,
   fresh: BAD_FLAGS,
+  running: BAD_FLAGS,
   force: BAD_FLAGS,
   confirm: BAD_FLAGS,
   remove_volumes: BAD_FLAGS,
