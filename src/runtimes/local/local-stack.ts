@@ -13,6 +13,7 @@ import type {
 import { PortLedger } from "../shared/port-ledger.js";
 import { unsupported } from "../shared/unsupported.js";
 import { refuseRoot, waitForEarlyExit } from "./early-exit.js";
+import { ensureDir, privateDirs } from "./files/create.js";
 import { LocalService } from "./local-service.js";
 import { portRequests } from "./port-requests.js";
 import { appCommand, prepareApp } from "./providers/app.js";
@@ -20,7 +21,6 @@ import { providerOf } from "./providers/known-images.js";
 import type { LaunchPlan, PrepareContext } from "./providers/launch-plan.js";
 import { preparePostgres } from "./providers/postgres.js";
 import { prepareRedis } from "./providers/redis.js";
-import { ensureDir, privateDirs } from "./state-files.js";
 import type { ManagedProcess, ProcessHost, ServiceUser } from "./types.js";
 
 /** How long a start waits for the service's port, so that a port taken by somebody else is noticed. */
@@ -56,6 +56,7 @@ export class LocalStack implements RuntimeStack {
     private readonly open_: OpenStackRequest,
     private readonly serverStateDir: string,
     private readonly host: ProcessHost,
+    private readonly retry: { maxRetries: number; baseDelayMs: number },
     private readonly onClose: (stack: LocalStack) => void,
   ) {
     this.#definition = open_.definition;
@@ -66,12 +67,13 @@ export class LocalStack implements RuntimeStack {
     request: OpenStackRequest,
     serverStateDir: string,
     host: ProcessHost,
+    retry: { maxRetries: number; baseDelayMs: number },
     onClose: (stack: LocalStack) => void = () => {},
   ): Promise<LocalStack> {
     request.signal.throwIfAborted();
     checkDefinition(request.definition);
     await ensureDir(request.stateDir, 0o711);
-    const stack = new LocalStack(request, serverStateDir, host, onClose);
+    const stack = new LocalStack(request, serverStateDir, host, retry, onClose);
     await stack.#ledger.apply(request.definition);
     if (request.signal.aborted) {
       await stack.close();
@@ -128,6 +130,7 @@ export class LocalStack implements RuntimeStack {
       user,
       host: this.host,
       book: this.#ledger,
+      retry: this.open_.settings?.retry ?? this.retry,
       ...(await privateDirs(stateDir, request.service.name, user)),
     };
     const provider = providerOf(request.service);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import type { RuntimeStatus } from "../../stack/runtime.js";
 import * as binaries from "./binaries.js";
-import { isRootServer } from "./state-files.js";
+import { isRootServer } from "./files/storage.js";
 import type { ProcessHost } from "./types.js";
 
 type Finding = RuntimeStatus["findings"][number];
