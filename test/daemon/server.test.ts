@@ -42,7 +42,10 @@ const oldProgram = (): { binary: string; version: string } => {
 };
 
 it("is one, however many start it at the same time; nobody but the user reaches it", async () => {
-  expect(await server("status")).toMatchObject({ code: 3, stdout: expect.stringContaining("The background server is not running") });
+  expect(await server("status")).toMatchObject({
+    code: 3,
+    stdout: expect.stringContaining("The background server is not running"),
+  });
   const started = await Promise.all([1, 2, 3, 4, 5].map(() => json("start")));
   expect(new Set(started.map(({ pid }) => pid))).toEqual(new Set([bench.background()]));
   const { folder, socket, info, lock, log } = place();
