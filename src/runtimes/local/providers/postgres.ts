@@ -2,8 +2,10 @@
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
+import { findProgram } from "../../../system/find-program.js";
 import { argumentsOf } from "../../../system/process-identity.js";
-import { findProgram } from "../binaries.js";
+import { LOOPBACK } from "../address-rewrite.js";
+import { SERVICE_PATH } from "../binaries.js";
 import { type PostgresBinaries, postgresBinaries } from "../binaries-postgres.js";
 import { ownerOf } from "../files/create.js";
 import { readOwnFile } from "../files/read.js";
@@ -96,7 +98,7 @@ async function removeStaleLock(data: string, context: PrepareContext): Promise<v
 async function removeSharedMemory(data: string, context: PrepareContext): Promise<void> {
   const lines = ((await readOwnFile(data, LOCK_FILE)) ?? "").split("\n");
   const id = /^\s*\d+\s+(\d+)\s*$/.exec(lines[6] ?? "")?.[1];
-  const ipcrm = id === undefined ? null : await findProgram(["ipcrm"]);
+  const ipcrm = id === undefined ? null : await findProgram("ipcrm");
   if (id === undefined || ipcrm === null) return;
   // As the service's own user: it can remove nothing that is not its own.
   const { user, host } = context;
@@ -110,6 +112,22 @@ async function removeSharedMemory(data: string, context: PrepareContext): Promis
       timeoutMs: 5000,
     })
     .catch(() => {});
+}
+
+/** What PostgreSQL's own programs read: they reach the server without an option. */
+export function postgresCommandEnv(context: PrepareContext, bin?: string): Record<string, string> {
+  const { service } = context.request;
+  const { user, password, database } = access(context);
+  const port = context.book.hostPort(service.name, context.book.ports(service.name)[0] ?? 5432) ?? 5432;
+  return {
+    ...service.environment,
+    PATH: [...(bin === undefined ? [] : [bin]), ...SERVICE_PATH].join(":"),
+    PGHOST: LOOPBACK,
+    PGPORT: String(port),
+    PGUSER: user,
+    PGPASSWORD: password,
+    PGDATABASE: database,
+  };
 }
 
 export async function preparePostgres(context: PrepareContext): Promise<LaunchPlan> {
@@ -156,6 +174,7 @@ export async function preparePostgres(context: PrepareContext): Promise<LaunchPl
     ],
     cwd: data,
     env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8", HOME: context.home, TMPDIR: context.tmp, TZ: "UTC" },
+    commandEnv: postgresCommandEnv(context, binaries.bin),
     notes,
     access: login,
     // Fast shutdown: SIGTERM would wait until every client has left.
