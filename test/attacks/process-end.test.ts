@@ -58,7 +58,7 @@ describe.skipIf(!isRoot)("what a service leaves behind, with a server that is ro
     expect(processesNaming(mark)).toEqual([]);
   };
 
-  // Before, a process outside the cgroup survived in 10 of 10 stops.
+  // Before, a process outside the cgroup survived in 3 of 3 runs.
   it("a daemon outside the service's cgroup ends with stop_stack", async () => {
     const uid = await start();
     moveOut();
@@ -67,7 +67,7 @@ describe.skipIf(!isRoot)("what a service leaves behind, with a server that is ro
     expect(processesNaming(mark)).toEqual([]);
   });
 
-  // Before, it survived SIGKILL of the server in 10 of 10 tries.
+  // Before, it survived SIGKILL of the server in 3 of 3 runs.
   it("a daemon outside the service's cgroup ends when the server is killed", async () => {
     const uid = await start();
     moveOut();
@@ -75,7 +75,7 @@ describe.skipIf(!isRoot)("what a service leaves behind, with a server that is ro
     await gone(uid);
   });
 
-  // Before, it survived the next server's sweep in 10 of 10 tries.
+  // Before, it survived the next server's sweep in 3 of 3 runs.
   it("a daemon outside the service's cgroup ends with the next server when the watchdog was killed too", async () => {
     const uid = await start();
     moveOut();
@@ -92,7 +92,7 @@ describe.skipIf(!isRoot)("what a service leaves behind, with a server that is ro
     await gone(uid);
   });
 
-  // Before, both servers gave uid 70000 in 10 of 10 tries, and each service read the other's environment.
+  // Before, both servers gave user 70000 in 3 of 3 runs, which may read the other's environment.
   it("services of two state directories are different users, and cannot read each other's environment", async () => {
     const other = new TestBench("standalone");
     try {
@@ -114,7 +114,7 @@ describe.skipIf(!isRoot)("what a service leaves behind, with a server that is ro
     }
   });
 
-  // Before, the postinstall script ran in no cgroup and its child lived on, in 10 of 10 installations.
+  // Before, the postinstall script ran in no cgroup and its child lived on, in 3 of 3 runs.
   it.skipIf(!hasNpm || !hasPackedTar)(
     "a child of a postinstall script runs in the service's cgroup and ends with the installation",
     async () => {

@@ -35,7 +35,7 @@ describe.skipIf(!isRoot)("what a project can put into a start, against a server 
   const uidOf = async (): Promise<number> =>
     (await server.call("list_stacks")).stacks[0].services.app.user.uid as number;
 
-  // Before, 10 of 10 starts and 10 of 10 checks ran the library without no_new_privs and outside every cgroup.
+  // Before, in 3 of 3 runs starts and checks ran the library without no_new_privs and outside every cgroup.
   it.runIf(canPreload)(
     "LD_PRELOAD gets no process without no_new_privs or outside the cgroup, and none survives",
     async () => {
@@ -56,6 +56,7 @@ describe.skipIf(!isRoot)("what a project can put into a start, against a server 
     },
   );
 
+  // Held before as well.
   it("PATH, ENV, BASH_ENV and PERL5OPT run nothing before the program itself", async () => {
     const evil = `#!/bin/sh\n${recordTo(record)}\nexec "/usr/bin/$(basename "$0")" "$@"\n`;
     const files = Object.fromEntries(
@@ -75,7 +76,7 @@ describe.skipIf(!isRoot)("what a project can put into a start, against a server 
     expect(recorded(record)).toEqual([]);
   });
 
-  // Before, a lock on descriptor 200 of a root-only file was open in 10 of 10 services, and readable.
+  // Before, in 3 of 3 runs a root-only file on an inherited descriptor was open in the service, and readable.
   it("descriptors that the server inherited are not in the service", async () => {
     const secret = join(bench.folder, "root-only");
     writeFileSync(secret, "for root alone\n", { mode: 0o600 });
@@ -88,7 +89,7 @@ describe.skipIf(!isRoot)("what a project can put into a start, against a server 
     expect(seen).not.toContain("for root alone");
   });
 
-  // Before, 3,000 processes could be started in 10 of 10 tries.
+  // Before, all 3,000 processes started in 3 of 3 runs.
   it("a fork bomb without a limit of its own ends at the default number of processes", async () => {
     // Each process of it is a small shell; the service itself goes on.
     const bomb = `
