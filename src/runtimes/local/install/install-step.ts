@@ -32,8 +32,10 @@ class StepFailure extends Error {
   }
 }
 
-const endOf = (result: RunResult): string =>
-  result.timedOut ? "took longer than 15 minutes" : `ended with ${result.exitCode ?? result.signal}`;
+function endOf({ timedOut, oomKilled, exitCode, signal }: RunResult): string {
+  if (timedOut) return "took longer than 15 minutes";
+  return oomKilled ? "needs more memory than the service's limit allows" : `ended with ${exitCode ?? signal}`;
+}
 
 /** @throws DEPENDENCY_INSTALL_FAILED with the last lines */
 export async function installStep(
@@ -61,7 +63,9 @@ export async function installStep(
   } catch (error) {
     if (!(error instanceof StepFailure)) throw error;
     throw new StackwardenError("DEPENDENCY_INSTALL_FAILED", `${what} for "${service}" ${error.ended}.`, {
-      hint: `Read its output (get_logs {"service": "${service}"}), correct the manifest, then start again.`,
+      hint: error.result.oomKilled
+        ? "Installers run with the service's limits: raise its memory limit, then start again."
+        : `Read its output (get_logs {"service": "${service}"}), correct the manifest, then start again.`,
       details: { service, last_lines: lastLines(error.result.output) },
     });
   }

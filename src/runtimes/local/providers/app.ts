@@ -58,10 +58,12 @@ export async function resolveProgram(
 function installContext(context: PrepareContext): InstallContext {
   const { request, user, host, home, tmp, stack, retry } = context;
   return {
+    project: stack.projectId,
     projectStateDir: stack.stateDir,
     folder: stack.folder,
     service: request.service.name,
     services: Object.keys(stack.definition.services),
+    limits: request.limits,
     user,
     host,
     sink: request.sink,

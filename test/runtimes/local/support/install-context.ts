@@ -28,6 +28,8 @@ export class InstallFixture {
     const user = await this.host.userFor("test", service);
     const { home, tmp } = await privateDirs(this.stateDir, service, user);
     return {
+      project: "test",
+      limits: {},
       projectStateDir: this.stateDir,
       folder: this.folder,
       service,
