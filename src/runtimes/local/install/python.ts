@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { StackwardenError } from "../../../errors.js";
+import { lastLine } from "../../shared/last-line.js";
 import { findPython, firstRunnable } from "../binaries.js";
 import { cachedDependencies, downloadCache, hashOf, type InstallContext, installStep } from "./dependency-cache.js";
 import { installerEnvironment } from "./installer-environment.js";
@@ -62,7 +63,7 @@ async function versionOf(python: string, context: InstallContext): Promise<strin
   if (exitCode === 0) return output.trim();
   throw new StackwardenError("RUNTIME_UNAVAILABLE", `${python} does not run.`, {
     hint: "Repair the system's Python installation.",
-    details: { output: output.slice(-500) },
+    details: { output: lastLine(output) },
   });
 }
 
