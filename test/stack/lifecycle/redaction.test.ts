@@ -12,7 +12,10 @@ afterEach(() => domain.close());
 
 it("keeps the names of services, databases and words that equal a password, and hides generated secrets", async () => {
   const stack = compose(
-    service("shopdb-init", 'environment: { POSTGRES_PASSWORD: shopdb, SECRET_MANAGER: disabled, DATABASE_URL: "postgresql://u:hunter-42@db/shop" }'),
+    service(
+      "shopdb-init",
+      'environment: { POSTGRES_PASSWORD: shopdb, SECRET_MANAGER: disabled, DATABASE_URL: "postgresql://u:hunter-42@db/shop" }',
+    ),
     service("web", "environment: { ADMIN_PASSWORD: hunter-42, POSTGRES_DB: warehouse, DB_PASS: warehouse }"),
   );
   domain.project("shop", `${stack}\nsecrets:\n  made: { x-generate: true }\n`);

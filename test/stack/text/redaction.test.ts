@@ -81,17 +81,23 @@ describe("known values", () => {
   it("property: a text's pending end is the longest beginning of a value with which it ends", () => {
     const word = fc.string({ unit: fc.constantFrom("a", "b", "c"), minLength: 6, maxLength: 9 });
     fc.assert(
-      fc.property(fc.array(word, { minLength: 1, maxLength: 5 }), fc.string({ unit: fc.constantFrom("a", "b", "c") }), (values, text) => {
-        const longest = Math.max(
-          0,
-          ...values.flatMap((one) =>
-            Array.from({ length: one.length - 1 }, (_, index) => index + 1).filter((length) => text.endsWith(one.slice(0, length))),
-          ),
-        );
-        expect(createRedactor(values).pendingLength(text)).toBeGreaterThanOrEqual(longest < 4 ? 0 : longest);
-        const parts = createRedactor(values).redact(text).split(REDACTED);
-        for (const one of values) expect(parts.some((part) => part.includes(one))).toBe(false);
-      }),
+      fc.property(
+        fc.array(word, { minLength: 1, maxLength: 5 }),
+        fc.string({ unit: fc.constantFrom("a", "b", "c") }),
+        (values, text) => {
+          const longest = Math.max(
+            0,
+            ...values.flatMap((one) =>
+              Array.from({ length: one.length - 1 }, (_, index) => index + 1).filter((length) =>
+                text.endsWith(one.slice(0, length)),
+              ),
+            ),
+          );
+          expect(createRedactor(values).pendingLength(text)).toBeGreaterThanOrEqual(longest < 4 ? 0 : longest);
+          const parts = createRedactor(values).redact(text).split(REDACTED);
+          for (const one of values) expect(parts.some((part) => part.includes(one))).toBe(false);
+        },
+      ),
     );
   });
 
