@@ -1,6 +1,6 @@
 /**
  * `stackwarden up`: starts the stack in the user's server and stays with its logs until Ctrl-C, which stops it, as
- * `docker compose up` does; with `--detach` it comes back when the stack is healthy.
+ * `docker compose up` does; with `--detach` it returns when every service is up.
  */
 import type { EventPage, HealthReport, LogReport, StartOutcome, StopOutcome } from "../../stack/model.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
@@ -111,13 +111,16 @@ export async function up(options: UpOptions, host: CliHost): Promise<ExitCode> {
   try {
     const outcome = await start(session, options);
     const running = outcome.before.state !== "stopped" && outcome.before.state !== "lost";
-    const text = running || detach ? `${outcome.message}\n${stackTable(outcome.after)}` : stackTable(outcome.after);
+    const text =
+      running || detach || !outcome.verified
+        ? `${outcome.message}\n${stackTable(outcome.after)}`
+        : stackTable(outcome.after);
     terminal.print(terminal.json ? JSON.stringify(outcome) : text);
     const holder = await session.holder();
     const pid = holder?.server.pid ?? (await session.server())?.status.pid;
     if (running || detach) {
       terminal.note(dim(`Process ${pid} runs it. Its logs: stackwarden logs -f. Stop it: stackwarden down.`));
-      return EXIT.ok;
+      return outcome.verified ? EXIT.ok : EXIT.failure;
     }
     return await stay(session, options);
   } finally {

@@ -26,9 +26,26 @@ import type { ManagedProcess, ProcessHost, ServiceUser } from "./types.js";
 /** How long a start waits for the service's port, so that a port taken by somebody else is noticed. */
 const FIRST_MOMENTS_MS = 1500;
 
-/** @throws UNSUPPORTED before anything is started */
+/** @throws UNSUPPORTED that names every service that cannot run here, before anything is started */
 function checkDefinition(definition: StackDefinition): void {
-  for (const service of Object.values(definition.services)) if (providerOf(service) === null) appCommand(service);
+  const problems: StackwardenError[] = [];
+  for (const service of Object.values(definition.services)) {
+    try {
+      if (providerOf(service) === null) appCommand(service);
+    } catch (error) {
+      if (!(error instanceof StackwardenError) || error.code !== "UNSUPPORTED") throw error;
+      problems.push(error);
+    }
+  }
+  const [first] = problems;
+  if (first === undefined || problems.length === 1) {
+    if (first !== undefined) throw first;
+    return;
+  }
+  throw new StackwardenError("UNSUPPORTED", problems.map(({ message }) => message).join(" "), {
+    hint: first.hint,
+    details: { services: problems.map(({ details }) => details?.service) },
+  });
 }
 
 /** What a container would have given, and processes of this machine do not have. */
