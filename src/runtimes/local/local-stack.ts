@@ -12,9 +12,10 @@ import type {
   OpenStackRequest,
   RuntimeService,
   RuntimeStack,
+  ServiceExit,
   StartServiceRequest,
 } from "../../stack/runtime.js";
-import { PortLedger } from "../shared/port-ledger.js";
+import { type BusyPort, PortLedger, portsInUse } from "../shared/port-ledger.js";
 import type { CommandPlace } from "./commands/place.js";
 import { runFresh } from "./commands/run.js";
 import { refuseRoot, waitForEarlyExit } from "./early-exit.js";
@@ -78,7 +79,7 @@ export class LocalStack implements RuntimeStack {
   readonly runtime = "local";
   /** Processes of this machine do not get lost together: each reports its own end. */
   readonly lost = new Promise<{ reason: string }>(() => {});
-  readonly #ledger = new PortLedger(portRequests);
+  readonly #ledger: PortLedger;
   readonly #instances = new Map<string, Instance>();
   /** Of one-off commands. */
   readonly #commands = new Set<ManagedProcess>();
@@ -92,6 +93,7 @@ export class LocalStack implements RuntimeStack {
     private readonly onClose: (stack: LocalStack) => void,
   ) {
     this.#definition = open_.definition;
+    this.#ledger = new PortLedger(portRequests, { project: open_.projectId });
   }
 
   /** @throws PORT_IN_USE, UNSUPPORTED, STORAGE_FAILED, INVALID_STACK */
@@ -244,7 +246,7 @@ export class LocalStack implements RuntimeStack {
     try {
       await refuseRoot(process, name);
       const ports = this.#hostPorts(service);
-      const seen = await waitForEarlyExit(
+      const early = await waitForEarlyExit(
         process,
         ports,
         user,
@@ -258,11 +260,11 @@ export class LocalStack implements RuntimeStack {
           notes.push(message);
         },
       );
-      if (seen.kind === "stolen") {
-        await process.stop({ graceMs: 0 });
+      if (early.kind === "exited") {
+        // Its ports are held again by now, unless another process has one.
         await ended;
-        if (attempt === 1) return null;
-        throw this.#stolen(name, seen.port);
+        const taken = await this.#ledger.taken(name);
+        if (taken.length > 0) return this.#portTaken(request, taken, early.exit, attempt);
       }
     } catch (error) {
       await process.stop({ graceMs: 0 });
@@ -288,10 +290,19 @@ export class LocalStack implements RuntimeStack {
     return this.#ledger.ports(service.name).flatMap((port) => this.#ledger.hostPort(service.name, port) ?? []);
   }
 
-  #stolen(service: string, port: number): StackwardenError {
-    return new StackwardenError("PORT_IN_USE", `Host port ${port} (${service}) was taken by another process.`, {
-      hint: "Stop what listens there, or ask for another port.",
-      details: { ports: [{ service, port }] },
+  /**
+   * An instance ended while another process had its port.
+   * @returns null where another port may be used: the next try finds one
+   * @throws PORT_IN_USE with the owner of the port, and with the instance's exit
+   */
+  #portTaken({ service }: StartServiceRequest, taken: BusyPort[], exit: ServiceExit, attempt: number): null {
+    const fixed = new Set(service.ports.map(({ hostPort }) => hostPort));
+    if (attempt === 1 && !taken.some(({ port }) => fixed.has(port))) return null;
+    const error = portsInUse(taken);
+    const how = exit.signal === null ? `exited with code ${exit.exitCode}` : `was ended by ${exit.signal}`;
+    throw new StackwardenError("PORT_IN_USE", `${service.name} ${how}. ${error.message}`, {
+      hint: `${error.hint} Its own last lines are in get_logs {"service": "${service.name}"}.`,
+      details: { ...error.details, service: service.name, exit: { exit_code: exit.exitCode, signal: exit.signal } },
     });
   }
 

@@ -40,7 +40,7 @@ function commandIn(context: ProbeContext, argv: string[]) {
   return async (signal: AbortSignal): Promise<string> => {
     const { host, process, user, cwd, env } = context;
     const resolved = await context.resolve(argv).catch((error: Error) => {
-      throw new CheckProgramMissing(`the program of its health check does not exist here: ${error.message}`);
+      throw new CheckProgramMissing(error.message);
     });
     // The time limit is the caller's; this one only backs it up.
     const result = await host.run({ argv: resolved, cwd, env, user, signal, timeoutMs: 600_000, inside: process });

@@ -31,11 +31,6 @@ export const redisCheck =
         for (let end = text.indexOf("\r\n"); end >= 0; end = text.indexOf("\r\n")) {
           const line = text.slice(0, end);
           text = text.slice(end + 2);
-          // Without a password to give, this much is an answer.
-          if (password === null && line.startsWith("-NOAUTH")) {
-            socket.destroy();
-            return resolve("it answers, and asks for a password");
-          }
           if (line.startsWith("-")) return fail(line.slice(1));
           if (!line.startsWith("+")) return fail("the answer is not Redis's");
           expected--;
