@@ -1,6 +1,11 @@
 /** Continuous health checks of one running instance, as Compose defines them; checks never overlap. */
 import type { Healthcheck } from "../definition/types.js";
 import type { ProbeResult, RuntimeService } from "../runtime.js";
+import { boundText } from "../text/sanitize-text.js";
+
+/** Shown of a check's result and of its description, in bytes; cut after secrets are removed. */
+const LONGEST_MESSAGE = 500;
+const LONGEST_CHECK = 250;
 
 export interface HealthView {
   /** Null: no check was made yet, or there is none. */
@@ -101,10 +106,10 @@ export class HealthMonitor {
     const missing = result.programMissing === true;
     this.#view = {
       healthy: result.healthy,
-      message: clean(result.message),
+      message: boundText(clean(result.message), LONGEST_MESSAGE),
       latencyMs: Math.round(result.latencyMs),
       checkedAt: Date.now(),
-      check: clean(result.check),
+      check: boundText(clean(result.check), LONGEST_CHECK),
       consecutiveFailures: result.healthy ? 0 : this.#view.consecutiveFailures + (counts || missing ? 1 : 0),
     };
     // Waiting does not install a program.
