@@ -1,6 +1,6 @@
 /**
  * What passes through a project's control socket: one JSON value a line.
- * The server greets; then each request is answered by any number of `progress` lines and one `result` or `error`.
+ * The server greets; then each request is answered by any number of `progress` and `output` lines and one `result` or `error`.
  * A request may be cancelled, and then is answered all the same.
  */
 import type { ErrorReport, Progress } from "../stack/model.js";
@@ -19,7 +19,17 @@ export interface ControlHello {
   hello: { version: string; pid: number };
 }
 
-export type ControlReply = { id: number; result: unknown } | { id: number; error: ErrorReport } | ControlProgress;
+export type ControlReply =
+  | { id: number; result: unknown }
+  | { id: number; error: ErrorReport }
+  | ControlProgress
+  | ControlOutput;
+
+/** A line that a command printed. */
+export interface ControlOutput {
+  id: number;
+  output: { stream: "stdout" | "stderr"; line: string };
+}
 
 export interface ControlProgress {
   id: number;

@@ -53,6 +53,8 @@ export interface CallContext {
   /** Client's name and session, for events. */
   actor: string;
   progress(progress: Progress): void;
+  /** Lines that a command prints, as they come; sanitised and redacted. Only for clients that show them at once. */
+  output?(stream: "stdout" | "stderr", line: string): void;
 }
 
 /** Something changed that a subscriber may want to read again. */

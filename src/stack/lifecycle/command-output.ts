@@ -16,6 +16,8 @@ export interface CommandOutputOptions {
   log: LogSink;
   /** Before every line in the log. */
   mark: string;
+  /** Receives every line as it comes. */
+  onLine?(stream: LogStream, line: string): void;
 }
 
 export class CommandOutput {
@@ -33,6 +35,7 @@ export class CommandOutput {
       this.last = text === "" ? this.last : text;
       kept.push(`${text}${more}\n`);
       this.options.log.line(stream, `${this.options.mark} ${text}${more}`);
+      this.options.onLine?.(stream, `${text}${more}`);
     };
     const assembler = new LineAssembler(
       (text) => take(this.#clean(text)),

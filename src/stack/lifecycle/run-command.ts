@@ -84,6 +84,7 @@ export async function runCommand(run: CommandRun): Promise<CommandOutcome> {
     redact: (text) => redactor.redact(text),
     log,
     mark,
+    onLine: (stream, line) => call.output?.(stream, line),
   });
   const shown = records.clean(commandText(argv));
   output.note(`$ ${shown}`);
