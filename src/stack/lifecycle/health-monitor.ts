@@ -1,6 +1,11 @@
 /** Continuous health checks of one running instance, as Compose defines them; checks never overlap. */
 import type { Healthcheck } from "../definition/types.js";
 import type { ProbeResult, RuntimeService } from "../runtime.js";
+import { boundText } from "../text/sanitize-text.js";
+
+/** Shown of a check's result and of its description, in bytes; cut after secrets are removed. */
+const LONGEST_MESSAGE = 500;
+const LONGEST_CHECK = 250;
 
 export interface HealthView {
   /** Null: no check was made yet. */
@@ -108,10 +113,10 @@ export class HealthMonitor {
     if (result.healthy) this.#everHealthy = true;
     this.#view = {
       healthy: result.healthy,
-      message: clean(result.message),
+      message: boundText(clean(result.message), LONGEST_MESSAGE),
       latencyMs: Math.round(result.latencyMs),
       checkedAt: Date.now(),
-      check: clean(result.check),
+      check: boundText(clean(result.check), LONGEST_CHECK),
       consecutiveFailures: result.healthy ? 0 : this.#view.consecutiveFailures + (counts ? 1 : 0),
     };
     const failed = this.#view.consecutiveFailures >= healthcheck.retries;

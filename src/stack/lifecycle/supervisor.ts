@@ -12,6 +12,7 @@ import type { EventInput } from "../storage/events.js";
 import type { ProjectRecords } from "../storage/project-records.js";
 import type { ProjectStore } from "../storage/project-store.js";
 import { sanitizeError } from "../text/sanitize-error.js";
+import { hiddenSecrets } from "../text/visible-values.js";
 import { checkLimits } from "./limits.js";
 import { RunningStack, unknownService } from "./running-stack.js";
 import { chooseRuntime, type RuntimeChoice } from "./runtime-choice.js";
@@ -186,7 +187,7 @@ export class Supervisor {
     const ports = { ...(this.open ? this.#ports : {}), ...request.ports };
     const profiles = request.profiles ?? (this.open ? this.#profiles : []);
     const definition = overridePorts(await this.read(folder, profiles, records), ports);
-    records.redactor.add([...definition.secretValues, ...records.secrets.values()]);
+    records.redactor.add([...hiddenSecrets(definition, this.options.project), ...records.secrets.values()]);
     this.#ports = ports;
     this.#profiles = profiles;
     await this.options.store.keepServices(this.options.project, Object.keys(definition.services));

@@ -2,8 +2,16 @@
 import { readFile } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { StackwardenError } from "../../../errors.js";
+import { lastLine } from "../../shared/last-line.js";
 import { findPython, firstRunnable } from "../binaries.js";
-import { cachedDependencies, downloadCache, hashOf, type InstallContext, installStep } from "./dependency-cache.js";
+import {
+  cachedDependencies,
+  downloadCache,
+  hashOf,
+  type InstallContext,
+  installingAs,
+  installStep,
+} from "./dependency-cache.js";
 import { installerEnvironment } from "./installer-environment.js";
 
 /** Raise it when the way of installing changes, so that old environments are built again. */
@@ -54,15 +62,14 @@ async function versionOf(python: string, context: InstallContext): Promise<strin
     argv: [python, "-c", "import sys, platform; print(sys.version, platform.machine())"],
     cwd: "/",
     env: installerEnvironment(context),
-    user: context.user,
-    signal: context.signal,
+    ...installingAs(context),
     timeoutMs: 20_000,
   });
   context.signal.throwIfAborted();
   if (exitCode === 0) return output.trim();
   throw new StackwardenError("RUNTIME_UNAVAILABLE", `${python} does not run.`, {
     hint: "Repair the system's Python installation.",
-    details: { output: output.slice(-500) },
+    details: { output: lastLine(output) },
   });
 }
 

@@ -91,11 +91,11 @@ export function probeService(
       const argv = rewriteContainerCommand(native.argv, context.service, context.book).map((text) =>
         ownAddresses(context, text),
       );
-      return run(`exec ${argv.join(" ").slice(0, 200)}`, commandIn(context, argv));
+      return run(`exec ${argv.join(" ")}`, commandIn(context, argv));
     }
     case "cmd-shell": {
       const command = ownAddresses(context, native.command);
-      return run(`exec sh -c ${command.slice(0, 200)}`, commandIn(context, ["/bin/sh", "-c", command]));
+      return run(`exec sh -c ${command}`, commandIn(context, ["/bin/sh", "-c", command]));
     }
   }
 }
