@@ -12,7 +12,7 @@ import { DEPENDENCIES, type InstallOptions, installDependencies, installOf } fro
 import { type SplitEnvironment, splitEnvironment } from "./environment.js";
 import { withMounts, withSecrets } from "./mounts.js";
 import { buildExcludes, uploadFolder } from "./uploads.js";
-import { chooseUser } from "./users.js";
+import { chooseUser } from "../../shared/image-user.js";
 
 /** How long the entry waits for the limits before it gives up. */
 export const LIMITS_WAIT_SECONDS = 25;

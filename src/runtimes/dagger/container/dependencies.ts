@@ -13,7 +13,7 @@ import { isTransient } from "../../shared/install-faults.js";
 import { mirrorSettings } from "../../shared/mirror-settings.js";
 import { execFailure, isTransientFault } from "../engine/engine-errors.js";
 import { isInside } from "./uploads.js";
-import { imageName } from "./users.js";
+import { imageName } from "../../shared/image-user.js";
 
 export const DEPENDENCIES = "/.stackwarden/deps";
 const DOWNLOADS = "/.stackwarden/downloads";

@@ -14,7 +14,7 @@ import type { DaggerSession } from "../session/types.js";
 import type { Published } from "../stack/published-ports.js";
 import { DaggerService } from "./dagger-service.js";
 import { EntryLoop } from "./entry-loop.js";
-import { exitOf } from "./exit-codes.js";
+import { exitOf } from "../../shared/exit-codes.js";
 import { Instance } from "./instance.js";
 import { InstanceOutput } from "./instance-output.js";
 import { never, type ObservedUser, observedUser, type StartReport, waitForProgramStart } from "./start-detection.js";

@@ -8,7 +8,7 @@ import {
   isTransientFault,
   startError,
 } from "../../../../src/runtimes/dagger/engine/engine-errors.js";
-import { exitOf } from "../../../../src/runtimes/dagger/service/exit-codes.js";
+import { exitOf } from "../../../../src/runtimes/shared/exit-codes.js";
 import { progress } from "../../../../src/runtimes/dagger/service/progress.js";
 import { EngineError, SessionError } from "../../../../src/runtimes/dagger/session/connection.js";
 import { isTransient } from "../../../../src/system/retry.js";
