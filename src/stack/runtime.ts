@@ -4,25 +4,12 @@
  */
 import type { Healthcheck, Limits, ServiceDefinition, StackDefinition } from "./definition/types.js";
 import type { LogSink } from "./logs/types.js";
+import type { AppliedLimits, Enforcement, ServiceStats } from "./schemas/limits.js";
 import type { StackSettings } from "./settings.js";
+import type { RuntimeName } from "./vocabulary.js";
 
-export type RuntimeName = "local" | "dagger";
-
-/** How far a limit or isolation is real: read back from the kernel, only asked for, or absent. */
-export type EnforcementLevel = "enforced" | "advisory" | "none";
-
-export interface Enforcement {
-  level: EnforcementLevel;
-  /** Why it is not enforced, or by what it is (`cgroup v1`, `cgroup v2`). */
-  reason: string;
-}
-
-/** Limits as they are, one enforcement for each. `value` is read back from the kernel where `enforced`. */
-export interface AppliedLimits {
-  cpus: { value: number | null; enforcement: Enforcement };
-  memory_mb: { value: number | null; enforcement: Enforcement };
-  pids: { value: number | null; enforcement: Enforcement };
-}
+export type { AppliedLimits, Enforcement, EnforcementLevel, ServiceStats } from "./schemas/limits.js";
+export type { RuntimeName } from "./vocabulary.js";
 
 export interface RuntimeStatus {
   runtime: RuntimeName;
@@ -48,23 +35,6 @@ export interface ProbeResult {
   latencyMs: number;
   /** Which check really ran, e.g. `http GET 127.0.0.1:8000/health` or `exec pg_isready -U x`. */
   check: string;
-}
-
-export interface ServiceStats {
-  /** Cores in use since the last sample, or null where unknown. */
-  cpu_cores: number | null;
-  cpu_seconds_total: number | null;
-  memory_mb: number | null;
-  memory_peak_mb: number | null;
-  pids: number | null;
-  /** Periods in which the CPU limit held the service back, and seconds lost to it. */
-  throttled_periods: number | null;
-  throttled_seconds: number | null;
-  oom_kills: number | null;
-  network_rx_bytes: number | null;
-  network_tx_bytes: number | null;
-  /** Why fields are null, if any are. */
-  reason: string | null;
 }
 
 /** One published address. */

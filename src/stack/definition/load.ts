@@ -1,7 +1,8 @@
 /** From a project's folder to its stack definition. */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Scalar, visit } from "yaml";
+import { statBeneath } from "../../system/read-regular-file.js";
+import { realPath } from "../../system/real-path.js";
 import { SERVICE_NAME } from "../project-id.js";
 import { secretEncodings } from "../text/secret-encodings.js";
 import { parseYaml } from "./document.js";
@@ -10,7 +11,6 @@ import { InterpolationError, interpolate, type Lookup, type Variable } from "./i
 import { given, NodeReader, nodeBudget, type ReadContext } from "./node-reader.js";
 import { npmSettingsWithSecret } from "./npm-settings.js";
 import { Problems } from "./problems.js";
-import { realPath } from "./read-mounts.js";
 import { readSecretSources, resolveSecrets, type SecretSource } from "./read-secrets.js";
 import { readService } from "./read-service.js";
 import { findSource, projectVariables, type Source } from "./source.js";
@@ -58,10 +58,14 @@ function opened(source: Source): (lookup: Lookup) => Parsed {
 }
 
 /** Services of the built-in stack whose folder the project does not have are left out. */
-function leaveOutAbsent(services: Record<string, ServiceDefinition>, note: (text: string) => void): void {
+function leaveOutAbsent(
+  services: Record<string, ServiceDefinition>,
+  folder: string,
+  note: (text: string) => void,
+): void {
   for (const [name, service] of Object.entries(services)) {
     const at = service.local?.workingDir;
-    if (at === undefined || existsSync(at)) continue;
+    if (at === undefined || statBeneath(at, folder) !== undefined) continue;
     delete services[name];
     note(`The service ${name} is left out: the project has no folder ${name}/.`);
     for (const other of Object.values(services)) {
@@ -166,7 +170,7 @@ function readStack(
     if (definition && (profiles.length === 0 || profiles.some((profile) => activated.has(profile))))
       services[service] = definition;
   }
-  if (source.builtIn) leaveOutAbsent(services, note);
+  if (source.builtIn) leaveOutAbsent(services, request.folder, note);
   if (Object.keys(services).length === 0 && context.problems.empty)
     root.invalid("defines no active service", "Define one under `services`, or start with a profile.");
   checkReferences(services, all, active);
@@ -200,7 +204,8 @@ function readStack(
   const known = [...secretValues].filter((value) => value.length >= SHORTEST_SECRET);
   for (const { file } of sources) if (file !== undefined) privateFiles.add(file);
   for (const { local } of Object.values(services)) {
-    const settings = local?.install?.kind === "node" ? npmSettingsWithSecret(local.install.manifest) : null;
+    const settings =
+      local?.install?.kind === "node" ? npmSettingsWithSecret(local.install.manifest, request.folder) : null;
     if (settings !== null) privateFiles.add(settings);
   }
   if (variables.size > 0) privateFiles.add(realPath(join(request.folder, ".env")));
@@ -233,12 +238,17 @@ export async function loadStack(request: LoadRequest): Promise<StackDefinition> 
     const variables = projectVariables(request.folder, (name) => unset.add(name));
     // Secrets first and by themselves: everything else may use their variables.
     const early = parse((name) => variables.get(name) ?? { value: "", secret: false });
-    const secrets = await resolveSecrets(readSecretSources(secretsNode(early), request.folder), variables, make);
+    const secrets = await resolveSecrets(
+      readSecretSources(secretsNode(early), request.folder),
+      request.folder,
+      variables,
+      make,
+    );
     const parsed = parse((name) => variables.get(name));
     for (const name of unset) parsed.unset.add(name);
     // Problems of the secrets themselves are found with the rest, so that one error lists all.
     const sources = readSecretSources(secretsNode(parsed), request.folder);
-    await resolveSecrets(sources, variables, make);
+    await resolveSecrets(sources, request.folder, variables, make);
     return readStack(source, parsed, request, { sources, secrets }, variables);
   };
   // A file that is refused must change nothing: secrets are made only once everything else is right.

@@ -2,7 +2,7 @@
 import { EnvFileError, readEnvFile } from "./env-file.js";
 import type { Lookup } from "./interpolate.js";
 import { given, type NodeReader } from "./node-reader.js";
-import { isBelow, projectPath } from "./read-mounts.js";
+import { projectPath } from "./read-mounts.js";
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_.-]*$/;
 const SENSITIVE = /PASS(WORD|WD)?$|SECRET|TOKEN|_KEY$|^KEY$|CREDENTIAL|PRIVATE/i;
@@ -34,7 +34,7 @@ function readFiles(reader: NodeReader, folder: string, into: Environment, lookup
     const raw = given(fields.format) && fields.format.oneOf(["raw"]) === "raw";
     if (path === undefined) continue;
     try {
-      const values = readEnvFile(path, (real) => isBelow(folder, real), { lookup, raw });
+      const values = readEnvFile(path, folder, { lookup, raw });
       const required = given(fields.required) ? fields.required.boolean() : true;
       if (values === undefined && required)
         item.invalid(`the file ${text} does not exist`, "Create it, or write required: false.");

@@ -1,27 +1,13 @@
 /** Volumes and binds. A bind stays below the project, symbolic links resolved (S7). */
-import { realpathSync } from "node:fs";
-import { isAbsolute, join, relative, resolve, sep } from "node:path";
+import { resolve } from "node:path";
+import { isBeneath } from "../../system/open-beneath.js";
+import { realPath } from "../../system/real-path.js";
 import { given, type NodeReader } from "./node-reader.js";
 import type { Mount } from "./types.js";
 import { parseBytes } from "./units.js";
 
 const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/;
 const SOCKETS = /(?:docker|containerd|podman|crio|buildkitd|dagger)[^/]*\.sock|\/var\/run\/docker|\/run\/dagger/;
-
-export const isBelow = (folder: string, path: string): boolean => {
-  const way = relative(folder, path);
-  return way === "" || (way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way));
-};
-
-/** The real path of what exists of `path`, with the rest appended. */
-export function realPath(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    const parent = resolve(path, "..");
-    return parent === path ? path : join(realPath(parent), path.slice(parent.length));
-  }
-}
 
 /**
  * A path written in the file, as an absolute real path below the project.
@@ -35,7 +21,7 @@ export function projectPath(reader: NodeReader, text: string, folder: string): s
       "reaches a container engine's socket",
       "Remove it: it would give the service the whole machine.",
     );
-  if (!isBelow(folder, path))
+  if (!isBeneath(folder, path))
     return reader.policy(`leads outside the project's folder (${text})`, "Use a path below the project's folder.");
   return path;
 }

@@ -1,10 +1,13 @@
 /** The top-level `secrets`: where each value comes from, and the values. */
-import { readFileSync } from "node:fs";
+import { readRegularText, UnsafePathError } from "../../system/read-regular-file.js";
 import type { Variable } from "./interpolate.js";
 import { given, type NodeReader } from "./node-reader.js";
 import { projectPath } from "./read-mounts.js";
 
 export type SecretSource = { name: string; variable?: string; generate: boolean; file?: string; reader: NodeReader };
+
+/** Docker's own limit for a secret, in bytes. */
+const MAX_SECRET_BYTES = 512_000;
 
 export function readSecretSources(reader: NodeReader | undefined, folder: string): SecretSource[] {
   if (!given(reader)) return [];
@@ -28,9 +31,20 @@ export function readSecretSources(reader: NodeReader | undefined, folder: string
   });
 }
 
+function readSecretFile(file: string, folder: string, reader: NodeReader): string | undefined {
+  try {
+    const text = readRegularText(file, { within: folder, maxBytes: MAX_SECRET_BYTES });
+    return text ?? reader.invalid("names a file that does not exist", "Create the file below the project.");
+  } catch (error) {
+    if (!(error instanceof UnsafePathError)) throw error;
+    return reader.invalid(`names a file that cannot be used: it ${error.problem}`, error.hint);
+  }
+}
+
 /** Values of the secrets; `make` is called for those that nothing gives. */
 export async function resolveSecrets(
   sources: SecretSource[],
+  folder: string,
   variables: Map<string, Variable>,
   make: (name: string) => Promise<string>,
 ): Promise<Record<string, string>> {
@@ -39,11 +53,8 @@ export async function resolveSecrets(
     const given = variable === undefined ? undefined : variables.get(variable)?.value;
     if (given !== undefined && given !== "") values[name] = given;
     else if (file !== undefined) {
-      try {
-        values[name] = readFileSync(file, "utf8").replace(/\r?\n$/, "");
-      } catch {
-        reader.invalid("names a file that cannot be read", "Create the file below the project.");
-      }
+      const text = readSecretFile(file, folder, reader);
+      if (text !== undefined) values[name] = text.replace(/\r?\n$/, "");
     } else if (generate) values[name] = await make(name);
     else if (variable !== undefined)
       reader.invalid(`needs ${variable}, which is not set`, "Set it in .env, or write x-generate: true.");

@@ -1,12 +1,11 @@
 /** Where a stack's definition comes from: the project's compose file or the built-in one, and the project's `.env`. */
-import { existsSync, readFileSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { StackwardenError } from "../../errors.js";
+import { readRegularText, statBeneath, UnsafePathError } from "../../system/read-regular-file.js";
+import { builtInText } from "./built-in-stack.js";
 import { EnvFileError, readEnvFile } from "./env-file.js";
 import type { Variable } from "./interpolate.js";
 import { isSensitiveName } from "./read-environment.js";
-import { isBelow, realPath } from "./read-mounts.js";
 
 /** In Compose's own order of preference. */
 const NAMES = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
@@ -21,49 +20,45 @@ export interface Source {
   notes: string[];
 }
 
-/** `stacks/` lies beside `src/` in the sources and beside the bundle in `dist/`. */
-function builtInText(): string {
-  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
-    const file = join(folder, "stacks", "commandcenter", "compose.yaml");
-    if (existsSync(file)) return readFileSync(file, "utf8");
-    if (folder === dirname(folder))
-      throw new StackwardenError("INTERNAL", "The built-in stack's file is missing.", {
-        hint: "Install stackwarden again.",
-      });
-  }
-}
-
 /** Compose reads these beside the file by itself; what is in them must not be lost without a word. */
 const OVERRIDES = NAMES.map((name) => name.replace(/\.(ya?ml)$/, ".override.$1"));
 
 const unusable = (message: string, hint: string): StackwardenError =>
   new StackwardenError("INVALID_STACK", message, { hint });
 
+/** A link that leads outside is there too: reading it says what is wrong with it. */
+function exists(name: string, folder: string): boolean {
+  try {
+    return statBeneath(name, folder) !== undefined;
+  } catch (error) {
+    if (error instanceof UnsafePathError) return true;
+    throw error;
+  }
+}
+
 export function findSource(folder: string): Source {
-  const there = NAMES.filter((name) => statSync(join(folder, name), { throwIfNoEntry: false }) !== undefined);
+  const there = NAMES.filter((name) => exists(name, folder));
   const [name, ...others] = there;
   if (name === undefined) return { file: BUILT_IN, text: builtInText(), builtIn: true, notes: [] };
   const file = join(folder, name);
-  if (!isBelow(folder, realPath(file)))
-    throw unusable(`${file} leads outside the project's folder.`, "Put the compose file itself into the folder.");
-  const found = statSync(file);
-  if (!found.isFile() || found.size > LARGEST)
-    throw unusable(`${file} is not a regular file of at most 1 MiB.`, "Replace it with a smaller compose file.");
-  const override = OVERRIDES.find((one) => existsSync(join(folder, one)));
+  const text = readRegularText(file, { within: folder, maxBytes: LARGEST });
+  if (text === undefined)
+    throw unusable(`${file} was removed while it was read.`, "Call again when the file is in its place.");
+  const override = OVERRIDES.find((one) => exists(one, folder));
   if (override !== undefined)
     throw unusable(
       `${join(folder, override)} would change ${name}, and is not supported.`,
       `Write what it says into ${name}, then remove or rename it.`,
     );
   const notes = others.map((other) => `${other} is not used: ${name} comes first.`);
-  return { file, text: readFileSync(file, "utf8"), builtIn: false, notes };
+  return { file, text, builtIn: false, notes };
 }
 
 /** The project's `.env`; nothing of the server's own environment. */
 export function projectVariables(folder: string, unset: (name: string) => void): Map<string, Variable> {
   const file = join(folder, ".env");
   try {
-    const values = readEnvFile(file, (real) => isBelow(folder, real), { unset }) ?? new Map<string, Variable>();
+    const values = readEnvFile(file, folder, { unset }) ?? new Map<string, Variable>();
     for (const [name, { value, secret }] of values)
       values.set(name, { value, secret: secret || isSensitiveName(name) });
     if (values.has("COMPOSE_FILE"))
