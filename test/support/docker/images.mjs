@@ -102,10 +102,7 @@ function fileSystem(root) {
     chmodSync(join(root, path), 0o1777);
   }
   write("etc/passwd", passwd());
-  write(
-    "etc/group",
-    ["root:x:0:", ...Object.entries(USERS).map(([name, id]) => `${name}:x:${id}:`), ""].join("\n"),
-  );
+  write("etc/group", ["root:x:0:", ...Object.entries(USERS).map(([name, id]) => `${name}:x:${id}:`), ""].join("\n"));
   write("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n");
   write("usr/bin/docker-entrypoint.sh", ENTRYPOINT, 0o755);
   write("usr/bin/postgres-entrypoint.sh", POSTGRES, 0o755);
@@ -125,8 +122,6 @@ function fileSystem(root) {
   const left = /\/(test|tests|site-packages|dist-packages|__pycache__|idlelib|tkinter|ensurepip|lib2to3|config-[^/]*)$/;
   cpSync(standard, join(root, standard), { recursive: true, filter: (path) => !left.test(path) });
   copy(realpathSync(python[1]), "usr/bin/python3");
-  if (!python[0].startsWith("/usr"))
-    write("usr/bin/python3", `#!/bin/sh\nexport PYTHONHOME=${python[0]}\nexec ${realpathSync(python[1])} "$@"\n`, 0o755);
   copy(realpathSync(python[1]), relative("/", realpathSync(python[1])));
   copy(realpathSync(process.execPath), "usr/bin/node");
   const redis = ["/usr/bin/redis-server", "/usr/bin/valkey-server"].find((path) => existsSync(path));
@@ -197,7 +192,9 @@ async function must(socket, method, path, body) {
 export async function buildImage(socket, tag, instructions) {
   const folder = mkdtempSync(join(tmpdir(), "stackwarden-dockerfile-"));
   try {
-    writeFileSync(join(folder, "Dockerfile"), `FROM ${BASE}\n${instructions.join("\n")}\n`);
+    // An interpreter outside /usr is told where its library is.
+    const home = `ENV PYTHONHOME=${execFileSync("python3", ["-c", "import sys; print(sys.base_prefix)"], { encoding: "utf8" }).trim()}`;
+    writeFileSync(join(folder, "Dockerfile"), `FROM ${BASE}\n${home}\n${instructions.join("\n")}\n`);
     await must(socket, "POST", `/build?t=${encodeURIComponent(tag)}&forcerm=1`, tar(folder));
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -67,7 +67,6 @@ const gist = (message: string): string => lastLine(message.replace(INTERNAL, "")
 
 export const commandMissing = (failure: ExecFailure): boolean => NO_PROGRAM.test(failure.stderr);
 
-
 /** True when another try may help; never for a wrong name, a missing user, or a command that failed. */
 export function isTransientFault(thrown: unknown): boolean {
   const error = origin(thrown);

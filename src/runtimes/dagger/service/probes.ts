@@ -64,8 +64,7 @@ export function probeInstance(
 ): Promise<ProbeResult> {
   const { test, command, timeoutMs } = healthcheck;
   // The file's own command says more of the service than a connection does; it needs a way into the container.
-  const chosen =
-    (command === undefined ? null : insideCheck(context, command, timeoutMs)) ??
+  const chosen = (command === undefined ? null : insideCheck(context, command, timeoutMs)) ??
     insideCheck(context, test, timeoutMs) ??
     networkCheck(context, test) ?? {
       check: "exec",

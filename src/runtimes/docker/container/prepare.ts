@@ -6,7 +6,7 @@ import type { Limits, ServiceDefinition, StackDefinition } from "../../../stack/
 import type { Engine } from "../engine/engine.js";
 import { engineMessage, isPortTaken, serviceError, statusOf } from "../engine/errors.js";
 import type { Image } from "../image/image.js";
-import { LABEL, serverId, type StackIdentity, stackLabels } from "../leftovers/labels.js";
+import { LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/labels.js";
 import { removeContainer } from "../leftovers/remove.js";
 import { ensureVolumes } from "../volumes/ensure.js";
 import { ownVolumes } from "../volumes/owner.js";
@@ -43,7 +43,11 @@ export interface PreparedContainer {
   secrets: string;
 }
 
-export const instanceLabels = ({ identity, service, generation }: Pick<PrepareOptions, "identity" | "service" | "generation">): Record<string, string> => ({
+export const instanceLabels = ({
+  identity,
+  service,
+  generation,
+}: Pick<PrepareOptions, "identity" | "service" | "generation">): Record<string, string> => ({
   ...stackLabels(identity),
   [LABEL.service]: service.name,
   [LABEL.generation]: String(generation),
@@ -64,17 +68,25 @@ async function create(docker: Docker, spec: Docker.ContainerCreateOptions): Prom
 function createError(error: unknown, service: string, host: string): unknown {
   const message = engineMessage(error);
   if (/no command specified/i.test(message))
-    return new StackwardenError("SERVICE_START_FAILED", `Neither the image of ${service} nor the compose file names a command.`, {
-      hint: `Add services.${service}.command.`,
-      details: { service },
-      cause: error,
-    });
+    return new StackwardenError(
+      "SERVICE_START_FAILED",
+      `Neither the image of ${service} nor the compose file names a command.`,
+      {
+        hint: `Add services.${service}.command.`,
+        details: { service },
+        cause: error,
+      },
+    );
   if (/bind source path does not exist|invalid mount config/i.test(message))
-    return new StackwardenError("SERVICE_START_FAILED", `${service}: the container engine cannot mount a folder: ${message}`, {
-      hint: "An engine on another machine mounts only its own folders: copy the source into an image (build), or use an engine on this machine.",
-      details: { service },
-      cause: error,
-    });
+    return new StackwardenError(
+      "SERVICE_START_FAILED",
+      `${service}: the container engine cannot mount a folder: ${message}`,
+      {
+        hint: "An engine on another machine mounts only its own folders: copy the source into an image (build), or use an engine on this machine.",
+        details: { service },
+        cause: error,
+      },
+    );
   return isPortTaken(error) ? error : serviceError(error, service, "creating its container", host);
 }
 

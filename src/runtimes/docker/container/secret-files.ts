@@ -4,8 +4,8 @@
  */
 import { chmod, chown, mkdir, rm, statfs, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { identityHash, type StackIdentity } from "../leftovers/labels.js";
 import { storageError } from "../../../system/atomic-write.js";
+import { identityHash, type StackIdentity } from "../leftovers/labels.js";
 import type { UserIds } from "./user-ids.js";
 
 const TMPFS = 0x01021994;

@@ -62,7 +62,14 @@ const temporary = (service: ServiceDefinition): Record<string, string> =>
   Object.fromEntries(
     service.mounts.flatMap((mount) =>
       mount.type === "tmpfs"
-        ? [[mount.target, ["rw", "nosuid", "nodev", ...(mount.sizeBytes === undefined ? [] : [`size=${mount.sizeBytes}`])].join(",")]]
+        ? [
+            [
+              mount.target,
+              ["rw", "nosuid", "nodev", ...(mount.sizeBytes === undefined ? [] : [`size=${mount.sizeBytes}`])].join(
+                ",",
+              ),
+            ],
+          ]
         : [],
     ),
   );

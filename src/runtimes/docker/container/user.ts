@@ -22,7 +22,8 @@ export interface UserOptions {
 }
 
 /** Images of languages: what runs in them is the project's own program, which may run as anybody. */
-const LANGUAGES = /(?:^|\/)(?:node|python|golang|ruby|php|rust|openjdk|eclipse-temurin|bun|deno|denoland\/deno|oven\/bun|elixir|dotnet\/sdk)(?=[:@]|$)/;
+const LANGUAGES =
+  /(?:^|\/)(?:node|python|golang|ruby|php|rust|openjdk|eclipse-temurin|bun|deno|denoland\/deno|oven\/bun|elixir|dotnet\/sdk)(?=[:@]|$)/;
 
 const isNumeric = (user: string): boolean => /^\d+(?::\d+)?$/.test(user);
 
@@ -37,7 +38,12 @@ async function sourceOwner(service: ServiceDefinition): Promise<string | null> {
 }
 
 /** @throws POLICY_VIOLATION for root where the server's configuration does not allow it */
-export async function containerUser({ service, image, binds, platform = process.platform }: UserOptions): Promise<ContainerUser> {
+export async function containerUser({
+  service,
+  image,
+  binds,
+  platform = process.platform,
+}: UserOptions): Promise<ContainerUser> {
   const imageUser = image.user;
   // On macOS the engine's file sharing maps owners by itself.
   if (service.user === undefined && binds && platform === "linux" && !service.allowRoot) {
@@ -48,7 +54,9 @@ export async function containerUser({ service, image, binds, platform = process.
       return {
         user: owner,
         homeless: true,
-        notes: [`It runs as ${owner}, the owner of the folder that is mounted into it, so that its files stay the user's.`],
+        notes: [
+          `It runs as ${owner}, the owner of the folder that is mounted into it, so that its files stay the user's.`,
+        ],
       };
   }
   const { user, note } = chooseUser(service, imageUser);

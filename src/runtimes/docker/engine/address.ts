@@ -116,7 +116,12 @@ export function usualSockets(env: NodeJS.ProcessEnv, home = homedir()): string[]
 }
 
 /** @throws RUNTIME_UNAVAILABLE when a setting names what does not exist */
-export function findAddress({ settings, env, platform = process.platform, home = homedir() }: AddressRequest): EngineAddress {
+export function findAddress({
+  settings,
+  env,
+  platform = process.platform,
+  home = homedir(),
+}: AddressRequest): EngineAddress {
   const folder = configFolder(env, home);
   if (settings.host) return { host: checked(settings.host, "docker_host"), source: "docker_host" };
   if (settings.context && settings.context !== "default") return ofContext(settings.context, "docker_context", folder);

@@ -1,10 +1,11 @@
 /** What can be run here and what it holds, found out within a second and without touching anything. */
-import type { Enforcement, RuntimeStatus } from "../../../stack/runtime.js";
+
 import { StackwardenError } from "../../../errors.js";
+import type { Enforcement, RuntimeStatus } from "../../../stack/runtime.js";
+import { limitsEnforcement } from "../service/limits.js";
 import type { DockerSettings } from "../settings.js";
 import { type EngineAddress, findAddress } from "./address.js";
 import { type Engine, openEngine } from "./engine.js";
-import { limitsEnforcement } from "../service/limits.js";
 
 export interface CheckOptions {
   settings: DockerSettings;
@@ -48,7 +49,8 @@ function describe(engine: Engine): RuntimeStatus {
             {
               check: "engine on another machine",
               ok: true,
-              message: "the engine runs elsewhere: folders of this machine cannot be mounted, and published ports listen there",
+              message:
+                "the engine runs elsewhere: folders of this machine cannot be mounted, and published ports listen there",
             },
           ]),
       ...(info.seccomp || info.podman
@@ -66,7 +68,9 @@ function describe(engine: Engine): RuntimeStatus {
       limits: limitsEnforcement(info),
       users: enforced("no service runs as root unless the configuration allows it; no capabilities, no new privileges"),
       network: enforced(NETWORK),
-      filesystem: enforced("each container has a root file system of its own; only what the compose file mounts is shared"),
+      filesystem: enforced(
+        "each container has a root file system of its own; only what the compose file mounts is shared",
+      ),
     },
   };
 }

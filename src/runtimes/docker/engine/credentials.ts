@@ -65,7 +65,11 @@ function decoded(entry: { auth?: string; identitytoken?: string }, registry: str
 const bare = (name: string): string => name.replace(/^https?:\/\//, "").replace(/\/.*$/, "");
 
 /** @returns null where no credentials are kept for the image's registry */
-export async function credentialsFor(image: string, env: NodeJS.ProcessEnv, home?: string): Promise<RegistryAuth | null> {
+export async function credentialsFor(
+  image: string,
+  env: NodeJS.ProcessEnv,
+  home?: string,
+): Promise<RegistryAuth | null> {
   const registry = registryOf(image);
   let config: CliConfig;
   try {

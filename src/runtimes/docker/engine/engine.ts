@@ -109,14 +109,18 @@ export async function openEngine(address: EngineAddress, env: NodeJS.ProcessEnv,
     const { default: Client } = await import("dockerode");
     const docker = new Client(clientOptions(address, ssh?.path ?? socketOf(address)));
     const ask = { abortSignal: signal };
-    const [raw, version] = (await Promise.all([docker.info(ask as never), docker.version(ask as never)])) as unknown as [
-      RawInfo,
-      { Components?: { Name?: string }[] },
-    ];
+    const [raw, version] = (await Promise.all([
+      docker.info(ask as never),
+      docker.version(ask as never),
+    ])) as unknown as [RawInfo, { Components?: { Name?: string }[] }];
     if (raw.OSType !== undefined && raw.OSType !== "linux")
-      throw new StackwardenError("UNSUPPORTED", `The container engine at ${address.host} runs ${raw.OSType} containers.`, {
-        hint: "Switch Docker Desktop to Linux containers.",
-      });
+      throw new StackwardenError(
+        "UNSUPPORTED",
+        `The container engine at ${address.host} runs ${raw.OSType} containers.`,
+        {
+          hint: "Switch Docker Desktop to Linux containers.",
+        },
+      );
     return {
       address,
       docker,

@@ -3,8 +3,8 @@
  * the Docker CLI does it. The user's own `ssh` is used, with its configuration, agent and known hosts.
  */
 import { spawn } from "node:child_process";
-import { createServer, type Socket } from "node:net";
 import { mkdtemp, rm } from "node:fs/promises";
+import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { listenPrivately } from "../../../system/private-socket.js";

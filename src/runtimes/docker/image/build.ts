@@ -138,7 +138,10 @@ interface BuildEvent {
 }
 
 /** Registries that the Dockerfile's base images come from: the engine must be given their credentials with the build. */
-async function registryConfig({ build, env }: BuildOptions): Promise<Record<string, { username?: string; password?: string }>> {
+async function registryConfig({
+  build,
+  env,
+}: BuildOptions): Promise<Record<string, { username: string; password: string }>> {
   const text = await readFile(join(build.context, build.dockerfile ?? "Dockerfile"), "utf8").catch(() => "");
   const images = [...text.matchAll(/^\s*FROM\s+(?:--\S+\s+)*(\S+)/gim)].map(([, image]) => image as string);
   const found = await Promise.all(images.map((image) => credentialsFor(image, env)));
@@ -152,16 +155,19 @@ async function registryConfig({ build, env }: BuildOptions): Promise<Record<stri
 async function byEngine(options: BuildOptions, context: ContextOptions, line: (text: string) => void): Promise<string> {
   const { engine, build, tag, labels, signal } = options;
   const { archive, dockerfile } = await buildContext(context);
-  const stream = (await engine.docker.buildImage(archive as never, {
-    t: tag,
-    dockerfile,
-    forcerm: true,
-    buildargs: build.args,
-    labels,
-    registryconfig: await registryConfig(options),
-    ...(build.target === undefined ? {} : { target: build.target }),
-    abortSignal: signal,
-  })) as unknown as Readable;
+  const stream = (await engine.docker.buildImage(
+    archive as never,
+    {
+      t: tag,
+      dockerfile,
+      forcerm: true,
+      buildargs: build.args,
+      labels,
+      registryconfig: await registryConfig(options),
+      ...(build.target === undefined ? {} : { target: build.target }),
+      abortSignal: signal,
+    } as never,
+  )) as unknown as Readable;
   let id: string | undefined;
   for await (const event of jsonLines<BuildEvent>(stream)) {
     if (event.error !== undefined) throw new BuildFailure(event.error, []);

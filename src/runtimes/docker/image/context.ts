@@ -4,7 +4,7 @@ import { lstat, open, readdir, readlink, realpath, stat } from "node:fs/promises
 import { isAbsolute, join, relative, resolve, sep } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import ignore from "@balena/dockerignore";
+import dockerignore from "@balena/dockerignore";
 import { type Headers, type Pack, pack } from "tar-stream";
 import { StackwardenError } from "../../../errors.js";
 
@@ -18,6 +18,9 @@ export interface ContextOptions {
   /** Absolute paths that never become part of an image: files of secrets, the server's state. */
   exclude: readonly string[];
 }
+
+/** The package's types name a default export; at run time the module itself is the function. */
+const ignore = dockerignore as unknown as typeof dockerignore.default;
 
 const IGNORE_LIMIT = 256 * 1024;
 
@@ -89,10 +92,15 @@ export async function buildContext(options: ContextOptions): Promise<{ archive: 
   if (realContext === null || !(await stat(realContext)).isDirectory())
     throw invalid(`The build context ${context} is not a folder.`, "Correct build.context in the compose file.");
   if (!isInside(folder, realContext))
-    throw invalid(`The build context ${context} is outside the project's folder.`, "Move it below the project's folder.");
+    throw invalid(
+      `The build context ${context} is outside the project's folder.`,
+      "Move it below the project's folder.",
+    );
   const { path, name } = await dockerfileOf(options);
   const listed =
-    (await readIgnore(`${path}.dockerignore`, folder)) ?? (await readIgnore(join(context, ".dockerignore"), folder)) ?? "";
+    (await readIgnore(`${path}.dockerignore`, folder)) ??
+    (await readIgnore(join(context, ".dockerignore"), folder)) ??
+    "";
   const patterns = ignore({ ignorecase: false }).add(listed);
   // Only where a pattern takes something back in can a folder that is left out hold what is not.
   const negated = /^\s*!/m.test(listed);

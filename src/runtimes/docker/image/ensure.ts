@@ -38,11 +38,15 @@ async function present(options: EnsureOptions, name: string): Promise<Image | nu
     signal.throwIfAborted();
     if (isNotFound(error)) return null;
     if (isConnectionError(error)) throw unreachable(engine.address.host, error);
-    throw new StackwardenError("SERVICE_START_FAILED", `The image "${name}" of ${options.service.name} is not usable.`, {
-      hint: "Correct the image's name in the compose file.",
-      details: { service: options.service.name },
-      cause: error,
-    });
+    throw new StackwardenError(
+      "SERVICE_START_FAILED",
+      `The image "${name}" of ${options.service.name} is not usable.`,
+      {
+        hint: "Correct the image's name in the compose file.",
+        details: { service: options.service.name },
+        cause: error,
+      },
+    );
   }
 }
 
@@ -67,10 +71,14 @@ async function pulled(options: EnsureOptions, name: string): Promise<Image> {
     });
     const image = await present(options, name);
     if (image !== null) return image;
-    throw new StackwardenError("SERVICE_START_FAILED", `${service.name}: the image ${name} is not there after its pull.`, {
-      hint: "The engine removed it again; free space on its disk.",
-      details: { service: service.name },
-    });
+    throw new StackwardenError(
+      "SERVICE_START_FAILED",
+      `${service.name}: the image ${name} is not there after its pull.`,
+      {
+        hint: "The engine removed it again; free space on its disk.",
+        details: { service: service.name },
+      },
+    );
   });
 }
 

@@ -1,4 +1,5 @@
 /** What a service's image says of itself. */
+import type Docker from "dockerode";
 import type { Engine } from "../engine/engine.js";
 
 export interface Image {
@@ -54,7 +55,8 @@ export async function inspectImage(
   reference: string,
   { name = reference, built = false, signal }: { name?: string; built?: boolean; signal?: AbortSignal } = {},
 ): Promise<Image> {
-  const raw = await docker.getImage(reference).inspect({ ...(signal === undefined ? {} : { abortSignal: signal }) });
+  const options: { abortSignal?: AbortSignal } = signal === undefined ? {} : { abortSignal: signal };
+  const raw = await docker.getImage(reference).inspect(options as Docker.ImageInspectOptions);
   const config = (raw.Config ?? {}) as RawConfig;
   return {
     id: raw.Id,

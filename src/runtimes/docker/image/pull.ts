@@ -64,14 +64,19 @@ export function splitReference(image: string): { fromImage: string; tag: string 
 }
 
 const isRetryable = (error: unknown): boolean =>
-  statusOf(error) === null || statusOf(error) === 500 ? isBusy(engineMessage(error)) || isTransient(error) : isTransient(error);
+  statusOf(error) === null || statusOf(error) === 500
+    ? isBusy(engineMessage(error)) || isTransient(error)
+    : isTransient(error);
 
 async function pullOnce({ engine, image, env, signal, phase }: PullOptions): Promise<void> {
   phase(`pulling ${image}`);
   const auth = await credentialsFor(image, env);
   const { fromImage, tag } = splitReference(image);
   const options = { fromImage, ...(tag === "" ? {} : { tag }), abortSignal: signal };
-  const stream = (await engine.docker.createImage((auth ?? undefined) as never, options as never)) as unknown as Readable;
+  const stream = (await engine.docker.createImage(
+    (auth ?? undefined) as never,
+    options as never,
+  )) as unknown as Readable;
   const progress = new PullProgress(image, phase);
   for await (const event of jsonLines<PullEvent>(stream)) {
     if (event.error !== undefined) throw new Error(event.error);

@@ -1,7 +1,7 @@
 /** What servers left on the engine that were killed together with their watchdog. */
 import type Docker from "dockerode";
 import { isAlive } from "../../../system/process-identity.js";
-import { LABEL, serverId, type StackIdentity, stackLabels } from "./labels.js";
+import { LABEL, type StackIdentity, serverId, stackLabels } from "./labels.js";
 import { removeLabelled } from "./remove.js";
 
 /** Whether the server that a label names lives on this machine. */

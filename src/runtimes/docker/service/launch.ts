@@ -2,11 +2,11 @@
 import { rm } from "node:fs/promises";
 import { StackwardenError } from "../../../errors.js";
 import type { StartServiceRequest } from "../../../stack/runtime.js";
+import { missingUser } from "../../shared/registry-faults.js";
 import type { PreparedContainer } from "../container/prepare.js";
 import { rootRefused } from "../container/user.js";
 import type { Engine } from "../engine/engine.js";
 import { engineMessage, isPortTaken, serviceError } from "../engine/errors.js";
-import { missingUser } from "../../shared/registry-faults.js";
 import { removeContainer } from "../leftovers/remove.js";
 import type { EngineWatch } from "../stack/engine-watch.js";
 import { DockerService } from "./docker-service.js";
@@ -37,12 +37,20 @@ const startError = (error: unknown, service: string, host: string): unknown => {
       details: { service },
       cause: error,
     });
-  if (/executable file not found|exec: "[^"]*"|no such file or directory: unknown|permission denied: unknown/i.test(message))
-    return new StackwardenError("SERVICE_START_FAILED", `The program of ${service} cannot be run in its image: ${message}`, {
-      hint: "Correct its command or entrypoint.",
-      details: { service },
-      cause: error,
-    });
+  if (
+    /executable file not found|exec: "[^"]*"|no such file or directory: unknown|permission denied: unknown/i.test(
+      message,
+    )
+  )
+    return new StackwardenError(
+      "SERVICE_START_FAILED",
+      `The program of ${service} cannot be run in its image: ${message}`,
+      {
+        hint: "Correct its command or entrypoint.",
+        details: { service },
+        cause: error,
+      },
+    );
   return isPortTaken(error) ? error : serviceError(error, service, "starting its container", host);
 };
 
@@ -86,7 +94,11 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
       startedAt: Date.parse(seen.State.StartedAt),
       pid: engine.sameMachine && seen.State.Pid > 0 ? seen.State.Pid : null,
       enginePid: engine.sameMachine ? seen.State.Pid : 0,
-      user: { uid: observed.uid, name: (service.user ?? user).split(":")[0] || user, enforcement: observed.enforcement },
+      user: {
+        uid: observed.uid,
+        name: (service.user ?? user).split(":")[0] || user,
+        enforcement: observed.enforcement,
+      },
       notes: [...prepared.notes, ...options.notes],
       engine,
       container: id,

@@ -71,9 +71,11 @@ export async function readLimits(options: LimitsOptions): Promise<AppliedLimits>
   const { memory, cpus, pids, by } = await held(options);
   const one = (value: number | null, possible: boolean): { value: number | null; enforcement: Enforcement } => {
     if (!possible)
-      return { value: null, enforcement: { level: "none", reason: "the engine's kernel or its set-up has no such limit" } };
-    if (value === null)
-      return { value: null, enforcement: { level: "none", reason: "no limit was asked for" } };
+      return {
+        value: null,
+        enforcement: { level: "none", reason: "the engine's kernel or its set-up has no such limit" },
+      };
+    if (value === null) return { value: null, enforcement: { level: "none", reason: "no limit was asked for" } };
     return { value, enforcement: { level: "enforced", reason: by } };
   };
   return {

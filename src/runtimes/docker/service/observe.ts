@@ -49,7 +49,11 @@ export async function observeUser(
     };
   const inside = pid === 0 ? null : await fromInside(engine, container, service).catch(() => null);
   if (inside !== null)
-    return { uid: inside, enforcement: { level: "enforced", reason: "seen inside the container" }, noNewPrivileges: null };
+    return {
+      uid: inside,
+      enforcement: { level: "enforced", reason: "seen inside the container" },
+      noNewPrivileges: null,
+    };
   const asked = /^(\d+)(?::\d+)?$/.exec(user)?.[1];
   return {
     uid: asked === undefined ? null : Number(asked),

@@ -60,7 +60,11 @@ export async function runOneOff(options: OneOffOptions): Promise<ExecResult> {
     const ended = (await container.inspect()).State;
     await reading;
     const result = exitOf(ended.ExitCode, Date.now(), ended.OOMKilled);
-    return { exitCode: result.exitCode, signal: killed ? (result.signal ?? "SIGKILL") : result.signal, oomKilled: result.oomKilled };
+    return {
+      exitCode: result.exitCode,
+      signal: killed ? (result.signal ?? "SIGKILL") : result.signal,
+      oomKilled: result.oomKilled,
+    };
   } catch (error) {
     throw serviceError(error, service.name, "running the command", engine.address.host);
   } finally {

@@ -40,13 +40,16 @@ function insideCheck(context: ProbeContext, test: HealthTest | undefined): { che
   return { check: `exec ${shown.slice(0, SHOWN)}`, run: commandCheck(context, command) };
 }
 
-export function probeContainer(context: ProbeContext, healthcheck: Healthcheck, signal: AbortSignal): Promise<ProbeResult> {
+export function probeContainer(
+  context: ProbeContext,
+  healthcheck: Healthcheck,
+  signal: AbortSignal,
+): Promise<ProbeResult> {
   const { test, command, timeoutMs } = healthcheck;
   const { service, reach } = context;
   const remote = reach.address === null && test.kind === "tcp" && reach.hostPort(test.port) === undefined;
   // The file's own command says more of the service than a connection does.
-  const chosen =
-    insideCheck(context, command) ??
+  const chosen = insideCheck(context, command) ??
     insideCheck(context, test) ??
     (remote
       ? { check: `tcp ${service.name}:${test.port}`, run: listenCheck(reach, test.port) }

@@ -1,6 +1,7 @@
 /** How checks reach a port of a container: by its own address, through a published port, or only by looking inside. */
-import type { Duplex } from "node:stream";
+
 import { connect } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Check } from "../../shared/probes/bounded.js";
 import { type Dial, dialLoopback } from "../../shared/probes/dial.js";
 
@@ -13,17 +14,19 @@ export interface Reach {
   read(path: string, signal: AbortSignal): Promise<string>;
 }
 
-const dialAddress = (host: string): Dial => (port, signal) =>
-  new Promise<Duplex>((resolve, reject) => {
-    const socket = connect({ host, port, signal });
-    socket.once("error", reject);
-    socket.once("connect", () => {
-      socket.off("error", reject);
-      // An error between this moment and the check's own listener must not end the server.
-      socket.on("error", () => {});
-      resolve(socket);
+const dialAddress =
+  (host: string): Dial =>
+  (port, signal) =>
+    new Promise<Duplex>((resolve, reject) => {
+      const socket = connect({ host, port, signal });
+      socket.once("error", reject);
+      socket.once("connect", () => {
+        socket.off("error", reject);
+        // An error between this moment and the check's own listener must not end the server.
+        socket.on("error", () => {});
+        resolve(socket);
+      });
     });
-  });
 
 const LISTEN = "0A";
 
@@ -53,7 +56,9 @@ export function dialOf(reach: Reach): Dial {
     const hostPort = reach.hostPort(port);
     await requireListener(reach, port, signal);
     if (hostPort === undefined)
-      throw new Error(`port ${port} of the container cannot be reached from here: publish it, or use a check of kind CMD`);
+      throw new Error(
+        `port ${port} of the container cannot be reached from here: publish it, or use a check of kind CMD`,
+      );
     return dialLoopback(hostPort, signal);
   };
 }

@@ -22,7 +22,7 @@ import type { Engine } from "../engine/engine.js";
 import { isPortTaken } from "../engine/errors.js";
 import { ensureImage } from "../image/ensure.js";
 import type { Image } from "../image/image.js";
-import { LABEL, serverId, type StackIdentity, stackLabels } from "../leftovers/labels.js";
+import { LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/labels.js";
 import { removeLabelled } from "../leftovers/remove.js";
 import { launch } from "../service/launch.js";
 import { runOneOff } from "../service/one-off.js";
@@ -199,11 +199,13 @@ export class DockerStack implements RuntimeStack {
     const published = ledger
       .endpoints()
       .filter((endpoint) => endpoint.service === service.name)
-      .map(({ container_port, host_port }): PortBinding => ({
-        containerPort: container_port,
-        protocol: "tcp",
-        hostPort: host_port,
-      }));
+      .map(
+        ({ container_port, host_port }): PortBinding => ({
+          containerPort: container_port,
+          protocol: "tcp",
+          hostPort: host_port,
+        }),
+      );
     const test = service.healthcheck?.test;
     const checked = test === undefined ? null : checkedPort(service, test);
     if (network.direct || !engine.socket || checked === null) return published;

@@ -145,10 +145,12 @@ export class EngineWatch {
   async #gone(): Promise<number> {
     const states = await Promise.all(
       this.options.running().map(async ({ id, startedAt }) => {
-        const found = await bounded(this.options.docker.getContainer(id).inspect(), ATTEMPT_MS).catch((error: unknown) => {
-          if ((error as { statusCode?: number }).statusCode === 404) return null;
-          throw error;
-        });
+        const found = await bounded(this.options.docker.getContainer(id).inspect(), ATTEMPT_MS).catch(
+          (error: unknown) => {
+            if ((error as { statusCode?: number }).statusCode === 404) return null;
+            throw error;
+          },
+        );
         return found?.State.Running === true && found.State.StartedAt === startedAt;
       }),
     );

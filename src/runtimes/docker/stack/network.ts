@@ -1,9 +1,9 @@
 /** A stack's own network: its services resolve each other by name there, and nothing of another stack is on it. */
-import { networkInterfaces } from "node:os";
+import { createSocket } from "node:dgram";
 import type Docker from "dockerode";
 import { StackwardenError } from "../../../errors.js";
 import { engineMessage, isConnectionError, unreachable } from "../engine/errors.js";
-import { identityHash, LABEL, serverId, type StackIdentity, stackLabels } from "../leftovers/labels.js";
+import { identityHash, LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/labels.js";
 
 export interface StackNetwork {
   id: string;
@@ -12,10 +12,21 @@ export interface StackNetwork {
   direct: boolean;
 }
 
-const ownAddresses = (): string[] =>
-  Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address));
+/** Only an address of this machine can be bound; a bridge without containers is on no list of interfaces. */
+const isOwnAddress = (address: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
+    socket.once("error", () => {
+      socket.close();
+      resolve(false);
+    });
+    socket.bind({ address, port: 0, exclusive: true }, () => {
+      socket.close();
+      resolve(true);
+    });
+  });
 
-/** @throws SERVICE_START_FAILED when the engine has no addresses left, RUNTIME_UNAVAILABLE */
+/** @throws RUNTIME_UNAVAILABLE, also when the engine has no addresses left */
 export async function createNetwork(docker: Docker, identity: StackIdentity, host: string): Promise<StackNetwork> {
   const name = `stackwarden_${identity.projectId}_${identityHash(identity)}`;
   try {
@@ -26,16 +37,22 @@ export async function createNetwork(docker: Docker, identity: StackIdentity, hos
       Labels: { ...stackLabels(identity), [LABEL.server]: serverId() },
     });
     const found = (await network.inspect()) as { Id: string; IPAM?: { Config?: { Gateway?: string }[] } };
-    const gateways = (found.IPAM?.Config ?? []).flatMap(({ Gateway }) => (Gateway ? [Gateway.replace(/\/.*$/, "")] : []));
-    const own = ownAddresses();
-    return { id: found.Id, name, direct: gateways.some((gateway) => own.includes(gateway)) };
+    const gateways = (found.IPAM?.Config ?? []).flatMap(({ Gateway }) =>
+      Gateway ? [Gateway.replace(/\/.*$/, "")] : [],
+    );
+    const own = await Promise.all(gateways.map(isOwnAddress));
+    return { id: found.Id, name, direct: own.includes(true) };
   } catch (error) {
     if (isConnectionError(error)) throw unreachable(host, error);
-    throw new StackwardenError("RUNTIME_UNAVAILABLE", `The stack's network cannot be created: ${engineMessage(error)}`, {
-      hint: /address pool|non-overlapping/i.test(engineMessage(error))
-        ? "The engine has no addresses left: remove unused networks with `docker network prune`."
-        : "Read the message; `docker network ls` shows what there is.",
-      cause: error,
-    });
+    throw new StackwardenError(
+      "RUNTIME_UNAVAILABLE",
+      `The stack's network cannot be created: ${engineMessage(error)}`,
+      {
+        hint: /address pool|non-overlapping/i.test(engineMessage(error))
+          ? "The engine has no addresses left: remove unused networks with `docker network prune`."
+          : "Read the message; `docker network ls` shows what there is.",
+        cause: error,
+      },
+    );
   }
 }

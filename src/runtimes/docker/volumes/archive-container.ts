@@ -2,7 +2,7 @@
 import type Docker from "dockerode";
 import { pack } from "tar-stream";
 import { isNotFound } from "../engine/errors.js";
-import { LABEL, serverId, type StackIdentity, stackLabels } from "../leftovers/labels.js";
+import { LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/labels.js";
 import { removeContainer } from "../leftovers/remove.js";
 
 const EMPTY = "stackwarden/empty:latest";

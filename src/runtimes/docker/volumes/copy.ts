@@ -62,7 +62,9 @@ export async function copyVolumes(
             next(total > maxBytes ? tooLarge(maxBytes) : null, chunk);
           },
         });
-        await pipeline(archive, count, createWriteStream(join(archiveDir, archiveName(volume)), { mode: 0o600 }), { signal });
+        await pipeline(archive, count, createWriteStream(join(archiveDir, archiveName(volume)), { mode: 0o600 }), {
+          signal,
+        });
         sizes[volume] = size;
       }
     },

@@ -1,7 +1,8 @@
 /** Gives a fresh volume to the service's user: an engine creates it as root's, or as the image's folder was. */
+
+import { basename, dirname } from "node:path/posix";
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
-import { basename, dirname } from "node:path/posix";
 import { extract, type Headers, pack } from "tar-stream";
 import type { UserIds } from "../container/user-ids.js";
 import { removeContainer } from "../leftovers/remove.js";
@@ -18,7 +19,11 @@ export interface OwnerOptions {
 }
 
 /** The folder itself, and whether anything is in it. */
-async function look(docker: Docker, container: string, path: string): Promise<{ header: Headers; empty: boolean } | null> {
+async function look(
+  docker: Docker,
+  container: string,
+  path: string,
+): Promise<{ header: Headers; empty: boolean } | null> {
   const stream = (await docker.getContainer(container).getArchive({ path })) as unknown as Readable;
   return new Promise((resolve) => {
     let header: Headers | null = null;
@@ -64,7 +69,14 @@ async function helper(options: OwnerOptions, volumes: readonly ServiceVolume[], 
 async function ownFolder(options: OwnerOptions, container: string, target: string, header: Headers): Promise<void> {
   const { uid, gid } = options.user;
   const archive = pack();
-  archive.entry({ name: `${basename(target)}/`, type: "directory", mode: header.mode ?? 0o755, uid, gid, mtime: header.mtime ?? new Date() });
+  archive.entry({
+    name: `${basename(target)}/`,
+    type: "directory",
+    mode: header.mode ?? 0o755,
+    uid,
+    gid,
+    mtime: header.mtime ?? new Date(),
+  });
   archive.finalize();
   await options.docker.getContainer(container).putArchive(archive, { path: dirname(target) });
 }
@@ -98,8 +110,11 @@ export async function ownVolumes(options: OwnerOptions): Promise<string[]> {
   const id = await helper(options, targets, command);
   try {
     const done = full.length === 0 || (await ownTree(options, full, id));
-    for (const { volume, header, empty } of foreign) if (empty || !done) await ownFolder(options, id, volume.target, header);
-    return done ? [] : [`Files of the image in ${full.map(({ target }) => target).join(", ")} stay root's: the image has no chown.`];
+    for (const { volume, header, empty } of foreign)
+      if (empty || !done) await ownFolder(options, id, volume.target, header);
+    return done
+      ? []
+      : [`Files of the image in ${full.map(({ target }) => target).join(", ")} stay root's: the image has no chown.`];
   } finally {
     await removeContainer(docker, id);
   }

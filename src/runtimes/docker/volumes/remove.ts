@@ -6,7 +6,11 @@ import { LABEL, labelFilter, type StackIdentity, stackLabels } from "../leftover
 import { sweepProject } from "../leftovers/sweep.js";
 
 /** @throws STORAGE_FAILED when one of them cannot be deleted */
-export async function removeVolumes(docker: Docker, identity: StackIdentity, volumes: readonly string[]): Promise<void> {
+export async function removeVolumes(
+  docker: Docker,
+  identity: StackIdentity,
+  volumes: readonly string[],
+): Promise<void> {
   // A container of an earlier server would keep a volume in use.
   await sweepProject(docker, identity);
   const found = (await docker.listVolumes({ filters: { label: labelFilter(stackLabels(identity)) } as never })).Volumes;

@@ -19,7 +19,12 @@ const remove = (docker: Docker, name: string): Promise<void> =>
     });
 
 /** Unpacks every archive into the volume of the same place in the list. */
-const unpack = (docker: Docker, request: VolumesRequest, names: readonly string[], archives: readonly string[]): Promise<void> =>
+const unpack = (
+  docker: Docker,
+  request: VolumesRequest,
+  names: readonly string[],
+  archives: readonly string[],
+): Promise<void> =>
   withVolumes(docker, request, names, async (container) => {
     for (const [at, path] of archives.entries()) {
       request.signal.throwIfAborted();
