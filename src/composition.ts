@@ -34,7 +34,6 @@ export function composeManager(config: Config, logger: Logger): SharedStackManag
     settings: dockerSettings(config),
     settingsOf: (client) => dockerSettings({ ...config, ...client }),
     env: process.env,
-    stateDir: config.stateDir,
     warn,
   });
   return createStackManager({ config, runtimes: [local, dagger, docker], loadStack, openLogStore, logger });

@@ -13,8 +13,8 @@ import type {
   VolumesRequest,
 } from "../../stack/runtime.js";
 import type { StackSettings } from "../../stack/settings.js";
-import type { EngineAddress } from "./engine/address.js";
 import type { Engine } from "./engine/engine.js";
+import type { Watchdog } from "./leftovers/watchdog.js";
 import type { DockerSettings } from "./settings.js";
 import type { DockerStack } from "./stack/docker-stack.js";
 
@@ -24,8 +24,6 @@ export interface DockerRuntimeOptions {
   settingsOf?(client: StackSettings): DockerSettings;
   /** The server's environment: DOCKER_HOST, PATH, HOME. */
   env: NodeJS.ProcessEnv;
-  /** The server's state directory. */
-  stateDir: string;
   warn(message: string): void;
   /** Milliseconds that an engine may take to come back before its stacks are lost. Default 10,000. */
   patienceMs?: number;
@@ -38,7 +36,7 @@ class DockerRuntime implements StackRuntime {
   readonly name = "docker";
   readonly #stacks = new Set<DockerStack>();
   #capacity: { cpus: number; memory_mb: number } | null = null;
-  #watchdog: { close(): Promise<void> } | null = null;
+  #watchdog: Watchdog | null = null;
 
   constructor(private readonly options: DockerRuntimeOptions) {}
 
@@ -65,7 +63,7 @@ class DockerRuntime implements StackRuntime {
     try {
       this.#capacity = { cpus: engine.info.cpus, memory_mb: engine.info.memoryMb };
       await rememberEngine(request.stateDir, engine.address.host);
-      await this.#guard(engine.address);
+      await this.#guard(engine, request);
       const stack = await openStack({
         request,
         engine,
@@ -96,11 +94,16 @@ class DockerRuntime implements StackRuntime {
     return openEngine(findAddress({ settings, env }), env, bound);
   }
 
-  /** A process of its own removes this server's containers when the server is killed. */
-  async #guard(address: EngineAddress): Promise<void> {
-    const { Watchdog } = await import("./leftovers/watchdog.js");
-    const watchdog = (this.#watchdog ??= new Watchdog(this.options)) as InstanceType<typeof Watchdog>;
-    watchdog.watch(address);
+  /** A process of its own removes this server's containers, networks and secret files when the server is killed. */
+  async #guard(engine: Engine, { projectId, stateDir }: OpenStackRequest): Promise<void> {
+    const [{ Watchdog }, { secretsFolder }] = await Promise.all([
+      import("./leftovers/watchdog.js"),
+      import("./container/secret-files.js"),
+    ]);
+    const { env } = this.options;
+    this.#watchdog ??= new Watchdog(this.options);
+    this.#watchdog.watch(engine.address);
+    this.#watchdog.removeAtEnd(await secretsFolder({ projectId, stateDir, sameMachine: engine.sameMachine, env }));
   }
 
   async removeVolumes(projectId: string, stateDir: string, volumes: string[]): Promise<void> {

@@ -1,10 +1,8 @@
 /** The contract, kept by the docker runtime on a Docker daemon of the test's own. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { createDockerRuntime } from "../../../src/runtimes/docker/docker-runtime.js";
 import { startDaemon, whyNoDaemon } from "../../support/docker/daemon.mjs";
-import { runtimeContract } from "./contract.js";
+import { commandSentences } from "./commands.js";
+import { ALL, runtimeContract } from "./contract.js";
 
 const IMAGES = { python: "python:3.11-slim", redis: "redis:7-alpine" };
 
@@ -12,11 +10,9 @@ runtimeContract(
   "the docker runtime on a Docker daemon",
   async () => {
     const daemon = await startDaemon({ images: Object.values(IMAGES) });
-    const stateDir = mkdtempSync(join(tmpdir(), "stackwarden-contract-docker-"));
     const runtime = createDockerRuntime({
       settings: { host: daemon.host, retry: { maxRetries: 0, baseDelayMs: 10 } },
       env: process.env,
-      stateDir,
       warn: () => {},
     });
     return {
@@ -31,9 +27,9 @@ runtimeContract(
       close: async () => {
         await runtime.close();
         await daemon.close();
-        rmSync(stateDir, { recursive: true, force: true });
       },
     };
   },
   whyNoDaemon(),
+  [...ALL, commandSentences],
 );

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { engineCall } from "./engine-call.mjs";
-import { makeImages } from "./images.mjs";
+import { BUSYBOX, makeImages } from "./images.mjs";
 
 const succeeds = (/** @type {string} */ command, /** @type {string[]} */ args) =>
   spawnSync(command, args, { stdio: "ignore" }).status === 0;
@@ -15,7 +15,7 @@ export function whyNoDaemon() {
   if (process.platform !== "linux" || process.getuid?.() !== 0)
     return "a Docker daemon is started as root on Linux only";
   if (!succeeds("dockerd", ["--version"])) return "there is no dockerd (Debian: apt-get install docker.io)";
-  if (!existsSync("/bin/busybox")) return "there is no static busybox (Debian: apt-get install busybox-static)";
+  if (!existsSync(BUSYBOX)) return "there is no busybox (Debian: apt-get install busybox)";
   if (!succeeds("iptables", ["-L", "-n"])) return "dockerd needs iptables, which does not work here";
   return null;
 }

@@ -22,6 +22,7 @@ import { basename, dirname, join, relative } from "node:path";
 import { engineCall } from "./engine-call.mjs";
 
 const BASE = "stand-in:base";
+export const BUSYBOX = ["/bin/busybox", "/usr/bin/busybox"].find((path) => existsSync(path)) ?? "/bin/busybox";
 const USERS = { postgres: 70, redis: 999, node: 1000, app: 4321, toor: 0 };
 
 const ENTRYPOINT = `#!/bin/sh
@@ -107,8 +108,8 @@ function fileSystem(root) {
   write("usr/bin/docker-entrypoint.sh", ENTRYPOINT, 0o755);
   write("usr/bin/postgres-entrypoint.sh", POSTGRES, 0o755);
 
-  copy(realpathSync("/bin/busybox"), "bin/busybox");
-  for (const applet of execFileSync("/bin/busybox", ["--list"], { encoding: "utf8" }).split("\n"))
+  copy(realpathSync(BUSYBOX), "bin/busybox");
+  for (const applet of execFileSync(BUSYBOX, ["--list"], { encoding: "utf8" }).split("\n"))
     if (applet !== "" && applet !== "busybox") symlinkSync("busybox", join(root, "bin", applet));
 
   const python = JSON.parse(
@@ -146,6 +147,7 @@ function fileSystem(root) {
 
   const extensions = execFileSync("sh", ["-c", `ls ${standard}/lib-dynload/*.so`], { encoding: "utf8" });
   const programs = [
+    realpathSync(BUSYBOX),
     realpathSync(process.execPath),
     realpathSync(python[1]),
     ...(redis === undefined ? [] : [redis]),

@@ -2,6 +2,7 @@
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { findProgram, withTrustedPath } from "../../../system/find-program.js";
 import { configFolder } from "./address.js";
 
 export interface RegistryAuth {
@@ -29,12 +30,15 @@ export function registryOf(image: string): string {
 }
 
 /** @returns null when the helper has none, or cannot be run */
-function askHelper(helper: string, registry: string, env: NodeJS.ProcessEnv): Promise<RegistryAuth | null> {
+async function askHelper(helper: string, registry: string, env: NodeJS.ProcessEnv): Promise<RegistryAuth | null> {
+  const program = await findProgram(`docker-credential-${helper}`, { env });
+  if (program === null) return null;
+  const trusted = await withTrustedPath(env);
   return new Promise((resolve) => {
     const child = execFile(
-      `docker-credential-${helper}`,
+      program,
       ["get"],
-      { env, timeout: HELPER_MS, maxBuffer: 1024 * 1024 },
+      { env: trusted, timeout: HELPER_MS, maxBuffer: 1024 * 1024 },
       (error, stdout) => {
         if (error !== null) return resolve(null);
         try {

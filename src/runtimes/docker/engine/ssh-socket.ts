@@ -7,6 +7,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { StackwardenError } from "../../../errors.js";
+import { findProgram, withTrustedPath } from "../../../system/find-program.js";
 import { listenPrivately } from "../../../system/private-socket.js";
 
 export interface SshSocket {
@@ -33,11 +35,21 @@ export function sshArguments(host: string): string[] {
   ];
 }
 
-/** @param program for tests: another program than `ssh` */
-export async function openSshSocket(host: string, env: NodeJS.ProcessEnv, program = "ssh"): Promise<SshSocket> {
+/** @throws RUNTIME_UNAVAILABLE where there is no `ssh` */
+export async function openSshSocket(host: string, env: NodeJS.ProcessEnv): Promise<SshSocket> {
+  const program = await findProgram("ssh", { env });
+  if (program === null)
+    throw new StackwardenError(
+      "RUNTIME_UNAVAILABLE",
+      `The container engine at ${host} needs the program ssh, which is missing.`,
+      {
+        hint: "Install an OpenSSH client, or name an engine on this machine.",
+      },
+    );
+  const trusted = await withTrustedPath(env);
   const open = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
-    const child = spawn(program, sshArguments(host), { env, stdio: ["pipe", "pipe", "ignore"] });
+    const child = spawn(program, sshArguments(host), { env: trusted, stdio: ["pipe", "pipe", "ignore"] });
     open.add(socket);
     const end = (): void => {
       socket.destroy();

@@ -7,6 +7,7 @@ import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { StackwardenError } from "../../../errors.js";
 import type { BuildDefinition } from "../../../stack/definition/types.js";
+import { findProgram, withTrustedPath } from "../../../system/find-program.js";
 import { withRetry } from "../../../system/retry.js";
 import { isBusy, NO_IMAGE } from "../../shared/registry-faults.js";
 import { credentialsFor } from "../engine/credentials.js";
@@ -50,25 +51,32 @@ class BuildFailure extends Error {
   }
 }
 
-/** Whether `docker buildx` works here; asked once for each environment. */
-const plugins = new Map<string, Promise<boolean>>();
+/** The Docker CLI where its plugin `buildx` works, null elsewhere; asked once for each environment. */
+const plugins = new Map<string, Promise<string | null>>();
 
-export function hasBuildx(env: NodeJS.ProcessEnv): Promise<boolean> {
+export function findBuildx(env: NodeJS.ProcessEnv): Promise<string | null> {
   const key = `${env.PATH}\0${env.HOME}\0${env.DOCKER_CONFIG}`;
-  const known = plugins.get(key);
-  if (known !== undefined) return known;
-  const asking = new Promise<boolean>((resolve) => {
-    execFile("docker", ["buildx", "version"], { env, timeout: 5000 }, (error) => resolve(error === null));
-  });
+  const asked = plugins.get(key);
+  if (asked !== undefined) return asked;
+  const asking = (async () => {
+    const docker = await findProgram("docker", { env });
+    if (docker === null) return null;
+    const trusted = await withTrustedPath(env);
+    return new Promise<string | null>((resolve) => {
+      execFile(docker, ["buildx", "version"], { env: trusted, timeout: 5000 }, (error) =>
+        resolve(error === null ? docker : null),
+      );
+    });
+  })();
   plugins.set(key, asking);
   return asking;
 }
 
 /** What the CLI needs to reach the same engine. */
-function cliEnvironment({ engine, env }: BuildOptions): NodeJS.ProcessEnv {
+async function cliEnvironment({ engine, env }: BuildOptions): Promise<NodeJS.ProcessEnv> {
   const { address } = engine;
   const context = /^context (.*)$/.exec(address.source)?.[1];
-  const { DOCKER_HOST: _host, DOCKER_CONTEXT: _context, ...rest } = env;
+  const { DOCKER_HOST: _host, DOCKER_CONTEXT: _context, ...rest } = await withTrustedPath(env);
   return context === undefined ? { ...rest, DOCKER_HOST: address.host } : { ...rest, DOCKER_CONTEXT: context };
 }
 
@@ -86,14 +94,19 @@ const buildArguments = ({ build, tag, labels }: BuildOptions, dockerfile: string
   "-",
 ];
 
-async function byBuildx(options: BuildOptions, context: ContextOptions, line: (text: string) => void): Promise<string> {
+async function byBuildx(
+  docker: string,
+  options: BuildOptions,
+  context: ContextOptions,
+  line: (text: string) => void,
+): Promise<string> {
   const { signal } = options;
   const folder = await mkdtemp(join(tmpdir(), "stackwarden-build-"));
   try {
     const idFile = join(folder, "id");
     const { archive, dockerfile } = await buildContext(context);
-    const child = spawn("docker", buildArguments(options, dockerfile, idFile), {
-      env: cliEnvironment(options),
+    const child = spawn(docker, buildArguments(options, dockerfile, idFile), {
+      env: await cliEnvironment(options),
       stdio: ["pipe", "pipe", "pipe"],
     });
     const abort = (): void => void child.kill("SIGTERM");
@@ -211,16 +224,19 @@ export async function buildImage(options: BuildOptions): Promise<string> {
   phase(`building from ${relative(folder, build.context) || "the project's folder"}`);
   const context = { context: build.context, dockerfile: build.dockerfile ?? "Dockerfile", folder, exclude };
   // A virtual machine's or another machine's engine is reached by the CLI in the same way; Podman has no buildx.
-  const method = !engine.info.podman && (await hasBuildx(env)) ? byBuildx : byEngine;
+  const buildx = engine.info.podman ? null : await findBuildx(env);
   const before = await idOf(engine, options.tag);
   try {
-    const id = await withRetry(() => method(options, context, line), {
-      ...retry,
-      signal,
-      classify: (error) => error instanceof BuildFailure && isBusy(`${error.message}\n${lines.join("\n")}`),
-      onRetry: ({ attempt, delayMs }) =>
-        retrying(`Building ${service} failed (attempt ${attempt}), again in ${delayMs} ms.`),
-    });
+    const id = await withRetry(
+      () => (buildx === null ? byEngine(options, context, line) : byBuildx(buildx, options, context, line)),
+      {
+        ...retry,
+        signal,
+        classify: (error) => error instanceof BuildFailure && isBusy(`${error.message}\n${lines.join("\n")}`),
+        onRetry: ({ attempt, delayMs }) =>
+          retrying(`Building ${service} failed (attempt ${attempt}), again in ${delayMs} ms.`),
+      },
+    );
     if (before !== null && before !== id) await removeUnused(engine, before);
     return id;
   } catch (error) {

@@ -94,7 +94,7 @@ export class DockerService implements RuntimeService {
   }
 
   exec(request: ExecRequest): Promise<ExecResult> {
-    return execInContainer(this.options.probing.target, request);
+    return execInContainer(this.options.probing.target, request, true);
   }
 
   async pause(): Promise<void> {

@@ -1,9 +1,13 @@
 /** Runs a command in a running container. Nothing of it is left when the promise settles. */
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
 import type { Duplex } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
 import { StackwardenError } from "../../../errors.js";
 import type { ExecRequest, ExecResult } from "../../../stack/runtime.js";
+import { isAlive } from "../../../system/process-identity.js";
 import { exitOf } from "../../shared/exit-codes.js";
 import { engineMessage, isNotFound, statusOf } from "../engine/errors.js";
 
@@ -13,6 +17,17 @@ export interface ExecTarget {
   service: string;
   /** Default: the container's own. */
   user?: string;
+  /** The engine's process ids are this machine's. */
+  sameMachine: boolean;
+}
+
+/** Ended, and not yet waited for by its parent. */
+function isZombie(pid: number): boolean {
+  try {
+    return /\) Z /.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
+  } catch {
+    return true;
+  }
 }
 
 /** Every process of a command inherits it: the whole tree is found by it again. */
@@ -63,18 +78,71 @@ async function begin(target: ExecTarget, request: Omit<ExecRequest, "onOutput" |
   return { exec, stream, mark };
 }
 
+const INSPECT_MS = 3000;
+
+/** @returns null where the engine does not answer in time */
+const inspected = (exec: Docker.Exec): Promise<Docker.ExecInspectInfo | null> =>
+  Promise.race([exec.inspect(), delay(INSPECT_MS, null, { ref: false })]);
+
 /** @returns the exit code, null while the engine does not tell */
 async function exitCodeOf(exec: Docker.Exec): Promise<number | null> {
   for (let attempt = 0; attempt < 50; attempt += 1) {
-    const found = await exec.inspect();
-    if (!found.Running) return found.ExitCode;
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    const found = await inspected(exec);
+    if (found !== null && !found.Running) return found.ExitCode;
+    await delay(10);
   }
   return null;
 }
 
+const LOOK_MS = 250;
+
+/**
+ * Waits for the command's own process while its output is open: what it left behind may hold that open. The engine
+ * answers no question about a command that has ended and whose output is open.
+ */
+async function mainProcessEnded(target: ExecTarget, exec: Docker.Exec, until: AbortSignal): Promise<void> {
+  const pid = target.sameMachine ? ((await inspected(exec).catch(() => null))?.Pid ?? 0) : 0;
+  for (let silent = 0; silent < 2 && !until.aborted; ) {
+    await delay(LOOK_MS, undefined, { ref: false });
+    if (pid > 0) {
+      if (!isAlive(pid, null) || isZombie(pid)) return;
+      continue;
+    }
+    const found = await inspected(exec).catch(() => null);
+    if (found !== null && !found.Running) return;
+    silent = found === null ? silent + 1 : 0;
+  }
+}
+
+/** On this machine, as root: without another command in the container. */
+async function killMarked(container: string, mark: string): Promise<void> {
+  const file = (pid: string, name: string): Promise<string> =>
+    readFile(`/proc/${pid}/${name}`, "latin1").catch(() => "");
+  // A process that forks meanwhile is found in the next round.
+  for (let round = 0; round < 20; round += 1) {
+    const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+    const marked = await Promise.all(
+      pids.map(async (pid) => {
+        if (!(await file(pid, "environ")).split("\0").includes(mark)) return [];
+        return (await file(pid, "cgroup")).includes(container) ? [Number(pid)] : [];
+      }),
+    );
+    const found = marked.flat();
+    if (found.length === 0) return;
+    for (const pid of found) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // Gone meanwhile.
+      }
+    }
+    await delay(5);
+  }
+}
+
 /** Ends the tree of a command, from inside: an engine has no way to end one. */
 async function kill(target: ExecTarget, mark: string): Promise<void> {
+  if (target.sameMachine && process.getuid?.() === 0) return killMarked(target.container, mark);
   try {
     const killer = await begin(target, { command: ["/bin/sh", "-c", KILL_SCRIPT, "sh", mark] });
     killer.stream.end();
@@ -91,10 +159,10 @@ const notRunning = (service: string, cause: unknown): StackwardenError =>
   });
 
 /**
- * @param kept receives the output instead of `onOutput` where a program may not exist: the engine's message is in it
+ * @param sweep false: only a command that is aborted is looked for what it started
  * @throws COMMAND_NOT_FOUND, SERVICE_NOT_STARTED
  */
-export async function execInContainer(target: ExecTarget, request: ExecRequest): Promise<ExecResult> {
+export async function execInContainer(target: ExecTarget, request: ExecRequest, sweep = false): Promise<ExecResult> {
   const { signal, onOutput } = request;
   const { service } = target;
   if (signal.aborted) return { exitCode: null, signal: "SIGKILL", oomKilled: false };
@@ -116,16 +184,29 @@ export async function execInContainer(target: ExecTarget, request: ExecRequest):
   signal.addEventListener("abort", abort, { once: true });
   if (signal.aborted) abort();
   let tail = "";
+  let left = false;
+  const done = new AbortController();
   try {
     stream.on("error", () => undefined);
     stream.end(request.stdin ?? Buffer.alloc(0));
-    await demultiplex(stream, (kind, chunk) => {
+    const reading = demultiplex(stream, (kind, chunk) => {
       tail = (tail + chunk.toString("latin1")).slice(-400);
       return onOutput(kind, chunk);
     }).catch((error: unknown) => {
-      if (!killed) throw error;
+      if (!killed && !left) throw error;
     });
+    const outlived = mainProcessEnded(target, exec, done.signal).then(() => true);
+    if ((await Promise.race([reading.then(() => false), outlived])) && !done.signal.aborted) {
+      // What the command left behind holds its output open.
+      left = true;
+      await Promise.race([reading, delay(LOOK_MS, undefined, { ref: false })]);
+      await kill(target, mark);
+      await Promise.race([reading, delay(LOOK_MS, undefined, { ref: false })]);
+      stream.destroy();
+    }
+    await reading;
     await killing;
+    if (sweep && !killed && !left) await kill(target, mark);
     const code = await exitCodeOf(exec).catch(() => null);
     if (!killed && code !== null && NOT_RUN.has(code)) {
       const fault = programFault(service, request.command, tail);
@@ -134,15 +215,19 @@ export async function execInContainer(target: ExecTarget, request: ExecRequest):
     const { exitCode, signal: ended } = exitOf(code, Date.now());
     return { exitCode, signal: killed ? (ended ?? "SIGKILL") : ended, oomKilled: false };
   } finally {
+    done.abort();
     signal.removeEventListener("abort", abort);
     stream.destroy();
   }
 }
 
+export const noProgram = (service: string, command: readonly string[]): StackwardenError =>
+  new StackwardenError("COMMAND_NOT_FOUND", `${service} has no program "${command[0] ?? ""}" that can be run.`, {
+    hint: "Give the path of a program that the image has, or run it by a shell: sh -c.",
+  });
+
 /** Of the engine's runtime, never of a program: those do not speak of `exec:`. */
 function programFault(service: string, command: readonly string[], text: string): StackwardenError | null {
   if (!/OCI runtime exec failed|executable file not found|exec: "[^"]*":|crun: /i.test(text)) return null;
-  return new StackwardenError("COMMAND_NOT_FOUND", `${service} has no program "${command[0] ?? ""}" that can be run.`, {
-    hint: "Give the path of a program that the image has, or run it by a shell: sh -c.",
-  });
+  return noProgram(service, command);
 }

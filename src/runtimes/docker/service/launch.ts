@@ -87,7 +87,7 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
     signal.throwIfAborted();
     const address = seen.NetworkSettings.Networks[network.name]?.IPAddress || null;
     const { Ports } = seen.NetworkSettings;
-    const target = { docker, container: id, service: service.name };
+    const target = { docker, container: id, service: service.name, sameMachine: engine.sameMachine };
     const running = instance;
     return new DockerService({
       generation: request.generation,

@@ -16,7 +16,7 @@ const LOOK_MS = 5000;
 async function fromInside(engine: Engine, container: string, service: string): Promise<number | null> {
   let output = "";
   const { exitCode } = await execInContainer(
-    { docker: engine.docker, container, service },
+    { docker: engine.docker, container, service, sameMachine: engine.sameMachine },
     {
       command: ["id", "-u"],
       signal: AbortSignal.timeout(LOOK_MS),
