@@ -1,6 +1,6 @@
 /**
  * The control protocol: one JSON value per line. The server sends a greeting. Each request gets any number of `progress`
- * lines and one `result` or `error`, also when it is cancelled.
+ * and `output` lines and one `result` or `error`, also when it is cancelled.
  */
 import type { TransferredError } from "../errors.js";
 import type { Progress } from "../stack/model.js";
@@ -19,7 +19,21 @@ export interface ControlHello {
   hello: { version: string; pid: number };
 }
 
+<<<<<<< HEAD
 export type ControlReply = { id: number; result: unknown } | { id: number; error: TransferredError } | ControlProgress;
+=======
+export type ControlReply =
+  | { id: number; result: unknown }
+  | { id: number; error: ErrorReport }
+  | ControlProgress
+  | ControlOutput;
+
+/** A line that a command printed. */
+export interface ControlOutput {
+  id: number;
+  output: { stream: "stdout" | "stderr"; line: string };
+}
+>>>>>>> main
 
 export interface ControlProgress {
   id: number;

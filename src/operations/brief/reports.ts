@@ -26,14 +26,16 @@ export const briefHealth = {
     project: text,
     state: text,
     overall_healthy: z.boolean(),
+    unchecked: z.array(text).optional(),
     services: z.record(z.string(), z.unknown()),
     wait: z.unknown().optional(),
     timestamp: text,
   }),
-  of: ({ project, state, overall_healthy, services, wait, timestamp }: HealthOutcome) => ({
+  of: ({ project, state, overall_healthy, unchecked, services, wait, timestamp }: HealthOutcome) => ({
     project,
     state,
     overall_healthy,
+    ...withoutEmpty({ unchecked }),
     services: Object.fromEntries(
       Object.entries(services).map(([name, { service, healthy, status, message, error, ...health }]) => [
         name,
