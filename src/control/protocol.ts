@@ -19,12 +19,9 @@ export interface ControlHello {
   hello: { version: string; pid: number };
 }
 
-<<<<<<< HEAD
-export type ControlReply = { id: number; result: unknown } | { id: number; error: TransferredError } | ControlProgress;
-=======
 export type ControlReply =
   | { id: number; result: unknown }
-  | { id: number; error: ErrorReport }
+  | { id: number; error: TransferredError }
   | ControlProgress
   | ControlOutput;
 
@@ -33,7 +30,6 @@ export interface ControlOutput {
   id: number;
   output: { stream: "stdout" | "stderr"; line: string };
 }
->>>>>>> main
 
 export interface ControlProgress {
   id: number;
