@@ -36,6 +36,11 @@ export const COMMANDS: Record<string, CommandForm> = {
     operands: ["service"],
     options: { cpus: "--cpus", memory_mb: "--memory", pids: "--pids", force: "--force" },
   },
+  run_command: {
+    command: "exec",
+    operands: ["service", "command"],
+    options: { workdir: "--workdir", shell: "--shell", timeout_seconds: "--timeout", env: "--env" },
+  },
   get_stats: { command: "stats", operands: ["services"], options: {} },
   get_events: { command: "events", options: { limit: "--limit", service: "--service", types: "--type" } },
   diagnose: { command: "diagnose", operands: ["service"], options: { since: "--since" } },
