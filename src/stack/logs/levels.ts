@@ -53,8 +53,10 @@ const GLOG_LEVELS: Record<string, LogLevel> = { I: "info", W: "warning", E: "err
 /** A word in capitals that stands alone; in small letters only where it can be nothing else. */
 const CAPITALS =
   /(?:^|[\s[(|<"':*-])(TRACE|VERBOSE|DEBUG\d?|LOG|INFO|NOTICE|WARN|WARNING|ERR|ERROR|SEVERE|CRIT|CRITICAL|ALERT|EMERG|FATAL|PANIC)(?=[\s\])|>"',:!*-]|$)/;
-const BRACKETED = /[[(<](trace|verbose|debug|info|notice|warn|warning|err|error|crit|critical|alert|emerg|fatal)[\])>]/i;
-const LEADING = /^\s{0,8}(trace|debug|info|notice|warn|warning|err|error|fail|critical|fatal|panic)(?::|!|\s{1,4}[-|])/i;
+const BRACKETED =
+  /[[(<](trace|verbose|debug|info|notice|warn|warning|err|error|crit|critical|alert|emerg|fatal)[\])>]/i;
+const LEADING =
+  /^\s{0,8}(trace|debug|info|notice|warn|warning|err|error|fail|critical|fatal|panic)(?::|!|\s{1,4}[-|])/i;
 const EXCEPTION =
   /^(?:Traceback \(most recent call last\)|(?:[\w$]{1,80}\.){0,12}[A-Z][\w$]{0,80}(?:Error|Exception|Interrupt)\b(?=:|$|\s[[(])|(?:Uncaught|Unhandled)\b|Exception in thread|Error: |thread '[^']{0,80}' panicked|goroutine \d+ \[|Segmentation fault|Killed$|Caused by: |(?:node:|file:\/\/|\/)[^\s]{1,400}:\d+$)/;
 const SERVER_ERROR = /HTTP\/\d(?:\.\d)?"?\s+5\d\d\b/;
@@ -81,9 +83,7 @@ function statedLevel(text: string): LogLevel | null {
   if (glog !== undefined) return GLOG_LEVELS[glog] ?? null;
   if (EXCEPTION.test(text)) return "error";
   const beginning = text.slice(0, BEGINNING);
-  return named(
-    (CAPITALS.exec(beginning) ?? BRACKETED.exec(beginning) ?? LEADING.exec(beginning))?.[1],
-  );
+  return named((CAPITALS.exec(beginning) ?? BRACKETED.exec(beginning) ?? LEADING.exec(beginning))?.[1]);
 }
 
 const CONTINUATION =

@@ -55,7 +55,8 @@ export async function compileFilter(query: LogQuery): Promise<LineFilter> {
   const { sinceMs = Number.NEGATIVE_INFINITY, untilMs = Number.POSITIVE_INFINITY, stream } = query;
   const test = await textTest("grep", query.grep, query.regex);
   const timed = query.sinceMs !== undefined || query.untilMs !== undefined;
-  const narrow = test !== undefined || stream !== undefined || timed || query.previous === true || query.minLevel !== undefined;
+  const narrow =
+    test !== undefined || stream !== undefined || timed || query.previous === true || query.minLevel !== undefined;
   return {
     narrow,
     inScope: (line, generation) =>

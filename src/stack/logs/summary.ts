@@ -84,7 +84,11 @@ function periodsOf(times: readonly { timeMs: number; isError: boolean }[]) {
   if (times.length === 0) return [];
   const lengthMs = Math.max(1000, Math.ceil((last - first + 1) / PERIODS));
   const count = Math.floor((last - first) / lengthMs) + 1;
-  const periods = Array.from({ length: count }, (_, at) => ({ from: isoTime(first + at * lengthMs), lines: 0, errors: 0 }));
+  const periods = Array.from({ length: count }, (_, at) => ({
+    from: isoTime(first + at * lengthMs),
+    lines: 0,
+    errors: 0,
+  }));
   for (const { timeMs, isError } of times) {
     const period = periods[Math.floor((timeMs - first) / lengthMs)];
     if (period === undefined) continue;

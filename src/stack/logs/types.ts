@@ -1,7 +1,7 @@
 /** Log lines: how they come in, how they are asked for, what comes back. */
 
-import type { LogLevel } from "./levels.js";
 import type { LogPage, LogStream } from "../schemas/logs.js";
+import type { LogLevel } from "./levels.js";
 
 export type { LogLine, LogPage, LogStream } from "../schemas/logs.js";
 
