@@ -1,7 +1,7 @@
 /** npm's settings beside a manifest: they often hold the credentials of a registry. */
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { realPath } from "./read-mounts.js";
+import { realPath } from "./project-path.js";
 
 /** `//host/:_authToken=…` and its older kin, a key, or a name and a password in an address. */
 const CREDENTIALS = /^\s*(?:[^\s=#;]*:)?(?:_auth|_authToken|_password|key)\s*=|:\/\/[^\s/:@]+:[^\s/@]+@/im;
