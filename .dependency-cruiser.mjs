@@ -38,34 +38,55 @@ const MAY_IMPORT = {
 /** Packages that only the folders above may import. */
 const RESTRICTED = ["node:child_process", "@modelcontextprotocol/", "@dagger.io/", "express"];
 
+/**
+ * Folders whose modules meet paths that a project's owner or a service can change. They use the file boundary
+ * (src/system/read-regular-file.ts, src/runtimes/local/files/) instead of Node's file calls.
+ */
+const FILE_BOUNDARY = ["stack/definition"];
+
+/** Modules in these folders whose paths only the server or the kernel changes. */
+const OWN_FILES = ["stack/definition/built-in-stack.ts"];
+
 const isPackage = (entry) => RESTRICTED.includes(entry);
 /** Built-in modules are reported without `node:`. */
 const packagePattern = (entry) => (entry.startsWith("node:") ? `^${entry.slice(5)}$` : `(^|node_modules/)${entry}`);
 
 /** @type {import("dependency-cruiser").IConfiguration} */
 export default {
-  forbidden: Object.entries(MAY_IMPORT).flatMap(([folder, allowed]) => [
+  forbidden: [
     {
-      name: `border-${folder}`,
-      comment: `src/${folder} may import: ${allowed.join(", ")}.`,
+      name: "file-boundary",
+      comment: "Paths that a project or a service can change are used only through the file boundary.",
       severity: "error",
-      from: { path: `^src/${folder}/` },
-      to: {
-        path: "^src/",
-        pathNot: [folder, ...allowed.filter((entry) => !isPackage(entry))].map((part) => `^src/${part}(/|$)`),
+      from: {
+        path: FILE_BOUNDARY.map((folder) => `^src/${folder}/`),
+        pathNot: OWN_FILES.map((file) => `^src/${file}`),
       },
+      to: { path: "^fs(/promises)?$" },
     },
-    {
-      name: `packages-${folder}`,
-      comment: `src/${folder} may import of the restricted packages: ${allowed.filter(isPackage).join(", ") || "none"}.`,
-      severity: "error",
-      from: { path: `^src/${folder}/` },
-      to: {
-        path: RESTRICTED.filter((entry) => !allowed.includes(entry)).map(packagePattern),
-        pathNot: "^src/",
+    ...Object.entries(MAY_IMPORT).flatMap(([folder, allowed]) => [
+      {
+        name: `border-${folder}`,
+        comment: `src/${folder} may import: ${allowed.join(", ")}.`,
+        severity: "error",
+        from: { path: `^src/${folder}/` },
+        to: {
+          path: "^src/",
+          pathNot: [folder, ...allowed.filter((entry) => !isPackage(entry))].map((part) => `^src/${part}(/|$)`),
+        },
       },
-    },
-  ]),
+      {
+        name: `packages-${folder}`,
+        comment: `src/${folder} may import of the restricted packages: ${allowed.filter(isPackage).join(", ") || "none"}.`,
+        severity: "error",
+        from: { path: `^src/${folder}/` },
+        to: {
+          path: RESTRICTED.filter((entry) => !allowed.includes(entry)).map(packagePattern),
+          pathNot: "^src/",
+        },
+      },
+    ]),
+  ],
   options: {
     doNotFollow: { path: "node_modules" },
     tsPreCompilationDeps: true,

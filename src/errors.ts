@@ -48,6 +48,23 @@ export const ERROR_KINDS = {
   PROJECT_LOCKED: kind(409, "caller", true, "Another stackwarden server runs this project's stack."),
   STACK_NOT_RUNNING: kind(409, "caller", false, "The stack is not running."),
   SERVICE_NOT_STARTED: kind(409, "caller", true, "The service has not started yet."),
+  STACK_RUNNING: kind(409, "caller", false, "The operation needs a stopped stack and it is running."),
+  COMMAND_NOT_FOUND: kind(
+    400,
+    "caller",
+    false,
+    "The program of a command does not exist in the service or cannot be run.",
+  ),
+  COMMAND_NOT_ALLOWED: kind(403, "operator", false, "The operator does not allow this command."),
+  UNKNOWN_SNAPSHOT: kind(404, "caller", false, "The project has no snapshot of this name."),
+  SNAPSHOT_EXISTS: kind(409, "caller", false, "The project has a snapshot of this name already."),
+  SNAPSHOT_BUSY: kind(409, "caller", true, "The snapshot is being saved, restored or deleted by another call."),
+  SNAPSHOT_TOO_LARGE: kind(
+    507,
+    "operator",
+    false,
+    "The data is larger than snapshots may be or than the disk has room for.",
+  ),
   OPERATION_CANCELLED: kind(
     409,
     "caller",

@@ -34,6 +34,8 @@ const FORBIDDEN: [folder: string, from: string][] = [
   ["src/control", "../cli/session.js"],
   ["src/system", "../stack/model.js"],
   ["src/runtimes/docker", "../dagger/types.js"],
+  ["src/stack/definition", "node:fs"],
+  ["src/stack/definition", "node:fs/promises"],
 ];
 const ALLOWED: [folder: string, from: string][] = [
   ["src/mcp", "@modelcontextprotocol/sdk/server/mcp.js"],
@@ -41,6 +43,7 @@ const ALLOWED: [folder: string, from: string][] = [
   ["src/runtimes/local", "../../stack/runtime.js"],
   ["src/runtimes/dagger", "../shared/port-ledger.js"],
   ["src/operations", "../stack/model.js"],
+  ["src/stack/definition", "../../system/read-regular-file.js"],
   ["src", "./runtimes/local/local-runtime.js"],
 ];
 

@@ -1,5 +1,6 @@
 /** Options that several commands share. */
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { RUNTIMES } from "../stack/vocabulary.js";
 
 export function numberOption(text: string): number {
   const value = Number(text);
@@ -26,7 +27,7 @@ export function portOption(text: string, before: Record<string, number> = {}): R
 export const withSettings = (command: Command): Command =>
   command
     .option("--config <file>", "read this configuration file only")
-    .addOption(new Option("--runtime <name>", "runtime to use").choices(["auto", "local", "dagger"]))
+    .addOption(new Option("--runtime <name>", "runtime to use").choices(["auto", ...RUNTIMES]))
     .option("--root <folder>", "folder below which projects may lie (may be given several times)", listOption)
     .option("--state-dir <folder>", "where data, logs and passwords are kept")
     .option("--require-enforced-limits", "refuse to start what nothing limits")

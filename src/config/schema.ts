@@ -1,5 +1,6 @@
 /** The one schema of the server's configuration, in the spelling of stackwarden.yaml (snake_case). */
 import * as z from "zod";
+import { RUNTIMES } from "../stack/vocabulary.js";
 
 const MB = 1024 * 1024;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters in a path are what is refused here.
@@ -29,7 +30,7 @@ const IMAGE = /^[a-z0-9][A-Za-z0-9._/:-]{0,254}(@sha256:[0-9a-f]{64})?$/;
 export const GATEWAY_IMAGE = "node:20-alpine";
 
 export const configSchema = z.strictObject({
-  runtime: z.enum(["auto", "local", "dagger"]).default("auto"),
+  runtime: z.enum(["auto", ...RUNTIMES]).default("auto"),
   roots: z.array(path).min(1, "must name at least one folder").optional(),
   state_dir: path.optional(),
   read_only: z.boolean().default(false),

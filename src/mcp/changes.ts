@@ -1,6 +1,7 @@
-/** What one connection is told of changes: subscribed resources, the list of resources, events as log messages. */
+/** What one connection receives of changes: subscribed resources, the list of resources, events as log messages. */
 import type { LoggingLevel } from "@modelcontextprotocol/sdk/types.js";
-import type { EventType, StackChange, StackEvent, StackManager } from "../stack/model.js";
+import type { StackChange, StackEvent, StackManager } from "../stack/model.js";
+import { EVENTS, type EventSeverity } from "../stack/vocabulary.js";
 import { coalesce } from "./coalesce.js";
 import { uriOf } from "./uris.js";
 
@@ -15,16 +16,11 @@ const LEVELS: readonly LoggingLevel[] = [
   "emergency",
 ];
 
-const LEVEL_OF: Partial<Record<EventType, LoggingLevel>> = {
-  stack_start_failed: "error",
-  stack_lost: "error",
-  service_crashed: "error",
-  restart_given_up: "error",
-  service_unhealthy: "warning",
-  restart_scheduled: "warning",
-  retrying: "warning",
-  port_reassigned: "warning",
+const LEVEL_OF: Record<EventSeverity, LoggingLevel> = {
+  error: "error",
   warning: "warning",
+  success: "info",
+  info: "info",
 };
 
 export interface ChangeNotifier {
@@ -69,7 +65,7 @@ export function followChanges(notifier: ChangeNotifier, gapMs: number): Changes 
     bursts.touch(LIST);
   };
   const log = (event: StackEvent): void => {
-    const level = LEVEL_OF[event.type] ?? "info";
+    const level = LEVEL_OF[EVENTS[event.type]];
     if (LEVELS.indexOf(level) < minimum) return;
     const { project, service, type, message, seq, time, actor } = event;
     const data = { project, service, type, message, seq, time, actor };

@@ -1,7 +1,7 @@
 import * as z from "zod";
+import { diagnosisReport } from "../stack/schemas/diagnosis.js";
 import { defined, moment, momentMs, project, service } from "./fields.js";
 import { defineOperation } from "./operation.js";
-import { diagnosisReport } from "./outputs.js";
 
 const DEFAULT_SINCE = "1h";
 

@@ -1,7 +1,8 @@
 import * as z from "zod";
+import { eventPage } from "../stack/schemas/events.js";
+import { EVENT_TYPES } from "../stack/vocabulary.js";
 import { defined, integer, listOf, project, service, waitSeconds } from "./fields.js";
 import { defineOperation } from "./operation.js";
-import { EVENT_TYPES, eventPage } from "./outputs.js";
 
 export const getEvents = defineOperation({
   name: "get_events",

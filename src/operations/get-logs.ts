@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { StackwardenError } from "../errors.js";
+import { logReport } from "../stack/schemas/logs.js";
 import {
   asList,
   cursor,
@@ -17,7 +18,6 @@ import {
   waitSeconds,
 } from "./fields.js";
 import { defineOperation } from "./operation.js";
-import { logReport } from "./outputs.js";
 
 const FOLLOW_SECONDS = 20;
 

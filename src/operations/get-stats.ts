@@ -1,7 +1,7 @@
 import * as z from "zod";
+import { statsReport } from "../stack/schemas/stack.js";
 import { asList, defined, project, services } from "./fields.js";
 import { defineOperation } from "./operation.js";
-import { statsReport } from "./outputs.js";
 
 export const getStats = defineOperation({
   name: "get_stats",

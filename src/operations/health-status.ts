@@ -1,7 +1,7 @@
 import * as z from "zod";
+import { healthOutcome } from "../stack/schemas/stack.js";
 import { defined, flag, oneOf, project, timeoutSeconds } from "./fields.js";
 import { defineOperation } from "./operation.js";
-import { healthOutcome } from "./outputs.js";
 
 export const healthStatus = defineOperation({
   name: "health_status",

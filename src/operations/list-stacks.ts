@@ -1,6 +1,6 @@
 import * as z from "zod";
+import { stackList } from "../stack/schemas/stack.js";
 import { defineOperation } from "./operation.js";
-import { stackReport } from "./outputs.js";
 
 export const listStacks = defineOperation({
   name: "list_stacks",
@@ -12,7 +12,7 @@ export const listStacks = defineOperation({
     "Example: {}",
   ].join("\n"),
   input: z.strictObject({}),
-  output: z.object({ stacks: z.array(stackReport) }),
+  output: stackList,
   annotations: { readOnly: true, destructive: false, idempotent: true, openWorld: false },
   run: async (_input, { manager }) => ({ stacks: await manager.list() }),
 });

@@ -1,7 +1,7 @@
 import * as z from "zod";
+import { restartOutcome } from "../stack/schemas/outcomes.js";
 import { flag, project, service, timeoutSeconds } from "./fields.js";
 import { defineOperation } from "./operation.js";
-import { restartOutcome } from "./outputs.js";
 
 export const restartService = defineOperation({
   name: "restart_service",

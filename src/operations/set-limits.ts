@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { StackwardenError } from "../errors.js";
+import { limitsOutcome } from "../stack/schemas/outcomes.js";
 import { cpus, defined, flag, memoryMb, pids, project, service } from "./fields.js";
 import { defineOperation } from "./operation.js";
-import { limitsOutcome } from "./outputs.js";
 
 export const setLimits = defineOperation({
   name: "set_limits",

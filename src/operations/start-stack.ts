@@ -1,7 +1,7 @@
 import * as z from "zod";
+import { startOutcome } from "../stack/schemas/outcomes.js";
 import { defined, flag, folder, limitsByService, ports, profiles, project, timeoutSeconds } from "./fields.js";
 import { defineOperation } from "./operation.js";
-import { startOutcome } from "./outputs.js";
 
 export const startStack = defineOperation({
   name: "start_stack",

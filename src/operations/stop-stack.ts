@@ -1,7 +1,7 @@
 import * as z from "zod";
+import { stopOutcome } from "../stack/schemas/outcomes.js";
 import { flag, project, timeoutSeconds } from "./fields.js";
 import { defineOperation } from "./operation.js";
-import { stopOutcome } from "./outputs.js";
 
 export const stopStack = defineOperation({
   name: "stop_stack",

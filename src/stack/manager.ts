@@ -12,6 +12,7 @@ import type { StackRuntime } from "./runtime.js";
 import type { StackSettings } from "./settings.js";
 import { openRecords } from "./storage/project-records.js";
 import { ProjectStore } from "./storage/project-store.js";
+import { DEFAULT_RUNTIME } from "./vocabulary.js";
 
 const SHUTDOWN_MS = 30_000;
 /** Kept back of the deadline for what follows the services' own grace: kill, records, runtimes. */
@@ -170,7 +171,7 @@ class Manager implements SharedStackManager {
           project: id,
           folder: "",
           state: "stopped",
-          runtime: this.options.runtimes[0]?.name ?? "local",
+          runtime: this.options.runtimes[0]?.name ?? DEFAULT_RUNTIME,
           source: "",
           started_at: null,
           services: {},

@@ -1,144 +1,26 @@
 /**
- * What the domain reports, in the very shape that every door shows (snake_case JSON), and the
- * manager that operations call. Times are ISO 8601 in UTC.
+ * The manager that operations call, and what it takes. What it reports is declared by `./schemas/`, in the very shape that
+ * every client sees (snake_case JSON); the types derive from those schemas. Times are ISO 8601 in UTC.
  */
 
 import type { ErrorReport } from "../errors.js";
 import type { Limits } from "./definition/types.js";
 import type { DiagnosisReport, DiagnosisRequest } from "./diagnosis/types.js";
-import type { LogPage, LogQuery, LogTotals } from "./logs/types.js";
-import type { AppliedLimits, Endpoint, Enforcement, RuntimeName, RuntimeStatus, ServiceStats } from "./runtime.js";
+import type { LogQuery, LogTotals } from "./logs/types.js";
+import type { Endpoint, RuntimeStatus } from "./runtime.js";
+import type { EventPage, StackEvent } from "./schemas/events.js";
+import type { LogReport } from "./schemas/logs.js";
+import type { LimitsOutcome, RestartOutcome, StartOutcome, StopOutcome } from "./schemas/outcomes.js";
+import type { HealthOutcome, StackReport, StatsReport } from "./schemas/stack.js";
 import type { StackSettings } from "./settings.js";
+import type { EventType, StackState } from "./vocabulary.js";
 
-/** `lost`: the runtime died under it. `completed`: a one-shot service ended with exit code 0. */
-export type ServiceState =
-  | "pending"
-  | "starting"
-  | "healthy"
-  | "unhealthy"
-  | "stopping"
-  | "stopped"
-  | "completed"
-  | "crashed"
-  | "lost";
-
-export type StackState = "stopped" | "starting" | "running" | "degraded" | "stopping" | "lost";
-
-export interface ExitReport {
-  exit_code: number | null;
-  signal: string | null;
-  oom_killed: boolean;
-  at: string;
-}
-
-/** H1 */
-export interface ServiceHealth {
-  service: string;
-  healthy: boolean;
-  status: ServiceState;
-  /** What the last check saw, or why there is none. Untrusted where it quotes a service. */
-  message: string;
-  /** Present when not healthy: what was seen. */
-  error?: string;
-  latency_ms: number | null;
-  /** Null before the first check. */
-  checked_at: string | null;
-  /** Which check ran. */
-  check: string | null;
-  consecutive_failures: number;
-}
-
-/** H2 */
-export interface HealthReport {
-  project: string;
-  state: StackState;
-  overall_healthy: boolean;
-  services: Record<string, ServiceHealth>;
-  timestamp: string;
-}
-
-/** R1 */
-export interface ServiceReport {
-  service: string;
-  state: ServiceState;
-  image: string | null;
-  generation: number;
-  restarts: number;
-  started_at: string | null;
-  pid: number | null;
-  user: { uid: number | null; name: string; enforcement: Enforcement } | null;
-  endpoints: { host: string; host_port: number; container_port: number; url: string }[];
-  limits: AppliedLimits | null;
-  last_exit: ExitReport | null;
-  depends_on: string[];
-  notes: string[];
-}
-
-export interface StackReport {
-  project: string;
-  folder: string;
-  state: StackState;
-  runtime: RuntimeName;
-  source: string;
-  started_at: string | null;
-  services: Record<string, ServiceReport>;
-  notes: string[];
-}
-
-export type EventType =
-  | "stack_starting"
-  | "stack_started"
-  | "stack_start_failed"
-  | "stack_stopping"
-  | "stack_stopped"
-  | "stack_lost"
-  | "service_starting"
-  | "service_started"
-  | "service_healthy"
-  | "service_unhealthy"
-  | "service_crashed"
-  | "service_completed"
-  | "service_stopping"
-  | "service_stopped"
-  | "service_restarting"
-  | "service_restarted"
-  | "service_replaced"
-  | "restart_scheduled"
-  | "restart_given_up"
-  | "limits_changed"
-  | "retrying"
-  | "installing"
-  | "pulling"
-  | "port_reassigned"
-  | "warning";
-
-export interface StackEvent {
-  seq: number;
-  time: string;
-  project: string;
-  type: EventType;
-  service: string | null;
-  message: string;
-  /** Who asked for it: the client's name and session, or `stackwarden` itself. */
-  actor: string;
-  data?: Record<string, unknown>;
-}
-
-export interface EventPage {
-  project: string;
-  events: StackEvent[];
-  next_cursor: number;
-  omitted: number;
-}
-
-/** Result of every mutation: states observed, not remembered. */
-export interface Change<T> {
-  before: T;
-  after: T;
-  /** True when `after` was observed and is what was asked for. */
-  verified: boolean;
-  took_ms: number;
-}
+export type { EventPage, StackEvent } from "./schemas/events.js";
+export type { LogReport } from "./schemas/logs.js";
+export type { LimitsOutcome, RestartOutcome, StartOutcome, StopOutcome } from "./schemas/outcomes.js";
+export type { ExitReport, ServiceHealth, ServiceReport } from "./schemas/service.js";
+export type { HealthOutcome, HealthReport, StackReport, StatsReport } from "./schemas/stack.js";
+export type { EventType, ServiceState, StackState } from "./vocabulary.js";
 
 export interface StartRequest {
   project: string;
@@ -153,56 +35,6 @@ export interface StartRequest {
   wait?: boolean;
   /** Milliseconds until the call returns the intermediate state. Default 50,000 at the doors. The start itself goes on. */
   timeoutMs?: number;
-}
-
-/** Waiting ended: by the goal, by time (start goes on), or not asked for. */
-export interface StartOutcome extends Change<StackReport> {
-  status: "healthy" | "already_running" | "starting" | "reconciled";
-  message: string;
-  /** What is not healthy yet, and why. */
-  missing: { service: string; state: ServiceState; reason: string }[];
-  /** What to call next, when the start goes on. */
-  next: string | null;
-}
-
-export interface StopOutcome extends Change<StackReport> {
-  /** `stopping`: the time ran out; the stop goes on. */
-  status: "stopped" | "already_stopped" | "stopping";
-  message: string;
-  removed_volumes: string[];
-  /** What to call next, when the stop goes on. */
-  next: string | null;
-}
-
-export interface RestartOutcome extends Change<ServiceReport> {
-  service: string;
-  message: string;
-  health: ServiceHealth;
-  dependents_restarted: string[];
-  status: "healthy" | "starting";
-  next: string | null;
-}
-
-export interface LimitsOutcome extends Change<AppliedLimits | null> {
-  service: string;
-  message: string;
-  /** False: the stack is not running; kept for the next start. */
-  live: boolean;
-}
-
-export interface StatsReport {
-  project: string;
-  timestamp: string;
-  services: Record<
-    string,
-    { state: ServiceState; stats: ServiceStats | null; limits: AppliedLimits | null; pressure: string[] }
-  >;
-}
-
-export interface LogReport extends LogPage {
-  project: string;
-  /** Services the query covered. */
-  services: string[];
 }
 
 export interface Progress {
@@ -232,11 +64,6 @@ export interface HealthRequest {
   /** Return when the condition is met or impossible, or time is up (never an error). */
   waitFor?: "healthy" | "stopped";
   timeoutMs?: number;
-}
-
-export interface HealthOutcome extends HealthReport {
-  /** Null without wait_for. */
-  wait: { condition: "healthy" | "stopped"; met: boolean; reason: string } | null;
 }
 
 /**

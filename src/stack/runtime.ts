@@ -4,25 +4,12 @@
  */
 import type { Healthcheck, Limits, ServiceDefinition, StackDefinition } from "./definition/types.js";
 import type { LogSink } from "./logs/types.js";
+import type { AppliedLimits, Enforcement, ServiceStats } from "./schemas/limits.js";
 import type { StackSettings } from "./settings.js";
+import type { RuntimeName } from "./vocabulary.js";
 
-export type RuntimeName = "local" | "dagger";
-
-/** How far a limit or isolation is real: read back from the kernel, only asked for, or absent. */
-export type EnforcementLevel = "enforced" | "advisory" | "none";
-
-export interface Enforcement {
-  level: EnforcementLevel;
-  /** Why it is not enforced, or by what it is (`cgroup v1`, `cgroup v2`). */
-  reason: string;
-}
-
-/** Limits as they are, one enforcement for each. `value` is read back from the kernel where `enforced`. */
-export interface AppliedLimits {
-  cpus: { value: number | null; enforcement: Enforcement };
-  memory_mb: { value: number | null; enforcement: Enforcement };
-  pids: { value: number | null; enforcement: Enforcement };
-}
+export type { AppliedLimits, Enforcement, EnforcementLevel, ServiceStats } from "./schemas/limits.js";
+export type { RuntimeName } from "./vocabulary.js";
 
 export interface RuntimeStatus {
   runtime: RuntimeName;
@@ -48,23 +35,6 @@ export interface ProbeResult {
   latencyMs: number;
   /** Which check really ran, e.g. `http GET 127.0.0.1:8000/health` or `exec pg_isready -U x`. */
   check: string;
-}
-
-export interface ServiceStats {
-  /** Cores in use since the last sample, or null where unknown. */
-  cpu_cores: number | null;
-  cpu_seconds_total: number | null;
-  memory_mb: number | null;
-  memory_peak_mb: number | null;
-  pids: number | null;
-  /** Periods in which the CPU limit held the service back, and seconds lost to it. */
-  throttled_periods: number | null;
-  throttled_seconds: number | null;
-  oom_kills: number | null;
-  network_rx_bytes: number | null;
-  network_tx_bytes: number | null;
-  /** Why fields are null, if any are. */
-  reason: string | null;
 }
 
 /** One published address. */
@@ -107,6 +77,49 @@ export interface StartServiceRequest {
   phase(message: string): void;
 }
 
+/** One command in the environment of a service. */
+export interface ExecRequest {
+  /** Argument vector; never empty. */
+  command: readonly string[];
+  /** Added to the service's own environment. */
+  environment?: Record<string, string>;
+  /** Absolute path inside the service. Default: the service's working directory. */
+  workdir?: string;
+  /** Bytes for standard input, which is closed after them. Default: empty. */
+  stdin?: Buffer;
+  /** Receives raw chunks, in order per stream; a returned promise holds the command's output back. */
+  onOutput(stream: "stdout" | "stderr", chunk: Buffer): void | Promise<void>;
+  /** Aborting ends the whole process tree of the command; `exec` then resolves with what ended it. */
+  signal: AbortSignal;
+}
+
+/** How a command ended. */
+export interface ExecResult {
+  exitCode: number | null;
+  signal: string | null;
+  oomKilled: boolean;
+}
+
+/** A fresh instance of a definition that runs one command in place of the service's own, without published ports. */
+export type OneOffRequest = StartServiceRequest & { exec: Omit<ExecRequest, "signal"> };
+
+/** Volumes of one project; the stack may run (its writers paused) for a copy, never for a restore. */
+export interface VolumesRequest {
+  projectId: string;
+  /** Private directory of the project below the state directory. */
+  stateDir: string;
+  /** Names of the definition's volumes. */
+  volumes: readonly string[];
+  signal: AbortSignal;
+  /** Of the client who asks. Default: the server's own. */
+  settings?: StackSettings;
+}
+
+export interface CopyVolumesRequest extends VolumesRequest {
+  /** Most bytes that all copies together may take. */
+  maxBytes: number;
+}
+
 /** A service's running instance. */
 export interface RuntimeService {
   readonly service: string;
@@ -128,6 +141,16 @@ export interface RuntimeService {
   setLimits(limits: Limits): Promise<AppliedLimits>;
   readLimits(): Promise<AppliedLimits>;
   stats(): Promise<ServiceStats>;
+  /**
+   * Runs a command in this instance: the same files, user, environment, network and limits. Nothing of it is left when
+   * the promise settles.
+   * @throws COMMAND_NOT_FOUND, SERVICE_NOT_STARTED when the instance has ended
+   */
+  exec(request: ExecRequest): Promise<ExecResult>;
+  /** Halts every process of the instance until `resume`. @throws UNSUPPORTED where the runtime cannot; nothing is halted then */
+  pause(): Promise<void>;
+  /** Idempotent. */
+  resume(): Promise<void>;
 }
 
 /** What a runtime holds for one running stack. */
@@ -137,6 +160,11 @@ export interface RuntimeStack {
   endpoints(): Endpoint[];
   /** Starts one instance; resolves when its process runs (not when healthy). On failure nothing of it is left. */
   startService(request: StartServiceRequest): Promise<RuntimeService>;
+  /**
+   * Runs one command in a fresh instance of the definition, which is removed afterwards.
+   * Aborting `signal` ends it; the promise then resolves with what ended it.
+   */
+  runOneOff(request: OneOffRequest): Promise<ExecResult>;
   /** Settles when the runtime itself died; never rejects. Every service is lost then. */
   readonly lost: Promise<{ reason: string }>;
   /** Takes a changed definition before changed services are replaced (reconcile). */
@@ -152,6 +180,17 @@ export interface StackRuntime {
   open(request: OpenStackRequest): Promise<RuntimeStack>;
   /** Deletes named volumes of a project that is not running. */
   removeVolumes(projectId: string, stateDir: string, volumes: string[]): Promise<void>;
+  /**
+   * Copies named volumes into an empty private directory, in a form that only this runtime reads again.
+   * @returns bytes of each volume that has data; volumes without data are left out
+   * @throws SNAPSHOT_TOO_LARGE before or while copying more than `maxBytes`; what was copied is left to the caller to remove
+   */
+  copyVolumes(request: CopyVolumesRequest, archiveDir: string): Promise<Record<string, number>>;
+  /**
+   * Replaces the content of named volumes of a project that is not running; a volume without an archive becomes empty.
+   * A failure before the last step leaves every volume as it was.
+   */
+  restoreVolumes(request: VolumesRequest, archiveDir: string): Promise<void>;
   /** The machine's size: no limit above it is accepted. */
   capacity(): { cpus: number; memory_mb: number };
   /** Ends what an earlier server left behind (after SIGKILL of it and its watchdog), and all helpers of this one. */

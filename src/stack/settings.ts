@@ -1,8 +1,8 @@
 /** What the operator decides about stacks. Never settable by an agent. */
-import type { RuntimeName } from "./runtime.js";
+import type { RuntimeName } from "./vocabulary.js";
 
 export interface StackSettings {
-  /** `auto`: dagger when an engine can be reached, else local. */
+  /** `auto`: the first of `RUNTIMES` that is available here. */
   runtime: "auto" | RuntimeName;
   /** Absolute real paths; a project's folder must be one of them or below. Default: the working directory. */
   roots: string[];

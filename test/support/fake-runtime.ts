@@ -1,9 +1,15 @@
 /** A runtime whose services do what a script says, and which remembers what was asked of it. For tests of the domain. */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Healthcheck, Limits, StackDefinition } from "../../src/stack/definition/types.js";
 import type {
   AppliedLimits,
+  CopyVolumesRequest,
   Endpoint,
   EnforcementLevel,
+  ExecRequest,
+  ExecResult,
+  OneOffRequest,
   OpenStackRequest,
   ProbeResult,
   RuntimeName,
@@ -14,6 +20,7 @@ import type {
   ServiceStats,
   StackRuntime,
   StartServiceRequest,
+  VolumesRequest,
 } from "../../src/stack/runtime.js";
 
 export interface Script {
@@ -28,6 +35,10 @@ export interface Script {
   /** It never ends by itself when told to. */
   ignoresStop?: boolean;
   stats?: Partial<ServiceStats>;
+  /** What its commands do; default: end with code 0. Must end when the signal is aborted. */
+  exec?: (request: ExecRequest) => Promise<Partial<ExecResult>>;
+  /** Thrown by its next pauses, one each. */
+  pauseErrors?: unknown[];
 }
 
 export class FakeService implements RuntimeService {
@@ -107,7 +118,29 @@ export class FakeService implements RuntimeService {
       ...this.runtime.script(this.service).stats,
     };
   }
+
+  async exec(request: ExecRequest): Promise<ExecResult> {
+    this.runtime.calls.push(`exec ${this.service} ${request.command.join(" ")}`);
+    return execute(this.runtime.script(this.service), request);
+  }
+
+  async pause(): Promise<void> {
+    const error = this.runtime.script(this.service).pauseErrors?.shift();
+    if (error !== undefined) throw error;
+    this.runtime.calls.push(`pause ${this.service}`);
+  }
+
+  async resume(): Promise<void> {
+    this.runtime.calls.push(`resume ${this.service}`);
+  }
 }
+
+const execute = async (script: Script, request: ExecRequest): Promise<ExecResult> => ({
+  exitCode: 0,
+  signal: null,
+  oomKilled: false,
+  ...(await script.exec?.(request)),
+});
 
 export class FakeStack implements RuntimeStack {
   readonly runtime: RuntimeName;
@@ -164,6 +197,11 @@ export class FakeStack implements RuntimeStack {
     return started;
   }
 
+  async runOneOff({ exec, ...request }: OneOffRequest): Promise<ExecResult> {
+    this.owner.calls.push(`one-off ${request.service.name} ${exec.command.join(" ")}`);
+    return execute(this.owner.script(request.service.name), { ...exec, signal: request.signal });
+  }
+
   async update(definition: StackDefinition): Promise<void> {
     if (this.owner.updateError !== null) throw this.owner.updateError;
     this.definition = definition;
@@ -182,6 +220,9 @@ export class FakeRuntime implements StackRuntime {
   readonly services = new Map<string, FakeService>();
   readonly stacks: FakeStack[] = [];
   readonly removed: string[][] = [];
+  /** Bytes of each volume that has data, `project/volume`. */
+  readonly volumes = new Map<string, number>();
+  copyErrors: unknown[] = [];
   scripts: Record<string, Script> = {};
   level: EnforcementLevel = "enforced";
   available = true;
@@ -225,8 +266,32 @@ export class FakeRuntime implements StackRuntime {
     return stack;
   }
 
-  async removeVolumes(_project: string, _stateDir: string, volumes: string[]): Promise<void> {
+  async removeVolumes(project: string, _stateDir: string, volumes: string[]): Promise<void> {
     this.removed.push(volumes);
+    for (const volume of volumes) this.volumes.delete(`${project}/${volume}`);
+  }
+
+  async copyVolumes(request: CopyVolumesRequest, archiveDir: string): Promise<Record<string, number>> {
+    this.calls.push(`copy ${request.volumes.join(",")}`);
+    const error = this.copyErrors.shift();
+    if (error !== undefined) throw error;
+    const copied: Record<string, number> = {};
+    for (const volume of request.volumes) {
+      const bytes = this.volumes.get(`${request.projectId}/${volume}`);
+      if (bytes === undefined) continue;
+      writeFileSync(join(archiveDir, volume), String(bytes));
+      copied[volume] = bytes;
+    }
+    return copied;
+  }
+
+  async restoreVolumes(request: VolumesRequest, archiveDir: string): Promise<void> {
+    this.calls.push(`restore ${request.volumes.join(",")}`);
+    for (const volume of request.volumes) {
+      const file = join(archiveDir, volume);
+      if (existsSync(file)) this.volumes.set(`${request.projectId}/${volume}`, Number(readFileSync(file, "utf8")));
+      else this.volumes.delete(`${request.projectId}/${volume}`);
+    }
   }
 
   capacity(): { cpus: number; memory_mb: number } {

@@ -1,14 +1,15 @@
 /** What happened, newest first. */
+
+import { EVENTS, type EventSeverity } from "../../stack/vocabulary.js";
 import { h, setText } from "./dom.js";
 import { clock, words } from "./format.js";
 import type { StackEvent } from "./types.js";
 
 const KEPT = 200;
 
-const BAD = new Set(["service_crashed", "service_unhealthy", "stack_lost", "stack_start_failed", "restart_given_up"]);
-const GOOD = new Set(["service_healthy", "stack_started", "service_restarted", "service_completed"]);
-/** Worth interrupting a reader for. */
-const HEARD = new Set([...BAD, "stack_started", "stack_stopped", "service_healthy"]);
+const TONE: Record<EventSeverity, string> = { error: "bad", warning: "wait", success: "good", info: "off" };
+/** Announced to screen readers, beside every error. */
+const ANNOUNCED = new Set<string>(["service_unhealthy", "stack_started", "stack_stopped", "service_healthy"]);
 
 export interface EventsPanel {
   element: HTMLElement;
@@ -16,7 +17,7 @@ export interface EventsPanel {
   clear(): void;
 }
 
-export function createEventsPanel(hear: (text: string) => void): EventsPanel {
+export function createEventsPanel(announce: (text: string) => void): EventsPanel {
   const list = h("ol", { class: "events", tabindex: 0, "aria-label": "Events, newest first" });
   const none = h("p", { class: "hint" }, "Nothing has happened yet.");
   const element = h("section", { class: "panel", "aria-label": "Events" }, h("h2", {}, "Events"), none, list);
@@ -27,8 +28,8 @@ export function createEventsPanel(hear: (text: string) => void): EventsPanel {
       for (const event of events) list.prepend(entry(event));
       while (list.childElementCount > KEPT) list.lastElementChild?.remove();
       none.hidden = list.childElementCount > 0;
-      const heard = events.filter(({ type }) => HEARD.has(type)).at(-1);
-      if (!first && heard !== undefined) hear(heard.message);
+      const newest = events.filter(({ type }) => EVENTS[type] === "error" || ANNOUNCED.has(type)).at(-1);
+      if (!first && newest !== undefined) announce(newest.message);
       first = false;
     },
     clear: () => {
@@ -41,10 +42,9 @@ export function createEventsPanel(hear: (text: string) => void): EventsPanel {
 }
 
 function entry({ time, type, service, message, actor }: StackEvent): HTMLElement {
-  const tone = BAD.has(type) ? "bad" : GOOD.has(type) ? "good" : "off";
   return h(
     "li",
-    { "data-tone": tone, "data-type": type },
+    { "data-tone": TONE[EVENTS[type]] ?? "off", "data-type": type },
     h(
       "div",
       { class: "row between" },

@@ -2,6 +2,7 @@
 import { cpus, totalmem } from "node:os";
 import type { OpenStackRequest, RuntimeStack, RuntimeStatus, StackRuntime } from "../../stack/runtime.js";
 import type { StackSettings } from "../../stack/settings.js";
+import { unsupported } from "../shared/unsupported.js";
 import { engineOf } from "./engine/engines.js";
 import type { EngineHost, EngineHostOptions } from "./engine-host/types.js";
 import type { Gateway, GatewayOptions } from "./gateway/types.js";
@@ -84,6 +85,14 @@ class DaggerRuntime implements StackRuntime {
       this.#parts(),
     ]);
     await removeVolumes({ projectId, stateDir, volumes, env, warn, openSession, fallbackImage: settings.gatewayImage });
+  }
+
+  async copyVolumes(): Promise<Record<string, number>> {
+    throw unsupported("dagger", "copy volumes");
+  }
+
+  async restoreVolumes(): Promise<void> {
+    throw unsupported("dagger", "restore volumes");
   }
 
   /** Until an engine was used, this machine's size stands for it. */

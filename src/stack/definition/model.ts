@@ -5,7 +5,6 @@ import { resolveExtends } from "./extends.js";
 import type { Lookup, Variable } from "./interpolate.js";
 import { merge } from "./merge.js";
 import { fileTrees, type ModelContext } from "./model-context.js";
-import { isBelow } from "./project-path.js";
 import { entry, type FileOrigin, isNull, type Mapping, mapping, sameTree, type Tree, textOf } from "./tree.js";
 
 interface Part {
@@ -114,7 +113,7 @@ function includeVariables(context: ModelContext, part: Part, item: Tree, path: s
   for (const file of named.length > 0 ? named.map((one) => resolve(part.folder, one)) : [usual]) {
     if (file === "/dev/null") continue;
     try {
-      const read = readEnvFile(file, (real) => isBelow(context.project, real), {
+      const read = readEnvFile(file, context.project, {
         lookup: (name) => part.lookup(name) ?? values.get(name),
         unset: context.unset,
       });

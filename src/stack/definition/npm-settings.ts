@@ -1,17 +1,18 @@
 /** npm's settings beside a manifest: they often hold the credentials of a registry. */
-import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { realPath } from "./project-path.js";
+import { readRegularFile, UnsafePathError } from "../../system/read-regular-file.js";
 
 /** `//host/:_authToken=…` and its older kin, a key, or a name and a password in an address. */
 const CREDENTIALS = /^\s*(?:[^\s=#;]*:)?(?:_auth|_authToken|_password|key)\s*=|:\/\/[^\s/:@]+:[^\s/@]+@/im;
 
-/** Its real path when there is a credential in it. */
-export function npmSettingsWithSecret(manifest: string): string | null {
-  const path = join(dirname(manifest), ".npmrc");
+/** The real path of the settings beside a manifest when they hold a credential. */
+export function npmSettingsWithSecret(manifest: string, folder: string): string | null {
   try {
-    return CREDENTIALS.test(readFileSync(path, "utf8")) ? realPath(path) : null;
-  } catch {
-    return null;
+    const file = readRegularFile(join(dirname(manifest), ".npmrc"), { within: folder });
+    return file !== undefined && CREDENTIALS.test(file.bytes.toString("utf8")) ? file.path : null;
+  } catch (error) {
+    // A file that cannot be read is refused, with its reason, by the installation that would use it.
+    if (error instanceof UnsafePathError) return null;
+    throw error;
   }
 }

@@ -1,12 +1,11 @@
 /** Which compose files a project consists of, and reading them: each once, none from outside the project. */
-import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
-import { StackwardenError } from "../../errors.js";
+import { isBeneath } from "../../system/open-beneath.js";
+import { readRegularText, statBeneath, UnsafePathError } from "../../system/read-regular-file.js";
+import { builtInText } from "./built-in-stack.js";
 import { type ParsedFile, parseYaml } from "./document.js";
 import type { Variable } from "./interpolate.js";
 import type { Problems, Where } from "./problems.js";
-import { isBelow, realPath } from "./project-path.js";
 import { projectVariables } from "./variables.js";
 
 /** In Compose's own order of preference. */
@@ -36,13 +35,21 @@ export interface ProjectFiles {
   envFile?: string;
 }
 
-const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined;
+/** A link that leads outside is there too: reading it says what is wrong with it. */
+function exists(path: string, folder: string): boolean {
+  try {
+    return statBeneath(path, folder) !== undefined;
+  } catch (error) {
+    if (error instanceof UnsafePathError) return true;
+    throw error;
+  }
+}
 
 /** The usual files of a folder: one of NAMES, its override, and stackwarden's own. */
 function usualFiles(folder: string, notes: string[]): string[] {
-  const [name, ...others] = NAMES.filter((one) => isFile(join(folder, one)));
+  const [name, ...others] = NAMES.filter((one) => exists(join(folder, one), folder));
   if (name === undefined) return [];
-  const [override, ...more] = OVERRIDES.filter((one) => isFile(join(folder, one)));
+  const [override, ...more] = OVERRIDES.filter((one) => exists(join(folder, one), folder));
   for (const other of others) notes.push(`${other} is not used: ${name} comes first.`);
   for (const other of more) notes.push(`${other} is not used: ${override} comes first.`);
   return [name, ...(override === undefined ? [] : [override])].map((one) => join(folder, one));
@@ -58,30 +65,18 @@ export function findFiles(
   const notes: string[] = [];
   const named = files.map((one) => resolve(folder, one));
   // As in Compose, the first file's folder is the project's; its .env counts, else that of the folder itself.
-  const places = [...new Set([...(named[0] === undefined ? [] : [dirname(named[0])]), folder])].filter((one) => isBelow(folder, one));
+  const places = [...new Set([...(named[0] === undefined ? [] : [dirname(named[0])]), folder])].filter((one) => isBeneath(folder, one));
   const variables = projectVariables(folder, places, problems, unset);
-  const envFile = places.map((one) => join(one, ".env")).find(isFile);
+  const envFile = places.map((one) => join(one, ".env")).find((one) => exists(one, folder));
   const separator = variables.get("COMPOSE_PATH_SEPARATOR")?.value || ":";
   const fromEnv = (variables.get("COMPOSE_FILE")?.value ?? "").split(separator).filter((one) => one.trim() !== "");
   const chosen = named.length > 0 ? named : fromEnv.length > 0 ? fromEnv.map((one) => resolve(folder, one)) : usualFiles(folder, notes);
   const first = chosen[0] === undefined ? folder : dirname(chosen[0]);
-  const own = [...new Set([first, folder])].flatMap((place) => OWN.map((one) => join(place, one))).find(isFile);
+  const own = [...new Set([first, folder])].flatMap((place) => OWN.map((one) => join(place, one))).find((one) => exists(one, folder));
   if (own !== undefined && !chosen.includes(own)) chosen.push(own);
   const common = { notes, variables, ...(envFile === undefined ? {} : { envFile }) };
   if (chosen.length === 0) return { files: [BUILT_IN], folder, builtIn: true, ...common };
   return { files: chosen, folder: first, builtIn: false, ...common };
-}
-
-/** `stacks/` lies beside `src/` in the sources and beside the bundle in `dist/`. */
-function builtInText(): string {
-  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
-    const file = join(folder, "stacks", "commandcenter", "compose.yaml");
-    if (existsSync(file)) return readFileSync(file, "utf8");
-    if (folder === dirname(folder))
-      throw new StackwardenError("INTERNAL", "The built-in stack's file is missing.", {
-        hint: "Install stackwarden again.",
-      });
-  }
 }
 
 export interface ReadFile extends ParsedFile {
@@ -111,28 +106,21 @@ export class FileReader {
     if (known === undefined) {
       if (this.#files.size >= MOST_FILES)
         return refuse(`the project has more than ${MOST_FILES} compose files`, "Include fewer files.");
-      if (path !== BUILT_IN) {
-        if (!isBelow(this.folder, realPath(path))) {
-          problems.policy(
-            where ?? { file: { path }, line: null },
-            "",
-            `the compose file ${path} leads outside the project's folder`,
-            "Put the file itself into the project's folder.",
-          );
-          return undefined;
-        }
-        const stat = statSync(path, { throwIfNoEntry: false });
-        if (stat === undefined) return refuse(`the compose file ${path} does not exist`, "Correct its name, or create it.");
-        if (!stat.isFile() || stat.size > LARGEST)
-          return refuse(`${path} is not a regular file of at most 1 MiB`, "Replace it with a smaller compose file.");
-      }
-      let text: string;
+      let text: string | undefined;
       try {
-        text = path === BUILT_IN ? builtInText() : readFileSync(path, "utf8");
+        text = path === BUILT_IN ? builtInText() : readRegularText(path, { within: this.folder, maxBytes: LARGEST });
       } catch (error) {
-        if (error instanceof StackwardenError) throw error;
-        return refuse(`${path} cannot be read (${(error as NodeJS.ErrnoException).code})`, "Make the file readable.");
+        if (!(error instanceof UnsafePathError)) throw error;
+        if (error.reason !== "outside") return refuse(`the compose file ${path} ${error.problem}`, error.hint);
+        problems.policy(
+          where ?? { file: { path }, line: null },
+          "",
+          `the compose file ${path} leads outside the project's folder`,
+          "Put the file itself into the project's folder.",
+        );
+        return undefined;
       }
+      if (text === undefined) return refuse(`the compose file ${path} does not exist`, "Correct its name, or create it.");
       this.#files.set(path, { path, text, ...parseYaml(text) });
     }
     const file = this.#files.get(path) ?? undefined;

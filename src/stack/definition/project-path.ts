@@ -1,24 +1,10 @@
-/** Paths of a project: where they really lead, symbolic links resolved. */
-import { realpathSync } from "node:fs";
-import { isAbsolute, join, relative, resolve, sep } from "node:path";
+/** Paths that a file writes: where they really lead, symbolic links resolved. */
+import { resolve } from "node:path";
+import { isBeneath } from "../../system/open-beneath.js";
+import { realPath } from "../../system/real-path.js";
 import type { NodeReader } from "./node-reader.js";
 
 const SOCKETS = /(?:docker|containerd|podman|crio|buildkitd|dagger)[^/]*\.sock|\/var\/run\/docker|\/run\/dagger/;
-
-export const isBelow = (folder: string, path: string): boolean => {
-  const way = relative(folder, path);
-  return way === "" || (way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way));
-};
-
-/** The real path of what exists of `path`, with the rest appended. */
-export function realPath(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    const parent = resolve(path, "..");
-    return parent === path ? path : join(realPath(parent), path.slice(parent.length));
-  }
-}
 
 /** Whether a path is, or holds, a container engine's socket. */
 export const isEngineSocket = (...paths: string[]): boolean =>
@@ -36,7 +22,7 @@ export function projectPath(reader: NodeReader, text: string, folder: string): s
       "reaches a container engine's socket",
       "Remove it: it would give the service the whole machine. To start the other services, leave this one out (`without`).",
     );
-  if (!isBelow(folder, path))
+  if (!isBeneath(folder, path))
     return reader.policy(`leads outside the project's folder (${text})`, "Use a path below the project's folder.");
   return path;
 }

@@ -1,5 +1,5 @@
 /** The top-level `configs`: their contents as bytes. */
-import { readFileSync, statSync } from "node:fs";
+import { readRegularFile, UnsafePathError } from "../../system/read-regular-file.js";
 import { given, type NodeReader } from "./node-reader.js";
 import { projectPath } from "./project-path.js";
 
@@ -29,15 +29,14 @@ export function readConfigs(
       const text = fields.file.string("a path");
       const path = text === undefined ? undefined : projectPath(fields.file, text, folder);
       if (path === undefined) continue;
-      const stat = statSync(path, { throwIfNoEntry: false });
-      if (stat === undefined || !stat.isFile() || stat.size > LARGEST)
-        fields.file.invalid(`${text} is not a readable file of at most 1 MiB`, "Create the file below the project.");
-      else
-        try {
-          contents[name] = readFileSync(path);
-        } catch (error) {
-          fields.file.invalid(`${text} cannot be read (${(error as NodeJS.ErrnoException).code})`, "Make it readable.");
-        }
+      try {
+        const bytes = readRegularFile(path, { within: folder, maxBytes: LARGEST })?.bytes;
+        if (bytes === undefined) fields.file.invalid(`${text} does not exist`, "Create the file below the project.");
+        else contents[name] = bytes;
+      } catch (error) {
+        if (!(error instanceof UnsafePathError)) throw error;
+        fields.file.invalid(`${text} cannot be used: it ${error.problem}`, error.hint);
+      }
     } else if (given(fields.external)) contents[name] = Buffer.alloc(0);
     else value.invalid("has no source", "Give `file`, `content` or `environment`.");
   }

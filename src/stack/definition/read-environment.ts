@@ -1,7 +1,7 @@
 /** `environment` and `env_file`. The server's own environment never comes in: it holds the agent's keys. */
 import { EnvFileError, readEnvFile } from "./env-file.js";
 import { given, type NodeReader } from "./node-reader.js";
-import { isBelow, projectPath } from "./project-path.js";
+import { projectPath } from "./project-path.js";
 
 const SENSITIVE = /PASS(WORD|WD)?$|SECRET|TOKEN|_KEY$|^KEY$|CREDENTIAL|PRIVATE/i;
 /** What an environment can hold: anything but `=`, NUL and control characters. */
@@ -44,7 +44,7 @@ function readFiles(reader: NodeReader, folder: string, own: Environment, into: E
       );
     };
     try {
-      const values = readEnvFile(path, (real) => isBelow(folder, real), { lookup: variable, raw });
+      const values = readEnvFile(path, folder, { lookup: variable, raw });
       const required = given(fields.required) ? fields.required.boolean() : true;
       if (values === undefined && required)
         item.invalid(`the file ${text} does not exist`, "Create it, or write required: false.");

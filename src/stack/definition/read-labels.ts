@@ -1,7 +1,7 @@
 /** `labels`, `annotations` and `label_file`: names and values, of a mapping or of `name=value` texts. */
 import { EnvFileError, readEnvFile } from "./env-file.js";
 import { given, type NodeReader } from "./node-reader.js";
-import { isBelow, projectPath } from "./project-path.js";
+import { projectPath } from "./project-path.js";
 
 export function readLabels(reader: NodeReader | undefined): Record<string, string> {
   const labels: Record<string, string> = Object.create(null);
@@ -23,7 +23,7 @@ export function readLabelFiles(reader: NodeReader | undefined, folder: string): 
     const path = text === undefined ? undefined : projectPath(item, text, folder);
     if (path === undefined) continue;
     try {
-      const values = readEnvFile(path, (real) => isBelow(folder, real), { lookup: item.lookup });
+      const values = readEnvFile(path, folder, { lookup: item.lookup });
       if (values === undefined) item.invalid(`the file ${text} does not exist`, "Create it, or correct its name.");
       for (const [name, { value }] of values ?? []) labels[name] = value;
     } catch (error) {

@@ -1,7 +1,9 @@
 /** Volumes, binds and temporary file systems. A bind stays below the project, or below what the operator opened. */
 import { posix } from "node:path";
+import { isBeneath } from "../../system/open-beneath.js";
+import { realPath } from "../../system/real-path.js";
 import { given, type NodeReader } from "./node-reader.js";
-import { isBelow, isEngineSocket, projectPath, realPath } from "./project-path.js";
+import { isEngineSocket, projectPath } from "./project-path.js";
 import { parseMode } from "./read-files.js";
 import type { Mount } from "./types.js";
 import { parseBytes } from "./units.js";
@@ -44,9 +46,9 @@ function bind(reader: NodeReader, text: string, to: string, options: BindOptions
     return undefined;
   }
   const path = realPath(posix.resolve(reader.folder, text));
-  const open = text.startsWith("~") || isEngineSocket(text, path) || isBelow(folder, path)
+  const open = text.startsWith("~") || isEngineSocket(text, path) || isBeneath(folder, path)
     ? undefined
-    : allowBinds.find((one) => isBelow(realPath(one.replace(/:rw$/, "")), path));
+    : allowBinds.find((one) => isBeneath(realPath(one.replace(/:rw$/, "")), path));
   if (open !== undefined) {
     const readOnly = options.readOnly || !open.endsWith(":rw");
     if (readOnly && !options.readOnly)

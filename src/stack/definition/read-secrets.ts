@@ -1,5 +1,6 @@
 /** The top-level `secrets`: where each value comes from, and the values. */
-import { readFileSync } from "node:fs";
+import { isUtf8 } from "node:buffer";
+import { readRegularFile, UnsafePathError } from "../../system/read-regular-file.js";
 import type { Variable } from "./interpolate.js";
 import { given, type NodeReader } from "./node-reader.js";
 import { projectPath } from "./project-path.js";
@@ -54,18 +55,26 @@ export interface SecretValues {
   binary: Record<string, Buffer>;
 }
 
-function readContent(file: string): string | Buffer {
-  const bytes = readFileSync(file);
+/** Docker's own limit for a secret, in bytes. */
+const MAX_SECRET_BYTES = 512_000;
+
+/** A secret is most often one line; the line end that an editor adds is not part of it. */
+function readContent(file: string, folder: string, reader: NodeReader): string | Buffer | undefined {
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return bytes;
+    const bytes = readRegularFile(file, { within: folder, maxBytes: MAX_SECRET_BYTES })?.bytes;
+    if (bytes === undefined)
+      return reader.invalid("names a file that does not exist", "Create the file below the project.");
+    return isUtf8(bytes) ? bytes.toString("utf8").replace(/\r?\n$/, "") : bytes;
+  } catch (error) {
+    if (!(error instanceof UnsafePathError)) throw error;
+    return reader.invalid(`names a file that cannot be used: it ${error.problem}`, error.hint);
   }
 }
 
 /** Values of the secrets; `make` is called for those that nothing gives. A secret without a value is a problem of who uses it. */
 export async function resolveSecrets(
   sources: SecretSource[],
+  folder: string,
   variables: Map<string, Variable>,
   make: (name: string) => Promise<string>,
 ): Promise<SecretValues> {
@@ -75,14 +84,9 @@ export async function resolveSecrets(
     const present = variable === undefined ? undefined : variables.get(variable)?.value;
     if (present !== undefined && present !== "") text[name] = present;
     else if (file !== undefined) {
-      try {
-        const content = readContent(file);
-        // A secret is most often one line; the line end that an editor adds is not part of it.
-        if (typeof content === "string") text[name] = content.replace(/\r?\n$/, "");
-        else binary[name] = content;
-      } catch {
-        reader.invalid("names a file that cannot be read", "Create the file below the project.");
-      }
+      const content = readContent(file, folder, reader);
+      if (typeof content === "string") text[name] = content;
+      else if (content !== undefined) binary[name] = content;
     } else if (generate) text[name] = await make(name);
     else if (variable !== undefined && !external)
       reader.invalid(`needs ${variable}, which is not set`, "Set it in .env, or write x-generate: true.");

@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { EnvFileError, readEnvFile } from "./env-file.js";
 import type { Variable } from "./interpolate.js";
 import type { Problems } from "./problems.js";
-import { isBelow } from "./project-path.js";
 import { isSensitiveName } from "./read-environment.js";
 
 /** @param folders those whose `.env` counts: the first that has one; all below `project` */
@@ -16,7 +15,7 @@ export function projectVariables(
   for (const folder of folders) {
     const file = join(folder, ".env");
     try {
-      const values = readEnvFile(file, (real) => isBelow(project, real), { unset });
+      const values = readEnvFile(file, project, { unset });
       if (values === undefined) continue;
       for (const [name, { value, secret }] of values)
         values.set(name, { value, secret: secret || isSensitiveName(name) });

@@ -17,6 +17,7 @@ import type { RuntimeName } from "../runtime.js";
 import type { StackSettings } from "../settings.js";
 import { OpenedRecords } from "../storage/opened-records.js";
 import type { ProjectRecords } from "../storage/project-records.js";
+import { DEFAULT_RUNTIME } from "../vocabulary.js";
 import { changeLimits } from "./limit-change.js";
 import { PendingStart } from "./pending-start.js";
 import { Restarts } from "./restarts.js";
@@ -268,7 +269,9 @@ export class Project {
   #runtimeName(choice: RuntimeChoice | null): RuntimeName {
     const { config, runtimes, store } = this.options;
     if (choice !== null) return choice.runtime.name;
-    return config.runtime === "auto" ? (store.runtime(this.id) ?? runtimes[0]?.name ?? "local") : config.runtime;
+    return config.runtime === "auto"
+      ? (store.runtime(this.id) ?? runtimes[0]?.name ?? DEFAULT_RUNTIME)
+      : config.runtime;
   }
 
   /** The report that is at hand: no check is made for it. */

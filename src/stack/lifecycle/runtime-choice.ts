@@ -2,6 +2,7 @@
 import { StackwardenError } from "../../errors.js";
 import type { RuntimeName, RuntimeStatus, StackRuntime } from "../runtime.js";
 import type { StackSettings } from "../settings.js";
+import { DEFAULT_RUNTIME, RUNTIMES } from "../vocabulary.js";
 
 export interface RuntimeChoice {
   runtime: StackRuntime;
@@ -26,7 +27,7 @@ function unavailable(name: RuntimeName, lacking: string[], known: RuntimeName[])
 }
 
 /**
- * `auto` takes dagger when an engine can be reached, else local.
+ * `auto` takes the first of `RUNTIMES` that is available.
  * @throws RUNTIME_UNAVAILABLE that names what is missing and how to get it
  */
 export async function chooseRuntime(
@@ -38,7 +39,7 @@ export async function chooseRuntime(
   const known = runtimes.map((runtime) => runtime.name);
   const candidates =
     wanted === "auto"
-      ? [...runtimes].sort((a, b) => Number(b.name === "dagger") - Number(a.name === "dagger"))
+      ? [...runtimes].sort((a, b) => RUNTIMES.indexOf(a.name) - RUNTIMES.indexOf(b.name))
       : runtimes.filter((runtime) => runtime.name === wanted);
   const refused: { name: RuntimeName; lacking: string[] }[] = [];
   for (const runtime of candidates) {
@@ -52,7 +53,7 @@ export async function chooseRuntime(
   }
   const last = refused.at(-1);
   throw unavailable(
-    last?.name ?? (wanted === "auto" ? "local" : wanted),
+    last?.name ?? (wanted === "auto" ? DEFAULT_RUNTIME : wanted),
     last?.lacking ?? ["this build has no such runtime"],
     known,
   );

@@ -1,23 +1,8 @@
 /** Log lines: how they come in, how they are asked for, what comes back. */
 
-export type LogStream = "stdout" | "stderr";
+import type { LogPage, LogStream } from "../schemas/logs.js";
 
-export interface LogLine {
-  /** Rises by one for every line of the project, across services and restarts of the server. */
-  seq: number;
-  /** ISO 8601, UTC, milliseconds. */
-  time: string;
-  service: string;
-  stream: LogStream;
-  /** Instance of the service that wrote it, from 1. */
-  generation: number;
-  /** Sanitised, redacted, at most 8 KiB. Untrusted. */
-  text: string;
-  /** Present when the line was longer: its length in bytes. */
-  cut_from_bytes?: number;
-  /** Present when the same text came several times in a row. */
-  repeated?: { count: number; last_seq: number; last_time: string };
-}
+export type { LogLine, LogPage, LogStream } from "../schemas/logs.js";
 
 /** Where a runtime puts what a service prints. Never blocks, never throws. */
 export interface LogSink {
@@ -56,18 +41,6 @@ export interface LogQuery {
   /** Budget for the sum of text bytes. Default 40,000. */
   maxBytes?: number;
   signal?: AbortSignal;
-}
-
-export interface LogPage {
-  lines: LogLine[];
-  /** Give it back as `cursor` to get only what came later. */
-  next_cursor: string;
-  /** Number of original lines that `lines` stands for (repeats counted). */
-  line_count: number;
-  /** Null when nothing was left out. */
-  omitted: { lines: number; reason: "budget" | "tail" | "rotated"; how_to_get: string } | null;
-  /** Lines lost to the bound of the spool, since the store exists, by service; only services with a loss. */
-  dropped: Record<string, number>;
 }
 
 export interface LogStoreStats {

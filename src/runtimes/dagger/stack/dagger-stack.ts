@@ -4,6 +4,7 @@ import { StackwardenError } from "../../../errors.js";
 import type { StackDefinition } from "../../../stack/definition/types.js";
 import type {
   Endpoint,
+  ExecResult,
   OpenStackRequest,
   RuntimeService,
   RuntimeStack,
@@ -11,6 +12,7 @@ import type {
 } from "../../../stack/runtime.js";
 import { raceAbort } from "../../../system/abortable.js";
 import { Mutex } from "../../../system/mutex.js";
+import { unsupported } from "../../shared/unsupported.js";
 import { readyContainer } from "../container/container.js";
 import { startError } from "../engine/engine-errors.js";
 import type { EngineHost } from "../engine-host/types.js";
@@ -70,6 +72,10 @@ export class DaggerStack implements RuntimeStack {
     const serial = this.#serials.get(name) ?? new Mutex();
     this.#serials.set(name, serial);
     return serial.run(() => this.#start(request));
+  }
+
+  async runOneOff(): Promise<ExecResult> {
+    throw unsupported("dagger", "run a one-off command");
   }
 
   async #start(request: StartServiceRequest): Promise<RuntimeService> {

@@ -1,0 +1,64 @@
+/** What a change answers. States are observed, not remembered. */
+import * as z from "zod";
+import { appliedLimits } from "./limits.js";
+import { serviceHealth, serviceReport, serviceState } from "./service.js";
+import { stackReport } from "./stack.js";
+
+const text = z.string();
+
+const change = {
+  /** True when `after` was observed and is what was asked for. */
+  verified: z.boolean(),
+  took_ms: z.number(),
+};
+
+export const startOutcome = z.object({
+  /** `starting`: the time ran out, or waiting was not asked for; the start continues. */
+  status: z.enum(["healthy", "already_running", "starting", "reconciled"]),
+  message: text,
+  /** What is not healthy yet, and why. */
+  missing: z.array(z.object({ service: text, state: serviceState, reason: text })),
+  /** What to call next, when the start continues. */
+  next: text.nullable(),
+  before: stackReport,
+  after: stackReport,
+  ...change,
+});
+export type StartOutcome = z.infer<typeof startOutcome>;
+
+export const stopOutcome = z.object({
+  /** `stopping`: the time ran out; the stop continues. */
+  status: z.enum(["stopped", "already_stopped", "stopping"]),
+  message: text,
+  removed_volumes: z.array(text),
+  /** What to call next, when the stop continues. */
+  next: text.nullable(),
+  before: stackReport,
+  after: stackReport,
+  ...change,
+});
+export type StopOutcome = z.infer<typeof stopOutcome>;
+
+export const restartOutcome = z.object({
+  service: text,
+  status: z.enum(["healthy", "starting"]),
+  message: text,
+  health: serviceHealth,
+  dependents_restarted: z.array(text),
+  next: text.nullable(),
+  before: serviceReport,
+  after: serviceReport,
+  ...change,
+});
+export type RestartOutcome = z.infer<typeof restartOutcome>;
+
+export const limitsOutcome = z.object({
+  service: text,
+  message: text,
+  /** False: the stack is not running; kept for the next start. */
+  live: z.boolean(),
+  before: appliedLimits.nullable(),
+  after: appliedLimits.nullable(),
+  ...change,
+});
+export type LimitsOutcome = z.infer<typeof limitsOutcome>;

@@ -1,0 +1,60 @@
+/** What is reported of one service. */
+import * as z from "zod";
+import { SERVICE_STATES } from "../vocabulary.js";
+import { appliedLimits, enforcement } from "./limits.js";
+
+const number = z.number();
+const text = z.string();
+const nullableNumber = z.number().nullable();
+/** ISO 8601, UTC. */
+const time = z.string();
+
+export const serviceState = z.enum(SERVICE_STATES);
+
+export const serviceHealth = z
+  .object({
+    service: text,
+    healthy: z.boolean(),
+    status: serviceState,
+    /** What the last check saw, or why there is none. Untrusted where it quotes a service. */
+    message: text,
+    /** Present when something is wrong: what was seen. */
+    error: text.exactOptional(),
+    latency_ms: nullableNumber,
+    /** Null before the first check. */
+    checked_at: time.nullable(),
+    /** Which check ran; null for a service that nothing checks. */
+    check: text.nullable(),
+    consecutive_failures: number,
+  })
+  .meta({ id: "service_health" });
+export type ServiceHealth = z.infer<typeof serviceHealth>;
+
+export const exitReport = z.object({
+  exit_code: nullableNumber,
+  signal: text.nullable(),
+  oom_killed: z.boolean(),
+  at: time,
+});
+export type ExitReport = z.infer<typeof exitReport>;
+
+export const serviceReport = z
+  .object({
+    service: text,
+    state: serviceState,
+    image: text.nullable(),
+    /** Counts the instances of this service, from 1; 0: never started. */
+    generation: number,
+    restarts: number,
+    started_at: time.nullable(),
+    pid: nullableNumber,
+    /** As seen from inside the running service. */
+    user: z.object({ uid: nullableNumber, name: text, enforcement }).nullable(),
+    endpoints: z.array(z.object({ host: text, host_port: number, container_port: number, url: text })),
+    limits: appliedLimits.nullable(),
+    last_exit: exitReport.nullable(),
+    depends_on: z.array(text),
+    notes: z.array(text),
+  })
+  .meta({ id: "service" });
+export type ServiceReport = z.infer<typeof serviceReport>;

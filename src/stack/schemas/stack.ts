@@ -1,0 +1,62 @@
+/** What is reported of a whole stack: its services, their health, their use. */
+import * as z from "zod";
+import { RUNTIMES, STACK_STATES } from "../vocabulary.js";
+import { appliedLimits, serviceStats } from "./limits.js";
+import { serviceHealth, serviceReport, serviceState } from "./service.js";
+
+const text = z.string();
+/** ISO 8601, UTC. */
+const time = z.string();
+
+export const stackState = z.enum(STACK_STATES);
+
+export const stackReport = z
+  .object({
+    project: text,
+    folder: text,
+    state: stackState,
+    runtime: z.enum(RUNTIMES),
+    /** Where the definition comes from: the compose file's path, or the built-in stack. */
+    source: text,
+    started_at: time.nullable(),
+    services: z.record(z.string(), serviceReport),
+    notes: z.array(text),
+  })
+  .meta({ id: "stack" });
+export type StackReport = z.infer<typeof stackReport>;
+
+const health = {
+  project: text,
+  state: stackState,
+  overall_healthy: z.boolean(),
+  services: z.record(z.string(), serviceHealth),
+  timestamp: time,
+};
+export const healthReport = z.object(health);
+export type HealthReport = z.infer<typeof healthReport>;
+
+export const healthOutcome = z.object({
+  ...health,
+  /** Null without wait_for. */
+  wait: z.object({ condition: z.enum(["healthy", "stopped"]), met: z.boolean(), reason: text }).nullable(),
+});
+export type HealthOutcome = z.infer<typeof healthOutcome>;
+
+export const statsReport = z.object({
+  project: text,
+  timestamp: time,
+  services: z.record(
+    z.string(),
+    z.object({
+      state: serviceState,
+      stats: serviceStats.nullable(),
+      limits: appliedLimits.nullable(),
+      /** What is short, in sentences. */
+      pressure: z.array(text),
+    }),
+  ),
+});
+export type StatsReport = z.infer<typeof statsReport>;
+
+/** The list of every known project's report. */
+export const stackList = z.object({ stacks: z.array(stackReport) });

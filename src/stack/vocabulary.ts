@@ -1,0 +1,64 @@
+/** The closed sets that reports use. Free of imports: the dashboard's page and the command line's start-up load it too. */
+
+/** Every runtime, in the order in which `runtime: auto` prefers them. */
+export const RUNTIMES = ["dagger", "docker", "local"] as const;
+/** What a report names before a runtime was chosen, when the configuration leaves it open. */
+export const DEFAULT_RUNTIME = "local" satisfies (typeof RUNTIMES)[number];
+export type RuntimeName = (typeof RUNTIMES)[number];
+
+export const isRuntimeName = (name: unknown): name is RuntimeName => (RUNTIMES as readonly unknown[]).includes(name);
+
+/**
+ * `completed`: a one-shot service ended with exit code 0. `running`: alive, and nothing checks it. `lost`: the runtime
+ * died under it.
+ */
+export const SERVICE_STATES = [
+  "pending",
+  "starting",
+  "running",
+  "healthy",
+  "unhealthy",
+  "stopping",
+  "stopped",
+  "completed",
+  "crashed",
+  "lost",
+] as const;
+export type ServiceState = (typeof SERVICE_STATES)[number];
+
+export const STACK_STATES = ["stopped", "starting", "running", "degraded", "stopping", "lost"] as const;
+export type StackState = (typeof STACK_STATES)[number];
+
+/** `success`: something became as it should be. */
+export type EventSeverity = "error" | "warning" | "success" | "info";
+
+/** Every event, and how much it matters: the level of its log message and its colour derive from it. */
+export const EVENTS = {
+  stack_starting: "info",
+  stack_started: "success",
+  stack_start_failed: "error",
+  stack_stopping: "info",
+  stack_stopped: "info",
+  stack_lost: "error",
+  service_starting: "info",
+  service_started: "info",
+  service_healthy: "success",
+  service_unhealthy: "warning",
+  service_crashed: "error",
+  service_completed: "success",
+  service_stopping: "info",
+  service_stopped: "info",
+  service_restarting: "info",
+  service_restarted: "success",
+  service_replaced: "info",
+  restart_scheduled: "warning",
+  restart_given_up: "error",
+  limits_changed: "info",
+  retrying: "warning",
+  installing: "info",
+  pulling: "info",
+  port_reassigned: "warning",
+  warning: "warning",
+} as const satisfies Record<string, EventSeverity>;
+export type EventType = keyof typeof EVENTS;
+export const EVENT_TYPES = Object.keys(EVENTS) as [EventType, ...EventType[]];

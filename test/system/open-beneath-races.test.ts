@@ -1,0 +1,62 @@
+/** Races between the reader and whoever can write in the folder. Python calls renameat2, which Node does not have. */
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { readRegularText, UnsafePathError } from "../../src/system/read-regular-file.js";
+import { exchanging } from "../support/exchange.js";
+
+describe.runIf(process.platform === "linux")("a reader of a project's files", () => {
+  let root: string;
+  beforeEach(() => {
+    root = realpathSync(mkdtempSync(join(tmpdir(), "stackwarden-races-")));
+    mkdirSync(join(root, "outside"));
+    mkdirSync(join(root, "project/inner"), { recursive: true });
+    writeFileSync(join(root, "outside/file"), "FOREIGN");
+    writeFileSync(join(root, "project/inner/file"), "own");
+  });
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+  // A check of the real path followed by readFileSync returned the foreign text in 7,656 of 20,000 reads.
+  it("never returns a foreign file while a folder is exchanged with a link to another", async () => {
+    symlinkSync("../outside", join(root, "project/other"));
+    const end = await exchanging(join(root, "project/inner"), join(root, "project/other"));
+    const results = { own: 0, refused: 0 };
+    try {
+      for (let turn = 0; turn < 20_000; turn += 1) {
+        try {
+          expect(readRegularText("inner/file", { within: join(root, "project") })).toBe("own");
+          results.own += 1;
+        } catch (error) {
+          if (!(error instanceof UnsafePathError)) throw error;
+          results.refused += 1;
+        }
+      }
+    } finally {
+      expect(await end()).toBeGreaterThan(1000);
+    }
+    expect(results.own).toBeGreaterThan(100);
+    expect(results.refused).toBeGreaterThan(100);
+  });
+
+  it("never returns a foreign file while the project's own folder is exchanged with a link", async () => {
+    symlinkSync("outside", join(root, "link"));
+    mkdirSync(join(root, "project"), { recursive: true });
+    writeFileSync(join(root, "project/file"), "own");
+    const end = await exchanging(join(root, "project"), join(root, "link"));
+    const results = new Set<string>();
+    try {
+      for (let turn = 0; turn < 20_000; turn += 1) {
+        try {
+          results.add(readRegularText("file", { within: join(root, "project") }) ?? "absent");
+        } catch (error) {
+          if (!(error instanceof UnsafePathError)) throw error;
+          results.add("refused");
+        }
+      }
+    } finally {
+      await end();
+    }
+    expect([...results].sort()).toEqual(["own", "refused"]);
+  });
+});
