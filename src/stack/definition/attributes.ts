@@ -159,7 +159,7 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.ports.target": works("ports"),
   "services.ports.published": works("ports"),
   "services.ports.host_ip": noted("Ports are published on 127.0.0.1, whatever address is written."),
-  "services.ports.protocol": docker("UDP ports are not published on this runtime.", "protocol"),
+  "services.ports.protocol": works("protocol"),
   "services.ports.mode": noted(SWARM),
   "services.ports.name": noted("It is a description."),
   "services.ports.app_protocol": noted("It is a description."),

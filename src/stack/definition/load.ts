@@ -138,11 +138,13 @@ function readStack(
     ...(request.without === undefined ? {} : { without: request.without }),
   });
   const services: Record<string, ServiceDefinition> = Object.create(null);
+  const without = new Set(selected.without);
   const uses: AttributeUse[] = [];
   for (const name of selected.names) {
     const service = all.get(name) as NodeReader;
     if (given(service) && entry(service.tree, "provider") !== undefined && entry(service.tree, "image") === undefined) {
       note(`The service ${name} is left out: a provider outside of stackwarden would run it.`);
+      without.add(name);
       continue;
     }
     services[name] = readService(name, service, {
@@ -169,14 +171,15 @@ function readStack(
   );
   for (const [name, service] of Object.entries(services))
     for (const { source } of service.secrets)
-      if (sources.some((one) => one.name === source && one.external) && secrets.text[source] === undefined)
-        all
-          .get(name)
-          ?.invalid(`uses the external secret ${source}`, `Set ${source} in .env: there is no store of external secrets.`);
+      for (const { variable } of sources.filter((one) => one.name === source && one.variable !== undefined))
+        if (secrets.text[source] === undefined && secrets.binary[source] === undefined)
+          all
+            .get(name)
+            ?.invalid(`uses the secret ${source}, which needs ${variable}; that is not set`, `Set ${variable} in .env.`);
   checkReferences(
     services,
     all,
-    selected.without,
+    without,
     {
       volumes: volumes.declared,
       networks: new Set(Object.keys(networks)),

@@ -18,11 +18,11 @@ interface Part {
 }
 
 const SECTIONS = ["services", "volumes", "networks", "secrets", "configs", "models", "jobs"];
-const EMPTY: FileOrigin = { path: "", lines: null, folder: "/", lookup: () => undefined };
 const emptyMap = (like: Tree): Mapping => mapping(like, new Map());
 
 export function loadModel(context: ModelContext, part: Part): Tree {
-  let model: Tree = { kind: "map", file: EMPTY, at: null, entries: new Map() };
+  const nothing: FileOrigin = { path: part.files[0] ?? "", lines: null, folder: part.folder, lookup: part.lookup };
+  let model: Tree = { kind: "map", file: nothing, at: null, entries: new Map() };
   for (const path of part.files) {
     for (const tree of fileTrees(context, path, part) ?? []) {
       if (isNull(tree) && tree.fault === undefined) continue;

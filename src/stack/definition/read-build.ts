@@ -63,7 +63,7 @@ export function readBuild(reader: NodeReader, folder: string): BuildDefinition |
   const context = projectPath(at, written, folder);
   if (context === undefined) return undefined;
   const { values: args } = readEnvironment(fields.args, undefined, folder);
-  const dockerfile = given(fields.dockerfile) ? fields.dockerfile.string("a path") : undefined;
+  const dockerfile = given(fields.dockerfile) ? fields.dockerfile.string("a path") || undefined : undefined;
   const inline = given(fields.dockerfile_inline) ? fields.dockerfile_inline.string("a Dockerfile") : undefined;
   const target = given(fields.target) ? fields.target.string() : undefined;
   if (dockerfile !== undefined && inline !== undefined)

@@ -1,7 +1,7 @@
 /** Commands: an argument vector, or text split into words as Compose does; a shell never sees it. */
 import { given, type NodeReader } from "./node-reader.js";
 
-export interface SplitWords {
+interface SplitWords {
   words: string[];
   /** What stands behind an operator of a shell, which Compose drops. */
   dropped: string;
@@ -11,9 +11,9 @@ const SPACE = /[ \t\r\n]/;
 
 /**
  * Words as compose-go's `go-shellwords` makes them: quotes and backslashes, no expansion. Reading ends at an operator of
- * a shell that stands outside of quotes. Null: a quote is not closed.
+ * a shell that stands outside of quotes. Null: a quote or a bracket is not closed.
  */
-export function splitWords(text: string): SplitWords | null {
+function splitCommand(text: string): SplitWords | null {
   const words: string[] = [];
   let word = "";
   let begun = false;
@@ -64,15 +64,18 @@ export function splitWords(text: string): SplitWords | null {
   return { words: begun ? [...words, word] : words, dropped };
 }
 
+/** The words of a command that is written as text. Null: a quote is not closed. */
+export const splitWords = (text: string): string[] | null => splitCommand(text)?.words ?? null;
+
 /** @param note called when Compose drops a part of the command */
 export function readCommand(reader: NodeReader | undefined, note?: (text: string) => void): string[] | undefined {
   if (!given(reader)) return undefined;
   if (reader.isList) return reader.strings("an argument");
   const text = reader.string("a command");
   if (text === undefined) return undefined;
-  const split = splitWords(text);
+  const split = splitCommand(text);
   if (split === null)
-    return reader.invalid("has a quote or bracket that is not closed", 'Write a list: ["program", "argument"].');
+    return reader.invalid("has a quote that is not closed", 'Write a list: ["program", "argument"].');
   if (split.dropped !== "")
     note?.(
       `${reader.path}: a command is not read by a shell; as in Compose, everything from ${JSON.stringify(split.dropped.slice(0, 40))} on is dropped. Write ["sh", "-c", "…"].`,

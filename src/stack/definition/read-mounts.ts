@@ -11,6 +11,7 @@ import { parseBytes } from "./units.js";
 const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
 /** What a machine's clock and zone are; every container has its own. */
 const HARMLESS = new Set(["/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo"]);
+const OPTIONS = new Set(["ro", "rw", "nocopy", "copy", "z", "Z", "cached", "delegated", "consistent"]);
 const PROPAGATION = new Set(["rprivate", "private", "rshared", "shared", "rslave", "slave"]);
 
 export interface MountContext {
@@ -74,7 +75,7 @@ function volume(
   const bound = context.boundVolume(source);
   if (bound !== undefined) return bind(bound, bound.string("a path") ?? ".", to, { readOnly: options.readOnly }, context);
   if (!VOLUME_NAME.test(source))
-    return reader.invalid("is neither a volume's name nor a path", "Name the volume, or begin a path with ./");
+    return reader.invalid("names no volume and no path", "Name the volume, or begin a path with ./");
   return { type: "volume", source, target: to, ...options };
 }
 
@@ -92,6 +93,8 @@ function short(reader: NodeReader, context: MountContext): Mount | undefined {
   if (to === undefined) return undefined;
   const options = mode.split(",");
   const readOnly = options.includes("ro");
+  const unknown = options.find((option) => option !== "" && !OPTIONS.has(option) && !PROPAGATION.has(option));
+  if (unknown !== undefined) context.note(`${reader.path}: the option ${unknown.slice(0, 32)} is unknown and has no effect.`);
   if (isPath(first)) return bind(reader, first, to, { readOnly }, context);
   return volume(reader, first, to, { readOnly, ...(options.includes("nocopy") ? { noCopy: true } : {}) }, context);
 }
@@ -112,13 +115,15 @@ function long(reader: NodeReader, context: MountContext): Mount | undefined {
   const to = target(fields.target ?? reader, fields.target?.string("a path"));
   const readOnly = given(fields.read_only) ? (fields.read_only.boolean() ?? false) : false;
   const source = given(fields.source) ? fields.source.string("a path or a volume") : undefined;
-  if (type === "npipe" || type === "cluster" || type === "image") {
+  if (type === "npipe")
+    return reader.policy("reaches a pipe of the machine", "Remove it, or start the other services without this one (`without`).");
+  if (type === "cluster" || type === "image") {
     context.note(`${reader.path}: a mount of the type ${type} is left out.`);
     return undefined;
   }
   if (type !== undefined && type !== "volume" && type !== "bind" && type !== "tmpfs")
     return fields.type?.invalid("is not a type of mount", "Write volume, bind or tmpfs.");
-  if (type === undefined) return reader.invalid("has no type", "Give `type`: volume, bind or tmpfs.");
+  if (type === undefined && source === undefined) return reader.invalid("has no source", "Give `type` and `source`.");
   if (to === undefined) return undefined;
   if (type === "tmpfs") {
     const parts = given(fields.tmpfs) ? fields.tmpfs.fields(["size", "mode"]) : {};
@@ -159,7 +164,7 @@ function long(reader: NodeReader, context: MountContext): Mount | undefined {
 function tmpfs(reader: NodeReader, to: string, size: string | undefined, mode: string | undefined): Mount | undefined {
   const bytes = size === undefined ? undefined : parseBytes(size);
   const bits = mode === undefined ? undefined : parseMode(mode);
-  if (bytes === null) return reader.invalid("must have a size such as 64m", "Write it as in /run:size=64m.");
+  if (bytes === null) return reader.invalid("must be a size such as 64m", "Write it as in /run:size=64m.");
   if (bits === null) return reader.invalid("must have a mode such as 1777", "Write permission bits in octal digits.");
   return {
     type: "tmpfs",

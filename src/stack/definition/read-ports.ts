@@ -77,7 +77,7 @@ function short(reader: NodeReader, note: (text: string) => void): PortMapping[] 
 function long(reader: NodeReader, note: (text: string) => void): PortMapping[] {
   const fields = reader.fields(["target", "published", "protocol", "host_ip", "mode", "name", "app_protocol"]);
   const { target, published, host_ip } = fields;
-  const protocol = protocolOf(reader, fields.protocol?.string()?.toLowerCase() ?? "tcp");
+  const protocol = protocolOf(fields.protocol ?? reader, fields.protocol?.string()?.toLowerCase() ?? "tcp");
   if (target === undefined) reader.invalid("has no target", "Give `target`, the port inside the service.");
   const container = target?.number(1, 65_535);
   const text = published === undefined || published.empty ? "" : (published.string("a port") ?? "");

@@ -80,7 +80,7 @@ export async function resolveSecrets(
 ): Promise<SecretValues> {
   const text: Record<string, string> = Object.create(null);
   const binary: Record<string, Buffer> = Object.create(null);
-  for (const { name, variable, generate, file, external, reader } of sources) {
+  for (const { name, variable, generate, file, reader } of sources) {
     const present = variable === undefined ? undefined : variables.get(variable)?.value;
     if (present !== undefined && present !== "") text[name] = present;
     else if (file !== undefined) {
@@ -88,8 +88,6 @@ export async function resolveSecrets(
       if (typeof content === "string") text[name] = content;
       else if (content !== undefined) binary[name] = content;
     } else if (generate) text[name] = await make(name);
-    else if (variable !== undefined && !external)
-      reader.invalid(`needs ${variable}, which is not set`, "Set it in .env, or write x-generate: true.");
     if (variable !== undefined && text[name] !== undefined) variables.set(variable, { value: text[name], secret: true });
   }
   return { text, binary };

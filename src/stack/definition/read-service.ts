@@ -26,7 +26,7 @@ export interface ServiceContext extends Omit<MountContext, "service"> {
 
 const KEYS = [...keysBelow("services"), "deploy", "x-local"];
 const DEPLOY_KEYS = keysBelow("services.deploy");
-const SIGNAL = /^(?:SIG)?(?:TERM|INT|QUIT|HUP|USR1|USR2|KILL|WINCH|ABRT|ALRM|CONT|STOP|TSTP|PIPE)$/;
+const SIGNAL = /^(?:SIG)?(?:TERM|INT|QUIT|HUP|USR1|USR2|KILL|WINCH|ABRT|RTMIN\+\d{1,2})$/;
 const MOST_INSTANCES = 100;
 
 /** Leaves out what is not there, so that absent settings stay absent. */
@@ -62,7 +62,8 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
   const fields = reader.fields(KEYS);
   const deploy = given(fields.deploy) ? fields.deploy.fields(DEPLOY_KEYS) : {};
   const { folder, note } = context;
-  const text = (field: NodeReader | undefined): string | undefined => (given(field) ? field.string() : undefined);
+  const text = (field: NodeReader | undefined): string | undefined =>
+    given(field) ? field.string() || undefined : undefined;
   const flag = (field: NodeReader | undefined): boolean => (given(field) ? (field.boolean() ?? false) : false);
 
   const image = text(fields.image);
@@ -74,8 +75,7 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
     reader.invalid("has neither image nor build", "Give `image`, `build`, or `x-local` for the local runtime.");
   const user = fields.user === undefined ? undefined : fields.user.empty ? "" : fields.user.string();
   const allowRoot = context.allowRoot(name);
-  // An empty text means the image's own user, which the runtime checks.
-  if (user !== undefined && user !== "") checkUser(fields.user as NodeReader, user, allowRoot);
+  if (user !== undefined) checkUser(fields.user as NodeReader, user, allowRoot);
   const environment = readEnvironment(fields.environment, fields.env_file, folder);
   for (const path of environment.privateFiles) context.privateFile(path);
   const command = readCommand(fields.command, note);
@@ -95,12 +95,14 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
   const links = readLinks(fields.links);
   const replicas = readReplicas(reader, fields.scale, deploy.replicas);
   const containerName = text(fields.container_name);
+  if (given(fields.container_name) && !/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(containerName ?? ""))
+    fields.container_name.invalid("is not a container's name", "Use letters, digits, dots, dashes and underscores.");
   if (containerName !== undefined && replicas > 1)
     fields.container_name?.invalid("is one name for several instances", "Remove it, or run one instance.");
 
   return {
     name,
-    ...present({ image, build, command: undefined, user: user === "" ? undefined : user, workingDir, healthcheck, local }),
+    ...present({ image, build, user, workingDir, healthcheck, local }),
     // An empty list clears the image's own.
     ...(command === undefined ? {} : { command }),
     ...(entrypoint === undefined ? {} : { entrypoint }),
