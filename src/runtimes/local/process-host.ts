@@ -8,6 +8,7 @@ import { removeUnfinished } from "../../system/atomic-write.js";
 import { startTime } from "../../system/process-identity.js";
 import { accessible } from "./process/access.js";
 import { type Cgroup, type CgroupFactory, endCgroup, MB } from "./process/cgroup.js";
+import { type CommandGroup, openCommandGroup } from "./process/command-group.js";
 import { detectCgroups } from "./process/detect-cgroups.js";
 import { type Launched, launch } from "./process/launch.js";
 import { CgroupProcess } from "./process/managed-process.js";
@@ -46,6 +47,7 @@ const notStarted = ({ service }: ProcessSpec, error: unknown): StackwardenError 
         cause: error,
       });
 
+const SIGKILL_EXIT = 128 + 9;
 /** Longest of the parts of a cgroup's name. */
 const NAME_PART = 40;
 
@@ -107,7 +109,14 @@ class LocalProcessHost implements ProcessHost {
   async #spawn(spec: ProcessSpec): Promise<ManagedProcess> {
     const name = this.#name(spec);
     const directories = this.factory?.directories(name) ?? [];
-    const launched = await launch({ ...spec, setpriv: this.setpriv, stdin: "ignore" });
+    const launched = await launch({
+      ...spec,
+      setpriv: this.setpriv,
+      stdin: spec.stdin === undefined ? "ignore" : "pipe",
+    });
+    // It may not read, or end before it did.
+    launched.child.stdin?.on("error", () => undefined);
+    launched.child.stdin?.end(spec.stdin);
     let cgroup: Cgroup | null = null;
     try {
       await this.#watch(launched.pid, directories);
@@ -148,13 +157,27 @@ class LocalProcessHost implements ProcessHost {
     this.#commands.add(end);
     try {
       const launched = await launch({ ...spec, setpriv: this.setpriv, stdin: "pipe" });
+      let group: CommandGroup | null = null;
       try {
         await this.#watch(launched.pid, []);
-        if (spec.inside !== undefined) await this.#join(launched, spec.inside);
+        if (spec.inside !== undefined) group = await this.#join(launched, spec.inside);
         this.#refuseWhenClosing();
-        return await followCommand(launched, { ...spec, signal: AbortSignal.any([spec.signal, end.signal]) });
+        const kills = (): Promise<number> => this.#oomKills(spec.inside);
+        const before = await kills();
+        const result = await followCommand(launched, {
+          ...spec,
+          signal: AbortSignal.any([spec.signal, end.signal]),
+        });
+        if (spec.inside === undefined) return result;
+        const killed = result.signal === "SIGKILL" || result.exitCode === SIGKILL_EXIT;
+        const ours = spec.signal.aborted || end.signal.aborted || result.timedOut;
+        return { ...result, oomKilled: killed && !ours && (await kills()) > before };
       } finally {
         launched.child.kill("SIGKILL");
+        // What left its process group is ended too.
+        await group
+          ?.end()
+          .catch((error: Error) => this.options.warn(`A cgroup could not be removed: ${error.message}`));
         await this.#watchdog.remove(launched.pid);
       }
     } finally {
@@ -163,12 +186,26 @@ class LocalProcessHost implements ProcessHost {
   }
 
   /** @throws SERVICE_NOT_STARTED: a command must not run without the limits of the instance that it belongs to */
-  async #join(launched: Launched, instance: ManagedProcess): Promise<void> {
+  async #join(launched: Launched, instance: ManagedProcess): Promise<CommandGroup | null> {
     if (!this.#processes.has(instance))
       throw new StackwardenError("SERVICE_NOT_STARTED", "The instance that the command belongs to has ended.", {
         hint: "Wait until the service runs again, then call again.",
       });
-    await launched.enter(this.#cgroups.get(instance)?.procsFiles ?? []);
+    const cgroup = this.#cgroups.get(instance);
+    if (cgroup === undefined) return null;
+    const group = await openCommandGroup(cgroup, `command-${launched.pid}`);
+    try {
+      await launched.enter(group.procsFiles);
+      return group;
+    } catch (error) {
+      await group.end().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #oomKills(instance: ManagedProcess | undefined): Promise<number> {
+    const cgroup = instance === undefined ? undefined : this.#cgroups.get(instance);
+    return (await cgroup?.usage())?.oom_kills ?? 0;
   }
 
   /** Also ends what is only just being started. */

@@ -23,6 +23,8 @@ export interface ProcessSpec {
   user: ServiceUser;
   limits: Limits;
   sink: LogSink;
+  /** Bytes for standard input, which is closed after them. Default: /dev/null. */
+  stdin?: Buffer;
 }
 
 /** A process group in its cgroup. */
@@ -37,6 +39,10 @@ export interface ManagedProcess {
   setLimits(limits: Limits): Promise<AppliedLimits>;
   readLimits(): Promise<AppliedLimits>;
   stats(): Promise<ServiceStats>;
+  /** Halts every process of it. @throws UNSUPPORTED, SERVICE_NOT_STARTED; nothing is halted then */
+  pause(): Promise<void>;
+  /** Idempotent. */
+  resume(): Promise<void>;
 }
 
 /** Runs a command to its end (initdb, pip, npm, a CMD health check) as a service's user, in that service's cgroup when one is given. */
@@ -51,13 +57,19 @@ export interface RunSpec {
   sink?: LogSink;
   /** Join the cgroup of this running instance. */
   inside?: ManagedProcess;
-  stdin?: string;
+  stdin?: string | Buffer;
+  /** Receives raw chunks; a returned promise holds its stream back. */
+  onOutput?(stream: "stdout" | "stderr", chunk: Buffer): void | Promise<void>;
+  /** Milliseconds between SIGTERM and SIGKILL when it is cancelled. Default 0: SIGKILL at once. */
+  graceMs?: number;
 }
 
 export interface RunResult {
   exitCode: number | null;
   signal: string | null;
   timedOut: boolean;
+  /** The kernel killed a process of the instance that it joined, and the command ended by SIGKILL. */
+  oomKilled?: boolean;
   /** stdout and stderr as they came, at most 64 KiB. */
   output: string;
 }

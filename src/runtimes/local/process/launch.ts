@@ -111,9 +111,9 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
 }
 
 /** Ends every process of a group; true when there was one. */
-export function killGroup(pid: number): boolean {
+export function killGroup(pid: number, signal: NodeJS.Signals = "SIGKILL"): boolean {
   try {
-    process.kill(-pid, "SIGKILL");
+    process.kill(-pid, signal);
     return true;
   } catch {
     return false;

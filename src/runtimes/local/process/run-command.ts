@@ -1,5 +1,5 @@
-/** A command run to its end: initdb, pip, npm, a health check. */
-
+/** A command run to its end: initdb, pip, npm, a health check, a caller's command. */
+import type { Readable } from "node:stream";
 import { drain } from "../../shared/drain.js";
 import type { RunResult, RunSpec } from "../types.js";
 import { killGroup, type Launched } from "./launch.js";
@@ -10,19 +10,24 @@ const MOST_OUTPUT = 64 * 1024;
 /** Lets a launched command begin and follows it until nothing of its group is left. */
 export async function followCommand(launched: Launched, spec: RunSpec): Promise<RunResult> {
   const { child, pid, stdout, stderr } = launched;
-  const { sink, signal, timeoutMs, stdin } = spec;
+  const { sink, signal, timeoutMs, stdin, onOutput, graceMs = 0 } = spec;
   const kept: Buffer[] = [];
   let bytes = 0;
   const take =
-    (stream: "stdout" | "stderr") =>
+    (stream: "stdout" | "stderr", from: Readable) =>
     (chunk: Buffer): void => {
       sink?.write(stream, chunk);
+      const behind = onOutput?.(stream, chunk);
+      if (behind !== undefined) {
+        from.pause();
+        void behind.catch(() => undefined).finally(() => from.resume());
+      }
       if (bytes >= MOST_OUTPUT) return;
       kept.push(chunk.subarray(0, MOST_OUTPUT - bytes));
       bytes += chunk.length;
     };
-  stdout.on("data", take("stdout"));
-  stderr.on("data", take("stderr"));
+  stdout.on("data", take("stdout", stdout));
+  stderr.on("data", take("stderr", stderr));
   const ended = new Promise<{ exitCode: number | null; signal: string | null }>((resolve) => {
     if (child.exitCode !== null || child.signalCode !== null)
       resolve({ exitCode: child.exitCode, signal: child.signalCode });
@@ -33,7 +38,11 @@ export async function followCommand(launched: Launched, spec: RunSpec): Promise<
     timedOut = true;
     killGroup(pid);
   }, timeoutMs);
-  const abort = (): void => void killGroup(pid);
+  let grace: NodeJS.Timeout | undefined;
+  const abort = (): void => {
+    if (graceMs === 0 || !killGroup(pid, "SIGTERM")) killGroup(pid);
+    else grace = setTimeout(() => killGroup(pid), graceMs);
+  };
   signal.addEventListener("abort", abort, { once: true });
   if (signal.aborted) abort();
   // It may not read, or end before it did.
@@ -42,6 +51,7 @@ export async function followCommand(launched: Launched, spec: RunSpec): Promise<
   launched.begin();
   const end = await ended;
   clearTimeout(timer);
+  clearTimeout(grace);
   signal.removeEventListener("abort", abort);
   killGroup(pid);
   await drain(stdout, stderr);

@@ -83,6 +83,8 @@ export class DirectHost implements ProcessHost {
       setLimits: async () => applied,
       readLimits: async () => applied,
       stats: async () => ({ ...NO_STATS, reason: "test double" }),
+      pause: async () => void killGroup(child, "SIGSTOP"),
+      resume: async () => void killGroup(child, "SIGCONT"),
     };
   }
 
