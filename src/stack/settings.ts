@@ -12,6 +12,8 @@ export interface StackSettings {
   requireEnforcedLimits: boolean;
   /** Services that may run as root, `project/service` or `service`. Default none. */
   allowRoot: string[];
+  /** Absolute folders outside a project that its services may bind, read-only unless `:rw` stands at the end. Default none. */
+  allowBinds: string[];
   /** Explicit restarts of one service in five minutes. Default 3. */
   restartBudget: number;
   /** Milliseconds a whole stack may take to become healthy. Default 300,000. */

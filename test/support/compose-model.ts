@@ -2,8 +2,9 @@
  * One form for two models of a compose project, ours and compose-go's, so that they can be compared field by field.
  * Only what policy changes on purpose is left out; docs/COMPOSE.md lists it.
  */
-import { realPath } from "../../src/system/real-path.js";
+
 import type { ServiceDefinition, StackDefinition } from "../../src/stack/definition/types.js";
+import { realPath } from "../../src/system/real-path.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: the reference's model has no types here.
 type Any = any;
@@ -36,7 +37,9 @@ const milliseconds = (text: string | undefined): number | undefined => {
   if (text === undefined) return undefined;
   let total = 0;
   for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s|µs|us|ns)/g))
-    total += Number(amount) * ({ h: 3_600_000, m: 60_000, s: 1000, ms: 1, µs: 0.001, us: 0.001, ns: 0.000_001 }[unit as "h"] ?? 0);
+    total +=
+      Number(amount) *
+      ({ h: 3_600_000, m: 60_000, s: 1000, ms: 1, µs: 0.001, us: 0.001, ns: 0.000_001 }[unit as "h"] ?? 0);
   return Math.round(total);
 };
 
@@ -62,7 +65,10 @@ function ourService(service: ServiceDefinition): Plain {
         [hostPort ?? "", hostPortEnd ?? "", containerPort, protocol].join(":"),
       )
       .sort(),
-    expose: [...service.expose.map((port) => `${port}/tcp`), ...(service.exposeUdp ?? []).map((port) => `${port}/udp`)].sort(),
+    expose: [
+      ...service.expose.map((port) => `${port}/tcp`),
+      ...(service.exposeUdp ?? []).map((port) => `${port}/udp`),
+    ].sort(),
     depends_on: service.dependsOn,
     healthcheck:
       test === undefined
@@ -86,7 +92,8 @@ function ourService(service: ServiceDefinition): Plain {
                 }),
           },
     timings: healthTimings && { interval: healthTimings.intervalMs, retries: healthTimings.retries },
-    restart: service.restart.policy === "no" ? undefined : `${service.restart.policy}:${service.restart.maxRetries ?? ""}`,
+    restart:
+      service.restart.policy === "no" ? undefined : `${service.restart.policy}:${service.restart.maxRetries ?? ""}`,
     mounts: service.mounts
       .map((mount) =>
         [
@@ -107,7 +114,9 @@ function ourService(service: ServiceDefinition): Plain {
     labels: { ...service.labels },
     annotations: { ...service.annotations },
     profiles: service.profiles,
-    secrets: service.secrets.map(({ source, target }) => `${source} ${target.startsWith("/") ? target : `/run/secrets/${target}`}`).sort(),
+    secrets: service.secrets
+      .map(({ source, target }) => `${source} ${target.startsWith("/") ? target : `/run/secrets/${target}`}`)
+      .sort(),
     configs: (service.configs ?? []).map(({ source, target }) => `${source} ${target}`).sort(),
     container_name: service.containerName,
     hostname: service.hostname,
@@ -142,7 +151,7 @@ function theirDependencies(service: Any, project: Any): Plain {
   );
 }
 
-function theirHealthcheck(check: Any): Pick<Plain, "healthcheck" | "timings"> {
+function theirHealthcheck(check: Any): { healthcheck?: unknown; timings?: unknown } {
   if (check == null) return {};
   const interval = milliseconds(check.interval) || 30_000;
   const retries = check.retries || 3;
@@ -177,14 +186,15 @@ function theirMounts(service: Any, project: Any): string[] {
   return [...mounts, ...temporary].sort();
 }
 
-const theirPorts = (service: Any): string[] => [
-  ...new Set<string>(
-    (service.ports ?? []).map(({ target, published = "", protocol = "tcp" }: Any) => {
-      const [first, last = ""] = String(published).split("-");
-      return [first === "0" ? "" : first, last, target, protocol].join(":");
-    }),
-  ),
-].sort();
+const theirPorts = (service: Any): string[] =>
+  [
+    ...new Set<string>(
+      (service.ports ?? []).map(({ target, published = "", protocol = "tcp" }: Any) => {
+        const [first, last = ""] = String(published).split("-");
+        return [first === "0" ? "" : first, last, target, protocol].join(":");
+      }),
+    ),
+  ].sort();
 
 const megabytes = (bytes: string | number | undefined): number | undefined =>
   bytes === undefined || Number(bytes) <= 0 ? undefined : round(Number(bytes) / 1_048_576);
@@ -257,7 +267,9 @@ function theirService(service: Any, project: Any): Plain {
     annotations: service.annotations,
     profiles: service.profiles,
     secrets: (service.secrets ?? [])
-      .map(({ source, target = source }: Any) => `${source} ${target.startsWith("/") ? target : `/run/secrets/${target}`}`)
+      .map(
+        ({ source, target = source }: Any) => `${source} ${target.startsWith("/") ? target : `/run/secrets/${target}`}`,
+      )
       .sort(),
     configs: (service.configs ?? [])
       .map(({ source, target = source }: Any) => `${source} ${target.startsWith("/") ? target : `/${target}`}`)
@@ -265,9 +277,10 @@ function theirService(service: Any, project: Any): Plain {
     container_name: service.container_name,
     hostname: service.hostname,
     networks: Object.fromEntries(
-      Object.entries(service.networks ?? (service.network_mode === undefined ? {} : service.network_mode === "none" ? {} : { default: null })).map(
-        ([name, value]: [string, Any]) => [name, { name, aliases: value?.aliases ?? [] }],
-      ),
+      Object.entries(
+        service.networks ??
+          (service.network_mode === undefined ? {} : service.network_mode === "none" ? {} : { default: null }),
+      ).map(([name, value]: [string, Any]) => [name, { name, aliases: value?.aliases ?? [] }]),
     ),
     extra_hosts: service.extra_hosts,
     dns: service.dns,
@@ -285,7 +298,9 @@ function theirService(service: Any, project: Any): Plain {
     stdin_open: service.stdin_open,
     platform: service.platform,
     pull_policy: service.pull_policy,
-    replicas: ((replicas: number) => (replicas === 1 ? undefined : replicas))(service.scale ?? service.deploy?.replicas ?? 1),
+    replicas: ((replicas: number) => (replicas === 1 ? undefined : replicas))(
+      service.scale ?? service.deploy?.replicas ?? 1,
+    ),
   };
 }
 
@@ -301,7 +316,10 @@ export function modelDifferences(ours: StackDefinition, theirs: Any): string[] {
       lines.push(`${name}: ${own === undefined ? "only compose-go has it" : "only stackwarden has it"}`);
       continue;
     }
-    const [left, right] = [compact(ourService(own)) as Plain, compact(theirService(theirs.services[name], theirs)) as Plain];
+    const [left, right] = [
+      compact(ourService(own)) as Plain,
+      compact(theirService(theirs.services[name], theirs)) as Plain,
+    ];
     for (const field of new Set([...Object.keys(left), ...Object.keys(right)])) {
       const [one, other] = [left[field], right[field]].map((value) => JSON.stringify(value));
       if (one !== other) lines.push(`${name}.${field}: ours ${one}, compose-go ${other}`);

@@ -37,7 +37,11 @@ export function buildReference(): { program: string } | { reason: string } {
   mkdirSync(cache, { recursive: true });
   const made = `${program}.${process.pid}`;
   try {
-    execFileSync(go, ["build", "-o", made, "."], { cwd: SOURCES, stdio: ["ignore", "ignore", "pipe"], timeout: 300_000 });
+    execFileSync(go, ["build", "-o", made, "."], {
+      cwd: SOURCES,
+      stdio: ["ignore", "ignore", "pipe"],
+      timeout: 300_000,
+    });
   } catch (error) {
     const text = String((error as { stderr?: Buffer }).stderr ?? error);
     // Without its modules it cannot be built; a fault of the program itself is one of the test.

@@ -19,6 +19,7 @@ import type { CommandPlace } from "./commands/place.js";
 import { runFresh } from "./commands/run.js";
 import { refuseRoot, waitForEarlyExit } from "./early-exit.js";
 import { LocalService } from "./local-service.js";
+import { aliasesOf, withAliases } from "./name-aliases.js";
 import { portRequests } from "./port-requests.js";
 import { appCommand, prepareApp } from "./providers/app.js";
 import { providerOf } from "./providers/known-images.js";
@@ -184,7 +185,7 @@ export class LocalStack implements RuntimeStack {
       request,
       user,
       host: this.host,
-      book: this.#ledger,
+      book: withAliases(this.#ledger, aliasesOf(this.#definition, request.service)),
       ...(await privateDirs(stateDir, place, user)),
     };
   }

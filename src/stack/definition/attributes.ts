@@ -32,8 +32,10 @@ const DEVICE = "It would give the service the machine's devices.";
 const SHARED = "It would share a namespace with the machine or with another service.";
 const SWARM = "It belongs to a cluster (Swarm); this stack runs on one machine.";
 const OWN_NETWORK = "The runtime has one private network for the stack, in which services reach each other by name.";
+const ONE_NAME = "Services reach each other by their own names alone.";
 const PROCESS = "The local runtime runs processes of this machine, not containers.";
 const BUILDER = "The builder of the runtime decides.";
+const RESERVED = "One machine runs the stack: nothing is reserved for one service.";
 const HOST_LIMIT = "Stackwarden limits CPU, memory and processes.";
 
 export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
@@ -49,7 +51,10 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.build": containers("The local runtime builds no images; `x-local` says how the service runs.", "build"),
   "services.build.context": containers("It builds no images.", "build"),
   "services.build.dockerfile": containers("It builds no images.", "build"),
-  "services.build.dockerfile_inline": docker("This runtime builds from a Dockerfile in the context.", "dockerfileInline"),
+  "services.build.dockerfile_inline": docker(
+    "This runtime builds from a Dockerfile in the context.",
+    "dockerfileInline",
+  ),
   "services.build.target": containers("It builds no images.", "target"),
   "services.build.args": containers("It builds no images.", "args"),
   "services.build.labels": docker("Labels of a built image are not read by anything here.", "labels"),
@@ -73,13 +78,15 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.build.privileged": refused("It would give the build the whole machine."),
   "services.build.entitlements": refused("It would give the build rights of the machine."),
 
-  "services.cap_add": refused("It adds kernel capabilities. Docker's default ones are accepted without effect: services run without any."),
+  "services.cap_add": refused(
+    "It adds kernel capabilities. Docker's default ones are accepted without effect: services run without any.",
+  ),
   "services.cap_drop": works(),
   "services.cgroup": refused(SHARED),
   "services.cgroup_parent": refused("It would leave the stack's control group."),
   "services.command": works("command"),
   "services.configs": row("works", "works", { note: PROCESS }, "configs"),
-  "services.container_name": row("works", "works", "works", "containerName"),
+  "services.container_name": row({ note: ONE_NAME }, "works", "works", "containerName"),
   "services.cpu_count": noted("It exists on Windows alone."),
   "services.cpu_percent": noted("It exists on Windows alone."),
   "services.cpu_period": works(),
@@ -98,7 +105,7 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.deploy.replicas": docker("One instance runs on this runtime.", "replicas"),
   "services.deploy.resources": works("limits"),
   "services.deploy.resources.limits": works("limits"),
-  "services.deploy.resources.reservations": works("reservations"),
+  "services.deploy.resources.reservations": noted(RESERVED),
   "services.deploy.resources.reservations.devices": refused(DEVICE),
   "services.deploy.resources.reservations.generic_resources": noted(SWARM),
   "services.deploy.restart_policy": works("restart"),
@@ -123,24 +130,33 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.gpus": refused(DEVICE),
   "services.group_add": docker("The service has its user's own group alone.", "groupAdd"),
   "services.healthcheck": works("healthcheck"),
-  "services.hostname": row("works", "works", { note: "The host name is this machine's; other services find it by that name." }, "hostname"),
+  "services.hostname": row(
+    { note: ONE_NAME },
+    "works",
+    { note: "The host name is this machine's; other services reach it by that name." },
+    "hostname",
+  ),
   "services.image": works("image"),
   "services.init": row("works", "works", { note: "The server itself reaps the service's processes." }, "init"),
   "services.ipc": refused(SHARED),
   "services.isolation": noted("It exists on Windows alone."),
-  "services.label_file": works("labels"),
+  "services.label_file": docker("Labels are kept, and nothing reads them here.", "labels"),
   "services.labels": docker("Labels are kept, and nothing reads them here.", "labels"),
-  "services.links": row("works", "works", "works", "links"),
+  "services.links": row({ note: ONE_NAME }, "works", "works", "links"),
   "services.logging": noted("Stackwarden keeps every line itself (get_logs)."),
   "services.mac_address": noted("The runtime chooses hardware addresses."),
   "services.mem_limit": works("limits"),
-  "services.mem_reservation": works("reservations"),
+  "services.mem_reservation": noted(RESERVED),
   "services.mem_swappiness": docker(HOST_LIMIT, "memorySwappiness"),
   "services.memswap_limit": noted("Memory limits hold without swap."),
   "services.models": noted("Stackwarden runs no model servers."),
-  "services.network_mode": row({ policy: "`host`, `service:` and `container:` leave the stack's own network; `none` has no effect here." }, { policy: "`host`, `service:` and `container:` leave the stack's own network; `none` works." }, { policy: "`host`, `service:` and `container:` leave the stack's own network; `none` has no effect here." }),
+  "services.network_mode": row(
+    { policy: "`host`, `service:` and `container:` leave the stack's own network; `none` has no effect here." },
+    { policy: "`host`, `service:` and `container:` leave the stack's own network; `none` works." },
+    { policy: "`host`, `service:` and `container:` leave the stack's own network; `none` has no effect here." },
+  ),
   "services.networks": docker(OWN_NETWORK, "networks"),
-  "services.networks.aliases": row("works", "works", "works", "networks"),
+  "services.networks.aliases": row({ note: ONE_NAME }, "works", "works", "networks"),
   "services.networks.driver_opts": noted("The runtime's networks have no options."),
   "services.networks.gw_priority": noted("The runtime chooses the way out."),
   "services.networks.interface_name": noted("The runtime names interfaces."),
@@ -150,7 +166,9 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.networks.mac_address": noted("The runtime chooses hardware addresses."),
   "services.networks.priority": noted("The order of networks has no effect."),
   "services.networks.use_service_name_alias": noted("Services always reach each other by name."),
-  "services.oom_kill_disable": noted("A service that exceeds its memory is ended; otherwise the whole machine would suffer."),
+  "services.oom_kill_disable": noted(
+    "A service that exceeds its memory is ended; otherwise the whole machine would suffer.",
+  ),
   "services.oom_score_adj": docker("The kernel decides.", "oomScoreAdj"),
   "services.pid": refused(SHARED),
   "services.pids_limit": works("limits"),
@@ -171,11 +189,21 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.provider": noted("Stackwarden starts no external programs for a service."),
   "services.pull_policy": docker("Images are pulled when they are missing.", "pullPolicy"),
   "services.pull_refresh_after": noted("Images are pulled when they are missing."),
-  "services.read_only": row({ note: "An engine of Dagger has no read-only root file systems." }, "works", { note: PROCESS }, "readOnly"),
+  "services.read_only": row(
+    { note: "An engine of Dagger has no read-only root file systems." },
+    "works",
+    { note: PROCESS },
+    "readOnly",
+  ),
   "services.restart": works("restart"),
   "services.runtime": refused("It chooses another container runtime, which can have other isolation."),
   "services.scale": docker("One instance runs on this runtime.", "replicas"),
-  "services.secrets": row("works", "works", { note: "The local runtime has no /run/secrets; give the secret as `environment`." }, "secrets"),
+  "services.secrets": row(
+    "works",
+    "works",
+    { note: "The local runtime has no /run/secrets; give the secret as `environment`." },
+    "secrets",
+  ),
   "services.secrets.uid": docker("The file belongs to the service's user.", "uid"),
   "services.secrets.gid": docker("The file belongs to the service's user.", "gid"),
   "services.secrets.mode": docker("The service's user alone can read the file.", "mode"),
@@ -185,7 +213,11 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.stop_grace_period": works("stopGracePeriodMs"),
   "services.stop_signal": works("stopSignal"),
   "services.storage_opt": noted("The runtime decides how images are stored."),
-  "services.sysctls": row({ policy: "Only parameters of the container's own namespaces are accepted; they have no effect on this runtime." }, { policy: "Only parameters of the container's own namespaces work." }, { policy: "Only parameters of the container's own namespaces are accepted; they have no effect on this runtime." }),
+  "services.sysctls": row(
+    { policy: "Only parameters of the container's own namespaces are accepted; they have no effect on this runtime." },
+    { policy: "Only parameters of the container's own namespaces work." },
+    { policy: "Only parameters of the container's own namespaces are accepted; they have no effect on this runtime." },
+  ),
   "services.tmpfs": works("mounts"),
   "services.tty": docker("Services have no terminal.", "tty"),
   "services.ulimits": docker("The machine's own limits hold.", "ulimits"),
@@ -221,7 +253,9 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
 
   "volumes.name": noted("Volumes belong to the project and are named by it."),
   "volumes.driver": noted("Volumes are kept on this machine, as with the driver `local`."),
-  "volumes.driver_opts": noted("Volumes are kept on this machine. A `device` that is bound (`o: bind`) is read as a bind mount."),
+  "volumes.driver_opts": noted(
+    "Volumes are kept on this machine. A `device` that is bound (`o: bind`) is read as a bind mount.",
+  ),
   "volumes.external": noted("A volume of the project takes the place of the external one; it begins empty."),
   "volumes.labels": noted("Volumes of the project have no labels."),
 

@@ -36,7 +36,7 @@ export interface EnvFileOptions {
 export class EnvFileError extends Error {}
 
 /** `\n` and its kin; an octal escape is `\0` and up to three octal digits. */
-const unescape = (text: string): string =>
+const withoutEscapes = (text: string): string =>
   text.replace(ESCAPE, (all) => {
     if (!all.startsWith("\\0")) return ESCAPES[all[1] as string] ?? all;
     return /^\\0[0-3]?[0-7]{2}$/.test(all) ? String.fromCharCode(Number.parseInt(all.slice(2), 8)) : all;
@@ -132,7 +132,7 @@ export function parseEnvFile(text: string, options: EnvFileOptions = {}): Map<st
     if (first === '"' || first === "'") {
       const inner = quoted(source, at);
       if (inner === null) throw wrong(`opens a ${first} that nothing closes`, at);
-      put(name, first === "'" ? { value: inner.value, secret: false } : resolve(unescape(inner.value), begun));
+      put(name, first === "'" ? { value: inner.value, secret: false } : resolve(withoutEscapes(inner.value), begun));
       at = inner.end;
       if (/^[ \t\v\f\r]*[^\s#]/.test(source.slice(at, Math.min(at + 256, source.length)).split("\n", 1)[0] as string))
         throw wrong("has text behind its closing quote", at);

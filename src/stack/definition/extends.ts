@@ -48,12 +48,22 @@ export function resolveExtends(context: ModelContext, tree: Mapping, folder: str
     const at = `services.${name}.extends`;
     const step = `${name} in ${of.path}`;
     if (chain.includes(step)) {
-      context.problems.invalid(reference, at, `extends itself: ${[...chain, step].join(" → ")}`, "Remove one of these extends.");
+      context.problems.invalid(
+        reference,
+        at,
+        `extends itself: ${[...chain, step].join(" → ")}`,
+        "Remove one of these extends.",
+      );
       return plain;
     }
     const target = textOf(reference) ?? textOf(entry(reference, "service"));
     if (target === undefined) {
-      context.problems.invalid(reference, at, "names no service", "Write { service: base }, with `file` for one of another file.");
+      context.problems.invalid(
+        reference,
+        at,
+        "names no service",
+        "Write { service: base }, with `file` for one of another file.",
+      );
       return plain;
     }
     const file = textOf(entry(reference, "file"));

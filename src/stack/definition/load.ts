@@ -29,7 +29,18 @@ const SHORTEST_SECRET = 6;
 /** More than a machine runs. What follows dependencies goes as deep as there are services. */
 const MOST_SERVICES = 500;
 
-const SECTIONS = ["version", "name", "include", "services", "models", "networks", "volumes", "secrets", "configs", "jobs"] as const;
+const SECTIONS = [
+  "version",
+  "name",
+  "include",
+  "services",
+  "models",
+  "networks",
+  "volumes",
+  "secrets",
+  "configs",
+  "jobs",
+] as const;
 
 /** One reading of the project with one set of variables. */
 interface Reading {
@@ -88,7 +99,8 @@ function privateFilesOf(
   const paths = new Set<string>();
   for (const { file } of sources) if (file !== undefined) paths.add(file);
   for (const { local } of Object.values(services)) {
-    const settings = local?.install?.kind === "node" ? npmSettingsWithSecret(local.install.manifest, request.folder) : null;
+    const settings =
+      local?.install?.kind === "node" ? npmSettingsWithSecret(local.install.manifest, request.folder) : null;
     if (settings !== null) paths.add(settings);
   }
   if (variables.size > 0 && found.envFile !== undefined) paths.add(realPath(found.envFile));
@@ -97,10 +109,7 @@ function privateFilesOf(
   return [...paths];
 }
 
-function readServices(
-  reading: Reading,
-  section: NodeReader | undefined,
-): { all: Map<string, NodeReader>; total: number } {
+function servicesOf(section: NodeReader | undefined): Map<string, NodeReader> {
   const all = new Map<string, NodeReader>();
   const written = given(section) ? section.entries() : [];
   if (written.length > MOST_SERVICES)
@@ -113,7 +122,7 @@ function readServices(
         "Use letters, digits, dots, dashes and underscores; begin with a letter or digit.",
       );
   }
-  return { all, total: written.length };
+  return all;
 }
 
 function readStack(
@@ -130,10 +139,13 @@ function readStack(
   const volumes = readVolumes(fields.volumes);
   const networks = readNetworks(fields.networks);
   const privateFiles = new Set<string>();
-  const { all } = readServices(reading, fields.services);
+  const all = servicesOf(fields.services);
   const selected = selectServices(all, {
     profiles: request.profiles,
-    usualProfiles: (variables.get("COMPOSE_PROFILES")?.value ?? "").split(",").map((one) => one.trim()).filter(Boolean),
+    usualProfiles: (variables.get("COMPOSE_PROFILES")?.value ?? "")
+      .split(",")
+      .map((one) => one.trim())
+      .filter(Boolean),
     ...(request.services === undefined ? {} : { services: request.services }),
     ...(request.without === undefined ? {} : { without: request.without }),
   });
@@ -163,7 +175,8 @@ function readStack(
   if (found.builtIn) leaveOutAbsent(services, request.folder, note);
   const count = Object.keys(services).length;
   leaveOutEmpty(services, note);
-  if (count === 0 && problems.empty) root.invalid("defines no active service", "Define one under `services`, or start with a profile.");
+  if (count === 0 && problems.empty)
+    root.invalid("defines no active service", "Define one under `services`, or start with a profile.");
   const configs = readConfigs(
     fields.configs,
     request.folder,
@@ -175,7 +188,10 @@ function readStack(
         if (secrets.text[source] === undefined && secrets.binary[source] === undefined)
           all
             .get(name)
-            ?.invalid(`uses the secret ${source}, which needs ${variable}; that is not set`, `Set ${variable} in .env.`);
+            ?.invalid(
+              `uses the secret ${source}, which needs ${variable}; that is not set`,
+              `Set ${variable} in .env.`,
+            );
   checkReferences(
     services,
     all,
@@ -198,7 +214,9 @@ function readStack(
   const mounted = Object.values(services).flatMap(({ mounts }) =>
     mounts.flatMap((mount) => (mount.type === "volume" ? [mount.source] : [])),
   );
-  const attached = inUse(Object.values(services).flatMap((service) => Object.keys(service.networks ?? { default: null })));
+  const attached = inUse(
+    Object.values(services).flatMap((service) => Object.keys(service.networks ?? { default: null })),
+  );
   return {
     name: stackName(reading, model),
     source: found.files[0] as string,
@@ -241,7 +259,11 @@ export async function loadStack(request: LoadRequest): Promise<StackDefinition> 
     };
     // Secrets first and by themselves: everything else may use their variables.
     const before = new Problems();
-    const early = modelOf({ ...reading, unset: new Set() }, before, (name) => variables.get(name) ?? { value: "", secret: false });
+    const early = modelOf(
+      { ...reading, unset: new Set() },
+      before,
+      (name) => variables.get(name) ?? { value: "", secret: false },
+    );
     await resolveSecrets(secretsOf(early, before), request.folder, variables, make);
     const name = stackName(reading, early);
     const lookup: Lookup = (variable) =>

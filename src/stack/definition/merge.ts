@@ -33,7 +33,9 @@ const keyValues: Rule = (base, over) => {
 function asNames(tree: Tree): ReadonlyMap<string, Tree> {
   if (tree.kind === "map") return tree.entries;
   const items = tree.kind === "list" ? tree.items : [tree];
-  return new Map(items.flatMap((item) => (textOf(item) === undefined ? [] : [[textOf(item) as string, scalar(item, null)]])));
+  return new Map(
+    items.flatMap((item) => (textOf(item) === undefined ? [] : [[textOf(item) as string, scalar(item, null)]])),
+  );
 }
 
 const names: Rule = (base, over, path, budget) =>
@@ -139,7 +141,8 @@ export function merge(base: Tree, over: Tree, path: readonly string[], budget: B
   if (base.fault !== undefined) return base;
   if (over.fault !== undefined) return over;
   const rule = ruleOf(path);
-  if (rule !== undefined) return isNull(over) && rule !== replaced ? base : isNull(base) ? over : rule(base, over, path, budget);
+  if (rule !== undefined)
+    return isNull(over) && rule !== replaced ? base : isNull(base) ? over : rule(base, over, path, budget);
   if (isNull(over)) return base;
   if (isNull(base)) return over;
   const conflict = (): Tree => ({

@@ -15,7 +15,12 @@ export interface ModelContext {
   budget: Budget;
 }
 
-export const modelContext = (files: FileReader, problems: Problems, project: string, unset: (name: string) => void): ModelContext => ({
+export const modelContext = (
+  files: FileReader,
+  problems: Problems,
+  project: string,
+  unset: (name: string) => void,
+): ModelContext => ({
   files,
   problems,
   project,
@@ -37,4 +42,3 @@ export function fileTrees(
     toTree(document, { targets, file: origin, unset: context.unset }),
   );
 }
-

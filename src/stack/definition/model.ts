@@ -93,7 +93,12 @@ function loadInclude(
   const files = (paths as string[]).map((one) => resolve(part.folder, one));
   const first = files[0] as string;
   if (including.includes(first)) {
-    problems.invalid(item, path, `includes itself: ${[...including, first].join(" → ")}`, "Remove one of these includes.");
+    problems.invalid(
+      item,
+      path,
+      `includes itself: ${[...including, first].join(" → ")}`,
+      "Remove one of these includes.",
+    );
     return undefined;
   }
   const written_folder = textOf(entry(item, "project_directory"));
@@ -118,7 +123,12 @@ function includeVariables(context: ModelContext, part: Part, item: Tree, path: s
         unset: context.unset,
       });
       if (read === undefined && file !== usual)
-        context.problems.invalid(item, `${path}.env_file`, `the file ${file} does not exist`, "Create it, or correct its name.");
+        context.problems.invalid(
+          item,
+          `${path}.env_file`,
+          `the file ${file} does not exist`,
+          "Create it, or correct its name.",
+        );
       for (const [name, value] of read ?? []) values.set(name, value);
     } catch (error) {
       const why = error instanceof EnvFileError ? error.message : ((error as NodeJS.ErrnoException).code ?? "unknown");

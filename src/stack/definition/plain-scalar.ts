@@ -23,8 +23,7 @@ function float(text: string): string {
   if (value === 0) return text.startsWith("-") ? "-0" : "0";
   const [digits = "", exponent = "0"] = value.toExponential().split("e");
   const power = Number(exponent);
-  if (power < -4 || power >= 6)
-    return `${digits}e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`;
+  if (power < -4 || power >= 6) return `${digits}e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`;
   return String(value);
 }
 

@@ -92,9 +92,7 @@ export function checkPolicy(key: string, reader: NodeReader): void {
 
 /** `sysctls` as they are set, for those that policy accepts. */
 export const readSysctls = (reader: NodeReader | undefined): Record<string, string> =>
-  Object.fromEntries(
-    (reader === undefined || reader.empty ? [] : pairs(reader)).map(([name, value]) => [name, value]),
-  );
+  Object.fromEntries((reader === undefined || reader.empty ? [] : pairs(reader)).map(([name, value]) => [name, value]));
 
 /** Is this Compose `user` root, by name or number? A group alone (`:0`) and an empty user count as well. */
 export const isRoot = (user: string): boolean => /^(?:root|0+)?(?::.*)?$/.test(user.trim());

@@ -46,7 +46,9 @@ export class Problems {
 
   /** All problems, those of the policy first. */
   get all(): readonly RankedProblem[] {
-    return [...this.#found].sort((one, other) => Number(other.code === "POLICY_VIOLATION") - Number(one.code === "POLICY_VIOLATION"));
+    return [...this.#found].sort(
+      (one, other) => Number(other.code === "POLICY_VIOLATION") - Number(one.code === "POLICY_VIOLATION"),
+    );
   }
 
   /** @throws POLICY_VIOLATION or INVALID_STACK that names the first problem and lists up to 20 */

@@ -65,14 +65,23 @@ export function findFiles(
   const notes: string[] = [];
   const named = files.map((one) => resolve(folder, one));
   // As in Compose, the first file's folder is the project's; its .env counts, else that of the folder itself.
-  const places = [...new Set([...(named[0] === undefined ? [] : [dirname(named[0])]), folder])].filter((one) => isBeneath(folder, one));
+  const places = [...new Set([...(named[0] === undefined ? [] : [dirname(named[0])]), folder])].filter((one) =>
+    isBeneath(folder, one),
+  );
   const variables = projectVariables(folder, places, problems, unset);
   const envFile = places.map((one) => join(one, ".env")).find((one) => exists(one, folder));
   const separator = variables.get("COMPOSE_PATH_SEPARATOR")?.value || ":";
   const fromEnv = (variables.get("COMPOSE_FILE")?.value ?? "").split(separator).filter((one) => one.trim() !== "");
-  const chosen = named.length > 0 ? named : fromEnv.length > 0 ? fromEnv.map((one) => resolve(folder, one)) : usualFiles(folder, notes);
+  const chosen =
+    named.length > 0
+      ? named
+      : fromEnv.length > 0
+        ? fromEnv.map((one) => resolve(folder, one))
+        : usualFiles(folder, notes);
   const first = chosen[0] === undefined ? folder : dirname(chosen[0]);
-  const own = [...new Set([first, folder])].flatMap((place) => OWN.map((one) => join(place, one))).find((one) => exists(one, folder));
+  const own = [...new Set([first, folder])]
+    .flatMap((place) => OWN.map((one) => join(place, one)))
+    .find((one) => exists(one, folder));
   if (own !== undefined && !chosen.includes(own)) chosen.push(own);
   const common = { notes, variables, ...(envFile === undefined ? {} : { envFile }) };
   if (chosen.length === 0) return { files: [BUILT_IN], folder, builtIn: true, ...common };
@@ -120,7 +129,8 @@ export class FileReader {
         );
         return undefined;
       }
-      if (text === undefined) return refuse(`the compose file ${path} does not exist`, "Correct its name, or create it.");
+      if (text === undefined)
+        return refuse(`the compose file ${path} does not exist`, "Correct its name, or create it.");
       this.#files.set(path, { path, text, ...parseYaml(text) });
     }
     const file = this.#files.get(path) ?? undefined;

@@ -45,7 +45,8 @@ function checkForbidden(fields: Partial<Record<string, NodeReader>>): void {
   for (const [key, means] of Object.entries(FORBIDDEN)) {
     const reader = fields[key];
     if (!given(reader)) continue;
-    const harmless = reader.isList || reader.isMap ? reader.isList && reader.list().length === 0 : reader.string() === "false";
+    const harmless =
+      reader.isList || reader.isMap ? reader.isList && reader.list().length === 0 : reader.string() === "false";
     if (!harmless) reader.policy(means, "Remove it: a build here reaches nothing of this machine.");
   }
 }
@@ -70,7 +71,11 @@ export function readBuild(reader: NodeReader, folder: string): BuildDefinition |
     return fields.dockerfile_inline?.invalid("and dockerfile exclude each other", "Remove one of them.");
   if (
     dockerfile !== undefined &&
-    projectPath(fields.dockerfile as NodeReader, dockerfile.startsWith("/") ? dockerfile : `${context}/${dockerfile}`, folder) === undefined
+    projectPath(
+      fields.dockerfile as NodeReader,
+      dockerfile.startsWith("/") ? dockerfile : `${context}/${dockerfile}`,
+      folder,
+    ) === undefined
   )
     return undefined;
   const { values: labels } = readEnvironment(fields.labels, undefined, folder);

@@ -74,8 +74,7 @@ export function readCommand(reader: NodeReader | undefined, note?: (text: string
   const text = reader.string("a command");
   if (text === undefined) return undefined;
   const split = splitCommand(text);
-  if (split === null)
-    return reader.invalid("has a quote that is not closed", 'Write a list: ["program", "argument"].');
+  if (split === null) return reader.invalid("has a quote that is not closed", 'Write a list: ["program", "argument"].');
   if (split.dropped !== "")
     note?.(
       `${reader.path}: a command is not read by a shell; as in Compose, everything from ${JSON.stringify(split.dropped.slice(0, 40))} on is dropped. Write ["sh", "-c", "…"].`,

@@ -36,7 +36,12 @@ export function readFileMounts(reader: NodeReader | undefined, kind: "secret" | 
     const source = (fields.source ?? item).string(`a ${kind}'s name`);
     const written = given(fields.target) ? fields.target.string("a path") : source;
     if (source === undefined || written === undefined) continue;
-    const target = kind === "secret" ? written.replace(/^\/run\/secrets\/(?=[^/]+$)/, "") : written.startsWith("/") ? written : `/${written}`;
+    const target =
+      kind === "secret"
+        ? written.replace(/^\/run\/secrets\/(?=[^/]+$)/, "")
+        : written.startsWith("/")
+          ? written
+          : `/${written}`;
     if (target.split("/").includes("..") || target.endsWith("/") || /^[.]{1,2}$/.test(target)) {
       item.invalid("has a target that is not a file's path", "Write a plain name, or an absolute path without `..`.");
       continue;

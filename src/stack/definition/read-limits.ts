@@ -67,11 +67,12 @@ export interface LimitFields {
 }
 
 /** @param found `deploy.resources` */
-export function readLimits(
-  own: LimitFields,
-  found: NodeReader | undefined,
-): { limits: Limits; reservations: Limits } {
-  const direct = limits(cpus(own.cpus) ?? quota(own.cpu_quota, own.cpu_period), memory(own.mem_limit), pids(own.pids_limit));
+export function readLimits(own: LimitFields, found: NodeReader | undefined): { limits: Limits; reservations: Limits } {
+  const direct = limits(
+    cpus(own.cpus) ?? quota(own.cpu_quota, own.cpu_period),
+    memory(own.mem_limit),
+    pids(own.pids_limit),
+  );
   const reserved = limits(undefined, memory(own.mem_reservation), undefined);
   const parts = given(found) ? found.fields(["limits", "reservations"]) : {};
   return {

@@ -40,16 +40,23 @@ interface BindOptions {
   createHostPath?: false;
 }
 
-function bind(reader: NodeReader, text: string, to: string, options: BindOptions, context: MountContext): Mount | undefined {
+function bind(
+  reader: NodeReader,
+  text: string,
+  to: string,
+  options: BindOptions,
+  context: MountContext,
+): Mount | undefined {
   const { allowBinds, folder, note } = context;
   if (HARMLESS.has(text.replace(/\/$/, ""))) {
     note(`${reader.path}: ${text} is not mounted: a container has its own.`);
     return undefined;
   }
   const path = realPath(posix.resolve(reader.folder, text));
-  const open = text.startsWith("~") || isEngineSocket(text, path) || isBeneath(folder, path)
-    ? undefined
-    : allowBinds.find((one) => isBeneath(realPath(one.replace(/:rw$/, "")), path));
+  const open =
+    text.startsWith("~") || isEngineSocket(text, path) || isBeneath(folder, path)
+      ? undefined
+      : allowBinds.find((one) => isBeneath(realPath(one.replace(/:rw$/, "")), path));
   if (open !== undefined) {
     const readOnly = options.readOnly || !open.endsWith(":rw");
     if (readOnly && !options.readOnly)
@@ -73,7 +80,8 @@ function volume(
   if (source === undefined)
     return { type: "volume", source: anonymous(context.service, to), target: to, ...options, anonymous: true };
   const bound = context.boundVolume(source);
-  if (bound !== undefined) return bind(bound, bound.string("a path") ?? ".", to, { readOnly: options.readOnly }, context);
+  if (bound !== undefined)
+    return bind(bound, bound.string("a path") ?? ".", to, { readOnly: options.readOnly }, context);
   if (!VOLUME_NAME.test(source))
     return reader.invalid("names no volume and no path", "Name the volume, or begin a path with ./");
   return { type: "volume", source, target: to, ...options };
@@ -94,7 +102,8 @@ function short(reader: NodeReader, context: MountContext): Mount | undefined {
   const options = mode.split(",");
   const readOnly = options.includes("ro");
   const unknown = options.find((option) => option !== "" && !OPTIONS.has(option) && !PROPAGATION.has(option));
-  if (unknown !== undefined) context.note(`${reader.path}: the option ${unknown.slice(0, 32)} is unknown and has no effect.`);
+  if (unknown !== undefined)
+    context.note(`${reader.path}: the option ${unknown.slice(0, 32)} is unknown and has no effect.`);
   if (isPath(first)) return bind(reader, first, to, { readOnly }, context);
   return volume(reader, first, to, { readOnly, ...(options.includes("nocopy") ? { noCopy: true } : {}) }, context);
 }
@@ -116,7 +125,10 @@ function long(reader: NodeReader, context: MountContext): Mount | undefined {
   const readOnly = given(fields.read_only) ? (fields.read_only.boolean() ?? false) : false;
   const source = given(fields.source) ? fields.source.string("a path or a volume") : undefined;
   if (type === "npipe")
-    return reader.policy("reaches a pipe of the machine", "Remove it, or start the other services without this one (`without`).");
+    return reader.policy(
+      "reaches a pipe of the machine",
+      "Remove it, or start the other services without this one (`without`).",
+    );
   if (type === "cluster" || type === "image") {
     context.note(`${reader.path}: a mount of the type ${type} is left out.`);
     return undefined;

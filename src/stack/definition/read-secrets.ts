@@ -88,7 +88,8 @@ export async function resolveSecrets(
       if (typeof content === "string") text[name] = content;
       else if (content !== undefined) binary[name] = content;
     } else if (generate) text[name] = await make(name);
-    if (variable !== undefined && text[name] !== undefined) variables.set(variable, { value: text[name], secret: true });
+    if (variable !== undefined && text[name] !== undefined)
+      variables.set(variable, { value: text[name], secret: true });
   }
   return { text, binary };
 }

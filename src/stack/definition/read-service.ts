@@ -41,7 +41,9 @@ function present<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], u
 }
 
 function readReplicas(reader: NodeReader, scale: NodeReader | undefined, replicas: NodeReader | undefined): number {
-  const [own, deployed] = [scale, replicas].map((field) => (given(field) ? field.number(0, MOST_INSTANCES) : undefined));
+  const [own, deployed] = [scale, replicas].map((field) =>
+    given(field) ? field.number(0, MOST_INSTANCES) : undefined,
+  );
   if (own !== undefined && deployed !== undefined && own !== deployed)
     reader.invalid("has different numbers in scale and deploy.replicas", "Keep one of them.");
   return own ?? deployed ?? 1;
@@ -51,9 +53,14 @@ function readSignal(reader: NodeReader | undefined): string {
   const text = given(reader) ? reader.string() : undefined;
   if (text === undefined) return "SIGTERM";
   if (SIGNAL.test(text)) return text.startsWith("SIG") ? text : `SIG${text}`;
-  const named = ({ "15": "SIGTERM", "2": "SIGINT", "3": "SIGQUIT", "1": "SIGHUP", "9": "SIGKILL" } as const)[text as "15"];
+  const named = ({ "15": "SIGTERM", "2": "SIGINT", "3": "SIGQUIT", "1": "SIGHUP", "9": "SIGKILL" } as const)[
+    text as "15"
+  ];
   if (named !== undefined) return named;
-  reader?.invalid("is not a signal that ends a service", "Write SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2 or SIGKILL.");
+  reader?.invalid(
+    "is not a signal that ends a service",
+    "Write SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2 or SIGKILL.",
+  );
   return "SIGTERM";
 }
 

@@ -50,7 +50,8 @@ function readUlimits(reader: NodeReader | undefined): Settings["ulimits"] {
 export function readContainerSettings(fields: Partial<Record<string, NodeReader>>): {
   [K in keyof Settings]-?: Settings[K] | undefined;
 } {
-  const text = (key: string): string | undefined => (given(fields[key]) ? fields[key].string() || undefined : undefined);
+  const text = (key: string): string | undefined =>
+    given(fields[key]) ? fields[key].string() || undefined : undefined;
   const texts = (key: string): string[] =>
     (fields[key]?.listOrOne() ?? []).flatMap((item) => (item.empty ? [] : (item.string() ?? [])));
   const flag = (key: string): boolean => given(fields[key]) && fields[key].boolean() === true;
@@ -66,7 +67,10 @@ export function readContainerSettings(fields: Partial<Record<string, NodeReader>
     fields.shm_size?.invalid("must be a size", "Write it as in 64m or 1g.");
   const pullPolicy = text("pull_policy");
   if (pullPolicy !== undefined && !PULL.test(pullPolicy))
-    fields.pull_policy?.invalid("is not a pull policy", "Write always, missing, never, build, daily, weekly or every_12h.");
+    fields.pull_policy?.invalid(
+      "is not a pull policy",
+      "Write always, missing, never, build, daily, weekly or every_12h.",
+    );
 
   return {
     hostname,

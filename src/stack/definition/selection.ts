@@ -50,7 +50,9 @@ export function selectServices(all: ReadonlyMap<string, NodeReader>, request: Se
   if (strange !== undefined)
     throw new StackwardenError("INVALID_INPUT", `profiles: no service has the profile ${strange}.`, {
       hint: `Profiles: ${known.join(", ") || "none"}.`,
-      details: { issues: [{ field: "profiles", problem: `unknown profile ${strange}`, valid: known.join(", ") || "none" }] },
+      details: {
+        issues: [{ field: "profiles", problem: `unknown profile ${strange}`, valid: known.join(", ") || "none" }],
+      },
     });
   const active = new Set([...request.profiles, ...request.usualProfiles]);
   const isActive = (name: string): boolean => {

@@ -96,7 +96,9 @@ export function sameTree(one: Tree, other: Tree, budget = { left: 100_000 }): bo
   if (one.kind === "scalar") return one.value === (other as typeof one).value;
   if (one.kind === "list") {
     const { items } = other as typeof one;
-    return one.items.length === items.length && one.items.every((item, at) => sameTree(item, items[at] as Tree, budget));
+    return (
+      one.items.length === items.length && one.items.every((item, at) => sameTree(item, items[at] as Tree, budget))
+    );
   }
   const { entries } = other as typeof one;
   return (

@@ -22,7 +22,12 @@ export function projectVariables(
       return values;
     } catch (error) {
       const why = error instanceof EnvFileError ? error.message : ((error as NodeJS.ErrnoException).code ?? "unknown");
-      problems.invalid({ file: { path: file }, line: null }, "", `cannot be used: ${why}`, "Correct or remove the file.");
+      problems.invalid(
+        { file: { path: file }, line: null },
+        "",
+        `cannot be used: ${why}`,
+        "Correct or remove the file.",
+      );
       return new Map();
     }
   }

@@ -73,7 +73,11 @@ export function toTree(document: Document, { targets, file, unset }: TreeOptions
       for (const [name, value] of source.entries) {
         copies += 1;
         if (copies > MOST_COPIES)
-          return fault(node, "the file is too large once its aliases are resolved", "Remove nested anchors and aliases.");
+          return fault(
+            node,
+            "the file is too large once its aliases are resolved",
+            "Remove nested anchors and aliases.",
+          );
         if (!own.has(name)) own.set(name, value);
       }
     }
@@ -97,7 +101,8 @@ export function toTree(document: Document, { targets, file, unset }: TreeOptions
       const plain = node.type === "PLAIN" && node.tag !== "tag:yaml.org,2002:str" ? plainText(node.source ?? "") : null;
       if (plain !== null) return { ...own, value: Number.isNaN(Number(plain)) ? plain : Number(plain), source: plain };
       if (typeof value === "string") return text(node, value);
-      if (typeof value === "number" || typeof value === "bigint") return { ...own, value, source: node.source ?? String(value) };
+      if (typeof value === "number" || typeof value === "bigint")
+        return { ...own, value, source: node.source ?? String(value) };
       return fault(node, "has a value that YAML knows and Compose does not", "Write text, a number or a boolean.");
     }
     if (isMap(node)) {

@@ -338,7 +338,10 @@ x-local: { command: "node server.js", environment: { C: "3" }, install: { kind: 
     ["services: { a: {} }", /neither image nor build/],
     ["services: { a: { image: x } }\ninclude: [x]", /x does not exist/],
     ["services: { a: { image: x } }\nsecrets: { s: {} }", /no source/],
-    ["services: { a: { image: x, secrets: [s] } }\nsecrets: { s: { environment: NOT_SET } }", /NOT_SET; that is not set/],
+    [
+      "services: { a: { image: x, secrets: [s] } }\nsecrets: { s: { environment: NOT_SET } }",
+      /NOT_SET; that is not set/,
+    ],
     ["just text", /must be a mapping/],
     ['services: { a: { image: "x\\0y" } }', /NUL/],
   ])("%j is refused", async (text, message) => expect((await refusal(text)).message).toMatch(message));

@@ -154,7 +154,9 @@ services:
     const { services } = await load("services: { a: { image: a } }\n---\nservices: { b: { image: b } }");
     expect(Object.keys(services)).toEqual(["a", "b"]);
     const chain = Array.from({ length: 5000 }, (_, at) => `x-${at + 1}: &a${at + 1} { <<: *a${at} }`).join("\n");
-    const merged = await load(`x-0: &a0 { image: x }\n${chain}\nservices: { app: { <<: *a5000 }, b: { !!merge <<: *a0 } }`);
+    const merged = await load(
+      `x-0: &a0 { image: x }\n${chain}\nservices: { app: { <<: *a5000 }, b: { !!merge <<: *a0 } }`,
+    );
     expect(merged.services.app?.image).toBe("x");
     expect(merged.services.b?.image).toBe("x");
   });
