@@ -14,7 +14,7 @@ export interface StackSettings {
   allowRoot: string[];
   /** Absolute folders outside a project that its services may bind, read-only unless `:rw` stands at the end. Default none. */
   allowBinds: string[];
-  /** Explicit restarts of one service in five minutes. Default 3. */
+  /** Explicit restarts of one service in five minutes that did not bring it up. Default 3. */
   restartBudget: number;
   /** Milliseconds a whole stack may take to become healthy. Default 300,000. */
   startTimeoutMs: number;

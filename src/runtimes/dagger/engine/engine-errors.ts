@@ -1,5 +1,6 @@
 /** What an engine's refusal means: whose fault it is, and whether another try can help. */
 import { StackwardenError } from "../../../errors.js";
+import { shortenAtWord } from "../../../stack/text/sanitize-text.js";
 import { isTransient } from "../../../system/retry.js";
 import { lastLine } from "../../shared/last-line.js";
 import { EngineError, SessionError } from "../session/connection.js";
@@ -26,7 +27,7 @@ const SHOWN_COMMAND = 200;
 function commandOf(words: unknown): string {
   if (!Array.isArray(words)) return "";
   const shown = words.length === 3 && words[1] === "-c" ? String(words[2]) : words.join(" ");
-  return shown.length > SHOWN_COMMAND ? `${shown.slice(0, SHOWN_COMMAND)}…` : shown;
+  return shortenAtWord(shown, SHOWN_COMMAND);
 }
 
 /** The command ran and ended with another code than 0; null for every other fault. */
@@ -71,7 +72,7 @@ export function takenPort(thrown: unknown): number | null {
 const INTERNAL = /(?:failed to load \w+ from converted ID: )?(?:load (?:\w+@[\w+/=]+|xxh3:[0-9a-f]+): (?:inputs: )*)+/g;
 
 /** Last line of an engine's message: the first ones repeat where it comes from. */
-const gist = (message: string): string => lastLine(message.replace(INTERNAL, ""), 400);
+const gist = (message: string): string => lastLine(message.replace(INTERNAL, ""));
 
 export const commandMissing = (failure: ExecFailure): boolean => NO_PROGRAM.test(failure.stderr);
 

@@ -1,7 +1,10 @@
 /** The `dagger session` process: started, its one line read, ended. The end of its stdin ends it, so it never outlives us. */
+
 import { spawn } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
+import { heldEnd } from "../../../stack/text/sanitize-text.js";
+import { withTrustedPath } from "../../../system/find-program.js";
 import { type Child, childExit } from "../engine/child-exit.js";
 import type { Address } from "./connection.js";
 import type { SessionOptions } from "./types.js";
@@ -44,8 +47,7 @@ const lastWords = (text: string): string =>
     .map((line) => line.trim())
     .filter((line) => line !== "")
     .slice(-4)
-    .join(" ")
-    .slice(-600);
+    .join(" ");
 
 function parseLine(line: string): Address | null {
   try {
@@ -84,14 +86,14 @@ export async function startCli(options: SessionOptions): Promise<CliProcess> {
   // A process group of its own: an interrupt at the terminal is for us, who stop the services first.
   const child: Child = spawn(cli, ["session", "--silent"], {
     cwd: workdir,
-    env: cliEnvironment(env, runnerHost),
+    env: cliEnvironment(await withTrustedPath(env), runnerHost),
     stdio: ["pipe", "pipe", "pipe"],
     detached: true,
   });
   let words = "";
   child.stderr.setEncoding("utf8");
   child.stderr.on("data", (chunk: string) => {
-    words = (words + chunk).slice(-MOST_TEXT);
+    words = heldEnd(words + chunk);
   });
   const exited = childExit(child).then(({ how, error }) => {
     if (error !== undefined) return { reason: how, error };
