@@ -14,6 +14,8 @@ export interface StackSettings {
   allowRoot: string[];
   /** Absolute folders outside a project that its services may bind, read-only unless `:rw` stands at the end. Default none. */
   allowBinds: string[];
+  /** Commands that callers may run in services: any, only those that the compose file declares (`x-commands`), or none. Default any. */
+  commands: "any" | "declared" | "off";
   /** Explicit restarts of one service in five minutes that did not bring it up. Default 3. */
   restartBudget: number;
   /** Milliseconds a whole stack may take to become healthy. Default 300,000. */

@@ -37,6 +37,7 @@ export class Domain {
     requireEnforcedLimits: false,
     allowRoot: [],
     allowBinds: [],
+    commands: "any",
     restartBudget: 3,
     startTimeoutMs: 20_000,
     projects: {},

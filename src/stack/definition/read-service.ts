@@ -4,6 +4,7 @@ import { given, type NodeReader } from "./node-reader.js";
 import { checkPolicy, checkUser, POLICY_KEYS, readSysctls } from "./policy.js";
 import { readBuild } from "./read-build.js";
 import { readCommand } from "./read-command.js";
+import { readCommands } from "./read-commands.js";
 import { readDependencies } from "./read-dependencies.js";
 import { isSensitiveName, readEnvironment } from "./read-environment.js";
 import { readFileMounts } from "./read-files.js";
@@ -24,7 +25,7 @@ export interface ServiceContext extends Omit<MountContext, "service"> {
   privateFile(path: string): void;
 }
 
-const KEYS = [...keysBelow("services"), "deploy", "x-local"];
+const KEYS = [...keysBelow("services"), "deploy", "x-local", "x-commands"];
 const DEPLOY_KEYS = keysBelow("services.deploy");
 const SIGNAL = /^(?:SIG)?(?:TERM|INT|QUIT|HUP|USR1|USR2|KILL|WINCH|ABRT|RTMIN\+\d{1,2})$/;
 const MOST_INSTANCES = 100;
@@ -129,6 +130,7 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
     profiles: given(fields.profiles) ? fields.profiles.strings("a profile") : [],
     secrets: readFileMounts(fields.secrets, "secret"),
     allowRoot,
+    ...(given(fields["x-commands"]) ? { commands: readCommands(fields["x-commands"]) } : {}),
     ...present({
       exposeUdp: expose.udp,
       healthTimings: timings,
