@@ -6,13 +6,13 @@ import type { PortMapping, ServiceDefinition, StackDefinition } from "./types.js
 /** `services.build.target` → `build.target`; top-level attributes keep their section. */
 const labelOf = (attribute: string): string => attribute.replace(/^services\./, "");
 
-/** Ports as a runtime without UDP publishes them, each container port once. */
-function singlePorts(service: ServiceDefinition, note: (text: string) => void): PortMapping[] {
+/** Ports as the runtime publishes them. */
+function possiblePorts(service: ServiceDefinition, runtime: RuntimeName, note: (text: string) => void): PortMapping[] {
   const ports: PortMapping[] = [];
   for (const port of service.ports) {
     const shown = `${port.containerPort}/${port.protocol} of ${service.name}`;
     if (port.protocol === "udp") note(`Port ${shown} is not published: this runtime publishes TCP ports alone.`);
-    else if (ports.some((other) => other.containerPort === port.containerPort))
+    else if (runtime !== "docker" && ports.some((other) => other.containerPort === port.containerPort))
       note(
         `Port ${shown} is published once, not on ${port.hostPort ?? "a second host port"} as well: this runtime publishes each port once.`,
       );
@@ -21,11 +21,15 @@ function singlePorts(service: ServiceDefinition, note: (text: string) => void): 
   return ports;
 }
 
-/** Several instances, UDP and several host ports for one port are Docker's alone. */
-function adaptService(service: ServiceDefinition, note: (text: string) => void): ServiceDefinition {
+/** One instance, TCP ports; several host ports for one container port are Docker's alone. */
+function adaptService(
+  service: ServiceDefinition,
+  runtime: RuntimeName,
+  note: (text: string) => void,
+): ServiceDefinition {
   const { replicas: _one, ...rest } = service;
   if (service.networkMode === "none") note(`${service.name} keeps its network: this runtime has none to take away.`);
-  return { ...rest, ports: singlePorts(service, note) };
+  return { ...rest, ports: possiblePorts(service, runtime, note) };
 }
 
 /** The notes for what the files ask for and the runtime does not do: one for each attribute, with its services. */
@@ -47,6 +51,6 @@ export function forRuntime(definition: StackDefinition, runtime: RuntimeName): S
   const notes = [...definition.notes];
   const services: StackDefinition["services"] = Object.create(null);
   for (const [name, service] of Object.entries(definition.services))
-    services[name] = runtime === "docker" ? service : adaptService(service, (text) => void notes.push(text));
+    services[name] = adaptService(service, runtime, (text) => void notes.push(text));
   return { ...definition, services, notes: [...notes, ...attributeNotes(definition, runtime)] };
 }
