@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { startOutcome } from "../stack/schemas/outcomes.js";
+import { briefStart } from "./brief/changes.js";
 import {
   defined,
   files,
@@ -37,6 +38,7 @@ export const startStack = defineOperation({
     timeout_seconds: timeoutSeconds("Longest wait."),
   }),
   output: startOutcome,
+  brief: briefStart,
   annotations: { readOnly: false, destructive: false, idempotent: true, openWorld: true },
   run: (input, { manager, ...call }) =>
     manager.start(

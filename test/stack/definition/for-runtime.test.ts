@@ -23,11 +23,11 @@ describe("a definition for one runtime", () => {
       "services:\n  a: { image: a, logging: { driver: syslog } }\n  b: { image: b, logging: { driver: none }, tty: true, stdin_open: false }\n",
     );
     expect(forRuntime(definition, "local").notes).toEqual([
-      "logging (a, b) has no effect on the local runtime: Stackwarden keeps every line itself (get_logs).",
+      "logging (a, b) has no effect on the local runtime: Stackwarden keeps what services print.",
       "tty (b) has no effect on the local runtime: Services have no terminal.",
     ]);
     expect(forRuntime(definition, "docker").notes).toEqual([
-      "logging (a, b) has no effect on the docker runtime: Stackwarden keeps every line itself (get_logs).",
+      "logging (a, b) has no effect on the docker runtime: Stackwarden keeps what services print.",
     ]);
   });
 
