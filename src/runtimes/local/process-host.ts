@@ -9,9 +9,10 @@ import { accessible } from "./process/access.js";
 import { type Cgroup, type CgroupFactory, endCgroup, MB, withDefaults } from "./process/cgroup.js";
 import { detectCgroups } from "./process/detect-cgroups.js";
 import { findGateTools, type GateTools } from "./process/gate.js";
-import { type Launched, type LaunchSpec, launch } from "./process/launch.js";
-import { CgroupProcess } from "./process/managed-process.js";
+import { type Inside, type Launched, type LaunchSpec, launch } from "./process/launch.js";
+import { CgroupProcess, endOf } from "./process/managed-process.js";
 import { followCommand } from "./process/run-command.js";
+import { Sandbox } from "./process/sandbox-host.js";
 import { UserLeases } from "./process/user-leases.js";
 import { ServiceUsers } from "./process/users.js";
 import { Watchdog } from "./process/watchdog.js";
@@ -50,6 +51,7 @@ class LocalProcessHost implements ProcessHost {
   readonly #processes = new Set<ManagedProcess>();
   readonly #commands = new Set<AbortController>();
   readonly #cgroups = new Map<ManagedProcess, Cgroup>();
+  readonly #insides = new Map<ManagedProcess, Inside>();
   readonly #starting = new Set<Promise<unknown>>();
   #closing = false;
   #count = 0;
@@ -59,6 +61,7 @@ class LocalProcessHost implements ProcessHost {
     private readonly factory: CgroupFactory | null,
     private readonly limits: Enforcement,
     private readonly tools: GateTools,
+    private readonly sandbox: Sandbox,
     private readonly size: { cpus: number; memory_mb: number },
   ) {
     this.#users = new ServiceUsers(options.stateDir);
@@ -83,6 +86,10 @@ class LocalProcessHost implements ProcessHost {
     return this.#users.enforcement();
   }
 
+  sandboxEnforcement(): Enforcement {
+    return this.sandbox.enforcement;
+  }
+
   async limitsEnforcement(): Promise<Enforcement> {
     return this.limits;
   }
@@ -105,7 +112,8 @@ class LocalProcessHost implements ProcessHost {
     let begun: Begun;
     try {
       const name = this.#name(projectId, service, String(generation));
-      begun = await this.#begin({ ...spec, tools: this.tools, stdin: "ignore" }, name, spec.limits);
+      const namespaces = await this.sandbox.own(spec);
+      begun = await this.#begin({ ...spec, ...namespaces, tools: this.tools, stdin: "ignore" }, name, spec.limits);
     } catch (error) {
       await this.#leases.release(user.uid);
       throw notStarted(service, error);
@@ -121,11 +129,13 @@ class LocalProcessHost implements ProcessHost {
       onGone: async () => {
         this.#processes.delete(process);
         this.#cgroups.delete(process);
-        await this.#watchdog.remove(process.pid);
+        this.#insides.delete(process);
+        await this.#watchdog.remove(launched.pid);
       },
     });
     this.#processes.add(process);
     if (cgroup !== null) this.#cgroups.set(process, cgroup);
+    if (launched.inside !== null) this.#insides.set(process, launched.inside);
     return process;
   }
 
@@ -174,10 +184,10 @@ class LocalProcessHost implements ProcessHost {
     const name = this.#name(spec.project ?? "none", spec.service ?? "command", "run");
     await this.#leases.take(uid);
     try {
-      const launching = { ...spec, tools: this.tools, stdin: "pipe" } as const;
+      const launching = { ...spec, ...(await this.sandbox.own(spec)), tools: this.tools, stdin: "pipe" } as const;
       const { launched, cgroup } = await this.#begin(launching, name, spec.limits ?? {});
       try {
-        const result = await followCommand(launched, spec);
+        const result = endOf(launched, await followCommand(launched, spec));
         const killed = result.signal === "SIGKILL" || result.exitCode === SIGKILL_EXIT;
         const oomKilled = killed && !result.timedOut && ((await cgroup?.usage())?.oom_kills ?? 0) > 0;
         return { ...result, oomKilled };
@@ -195,7 +205,9 @@ class LocalProcessHost implements ProcessHost {
   }
 
   async #runInside(spec: RunSpec, instance: ManagedProcess): Promise<RunResult> {
-    const launched = await launch({ ...spec, tools: this.tools, stdin: "pipe" });
+    const inside = this.#insides.get(instance);
+    const namespaces = inside === undefined ? {} : this.sandbox.joined(inside);
+    const launched = await launch({ ...spec, ...namespaces, tools: this.tools, stdin: "pipe" });
     try {
       await this.#watch(launched.pid, [], null);
       await this.#join(launched, instance);
@@ -265,10 +277,11 @@ export async function createProcessHost(options: ProcessHostOptions): Promise<Lo
     }),
     findGateTools(process.getuid?.() === 0),
   ]);
+  const sandbox = await Sandbox.detect(options.stateDir, tools.setpriv, options.namespaces ?? true);
   const { factory } = found;
   const limits: Enforcement = factory?.enforcement ?? { level: "none", reason: found.reason ?? "unknown" };
   const bounds = (await factory?.bounds()) ?? { cpus: null, memory_mb: null };
-  const host = new LocalProcessHost(options, factory, limits, tools, {
+  const host = new LocalProcessHost(options, factory, limits, tools, sandbox, {
     cpus: Math.min(availableParallelism(), bounds.cpus ?? Number.POSITIVE_INFINITY),
     memory_mb: Math.min(Math.floor(totalmem() / MB), bounds.memory_mb ?? Number.POSITIVE_INFINITY),
   });

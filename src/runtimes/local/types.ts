@@ -23,6 +23,8 @@ export interface ProcessSpec {
   user: ServiceUser;
   limits: Limits;
   sink: LogSink;
+  /** The project's folder and its part of the state directory, which stay visible where services have namespaces. */
+  visible?: readonly string[];
 }
 
 /** A process group in its cgroup. */
@@ -58,6 +60,8 @@ export interface RunSpec {
   project?: string;
   service?: string;
   limits?: Limits;
+  /** As for `spawn`. Absent: without namespaces of its own. */
+  visible?: readonly string[];
   stdin?: string;
 }
 
@@ -80,6 +84,8 @@ export interface ProcessHost {
   /** What cgroups can enforce here; found, not assumed. */
   limitsEnforcement(): Promise<Enforcement>;
   usersEnforcement(): Enforcement;
+  /** Whether services have namespaces of their own, or why not. */
+  sandboxEnforcement(): Enforcement;
   capacity(): { cpus: number; memory_mb: number };
   /** Can `uid` enter and read `path`? Walks every component. */
   accessible(path: string, user: ServiceUser, mode: "read" | "execute"): Promise<boolean>;
@@ -93,6 +99,8 @@ export interface ProcessHostOptions {
   /** For tests: another root than /sys/fs/cgroup and /proc. */
   cgroupRoot?: string;
   procRoot?: string;
+  /** False: services get no namespaces of their own although the machine has them. Default true. */
+  namespaces?: boolean;
   /** Warnings for the operator. */
   warn(message: string): void;
 }
