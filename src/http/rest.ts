@@ -112,7 +112,7 @@ export function restRouter(options: RestOptions): Router {
   });
   router.post("/projects/:id/restart", async (request, response) => {
     const signal = goneSignal(response);
-    const input = inputOf(request, startStack);
+    const input = inputOf(request);
     // Refused as a whole before anything is stopped.
     parseInput(startStack, input);
     const stopped = await call(request, stopStack, { project: input.project }, signal);
@@ -126,7 +126,7 @@ export function restRouter(options: RestOptions): Router {
       const signal = goneSignal(response);
       if (operation === getLogs) {
         const { format, follow } = request.query;
-        const input = inputOf(request, operation, ["format", "follow"]);
+        const input = inputOf(request, ["format", "follow"]);
         const logs = async (one: Record<string, unknown>): Promise<LogReport> =>
           (await call(request, operation, one, signal)) as unknown as LogReport;
         if (follow !== undefined && follow !== "true" && follow !== "false")
@@ -141,7 +141,7 @@ export function restRouter(options: RestOptions): Router {
         }
         return sendLogs(response, format, request.params.service, await logs(input));
       }
-      const input = inputOf(request, operation);
+      const input = inputOf(request);
       const result = await call(request, operation, input, signal);
       response.json(shape === undefined ? result : shape(result, input));
       return undefined;

@@ -108,10 +108,10 @@ export function getPrompt(name: string, given: Record<string, string> = {}): Get
   for (const [key, { schema, required }] of Object.entries(definition.arguments)) {
     const value = given[key];
     if (value === undefined || (value === "" && !required)) {
-      if (required) throw invalidParams(`${key} is missing; valid: ${validOf(schema)}.`);
+      if (required) throw invalidParams(`${key} is missing; expected ${validOf(schema)}.`);
       continue;
     }
-    if (!schema.safeParse(value).success) throw invalidParams(`${key} is not valid; valid: ${validOf(schema)}.`);
+    if (!schema.safeParse(value).success) throw invalidParams(`${key} is not valid; expected ${validOf(schema)}.`);
     values[key] = value;
   }
   return {

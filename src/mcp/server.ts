@@ -1,11 +1,11 @@
 /**
- * One MCP server for one connection. It holds no domain state: stacks live in the manager, which is asked for only when
- * a request needs it. The SDK's low-level server with handlers of our own gives JSON Schema 2020-12, a fixed order, a
- * protocol error for an unknown tool, and errors in our own words.
+ * One MCP server for one connection. It holds no domain state: stacks live in the manager, which is requested only when
+ * a call needs it. The SDK's low-level server with our handlers gives JSON Schema 2020-12, a fixed order of tools, a
+ * protocol error for an unknown tool, and our error texts.
  */
 import { randomBytes } from "node:crypto";
 import { Server, type ServerOptions } from "@modelcontextprotocol/sdk/server/index.js";
-import type { RequestHandlerExtra } from "@modelcontextprotocol/sdk/shared/protocol.js";
+import { Protocol, type RequestHandlerExtra } from "@modelcontextprotocol/sdk/shared/protocol.js";
 import {
   CompleteRequestSchema,
   GetPromptRequestSchema,
@@ -46,17 +46,20 @@ const NO_VALIDATOR: NonNullable<ServerOptions["jsonSchemaValidator"]> = {
 
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 
-/** The SDK answers a malformed request with "internal error"; with `on` it is what it is: invalid params. */
+/** The SDK answers a malformed request with "internal error"; `on` answers "invalid params". */
 type RequestSchema = z.ZodType<{ method: string }> & { shape: { method: z.ZodLiteral<string> } };
 
-/** The SDK's own schema copies the arguments and loses a `__proto__` on the way; here they arrive as they were sent. */
-const RawCallToolRequest = z.object({
+/** Arguments arrive as they were sent: a schema that copies them would lose a `__proto__` instead of refusing it. */
+const CallToolSchema = z.object({
   method: z.literal("tools/call"),
-  // Checked by the SDK before our handler runs, against its own schema; that failure is -32602.
-  params: z
-    .unknown()
-    .optional()
-    .transform((params) => params as { name: string; arguments?: unknown }),
+  params: z.looseObject({
+    name: z.string(),
+    arguments: z
+      .unknown()
+      .refine((value) => value === undefined || typeof value === "object", "expected an object")
+      .refine((value) => !Array.isArray(value), "expected an object")
+      .optional(),
+  }),
 });
 
 const PRINTABLE = /[^\x20-\x7e]/g;
@@ -110,7 +113,8 @@ export function createMcpServer(options: McpServerOptions): Server {
     schema: S,
     handler: (request: z.output<S>, extra: Extra) => R | Promise<R>,
   ): void => {
-    server.setRequestHandler(z.looseObject({ method: schema.shape.method }), (raw, extra) => {
+    // Server's own method checks tools/call against a schema that refuses `arguments: null`.
+    Protocol.prototype.setRequestHandler.call(server, z.looseObject({ method: schema.shape.method }), (raw, extra) => {
       const request = schema.safeParse(raw);
       if (request.success) return handler(request.data, extra);
       const issue = request.error.issues[0];
@@ -123,7 +127,7 @@ export function createMcpServer(options: McpServerOptions): Server {
     const tools = items.map(toolOf);
     return { tools: apps() ? tools.map(withDashboard) : tools, ...(nextCursor === undefined ? {} : { nextCursor }) };
   });
-  server.setRequestHandler(RawCallToolRequest, async ({ params }, extra) => {
+  on(CallToolSchema, async ({ params }, extra) => {
     const operation = operations.find((candidate) => candidate.name === params.name);
     if (operation === undefined) {
       throw invalidParams(`Unknown tool. Valid: ${operations.map(({ name }) => name).join(", ")}.`);

@@ -26,7 +26,6 @@ export async function serveMcpSocket(socket: Socket, options: McpServerOptions):
     };
   });
   await server.connect(transport);
-  transport.track();
   await over;
   await server.close();
 }

@@ -41,7 +41,6 @@ export async function serveStdio(options: ServeStdioOptions): Promise<number> {
   const ended = clientEnd({ ...options, stdin, stdout });
   server.onclose = both(server.onclose, () => ended.now("the connection was closed"));
   await server.connect(transport);
-  transport.track();
   logger.debug("MCP over stdio: ready");
 
   const { reason, polite } = await ended.reason;

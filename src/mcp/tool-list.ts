@@ -2,8 +2,7 @@
 import type { Tool } from "@modelcontextprotocol/sdk/types.js";
 import * as z from "zod";
 import type { AnyOperation } from "../operations/index.js";
-
-type JsonObject = Record<string, unknown>;
+import { compactInput, type JsonObject, topLevel } from "./compact-schema.js";
 
 /** The fields of an error result; `tools/call` answers with them in place of the output. */
 const ERROR_PROPERTIES: JsonObject = {
@@ -24,10 +23,9 @@ export function toolOf(operation: AnyOperation): Tool {
     name,
     title,
     description,
-    inputSchema: z.toJSONSchema(operation.input, { io: "input" }) as Tool["inputSchema"],
+    inputSchema: compactInput(operation.input) as Tool["inputSchema"],
     outputSchema: outputSchema(operation) as NonNullable<Tool["outputSchema"]>,
     annotations: {
-      title,
       readOnlyHint: annotations.readOnly,
       destructiveHint: annotations.destructive,
       idempotentHint: annotations.idempotent,
@@ -40,16 +38,16 @@ export function toolOf(operation: AnyOperation): Tool {
 
 /**
  * Clients check `structuredContent` against this schema even when the result is an error, so it allows both: all fields
- * are named, and one of the two sets is required.
+ * are named, and one of the two sets is required. Only the first level is described; docs/TOOLS.md has the rest.
  */
 function outputSchema(operation: AnyOperation): JsonObject {
-  const { properties, required, ...rest } = z.toJSONSchema(operation.output, { io: "input" }) as JsonObject & {
-    properties: JsonObject;
+  const { properties, required } = z.toJSONSchema(operation.output, { io: "input" }) as JsonObject & {
+    properties: Record<string, JsonObject>;
     required?: string[];
   };
   return {
-    ...rest,
-    properties: { ...properties, message: { type: "string" }, ...ERROR_PROPERTIES },
+    type: "object",
+    properties: { ...topLevel(properties), message: { type: "string" }, ...ERROR_PROPERTIES },
     anyOf: [{ required: required ?? [] }, { required: ERROR_REQUIRED }],
   };
 }

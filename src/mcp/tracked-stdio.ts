@@ -1,34 +1,58 @@
-/** The SDK's stdio transport, which also knows how many requests wait for their answer. */
+/**
+ * Newline-delimited JSON-RPC over a pair of streams. Unlike the SDK's transport it counts the requests that wait for
+ * their answer, and answers every request that has an id, a malformed one too.
+ */
 import type { Readable, Writable } from "node:stream";
-import { StdioServerTransport } from "@modelcontextprotocol/sdk/server/stdio.js";
-import type { JSONRPCMessage, MessageExtraInfo, RequestId } from "@modelcontextprotocol/sdk/types.js";
+import { serializeMessage } from "@modelcontextprotocol/sdk/shared/stdio.js";
+import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
+import {
+  ErrorCode,
+  type JSONRPCMessage,
+  JSONRPCMessageSchema,
+  type MessageExtraInfo,
+  type RequestId,
+} from "@modelcontextprotocol/sdk/types.js";
 
-export class TrackedStdioTransport extends StdioServerTransport {
+/** Longest message, in bytes; a client that sends a longer one is disconnected. */
+const MAX_MESSAGE_BYTES = 10 * 1024 * 1024;
+const LF = 10;
+
+export class TrackedStdioTransport implements Transport {
+  onclose?: () => void;
+  onerror?: (error: Error) => void;
+  onmessage?: <T extends JSONRPCMessage>(message: T, extra?: MessageExtraInfo) => void;
   readonly #open = new Set<RequestId>();
   readonly #idle = new Set<() => void>();
+  #unread: Buffer[] = [];
+  #unreadBytes = 0;
+  #started = false;
 
-  constructor(stdin: Readable, stdout: Writable) {
-    super(stdin, stdout);
+  constructor(
+    private readonly input: Readable,
+    private readonly output: Writable,
+  ) {}
+
+  async start(): Promise<void> {
+    if (this.#started) throw new Error("The transport was started already.");
+    this.#started = true;
+    this.input.on("data", this.#onData);
+    this.input.on("error", this.#onError);
   }
 
-  /** Puts itself before the handler that a server's connect() has set. */
-  track(): void {
-    const next = this.onmessage as ((message: JSONRPCMessage, extra?: MessageExtraInfo) => void) | undefined;
-    this.onmessage = (message: JSONRPCMessage) => {
-      if ("method" in message && "id" in message) this.#open.add(message.id);
-      if ("method" in message && message.method === "notifications/cancelled") {
-        // A cancelled request gets no answer.
-        const { requestId } = (message.params ?? {}) as { requestId?: RequestId };
-        if (requestId !== undefined) this.#answered(requestId);
-      }
-      next?.(message);
-    };
+  async close(): Promise<void> {
+    this.input.off("data", this.#onData);
+    this.input.off("error", this.#onError);
+    if (this.input.listenerCount("data") === 0) this.input.pause();
+    this.#unread = [];
+    this.#unreadBytes = 0;
+    this.onclose?.();
   }
 
-  override async send(message: JSONRPCMessage): Promise<void> {
-    const sent = super.send(message);
+  /** Resolves when the output has room again. */
+  async send(message: JSONRPCMessage): Promise<void> {
+    const room = this.output.write(serializeMessage(message));
     if (!("method" in message) && message.id !== undefined) this.#answered(message.id);
-    await sent;
+    if (!room) await new Promise<void>((resolve) => this.output.once("drain", resolve));
   }
 
   /** Resolves when no request waits for an answer, at the latest after `withinMs`. */
@@ -42,6 +66,57 @@ export class TrackedStdioTransport extends StdioServerTransport {
       const timer = setTimeout(done, withinMs);
       this.#idle.add(done);
     });
+  }
+
+  readonly #onError = (error: Error): void => this.onerror?.(error);
+
+  readonly #onData = (chunk: Buffer): void => {
+    let rest = chunk;
+    for (let end = rest.indexOf(LF); end >= 0; end = rest.indexOf(LF)) {
+      const line = Buffer.concat([...this.#unread, rest.subarray(0, end)]).toString("utf8");
+      this.#unread = [];
+      this.#unreadBytes = 0;
+      rest = rest.subarray(end + 1);
+      this.#receive(line.replace(/\r$/, ""));
+    }
+    this.#unread.push(rest);
+    this.#unreadBytes += rest.length;
+    if (this.#unreadBytes <= MAX_MESSAGE_BYTES) return;
+    this.onerror?.(new Error(`A message is longer than ${MAX_MESSAGE_BYTES} bytes; closing the connection.`));
+    this.close().catch(() => undefined);
+  };
+
+  #receive(line: string): void {
+    try {
+      const message = this.#read(JSON.parse(line));
+      if (message === null) return;
+      if ("method" in message && "id" in message) this.#open.add(message.id);
+      if ("method" in message && message.method === "notifications/cancelled") {
+        // A cancelled request gets no answer.
+        const { requestId } = (message.params ?? {}) as { requestId?: RequestId };
+        if (requestId !== undefined) this.#answered(requestId);
+      }
+      this.onmessage?.(message);
+    } catch (error) {
+      this.onerror?.(error as Error);
+    }
+  }
+
+  /** Null for a malformed request, which is answered here. Throws for everything else that is not a message. */
+  #read(value: unknown): JSONRPCMessage | null {
+    const object = typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+    // Some clients write absent parameters as null.
+    if (object.params === null) delete object.params;
+    const parsed = JSONRPCMessageSchema.safeParse(value);
+    if (parsed.success) return parsed.data;
+    const { id, method } = object;
+    if (method === undefined || (typeof id !== "string" && typeof id !== "number")) throw parsed.error;
+    const error = {
+      code: ErrorCode.InvalidRequest,
+      message: "Expected a JSON-RPC 2.0 request whose params are an object.",
+    };
+    this.send({ jsonrpc: "2.0", id, error }).catch(this.#onError);
+    return null;
   }
 
   #answered(id: RequestId): void {

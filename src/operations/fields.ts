@@ -1,18 +1,28 @@
 /**
- * Fields that several operations share, each with the sentence that says what is valid. That sentence goes into the
- * JSON Schema's description and into every INVALID_INPUT error, so that an agent is told the same in both places.
+ * Fields that several operations share. Each has a short description for the tool list, where every character costs
+ * tokens in every session, and a phrase for its valid values, which INVALID_INPUT errors and docs/TOOLS.md quote.
  */
 import * as z from "zod";
 import { PROJECT_ID, SERVICE_NAME } from "../stack/project-id.js";
+import { durationMs } from "./duration.js";
 
-const validText = z.registry<{ valid: string }>();
+/** What a number counts: text such as "5min" or "2g" is converted to it. */
+export type Unit = "seconds" | "megabytes";
 
-/** The sentence that says what a field takes, or undefined for a schema without one. */
-export const validOf = (schema: z.core.$ZodType): string | undefined => validText.get(schema)?.valid;
+const facts = z.registry<{ valid: string; unit?: Unit }>();
 
-function field<T extends z.ZodType>(schema: T, valid: string, purpose: string): T {
-  const described = schema.describe(`${purpose} Valid: ${valid}.`);
-  validText.add(described, { valid });
+/** Describes the valid values of a field; undefined for a schema without such a description. */
+export const validOf = (schema: z.core.$ZodType): string | undefined => facts.get(schema)?.valid;
+
+export const unitOf = (schema: z.core.$ZodType): Unit | undefined => facts.get(schema)?.unit;
+
+/**
+ * @param valid completes "expected …" in errors
+ * @param purpose one sentence for the tool list; empty where the field's name says it all
+ */
+export function field<T extends z.ZodType>(schema: T, valid: string, purpose: string, unit?: Unit): T {
+  const described = purpose === "" ? schema.clone() : schema.describe(purpose);
+  facts.add(described, { valid, ...(unit === undefined ? {} : { unit }) });
   return described;
 }
 
@@ -23,9 +33,9 @@ export const PROTOTYPE_KEYS: ReadonlySet<string> = new Set([
 ]);
 
 const notPrototypeKey = (value: string): boolean => !PROTOTYPE_KEYS.has(value);
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this matches.
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]|\p{Cs}/u;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this matches.
 const CONTROL_BUT_TAB = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f]|\p{Cs}/u;
 
 const PROJECT_VALID = "1 to 63 lower-case letters, digits, _ or -, beginning with a letter or digit";
@@ -34,17 +44,17 @@ const NAME_VALID = "1 to 63 letters, digits, . _ or -, beginning with a letter o
 export const project = field(
   z.string().max(63).regex(PROJECT_ID).refine(notPrototypeKey, "is a reserved word"),
   PROJECT_VALID,
-  "The project's id (list_stacks shows the known ones).",
+  "Project id.",
 );
 
 const plainName = z.string().max(63).regex(SERVICE_NAME).refine(notPrototypeKey, "is a reserved word");
 
-export const service = field(plainName, NAME_VALID, "The service's name, as in the compose file.");
+export const service = field(plainName, NAME_VALID, "Service name.");
 
 export const services = field(
-  z.union([plainName, z.array(plainName).min(1).max(50)]),
-  `one service name or a list of 1 to 50 of them; a name has ${NAME_VALID}`,
-  "Several services.",
+  z.array(plainName).min(1).max(50),
+  `a list of 1 to 50 service names; a name has ${NAME_VALID}`,
+  "",
 );
 
 export const folder = field(
@@ -52,78 +62,69 @@ export const folder = field(
     .string()
     .min(1)
     .max(4096)
-    .refine((value) => !CONTROL.test(value), "holds a control character")
+    .refine((value) => !CONTROL.test(value), "contains a control character")
     .refine((value) => !value.startsWith("-"), "looks like an option")
-    .refine((value) => !value.split(/[\\/]/).includes(".."), "holds '..'"),
+    .refine((value) => !value.split(/[\\/]/).includes(".."), "contains '..'"),
   "a path of 1 to 4,096 characters without '..', control characters or a leading '-', below an allowed root",
-  "The project's folder, absolute or relative to the first allowed root.",
+  "Project folder: absolute, or relative to the first allowed root.",
 );
 
 const TIMEOUT_VALID = "a number of seconds from 1 to 600";
 export const timeoutSeconds = (purpose: string) =>
-  field(z.number().min(1).max(600), TIMEOUT_VALID, purpose).default(50);
+  field(z.number().min(1).max(600), TIMEOUT_VALID, purpose, "seconds").default(50);
 
 /** Long polls stay below the 60 s after which clients give up. */
 export const waitSeconds = (purpose: string) =>
-  field(z.number().min(0).max(50), "a number of seconds from 0 to 50", purpose);
+  field(z.number().min(0).max(50), "a number of seconds from 0 to 50", purpose, "seconds");
 
-export const tail = field(
-  z.int().min(1).max(10_000),
-  "a whole number from 1 to 10,000",
-  "How many of the last lines.",
-).default(100);
+export const tail = field(z.int().min(1).max(10_000), "an integer from 1 to 10,000", "Last lines.").default(100);
 
 export const flag = (purpose: string) => field(z.boolean(), "true or false", purpose);
 
 export const profiles = field(
   z.array(plainName).max(50),
   `a list of at most 50 profile names; a name has ${NAME_VALID}`,
-  "Compose profiles to activate.",
+  "Compose profiles.",
 );
 
 const port = z.int().min(1).max(65_535);
 export const ports = field(
   z.record(plainName, port).refine((value) => Object.keys(value).length <= 50, "has more than 50 entries"),
-  "an object of at most 50 entries {service name: whole number from 1 to 65,535}",
-  "Host port for each service's first published port.",
+  "an object of at most 50 entries {service name: integer from 1 to 65,535}",
+  'Host ports: {"web": 8001}.',
 );
 
-export const cpus = field(z.number().min(0.01).max(1024), "a number of cores from 0.01 to 1,024", "CPU cores.");
+export const cpus = field(z.number().min(0.01).max(1024), "a number of cores from 0.01 to 1,024", "");
 export const memoryMb = field(
   z.int().min(6).max(16_777_216),
-  "a whole number of MB from 6 to 16,777,216",
-  "Memory in MB (1 MB = 1,048,576 bytes).",
+  "an integer from 6 to 16,777,216 (MB of 1,048,576 bytes)",
+  "",
+  "megabytes",
 );
-export const pids = field(
-  z.int().min(1).max(4_194_304),
-  "a whole number from 1 to 4,194,304",
-  "Processes and threads.",
-);
+export const pids = field(z.int().min(1).max(4_194_304), "an integer from 1 to 4,194,304", "");
 
 const limitSet = z.strictObject({ cpus: cpus.optional(), memory_mb: memoryMb.optional(), pids: pids.optional() });
 export const limitsByService = field(
   z.record(plainName, limitSet).refine((value) => Object.keys(value).length <= 50, "has more than 50 entries"),
   "an object of at most 50 entries {service name: {cpus?, memory_mb?, pids?}}",
-  "Limits for each service, kept for the next start.",
+  'Kept for the next start: {"web": {"cpus": 0.5, "memory_mb": 256}}.',
 );
 
 export const moment = field(
   z
     .string()
     .max(40)
-    .refine((value) => momentMs(value, 0) !== null, "is no point in time"),
-  "an ISO 8601 date and time with zone such as 2026-01-31T12:00:00Z, or an age such as 30s, 10m, 2h, 1d",
-  "Point in time.",
+    .refine((value) => momentMs(value, 0) !== null, "is not a point in time"),
+  "an ISO 8601 date and time with zone such as 2026-01-31T12:00:00Z, or an age such as 30s, 10m, 1h30m, 1d",
+  "ISO time, or an age such as 10m.",
 );
 
-const AGE = /^(\d{1,6})(s|m|h|d)$/;
 const ISO = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2}))?$/;
-const UNIT_MS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
 /** Epoch milliseconds of an ISO time or an age counted back from `nowMs`; null when it is neither. */
 export function momentMs(value: string, nowMs: number): number | null {
-  const age = AGE.exec(value);
-  if (age !== null) return nowMs - Number(age[1]) * UNIT_MS[age[2] as keyof typeof UNIT_MS];
+  const age = durationMs(value);
+  if (age !== null) return nowMs - age;
   if (!ISO.test(value)) return null;
   const time = Date.parse(value);
   return Number.isNaN(time) ? null : time;
@@ -134,9 +135,9 @@ export const grep = field(
     .string()
     .min(1)
     .max(1000)
-    .refine((value) => !CONTROL_BUT_TAB.test(value), "holds a control character"),
+    .refine((value) => !CONTROL_BUT_TAB.test(value), "contains a control character"),
   "a text of 1 to 1,000 characters without control characters",
-  "Only lines with this text (case-insensitive), or with regex an RE2 expression.",
+  "Only lines with this text (case-insensitive).",
 );
 
 export const cursor = field(
@@ -145,7 +146,7 @@ export const cursor = field(
     .max(200)
     .regex(/^[A-Za-z0-9][A-Za-z0-9_.:=-]{0,199}$/),
   "the next_cursor of an earlier answer",
-  "Go on after an earlier answer: only later lines, oldest first.",
+  "next_cursor of an earlier answer: only later lines.",
 );
 
 export const oneOf = <const T extends readonly [string, ...string[]]>(values: T, purpose: string) =>
@@ -158,11 +159,7 @@ export const listOf = <const T extends readonly [string, ...string[]]>(values: T
 const grouped = (value: number): string => String(value).replace(/\B(?=(\d{3})+$)/g, ",");
 
 export const integer = (min: number, max: number, purpose: string) =>
-  field(z.int().min(min).max(max), `a whole number from ${grouped(min)} to ${grouped(max)}`, purpose);
-
-/** A field that takes one service or many, as the list that the domain takes. */
-export const asList = (value: string | string[] | undefined): string[] | undefined =>
-  typeof value === "string" ? [value] : value;
+  field(z.int().min(min).max(max), `an integer from ${grouped(min)} to ${grouped(max)}`, purpose);
 
 /** Keeps absent fields absent (exactOptionalPropertyTypes): drops keys whose value is undefined. */
 export function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {

@@ -1,4 +1,4 @@
-/** All operations in the one order that every door shows, and the one way to call them. */
+/** All operations, in the order in which every interface lists them, and the one function that calls them. */
 import type { z } from "zod";
 import { StackwardenError, toStackwardenError } from "../errors.js";
 import { diagnose } from "./diagnose.js";
@@ -10,6 +10,7 @@ import { healthStatus } from "./health-status.js";
 import { type InputIssue, inputError, issuesOf } from "./input-error.js";
 import { listStacks } from "./list-stacks.js";
 import type { Operation, OperationContext } from "./operation.js";
+import { readArguments } from "./read-arguments.js";
 import { restartService } from "./restart-service.js";
 import { setLimits } from "./set-limits.js";
 import { startStack } from "./start-stack.js";
@@ -108,17 +109,21 @@ export function parseInput<Input extends z.ZodObject>(
   operation: Pick<Operation<Input>, "name" | "input">,
   rawInput: unknown,
 ): z.output<Input> {
-  const raw = rawInput ?? {};
-  const shape = unsafeShape(raw);
-  if (shape !== null) throw inputError(operation.name, [shape]);
-  const parsed = operation.input.safeParse(raw);
-  if (!parsed.success) throw inputError(operation.name, issuesOf(operation.input, parsed.error, raw));
+  refuseUnsafe(operation.name, rawInput ?? {});
+  const input = readArguments(operation.input, rawInput ?? {});
+  // Again: members that came as text are visible only now.
+  refuseUnsafe(operation.name, input);
+  const parsed = operation.input.safeParse(input);
+  if (!parsed.success) throw inputError(operation.name, issuesOf(operation.input, parsed.error, input));
   return parsed.data as z.output<Input>;
 }
 
-/**
- * zod skips a record's `__proto__` without a word, and costs time for every member: both are refused before it looks.
- */
+function refuseUnsafe(operation: string, input: unknown): void {
+  const issue = unsafeShape(input);
+  if (issue !== null) throw inputError(operation, [issue]);
+}
+
+/** zod skips a record's `__proto__` silently, and costs time for every member: both are refused before it runs. */
 function unsafeShape(raw: unknown): InputIssue | null {
   let members = 0;
   const walk = (value: unknown, path: string[]): InputIssue | null => {
@@ -132,18 +137,18 @@ function unsafeShape(raw: unknown): InputIssue | null {
         return {
           field: path[0] ?? "arguments",
           problem: "has too many members",
-          valid: `at most ${MAX_MEMBERS} in all`,
+          valid: `at most ${MAX_MEMBERS} members in total`,
         };
       }
       if (PROTOTYPE_KEYS.has(key)) {
         return {
           field: [...path, key].join("."),
           problem: "is a reserved word",
-          valid: "any name but those of Object.prototype",
+          valid: "a name that is not a member of Object.prototype",
         };
       }
-      const found = walk((value as Record<string, unknown>)[key], [...path, key]);
-      if (found !== null) return found;
+      const issue = walk((value as Record<string, unknown>)[key], [...path, key]);
+      if (issue !== null) return issue;
     }
     return null;
   };
@@ -154,8 +159,8 @@ function requireConfirmation<Input extends z.ZodObject>(operation: Operation<Inp
   if (!operation.annotations.destructive) return;
   const what = operation.destroys === undefined ? "data" : operation.destroys(input);
   if (what === null || (input as { confirm?: unknown }).confirm === true) return;
-  throw new StackwardenError("CONFIRMATION_REQUIRED", `${operation.name} would delete ${what}, for good.`, {
-    hint: "When the user wants that, call again with confirm: true.",
+  throw new StackwardenError("CONFIRMATION_REQUIRED", `${operation.name} would permanently delete ${what}.`, {
+    hint: "If the user wants that, call again with confirm: true.",
     details: { operation: operation.name, confirm: true },
   });
 }

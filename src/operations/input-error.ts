@@ -1,7 +1,8 @@
-/** Turns what zod found into one INVALID_INPUT that names each field, what was wrong with it, and what is valid. */
+/** Turns zod's issues into one INVALID_INPUT that names each field, what was sent, and what is expected. */
 import type { z } from "zod";
 import { StackwardenError } from "../errors.js";
 import { validOf } from "./fields.js";
+import { nearest } from "./nearest.js";
 
 export interface InputIssue {
   /** Path such as `ports.backend`. */
@@ -25,48 +26,57 @@ const SHOWN_CHARACTERS = 60;
 export function inputError(operation: string, issues: InputIssue[]): StackwardenError {
   const shown = issues.slice(0, SHOWN_ISSUES);
   const more = issues.length - shown.length;
-  const sentences = shown.map(({ field, problem, valid }) => `${field} ${problem}; valid: ${valid}.`);
+  const sentences = shown.map(sentence);
   if (more > 0) sentences.push(`${more} more.`);
   return new StackwardenError("INVALID_INPUT", `${operation}: ${sentences.join(" ")}`, {
-    hint: "Correct what is named and call again; nothing was changed.",
+    hint: "Correct the arguments named and call again; nothing was changed.",
     details: { operation, issues: shown },
   });
 }
 
-/** Issues in the order zod found them; `input` is what was given. */
+const sentence = ({ field, problem, valid }: InputIssue): string => {
+  const sent = /^got (.*)$/s.exec(problem)?.[1];
+  return sent === undefined ? `${field} ${problem}; expected ${valid}.` : `${field}: expected ${valid}, got ${sent}.`;
+};
+
+/** Issues in zod's order; `input` is what was checked. */
 export function issuesOf(schema: z.ZodObject, error: z.core.$ZodError, input: unknown): InputIssue[] {
-  const known = Object.keys(schema.shape);
+  const fields = Object.keys(schema.shape);
   return error.issues.flatMap((issue): InputIssue[] => {
     const { valid, names } = describe(schema, issue.path);
     if (issue.code === "unrecognized_keys") {
-      const takes = names ?? known;
-      const list = takes.length === 0 ? "no arguments at all" : `only ${takes.join(", ")}`;
+      const accepted = names ?? fields;
       return issue.keys.map((key) => ({
         field: preview([...issue.path, key]),
-        problem: "is unknown",
-        valid: list,
+        problem: unknownProblem(key, accepted),
+        valid: accepted.length === 0 ? "no arguments" : `only ${accepted.join(", ")}`,
       }));
     }
-    const given = issue.path.reduce<unknown>(
-      (value, key) =>
-        typeof value === "object" && value !== null ? (value as Record<PropertyKey, unknown>)[key] : undefined,
+    const value = issue.path.reduce<unknown>(
+      (parent, key) =>
+        typeof parent === "object" && parent !== null ? (parent as Record<PropertyKey, unknown>)[key] : undefined,
       input,
     );
     const field = issue.path.length === 0 ? "arguments" : preview(issue.path);
-    return [{ field, problem: problemOf(issue, given), valid: valid ?? (known.join(", ") || "{}") }];
+    return [{ field, problem: problemOf(issue, value), valid: valid ?? (fields.join(", ") || "{}") }];
   });
+}
+
+function unknownProblem(key: string, accepted: readonly string[]): string {
+  const near = nearest(key, accepted);
+  return near === undefined ? "is unknown" : `is unknown (did you mean ${near}?)`;
 }
 
 const preview = (path: readonly PropertyKey[]): string => clean(path.map(String).join("."), SHOWN_CHARACTERS);
 
-function problemOf(issue: z.core.$ZodIssue, given: unknown): string {
-  if (issue.code === "invalid_key") return "is no valid name";
-  if (given === undefined && issue.code !== "custom") return "is missing";
-  const what = show(given);
-  return issue.code === "custom" ? `${issue.message} (${what})` : `cannot be ${what}`;
+function problemOf(issue: z.core.$ZodIssue, value: unknown): string {
+  if (issue.code === "invalid_key") return "is not a valid name";
+  if (value === undefined && issue.code !== "custom") return "is missing";
+  const what = show(value);
+  return issue.code === "custom" ? `${issue.message} (${what})` : `got ${what}`;
 }
 
-/** What was given, short and without characters that a terminal or a model would act on. */
+/** The value, short and without characters that a terminal or a model would act on. */
 function show(value: unknown): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return `a list of ${value.length}`;
@@ -83,7 +93,7 @@ const clean = (text: string, length: number): string => {
   return text.length > length ? `${safe}…` : safe;
 };
 
-/** The nearest sentence about valid values on the way to `path`, and the field names where the path ends in an object. */
+/** The innermost description of valid values along `path`, and the field names where the path ends in an object. */
 function describe(root: Schema, path: readonly PropertyKey[]): { valid?: string; names?: string[] } {
   let schema: Schema | undefined = root;
   let valid: string | undefined;

@@ -5,12 +5,7 @@ import { defineOperation } from "./operation.js";
 export const listStacks = defineOperation({
   name: "list_stacks",
   title: "List stacks",
-  description: [
-    "List every known project with its stack's state, runtime, services and endpoints.",
-    "When: to find a project's id, its URLs, or what is running. For health use health_status.",
-    "Takes no arguments. Returns {stacks: [{project, folder, state, runtime, services: {name: {state, endpoints, limits, restarts}}}]}.",
-    "Example: {}",
-  ].join("\n"),
+  description: ["List the known projects: id, folder, state, services, URLs.", "Example: {}"].join("\n"),
   input: z.strictObject({}),
   output: stackList,
   annotations: { readOnly: true, destructive: false, idempotent: true, openWorld: false },

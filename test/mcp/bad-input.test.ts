@@ -1,4 +1,4 @@
-/** Requirement S4 through the MCP door: every operation × every kind of bad value. Nothing may reach the manager. */
+/** Every operation × every kind of bad value, through the MCP interface. Nothing may reach the manager. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { z } from "zod";
 import { operations } from "../../src/operations/index.js";
@@ -22,7 +22,6 @@ const GOOD: Record<string, Json> = {
 
 const HUGE = "x".repeat(200_000);
 const WRONG_TYPES: [string, unknown][] = [
-  ["null", null],
   ["an object", { a: 1 }],
   ["a nested list", [["a"]]],
 ];
@@ -51,10 +50,14 @@ const BAD_NAMES: [string, unknown][] = [
   ["leading underscore", "_shop"],
   ["other letters", "ѕhop"],
 ];
-const BAD_FLAGS: [string, unknown][] = [...WRONG_TYPES, ["text", "true"], ["a number", 1], ["a list", [true]]];
+const BAD_FLAGS: [string, unknown][] = [...WRONG_TYPES, ["text", "yes"], ["a number", 1], ["a list", [true]]];
 const badNumbers = (...outside: unknown[]): [string, unknown][] => [
   ...WRONG_TYPES,
-  ["text", "5"],
+  ["text", "five"],
+  ["text with a rest", "5x"],
+  ["empty text", ""],
+  ["hexadecimal", "0x10"],
+  ["exponent", "1e3"],
   ["an option", "--rm"],
   ["true", true],
   ["a list", [5]],
@@ -63,7 +66,6 @@ const badNumbers = (...outside: unknown[]): [string, unknown][] => [
   ...outside.map((value): [string, unknown] => [String(value), value]),
 ];
 const badLists = (...entries: unknown[]): [string, unknown][] => [
-  ["null", null],
   ["a number", 7],
   ["an object", { 0: "backend" }],
   ["too many", Array.from({ length: 51 }, () => "backend")],
@@ -73,9 +75,11 @@ const hostile = (key: string, value: unknown): unknown =>
   JSON.parse(`{${JSON.stringify(key)}:${JSON.stringify(value)}}`);
 const BAD_KEYS = ["__proto__", "constructor", "prototype", "toString", "--rm", "../x", "a\u0000b", "", "a".repeat(64)];
 const badRecords = (good: unknown, ...bad: unknown[]): [string, unknown][] => [
-  ["null", null],
   ["a list", [good]],
   ["text", "backend=1"],
+  ["a list as text", "[8000]"],
+  ["a hostile key in text", '{"__proto__": 1}'],
+  ["broken JSON", '{"backend": '],
   ["a number", 8000],
   ...BAD_KEYS.map((key): [string, unknown] => [`key ${JSON.stringify(key).slice(0, 20)}`, hostile(key, good)]),
   ["too many", Object.fromEntries(Array.from({ length: 51 }, (_, at) => [`s${at}`, good]))],
@@ -86,7 +90,11 @@ const BAD: Record<string, [string, unknown][]> = {
   project: [...NOT_A_STRING, ...BAD_NAMES, ["upper case", "Shop"]],
   service: [...NOT_A_STRING, ...BAD_NAMES],
   services: badLists(7, null, ["a"], ...BAD_NAMES.map(([, value]) => value)),
-  profiles: [["text", "debug"], ...badLists(7, null, "--rm", "../x", "__proto__", "a\u0000")],
+  profiles: [
+    ["a bad name as text", "--rm"],
+    ["a bad name in JSON text", '["--rm"]'],
+    ...badLists(7, null, "--rm", "../x", "__proto__", "a\u0000"),
+  ],
   folder: [
     ...NOT_A_STRING,
     ["empty", ""],
@@ -102,7 +110,7 @@ const BAD: Record<string, [string, unknown][]> = {
     ["option", "--rm"],
     ["lone surrogate", "shop\ud800"],
   ],
-  ports: badRecords(8000, 0, -1, 65_536, 1.5, "8000", null, [8000], Number.NaN, { port: 1 }),
+  ports: badRecords(8000, 0, -1, 65_536, 1.5, "8000x", null, [8000], Number.NaN, { port: 1 }),
   limits: badRecords(
     { cpus: 1 },
     7,
@@ -110,7 +118,7 @@ const BAD: Record<string, [string, unknown][]> = {
     "1",
     [],
     { cpus: 0 },
-    { cpus: "1" },
+    { cpus: "one" },
     { memory_mb: 5 },
     { memory_mb: 1.5 },
     { pids: 0 },
@@ -178,7 +186,7 @@ async function refused(operation: string, input: unknown, field: string): Promis
   expect(error.message).toContain(found?.valid);
   expect(error.hint).not.toBe("");
   expect(text.length).toBeLessThan(12_000);
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this matches.
   expect(error.message).not.toMatch(/[\u0000-\u001f\u202e]/);
   expect(connected.manager.calls).toEqual([]);
   expect(connected.managersMade).toBe(0);
@@ -199,6 +207,7 @@ describe.each(operations.map((operation) => [operation.name, operation] as const
     async (field) => {
       const { [field]: _left, ...rest } = good;
       await refused(name, rest, field);
+      await refused(name, { ...rest, [field]: null }, field);
     },
   );
 

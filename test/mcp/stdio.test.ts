@@ -68,6 +68,36 @@ test("messages may come in pieces and several at once", async () => {
   await served.ended;
 });
 
+test.each([
+  ["params: null", { method: "tools/list", params: null }, { result: { tools: expect.anything() } }],
+  ["a call with params: null", { method: "tools/call", params: null }, { error: { code: -32602 } }],
+  [
+    "a call with arguments: null",
+    { method: "tools/call", params: { name: "list_stacks", arguments: null } },
+    { result: {} },
+  ],
+  ["params that are a list", { method: "tools/list", params: [] }, { error: { code: -32600 } }],
+  ["a method that is a number", { method: 7 }, { error: { code: -32600 } }],
+  ["no protocol version", { jsonrpc: undefined, method: "ping" }, { error: { code: -32600 } }],
+])("answers a request with %s", async (_what, request, answer) => {
+  const served = serve();
+  served.send("initialize", INIT);
+  served.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", id: 77, ...request })}\n`);
+  await vi.waitFor(() => expect(served.answers()).toHaveLength(2));
+  expect(served.answers().find(({ id }) => id === 77)).toMatchObject(answer);
+  served.stdin.end();
+  expect(await served.ended).toBe(0);
+});
+
+test("ends the connection of a client whose message has no end", async () => {
+  const served = serve();
+  served.send("initialize", INIT);
+  const block = Buffer.alloc(1024 * 1024, "x");
+  for (let sent = 0; sent < 11; sent += 1) served.stdin.write(block);
+  expect(await served.ended).toBe(0);
+  expect(served.logger.lines.some(({ message }) => message.includes("longer than"))).toBe(true);
+});
+
 test("a manager whose making failed is made again, and its failure does not break the end", async () => {
   let tries = 0;
   const served = serve({

@@ -1,19 +1,21 @@
 /** One running instance as the domain sees it. */
-import type { Healthcheck, Limits } from "../../stack/definition/types.js";
+import type { Healthcheck, Limits, ServiceDefinition } from "../../stack/definition/types.js";
 import type {
   AppliedLimits,
+  ExecRequest,
   ExecResult,
   ProbeResult,
   RuntimeService,
   ServiceExit,
   ServiceStats,
 } from "../../stack/runtime.js";
-import { unsupported } from "../shared/unsupported.js";
+import { execInside } from "./commands/run.js";
 import { type ProbeContext, probeService } from "./probes/probe.js";
 import type { LaunchPlan } from "./providers/launch-plan.js";
 import type { ManagedProcess, ServiceUser } from "./types.js";
 
 export class LocalService implements RuntimeService {
+  readonly service: string;
   readonly startedAt: number;
   readonly pid: number;
   readonly user: RuntimeService["user"];
@@ -21,16 +23,17 @@ export class LocalService implements RuntimeService {
   #stopping: Promise<ServiceExit> | undefined;
 
   constructor(
-    readonly service: string,
+    private readonly definition: ServiceDefinition,
     readonly generation: number,
     readonly notes: string[],
     user: ServiceUser,
     private readonly process: ManagedProcess,
-    private readonly plan: Pick<LaunchPlan, "stopSignal">,
+    private readonly plan: LaunchPlan,
     private readonly probing: ProbeContext,
     /** Once the instance ended: what it left is removed, its ports are held again. */
     private readonly ended: Promise<void>,
   ) {
+    this.service = definition.name;
     this.startedAt = process.startedAt;
     this.pid = process.pid;
     this.user = { uid: process.effectiveUid(), name: user.name, enforcement: user.enforcement };
@@ -63,13 +66,16 @@ export class LocalService implements RuntimeService {
     return this.process.stats();
   }
 
-  async exec(): Promise<ExecResult> {
-    throw unsupported("local", "run a command in a service");
+  exec(request: ExecRequest): Promise<ExecResult> {
+    const { host, process, user } = this.probing;
+    return execInside({ service: this.definition, user, plan: this.plan }, host, process, request);
   }
 
-  async pause(): Promise<void> {
-    throw unsupported("local", "pause a service");
+  pause(): Promise<void> {
+    return this.process.pause();
   }
 
-  async resume(): Promise<void> {}
+  resume(): Promise<void> {
+    return this.process.resume();
+  }
 }

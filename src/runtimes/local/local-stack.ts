@@ -1,26 +1,31 @@
 /** One running stack on this machine: its ports and its services' processes. */
 
+import { randomBytes } from "node:crypto";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { StackwardenError } from "../../errors.js";
 import type { ServiceDefinition, StackDefinition } from "../../stack/definition/types.js";
 import type {
   Endpoint,
   ExecResult,
+  OneOffRequest,
   OpenStackRequest,
   RuntimeService,
   RuntimeStack,
   StartServiceRequest,
 } from "../../stack/runtime.js";
 import { PortLedger } from "../shared/port-ledger.js";
-import { unsupported } from "../shared/unsupported.js";
+import type { CommandPlace } from "./commands/place.js";
+import { runFresh } from "./commands/run.js";
 import { refuseRoot, waitForEarlyExit } from "./early-exit.js";
 import { LocalService } from "./local-service.js";
 import { portRequests } from "./port-requests.js";
 import { appCommand, prepareApp } from "./providers/app.js";
 import { providerOf } from "./providers/known-images.js";
 import type { LaunchPlan, PrepareContext } from "./providers/launch-plan.js";
-import { preparePostgres } from "./providers/postgres.js";
-import { prepareRedis } from "./providers/redis.js";
-import { ensureDir, privateDirs } from "./state-files.js";
+import { postgresCommandEnv, preparePostgres } from "./providers/postgres.js";
+import { prepareRedis, redisCommandEnv } from "./providers/redis.js";
+import { ensureDir, privateDirs, removeTree } from "./state-files.js";
 import type { ManagedProcess, ProcessHost, ServiceUser } from "./types.js";
 
 /** How long a start waits for the service's port, so that a port taken by somebody else is noticed. */
@@ -37,8 +42,17 @@ const withoutContainer = (service: ServiceDefinition): string[] =>
     (key) => `${key} has no effect on the local runtime.`,
   );
 
+const COMMAND_DIR = ".command-";
+
+/** Private directories of one-off commands that a killed server left. */
+async function removeCommandDirs(stateDir: string): Promise<void> {
+  const names = await readdir(join(stateDir, "run")).catch(() => []);
+  for (const name of names) if (name.startsWith(COMMAND_DIR)) await removeTree(join(stateDir, "run", name), stateDir);
+}
+
 interface Instance {
   process: ManagedProcess;
+  plan: LaunchPlan;
   /** Settles when the instance ended and what it left is gone. */
   ended: Promise<void>;
 }
@@ -49,6 +63,8 @@ export class LocalStack implements RuntimeStack {
   readonly lost = new Promise<{ reason: string }>(() => {});
   readonly #ledger = new PortLedger(portRequests);
   readonly #instances = new Map<string, Instance>();
+  /** Of one-off commands. */
+  readonly #commands = new Set<ManagedProcess>();
   #definition: StackDefinition;
   #closed = false;
 
@@ -71,6 +87,7 @@ export class LocalStack implements RuntimeStack {
     request.signal.throwIfAborted();
     checkDefinition(request.definition);
     await ensureDir(request.stateDir, 0o711);
+    await removeCommandDirs(request.stateDir);
     const stack = new LocalStack(request, serverStateDir, host, onClose);
     await stack.#ledger.apply(request.definition);
     if (request.signal.aborted) {
@@ -115,21 +132,66 @@ export class LocalStack implements RuntimeStack {
     }
   }
 
-  async runOneOff(): Promise<ExecResult> {
-    throw unsupported("local", "run a one-off command");
+  /** Beside a running instance it has the same files; without one they are prepared as for a start. */
+  async runOneOff(request: OneOffRequest): Promise<ExecResult> {
+    const { service, generation, limits, exec, signal } = request;
+    const name = service.name;
+    if (this.#closed) throw new StackwardenError("STACK_NOT_RUNNING", "The stack was closed.");
+    const user = await this.host.userFor(this.open_.projectId, name);
+    const plan = this.#instances.get(name)?.plan;
+    const fresh = plan === undefined ? `${COMMAND_DIR}${randomBytes(6).toString("hex")}` : null;
+    let process: ManagedProcess | undefined;
+    try {
+      return await runFresh(
+        { service, user, plan: plan ?? (await this.#prepareCommand(request, user, fresh ?? name)) },
+        this.host,
+        {
+          projectId: this.open_.projectId,
+          generation,
+          limits,
+          visible: [this.open_.folder, this.open_.stateDir],
+          exec,
+          signal,
+          running: (started) => {
+            process = started;
+            this.#commands.add(started);
+            if (this.#closed) void started.stop({ graceMs: 0 });
+          },
+        },
+      );
+    } finally {
+      if (process !== undefined) this.#commands.delete(process);
+      const { stateDir } = this.open_;
+      if (fresh !== null) await removeTree(join(stateDir, "run", fresh), stateDir).catch(() => undefined);
+    }
   }
 
-  async #prepare(request: StartServiceRequest, user: ServiceUser): Promise<LaunchPlan> {
+  async #prepareCommand(request: OneOffRequest, user: ServiceUser, place: string): Promise<CommandPlace["plan"]> {
+    const context = await this.#context(request, user, place);
+    const provider = providerOf(request.service);
+    if (provider === null) return prepareApp(context);
+    // A database's own data is not touched for a command: it may be in use, or be made by its first start.
+    const commandEnv = provider === "postgres" ? postgresCommandEnv(context) : redisCommandEnv(context);
+    const env = { LANG: "C.UTF-8", HOME: context.home, TMPDIR: context.tmp };
+    return { cwd: context.home, env, commandEnv, resolve: async (argv) => argv };
+  }
+
+  /** @param place name of its private directories */
+  async #context(request: StartServiceRequest, user: ServiceUser, place: string): Promise<PrepareContext> {
     const { projectId, folder, stateDir, notice } = this.open_;
-    const context: PrepareContext = {
+    return {
       stack: { projectId, folder, stateDir, notice, definition: this.#definition },
       serverStateDir: this.serverStateDir,
       request,
       user,
       host: this.host,
       book: this.#ledger,
-      ...(await privateDirs(stateDir, request.service.name, user)),
+      ...(await privateDirs(stateDir, place, user)),
     };
+  }
+
+  async #prepare(request: StartServiceRequest, user: ServiceUser): Promise<LaunchPlan> {
+    const context = await this.#context(request, user, request.service.name);
     const provider = providerOf(request.service);
     if (provider === "postgres") return preparePostgres(context);
     return provider === "redis" ? prepareRedis(context) : prepareApp(context);
@@ -158,9 +220,10 @@ export class LocalStack implements RuntimeStack {
       user,
       limits,
       sink,
+      visible: [this.open_.folder, this.open_.stateDir],
     });
     const ended = this.#follow(name, process, plan);
-    const instance = { process, ended };
+    const instance = { process, plan, ended };
     this.#instances.set(name, instance);
     const warned = new Set<number>();
     try {
@@ -203,7 +266,7 @@ export class LocalStack implements RuntimeStack {
       access: plan.access,
       resolve: plan.resolve,
     };
-    return new LocalService(name, generation, [...plan.notes, ...notes], user, process, plan, probing, ended);
+    return new LocalService(service, generation, [...plan.notes, ...notes], user, process, plan, probing, ended);
   }
 
   #hostPorts(service: ServiceDefinition): number[] {
@@ -228,6 +291,7 @@ export class LocalStack implements RuntimeStack {
 
   async close(): Promise<void> {
     this.#closed = true;
+    await Promise.all([...this.#commands].map((process) => process.stop({ graceMs: 0 }).catch(() => undefined)));
     await Promise.all(
       [...this.#instances.values()].map(async ({ process, ended }) => {
         await process.stop({ graceMs: 0 }).catch(() => {});

@@ -7,6 +7,7 @@ import { removeUnfinished } from "../../system/atomic-write.js";
 import { startTime } from "../../system/process-identity.js";
 import { accessible } from "./process/access.js";
 import { type Cgroup, type CgroupFactory, endCgroup, MB, withDefaults } from "./process/cgroup.js";
+import { type CommandGroup, openCommandGroup } from "./process/command-group.js";
 import { detectCgroups } from "./process/detect-cgroups.js";
 import { findGateTools, type GateTools } from "./process/gate.js";
 import { type Inside, type Launched, type LaunchSpec, launch } from "./process/launch.js";
@@ -26,8 +27,6 @@ import type {
   ServiceUser,
 } from "./types.js";
 
-const SIGKILL_EXIT = 128 + 9;
-
 const notStarted = (service: string, error: unknown): StackwardenError =>
   error instanceof StackwardenError
     ? error
@@ -36,6 +35,7 @@ const notStarted = (service: string, error: unknown): StackwardenError =>
         cause: error,
       });
 
+const SIGKILL_EXIT = 128 + 9;
 /** Longest of the parts of a cgroup's name. */
 const NAME_PART = 40;
 
@@ -112,13 +112,15 @@ class LocalProcessHost implements ProcessHost {
     let begun: Begun;
     try {
       const name = this.#name(projectId, service, String(generation));
+      const stdin = spec.stdin === undefined ? "ignore" : "pipe";
       const namespaces = await this.sandbox.own(spec);
-      begun = await this.#begin({ ...spec, ...namespaces, tools: this.tools, stdin: "ignore" }, name, spec.limits);
+      begun = await this.#begin({ ...spec, ...namespaces, tools: this.tools, stdin }, name, spec.limits);
     } catch (error) {
       await this.#leases.release(user.uid);
       throw notStarted(service, error);
     }
     const { launched, cgroup } = begun;
+    launched.child.stdin?.end(spec.stdin);
     const process = new CgroupProcess({
       launched,
       cgroup,
@@ -189,7 +191,8 @@ class LocalProcessHost implements ProcessHost {
       try {
         const result = endOf(launched, await followCommand(launched, spec));
         const killed = result.signal === "SIGKILL" || result.exitCode === SIGKILL_EXIT;
-        const oomKilled = killed && !result.timedOut && ((await cgroup?.usage())?.oom_kills ?? 0) > 0;
+        const ours = spec.signal.aborted || result.timedOut;
+        const oomKilled = killed && !ours && ((await cgroup?.usage())?.oom_kills ?? 0) > 0;
         return { ...result, oomKilled };
       } finally {
         launched.child.kill("SIGKILL");
@@ -208,25 +211,46 @@ class LocalProcessHost implements ProcessHost {
     const inside = this.#insides.get(instance);
     const namespaces = inside === undefined ? {} : this.sandbox.joined(inside);
     const launched = await launch({ ...spec, ...namespaces, tools: this.tools, stdin: "pipe" });
+    let group: CommandGroup | null = null;
     try {
       await this.#watch(launched.pid, [], null);
-      await this.#join(launched, instance);
+      group = await this.#join(launched, instance);
       this.#refuseWhenClosing();
+      const kills = (): Promise<number> => this.#oomKills(instance);
+      const before = await kills();
       await launched.begin();
-      return { ...(await followCommand(launched, spec)), oomKilled: false };
+      const result = await followCommand(launched, spec);
+      const killed = result.signal === "SIGKILL" || result.exitCode === SIGKILL_EXIT;
+      const ours = spec.signal.aborted || result.timedOut;
+      return { ...result, oomKilled: killed && !ours && (await kills()) > before };
     } finally {
       launched.child.kill("SIGKILL");
+      // What left its process group is ended too.
+      await group?.end().catch((error: Error) => this.options.warn(`A cgroup could not be removed: ${error.message}`));
       await this.#watchdog.remove(launched.pid);
     }
   }
 
   /** @throws SERVICE_NOT_STARTED: a command must not run without the limits of the instance that it belongs to */
-  async #join(launched: Launched, instance: ManagedProcess): Promise<void> {
+  async #join(launched: Launched, instance: ManagedProcess): Promise<CommandGroup | null> {
     if (!this.#processes.has(instance))
       throw new StackwardenError("SERVICE_NOT_STARTED", "The instance that the command belongs to has ended.", {
         hint: "Wait until the service runs again, then call again.",
       });
-    await launched.enter(this.#cgroups.get(instance)?.procsFiles ?? []);
+    const cgroup = this.#cgroups.get(instance);
+    if (cgroup === undefined) return null;
+    const group = await openCommandGroup(cgroup, `command-${launched.pid}`);
+    try {
+      await launched.enter(group.procsFiles);
+      return group;
+    } catch (error) {
+      await group.end().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #oomKills(instance: ManagedProcess): Promise<number> {
+    return (await this.#cgroups.get(instance)?.usage())?.oom_kills ?? 0;
   }
 
   /** Also ends what is only just being started. */

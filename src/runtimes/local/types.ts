@@ -23,6 +23,8 @@ export interface ProcessSpec {
   user: ServiceUser;
   limits: Limits;
   sink: LogSink;
+  /** Bytes for standard input, which is closed after them. Default: /dev/null. */
+  stdin?: Buffer;
   /** The project's folder and its part of the state directory, which stay visible where services have namespaces. */
   visible?: readonly string[];
 }
@@ -39,6 +41,10 @@ export interface ManagedProcess {
   setLimits(limits: Limits): Promise<AppliedLimits>;
   readLimits(): Promise<AppliedLimits>;
   stats(): Promise<ServiceStats>;
+  /** Halts every process of it. @throws UNSUPPORTED, SERVICE_NOT_STARTED; nothing is halted then */
+  pause(): Promise<void>;
+  /** Idempotent. */
+  resume(): Promise<void>;
 }
 
 /**
@@ -62,14 +68,18 @@ export interface RunSpec {
   limits?: Limits;
   /** As for `spawn`. Absent: without namespaces of its own. */
   visible?: readonly string[];
-  stdin?: string;
+  stdin?: string | Buffer;
+  /** Receives raw chunks; a returned promise holds its stream back. */
+  onOutput?(stream: "stdout" | "stderr", chunk: Buffer): void | Promise<void>;
+  /** Milliseconds between SIGTERM and SIGKILL when it is cancelled. Default 0: SIGKILL at once. */
+  graceMs?: number;
 }
 
 export interface RunResult {
   exitCode: number | null;
   signal: string | null;
   timedOut: boolean;
-  /** Its memory limit ended it. False for a command inside an instance, whose own exit reports it. */
+  /** The kernel ended it because of the memory limit of its cgroup, or of the instance that it joined. */
   oomKilled: boolean;
   /** stdout and stderr as they came, at most 64 KiB. */
   output: string;

@@ -325,6 +325,11 @@ export class Bench {
     });
   }
 
+  /** Living processes of the test's programs, a line each. */
+  processes(): string[] {
+    return processesWith(this.mark);
+  }
+
   /** Nothing of the test's programs runs any more. */
   async nothingRuns(): Promise<void> {
     if (!this.target.processesVisible) return;

@@ -13,7 +13,8 @@ import { stackSentences } from "./stack.js";
 /** Gives the present test's bench. */
 export type Given = () => Bench;
 
-const ALL = [
+/** What every runtime keeps. */
+export const ALL = [
   endSentences,
   logSentences,
   probeSentences,

@@ -5,9 +5,11 @@ import { join } from "node:path";
 import { createLocalRuntime } from "../../../src/runtimes/local/local-runtime.js";
 import { createProcessHost } from "../../../src/runtimes/local/process-host.js";
 import { ensureWatchdog } from "../local/process/support.js";
-import { runtimeContract } from "./contract.js";
+import type { ContractTarget } from "./bench.js";
+import { commandSentences } from "./commands.js";
+import { ALL, runtimeContract } from "./contract.js";
 
-runtimeContract("the local runtime", async () => {
+async function setup(): Promise<ContractTarget> {
   ensureWatchdog();
   const stateDir = mkdtempSync(join(tmpdir(), "stackwarden-contract-state-"));
   chmodSync(stateDir, 0o755);
@@ -23,4 +25,6 @@ runtimeContract("the local runtime", async () => {
       rmSync(stateDir, { recursive: true, force: true });
     },
   };
-});
+}
+
+runtimeContract("the local runtime", setup, null, [...ALL, commandSentences]);

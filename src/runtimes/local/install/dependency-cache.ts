@@ -20,6 +20,8 @@ export interface InstallContext {
   service: string;
   /** The service's own: they hold for installers too. */
   limits: Limits;
+  /** What installers may see of hidden folders. */
+  visible: readonly string[];
   user: ServiceUser;
   host: ProcessHost;
   sink: LogSink;
@@ -114,12 +116,13 @@ const lastLines = (output: string, count: number): string[] =>
 /** What every command of an installation has in common. */
 export const installingAs = (
   context: InstallContext,
-): Pick<RunSpec, "user" | "signal" | "project" | "service" | "limits"> => ({
+): Pick<RunSpec, "user" | "signal" | "project" | "service" | "limits" | "visible"> => ({
   user: context.user,
   signal: context.signal,
   project: context.project,
   service: context.service,
   limits: context.limits,
+  visible: context.visible,
 });
 
 /**

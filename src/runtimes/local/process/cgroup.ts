@@ -95,7 +95,8 @@ async function trees(directories: readonly string[]): Promise<string[]> {
   return (await Promise.all(directories.map(tree))).flat();
 }
 
-async function processes(directories: readonly string[]): Promise<number[]> {
+/** Ids of all processes in these directories and below. */
+export async function processes(directories: readonly string[]): Promise<number[]> {
   const lists = (await trees(directories)).map((directory) => read(directory, "cgroup.procs"));
   return [
     ...new Set((await Promise.all(lists)).flatMap((list) => (list ?? "").split("\n").filter(Boolean).map(Number))),

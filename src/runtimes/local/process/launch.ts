@@ -1,6 +1,6 @@
 /** Starts a process that is in its cgroup, has its user and cannot gain privileges before anything of a project takes effect. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync, readlinkSync } from "node:fs";
+import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import type { Duplex, Readable } from "node:stream";
 import { StackwardenError } from "../../../errors.js";
@@ -195,7 +195,10 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
         ? new StackwardenError(
             "SERVICE_START_FAILED",
             `${argv[0]} cannot be started: its working directory ${spec.cwd} cannot be entered.`,
-            { hint: `Check that ${spec.cwd} exists and that ${user.name} may enter it.` },
+            {
+              hint: `Check that ${spec.cwd} exists and that ${user.name} may enter it.`,
+              cause: Object.assign(new Error(spec.cwd), { code: existsSync(spec.cwd) ? "EACCES" : "ENOENT" }),
+            },
           )
         : new StackwardenError(
             "SERVICE_START_FAILED",
@@ -210,9 +213,9 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
 }
 
 /** Ends every process of a group; true when there was one. */
-export function killGroup(pid: number): boolean {
+export function killGroup(pid: number, signal: NodeJS.Signals = "SIGKILL"): boolean {
   try {
-    process.kill(-pid, "SIGKILL");
+    process.kill(-pid, signal);
     return true;
   } catch {
     return false;

@@ -13,6 +13,7 @@ import { NO_STATS } from "../../shared/no-stats.js";
 import type { ManagedProcess } from "../types.js";
 import { type Cgroup, endCgroup, killAll, type Usage, withDefaults } from "./cgroup.js";
 import { killGroup, type Launched } from "./launch.js";
+import { pauseProcesses, resumeProcesses } from "./pause.js";
 
 const SIGKILL_EXIT = 128 + 9;
 
@@ -115,6 +116,22 @@ export class CgroupProcess implements ManagedProcess {
       if (this.options.cgroup !== null) await killAll(this.options.cgroup.directories);
     }
     return this.exited;
+  }
+
+  async pause(): Promise<void> {
+    if (this.#ended)
+      throw new StackwardenError("SERVICE_NOT_STARTED", "The instance has ended.", {
+        hint: "Start the service again, then call again.",
+      });
+    await pauseProcesses(this.#pauseTarget());
+  }
+
+  async resume(): Promise<void> {
+    if (!this.#ended) await resumeProcesses(this.#pauseTarget());
+  }
+
+  #pauseTarget(): { pid: number; directories: readonly string[] } {
+    return { pid: this.pid, directories: this.options.cgroup?.directories ?? [] };
   }
 
   #send(signal: NodeJS.Signals): void {

@@ -1,5 +1,5 @@
-/** A command run to its end: initdb, pip, npm, a health check. */
-
+/** A command run to its end: initdb, pip, npm, a health check, a caller's command. */
+import type { Readable } from "node:stream";
 import { drain } from "../../shared/drain.js";
 import type { RunResult, RunSpec } from "../types.js";
 import { killGroup, type Launched } from "./launch.js";
@@ -7,22 +7,37 @@ import { killGroup, type Launched } from "./launch.js";
 /** Kept of the output. */
 const MOST_OUTPUT = 64 * 1024;
 
+/** What waits for a command outside of its namespaces must outlive it, to report its end. */
+function askToEnd({ pid, command }: Launched): boolean {
+  if (command === pid) return killGroup(pid, "SIGTERM");
+  try {
+    return process.kill(command, "SIGTERM");
+  } catch {
+    return false;
+  }
+}
+
 /** Follows a command that has begun until nothing of its group is left. */
 export async function followCommand(launched: Launched, spec: RunSpec): Promise<Omit<RunResult, "oomKilled">> {
   const { child, pid, stdout, stderr } = launched;
-  const { sink, signal, timeoutMs, stdin } = spec;
+  const { sink, signal, timeoutMs, stdin, onOutput, graceMs = 0 } = spec;
   const kept: Buffer[] = [];
   let bytes = 0;
   const take =
-    (stream: "stdout" | "stderr") =>
+    (stream: "stdout" | "stderr", from: Readable) =>
     (chunk: Buffer): void => {
       sink?.write(stream, chunk);
+      const behind = onOutput?.(stream, chunk);
+      if (behind !== undefined) {
+        from.pause();
+        void behind.catch(() => undefined).finally(() => from.resume());
+      }
       if (bytes >= MOST_OUTPUT) return;
       kept.push(chunk.subarray(0, MOST_OUTPUT - bytes));
       bytes += chunk.length;
     };
-  stdout.on("data", take("stdout"));
-  stderr.on("data", take("stderr"));
+  stdout.on("data", take("stdout", stdout));
+  stderr.on("data", take("stderr", stderr));
   const ended = new Promise<{ exitCode: number | null; signal: string | null }>((resolve) => {
     if (child.exitCode !== null || child.signalCode !== null)
       resolve({ exitCode: child.exitCode, signal: child.signalCode });
@@ -33,7 +48,11 @@ export async function followCommand(launched: Launched, spec: RunSpec): Promise<
     timedOut = true;
     killGroup(pid);
   }, timeoutMs);
-  const abort = (): void => void killGroup(pid);
+  let grace: NodeJS.Timeout | undefined;
+  const abort = (): void => {
+    if (graceMs === 0 || !askToEnd(launched)) killGroup(pid);
+    else grace = setTimeout(() => killGroup(pid), graceMs);
+  };
   signal.addEventListener("abort", abort, { once: true });
   if (signal.aborted) abort();
   // It may not read, or end before it did.
@@ -41,6 +60,7 @@ export async function followCommand(launched: Launched, spec: RunSpec): Promise<
   child.stdin?.end(stdin ?? "");
   const end = await ended;
   clearTimeout(timer);
+  clearTimeout(grace);
   signal.removeEventListener("abort", abort);
   killGroup(pid);
   await drain(stdout, stderr);

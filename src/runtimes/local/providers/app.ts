@@ -60,6 +60,7 @@ function installContext(context: PrepareContext): InstallContext {
     projectStateDir: stack.stateDir,
     service: request.service.name,
     limits: request.limits,
+    visible: [stack.folder, stack.stateDir],
     user,
     host,
     sink: request.sink,

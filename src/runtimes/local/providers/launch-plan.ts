@@ -22,6 +22,8 @@ export interface LaunchPlan {
   argv: string[];
   cwd: string;
   env: Record<string, string>;
+  /** Beside `env`, for commands that callers run in the service: its own definition and how it is reached. */
+  commandEnv?: Record<string, string>;
   notes: string[];
   access: ProbeContext["access"];
   /** Replaces the definition's stop signal. */

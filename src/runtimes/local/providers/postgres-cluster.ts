@@ -74,6 +74,7 @@ export async function initialiseCluster(context: PrepareContext, { base, data, b
     project: context.stack.projectId,
     service: request.service.name,
     limits: request.limits,
+    visible: [context.stack.stateDir],
   };
   try {
     // A file, not an argument: everybody can read a process list.

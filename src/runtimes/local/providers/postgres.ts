@@ -4,7 +4,8 @@ import { lstat, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
-import { findProgram } from "../binaries.js";
+import { LOOPBACK } from "../address-rewrite.js";
+import { findProgram, SERVICE_PATH } from "../binaries.js";
 import { type PostgresBinaries, postgresBinaries } from "../binaries-postgres.js";
 import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
 import { initialiseCluster, reachable, removeHalfMade } from "./postgres-cluster.js";
@@ -108,6 +109,22 @@ async function removeSharedMemory(data: string, context: PrepareContext): Promis
     .catch(() => {});
 }
 
+/** What PostgreSQL's own programs read: they reach the server without an option. */
+export function postgresCommandEnv(context: PrepareContext, bin?: string): Record<string, string> {
+  const { service } = context.request;
+  const { user, password, database } = access(context);
+  const port = context.book.hostPort(service.name, context.book.ports(service.name)[0] ?? 5432) ?? 5432;
+  return {
+    ...service.environment,
+    PATH: [...(bin === undefined ? [] : [bin]), ...SERVICE_PATH].join(":"),
+    PGHOST: LOOPBACK,
+    PGPORT: String(port),
+    PGUSER: user,
+    PGPASSWORD: password,
+    PGDATABASE: database,
+  };
+}
+
 export async function preparePostgres(context: PrepareContext): Promise<LaunchPlan> {
   const { service } = context.request;
   const login = access(context);
@@ -152,6 +169,7 @@ export async function preparePostgres(context: PrepareContext): Promise<LaunchPl
     ],
     cwd: data,
     env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8", HOME: context.home, TMPDIR: context.tmp, TZ: "UTC" },
+    commandEnv: postgresCommandEnv(context, binaries.bin),
     notes,
     access: login,
     // Fast shutdown: SIGTERM would wait until every client has left.

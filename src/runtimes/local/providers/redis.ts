@@ -3,7 +3,8 @@ import { lstat } from "node:fs/promises";
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
-import { findRedis } from "../binaries.js";
+import { LOOPBACK } from "../address-rewrite.js";
+import { findRedis, SERVICE_PATH } from "../binaries.js";
 import { ensureDir, writePrivateFile } from "../state-files.js";
 import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
 import { reachable } from "./postgres-cluster.js";
@@ -61,6 +62,20 @@ export function redisCommand(service: ServiceDefinition): RedisCommand {
   return result;
 }
 
+/** redis-cli reads the password from its variable; it has none for the port. */
+export function redisCommandEnv(context: PrepareContext): Record<string, string> {
+  const { service } = context.request;
+  const password = variable(context, "REDIS_PASSWORD") || redisCommand(service).password || null;
+  const port = context.book.hostPort(service.name, context.book.ports(service.name)[0] ?? 6379) ?? 6379;
+  return {
+    ...service.environment,
+    PATH: SERVICE_PATH.join(":"),
+    REDIS_HOST: LOOPBACK,
+    REDIS_PORT: String(port),
+    ...(password === null ? {} : { REDISCLI_AUTH: password }),
+  };
+}
+
 export async function prepareRedis(context: PrepareContext): Promise<LaunchPlan> {
   const { service } = context.request;
   const command = redisCommand(service);
@@ -102,6 +117,7 @@ export async function prepareRedis(context: PrepareContext): Promise<LaunchPlan>
     argv: [program, config],
     cwd: data,
     env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8", HOME: context.home, TMPDIR: context.tmp },
+    commandEnv: redisCommandEnv(context),
     notes,
     access: { password },
     resolve: async (argv) => argv,

@@ -83,6 +83,8 @@ export class DirectHost implements ProcessHost {
       setLimits: async () => applied,
       readLimits: async () => applied,
       stats: async () => ({ ...NO_STATS, reason: "test double" }),
+      pause: async () => void killGroup(child, "SIGSTOP"),
+      resume: async () => void killGroup(child, "SIGCONT"),
     };
   }
 
@@ -127,6 +129,7 @@ export class DirectHost implements ProcessHost {
 
   limitsEnforcement = async () => none;
   usersEnforcement = () => none;
+  sandboxEnforcement = () => none;
   capacity = () => ({ cpus: 2, memory_mb: 4096 });
 
   async accessible(path: string, user: ServiceUser, mode: "read" | "execute"): Promise<boolean> {

@@ -29,6 +29,7 @@ export class InstallFixture {
     return {
       project: "test",
       limits: {},
+      visible: [],
       projectStateDir: this.stateDir,
       service: "web",
       user,

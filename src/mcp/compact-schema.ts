@@ -1,0 +1,59 @@
+/**
+ * JSON Schemas as small as serves a model: the tool list is in its context for the whole session. What is left out here
+ * is still checked, and an INVALID_INPUT error names it.
+ */
+import * as z from "zod";
+
+export type JsonObject = Record<string, unknown>;
+
+/** Some model providers refuse a request whose tools use `propertyNames`, `patternProperties` or `$ref`. */
+const LEFT_OUT = new Set([
+  "$schema",
+  "pattern",
+  "format",
+  "minLength",
+  "maxLength",
+  "minItems",
+  "maxItems",
+  "propertyNames",
+  "minimum",
+]);
+/** A larger bound is one that no caller reaches by mistake. */
+const LARGEST_MAXIMUM = 10_000;
+/** A longer list of values is shorter as an example in the description. */
+const LONGEST_ENUM = 8;
+
+/** The input schema: an object whose fields have a type, a description, a default other than false, and few bounds. */
+export function compactInput(input: z.ZodObject): JsonObject {
+  const schema = z.toJSONSchema(input, { io: "input", reused: "inline" }) as JsonObject;
+  return { ...compact(schema), additionalProperties: false };
+}
+
+function compact(schema: JsonObject): JsonObject {
+  const result: JsonObject = {};
+  for (const [key, value] of Object.entries(schema)) {
+    if (LEFT_OUT.has(key) || value === false) continue;
+    if (key === "maximum" && (value as number) > LARGEST_MAXIMUM) continue;
+    if (key === "enum" && (value as unknown[]).length > LONGEST_ENUM) continue;
+    result[key] = compactMember(key, value);
+  }
+  return result;
+}
+
+function compactMember(key: string, value: unknown): unknown {
+  if (key === "properties") return mapValues(value as Record<string, JsonObject>, compact);
+  if (key === "items" || key === "additionalProperties") return compact(value as JsonObject);
+  if (key === "anyOf" || key === "oneOf" || key === "allOf") return (value as JsonObject[]).map(compact);
+  return value;
+}
+
+/** The fields of an answer with their types only. */
+export const topLevel = (properties: Record<string, JsonObject>): Record<string, JsonObject> =>
+  mapValues(properties, ({ type, anyOf, $ref }) => {
+    const types = ((anyOf as JsonObject[] | undefined) ?? []).map((option) => option.type ?? "object");
+    if (types.length > 0) return { type: types };
+    return { type: type ?? ($ref === undefined ? undefined : "object") };
+  });
+
+const mapValues = <T, R>(members: Record<string, T>, change: (member: T) => R): Record<string, R> =>
+  Object.fromEntries(Object.entries(members).map(([name, member]) => [name, change(member)]));

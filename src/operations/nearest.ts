@@ -1,0 +1,36 @@
+/** Suggestions for misspelt names. */
+
+/** Longer names are not compared: the distance costs the product of both lengths. */
+const LONGEST = 64;
+
+/** The candidate closest to `name` when it is close enough to be meant; undefined otherwise. */
+export function nearest(name: string, candidates: readonly string[]): string | undefined {
+  if (name.length === 0 || name.length > LONGEST) return undefined;
+  const plain = simplified(name);
+  let best: string | undefined;
+  let bestDistance = Math.max(1, Math.floor(plain.length / 3)) + 1;
+  for (const candidate of candidates) {
+    const distance = editDistance(plain, simplified(candidate));
+    if (distance >= bestDistance) continue;
+    best = candidate;
+    bestDistance = distance;
+  }
+  return best;
+}
+
+/** `timeoutSeconds`, `timeout-seconds` and `timeout_seconds` are one name. */
+const simplified = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, "");
+
+/** Levenshtein distance. */
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, at) => at);
+  for (let row = 1; row <= a.length; row += 1) {
+    const current = [row];
+    for (let column = 1; column <= b.length; column += 1) {
+      const replaced = (previous[column - 1] as number) + (a[row - 1] === b[column - 1] ? 0 : 1);
+      current.push(Math.min(replaced, (previous[column] as number) + 1, (current[column - 1] as number) + 1));
+    }
+    previous = current;
+  }
+  return previous[b.length] as number;
+}

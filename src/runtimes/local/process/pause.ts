@@ -1,0 +1,84 @@
+/** Halts every process of an instance: by the kernel's freezer (cgroup v2), else by SIGSTOP to each of them. */
+import { readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { StackwardenError } from "../../../errors.js";
+import { processes, read, write } from "./cgroup.js";
+
+const DEADLINE_MS = 5000;
+
+const refused = (why: string, cause?: unknown): StackwardenError =>
+  new StackwardenError("UNSUPPORTED", `The service's processes cannot be paused: ${why}.`, {
+    hint: "Stop the stack, then call again.",
+    ...(cause === undefined ? {} : { cause }),
+  });
+
+/** Stopped, traced by a debugger, or ended. */
+async function halted(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => null);
+  if (stat === null) return true;
+  return ["T", "t", "Z", "X"].includes(stat.slice(stat.lastIndexOf(")") + 2)[0] ?? "");
+}
+
+function send(pid: number, signal: "SIGSTOP" | "SIGCONT"): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+export interface PauseTarget {
+  /** The main process, which leads its process group. */
+  pid: number;
+  /** Of its cgroup; empty where there is none. */
+  directories: readonly string[];
+}
+
+const freezer = async ({ directories }: PauseTarget): Promise<string | null> => {
+  const [directory] = directories;
+  if (directories.length !== 1 || directory === undefined) return null;
+  return (await read(directory, "cgroup.freeze")) === null ? null : directory;
+};
+
+async function freeze(directory: string): Promise<void> {
+  await write(directory, "cgroup.freeze", 1);
+  for (const end = Date.now() + DEADLINE_MS; ; await sleep(5)) {
+    if (/^frozen 1$/m.test((await read(directory, "cgroup.events")) ?? "")) return;
+    if (Date.now() > end) throw refused("the kernel did not freeze them in time");
+  }
+}
+
+/** A process that forks meanwhile is caught in the next round. */
+async function stopEach({ pid, directories }: PauseTarget): Promise<void> {
+  if (directories.length === 0) {
+    // The whole process group; what left it goes on.
+    send(-pid, "SIGSTOP");
+    return;
+  }
+  for (const end = Date.now() + DEADLINE_MS; ; await sleep(5)) {
+    const alive = await processes(directories);
+    const running: number[] = [];
+    for (const one of alive) if (!(await halted(one))) running.push(one);
+    if (running.length === 0) return;
+    for (const one of running) send(one, "SIGSTOP");
+    if (Date.now() > end) throw refused("some of them did not stop in time");
+  }
+}
+
+/** @throws UNSUPPORTED; nothing is halted then */
+export async function pauseProcesses(target: PauseTarget): Promise<void> {
+  const directory = await freezer(target);
+  try {
+    await (directory === null ? stopEach(target) : freeze(directory));
+  } catch (error) {
+    await resumeProcesses(target).catch(() => undefined);
+    throw error instanceof StackwardenError ? error : refused((error as Error).message, error);
+  }
+}
+
+export async function resumeProcesses(target: PauseTarget): Promise<void> {
+  const directory = await freezer(target);
+  if (directory !== null) await write(directory, "cgroup.freeze", 0);
+  else if (target.directories.length === 0) send(-target.pid, "SIGCONT");
+  else for (const one of await processes(target.directories)) send(one, "SIGCONT");
+}

@@ -1,0 +1,41 @@
+/** What the tool list costs, and what it is: a model has it in its context for the whole session. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { toolOf } from "../../src/mcp/tool-list.js";
+import { operations } from "../../src/operations/index.js";
+
+/** The usual estimate of tokens from characters. */
+const CHARACTERS_PER_TOKEN = 4;
+const GOLDEN = fileURLToPath(new URL("tool-list.golden.json", import.meta.url));
+
+const tools = operations.map(toolOf);
+const tokens = (value: unknown): number => JSON.stringify(value).length / CHARACTERS_PER_TOKEN;
+const shownToModel = tools.map(({ name, description, inputSchema }) => ({ name, description, inputSchema }));
+
+test("the part that a model sees costs at most 3,500 tokens", () => {
+  expect(tokens(shownToModel)).toBeLessThanOrEqual(3500);
+});
+
+test("the whole list costs at most 8,000 tokens", () => {
+  expect(tokens({ tools })).toBeLessThanOrEqual(8000);
+});
+
+test.each(shownToModel.map((tool) => [tool.name, tool] as const))("%s costs at most 600 tokens", (_name, tool) => {
+  expect(tokens(tool)).toBeLessThanOrEqual(600);
+});
+
+test.each(shownToModel.map(({ name, inputSchema }) => [name, inputSchema] as const))(
+  "the input schema of %s uses nothing that model providers refuse",
+  (_name, schema) => {
+    expect(JSON.stringify(schema)).not.toMatch(/"(propertyNames|patternProperties|\$ref|\$defs)"/);
+    for (const key of ["anyOf", "oneOf", "allOf"]) expect(schema).not.toHaveProperty(key);
+    expect(schema).toMatchObject({ type: "object", additionalProperties: false });
+  },
+);
+
+test("the list is the one of the golden file (UPDATE_GOLDEN=1 writes it)", () => {
+  if (process.env.UPDATE_GOLDEN === "1") writeFileSync(GOLDEN, `${JSON.stringify(shownToModel, null, 2)}\n`);
+  // Compared as text: the order of fields is part of what a client caches.
+  expect(JSON.stringify(shownToModel)).toBe(JSON.stringify(JSON.parse(readFileSync(GOLDEN, "utf8"))));
+});

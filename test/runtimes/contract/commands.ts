@@ -1,0 +1,255 @@
+/** Commands that callers run in a service, and services that are paused. */
+import { describe, expect, it } from "vitest";
+import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
+import type { ExecRequest, ExecResult, RuntimeService, RuntimeStack } from "../../../src/stack/runtime.js";
+import { type Bench, RecordingSink, until, WAITS } from "./bench.js";
+import type { Given } from "./contract.js";
+
+/** In the text of every command, and of no service. */
+const COMMAND = "is-a-command";
+
+type Fields = Partial<Omit<ExecRequest, "command" | "onOutput">>;
+type Ran = ExecResult & { out: string; err: string; bytes: Buffer };
+
+/** A Python program as a command, marked so that its processes can be found. */
+const program = (bench: Bench, text: string): string[] => [
+  "python3",
+  "-u",
+  "-c",
+  `# ${bench.mark} ${COMMAND}\n${text}`,
+];
+
+/** No process of a command is left; those of services may be. */
+const noCommandRuns = async (bench: Bench): Promise<void> => {
+  if (!bench.target.processesVisible) return;
+  await until("no process of a command is left", () => !bench.processes().some((line) => line.includes(COMMAND)));
+};
+
+async function collected(run: (onOutput: ExecRequest["onOutput"]) => Promise<ExecResult>): Promise<Ran> {
+  const sink = new RecordingSink();
+  const result = await run((stream, chunk) => sink.write(stream, chunk));
+  return { ...result, out: sink.text("stdout"), err: sink.text("stderr"), bytes: Buffer.concat(sink.stdout) };
+}
+
+const exec = (running: RuntimeService, command: string[], fields: Fields = {}): Promise<Ran> =>
+  collected((onOutput) => running.exec({ signal: new AbortController().signal, ...fields, command, onOutput }));
+
+function oneOff(
+  bench: Bench,
+  stack: RuntimeStack,
+  service: ServiceDefinition,
+  command: string[],
+  { signal, ...fields }: Fields = {},
+): Promise<Ran> {
+  const request = bench.request(service, signal === undefined ? {} : { signal });
+  return collected((onOutput) => stack.runOneOff({ ...request, exec: { ...fields, command, onOutput } }));
+}
+
+const killed = ({ exitCode, signal }: ExecResult): boolean => signal === "SIGKILL" || exitCode === 137;
+
+/** Forks, leaves its process group and session, ignores the usual signal. */
+const ESCAPES = `
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        print("escaped", flush=True)
+        while True: time.sleep(0.05)
+    os._exit(0)
+print("up", flush=True)
+while True: time.sleep(0.05)
+`;
+
+/** Counts on, and shows how far it is. */
+const COUNTS = `
+import time
+n = 0
+while True:
+    n += 1
+    print("count", n, flush=True)
+    time.sleep(0.02)
+`;
+
+export function commandSentences(given: Given): void {
+  describe("commands in a service", () => {
+    it("a command has the service's environment, user and folder, and keeps its streams apart", async () => {
+      const bench = given();
+      const service = bench.python("app", WAITS, { environment: { SAYS: "hello" } });
+      const { running, sink } = await bench.run(service);
+      await sink.shows("up");
+      const text =
+        'import os, sys; print(os.environ["SAYS"], os.environ["MORE"], os.getuid(), os.getcwd()); print("wrong", file=sys.stderr); sys.exit(3)';
+      const ran = await exec(running, program(bench, text), { environment: { MORE: "of it" } });
+      expect(ran).toMatchObject({ exitCode: 3, signal: null, oomKilled: false, err: "wrong\n" });
+      const [says, ...rest] = ran.out.trim().split(" ");
+      expect([says, rest[0], rest[1]]).toEqual(["hello", "of", "it"]);
+      if (running.user.uid !== null) expect(Number(rest[2])).toBe(running.user.uid);
+      expect(sink.all).not.toContain("wrong");
+    });
+
+    it("a command reads what is given on its standard input, to the end", async () => {
+      const bench = given();
+      const { running, sink } = await bench.run(bench.python("app", WAITS));
+      await sink.shows("up");
+      const text = "import sys; data = sys.stdin.buffer.read(); print(len(data), sum(data))";
+      const stdin = Buffer.from(Array.from({ length: 300_000 }, (_, at) => at % 251));
+      const ran = await exec(running, program(bench, text), { stdin });
+      expect(ran.out).toBe(`${stdin.length} ${stdin.reduce((sum, byte) => sum + byte, 0)}\n`);
+      expect((await exec(running, program(bench, text))).out).toBe("0 0\n");
+    });
+
+    it("bytes arrive as they were written, and a flood arrives whole", async () => {
+      const bench = given();
+      const { running, sink } = await bench.run(bench.python("app", WAITS));
+      await sink.shows("up");
+      const all = await exec(running, program(bench, "import sys; sys.stdout.buffer.write(bytes(range(256)) * 16)"));
+      expect(all.bytes.equals(Buffer.from(Array.from({ length: 4096 }, (_, at) => at % 256)))).toBe(true);
+      let bytes = 0;
+      const flood = await running.exec({
+        command: program(bench, "import sys\nfor n in range(4000): sys.stdout.write('x' * 4095 + '\\n')"),
+        signal: new AbortController().signal,
+        onOutput: async (_stream, chunk) => {
+          bytes += chunk.length;
+        },
+      });
+      expect(flood.exitCode).toBe(0);
+      expect(bytes).toBe(4000 * 4096);
+    });
+
+    it("a program that does not exist is a caller's error", async () => {
+      const bench = given();
+      const service = bench.python("app", WAITS);
+      const { stack, running, sink } = await bench.run(service);
+      await sink.shows("up");
+      await expect(exec(running, ["no-such-program-anywhere"])).rejects.toMatchObject({ code: "COMMAND_NOT_FOUND" });
+      await expect(oneOff(bench, stack, service, ["no-such-program-anywhere"])).rejects.toMatchObject({
+        code: "COMMAND_NOT_FOUND",
+      });
+    });
+
+    it("cancelling ends everything that a command started, however it hides", async () => {
+      const bench = given();
+      const { running, sink } = await bench.run(bench.python("app", WAITS));
+      await sink.shows("up");
+      const end = new AbortController();
+      const output = new RecordingSink();
+      const ended = running.exec({
+        command: program(bench, ESCAPES),
+        signal: end.signal,
+        onOutput: (stream, chunk) => output.write(stream, chunk),
+      });
+      await output.shows("escaped");
+      end.abort();
+      expect(killed(await ended)).toBe(true);
+      await noCommandRuns(bench);
+      // The service itself goes on.
+      expect((await exec(running, program(bench, "print('still here')"))).out).toBe("still here\n");
+    });
+
+    it("a command that ends leaves nothing behind in the service", async () => {
+      const bench = given();
+      const { running, sink } = await bench.run(bench.python("app", WAITS));
+      await sink.shows("up");
+      const text = `import os, time\nif os.fork() == 0:\n    os.setsid()\n    while True: time.sleep(0.05)`;
+      expect((await exec(running, program(bench, text))).exitCode).toBe(0);
+      await noCommandRuns(bench);
+    });
+
+    it("stopping the service ends the commands in it", async () => {
+      const bench = given();
+      const { running, sink } = await bench.run(bench.python("app", WAITS));
+      await sink.shows("up");
+      const output = new RecordingSink();
+      const ended = running.exec({
+        command: program(bench, ESCAPES),
+        signal: new AbortController().signal,
+        onOutput: (stream, chunk) => output.write(stream, chunk),
+      });
+      await output.shows("escaped");
+      await running.stop({ graceMs: 2000 });
+      const { exitCode } = await ended;
+      expect(exitCode).not.toBe(0);
+      await expect(exec(running, program(bench, "print(1)"))).rejects.toMatchObject({ code: "SERVICE_NOT_STARTED" });
+    });
+  });
+
+  describe("one-off commands", () => {
+    it("a one-off command runs without its service, with the definition's environment and its own input", async () => {
+      const bench = given();
+      const service = bench.python("app", WAITS, { environment: { SAYS: "hello" } });
+      const stack = await bench.open([service]);
+      const text = 'import os, sys; print(os.environ["SAYS"], sys.stdin.read(), os.getuid() != 0); sys.exit(4)';
+      const ran = await oneOff(bench, stack, service, program(bench, text), { stdin: Buffer.from("input") });
+      expect(ran).toMatchObject({ exitCode: 4, signal: null, out: "hello input True\n" });
+      await bench.nothingRuns();
+    });
+
+    it("a one-off command beside a running service leaves that one alone", async () => {
+      const bench = given();
+      const service = bench.python("app", WAITS);
+      const { stack, running, sink } = await bench.run(service);
+      await sink.shows("up");
+      const ran = await oneOff(bench, stack, service, program(bench, "print('beside')"));
+      expect(ran).toMatchObject({ exitCode: 0, out: "beside\n" });
+      expect((await exec(running, program(bench, "print('there')"))).out).toBe("there\n");
+    });
+
+    it("cancelling ends a one-off command and everything that it started", async () => {
+      const bench = given();
+      const service = bench.python("app", WAITS);
+      const stack = await bench.open([service]);
+      const end = new AbortController();
+      const output = new RecordingSink();
+      const request = bench.request(service, { signal: end.signal });
+      const ended = stack.runOneOff({
+        ...request,
+        exec: { command: program(bench, ESCAPES), onOutput: (stream, chunk) => output.write(stream, chunk) },
+      });
+      await output.shows("escaped");
+      end.abort();
+      expect(killed(await ended)).toBe(true);
+      await bench.nothingRuns();
+    });
+
+    it("closing the stack ends its one-off commands", async () => {
+      const bench = given();
+      const service = bench.python("app", WAITS);
+      const stack = await bench.open([service]);
+      const output = new RecordingSink();
+      const ended = stack.runOneOff({
+        ...bench.request(service),
+        exec: { command: program(bench, ESCAPES), onOutput: (stream, chunk) => output.write(stream, chunk) },
+      });
+      await output.shows("escaped");
+      await stack.close();
+      const { exitCode } = await ended;
+      expect(exitCode).not.toBe(0);
+      await bench.nothingRuns();
+    });
+  });
+
+  describe("paused services", () => {
+    it("a paused service does nothing until it is resumed, and then goes on where it was", async () => {
+      const bench = given();
+      const { running, sink } = await bench.run(bench.python("app", COUNTS));
+      await sink.shows("count 3");
+      await running.pause();
+      const count = (): number => Number(/count (\d+)\n(?:(?!count).)*$/s.exec(sink.all)?.[1]);
+      // What was under way when it was paused arrives; after that nothing does.
+      let before = -1;
+      await until("its output stands still", async () => {
+        const now = count();
+        const same = now === before;
+        before = now;
+        await new Promise((resolve) => setTimeout(resolve, 150));
+        return same && count() === now;
+      });
+      await running.resume();
+      await sink.shows(`count ${before + 5}`);
+      await running.resume();
+      await running.pause();
+      await running.stop({ graceMs: 0 });
+    });
+  });
+}
