@@ -1,4 +1,4 @@
-/** Puts the server together: configuration → runtimes → manager. Nothing here touches the machine; the first call does. */
+/** Composes the server: configuration, runtimes, manager. Construction has no side effects; the first call does. */
 import type { Config } from "./config/types.js";
 import type { Logger } from "./logger.js";
 import { createDaggerRuntime } from "./runtimes/dagger/dagger-runtime.js";
@@ -22,7 +22,7 @@ export function composeManager(config: Config, logger: Logger): SharedStackManag
   });
   const dagger = createDaggerRuntime({
     settings: engineSettings(config),
-    // A client of the background server is a whole configuration of its own.
+    // Each client of the background server has its own configuration.
     settingsOf: (client) => engineSettings({ ...config, ...client }),
     env: process.env,
     warn,

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * Entry point. Loads nothing but what the command needs: an agent's `stackwarden mcp` is a bridge that is up before a
- * command line parser were read; every other command imports its own parts.
+ * Entry point. `stackwarden mcp` starts the bridge without loading the CLI parser; every other command imports its own
+ * modules.
  */
 import { fileURLToPath } from "node:url";
 import { bridgeFlags } from "./daemon/bridge/flags.js";

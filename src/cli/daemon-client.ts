@@ -1,5 +1,4 @@
-/** How a command joins the user's server. */
-
+/** Connects a command to the background server. */
 import type { ConfigFlags } from "../config/settings.js";
 import type { ControlClient } from "../control/client.js";
 import type { ServerStatus } from "../daemon/handshake.js";
@@ -17,14 +16,14 @@ const FLAGS: readonly (keyof ConfigFlags)[] = [
 
 export interface ConnectDaemonRequest {
   stateDir: string;
-  /** The command's own; what configures the server's view for it is passed on. */
+  /** The command's options; those that configure its view of the server are sent in the handshake. */
   options: ConfigFlags;
   stopOnExit: boolean;
-  /** Start it with this program where none runs. */
+  /** Start the server with this program when it is not running. */
   program?: string;
 }
 
-/** @returns null when none runs and none is to be started */
+/** @returns null when no server is running and `program` is absent */
 export async function connectDaemon(
   request: ConnectDaemonRequest,
 ): Promise<{ client: ControlClient; status: ServerStatus } | null> {

@@ -1,4 +1,4 @@
-/** How a command says that it failed, and with which exit code. */
+/** Reports a failed command and maps its error code to an exit code. */
 import { type ErrorCode, type ErrorReport, toStackwardenError } from "../errors.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
 import { asCommands } from "./output/commands.js";
@@ -15,7 +15,7 @@ const CODES: Partial<Record<ErrorCode, ExitCode>> = {
 
 const isList = (value: unknown): value is unknown[] => Array.isArray(value) && value.length > 0;
 
-/** The parts of an error's details that help a person. */
+/** Renders the details of an error that help a person. */
 function detailLines({ details }: ErrorReport): string[] {
   const lines: string[] = [];
   const { problems, last_lines: last } = details ?? {};
@@ -29,7 +29,7 @@ function detailLines({ details }: ErrorReport): string[] {
   return lines;
 }
 
-/** Writes the failure to standard error: for people, or as one JSON line. @returns the exit code */
+/** Writes the failure to standard error, as text or as one JSON line. @returns the exit code */
 export function reportFailure(error: unknown, json: boolean): ExitCode {
   const known = toStackwardenError(error);
   const report = known.report();

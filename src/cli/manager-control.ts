@@ -1,4 +1,4 @@
-/** The control door of a manager: what every command that holds stacks opens, so that other commands reach them. */
+/** Opens a control socket for the manager of this process, so that other commands reach its stacks. */
 import type { Config } from "../config/types.js";
 import type { ControlServer } from "../control/control-server.js";
 import type { Logger } from "../logger.js";

@@ -1,4 +1,4 @@
-/** The whole command line. Each command is loaded when it is called, with its heavy parts. */
+/** Defines the command line. A command's module is loaded when the command runs. */
 import { Command, CommanderError, Option } from "commander";
 import { VERSION } from "../version.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
@@ -11,7 +11,7 @@ interface Outcome {
 
 export function buildProgram(host: CliHost, outcome: Outcome): Command {
   const program = new Command("stackwarden")
-    .description("Starts and operates a hardened multi-service development stack, for agents (MCP) and people.")
+    .description("Start and operate a hardened development stack, for AI agents (MCP) and people.")
     .version(VERSION, "-V, --version", "print the version")
     .exitOverride()
     .showHelpAfterError("(stackwarden --help lists the commands)");
@@ -20,9 +20,9 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
   };
 
   withSettings(program.command("mcp"))
-    .description("serve MCP over standard input and output, by the background server that all of your agents share")
-    .option("--standalone", "keep all in this process: stacks are nobody else's and end with the client")
-    .option("--stop-on-exit", "stop the stacks that this client started when it ends")
+    .description("serve MCP over stdio, through the background server that your agents share")
+    .option("--standalone", "run the server in this process; its stacks are private and stop when the client exits")
+    .option("--stop-on-exit", "stop the stacks that this client started when the client exits")
     .option("--read-only", "offer only operations that change nothing")
     .action((options) => end(import("./commands/mcp.js").then(({ mcp }) => mcp(options, host))));
   withSettings(program.command("serve"))
@@ -32,28 +32,24 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .option("--socket <path>", "socket file for this user (default: http/http.sock in the state directory)")
     .option("--no-address", "listen on the socket file only")
     .option("--tls-cert <file>", "certificate (PEM)")
-    .option("--tls-key <file>", "its key (PEM)")
-    .option("--insecure-bind", "listen on another address than loopback without TLS")
-    .option("--allowed-host <name>", "further host name of this server (may be given several times)", listOption)
-    .option(
-      "--allowed-origin <origin>",
-      "origin under which a proxy shows this server (may be given several times)",
-      listOption,
-    )
+    .option("--tls-key <file>", "private key of the certificate (PEM)")
+    .option("--insecure-bind", "allow a non-loopback address without TLS, e.g. behind a TLS-terminating proxy")
+    .option("--allowed-host <name>", "additional host name of this server (repeatable)", listOption)
+    .option("--allowed-origin <origin>", "origin under which a proxy publishes this server (repeatable)", listOption)
     .option("--read-only", "offer only operations that change nothing")
     .option("--json", "print the addresses as JSON")
     .action((options) => end(import("./commands/serve.js").then(({ serve }) => serve(options, host))));
-  const token = program.command("token").description("who may call over HTTP");
+  const token = program.command("token").description("manage the bearer tokens of the HTTP server");
   withToken(token.command("list"))
     .description("list tokens")
     .action((options) => end(import("./commands/token.js").then(({ tokenList }) => tokenList(options))));
   withToken(token.command("add"))
-    .description("make a token, or a new one of the same name, and print it")
+    .description("create or replace a token and print it")
     .argument("<name>")
-    .addOption(new Option("--scope <scope>", "what it permits (default: read)").choices(["read", "operate"]))
+    .addOption(new Option("--scope <scope>", "what the token permits (default: read)").choices(["read", "operate"]))
     .action((name, options) => end(import("./commands/token.js").then(({ tokenAdd }) => tokenAdd(name, options))));
   withToken(token.command("rotate"))
-    .description("replace a token by a new one of the same scope, and print it")
+    .description("replace a token with a new one of the same scope and print it")
     .argument("<name>")
     .action((name, options) =>
       end(import("./commands/token.js").then(({ tokenRotate }) => tokenRotate(name, options))),
@@ -64,99 +60,101 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .action((name, options) =>
       end(import("./commands/token.js").then(({ tokenRemove }) => tokenRemove(name, options))),
     );
-  const server = program.command("server").description("the background server that agents and commands share");
+  const server = program.command("server").description("manage the background server that agents and commands share");
   withToken(server.command("start"))
-    .description("start it, if it does not run")
+    .description("start the server unless it is running")
     .action((options) => end(import("./commands/server.js").then(({ serverStart }) => serverStart(options, host))));
   withToken(server.command("status"))
-    .description("say what it runs; exit code 3 when there is none")
+    .description("show the server and its stacks; exit code 3 when it is not running")
     .action((options) => end(import("./commands/server.js").then(({ serverStatus }) => serverStatus(options))));
   withToken(server.command("stop"))
-    .description("end it")
-    .option("--force", "also when stacks run or clients are connected; its stacks are stopped, their data stays")
+    .description("stop the server")
+    .option("--force", "stop it even with running stacks or connected clients; stacks are stopped, data is kept")
     .action((options) => end(import("./commands/server.js").then(({ serverStop }) => serverStop(options))));
   withToken(server.command("logs"))
-    .description("show its log")
-    .option("-n, --tail <lines>", "how many of the last lines (default: 100)", countOption)
-    .option("-f, --follow", "go on with new lines")
+    .description("show the server's log")
+    .option("-n, --tail <lines>", "number of most recent lines (default: 100)", countOption)
+    .option("-f, --follow", "keep printing new lines")
     .action((options) => end(import("./commands/server.js").then(({ serverLogs }) => serverLogs(options))));
   withSettings(server.command("run", { hidden: true }))
-    .description("be it, in the foreground")
+    .description("run the background server in the foreground")
     .action((options) => end(import("./commands/server.js").then(({ serverRun }) => serverRun(options, host))));
   withProject(program.command("up"))
-    .description("start the stack and show its logs until Ctrl-C, which stops it")
-    .option("-d, --detach", "come back when it is healthy; it runs on")
-    .option("--profile <name>", "activate a compose profile (may be given several times)", listOption)
-    .option("--port <service=port>", "host port of a service (may be given several times)", portOption)
+    .description("start the stack and show its logs; Ctrl-C stops it")
+    .option("-d, --detach", "return once the stack is healthy and leave it running")
+    .option("--profile <name>", "activate a Compose profile (repeatable)", listOption)
+    .option("--port <service=port>", "host port of a service (repeatable)", portOption)
     .option("--no-logs", "do not show logs")
     .action((options) => end(import("./commands/up.js").then(({ up }) => up(options, host))));
   withProject(program.command("down"))
-    .description("stop the stack; its data stays")
-    .option("-v, --volumes", "delete its data too (needs --yes)")
-    .option("--yes", "really delete")
+    .description("stop the stack; data is kept")
+    .option("-v, --volumes", "also delete the named volumes (requires --yes)")
+    .option("--yes", "confirm the deletion")
     .action((options) => end(import("./commands/change.js").then(({ down }) => down(options, host))));
   withProject(program.command("ps"))
     .description("list running stacks")
     .option("-a, --all", "stopped projects too")
     .action((options) => end(import("./commands/ps.js").then(({ ps }) => ps(options, host))));
   withProject(program.command("logs"))
-    .description("show what services printed")
+    .description("show the output of services")
     .argument("[services...]", "default: all")
-    .option("-n, --tail <lines>", "how many of the last lines, 1 to 10000 (default: 100)", numberOption)
-    .option("-f, --follow", "go on with new lines")
+    .option("-n, --tail <lines>", "number of most recent lines, 1 to 10000 (default: 100)", numberOption)
+    .option("-f, --follow", "keep printing new lines")
     .option("--since <time>", "ISO 8601 or an age such as 10m")
     .option("--until <time>", "ISO 8601 or an age such as 10m")
-    .option("-g, --grep <text>", "only lines that hold this text")
-    .option("--regex", "--grep is an RE2 expression")
+    .option("-g, --grep <text>", "only lines that contain this text")
+    .option("--regex", "treat --grep as an RE2 regular expression")
     .addOption(new Option("--stream <name>", "only this stream").choices(["stdout", "stderr"]))
-    .option("--previous", "the instance before the last restart")
+    .option("--previous", "show the previous instance's output")
     .option("-t, --timestamps", "show times")
     .action((services, options) => end(import("./commands/logs.js").then(({ logs }) => logs(services, options, host))));
   withProject(program.command("health"))
-    .description("report health; exit code 0 only when every service is healthy")
-    .addOption(new Option("--wait <condition>", "wait for it").choices(["healthy", "stopped"]))
+    .description("report the health of services; exit code 0 only when every service is healthy")
+    .addOption(
+      new Option("--wait <condition>", "wait until the stack is in this state").choices(["healthy", "stopped"]),
+    )
     .option("--timeout <seconds>", "how long to wait (default: 50)", numberOption)
-    .option("--fresh", "check now")
+    .option("--fresh", "run the health checks now")
     .action((options) => end(import("./commands/health.js").then(({ health }) => health(options, host))));
   withProject(program.command("restart"))
-    .description("replace a service's instance by a fresh one")
+    .description("restart a service with a fresh instance")
     .argument("<service>")
-    .option("--dependents", "restart what depends on it too")
+    .option("--dependents", "also restart the services that depend on it")
     .action((service, options) =>
       end(import("./commands/change.js").then(({ restart }) => restart(service, options, host))),
     );
   withProject(program.command("limits"))
-    .description("change a service's limits, without a restart")
+    .description("change a service's limits without a restart")
     .argument("<service>")
     .option("--cpus <cores>", "CPU cores", numberOption)
     .option("--memory <mb>", "memory in MB", numberOption)
     .option("--pids <count>", "processes and threads", numberOption)
-    .option("--force", "also below present use")
+    .option("--force", "allow a memory limit below current usage")
     .action((service, options) =>
       end(import("./commands/change.js").then(({ limits }) => limits(service, options, host))),
     );
   withProject(program.command("stats"))
-    .description("show CPU, memory and processes against the limits")
+    .description("show CPU, memory and process usage and the limits")
     .argument("[services...]", "default: all")
     .action((services, options) =>
       end(import("./commands/observe.js").then(({ stats }) => stats(services, options, host))),
     );
   withProject(program.command("events"))
-    .description("show what happened")
-    .option("-n, --limit <count>", "how many, 1 to 1000 (default: 100)", numberOption)
+    .description("show events: starts, crashes, restarts, limit changes")
+    .option("-n, --limit <count>", "number of events, 1 to 1000 (default: 100)", numberOption)
     .option("--service <name>", "only this service")
-    .option("--type <name>", "only this type (may be given several times)", listOption)
-    .option("-f, --follow", "go on with new ones")
+    .option("--type <name>", "only this type (repeatable)", listOption)
+    .option("-f, --follow", "keep printing new events")
     .action((options) => end(import("./commands/observe.js").then(({ events }) => events(options, host))));
   withProject(program.command("diagnose"))
-    .description("say what is most likely wrong and what to do next; exit code 0 only when nothing is")
+    .description("find the most likely cause of a problem and the next step; exit code 0 when there is none")
     .argument("[service]", "default: the whole stack")
     .option("--since <time>", "how far to look back: ISO 8601 or an age such as 10m (default: 1h)")
     .action((service, options) =>
       end(import("./commands/diagnose.js").then(({ diagnose }) => diagnose(service, options, host))),
     );
   withProject(program.command("doctor"))
-    .description("say what this machine can run and enforce")
+    .description("check what this machine can run and enforce")
     .action((options) => end(import("./commands/doctor.js").then(({ doctor }) => doctor(options, host))));
   program
     .command("version")
@@ -168,7 +166,7 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
 }
 
 /**
- * Runs one command to its end.
+ * Runs one command.
  * @returns the exit code (see EXIT)
  */
 export async function runCli(argv: string[], host: CliHost): Promise<ExitCode> {

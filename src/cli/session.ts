@@ -1,4 +1,4 @@
-/** What every command needs: the configuration, the project it is about, and a way to call operations where its stack runs. */
+/** A session of one command: its configuration, its project, and calls of operations in the process that runs the stack. */
 import { basename, resolve } from "node:path";
 import type { ConfigFlags } from "../config/settings.js";
 import type { Config } from "../config/types.js";
@@ -11,7 +11,7 @@ import { createTerminal, type Terminal } from "./output/terminal.js";
 
 export interface CliHost {
   composeManager(config: Config, logger: Logger): Promise<SharedStackManager>;
-  /** Path of the program, which the background server is started with. */
+  /** Path of the stackwarden program; starts the background server. */
   program: string;
 }
 
@@ -22,9 +22,9 @@ export interface CommonOptions extends ConfigFlags {
 }
 
 export interface OpenSessionOptions {
-  /** Start the background server where none runs, unless another process holds the stack. Default false. */
+  /** Start the background server when it is not running, unless another process runs the stack. Default false. */
   start?: boolean;
-  /** Have the server stop what this command started, however the command ends. Default false. */
+  /** The server stops the stacks that this command started when the command ends. Default false. */
   stopOnExit?: boolean;
 }
 
@@ -33,18 +33,18 @@ export interface Session {
   readonly logger: Logger;
   readonly terminal: Terminal;
   readonly project: string;
-  /** Absolute path of the project's folder: what was named, or where the project's name comes from. */
+  /** Absolute path of the project's folder; undefined when only a project id was passed. */
   readonly folder: string | undefined;
-  /** Aborted by SIGINT, SIGTERM or SIGHUP, and when nobody reads the output any more. */
+  /** Aborts on SIGINT, SIGTERM or SIGHUP, and when the reader of standard output is gone. */
   readonly signal: AbortSignal;
-  /** This process's own manager, made at the first call. */
+  /** The manager of this process; the first call creates it. */
   manager(): Promise<StackManager>;
-  /** The process of its own that runs the project's stack (`mcp --standalone`), or null. */
+  /** The standalone process that runs the project's stack (`mcp --standalone`), or null. */
   holder(project?: string): Promise<ControlClient | null>;
-  /** The user's server, or null. */
+  /** The background server, or null. */
   server(): Promise<{ client: ControlClient; status: ServerStatus } | null>;
   /**
-   * Calls an operation where the project's stack runs: in a process of its own, else in the user's server, else here.
+   * Calls an operation in the process that runs the stack: a standalone one, else the background server, else this one.
    * @param signal default: the session's
    */
   call<T>(
@@ -53,11 +53,11 @@ export interface Session {
     progress?: (progress: Progress) => void,
     signal?: AbortSignal,
   ): Promise<T>;
-  /** Ends what this command began. */
+  /** Closes connections and shuts down this process's manager. */
   close(): Promise<void>;
 }
 
-/** Input without the options that were not given. */
+/** Removes the options that were not passed. */
 export const given = (input: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
 
@@ -72,12 +72,12 @@ export async function openSession(
     import("../stack/project-id.js"),
   ]);
   const env = process.env;
-  // A person at a terminal wants the command's own words, not the server's log.
+  // The command's output is what a person at a terminal wants, so that only warnings are logged.
   const logLevel = options.logLevel ?? env.STACKWARDEN_LOG_LEVEL ?? "warn";
   const config = await loadConfig({ flags: { ...options, logLevel }, env, cwd: process.cwd() });
   const logger = createLogger(config.logLevel);
   const named = options.project ?? env.STACKWARDEN_PROJECT;
-  // A project that is named may lie anywhere; one that is not is the folder one is in, not one of the same name elsewhere.
+  // An explicit --project can be anywhere. Otherwise use the current folder, never another folder with the same name.
   const folder = named !== undefined && options.folder === undefined ? undefined : resolve(options.folder ?? ".");
   const project = named ?? projectIdFrom(basename(folder ?? "")) ?? "";
   const terminal = createTerminal(options.json === true);
@@ -128,7 +128,7 @@ export async function openSession(
     ) => {
       const { invoke, operationNamed, parseInput } = await import("../operations/index.js");
       const definition = operationNamed(operation);
-      // What is wrong with the input is said before anybody is asked.
+      // Reports invalid input without a connection.
       parseInput(definition, input);
       const client = (await holder()) ?? (await server())?.client;
       if (client !== undefined) return (await client.call(operation, input, progress, signal)) as T;
@@ -146,7 +146,7 @@ export async function openSession(
 
 async function connectHolder(stateDir: string, project: string): Promise<ControlClient | null> {
   const { PROJECT_ID } = await import("../stack/project-id.js");
-  // A name that is none is refused by the operation, not looked for on disk.
+  // The operation rejects an invalid project id; do not build a path from it.
   if (!PROJECT_ID.test(project)) return null;
   const [{ connectControl }, { controlSocket, trusted }] = await Promise.all([
     import("../control/client.js"),

@@ -3,6 +3,7 @@ import { realpath } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { z } from "zod";
 import { StackwardenError } from "../errors.js";
+import { excludeProgramsBelow } from "../system/find-program.js";
 import { defaultStateDir, userConfigFile } from "./default-paths.js";
 import { type ConfigFile, readConfigFile } from "./file.js";
 import { absolutePaths, environmentLayer, flagLayer, type Layer, merge, sourceOf } from "./layers.js";
@@ -109,6 +110,7 @@ async function toConfig(raw: RawConfig, layers: readonly Layer[], request: LoadC
       });
     }
   }
+  excludeProgramsBelow(roots);
   return {
     runtime: raw.runtime,
     roots,

@@ -61,7 +61,12 @@ export const SETTINGS: readonly Setting[] = [
 ];
 
 /** Read elsewhere than in the table. */
-export const OTHER_VARIABLES = ["STACKWARDEN_CONFIG", "STACKWARDEN_PROJECT", "STACKWARDEN_TEST_SUMMARY"];
+export const OTHER_VARIABLES = [
+  "STACKWARDEN_CONFIG",
+  "STACKWARDEN_PROGRAM_DIRS",
+  "STACKWARDEN_PROJECT",
+  "STACKWARDEN_TEST_SUMMARY",
+];
 
 /** `--state-dir` of `stateDir`. */
 export const flagName = (flag: string): string => `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

@@ -1,28 +1,28 @@
-/** The other end of a control socket: lets one process call the operations of the process that holds the stack. */
+/** Client of a control socket: calls the operations of the process that runs the stack. */
 import { connect, type Socket } from "node:net";
 import { reviveError, StackwardenError } from "../errors.js";
 import type { Progress } from "../stack/model.js";
 import { type ControlHello, type ControlReply, encode, lineSplitter } from "./protocol.js";
 
-/** A server that does not greet within this time hangs. */
+/** Milliseconds for the server's greeting. */
 const HELLO_MS = 5000;
 
 export interface ControlClient {
   readonly server: ControlHello["hello"];
-  /** @param signal cancels the call; its answer is what came of it until then */
+  /** @param signal cancels the call; the result is the state reached by then */
   call(
     operation: string,
     input: unknown,
     progress?: (progress: Progress) => void,
     signal?: AbortSignal,
   ): Promise<unknown>;
-  /** Ends the connection; the server cancels what is still under way. */
+  /** Ends the connection; the server cancels pending calls. */
   close(): void;
 }
 
 /**
- * @returns null when nobody listens: no socket, or one that a killed server left
- * @throws StackwardenError PROJECT_LOCKED when the server is another user's or does not answer
+ * @returns null when no process listens: no socket, or the socket of a killed server
+ * @throws StackwardenError PROJECT_LOCKED when the server belongs to another user or does not respond
  */
 export async function connectControl(path: string, helloMs = HELLO_MS): Promise<ControlClient | null> {
   const socket = connect(path);
@@ -35,18 +35,18 @@ export async function connectControl(path: string, helloMs = HELLO_MS): Promise<
     socket.destroy();
     const code = (error as NodeJS.ErrnoException).code ?? "";
     if (["ENOENT", "ECONNREFUSED", "ENOTDIR", "ENOTSOCK"].includes(code)) return null;
-    throw new StackwardenError("PROJECT_LOCKED", `The stack's server cannot be reached: ${(error as Error).message}`, {
+    throw new StackwardenError("PROJECT_LOCKED", `Cannot reach the server of the stack: ${(error as Error).message}`, {
       hint:
         code === "EACCES" || code === "EPERM"
-          ? "Another user runs this stack; call as that user."
-          : "Try again, or stop the stack where it was started.",
+          ? "Another user runs this stack. Run the command as that user."
+          : "Try again, or stop the stack in the process that started it.",
       cause: error,
     });
   }
   return await controlOver(socket, helloMs);
 }
 
-/** Operations over a connection whose server is about to greet. */
+/** Waits for the greeting of the server, then offers its operations. */
 export function controlOver(socket: Socket, helloMs = HELLO_MS): Promise<ControlClient> {
   const calls = new Map<number, Call>();
   socket.setEncoding("utf8");
@@ -62,7 +62,7 @@ export function controlOver(socket: Socket, helloMs = HELLO_MS): Promise<Control
     const timer = setTimeout(
       () =>
         fail(
-          new StackwardenError("PROJECT_LOCKED", "The stack's server does not answer.", {
+          new StackwardenError("PROJECT_LOCKED", "The server of the stack does not respond.", {
             hint: "End the stackwarden process that runs the stack; its services end with it.",
           }),
         ),
@@ -83,10 +83,10 @@ export function controlOver(socket: Socket, helloMs = HELLO_MS): Promise<Control
       try {
         if (!take(chunk)) throw new Error("line too long");
       } catch (error) {
-        fail(new StackwardenError("INTERNAL", "The stack's server answered in an unknown way.", { cause: error }));
+        fail(new StackwardenError("INTERNAL", "The server of the stack sent an invalid response.", { cause: error }));
       }
     });
-    // An error is followed by close, which tells the callers.
+    // `close` follows every error and rejects the pending calls.
     socket.on("error", () => undefined);
     socket.on("close", () =>
       fail(

@@ -1,6 +1,6 @@
 /**
- * The control door: while this process holds a project's stack, the command line of the same user reaches it
- * through a socket that only this user may open (mode 0600). It speaks operations and nothing else.
+ * The control server: while this process runs a project's stack, the command line of the same user reaches it through a
+ * socket that only this user can open (mode 0600).
  */
 import { rm } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
@@ -12,10 +12,10 @@ import { connectControl } from "./client.js";
 import { encode, lineSplitter, parseRequest } from "./protocol.js";
 import { controlSocket, makeControlFolder } from "./socket-path.js";
 
-/** How long a closing door waits for answers under way. */
+/** Milliseconds that closing waits for pending results. */
 const CLOSE_MS = 2000;
 
-/** Calls one operation by its name: validates, runs, and throws StackwardenErrors only. */
+/** Validates and runs an operation by name; throws StackwardenErrors only. */
 export type Invoke = (operation: string, input: unknown, call: CallContext) => Promise<unknown>;
 
 export interface ControlServerOptions {
@@ -27,15 +27,15 @@ export interface ControlServerOptions {
 }
 
 export interface ControlServer {
-  /** Projects whose socket is open now. */
+  /** Projects with an open socket. */
   readonly projects: readonly string[];
-  /** Settles what is under way with the projects' present states. */
+  /** Opens and closes sockets to match the current states of the projects. */
   settled(): Promise<void>;
-  /** Removes every socket and ends every connection. Idempotent. */
+  /** Removes every socket and closes every connection. Idempotent. */
   close(): Promise<void>;
 }
 
-/** Follows the manager: a socket for every project whose stack is not stopped. Never throws for a socket it cannot open. */
+/** Opens a socket for every project whose stack is not stopped. A socket that cannot be opened is logged, not thrown. */
 export function openControlServer(options: ControlServerOptions): ControlServer {
   const { manager, logger } = options;
   const open = new Map<string, Listener>();
@@ -64,7 +64,7 @@ export function openControlServer(options: ControlServerOptions): ControlServer 
     queue = queue
       .then(() => refresh(project))
       .catch((error: unknown) => {
-        logger.warn(`The control socket of ${project} is not available: ${(error as Error).message}`);
+        logger.warn(`Cannot open the control socket of ${project}: ${(error as Error).message}`);
       });
   };
   const unsubscribe = manager.subscribe((change) => {
@@ -98,7 +98,9 @@ async function listen(project: string, options: ControlServerOptions): Promise<L
     const other = await connectControl(path).catch(() => "busy" as const);
     if (other !== null) {
       if (other !== "busy") other.close();
-      options.logger.warn(`Another server has the control socket of ${project}; the command line reaches that one.`);
+      options.logger.warn(
+        `Another server owns the control socket of ${project}; the command line reaches that server.`,
+      );
       return null;
     }
     await rm(path, { force: true });
@@ -119,7 +121,7 @@ async function listen(project: string, options: ControlServerOptions): Promise<L
     close: async () => {
       closing = true;
       const ended = new Promise<void>((resolve) => server.close(() => resolve()));
-      // Whoever asked for the stop still gets the answer; nobody can hold the server by staying connected.
+      // The client that requested the stop still gets its result, but an open connection cannot delay the shutdown.
       for (const { socket, busy } of connections) if (!busy()) socket.end();
       const timer = setTimeout(() => {
         for (const { socket } of connections) socket.destroy();
@@ -132,11 +134,11 @@ async function listen(project: string, options: ControlServerOptions): Promise<L
 
 interface Connection {
   socket: Socket;
-  /** True while a request is under way. */
+  /** True while a request is pending. */
   busy(): boolean;
 }
 
-/** Serves one connection until it closes; what is under way then is cancelled. */
+/** Serves one connection. Pending requests are cancelled when it closes. */
 export function serveControl(
   socket: Socket,
   { invoke, version, logger }: Pick<ControlServerOptions, "invoke" | "version" | "logger">,

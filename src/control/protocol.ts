@@ -1,7 +1,6 @@
 /**
- * What passes through a project's control socket: one JSON value a line.
- * The server greets; then each request is answered by any number of `progress` lines and one `result` or `error`.
- * A request may be cancelled, and then is answered all the same.
+ * The control protocol: one JSON value per line. The server sends a greeting. Each request gets any number of `progress`
+ * lines and one `result` or `error`, also when it is cancelled.
  */
 import type { ErrorReport, Progress } from "../stack/model.js";
 
@@ -26,15 +25,15 @@ export interface ControlProgress {
   progress: Progress;
 }
 
-/** Longest request or reply in characters; beyond it the connection is closed. */
+/** Longest request or reply in characters; a longer one closes the connection. */
 export const MAX_LINE = 16 * 1024 * 1024;
 
 export const encode = (message: ControlHello | ControlRequest | ControlCancel | ControlReply): string =>
   `${JSON.stringify(message)}\n`;
 
 /**
- * Cuts a stream of text into lines.
- * @returns a function that takes chunks; it returns false when a line grew beyond the bound
+ * Splits a text stream into lines.
+ * @returns a function that takes chunks and returns false when a line exceeds the limit
  */
 export function lineSplitter(onLine: (line: string) => void, maxLine = MAX_LINE): (chunk: string) => boolean {
   let rest = "";

@@ -1,4 +1,4 @@
-/** Where a project's control socket is: in the project's part of the state directory, else in a folder of this user. */
+/** The path of a project's control socket: in the project's state folder, or in a private folder when that path is too long. */
 import { dirname, join } from "node:path";
 import { ensureTraversableDir } from "../system/atomic-write.js";
 import { makePrivateFolder, requirePrivateFolder, socketPath } from "../system/private-socket.js";
@@ -9,15 +9,15 @@ export const controlSocket = (stateDir: string, project: string): string =>
   socketPath("", `${stateDir}\0${project}`, [inside(stateDir, project)]);
 
 /**
- * Whether a socket there can be trusted; false while there is no folder for one.
- * @throws StackwardenError STORAGE_FAILED when somebody else made the folder
+ * Whether a socket at this path can be trusted; false when its folder does not exist.
+ * @throws StackwardenError STORAGE_FAILED when another user created the folder
  */
 export async function trusted(stateDir: string, project: string): Promise<boolean> {
   const path = controlSocket(stateDir, project);
   return path === inside(stateDir, project) || requirePrivateFolder(dirname(path));
 }
 
-/** @throws StackwardenError STORAGE_FAILED when it cannot be made, or somebody else made it */
+/** @throws StackwardenError STORAGE_FAILED when the folder cannot be created or belongs to another user */
 export async function makeControlFolder(stateDir: string, project: string): Promise<void> {
   const path = controlSocket(stateDir, project);
   if (path === inside(stateDir, project)) await ensureTraversableDir(dirname(path));

@@ -1,6 +1,6 @@
 /**
- * Joins the user's background server, starting it where that is wanted. Loads nothing but Node's own parts, since it
- * runs before every session of an agent.
+ * Connects to the background server and starts it on request. Imports only Node's built-in modules, because it runs
+ * before every session of an agent.
  */
 import { readFile } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
@@ -19,27 +19,27 @@ import {
 
 export interface ConnectRequest extends Omit<ClientHello, "protocol" | "key"> {
   stateDir: string;
-  /** Starts a server when none runs. Absent: none is started. */
+  /** How to start a server when none is running. Absent: none is started. */
   start?: { program: string; env: NodeJS.ProcessEnv };
-  /** Take a server of another version as it is. Default false. */
+  /** Accept a server of another version. Default false. */
   anyVersion?: boolean;
-  /** Milliseconds to wait for a server that starts, ends or hangs. Default 45,000. */
+  /** Milliseconds to wait for a server that starts, shuts down or hangs. Default 45,000. */
   patienceMs?: number;
 }
 
 export interface Connected {
-  /** What comes from now on is the session's. */
+  /** Carries the session from here on. */
   socket: Socket;
   welcome: ServerHello;
 }
 
-/** A server that ends stops its stacks first; whoever comes meanwhile waits for its successor. */
+/** Covers a shutdown: the server stops its stacks first, and clients wait for its successor. */
 const PATIENCE_MS = 45_000;
 const WELCOME_MS = 10_000;
 const STEP_MS = 20;
 
 /**
- * @returns null when no server runs and none is to be started
+ * @returns null when no server is running and `start` is absent
  * @throws StackwardenError SERVER_UNAVAILABLE, SERVER_IN_USE (another version), STORAGE_FAILED, or the server's refusal
  */
 export async function connectToDaemon(request: ConnectRequest): Promise<Connected | null> {
@@ -56,21 +56,21 @@ export async function connectToDaemon(request: ConnectRequest): Promise<Connecte
       await spawnDaemon({ stateDir: request.stateDir, place, ...request.start });
       continue;
     }
-    // It is just starting, or just ending.
+    // The server is starting or shutting down.
     await sleep(STEP_MS);
   }
   const pid = lockHolder(place.lock);
   throw new StackwardenError(
     "SERVER_UNAVAILABLE",
-    `The background server (process ${pid ?? "unknown"}) does not answer.`,
+    `The background server (process ${pid ?? "unknown"}) does not respond.`,
     {
-      hint: `Read its log (${place.log}); when it hangs, end that process: its services end with it.`,
+      hint: `Read its log (${place.log}). If it hangs, end that process; its services end with it.`,
       details: { pid, log: place.log },
     },
   );
 }
 
-/** @returns null when nobody listens */
+/** @returns null when no process listens */
 async function reach(place: DaemonPaths): Promise<Socket | null> {
   const socket = connect(place.socket);
   try {
@@ -78,7 +78,7 @@ async function reach(place: DaemonPaths): Promise<Socket | null> {
       socket.once("connect", resolve);
       socket.once("error", reject);
     });
-    // An error is followed by close, which is what everybody listens for.
+    // `close` follows every error, and all users of the socket listen for `close`.
     socket.on("error", () => undefined);
     return socket;
   } catch (error) {
@@ -86,13 +86,13 @@ async function reach(place: DaemonPaths): Promise<Socket | null> {
     const { code = "" } = error as NodeJS.ErrnoException;
     if (["ENOENT", "ECONNREFUSED", "ECONNRESET", "ENOTSOCK"].includes(code)) return null;
     throw new StackwardenError("SERVER_UNAVAILABLE", `The background server cannot be reached: ${code}.`, {
-      hint: `Look at ${place.socket}, or do without the server: stackwarden mcp --standalone.`,
+      hint: `Check ${place.socket}, or run without the server: stackwarden mcp --standalone.`,
       cause: error,
     });
   }
 }
 
-/** @returns null when the server went away or was replaced meanwhile: try again */
+/** @returns null when the server ended or was replaced meanwhile; the caller tries again */
 async function greet(socket: Socket, place: DaemonPaths, request: ConnectRequest): Promise<Connected | null> {
   const { version, purpose, cwd, flags, env, stopOnExit, force, patienceMs = WELCOME_MS } = request;
   const info = await readInfo(place);
@@ -108,7 +108,7 @@ async function greet(socket: Socket, place: DaemonPaths, request: ConnectRequest
   const answer = line === null ? null : parseAnswer(line);
   if (answer === null || "refused" in answer) {
     socket.destroy();
-    // The key of a server that was just replaced opens nothing: read the new one. One that is ending has a successor.
+    // A replaced server has another key, and a server that shuts down gets a successor: try again.
     if (answer === null || ["UNAUTHORIZED", "SERVER_UNAVAILABLE"].includes(answer.refused.code)) return null;
     throw reviveError(answer.refused);
   }
@@ -120,7 +120,7 @@ async function greet(socket: Socket, place: DaemonPaths, request: ConnectRequest
   return null;
 }
 
-/** Ends an idle server of another version; one in use is left alone. */
+/** Ends an idle server of another version. A server in use is an error. */
 async function replace({ server }: ServerHello, request: ConnectRequest): Promise<void> {
   try {
     const { force: _force, start: _start, stopOnExit: _stopOnExit, ...rest } = request;
@@ -129,9 +129,9 @@ async function replace({ server }: ServerHello, request: ConnectRequest): Promis
     if (!(error instanceof StackwardenError) || error.code !== "SERVER_IN_USE") throw error;
     throw new StackwardenError(
       "SERVER_IN_USE",
-      `The background server (process ${server.pid}) has version ${server.version}, this program ${request.version}; ${error.message}`,
+      `The background server (process ${server.pid}) has version ${server.version}, this program has ${request.version}. ${error.message}`,
       {
-        hint: "End it with `stackwarden server stop --force` (its stacks are stopped, their data stays), then try again.",
+        hint: "Stop it with `stackwarden server stop --force` (its stacks are stopped, data is kept), then try again.",
         details: { ...error.details, versions: { server: server.version, client: request.version } },
       },
     );

@@ -1,4 +1,4 @@
-/** Where the user's background server is found: below the state directory, in a folder that only the user may enter. */
+/** Paths of the background server: in the state directory, in a folder that only the user can enter. */
 import { dirname, join } from "node:path";
 import { ensureTraversableDir } from "../system/atomic-write.js";
 import {
@@ -9,12 +9,12 @@ import {
 } from "../system/private-socket.js";
 
 export interface DaemonPaths {
-  /** 0700: whoever cannot enter it reaches neither socket nor key. */
+  /** Mode 0700, so that other users reach neither the socket nor the key. */
   folder: string;
   socket: string;
-  /** Names the process that is the server. */
+  /** Names the server process. */
   lock: string;
-  /** What a client must know: version, process, key (0600). */
+  /** Version, process id and key for clients (mode 0600). */
   info: string;
   log: string;
 }
@@ -22,7 +22,7 @@ export interface DaemonPaths {
 export interface DaemonInfo {
   pid: number;
   version: string;
-  /** Whoever can read it is this user: every client shows it. */
+  /** Every client sends it; being able to read it proves that the client is this user. */
   key: string;
 }
 
@@ -34,8 +34,8 @@ export function daemonPaths(stateDir: string, options: SocketPathOptions = {}): 
 }
 
 /**
- * Makes the folders and sees that they are this user's alone.
- * @throws StackwardenError STORAGE_FAILED when they cannot be made, or are somebody else's
+ * Creates the folders and checks that only this user can enter them.
+ * @throws StackwardenError STORAGE_FAILED when they cannot be created or belong to another user
  */
 export async function prepareDaemonFolder(stateDir: string, place: DaemonPaths): Promise<void> {
   await ensureTraversableDir(stateDir);
@@ -43,9 +43,9 @@ export async function prepareDaemonFolder(stateDir: string, place: DaemonPaths):
 }
 
 /**
- * Before a socket is trusted: its folder is a folder of this user that nobody else may enter.
- * @returns false when there is no such folder yet
- * @throws StackwardenError STORAGE_FAILED when somebody else could have put a socket there
+ * Checks before a socket is trusted that only this user can enter its folder.
+ * @returns false when the folder does not exist
+ * @throws StackwardenError STORAGE_FAILED when another user could have created the socket
  */
 export async function requirePrivate(place: DaemonPaths, uid = process.getuid?.()): Promise<boolean> {
   for (const folder of foldersOf(place)) if (!(await requirePrivateFolder(folder, uid))) return false;

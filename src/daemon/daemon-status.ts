@@ -1,4 +1,4 @@
-/** What `doctor` says of the user's background server: whether one runs, and what about it may surprise. Starts none. */
+/** Inspects the background server for `doctor`: whether it runs, and how it differs from this program. Never starts it. */
 import { delimiter } from "node:path";
 import { type ErrorReport, toStackwardenError } from "../errors.js";
 import type { RuntimeStatus } from "../stack/runtime.js";
@@ -6,32 +6,32 @@ import { connectToDaemon } from "./connect.js";
 import { daemonPaths } from "./daemon-paths.js";
 import type { ServerStatus } from "./handshake.js";
 
-/** One that hangs is said to hang; whoever asks what is wrong does not want to wait for it. */
+/** Short, because `doctor` reports a server that hangs instead of waiting for it. */
 const PATIENCE_MS = 5_000;
 
 export type Finding = Omit<RuntimeStatus["findings"][number], "check">;
 
 export interface DaemonStatus {
   running: boolean;
-  /** Its socket, also while none runs. */
+  /** Path of the socket, also when the server is not running. */
   socket: string;
-  /** Its log, which outlives it. */
+  /** Path of the log, which is kept after the server ends. */
   log: string;
   status: ServerStatus | null;
-  /** Why it cannot be asked; null otherwise. */
+  /** Why the server cannot be reached; null otherwise. */
   problem: ErrorReport | null;
   findings: Finding[];
 }
 
 export interface InspectDaemonRequest {
   stateDir: string;
-  /** This program's. */
+  /** Version of this program. */
   version: string;
   /** This process's PATH. */
   path: string;
 }
 
-/** Never fails: what is wrong is what is asked for. */
+/** Never throws: a problem is part of the result. */
 export async function inspectDaemon({ stateDir, version, path }: InspectDaemonRequest): Promise<DaemonStatus> {
   const { socket, log } = daemonPaths(stateDir);
   try {
@@ -48,7 +48,7 @@ export async function inspectDaemon({ stateDir, version, path }: InspectDaemonRe
     const status = joined?.welcome.server ?? null;
     const findings: Finding[] =
       status === null
-        ? [{ ok: true, message: "none runs; the first agent or `stackwarden up` starts one" }]
+        ? [{ ok: true, message: "not running; the first agent or `stackwarden up` starts it" }]
         : findingsOf(status, version, path);
     return { running: status !== null, socket, log, status, problem: null, findings };
   } catch (error) {
@@ -61,7 +61,7 @@ export async function inspectDaemon({ stateDir, version, path }: InspectDaemonRe
 function findingsOf(status: ServerStatus, version: string, path: string): Finding[] {
   const { stacks, clients, http } = status;
   const found: Finding[] = [
-    { ok: true, message: `runs: process ${status.pid}, version ${status.version}, since ${status.started_at}` },
+    { ok: true, message: `running: process ${status.pid}, version ${status.version}, since ${status.started_at}` },
   ];
   if (status.version !== version) {
     const idle = stacks.length === 0 && clients === 0 && http === undefined;
@@ -69,31 +69,31 @@ function findingsOf(status: ServerStatus, version: string, path: string): Findin
       ok: idle,
       message: `has version ${status.version}, this program ${version}: ${
         idle
-          ? "the next agent or command replaces it, since it is idle"
-          : "agents and commands of this version are refused while it is used"
+          ? "the next agent or command replaces it, because it is idle"
+          : "agents and commands of this version are refused while it is in use"
       }`,
-      ...(idle ? {} : { fix: "stackwarden server stop --force    (its stacks are stopped, their data stays)" }),
+      ...(idle ? {} : { fix: "stackwarden server stop --force    (its stacks are stopped, data is kept)" }),
     });
   }
   found.push(comparePath(status.path, path), {
     ok: true,
     message:
-      "its environment is that of the process that started it, log_level and server_idle_seconds are your configuration file's; roots, engines and the other settings are each client's own",
+      "uses the environment of the process that started it; log_level and server_idle_seconds come from your configuration file, roots, engines and other settings from each client",
   });
   return found;
 }
 
-/** Programs are looked for by the server: what this shell finds says little when it looks elsewhere. */
+/** The server looks up programs, so a PATH that differs from this shell's explains programs that it does not find. */
 function comparePath(theirs: string | undefined, ours: string): Finding {
-  if (theirs === undefined) return { ok: true, message: "does not say what its PATH is (an earlier version)" };
+  if (theirs === undefined) return { ok: true, message: "does not report its PATH (an earlier version)" };
   const [its, own] = [theirs, ours].map((one) => one.split(delimiter).filter(Boolean)) as [string[], string[]];
   const lacking = own.filter((folder) => !its.includes(folder));
   if (lacking.length > 0)
     return {
       ok: false,
-      message: `looks for programs in the PATH of whoever started it, which lacks ${lacking.join(", ")}`,
-      fix: "stackwarden server stop    (if it misses programs there; the next client's PATH is then the server's)",
+      message: `its PATH, inherited from the process that started it, lacks ${lacking.join(", ")}`,
+      fix: "stackwarden server stop    (if it needs programs there; the next server inherits the PATH of its first client)",
     };
   const same = its.length === own.length && its.every((folder, index) => folder === own[index]);
-  return { ok: true, message: same ? "has this shell's PATH" : `has a PATH of its own: ${theirs}` };
+  return { ok: true, message: same ? "has the PATH of this shell" : `has another PATH: ${theirs}` };
 }

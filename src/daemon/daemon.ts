@@ -1,6 +1,6 @@
 /**
- * The user's server: one process that holds the user's stacks for all of the user's agents and commands. `server run`
- * is nothing else; `serve` is it with the HTTP door.
+ * The background server: one process per user that runs the stacks of all the user's agents and commands. `server run`
+ * runs it; `serve` runs it with HTTP.
  */
 import { randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
@@ -18,25 +18,25 @@ export interface DaemonOptions {
   stateDir: string;
   version: string;
   logger: Logger;
-  /** Called once, at the first call that needs a stack. */
+  /** Called once, by the first call that needs a stack. */
   composeManager(): Promise<SharedStackManager>;
-  /** Milliseconds without client and without stack after which it ends by itself; null: never. */
+  /** Milliseconds without a client and a stack after which the server shuts down; null: never. */
   idleMs: number | null;
-  /** Address of its HTTP door, for status. */
+  /** Address of the HTTP server, for status. */
   http?: () => string | undefined;
 }
 
 export interface Daemon {
   readonly place: DaemonPaths;
-  /** The manager that sees everything. */
+  /** The manager without a client's scope. */
   manager(): Promise<SharedStackManager>;
-  /** Why it should end: idle, or somebody asked for it. */
+  /** Resolves with the reason when the server should shut down: idle, or a client's request. */
   readonly asked: Promise<string>;
-  /** Stops every stack, ends every connection, gives up its place. Idempotent. */
+  /** Stops every stack, ends every connection, releases the lock. Idempotent. */
   close(reason: string): Promise<void>;
 }
 
-/** For answers of calls that the end cut short. */
+/** Milliseconds for the results of calls that the shutdown interrupts. */
 const GOODBYE_MS = 1000;
 
 /** @throws StackwardenError SERVER_IN_USE with `details.pid` when another process is the server; STORAGE_FAILED */
@@ -58,9 +58,9 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
   let made: Promise<SharedStackManager> | undefined;
   let present: SharedStackManager | undefined;
   const ending = (): StackwardenError =>
-    new StackwardenError("SERVER_UNAVAILABLE", "The background server is ending.", { hint: "Try again." });
+    new StackwardenError("SERVER_UNAVAILABLE", "The background server is shutting down.", { hint: "Try again." });
   const manager = async (): Promise<SharedStackManager> => {
-    // One that was made now would be shut down by nobody.
+    // A manager created now would never be shut down.
     if (closing !== undefined) throw ending();
     made ??= options.composeManager();
     const current = made;
@@ -68,7 +68,7 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
       present = await current;
       return present;
     } catch (error) {
-      // Not kept: the next call tries again.
+      // Do not cache the failure: the next call tries again.
       if (made === current) made = undefined;
       throw error;
     }
@@ -96,10 +96,10 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
       if (hello.force !== true && !(isIdle() && status().http === undefined)) throw inUse(status());
       return () => {
         socket.end();
-        ask("somebody asked for it");
+        ask("a client requested it");
       };
     }
-    // Counted from here on, so that the server does not end under a client that was let in.
+    // Count the session before it is accepted, so that the idle shutdown cannot end it.
     sessions.add(session);
     logger.debug("session begins", { session, purpose: hello.purpose });
     socket.once("close", () => {
@@ -114,7 +114,7 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
   try {
     const key = randomBytes(32).toString("hex");
     const info: DaemonInfo = { pid: process.pid, version, key };
-    // Before the socket: whoever gets through must find the right key.
+    // Write the key before the socket opens: clients read it first.
     await atomicWrite(place.info, `${JSON.stringify(info)}\n`);
     const nextSession = (): string => {
       last += 1;
@@ -123,7 +123,7 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
     door = await openDaemonServer({ socket: place.socket, key, logger, status, receive, nextSession });
   } catch (error) {
     await lock.release();
-    throw error instanceof StackwardenError ? error : storageError(`${place.socket} cannot be opened`, error);
+    throw error instanceof StackwardenError ? error : storageError(`Cannot open ${place.socket}`, error);
   }
   const idle = watchIdle(
     options.idleMs,
@@ -153,16 +153,16 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
 
 async function take(place: DaemonPaths): Promise<LockFile> {
   const outcome = await takeLock(place.lock).catch((error: unknown) => {
-    throw storageError(`The lock ${place.lock} cannot be made`, error);
+    throw storageError(`Cannot create the lock ${place.lock}`, error);
   });
   if (outcome.lock !== null) return outcome.lock;
-  throw new StackwardenError("SERVER_IN_USE", `The background server runs already (process ${outcome.pid}).`, {
-    hint: "See what it does with: stackwarden server status",
+  throw new StackwardenError("SERVER_IN_USE", `The background server is already running (process ${outcome.pid}).`, {
+    hint: "Inspect it with: stackwarden server status",
     details: { pid: outcome.pid },
   });
 }
 
-/** What keeps a server from being ended without force. */
+/** Why a server cannot be stopped without force. */
 export function inUse({ pid, clients, stacks, http }: ServerStatus): StackwardenError {
   const uses = [
     ...(stacks.length > 0 ? [`it runs ${stacks.map(({ project, state }) => `${project} (${state})`).join(", ")}`] : []),
@@ -170,7 +170,7 @@ export function inUse({ pid, clients, stacks, http }: ServerStatus): Stackwarden
     ...(http === undefined ? [] : [`it serves ${http}`]),
   ];
   return new StackwardenError("SERVER_IN_USE", `The server (process ${pid}) is in use: ${uses.join("; ")}.`, {
-    hint: "End it all the same with `stackwarden server stop --force`: its stacks are stopped, their data stays.",
+    hint: "To stop it anyway, run `stackwarden server stop --force`: its stacks are stopped, data is kept.",
     details: { pid, clients, stacks },
   });
 }

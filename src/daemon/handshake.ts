@@ -1,16 +1,16 @@
 /**
- * How a connection to the background server begins: the client's first line says who it is and what it wants, the
- * server's first line welcomes or refuses it. After that the connection is plain MCP (one JSON-RPC message a line, one
- * connection one session), or the command line's control protocol. Nothing here loads more than Node itself.
+ * The handshake of a connection to the background server. The client sends one line with its version, key, purpose and
+ * configuration; the server accepts or rejects it with one line. Then the connection carries one MCP session (one
+ * JSON-RPC message per line) or the control protocol. Imports only Node's built-in modules.
  */
 import type { Socket } from "node:net";
 import { type ErrorReport, StackwardenError } from "../errors.js";
 
-/** Raised when older clients could no longer be served. */
+/** Incremented when the handshake becomes incompatible with older clients. */
 export const PROTOCOL = 1;
 const MAX_HELLO = 256 * 1024;
 
-/** `mcp`: an MCP session. `control`: operations for the command line. `status`: look. `stop`: end the server. */
+/** `mcp`: an MCP session. `control`: operations for the command line. `status`: report only. `stop`: end the server. */
 export type Purpose = "mcp" | "control" | "status" | "stop";
 
 export interface ClientHello {
@@ -18,15 +18,15 @@ export interface ClientHello {
   version: string;
   key: string;
   purpose: Purpose;
-  /** Of the client's process: relative paths and the default root start here. */
+  /** Working directory of the client; base of relative paths and the default root. */
   cwd: string;
-  /** The client's own command line, as configuration flags. */
+  /** Configuration flags of the client's command line. */
   flags: Record<string, unknown>;
-  /** Those of its environment variables that configure stackwarden. */
+  /** The client's environment variables that configure stackwarden. */
   env: Record<string, string>;
-  /** Stop the stacks that this client started when it is gone. */
+  /** Stop the stacks that this client started when it disconnects. */
   stopOnExit?: boolean;
-  /** `stop`: end also when stacks run or clients are connected. Without it only an idle server ends. */
+  /** `stop`: also with running stacks or connected clients. Default: only an idle server ends. */
   force?: boolean;
 }
 
@@ -39,15 +39,15 @@ export interface ServerStatus {
   clients: number;
   stacks: { project: string; state: string; folder: string }[];
   log: string;
-  /** Present while it serves HTTP too. */
+  /** Present when the server also serves HTTP. */
   http?: string;
-  /** Its PATH: where it looks for programs. Absent in servers of earlier versions. */
+  /** PATH of the server. Absent in earlier versions. */
   path?: string;
 }
 
 export interface ServerHello {
   protocol: number;
-  /** Names the session in events. */
+  /** Session name in events. */
   session: string;
   server: ServerStatus;
 }
@@ -56,7 +56,7 @@ export type HandshakeReply = { welcome: ServerHello } | { refused: ErrorReport }
 
 const VARIABLES = [/^STACKWARDEN_/, /^XDG_(CONFIG|STATE)_HOME$/, /^HOME$/, /^(LOCAL)?APPDATA$/];
 
-/** What the server needs of a client's environment to read the client's configuration; nothing else leaves the process. */
+/** The environment variables that the server needs to read the client's configuration. No others leave the process. */
 export function configurationVariables(env: NodeJS.ProcessEnv): Record<string, string> {
   const found: Record<string, string> = {};
   for (const [name, value] of Object.entries(env))
@@ -66,7 +66,7 @@ export function configurationVariables(env: NodeJS.ProcessEnv): Record<string, s
 
 export const encodeLine = (value: unknown): string => `${JSON.stringify(value)}\n`;
 
-/** @throws StackwardenError INVALID_INPUT for what is no hello of this protocol */
+/** @throws StackwardenError INVALID_INPUT when the line is not a valid handshake */
 export function parseClientHello(line: string): ClientHello {
   let value: { stackwarden?: Partial<ClientHello> } | null = null;
   try {
@@ -78,15 +78,16 @@ export function parseClientHello(line: string): ClientHello {
   const refuse = (message: string): never => {
     throw new StackwardenError("INVALID_INPUT", message, { hint: "Connect with: stackwarden mcp" });
   };
-  if (typeof hello !== "object" || hello === null)
-    return refuse("The connection began with something else than a hello.");
+  if (typeof hello !== "object" || hello === null) return refuse("Expected a handshake as the first message.");
   const { protocol, version, key, purpose, cwd, flags, env } = hello;
-  if (protocol !== PROTOCOL) return refuse(`The client speaks protocol ${String(protocol)}, this server ${PROTOCOL}.`);
+  if (protocol !== PROTOCOL) return refuse(`Expected handshake protocol ${PROTOCOL}, got ${String(protocol)}.`);
   if (![version, key, cwd].every((text) => typeof text === "string")) return refuse("The hello is incomplete.");
-  if (!["mcp", "control", "status", "stop"].includes(String(purpose))) return refuse("The hello has no known purpose.");
+  if (!["mcp", "control", "status", "stop"].includes(String(purpose)))
+    return refuse("Invalid handshake: `purpose` must be mcp, control, status or stop.");
   if (!isPlain(flags, (one) => ["string", "boolean", "number"].includes(typeof one) || isTexts(one)))
-    return refuse("The hello's flags are no flags.");
-  if (!isPlain(env, (one) => typeof one === "string")) return refuse("The hello's env is no environment.");
+    return refuse("Invalid handshake: `flags` must be an object of strings, booleans, numbers or lists of strings.");
+  if (!isPlain(env, (one) => typeof one === "string"))
+    return refuse("Invalid handshake: `env` must be an object of strings.");
   return hello as ClientHello;
 }
 
@@ -96,9 +97,9 @@ const isPlain = (value: unknown, member: (one: unknown) => boolean): boolean =>
   typeof value === "object" && value !== null && !Array.isArray(value) && Object.values(value).every(member);
 
 /**
- * Reads the first line and leaves what follows it in the socket.
- * @returns null when the connection ended before a whole line came
- * @throws Error when the line is too long or does not come in time
+ * Reads the first line and leaves the following bytes in the socket.
+ * @returns null when the connection ended before a complete line arrived
+ * @throws Error when the line is too long or does not arrive in time
  */
 export function firstLine(socket: Socket, timeoutMs: number): Promise<string | null> {
   return new Promise((resolve, reject) => {

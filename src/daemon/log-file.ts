@@ -1,15 +1,15 @@
-/** The background server's log: a file that is begun anew at a size, with some older ones kept. */
+/** The log of the background server: a file that is rotated by size. */
 import { closeSync, fchmodSync, fstatSync, openSync, renameSync, writeSync } from "node:fs";
 
 export interface LogFileOptions {
-  /** Bytes after which a new file is begun. Default 5 MiB. */
+  /** Bytes after which the file is rotated. Default 5 MiB. */
   maxBytes?: number;
-  /** Older files kept: `server.log.1` is the newest of them. Default 3. */
+  /** Number of rotated files to keep; `server.log.1` is the newest. Default 3. */
   keep?: number;
 }
 
 export interface LogFile {
-  /** Written before it returns, so that a sudden end loses nothing. Never throws: a full disk must not end the server. */
+  /** Writes synchronously, so that a crash loses nothing. Never throws: a full disk must not end the server. */
   write(line: string): void;
   close(): void;
 }
@@ -18,7 +18,7 @@ export interface LogFile {
 export function openLogFile(path: string, { maxBytes = 5 * 1_048_576, keep = 3 }: LogFileOptions = {}): LogFile {
   const open = (): number => {
     const descriptor = openSync(path, "a", 0o600);
-    // The mode given counts for new files only.
+    // The mode of open() applies to new files only.
     if (process.platform !== "win32") fchmodSync(descriptor, 0o600);
     return descriptor;
   };
@@ -29,7 +29,7 @@ export function openLogFile(path: string, { maxBytes = 5 * 1_048_576, keep = 3 }
       try {
         renameSync(number === 1 ? path : `${path}.${number - 1}`, `${path}.${number}`);
       } catch {
-        // There was none of this number.
+        // No file has this number.
       }
     }
     const next = open();
@@ -43,7 +43,7 @@ export function openLogFile(path: string, { maxBytes = 5 * 1_048_576, keep = 3 }
         if (size > 0 && size + line.length > maxBytes) rotate();
         size += writeSync(descriptor, line);
       } catch {
-        // Nowhere to say it.
+        // The log is where this error would be reported.
       }
     },
     close: () => closeSync(descriptor),

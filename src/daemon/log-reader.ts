@@ -1,21 +1,21 @@
-/** Reads the background server's log: its last lines, and the new ones as they come. */
+/** Reads the log of the background server: its last lines, then new ones as they are written. */
 import { open, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
 export interface ReadLogOptions {
-  /** Lines of the end to begin with. */
+  /** Number of last lines to start with. */
   tail: number;
-  /** Go on until `signal` aborts. */
+  /** Keep reading until `signal` aborts. */
   follow: boolean;
   signal: AbortSignal;
-  /** Milliseconds between two looks. Default 200. */
+  /** Polling interval in milliseconds. Default 200. */
   pollMs?: number;
 }
 
-/** What is looked through for the last lines. */
+/** Bytes at the end of the file that are searched for the last lines. */
 const TAIL_BYTES = 1_048_576;
 
-/** A log that is not there has no lines. */
+/** A missing log has no lines. */
 export async function* readLog(
   path: string,
   { tail, follow, signal, pollMs = 200 }: ReadLogOptions,
@@ -28,7 +28,7 @@ export async function* readLog(
     const now = await stat(path).catch(() => null);
     if (now === null) continue;
     if (now.ino !== inode || now.size < offset) {
-      // A new file was begun; the old one may have been written to since the last look.
+      // The file was rotated; the old one can have lines that were not read.
       const old = await stat(`${path}.1`).catch(() => null);
       if (old !== null && old.ino === inode && old.size > offset) {
         lines = (rest + (await read(`${path}.1`, offset, old.size))).split("\n");

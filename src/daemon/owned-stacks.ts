@@ -1,23 +1,23 @@
-/** Remembers which stacks one client started and are still that client's, for `--stop-on-exit`. */
+/** Tracks the stacks that one client started and still owns, for `--stop-on-exit`. */
 import type { StackManager } from "../stack/model.js";
 
 export interface OwnedStacks {
-  /** The client's manager, watched. */
+  /** The client's manager; starts through it are tracked. */
   manager: StackManager;
   projects(): string[];
-  /** Forgets and watches no more. */
+  /** Stops tracking. */
   close(): void;
 }
 
 export function ownedStacks(manager: StackManager): OwnedStacks {
   const owned = new Set<string>();
-  // Stopped by anybody: whoever starts it next has it.
+  // After a stop by any client, the next client that starts the stack owns it.
   const unsubscribe = manager.subscribe((change) => {
     if (change.kind === "events" && change.event?.type === "stack_stopped") owned.delete(change.project);
   });
   const start: StackManager["start"] = async (request, call) => {
     const outcome = await manager.start(request, call);
-    // Who finds it running, or starting, has not started it.
+    // A client that joins a running or starting stack does not own it.
     if (outcome.before.state === "stopped" || outcome.before.state === "lost") owned.add(request.project);
     return outcome;
   };

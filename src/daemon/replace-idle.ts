@@ -1,4 +1,4 @@
-/** How `serve` becomes the user's server: in the place of one that has nothing to do, never of one that is in use. */
+/** Lets `serve` replace an idle background server. A server in use is never replaced. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { StackwardenError } from "../errors.js";
 import { lockHolder } from "../system/lock-file.js";
@@ -15,7 +15,7 @@ export async function replaceIdleDaemon(options: DaemonOptions): Promise<Daemon>
     try {
       return await openDaemon(options);
     } catch (error) {
-      // Whoever starts one again and again at the same moment wins.
+      // Bounded: another process can start a new server in every round.
       if (!(error instanceof StackwardenError) || error.code !== "SERVER_IN_USE" || attempt === TRIES) throw error;
     }
     const ended = await connectToDaemon({

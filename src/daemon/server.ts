@@ -1,4 +1,4 @@
-/** The socket of the background server: who may come in, and what becomes of each connection. */
+/** The socket server of the background server: accepts, authenticates and bounds connections. */
 import { timingSafeEqual } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
@@ -15,11 +15,11 @@ import {
   type ServerStatus,
 } from "./handshake.js";
 
-/** Long enough for a laptop that just woke up. */
+/** Long enough for a laptop that resumes from sleep. */
 const HELLO_MS = 10_000;
-/** A connection costs memory; nobody has so many agents. */
+/** Bounds the memory of connections; far above the number of a user's agents. */
 const MAX_CONNECTIONS = 256;
-/** What a client that reads nothing may let pile up. */
+/** Pending output of a client that does not read; beyond it the connection is closed. */
 const MAX_UNREAD_BYTES = 64 * 1_048_576;
 const UNREAD_CHECK_MS = 2_000;
 
@@ -36,34 +36,39 @@ export interface DaemonServerOptions {
   logger: Logger;
   status(): ServerStatus;
   /**
-   * Prepares what the hello asks for. What it returns runs after the welcome was written.
-   * @throws what the client is refused with
+   * Prepares a session. The returned function runs after the server's handshake line is written.
+   * @throws StackwardenError the rejection sent to the client
    */
   receive(visit: IncomingConnection): Promise<() => Promise<void> | void>;
-  /** Names the next session. */
+  /** Creates the next session name. */
   nextSession(): string;
   maxConnections?: number;
 }
 
 export interface DaemonServer {
-  /** Nobody new comes in; the socket is gone. */
+  /** Stops accepting connections and removes the socket. */
   shut(): Promise<void>;
-  /** Ends every connection: politely, then for good. */
+  /** Ends every connection, first gracefully, then by destroying it. */
   disconnect(withinMs: number): Promise<void>;
 }
 
-/** Listens. A socket that a killed server left is replaced: the caller has the lock, so nobody else listens. */
+/** Listens. Replaces the socket of a killed server: the caller holds the lock, so no other process listens. */
 export async function openDaemonServer(options: DaemonServerOptions): Promise<DaemonServer> {
   const { logger, maxConnections = MAX_CONNECTIONS } = options;
   const connections = new Set<Socket>();
-  // A client may end its half and still wait for answers.
+  // A client can close its writing side and still wait for results.
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on("error", (error) => logger.debug(`connection: ${error.message}`));
     connections.add(socket);
     socket.once("close", () => connections.delete(socket));
     if (connections.size > maxConnections) {
       const { refuse } = answers(socket);
-      refuse(new StackwardenError("TOO_MANY_REQUESTS", `The background server has ${maxConnections} connections.`));
+      refuse(
+        new StackwardenError(
+          "TOO_MANY_REQUESTS",
+          `The background server has reached its limit of ${maxConnections} connections.`,
+        ),
+      );
       return;
     }
     meet(socket, options).catch((error: unknown) => {
@@ -76,7 +81,7 @@ export async function openDaemonServer(options: DaemonServerOptions): Promise<Da
   const watch = setInterval(() => {
     for (const socket of connections) {
       if (socket.writableLength <= MAX_UNREAD_BYTES) continue;
-      logger.warn("A client reads nothing of what it is sent; its connection is ended.");
+      logger.warn("Closing a connection whose client has not read 64 MiB of pending output.");
       socket.destroy();
     }
   }, UNREAD_CHECK_MS);
@@ -108,7 +113,7 @@ function answers(socket: Socket) {
     refuse: (error: unknown): void => {
       send({ refused: toStackwardenError(error).report() });
       socket.end();
-      // Whoever does not close its half is not waited for.
+      // Do not wait for a client that keeps its writing side open.
       setTimeout(() => socket.destroy(), 1000).unref();
     },
   };
@@ -125,7 +130,7 @@ async function meet(socket: Socket, { key, status, receive, nextSession }: Daemo
   try {
     const hello = parseClientHello(line);
     if (!same(hello.key, key))
-      throw new StackwardenError("UNAUTHORIZED", "The key is not this server's.", {
+      throw new StackwardenError("UNAUTHORIZED", "Invalid key.", {
         hint: "Connect again; the key is in server.json of the state directory.",
       });
     const server = status();

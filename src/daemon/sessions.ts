@@ -1,4 +1,4 @@
-/** What a client of the background server gets: its own configuration, its own view of the stacks, and a door to them. */
+/** Sessions of the background server: each client has its own configuration and its own view of the stacks. */
 import { loadConfig } from "../config/load.js";
 import type { Config } from "../config/types.js";
 import type { Logger } from "../logger.js";
@@ -14,9 +14,9 @@ export interface SessionHost {
 }
 
 /**
- * Reads the client's configuration as the client itself would.
- * @returns begins the session, and resolves when it is over
- * @throws StackwardenError what is wrong with the client's configuration
+ * Reads the configuration with the client's flags, environment and working directory.
+ * @returns a function that runs the session and resolves when it ends
+ * @throws StackwardenError when the client's configuration is invalid
  */
 export async function openSession(visit: IncomingConnection, host: SessionHost): Promise<() => Promise<void>> {
   const { hello, session, socket } = visit;
@@ -68,7 +68,7 @@ function viewOf({ hello, session }: IncomingConnection, config: Config, { manage
   let made: Promise<StackManager> | undefined;
   let ending: (() => Promise<void>) | undefined;
   const make = async (): Promise<StackManager> => {
-    // A person's own commands reach everything that is theirs; an agent only what lies below its roots.
+    // The user's commands reach every project of the user; an agent only projects in its roots.
     const scope = { settings: config, everyProject: hello.purpose === "control" };
     const view = (await manager()).within(scope);
     if (hello.stopOnExit !== true) return view;

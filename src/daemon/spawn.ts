@@ -1,16 +1,16 @@
-/** Starts the user's background server as a process of its own, which outlives whoever starts it. */
+/** Starts the background server as a detached process. */
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { type ErrorReport, reviveError, StackwardenError } from "../errors.js";
 import type { DaemonPaths } from "./daemon-paths.js";
 
-/** The descriptor on which the new server says once how its start went. */
+/** Descriptor on which the new server reports once whether its start succeeded. */
 export const REPORT_FD = 3;
 const START_MS = 20_000;
 
 export type StartReport = { ready: true } | { taken: number } | { error: ErrorReport };
 
-/** Those variables are the server's own; all others that begin like this are its clients' and come with each hello. */
+/** The server keeps these variables; other STACKWARDEN_* variables come from each client in the handshake. */
 const OWN_VARIABLES = new Set(["STACKWARDEN_LOG_LEVEL", "STACKWARDEN_SERVER_IDLE_SECONDS"]);
 
 export interface StartOptions {
@@ -22,15 +22,15 @@ export interface StartOptions {
 }
 
 /**
- * Resolves when the new server listens, or when another one was quicker.
- * @throws StackwardenError SERVER_UNAVAILABLE, or what the new server says
+ * Resolves when the new server listens, or when another server started first.
+ * @throws StackwardenError SERVER_UNAVAILABLE, or the error that the new server reports
  */
 export async function spawnDaemon({ stateDir, place, program, env }: StartOptions): Promise<void> {
   const own = Object.entries(env).filter(([name]) => !name.startsWith("STACKWARDEN_") || OWN_VARIABLES.has(name));
   const log = openSync(place.log, "a", 0o600);
   const fail = (message: string, cause?: unknown): StackwardenError =>
     new StackwardenError("SERVER_UNAVAILABLE", `The background server ${message}.`, {
-      hint: `Read its log (${place.log}), or do without it: stackwarden mcp --standalone.`,
+      hint: `Read its log (${place.log}), or run without it: stackwarden mcp --standalone.`,
       cause,
     });
   try {
@@ -50,16 +50,16 @@ export async function spawnDaemon({ stateDir, place, program, env }: StartOption
         child.unref();
         finish();
       };
-      const timer = setTimeout(() => settle(() => reject(fail("does not say that it is ready"))), START_MS);
+      const timer = setTimeout(() => settle(() => reject(fail("did not report that it is ready"))), START_MS);
       pipe.on("data", (chunk) => {
         text += chunk;
         if (text.includes("\n")) settle(() => resolve(JSON.parse(text)));
       });
       pipe.on("error", () => undefined);
       child.once("error", (error) => settle(() => reject(fail("could not be started", error))));
-      // Not at its exit: what it said of its end may not have been read by then.
+      // `close`, not `exit`: the report can still be unread at `exit`.
       child.once("close", (code, signal) =>
-        settle(() => reject(fail(`ended at once (${signal ?? `exit code ${code}`})`))),
+        settle(() => reject(fail(`exited during its start (${signal ?? `exit code ${code}`})`))),
       );
     });
     if ("error" in report) throw reviveError(report.error);

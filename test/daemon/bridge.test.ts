@@ -143,7 +143,7 @@ it("finds a server that another client started after the loss, without a call of
     "the other one hears of it",
     () => first.notifications("notifications/resources/updated").length > seen + 1,
   );
-  await until("its log says it", () => first.stderr.includes("joined a new background server"));
+  await until("its log says it", () => first.stderr.includes("connected to a new background server"));
 });
 
 it("answers with what is wrong with its configuration, where the user sees it", async () => {

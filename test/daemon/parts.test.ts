@@ -193,11 +193,11 @@ it("a bridge whose connection was cut does not say that the stacks have ended", 
   send({ id: 1, method: "initialize", params: {} });
   await expect.poll(() => told).toContain('"id":1}');
   send({ method: "notifications/initialized" });
-  await expect.poll(() => told).toContain("process 4711) is lost. If the server has ended");
+  await expect.poll(() => told).toContain("process 4711). If the server has ended");
   send({ id: 2, method: "tools/list" });
   await expect.poll(() => told).toContain('"id":2}');
-  expect(told).toContain("Connected again to the background server (process 4711): its stacks run on.");
-  expect(told).not.toContain("have ended, their data");
+  expect(told).toContain("Reconnected to the background server (process 4711). Its stacks are still running.");
+  expect(told).not.toContain("have ended; their data");
   stdin.end();
   expect(await ended).toBe(0);
   await new Promise((resolve) => server.close(resolve));

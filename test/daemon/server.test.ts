@@ -42,7 +42,10 @@ const oldProgram = (): { binary: string; version: string } => {
 };
 
 it("is one, however many start it at the same time; nobody but the user reaches it", async () => {
-  expect(await server("status")).toMatchObject({ code: 3, stdout: expect.stringContaining("No background server") });
+  expect(await server("status")).toMatchObject({
+    code: 3,
+    stdout: expect.stringContaining("The background server is not running"),
+  });
   const started = await Promise.all([1, 2, 3, 4, 5].map(() => json("start")));
   expect(new Set(started.map(({ pid }) => pid))).toEqual(new Set([bench.background()]));
   const { folder, socket, info, lock, log } = place();
@@ -51,7 +54,7 @@ it("is one, however many start it at the same time; nobody but the user reaches 
   expect(mode(lock) & 0o077).toBe(0);
   expect(await json("stop")).toMatchObject({ stopped: true, server: { pid: started[0].pid } });
   expect(readdirSync(folder)).toEqual(["server.log"]);
-  expect((await server("logs")).stdout).toMatch(/the background server runs(.|\n)*the background server ends/);
+  expect((await server("logs")).stdout).toMatch(/background server started(.|\n)*background server shutting down/);
   expect((await json("stop")).stopped).toBe(false);
 });
 
@@ -124,7 +127,7 @@ it("of another version is replaced when it is idle, and left alone with a clear 
 
   const other = open([], {}, binary);
   const { error } = await other.request("initialize", {});
-  expect(error.message).toContain(`has version ${version}, this program 0.0.1-old`);
+  expect(error.message).toContain(`has version ${version}, this program has 0.0.1-old`);
   expect(error.message).toContain("it runs shop (running)");
   expect(error.message).toContain("stackwarden server stop --force");
   expect(error.data).toMatchObject({ code: "SERVER_IN_USE", details: { versions: { server: version } } });
@@ -176,7 +179,7 @@ it("is described by doctor: none, one like this shell, one that lacks its PATH, 
   process.kill(pid, "SIGSTOP");
   const hanging = await doctor().finally(() => process.kill(pid, "SIGCONT"));
   expect(hanging).toMatchObject({ running: true, problem: { code: "SERVER_UNAVAILABLE" }, findings: [false] });
-  expect(hanging.text).toContain(`process ${pid}) does not answer`);
+  expect(hanging.text).toContain(`process ${pid}) does not respond`);
   expect((await client.tool("health_status", { project: "shop" })).overall_healthy).toBe(true);
   await server("stop", "--force");
   chmodSync(folder, 0o755);

@@ -55,7 +55,7 @@ describe("the command line", () => {
 
   it("refuses wrong use with exit code 2 and what would be right", async () => {
     expect((await run("frobnicate")).code).toBe(2);
-    expect((await run("logs", "--tail", "many")).stderr).toContain("must be a number");
+    expect((await run("logs", "--tail", "many")).stderr).toContain("Expected a number");
     const tail = await run("logs", "--tail", "20000");
     expect(tail.code).toBe(2);
     expect(tail.stderr).toContain("1 to 10,000");
@@ -104,7 +104,7 @@ describe("the command line", () => {
     const again = await run("up");
     expect(again.code).toBe(0);
     expect(again.stdout).toContain("runs already");
-    expect(again.stderr).toContain(`Process ${bench.background()}`);
+    expect(again.stderr).toContain(`process ${bench.background()}`);
   });
 
   it("follows logs until Ctrl-C", async () => {
@@ -260,7 +260,7 @@ describe("the command line", () => {
     ])
       expect(await inTwin(...args)).toMatchObject({ code: 1, stderr: expect.stringContaining("PROJECT_CONFLICT") });
     expect((await inTwin("down", "--project", "evil")).code).toBe(0);
-    expect((await there("ps", "--project", "nobody")).stdout).toContain("No project is called nobody");
+    expect((await there("ps", "--project", "nobody")).stdout).toContain("Unknown project nobody");
     expect((await there("server", "logs", "-n", "1.5")).code).toBe(2);
   });
 

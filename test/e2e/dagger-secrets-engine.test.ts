@@ -1,6 +1,6 @@
 /** Where secrets go on a real Dagger engine, the one that `_EXPERIMENTAL_DAGGER_RUNNER_HOST` names. */
 import { findCli } from "../../src/runtimes/dagger/engine/discovery.js";
-import { findProgram } from "../../src/runtimes/dagger/engine/programs.js";
+import { findProgram } from "../../src/system/find-program.js";
 import { engineEnvironment, whyNoEngine } from "../support/real-engine.js";
 import { engineTraces } from "../support/secrets/engine-traces.js";
 import { secretsTravel } from "./support/secrets-travel.js";
@@ -12,7 +12,7 @@ secretsTravel("a real Dagger engine", await whyNoEngine(), async () => {
   const traces = engineTraces(env._EXPERIMENTAL_DAGGER_RUNNER_HOST ?? "");
   return {
     dagger: cli.path,
-    runc: (await findProgram("runc", process.env)) ?? "/nowhere/runc",
+    runc: (await findProgram("runc")) ?? "/nowhere/runc",
     env,
     bundles: traces?.bundles ?? null,
     store: traces?.store ?? null,

@@ -59,10 +59,10 @@ const RUN: Record<string, Record<string, Run>> = {
     "stackwarden down": { shows: /stopped/ },
   },
   "docs/OPERATIONS.md": {
-    "stackwarden server status": { shows: /No background server runs/, code: 3 },
+    "stackwarden server status": { shows: /The background server is not running/, code: 3 },
     "stackwarden server start": { shows: /process +\d+/ },
-    "stackwarden server stop": { shows: /ended/i },
-    "stackwarden server stop --force": { shows: /No background server ran/ },
+    "stackwarden server stop": { shows: /Stopped the background server/ },
+    "stackwarden server stop --force": { shows: /The background server was not running/ },
     "stackwarden server logs -f": { shows: /"name":"stackwarden"/, goesOn: true },
   },
   "docs/REST_API.md": {

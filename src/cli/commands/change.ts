@@ -11,7 +11,7 @@ import { type CliHost, type CommonOptions, given, openSession, type Session } fr
 const CALL_SECONDS = 600;
 
 /**
- * A project that was not named is the folder one is in: another folder's of the same name is left alone.
+ * Refuses a project of another folder with the same name, unless --project names it explicitly.
  * @throws StackwardenError PROJECT_CONFLICT
  */
 async function requireOwn({ project, folder, call }: Session): Promise<void> {
@@ -21,12 +21,12 @@ async function requireOwn({ project, folder, call }: Session): Promise<void> {
   const here = await realpath(folder).catch(() => folder);
   if (known === "" || known === here) return;
   throw new StackwardenError("PROJECT_CONFLICT", `The project ${project} belongs to ${known}, not to ${here}.`, {
-    hint: `If you mean that one, name it: --project ${project}. This folder's needs another name.`,
+    hint: `To operate that project, pass --project ${project}. Use another project id for this folder.`,
     details: { project, folders: [known, here] },
   });
 }
 
-/** Calls one operation and prints its answer: as JSON, or as its message and what `more` adds. */
+/** Calls one operation and prints its result as JSON, or as its message followed by the lines of `more`. */
 async function change<T extends { message: string }>(
   options: CommonOptions,
   host: CliHost,
@@ -52,7 +52,7 @@ async function change<T extends { message: string }>(
 }
 
 export interface DownOptions extends CommonOptions {
-  /** Delete the stack's data too. */
+  /** Also delete the named volumes. */
   volumes?: boolean;
   yes?: boolean;
 }

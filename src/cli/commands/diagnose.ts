@@ -1,4 +1,4 @@
-/** `stackwarden diagnose`: exit code 0 only when nothing is wrong. */
+/** `stackwarden diagnose`: exit code 0 when no problem is detected. */
 import type { Cause, DiagnosisReport } from "../../stack/diagnosis/types.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
 import { asCommands } from "../output/commands.js";
@@ -20,7 +20,7 @@ function showCause(cause: Cause): string[] {
   return [
     `${explanation} (${where(cause)})`,
     ...(because_of === null ? [] : [`  follows from ${because_of}`]),
-    // Services wrote some of it: marked as quoted.
+    // Evidence can quote services, so every line carries a mark.
     ...evidence.map(({ source, text, time }) => `  ${dim(`${source.padEnd(6)} ${time ?? ""} |`)} ${text}`),
     `  ${bold("next")}: ${asCommands(next.do)}`,
     ...call,
@@ -37,7 +37,7 @@ function show(report: DiagnosisReport): string {
     String(one.crashes),
     one.message,
   ]);
-  const more = omitted.causes > 0 ? [dim(`${omitted.causes} further causes left out`)] : [];
+  const more = omitted.causes > 0 ? [dim(`${omitted.causes} more causes omitted`)] : [];
   return [
     `${bold(report.project)}  ${paint(report.summary)}`,
     table(["SERVICE", "STATE", "RESTARTS", "CRASHES", "SEEN"].map(dim), rows),

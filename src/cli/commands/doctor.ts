@@ -1,4 +1,4 @@
-/** `stackwarden doctor`: what this machine can run and enforce, and what is to be known of the background server. */
+/** `stackwarden doctor`: what this machine can run and enforce, and the state of the background server. */
 import type { DaemonStatus, Finding } from "../../daemon/daemon-status.js";
 import type { Enforcement, RuntimeStatus } from "../../stack/runtime.js";
 import { VERSION } from "../../version.js";

@@ -16,7 +16,7 @@ export interface LogsOptions extends CommonOptions {
   timestamps?: boolean;
 }
 
-/** Seconds of one long poll while following. */
+/** Seconds of one long poll with --follow. */
 const POLL_SECONDS = 20;
 /** A person can scroll: only a machine's answer needs a small budget. */
 const MOST_BYTES = 200_000;

@@ -1,6 +1,6 @@
 /**
- * `stackwarden mcp`: the stdio door. By default a bridge to the user's background server; with `--standalone` a server of
- * its own, which answers before anything of the stack is loaded, and ends with its client.
+ * `stackwarden mcp`: MCP over stdio. By default a bridge to the background server; with `--standalone` a private server
+ * that ends with its client.
  */
 import type { ConfigFlags } from "../../config/settings.js";
 import type { ControlServer } from "../../control/control-server.js";
@@ -9,7 +9,7 @@ import type { ExitCode } from "../exit-codes.js";
 import type { CliHost } from "../session.js";
 
 export interface McpOptions extends ConfigFlags {
-  /** All in this process: the stacks end with the client. */
+  /** Run the server in this process; its stacks stop when the client exits. */
   standalone?: boolean;
   stopOnExit?: boolean;
 }
@@ -35,7 +35,7 @@ export async function mcp(options: McpOptions, host: CliHost): Promise<ExitCode>
     getManager: async () => {
       const manager = await host.composeManager(config, logger);
       const { openManagerControl } = await import("../manager-control.js");
-      // The user's command line reaches the stack that the agent started.
+      // Lets the command line reach the stack that the agent started.
       door = await openManagerControl(config, logger, manager);
       return manager;
     },

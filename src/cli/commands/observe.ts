@@ -1,4 +1,4 @@
-/** Commands that look: `stats`, `events`. */
+/** Commands that only read: `stats`, `events`. */
 import type { EventPage, StackEvent, StatsReport } from "../../stack/model.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
 import { limitsText } from "../output/stack-table.js";

@@ -1,4 +1,4 @@
-/** `stackwarden ps`: every known project, asked where its stack runs. */
+/** `stackwarden ps`: lists projects, each with the state that the process running its stack reports. */
 import type { StackReport } from "../../stack/model.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
 import { stackTable } from "../output/stack-table.js";
@@ -9,7 +9,7 @@ interface Listed {
 }
 
 export interface PsOptions extends CommonOptions {
-  /** Stopped projects too. */
+  /** Include stopped projects. */
   all?: boolean;
 }
 
@@ -25,7 +25,7 @@ export async function ps(options: PsOptions, host: CliHost): Promise<ExitCode> {
   try {
     const stacks = await Promise.all(
       (await known(session)).map(async (report) => {
-        // What another process runs only that process knows.
+        // A stack of a standalone process is known to that process only.
         const holder = await session.holder(report.project).catch(() => null);
         if (holder === null) return report;
         const { stacks: theirs } = (await holder.call("list_stacks", {})) as Listed;
@@ -42,7 +42,7 @@ export async function ps(options: PsOptions, host: CliHost): Promise<ExitCode> {
       terminal.print(
         options.project === undefined
           ? "No stack is running. Start one with: stackwarden up"
-          : `No project is called ${options.project}. List them with: stackwarden ps --all`,
+          : `Unknown project ${options.project}. List the projects with: stackwarden ps --all`,
       );
     else terminal.print(wanted.map(stackTable).join("\n\n"));
     return EXIT.ok;

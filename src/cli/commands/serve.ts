@@ -1,4 +1,4 @@
-/** `stackwarden serve`: the user's server in the foreground, with the HTTP door. */
+/** `stackwarden serve`: the background server in the foreground, with HTTP. */
 import { resolve } from "node:path";
 import type { HttpServer } from "../../http/server.js";
 import type { SharedStackManager, StackManager } from "../../stack/model.js";
@@ -10,7 +10,7 @@ import type { CliHost, CommonOptions } from "../session.js";
 export interface ServeOptions extends CommonOptions {
   host?: string;
   port?: number;
-  /** False: only the socket file. */
+  /** False: listen on the socket file only. */
   address?: boolean;
   socket?: string;
   tlsCert?: string;
@@ -20,7 +20,7 @@ export interface ServeOptions extends CommonOptions {
   allowedOrigin?: string[];
 }
 
-/** Not assigned to anybody. */
+/** A port without an IANA assignment. */
 export const DEFAULT_PORT = 7717;
 
 export async function serve(options: ServeOptions, host: CliHost): Promise<ExitCode> {
@@ -48,7 +48,7 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
   const { replaceIdleDaemon } = await import("../../daemon/replace-idle.js");
   let served: string | undefined;
   let open: HttpServer | undefined;
-  // Over HTTP come those who have a token, not only the user: they reach what this command names, not all that runs.
+  // HTTP clients are limited to the roots of this command; only the user's own commands reach every project.
   let view: StackManager | undefined;
   const viewOf = (all: SharedStackManager): StackManager => all.within({ settings: config, everyProject: false });
   const user = await replaceIdleDaemon({
@@ -57,7 +57,7 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
     logger,
     composeManager: async () => {
       const all = await host.composeManager(config, logger);
-      // Agents and commands may use it long before the first request over HTTP.
+      // Counts events from now on: agents and commands can use the manager before the first HTTP request.
       view = viewOf(all);
       open?.follow(view);
       return all;
@@ -97,7 +97,7 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
     openMcpDoor: (given) => createMcpHttpHandler({ ...given, version: VERSION, logger }),
   });
   const http = await opening.catch(async (error: unknown) => {
-    await user.close("the HTTP door could not be opened");
+    await user.close("the HTTP server could not start");
     throw error;
   });
   open = http;
@@ -116,8 +116,8 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
   ];
   terminal.print(terminal.json ? JSON.stringify(places) : shown.join("\n"));
   const reason = await Promise.race([stop, user.asked]);
-  terminal.note(dim(`Ending, because of ${reason}…`));
-  // A second signal ends this process at once; the watchdog then ends the services.
+  terminal.note(dim(`Shutting down (${reason})…`));
+  // A second signal ends this process immediately; the watchdog then ends the services.
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(EXIT.interrupted));
   await http.close();
   await user.close(reason);

@@ -1,4 +1,4 @@
-/** `stackwarden server start|status|stop|logs|run`: the user's background server. */
+/** `stackwarden server start|status|stop|logs|run`: manages the background server. */
 import { closeSync, writeSync } from "node:fs";
 import type { ConfigFlags } from "../../config/settings.js";
 import type { ServerStatus } from "../../daemon/handshake.js";
@@ -67,7 +67,8 @@ export async function serverStatus(options: CommonOptions): Promise<ExitCode> {
   const terminal = createTerminal(options.json === true);
   const status = await ask(options, { purpose: "status" });
   if (terminal.json) terminal.print(JSON.stringify(status));
-  else if (status === null) terminal.print("No background server runs. The first agent or `stackwarden up` starts it.");
+  else if (status === null)
+    terminal.print("The background server is not running. The first agent or `stackwarden up` starts it.");
   else terminal.print(show(status));
   return status === null ? EXIT.notRunning : EXIT.ok;
 }
@@ -76,17 +77,22 @@ export interface ServerStopOptions extends CommonOptions {
   force?: boolean;
 }
 
-/** Waits until the server's process has given up its place, and with it every service. */
+/** Waits until the server process has released its lock, which it does after every service has ended. */
 export async function serverStop(options: ServerStopOptions): Promise<ExitCode> {
   const terminal = createTerminal(options.json === true);
   const status = await ask(options, { purpose: "stop", force: options.force === true });
   if (status !== null) {
     const [{ place }, { lockHolder }] = await Promise.all([placeOf(options), import("../../system/lock-file.js")]);
-    terminal.note(dim("Ending…"));
+    terminal.note(dim("Stopping…"));
     while (lockHolder(place.lock) === status.pid) await new Promise((resolve) => setTimeout(resolve, STATUS_TRIES_MS));
   }
   if (terminal.json) terminal.print(JSON.stringify({ stopped: status !== null, server: status }));
-  else terminal.print(status === null ? "No background server ran." : `The server (process ${status.pid}) has ended.`);
+  else
+    terminal.print(
+      status === null
+        ? "The background server was not running."
+        : `Stopped the background server (process ${status.pid}).`,
+    );
   return EXIT.ok;
 }
 
@@ -110,14 +116,14 @@ export interface ServerRunOptions extends ConfigFlags {
   stateDir: string;
 }
 
-/** The background server itself: started by `start.ts`, in a session of its own, with its log as standard error. */
+/** Runs the background server. `daemon/spawn.ts` starts it in a new session with the log file as standard error. */
 export async function serverRun(options: ServerRunOptions, host: CliHost): Promise<ExitCode> {
   const report = (what: StartReport): void => {
     try {
       writeSync(REPORT_FD, `${JSON.stringify(what)}\n`);
       closeSync(REPORT_FD);
     } catch {
-      // Run by hand: nobody waits for it.
+      // Started by hand: the report descriptor does not exist.
     }
   };
   try {
@@ -129,7 +135,7 @@ export async function serverRun(options: ServerRunOptions, host: CliHost): Promi
       report({ error: known.report() });
       throw error;
     }
-    // Another one was quicker: that is what was wanted.
+    // Another server started first, which satisfies the caller.
     report({ taken: pid });
     return EXIT.ok;
   }
@@ -142,7 +148,7 @@ async function run(options: ServerRunOptions, host: CliHost, ready: () => void):
     import("../../daemon/log-file.js"),
     import("../../daemon/daemon.js"),
   ]);
-  // What its starter's shell allowed says nothing about the next client's.
+  // The umask of the shell that started the server must not apply to other clients.
   process.umask(0o022);
   const { place } = await placeOf(options);
   const config = await loadConfig({ flags: options, env: process.env, cwd: place.folder });
@@ -157,14 +163,14 @@ async function run(options: ServerRunOptions, host: CliHost, ready: () => void):
   const signalled = new Promise<string>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(signal));
   });
-  // There is no terminal whose end would be ours.
+  // The server has no controlling terminal; a hang-up must not end it.
   process.on("SIGHUP", () => undefined);
-  logger.info("the background server runs", { version: VERSION, state_dir: config.stateDir });
+  logger.info("background server started", { version: VERSION, state_dir: config.stateDir });
   ready();
-  // The first session needs it: read while the starter connects.
+  // The first session needs this module: load it while the client connects.
   void import("../../mcp/socket.js");
   const reason = await Promise.race([server.asked, signalled]);
-  logger.info(`the background server ends, because of: ${reason}`);
+  logger.info(`background server shutting down: ${reason}`);
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(EXIT.interrupted));
   await server.close(reason);
   process.exit(EXIT.ok);

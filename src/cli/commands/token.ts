@@ -1,4 +1,4 @@
-/** `stackwarden token list|add|rotate|remove`: who may call over HTTP. A running server notices at once. */
+/** `stackwarden token list|add|rotate|remove`: bearer tokens of the HTTP server. A running server applies changes immediately. */
 import { EXIT, type ExitCode } from "../exit-codes.js";
 import { table } from "../output/table.js";
 import { createTerminal, dim } from "../output/terminal.js";
@@ -25,22 +25,22 @@ export async function tokenList(options: CommonOptions): Promise<ExitCode> {
   return EXIT.ok;
 }
 
-/** A token of the same name is replaced. */
+/** Replaces a token of the same name. */
 export async function tokenAdd(name: string, options: TokenOptions): Promise<ExitCode> {
   const { tokens, terminal } = await open(options);
   const scope = options.scope ?? "read";
   const token = await tokens.add(name, scope);
   terminal.print(terminal.json ? JSON.stringify({ name, scope, token }) : token);
-  terminal.note(dim("It is shown only now. A running server takes it at once."));
+  terminal.note(dim("This token is shown only once. A running server accepts it immediately."));
   return EXIT.ok;
 }
 
-/** A new token in the place of the old one, which is void from then on: what was opened with it ends. */
+/** Replaces a token. The old one becomes invalid and its sessions end. */
 export async function tokenRotate(name: string, options: CommonOptions): Promise<ExitCode> {
   const { tokens, terminal } = await open(options);
   const { token, scope } = await tokens.rotate(name);
   terminal.print(terminal.json ? JSON.stringify({ name, scope, token }) : token);
-  terminal.note(dim("It is shown only now; the old one is void."));
+  terminal.note(dim("This token is shown only once. The old one is no longer valid."));
   return EXIT.ok;
 }
 

@@ -1,6 +1,6 @@
 /**
- * `stackwarden up`: starts the stack in the user's server and stays with its logs until Ctrl-C, which stops it, as
- * `docker compose up` does; with `--detach` it comes back when the stack is healthy.
+ * `stackwarden up`: starts the stack in the background server and prints its logs until Ctrl-C, which stops the stack, as
+ * `docker compose up` does. With `--detach` it returns once the stack is healthy.
  */
 import type { EventPage, HealthReport, LogReport, StartOutcome, StopOutcome } from "../../stack/model.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
@@ -12,12 +12,12 @@ import { type CliHost, type CommonOptions, given, openSession, type Session } fr
 export interface UpOptions extends CommonOptions {
   profile?: string[];
   port?: Record<string, number>;
-  /** False: do not show logs. */
+  /** False: do not print logs. */
   logs?: boolean;
   detach?: boolean;
 }
 
-/** Longest wait of one call; a start that takes longer is waited for again. */
+/** Seconds of one call; the command calls again until the start completes. */
 const CALL_SECONDS = 600;
 const POLL_SECONDS = 20;
 const MOST_BYTES = 200_000;
@@ -41,7 +41,7 @@ async function start(session: Session, options: UpOptions): Promise<StartOutcome
   }
 }
 
-/** Resolves when the stack is no longer up; rejects when the server is gone. */
+/** Resolves when the stack has stopped; rejects when the server has ended. */
 async function ended(session: Session, after: number, until: AbortSignal): Promise<"stopped" | "lost"> {
   const types = ["stack_stopped", "stack_lost"];
   let cursor = after;
@@ -71,12 +71,12 @@ async function showLogs(session: Session, until: AbortSignal): Promise<void> {
   }
 }
 
-/** Until the stack ends by itself, or the user ends it. */
+/** Waits until the stack stops or the user interrupts. */
 async function stay(session: Session, options: UpOptions): Promise<ExitCode> {
   const { terminal, signal } = session;
   const { next_cursor: cursor } = await session.call<EventPage>("get_events", { project: session.project, limit: 1 });
   const { state } = await session.call<HealthReport>("health_status", { project: session.project });
-  // Stopped by somebody else in the meantime.
+  // Another client stopped the stack meanwhile.
   if (state === "stopped") return EXIT.ok;
   terminal.note(dim("Ctrl-C stops the stack."));
   const over = new AbortController();
@@ -86,15 +86,16 @@ async function stay(session: Session, options: UpOptions): Promise<ExitCode> {
   });
   const end = ended(session, cursor, over.signal);
   const logs = options.logs === false ? end : showLogs(session, over.signal).then(() => end);
-  // Whichever fails first says that the server is gone.
+  // The first failure reports that the server has ended.
   for (const one of [end, logs]) one.catch(() => undefined);
   const reason = await Promise.race([interrupted, end, logs]);
   over.abort();
   await Promise.allSettled([end, logs]);
-  if (reason === "lost") terminal.note("The runtime died; every service is lost. Start again with: stackwarden up");
+  if (reason === "lost")
+    terminal.note("The runtime ended and every service with it. Start the stack again with: stackwarden up");
   if (reason !== "interrupted") return reason === "lost" ? EXIT.failure : EXIT.ok;
   terminal.note(dim("Stopping the stack…"));
-  // A second signal ends this process at once; the server stops the stack all the same.
+  // A second signal ends this process immediately; the server still stops the stack.
   const force = (): void => process.exit(EXIT.interrupted);
   for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, force);
   const stopping = new AbortController();
@@ -116,7 +117,7 @@ export async function up(options: UpOptions, host: CliHost): Promise<ExitCode> {
     const holder = await session.holder();
     const pid = holder?.server.pid ?? (await session.server())?.status.pid;
     if (running || detach) {
-      terminal.note(dim(`Process ${pid} runs it. Its logs: stackwarden logs -f. Stop it: stackwarden down.`));
+      terminal.note(dim(`The stack runs in process ${pid}. Logs: stackwarden logs -f. Stop: stackwarden down.`));
       return EXIT.ok;
     }
     return await stay(session, options);

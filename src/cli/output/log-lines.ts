@@ -1,4 +1,4 @@
-/** Log lines for people: `service | text`, the service in its own colour. */
+/** Prints log lines for people: `service | text`, one colour per service. */
 import type { LogReport } from "../../stack/model.js";
 import { dim, servicePainter, type Terminal } from "./terminal.js";
 
@@ -18,7 +18,7 @@ export class LogPrinter {
     }
     if (page.omitted !== null)
       this.terminal.note(
-        dim(`${page.omitted.lines} lines left out (${page.omitted.reason}): ${page.omitted.how_to_get}`),
+        dim(`${page.omitted.lines} lines omitted (${page.omitted.reason}): ${page.omitted.how_to_get}`),
       );
     for (const { service, time, text, repeated } of page.lines) {
       this.#width = Math.max(this.#width, service.length);

@@ -1,4 +1,4 @@
-/** A stack as a table: `ps`, and what `up` ends with. */
+/** Renders a stack as a table, for `ps` and `up`. */
 
 import type { ServiceReport, StackReport } from "../../stack/model.js";
 import type { AppliedLimits } from "../../stack/runtime.js";

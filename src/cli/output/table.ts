@@ -1,9 +1,9 @@
-/** Columns for people. */
+/** Text tables. */
 import { stripVTControlCharacters } from "node:util";
 
 const width = (text: string): number => [...stripVTControlCharacters(text)].length;
 
-/** Left-aligned columns, two spaces apart; colours do not count. */
+/** Left-aligned columns, two spaces apart. Colour sequences have no width. */
 export function table(head: string[], rows: string[][]): string {
   const all = [head, ...rows];
   const widths = head.map((_, column) => Math.max(...all.map((row) => width(row[column] ?? ""))));

@@ -1,16 +1,16 @@
-/** What a command prints: results on standard output, everything else on standard error. */
+/** Output of a command: results on standard output, everything else on standard error. */
 import picocolors from "picocolors";
 import type { ServiceState, StackState } from "../../stack/model.js";
 import { sanitizeText } from "../../stack/text/sanitize-text.js";
 
 export interface Terminal {
-  /** Results as JSON, for programs. */
+  /** Print results as JSON. */
   readonly json: boolean;
-  /** The result. A closed reader (`| head`) is no error. */
+  /** Prints the result. A closed pipe (`| head`) is not an error. */
   print(text: string): void;
-  /** What is going on. */
+  /** Prints progress and notes. */
   note(text: string): void;
-  /** Aborted when nobody reads the results any more: what would go on for ever ends. */
+  /** Aborts when the reader of standard output is gone, so that --follow ends. */
   readonly unread: AbortSignal;
 }
 
@@ -27,18 +27,18 @@ export function createTerminal(json: boolean): Terminal {
   };
 }
 
-/** What this file itself paints with, and line ends. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences are what is looked for.
+/** The colour sequences of this module, and line ends. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern matches escape sequences.
 const OURS = /(\x1b\[(?:[12]|22|3\d)m|\n)/;
 
-/** Without what steers a terminal or is not to be seen: names of folders, messages and files may hold anything. */
+/** Removes control and invisible characters: names of folders, messages and files are untrusted. */
 export const harmless = (text: string): string =>
   text
     .split(OURS)
     .map((part, index) => (index % 2 === 1 ? part : sanitizeText(part)))
     .join("");
 
-/** JSON leaves some such characters as they are; a program reads the same from their escapes. */
+/** JSON.stringify keeps some of these characters; their escapes parse to the same text. */
 const escaped = (json: string): string =>
   json.replace(/[\x7f-\x9f\p{Cf}]/gu, (character) =>
     [...Array(character.length).keys()]
@@ -46,7 +46,7 @@ const escaped = (json: string): string =>
       .join(""),
   );
 
-// Its own guess paints also what is piped, in CI.
+// picocolors also enables colours for pipes in CI.
 const { NO_COLOR = "", FORCE_COLOR = "", TERM } = process.env;
 const pc = picocolors.createColors(
   NO_COLOR === "" && (FORCE_COLOR !== "" || (process.stdout.isTTY === true && TERM !== "dumb")),
@@ -75,7 +75,7 @@ export const yellow = (text: string): string => pc.yellow(text);
 
 const PALETTE = [pc.cyan, pc.magenta, pc.yellow, pc.green, pc.blue];
 
-/** One colour for each service, the same as long as the command runs. */
+/** Assigns each service one colour for the lifetime of the command. */
 export function servicePainter(): (service: string) => string {
   const colours = new Map<string, (text: string) => string>();
   return (service) => {

@@ -1,6 +1,6 @@
 /**
- * `stackwarden mcp` beside the background server: passes messages between its client and the server as they are, and
- * keeps the client's session when the server is replaced by another one.
+ * The bridge of `stackwarden mcp`: forwards messages between an MCP client and the background server unchanged, and keeps
+ * the client's session when the server is replaced.
  */
 import type { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
@@ -12,9 +12,9 @@ import { lines } from "./lines.js";
 import { Conversation, notice, refusal, resourceListChanged, resourceUpdated } from "./messages.js";
 
 export interface BridgeOptions {
-  /** Joins the server. @returns null when none runs and none is to be started */
+  /** Connects to the server. @returns null when none is running and `start` is false */
   join(how: { start: boolean; first: boolean }): Promise<Connected | null>;
-  /** Whether it is worth looking for a server that somebody else started. */
+  /** Whether a server that another process started can exist. */
   present(): boolean;
   logger: Logger;
   stdin?: Readable;
@@ -22,20 +22,20 @@ export interface BridgeOptions {
   parentPollMs?: number;
   parentId?: () => number;
   exit?: (code: number) => void;
-  /** Milliseconds between two looks for a new server after the old one ended. Default 1,000. */
+  /** Interval in milliseconds of the search for a new server after the old one ended. Default 1,000. */
   lookMs?: number;
 }
 
-/** How long the end of the client waits for a server that is just being joined, and then for short answers. */
+/** Milliseconds that the exit of the client waits for a connection in progress, then for results. */
 const JOIN_MS = 3000;
 const ANSWER_MS = 1000;
 const FLUSH_MS = 500;
-/** Beyond it the client is not read until the server took some. */
+/** Unsent bytes at which reading from the client pauses. */
 const MOST_UNSENT = 4 * 1_048_576;
-/** Characters of one message: the server ends a session whose message has 10 MiB. No operation needs a thousandth. */
+/** Characters of one message. The server ends a session at 10 MiB; the largest valid call is far smaller. */
 const MOST_OF_A_MESSAGE = 2 * 1_048_576;
 
-/** Serves one client until it is gone, then ends the process. @returns the exit code */
+/** Serves one client until it exits. @returns the exit code */
 export async function runBridge(options: BridgeOptions): Promise<number> {
   const { logger, exit = (code: number) => process.exit(code) } = options;
   const stdin = options.stdin ?? process.stdin;
@@ -44,11 +44,11 @@ export async function runBridge(options: BridgeOptions): Promise<number> {
   const ended = clientEnd({ ...options, exit, stdin, stdout });
   const take = lines((line) => bridge.fromClient(line));
   stdin.on("data", (chunk: Buffer) => {
-    if (!take(chunk)) ended.now("the client sent a message without end");
+    if (!take(chunk)) ended.now("the client sent a message that exceeds 64 MiB");
   });
   void bridge.connect(true);
   const end = await ended.reason;
-  logger.debug(`the bridge ends, because ${end.reason}`);
+  logger.debug(`bridge exiting: ${end.reason}`);
   await bridge.close(end);
   ended.release();
   exit(0);
@@ -59,10 +59,10 @@ class Bridge {
   readonly #conversation = new Conversation();
   #link: Socket | null = null;
   #connecting: Promise<void> | null = null;
-  /** What the client sent while no server was there. */
+  /** Messages of the client that wait for a server. */
   #queue: string[] = [];
   #servers = 0;
-  /** Process of the server that was joined last. */
+  /** Process id of the last connected server. */
   #pid = 0;
   #looking: NodeJS.Timeout | undefined;
   #closed = false;
@@ -76,9 +76,13 @@ class Bridge {
 
   fromClient(line: string): void {
     if (line.length > MOST_OF_A_MESSAGE) {
-      const error = new StackwardenError("PAYLOAD_TOO_LARGE", `The message has ${line.length} characters.`, {
-        hint: `Send at most ${MOST_OF_A_MESSAGE}.`,
-      });
+      const error = new StackwardenError(
+        "PAYLOAD_TOO_LARGE",
+        `Expected a message of at most ${MOST_OF_A_MESSAGE} characters, got ${line.length}.`,
+        {
+          hint: "Split the input or send less.",
+        },
+      );
       this.options.logger.warn(error.message);
       const answer = refusal(line, error.report());
       if (answer !== null) this.#tell(answer);
@@ -90,17 +94,17 @@ class Bridge {
       return;
     }
     this.#queue.push(line);
-    // Only a request needs a server: a notification about the old one's work does not start a new one.
+    // Only a request starts a server; a notification about the old server's work does not.
     if (request) void this.connect(true);
   }
 
-  /** Never throws: what goes wrong is the answer to whatever waits. */
+  /** Never throws: a failure becomes the response to the waiting requests. */
   connect(start: boolean): Promise<void> {
     this.#connecting ??= this.#connect(start)
       .catch((error: unknown) => this.#fail(error))
       .finally(() => {
         this.#connecting = null;
-        // Asked for while somebody only looked for a server.
+        // A request arrived during a search that does not start a server.
         if (!start && this.#link === null && this.#conversation.waiting > 0) void this.connect(true);
       });
     return this.#connecting;
@@ -132,7 +136,7 @@ class Bridge {
       socket.pause();
       this.stdout.once("drain", () => socket.resume());
     });
-    // At once: what it would still send, the server reads no more.
+    // Destroy immediately: the server no longer reads.
     socket.once("end", () => socket.destroy());
     socket.once("close", () => this.#lost(socket, welcome.server.pid));
     for (const line of this.#conversation.replay()) this.#send(socket, line);
@@ -144,14 +148,14 @@ class Bridge {
     const same = pid === this.#pid;
     this.#pid = pid;
     if (this.#servers === 1) return;
-    logger.warn(`joined ${same ? "the same" : "a new"} background server (process ${pid}, version ${version})`);
+    logger.warn(`connected to ${same ? "the same" : "a new"} background server (process ${pid}, version ${version})`);
     if (!this.#conversation.initialized) return;
     this.#tell(
       notice(
         "warning",
         same
-          ? `Connected again to the background server (process ${pid}): its stacks run on.`
-          : `Connected to a new background server (process ${pid}). Stacks that the old one ran have ended, their data is there: start_stack starts them again.`,
+          ? `Reconnected to the background server (process ${pid}). Its stacks are still running.`
+          : `Connected to a new background server (process ${pid}). Stacks of the old server have ended; their data is kept. start_stack starts them again.`,
       ),
     );
     this.#tell(resourceListChanged());
@@ -163,16 +167,16 @@ class Bridge {
     this.#link = null;
     if (this.#closed) return;
     const { logger, present, lookMs = 1000 } = this.options;
-    const message = `The connection to the background server (process ${pid}) is lost. If the server has ended, so have the stacks that it ran; their data is there.`;
+    const message = `Lost the connection to the background server (process ${pid}). If the server has ended, its stacks have ended too; their data is kept.`;
     logger.warn(message);
     const error = new StackwardenError("SERVER_LOST", message, {
-      hint: "The next call connects again, to a new server where none runs. Call health_status to see what became of this call, then start_stack if the stack is needed.",
+      hint: "The next call connects again and starts a server when none is running. Call health_status to see the result of this call, then start_stack if you need the stack.",
       details: { pid },
     });
     for (const line of this.#conversation.abandon(error.report())) this.#tell(line);
     if (this.#conversation.initialized) this.#tell(notice("warning", `${message} The next call connects again.`));
     this.#settled();
-    // Somebody else may start one: subscriptions go on there.
+    // Another process can start a server; subscriptions continue there.
     clearInterval(this.#looking);
     this.#looking = setInterval(() => {
       if (this.#connecting === null && present()) void this.connect(false);
@@ -204,7 +208,7 @@ class Bridge {
     if (this.stdout.writable) this.stdout.write(`${line}\n`);
   }
 
-  /** Waits for what is worth waiting for. */
+  /** Waits for outstanding results when the client ended gracefully. */
   async close({ polite }: End): Promise<void> {
     if (polite && this.#conversation.waiting > 0) {
       if (this.#connecting !== null) await within(JOIN_MS, this.#connecting);

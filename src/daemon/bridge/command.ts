@@ -1,4 +1,4 @@
-/** `stackwarden mcp` beside the background server. */
+/** Runs `stackwarden mcp` as a bridge to the background server. */
 import { existsSync } from "node:fs";
 import { stateDirOf } from "../../config/state-dir.js";
 import { createLogger, type LogLevel } from "../../pino-logger.js";
@@ -12,7 +12,7 @@ import type { BridgeFlags } from "./flags.js";
 
 const LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"];
 
-/** @param program path of the stackwarden program, with which a server is started */
+/** @param program path of the stackwarden program that starts a server */
 export async function bridge(options: BridgeFlags, program: string): Promise<number> {
   const { stopOnExit = false, ...flags } = options;
   const { env } = process;
@@ -33,7 +33,7 @@ export async function bridge(options: BridgeFlags, program: string): Promise<num
   return runBridge({
     logger,
     join: ({ start, first }) =>
-      // Who was served before goes on with a server of whatever version replaced the first one.
+      // A session that exists accepts the version of the server that replaced the first one.
       connectToDaemon({ ...request, anyVersion: !first, ...(start ? { start: { program, env } } : {}) }),
     present: () => (process.platform === "win32" || existsSync(place.socket)) && lockHolder(place.lock) !== null,
   });

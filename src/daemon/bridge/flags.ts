@@ -1,4 +1,4 @@
-/** The options of `stackwarden mcp` without a command line parser: an agent waits for its server at every start. */
+/** Parses the options of `stackwarden mcp` without loading the CLI parser: agents wait for this start. */
 import { parseArgs } from "node:util";
 
 export interface BridgeFlags {
@@ -13,7 +13,7 @@ export interface BridgeFlags {
   stopOnExit?: boolean;
 }
 
-/** Options of `stackwarden mcp` that need no more than a bridge; null for everything else, which the whole parser takes. */
+/** @returns the options of a bridge; null for any other command line, which the CLI parser handles */
 export function bridgeFlags(argv: readonly string[]): BridgeFlags | null {
   if (argv[0] !== "mcp") return null;
   const text = { type: "string" } as const;

@@ -1,10 +1,10 @@
-/** Cuts a stream of bytes into lines, without looking at them. */
+/** Splits a byte stream into lines. */
 
-/** Longest message of a client; one that is longer ends the connection instead of filling the memory. */
+/** Longest message of a client in bytes; a longer one ends the connection. */
 export const MAX_LINE = 64 * 1_048_576;
 const NEWLINE = 10;
 
-/** @returns a function that takes chunks; it returns false when a line grew beyond the bound */
+/** @returns a function that takes chunks and returns false when a line exceeds the limit */
 export function lines(onLine: (line: string) => void, maxBytes = MAX_LINE): (chunk: Buffer) => boolean {
   let parts: Buffer[] = [];
   let size = 0;

@@ -1,6 +1,6 @@
 /**
- * What the bridge has to know of the messages that it passes on as they are: which requests wait for an answer, and
- * what a new server must be told to be where the old one was.
+ * State that the bridge derives from the messages it forwards: pending requests, and the messages that restore the
+ * session on a new server.
  */
 import type { ErrorReport } from "../../errors.js";
 
@@ -14,14 +14,14 @@ interface Message {
   error?: unknown;
 }
 
-/** Begins the ids of the bridge's own requests; a client's would have to be made to look like it. */
+/** Prefix of the ids of the bridge's own requests. */
 const OWN = "stackwarden-bridge:";
 
-/** A result or an error as the SDK writes it: with its id at the very end, so that a long one need not be parsed. */
+/** A response as the SDK serialises it: the id comes last, so that a long response need not be parsed. */
 const ANSWER = /"jsonrpc":"2\.0","id":(\d{1,15}|"[^"\\]{0,200}")\}$/;
 const ANSWER_TAIL = 300;
 
-/** The id of an answer; undefined for what is none. */
+/** The id of a response; undefined for other messages. */
 export function answeredId(line: string): RequestId | undefined {
   if (line.startsWith('{"result":') || line.startsWith('{"error":')) {
     const match = ANSWER.exec(line.slice(-ANSWER_TAIL));
@@ -43,10 +43,10 @@ function parse(line: string): Message | null {
 const write = (message: object): string => JSON.stringify({ jsonrpc: "2.0", ...message });
 
 export class Conversation {
-  /** Requests of the client that wait for an answer, by their method. */
+  /** Pending requests of the client, with their methods. */
   readonly #waiting = new Map<RequestId, string>();
   #initialize: Message | null = null;
-  /** A server answered it: from then on a new server must be told. */
+  /** A server answered `initialize`; a new server needs it again. */
   #greeted = false;
   #initialized = false;
   #level: Message | null = null;
@@ -61,12 +61,12 @@ export class Conversation {
     return [...this.#subscriptions];
   }
 
-  /** The client may be sent notifications. */
+  /** The client accepts notifications. */
   get initialized(): boolean {
     return this.#initialized;
   }
 
-  /** Takes note of what the client sends. @returns whether it is a request, which needs a server */
+  /** Records a message of the client. @returns whether it is a request, which needs a server */
   fromClient(line: string): boolean {
     const message = parse(line);
     if (message?.method === undefined) return false;
@@ -77,14 +77,14 @@ export class Conversation {
     const uri = params?.uri;
     if (typeof uri === "string" && method === "resources/subscribe") this.#subscriptions.add(uri);
     if (typeof uri === "string" && method === "resources/unsubscribe") this.#subscriptions.delete(uri);
-    // A cancelled request gets no answer.
+    // A cancelled request gets no response.
     if (method === "notifications/cancelled") this.#waiting.delete(params?.requestId as RequestId);
     if (id === undefined || id === null) return false;
     this.#waiting.set(id, method);
     return true;
   }
 
-  /** Takes note of what the server sends. @returns false for answers to the bridge's own requests */
+  /** Records a message of the server. @returns false for responses to the bridge's own requests */
   fromServer(line: string): boolean {
     const id = answeredId(line);
     if (id === undefined) return true;
@@ -94,14 +94,14 @@ export class Conversation {
     return true;
   }
 
-  /** Answers to everything that waits: no server will answer it any more. */
+  /** Creates an error response for every pending request. */
   abandon(report: ErrorReport): string[] {
     const lines = [...this.#waiting].map(([id, method]) => failure(id, method, report));
     this.#waiting.clear();
     return lines;
   }
 
-  /** What a new server must be told before anything else; empty as long as no server was. */
+  /** Messages that restore the session on a new server; empty before the first server. */
   replay(): string[] {
     if (this.#initialize === null || !this.#greeted) return [];
     const request = (method: string, params: unknown): string => {
@@ -117,13 +117,13 @@ export class Conversation {
   }
 }
 
-/** The answer to a request that is not passed on; null for what needs none. */
+/** The response to a request that is not forwarded; null for notifications and responses. */
 export function refusal(line: string, report: ErrorReport): string | null {
   const { id, method } = parse(line) ?? {};
   return id === undefined || id === null || method === undefined ? null : failure(id, method, report);
 }
 
-/** A tool's failure is a result that the model reads; everything else fails in the protocol. */
+/** A failed tool call is a result that the model reads; other requests get a JSON-RPC error. */
 export function failure(id: RequestId, method: string, report: ErrorReport): string {
   if (method === "tools/call") {
     const content = [{ type: "text", text: JSON.stringify(report) }];
@@ -132,7 +132,7 @@ export function failure(id: RequestId, method: string, report: ErrorReport): str
   return write({ id, error: { code: -32_000, message: `${report.message} ${report.hint}`, data: report } });
 }
 
-/** Tells the client, where it wants to hear of such things. */
+/** A log message notification. */
 export const notice = (level: "warning" | "info", text: string): string =>
   write({ method: "notifications/message", params: { level, logger: "stackwarden", data: { message: text } } });
 

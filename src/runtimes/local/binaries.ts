@@ -1,38 +1,13 @@
 /** Programs the local runtime needs: where they are, and which of them a service's user can run. */
-import { access, constants, readFile, realpath, stat } from "node:fs/promises";
+import { readFile, realpath } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { delimiter, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { StackwardenError } from "../../errors.js";
+import { executable, findIn, findProgram, systemDirs } from "../../system/find-program.js";
 import type { ProcessHost, ServiceUser } from "./types.js";
 
 /** Where services look for programs; never the server's own PATH, which may hold a person's private tools. */
 export const SERVICE_PATH = ["/usr/local/bin", "/usr/bin", "/bin"];
-
-/** Where the server looks for redis and python beside its own PATH. */
-const MORE = [...SERVICE_PATH, "/usr/local/sbin", "/usr/sbin", "/opt/homebrew/bin"];
-
-async function executable(path: string): Promise<string | null> {
-  try {
-    await access(path, constants.X_OK);
-    // A folder can be "executed" too.
-    return (await stat(path)).isFile() ? path : null;
-  } catch {
-    return null;
-  }
-}
-
-/** First of `names` in `dirs`, in that order of names. Default: the server's PATH and the usual places. */
-export async function findProgram(names: string[], dirs?: string[]): Promise<string | null> {
-  const places = dirs ?? [...new Set([...(process.env.PATH ?? "").split(delimiter), ...MORE])];
-  for (const name of names) {
-    for (const dir of places) {
-      if (!dir.startsWith("/")) continue;
-      const found = await executable(join(dir, name));
-      if (found !== null) return found;
-    }
-  }
-  return null;
-}
 
 /** The first candidate that exists and that the user can run. */
 export async function firstRunnable(
@@ -48,11 +23,12 @@ export async function firstRunnable(
 }
 
 /** Redis or Valkey: the same server under two names. */
-export const findRedis = (): Promise<string | null> => findProgram(["redis-server", "valkey-server"]);
+export const REDIS_PROGRAMS = ["redis-server", "valkey-server"];
+
+export const findRedis = (): Promise<string | null> => findProgram(REDIS_PROGRAMS);
 
 /** A system Python (a virtual environment of the operator's would not be readable for services). */
-export const findPython = (): Promise<string | null> =>
-  findProgram(["python3"], [...SERVICE_PATH, "/opt/homebrew/bin"]);
+export const findPython = (): Promise<string | null> => findIn(["python3"], systemDirs());
 
 /** The Node.js a service runs with: the server's own, or a system one when its user cannot reach that. */
 export async function nodeFor(user: ServiceUser, host: Pick<ProcessHost, "accessible">): Promise<string> {
@@ -76,7 +52,7 @@ export async function npmScript(node: string, name: "npm" | "npx" = "npm"): Prom
     const found = await realpath(candidate).catch(() => null);
     if (found !== null) return found;
   }
-  const wrapper = await findProgram([name], SERVICE_PATH);
+  const wrapper = await findIn([name], SERVICE_PATH);
   const target = wrapper === null ? null : await realpath(wrapper);
   return target?.endsWith(".js") === true ? target : null;
 }

@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { RuntimeStatus } from "../../stack/runtime.js";
+import { executable, findProgram, lookUpProgram, refusedPrograms } from "../../system/find-program.js";
 import * as binaries from "./binaries.js";
 import { isRootServer } from "./state-files.js";
 import type { ProcessHost } from "./types.js";
@@ -13,12 +14,22 @@ const run = promisify(execFile);
 const DEADLINE_MS = 700;
 
 /** How programs are looked for. */
-export type Search = Pick<typeof binaries, "findPostgresPackage" | "findProgram" | "findPython" | "findRedis">;
+export interface Search extends Pick<typeof binaries, "findPostgresPackage" | "findPython" | "findRedis"> {
+  findProgram(name: string): Promise<string | null>;
+  /** A sentence about programs of these names that the server does not run; empty when there are none. */
+  refusedPrograms(names: string[]): Promise<string>;
+}
+
+const SEARCH: Search = {
+  ...binaries,
+  findProgram,
+  refusedPrograms: async (names) => refusedPrograms(await lookUpProgram(names)),
+};
 
 /** One command to run on this platform; Debian's and macOS's are known. */
 async function installCommand({ findProgram }: Search, debian: string, brew: string): Promise<string> {
   if (process.platform === "darwin") return `brew install ${brew}`;
-  if ((await findProgram(["apt-get"])) !== null) {
+  if ((await findProgram("apt-get")) !== null) {
     return `${isRootServer() ? "" : "sudo "}apt-get install -y --no-install-recommends ${debian}`;
   }
   return `Install ${debian} with this system's package manager.`;
@@ -54,9 +65,9 @@ function node(): Finding {
   };
 }
 
-async function postgres({ findPostgresPackage, findProgram }: Search): Promise<Finding> {
+async function postgres({ findPostgresPackage }: Search): Promise<Finding> {
   const found = await findPostgresPackage();
-  if (found !== null && (await findProgram(["postgres"], [join(found.native, "bin")])) !== null) {
+  if (found !== null && (await executable(join(found.native, "bin", "postgres"))) !== null) {
     return { check: "postgres", ok: true, message: `PostgreSQL ${found.version} (${binaries.postgresPackageName()})` };
   }
   return {
@@ -74,7 +85,10 @@ async function redis(search: Search): Promise<Finding> {
   return {
     check: "redis",
     ok: false,
-    message: found === null ? "Neither redis-server nor valkey-server was found." : `${found} does not run.`,
+    message:
+      found === null
+        ? `Neither redis-server nor valkey-server was found.${await search.refusedPrograms(binaries.REDIS_PROGRAMS)}`
+        : `${found} does not run.`,
     fix: await installCommand(search, "redis-server", "redis"),
   };
 }
@@ -93,7 +107,7 @@ async function python(search: Search): Promise<Finding> {
 }
 
 /** Never throws; redis and python are needed only by stacks that use them, so they do not make the runtime unavailable. */
-export async function checkRequirements(host: ProcessHost, search: Search = binaries): Promise<RuntimeStatus> {
+export async function checkRequirements(host: ProcessHost, search: Search = SEARCH): Promise<RuntimeStatus> {
   const [limits, ...findings] = await Promise.all([
     host.limitsEnforcement(),
     platform(),

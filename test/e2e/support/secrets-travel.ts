@@ -2,11 +2,13 @@
  * Where secrets go on the Dagger runtime, on whatever engine: a real server is started through its binary and spoken to
  * as a client does, everything on its way is recorded, and no secret may be in it but where it must.
  */
+
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { get } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { outputRecords } from "../../../src/runtimes/dagger/telemetry/otlp.js";
+import { withStandIns } from "../../support/program-dirs.js";
 import { type Bundle, filesWith, watchBundles } from "../../support/secrets/engine-traces.js";
 import { type Needles, needlesOf, secretsIn } from "../../support/secrets/needles.js";
 import { type Recorder, startRecorder, withoutPlaintexts } from "../../support/secrets/recorder.js";
@@ -120,7 +122,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
         if (engine.log !== null) logAt = statSync(engine.log).size;
         server = await bench.server({
           ...engine.env,
-          PATH: `${recorder.bin}:${process.env.PATH}`,
+          ...withStandIns(recorder.bin),
           _EXPERIMENTAL_DAGGER_CLI_BIN: recorder.cli,
           STACKWARDEN_RUNTIME: "dagger",
           STACKWARDEN_LOG_LEVEL: "trace",

@@ -4,7 +4,6 @@ import { pathToFileURL } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import {
   findPostgresPackage,
-  findProgram,
   findPython,
   firstRunnable,
   nodeFor,
@@ -25,26 +24,6 @@ describe("programs", () => {
     chmodSync(full, mode);
     return full;
   };
-
-  it("are found by the order of their names, then of the folders", async () => {
-    const [a1, b0] = [make("a/one"), make("b/zero")];
-    make("b/one");
-    const dirs = [join(dir.path, "a"), join(dir.path, "b"), "relative"];
-    expect(await findProgram(["zero", "one"], dirs)).toBe(b0);
-    expect(await findProgram(["one"], dirs)).toBe(a1);
-    expect(await findProgram(["absent"], dirs)).toBeNull();
-    expect(await findProgram(["sh"])).toMatch(/\/sh$/);
-  });
-
-  it("are executable files", async () => {
-    make("c/plain", "", 0o644);
-    mkdirSync(join(dir.path, "c/folder"));
-    symlinkSync("nowhere", join(dir.path, "c/broken"));
-    for (const name of ["plain", "folder", "broken", ""]) {
-      if (name === "plain" && process.getuid?.() !== 0) continue;
-      expect(await findProgram([name], [join(dir.path, "c")])).toBeNull();
-    }
-  });
 
   it("are those that the service's user can run", async () => {
     const user = await host.userFor("test", "web");

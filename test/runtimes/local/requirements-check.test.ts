@@ -24,6 +24,7 @@ const nothing: Search = {
   findProgram: async () => null,
   findPython: async () => null,
   findRedis: async () => null,
+  refusedPrograms: async () => "",
 };
 
 async function check(search: Partial<Search>) {
@@ -48,11 +49,10 @@ function machine({ platform, version, uid }: { platform?: string; version?: stri
 describe("the local runtime's requirements", () => {
   it("are met by programs that run: each with its version and place", async () => {
     mkdirSync(join(dir.path, "pg/bin"), { recursive: true });
+    program("pg/bin/postgres", ":");
     const postgres = { native: join(dir.path, "pg"), version: "15.18.0", major: 15 };
     const found = await check({
       findPostgresPackage: async () => postgres as never,
-      findProgram: async (names, dirs) =>
-        dirs?.[0] === join(dir.path, "pg/bin") ? join(dirs[0], names[0] as string) : null,
       findRedis: async () => program("redis-server", 'echo "Redis server v=7.0.15 sha=00000000:0 malloc=x"'),
       findPython: async () => program("python3", "echo 3.11.2"),
     });
@@ -77,10 +77,9 @@ describe("the local runtime's requirements", () => {
       fix: "Install redis-server with this system's package manager.",
     });
     expect(bare.of("python")).toMatchObject({ ok: false, message: "No system python3 was found." });
-    const apt = async (names: string[], dirs?: string[]) =>
-      names[0] === "apt-get" || dirs !== undefined ? "/usr/bin/apt-get" : null;
+    const apt = async (name: string) => (name === "apt-get" ? "/usr/bin/apt-get" : null);
     const broken = {
-      findPostgresPackage: async () => ({ native: "/pg", version: "15.18.0", major: 15 }) as never,
+      findPostgresPackage: async () => ({ native: join(dir.path, "pg"), version: "15.18.0", major: 15 }) as never,
       findProgram: apt,
       findRedis: async () => program("redis-server", "exit 1"),
       findPython: async () => program("python3", "echo 'No module named ensurepip' >&2; exit 1"),

@@ -1,4 +1,5 @@
 /** A simulated engine for a test: its folder, its socket, its programs, its fault switches. README.md says what it simulates. */
+
 import { execFileSync, spawnSync } from "node:child_process";
 import {
   chmodSync,
@@ -15,6 +16,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { withStandIns } from "../program-dirs.js";
 import { removeEngineCgroups } from "./cgroups.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -120,7 +122,7 @@ export async function startSimEngine(faults: Faults = {}): Promise<SimEngine> {
     // Where tests have a real engine too, its own CLI must not be taken for this one's.
     env: {
       ...process.env,
-      PATH: `${bin}:${process.env.PATH}`,
+      ...withStandIns(bin),
       _EXPERIMENTAL_DAGGER_CLI_BIN: undefined,
       _EXPERIMENTAL_DAGGER_RUNNER_HOST: runnerHost,
     },

@@ -1,8 +1,8 @@
 /** Finds the way to a Dagger engine's host, and what can be done there. Never fails for want of one: that is a result. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import { findProgram, withTrustedPath } from "../../../system/find-program.js";
 import { lastLine } from "../../shared/last-line.js";
-import { findProgram } from "../engine/programs.js";
 import { cores, limitOf, parseSnapshot } from "./cgroup-files.js";
 import { cancelled } from "./containers.js";
 import { containerExec, DEFAULT_ENGINE, ENGINE_PREFIX, type ExecCommand, isName, routeOf } from "./exec-transport.js";
@@ -18,12 +18,13 @@ const LIST_MS = 15_000;
 /** The container that the CLI started: of this version, or the only one there is. */
 async function startedByCli(
   program: string,
+  path: string,
   env: NodeJS.ProcessEnv,
   signal: AbortSignal,
 ): Promise<ExecCommand | string> {
   const args = ["ps", "--filter", `name=${ENGINE_PREFIX}`, "--format", "{{.Names}}"];
   try {
-    const { stdout } = await promisify(execFile)(program, args, { env, signal, timeout: LIST_MS });
+    const { stdout } = await promisify(execFile)(path, args, { env, signal, timeout: LIST_MS });
     const names = stdout.split("\n").filter((name) => name.startsWith(ENGINE_PREFIX) && isName(name));
     if (names.includes(DEFAULT_ENGINE)) return containerExec(program, DEFAULT_ENGINE);
     const [only, another] = names;
@@ -72,25 +73,30 @@ async function probe(helper: Helper, way: ExecCommand): Promise<ContainerLookup 
 }
 
 export async function openEngineHost(options: EngineHostOptions): Promise<EngineHost> {
-  const { runnerHost, signal, warn, env = process.env } = options;
+  const { runnerHost, signal, warn } = options;
   const route = routeOf(runnerHost);
   if (route.kind === "unreachable") return unreachableHost(route.reason);
   const reasons: string[] = [];
+  const env = await withTrustedPath(options.env ?? process.env);
   const candidates =
     route.kind === "ways"
       ? route.ways.map((way) => ({ program: way.argv[0], find: async (): Promise<ExecCommand | string> => way }))
-      : route.programs.map((program) => ({ program, find: () => startedByCli(program, env, signal) }));
+      : route.programs.map((program) => ({
+          program,
+          find: (path: string) => startedByCli(program, path, env, signal),
+        }));
   for (const { program, find } of candidates) {
-    if ((await findProgram(program, env)) === null) {
+    const path = await findProgram(program, { env });
+    if (path === null) {
       reasons.push(`${program} is not installed here`);
       continue;
     }
-    const way = await find();
+    const way = await find(path);
     if (typeof way === "string") {
       reasons.push(way);
       continue;
     }
-    const helper = new Helper(way, env, warn);
+    const helper = new Helper({ ...way, argv: [path, ...way.argv.slice(1)] }, env, warn);
     try {
       await helper.start(signal);
       const found = await probe(helper, way);

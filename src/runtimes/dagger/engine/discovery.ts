@@ -1,7 +1,8 @@
 /** Is there a CLI, and can the engine be reached? Looks, and touches nothing; every question has a deadline. */
 import { connect } from "node:net";
+import { executable, findProgram, lookUpProgram, refusedPrograms } from "../../../system/find-program.js";
 import { CLI_VARIABLE, type Engine } from "./engines.js";
-import { ask, executable, findProgram } from "./programs.js";
+import { ask } from "./programs.js";
 import { judgeVersion, SDK_VERSION } from "./versions.js";
 
 /** Of each question; they are asked side by side. */
@@ -28,8 +29,10 @@ export async function findCli(env: NodeJS.ProcessEnv): Promise<{ path: string } 
       ? { missing: `${CLI_VARIABLE} names ${named}, which is no executable file.` }
       : { path: found };
   }
-  const found = await findProgram("dagger", env);
-  return found === null ? { missing: "The Dagger CLI was not found on PATH." } : { path: found };
+  const lookup = await lookUpProgram("dagger", { env });
+  return lookup.path === null
+    ? { missing: `The Dagger CLI was not found on PATH.${refusedPrograms(lookup)}` }
+    : { path: lookup.path };
 }
 
 /** The CLI, and whether its version goes with this build. */
@@ -90,7 +93,7 @@ async function socketReach(
 async function containerRuntime(names: readonly string[], env: NodeJS.ProcessEnv, deadlineMs: number): Promise<Reach> {
   const tried = await Promise.all(
     names.map(async (name) => {
-      const path = await findProgram(name, env);
+      const path = await findProgram(name, { env });
       if (path === null) return `${name} was not found on PATH`;
       const said = await ask(path, ["ps", "-q"], env, deadlineMs);
       if (said.kind === "answer") return null;
@@ -112,7 +115,7 @@ async function containerReach(
   env: NodeJS.ProcessEnv,
   deadlineMs: number,
 ): Promise<Reach> {
-  const path = await findProgram(program, env);
+  const path = await findProgram(program, { env });
   const fix = `Start the container ${container}, or correct the engine's address.`;
   if (path === null) return { ok: false, message: `${program} was not found on PATH.`, fix: `Install ${program}.` };
   const said = await ask(path, ["inspect", "--format", "{{.State.Running}}", "--", container], env, deadlineMs);
@@ -123,7 +126,7 @@ async function containerReach(
 }
 
 async function podReach(address: URL, env: NodeJS.ProcessEnv, deadlineMs: number): Promise<Reach> {
-  const path = await findProgram("kubectl", env);
+  const path = await findProgram("kubectl", { env });
   if (path === null) return { ok: false, message: "kubectl was not found on PATH.", fix: "Install kubectl." };
   const options = ["context", "namespace"].flatMap((name) => {
     const value = address.searchParams.get(name);

@@ -1,29 +1,7 @@
-/** Programs of the machine: found on PATH, asked something within a deadline. */
+/** Asks a program of the machine something within a deadline. */
 import { execFile } from "node:child_process";
-import { constants } from "node:fs";
-import { access, stat } from "node:fs/promises";
-import { delimiter, isAbsolute, join } from "node:path";
+import { withTrustedPath } from "../../../system/find-program.js";
 import { lastLine } from "../../shared/last-line.js";
-
-/** Absolute path of an executable file; null where there is none. */
-export async function executable(path: string): Promise<string | null> {
-  try {
-    await access(path, constants.X_OK);
-    return (await stat(path)).isFile() ? path : null;
-  } catch {
-    return null;
-  }
-}
-
-/** @returns the first executable of this name on the environment's PATH */
-export async function findProgram(name: string, env: NodeJS.ProcessEnv): Promise<string | null> {
-  for (const folder of (env.PATH ?? "").split(delimiter)) {
-    // A relative entry means whatever folder one happens to be in.
-    const found = isAbsolute(folder) ? await executable(join(folder, name)) : null;
-    if (found !== null) return found;
-  }
-  return null;
-}
 
 export type Answer =
   | { kind: "answer"; text: string }
@@ -32,12 +10,19 @@ export type Answer =
   | { kind: "silence" };
 
 /** Runs a program to its end. Never throws; after the deadline (milliseconds) it is killed. */
-export function ask(program: string, args: string[], env: NodeJS.ProcessEnv, deadlineMs: number): Promise<Answer> {
+export async function ask(
+  program: string,
+  args: string[],
+  env: NodeJS.ProcessEnv,
+  deadlineMs: number,
+): Promise<Answer> {
+  // Docker and kubectl look up helpers of their own.
+  const trusted = await withTrustedPath(env);
   return new Promise((resolve) => {
     execFile(
       program,
       args,
-      { env, timeout: deadlineMs, killSignal: "SIGKILL", maxBuffer: 1024 * 1024, encoding: "utf8" },
+      { env: trusted, timeout: deadlineMs, killSignal: "SIGKILL", maxBuffer: 1024 * 1024, encoding: "utf8" },
       (error, stdout, stderr) => {
         if (error === null) return resolve({ kind: "answer", text: stdout.trim() });
         if (error.killed === true) return resolve({ kind: "silence" });

@@ -1,7 +1,9 @@
 /** The `dagger session` process: started, its one line read, ended. The end of its stdin ends it, so it never outlives us. */
+
 import { spawn } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
+import { withTrustedPath } from "../../../system/find-program.js";
 import { type Child, childExit } from "../engine/child-exit.js";
 import type { Address } from "./connection.js";
 import type { SessionOptions } from "./types.js";
@@ -84,7 +86,7 @@ export async function startCli(options: SessionOptions): Promise<CliProcess> {
   // A process group of its own: an interrupt at the terminal is for us, who stop the services first.
   const child: Child = spawn(cli, ["session", "--silent"], {
     cwd: workdir,
-    env: cliEnvironment(env, runnerHost),
+    env: cliEnvironment(await withTrustedPath(env), runnerHost),
     stdio: ["pipe", "pipe", "pipe"],
     detached: true,
   });

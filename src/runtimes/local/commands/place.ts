@@ -3,7 +3,7 @@ import { isAbsolute, join, posix, relative } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import type { ExecRequest } from "../../../stack/runtime.js";
-import { findProgram } from "../binaries.js";
+import { findIn } from "../../../system/find-program.js";
 import type { LaunchPlan } from "../providers/launch-plan.js";
 import type { ServiceUser } from "../types.js";
 
@@ -37,7 +37,7 @@ async function resolveProgram({ plan, service }: CommandPlace, argv: string[], p
     throw error;
   });
   if (resolved[0]?.includes("/")) return resolved;
-  const found = await findProgram([program], path.split(":"));
+  const found = await findIn([program], path.split(":"));
   if (found === null) throw notFound(program, service.name);
   return [found, ...rest];
 }

@@ -2,8 +2,9 @@
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
+import { findIn } from "../../../system/find-program.js";
 import { rewriteContainerCommand, rewriteEnvironment, rewriteText } from "../address-rewrite.js";
-import { findProgram, nodeFor, npmScript, SERVICE_PATH } from "../binaries.js";
+import { nodeFor, npmScript, SERVICE_PATH } from "../binaries.js";
 import type { InstallContext } from "../install/dependency-cache.js";
 import { installNode, readNodeManifest } from "../install/node.js";
 import { installPython, pythonFor } from "../install/python.js";
@@ -37,7 +38,7 @@ export async function resolveProgram(
 ): Promise<string[]> {
   const [name = "", ...rest] = argv;
   if (name.includes("/")) return [resolve(cwd, name), ...rest];
-  const own = await findProgram([name], tools.path);
+  const own = await findIn([name], tools.path);
   if (own !== null && name !== "npm" && name !== "npx") return [own, ...rest];
   if (name === "node") return [await nodeFor(context.user, context.host), ...rest];
   if (name === "npm" || name === "npx") {
@@ -46,7 +47,7 @@ export async function resolveProgram(
     if (script !== null) return [node, script, ...rest];
   }
   if (name === "python" || name === "python3") return [await pythonFor(context), ...rest];
-  const found = await findProgram([name], SERVICE_PATH);
+  const found = await findIn([name], SERVICE_PATH);
   if (found !== null) return [found, ...rest];
   throw new StackwardenError("SERVICE_START_FAILED", `The program "${name}" was not found.`, {
     hint: `Install it below ${SERVICE_PATH.join(", ")}, add it to the service's dependencies, or name it by its path in x-local.command.`,

@@ -4,8 +4,9 @@ import { lstat, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
+import { findProgram } from "../../../system/find-program.js";
 import { LOOPBACK } from "../address-rewrite.js";
-import { findProgram, SERVICE_PATH } from "../binaries.js";
+import { SERVICE_PATH } from "../binaries.js";
 import { type PostgresBinaries, postgresBinaries } from "../binaries-postgres.js";
 import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
 import { initialiseCluster, reachable, removeHalfMade } from "./postgres-cluster.js";
@@ -91,7 +92,7 @@ async function removeStaleLock(data: string, context: PrepareContext): Promise<v
 async function removeSharedMemory(data: string, context: PrepareContext): Promise<void> {
   const lines = (await readFile(join(data, "postmaster.pid"), "utf8").catch(() => "")).split("\n");
   const id = /^\s*\d+\s+(\d+)\s*$/.exec(lines[6] ?? "")?.[1];
-  const ipcrm = id === undefined ? null : await findProgram(["ipcrm"]);
+  const ipcrm = id === undefined ? null : await findProgram("ipcrm");
   if (id === undefined || ipcrm === null) return;
   // As the service's own user: it can remove nothing that is not its own.
   const { user, host } = context;

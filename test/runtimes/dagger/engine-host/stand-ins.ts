@@ -21,7 +21,11 @@ export class StandIns {
   readonly dir = mkdtempSync(join(tmpdir(), "stackwarden-host-"));
   readonly bin = join(this.dir, "bin");
   readonly calls = join(this.dir, "calls");
-  readonly env: NodeJS.ProcessEnv = { PATH: `${this.bin}:${SYSTEM_PATH}`, LC_ALL: "C" };
+  readonly env: NodeJS.ProcessEnv = {
+    PATH: SYSTEM_PATH,
+    STACKWARDEN_PROGRAM_DIRS: `${this.bin}:${SYSTEM_PATH}`,
+    LC_ALL: "C",
+  };
   readonly #processes: ChildProcess[] = [];
 
   constructor() {
@@ -43,6 +47,7 @@ export class StandIns {
       if (folder !== undefined) symlinkSync(join(folder, name), join(this.bin, name));
     }
     this.env.PATH = this.bin;
+    this.env.STACKWARDEN_PROGRAM_DIRS = this.bin;
   }
 
   /** Enters nothing: what was to run there runs here. */

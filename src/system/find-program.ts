@@ -1,0 +1,230 @@
+/**
+ * Where the programs that the server itself runs come from: fixed directories of the system first, then those entries
+ * of `PATH` that only this user and root can change. A package manager puts directories of the working directory first
+ * in `PATH` (`npx`, `npm exec`), so a repository would otherwise choose what the server runs.
+ */
+import { constants } from "node:fs";
+import { access, lstat, readlink, stat } from "node:fs/promises";
+import { delimiter, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+
+const SYSTEM = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+const HOMEBREW = ["/opt/homebrew/sbin", "/opt/homebrew/bin"];
+const MOST_LINKS = 40;
+const OVERFLOW_UID = 65_534;
+
+export interface ProgramSearch {
+  /**
+   * Its `PATH` is searched after the system's directories, which its `STACKWARDEN_PROGRAM_DIRS` replaces.
+   * Default: the server's environment.
+   */
+  env?: NodeJS.ProcessEnv;
+  /** Default: the server's user. */
+  uid?: number | undefined;
+  gid?: number | undefined;
+  /** No program is taken from below these. Default: the working directory and the allowed roots. */
+  excluded?: readonly string[];
+}
+
+export interface ProgramLookup {
+  /** Absolute; null when no directory holds a program that may be run. */
+  path: string | null;
+  /** Programs of this name that were passed over, with the reason. */
+  refused: { path: string; reason: string }[];
+}
+
+/** Folders that hold projects: whatever lies below them may be a project's. */
+const projectFolders = new Set<string>();
+
+/** From now on no program is taken from below these folders: a client's allowed roots. */
+export function excludeProgramsBelow(folders: Iterable<string>): void {
+  for (const folder of folders) projectFolders.add(folder);
+}
+
+/** The operator's choice of the directories that are searched first, for systems that keep their programs elsewhere. */
+export const PROGRAM_DIRS_VARIABLE = "STACKWARDEN_PROGRAM_DIRS";
+
+/** Directories that hold programs for every user. */
+export function systemDirs(env: NodeJS.ProcessEnv = process.env, platform = process.platform): string[] {
+  const chosen = absoluteDirs(env[PROGRAM_DIRS_VARIABLE]);
+  if (chosen.length > 0) return chosen;
+  return platform === "darwin" ? [...SYSTEM, ...HOMEBREW] : SYSTEM;
+}
+
+const absoluteDirs = (list: string | undefined): string[] =>
+  (list ?? "")
+    .split(delimiter)
+    .filter((dir) => isAbsolute(dir))
+    .map((dir) => resolve(dir));
+
+/** The path when it is an executable file, else null. */
+export async function executable(path: string): Promise<string | null> {
+  try {
+    await access(path, constants.X_OK);
+    // A folder can be "executed" too.
+    return (await stat(path)).isFile() ? path : null;
+  } catch {
+    return null;
+  }
+}
+
+/** First of `names` in `dirs`, by the order of the names. For programs that a service runs as its own user. */
+export async function findIn(names: readonly string[], dirs: readonly string[]): Promise<string | null> {
+  for (const name of names) {
+    if (!isName(name)) continue;
+    for (const dir of dirs) {
+      if (!isAbsolute(dir)) continue;
+      const path = await executable(join(dir, name));
+      if (path !== null) return path;
+    }
+  }
+  return null;
+}
+
+/** First of `names` that the server may run, by the order of the names; null when there is none. */
+export async function findProgram(
+  names: string | readonly string[],
+  search: ProgramSearch = {},
+): Promise<string | null> {
+  return (await lookUpProgram(names, search)).path;
+}
+
+/** Like `findProgram`, and what was passed over. */
+export async function lookUpProgram(
+  names: string | readonly string[],
+  search: ProgramSearch = {},
+): Promise<ProgramLookup> {
+  const rules = rulesOf(search);
+  const refused: ProgramLookup["refused"] = [];
+  for (const name of typeof names === "string" ? [names] : names) {
+    if (!isName(name)) continue;
+    for (const dir of rules.dirs) {
+      const path = await executable(join(dir, name));
+      if (path === null) continue;
+      const reason = await distrust(path, rules);
+      if (reason === null) return { path, refused };
+      if (!refused.some((one) => one.path === path)) refused.push({ path, reason });
+    }
+  }
+  return { path: null, refused };
+}
+
+/** A sentence about what `lookUpProgram` passed over; empty when nothing was. */
+export const refusedPrograms = ({ refused }: ProgramLookup): string =>
+  refused.length === 0 ? "" : ` Not used: ${refused.map(({ path, reason }) => `${path} (${reason})`).join(", ")}.`;
+
+/** The environment with a `PATH` of trusted directories only: for programs that look up further programs themselves. */
+export async function withTrustedPath(env: NodeJS.ProcessEnv, search: ProgramSearch = {}): Promise<NodeJS.ProcessEnv> {
+  const rules = rulesOf({ ...search, env });
+  const trusted: string[] = [];
+  for (const dir of rules.dirs)
+    if (rules.system.has(dir) || (await distrust(dir, rules, "directory")) === null) trusted.push(dir);
+  return { ...env, PATH: trusted.join(delimiter) };
+}
+
+interface Rules {
+  dirs: string[];
+  system: Set<string>;
+  uid: number | undefined;
+  gid: number | undefined;
+  excluded: readonly string[];
+}
+
+function rulesOf(search: ProgramSearch): Rules {
+  const env = search.env ?? process.env;
+  const system = systemDirs(env);
+  const uid = "uid" in search ? search.uid : process.getuid?.();
+  return {
+    dirs: [...new Set([...system, ...absoluteDirs(env.PATH)])],
+    system: new Set(system),
+    uid,
+    gid: "gid" in search ? search.gid : process.getgid?.(),
+    excluded: search.excluded ?? excludedFolders(uid),
+  };
+}
+
+/** An ordinary user's own tools lie below the home directory: a root that contains it does not exclude them. */
+function excludedFolders(uid: number | undefined): string[] {
+  const folders = [...projectFolders];
+  try {
+    // Started in `/`, a server would otherwise exclude everything.
+    if (process.cwd() !== "/") folders.push(process.cwd());
+  } catch {
+    // The working directory was removed.
+  }
+  const home = process.env.HOME;
+  return uid === 0 || home === undefined ? folders : folders.filter((folder) => !isBelow(folder, home));
+}
+
+const isName = (name: string): boolean => name !== "" && name !== "." && name !== ".." && !name.includes("/");
+
+const isBelow = (folder: string, path: string): boolean => {
+  const way = relative(folder, path);
+  return way === "" || (way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way));
+};
+
+/** Follows the path link by link: every directory and link on the way decides what is run. Null when all is well. */
+async function distrust(path: string, rules: Rules, kind: "file" | "directory" = "file"): Promise<string | null> {
+  // A directory of programs must not be writable even where it is sticky; its parents may be sticky.
+  const depth = kind === "file" ? 1 : 0;
+  // The system's own directories are the administrator's, whichever group keeps them.
+  const fixed = [...rules.system].some((dir) => path === dir || dirname(path) === dir);
+  if (!fixed && rules.excluded.some((folder) => isBelow(folder, path))) return "below a folder that holds projects";
+  if (rules.uid === undefined) return null;
+  let links = 0;
+  let at = "/";
+  let rest = path.split("/").filter((part) => part !== "");
+  try {
+    const top = writableByOthers(await lstat("/"), "/", rules, fixed, false);
+    if (top !== null) return top;
+    let sticky = false;
+    for (let part = rest.shift(); part !== undefined; part = rest.shift()) {
+      if (part === "..") {
+        at = dirname(at);
+        continue;
+      }
+      const next = join(at, part);
+      const info = await lstat(next);
+      if (info.isSymbolicLink()) {
+        links += 1;
+        if (links > MOST_LINKS) return "too many symbolic links";
+        // In a sticky directory only the owner of a link can replace it.
+        if (sticky && info.uid !== 0 && info.uid !== rules.uid) return `the link ${next} belongs to user ${info.uid}`;
+        const target = await readlink(next);
+        if (isAbsolute(target)) at = "/";
+        rest = [...target.split("/").filter((one) => one !== "" && one !== "."), ...rest];
+        sticky = false;
+        continue;
+      }
+      const why = writableByOthers(info, next, rules, fixed, info.isDirectory() && rest.length > depth);
+      if (why !== null) return why;
+      sticky = (info.mode & 0o1000) !== 0;
+      at = next;
+    }
+  } catch (error) {
+    return `cannot be checked: ${(error as NodeJS.ErrnoException).code ?? "unknown"}`;
+  }
+  if (!fixed && rules.excluded.some((folder) => isBelow(folder, at))) return "leads below a folder that holds projects";
+  return null;
+}
+
+function writableByOthers(
+  info: { mode: number; uid: number; gid: number },
+  path: string,
+  rules: Rules,
+  fixed: boolean,
+  stickyCounts: boolean,
+): string | null {
+  const homebrew = fixed && HOMEBREW.some((dir) => isBelow(dirname(dir), path));
+  // In a user namespace that does not map root, the system's files appear to belong to the overflow user.
+  const administrators = fixed && (homebrew || rules.uid !== 0 || info.uid === OVERFLOW_UID);
+  if (info.uid !== 0 && info.uid !== rules.uid && !administrators) {
+    return `${path} belongs to user ${info.uid}`;
+  }
+  // In a sticky directory nobody else can replace what is below, whose own owner is checked next.
+  if (stickyCounts && (info.mode & 0o1000) !== 0) return null;
+  if ((info.mode & 0o002) !== 0) return `every user can write ${path}`;
+  if ((info.mode & 0o020) !== 0 && !fixed && info.gid !== 0 && info.gid !== rules.gid) {
+    return `group ${info.gid} can write ${path}`;
+  }
+  return null;
+}
