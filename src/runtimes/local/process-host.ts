@@ -12,6 +12,7 @@ import { detectCgroups } from "./process/detect-cgroups.js";
 import { findGateTools, type GateTools } from "./process/gate.js";
 import { type Inside, type Launched, type LaunchSpec, launch } from "./process/launch.js";
 import { CgroupProcess, endOf } from "./process/managed-process.js";
+import { withName } from "./process/named-user.js";
 import { followCommand } from "./process/run-command.js";
 import { Sandbox } from "./process/sandbox-host.js";
 import { UserLeases } from "./process/user-leases.js";
@@ -173,8 +174,9 @@ class LocalProcessHost implements ProcessHost {
     this.#commands.add(end);
     const following = { ...spec, signal: AbortSignal.any([spec.signal, end.signal]) };
     try {
+      const named = spec.named === true && this.sandbox.enforcement.level === "none";
       return spec.inside === undefined
-        ? await this.#runAlone(following)
+        ? await (named ? withName(spec.user, () => this.#runAlone(following)) : this.#runAlone(following))
         : await this.#runInside(following, spec.inside);
     } finally {
       this.#commands.delete(end);

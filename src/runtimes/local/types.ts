@@ -68,6 +68,8 @@ export interface RunSpec {
   limits?: Limits;
   /** As for `spawn`. Absent: without namespaces of its own. */
   visible?: readonly string[];
+  /** The program refuses a user id that has no name. Default false. */
+  named?: boolean;
   stdin?: string | Buffer;
   /** Receives raw chunks; a returned promise holds its stream back. */
   onOutput?(stream: "stdout" | "stderr", chunk: Buffer): void | Promise<void>;

@@ -1,10 +1,10 @@
 /** Makes a database cluster: in a fresh directory that takes its place only when it is complete, so half a one is never used. */
 import { randomBytes } from "node:crypto";
-import { readdir, readFile, rename } from "node:fs/promises";
+import { readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
-import { chownTree, ensureDir, isRootServer, removeTree, withStorage, writePrivateFile } from "../state-files.js";
-import type { RunResult, ServiceUser } from "../types.js";
+import { ensureDir, removeTree, withStorage, writePrivateFile } from "../state-files.js";
+import type { RunResult } from "../types.js";
 import type { PrepareContext } from "./launch-plan.js";
 
 const TIMEOUT_MS = 120_000;
@@ -14,14 +14,6 @@ interface Cluster {
   data: string;
   bin: string;
   login: { user: string; password: string; database: string };
-}
-
-/** initdb wants a name for its user id, which the services' own ids do not have; it runs as `nobody` then. */
-async function initUser(user: ServiceUser): Promise<ServiceUser> {
-  if (!isRootServer()) return user;
-  const passwd = await readFile("/etc/passwd", "utf8").catch(() => "");
-  const fields = /^nobody:[^:]*:(\d+):(\d+):/m.exec(passwd);
-  return { ...user, uid: Number(fields?.[1] ?? 65_534), gid: Number(fields?.[2] ?? 65_534), name: "nobody" };
 }
 
 /** @throws RUNTIME_UNAVAILABLE when the service's user cannot get to the program */
@@ -59,9 +51,8 @@ export async function removeHalfMade(base: string, { stack }: PrepareContext): P
 
 /** @throws SERVICE_START_FAILED, STORAGE_FAILED */
 export async function initialiseCluster(context: PrepareContext, { base, data, bin, login }: Cluster): Promise<void> {
-  const { host, request } = context;
+  const { host, request, user } = context;
   const { signal } = request;
-  const user = await initUser(context.user);
   const work = await ensureDir(join(base, `.init-${randomBytes(6).toString("hex")}`), 0o700, user);
   const fresh = join(work, "pgdata");
   const env = { PATH: "/usr/bin:/bin", LANG: "C.UTF-8", LC_ALL: "C", HOME: work, TMPDIR: work, TZ: "UTC" };
@@ -75,6 +66,8 @@ export async function initialiseCluster(context: PrepareContext, { base, data, b
     service: request.service.name,
     limits: request.limits,
     visible: [context.stack.stateDir],
+    // initdb and a single-user PostgreSQL look their user up.
+    named: true,
   };
   try {
     // A file, not an argument: everybody can read a process list.
@@ -114,10 +107,7 @@ export async function initialiseCluster(context: PrepareContext, { base, data, b
         throw failure("CREATE DATABASE", request.service.name, created);
       }
     }
-    await withStorage("Initialising the database", async () => {
-      await chownTree(fresh, context.user);
-      await rename(fresh, data);
-    });
+    await withStorage("Initialising the database", () => rename(fresh, data));
   } finally {
     await removeTree(work, context.stack.stateDir).catch(() => {});
   }
