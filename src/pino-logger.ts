@@ -4,27 +4,13 @@
  */
 import { writeSync } from "node:fs";
 import type { Logger } from "./logger.js";
+import { SECRET_FIELDS } from "./stack/text/secret-names.js";
 
 export type LogLevel = "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
 type LogFields = Record<string, unknown>;
 
 const WEIGHT: Record<LogLevel, number> = { trace: 10, debug: 20, info: 30, warn: 40, error: 50, fatal: 60, silent: 99 };
 const STDERR = 2;
-
-/** Field names whose value never reaches the log, at the top and one level down. */
-export const REDACTED = [
-  "password",
-  "passwd",
-  "secret",
-  "token",
-  "authorization",
-  "apiKey",
-  "api_key",
-  "secrets",
-  "env",
-  "environment",
-  "secretValues",
-];
 
 interface Sink {
   write(level: "error" | "warn" | "info" | "debug", message: string, fields: LogFields): void;
@@ -50,7 +36,7 @@ export function createLogger(level: LogLevel, target: number | { write(line: str
       {
         name: "stackwarden",
         level,
-        redact: { paths: REDACTED.flatMap((key) => [key, `*.${key}`]), censor: "[redacted]" },
+        redact: { paths: SECRET_FIELDS.flatMap((key) => [key, `*.${key}`]), censor: "[redacted]" },
         timestamp: pino.stdTimeFunctions.isoTime,
       },
       typeof target === "number" ? pino.destination({ dest: target, sync: true }) : target,

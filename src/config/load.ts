@@ -140,6 +140,10 @@ async function toConfig(raw: RawConfig, layers: readonly Layer[], request: LoadC
       gatewayImage: raw.gateway_image,
       tunnel: raw.dagger_tunnel,
     },
+    docker: {
+      ...(raw.docker_host === undefined ? {} : { host: raw.docker_host }),
+      ...(raw.docker_context === undefined ? {} : { context: raw.docker_context }),
+    },
     logs: { ringBytes: bytesOfMb(raw.logs.ring_mb), spoolBytes: bytesOfMb(raw.logs.spool_mb) },
   };
 }

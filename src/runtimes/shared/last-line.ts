@@ -1,5 +1,8 @@
-/** The last line of what a program said, without the space around it; `most` characters of it at most. */
-export const lastLine = (said: string, most = 300): string => {
-  const text = said.trim();
-  return text.slice(text.lastIndexOf("\n") + 1, text.lastIndexOf("\n") + 1 + most).trimEnd();
+import { HELD_CHARACTERS } from "../../stack/text/sanitize-text.js";
+
+/** The last line of a program's output, without the space around it. What shows it redacts it first, then bounds it. */
+export const lastLine = (output: string): string => {
+  const text = output.trim();
+  const from = text.lastIndexOf("\n") + 1;
+  return text.slice(from, from + HELD_CHARACTERS).trimEnd();
 };

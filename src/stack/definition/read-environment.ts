@@ -1,14 +1,13 @@
 /** `environment` and `env_file`. The server's own environment never comes in: it holds the agent's keys. */
+import { isSecretName } from "../text/secret-names.js";
 import { EnvFileError, readEnvFile } from "./env-file.js";
 import type { Lookup } from "./interpolate.js";
 import { given, type NodeReader } from "./node-reader.js";
 import { projectPath } from "./read-mounts.js";
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_.-]*$/;
-const SENSITIVE = /PASS(WORD|WD)?$|SECRET|TOKEN|_KEY$|^KEY$|CREDENTIAL|PRIVATE/i;
 
-/** A name under which people keep secrets; its value is treated as one. */
-export const isSensitiveName = (name: string): boolean => SENSITIVE.test(name);
+export { isSecretName as isSensitiveName };
 
 export interface Environment {
   values: Record<string, string>;
@@ -20,7 +19,7 @@ export interface Environment {
 
 function put(into: Environment, name: string, value: string, secret: boolean): void {
   into.values[name] = value;
-  if (secret || (value !== "" && isSensitiveName(name))) into.secret.add(name);
+  if (secret || (value !== "" && isSecretName(name))) into.secret.add(name);
   else into.secret.delete(name);
 }
 

@@ -1,25 +1,41 @@
-/** Secrets that nobody told us about, recognised by the form they are written in. Every pattern is linear. */
+/**
+ * Secrets whose value is not known, recognised by the form they are written in. Every pattern takes time linear in the
+ * length of the text: no part that repeats without a bound may begin again inside what it has already passed over.
+ */
+import { ASSIGNED_NAMES, PROSE_NAMES } from "./secret-names.js";
 
 export const REDACTED = "[redacted]";
 
-interface Pattern {
+export interface Pattern {
   /** Cheap test: without it the pattern cannot match. */
   hint: RegExp;
   expression: RegExp;
   /** What stays of a match. */
-  replacement: string;
+  replacement: string | ((match: string) => string);
+}
+
+/** JSON Web Tokens among parts that dots join: two parts that begin with `eyJ`, and a third. */
+function redactTokens(joined: string): string {
+  const parts = joined.split(".");
+  const kept: string[] = [];
+  for (let index = 0; index < parts.length; index += 1) {
+    const [header = "", payload = "", signature] = parts.slice(index, index + 3);
+    const from = header.search(/(?<!\w)eyJ/);
+    if (from < 0 || header.length - from < 11 || signature === undefined || !/^eyJ[\w-]{8}/.test(payload))
+      kept.push(header);
+    else {
+      kept.push(header.slice(0, from) + REDACTED);
+      index += 2;
+    }
+  }
+  return kept.join(".");
 }
 
 /** Not yet redacted, and not a word that says "there is none". */
 const SOME_VALUE = String.raw`(?!\[redacted\])(?!(?:null|none|nil|undefined|true|false|\*+)(?![^\s"',;&}\])]))`;
 const VALUE = String.raw`(?:"(?:[^"\\]|\\.)+"|'(?:[^'\\]|\\.)+'|\\"[^"\\]+\\"|[^\s"',;&}\])]+)`;
-/** Words after which even `name: value` in prose is a secret. */
-const STRONG_NAME =
-  "pass(?:word|wd|phrase)|api[_-]?key|secret[_-]?(?:access[_-]?)?key|client[_-]?secret|private[_-]?key|auth[_-]?token|access[_-]?token|refresh[_-]?token";
-/** Words that prose uses too; only `name=value` and `"name": value` count. */
-const WEAK_NAME = "pass|pwd|secret|token|access[_-]?key|credentials?";
-
-const PATTERNS: readonly Pattern[] = [
+/** In the order in which they are applied. */
+export const PATTERNS: readonly Pattern[] = [
   {
     hint: /PRIVATE KEY-----/,
     expression: /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|$)/g,
@@ -39,7 +55,7 @@ const PATTERNS: readonly Pattern[] = [
   {
     hint: /pass|key|secret|token/i,
     expression: new RegExp(
-      String.raw`((?:${STRONG_NAME})\\?["']?\s{0,4}(?:=>|[:=])\s{0,4})${SOME_VALUE}${VALUE}`,
+      String.raw`((?:${PROSE_NAMES})\\?["']?\s{0,4}(?:=>|[:=])\s{0,4})${SOME_VALUE}${VALUE}`,
       "gi",
     ),
     replacement: `$1${REDACTED}`,
@@ -47,16 +63,22 @@ const PATTERNS: readonly Pattern[] = [
   {
     hint: /pass|pwd|secret|token|key|credential/i,
     expression: new RegExp(
-      String.raw`((?:${WEAK_NAME})(?:\s{0,4}=\s{0,4}|\\?["']\s{0,4}(?:=>|[:=])\s{0,4}))${SOME_VALUE}${VALUE}`,
+      String.raw`((?:${ASSIGNED_NAMES})(?:\s{0,4}=\s{0,4}|\\?["']\s{0,4}(?:=>|[:=])\s{0,4}))${SOME_VALUE}${VALUE}`,
       "gi",
     ),
     replacement: `$1${REDACTED}`,
   },
   {
-    hint: /A[KSGIR][IPDO]A|gh[oprsu]_|github_pat_|xox[abeoprs]-|eyJ|AIza|sk-|sk_live|glpat-|npm_/,
+    hint: /A[KSGIR][IPDO]A|gh[oprsu]_|github_pat_|xox[abeoprs]-|AIza|sk-|sk_live|glpat-|npm_/,
     expression:
-      /\b(?:(?:AKIA|ASIA|AGPA|AIDA|AROA)[0-9A-Z]{16}\b|gh[oprsu]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|xox[abeoprs]-[\w-]{10,}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+|AIza[\w-]{35}|sk-[\w-]{20,}|sk_live_\w{16,}|glpat-[\w-]{16,}|npm_[A-Za-z0-9]{36})/g,
+      /\b(?:(?:AKIA|ASIA|AGPA|AIDA|AROA)[0-9A-Z]{16}\b|gh[oprsu]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|xox[abeoprs]-[\w-]{10,}|AIza[\w-]{35}|sk-[\w-]{20,}|sk_live_\w{16,}|glpat-[\w-]{16,}|npm_[A-Za-z0-9]{36})/g,
     replacement: REDACTED,
+  },
+  {
+    // All parts that dots join are taken at once: a search that begins inside a part would pass over its rest again.
+    hint: /\.eyJ/,
+    expression: /(?<![\w-])[\w-]{11,}\.eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]+)*/g,
+    replacement: redactTokens,
   },
 ];
 
@@ -69,7 +91,7 @@ export function redactPatterns(text: string): string {
   if (!ANY_HINT.test(text)) return text;
   let result = text;
   for (const { hint, expression, replacement } of PATTERNS) {
-    if (hint.test(result)) result = result.replace(expression, replacement);
+    if (hint.test(result)) result = result.replace(expression, replacement as string);
   }
   return result;
 }

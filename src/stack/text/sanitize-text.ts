@@ -3,6 +3,28 @@
  * or to a model, everything is removed that is invisible or steers the display: a reader must see what is there.
  */
 
+/**
+ * So much of a text is passed on before it is redacted and bounded. Far more than is ever shown of it, so that a secret
+ * that is cut here is not shown in part.
+ */
+export const HELD_CHARACTERS = 16 * 1024;
+
+/**
+ * The end of a text that grows, at most `HELD_CHARACTERS` of it. It begins with a whole line: a secret that was cut at
+ * the beginning could not be recognised any more.
+ */
+export function heldEnd(text: string): string {
+  if (text.length <= HELD_CHARACTERS) return text;
+  const end = text.slice(-HELD_CHARACTERS);
+  return end.slice(end.indexOf("\n") + 1 || end.length);
+}
+
+/** At most `most` characters and a mark, cut between words: no word, and so no secret, is shown in part. */
+export function shortenAtWord(text: string, most: number): string {
+  if (text.length <= most) return text;
+  return `${text.slice(0, most).replace(/\S*$/, "")}${CUT_MARK}`;
+}
+
 /** What `boundText` puts where it cut. */
 export const CUT_MARK = "…";
 

@@ -1,20 +1,9 @@
 /** The forms in which a secret value turns up in output: as it is, encoded for a URL, in base64, escaped in JSON. */
+import { isOrdinaryWord } from "./ordinary-words.js";
 import { sanitizeText } from "./sanitize-text.js";
 
 /** Shorter values would blank out ordinary words. */
 export const MIN_SECRET_LENGTH = 6;
-
-/** Well-known words that people use as development passwords: hiding them hides nothing and ruins every log. */
-const ORDINARY_WORDS = new Set([
-  "postgres",
-  "postgresql",
-  "password",
-  "localhost",
-  "default",
-  "development",
-  "production",
-  "commandcenter",
-]);
 
 const percent = (value: string, keep: RegExp): string =>
   Array.from(Buffer.from(value), (byte) => {
@@ -67,7 +56,7 @@ function formsOfOne(value: string): string[] {
 
 /** All forms of a value, each long enough to be searched for; empty when the value is not worth hiding. */
 export function secretEncodings(value: string): string[] {
-  if (value.length < MIN_SECRET_LENGTH || ORDINARY_WORDS.has(value.toLowerCase())) return [];
+  if (value.length < MIN_SECRET_LENGTH || isOrdinaryWord(value)) return [];
   // Output comes line by line: a value of several lines (a key file) is also searched line by line.
   const lines = /[\r\n]/.test(value)
     ? value.split(/[\r\n]+/).filter((line) => line.length >= MIN_SECRET_LENGTH && !line.startsWith("-----"))

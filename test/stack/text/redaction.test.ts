@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { isOrdinaryWord } from "../../../src/stack/text/ordinary-words.js";
 import { createRedactor, REDACTED } from "../../../src/stack/text/redaction.js";
 
 describe("known values", () => {
@@ -63,7 +64,9 @@ describe("known values", () => {
   });
 
   it("property: no known value survives, wherever it stands", () => {
-    const value = fc.string({ minLength: 6, maxLength: 24 }).filter((text) => !REDACTED.includes(text));
+    const value = fc
+      .string({ minLength: 6, maxLength: 24 })
+      .filter((text) => !REDACTED.includes(text) && !isOrdinaryWord(text));
     fc.assert(
       fc.property(fc.array(value, { minLength: 1, maxLength: 4 }), fc.string(), fc.string(), (values, a, b) => {
         const redactor = createRedactor(values);
@@ -73,6 +76,36 @@ describe("known values", () => {
         }
       }),
     );
+  });
+
+  it("property: a text's pending end is the longest beginning of a value with which it ends", () => {
+    const word = fc.string({ unit: fc.constantFrom("a", "b", "c"), minLength: 6, maxLength: 9 });
+    fc.assert(
+      fc.property(
+        fc.array(word, { minLength: 1, maxLength: 5 }),
+        fc.string({ unit: fc.constantFrom("a", "b", "c") }),
+        (values, text) => {
+          const longest = Math.max(
+            0,
+            ...values.flatMap((one) =>
+              Array.from({ length: one.length - 1 }, (_, index) => index + 1).filter((length) =>
+                text.endsWith(one.slice(0, length)),
+              ),
+            ),
+          );
+          expect(createRedactor(values).pendingLength(text)).toBeGreaterThanOrEqual(longest < 4 ? 0 : longest);
+          const parts = createRedactor(values).redact(text).split(REDACTED);
+          for (const one of values) expect(parts.some((part) => part.includes(one))).toBe(false);
+        },
+      ),
+    );
+  });
+
+  it("cuts text that is longer than any report, and not within a value", () => {
+    const text = `${"x".repeat(256 * 1024 - 6)}correct-horse`;
+    const shown = createRedactor(["correct-horse"]).redact(text);
+    expect(shown.length).toBeLessThan(256 * 1024);
+    expect(shown).toMatch(/^x+…$/);
   });
 
   it("pendingLength finds the beginning of a value at the end of the text", () => {

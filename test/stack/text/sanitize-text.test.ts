@@ -4,8 +4,11 @@ import {
   boundText,
   CUT_MARK,
   cutAtBytes,
+  HELD_CHARACTERS,
+  heldEnd,
   mayNeedSanitizing,
   sanitizeText,
+  shortenAtWord,
 } from "../../../src/stack/text/sanitize-text.js";
 
 /** No lone surrogate: they do not survive UTF-8. */
@@ -71,6 +74,19 @@ describe("sanitizeText", () => {
       expect(sanitizeText(text).length).toBeLessThanOrEqual(text.length);
     },
   );
+});
+
+describe("text that is held before it is redacted", () => {
+  it("begins with a whole line, and is not kept where no line begins in it", () => {
+    expect(heldEnd("short")).toBe("short");
+    expect(heldEnd(`${"s3cret".repeat(3000)}\nlast line`)).toBe("last line");
+    expect(heldEnd("x".repeat(HELD_CHARACTERS + 1))).toBe("");
+  });
+
+  it("is shortened between words", () => {
+    expect(shortenAtWord("short", 10)).toBe("short");
+    expect(shortenAtWord("psql --password=s3cret-value -c x", 20)).toBe(`psql ${CUT_MARK}`);
+  });
 });
 
 describe("boundText", () => {

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
+import { heldEnd } from "../../../stack/text/sanitize-text.js";
 import { type Child, childExit } from "../engine/child-exit.js";
 import type { ExecCommand } from "./exec-transport.js";
 import { encodeRequest, HELPER_SCRIPT } from "./helper-script.js";
@@ -12,8 +13,6 @@ const READY_MS = 20_000;
 const GRACE_MS = 5_000;
 /** Of a request that was to end; what does not end by then is no longer waited for. */
 const CANCEL_MS = 5_000;
-/** Of the last words on standard error. */
-const MOST_WORDS = 2_000;
 const MOST_OUTPUT = 4 * 1_048_576;
 
 export interface Answer {
@@ -55,7 +54,7 @@ class Connection {
     child.stdout.on("data", (chunk: string) => this.#read(chunk));
     child.stderr.setEncoding("utf8");
     child.stderr.on("data", (chunk: string) => {
-      this.#words = (this.#words + chunk).slice(-MOST_WORDS);
+      this.#words = heldEnd(this.#words + chunk);
     });
     this.ended = childExit(child).then(({ how, error }) => {
       const said = this.#words
@@ -64,7 +63,7 @@ class Connection {
         .slice(-3)
         .join(" ");
       const it = error === undefined ? `it ${how}` : how;
-      this.#over = said === "" ? it : `${it}: ${said.slice(-400)}`;
+      this.#over = said === "" ? it : `${it}: ${said}`;
       this.#fail(this.#over);
       return this.#over;
     });

@@ -35,7 +35,7 @@ async function startedByCli(
   } catch (error) {
     if (signal.aborted) throw cancelled(signal);
     const { stderr, message } = error as Error & { stderr?: string };
-    return `${program} does not answer (${lastLine(stderr || message, 200)})`;
+    return `${program} does not answer (${lastLine(stderr || message)})`;
   }
 }
 

@@ -4,6 +4,7 @@ import { posix } from "node:path";
 import type { Container, NetworkProtocol } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
 import type { RuntimeNotice } from "../../../stack/runtime.js";
+import { heldEnd } from "../../../stack/text/sanitize-text.js";
 import { raceAbort } from "../../../system/abortable.js";
 import { startError } from "../engine/engine-errors.js";
 import { type EngineHost, INSTANCE_VARIABLE } from "../engine-host/types.js";
@@ -77,7 +78,7 @@ export function gatewaySession({ session, host, notice }: GatewaySessionOptions)
       });
       const forget = session.telemetry.listen(trace.traceId, {
         output: (_stream, chunk) => {
-          words = (words + Buffer.from(chunk).toString()).slice(-500);
+          words = heldEnd(words + Buffer.from(chunk).toString());
         },
         exited: ({ exitCode }) =>
           tell({ reason: `it ended with code ${exitCode ?? "unknown"}${words === "" ? "" : `: ${words.trim()}`}` }),

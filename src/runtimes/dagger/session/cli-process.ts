@@ -3,6 +3,7 @@
 import { spawn } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
+import { heldEnd } from "../../../stack/text/sanitize-text.js";
 import { withTrustedPath } from "../../../system/find-program.js";
 import { type Child, childExit } from "../engine/child-exit.js";
 import type { Address } from "./connection.js";
@@ -46,8 +47,7 @@ const lastWords = (text: string): string =>
     .map((line) => line.trim())
     .filter((line) => line !== "")
     .slice(-4)
-    .join(" ")
-    .slice(-600);
+    .join(" ");
 
 function parseLine(line: string): Address | null {
   try {
@@ -93,7 +93,7 @@ export async function startCli(options: SessionOptions): Promise<CliProcess> {
   let words = "";
   child.stderr.setEncoding("utf8");
   child.stderr.on("data", (chunk: string) => {
-    words = (words + chunk).slice(-MOST_TEXT);
+    words = heldEnd(words + chunk);
   });
   const exited = childExit(child).then(({ how, error }) => {
     if (error !== undefined) return { reason: how, error };

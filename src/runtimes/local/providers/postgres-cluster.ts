@@ -1,9 +1,10 @@
 /** Makes a database cluster: in a fresh directory that takes its place only when it is complete, so half a one is never used. */
 import { randomBytes } from "node:crypto";
-import { readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
-import { ensureDir, removeTree, withStorage, writePrivateFile } from "../state-files.js";
+import { ensureDir, moveInto, namesIn, ownerOf, writePrivateFile } from "../files/create.js";
+import { removeTree } from "../files/remove-tree.js";
+import { withStorage } from "../files/storage.js";
 import type { RunResult } from "../types.js";
 import type { PrepareContext } from "./launch-plan.js";
 
@@ -45,7 +46,7 @@ function failure(step: string, service: string, result: RunResult): StackwardenE
 
 /** What a server that was killed in the middle left; the password is in it. */
 export async function removeHalfMade(base: string, { stack }: PrepareContext): Promise<void> {
-  for (const name of await readdir(base))
+  for (const name of await namesIn(base))
     if (name.startsWith(".init-")) await removeTree(join(base, name), stack.stateDir);
 }
 
@@ -107,7 +108,10 @@ export async function initialiseCluster(context: PrepareContext, { base, data, b
         throw failure("CREATE DATABASE", request.service.name, created);
       }
     }
-    await withStorage("Initialising the database", () => rename(fresh, data));
+    await withStorage("Initialising the database", async () => {
+      if ((await ownerOf(fresh))?.isFolder !== true) throw failure("initdb", request.service.name, made);
+      await moveInto(fresh, data);
+    });
   } finally {
     await removeTree(work, context.stack.stateDir).catch(() => {});
   }

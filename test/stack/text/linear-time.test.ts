@@ -1,0 +1,119 @@
+/**
+ * Hard cases for every pattern that meets a service's text: what the patterns look for, repeated and combined so that
+ * a search could begin again inside what it has already passed over.
+ */
+import { describe, expect, it } from "vitest";
+import { createRedactor } from "../../../src/stack/text/redaction.js";
+import { PATTERNS, redactPatterns } from "../../../src/stack/text/redaction-patterns.js";
+import { sanitizeText } from "../../../src/stack/text/sanitize-text.js";
+import { NPM_CREDENTIAL } from "../../../src/stack/text/secret-names.js";
+
+/** Length of the shorter text; the longer one is four times as long. */
+const SIZE = 4 * 1024;
+/** Four times the text takes four times the time where the search is linear, sixteen times where it is quadratic. */
+const MOST_RATIO = 10;
+/** A quadratic search cannot be this fast on the longer text, so that shorter times need no second look. In ms. */
+const SURELY_LINEAR = 3;
+
+const parts = [
+  ..."aA0_-.:=/@\\\"' \n*[},".split(""),
+  ...'eyJ eyJaaaaaaaa. .eyJ password token= secret=> api-key password=\' password=" password=\\" bearer'.split(" "),
+  ..."authorization: AKIA ghp_ github_pat_ xoxb- AIza sk- glpat- npm_ ://a: null [redacted] _auth=".split(" "),
+  ...["-----BEGIN ", "PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----", "-----END "],
+  ...["\x1b", "\x1b]", "\x07", "\u009d", "\ud83d", "\ude00", "\u200b", "0;", "\r"],
+];
+
+const fill = (unit: string, length: number): string => unit.repeat(Math.ceil(length / unit.length)).slice(0, length);
+
+interface HardCase {
+  name: string;
+  short: string;
+  long: string;
+}
+
+const hardCase = (lead: string, unit: string): HardCase => ({
+  name: `${JSON.stringify(lead)} then many ${JSON.stringify(unit)}`,
+  short: lead + fill(unit, SIZE),
+  long: lead + fill(unit, 4 * SIZE),
+});
+
+/** Deterministic, so that a failure can be repeated. */
+function pseudoRandom(seed: number): (most: number) => number {
+  let state = seed;
+  return (most) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return (state >>> 8) % most;
+  };
+}
+
+function hardCases(): HardCase[] {
+  const next = pseudoRandom(20_261_128);
+  const any = (): string => parts[next(parts.length)] as string;
+  const mixed = Array.from({ length: 300 }, () => hardCase(any(), Array.from({ length: 2 + next(4) }, any).join("")));
+  return [
+    ...parts.map((one) => hardCase("", one)),
+    ...parts.flatMap((one) => parts.map((other) => hardCase("", one + other))),
+    // What opens something, once, before what never closes it.
+    ...['password="', "password='", "://a:", "-----BEGIN PRIVATE KEY-----", "\x1b]"].flatMap((lead) =>
+      parts.map((one) => hardCase(lead, one)),
+    ),
+    ...mixed,
+  ];
+}
+const CASES = hardCases();
+
+function timeOf(run: (text: string) => unknown, text: string): number {
+  const started = performance.now();
+  run(text);
+  return performance.now() - started;
+}
+
+/** The least of several times: what else the machine does can only add to one. */
+const least = (run: (text: string) => unknown, text: string): number =>
+  Math.min(...Array.from({ length: 5 }, () => timeOf(run, text)));
+
+const ratio = (run: (text: string) => unknown, { short, long }: HardCase): number => {
+  const time = least(run, long);
+  return time < SURELY_LINEAR ? 0 : time / Math.max(least(run, short), 0.01);
+};
+
+function expectLinear(run: (text: string) => unknown, cases: readonly HardCase[] = CASES): void {
+  for (const one of cases) {
+    if (timeOf(run, one.long) < SURELY_LINEAR || ratio(run, one) < MOST_RATIO) continue;
+    // A pause of the machine may fall into every one of these runs, but not again and again.
+    expect(Math.min(ratio(run, one), ratio(run, one)), one.name).toBeLessThan(MOST_RATIO);
+  }
+}
+
+describe("the time of a search is linear in the length of the text", () => {
+  it.each(
+    PATTERNS.map(({ expression, replacement }) => [expression.source.slice(0, 50), expression, replacement] as const),
+  )("for the pattern %s", (_name, expression, replacement) => {
+    expectLinear((text) => text.replace(expression, replacement as string));
+  });
+
+  it("for all patterns together", () => {
+    expectLinear(redactPatterns);
+  });
+
+  it("for sanitising", () => {
+    expectLinear(sanitizeText);
+  });
+
+  it("for npm's settings", () => {
+    expectLinear((text) => NPM_CREDENTIAL.test(text));
+  });
+
+  it("for known values that resemble each other and the text", () => {
+    const alike = createRedactor(Array.from({ length: 300 }, (_, index) => `${"a".repeat(100 + index)}b`));
+    alike.redact("built before it is timed");
+    expectLinear((text) => alike.redact(text));
+    expectLinear((text) => alike.pendingLength(text));
+  });
+
+  it("notices a search that is not", () => {
+    // The pattern that took 3.4 s for a line of 64 KB.
+    const quadratic = /\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+/g;
+    expect(() => expectLinear((text) => text.replace(quadratic, ""), [hardCase("", "eyJ-")])).toThrow(/eyJ/);
+  });
+});
