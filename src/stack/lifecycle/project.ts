@@ -4,6 +4,7 @@ import { StackwardenError, toStackwardenError } from "../../errors.js";
 import type { Limits, StackDefinition } from "../definition/types.js";
 import type {
   CallContext,
+  CommandOutcome,
   HealthReport,
   LimitsOutcome,
   RestartOutcome,
@@ -20,8 +21,10 @@ import type { ProjectRecords } from "../storage/project-records.js";
 import { DEFAULT_RUNTIME } from "../vocabulary.js";
 import { changeLimits } from "./limit-change.js";
 import { type EndedStart, PendingStart } from "./pending-start.js";
+import { ProjectCommands } from "./project-commands.js";
 import { Restarts } from "./restarts.js";
 import { restartOutcome, startOutcome, stopOutcome } from "./results.js";
+import type { CommandRequest } from "./run-command.js";
 import { unknownService } from "./running-stack.js";
 import type { RuntimeChoice } from "./runtime-choice.js";
 import type { ServiceController } from "./service-controller.js";
@@ -46,6 +49,7 @@ export class Project {
   #starting: PendingStart | null = null;
   #stopping: { call: SingleFlight<string[]>; removes: boolean } | null = null;
   readonly #restarts: Restarts;
+  readonly #commands: ProjectCommands;
 
   constructor(
     readonly id: string,
@@ -60,6 +64,15 @@ export class Project {
     this.#records = new OpenedRecords(async () => {
       const directory = await options.store.prepare(id, this.folder);
       return options.openRecords(directory, { tell: (message) => this.supervisor.tell(message) });
+    });
+    this.#commands = new ProjectCommands({
+      id,
+      folder: () => this.folder,
+      stateDir: options.store.folderOf(id),
+      supervisor: this.supervisor,
+      runtimes: options.runtimes,
+      records: () => this.records(),
+      changing: () => this.#stopping?.call ?? this.#starting?.call,
     });
     this.#restarts = new Restarts({
       stack: () => this.supervisor.stack,
@@ -112,7 +125,8 @@ export class Project {
     for (;;) {
       // A start comes after a stop that was asked for before, and after a start that was asked for something else.
       const other = this.#starting?.serves(request) === false ? this.#starting.call : undefined;
-      const first: SingleFlight<unknown> | undefined = this.#stopping?.call ?? other;
+      const first: SingleFlight<unknown> | undefined =
+        this.#stopping?.call ?? other ?? this.#commands.alone ?? undefined;
       if (first === undefined) break;
       const passed = await first.join(call, { timeoutMs: left() }).catch((error: unknown) => {
         // That the other one failed is for its own callers.
@@ -165,7 +179,8 @@ export class Project {
     const result = async (status: StopOutcome["status"], removed: string[]): Promise<StopOutcome> =>
       stopOutcome({ project: this.id, status, removed, before, after: await this.report(), begun });
     const patience = request.timeoutMs ?? PATIENCE_MS;
-    const idle = !this.supervisor.open && this.#starting === null && this.#stopping === null;
+    const idle =
+      !this.supervisor.open && this.#starting === null && this.#stopping === null && this.#commands.alone === null;
     const remove = request.removeVolumes === true;
     if (idle && !remove) return result("already_stopped", []);
     // A stop under way that keeps the data is waited for; the deletion is then one call with it, which nobody starts into.
@@ -191,6 +206,8 @@ export class Project {
             }),
           );
           await call?.settled;
+          this.#commands.alone?.cancel(undefined);
+          await this.#commands.alone?.settled;
           await this.supervisor.takeDown(actor, mostGraceMs);
           return remove ? await this.#removeVolumes(actor) : [];
         } finally {
@@ -261,6 +278,11 @@ export class Project {
     return unit === null ? change() : unit.serial.run(change);
   }
 
+  /** @param settings of the client who asks: its policy for commands holds */
+  runCommand(request: CommandRequest, call: CallContext, settings: StackSettings): Promise<CommandOutcome> {
+    return this.#commands.run(request, call, settings);
+  }
+
   async report(): Promise<StackReport> {
     const { stack, open, choice } = this.supervisor;
     return stackReport({
@@ -322,7 +344,7 @@ export class Project {
   async close(actor: string, mostGraceMs: number): Promise<void> {
     const nobody: CallContext = { signal: new AbortController().signal, actor, progress: () => undefined };
     try {
-      if (this.supervisor.open || this.#starting !== null || this.#stopping !== null)
+      if (this.supervisor.open || this.#starting !== null || this.#stopping !== null || this.#commands.alone !== null)
         await this.stop({ timeoutMs: 2 ** 30 }, nobody, mostGraceMs);
     } finally {
       await this.#records.close();

@@ -128,6 +128,7 @@ export function serviceReport(facts: ServiceFacts, endpoints: readonly Endpoint[
     limits: applied,
     last_exit: lastExit === null ? null : exitReport(lastExit),
     depends_on: Object.keys(definition.dependsOn),
+    ...(definition.commands === undefined ? {} : { commands: Object.keys(definition.commands) }),
     notes: instance?.notes ?? [],
   };
 }

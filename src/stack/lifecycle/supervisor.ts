@@ -117,8 +117,8 @@ export class Supervisor {
   }
 
   /** Limits of a service's next instance: what was asked for by calls, else by the definition. */
-  limits(service: string): Limits {
-    return { ...this.stack?.definition.services[service]?.limits, ...this.#kept[service] };
+  limits(service: string, definition = this.stack?.definition): Limits {
+    return { ...definition?.services[service]?.limits, ...this.#kept[service] };
   }
 
   async keepLimits(service: string, limits: Limits): Promise<void> {
@@ -135,6 +135,36 @@ export class Supervisor {
       // Of every runtime: the project may have run on another one before.
       for (const runtime of runtimes) await runtime.removeVolumes(project, store.folderOf(project), definition.volumes);
       return definition.volumes;
+    } finally {
+      await unlock();
+    }
+  }
+
+  /** For work while the stack is not up: the project is locked and its definition read; nothing is started. */
+  async withDefinition<T>(
+    folder: string,
+    work: (parts: {
+      definition: StackDefinition;
+      records: ProjectRecords;
+      context: (stack: RuntimeStack) => ServiceContext;
+    }) => Promise<T>,
+  ): Promise<T> {
+    const { project, store } = this.options;
+    await store.prepare(project, folder);
+    const unlock = await store.lock(project);
+    try {
+      const records = await this.options.records(true);
+      const definition = await this.read(folder, [], records);
+      records.redactor.add([...definition.secretValues, ...records.secrets.values()]);
+      this.#kept = await store.limits(project);
+      return await work({
+        definition,
+        records,
+        context: (stack) => ({
+          ...this.#unitHost(stack, records),
+          limits: (service) => this.limits(service, definition),
+        }),
+      });
     } finally {
       await unlock();
     }
