@@ -1,5 +1,5 @@
 /** Where a service listens instead of where it should: the explanation of a refused connection. */
-import { readFile } from "node:fs/promises";
+import { sessionOf } from "../../system/process-identity.js";
 import { owners, type PortOwner } from "../shared/port-owner.js";
 import { isRootServer } from "./files/storage.js";
 import type { ManagedProcess, ServiceUser } from "./types.js";
@@ -7,19 +7,12 @@ import type { ManagedProcess, ServiceUser } from "./types.js";
 /** Further addresses say little more. */
 const MOST_ADDRESSES = 3;
 
-/** Services start as leaders of a session that their processes share. */
-async function sessionOf(pid: number): Promise<number | null> {
-  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return fields[3] === undefined ? null : Number(fields[3]);
-}
-
 async function ownSockets(process: Pick<ManagedProcess, "pid">, user: Pick<ServiceUser, "uid">): Promise<PortOwner[]> {
   // As root every service has a user of its own.
   const sameUser = await owners(({ uid }) => uid === user.uid, { netDir: `/proc/${process.pid}/net` });
   if (isRootServer()) return sameUser;
-  const sessions = await Promise.all(sameUser.map(({ pid }) => (pid === null ? null : sessionOf(pid))));
-  return sameUser.filter((_socket, index) => sessions[index] === process.pid);
+  // Services start as leaders of a session that their processes share.
+  return sameUser.filter(({ pid }) => pid !== null && sessionOf(pid) === process.pid);
 }
 
 const address = ({ address: { family, loopback }, port }: PortOwner): string => {
