@@ -118,6 +118,7 @@ async function toConfig(raw: RawConfig, layers: readonly Layer[], request: LoadC
     readOnly: raw.read_only,
     requireEnforcedLimits: raw.require_enforced_limits,
     allowRoot: raw.allow_root,
+    commands: raw.commands,
     restartBudget: raw.restart_budget,
     startTimeoutMs: Math.round(raw.start_timeout_seconds * 1000),
     serverIdleMs: Math.round(raw.server_idle_seconds * 1000),

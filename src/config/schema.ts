@@ -38,6 +38,7 @@ export const configSchema = z.strictObject({
   read_only: z.boolean().default(false),
   require_enforced_limits: z.boolean().default(false),
   allow_root: z.array(z.string().regex(SERVICE_REF, "must be `service` or `project/service`")).default([]),
+  commands: z.enum(["any", "declared", "off"]).default("any"),
   restart_budget: z.int().min(0).max(1000).default(3),
   start_timeout_seconds: z.number().min(1).max(86_400).default(300),
   server_idle_seconds: z.number().min(1).max(31_536_000).default(600),

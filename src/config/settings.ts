@@ -42,6 +42,7 @@ export const SETTINGS: readonly Setting[] = [
     kind: "boolean",
   },
   { key: "allow_root", env: "STACKWARDEN_ALLOW_ROOT", kind: "list" },
+  { key: "commands", env: "STACKWARDEN_COMMANDS", kind: "text" },
   { key: "restart_budget", env: "STACKWARDEN_RESTART_BUDGET", kind: "number" },
   { key: "start_timeout_seconds", env: "STACKWARDEN_START_TIMEOUT_SECONDS", flag: "startTimeout", kind: "number" },
   { key: "server_idle_seconds", env: "STACKWARDEN_SERVER_IDLE_SECONDS", kind: "number" },

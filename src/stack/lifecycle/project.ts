@@ -1,9 +1,11 @@
 /** One project as callers see it: who calls shares what is under way, gets states observed before and after, and may ask at any time. */
 
 import { StackwardenError, toStackwardenError } from "../../errors.js";
+import { callTo, hint } from "../../hint.js";
 import type { Limits, StackDefinition } from "../definition/types.js";
 import type {
   CallContext,
+  CommandOutcome,
   HealthReport,
   LimitsOutcome,
   RestartOutcome,
@@ -20,8 +22,10 @@ import type { ProjectRecords } from "../storage/project-records.js";
 import { DEFAULT_RUNTIME } from "../vocabulary.js";
 import { changeLimits } from "./limit-change.js";
 import { type EndedStart, PendingStart } from "./pending-start.js";
+import { ProjectCommands } from "./project-commands.js";
 import { Restarts } from "./restarts.js";
 import { restartOutcome, startOutcome, stopOutcome } from "./results.js";
+import type { CommandRequest } from "./run-command.js";
 import { unknownService } from "./running-stack.js";
 import type { RuntimeChoice } from "./runtime-choice.js";
 import type { ServiceController } from "./service-controller.js";
@@ -46,6 +50,7 @@ export class Project {
   #starting: PendingStart | null = null;
   #stopping: { call: SingleFlight<string[]>; removes: boolean } | null = null;
   readonly #restarts: Restarts;
+  readonly #commands: ProjectCommands;
 
   constructor(
     readonly id: string,
@@ -60,6 +65,15 @@ export class Project {
     this.#records = new OpenedRecords(async () => {
       const directory = await options.store.prepare(id, this.folder);
       return options.openRecords(directory, { tell: (message) => this.supervisor.tell(message) });
+    });
+    this.#commands = new ProjectCommands({
+      id,
+      folder: () => this.folder,
+      stateDir: options.store.folderOf(id),
+      supervisor: this.supervisor,
+      runtimes: options.runtimes,
+      records: () => this.records(),
+      changing: () => this.#stopping?.call ?? this.#starting?.call,
     });
     this.#restarts = new Restarts({
       stack: () => this.supervisor.stack,
@@ -112,7 +126,8 @@ export class Project {
     for (;;) {
       // A start comes after a stop that was asked for before, and after a start that was asked for something else.
       const other = this.#starting?.serves(request) === false ? this.#starting.call : undefined;
-      const first: SingleFlight<unknown> | undefined = this.#stopping?.call ?? other;
+      const first: SingleFlight<unknown> | undefined =
+        this.#stopping?.call ?? other ?? this.#commands.alone ?? undefined;
       if (first === undefined) break;
       const passed = await first.join(call, { timeoutMs: left() }).catch((error: unknown) => {
         // That the other one failed is for its own callers.
@@ -165,7 +180,8 @@ export class Project {
     const result = async (status: StopOutcome["status"], removed: string[]): Promise<StopOutcome> =>
       stopOutcome({ project: this.id, status, removed, before, after: await this.report(), begun });
     const patience = request.timeoutMs ?? PATIENCE_MS;
-    const idle = !this.supervisor.open && this.#starting === null && this.#stopping === null;
+    const idle =
+      !this.supervisor.open && this.#starting === null && this.#stopping === null && this.#commands.alone === null;
     const remove = request.removeVolumes === true;
     if (idle && !remove) return result("already_stopped", []);
     // A stop under way that keeps the data is waited for; the deletion is then one call with it, which nobody starts into.
@@ -187,10 +203,12 @@ export class Project {
           const { call } = this.#starting ?? {};
           call?.cancel(
             new StackwardenError("OPERATION_CANCELLED", "The start was ended by a stop.", {
-              hint: "Call start_stack to start it again.",
+              hint: hint`Start it again with ${callTo("start_stack")}.`,
             }),
           );
           await call?.settled;
+          this.#commands.alone?.cancel(undefined);
+          await this.#commands.alone?.settled;
           await this.supervisor.takeDown(actor, mostGraceMs);
           return remove ? await this.#removeVolumes(actor) : [];
         } finally {
@@ -226,7 +244,7 @@ export class Project {
     const unit = await this.#runningUnit(service);
     if (!unit.running && this.#starting !== null)
       throw new StackwardenError("SERVICE_NOT_STARTED", `${service} has not started yet; the stack is starting.`, {
-        hint: `Wait with health_status {"project": "${this.id}", "wait_for": "healthy"}.`,
+        hint: hint`Wait with ${callTo("health_status", { project: this.id, wait_for: "healthy" })}.`,
       });
     const before = unit.report();
     const shared = this.#restarts.of(unit, request.dependents === true, call.actor);
@@ -259,6 +277,11 @@ export class Project {
         begun,
       });
     return unit === null ? change() : unit.serial.run(change);
+  }
+
+  /** @param settings of the client who asks: its policy for commands holds */
+  runCommand(request: CommandRequest, call: CallContext, settings: StackSettings): Promise<CommandOutcome> {
+    return this.#commands.run(request, call, settings);
   }
 
   async report(): Promise<StackReport> {
@@ -310,7 +333,7 @@ export class Project {
     const names = await this.names().catch((): string[] => []);
     if (names.length > 0 && !names.includes(service)) throw unknownService(service, names);
     throw new StackwardenError("STACK_NOT_RUNNING", `The stack of ${this.id} is not running.`, {
-      hint: `Start it with start_stack {"project": "${this.id}"}.`,
+      hint: hint`Start it with ${callTo("start_stack", { project: this.id })}.`,
     });
   }
 
@@ -322,7 +345,7 @@ export class Project {
   async close(actor: string, mostGraceMs: number): Promise<void> {
     const nobody: CallContext = { signal: new AbortController().signal, actor, progress: () => undefined };
     try {
-      if (this.supervisor.open || this.#starting !== null || this.#stopping !== null)
+      if (this.supervisor.open || this.#starting !== null || this.#stopping !== null || this.#commands.alone !== null)
         await this.stop({ timeoutMs: 2 ** 30 }, nobody, mostGraceMs);
     } finally {
       await this.#records.close();

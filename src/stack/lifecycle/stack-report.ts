@@ -20,6 +20,7 @@ const idleService = (service: ServiceDefinition): ServiceReport => ({
   limits: null,
   last_exit: null,
   depends_on: Object.keys(service.dependsOn),
+  ...(service.commands === undefined ? {} : { commands: Object.keys(service.commands) }),
   notes: [],
 });
 

@@ -1,6 +1,7 @@
 /** Takes one project's stack up and down, keeps its parts in line, and owns what that needs: lock, records, limits. */
 
 import { StackwardenError, toStackwardenError } from "../../errors.js";
+import { callTo, hint, setting } from "../../hint.js";
 import { withRetry } from "../../system/retry.js";
 import { overridePorts } from "../definition/override-ports.js";
 import type { Limits, LoadStack, StackDefinition } from "../definition/types.js";
@@ -117,8 +118,8 @@ export class Supervisor {
   }
 
   /** Limits of a service's next instance: what was asked for by calls, else by the definition. */
-  limits(service: string): Limits {
-    return { ...this.stack?.definition.services[service]?.limits, ...this.#kept[service] };
+  limits(service: string, definition = this.stack?.definition): Limits {
+    return { ...definition?.services[service]?.limits, ...this.#kept[service] };
   }
 
   async keepLimits(service: string, limits: Limits): Promise<void> {
@@ -135,6 +136,36 @@ export class Supervisor {
       // Of every runtime: the project may have run on another one before.
       for (const runtime of runtimes) await runtime.removeVolumes(project, store.folderOf(project), definition.volumes);
       return definition.volumes;
+    } finally {
+      await unlock();
+    }
+  }
+
+  /** For work while the stack is not up: the project is locked and its definition read; nothing is started. */
+  async withDefinition<T>(
+    folder: string,
+    work: (parts: {
+      definition: StackDefinition;
+      records: ProjectRecords;
+      context: (stack: RuntimeStack) => ServiceContext;
+    }) => Promise<T>,
+  ): Promise<T> {
+    const { project, store } = this.options;
+    await store.prepare(project, folder);
+    const unlock = await store.lock(project);
+    try {
+      const records = await this.options.records(true);
+      const definition = await this.read(folder, [], records);
+      records.redactor.add([...definition.secretValues, ...records.secrets.values()]);
+      this.#kept = await store.limits(project);
+      return await work({
+        definition,
+        records,
+        context: (stack) => ({
+          ...this.#unitHost(stack, records),
+          limits: (service) => this.limits(service, definition),
+        }),
+      });
     } finally {
       await unlock();
     }
@@ -292,7 +323,7 @@ export class Supervisor {
     this.lost = true;
     await stack.lose(
       new StackwardenError("RUNTIME_LOST", `The runtime died while the stack was running: ${reason}.`, {
-        hint: "Call start_stack to start it again.",
+        hint: hint`Start it again with ${callTo("start_stack")}.`,
       }),
     );
     const { events } = await this.options.records();
@@ -315,7 +346,7 @@ export class Supervisor {
       "START_TIMEOUT",
       `The stack did not become healthy within ${seconds} s${missing.length > 0 ? `: ${missing.join("; ")}` : ""}.`,
       {
-        hint: "What had started was stopped again. Read get_logs of the services named; the operator can raise start_timeout_seconds.",
+        hint: hint`The services that had started were stopped. Read the logs of the services named with ${callTo("get_logs", { services: waiting.map((unit) => unit.name) })}; the operator can raise ${setting("start_timeout_seconds")}.`,
         details: { missing: waiting.map((unit) => unit.name) },
       },
     );

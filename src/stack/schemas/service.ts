@@ -55,6 +55,8 @@ export const serviceReport = z
     limits: appliedLimits.nullable(),
     last_exit: exitReport.nullable(),
     depends_on: z.array(text),
+    /** Names of the commands that the compose file declares for it. */
+    commands: z.array(text).exactOptional(),
     notes: z.array(text),
   })
   .meta({ id: "service" });
