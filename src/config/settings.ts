@@ -67,6 +67,7 @@ export const SETTINGS: readonly Setting[] = [
 /** Read elsewhere than in the table. */
 export const OTHER_VARIABLES = [
   "STACKWARDEN_CONFIG",
+  "STACKWARDEN_NAMESPACES",
   "STACKWARDEN_PROGRAM_DIRS",
   "STACKWARDEN_PROJECT",
   "STACKWARDEN_TEST_SUMMARY",

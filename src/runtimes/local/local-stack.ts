@@ -172,6 +172,7 @@ export class LocalStack implements RuntimeStack {
           projectId: this.open_.projectId,
           generation,
           limits,
+          visible: [this.open_.folder, this.open_.stateDir],
           exec,
           signal,
           running: (started) => {
@@ -243,6 +244,7 @@ export class LocalStack implements RuntimeStack {
       user,
       limits,
       sink,
+      visible: [this.open_.folder, this.open_.stateDir],
     });
     const ended = this.#follow(name, process, plan);
     const instance = { process, plan, ended };
