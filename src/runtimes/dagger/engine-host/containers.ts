@@ -1,6 +1,7 @@
 /** Maps the engine's containers to instances. Concurrent searches share one listing. */
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
+import { callTo, hint } from "../../../hint.js";
 import type { Helper } from "./helper.js";
 import { INSTANCES, LIST } from "./remote-scripts.js";
 import { INSTANCE_VARIABLE } from "./types.js";
@@ -96,6 +97,6 @@ export const cancelled = (signal: AbortSignal): unknown =>
   signal.reason instanceof StackwardenError
     ? signal.reason
     : new StackwardenError("OPERATION_CANCELLED", "The operation was cancelled.", {
-        hint: "Call health_status to see the present state, then call again.",
+        hint: hint`Check the current state with ${callTo("health_status")}, then call again.`,
         cause: signal.reason,
       });
