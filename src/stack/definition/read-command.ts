@@ -64,6 +64,9 @@ function splitCommand(text: string): SplitWords | null {
   return { words: begun ? [...words, word] : words, dropped };
 }
 
+/** The words of a command that is written as text. Null: a quote is not closed. */
+export const splitWords = (text: string): string[] | null => splitCommand(text)?.words ?? null;
+
 /** The words, and what follows the first operator of a shell, which no word is. Null: a quote is not closed. */
 export const splitAtOperator = (text: string): { words: string[]; dropped: string } | null => splitCommand(text);
 
