@@ -36,7 +36,7 @@ export const withSettings = (command: Command): Command =>
 
 export const withProject = (command: Command): Command =>
   withSettings(command)
-    .option("-p, --project <id>", "project id (default: $STACKWARDEN_PROJECT, else the folder's name)")
+    .option("-p, --project <id>", "project id (default: $STACKWARDEN_PROJECT, else the folder's project)")
     .option("--folder <path>", "the project's folder (default: the working directory)")
     .option("--json", "print the result as JSON");
 

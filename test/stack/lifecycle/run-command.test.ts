@@ -214,7 +214,7 @@ describe("run_command", () => {
     expect(domain.runtime.stacks.at(-1)?.request.definition.services.web?.ports).toEqual([]);
     expect((await manager.report("shop")).state).toBe("stopped");
     // The project is free again.
-    expect((await manager.start({ project: "shop" }, call())).status).toBe("healthy");
+    expect((await manager.start({ project: "shop" }, call())).verified).toBe(true);
   });
 
   it("lets a start wait for the command in a stopped stack, and a stop end it", async () => {
@@ -226,7 +226,7 @@ describe("run_command", () => {
     expect(domain.runtime.started()).toEqual([]);
     await manager.stop({ project: "shop" }, call());
     await expect(running).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
-    expect((await start).status).toBe("healthy");
+    expect((await start).verified).toBe(true);
   });
 
   it("refuses an unknown service with the valid names, running or not", async () => {
