@@ -121,7 +121,11 @@ function fileSystem(root) {
     encoding: "utf8",
   }).trim();
   const left = /\/(test|tests|site-packages|dist-packages|__pycache__|idlelib|tkinter|ensurepip|lib2to3|config-[^/]*)$/;
-  cpSync(standard, join(root, standard), { recursive: true, verbatimSymlinks: true, filter: (path) => !left.test(path) });
+  cpSync(standard, join(root, standard), {
+    recursive: true,
+    verbatimSymlinks: true,
+    filter: (path) => !left.test(path),
+  });
   copy(realpathSync(python[1]), "usr/bin/python3");
   copy(realpathSync(python[1]), relative("/", realpathSync(python[1])));
   copy(realpathSync(process.execPath), "usr/bin/node");
