@@ -1,18 +1,19 @@
 /** The processes of this machine that stackwarden runs: users, cgroups, launch, watchdog. */
-import { execFile } from "node:child_process";
 import { availableParallelism, totalmem } from "node:os";
-import { promisify } from "node:util";
 import { StackwardenError } from "../../errors.js";
+import type { Limits } from "../../stack/definition/types.js";
 import type { Enforcement } from "../../stack/runtime.js";
 import { removeUnfinished } from "../../system/atomic-write.js";
 import { startTime } from "../../system/process-identity.js";
 import { accessible } from "./process/access.js";
-import { type Cgroup, type CgroupFactory, endCgroup, MB } from "./process/cgroup.js";
+import { type Cgroup, type CgroupFactory, endCgroup, MB, withDefaults } from "./process/cgroup.js";
 import { type CommandGroup, openCommandGroup } from "./process/command-group.js";
 import { detectCgroups } from "./process/detect-cgroups.js";
-import { type Launched, launch } from "./process/launch.js";
+import { findGateTools, type GateTools } from "./process/gate.js";
+import { type Launched, type LaunchSpec, launch } from "./process/launch.js";
 import { CgroupProcess } from "./process/managed-process.js";
 import { followCommand } from "./process/run-command.js";
+import { UserLeases } from "./process/user-leases.js";
 import { ServiceUsers } from "./process/users.js";
 import { Watchdog } from "./process/watchdog.js";
 import type {
@@ -25,25 +26,11 @@ import type {
   ServiceUser,
 } from "./types.js";
 
-const execute = promisify(execFile);
-
-/** Null where it is missing or too simple (BusyBox). */
-async function findSetpriv(): Promise<string | null> {
-  for (const path of ["/usr/bin/setpriv", "/bin/setpriv"]) {
-    const works = await execute(path, ["--no-new-privs", "--", "/bin/sh", "-c", ":"], { env: {}, timeout: 2000 }).then(
-      () => true,
-      () => false,
-    );
-    if (works) return path;
-  }
-  return null;
-}
-
-const notStarted = ({ service }: ProcessSpec, error: unknown): StackwardenError =>
+const notStarted = (service: string, error: unknown): StackwardenError =>
   error instanceof StackwardenError
     ? error
     : new StackwardenError("SERVICE_START_FAILED", `${service} cannot be started: ${(error as Error).message}.`, {
-        hint: "Its cgroup cannot be made or its limits cannot be set; `stackwarden doctor` says what this machine can do.",
+        hint: "Its cgroup cannot be made or its limits cannot be set; `stackwarden doctor` shows what this machine can do.",
         cause: error,
       });
 
@@ -51,8 +38,14 @@ const SIGKILL_EXIT = 128 + 9;
 /** Longest of the parts of a cgroup's name. */
 const NAME_PART = 40;
 
+interface Begun {
+  launched: Launched;
+  cgroup: Cgroup | null;
+}
+
 class LocalProcessHost implements ProcessHost {
   readonly #users: ServiceUsers;
+  readonly #leases: UserLeases;
   readonly #watchdog: Watchdog;
   readonly #processes = new Set<ManagedProcess>();
   readonly #commands = new Set<AbortController>();
@@ -65,10 +58,11 @@ class LocalProcessHost implements ProcessHost {
     private readonly options: ProcessHostOptions,
     private readonly factory: CgroupFactory | null,
     private readonly limits: Enforcement,
-    private readonly setpriv: string | null,
+    private readonly tools: GateTools,
     private readonly size: { cpus: number; memory_mb: number },
   ) {
     this.#users = new ServiceUsers(options.stateDir);
+    this.#leases = new UserLeases(options.warn);
     this.#watchdog = new Watchdog(options);
   }
 
@@ -105,37 +99,27 @@ class LocalProcessHost implements ProcessHost {
     return this.#counted(this.#spawn(spec));
   }
 
-  /** The watchdog knows of everything before it exists: at whatever moment the server dies, nothing is left. */
   async #spawn(spec: ProcessSpec): Promise<ManagedProcess> {
-    const name = this.#name(spec);
-    const directories = this.factory?.directories(name) ?? [];
-    const launched = await launch({
-      ...spec,
-      setpriv: this.setpriv,
-      stdin: spec.stdin === undefined ? "ignore" : "pipe",
-    });
-    // It may not read, or end before it did.
-    launched.child.stdin?.on("error", () => undefined);
-    launched.child.stdin?.end(spec.stdin);
-    let cgroup: Cgroup | null = null;
+    const { user, service, projectId, generation } = spec;
+    await this.#leases.take(user.uid);
+    let begun: Begun;
     try {
-      await this.#watch(launched.pid, directories);
-      cgroup = (await this.factory?.create(name)) ?? null;
-      await cgroup?.setLimits(spec.limits);
-      await launched.enter(cgroup?.procsFiles ?? []);
-      this.#refuseWhenClosing();
+      const name = this.#name(projectId, service, String(generation));
+      const stdin = spec.stdin === undefined ? "ignore" : "pipe";
+      begun = await this.#begin({ ...spec, tools: this.tools, stdin }, name, spec.limits);
     } catch (error) {
-      launched.child.kill("SIGKILL");
-      await endCgroup(directories).catch(() => undefined);
-      await this.#watchdog.remove(launched.pid);
-      throw notStarted(spec, error);
+      await this.#leases.release(user.uid);
+      throw notStarted(service, error);
     }
+    const { launched, cgroup } = begun;
+    launched.child.stdin?.end(spec.stdin);
     const process = new CgroupProcess({
       launched,
       cgroup,
       unlimited: this.limits,
       sink: spec.sink,
       warn: this.options.warn,
+      endRest: () => this.#leases.release(user.uid),
       onGone: async () => {
         this.#processes.delete(process);
         this.#cgroups.delete(process);
@@ -144,8 +128,30 @@ class LocalProcessHost implements ProcessHost {
     });
     this.#processes.add(process);
     if (cgroup !== null) this.#cgroups.set(process, cgroup);
-    launched.begin();
     return process;
+  }
+
+  /**
+   * Starts a command in a cgroup of its own. The watchdog knows of everything before it exists: at whatever moment the
+   * server dies, nothing is left.
+   */
+  async #begin(spec: LaunchSpec, name: string, limits: Limits): Promise<Begun> {
+    const directories = this.factory?.directories(name) ?? [];
+    const launched = await launch(spec);
+    try {
+      await this.#watch(launched.pid, directories, spec.user);
+      const cgroup = (await this.factory?.create(name)) ?? null;
+      await cgroup?.setLimits(withDefaults(limits));
+      await launched.enter(cgroup?.procsFiles ?? []);
+      this.#refuseWhenClosing();
+      await launched.begin();
+      return { launched, cgroup };
+    } catch (error) {
+      launched.child.kill("SIGKILL");
+      await endCgroup(directories).catch(() => undefined);
+      await this.#watchdog.remove(launched.pid);
+      throw error;
+    }
   }
 
   run(spec: RunSpec): Promise<RunResult> {
@@ -155,33 +161,61 @@ class LocalProcessHost implements ProcessHost {
   async #run(spec: RunSpec): Promise<RunResult> {
     const end = new AbortController();
     this.#commands.add(end);
+    const following = { ...spec, signal: AbortSignal.any([spec.signal, end.signal]) };
     try {
-      const launched = await launch({ ...spec, setpriv: this.setpriv, stdin: "pipe" });
-      let group: CommandGroup | null = null;
+      return spec.inside === undefined
+        ? await this.#runAlone(following)
+        : await this.#runInside(following, spec.inside);
+    } finally {
+      this.#commands.delete(end);
+    }
+  }
+
+  async #runAlone(spec: RunSpec): Promise<RunResult> {
+    const { uid } = spec.user;
+    const name = this.#name(spec.project ?? "none", spec.service ?? "command", "run");
+    await this.#leases.take(uid);
+    try {
+      const launching = { ...spec, tools: this.tools, stdin: "pipe" } as const;
+      const { launched, cgroup } = await this.#begin(launching, name, spec.limits ?? {});
       try {
-        await this.#watch(launched.pid, []);
-        if (spec.inside !== undefined) group = await this.#join(launched, spec.inside);
-        this.#refuseWhenClosing();
-        const kills = (): Promise<number> => this.#oomKills(spec.inside);
-        const before = await kills();
-        const result = await followCommand(launched, {
-          ...spec,
-          signal: AbortSignal.any([spec.signal, end.signal]),
-        });
-        if (spec.inside === undefined) return result;
+        const result = await followCommand(launched, spec);
         const killed = result.signal === "SIGKILL" || result.exitCode === SIGKILL_EXIT;
-        const ours = spec.signal.aborted || end.signal.aborted || result.timedOut;
-        return { ...result, oomKilled: killed && !ours && (await kills()) > before };
+        const ours = spec.signal.aborted || result.timedOut;
+        const oomKilled = killed && !ours && ((await cgroup?.usage())?.oom_kills ?? 0) > 0;
+        return { ...result, oomKilled };
       } finally {
         launched.child.kill("SIGKILL");
-        // What left its process group is ended too.
-        await group
-          ?.end()
-          .catch((error: Error) => this.options.warn(`A cgroup could not be removed: ${error.message}`));
+        await endCgroup(cgroup?.directories ?? []).catch((error: Error) =>
+          this.options.warn(`A cgroup could not be removed: ${error.message}`),
+        );
         await this.#watchdog.remove(launched.pid);
       }
     } finally {
-      this.#commands.delete(end);
+      // What a step of an installation left in the background must not outlive it.
+      await this.#leases.release(uid);
+    }
+  }
+
+  async #runInside(spec: RunSpec, instance: ManagedProcess): Promise<RunResult> {
+    const launched = await launch({ ...spec, tools: this.tools, stdin: "pipe" });
+    let group: CommandGroup | null = null;
+    try {
+      await this.#watch(launched.pid, [], null);
+      group = await this.#join(launched, instance);
+      this.#refuseWhenClosing();
+      const kills = (): Promise<number> => this.#oomKills(instance);
+      const before = await kills();
+      await launched.begin();
+      const result = await followCommand(launched, spec);
+      const killed = result.signal === "SIGKILL" || result.exitCode === SIGKILL_EXIT;
+      const ours = spec.signal.aborted || result.timedOut;
+      return { ...result, oomKilled: killed && !ours && (await kills()) > before };
+    } finally {
+      launched.child.kill("SIGKILL");
+      // What left its process group is ended too.
+      await group?.end().catch((error: Error) => this.options.warn(`A cgroup could not be removed: ${error.message}`));
+      await this.#watchdog.remove(launched.pid);
     }
   }
 
@@ -203,9 +237,8 @@ class LocalProcessHost implements ProcessHost {
     }
   }
 
-  async #oomKills(instance: ManagedProcess | undefined): Promise<number> {
-    const cgroup = instance === undefined ? undefined : this.#cgroups.get(instance);
-    return (await cgroup?.usage())?.oom_kills ?? 0;
+  async #oomKills(instance: ManagedProcess): Promise<number> {
+    return (await this.#cgroups.get(instance)?.usage())?.oom_kills ?? 0;
   }
 
   /** Also ends what is only just being started. */
@@ -233,32 +266,33 @@ class LocalProcessHost implements ProcessHost {
       });
   }
 
-  #watch(pid: number, directories: string[]): Promise<void> {
-    return this.#watchdog.add({ pid, started: startTime(pid), directories });
+  #watch(pid: number, directories: string[], user: ServiceUser | null): Promise<void> {
+    const uid = user?.enforcement.level === "enforced" ? user.uid : null;
+    return this.#watchdog.add({ pid, started: startTime(pid), directories, uid });
   }
 
   /** Unique on this machine: the server's process id and a number of its own are in it. */
-  #name({ projectId, service, generation }: ProcessSpec): string {
+  #name(...parts: string[]): string {
     this.#count += 1;
     const part = (text: string): string => text.replace(/[^A-Za-z0-9_-]/g, "_").slice(0, NAME_PART);
-    return `stackwarden-${process.pid}-${this.#count}-${part(projectId)}-${part(service)}-${generation}`;
+    return [`stackwarden-${process.pid}-${this.#count}`, ...parts.map(part)].join("-");
   }
 }
 
 /** Looks what this machine has, and ends what an earlier server left behind. */
 export async function createProcessHost(options: ProcessHostOptions): Promise<LocalProcessHost> {
   const { cgroupRoot, procRoot } = options;
-  const [found, setpriv] = await Promise.all([
+  const [found, tools] = await Promise.all([
     detectCgroups({
       ...(cgroupRoot === undefined ? {} : { cgroupRoot }),
       ...(procRoot === undefined ? {} : { procRoot }),
     }),
-    findSetpriv(),
+    findGateTools(process.getuid?.() === 0),
   ]);
   const { factory } = found;
   const limits: Enforcement = factory?.enforcement ?? { level: "none", reason: found.reason ?? "unknown" };
   const bounds = (await factory?.bounds()) ?? { cpus: null, memory_mb: null };
-  const host = new LocalProcessHost(options, factory, limits, setpriv, {
+  const host = new LocalProcessHost(options, factory, limits, tools, {
     cpus: Math.min(availableParallelism(), bounds.cpus ?? Number.POSITIVE_INFINITY),
     memory_mb: Math.min(Math.floor(totalmem() / MB), bounds.memory_mb ?? Number.POSITIVE_INFINITY),
   });

@@ -45,7 +45,10 @@ export interface ManagedProcess {
   resume(): Promise<void>;
 }
 
-/** Runs a command to its end (initdb, pip, npm, a CMD health check) as a service's user, in that service's cgroup when one is given. */
+/**
+ * Runs a command to its end (initdb, pip, npm, a CMD health check) as a service's user: inside a running instance, or in
+ * a cgroup of its own that ends with it.
+ */
 export interface RunSpec {
   argv: string[];
   cwd: string;
@@ -55,8 +58,12 @@ export interface RunSpec {
   timeoutMs: number;
   /** Output goes here line by line; otherwise it is only kept (at most 64 KiB) in the result. */
   sink?: LogSink;
-  /** Join the cgroup of this running instance. */
+  /** Join this running instance: its cgroup and limits. */
   inside?: ManagedProcess;
+  /** Without an instance: which service it belongs to, for the cgroup's name, and that service's limits. */
+  project?: string;
+  service?: string;
+  limits?: Limits;
   stdin?: string | Buffer;
   /** Receives raw chunks; a returned promise holds its stream back. */
   onOutput?(stream: "stdout" | "stderr", chunk: Buffer): void | Promise<void>;
@@ -68,15 +75,15 @@ export interface RunResult {
   exitCode: number | null;
   signal: string | null;
   timedOut: boolean;
-  /** The kernel killed a process of the instance that it joined, and the command ended by SIGKILL. */
-  oomKilled?: boolean;
+  /** The kernel ended it because of the memory limit of its cgroup, or of the instance that it joined. */
+  oomKilled: boolean;
   /** stdout and stderr as they came, at most 64 KiB. */
   output: string;
 }
 
 /** `createProcessHost(options)` in src/runtimes/local/process-host.ts. */
 export interface ProcessHost {
-  /** Allocates (and remembers in `<stateDir>/uids.json`) one unprivileged uid for each project and service when root. */
+  /** Allocates and remembers one unprivileged uid, unique on this machine, for each project and service when root. */
   userFor(projectId: string, service: string): Promise<ServiceUser>;
   spawn(spec: ProcessSpec): Promise<ManagedProcess>;
   run(spec: RunSpec): Promise<RunResult>;

@@ -14,14 +14,15 @@ cd /sys/fs/cgroup && grep -H '' memory.max cpu.max memory/memory.limit_in_bytes 
 export const LIST = "runc list -f json 2>/dev/null";
 
 /**
- * Of the bundles given as arguments: which instance each one is. Only that leaves the configuration, not its secrets.
- * Before and after a service the engine may run containers with its environment (they install certificates): these
- * have the engine's init at hand, but are not started by it.
+ * Prints the instance of each bundle (arguments: paths of bundles), an empty line for containers that are not services.
+ * Nothing else leaves the configuration, which contains secrets. Before and after a service the engine runs containers
+ * with the same environment (they install CA certificates). Only a service starts with the engine's init or the entry
+ * script; the mounts of a bundle prove nothing, because engine 0.21.8 makes bind mounts itself.
  */
 export const INSTANCES = `
 for bundle; do
   config=$bundle/config.json instance=
-  if grep -q '"args":\\["/\\.init"' -- "$config" || ! grep -q '"destination":"/\\.init"' -- "$config"
+  if grep -q '"args":\\["/\\.init"' -- "$config" || grep -q '"args":\\["/\\.stackwarden/entry"' -- "$config"
   then instance=$(grep -ho '"STACKWARDEN_INSTANCE=[A-Za-z0-9_-]*"' -- "$config" | head -n 1)
   fi 2>/dev/null
   printf '%s\\n' "$instance"

@@ -7,6 +7,7 @@ import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
+import type { Limits } from "../../../stack/definition/types.js";
 import type { LogSink } from "../../../stack/logs/types.js";
 import type { RuntimeNotice } from "../../../stack/runtime.js";
 import { isTransient } from "../../shared/install-faults.js";
@@ -14,8 +15,11 @@ import { ensureDir, removeTree, writePrivateFile } from "../state-files.js";
 import type { ProcessHost, RunSpec, ServiceUser } from "../types.js";
 
 export interface InstallContext {
+  project: string;
   projectStateDir: string;
   service: string;
+  /** The service's own: they hold for installers too. */
+  limits: Limits;
   user: ServiceUser;
   host: ProcessHost;
   sink: LogSink;
@@ -107,6 +111,17 @@ const lastLines = (output: string, count: number): string[] =>
     .filter((line) => line !== "")
     .slice(-count);
 
+/** What every command of an installation has in common. */
+export const installingAs = (
+  context: InstallContext,
+): Pick<RunSpec, "user" | "signal" | "project" | "service" | "limits"> => ({
+  user: context.user,
+  signal: context.signal,
+  project: context.project,
+  service: context.service,
+  limits: context.limits,
+});
+
 /**
  * Runs one step of an installation; failures of the network are tried again.
  * @throws DEPENDENCY_INSTALL_FAILED with the last lines
@@ -117,11 +132,15 @@ export async function installStep(
   spec: Pick<RunSpec, "argv" | "cwd" | "env">,
 ): Promise<void> {
   for (let attempt = 1; ; attempt++) {
-    const { host, user, signal, sink } = context;
-    const result = await host.run({ ...spec, user, signal, sink, timeoutMs: TIMEOUT_MS });
+    const { host, sink, signal } = context;
+    const result = await host.run({ ...spec, ...installingAs(context), sink, timeoutMs: TIMEOUT_MS });
     signal.throwIfAborted();
     if (result.exitCode === 0) return;
-    const ended = result.timedOut ? "took longer than 15 minutes" : `ended with ${result.exitCode ?? result.signal}`;
+    const ended = result.timedOut
+      ? "took longer than 15 minutes"
+      : result.oomKilled
+        ? "needs more memory than the service's limit allows"
+        : `ended with ${result.exitCode ?? result.signal}`;
     if (attempt <= MAX_RETRIES && !result.timedOut && isTransient(result.output)) {
       const waitMs = (context.baseDelayMs ?? 1000) * 2 ** (attempt - 1);
       const message = `${what} ${ended}: a network failure; try ${attempt + 1} of ${MAX_RETRIES + 1} in ${waitMs} ms.`;
@@ -131,7 +150,9 @@ export async function installStep(
       continue;
     }
     throw new StackwardenError("DEPENDENCY_INSTALL_FAILED", `${what} for "${context.service}" ${ended}.`, {
-      hint: `Read its output (get_logs of ${context.service}), correct the manifest, then start again.`,
+      hint: result.oomKilled
+        ? "Installers run with the service's limits: raise its memory limit, then start again."
+        : `Read its output (get_logs of ${context.service}), correct the manifest, then start again.`,
       details: { service: context.service, last_lines: lastLines(result.output, 15) },
     });
   }

@@ -4,7 +4,14 @@ import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { lastLine } from "../../shared/last-line.js";
 import { findPython, firstRunnable } from "../binaries.js";
-import { cachedDependencies, downloadCache, hashOf, type InstallContext, installStep } from "./dependency-cache.js";
+import {
+  cachedDependencies,
+  downloadCache,
+  hashOf,
+  type InstallContext,
+  installingAs,
+  installStep,
+} from "./dependency-cache.js";
 import { installerEnvironment } from "./installer-environment.js";
 
 /** Raise it when the way of installing changes, so that old environments are built again. */
@@ -55,8 +62,7 @@ async function versionOf(python: string, context: InstallContext): Promise<strin
     argv: [python, "-c", "import sys, platform; print(sys.version, platform.machine())"],
     cwd: "/",
     env: installerEnvironment(context),
-    user: context.user,
-    signal: context.signal,
+    ...installingAs(context),
     timeoutMs: 20_000,
   });
   context.signal.throwIfAborted();

@@ -29,6 +29,12 @@ export interface CgroupFactory {
 }
 
 export const MB = 1_048_576;
+/** Most processes and threads of a service without a limit of its own: more than databases need, less than a fork bomb. */
+const DEFAULT_PIDS = 2048;
+
+/** What holds where a service has no limit of its own. */
+export const withDefaults = (limits: Limits): Limits => ({ ...limits, pids: limits.pids ?? DEFAULT_PIDS });
+
 export const CPU_PERIOD_US = 100_000;
 /** Kernels say "unlimited" with a number near 2^63. */
 const UNLIMITED_BYTES = 2 ** 60;

@@ -1,38 +1,19 @@
-/**
- * Starts a process that is in its cgroup, and its user, before its first instruction.
- * A fixed shell script waits, as that user, until it was put into the cgroup, and then becomes the command. It never
- * runs with our rights: the environment is the service's, and could make a privileged shell load anything.
- */
+/** Starts a process that is in its cgroup, has its user and cannot gain privileges before anything of a project takes effect. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
-import type { Readable, Writable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceUser } from "../types.js";
-
-/** No line on descriptor 3 means that the server is gone. All values are positional; nothing is put into the text. */
-const GATE = 'IFS= read -r go <&3 || exit 125; exec 3<&-; exec "$@"';
-
-/** What shells set, change or drop of themselves, whatever they were given. */
-const SHELL_NAMES = ["PWD", "OLDPWD", "SHLVL", "_", "IFS", "OPTIND", "PPID", "LINENO", "UID", "EUID", "SHELLOPTS"];
-const SHELL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
-
-/**
- * The command with exactly this environment, whatever the shell before it did to it. What has to be given again
- * (names with dots, which shells drop) stands in the process's arguments until its own program begins.
- */
-function withExactly(env: Record<string, string>, command: string[]): string[] {
-  const unset = SHELL_NAMES.filter((name) => env[name] === undefined).flatMap((name) => ["-u", name]);
-  const again = Object.entries(env).filter(([name]) => SHELL_NAMES.includes(name) || !SHELL_NAME.test(name));
-  return ["/usr/bin/env", ...unset, "--", ...again.map(([name, value]) => `${name}=${value}`), ...command];
-}
+import { type GateTools, gateCommand, NO_DIRECTORY, READY } from "./gate.js";
+import { inheritedDescriptors, withoutInherited } from "./inherited-descriptors.js";
 
 export interface LaunchSpec {
   argv: string[];
   cwd: string;
   env: Record<string, string>;
   user: ServiceUser;
-  /** Path of setpriv where it can forbid new privileges. */
-  setpriv: string | null;
+  tools: GateTools;
   stdin: "ignore" | "pipe";
 }
 
@@ -43,40 +24,88 @@ export interface Launched {
   stderr: Readable;
   /** Puts it into a cgroup by these files. @throws SERVICE_START_FAILED; nothing of it is left */
   enter(procsFiles: string[]): Promise<void>;
-  /** Lets the command begin. Before it, nothing of it ran. */
-  begin(): void;
+  /**
+   * Lets it change its user, checks that the kernel reports this user, and lets the command begin. Before it, nothing of
+   * the command ran. @throws SERVICE_START_FAILED, POLICY_VIOLATION; nothing of it is left
+   */
+  begin(): Promise<void>;
 }
+
+/** Longest wait for stage 2; it takes milliseconds, also on a busy machine well below a second. */
+const STAGE_MS = 30_000;
+
+/** Descriptors are inherited when a process starts and never later. */
+let inherited: number[] | null = null;
 
 const failed = (spec: LaunchSpec, cause: unknown): StackwardenError => {
   const { code, message } = cause as NodeJS.ErrnoException;
   return new StackwardenError("SERVICE_START_FAILED", `${spec.argv[0]} cannot be started: ${code ?? message}.`, {
-    hint:
-      code === "ENOENT" || code === "EACCES"
-        ? `Check that ${spec.cwd} exists and that ${spec.user.name} may enter it.`
-        : "The server's log on stderr has the details.",
+    hint: "The server's log on stderr has the details.",
     cause,
   });
 };
+
+/** The first line that the other end of descriptor 3 writes; null when it ends without one. */
+function firstLine(channel: Duplex, child: ChildProcess): Promise<string | null> {
+  return new Promise((resolve) => {
+    let text = "";
+    const done = (line: string | null): void => {
+      clearTimeout(timer);
+      resolve(line);
+    };
+    const timer = setTimeout(() => done(null), STAGE_MS);
+    channel.on("data", (chunk: Buffer) => {
+      text += chunk.toString("latin1");
+      if (text.includes("\n")) done(text.slice(0, text.indexOf("\n")));
+    });
+    channel.once("end", () => done(null));
+    channel.once("close", () => done(null));
+    if (child.exitCode !== null || child.signalCode !== null) done(null);
+  });
+}
+
+/** What the kernel reports of a process, where it is more than the service's user has; null: nothing. */
+function privilegesDiffer(pid: number, { user, tools }: LaunchSpec): string | null {
+  let status: string;
+  try {
+    status = readFileSync(`/proc/${pid}/status`, "utf8");
+  } catch {
+    // No /proc, or the process has ended.
+    return null;
+  }
+  const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, "m").exec(status)?.[1]?.trim() ?? "";
+  const all = (name: string, id: number): boolean =>
+    field(name)
+      .split(/\s+/)
+      .every((one) => one === String(id));
+  if (!all("Uid", user.uid) || !all("Gid", user.gid)) return `user ${field("Uid")}, group ${field("Gid")}`;
+  if (!/^0+$/.test(field("CapEff"))) return `capabilities ${field("CapEff")}`;
+  if (tools.setpriv !== null && field("NoNewPrivs") !== "1") return "the right to gain privileges";
+  return null;
+}
 
 /**
  * @returns with the process waiting for `begin`
  * @throws SERVICE_START_FAILED; nothing of it is left
  */
 export async function launch(spec: LaunchSpec): Promise<Launched> {
-  const { argv, cwd, env, user, setpriv, stdin } = spec;
-  const command = setpriv === null ? argv : [setpriv, "--no-new-privs", "--", ...argv];
+  const { argv, user, tools, stdin } = spec;
   const root = process.getuid?.() === 0;
   let child: ChildProcess;
   try {
-    child = spawn("/bin/sh", ["-c", GATE, "stackwarden", ...withExactly(env, command)], {
-      cwd,
-      env,
-      // Its own group: signals to the server's terminal do not reach it, and it can be ended as a whole.
-      detached: true,
-      stdio: [stdin, "pipe", "pipe", "pipe"],
-      // Node drops supplementary groups with the user.
-      ...(root ? { uid: user.uid, gid: user.gid } : {}),
-    });
+    const gate = gateCommand(spec, tools, root);
+    inherited ??= inheritedDescriptors();
+    child = withoutInherited(inherited, (rest) =>
+      spawn(gate.file, gate.args, {
+        cwd: "/",
+        env: gate.env,
+        // Its own group: signals to the server's terminal do not reach it, and it can be ended as a whole.
+        detached: true,
+        stdio: [stdin, "pipe", "pipe", "pipe", ...rest],
+        // Without setpriv Node.js changes the user before stage 1; it drops supplementary groups as well.
+        ...(root && tools.setpriv === null ? { uid: user.uid, gid: user.gid } : {}),
+      }),
+    );
   } catch (error) {
     throw failed(spec, error);
   }
@@ -84,10 +113,14 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
     child.once("spawn", resolve);
     child.once("error", (error) => reject(failed(spec, error)));
   });
-  const gate = child.stdio[3] as Writable;
+  const channel = child.stdio[3] as Duplex;
   // The process may end before it reads.
-  gate.on("error", () => undefined);
+  channel.on("error", () => undefined);
   const pid = child.pid as number;
+  const end = (): void => {
+    channel.destroy();
+    child.kill("SIGKILL");
+  };
   return {
     child,
     pid,
@@ -97,16 +130,46 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
       try {
         for (const file of procsFiles) await writeFile(file, String(pid));
       } catch (error) {
-        gate.destroy();
-        child.kill("SIGKILL");
+        end();
         throw new StackwardenError(
           "SERVICE_START_FAILED",
           `${argv[0]} cannot be put into its cgroup: ${(error as NodeJS.ErrnoException).code}.`,
-          { hint: "`stackwarden doctor` says what this machine can do.", cause: error },
+          { hint: "`stackwarden doctor` shows what this machine can do.", cause: error },
         );
       }
     },
-    begin: () => gate.end("go\n"),
+    begin: async () => {
+      const report = firstLine(channel, child);
+      channel.write("user\n");
+      const line = await report;
+      const differs = root && line === READY ? privilegesDiffer(pid, spec) : null;
+      if (line === READY && differs === null) {
+        channel.end("go\n");
+        return;
+      }
+      end();
+      if (differs !== null)
+        throw new StackwardenError(
+          "POLICY_VIOLATION",
+          `${argv[0]} would have run with ${differs} and was not started.`,
+          {
+            hint: "Install util-linux (setpriv), so that services get a user of their own.",
+          },
+        );
+      throw line === NO_DIRECTORY
+        ? new StackwardenError(
+            "SERVICE_START_FAILED",
+            `${argv[0]} cannot be started: its working directory ${spec.cwd} cannot be entered.`,
+            { hint: `Check that ${spec.cwd} exists and that ${user.name} may enter it.` },
+          )
+        : new StackwardenError(
+            "SERVICE_START_FAILED",
+            `${argv[0]} cannot be started: it ended before its first step.`,
+            {
+              hint: "Its limits may be too low for any process to start; `stackwarden doctor` shows what this machine can do.",
+            },
+          );
+    },
   };
 }
 

@@ -10,7 +10,7 @@ import type { AppliedLimits, Enforcement, ServiceExit, ServiceStats } from "../.
 import { drain } from "../../shared/drain.js";
 import { NO_STATS } from "../../shared/no-stats.js";
 import type { ManagedProcess } from "../types.js";
-import { type Cgroup, endCgroup, killAll, type Usage } from "./cgroup.js";
+import { type Cgroup, endCgroup, killAll, type Usage, withDefaults } from "./cgroup.js";
 import { killGroup, type Launched } from "./launch.js";
 import { pauseProcesses, resumeProcesses } from "./pause.js";
 
@@ -22,7 +22,9 @@ export interface ManagedOptions {
   /** What is said of limits without a cgroup. */
   unlimited: Enforcement;
   sink: LogSink;
-  /** Told when nothing of it is left, before `exited` settles. */
+  /** Called when its group and cgroup are gone: ends what is elsewhere. */
+  endRest(): Promise<void>;
+  /** Called when nothing of it is left, before `exited` settles. */
   onGone(): Promise<void>;
   warn(message: string): void;
 }
@@ -64,7 +66,7 @@ export class CgroupProcess implements ManagedProcess {
   }
 
   async #finish({ exitCode, signal }: { exitCode: number | null; signal: string | null }): Promise<ServiceExit> {
-    const { launched, cgroup, sink, onGone, warn } = this.options;
+    const { launched, cgroup, sink, endRest, onGone, warn } = this.options;
     const at = Date.now();
     this.#ended = true;
     this.#lastUsage = (await cgroup?.usage()) ?? NO_STATS;
@@ -77,6 +79,7 @@ export class CgroupProcess implements ManagedProcess {
     } catch (error) {
       warn(`A cgroup could not be removed: ${(error as Error).message}`);
     }
+    await endRest();
     await drain(launched.stdout, launched.stderr);
     sink.end();
     await onGone();
@@ -136,7 +139,7 @@ export class CgroupProcess implements ManagedProcess {
     const { cgroup } = this.options;
     if (cgroup === null || this.#ended) return this.#unlimited();
     try {
-      return await cgroup.setLimits(limits);
+      return await cgroup.setLimits(withDefaults(limits));
     } catch (cause) {
       const { code, message } = cause as NodeJS.ErrnoException;
       throw new StackwardenError("LIMIT_REFUSED", `The kernel refused the limits: ${code ?? message}.`, {

@@ -7,8 +7,8 @@ import { killGroup, type Launched } from "./launch.js";
 /** Kept of the output. */
 const MOST_OUTPUT = 64 * 1024;
 
-/** Lets a launched command begin and follows it until nothing of its group is left. */
-export async function followCommand(launched: Launched, spec: RunSpec): Promise<RunResult> {
+/** Follows a command that has begun until nothing of its group is left. */
+export async function followCommand(launched: Launched, spec: RunSpec): Promise<Omit<RunResult, "oomKilled">> {
   const { child, pid, stdout, stderr } = launched;
   const { sink, signal, timeoutMs, stdin, onOutput, graceMs = 0 } = spec;
   const kept: Buffer[] = [];
@@ -48,7 +48,6 @@ export async function followCommand(launched: Launched, spec: RunSpec): Promise<
   // It may not read, or end before it did.
   child.stdin?.on("error", () => undefined);
   child.stdin?.end(stdin ?? "");
-  launched.begin();
   const end = await ended;
   clearTimeout(timer);
   clearTimeout(grace);

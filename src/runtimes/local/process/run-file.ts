@@ -2,9 +2,11 @@
  * What of this server runs: groups and cgroups, told to the watchdog as they come and go, and written to a file for
  * the case that both are killed.
  */
-import { readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { isAlive, startTime } from "../../../system/process-identity.js";
 import { endCgroup } from "./cgroup.js";
+import { endUser } from "./end-user.js";
 import { killGroup } from "./launch.js";
 
 export interface RunEntry {
@@ -14,6 +16,8 @@ export interface RunEntry {
   started: string | null;
   /** Directories of its cgroup; none where there are no cgroups, or it is in another entry's. */
   directories: string[];
+  /** Its own user, which ends with it; null where services run as the server's user. */
+  uid?: number | null;
 }
 
 /** Where process ids mean what they mean. */
@@ -46,10 +50,12 @@ export const hostIdentity = (): Place => ({
 });
 
 /**
- * Ends everything of an entry and removes its cgroup. A group whose id now belongs to another process is left alone.
+ * Ends everything of an entry, also what left its group and cgroup, and removes its cgroup. A group whose id now belongs
+ * to another process is left alone.
  * @param certain true when no time has passed in which ids could have been used again
+ * @param inUse users whose services a living server runs by now
  */
-export async function endEntry(entry: RunEntry, certain: boolean): Promise<void> {
+export async function endEntry(entry: RunEntry, certain: boolean, inUse: ReadonlySet<number>): Promise<void> {
   const now = startTime(entry.pid);
   if (now !== null && entry.started !== null) {
     if (now === entry.started) killGroup(entry.pid);
@@ -58,7 +64,37 @@ export async function endEntry(entry: RunEntry, certain: boolean): Promise<void>
     killGroup(entry.pid);
   }
   await endCgroup(entry.directories);
+  const { uid } = entry;
+  if (typeof uid !== "number" || inUse.has(uid) || (await endUser(uid))) return;
+  throw new Error(`processes of user ${uid} cannot be ended`);
 }
+
+/**
+ * Users of what the other living servers of the same state directory run: one may have started a service again.
+ * @param own the run file of the server whose processes end; a server that has just ended can still look alive
+ */
+export function usersInUse(own: string): ReadonlySet<number> {
+  const folder = dirname(own);
+  const uids = new Set<number>();
+  for (const name of listed(folder)) {
+    if (!/^\d+\.json$/.test(name) || name === basename(own)) continue;
+    try {
+      const file = JSON.parse(readFileSync(join(folder, name), "utf8")) as RunFile;
+      if (ownerStatus(file) === "lives") for (const { uid } of file.entries) if (typeof uid === "number") uids.add(uid);
+    } catch {
+      // Removed meanwhile, or damaged: the sweep reports it.
+    }
+  }
+  return uids;
+}
+
+const listed = (folder: string): string[] => {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+};
 
 /** What became of a file's server. `elsewhere`: its ids mean nothing here; `rebooted`: nothing of it can be left. */
 export function ownerStatus(file: RunFile, at: Place = hostIdentity()): "lives" | "elsewhere" | "rebooted" | "dead" {

@@ -1,5 +1,5 @@
 /** One unprivileged user for each service, where the server may give it (as root); remembered, since data belongs to it. */
-import { readFile } from "node:fs/promises";
+import { readFile, realpath } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
@@ -7,11 +7,7 @@ import type { Enforcement } from "../../../stack/runtime.js";
 import { atomicWrite, ensureTraversableDir } from "../../../system/atomic-write.js";
 import { Mutex } from "../../../system/mutex.js";
 import type { ServiceUser } from "../types.js";
-import { withFileLock } from "./file-lock.js";
-
-/** No distribution gives these to people or packages by itself. */
-const FIRST_UID = 70_000;
-const LAST_UID = 79_999;
+import { allocateUid, registryDirectory } from "./user-registry.js";
 
 const OWN: Enforcement = { level: "enforced", reason: "a user of its own" };
 
@@ -25,15 +21,18 @@ function ownName(uid: number): string {
 }
 
 export class ServiceUsers {
+  /** What this state directory remembers; the machine's record decides. */
   readonly #file: string;
   readonly #serial = new Mutex();
-  #uids: ReadonlyMap<string, number> = new Map();
+  readonly #uids = new Map<string, number>();
 
   constructor(
-    stateDir: string,
+    private readonly stateDir: string,
     private readonly ids: { uid: number; gid: number } | null = process.getuid === undefined
       ? null
       : { uid: process.getuid(), gid: process.getgid?.() ?? -1 },
+    /** Where the machine's record is, and /etc; for tests. */
+    private readonly places: { registry?: string; etc?: string } = {},
   ) {
     this.#file = join(stateDir, "uids.json");
   }
@@ -47,7 +46,7 @@ export class ServiceUsers {
         };
   }
 
-  /** @throws STORAGE_FAILED, also when all ids are given */
+  /** @throws STORAGE_FAILED, also when all ids are in use */
   async of(project: string, service: string): Promise<ServiceUser> {
     if (this.ids?.uid !== 0) {
       const { uid = -1, gid = -1 } = this.ids ?? {};
@@ -58,30 +57,23 @@ export class ServiceUsers {
   }
 
   async #allocate(key: string): Promise<number> {
-    const known = this.#uids.get(key);
-    if (known !== undefined) return known;
+    const cached = this.#uids.get(key);
+    if (cached !== undefined) return cached;
     await ensureTraversableDir(dirname(this.#file));
-    // Another server may share the state directory: no id may be given twice.
-    return withFileLock(`${this.#file}.lock`, async () => {
-      this.#uids = await this.#load();
-      const uid = this.#uids.get(key) ?? this.#firstFree();
-      if (!this.#uids.has(key)) {
-        const next = new Map([...this.#uids, [key, uid]]);
-        await atomicWrite(this.#file, `${JSON.stringify(Object.fromEntries(next), null, 2)}\n`);
-        this.#uids = next;
-      }
-      return uid;
-    });
-  }
-
-  #firstFree(): number {
-    const taken = new Set(this.#uids.values());
-    let uid = FIRST_UID;
-    while (taken.has(uid)) uid += 1;
-    if (uid <= LAST_UID) return uid;
-    throw new StackwardenError("STORAGE_FAILED", `All user ids from ${FIRST_UID} to ${LAST_UID} are given.`, {
-      hint: `Remove projects that are not used any more from ${this.#file}.`,
-    });
+    const known = await this.#load();
+    const { registry, etc } = this.places;
+    const { uid, services } = await allocateUid(
+      {
+        directory: registry ?? (await registryDirectory()),
+        stateDir: await realpath(this.stateDir),
+        key,
+        known,
+      },
+      etc,
+    );
+    if (known.get(key) !== uid) await atomicWrite(this.#file, `${JSON.stringify(services, null, 2)}\n`);
+    this.#uids.set(key, uid);
+    return uid;
   }
 
   async #load(): Promise<Map<string, number>> {
@@ -91,12 +83,9 @@ export class ServiceUsers {
     });
     try {
       const entries = Object.entries(JSON.parse(text) as Record<string, unknown>);
-      const inRange = entries.every(
-        ([, uid]) => Number.isInteger(uid) && Number(uid) >= FIRST_UID && Number(uid) <= LAST_UID,
-      );
-      const valid = inRange && new Set(entries.map(([, uid]) => uid)).size === entries.length;
-      // Another user's id would hand one service the other's data.
-      if (!valid) throw new Error("not a map of user ids");
+      const valid = entries.every(([, uid]) => Number.isInteger(uid) && Number(uid) > 0);
+      if (!valid || new Set(entries.map(([, uid]) => uid)).size !== entries.length)
+        throw new Error("not a map of user ids");
       return new Map(entries as [string, number][]);
     } catch (error) {
       throw damaged(this.#file, error);
@@ -106,6 +95,6 @@ export class ServiceUsers {
 
 const damaged = (file: string, cause: unknown): StackwardenError =>
   new StackwardenError("STORAGE_FAILED", `${file} is damaged or cannot be read.`, {
-    hint: "Restore it from a backup: it says which user owns which service's data.",
+    hint: "Restore it from a backup: it records which user owns which service's data.",
     cause,
   });

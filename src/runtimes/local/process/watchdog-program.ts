@@ -3,7 +3,7 @@ import { existsSync, readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
-import { endEntry, type RunEntry } from "./run-file.js";
+import { endEntry, type RunEntry, usersInUse } from "./run-file.js";
 
 /** One line of JSON each. `done`: the server ended everything itself. */
 export type WatchdogMessage = { add: RunEntry } | { remove: number } | { done: true };
@@ -38,6 +38,7 @@ export async function watch(input: Readable, file: string | undefined): Promise<
     else if ("remove" in message) entries.delete(message.remove);
     else return;
   }
-  const ends = await Promise.allSettled([...entries.values()].map((entry) => endEntry(entry, true)));
+  const inUse = file === undefined ? new Set<number>() : usersInUse(file);
+  const ends = await Promise.allSettled([...entries.values()].map((entry) => endEntry(entry, true, inUse)));
   if (file !== undefined && ends.every(({ status }) => status === "fulfilled")) removeRunFile(file);
 }

@@ -8,7 +8,7 @@ import { StackwardenError } from "../../../errors.js";
 import { atomicWrite } from "../../../system/atomic-write.js";
 import { Mutex } from "../../../system/mutex.js";
 import { isAlive, startTime } from "../../../system/process-identity.js";
-import { endEntry, hostIdentity, ownerStatus, type RunEntry, type RunFile } from "./run-file.js";
+import { endEntry, hostIdentity, ownerStatus, type RunEntry, type RunFile, usersInUse } from "./run-file.js";
 import { removeRunFile, type WatchdogMessage } from "./watchdog-program.js";
 
 /** Beside the bundle, or in dist/ when run from the sources. */
@@ -98,7 +98,8 @@ export class Watchdog {
       warn(`${path} was not understood and is removed: ${(error as Error).message}`);
       return rm(path, { force: true });
     }
-    const ends = await Promise.allSettled(file.entries.map((entry) => endEntry(entry, false)));
+    const inUse = usersInUse(path);
+    const ends = await Promise.allSettled(file.entries.map((entry) => endEntry(entry, false, inUse)));
     const failed = ends.find((end) => end.status === "rejected");
     if (failed !== undefined) {
       warn(`Not all that server ${file.pid} left behind could be ended: ${(failed.reason as Error).message}`);

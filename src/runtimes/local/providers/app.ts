@@ -57,8 +57,10 @@ export async function resolveProgram(
 function installContext(context: PrepareContext): InstallContext {
   const { request, user, host, home, tmp, stack } = context;
   return {
+    project: stack.projectId,
     projectStateDir: stack.stateDir,
     service: request.service.name,
+    limits: request.limits,
     user,
     host,
     sink: request.sink,

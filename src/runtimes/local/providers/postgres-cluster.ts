@@ -65,7 +65,16 @@ export async function initialiseCluster(context: PrepareContext, { base, data, b
   const work = await ensureDir(join(base, `.init-${randomBytes(6).toString("hex")}`), 0o700, user);
   const fresh = join(work, "pgdata");
   const env = { PATH: "/usr/bin:/bin", LANG: "C.UTF-8", LC_ALL: "C", HOME: work, TMPDIR: work, TZ: "UTC" };
-  const step = { cwd: work, env, user, signal, timeoutMs: TIMEOUT_MS };
+  const step = {
+    cwd: work,
+    env,
+    user,
+    signal,
+    timeoutMs: TIMEOUT_MS,
+    project: context.stack.projectId,
+    service: request.service.name,
+    limits: request.limits,
+  };
   try {
     // A file, not an argument: everybody can read a process list.
     const pwfile = await writePrivateFile(join(work, "password"), `${login.password}\n`, user);

@@ -102,6 +102,8 @@ async function removeSharedMemory(data: string, context: PrepareContext): Promis
       cwd: "/",
       env: {},
       user,
+      project: context.stack.projectId,
+      service: context.request.service.name,
       signal: AbortSignal.timeout(5000),
       timeoutMs: 5000,
     })

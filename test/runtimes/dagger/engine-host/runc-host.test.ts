@@ -221,14 +221,16 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
 
   it("finds the newest running container of an instance, and waits for it", async () => {
     const { signal } = new AbortController();
-    // What the engine starts beside a service has the same environment and mounts, but not its init.
+    // Containers that the engine starts beside a service have the same environment, but not its init.
     const bundle = (id: string, env: string[]) => {
-      const args = id === "installer" ? ["update-ca-certificates", '"args":["/.init"'] : ["/.init", "web"];
-      const config = { process: { args, env }, mounts: [{ destination: "/.init", type: "bind" }] };
-      programs.file(
-        `bundles/${id}/config.json`,
-        JSON.stringify(id === "step" ? { process: { args: ["web"], env } } : config),
-      );
+      const args =
+        id === "installer"
+          ? ["update-ca-certificates", '"args":["/.init"']
+          : id === "other"
+            ? ["/.stackwarden/entry", "web"]
+            : ["/.init", "web"];
+      // Engine 0.21.8 makes bind mounts itself: no bundle lists the init among its mounts.
+      programs.file(`bundles/${id}/config.json`, JSON.stringify({ process: { args, env }, mounts: [] }));
       return join(programs.dir, "bundles", id);
     };
     const entry = (id: string, env: string[], created: string, status = "running") => ({

@@ -14,11 +14,13 @@ describe("a started service", () => {
   it.runIf(isRoot)("is its own user, has no other groups and cannot gain privileges", async () => {
     const running = await fixture.shell("id -u; id -G; sleep 60");
     await until("the service speaks", () => fixture.sink.all.split("\n").length > 2);
-    expect(fixture.sink.all).toBe("70000\n70000\n");
-    expect(running.effectiveUid()).toBe(70_000);
+    const { uid } = await (await fixture.host()).userFor("demo", "web");
+    expect(uid).toBeGreaterThanOrEqual(200_000);
+    expect(fixture.sink.all).toBe(`${uid}\n${uid}\n`);
+    expect(running.effectiveUid()).toBe(uid);
     expect(status(running.pid)).toMatch(/^Groups:\s*$/m);
     expect(status(running.pid)).toMatch(/^NoNewPrivs:\s*1$/m);
-    for (const set of ["CapInh", "CapPrm", "CapEff", "CapAmb"])
+    for (const set of ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"])
       expect(status(running.pid)).toMatch(new RegExp(`^${set}:\\s*0+$`, "m"));
     await running.stop({ graceMs: 1000 });
     expect(running.effectiveUid()).toBeNull();
@@ -73,7 +75,7 @@ describe("a service that cannot start", () => {
   it("says which folder it could not enter", async () => {
     await expect(fixture.shell("true", { cwd: "/nonexistent" })).rejects.toMatchObject({
       code: "SERVICE_START_FAILED",
-      message: "/bin/sh cannot be started: ENOENT.",
+      message: "/bin/sh cannot be started: its working directory /nonexistent cannot be entered.",
       hint: expect.stringContaining("/nonexistent"),
     });
   });

@@ -118,7 +118,7 @@ describe("a command", () => {
   it("gives its end and its output, and takes input", async () => {
     const script = "cat; echo to-stderr >&2; exit 4";
     const { output, ...end } = await fixture.run(["/bin/sh", "-c", script], { stdin: "hello\n" });
-    expect(end).toEqual({ exitCode: 4, signal: null, timedOut: false });
+    expect(end).toEqual({ exitCode: 4, signal: null, timedOut: false, oomKilled: false });
     // Of two streams the order is nobody's promise.
     expect(output.split("\n").sort()).toEqual(["", "hello", "to-stderr"]);
     const ignoring = await fixture.run(["/bin/true"], { stdin: "x".repeat(1_000_000) });

@@ -45,12 +45,13 @@ describe.runIf(hasCgroups)("limits", () => {
       [33, 0.01, 5],
     ] as const)
       expect(await values(running.setLimits({ memory_mb, cpus, pids }))).toEqual([cpus, memory_mb, pids]);
-    expect(await values(running.setLimits({}))).toEqual([null, null, null]);
+    // Without a limit of its own a service still cannot fill the machine with processes.
+    expect(await values(running.setLimits({}))).toEqual([null, null, 2048]);
     expect((await running.readLimits()).cpus.enforcement).toEqual({
       level: "none",
       reason: "no limit was asked for",
     });
-    expect(await values(running.setLimits({ memory_mb: 100 }))).toEqual([null, 100, null]);
+    expect(await values(running.setLimits({ memory_mb: 100 }))).toEqual([null, 100, 2048]);
   });
 
   it("that the kernel refuses are an error, not a defect", async () => {
@@ -117,13 +118,21 @@ describe.runIf(hasCgroups)("limits", () => {
     const running = await fixture.shell("sleep 60", { limits: { memory_mb: 64 } });
     const inside = await fixture.run(["/bin/cat", "/proc/self/cgroup"], { inside: running });
     expect(inside.output).toContain(`stackwarden-${process.pid}-`);
-    const outside = await fixture.run(["/bin/cat", "/proc/self/cgroup"]);
-    expect(outside.output).not.toContain(`stackwarden-${process.pid}-`);
+    const name = (output: string) => /stackwarden-[^\n]*/.exec(output)?.[0];
+    const limits = { memory_mb: 64 };
+    const alone = await fixture.run(["/bin/cat", "/proc/self/cgroup"], { project: "demo", service: "web", limits });
+    expect(name(alone.output)).toMatch(new RegExp(`^stackwarden-${process.pid}-\\d+-demo-web-run$`));
+    expect(name(alone.output)).not.toBe(name(inside.output));
     const hog = "bytearray(200_000_000)";
     expect(await fixture.run(["/usr/bin/python3", "-c", hog], { inside: running })).toMatchObject({
       exitCode: null,
       signal: "SIGKILL",
       timedOut: false,
+    });
+    expect(await fixture.run(["/usr/bin/python3", "-c", hog], { limits })).toMatchObject({
+      exitCode: null,
+      signal: "SIGKILL",
+      oomKilled: true,
     });
     await running.stop({ graceMs: 0 });
     await expect(fixture.run(["/bin/true"], { inside: running })).rejects.toMatchObject({

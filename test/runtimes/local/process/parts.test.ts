@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { accessible } from "../../../../src/runtimes/local/process/access.js";
-import { type Launched, launch } from "../../../../src/runtimes/local/process/launch.js";
+import { type Launched, type LaunchSpec, launch } from "../../../../src/runtimes/local/process/launch.js";
 import { followCommand } from "../../../../src/runtimes/local/process/run-command.js";
 import { HostFixture, until } from "./support.js";
 
@@ -20,8 +20,9 @@ afterEach(async () => {
 
 const ended = (child: ChildProcess) => until("it ends", () => child.exitCode !== null || child.signalCode !== null);
 
-async function begun(script: string, setpriv: string | null = null): Promise<Launched> {
-  return launch({ ...(await fixture.spec(["/bin/sh", "-c", script, fixture.mark])), setpriv, stdin: "ignore" });
+async function begun(script: string, fields: Partial<LaunchSpec> = {}): Promise<Launched> {
+  const spec = await fixture.spec(["/bin/sh", "-c", script, fixture.mark]);
+  return launch({ ...spec, tools: { setpriv: null, perl: null }, stdin: "ignore", ...fields });
 }
 
 describe("a launch", () => {
@@ -40,7 +41,7 @@ describe("a launch", () => {
 
   it("works without setpriv", async () => {
     const launched = await begun("exit 6");
-    launched.begin();
+    await launched.begin();
     await ended(launched.child);
     expect(launched.child.exitCode).toBe(6);
   });

@@ -5,17 +5,17 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { accessible } from "../../../../src/runtimes/local/process/access.js";
-import { withFileLock } from "../../../../src/runtimes/local/process/file-lock.js";
+import { registryDirectory } from "../../../../src/runtimes/local/process/user-registry.js";
 import { ServiceUsers } from "../../../../src/runtimes/local/process/users.js";
-import { startTime } from "../../../../src/system/process-identity.js";
 import { tempDir } from "../support/fixture.js";
 import { isRoot } from "./support.js";
 
@@ -29,77 +29,139 @@ beforeEach(() => {
 afterEach(() => dir.remove());
 
 const file = (): string => join(stateDir, "uids.json");
-const remembered = (): Record<string, number> => JSON.parse(readFileSync(file(), "utf8"));
+const remembered = (path = file()): Record<string, number> => JSON.parse(readFileSync(path, "utf8"));
+const registry = (): string => join(dir.path, "registry");
+const record = (): string => join(registry(), "uids.json");
+/** A server of the machine that the temporary directory stands for. */
+const server = (state = stateDir): ServiceUsers =>
+  new ServiceUsers(state, ROOT, { registry: registry(), etc: join(dir.path, "etc") });
 
 describe("users of a server that is root", () => {
+  beforeEach(() => mkdirSync(registry()));
+
   it("are one for each project's service, remembered, in a file for root only", async () => {
-    const users = new ServiceUsers(stateDir, ROOT);
+    const users = server();
     const web = await users.of("demo", "web");
     expect(web).toEqual({
-      uid: 70_000,
-      gid: 70_000,
-      name: "70000",
+      uid: 200_000,
+      gid: 200_000,
+      name: "200000",
       enforcement: { level: "enforced", reason: "a user of its own" },
     });
-    expect((await users.of("demo", "db")).uid).toBe(70_001);
-    expect((await users.of("other", "web")).uid).toBe(70_002);
-    expect((await new ServiceUsers(stateDir, ROOT).of("demo", "db")).uid).toBe(70_001);
-    expect(remembered()).toEqual({ "demo/web": 70_000, "demo/db": 70_001, "other/web": 70_002 });
-    expect(statSync(file()).mode & 0o777).toBe(0o600);
+    expect((await users.of("demo", "db")).uid).toBe(200_001);
+    expect((await users.of("other", "web")).uid).toBe(200_002);
+    expect((await server().of("demo", "db")).uid).toBe(200_001);
+    expect(remembered()).toEqual({ "demo/web": 200_000, "demo/db": 200_001, "other/web": 200_002 });
+    for (const one of [file(), record()]) expect(statSync(one).mode & 0o777).toBe(0o600);
     expect(readdirSync(stateDir)).toEqual(["uids.json"]);
+    expect(readdirSync(registry())).toEqual(["uids.json"]);
   });
 
-  it("are never given twice, however many ask at once and in how many servers", async () => {
-    const servers = [1, 2, 3].map(() => new ServiceUsers(stateDir, ROOT));
+  it("are never given twice on one machine, however many servers, state directories and calls there are", async () => {
+    const other = join(dir.path, "other-state");
+    const servers = [server(), server(), server(other)];
     const names = Array.from({ length: 12 }, (_, n) => `s${n}`);
     const all = await Promise.all(
       servers.flatMap((users, n) => names.map((name) => users.of(`project${name === "s0" ? "" : n}`, name))),
     );
-    // s0 is the same service for all three servers.
-    expect(new Set(all.map(({ uid }) => uid)).size).toBe(3 * 11 + 1);
-    expect(Object.keys(remembered()).length).toBe(3 * 11 + 1);
+    // s0 is the same service for the two servers of one state directory.
+    expect(new Set(all.map(({ uid }) => uid)).size).toBe(3 * 11 + 2);
+    const { users } = JSON.parse(readFileSync(record(), "utf8"));
+    expect(Object.keys(users[stateDir]).length).toBe(2 * 11 + 1);
+    expect(Object.keys(users[other]).length).toBe(12);
   });
 
-  it("fill gaps, and end with the range", async () => {
-    mkdirSync(stateDir);
-    const all = Array.from({ length: 10_000 }, (_, n) => [`p/s${n}`, 70_000 + n] as const);
-    writeFileSync(file(), JSON.stringify(Object.fromEntries(all.filter(([, uid]) => uid !== 75_000))));
-    const users = new ServiceUsers(stateDir, ROOT);
-    expect((await users.of("new", "one")).uid).toBe(75_000);
-    await expect(users.of("new", "two")).rejects.toMatchObject({
+  it("are none that the machine's own users, groups and container ranges have", async () => {
+    mkdirSync(join(dir.path, "etc"));
+    const etc = (name: string, text: string) => writeFileSync(join(dir.path, "etc", name), text);
+    etc("passwd", "root:x:0:0::/:/bin/sh\nada:x:200000:200000::/:/bin/sh\n");
+    etc("group", "ops:x:200001:\n");
+    etc("subuid", "ada:200002:10\nbad line\n");
+    etc("subgid", "ada:200010:5\n");
+    expect((await server().of("demo", "web")).uid).toBe(200_015);
+  });
+
+  it("are not used again soon after a state directory is removed, and end with the range", async () => {
+    const gone = join(dir.path, "gone");
+    expect((await server(gone).of("demo", "web")).uid).toBe(200_000);
+    rmSync(gone, { recursive: true });
+    expect((await server().of("demo", "web")).uid).toBe(200_001);
+    mkdirSync(join(dir.path, "etc"));
+    writeFileSync(join(dir.path, "etc", "subuid"), "ada:200010:400000\n");
+    const full = Object.fromEntries([0, 1, 2, 3, 4, 6, 7, 8, 9].map((n) => [`p/s${n}`, 200_000 + n]));
+    writeFileSync(record(), JSON.stringify({ next: 200_006, users: { [stateDir]: full } }));
+    expect((await server().of("new", "one")).uid).toBe(200_005);
+    await expect(server().of("new", "two")).rejects.toMatchObject({
       code: "STORAGE_FAILED",
-      hint: expect.stringContaining(file()),
+      hint: expect.stringContaining(record()),
     });
-    expect((await users.of("p", "s9999")).uid).toBe(79_999);
+  });
+
+  it("stay the same when the machine's record is lost, and are replaced where they are from an older range", async () => {
+    await server().of("demo", "db");
+    expect((await server().of("demo", "web")).uid).toBe(200_001);
+    rmSync(record());
+    expect((await server(join(dir.path, "other-state")).of("x", "y")).uid).toBe(200_000);
+    expect((await server().of("demo", "web")).uid).toBe(200_001);
+    // Another service has it by now: it would read that one's data.
+    expect((await server().of("demo", "db")).uid).toBe(200_002);
+    writeFileSync(file(), '{"demo/web": 70000}');
+    rmSync(record());
+    expect((await server().of("demo", "web")).uid).toBe(200_000);
   });
 
   it.each([
     ["no JSON", "{"],
     ["root", '{"a/b": 0}'],
     ["no number", '{"a/b": "70000"}'],
-    ["above the range", '{"a/b": 80000}'],
-    ["one user for two", '{"a/b": 70000, "a/c": 70000}'],
-  ])("are refused when the file is damaged: %s", async (_what, text) => {
+    ["one user for two", '{"a/b": 200000, "a/c": 200000}'],
+  ])("are refused when the state directory's file is damaged: %s", async (_what, text) => {
     mkdirSync(stateDir);
     writeFileSync(file(), text);
-    await expect(new ServiceUsers(stateDir, ROOT).of("a", "d")).rejects.toMatchObject({
+    await expect(server().of("a", "d")).rejects.toMatchObject({
       code: "STORAGE_FAILED",
       message: expect.stringContaining("damaged"),
     });
     expect(readFileSync(file(), "utf8")).toBe(text);
-    expect(existsSync(`${file()}.lock`)).toBe(false);
+  });
+
+  it.each([
+    ["no JSON", "{"],
+    ["an id of the machine's own", '{"next": 200000, "users": {"/": {"a/b": 1000}}}'],
+    ["one user for two", '{"next": 200000, "users": {"/": {"a/b": 200000}, "/tmp": {"a/b": 200000}}}'],
+  ])("are refused when the machine's record is damaged: %s", async (_what, text) => {
+    writeFileSync(record(), text);
+    await expect(server().of("a", "d")).rejects.toMatchObject({
+      code: "STORAGE_FAILED",
+      message: expect.stringContaining("damaged"),
+    });
+    expect(readFileSync(record(), "utf8")).toBe(text);
+    expect(readdirSync(registry())).toEqual(["uids.json"]);
   });
 
   it("are refused when the state directory cannot be written", async () => {
     writeFileSync(stateDir, "a file");
-    await expect(new ServiceUsers(stateDir, ROOT).of("a", "b")).rejects.toMatchObject({ code: "STORAGE_FAILED" });
-    await expect(new ServiceUsers(join(stateDir, "x"), ROOT).of("a", "b")).rejects.toMatchObject({
-      code: "STORAGE_FAILED",
-    });
+    await expect(server().of("a", "b")).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    await expect(server(join(stateDir, "x")).of("a", "b")).rejects.toMatchObject({ code: "STORAGE_FAILED" });
     mkdirSync(join(dir.path, "s", "uids.json"), { recursive: true });
-    await expect(new ServiceUsers(join(dir.path, "s"), ROOT).of("a", "b")).rejects.toMatchObject({
-      code: "STORAGE_FAILED",
-    });
+    await expect(server(join(dir.path, "s")).of("a", "b")).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+  });
+});
+
+describe.runIf(isRoot)("the directory of the machine's record", () => {
+  it("is the first that can be created, and never one that others can change", async () => {
+    const [blocked, good] = [join(dir.path, "file", "x"), join(dir.path, "good")];
+    writeFileSync(join(dir.path, "file"), "");
+    expect(await registryDirectory([blocked, good])).toBe(good);
+    expect(statSync(good).mode & 0o777).toBe(0o755);
+    await expect(registryDirectory([blocked])).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    chmodSync(good, 0o777);
+    await expect(registryDirectory([good])).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    chmodSync(good, 0o755);
+    chownSync(good, 70_001, 70_001);
+    await expect(registryDirectory([good])).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    symlinkSync("/var/lib", join(dir.path, "link"));
+    await expect(registryDirectory([join(dir.path, "link")])).rejects.toMatchObject({ code: "STORAGE_FAILED" });
   });
 });
 
@@ -112,39 +174,6 @@ it("is the server's own user where it is not root, and says why", async () => {
   // A platform without users.
   expect(await new ServiceUsers(stateDir, null).of("a", "b")).toMatchObject({ uid: -1, gid: -1 });
   expect(existsSync(stateDir)).toBe(false);
-});
-
-describe("a lock between servers", () => {
-  const lock = (): string => join(dir.path, "lock");
-
-  it("lets one in at a time, and is given back after a failure", async () => {
-    let inside = 0;
-    const tasks = Array.from({ length: 5 }, (_, n) =>
-      withFileLock(lock(), async () => {
-        inside += 1;
-        expect(inside).toBe(1);
-        await sleep(5);
-        inside -= 1;
-        if (n === 2) throw new Error("mine");
-        return n;
-      }).catch((error: Error) => error.message),
-    );
-    expect((await Promise.all(tasks)).map(String).sort()).toEqual(["0", "1", "3", "4", "mine"]);
-    expect(readdirSync(dir.path)).toEqual([]);
-  });
-
-  it("is taken over from the dead, and waited for from the living", async () => {
-    for (const text of [JSON.stringify({ pid: process.pid, started: "1" }), "{"]) {
-      writeFileSync(lock(), text);
-      expect(await withFileLock(lock(), async () => "mine")).toBe("mine");
-    }
-    writeFileSync(lock(), JSON.stringify({ pid: process.ppid, started: startTime(process.ppid) }));
-    await expect(withFileLock(lock(), async () => "mine", 60)).rejects.toMatchObject({
-      code: "STORAGE_FAILED",
-      message: expect.stringContaining("EEXIST"),
-    });
-    expect(readdirSync(dir.path)).toEqual(["lock"]);
-  });
 });
 
 describe.runIf(isRoot)("access of a user", () => {

@@ -115,7 +115,7 @@ export class DirectHost implements ProcessHost {
       const done = (exitCode: number | null, signal: string | null) => {
         clearTimeout(timer);
         spec.signal.removeEventListener("abort", cancel);
-        resolve({ exitCode, signal, timedOut, output });
+        resolve({ exitCode, signal, timedOut, oomKilled: false, output });
       };
       child.once("error", (error) => {
         output += error.message;

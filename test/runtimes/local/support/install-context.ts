@@ -27,6 +27,8 @@ export class InstallFixture {
     const user = await this.host.userFor("test", "web");
     const { home, tmp } = await privateDirs(this.stateDir, "web", user);
     return {
+      project: "test",
+      limits: {},
       projectStateDir: this.stateDir,
       service: "web",
       user,
