@@ -31,7 +31,11 @@ export async function ensureTraversableDir(folder: string): Promise<void> {
 }
 
 /** @throws STORAGE_FAILED for a folder that another user created, can write or can replace */
-export async function requireOwnFolder(folder: string, uid = process.getuid?.(), gid = process.getgid?.()): Promise<void> {
+export async function requireOwnFolder(
+  folder: string,
+  uid = process.getuid?.(),
+  gid = process.getgid?.(),
+): Promise<void> {
   if (uid === undefined) return;
   let reason: string | null;
   try {

@@ -69,8 +69,7 @@ function changeable(
   stickyCounts: boolean,
 ): string | null {
   // In a user namespace that does not map root, the system's files appear to belong to the overflow user.
-  const trusted =
-    administrators && (uid !== 0 || info.uid === OVERFLOW_UID || ownedByAdministrator?.(path) === true);
+  const trusted = administrators && (uid !== 0 || info.uid === OVERFLOW_UID || ownedByAdministrator?.(path) === true);
   if (info.uid !== 0 && info.uid !== uid && !trusted) return `${path} belongs to user ${info.uid}`;
   // In a sticky directory nobody else can replace what is below, whose own owner is checked next.
   if (stickyCounts && (info.mode & 0o1000) !== 0) return null;

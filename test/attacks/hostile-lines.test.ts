@@ -20,7 +20,8 @@ it("does not slow the server down with lines that a search for secrets would go 
   });
   const server = await bench.server({ STACKWARDEN_RUNTIME: "local" });
   await server.call("start_stack", { project: "flood" });
-  const tail = async () => (await server.call("get_logs", { project: "flood", service: "flood", tail: 5 })).lines.length;
+  const tail = async () =>
+    (await server.call("get_logs", { project: "flood", service: "flood", tail: 5 })).lines.length;
   await until("the service's lines", async () => (await tail()) === 5);
   // Before, each such line took 3.4 s, so that not one call was answered while the service ran.
   const times: number[] = [];

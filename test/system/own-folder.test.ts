@@ -34,14 +34,17 @@ describe("a folder of the server's own", () => {
     await ensureTraversableDir(join(base, "open/state"));
   });
 
-  it.skipIf(process.getuid?.() !== 0)("is refused when another user created it beforehand, whatever its mode", async () => {
-    mkdirSync(join(base, "state"), { mode: 0o700 });
-    chownSync(join(base, "state"), 1234, 1234);
-    await expect(requireOwnFolder(join(base, "state"))).rejects.toMatchObject({
-      code: "STORAGE_FAILED",
-      message: expect.stringContaining("belongs to user 1234"),
-    });
-    await expect(requireOwnFolder(base, 1234, 1234)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
-    await expect(requireOwnFolder(join(base, "gone"))).rejects.toMatchObject({ code: "STORAGE_FAILED" });
-  });
+  it.skipIf(process.getuid?.() !== 0)(
+    "is refused when another user created it beforehand, whatever its mode",
+    async () => {
+      mkdirSync(join(base, "state"), { mode: 0o700 });
+      chownSync(join(base, "state"), 1234, 1234);
+      await expect(requireOwnFolder(join(base, "state"))).rejects.toMatchObject({
+        code: "STORAGE_FAILED",
+        message: expect.stringContaining("belongs to user 1234"),
+      });
+      await expect(requireOwnFolder(base, 1234, 1234)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+      await expect(requireOwnFolder(join(base, "gone"))).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    },
+  );
 });
