@@ -84,6 +84,7 @@ export const SETTINGS: readonly Setting[] = [
     help: "refuse to start services whose limits cannot be enforced",
   },
   { key: "allow_root", env: "STACKWARDEN_ALLOW_ROOT", kind: "list" },
+  { key: "commands", env: "STACKWARDEN_COMMANDS", kind: "text" },
   { key: "restart_budget", env: "STACKWARDEN_RESTART_BUDGET", kind: "number" },
   {
     key: "start_timeout_seconds",
@@ -111,6 +112,8 @@ export const SETTINGS: readonly Setting[] = [
   { key: "engine", env: "STACKWARDEN_ENGINE", kind: "text" },
   { key: "gateway_image", env: "STACKWARDEN_GATEWAY_IMAGE", kind: "text" },
   { key: "dagger_tunnel", env: "STACKWARDEN_DAGGER_TUNNEL", kind: "boolean" },
+  { key: "docker_host", env: "STACKWARDEN_DOCKER_HOST", kind: "text" },
+  { key: "docker_context", env: "STACKWARDEN_DOCKER_CONTEXT", kind: "text" },
   { key: "retry.max_retries", env: "STACKWARDEN_RETRY_MAX_RETRIES", kind: "number" },
   { key: "retry.base_delay_ms", env: "STACKWARDEN_RETRY_BASE_DELAY_MS", kind: "number" },
   { key: "logs.ring_mb", env: "STACKWARDEN_LOGS_RING_MB", kind: "number" },

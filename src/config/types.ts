@@ -16,6 +16,12 @@ export interface Config extends StackSettings {
   rootsByDefault: boolean;
   /** Sentences about what was given and has no effect, such as a misspelt variable. */
   warnings: string[];
+  docker: {
+    /** Address of the container engine. Default: that of `context`, else `DOCKER_HOST` of the one who asks. */
+    host?: string;
+    /** Docker context. Default: the Docker CLI's current one. */
+    context?: string;
+  };
   /** Only read-only operations. Default false. */
   readOnly: boolean;
   /** Milliseconds without client and without stack after which the background server ends. Default 600,000. */

@@ -17,6 +17,8 @@ export type Rule =
   | { kind: "only"; value: boolean }
   /** A number on this side of the operator's value, or of the default. */
   | { kind: "at most" | "at least" }
+  /** One of these, and not before the operator's or the default: the first permits most. */
+  | { kind: "not before"; values: readonly string[] }
   /** Folders below the file's own and below the operator's roots. */
   | { kind: "roots" }
   /** Counts where the operator decides nothing. */
@@ -30,6 +32,7 @@ export const WORKING_DIRECTORY_RULES: Readonly<Record<string, Rule>> = {
   read_only: { kind: "only", value: true },
   require_enforced_limits: { kind: "only", value: true },
   allow_root: { kind: "forbidden" },
+  commands: { kind: "not before", values: ["any", "declared", "off"] },
   restart_budget: { kind: "at most" },
   start_timeout_seconds: { kind: "at most" },
   server_idle_seconds: { kind: "at most" },
@@ -44,6 +47,8 @@ export const WORKING_DIRECTORY_RULES: Readonly<Record<string, Rule>> = {
   "engines.*": { kind: "forbidden" },
   engine: { kind: "choice", why: "one of the operator's engines" },
   gateway_image: { kind: "forbidden" },
+  docker_host: { kind: "forbidden" },
+  docker_context: { kind: "forbidden" },
   // On, it opens published ports to the network.
   dagger_tunnel: { kind: "only", value: false },
   "retry.max_retries": { kind: "at most" },
@@ -86,6 +91,12 @@ export function workingDirectoryLayers(file: ConfigFile, operator: Record<string
         const limit = at(operator, path) ?? at(defaults(), path);
         if (typeof value !== "number" || typeof limit !== "number") break;
         if (rule.kind === "at most" ? value > limit : value < limit) refuse(path, `can be ${rule.kind} ${limit} here.`);
+        break;
+      }
+      case "not before": {
+        const limit = at(operator, path) ?? at(defaults(), path);
+        const [own, wish] = [rule.values.indexOf(String(limit)), rule.values.indexOf(String(value))];
+        if (own >= 0 && wish >= 0 && wish < own) refuse(path, `can be ${rule.values.slice(own).join(" or ")} here.`);
         break;
       }
       case "roots":

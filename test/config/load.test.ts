@@ -272,9 +272,12 @@ describe("a file found in the working directory lifts no guard", () => {
     ["server_idle_seconds: 601", "server_idle_seconds: 5", { serverIdleMs: 5000 }],
     ["retry: {max_retries: 4}", "retry: {max_retries: 0}", { retry: { maxRetries: 0 } }],
     ["retry: {base_delay_ms: 1}", "retry: {base_delay_ms: 2000}", { retry: { baseDelayMs: 2000 } }],
+    ["commands: any", "commands: off", { commands: "off" }, "commands: declared"],
     ["logs: {ring_mb: 9}", "logs: {ring_mb: 1}", { logs: { ringBytes: 1_048_576 } }],
     ["logs: {spool_mb: 65}", "logs: {spool_mb: 1}", { logs: { spoolBytes: 1_048_576 } }],
-  ])("%s", async (wider, narrower, expected) => {
+  ])("%s", async (...row) => {
+    const [wider, narrower, expected, operator = ""] = row as [string, string, object, string?];
+    own(operator);
     local(wider);
     expect((await failure(loadConfig({ env: env(), cwd }))).code).toBe("POLICY_VIOLATION");
     // What the operator permits may be used.

@@ -38,6 +38,7 @@ export async function mcp(options: McpOptions, host: CliHost): Promise<ExitCode>
     ...(config.rootsByDefault
       ? { useRoots: (uris: string[]) => useClientRoots(config, byDefault, uris, process.env) }
       : {}),
+    commands: config.commands,
     getManager: async () => {
       const manager = await host.composeManager(config, logger);
       const { openManagerControl } = await import("../manager-control.js");

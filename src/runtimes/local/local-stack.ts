@@ -1,7 +1,6 @@
 /** One running stack on this machine: its ports and its services' processes. */
 
 import { randomBytes } from "node:crypto";
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { StackwardenError } from "../../errors.js";
 import type { ServiceDefinition, StackDefinition } from "../../stack/definition/types.js";
@@ -12,12 +11,15 @@ import type {
   OpenStackRequest,
   RuntimeService,
   RuntimeStack,
+  ServiceExit,
   StartServiceRequest,
 } from "../../stack/runtime.js";
-import { PortLedger } from "../shared/port-ledger.js";
+import { type BusyPort, PortLedger, portsInUse } from "../shared/port-ledger.js";
 import type { CommandPlace } from "./commands/place.js";
 import { runFresh } from "./commands/run.js";
 import { refuseRoot, waitForEarlyExit } from "./early-exit.js";
+import { ensureDir, namesIn, ownerOf, privateDirs } from "./files/create.js";
+import { removeTree } from "./files/remove-tree.js";
 import { LocalService } from "./local-service.js";
 import { portRequests } from "./port-requests.js";
 import { appCommand, prepareApp } from "./providers/app.js";
@@ -25,15 +27,31 @@ import { providerOf } from "./providers/known-images.js";
 import type { LaunchPlan, PrepareContext } from "./providers/launch-plan.js";
 import { postgresCommandEnv, preparePostgres } from "./providers/postgres.js";
 import { prepareRedis, redisCommandEnv } from "./providers/redis.js";
-import { ensureDir, privateDirs, removeTree } from "./state-files.js";
 import type { ManagedProcess, ProcessHost, ServiceUser } from "./types.js";
 
 /** How long a start waits for the service's port, so that a port taken by somebody else is noticed. */
 const FIRST_MOMENTS_MS = 1500;
 
-/** @throws UNSUPPORTED before anything is started */
+/** @throws UNSUPPORTED that names every service that cannot run here, before anything is started */
 function checkDefinition(definition: StackDefinition): void {
-  for (const service of Object.values(definition.services)) if (providerOf(service) === null) appCommand(service);
+  const problems: StackwardenError[] = [];
+  for (const service of Object.values(definition.services)) {
+    try {
+      if (providerOf(service) === null) appCommand(service);
+    } catch (error) {
+      if (!(error instanceof StackwardenError) || error.code !== "UNSUPPORTED") throw error;
+      problems.push(error);
+    }
+  }
+  const [first] = problems;
+  if (first === undefined || problems.length === 1) {
+    if (first !== undefined) throw first;
+    return;
+  }
+  throw new StackwardenError("UNSUPPORTED", problems.map(({ message }) => message).join(" "), {
+    hint: first.hint,
+    details: { services: problems.map(({ details }) => details?.service) },
+  });
 }
 
 /** What a container would have given, and processes of this machine do not have. */
@@ -46,7 +64,8 @@ const COMMAND_DIR = ".command-";
 
 /** Private directories of one-off commands that a killed server left. */
 async function removeCommandDirs(stateDir: string): Promise<void> {
-  const names = await readdir(join(stateDir, "run")).catch(() => []);
+  const run = join(stateDir, "run");
+  const names = (await ownerOf(run)) === null ? [] : await namesIn(run);
   for (const name of names) if (name.startsWith(COMMAND_DIR)) await removeTree(join(stateDir, "run", name), stateDir);
 }
 
@@ -61,7 +80,7 @@ export class LocalStack implements RuntimeStack {
   readonly runtime = "local";
   /** Processes of this machine do not get lost together: each reports its own end. */
   readonly lost = new Promise<{ reason: string }>(() => {});
-  readonly #ledger = new PortLedger(portRequests);
+  readonly #ledger: PortLedger;
   readonly #instances = new Map<string, Instance>();
   /** Of one-off commands. */
   readonly #commands = new Set<ManagedProcess>();
@@ -72,9 +91,11 @@ export class LocalStack implements RuntimeStack {
     private readonly open_: OpenStackRequest,
     private readonly serverStateDir: string,
     private readonly host: ProcessHost,
+    private readonly retry: { maxRetries: number; baseDelayMs: number },
     private readonly onClose: (stack: LocalStack) => void,
   ) {
     this.#definition = open_.definition;
+    this.#ledger = new PortLedger(portRequests, { project: open_.projectId });
   }
 
   /** @throws PORT_IN_USE, UNSUPPORTED, STORAGE_FAILED, INVALID_STACK */
@@ -82,13 +103,14 @@ export class LocalStack implements RuntimeStack {
     request: OpenStackRequest,
     serverStateDir: string,
     host: ProcessHost,
+    retry: { maxRetries: number; baseDelayMs: number },
     onClose: (stack: LocalStack) => void = () => {},
   ): Promise<LocalStack> {
     request.signal.throwIfAborted();
     checkDefinition(request.definition);
     await ensureDir(request.stateDir, 0o711);
     await removeCommandDirs(request.stateDir);
-    const stack = new LocalStack(request, serverStateDir, host, onClose);
+    const stack = new LocalStack(request, serverStateDir, host, retry, onClose);
     await stack.#ledger.apply(request.definition);
     if (request.signal.aborted) {
       await stack.close();
@@ -185,6 +207,7 @@ export class LocalStack implements RuntimeStack {
       user,
       host: this.host,
       book: this.#ledger,
+      retry: this.open_.settings?.retry ?? this.retry,
       ...(await privateDirs(stateDir, place, user)),
     };
   }
@@ -227,7 +250,7 @@ export class LocalStack implements RuntimeStack {
     try {
       await refuseRoot(process, name);
       const ports = this.#hostPorts(service);
-      const seen = await waitForEarlyExit(
+      const early = await waitForEarlyExit(
         process,
         ports,
         user,
@@ -241,11 +264,11 @@ export class LocalStack implements RuntimeStack {
           notes.push(message);
         },
       );
-      if (seen.kind === "stolen") {
-        await process.stop({ graceMs: 0 });
+      if (early.kind === "exited") {
+        // Its ports are held again by now, unless another process has one.
         await ended;
-        if (attempt === 1) return null;
-        throw this.#stolen(name, seen.port);
+        const taken = await this.#ledger.taken(name);
+        if (taken.length > 0) return this.#portTaken(request, taken, early.exit, attempt);
       }
     } catch (error) {
       await process.stop({ graceMs: 0 });
@@ -271,10 +294,19 @@ export class LocalStack implements RuntimeStack {
     return this.#ledger.ports(service.name).flatMap((port) => this.#ledger.hostPort(service.name, port) ?? []);
   }
 
-  #stolen(service: string, port: number): StackwardenError {
-    return new StackwardenError("PORT_IN_USE", `Host port ${port} (${service}) was taken by another process.`, {
-      hint: "Stop what listens there, or ask for another port.",
-      details: { ports: [{ service, port }] },
+  /**
+   * An instance ended while another process had its port.
+   * @returns null where another port may be used: the next try finds one
+   * @throws PORT_IN_USE with the owner of the port, and with the instance's exit
+   */
+  #portTaken({ service }: StartServiceRequest, taken: BusyPort[], exit: ServiceExit, attempt: number): null {
+    const fixed = new Set(service.ports.map(({ hostPort }) => hostPort));
+    if (attempt === 1 && !taken.some(({ port }) => fixed.has(port))) return null;
+    const error = portsInUse(taken);
+    const how = exit.signal === null ? `exited with code ${exit.exitCode}` : `was ended by ${exit.signal}`;
+    throw new StackwardenError("PORT_IN_USE", `${service.name} ${how}. ${error.message}`, {
+      hint: `${error.hint} Its own last lines are in get_logs {"service": "${service.name}"}.`,
+      details: { ...error.details, service: service.name, exit: { exit_code: exit.exitCode, signal: exit.signal } },
     });
   }
 
