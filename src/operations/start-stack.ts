@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { startOutcome } from "../stack/schemas/outcomes.js";
+import { briefStart } from "./brief/changes.js";
 import { defined, flag, folder, limitsByService, ports, profiles, project, timeoutSeconds } from "./fields.js";
 import { defineOperation } from "./operation.js";
 
@@ -23,6 +24,7 @@ export const startStack = defineOperation({
     timeout_seconds: timeoutSeconds("Longest wait."),
   }),
   output: startOutcome,
+  brief: briefStart,
   annotations: { readOnly: false, destructive: false, idempotent: true, openWorld: true },
   run: (input, { manager, ...call }) =>
     manager.start(

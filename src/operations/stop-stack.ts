@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { stopOutcome } from "../stack/schemas/outcomes.js";
+import { briefStop } from "./brief/changes.js";
 import { flag, project, timeoutSeconds } from "./fields.js";
 import { defineOperation } from "./operation.js";
 
@@ -18,6 +19,7 @@ export const stopStack = defineOperation({
     timeout_seconds: timeoutSeconds("Longest wait."),
   }),
   output: stopOutcome,
+  brief: briefStop,
   annotations: { readOnly: false, destructive: true, idempotent: true, openWorld: false },
   destroys: (input) => (input.remove_volumes ? `the data in every volume of ${input.project}` : null),
   run: (input, { manager, ...call }) =>

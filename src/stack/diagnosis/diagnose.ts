@@ -55,7 +55,7 @@ function causesOf(facts: Facts): Cause[] {
         because_of: root,
         evidence: [],
         next: {
-          do: `Mend ${root} first.`,
+          do: `Fix ${root} first.`,
           operation: "health_status",
           input: { project: facts.project, wait_for: "healthy" },
         },

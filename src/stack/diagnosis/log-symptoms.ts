@@ -92,7 +92,7 @@ const SIGNS: readonly LogSymptom[] = [
     kind: "missing_setting",
     pattern: /KeyError: '[A-Z][A-Z0-9_]+'|environment variable|(?:is|was|are) not set|missing required|Field required/i,
     explanation: "A setting that it needs seems to be missing.",
-    do: "Give the setting named in the evidence in the service's environment in the compose file, then call start_stack, which replaces only what changed.",
+    do: "Give the setting named in the evidence in the service's environment in the compose file, then start the stack again, which replaces only what changed.",
   },
 ];
 

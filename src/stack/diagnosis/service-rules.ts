@@ -103,7 +103,7 @@ class ServiceRules {
     const wanted = Math.ceil(Math.max((limit ?? 256) * 2, (stats?.stats?.memory_peak_mb ?? 0) * 1.5) / MEMORY_STEP_MB);
     const memory = Math.min(wanted * MEMORY_STEP_MB, Math.floor(most));
     return {
-      do: "See in get_logs what it did before. Where it really needs the memory, raise the limit (for a service that is down: it holds for its next start); where it leaks, correct the code first.",
+      do: "Check its log for what it did before. If it needs the memory, raise the limit (of a service that is down: for its next start); if it leaks, correct the code first.",
       operation: "set_limits",
       input: { ...this.#input, memory_mb: memory },
     };
@@ -151,7 +151,7 @@ class ServiceRules {
       next: outside
         ? this.#restart("Start it again. When it is killed again, look for who does it on this machine.")
         : {
-            do: "Read what it printed before it ended, correct the cause in its code or configuration, then call restart_service.",
+            do: "Read what it printed before it ended, correct the cause in its code or configuration, then restart it.",
             operation: "get_logs",
             input: { ...this.#input, tail: 50 },
           },
@@ -184,7 +184,7 @@ class ServiceRules {
         confidence: "likely",
         explanation: `${this.#name} runs but does not answer its health check in time: it hangs, is overloaded, or waits for something.`,
         next: this.#restart(
-          "Read get_logs and get_stats for what it was doing; a restart brings it back when it hangs, and the reason is in its code.",
+          "Check its log and its resource usage for what it was doing; a restart helps when it hangs, but the reason is in its code.",
         ),
       };
     if (/^connection refused/.test(message))
@@ -193,14 +193,14 @@ class ServiceRules {
         confidence: "likely",
         explanation: `${this.#name} runs, but nothing listens on the port that is checked: it is still starting, or listens elsewhere.`,
         next: {
-          do: "See in its log on which address it listens; it must be the port of the compose file (on the local runtime the one given as {port}). Correct it, then call restart_service.",
+          do: "See in its log on which address it listens; it must be the port of the compose file (on the local runtime the one given as {port}). Correct it, then restart the service.",
           ...look,
         },
       };
     return {
       kind: "check_failed",
       confidence: "possible",
-      explanation: `${this.#name} runs and answers, but its health check is not content with the answer.`,
+      explanation: `${this.#name} runs and answers, but its health check fails on the answer.`,
       next: {
         do: "Compare what the check saw (evidence) with what it asks for; the service's log says why it answered so.",
         ...look,

@@ -1,6 +1,7 @@
 /** One project as callers see it: who calls shares what is under way, gets states observed before and after, and may ask at any time. */
 
 import { StackwardenError, toStackwardenError } from "../../errors.js";
+import { callTo, hint } from "../../hint.js";
 import type { Limits, StackDefinition } from "../definition/types.js";
 import type {
   CallContext,
@@ -202,7 +203,7 @@ export class Project {
           const { call } = this.#starting ?? {};
           call?.cancel(
             new StackwardenError("OPERATION_CANCELLED", "The start was ended by a stop.", {
-              hint: "Call start_stack to start it again.",
+              hint: hint`Start it again with ${callTo("start_stack")}.`,
             }),
           );
           await call?.settled;
@@ -243,7 +244,7 @@ export class Project {
     const unit = await this.#runningUnit(service);
     if (!unit.running && this.#starting !== null)
       throw new StackwardenError("SERVICE_NOT_STARTED", `${service} has not started yet; the stack is starting.`, {
-        hint: `Wait with health_status {"project": "${this.id}", "wait_for": "healthy"}.`,
+        hint: hint`Wait with ${callTo("health_status", { project: this.id, wait_for: "healthy" })}.`,
       });
     const before = unit.report();
     const shared = this.#restarts.of(unit, request.dependents === true, call.actor);
@@ -332,7 +333,7 @@ export class Project {
     const names = await this.names().catch((): string[] => []);
     if (names.length > 0 && !names.includes(service)) throw unknownService(service, names);
     throw new StackwardenError("STACK_NOT_RUNNING", `The stack of ${this.id} is not running.`, {
-      hint: `Start it with start_stack {"project": "${this.id}"}.`,
+      hint: hint`Start it with ${callTo("start_stack", { project: this.id })}.`,
     });
   }
 

@@ -1,6 +1,7 @@
 /** The reports of one service: its health, its state, and why it is not up. */
 
 import { StackwardenError } from "../../errors.js";
+import { callTo, hint } from "../../hint.js";
 import type { ServiceDefinition } from "../definition/types.js";
 import type { ExitReport, ServiceHealth, ServiceReport, ServiceState } from "../model.js";
 import type { AppliedLimits, Endpoint, RuntimeService, ServiceExit } from "../runtime.js";
@@ -47,7 +48,7 @@ export function startFailure({ name, state, lastExit, view }: ServiceFacts, line
           ? "the runtime died under it"
           : describeExit(lastExit);
   return new StackwardenError("SERVICE_START_FAILED", `The service ${name} did not start: ${why.replace(/\.$/, "")}.`, {
-    hint: `Read its last lines in details.last_lines or with get_logs {"service": "${name}"}, correct the cause, then call again.`,
+    hint: hint`Read its last lines in details.last_lines or with ${callTo("get_logs", { service: name })}, correct the cause, then call again.`,
     details: {
       service: name,
       state,

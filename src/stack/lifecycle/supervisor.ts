@@ -1,6 +1,7 @@
 /** Takes one project's stack up and down, keeps its parts in line, and owns what that needs: lock, records, limits. */
 
 import { StackwardenError, toStackwardenError } from "../../errors.js";
+import { callTo, hint, setting } from "../../hint.js";
 import { withRetry } from "../../system/retry.js";
 import { overridePorts } from "../definition/override-ports.js";
 import type { Limits, LoadStack, StackDefinition } from "../definition/types.js";
@@ -322,7 +323,7 @@ export class Supervisor {
     this.lost = true;
     await stack.lose(
       new StackwardenError("RUNTIME_LOST", `The runtime died while the stack was running: ${reason}.`, {
-        hint: "Call start_stack to start it again.",
+        hint: hint`Start it again with ${callTo("start_stack")}.`,
       }),
     );
     const { events } = await this.options.records();
@@ -345,7 +346,7 @@ export class Supervisor {
       "START_TIMEOUT",
       `The stack did not become healthy within ${seconds} s${missing.length > 0 ? `: ${missing.join("; ")}` : ""}.`,
       {
-        hint: "What had started was stopped again. Read get_logs of the services named; the operator can raise start_timeout_seconds.",
+        hint: hint`The services that had started were stopped. Read the logs of the services named with ${callTo("get_logs", { services: waiting.map((unit) => unit.name) })}; the operator can raise ${setting("start_timeout_seconds")}.`,
         details: { missing: waiting.map((unit) => unit.name) },
       },
     );

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
+import { callTo, hint } from "../../../hint.js";
 import type { Limits } from "../../../stack/definition/types.js";
 import type { LogSink } from "../../../stack/logs/types.js";
 import type { AppliedLimits, Enforcement, ServiceExit, ServiceStats } from "../../../stack/runtime.js";
@@ -143,7 +144,7 @@ export class CgroupProcess implements ManagedProcess {
     } catch (cause) {
       const { code, message } = cause as NodeJS.ErrnoException;
       throw new StackwardenError("LIMIT_REFUSED", `The kernel refused the limits: ${code ?? message}.`, {
-        hint: "Choose limits above present use (get_stats shows it); some of the others may have been set.",
+        hint: hint`Choose limits above current usage (${callTo("get_stats")}); some of the others may have been set.`,
         cause,
       });
     }
