@@ -17,6 +17,8 @@ export interface ServiceFacts {
   instance: RuntimeService | null;
   applied: AppliedLimits | null;
   lastExit: ServiceExit | null;
+  /** Why its last start was refused before there was an instance; null when there was one. */
+  refusal: string | null;
   /** Its restart policy starts it again. */
   restartPending: boolean;
   /** What its health checks saw; null before the first instance ran. */
@@ -91,9 +93,9 @@ export function serviceHealth(facts: ServiceFacts): ServiceHealth {
   };
 }
 
-function stateMessage({ state, lastExit, restartPending }: ServiceFacts): string {
+function stateMessage({ state, lastExit, restartPending, refusal }: ServiceFacts): string {
   if (state === "crashed")
-    return `Not running: ${describeExit(lastExit)}${restartPending ? "; its restart policy starts it again" : ""}.`;
+    return `Not running: ${refusal ?? describeExit(lastExit)}${restartPending ? "; its restart policy starts it again" : ""}.`;
   if (state === "completed") return "Ended with exit code 0.";
   if (state === "starting") return "Starting; no check was made yet.";
   if (state === "lost") return "The runtime died under it.";
