@@ -51,6 +51,8 @@ async function change<T extends { message: string }>(
 }
 
 export interface DownOptions extends CommonOptions {
+  /** Stop these alone. */
+  services?: string[];
   /** Also delete the named volumes. */
   volumes?: boolean;
   yes?: boolean;
@@ -61,7 +63,12 @@ export const down = (options: DownOptions, host: CliHost): Promise<ExitCode> =>
     options,
     host,
     "stop_stack",
-    () => ({ remove_volumes: options.volumes, confirm: options.yes, timeout_seconds: CALL_SECONDS }),
+    () => ({
+      services: options.services?.length === 0 ? undefined : options.services,
+      remove_volumes: options.volumes,
+      confirm: options.yes,
+      timeout_seconds: CALL_SECONDS,
+    }),
     (outcome) => ({ code: outcome.verified ? EXIT.ok : EXIT.failure }),
   );
 

@@ -3,6 +3,7 @@
  * here by its manifests, with a compose file that would run it.
  */
 import { StackwardenError } from "../../errors.js";
+import { callTo, hint } from "../../hint.js";
 import { listBeneath } from "../../system/list-beneath.js";
 import { readRegularText } from "../../system/read-regular-file.js";
 import type { StackDefinition } from "./types.js";
@@ -149,7 +150,7 @@ export function refuseLeftOut(definition: StackDefinition, folder: string): void
     {
       hint:
         file !== undefined
-          ? `Copy ${file} to compose.yaml, or write one, then start again.`
+          ? hint`Start with it: ${callTo("start_stack", { files: [file] })}; or copy it to compose.yaml.`
           : compose === null
             ? "Write compose.yaml with a service that runs it (`image` or `build`, `ports`, and for the local runtime `x-local.command`), then start again."
             : "Write compose.yaml as in details.compose, correct the command where needed, then start again.",

@@ -23,6 +23,7 @@ import { DEFAULT_RUNTIME } from "../vocabulary.js";
 import { changeLimits } from "./limit-change.js";
 import { type EndedStart, PendingStart } from "./pending-start.js";
 import { ProjectCommands } from "./project-commands.js";
+import { withoutAlso } from "./project-selection.js";
 import { Restarts } from "./restarts.js";
 import { restartOutcome, startOutcome, stopOutcome } from "./results.js";
 import type { CommandRequest } from "./run-command.js";
@@ -171,11 +172,13 @@ export class Project {
   }
 
   async stop(
-    request: { removeVolumes?: boolean; timeoutMs?: number },
+    request: { removeVolumes?: boolean; services?: string[]; timeoutMs?: number },
     call: CallContext,
     mostGraceMs?: number,
   ): Promise<StopOutcome> {
     const begun = Date.now();
+    if (request.services !== undefined && this.supervisor.open && (await this.#leavesSome(request.services)))
+      return this.#stopServices(request.services, request, call, begun);
     const before = await this.report();
     const result = async (status: StopOutcome["status"], removed: string[]): Promise<StopOutcome> =>
       stopOutcome({ project: this.id, status, removed, before, after: await this.report(), begun });
@@ -193,6 +196,35 @@ export class Project {
     const joined = await this.#stopping.call.join(call, { timeoutMs: Math.max(0, begun + patience - Date.now()) });
     if (!joined.done) return result("stopping", []);
     return result(idle ? "already_stopped" : "stopped", remove ? joined.value : []);
+  }
+
+  /** @throws UNKNOWN_SERVICE */
+  async #leavesSome(services: readonly string[]): Promise<boolean> {
+    const running = await this.names();
+    const unknown = services.find((name) => !running.includes(name));
+    if (unknown !== undefined) throw unknownService(unknown, running);
+    return running.some((name) => !services.includes(name));
+  }
+
+  /** Brings the stack in line with its files without these services. */
+  async #stopServices(
+    services: readonly string[],
+    { timeoutMs }: { timeoutMs?: number },
+    call: CallContext,
+    begun: number,
+  ): Promise<StopOutcome> {
+    const without = withoutAlso(this.supervisor.selection, services);
+    const request = { project: this.id, without, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+    const { status, before, after } = await this.start(request, call);
+    return stopOutcome({
+      project: this.id,
+      status: status === "starting" ? "stopping" : "stopped",
+      removed: [],
+      before,
+      after,
+      begun,
+      services,
+    });
   }
 
   /** @returns the names of the volumes deleted */
@@ -338,7 +370,7 @@ export class Project {
   }
 
   #peek(): Promise<StackDefinition> {
-    return this.supervisor.read(this.folder, [], null);
+    return this.supervisor.read(this.folder, null);
   }
 
   /** Ends everything of this project within the time given to each service. */

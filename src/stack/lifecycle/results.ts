@@ -46,17 +46,29 @@ const STOPPED = {
 };
 
 export function stopOutcome(
-  outcome: Observed<StackReport> & { status: StopOutcome["status"]; removed: string[] },
+  outcome: Observed<StackReport> & {
+    status: StopOutcome["status"];
+    removed: string[];
+    /** Those that were stopped, when the others keep running. */
+    services?: readonly string[];
+  },
 ): StopOutcome {
-  const { project, status, removed, before, after, begun } = outcome;
+  const { project, status, removed, before, after, begun, services } = outcome;
+  const alone =
+    services !== undefined && status === "stopped"
+      ? `Stopped: ${say([...services])}. The other services keep running.`
+      : null;
   return {
     status,
-    message: `${STOPPED[status]}${removed.length > 0 ? ` Deleted volumes: ${say(removed)}.` : ""}`,
+    message: `${alone ?? STOPPED[status]}${removed.length > 0 ? ` Deleted volumes: ${say(removed)}.` : ""}`,
     removed_volumes: removed,
     next: status === "stopping" ? nextCall("health_status", { project, wait_for: "stopped" }) : null,
     before,
     after,
-    verified: after.state === "stopped" || after.state === "lost",
+    verified:
+      services === undefined
+        ? after.state === "stopped" || after.state === "lost"
+        : services.every((name) => after.services[name] === undefined || after.services[name].state === "stopped"),
     took_ms: Date.now() - begun,
   };
 }

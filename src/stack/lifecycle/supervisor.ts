@@ -3,6 +3,7 @@
 import { StackwardenError, toStackwardenError, withHint } from "../../errors.js";
 import { callTo, hint, setting } from "../../hint.js";
 import { withRetry } from "../../system/retry.js";
+import { forRuntime } from "../definition/for-runtime.js";
 import { overridePorts } from "../definition/override-ports.js";
 import { refuseLeftOut } from "../definition/own-program.js";
 import type { Limits, LoadStack, StackDefinition } from "../definition/types.js";
@@ -16,6 +17,7 @@ import type { ProjectStore } from "../storage/project-store.js";
 import { sanitizeError } from "../text/sanitize-error.js";
 import { hiddenSecrets } from "../text/visible-values.js";
 import { checkLimits } from "./limits.js";
+import { nextSelection, type ProjectSelection } from "./project-selection.js";
 import { RunningStack, unknownService } from "./running-stack.js";
 import { chooseRuntime, type RuntimeChoice } from "./runtime-choice.js";
 import { requireChecks } from "./service-checks.js";
@@ -72,7 +74,8 @@ export class Supervisor {
   #unlock: (() => Promise<void>) | null = null;
   #kept: Record<string, Limits> = {};
   #ports: Record<string, number> = {};
-  #profiles: string[] = [];
+  /** What the running stack is made of. */
+  selection: ProjectSelection = {};
   #start: StartSteps | null = null;
 
   constructor(private readonly options: SupervisorOptions) {}
@@ -168,7 +171,7 @@ export class Supervisor {
     const unlock = await store.lock(project);
     try {
       const records = await this.options.records(true);
-      const definition = await this.read(folder, [], records);
+      const definition = await this.read(folder, records);
       records.redactor.add([...definition.secretValues, ...records.secrets.values()]);
       this.#kept = await store.limits(project);
       return await work({
@@ -184,14 +187,23 @@ export class Supervisor {
     }
   }
 
-  /** Reads the definition. Nothing is generated or kept without records. */
-  async read(folder: string, profiles: string[], records: ProjectRecords | null): Promise<StackDefinition> {
+  /**
+   * Reads the definition. Nothing is generated or kept without records.
+   * @param selection default: what the running stack was started with
+   */
+  async read(
+    folder: string,
+    records: ProjectRecords | null,
+    selection: ProjectSelection = this.open ? this.selection : {},
+  ): Promise<StackDefinition> {
     const { project, config, loadStack } = this.options;
     return loadStack({
       projectId: project,
       folder,
-      profiles,
+      ...selection,
+      profiles: selection.profiles ?? [],
       allowRoot: config.allowRoot,
+      allowBinds: config.allowBinds,
       generateSecret: async (name) => (records === null ? `not-generated-${name}` : records.secrets.generate(name)),
     });
   }
@@ -199,13 +211,14 @@ export class Supervisor {
   async #load(request: StartRequest, folder: string, records: ProjectRecords): Promise<StackDefinition> {
     // What an earlier call asked for holds as long as the stack runs.
     const ports = { ...(this.open ? this.#ports : {}), ...request.ports };
-    const profiles = request.profiles ?? (this.open ? this.#profiles : []);
-    const written = await this.read(folder, profiles, records);
-    refuseLeftOut(written, folder);
+    const selection = nextSelection(this.open ? this.selection : {}, request);
+    const written = await this.read(folder, records, selection);
+    // Services of the built-in stack that a caller names are what it means.
+    if (selection.services === undefined) refuseLeftOut(written, folder);
     const definition = overridePorts(written, ports);
     records.redactor.add([...hiddenSecrets(definition, this.options.project), ...records.secrets.values()]);
     this.#ports = ports;
-    this.#profiles = profiles;
+    this.selection = selection;
     await this.options.store.keepServices(this.options.project, Object.keys(definition.services));
     return definition;
   }
@@ -225,7 +238,7 @@ export class Supervisor {
   }
 
   async #openStack(
-    definition: StackDefinition,
+    read: StackDefinition,
     folder: string,
     signal: AbortSignal,
     steps: StartSteps,
@@ -235,6 +248,7 @@ export class Supervisor {
     const { events } = records;
     const choice = await chooseRuntime(config, runtimes, project);
     const { runtime } = choice;
+    const definition = forRuntime(read, runtime.name);
     requireChecks(definition, runtime.name);
     const reason = choice.reason + elsewhere(store.runtime(project), runtime.name, definition.volumes);
     this.choice = { runtime, reason };
@@ -293,9 +307,10 @@ export class Supervisor {
     events.add({ type: "stack_started", message, actor });
   }
 
-  async #reconcile(definition: StackDefinition, signal: AbortSignal, steps: StartSteps): Promise<Reached> {
-    const { stack } = this;
-    if (stack === null) throw new StackwardenError("INTERNAL", "An open stack has no units.");
+  async #reconcile(read: StackDefinition, signal: AbortSignal, steps: StartSteps): Promise<Reached> {
+    const { stack, choice } = this;
+    if (stack === null || choice === null) throw new StackwardenError("INTERNAL", "An open stack has no units.");
+    const definition = forRuntime(read, choice.runtime.name);
     requireChecks(definition, stack.runtimeStack.runtime);
     steps.launched();
     const tell = (service: string, message: string): void => this.tell(`${service}: ${message}`);

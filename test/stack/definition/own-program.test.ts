@@ -56,7 +56,7 @@ describe("a start of a folder without a compose file", () => {
     await expect(start()).rejects.toMatchObject({
       code: "INVALID_STACK",
       message: expect.stringContaining("the compose file docker-compose.dev.yml"),
-      hint: expect.stringContaining("Copy docker-compose.dev.yml to compose.yaml"),
+      hint: 'Start with it: start_stack {"files": ["docker-compose.dev.yml"]}; or copy it to compose.yaml.',
       details: { compose_files: ["docker-compose.dev.yml"] },
     });
   });
