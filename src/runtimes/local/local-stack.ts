@@ -22,9 +22,9 @@ import { removeTree } from "./files/remove-tree.js";
 import { LocalService } from "./local-service.js";
 import { portRequests } from "./port-requests.js";
 import { appCommand, prepareApp } from "./providers/app.js";
-import { providerOf } from "./providers/known-images.js";
 import type { LaunchPlan, PrepareContext } from "./providers/launch-plan.js";
 import { postgresCommandEnv, preparePostgres } from "./providers/postgres.js";
+import { providerOf } from "./providers/provider-of.js";
 import { prepareRedis, redisCommandEnv } from "./providers/redis.js";
 import type { ManagedProcess, ProcessHost, ServiceUser } from "./types.js";
 

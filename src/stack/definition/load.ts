@@ -13,6 +13,7 @@ import { npmSettingsWithSecret } from "./npm-settings.js";
 import { Problems } from "./problems.js";
 import { readSecretSources, resolveSecrets, type SecretSource } from "./read-secrets.js";
 import { readService } from "./read-service.js";
+import { refuseSharedDatabases } from "./shared-volumes.js";
 import { findSource, projectVariables, type Source } from "./source.js";
 import type { LoadRequest, ServiceDefinition, StackDefinition } from "./types.js";
 
@@ -196,6 +197,7 @@ function readStack(
             "Declare it under the top-level `secrets`.",
           );
   }
+  refuseSharedDatabases(services, all);
   context.problems.throwIfAny();
   const secretValues = new Set(Object.values(secrets));
   for (const { secretEnvironment, environment } of Object.values(services))

@@ -1,4 +1,5 @@
 /** One service of a compose file. */
+import { providerOfImage } from "./image-name.js";
 import { given, type NodeReader } from "./node-reader.js";
 import { checkPolicy, checkUser, POLICY_KEYS } from "./policy.js";
 import { readCommand } from "./read-command.js";
@@ -67,17 +68,6 @@ const REFUSED: Record<string, string> = {
   tty: "Remove it: services have no terminal.",
 };
 
-/** Images whose service the local runtime can provide by itself, by the last part of their name. */
-const PROVIDERS: [RegExp, "postgres" | "redis"][] = [
-  [/^postgres(?:ql)?$/, "postgres"],
-  [/^(?:redis|valkey)$/, "redis"],
-];
-
-function providerOf(image: string | undefined): "postgres" | "redis" | undefined {
-  const name = image?.split("@")[0]?.split("/").at(-1)?.split(":")[0] ?? "";
-  return PROVIDERS.find(([pattern]) => pattern.test(name))?.[1];
-}
-
 function readBuild(reader: NodeReader, folder: string): BuildDefinition | undefined {
   const fields = reader.isMap ? reader.fields(["context", "dockerfile", "target", "args"]) : { context: reader };
   const context = projectPath(reader, fields.context?.string("a path") ?? ".", folder);
@@ -130,7 +120,7 @@ function readLocal(
   image: string | undefined,
   folder: string,
 ): LocalDefinition | undefined {
-  const byImage = providerOf(image);
+  const byImage = image === undefined ? undefined : (providerOfImage(image) ?? undefined);
   if (!given(reader)) return byImage === undefined ? undefined : { provider: byImage, environment: {} };
   const fields = reader.fields(["provider", "command", "working_dir", "install", "environment"]);
   const command = readCommand(fields.command);
@@ -202,7 +192,8 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
   if (image !== undefined && !/^[a-z0-9][\w./:@-]*$/i.test(image))
     fields.image?.invalid("is not an image reference", "Write it as in redis:7-alpine.");
   const build = given(fields.build) ? readBuild(fields.build, folder) : undefined;
-  const local = readLocal(fields["x-local"], image, folder);
+  // What a build puts into an image is not known, whatever its name is.
+  const local = readLocal(fields["x-local"], build === undefined ? image : undefined, folder);
   if (image === undefined && build === undefined && local === undefined)
     reader.invalid("has neither image nor build", "Give `image`, `build`, or `x-local` for the local runtime.");
   const user = fields.user === undefined ? undefined : fields.user.empty ? "" : fields.user.string();

@@ -7,6 +7,7 @@ import { realpath } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import type { Client, Container, Directory } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
+import { parseImageName } from "../../../stack/definition/image-name.js";
 import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import { withRetry } from "../../../system/retry.js";
 import { isTransient } from "../../shared/install-faults.js";
@@ -15,7 +16,6 @@ import { readRequirements } from "../../shared/manifests/python.js";
 import { mirrorSettings } from "../../shared/mirror-settings.js";
 import { execFailure, isTransientFault } from "../engine/engine-errors.js";
 import { isInside } from "./uploads.js";
-import { imageName } from "./users.js";
 
 export const DEPENDENCIES = "/.stackwarden/deps";
 const DOWNLOADS = "/.stackwarden/downloads";
@@ -50,7 +50,7 @@ export interface Installed {
 export function installOf(service: ServiceDefinition): { kind: "python" | "node"; manifest: string } | null {
   const install = service.local?.install;
   if (install === undefined || service.build !== undefined || service.image === undefined) return null;
-  return imageName(service.image) === install.kind ? install : null;
+  return parseImageName(service.image).name === install.kind ? install : null;
 }
 
 const failed = (message: string, lines: string[] = [], cause?: unknown): StackwardenError =>

@@ -7,8 +7,9 @@ import { ensureDir, moveInto, namesIn, ownerOf, writePrivateFile } from "../file
 import { chownTree } from "../files/own-tree.js";
 import { removeTree } from "../files/remove-tree.js";
 import { isRootServer, withStorage } from "../files/storage.js";
-import type { RunResult, ServiceUser } from "../types.js";
+import type { RunResult, RunSpec, ServiceUser } from "../types.js";
 import type { PrepareContext } from "./launch-plan.js";
+import { type AuthMethod, localeCandidates } from "./postgres-options.js";
 
 const TIMEOUT_MS = 120_000;
 
@@ -16,7 +17,9 @@ interface Cluster {
   base: string;
   data: string;
   bin: string;
-  login: { user: string; password: string; database: string };
+  login: { user: string; password: string; database: string; method: AuthMethod };
+  /** Further options of initdb. */
+  options: string[];
 }
 
 /** initdb wants a name for its user id, which the services' own ids do not have; it runs as `nobody` then. */
@@ -60,8 +63,49 @@ export async function removeHalfMade(base: string, { stack }: PrepareContext): P
     if (name.startsWith(".init-")) await removeTree(join(base, name), stack.stateDir);
 }
 
+type Step = Omit<RunSpec, "argv" | "stdin">;
+
+/** Tries one locale after the other: which ones there are differs between machines. */
+async function makeCluster(
+  { host, stack }: PrepareContext,
+  step: Step,
+  { fresh, work, bin, login, options }: Pick<Cluster, "bin" | "login" | "options"> & { fresh: string; work: string },
+): Promise<RunResult> {
+  // A file, not an argument: everybody can read a process list.
+  const password =
+    login.password === ""
+      ? []
+      : [`--pwfile=${await writePrivateFile(join(work, "password"), `${login.password}\n`, step.user)}`];
+  const candidates = localeCandidates(options);
+  for (const [index, locale] of candidates.entries()) {
+    const result = await host.run({
+      ...step,
+      argv: [
+        join(bin, "initdb"),
+        `--pgdata=${fresh}`,
+        `--username=${login.user}`,
+        ...password,
+        `--auth-local=${login.password === "" ? "trust" : "scram-sha-256"}`,
+        `--auth-host=${login.method}`,
+        ...(options.some((option) => option.startsWith("--encoding")) ? [] : ["--encoding=UTF8"]),
+        ...locale,
+        ...options,
+        "--no-instructions",
+      ],
+    });
+    const isLast = index === candidates.length - 1;
+    if (result.exitCode === 0 || isLast || !/locale|ICU/i.test(result.output)) return result;
+    step.signal.throwIfAborted();
+    await removeTree(fresh, stack.stateDir);
+  }
+  throw new Error("There is always a locale to try.");
+}
+
 /** @throws SERVICE_START_FAILED, STORAGE_FAILED */
-export async function initialiseCluster(context: PrepareContext, { base, data, bin, login }: Cluster): Promise<void> {
+export async function initialiseCluster(
+  context: PrepareContext,
+  { base, data, bin, login, options }: Cluster,
+): Promise<void> {
   const { host, request } = context;
   const { signal } = request;
   const user = await initUser(context.user);
@@ -79,21 +123,7 @@ export async function initialiseCluster(context: PrepareContext, { base, data, b
     limits: request.limits,
   };
   try {
-    // A file, not an argument: everybody can read a process list.
-    const pwfile = await writePrivateFile(join(work, "password"), `${login.password}\n`, user);
-    const made = await host.run({
-      ...step,
-      argv: [
-        join(bin, "initdb"),
-        `--pgdata=${fresh}`,
-        `--username=${login.user}`,
-        `--pwfile=${pwfile}`,
-        "--auth=scram-sha-256",
-        "--encoding=UTF8",
-        "--locale=C",
-        "--no-instructions",
-      ],
-    });
+    const made = await makeCluster(context, step, { fresh, work, bin, login, options });
     signal.throwIfAborted();
     if (made.exitCode !== 0) throw failure("initdb", request.service.name, made);
     if (!["postgres", "template0", "template1"].includes(login.database)) {

@@ -12,7 +12,7 @@ import {
   uploadBind,
   uploadFolder,
 } from "../../../../src/runtimes/dagger/container/uploads.js";
-import { chooseUser, imageName } from "../../../../src/runtimes/dagger/container/users.js";
+import { chooseUser } from "../../../../src/runtimes/dagger/container/users.js";
 import { removeVolumes } from "../../../../src/runtimes/dagger/stack/remove-volumes.js";
 import { forgetVolumes, volumeKey } from "../../../../src/runtimes/dagger/stack/volumes.js";
 import type { ServiceDefinition, StackDefinition } from "../../../../src/stack/definition/types.js";
@@ -39,7 +39,7 @@ describe("users", () => {
     const app = choose(undefined, "0:0", "ghcr.io/org/thing:1");
     expect(app).toEqual({ user: "1000:1000", note: expect.stringContaining("1000:1000") });
     expect(choose(undefined, "")).toMatchObject({ user: "1000:1000" });
-    expect(imageName("registry:5000/a/postgres")).toBe("postgres");
+    expect(choose(undefined, "", "registry:5000/a/postgres")).toMatchObject({ user: "postgres" });
   });
 
   it("root is refused in every spelling, unless the server's configuration allows it", () => {
