@@ -14,6 +14,8 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .description("Start and operate a hardened development stack, for AI agents (MCP) and people.")
     .version(VERSION, "-V, --version", "print the version")
     .exitOverride()
+    // What follows a command's program belongs to that program.
+    .enablePositionalOptions()
     .showHelpAfterError("(stackwarden --help lists the commands)");
   const end = async (code: Promise<ExitCode>): Promise<void> => {
     outcome.code = await code;
@@ -133,6 +135,25 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .action((service, options) =>
       end(import("./commands/change.js").then(({ limits }) => limits(service, options, host))),
     );
+  for (const [name, description] of [
+    ["exec", "run a command in a service's running instance; its exit code is the command's"],
+    ["run", "run a command in a fresh instance of a service, after its dependencies; its exit code is the command's"],
+  ] as const) {
+    const command = withProject(program.command(name))
+      .description(description)
+      .argument("<service>")
+      .argument("<command...>", "program and arguments; put -- before those that begin with a dash")
+      .passThroughOptions()
+      .option("-i, --interactive", "read standard input to its end and hand it on")
+      .option("-e, --env <name=value>", "further variable (may be given several times)", listOption)
+      .option("-w, --workdir <path>", "absolute path in the service")
+      .option("--shell", "run the command, given as one text, by /bin/sh")
+      .option("--timeout <seconds>", "end it after this time (default: a day)", numberOption);
+    if (name === "run") command.option("--no-deps", "do not start its dependencies");
+    command.action((service, words, options) =>
+      end(import("./commands/exec.js").then(({ exec }) => exec(name, service, words, options, host))),
+    );
+  }
   withProject(program.command("stats"))
     .description("show CPU, memory and process usage and the limits")
     .argument("[services...]", "default: all")

@@ -118,6 +118,7 @@ async function toConfig(raw: RawConfig, layers: readonly Layer[], request: LoadC
     readOnly: raw.read_only,
     requireEnforcedLimits: raw.require_enforced_limits,
     allowRoot: raw.allow_root,
+    commands: raw.commands,
     restartBudget: raw.restart_budget,
     startTimeoutMs: Math.round(raw.start_timeout_seconds * 1000),
     serverIdleMs: Math.round(raw.server_idle_seconds * 1000),
@@ -139,6 +140,10 @@ async function toConfig(raw: RawConfig, layers: readonly Layer[], request: LoadC
       ...(raw.engine === undefined ? {} : { engine: raw.engine }),
       gatewayImage: raw.gateway_image,
       tunnel: raw.dagger_tunnel,
+    },
+    docker: {
+      ...(raw.docker_host === undefined ? {} : { host: raw.docker_host }),
+      ...(raw.docker_context === undefined ? {} : { context: raw.docker_context }),
     },
     logs: { ringBytes: bytesOfMb(raw.logs.ring_mb), spoolBytes: bytesOfMb(raw.logs.spool_mb) },
   };

@@ -1,7 +1,7 @@
 /** Client of a control socket: calls the operations of the process that runs the stack. */
 import { connect, type Socket } from "node:net";
 import { reviveError, StackwardenError } from "../errors.js";
-import type { Progress } from "../stack/model.js";
+import type { CallContext, Progress } from "../stack/model.js";
 import { type ControlHello, type ControlReply, encode, lineSplitter } from "./protocol.js";
 
 /** Milliseconds for the server's greeting. */
@@ -15,6 +15,7 @@ export interface ControlClient {
     input: unknown,
     progress?: (progress: Progress) => void,
     signal?: AbortSignal,
+    output?: CallContext["output"],
   ): Promise<unknown>;
   /** Ends the connection; the server cancels pending calls. */
   close(): void;
@@ -102,6 +103,7 @@ interface Call {
   resolve(result: unknown): void;
   reject(error: StackwardenError): void;
   progress: ((progress: Progress) => void) | undefined;
+  output: CallContext["output"];
 }
 
 function settle(calls: Map<number, Call>, reply: ControlReply): void {
@@ -109,6 +111,10 @@ function settle(calls: Map<number, Call>, reply: ControlReply): void {
   if (call === undefined) return;
   if ("progress" in reply) {
     call.progress?.(reply.progress);
+    return;
+  }
+  if ("output" in reply) {
+    call.output?.(reply.output.stream, reply.output.line);
     return;
   }
   calls.delete(reply.id);
@@ -120,13 +126,13 @@ function clientOf(socket: Socket, server: ControlHello["hello"], calls: Map<numb
   let last = 0;
   return {
     server,
-    call: async (operation, input, progress, signal) => {
+    call: async (operation, input, progress, signal, output) => {
       if (signal?.aborted) throw new StackwardenError("OPERATION_CANCELLED", "The call was cancelled before it began.");
       if (socket.destroyed) throw new StackwardenError("RUNTIME_LOST", "The server that runs the stack has ended.");
       last += 1;
       const id = last;
       const cancel = (): void => void socket.write(encode({ cancel: id }));
-      const answer = new Promise((resolve, reject) => calls.set(id, { resolve, reject, progress }));
+      const answer = new Promise((resolve, reject) => calls.set(id, { resolve, reject, progress, output }));
       signal?.addEventListener("abort", cancel, { once: true });
       socket.write(encode({ id, operation, input }));
       try {

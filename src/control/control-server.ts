@@ -170,6 +170,7 @@ export function serveControl(
       signal: AbortSignal.any([gone.signal, cancel.signal]),
       actor,
       progress: (progress) => send(encode({ id, progress })),
+      output: (stream, line) => send(encode({ id, output: { stream, line } })),
     };
     active += 1;
     invoke(request.operation, request.input, call)

@@ -1,6 +1,6 @@
 /**
  * The control protocol: one JSON value per line. The server sends a greeting. Each request gets any number of `progress`
- * lines and one `result` or `error`, also when it is cancelled.
+ * and `output` lines and one `result` or `error`, also when it is cancelled.
  */
 import type { ErrorReport, Progress } from "../stack/model.js";
 
@@ -18,7 +18,17 @@ export interface ControlHello {
   hello: { version: string; pid: number };
 }
 
-export type ControlReply = { id: number; result: unknown } | { id: number; error: ErrorReport } | ControlProgress;
+export type ControlReply =
+  | { id: number; result: unknown }
+  | { id: number; error: ErrorReport }
+  | ControlProgress
+  | ControlOutput;
+
+/** A line that a command printed. */
+export interface ControlOutput {
+  id: number;
+  output: { stream: "stdout" | "stderr"; line: string };
+}
 
 export interface ControlProgress {
   id: number;

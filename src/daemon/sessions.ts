@@ -58,6 +58,7 @@ export async function openSession(visit: IncomingConnection, host: SessionHost):
         version,
         logger,
         readOnly: config.readOnly,
+        commands: config.commands,
         sessionId: session,
         getManager: view.manager,
       }),

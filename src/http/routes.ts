@@ -8,6 +8,7 @@ import {
   healthStatus,
   listStacks,
   restartService,
+  runCommand,
   setLimits,
   startStack,
   stopStack,
@@ -26,7 +27,8 @@ export interface RestRoute {
 }
 
 const success = (result: Record<string, unknown>, input: Record<string, unknown>): Record<string, unknown> => ({
-  success: true,
+  // A start or restart that ended with a service that is not up is no success.
+  success: result.status !== "degraded",
   project_id: input.project,
   ...result,
 });
@@ -78,6 +80,13 @@ export const ROUTES: readonly RestRoute[] = [
     path: "/projects/{id}/services/{service}/limits",
     summary: "Change a service's limits.",
     operation: setLimits,
+    shape: success,
+  },
+  {
+    method: "post",
+    path: "/projects/{id}/services/{service}/commands",
+    summary: "Run a command in a service.",
+    operation: runCommand,
     shape: success,
   },
   { method: "get", path: "/projects/{id}/stats", summary: "Use against limits.", operation: getStats },

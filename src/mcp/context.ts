@@ -1,6 +1,7 @@
 /** What the parts of one connection share. */
 import type { AnyOperation } from "../operations/index.js";
 import type { StackManager } from "../stack/model.js";
+import type { StackSettings } from "../stack/settings.js";
 
 export interface McpLogger {
   error(message: string, fields?: Record<string, unknown>): void;
@@ -16,6 +17,8 @@ export interface McpServerOptions {
   operations?: readonly AnyOperation[];
   /** Only operations that change nothing. Default false. */
   readOnly?: boolean;
+  /** `off`: run_command is not offered. Default any. */
+  commands?: StackSettings["commands"];
   /** Told of every call of an operation; what it gives is told how the call went: `ok`, or the error's code. */
   onCall?: (operation: string) => (result: string) => void;
   version: string;

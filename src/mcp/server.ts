@@ -65,7 +65,11 @@ const CallToolSchema = z.object({
 const PRINTABLE = /[^\x20-\x7e]/g;
 
 export function createMcpServer(options: McpServerOptions): Server {
-  const { logger, readOnly = false, operations = allOperations, coalesceMs = 250, heartbeatMs = 4000 } = options;
+  const { logger, readOnly = false, commands = "any", coalesceMs = 250, heartbeatMs = 4000 } = options;
+  // What the operator turned off is not offered.
+  const operations = (options.operations ?? allOperations).filter(
+    ({ name }) => name !== "run_command" || (!readOnly && commands !== "off"),
+  );
   const session = options.sessionId ?? randomBytes(4).toString("hex");
   const server = new Server(
     { name: "stackwarden", title: "stackwarden", version: options.version },

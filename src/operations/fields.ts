@@ -165,3 +165,52 @@ export const integer = (min: number, max: number, purpose: string) =>
 export function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as never;
 }
+
+export const commandSeconds = field(
+  z.number().min(1).max(86_400),
+  "a number of seconds from 1 to 86,400",
+  "Then it is killed.",
+  "seconds",
+).default(50);
+
+const argument = z
+  .string()
+  .max(65_536)
+  .refine((value) => !value.includes("\u0000"), "contains a NUL");
+export const commandLine = field(
+  z.union([
+    argument.min(1),
+    z.tuple([argument.min(1)], argument).refine((words) => words.length <= 1000, "is too long"),
+  ]),
+  "a text of 1 to 65,536 characters, or a list of 1 to 1,000 of them, without NUL",
+  "",
+);
+
+export const workdir = field(
+  z
+    .string()
+    .max(4096)
+    .regex(/^\//)
+    .refine((value) => !CONTROL.test(value), "contains a control character"),
+  "an absolute path of at most 4,096 characters without control characters",
+  "Absolute path in the service.",
+);
+
+export const commandEnvironment = field(
+  z
+    .record(
+      z
+        .string()
+        .max(256)
+        .regex(/^[A-Za-z_][A-Za-z0-9_.-]*$/),
+      z
+        .string()
+        .max(65_536)
+        .refine((value) => !value.includes("\u0000"), "contains a NUL"),
+    )
+    .refine((value) => Object.keys(value).length <= 100, "has more than 100 entries"),
+  "an object of at most 100 entries {variable name: text of at most 65,536 characters without NUL}",
+  "",
+);
+
+export const commandInput = field(z.string().max(262_144), "a text of at most 262,144 characters", "");

@@ -12,6 +12,7 @@ import { listStacks } from "./list-stacks.js";
 import type { Operation, OperationContext } from "./operation.js";
 import { readArguments } from "./read-arguments.js";
 import { restartService } from "./restart-service.js";
+import { runCommand } from "./run-command.js";
 import { setLimits } from "./set-limits.js";
 import { startStack } from "./start-stack.js";
 import { stopStack } from "./stop-stack.js";
@@ -33,6 +34,7 @@ export const operations: readonly AnyOperation[] = [
   getStats,
   getEvents,
   diagnose,
+  runCommand,
 ];
 
 export {
@@ -43,6 +45,7 @@ export {
   healthStatus,
   listStacks,
   restartService,
+  runCommand,
   setLimits,
   startStack,
   stopStack,

@@ -159,6 +159,11 @@ class Manager implements SharedStackManager {
   setLimits: StackManager["setLimits"] = (request, call) =>
     this.#guard(request.project, "set limits", () => this.#project(request.project).setLimits(request, call.actor));
 
+  runCommand: StackManager["runCommand"] = (request, call) =>
+    this.#guard(request.project, "run command", () =>
+      this.#project(request.project).runCommand(request, call, this.options.config),
+    );
+
   list: StackManager["list"] = async () => {
     const reports: StackReport[] = [];
     for (const id of this.projects()) {

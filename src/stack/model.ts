@@ -6,8 +6,10 @@
 import type { ErrorReport } from "../errors.js";
 import type { Limits } from "./definition/types.js";
 import type { DiagnosisReport, DiagnosisRequest } from "./diagnosis/types.js";
+import type { CommandRequest } from "./lifecycle/run-command.js";
 import type { LogQuery, LogTotals } from "./logs/types.js";
 import type { Endpoint, RuntimeStatus } from "./runtime.js";
+import type { CommandOutcome } from "./schemas/commands.js";
 import type { EventPage, StackEvent } from "./schemas/events.js";
 import type { LogReport } from "./schemas/logs.js";
 import type { LimitsOutcome, RestartOutcome, StartOutcome, StopOutcome } from "./schemas/outcomes.js";
@@ -15,6 +17,8 @@ import type { HealthOutcome, StackReport, StatsReport } from "./schemas/stack.js
 import type { StackSettings } from "./settings.js";
 import type { EventType, StackState } from "./vocabulary.js";
 
+export type { CommandRequest } from "./lifecycle/run-command.js";
+export type { CommandOutcome } from "./schemas/commands.js";
 export type { EventPage, StackEvent } from "./schemas/events.js";
 export type { LogReport } from "./schemas/logs.js";
 export type { LimitsOutcome, RestartOutcome, StartOutcome, StopOutcome } from "./schemas/outcomes.js";
@@ -49,6 +53,8 @@ export interface CallContext {
   /** Client's name and session, for events. */
   actor: string;
   progress(progress: Progress): void;
+  /** Lines that a command prints, as they come; sanitised and redacted. Only for clients that show them at once. */
+  output?(stream: "stdout" | "stderr", line: string): void;
 }
 
 /** Something changed that a subscriber may want to read again. */
@@ -84,6 +90,8 @@ export interface StackManager {
     request: { project: string; service: string; limits: Limits; force?: boolean },
     call: CallContext,
   ): Promise<LimitsOutcome>;
+  /** Runs a command in a service's environment. @throws COMMAND_NOT_ALLOWED, COMMAND_NOT_FOUND, OPERATION_CANCELLED */
+  runCommand(request: CommandRequest & { project: string }, call: CallContext): Promise<CommandOutcome>;
   list(): Promise<StackReport[]>;
   report(project: string): Promise<StackReport>;
   health(request: HealthRequest, call: CallContext): Promise<HealthOutcome>;

@@ -54,6 +54,8 @@ export const EVENTS = {
   restart_scheduled: "warning",
   restart_given_up: "error",
   limits_changed: "info",
+  command_started: "info",
+  command_ended: "info",
   retrying: "warning",
   installing: "info",
   pulling: "info",

@@ -123,6 +123,31 @@ describe("the command line", () => {
     expect(code).toBe(0);
   });
 
+  it("runs commands in the service, with its environment, standard input and exit code", async () => {
+    const ran = await run(
+      "exec",
+      "app",
+      "node",
+      "-e",
+      "console.log(process.env.PORT); console.error('e'); process.exit(7)",
+    );
+    expect(ran).toEqual({ code: 7, stdout: expect.stringMatching(/^\d+\n$/), stderr: "e\n" });
+    const piped = spawn(process.execPath, [BINARY, "exec", "-i", "app", "cat"], { cwd: folder, env: env() });
+    let out = "";
+    piped.stdout?.on("data", (chunk) => {
+      out += chunk;
+    });
+    piped.stdin?.end("one\ntwo\n");
+    expect(await once(piped, "exit")).toEqual([0, null]);
+    expect(out).toBe("one\ntwo\n");
+    const late = await run("exec", "--timeout", "1", "app", "sleep", "60");
+    expect(late.code).toBe(124);
+    expect(late.stderr).toContain("Ended after");
+    expect((await run("exec", "app", "no-such-program")).stderr).toContain("error COMMAND_NOT_FOUND");
+    const fresh = await run("run", "--json", "--env", "A=b c", "app", "node", "-p", "process.env.A");
+    expect(JSON.parse(fresh.stdout)).toMatchObject({ one_off: true, exit_code: 0, stdout: "b c\n" });
+  });
+
   /** Reads the first output of a command, and leaves. */
   const glimpse = async (...args: string[]) => {
     const child = spawn(process.execPath, [BINARY, ...args], { cwd: folder, env: env() });

@@ -97,6 +97,7 @@ test("a result is structured, fits the schema the client was given, and is the s
     list_stacks: {},
     restart_service: { project: "shop", service: "backend" },
     set_limits: { project: "shop", service: "backend", cpus: 1 },
+    run_command: { project: "shop", service: "backend", command: "true" },
   };
   for (const { name, annotations } of operations) {
     const answer = await connected.call(name, inputs[name] ?? { project: "shop" });
@@ -182,12 +183,24 @@ test("an unknown tool is a protocol error that lists the known ones", async () =
   await connected.close();
 });
 
-test("read-only mode keeps the list the same and refuses changes", async () => {
+test("read-only mode keeps the list the same, but for commands, and refuses changes", async () => {
   const connected = await connect({ readOnly: true });
-  expect((await connected.client.listTools()).tools).toHaveLength(operations.length);
+  expect((await connected.client.listTools()).tools).toHaveLength(operations.length - 1);
   expect((await connected.call("start_stack", { project: "shop" })).error.code).toBe("READ_ONLY_MODE");
   expect((await connected.call("list_stacks")).isError).toBe(false);
   expect(connected.manager.calls.map(({ method }) => method)).toEqual(["list"]);
+  await connected.close();
+});
+
+test.each([{ readOnly: true }, { commands: "off" as const }])("run_command is not offered with %j", async (options) => {
+  const connected = await connect(options);
+  const { tools } = await connected.client.listTools();
+  expect(tools.map(({ name }) => name)).not.toContain("run_command");
+  await expect(
+    connected.call("run_command", { project: "shop", service: "backend", command: "id" }),
+  ).rejects.toMatchObject({
+    code: -32602,
+  });
   await connected.close();
 });
 

@@ -135,6 +135,7 @@ test("every operation's answer fits its own output schema, and no field of the m
     list_stacks: {},
     restart_service: { project: "shop", service: "backend" },
     set_limits: { project: "shop", service: "backend", cpus: 1 },
+    run_command: { project: "shop", service: "backend", command: "true" },
   };
   for (const operation of operations) {
     const { output } = await run(operation.name, inputs[operation.name] ?? { project: "shop" });
@@ -153,7 +154,7 @@ test("read-only mode refuses exactly the operations that change something", asyn
       refused.push(operation.name);
     });
   }
-  expect(refused).toEqual(["start_stack", "stop_stack", "restart_service", "set_limits"]);
+  expect(refused).toEqual(["start_stack", "stop_stack", "restart_service", "set_limits", "run_command"]);
 });
 
 test("deleting data needs confirm: true; stopping does not", async () => {

@@ -4,6 +4,7 @@ import { StackwardenError } from "../../src/errors.js";
 import type { DiagnosisReport } from "../../src/stack/diagnosis/types.js";
 import type {
   CallContext,
+  CommandOutcome,
   HealthOutcome,
   LimitsOutcome,
   LogReport,
@@ -179,6 +180,23 @@ export function scriptedManager(script: Script = {}): ScriptedManager {
         verified: true,
         took_ms: 3,
       }) satisfies LimitsOutcome,
+    runCommand: async ({ project, service }) => {
+      check(project);
+      return {
+        project,
+        service,
+        message: "Exit code 0 after 0.1 s.",
+        exit_code: 0,
+        signal: null,
+        timed_out: false,
+        oom_killed: false,
+        one_off: false,
+        stdout: "hello\n",
+        stderr: "",
+        omitted: { stdout_bytes: 12, stderr_bytes: 0, how_to_get: "Read the log." },
+        took_ms: 100,
+      } satisfies CommandOutcome;
+    },
     list: async () => [...known.keys()].map(stack),
     report: async (project) => {
       check(project);
@@ -188,8 +206,9 @@ export function scriptedManager(script: Script = {}): ScriptedManager {
       check(project);
       return {
         project,
-        state: "running",
+        state: "degraded",
         overall_healthy: false,
+        unchecked: [],
         services: { backend: { ...serviceHealth("backend"), healthy: false, error: "refused" } },
         timestamp: TIME,
         wait: null,

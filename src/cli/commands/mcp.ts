@@ -32,6 +32,7 @@ export async function mcp(options: McpOptions, host: CliHost): Promise<ExitCode>
     version: VERSION,
     logger,
     readOnly: config.readOnly,
+    commands: config.commands,
     getManager: async () => {
       const manager = await host.composeManager(config, logger);
       const { openManagerControl } = await import("../manager-control.js");

@@ -94,7 +94,7 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
     readOnly: config.readOnly,
     allowedHosts: options.allowedHost ?? [],
     allowedOrigins: options.allowedOrigin ?? [],
-    openMcpDoor: (given) => createMcpHttpHandler({ ...given, version: VERSION, logger }),
+    openMcpDoor: (given) => createMcpHttpHandler({ ...given, commands: config.commands, version: VERSION, logger }),
   });
   const http = await opening.catch(async (error: unknown) => {
     await user.close("the HTTP server could not start");

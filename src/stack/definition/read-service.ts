@@ -49,6 +49,7 @@ const KNOWN = [
   "profiles",
   "secrets",
   "x-local",
+  "x-commands",
 ] as const;
 
 const ONE_NETWORK =
@@ -101,6 +102,23 @@ function readDependencies(reader: NodeReader | undefined): Record<string, Depend
       restart: given(restart) ? (restart.boolean() ?? false) : false,
       required: given(required) ? (required.boolean() ?? true) : true,
     };
+  }
+  return found;
+}
+
+const COMMAND_NAME = /^[a-zA-Z0-9][a-zA-Z0-9._:-]{0,62}$/;
+
+/** Commands by name, which callers may run in the service. */
+function readCommands(reader: NodeReader): Record<string, string[]> {
+  const found: Record<string, string[]> = Object.create(null);
+  for (const [name, value] of reader.entries()) {
+    if (!COMMAND_NAME.test(name))
+      value.invalid("has an invalid name", "A command's name has 1 to 63 letters, digits, . _ : or -.");
+    else {
+      const argv = readCommand(value);
+      if (argv !== undefined && (argv[0] ?? "") !== "") found[name] = argv;
+      else value.invalid("is empty", 'Write a list: ["program", "argument"].');
+    }
   }
   return found;
 }
@@ -244,5 +262,6 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
     secrets: readSecrets(fields.secrets),
     allowRoot,
     ...(local === undefined ? {} : { local }),
+    ...(given(fields["x-commands"]) ? { commands: readCommands(fields["x-commands"]) } : {}),
   };
 }

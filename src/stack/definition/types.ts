@@ -119,6 +119,8 @@ export interface ServiceDefinition {
   /** True only when the server's configuration grants it. */
   allowRoot: boolean;
   local?: LocalDefinition;
+  /** Argument vectors of the commands that the file declares (`x-commands`), by name. */
+  commands?: Record<string, string[]>;
 }
 
 export interface StackDefinition {

@@ -4,6 +4,7 @@ import { StackwardenError, toStackwardenError } from "../../errors.js";
 import type { Limits, StackDefinition } from "../definition/types.js";
 import type {
   CallContext,
+  CommandOutcome,
   HealthReport,
   LimitsOutcome,
   RestartOutcome,
@@ -19,15 +20,18 @@ import { OpenedRecords } from "../storage/opened-records.js";
 import type { ProjectRecords } from "../storage/project-records.js";
 import { DEFAULT_RUNTIME } from "../vocabulary.js";
 import { changeLimits } from "./limit-change.js";
-import { PendingStart } from "./pending-start.js";
+import { type EndedStart, PendingStart } from "./pending-start.js";
+import { ProjectCommands } from "./project-commands.js";
 import { Restarts } from "./restarts.js";
 import { restartOutcome, startOutcome, stopOutcome } from "./results.js";
+import type { CommandRequest } from "./run-command.js";
 import { unknownService } from "./running-stack.js";
 import type { RuntimeChoice } from "./runtime-choice.js";
 import type { ServiceController } from "./service-controller.js";
 import { SingleFlight } from "./single-flight.js";
-import { healthReport, missingServices, stackReport } from "./stack-report.js";
-import { type Reached, Supervisor, type SupervisorOptions } from "./supervisor.js";
+import { healthReport, stackReport } from "./stack-report.js";
+import { type StackPhase, stackState } from "./stack-state.js";
+import { Supervisor, type SupervisorOptions } from "./supervisor.js";
 
 /** Milliseconds until a call returns the state as it is then. */
 const PATIENCE_MS = 50_000;
@@ -45,6 +49,7 @@ export class Project {
   #starting: PendingStart | null = null;
   #stopping: { call: SingleFlight<string[]>; removes: boolean } | null = null;
   readonly #restarts: Restarts;
+  readonly #commands: ProjectCommands;
 
   constructor(
     readonly id: string,
@@ -60,6 +65,15 @@ export class Project {
       const directory = await options.store.prepare(id, this.folder);
       return options.openRecords(directory, { tell: (message) => this.supervisor.tell(message) });
     });
+    this.#commands = new ProjectCommands({
+      id,
+      folder: () => this.folder,
+      stateDir: options.store.folderOf(id),
+      supervisor: this.supervisor,
+      runtimes: options.runtimes,
+      records: () => this.records(),
+      changing: () => this.#stopping?.call ?? this.#starting?.call,
+    });
     this.#restarts = new Restarts({
       stack: () => this.supervisor.stack,
       records: () => this.records(),
@@ -68,12 +82,16 @@ export class Project {
   }
 
   get state(): StackState {
-    const { open, lost, stack } = this.supervisor;
+    const { open, stack } = this.supervisor;
+    return stackState(this.#phase, open && stack !== null ? [...stack.units.values()].map((unit) => unit.state) : []);
+  }
+
+  get #phase(): StackPhase {
+    const { open, lost } = this.supervisor;
     if (this.#stopping !== null) return "stopping";
     if (this.#starting !== null) return "starting";
-    if (!open || stack === null) return lost ? "lost" : "stopped";
-    const well = [...stack.units.values()].every((unit) => unit.state === "healthy" || unit.state === "completed");
-    return well ? "running" : "degraded";
+    if (open) return "open";
+    return lost ? "lost" : "closed";
   }
 
   /** Names of the services of the last start, in definition order. */
@@ -102,11 +120,13 @@ export class Project {
     const patience = request.timeoutMs ?? PATIENCE_MS;
     const left = (): number => Math.max(0, begun + patience - Date.now());
     const before = await this.report();
-    const result = (reached: Reached | null): Promise<StartOutcome> => this.#startOutcome(reached, before, begun);
+    const result = async (ended: EndedStart | null): Promise<StartOutcome> =>
+      startOutcome({ project: this.id, ...(ended ?? (await this.#unfinished())), before, begun });
     for (;;) {
       // A start comes after a stop that was asked for before, and after a start that was asked for something else.
       const other = this.#starting?.serves(request) === false ? this.#starting.call : undefined;
-      const first: SingleFlight<unknown> | undefined = this.#stopping?.call ?? other;
+      const first: SingleFlight<unknown> | undefined =
+        this.#stopping?.call ?? other ?? this.#commands.alone ?? undefined;
       if (first === undefined) break;
       const passed = await first.join(call, { timeoutMs: left() }).catch((error: unknown) => {
         // That the other one failed is for its own callers.
@@ -131,7 +151,10 @@ export class Project {
   #beginStart(request: StartRequest, actor: string): PendingStart {
     return new PendingStart(request, actor, async (steps) => {
       try {
-        return await this.supervisor.bringUp(request, this.folder, steps);
+        const reached = await this.supervisor.bringUp(request, this.folder, steps);
+        this.#starting = null;
+        const health = this.healthNow();
+        return { reached, health, after: await this.report() };
       } finally {
         this.#starting = null;
         this.options.changed();
@@ -139,10 +162,11 @@ export class Project {
     });
   }
 
-  async #startOutcome(reached: Reached | null, before: StackReport, begun: number): Promise<StartOutcome> {
-    // Time may run out before the definition was read: what it asks for is missing all the same.
-    const missing = missingServices(this.healthNow(await this.names().catch((): string[] => [])));
-    return startOutcome({ project: this.id, reached, missing, before, after: await this.report(), begun });
+  async #unfinished(): Promise<{ reached: null; health: HealthReport; after: StackReport }> {
+    // Time may run out before the definition was read: its services are missing all the same.
+    const names = await this.names().catch((): string[] => []);
+    const after = await this.report();
+    return { reached: null, health: this.healthNow(names), after };
   }
 
   async stop(
@@ -155,7 +179,8 @@ export class Project {
     const result = async (status: StopOutcome["status"], removed: string[]): Promise<StopOutcome> =>
       stopOutcome({ project: this.id, status, removed, before, after: await this.report(), begun });
     const patience = request.timeoutMs ?? PATIENCE_MS;
-    const idle = !this.supervisor.open && this.#starting === null && this.#stopping === null;
+    const idle =
+      !this.supervisor.open && this.#starting === null && this.#stopping === null && this.#commands.alone === null;
     const remove = request.removeVolumes === true;
     if (idle && !remove) return result("already_stopped", []);
     // A stop under way that keeps the data is waited for; the deletion is then one call with it, which nobody starts into.
@@ -181,6 +206,8 @@ export class Project {
             }),
           );
           await call?.settled;
+          this.#commands.alone?.cancel(undefined);
+          await this.#commands.alone?.settled;
           await this.supervisor.takeDown(actor, mostGraceMs);
           return remove ? await this.#removeVolumes(actor) : [];
         } finally {
@@ -251,6 +278,11 @@ export class Project {
     return unit === null ? change() : unit.serial.run(change);
   }
 
+  /** @param settings of the client who asks: its policy for commands holds */
+  runCommand(request: CommandRequest, call: CallContext, settings: StackSettings): Promise<CommandOutcome> {
+    return this.#commands.run(request, call, settings);
+  }
+
   async report(): Promise<StackReport> {
     const { stack, open, choice } = this.supervisor;
     return stackReport({
@@ -312,7 +344,7 @@ export class Project {
   async close(actor: string, mostGraceMs: number): Promise<void> {
     const nobody: CallContext = { signal: new AbortController().signal, actor, progress: () => undefined };
     try {
-      if (this.supervisor.open || this.#starting !== null || this.#stopping !== null)
+      if (this.supervisor.open || this.#starting !== null || this.#stopping !== null || this.#commands.alone !== null)
         await this.stop({ timeoutMs: 2 ** 30 }, nobody, mostGraceMs);
     } finally {
       await this.#records.close();

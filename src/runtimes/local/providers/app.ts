@@ -27,7 +27,8 @@ export function appCommand(service: ServiceDefinition): { argv: string[]; contai
       ? ""
       : ` Only the official image of ${resembled} is replaced by this machine's server; for another one write services.${service.name}.x-local.provider: ${resembled}.`;
   throw new StackwardenError("UNSUPPORTED", `The local runtime cannot run "${service.name}" (${what}).`, {
-    hint: `Add services.${service.name}.x-local.command (how to run it without a container), or use the docker or dagger runtime.${asServer}`,
+    hint: `Add services.${service.name}.x-local.command: how to run it without a container. In it, {port} stands for the port to listen on, e.g. [uvicorn, "app:app", --port, "{port}"]; x-local.install installs its dependencies. Or use a runtime with containers.${asServer}`,
+    details: { service: service.name },
   });
 }
 
@@ -58,7 +59,7 @@ export async function resolveProgram(
   const found = await findIn([name], SERVICE_PATH);
   if (found !== null) return [found, ...rest];
   throw new StackwardenError("SERVICE_START_FAILED", `The program "${name}" was not found.`, {
-    hint: `Install it below ${SERVICE_PATH.join(", ")}, add it to the service's dependencies, or name it by its path in x-local.command.`,
+    hint: `Add it to the service's dependencies and install them with x-local.install, e.g. { kind: python, manifest: requirements.txt } or { kind: node, manifest: package.json }; or name it by its path in x-local.command; or install it below ${SERVICE_PATH.join(", ")}.`,
   });
 }
 

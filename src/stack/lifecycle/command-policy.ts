@@ -1,0 +1,65 @@
+/** Which commands may be run in a service: the operator decides, the compose file declares. */
+import { StackwardenError } from "../../errors.js";
+import { splitWords } from "../definition/read-command.js";
+import type { ServiceDefinition } from "../definition/types.js";
+import type { StackSettings } from "../settings.js";
+
+export interface AskedCommand {
+  /** An argument vector, or a text: the name of a declared command, else split into words without a shell. */
+  command: readonly string[] | string;
+  /** Run `command` by /bin/sh. Default false. */
+  shell?: boolean;
+}
+
+const invalid = (problem: string, hint: string): StackwardenError =>
+  new StackwardenError("INVALID_INPUT", `command: ${problem}`, {
+    hint,
+    details: { operation: "run_command", issues: [{ field: "command", problem, valid: hint }] },
+  });
+
+function argvOf({ command, shell }: AskedCommand): string[] {
+  if (shell === true) {
+    if (typeof command !== "string")
+      throw invalid("is a list together with shell.", "With shell: true give the command as one text.");
+    return ["/bin/sh", "-c", command];
+  }
+  if (typeof command !== "string") return [...command];
+  const words = splitWords(command);
+  if (words === null) throw invalid("has a quote that is not closed.", 'Give a list: ["program", "argument"].');
+  if (words.length === 0 || words[0] === "") throw invalid("is empty.", 'Give a list: ["program", "argument"].');
+  return words;
+}
+
+/**
+ * The argument vector that is run.
+ * @throws COMMAND_NOT_ALLOWED, INVALID_INPUT
+ */
+export function commandArgv(
+  asked: AskedCommand,
+  service: Pick<ServiceDefinition, "name" | "commands">,
+  policy: StackSettings["commands"],
+): string[] {
+  if (policy === "off")
+    throw new StackwardenError("COMMAND_NOT_ALLOWED", "Running commands in services is turned off.", {
+      hint: "Only the operator can allow it (`commands` in stackwarden.yaml, STACKWARDEN_COMMANDS).",
+    });
+  const declared = service.commands ?? {};
+  const { command, shell } = asked;
+  if (typeof command === "string" && shell !== true && Object.hasOwn(declared, command.trim()))
+    return [...(declared[command.trim()] as string[])];
+  const argv = argvOf(asked);
+  if (policy === "any") return argv;
+  const names = Object.keys(declared);
+  if (names.some((name) => JSON.stringify(declared[name]) === JSON.stringify(argv))) return argv;
+  throw new StackwardenError(
+    "COMMAND_NOT_ALLOWED",
+    `This command is not one that the compose file declares for ${service.name}.`,
+    {
+      hint:
+        names.length === 0
+          ? `services.${service.name} declares none: the operator can add x-commands, or set \`commands: any\`.`
+          : `Give the name of a declared command: ${names.join(", ")}.`,
+      details: { service: service.name, declared: names },
+    },
+  );
+}

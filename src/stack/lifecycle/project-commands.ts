@@ -1,0 +1,147 @@
+/** Commands of callers in one project's services: in the running stack, or in one that is opened for them. */
+import { StackwardenError } from "../../errors.js";
+import type { ServiceDefinition } from "../definition/types.js";
+import type { CallContext } from "../model.js";
+import type { RuntimeStack, StackRuntime } from "../runtime.js";
+import type { CommandOutcome } from "../schemas/commands.js";
+import type { StackSettings } from "../settings.js";
+import type { ProjectRecords } from "../storage/project-records.js";
+import { commandArgv } from "./command-policy.js";
+import { type CommandRequest, type CommandTarget, runCommand } from "./run-command.js";
+import { type RunningStack, unknownService } from "./running-stack.js";
+import { SingleFlight } from "./single-flight.js";
+import type { Supervisor } from "./supervisor.js";
+import { inTemporaryStack } from "./temporary-stack.js";
+
+/** At the same time in one project. */
+const MOST_COMMANDS = 16;
+
+export interface CommandsOf {
+  id: string;
+  folder(): string;
+  stateDir: string;
+  supervisor: Supervisor;
+  runtimes: readonly StackRuntime[];
+  records(): Promise<ProjectRecords>;
+  /** A start or stop that is under way. */
+  changing(): SingleFlight<unknown> | undefined;
+}
+
+export class ProjectCommands {
+  /** The command whose stack is opened for it alone; nothing else starts meanwhile. */
+  alone: SingleFlight<CommandOutcome> | null = null;
+  #running = 0;
+
+  constructor(private readonly of: CommandsOf) {}
+
+  /** @param settings of the client who asks: its policy for commands holds */
+  async run(request: CommandRequest, call: CallContext, settings: StackSettings): Promise<CommandOutcome> {
+    if (this.#running >= MOST_COMMANDS)
+      throw new StackwardenError("TOO_MANY_REQUESTS", `${MOST_COMMANDS} commands run in ${this.of.id} already.`, {
+        hint: "Wait until one of them has ended, or cancel it.",
+      });
+    this.#running += 1;
+    try {
+      return await this.#run(request, call, settings);
+    } finally {
+      this.#running -= 1;
+    }
+  }
+
+  async #run(request: CommandRequest, call: CallContext, settings: StackSettings): Promise<CommandOutcome> {
+    const { supervisor, changing } = this.of;
+    for (;;) {
+      // While a stack starts, commands run in what is there of it already.
+      if (supervisor.open && supervisor.stack !== null) return this.#inStack(supervisor.stack, request, call, settings);
+      const first: SingleFlight<unknown> | undefined = changing() ?? this.alone ?? undefined;
+      if (first === undefined) break;
+      await first.join(call).catch((error: unknown) => {
+        // That the other one failed is for its own callers.
+        if (call.signal.aborted) throw error;
+      });
+    }
+    const alone = new SingleFlight<CommandOutcome>(
+      async (signal, progress) => {
+        try {
+          return await this.#inTemporaryStack(request, { ...call, signal, progress }, settings);
+        } finally {
+          this.alone = null;
+        }
+      },
+      { cancellable: true, what: `command in ${this.of.id}` },
+    );
+    this.alone = alone;
+    const joined = await alone.join(call);
+    if (joined.done) return joined.value;
+    throw new StackwardenError("INTERNAL", "A command was left without an answer.");
+  }
+
+  async #inStack(
+    stack: RunningStack,
+    request: CommandRequest,
+    call: CallContext,
+    { commands }: StackSettings,
+  ): Promise<CommandOutcome> {
+    const { definition: service, instance } = stack.unit(request.service);
+    const argv = commandArgv(request, service, commands);
+    const records = await this.of.records();
+    const target: CommandTarget =
+      instance !== null && request.oneOff !== true
+        ? { oneOff: false, run: (exec) => instance.exec(exec) }
+        : this.#oneOff(stack.runtimeStack, service, this.of.supervisor.limits(service.name), records, call);
+    return runCommand({ project: this.of.id, service, argv, request, records, target, call });
+  }
+
+  #oneOff(
+    stack: RuntimeStack,
+    service: ServiceDefinition,
+    limits: ReturnType<Supervisor["limits"]>,
+    { logs }: ProjectRecords,
+    { progress }: CallContext,
+  ): CommandTarget {
+    const generation = Math.max(1, logs.lastGeneration(service.name));
+    return {
+      oneOff: true,
+      run: ({ signal, ...exec }) =>
+        stack.runOneOff({
+          service,
+          generation,
+          limits,
+          sink: logs.sink(service.name, generation),
+          signal,
+          phase: (message) => progress({ progress: 0, total: 0, message }),
+          exec,
+        }),
+    };
+  }
+
+  #inTemporaryStack(request: CommandRequest, call: CallContext, settings: StackSettings): Promise<CommandOutcome> {
+    const { id, supervisor, runtimes, stateDir } = this.of;
+    const folder = this.of.folder();
+    return supervisor.withDefinition(folder, async ({ definition, records, context }) => {
+      const service = definition.services[request.service];
+      if (service === undefined) throw unknownService(request.service, Object.keys(definition.services));
+      const argv = commandArgv(request, service, settings.commands);
+      return inTemporaryStack(
+        {
+          project: id,
+          folder,
+          stateDir,
+          config: settings,
+          runtimes,
+          definition,
+          service: service.name,
+          dependencies: request.dependencies === true,
+          signal: call.signal,
+          actor: call.actor,
+          context,
+          phase: (message) => call.progress({ progress: 0, total: 0, message }),
+        },
+        (stack, one) => {
+          const target = this.#oneOff(stack, one, supervisor.limits(one.name, definition), records, call);
+          return runCommand({ project: id, service: one, argv, request, records, target, call });
+        },
+      );
+    });
+  }
+}

@@ -1,0 +1,163 @@
+/** One command of a caller in a service: where it runs, how long, and what it answers. */
+import { randomBytes } from "node:crypto";
+import { StackwardenError } from "../../errors.js";
+import type { ServiceDefinition } from "../definition/types.js";
+import type { CallContext } from "../model.js";
+import type { ExecRequest, ExecResult } from "../runtime.js";
+import type { CommandOutcome } from "../schemas/commands.js";
+import type { ProjectRecords } from "../storage/project-records.js";
+import { CommandOutput } from "./command-output.js";
+
+/** Between two reports of progress, in milliseconds. */
+const PROGRESS_MS = 2000;
+/** Of a command in messages and events. */
+const SHOWN_CHARACTERS = 200;
+/** A line of progress is one line of a client's display. */
+const PROGRESS_CHARACTERS = 200;
+
+export interface CommandRequest {
+  service: string;
+  command: readonly string[] | string;
+  shell?: boolean;
+  environment?: Record<string, string>;
+  workdir?: string;
+  stdin?: string;
+  /** In a fresh instance also when the service runs. Default false. */
+  oneOff?: boolean;
+  /** Start what the service depends on first, where the stack does not run. Default false. */
+  dependencies?: boolean;
+  /** Milliseconds until the command is ended. */
+  timeoutMs: number;
+  /** Most UTF-8 bytes of output in the answer. */
+  maxBytes: number;
+}
+
+/** Where the command runs. */
+export interface CommandTarget {
+  oneOff: boolean;
+  run(request: ExecRequest): Promise<ExecResult>;
+}
+
+export interface CommandRun {
+  project: string;
+  service: ServiceDefinition;
+  argv: readonly string[];
+  request: CommandRequest;
+  records: ProjectRecords;
+  target: CommandTarget;
+  call: CallContext;
+  /** Ended by something else than the caller: the stack stops. */
+  ended?: AbortSignal;
+}
+
+const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+
+/** A command as a person would type it; untrusted. */
+export const commandText = (argv: readonly string[]): string => {
+  const text = argv.map(quoted).join(" ");
+  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
+};
+
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
+
+function message(result: ExecResult, timedOutMs: number | null, tookMs: number): string {
+  if (timedOutMs !== null)
+    return `Ended after timeout_seconds (${timedOutMs / 1000} s); everything it had started was ended.`;
+  if (result.oomKilled) return `Killed by the kernel after ${seconds(tookMs)}: the service's memory limit was reached.`;
+  if (result.signal !== null) return `Ended by ${result.signal} after ${seconds(tookMs)}.`;
+  return `Exit code ${result.exitCode} after ${seconds(tookMs)}.`;
+}
+
+/** @throws OPERATION_CANCELLED when the caller leaves; everything that the command had started has ended then */
+export async function runCommand(run: CommandRun): Promise<CommandOutcome> {
+  const { project, service, argv, request, records, target, call } = run;
+  const { name } = service;
+  const begun = Date.now();
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), request.timeoutMs);
+  const signal = AbortSignal.any([call.signal, late.signal, ...(run.ended === undefined ? [] : [run.ended])]);
+  const mark = `[command ${randomBytes(2).toString("hex")}]`;
+  const { logs, events, redactor } = records;
+  const log = logs.sink(name, Math.max(1, logs.lastGeneration(name)));
+  const output = new CommandOutput({
+    maxBytes: request.maxBytes,
+    redact: (text) => redactor.redact(text),
+    log,
+    mark,
+    onLine: (stream, line) => call.output?.(stream, line),
+  });
+  const shown = records.clean(commandText(argv));
+  output.note(`$ ${shown}`);
+  events.add({ type: "command_started", service: name, message: `${name}: ${shown}`, actor: call.actor });
+  const total = request.timeoutMs / 1000;
+  const ticker = setInterval(() => {
+    const progress = Math.min(total, (Date.now() - begun) / 1000);
+    const line = output.last.slice(0, PROGRESS_CHARACTERS);
+    call.progress({ progress, total, message: `${seconds(progress * 1000)}${line === "" ? "" : `: ${line}`}` });
+  }, PROGRESS_MS);
+  let result: ExecResult;
+  try {
+    result = await target.run({
+      command: argv,
+      ...(request.environment === undefined ? {} : { environment: request.environment }),
+      ...(request.workdir === undefined ? {} : { workdir: request.workdir }),
+      ...(request.stdin === undefined ? {} : { stdin: Buffer.from(request.stdin) }),
+      onOutput: (stream, chunk) => output.write(stream, chunk),
+      signal,
+    });
+  } catch (error) {
+    output.note(`not run: ${(error as Error).message}`);
+    output.end();
+    events.add({
+      type: "command_ended",
+      service: name,
+      message: `${name}: ${shown} was not run: ${records.clean((error as Error).message)}`,
+      actor: call.actor,
+    });
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    clearInterval(ticker);
+  }
+  const took = Date.now() - begun;
+  const timedOut = late.signal.aborted && !call.signal.aborted && result.exitCode !== 0;
+  const text = message(result, timedOut ? request.timeoutMs : null, took);
+  output.note(text);
+  const { stdout, stderr } = output.end();
+  events.add({
+    type: "command_ended",
+    service: name,
+    message: `${name}: ${shown}: ${text}`,
+    actor: call.actor,
+    data: { exit_code: result.exitCode, signal: result.signal, timed_out: timedOut, took_ms: took },
+  });
+  if (call.signal.aborted)
+    throw new StackwardenError(
+      "OPERATION_CANCELLED",
+      "The command was cancelled; everything it had started was ended.",
+      {
+        hint: `Its output until then: get_logs {"project": "${project}", "service": "${name}", "grep": "${mark}"}.`,
+      },
+    );
+  const omitted = stdout.omitted + stderr.omitted > 0;
+  return {
+    project,
+    service: name,
+    message: text,
+    exit_code: timedOut ? null : result.exitCode,
+    signal: result.signal,
+    timed_out: timedOut,
+    oom_killed: result.oomKilled,
+    one_off: target.oneOff,
+    stdout: stdout.text,
+    stderr: stderr.text,
+    omitted: omitted
+      ? {
+          stdout_bytes: stdout.omitted,
+          stderr_bytes: stderr.omitted,
+          how_to_get: `get_logs {"project": "${project}", "service": "${name}", "grep": "${mark}", "tail": 10000}`,
+        }
+      : null,
+    took_ms: took,
+  };
+}

@@ -1,0 +1,90 @@
+/** A stack that is opened for one command while the project's own does not run, and leaves nothing behind. */
+import { withRetry } from "../../system/retry.js";
+import type { ServiceDefinition, StackDefinition } from "../definition/types.js";
+import type { RuntimeStack, StackRuntime } from "../runtime.js";
+import type { StackSettings } from "../settings.js";
+import { notEnforceable } from "./limits.js";
+import { RunningStack } from "./running-stack.js";
+import { chooseRuntime } from "./runtime-choice.js";
+import type { ServiceContext } from "./service-context.js";
+
+export interface TemporaryStackOptions {
+  project: string;
+  folder: string;
+  stateDir: string;
+  config: StackSettings;
+  runtimes: readonly StackRuntime[];
+  definition: StackDefinition;
+  service: string;
+  /** Start what the service depends on first, until it is healthy. */
+  dependencies: boolean;
+  signal: AbortSignal;
+  actor: string;
+  context(stack: RuntimeStack): ServiceContext;
+  phase(message: string): void;
+}
+
+/** Everything that a service needs, directly or not. */
+function needs(definition: StackDefinition, name: string, found = new Set<string>()): Set<string> {
+  for (const other of Object.keys(definition.services[name]?.dependsOn ?? {})) {
+    if (found.has(other) || !Object.hasOwn(definition.services, other)) continue;
+    found.add(other);
+    needs(definition, other, found);
+  }
+  return found;
+}
+
+const reduced = (definition: StackDefinition, services: readonly ServiceDefinition[]): StackDefinition => ({
+  ...definition,
+  services: Object.assign(Object.create(null), Object.fromEntries(services.map((one) => [one.name, one]))),
+});
+
+/** A one-off instance publishes nothing, as `docker compose run` does it. */
+const unpublished = (service: ServiceDefinition): ServiceDefinition => ({
+  ...service,
+  ports: [],
+  expose: [...new Set([...service.ports.map(({ containerPort }) => containerPort), ...service.expose])],
+});
+
+/** @throws what opening the runtime and starting the dependencies throw; nothing of it is left then */
+export async function inTemporaryStack<T>(
+  options: TemporaryStackOptions,
+  work: (stack: RuntimeStack, service: ServiceDefinition) => Promise<T>,
+): Promise<T> {
+  const { project, folder, stateDir, config, runtimes, definition, signal, actor, context, phase } = options;
+  const service = unpublished(definition.services[options.service] as ServiceDefinition);
+  const needed = options.dependencies ? [...needs(definition, service.name)] : [];
+  const others = needed.flatMap((name) => definition.services[name] ?? []);
+  const { runtime } = await chooseRuntime(config, runtimes, project);
+  if (config.requireEnforcedLimits) {
+    const { limits } = (await runtime.check(project, config)).isolation;
+    if (limits.level !== "enforced")
+      throw notEnforceable(`The limits of ${service.name} cannot be enforced here`, [limits.reason], {
+        service: service.name,
+      });
+  }
+  const opened = await withRetry(
+    () =>
+      runtime.open({
+        projectId: project,
+        folder,
+        definition: reduced(definition, [...others, service]),
+        stateDir,
+        settings: config,
+        signal,
+        notice: ({ message }) => phase(message),
+      }),
+    {
+      ...config.retry,
+      signal,
+      onRetry: ({ error }) => phase(`Opening the runtime again: ${(error as Error).message}`),
+    },
+  );
+  const dependencies = others.length === 0 ? null : new RunningStack(reduced(definition, others), context(opened));
+  try {
+    await dependencies?.bringUp(signal, (name, message) => phase(`${name}: ${message}`), actor);
+    return await work(opened, service);
+  } finally {
+    await (dependencies === null ? opened.close() : dependencies.stop(undefined, actor));
+  }
+}

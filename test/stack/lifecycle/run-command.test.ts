@@ -1,0 +1,253 @@
+/** Commands of callers in services, by a runtime that does what a script says. */
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { ExecRequest } from "../../../src/stack/runtime.js";
+import { call, Domain, eventsOf, until } from "../../support/domain.js";
+
+const SHOP = `
+services:
+  db:
+    image: shop-db
+    environment: { SECRET_KEY: "very-secret-value-1" }
+  web:
+    image: shop-web
+    depends_on: [db]
+    ports: ["8080:80"]
+    x-commands:
+      migrate: ["npm", "run", "migrate"]
+      test: npm test -- --all
+`;
+
+let domain: Domain;
+beforeEach(() => {
+  domain = new Domain();
+  domain.project("shop", SHOP);
+});
+afterEach(() => domain.close());
+
+const prints =
+  (...chunks: (string | Buffer)[]) =>
+  async ({ onOutput }: ExecRequest) => {
+    for (const chunk of chunks) await onOutput("stdout", Buffer.from(chunk as string));
+    return {};
+  };
+
+/** Ends only when it is cancelled. */
+const endless = ({ signal }: ExecRequest): Promise<{ exitCode: null; signal: string }> =>
+  new Promise((resolve) => {
+    const end = (): void => resolve({ exitCode: null, signal: "SIGKILL" });
+    signal.addEventListener("abort", end, { once: true });
+    if (signal.aborted) end();
+  });
+
+const ask = (fields: object = {}) => ({
+  project: "shop",
+  service: "web",
+  command: ["npm", "test"] as string[] | string,
+  timeoutMs: 5000,
+  maxBytes: 16_000,
+  ...fields,
+});
+
+describe("run_command", () => {
+  it("runs in the running instance and answers with its output and exit code", async () => {
+    const manager = domain.manager();
+    await manager.start({ project: "shop" }, call());
+    domain.runtime.scripts.web = {
+      exec: async ({ onOutput, command, environment, workdir, stdin }) => {
+        await onOutput("stdout", Buffer.from(`${command.join(" ")} ${environment?.A} ${workdir} ${stdin}`));
+        await onOutput("stderr", Buffer.from("wrong\n"));
+        return { exitCode: 3 };
+      },
+    };
+    const outcome = await manager.runCommand(ask({ environment: { A: "1" }, workdir: "/app", stdin: "in" }), call());
+    expect(outcome).toMatchObject({
+      exit_code: 3,
+      signal: null,
+      timed_out: false,
+      one_off: false,
+      stdout: "npm test 1 /app in",
+      stderr: "wrong\n",
+      omitted: null,
+    });
+    expect(domain.runtime.calls).toContain("exec web npm test");
+  });
+
+  it("keeps its lines in the service's log, marked, and events that name who ran it", async () => {
+    const manager = domain.manager();
+    await manager.start({ project: "shop" }, call());
+    domain.runtime.scripts.web = { exec: prints("one\ntwo\n") };
+    await manager.runCommand(ask(), call({ actor: "agent/1" }));
+    const { lines } = await manager.logs({ project: "shop", query: { services: ["web"], grep: "[command " } });
+    const texts = lines.map(({ text }) => text.replace(/^\[command [0-9a-f]{4}\] /, ""));
+    expect(texts).toEqual(["$ npm test", "one", "two", expect.stringContaining("Exit code 0")]);
+    const events = await eventsOf(manager, "shop", "command_started", "command_ended");
+    expect(events.map(({ actor, service }) => [actor, service])).toEqual([
+      ["agent/1", "web"],
+      ["agent/1", "web"],
+    ]);
+  });
+
+  it("redacts secrets and removes what steers a terminal, also from binary output", async () => {
+    const manager = domain.manager();
+    await manager.start({ project: "shop" }, call());
+    const binary = Buffer.from(Array.from({ length: 256 }, (_, at) => at));
+    domain.runtime.scripts.web = { exec: prints("key very-secr", "et-value-1\n\u001b[31mred\u001b[0m\n", binary) };
+    const { stdout } = await manager.runCommand(ask(), call());
+    expect(stdout).not.toContain("very-secret-value-1");
+    expect(stdout).toContain("red");
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this matches.
+    expect(stdout).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/);
+  });
+
+  it("keeps head and tail of a flood, says what was left out, and how to read it", async () => {
+    const manager = domain.manager();
+    await manager.start({ project: "shop" }, call());
+    domain.runtime.scripts.web = {
+      exec: prints("first\n", ...Array.from({ length: 50 }, () => `${"x".repeat(99)}\n`.repeat(1000)), "last\n"),
+    };
+    const { stdout, stderr, omitted } = await manager.runCommand(ask({ maxBytes: 4000 }), call());
+    expect(stdout.startsWith("first\n")).toBe(true);
+    expect(stdout.endsWith("last\n")).toBe(true);
+    expect(Buffer.byteLength(stdout) + Buffer.byteLength(stderr)).toBeLessThan(4200);
+    expect(omitted?.stdout_bytes).toBeGreaterThan(4_990_000);
+    expect(omitted?.how_to_get).toMatch(/^get_logs \{.*"grep": "\[command [0-9a-f]{4}\]"/);
+  });
+
+  it("cuts one endless line without a secret's part at the cut", async () => {
+    const manager = domain.manager();
+    await manager.start({ project: "shop" }, call());
+    domain.runtime.scripts.web = { exec: prints("a".repeat(65_526), "very-secret-value-1", "b".repeat(200_000)) };
+    const { stdout } = await manager.runCommand(ask({ maxBytes: 200_000 }), call());
+    expect(stdout).toContain("line of 265545 bytes cut");
+    expect(stdout).not.toContain("very-secr");
+  });
+
+  it("ends a command at its time limit and reports it, without an error", async () => {
+    const manager = domain.manager();
+    await manager.start({ project: "shop" }, call());
+    domain.runtime.scripts.web = { exec: endless };
+    const outcome = await manager.runCommand(ask({ timeoutMs: 20 }), call());
+    expect(outcome).toMatchObject({ timed_out: true, exit_code: null, signal: "SIGKILL" });
+    expect(outcome.message).toContain("timeout_seconds");
+  });
+
+  it("fails with OPERATION_CANCELLED when its caller leaves, and says where the output is", async () => {
+    const manager = domain.manager();
+    await manager.start({ project: "shop" }, call());
+    domain.runtime.scripts.web = { exec: endless };
+    const leave = new AbortController();
+    const ended = manager.runCommand(ask(), call({ signal: leave.signal }));
+    await until("it runs", () => domain.runtime.calls.includes("exec web npm test"));
+    leave.abort();
+    await expect(ended).rejects.toMatchObject({
+      code: "OPERATION_CANCELLED",
+      hint: expect.stringContaining("get_logs"),
+    });
+  });
+
+  it("splits text without a shell, and gives it to the shell only when asked", async () => {
+    const manager = domain.manager();
+    await manager.start({ project: "shop" }, call());
+    await manager.runCommand(ask({ command: `echo "a b" $(id) ; rm 'x y'` }), call());
+    expect(domain.runtime.calls).toContain("exec web echo a b $(id) ; rm x y");
+    await manager.runCommand(ask({ command: "echo $HOME", shell: true }), call());
+    expect(domain.runtime.calls).toContain("exec web /bin/sh -c echo $HOME");
+    for (const [command, shell] of [
+      ['echo "open', false],
+      ["  ", false],
+      [["echo"], true],
+    ] as const)
+      await expect(manager.runCommand(ask({ command, shell }), call())).rejects.toMatchObject({
+        code: "INVALID_INPUT",
+        message: expect.stringContaining("command"),
+      });
+  });
+
+  it("lists declared commands and runs them by name", async () => {
+    const manager = domain.manager();
+    expect((await manager.report("shop")).services.web?.commands).toEqual(["migrate", "test"]);
+    await manager.start({ project: "shop" }, call());
+    expect((await manager.report("shop")).services.web?.commands).toEqual(["migrate", "test"]);
+    await manager.runCommand(ask({ command: "test" }), call());
+    expect(domain.runtime.calls).toContain("exec web npm test -- --all");
+  });
+
+  it("runs only declared commands where the operator says so, and none where they are off", async () => {
+    const manager = domain.manager({ commands: "declared" });
+    await manager.start({ project: "shop" }, call());
+    await manager.runCommand(ask({ command: "migrate" }), call());
+    await manager.runCommand(ask({ command: ["npm", "run", "migrate"] }), call());
+    for (const fields of [{ command: ["npm", "run", "other"] }, { command: "migrate", shell: true }])
+      await expect(manager.runCommand(ask(fields), call())).rejects.toMatchObject({
+        code: "COMMAND_NOT_ALLOWED",
+        details: { declared: ["migrate", "test"] },
+      });
+    await expect(manager.runCommand(ask({ service: "db" }), call())).rejects.toMatchObject({
+      code: "COMMAND_NOT_ALLOWED",
+    });
+    const off = domain.manager({ commands: "off", stateDir: `${domain.state}-off` });
+    await expect(off.runCommand(ask({ command: "migrate" }), call())).rejects.toMatchObject({
+      code: "COMMAND_NOT_ALLOWED",
+    });
+  });
+
+  it("runs in a fresh instance when asked, or when the service does not run", async () => {
+    const manager = domain.manager();
+    await manager.start({ project: "shop" }, call());
+    expect(await manager.runCommand(ask({ oneOff: true }), call())).toMatchObject({ one_off: true, exit_code: 0 });
+    domain.runtime.service("web").end({ exitCode: 1 });
+    await until("web crashed", async () => (await manager.report("shop")).services.web?.state === "crashed");
+    expect(await manager.runCommand(ask(), call())).toMatchObject({ one_off: true });
+    expect(domain.runtime.calls.filter((one) => one.startsWith("one-off"))).toHaveLength(2);
+  });
+
+  it("opens a stack of its own where none runs, with its dependencies when asked, and leaves nothing", async () => {
+    const manager = domain.manager();
+    domain.runtime.scripts.web = { exec: prints("done\n") };
+    expect(await manager.runCommand(ask(), call())).toMatchObject({ one_off: true, stdout: "done\n" });
+    expect(domain.runtime.started()).toEqual([]);
+    await manager.runCommand(ask({ dependencies: true }), call());
+    expect(domain.runtime.started()).toEqual(["db"]);
+    expect(domain.runtime.alive.size).toBe(0);
+    expect(domain.runtime.stacks.every(({ closed }) => closed)).toBe(true);
+    // A one-off instance takes no port away.
+    expect(domain.runtime.stacks.at(-1)?.request.definition.services.web?.ports).toEqual([]);
+    expect((await manager.report("shop")).state).toBe("stopped");
+    // The project is free again.
+    expect((await manager.start({ project: "shop" }, call())).status).toBe("healthy");
+  });
+
+  it("lets a start wait for the command in a stopped stack, and a stop end it", async () => {
+    const manager = domain.manager();
+    domain.runtime.scripts.web = { exec: endless };
+    const running = manager.runCommand(ask({ timeoutMs: 60_000 }), call());
+    await until("it runs", () => domain.runtime.calls.includes("one-off web npm test"));
+    const start = manager.start({ project: "shop" }, call());
+    expect(domain.runtime.started()).toEqual([]);
+    await manager.stop({ project: "shop" }, call());
+    await expect(running).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
+    expect((await start).status).toBe("healthy");
+  });
+
+  it("refuses an unknown service with the valid names, running or not", async () => {
+    const manager = domain.manager();
+    const unknown = { code: "UNKNOWN_SERVICE", details: { valid: ["db", "web"] } };
+    await expect(manager.runCommand(ask({ service: "nope" }), call())).rejects.toMatchObject(unknown);
+    await manager.start({ project: "shop" }, call());
+    await expect(manager.runCommand(ask({ service: "nope" }), call())).rejects.toMatchObject(unknown);
+  });
+
+  it("bounds how many commands run at the same time", async () => {
+    const manager = domain.manager();
+    await manager.start({ project: "shop" }, call());
+    domain.runtime.scripts.web = { exec: endless };
+    const leave = new AbortController();
+    const all = Array.from({ length: 16 }, () => manager.runCommand(ask(), call({ signal: leave.signal })));
+    for (const one of all) one.catch(() => undefined);
+    await expect(manager.runCommand(ask(), call())).rejects.toMatchObject({ code: "TOO_MANY_REQUESTS" });
+    leave.abort();
+    await Promise.allSettled(all);
+    domain.runtime.scripts.web = {};
+    expect(await manager.runCommand(ask(), call())).toMatchObject({ exit_code: 0 });
+  });
+});
