@@ -226,6 +226,11 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
     const value = definition.secrets[source];
     return value === undefined || value === "" ? [] : [{ target, value }];
   });
+  // A config can be made of secrets too, so it reaches the engine the same way.
+  for (const { source, target } of service.configs ?? []) {
+    const content = definition.configs?.[source];
+    if (content !== undefined && content.length > 0) files.push({ target, value: content.toString("utf8") });
+  }
   container = withSecrets(client, container, instance, user, {
     environment: { ...secret, ...hidden.environment() },
     files,

@@ -1,6 +1,8 @@
 /** Which of the engine's containers is which instance. One look at all of them serves everybody who waits. */
+
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
+import { callTo, hint } from "../../../hint.js";
 import type { Helper } from "./helper.js";
 import { INSTANCES, LIST } from "./remote-scripts.js";
 import { INSTANCE_VARIABLE } from "./types.js";
@@ -89,6 +91,6 @@ export const cancelled = (signal: AbortSignal): unknown =>
   signal.reason instanceof StackwardenError
     ? signal.reason
     : new StackwardenError("OPERATION_CANCELLED", "The operation was cancelled.", {
-        hint: "Call health_status to see the present state, then call again.",
+        hint: hint`Check the current state with ${callTo("health_status")}, then call again.`,
         cause: signal.reason,
       });

@@ -1,7 +1,9 @@
 /** An engine whose host can be entered: limits, figures, commands and signals by its own runc. */
+
 import { constants } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
+import { callTo, hint } from "../../../hint.js";
 import type { Limits } from "../../../stack/definition/types.js";
 import { limitsHold } from "../../../stack/lifecycle/limits.js";
 import type { AppliedLimits, Enforcement, ServiceStats } from "../../../stack/runtime.js";
@@ -274,5 +276,5 @@ function checked(id: string): string {
 
 const gone = (answer: Answer): StackwardenError =>
   new StackwardenError("SERVICE_NOT_STARTED", `The service's container is gone: ${lastLine(text(answer))}.`, {
-    hint: "Call health_status to see its state.",
+    hint: hint`Check its state with ${callTo("health_status")}.`,
   });

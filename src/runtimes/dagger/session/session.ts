@@ -1,7 +1,9 @@
 /** One engine session: its process, its connection, its telemetry, and the notice of its death. */
+
 import { setTimeout as delay } from "node:timers/promises";
 import type { Client } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
+import { callTo, hint } from "../../../hint.js";
 import { checkEngineVersion } from "../engine/versions.js";
 import { openTelemetry } from "../telemetry/session-telemetry.js";
 import { type CliProcess, startCli } from "./cli-process.js";
@@ -66,7 +68,7 @@ function watch({ process, connections, client, life, engineVersion }: Parts): Da
     if (life.signal.aborted) return;
     life.abort(
       new StackwardenError("RUNTIME_LOST", `The Dagger session ended: ${reason}.`, {
-        hint: "Call start_stack to start the stack again.",
+        hint: hint`Start the stack again with ${callTo("start_stack")}.`,
       }),
     );
     connections.close();

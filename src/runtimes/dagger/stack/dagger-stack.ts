@@ -1,6 +1,7 @@
 /** One running stack on an engine: a session of its own, its services, its gateway. */
 
 import { StackwardenError } from "../../../errors.js";
+import { callTo, hint } from "../../../hint.js";
 import type { StackDefinition } from "../../../stack/definition/types.js";
 import type {
   Endpoint,
@@ -190,7 +191,7 @@ export class DaggerStack implements RuntimeStack {
     this.parts.session.ended.throwIfAborted();
     if (this.#closing !== undefined)
       throw new StackwardenError("STACK_NOT_RUNNING", "The stack was closed.", {
-        hint: "Call start_stack to start it again.",
+        hint: hint`Start it again with ${callTo("start_stack")}.`,
       });
   }
 

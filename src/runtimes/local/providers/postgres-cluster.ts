@@ -2,12 +2,10 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
-import { readRegularText } from "../../../system/read-regular-file.js";
 import { ensureDir, moveInto, namesIn, ownerOf, writePrivateFile } from "../files/create.js";
-import { chownTree } from "../files/own-tree.js";
 import { removeTree } from "../files/remove-tree.js";
-import { isRootServer, withStorage } from "../files/storage.js";
-import type { RunResult, RunSpec, ServiceUser } from "../types.js";
+import { withStorage } from "../files/storage.js";
+import type { RunResult, RunSpec } from "../types.js";
 import type { PrepareContext } from "./launch-plan.js";
 import { type AuthMethod, localeCandidates } from "./postgres-options.js";
 
@@ -20,14 +18,6 @@ interface Cluster {
   login: { user: string; password: string; database: string; method: AuthMethod };
   /** Further options of initdb. */
   options: string[];
-}
-
-/** initdb wants a name for its user id, which the services' own ids do not have; it runs as `nobody` then. */
-async function initUser(user: ServiceUser): Promise<ServiceUser> {
-  if (!isRootServer()) return user;
-  const passwd = readRegularText("etc/passwd", { within: "/" }) ?? "";
-  const fields = /^nobody:[^:]*:(\d+):(\d+):/m.exec(passwd);
-  return { ...user, uid: Number(fields?.[1] ?? 65_534), gid: Number(fields?.[2] ?? 65_534), name: "nobody" };
 }
 
 /** @throws RUNTIME_UNAVAILABLE when the service's user cannot get to the program */
@@ -106,9 +96,8 @@ export async function initialiseCluster(
   context: PrepareContext,
   { base, data, bin, login, options }: Cluster,
 ): Promise<void> {
-  const { host, request } = context;
+  const { host, request, user } = context;
   const { signal } = request;
-  const user = await initUser(context.user);
   const work = await ensureDir(join(base, `.init-${randomBytes(6).toString("hex")}`), 0o700, user);
   const fresh = join(work, "pgdata");
   const env = { PATH: "/usr/bin:/bin", LANG: "C.UTF-8", LC_ALL: "C", HOME: work, TMPDIR: work, TZ: "UTC" };
@@ -121,6 +110,9 @@ export async function initialiseCluster(
     project: context.stack.projectId,
     service: request.service.name,
     limits: request.limits,
+    visible: [context.stack.stateDir],
+    // initdb and a single-user PostgreSQL look their user up.
+    named: true,
   };
   try {
     const made = await makeCluster(context, step, { fresh, work, bin, login, options });
@@ -148,7 +140,6 @@ export async function initialiseCluster(
     }
     await withStorage("Initialising the database", async () => {
       if ((await ownerOf(fresh))?.isFolder !== true) throw failure("initdb", request.service.name, made);
-      await chownTree(fresh, context.user);
       await moveInto(fresh, data);
     });
   } finally {
