@@ -47,7 +47,9 @@ const JSON_LEVEL =
 const LOGFMT = /(?:^|\s)(?:level|lvl|severity)=["']?([a-z]{3,12})\b/i;
 /** The process, its role, the date, and one character for the level. */
 const REDIS = /^\d{1,10}:[A-Z] \d{1,2} \w{3} \d{4} [\d:.]{8,15} ([.\-*#]) /;
-const REDIS_LEVELS: Record<string, LogLevel> = { ".": "debug", "-": "debug", "*": "info", "#": "warning" };
+const REDIS_LEVELS: Record<string, LogLevel> = { ".": "debug", "-": "debug", "*": "info", "#": "info" };
+/** Redis marks its banner as it marks its warnings. */
+const REDIS_WARNING = /WARNING|error|fail|fatal|can't|could not|denied/i;
 const GLOG = /^([IWEF])\d{4} \d\d:\d\d:\d\d/;
 const GLOG_LEVELS: Record<string, LogLevel> = { I: "info", W: "warning", E: "error", F: "fatal" };
 /** A word in capitals that stands alone; in small letters only where it can be nothing else. */
@@ -78,6 +80,7 @@ function statedLevel(text: string): LogLevel | null {
   const logfmt = named(LOGFMT.exec(text)?.[1]);
   if (logfmt !== null) return logfmt;
   const redis = REDIS.exec(text)?.[1];
+  if (redis === "#" && REDIS_WARNING.test(text)) return "warning";
   if (redis !== undefined) return REDIS_LEVELS[redis] ?? null;
   const glog = GLOG.exec(text)?.[1];
   if (glog !== undefined) return GLOG_LEVELS[glog] ?? null;

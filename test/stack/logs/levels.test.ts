@@ -17,6 +17,8 @@ test.each([
   ["2026-01-31 12:00:00 UTC [12] DEBUG2:  x", "debug"],
   ["1:M 31 Jan 2026 12:00:00.123 * Ready to accept connections tcp", "info"],
   ["1:M 31 Jan 2026 12:00:00.123 # WARNING Memory overcommit must be enabled!", "warning"],
+  ["1:M 31 Jan 2026 12:00:00.123 # Server initialized", "info"],
+  ["1:M 31 Jan 2026 12:00:00.123 # Fatal error, can't open config file", "warning"],
   ["INFO:     Uvicorn running on http://127.0.0.1:8000", "info"],
   ['INFO:     127.0.0.1:5000 - "GET /boom HTTP/1.1" 500 Internal Server Error', "error"],
   ['127.0.0.1 - - [31/Jan/2026:12:00:00 +0000] "GET / HTTP/1.1" 200 612', null],
