@@ -28,10 +28,7 @@ export const setLimits = defineOperation({
     const limits = defined({ cpus: input.cpus, memory_mb: input.memory_mb, pids: input.pids });
     if (Object.keys(limits).length === 0) {
       const valid = "at least one of cpus, memory_mb, pids";
-      throw inputError(
-        "set_limits",
-        ["cpus", "memory_mb", "pids"].map((field) => ({ field, problem: "is missing", valid })),
-      );
+      throw inputError("set_limits", [{ field: "cpus", problem: "is missing", valid }]);
     }
     return manager.setLimits({ project: input.project, service: input.service, limits, force: input.force }, call);
   },

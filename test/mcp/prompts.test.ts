@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import { takeDetail } from "../../src/mcp/brief.js";
+import type { AnyOperation } from "../../src/operations/index.js";
 import { operations } from "../../src/operations/index.js";
 import { connect } from "../support/mcp-client.js";
 import { scriptedManager } from "../support/scripted-manager.js";
@@ -24,7 +26,8 @@ test("three prompts, whose text calls our own operations with valid arguments", 
       expect(calls.length).toBeGreaterThanOrEqual(2);
       for (const [, operationName, input = ""] of calls) {
         const operation = operations.find((candidate) => candidate.name === operationName);
-        expect(operation?.input.safeParse(JSON.parse(input)).success, `${operationName} ${input}`).toBe(true);
+        const own = takeDetail(operation as AnyOperation, JSON.parse(input)).input;
+        expect(operation?.input.safeParse(own).success, `${operationName} ${input}`).toBe(true);
       }
     }
   }

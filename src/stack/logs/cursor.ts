@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { StackwardenError } from "../../errors.js";
 
 const FORM = /^([0-9a-f]{8}):(0|[1-9]\d{0,15})$/;
-const HINT = "Leave cursor out to get the newest lines; the answer's next_cursor goes on from there.";
+const HINT = "Leave cursor out to get the newest lines; continue with the answer's next_cursor.";
 
 export const newEpoch = (): string => randomBytes(4).toString("hex");
 export const isEpoch = (value: unknown): value is string => typeof value === "string" && /^[0-9a-f]{8}$/.test(value);
@@ -18,7 +18,7 @@ export function parseCursor(cursor: string, epoch: string, lastSeq: number): num
   }
   const seq = Number(match[2]);
   if (match[1] !== epoch || seq > lastSeq) {
-    throw new StackwardenError("INVALID_INPUT", "The log cursor belongs to another log: this one was started anew.", {
+    throw new StackwardenError("INVALID_INPUT", "The log cursor belongs to another log: this one is new.", {
       hint: HINT,
     });
   }

@@ -1,9 +1,9 @@
-/** Says what an answer leaves out, why, and how to get it. */
+/** Describes what an answer leaves out, why, and how to get it. */
 import type { LogPage } from "./types.js";
 
 type Omitted = LogPage["omitted"];
 
-const GONE = "They are gone for good: the log's bound on disk was reached, or the disk could not keep up.";
+const GONE = "They are deleted: the log reached its bound on disk, or the disk could not keep up.";
 
 export const notShown = {
   /** The newest lines were asked for. */
@@ -24,12 +24,12 @@ export const notShown = {
   }): Omitted {
     const { cut, beforeCut, older, narrow, firstTime, beginning, lost } = state;
     if (cut > 0) {
-      const how = `Raise max_bytes, narrow with service, grep or since, or read on from the oldest with cursor "${beforeCut}".`;
+      const how = `Raise max_bytes, narrow with service, grep or since, or continue from the oldest with cursor "${beforeCut}".`;
       return { lines: cut, reason: "budget", how_to_get: how };
     }
     if (older > 0) {
-      const how = `Raise tail (at most 10,000), give until "${firstTime}" for what came before, or read on from the oldest with cursor "${beginning}".`;
-      const said = narrow ? `They are all older lines, matching or not. ${how}` : how;
+      const how = `Raise tail (at most 10,000), give until "${firstTime}" for what came before, or continue from the oldest with cursor "${beginning}".`;
+      const said = narrow ? `The number counts all older lines, matching or not. ${how}` : how;
       return { lines: older, reason: "tail", how_to_get: said };
     }
     return lost > 0 ? { lines: lost, reason: "rotated", how_to_get: GONE } : null;
