@@ -1,4 +1,5 @@
 /** What a container of the docker runtime is, seen on a Docker daemon of the test's own. */
+import { spawn } from "node:child_process";
 import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,8 +10,9 @@ import type { StackRuntime } from "../../../src/stack/runtime.js";
 import { contents, dockerCli, startDaemon, type TestDaemon, whyNoDaemon } from "../../support/docker/daemon.mjs";
 import { BUSYBOX, buildImage } from "../../support/docker/images.mjs";
 import { startRegistry } from "../../support/docker/registry.js";
-import { Bench } from "../contract/bench.js";
+import { Bench, freePort, until } from "../contract/bench.js";
 
+const SERVER = 'require("node:http").createServer((q, r) => r.end("WORD")).listen(3000)';
 const PYTHON = "python:3.11-slim";
 const skip = whyNoDaemon();
 
@@ -103,6 +105,13 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
       expect(text).toBe("4321\n");
       expect(running.user).toMatchObject({ uid: 4321, name: "app" });
       expect(running.notes).toEqual([]);
+      // Its image brings a check; the file's timings would take the place of the image's.
+      expect(running.imageHealthcheck).toMatchObject({
+        test: { kind: "cmd-shell", command: "true" },
+        intervalMs: 1000,
+        timeoutMs: 30_000,
+        retries: 3,
+      });
     });
 
     it("is 1000 with a home where the image would be root, with a note", async () => {
@@ -336,6 +345,70 @@ RUN echo second >> /built
       const { image: _image, ...nothing } = shell("true");
       const stack = await bench.open([nothing]);
       await expect(bench.start(stack, nothing)).rejects.toMatchObject({ code: "INVALID_STACK" });
+    });
+  });
+
+  describe("a project on the command line", () => {
+    const run = (folder: string, ...words: string[]): Promise<{ code: number | null; text: string }> =>
+      new Promise((resolve) => {
+        const child = spawn(process.execPath, [join(process.cwd(), "dist", "stackwarden.js"), ...words], {
+          cwd: folder,
+          env: {
+            ...process.env,
+            STACKWARDEN_STATE_DIR: join(bench.root, "server"),
+            STACKWARDEN_ROOTS: folder,
+            STACKWARDEN_RUNTIME: "docker",
+            STACKWARDEN_DOCKER_HOST: daemon.host,
+          },
+        });
+        let text = "";
+        for (const stream of [child.stdout, child.stderr])
+          stream.on("data", (chunk) => {
+            text += chunk;
+          });
+        child.once("close", (code) => resolve({ code, text }));
+      });
+
+    it("starts with the check of an image, live source and a port, and ends without a trace", async () => {
+      const port = await freePort();
+      bench.file("web/server.js", SERVER.replace("WORD", "first"));
+      bench.file(
+        "compose.yaml",
+        `services:
+  base: { image: own-user:1, command: sleep 1000 }
+  web:
+    image: node:20-alpine
+    working_dir: /app
+    command: node --watch server.js
+    volumes: ["./web:/app"]
+    ports: ["${port}:3000"]
+    depends_on: { base: { condition: service_healthy } }
+`,
+      );
+      const up = await run(bench.folder, "up", "-d");
+      expect(up.code, up.text).toBe(0);
+      const answer = async () => (await fetch(`http://127.0.0.1:${port}`).catch(() => null))?.text() ?? "";
+      await until("it answers", async () => (await answer()) === "first");
+      bench.file("web/server.js", SERVER.replace("WORD", "second"));
+      await until("the changed source runs", async () => (await answer()) === "second");
+      const health = JSON.parse((await run(bench.folder, "health", "--json")).text);
+      expect(health.services.base).toMatchObject({ status: "healthy", check: "exec sh -c true" });
+      await run(bench.folder, "down");
+      await run(bench.folder, "server", "stop");
+    });
+
+    it("a dependency that nothing checks cannot be waited for, which shows once its image is there", async () => {
+      bench.file(
+        "compose.yaml",
+        `services:
+  base: { image: busybox, command: sleep 1000 }
+  app: { image: busybox, command: sleep 1000, depends_on: { base: { condition: service_healthy } } }
+`,
+      );
+      const up = await run(bench.folder, "up", "-d");
+      expect(up.code).not.toBe(0);
+      expect(up.text).toContain("nothing checks base");
+      await run(bench.folder, "server", "stop", "--force");
     });
   });
 });

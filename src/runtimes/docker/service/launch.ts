@@ -7,6 +7,8 @@ import type { PreparedContainer } from "../container/prepare.js";
 import { rootRefused } from "../container/user.js";
 import type { Engine } from "../engine/engine.js";
 import { engineMessage, isPortTaken, serviceError } from "../engine/errors.js";
+import { imageHealthcheck } from "../image/healthcheck.js";
+import type { Image } from "../image/image.js";
 import { removeContainer } from "../leftovers/remove.js";
 import type { EngineWatch } from "../stack/engine-watch.js";
 import { DockerService } from "./docker-service.js";
@@ -19,6 +21,7 @@ export interface LaunchOptions {
   engine: Engine;
   request: StartServiceRequest;
   prepared: PreparedContainer;
+  image: Image;
   network: { name: string; direct: boolean };
   watch: EngineWatch;
   notes: readonly string[];
@@ -100,6 +103,7 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
         enforcement: observed.enforcement,
       },
       notes: [...prepared.notes, ...options.notes],
+      imageHealthcheck: imageHealthcheck(options.image.healthcheck, service.healthTimings),
       engine,
       container: id,
       instance,

@@ -134,9 +134,10 @@ export class DockerStack implements RuntimeStack {
       engine,
       request,
       prepared,
+      image,
       network,
       watch,
-      notes: [...notes, ...this.#notes(image)],
+      notes: [...notes, ...this.#notes()],
       started: ({ id, startedAt }) => running.set(id, startedAt),
       ended: async (id) => {
         running.delete(id);
@@ -214,14 +215,11 @@ export class DockerStack implements RuntimeStack {
     return [...published, { containerPort: checked, protocol: "tcp", hostPort: 0 }];
   }
 
-  #notes(image: Image): string[] {
+  #notes(): string[] {
     const { engine } = this.parts;
-    return [
-      ...(engine.socket
-        ? []
-        : [`It runs on another machine (${engine.address.host}): published ports listen on 127.0.0.1 there.`]),
-      ...(image.built || image.healthcheck === null ? [] : []),
-    ];
+    return engine.socket
+      ? []
+      : [`It runs on another machine (${engine.address.host}): published ports listen on 127.0.0.1 there.`];
   }
 
   #taken(service: string): StackwardenError {
