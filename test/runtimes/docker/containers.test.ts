@@ -236,6 +236,14 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
     });
   });
 
+  it("a volume that takes no copy begins empty", async () => {
+    const mounts = [
+      { type: "volume" as const, source: "bare", target: "/data", readOnly: false, noCopy: true as const },
+    ];
+    const service = shell("ls /data; stat -c %u /data", { image: "with-data:1", mounts });
+    expect((await output(service, { volumes: ["bare"] })).text).toBe("1000\n");
+  });
+
   it("secret files are the service's own, and gone with the instance", async () => {
     const service = shell("cat /run/secrets/token; stat -c '%u %a' /run/secrets/token; sleep 100", {
       image: "own-user:1",
@@ -345,6 +353,55 @@ RUN echo second >> /built
       const { image: _image, ...nothing } = shell("true");
       const stack = await bench.open([nothing]);
       await expect(bench.start(stack, nothing)).rejects.toMatchObject({ code: "INVALID_STACK" });
+    });
+  });
+
+  describe("its networks", () => {
+    const looksUp = (name: string, fields: Partial<ServiceDefinition>): ServiceDefinition => ({
+      ...shell(`for n in alpha beta other db.local; do nslookup $n >/dev/null 2>&1 && echo "$n"; done; true`, fields),
+      name,
+    });
+    const waits = (name: string, fields: Partial<ServiceDefinition>): ServiceDefinition => ({
+      ...shell("sleep 1000", fields),
+      name,
+    });
+    const on = (...names: string[]) => ({ networks: Object.fromEntries(names.map((name) => [name, { aliases: [] }])) });
+
+    it("a service finds those that share a network with it, by every name that they have there", async () => {
+      const services = [
+        waits("alpha", { networks: { front: { aliases: ["db.local"] } } }),
+        waits("beta", { ...on("back"), containerName: "other" }),
+        looksUp("near", on("front")),
+        looksUp("both", on("back", "front")),
+      ];
+      const stack = await bench.open(services);
+      const started = await Promise.all(services.map((service) => bench.start(stack, service)));
+      await Promise.all(started.slice(2).map((one) => one.exited));
+      expect(bench.sink("near").all).toBe("alpha\ndb.local\n");
+      expect(bench.sink("both").all).toBe("alpha\nbeta\nother\ndb.local\n");
+    });
+
+    it("an internal one has no way out, and a service without any has no interface but its own", async () => {
+      const inside = { ...shell("ip route | grep -c default || true", on("inner")), name: "inside" };
+      const alone = { ...shell("ls /sys/class/net", { networkMode: "none" as const }), name: "alone" };
+      const stack = await runtime.open({
+        projectId: bench.projectId,
+        folder: bench.folder,
+        stateDir: bench.stateDir,
+        definition: {
+          ...bench.definition([inside, alone]),
+          networks: { inner: { internal: true, external: false } },
+        },
+        signal: new AbortController().signal,
+        notice: () => {},
+      });
+      try {
+        for (const service of [inside, alone]) await (await bench.start(stack, service)).exited;
+        expect(bench.sink("inside").all).toBe("0\n");
+        expect(bench.sink("alone").all).toBe("lo\n");
+      } finally {
+        await stack.close();
+      }
     });
   });
 

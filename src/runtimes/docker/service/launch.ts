@@ -22,7 +22,7 @@ export interface LaunchOptions {
   request: StartServiceRequest;
   prepared: PreparedContainer;
   image: Image;
-  network: { name: string; direct: boolean };
+  networks: readonly { name: string; direct: boolean }[];
   watch: EngineWatch;
   notes: readonly string[];
   /** Its container runs: from now on the stack accounts for it. */
@@ -61,7 +61,7 @@ const nothing = async (): Promise<void> => undefined;
 
 /** @throws SERVICE_START_FAILED, POLICY_VIOLATION, RUNTIME_UNAVAILABLE, the engine's error for a port that is taken, the signal's reason */
 export async function launch(options: LaunchOptions): Promise<DockerService> {
-  const { engine, request, prepared, network, watch } = options;
+  const { engine, request, prepared, networks, watch } = options;
   const { docker } = engine;
   const { service, signal, sink } = request;
   const { id, user } = prepared;
@@ -88,7 +88,8 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
     const observed = await observeUser(engine, id, service.name, seen.State.Pid, prepared.uid);
     if (observed.uid === 0 && !service.allowRoot) throw rootRefused(service.name);
     signal.throwIfAborted();
-    const address = seen.NetworkSettings.Networks[network.name]?.IPAddress || null;
+    const direct = networks.filter((network) => network.direct).map(({ name }) => name);
+    const addresses = direct.flatMap((name) => seen.NetworkSettings.Networks[name]?.IPAddress || []);
     const { Ports } = seen.NetworkSettings;
     const target = { docker, container: id, service: service.name, sameMachine: engine.sameMachine };
     const running = instance;
@@ -112,7 +113,7 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
         service,
         target,
         reach: {
-          address: network.direct ? address : null,
+          address: addresses[0] ?? null,
           hostPort: (port) => {
             const bound = (Ports as Record<string, { HostPort: string }[] | null>)[`${port}/tcp`]?.[0]?.HostPort;
             return bound === undefined || !engine.socket ? undefined : Number(bound);
