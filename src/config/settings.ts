@@ -84,6 +84,7 @@ export const SETTINGS: readonly Setting[] = [
     help: "refuse to start services whose limits cannot be enforced",
   },
   { key: "allow_root", env: "STACKWARDEN_ALLOW_ROOT", kind: "list" },
+  { key: "allow_binds", env: "STACKWARDEN_ALLOW_BINDS", kind: "list" },
   { key: "commands", env: "STACKWARDEN_COMMANDS", kind: "text" },
   { key: "restart_budget", env: "STACKWARDEN_RESTART_BUDGET", kind: "number" },
   {
@@ -135,6 +136,8 @@ export const CLIENT_FLAGS: readonly (keyof ConfigFlags)[] = [
 /** Read elsewhere than in the table. */
 export const OTHER_VARIABLES = [
   "STACKWARDEN_CONFIG",
+  "STACKWARDEN_NAMESPACES",
+  "STACKWARDEN_NAMESPACES",
   "STACKWARDEN_PROGRAM_DIRS",
   "STACKWARDEN_PROJECT",
   "STACKWARDEN_TEST_SUMMARY",

@@ -32,6 +32,7 @@ export const WORKING_DIRECTORY_RULES: Readonly<Record<string, Rule>> = {
   read_only: { kind: "only", value: true },
   require_enforced_limits: { kind: "only", value: true },
   allow_root: { kind: "forbidden" },
+  allow_binds: { kind: "forbidden" },
   commands: { kind: "not before", values: ["any", "declared", "off"] },
   restart_budget: { kind: "at most" },
   start_timeout_seconds: { kind: "at most" },

@@ -1,6 +1,18 @@
 import * as z from "zod";
 import { startOutcome } from "../stack/schemas/outcomes.js";
-import { defined, flag, folder, limitsByService, ports, profiles, project, timeoutSeconds } from "./fields.js";
+import { briefStart } from "./brief/changes.js";
+import {
+  defined,
+  files,
+  flag,
+  folder,
+  limitsByService,
+  ports,
+  profiles,
+  project,
+  serviceList,
+  timeoutSeconds,
+} from "./fields.js";
 import { defineOperation } from "./operation.js";
 
 export const startStack = defineOperation({
@@ -17,12 +29,16 @@ export const startStack = defineOperation({
     project,
     folder: folder.optional(),
     profiles: profiles.optional(),
+    files: files.optional(),
+    services: serviceList("Start these and what they need.").optional(),
+    without: serviceList("Leave these out.").optional(),
     ports: ports.optional(),
     limits: limitsByService.optional(),
     wait: flag("Wait for health.").default(true),
     timeout_seconds: timeoutSeconds("Longest wait."),
   }),
   output: startOutcome,
+  brief: briefStart,
   annotations: { readOnly: false, destructive: false, idempotent: true, openWorld: true },
   run: (input, { manager, ...call }) =>
     manager.start(
@@ -30,6 +46,9 @@ export const startStack = defineOperation({
         project: input.project,
         folder: input.folder,
         profiles: input.profiles,
+        files: input.files,
+        services: input.services,
+        without: input.without,
         ports: input.ports,
         limits:
           input.limits === undefined

@@ -43,6 +43,7 @@ describe("defaults", () => {
       readOnly: false,
       requireEnforcedLimits: false,
       allowRoot: [],
+      allowBinds: [],
       restartBudget: 3,
       startTimeoutMs: 300_000,
       logLevel: "info",
@@ -315,6 +316,7 @@ describe("a file found in the working directory lifts no guard", () => {
 
   it.each([
     "allow_root: [db]",
+    "allow_binds: [/srv]",
     "state_dir: /tmp/x",
     "restart_budget: 900",
     "oauth: {issuer: https://login.example, audience: https://stack.example/mcp}",

@@ -40,6 +40,7 @@ export class HealthMonitor {
   };
   #everHealthy = false;
   #running: Promise<HealthView> | null = null;
+  #begun = 0;
   #timer: NodeJS.Timeout | undefined;
   /** Without the commands whose program the service lacks. */
   #checks: readonly Healthcheck[];
@@ -50,6 +51,11 @@ export class HealthMonitor {
 
   get view(): HealthView {
     return this.#view;
+  }
+
+  /** Milliseconds since the check under way began; null when none is. */
+  get runningMs(): number | null {
+    return this.#running === null ? null : Date.now() - this.#begun;
   }
 
   start(): void {
@@ -73,6 +79,7 @@ export class HealthMonitor {
   check(): Promise<HealthView> {
     const [first] = this.#checks;
     if (first === undefined || this.#stop.signal.aborted) return Promise.resolve(this.#view);
+    if (this.#running === null) this.#begun = Date.now();
     this.#running ??= this.#check(first).finally(() => {
       this.#running = null;
     });

@@ -1,6 +1,7 @@
 /** One project as callers see it: who calls shares what is under way, gets states observed before and after, and may ask at any time. */
 
 import { StackwardenError, toStackwardenError } from "../../errors.js";
+import { callTo, hint } from "../../hint.js";
 import type { Limits, StackDefinition } from "../definition/types.js";
 import type {
   CallContext,
@@ -22,6 +23,7 @@ import { DEFAULT_RUNTIME } from "../vocabulary.js";
 import { changeLimits } from "./limit-change.js";
 import { type EndedStart, PendingStart } from "./pending-start.js";
 import { ProjectCommands } from "./project-commands.js";
+import { withoutAlso } from "./project-selection.js";
 import { Restarts } from "./restarts.js";
 import { restartOutcome, startOutcome, stopOutcome } from "./results.js";
 import type { CommandRequest } from "./run-command.js";
@@ -170,11 +172,13 @@ export class Project {
   }
 
   async stop(
-    request: { removeVolumes?: boolean; timeoutMs?: number },
+    request: { removeVolumes?: boolean; services?: string[]; timeoutMs?: number },
     call: CallContext,
     mostGraceMs?: number,
   ): Promise<StopOutcome> {
     const begun = Date.now();
+    if (request.services !== undefined && this.supervisor.open && (await this.#leavesSome(request.services)))
+      return this.#stopServices(request.services, request, call, begun);
     const before = await this.report();
     const result = async (status: StopOutcome["status"], removed: string[]): Promise<StopOutcome> =>
       stopOutcome({ project: this.id, status, removed, before, after: await this.report(), begun });
@@ -194,6 +198,35 @@ export class Project {
     return result(idle ? "already_stopped" : "stopped", remove ? joined.value : []);
   }
 
+  /** @throws UNKNOWN_SERVICE */
+  async #leavesSome(services: readonly string[]): Promise<boolean> {
+    const running = await this.names();
+    const unknown = services.find((name) => !running.includes(name));
+    if (unknown !== undefined) throw unknownService(unknown, running);
+    return running.some((name) => !services.includes(name));
+  }
+
+  /** Brings the stack in line with its files without these services. */
+  async #stopServices(
+    services: readonly string[],
+    { timeoutMs }: { timeoutMs?: number },
+    call: CallContext,
+    begun: number,
+  ): Promise<StopOutcome> {
+    const without = withoutAlso(this.supervisor.selection, services);
+    const request = { project: this.id, without, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+    const { status, before, after } = await this.start(request, call);
+    return stopOutcome({
+      project: this.id,
+      status: status === "starting" ? "stopping" : "stopped",
+      removed: [],
+      before,
+      after,
+      begun,
+      services,
+    });
+  }
+
   /** @returns the names of the volumes deleted */
   #beginStop(actor: string, remove: boolean, mostGraceMs?: number): SingleFlight<string[]> {
     return new SingleFlight<string[]>(
@@ -202,7 +235,7 @@ export class Project {
           const { call } = this.#starting ?? {};
           call?.cancel(
             new StackwardenError("OPERATION_CANCELLED", "The start was ended by a stop.", {
-              hint: "Call start_stack to start it again.",
+              hint: hint`Start it again with ${callTo("start_stack")}.`,
             }),
           );
           await call?.settled;
@@ -243,7 +276,7 @@ export class Project {
     const unit = await this.#runningUnit(service);
     if (!unit.running && this.#starting !== null)
       throw new StackwardenError("SERVICE_NOT_STARTED", `${service} has not started yet; the stack is starting.`, {
-        hint: `Wait with health_status {"project": "${this.id}", "wait_for": "healthy"}.`,
+        hint: hint`Wait with ${callTo("health_status", { project: this.id, wait_for: "healthy" })}.`,
       });
     const before = unit.report();
     const shared = this.#restarts.of(unit, request.dependents === true, call.actor);
@@ -332,12 +365,12 @@ export class Project {
     const names = await this.names().catch((): string[] => []);
     if (names.length > 0 && !names.includes(service)) throw unknownService(service, names);
     throw new StackwardenError("STACK_NOT_RUNNING", `The stack of ${this.id} is not running.`, {
-      hint: `Start it with start_stack {"project": "${this.id}"}.`,
+      hint: hint`Start it with ${callTo("start_stack", { project: this.id })}.`,
     });
   }
 
   #peek(): Promise<StackDefinition> {
-    return this.supervisor.read(this.folder, [], null);
+    return this.supervisor.read(this.folder, null);
   }
 
   /** Ends everything of this project within the time given to each service. */
