@@ -47,8 +47,8 @@ const DEADLINE_MS = 2000;
 const MEMORY_MB = 200;
 const IDLE_MS = 120_000;
 const MOST_PATIENCE = 5;
-/** Of the deadline: less work than this in that time means that others used the machine. */
-const STARVED = 0.5;
+/** Of the deadline: less work than this since the beginning means that others used the machine. */
+const ENOUGH_WORK = 0.75;
 const START_MS = 30_000;
 
 function workerProgram(): string {
@@ -225,29 +225,29 @@ class Reader {
   /** Wall-clock time, but for a machine so busy that this process hardly ran in it. */
   #deadline() {
     let timer: NodeJS.Timeout | undefined;
-    let rounds = 0;
-    let used = process.cpuUsage();
+    let waited = 0;
+    const before = process.cpuUsage();
     let reject: (error: Error) => void = () => undefined;
     const passed = new Promise<never>((_resolve, rejected) => {
       reject = rejected;
     });
     passed.catch(() => undefined);
-    const check = (): void => {
-      rounds += 1;
-      const { user, system } = process.cpuUsage(used);
-      if ((user + system) / 1000 < this.deadlineMs * STARVED && rounds < MOST_PATIENCE) {
-        resume();
-        return;
-      }
-      void this.end();
-      reject(tooMuch(`Reading the project's definition takes longer than ${this.deadlineMs / 1000} s.`));
+    const wait = (ms: number): void => {
+      timer = setTimeout(() => {
+        waited += ms;
+        const { user, system } = process.cpuUsage(before);
+        const starved = (user + system) / 1000 < this.deadlineMs * ENOUGH_WORK;
+        if (starved && waited < this.deadlineMs * MOST_PATIENCE) {
+          wait(this.deadlineMs / 4);
+          return;
+        }
+        void this.end();
+        reject(tooMuch(`Reading the project's definition takes longer than ${this.deadlineMs / 1000} s.`));
+      }, ms);
     };
-    const resume = (): void => {
-      used = process.cpuUsage();
-      timer = setTimeout(check, this.deadlineMs);
-    };
-    resume();
-    return { passed, pause: () => clearTimeout(timer), resume, end: () => clearTimeout(timer) };
+    const begin = (): void => wait(this.deadlineMs);
+    begin();
+    return { passed, pause: () => clearTimeout(timer), resume: begin, end: () => clearTimeout(timer) };
   }
 }
 

