@@ -33,6 +33,8 @@ const ENOUGH_LOOKS = 10;
 /** How long limits may take to show. */
 const APPLY_MS = 10_000;
 const PAUSE_MS = 50;
+/** Milliseconds for the end of killed containers. */
+const END_MS = 20_000;
 const MOST_OUTPUT = 65_536;
 
 export interface ContainerLookup {
@@ -201,6 +203,22 @@ export class RuncHost implements EngineHost {
       const answer = await this.helper.runToEnd(request, { timeoutMs, signal });
       return { exitCode: answer.exitCode, output: answer.output.toString() };
     });
+  }
+
+  async end(instances: readonly string[], signal: AbortSignal): Promise<void> {
+    const deadline = Date.now() + END_MS;
+    for (;;) {
+      if (signal.aborted) throw cancelled(signal);
+      const ids = await this.#reached(() => this.#containers.of(instances));
+      if (ids.length === 0) return;
+      if (Date.now() > deadline)
+        throw new StackwardenError("STOP_FAILED", `An earlier instance still runs after ${END_MS / 1000} s.`, {
+          hint: "It uses the same volume. Restart the Dagger engine, then start the stack again.",
+          details: { containers: ids },
+        });
+      for (const id of ids) await this.kill(id, "SIGKILL");
+      await delay(PAUSE_MS, undefined, { signal }).catch(() => undefined);
+    }
   }
 
   async kill(id: string, signal: string): Promise<void> {
