@@ -25,9 +25,9 @@ import { LocalService } from "./local-service.js";
 import { aliasesOf, withAliases } from "./name-aliases.js";
 import { portRequests } from "./port-requests.js";
 import { appCommand, prepareApp } from "./providers/app.js";
-import { providerOf } from "./providers/known-images.js";
 import type { LaunchPlan, PrepareContext } from "./providers/launch-plan.js";
 import { postgresCommandEnv, preparePostgres } from "./providers/postgres.js";
+import { providerOf } from "./providers/provider-of.js";
 import { prepareRedis, redisCommandEnv } from "./providers/redis.js";
 import type { ManagedProcess, ProcessHost, ServiceUser } from "./types.js";
 
