@@ -21,7 +21,7 @@ export interface McpServerOptions {
   readOnly?: boolean;
   /** `off`: run_command is not offered. Default any. */
   commands?: StackSettings["commands"];
-  /** Called at the start of each call; the function that it returns is called with the result: `ok`, or the error's code. */
+  /** Called for every call of an operation. The returned function gets its result: `ok`, or the error's code. */
   onCall?: (operation: string) => (result: string) => void;
   version: string;
   logger: McpLogger;

@@ -21,7 +21,7 @@ export async function serveMcpSocket(socket: Socket, options: McpServerOptions):
     const closed = server.onclose;
     server.onclose = () => {
       closed?.();
-      // Both halves: nothing reads what the client still sends, and it would wait for that for ever.
+      // Close both directions: the server no longer reads, and the client would wait for ever.
       socket.destroySoon();
     };
   });

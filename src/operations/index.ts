@@ -194,7 +194,7 @@ async function within<Input extends z.ZodObject, Output extends z.ZodObject>(
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
-      // A read is aborted; a change continues, and the next call joins it.
+      // Abort an operation that only reads. A change continues, and the next call joins it.
       if (operation.annotations.readOnly) late.abort();
       reject(
         new StackwardenError("RUNTIME_UNAVAILABLE", `${operation.name} got no answer within ${allowedMs / 1000} s.`, {
