@@ -181,7 +181,7 @@ it("is answered, told and left as it should be", { timeout: (SECONDS + 240) * 10
   const agents = [new Agent("one", one.client), new Agent("two", two.client), new Agent("three", http)];
   const [first] = agents as [Agent, Agent, Agent];
   try {
-    expect(await first.call("start_stack")).toMatchObject({ status: "healthy" });
+    expect(await first.call("start_stack")).toMatchObject({ status: "running" });
     // From the first event that everybody hears, nobody may miss one.
     for (const agent of agents) await agent.call("list_stacks");
     for (let size = 100; ; size += 1) {
