@@ -42,10 +42,20 @@ const RESTRICTED = ["node:child_process", "@modelcontextprotocol/", "@dagger.io/
  * Folders whose modules meet paths that a project's owner or a service can change. They use the file boundary
  * (src/system/read-regular-file.ts, src/runtimes/local/files/) instead of Node's file calls.
  */
-const FILE_BOUNDARY = ["stack/definition"];
+const FILE_BOUNDARY = ["stack/definition", "runtimes/local", "runtimes/shared/manifests"];
 
 /** Modules in these folders whose paths only the server or the kernel changes. */
-const OWN_FILES = ["stack/definition/built-in-stack.ts"];
+const OWN_FILES = [
+  "stack/definition/built-in-stack.ts",
+  // The boundary itself.
+  "runtimes/local/files/",
+  // /proc, cgroups, the server's own records.
+  "runtimes/local/process/",
+  "runtimes/local/ports-listeners.ts",
+  // Programs of the machine and packages of stackwarden.
+  "runtimes/local/binaries.ts",
+  "runtimes/local/binaries-postgres.ts",
+];
 
 const isPackage = (entry) => RESTRICTED.includes(entry);
 /** Built-in modules are reported without `node:`. */

@@ -14,6 +14,7 @@ export function composeManager(config: Config, logger: Logger): SharedStackManag
   const warn = (message: string): void => logger.warn(message);
   const local = createLocalRuntime({
     stateDir: config.stateDir,
+    retry: config.retry,
     warn,
     processHost: async () => {
       const { createProcessHost } = await import("./runtimes/local/process-host.js");

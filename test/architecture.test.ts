@@ -36,6 +36,10 @@ const FORBIDDEN: [folder: string, from: string][] = [
   ["src/runtimes/docker", "../dagger/types.js"],
   ["src/stack/definition", "node:fs"],
   ["src/stack/definition", "node:fs/promises"],
+  ["src/runtimes/local", "node:fs/promises"],
+  ["src/runtimes/local/providers", "node:fs"],
+  ["src/runtimes/local/install", "node:fs/promises"],
+  ["src/runtimes/shared/manifests", "node:fs"],
 ];
 const ALLOWED: [folder: string, from: string][] = [
   ["src/mcp", "@modelcontextprotocol/sdk/server/mcp.js"],
@@ -44,6 +48,8 @@ const ALLOWED: [folder: string, from: string][] = [
   ["src/runtimes/dagger", "../shared/port-ledger.js"],
   ["src/operations", "../stack/model.js"],
   ["src/stack/definition", "../../system/read-regular-file.js"],
+  ["src/runtimes/local/files", "node:fs/promises"],
+  ["src/runtimes/local/process", "node:fs"],
   ["src", "./runtimes/local/local-runtime.js"],
 ];
 

@@ -22,3 +22,12 @@ export function isAlive(pid: number, started: string | null): boolean {
   const now = startTime(pid);
   return now === null || started === null || now === started;
 }
+
+/** A process's argument vector; empty for a zombie, where there is no such process, or no /proc. */
+export function argumentsOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  } catch {
+    return [];
+  }
+}

@@ -6,7 +6,9 @@ import { chmod, constants, copyFile, lstat, mkdir, readdir, readFile, rename, sy
 import { dirname, join, normalize, relative } from "node:path";
 import { StackwardenError } from "../../errors.js";
 import { findPostgresPackage, type PostgresPackage, postgresPackageName } from "./binaries.js";
-import { ensureDir, removeTree, withStorage } from "./state-files.js";
+import { ensureDir } from "./files/create.js";
+import { removeTree } from "./files/remove-tree.js";
+import { withStorage } from "./files/storage.js";
 
 export interface PostgresBinaries {
   bin: string;

@@ -2,8 +2,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../errors.js";
 import type { ServiceExit } from "../../stack/runtime.js";
+import { isRootServer } from "./files/storage.js";
 import { listeners, listenersOn } from "./ports-listeners.js";
-import { isRootServer } from "./state-files.js";
 import type { ManagedProcess, ServiceUser } from "./types.js";
 
 /** @throws POLICY_VIOLATION when a service of a root server runs as root; it is killed first (S1). */

@@ -11,9 +11,13 @@ export interface LocalRuntimeOptions {
   stateDir: string;
   /** The process layer, or what makes it when it is first needed. */
   processHost: ProcessHost | (() => Promise<ProcessHost>);
+  /** What fails on the network is tried again so often. Default: 3 times, the first after 1,000 ms. */
+  retry?: { maxRetries: number; baseDelayMs: number };
   /** Warnings for the operator. */
   warn(message: string): void;
 }
+
+const DEFAULT_RETRY = { maxRetries: 3, baseDelayMs: 1000 };
 
 class LocalRuntime implements StackRuntime {
   readonly name = "local";
@@ -34,10 +38,14 @@ class LocalRuntime implements StackRuntime {
   }
 
   async open(request: OpenStackRequest): Promise<RuntimeStack> {
-    const [{ LocalStack }, { ensureDir }] = await Promise.all([import("./local-stack.js"), import("./state-files.js")]);
+    const [{ LocalStack }, { ensureDir }] = await Promise.all([
+      import("./local-stack.js"),
+      import("./files/create.js"),
+    ]);
     await ensureDir(this.options.stateDir, 0o711);
     const host = await this.#processHost();
-    const stack = await LocalStack.open(request, this.options.stateDir, host, (one) => this.#stacks.delete(one));
+    const { stateDir, retry = DEFAULT_RETRY } = this.options;
+    const stack = await LocalStack.open(request, stateDir, host, retry, (one) => this.#stacks.delete(one));
     this.#stacks.add(stack);
     return stack;
   }
@@ -45,9 +53,9 @@ class LocalRuntime implements StackRuntime {
   async removeVolumes(_projectId: string, stateDir: string, volumes: string[]): Promise<void> {
     const [{ volumePath }, { removeTree }] = await Promise.all([
       import("./providers/provider-data.js"),
-      import("./state-files.js"),
+      import("./files/remove-tree.js"),
     ]);
-    // All names are looked at before anything is deleted.
+    // All names are checked before anything is deleted.
     const paths = volumes.map((name) => volumePath(stateDir, name));
     for (const path of paths) await removeTree(path, stateDir);
     // Data of services without a named volume goes with them, as `docker compose down -v` does it.

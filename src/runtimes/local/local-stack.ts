@@ -1,7 +1,6 @@
 /** One running stack on this machine: its ports and its services' processes. */
 
 import { randomBytes } from "node:crypto";
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { StackwardenError } from "../../errors.js";
 import type { ServiceDefinition, StackDefinition } from "../../stack/definition/types.js";
@@ -18,6 +17,8 @@ import { PortLedger } from "../shared/port-ledger.js";
 import type { CommandPlace } from "./commands/place.js";
 import { runFresh } from "./commands/run.js";
 import { refuseRoot, waitForEarlyExit } from "./early-exit.js";
+import { ensureDir, namesIn, ownerOf, privateDirs } from "./files/create.js";
+import { removeTree } from "./files/remove-tree.js";
 import { LocalService } from "./local-service.js";
 import { portRequests } from "./port-requests.js";
 import { appCommand, prepareApp } from "./providers/app.js";
@@ -25,7 +26,6 @@ import { providerOf } from "./providers/known-images.js";
 import type { LaunchPlan, PrepareContext } from "./providers/launch-plan.js";
 import { postgresCommandEnv, preparePostgres } from "./providers/postgres.js";
 import { prepareRedis, redisCommandEnv } from "./providers/redis.js";
-import { ensureDir, privateDirs, removeTree } from "./state-files.js";
 import type { ManagedProcess, ProcessHost, ServiceUser } from "./types.js";
 
 /** How long a start waits for the service's port, so that a port taken by somebody else is noticed. */
@@ -46,7 +46,8 @@ const COMMAND_DIR = ".command-";
 
 /** Private directories of one-off commands that a killed server left. */
 async function removeCommandDirs(stateDir: string): Promise<void> {
-  const names = await readdir(join(stateDir, "run")).catch(() => []);
+  const run = join(stateDir, "run");
+  const names = (await ownerOf(run)) === null ? [] : await namesIn(run);
   for (const name of names) if (name.startsWith(COMMAND_DIR)) await removeTree(join(stateDir, "run", name), stateDir);
 }
 
@@ -72,6 +73,7 @@ export class LocalStack implements RuntimeStack {
     private readonly open_: OpenStackRequest,
     private readonly serverStateDir: string,
     private readonly host: ProcessHost,
+    private readonly retry: { maxRetries: number; baseDelayMs: number },
     private readonly onClose: (stack: LocalStack) => void,
   ) {
     this.#definition = open_.definition;
@@ -82,13 +84,14 @@ export class LocalStack implements RuntimeStack {
     request: OpenStackRequest,
     serverStateDir: string,
     host: ProcessHost,
+    retry: { maxRetries: number; baseDelayMs: number },
     onClose: (stack: LocalStack) => void = () => {},
   ): Promise<LocalStack> {
     request.signal.throwIfAborted();
     checkDefinition(request.definition);
     await ensureDir(request.stateDir, 0o711);
     await removeCommandDirs(request.stateDir);
-    const stack = new LocalStack(request, serverStateDir, host, onClose);
+    const stack = new LocalStack(request, serverStateDir, host, retry, onClose);
     await stack.#ledger.apply(request.definition);
     if (request.signal.aborted) {
       await stack.close();
@@ -185,6 +188,7 @@ export class LocalStack implements RuntimeStack {
       user,
       host: this.host,
       book: this.#ledger,
+      retry: this.open_.settings?.retry ?? this.retry,
       ...(await privateDirs(stateDir, place, user)),
     };
   }

@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import type { RuntimeStatus } from "../../stack/runtime.js";
 import { executable, findProgram, lookUpProgram, refusedPrograms } from "../../system/find-program.js";
 import * as binaries from "./binaries.js";
-import { isRootServer } from "./state-files.js";
+import { isRootServer } from "./files/storage.js";
 import type { ProcessHost } from "./types.js";
 
 type Finding = RuntimeStatus["findings"][number];

@@ -2,17 +2,21 @@
  * Where an app service runs: in the project's folder, so that development servers reload by themselves, or on a copy
  * when its user cannot read that folder or when something must lie beside the sources (node_modules).
  */
-import { constants } from "node:fs";
-import { chmod, copyFile, lstat, mkdir, open, readdir, readlink, realpath, rename, symlink } from "node:fs/promises";
-import { dirname, isAbsolute, join, relative, resolve } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { StackwardenError } from "../../errors.js";
-import { chownTree, ensureDir, isRootServer, removeTree, withStorage } from "./state-files.js";
+import { isBeneath, UnsafePathError } from "../../system/open-beneath.js";
+import { statBeneath } from "../../system/read-regular-file.js";
+import { copyTree, relativeBelow } from "./files/copy-tree.js";
+import { ensureDir, linkInCopy, moveInto, openToOwner } from "./files/create.js";
+import { isReadableFolder } from "./files/readable.js";
+import { removeTree } from "./files/remove-tree.js";
+import { isRootServer, withStorage } from "./files/storage.js";
 import type { ProcessHost, ServiceUser } from "./types.js";
 
 /** Never copied: history, installed dependencies, caches. */
 const LEFT_OUT = new Set([".git", "node_modules", ".venv", "venv", "__pycache__"]);
-const MAX_FILES = 100_000;
-const MAX_BYTES = 2 * 1024 ** 3;
+/** Bounds of a copy: entries, bytes, milliseconds. */
+const COPY_LIMITS = { entries: 100_000, bytes: 2 * 1024 ** 3, milliseconds: 5 * 60_000 };
 
 export interface Workspace {
   /** The project's folder or the copy of it. */
@@ -32,23 +36,21 @@ export interface WorkspaceRequest {
   host: Pick<ProcessHost, "accessible">;
   /** Why a copy is needed in any case. */
   copyBecause?: string;
+  /** Folders of links that the copy gets, e.g. `web/node_modules` with the installed packages. */
+  links?: CopyLinks[];
 }
 
-const inside = (path: string, root: string): boolean => {
-  const inner = relative(root, path);
-  return !inner.startsWith("..") && !isAbsolute(inner);
-};
+export interface CopyLinks {
+  /** Relative to the project's folder. */
+  at: string;
+  /** Absolute target of each link by its name. */
+  targets: ReadonlyMap<string, string>;
+}
 
 /** Can the user enter the working directory and read what lies directly in it? Hidden files may well be private. */
-async function readable({ workingDir, user, host }: WorkspaceRequest): Promise<boolean> {
-  if (!(await host.accessible(workingDir, user, "read")) || !(await host.accessible(workingDir, user, "execute"))) {
-    return false;
-  }
-  const names = (await readdir(workingDir)).filter((name) => !name.startsWith(".") && !LEFT_OUT.has(name));
-  for (const name of names.slice(0, 200)) {
-    if (!(await host.accessible(join(workingDir, name), user, "read"))) return false;
-  }
-  return true;
+async function readable({ folder, workingDir, user, host }: WorkspaceRequest): Promise<boolean> {
+  if (!(await host.accessible(folder, user, "execute"))) return false;
+  return isReadableFolder(workingDir, folder, user, (name) => name.startsWith(".") || LEFT_OUT.has(name));
 }
 
 const tooLarge = (): StackwardenError =>
@@ -57,62 +59,30 @@ const tooLarge = (): StackwardenError =>
   });
 
 /**
- * Copies what was opened, not what the path means by then: whoever can write to the project must not get the server to
- * read a file outside of it by putting a link in a file's or folder's place meanwhile.
- * @param room how many bytes it may have
- * @returns its size; 0 when it is gone or no longer a file of the project
- */
-async function copyOneFile(path: string, to: string, root: string, room: number): Promise<number> {
-  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-  const file = await open(path, flags).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT" || error.code === "ELOOP") return null;
-    throw error;
-  });
-  if (file === null) return 0;
-  try {
-    const found = await file.stat();
-    const opened = `/proc/self/fd/${file.fd}`;
-    const where = await readlink(opened).catch(() => null);
-    if (!found.isFile() || (where !== null && !inside(where, root))) return 0;
-    if (found.size > room) throw tooLarge();
-    await copyFile(where === null ? path : opened, to, constants.COPYFILE_FICLONE);
-    await chmod(to, (found.mode & 0o700) | 0o600);
-    return found.size;
-  } finally {
-    await file.close();
-  }
-}
-
-/**
  * Copies a project's sources. Links that stay inside are kept, others are left out: the copy is made with the server's
  * rights and read with the service's. The folder's own `.env` is left out too; the service gets its variables already.
+ * @param to does not exist, in a folder that only the server can enter or change
+ * @returns the number of files
  */
-export async function copySources(from: string, to: string, exclude: string[] = []): Promise<number> {
-  let files = 0;
-  let bytes = 0;
-  const real = await realpath(from);
-  const copy = async (source: string, target: string): Promise<void> => {
-    await mkdir(target, { mode: 0o700 });
-    for (const entry of await readdir(source, { withFileTypes: true })) {
-      const path = join(source, entry.name);
-      if (LEFT_OUT.has(entry.name) || exclude.includes(path) || path === join(from, ".env")) continue;
-      const copied = join(target, entry.name);
-      if (entry.isDirectory()) await copy(path, copied);
-      else if (entry.isSymbolicLink()) {
-        const link = await readlink(path);
-        if (!isAbsolute(link) && inside(resolve(dirname(path), link), from)) await symlink(link, copied);
-      } else if (entry.isFile()) {
-        if (++files > MAX_FILES) throw tooLarge();
-        bytes += await copyOneFile(path, copied, real, MAX_BYTES - bytes);
-      }
-    }
-  };
-  await copy(from, to);
-  return files;
+async function copySources(
+  from: string,
+  to: string,
+  exclude: string[],
+  user: Pick<ServiceUser, "uid" | "gid">,
+): Promise<number> {
+  const excluded = new Set([".env", ...exclude.flatMap((path) => relativeBelow(from, path) ?? [])]);
+  return copyTree({
+    from,
+    to,
+    user,
+    exclude: (path) => excluded.has(path) || LEFT_OUT.has(path.slice(path.lastIndexOf("/") + 1)),
+    limits: COPY_LIMITS,
+    tooLarge,
+  });
 }
 
 async function freshCopy(request: WorkspaceRequest): Promise<string> {
-  const { stateDir, service, folder, user } = request;
+  const { stateDir, service, folder, user, links = [] } = request;
   await ensureDir(join(stateDir, "work"), 0o711);
   const base = await ensureDir(join(stateDir, "work", service), 0o711);
   const building = join(base, "building");
@@ -120,29 +90,41 @@ async function freshCopy(request: WorkspaceRequest): Promise<string> {
   await withStorage("Copying the project's sources", async () => {
     await removeTree(building, stateDir);
     try {
-      await copySources(folder, building, [stateDir, dirname(dirname(stateDir))]);
-      await chownTree(building, user);
+      await copySources(folder, building, [stateDir, dirname(dirname(stateDir))], user);
+      for (const { at, targets } of links) await linkInCopy(building, at, targets, user);
+      await openToOwner(building, user);
     } catch (error) {
       await removeTree(building, stateDir).catch(() => {});
       throw error;
     }
     // Built anew and swapped in: what was deleted from the project is gone from the copy too.
     await removeTree(final, stateDir);
-    await rename(building, final);
+    await moveInto(building, final);
   });
   return final;
 }
 
+/** What is a folder of the project; its path without links. */
+function projectFolder({ folder, workingDir }: WorkspaceRequest): string | null {
+  try {
+    const found = statBeneath(workingDir, folder);
+    return found?.kind === "folder" ? found.path : null;
+  } catch (error) {
+    if (error instanceof UnsafePathError) return null;
+    throw error;
+  }
+}
+
 /** @throws INVALID_STACK when the working directory does not exist, STORAGE_FAILED, UNSUPPORTED (too large to copy) */
 export async function prepareWorkspace(request: WorkspaceRequest): Promise<Workspace> {
-  const { folder, workingDir } = request;
-  const found = await lstat(workingDir).catch(() => null);
-  if (!inside(workingDir, folder) || found?.isDirectory() !== true) {
+  const { folder } = request;
+  const workingDir = isBeneath(folder, request.workingDir) ? projectFolder(request) : null;
+  if (workingDir === null) {
     throw new StackwardenError(
       "INVALID_STACK",
-      `The working directory of "${request.service}" is no folder of the project.`,
+      `The working directory of "${request.service}" is not a folder of the project.`,
       {
-        hint: `Create ${relative(folder, workingDir) || "the folder"} or correct services.${request.service}.x-local.working_dir.`,
+        hint: `Create ${relative(folder, request.workingDir) || "the folder"} or correct services.${request.service}.x-local.working_dir.`,
       },
     );
   }

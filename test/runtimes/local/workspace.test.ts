@@ -1,11 +1,13 @@
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
+  type Dirent,
   existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -15,7 +17,8 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { copySources, prepareWorkspace } from "../../../src/runtimes/local/workspace.js";
+import { copyTree } from "../../../src/runtimes/local/files/copy-tree.js";
+import { prepareWorkspace } from "../../../src/runtimes/local/workspace.js";
 import { DirectHost } from "./support/direct-host.js";
 import { tempDir } from "./support/fixture.js";
 
@@ -135,28 +138,35 @@ describe("where an app service runs", () => {
     file("swap/by-folder", "mine");
     file("file/by-file", "mine");
     file("gone", "mine");
-    // It is asked between the look at an entry and its copying: the moment that somebody else would have to meet.
-    const exclude = Object.assign([], {
-      includes(path: string) {
-        if (path.endsWith("swap/by-folder")) {
-          renameSync(join(folder, "swap"), join(folder, "was"));
-          symlinkSync(outside, join(folder, "swap"));
-        }
-        if (path.endsWith("file/by-file")) {
-          rmSync(path);
-          symlinkSync(join(outside, "by-file"), path);
-        }
-        if (path.endsWith("gone")) rmSync(path);
-        return false;
-      },
-    });
+    // It is called before an entry is opened: the moment that an attacker would have to meet.
+    const exclude = (path: string): boolean => {
+      if (path === "swap/by-folder") {
+        renameSync(join(folder, "swap"), join(folder, "was"));
+        symlinkSync(outside, join(folder, "swap"));
+      }
+      if (path === "file/by-file") {
+        rmSync(join(folder, path));
+        symlinkSync(join(outside, "by-file"), join(folder, path));
+      }
+      if (path === "gone") rmSync(join(folder, path));
+      return false;
+    };
     const target = join(dir.path, "copied");
-    await copySources(folder, target, exclude);
-    expect((readdirSync(target, { recursive: true }) as string[]).sort()).toEqual([
-      "app",
-      "app/main.py",
-      "file",
-      "swap",
-    ]);
+    await copyTree({
+      from: folder,
+      to: target,
+      user: await host.userFor("test", "web"),
+      exclude,
+      limits: { entries: 100, bytes: 1000, milliseconds: 10_000 },
+      tooLarge: () => new Error("too large"),
+    });
+    const copied = (readdirSync(target, { recursive: true, withFileTypes: true }) as Dirent[]).filter((one) =>
+      one.isFile(),
+    );
+    expect(copied.map(({ name }) => name).sort()).toEqual(expect.arrayContaining(["main.py"]));
+    for (const { name, parentPath } of copied)
+      expect(readFileSync(join(parentPath, name), "utf8")).not.toContain("secret");
+    expect(existsSync(join(target, "gone"))).toBe(false);
+    expect(readdirSync(join(target, "file"))).toEqual([]);
   });
 });

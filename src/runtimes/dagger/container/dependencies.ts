@@ -3,13 +3,15 @@
  * image. The engine keeps that layer as long as image and manifest stay the same: a restart installs nothing again.
  */
 import { createHash } from "node:crypto";
-import { readFile, realpath } from "node:fs/promises";
+import { realpath } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import type { Client, Container, Directory } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import { withRetry } from "../../../system/retry.js";
 import { isTransient } from "../../shared/install-faults.js";
+import { NODE_LOCKS, type NodeManifest, readNodeManifest } from "../../shared/manifests/node.js";
+import { readRequirements } from "../../shared/manifests/python.js";
 import { mirrorSettings } from "../../shared/mirror-settings.js";
 import { execFailure, isTransientFault } from "../engine/engine-errors.js";
 import { isInside } from "./uploads.js";
@@ -57,48 +59,6 @@ const failed = (message: string, lines: string[] = [], cause?: unknown): Stackwa
     ...(lines.length > 0 ? { details: { last_lines: lines } } : {}),
     cause,
   });
-
-const INCLUDE = /^\s*(?:-r|--requirement|-c|--constraint)[ =]?\s*(\S+)/;
-
-/** The requirements file and everything it includes, each relative to its folder. */
-async function requirementFiles(manifest: string, folder: string, seen = new Set<string>()): Promise<Set<string>> {
-  if (seen.has(manifest)) return seen;
-  if (!isInside(folder, manifest)) throw failed(`${manifest} is outside the folder of the requirements file.`);
-  const text = await readFile(manifest, "utf8").catch((error: unknown) => {
-    throw failed(`${manifest} cannot be read.`, [], error);
-  });
-  seen.add(manifest);
-  for (const line of text.split(/\r?\n/)) {
-    const included = INCLUDE.exec(line)?.[1];
-    if (included !== undefined && !/^[a-z]+:\/\//.test(included))
-      await requirementFiles(resolve(dirname(manifest), included), folder, seen);
-  }
-  return seen;
-}
-
-/** They expect the package's sources beside them, which are not there: dependencies are installed on their own. */
-const OWN_SCRIPTS = ["preinstall", "install", "postinstall", "preprepare", "prepare", "postprepare", "prepublish"];
-const LOCKS = ["package-lock.json", "npm-shrinkwrap.json"];
-const GROUPS = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies"];
-
-async function packageOf(manifest: string): Promise<{ own: string[]; stripped: string; empty: boolean }> {
-  const text = await readFile(manifest, "utf8").catch((error: unknown) => {
-    throw failed(`${manifest} cannot be read.`, [], error);
-  });
-  let parsed: Record<string, unknown>;
-  try {
-    parsed = JSON.parse(text) as Record<string, unknown>;
-    if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) throw new Error("no object");
-  } catch (error) {
-    throw failed(`${manifest} is no JSON object.`, [], error);
-  }
-  const scripts = Object.keys((parsed.scripts as object | undefined) ?? {});
-  return {
-    own: OWN_SCRIPTS.filter((name) => scripts.includes(name)),
-    stripped: JSON.stringify({ ...parsed, scripts: {} }),
-    empty: GROUPS.every((group) => Object.keys((parsed[group] as object | undefined) ?? {}).length === 0),
-  };
-}
 
 /** Mirrors that the engine can reach too: no files of this machine, nothing on its loopback interface. */
 function mirrors(env: NodeJS.ProcessEnv): [name: string, value: string][] {
@@ -163,7 +123,7 @@ async function python(options: InstallOptions, base: Container, manifest: string
   const { client, folder, path } = options;
   if (!isInside(folder, manifest)) throw failed(`${manifest} is outside the project's folder.`);
   const root = dirname(manifest);
-  const include = [...(await requirementFiles(manifest, root))].map((file) => relative(root, file));
+  const include = readRequirements(manifest, root).files.map(({ path }) => relative(root, path));
   const pip = [`${DEPENDENCIES}/bin/python`, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"];
   const container = ready(options, base, "pip", client.directory())
     .withMountedDirectory(MANIFEST, client.host().directory(root, { include, noCache: true }), { readOnly: true })
@@ -186,10 +146,11 @@ async function python(options: InstallOptions, base: Container, manifest: string
 async function secretSettings(
   { definition }: InstallOptions,
   root: string,
+  files: NodeManifest["files"],
 ): Promise<{ name: string; value: string } | null> {
   const path = await realpath(join(root, ".npmrc")).catch(() => null);
-  if (path === null || definition.privateFiles?.includes(path) !== true) return null;
-  const value = await readFile(path, "utf8");
+  const value = files.find(([name]) => name === ".npmrc")?.[1];
+  if (path === null || value === undefined || definition.privateFiles?.includes(path) !== true) return null;
   return { name: `installer.npmrc.${createHash("sha256").update(value).digest("hex").slice(0, 16)}`, value };
 }
 
@@ -197,19 +158,18 @@ async function node(options: InstallOptions, base: Container, manifest: string):
   const { client, folder, service, notice } = options;
   if (!isInside(folder, manifest)) throw failed(`${manifest} is outside the project's folder.`);
   const root = dirname(manifest);
-  const { own, stripped, empty } = await packageOf(manifest);
+  const { files, ownScripts, withoutScripts, empty, locked } = readNodeManifest(manifest, folder);
   if (empty) return { container: base, environment: {} };
-  const settings = await secretSettings(options, root);
-  const include = ["package.json", ...LOCKS, ...(settings === null ? [".npmrc"] : [])];
+  const settings = await secretSettings(options, root, files);
+  const include = ["package.json", ...NODE_LOCKS, ...(settings === null ? [".npmrc"] : [])];
   let seed = client.host().directory(root, { include, noCache: true });
-  if (own.length > 0) {
+  if (ownScripts.length > 0) {
     notice(
       "warning",
-      `${service.name}: its own scripts ${own.join(", ")} were not run: dependencies are installed away from the sources.`,
+      `${service.name}: its own scripts ${ownScripts.join(", ")} were not run: dependencies are installed away from the sources.`,
     );
-    seed = seed.withNewFile("package.json", stripped);
+    seed = seed.withNewFile("package.json", withoutScripts);
   }
-  const locked = (await seed.entries()).some((name) => LOCKS.includes(name));
   let bare = ready(options, base, "npm", seed);
   // For the installation alone: the layer that is kept, and the service, are without.
   if (settings !== null)

@@ -1,39 +1,46 @@
 /**
- * Installed dependencies below `<project state>/deps/<service>/<hash>/`. The hash covers everything that decides the
- * result; `<hash>.complete` beside it (owned by the server) says that it was finished. Half a one is built again.
+ * Installed dependencies of a project, below `<project state>/deps/`:
+ *
+ *     environments/<hash>/            one environment; the hash covers everything that decides its content
+ *     environments/<hash>.complete    its installation was finished
+ *     uses/<service>                  the hash that a service uses
+ *     downloads/<service>/            what the installers of a service keep for the next installation
+ *
+ * An environment is filled by the service that needs it first and then belongs to the server, so that services with equal
+ * dependencies share it and none can change what another runs. Environments that no service uses are removed.
  */
 import { createHash } from "node:crypto";
-import { lstat, readdir } from "node:fs/promises";
-import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import { StackwardenError } from "../../../errors.js";
-import type { Limits } from "../../../stack/definition/types.js";
-import type { LogSink } from "../../../stack/logs/types.js";
-import type { RuntimeNotice } from "../../../stack/runtime.js";
-import { isTransient } from "../../shared/install-faults.js";
-import { ensureDir, removeTree, writePrivateFile } from "../state-files.js";
-import type { ProcessHost, RunSpec, ServiceUser } from "../types.js";
+import { dirname, join } from "node:path";
+import { KeyedMutex } from "../../../system/keyed-mutex.js";
+import { ensureDir, namesIn, ownerOf, restrict, writePrivateFile } from "../files/create.js";
+import { sealTree } from "../files/own-tree.js";
+import { readOwnFile } from "../files/read.js";
+import { removeTree } from "../files/remove-tree.js";
+import { isRootServer } from "../files/storage.js";
+import { treeSize } from "../files/tree-size.js";
+import type { InstallContext } from "./install-context.js";
 
-export interface InstallContext {
-  project: string;
-  projectStateDir: string;
-  service: string;
-  /** The service's own: they hold for installers too. */
-  limits: Limits;
-  user: ServiceUser;
-  host: ProcessHost;
-  sink: LogSink;
-  signal: AbortSignal;
-  home: string;
-  tmp: string;
-  notice(notice: RuntimeNotice): void;
-  phase(message: string): void;
-  /** First wait before another try; doubled each time. Default 1,000 ms. */
-  baseDelayMs?: number;
+/** Downloads are removed after an installation when they hold more, in bytes. */
+const MAX_DOWNLOADS = 512 * 1024 ** 2;
+/** How exactly the last use is recorded, in milliseconds. */
+const RECENT_MS = 24 * 3_600_000;
+/** How long the dependencies of a service are kept that is not in the stack (its profile is off), in milliseconds. */
+const ABSENT_MS = 14 * RECENT_MS;
+const LAYOUT = new Set(["environments", "uses", "downloads"]);
+
+export interface Dependencies {
+  dir: string;
+  installed: boolean;
 }
 
-const TIMEOUT_MS = 15 * 60_000;
-const MAX_RETRIES = 3;
+export interface Environment {
+  /** Everything that decides the content. */
+  parts: string[];
+  /** The service writes into it, or its content depends on the service's own files: it is not shared. */
+  exclusive: boolean;
+  /** Fills the directory, which belongs to the service's user meanwhile. */
+  build(dir: string): Promise<void>;
+}
 
 export function hashOf(parts: string[]): string {
   const hash = createHash("sha256");
@@ -41,119 +48,110 @@ export function hashOf(parts: string[]): string {
   return hash.digest("hex").slice(0, 20);
 }
 
-const exists = async (path: string): Promise<boolean> => (await lstat(path).catch(() => null)) !== null;
+/** A project's folder while its entries are counted and removed; one environment while it is filled. */
+const locks = new KeyedMutex();
 
-const running = new Map<string, Promise<unknown>>();
+const depsOf = ({ projectStateDir }: InstallContext): string => join(projectStateDir, "deps");
 
-/** Where the dependencies of this hash lie, or will. */
-export const dependencyDir = (context: Pick<InstallContext, "projectStateDir" | "service">, hash: string): string =>
-  join(context.projectStateDir, "deps", context.service, hash);
+/** The directory of these dependencies; `build` fills it when that was not done yet. */
+export async function dependencies(context: InstallContext, environment: Environment): Promise<Dependencies> {
+  const { parts, exclusive } = environment;
+  const hash = hashOf(exclusive ? [...parts, "only for", context.service] : parts);
+  const root = depsOf(context);
+  const dir = join(root, "environments", hash);
+  await locks.run([root], () => recordUse(context, hash));
+  const installed = await locks.run([dir], async () => {
+    const isUsable = await usable(context, dir, exclusive);
+    if (!isUsable) await install(context, environment, dir);
+    return !isUsable;
+  });
+  await locks.run([root], async () => {
+    const used = await prune(context);
+    if (!exclusive) await open(context, dir, used.filter((one) => one === hash).length > 1);
+  });
+  return { dir, installed };
+}
 
-/** Gives the directory of these dependencies; `build` fills it when that was not done yet. One build of a hash at a time. */
-export async function cachedDependencies(
-  context: InstallContext,
-  hash: string,
-  build: (dir: string) => Promise<void>,
-): Promise<{ dir: string; installed: boolean }> {
-  const base = join(context.projectStateDir, "deps", context.service);
-  const dir = dependencyDir(context, hash);
-  const before = running.get(base);
-  const work = (async () => {
-    await before?.catch(() => {});
-    await ensureDir(join(context.projectStateDir, "deps"), 0o711);
-    await ensureDir(base, 0o711);
-    const marker = join(base, `${hash}.complete`);
-    const owner = await lstat(dir).catch(() => null);
-    const usable = owner !== null && (owner.uid === context.user.uid || context.user.uid < 0);
-    if (usable && (await exists(marker))) return false;
-    context.signal.throwIfAborted();
-    context.phase("installing dependencies");
-    context.notice({ type: "installing", service: context.service, message: "Installing dependencies." });
-    await removeTree(marker, context.projectStateDir);
-    await removeTree(dir, context.projectStateDir);
-    await ensureDir(dir, 0o700, context.user);
-    try {
-      await build(dir);
-    } catch (error) {
-      await removeTree(dir, context.projectStateDir).catch(() => {});
-      throw error;
-    }
-    await writePrivateFile(marker, `${new Date().toISOString()}\n`);
-    await removeOthers(context, base, hash);
-    return true;
-  })();
-  running.set(base, work);
+/** Before anything is removed or filled: an environment that a service is about to use is not removed. */
+async function recordUse(context: InstallContext, hash: string): Promise<void> {
+  const root = await ensureDir(depsOf(context), 0o711);
+  // Before 0.2.0 each service had a folder of its own here.
+  for (const name of await namesIn(root)) if (!LAYOUT.has(name)) await removeTree(join(root, name), root);
+  await ensureDir(join(root, "environments"), 0o711);
+  const uses = await ensureDir(join(root, "uses"), 0o700);
+  const path = join(uses, context.service);
+  const recorded = await ownerOf(path);
+  const isRecent = recorded !== null && Date.now() - recorded.changedAt < RECENT_MS;
+  if (!isRecent || (await readOwnFile(uses, context.service)) !== hash) await writePrivateFile(path, hash);
+}
+
+async function usable(context: InstallContext, dir: string, exclusive: boolean): Promise<boolean> {
+  const owner = exclusive || !isRootServer() ? context.user.uid : 0;
+  const found = await ownerOf(dir);
+  if (found?.isFolder !== true || (owner >= 0 && found.uid !== owner)) return false;
+  return (await ownerOf(`${dir}.complete`)) !== null;
+}
+
+async function install(context: InstallContext, { build, exclusive }: Environment, dir: string): Promise<void> {
+  const environments = dirname(dir);
+  context.signal.throwIfAborted();
+  context.phase("installing dependencies");
+  context.notice({ type: "installing", service: context.service, message: "Installing dependencies." });
+  await removeTree(`${dir}.complete`, environments);
+  await removeTree(dir, environments);
+  await ensureDir(dir, 0o700, context.user);
   try {
-    return { dir, installed: await work };
+    await build(dir);
+    if (!exclusive) await sealTree(dir);
+    await writePrivateFile(`${dir}.complete`, `${new Date().toISOString()}\n`);
+  } catch (error) {
+    await removeTree(dir, environments).catch(() => {});
+    throw error;
   } finally {
-    if (running.get(base) === work) running.delete(base);
+    await boundDownloads(context).catch(() => {});
   }
 }
 
-/** Dependencies of former manifests; the installer's own download cache stays. */
-async function removeOthers(context: InstallContext, base: string, hash: string): Promise<void> {
-  for (const name of await readdir(base)) {
-    if (name === hash || name === `${hash}.complete` || name === "cache") continue;
-    await removeTree(join(base, name), context.projectStateDir).catch(() => {});
-  }
+/** Lets the service's own group in while it is alone, every user that knows the path when several services share it. */
+async function open(context: InstallContext, dir: string, shared: boolean): Promise<void> {
+  if (!isRootServer()) return;
+  await restrict(dir, shared ? 0o755 : 0o750, { uid: 0, gid: shared ? 0 : context.user.gid });
 }
+
+/**
+ * Removes environments that no service uses, and what is kept for services that have not been in the stack for a while.
+ * @returns the hash that each service uses
+ */
+async function prune(context: InstallContext): Promise<string[]> {
+  const root = depsOf(context);
+  const [environments, uses, downloads] = [join(root, "environments"), join(root, "uses"), join(root, "downloads")];
+  const used = new Map<string, string>();
+  for (const service of await namesIn(uses)) {
+    const changedAt = (await ownerOf(join(uses, service)))?.changedAt ?? 0;
+    const hash = await readOwnFile(uses, service);
+    const isKept = context.services.includes(service) || Date.now() - changedAt < ABSENT_MS;
+    if (isKept && hash !== null) used.set(service, hash);
+    else await removeTree(join(uses, service), uses);
+  }
+  const hashes = new Set(used.values());
+  for (const name of await namesIn(environments))
+    if (!hashes.has(name.replace(/\.complete$/, "")))
+      await removeTree(join(environments, name), environments).catch(() => {});
+  for (const service of (await ownerOf(downloads)) === null ? [] : await namesIn(downloads))
+    if (!used.has(service)) await removeTree(join(downloads, service), downloads).catch(() => {});
+  return [...used.values()];
+}
+
+const downloadsOf = (context: InstallContext): string => join(depsOf(context), "downloads", context.service);
 
 /** The installer's download cache, owned by the service's user. */
 export async function downloadCache(context: InstallContext): Promise<string> {
-  await ensureDir(join(context.projectStateDir, "deps", context.service), 0o711);
-  return ensureDir(join(context.projectStateDir, "deps", context.service, "cache"), 0o700, context.user);
+  await ensureDir(join(depsOf(context), "downloads"), 0o711);
+  return ensureDir(downloadsOf(context), 0o700, context.user);
 }
 
-const lastLines = (output: string, count: number): string[] =>
-  output
-    .split(/\r?\n/)
-    .map((line) => line.trimEnd())
-    .filter((line) => line !== "")
-    .slice(-count);
-
-/** What every command of an installation has in common. */
-export const installingAs = (
-  context: InstallContext,
-): Pick<RunSpec, "user" | "signal" | "project" | "service" | "limits"> => ({
-  user: context.user,
-  signal: context.signal,
-  project: context.project,
-  service: context.service,
-  limits: context.limits,
-});
-
-/**
- * Runs one step of an installation; failures of the network are tried again.
- * @throws DEPENDENCY_INSTALL_FAILED with the last lines
- */
-export async function installStep(
-  context: InstallContext,
-  what: string,
-  spec: Pick<RunSpec, "argv" | "cwd" | "env">,
-): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    const { host, sink, signal } = context;
-    const result = await host.run({ ...spec, ...installingAs(context), sink, timeoutMs: TIMEOUT_MS });
-    signal.throwIfAborted();
-    if (result.exitCode === 0) return;
-    const ended = result.timedOut
-      ? "took longer than 15 minutes"
-      : result.oomKilled
-        ? "needs more memory than the service's limit allows"
-        : `ended with ${result.exitCode ?? result.signal}`;
-    if (attempt <= MAX_RETRIES && !result.timedOut && isTransient(result.output)) {
-      const waitMs = (context.baseDelayMs ?? 1000) * 2 ** (attempt - 1);
-      const message = `${what} ${ended}: a network failure; try ${attempt + 1} of ${MAX_RETRIES + 1} in ${waitMs} ms.`;
-      context.notice({ type: "retrying", service: context.service, message });
-      sink.line("stderr", `[stackwarden] ${message}`);
-      await delay(waitMs, undefined, { signal });
-      continue;
-    }
-    throw new StackwardenError("DEPENDENCY_INSTALL_FAILED", `${what} for "${context.service}" ${ended}.`, {
-      hint: result.oomKilled
-        ? "Installers run with the service's limits: raise its memory limit, then start again."
-        : `Read its output (get_logs of ${context.service}), correct the manifest, then start again.`,
-      details: { service: context.service, last_lines: lastLines(result.output, 15) },
-    });
-  }
+async function boundDownloads(context: InstallContext): Promise<void> {
+  const path = downloadsOf(context);
+  if ((await ownerOf(path)) === null || (await treeSize(path)) <= MAX_DOWNLOADS) return;
+  await removeTree(path, depsOf(context));
 }

@@ -3,13 +3,14 @@ import { basename, dirname, join, relative, resolve } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import { findIn } from "../../../system/find-program.js";
+import { readNodeManifest } from "../../shared/manifests/node.js";
 import { rewriteContainerCommand, rewriteEnvironment, rewriteText } from "../address-rewrite.js";
 import { nodeFor, npmScript, SERVICE_PATH } from "../binaries.js";
-import type { InstallContext } from "../install/dependency-cache.js";
-import { installNode, readNodeManifest } from "../install/node.js";
+import { ensureDir, writePrivateFile } from "../files/create.js";
+import type { InstallContext } from "../install/install-context.js";
+import { installNode } from "../install/node.js";
 import { installPython, pythonFor } from "../install/python.js";
-import { ensureDir, writePrivateFile } from "../state-files.js";
-import { prepareWorkspace, type Workspace } from "../workspace.js";
+import { prepareWorkspace, type Workspace, type WorkspaceRequest } from "../workspace.js";
 import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
 
 /** @throws UNSUPPORTED when nothing says how to run the service without its container */
@@ -55,11 +56,13 @@ export async function resolveProgram(
 }
 
 function installContext(context: PrepareContext): InstallContext {
-  const { request, user, host, home, tmp, stack } = context;
+  const { request, user, host, home, tmp, stack, retry } = context;
   return {
     project: stack.projectId,
     projectStateDir: stack.stateDir,
+    folder: stack.folder,
     service: request.service.name,
+    services: Object.keys(stack.definition.services),
     limits: request.limits,
     user,
     host,
@@ -67,47 +70,47 @@ function installContext(context: PrepareContext): InstallContext {
     signal: request.signal,
     home,
     tmp,
+    retry,
     notice: stack.notice,
     phase: request.phase,
   };
 }
 
+interface Prepared {
+  workspace: Workspace;
+  tools: Tools;
+}
+
+/** Installed before the sources are copied: the copy gets a node_modules of links before its user can change anything in it. */
+async function withNodeModules(context: PrepareContext, manifest: string, common: WorkspaceRequest): Promise<Prepared> {
+  const node = dirname(await nodeFor(context.user, context.host));
+  const modules = await installNode(installContext(context), readNodeManifest(manifest, common.folder));
+  if (modules === null) return { workspace: await prepareWorkspace(common), tools: { path: [node], env: {} } };
+  const workspace = await prepareWorkspace({
+    ...common,
+    copyBecause: "its node_modules must lie beside the sources and the project's folder is left unchanged",
+    links: [{ at: join(relative(common.folder, dirname(manifest)), "node_modules"), targets: modules.links }],
+  });
+  return { workspace, tools: { path: [join(modules.dir, ".bin"), node], env: {} } };
+}
+
 /** Installs what the definition asks for, in the folder or the copy that the service will run in. */
-async function workspaceAndTools(context: PrepareContext): Promise<{ workspace: Workspace; tools: Tools }> {
+async function workspaceAndTools(context: PrepareContext): Promise<Prepared> {
   const { service } = context.request;
   const { folder, stateDir } = context.stack;
-  const { user, host } = context;
   const install = service.local?.install;
-  const manifest = install === undefined ? null : resolve(folder, install.manifest);
-  const common = {
+  const common: WorkspaceRequest = {
     folder,
     workingDir: service.local?.workingDir ?? folder,
     stateDir,
     service: service.name,
-    user,
-    host,
+    user: context.user,
+    host: context.host,
   };
-  if (install?.kind === "node" && manifest !== null) {
-    const needed = !(await readNodeManifest(manifest)).empty;
-    const workspace = await prepareWorkspace(
-      needed
-        ? {
-            ...common,
-            copyBecause: "its node_modules must lie beside the sources and the project's folder is left unchanged",
-          }
-        : common,
-    );
-    const node = dirname(await nodeFor(user, host));
-    const inside = resolve(workspace.root, relative(folder, manifest));
-    const link = workspace.copied ? join(dirname(inside), "node_modules") : undefined;
-    const result = await installNode(installContext(context), inside, link);
-    if (result === null) return { workspace, tools: { path: [node], env: {} } };
-    return { workspace, tools: { path: [join(result.nodeModules, ".bin"), node], env: {} } };
-  }
+  if (install?.kind === "node") return withNodeModules(context, resolve(folder, install.manifest), common);
   const workspace = await prepareWorkspace(common);
-  if (manifest === null) return { workspace, tools: { path: [], env: {} } };
-  const inside = resolve(workspace.root, relative(folder, manifest));
-  const { venv } = await installPython(installContext(context), inside, workspace.root);
+  if (install === undefined) return { workspace, tools: { path: [], env: {} } };
+  const { venv } = await installPython(installContext(context), resolve(folder, install.manifest), workspace.root);
   return { workspace, tools: { path: [join(venv, "bin")], env: { VIRTUAL_ENV: venv } } };
 }
 

@@ -14,6 +14,8 @@ export interface PrepareContext {
   book: AddressBook;
   home: string;
   tmp: string;
+  /** The operator's settings for what fails on the network. */
+  retry: { maxRetries: number; baseDelayMs: number };
   /** Root's own directory of this service, for files its user may read but not replace. */
   base: string;
 }

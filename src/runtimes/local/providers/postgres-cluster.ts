@@ -1,9 +1,12 @@
 /** Makes a database cluster: in a fresh directory that takes its place only when it is complete, so half a one is never used. */
 import { randomBytes } from "node:crypto";
-import { readdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
-import { chownTree, ensureDir, isRootServer, removeTree, withStorage, writePrivateFile } from "../state-files.js";
+import { readRegularText } from "../../../system/read-regular-file.js";
+import { ensureDir, moveInto, namesIn, ownerOf, writePrivateFile } from "../files/create.js";
+import { chownTree } from "../files/own-tree.js";
+import { removeTree } from "../files/remove-tree.js";
+import { isRootServer, withStorage } from "../files/storage.js";
 import type { RunResult, ServiceUser } from "../types.js";
 import type { PrepareContext } from "./launch-plan.js";
 
@@ -19,7 +22,7 @@ interface Cluster {
 /** initdb wants a name for its user id, which the services' own ids do not have; it runs as `nobody` then. */
 async function initUser(user: ServiceUser): Promise<ServiceUser> {
   if (!isRootServer()) return user;
-  const passwd = await readFile("/etc/passwd", "utf8").catch(() => "");
+  const passwd = readRegularText("etc/passwd", { within: "/" }) ?? "";
   const fields = /^nobody:[^:]*:(\d+):(\d+):/m.exec(passwd);
   return { ...user, uid: Number(fields?.[1] ?? 65_534), gid: Number(fields?.[2] ?? 65_534), name: "nobody" };
 }
@@ -53,7 +56,7 @@ function failure(step: string, service: string, result: RunResult): StackwardenE
 
 /** What a server that was killed in the middle left; the password is in it. */
 export async function removeHalfMade(base: string, { stack }: PrepareContext): Promise<void> {
-  for (const name of await readdir(base))
+  for (const name of await namesIn(base))
     if (name.startsWith(".init-")) await removeTree(join(base, name), stack.stateDir);
 }
 
@@ -114,8 +117,9 @@ export async function initialiseCluster(context: PrepareContext, { base, data, b
       }
     }
     await withStorage("Initialising the database", async () => {
+      if ((await ownerOf(fresh))?.isFolder !== true) throw failure("initdb", request.service.name, made);
       await chownTree(fresh, context.user);
-      await rename(fresh, data);
+      await moveInto(fresh, data);
     });
   } finally {
     await removeTree(work, context.stack.stateDir).catch(() => {});

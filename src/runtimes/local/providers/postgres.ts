@@ -1,13 +1,15 @@
 /** PostgreSQL from the installed package: one cluster in the service's volume, loopback only, scram-sha-256. */
-import { existsSync } from "node:fs";
-import { lstat, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import { findProgram } from "../../../system/find-program.js";
+import { argumentsOf } from "../../../system/process-identity.js";
 import { LOOPBACK } from "../address-rewrite.js";
 import { SERVICE_PATH } from "../binaries.js";
 import { type PostgresBinaries, postgresBinaries } from "../binaries-postgres.js";
+import { ownerOf } from "../files/create.js";
+import { readOwnFile } from "../files/read.js";
+import { removeTree } from "../files/remove-tree.js";
 import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
 import { initialiseCluster, reachable, removeHalfMade } from "./postgres-cluster.js";
 import { adopt, dataBase, tagOf, variable } from "./provider-data.js";
@@ -59,10 +61,16 @@ function access(context: PrepareContext): { user: string; password: string; data
   return { user, password, database };
 }
 
+const LOCK_FILE = "postmaster.pid";
+
 /** @throws SERVICE_START_FAILED when another major version made the cluster */
 async function checkVersion(data: string, binaries: PostgresBinaries, service: string): Promise<void> {
-  const version = (await readFile(join(data, "PG_VERSION"), "utf8")).trim();
+  const version = (await readOwnFile(data, "PG_VERSION", 64))?.trim() ?? "";
   if (version === String(binaries.major)) return;
+  if (!/^\d{1,3}(?:\.\d{1,3})?$/.test(version))
+    throw new StackwardenError("STORAGE_FAILED", `The data of "${service}" has no valid PG_VERSION file.`, {
+      hint: "Restore the volume from a backup, or remove it (stop_stack with remove_volumes).",
+    });
   throw new StackwardenError(
     "SERVICE_START_FAILED",
     `The data of "${service}" was made by PostgreSQL ${version}; this runtime runs ${binaries.major}.`,
@@ -78,19 +86,17 @@ async function checkVersion(data: string, binaries: PostgresBinaries, service: s
  * project's lock and the order of starts see to that.
  */
 async function removeStaleLock(data: string, context: PrepareContext): Promise<void> {
-  const lock = join(data, "postmaster.pid");
-  const pid = /^\d+/.exec(await readFile(lock, "utf8").catch(() => ""))?.[0];
-  if (pid === undefined || !existsSync("/proc/self")) return;
+  const pid = /^\d{1,10}/.exec((await readOwnFile(data, LOCK_FILE)) ?? "")?.[0];
+  if (pid === undefined || process.platform !== "linux") return;
   // Empty for a zombie.
-  const args = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
-  if (args.split("\0").includes(data)) return;
+  if (argumentsOf(Number(pid)).includes(data)) return;
   await removeSharedMemory(data, context);
-  await rm(lock, { force: true });
+  await removeTree(join(data, LOCK_FILE), context.stack.stateDir);
 }
 
 /** System V memory of a killed postmaster: 56 bytes that only its next start would remove. */
 async function removeSharedMemory(data: string, context: PrepareContext): Promise<void> {
-  const lines = (await readFile(join(data, "postmaster.pid"), "utf8").catch(() => "")).split("\n");
+  const lines = ((await readOwnFile(data, LOCK_FILE)) ?? "").split("\n");
   const id = /^\s*\d+\s+(\d+)\s*$/.exec(lines[6] ?? "")?.[1];
   const ipcrm = id === undefined ? null : await findProgram("ipcrm");
   if (id === undefined || ipcrm === null) return;
@@ -136,12 +142,12 @@ export async function preparePostgres(context: PrepareContext): Promise<LaunchPl
   const data = join(base, "pgdata");
   await removeHalfMade(base, context);
   const notes: string[] = [];
-  if ((await lstat(data).catch(() => null)) === null) {
+  if ((await ownerOf(data)) === null) {
     context.request.phase("initialising the database");
     await initialiseCluster(context, { base, data, bin: binaries.bin, login });
   } else {
-    await checkVersion(data, binaries, service.name);
     await adopt(data, context);
+    await checkVersion(data, binaries, service.name);
     await removeStaleLock(data, context);
   }
   const tag = tagOf(service);

@@ -1,9 +1,10 @@
 /** Where a provider keeps its data, and the credentials its definition gives. */
-import { lstat } from "node:fs/promises";
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
-import { chownTree, ensureDir, isRootServer, withStorage } from "../state-files.js";
+import { ensureDir, ownerOf } from "../files/create.js";
+import { chownTree } from "../files/own-tree.js";
+import { isRootServer, withStorage } from "../files/storage.js";
 import type { PrepareContext } from "./launch-plan.js";
 
 const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
@@ -43,8 +44,13 @@ export async function dataBase(context: PrepareContext): Promise<{ base: string;
 
 /** Data made under another user id (a lost uids.json, a server that was root before) is given to the present one. */
 export async function adopt(path: string, context: PrepareContext): Promise<void> {
-  const owner = await lstat(path);
-  if (owner.uid === context.user.uid || context.user.uid < 0) return;
+  const owner = await ownerOf(path);
+  if (owner !== null && !owner.isFolder) {
+    throw new StackwardenError("STORAGE_FAILED", `The data of "${context.request.service.name}" is not a folder.`, {
+      hint: "Remove the volume (stop_stack with remove_volumes), then start again.",
+    });
+  }
+  if (owner === null || owner.uid === context.user.uid || context.user.uid < 0) return;
   if (!isRootServer()) {
     throw new StackwardenError(
       "STORAGE_FAILED",

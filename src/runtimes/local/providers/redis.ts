@@ -1,11 +1,10 @@
 /** Redis or Valkey from the system: loopback only, password from a file, everything acknowledged is on disk. */
-import { lstat } from "node:fs/promises";
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import { LOOPBACK } from "../address-rewrite.js";
 import { findRedis, SERVICE_PATH } from "../binaries.js";
-import { ensureDir, writePrivateFile } from "../state-files.js";
+import { ensureDir, ownerOf, writePrivateFile } from "../files/create.js";
 import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
 import { reachable } from "./postgres-cluster.js";
 import { adopt, dataBase, variable } from "./provider-data.js";
@@ -89,7 +88,7 @@ export async function prepareRedis(context: PrepareContext): Promise<LaunchPlan>
   const password = variable(context, "REDIS_PASSWORD") || command.password || null;
   const { base } = await dataBase(context);
   const data = join(base, "redis");
-  if ((await lstat(data).catch(() => null)) === null) await ensureDir(data, 0o700, context.user);
+  if ((await ownerOf(data)) === null) await ensureDir(data, 0o700, context.user);
   else await adopt(data, context);
   const port = context.book.hostPort(service.name, context.book.ports(service.name)[0] ?? 6379) ?? 6379;
   const lines: [string, ...string[]][] = [

@@ -1,39 +1,49 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { execFileSync } from "node:child_process";
+import { chownSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { cachedDependencies, hashOf, installStep } from "../../../../src/runtimes/local/install/dependency-cache.js";
+import { dependencies, downloadCache, hashOf } from "../../../../src/runtimes/local/install/dependency-cache.js";
+import type { InstallContext } from "../../../../src/runtimes/local/install/install-context.js";
+import { installStep, lastLines } from "../../../../src/runtimes/local/install/install-step.js";
 import { installerEnvironment } from "../../../../src/runtimes/local/install/installer-environment.js";
 import { isTransient } from "../../../../src/runtimes/shared/install-faults.js";
 import { mirrorSettings } from "../../../../src/runtimes/shared/mirror-settings.js";
 import { InstallFixture } from "../support/install-context.js";
 
+const isRoot = process.getuid?.() === 0;
+
 describe("dependencies that are kept", () => {
   let fixture: InstallFixture;
-  const base = () => join(fixture.stateDir, "deps/web");
-  const fill = async (dir: string) => writeFileSync(join(dir, "installed"), "");
+  const environments = () => readdirSync(join(fixture.stateDir, "deps/environments")).sort();
+  const fill = async (dir: string) => writeFileSync(join(dir, "installed"), "", { mode: 0o666 });
+  const install = (context: InstallContext, name: string, build = fill, exclusive = false) =>
+    dependencies(context, { parts: [name], exclusive, build });
 
   beforeEach(() => {
     fixture = new InstallFixture();
   });
   afterEach(() => fixture.close());
 
-  it("are built once for a hash, in a directory of the service's user alone", async () => {
+  it("are built once for equal parts and then belong to the server, readable for the service", async () => {
     const context = await fixture.context();
     let built = 0;
     const build = async (dir: string) => {
       built++;
+      expect(statSync(dir).mode & 0o777).toBe(0o700);
+      expect(statSync(dir).uid).toBe(context.user.uid);
       await fill(dir);
     };
-    const first = await cachedDependencies(context, "h1", build);
-    const second = await cachedDependencies(context, "h1", build);
+    const first = await install(context, "one", build);
+    const second = await install(context, "one", build);
     expect([first.installed, second.installed, built]).toEqual([true, false, 1]);
     expect(second.dir).toBe(first.dir);
-    const found = statSync(first.dir);
-    expect(found.mode & 0o777).toBe(0o700);
-    expect(found.uid).toBe(context.user.uid);
     expect(statSync(`${first.dir}.complete`).uid).toBe(process.getuid?.());
     expect(fixture.notices).toEqual([{ type: "installing", service: "web", message: "Installing dependencies." }]);
     expect(fixture.phases).toEqual(["installing dependencies"]);
+    if (!isRoot) return;
+    const { uid, gid, mode } = statSync(first.dir);
+    expect([uid, gid, mode & 0o777]).toEqual([0, context.user.gid, 0o750]);
+    expect(statSync(join(first.dir, "installed")).mode & 0o777).toBe(0o644);
   });
 
   it("are built one after the other, also when several callers come at once", async () => {
@@ -44,49 +54,90 @@ describe("dependencies that are kept", () => {
       await new Promise((resolve) => setTimeout(resolve, 20));
       await fill(dir);
     };
-    const all = await Promise.all([1, 2, 3].map(() => cachedDependencies(context, "h1", build)));
+    const all = await Promise.all([1, 2, 3].map(() => install(context, "one", build)));
     expect(built).toBe(1);
     expect(all.filter(({ installed }) => installed)).toHaveLength(1);
   });
 
-  it("of former manifests go, the installer's own cache stays", async () => {
-    const context = await fixture.context();
-    await cachedDependencies(context, "h1", fill);
-    mkdirSync(join(base(), "cache"));
-    await cachedDependencies(context, "h2", fill);
-    expect(readdirSync(base()).sort()).toEqual(["cache", "h2", "h2.complete"]);
+  it("are shared by services with equal ones, and none of the services can change them", async () => {
+    const [web, worker] = [await fixture.context(), await fixture.context({ service: "worker" })];
+    const [first, second] = await Promise.all([install(web, "one"), install(worker, "one")]);
+    expect(second.dir).toBe(first.dir);
+    expect([first.installed, second.installed].sort()).toEqual([false, true]);
+    if (!isRoot) return;
+    for (const { user } of [web, worker]) {
+      const as = { uid: user.uid, gid: user.gid, encoding: "utf8", stdio: "pipe" } as const;
+      expect(execFileSync("/bin/ls", [first.dir], as)).toBe("installed\n");
+      for (const script of [`echo x >> ${first.dir}/installed`, `rm ${first.dir}/installed`, `: > ${first.dir}/new`])
+        expect(() => execFileSync("/bin/sh", ["-c", script], as)).toThrow(/Permission denied/);
+    }
+  });
+
+  it("are not shared when a service writes into them", async () => {
+    const [web, worker] = [await fixture.context(), await fixture.context({ service: "worker" })];
+    const [first, second] = [await install(web, "one", fill, true), await install(worker, "one", fill, true)];
+    expect(second.dir).not.toBe(first.dir);
+    expect(statSync(first.dir).uid).toBe(web.user.uid);
+    expect(statSync(first.dir).mode & 0o777).toBe(0o700);
+  });
+
+  it("are removed when no service uses them any more, with what earlier versions left", async () => {
+    const [web, worker] = [await fixture.context(), await fixture.context({ service: "worker" })];
+    mkdirSync(join(fixture.stateDir, "deps/web/oldhash"), { recursive: true });
+    const one = await install(web, "one");
+    await install(worker, "one");
+    const two = await install(web, "two");
+    const names = (...dirs: string[]) => dirs.flatMap((dir) => [basename(dir), `${basename(dir)}.complete`]).sort();
+    expect(environments()).toEqual(names(one.dir, two.dir));
+    await install(worker, "two");
+    expect(environments()).toEqual(names(two.dir));
+    expect(readdirSync(join(fixture.stateDir, "deps")).sort()).toEqual(["environments", "uses"]);
+  });
+
+  it("of a service that is not in the stack are kept for two weeks", async () => {
+    const [web, worker] = [await fixture.context(), await fixture.context({ service: "worker" })];
+    await install(worker, "one");
+    await downloadCache(worker);
+    await install({ ...web, services: ["web"] }, "two");
+    expect(environments()).toHaveLength(4);
+    const long = new Date(Date.now() - 15 * 24 * 3_600_000);
+    utimesSync(join(fixture.stateDir, "deps/uses/worker"), long, long);
+    await install({ ...web, services: ["web"] }, "two");
+    expect(environments()).toHaveLength(2);
+    expect(readdirSync(join(fixture.stateDir, "deps/downloads"))).toEqual([]);
   });
 
   it("that were cut off half way are built again, and failed ones leave nothing", async () => {
     const context = await fixture.context();
-    mkdirSync(join(base(), "h1"), { recursive: true });
-    writeFileSync(join(base(), "h1/half"), "");
-    const { dir } = await cachedDependencies(context, "h1", fill);
+    const { dir } = await install(context, "one");
+    rmSync(`${dir}.complete`);
+    writeFileSync(join(dir, "half"), "");
+    await install(context, "one");
     expect(readdirSync(dir)).toEqual(["installed"]);
     await expect(
-      cachedDependencies(context, "h2", async () => {
+      install(context, "two", async () => {
         throw new Error("broken");
       }),
     ).rejects.toThrow("broken");
-    expect(readdirSync(base()).sort()).toEqual(["h1", "h1.complete"]);
-    expect((await cachedDependencies(context, "h1", fill)).installed).toBe(false);
+    expect(environments()).toEqual([basename(dir), `${basename(dir)}.complete`]);
+    expect((await install(context, "one")).installed).toBe(false);
   });
 
   it("whose directory is gone or another user's are built again", async () => {
     const context = await fixture.context();
-    const { dir } = await cachedDependencies(context, "h1", fill);
+    const { dir } = await install(context, "one");
     rmSync(dir, { recursive: true });
-    expect((await cachedDependencies(context, "h1", fill)).installed).toBe(true);
-    if (process.getuid?.() !== 0) return;
-    const other = { ...context, user: { ...context.user, uid: context.user.uid + 1, gid: context.user.gid + 1 } };
-    expect((await cachedDependencies(other, "h1", fill)).installed).toBe(true);
-    expect(statSync(dir).uid).toBe(other.user.uid);
+    expect((await install(context, "one")).installed).toBe(true);
+    if (!isRoot) return;
+    chownSync(dir, context.user.uid, context.user.gid);
+    expect((await install(context, "one")).installed).toBe(true);
+    expect(statSync(dir).uid).toBe(0);
   });
 
   it("are not built for a start that was cancelled", async () => {
     const context = await fixture.context({ signal: AbortSignal.abort() });
-    await expect(cachedDependencies(context, "h1", fill)).rejects.toMatchObject({ name: "AbortError" });
-    expect(existsSync(join(base(), "h1"))).toBe(false);
+    await expect(install(context, "one")).rejects.toMatchObject({ name: "AbortError" });
+    expect(environments()).toEqual([]);
   });
 });
 
@@ -112,7 +163,7 @@ describe("one step of an installation", () => {
     ).rejects.toMatchObject({
       code: "DEPENDENCY_INSTALL_FAILED",
       message: 'pip install for "web" ended with 1.',
-      hint: expect.stringContaining("get_logs of web"),
+      hint: expect.stringContaining('get_logs {"service": "web"}'),
       details: { last_lines: [...Array.from({ length: 14 }, (_, n) => `line ${n + 16}`), "No matching distribution"] },
     });
     expect(fixture.sink.all).toContain("line 0\n");
@@ -131,6 +182,11 @@ describe("one step of an installation", () => {
     expect(fixture.sink.all).toContain("[stackwarden] pip install ended with 1");
   });
 
+  it("is tried again as often as the operator's settings say", async () => {
+    await expect(step("echo Read timed out; exit 1", { retry: { maxRetries: 1, baseDelayMs: 1 } })).rejects.toThrow();
+    expect(fixture.host.ran).toHaveLength(2);
+  });
+
   it("is given up after four tries", async () => {
     await expect(step("echo Read timed out; kill -9 $$")).rejects.toMatchObject({
       code: "DEPENDENCY_INSTALL_FAILED",
@@ -145,13 +201,25 @@ describe("one step of an installation", () => {
     setTimeout(() => running.abort(), 50);
     await expect(pending).rejects.toMatchObject({ name: "AbortError" });
     const waiting = new AbortController();
-    const retried = step("echo ETIMEDOUT; exit 1", { signal: waiting.signal, baseDelayMs: 60_000 });
+    const retried = step("echo ETIMEDOUT; exit 1", {
+      signal: waiting.signal,
+      retry: { maxRetries: 3, baseDelayMs: 60_000 },
+    });
     setTimeout(() => waiting.abort(), 100);
     await expect(retried).rejects.toMatchObject({ name: "AbortError" });
   });
 });
 
 describe("the rules of an installation", () => {
+  it("leave a line out that may hold only a part of a secret", () => {
+    const secret = "s3cr3t-".repeat(10);
+    const output = `${`${"x".repeat(63)}\n`.repeat(1023)}${secret}`.slice(0, 64 * 1024);
+    expect(output).toContain("s3cr3t");
+    expect(output).not.toContain(secret);
+    expect(lastLines(output).join("\n")).not.toContain("s3c");
+    expect(lastLines("a\n\nb  \n")).toEqual(["a", "b"]);
+  });
+
   it.each([
     ["npm error network request failed, reason: getaddrinfo EAI_AGAIN host", true],
     ["WARNING: Retrying ... NewConnectionError", true],

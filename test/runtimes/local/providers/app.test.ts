@@ -169,7 +169,7 @@ describe("an app service", () => {
     );
     const { prefix, venv } = await seen<{ prefix: string; venv: string }>();
     expect(prefix).toBe(venv);
-    expect(venv).toContain(join(fixture.stateDir, "deps/web/"));
+    expect(venv).toContain(join(fixture.stateDir, "deps/environments/"));
     expect(readdirSync(join(fixture.folder, "app")).sort()).toEqual(["requirements.txt", "serve.py", "server.mjs"]);
   });
 

@@ -2,8 +2,8 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { InstallContext } from "../../../../src/runtimes/local/install/dependency-cache.js";
-import { privateDirs } from "../../../../src/runtimes/local/state-files.js";
+import { privateDirs } from "../../../../src/runtimes/local/files/create.js";
+import type { InstallContext } from "../../../../src/runtimes/local/install/install-context.js";
 import type { RuntimeNotice } from "../../../../src/stack/runtime.js";
 import { RecordingSink } from "../../contract/bench.js";
 import { DirectHost } from "./direct-host.js";
@@ -24,13 +24,16 @@ export class InstallFixture {
   }
 
   async context(fields: Partial<InstallContext> = {}): Promise<InstallContext> {
-    const user = await this.host.userFor("test", "web");
-    const { home, tmp } = await privateDirs(this.stateDir, "web", user);
+    const service = fields.service ?? "web";
+    const user = await this.host.userFor("test", service);
+    const { home, tmp } = await privateDirs(this.stateDir, service, user);
     return {
       project: "test",
       limits: {},
       projectStateDir: this.stateDir,
-      service: "web",
+      folder: this.folder,
+      service,
+      services: ["web", "worker", "bad", "empty"],
       user,
       host: this.host,
       sink: this.sink,
@@ -39,7 +42,7 @@ export class InstallFixture {
       tmp,
       notice: (notice) => this.notices.push(notice),
       phase: (message) => this.phases.push(message),
-      baseDelayMs: 5,
+      retry: { maxRetries: 3, baseDelayMs: 5 },
       ...fields,
     };
   }

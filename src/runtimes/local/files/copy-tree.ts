@@ -1,0 +1,164 @@
+/**
+ * Copies a project's sources for a service. What was opened is what is copied: whoever can write to the project does not
+ * get the server to read a file outside of it by exchanging a folder or a file with a link meanwhile.
+ */
+import { constants } from "node:fs";
+import { type FileHandle, mkdir, open, readlink, symlink, unlink } from "node:fs/promises";
+import { isAbsolute, join, relative, resolve, sep } from "node:path";
+import { closeBeneath, isBeneath, openBeneath, UnsafePathError } from "../../../system/open-beneath.js";
+import { realPath } from "../../../system/real-path.js";
+import type { ServiceUser } from "../types.js";
+import { Budget, type Limits } from "./budget.js";
+import { type Entry, Folder } from "./folder.js";
+import { isRootServer } from "./storage.js";
+
+const CHUNK = 1_048_576;
+const MAX_DEPTH = 200;
+const READ = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
+
+export interface CopyRequest {
+  /** A project's folder, without links in its own path. */
+  from: string;
+  /** Does not exist. Its parent belongs to the server, and nobody else enters the copy before this returns. */
+  to: string;
+  user: Pick<ServiceUser, "uid" | "gid">;
+  /** Whether an entry is left out, by its path relative to `from`. */
+  exclude(path: string): boolean;
+  limits: Limits;
+  /** Makes the error for a copy that is larger than its limits. */
+  tooLarge(what: keyof Limits | "depth"): Error;
+}
+
+class Copy {
+  files = 0;
+  readonly #links: string[] = [];
+  readonly #budget: Budget;
+  readonly #isRoot = isRootServer();
+  readonly #buffer = Buffer.allocUnsafe(CHUNK);
+
+  constructor(private readonly request: CopyRequest) {
+    this.#budget = new Budget(request.limits, (what) => request.tooLarge(what));
+  }
+
+  async folder(source: Folder, inner: string, depth: number): Promise<void> {
+    if (depth > MAX_DEPTH) throw this.request.tooLarge("depth");
+    await mkdir(join(this.request.to, inner), { mode: 0o700 });
+    for (const name of await source.names(this.#budget.entriesLeft + 1)) {
+      const path = inner === "" ? name : `${inner}/${name}`;
+      if (this.request.exclude(path)) continue;
+      this.#budget.entry();
+      await this.#entry(source, name, path, depth);
+    }
+    // Nobody enters the copy yet: its own folder is given away last, by the caller.
+    if (inner !== "") await this.#give(inner);
+  }
+
+  async #entry(source: Folder, name: string, path: string, depth: number): Promise<void> {
+    const entry = await source.entry(name);
+    if (entry === null) return;
+    try {
+      const { stats } = entry;
+      if (stats.isFile()) await this.#file(entry, path);
+      else if (stats.isSymbolicLink()) await this.#link(source, name, path);
+      else if (stats.isDirectory()) {
+        const folder = await Folder.open(`${entry.path}/.`);
+        try {
+          await this.folder(folder, path, depth + 1);
+        } finally {
+          await folder.close();
+        }
+      }
+    } finally {
+      await entry.close();
+    }
+  }
+
+  async #file({ path: from, stats }: Entry, path: string): Promise<void> {
+    this.#budget.expectBytes(stats.size);
+    const source = await open(from, READ);
+    try {
+      const target = await open(join(this.request.to, path), "wx", (stats.mode & 0o700) | 0o600);
+      try {
+        await this.#bytes(source, target);
+        if (this.#isRoot) await target.chown(this.request.user.uid, this.request.user.gid);
+      } finally {
+        await target.close();
+      }
+    } finally {
+      await source.close();
+    }
+    this.files += 1;
+  }
+
+  async #bytes(source: FileHandle, target: FileHandle): Promise<void> {
+    for (;;) {
+      const { bytesRead } = await source.read(this.#buffer, 0, CHUNK, null);
+      if (bytesRead === 0) return;
+      this.#budget.bytes(bytesRead);
+      // Handles write at their own position: this appends.
+      await target.writeFile(this.#buffer.subarray(0, bytesRead));
+    }
+  }
+
+  async #link(source: Folder, name: string, path: string): Promise<void> {
+    const text = await readlink(source.at(name)).catch(() => null);
+    if (text === null || isAbsolute(text)) return;
+    const top = this.request.to;
+    if (!isBeneath(top, resolve(join(top, path), "..", text))) return;
+    await symlink(text, join(top, path));
+    this.#links.push(path);
+  }
+
+  async #give(inner: string): Promise<void> {
+    if (!this.#isRoot) return;
+    const folder = await Folder.open(join(this.request.to, inner));
+    try {
+      await folder.chown(this.request.user.uid, this.request.user.gid);
+    } finally {
+      await folder.close();
+    }
+  }
+
+  /** A link may lead out through another link although its text does not. The copy no longer changes. */
+  async removeLinksOutside(): Promise<void> {
+    const top = realPath(this.request.to);
+    for (const path of this.#links) {
+      try {
+        const target = openBeneath(path, top);
+        if (target !== undefined) closeBeneath(target);
+      } catch (error) {
+        if (!(error instanceof UnsafePathError)) throw error;
+        await unlink(join(this.request.to, path));
+      }
+    }
+  }
+}
+
+/**
+ * Regular files, folders, and links that stay inside. Links of other kinds and special files are left out.
+ * @returns the number of files
+ * @throws what `tooLarge` makes
+ */
+export async function copyTree(request: CopyRequest): Promise<number> {
+  const copy = new Copy(request);
+  const top = openBeneath(".", request.from);
+  if (top === undefined) return 0;
+  try {
+    const folder = await Folder.open(top.fd < 0 ? top.real : `/proc/self/fd/${top.fd}/.`);
+    try {
+      await copy.folder(folder, "", 0);
+    } finally {
+      await folder.close();
+    }
+  } finally {
+    closeBeneath(top);
+  }
+  await copy.removeLinksOutside();
+  return copy.files;
+}
+
+/** Path of `inner` relative to `folder`, for `exclude`; undefined when it lies elsewhere. */
+export function relativeBelow(folder: string, path: string): string | undefined {
+  const inner = relative(folder, path);
+  return inner === "" || !isBeneath(folder, path) ? undefined : inner.split(sep).join("/");
+}

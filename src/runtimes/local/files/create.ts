@@ -1,0 +1,161 @@
+/** Folders and files of the state tree, with their owners. Only the server can change the folders above them. */
+import { randomBytes } from "node:crypto";
+import { lstat, mkdir, open, rename, rm, symlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { StackwardenError } from "../../../errors.js";
+import { statBeneath } from "../../../system/read-regular-file.js";
+import { realPath } from "../../../system/real-path.js";
+import type { ServiceUser } from "../types.js";
+import { Folder } from "./folder.js";
+import { removeTree } from "./remove-tree.js";
+import { codeOf, isRootServer, withStorage } from "./storage.js";
+
+type Owner = Pick<ServiceUser, "uid" | "gid">;
+
+/**
+ * Creates a folder with this mode and owner, or corrects those of an existing one. A link in its place is refused.
+ * @throws STORAGE_FAILED
+ */
+export async function ensureDir(path: string, mode: number, user?: Owner): Promise<string> {
+  await withStorage(`Making ${path}`, async () => {
+    await mkdir(dirname(path), { recursive: true, mode: 0o711 });
+    await mkdir(path, { mode }).catch((error: unknown) => {
+      if (codeOf(error) !== "EEXIST") throw error;
+    });
+    const folder = await Folder.open(path).catch((error: unknown) => {
+      if (!["ENOTDIR", "ELOOP"].includes(codeOf(error))) throw error;
+      throw new StackwardenError("STORAGE_FAILED", `${path} is not a directory.`, {
+        hint: "Something replaced a directory of the state directory: remove it, then call again.",
+      });
+    });
+    try {
+      const { stats } = folder;
+      const owner = user ?? { uid: 0, gid: 0 };
+      if (isRootServer() && (stats.uid !== owner.uid || stats.gid !== owner.gid))
+        await folder.chown(owner.uid, owner.gid);
+      if ((stats.mode & 0o7777) !== mode) await folder.chmod(mode);
+    } finally {
+      await folder.close();
+    }
+  });
+  return path;
+}
+
+/** A file that only `user` can read. Created anew each time, so that an older one's link or mode plays no part. */
+export async function writePrivateFile(path: string, text: string, user?: Owner): Promise<string> {
+  await withStorage(`Writing ${path}`, async () => {
+    const fresh = `${path}.${randomBytes(6).toString("hex")}`;
+    const file = await open(fresh, "wx", 0o600);
+    try {
+      try {
+        await file.writeFile(text);
+        await file.sync();
+        if (user !== undefined && isRootServer()) await file.chown(user.uid, user.gid);
+      } finally {
+        await file.close();
+      }
+      await rename(fresh, path);
+    } catch (error) {
+      await rm(fresh, { force: true });
+      throw error;
+    }
+  });
+  return path;
+}
+
+/** Names in a folder of the server's own. @throws STORAGE_FAILED */
+export async function namesIn(path: string): Promise<string[]> {
+  return withStorage(`Reading ${path}`, async () => {
+    const folder = await Folder.open(path);
+    try {
+      return await folder.names();
+    } finally {
+      await folder.close();
+    }
+  });
+}
+
+export interface Owned {
+  uid: number;
+  isFolder: boolean;
+  /** Epoch milliseconds of the last change of its content. */
+  changedAt: number;
+}
+
+/** Owner and kind of an entry that only the server can exchange. @returns null when it is missing */
+export async function ownerOf(path: string): Promise<Owned | null> {
+  return withStorage(`Reading ${path}`, async () => {
+    const stats = await lstat(path).catch((error: unknown) => {
+      if (codeOf(error) === "ENOENT") return null;
+      throw error;
+    });
+    if (stats === null) return null;
+    return { uid: stats.uid, isFolder: stats.isDirectory(), changedAt: stats.mtimeMs };
+  });
+}
+
+/** Puts a finished tree into its place. Only the server can change the folders of both. */
+export const moveInto = (from: string, to: string): Promise<void> =>
+  withStorage(`Moving ${to} into its place`, () => rename(from, to));
+
+/**
+ * The private folders of one service, both 0700: `home` is kept, `tmp` is empty at every start. Files with passwords that
+ * an earlier instance had, or that a killed server was just writing, go too: each start writes its own.
+ */
+export async function privateDirs(
+  stateDir: string,
+  service: string,
+  user: ServiceUser,
+): Promise<{ base: string; home: string; tmp: string }> {
+  await ensureDir(join(stateDir, "run"), 0o711);
+  const base = await ensureDir(join(stateDir, "run", service), 0o711);
+  const home = await ensureDir(join(base, "home"), 0o700, user);
+  for (const name of await namesIn(base)) if (name !== "home") await removeTree(join(base, name), stateDir);
+  const tmp = await ensureDir(join(base, "tmp"), 0o700, user);
+  return { base, home, tmp };
+}
+
+/**
+ * Adds a folder of links to a copy that nobody else can enter yet. Its parent is resolved in the copy.
+ * @throws STORAGE_FAILED when the parent is not a folder of the copy
+ */
+export async function linkInCopy(
+  copy: string,
+  at: string,
+  targets: ReadonlyMap<string, string>,
+  user: Owner,
+): Promise<void> {
+  const parent = statBeneath(dirname(at), realPath(copy));
+  if (parent?.kind !== "folder")
+    throw new StackwardenError("STORAGE_FAILED", `${dirname(at)} changed while it was copied.`, {
+      hint: "Call again when the project's folder no longer changes.",
+    });
+  const path = join(parent.path, basename(at));
+  await mkdir(path, { mode: 0o700 });
+  for (const [name, target] of targets) await symlink(target, join(path, name));
+  await openToOwner(path, user);
+}
+
+/** Gives one folder, not what is in it, to its user. Only the server can exchange it until then. */
+export async function openToOwner(path: string, user: Owner): Promise<void> {
+  if (!isRootServer()) return;
+  const folder = await Folder.open(path);
+  try {
+    await folder.chown(user.uid, user.gid);
+  } finally {
+    await folder.close();
+  }
+}
+
+/** Sets mode, owner and group of one folder. */
+export const restrict = (path: string, mode: number, owner: Owner): Promise<void> =>
+  withStorage(`Changing ${path}`, async () => {
+    const folder = await Folder.open(path);
+    try {
+      const { stats } = folder;
+      if (stats.uid !== owner.uid || stats.gid !== owner.gid) await folder.chown(owner.uid, owner.gid);
+      if ((stats.mode & 0o7777) !== mode) await folder.chmod(mode);
+    } finally {
+      await folder.close();
+    }
+  });

@@ -1,0 +1,113 @@
+/**
+ * A folder by its descriptor. Its entries are named relative to that descriptor (`/proc/self/fd/N/name`), so that nothing
+ * a service does to a path above them sends the server to another place. Where descriptors are no paths (macOS), services
+ * run as the server's own user and gain nothing by redirecting it; there the path itself is used.
+ */
+import { constants, type Stats } from "node:fs";
+import { type FileHandle, lstat, open, opendir } from "node:fs/promises";
+import { hasDescriptorPaths, O_PATH } from "../../../system/open-beneath.js";
+
+const FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+const BATCH = 256;
+
+/** The path that stands for an open descriptor. */
+const descriptorPath = (handle: FileHandle): string => `/proc/self/fd/${handle.fd}`;
+
+export class Folder {
+  private constructor(
+    private readonly base: string,
+    private readonly handle: FileHandle,
+    readonly stats: Stats,
+  ) {}
+
+  /**
+   * @param path only the server can change the folders above it
+   * @throws ENOTDIR or ELOOP when a link or a file is there
+   */
+  static async open(path: string): Promise<Folder> {
+    const handle = await open(path, FOLDER);
+    try {
+      return new Folder(hasDescriptorPaths ? descriptorPath(handle) : path, handle, await handle.stat());
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  /** The path of an entry, valid while this folder is open. */
+  at(name: string): string {
+    return `${this.base}/${name}`;
+  }
+
+  /** @throws ENOTDIR or ELOOP when the entry is not a folder */
+  folder(name: string): Promise<Folder> {
+    return Folder.open(this.at(name));
+  }
+
+  /** Up to `most` names, in no order. What is removed meanwhile may be among them. */
+  async names(most = Number.POSITIVE_INFINITY): Promise<string[]> {
+    const names: string[] = [];
+    const entries = await opendir(this.at("."), { bufferSize: BATCH });
+    try {
+      while (names.length < most) {
+        const entry = await entries.read();
+        if (entry === null) break;
+        names.push(entry.name);
+      }
+    } finally {
+      await entries.close();
+    }
+    return names;
+  }
+
+  /** @returns null when the entry is missing */
+  entry(name: string): Promise<Entry | null> {
+    return Entry.open(this.at(name));
+  }
+
+  chown(uid: number, gid: number): Promise<void> {
+    return this.handle.chown(uid, gid);
+  }
+
+  chmod(mode: number): Promise<void> {
+    return this.handle.chmod(mode);
+  }
+
+  close(): Promise<void> {
+    return this.handle.close();
+  }
+}
+
+/** One entry of a folder: what `stats` describes is what `path` leads to, whatever takes its name meanwhile. */
+export class Entry {
+  private constructor(
+    readonly path: string,
+    readonly stats: Stats,
+    private readonly handle: FileHandle | null,
+  ) {}
+
+  static async open(at: string): Promise<Entry | null> {
+    // Elsewhere nothing can be opened without effect; there `at` is a path of the server's own user.
+    if (!hasDescriptorPaths) {
+      const stats = await lstat(at).catch(unlessMissing);
+      return stats === null ? null : new Entry(at, stats, null);
+    }
+    const handle = await open(at, O_PATH | constants.O_NOFOLLOW).catch(unlessMissing);
+    if (handle === null) return null;
+    try {
+      return new Entry(descriptorPath(handle), await handle.stat(), handle);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.handle?.close();
+  }
+}
+
+function unlessMissing(error: NodeJS.ErrnoException): null {
+  if (error.code === "ENOENT") return null;
+  throw error;
+}

@@ -1,0 +1,63 @@
+/** Whether a service's user can use a folder of the project, by permission bits. Nothing in it is opened. */
+import { constants, type Stats } from "node:fs";
+import { access } from "node:fs/promises";
+import { closeBeneath, openBeneath } from "../../../system/open-beneath.js";
+import type { ServiceUser } from "../types.js";
+import { Folder } from "./folder.js";
+import { codeOf, isRootServer } from "./storage.js";
+
+const READ = constants.R_OK;
+const READ_AND_ENTER = constants.R_OK | constants.X_OK;
+/** Entries that are checked. */
+const MOST = 200;
+
+const allows = ({ uid, gid, mode }: Stats, user: Pick<ServiceUser, "uid" | "gid">, bits: number): boolean => {
+  const mine = uid === user.uid ? mode >> 6 : gid === user.gid ? mode >> 3 : mode;
+  return (mine & bits) === bits;
+};
+
+/**
+ * Whether the user can enter a folder and read what lies directly in it. Access control lists are not considered: where
+ * one would allow more, the answer is false.
+ * @param within the project's folder; the folders above it are the caller's to check
+ * @param skip names that do not matter
+ */
+export async function isReadableFolder(
+  path: string,
+  within: string,
+  user: Pick<ServiceUser, "uid" | "gid">,
+  skip: (name: string) => boolean,
+): Promise<boolean> {
+  const asOwnUser = !isRootServer();
+  const beneath = openBeneath(path, within);
+  if (beneath === undefined) return false;
+  try {
+    if (!asOwnUser && !allows(beneath.stats, user, READ_AND_ENTER)) return false;
+    const folder = await Folder.open(beneath.fd < 0 ? beneath.real : `/proc/self/fd/${beneath.fd}/.`);
+    try {
+      const names = (await folder.names(10 * MOST)).filter((name) => !skip(name));
+      for (const name of names.slice(0, MOST)) {
+        const entry = await folder.entry(name);
+        if (entry === null) continue;
+        const { stats } = entry;
+        await entry.close();
+        if (stats.isSymbolicLink()) continue;
+        const isReadable = asOwnUser
+          ? await access(folder.at(name), READ).then(
+              () => true,
+              () => false,
+            )
+          : allows(stats, user, stats.isDirectory() ? READ_AND_ENTER : READ);
+        if (!isReadable) return false;
+      }
+      return true;
+    } finally {
+      await folder.close();
+    }
+  } catch (error) {
+    if (codeOf(error) === "EACCES") return false;
+    throw error;
+  } finally {
+    closeBeneath(beneath);
+  }
+}

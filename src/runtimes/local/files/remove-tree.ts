@@ -1,0 +1,164 @@
+/** Removes trees that services fill, while something of a service may still change them. */
+import { randomBytes } from "node:crypto";
+import { rename, rmdir, unlink } from "node:fs/promises";
+import { basename, dirname, isAbsolute, join, relative, sep } from "node:path";
+import { StackwardenError } from "../../../errors.js";
+import { Budget } from "./budget.js";
+import { Folder } from "./folder.js";
+import { codeOf, isRootServer, withStorage } from "./storage.js";
+
+/** Open descriptors at most; what is deeper is moved up first. */
+const MAX_DEPTH = 64;
+const MAX_MS = 10 * 60_000;
+/** How often a folder is emptied again that something fills meanwhile. */
+const ROUNDS = 20;
+
+const NOT_FOLDER = new Set(["ENOTDIR", "ELOOP"]);
+const MISSING = "ENOENT";
+const FULL_AGAIN = new Set(["ENOTEMPTY", "EEXIST"]);
+
+/** Users of services (SECURITY.md), and `nobody`, who runs initdb. */
+const isServiceUid = (uid: number): boolean => (uid >= 70_000 && uid <= 79_999) || uid === 65_534;
+
+/**
+ * Whether what is in a folder may be removed. A service may move a folder of another person into its tree where that
+ * person's permissions let it; it must not get the server to empty it.
+ */
+function isOurs({ stats }: Folder, parent: Folder): boolean {
+  if (stats.dev !== parent.stats.dev) return false;
+  if (!isRootServer()) return true;
+  const onlyRootChangesParent = parent.stats.uid === 0 && (parent.stats.mode & 0o022) === 0;
+  if (onlyRootChangesParent) return true;
+  return stats.uid !== 0 && (stats.uid === parent.stats.uid || isServiceUid(stats.uid));
+}
+
+class Removal {
+  readonly #budget: Budget;
+  /** The tree's own folder, to which what is too deep is moved. */
+  #top: Folder | undefined;
+  #moved = false;
+
+  constructor(private readonly shown: string) {
+    this.#budget = new Budget({ milliseconds: MAX_MS }, () =>
+      this.#failed("was not finished within ten minutes", "Call again: what was removed stays removed."),
+    );
+  }
+
+  #failed(problem: string, hint: string): StackwardenError {
+    return new StackwardenError("STORAGE_FAILED", `Removing ${this.shown} ${problem}.`, { hint });
+  }
+
+  async remove(parent: Folder, name: string, depth = 0): Promise<void> {
+    for (let round = 0; round < ROUNDS; round += 1) {
+      this.#budget.entry();
+      if (await unlinked(parent, name)) return;
+      if (await this.#emptied(parent, name, depth)) return;
+      if (depth === 0 && this.#moved) round = 0;
+      this.#moved = false;
+    }
+    throw this.#failed(
+      "failed: a folder in it belongs to another user, or is filled again all the time",
+      "End what writes there, or remove the folder by hand.",
+    );
+  }
+
+  /** @returns false when it has to be tried again: it was exchanged, filled again, or is not emptied yet */
+  async #emptied(parent: Folder, name: string, depth: number): Promise<boolean> {
+    try {
+      const folder = await parent.folder(name);
+      if (depth === 0) this.#top = folder;
+      try {
+        if (isOurs(folder, parent)) await this.#empty(folder, depth);
+      } finally {
+        await folder.close();
+      }
+      await rmdir(parent.at(name));
+      return true;
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === MISSING) return true;
+      if (NOT_FOLDER.has(code) || FULL_AGAIN.has(code)) return false;
+      throw error;
+    }
+  }
+
+  async #empty(folder: Folder, depth: number): Promise<void> {
+    for (const name of await folder.names()) {
+      if (depth < MAX_DEPTH) await this.remove(folder, name, depth + 1);
+      else if (!(await unlinked(folder, name))) await this.#moveUp(folder, name);
+    }
+  }
+
+  /** Moves an entry to the tree's own folder, where the next round removes it. */
+  async #moveUp(folder: Folder, name: string): Promise<void> {
+    this.#budget.entry();
+    this.#moved = true;
+    const target = this.#top?.at(`.removing-${randomBytes(8).toString("hex")}`) as string;
+    await rename(folder.at(name), target).catch((error: unknown) => {
+      if (codeOf(error) !== MISSING) throw error;
+    });
+  }
+}
+
+/** @returns whether nothing of that name is left; false for a folder */
+async function unlinked(parent: Folder, name: string): Promise<boolean> {
+  try {
+    await unlink(parent.at(name));
+    return true;
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === MISSING) return true;
+    // Linux says EISDIR for a folder, other systems EPERM.
+    if (code === "EISDIR" || (code === "EPERM" && process.platform !== "linux")) return false;
+    throw error;
+  }
+}
+
+/** Opens the folder above `path`, component by component from `root`. @returns null when one of them is missing */
+async function parentFolder(path: string, root: string): Promise<Folder | null> {
+  const parts = relative(root, dirname(path))
+    .split(sep)
+    .filter((part) => part !== "");
+  let folder: Folder | undefined;
+  let at = root;
+  try {
+    folder = await Folder.open(root);
+    for (const part of parts) {
+      at = join(at, part);
+      const next: Folder = await folder.folder(part);
+      await folder.close();
+      folder = next;
+    }
+    return folder;
+  } catch (error) {
+    await folder?.close();
+    if (codeOf(error) === MISSING) return null;
+    if (!NOT_FOLDER.has(codeOf(error))) throw error;
+    throw new StackwardenError("STORAGE_FAILED", `${at} is not a directory: nothing was removed.`, {
+      hint: "Something replaced a directory of the state directory by a link: remove the link.",
+    });
+  }
+}
+
+/**
+ * Removes `path` and everything in it, but only strictly below `root`. No link is followed, and no folder is emptied that
+ * belongs to a person.
+ * @throws STORAGE_FAILED
+ */
+export async function removeTree(path: string, root: string): Promise<void> {
+  const inner = relative(root, path);
+  if (inner === "" || inner === ".." || inner.startsWith(`..${sep}`) || isAbsolute(inner)) {
+    throw new StackwardenError("STORAGE_FAILED", `${path} is not below ${root}: not removed.`, {
+      hint: "Name something inside of it.",
+    });
+  }
+  await withStorage(`Removing ${path}`, async () => {
+    const parent = await parentFolder(path, root);
+    if (parent === null) return;
+    try {
+      await new Removal(path).remove(parent, basename(path));
+    } finally {
+      await parent.close();
+    }
+  });
+}

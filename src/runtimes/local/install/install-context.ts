@@ -1,0 +1,41 @@
+/** What an installation needs to know of the service that it is for. */
+import type { Limits } from "../../../stack/definition/types.js";
+import type { LogSink } from "../../../stack/logs/types.js";
+import type { RuntimeNotice } from "../../../stack/runtime.js";
+import type { ProcessHost, RunSpec, ServiceUser } from "../types.js";
+
+export interface InstallContext {
+  project: string;
+  projectStateDir: string;
+  /** The project's folder. */
+  folder: string;
+  service: string;
+  /** Names of all services of the stack. */
+  services: string[];
+  /** The service's own: they hold for installers too. */
+  limits: Limits;
+  user: ServiceUser;
+  host: ProcessHost;
+  sink: LogSink;
+  signal: AbortSignal;
+  home: string;
+  tmp: string;
+  retry: { maxRetries: number; baseDelayMs: number };
+  notice(notice: RuntimeNotice): void;
+  phase(message: string): void;
+}
+
+/** What every command of an installation has in common. */
+export const installingAs = ({
+  user,
+  signal,
+  project,
+  service,
+  limits,
+}: InstallContext): Pick<RunSpec, "user" | "signal" | "project" | "service" | "limits"> => ({
+  user,
+  signal,
+  project,
+  service,
+  limits,
+});

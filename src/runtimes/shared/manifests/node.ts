@@ -1,0 +1,91 @@
+/** `package.json` with its lock file and npm's settings. */
+import { dirname, join, relative } from "node:path";
+import { StackwardenError } from "../../../errors.js";
+import { manifestError, readManifestText, requireManifestText } from "./read-manifest.js";
+import { workspacePackages } from "./workspaces.js";
+
+export const NODE_LOCKS = ["package-lock.json", "npm-shrinkwrap.json"];
+export const NPM_SETTINGS = ".npmrc";
+const GROUPS = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies"];
+
+/** They expect the package's sources beside them, which are not there: dependencies are installed on their own. */
+const OWN_SCRIPTS = ["preinstall", "install", "postinstall", "preprepare", "prepare", "postprepare", "prepublish"];
+
+const LOCAL_PACKAGE = /^(?:file|link|workspace|portal):(?!\/)|^\.{1,2}\//;
+
+export interface NodeManifest {
+  /** Name and text of everything that npm reads. */
+  files: [name: string, text: string][];
+  locked: boolean;
+  empty: boolean;
+  /** Scripts of the package itself that npm would run at an installation. */
+  ownScripts: string[];
+  /** Names of the packages that it depends on. */
+  packages: string[];
+  /** The text of package.json without its scripts. */
+  withoutScripts: string;
+}
+
+const record = (value: unknown): Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+
+/** @throws DEPENDENCY_INSTALL_FAILED */
+function parsePackage(manifest: string, folder: string, text: string): Record<string, unknown> {
+  const shown = relative(folder, manifest);
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    // The parser's message quotes the file.
+    throw manifestError(`${shown} is not valid JSON.`);
+  }
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed))
+    throw manifestError(`${shown} is not a JSON object.`);
+  return parsed as Record<string, unknown>;
+}
+
+const ownPackages = (shown: string, names: string[]): StackwardenError =>
+  new StackwardenError("UNSUPPORTED", `${shown} uses packages of the project's own folders: ${names.join(", ")}.`, {
+    hint: "Leave x-local.install out and run npm install in the folder yourself, or build an image of the service (`build`) for another runtime.",
+  });
+
+/**
+ * @param folder the project's folder
+ * @throws DEPENDENCY_INSTALL_FAILED when package.json is missing or is not a JSON object; UNSUPPORTED when it uses
+ *   packages of the project, whose names must never reach a registry
+ */
+export function readNodeManifest(manifest: string, folder: string): NodeManifest {
+  const shown = relative(folder, manifest);
+  const text = requireManifestText(manifest, folder);
+  const parsed = parsePackage(manifest, folder, text);
+  const files: [string, string][] = [["package.json", text]];
+  for (const name of [...NODE_LOCKS, NPM_SETTINGS]) {
+    const other = readManifestText(join(dirname(manifest), name), folder);
+    if (other !== undefined) files.push([name, other]);
+  }
+  const wanted = GROUPS.flatMap((group) => Object.entries(record(parsed[group])));
+  const local = wanted.filter(([, spec]) => LOCAL_PACKAGE.test(String(spec))).map(([name]) => name);
+  if (local.length > 0) throw ownPackages(shown, local);
+  if (wanted.length > 0) {
+    const own = workspacePackages(manifest, folder);
+    const private_ = wanted.map(([name]) => name).filter((name) => own.has(name));
+    if (private_.length > 0) throw ownPackages(shown, private_);
+    if (parsed.workspaces !== undefined && own.size > 0)
+      throw new StackwardenError(
+        "UNSUPPORTED",
+        `${shown} is the root of npm workspaces (${[...own].slice(0, 5).join(", ")}).`,
+        {
+          hint: "Name the package.json of one workspace in x-local.install.manifest, or leave x-local.install out and run npm install in the folder yourself.",
+        },
+      );
+  }
+  const scripts = Object.keys(record(parsed.scripts));
+  return {
+    files,
+    locked: files.some(([name]) => NODE_LOCKS.includes(name)),
+    empty: wanted.length === 0,
+    ownScripts: OWN_SCRIPTS.filter((name) => scripts.includes(name)),
+    packages: wanted.map(([name]) => name),
+    withoutScripts: JSON.stringify({ ...parsed, scripts: {} }),
+  };
+}
