@@ -71,7 +71,7 @@ export const ERROR_KINDS = {
     true,
     "The caller cancelled the operation; what it had begun was rolled back.",
   ),
-  PORT_IN_USE: kind(409, "caller", true, "A published host port is taken by another process."),
+  PORT_IN_USE: kind(409, "caller", false, "A published host port is held by another process."),
   LIMIT_REFUSED: kind(400, "caller", false, "The limit is impossible or unsafe for this service."),
   LIMITS_NOT_ENFORCEABLE: kind(
     503,

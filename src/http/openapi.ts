@@ -105,7 +105,7 @@ function contentOf({ operation, path, shape }: RestRoute, schemas: Schemas): Jso
   const output = schemas.of(operation.output, "output");
   if (operation.name === "get_logs") return logContent(output, namesIn(path).includes("service"));
   if (shape === undefined) return json(output);
-  return json(extended(output, { success: { const: true }, project_id: { type: "string" } }));
+  return json(extended(output, { success: { type: "boolean" }, project_id: { type: "string" } }));
 }
 
 function describe(route: RestRoute, schemas: Schemas): Json {

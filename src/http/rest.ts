@@ -118,7 +118,12 @@ export function restRouter(options: RestOptions): Router {
     const stopped = await call(request, stopStack, { project: input.project }, signal);
     // Half of a restart would leave the stack down: what was stopped is started, whether its caller still waits or not.
     const started = await call(request, startStack, input, new AbortController().signal);
-    response.json({ success: true, project_id: input.project, ...started, before: stopped.before });
+    response.json({
+      success: started.status !== "degraded",
+      project_id: input.project,
+      ...started,
+      before: stopped.before,
+    });
   });
 
   for (const { method, path, operation, shape } of ROUTES) {

@@ -27,7 +27,8 @@ export interface RestRoute {
 }
 
 const success = (result: Record<string, unknown>, input: Record<string, unknown>): Record<string, unknown> => ({
-  success: true,
+  // A start or restart that ended with a service that is not up is no success.
+  success: result.status !== "degraded",
   project_id: input.project,
   ...result,
 });

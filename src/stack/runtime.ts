@@ -35,6 +35,8 @@ export interface ProbeResult {
   latencyMs: number;
   /** Which check really ran, e.g. `http GET 127.0.0.1:8000/health` or `exec pg_isready -U x`. */
   check: string;
+  /** True when the check is a command whose program does not exist in the service: waiting does not help. */
+  programMissing?: true;
 }
 
 /** One published address. */

@@ -14,7 +14,7 @@ export interface StackSettings {
   allowRoot: string[];
   /** Commands that callers may run in services: any, only those that the compose file declares (`x-commands`), or none. Default any. */
   commands: "any" | "declared" | "off";
-  /** Explicit restarts of one service in five minutes. Default 3. */
+  /** Explicit restarts of one service in five minutes that did not bring it up. Default 3. */
   restartBudget: number;
   /** Milliseconds a whole stack may take to become healthy. Default 300,000. */
   startTimeoutMs: number;

@@ -177,12 +177,21 @@ describe.each(MODES)("a stack over MCP, %s", (mode) => {
   });
 
   it("refuses restarts that do not help, with what is known", async () => {
-    const restart = () => server.call("restart_service", { project, service: "app" });
-    // Two were made above; one more is allowed in five minutes.
-    expect(await restart()).toMatchObject({ verified: true });
-    const error = await server.refused("restart_service", { project, service: "app" });
+    const restart = () => server.refused("restart_service", { project, service: "app" });
+    const file = join(bench.projects, project, "app.js");
+    const code = readFileSync(file, "utf8");
+    // Restarts that brought it up do not count.
+    writeFileSync(file, "console.log('about to fail'); process.exit(7)");
+    for (let i = 0; i < 3; i += 1) {
+      const failed = await restart();
+      expect(failed.code).toBe("SERVICE_START_FAILED");
+      expect(failed.details).toMatchObject({ exit: { exit_code: 7 }, last_lines: ["about to fail"] });
+    }
+    const error = await restart();
     expect(error).toMatchObject({ code: "RESTART_BUDGET_EXCEEDED", retryable: true });
     expect(error.details).toMatchObject({ service: "app", retry_after_seconds: expect.any(Number) });
+    writeFileSync(file, code);
+    expect(await server.call("start_stack", { project })).toMatchObject({ verified: true });
     expect(await healthy()).toMatchObject({ overall_healthy: true });
   });
 

@@ -29,7 +29,11 @@ export interface Script {
   /** Thrown by its next starts, one each. */
   startErrors?: unknown[];
   /** What its checks see; default: healthy. */
-  probe?: () => string | true | Promise<string | true>;
+  probe?: (healthcheck: Healthcheck) => string | true | Promise<string | true>;
+  /** Its checks by command find no program. */
+  lacksProgram?: boolean;
+  /** Its next instances end by themselves, one each: with code 0 unless it says otherwise. */
+  ends?: (Partial<ServiceExit> & { afterMs: number })[];
   /** Printed when it starts. */
   prints?: string;
   /** It never ends by itself when told to. */
@@ -77,11 +81,15 @@ export class FakeService implements RuntimeService {
     return this.exited;
   }
 
-  async probe(_healthcheck: Healthcheck, _signal: AbortSignal): Promise<ProbeResult> {
+  async probe(healthcheck: Healthcheck, _signal: AbortSignal): Promise<ProbeResult> {
+    const { lacksProgram, probe } = this.runtime.script(this.service);
+    const { test, command = test } = healthcheck;
+    if (lacksProgram === true && command.kind.startsWith("cmd"))
+      return { healthy: false, message: "curl: not found", latencyMs: 1, check: "exec curl", programMissing: true };
     this.probing += 1;
-    if (this.probing > 1) this.runtime.calls.push(`overlap ${this.service}`);
+    if (this.probing > 1 && test.kind !== "tcp") this.runtime.calls.push(`overlap ${this.service}`);
     try {
-      const seen = (await this.runtime.script(this.service).probe?.()) ?? true;
+      const seen = (await probe?.(healthcheck)) ?? true;
       return { healthy: seen === true, message: seen === true ? "well" : seen, latencyMs: 1, check: "fake" };
     } finally {
       this.probing -= 1;
@@ -193,6 +201,8 @@ export class FakeStack implements RuntimeStack {
     const started = new FakeService(service.name, generation, request, this.owner);
     this.owner.alive.add(started);
     this.owner.services.set(service.name, started);
+    const end = script.ends?.shift();
+    if (end !== undefined) setTimeout(() => started.end({ exitCode: end.exitCode ?? 0 }), end.afterMs);
     if (script.prints !== undefined) sink.write("stdout", Buffer.from(`${script.prints}\n`));
     return started;
   }

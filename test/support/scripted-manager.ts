@@ -206,8 +206,9 @@ export function scriptedManager(script: Script = {}): ScriptedManager {
       check(project);
       return {
         project,
-        state: "running",
+        state: "degraded",
         overall_healthy: false,
+        unchecked: [],
         services: { backend: { ...serviceHealth("backend"), healthy: false, error: "refused" } },
         timestamp: TIME,
         wait: null,

@@ -1,4 +1,4 @@
-/** `stackwarden health`: exit code 0 only when every service is healthy. */
+/** `stackwarden health`: exit code 0 only when every service that has a check is healthy and every other one runs. */
 import type { HealthOutcome } from "../../stack/model.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
 import { table } from "../output/table.js";
@@ -20,9 +20,11 @@ function show(report: HealthOutcome): string {
     one.message,
   ]);
   const head = ["SERVICE", "STATUS", "LATENCY", "CHECK", "SEEN"].map(dim);
-  const overall = report.overall_healthy ? green("healthy") : red("not healthy");
+  const unchecked = report.unchecked.length === 0 ? [] : [dim(`Nothing checks: ${report.unchecked.join(", ")}.`)];
+  const all = report.unchecked.length === Object.keys(report.services).length;
+  const overall = report.overall_healthy ? green(all ? "running" : "healthy") : red("not healthy");
   const wait = report.wait === null ? [] : [dim(report.wait.reason)];
-  return [`${bold(report.project)}  ${overall}`, table(head, rows), ...wait].join("\n");
+  return [`${bold(report.project)}  ${overall}`, table(head, rows), ...unchecked, ...wait].join("\n");
 }
 
 export async function health(options: HealthOptions, host: CliHost): Promise<ExitCode> {

@@ -1,6 +1,6 @@
 /**
  * `stackwarden up`: starts the stack in the background server and prints its logs until Ctrl-C, which stops the stack, as
- * `docker compose up` does. With `--detach` it returns once the stack is healthy.
+ * `docker compose up` does. With `--detach` it returns once every service is up.
  */
 import type { EventPage, HealthReport, LogReport, StartOutcome, StopOutcome } from "../../stack/model.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
@@ -112,13 +112,16 @@ export async function up(options: UpOptions, host: CliHost): Promise<ExitCode> {
   try {
     const outcome = await start(session, options);
     const running = outcome.before.state !== "stopped" && outcome.before.state !== "lost";
-    const text = running || detach ? `${outcome.message}\n${stackTable(outcome.after)}` : stackTable(outcome.after);
+    const text =
+      running || detach || !outcome.verified
+        ? `${outcome.message}\n${stackTable(outcome.after)}`
+        : stackTable(outcome.after);
     terminal.print(terminal.json ? JSON.stringify(outcome) : text);
     const holder = await session.holder();
     const pid = holder?.server.pid ?? (await session.server())?.status.pid;
     if (running || detach) {
       terminal.note(dim(`The stack runs in process ${pid}. Logs: stackwarden logs -f. Stop: stackwarden down.`));
-      return EXIT.ok;
+      return outcome.verified ? EXIT.ok : EXIT.failure;
     }
     return await stay(session, options);
   } finally {

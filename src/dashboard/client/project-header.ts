@@ -11,7 +11,7 @@ export interface ProjectHeader {
 
 export function createProjectHeader(actions: { start(): void; stop(): void }): ProjectHeader {
   const name = h("h2", { class: "project-name" });
-  const badge = createBadge();
+  const badge = createBadge("stack");
   const facts = h("p", { class: "facts" });
   const list = h("ul");
   const notes = h("details", {}, h("summary", {}, "Notes"), list);

@@ -1,6 +1,6 @@
 /** Which projects there are, and which one is looked at. */
 import { h, setAttribute, setText } from "./dom.js";
-import { toneOf } from "./states.js";
+import { isUp, toneOf } from "./states.js";
 import type { StackReport } from "./types.js";
 
 const SIGNS = { good: "●", wait: "◐", bad: "▲", off: "○" } as const;
@@ -39,7 +39,7 @@ export function createProjectList(choose: (project: string) => void): ProjectLis
         items.set(project, one);
         if (list.children[index] !== one.element) list.insertBefore(one.element, list.children[index] ?? null);
         const all = Object.values(services);
-        const well = all.filter((service) => toneOf(service.state) === "good").length;
+        const well = all.filter((service) => isUp(service.state)).length;
         const tone = toneOf(state);
         setText(one.sign, SIGNS[tone]);
         setText(one.told, state === "stopped" ? "stopped" : `${well} of ${all.length} well`);

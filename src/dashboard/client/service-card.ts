@@ -3,7 +3,7 @@ import { h, setText, webAddress } from "./dom.js";
 import { amount, clock, duration, plural } from "./format.js";
 import type { Sample } from "./history.js";
 import { createPlot } from "./plot.js";
-import { createBadge, toneOf } from "./states.js";
+import { createBadge, toneOfService } from "./states.js";
 import type { ServiceHealth, ServiceReport, ServiceStats } from "./types.js";
 
 export interface ServiceView {
@@ -31,7 +31,7 @@ export interface ServiceCard {
 }
 
 export function createServiceCard(name: string, actions: CardActions): ServiceCard {
-  const badge = createBadge();
+  const badge = createBadge("service");
   const message = h("p", { class: "message" });
   const links = h("p", { class: "links" });
   const cpu = createPlot("CPU", "cores");
@@ -83,7 +83,7 @@ export function createServiceCard(name: string, actions: CardActions): ServiceCa
     element,
     update: ({ report, health, stats, pressure, samples, now, busy: doing, mayChange }) => {
       badge.update(report.state);
-      element.dataset.tone = toneOf(report.state);
+      element.dataset.tone = toneOfService(report.state);
       setText(message, messageOf(report, health));
       showLinks(report);
       const points = (field: "cpus" | "memory_mb") => samples.map((one) => ({ time: one.time, value: one[field] }));

@@ -5,6 +5,9 @@ import type { ServiceState, StackState } from "./types.js";
 type Tone = "good" | "wait" | "bad" | "off";
 type Shown = [tone: Tone, sign: string, word: string];
 
+/** A service that nothing checks is `running`: not the green of what was observed to answer. */
+const UNCHECKED: Shown = ["off", "●", "Running, unchecked"];
+
 const STATES: Record<ServiceState | StackState, Shown> = {
   running: ["good", "●", "Running"],
   healthy: ["good", "●", "Healthy"],
@@ -24,14 +27,17 @@ export interface Badge {
   update(state: ServiceState | StackState): void;
 }
 
-export function createBadge(): Badge {
+const shown = (state: ServiceState | StackState, of: "service" | "stack"): Shown =>
+  of === "service" && state === "running" ? UNCHECKED : (STATES[state] ?? ["off", "?", state]);
+
+export function createBadge(of: "service" | "stack"): Badge {
   const sign = h("span", { "aria-hidden": "true" });
   const word = h("span");
   const element = h("span", { class: "badge" }, sign, word);
   return {
     element,
     update: (state) => {
-      const [tone, symbol, text] = STATES[state] ?? ["off", "?", state];
+      const [tone, symbol, text] = shown(state, of);
       setText(sign, symbol);
       setText(word, text);
       element.dataset.tone = tone;
@@ -39,4 +45,7 @@ export function createBadge(): Badge {
   };
 }
 
-export const toneOf = (state: ServiceState | StackState): Tone => STATES[state]?.[0] ?? "off";
+export const toneOf = (state: StackState): Tone => shown(state, "stack")[0];
+export const toneOfService = (state: ServiceState): Tone => shown(state, "service")[0];
+/** As it should be: healthy, completed, or running without a check. */
+export const isUp = (state: ServiceState): boolean => state === "running" || toneOfService(state) === "good";

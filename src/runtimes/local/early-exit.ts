@@ -1,4 +1,4 @@
-/** Starts a prepared process and watches its first moments: does it run as it should, and is its port its own? */
+/** The first moments of a process: it does not run as root, it listens on its port, or it ends. */
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../errors.js";
 import type { ServiceExit } from "../../stack/runtime.js";
@@ -6,7 +6,7 @@ import { isRootServer } from "./files/storage.js";
 import { listeners, listenersOn } from "./ports-listeners.js";
 import type { ManagedProcess, ServiceUser } from "./types.js";
 
-/** @throws POLICY_VIOLATION when a service of a root server runs as root; it is killed first (S1). */
+/** @throws POLICY_VIOLATION when a service of a root server runs as root; it is killed first. */
 export async function refuseRoot(process: ManagedProcess, service: string): Promise<void> {
   if (!isRootServer() || process.effectiveUid() !== 0) return;
   await process.stop({ graceMs: 0 });
@@ -15,11 +15,8 @@ export async function refuseRoot(process: ManagedProcess, service: string): Prom
   });
 }
 
-export type EarlyExit =
-  | { kind: "running" }
-  | { kind: "exited"; exit: ServiceExit }
-  /** It ended while a process of somebody else listens on its port. */
-  | { kind: "stolen"; port: number; exit: ServiceExit };
+/** Its exit where the instance ended in its first moments. */
+export type EarlyExit = { kind: "running" } | { kind: "exited"; exit: ServiceExit };
 
 const STEP_MS = 20;
 
@@ -46,15 +43,10 @@ export async function waitForEarlyExit(
     signal.throwIfAborted();
     await Promise.race([process.exited, delay(STEP_MS)]);
     if (exit !== undefined || port === undefined) continue;
-    const found = await listenersOn(port);
-    if (found.some((one) => one.uid === null || one.uid === user.uid || !isRootServer())) break;
+    const listening = await listenersOn(port);
+    if (listening.some((one) => one.uid === null || one.uid === user.uid || !isRootServer())) break;
   }
-  if (exit !== undefined) {
-    for (const one of ports) {
-      if ((await listenersOn(one)).length > 0) return { kind: "stolen", port: one, exit };
-    }
-    return { kind: "exited", exit };
-  }
+  if (exit !== undefined) return { kind: "exited", exit };
   if (isRootServer() && user.uid !== 0) {
     for (const one of (await listeners()) ?? []) if (one.uid === user.uid && !one.loopback) foreign(one.port);
   }

@@ -11,9 +11,10 @@ import type {
   OpenStackRequest,
   RuntimeService,
   RuntimeStack,
+  ServiceExit,
   StartServiceRequest,
 } from "../../stack/runtime.js";
-import { PortLedger } from "../shared/port-ledger.js";
+import { type BusyPort, PortLedger, portsInUse } from "../shared/port-ledger.js";
 import type { CommandPlace } from "./commands/place.js";
 import { runFresh } from "./commands/run.js";
 import { refuseRoot, waitForEarlyExit } from "./early-exit.js";
@@ -31,9 +32,26 @@ import type { ManagedProcess, ProcessHost, ServiceUser } from "./types.js";
 /** How long a start waits for the service's port, so that a port taken by somebody else is noticed. */
 const FIRST_MOMENTS_MS = 1500;
 
-/** @throws UNSUPPORTED before anything is started */
+/** @throws UNSUPPORTED that names every service that cannot run here, before anything is started */
 function checkDefinition(definition: StackDefinition): void {
-  for (const service of Object.values(definition.services)) if (providerOf(service) === null) appCommand(service);
+  const problems: StackwardenError[] = [];
+  for (const service of Object.values(definition.services)) {
+    try {
+      if (providerOf(service) === null) appCommand(service);
+    } catch (error) {
+      if (!(error instanceof StackwardenError) || error.code !== "UNSUPPORTED") throw error;
+      problems.push(error);
+    }
+  }
+  const [first] = problems;
+  if (first === undefined || problems.length === 1) {
+    if (first !== undefined) throw first;
+    return;
+  }
+  throw new StackwardenError("UNSUPPORTED", problems.map(({ message }) => message).join(" "), {
+    hint: first.hint,
+    details: { services: problems.map(({ details }) => details?.service) },
+  });
 }
 
 /** What a container would have given, and processes of this machine do not have. */
@@ -62,7 +80,7 @@ export class LocalStack implements RuntimeStack {
   readonly runtime = "local";
   /** Processes of this machine do not get lost together: each reports its own end. */
   readonly lost = new Promise<{ reason: string }>(() => {});
-  readonly #ledger = new PortLedger(portRequests);
+  readonly #ledger: PortLedger;
   readonly #instances = new Map<string, Instance>();
   /** Of one-off commands. */
   readonly #commands = new Set<ManagedProcess>();
@@ -77,6 +95,7 @@ export class LocalStack implements RuntimeStack {
     private readonly onClose: (stack: LocalStack) => void,
   ) {
     this.#definition = open_.definition;
+    this.#ledger = new PortLedger(portRequests, { project: open_.projectId });
   }
 
   /** @throws PORT_IN_USE, UNSUPPORTED, STORAGE_FAILED, INVALID_STACK */
@@ -231,7 +250,7 @@ export class LocalStack implements RuntimeStack {
     try {
       await refuseRoot(process, name);
       const ports = this.#hostPorts(service);
-      const seen = await waitForEarlyExit(
+      const early = await waitForEarlyExit(
         process,
         ports,
         user,
@@ -245,11 +264,11 @@ export class LocalStack implements RuntimeStack {
           notes.push(message);
         },
       );
-      if (seen.kind === "stolen") {
-        await process.stop({ graceMs: 0 });
+      if (early.kind === "exited") {
+        // Its ports are held again by now, unless another process has one.
         await ended;
-        if (attempt === 1) return null;
-        throw this.#stolen(name, seen.port);
+        const taken = await this.#ledger.taken(name);
+        if (taken.length > 0) return this.#portTaken(request, taken, early.exit, attempt);
       }
     } catch (error) {
       await process.stop({ graceMs: 0 });
@@ -275,10 +294,19 @@ export class LocalStack implements RuntimeStack {
     return this.#ledger.ports(service.name).flatMap((port) => this.#ledger.hostPort(service.name, port) ?? []);
   }
 
-  #stolen(service: string, port: number): StackwardenError {
-    return new StackwardenError("PORT_IN_USE", `Host port ${port} (${service}) was taken by another process.`, {
-      hint: "Stop what listens there, or ask for another port.",
-      details: { ports: [{ service, port }] },
+  /**
+   * An instance ended while another process had its port.
+   * @returns null where another port may be used: the next try finds one
+   * @throws PORT_IN_USE with the owner of the port, and with the instance's exit
+   */
+  #portTaken({ service }: StartServiceRequest, taken: BusyPort[], exit: ServiceExit, attempt: number): null {
+    const fixed = new Set(service.ports.map(({ hostPort }) => hostPort));
+    if (attempt === 1 && !taken.some(({ port }) => fixed.has(port))) return null;
+    const error = portsInUse(taken);
+    const how = exit.signal === null ? `exited with code ${exit.exitCode}` : `was ended by ${exit.signal}`;
+    throw new StackwardenError("PORT_IN_USE", `${service.name} ${how}. ${error.message}`, {
+      hint: `${error.hint} Its own last lines are in get_logs {"service": "${service.name}"}.`,
+      details: { ...error.details, service: service.name, exit: { exit_code: exit.exitCode, signal: exit.signal } },
     });
   }
 

@@ -8,6 +8,8 @@ export interface Holding {
   serve?: (socket: Socket, port: number) => void;
   /** `0.0.0.0` stands for every address of this machine, those of IPv6 included. Default: loopback only. */
   host?: Endpoint["host"];
+  /** Whose ports these are, for the error of another stack that asks for one of them. */
+  project?: string;
 }
 
 /** Connections of each listener: it is closed only when they are. */

@@ -8,6 +8,7 @@ import type { ServiceDefinition, StackDefinition } from "../../stack/definition/
 import type { Endpoint } from "../../stack/runtime.js";
 import type { PortClaim } from "./port-claim.js";
 import { boundPort, close, type Held, type Holding, hold, holdAny, holdClaimed } from "./port-holder.js";
+import { describeOwner, ownerOf, type PortOwner } from "./port-owner.js";
 
 export interface PortRequest {
   service: string;
@@ -37,15 +38,39 @@ export type WishesOf = (service: ServiceDefinition) => PortRequest[];
 /** How many ports after the wished one are tried. */
 const SEARCH = 500;
 
-export const portsInUse = (busy: { service: string; port: number; container_port: number }[]): StackwardenError =>
-  new StackwardenError(
-    "PORT_IN_USE",
-    `Host port${busy.length > 1 ? "s" : ""} in use: ${busy.map((one) => `${one.port} (${one.service})`).join(", ")}.`,
-    {
-      hint: "Stop what listens there, ask for other ports, or leave the host port unset to get the next free one.",
-      details: { ports: busy },
-    },
-  );
+export interface BusyPort {
+  service: string;
+  port: number;
+  container_port: number;
+  /** The process that holds it, where the system shows it. */
+  owner?: Pick<PortOwner, "pid" | "program" | "project" | "service">;
+}
+
+/** @param busy each with its owner, which was looked up before */
+export function portsInUse(busy: BusyPort[]): StackwardenError {
+  const list = busy.map(({ port, service, owner }) => {
+    const by = owner === undefined ? "" : `, held by ${describeOwner(owner)}`;
+    return `${port} (${service}${by})`;
+  });
+  return new StackwardenError("PORT_IN_USE", `Host port${busy.length > 1 ? "s" : ""} in use: ${list.join(", ")}.`, {
+    hint: "Stop what listens there, ask for other ports, or leave the host port unset to get the next free one.",
+    details: { ports: busy },
+  });
+}
+
+/** The ledgers of this server's stacks: a port that one of them holds is named after its service. */
+const open = new Set<PortLedger>();
+
+async function withOwner(busy: BusyPort): Promise<BusyPort> {
+  for (const ledger of open) {
+    const owner = ledger.ownerOf(busy.port);
+    if (owner !== null) return { ...busy, owner };
+  }
+  const owner = await ownerOf(busy.port);
+  // A socket of this very server holds a port for one of its services: no other process has it.
+  if (owner === null || owner.pid === null || owner.pid === process.pid) return busy;
+  return { ...busy, owner: { pid: owner.pid, program: owner.program } };
+}
 
 /** Holds the port that was asked for, or the first free one at or after the wished one. */
 async function take(wish: PortRequest, taken: Set<number>, holding: Holding): Promise<Slot | "busy"> {
@@ -117,7 +142,8 @@ export class PortLedger {
     }
     const dropped = this.#slots.filter((slot) => !kept.includes(slot));
     const fresh: Slot[] = [];
-    const busy: { service: string; port: number; container_port: number }[] = [];
+    const busy: BusyPort[] = [];
+    open.add(this);
     try {
       // Ports that were asked for come first: a search for a free one must not take them.
       for (const wish of [...wanted].sort(
@@ -136,7 +162,7 @@ export class PortLedger {
           busy.push({ service: wish.service, port: wish.hostPort as number, container_port: wish.containerPort });
         } else fresh.push(slot);
       }
-      if (busy.length > 0) throw portsInUse(busy);
+      if (busy.length > 0) throw portsInUse(await Promise.all(busy.map(withOwner)));
     } catch (error) {
       const before = new Set(this.#slots.map((slot) => slot.claim));
       await Promise.all(fresh.filter((slot) => !before.has(slot.claim)).map(letGo));
@@ -157,7 +183,7 @@ export class PortLedger {
    * @throws PORT_IN_USE
    */
   async secure(service: string): Promise<Reassigned[]> {
-    const busy: { service: string; port: number; container_port: number }[] = [];
+    const busy: BusyPort[] = [];
     const moved: Reassigned[] = [];
     for (const slot of this.#of(service)) {
       if (slot.holder !== null) continue;
@@ -176,7 +202,7 @@ export class PortLedger {
       slot.port = next.port;
       moved.push({ service, from, to: slot.port });
     }
-    if (busy.length > 0) throw portsInUse(busy);
+    if (busy.length > 0) throw portsInUse(await Promise.all(busy.map(withOwner)));
     return moved;
   }
 
@@ -202,9 +228,28 @@ export class PortLedger {
     }
   }
 
-  /** No port of the service is out of our hands. */
+  /** Whether every port of the service is held. */
   holds(service: string): boolean {
     return this.#of(service).every((slot) => slot.holder !== null);
+  }
+
+  /**
+   * Its ports that could not be held again after its end: another process took them meanwhile. Each with the process
+   * where the system shows it.
+   */
+  async taken(service: string): Promise<BusyPort[]> {
+    const missing = this.#of(service).filter((slot) => slot.holder === null);
+    return Promise.all(
+      missing.map(({ port, containerPort }) => withOwner({ service, port, container_port: containerPort })),
+    );
+  }
+
+  /** The stack and service that has this port; null where it is not one of this ledger's. */
+  ownerOf(port: number): NonNullable<BusyPort["owner"]> | null {
+    const { project } = this.holding;
+    const slot = project === undefined ? undefined : this.#slots.find((one) => one.port === port);
+    if (slot === undefined || project === undefined) return null;
+    return { pid: process.pid, program: null, project, service: slot.service };
   }
 
   /** Host port of a container port, `undefined` when the service has no such port. */
@@ -234,6 +279,7 @@ export class PortLedger {
 
   async close(): Promise<void> {
     this.#closed = true;
+    open.delete(this);
     await Promise.all(this.services().map((service) => this.release(service)));
     await Promise.all(this.#slots.map((slot) => slot.claim.release()));
   }

@@ -1,4 +1,5 @@
 /** One look at everything an engineer would look at, and what it most likely means. */
+import { asSentence, wellSentence } from "../lifecycle/stack-state.js";
 import type { LogLine } from "../logs/types.js";
 import type { StackEvent } from "../model.js";
 import { boundText } from "../text/sanitize-text.js";
@@ -112,9 +113,12 @@ function tellingLines(service: ServiceEvidence, asked: boolean): DiagnosedServic
 }
 
 function summary(facts: Facts, cause: Cause | null): string {
-  const all = Object.keys(facts.health.services).length;
-  if (cause === null) return `Nothing is wrong: all ${all} services are healthy.`;
-  if (facts.health.overall_healthy) return `All ${all} services are healthy, but: ${cause.explanation}`;
+  const services = Object.values(facts.health.services);
+  const well = services.some(({ healthy }) => healthy !== true)
+    ? wellSentence(services)
+    : `all ${services.length} services are healthy`;
+  if (cause === null) return `Nothing is wrong: ${well}.`;
+  if (facts.health.overall_healthy) return `${asSentence(well).slice(0, -1)}, but: ${cause.explanation}`;
   return cause.explanation;
 }
 

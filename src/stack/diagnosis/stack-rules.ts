@@ -1,5 +1,6 @@
 /** What is wrong with the stack as a whole: it does not run, its file cannot be used, its runtime died. */
 import type { ErrorCode } from "../../errors.js";
+import { missingServices } from "../lifecycle/stack-state.js";
 import type { StackEvent } from "../model.js";
 import type { Cause, CauseKind, Evidence, Facts, NextStep } from "./types.js";
 
@@ -66,7 +67,7 @@ export function stackCauses(facts: Facts): Cause[] {
     whole(startFailed(facts, last));
   else if (stack.state === "stopped" && definition === null) whole(stopped(facts, last));
   else if (stack.state === "starting") {
-    const waiting = Object.values(health.services).filter((one) => !one.healthy);
+    const waiting = missingServices(Object.values(health.services));
     whole({
       kind: "starting",
       confidence: "possible",

@@ -8,7 +8,7 @@ const LONGEST_MESSAGE = 500;
 const LONGEST_CHECK = 250;
 
 export interface HealthView {
-  /** Null: no check was made yet. */
+  /** Null: no check was made yet, or there is none. */
   healthy: boolean | null;
   message: string;
   latencyMs: number | null;
@@ -20,12 +20,12 @@ export interface HealthView {
 
 export interface HealthMonitorOptions {
   instance: RuntimeService;
-  /** Undefined or `none`: healthy as long as it runs. */
-  healthcheck: Healthcheck | undefined;
+  /** All must succeed; they share the timing of the first. Empty: the service only runs. */
+  checks: readonly Healthcheck[];
   /** Sanitises and redacts what a check saw. */
   clean(text: string): string;
-  /** Told after every check. `verdict` is null while nothing is decided: starting, or failing but not often enough. */
-  onCheck(verdict: "healthy" | "unhealthy" | null, view: HealthView): void;
+  /** Called after every check. `verdict` is null while nothing is decided: starting, or failing but not often enough. */
+  onCheck(verdict: "running" | "healthy" | "unhealthy" | null, view: HealthView): void;
 }
 
 export class HealthMonitor {
@@ -41,36 +41,39 @@ export class HealthMonitor {
   #everHealthy = false;
   #running: Promise<HealthView> | null = null;
   #timer: NodeJS.Timeout | undefined;
+  /** Without the commands whose program the service lacks. */
+  #checks: readonly Healthcheck[];
 
-  constructor(private readonly options: HealthMonitorOptions) {}
+  constructor(private readonly options: HealthMonitorOptions) {
+    this.#checks = options.checks;
+  }
 
   get view(): HealthView {
     return this.#view;
   }
 
   start(): void {
-    const { healthcheck, instance } = this.options;
-    if (healthcheck === undefined || healthcheck.test.kind === "none") {
-      this.#view = {
-        healthy: true,
-        message: "Running; the service defines no healthcheck.",
-        latencyMs: 0,
-        checkedAt: instance.startedAt,
-        check: "process is running",
-        consecutiveFailures: 0,
-      };
-      this.options.onCheck("healthy", this.#view);
+    const [first] = this.#checks;
+    if (first !== undefined) {
+      void this.#loop(first);
       return;
     }
-    void this.#loop(healthcheck);
+    this.#view = {
+      healthy: null,
+      message: "Running. Nothing checks it: it has no healthcheck and publishes no port.",
+      latencyMs: null,
+      checkedAt: null,
+      check: null,
+      consecutiveFailures: 0,
+    };
+    this.options.onCheck("running", this.#view);
   }
 
   /** Checks now, or joins the check that is under way. */
   check(): Promise<HealthView> {
-    const { healthcheck } = this.options;
-    if (healthcheck === undefined || healthcheck.test.kind === "none" || this.#stop.signal.aborted)
-      return Promise.resolve(this.#view);
-    this.#running ??= this.#probe(healthcheck).finally(() => {
+    const [first] = this.#checks;
+    if (first === undefined || this.#stop.signal.aborted) return Promise.resolve(this.#view);
+    this.#running ??= this.#check(first).finally(() => {
       this.#running = null;
     });
     return this.#running;
@@ -81,46 +84,70 @@ export class HealthMonitor {
     this.#stop.abort();
   }
 
-  async #loop(healthcheck: Healthcheck): Promise<void> {
+  async #loop(timing: Healthcheck): Promise<void> {
     await this.check();
     if (this.#stop.signal.aborted) return;
-    const wait = this.#inStartPeriod(healthcheck) ? healthcheck.startIntervalMs : healthcheck.intervalMs;
-    this.#timer = setTimeout(() => void this.#loop(healthcheck), wait);
+    const wait = this.#inStartPeriod(timing) ? timing.startIntervalMs : timing.intervalMs;
+    this.#timer = setTimeout(() => void this.#loop(timing), wait);
   }
 
-  /** Failures do not count before the first success, for so long. */
-  #inStartPeriod(healthcheck: Healthcheck): boolean {
-    return !this.#everHealthy && Date.now() - this.options.instance.startedAt < healthcheck.startPeriodMs;
+  /** Failures do not count before the first success, for this long. */
+  #inStartPeriod(timing: Healthcheck): boolean {
+    return !this.#everHealthy && Date.now() - this.options.instance.startedAt < timing.startPeriodMs;
   }
 
-  async #probe(healthcheck: Healthcheck): Promise<HealthView> {
-    const { instance, clean, onCheck } = this.options;
-    const counts = !this.#inStartPeriod(healthcheck);
-    const begun = Date.now();
-    let result: ProbeResult;
-    try {
-      result = await instance.probe(healthcheck, this.#stop.signal);
-    } catch (error) {
-      result = {
-        healthy: false,
-        message: `the check itself failed: ${(error as Error).message}`,
-        latencyMs: Date.now() - begun,
-        check: healthcheck.test.kind,
-      };
-    }
+  async #check(timing: Healthcheck): Promise<HealthView> {
+    const { clean, onCheck } = this.options;
+    const counts = !this.#inStartPeriod(timing);
+    const result = await this.#probeAll();
     // A check that was cut short by the end of the instance says nothing about it.
     if (this.#stop.signal.aborted) return this.#view;
     if (result.healthy) this.#everHealthy = true;
+    const missing = result.programMissing === true;
     this.#view = {
       healthy: result.healthy,
       message: boundText(clean(result.message), LONGEST_MESSAGE),
       latencyMs: Math.round(result.latencyMs),
       checkedAt: Date.now(),
       check: boundText(clean(result.check), LONGEST_CHECK),
-      consecutiveFailures: result.healthy ? 0 : this.#view.consecutiveFailures + (counts ? 1 : 0),
+      consecutiveFailures: result.healthy ? 0 : this.#view.consecutiveFailures + (counts || missing ? 1 : 0),
     };
-    const failed = this.#view.consecutiveFailures >= healthcheck.retries;
+    // Waiting does not install a program.
+    const failed = missing || this.#view.consecutiveFailures >= timing.retries;
     onCheck(result.healthy ? "healthy" : failed ? "unhealthy" : null, this.#view);
     return this.#view;
+  }
+
+  /** The first failure, else the first result with every check in it. */
+  async #probeAll(): Promise<ProbeResult> {
+    const results = await Promise.all(this.#checks.map((check) => this.#probe(check)));
+    const [first] = results as [ProbeResult];
+    const failure = results.find(({ healthy }) => !healthy);
+    if (failure !== undefined || results.length === 1) return failure ?? first;
+    return {
+      ...first,
+      latencyMs: Math.max(...results.map(({ latencyMs }) => latencyMs)),
+      check: results.map(({ check }) => check).join(", "),
+    };
+  }
+
+  async #probe(healthcheck: Healthcheck): Promise<ProbeResult> {
+    const begun = Date.now();
+    let result: ProbeResult;
+    try {
+      result = await this.options.instance.probe(healthcheck, this.#stop.signal);
+    } catch (error) {
+      return {
+        healthy: false,
+        message: `the check itself failed: ${(error as Error).message}`,
+        latencyMs: Date.now() - begun,
+        check: healthcheck.test.kind,
+      };
+    }
+    if (result.programMissing !== true || healthcheck.command === undefined) return result;
+    // The file's own command cannot run in this service; `x-probe`, or the check of its port, can.
+    const { command: _lacking, ...other } = healthcheck;
+    this.#checks = this.#checks.map((check) => (check === healthcheck ? other : check));
+    return this.#probe(other);
   }
 }

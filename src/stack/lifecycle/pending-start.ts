@@ -1,24 +1,32 @@
 /** A start under way, and what it was asked to do: only who wants the same joins it. */
-import type { StartRequest } from "../model.js";
+import type { HealthReport, StackReport, StartRequest } from "../model.js";
 import { SingleFlight } from "./single-flight.js";
-import type { Reached, StartSteps } from "./supervisor.js";
+import type { Reached } from "./stack-state.js";
+import type { StartSteps } from "./supervisor.js";
+
+/** What was observed at the very moment at which a start ended: a call that comes next may change it at once. */
+export interface EndedStart {
+  reached: Reached;
+  health: HealthReport;
+  after: StackReport;
+}
 
 const wish = ({ profiles, ports, limits }: StartRequest): string => JSON.stringify([profiles, ports, limits]);
 const NO_WISH = wish({ project: "" });
 
 export class PendingStart {
-  readonly call: SingleFlight<Reached>;
+  readonly call: SingleFlight<EndedStart>;
   /** Settles when the stack is open and its services begin to start. */
   readonly launched: Promise<void>;
   readonly #wish: string;
 
-  constructor(request: StartRequest, actor: string, bringUp: (steps: StartSteps) => Promise<Reached>) {
+  constructor(request: StartRequest, actor: string, bringUp: (steps: StartSteps) => Promise<EndedStart>) {
     this.#wish = wish(request);
     let launch = (): void => undefined;
     this.launched = new Promise<void>((resolve) => {
       launch = resolve;
     });
-    this.call = new SingleFlight<Reached>(
+    this.call = new SingleFlight<EndedStart>(
       (signal, progress) => bringUp({ signal, actor, progress, launched: launch }),
       {
         cancellable: true,

@@ -20,7 +20,7 @@ import { OpenedRecords } from "../storage/opened-records.js";
 import type { ProjectRecords } from "../storage/project-records.js";
 import { DEFAULT_RUNTIME } from "../vocabulary.js";
 import { changeLimits } from "./limit-change.js";
-import { PendingStart } from "./pending-start.js";
+import { type EndedStart, PendingStart } from "./pending-start.js";
 import { ProjectCommands } from "./project-commands.js";
 import { Restarts } from "./restarts.js";
 import { restartOutcome, startOutcome, stopOutcome } from "./results.js";
@@ -29,8 +29,9 @@ import { unknownService } from "./running-stack.js";
 import type { RuntimeChoice } from "./runtime-choice.js";
 import type { ServiceController } from "./service-controller.js";
 import { SingleFlight } from "./single-flight.js";
-import { healthReport, missingServices, stackReport } from "./stack-report.js";
-import { type Reached, Supervisor, type SupervisorOptions } from "./supervisor.js";
+import { healthReport, stackReport } from "./stack-report.js";
+import { type StackPhase, stackState } from "./stack-state.js";
+import { Supervisor, type SupervisorOptions } from "./supervisor.js";
 
 /** Milliseconds until a call returns the state as it is then. */
 const PATIENCE_MS = 50_000;
@@ -81,12 +82,16 @@ export class Project {
   }
 
   get state(): StackState {
-    const { open, lost, stack } = this.supervisor;
+    const { open, stack } = this.supervisor;
+    return stackState(this.#phase, open && stack !== null ? [...stack.units.values()].map((unit) => unit.state) : []);
+  }
+
+  get #phase(): StackPhase {
+    const { open, lost } = this.supervisor;
     if (this.#stopping !== null) return "stopping";
     if (this.#starting !== null) return "starting";
-    if (!open || stack === null) return lost ? "lost" : "stopped";
-    const well = [...stack.units.values()].every((unit) => unit.state === "healthy" || unit.state === "completed");
-    return well ? "running" : "degraded";
+    if (open) return "open";
+    return lost ? "lost" : "closed";
   }
 
   /** Names of the services of the last start, in definition order. */
@@ -115,7 +120,8 @@ export class Project {
     const patience = request.timeoutMs ?? PATIENCE_MS;
     const left = (): number => Math.max(0, begun + patience - Date.now());
     const before = await this.report();
-    const result = (reached: Reached | null): Promise<StartOutcome> => this.#startOutcome(reached, before, begun);
+    const result = async (ended: EndedStart | null): Promise<StartOutcome> =>
+      startOutcome({ project: this.id, ...(ended ?? (await this.#unfinished())), before, begun });
     for (;;) {
       // A start comes after a stop that was asked for before, and after a start that was asked for something else.
       const other = this.#starting?.serves(request) === false ? this.#starting.call : undefined;
@@ -145,7 +151,10 @@ export class Project {
   #beginStart(request: StartRequest, actor: string): PendingStart {
     return new PendingStart(request, actor, async (steps) => {
       try {
-        return await this.supervisor.bringUp(request, this.folder, steps);
+        const reached = await this.supervisor.bringUp(request, this.folder, steps);
+        this.#starting = null;
+        const health = this.healthNow();
+        return { reached, health, after: await this.report() };
       } finally {
         this.#starting = null;
         this.options.changed();
@@ -153,10 +162,11 @@ export class Project {
     });
   }
 
-  async #startOutcome(reached: Reached | null, before: StackReport, begun: number): Promise<StartOutcome> {
-    // Time may run out before the definition was read: what it asks for is missing all the same.
-    const missing = missingServices(this.healthNow(await this.names().catch((): string[] => [])));
-    return startOutcome({ project: this.id, reached, missing, before, after: await this.report(), begun });
+  async #unfinished(): Promise<{ reached: null; health: HealthReport; after: StackReport }> {
+    // Time may run out before the definition was read: its services are missing all the same.
+    const names = await this.names().catch((): string[] => []);
+    const after = await this.report();
+    return { reached: null, health: this.healthNow(names), after };
   }
 
   async stop(

@@ -14,6 +14,7 @@ import type { EventQuery } from "../storage/events.js";
 import { pressure } from "./limits.js";
 import type { Project } from "./project.js";
 import { unknownService } from "./running-stack.js";
+import { asSentence, wellSentence } from "./stack-state.js";
 
 type Subscribe = (listener: (change: StackChange) => void) => () => void;
 
@@ -22,10 +23,14 @@ function decide(project: Project, condition: "healthy" | "stopped"): HealthOutco
   const { state } = project;
   const given = (met: boolean, reason: string): HealthOutcome["wait"] => ({ condition, met, reason });
   if (condition === "stopped") return state === "stopped" ? given(true, "The stack is stopped.") : null;
-  if (state === "running") return given(true, "Every service is healthy.");
+  const units = [...(project.supervisor.stack?.units.values() ?? [])];
+  if (state === "running") {
+    const services = units.map((unit) => ({ service: unit.name, status: unit.state }));
+    return given(true, asSentence(wellSentence(services)));
+  }
   if (state === "stopped" || state === "lost") return given(false, `The stack is ${state}; start_stack starts it.`);
   if (state !== "degraded") return null;
-  const ended = [...(project.supervisor.stack?.units.values() ?? [])].filter((unit) => unit.ended);
+  const ended = units.filter((unit) => unit.ended);
   if (ended.length === 0) return null;
   return given(false, `${ended.map((unit) => `${unit.name} is ${unit.state}`).join(", ")} and nothing restarts it.`);
 }

@@ -31,7 +31,7 @@ export function nextDelay(policy: RestartPolicy, backoff: Backoff, livedMs: numb
 
 const WINDOW_MS = 5 * 60_000;
 
-/** Restarts that callers asked for: at most so many in five minutes, so that an agent stops and looks for the cause. */
+/** Restarts by callers that did not help: only so many in five minutes, so that an agent stops and looks for the cause. */
 export class RestartBudget {
   #times: number[] = [];
 
@@ -45,7 +45,12 @@ export class RestartBudget {
     return Math.max(1, oldest + WINDOW_MS - now);
   }
 
-  spend(now: number): void {
+  /** @returns gives this restart back: it led to a service that is up */
+  spend(now: number): () => void {
     this.#times.push(now);
+    return () => {
+      const index = this.#times.indexOf(now);
+      if (index >= 0) this.#times.splice(index, 1);
+    };
   }
 }

@@ -27,14 +27,15 @@ export class Restarts {
     const { name } = unit;
     let call = this.#underWay.get(name);
     if (call === undefined) {
-      this.#spend(unit);
-      call = this.#begin(name, dependents, actor);
+      const giveBack = this.#spend(unit);
+      call = this.#begin(unit, dependents, actor, giveBack);
       this.#underWay.set(name, call);
     }
     return call;
   }
 
-  #begin(service: string, dependents: boolean, actor: string): SingleFlight<string[]> {
+  #begin(unit: ServiceController, dependents: boolean, actor: string, giveBack: () => void): SingleFlight<string[]> {
+    const service = unit.name;
     return new SingleFlight<string[]>(
       async (_signal, progress) => {
         try {
@@ -43,6 +44,7 @@ export class Restarts {
           const tell = (name: string, message: string): void =>
             progress({ progress: 0, total: 1, message: `${name}: ${message}` });
           const following = await this.host.stack()?.restart(service, dependents, tell, actor);
+          if (unit.up) giveBack();
           events.add({ type: "service_restarted", service, message: `${service} was restarted.`, actor });
           return following ?? [];
         } finally {
@@ -54,21 +56,18 @@ export class Restarts {
     );
   }
 
-  #spend(unit: ServiceController): void {
+  #spend(unit: ServiceController): () => void {
     const now = Date.now();
     const most = this.host.budget();
     const budget = this.#budgets.get(unit.name) ?? new RestartBudget(most);
     this.#budgets.set(unit.name, budget);
     const wait = budget.wait(now);
-    if (wait === 0) {
-      budget.spend(now);
-      return;
-    }
+    if (wait === 0) return budget.spend(now);
     const seconds = Math.ceil(wait / 1000);
     const { details } = unit.failure();
     throw new StackwardenError(
       "RESTART_BUDGET_EXCEEDED",
-      `${unit.name} was restarted ${most} times in five minutes; the next restart is allowed in ${seconds} s.`,
+      `${most} restarts of ${unit.name} in five minutes did not bring it up; the next one is allowed in ${seconds} s.`,
       {
         hint: "Restarting did not help: read details.last_lines, get_logs and get_events for the cause, and correct it.",
         details: { ...details, health: unit.health().message, retry_after_seconds: seconds },

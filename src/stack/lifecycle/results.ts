@@ -1,6 +1,14 @@
-/** What a change answers: how far it came, in words, with the states observed before and after. */
-import type { RestartOutcome, ServiceHealth, ServiceReport, StackReport, StartOutcome, StopOutcome } from "../model.js";
-import type { Reached } from "./supervisor.js";
+/** What a change answers: how far it came, with the states observed before and after. */
+import type {
+  HealthReport,
+  RestartOutcome,
+  ServiceHealth,
+  ServiceReport,
+  StackReport,
+  StartOutcome,
+  StopOutcome,
+} from "../model.js";
+import { missingServices, type Reached, restartStatus, startVerdict } from "./stack-state.js";
 
 const say = (names: readonly string[]): string => (names.length === 0 ? "none" : names.join(", "));
 
@@ -12,32 +20,21 @@ interface Observed<T> {
   begun: number;
 }
 
-const REACHED = {
-  started: ["healthy", "The stack is running; every service is healthy."],
-  unchanged: ["already_running", "The stack runs already; nothing had to change."],
-  reconciled: ["reconciled", "The running stack was brought in line with its definition."],
-} as const;
-
-/** @param outcome `reached` is null when the caller's time ran out and the start goes on */
+/** @param outcome `reached` is null when the caller's time ran out and the start continues */
 export function startOutcome(
-  outcome: Observed<StackReport> & { reached: Reached | null; missing: StartOutcome["missing"] },
+  outcome: Observed<StackReport> & { reached: Reached | null; health: HealthReport },
 ): StartOutcome {
-  const { project, reached, missing, before, after, begun } = outcome;
-  const well = missing.length === 0 && reached !== null;
-  const waiting = `Not healthy yet: ${say(missing.map((one) => one.service))}.`;
-  const [status, message] = reached === null ? (["starting", "The stack is starting."] as const) : REACHED[reached];
-  const logs = `get_logs with {"project": "${project}", "service": "${missing[0]?.service ?? ""}"} to see why.`;
-  const health = `health_status with {"project": "${project}", "wait_for": "healthy"}; or start_stack again, which joins the start under way.`;
-  return {
-    status,
-    message: well ? message : `${message} ${waiting}`,
-    missing,
-    next: well ? null : reached === null ? health : logs,
-    before,
-    after,
-    verified: well && after.state === "running",
-    took_ms: Date.now() - begun,
-  };
+  const { project, reached, health, before, after, begun } = outcome;
+  const services = Object.values(health.services);
+  const { status, message, verified } = startVerdict(reached, health.state, services);
+  const missing = missingServices(services);
+  const next =
+    status === "starting"
+      ? `health_status {"project": "${project}", "wait_for": "healthy"}; or start_stack again, which joins the start under way.`
+      : status === "degraded"
+        ? `diagnose {"project": "${project}"} to see why.`
+        : null;
+  return { status, message, missing, next, before, after, verified, took_ms: Date.now() - begun };
 }
 
 const STOPPED = {
@@ -56,7 +53,7 @@ export function stopOutcome(
     removed_volumes: removed,
     next:
       status === "stopping"
-        ? `health_status with {"project": "${project}", "wait_for": "stopped"}; or stop_stack again, which joins the stop under way.`
+        ? `health_status {"project": "${project}", "wait_for": "stopped"}; or stop_stack again, which joins the stop under way.`
         : null,
     before,
     after,
@@ -65,27 +62,37 @@ export function stopOutcome(
   };
 }
 
-/** @param outcome `followers` were restarted with it; null when the caller's time ran out and the restart goes on */
+/** @param outcome `followers` were restarted with it; null when the caller's time ran out and the restart continues */
 export function restartOutcome(
   outcome: Observed<ServiceReport> & { followers: string[] | null; health: ServiceHealth },
 ): RestartOutcome {
   const { project, followers, health, before, after, begun } = outcome;
   const { service } = after;
-  const done = followers !== null;
+  const over = followers !== null;
+  const status = restartStatus(over, health.status);
+  const how = ["healthy", "running", "completed"].includes(status);
+  const instance = `${service} runs as a fresh instance (generation ${after.generation})`;
+  const messages = {
+    healthy: `${instance} and is healthy.`,
+    running: `${instance}; nothing checks it.`,
+    completed: `${service} ran again (generation ${after.generation}) and ended with exit code 0.`,
+    starting: `${service} is still ${health.status}: ${health.message}`,
+    degraded: `${service} was restarted (generation ${after.generation}), but is ${health.status}: ${health.message}`,
+  };
+  const next = {
+    starting: `health_status {"project": "${project}", "wait_for": "healthy"}; or restart_service again, which joins this restart.`,
+    degraded: `diagnose {"project": "${project}", "service": "${service}"} to see why.`,
+  };
   return {
     service,
-    status: done ? "healthy" : "starting",
-    message: done
-      ? `${service} runs as a fresh instance (generation ${after.generation}) and is ${health.status}.`
-      : `${service} is still ${health.status}: ${health.message}`,
+    status,
+    message: messages[status],
     health,
     dependents_restarted: followers ?? [],
-    next: done
-      ? null
-      : `health_status with {"project": "${project}", "wait_for": "healthy"}; or restart_service again, which joins this restart.`,
+    next: status === "starting" || status === "degraded" ? next[status] : null,
     before,
     after,
-    verified: done && health.healthy && after.generation > before.generation,
+    verified: how && after.generation > before.generation,
     took_ms: Date.now() - begun,
   };
 }

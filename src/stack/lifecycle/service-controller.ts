@@ -10,6 +10,7 @@ import { HealthMonitor, type HealthView } from "./health-monitor.js";
 import { notEnforceable, notEnforced } from "./limits.js";
 import { RestartPlan } from "./restart-plan.js";
 import { wantsRestart } from "./restart-policy.js";
+import { checksOf } from "./service-checks.js";
 import { type ServiceContext, startInstance } from "./service-context.js";
 import {
   describeExit,
@@ -19,10 +20,13 @@ import {
   serviceReport,
   startFailure,
 } from "./service-report.js";
-import { WatchedState } from "./service-state.js";
+import { STANDING, WatchedState } from "./service-state.js";
 
-/** Lines of a service that an error or a crash event carries. */
-const TOLD_LINES = 20;
+/** Lines of a service that an error carries, and those that a crash event carries. */
+const ERROR_LINES = 20;
+const CRASH_LINES = 5;
+/** Restarts during a start, for policies without a limit of their own: a start that cannot succeed must end. */
+const START_RESTARTS = 5;
 
 export class ServiceController {
   readonly serial = new Mutex();
@@ -34,8 +38,8 @@ export class ServiceController {
   instance: RuntimeService | null = null;
   #generation: number;
   #monitor: HealthMonitor | null = null;
-  /** Set once the service was ready: from then on its restart policy holds. Before, an end fails the start. */
-  #settled = false;
+  /** True from a start until its service is up: its restarts are limited. */
+  #comingUp = false;
   readonly #restarts: RestartPlan;
   readonly #state: WatchedState;
   /** Ends the start under way. */
@@ -70,12 +74,18 @@ export class ServiceController {
 
   /** True while nothing will bring it up again but a caller. */
   get ended(): boolean {
-    return ["stopped", "lost"].includes(this.state) || (this.state === "crashed" && !this.#restarts.pending);
+    return ["stopped", "lost"].includes(this.state) || (this.state === "crashed" && !this.restartPending);
   }
 
-  /** It will be started now: what it was before is no reason for its dependants to give up. */
+  get restartPending(): boolean {
+    return this.#restarts.pending;
+  }
+
+  /** Resets a stale state to `pending`, so that dependents wait instead of failing. */
   announce(): void {
-    if (!this.running) this.#to("pending");
+    if (this.running) return;
+    this.#restarts.cancel();
+    this.#to("pending");
   }
 
   /** Ends a start under way: its call fails with OPERATION_CANCELLED. */
@@ -92,6 +102,18 @@ export class ServiceController {
    * @param actor who asked for it; default: stackwarden itself
    */
   async start(caller: AbortSignal, phase: (message: string) => void, actor?: string): Promise<void> {
+    this.#restarts.reset();
+    this.#comingUp = true;
+    await this.#start(caller, phase, actor);
+  }
+
+  /** @param failing called before the state becomes `crashed` */
+  async #start(
+    caller: AbortSignal,
+    phase: (message: string) => void,
+    actor?: string,
+    failing: () => void = () => undefined,
+  ): Promise<void> {
     this.#restarts.cancel();
     this.#starting = new AbortController();
     this.#refusal = null;
@@ -109,9 +131,11 @@ export class ServiceController {
       await this.#adopt(instance, limits, actor);
     } catch (error) {
       this.instance = null;
-      // Who waits for this service learns of it by its state, before this call has failed.
+      // Set first: whoever waits for this service continues as soon as its state changes.
       this.#refusal = error instanceof StackwardenError ? error : null;
-      this.#to("crashed");
+      failing();
+      // It may have been lost meanwhile.
+      if (this.state === "starting") this.#to("crashed");
       throw error;
     }
   }
@@ -123,6 +147,7 @@ export class ServiceController {
     this.applied = await instance.readLimits();
     const lacking = notEnforced(limits, this.applied);
     if (host.requireEnforcedLimits && lacking.length > 0) {
+      this.instance = null;
       await instance.stop({ graceMs: 0 });
       throw notEnforceable(`The limits of ${name} cannot be enforced here`, lacking, { service: name });
     }
@@ -132,7 +157,7 @@ export class ServiceController {
     this.#event({ type: "service_started", message: `${name} runs.`, data }, actor);
     const monitor = new HealthMonitor({
       instance,
-      healthcheck: this.definition.healthcheck,
+      checks: checksOf(this.definition, host.stack.runtime),
       clean: host.clean,
       onCheck: (verdict, view) => this.#checked(verdict, view),
     });
@@ -141,29 +166,30 @@ export class ServiceController {
   }
 
   /**
-   * Resolves when the service is healthy, or has completed.
+   * Resolves when the service is up: healthy, running without a check, or completed. Restarts by its policy are waited for.
    * @throws SERVICE_START_FAILED when it ends, turns unhealthy or is stopped instead
    */
   async ready(signal: AbortSignal): Promise<void> {
-    await this.until(() => this.state !== "starting" && this.state !== "pending", signal);
-    if (this.state === "healthy" || this.state === "completed") {
-      this.#settled = true;
-      return;
-    }
-    throw this.failure();
+    await this.until(() => this.up || this.ended || this.state === "unhealthy", signal);
+    if (!this.up) throw this.failure();
+    this.#comingUp = false;
+  }
+
+  /** It is as it should be. */
+  get up(): boolean {
+    return STANDING[this.state] === "up";
   }
 
   /** Why the service is not up, with its last lines. */
   failure(): StackwardenError {
     if (this.#refusal !== null && this.state === "crashed") return this.#refusal;
-    return startFailure(this.#facts, this.host.lastLines(this.name, TOLD_LINES, this.generation));
+    return startFailure(this.#facts, this.host.lastLines(this.name, ERROR_LINES, this.generation));
   }
 
   /** Stops the instance, or a restart that is scheduled. Idempotent. */
   async stop(mostGraceMs = Number.POSITIVE_INFINITY, actor?: string): Promise<void> {
     this.#restarts.cancel();
     const { instance, name } = this;
-    this.#settled = false;
     if (instance === null) {
       if (this.state !== "completed") this.#to("stopped");
       return;
@@ -189,8 +215,7 @@ export class ServiceController {
     this.#monitor?.stop();
     this.instance = null;
     this.applied = null;
-    this.#settled = false;
-    this.#to("lost");
+    if (this.state !== "completed") this.#to("lost");
   }
 
   /** Changes the running instance's limits. @returns what was read back, null when it does not run */
@@ -220,14 +245,15 @@ export class ServiceController {
   }
 
   get #facts(): ServiceFacts {
-    const { name, state, definition, generation, restarts, instance, applied, lastExit } = this;
+    const { name, state, definition, generation, restarts, instance, applied, lastExit, restartPending } = this;
     const view = this.#monitor?.view ?? null;
-    return { name, state, definition, generation, restarts, instance, applied, lastExit, view };
+    return { name, state, definition, generation, restarts, instance, applied, lastExit, restartPending, view };
   }
 
-  #checked(verdict: "healthy" | "unhealthy" | null, view: HealthView): void {
+  #checked(verdict: "running" | "healthy" | "unhealthy" | null, view: HealthView): void {
     if (this.state === "stopping" || this.instance === null) return;
-    if (verdict !== null && verdict !== this.state) {
+    if (verdict === "running") this.#to(verdict);
+    else if (verdict !== null && verdict !== this.state) {
       this.#to(verdict);
       this.#event({
         type: verdict === "healthy" ? "service_healthy" : "service_unhealthy",
@@ -246,12 +272,13 @@ export class ServiceController {
     this.lastExit = exit;
     const again = wantsRestart(definition.restart, exit);
     const clean = exit.exitCode === 0 && exit.signal === null && !exit.oomKilled;
-    if (clean && !again && (definition.healthcheck === undefined || this.#settled)) {
+    if (clean && !again) {
       this.#to("completed");
       this.#event({ type: "service_completed", message: `${name} ended with exit code 0.` });
       return;
     }
-    const settled = this.#settled;
+    // Planned before the state changes: whoever waits for this service learns at once whether it comes back.
+    const plan = again ? this.#plan(exit.at - instance.startedAt) : null;
     this.#to("crashed");
     this.#event({
       type: "service_crashed",
@@ -259,30 +286,42 @@ export class ServiceController {
       data: {
         ...exitReport(exit),
         generation: instance.generation,
-        last_lines: host.lastLines(name, 5, instance.generation),
+        lived_ms: Math.max(0, exit.at - instance.startedAt),
+        last_lines: host.lastLines(name, CRASH_LINES, instance.generation),
       },
     });
-    // While it starts, the start's caller decides; the policy holds afterwards.
-    if (again && settled) this.#schedule(exit.at - instance.startedAt);
+    plan?.();
   }
 
-  #schedule(livedMs: number): void {
-    this.#restarts.schedule(this.name, this.definition.restart, livedMs, () => {
+  /** @returns reports the plan */
+  #plan(livedMs: number): () => void {
+    const { restart } = this.definition;
+    const policy =
+      this.#comingUp && restart.maxRetries === undefined ? { ...restart, maxRetries: START_RESTARTS } : restart;
+    return this.#restarts.schedule(this.name, policy, livedMs, () => {
       void this.serial.run(() => this.#startAgain());
     });
   }
 
   async #startAgain(): Promise<void> {
-    // Whoever stopped or restarted it in the meantime was first.
-    if (this.state !== "crashed" || !this.#settled) return;
+    // A stop or another start came first.
+    if (this.state !== "crashed") return;
     this.restarts += 1;
     const begun = Date.now();
+    let report = (): void => undefined;
     try {
-      await this.start(new AbortController().signal, () => undefined);
+      await this.#start(
+        new AbortController().signal,
+        () => undefined,
+        undefined,
+        () => {
+          report = this.#plan(Date.now() - begun);
+        },
+      );
       this.#event({ type: "service_restarted", message: `${this.name} was started again.` });
     } catch (error) {
       this.#event({ type: "warning", message: `Starting ${this.name} again failed: ${(error as Error).message}` });
-      if (this.#settled && this.state === "crashed") this.#schedule(Date.now() - begun);
+      report();
     }
   }
 

@@ -1,4 +1,4 @@
-/** What is said of one service: its health, its report, and why it is not up. */
+/** The reports of one service: its health, its state, and why it is not up. */
 
 import { StackwardenError } from "../../errors.js";
 import type { ServiceDefinition } from "../definition/types.js";
@@ -16,6 +16,8 @@ export interface ServiceFacts {
   instance: RuntimeService | null;
   applied: AppliedLimits | null;
   lastExit: ServiceExit | null;
+  /** Its restart policy starts it again. */
+  restartPending: boolean;
   /** What its health checks saw; null before the first instance ran. */
   view: HealthView | null;
 }
@@ -41,9 +43,11 @@ export function startFailure({ name, state, lastExit, view }: ServiceFacts, line
       ? `its health check failed ${view?.consecutiveFailures ?? 0} times: ${view?.message ?? ""}`
       : state === "stopped" || state === "stopping"
         ? "it was stopped"
-        : describeExit(lastExit);
-  return new StackwardenError("SERVICE_START_FAILED", `The service ${name} did not start: ${why}.`, {
-    hint: `Read its last lines in details.last_lines or with get_logs(services: "${name}"), correct the cause, then call again.`,
+        : state === "lost"
+          ? "the runtime died under it"
+          : describeExit(lastExit);
+  return new StackwardenError("SERVICE_START_FAILED", `The service ${name} did not start: ${why.replace(/\.$/, "")}.`, {
+    hint: `Read its last lines in details.last_lines or with get_logs {"service": "${name}"}, correct the cause, then call again.`,
     details: {
       service: name,
       state,
@@ -53,18 +57,32 @@ export function startFailure({ name, state, lastExit, view }: ServiceFacts, line
   });
 }
 
+/** What `healthy` says in each state; null: nothing checks the service, or no check has decided yet. */
+const HEALTHY: Readonly<Record<ServiceState, boolean | null>> = {
+  pending: false,
+  starting: false,
+  running: null,
+  healthy: true,
+  unhealthy: false,
+  stopping: false,
+  stopped: false,
+  completed: true,
+  crashed: false,
+  lost: false,
+};
+
 export function serviceHealth(facts: ServiceFacts): ServiceHealth {
   const { name, state } = facts;
-  // What an instance that is gone saw is of no use.
+  // The observations of an ended instance say nothing about the present.
   const view = facts.instance === null ? null : facts.view;
-  const healthy = state === "healthy" || state === "completed";
-  const message = view !== null && view.healthy !== null ? view.message : stateMessage(facts);
+  const healthy = HEALTHY[state];
+  const message = view !== null && (view.healthy !== null || state === "running") ? view.message : stateMessage(facts);
   return {
     service: name,
     healthy,
     status: state,
     message,
-    ...(healthy ? {} : { error: message }),
+    ...(healthy === false ? { error: message } : {}),
     latency_ms: view?.latencyMs ?? null,
     checked_at: view?.checkedAt ? new Date(view.checkedAt).toISOString() : null,
     check: view?.check ?? null,
@@ -72,8 +90,9 @@ export function serviceHealth(facts: ServiceFacts): ServiceHealth {
   };
 }
 
-function stateMessage({ state, lastExit }: ServiceFacts): string {
-  if (state === "crashed") return `Not running: ${describeExit(lastExit)}.`;
+function stateMessage({ state, lastExit, restartPending }: ServiceFacts): string {
+  if (state === "crashed")
+    return `Not running: ${describeExit(lastExit)}${restartPending ? "; its restart policy starts it again" : ""}.`;
   if (state === "completed") return "Ended with exit code 0.";
   if (state === "starting") return "Starting; no check was made yet.";
   if (state === "lost") return "The runtime died under it.";

@@ -1,31 +1,75 @@
-/** A service's state, and those who wait for it to become another one. */
+/** A service's state: which states follow which, what each means for its stack, and those who wait for one. */
+import { StackwardenError } from "../../errors.js";
 import type { ServiceState } from "../model.js";
+
+/**
+ * `up`: as it should be. `coming`: on its way there. `failing`: it should be up and is not. `down`: it was stopped, or is
+ * being stopped.
+ */
+export type Standing = "up" | "coming" | "failing" | "down";
+
+export const STANDING: Readonly<Record<ServiceState, Standing>> = {
+  pending: "coming",
+  starting: "coming",
+  running: "up",
+  healthy: "up",
+  completed: "up",
+  unhealthy: "failing",
+  crashed: "failing",
+  lost: "failing",
+  stopping: "down",
+  stopped: "down",
+};
+
+/** An instance that ran can end in these ways at any time. */
+const ENDS: readonly ServiceState[] = ["completed", "crashed", "stopping", "lost"];
+/** Without an instance, only a start or a stop changes something. */
+const IDLE: readonly ServiceState[] = ["pending", "starting", "stopped", "lost"];
+
+export const TRANSITIONS: Readonly<Record<ServiceState, readonly ServiceState[]>> = {
+  pending: IDLE,
+  starting: ["running", "healthy", "unhealthy", ...ENDS],
+  running: ENDS,
+  healthy: ["unhealthy", ...ENDS],
+  unhealthy: ["healthy", ...ENDS],
+  stopping: ["stopped", "lost"],
+  stopped: IDLE,
+  completed: IDLE,
+  crashed: IDLE,
+  lost: IDLE,
+};
+
+export const mayFollow = (from: ServiceState, to: ServiceState): boolean =>
+  from === to || TRANSITIONS[from].includes(to);
 
 export class WatchedState {
   #current: ServiceState = "pending";
   readonly #watchers = new Set<() => void>();
 
-  /** @param changed told after every change, when who waits was told */
+  /** @param changed called after every change, after the waiting calls were resumed */
   constructor(private readonly changed: () => void) {}
 
   get current(): ServiceState {
     return this.#current;
   }
 
+  /** @throws INTERNAL for a state that cannot follow the current one */
   to(state: ServiceState): void {
+    if (!mayFollow(this.#current, state))
+      throw new StackwardenError("INTERNAL", `A service cannot become ${state} after ${this.#current}.`);
     this.#current = state;
-    for (const look of [...this.#watchers]) look();
+    for (const evaluate of [...this.#watchers]) evaluate();
     this.changed();
   }
 
-  /** Resolves when the condition holds; looked at now and after every change. */
+  /** Resolves when the condition holds; evaluated now and after every change. */
   until(condition: () => boolean, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const end = (): void => {
-        this.#watchers.delete(look);
+        this.#watchers.delete(evaluate);
         signal.removeEventListener("abort", abort);
       };
-      const look = (): void => {
+      const evaluate = (): void => {
         if (!condition()) return;
         end();
         resolve();
@@ -34,10 +78,10 @@ export class WatchedState {
         end();
         reject(signal.reason);
       };
-      this.#watchers.add(look);
+      this.#watchers.add(evaluate);
       signal.addEventListener("abort", abort, { once: true });
       if (signal.aborted) abort();
-      else look();
+      else evaluate();
     });
   }
 }

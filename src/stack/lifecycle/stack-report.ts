@@ -1,9 +1,10 @@
-/** What is said of a project: from its units while it runs, from its definition when it does not. */
+/** The reports of a project: from its units while it runs, from its definition when it does not. */
 import type { ServiceDefinition, StackDefinition } from "../definition/types.js";
 import type { HealthReport, ServiceHealth, ServiceReport, StackReport, StackState } from "../model.js";
 import type { RuntimeName } from "../runtime.js";
 import type { RunningStack } from "./running-stack.js";
 import type { ServiceController } from "./service-controller.js";
+import { overallHealthy, uncheckedServices } from "./stack-state.js";
 
 /** A service whose stack was not started by this server. */
 const idleService = (service: ServiceDefinition): ServiceReport => ({
@@ -48,23 +49,15 @@ export function healthReport(
 ): HealthReport {
   const services: Record<string, ServiceHealth> = Object.create(null);
   for (const name of names) services[name] = units?.get(name)?.health() ?? idleHealth(name, state);
-  const all = Object.values(services);
   return {
     project,
     state,
-    overall_healthy: all.length > 0 && all.every((one) => one.healthy),
+    overall_healthy: overallHealthy(state),
+    unchecked: uncheckedServices(Object.values(services)),
     services,
     timestamp: new Date().toISOString(),
   };
 }
-
-/** What is not healthy, and why. */
-export const missingServices = (
-  report: HealthReport,
-): { service: string; state: ServiceHealth["status"]; reason: string }[] =>
-  Object.values(report.services)
-    .filter((one) => !one.healthy)
-    .map(({ service, status, message }) => ({ service, state: status, reason: message }));
 
 export interface StackFacts {
   project: string;
@@ -85,7 +78,7 @@ export async function stackReport({ open, stack, reason, peek, ...facts }: Stack
   const services: StackReport["services"] = Object.create(null);
   let source = stack?.definition.source ?? "";
   if (stack !== null) {
-    // A port of a stack that is gone is nobody's.
+    // A stack that is closed holds no port.
     for (const [name, unit] of stack.units) services[name] = open ? unit.report() : { ...unit.report(), endpoints: [] };
     notes.push(...stack.definition.notes);
   } else {

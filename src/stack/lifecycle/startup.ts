@@ -14,22 +14,23 @@ export interface Startup {
   actor?: string;
 }
 
-/** Waits until a dependency is what its dependant asks for. */
+/** Waits until a dependency meets its dependent's condition; restarts by its policy are waited for. */
 async function awaitDependency(unit: ServiceController, dependency: Dependency, signal: AbortSignal): Promise<void> {
   const { condition } = dependency;
-  const ended = (): boolean => ["crashed", "stopped", "lost", "unhealthy"].includes(unit.state);
   const met = (): boolean => {
     if (unit.state === "completed") return true;
     if (condition === "service_started") return unit.running;
     return condition === "service_healthy" && unit.state === "healthy";
   };
-  await unit.until(() => met() || ended(), signal);
+  const hopeless = (): boolean =>
+    unit.ended || (unit.state === "unhealthy" && condition !== "service_completed_successfully");
+  await unit.until(() => met() || hopeless(), signal);
   if (!met()) throw unit.failure();
 }
 
 /**
- * Resolves when every named service is healthy or has completed. The first failure ends the
- * others' waiting; what had been started by then is stopped again, dependants first.
+ * Resolves when every named service is up. The first failure ends the others' waiting; what had been started by then is
+ * stopped again, dependents first.
  * @throws the first failure, or the signal's reason
  */
 export async function startServices({ units, names, signal, phase, actor }: Startup): Promise<void> {
@@ -63,7 +64,7 @@ export async function startServices({ units, names, signal, phase, actor }: Star
   // One that ended by itself keeps its state: that is what went wrong.
   const named = names.flatMap((name) => units.get(name) ?? []);
   await stopServices(
-    named.filter((unit) => unit.running || unit.state === "pending"),
+    named.filter((unit) => unit.running || unit.restartPending || unit.state === "pending"),
     undefined,
     actor,
   );
@@ -71,7 +72,7 @@ export async function startServices({ units, names, signal, phase, actor }: Star
 }
 
 /**
- * Stops services so that each outlives its dependants.
+ * Stops services so that each outlives its dependents.
  * @param mostGraceMs no service gets more time than this before it is killed; default: its own `stop_grace_period`
  * @throws STOP_FAILED that names every service that could not be stopped; the others are stopped all the same
  */
@@ -85,11 +86,11 @@ export async function stopServices(
   const stop = (unit: ServiceController): Promise<void> => {
     const known = stopping.get(unit.name);
     if (known !== undefined) return known;
-    const dependants = units.filter((other) => Object.hasOwn(other.definition.dependsOn, unit.name));
+    const dependents = units.filter((other) => Object.hasOwn(other.definition.dependsOn, unit.name));
     const done = (async () => {
       // A start under way would hold the queue.
       unit.interrupt();
-      await Promise.all(dependants.map(stop));
+      await Promise.all(dependents.map(stop));
       await unit.serial.run(() => unit.stop(mostGraceMs, actor));
     })().catch(() => {
       failed.push(unit.name);

@@ -16,7 +16,9 @@ import { hiddenSecrets } from "../text/visible-values.js";
 import { checkLimits } from "./limits.js";
 import { RunningStack, unknownService } from "./running-stack.js";
 import { chooseRuntime, type RuntimeChoice } from "./runtime-choice.js";
+import { requireChecks } from "./service-checks.js";
 import type { ServiceContext } from "./service-context.js";
+import { asSentence, type Reached, wellSentence } from "./stack-state.js";
 
 export interface SupervisorOptions {
   project: string;
@@ -36,8 +38,6 @@ export interface StartSteps {
   /** The stack is open and its services begin to start. */
   launched(): void;
 }
-
-export type Reached = "started" | "unchanged" | "reconciled";
 
 /** The code and the service say more than the message to whoever diagnoses it later. */
 function startFailed(error: unknown, actor: string): EventInput {
@@ -69,7 +69,7 @@ export class Supervisor {
   /** Progress of the start under way, told in the words of events. */
   tell(message: string): void {
     const units = [...(this.stack?.units.values() ?? [])];
-    const up = units.filter((unit) => unit.state === "healthy" || unit.state === "completed").length;
+    const up = units.filter((unit) => unit.up).length;
     this.#start?.progress({ progress: up, total: units.length, message });
   }
 
@@ -219,6 +219,7 @@ export class Supervisor {
     const { events } = records;
     const choice = await chooseRuntime(config, runtimes, project);
     const { runtime } = choice;
+    requireChecks(definition, runtime.name);
     const reason = choice.reason + elsewhere(store.runtime(project), runtime.name, definition.volumes);
     this.choice = { runtime, reason };
     events.add({ type: "stack_starting", message: `The stack is starting. ${reason}`, actor: steps.actor });
@@ -260,13 +261,26 @@ export class Supervisor {
       }
       throw error;
     }
-    events.add({ type: "stack_started", message: "Every service is healthy.", actor: steps.actor });
+    this.#reportStart(stack, steps.actor, events);
     return "started";
+  }
+
+  /** Services can have ended between their own start and the last one's. */
+  #reportStart(stack: RunningStack, actor: string, events: ProjectRecords["events"]): void {
+    const units = [...stack.units.values()];
+    const down = units.filter((unit) => !unit.up);
+    const services = units.map((unit) => ({ service: unit.name, status: unit.state }));
+    const message =
+      down.length === 0
+        ? asSentence(wellSentence(services))
+        : `The stack started, but not every service is up: ${down.map((unit) => `${unit.name} is ${unit.state}`).join(", ")}.`;
+    events.add({ type: "stack_started", message, actor });
   }
 
   async #reconcile(definition: StackDefinition, signal: AbortSignal, steps: StartSteps): Promise<Reached> {
     const { stack } = this;
     if (stack === null) throw new StackwardenError("INTERNAL", "An open stack has no units.");
+    requireChecks(definition, stack.runtimeStack.runtime);
     steps.launched();
     const tell = (service: string, message: string): void => this.tell(`${service}: ${message}`);
     const done = await stack.reconcile(definition, signal, tell, steps.actor);
@@ -324,7 +338,7 @@ export class Supervisor {
   }
 
   #tooLate(): StackwardenError {
-    const waiting = [...(this.stack?.units.values() ?? [])].filter((unit) => unit.state !== "healthy");
+    const waiting = [...(this.stack?.units.values() ?? [])].filter((unit) => !unit.up);
     const missing = waiting.map((unit) => `${unit.name} is ${unit.state} (${unit.health().message})`);
     const seconds = this.options.config.startTimeoutMs / 1000;
     return new StackwardenError(

@@ -86,7 +86,8 @@ export type Cause = z.infer<typeof cause>;
 
 const diagnosedService = z.object({
   state: serviceState,
-  healthy: z.boolean(),
+  /** Null for a service that runs and that nothing checks. */
+  healthy: z.boolean().nullable(),
   /** What the last check saw. Untrusted where it quotes a service. */
   message: text,
   restarts: number,

@@ -13,12 +13,15 @@ const change = {
 };
 
 export const startOutcome = z.object({
-  /** `starting`: the time ran out, or waiting was not asked for; the start continues. */
-  status: z.enum(["healthy", "already_running", "starting", "reconciled"]),
+  /**
+   * `running`: up, and nothing checks some of its services. `starting`: the time ran out, or waiting was not asked for; the
+   * start continues. `degraded`: the start ended, and a service is not up.
+   */
+  status: z.enum(["healthy", "running", "already_running", "starting", "reconciled", "degraded"]),
   message: text,
-  /** What is not healthy yet, and why. */
+  /** What is not up, and why. */
   missing: z.array(z.object({ service: text, state: serviceState, reason: text })),
-  /** What to call next, when the start continues. */
+  /** What to call next, when not every service is up. */
   next: text.nullable(),
   before: stackReport,
   after: stackReport,
@@ -41,7 +44,8 @@ export type StopOutcome = z.infer<typeof stopOutcome>;
 
 export const restartOutcome = z.object({
   service: text,
-  status: z.enum(["healthy", "starting"]),
+  /** `starting`: the time ran out; the restart continues. `degraded`: it ended, and the service is not up. */
+  status: z.enum(["healthy", "running", "completed", "starting", "degraded"]),
   message: text,
   health: serviceHealth,
   dependents_restarted: z.array(text),

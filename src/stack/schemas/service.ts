@@ -14,7 +14,8 @@ export const serviceState = z.enum(SERVICE_STATES);
 export const serviceHealth = z
   .object({
     service: text,
-    healthy: z.boolean(),
+    /** Null for a service that runs and that nothing checks. */
+    healthy: z.boolean().nullable(),
     status: serviceState,
     /** What the last check saw, or why there is none. Untrusted where it quotes a service. */
     message: text,

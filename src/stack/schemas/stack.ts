@@ -28,7 +28,10 @@ export type StackReport = z.infer<typeof stackReport>;
 const health = {
   project: text,
   state: stackState,
+  /** Every service that has a check is healthy, and every other one runs or has completed. */
   overall_healthy: z.boolean(),
+  /** Services that run and that nothing checks. */
+  unchecked: z.array(text),
   services: z.record(z.string(), serviceHealth),
   timestamp: time,
 };

@@ -18,7 +18,7 @@ afterEach(() => domain.close());
 const write = (text: string) => domain.project("shop", text);
 const up = async (text: string) => {
   write(text);
-  expect((await manager.start({ project: "shop" }, call())).status).toBe("healthy");
+  expect((await manager.start({ project: "shop" }, call())).verified).toBe(true);
   domain.runtime.calls.length = 0;
 };
 const restart = (name: string, fields: object = {}) =>
@@ -92,10 +92,21 @@ describe("restart", () => {
 
   it("has a budget, with what is known of the cause", async () => {
     await up(compose(service("app")));
-    for (let i = 0; i < 3; i += 1) await restart("app");
+    domain.runtime.scripts = {
+      app: { ends: [1, 2, 3].map((exitCode) => ({ afterMs: 1, exitCode })), probe: () => "no" },
+    };
+    for (let i = 0; i < 3; i += 1) await expect(restart("app")).rejects.toMatchObject({ code: "SERVICE_START_FAILED" });
     const error = await restart("app").catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ code: "RESTART_BUDGET_EXCEEDED", details: { service: "app", state: "healthy" } });
+    expect(error).toMatchObject({
+      code: "RESTART_BUDGET_EXCEEDED",
+      details: { service: "app", state: "crashed", exit: { exit_code: 3 } },
+    });
     expect((error as StackwardenError).details?.retry_after_seconds).toBeGreaterThan(200);
+  });
+
+  it("is never refused after restarts that brought the service up: an agent edits, restarts again", async () => {
+    await up(compose(service("app")));
+    for (let i = 0; i < 8; i += 1) expect((await restart("app")).verified).toBe(true);
   });
 
   it("is refused for what is not there", async () => {

@@ -1,8 +1,8 @@
 /** Health checks of one instance: commands inside its container, network checks through the session's gateway. */
 import type { Healthcheck, HealthTest, ServiceDefinition } from "../../../stack/definition/types.js";
 import type { ProbeResult } from "../../../stack/runtime.js";
-import { lastLine } from "../../shared/last-line.js";
 import { bounded, type Check } from "../../shared/probes/bounded.js";
+import { commandVerdict } from "../../shared/probes/command-verdict.js";
 import type { Dial } from "../../shared/probes/dial.js";
 import { httpCheck } from "../../shared/probes/http-probe.js";
 import { postgresCheck } from "../../shared/probes/postgres-probe.js";
@@ -28,17 +28,11 @@ export interface ProbeContext {
 /** The other side of a command's time limit: the caller's own comes first and says it better. */
 const BACKUP_MS = 2000;
 
-const verdict = (exitCode: number | null, output: string): string => {
-  const line = lastLine(output);
-  if (exitCode === 0) return line === "" ? "exit code 0" : line;
-  throw new Error(`exit code ${exitCode ?? "unknown"}${line === "" ? "" : `: ${line}`}`);
-};
-
 const execCheck =
   ({ host }: ProbeContext, id: string, argv: string[], timeoutMs: number): Check =>
   async (signal) => {
     const { exitCode, output } = await host.exec(id, { argv, timeoutMs: timeoutMs + BACKUP_MS, signal });
-    return verdict(exitCode, output);
+    return commandVerdict(exitCode, output);
   };
 
 const loopCheck =
@@ -46,7 +40,7 @@ const loopCheck =
   async (signal) => {
     const { exitCode, timedOut, output } = await loop.result(signal);
     if (timedOut) throw new Error("the check did not end in time");
-    return verdict(exitCode, output);
+    return commandVerdict(exitCode, output);
   };
 
 /** First port that it is known to listen on. */

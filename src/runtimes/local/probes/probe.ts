@@ -1,8 +1,8 @@
 /** Runs one health check of an instance and says which one really ran. */
 import type { Healthcheck } from "../../../stack/definition/types.js";
 import type { ProbeResult } from "../../../stack/runtime.js";
-import { lastLine } from "../../shared/last-line.js";
 import { bounded } from "../../shared/probes/bounded.js";
+import { CheckProgramMissing, commandVerdict } from "../../shared/probes/command-verdict.js";
 import { httpCheck } from "../../shared/probes/http-probe.js";
 import { postgresCheck } from "../../shared/probes/postgres-probe.js";
 import { redisCheck } from "../../shared/probes/redis-probe.js";
@@ -39,12 +39,12 @@ const firstPort = (context: ProbeContext): number => {
 function commandIn(context: ProbeContext, argv: string[]) {
   return async (signal: AbortSignal): Promise<string> => {
     const { host, process, user, cwd, env } = context;
-    const resolved = await context.resolve(argv);
+    const resolved = await context.resolve(argv).catch((error: Error) => {
+      throw new CheckProgramMissing(error.message);
+    });
     // The time limit is the caller's; this one only backs it up.
     const result = await host.run({ argv: resolved, cwd, env, user, signal, timeoutMs: 600_000, inside: process });
-    const output = lastLine(result.output);
-    if (result.exitCode === 0) return output === "" ? "exit code 0" : output;
-    throw new Error(`exit code ${result.exitCode ?? result.signal}${output === "" ? "" : `: ${output}`}`);
+    return commandVerdict(result.exitCode ?? result.signal, result.output);
   };
 }
 

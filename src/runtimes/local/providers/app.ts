@@ -20,7 +20,8 @@ export function appCommand(service: ServiceDefinition): { argv: string[]; contai
   if (service.local !== undefined && argv.length > 0) return { argv, container: true };
   const what = service.image ?? (service.build === undefined ? "no image" : "an image built from the project");
   throw new StackwardenError("UNSUPPORTED", `The local runtime cannot run "${service.name}" (${what}).`, {
-    hint: `Add services.${service.name}.x-local.command (how to run it without a container), or use the dagger runtime.`,
+    hint: `Add services.${service.name}.x-local.command: how to run it without a container. In it, {port} stands for the port to listen on, e.g. [uvicorn, "app:app", --port, "{port}"]; x-local.install installs its dependencies. Or use a runtime with containers.`,
+    details: { service: service.name },
   });
 }
 
@@ -51,7 +52,7 @@ export async function resolveProgram(
   const found = await findIn([name], SERVICE_PATH);
   if (found !== null) return [found, ...rest];
   throw new StackwardenError("SERVICE_START_FAILED", `The program "${name}" was not found.`, {
-    hint: `Install it below ${SERVICE_PATH.join(", ")}, add it to the service's dependencies, or name it by its path in x-local.command.`,
+    hint: `Add it to the service's dependencies and install them with x-local.install, e.g. { kind: python, manifest: requirements.txt } or { kind: node, manifest: package.json }; or name it by its path in x-local.command; or install it below ${SERVICE_PATH.join(", ")}.`,
   });
 }
 

@@ -1,5 +1,6 @@
 /** A check that always ends: by its answer, by its time, or because the caller left. A failing check is a result. */
 import type { ProbeResult } from "../../../stack/runtime.js";
+import { CheckProgramMissing } from "./command-verdict.js";
 
 /** What one kind of check does; throws when the service is not healthy, gives what it saw otherwise. */
 export type Check = (signal: AbortSignal) => Promise<string>;
@@ -36,7 +37,11 @@ export async function bounded(check: string, timeoutMs: number, caller: AbortSig
     caller.addEventListener("abort", cancelled, { once: true });
     run(controller.signal).then(
       (message) => finish(result(true, message)),
-      (error: unknown) => finish(result(false, seen(error))),
+      (error: unknown) =>
+        finish({
+          ...result(false, seen(error)),
+          ...(error instanceof CheckProgramMissing ? { programMissing: true as const } : {}),
+        }),
     );
   });
 }

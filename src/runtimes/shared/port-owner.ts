@@ -1,0 +1,110 @@
+/** Which process listens on a port, as the kernel's tables tell: Linux only, elsewhere nothing is known. */
+import { readdir, readFile, readlink } from "node:fs/promises";
+import { basename } from "node:path";
+
+export interface PortOwner {
+  /** Null where the system does not show it: a process of another user, seen by an unprivileged server. */
+  pid: number | null;
+  /** Name of its program; null where the process is not visible. */
+  program: string | null;
+  /** Owner of the socket. */
+  uid: number;
+  /** Whether only this machine reaches it, and over which protocol. */
+  address: { family: 4 | 6; loopback: boolean };
+  port: number;
+  /** Where the port belongs to a stack of this server. */
+  project?: string;
+  service?: string;
+}
+
+interface Socket extends Omit<PortOwner, "pid" | "program"> {
+  inode: string;
+}
+
+const LISTEN = "0A";
+const LOOPBACK_V6 = "00000000000000000000000001000000";
+
+function loopback(address: string): boolean {
+  if (address.length === 8) return address.endsWith("7F");
+  return address === LOOPBACK_V6 || (address.startsWith("0000000000000000FFFF0000") && address.endsWith("7F"));
+}
+
+function sockets(table: string, family: 4 | 6): Socket[] {
+  const listening: Socket[] = [];
+  for (const line of table.split("\n").slice(1)) {
+    const [, local = "", , state, , , , uid, , inode = ""] = line.trim().split(/\s+/);
+    if (state !== LISTEN) continue;
+    const [address = "", port = ""] = local.split(":");
+    listening.push({
+      port: Number.parseInt(port, 16),
+      uid: Number(uid),
+      inode,
+      address: { family, loopback: loopback(address) },
+    });
+  }
+  return listening;
+}
+
+async function listeningSockets(procRoot: string): Promise<Socket[]> {
+  const read = (name: string, family: 4 | 6): Promise<Socket[]> =>
+    readFile(`${procRoot}/net/${name}`, "utf8").then(
+      (table) => sockets(table, family),
+      () => [],
+    );
+  return (await Promise.all([read("tcp", 4), read("tcp6", 6)])).flat();
+}
+
+/** Processes by the inode of each socket that is asked for. */
+async function processesOf(inodes: ReadonlySet<string>, procRoot: string): Promise<Map<string, number>> {
+  const owners = new Map<string, number>();
+  if (inodes.size === 0) return owners;
+  const pids = (await readdir(procRoot).catch((): string[] => [])).filter((name) => /^\d+$/.test(name));
+  for (const pid of pids) {
+    // Gone, or another user's.
+    const files = await readdir(`${procRoot}/${pid}/fd`).catch((): string[] => []);
+    for (const file of files) {
+      const target = await readlink(`${procRoot}/${pid}/fd/${file}`).catch(() => "");
+      const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1];
+      if (inode !== undefined && inodes.has(inode) && !owners.has(inode)) owners.set(inode, Number(pid));
+    }
+    if (owners.size === inodes.size) break;
+  }
+  return owners;
+}
+
+async function programOf(pid: number, procRoot: string): Promise<string | null> {
+  const [first = ""] = (await readFile(`${procRoot}/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
+  const comm = (await readFile(`${procRoot}/${pid}/comm`, "utf8").catch(() => "")).trim();
+  // Some programs write a sentence into their command line.
+  const name = basename(first.split(" ", 1)[0] ?? "").replace(/:$/, "") || comm;
+  return name === "" ? null : name.slice(0, 64);
+}
+
+/** Every process that listens where `matches` says. */
+export async function owners(
+  matches: (socket: Pick<PortOwner, "port" | "uid">) => boolean,
+  procRoot = "/proc",
+): Promise<PortOwner[]> {
+  const matching = (await listeningSockets(procRoot)).filter(matches);
+  const pids = await processesOf(new Set(matching.map(({ inode }) => inode)), procRoot);
+  return Promise.all(
+    matching.map(async ({ inode, ...socket }) => {
+      const pid = pids.get(inode) ?? null;
+      return { ...socket, pid, program: pid === null ? null : await programOf(pid, procRoot) };
+    }),
+  );
+}
+
+/** The process that listens on this port; null when none can be seen. */
+export async function ownerOf(port: number, procRoot?: string): Promise<PortOwner | null> {
+  const [first = null] = await owners((socket) => socket.port === port, procRoot);
+  return first;
+}
+
+/** `postgres (pid 4242)`, `service db of the project shop`. */
+export function describeOwner(owner: Pick<PortOwner, "pid" | "program" | "project" | "service">): string {
+  const { pid, program, project, service } = owner;
+  if (project !== undefined) return `service ${service} of the project ${project}`;
+  if (pid === null) return "a process of another user";
+  return `${program ?? "a process"} (pid ${pid})`;
+}

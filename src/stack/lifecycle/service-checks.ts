@@ -1,0 +1,127 @@
+/**
+ * Which checks decide whether a service is healthy: those of the file, else what its image is known to speak and the ports
+ * that it publishes. A service with none of these only runs.
+ */
+import { StackwardenError } from "../../errors.js";
+import type { Healthcheck, HealthTest, ServiceDefinition, StackDefinition } from "../definition/types.js";
+import type { RuntimeName } from "../vocabulary.js";
+
+/** Of checks that stackwarden adds: a service has a minute to listen, then two failures in a row make it unhealthy. */
+const TIMING = { intervalMs: 5_000, timeoutMs: 3_000, retries: 2, startPeriodMs: 60_000, startIntervalMs: 250 };
+
+interface KnownImage {
+  port: number;
+  /** Default: its port accepts a connection. */
+  test?: HealthTest;
+  /** Preferred where a command can run inside the service. It must not need a password. */
+  command?: HealthTest;
+}
+
+const shell = (command: string): HealthTest => ({ kind: "cmd-shell", command });
+
+const POSTGRES: KnownImage = {
+  port: 5432,
+  test: { kind: "postgres" },
+  // By TCP: the server that initialises a new volume listens on its Unix socket only.
+  command: shell("pg_isready -q -h 127.0.0.1"),
+};
+const REDIS: KnownImage = {
+  port: 6379,
+  test: { kind: "redis" },
+  command: { kind: "cmd", argv: ["redis-cli", "ping"] },
+};
+// A connection that ends before its handshake counts as an error of its host, which MySQL blocks after a hundred of them.
+const MYSQL: KnownImage = {
+  port: 3306,
+  command: shell("mysqladmin ping -h 127.0.0.1 --silent || mariadb-admin ping -h 127.0.0.1 --silent"),
+};
+
+/** Official images, by their name on Docker Hub. */
+const IMAGES: ReadonlyMap<string, KnownImage> = new Map([
+  ["postgres", POSTGRES],
+  ["redis", REDIS],
+  ["valkey/valkey", { ...REDIS, command: { kind: "cmd", argv: ["valkey-cli", "ping"] } }],
+  ["mysql", MYSQL],
+  ["mariadb", MYSQL],
+  ["mongo", { port: 27_017 }],
+  ["rabbitmq", { port: 5672 }],
+  ["memcached", { port: 11_211 }],
+  ["nginx", { port: 80 }],
+  ["httpd", { port: 80 }],
+  ["caddy", { port: 80 }],
+  ["nats", { port: 4222 }],
+  ["elasticsearch", { port: 9200 }],
+  ["influxdb", { port: 8086 }],
+]);
+
+function knownImage(image: string | undefined): KnownImage | undefined {
+  const name = image?.replace(/@.*/, "").replace(/:[^/]*$/, "");
+  return name === undefined ? undefined : IMAGES.get(name.replace(/^docker\.io\//, "").replace(/^library\//, ""));
+}
+
+const SERVERS =
+  /^(?:postgres|redis-server|valkey-server|mysqld|mariadbd|mongod|rabbitmq-server|memcached|nginx|httpd|httpd-foreground|caddy|nats-server|eswrapper|influxd)$/;
+
+/** Whether the image's own server runs, and not a dump, a migration or a shell. */
+function runsServer(entrypoint: readonly string[] | undefined, command: readonly string[] | undefined): boolean {
+  const [program = "", flag, script = ""] = [...(entrypoint ?? []), ...(command ?? [])];
+  if (program === "" || program.startsWith("-")) return true;
+  const first = flag === "-c" ? (script.replace(/^exec\s+/, "").split(/\s/, 1)[0] ?? "") : program;
+  return SERVERS.test(first.slice(first.lastIndexOf("/") + 1));
+}
+
+/** What runs as this service on this runtime, when stackwarden knows it. */
+function knownService(
+  { image, build, command, entrypoint, local }: ServiceDefinition,
+  runtime: RuntimeName,
+): KnownImage | undefined {
+  if (runtime === "local") {
+    if (local?.provider === undefined) return undefined;
+    return local.provider === "postgres" ? POSTGRES : REDIS;
+  }
+  return build === undefined && runsServer(entrypoint, command) ? knownImage(image) : undefined;
+}
+
+const implied = (test: HealthTest, command?: HealthTest): Healthcheck => ({
+  ...TIMING,
+  test,
+  ...(command === undefined ? {} : { command }),
+});
+
+/** Every one of them must succeed. Empty: nothing checks the service. */
+export function checksOf(service: ServiceDefinition, runtime: RuntimeName): Healthcheck[] {
+  const { healthcheck } = service;
+  if (healthcheck !== undefined) return healthcheck.test.kind === "none" ? [] : [healthcheck];
+  const known = knownService(service, runtime);
+  const ports = [...new Set(service.ports.map(({ containerPort }) => containerPort))];
+  if (known?.test !== undefined) return [implied(known.test, known.command)];
+  const checked = ports.length === 0 && known !== undefined ? [known.port] : ports;
+  return checked.map((port) => implied({ kind: "tcp", port }, port === known?.port ? known.command : undefined));
+}
+
+/**
+ * `depends_on` with `condition: service_healthy` needs something that can tell.
+ * @throws INVALID_STACK that names every dependency on a service without a check
+ */
+export function requireChecks(definition: StackDefinition, runtime: RuntimeName): void {
+  const lacking: { service: string; dependency: string }[] = [];
+  for (const { name, dependsOn } of Object.values(definition.services))
+    for (const [dependency, { condition }] of Object.entries(dependsOn)) {
+      const other = definition.services[dependency];
+      if (condition === "service_healthy" && other !== undefined && checksOf(other, runtime).length === 0)
+        lacking.push({ service: name, dependency });
+    }
+  if (lacking.length === 0) return;
+  const list = lacking.map(
+    ({ service, dependency }) => `services.${service}.depends_on.${dependency} waits for service_healthy`,
+  );
+  const targets = [...new Set(lacking.map(({ dependency }) => dependency))].join(", ");
+  throw new StackwardenError(
+    "INVALID_STACK",
+    `${list.join("; ")}, but nothing checks ${targets}: no healthcheck and no published port.`,
+    {
+      hint: `Give ${targets} a \`healthcheck\` (or \`x-probe\`), or depend on it with \`condition: service_started\`.`,
+      details: { problems: lacking },
+    },
+  );
+}

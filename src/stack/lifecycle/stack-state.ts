@@ -1,0 +1,103 @@
+/**
+ * What a stack is, derived from its services in one place: its state, whether it is healthy as a whole, and what the answer
+ * to a change says of it. Everything that reports a stack (MCP, REST, command line, dashboard, metrics) reads it from here.
+ */
+import type { ServiceHealth, ServiceState, StackState, StartOutcome } from "../model.js";
+import { STANDING } from "./service-state.js";
+
+/** What is being done with the stack as a whole. `closed`: nothing of it runs. `open`: it runs, and no call changes it. */
+export type StackPhase = "closed" | "starting" | "open" | "stopping" | "lost";
+
+type Described = Pick<ServiceHealth, "service" | "status" | "message">;
+
+/** A stack that is open and none of whose services fails, while a service is being restarted, is `starting` too. */
+export function stackState(phase: StackPhase, services: readonly ServiceState[]): StackState {
+  if (phase === "closed") return "stopped";
+  if (phase !== "open") return phase;
+  const standings = new Set(services.map((state) => STANDING[state]));
+  if (standings.has("failing")) return "degraded";
+  return standings.has("coming") || standings.has("down") ? "starting" : "running";
+}
+
+/** True when every service that has a check is healthy and every other one runs, or completed its work. */
+export const overallHealthy = (state: StackState): boolean => state === "running";
+
+/** Services that run and that nothing checks. */
+export const uncheckedServices = (services: readonly Pick<ServiceHealth, "service" | "status">[]): string[] =>
+  services.filter(({ status }) => status === "running").map(({ service }) => service);
+
+/** Services that are not as they should be, and why. */
+export const missingServices = (services: readonly Described[]): StartOutcome["missing"] =>
+  services
+    .filter(({ status }) => STANDING[status] !== "up")
+    .map(({ service, status, message }) => ({ service, state: status, reason: message }));
+
+/** The services of a stack whose state is `running`, in words that claim no more than was observed. */
+export function wellSentence(services: readonly Pick<ServiceHealth, "service" | "status">[]): string {
+  const named = (state: ServiceState): string[] =>
+    services.filter(({ status }) => status === state).map(({ service }) => service);
+  const completed = named("completed");
+  const unchecked = named("running");
+  const rest = services.length - completed.length - unchecked.length;
+  if (unchecked.length === 0 && completed.length === 0) return "every service is healthy";
+  return [
+    ...(rest > 0
+      ? [unchecked.length > 0 ? "every service that has a check is healthy" : "every service is healthy"]
+      : []),
+    ...(completed.length > 0 ? [`completed: ${completed.join(", ")}`] : []),
+    ...(unchecked.length > 0 ? [`nothing checks ${unchecked.join(", ")}`] : []),
+  ].join("; ");
+}
+
+export const asSentence = (words: string): string => `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
+
+/** How far a start came. Null: the caller's time ran out, and the start continues. */
+export type Reached = "started" | "unchanged" | "reconciled";
+
+interface Verdict {
+  status: StartOutcome["status"];
+  message: string;
+  verified: boolean;
+}
+
+const DONE: Record<Reached, { status: (unchecked: boolean) => StartOutcome["status"]; message: string }> = {
+  started: { status: (unchecked) => (unchecked ? "running" : "healthy"), message: "The stack is running" },
+  unchanged: { status: () => "already_running", message: "The stack runs already; nothing had to change" },
+  reconciled: { status: () => "reconciled", message: "The running stack was brought in line with its definition" },
+};
+
+/**
+ * Status, message and `verified` of a start, from what was observed after it.
+ *
+ * | state                | status                                                  | verified |
+ * | -------------------- | ------------------------------------------------------- | -------- |
+ * | `running`            | `healthy` or `running`, `already_running`, `reconciled` | true     |
+ * | `starting`           | `starting`                                              | false    |
+ * | `stopping`, no start | `starting`: the caller has to call again                | false    |
+ * | any other            | `degraded`                                              | false    |
+ */
+export function startVerdict(reached: Reached | null, state: StackState, services: readonly Described[]): Verdict {
+  if (state === "running") {
+    const { status, message } = DONE[reached ?? "started"];
+    const unchecked = uncheckedServices(services).length > 0;
+    return { status: status(unchecked), message: `${message}; ${wellSentence(services)}.`, verified: true };
+  }
+  const missing = missingServices(services).map((one) => `${one.service} is ${one.state} (${withoutStop(one.reason)})`);
+  const list = missing.length > 0 ? ` Not up: ${missing.join("; ")}.` : "";
+  if (state === "starting") return { status: "starting", message: `The stack is starting.${list}`, verified: false };
+  if (state === "stopping" && reached === null)
+    return { status: "starting", message: "The stack is still stopping; its start comes after that.", verified: false };
+  const now = state === "degraded" ? "The stack runs, but not every service does." : `The stack is ${state}.`;
+  return { status: "degraded", message: `${now}${list}`, verified: false };
+}
+
+const withoutStop = (sentence: string): string => sentence.replace(/\.$/, "");
+
+/** Status of a service after its restart. `over`: the restart ended; false: the caller's time ran out. */
+export function restartStatus(
+  over: boolean,
+  state: ServiceState,
+): "healthy" | "running" | "completed" | "starting" | "degraded" {
+  if (state === "healthy" || state === "running" || state === "completed") return over ? state : "starting";
+  return over ? "degraded" : "starting";
+}

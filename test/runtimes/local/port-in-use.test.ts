@@ -1,0 +1,108 @@
+/** PORT_IN_USE is reported only while another process holds the port; how an instance ended is never hidden by it. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { PortMapping, ServiceDefinition } from "../../../src/stack/definition/types.js";
+import { freePort } from "../contract/bench.js";
+import { Fixture, service } from "./support/fixture.js";
+
+let fixture: Fixture;
+let others: ChildProcess[];
+beforeEach(() => {
+  fixture = new Fixture();
+  others = [];
+});
+afterEach(async () => {
+  for (const other of others) {
+    other.kill("SIGKILL");
+    if (other.exitCode === null && other.signalCode === null) await once(other, "exit");
+  }
+  await fixture.close();
+});
+
+const published = (containerPort: number, hostPort?: number): PortMapping => ({
+  containerPort,
+  protocol: "tcp",
+  ...(hostPort === undefined ? {} : { hostPort }),
+});
+
+function app(code: string, ports: PortMapping[], fields: Partial<ServiceDefinition> = {}): ServiceDefinition {
+  fixture.file("app/main.cjs", code);
+  const workingDir = join(fixture.folder, "app");
+  return service("web", {
+    ports,
+    local: { command: ["node", "main.cjs", "{port}"], workingDir, environment: {} },
+    ...fields,
+  });
+}
+
+/** A process that has nothing to do with stackwarden. */
+async function occupy(port: number): Promise<ChildProcess> {
+  const code = `require("node:net").createServer().listen(${port}, "127.0.0.1", () => console.log("up"))`;
+  const other = spawn(process.execPath, ["-e", code], { stdio: ["ignore", "pipe", "inherit"] });
+  others.push(other);
+  await once(other.stdout as NodeJS.ReadableStream, "data");
+  return other;
+}
+
+describe("a service that exits in its first moments", () => {
+  const CRASHES: [string, string, number][] = [
+    ["throws", `throw new Error("no module named shop")`, 1],
+    ["ends after half a second", `console.error("bad setting"); setTimeout(() => process.exit(3), 500)`, 3],
+    ["ends with code 0", `console.log("done")`, 0],
+    [
+      "listened before",
+      `require("node:net").createServer().listen(Number(process.argv[2]), "127.0.0.1", () => process.exit(4))`,
+      4,
+    ],
+  ];
+  it.each(CRASHES)("reports its own exit and is started once when it %s", async (_what, code, exitCode) => {
+    for (const ports of [[published(8000)], [published(8000, await freePort())]]) {
+      const one = app(code, ports);
+      const stack = await fixture.open([one]);
+      const before = stack.endpoints();
+      const running = await fixture.start(stack, one);
+      expect(await running.exited).toMatchObject({ exitCode, signal: null });
+      expect(fixture.notices.filter(({ type }) => type === "port_reassigned")).toEqual([]);
+      expect(stack.endpoints()).toEqual(before);
+      await stack.close();
+    }
+  });
+
+  it("on a port of its own that another process holds: the crash and its lines stand, the published port is not blamed", async () => {
+    const own = await freePort();
+    await occupy(own);
+    const one = app(`require("node:net").createServer().listen(${own}, "127.0.0.1")`, [
+      published(8199, await freePort()),
+    ]);
+    const stack = await fixture.open([one]);
+    const running = await fixture.start(stack, one);
+    expect(await running.exited).toMatchObject({ exitCode: 1 });
+    expect(fixture.log("web")).toContain(`EADDRINUSE: address already in use 127.0.0.1:${own}`);
+  });
+});
+
+describe("a port that another process holds", () => {
+  it.runIf(process.platform === "linux")("is refused with the process that holds it, and not retryable", async () => {
+    const port = await freePort();
+    const other = await occupy(port);
+    const owner = { pid: other.pid, program: "node" };
+    await expect(fixture.open([app("", [published(8000, port)])])).rejects.toMatchObject({
+      code: "PORT_IN_USE",
+      message: `Host port in use: ${port} (web, held by node (pid ${other.pid})).`,
+      details: { ports: [{ service: "web", port, owner }] },
+      kind: { retryable: false },
+    });
+  });
+
+  it("names the service of the other stack where a stack of this server has it", async () => {
+    const port = await freePort();
+    const one = app("", [published(8000, port)]);
+    await fixture.open([one]);
+    await expect(fixture.open([one])).rejects.toMatchObject({
+      code: "PORT_IN_USE",
+      message: `Host port in use: ${port} (web, held by service web of the project test).`,
+    });
+  });
+});

@@ -1,0 +1,135 @@
+/** Which checks decide about a service that has no healthcheck. */
+import { describe, expect, it } from "vitest";
+import type { ServiceDefinition, StackDefinition } from "../../../src/stack/definition/types.js";
+import { checksOf, requireChecks } from "../../../src/stack/lifecycle/service-checks.js";
+
+const service = (fields: Partial<ServiceDefinition> = {}): ServiceDefinition => ({
+  name: "web",
+  environment: {},
+  secretEnvironment: [],
+  ports: [],
+  expose: [],
+  dependsOn: {},
+  restart: { policy: "no" },
+  mounts: [],
+  limits: {},
+  reservations: {},
+  stopSignal: "SIGTERM",
+  stopGracePeriodMs: 10_000,
+  readOnly: false,
+  init: false,
+  labels: {},
+  profiles: [],
+  secrets: [],
+  allowRoot: false,
+  ...fields,
+});
+const port = (containerPort: number) => ({ containerPort, protocol: "tcp" as const });
+const tests = (fields: Partial<ServiceDefinition>, runtime: "dagger" | "docker" | "local" = "dagger") =>
+  checksOf(service(fields), runtime).map(({ test }) => test);
+
+describe("the checks of a service", () => {
+  it("are the file's own where it has one", () => {
+    const healthcheck = {
+      test: { kind: "cmd" as const, argv: ["x"] },
+      intervalMs: 1,
+      timeoutMs: 1,
+      retries: 1,
+      startPeriodMs: 1,
+      startIntervalMs: 1,
+    };
+    expect(checksOf(service({ healthcheck, ports: [port(80)], image: "postgres" }), "dagger")).toEqual([healthcheck]);
+  });
+
+  it("are none where the file disables them, and none where nothing can be checked", () => {
+    const none = {
+      test: { kind: "none" as const },
+      intervalMs: 1,
+      timeoutMs: 1,
+      retries: 1,
+      startPeriodMs: 1,
+      startIntervalMs: 1,
+    };
+    expect(tests({ healthcheck: none, ports: [port(80)] })).toEqual([]);
+    expect(tests({ image: "acme/worker" })).toEqual([]);
+    expect(tests({ expose: [9000] })).toEqual([]);
+  });
+
+  it("cover every published port once", () => {
+    expect(tests({ image: "acme/api", ports: [port(80), port(9090), port(80)] })).toEqual([
+      { kind: "tcp", port: 80 },
+      { kind: "tcp", port: 9090 },
+    ]);
+  });
+
+  it.each([
+    ["postgres:16-alpine", { kind: "postgres" }],
+    ["docker.io/library/postgres", { kind: "postgres" }],
+    ["postgres@sha256:0123", { kind: "postgres" }],
+    ["redis:7", { kind: "redis" }],
+    ["valkey/valkey:8", { kind: "redis" }],
+    ["mysql:8", { kind: "tcp", port: 3306 }],
+    ["mongo:7", { kind: "tcp", port: 27_017 }],
+    ["rabbitmq:3-management", { kind: "tcp", port: 5672 }],
+    ["memcached", { kind: "tcp", port: 11_211 }],
+    ["nginx:alpine", { kind: "tcp", port: 80 }],
+  ])("know what the official image %s speaks", (image, test) => {
+    expect(tests({ image })).toEqual([test]);
+  });
+
+  it.each(["acme/postgres", "bitnami/postgresql", "ghcr.io/acme/redis", "localhost:5000/nginx"])(
+    "claim nothing of %s, which is not official",
+    (image) => {
+      expect(tests({ image })).toEqual([]);
+    },
+  );
+
+  it("do not take a client that runs in a server's image for the server", () => {
+    expect(tests({ image: "postgres:16", command: ["pg_dump", "-h", "db"] })).toEqual([]);
+    expect(tests({ image: "postgres:16", command: ["sh", "-c", "psql -h postgres -c 'select 1'"] })).toEqual([]);
+    expect(tests({ image: "redis:7", entrypoint: ["redis-cli"], command: ["monitor"] })).toEqual([]);
+    expect(tests({ image: "redis:7", command: ["sh", "-c", "exec redis-server --appendonly yes"] })).toEqual([
+      { kind: "redis" },
+    ]);
+    expect(tests({ image: "postgres:16", command: ["-c", "max_connections=10"] })).toEqual([{ kind: "postgres" }]);
+  });
+
+  it("follow a port that the file publishes instead of the image's usual one", () => {
+    expect(tests({ image: "nginx", ports: [port(8080)] })).toEqual([{ kind: "tcp", port: 8080 }]);
+  });
+
+  it("look on the local runtime at what runs there, not at the image", () => {
+    expect(tests({ image: "mysql", local: { command: ["./db"], environment: {} } }, "local")).toEqual([]);
+    expect(tests({ image: "postgres", local: { provider: "postgres", environment: {} } }, "local")).toEqual([
+      { kind: "postgres" },
+    ]);
+  });
+});
+
+describe("service_healthy", () => {
+  const stack = (db: Partial<ServiceDefinition>): StackDefinition => ({
+    name: "shop",
+    source: "compose.yaml",
+    services: {
+      db: service({ name: "db", ...db }),
+      web: service({
+        dependsOn: { db: { condition: "service_healthy", restart: false, required: true } },
+      }),
+    },
+    volumes: [],
+    secretValues: [],
+    secrets: {},
+    notes: [],
+  });
+
+  it("is refused on a service that nothing checks, as Compose refuses it", () => {
+    expect(() => requireChecks(stack({ image: "acme/db" }), "dagger")).toThrow(
+      /services\.web\.depends_on\.db waits for service_healthy, but nothing checks db/,
+    );
+  });
+
+  it("is met by the check of a published port or of a known protocol", () => {
+    expect(() => requireChecks(stack({ image: "acme/db", ports: [port(5000)] }), "dagger")).not.toThrow();
+    expect(() => requireChecks(stack({ image: "postgres:16" }), "dagger")).not.toThrow();
+  });
+});

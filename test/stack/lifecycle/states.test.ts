@@ -1,0 +1,171 @@
+/** States of services as callers see them: what was observed, and nothing else. */
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { call, compose, Domain, eventsOf, service, until } from "../../support/domain.js";
+
+let domain: Domain;
+beforeEach(() => {
+  domain = new Domain();
+});
+afterEach(() => domain.close());
+
+/** A service without a healthcheck. */
+const plain = (name: string, more = ""): string => service(name, more).replace(/\n {4}healthcheck:.*/, "");
+
+const start = async (text: string, scripts: Domain["runtime"]["scripts"] = {}, project = "shop") => {
+  domain.project(project, text);
+  domain.runtime.scripts = scripts;
+  const manager = domain.manager();
+  return { manager, outcome: manager.start({ project }, call()) };
+};
+
+describe("a service that nothing checks", () => {
+  it("is running, not healthy, and the report names it", async () => {
+    const { manager, outcome } = await start(compose(service("db"), plain("worker")));
+    const result = await outcome;
+    expect(result).toMatchObject({ status: "running", verified: true, missing: [], next: null });
+    expect(result.message).toBe(
+      "The stack is running; every service that has a check is healthy; nothing checks worker.",
+    );
+    expect(result.after).toMatchObject({ state: "running", services: { worker: { state: "running" } } });
+    const health = await manager.health({ project: "shop", waitFor: "healthy" }, call());
+    expect(health).toMatchObject({ overall_healthy: true, unchecked: ["worker"], wait: { met: true } });
+    expect(health.services.worker).toMatchObject({ status: "running", healthy: null, check: null, checked_at: null });
+    expect(health.services.worker).not.toHaveProperty("error");
+    expect((await manager.diagnose({ project: "shop" })).summary).toContain("nothing checks worker");
+  });
+
+  it("cannot be waited for with service_healthy; nothing is started", async () => {
+    const { outcome } = await start(
+      compose(plain("db"), service("web", "depends_on: { db: { condition: service_healthy } }")),
+    );
+    await expect(outcome).rejects.toMatchObject({
+      code: "INVALID_STACK",
+      message: expect.stringMatching(/nothing checks db/),
+    });
+    expect(domain.runtime.started()).toEqual([]);
+  });
+});
+
+describe("a published port without a healthcheck", () => {
+  it("keeps its service starting until it accepts connections", async () => {
+    let listening = false;
+    const { manager, outcome } = await start(compose(plain("web", 'ports: ["3100:3000"]')), {
+      web: {
+        probe: ({ test }) => (listening && test.kind === "tcp" && test.port === 3000 ? true : "connection refused"),
+      },
+    });
+    await until("it was checked", async () => {
+      const { services } = await manager.health({ project: "shop" }, call());
+      return services.web?.message === "connection refused";
+    });
+    const { services, overall_healthy } = await manager.health({ project: "shop" }, call());
+    expect(services.web).toMatchObject({ status: "starting", healthy: false, error: "connection refused" });
+    expect(overall_healthy).toBe(false);
+    listening = true;
+    expect(await outcome).toMatchObject({ status: "healthy", verified: true });
+  });
+});
+
+describe("a service that ends during the start of its stack", () => {
+  it("makes the answer degraded: one status, one message, one state", async () => {
+    let ready = false;
+    const { manager, outcome } = await start(compose(service("slow"), plain("worker")), {
+      slow: { probe: () => (ready ? true : "not yet") },
+      worker: { ends: [{ afterMs: 10, exitCode: 1 }] },
+    });
+    await until("worker crashed", async () => (await eventsOf(manager, "shop", "service_crashed")).length > 0);
+    ready = true;
+    const result = await outcome;
+    expect(result).toMatchObject({
+      status: "degraded",
+      verified: false,
+      missing: [{ service: "worker", state: "crashed" }],
+      after: { state: "degraded" },
+      next: 'diagnose {"project": "shop"} to see why.',
+    });
+    expect(result.message).toContain("worker is crashed (Not running: it exited with code 1)");
+    expect(result.message).not.toMatch(/healthy/);
+    const [event] = await eventsOf(manager, "shop", "stack_started");
+    expect(event?.message).toContain("worker is crashed");
+  });
+
+  it("is started again by its restart policy, and its dependents wait for it", async () => {
+    const { manager, outcome } = await start(
+      compose(
+        service("api", "restart: on-failure:5"),
+        service("web", "depends_on: { api: { condition: service_healthy } }"),
+      ),
+      {
+        api: { probe: () => (domain.runtime.started().length > 1 ? true : "no"), ends: [{ afterMs: 5, exitCode: 1 }] },
+      },
+    );
+    expect(await outcome).toMatchObject({ status: "healthy", verified: true });
+    expect(domain.runtime.started()).toEqual(["api", "api", "web"]);
+    const { services } = await manager.report("shop");
+    expect(services.api).toMatchObject({ state: "healthy", restarts: 1, generation: 2, last_exit: { exit_code: 1 } });
+  });
+
+  it("fails the start when its restart policy is used up, with the exit code", async () => {
+    const ends = Array.from({ length: 3 }, () => ({ afterMs: 1, exitCode: 3 }));
+    const { outcome } = await start(compose(service("api", "restart: on-failure:1")), {
+      api: { probe: () => "no", ends },
+    });
+    await expect(outcome).rejects.toMatchObject({
+      code: "SERVICE_START_FAILED",
+      message: "The service api did not start: it exited with code 3.",
+    });
+    expect(domain.runtime.started()).toEqual(["api", "api"]);
+    expect(domain.runtime.alive.size).toBe(0);
+  });
+});
+
+describe("a one-shot that ends with exit code 0", () => {
+  it.each(["", "healthcheck: { disable: true }"])(
+    "has completed whatever healthcheck it has (%s), and its dependents start",
+    async (healthcheck) => {
+      const migrate = healthcheck === "" ? service("migrate") : plain("migrate", healthcheck);
+      const { outcome } = await start(
+        compose(migrate, service("web", "depends_on: { migrate: { condition: service_completed_successfully } }")),
+        { migrate: { probe: () => "not yet", ends: [{ afterMs: 10 }] } },
+      );
+      const result = await outcome;
+      expect(result).toMatchObject({ status: "healthy", verified: true });
+      expect(result.after.services.migrate).toMatchObject({ state: "completed", last_exit: { exit_code: 0 } });
+    },
+  );
+});
+
+describe("a check whose program the service lacks", () => {
+  it("fails at once instead of after the start period", async () => {
+    const { outcome } = await start(compose(service("web")), { web: { lacksProgram: true } });
+    const begun = Date.now();
+    await expect(outcome).rejects.toMatchObject({
+      code: "SERVICE_START_FAILED",
+      message: expect.stringMatching(/its health check failed 1 times: curl: not found/),
+    });
+    expect(Date.now() - begun).toBeLessThan(5_000);
+  });
+
+  it("gives way to the x-probe beside it", async () => {
+    const probes: string[] = [];
+    const { outcome } = await start(
+      compose(
+        plain(
+          "web",
+          "healthcheck: { test: [CMD, curl, x], interval: 100ms, start_interval: 100ms, x-probe: { type: tcp, port: 80 } }",
+        ),
+      ),
+      {
+        web: {
+          lacksProgram: true,
+          probe: ({ test }) => {
+            probes.push(test.kind);
+            return true;
+          },
+        },
+      },
+    );
+    expect(await outcome).toMatchObject({ status: "healthy" });
+    expect(probes[0]).toBe("tcp");
+  });
+});
