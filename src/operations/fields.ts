@@ -3,7 +3,7 @@
  * tokens in every session, and a phrase for its valid values, which INVALID_INPUT errors and docs/TOOLS.md quote.
  */
 import * as z from "zod";
-import { PROJECT_ID, SERVICE_NAME } from "../stack/project-id.js";
+import { PROJECT_ID, SERVICE_NAME, SNAPSHOT_NAME } from "../stack/project-id.js";
 import { durationMs } from "./duration.js";
 
 /** What a number counts: text such as "5min" or "2g" is converted to it. */
@@ -165,6 +165,12 @@ export const integer = (min: number, max: number, purpose: string) =>
 export function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as never;
 }
+
+export const snapshotName = field(
+  z.string().max(63).regex(SNAPSHOT_NAME).refine(notPrototypeKey, "is a reserved word"),
+  NAME_VALID,
+  "",
+);
 
 export const commandSeconds = field(
   z.number().min(1).max(86_400),

@@ -14,6 +14,7 @@ export const stopStack = defineOperation({
   input: z.strictObject({
     project,
     remove_volumes: flag("Delete the data too.").default(false),
+    snapshot: flag("Save the data first.").default(true),
     confirm: flag("Required for remove_volumes.").default(false),
     timeout_seconds: timeoutSeconds("Longest wait."),
   }),
@@ -22,7 +23,12 @@ export const stopStack = defineOperation({
   destroys: (input) => (input.remove_volumes ? `the data in every volume of ${input.project}` : null),
   run: (input, { manager, ...call }) =>
     manager.stop(
-      { project: input.project, removeVolumes: input.remove_volumes, timeoutMs: input.timeout_seconds * 1000 },
+      {
+        project: input.project,
+        removeVolumes: input.remove_volumes,
+        snapshot: input.snapshot,
+        timeoutMs: input.timeout_seconds * 1000,
+      },
       call,
     ),
 });

@@ -164,6 +164,21 @@ class Manager implements SharedStackManager {
       this.#project(request.project).runCommand(request, call, this.options.config),
     );
 
+  saveSnapshot: StackManager["saveSnapshot"] = ({ project, ...request }, call) =>
+    this.#guard(project, "save snapshot", () => this.#project(project).snapshots.save(request, call));
+
+  restoreSnapshot: StackManager["restoreSnapshot"] = ({ project, snapshot }, call) =>
+    this.#guard(project, "restore snapshot", () => this.#project(project).snapshots.restore(snapshot, call));
+
+  deleteSnapshot: StackManager["deleteSnapshot"] = ({ project, snapshot }, call) =>
+    this.#guard(project, "delete snapshot", () => this.#project(project).snapshots.delete(snapshot, call));
+
+  snapshots: StackManager["snapshots"] = (project) =>
+    this.#guard(project, "list snapshots", async () => ({
+      project,
+      snapshots: await this.#project(project).snapshots.list(),
+    }));
+
   list: StackManager["list"] = async () => {
     const reports: StackReport[] = [];
     for (const id of this.projects()) {

@@ -13,6 +13,7 @@ import type { CommandOutcome } from "./schemas/commands.js";
 import type { EventPage, StackEvent } from "./schemas/events.js";
 import type { LogReport } from "./schemas/logs.js";
 import type { LimitsOutcome, RestartOutcome, StartOutcome, StopOutcome } from "./schemas/outcomes.js";
+import type { SnapshotList, SnapshotOutcome } from "./schemas/snapshots.js";
 import type { HealthOutcome, StackReport, StatsReport } from "./schemas/stack.js";
 import type { StackSettings } from "./settings.js";
 import type { EventType, StackState } from "./vocabulary.js";
@@ -23,6 +24,7 @@ export type { EventPage, StackEvent } from "./schemas/events.js";
 export type { LogReport } from "./schemas/logs.js";
 export type { LimitsOutcome, RestartOutcome, StartOutcome, StopOutcome } from "./schemas/outcomes.js";
 export type { ExitReport, ServiceHealth, ServiceReport } from "./schemas/service.js";
+export type { SnapshotList, SnapshotOutcome } from "./schemas/snapshots.js";
 export type { HealthOutcome, HealthReport, StackReport, StatsReport } from "./schemas/stack.js";
 export type { EventType, ServiceState, StackState } from "./vocabulary.js";
 
@@ -35,6 +37,8 @@ export interface StartRequest {
   ports?: Record<string, number>;
   /** Limits by service; kept for the next start. */
   limits?: Record<string, Limits>;
+  /** Start on a copy of another project's data: of a snapshot, or of its present data. Only while this one has none. */
+  dataFrom?: { project: string; snapshot?: string };
   /** Wait until every service is healthy. Default true. */
   wait?: boolean;
   /** Milliseconds until the call returns the intermediate state. Default 50,000 at the doors. The start itself goes on. */
@@ -79,7 +83,7 @@ export interface HealthRequest {
 export interface StackManager {
   start(request: StartRequest, call: CallContext): Promise<StartOutcome>;
   stop(
-    request: { project: string; removeVolumes?: boolean; timeoutMs?: number },
+    request: { project: string; removeVolumes?: boolean; snapshot?: boolean; timeoutMs?: number },
     call: CallContext,
   ): Promise<StopOutcome>;
   restart(
@@ -92,6 +96,15 @@ export interface StackManager {
   ): Promise<LimitsOutcome>;
   /** Runs a command in a service's environment. @throws COMMAND_NOT_ALLOWED, COMMAND_NOT_FOUND, OPERATION_CANCELLED */
   runCommand(request: CommandRequest & { project: string }, call: CallContext): Promise<CommandOutcome>;
+  saveSnapshot(
+    request: { project: string; name?: string; service?: string },
+    call: CallContext,
+  ): Promise<SnapshotOutcome>;
+  /** @throws STACK_RUNNING, UNKNOWN_SNAPSHOT */
+  restoreSnapshot(request: { project: string; snapshot: string }, call: CallContext): Promise<SnapshotOutcome>;
+  /** @throws SNAPSHOT_BUSY, UNKNOWN_SNAPSHOT */
+  deleteSnapshot(request: { project: string; snapshot: string }, call: CallContext): Promise<SnapshotOutcome>;
+  snapshots(project: string): Promise<SnapshotList>;
   list(): Promise<StackReport[]>;
   report(project: string): Promise<StackReport>;
   health(request: HealthRequest, call: CallContext): Promise<HealthOutcome>;

@@ -20,6 +20,8 @@ export interface StackSettings {
   startTimeoutMs: number;
   /** Folders of known projects by id; `engine` is the name of a Dagger engine of the configuration. */
   projects: Record<string, { folder: string; engine?: string | undefined }>;
+  /** Of each project. Default: 10 snapshots of 10,240 MB together. */
+  snapshots: { maxCount: number; maxBytes: number };
   retry: { maxRetries: number; baseDelayMs: number };
   logs: { ringBytes: number; spoolBytes: number };
 }

@@ -28,6 +28,7 @@ import type { LaunchPlan, PrepareContext } from "./providers/launch-plan.js";
 import { postgresCommandEnv, preparePostgres } from "./providers/postgres.js";
 import { prepareRedis, redisCommandEnv } from "./providers/redis.js";
 import type { ManagedProcess, ProcessHost, ServiceUser } from "./types.js";
+import { recoverRestores } from "./volumes/copy-volumes.js";
 
 /** How long a start waits for the service's port, so that a port taken by somebody else is noticed. */
 const FIRST_MOMENTS_MS = 1500;
@@ -110,6 +111,7 @@ export class LocalStack implements RuntimeStack {
     checkDefinition(request.definition);
     await ensureDir(request.stateDir, 0o711);
     await removeCommandDirs(request.stateDir);
+    await recoverRestores(request.stateDir);
     const stack = new LocalStack(request, serverStateDir, host, retry, onClose);
     await stack.#ledger.apply(request.definition);
     if (request.signal.aborted) {

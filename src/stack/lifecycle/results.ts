@@ -44,12 +44,15 @@ const STOPPED = {
 };
 
 export function stopOutcome(
-  outcome: Observed<StackReport> & { status: StopOutcome["status"]; removed: string[] },
+  outcome: Observed<StackReport> & { status: StopOutcome["status"]; removed: string[]; snapshot: string | null },
 ): StopOutcome {
-  const { project, status, removed, before, after, begun } = outcome;
+  const { project, status, removed, snapshot, before, after, begun } = outcome;
+  const deleted = removed.length > 0 ? ` Deleted volumes: ${say(removed)}.` : "";
+  const saved = snapshot === null ? "" : ` Their data is in the snapshot ${snapshot}.`;
   return {
     status,
-    message: `${STOPPED[status]}${removed.length > 0 ? ` Deleted volumes: ${say(removed)}.` : ""}`,
+    message: `${STOPPED[status]}${deleted}${saved}`,
+    ...(snapshot === null ? {} : { snapshot }),
     removed_volumes: removed,
     next:
       status === "stopping"

@@ -34,6 +34,8 @@ export const stopOutcome = z.object({
   status: z.enum(["stopped", "already_stopped", "stopping"]),
   message: text,
   removed_volumes: z.array(text),
+  /** The snapshot that the deleted data was saved to. */
+  snapshot: text.exactOptional(),
   /** What to call next, when the stop continues. */
   next: text.nullable(),
   before: stackReport,
