@@ -15,10 +15,13 @@ export default defineConfig({
       reportOnFailure: true,
       // Each part by itself: a good one does not hide a bad one. For the whole suite, as root on Linux.
       thresholds: Object.fromEntries(
-        ["src/stack/**", "src/runtimes/local/**", "src/runtimes/shared/**", "src/runtimes/dagger/**"].map((part) => [
-          part,
-          { lines: 90, branches: 90 },
-        ]),
+        [
+          "src/stack/**",
+          "src/runtimes/local/**",
+          "src/runtimes/shared/**",
+          "src/runtimes/dagger/**",
+          "src/runtimes/docker/**",
+        ].map((part) => [part, { lines: 90, branches: 90 }]),
       ),
     },
   },

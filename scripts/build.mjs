@@ -22,6 +22,21 @@ const withoutAjv = {
 };
 
 /**
+ * The container engine's client can serve BuildKit over gRPC and connect by an SSH library of its own; builds go
+ * through the engine or the Docker CLI, and SSH through the user's `ssh`, so that neither is used.
+ */
+const withoutSessions = {
+  name: "without-sessions",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^(@grpc\/(grpc-js|proto-loader)|protobufjs|ssh2|cpu-features)(\/|$)/ }, ({ path }) => ({
+      path,
+      namespace: "without-sessions",
+    }));
+    onLoad({ filter: /.*/, namespace: "without-sessions" }, () => ({ contents: "export const Client = undefined;" }));
+  },
+};
+
+/**
  * @param {string} outdir absolute
  * @returns {Promise<import("esbuild").Metafile>}
  */
@@ -31,6 +46,7 @@ export async function build(outdir) {
   const entryPoints = { stackwarden: join(root, "src", "main.ts") };
   const watchdog = join(root, "src", "runtimes", "local", "watchdog-main.ts");
   if (existsSync(watchdog)) entryPoints.watchdog = watchdog;
+  entryPoints["docker-watchdog"] = join(root, "src", "runtimes", "docker", "docker-watchdog-main.ts");
   rmSync(outdir, { recursive: true, force: true });
   const result = await bundle({
     absWorkingDir: root,
@@ -47,7 +63,7 @@ export async function build(outdir) {
     legalComments: "none",
     sourcemap: false,
     metafile: true,
-    plugins: [withoutAjv],
+    plugins: [withoutAjv, withoutSessions],
     logLevel: "warning",
     // Native modules that their packages load when they are installed; the bundle works without them.
     external: ["pg-native"],

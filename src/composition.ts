@@ -2,6 +2,7 @@
 import type { Config } from "./config/types.js";
 import type { Logger } from "./logger.js";
 import { createDaggerRuntime } from "./runtimes/dagger/dagger-runtime.js";
+import { createDockerRuntime } from "./runtimes/docker/docker-runtime.js";
 import { createLocalRuntime } from "./runtimes/local/local-runtime.js";
 import { loadStack } from "./stack/definition/load.js";
 import { openLogStore } from "./stack/logs/store.js";
@@ -9,6 +10,8 @@ import { createStackManager } from "./stack/manager.js";
 import type { SharedStackManager } from "./stack/model.js";
 
 const engineSettings = ({ dagger, projects, retry }: Config) => ({ ...dagger, projects, retry });
+
+const dockerSettings = ({ docker, retry }: Config) => ({ ...docker, retry });
 
 export function composeManager(config: Config, logger: Logger): SharedStackManager {
   const warn = (message: string): void => logger.warn(message);
@@ -28,5 +31,11 @@ export function composeManager(config: Config, logger: Logger): SharedStackManag
     env: process.env,
     warn,
   });
-  return createStackManager({ config, runtimes: [local, dagger], loadStack, openLogStore, logger });
+  const docker = createDockerRuntime({
+    settings: dockerSettings(config),
+    settingsOf: (client) => dockerSettings({ ...config, ...client }),
+    env: process.env,
+    warn,
+  });
+  return createStackManager({ config, runtimes: [local, dagger, docker], loadStack, openLogStore, logger });
 }

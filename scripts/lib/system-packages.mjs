@@ -20,6 +20,20 @@ export const SYSTEM_PACKAGES = [
     testsOnly: true,
   },
   {
+    debian: "docker.io",
+    needed: "the tests of the docker runtime",
+    anyOf: ["dockerd"],
+    optional: true,
+    testsOnly: true,
+  },
+  {
+    debian: "iptables",
+    needed: "the networks of the docker runtime's tests",
+    anyOf: ["iptables"],
+    optional: true,
+    testsOnly: true,
+  },
+  {
     debian: "chromium-headless-shell",
     instead: "chromium",
     needed: "the tests of the dashboard",

@@ -19,6 +19,8 @@ const SERVICE_REF = /^([a-z0-9][a-z0-9_-]{0,62}\/)?[a-zA-Z0-9][a-zA-Z0-9._-]{0,1
 const scope = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, "must be one word of printable ASCII characters");
 const ENGINE_NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 const engineName = z.string().regex(ENGINE_NAME, "an engine's name is lower-case letters, digits, _ and -");
+const DOCKER_HOST = /^(?:unix|npipe|tcp|ssh|https?):\/\/[^\s]+$/;
+const CONTEXT_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.+-]{0,254}$/;
 const RUNNER_HOST = /^[a-z][a-z0-9-]*:\/\/./;
 /** An image's name never begins like an option; what follows an @ is a whole digest. */
 const IMAGE = /^[a-z0-9][A-Za-z0-9._/:-]{0,254}(@sha256:[0-9a-f]{64})?$/;
@@ -71,6 +73,11 @@ export const configSchema = z.strictObject({
     .regex(IMAGE, "must be an image's name, such as node:20-alpine or node@sha256:<64 hexadecimal digits>")
     .default(GATEWAY_IMAGE),
   dagger_tunnel: z.boolean().default(false),
+  docker_host: z
+    .string()
+    .regex(DOCKER_HOST, "must be a container engine's address: unix:///path, tcp://host:port or ssh://user@host")
+    .optional(),
+  docker_context: z.string().regex(CONTEXT_NAME, "must be the name of a Docker context").optional(),
   retry: z
     .strictObject({
       max_retries: z.int().min(0).max(10).default(3),

@@ -55,6 +55,8 @@ export const SETTINGS: readonly Setting[] = [
   { key: "engine", env: "STACKWARDEN_ENGINE", kind: "text" },
   { key: "gateway_image", env: "STACKWARDEN_GATEWAY_IMAGE", kind: "text" },
   { key: "dagger_tunnel", env: "STACKWARDEN_DAGGER_TUNNEL", kind: "boolean" },
+  { key: "docker_host", env: "STACKWARDEN_DOCKER_HOST", kind: "text" },
+  { key: "docker_context", env: "STACKWARDEN_DOCKER_CONTEXT", kind: "text" },
   { key: "retry.max_retries", env: "STACKWARDEN_RETRY_MAX_RETRIES", kind: "number" },
   { key: "retry.base_delay_ms", env: "STACKWARDEN_RETRY_BASE_DELAY_MS", kind: "number" },
   { key: "snapshots.max_count", env: "STACKWARDEN_SNAPSHOTS_MAX_COUNT", kind: "number" },

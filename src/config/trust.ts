@@ -17,7 +17,16 @@ export function refuseLiftedGuards(file: ConfigFile): void {
       details: { setting: key },
     });
   };
-  for (const key of ["allow_root", "state_dir", "restart_budget", "oauth", "engines", "gateway_image"]) {
+  for (const key of [
+    "allow_root",
+    "state_dir",
+    "restart_budget",
+    "oauth",
+    "engines",
+    "gateway_image",
+    "docker_host",
+    "docker_context",
+  ]) {
     if (Object.hasOwn(values, key)) refuse(key, "is not accepted here.");
   }
   for (const key of ["read_only", "require_enforced_limits"]) {

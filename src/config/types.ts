@@ -12,6 +12,12 @@ export interface Config extends StackSettings {
     /** Published ports through Dagger's own tunnel, open to the network, instead of on 127.0.0.1. Default false. */
     tunnel: boolean;
   };
+  docker: {
+    /** Address of the container engine. Default: that of `context`, else `DOCKER_HOST` of the one who asks. */
+    host?: string;
+    /** Docker context. Default: the Docker CLI's current one. */
+    context?: string;
+  };
   /** Only read-only operations. Default false. */
   readOnly: boolean;
   /** Milliseconds without client and without stack after which the background server ends. Default 600,000. */

@@ -172,6 +172,12 @@ export const snapshotName = field(
   "",
 );
 
+export const dataFrom = field(
+  z.strictObject({ project, snapshot: snapshotName.optional() }),
+  "an object {project, snapshot?}",
+  "Copy another project's data first.",
+);
+
 export const commandSeconds = field(
   z.number().min(1).max(86_400),
   "a number of seconds from 1 to 86,400",

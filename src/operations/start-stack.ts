@@ -1,6 +1,16 @@
 import * as z from "zod";
 import { startOutcome } from "../stack/schemas/outcomes.js";
-import { defined, flag, folder, limitsByService, ports, profiles, project, timeoutSeconds } from "./fields.js";
+import {
+  dataFrom,
+  defined,
+  flag,
+  folder,
+  limitsByService,
+  ports,
+  profiles,
+  project,
+  timeoutSeconds,
+} from "./fields.js";
 import { defineOperation } from "./operation.js";
 
 export const startStack = defineOperation({
@@ -19,6 +29,7 @@ export const startStack = defineOperation({
     profiles: profiles.optional(),
     ports: ports.optional(),
     limits: limitsByService.optional(),
+    data_from: dataFrom.optional(),
     wait: flag("Wait for health.").default(true),
     timeout_seconds: timeoutSeconds("Longest wait."),
   }),
@@ -35,6 +46,7 @@ export const startStack = defineOperation({
           input.limits === undefined
             ? undefined
             : Object.fromEntries(Object.entries(input.limits).map(([name, limits]) => [name, defined(limits)])),
+        dataFrom: input.data_from === undefined ? undefined : defined(input.data_from),
         wait: input.wait,
         timeoutMs: input.timeout_seconds * 1000,
       }),

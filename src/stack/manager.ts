@@ -103,6 +103,7 @@ class Manager implements SharedStackManager {
       runtimes,
       loadStack,
       store: this.#shared.records,
+      other: (project) => this.#project(project),
       changed: () => {
         this.#emit({ kind: "stack", project: id });
         this.#emit({ kind: "health", project: id });

@@ -31,7 +31,8 @@ it("finds what is missing, and what only tests need only for them", () => {
   expect(names(missingPackages(nothing, nothing, true))).toEqual(names(SYSTEM_PACKAGES));
   const forUse = names(missingPackages(nothing, nothing, false));
   expect(forUse).toContain("redis-server");
-  for (const name of ["busybox", "chromium-headless-shell", "iproute2"]) expect(forUse).not.toContain(name);
+  for (const name of ["busybox", "chromium-headless-shell", "docker.io", "iproute2", "iptables"])
+    expect(forUse).not.toContain(name);
   expect(names(missingPackages((program) => program === "valkey-server", everything, false))).toEqual(["util-linux"]);
 });
 
@@ -41,7 +42,10 @@ it("installs as root on Debian, what may not exist by itself; elsewhere it says 
   const debian = { platform: "linux", apt: true };
   expect(plan({ ...debian, uid: 0, missing: [] })).toEqual({ kind: "nothing" });
   const root = plan({ ...debian, uid: 0, missing: all });
-  expect(root).toMatchObject({ kind: "install", optional: [["chromium-headless-shell", "chromium"]] });
+  expect(root).toMatchObject({
+    kind: "install",
+    optional: [["docker.io"], ["iptables"], ["chromium-headless-shell", "chromium"]],
+  });
   expect(root.kind === "install" && root.names).not.toContain("chromium-headless-shell");
   expect(plan({ ...debian, uid: 1000, missing })).toEqual({
     kind: "tell",

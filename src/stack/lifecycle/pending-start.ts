@@ -11,7 +11,8 @@ export interface EndedStart {
   after: StackReport;
 }
 
-const wish = ({ profiles, ports, limits }: StartRequest): string => JSON.stringify([profiles, ports, limits]);
+const wish = ({ profiles, ports, limits, dataFrom }: StartRequest): string =>
+  JSON.stringify([profiles, ports, limits, dataFrom]);
 const NO_WISH = wish({ project: "" });
 
 export class PendingStart {

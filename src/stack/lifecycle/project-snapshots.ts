@@ -259,6 +259,28 @@ export class ProjectSnapshots {
     return { project: this.of.id, message, snapshot, took_ms: Date.now() - begun };
   }
 
+  /** Whether any named volume holds a file that is not empty; the stack does not run. */
+  async hasData(): Promise<boolean> {
+    const { id, stateDir, supervisor, runtimes, lastRuntime, settings, folder } = this.of;
+    const runtime = runtimes.find(({ name }) => name === lastRuntime());
+    if (runtime === undefined) return false;
+    return supervisor.withDefinition(folder(), async ({ definition: { volumes } }) => {
+      if (volumes.length === 0) return false;
+      const unfinished = await this.#store.begin();
+      try {
+        const signal = new AbortController().signal;
+        const request = { projectId: id, stateDir, volumes, signal, settings: settings(), maxBytes: 0 };
+        await runtime.copyVolumes(request, unfinished.data);
+        return false;
+      } catch (error) {
+        if (error instanceof StackwardenError && error.code === "SNAPSHOT_TOO_LARGE") return true;
+        throw error;
+      } finally {
+        await unfinished.discard();
+      }
+    });
+  }
+
   /** A copy of the present data, only for `work`. @returns null when there is no data */
   async withPresent<T>(call: CallContext, work: (snapshot: Snapshot, data: string) => Promise<T>): Promise<T | null> {
     const name = `copy-${timeName(new Date())}-${process.pid}`;

@@ -19,6 +19,7 @@ import type { StackSettings } from "../settings.js";
 import { OpenedRecords } from "../storage/opened-records.js";
 import type { ProjectRecords } from "../storage/project-records.js";
 import { DEFAULT_RUNTIME } from "../vocabulary.js";
+import { DataTransfer } from "./data-transfer.js";
 import { Exclusive } from "./exclusive.js";
 import { changeLimits } from "./limit-change.js";
 import { type EndedStart, PendingStart } from "./pending-start.js";
@@ -39,6 +40,8 @@ import { Supervisor, type SupervisorOptions } from "./supervisor.js";
 const PATIENCE_MS = 50_000;
 
 export interface ProjectOptions extends Omit<SupervisorOptions, "changed" | "records"> {
+  /** Another project that the client may reach. @throws UNKNOWN_PROJECT, FOLDER_NOT_ALLOWED */
+  other(id: string): Project;
   openRecords(directory: string, hooks: { tell(message: string): void }): Promise<ProjectRecords>;
   changed(): void;
 }
@@ -63,6 +66,7 @@ export class Project {
   readonly #exclusive: Exclusive;
   readonly #commands: ProjectCommands;
   readonly snapshots: ProjectSnapshots;
+  readonly #data: DataTransfer;
 
   constructor(
     readonly id: string,
@@ -99,6 +103,13 @@ export class Project {
       lastRuntime: () => options.store.runtime(id),
       keepRuntime: (name) => options.store.keepRuntime(id, name),
     });
+    this.#data = new DataTransfer({
+      ...parts,
+      snapshots: this.snapshots,
+      store: options.store,
+      settings: () => options.config,
+      other: (project) => options.other(project),
+    });
     this.#restarts = new Restarts({
       stack: () => this.supervisor.stack,
       records: () => this.records(),
@@ -109,6 +120,11 @@ export class Project {
   get state(): StackState {
     const { open, stack } = this.supervisor;
     return stackState(this.#phase, open && stack !== null ? [...stack.units.values()].map((unit) => unit.state) : []);
+  }
+
+  /** Whether it is just taking over another project's data. */
+  get takesData(): boolean {
+    return this.#data.busy;
   }
 
   get #phase(): StackPhase {
@@ -176,6 +192,8 @@ export class Project {
   #beginStart(request: StartRequest, actor: string): PendingStart {
     return new PendingStart(request, actor, async (steps) => {
       try {
+        if (request.dataFrom !== undefined && !this.supervisor.open)
+          await this.#data.take(request.dataFrom, { ...steps, actor });
         const reached = await this.supervisor.bringUp(request, this.folder, steps);
         this.#starting = null;
         const health = this.healthNow();

@@ -20,6 +20,12 @@ export interface ProjectStoreOptions {
   projects: Record<string, { folder: string }>;
 }
 
+/** Another project, and one of its snapshots; without one, its data at that time. */
+export interface DataFrom {
+  project: string;
+  snapshot?: string;
+}
+
 const isBelow = (root: string, path: string): boolean => {
   const way = relative(root, path);
   return way === "" || (way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way));
@@ -127,6 +133,15 @@ export class ProjectStore {
     if (this.runtime(project) !== runtime) await this.#remember(project, { ...this.#record(project), runtime });
   }
 
+  /** Remembers whose data the project was started on. */
+  async keepDataFrom(project: string, dataFrom: DataFrom): Promise<void> {
+    await this.#remember(project, { ...this.#record(project), dataFrom });
+  }
+
+  dataFrom(project: string): DataFrom | null {
+    return (this.#record(project).dataFrom as DataFrom | undefined) ?? null;
+  }
+
   /** What the project ran on last; null when it never ran. */
   runtime(project: string): RuntimeName | null {
     const { runtime } = this.#record(project);
@@ -206,7 +221,7 @@ export class ProjectStore {
     return typeof folder === "string" ? folder : undefined;
   }
 
-  #record(project: string): { folder?: unknown; services?: unknown; runtime?: unknown } {
+  #record(project: string): { folder?: unknown; services?: unknown; runtime?: unknown; dataFrom?: unknown } {
     try {
       return JSON.parse(readFileSync(join(this.folderOf(project), "project.json"), "utf8")) ?? {};
     } catch {

@@ -4,6 +4,7 @@ import { relative } from "node:path";
 import type { Client, Container, NetworkProtocol } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
 import type { HealthTest, Limits, ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
+import { chooseUser } from "../../shared/image-user.js";
 import { INSTANCE_VARIABLE } from "../engine-host/types.js";
 import { checkWords, ENTRY_SCRIPT, entryArgs } from "../entry/entry-script.js";
 import { SecretArgs } from "../entry/secret-args.js";
@@ -12,7 +13,6 @@ import { DEPENDENCIES, type InstallOptions, installDependencies, installOf } fro
 import { type SplitEnvironment, splitEnvironment } from "./environment.js";
 import { withMounts, withSecrets } from "./mounts.js";
 import { buildExcludes, uploadFolder } from "./uploads.js";
-import { chooseUser } from "./users.js";
 
 /** How long the entry waits for the limits before it gives up. */
 export const LIMITS_WAIT_SECONDS = 25;

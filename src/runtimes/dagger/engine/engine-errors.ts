@@ -3,6 +3,7 @@ import { StackwardenError } from "../../../errors.js";
 import { shortenAtWord } from "../../../stack/text/sanitize-text.js";
 import { isTransient } from "../../../system/retry.js";
 import { lastLine } from "../../shared/last-line.js";
+import { isBusy, missingUser, NO_IMAGE } from "../../shared/registry-faults.js";
 import { EngineError, SessionError } from "../session/connection.js";
 
 /** The SDK wraps what its connection throws into errors of its own. */
@@ -49,15 +50,6 @@ export function endedWell(thrown: unknown): boolean {
   return error instanceof EngineError && error.message.includes("service exited before healthcheck");
 }
 
-/** The registry's answer, or none, that a later try may better. */
-const REGISTRY_BUSY =
-  /\b(?:408|425|429|500|502|503|504)\b[^\n]{0,40}(?:too many requests|internal server error|bad gateway|service unavailable|gateway time-?out|request timeout|too early)|toomanyrequests|rate limit/i;
-const NETWORK =
-  /connection (?:reset|refused|timed out)|i\/o timeout|tls handshake timeout|unexpected eof|no route to host|network is unreachable|temporary failure in name resolution|server misbehaving|context deadline exceeded|client\.timeout exceeded|broken pipe|transport is closing|error reading from server/i;
-
-const NO_IMAGE =
-  /failed to resolve (?:image|source)|pull access denied|repository does not exist|manifest unknown|invalid reference format|no match for platform|failed to parse (?:image )?reference/i;
-const NO_USER = /unable to find (?:user|group) ([^\s:]+)/;
 const NO_PROGRAM = /executable file not found|exec: "[^"]*": (?:no such file|stat|permission denied)/i;
 
 /** The host's port that the engine could not listen on, because somebody else does; null for every other fault. */
@@ -76,13 +68,11 @@ const gist = (message: string): string => lastLine(message.replace(INTERNAL, "")
 
 export const commandMissing = (failure: ExecFailure): boolean => NO_PROGRAM.test(failure.stderr);
 
-const tooBusy = (error: Error): boolean => REGISTRY_BUSY.test(error.message) || NETWORK.test(error.message);
-
 /** True when another try may help; never for a wrong name, a missing user, or a command that failed. */
 export function isTransientFault(thrown: unknown): boolean {
   const error = origin(thrown);
   if (error instanceof SessionError) return true;
-  if (error instanceof EngineError) return execFailure(error) === null && tooBusy(error);
+  if (error instanceof EngineError) return execFailure(error) === null && isBusy(error.message);
   return isTransient(error);
 }
 
@@ -122,8 +112,8 @@ export function startError(thrown: unknown, service: string, doing: string): unk
       },
     );
   }
-  const user = NO_USER.exec(error.message)?.[1];
-  if (user !== undefined)
+  const user = missingUser(error.message);
+  if (user !== null)
     return failed(
       `The image of ${service} has no user ${user}.`,
       "Give a number such as 1000:1000 as its user, or a name that the image has.",

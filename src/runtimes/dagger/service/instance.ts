@@ -2,8 +2,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceExit } from "../../../stack/runtime.js";
+import { exitOf, KILLED } from "../../shared/exit-codes.js";
 import type { EngineHost } from "../engine-host/types.js";
-import { exitOf, KILLED } from "./exit-codes.js";
 import type { InstanceOutput } from "./instance-output.js";
 
 /** Milliseconds. `kill`: one that is not told by then did not work. `notice`: follows the engine's word that it stopped. */

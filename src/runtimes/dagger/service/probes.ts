@@ -4,10 +4,7 @@ import type { ProbeResult } from "../../../stack/runtime.js";
 import { bounded, type Check } from "../../shared/probes/bounded.js";
 import { commandVerdict } from "../../shared/probes/command-verdict.js";
 import type { Dial } from "../../shared/probes/dial.js";
-import { httpCheck } from "../../shared/probes/http-probe.js";
-import { postgresCheck } from "../../shared/probes/postgres-probe.js";
-import { redisCheck } from "../../shared/probes/redis-probe.js";
-import { tcpCheck } from "../../shared/probes/tcp-probe.js";
+import { networkCheck } from "../../shared/probes/network-check.js";
 import type { EngineHost } from "../engine-host/types.js";
 import { checkWords } from "../entry/entry-script.js";
 import type { SecretArgs } from "../entry/secret-args.js";
@@ -43,10 +40,6 @@ const loopCheck =
     return commandVerdict(exitCode, output);
   };
 
-/** First port that it is known to listen on. */
-const portOf = (service: ServiceDefinition, usual: number): number =>
-  service.ports[0]?.containerPort ?? service.expose[0] ?? usual;
-
 /** What runs inside the container, when anything can. */
 function insideCheck(context: ProbeContext, test: HealthTest, timeoutMs: number): { check: string; run: Check } | null {
   if (test.kind !== "cmd" && test.kind !== "cmd-shell") return null;
@@ -58,39 +51,6 @@ function insideCheck(context: ProbeContext, test: HealthTest, timeoutMs: number)
   return loop?.runs(test) === true ? { check: `${check} (by the entry script)`, run: loopCheck(loop) } : null;
 }
 
-function networkCheck({ service, dial }: ProbeContext, test: HealthTest): { check: string; run: Check } {
-  const { name, environment } = service;
-  switch (test.kind) {
-    case "http":
-      return { check: `http GET ${name}:${test.port}${test.path}`, run: httpCheck({ ...test, dial }) };
-    case "tcp":
-      return { check: `tcp ${name}:${test.port}`, run: tcpCheck(test.port, dial) };
-    case "postgres": {
-      const user = environment.POSTGRES_USER || "postgres";
-      const database = environment.POSTGRES_DB || user;
-      const port = portOf(service, 5432);
-      const target = { port, user, database, password: environment.POSTGRES_PASSWORD ?? "", dial };
-      return { check: `postgres select 1 on ${name}:${port}/${database}`, run: postgresCheck(target) };
-    }
-    case "redis": {
-      const port = portOf(service, 6379);
-      const password = environment.REDIS_PASSWORD || null;
-      return { check: `redis PING on ${name}:${port}`, run: redisCheck({ port, password, dial }) };
-    }
-    case "none":
-      return { check: "none", run: async () => "no health check is defined; the process runs" };
-    default:
-      return {
-        check: "exec",
-        run: async () => {
-          throw new Error(
-            "the command cannot run inside the container: the engine's host is out of reach and the entry script does not run it",
-          );
-        },
-      };
-  }
-}
-
 export function probeInstance(
   context: ProbeContext,
   healthcheck: Healthcheck,
@@ -98,10 +58,16 @@ export function probeInstance(
 ): Promise<ProbeResult> {
   const { test, command, timeoutMs } = healthcheck;
   // The file's own command says more of the service than a connection does; it needs a way into the container.
-  const chosen =
-    (command === undefined ? null : insideCheck(context, command, timeoutMs)) ??
+  const chosen = (command === undefined ? null : insideCheck(context, command, timeoutMs)) ??
     insideCheck(context, test, timeoutMs) ??
-    networkCheck(context, test);
+    networkCheck(context, test) ?? {
+      check: "exec",
+      run: async () => {
+        throw new Error(
+          "the command cannot run inside the container: the engine's host is out of reach and the entry script does not run it",
+        );
+      },
+    };
   return bounded(chosen.check, timeoutMs, signal, async (until) => {
     if (context.ended()) throw new Error("the instance has ended");
     return chosen.run(until);

@@ -12,9 +12,9 @@ import {
   uploadBind,
   uploadFolder,
 } from "../../../../src/runtimes/dagger/container/uploads.js";
-import { chooseUser, imageName } from "../../../../src/runtimes/dagger/container/users.js";
 import { removeVolumes } from "../../../../src/runtimes/dagger/stack/remove-volumes.js";
 import { forgetVolumes, volumeKey } from "../../../../src/runtimes/dagger/stack/volumes.js";
+import { chooseUser, imageName } from "../../../../src/runtimes/shared/image-user.js";
 import type { ServiceDefinition, StackDefinition } from "../../../../src/stack/definition/types.js";
 
 let folder: string;

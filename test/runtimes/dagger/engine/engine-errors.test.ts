@@ -8,9 +8,9 @@ import {
   isTransientFault,
   startError,
 } from "../../../../src/runtimes/dagger/engine/engine-errors.js";
-import { exitOf } from "../../../../src/runtimes/dagger/service/exit-codes.js";
 import { progress } from "../../../../src/runtimes/dagger/service/progress.js";
 import { EngineError, SessionError } from "../../../../src/runtimes/dagger/session/connection.js";
+import { exitOf } from "../../../../src/runtimes/shared/exit-codes.js";
 import { isTransient } from "../../../../src/system/retry.js";
 
 const exec = (exitCode: number, stderr = "", stdout = "") =>

@@ -1,6 +1,6 @@
 /** How a container's end is told: its init ends with 128 + signal for a program that a signal ended. */
 import { constants } from "node:os";
-import type { ServiceExit } from "../../../stack/runtime.js";
+import type { ServiceExit } from "../../stack/runtime.js";
 
 const SIGNALS = new Map(
   (

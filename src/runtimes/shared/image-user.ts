@@ -1,5 +1,5 @@
 /** Who a service runs as: what the compose file says, else the image's own user, never root by default (S1). */
-import { StackwardenError } from "../../../errors.js";
+import { StackwardenError } from "../../errors.js";
 
 /** Images whose default user is root only because their entrypoint changes to this one by itself. */
 const OWN_USERS: Record<string, string> = {

@@ -1,0 +1,150 @@
+/** From a compose service to a container that is created and can be started. */
+import { join } from "node:path";
+import type Docker from "dockerode";
+import { StackwardenError } from "../../../errors.js";
+import type { Limits, ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
+import type { Engine } from "../engine/engine.js";
+import { engineMessage, isPortTaken, serviceError, statusOf } from "../engine/errors.js";
+import type { Image } from "../image/image.js";
+import { LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/labels.js";
+import { removeContainer } from "../leftovers/remove.js";
+import { ensureVolumes } from "../volumes/ensure.js";
+import { ownVolumes } from "../volumes/owner.js";
+import { containerEnvironment } from "./environment.js";
+import { secretsFolder, writeSecretFiles } from "./secret-files.js";
+import { containerSpec, type PortBinding } from "./spec.js";
+import { containerUser, rootRefused } from "./user.js";
+import { userIds } from "./user-ids.js";
+
+export interface PrepareOptions {
+  engine: Engine;
+  identity: StackIdentity;
+  definition: StackDefinition;
+  service: ServiceDefinition;
+  image: Image;
+  generation: number;
+  limits: Limits;
+  network: string;
+  aliases: string[];
+  ports: readonly PortBinding[];
+  /** Ends the container's name; one-off instances have others. */
+  kind: string;
+  env: NodeJS.ProcessEnv;
+  hostPort(service: string, containerPort: number): number | undefined;
+  /** The program in place of the service's own; it has a standard input. */
+  command?: string[];
+}
+
+export interface PreparedContainer {
+  id: string;
+  user: string;
+  notes: string[];
+  /** Private folder with its secrets. */
+  secrets: string;
+}
+
+export const instanceLabels = ({
+  identity,
+  service,
+  generation,
+}: Pick<PrepareOptions, "identity" | "service" | "generation">): Record<string, string> => ({
+  ...stackLabels(identity),
+  [LABEL.service]: service.name,
+  [LABEL.generation]: String(generation),
+  [LABEL.server]: serverId(),
+});
+
+/** The name may be taken by a container that somebody else made: then the engine chooses one. */
+async function create(docker: Docker, spec: Docker.ContainerCreateOptions): Promise<string> {
+  try {
+    return (await docker.createContainer(spec)).id;
+  } catch (error) {
+    if (statusOf(error) !== 409) throw error;
+    const { name: _taken, ...rest } = spec;
+    return (await docker.createContainer(rest)).id;
+  }
+}
+
+function createError(error: unknown, service: string, host: string): unknown {
+  const message = engineMessage(error);
+  if (/no command specified/i.test(message))
+    return new StackwardenError(
+      "SERVICE_START_FAILED",
+      `Neither the image of ${service} nor the compose file names a command.`,
+      {
+        hint: `Add services.${service}.command.`,
+        details: { service },
+        cause: error,
+      },
+    );
+  if (/bind source path does not exist|invalid mount config/i.test(message))
+    return new StackwardenError(
+      "SERVICE_START_FAILED",
+      `${service}: the container engine cannot mount a folder: ${message}`,
+      {
+        hint: "An engine on another machine mounts only its own folders: copy the source into an image (build), or use an engine on this machine.",
+        details: { service },
+        cause: error,
+      },
+    );
+  return isPortTaken(error) ? error : serviceError(error, service, "creating its container", host);
+}
+
+/** @throws SERVICE_START_FAILED, POLICY_VIOLATION, RUNTIME_UNAVAILABLE, STORAGE_FAILED; nothing is left then */
+export async function prepareContainer(options: PrepareOptions): Promise<PreparedContainer> {
+  const { engine, identity, definition, service, image, kind, env } = options;
+  const { docker, address } = engine;
+  const chosen = await containerUser({ service, image, binds: engine.sameMachine });
+  const volumes = await ensureVolumes(docker, identity, service, image);
+  const folder = await secretsFolder({ ...identity, sameMachine: engine.sameMachine, env });
+  const secrets = join(folder, `${service.name}-${kind}`);
+  const files = service.secrets.flatMap(({ source, target }) => {
+    const value = definition.secrets[source];
+    return value === undefined ? [] : [{ target, value }];
+  });
+  const labels = instanceLabels(options);
+  const own = { ...service, ...(options.command === undefined ? {} : { command: options.command }) };
+  const specFor = (secretFiles: { source: string; target: string }[]) =>
+    containerSpec({
+      ...options,
+      name: `${identity.projectId}-${service.name}-${kind}`,
+      service: own,
+      user: chosen.user,
+      environment: containerEnvironment({
+        service,
+        image,
+        hostPort: options.hostPort,
+        homeless: chosen.homeless,
+      }),
+      labels,
+      volumes,
+      secrets: secretFiles,
+      info: engine.info,
+      stdin: options.command !== undefined,
+    });
+  let id: string | undefined;
+  try {
+    // The files belong to a user whose number only the image knows: they exist before the container, empty of owner.
+    const placed = await writeSecretFiles(secrets, files, numericUser(chosen.user));
+    id = await create(docker, specFor(placed));
+    const named = !/^\d+(?::\d+)?$/.test(chosen.user);
+    const fresh = volumes.some((volume) => volume.fresh);
+    const ids = named || fresh ? await userIds(docker, id, image.id, chosen.user) : null;
+    if (ids?.uid === 0 && !service.allowRoot) throw rootRefused(service.name);
+    if (named && ids !== null && placed.length > 0) await writeSecretFiles(secrets, files, ids);
+    const notes =
+      ids === null || !fresh
+        ? []
+        : await ownVolumes({ docker, container: id, image: image.id, labels, volumes, user: ids });
+    return { id, user: chosen.user, notes: [...chosen.notes, ...notes], secrets };
+  } catch (error) {
+    if (id !== undefined) await removeContainer(docker, id).catch(() => undefined);
+    await writeSecretFiles(secrets, [], null).catch(() => undefined);
+    throw createError(error, service.name, address.host);
+  }
+}
+
+const numericUser = (user: string): { uid: number; gid: number } | null => {
+  const [, uid, gid] = /^(\d+)(?::(\d+))?$/.exec(user) ?? [];
+  return uid === undefined ? null : { uid: Number(uid), gid: Number(gid ?? uid) };
+};

@@ -1,0 +1,70 @@
+/**
+ * Secrets as files: written into a private folder, on a memory file system where the engine shares this machine, and
+ * mounted read-only. The folder keeps other users of this machine out; the file itself is the service's.
+ */
+import { chmod, chown, mkdir, rm, statfs, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { storageError } from "../../../system/atomic-write.js";
+import { identityHash, type StackIdentity } from "../leftovers/labels.js";
+import type { UserIds } from "./user-ids.js";
+
+const TMPFS = 0x01021994;
+
+/** A folder of this user in memory, null where there is none. */
+async function memoryFolder(env: NodeJS.ProcessEnv): Promise<string | null> {
+  const folder = process.getuid?.() === 0 ? "/run" : env.XDG_RUNTIME_DIR;
+  if (!folder) return null;
+  const found = await statfs(folder).catch(() => null);
+  return found?.type === TMPFS ? folder : null;
+}
+
+export interface SecretsFolderOptions extends StackIdentity {
+  /** The engine mounts this machine's folders, memory file systems included. */
+  sameMachine: boolean;
+  env: NodeJS.ProcessEnv;
+}
+
+/** Where a project's secret files lie; the same at every start, so that what a killed server left is replaced. */
+export async function secretsFolder({ projectId, stateDir, sameMachine, env }: SecretsFolderOptions): Promise<string> {
+  const memory = sameMachine ? await memoryFolder(env) : null;
+  return memory === null
+    ? join(stateDir, "docker-secrets")
+    : join(memory, "stackwarden-secrets", `${projectId}-${identityHash({ projectId, stateDir })}`);
+}
+
+export interface SecretFile {
+  /** On this machine. */
+  source: string;
+  target: string;
+}
+
+/**
+ * @param folder of one instance; replaced as a whole
+ * @param user null where the user's number is not known: the file is then readable for every user of the container
+ * @throws STORAGE_FAILED
+ */
+export async function writeSecretFiles(
+  folder: string,
+  files: readonly { target: string; value: string }[],
+  user: UserIds | null,
+): Promise<SecretFile[]> {
+  try {
+    await rm(folder, { recursive: true, force: true });
+    if (files.length === 0) return [];
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await chmod(folder, 0o700);
+    const owned = user !== null && (process.getuid?.() === 0 || process.getuid?.() === user.uid);
+    return await Promise.all(
+      files.map(async ({ target, value }, at) => {
+        const source = join(folder, String(at));
+        await writeFile(source, value, { mode: 0o600, flag: "wx" });
+        if (owned && process.getuid?.() === 0) await chown(source, user.uid, user.gid);
+        // Nobody but this user passes the folder; inside the container the file's own mode decides.
+        await chmod(source, owned ? 0o400 : 0o444);
+        return { source, target: `/run/secrets/${target}` };
+      }),
+    );
+  } catch (error) {
+    throw storageError(`${folder} cannot be written`, error);
+  }
+}

@@ -1,0 +1,123 @@
+/** What the engine is asked to create for one service: hardened whatever the compose file says. */
+import type Docker from "dockerode";
+import type { Limits, ServiceDefinition } from "../../../stack/definition/types.js";
+import type { EngineInfo } from "../engine/engine.js";
+import type { Image } from "../image/image.js";
+import { limitFields } from "../service/limits.js";
+import type { ServiceVolume } from "../volumes/ensure.js";
+import type { SecretFile } from "./secret-files.js";
+
+export interface PortBinding {
+  containerPort: number;
+  protocol: "tcp" | "udp";
+  /** 0: any free port. */
+  hostPort: number;
+}
+
+export interface SpecOptions {
+  name: string;
+  service: ServiceDefinition;
+  image: Image;
+  user: string;
+  environment: string[];
+  limits: Limits;
+  labels: Record<string, string>;
+  network: string;
+  aliases: string[];
+  ports: readonly PortBinding[];
+  volumes: readonly ServiceVolume[];
+  secrets: readonly SecretFile[];
+  info: EngineInfo;
+  /** Standard input is given to the program, and closed with its first reader's. Default: none. */
+  stdin?: boolean;
+}
+
+/** The engine keeps its own copy of the output; it is deleted with the container. */
+const LOG = { Type: "json-file", Config: { "max-size": "20m", "max-file": "3" } };
+
+type MountConfig = NonNullable<Docker.HostConfig["Mounts"]>;
+
+function mounts({ service, volumes, secrets }: SpecOptions): MountConfig {
+  const binds = service.mounts.flatMap((mount) =>
+    mount.type === "bind"
+      ? [{ Type: "bind" as const, Source: mount.source, Target: mount.target, ReadOnly: mount.readOnly }]
+      : [],
+  );
+  const named = volumes.map(({ name, target, readOnly }) => ({
+    Type: "volume" as const,
+    Source: name,
+    Target: target,
+    ReadOnly: readOnly,
+  }));
+  const files = secrets.map(({ source, target }) => ({
+    Type: "bind" as const,
+    Source: source,
+    Target: target,
+    ReadOnly: true,
+  }));
+  return [...binds, ...named, ...files] as MountConfig;
+}
+
+const temporary = (service: ServiceDefinition): Record<string, string> =>
+  Object.fromEntries(
+    service.mounts.flatMap((mount) =>
+      mount.type === "tmpfs"
+        ? [
+            [
+              mount.target,
+              ["rw", "nosuid", "nodev", ...(mount.sizeBytes === undefined ? [] : [`size=${mount.sizeBytes}`])].join(
+                ",",
+              ),
+            ],
+          ]
+        : [],
+    ),
+  );
+
+function portFields(ports: readonly PortBinding[]): Pick<Docker.ContainerCreateOptions, "ExposedPorts"> & {
+  bindings: Record<string, { HostIp: string; HostPort: string }[]>;
+} {
+  const bindings: Record<string, { HostIp: string; HostPort: string }[]> = {};
+  for (const { containerPort, protocol, hostPort } of ports) {
+    const key = `${containerPort}/${protocol}`;
+    bindings[key] ??= [];
+    bindings[key].push({ HostIp: "127.0.0.1", HostPort: hostPort === 0 ? "" : String(hostPort) });
+  }
+  return { ExposedPorts: Object.fromEntries(Object.keys(bindings).map((key) => [key, {}])), bindings };
+}
+
+export function containerSpec(options: SpecOptions): Docker.ContainerCreateOptions {
+  const { name, service, image, user, environment, limits, labels, network, aliases, info } = options;
+  const { ExposedPorts, bindings } = portFields(options.ports);
+  return {
+    name,
+    Image: image.id,
+    User: user,
+    Env: environment,
+    Labels: { ...service.labels, ...labels },
+    ...(service.entrypoint === undefined ? {} : { Entrypoint: service.entrypoint }),
+    ...(service.command === undefined ? {} : { Cmd: service.command }),
+    ...(service.workingDir === undefined ? {} : { WorkingDir: service.workingDir }),
+    StopSignal: service.stopSignal,
+    ...(options.stdin === true ? { OpenStdin: true, StdinOnce: true, AttachStdin: true } : {}),
+    // Checks are stackwarden's own: the engine's would run beside them.
+    Healthcheck: { Test: ["NONE"] },
+    ...(ExposedPorts === undefined ? {} : { ExposedPorts }),
+    HostConfig: {
+      NetworkMode: network,
+      PortBindings: bindings,
+      Mounts: mounts(options),
+      Tmpfs: temporary(service),
+      RestartPolicy: { Name: "no" },
+      LogConfig: LOG,
+      ReadonlyRootfs: service.readOnly,
+      // Signals reach the program although it is no init, and children that it leaves are reaped.
+      Init: info.init,
+      Privileged: false,
+      CapDrop: ["ALL"],
+      SecurityOpt: ["no-new-privileges"],
+      ...limitFields(limits),
+    },
+    NetworkingConfig: { EndpointsConfig: { [network]: { Aliases: aliases } } },
+  };
+}

@@ -1,0 +1,79 @@
+/** Numbers of a container's user, read from the image's own /etc/passwd and /etc/group. */
+import type { Readable } from "node:stream";
+import type Docker from "dockerode";
+import { extract } from "tar-stream";
+import { isNotFound } from "../engine/errors.js";
+
+export interface UserIds {
+  uid: number;
+  gid: number;
+}
+
+const LARGEST = 1024 * 1024;
+
+/** A small file of a container, whether it runs or not; null where it does not exist. */
+export async function readFileOf(docker: Docker, container: string, path: string): Promise<string | null> {
+  let stream: Readable;
+  try {
+    stream = (await docker.getContainer(container).getArchive({ path })) as unknown as Readable;
+  } catch (error) {
+    if (isNotFound(error)) return null;
+    throw error;
+  }
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = [];
+    let size = 0;
+    const reader = extract();
+    reader.on("entry", (_header, entry, next) => {
+      entry.on("data", (chunk: Buffer) => {
+        size += chunk.length;
+        if (size <= LARGEST) parts.push(chunk);
+      });
+      entry.once("end", next);
+    });
+    reader.once("finish", () => resolve(Buffer.concat(parts).toString()));
+    for (const one of [stream, reader]) one.once("error", reject);
+    stream.pipe(reader);
+  });
+}
+
+const field = (text: string, name: string, at: number): number | null => {
+  const line = text.split("\n").find((one) => one.startsWith(`${name}:`));
+  const value = Number(line?.split(":")[at] ?? Number.NaN);
+  return Number.isInteger(value) ? value : null;
+};
+
+const byUid = (passwd: string, uid: number): number | null => {
+  const line = passwd.split("\n").find((one) => one.split(":")[2] === String(uid));
+  const gid = Number(line?.split(":")[3] ?? Number.NaN);
+  return Number.isInteger(gid) ? gid : null;
+};
+
+/** @returns null for a name that the files do not have */
+export function resolveUser(user: string, passwd: string, group: string): UserIds | null {
+  const [name = "", groupName] = user.split(":");
+  const uid = name === "" ? 0 : /^\d+$/.test(name) ? Number(name) : field(passwd, name, 2);
+  if (uid === null) return null;
+  const own = /^\d*$/.test(name) ? (byUid(passwd, uid) ?? 0) : (field(passwd, name, 3) ?? 0);
+  if (groupName === undefined) return { uid, gid: own };
+  const gid = /^\d+$/.test(groupName) ? Number(groupName) : field(group, groupName, 2);
+  return gid === null ? null : { uid, gid };
+}
+
+/** By image and user: an image's content never changes. */
+const known = new Map<string, UserIds | null>();
+
+/** @param container one of the image's, created or running */
+export async function userIds(docker: Docker, container: string, image: string, user: string): Promise<UserIds | null> {
+  const numeric = /^(\d+):(\d+)$/.exec(user);
+  if (numeric !== null) return { uid: Number(numeric[1]), gid: Number(numeric[2]) };
+  const key = `${image} ${user}`;
+  const before = known.get(key);
+  if (before !== undefined) return before;
+  const [passwd, group] = await Promise.all(
+    ["/etc/passwd", "/etc/group"].map((path) => readFileOf(docker, container, path)),
+  );
+  const ids = resolveUser(user, passwd ?? "", group ?? "");
+  known.set(key, ids);
+  return ids;
+}

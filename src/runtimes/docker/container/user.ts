@@ -1,0 +1,69 @@
+/** Who a service runs as: the compose file's user, the owner of its source, the image's user; root only where allowed. */
+import { lstat } from "node:fs/promises";
+import { StackwardenError } from "../../../errors.js";
+import type { ServiceDefinition } from "../../../stack/definition/types.js";
+import { chooseUser, isRootUser } from "../../shared/image-user.js";
+import type { Image } from "../image/image.js";
+
+export interface ContainerUser {
+  /** As the Engine API takes it. */
+  user: string;
+  notes: string[];
+  /** The user is a number that the image may not know: it has no home folder there. */
+  homeless: boolean;
+}
+
+export interface UserOptions {
+  service: ServiceDefinition;
+  image: Image;
+  /** Binds are folders of this machine with this machine's owners. */
+  binds: boolean;
+  platform?: NodeJS.Platform;
+}
+
+/** Images of languages: what runs in them is the project's own program, which may run as anybody. */
+const LANGUAGES =
+  /(?:^|\/)(?:node|python|golang|ruby|php|rust|openjdk|eclipse-temurin|bun|deno|denoland\/deno|oven\/bun|elixir|dotnet\/sdk)(?=[:@]|$)/;
+
+const isNumeric = (user: string): boolean => /^\d+(?::\d+)?$/.test(user);
+
+/** Owner of the first writable bind of a folder, null where there is none or it is root's. */
+async function sourceOwner(service: ServiceDefinition): Promise<string | null> {
+  for (const mount of service.mounts) {
+    if (mount.type !== "bind" || mount.readOnly) continue;
+    const found = await lstat(mount.source).catch(() => null);
+    if (found?.isDirectory() === true && found.uid !== 0) return `${found.uid}:${found.gid}`;
+  }
+  return null;
+}
+
+/** @throws POLICY_VIOLATION for root where the server's configuration does not allow it */
+export async function containerUser({
+  service,
+  image,
+  binds,
+  platform = process.platform,
+}: UserOptions): Promise<ContainerUser> {
+  const imageUser = image.user;
+  // On macOS the engine's file sharing maps owners by itself.
+  if (service.user === undefined && binds && platform === "linux" && !service.allowRoot) {
+    const own = image.built || (service.image !== undefined && LANGUAGES.test(service.image));
+    const permits = own && (isRootUser(imageUser) || imageUser.replace(/:.*/, "") === "node");
+    const owner = permits ? await sourceOwner(service) : null;
+    if (owner !== null)
+      return {
+        user: owner,
+        homeless: true,
+        notes: [
+          `It runs as ${owner}, the owner of the folder that is mounted into it, so that its files stay the user's.`,
+        ],
+      };
+  }
+  const { user, note } = chooseUser(service, imageUser);
+  return { user, homeless: isNumeric(user), notes: note === undefined ? [] : [note] };
+}
+
+export const rootRefused = (service: string): StackwardenError =>
+  new StackwardenError("POLICY_VIOLATION", `"${service}" ran as root and was ended.`, {
+    hint: "Give it another user, such as 1000:1000. Only the server's own configuration (allow_root) can permit root.",
+  });

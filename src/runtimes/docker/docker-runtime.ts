@@ -1,0 +1,175 @@
+/**
+ * Runs services on a container engine: Docker Engine, Docker Desktop, Podman and what else speaks the Engine API.
+ * Creating it costs nothing: the client library is loaded and the engine contacted by the first call.
+ */
+import { cpus, totalmem } from "node:os";
+import { StackwardenError } from "../../errors.js";
+import type {
+  CopyVolumesRequest,
+  OpenStackRequest,
+  RuntimeStack,
+  RuntimeStatus,
+  StackRuntime,
+  VolumesRequest,
+} from "../../stack/runtime.js";
+import type { StackSettings } from "../../stack/settings.js";
+import type { Engine } from "./engine/engine.js";
+import type { Watchdog } from "./leftovers/watchdog.js";
+import type { DockerSettings } from "./settings.js";
+import type { DockerStack } from "./stack/docker-stack.js";
+
+export interface DockerRuntimeOptions {
+  settings: DockerSettings;
+  /** What a client's own settings say of the engine. Default: the same as the server's. */
+  settingsOf?(client: StackSettings): DockerSettings;
+  /** The server's environment: DOCKER_HOST, PATH, HOME. */
+  env: NodeJS.ProcessEnv;
+  warn(message: string): void;
+  /** Milliseconds that an engine may take to come back before its stacks are lost. Default 10,000. */
+  patienceMs?: number;
+}
+
+const MB = 1_048_576;
+const CONNECT_MS = 15_000;
+
+class DockerRuntime implements StackRuntime {
+  readonly name = "docker";
+  readonly #stacks = new Set<DockerStack>();
+  #capacity: { cpus: number; memory_mb: number } | null = null;
+  #watchdog: Watchdog | null = null;
+
+  constructor(private readonly options: DockerRuntimeOptions) {}
+
+  #settings(client: StackSettings | undefined): DockerSettings {
+    const { settings, settingsOf } = this.options;
+    return client === undefined || settingsOf === undefined ? settings : settingsOf(client);
+  }
+
+  async check(_project?: string, client?: StackSettings): Promise<RuntimeStatus> {
+    const { checkEngine } = await import("./engine/check.js");
+    return checkEngine({ settings: this.#settings(client), env: this.options.env });
+  }
+
+  async open(request: OpenStackRequest): Promise<RuntimeStack> {
+    const { env, warn, patienceMs } = this.options;
+    const { signal } = request;
+    signal.throwIfAborted();
+    const settings = this.#settings(request.settings);
+    const [{ openStack }, { rememberEngine }] = await Promise.all([
+      import("./stack/open-stack.js"),
+      import("./volumes/engines.js"),
+    ]);
+    const engine = await this.#connect(settings, signal);
+    try {
+      this.#capacity = { cpus: engine.info.cpus, memory_mb: engine.info.memoryMb };
+      await rememberEngine(request.stateDir, engine.address.host);
+      await this.#guard(engine, request);
+      const stack = await openStack({
+        request,
+        engine,
+        env,
+        retry: settings.retry,
+        ...(patienceMs === undefined ? {} : { patienceMs }),
+        warn,
+        onClose: async (closed) => {
+          this.#stacks.delete(closed);
+          await engine.close();
+        },
+      });
+      this.#stacks.add(stack);
+      return stack;
+    } catch (error) {
+      await engine.close();
+      throw error;
+    }
+  }
+
+  async #connect(settings: DockerSettings, signal: AbortSignal): Promise<Engine> {
+    const [{ findAddress }, { openEngine }] = await Promise.all([
+      import("./engine/address.js"),
+      import("./engine/engine.js"),
+    ]);
+    const { env } = this.options;
+    const bound = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_MS)]);
+    return openEngine(findAddress({ settings, env }), env, bound);
+  }
+
+  /** A process of its own removes this server's containers, networks and secret files when the server is killed. */
+  async #guard(engine: Engine, { projectId, stateDir }: OpenStackRequest): Promise<void> {
+    const [{ Watchdog }, { secretsFolder }] = await Promise.all([
+      import("./leftovers/watchdog.js"),
+      import("./container/secret-files.js"),
+    ]);
+    const { env } = this.options;
+    this.#watchdog ??= new Watchdog(this.options);
+    this.#watchdog.watch(engine.address);
+    this.#watchdog.removeAtEnd(await secretsFolder({ projectId, stateDir, sameMachine: engine.sameMachine, env }));
+  }
+
+  async removeVolumes(projectId: string, stateDir: string, volumes: string[]): Promise<void> {
+    const [{ rememberedEngines }, { removeVolumes }] = await Promise.all([
+      import("./volumes/engines.js"),
+      import("./volumes/remove.js"),
+    ]);
+    for (const host of await rememberedEngines(stateDir)) {
+      const engine = await this.#engineAt(host);
+      try {
+        await removeVolumes(engine.docker, { projectId, stateDir }, volumes);
+      } finally {
+        await engine.close();
+      }
+    }
+  }
+
+  /** The engine that was used; its certificates are the present setting's. */
+  async #engineAt(host: string): Promise<Engine> {
+    const { findAddress } = await import("./engine/address.js");
+    const { settings, env } = this.options;
+    const present = await Promise.resolve()
+      .then(() => findAddress({ settings, env }))
+      .catch(() => null);
+    const { openEngine } = await import("./engine/engine.js");
+    const address = present?.host === host ? present : { host, source: "the project's records" };
+    return openEngine(address, env, AbortSignal.timeout(CONNECT_MS));
+  }
+
+  async copyVolumes(request: CopyVolumesRequest, archiveDir: string): Promise<Record<string, number>> {
+    const { copyVolumes } = await import("./volumes/copy.js");
+    return this.#withEngine(request, (engine) => copyVolumes(engine.docker, request, archiveDir));
+  }
+
+  async restoreVolumes(request: VolumesRequest, archiveDir: string): Promise<void> {
+    const { restoreVolumes } = await import("./volumes/restore.js");
+    await this.#withEngine(request, (engine) => restoreVolumes(engine.docker, request, archiveDir));
+  }
+
+  async #withEngine<T>(request: VolumesRequest, task: (engine: Engine) => Promise<T>): Promise<T> {
+    const engine = await this.#connect(this.#settings(request.settings), request.signal);
+    try {
+      return await task(engine);
+    } catch (error) {
+      request.signal.throwIfAborted();
+      if (error instanceof StackwardenError) throw error;
+      const { engineMessage } = await import("./engine/errors.js");
+      throw new StackwardenError("STORAGE_FAILED", `The engine could not copy volumes: ${engineMessage(error)}`, {
+        hint: "Free space on the engine's disk and in the state directory, then call again.",
+        cause: error,
+      });
+    } finally {
+      await engine.close();
+    }
+  }
+
+  /** Until an engine was used, this machine's size stands for it. */
+  capacity(): { cpus: number; memory_mb: number } {
+    return this.#capacity ?? { cpus: cpus().length, memory_mb: Math.floor(totalmem() / MB) };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#stacks].map((stack) => stack.close()));
+    await this.#watchdog?.close();
+    this.#watchdog = null;
+  }
+}
+
+export const createDockerRuntime = (options: DockerRuntimeOptions): StackRuntime => new DockerRuntime(options);

@@ -1,0 +1,138 @@
+/** A connection to one container engine. The client library is loaded with the first one. */
+import { hostname, release } from "node:os";
+import type Docker from "dockerode";
+import { StackwardenError } from "../../../errors.js";
+import { type EngineAddress, socketOf } from "./address.js";
+import { isConnectionError, unreachable } from "./errors.js";
+import { openSshSocket } from "./ssh-socket.js";
+
+/** What is used of the engine's description of itself. */
+export interface EngineInfo {
+  name: string;
+  version: string;
+  operatingSystem: string;
+  cpus: number;
+  memoryMb: number;
+  /** Podman answers the same API with some differences. */
+  podman: boolean;
+  rootless: boolean;
+  userNamespaces: boolean;
+  /** The engine has an init program for `Init: true`. */
+  init: boolean;
+  cgroupVersion: string;
+  /** Which limits the engine's kernel can hold. */
+  limits: { memory: boolean; cpus: boolean; pids: boolean };
+  seccomp: boolean;
+  warnings: string[];
+}
+
+export interface Engine {
+  readonly address: EngineAddress;
+  readonly docker: Docker;
+  readonly info: EngineInfo;
+  /** The engine's socket is a file of this machine; the engine may still be a virtual machine. */
+  readonly socket: boolean;
+  /** The engine runs on this machine's kernel: its mounts are this machine's folders, its process ids this machine's. */
+  readonly sameMachine: boolean;
+  close(): Promise<void>;
+}
+
+interface RawInfo {
+  Name?: string;
+  ServerVersion?: string;
+  OperatingSystem?: string;
+  NCPU?: number;
+  MemTotal?: number;
+  SecurityOptions?: string[] | null;
+  InitBinary?: string;
+  CgroupVersion?: string;
+  CgroupDriver?: string;
+  MemoryLimit?: boolean;
+  CpuCfsQuota?: boolean;
+  CPUCfsQuota?: boolean;
+  PidsLimit?: boolean;
+  Warnings?: string[] | null;
+  OSType?: string;
+  KernelVersion?: string;
+}
+
+const MB = 1_048_576;
+
+export function readInfo(raw: RawInfo, components: { Name?: string }[]): EngineInfo {
+  const options = raw.SecurityOptions ?? [];
+  const podman = components.some(({ Name }) => /podman/i.test(Name ?? ""));
+  return {
+    name: podman ? "Podman" : "Docker Engine",
+    version: raw.ServerVersion ?? "unknown",
+    operatingSystem: raw.OperatingSystem ?? "unknown",
+    cpus: raw.NCPU ?? 1,
+    memoryMb: Math.floor((raw.MemTotal ?? 0) / MB),
+    podman,
+    rootless: options.some((option) => /name=rootless/.test(option)),
+    userNamespaces: options.some((option) => /name=userns/.test(option)),
+    init: podman || (raw.InitBinary ?? "") !== "",
+    cgroupVersion: raw.CgroupVersion || "1",
+    limits: {
+      memory: raw.MemoryLimit !== false && raw.CgroupDriver !== "none",
+      cpus: (raw.CpuCfsQuota ?? raw.CPUCfsQuota) !== false && raw.CgroupDriver !== "none",
+      pids: raw.PidsLimit !== false && raw.CgroupDriver !== "none",
+    },
+    seccomp: options.some((option) => /name=seccomp/.test(option)),
+    warnings: raw.Warnings ?? [],
+  };
+}
+
+/** Settings of the client library. A host of `undefined` keeps it from reading `DOCKER_HOST` itself. */
+function clientOptions(address: EngineAddress, socketPath: string | null): Docker.DockerOptions {
+  if (socketPath !== null) return { socketPath, host: undefined, protocol: "http" };
+  const { hostname, port, protocol } = new URL(address.host);
+  const { tls } = address;
+  const secure = tls !== undefined || protocol === "https:";
+  return {
+    host: hostname,
+    port: port || (secure ? 2376 : 2375),
+    protocol: secure ? "https" : "http",
+    ...(tls === undefined ? {} : { ca: tls.ca, cert: tls.cert, key: tls.key }),
+    ...(tls?.skipVerify === true ? { checkServerIdentity: () => undefined } : {}),
+  } as Docker.DockerOptions;
+}
+
+/**
+ * Connects and asks the engine what it is.
+ * @param signal bounds both
+ * @throws RUNTIME_UNAVAILABLE, UNSUPPORTED for an engine of Windows containers, the signal's reason
+ */
+export async function openEngine(address: EngineAddress, env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<Engine> {
+  signal.throwIfAborted();
+  const ssh = address.host.startsWith("ssh://") ? await openSshSocket(address.host, env) : null;
+  try {
+    const { default: Client } = await import("dockerode");
+    const docker = new Client(clientOptions(address, ssh?.path ?? socketOf(address)));
+    const ask = { abortSignal: signal };
+    const [raw, version] = (await Promise.all([
+      docker.info(ask as never),
+      docker.version(ask as never),
+    ])) as unknown as [RawInfo, { Components?: { Name?: string }[] }];
+    if (raw.OSType !== undefined && raw.OSType !== "linux")
+      throw new StackwardenError(
+        "UNSUPPORTED",
+        `The container engine at ${address.host} runs ${raw.OSType} containers.`,
+        {
+          hint: "Switch Docker Desktop to Linux containers.",
+        },
+      );
+    return {
+      address,
+      docker,
+      info: readInfo(raw, version.Components ?? []),
+      socket: socketOf(address) !== null,
+      sameMachine: socketOf(address) !== null && raw.Name === hostname() && raw.KernelVersion === release(),
+      close: async () => ssh?.close(),
+    };
+  } catch (error) {
+    await ssh?.close();
+    signal.throwIfAborted();
+    if (error instanceof StackwardenError) throw error;
+    throw isConnectionError(error) || error instanceof Error ? unreachable(address.host, error) : error;
+  }
+}

@@ -1,0 +1,267 @@
+/** Builds a service's image: by BuildKit (`docker buildx build`) where the CLI and its plugin exist, else by the engine. */
+import { execFile, spawn } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { StackwardenError } from "../../../errors.js";
+import type { BuildDefinition } from "../../../stack/definition/types.js";
+import { findProgram, withTrustedPath } from "../../../system/find-program.js";
+import { withRetry } from "../../../system/retry.js";
+import { isBusy, NO_IMAGE } from "../../shared/registry-faults.js";
+import { credentialsFor } from "../engine/credentials.js";
+import type { Engine } from "../engine/engine.js";
+import { engineMessage, isConnectionError, isNotFound, unreachable } from "../engine/errors.js";
+import { jsonLines } from "../engine/json-lines.js";
+import { buildContext, type ContextOptions } from "./context.js";
+
+export interface BuildOptions {
+  engine: Engine;
+  build: BuildDefinition;
+  /** Name of the image that is made. */
+  tag: string;
+  labels: Record<string, string>;
+  service: string;
+  folder: string;
+  exclude: readonly string[];
+  env: NodeJS.ProcessEnv;
+  retry: { maxRetries: number; baseDelayMs: number };
+  signal: AbortSignal;
+  phase(message: string): void;
+  /** Output of the build, for the service's log. */
+  output(line: string): void;
+  retrying(message: string): void;
+}
+
+/** Kept of a failing build. */
+const LAST_LINES = 15;
+const SHOWN = 120;
+
+/** The step under way, from a line of either builder; null for other lines. */
+export const stepOf = (line: string): string | null =>
+  /^(?:#\d+ )?(?:\[[^\]]*\d+\/\d+\] (?!DONE|CACHED).*|Step \d+\/\d+ : .*)/.exec(line)?.[0]?.slice(0, SHOWN) ?? null;
+
+class BuildFailure extends Error {
+  constructor(
+    message: string,
+    readonly lines: readonly string[],
+  ) {
+    super(message);
+  }
+}
+
+/** The Docker CLI where its plugin `buildx` works, null elsewhere; asked once for each environment. */
+const plugins = new Map<string, Promise<string | null>>();
+
+export function findBuildx(env: NodeJS.ProcessEnv): Promise<string | null> {
+  const key = `${env.PATH}\0${env.HOME}\0${env.DOCKER_CONFIG}`;
+  const asked = plugins.get(key);
+  if (asked !== undefined) return asked;
+  const asking = (async () => {
+    const docker = await findProgram("docker", { env });
+    if (docker === null) return null;
+    const trusted = await withTrustedPath(env);
+    return new Promise<string | null>((resolve) => {
+      execFile(docker, ["buildx", "version"], { env: trusted, timeout: 5000 }, (error) =>
+        resolve(error === null ? docker : null),
+      );
+    });
+  })();
+  plugins.set(key, asking);
+  return asking;
+}
+
+/** What the CLI needs to reach the same engine. */
+async function cliEnvironment({ engine, env }: BuildOptions): Promise<NodeJS.ProcessEnv> {
+  const { address } = engine;
+  const context = /^context (.*)$/.exec(address.source)?.[1];
+  const { DOCKER_HOST: _host, DOCKER_CONTEXT: _context, ...rest } = await withTrustedPath(env);
+  return context === undefined ? { ...rest, DOCKER_HOST: address.host } : { ...rest, DOCKER_CONTEXT: context };
+}
+
+const buildArguments = ({ build, tag, labels }: BuildOptions, dockerfile: string, idFile: string): string[] => [
+  "buildx",
+  "build",
+  "--load",
+  "--progress=plain",
+  `--tag=${tag}`,
+  `--file=${dockerfile}`,
+  `--iidfile=${idFile}`,
+  ...(build.target === undefined ? [] : [`--target=${build.target}`]),
+  ...Object.entries(build.args).map(([name, value]) => `--build-arg=${name}=${value}`),
+  ...Object.entries(labels).map(([name, value]) => `--label=${name}=${value}`),
+  "-",
+];
+
+async function byBuildx(
+  docker: string,
+  options: BuildOptions,
+  context: ContextOptions,
+  line: (text: string) => void,
+): Promise<string> {
+  const { signal } = options;
+  const folder = await mkdtemp(join(tmpdir(), "stackwarden-build-"));
+  try {
+    const idFile = join(folder, "id");
+    const { archive, dockerfile } = await buildContext(context);
+    const child = spawn(docker, buildArguments(options, dockerfile, idFile), {
+      env: await cliEnvironment(options),
+      stdio: ["pipe", "pipe", "pipe"],
+    });
+    const abort = (): void => void child.kill("SIGTERM");
+    signal.addEventListener("abort", abort, { once: true });
+    if (signal.aborted) abort();
+    const ended = new Promise<number | null>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", resolve);
+    });
+    for (const stream of [child.stdout, child.stderr]) splitLines(stream, line);
+    // The CLI may end before it has read everything; its exit code says why.
+    const sending = pipeline(archive, child.stdin).catch((error: NodeJS.ErrnoException) => error);
+    const code = await ended.finally(() => signal.removeEventListener("abort", abort));
+    const fault = await sending;
+    signal.throwIfAborted();
+    if (fault instanceof StackwardenError) throw fault;
+    if (code !== 0) throw new BuildFailure(`docker buildx build ended with code ${code}`, []);
+    return (await readFile(idFile, "utf8")).trim();
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function splitLines(stream: Readable, line: (text: string) => void): void {
+  let rest = "";
+  stream.setEncoding("utf8");
+  stream.on("data", (chunk: string) => {
+    const parts = (rest + chunk).split(/\r?\n/);
+    rest = parts.pop() ?? "";
+    for (const part of parts) line(part);
+  });
+  stream.once("end", () => {
+    if (rest !== "") line(rest);
+  });
+}
+
+interface BuildEvent {
+  stream?: string;
+  status?: string;
+  error?: string;
+  aux?: { ID?: string };
+}
+
+/** Registries that the Dockerfile's base images come from: the engine must be given their credentials with the build. */
+async function registryConfig({
+  build,
+  env,
+}: BuildOptions): Promise<Record<string, { username: string; password: string }>> {
+  const text = await readFile(join(build.context, build.dockerfile ?? "Dockerfile"), "utf8").catch(() => "");
+  const images = [...text.matchAll(/^\s*FROM\s+(?:--\S+\s+)*(\S+)/gim)].map(([, image]) => image as string);
+  const found = await Promise.all(images.map((image) => credentialsFor(image, env)));
+  return Object.fromEntries(
+    found.flatMap((auth) =>
+      auth === null ? [] : [[auth.serveraddress, { username: auth.username ?? "", password: auth.password ?? "" }]],
+    ),
+  );
+}
+
+async function byEngine(options: BuildOptions, context: ContextOptions, line: (text: string) => void): Promise<string> {
+  const { engine, build, tag, labels, signal } = options;
+  const { archive, dockerfile } = await buildContext(context);
+  const stream = (await engine.docker.buildImage(
+    archive as never,
+    {
+      t: tag,
+      dockerfile,
+      forcerm: true,
+      buildargs: build.args,
+      labels,
+      registryconfig: await registryConfig(options),
+      ...(build.target === undefined ? {} : { target: build.target }),
+      abortSignal: signal,
+    } as never,
+  )) as unknown as Readable;
+  let id: string | undefined;
+  for await (const event of jsonLines<BuildEvent>(stream)) {
+    if (event.error !== undefined) throw new BuildFailure(event.error, []);
+    if (event.aux?.ID !== undefined) id = event.aux.ID;
+    for (const text of (event.stream ?? "").split("\n")) if (text.trim() !== "") line(text);
+  }
+  return id ?? tag;
+}
+
+const failed = (options: BuildOptions, error: unknown, lines: readonly string[]): StackwardenError => {
+  const { service } = options;
+  const message = engineMessage(error);
+  if (isBusy(`${message}\n${lines.join("\n")}`))
+    return new StackwardenError("RUNTIME_UNAVAILABLE", `${service}: building its image failed: ${message}`, {
+      hint: "The registry or the network did not answer. Call again later.",
+      cause: error,
+    });
+  return new StackwardenError("SERVICE_START_FAILED", `${service}: building its image failed: ${message}`, {
+    hint: NO_IMAGE.test(message)
+      ? "Correct the name of the base image in the Dockerfile; for a private registry run `docker login` first."
+      : "Read details.last_lines, and correct the Dockerfile or what it names.",
+    details: { service, last_lines: lines.slice(-LAST_LINES) },
+    cause: error,
+  });
+};
+
+/**
+ * @returns the image's id
+ * @throws SERVICE_START_FAILED with the last lines, INVALID_STACK, RUNTIME_UNAVAILABLE, the signal's reason
+ */
+export async function buildImage(options: BuildOptions): Promise<string> {
+  const { engine, build, folder, exclude, env, retry, signal, phase, output, retrying, service } = options;
+  const lines: string[] = [];
+  const line = (text: string): void => {
+    output(text);
+    lines.push(text);
+    if (lines.length > 4 * LAST_LINES) lines.splice(0, lines.length - 2 * LAST_LINES);
+    const step = stepOf(text);
+    if (step !== null) phase(`building: ${step}`);
+  };
+  phase(`building from ${relative(folder, build.context) || "the project's folder"}`);
+  const context = { context: build.context, dockerfile: build.dockerfile ?? "Dockerfile", folder, exclude };
+  // A virtual machine's or another machine's engine is reached by the CLI in the same way; Podman has no buildx.
+  const buildx = engine.info.podman ? null : await findBuildx(env);
+  const before = await idOf(engine, options.tag);
+  try {
+    const id = await withRetry(
+      () => (buildx === null ? byEngine(options, context, line) : byBuildx(buildx, options, context, line)),
+      {
+        ...retry,
+        signal,
+        classify: (error) => error instanceof BuildFailure && isBusy(`${error.message}\n${lines.join("\n")}`),
+        onRetry: ({ attempt, delayMs }) =>
+          retrying(`Building ${service} failed (attempt ${attempt}), again in ${delayMs} ms.`),
+      },
+    );
+    if (before !== null && before !== id) await removeUnused(engine, before);
+    return id;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof StackwardenError) throw error;
+    if (isConnectionError(error)) throw unreachable(engine.address.host, error);
+    throw failed(options, error, lines);
+  }
+}
+
+const idOf = ({ docker }: Engine, tag: string): Promise<string | null> =>
+  docker
+    .getImage(tag)
+    .inspect()
+    .then(
+      ({ Id }) => Id,
+      (error: unknown) => {
+        if (isNotFound(error)) return null;
+        throw error;
+      },
+    );
+
+/** The image that the build replaced; one that a container or another name still uses stays. */
+const removeUnused = ({ docker }: Engine, id: string): Promise<unknown> =>
+  docker
+    .getImage(id)
+    .remove()
+    .catch(() => undefined);

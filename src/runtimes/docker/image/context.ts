@@ -1,0 +1,137 @@
+/** The build context as a tar archive: what `.dockerignore` leaves, without files that hold secrets. */
+import { constants } from "node:fs";
+import { lstat, open, readdir, readlink, realpath, stat } from "node:fs/promises";
+import { isAbsolute, join, relative, resolve, sep } from "node:path";
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import dockerignore from "@balena/dockerignore";
+import { type Headers, type Pack, pack } from "tar-stream";
+import { StackwardenError } from "../../../errors.js";
+
+export interface ContextOptions {
+  /** Absolute, below the project's folder. */
+  context: string;
+  /** Relative to the context, or absolute. */
+  dockerfile: string;
+  /** The project's. */
+  folder: string;
+  /** Absolute paths that never become part of an image: files of secrets, the server's state. */
+  exclude: readonly string[];
+}
+
+/** The package's types name a default export; at run time the module itself is the function. */
+const ignore = dockerignore as unknown as typeof dockerignore.default;
+
+const IGNORE_LIMIT = 256 * 1024;
+
+export const isInside = (folder: string, path: string): boolean => {
+  const way = relative(folder, path);
+  return way === "" || (way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way));
+};
+
+const invalid = (message: string, hint: string): StackwardenError =>
+  new StackwardenError("INVALID_STACK", message, { hint });
+
+/** @returns null where there is none. @throws INVALID_STACK for one that is outside the project or too large */
+async function readIgnore(path: string, folder: string): Promise<string | null> {
+  const found = await stat(path).catch(() => null);
+  if (found?.isFile() !== true) return null;
+  if (!isInside(folder, await realpath(path)))
+    throw invalid(`${path} leads out of the project's folder.`, "Replace the link by a file.");
+  if (found.size > IGNORE_LIMIT)
+    throw invalid(`${path} is larger than ${IGNORE_LIMIT / 1024} KiB.`, "Name folders in it instead of single files.");
+  const file = await open(path);
+  try {
+    return (await file.readFile("utf8")).replace(/^\uFEFF/, "");
+  } finally {
+    await file.close();
+  }
+}
+
+/** Path of the Dockerfile in the archive. @throws INVALID_STACK when it is not below the project's folder */
+async function dockerfileOf({ context, dockerfile, folder }: ContextOptions): Promise<{ path: string; name: string }> {
+  const path = resolve(context, dockerfile);
+  const real = await realpath(path).catch(() => null);
+  if (real === null || !(await stat(real)).isFile())
+    throw invalid(`The Dockerfile ${path} does not exist.`, "Correct build.dockerfile in the compose file.");
+  if (!isInside(folder, real))
+    throw invalid(`The Dockerfile ${path} is outside the project's folder.`, "Move it below the project's folder.");
+  const within = relative(context, path);
+  // A Dockerfile beside the context travels under a name of its own, as the Docker CLI does it.
+  return { path: real, name: isInside(context, path) ? within.split(sep).join("/") : ".dockerfile.stackwarden" };
+}
+
+/**
+ * Adds what is opened, not what the path means by then: a link put in the place of a file or folder meanwhile must not
+ * lead the server, which may be root, out of the project.
+ * @param within absolute, real folder that the file must be below
+ */
+async function addFile(archive: Pack, header: Omit<Headers, "size">, path: string, within: string): Promise<void> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(() => null);
+  if (file === null) return;
+  try {
+    const found = await file.stat();
+    const real = await realpath(`/proc/self/fd/${file.fd}`).catch(() => realpath(path));
+    if (!found.isFile() || !isInside(within, real)) return;
+    const { size } = found;
+    const entry = archive.entry({ ...header, size });
+    if (size === 0) entry.end();
+    else await pipeline(file.createReadStream({ autoClose: false, start: 0, end: size - 1 }), entry);
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * The archive is made while it is read. A file that shrinks meanwhile fails it.
+ * @throws INVALID_STACK
+ */
+export async function buildContext(options: ContextOptions): Promise<{ archive: Readable; dockerfile: string }> {
+  const { context, folder, exclude } = options;
+  const realContext = await realpath(context).catch(() => null);
+  if (realContext === null || !(await stat(realContext)).isDirectory())
+    throw invalid(`The build context ${context} is not a folder.`, "Correct build.context in the compose file.");
+  if (!isInside(folder, realContext))
+    throw invalid(
+      `The build context ${context} is outside the project's folder.`,
+      "Move it below the project's folder.",
+    );
+  const { path, name } = await dockerfileOf(options);
+  const listed =
+    (await readIgnore(`${path}.dockerignore`, folder)) ??
+    (await readIgnore(join(context, ".dockerignore"), folder)) ??
+    "";
+  const patterns = ignore({ ignorecase: false }).add(listed);
+  // Only where a pattern takes something back in can a folder that is left out hold what is not.
+  const negated = /^\s*!/m.test(listed);
+  const archive = pack();
+  const left = new Set(exclude.map((one) => resolve(one)));
+
+  const visit = async (at: string): Promise<void> => {
+    for (const entry of (await readdir(at)).sort()) {
+      const full = join(at, entry);
+      if (left.has(full)) continue;
+      const way = relative(realContext, full).split(sep).join("/");
+      const ignored = patterns.ignores(way) && way !== name && way !== ".dockerignore";
+      const found = await lstat(full).catch(() => null);
+      if (found === null) continue;
+      const { mode, mtime } = found;
+      if (found.isDirectory()) {
+        if (!ignored) archive.entry({ name: `${way}/`, type: "directory", mode: mode & 0o7777, mtime });
+        if (!ignored || negated || name.startsWith(`${way}/`)) await visit(full);
+      } else if (ignored) continue;
+      else if (found.isSymbolicLink())
+        archive.entry({ name: way, type: "symlink", linkname: await readlink(full), mode: mode & 0o7777, mtime });
+      else if (found.isFile()) await addFile(archive, { name: way, mode: mode & 0o7777, mtime }, full, realContext);
+    }
+  };
+  const fill = async (): Promise<void> => {
+    if (name === ".dockerfile.stackwarden") {
+      await addFile(archive, { name, mode: 0o644 }, path, folder);
+    }
+    await visit(realContext);
+    archive.finalize();
+  };
+  fill().catch((error: Error) => archive.destroy(error));
+  return { archive, dockerfile: name };
+}

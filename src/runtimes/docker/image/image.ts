@@ -1,0 +1,74 @@
+/** What a service's image says of itself. */
+import type Docker from "dockerode";
+import type { Engine } from "../engine/engine.js";
+
+export interface Image {
+  /** Content id: what a container is made of, whatever its name means by then. */
+  id: string;
+  /** For reports: the name in the compose file, or of the build. */
+  name: string;
+  built: boolean;
+  /** Empty: root. */
+  user: string;
+  environment: Record<string, string>;
+  workingDir: string;
+  /** Paths of `VOLUME`. */
+  volumes: string[];
+  healthcheck: ImageHealthcheck | null;
+  stopSignal: string | null;
+  entrypoint: string[];
+  command: string[];
+}
+
+/** Durations in nanoseconds; 0 or absent: the engine's default. */
+export interface ImageHealthcheck {
+  Test?: string[];
+  Interval?: number;
+  Timeout?: number;
+  Retries?: number;
+  StartPeriod?: number;
+}
+
+interface RawConfig {
+  User?: string;
+  Env?: string[] | null;
+  WorkingDir?: string;
+  Volumes?: Record<string, unknown> | null;
+  Healthcheck?: ImageHealthcheck | null;
+  StopSignal?: string;
+  Entrypoint?: string[] | string | null;
+  Cmd?: string[] | null;
+}
+
+export const environmentOf = (list: readonly string[] | null | undefined): Record<string, string> =>
+  Object.assign(
+    Object.create(null),
+    Object.fromEntries((list ?? []).map((one) => [one.replace(/=.*/s, ""), one.slice(one.indexOf("=") + 1)])),
+  );
+
+const list = (value: string[] | string | null | undefined): string[] =>
+  value === null || value === undefined ? [] : typeof value === "string" ? [value] : value;
+
+/** @throws the engine's error; 404 for an image that is not there */
+export async function inspectImage(
+  { docker }: Pick<Engine, "docker">,
+  reference: string,
+  { name = reference, built = false, signal }: { name?: string; built?: boolean; signal?: AbortSignal } = {},
+): Promise<Image> {
+  const options: { abortSignal?: AbortSignal } = signal === undefined ? {} : { abortSignal: signal };
+  const raw = await docker.getImage(reference).inspect(options as Docker.ImageInspectOptions);
+  const config = (raw.Config ?? {}) as RawConfig;
+  return {
+    id: raw.Id,
+    name,
+    built,
+    user: config.User ?? "",
+    environment: environmentOf(config.Env),
+    workingDir: config.WorkingDir || "/",
+    volumes: Object.keys(config.Volumes ?? {}),
+    healthcheck: config.Healthcheck ?? null,
+    stopSignal: config.StopSignal || null,
+    entrypoint: list(config.Entrypoint),
+    command: list(config.Cmd),
+  };
+}

@@ -1,0 +1,31 @@
+/** Removes what carries given labels: containers first, then networks. Volumes are data and stay. */
+import type Docker from "dockerode";
+import { isNotFound, statusOf } from "../engine/errors.js";
+import { labelFilter } from "./labels.js";
+
+/** Somebody else removes it already, or it is gone. */
+const gone = (error: unknown): void => {
+  if (!isNotFound(error) && statusOf(error) !== 409) throw error;
+};
+
+export const removeContainer = (docker: Docker, id: string): Promise<void> =>
+  docker.getContainer(id).remove({ force: true, v: true }).catch(gone);
+
+/**
+ * @param keep tells of a container or network whether it stays
+ * @returns how many containers were removed
+ */
+export async function removeLabelled(
+  docker: Docker,
+  labels: Record<string, string>,
+  keep: (labels: Record<string, string>) => boolean = () => false,
+): Promise<number> {
+  const filters = { label: labelFilter(labels) };
+  const containers = (await docker.listContainers({ all: true, filters })).filter((one) => !keep(one.Labels ?? {}));
+  const ends = await Promise.allSettled(containers.map(({ Id }) => removeContainer(docker, Id)));
+  const networks = (await docker.listNetworks({ filters })).filter((one) => !keep(one.Labels ?? {}));
+  ends.push(...(await Promise.allSettled(networks.map(({ Id }) => docker.getNetwork(Id).remove().catch(gone)))));
+  const failed = ends.find((end) => end.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+  return containers.length;
+}

@@ -1,0 +1,94 @@
+/** What the watchdog of the docker runtime does, apart from being a process of its own. */
+import { rm } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import type { EngineAddress } from "../engine/address.js";
+import { openEngine } from "../engine/engine.js";
+import { LABEL } from "./labels.js";
+import { removeLabelled } from "./remove.js";
+
+/** An address in JSON: certificates in base64. */
+export type PlainAddress = Omit<EngineAddress, "tls"> & {
+  tls?: { ca?: string; cert?: string; key?: string; skipVerify: boolean };
+};
+
+/** One line of JSON each. `done`: the server removed everything itself. */
+export type WatchdogMessage = { engine: PlainAddress } | { secrets: string } | { done: true };
+
+export const plainAddress = ({ tls, ...address }: EngineAddress): PlainAddress =>
+  tls === undefined
+    ? address
+    : {
+        ...address,
+        tls: {
+          skipVerify: tls.skipVerify,
+          ...(tls.ca === undefined ? {} : { ca: tls.ca.toString("base64") }),
+          ...(tls.cert === undefined ? {} : { cert: tls.cert.toString("base64") }),
+          ...(tls.key === undefined ? {} : { key: tls.key.toString("base64") }),
+        },
+      };
+
+const addressOf = ({ tls, ...address }: PlainAddress): EngineAddress => {
+  if (tls === undefined) return address;
+  const bytes = (text: string | undefined): Buffer | undefined =>
+    text === undefined ? undefined : Buffer.from(text, "base64");
+  const { skipVerify } = tls;
+  const [ca, cert, key] = [bytes(tls.ca), bytes(tls.cert), bytes(tls.key)];
+  return {
+    ...address,
+    tls: {
+      skipVerify,
+      ...(ca === undefined ? {} : { ca }),
+      ...(cert === undefined ? {} : { cert }),
+      ...(key === undefined ? {} : { key }),
+    },
+  };
+};
+
+/** Null for a line that the server's end cut. */
+function parse(line: string): WatchdogMessage | null {
+  try {
+    return JSON.parse(line) as WatchdogMessage;
+  } catch {
+    return null;
+  }
+}
+
+const ATTEMPTS = 20;
+const APART_MS = 3000;
+
+/** An engine that restarts at this moment is waited for. */
+async function cleanEngine(address: EngineAddress, server: string, apartMs: number): Promise<void> {
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+    try {
+      const engine = await openEngine(address, process.env, AbortSignal.timeout(10_000));
+      try {
+        await removeLabelled(engine.docker, { [LABEL.server]: server });
+        return;
+      } finally {
+        await engine.close();
+      }
+    } catch {
+      await delay(apartMs);
+    }
+  }
+}
+
+/**
+ * Reads until the input ends, which is the server's end; then removes what the server left on every engine.
+ * @param server value of the label on what is the server's
+ */
+export async function watch(input: Readable, server: string, apartMs = APART_MS): Promise<void> {
+  const engines = new Map<string, EngineAddress>();
+  const secrets = new Set<string>();
+  for await (const line of createInterface({ input })) {
+    const message = parse(line);
+    if (message === null) continue;
+    if ("done" in message) return;
+    if ("engine" in message) engines.set(message.engine.host, addressOf(message.engine));
+    else secrets.add(message.secrets);
+  }
+  await Promise.all([...engines.values()].map((address) => cleanEngine(address, server, apartMs)));
+  for (const folder of secrets) await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+}

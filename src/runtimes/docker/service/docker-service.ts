@@ -1,0 +1,125 @@
+/** One running instance on a container engine, as the domain sees it. */
+import type { Healthcheck, Limits } from "../../../stack/definition/types.js";
+import type {
+  AppliedLimits,
+  ExecRequest,
+  ExecResult,
+  ProbeResult,
+  RuntimeService,
+  ServiceExit,
+  ServiceStats,
+} from "../../../stack/runtime.js";
+import { NO_STATS } from "../../shared/no-stats.js";
+import type { Engine } from "../engine/engine.js";
+import { isNotFound, serviceError, statusOf } from "../engine/errors.js";
+import { execInContainer } from "./exec.js";
+import type { Instance } from "./instance.js";
+import { endedLimits, readLimits, updateFields } from "./limits.js";
+import { type ProbeContext, probeContainer } from "./probes.js";
+import type { ContainerStats } from "./stats.js";
+
+const ENDED = "the instance has ended";
+
+export interface DockerServiceOptions {
+  generation: number;
+  startedAt: number;
+  /** On this machine, null where the engine runs on another kernel. */
+  pid: number | null;
+  /** On the engine's machine. */
+  enginePid: number;
+  user: RuntimeService["user"];
+  notes: string[];
+  engine: Engine;
+  container: string;
+  instance: Instance;
+  stats: ContainerStats;
+  probing: ProbeContext;
+}
+
+export class DockerService implements RuntimeService {
+  readonly service: string;
+  readonly generation: number;
+  readonly startedAt: number;
+  readonly pid: number | null;
+  readonly user: RuntimeService["user"];
+  readonly notes: string[];
+  readonly exited: Promise<ServiceExit>;
+
+  constructor(private readonly options: DockerServiceOptions) {
+    this.service = options.probing.service.name;
+    this.generation = options.generation;
+    this.startedAt = options.startedAt;
+    this.pid = options.pid;
+    this.user = options.user;
+    this.notes = options.notes;
+    this.exited = options.instance.exited;
+  }
+
+  stop({ graceMs, signal = "SIGTERM" }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
+    return this.options.instance.stop(graceMs, signal);
+  }
+
+  probe(healthcheck: Healthcheck, signal: AbortSignal): Promise<ProbeResult> {
+    return probeContainer(this.options.probing, healthcheck, signal);
+  }
+
+  async setLimits(limits: Limits): Promise<AppliedLimits> {
+    const { engine, container } = this.options;
+    if (this.#ended()) return endedLimits(ENDED, engine.info);
+    try {
+      await engine.docker.getContainer(container).update(updateFields(limits, engine.info));
+    } catch (error) {
+      // It ended meanwhile, and its limits with it.
+      if (this.#ended() || isNotFound(error) || statusOf(error) === 409) return endedLimits(ENDED, engine.info);
+      throw serviceError(error, this.service, "changing its limits", engine.address.host);
+    }
+    return this.readLimits();
+  }
+
+  async readLimits(): Promise<AppliedLimits> {
+    const { engine, container, enginePid } = this.options;
+    if (this.#ended()) return endedLimits(ENDED, engine.info);
+    try {
+      return await readLimits({ docker: engine.docker, container, info: engine.info, pid: enginePid });
+    } catch (error) {
+      return endedLimits(this.#ended() || isNotFound(error) ? ENDED : (error as Error).message, engine.info);
+    }
+  }
+
+  async stats(): Promise<ServiceStats> {
+    if (this.#ended()) return { ...NO_STATS, reason: ENDED };
+    return this.options.stats
+      .sample()
+      .catch((error: unknown) => ({ ...NO_STATS, reason: this.#ended() ? ENDED : (error as Error).message }));
+  }
+
+  exec(request: ExecRequest): Promise<ExecResult> {
+    return execInContainer(this.options.probing.target, request, true);
+  }
+
+  async pause(): Promise<void> {
+    const { engine, container } = this.options;
+    await engine.docker
+      .getContainer(container)
+      .pause()
+      .catch((error: unknown) => {
+        throw serviceError(error, this.service, "pausing it", engine.address.host);
+      });
+  }
+
+  async resume(): Promise<void> {
+    const { engine, container } = this.options;
+    await engine.docker
+      .getContainer(container)
+      .unpause()
+      .catch((error: unknown) => {
+        // It is not paused, or has ended.
+        if (isNotFound(error) || [409, 500].includes(statusOf(error) ?? 0)) return;
+        throw serviceError(error, this.service, "resuming it", engine.address.host);
+      });
+  }
+
+  #ended(): boolean {
+    return this.options.instance.exit !== null;
+  }
+}

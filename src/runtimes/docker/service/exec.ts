@@ -1,0 +1,233 @@
+/** Runs a command in a running container. Nothing of it is left when the promise settles. */
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import type { Duplex } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import type Docker from "dockerode";
+import { StackwardenError } from "../../../errors.js";
+import type { ExecRequest, ExecResult } from "../../../stack/runtime.js";
+import { isAlive } from "../../../system/process-identity.js";
+import { exitOf } from "../../shared/exit-codes.js";
+import { engineMessage, isNotFound, statusOf } from "../engine/errors.js";
+
+export interface ExecTarget {
+  docker: Docker;
+  container: string;
+  service: string;
+  /** Default: the container's own. */
+  user?: string;
+  /** The engine's process ids are this machine's. */
+  sameMachine: boolean;
+}
+
+/** Ended, and not yet waited for by its parent. */
+function isZombie(pid: number): boolean {
+  try {
+    return /\) Z /.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
+  } catch {
+    return true;
+  }
+}
+
+/** Every process of a command inherits it: the whole tree is found by it again. */
+const MARK = "STACKWARDEN_EXEC";
+const HEADER = 8;
+/** Exit codes of the engine's runtime for a program that does not exist, or cannot be run. */
+const NOT_RUN = new Set([126, 127]);
+
+/** Sends SIGKILL to all processes of a mark; `read` takes no external program. */
+const KILL_SCRIPT = `for p in /proc/[0-9]*; do
+  if tr '\\0' '\\n' < "$p/environ" 2>/dev/null | grep -qx "$1"; then kill -9 "\${p#/proc/}" 2>/dev/null; fi
+done; exit 0`;
+
+export async function demultiplex(stream: Duplex, onOutput: ExecRequest["onOutput"]): Promise<void> {
+  let rest: Buffer = Buffer.alloc(0);
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    let at = 0;
+    while (rest.length - at >= HEADER) {
+      const size = rest.readUInt32BE(at + 4);
+      if (rest.length - at - HEADER < size) break;
+      await onOutput(rest[at] === 2 ? "stderr" : "stdout", rest.subarray(at + HEADER, at + HEADER + size));
+      at += HEADER + size;
+    }
+    rest = rest.subarray(at);
+  }
+}
+
+interface Running {
+  exec: Docker.Exec;
+  stream: Duplex;
+  mark: string;
+}
+
+async function begin(target: ExecTarget, request: Omit<ExecRequest, "onOutput" | "signal">): Promise<Running> {
+  const { docker, container, user } = target;
+  const mark = `${MARK}=${randomBytes(12).toString("hex")}`;
+  const exec = await docker.getContainer(container).exec({
+    Cmd: [...request.command],
+    Env: [...Object.entries(request.environment ?? {}).map(([name, value]) => `${name}=${value}`), mark],
+    AttachStdin: true,
+    AttachStdout: true,
+    AttachStderr: true,
+    ...(request.workdir === undefined ? {} : { WorkingDir: request.workdir }),
+    ...(user === undefined ? {} : { User: user }),
+  });
+  const stream = await exec.start({ hijack: true, stdin: true });
+  return { exec, stream, mark };
+}
+
+const INSPECT_MS = 3000;
+
+/** @returns null where the engine does not answer in time */
+const inspected = (exec: Docker.Exec): Promise<Docker.ExecInspectInfo | null> =>
+  Promise.race([exec.inspect(), delay(INSPECT_MS, null, { ref: false })]);
+
+/** @returns the exit code, null while the engine does not tell */
+async function exitCodeOf(exec: Docker.Exec): Promise<number | null> {
+  for (let attempt = 0; attempt < 50; attempt += 1) {
+    const found = await inspected(exec);
+    if (found !== null && !found.Running) return found.ExitCode;
+    await delay(10);
+  }
+  return null;
+}
+
+const LOOK_MS = 250;
+
+/**
+ * Waits for the command's own process while its output is open: what it left behind may hold that open. The engine
+ * answers no question about a command that has ended and whose output is open.
+ */
+async function mainProcessEnded(target: ExecTarget, exec: Docker.Exec, until: AbortSignal): Promise<void> {
+  const pid = target.sameMachine ? ((await inspected(exec).catch(() => null))?.Pid ?? 0) : 0;
+  for (let silent = 0; silent < 2 && !until.aborted; ) {
+    await delay(LOOK_MS, undefined, { ref: false });
+    if (pid > 0) {
+      if (!isAlive(pid, null) || isZombie(pid)) return;
+      continue;
+    }
+    const found = await inspected(exec).catch(() => null);
+    if (found !== null && !found.Running) return;
+    silent = found === null ? silent + 1 : 0;
+  }
+}
+
+/** On this machine, as root: without another command in the container. */
+async function killMarked(container: string, mark: string): Promise<void> {
+  const file = (pid: string, name: string): Promise<string> =>
+    readFile(`/proc/${pid}/${name}`, "latin1").catch(() => "");
+  // A process that forks meanwhile is found in the next round.
+  for (let round = 0; round < 20; round += 1) {
+    const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+    const marked = await Promise.all(
+      pids.map(async (pid) => {
+        if (!(await file(pid, "environ")).split("\0").includes(mark)) return [];
+        return (await file(pid, "cgroup")).includes(container) ? [Number(pid)] : [];
+      }),
+    );
+    const found = marked.flat();
+    if (found.length === 0) return;
+    for (const pid of found) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // Gone meanwhile.
+      }
+    }
+    await delay(5);
+  }
+}
+
+/** Ends the tree of a command, from inside: an engine has no way to end one. */
+async function kill(target: ExecTarget, mark: string): Promise<void> {
+  if (target.sameMachine && process.getuid?.() === 0) return killMarked(target.container, mark);
+  try {
+    const killer = await begin(target, { command: ["/bin/sh", "-c", KILL_SCRIPT, "sh", mark] });
+    killer.stream.end();
+    await demultiplex(killer.stream, () => undefined);
+  } catch {
+    // The container has ended, and everything in it.
+  }
+}
+
+const notRunning = (service: string, cause: unknown): StackwardenError =>
+  new StackwardenError("SERVICE_NOT_STARTED", `${service} does not run.`, {
+    hint: "Start it, then call again.",
+    cause,
+  });
+
+/**
+ * @param sweep false: only a command that is aborted is looked for what it started
+ * @throws COMMAND_NOT_FOUND, SERVICE_NOT_STARTED
+ */
+export async function execInContainer(target: ExecTarget, request: ExecRequest, sweep = false): Promise<ExecResult> {
+  const { signal, onOutput } = request;
+  const { service } = target;
+  if (signal.aborted) return { exitCode: null, signal: "SIGKILL", oomKilled: false };
+  let running: Running;
+  try {
+    running = await begin(target, request);
+  } catch (error) {
+    if (isNotFound(error) || statusOf(error) === 409) throw notRunning(service, error);
+    throw programFault(service, request.command, engineMessage(error)) ?? error;
+  }
+  const { exec, stream, mark } = running;
+  let killed = false;
+  let killing: Promise<void> | undefined;
+  const abort = (): void => {
+    killed = true;
+    killing ??= kill(target, mark);
+    void killing.then(() => stream.destroy());
+  };
+  signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
+  let tail = "";
+  let left = false;
+  const done = new AbortController();
+  try {
+    stream.on("error", () => undefined);
+    stream.end(request.stdin ?? Buffer.alloc(0));
+    const reading = demultiplex(stream, (kind, chunk) => {
+      tail = (tail + chunk.toString("latin1")).slice(-400);
+      return onOutput(kind, chunk);
+    }).catch((error: unknown) => {
+      if (!killed && !left) throw error;
+    });
+    const outlived = mainProcessEnded(target, exec, done.signal).then(() => true);
+    if ((await Promise.race([reading.then(() => false), outlived])) && !done.signal.aborted) {
+      // What the command left behind holds its output open.
+      left = true;
+      await Promise.race([reading, delay(LOOK_MS, undefined, { ref: false })]);
+      await kill(target, mark);
+      await Promise.race([reading, delay(LOOK_MS, undefined, { ref: false })]);
+      stream.destroy();
+    }
+    await reading;
+    await killing;
+    if (sweep && !killed && !left) await kill(target, mark);
+    const code = await exitCodeOf(exec).catch(() => null);
+    if (!killed && code !== null && NOT_RUN.has(code)) {
+      const fault = programFault(service, request.command, tail);
+      if (fault !== null) throw fault;
+    }
+    const { exitCode, signal: ended } = exitOf(code, Date.now());
+    return { exitCode, signal: killed ? (ended ?? "SIGKILL") : ended, oomKilled: false };
+  } finally {
+    done.abort();
+    signal.removeEventListener("abort", abort);
+    stream.destroy();
+  }
+}
+
+export const noProgram = (service: string, command: readonly string[]): StackwardenError =>
+  new StackwardenError("COMMAND_NOT_FOUND", `${service} has no program "${command[0] ?? ""}" that can be run.`, {
+    hint: "Give the path of a program that the image has, or run it by a shell: sh -c.",
+  });
+
+/** Of the engine's runtime, never of a program: those do not speak of `exec:`. */
+function programFault(service: string, command: readonly string[], text: string): StackwardenError | null {
+  if (!/OCI runtime exec failed|executable file not found|exec: "[^"]*":|crun: /i.test(text)) return null;
+  return noProgram(service, command);
+}

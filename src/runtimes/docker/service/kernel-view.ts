@@ -1,0 +1,106 @@
+/** A container as this machine's kernel sees it, where the engine runs on the same kernel: its user and its limits. */
+import { readFile } from "node:fs/promises";
+
+const text = (path: string): Promise<string | null> =>
+  readFile(path, "utf8").then(
+    (content) => content.trim(),
+    () => null,
+  );
+
+/** Kernels write "unlimited" as a number near 2^63. */
+const UNLIMITED = 2 ** 60;
+
+const limit = (value: string | null | undefined): number | null => {
+  const number = value === null || value === undefined || value === "max" ? Number.NaN : Number(value);
+  return Number.isFinite(number) && number >= 0 && number < UNLIMITED ? number : null;
+};
+
+export interface KernelUser {
+  uid: number;
+  noNewPrivileges: boolean;
+}
+
+export interface KernelLimits {
+  version: 1 | 2;
+  memoryBytes: number | null;
+  cpus: number | null;
+  pids: number | null;
+}
+
+/**
+ * The process belongs to the container: another machine's id means something else here.
+ * @returns its lines of /proc/<pid>/cgroup, null when it does not
+ */
+async function groups(pid: number, container: string): Promise<string | null> {
+  const lines = pid > 0 ? await text(`/proc/${pid}/cgroup`) : null;
+  return lines?.includes(container) === true ? lines : null;
+}
+
+/** As inside the container: a user namespace gives its users other numbers outside. */
+async function insideUid(pid: number, uid: number): Promise<number> {
+  for (const line of (await text(`/proc/${pid}/uid_map`))?.split("\n") ?? []) {
+    const [inside = 0, outside = 0, count = 0] = line.trim().split(/\s+/).map(Number);
+    if (uid >= outside && uid < outside + count) return inside + uid - outside;
+  }
+  return uid;
+}
+
+export async function kernelUser(pid: number, container: string): Promise<KernelUser | null> {
+  if ((await groups(pid, container)) === null) return null;
+  const status = await text(`/proc/${pid}/status`);
+  const uid = /^Uid:\s+\d+\s+(\d+)/m.exec(status ?? "")?.[1];
+  if (uid === undefined) return null;
+  return { uid: await insideUid(pid, Number(uid)), noNewPrivileges: /^NoNewPrivs:\s+1$/m.test(status ?? "") };
+}
+
+/** @param root of the cgroup hierarchies; tests give another one */
+export async function kernelLimits(
+  pid: number,
+  container: string,
+  root = "/sys/fs/cgroup",
+): Promise<KernelLimits | null> {
+  const lines = await groups(pid, container);
+  if (lines === null) return null;
+  const place = (controller: string): string | null => {
+    for (const line of lines.split("\n")) {
+      const [id = "", names = "", ...rest] = line.split(":");
+      if (controller === "" ? id === "0" && names === "" : names.split(",").includes(controller)) return rest.join(":");
+    }
+    return null;
+  };
+  const memory = place("memory");
+  if (memory !== null) {
+    const at = (controller: string, file: string): Promise<string | null> => {
+      const path = place(controller);
+      return path === null ? Promise.resolve(null) : text(`${root}/${controller}${path}/${file}`);
+    };
+    const [bytes, quota, period, pids] = await Promise.all([
+      at("memory", "memory.limit_in_bytes"),
+      at("cpu", "cpu.cfs_quota_us"),
+      at("cpu", "cpu.cfs_period_us"),
+      at("pids", "pids.max"),
+    ]);
+    if (bytes === null) return null;
+    const used = limit(quota);
+    return {
+      version: 1,
+      memoryBytes: limit(bytes),
+      cpus: used === null ? null : used / (limit(period) ?? 100_000),
+      pids: limit(pids),
+    };
+  }
+  const unified = place("");
+  if (unified === null) return null;
+  const [bytes, cpu, pids] = await Promise.all(
+    ["memory.max", "cpu.max", "pids.max"].map((file) => text(`${root}${unified}/${file}`)),
+  );
+  if (bytes === null || bytes === undefined) return null;
+  const [quota, period] = (cpu ?? "").split(" ");
+  const used = limit(quota === "" ? null : quota);
+  return {
+    version: 2,
+    memoryBytes: limit(bytes),
+    cpus: used === null ? null : used / (limit(period) ?? 100_000),
+    pids: limit(pids),
+  };
+}

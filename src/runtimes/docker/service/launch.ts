@@ -1,0 +1,142 @@
+/** Starts a created container and waits until its program runs. On failure nothing of it is left. */
+import { rm } from "node:fs/promises";
+import { StackwardenError } from "../../../errors.js";
+import type { StartServiceRequest } from "../../../stack/runtime.js";
+import { missingUser } from "../../shared/registry-faults.js";
+import type { PreparedContainer } from "../container/prepare.js";
+import { rootRefused } from "../container/user.js";
+import type { Engine } from "../engine/engine.js";
+import { engineMessage, isPortTaken, serviceError } from "../engine/errors.js";
+import { removeContainer } from "../leftovers/remove.js";
+import type { EngineWatch } from "../stack/engine-watch.js";
+import { DockerService } from "./docker-service.js";
+import { execInContainer } from "./exec.js";
+import { Instance } from "./instance.js";
+import { observeUser } from "./observe.js";
+import { ContainerStats } from "./stats.js";
+
+export interface LaunchOptions {
+  engine: Engine;
+  request: StartServiceRequest;
+  prepared: PreparedContainer;
+  network: { name: string; direct: boolean };
+  watch: EngineWatch;
+  notes: readonly string[];
+  /** Its container runs: from now on the stack accounts for it. */
+  started(container: { id: string; startedAt: string }): void;
+  /** After its end. Never rejects. */
+  ended(container: string): Promise<void>;
+}
+
+const startError = (error: unknown, service: string, host: string): unknown => {
+  const message = engineMessage(error);
+  const user = missingUser(message);
+  if (user !== null)
+    return new StackwardenError("SERVICE_START_FAILED", `The image of ${service} has no user ${user}.`, {
+      hint: "Give a number such as 1000:1000 as its user, or a name that the image has.",
+      details: { service },
+      cause: error,
+    });
+  if (
+    /executable file not found|exec: "[^"]*"|no such file or directory: unknown|permission denied: unknown/i.test(
+      message,
+    )
+  )
+    return new StackwardenError(
+      "SERVICE_START_FAILED",
+      `The program of ${service} cannot be run in its image: ${message}`,
+      {
+        hint: "Correct its command or entrypoint.",
+        details: { service },
+        cause: error,
+      },
+    );
+  return isPortTaken(error) ? error : serviceError(error, service, "starting its container", host);
+};
+
+const nothing = async (): Promise<void> => undefined;
+
+/** @throws SERVICE_START_FAILED, POLICY_VIOLATION, RUNTIME_UNAVAILABLE, the engine's error for a port that is taken, the signal's reason */
+export async function launch(options: LaunchOptions): Promise<DockerService> {
+  const { engine, request, prepared, network, watch } = options;
+  const { docker } = engine;
+  const { service, signal, sink } = request;
+  const { id, user } = prepared;
+  const container = docker.getContainer(id);
+  let instance: Instance | undefined;
+  try {
+    signal.throwIfAborted();
+    request.phase("starting its container");
+    await container.start();
+    const seen = await container.inspect();
+    options.started({ id, startedAt: seen.State.StartedAt });
+    instance = new Instance({
+      service: service.name,
+      docker,
+      container: id,
+      tty: seen.Config.Tty,
+      sink,
+      watch,
+      release: async () => {
+        await rm(prepared.secrets, { recursive: true, force: true }).catch(() => undefined);
+        await options.ended(id).catch(() => undefined);
+      },
+    });
+    const observed = await observeUser(engine, id, service.name, seen.State.Pid, user);
+    if (observed.uid === 0 && !service.allowRoot) throw rootRefused(service.name);
+    signal.throwIfAborted();
+    const address = seen.NetworkSettings.Networks[network.name]?.IPAddress || null;
+    const { Ports } = seen.NetworkSettings;
+    const target = { docker, container: id, service: service.name, sameMachine: engine.sameMachine };
+    const running = instance;
+    return new DockerService({
+      generation: request.generation,
+      startedAt: Date.parse(seen.State.StartedAt),
+      pid: engine.sameMachine && seen.State.Pid > 0 ? seen.State.Pid : null,
+      enginePid: engine.sameMachine ? seen.State.Pid : 0,
+      user: {
+        uid: observed.uid,
+        name: (service.user ?? user).split(":")[0] || user,
+        enforcement: observed.enforcement,
+      },
+      notes: [...prepared.notes, ...options.notes],
+      engine,
+      container: id,
+      instance,
+      stats: new ContainerStats(docker, id, () => watch.oomKills(id)),
+      probing: {
+        service,
+        target,
+        reach: {
+          address: network.direct ? address : null,
+          hostPort: (port) => {
+            const bound = (Ports as Record<string, { HostPort: string }[] | null>)[`${port}/tcp`]?.[0]?.HostPort;
+            return bound === undefined || !engine.socket ? undefined : Number(bound);
+          },
+          read: async (path, until) => {
+            let text = "";
+            const { exitCode } = await execInContainer(target, {
+              command: ["cat", path],
+              signal: until,
+              onOutput: (_stream, chunk) => {
+                text += chunk.toString("latin1");
+              },
+            });
+            if (exitCode !== 0) throw new Error(`${path} cannot be read inside the container`);
+            return text;
+          },
+        },
+        ended: () => running.exit !== null,
+      },
+    });
+  } catch (error) {
+    if (instance !== undefined) await instance.stop(0, "SIGKILL").catch(() => undefined);
+    else {
+      await removeContainer(docker, id).catch(nothing);
+      await rm(prepared.secrets, { recursive: true, force: true }).catch(nothing);
+    }
+    signal.throwIfAborted();
+    watch.over.signal.throwIfAborted();
+    throw startError(error, service.name, engine.address.host);
+  }
+}

@@ -1,0 +1,106 @@
+/** A container's limits: set at its creation, changed while it runs, read back from the kernel or from the engine. */
+import type Docker from "dockerode";
+import type { Limits } from "../../../stack/definition/types.js";
+import type { AppliedLimits, Enforcement } from "../../../stack/runtime.js";
+import type { EngineInfo } from "../engine/engine.js";
+import { kernelLimits } from "./kernel-view.js";
+
+const MB = 1_048_576;
+const NANO = 1_000_000_000;
+/** The kernel takes no quota below 1 ms in 100 ms. */
+const LEAST_CPUS = 0.01;
+
+/** No swap beside the memory: a service that exceeds its limit ends instead of slowing the machine down. */
+export function limitFields({ cpus, memory_mb, pids }: Limits): {
+  Memory?: number;
+  MemorySwap?: number;
+  NanoCpus?: number;
+  PidsLimit?: number;
+} {
+  const memory = memory_mb === undefined ? undefined : Math.floor(memory_mb * MB);
+  return {
+    ...(memory === undefined ? {} : { Memory: memory, MemorySwap: memory }),
+    ...(cpus === undefined ? {} : { NanoCpus: Math.round(Math.max(LEAST_CPUS, cpus) * NANO) }),
+    ...(pids === undefined ? {} : { PidsLimit: pids }),
+  };
+}
+
+/** An engine's update leaves alone what it is not given: a limit that is lifted becomes the machine's size. */
+export const updateFields = (limits: Limits, info: EngineInfo): ReturnType<typeof limitFields> => ({
+  ...limitFields({ cpus: limits.cpus ?? info.cpus, memory_mb: limits.memory_mb ?? info.memoryMb }),
+  PidsLimit: limits.pids ?? -1,
+});
+
+interface Held {
+  memory: number | null;
+  cpus: number | null;
+  pids: number | null;
+  by: string;
+}
+
+export interface LimitsOptions {
+  docker: Docker;
+  container: string;
+  info: EngineInfo;
+  /** Process id on the engine's machine. */
+  pid: number;
+}
+
+async function held({ docker, container, info, pid }: LimitsOptions): Promise<Held> {
+  const kernel = await kernelLimits(pid, container);
+  if (kernel !== null)
+    return {
+      memory: kernel.memoryBytes === null ? null : kernel.memoryBytes / MB,
+      cpus: kernel.cpus,
+      pids: kernel.pids,
+      by: `cgroup v${kernel.version}, read back from the kernel`,
+    };
+  const { HostConfig } = await docker.getContainer(container).inspect();
+  const { Memory = 0, NanoCpus = 0, CpuQuota = 0, CpuPeriod = 0, PidsLimit = 0 } = HostConfig;
+  return {
+    memory: Memory > 0 ? Memory / MB : null,
+    cpus: NanoCpus > 0 ? NanoCpus / NANO : CpuQuota > 0 ? CpuQuota / (CpuPeriod || 100_000) : null,
+    pids: (PidsLimit ?? 0) > 0 ? (PidsLimit as number) : null,
+    by: `cgroup v${info.cgroupVersion}, by the engine's inspection`,
+  };
+}
+
+/** @throws the engine's error */
+export async function readLimits(options: LimitsOptions): Promise<AppliedLimits> {
+  const { info } = options;
+  const { memory, cpus, pids, by } = await held(options);
+  const one = (value: number | null, possible: boolean): { value: number | null; enforcement: Enforcement } => {
+    if (!possible)
+      return {
+        value: null,
+        enforcement: { level: "none", reason: "the engine's kernel or its set-up has no such limit" },
+      };
+    if (value === null) return { value: null, enforcement: { level: "none", reason: "no limit was asked for" } };
+    return { value, enforcement: { level: "enforced", reason: by } };
+  };
+  return {
+    cpus: one(cpus, info.limits.cpus),
+    memory_mb: one(memory, info.limits.memory),
+    pids: one(pids, info.limits.pids),
+  };
+}
+
+/** What a container that has ended has: nothing. */
+export function endedLimits(reason: string, info: EngineInfo): AppliedLimits {
+  const nothing = (possible: boolean) => ({
+    value: null,
+    enforcement: { level: possible ? ("enforced" as const) : ("none" as const), reason },
+  });
+  return {
+    cpus: nothing(info.limits.cpus),
+    memory_mb: nothing(info.limits.memory),
+    pids: nothing(info.limits.pids),
+  };
+}
+
+export function limitsEnforcement(info: EngineInfo): Enforcement {
+  const lacking = Object.entries(info.limits).flatMap(([name, possible]) => (possible ? [] : [name]));
+  return lacking.length === 0
+    ? { level: "enforced", reason: `cgroup v${info.cgroupVersion}, by ${info.name}` }
+    : { level: "advisory", reason: `${info.name} cannot limit ${lacking.join(", ")} here` };
+}

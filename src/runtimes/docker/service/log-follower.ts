@@ -1,0 +1,135 @@
+/**
+ * Output of one container, from the engine's log. A broken connection is taken up again without a gap and without a
+ * line twice: the engine repeats its log from a moment on, always in the same order, and what was read is skipped.
+ */
+import type { Readable } from "node:stream";
+import type Docker from "dockerode";
+import type { LogSink, LogStream } from "../../../stack/logs/types.js";
+
+export interface LogFollowerOptions {
+  docker: Docker;
+  container: string;
+  /** With a terminal there is one stream, without headers. */
+  tty: boolean;
+  sink: LogSink;
+}
+
+/** Times of messages read are kept for so long, milliseconds: they need not rise. */
+const OVERLAP_MS = 1000;
+const MOST_KEPT = 200_000;
+const HEADER = 8;
+
+/** Epoch milliseconds of the engine's time in nanoseconds. */
+const toMs = (time: string): number => Date.parse(`${time.slice(0, 23)}Z`);
+
+/** As the engine's `since` wants it: seconds with nanoseconds. */
+export const sinceOf = (time: string): string =>
+  `${Math.floor(toMs(time) / 1000)}.${/\.(\d{1,9})Z/.exec(time)?.[1]?.padEnd(9, "0") ?? "000000000"}`;
+
+export class LogFollower {
+  /** Times of the messages that were delivered last, in the log's order. */
+  #times: string[] = [];
+  #from = 0;
+  #stream: Readable | null = null;
+  #stopped = false;
+
+  constructor(private readonly options: LogFollowerOptions) {}
+
+  /**
+   * Delivers until the engine ends the stream.
+   * @param follow false: only what is there
+   * @throws the connection's error
+   */
+  async read(follow: boolean): Promise<void> {
+    if (this.#stopped) return;
+    const { docker, container, tty } = this.options;
+    const last = this.#times.at(-1);
+    const skip = last === undefined ? [] : this.#times.filter((time) => toMs(time) >= toMs(last) - OVERLAP_MS);
+    const [first] = skip;
+    const stream = (await docker.getContainer(container).logs({
+      // The client library hands out a stream only for a log that it follows; an ended container's ends at once.
+      follow: true,
+      stdout: true,
+      stderr: true,
+      timestamps: true,
+      ...(first === undefined ? {} : { since: sinceOf(first) as never }),
+    })) as unknown as Readable;
+    if (this.#stopped) {
+      stream.destroy();
+      return;
+    }
+    if (follow) this.#stream = stream;
+    const skipping = new Skipper(skip);
+    if (tty) await this.#readLines(stream, skipping);
+    else await this.#readFrames(stream, skipping);
+  }
+
+  /** Ends a `read` under way; nothing more is delivered. */
+  stop(): void {
+    this.#stopped = true;
+    this.#stream?.destroy();
+  }
+
+  async #readFrames(stream: Readable, skipping: Skipper): Promise<void> {
+    let rest: Buffer = Buffer.alloc(0);
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+      let at = 0;
+      while (rest.length - at >= HEADER) {
+        const size = rest.readUInt32BE(at + 4);
+        if (rest.length - at - HEADER < size) break;
+        const kind = rest[at] === 2 ? "stderr" : "stdout";
+        this.#message(kind, rest.subarray(at + HEADER, at + HEADER + size), skipping);
+        at += HEADER + size;
+      }
+      rest = rest.subarray(at);
+      await this.options.sink.behind?.();
+      if (this.#stopped) return;
+    }
+  }
+
+  async #readLines(stream: Readable, skipping: Skipper): Promise<void> {
+    let rest: Buffer = Buffer.alloc(0);
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+      for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
+        this.#message("stdout", rest.subarray(0, end + 1), skipping);
+        rest = rest.subarray(end + 1);
+      }
+      await this.options.sink.behind?.();
+      if (this.#stopped) return;
+    }
+    if (rest.length > 0) this.#message("stdout", rest, skipping);
+  }
+
+  /** One message of the engine's log begins with its time and a space. */
+  #message(stream: LogStream, bytes: Buffer, skipping: Skipper): void {
+    const space = bytes.indexOf(32);
+    const time = bytes.subarray(0, Math.max(space, 0)).toString("latin1");
+    if (skipping.skips(time)) return;
+    this.#times.push(time);
+    const ms = toMs(time);
+    if (this.#times.length > MOST_KEPT || ms - this.#from > 2 * OVERLAP_MS) {
+      this.#times = this.#times.filter((one) => toMs(one) >= ms - OVERLAP_MS);
+      if (this.#times.length > MOST_KEPT) this.#times = this.#times.slice(-MOST_KEPT);
+      this.#from = ms - OVERLAP_MS;
+    }
+    this.options.sink.write(stream, bytes.subarray(space + 1), ms);
+  }
+}
+
+/** Leaves out what was delivered: the repeated log has the same messages in the same order. */
+class Skipper {
+  #at = 0;
+
+  constructor(private readonly times: readonly string[]) {}
+
+  skips(time: string): boolean {
+    if (this.#at >= this.times.length) return false;
+    // The engine may have dropped its oldest messages meanwhile.
+    const found = this.times.indexOf(time, this.#at);
+    if (found < 0) return false;
+    this.#at = found + 1;
+    return true;
+  }
+}

@@ -1,0 +1,67 @@
+/** As whom a container's program runs: seen by this machine's kernel, else from inside, else unknown. */
+import type { Enforcement } from "../../../stack/runtime.js";
+import type { Engine } from "../engine/engine.js";
+import { execInContainer } from "./exec.js";
+import { kernelUser } from "./kernel-view.js";
+
+export interface ObservedUser {
+  uid: number | null;
+  enforcement: Enforcement;
+  /** Null where only the engine's inspection tells. */
+  noNewPrivileges: boolean | null;
+}
+
+const LOOK_MS = 5000;
+
+async function fromInside(engine: Engine, container: string, service: string): Promise<number | null> {
+  let output = "";
+  const { exitCode } = await execInContainer(
+    { docker: engine.docker, container, service, sameMachine: engine.sameMachine },
+    {
+      command: ["id", "-u"],
+      signal: AbortSignal.timeout(LOOK_MS),
+      onOutput: (_stream, chunk) => {
+        output += chunk.toString();
+      },
+    },
+  );
+  const uid = Number(output.trim());
+  return exitCode === 0 && Number.isInteger(uid) && output.trim() !== "" ? uid : null;
+}
+
+/**
+ * @param pid on the engine's machine; 0 for a container that has ended
+ * @param user as the engine was asked
+ */
+export async function observeUser(
+  engine: Engine,
+  container: string,
+  service: string,
+  pid: number,
+  user: string,
+): Promise<ObservedUser> {
+  const seen = engine.sameMachine ? await kernelUser(pid, container) : null;
+  if (seen !== null)
+    return {
+      uid: seen.uid,
+      enforcement: { level: "enforced", reason: "seen by the kernel of this machine" },
+      noNewPrivileges: seen.noNewPrivileges,
+    };
+  const inside = pid === 0 ? null : await fromInside(engine, container, service).catch(() => null);
+  if (inside !== null)
+    return {
+      uid: inside,
+      enforcement: { level: "enforced", reason: "seen inside the container" },
+      noNewPrivileges: null,
+    };
+  const asked = /^(\d+)(?::\d+)?$/.exec(user)?.[1];
+  return {
+    uid: asked === undefined ? null : Number(asked),
+    // The engine itself sets the user of a container's first process.
+    enforcement:
+      asked === undefined
+        ? { level: "advisory", reason: "asked of the engine; the container could not be looked into" }
+        : { level: "enforced", reason: "set by the engine; the container ended before it could be looked into" },
+    noNewPrivileges: null,
+  };
+}

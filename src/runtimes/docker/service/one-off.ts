@@ -1,0 +1,95 @@
+/** One command in a container of its own, made like the service's and removed afterwards. */
+import { rm } from "node:fs/promises";
+import type { Duplex } from "node:stream";
+import type { ExecResult, OneOffRequest } from "../../../stack/runtime.js";
+import { exitOf } from "../../shared/exit-codes.js";
+import { type PrepareOptions, prepareContainer } from "../container/prepare.js";
+import { rootRefused } from "../container/user.js";
+import { engineMessage, isNotFound, serviceError } from "../engine/errors.js";
+import { removeContainer } from "../leftovers/remove.js";
+import type { EngineWatch } from "../stack/engine-watch.js";
+import { demultiplex, noProgram } from "./exec.js";
+import { observeUser } from "./observe.js";
+
+export interface OneOffOptions extends PrepareOptions {
+  request: OneOffRequest;
+  watch: EngineWatch;
+}
+
+const KILLED_RESULT: ExecResult = { exitCode: null, signal: "SIGKILL", oomKilled: false };
+
+/** The container's init reports a program that it cannot run. */
+const NO_PROGRAM = /^\[FATAL tini \(\d+\)\] exec .* failed: |catatonit: failed to exec/m;
+
+/** @returns null for a container that is not there any more. @throws every other error */
+const gone = (error: unknown): null => {
+  if (isNotFound(error)) return null;
+  throw error;
+};
+
+/** @throws as a start of the service does; an abort of the signal is a result */
+export async function runOneOff(options: OneOffOptions): Promise<ExecResult> {
+  const { engine, request, watch, service } = options;
+  const { docker } = engine;
+  const { exec, signal } = request;
+  const environment = { ...service.environment, ...exec.environment };
+  const prepared = await prepareContainer({
+    ...options,
+    service: { ...service, environment, ...(exec.workdir === undefined ? {} : { workingDir: exec.workdir }) },
+    command: [...exec.command],
+    ports: [],
+  });
+  const container = docker.getContainer(prepared.id);
+  let killed = false;
+  const kill = (): void => {
+    killed = true;
+    void container.kill({ signal: "SIGKILL" }).catch(() => undefined);
+  };
+  let stream: Duplex | undefined;
+  try {
+    stream = (await container.attach({
+      stream: true,
+      hijack: true,
+      stdin: true,
+      stdout: true,
+      stderr: true,
+    })) as unknown as Duplex;
+    stream.on("error", () => undefined);
+    let tail = "";
+    const reading = demultiplex(stream, (kind, chunk) => {
+      if (kind === "stderr") tail = (tail + chunk.toString("latin1")).slice(-400);
+      return exec.onOutput(kind, chunk);
+    }).catch((error: unknown) => {
+      if (!killed && !watch.over.signal.aborted) throw error;
+    });
+    reading.catch(() => undefined);
+    if (signal.aborted) return KILLED_RESULT;
+    await container.start();
+    signal.addEventListener("abort", kill, { once: true });
+    if (signal.aborted) kill();
+    const { State } = await container.inspect();
+    const { uid } = await observeUser(engine, prepared.id, service.name, State.Pid, prepared.user);
+    if (uid === 0 && !service.allowRoot) throw rootRefused(service.name);
+    stream.end(exec.stdin ?? Buffer.alloc(0));
+    // It may be removed under our hands: by the stack's end, or by somebody else.
+    const ended = await container.wait().then(
+      async () => (await container.inspect()).State,
+      (error: unknown) => gone(error),
+    );
+    await reading;
+    if (ended === null) return KILLED_RESULT;
+    if (!killed && ended.ExitCode === 127 && NO_PROGRAM.test(tail)) throw noProgram(service.name, exec.command);
+    const { exitCode, signal: by, oomKilled } = exitOf(ended.ExitCode, Date.now(), ended.OOMKilled);
+    return { exitCode, signal: killed ? (by ?? "SIGKILL") : by, oomKilled };
+  } catch (error) {
+    if (isNotFound(error)) return KILLED_RESULT;
+    if (/executable file not found|exec: "[^"]*"/i.test(engineMessage(error)))
+      throw noProgram(service.name, exec.command);
+    throw serviceError(error, service.name, "running the command", engine.address.host);
+  } finally {
+    signal.removeEventListener("abort", kill);
+    stream?.destroy();
+    await removeContainer(docker, prepared.id).catch(() => undefined);
+    await rm(prepared.secrets, { recursive: true, force: true }).catch(() => undefined);
+  }
+}

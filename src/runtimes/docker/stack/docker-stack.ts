@@ -1,0 +1,258 @@
+/** One running stack on a container engine: its network, its ports, its containers. */
+import { rm } from "node:fs/promises";
+import { StackwardenError } from "../../../errors.js";
+import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
+import type {
+  Endpoint,
+  ExecResult,
+  OneOffRequest,
+  OpenStackRequest,
+  RuntimeService,
+  RuntimeStack,
+  StartServiceRequest,
+} from "../../../stack/runtime.js";
+import { raceAbort } from "../../../system/abortable.js";
+import { Mutex } from "../../../system/mutex.js";
+import { PortLedger, portsInUse } from "../../shared/port-ledger.js";
+import { checkedPort } from "../../shared/probes/network-check.js";
+import { type PrepareOptions, prepareContainer } from "../container/prepare.js";
+import { secretsFolder } from "../container/secret-files.js";
+import type { PortBinding } from "../container/spec.js";
+import type { Engine } from "../engine/engine.js";
+import { isPortTaken } from "../engine/errors.js";
+import { ensureImage } from "../image/ensure.js";
+import type { Image } from "../image/image.js";
+import { LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/labels.js";
+import { removeLabelled } from "../leftovers/remove.js";
+import { launch } from "../service/launch.js";
+import { runOneOff } from "../service/one-off.js";
+import type { EngineWatch } from "./engine-watch.js";
+import type { StackNetwork } from "./network.js";
+import { portRequests } from "./ports.js";
+
+export interface StackParts {
+  engine: Engine;
+  ledger: PortLedger;
+  network: StackNetwork;
+  watch: EngineWatch;
+  /** Containers that run, by id, with the engine's time of their start. */
+  running: Map<string, string>;
+  env: NodeJS.ProcessEnv;
+  retry: { maxRetries: number; baseDelayMs: number };
+  onClose(stack: DockerStack): Promise<void>;
+}
+
+/** A lost engine is not waited for at the end. */
+const CLEAN_UP_MS = 5000;
+
+export const newLedger = (): PortLedger => new PortLedger(portRequests);
+
+export class DockerStack implements RuntimeStack {
+  readonly runtime = "docker";
+  readonly lost: Promise<{ reason: string }>;
+  readonly #services = new Map<string, RuntimeService>();
+  readonly #serials = new Map<string, Mutex>();
+  readonly #identity: StackIdentity;
+  #definition: StackDefinition;
+  #oneOffs = 0;
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    private readonly request: OpenStackRequest,
+    private readonly parts: StackParts,
+  ) {
+    this.#definition = request.definition;
+    this.#identity = { projectId: request.projectId, stateDir: request.stateDir };
+    this.lost = parts.watch.lost;
+  }
+
+  endpoints(): Endpoint[] {
+    return this.parts.ledger.endpoints();
+  }
+
+  async update(definition: StackDefinition): Promise<void> {
+    await this.parts.ledger.apply(definition);
+    this.#definition = definition;
+  }
+
+  /** One start of a service at a time: the next one waits for the former instance's end. */
+  startService(request: StartServiceRequest): Promise<RuntimeService> {
+    const { name } = request.service;
+    const serial = this.#serials.get(name) ?? new Mutex();
+    this.#serials.set(name, serial);
+    return serial.run(() => this.#start(request));
+  }
+
+  async runOneOff(request: OneOffRequest): Promise<ExecResult> {
+    this.#refuseWhenOver();
+    const image = await this.#image(request);
+    this.#oneOffs += 1;
+    const kind = `run-${request.generation}-${this.#oneOffs}`;
+    return runOneOff({ ...this.#prepare(request, image, kind, []), aliases: [], request, watch: this.parts.watch });
+  }
+
+  async #start(request: StartServiceRequest): Promise<RuntimeService> {
+    const { service, signal } = request;
+    const { name } = service;
+    const { ledger } = this.parts;
+    this.#refuseWhenOver();
+    signal.throwIfAborted();
+    const former = this.#services.get(name);
+    if (former !== undefined) await raceAbort(former.exited, signal);
+    const image = await this.#image(request);
+    const notes: string[] = [];
+    try {
+      for (let attempt = 1; ; attempt += 1) {
+        signal.throwIfAborted();
+        this.#refuseWhenOver();
+        for (const { from, to } of await ledger.secure(name)) {
+          const message = `Port ${from} was taken by another process; ${name} now uses ${to}.`;
+          this.request.notice({ type: "port_reassigned", service: name, message });
+          notes.push(message);
+        }
+        try {
+          return await this.#launch(request, image, notes);
+        } catch (error) {
+          if (!isPortTaken(error)) throw error;
+          if (attempt > 1) throw this.#taken(name);
+        }
+      }
+    } catch (error) {
+      await ledger.rehold(name);
+      throw error;
+    }
+  }
+
+  async #launch(request: StartServiceRequest, image: Image, notes: readonly string[]): Promise<RuntimeService> {
+    const { service, signal, generation } = request;
+    const { engine, network, watch, ledger, running } = this.parts;
+    const prepared = await prepareContainer(this.#prepare(request, image, String(generation), this.#ports(service)));
+    // The engine takes the ports over while the container starts.
+    await ledger.release(service.name);
+    const started = await launch({
+      engine,
+      request,
+      prepared,
+      network,
+      watch,
+      notes: [...notes, ...this.#notes(image)],
+      started: ({ id, startedAt }) => running.set(id, startedAt),
+      ended: async (id) => {
+        running.delete(id);
+        if (this.#closing === undefined) await ledger.rehold(service.name);
+      },
+    });
+    this.#services.set(service.name, started);
+    void started.exited.then(() => {
+      if (this.#services.get(service.name) === started) this.#services.delete(service.name);
+    });
+    if (this.#closing !== undefined) {
+      await started.stop({ graceMs: 0 });
+      this.#refuseWhenOver();
+    }
+    signal.throwIfAborted();
+    return started;
+  }
+
+  #prepare(request: StartServiceRequest, image: Image, kind: string, ports: readonly PortBinding[]): PrepareOptions {
+    const { engine, network, ledger, env } = this.parts;
+    const { service, generation, limits } = request;
+    return {
+      engine,
+      identity: this.#identity,
+      definition: this.#definition,
+      service,
+      image,
+      generation,
+      limits,
+      network: network.name,
+      aliases: [service.name],
+      ports,
+      kind,
+      env,
+      hostPort: (other, port) => ledger.hostPort(other, port),
+    };
+  }
+
+  async #image(request: StartServiceRequest): Promise<Image> {
+    const { engine, env, retry } = this.parts;
+    const { folder, stateDir, notice } = this.request;
+    const { service, signal, phase, sink } = request;
+    return ensureImage({
+      engine,
+      identity: this.#identity,
+      service,
+      folder,
+      exclude: [stateDir, `${folder}/.env`, ...(this.#definition.privateFiles ?? [])],
+      env,
+      retry,
+      signal,
+      phase,
+      output: (line) => sink.line("stdout", line),
+      notice: (type, message) => notice({ type, service: service.name, message }),
+    });
+  }
+
+  /** Published ports, and where checks cannot reach the container those that they connect to. */
+  #ports(service: ServiceDefinition): PortBinding[] {
+    const { ledger, network, engine } = this.parts;
+    const published = ledger
+      .endpoints()
+      .filter((endpoint) => endpoint.service === service.name)
+      .map(
+        ({ container_port, host_port }): PortBinding => ({
+          containerPort: container_port,
+          protocol: "tcp",
+          hostPort: host_port,
+        }),
+      );
+    const test = service.healthcheck?.test;
+    const checked = test === undefined ? null : checkedPort(service, test);
+    if (network.direct || !engine.socket || checked === null) return published;
+    if (published.some(({ containerPort }) => containerPort === checked)) return published;
+    return [...published, { containerPort: checked, protocol: "tcp", hostPort: 0 }];
+  }
+
+  #notes(image: Image): string[] {
+    const { engine } = this.parts;
+    return [
+      ...(engine.socket
+        ? []
+        : [`It runs on another machine (${engine.address.host}): published ports listen on 127.0.0.1 there.`]),
+      ...(image.built || image.healthcheck === null ? [] : []),
+    ];
+  }
+
+  #taken(service: string): StackwardenError {
+    const ports = this.parts.ledger.endpoints().filter((endpoint) => endpoint.service === service);
+    return portsInUse(ports.map(({ host_port, container_port }) => ({ service, port: host_port, container_port })));
+  }
+
+  #refuseWhenOver(): void {
+    this.parts.watch.over.signal.throwIfAborted();
+    if (this.#closing !== undefined)
+      throw new StackwardenError("STACK_NOT_RUNNING", "The stack was closed.", {
+        hint: "Call start_stack to start it again.",
+      });
+  }
+
+  /** What still runs is killed; containers, network and secrets go, volumes and images stay. */
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      const { engine, watch, ledger, env, onClose } = this.parts;
+      const left = [...this.#services.values()];
+      if (!watch.over.signal.aborted)
+        await Promise.all(left.map((one) => one.stop({ graceMs: 0 }).catch(() => undefined)));
+      await Promise.all(left.map((one) => one.exited));
+      const labels = { ...stackLabels(this.#identity), [LABEL.server]: serverId() };
+      const clean = removeLabelled(engine.docker, labels).catch(() => undefined);
+      await Promise.race([clean, new Promise((resolve) => setTimeout(resolve, CLEAN_UP_MS).unref())]);
+      watch.close();
+      const secrets = await secretsFolder({ ...this.#identity, sameMachine: engine.sameMachine, env });
+      await rm(secrets, { recursive: true, force: true }).catch(() => undefined);
+      await ledger.close();
+      await onClose(this);
+    })();
+    return this.#closing;
+  }
+}

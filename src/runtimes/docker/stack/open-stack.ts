@@ -1,0 +1,56 @@
+/** Opens a stack: ports first, then the network and the watch over the engine. On failure nothing is left. */
+import type { OpenStackRequest } from "../../../stack/runtime.js";
+import type { Engine } from "../engine/engine.js";
+import { LABEL, serverId, stackLabels } from "../leftovers/labels.js";
+import { removeLabelled } from "../leftovers/remove.js";
+import { sweepProject } from "../leftovers/sweep.js";
+import { DockerStack, newLedger } from "./docker-stack.js";
+import { EngineWatch } from "./engine-watch.js";
+import { createNetwork } from "./network.js";
+
+export interface OpenStackOptions {
+  request: OpenStackRequest;
+  engine: Engine;
+  env: NodeJS.ProcessEnv;
+  retry: { maxRetries: number; baseDelayMs: number };
+  patienceMs?: number;
+  warn(message: string): void;
+  onClose(stack: DockerStack): Promise<void>;
+}
+
+/** @throws PORT_IN_USE, RUNTIME_UNAVAILABLE, the signal's reason */
+export async function openStack(options: OpenStackOptions): Promise<DockerStack> {
+  const { request, engine, env, retry, patienceMs, warn, onClose } = options;
+  const { signal, projectId, stateDir, notice } = request;
+  const { docker, address } = engine;
+  const identity = { projectId, stateDir };
+  const labels = { ...stackLabels(identity), [LABEL.server]: serverId() };
+  const ledger = newLedger();
+  const running = new Map<string, string>();
+  const watch = new EngineWatch({
+    docker,
+    host: address.host,
+    labels,
+    running: () => [...running].map(([id, startedAt]) => ({ id, startedAt })),
+    notice: (message) => notice({ type: "warning", message }),
+    ...(patienceMs === undefined ? {} : { patienceMs }),
+  });
+  try {
+    signal.throwIfAborted();
+    await ledger.apply(request.definition);
+    const left = await sweepProject(docker, identity);
+    if (left > 0) warn(`${projectId}: removed ${left} containers that an earlier server left behind.`);
+    const [network] = await Promise.all([createNetwork(docker, identity, address.host), watch.open()]);
+    const stack = new DockerStack(request, { engine, ledger, network, watch, running, env, retry, onClose });
+    if (signal.aborted) {
+      await stack.close();
+      signal.throwIfAborted();
+    }
+    return stack;
+  } catch (error) {
+    watch.close();
+    await ledger.close();
+    await removeLabelled(docker, labels).catch(() => undefined);
+    throw error;
+  }
+}

@@ -1,0 +1,14 @@
+/** Which host ports a service needs: those that it publishes. */
+import type { ServiceDefinition } from "../../../stack/definition/types.js";
+import type { PortRequest } from "../../shared/port-ledger.js";
+
+export const portRequests = (service: ServiceDefinition): PortRequest[] => {
+  const seen = new Set<string>();
+  return service.ports.flatMap(({ containerPort, hostPort }) => {
+    // The same entry twice is one; one container port on several host ports is not.
+    const key = `${containerPort} ${hostPort}`;
+    if (seen.has(key)) return [];
+    seen.add(key);
+    return [{ service: service.name, containerPort, published: true, ...(hostPort === undefined ? {} : { hostPort }) }];
+  });
+};

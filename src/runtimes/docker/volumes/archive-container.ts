@@ -1,0 +1,57 @@
+/** Access to the files of volumes without running anything: a container that is created, never started, and removed. */
+import type Docker from "dockerode";
+import { pack } from "tar-stream";
+import { isNotFound } from "../engine/errors.js";
+import { LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/labels.js";
+import { removeContainer } from "../leftovers/remove.js";
+
+const EMPTY = "stackwarden/empty:latest";
+
+/** An image without files: any other one might not be there. */
+async function ensureEmptyImage(docker: Docker): Promise<void> {
+  try {
+    await docker.getImage(EMPTY).inspect();
+    return;
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+  const archive = pack();
+  archive.entry({ name: "volumes/", type: "directory", mode: 0o755 });
+  archive.finalize();
+  const stream = await docker.importImage(archive as never, { repo: "stackwarden/empty", tag: "latest" });
+  await new Promise<void>((resolve, reject) => {
+    stream.on("data", () => undefined);
+    stream.once("error", reject);
+    stream.once("end", () => resolve());
+  });
+}
+
+/** @param task receives the container; each volume is mounted at `/volumes/<its place in the list>` */
+export async function withVolumes<T>(
+  docker: Docker,
+  identity: StackIdentity,
+  volumes: readonly string[],
+  task: (container: Docker.Container) => Promise<T>,
+): Promise<T> {
+  await ensureEmptyImage(docker);
+  const container = await docker.createContainer({
+    Image: EMPTY,
+    Cmd: ["none"],
+    Labels: { ...stackLabels(identity), [LABEL.server]: serverId() },
+    HostConfig: {
+      NetworkMode: "none",
+      CapDrop: ["ALL"],
+      Mounts: volumes.map((name, at) => ({
+        Type: "volume",
+        Source: name,
+        Target: `/volumes/${at}`,
+        VolumeOptions: { NoCopy: true, Labels: {}, DriverConfig: { Name: "local", Options: {} } },
+      })),
+    },
+  });
+  try {
+    return await task(container);
+  } finally {
+    await removeContainer(docker, container.id);
+  }
+}

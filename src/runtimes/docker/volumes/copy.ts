@@ -1,0 +1,73 @@
+/** Copies volumes into a folder of this machine, each as one tar archive with its files' owners and modes. */
+import { createWriteStream } from "node:fs";
+import { join } from "node:path";
+import { type Readable, Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type Docker from "dockerode";
+import { StackwardenError } from "../../../errors.js";
+import type { CopyVolumesRequest } from "../../../stack/runtime.js";
+import { isNotFound } from "../engine/errors.js";
+import { withVolumes } from "./archive-container.js";
+import { volumeName } from "./names.js";
+
+export const archiveName = (volume: string): string => `${volume}.tar`;
+
+const tooLarge = (maxBytes: number): StackwardenError =>
+  new StackwardenError("SNAPSHOT_TOO_LARGE", `The volumes hold more than ${maxBytes} bytes.`, {
+    hint: "Delete data that is not needed, or have the operator raise the limit.",
+    details: { max_bytes: maxBytes },
+  });
+
+const exists = (docker: Docker, name: string): Promise<boolean> =>
+  docker
+    .getVolume(name)
+    .inspect()
+    .then(
+      () => true,
+      (error: unknown) => {
+        if (isNotFound(error)) return false;
+        throw error;
+      },
+    );
+
+/** @throws SNAPSHOT_TOO_LARGE, the engine's error, the signal's reason */
+export async function copyVolumes(
+  docker: Docker,
+  request: CopyVolumesRequest,
+  archiveDir: string,
+): Promise<Record<string, number>> {
+  const { maxBytes, signal } = request;
+  const identity = { projectId: request.projectId, stateDir: request.stateDir };
+  const present: { volume: string; name: string }[] = [];
+  for (const volume of request.volumes) {
+    const name = volumeName(identity, volume);
+    if (await exists(docker, name)) present.push({ volume, name });
+  }
+  const sizes: Record<string, number> = {};
+  if (present.length === 0) return sizes;
+  let total = 0;
+  await withVolumes(
+    docker,
+    identity,
+    present.map(({ name }) => name),
+    async (container) => {
+      for (const [at, { volume }] of present.entries()) {
+        signal.throwIfAborted();
+        const archive = (await container.getArchive({ path: `/volumes/${at}/.` })) as unknown as Readable;
+        let size = 0;
+        const count = new Transform({
+          transform(chunk: Buffer, _encoding, next) {
+            size += chunk.length;
+            total += chunk.length;
+            next(total > maxBytes ? tooLarge(maxBytes) : null, chunk);
+          },
+        });
+        await pipeline(archive, count, createWriteStream(join(archiveDir, archiveName(volume)), { mode: 0o600 }), {
+          signal,
+        });
+        sizes[volume] = size;
+      }
+    },
+  );
+  return sizes;
+}

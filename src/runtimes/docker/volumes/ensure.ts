@@ -1,0 +1,66 @@
+/** The volumes of one service, there before its container is created. */
+import type Docker from "dockerode";
+import type { ServiceDefinition } from "../../../stack/definition/types.js";
+import { isNotFound } from "../engine/errors.js";
+import type { Image } from "../image/image.js";
+import type { StackIdentity } from "../leftovers/labels.js";
+import { imageVolumeName, volumeLabels, volumeName } from "./names.js";
+
+export interface ServiceVolume {
+  /** On the engine. */
+  name: string;
+  target: string;
+  readOnly: boolean;
+  /** It was created for this start: its owner is not settled yet. */
+  fresh: boolean;
+}
+
+const trimmed = (path: string): string => (path.length > 1 ? path.replace(/\/+$/, "") : path);
+
+/** Named volumes of the definition, and those that the image declares and nothing is mounted at. */
+async function ensureOne(docker: Docker, name: string, labels: Record<string, string>): Promise<boolean> {
+  try {
+    await docker.getVolume(name).inspect();
+    return false;
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+  await docker.createVolume({ Name: name, Labels: labels });
+  return true;
+}
+
+export async function ensureVolumes(
+  docker: Docker,
+  identity: StackIdentity,
+  service: Pick<ServiceDefinition, "name" | "mounts">,
+  image: Pick<Image, "volumes">,
+): Promise<ServiceVolume[]> {
+  const named = service.mounts.flatMap((mount) =>
+    mount.type === "volume"
+      ? [
+          {
+            name: volumeName(identity, mount.source),
+            labels: volumeLabels(identity, mount.source),
+            target: trimmed(mount.target),
+            readOnly: mount.readOnly,
+          },
+        ]
+      : [],
+  );
+  const mounted = new Set(service.mounts.map(({ target }) => trimmed(target)));
+  const declared = image.volumes
+    .map(trimmed)
+    .filter((path) => !mounted.has(path))
+    .map((path) => ({
+      name: imageVolumeName(identity, service.name, path),
+      labels: volumeLabels(identity),
+      target: path,
+      readOnly: false,
+    }));
+  return Promise.all(
+    [...named, ...declared].map(async ({ labels, ...volume }) => ({
+      ...volume,
+      fresh: await ensureOne(docker, volume.name, labels),
+    })),
+  );
+}

@@ -1,0 +1,58 @@
+/** Replaces the content of volumes by copies that were made before. */
+import { randomBytes } from "node:crypto";
+import { createReadStream, existsSync } from "node:fs";
+import { join } from "node:path";
+import type Docker from "dockerode";
+import type { VolumesRequest } from "../../../stack/runtime.js";
+import { isNotFound } from "../engine/errors.js";
+import { sweepProject } from "../leftovers/sweep.js";
+import { withVolumes } from "./archive-container.js";
+import { archiveName } from "./copy.js";
+import { volumeLabels, volumeName } from "./names.js";
+
+const remove = (docker: Docker, name: string): Promise<void> =>
+  docker
+    .getVolume(name)
+    .remove()
+    .catch((error: unknown) => {
+      if (!isNotFound(error)) throw error;
+    });
+
+/** Unpacks every archive into the volume of the same place in the list. */
+const unpack = (
+  docker: Docker,
+  request: VolumesRequest,
+  names: readonly string[],
+  archives: readonly string[],
+): Promise<void> =>
+  withVolumes(docker, request, names, async (container) => {
+    for (const [at, path] of archives.entries()) {
+      request.signal.throwIfAborted();
+      await container.putArchive(createReadStream(path), { path: `/volumes/${at}` });
+    }
+  });
+
+/**
+ * All archives are unpacked into volumes of their own first: one that is damaged, or a disk that is full, changes nothing.
+ * @throws the engine's error, the signal's reason
+ */
+export async function restoreVolumes(docker: Docker, request: VolumesRequest, archiveDir: string): Promise<void> {
+  const { projectId, stateDir, volumes } = request;
+  const identity = { projectId, stateDir };
+  await sweepProject(docker, identity);
+  const kept = volumes.filter((volume) => existsSync(join(archiveDir, archiveName(volume))));
+  const archives = kept.map((volume) => join(archiveDir, archiveName(volume)));
+  const trials = kept.map((volume) => `${volumeName(identity, volume)}-${randomBytes(4).toString("hex")}`);
+  try {
+    for (const Name of trials) await docker.createVolume({ Name, Labels: volumeLabels(identity) });
+    if (kept.length > 0) await unpack(docker, request, trials, archives);
+  } finally {
+    for (const name of trials) await remove(docker, name).catch(() => undefined);
+  }
+  for (const volume of volumes) await remove(docker, volumeName(identity, volume));
+  if (kept.length === 0) return;
+  const names = kept.map((volume) => volumeName(identity, volume));
+  for (const [at, Name] of names.entries())
+    await docker.createVolume({ Name, Labels: volumeLabels(identity, kept[at] as string) });
+  await unpack(docker, request, names, archives);
+}

