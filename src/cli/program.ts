@@ -91,6 +91,7 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
   withProject(program.command("down"))
     .description("stop the stack; data is kept")
     .option("-v, --volumes", "also delete the named volumes (requires --yes)")
+    .option("--no-snapshot", "delete it without saving it first")
     .option("--yes", "confirm the deletion")
     .action((options) => end(import("./commands/change.js").then(({ down }) => down(options, host))));
   withProject(program.command("ps"))
@@ -154,6 +155,33 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
       end(import("./commands/exec.js").then(({ exec }) => exec(name, service, words, options, host))),
     );
   }
+  const snapshot = program.command("snapshot").description("the data of a project's volumes");
+  withProject(snapshot.command("save"))
+    .description("save it; services are paused while it is copied")
+    .argument("[name]", "default: the present time")
+    .option("--service <name>", "only the volumes of this service")
+    .action((name, options) =>
+      end(import("./commands/snapshot.js").then(({ snapshotChange }) => snapshotChange("save", name, options, host))),
+    );
+  withProject(snapshot.command("restore"))
+    .description("replace the data of a stopped stack (needs --yes)")
+    .argument("<name>")
+    .option("--yes", "really replace")
+    .action((name, options) =>
+      end(
+        import("./commands/snapshot.js").then(({ snapshotChange }) => snapshotChange("restore", name, options, host)),
+      ),
+    );
+  withProject(snapshot.command("list"))
+    .description("list snapshots, the oldest first")
+    .action((options) => end(import("./commands/snapshot.js").then(({ snapshotList }) => snapshotList(options, host))));
+  withProject(snapshot.command("delete"))
+    .description("delete a snapshot (needs --yes)")
+    .argument("<name>")
+    .option("--yes", "really delete")
+    .action((name, options) =>
+      end(import("./commands/snapshot.js").then(({ snapshotChange }) => snapshotChange("delete", name, options, host))),
+    );
   withProject(program.command("stats"))
     .description("show CPU, memory and process usage and the limits")
     .argument("[services...]", "default: all")

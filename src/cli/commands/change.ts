@@ -54,6 +54,8 @@ async function change<T extends { message: string }>(
 export interface DownOptions extends CommonOptions {
   /** Also delete the named volumes. */
   volumes?: boolean;
+  /** False: delete the data without saving it first. */
+  snapshot?: boolean;
   yes?: boolean;
 }
 
@@ -62,7 +64,12 @@ export const down = (options: DownOptions, host: CliHost): Promise<ExitCode> =>
     options,
     host,
     "stop_stack",
-    () => ({ remove_volumes: options.volumes, confirm: options.yes, timeout_seconds: CALL_SECONDS }),
+    () => ({
+      remove_volumes: options.volumes,
+      snapshot: options.snapshot,
+      confirm: options.yes,
+      timeout_seconds: CALL_SECONDS,
+    }),
     (outcome) => ({ code: outcome.verified ? EXIT.ok : EXIT.failure }),
   );
 

@@ -130,17 +130,19 @@ export class ProjectSnapshots {
   #copy(
     runtime: StackRuntime,
     volumes: readonly string[],
-    { name = timeName(new Date()), automatic = false }: SaveRequest & { automatic?: boolean },
+    request: SaveRequest & { automatic?: boolean },
     call: CallContext,
   ): Promise<Snapshot> {
     return this.#copying.run(async () => {
+      const { automatic = false } = request;
+      const name = request.name ?? (await this.#freeName());
       const maxBytes = await this.#room(name, automatic);
       const unfinished = await this.#store.begin();
       try {
         const { id, stateDir, settings } = this.of;
         call.progress({ progress: 0, total: 0, message: `copying ${volumes.join(", ")}` });
-        const request = { projectId: id, stateDir, volumes, signal: call.signal, settings: settings(), maxBytes };
-        const copied = await runtime.copyVolumes(request, unfinished.data);
+        const of = { projectId: id, stateDir, volumes, signal: call.signal, settings: settings(), maxBytes };
+        const copied = await runtime.copyVolumes(of, unfinished.data);
         const snapshot: Snapshot = {
           name,
           created_at: new Date().toISOString(),
@@ -155,6 +157,16 @@ export class ProjectSnapshots {
         await unfinished.discard();
       }
     });
+  }
+
+  /** The present time, with a number where a snapshot of this second exists. */
+  async #freeName(): Promise<string> {
+    const taken = new Set((await this.#store.list()).map(({ name }) => name));
+    const base = timeName(new Date());
+    for (let count = 1; ; count += 1) {
+      const name = count === 1 ? base : `${base}-${count}`;
+      if (!taken.has(name)) return name;
+    }
   }
 
   /** Most bytes that a new snapshot may take. @throws SNAPSHOT_EXISTS, SNAPSHOT_TOO_LARGE */
