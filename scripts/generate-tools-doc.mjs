@@ -104,7 +104,8 @@ function toolSection({ name, title, description, inputSchema, outputSchema, vali
   const example = lines.find((line) => line.startsWith("Example: "))?.slice("Example: ".length) ?? "{}";
   const fields = Object.entries(inputSchema.properties ?? {});
   const required = new Set(inputSchema.required ?? []);
-  const [result] = outputSchema.anyOf;
+  const results = outputSchema.anyOf.slice(0, -1);
+  const named = ({ required }) => required.map((field) => `\`${field}\``).join(", ");
   return [
     `## ${name}`,
     `**${title}.** ${lines.filter((line) => !line.startsWith("Example: ")).join("\n")}`,
@@ -119,7 +120,9 @@ function toolSection({ name, title, description, inputSchema, outputSchema, vali
             sentences(schema.description, valid[field]),
           ]),
         ),
-    `Result: ${result.required.map((field) => `\`${field}\``).join(", ")}.`,
+    results.length === 1
+      ? `Result: ${named(results[0])}.`
+      : `Result: ${named(results[1])}, and what applies. With \`detail: true\`, over REST and with \`--json\`: ${named(results[0])}.`,
     `\`\`\`json\n${example}\n\`\`\``,
   ];
 }

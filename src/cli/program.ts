@@ -84,16 +84,28 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
   withProject(program.command("up"))
     .description("start the stack and show its logs; Ctrl-C stops it")
     .option("-d, --detach", "return once the stack is healthy and leave it running")
+    .argument("[services...]", "start these and what they depend on (default: all)")
+    .option(
+      "-f, --file <path>",
+      "Compose file below the project's folder (repeatable; default: the usual names)",
+      listOption,
+    )
     .option("--profile <name>", "activate a Compose profile (repeatable)", listOption)
+    .option("--without <service>", "leave a service out (repeatable)", listOption)
     .option("--port <service=port>", "host port of a service (repeatable)", portOption)
     .option("--no-logs", "do not show logs")
-    .action((options) => end(import("./commands/up.js").then(({ up }) => up(options, host))));
+    .action((services, options) =>
+      end(import("./commands/up.js").then(({ up }) => up({ ...options, services }, host))),
+    );
   withProject(program.command("down"))
     .description("stop the stack; data is kept")
+    .argument("[services...]", "stop these alone (default: all)")
     .option("-v, --volumes", "also delete the named volumes (requires --yes)")
     .option("--no-snapshot", "delete it without saving it first")
     .option("--yes", "confirm the deletion")
-    .action((options) => end(import("./commands/change.js").then(({ down }) => down(options, host))));
+    .action((services, options) =>
+      end(import("./commands/change.js").then(({ down }) => down({ ...options, services }, host))),
+    );
   withProject(program.command("ps"))
     .description("list running stacks")
     .option("-a, --all", "stopped projects too")

@@ -118,6 +118,7 @@ async function toConfig(raw: RawConfig, layers: readonly Layer[], request: LoadC
     readOnly: raw.read_only,
     requireEnforcedLimits: raw.require_enforced_limits,
     allowRoot: raw.allow_root,
+    allowBinds: raw.allow_binds,
     commands: raw.commands,
     restartBudget: raw.restart_budget,
     startTimeoutMs: Math.round(raw.start_timeout_seconds * 1000),

@@ -42,6 +42,7 @@ export const SETTINGS: readonly Setting[] = [
     kind: "boolean",
   },
   { key: "allow_root", env: "STACKWARDEN_ALLOW_ROOT", kind: "list" },
+  { key: "allow_binds", env: "STACKWARDEN_ALLOW_BINDS", kind: "list" },
   { key: "commands", env: "STACKWARDEN_COMMANDS", kind: "text" },
   { key: "restart_budget", env: "STACKWARDEN_RESTART_BUDGET", kind: "number" },
   { key: "start_timeout_seconds", env: "STACKWARDEN_START_TIMEOUT_SECONDS", flag: "startTimeout", kind: "number" },
@@ -68,6 +69,7 @@ export const SETTINGS: readonly Setting[] = [
 /** Read elsewhere than in the table. */
 export const OTHER_VARIABLES = [
   "STACKWARDEN_CONFIG",
+  "STACKWARDEN_NAMESPACES",
   "STACKWARDEN_PROGRAM_DIRS",
   "STACKWARDEN_PROJECT",
   "STACKWARDEN_TEST_SUMMARY",

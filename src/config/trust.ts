@@ -19,6 +19,7 @@ export function refuseLiftedGuards(file: ConfigFile): void {
   };
   for (const key of [
     "allow_root",
+    "allow_binds",
     "state_dir",
     "restart_budget",
     "oauth",

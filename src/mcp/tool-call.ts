@@ -3,6 +3,7 @@ import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
 import { type ErrorReport, type StackwardenError, toStackwardenError } from "../errors.js";
 import { type AnyOperation, invoke } from "../operations/index.js";
 import type { OperationContext } from "../operations/operation.js";
+import { takeDetail } from "./brief.js";
 import type { McpLogger, McpServerOptions } from "./context.js";
 
 /** Key of the `_meta` entry on results that quote services. */
@@ -19,9 +20,11 @@ export async function callTool(
 ): Promise<CallToolResult> {
   const ended = onCall?.(operation.name);
   try {
-    const output = await invoke(operation, rawInput, context, { readOnly });
+    const { input, detail } = takeDetail(operation, rawInput);
+    const output = (await invoke(operation, input, context, { readOnly })) as Record<string, unknown>;
     ended?.("ok");
-    return result(output as Record<string, unknown>, operation.annotations.openWorld);
+    const shown = detail || operation.brief === undefined ? output : operation.brief.of(output);
+    return result(shown, operation.annotations.openWorld);
   } catch (thrown) {
     const error = toStackwardenError(thrown);
     ended?.(error.code);

@@ -12,6 +12,8 @@ export interface StackSettings {
   requireEnforcedLimits: boolean;
   /** Services that may run as root, `project/service` or `service`. Default none. */
   allowRoot: string[];
+  /** Absolute folders outside a project that its services may bind, read-only unless `:rw` stands at the end. Default none. */
+  allowBinds: string[];
   /** Commands that callers may run in services: any, only those that the compose file declares (`x-commands`), or none. Default any. */
   commands: "any" | "declared" | "off";
   /** Explicit restarts of one service in five minutes that did not bring it up. Default 3. */

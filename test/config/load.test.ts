@@ -40,6 +40,7 @@ describe("defaults", () => {
       readOnly: false,
       requireEnforcedLimits: false,
       allowRoot: [],
+      allowBinds: [],
       restartBudget: 3,
       startTimeoutMs: 300_000,
       logLevel: "info",
@@ -196,6 +197,7 @@ it("an issuer of access tokens is wholly named or not at all", async () => {
 describe("a file found in the working directory lifts no guard", () => {
   it.each([
     "allow_root: [db]",
+    "allow_binds: [/srv]",
     "state_dir: /tmp/x",
     "restart_budget: 900",
     "oauth: {issuer: https://login.example, audience: https://stack.example/mcp}",

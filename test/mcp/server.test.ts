@@ -339,8 +339,8 @@ test("two connections to one manager do not see each other's subscriptions, leve
   const one = await connect({ manager, sessionId: "one" });
   const two = await connect({ manager, sessionId: "two" });
   const answers = await Promise.all([
-    one.call("get_logs", { project: "shop", service: "backend" }),
-    two.call("get_logs", { project: "shop", service: "postgres" }),
+    one.call("get_logs", { project: "shop", service: "backend", detail: true }),
+    two.call("get_logs", { project: "shop", service: "postgres", detail: true }),
   ]);
   expect(answers.map(({ structured }) => structured.services)).toEqual([["backend"], ["postgres"]]);
   expect(manager.subscribers).toBe(2);

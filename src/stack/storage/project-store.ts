@@ -2,10 +2,12 @@
  * What is kept of each project below the state directory, and who may run it: folder, limits of the
  * next start, and the lock that keeps two servers from running the same stack.
  */
+
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { StackwardenError } from "../../errors.js";
+import { hint, setting } from "../../hint.js";
 import { atomicWrite, ensureTraversableDir, removeUnfinished, storageError } from "../../system/atomic-write.js";
 import { type LockOutcome, lockHolder, takeLock } from "../../system/lock-file.js";
 import { Mutex } from "../../system/mutex.js";
@@ -95,7 +97,7 @@ export class ProjectStore {
       .some((root) => root !== null && isBelow(root, folder));
     if (!allowed && folder !== realFolder(configured ?? ""))
       throw new StackwardenError("FOLDER_NOT_ALLOWED", `${folder} is not below an allowed root.`, {
-        hint: `Allowed roots: ${this.options.roots.join(", ")}. The operator can add one with --root or STACKWARDEN_ROOTS.`,
+        hint: hint`Allowed roots: ${this.options.roots.join(", ")}. The operator can add one: ${setting("roots")}.`,
         details: { roots: this.options.roots },
       });
     const other = configured === undefined ? remembered : (realFolder(configured) ?? undefined);

@@ -2,11 +2,13 @@
  * Dependencies of the project's own programs (`x-local.install`), installed as the service's user in a layer on top of the
  * image. The engine keeps that layer as long as image and manifest stay the same: a restart installs nothing again.
  */
+
 import { createHash } from "node:crypto";
 import { realpath } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import type { Client, Container, Directory } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
+import { callTo, hint } from "../../../hint.js";
 import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import { withRetry } from "../../../system/retry.js";
 import { imageName } from "../../shared/image-user.js";
@@ -55,7 +57,7 @@ export function installOf(service: ServiceDefinition): { kind: "python" | "node"
 
 const failed = (message: string, lines: string[] = [], cause?: unknown): StackwardenError =>
   new StackwardenError("DEPENDENCY_INSTALL_FAILED", message, {
-    hint: "Read its output (details.last_lines, or get_logs of the service), correct the manifest, then start again.",
+    hint: hint`Read its output (details.last_lines, or ${callTo("get_logs")}), correct the manifest, then start again.`,
     ...(lines.length > 0 ? { details: { last_lines: lines } } : {}),
     cause,
   });

@@ -98,10 +98,13 @@ export async function prepareContainer(options: PrepareOptions): Promise<Prepare
   const volumes = await ensureVolumes(docker, identity, service, image);
   const folder = await secretsFolder({ ...identity, sameMachine: engine.sameMachine, env });
   const secrets = join(folder, `${service.name}-${kind}`);
-  const files = service.secrets.flatMap(({ source, target }) => {
-    const value = definition.secrets[source];
-    return value === undefined ? [] : [{ target, value }];
-  });
+  const files = [
+    ...service.secrets.map(({ source, target }) => ({
+      target,
+      value: definition.secrets[source] ?? definition.binarySecrets?.[source],
+    })),
+    ...(service.configs ?? []).map(({ source, target }) => ({ target, value: definition.configs?.[source] })),
+  ].flatMap(({ target, value }) => (value === undefined ? [] : [{ target, value }]));
   const labels = instanceLabels(options);
   const own = { ...service, ...(options.command === undefined ? {} : { command: options.command }) };
   const specFor = (secretFiles: { source: string; target: string }[]) =>

@@ -45,7 +45,7 @@ export interface SecretFile {
  */
 export async function writeSecretFiles(
   folder: string,
-  files: readonly { target: string; value: string }[],
+  files: readonly { target: string; value: string | Buffer }[],
   user: UserIds | null,
 ): Promise<SecretFile[]> {
   try {
@@ -61,7 +61,7 @@ export async function writeSecretFiles(
         if (owned && process.getuid?.() === 0) await chown(source, user.uid, user.gid);
         // Nobody but this user passes the folder; inside the container the file's own mode decides.
         await chmod(source, owned ? 0o400 : 0o444);
-        return { source, target: `/run/secrets/${target}` };
+        return { source, target: target.startsWith("/") ? target : `/run/secrets/${target}` };
       }),
     );
   } catch (error) {

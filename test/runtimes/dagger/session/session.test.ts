@@ -37,9 +37,9 @@ async function open(fields: Partial<SessionOptions> = {}): Promise<DaggerSession
   return session;
 }
 
-async function given(faults: Faults = {}): Promise<DaggerSession> {
+async function given(faults: Faults = {}, fields: Partial<SessionOptions> = {}): Promise<DaggerSession> {
   engine = await startSimEngine(faults);
-  return open();
+  return open(fields);
 }
 
 const refused = (fields: Partial<SessionOptions> = {}): Promise<StackwardenError> =>
@@ -268,7 +268,14 @@ describe("the death of a session", () => {
   it("is noticed when the engine behind it is gone", async () => {
     const session = await given();
     engine.faults({ dead: true });
-    expect((await session.died).reason).toMatch(/^the engine does not answer any more/);
+    expect((await session.died).reason).toMatch(/^the engine no longer responds/);
+    await nothingLeft();
+  });
+
+  it("is noticed when the engine hangs", async () => {
+    const session = await given({}, { responseMs: 300 });
+    engine.faults({ hung: true });
+    expect((await session.died).reason).toBe("the engine did not respond within 0.3 s");
     await nothingLeft();
   });
 
