@@ -1,5 +1,6 @@
 /** The one schema of the server's configuration, in the spelling of stackwarden.yaml (snake_case). */
 import * as z from "zod";
+import { PROJECT_ID } from "../stack/project-id.js";
 import { RUNTIMES } from "../stack/vocabulary.js";
 
 const MB = 1024 * 1024;
@@ -12,7 +13,6 @@ const path = z
   .max(4096)
   .refine((text) => !CONTROL.test(text), "must hold no control characters");
 
-export const PROJECT_ID = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 const SERVICE_REF = /^([a-z0-9][a-z0-9_-]{0,62}\/)?[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$/;
 const BIND_FOLDER = /^\/[^\0]*$/;
 
@@ -101,6 +101,22 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
 });
+
+/** Every setting by its dotted key; `*` stands for a name that the configuration chooses. */
+export function settingKeys(schema: unknown = configSchema, path: string[] = []): string[] {
+  const plain = unwrapped(schema);
+  if (plain instanceof z.ZodObject)
+    return Object.entries(plain.shape).flatMap(([key, value]) => settingKeys(value, [...path, key]));
+  return plain instanceof z.ZodRecord ? settingKeys(plain.valueType, [...path, "*"]) : [path.join(".")];
+}
+
+/** Without `optional` and defaults. */
+function unwrapped(schema: unknown): unknown {
+  let plain = schema;
+  while (plain instanceof z.ZodOptional || plain instanceof z.ZodDefault || plain instanceof z.ZodPrefault)
+    plain = plain.unwrap();
+  return plain;
+}
 
 export type RawConfig = z.output<typeof configSchema>;
 

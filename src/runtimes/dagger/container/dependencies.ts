@@ -17,18 +17,17 @@ import { NODE_LOCKS, type NodeManifest, readNodeManifest } from "../../shared/ma
 import { readRequirements } from "../../shared/manifests/python.js";
 import { mirrorSettings } from "../../shared/mirror-settings.js";
 import { execFailure, isTransientFault } from "../engine/engine-errors.js";
-import { isInside } from "./uploads.js";
+import { isInside, type UploadOptions, uploadFolder } from "./uploads.js";
 
 export const DEPENDENCIES = "/.stackwarden/deps";
 const DOWNLOADS = "/.stackwarden/downloads";
 const MANIFEST = "/.stackwarden/manifest";
+/** A copy of the project, for requirements that name packages of the project. */
+const SOURCES = "/.stackwarden/project";
 const NPM_SETTINGS = `${DEPENDENCIES}/.npmrc`;
 
-export interface InstallOptions {
-  client: Client;
+export interface InstallOptions extends UploadOptions {
   project: string;
-  folder: string;
-  definition: Pick<StackDefinition, "privateFiles">;
   service: ServiceDefinition;
   /** The image's PATH. */
   path: string;
@@ -122,17 +121,27 @@ async function run(options: InstallOptions, what: string, container: Container):
 }
 
 async function python(options: InstallOptions, base: Container, manifest: string): Promise<Installed> {
-  const { client, folder, path } = options;
+  const { client, folder, path, user } = options;
   if (!isInside(folder, manifest)) throw failed(`${manifest} is outside the project's folder.`);
-  const root = dirname(manifest);
-  const include = readRequirements(manifest, root).files.map(({ path }) => relative(root, path));
+  const { files, usesSources } = readRequirements(manifest, folder);
+  const include = files.map(({ path }) => relative(folder, path));
   const pip = [`${DEPENDENCIES}/bin/python`, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"];
-  const container = ready(options, base, "pip", client.directory())
-    .withMountedDirectory(MANIFEST, client.host().directory(root, { include, noCache: true }), { readOnly: true })
+  const prepared = ready(options, base, "pip", client.directory());
+  const requirements = join(usesSources ? SOURCES : MANIFEST, relative(folder, manifest));
+  // pip builds packages of the project in their own folders and links to editable ones, so that it needs a copy that stays.
+  const readable = usesSources
+    ? prepared.withDirectory(SOURCES, await uploadFolder(options, folder), { owner: user })
+    : prepared.withMountedDirectory(MANIFEST, client.host().directory(folder, { include, noCache: true }), {
+        readOnly: true,
+      });
+  const installed = readable
     .withExec(["python3", "-m", "venv", DEPENDENCIES])
-    .withExec([...pip, "--progress-bar", "off", "-r", join(MANIFEST, basename(manifest))])
-    .withoutMount(MANIFEST)
+    // Paths in a requirements file are relative to the working directory.
+    .withWorkdir(dirname(requirements))
+    .withExec([...pip, "--progress-bar", "off", "-r", requirements])
+    .withWorkdir((await base.workdir()) || "/")
     .withoutMount(DOWNLOADS);
+  const container = usesSources ? installed : installed.withoutMount(MANIFEST);
   return {
     container: await run(options, "pip install", container),
     environment: {
