@@ -46,7 +46,7 @@ export const briefStop = {
     status,
     message,
     removed_volumes,
-    snapshot = null,
+    snapshot,
     next: step,
     before,
     after,
