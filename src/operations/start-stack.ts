@@ -41,7 +41,8 @@ export const startStack = defineOperation({
         project: input.project,
         folder: input.folder,
         profiles: input.profiles,
-        ports: input.ports,
+        ports: input.ports === "auto" ? undefined : input.ports,
+        autoPorts: input.ports === "auto" ? true : undefined,
         limits:
           input.limits === undefined
             ? undefined

@@ -11,7 +11,7 @@ import { type CliHost, type CommonOptions, given, openSession, type Session } fr
 
 export interface UpOptions extends CommonOptions {
   profile?: string[];
-  port?: Record<string, number>;
+  port?: "auto" | Record<string, number>;
   /** False: do not print logs. */
   logs?: boolean;
   detach?: boolean;

@@ -11,8 +11,8 @@ export interface EndedStart {
   after: StackReport;
 }
 
-const wish = ({ profiles, ports, limits, dataFrom }: StartRequest): string =>
-  JSON.stringify([profiles, ports, limits, dataFrom]);
+const wish = ({ profiles, ports, autoPorts, limits, dataFrom }: StartRequest): string =>
+  JSON.stringify([profiles, ports, autoPorts, limits, dataFrom]);
 const NO_WISH = wish({ project: "" });
 
 export class PendingStart {

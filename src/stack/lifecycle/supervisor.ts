@@ -1,6 +1,7 @@
 /** Takes one project's stack up and down, keeps its parts in line, and owns what that needs: lock, records, limits. */
 
 import { StackwardenError, toStackwardenError } from "../../errors.js";
+import { repositoryOfWorktree } from "../../system/git-worktree.js";
 import { withRetry } from "../../system/retry.js";
 import { overridePorts } from "../definition/override-ports.js";
 import type { Limits, LoadStack, StackDefinition } from "../definition/types.js";
@@ -61,6 +62,7 @@ export class Supervisor {
   #unlock: (() => Promise<void>) | null = null;
   #kept: Record<string, Limits> = {};
   #ports: Record<string, number> = {};
+  #autoPorts = false;
   #profiles: string[] = [];
   #start: StartSteps | null = null;
 
@@ -186,9 +188,11 @@ export class Supervisor {
     // What an earlier call asked for holds as long as the stack runs.
     const ports = { ...(this.open ? this.#ports : {}), ...request.ports };
     const profiles = request.profiles ?? (this.open ? this.#profiles : []);
-    const definition = overridePorts(await this.read(folder, profiles, records), ports);
+    const auto = request.autoPorts ?? (this.open ? this.#autoPorts : repositoryOfWorktree(folder) !== null);
+    const definition = overridePorts(await this.read(folder, profiles, records), ports, auto);
     records.redactor.add([...hiddenSecrets(definition, this.options.project), ...records.secrets.values()]);
     this.#ports = ports;
+    this.#autoPorts = auto;
     this.#profiles = profiles;
     await this.options.store.keepServices(this.options.project, Object.keys(definition.services));
     return definition;
