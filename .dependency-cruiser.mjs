@@ -2,7 +2,7 @@
  * The import borders of docs/ARCHITECTURE.md: each folder of src/ lists the parts of src/ and the restricted packages
  * that it may import. `npm run lint` checks them; test/architecture.test.ts shows that the check works.
  */
-const BASE = ["errors.ts", "logger.ts", "version.ts"];
+const BASE = ["errors.ts", "hint.ts", "logger.ts", "version.ts"];
 
 /** @type {Record<string, string[]>} */
 const MAY_IMPORT = {

@@ -57,7 +57,9 @@ export async function connect(args, env = {}, cwd = root) {
   const client = new Client({ name: "bench", version: "1.0.0" });
   await client.connect(transport);
   const call = async (name, input = {}) => {
-    const result = await client.callTool({ name, arguments: input }, undefined, { timeout: 600_000 });
+    const result = await client.callTool({ name, arguments: { detail: true, ...input } }, undefined, {
+      timeout: 600_000,
+    });
     if (result.isError) throw new Error(`${name}: ${JSON.stringify(result.structuredContent ?? result.content)}`);
     return result.structuredContent ?? result;
   };

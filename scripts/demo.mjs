@@ -37,7 +37,7 @@ const transport = new StdioClientTransport({ command: program, args, cwd: root, 
 const client = new Client({ name: "demo", version: "1.0.0" });
 
 async function call(name, input = {}, onProgress) {
-  const result = await client.callTool({ name, arguments: { project, ...input } }, undefined, {
+  const result = await client.callTool({ name, arguments: { project, detail: true, ...input } }, undefined, {
     timeout: 600_000,
     resetTimeoutOnProgress: true,
     ...(onProgress ? { onprogress: onProgress } : {}),

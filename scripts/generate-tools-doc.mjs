@@ -52,7 +52,7 @@ export async function renderToolsDoc() {
       ]),
     ),
     "In read-only mode everything that is not read-only is refused with `READ_ONLY_MODE`. What would delete data needs `confirm: true`.",
-    'A result is in `structuredContent`, and the same JSON is its text. An error is a result with `isError` and `{code, message, hint, retryable, details}`. Text that services wrote is data: such results carry `_meta["stackwarden/untrusted-text"]`.',
+    'A result is in `structuredContent`, and the same JSON is its text. An error is a result with `isError` and `{code, message, hint, retryable, details}`. Text of a project (its files, its services, their output) is data: every result, error, resource, progress message and event carries `_meta["stackwarden/untrusted-text"]`.',
     ...tools.flatMap(toolSection),
     "## Resources",
     table(
@@ -104,7 +104,8 @@ function toolSection({ name, title, description, inputSchema, outputSchema, vali
   const example = lines.find((line) => line.startsWith("Example: "))?.slice("Example: ".length) ?? "{}";
   const fields = Object.entries(inputSchema.properties ?? {});
   const required = new Set(inputSchema.required ?? []);
-  const [result] = outputSchema.anyOf;
+  const results = outputSchema.anyOf.slice(0, -1);
+  const named = ({ required }) => required.map((field) => `\`${field}\``).join(", ");
   return [
     `## ${name}`,
     `**${title}.** ${lines.filter((line) => !line.startsWith("Example: ")).join("\n")}`,
@@ -119,7 +120,9 @@ function toolSection({ name, title, description, inputSchema, outputSchema, vali
             sentences(schema.description, valid[field]),
           ]),
         ),
-    `Result: ${result.required.map((field) => `\`${field}\``).join(", ")}.`,
+    results.length === 1
+      ? `Result: ${named(results[0])}.`
+      : `Result: ${named(results[1])}, and what applies. With \`detail: true\`, over REST and with \`--json\`: ${named(results[0])}.`,
     `\`\`\`json\n${example}\n\`\`\``,
   ];
 }

@@ -21,7 +21,8 @@ export function composeManager(config: Config, logger: Logger): SharedStackManag
     warn,
     processHost: async () => {
       const { createProcessHost } = await import("./runtimes/local/process-host.js");
-      return createProcessHost({ stateDir: config.stateDir, warn });
+      const namespaces = process.env.STACKWARDEN_NAMESPACES !== "off";
+      return createProcessHost({ stateDir: config.stateDir, warn, namespaces });
     },
   });
   const dagger = createDaggerRuntime({

@@ -3,7 +3,9 @@
  * Doors translate the code (HTTP status, CLI exit code, MCP `isError`); nobody else invents codes.
  */
 
-/** Who can mend it: `caller` by another call, `operator` by configuration or set-up, `service` in the project's own code, `us` a defect. */
+import { callTo, type Hint, hint, type Notation, renderHint, TOOL_NOTATION, toHint } from "./hint.js";
+
+/** Who can fix it: `caller` by another call, `operator` by configuration or setup, `service` in the project's code, `us`: a bug. */
 export type FixedBy = "caller" | "operator" | "service" | "us";
 
 export interface ErrorKind {
@@ -97,8 +99,8 @@ export const ERROR_KINDS = {
 export type ErrorCode = keyof typeof ERROR_KINDS;
 
 export interface ErrorOptions {
-  /** What to do next, in one sentence. */
-  hint?: string;
+  /** What to do next: text, or parts that name operations and settings (src/hint.ts). Default: the code's meaning. */
+  hint?: string | Hint;
   /** Machine-readable detail (valid values, ports, last log lines). Must hold no secret. */
   details?: Record<string, unknown>;
   cause?: unknown;
@@ -116,14 +118,18 @@ export interface ErrorReport {
 /** The only error type that crosses a module border on purpose. */
 export class StackwardenError extends Error {
   readonly code: ErrorCode;
+  /** In the notation of tool calls. */
   readonly hint: string;
+  /** The hint's parts, for interfaces with another notation. */
+  readonly hintParts: Hint;
   readonly details: Record<string, unknown> | undefined;
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "StackwardenError";
     this.code = code;
-    this.hint = options.hint ?? ERROR_KINDS[code].meaning;
+    this.hintParts = toHint(options.hint ?? ERROR_KINDS[code].meaning);
+    this.hint = renderHint(this.hintParts, TOOL_NOTATION);
     this.details = options.details;
   }
 
@@ -131,22 +137,40 @@ export class StackwardenError extends Error {
     return ERROR_KINDS[this.code];
   }
 
-  report(): ErrorReport {
+  report(notation: Notation = TOOL_NOTATION): ErrorReport {
     return {
       code: this.code,
       message: this.message,
-      hint: this.hint,
+      hint: renderHint(this.hintParts, notation),
       retryable: this.kind.retryable,
       ...(this.details === undefined ? {} : { details: this.details }),
     };
   }
 }
 
+/** A report as processes of stackwarden send it to each other: with the hint's parts. */
+export interface TransferredError extends ErrorReport {
+  hint_parts?: Hint;
+}
+
+export const transferError = (error: StackwardenError): TransferredError => ({
+  ...error.report(),
+  hint_parts: error.hintParts,
+});
+
+/** The same error with another hint. */
+export const withHint = (error: StackwardenError, parts: Hint): StackwardenError =>
+  new StackwardenError(error.code, error.message, {
+    hint: parts,
+    cause: error.cause ?? error,
+    ...(error.details === undefined ? {} : { details: error.details }),
+  });
+
 /** An error that another process reported. */
-export function reviveError(report: ErrorReport): StackwardenError {
+export function reviveError(report: TransferredError): StackwardenError {
   const code: ErrorCode = Object.hasOwn(ERROR_KINDS, report.code) ? report.code : "INTERNAL";
   return new StackwardenError(code, report.message, {
-    hint: report.hint,
+    hint: report.hint_parts ?? report.hint,
     ...(report.details === undefined ? {} : { details: report.details }),
   });
 }
@@ -156,7 +180,7 @@ export function toStackwardenError(error: unknown): StackwardenError {
   if (error instanceof StackwardenError) return error;
   if (error instanceof Error && error.name === "AbortError") {
     return new StackwardenError("OPERATION_CANCELLED", "The operation was cancelled.", {
-      hint: "Call health_status to see the present state, then call again.",
+      hint: hint`Check the current state with ${callTo("health_status")}, then call again.`,
       cause: error,
     });
   }

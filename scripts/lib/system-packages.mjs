@@ -3,15 +3,16 @@
 /**
  * `anyOf`: the program is there when one of these is found on PATH. `test`: a command that must succeed. `optional`:
  * installed by itself, since not every distribution has the package (then `instead` is tried); without it tests are
- * skipped. `testsOnly`: nobody else needs it.
+ * skipped. `testsOnly`: only the tests need it. `linuxOnly`: other systems do not have it.
  * @typedef {{debian: string, needed: string, anyOf?: string[], test?: string[], optional?: true, instead?: string,
- *   testsOnly?: true}} SystemPackage
+ *   testsOnly?: true, linuxOnly?: true}} SystemPackage
  * @type {SystemPackage[]}
  */
 export const SYSTEM_PACKAGES = [
   { debian: "redis-server", needed: "the redis service", anyOf: ["redis-server", "valkey-server"] },
   { debian: "python3-venv", needed: "Python services", test: ["python3", "-c", "import ensurepip, venv"] },
-  { debian: "util-linux", needed: "dropping privileges (setpriv)", anyOf: ["setpriv"] },
+  { debian: "bubblewrap", needed: "namespaces of services (bwrap)", anyOf: ["bwrap"], linuxOnly: true },
+  { debian: "util-linux", needed: "dropping privileges (setpriv)", anyOf: ["setpriv"], linuxOnly: true },
   { debian: "iproute2", needed: "the tests that look at open ports (ss)", anyOf: ["ss"], testsOnly: true },
   {
     debian: "busybox",
@@ -58,10 +59,11 @@ export function missingPackages(onPath, succeeds, forTests) {
 
 /**
  * What to do about missing packages: install them (root on Debian or Ubuntu), or say the one command.
- * @param {{platform: string, uid: number | undefined, apt: boolean, missing: {debian: string, needed: string, optional?: true, instead?: string}[]}} facts
+ * @param {{platform: string, uid: number | undefined, apt: boolean, missing: {debian: string, needed: string, optional?: true, instead?: string, linuxOnly?: true}[]}} facts
  * @returns {{kind: "nothing"} | {kind: "install", names: string[], optional: string[][]} | {kind: "tell", message: string}}
  */
-export function plan({ platform, uid, apt, missing }) {
+export function plan({ platform, uid, apt, missing: all }) {
+  const missing = all.filter((entry) => platform === "linux" || entry.linuxOnly !== true);
   if (missing.length === 0) return { kind: "nothing" };
   const names = missing.map((entry) => entry.debian);
   if (platform === "linux" && apt) {

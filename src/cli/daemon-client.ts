@@ -1,18 +1,8 @@
 /** Connects a command to the background server. */
-import type { ConfigFlags } from "../config/settings.js";
+import { CLIENT_FLAGS, type ConfigFlags } from "../config/settings.js";
 import type { ControlClient } from "../control/client.js";
 import type { ServerStatus } from "../daemon/handshake.js";
 import { VERSION } from "../version.js";
-
-const FLAGS: readonly (keyof ConfigFlags)[] = [
-  "config",
-  "runtime",
-  "root",
-  "folder",
-  "readOnly",
-  "requireEnforcedLimits",
-  "startTimeout",
-];
 
 export interface ConnectDaemonRequest {
   stateDir: string;
@@ -39,7 +29,9 @@ export async function connectDaemon(
     version: VERSION,
     purpose: "control",
     cwd: process.cwd(),
-    flags: Object.fromEntries(FLAGS.flatMap((flag) => (options[flag] === undefined ? [] : [[flag, options[flag]]]))),
+    flags: Object.fromEntries(
+      CLIENT_FLAGS.flatMap((flag) => (options[flag] === undefined ? [] : [[flag, options[flag]]])),
+    ),
     env: configurationVariables(env),
     stopOnExit,
     ...(program === undefined ? {} : { start: { program, env } }),

@@ -1,7 +1,7 @@
 /** Reports a failed command and maps its error code to an exit code. */
 import { type ErrorCode, type ErrorReport, toStackwardenError } from "../errors.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
-import { asCommands } from "./output/commands.js";
+import { COMMAND_NOTATION } from "./output/notation.js";
 import { bold, dim, harmless, red } from "./output/terminal.js";
 
 const CODES: Partial<Record<ErrorCode, ExitCode>> = {
@@ -32,15 +32,13 @@ function detailLines({ details }: ErrorReport): string[] {
 /** Writes the failure to standard error, as text or as one JSON line. @returns the exit code */
 export function reportFailure(error: unknown, json: boolean): ExitCode {
   const known = toStackwardenError(error);
-  const report = known.report();
+  const report = known.report(COMMAND_NOTATION);
   const text = json
     ? JSON.stringify({ error: report })
     : harmless(
-        [
-          `${red("error")} ${bold(report.code)}: ${asCommands(report.message)}`,
-          ...detailLines(report),
-          `  ${asCommands(report.hint)}`,
-        ].join("\n"),
+        [`${red("error")} ${bold(report.code)}: ${report.message}`, ...detailLines(report), `  ${report.hint}`].join(
+          "\n",
+        ),
       );
   process.stderr.write(`${text}\n`);
   if (report.code === "INTERNAL" && known.cause instanceof Error) process.stderr.write(`${known.cause.stack}\n`);

@@ -1,6 +1,6 @@
 /** Options that several commands share. */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { RUNTIMES } from "../stack/vocabulary.js";
+import { FLAG_SETTINGS, flagName, type Setting } from "../config/settings.js";
 
 export function numberOption(text: string): number {
   const value = Number(text);
@@ -28,16 +28,29 @@ export function portOption(
   return { ...(before === "auto" ? {} : before), [service]: Number(port) };
 }
 
+function settingOptions(command: Command, settings: readonly Setting[]): Command {
+  for (const { flag, help, placeholder, choices, kind } of settings) {
+    if (flag === undefined) continue;
+    const option = new Option([flagName(flag), placeholder].filter(Boolean).join(" "), help);
+    if (choices !== undefined) option.choices(choices);
+    if (kind === "paths") option.argParser(listOption);
+    command.addOption(option);
+  }
+  return command;
+}
+
+const withConfigFile = (command: Command): Command =>
+  command.option("--config <file>", "read only this configuration file");
+
 /** The settings that have a flag; see docs/OPERATIONS.md. */
 export const withSettings = (command: Command): Command =>
-  command
-    .option("--config <file>", "read only this configuration file")
-    .addOption(new Option("--runtime <name>", "runtime to use").choices(["auto", ...RUNTIMES]))
-    .option("--root <folder>", "folder that may contain projects (repeatable)", listOption)
-    .option("--state-dir <folder>", "folder for data, logs and generated secrets")
-    .option("--require-enforced-limits", "refuse to start services whose limits cannot be enforced")
-    .option("--start-timeout <seconds>", "time for a stack to become healthy")
-    .option("--log-level <level>", "level of the server's log on standard error");
+  settingOptions(
+    withConfigFile(command),
+    FLAG_SETTINGS.filter(({ agents }) => agents !== true),
+  );
+
+/** Those of a server for agents, too. */
+export const withAgentSettings = (command: Command): Command => settingOptions(withConfigFile(command), FLAG_SETTINGS);
 
 export const withProject = (command: Command): Command =>
   withSettings(command)
@@ -46,7 +59,7 @@ export const withProject = (command: Command): Command =>
     .option("--json", "print the result as JSON");
 
 export const withToken = (command: Command): Command =>
-  command
-    .option("--config <file>", "read only this configuration file")
-    .option("--state-dir <folder>", "folder for data, logs and generated secrets")
-    .option("--json", "print the result as JSON");
+  settingOptions(
+    withConfigFile(command),
+    FLAG_SETTINGS.filter(({ flag }) => flag === "stateDir"),
+  ).option("--json", "print the result as JSON");

@@ -2,7 +2,16 @@
 import { Command, CommanderError, Option } from "commander";
 import { VERSION } from "../version.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
-import { countOption, listOption, numberOption, portOption, withProject, withSettings, withToken } from "./options.js";
+import {
+  countOption,
+  listOption,
+  numberOption,
+  portOption,
+  withAgentSettings,
+  withProject,
+  withSettings,
+  withToken,
+} from "./options.js";
 import type { CliHost } from "./session.js";
 
 interface Outcome {
@@ -21,13 +30,12 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     outcome.code = await code;
   };
 
-  withSettings(program.command("mcp"))
+  withAgentSettings(program.command("mcp"))
     .description("serve MCP over stdio, through the background server that your agents share")
     .option("--standalone", "run the server in this process; its stacks are private and stop when the client exits")
     .option("--stop-on-exit", "stop the stacks that this client started when the client exits")
-    .option("--read-only", "offer only operations that change nothing")
     .action((options) => end(import("./commands/mcp.js").then(({ mcp }) => mcp(options, host))));
-  withSettings(program.command("serve"))
+  withAgentSettings(program.command("serve"))
     .description("serve MCP (/mcp) and REST (/api/v1) over HTTP, on loopback, behind a token")
     .option("--host <address>", "address to listen on (default: 127.0.0.1)")
     .option("--port <number>", "port to listen on, 0 for any (default: 7717)", numberOption)
@@ -38,7 +46,6 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .option("--insecure-bind", "allow a non-loopback address without TLS, e.g. behind a TLS-terminating proxy")
     .option("--allowed-host <name>", "additional host name of this server (repeatable)", listOption)
     .option("--allowed-origin <origin>", "origin under which a proxy publishes this server (repeatable)", listOption)
-    .option("--read-only", "offer only operations that change nothing")
     .option("--json", "print the addresses as JSON")
     .action((options) => end(import("./commands/serve.js").then(({ serve }) => serve(options, host))));
   const token = program.command("token").description("manage the bearer tokens of the HTTP server");
@@ -84,16 +91,28 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
   withProject(program.command("up"))
     .description("start the stack and show its logs; Ctrl-C stops it")
     .option("-d, --detach", "return once the stack is healthy and leave it running")
+    .argument("[services...]", "start these and what they depend on (default: all)")
+    .option(
+      "-f, --file <path>",
+      "Compose file below the project's folder (repeatable; default: the usual names)",
+      listOption,
+    )
     .option("--profile <name>", "activate a Compose profile (repeatable)", listOption)
+    .option("--without <service>", "leave a service out (repeatable)", listOption)
     .option("--port <service=port>", "host port of a service (repeatable)", portOption)
     .option("--no-logs", "do not show logs")
-    .action((options) => end(import("./commands/up.js").then(({ up }) => up(options, host))));
+    .action((services, options) =>
+      end(import("./commands/up.js").then(({ up }) => up({ ...options, services }, host))),
+    );
   withProject(program.command("down"))
     .description("stop the stack; data is kept")
+    .argument("[services...]", "stop these alone (default: all)")
     .option("-v, --volumes", "also delete the named volumes (requires --yes)")
     .option("--no-snapshot", "delete it without saving it first")
     .option("--yes", "confirm the deletion")
-    .action((options) => end(import("./commands/change.js").then(({ down }) => down(options, host))));
+    .action((services, options) =>
+      end(import("./commands/change.js").then(({ down }) => down({ ...options, services }, host))),
+    );
   withProject(program.command("ps"))
     .description("list running stacks")
     .option("-a, --all", "stopped projects too")

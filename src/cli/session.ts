@@ -77,6 +77,7 @@ export async function openSession(
   const logLevel = options.logLevel ?? env.STACKWARDEN_LOG_LEVEL ?? "warn";
   const config = await loadConfig({ flags: { ...options, logLevel }, env, cwd: process.cwd() });
   const logger = createLogger(config.logLevel);
+  for (const warning of config.warnings) logger.warn(warning);
   const named = options.project ?? env.STACKWARDEN_PROJECT;
   // An explicit --project can be anywhere. Otherwise use the current folder, never another folder with the same name.
   const folder = named !== undefined && options.folder === undefined ? undefined : resolve(options.folder ?? ".");

@@ -1,16 +1,20 @@
-/** Configuration: flags > STACKWARDEN_* > stackwarden.yaml > defaults, each value with the place it came from. */
+/**
+ * Configuration: flags > STACKWARDEN_* > the user's stackwarden.yaml > defaults, each value with the place it came from.
+ * A stackwarden.yaml of the working directory narrows it (`working-directory.ts`).
+ */
 import { realpath } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { z } from "zod";
 import { StackwardenError } from "../errors.js";
 import { excludeProgramsBelow } from "../system/find-program.js";
 import { defaultStateDir, userConfigFile } from "./default-paths.js";
+import { isNoDefaultRoot } from "./default-roots.js";
 import { type ConfigFile, readConfigFile } from "./file.js";
-import { absolutePaths, environmentLayer, flagLayer, type Layer, merge, sourceOf } from "./layers.js";
+import { environmentLayer, flagLayer, type Layer, sourceOf } from "./layers.js";
 import { bytesOfMb, configSchema, type RawConfig } from "./schema.js";
-import type { ConfigFlags } from "./settings.js";
-import { refuseLiftedGuards } from "./trust.js";
+import { type ConfigFlags, misspeltVariables } from "./settings.js";
 import type { Config } from "./types.js";
+import { isWithin, together, workingDirectoryLayers } from "./working-directory.js";
 
 export interface LoadConfigRequest {
   flags?: ConfigFlags;
@@ -25,18 +29,32 @@ export interface LoadConfigRequest {
  * working directory would lift a guard
  */
 export async function loadConfig({ flags = {}, env, cwd }: LoadConfigRequest): Promise<Config> {
-  const files = await findFiles(flags, env, cwd);
+  const { own, local } = await findFiles(flags, env, cwd);
+  const given: Layer[] = [environmentLayer(env, cwd), flagLayer(flags, cwd)];
+  const operator = own === null ? given : [own, ...given];
+  const narrowing = local === null ? null : workingDirectoryLayers(local, together(operator));
   // Weakest first.
-  const layers: Layer[] = [...files, environmentLayer(env, cwd), flagLayer(flags, cwd)];
-  const merged: Record<string, unknown> = Object.create(null);
-  for (const layer of layers) merge(merged, absolutePaths(layer));
+  const layers: Layer[] =
+    narrowing === null
+      ? operator
+      : [narrowing.choices, ...(own === null ? [] : [own]), narrowing.restrictions, ...given];
+  const merged = together(layers);
   const parsed = configSchema.safeParse({ ...merged });
   if (!parsed.success) throw refusal(parsed.error, layers);
   checkEngineNames(parsed.data, layers);
-  return toConfig(parsed.data, layers, { flags, env, cwd });
+  const config = await toConfig(parsed.data, layers, { flags, env, cwd });
+  if (narrowing !== null) markSuggested(config, narrowing.choices, own);
+  return config;
 }
 
-async function findFiles(flags: ConfigFlags, env: NodeJS.ProcessEnv, cwd: string): Promise<ConfigFile[]> {
+interface Files {
+  /** The operator's: the named one, else the user's. */
+  own: ConfigFile | null;
+  /** The working directory's. */
+  local: ConfigFile | null;
+}
+
+async function findFiles(flags: ConfigFlags, env: NodeJS.ProcessEnv, cwd: string): Promise<Files> {
   const named = flags.config ?? (env.STACKWARDEN_CONFIG || undefined);
   if (named !== undefined) {
     const path = resolve(cwd, named);
@@ -46,18 +64,36 @@ async function findFiles(flags: ConfigFlags, env: NodeJS.ProcessEnv, cwd: string
         hint: `Give ${flags.config === undefined ? "STACKWARDEN_CONFIG" : "--config"} the path of a stackwarden.yaml.`,
       });
     }
-    return [file];
+    return { own: file, local: null };
   }
-  const found: ConfigFile[] = [];
   const place = userConfigFile({ env });
   const own = place === null ? null : await readConfigFile(place);
-  if (own !== null) found.push(own);
   const local = await readConfigFile(join(cwd, "stackwarden.yaml"));
-  if (local !== null && local.path !== own?.path) {
-    refuseLiftedGuards(local);
-    found.push(local);
+  return { own, local: local?.path === own?.path ? null : local };
+}
+
+/**
+ * Projects that only the working directory's file names stay below the allowed roots, and take over no known project.
+ * @throws StackwardenError POLICY_VIOLATION
+ */
+function markSuggested(config: Config, choices: Layer, own: ConfigFile | null): void {
+  const names = (values: unknown): string[] =>
+    typeof values === "object" && values !== null ? Object.keys(values) : [];
+  const trusted = new Set(names(own?.values.projects));
+  for (const id of names(choices.values.projects)) {
+    const project = config.projects[id];
+    if (project === undefined || trusted.has(id)) continue;
+    if (!config.roots.some((root) => isWithin(root, project.folder)))
+      throw new StackwardenError(
+        "POLICY_VIOLATION",
+        `${choices.where(["projects", id, "folder"])}: projects.${id}.folder leads out of the allowed roots.`,
+        {
+          hint: "A file in the working directory can only narrow what the operator's configuration permits. Name the folder in the user's configuration, or add a root with --root.",
+          details: { setting: `projects.${id}.folder`, roots: config.roots },
+        },
+      );
+    config.projects[id] = { ...project, suggested: true };
   }
-  return found;
 }
 
 function refusal(error: z.ZodError, layers: readonly Layer[]): StackwardenError {
@@ -99,7 +135,8 @@ function checkEngineNames(raw: RawConfig, layers: readonly Layer[]): void {
 
 async function toConfig(raw: RawConfig, layers: readonly Layer[], request: LoadConfigRequest): Promise<Config> {
   const roots: string[] = [];
-  for (const [index, root] of (raw.roots ?? [request.cwd]).entries()) {
+  const byDefault = isNoDefaultRoot(request.cwd, request.env) ? [] : [request.cwd];
+  for (const [index, root] of (raw.roots ?? byDefault).entries()) {
     try {
       roots.push(await realpath(root));
     } catch (cause) {
@@ -114,10 +151,13 @@ async function toConfig(raw: RawConfig, layers: readonly Layer[], request: LoadC
   return {
     runtime: raw.runtime,
     roots,
+    rootsByDefault: raw.roots === undefined,
+    warnings: misspeltVariables(request.env),
     stateDir: raw.state_dir ?? defaultStateDir({ env: request.env }),
     readOnly: raw.read_only,
     requireEnforcedLimits: raw.require_enforced_limits,
     allowRoot: raw.allow_root,
+    allowBinds: raw.allow_binds,
     commands: raw.commands,
     restartBudget: raw.restart_budget,
     startTimeoutMs: Math.round(raw.start_timeout_seconds * 1000),

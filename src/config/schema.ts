@@ -1,5 +1,6 @@
 /** The one schema of the server's configuration, in the spelling of stackwarden.yaml (snake_case). */
 import * as z from "zod";
+import { PROJECT_ID } from "../stack/project-id.js";
 import { RUNTIMES } from "../stack/vocabulary.js";
 
 const MB = 1024 * 1024;
@@ -12,8 +13,8 @@ const path = z
   .max(4096)
   .refine((text) => !CONTROL.test(text), "must hold no control characters");
 
-export const PROJECT_ID = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 const SERVICE_REF = /^([a-z0-9][a-z0-9_-]{0,62}\/)?[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$/;
+const BIND_FOLDER = /^\/[^\0]*$/;
 
 /** RFC 6749 */
 const scope = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, "must be one word of printable ASCII characters");
@@ -38,6 +39,9 @@ export const configSchema = z.strictObject({
   read_only: z.boolean().default(false),
   require_enforced_limits: z.boolean().default(false),
   allow_root: z.array(z.string().regex(SERVICE_REF, "must be `service` or `project/service`")).default([]),
+  allow_binds: z
+    .array(z.string().max(4096).regex(BIND_FOLDER, "must be an absolute path, with :rw at its end or not"))
+    .default([]),
   commands: z.enum(["any", "declared", "off"]).default("any"),
   restart_budget: z.int().min(0).max(1000).default(3),
   start_timeout_seconds: z.number().min(1).max(86_400).default(300),
@@ -97,6 +101,22 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
 });
+
+/** Every setting by its dotted key; `*` stands for a name that the configuration chooses. */
+export function settingKeys(schema: unknown = configSchema, path: string[] = []): string[] {
+  const plain = unwrapped(schema);
+  if (plain instanceof z.ZodObject)
+    return Object.entries(plain.shape).flatMap(([key, value]) => settingKeys(value, [...path, key]));
+  return plain instanceof z.ZodRecord ? settingKeys(plain.valueType, [...path, "*"]) : [path.join(".")];
+}
+
+/** Without `optional` and defaults. */
+function unwrapped(schema: unknown): unknown {
+  let plain = schema;
+  while (plain instanceof z.ZodOptional || plain instanceof z.ZodDefault || plain instanceof z.ZodPrefault)
+    plain = plain.unwrap();
+  return plain;
+}
 
 export type RawConfig = z.output<typeof configSchema>;
 

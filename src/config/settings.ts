@@ -3,6 +3,7 @@
  * error messages all come from it.
  */
 import { delimiter } from "node:path";
+import { RUNTIMES } from "../stack/vocabulary.js";
 
 type Kind = "text" | "boolean" | "number" | "paths" | "list";
 
@@ -13,6 +14,16 @@ export interface Setting {
   /** Name in ConfigFlags, when there is a flag. */
   readonly flag?: keyof ConfigFlags;
   readonly kind: Kind;
+  /** For the command line; present exactly where there is a flag. */
+  readonly help?: string;
+  /** What the flag's value is called; absent for a boolean. */
+  readonly placeholder?: string;
+  /** Values the command line accepts. */
+  readonly choices?: readonly string[];
+  /** Of agents' servers alone (`mcp`, `serve`): a person's commands do not have it. */
+  readonly agents?: true;
+  /** Of the server's process: a command that joins a running server does not pass it on. */
+  readonly process?: true;
 }
 
 /** What the command line gives; absent means not given. Numbers arrive as text. */
@@ -31,22 +42,69 @@ export interface ConfigFlags {
 }
 
 export const SETTINGS: readonly Setting[] = [
-  { key: "runtime", env: "STACKWARDEN_RUNTIME", flag: "runtime", kind: "text" },
-  { key: "roots", env: "STACKWARDEN_ROOTS", flag: "root", kind: "paths" },
-  { key: "state_dir", env: "STACKWARDEN_STATE_DIR", flag: "stateDir", kind: "text" },
-  { key: "read_only", env: "STACKWARDEN_READ_ONLY", flag: "readOnly", kind: "boolean" },
+  {
+    key: "runtime",
+    env: "STACKWARDEN_RUNTIME",
+    flag: "runtime",
+    kind: "text",
+    placeholder: "<name>",
+    help: "runtime to use",
+    choices: ["auto", ...RUNTIMES],
+  },
+  {
+    key: "roots",
+    env: "STACKWARDEN_ROOTS",
+    flag: "root",
+    kind: "paths",
+    placeholder: "<folder>",
+    help: "folder that may contain projects (repeatable)",
+  },
+  {
+    key: "state_dir",
+    env: "STACKWARDEN_STATE_DIR",
+    flag: "stateDir",
+    kind: "text",
+    placeholder: "<folder>",
+    help: "folder for data, logs and generated secrets",
+    process: true,
+  },
+  {
+    key: "read_only",
+    env: "STACKWARDEN_READ_ONLY",
+    flag: "readOnly",
+    kind: "boolean",
+    help: "offer only operations that change nothing",
+    agents: true,
+  },
   {
     key: "require_enforced_limits",
     env: "STACKWARDEN_REQUIRE_ENFORCED_LIMITS",
     flag: "requireEnforcedLimits",
     kind: "boolean",
+    help: "refuse to start services whose limits cannot be enforced",
   },
   { key: "allow_root", env: "STACKWARDEN_ALLOW_ROOT", kind: "list" },
+  { key: "allow_binds", env: "STACKWARDEN_ALLOW_BINDS", kind: "list" },
   { key: "commands", env: "STACKWARDEN_COMMANDS", kind: "text" },
   { key: "restart_budget", env: "STACKWARDEN_RESTART_BUDGET", kind: "number" },
-  { key: "start_timeout_seconds", env: "STACKWARDEN_START_TIMEOUT_SECONDS", flag: "startTimeout", kind: "number" },
+  {
+    key: "start_timeout_seconds",
+    env: "STACKWARDEN_START_TIMEOUT_SECONDS",
+    flag: "startTimeout",
+    kind: "number",
+    placeholder: "<seconds>",
+    help: "time for a stack to become healthy",
+  },
   { key: "server_idle_seconds", env: "STACKWARDEN_SERVER_IDLE_SECONDS", kind: "number" },
-  { key: "log_level", env: "STACKWARDEN_LOG_LEVEL", flag: "logLevel", kind: "text" },
+  {
+    key: "log_level",
+    env: "STACKWARDEN_LOG_LEVEL",
+    flag: "logLevel",
+    kind: "text",
+    placeholder: "<level>",
+    help: "level of the server's log on standard error",
+    process: true,
+  },
   { key: "oauth.issuer", env: "STACKWARDEN_OAUTH_ISSUER", kind: "text" },
   { key: "oauth.audience", env: "STACKWARDEN_OAUTH_AUDIENCE", kind: "text" },
   { key: "oauth.jwks_uri", env: "STACKWARDEN_OAUTH_JWKS_URI", kind: "text" },
@@ -65,9 +123,23 @@ export const SETTINGS: readonly Setting[] = [
   { key: "logs.spool_mb", env: "STACKWARDEN_LOGS_SPOOL_MB", kind: "number" },
 ];
 
+/** Settings that the command line has. */
+export const FLAG_SETTINGS = SETTINGS.filter(
+  (setting): setting is Setting & { flag: keyof ConfigFlags } => setting.flag !== undefined,
+);
+
+/** Flags that configure a client's view of a server that runs already. */
+export const CLIENT_FLAGS: readonly (keyof ConfigFlags)[] = [
+  "config",
+  "folder",
+  ...FLAG_SETTINGS.filter((setting) => setting.process !== true).map(({ flag }) => flag),
+];
+
 /** Read elsewhere than in the table. */
 export const OTHER_VARIABLES = [
   "STACKWARDEN_CONFIG",
+  "STACKWARDEN_NAMESPACES",
+  "STACKWARDEN_NAMESPACES",
   "STACKWARDEN_PROGRAM_DIRS",
   "STACKWARDEN_PROJECT",
   "STACKWARDEN_TEST_SUMMARY",
@@ -97,10 +169,31 @@ export function parseText(kind: Kind, text: string): unknown {
   }
 }
 
-/** Variables that look like ours and mean nothing: most often a spelling mistake. */
-export function unknownVariables(env: NodeJS.ProcessEnv): string[] {
-  const known = new Set([...SETTINGS.map((setting) => setting.env), ...OTHER_VARIABLES]);
+/** A sentence for each variable that begins with `STACKWARDEN_` and has no meaning: most often a spelling mistake. */
+export function misspeltVariables(env: NodeJS.ProcessEnv): string[] {
+  const known = [...SETTINGS.map((setting) => setting.env), ...OTHER_VARIABLES];
   return Object.keys(env)
-    .filter((name) => name.startsWith("STACKWARDEN_") && !known.has(name))
-    .sort();
+    .filter((name) => name.startsWith("STACKWARDEN_") && !known.includes(name))
+    .sort()
+    .map((name) => {
+      const nearest = known
+        .map((one) => ({ one, distance: editDistance(one, name) }))
+        .sort((a, b) => a.distance - b.distance)[0];
+      const hint = nearest !== undefined && nearest.distance <= 3 ? ` Did you mean ${nearest.one}?` : "";
+      return `The environment variable ${name} is not a setting and has no effect.${hint}`;
+    });
+}
+
+/** Insertions, deletions and replacements that make one text the other. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      const change = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(change, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] as number;
 }

@@ -12,6 +12,10 @@ export interface Config extends StackSettings {
     /** Published ports through Dagger's own tunnel, open to the network, instead of on 127.0.0.1. Default false. */
     tunnel: boolean;
   };
+  /** No root was named: `roots` is the working directory, or empty where that is no default root. */
+  rootsByDefault: boolean;
+  /** Sentences about what was given and has no effect, such as a misspelt variable. */
+  warnings: string[];
   docker: {
     /** Address of the container engine. Default: that of `context`, else `DOCKER_HOST` of the one who asks. */
     host?: string;

@@ -4,7 +4,7 @@
  */
 import { rm } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
-import { toStackwardenError } from "../errors.js";
+import { toStackwardenError, transferError } from "../errors.js";
 import type { Logger } from "../logger.js";
 import type { CallContext, StackManager } from "../stack/model.js";
 import { listenPrivately } from "../system/private-socket.js";
@@ -176,7 +176,7 @@ export function serveControl(
     invoke(request.operation, request.input, call)
       .then(
         (result) => send(encode({ id, result })),
-        (error: unknown) => send(encode({ id, error: toStackwardenError(error).report() })),
+        (error: unknown) => send(encode({ id, error: transferError(toStackwardenError(error)) })),
       )
       .finally(() => {
         cancels.delete(id);

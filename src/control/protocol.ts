@@ -2,7 +2,8 @@
  * The control protocol: one JSON value per line. The server sends a greeting. Each request gets any number of `progress`
  * and `output` lines and one `result` or `error`, also when it is cancelled.
  */
-import type { ErrorReport, Progress } from "../stack/model.js";
+import type { TransferredError } from "../errors.js";
+import type { Progress } from "../stack/model.js";
 
 export interface ControlRequest {
   id: number;
@@ -20,7 +21,7 @@ export interface ControlHello {
 
 export type ControlReply =
   | { id: number; result: unknown }
-  | { id: number; error: ErrorReport }
+  | { id: number; error: TransferredError }
   | ControlProgress
   | ControlOutput;
 

@@ -4,7 +4,7 @@
  * JSON-RPC message per line) or the control protocol. Imports only Node's built-in modules.
  */
 import type { Socket } from "node:net";
-import { type ErrorReport, StackwardenError } from "../errors.js";
+import { StackwardenError, type TransferredError } from "../errors.js";
 
 /** Incremented when the handshake becomes incompatible with older clients. */
 export const PROTOCOL = 1;
@@ -52,7 +52,7 @@ export interface ServerHello {
   server: ServerStatus;
 }
 
-export type HandshakeReply = { welcome: ServerHello } | { refused: ErrorReport };
+export type HandshakeReply = { welcome: ServerHello } | { refused: TransferredError };
 
 const VARIABLES = [/^STACKWARDEN_/, /^XDG_(CONFIG|STATE)_HOME$/, /^HOME$/, /^(LOCAL)?APPDATA$/];
 

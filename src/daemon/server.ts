@@ -2,7 +2,7 @@
 import { timingSafeEqual } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
-import { StackwardenError, toStackwardenError } from "../errors.js";
+import { StackwardenError, toStackwardenError, transferError } from "../errors.js";
 import type { Logger } from "../logger.js";
 import { listenPrivately } from "../system/private-socket.js";
 import {
@@ -111,7 +111,7 @@ function answers(socket: Socket) {
   return {
     send,
     refuse: (error: unknown): void => {
-      send({ refused: toStackwardenError(error).report() });
+      send({ refused: transferError(toStackwardenError(error)) });
       socket.end();
       // Do not wait for a client that keeps its writing side open.
       setTimeout(() => socket.destroy(), 1000).unref();

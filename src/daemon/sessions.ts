@@ -1,4 +1,5 @@
 /** Sessions of the background server: each client has its own configuration and its own view of the stacks. */
+import { useClientRoots } from "../config/client-roots.js";
 import { loadConfig } from "../config/load.js";
 import type { Config } from "../config/types.js";
 import type { Logger } from "../logger.js";
@@ -26,7 +27,9 @@ export async function openSession(visit: IncomingConnection, host: SessionHost):
     env: hello.env,
     cwd: hello.cwd,
   });
+  for (const warning of config.warnings) logger.warn(`${warning} (client ${session})`);
   const view = viewOf(visit, config, host);
+  const byDefault = [...config.roots];
   const over = async (serve: () => Promise<void>): Promise<void> => {
     try {
       await serve();
@@ -61,6 +64,9 @@ export async function openSession(visit: IncomingConnection, host: SessionHost):
         commands: config.commands,
         sessionId: session,
         getManager: view.manager,
+        ...(config.rootsByDefault
+          ? { useRoots: (uris: string[]) => useClientRoots(config, byDefault, uris, hello.env) }
+          : {}),
       }),
     );
 }

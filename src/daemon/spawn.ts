@@ -1,14 +1,14 @@
 /** Starts the background server as a detached process. */
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
-import { type ErrorReport, reviveError, StackwardenError } from "../errors.js";
+import { reviveError, StackwardenError, type TransferredError } from "../errors.js";
 import type { DaemonPaths } from "./daemon-paths.js";
 
 /** Descriptor on which the new server reports once whether its start succeeded. */
 export const REPORT_FD = 3;
 const START_MS = 20_000;
 
-export type StartReport = { ready: true } | { taken: number } | { error: ErrorReport };
+export type StartReport = { ready: true } | { taken: number } | { error: TransferredError };
 
 /** The server keeps these variables; other STACKWARDEN_* variables come from each client in the handshake. */
 const OWN_VARIABLES = new Set(["STACKWARDEN_LOG_LEVEL", "STACKWARDEN_SERVER_IDLE_SECONDS"]);

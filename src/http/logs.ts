@@ -4,6 +4,7 @@ import { setImmediate } from "node:timers/promises";
 import type { Response } from "express";
 import { StackwardenError, toStackwardenError } from "../errors.js";
 import type { LogReport } from "../stack/model.js";
+import { REQUEST_NOTATION } from "./notation.js";
 
 type Call = (input: Record<string, unknown>) => Promise<LogReport>;
 
@@ -60,7 +61,8 @@ export async function streamLogs(
       page = await call({ ...filter, cursor: page.next_cursor, wait_seconds: WAIT_SECONDS });
     }
   } catch (error) {
-    if (!gone.aborted) response.write(`event: error\ndata: ${JSON.stringify(toStackwardenError(error).report())}\n\n`);
+    if (!gone.aborted)
+      response.write(`event: error\ndata: ${JSON.stringify(toStackwardenError(error).report(REQUEST_NOTATION))}\n\n`);
   }
   response.end();
 }

@@ -3,6 +3,7 @@ import type { LoggingLevel } from "@modelcontextprotocol/sdk/types.js";
 import type { StackChange, StackEvent, StackManager } from "../stack/model.js";
 import { EVENTS, type EventSeverity } from "../stack/vocabulary.js";
 import { coalesce } from "./coalesce.js";
+import { UNTRUSTED } from "./untrusted.js";
 import { uriOf } from "./uris.js";
 
 const LEVELS: readonly LoggingLevel[] = [
@@ -26,7 +27,12 @@ const LEVEL_OF: Record<EventSeverity, LoggingLevel> = {
 export interface ChangeNotifier {
   resourceUpdated(uri: string): Promise<void>;
   resourceListChanged(): Promise<void>;
-  message(params: { level: LoggingLevel; logger: string; data: unknown }): Promise<void>;
+  message(params: {
+    level: LoggingLevel;
+    logger: string;
+    data: unknown;
+    _meta: Record<string, unknown>;
+  }): Promise<void>;
 }
 
 export interface Changes {
@@ -69,7 +75,7 @@ export function followChanges(notifier: ChangeNotifier, gapMs: number): Changes 
     if (LEVELS.indexOf(level) < minimum) return;
     const { project, service, type, message, seq, time, actor } = event;
     const data = { project, service, type, message, seq, time, actor };
-    notifier.message({ level, logger: `stackwarden.${project}`, data }).catch(drop);
+    notifier.message({ level, logger: `stackwarden.${project}`, data, _meta: UNTRUSTED }).catch(drop);
   };
   const onChange = (change: StackChange): void => {
     if (change.kind === "projects") {

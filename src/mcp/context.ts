@@ -13,6 +13,8 @@ export interface McpLogger {
 export interface McpServerOptions {
   /** Called at the first request that needs a stack: `initialize` and `tools/list` are answered without it. */
   getManager(): Promise<StackManager>;
+  /** Told the client's roots (URIs) before a manager is made and when they change; absent: the client is not asked. */
+  useRoots?(uris: string[]): void;
   /** Default: all. */
   operations?: readonly AnyOperation[];
   /** Only operations that change nothing. Default false. */

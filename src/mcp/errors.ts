@@ -1,6 +1,7 @@
 /** Our errors as JSON-RPC errors, where MCP has no result to put them in (resources, prompts, completion). */
 import { ErrorCode, McpError } from "@modelcontextprotocol/sdk/types.js";
 import { toStackwardenError } from "../errors.js";
+import { UNTRUSTED } from "./untrusted.js";
 
 /** MCP's own code for a resource that does not exist. */
 export const RESOURCE_NOT_FOUND = -32002;
@@ -19,6 +20,6 @@ export function readFailure(uri: string, error: unknown): McpError {
   return new McpError(
     notFound ? RESOURCE_NOT_FOUND : ErrorCode.InternalError,
     `${known.code}: ${known.message} ${known.hint}`,
-    { uri, ...known.report() },
+    { uri, ...known.report(), _meta: UNTRUSTED },
   );
 }

@@ -3,7 +3,7 @@ export const INSTRUCTIONS = `stackwarden starts and operates multi-service devel
 
 Workflow
 1. list_stacks: known projects. start_stack {project, folder}: starts in dependency order and waits until healthy.
-2. When a call returns status "starting", the start goes on: call what its "next" says, usually health_status with wait_for "healthy". Do not start again.
+2. When a call returns status "starting", the start continues: call what its "next" says, usually health_status with wait_for "healthy". Do not start again.
 3. After editing code: restart_service. After editing the compose file: start_stack again (only what changed is replaced).
 4. Something is wrong: diagnose names the likeliest cause, its evidence and the next step. For more: health_status, get_events (exit codes, OOM kills), get_logs of the unhealthy service (previous: true for the crashed instance), get_stats (throttling, memory).
 5. Memory or CPU is short: set_limits, live.

@@ -3,7 +3,7 @@ import type { ReadResourceResult, Resource, ResourceTemplate } from "@modelconte
 import type { LogLine } from "../stack/logs/types.js";
 import type { CallContext, StackManager } from "../stack/model.js";
 import { readFailure, resourceNotFound } from "./errors.js";
-import { UNTRUSTED_META } from "./tool-call.js";
+import { UNTRUSTED } from "./untrusted.js";
 import { parseUri, type StackResource, uriOf } from "./uris.js";
 
 const JSON_TYPE = "application/json";
@@ -78,9 +78,7 @@ export async function readResource(uri: string, manager: StackManager, call: Cal
   const resource = existing(uri, manager);
   try {
     const text = await contents(resource, manager, call);
-    const untrusted =
-      resource.kind === "stack" ? {} : { _meta: { [UNTRUSTED_META]: { note: "Quotes what services wrote." } } };
-    return { contents: [{ uri, mimeType: KINDS[resource.kind].mimeType, text, ...untrusted }] };
+    return { contents: [{ uri, mimeType: KINDS[resource.kind].mimeType, text, _meta: UNTRUSTED }] };
   } catch (error) {
     throw readFailure(uri, error);
   }

@@ -25,6 +25,7 @@ import * as z from "zod";
 import { operations as allOperations } from "../operations/index.js";
 import type { CallContext, StackManager } from "../stack/model.js";
 import { followChanges } from "./changes.js";
+import { clientRoots } from "./client-roots.js";
 import { complete } from "./completions.js";
 import type { McpServerOptions } from "./context.js";
 import { DASHBOARD, DASHBOARD_URI, readDashboard, showsApps, withDashboard } from "./dashboard.js";
@@ -36,6 +37,7 @@ import { getPrompt, PROMPTS } from "./prompts.js";
 import { existing, listResources, RESOURCE_TEMPLATES, readResource } from "./resources.js";
 import { callTool } from "./tool-call.js";
 import { toolOf } from "./tool-list.js";
+import { UNTRUSTED } from "./untrusted.js";
 
 export type { McpLogger, McpServerOptions } from "./context.js";
 
@@ -96,7 +98,9 @@ export function createMcpServer(options: McpServerOptions): Server {
   server.onclose = () => changes.close();
   server.onerror = (error) => logger.warn(`MCP connection: ${error.message}`);
 
+  const roots = clientRoots(server, options);
   const manager = async (): Promise<StackManager> => {
+    await roots.read();
     const ready = await options.getManager();
     changes.follow(ready);
     return ready;
@@ -138,7 +142,8 @@ export function createMcpServer(options: McpServerOptions): Server {
     }
     const progress = reportProgress(
       extra._meta?.progressToken,
-      (progressParams) => extra.sendNotification({ method: "notifications/progress", params: { ...progressParams } }),
+      (progressParams) =>
+        extra.sendNotification({ method: "notifications/progress", params: { ...progressParams, _meta: UNTRUSTED } }),
       heartbeatMs,
       operation.name,
     );

@@ -2,6 +2,7 @@
 import type { Tool } from "@modelcontextprotocol/sdk/types.js";
 import * as z from "zod";
 import type { AnyOperation } from "../operations/index.js";
+import { DETAIL_FIELD } from "./brief.js";
 import { compactInput, type JsonObject, topLevel } from "./compact-schema.js";
 
 /** The fields of an error result; `tools/call` answers with them in place of the output. */
@@ -23,7 +24,7 @@ export function toolOf(operation: AnyOperation): Tool {
     name,
     title,
     description,
-    inputSchema: compactInput(operation.input) as Tool["inputSchema"],
+    inputSchema: inputSchema(operation) as Tool["inputSchema"],
     outputSchema: outputSchema(operation) as NonNullable<Tool["outputSchema"]>,
     annotations: {
       readOnlyHint: annotations.readOnly,
@@ -36,18 +37,50 @@ export function toolOf(operation: AnyOperation): Tool {
   return tool;
 }
 
+const DETAIL = { type: "boolean", description: "Full report." };
+
+function inputSchema({ input, brief }: AnyOperation): JsonObject {
+  const schema = compactInput(input);
+  if (brief === undefined) return schema;
+  return { ...schema, properties: { ...(schema.properties as JsonObject), [DETAIL_FIELD]: DETAIL } };
+}
+
 /**
- * Clients check `structuredContent` against this schema even when the result is an error, so it allows both: all fields
- * are named, and one of the two sets is required. Only the first level is described; docs/TOOLS.md has the rest.
+ * Clients check `structuredContent` against this schema even when the result is an error or brief, so it allows all of
+ * them: all fields are named, and one of the sets is required. Only the first level is described; docs/TOOLS.md has the rest.
  */
-function outputSchema(operation: AnyOperation): JsonObject {
-  const { properties, required } = z.toJSONSchema(operation.output, { io: "input" }) as JsonObject & {
+function outputSchema({ output, brief }: AnyOperation): JsonObject {
+  const whole = fieldsOf(output);
+  const short = brief === undefined ? whole : fieldsOf(brief.output);
+  const sets = [whole.required, ...(brief === undefined ? [] : [short.required]), ERROR_REQUIRED];
+  return {
+    type: "object",
+    properties: {
+      ...either(topLevel(short.properties), topLevel(whole.properties)),
+      message: { type: "string" },
+      ...ERROR_PROPERTIES,
+    },
+    anyOf: sets.map((required) => ({ required })),
+  };
+}
+
+const fieldsOf = (schema: AnyOperation["output"]) => {
+  const { properties, required = [] } = z.toJSONSchema(schema, { io: "input" }) as JsonObject & {
     properties: Record<string, JsonObject>;
     required?: string[];
   };
-  return {
-    type: "object",
-    properties: { ...topLevel(properties), message: { type: "string" }, ...ERROR_PROPERTIES },
-    anyOf: [{ required: required ?? [] }, { required: ERROR_REQUIRED }],
-  };
+  return { properties, required };
+};
+
+/** Fields of both; one whose types differ takes each. */
+function either(first: Record<string, JsonObject>, second: Record<string, JsonObject>): Record<string, JsonObject> {
+  const names = [...new Set([...Object.keys(first), ...Object.keys(second)])];
+  return Object.fromEntries(names.map((name) => [name, ofTypes([first[name], second[name]])]));
+}
+
+function ofTypes(fields: (JsonObject | undefined)[]): JsonObject {
+  const known = fields.filter((field) => field !== undefined);
+  if (known.some(({ type }) => type === undefined)) return {};
+  const types = [...new Set(known.flatMap(({ type }) => type as string | string[]))];
+  return { type: types.length === 1 ? types[0] : types };
 }

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { diagnosisReport } from "../stack/schemas/diagnosis.js";
+import { briefDiagnosis } from "./brief/diagnosis.js";
 import { defined, moment, momentMs, project, service } from "./fields.js";
 import { defineOperation } from "./operation.js";
 
@@ -15,6 +16,7 @@ export const diagnose = defineOperation({
   ].join("\n"),
   input: z.strictObject({ project, service: service.optional(), since: moment.default(DEFAULT_SINCE) }),
   output: diagnosisReport,
+  brief: briefDiagnosis,
   annotations: { readOnly: true, destructive: false, idempotent: true, openWorld: true },
   run: (input, { manager, signal }) =>
     manager.diagnose(

@@ -87,6 +87,23 @@ export const profiles = field(
   "Compose profiles.",
 );
 
+const composeFile = z
+  .string()
+  .min(1)
+  .max(4096)
+  .refine((value) => !CONTROL.test(value), "holds a control character")
+  .refine((value) => !value.startsWith("-"), "looks like an option")
+  .refine((value) => !value.split(/[\\/]/).includes(".."), "holds '..'");
+
+export const files = field(
+  z.array(composeFile).min(1).max(20),
+  "a list of 1 to 20 paths below the project's folder",
+  "Compose files, merged in order.",
+);
+
+export const serviceList = (purpose: string) =>
+  field(z.array(plainName).min(1).max(50), `a list of 1 to 50 service names; a name has ${NAME_VALID}`, purpose);
+
 const port = z.int().min(1).max(65_535);
 const portKey = z
   .string()

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { eventPage } from "../stack/schemas/events.js";
 import { EVENT_TYPES } from "../stack/vocabulary.js";
+import { briefEvents } from "./brief/reports.js";
 import { defined, integer, listOf, project, service, waitSeconds } from "./fields.js";
 import { defineOperation } from "./operation.js";
 
@@ -21,6 +22,7 @@ export const getEvents = defineOperation({
     wait_seconds: waitSeconds("Wait for an event.").default(0),
   }),
   output: eventPage,
+  brief: briefEvents,
   annotations: { readOnly: true, destructive: false, idempotent: true, openWorld: true },
   run: (input, { manager, signal }) =>
     manager.events(

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { logReport } from "../stack/schemas/logs.js";
+import { briefLogs } from "./brief/logs.js";
 import {
   cursor,
   defined,
@@ -61,6 +62,7 @@ export const getLogs = defineOperation({
   ].join("\n"),
   input,
   output: logReport,
+  brief: briefLogs,
   annotations: { readOnly: true, destructive: false, idempotent: true, openWorld: true },
   run: async (query, { manager, signal }) => {
     const now = Date.now();

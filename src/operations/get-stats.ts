@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { statsReport } from "../stack/schemas/stack.js";
+import { briefStats } from "./brief/reports.js";
 import { defined, project, services } from "./fields.js";
 import { defineOperation } from "./operation.js";
 
@@ -12,6 +13,7 @@ export const getStats = defineOperation({
   ].join("\n"),
   input: z.strictObject({ project, services: services.optional() }),
   output: statsReport,
+  brief: briefStats,
   annotations: { readOnly: true, destructive: false, idempotent: true, openWorld: false },
   run: (input, { manager }) => manager.stats(defined({ project: input.project, services: input.services })),
 });

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { healthOutcome } from "../stack/schemas/stack.js";
+import { briefHealth } from "./brief/reports.js";
 import { defined, flag, oneOf, project, timeoutSeconds } from "./fields.js";
 import { defineOperation } from "./operation.js";
 
@@ -18,6 +19,7 @@ export const healthStatus = defineOperation({
     fresh: flag("Run the checks now.").default(false),
   }),
   output: healthOutcome,
+  brief: briefHealth,
   annotations: { readOnly: true, destructive: false, idempotent: true, openWorld: true },
   run: (input, { manager, ...call }) =>
     manager.health(

@@ -1,6 +1,7 @@
 /** All operations, in the order in which every interface lists them, and the one function that calls them. */
 import type { z } from "zod";
-import { StackwardenError, toStackwardenError } from "../errors.js";
+import { StackwardenError, toStackwardenError, withHint } from "../errors.js";
+import { callTo, completeCalls, hint, setting } from "../hint.js";
 import { diagnose } from "./diagnose.js";
 import { PROTOTYPE_KEYS } from "./fields.js";
 import { getEvents } from "./get-events.js";
@@ -99,7 +100,7 @@ export async function invoke<Input extends z.ZodObject, Output extends z.ZodObje
       "READ_ONLY_MODE",
       `${operation.name} changes the stack; this server is in read-only mode.`,
       {
-        hint: "Only the operator can lift it (--read-only, STACKWARDEN_READ_ONLY or read_only in stackwarden.yaml).",
+        hint: hint`Only the operator can change it: ${setting("read_only")}.`,
       },
     );
   }
@@ -172,9 +173,22 @@ function requireConfirmation<Input extends z.ZodObject>(operation: Operation<Inp
   const what = operation.destroys === undefined ? "data" : operation.destroys(input);
   if (what === null || (input as { confirm?: unknown }).confirm === true) return;
   throw new StackwardenError("CONFIRMATION_REQUIRED", `${operation.name} would permanently delete ${what}.`, {
-    hint: "If the user wants that, call again with confirm: true.",
+    hint: hint`If the user wants that: ${callTo(operation.name, { ...changed(operation, input), confirm: true })}.`,
     details: { operation: operation.name, confirm: true },
   });
+}
+
+/** The arguments that differ from their defaults. */
+function changed<Input extends z.ZodObject>(
+  operation: Operation<Input>,
+  input: z.output<Input>,
+): Record<string, unknown> {
+  const shape = operation.input.shape as Record<string, z.ZodType>;
+  return Object.fromEntries(
+    Object.entries(input).filter(
+      ([field, value]) => value !== undefined && shape[field]?.safeParse(undefined).data !== value,
+    ),
+  );
 }
 
 /** The manager keeps its own deadlines; this is for one that never answers. */
@@ -193,7 +207,7 @@ async function within<Input extends z.ZodObject, Output extends z.ZodObject>(
       if (operation.annotations.readOnly) late.abort();
       reject(
         new StackwardenError("RUNTIME_UNAVAILABLE", `${operation.name} got no answer within ${allowedMs / 1000} s.`, {
-          hint: "Call health_status to see the present state, then call again.",
+          hint: hint`Check the current state with ${callTo("health_status")}, then call again.`,
         }),
       );
     }, allowedMs);
@@ -203,7 +217,10 @@ async function within<Input extends z.ZodObject, Output extends z.ZodObject>(
     const signal = AbortSignal.any([context.signal, late.signal]);
     return await Promise.race([operation.run(input, { ...context, signal }), deadline]);
   } catch (error) {
-    throw toStackwardenError(error);
+    const failure = toStackwardenError(error);
+    const { project } = input as { project?: unknown };
+    const complete = project !== undefined && failure.hintParts.some((part) => "call" in part);
+    throw complete ? withHint(failure, completeCalls(failure.hintParts, { project })) : failure;
   } finally {
     clearTimeout(timer);
   }

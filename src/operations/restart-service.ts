@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { restartOutcome } from "../stack/schemas/outcomes.js";
+import { briefRestart } from "./brief/changes.js";
 import { flag, project, service, timeoutSeconds } from "./fields.js";
 import { defineOperation } from "./operation.js";
 
@@ -18,6 +19,7 @@ export const restartService = defineOperation({
     timeout_seconds: timeoutSeconds("Longest wait for health."),
   }),
   output: restartOutcome,
+  brief: briefRestart,
   annotations: { readOnly: false, destructive: false, idempotent: false, openWorld: true },
   run: (input, { manager, ...call }) =>
     manager.restart(

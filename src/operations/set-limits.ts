@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { limitsOutcome } from "../stack/schemas/outcomes.js";
+import { briefLimits } from "./brief/changes.js";
 import { cpus, defined, flag, memoryMb, pids, project, service } from "./fields.js";
 import { inputError } from "./input-error.js";
 import { defineOperation } from "./operation.js";
@@ -21,6 +22,7 @@ export const setLimits = defineOperation({
     force: flag("Allow a memory limit below current usage.").default(false),
   }),
   output: limitsOutcome,
+  brief: briefLimits,
   annotations: { readOnly: false, destructive: false, idempotent: true, openWorld: false },
   run: async (input, { manager, ...call }) => {
     const limits = defined({ cpus: input.cpus, memory_mb: input.memory_mb, pids: input.pids });

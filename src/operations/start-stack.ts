@@ -1,14 +1,17 @@
 import * as z from "zod";
 import { startOutcome } from "../stack/schemas/outcomes.js";
+import { briefStart } from "./brief/changes.js";
 import {
   dataFrom,
   defined,
+  files,
   flag,
   folder,
   limitsByService,
   ports,
   profiles,
   project,
+  serviceList,
   timeoutSeconds,
 } from "./fields.js";
 import { defineOperation } from "./operation.js";
@@ -27,6 +30,9 @@ export const startStack = defineOperation({
     project,
     folder: folder.optional(),
     profiles: profiles.optional(),
+    files: files.optional(),
+    services: serviceList("Start these and what they need.").optional(),
+    without: serviceList("Leave these out.").optional(),
     ports: ports.optional(),
     limits: limitsByService.optional(),
     data_from: dataFrom.optional(),
@@ -34,6 +40,7 @@ export const startStack = defineOperation({
     timeout_seconds: timeoutSeconds("Longest wait."),
   }),
   output: startOutcome,
+  brief: briefStart,
   annotations: { readOnly: false, destructive: false, idempotent: true, openWorld: true },
   run: (input, { manager, ...call }) =>
     manager.start(
@@ -41,6 +48,9 @@ export const startStack = defineOperation({
         project: input.project,
         folder: input.folder,
         profiles: input.profiles,
+        files: input.files,
+        services: input.services,
+        without: input.without,
         ports: input.ports === "auto" ? undefined : input.ports,
         autoPorts: input.ports === "auto" ? true : undefined,
         limits:

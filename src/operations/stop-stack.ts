@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { stopOutcome } from "../stack/schemas/outcomes.js";
-import { flag, project, timeoutSeconds } from "./fields.js";
+import { briefStop } from "./brief/changes.js";
+import { defined, flag, project, serviceList, timeoutSeconds } from "./fields.js";
 import { defineOperation } from "./operation.js";
 
 export const stopStack = defineOperation({
@@ -13,22 +14,25 @@ export const stopStack = defineOperation({
   ].join("\n"),
   input: z.strictObject({
     project,
+    services: serviceList("Stop these alone.").optional(),
     remove_volumes: flag("Delete the data too.").default(false),
     snapshot: flag("Save the data first.").default(true),
     confirm: flag("Required for remove_volumes.").default(false),
     timeout_seconds: timeoutSeconds("Longest wait."),
   }),
   output: stopOutcome,
+  brief: briefStop,
   annotations: { readOnly: false, destructive: true, idempotent: true, openWorld: false },
   destroys: (input) => (input.remove_volumes ? `the data in every volume of ${input.project}` : null),
   run: (input, { manager, ...call }) =>
     manager.stop(
-      {
+      defined({
         project: input.project,
+        services: input.services,
         removeVolumes: input.remove_volumes,
         snapshot: input.snapshot,
         timeoutMs: input.timeout_seconds * 1000,
-      },
+      }),
       call,
     ),
 });

@@ -1,6 +1,7 @@
 /** All projects of one server. */
 
 import { StackwardenError } from "../errors.js";
+import { hint, setting } from "../hint.js";
 import type { Logger } from "../logger.js";
 import type { LoadStack } from "./definition/types.js";
 import { diagnosisOf } from "./diagnosis/collect-facts.js";
@@ -74,7 +75,7 @@ class Manager implements SharedStackManager {
       if (this.#reaches(id)) return known;
       const { roots } = this.options.config;
       throw new StackwardenError("FOLDER_NOT_ALLOWED", `${id} runs in a folder that is not below an allowed root.`, {
-        hint: `Allowed roots: ${roots.join(", ")}. The operator can add one with --root or STACKWARDEN_ROOTS.`,
+        hint: hint`Allowed roots: ${roots.join(", ")}. The operator can add one: ${setting("roots")}.`,
         details: { roots },
       });
     }

@@ -33,6 +33,12 @@ export interface StartRequest {
   /** Absolute or relative to the first allowed root. Default: see `StackManager.resolveFolder`. */
   folder?: string;
   profiles?: string[];
+  /** Compose files, relative to the folder. Default: COMPOSE_FILE of `.env`, else the usual names. */
+  files?: string[];
+  /** Start these and what they depend on; the others of a running stack stay as they are. Default: all. */
+  services?: string[];
+  /** Services that are left out. */
+  without?: string[];
   /** Host ports by service (its first published port) or `service:containerPort`. */
   ports?: Record<string, number>;
   /** The definition's host ports are only preferences. Default: true in a linked git work tree. */
@@ -85,7 +91,8 @@ export interface HealthRequest {
 export interface StackManager {
   start(request: StartRequest, call: CallContext): Promise<StartOutcome>;
   stop(
-    request: { project: string; removeVolumes?: boolean; snapshot?: boolean; timeoutMs?: number },
+    /** `services`: stop these alone. */
+    request: { project: string; removeVolumes?: boolean; snapshot?: boolean; services?: string[]; timeoutMs?: number },
     call: CallContext,
   ): Promise<StopOutcome>;
   restart(

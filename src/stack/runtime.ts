@@ -122,6 +122,9 @@ export interface CopyVolumesRequest extends VolumesRequest {
   maxBytes: number;
 }
 
+/** Begins the note of a service whose file sets a PORT on which it cannot be reached. */
+export const PORT_OVERRIDDEN = "The compose file sets PORT to";
+
 /** A service's running instance. */
 export interface RuntimeService {
   readonly service: string;

@@ -1,9 +1,10 @@
 /** What is written below the state directory: folders that services pass through, files that are there whole or not at all. */
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { chmod, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { StackwardenError } from "../errors.js";
 import { isAlive } from "./process-identity.js";
+import { followTrusted } from "./trusted-path.js";
 
 export const storageError = (what: string, cause: unknown): StackwardenError =>
   new StackwardenError("STORAGE_FAILED", `${what}: ${(cause as NodeJS.ErrnoException).code ?? "unknown fault"}.`, {
@@ -14,7 +15,10 @@ export const storageError = (what: string, cause: unknown): StackwardenError =>
 /** Services reach their own 0700 folders through it; nobody can list it. */
 const PASSABLE = 0o711;
 
-/** @throws STORAGE_FAILED */
+/**
+ * Makes a folder of the server's own that services pass through.
+ * @throws STORAGE_FAILED when it cannot be made, or another user created it or could replace it or write in it
+ */
 export async function ensureTraversableDir(folder: string): Promise<void> {
   try {
     const made = await mkdir(folder, { recursive: true, mode: PASSABLE });
@@ -23,6 +27,29 @@ export async function ensureTraversableDir(folder: string): Promise<void> {
   } catch (error) {
     throw storageError(`${folder} cannot be made`, error);
   }
+  await requireOwnFolder(folder);
+}
+
+/** @throws STORAGE_FAILED for a folder that another user created, can write or can replace */
+export async function requireOwnFolder(
+  folder: string,
+  uid = process.getuid?.(),
+  gid = process.getgid?.(),
+): Promise<void> {
+  if (uid === undefined) return;
+  let reason: string | null;
+  try {
+    const { real, reason: others } = await followTrusted(folder, { uid, gid, end: "directory" });
+    const owner = (await stat(folder)).uid;
+    reason = others ?? (owner === uid ? null : `${real} belongs to user ${owner}`);
+  } catch (error) {
+    throw storageError(`${folder} cannot be checked`, error);
+  }
+  if (reason === null) return;
+  throw new StackwardenError("STORAGE_FAILED", `${folder} is not safe from other users: ${reason}.`, {
+    hint: "Choose a directory that only this user and root can change, with --state-dir or STACKWARDEN_STATE_DIR, or correct its owner and mode.",
+    details: { folder },
+  });
 }
 
 /**

@@ -4,13 +4,12 @@
  * in `PATH` (`npx`, `npm exec`), so a repository would otherwise choose what the server runs.
  */
 import { constants } from "node:fs";
-import { access, lstat, readlink, stat } from "node:fs/promises";
+import { access, stat } from "node:fs/promises";
 import { delimiter, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { followTrusted } from "./trusted-path.js";
 
 const SYSTEM = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 const HOMEBREW = ["/opt/homebrew/sbin", "/opt/homebrew/bin"];
-const MOST_LINKS = 40;
-const OVERFLOW_UID = 65_534;
 
 export interface ProgramSearch {
   /**
@@ -162,69 +161,24 @@ const isBelow = (folder: string, path: string): boolean => {
   return way === "" || (way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way));
 };
 
-/** Follows the path link by link: every directory and link on the way decides what is run. Null when all is well. */
-async function distrust(path: string, rules: Rules, kind: "file" | "directory" = "file"): Promise<string | null> {
-  // A directory of programs must not be writable even where it is sticky; its parents may be sticky.
-  const depth = kind === "file" ? 1 : 0;
+/** Every directory and link on the way decides what is run. Null when all is well. */
+async function distrust(path: string, rules: Rules, end: "file" | "directory" = "file"): Promise<string | null> {
   // The system's own directories are the administrator's, whichever group keeps them.
   const fixed = [...rules.system].some((dir) => path === dir || dirname(path) === dir);
   if (!fixed && rules.excluded.some((folder) => isBelow(folder, path))) return "below a folder that holds projects";
   if (rules.uid === undefined) return null;
-  let links = 0;
-  let at = "/";
-  let rest = path.split("/").filter((part) => part !== "");
   try {
-    const top = writableByOthers(await lstat("/"), "/", rules, fixed, false);
-    if (top !== null) return top;
-    let sticky = false;
-    for (let part = rest.shift(); part !== undefined; part = rest.shift()) {
-      if (part === "..") {
-        at = dirname(at);
-        continue;
-      }
-      const next = join(at, part);
-      const info = await lstat(next);
-      if (info.isSymbolicLink()) {
-        links += 1;
-        if (links > MOST_LINKS) return "too many symbolic links";
-        // In a sticky directory only the owner of a link can replace it.
-        if (sticky && info.uid !== 0 && info.uid !== rules.uid) return `the link ${next} belongs to user ${info.uid}`;
-        const target = await readlink(next);
-        if (isAbsolute(target)) at = "/";
-        rest = [...target.split("/").filter((one) => one !== "" && one !== "."), ...rest];
-        sticky = false;
-        continue;
-      }
-      const why = writableByOthers(info, next, rules, fixed, info.isDirectory() && rest.length > depth);
-      if (why !== null) return why;
-      sticky = (info.mode & 0o1000) !== 0;
-      at = next;
-    }
+    const { real, reason } = await followTrusted(path, {
+      uid: rules.uid,
+      gid: rules.gid,
+      end,
+      administrators: fixed,
+      ownedByAdministrator: (one) => HOMEBREW.some((dir) => isBelow(dirname(dir), one)),
+    });
+    if (reason !== null) return reason;
+    const outside = fixed || !rules.excluded.some((folder) => isBelow(folder, real));
+    return outside ? null : "leads below a folder that holds projects";
   } catch (error) {
     return `cannot be checked: ${(error as NodeJS.ErrnoException).code ?? "unknown"}`;
   }
-  if (!fixed && rules.excluded.some((folder) => isBelow(folder, at))) return "leads below a folder that holds projects";
-  return null;
-}
-
-function writableByOthers(
-  info: { mode: number; uid: number; gid: number },
-  path: string,
-  rules: Rules,
-  fixed: boolean,
-  stickyCounts: boolean,
-): string | null {
-  const homebrew = fixed && HOMEBREW.some((dir) => isBelow(dirname(dir), path));
-  // In a user namespace that does not map root, the system's files appear to belong to the overflow user.
-  const administrators = fixed && (homebrew || rules.uid !== 0 || info.uid === OVERFLOW_UID);
-  if (info.uid !== 0 && info.uid !== rules.uid && !administrators) {
-    return `${path} belongs to user ${info.uid}`;
-  }
-  // In a sticky directory nobody else can replace what is below, whose own owner is checked next.
-  if (stickyCounts && (info.mode & 0o1000) !== 0) return null;
-  if ((info.mode & 0o002) !== 0) return `every user can write ${path}`;
-  if ((info.mode & 0o020) !== 0 && !fixed && info.gid !== 0 && info.gid !== rules.gid) {
-    return `group ${info.gid} can write ${path}`;
-  }
-  return null;
 }

@@ -1,15 +1,24 @@
 /** A process is known by its id and its start: ids are used again. */
 import { readFileSync } from "node:fs";
 
-/** Start time from /proc in clock ticks since boot; null where there is no such process, or no /proc. */
-export function startTime(pid: number, procRoot = "/proc"): string | null {
+/** Fields of /proc/<pid>/stat from the third one on; empty where there is no such process, or no /proc. */
+function statFields(pid: number, procRoot: string): string[] {
   try {
     const stat = readFileSync(`${procRoot}/${pid}/stat`, "utf8");
     // The name in parentheses may hold anything, also spaces and parentheses.
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null;
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   } catch {
-    return null;
+    return [];
   }
+}
+
+/** Start time from /proc in clock ticks since boot; null where there is no such process, or no /proc. */
+export const startTime = (pid: number, procRoot = "/proc"): string | null => statFields(pid, procRoot)[19] ?? null;
+
+/** Process id of the leader of its session; null where there is no such process, or no /proc. */
+export function sessionOf(pid: number, procRoot = "/proc"): number | null {
+  const session = Number(statFields(pid, procRoot)[3]);
+  return Number.isInteger(session) ? session : null;
 }
 
 /** Whether this very process lives; where no start is known, whether any process has its id. */

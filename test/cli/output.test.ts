@@ -1,22 +1,6 @@
-/** What a person reads: commands instead of operations, and nothing that steers the terminal. */
+/** What a person reads: nothing in it steers the terminal. */
 import { expect, it } from "vitest";
-import { asCommands } from "../../src/cli/output/commands.js";
 import { bold, harmless, red } from "../../src/cli/output/terminal.js";
-
-it.each([
-  ['Start it with start_stack {"project": "shop"}.', "Start it with `stackwarden up`."],
-  [
-    'get_logs {"project":"shop","service":"web","previous":true,"tail":50}',
-    "`stackwarden logs web --previous --tail 50`",
-  ],
-  ['set_limits {"project": "shop", "service": "db", "memory_mb": 768}', "`stackwarden limits db --memory 768`"],
-  ["Call health_status to see what became of it.", "Call `stackwarden health` to see what became of it."],
-  ['For example restart_service {"project": …}', "For example `stackwarden restart`"],
-  ["When the user wants that, call again with confirm: true.", "When the user wants that, call again with --yes."],
-  ["my_start_stack_thing is no operation", "my_start_stack_thing is no operation"],
-])("%s is for a person: %s", (told, shown) => {
-  expect(asCommands(told)).toBe(shown);
-});
 
 it("lets nothing through that steers a terminal, but its own colours and line ends", () => {
   const evil = "a\u001b]0;title\u0007\u001b[2J\u001b[8mb\u009b31m\u202ec\r\u0000d";

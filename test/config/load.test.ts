@@ -4,7 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildSync } from "esbuild";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { useClientRoots } from "../../src/config/client-roots.js";
 import { loadConfig } from "../../src/config/load.js";
+import { settingKeys } from "../../src/config/schema.js";
+import { WORKING_DIRECTORY_RULES } from "../../src/config/working-directory.js";
 import { StackwardenError } from "../../src/errors.js";
 
 let cwd: string;
@@ -40,6 +43,7 @@ describe("defaults", () => {
       readOnly: false,
       requireEnforcedLimits: false,
       allowRoot: [],
+      allowBinds: [],
       restartBudget: 3,
       startTimeoutMs: 300_000,
       logLevel: "info",
@@ -81,10 +85,15 @@ describe("a user without a home directory", () => {
 });
 
 describe("precedence", () => {
-  it("flag, then variable, then the folder's file, then the user's file, then default", async () => {
+  it("flag, then variable, then the user's file, then the folder's file, then default", async () => {
+    local("log_level: error\nretry: {max_retries: 2}\nruntime: dagger\n");
+    expect(await loadConfig({ env: env(), cwd })).toMatchObject({ logLevel: "error", runtime: "dagger" });
     own("log_level: fatal\nstart_timeout_seconds: 10\nretry: {max_retries: 7, base_delay_ms: 5}\nruntime: local\n");
-    local("log_level: error\nretry: {max_retries: 8}\n");
-    expect((await loadConfig({ env: env(), cwd })).logLevel).toBe("error");
+    expect(await loadConfig({ env: env(), cwd })).toMatchObject({
+      logLevel: "fatal",
+      runtime: "local",
+      retry: { maxRetries: 2 },
+    });
     const variables = env({ STACKWARDEN_LOG_LEVEL: "warn", STACKWARDEN_RETRY_MAX_RETRIES: "9" });
     const config = await loadConfig({ env: variables, cwd });
     expect(config.logLevel).toBe("warn");
@@ -193,9 +202,121 @@ it("an issuer of access tokens is wholly named or not at all", async () => {
   expect(bad.message).toContain("STACKWARDEN_OAUTH_READ_SCOPE");
 });
 
+describe("the default root", () => {
+  it.each(["/", "/home", "/home/somebody", "/Users/somebody", "/root"])("is never %s", async (folder) => {
+    const config = await loadConfig({ env: env(), cwd: folder });
+    expect(config).toMatchObject({ roots: [], rootsByDefault: true });
+  });
+
+  it("is never the home folder, unless it is named", async () => {
+    expect((await loadConfig({ env: env(), cwd: home })).roots).toEqual([]);
+    expect((await loadConfig({ env: env(), cwd: home, flags: { root: ["."] } })).roots).toEqual([home]);
+    expect((await loadConfig({ env: env(), cwd: home, flags: { folder: "." } })).roots).toEqual([home]);
+  });
+
+  it("is what the client offers, below the working directory or where that is none", async () => {
+    mkdirSync(join(cwd, "app"));
+    mkdirSync(join(base, "other"));
+    const uri = (folder: string) => `file://${folder}`;
+    const offered = [
+      uri(join(cwd, "app")),
+      uri(join(base, "other")),
+      uri("/"),
+      uri(home),
+      uri("/no/such"),
+      "https://x/",
+      "",
+    ];
+    const used = async (from: string, flags = {}) => {
+      const config = await loadConfig({ env: env(), cwd: from, flags });
+      useClientRoots(config, [...config.roots], offered, env());
+      return config.roots;
+    };
+    expect(await used(cwd)).toEqual([join(cwd, "app")]);
+    expect(await used(home)).toEqual([join(cwd, "app"), join(base, "other")]);
+    expect(await used(join(base, "other"))).toEqual([join(base, "other")]);
+    expect(await used(cwd, { root: ["."] })).toEqual([cwd]);
+    const config = await loadConfig({ env: env(), cwd });
+    useClientRoots(config, [cwd], [uri(base)], env());
+    expect(config.roots).toEqual([cwd]);
+  });
+});
+
+describe("a misspelt variable", () => {
+  it("is warned of, with what was meant", async () => {
+    const { warnings } = await loadConfig({
+      env: env({
+        STACKWARDEN_READONLY: "1",
+        STACKWARDEN_ROOT: cwd,
+        STACKWARDEN_SOMETHING_ELSE: "1",
+        STACKWARDEN_LOG_LEVEL: "warn",
+      }),
+      cwd,
+    });
+    expect(warnings).toEqual([
+      "The environment variable STACKWARDEN_READONLY is not a setting and has no effect. Did you mean STACKWARDEN_READ_ONLY?",
+      "The environment variable STACKWARDEN_ROOT is not a setting and has no effect. Did you mean STACKWARDEN_ROOTS?",
+      "The environment variable STACKWARDEN_SOMETHING_ELSE is not a setting and has no effect.",
+    ]);
+    expect((await loadConfig({ env: env({ STACKWARDEN_PROGRAM_DIRS: "/x" }), cwd })).warnings).toEqual([]);
+  });
+});
+
 describe("a file found in the working directory lifts no guard", () => {
+  it("has a rule for every setting, and no rule for what is none", () => {
+    expect(Object.keys(WORKING_DIRECTORY_RULES).sort()).toEqual(settingKeys().sort());
+  });
+
+  it.each([
+    ["restart_budget: 4", "restart_budget: 2", { restartBudget: 2 }],
+    ["start_timeout_seconds: 301", "start_timeout_seconds: 20", { startTimeoutMs: 20_000 }],
+    ["server_idle_seconds: 601", "server_idle_seconds: 5", { serverIdleMs: 5000 }],
+    ["retry: {max_retries: 4}", "retry: {max_retries: 0}", { retry: { maxRetries: 0 } }],
+    ["retry: {base_delay_ms: 1}", "retry: {base_delay_ms: 2000}", { retry: { baseDelayMs: 2000 } }],
+    ["commands: any", "commands: off", { commands: "off" }, "commands: declared"],
+    ["logs: {ring_mb: 9}", "logs: {ring_mb: 1}", { logs: { ringBytes: 1_048_576 } }],
+    ["logs: {spool_mb: 65}", "logs: {spool_mb: 1}", { logs: { spoolBytes: 1_048_576 } }],
+  ])("%s", async (...row) => {
+    const [wider, narrower, expected, operator = ""] = row as [string, string, object, string?];
+    own(operator);
+    local(wider);
+    expect((await failure(loadConfig({ env: env(), cwd }))).code).toBe("POLICY_VIOLATION");
+    // What the operator permits may be used.
+    own(wider);
+    await expect(loadConfig({ env: env(), cwd })).resolves.toBeDefined();
+    local(narrower);
+    expect(await loadConfig({ env: env(), cwd })).toMatchObject(expected);
+  });
+
+  it("by a runtime, roots, an engine or projects that the operator chose otherwise", async () => {
+    mkdirSync(join(cwd, "app"));
+    mkdirSync(join(base, "mine"));
+    own(`runtime: local\nroots: [${join(base, "mine")}]\n`);
+    local("roots: [app]\n");
+    expect(await failure(loadConfig({ env: env(), cwd }))).toMatchObject({
+      code: "POLICY_VIOLATION",
+      message: expect.stringContaining("not below a root of the operator's configuration"),
+    });
+    local("runtime: dagger\n");
+    expect(await loadConfig({ env: env(), cwd })).toMatchObject({ runtime: "local", roots: [join(base, "mine")] });
+    own("");
+    local("projects: {x: {folder: ../mine}}\n");
+    for (const flags of [{}, { root: ["app"] }])
+      expect(await failure(loadConfig({ env: env(), cwd, flags }))).toMatchObject({
+        code: "POLICY_VIOLATION",
+        message: expect.stringContaining("stackwarden.yaml:1: projects.x.folder leads out of the allowed roots"),
+      });
+    local("projects: {x: {folder: app}}\n");
+    expect((await loadConfig({ env: env(), cwd })).projects).toEqual({
+      x: { folder: join(cwd, "app"), suggested: true },
+    });
+    own(`projects: {x: {folder: ${join(base, "mine")}}}\n`);
+    expect((await loadConfig({ env: env(), cwd })).projects).toEqual({ x: { folder: join(base, "mine") } });
+  });
+
   it.each([
     "allow_root: [db]",
+    "allow_binds: [/srv]",
     "state_dir: /tmp/x",
     "restart_budget: 900",
     "oauth: {issuer: https://login.example, audience: https://stack.example/mcp}",

@@ -13,6 +13,7 @@ import {
 } from "@modelcontextprotocol/sdk/types.js";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { type Answer, APP, appCompose, BINARY, TestBench, until } from "../e2e/support/bench.js";
+import { detailed } from "../support/detailed.js";
 
 const SECONDS = Number(process.env.STACKWARDEN_TEST_SHARING_SECONDS ?? 20);
 const SEED = Number(process.env.STACKWARDEN_TEST_SEED ?? 7);
@@ -78,7 +79,7 @@ class Agent {
     try {
       const options = { timeout: 120_000, ...(signal === undefined ? {} : { signal }) };
       const { isError, structuredContent } = (await this.client.callTool(
-        { name, arguments: { ...(name === "list_stacks" ? {} : { project: PROJECT }), ...input } },
+        { name, arguments: detailed(name, { ...(name === "list_stacks" ? {} : { project: PROJECT }), ...input }) },
         undefined,
         options,
       )) as Answer;

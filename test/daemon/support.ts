@@ -2,6 +2,7 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { BINARY, type TestBench, until } from "../e2e/support/bench.js";
+import { detailed } from "../support/detailed.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: messages are looked at field by field.
 export type Message = any;
@@ -84,7 +85,7 @@ export class RawClient {
   }
 
   async tool(name: string, input: object = {}): Promise<Message> {
-    const { result } = await this.request("tools/call", { name, arguments: input });
+    const { result } = await this.request("tools/call", { name, arguments: detailed(name, input) });
     return result.structuredContent;
   }
 

@@ -211,6 +211,7 @@ const BAD: Record<string, [string, unknown][]> = {
   ],
   stdin: [...WRONG_TYPES, ["a number", 7], ["true", true], ["too long", "x".repeat(262_145)]],
   fresh: BAD_FLAGS,
+  running: BAD_FLAGS,
   force: BAD_FLAGS,
   confirm: BAD_FLAGS,
   remove_volumes: BAD_FLAGS,

@@ -33,7 +33,10 @@ it("finds what is missing, and what only tests need only for them", () => {
   expect(forUse).toContain("redis-server");
   for (const name of ["busybox", "chromium-headless-shell", "docker.io", "iproute2", "iptables"])
     expect(forUse).not.toContain(name);
-  expect(names(missingPackages((program) => program === "valkey-server", everything, false))).toEqual(["util-linux"]);
+  expect(names(missingPackages((program) => program === "valkey-server", everything, false))).toEqual([
+    "bubblewrap",
+    "util-linux",
+  ]);
 });
 
 it("installs as root on Debian, what may not exist by itself; elsewhere it says the one command", () => {
@@ -52,6 +55,8 @@ it("installs as root on Debian, what may not exist by itself; elsewhere it says 
     message: "Run once: sudo apt-get install -y --no-install-recommends redis-server",
   });
   expect(plan({ platform: "darwin", apt: false, uid: 501, missing })).toMatchObject({ kind: "tell" });
+  const linux = all.filter(({ debian: name }) => ["bubblewrap", "util-linux"].includes(name));
+  expect(plan({ platform: "darwin", apt: false, uid: 501, missing: linux })).toEqual({ kind: "nothing" });
   expect(plan({ platform: "linux", apt: false, uid: 0, missing })).toEqual({
     kind: "tell",
     message: "Install with this system's package manager: redis-server for the redis service",

@@ -36,6 +36,7 @@ export class Domain {
     stateDir: this.state,
     requireEnforcedLimits: false,
     allowRoot: [],
+    allowBinds: [],
     commands: "any",
     restartBudget: 3,
     startTimeoutMs: 20_000,

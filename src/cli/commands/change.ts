@@ -3,7 +3,6 @@ import { realpath } from "node:fs/promises";
 import { StackwardenError } from "../../errors.js";
 import type { LimitsOutcome, RestartOutcome, StackReport, StopOutcome } from "../../stack/model.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
-import { asCommands } from "../output/commands.js";
 import { limitsText } from "../output/stack-table.js";
 import { dim } from "../output/terminal.js";
 import { type CliHost, type CommonOptions, given, openSession, type Session } from "../session.js";
@@ -44,7 +43,7 @@ async function change<T extends { message: string }>(
       (progress) => terminal.note(dim(progress.message)),
     );
     const { lines = [], code = EXIT.ok } = more(outcome);
-    terminal.print(terminal.json ? JSON.stringify(outcome) : [asCommands(outcome.message), ...lines].join("\n"));
+    terminal.print(terminal.json ? JSON.stringify(outcome) : [outcome.message, ...lines].join("\n"));
     return code;
   } finally {
     await session.close();
@@ -52,6 +51,8 @@ async function change<T extends { message: string }>(
 }
 
 export interface DownOptions extends CommonOptions {
+  /** Stop these alone. */
+  services?: string[];
   /** Also delete the named volumes. */
   volumes?: boolean;
   /** False: delete the data without saving it first. */
@@ -65,6 +66,7 @@ export const down = (options: DownOptions, host: CliHost): Promise<ExitCode> =>
     host,
     "stop_stack",
     () => ({
+      services: options.services?.length === 0 ? undefined : options.services,
       remove_volumes: options.volumes,
       snapshot: options.snapshot,
       confirm: options.yes,

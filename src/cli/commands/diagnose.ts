@@ -1,7 +1,7 @@
 /** `stackwarden diagnose`: exit code 0 when no problem is detected. */
 import type { Cause, DiagnosisReport } from "../../stack/diagnosis/types.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
-import { asCommands } from "../output/commands.js";
+import { COMMAND_NOTATION } from "../output/notation.js";
 import { table } from "../output/table.js";
 import { bold, dim, green, paintState, red, yellow } from "../output/terminal.js";
 import { type CliHost, type CommonOptions, given, openSession } from "../session.js";
@@ -16,13 +16,15 @@ const where = ({ service, confidence, kind }: Cause): string =>
 function showCause(cause: Cause): string[] {
   const { explanation, because_of, evidence, next } = cause;
   const call =
-    next.operation === null ? [] : [dim(`  then: ${asCommands(`${next.operation} ${JSON.stringify(next.input)}`)}`)];
+    next.operation === null
+      ? []
+      : [dim(`  then: ${COMMAND_NOTATION.call({ operation: next.operation, input: next.input })}`)];
   return [
     `${explanation} (${where(cause)})`,
     ...(because_of === null ? [] : [`  follows from ${because_of}`]),
     // Evidence can quote services, so every line carries a mark.
     ...evidence.map(({ source, text, time }) => `  ${dim(`${source.padEnd(6)} ${time ?? ""} |`)} ${text}`),
-    `  ${bold("next")}: ${asCommands(next.do)}`,
+    `  ${bold("next")}: ${next.do}`,
     ...call,
   ];
 }

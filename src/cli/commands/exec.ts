@@ -3,7 +3,6 @@ import { constants } from "node:os";
 import { StackwardenError } from "../../errors.js";
 import type { CommandOutcome } from "../../stack/model.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
-import { asCommands } from "../output/commands.js";
 import { type CliHost, type CommonOptions, given, openSession } from "../session.js";
 
 export interface ExecOptions extends CommonOptions {
@@ -91,7 +90,7 @@ export async function exec(
         : (stream, line) => void (stream === "stdout" ? process.stdout : process.stderr).write(`${line}\n`),
     );
     if (terminal.json) terminal.print(JSON.stringify(outcome));
-    else if (outcome.exit_code === null) terminal.note(asCommands(outcome.message));
+    else if (outcome.exit_code === null) terminal.note(outcome.message);
     return exitCode(outcome);
   } finally {
     await session.close();

@@ -20,18 +20,24 @@ export async function mcp(options: McpOptions, host: CliHost): Promise<ExitCode>
     const { bridge } = await import("../../daemon/bridge/command.js");
     return (await bridge({ ...flags, stopOnExit }, host.program)) === 0 ? 0 : 1;
   }
-  const [{ loadConfig }, { createLogger }, { serveStdio }] = await Promise.all([
+  const [{ loadConfig }, { useClientRoots }, { createLogger }, { serveStdio }] = await Promise.all([
     import("../../config/load.js"),
+    import("../../config/client-roots.js"),
     import("../../pino-logger.js"),
     import("../../mcp/stdio.js"),
   ]);
   const config = await loadConfig({ flags, env: process.env, cwd: process.cwd() });
   const logger = createLogger(config.logLevel);
+  for (const warning of config.warnings) logger.warn(warning);
+  const byDefault = [...config.roots];
   let door: ControlServer | undefined;
   const code = await serveStdio({
     version: VERSION,
     logger,
     readOnly: config.readOnly,
+    ...(config.rootsByDefault
+      ? { useRoots: (uris: string[]) => useClientRoots(config, byDefault, uris, process.env) }
+      : {}),
     commands: config.commands,
     getManager: async () => {
       const manager = await host.composeManager(config, logger);

@@ -3,7 +3,7 @@ import { closeSync, writeSync } from "node:fs";
 import type { ConfigFlags } from "../../config/settings.js";
 import type { ServerStatus } from "../../daemon/handshake.js";
 import { REPORT_FD, type StartReport } from "../../daemon/spawn.js";
-import { StackwardenError, toStackwardenError } from "../../errors.js";
+import { StackwardenError, toStackwardenError, transferError } from "../../errors.js";
 import { VERSION } from "../../version.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
 import { table } from "../output/table.js";
@@ -132,7 +132,7 @@ export async function serverRun(options: ServerRunOptions, host: CliHost): Promi
     const known = toStackwardenError(error);
     const pid = known.details?.pid;
     if (known.code !== "SERVER_IN_USE" || typeof pid !== "number") {
-      report({ error: known.report() });
+      report({ error: transferError(known) });
       throw error;
     }
     // Another server started first, which satisfies the caller.

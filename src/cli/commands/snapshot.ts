@@ -1,7 +1,6 @@
 /** `snapshot save|restore|list|delete`: the data of a project's volumes. */
 import type { SnapshotList, SnapshotOutcome } from "../../stack/model.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
-import { asCommands } from "../output/commands.js";
 import { table } from "../output/table.js";
 import { dim } from "../output/terminal.js";
 import { type CliHost, type CommonOptions, given, openSession } from "../session.js";
@@ -30,7 +29,7 @@ export async function snapshotChange(
     const outcome = await session.call<SnapshotOutcome>(OPERATIONS[kind], given({ project, ...input }), (progress) =>
       terminal.note(dim(progress.message)),
     );
-    terminal.print(terminal.json ? JSON.stringify(outcome) : asCommands(outcome.message));
+    terminal.print(terminal.json ? JSON.stringify(outcome) : outcome.message);
     return EXIT.ok;
   } finally {
     await session.close();

@@ -10,7 +10,11 @@ import { dim } from "../output/terminal.js";
 import { type CliHost, type CommonOptions, given, openSession, type Session } from "../session.js";
 
 export interface UpOptions extends CommonOptions {
+  /** Start these and what they depend on. */
+  services?: string[];
+  file?: string[];
   profile?: string[];
+  without?: string[];
   port?: "auto" | Record<string, number>;
   /** False: do not print logs. */
   logs?: boolean;
@@ -27,6 +31,9 @@ async function start(session: Session, options: UpOptions): Promise<StartOutcome
     project: session.project,
     folder: session.folder,
     profiles: options.profile,
+    files: options.file,
+    services: options.services?.length === 0 ? undefined : options.services,
+    without: options.without,
     ports: options.port,
     timeout_seconds: CALL_SECONDS,
   });

@@ -1,5 +1,6 @@
 /** Runs `stackwarden mcp` as a bridge to the background server. */
 import { existsSync } from "node:fs";
+import { misspeltVariables } from "../../config/settings.js";
 import { stateDirOf } from "../../config/state-dir.js";
 import { createLogger, type LogLevel } from "../../pino-logger.js";
 import { lockHolder } from "../../system/lock-file.js";
@@ -19,6 +20,7 @@ export async function bridge(options: BridgeFlags, program: string): Promise<num
   const cwd = process.cwd();
   const level = flags.logLevel ?? env.STACKWARDEN_LOG_LEVEL ?? "info";
   const logger = createLogger((LEVELS.includes(level) ? level : "info") as LogLevel);
+  for (const warning of misspeltVariables(env)) logger.warn(warning);
   const stateDir = await stateDirOf({ flags, env, cwd });
   const place = daemonPaths(stateDir);
   const request = {

@@ -21,7 +21,11 @@ export class HostSource implements DataSource {
   ) {}
 
   async #tool(name: string, args: Input): Promise<Record<string, unknown>> {
-    const result = (await this.bridge.request("tools/call", { name, arguments: args })) as ToolResult;
+    const result = (await this.bridge.request("tools/call", {
+      name,
+      // Agents get brief answers by default; the page shows everything.
+      arguments: { ...args, detail: true },
+    })) as ToolResult;
     // Hosts that do not pass the structured result on still pass the text, which is the same.
     const answer = result.structuredContent ?? parsed(result.content?.[0]?.text);
     if (result.isError === true || answer === null)

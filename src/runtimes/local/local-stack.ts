@@ -21,6 +21,7 @@ import { refuseRoot, waitForEarlyExit } from "./early-exit.js";
 import { ensureDir, namesIn, ownerOf, privateDirs } from "./files/create.js";
 import { removeTree } from "./files/remove-tree.js";
 import { LocalService } from "./local-service.js";
+import { aliasesOf, withAliases } from "./name-aliases.js";
 import { portRequests } from "./port-requests.js";
 import { appCommand, prepareApp } from "./providers/app.js";
 import { providerOf } from "./providers/known-images.js";
@@ -173,6 +174,7 @@ export class LocalStack implements RuntimeStack {
           projectId: this.open_.projectId,
           generation,
           limits,
+          visible: [this.open_.folder, this.open_.stateDir],
           exec,
           signal,
           running: (started) => {
@@ -208,7 +210,7 @@ export class LocalStack implements RuntimeStack {
       request,
       user,
       host: this.host,
-      book: this.#ledger,
+      book: withAliases(this.#ledger, aliasesOf(this.#definition, request.service)),
       retry: this.open_.settings?.retry ?? this.retry,
       ...(await privateDirs(stateDir, place, user)),
     };
@@ -244,6 +246,7 @@ export class LocalStack implements RuntimeStack {
       user,
       limits,
       sink,
+      visible: [this.open_.folder, this.open_.stateDir],
     });
     const ended = this.#follow(name, process, plan);
     const instance = { process, plan, ended };

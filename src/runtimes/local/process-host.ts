@@ -10,9 +10,11 @@ import { type Cgroup, type CgroupFactory, endCgroup, MB, withDefaults } from "./
 import { type CommandGroup, openCommandGroup } from "./process/command-group.js";
 import { detectCgroups } from "./process/detect-cgroups.js";
 import { findGateTools, type GateTools } from "./process/gate.js";
-import { type Launched, type LaunchSpec, launch } from "./process/launch.js";
-import { CgroupProcess } from "./process/managed-process.js";
+import { type Inside, type Launched, type LaunchSpec, launch } from "./process/launch.js";
+import { CgroupProcess, endOf } from "./process/managed-process.js";
+import { withName } from "./process/named-user.js";
 import { followCommand } from "./process/run-command.js";
+import { Sandbox } from "./process/sandbox-host.js";
 import { UserLeases } from "./process/user-leases.js";
 import { ServiceUsers } from "./process/users.js";
 import { Watchdog } from "./process/watchdog.js";
@@ -50,6 +52,7 @@ class LocalProcessHost implements ProcessHost {
   readonly #processes = new Set<ManagedProcess>();
   readonly #commands = new Set<AbortController>();
   readonly #cgroups = new Map<ManagedProcess, Cgroup>();
+  readonly #insides = new Map<ManagedProcess, Inside>();
   readonly #starting = new Set<Promise<unknown>>();
   #closing = false;
   #count = 0;
@@ -59,6 +62,7 @@ class LocalProcessHost implements ProcessHost {
     private readonly factory: CgroupFactory | null,
     private readonly limits: Enforcement,
     private readonly tools: GateTools,
+    private readonly sandbox: Sandbox,
     private readonly size: { cpus: number; memory_mb: number },
   ) {
     this.#users = new ServiceUsers(options.stateDir);
@@ -81,6 +85,10 @@ class LocalProcessHost implements ProcessHost {
 
   usersEnforcement(): Enforcement {
     return this.#users.enforcement();
+  }
+
+  sandboxEnforcement(): Enforcement {
+    return this.sandbox.enforcement;
   }
 
   async limitsEnforcement(): Promise<Enforcement> {
@@ -106,7 +114,8 @@ class LocalProcessHost implements ProcessHost {
     try {
       const name = this.#name(projectId, service, String(generation));
       const stdin = spec.stdin === undefined ? "ignore" : "pipe";
-      begun = await this.#begin({ ...spec, tools: this.tools, stdin }, name, spec.limits);
+      const namespaces = await this.sandbox.own(spec);
+      begun = await this.#begin({ ...spec, ...namespaces, tools: this.tools, stdin }, name, spec.limits);
     } catch (error) {
       await this.#leases.release(user.uid);
       throw notStarted(service, error);
@@ -123,11 +132,13 @@ class LocalProcessHost implements ProcessHost {
       onGone: async () => {
         this.#processes.delete(process);
         this.#cgroups.delete(process);
-        await this.#watchdog.remove(process.pid);
+        this.#insides.delete(process);
+        await this.#watchdog.remove(launched.pid);
       },
     });
     this.#processes.add(process);
     if (cgroup !== null) this.#cgroups.set(process, cgroup);
+    if (launched.inside !== null) this.#insides.set(process, launched.inside);
     return process;
   }
 
@@ -163,8 +174,9 @@ class LocalProcessHost implements ProcessHost {
     this.#commands.add(end);
     const following = { ...spec, signal: AbortSignal.any([spec.signal, end.signal]) };
     try {
+      const named = spec.named === true && this.sandbox.enforcement.level === "none";
       return spec.inside === undefined
-        ? await this.#runAlone(following)
+        ? await (named ? withName(spec.user, () => this.#runAlone(following)) : this.#runAlone(following))
         : await this.#runInside(following, spec.inside);
     } finally {
       this.#commands.delete(end);
@@ -176,10 +188,10 @@ class LocalProcessHost implements ProcessHost {
     const name = this.#name(spec.project ?? "none", spec.service ?? "command", "run");
     await this.#leases.take(uid);
     try {
-      const launching = { ...spec, tools: this.tools, stdin: "pipe" } as const;
+      const launching = { ...spec, ...(await this.sandbox.own(spec)), tools: this.tools, stdin: "pipe" } as const;
       const { launched, cgroup } = await this.#begin(launching, name, spec.limits ?? {});
       try {
-        const result = await followCommand(launched, spec);
+        const result = endOf(launched, await followCommand(launched, spec));
         const killed = result.signal === "SIGKILL" || result.exitCode === SIGKILL_EXIT;
         const ours = spec.signal.aborted || result.timedOut;
         const oomKilled = killed && !ours && ((await cgroup?.usage())?.oom_kills ?? 0) > 0;
@@ -198,7 +210,9 @@ class LocalProcessHost implements ProcessHost {
   }
 
   async #runInside(spec: RunSpec, instance: ManagedProcess): Promise<RunResult> {
-    const launched = await launch({ ...spec, tools: this.tools, stdin: "pipe" });
+    const inside = this.#insides.get(instance);
+    const namespaces = inside === undefined ? {} : this.sandbox.joined(inside);
+    const launched = await launch({ ...spec, ...namespaces, tools: this.tools, stdin: "pipe" });
     let group: CommandGroup | null = null;
     try {
       await this.#watch(launched.pid, [], null);
@@ -289,10 +303,11 @@ export async function createProcessHost(options: ProcessHostOptions): Promise<Lo
     }),
     findGateTools(process.getuid?.() === 0),
   ]);
+  const sandbox = await Sandbox.detect(options.stateDir, tools.setpriv, options.namespaces ?? true);
   const { factory } = found;
   const limits: Enforcement = factory?.enforcement ?? { level: "none", reason: found.reason ?? "unknown" };
   const bounds = (await factory?.bounds()) ?? { cpus: null, memory_mb: null };
-  const host = new LocalProcessHost(options, factory, limits, tools, {
+  const host = new LocalProcessHost(options, factory, limits, tools, sandbox, {
     cpus: Math.min(availableParallelism(), bounds.cpus ?? Number.POSITIVE_INFINITY),
     memory_mb: Math.min(Math.floor(totalmem() / MB), bounds.memory_mb ?? Number.POSITIVE_INFINITY),
   });

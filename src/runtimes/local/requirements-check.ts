@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import type { RuntimeStatus } from "../../stack/runtime.js";
+import type { Enforcement, RuntimeStatus } from "../../stack/runtime.js";
 import { executable, findProgram, lookUpProgram, refusedPrograms } from "../../system/find-program.js";
 import * as binaries from "./binaries.js";
 import { isRootServer } from "./files/storage.js";
@@ -106,6 +106,32 @@ async function python(search: Search): Promise<Finding> {
   };
 }
 
+async function namespaces(host: ProcessHost, search: Search): Promise<Finding[]> {
+  if (process.platform !== "linux" || !isRootServer()) return [];
+  const { level, reason } = host.sandboxEnforcement();
+  if (level === "enforced") return [{ check: "namespaces", ok: true, message: `Services have ${reason}.` }];
+  const missing = /not installed/.test(reason);
+  return [
+    {
+      check: "namespaces",
+      ok: false,
+      message: reason,
+      fix: missing
+        ? await installCommand(search, "bubblewrap", "")
+        : "Allow the server to make namespaces (in a container: the capability SYS_ADMIN).",
+    },
+  ];
+}
+
+const OWN_VIEW: Enforcement = {
+  level: "enforced",
+  reason:
+    "Home folders, other projects' data and temporary files do not exist for a service; it sees the rest of the machine's file system with the rights of its own user.",
+};
+
+/** What a stack may do without. */
+const OPTIONAL = new Set(["redis", "python", "namespaces"]);
+
 /** Never throws; redis and python are needed only by stacks that use them, so they do not make the runtime unavailable. */
 export async function checkRequirements(host: ProcessHost, search: Search = SEARCH): Promise<RuntimeStatus> {
   const [limits, ...findings] = await Promise.all([
@@ -118,8 +144,8 @@ export async function checkRequirements(host: ProcessHost, search: Search = SEAR
   ]);
   return {
     runtime: "local",
-    available: findings.every((finding) => finding.ok || finding.check === "redis" || finding.check === "python"),
-    findings,
+    available: findings.every((finding) => finding.ok || OPTIONAL.has(finding.check)),
+    findings: [...findings, ...(await namespaces(host, search))],
     isolation: {
       limits,
       users: host.usersEnforcement(),
@@ -128,12 +154,15 @@ export async function checkRequirements(host: ProcessHost, search: Search = SEAR
         reason:
           "Services listen on 127.0.0.1 only, but share it: services of other projects and local users can reach them and are kept out by passwords alone.",
       },
-      filesystem: {
-        level: "none",
-        reason: isRootServer()
-          ? "Services see the machine's file system with the rights of their own unprivileged users."
-          : "Services see the machine's file system with the rights of the user that runs stackwarden.",
-      },
+      filesystem:
+        host.sandboxEnforcement().level === "enforced"
+          ? OWN_VIEW
+          : {
+              level: "none",
+              reason: isRootServer()
+                ? "Services see the machine's file system with the rights of their own unprivileged users."
+                : "Services see the machine's file system with the rights of the user that runs stackwarden.",
+            },
     },
   };
 }

@@ -25,6 +25,8 @@ export interface ProcessSpec {
   sink: LogSink;
   /** Bytes for standard input, which is closed after them. Default: /dev/null. */
   stdin?: Buffer;
+  /** The project's folder and its part of the state directory, which stay visible where services have namespaces. */
+  visible?: readonly string[];
 }
 
 /** A process group in its cgroup. */
@@ -64,6 +66,10 @@ export interface RunSpec {
   project?: string;
   service?: string;
   limits?: Limits;
+  /** As for `spawn`. Absent: without namespaces of its own. */
+  visible?: readonly string[];
+  /** The program refuses a user id that has no name. Default false. */
+  named?: boolean;
   stdin?: string | Buffer;
   /** Receives raw chunks; a returned promise holds its stream back. */
   onOutput?(stream: "stdout" | "stderr", chunk: Buffer): void | Promise<void>;
@@ -90,6 +96,8 @@ export interface ProcessHost {
   /** What cgroups can enforce here; found, not assumed. */
   limitsEnforcement(): Promise<Enforcement>;
   usersEnforcement(): Enforcement;
+  /** Whether services have namespaces of their own, or why not. */
+  sandboxEnforcement(): Enforcement;
   capacity(): { cpus: number; memory_mb: number };
   /** Can `uid` enter and read `path`? Walks every component. */
   accessible(path: string, user: ServiceUser, mode: "read" | "execute"): Promise<boolean>;
@@ -103,6 +111,8 @@ export interface ProcessHostOptions {
   /** For tests: another root than /sys/fs/cgroup and /proc. */
   cgroupRoot?: string;
   procRoot?: string;
+  /** False: services get no namespaces of their own although the machine has them. Default true. */
+  namespaces?: boolean;
   /** Warnings for the operator. */
   warn(message: string): void;
 }

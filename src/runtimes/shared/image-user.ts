@@ -1,4 +1,4 @@
-/** Who a service runs as: what the compose file says, else the image's own user, never root by default (S1). */
+/** Chooses the user of a service: the compose file's, else the image's; never root by default. */
 import { StackwardenError } from "../../errors.js";
 
 /** Images whose default user is root only because their entrypoint changes to this one by itself. */
@@ -23,6 +23,12 @@ export function imageName(image: string): string {
 
 /** By name or number; a group alone counts as well. */
 export const isRootUser = (user: string): boolean => /^(?:root|0+)?(?::.*)?$/.test(user.trim());
+
+/**
+ * A numeric user with the group of the same number. In an image without /etc/passwd the engine cannot look up the group
+ * of a numeric user and refuses it.
+ */
+export const withOwnGroup = (user: string): string => (/^\d+$/.test(user) ? `${user}:${user}` : user);
 
 export interface ChosenUser {
   /** As `withUser` takes it. */

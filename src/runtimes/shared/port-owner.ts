@@ -45,9 +45,9 @@ function sockets(table: string, family: 4 | 6): Socket[] {
   return listening;
 }
 
-async function listeningSockets(procRoot: string): Promise<Socket[]> {
+async function listeningSockets(netDir: string): Promise<Socket[]> {
   const read = (name: string, family: 4 | 6): Promise<Socket[]> =>
-    readFile(`${procRoot}/net/${name}`, "utf8").then(
+    readFile(`${netDir}/${name}`, "utf8").then(
       (table) => sockets(table, family),
       () => [],
     );
@@ -80,12 +80,19 @@ async function programOf(pid: number, procRoot: string): Promise<string | null> 
   return name === "" ? null : name.slice(0, 64);
 }
 
+interface Tables {
+  /** Default: `/proc`. */
+  procRoot?: string;
+  /** Tables of the network namespace. Default: `<procRoot>/net`. */
+  netDir?: string;
+}
+
 /** Every process that listens where `matches` says. */
 export async function owners(
   matches: (socket: Pick<PortOwner, "port" | "uid">) => boolean,
-  procRoot = "/proc",
+  { procRoot = "/proc", netDir = `${procRoot}/net` }: Tables = {},
 ): Promise<PortOwner[]> {
-  const matching = (await listeningSockets(procRoot)).filter(matches);
+  const matching = (await listeningSockets(netDir)).filter(matches);
   const pids = await processesOf(new Set(matching.map(({ inode }) => inode)), procRoot);
   return Promise.all(
     matching.map(async ({ inode, ...socket }) => {
@@ -96,8 +103,8 @@ export async function owners(
 }
 
 /** The process that listens on this port; null when none can be seen. */
-export async function ownerOf(port: number, procRoot?: string): Promise<PortOwner | null> {
-  const [first = null] = await owners((socket) => socket.port === port, procRoot);
+export async function ownerOf(port: number): Promise<PortOwner | null> {
+  const [first = null] = await owners((socket) => socket.port === port);
   return first;
 }
 

@@ -2,36 +2,30 @@
  * A file's YAML, and two things that its library does for each key or alias by looking at all others: in a large file
  * that took minutes, during which the server did nothing else.
  */
-import { type Alias, type Document, isScalar, LineCounter, type Node, parseDocument, visit } from "yaml";
-import { StackwardenError } from "../../errors.js";
+import { type Alias, type Document, isScalar, LineCounter, type Node, parseAllDocuments, visit } from "yaml";
 import { MOST_LEVELS, tooDeepAt } from "./yaml-depth.js";
 
 /** What each alias stands for. Absent: nothing; `around it`: the alias is a part of that, so it would never end. */
 export type AliasTargets = ReadonlyMap<Alias, Node | "around it">;
 
-export interface ParsedDocument {
-  document: Document;
+export interface ParsedFile {
+  /** Separated by `---`; Compose merges them in order. */
+  documents: { document: Document; targets: AliasTargets }[];
   lines: LineCounter;
-  targets: AliasTargets;
+  /** The first fault; then there are no documents. */
+  fault: { message: string; line: number } | null;
 }
 
-/** @throws INVALID_STACK with the line of the first fault */
-export function parseYaml(file: string, text: string): ParsedDocument {
-  const lines = new LineCounter();
-  const refuse = (message: string, at: number): never => {
-    const line = text.slice(0, at).split("\n").length;
-    throw new StackwardenError("INVALID_STACK", `${file}:${line}: ${message}`, {
-      hint: "Correct the YAML.",
-      details: { file, line },
-    });
-  };
-  const deep = tooDeepAt(text);
-  if (deep !== null) refuse(`nests deeper than ${MOST_LEVELS} levels`, deep);
-  const document = parseDocument(text, { lineCounter: lines, version: "1.2", uniqueKeys: false });
-  const fault = document.errors[0];
-  if (fault !== undefined) refuse(fault.message.split("\n", 1)[0] ?? "", fault.pos[0]);
+interface Fault {
+  message: string;
+  at: number;
+}
+
+/** Targets of the aliases, and the first key that a mapping has twice. */
+function scan(document: Document): { targets: AliasTargets; fault: Fault | null } {
   const anchors = new Map<string, Node>();
   const targets = new Map<Alias, Node | "around it">();
+  let fault: Fault | null = null;
   const define = (node: Node & { anchor?: string }): void => {
     if (node.anchor !== undefined) anchors.set(node.anchor, node);
   };
@@ -49,10 +43,31 @@ export function parseYaml(file: string, text: string): ParsedDocument {
       for (const { key } of map.items) {
         if (!isScalar(key)) continue;
         const name = String(key.value);
-        if (keys.has(name)) refuse("Map keys must be unique", key.range?.[0] ?? 0);
+        if (keys.has(name)) fault ??= { message: "Map keys must be unique", at: key.range?.[0] ?? 0 };
         keys.add(name);
       }
     },
   });
-  return { document, lines, targets };
+  return { targets, fault };
+}
+
+export function parseYaml(text: string): ParsedFile {
+  const lines = new LineCounter();
+  const refuse = ({ message, at }: Fault): ParsedFile => ({
+    documents: [],
+    lines,
+    fault: { message: message.split("\n", 1)[0] ?? "", line: text.slice(0, at).split("\n").length },
+  });
+  const deep = tooDeepAt(text);
+  if (deep !== null) return refuse({ message: `nests deeper than ${MOST_LEVELS} levels`, at: deep });
+  const parsed = parseAllDocuments(text, { lineCounter: lines, version: "1.2", uniqueKeys: false, logLevel: "silent" });
+  const documents: ParsedFile["documents"] = [];
+  for (const document of Array.isArray(parsed) ? parsed : []) {
+    const [error] = document.errors;
+    if (error !== undefined) return refuse({ message: error.message, at: error.pos[0] });
+    const { targets, fault } = scan(document);
+    if (fault !== null) return refuse(fault);
+    documents.push({ document, targets });
+  }
+  return { documents, lines, fault: null };
 }

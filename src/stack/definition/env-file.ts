@@ -1,35 +1,63 @@
 /**
- * The syntax of `.env` and `env_file`, as Compose reads it: `NAME=value`, `export NAME=value`, comments, values in
+ * The syntax of `.env` and `env_file`, as compose-go reads it: `NAME=value`, `export NAME=value`, comments, values in
  * double quotes (escapes and variables), in single quotes (as they stand) or in none (variables, up to ` #`).
  */
 import { readRegularText, UnsafePathError } from "../../system/read-regular-file.js";
 import { InterpolationError, interpolate, type Lookup, type Variable } from "./interpolate.js";
 
 const LARGEST_FILE = 1_048_576;
-const ENTRY = /^\s*(?:export\s+)?([^\s=:#]+)\s*(?:([=:])[^\S\n]*)?/;
-const NAME = /^[A-Za-z_][A-Za-z0-9_.-]*$/;
-const ESCAPES: Record<string, string> = { n: "\n", r: "\r", t: "\t", '"': '"', "\\": "\\", $: "$$" };
+const EXPORT = /export[ \t\v\f\r]+/y;
+const NAME = /[\p{L}\p{N}_.\-[\] \t\v\f\r\u0085\u00a0]*/uy;
+const SPACE = /[ \t\v\f\r\u0085\u00a0]*/y;
+const ESCAPE = /\\(?:[abcfnrtv$"\\]|0\d{0,3})/g;
+const ESCAPES: Record<string, string> = {
+  a: "\x07",
+  b: "\b",
+  f: "\f",
+  n: "\n",
+  r: "\r",
+  t: "\t",
+  v: "\v",
+  '"': '"',
+  "\\": "\\",
+  $: "$$",
+};
 
 export interface EnvFileOptions {
-  /** Variables that values may use, beside those that stand above them. */
+  /** Variables that values may use; they win over those that stand above them in the file. */
   lookup?: Lookup;
   /** `format: raw`: everything behind `=` is the value. */
   raw?: boolean;
-  /** Told of variables that values use and nothing sets; the empty text is used. */
+  /** Called with each variable that values use and nothing sets; the empty text is used. */
   unset?(name: string): void;
 }
 
 /** The file's text is wrong: `message` says in which line and how; nothing of the text is in it. */
 export class EnvFileError extends Error {}
 
-/** Where a quoted value ends, from its opening quote on; -1: it does not. */
-function closing(text: string, from: number): number {
-  const quote = text[from];
+/** `\n` and its kin; an octal escape is `\0` and up to three octal digits. */
+const withoutEscapes = (text: string): string =>
+  text.replace(ESCAPE, (all) => {
+    if (!all.startsWith("\\0")) return ESCAPES[all[1] as string] ?? all;
+    return /^\\0[0-3]?[0-7]{2}$/.test(all) ? String.fromCharCode(Number.parseInt(all.slice(2), 8)) : all;
+  });
+
+/** The text between quotes and where the text after it begins; null: nothing closes the quote. */
+function quoted(text: string, from: number): { value: string; end: number } | null {
+  const quote = text[from] as string;
+  let value = "";
   for (let at = from + 1; at < text.length; at += 1) {
-    if (text[at] === "\\" && quote === '"') at += 1;
-    else if (text[at] === quote) return at;
+    const char = text[at] as string;
+    if (char === quote) return { value, end: at + 1 };
+    if (char === "\\" && text[at + 1] === quote) {
+      value += quote;
+      at += 1;
+    } else if (char === "\\" && at + 1 < text.length) {
+      value += char + (text[at + 1] as string);
+      at += 1;
+    } else value += char;
   }
-  return -1;
+  return null;
 }
 
 /**
@@ -39,56 +67,80 @@ function closing(text: string, from: number): number {
 export function parseEnvFile(text: string, options: EnvFileOptions = {}): Map<string, Variable> {
   const { lookup = () => undefined, raw = false } = options;
   const values = new Map<string, Variable>();
-  const known: Lookup = (name) => values.get(name) ?? lookup(name);
-  const lines = text.replace(/^\ufeff/, "").replaceAll("\r\n", "\n");
+  const variables: Lookup = (name) => lookup(name) ?? values.get(name);
+  const source = text.replace(/^\ufeff/, "").replaceAll("\r\n", "\n");
+  let at = 0;
+  let counted = 0;
   let line = 1;
-  const wrong = (problem: string): EnvFileError => new EnvFileError(`line ${line} ${problem}`);
-  const resolve = (written: string): Variable => {
+  const wrong = (problem: string, where: number): EnvFileError => {
+    for (; counted < where; counted += 1) if (source[counted] === "\n") line += 1;
+    return new EnvFileError(`line ${line} ${problem}`);
+  };
+  const match = (pattern: RegExp, from: number): RegExpExecArray | null => {
+    pattern.lastIndex = from;
+    return pattern.exec(source);
+  };
+  const resolve = (written: string, where: number): Variable => {
     try {
-      const { text: value, secret, unset } = interpolate(written, known);
+      const { text: value, secret, unset } = interpolate(written, variables);
       for (const name of unset) options.unset?.(name);
       return { value, secret };
     } catch (error) {
-      if (error instanceof InterpolationError) throw wrong(`cannot be resolved: ${error.message}`);
+      if (error instanceof InterpolationError) throw wrong(`cannot be resolved: ${error.message}`, where);
       throw error;
     }
   };
+  const put = (name: string, value: Variable | undefined): void => {
+    if (value !== undefined) values.set(name, value);
+  };
 
-  for (let at = 0; at < lines.length; line += 1) {
-    const end = lines.indexOf("\n", at) < 0 ? lines.length : lines.indexOf("\n", at);
-    const written = lines.slice(at, end);
+  while (at < source.length) {
     const begun = at;
-    at = end + 1;
-    if (/^\s*(?:#|$)/.test(written)) continue;
-    const [head = "", name = "", sign] = ENTRY.exec(written) ?? [];
-    if (!NAME.test(name)) throw wrong("does not begin with a variable's name and `=`");
-    if (sign === undefined) {
-      if (written.slice(head.length).trim() !== "") throw wrong("has no `=`");
-      const found = lookup(name);
-      if (found !== undefined) values.set(name, found);
+    if (/\s/.test(source[at] as string)) {
+      at += 1;
       continue;
     }
-    const from = begun + head.length;
-    const first = lines[from];
-    if (raw) values.set(name, { value: written.slice(written.indexOf(sign) + 1), secret: false });
-    else if (first === '"' || first === "'") {
-      const close = closing(lines, from);
-      if (close < 0) throw wrong(`opens a ${first} that nothing closes`);
-      const inner = lines.slice(from + 1, close);
-      const rest = lines.slice(close + 1).split("\n", 1)[0] as string;
-      if (!/^\s*(?:#|$)/.test(rest)) throw wrong("goes on behind its closing quote");
-      values.set(
-        name,
-        first === "'"
-          ? { value: inner, secret: false }
-          : resolve(inner.replace(/\\(.)/gs, (all, char: string) => ESCAPES[char] ?? all)),
+    const newline = source.indexOf("\n", at);
+    const lineEnd = newline < 0 ? source.length : newline;
+    if (source[at] === "#") {
+      at = lineEnd;
+      continue;
+    }
+    at += match(EXPORT, at)?.[0].length ?? 0;
+    const written = match(NAME, at)?.[0] ?? "";
+    const name = written.trimEnd();
+    const sign = source[at + written.length] ?? "\n";
+    const signed = sign === "=" || sign === ":";
+    if (name === "" || (!signed && sign !== "\n"))
+      throw wrong(
+        /[=:]/.test(source.slice(begun, lineEnd)) ? "does not begin with a variable's name and `=`" : "has no `=`",
+        begun,
       );
-      line += inner.split("\n").length - 1;
-      at = close + 1 + rest.length + 1;
+    if (/\s/.test(name)) throw wrong(signed ? "has a space in a variable's name" : "has no `=`", begun);
+    at += written.length + (signed ? 1 : 0);
+    if (!signed) {
+      put(name, lookup(name));
+      continue;
+    }
+    if (raw) {
+      put(name, { value: source.slice(at, lineEnd), secret: false });
+      at = lineEnd;
+      continue;
+    }
+    at += match(SPACE, at)?.[0].length ?? 0;
+    const first = source[at];
+    if (first === '"' || first === "'") {
+      const inner = quoted(source, at);
+      if (inner === null) throw wrong(`opens a ${first} that nothing closes`, at);
+      put(name, first === "'" ? { value: inner.value, secret: false } : resolve(withoutEscapes(inner.value), begun));
+      at = inner.end;
+      if (/^[ \t\v\f\r]*[^\s#]/.test(source.slice(at, Math.min(at + 256, source.length)).split("\n", 1)[0] as string))
+        throw wrong("has text behind its closing quote", at);
     } else {
-      const rest = written.slice(written.indexOf(sign) + 1);
-      const comment = rest.search(/\s#/);
-      values.set(name, resolve((comment < 0 ? rest : rest.slice(0, comment)).trim()));
+      const rest = source.slice(at, Math.max(at, lineEnd));
+      const comment = rest.indexOf(" #");
+      put(name, resolve((comment < 0 ? rest : rest.slice(0, comment)).trimEnd(), begun));
+      at = Math.max(at, lineEnd);
     }
   }
   return values;

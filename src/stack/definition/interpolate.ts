@@ -1,4 +1,7 @@
-/** Compose's variable interpolation: `$VAR`, `${VAR}`, `${VAR:-default}`, `${VAR:?message}`, `${VAR:+other}`, `$$`. */
+/**
+ * Compose's variable interpolation: `$VAR`, `${VAR}`, `${VAR:-default}`, `${VAR:?message}`, `${VAR:+other}`, `$$`.
+ * A `$` that begins none of these stays as it is. The rules are those of compose-go's `template` package.
+ */
 
 export interface Variable {
   value: string;
@@ -22,84 +25,113 @@ export class InterpolationError extends Error {}
 
 const NAME = /[A-Za-z_][A-Za-z0-9_]*/y;
 const OPERATOR = /:?[-?+]/y;
-/** Defaults may nest; deeper is nobody's real file. */
+/** Levels of defaults inside defaults. */
 const DEEPEST = 16;
 
-/** @throws InterpolationError for unbalanced braces, a bad name, or a required variable that is not set */
+/** Where the brace closes that the text has at `from`; -1: an inner one is not balanced. As in Compose, `{` hides the next character. */
+function closingBrace(text: string, from: number, last: number): number {
+  let open = 0;
+  for (let at = from; at <= last; at += 1) {
+    if (text[at] === "}") {
+      open -= 1;
+      if (open === 0) return at;
+    } else if (text[at] === "{") {
+      open += 1;
+      at += 1;
+    }
+  }
+  return -1;
+}
+
+/** @throws InterpolationError for a bad name, an operator that Compose does not have, a missing brace, or a required variable that is not set */
 export function interpolate(text: string, lookup: Lookup): Interpolated {
-  let at = 0;
   let secret = false;
   const unset: string[] = [];
 
-  const match = (pattern: RegExp): string | null => {
-    pattern.lastIndex = at;
-    const found = pattern.exec(text);
-    if (found === null) return null;
-    at += found[0].length;
-    return found[0];
-  };
   const use = (variable: Variable | undefined): string => {
     if (variable?.secret) secret = true;
     return variable?.value ?? "";
   };
 
-  /** Reads to the end, or to the brace that closes the expression it is in. `live`: the result is used. */
-  const sequence = (depth: number, live: boolean): string => {
+  const plain = (name: string): string => {
+    const variable = lookup(name);
+    if (variable === undefined) unset.push(name);
+    return use(variable);
+  };
+
+  const expand = (source: string, depth: number): string => {
+    if (depth > DEEPEST) throw new InterpolationError(`variables nest deeper than ${DEEPEST}`);
+    const match = (pattern: RegExp, at: number): string | null => {
+      pattern.lastIndex = at;
+      return pattern.exec(source)?.[0] ?? null;
+    };
     let out = "";
-    while (at < text.length) {
-      const char = text[at];
-      if (char === "}" && depth > 0) return out;
-      if (char !== "$") {
-        out += char;
-        at += 1;
-        continue;
-      }
-      at += 1;
-      if (text[at] === "$") {
+    let at = 0;
+    let lineEnd = -1;
+    while (at < source.length) {
+      const dollar = source.indexOf("$", at);
+      if (dollar < 0) return out + source.slice(at);
+      out += source.slice(at, dollar);
+      const next = source[dollar + 1];
+      const bare = match(NAME, dollar + 1);
+      if (next === "$") {
         out += "$";
-        at += 1;
-      } else if (text[at] === "{") {
-        at += 1;
-        out += expression(depth + 1, live);
+        at = dollar + 2;
+      } else if (bare !== null) {
+        out += plain(bare);
+        at = dollar + 1 + bare.length;
+      } else if (next !== "{") {
+        out += "$";
+        at = dollar + 1;
       } else {
-        const name = match(NAME);
-        if (name === null) throw new InterpolationError('"$" must be written "$$" when no variable follows');
-        const variable = lookup(name);
-        if (variable === undefined && live) unset.push(name);
-        out += live ? use(variable) : "";
+        if (lineEnd < dollar) {
+          lineEnd = source.indexOf("\n", dollar);
+          if (lineEnd < 0) lineEnd = source.length;
+        }
+        const [value, end] = braced(source, dollar, lineEnd, depth, match);
+        out += value;
+        at = end;
       }
     }
-    if (depth > 0) throw new InterpolationError('"$" and "{" without the closing "}"');
     return out;
   };
 
-  const expression = (depth: number, live: boolean): string => {
-    if (depth > DEEPEST) throw new InterpolationError(`variables nest deeper than ${DEEPEST}`);
-    const name = match(NAME);
+  /** The value of the expression at `dollar`, and where the text after it begins. */
+  const braced = (
+    source: string,
+    dollar: number,
+    lineEnd: number,
+    depth: number,
+    match: (pattern: RegExp, at: number) => string | null,
+  ): [string, number] => {
+    const name = match(NAME, dollar + 2);
     if (name === null) throw new InterpolationError('"${" must be followed by a variable name');
-    const operator = match(OPERATOR);
+    const after = dollar + 2 + name.length;
+    if (source[after] === "}") return [plain(name), after + 1];
+    const operator = match(OPERATOR, after);
+    if (operator === null)
+      throw new InterpolationError(`"\${${name}" is followed by something that is not an operator`);
+    const last = source.lastIndexOf("}", lineEnd - 1);
+    if (last < after + operator.length) throw new InterpolationError('"$" and "{" without the closing "}"');
+    const closing = closingBrace(source, dollar + 1, last);
+    const end = closing < 0 ? last : closing;
+    const rest = source.slice(after + operator.length, end);
     const variable = lookup(name);
-    const given = variable !== undefined && (operator?.startsWith(":") ? variable.value !== "" : true);
-    const kind = operator?.at(-1);
-    // Only the branch that is taken may fail or leak; the other is read for its end alone.
-    const rest = operator === null ? "" : sequence(depth, live && (kind === "+" ? given : !given));
-    if (text[at] !== "}") throw new InterpolationError(`"\${${name}" is followed by something that is not an operator`);
-    at += 1;
-    if (!live) return "";
-    switch (kind) {
+    const present = variable !== undefined && (operator.startsWith(":") ? variable.value !== "" : true);
+    // Only the branch that is taken may fail or leak.
+    switch (operator.at(-1)) {
       case "-":
-        return given ? use(variable) : rest;
+        return [present ? use(variable) : expand(rest, depth + 1), end + 1];
       case "+":
-        return given ? rest : "";
-      case "?":
-        if (!given) throw new InterpolationError(`the required variable ${name} is not set${rest ? `: ${rest}` : ""}`);
-        return use(variable);
-      default:
-        if (variable === undefined) unset.push(name);
-        return use(variable);
+        return [present ? expand(rest, depth + 1) : "", end + 1];
+      default: {
+        if (present) return [use(variable), end + 1];
+        const message = expand(rest, depth + 1);
+        throw new InterpolationError(`the required variable ${name} is not set${message ? `: ${message}` : ""}`);
+      }
     }
   };
 
-  const result = sequence(0, true);
+  const result = expand(text, 0);
   return { text: result, secret, unset };
 }

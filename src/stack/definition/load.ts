@@ -1,20 +1,27 @@
 /** From a project's folder to its stack definition. */
-import { join } from "node:path";
-import { type Scalar, visit } from "yaml";
 import { statBeneath } from "../../system/read-regular-file.js";
 import { realPath } from "../../system/real-path.js";
 import { SERVICE_NAME } from "../project-id.js";
 import { secretEncodings } from "../text/secret-encodings.js";
-import { parseYaml } from "./document.js";
-import { findCycle, publishedTokens } from "./graph.js";
-import { InterpolationError, interpolate, type Lookup, type Variable } from "./interpolate.js";
-import { given, NodeReader, nodeBudget, type ReadContext } from "./node-reader.js";
+import { attributeUses } from "./attribute-uses.js";
+import { publishedTokens } from "./graph.js";
+import type { Lookup, Variable } from "./interpolate.js";
+import { loadModel } from "./model.js";
+import { modelContext } from "./model-context.js";
+import { given, NodeReader, nodeBudget } from "./node-reader.js";
 import { npmSettingsWithSecret } from "./npm-settings.js";
 import { Problems } from "./problems.js";
-import { readSecretSources, resolveSecrets, type SecretSource } from "./read-secrets.js";
+import { FileReader, findFiles, type ProjectFiles } from "./project-files.js";
+import { readConfigs } from "./read-configs.js";
+import { readNetworks } from "./read-networks.js";
+import { readSecretSources, resolveSecrets, type SecretSource, type SecretValues } from "./read-secrets.js";
 import { readService } from "./read-service.js";
-import { findSource, projectVariables, type Source } from "./source.js";
-import type { LoadRequest, ServiceDefinition, StackDefinition } from "./types.js";
+import { readVolumes } from "./read-volumes.js";
+import { checkReferences } from "./references.js";
+import { selectServices } from "./selection.js";
+import { entry, type Tree, textOf } from "./tree.js";
+import type { AttributeUse, LoadRequest, ServiceDefinition, StackDefinition } from "./types.js";
+import { projectVariables } from "./variables.js";
 
 /** Shorter values would redact ordinary words. */
 const SHORTEST_SECRET = 6;
@@ -22,39 +29,35 @@ const SHORTEST_SECRET = 6;
 /** More than a machine runs. What follows dependencies goes as deep as there are services. */
 const MOST_SERVICES = 500;
 
-interface Parsed {
-  root: NodeReader;
-  context: ReadContext;
+const SECTIONS = [
+  "version",
+  "name",
+  "include",
+  "services",
+  "models",
+  "networks",
+  "volumes",
+  "secrets",
+  "configs",
+  "jobs",
+] as const;
+
+/** One reading of the project with one set of variables. */
+interface Reading {
+  request: LoadRequest;
+  found: ProjectFiles;
+  files: FileReader;
+  variables: Map<string, Variable>;
+  problems: Problems;
   unset: Set<string>;
 }
 
-/** The file, once read, can be interpolated again and again with other variables. */
-function opened(source: Source): (lookup: Lookup) => Parsed {
-  const { document, lines, targets } = parseYaml(source.file, source.text);
-  const written = new Map<Scalar, string>();
-  visit(document, {
-    Scalar(key, node) {
-      if (key !== "key" && typeof node.value === "string" && node.value.includes("$")) written.set(node, node.value);
-    },
-  });
-  return (lookup) => {
-    const problems = new Problems(source.file, lines);
-    const secretNodes = new WeakSet<object>();
-    const unset = new Set<string>();
-    for (const [node, text] of written) {
-      try {
-        const result = interpolate(text, lookup);
-        node.value = result.text;
-        if (result.secret) secretNodes.add(node);
-        for (const name of result.unset) unset.add(name);
-      } catch (error) {
-        if (!(error instanceof InterpolationError)) throw error;
-        problems.invalid(node, "interpolation", error.message, "Correct the expression, or set the variable in .env.");
-      }
-    }
-    const context: ReadContext = { targets, problems, secretNodes, budget: nodeBudget() };
-    return { root: new NodeReader(context, document.contents, ""), context, unset };
-  };
+const reader = (problems: Problems, variables: Lookup, tree: Tree, path = ""): NodeReader =>
+  new NodeReader({ problems, variables, budget: nodeBudget() }, tree, path);
+
+function modelOf({ files, found, request, unset }: Reading, problems: Problems, lookup: Lookup): Tree {
+  const context = modelContext(files, problems, request.folder, (name) => unset.add(name));
+  return loadModel(context, { files: found.files, folder: found.folder, lookup, including: [] });
 }
 
 /** Services of the built-in stack whose folder the project does not have are left out. */
@@ -76,180 +79,201 @@ function leaveOutAbsent(
   }
 }
 
-function checkReferences(
-  services: Record<string, ServiceDefinition>,
-  all: Map<string, NodeReader>,
-  active: (name: string) => boolean,
-): void {
+/** A service without instances is not started. */
+function leaveOutEmpty(services: Record<string, ServiceDefinition>, note: (text: string) => void): void {
   for (const [name, service] of Object.entries(services)) {
-    const reader = all.get(name) as NodeReader;
-    for (const [other, { required }] of Object.entries(service.dependsOn)) {
-      if (Object.hasOwn(services, other)) continue;
-      if (!required) delete service.dependsOn[other];
-      else if (all.has(other) && !active(other))
-        reader.invalid(
-          `depends on ${other}, whose profile is not active`,
-          `Start with one of its profiles, or write required: false.`,
-        );
-      else reader.invalid(`depends on ${other}, which does not exist`, `Services are: ${[...all.keys()].join(", ")}.`);
-    }
-    for (const [key, value] of Object.entries(service.environment))
-      for (const { token, service: target, port } of publishedTokens(value))
-        if (!services[target]?.ports.some((mapping) => mapping.containerPort === port))
-          reader.invalid(
-            `${key} uses ${token}, which no service publishes`,
-            "Name a service of the stack and a port in its `ports`.",
-          );
+    if (service.replicas !== 0) continue;
+    delete services[name];
+    note(`The service ${name} is left out: it has 0 replicas.`);
+    for (const other of Object.values(services)) delete other.dependsOn[name];
   }
-  const cycle = findCycle(services);
-  if (cycle !== null)
-    all
-      .get(cycle[0] as string)
-      ?.invalid(`depends on itself: ${cycle.join(" → ")}`, "Remove one of these dependencies.");
 }
 
-const TOP_REFUSED: Record<string, string> = {
-  networks: "Remove it: stackwarden gives every stack one private network on which services reach each other by name.",
-  configs: "Use `secrets`, or a bind mount below the project.",
-  include: "Write the services into this file.",
-};
-
-function readStack(
-  source: Source,
-  parsed: Parsed,
-  request: LoadRequest,
-  { sources, secrets }: { sources: SecretSource[]; secrets: Record<string, string> },
-  variables: Map<string, Variable>,
-): StackDefinition {
-  const { root, context } = parsed;
-  const notes: string[] = [
-    ...source.notes,
-    ...[...parsed.unset].map((name) => `The variable ${name} is not set; the empty text was used. Set it in .env.`),
-  ];
-  const note = (text: string): void => void notes.push(text);
-  const fields = root.fields(["name", "services", "volumes", "secrets", "version"], TOP_REFUSED);
-  if (given(fields.version)) note("`version` is obsolete in compose files and was ignored.");
-  const name = given(fields.name) ? fields.name.string("a name") : undefined;
-  const declared = new Set<string>();
-  for (const [volume, value] of given(fields.volumes) ? fields.volumes.entries() : []) {
-    declared.add(volume);
-    if (!value.empty)
-      value.fields(["name", "labels"], {
-        external: "Remove it: stackwarden keeps volumes of its own for each project.",
-        driver: "Remove it: volumes are kept on this machine.",
-        driver_opts: "Remove it: volumes are kept on this machine.",
-      });
-  }
-  if (variables.has("COMPOSE_PROJECT_NAME"))
-    note("COMPOSE_PROJECT_NAME of .env is not used: a project's id is its name.");
-  const activated = new Set([...request.profiles, ...(variables.get("COMPOSE_PROFILES")?.value.split(",") ?? [])]);
-  const all = new Map<string, NodeReader>();
-  const privateFiles = new Set<string>();
-  const services: Record<string, ServiceDefinition> = Object.create(null);
-  const active = (service: string): boolean => Object.hasOwn(services, service);
-  const written = given(fields.services) ? fields.services.entries() : [];
-  if (written.length > MOST_SERVICES)
-    fields.services?.invalid(`has ${written.length} services; ${MOST_SERVICES} are possible`, "Split the stack.");
-  for (const [service, reader] of written.slice(0, MOST_SERVICES)) {
-    if (!SERVICE_NAME.test(service)) {
-      reader.invalid(
-        `${JSON.stringify(service.slice(0, 64))} is not a service name`,
-        "Use letters, digits, dots, dashes and underscores; begin with a letter or digit.",
-      );
-      continue;
-    }
-    all.set(service, reader);
-    const definition = readService(service, reader, {
-      folder: request.folder,
-      allowRoot: (one) => request.allowRoot.includes(one) || request.allowRoot.includes(`${request.projectId}/${one}`),
-      note,
-      privateFile: (path) => privateFiles.add(path),
-      variable: (variable) => variables.get(variable),
-    });
-    const { profiles = [] } = definition ?? {};
-    if (definition && (profiles.length === 0 || profiles.some((profile) => activated.has(profile))))
-      services[service] = definition;
-  }
-  if (source.builtIn) leaveOutAbsent(services, request.folder, note);
-  if (Object.keys(services).length === 0 && context.problems.empty)
-    root.invalid("defines no active service", "Define one under `services`, or start with a profile.");
-  checkReferences(services, all, active);
-  const volumes = new Set<string>();
-  for (const [service, definition] of Object.entries(services)) {
-    for (const mount of definition.mounts) {
-      if (mount.type !== "volume") continue;
-      if (declared.has(mount.source)) volumes.add(mount.source);
-      else
-        all
-          .get(service)
-          ?.invalid(
-            `uses the volume ${mount.source}, which is not declared`,
-            "Declare it under the top-level `volumes`.",
-          );
-    }
-    for (const secret of definition.secrets)
-      if (!Object.hasOwn(secrets, secret.source))
-        all
-          .get(service)
-          ?.invalid(
-            `uses the secret ${secret.source}, which is not declared`,
-            "Declare it under the top-level `secrets`.",
-          );
-  }
-  context.problems.throwIfAny();
-  const secretValues = new Set(Object.values(secrets));
-  for (const { secretEnvironment, environment } of Object.values(services))
-    for (const key of secretEnvironment) secretValues.add(environment[key] ?? "");
-  for (const variable of variables.values()) if (variable.secret) secretValues.add(variable.value);
-  const known = [...secretValues].filter((value) => value.length >= SHORTEST_SECRET);
-  for (const { file } of sources) if (file !== undefined) privateFiles.add(file);
+/** Files in which secrets are written, so that copies of the project's folders leave them out. */
+function privateFilesOf(
+  { found, files, variables, request }: Reading,
+  sources: SecretSource[],
+  services: Record<string, ServiceDefinition>,
+  secretValues: string[],
+): string[] {
+  const paths = new Set<string>();
+  for (const { file } of sources) if (file !== undefined) paths.add(file);
   for (const { local } of Object.values(services)) {
     const settings =
       local?.install?.kind === "node" ? npmSettingsWithSecret(local.install.manifest, request.folder) : null;
-    if (settings !== null) privateFiles.add(settings);
+    if (settings !== null) paths.add(settings);
   }
-  if (variables.size > 0) privateFiles.add(realPath(join(request.folder, ".env")));
-  if (known.flatMap(secretEncodings).some((form) => source.text.includes(form)))
-    privateFiles.add(realPath(source.file));
-  return {
-    name: name ?? request.projectId,
-    source: source.file,
+  if (variables.size > 0 && found.envFile !== undefined) paths.add(realPath(found.envFile));
+  const forms = secretValues.flatMap(secretEncodings);
+  for (const file of files.read) if (forms.some((form) => file.text.includes(form))) paths.add(realPath(file.path));
+  return [...paths];
+}
+
+function servicesOf(section: NodeReader | undefined): Map<string, NodeReader> {
+  const all = new Map<string, NodeReader>();
+  const written = given(section) ? section.entries() : [];
+  if (written.length > MOST_SERVICES)
+    section?.invalid(`has ${written.length} services; ${MOST_SERVICES} are possible`, "Split the stack.");
+  for (const [name, service] of written.slice(0, MOST_SERVICES)) {
+    if (SERVICE_NAME.test(name)) all.set(name, service);
+    else
+      service.invalid(
+        `${JSON.stringify(name.slice(0, 64))} is not a service name`,
+        "Use letters, digits, dots, dashes and underscores; begin with a letter or digit.",
+      );
+  }
+  return all;
+}
+
+function readStack(
+  reading: Reading,
+  model: Tree,
+  { sources, secrets }: { sources: SecretSource[]; secrets: SecretValues },
+): StackDefinition {
+  const { request, found, variables, problems, unset } = reading;
+  const notes: string[] = [...found.notes];
+  const note = (text: string): void => void (notes.includes(text) || notes.push(text));
+  const root = reader(problems, (name) => variables.get(name), model);
+  const fields = root.fields(SECTIONS);
+  for (const name of unset) note(`The variable ${name} is not set; the empty text was used. Set it in .env.`);
+  const volumes = readVolumes(fields.volumes);
+  const networks = readNetworks(fields.networks);
+  const privateFiles = new Set<string>();
+  const all = servicesOf(fields.services);
+  const selected = selectServices(all, {
+    profiles: request.profiles,
+    usualProfiles: (variables.get("COMPOSE_PROFILES")?.value ?? "")
+      .split(",")
+      .map((one) => one.trim())
+      .filter(Boolean),
+    ...(request.services === undefined ? {} : { services: request.services }),
+    ...(request.without === undefined ? {} : { without: request.without }),
+  });
+  const services: Record<string, ServiceDefinition> = Object.create(null);
+  const without = new Set(selected.without);
+  const uses: AttributeUse[] = [];
+  for (const name of selected.names) {
+    const service = all.get(name) as NodeReader;
+    if (given(service) && entry(service.tree, "provider") !== undefined && entry(service.tree, "image") === undefined) {
+      note(`The service ${name} is left out: a provider outside of stackwarden would run it.`);
+      without.add(name);
+      continue;
+    }
+    services[name] = readService(name, service, {
+      folder: request.folder,
+      allowRoot: (one) => request.allowRoot.includes(one) || request.allowRoot.includes(`${request.projectId}/${one}`),
+      allowBinds: request.allowBinds ?? [],
+      note,
+      privateFile: (path) => privateFiles.add(path),
+      boundVolume: (volume) => volumes.bound.get(volume),
+    });
+    for (const attribute of attributeUses(service.tree, "services")) uses.push({ attribute, service: name });
+  }
+  for (const section of SECTIONS)
+    if (section !== "services" && given(fields[section]))
+      for (const attribute of attributeUses(fields[section].tree, section)) uses.push({ attribute });
+  if (found.builtIn) leaveOutAbsent(services, request.folder, note);
+  const count = Object.keys(services).length;
+  leaveOutEmpty(services, note);
+  if (count === 0 && problems.empty)
+    root.invalid("defines no active service", "Define one under `services`, or start with a profile.");
+  const configs = readConfigs(
+    fields.configs,
+    request.folder,
+    new Set(Object.values(services).flatMap((service) => (service.configs ?? []).map(({ source }) => source))),
+  );
+  for (const [name, service] of Object.entries(services))
+    for (const { source } of service.secrets)
+      for (const { variable } of sources.filter((one) => one.name === source && one.variable !== undefined))
+        if (secrets.text[source] === undefined && secrets.binary[source] === undefined)
+          all
+            .get(name)
+            ?.invalid(
+              `uses the secret ${source}, which needs ${variable}; that is not set`,
+              `Set ${variable} in .env.`,
+            );
+  checkReferences(
     services,
-    volumes: [...volumes],
-    secretValues: known,
-    privateFiles: [...privateFiles],
-    secrets,
+    all,
+    without,
+    {
+      volumes: volumes.declared,
+      networks: new Set(Object.keys(networks)),
+      configs: configs.declared,
+      secrets: new Set(sources.map(({ name }) => name)),
+    },
+    note,
+  );
+  problems.throwIfAny();
+  const secretValues = new Set([...Object.values(secrets.text), ...configs.secret]);
+  for (const { secretEnvironment, environment } of Object.values(services))
+    for (const key of secretEnvironment) secretValues.add(environment[key] ?? "");
+  for (const variable of variables.values()) if (variable.secret) secretValues.add(variable.value);
+  const redacted = [...secretValues].filter((value) => value.length >= SHORTEST_SECRET);
+  const inUse = (names: Iterable<string>): string[] => [...new Set(names)];
+  const mounted = Object.values(services).flatMap(({ mounts }) =>
+    mounts.flatMap((mount) => (mount.type === "volume" ? [mount.source] : [])),
+  );
+  const attached = inUse(
+    Object.values(services).flatMap((service) => Object.keys(service.networks ?? { default: null })),
+  );
+  return {
+    name: stackName(reading, model),
+    source: found.files[0] as string,
+    files: reading.files.read.map(({ path }) => path),
+    services,
+    volumes: inUse(mounted),
+    networks: Object.fromEntries(
+      attached.map((name) => [name, networks[name] ?? { internal: false, external: false }]),
+    ),
+    ...(Object.keys(configs.contents).length === 0 ? {} : { configs: configs.contents }),
+    ...(Object.keys(secrets.binary).length === 0 ? {} : { binarySecrets: secrets.binary }),
+    secretValues: redacted,
+    privateFiles: inUse([...privateFiles, ...privateFilesOf(reading, sources, services, redacted)]),
+    secrets: secrets.text,
     notes,
+    uses,
   };
 }
 
-const secretsNode = ({ root }: Parsed): NodeReader | undefined =>
-  root.entries().find(([key]) => key === "secrets")?.[1];
+/** `COMPOSE_PROJECT_NAME`, else the files' `name`, else the project's id. */
+const stackName = ({ variables, request }: Pick<Reading, "variables" | "request">, model: Tree): string =>
+  variables.get("COMPOSE_PROJECT_NAME")?.value || textOf(entry(model, "name")) || request.projectId;
 
 /**
- * Reads the project's compose file, else the built-in CommandCenter definition.
- * @throws INVALID_STACK or POLICY_VIOLATION with file, line and path of every problem (`details.problems`)
+ * Reads the project's compose files, else the built-in CommandCenter definition.
+ * @throws INVALID_STACK or POLICY_VIOLATION with file, line and path of every problem (`details.problems`);
+ * UNKNOWN_SERVICE or INVALID_INPUT for services and profiles that the caller names
  */
 export async function loadStack(request: LoadRequest): Promise<StackDefinition> {
-  const source = findSource(request.folder);
-  const parse = opened(source);
+  const files = new FileReader(request.folder);
   const read = async (make: (name: string) => Promise<string>): Promise<StackDefinition> => {
+    const problems = new Problems();
     const unset = new Set<string>();
-    const variables = projectVariables(request.folder, (name) => unset.add(name));
+    const found = findFiles(request.folder, request.files ?? [], problems, (name) => unset.add(name));
+    const { variables } = found;
+    const reading: Reading = { request, found, files, variables, problems, unset };
+    const secretsOf = (model: Tree, into: Problems, lookup: Lookup): SecretSource[] => {
+      const tree = entry(model, "secrets");
+      return tree === undefined ? [] : readSecretSources(reader(into, lookup, tree, "secrets"), request.folder);
+    };
     // Secrets first and by themselves: everything else may use their variables.
-    const early = parse((name) => variables.get(name) ?? { value: "", secret: false });
-    const secrets = await resolveSecrets(
-      readSecretSources(secretsNode(early), request.folder),
-      request.folder,
-      variables,
-      make,
+    const before = new Problems();
+    const own: Lookup = (variable) => variables.get(variable);
+    const early = modelOf(
+      { ...reading, unset: new Set() },
+      before,
+      (name) => variables.get(name) ?? { value: "", secret: false },
     );
-    const parsed = parse((name) => variables.get(name));
-    for (const name of unset) parsed.unset.add(name);
+    await resolveSecrets(secretsOf(early, before, own), request.folder, variables, make);
+    const name = stackName(reading, early);
+    const lookup: Lookup = (variable) =>
+      variables.get(variable) ?? (variable === "COMPOSE_PROJECT_NAME" ? { value: name, secret: false } : undefined);
+    const model = modelOf(reading, problems, lookup);
     // Problems of the secrets themselves are found with the rest, so that one error lists all.
-    const sources = readSecretSources(secretsNode(parsed), request.folder);
-    await resolveSecrets(sources, request.folder, variables, make);
-    return readStack(source, parsed, request, { sources, secrets }, variables);
+    const sources = secretsOf(model, problems, lookup);
+    const secrets = await resolveSecrets(sources, request.folder, variables, make);
+    return readStack(reading, model, { sources, secrets });
   };
   // A file that is refused must change nothing: secrets are made only once everything else is right.
   await read(async (name) => `not-generated-yet-${name}`);

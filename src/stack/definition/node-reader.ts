@@ -1,19 +1,18 @@
 /**
- * Typed reading of YAML nodes. A wrong value is recorded with its line and path and read as
- * `undefined`, so that one pass finds everything that is wrong.
+ * Typed reading of a project's values. A wrong value is recorded with its file, line and path and read as `undefined`,
+ * so that one pass finds everything that is wrong.
  */
-import { isAlias, isMap, isScalar, isSeq, type Node } from "yaml";
-import type { AliasTargets } from "./document.js";
+import type { Lookup } from "./interpolate.js";
 import type { Problems } from "./problems.js";
+import { isNull, type Tree, textOf } from "./tree.js";
 import { MOST_LEVELS } from "./yaml-depth.js";
 
-/** What the whole file shares. */
+/** What all files of a project share. */
 export interface ReadContext {
-  targets: AliasTargets;
   problems: Problems;
-  /** Scalars whose text came from a secret. */
-  secretNodes: WeakSet<object>;
-  /** Nodes that may still be read: aliases must not make a small file a large one. */
+  /** The project's own variables; an included file has further ones. */
+  variables: Lookup;
+  /** Values that may still be read: aliases must not make a small file a large one. */
   budget: { left: number };
 }
 
@@ -27,31 +26,15 @@ const below = (path: string, name: string): string => {
 };
 
 export class NodeReader {
-  readonly node: unknown;
-
   constructor(
     readonly context: ReadContext,
-    node: unknown,
+    readonly tree: Tree,
     readonly path: string,
-    /** Levels above it, also of anchors that are merged into each other. */
+    /** Levels above it. */
     private readonly depth = 0,
   ) {
     context.budget.left -= 1;
-    let resolved = node;
-    if (isAlias(node)) {
-      const target = context.targets.get(node);
-      if (target === "around it")
-        context.problems.invalid(node, path, `*${node.source} stands inside of what it refers to`, "Remove it.");
-      else if (target === undefined)
-        context.problems.invalid(
-          node,
-          path,
-          `*${node.source} refers to an anchor that does not stand above it`,
-          "Define it before.",
-        );
-      resolved = target === "around it" ? undefined : target;
-    }
-    this.node = resolved;
+    if (tree.fault !== undefined) this.invalid(tree.fault.message, tree.fault.hint);
     if (depth === MOST_LEVELS) this.invalid(`nests deeper than ${MOST_LEVELS} levels`, "Write it with fewer levels.");
     if (context.budget.left === 0)
       this.invalid("the file is too large once its aliases are resolved", "Remove nested anchors and aliases.");
@@ -63,102 +46,112 @@ export class NodeReader {
   }
 
   invalid(message: string, hint: string): undefined {
-    this.context.problems.invalid(this.node, this.path, message, hint);
+    this.context.problems.invalid(this.tree, this.path, message, hint);
     return undefined;
   }
 
   policy(message: string, hint: string): undefined {
-    this.context.problems.policy(this.node, this.path, message, hint);
+    this.context.problems.policy(this.tree, this.path, message, hint);
     return undefined;
   }
 
   /** Absent, or `key:` without a value. */
   get empty(): boolean {
-    return this.node === undefined || this.node === null || (isScalar(this.node) && this.node.value === null);
+    return isNull(this.tree);
   }
 
   get isMap(): boolean {
-    return isMap(this.node);
+    return this.tree.kind === "map";
   }
 
   get isList(): boolean {
-    return isSeq(this.node);
+    return this.tree.kind === "list";
   }
 
   get secret(): boolean {
-    return typeof this.node === "object" && this.node !== null && this.context.secretNodes.has(this.node);
+    return this.tree.kind === "scalar" && this.tree.secret === true;
   }
 
-  /** Text, or a number or boolean as it was written. */
+  /** Where relative paths of its file begin. */
+  get folder(): string {
+    return this.tree.file.folder;
+  }
+
+  /** The variables of its file. */
+  get lookup(): Lookup {
+    return this.tree.file.lookup;
+  }
+
+  /** Text, or a number or boolean as Compose prints it. */
   string(what = "text"): string | undefined {
-    if (isScalar(this.node)) {
-      const { value } = this.node;
-      if (typeof value === "string") {
-        if (value.includes("\0")) return this.invalid("contains a NUL character", "Remove it.");
-        return value;
-      }
-      if (typeof value === "number" || typeof value === "boolean" || typeof value === "bigint")
-        return this.node.source ?? String(value);
-    }
-    return this.invalid(`must be ${what}`, `Write ${what}.`);
+    if (this.tree.fault !== undefined) return undefined;
+    const text = textOf(this.tree);
+    if (text === undefined) return this.invalid(`must be ${what}`, `Write ${what}.`);
+    return text.includes("\0") ? this.invalid("contains a NUL character", "Remove it.") : text;
   }
 
   boolean(): boolean | undefined {
-    if (isScalar(this.node)) {
-      if (typeof this.node.value === "boolean") return this.node.value;
-      const text = String(this.node.value).toLowerCase();
-      if (text === "true" || text === "false") return text === "true";
-    }
+    if (this.tree.fault !== undefined) return undefined;
+    const text = textOf(this.tree)?.toLowerCase();
+    if (text !== undefined && /^(?:true|yes|on|y|1|t)$/.test(text)) return true;
+    if (text !== undefined && /^(?:false|no|off|n|0|f)$/.test(text)) return false;
     return this.invalid("must be true or false", "Write true or false.");
   }
 
   /** A finite number in the range, both ends included. */
   number(least: number, most: number, whole = true): number | undefined {
-    const text = isScalar(this.node) ? String(this.node.value) : "";
-    const value = /^[+-]?\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+    if (this.tree.fault !== undefined) return undefined;
+    const text = textOf(this.tree) ?? "";
+    const value = /^[+-]?\d+(\.\d+)?(?:e[+-]?\d+)?$/.test(text) ? Number(text) : Number.NaN;
     if (value >= least && value <= most && (!whole || Number.isInteger(value))) return value;
     const range = `a ${whole ? "whole " : ""}number from ${least} to ${most}`;
     return this.invalid(`must be ${range}`, `Write ${range}.`);
   }
 
   oneOf<T extends string>(values: readonly T[]): T | undefined {
-    const text = isScalar(this.node) ? String(this.node.value) : null;
-    const found = values.find((value) => value === text);
-    if (found !== undefined) return found;
+    if (this.tree.fault !== undefined) return undefined;
+    const text = textOf(this.tree);
+    const match = values.find((value) => value === text);
+    if (match !== undefined) return match;
     return this.invalid(`must be one of: ${values.join(", ")}`, `Write one of: ${values.join(", ")}.`);
   }
 
   list(): NodeReader[] {
     if (this.empty || this.exhausted) return [];
-    if (!isSeq(this.node)) {
+    if (this.tree.kind !== "list") {
       this.invalid("must be a list", "Write a list.");
       return [];
     }
-    return this.node.items.map((item, index) => this.#inside(item, `${this.path}[${index}]`));
+    const readers: NodeReader[] = [];
+    for (const [index, item] of this.tree.items.entries()) {
+      if (this.exhausted) break;
+      if (item.tag !== "reset") readers.push(this.#inside(item, `${this.path}[${index}]`));
+    }
+    return readers;
+  }
+
+  /** A list's items; a single value counts as a list of one. */
+  listOrOne(): NodeReader[] {
+    return this.isList || this.empty ? this.list() : [this];
   }
 
   strings(what = "text"): string[] {
     return this.list().flatMap((item) => item.string(what) ?? []);
   }
 
-  /** All entries of a mapping; `<<` is merged in (own keys win). Absent: none. */
+  /** All entries of a mapping. Absent: none. */
   entries(): [string, NodeReader][] {
     if (this.empty || this.exhausted) return [];
-    if (!isMap(this.node)) {
+    if (this.tree.kind !== "map") {
       this.invalid("must be a mapping", "Write `name: value` pairs.");
       return [];
     }
-    const found = new Map<string, NodeReader>();
-    const merged: NodeReader[] = [];
-    for (const pair of this.node.items) {
-      const key = isScalar(pair.key) ? String(pair.key.value) : null;
-      if (key === null) this.invalid("has a key that is not text", "Write plain keys.");
-      else if (key === "<<") merged.push(this.#inside(pair.value, below(this.path, "<<")));
-      else found.set(key, this.#inside(pair.value, below(this.path, key)));
+    const entries: [string, NodeReader][] = [];
+    for (const [key, value] of this.tree.entries) {
+      if (this.exhausted) break;
+      if (value.tag !== "reset") entries.push([key, this.#inside(value, below(this.path, key))]);
     }
-    for (const source of merged.flatMap((one) => (one.isList ? one.list() : [one])))
-      for (const [key, value] of source.entries()) if (!found.has(key)) found.set(key, value);
-    return [...found];
+    return entries;
   }
 
   /**
@@ -172,19 +165,21 @@ export class NodeReader {
       else if (Object.hasOwn(refused, key)) value.invalid("is not supported", refused[key] as string);
       else if (!key.startsWith("x-"))
         value.invalid(
-          "is not a key that is known here",
-          `Remove it or correct its name. Known: ${known.filter((name) => !name.startsWith("x-")).join(", ")}.`,
+          "is not a key that Compose has here",
+          `Remove it or correct its name. Valid keys: ${known.filter((name) => !name.startsWith("x-")).join(", ")}.`,
         );
     }
     return result;
   }
 
-  child(node: Node | null | undefined, name: string): NodeReader {
-    return this.#inside(node, below(this.path, name));
+  /** Reports the faults of everything below, for values that are accepted without being read further. */
+  check(): void {
+    if (this.isMap) for (const [, value] of this.entries()) value.check();
+    else if (this.isList) for (const item of this.list()) item.check();
   }
 
-  #inside(node: unknown, path: string): NodeReader {
-    return new NodeReader(this.context, node, path, this.depth + 1);
+  #inside(tree: Tree, path: string): NodeReader {
+    return new NodeReader(this.context, tree, path, this.depth + 1);
   }
 }
 

@@ -6,8 +6,11 @@ import type { PortMapping, ServiceDefinition, StackDefinition } from "./types.js
 const KEY = /^(.*?)(?::(\d{1,5}))?$/;
 
 /** The definition's own host ports become wishes: one that is taken moves to the next free port. */
-const preferred = ({ hostPort, ...mapping }: PortMapping): PortMapping =>
-  hostPort === undefined ? mapping : { ...mapping, preferredPort: hostPort };
+const preferred = ({ hostPort, hostPortEnd, ...mapping }: PortMapping): PortMapping =>
+  hostPort === undefined
+    ? mapping
+    : // Of a range any free port will do already.
+      { ...mapping, ...(hostPortEnd === undefined ? { preferredPort: hostPort } : { hostPort, hostPortEnd }) };
 
 /**
  * @param ports host port by service, for its first published port, or by `service:containerPort`
@@ -40,9 +43,12 @@ export function overridePorts(
         port === undefined ? `ports: ${name} publishes no port.` : `ports: ${name} does not publish port ${port}.`,
         options,
       );
+    const done = new Set<PortMapping["protocol"]>();
     set(service, (mapping) => {
-      if (mapping.containerPort !== target) return mapping;
-      const { preferredPort: _wish, ...rest } = mapping;
+      // A container port that is published several times has one entry for each protocol changed.
+      if (mapping.containerPort !== target || done.has(mapping.protocol)) return mapping;
+      done.add(mapping.protocol);
+      const { preferredPort: _wish, hostPortEnd: _end, ...rest } = mapping;
       return { ...rest, hostPort };
     });
   }

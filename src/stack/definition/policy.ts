@@ -1,38 +1,54 @@
 /**
- * What a compose file may not ask for (S7): it would undo the hardening. Only the server's own
- * configuration, which no agent writes, can allow a root user.
+ * What a compose file may not ask for: it would undo the hardening. Only the server's own configuration, which no agent
+ * writes, can allow a root user or folders outside the project.
  */
 import type { NodeReader } from "./node-reader.js";
 
-const REMOVE = "Remove it. Stackwarden does not run services that can reach beyond their own stack.";
+const REMOVE =
+  "Remove it, or start the other services without this one (`without`). Stackwarden does not run services that can reach beyond their own stack.";
 
-/** Keys that are refused whatever their value, unless it is the harmless one. */
+/** Docker gives these to every container. A service here has none, and needs none: it does not run as root. */
+const DEFAULT_CAPABILITIES = new Set(
+  "CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE SYS_CHROOT KILL AUDIT_WRITE".split(
+    " ",
+  ),
+);
+
+/** Kernel parameters that belong to a container's own namespaces. */
+const OWN_SYSCTL = /^(?:net\.|kernel\.(?:shm\w+|msg\w+|sem)$|fs\.mqueue\.)/;
+
+/** Keys that are refused whatever their value, unless it is a harmless one. */
 const FORBIDDEN: Record<string, { means: string; harmless: (text: string) => boolean }> = {
   privileged: { means: "gives the service the whole machine", harmless: (text) => text === "false" },
-  cap_add: { means: "adds kernel capabilities", harmless: (text) => text === "" },
   devices: { means: "gives the service the machine's devices", harmless: (text) => text === "" },
   device_cgroup_rules: { means: "gives the service the machine's devices", harmless: (text) => text === "" },
   gpus: { means: "gives the service the machine's devices", harmless: (text) => text === "" },
   network_mode: {
     means: "leaves the stack's own network",
-    harmless: (text) => text === "bridge" || text === "default",
+    harmless: (text) => ["", "bridge", "default", "none"].includes(text),
   },
-  pid: { means: "shares another process namespace", harmless: (text) => text === "" },
+  pid: { means: "shares another process namespace", harmless: (text) => text === "" || text === "private" },
   ipc: {
     means: "shares another IPC namespace",
-    harmless: (text) => text === "" || text === "private" || text === "none",
+    harmless: (text) => ["", "private", "none", "shareable"].includes(text),
   },
   uts: { means: "shares the machine's host name", harmless: (text) => text === "" },
-  userns_mode: { means: "leaves the user namespace", harmless: (text) => text === "" },
-  cgroup: { means: "shares the machine's control groups", harmless: (text) => text === "private" },
+  userns_mode: { means: "leaves the user namespace", harmless: (text) => text === "" || text === "private" },
+  cgroup: { means: "shares the machine's control groups", harmless: (text) => text === "" || text === "private" },
   cgroup_parent: { means: "leaves the stack's control group", harmless: (text) => text === "" },
-  sysctls: { means: "changes kernel parameters", harmless: (text) => text === "" },
   volumes_from: { means: "takes another container's volumes", harmless: (text) => text === "" },
   external_links: { means: "reaches containers of other stacks", harmless: (text) => text === "" },
   use_api_socket: { means: "reaches the container engine's socket", harmless: (text) => text === "false" },
+  runtime: { means: "chooses another container runtime", harmless: (text) => text === "" || text === "runc" },
 };
 
-export const POLICY_KEYS: readonly string[] = [...Object.keys(FORBIDDEN), "security_opt", "cap_drop"];
+export const POLICY_KEYS: readonly string[] = [
+  ...Object.keys(FORBIDDEN),
+  "security_opt",
+  "cap_add",
+  "cap_drop",
+  "sysctls",
+];
 
 const text = (reader: NodeReader): string => {
   if (reader.empty) return "";
@@ -41,17 +57,42 @@ const text = (reader: NodeReader): string => {
   return reader.string() ?? "";
 };
 
+/** `name=value` of a list, or a mapping's entries; names alone have no value. */
+function pairs(reader: NodeReader): [string, string, NodeReader][] {
+  if (reader.isMap) return reader.entries().map(([name, value]) => [name, value.string() ?? "", value]);
+  return reader.list().map((item) => {
+    const [name = "", value = ""] = (item.string("name=value") ?? "").split(/=(.*)/s);
+    return [name, value, item];
+  });
+}
+
 export function checkPolicy(key: string, reader: NodeReader): void {
   if (key === "cap_drop") return; // Everything is dropped already.
+  if (key === "cap_add") {
+    for (const item of reader.list()) {
+      const name = (item.string("a capability") ?? "").toUpperCase().replace(/^CAP_/, "");
+      if (!DEFAULT_CAPABILITIES.has(name)) item.policy(`adds the kernel capability ${name}`, REMOVE);
+    }
+    return;
+  }
+  if (key === "sysctls") {
+    for (const [name, , at] of pairs(reader))
+      if (!OWN_SYSCTL.test(name)) at.policy(`${name} is a kernel parameter of the whole machine`, REMOVE);
+    return;
+  }
   if (key === "security_opt") {
     for (const option of reader.strings("an option"))
-      if (!/^no-new-privileges(?:[:=]true)?$/.test(option))
+      if (!/^(?:no-new-privileges(?:[:=]true)?|apparmor[:=]docker-default)$/.test(option))
         reader.policy(`${option} weakens the service's isolation`, REMOVE);
     return;
   }
   const rule = FORBIDDEN[key];
   if (rule !== undefined && !rule.harmless(text(reader))) reader.policy(rule.means, REMOVE);
 }
+
+/** `sysctls` as they are set, for those that policy accepts. */
+export const readSysctls = (reader: NodeReader | undefined): Record<string, string> =>
+  Object.fromEntries((reader === undefined || reader.empty ? [] : pairs(reader)).map(([name, value]) => [name, value]));
 
 /** Is this Compose `user` root, by name or number? A group alone (`:0`) and an empty user count as well. */
 export const isRoot = (user: string): boolean => /^(?:root|0+)?(?::.*)?$/.test(user.trim());

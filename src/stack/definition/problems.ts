@@ -1,9 +1,11 @@
-/** Collects what is wrong with a compose file, each with its place, so that one call shows all of it. */
-import { isNode, type LineCounter, type Node } from "yaml";
+/** Collects what is wrong with a project's compose files, each with its place, so that one error lists all of it. */
 import { type ErrorCode, StackwardenError } from "../../errors.js";
+import { lineOf, type Tree } from "./tree.js";
 
 export interface Problem {
-  /** Dotted path in the file, e.g. `services.backend.ports[0]`. */
+  /** Absolute path of the file, or `built-in:commandcenter`. */
+  file: string;
+  /** Dotted path in the merged project, e.g. `services.backend.ports[0]`. */
   path: string;
   line: number | null;
   message: string;
@@ -13,48 +15,64 @@ export interface Problem {
 /** A problem that breaks the hardening outranks one that is merely wrong. */
 type Rank = Extract<ErrorCode, "INVALID_STACK" | "POLICY_VIOLATION">;
 
+export type RankedProblem = Problem & { code: Rank };
+
+/** Where a problem is: a value, or a file and its line. */
+export type Where = Tree | { file: { path: string }; line: number | null };
+
 const MOST = 20;
 
+const place = (where: Where): Pick<Problem, "file" | "line"> => ({
+  file: where.file.path,
+  line: "line" in where ? where.line : lineOf(where),
+});
+
 export class Problems {
-  readonly #found: (Problem & { code: Rank })[] = [];
+  readonly #found: RankedProblem[] = [];
+  readonly #seen = new Set<string>();
 
-  constructor(
-    readonly file: string,
-    readonly lines: LineCounter,
-  ) {}
-
-  lineOf(node: unknown): number | null {
-    if (!isNode(node)) return null;
-    const range = (node as Node).range;
-    return range ? this.lines.linePos(range[0]).line : null;
-  }
-
-  invalid(node: unknown, path: string, message: string, hint: string): void {
-    this.#found.push({ code: "INVALID_STACK", path, line: this.lineOf(node), message, hint });
+  invalid(where: Where, path: string, message: string, hint: string): void {
+    this.#add({ code: "INVALID_STACK", ...place(where), path, message, hint });
   }
 
   /** Something an agent must not be able to get by writing it into a file. */
-  policy(node: unknown, path: string, message: string, hint: string): void {
-    this.#found.push({ code: "POLICY_VIOLATION", path, line: this.lineOf(node), message, hint });
+  policy(where: Where, path: string, message: string, hint: string): void {
+    this.#add({ code: "POLICY_VIOLATION", ...place(where), path, message, hint });
   }
 
   get empty(): boolean {
     return this.#found.length === 0;
   }
 
+  /** All problems, those of the policy first. */
+  get all(): readonly RankedProblem[] {
+    return [...this.#found].sort(
+      (one, other) => Number(other.code === "POLICY_VIOLATION") - Number(one.code === "POLICY_VIOLATION"),
+    );
+  }
+
   /** @throws POLICY_VIOLATION or INVALID_STACK that names the first problem and lists up to 20 */
   throwIfAny(): void {
-    const first = this.#found.find((problem) => problem.code === "POLICY_VIOLATION") ?? this.#found[0];
+    const { all } = this;
+    const [first] = all;
     if (first === undefined) return;
-    const place = first.line === null ? this.file : `${this.file}:${first.line}`;
-    const more = this.#found.length - 1;
+    const where = first.line === null ? first.file : `${first.file}:${first.line}`;
+    const more = all.length - 1;
     throw new StackwardenError(
       first.code,
-      `${[place, first.path, first.message].filter((part) => part !== "").join(": ")}${more > 0 ? ` (and ${more} more)` : ""}`,
+      `${[where, first.path, first.message].filter((part) => part !== "").join(": ")}${more > 0 ? ` (and ${more} more)` : ""}`,
       {
         hint: first.hint,
-        details: { file: this.file, problems: this.#found.slice(0, MOST), omitted: Math.max(0, more + 1 - MOST) },
+        details: { file: first.file, problems: all.slice(0, MOST), omitted: Math.max(0, more + 1 - MOST) },
       },
     );
+  }
+
+  /** One value can be read more than once, through several aliases or in several passes. */
+  #add(problem: RankedProblem): void {
+    const key = JSON.stringify([problem.file, problem.path, problem.message]);
+    if (this.#seen.has(key)) return;
+    this.#seen.add(key);
+    this.#found.push(problem);
   }
 }

@@ -1,36 +1,83 @@
-/** Commands: an argument vector, or text split into words as Compose does; a shell never sees it (S5). */
+/** Commands: an argument vector, or text split into words as Compose does; a shell never sees it. */
 import { given, type NodeReader } from "./node-reader.js";
 
-/** POSIX word splitting with quotes and backslashes, without expansion. Null: a quote is not closed. */
-export function splitWords(text: string): string[] | null {
-  const words: string[] = [];
-  let word: string | null = null;
-  let quote: string | null = null;
-  for (let at = 0; at < text.length; at += 1) {
-    const char = text[at] as string;
-    if (quote === null && /\s/.test(char)) {
-      if (word !== null) words.push(word);
-      word = null;
-    } else if (char === quote) {
-      quote = null;
-    } else if (quote === null && (char === '"' || char === "'")) {
-      quote = char;
-      word ??= "";
-    } else if (char === "\\" && quote !== "'" && (quote === null || /["\\$`]/.test(text[at + 1] ?? ""))) {
-      at += 1;
-      word = (word ?? "") + (text[at] ?? "");
-    } else {
-      word = (word ?? "") + char;
-    }
-  }
-  if (quote !== null) return null;
-  return word === null ? words : [...words, word];
+interface SplitWords {
+  words: string[];
+  /** What stands behind an operator of a shell, which Compose drops. */
+  dropped: string;
 }
 
-export function readCommand(reader: NodeReader | undefined): string[] | undefined {
+const SPACE = /[ \t\r\n]/;
+
+/**
+ * Words as compose-go's `go-shellwords` makes them: quotes and backslashes, no expansion. Reading ends at an operator of
+ * a shell that stands outside of quotes. Null: a quote or a bracket is not closed.
+ */
+function splitCommand(text: string): SplitWords | null {
+  const words: string[] = [];
+  let word = "";
+  let begun = false;
+  let quote: string | null = null;
+  let back = false;
+  let dollar = false;
+  let dropped = "";
+  for (let at = 0; at < text.length; at += 1) {
+    let char = text[at] as string;
+    if (char === "\\" && quote !== "'") {
+      at += 1;
+      if (at >= text.length) return null;
+      char = text[at] as string;
+      word += char;
+      begun = true;
+      continue;
+    }
+    const open = quote !== null || back || dollar;
+    if (SPACE.test(char)) {
+      if (open) word += char;
+      else if (begun) {
+        words.push(word);
+        word = "";
+        begun = false;
+      }
+      continue;
+    }
+    if (char === "`" && quote === null && !dollar) back = !back;
+    else if (char === ")" && quote === null && !back) dollar = !dollar;
+    else if (char === "(" && quote === null && !back) {
+      if (dollar || !word.endsWith("$")) return null;
+      dollar = true;
+      word += char;
+      continue;
+    } else if ((char === '"' || char === "'") && (quote === null || quote === char) && !dollar) {
+      if (quote !== null) begun = true;
+      quote = quote === null ? char : null;
+      continue;
+    } else if (/[;&|<>]/.test(char) && !open) {
+      dropped = text.slice(at).trim();
+      if (char === ">" && /^\d/.test(word)) begun = false;
+      break;
+    }
+    word += char;
+    begun = true;
+  }
+  if (quote !== null || back || dollar) return null;
+  return { words: begun ? [...words, word] : words, dropped };
+}
+
+/** The words of a command that is written as text. Null: a quote is not closed. */
+export const splitWords = (text: string): string[] | null => splitCommand(text)?.words ?? null;
+
+/** @param note called when Compose drops a part of the command */
+export function readCommand(reader: NodeReader | undefined, note?: (text: string) => void): string[] | undefined {
   if (!given(reader)) return undefined;
   if (reader.isList) return reader.strings("an argument");
   const text = reader.string("a command");
   if (text === undefined) return undefined;
-  return splitWords(text) ?? reader.invalid("has a quote that is not closed", 'Write a list: ["program", "argument"].');
+  const split = splitCommand(text);
+  if (split === null) return reader.invalid("has a quote that is not closed", 'Write a list: ["program", "argument"].');
+  if (split.dropped !== "")
+    note?.(
+      `${reader.path}: a command is not read by a shell; as in Compose, everything from ${JSON.stringify(split.dropped.slice(0, 40))} on is dropped. Write ["sh", "-c", "…"].`,
+    );
+  return split.words;
 }

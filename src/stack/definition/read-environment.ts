@@ -1,11 +1,12 @@
 /** `environment` and `env_file`. The server's own environment never comes in: it holds the agent's keys. */
 import { isSecretName } from "../text/secret-names.js";
 import { EnvFileError, readEnvFile } from "./env-file.js";
-import type { Lookup } from "./interpolate.js";
 import { given, type NodeReader } from "./node-reader.js";
-import { projectPath } from "./read-mounts.js";
+import { projectPath } from "./project-path.js";
 
-const NAME = /^[A-Za-z_][A-Za-z0-9_.-]*$/;
+/** What an environment can hold: anything but `=`, NUL and control characters. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused.
+const NAME = /^[^=\u0000-\u001f\u007f]+$/;
 
 export { isSecretName as isSensitiveName };
 
@@ -23,17 +24,24 @@ function put(into: Environment, name: string, value: string, secret: boolean): v
   else into.secret.delete(name);
 }
 
-function readFiles(reader: NodeReader, folder: string, into: Environment, lookup: Lookup): void {
-  for (const item of reader.isList ? reader.list() : [reader]) {
+/** Variables in env files are the project's, then those of `environment`, then those above them in the same file. */
+function readFiles(reader: NodeReader, folder: string, own: Environment, into: Environment): void {
+  for (const item of reader.listOrOne()) {
     const fields: { path?: NodeReader; required?: NodeReader; format?: NodeReader } = item.isMap
       ? item.fields(["path", "required", "format"])
       : { path: item };
-    const text = (fields.path ?? item).string("a path");
-    const path = text === undefined ? undefined : projectPath(item, text, folder);
+    const at = fields.path ?? item;
+    const text = at.string("a path");
+    const path = text === undefined ? undefined : projectPath(at, text, folder);
     const raw = given(fields.format) && fields.format.oneOf(["raw"]) === "raw";
     if (path === undefined) continue;
+    const variable = (name: string) =>
+      item.context.variables(name) ??
+      (Object.hasOwn(own.values, name)
+        ? { value: own.values[name] as string, secret: own.secret.has(name) }
+        : undefined);
     try {
-      const values = readEnvFile(path, folder, { lookup, raw });
+      const values = readEnvFile(path, folder, { lookup: variable, raw });
       const required = given(fields.required) ? fields.required.boolean() : true;
       if (values === undefined && required)
         item.invalid(`the file ${text} does not exist`, "Create it, or write required: false.");
@@ -48,26 +56,34 @@ function readFiles(reader: NodeReader, folder: string, into: Environment, lookup
   }
 }
 
-/** @param fallback values for names written without one (`- NAME`): the project's `.env` */
+const empty = (): Environment => ({
+  values: Object.create(null) as Record<string, string>,
+  secret: new Set(),
+  privateFiles: new Set(),
+});
+
+/** Names without a value (`- NAME`) get the one that their file's variables have, or none. */
 export function readEnvironment(
   reader: NodeReader | undefined,
   files: NodeReader | undefined,
   folder: string,
-  fallback: Lookup,
 ): Environment {
-  const values = Object.create(null) as Record<string, string>;
-  const into: Environment = { values, secret: new Set(), privateFiles: new Set() };
-  if (given(files)) readFiles(files, folder, into, fallback);
-  if (!given(reader)) return into;
+  const own = empty();
+  const unset = new Set<string>();
   const add = (at: NodeReader, name: string, value: string | undefined): void => {
-    if (!NAME.test(name)) at.invalid(`${JSON.stringify(name)} is not a variable name`, "Use letters, digits and _.");
-    else if (value !== undefined) put(into, name, value, at.secret);
+    unset.delete(name);
+    const variable = value === undefined ? at.lookup(name) : undefined;
+    if (!NAME.test(name))
+      at.invalid(`${JSON.stringify(name.slice(0, 64))} is not a variable name`, "Use letters, digits and _.");
+    else if (value !== undefined) put(own, name, value, at.secret);
+    else if (variable !== undefined) put(own, name, variable.value, variable.secret);
     else {
-      const found = fallback(name);
-      if (found !== undefined) put(into, name, found.value, found.secret);
+      unset.add(name);
+      delete own.values[name];
+      own.secret.delete(name);
     }
   };
-  if (reader.isList) {
+  if (reader?.isList) {
     for (const item of reader.list()) {
       const text = item.string("NAME=value");
       if (text === undefined) continue;
@@ -75,11 +91,19 @@ export function readEnvironment(
       if (equals < 0) add(item, text, undefined);
       else add(item, text.slice(0, equals), text.slice(equals + 1));
     }
-  } else {
+  } else if (given(reader)) {
     for (const [name, value] of reader.entries()) {
       const text = value.empty ? undefined : value.string();
-      if (value.empty || text !== undefined) add(value, name, text);
+      if ((value.empty && value.tree.fault === undefined) || text !== undefined) add(value, name, text);
     }
   }
-  return into;
+  const all = empty();
+  if (given(files)) readFiles(files, folder, own, all);
+  for (const [name, value] of Object.entries(own.values)) put(all, name, value, own.secret.has(name));
+  // A name without a value anywhere is not set, even where an env file sets it.
+  for (const name of unset) {
+    delete all.values[name];
+    all.secret.delete(name);
+  }
+  return all;
 }

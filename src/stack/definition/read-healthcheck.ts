@@ -1,11 +1,11 @@
 /** Compose's healthcheck, with stackwarden's own `x-probe` for what an image's tools would have checked. */
 import { given, type NodeReader } from "./node-reader.js";
-import type { Healthcheck, HealthTest } from "./types.js";
+import type { Healthcheck, HealthTest, HealthTimings } from "./types.js";
 import { parseDuration } from "./units.js";
 
 /** Compose's defaults. */
 const DEFAULTS = { intervalMs: 30_000, timeoutMs: 30_000, retries: 3, startPeriodMs: 0, startIntervalMs: 5_000 };
-/** Shorter would load the machine more than it tells. */
+/** More often would only load the machine. */
 const SHORTEST_MS = 100;
 const LONGEST_MS = 24 * 3_600_000;
 
@@ -25,6 +25,7 @@ function readTest(reader: NodeReader): HealthTest | undefined {
     return command === undefined ? undefined : { kind: "cmd-shell", command };
   }
   const [kind, ...rest] = reader.strings();
+  if (kind === undefined) return undefined;
   if (kind === "NONE" && rest.length === 0) return { kind: "none" };
   if (kind === "CMD" && rest.length > 0) return { kind: "cmd", argv: rest };
   if (kind === "CMD-SHELL" && rest.length === 1) return { kind: "cmd-shell", command: rest[0] as string };
@@ -51,7 +52,13 @@ function readProbe(reader: NodeReader): HealthTest | undefined {
   return { kind, port: number, path: at, status: expected };
 }
 
-export function readHealthcheck(reader: NodeReader): Healthcheck | undefined {
+/** What a file says of a service's check; `timings` alone are for the check that the image has. */
+export interface ReadHealthcheck {
+  healthcheck?: Healthcheck;
+  timings?: HealthTimings;
+}
+
+export function readHealthcheck(reader: NodeReader): ReadHealthcheck {
   const fields = reader.fields([
     "test",
     "interval",
@@ -65,18 +72,19 @@ export function readHealthcheck(reader: NodeReader): Healthcheck | undefined {
   const probe = given(fields["x-probe"]) ? readProbe(fields["x-probe"]) : undefined;
   const written = given(fields.test) ? readTest(fields.test) : undefined;
   const disabled = given(fields.disable) && fields.disable.boolean() === true;
-  if (!disabled && !given(fields.test) && !given(fields["x-probe"])) {
-    return reader.invalid("has no test", "Give `test`, or `x-probe`, or `disable: true`.");
-  }
   const test = disabled ? ({ kind: "none" } as const) : (probe ?? written);
-  if (test === undefined) return undefined;
-  return {
-    test,
-    ...(test === probe && written !== undefined ? { command: written } : {}),
-    intervalMs: readDuration(fields.interval, SHORTEST_MS) ?? DEFAULTS.intervalMs,
-    timeoutMs: readDuration(fields.timeout, SHORTEST_MS) ?? DEFAULTS.timeoutMs,
-    retries: (given(fields.retries) ? fields.retries.number(1, 1000) : undefined) ?? DEFAULTS.retries,
+  const retries = given(fields.retries) ? fields.retries.number(0, 1000) : undefined;
+  const timings: HealthTimings = {
+    // Zero means the default, as in the container engine.
+    intervalMs: readDuration(fields.interval, 0) || DEFAULTS.intervalMs,
+    timeoutMs: readDuration(fields.timeout, 0) || DEFAULTS.timeoutMs,
+    retries: retries || DEFAULTS.retries,
     startPeriodMs: readDuration(fields.start_period, 0) ?? DEFAULTS.startPeriodMs,
-    startIntervalMs: readDuration(fields.start_interval, SHORTEST_MS) ?? DEFAULTS.startIntervalMs,
+    startIntervalMs: readDuration(fields.start_interval, 0) || DEFAULTS.startIntervalMs,
+  };
+  for (const key of ["intervalMs", "startIntervalMs"] as const) timings[key] = Math.max(timings[key], SHORTEST_MS);
+  if (test === undefined) return { timings };
+  return {
+    healthcheck: { test, ...(test === probe && written !== undefined ? { command: written } : {}), ...timings },
   };
 }

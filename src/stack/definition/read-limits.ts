@@ -6,9 +6,12 @@ import { parseBytes, toMegabytes } from "./units.js";
 const MOST_CPUS = 4096;
 const LEAST_MB = 6;
 
+/** 0 and -1 mean unlimited, as in the container engine. */
 function memory(reader: NodeReader | undefined): number | undefined {
   if (!given(reader)) return undefined;
-  const bytes = parseBytes(reader.string("a size") ?? "");
+  const text = reader.string("a size") ?? "";
+  if (text === "0" || text === "-1") return undefined;
+  const bytes = parseBytes(text);
   if (bytes !== null && toMegabytes(bytes) >= LEAST_MB) return toMegabytes(bytes);
   return reader.invalid(`must be a size of at least ${LEAST_MB} MB`, "Write it as in 512m or 1g.");
 }
@@ -19,32 +22,58 @@ const limits = (cpus: number | undefined, memory_mb: number | undefined, pids: n
   ...(pids === undefined ? {} : { pids }),
 });
 
-const cpus = (reader: NodeReader | undefined): number | undefined =>
-  given(reader) ? reader.number(0.01, MOST_CPUS, false) : undefined;
+/** 0 means unlimited, as in the container engine. */
+const cpus = (reader: NodeReader | undefined): number | undefined => {
+  if (!given(reader) || Number(reader.string()) === 0) return undefined;
+  return reader.number(0.01, MOST_CPUS, false);
+};
 
-/** Compose's -1 means unlimited. */
+/** -1 and 0 mean unlimited. */
 function pids(reader: NodeReader | undefined): number | undefined {
-  if (!given(reader) || reader.string() === "-1") return undefined;
+  if (!given(reader) || /^(?:-1|0)$/.test(reader.string() ?? "")) return undefined;
   return reader.number(1, 4_194_304);
+}
+
+const PERIOD_US = 100_000;
+
+/** `cpu_quota` microseconds in each `cpu_period`, as cores. */
+function quota(written: NodeReader | undefined, period: NodeReader | undefined): number | undefined {
+  if (!given(written)) return undefined;
+  const each = given(period) ? period.number(1000, 1_000_000) : PERIOD_US;
+  const text = written.string() ?? "";
+  if (each === undefined || /^(?:-1|0)$/.test(text)) return undefined;
+  const us = written.number(1000, MOST_CPUS * PERIOD_US * 10);
+  return us === undefined ? undefined : us / each;
 }
 
 const resources = (reader: NodeReader | undefined): Limits => {
   if (!given(reader)) return {};
-  const fields = reader.fields(["cpus", "memory", "pids"]);
+  const fields = reader.fields(["cpus", "memory", "pids", "devices", "generic_resources"]);
+  if (given(fields.devices) && fields.devices.list().length > 0)
+    fields.devices.policy(
+      "gives the service the machine's devices",
+      "Remove it, or start the other services without this one (`without`).",
+    );
   return limits(cpus(fields.cpus), memory(fields.memory), pids(fields.pids));
 };
 
-export function readLimits(
-  own: { cpus?: NodeReader; mem_limit?: NodeReader; mem_reservation?: NodeReader; pids_limit?: NodeReader },
-  deploy: NodeReader | undefined,
-): { limits: Limits; reservations: Limits } {
-  const direct = limits(cpus(own.cpus), memory(own.mem_limit), pids(own.pids_limit));
+export interface LimitFields {
+  cpus?: NodeReader;
+  cpu_quota?: NodeReader;
+  cpu_period?: NodeReader;
+  mem_limit?: NodeReader;
+  mem_reservation?: NodeReader;
+  pids_limit?: NodeReader;
+}
+
+/** @param found `deploy.resources` */
+export function readLimits(own: LimitFields, found: NodeReader | undefined): { limits: Limits; reservations: Limits } {
+  const direct = limits(
+    cpus(own.cpus) ?? quota(own.cpu_quota, own.cpu_period),
+    memory(own.mem_limit),
+    pids(own.pids_limit),
+  );
   const reserved = limits(undefined, memory(own.mem_reservation), undefined);
-  if (!given(deploy)) return { limits: direct, reservations: reserved };
-  const found = deploy.fields(["resources"], {
-    replicas: "stackwarden runs one instance of each service. Remove it.",
-    restart_policy: "Use the service's `restart` instead.",
-  }).resources;
   const parts = given(found) ? found.fields(["limits", "reservations"]) : {};
   return {
     limits: { ...resources(parts.limits), ...direct },

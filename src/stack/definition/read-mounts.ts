@@ -1,99 +1,213 @@
-/** Volumes and binds. A bind stays below the project, symbolic links resolved (S7). */
-import { resolve } from "node:path";
+/** Volumes, binds and temporary file systems. A bind stays below the project, or below what the operator opened. */
+import { posix } from "node:path";
 import { isBeneath } from "../../system/open-beneath.js";
 import { realPath } from "../../system/real-path.js";
 import { given, type NodeReader } from "./node-reader.js";
+import { isEngineSocket, projectPath } from "./project-path.js";
+import { parseMode } from "./read-files.js";
 import type { Mount } from "./types.js";
 import { parseBytes } from "./units.js";
 
-const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/;
-const SOCKETS = /(?:docker|containerd|podman|crio|buildkitd|dagger)[^/]*\.sock|\/var\/run\/docker|\/run\/dagger/;
+const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
+/** What a machine's clock and zone are; every container has its own. */
+const HARMLESS = new Set(["/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo"]);
+const OPTIONS = new Set(["ro", "rw", "nocopy", "copy", "z", "Z", "cached", "delegated", "consistent"]);
+const PROPAGATION = new Set(["rprivate", "private", "rshared", "shared", "rslave", "slave"]);
 
-/**
- * A path written in the file, as an absolute real path below the project.
- * Anything else is a policy violation.
- */
-export function projectPath(reader: NodeReader, text: string, folder: string): string | undefined {
-  if (text.startsWith("~")) return reader.policy("is in a home folder", "Use a path below the project's folder.");
-  const path = realPath(resolve(folder, text));
-  if (SOCKETS.test(text) || SOCKETS.test(path))
-    return reader.policy(
-      "reaches a container engine's socket",
-      "Remove it: it would give the service the whole machine.",
-    );
-  if (!isBeneath(folder, path))
-    return reader.policy(`leads outside the project's folder (${text})`, "Use a path below the project's folder.");
-  return path;
+export interface MountContext {
+  service: string;
+  /** The project's folder, real. */
+  folder: string;
+  /** Folders outside it that the operator opened; `:rw` at the end: also to write. */
+  allowBinds: readonly string[];
+  note(text: string): void;
+  /** A top-level volume that is really a folder (`driver_opts: {o: bind, device: …}`). */
+  boundVolume(name: string): NodeReader | undefined;
 }
 
-const isPath = (text: string): boolean => /^(?:\.{1,2}(?:\/|$)|\/|~|[A-Za-z]:[\\/])/.test(text);
+const isPath = (text: string): boolean => /^(?:\.|\/|~|[A-Za-z]:[\\/]|\\\\)/.test(text);
 
 function target(reader: NodeReader, text: string | undefined): string | undefined {
-  if (text?.startsWith("/") && !text.split("/").includes("..")) return text;
+  if (text?.startsWith("/") && !text.split("/").includes("..")) {
+    const clean = posix.normalize(text).replace(/(?<=.)\/$/, "");
+    if (clean !== "/") return clean;
+  }
   return reader.invalid("has no absolute path inside the service", "Write it as in data:/var/lib/data.");
 }
 
-function short(reader: NodeReader, folder: string): Mount | undefined {
-  const text = reader.string("a volume");
-  if (text === undefined) return undefined;
-  const [source = "", inside, mode = "rw", ...rest] = text.split(":");
-  if (inside === undefined || rest.length > 0)
-    return reader.invalid("is not `source:target[:ro]`", "Name the volume, as in data:/var/lib/data.");
-  const to = target(reader, inside);
-  const options = mode.split(",");
-  if (!options.every((option) => ["ro", "rw", "z", "Z", "cached", "delegated", "consistent"].includes(option)))
-    return reader.invalid(`has the unknown option ${mode}`, "Use ro or rw.");
-  if (to === undefined) return undefined;
-  return finish(reader, source, to, options.includes("ro"), folder);
+interface BindOptions {
+  readOnly: boolean;
+  createHostPath?: false;
 }
 
-function finish(reader: NodeReader, source: string, to: string, readOnly: boolean, folder: string): Mount | undefined {
-  if (isPath(source)) {
-    const path = projectPath(reader, source, folder);
-    return path === undefined ? undefined : { type: "bind", source: path, target: to, readOnly };
+function bind(
+  reader: NodeReader,
+  text: string,
+  to: string,
+  options: BindOptions,
+  context: MountContext,
+): Mount | undefined {
+  const { allowBinds, folder, note } = context;
+  if (HARMLESS.has(text.replace(/\/$/, ""))) {
+    note(`${reader.path}: ${text} is not mounted: a container has its own.`);
+    return undefined;
   }
+  const path = realPath(posix.resolve(reader.folder, text));
+  const open =
+    text.startsWith("~") || isEngineSocket(text, path) || isBeneath(folder, path)
+      ? undefined
+      : allowBinds.find((one) => isBeneath(realPath(one.replace(/:rw$/, "")), path));
+  if (open !== undefined) {
+    const readOnly = options.readOnly || !open.endsWith(":rw");
+    if (readOnly && !options.readOnly)
+      note(`${reader.path}: ${text} is mounted read-only, as the operator's allow_binds says.`);
+    return { type: "bind", source: path, target: to, ...options, readOnly, outside: true };
+  }
+  const inside = projectPath(reader, text, folder);
+  return inside === undefined ? undefined : { type: "bind", source: inside, target: to, ...options };
+}
+
+const anonymous = (service: string, to: string): string =>
+  `${service}${to.replace(/[^a-zA-Z0-9_.-]+/g, "-")}`.slice(0, 128).replace(/-$/, "");
+
+function volume(
+  reader: NodeReader,
+  source: string | undefined,
+  to: string,
+  options: { readOnly: boolean; subpath?: string; noCopy?: true },
+  context: MountContext,
+): Mount | undefined {
+  if (source === undefined)
+    return { type: "volume", source: anonymous(context.service, to), target: to, ...options, anonymous: true };
+  const bound = context.boundVolume(source);
+  if (bound !== undefined)
+    return bind(bound, bound.string("a path") ?? ".", to, { readOnly: options.readOnly }, context);
   if (!VOLUME_NAME.test(source))
     return reader.invalid("names no volume and no path", "Name the volume, or begin a path with ./");
-  return { type: "volume", source, target: to, readOnly };
+  return { type: "volume", source, target: to, ...options };
 }
 
-function long(reader: NodeReader, folder: string): Mount | undefined {
-  const fields = reader.fields(["type", "source", "target", "read_only", "tmpfs", "volume", "bind"]);
-  const type = fields.type?.oneOf(["volume", "bind", "tmpfs"]) ?? (fields.type ? undefined : "volume");
+function short(reader: NodeReader, context: MountContext): Mount | undefined {
+  const text = reader.string("a volume");
+  if (text === undefined) return undefined;
+  const [first = "", inside, mode = "", ...rest] = text.split(/(?<!^[A-Za-z]):/);
+  if (rest.length > 0 || first === "" || inside === "")
+    return reader.invalid("is not `source:target[:ro]`", "Name the volume, as in data:/var/lib/data.");
+  if (inside === undefined) {
+    const to = target(reader, first);
+    return to === undefined ? undefined : volume(reader, undefined, to, { readOnly: false }, context);
+  }
+  const to = target(reader, inside);
+  if (to === undefined) return undefined;
+  const options = mode.split(",");
+  const readOnly = options.includes("ro");
+  const unknown = options.find((option) => option !== "" && !OPTIONS.has(option) && !PROPAGATION.has(option));
+  if (unknown !== undefined)
+    context.note(`${reader.path}: the option ${unknown.slice(0, 32)} is unknown and has no effect.`);
+  if (isPath(first)) return bind(reader, first, to, { readOnly }, context);
+  return volume(reader, first, to, { readOnly, ...(options.includes("nocopy") ? { noCopy: true } : {}) }, context);
+}
+
+function long(reader: NodeReader, context: MountContext): Mount | undefined {
+  const fields = reader.fields([
+    "type",
+    "source",
+    "target",
+    "read_only",
+    "consistency",
+    "tmpfs",
+    "volume",
+    "bind",
+    "image",
+  ]);
+  const type = fields.type?.string();
   const to = target(fields.target ?? reader, fields.target?.string("a path"));
-  if (type === undefined || to === undefined) return undefined;
-  if (type === "tmpfs") {
-    const size = given(fields.tmpfs) ? fields.tmpfs.fields(["size", "mode"]).size : undefined;
-    const bytes = size === undefined ? undefined : parseBytes(size.string("a size") ?? "");
-    if (bytes === null) return size?.invalid("must be a size", "Write it as in 64m.");
-    return { type, target: to, ...(bytes === undefined ? {} : { sizeBytes: bytes }) };
-  }
-  const source = fields.source?.string("a path or a volume");
-  if (source === undefined) return reader.invalid("has no source", "Give `source`.");
   const readOnly = given(fields.read_only) ? (fields.read_only.boolean() ?? false) : false;
-  if (type === "bind") return finish(reader, isPath(source) ? source : `./${source}`, to, readOnly, folder);
-  if (isPath(source)) return reader.invalid("is a path", "Use `type: bind` for a path.");
-  return finish(reader, source, to, readOnly, folder);
+  const source = given(fields.source) ? fields.source.string("a path or a volume") : undefined;
+  if (type === "npipe")
+    return reader.policy(
+      "reaches a pipe of the machine",
+      "Remove it, or start the other services without this one (`without`).",
+    );
+  if (type === "cluster" || type === "image") {
+    context.note(`${reader.path}: a mount of the type ${type} is left out.`);
+    return undefined;
+  }
+  if (type !== undefined && type !== "volume" && type !== "bind" && type !== "tmpfs")
+    return fields.type?.invalid("is not a type of mount", "Write volume, bind or tmpfs.");
+  if (type === undefined && source === undefined) return reader.invalid("has no source", "Give `type` and `source`.");
+  if (to === undefined) return undefined;
+  if (type === "tmpfs") {
+    const parts = given(fields.tmpfs) ? fields.tmpfs.fields(["size", "mode"]) : {};
+    return tmpfs(parts.size ?? reader, to, parts.size?.string("a size"), parts.mode?.string("a mode"));
+  }
+  if (type === "bind") {
+    const parts = given(fields.bind)
+      ? fields.bind.fields(["propagation", "create_host_path", "recursive", "selinux"])
+      : {};
+    const propagation = parts.propagation?.string();
+    if (propagation !== undefined && !PROPAGATION.has(propagation))
+      parts.propagation?.invalid("is not a propagation", `Write one of: ${[...PROPAGATION].join(", ")}.`);
+    const create = given(parts.create_host_path) ? parts.create_host_path.boolean() : true;
+    if (source === undefined) return reader.invalid("has no source", "Give `source`.");
+    return bind(
+      fields.source as NodeReader,
+      source,
+      to,
+      { readOnly, ...(create === false ? { createHostPath: false } : {}) },
+      context,
+    );
+  }
+  const parts = given(fields.volume) ? fields.volume.fields(["nocopy", "subpath", "labels"]) : {};
+  const subpath = parts.subpath?.string("a path");
+  if (subpath !== undefined && (subpath.startsWith("/") || subpath.split("/").includes("..")))
+    return parts.subpath?.invalid("leads out of the volume", "Write a relative path without `..`.");
+  const noCopy = given(parts.nocopy) && parts.nocopy.boolean() === true;
+  if (source !== undefined && isPath(source)) return reader.invalid("is a path", "Use `type: bind` for a path.");
+  return volume(
+    reader,
+    source,
+    to,
+    { readOnly, ...(subpath === undefined ? {} : { subpath }), ...(noCopy ? { noCopy: true } : {}) },
+    context,
+  );
 }
 
-export function readMounts(volumes: NodeReader | undefined, tmpfs: NodeReader | undefined, folder: string): Mount[] {
-  const mounts: Mount[] = [];
-  const add = (reader: NodeReader, mount: Mount | undefined): void => {
-    if (mount === undefined) return;
-    if (mounts.some((other) => other.target === mount.target))
-      reader.invalid(`mounts ${mount.target} a second time`, "Mount each path once.");
-    else mounts.push(mount);
+function tmpfs(reader: NodeReader, to: string, size: string | undefined, mode: string | undefined): Mount | undefined {
+  const bytes = size === undefined ? undefined : parseBytes(size);
+  const bits = mode === undefined ? undefined : parseMode(mode);
+  if (bytes === null) return reader.invalid("must be a size such as 64m", "Write it as in /run:size=64m.");
+  if (bits === null) return reader.invalid("must have a mode such as 1777", "Write permission bits in octal digits.");
+  return {
+    type: "tmpfs",
+    target: to,
+    ...(bytes === undefined ? {} : { sizeBytes: bytes }),
+    ...(bits === undefined ? {} : { mode: bits }),
   };
-  for (const item of volumes?.list() ?? []) add(item, item.isMap ? long(item, folder) : short(item, folder));
-  const temporary = tmpfs === undefined ? [] : tmpfs.isList ? tmpfs.list() : given(tmpfs) ? [tmpfs] : [];
-  for (const item of temporary) {
-    const [path, options = ""] = (item.string("a path") ?? "").split(":");
-    const to = target(item, path);
-    const size = /(?:^|,)size=([^,]+)/.exec(options)?.[1];
-    const bytes = size === undefined ? undefined : parseBytes(size);
-    if (bytes === null) item.invalid("must have a size such as 64m", "Write it as in /run:size=64m.");
-    else if (to !== undefined)
-      add(item, { type: "tmpfs", target: to, ...(bytes === undefined ? {} : { sizeBytes: bytes }) });
+}
+
+export function readMounts(
+  volumes: NodeReader | undefined,
+  temporary: NodeReader | undefined,
+  context: MountContext,
+): Mount[] {
+  // The last mount of a path holds, as when files are merged.
+  const mounts = new Map<string, Mount>();
+  for (const item of volumes?.list() ?? []) {
+    const mount = item.isMap ? long(item, context) : short(item, context);
+    if (mount !== undefined) mounts.set(mount.target, mount);
   }
-  return mounts;
+  const seen = new Set<string>();
+  for (const item of temporary?.listOrOne() ?? []) {
+    const [path, options = ""] = (item.string("a path") ?? "").split(/:(.*)/s);
+    const to = target(item, path);
+    const option = (name: string): string | undefined => new RegExp(`(?:^|,)${name}=([^,]+)`).exec(options)?.[1];
+    const mount = to === undefined ? undefined : tmpfs(item, to, option("size"), option("mode"));
+    if (mount === undefined) continue;
+    if (seen.has(mount.target) || mounts.has(mount.target))
+      item.invalid(`mounts ${mount.target} a second time`, "Mount each path once.");
+    seen.add(mount.target);
+    mounts.set(mount.target, mount);
+  }
+  return [...mounts.values()];
 }

@@ -1,65 +1,95 @@
 /** The top-level `secrets`: where each value comes from, and the values. */
-import { readRegularText, UnsafePathError } from "../../system/read-regular-file.js";
+import { isUtf8 } from "node:buffer";
+import { readRegularFile, UnsafePathError } from "../../system/read-regular-file.js";
 import type { Variable } from "./interpolate.js";
 import { given, type NodeReader } from "./node-reader.js";
-import { projectPath } from "./read-mounts.js";
+import { projectPath } from "./project-path.js";
 
-export type SecretSource = { name: string; variable?: string; generate: boolean; file?: string; reader: NodeReader };
+export type SecretSource = {
+  name: string;
+  variable?: string;
+  generate: boolean;
+  file?: string;
+  external: boolean;
+  reader: NodeReader;
+};
 
-/** Docker's own limit for a secret, in bytes. */
-const MAX_SECRET_BYTES = 512_000;
-
+/** @param folder the project's, real */
 export function readSecretSources(reader: NodeReader | undefined, folder: string): SecretSource[] {
   if (!given(reader)) return [];
   return reader.entries().map(([name, value]) => {
-    const fields = value.fields(["environment", "file", "name", "x-generate"], {
-      external: "Give `environment` or `file`: stackwarden has no store of outside secrets.",
-    });
+    const fields = value.fields([
+      "environment",
+      "file",
+      "name",
+      "external",
+      "labels",
+      "driver",
+      "driver_opts",
+      "template_driver",
+      "x-generate",
+    ]);
+    const external = given(fields.external) && (fields.external.isMap || fields.external.boolean() === true);
     const variable = given(fields.environment) ? fields.environment.string("a variable's name") : undefined;
     const written = given(fields.file) ? fields.file.string("a path") : undefined;
-    const file = written === undefined ? undefined : projectPath(value, written, folder);
+    const file = written === undefined ? undefined : projectPath(fields.file as NodeReader, written, folder);
     const generate = given(fields["x-generate"]) && fields["x-generate"].boolean() === true;
-    if (variable === undefined && file === undefined && !generate)
+    if (variable === undefined && written === undefined && !generate && !external)
       value.invalid("has no source", "Give `environment`, `file`, or `x-generate: true`.");
     return {
       name,
       generate,
+      external,
       reader: value,
-      ...(variable === undefined ? {} : { variable }),
+      // What an external store would give can be set in .env under the secret's name.
+      ...(variable === undefined ? (external ? { variable: name } : {}) : { variable }),
       ...(file === undefined ? {} : { file }),
     };
   });
 }
 
-function readSecretFile(file: string, folder: string, reader: NodeReader): string | undefined {
+export interface SecretValues {
+  /** By the secret's name. */
+  text: Record<string, string>;
+  /** Of those that are not text. */
+  binary: Record<string, Buffer>;
+}
+
+/** Docker's own limit for a secret, in bytes. */
+const MAX_SECRET_BYTES = 512_000;
+
+/** A secret is most often one line; the line end that an editor adds is not part of it. */
+function readContent(file: string, folder: string, reader: NodeReader): string | Buffer | undefined {
   try {
-    const text = readRegularText(file, { within: folder, maxBytes: MAX_SECRET_BYTES });
-    return text ?? reader.invalid("names a file that does not exist", "Create the file below the project.");
+    const bytes = readRegularFile(file, { within: folder, maxBytes: MAX_SECRET_BYTES })?.bytes;
+    if (bytes === undefined)
+      return reader.invalid("names a file that does not exist", "Create the file below the project.");
+    return isUtf8(bytes) ? bytes.toString("utf8").replace(/\r?\n$/, "") : bytes;
   } catch (error) {
     if (!(error instanceof UnsafePathError)) throw error;
     return reader.invalid(`names a file that cannot be used: it ${error.problem}`, error.hint);
   }
 }
 
-/** Values of the secrets; `make` is called for those that nothing gives. */
+/** Values of the secrets; `make` is called for those that nothing gives. A secret without a value is a problem of who uses it. */
 export async function resolveSecrets(
   sources: SecretSource[],
   folder: string,
   variables: Map<string, Variable>,
   make: (name: string) => Promise<string>,
-): Promise<Record<string, string>> {
-  const values: Record<string, string> = Object.create(null);
+): Promise<SecretValues> {
+  const text: Record<string, string> = Object.create(null);
+  const binary: Record<string, Buffer> = Object.create(null);
   for (const { name, variable, generate, file, reader } of sources) {
-    const given = variable === undefined ? undefined : variables.get(variable)?.value;
-    if (given !== undefined && given !== "") values[name] = given;
+    const present = variable === undefined ? undefined : variables.get(variable)?.value;
+    if (present !== undefined && present !== "") text[name] = present;
     else if (file !== undefined) {
-      const text = readSecretFile(file, folder, reader);
-      if (text !== undefined) values[name] = text.replace(/\r?\n$/, "");
-    } else if (generate) values[name] = await make(name);
-    else if (variable !== undefined)
-      reader.invalid(`needs ${variable}, which is not set`, "Set it in .env, or write x-generate: true.");
-    if (variable !== undefined && values[name] !== undefined)
-      variables.set(variable, { value: values[name], secret: true });
+      const content = readContent(file, folder, reader);
+      if (typeof content === "string") text[name] = content;
+      else if (content !== undefined) binary[name] = content;
+    } else if (generate) text[name] = await make(name);
+    if (variable !== undefined && text[name] !== undefined)
+      variables.set(variable, { value: text[name], secret: true });
   }
-  return values;
+  return { text, binary };
 }

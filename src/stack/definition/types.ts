@@ -15,7 +15,9 @@ export interface PortMapping {
   hostPort?: number;
   /** The host port that is tried first where none is asked for. Default: `containerPort`. */
   preferredPort?: number;
-  protocol: "tcp";
+  /** Last port of a range in which any free one will do (`8000-8010:80`). */
+  hostPortEnd?: number;
+  protocol: "tcp" | "udp";
 }
 
 export type DependencyCondition = "service_started" | "service_healthy" | "service_completed_successfully";
@@ -38,16 +40,19 @@ export type HealthTest =
   | { kind: "postgres" }
   | { kind: "redis" };
 
-/** Compose healthcheck; Compose's own defaults (30 s, 30 s, 3, 0 s, 5 s) are already filled in. */
-export interface Healthcheck {
-  test: HealthTest;
-  /** The file's own `test` where `x-probe` is given too: what runs inside the service on runtimes that have its image. */
-  command?: HealthTest;
+export interface HealthTimings {
   intervalMs: number;
   timeoutMs: number;
   retries: number;
   startPeriodMs: number;
   startIntervalMs: number;
+}
+
+/** Compose healthcheck; Compose's own defaults (30 s, 30 s, 3, 0 s, 5 s) are already filled in. */
+export interface Healthcheck extends HealthTimings {
+  test: HealthTest;
+  /** The file's own `test` where `x-probe` is given too: what runs inside the service on runtimes that have its image. */
+  command?: HealthTest;
 }
 
 export interface RestartPolicy {
@@ -56,18 +61,111 @@ export interface RestartPolicy {
   maxRetries?: number;
 }
 
-export type Mount =
-  | { type: "volume"; source: string; target: string; readOnly: boolean }
-  /** `source` is an absolute path, symbolic links resolved, below the project's folder. */
-  | { type: "bind"; source: string; target: string; readOnly: boolean }
-  | { type: "tmpfs"; target: string; sizeBytes?: number };
+export interface VolumeMount {
+  type: "volume";
+  /** Name of a volume of the project; anonymous ones have the name of their service and path. */
+  source: string;
+  target: string;
+  readOnly: boolean;
+  /** The file gives it no name. */
+  anonymous?: true;
+  /** Only this folder of the volume, relative. */
+  subpath?: string;
+  /** What the image has at the target is not copied into an empty volume. */
+  noCopy?: true;
+}
+
+export interface BindMount {
+  type: "bind";
+  /** Absolute, symbolic links resolved; below the project's folder unless `outside`. */
+  source: string;
+  target: string;
+  readOnly: boolean;
+  /** It lies below a folder that the operator's `allow_binds` opens. */
+  outside?: true;
+  /** False: the start fails when the source is missing. Default: it is created as a folder. */
+  createHostPath?: false;
+  propagation?: string;
+}
+
+export interface TmpfsMount {
+  type: "tmpfs";
+  target: string;
+  sizeBytes?: number;
+  /** Permission bits, e.g. 0o1777. */
+  mode?: number;
+}
+
+export type Mount = VolumeMount | BindMount | TmpfsMount;
 
 export interface BuildDefinition {
   /** Absolute, below the project's folder. */
   context: string;
   dockerfile?: string;
+  /** The Dockerfile's text, in place of a file. */
+  dockerfileInline?: string;
   target?: string;
   args: Record<string, string>;
+  labels?: Record<string, string>;
+  /** Names for `FROM` and `COPY --from`, each a folder below the project, `docker-image://…`, or `service:<name>`. */
+  additionalContexts?: Record<string, string>;
+  cacheFrom?: string[];
+  noCache?: boolean;
+  pull?: boolean;
+  shmSizeBytes?: number;
+  platforms?: string[];
+  /** Names of the stack's secrets, each with the id that the Dockerfile uses. */
+  secrets?: { source: string; target: string }[];
+}
+
+/** A secret or config as a file in a service. */
+export interface FileMount {
+  source: string;
+  /** A plain name below /run/secrets (secrets alone), or an absolute path. */
+  target: string;
+  uid?: number;
+  gid?: number;
+  /** Permission bits. Default 0o444. */
+  mode?: number;
+}
+
+/** A service's place in one network. */
+export interface NetworkAttachment {
+  aliases: string[];
+  ipv4Address?: string;
+  ipv6Address?: string;
+}
+
+/** A command that runs in the service after it started, or before it stops. */
+export interface LifecycleHook {
+  command: string[];
+  user?: string;
+  workingDir?: string;
+  environment: Record<string, string>;
+}
+
+/** `develop.watch`: what a change below `path` leads to. */
+export interface WatchRule {
+  /** Absolute, below the project's folder. */
+  path: string;
+  action: "sync" | "rebuild" | "restart" | "sync+restart" | "sync+exec";
+  target?: string;
+  include: string[];
+  ignore: string[];
+}
+
+export interface NetworkDefinition {
+  /** No way out of the network. */
+  internal: boolean;
+  /** The file means a network that is made elsewhere; a network of the project takes its place. */
+  external: boolean;
+}
+
+/** What one file asks for that is accepted without effect, or that not every runtime does. */
+export interface AttributeUse {
+  /** Row of the table of attributes, e.g. `services.logging`. */
+  attribute: string;
+  service?: string;
 }
 
 /**
@@ -100,10 +198,14 @@ export interface ServiceDefinition {
   user?: string;
   workingDir?: string;
   ports: PortMapping[];
+  /** UDP ports of `expose`. */
+  exposeUdp?: number[];
   /** Ports other services of the stack may use (`expose`), beside the published ones. */
   expose: number[];
   dependsOn: Record<string, Dependency>;
   healthcheck?: Healthcheck;
+  /** Timings for the check that the image has: the file gives them without a test of its own. */
+  healthTimings?: HealthTimings;
   restart: RestartPolicy;
   mounts: Mount[];
   limits: Limits;
@@ -116,8 +218,44 @@ export interface ServiceDefinition {
   init: boolean;
   labels: Record<string, string>;
   profiles: string[];
-  /** Names of secrets mounted at /run/secrets/<target>. */
-  secrets: { source: string; target: string }[];
+  secrets: FileMount[];
+  configs?: FileMount[];
+  /** One more name under which other services reach it. */
+  containerName?: string;
+  hostname?: string;
+  domainName?: string;
+  /** Networks by their name in the file. Absent: the network `default`. */
+  networks?: Record<string, NetworkAttachment>;
+  /** No network at all (`network_mode: none`). */
+  networkMode?: "none";
+  /** Further names for other services, for this service alone: alias → service. */
+  links?: Record<string, string>;
+  /** Addresses by name; `host-gateway` is the machine. */
+  extraHosts?: Record<string, string[]>;
+  dns?: string[];
+  dnsSearch?: string[];
+  dnsOptions?: string[];
+  ulimits?: Record<string, { soft: number; hard: number }>;
+  shmSizeBytes?: number;
+  /** Kernel parameters of the container's own namespaces. */
+  sysctls?: Record<string, string>;
+  tty?: boolean;
+  stdinOpen?: boolean;
+  platform?: string;
+  pullPolicy?: string;
+  /** Number of instances. Default 1. */
+  replicas?: number;
+  /** Group names or numbers beside the user's own. */
+  groupAdd?: string[];
+  memorySwapBytes?: number;
+  memorySwappiness?: number;
+  oomScoreAdj?: number;
+  cpuset?: string;
+  cpuShares?: number;
+  annotations?: Record<string, string>;
+  postStart?: LifecycleHook[];
+  preStop?: LifecycleHook[];
+  watch?: WatchRule[];
   /** True only when the server's configuration grants it. */
   allowRoot: boolean;
   local?: LocalDefinition;
@@ -128,12 +266,22 @@ export interface ServiceDefinition {
 export interface StackDefinition {
   /** The compose file's `name`, or the project's id. */
   name: string;
-  /** Absolute path of the compose file, or `built-in:commandcenter`. */
+  /** Absolute path of the first compose file, or `built-in:commandcenter`. */
   source: string;
+  /** Absolute paths of all compose files that were read, the first one first. */
+  files?: string[];
   /** Active services only, in the file's order. Null prototype. */
   services: Record<string, ServiceDefinition>;
-  /** Named volumes in use. */
+  /** Volumes in use, anonymous ones included. */
   volumes: string[];
+  /** Networks in use, by their name in the file. */
+  networks?: Record<string, NetworkDefinition>;
+  /** Contents of the configs in use, by name. */
+  configs?: Record<string, Buffer>;
+  /** Contents of those secrets that are not text, by name; the others are in `secrets`. */
+  binarySecrets?: Record<string, Buffer>;
+  /** What the files ask for that not every runtime does; `forRuntime` turns it into notes. */
+  uses?: AttributeUse[];
   /** Every secret value of this stack, to be redacted wherever text leaves it. */
   secretValues: string[];
   /**
@@ -155,10 +303,18 @@ export interface LoadRequest {
   folder: string;
   /** Services of these profiles are active too. */
   profiles: string[];
+  /** Compose files, relative to the folder. Default: COMPOSE_FILE of `.env`, else the usual names. */
+  files?: string[];
+  /** Only these services and what they depend on. Default: all active ones. */
+  services?: string[];
+  /** Services that are left out; the others start as if they did not depend on them. */
+  without?: string[];
   /** Generated once per project and kept; called for secrets with `x-generate: true` that the environment does not give. */
   generateSecret(name: string): Promise<string>;
   /** Services whose root user the server's configuration allows. */
   allowRoot: string[];
+  /** Absolute folders outside the project that the server's configuration allows to bind; `:rw` at the end: also to write. */
+  allowBinds?: string[];
 }
 /** `loadStack(request: LoadRequest): Promise<StackDefinition>` reads `<folder>/compose.yaml` (or compose.yml, docker-compose.yaml/.yml), else the built-in CommandCenter definition. */
 export type LoadStack = (request: LoadRequest) => Promise<StackDefinition>;

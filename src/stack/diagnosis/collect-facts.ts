@@ -42,6 +42,7 @@ export async function diagnosisOf(
       report,
       health: state,
       stats: stats?.services[name] ?? null,
+      checkRunningMs: project.supervisor.stack?.units.get(name)?.checkRunningMs ?? null,
       lines: lines.get(name) ?? [],
       events: events.filter((event) => event.service === name),
       failedStart: culprit === name,

@@ -53,9 +53,9 @@ function causesOf(facts: Facts): Cause[] {
         confidence: "certain",
         explanation: `${name} cannot start before ${root}, which is failing.`,
         because_of: root,
-        evidence: [],
+        evidence: [{ source: "health", service: name, time: null, text: service.health.message }],
         next: {
-          do: `Mend ${root} first.`,
+          do: `Fix ${root} first.`,
           operation: "health_status",
           input: { project: facts.project, wait_for: "healthy" },
         },
@@ -128,7 +128,10 @@ export function diagnose(facts: Facts, only?: string): DiagnosisReport {
   const root = only === undefined ? null : rootOf(facts, only);
   const concerned = ({ service }: Cause): boolean =>
     only === undefined || service === null || service === only || service === root;
-  const [cause = null, ...others] = rank(facts, all.filter(concerned)).map(quoted);
+  const [cause = null, ...further] = rank(facts, all.filter(concerned)).map(quoted);
+  // A stack that was stopped has nothing else to say.
+  const idle = cause?.kind === "stopped" || cause?.kind === "never_started";
+  const others = idle ? [] : further;
   const services: DiagnosisReport["services"] = Object.create(null);
   for (const [name, service] of facts.services) {
     if (only !== undefined && name !== only && name !== root) continue;
@@ -142,7 +145,7 @@ export function diagnose(facts: Facts, only?: string): DiagnosisReport {
       last_exit: report.last_exit,
       depends_on: report.depends_on,
       pressure: stats?.pressure ?? [],
-      lines: tellingLines(service, name === only),
+      lines: idle && only === undefined ? [] : tellingLines(service, name === only),
     };
   }
   const told = (event: StackEvent): boolean =>

@@ -83,6 +83,13 @@ const SIGNS: readonly LogSymptom[] = [
     do: "Let it write to a volume or a tmpfs of the compose file, and read only what every user may read. Then restart the service.",
   },
   {
+    kind: "missing_database",
+    pattern: /database "[^"]{1,128}" does not exist|Unknown database '[^']{1,128}'|InvalidCatalogName/i,
+    explanation:
+      "The database that it names does not exist on the server. A database server creates the one of its environment only when its volume is new.",
+    do: "Create the database, or correct its name; where POSTGRES_DB (MYSQL_DATABASE) was changed after the volume was made, put the former name back, or delete the volume with stop_stack when its data is not needed.",
+  },
+  {
     kind: "missing_table",
     pattern: /relation "[^"]{1,128}" does not exist|no such table|UndefinedTable|doesn't exist in engine/i,
     explanation: "A table that its code uses is not in the database.",
@@ -92,7 +99,7 @@ const SIGNS: readonly LogSymptom[] = [
     kind: "missing_setting",
     pattern: /KeyError: '[A-Z][A-Z0-9_]+'|environment variable|(?:is|was|are) not set|missing required|Field required/i,
     explanation: "A setting that it needs seems to be missing.",
-    do: "Give the setting named in the evidence in the service's environment in the compose file, then call start_stack, which replaces only what changed.",
+    do: "Give the setting named in the evidence in the service's environment in the compose file, then start the stack again, which replaces only what changed.",
   },
 ];
 
@@ -101,7 +108,13 @@ const ERROR_WORDS =
 /** Longer lines are not read to their end. */
 const READ = 2000;
 
-export const looksWrong = ({ text }: Pick<LogLine, "text">): boolean => ERROR_WORDS.test(text.slice(0, READ));
+/** PostgreSQL's ordinary messages; what is wrong it reports as WARNING, ERROR, FATAL or PANIC. */
+const ORDINARY = /^[^"']{0,80}\b(?:LOG|INFO|NOTICE|DEBUG\d?): {1,2}/;
+
+export const looksWrong = ({ text }: Pick<LogLine, "text">): boolean => {
+  const start = text.slice(0, READ);
+  return ERROR_WORDS.test(start) && !ORDINARY.test(start);
+};
 
 /** The newest line that betrays something, and what. */
 export function findSymptom(lines: readonly LogLine[]): { sign: LogSymptom; line: LogLine } | null {

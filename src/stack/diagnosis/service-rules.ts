@@ -1,7 +1,9 @@
 /** What one service's state, exit, checks, lines and use say about what is wrong with it. */
 import type { ExitReport, StackEvent } from "../model.js";
+import { crashSummary } from "./crash-summary.js";
 import { findSymptom } from "./log-symptoms.js";
 import type { Cause, Evidence, Facts, NextStep, ServiceEvidence } from "./types.js";
+import { UpRules } from "./up-rules.js";
 
 type Found = Omit<Cause, "service" | "because_of">;
 
@@ -9,6 +11,12 @@ type Found = Omit<Cause, "service" | "because_of">;
 const MEMORY_STEP_MB = 64;
 /** What a check says that got none in time. */
 const NO_ANSWER = /^no answer within/;
+/** What the local runtime adds to a refused connection. */
+const LISTENS_ELSEWHERE = /; it listens on /;
+const PROGRAM_MISSING = /lacks the program that its health check runs|^The program "[^"]{1,200}" was not found/;
+const VOLUME_MISMATCH = /the volume was initialised with /;
+/** So many crashes are a loop. */
+const LOOP = 3;
 const FAILING = new Set(["crashed", "unhealthy", "lost"]);
 
 export const isFailing = ({ report, health, failedStart }: ServiceEvidence): boolean =>
@@ -45,16 +53,19 @@ class ServiceRules {
       found.push(this.#outOfMemory() ?? this.#crash());
     else if (isFailing(this.service)) found.push(...this.#unhealthy());
     else if (this.#crashes.length > 0 && report.state !== "stopped") found.push(this.#recovered());
+    found.push(...new UpRules(this.facts, this.service).find());
     found.push(...this.#pressure());
     return found.filter((one) => one !== null);
   }
 
-  /** How its last instance ended; of an earlier server's instance as its event tells. */
+  /** How its last instance ended; of an earlier server's instance as its event tells. An earlier exit is not this one. */
   get #exit(): ExitReport | null {
-    const told = this.#crashes.at(-1);
-    if (this.service.report.last_exit !== null || told === undefined) return this.service.report.last_exit;
-    const { exit_code = null, signal = null, oom_killed = false } = (told.data ?? {}) as Partial<ExitReport>;
-    return { exit_code, signal, oom_killed, at: told.time };
+    const { report } = this.service;
+    const crash = this.#crashes.at(-1);
+    if (report.last_exit !== null || crash === undefined) return report.last_exit;
+    if (report.generation > 0 && Number(crash.data?.generation) < report.generation) return null;
+    const { exit_code = null, signal = null, oom_killed = false } = (crash.data ?? {}) as Partial<ExitReport>;
+    return { exit_code, signal, oom_killed, at: crash.time };
   }
 
   /** A service of a stack that does not run is brought up by a start. */
@@ -77,10 +88,8 @@ class ServiceRules {
     const { events } = this.service;
     const changed = ofType(events, "limits_changed").slice(-1);
     const givenUp = ofType(events, "restart_given_up").slice(-1);
-    const often =
-      this.#crashes.length > 1
-        ? [this.#evidence("event", `It crashed ${this.#crashes.length} times in the time looked at.`)]
-        : [];
+    const summary = crashSummary(this.#crashes);
+    const often = summary === null ? [] : [this.#evidence("event", summary)];
     return [...changed, ...givenUp].map(fromEvent).concat(often);
   }
 
@@ -90,10 +99,16 @@ class ServiceRules {
     return {
       kind: "memory_limit",
       confidence: "certain",
-      explanation: `The kernel killed ${this.#name} because it used more memory than its limit.`,
+      explanation: `The kernel killed ${this.#name} because it used more memory than its limit.${this.#again}`,
       evidence: [this.#evidence("exit", "OOM kill", exit.at), ...this.#story],
       next: this.#moreMemory(),
     };
+  }
+
+  /** A loop of crashes, after the cause of the last one. */
+  get #again(): string {
+    const summary = this.#crashes.length >= LOOP ? crashSummary(this.#crashes) : null;
+    return summary === null ? "" : ` ${summary}`;
   }
 
   #moreMemory(): NextStep {
@@ -103,7 +118,7 @@ class ServiceRules {
     const wanted = Math.ceil(Math.max((limit ?? 256) * 2, (stats?.stats?.memory_peak_mb ?? 0) * 1.5) / MEMORY_STEP_MB);
     const memory = Math.min(wanted * MEMORY_STEP_MB, Math.floor(most));
     return {
-      do: "See in get_logs what it did before. Where it really needs the memory, raise the limit (for a service that is down: it holds for its next start); where it leaks, correct the code first.",
+      do: "Check its log for what it did before. If it needs the memory, raise the limit (of a service that is down: for its next start); if it leaks, correct the code first.",
       operation: "set_limits",
       input: { ...this.#input, memory_mb: memory },
     };
@@ -134,7 +149,7 @@ class ServiceRules {
       return {
         kind: sign.sign.kind,
         confidence: "likely",
-        explanation: `${this.#name} ${how}. ${sign.sign.explanation}`,
+        explanation: `${this.#name} ${how}. ${sign.sign.explanation}${this.#again}`,
         evidence: [this.#evidence("log", sign.line.text, sign.line.time), ...seen, ...this.#story],
         next: this.#restart(sign.sign.do),
         ...memory,
@@ -146,16 +161,23 @@ class ServiceRules {
     return {
       kind: outside ? "killed_from_outside" : "crashed",
       confidence: outside ? "likely" : "possible",
-      explanation: `${this.#name} ${how}. ${exitMeaning(exit?.exit_code ?? null, exit?.signal ?? null)}`,
-      evidence: [...seen, ...lastLine, ...this.#story],
+      explanation:
+        `${this.#name} ${how}. ${exit === null ? "" : exitMeaning(exit.exit_code, exit.signal)}${this.#again}`.trim(),
+      evidence: [...this.#refusal, ...seen, ...lastLine, ...this.#story],
       next: outside
         ? this.#restart("Start it again. When it is killed again, look for who does it on this machine.")
         : {
-            do: "Read what it printed before it ended, correct the cause in its code or configuration, then call restart_service.",
+            do: "Read what it printed before it ended, correct the cause in its code or configuration, then restart it.",
             operation: "get_logs",
             input: { ...this.#input, tail: 50 },
           },
     };
+  }
+
+  /** Why there is no instance, where the start was refused before there was one. */
+  get #refusal(): Evidence[] {
+    const { health } = this.service;
+    return this.#exit === null ? [this.#evidence("health", health.message, health.checked_at)] : [];
   }
 
   #unhealthy(): Found[] {
@@ -184,23 +206,46 @@ class ServiceRules {
         confidence: "likely",
         explanation: `${this.#name} runs but does not answer its health check in time: it hangs, is overloaded, or waits for something.`,
         next: this.#restart(
-          "Read get_logs and get_stats for what it was doing; a restart brings it back when it hangs, and the reason is in its code.",
+          "Check its log and its resource usage for what it was doing; a restart helps when it hangs, but the reason is in its code.",
         ),
+      };
+    if (PROGRAM_MISSING.test(message))
+      return {
+        kind: "check_program_missing",
+        confidence: "certain",
+        explanation: `The health check of ${this.#name} runs a program that the service does not have. Whether the service works is not known.`,
+        next: {
+          do: "Give its healthcheck an `x-probe` (http, tcp, postgres or redis), or a command that exists there, then call start_stack.",
+          operation: "start_stack",
+          input: { project: this.facts.project },
+        },
+      };
+    if (VOLUME_MISMATCH.test(message))
+      return {
+        kind: "volume_mismatch",
+        confidence: "certain",
+        explanation: `${this.#name} runs, but its volume was initialised with another user, password or database than the compose file names now.`,
+        next: {
+          do: "Put the former values back, or change the user or database inside the server (ALTER ROLE, CREATE DATABASE), or delete the volume with stop_stack when its data is not needed.",
+          ...look,
+        },
       };
     if (/^connection refused/.test(message))
       return {
         kind: "not_listening",
-        confidence: "likely",
-        explanation: `${this.#name} runs, but nothing listens on the port that is checked: it is still starting, or listens elsewhere.`,
+        confidence: LISTENS_ELSEWHERE.test(message) ? "certain" : "likely",
+        explanation: LISTENS_ELSEWHERE.test(message)
+          ? `${this.#name} runs, but does not listen on the port that is checked; the evidence says where it listens.`
+          : `${this.#name} runs, but nothing listens on the port that is checked: it is still starting, or listens elsewhere.`,
         next: {
-          do: "See in its log on which address it listens; it must be the port of the compose file (on the local runtime the one given as {port}). Correct it, then call restart_service.",
+          do: "See in its log on which address it listens; it must be the port of the compose file (on the local runtime the one given as {port}). Correct it, then restart the service.",
           ...look,
         },
       };
     return {
       kind: "check_failed",
       confidence: "possible",
-      explanation: `${this.#name} runs and answers, but its health check is not content with the answer.`,
+      explanation: `${this.#name} runs and answers, but its health check fails on the answer.`,
       next: {
         do: "Compare what the check saw (evidence) with what it asks for; the service's log says why it answered so.",
         ...look,
@@ -217,8 +262,8 @@ class ServiceRules {
       kind: oom ? "memory_limit" : "recovered",
       confidence: oom ? "certain" : "possible",
       explanation: oom
-        ? `${this.#name} runs again, but the kernel killed an earlier instance because it used more memory than its limit.`
-        : `${this.#name} runs again, but crashed ${often} in the time looked at.`,
+        ? `${this.#name} runs again, but the kernel killed an earlier instance because it used more memory than its limit.${this.#again}`
+        : `${this.#name} runs again, but crashed ${often} in the time looked at.${this.#again}`,
       evidence: [fromEvent(last), ...this.#story],
       next: oom
         ? this.#moreMemory()

@@ -59,9 +59,13 @@ export function stackCauses(facts: Facts): Cause[] {
     whole({
       kind: "runtime_lost",
       confidence: "certain",
-      explanation: "The runtime died under the stack; no service runs. Data is kept.",
-      evidence: last === undefined ? [] : [evidence(last)],
-      next: start(facts, "Start the stack again."),
+      explanation: "The runtime died under the stack; no service runs.",
+      evidence: [
+        last === undefined
+          ? { source: "event", service: null, time: null, text: "The stack is lost." }
+          : evidence(last),
+      ],
+      next: start(facts, "Start the stack again, then look whether its data is there."),
     });
   else if (last?.type === "stack_start_failed" && stack.state !== "starting" && definition === null)
     whole(startFailed(facts, last));
@@ -71,8 +75,8 @@ export function stackCauses(facts: Facts): Cause[] {
     whole({
       kind: "starting",
       confidence: "possible",
-      explanation: `The stack is still starting; not healthy yet: ${waiting.map((one) => one.service).join(", ") || "nothing known"}.`,
-      evidence: [],
+      explanation: `The stack is still starting; not up yet: ${waiting.map((one) => one.service).join(", ") || "nothing known"}.`,
+      evidence: waiting.map(({ service, reason }) => ({ source: "health", service, time: null, text: reason })),
       next: {
         do: "Wait for it.",
         operation: "health_status",
@@ -112,7 +116,7 @@ function stopped(facts: Facts, last: StackEvent | undefined): Omit<Cause, "becau
       kind: "never_started",
       confidence: "certain",
       explanation: "The stack is not running, and was not started in the time looked at.",
-      evidence: [],
+      evidence: [{ source: "event", service: null, time: null, text: "No event in this time." }],
       next: start(facts, "Start it when it should run."),
     };
   // A server that was killed could write no last event.
@@ -123,7 +127,9 @@ function stopped(facts: Facts, last: StackEvent | undefined): Omit<Cause, "becau
     explanation: bySomebody
       ? "The stack is not running because somebody stopped it; the evidence says when, recent_events who."
       : "The stack is not running, and nothing says that it was stopped: the server that ran it has ended.",
-    evidence: last === undefined ? [] : [evidence(last)],
+    evidence: [
+      last === undefined ? { source: "event", service: null, time: null, text: "No end is recorded." } : evidence(last),
+    ],
     next: start(facts, "Start it when it should run."),
   };
 }

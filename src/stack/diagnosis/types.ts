@@ -17,6 +17,8 @@ export interface ServiceEvidence {
   report: ServiceReport;
   health: ServiceHealth;
   stats: StatsReport["services"][string] | null;
+  /** Milliseconds since the check under way began; null when none is. */
+  checkRunningMs: number | null;
   /** Its newest lines, oldest first. */
   lines: LogLine[];
   /** Its own, oldest first. */

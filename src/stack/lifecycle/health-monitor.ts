@@ -41,6 +41,7 @@ export class HealthMonitor {
   #everHealthy = false;
   #held = false;
   #running: Promise<HealthView> | null = null;
+  #begun = 0;
   #timer: NodeJS.Timeout | undefined;
   /** Without the commands whose program the service lacks. */
   #checks: readonly Healthcheck[];
@@ -51,6 +52,11 @@ export class HealthMonitor {
 
   get view(): HealthView {
     return this.#view;
+  }
+
+  /** Milliseconds since the check under way began; null when none is. */
+  get runningMs(): number | null {
+    return this.#running === null ? null : Date.now() - this.#begun;
   }
 
   start(): void {
@@ -75,6 +81,7 @@ export class HealthMonitor {
     const [first] = this.#checks;
     if (first === undefined || this.#stop.signal.aborted) return Promise.resolve(this.#view);
     if (this.#held) return Promise.resolve(this.#view);
+    if (this.#running === null) this.#begun = Date.now();
     this.#running ??= this.#check(first).finally(() => {
       this.#running = null;
     });

@@ -1,6 +1,7 @@
 /** Which limits hold, and which are refused (C3). */
 
 import { StackwardenError } from "../../errors.js";
+import { callTo, hint, setting } from "../../hint.js";
 import type { Limits } from "../definition/types.js";
 import type { AppliedLimits, ServiceStats } from "../runtime.js";
 
@@ -49,7 +50,7 @@ export function checkLimits({ service, limits, capacity, stats, force }: LimitCh
   }
   if (reasons.length === 0) return;
   throw new StackwardenError("LIMIT_REFUSED", `The limits of ${service} were not changed: ${reasons.join("; ")}.`, {
-    hint: "Choose values in these ranges, or give force: true to go below present use.",
+    hint: hint`Choose values in these ranges; to go below current usage: ${callTo("set_limits", { service, ...limits, force: true })}.`,
     details: { service, reasons, capacity: { cpus: capacity.cpus, memory_mb: Math.floor(capacity.memory_mb) } },
   });
 }
@@ -76,10 +77,10 @@ export function notEnforced(asked: Limits, applied: AppliedLimits): string[] {
 }
 
 /** For where the operator requires limits that hold. @param what is not enforced, and where */
-export function notEnforceable(what: string, reasons: string[], how: { service?: string; hint?: string } = {}) {
-  const { service, hint = "" } = how;
+export function notEnforceable(what: string, reasons: string[], how: { service?: string; note?: string } = {}) {
+  const { service, note = "" } = how;
   return new StackwardenError("LIMITS_NOT_ENFORCEABLE", `${what}: ${reasons.join("; ")}.`, {
-    hint: `${hint}Run where cgroups can be used (see \`stackwarden doctor\`), or have the operator set require_enforced_limits to false.`,
+    hint: hint`${note}Run where cgroups can be used (see \`stackwarden doctor\`), or have the operator set ${setting("require_enforced_limits")} to false.`,
     details: { ...(service === undefined ? {} : { service }), reasons },
   });
 }

@@ -11,8 +11,8 @@ export interface EndedStart {
   after: StackReport;
 }
 
-const wish = ({ profiles, ports, autoPorts, limits, dataFrom }: StartRequest): string =>
-  JSON.stringify([profiles, ports, autoPorts, limits, dataFrom]);
+const wish = ({ profiles, files, services, without, ports, autoPorts, limits, dataFrom }: StartRequest): string =>
+  JSON.stringify([profiles, files, services, without, ports, autoPorts, limits, dataFrom]);
 const NO_WISH = wish({ project: "" });
 
 export class PendingStart {
@@ -20,9 +20,12 @@ export class PendingStart {
   /** Settles when the stack is open and its services begin to start. */
   readonly launched: Promise<void>;
   readonly #wish: string;
+  /** It starts some of the services. */
+  readonly #partial: boolean;
 
   constructor(request: StartRequest, actor: string, bringUp: (steps: StartSteps) => Promise<EndedStart>) {
     this.#wish = wish(request);
+    this.#partial = request.services !== undefined || request.without !== undefined;
     let launch = (): void => undefined;
     this.launched = new Promise<void>((resolve) => {
       launch = resolve;
@@ -39,6 +42,6 @@ export class PendingStart {
   /** Whether it does what this request asks for; one that asks for nothing special takes any. */
   serves(request: StartRequest): boolean {
     const wanted = wish(request);
-    return wanted === NO_WISH || wanted === this.#wish;
+    return wanted === this.#wish || (wanted === NO_WISH && !this.#partial);
   }
 }

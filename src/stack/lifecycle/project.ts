@@ -1,6 +1,7 @@
 /** One project as callers see it: who calls shares what is under way, gets states observed before and after, and may ask at any time. */
 
 import { StackwardenError, toStackwardenError } from "../../errors.js";
+import { callTo, hint } from "../../hint.js";
 import type { Limits, StackDefinition } from "../definition/types.js";
 import type {
   CallContext,
@@ -24,6 +25,7 @@ import { Exclusive } from "./exclusive.js";
 import { changeLimits } from "./limit-change.js";
 import { type EndedStart, PendingStart } from "./pending-start.js";
 import { ProjectCommands } from "./project-commands.js";
+import { withoutAlso } from "./project-selection.js";
 import { ProjectSnapshots } from "./project-snapshots.js";
 import { Restarts } from "./restarts.js";
 import { restartOutcome, startOutcome, stopOutcome } from "./results.js";
@@ -213,11 +215,13 @@ export class Project {
   }
 
   async stop(
-    request: { removeVolumes?: boolean; snapshot?: boolean; timeoutMs?: number },
+    request: { removeVolumes?: boolean; snapshot?: boolean; services?: string[]; timeoutMs?: number },
     call: CallContext,
     mostGraceMs?: number,
   ): Promise<StopOutcome> {
     const begun = Date.now();
+    if (request.services !== undefined && this.supervisor.open && (await this.#leavesSome(request.services)))
+      return this.#stopServices(request.services, request, call, begun);
     const before = await this.report();
     const result = async (status: StopOutcome["status"], removed = NOTHING): Promise<StopOutcome> =>
       stopOutcome({ project: this.id, status, ...removed, before, after: await this.report(), begun });
@@ -237,6 +241,35 @@ export class Project {
     return result(idle ? "already_stopped" : "stopped", remove ? joined.value : NOTHING);
   }
 
+  /** @throws UNKNOWN_SERVICE */
+  async #leavesSome(services: readonly string[]): Promise<boolean> {
+    const running = await this.names();
+    const unknown = services.find((name) => !running.includes(name));
+    if (unknown !== undefined) throw unknownService(unknown, running);
+    return running.some((name) => !services.includes(name));
+  }
+
+  /** Brings the stack in line with its files without these services. */
+  async #stopServices(
+    services: readonly string[],
+    { timeoutMs }: { timeoutMs?: number },
+    call: CallContext,
+    begun: number,
+  ): Promise<StopOutcome> {
+    const without = withoutAlso(this.supervisor.selection, services);
+    const request = { project: this.id, without, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+    const { status, before, after } = await this.start(request, call);
+    return stopOutcome({
+      project: this.id,
+      status: status === "starting" ? "stopping" : "stopped",
+      ...NOTHING,
+      before,
+      after,
+      begun,
+      services,
+    });
+  }
+
   #beginStop(
     actor: string,
     { removeVolumes, snapshot }: { removeVolumes?: boolean; snapshot?: boolean },
@@ -248,7 +281,7 @@ export class Project {
           const { call } = this.#starting ?? {};
           call?.cancel(
             new StackwardenError("OPERATION_CANCELLED", "The start was ended by a stop.", {
-              hint: "Call start_stack to start it again.",
+              hint: hint`Start it again with ${callTo("start_stack")}.`,
             }),
           );
           await call?.settled;
@@ -308,7 +341,7 @@ export class Project {
     const unit = await this.#runningUnit(service);
     if (!unit.running && this.#starting !== null)
       throw new StackwardenError("SERVICE_NOT_STARTED", `${service} has not started yet; the stack is starting.`, {
-        hint: `Wait with health_status {"project": "${this.id}", "wait_for": "healthy"}.`,
+        hint: hint`Wait with ${callTo("health_status", { project: this.id, wait_for: "healthy" })}.`,
       });
     const before = unit.report();
     const shared = this.#restarts.of(unit, request.dependents === true, call.actor);
@@ -397,12 +430,12 @@ export class Project {
     const names = await this.names().catch((): string[] => []);
     if (names.length > 0 && !names.includes(service)) throw unknownService(service, names);
     throw new StackwardenError("STACK_NOT_RUNNING", `The stack of ${this.id} is not running.`, {
-      hint: `Start it with start_stack {"project": "${this.id}"}.`,
+      hint: hint`Start it with ${callTo("start_stack", { project: this.id })}.`,
     });
   }
 
   #peek(): Promise<StackDefinition> {
-    return this.supervisor.read(this.folder, [], null);
+    return this.supervisor.read(this.folder, null);
   }
 
   /** Ends everything of this project within the time given to each service. */

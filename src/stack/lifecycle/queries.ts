@@ -1,5 +1,7 @@
 /** What only reads: health, logs, stats and events of one project. */
+
 import { StackwardenError } from "../../errors.js";
+import { callTo, hint } from "../../hint.js";
 import type { LogQuery } from "../logs/types.js";
 import type {
   CallContext,
@@ -28,7 +30,7 @@ function decide(project: Project, condition: "healthy" | "stopped"): HealthOutco
     const services = units.map((unit) => ({ service: unit.name, status: unit.state }));
     return given(true, asSentence(wellSentence(services)));
   }
-  if (state === "stopped" || state === "lost") return given(false, `The stack is ${state}; start_stack starts it.`);
+  if (state === "stopped" || state === "lost") return given(false, `The stack is ${state}.`);
   if (state !== "degraded") return null;
   const ended = units.filter((unit) => unit.ended);
   if (ended.length === 0) return null;
@@ -82,7 +84,7 @@ export async function healthOf(
 
 const notRunning = (project: Project, more = ""): StackwardenError =>
   new StackwardenError("STACK_NOT_RUNNING", `The stack of ${project.id} is not running${more}.`, {
-    hint: `Start it with start_stack {"project": "${project.id}"}.`,
+    hint: hint`Start it with ${callTo("start_stack", { project: project.id })}.`,
   });
 
 /** L1–L3: logs of stopped and crashed services are still there. */
@@ -107,7 +109,7 @@ export async function logsOf(project: Project, query: LogQuery): Promise<LogRepo
     if (project.state === "stopped" || project.state === "lost")
       throw notRunning(project, " and never printed anything");
     throw new StackwardenError("SERVICE_NOT_STARTED", `${services.join(", ")} has not started yet.`, {
-      hint: `Its dependencies come first. Wait with health_status {"project": "${project.id}", "wait_for": "healthy"}.`,
+      hint: hint`Its dependencies start first. Wait with ${callTo("health_status", { project: project.id, wait_for: "healthy" })}.`,
       details: { services },
     });
   }

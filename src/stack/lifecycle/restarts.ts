@@ -1,5 +1,7 @@
 /** The restarts that callers ask for: one at a time of each service, which others join, and not too many. */
+
 import { StackwardenError } from "../../errors.js";
+import { callTo, hint } from "../../hint.js";
 import type { ProjectRecords } from "../storage/project-records.js";
 import { RestartBudget } from "./restart-policy.js";
 import type { RunningStack } from "./running-stack.js";
@@ -69,7 +71,7 @@ export class Restarts {
       "RESTART_BUDGET_EXCEEDED",
       `${most} restarts of ${unit.name} in five minutes did not bring it up; the next one is allowed in ${seconds} s.`,
       {
-        hint: "Restarting did not help: read details.last_lines, get_logs and get_events for the cause, and correct it.",
+        hint: hint`Restarting did not help: find the cause in details.last_lines or with ${callTo("diagnose", { service: unit.name })}, and correct it.`,
         details: { ...details, health: unit.health().message, retry_after_seconds: seconds },
       },
     );

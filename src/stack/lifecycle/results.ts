@@ -20,6 +20,8 @@ interface Observed<T> {
   begun: number;
 }
 
+const nextCall = (operation: string, input: Record<string, unknown>) => ({ operation, input });
+
 /** @param outcome `reached` is null when the caller's time ran out and the start continues */
 export function startOutcome(
   outcome: Observed<StackReport> & { reached: Reached | null; health: HealthReport },
@@ -30,9 +32,9 @@ export function startOutcome(
   const missing = missingServices(services);
   const next =
     status === "starting"
-      ? `health_status {"project": "${project}", "wait_for": "healthy"}; or start_stack again, which joins the start under way.`
+      ? nextCall("health_status", { project, wait_for: "healthy" })
       : status === "degraded"
-        ? `diagnose {"project": "${project}"} to see why.`
+        ? nextCall("diagnose", { project })
         : null;
   return { status, message, missing, next, before, after, verified, took_ms: Date.now() - begun };
 }
@@ -44,23 +46,34 @@ const STOPPED = {
 };
 
 export function stopOutcome(
-  outcome: Observed<StackReport> & { status: StopOutcome["status"]; removed: string[]; snapshot: string | null },
+  outcome: Observed<StackReport> & {
+    status: StopOutcome["status"];
+    removed: string[];
+    /** That has the deleted data; null: none was saved. */
+    snapshot: string | null;
+    /** Those that were stopped, when the others keep running. */
+    services?: readonly string[];
+  },
 ): StopOutcome {
-  const { project, status, removed, snapshot, before, after, begun } = outcome;
+  const { project, status, removed, snapshot, before, after, begun, services } = outcome;
+  const alone =
+    services !== undefined && status === "stopped"
+      ? `Stopped: ${say([...services])}. The other services keep running.`
+      : null;
   const deleted = removed.length > 0 ? ` Deleted volumes: ${say(removed)}.` : "";
   const saved = snapshot === null ? "" : ` Their data is in the snapshot ${snapshot}.`;
   return {
     status,
-    message: `${STOPPED[status]}${deleted}${saved}`,
+    message: `${alone ?? STOPPED[status]}${deleted}${saved}`,
     ...(snapshot === null ? {} : { snapshot }),
     removed_volumes: removed,
-    next:
-      status === "stopping"
-        ? `health_status {"project": "${project}", "wait_for": "stopped"}; or stop_stack again, which joins the stop under way.`
-        : null,
+    next: status === "stopping" ? nextCall("health_status", { project, wait_for: "stopped" }) : null,
     before,
     after,
-    verified: after.state === "stopped" || after.state === "lost",
+    verified:
+      services === undefined
+        ? after.state === "stopped" || after.state === "lost"
+        : services.every((name) => after.services[name] === undefined || after.services[name].state === "stopped"),
     took_ms: Date.now() - begun,
   };
 }
@@ -83,8 +96,8 @@ export function restartOutcome(
     degraded: `${service} was restarted (generation ${after.generation}), but is ${health.status}: ${health.message}`,
   };
   const next = {
-    starting: `health_status {"project": "${project}", "wait_for": "healthy"}; or restart_service again, which joins this restart.`,
-    degraded: `diagnose {"project": "${project}", "service": "${service}"} to see why.`,
+    starting: nextCall("health_status", { project, wait_for: "healthy" }),
+    degraded: nextCall("diagnose", { project, service }),
   };
   return {
     service,

@@ -1,6 +1,7 @@
 /** A stack on its runtime: one unit for each service, and what is done with several of them at once. */
 
 import { StackwardenError } from "../../errors.js";
+import { callTo, hint } from "../../hint.js";
 import { KeyedMutex } from "../../system/keyed-mutex.js";
 import { compareDefinitions } from "../definition/changes.js";
 import type { StackDefinition } from "../definition/types.js";
@@ -134,15 +135,15 @@ export class RunningStack {
       unit.applied === null ? [] : notEnforced(unit.asked, unit.applied).map((why) => `${unit.name}: ${why}`),
     );
     if (reasons.length === 0) return;
-    const hint = "It was started without require_enforced_limits. ";
-    throw notEnforceable("Limits of the running stack are not enforced", reasons, { hint });
+    const note = "It was started without require_enforced_limits. ";
+    throw notEnforceable("Limits of the running stack are not enforced", reasons, { note });
   }
 
   /** Stops every service, dependants first, then gives the runtime back what it holds. */
   async stop(mostGraceMs?: number, actor?: string): Promise<void> {
     this.#life.abort(
       new StackwardenError("OPERATION_CANCELLED", "The stack was stopped meanwhile.", {
-        hint: "Call start_stack to start it again.",
+        hint: hint`Start it again with ${callTo("start_stack")}.`,
       }),
     );
     let failure: unknown;

@@ -1,5 +1,7 @@
 /** Which runtime runs a stack, and why. */
+
 import { StackwardenError } from "../../errors.js";
+import { hint, setting } from "../../hint.js";
 import type { RuntimeName, RuntimeStatus, StackRuntime } from "../runtime.js";
 import type { StackSettings } from "../settings.js";
 import { DEFAULT_RUNTIME, RUNTIMES } from "../vocabulary.js";
@@ -20,7 +22,7 @@ function unavailable(name: RuntimeName, lacking: string[], known: RuntimeName[])
     "RUNTIME_UNAVAILABLE",
     `The runtime ${name} cannot be used here${lacking.length > 0 ? `: ${lacking.join("; ")}` : ""}.`,
     {
-      hint: `Run \`stackwarden doctor\` to see what is missing, or have the operator choose another runtime (auto, ${known.join(", ")}).`,
+      hint: hint`Run \`stackwarden doctor\` to see what is missing, or have the operator choose another ${setting("runtime")}: auto, ${known.join(", ")}.`,
       details: { runtime: name, missing: lacking },
     },
   );

@@ -133,6 +133,8 @@ export class ServiceController {
       this.instance = null;
       // Set first: whoever waits for this service continues as soon as its state changes.
       this.#refusal = error instanceof StackwardenError ? error : null;
+      // The exit of an earlier instance is not this one's.
+      if (this.state === "starting") this.lastExit = null;
       failing();
       // It may have been lost meanwhile.
       if (this.state === "starting") this.#to("crashed");
@@ -242,6 +244,11 @@ export class ServiceController {
     }
   }
 
+  /** Milliseconds since the check under way began; null when none is. */
+  get checkRunningMs(): number | null {
+    return this.instance === null ? null : (this.#monitor?.runningMs ?? null);
+  }
+
   async check(): Promise<void> {
     await this.#monitor?.check();
   }
@@ -262,7 +269,20 @@ export class ServiceController {
   get #facts(): ServiceFacts {
     const { name, state, definition, generation, restarts, instance, applied, lastExit, restartPending } = this;
     const view = this.#monitor?.view ?? null;
-    return { name, state, definition, generation, restarts, instance, applied, lastExit, restartPending, view };
+    const refusal = this.#refusal?.message.replace(/\.$/, "") ?? null;
+    return {
+      name,
+      state,
+      definition,
+      generation,
+      restarts,
+      instance,
+      applied,
+      lastExit,
+      restartPending,
+      refusal,
+      view,
+    };
   }
 
   #checked(verdict: "running" | "healthy" | "unhealthy" | null, view: HealthView): void {

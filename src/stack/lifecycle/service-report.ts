@@ -1,6 +1,7 @@
 /** The reports of one service: its health, its state, and why it is not up. */
 
 import { StackwardenError } from "../../errors.js";
+import { callTo, hint } from "../../hint.js";
 import type { ServiceDefinition } from "../definition/types.js";
 import type { ExitReport, ServiceHealth, ServiceReport, ServiceState } from "../model.js";
 import type { AppliedLimits, Endpoint, RuntimeService, ServiceExit } from "../runtime.js";
@@ -16,6 +17,8 @@ export interface ServiceFacts {
   instance: RuntimeService | null;
   applied: AppliedLimits | null;
   lastExit: ServiceExit | null;
+  /** Why its last start was refused before there was an instance; null when there was one. */
+  refusal: string | null;
   /** Its restart policy starts it again. */
   restartPending: boolean;
   /** What its health checks saw; null before the first instance ran. */
@@ -47,7 +50,7 @@ export function startFailure({ name, state, lastExit, view }: ServiceFacts, line
           ? "the runtime died under it"
           : describeExit(lastExit);
   return new StackwardenError("SERVICE_START_FAILED", `The service ${name} did not start: ${why.replace(/\.$/, "")}.`, {
-    hint: `Read its last lines in details.last_lines or with get_logs {"service": "${name}"}, correct the cause, then call again.`,
+    hint: hint`Read its last lines in details.last_lines or with ${callTo("get_logs", { service: name })}, correct the cause, then call again.`,
     details: {
       service: name,
       state,
@@ -90,9 +93,9 @@ export function serviceHealth(facts: ServiceFacts): ServiceHealth {
   };
 }
 
-function stateMessage({ state, lastExit, restartPending }: ServiceFacts): string {
+function stateMessage({ state, lastExit, restartPending, refusal }: ServiceFacts): string {
   if (state === "crashed")
-    return `Not running: ${describeExit(lastExit)}${restartPending ? "; its restart policy starts it again" : ""}.`;
+    return `Not running: ${refusal ?? describeExit(lastExit)}${restartPending ? "; its restart policy starts it again" : ""}.`;
   if (state === "completed") return "Ended with exit code 0.";
   if (state === "starting") return "Starting; no check was made yet.";
   if (state === "lost") return "The runtime died under it.";

@@ -2,7 +2,9 @@
  * One piece of work that several callers wait for. A call repeated after a client's time-out joins it
  * instead of starting a second one; it is cancelled only when everybody who waits for it gave up.
  */
+
 import { StackwardenError } from "../../errors.js";
+import { callTo, type Hint, hint } from "../../hint.js";
 import type { CallContext, Progress } from "../model.js";
 
 export type Joined<T> = { done: true; value: T } | { done: false };
@@ -14,8 +16,8 @@ export interface SingleFlightOptions {
   what: string;
 }
 
-const cancelled = (message: string, hint: string): StackwardenError =>
-  new StackwardenError("OPERATION_CANCELLED", message, { hint });
+const cancelled = (message: string, next: string | Hint): StackwardenError =>
+  new StackwardenError("OPERATION_CANCELLED", message, { hint: next });
 
 export class SingleFlight<T> {
   readonly settled: Promise<void>;
@@ -83,7 +85,10 @@ export class SingleFlight<T> {
     }
     const { what, cancellable } = this.options;
     if (!cancellable || this.#detached || this.#waiting > 0)
-      throw cancelled(`The call was cancelled; the ${what} goes on.`, "Call health_status to see how it ends.");
+      throw cancelled(
+        `The call was cancelled; the ${what} continues.`,
+        hint`Check how it ends with ${callTo("health_status")}.`,
+      );
     this.cancel(cancelled(`The ${what} was cancelled.`, "What it had begun was rolled back. Call again when wanted."));
     // A success that came first stays a success.
     return { done: true, value: await this.#result };

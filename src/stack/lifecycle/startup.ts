@@ -1,6 +1,7 @@
 /** Bringing a stack's services up in dependency order, everything independent in parallel. */
 
 import { StackwardenError } from "../../errors.js";
+import { callTo, hint } from "../../hint.js";
 import type { Dependency } from "../definition/types.js";
 import type { ServiceController } from "./service-controller.js";
 
@@ -101,7 +102,7 @@ export async function stopServices(
   await Promise.all(units.map(stop));
   if (failed.length > 0)
     throw new StackwardenError("STOP_FAILED", `These services could not be stopped: ${failed.join(", ")}.`, {
-      hint: "Call stop_stack again; the server's log on stderr has the cause.",
+      hint: hint`Call ${callTo("stop_stack")} again; the server's log has the cause.`,
       details: { services: failed },
     });
 }

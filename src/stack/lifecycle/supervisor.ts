@@ -1,8 +1,10 @@
 /** Takes one project's stack up and down, keeps its parts in line, and owns what that needs: lock, records, limits. */
 
 import { StackwardenError, toStackwardenError } from "../../errors.js";
+import { callTo, hint, setting } from "../../hint.js";
 import { repositoryOfWorktree } from "../../system/git-worktree.js";
 import { withRetry } from "../../system/retry.js";
+import { forRuntime } from "../definition/for-runtime.js";
 import { overridePorts } from "../definition/override-ports.js";
 import type { Limits, LoadStack, StackDefinition } from "../definition/types.js";
 import type { LogStore } from "../logs/types.js";
@@ -15,6 +17,7 @@ import type { ProjectStore } from "../storage/project-store.js";
 import { sanitizeError } from "../text/sanitize-error.js";
 import { hiddenSecrets } from "../text/visible-values.js";
 import { checkLimits } from "./limits.js";
+import { nextSelection, type ProjectSelection } from "./project-selection.js";
 import { RunningStack, unknownService } from "./running-stack.js";
 import { chooseRuntime, type RuntimeChoice } from "./runtime-choice.js";
 import { requireChecks } from "./service-checks.js";
@@ -63,7 +66,8 @@ export class Supervisor {
   #kept: Record<string, Limits> = {};
   #ports: Record<string, number> = {};
   #autoPorts = false;
-  #profiles: string[] = [];
+  /** What the running stack is made of. */
+  selection: ProjectSelection = {};
   #start: StartSteps | null = null;
 
   constructor(private readonly options: SupervisorOptions) {}
@@ -156,7 +160,7 @@ export class Supervisor {
     const unlock = await store.lock(project);
     try {
       const records = await this.options.records(true);
-      const definition = await this.read(folder, [], records);
+      const definition = await this.read(folder, records);
       records.redactor.add([...definition.secretValues, ...records.secrets.values()]);
       this.#kept = await store.limits(project);
       return await work({
@@ -172,14 +176,23 @@ export class Supervisor {
     }
   }
 
-  /** Reads the definition. Nothing is generated or kept without records. */
-  async read(folder: string, profiles: string[], records: ProjectRecords | null): Promise<StackDefinition> {
+  /**
+   * Reads the definition. Nothing is generated or kept without records.
+   * @param selection default: what the running stack was started with
+   */
+  async read(
+    folder: string,
+    records: ProjectRecords | null,
+    selection: ProjectSelection = this.open ? this.selection : {},
+  ): Promise<StackDefinition> {
     const { project, config, loadStack } = this.options;
     return loadStack({
       projectId: project,
       folder,
-      profiles,
+      ...selection,
+      profiles: selection.profiles ?? [],
       allowRoot: config.allowRoot,
+      allowBinds: config.allowBinds,
       generateSecret: async (name) => (records === null ? `not-generated-${name}` : records.secrets.generate(name)),
     });
   }
@@ -187,13 +200,13 @@ export class Supervisor {
   async #load(request: StartRequest, folder: string, records: ProjectRecords): Promise<StackDefinition> {
     // What an earlier call asked for holds as long as the stack runs.
     const ports = { ...(this.open ? this.#ports : {}), ...request.ports };
-    const profiles = request.profiles ?? (this.open ? this.#profiles : []);
+    const selection = nextSelection(this.open ? this.selection : {}, request);
     const auto = request.autoPorts ?? (this.open ? this.#autoPorts : repositoryOfWorktree(folder) !== null);
-    const definition = overridePorts(await this.read(folder, profiles, records), ports, auto);
+    const definition = overridePorts(await this.read(folder, records, selection), ports, auto);
     records.redactor.add([...hiddenSecrets(definition, this.options.project), ...records.secrets.values()]);
     this.#ports = ports;
     this.#autoPorts = auto;
-    this.#profiles = profiles;
+    this.selection = selection;
     await this.options.store.keepServices(this.options.project, Object.keys(definition.services));
     return definition;
   }
@@ -213,7 +226,7 @@ export class Supervisor {
   }
 
   async #openStack(
-    definition: StackDefinition,
+    read: StackDefinition,
     folder: string,
     signal: AbortSignal,
     steps: StartSteps,
@@ -223,6 +236,7 @@ export class Supervisor {
     const { events } = records;
     const choice = await chooseRuntime(config, runtimes, project);
     const { runtime } = choice;
+    const definition = forRuntime(read, runtime.name);
     requireChecks(definition, runtime.name);
     const reason = choice.reason + elsewhere(store.runtime(project), runtime.name, definition.volumes);
     this.choice = { runtime, reason };
@@ -281,9 +295,10 @@ export class Supervisor {
     events.add({ type: "stack_started", message, actor });
   }
 
-  async #reconcile(definition: StackDefinition, signal: AbortSignal, steps: StartSteps): Promise<Reached> {
-    const { stack } = this;
-    if (stack === null) throw new StackwardenError("INTERNAL", "An open stack has no units.");
+  async #reconcile(read: StackDefinition, signal: AbortSignal, steps: StartSteps): Promise<Reached> {
+    const { stack, choice } = this;
+    if (stack === null || choice === null) throw new StackwardenError("INTERNAL", "An open stack has no units.");
+    const definition = forRuntime(read, choice.runtime.name);
     requireChecks(definition, stack.runtimeStack.runtime);
     steps.launched();
     const tell = (service: string, message: string): void => this.tell(`${service}: ${message}`);
@@ -326,7 +341,7 @@ export class Supervisor {
     this.lost = true;
     await stack.lose(
       new StackwardenError("RUNTIME_LOST", `The runtime died while the stack was running: ${reason}.`, {
-        hint: "Call start_stack to start it again.",
+        hint: hint`Start it again with ${callTo("start_stack")}.`,
       }),
     );
     const { events } = await this.options.records();
@@ -349,7 +364,7 @@ export class Supervisor {
       "START_TIMEOUT",
       `The stack did not become healthy within ${seconds} s${missing.length > 0 ? `: ${missing.join("; ")}` : ""}.`,
       {
-        hint: "What had started was stopped again. Read get_logs of the services named; the operator can raise start_timeout_seconds.",
+        hint: hint`The services that had started were stopped. Read the logs of the services named with ${callTo("get_logs", { services: waiting.map((unit) => unit.name) })}; the operator can raise ${setting("start_timeout_seconds")}.`,
         details: { missing: waiting.map((unit) => unit.name) },
       },
     );

@@ -14,6 +14,7 @@ const time = z.string();
 export const CAUSE_KINDS = [
   "bad_credentials",
   "check_failed",
+  "check_program_missing",
   "connection_refused",
   "cpu_limit",
   "crashed",
@@ -22,7 +23,9 @@ export const CAUSE_KINDS = [
   "disk_full",
   "install_failed",
   "killed_from_outside",
+  "logged_errors",
   "memory_limit",
+  "missing_database",
   "missing_module",
   "missing_setting",
   "missing_table",
@@ -32,6 +35,7 @@ export const CAUSE_KINDS = [
   "open_files",
   "permission_denied",
   "pids_limit",
+  "port_overridden",
   "port_taken",
   "recovered",
   "runtime_lost",
@@ -40,6 +44,8 @@ export const CAUSE_KINDS = [
   "stopped",
   "never_started",
   "syntax_error",
+  "volume_empty",
+  "volume_mismatch",
 ] as const;
 export type CauseKind = (typeof CAUSE_KINDS)[number];
 
@@ -47,7 +53,7 @@ export type CauseKind = (typeof CAUSE_KINDS)[number];
 export const CONFIDENCES = ["certain", "likely", "possible"] as const;
 export type Confidence = (typeof CONFIDENCES)[number];
 
-export const EVIDENCE_SOURCES = ["event", "exit", "health", "limits", "log", "stats"] as const;
+export const EVIDENCE_SOURCES = ["definition", "event", "exit", "health", "limits", "log", "stats"] as const;
 
 /** One observation. */
 export const evidence = z.object({
@@ -78,6 +84,7 @@ export const cause = z
     explanation: text,
     /** The failing service that explains this one, or null. */
     because_of: text.nullable(),
+    /** How it is known: never empty. */
     evidence: z.array(evidence),
     next: nextStep,
   })

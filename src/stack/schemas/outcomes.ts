@@ -6,6 +6,9 @@ import { stackReport } from "./stack.js";
 
 const text = z.string();
 
+/** The operation to call next, while the change continues or when something is not healthy. */
+const nextCall = z.object({ operation: text, input: z.record(z.string(), z.unknown()) }).nullable();
+
 const change = {
   /** True when `after` was observed and is what was asked for. */
   verified: z.boolean(),
@@ -21,8 +24,7 @@ export const startOutcome = z.object({
   message: text,
   /** What is not up, and why. */
   missing: z.array(z.object({ service: text, state: serviceState, reason: text })),
-  /** What to call next, when not every service is up. */
-  next: text.nullable(),
+  next: nextCall,
   before: stackReport,
   after: stackReport,
   ...change,
@@ -36,8 +38,7 @@ export const stopOutcome = z.object({
   removed_volumes: z.array(text),
   /** The snapshot that the deleted data was saved to. */
   snapshot: text.exactOptional(),
-  /** What to call next, when the stop continues. */
-  next: text.nullable(),
+  next: nextCall,
   before: stackReport,
   after: stackReport,
   ...change,
@@ -51,7 +52,7 @@ export const restartOutcome = z.object({
   message: text,
   health: serviceHealth,
   dependents_restarted: z.array(text),
-  next: text.nullable(),
+  next: nextCall,
   before: serviceReport,
   after: serviceReport,
   ...change,

@@ -2,10 +2,12 @@
  * What is kept of each project below the state directory, and who may run it: folder, limits of the
  * next start, and the lock that keeps two servers from running the same stack.
  */
+
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { isAbsolute, join, relative, resolve, sep } from "node:path";
 import { StackwardenError } from "../../errors.js";
+import { hint, setting } from "../../hint.js";
 import { atomicWrite, ensureTraversableDir, removeUnfinished, storageError } from "../../system/atomic-write.js";
 import { type LockOutcome, lockHolder, takeLock } from "../../system/lock-file.js";
 import { Mutex } from "../../system/mutex.js";
@@ -18,7 +20,7 @@ export interface ProjectStoreOptions {
   stateDir: string;
   roots: string[];
   /** From the server's configuration. */
-  projects: Record<string, { folder: string }>;
+  projects: Record<string, { folder: string; suggested?: true }>;
 }
 
 /** Another project, and one of its snapshots; without one, its data at that time. */
@@ -72,22 +74,23 @@ export class ProjectStore {
       throw new StackwardenError("INVALID_INPUT", "project is not a project id.", {
         hint: "Use lower-case letters, digits, - and _, at most 63, beginning with a letter or digit.",
       });
-    const configured = this.#configured(project);
     const remembered = this.#remembered(project);
-    const base = this.options.roots[0] ?? process.cwd();
+    const configured = this.#configured(project, remembered);
+    const base = this.options.roots[0];
     let folder: string | null;
     if (asked !== undefined) {
-      folder = realFolder(resolve(base, asked));
+      // Without a root a relative path has no beginning.
+      folder = base === undefined && !isAbsolute(asked) ? null : realFolder(resolve(base ?? sep, asked));
       if (folder === null)
-        throw new StackwardenError("INVALID_INPUT", `folder: ${asked} is not a folder.`, {
-          hint: `Give an existing folder below one of: ${this.options.roots.join(", ")}.`,
+        throw new StackwardenError("INVALID_INPUT", `folder: ${asked} is not an existing folder.`, {
+          hint: this.#rootsHint("Pass an existing folder below"),
         });
     } else folder = this.#guess(project, configured ?? remembered);
     if (folder === null) {
       // What lies elsewhere is not this client's to know of.
       const known = this.known().filter((id) => this.reaches(id));
       throw new StackwardenError("UNKNOWN_PROJECT", `No project is called ${project}.`, {
-        hint: `Give its folder (below ${this.options.roots.join(", ")}), or one of the known projects: ${known.join(", ") || "none yet"}.`,
+        hint: `${this.#rootsHint("Pass its folder, below")} Known projects: ${known.join(", ") || "none yet"}.`,
         details: { known, roots: this.options.roots },
       });
     }
@@ -95,17 +98,36 @@ export class ProjectStore {
       .map((root) => realFolder(root))
       .some((root) => root !== null && isBelow(root, folder));
     if (!allowed && folder !== realFolder(configured ?? ""))
-      throw new StackwardenError("FOLDER_NOT_ALLOWED", `${folder} is not below an allowed root.`, {
-        hint: `Allowed roots: ${this.options.roots.join(", ")}. The operator can add one with --root or STACKWARDEN_ROOTS.`,
-        details: { roots: this.options.roots },
-      });
+      throw new StackwardenError(
+        "FOLDER_NOT_ALLOWED",
+        `${asked === undefined ? `The folder of ${project}` : folder} is not below an allowed root.`,
+        {
+          hint: hint`${this.#rootsHint("Allowed roots:")} The operator can add one: ${setting("roots")}.`,
+          details: { roots: this.options.roots },
+        },
+      );
     const other = configured === undefined ? remembered : (realFolder(configured) ?? undefined);
-    if (other !== undefined && other !== folder && existsSync(other))
-      throw new StackwardenError("PROJECT_CONFLICT", `The project ${project} belongs to ${other}, not to ${folder}.`, {
-        hint: `Give ${folder} another project id, e.g. project: "${project.slice(0, 60)}-2".`,
-        details: { project, folders: [other, folder] },
-      });
+    // Also when the other folder is away (renamed, not mounted): its data and secrets are not this folder's.
+    if (other !== undefined && other !== folder) throw this.#conflict(project, folder, other);
     return folder;
+  }
+
+  #conflict(project: string, folder: string, other: string): StackwardenError {
+    const otherId = `"${project.slice(0, 60)}-2"`;
+    // What lies elsewhere is not this client's to know of.
+    const visible = this.options.roots.some((root) => isBelow(root, other));
+    const owner = visible ? `${other}${existsSync(other) ? "" : " (which does not exist now)"}` : "another folder";
+    return new StackwardenError("PROJECT_CONFLICT", `The project ${project} belongs to ${owner}, not to ${folder}.`, {
+      hint: `Pass another project id, such as project: ${otherId}. If the project was moved to ${folder}, the operator names that folder as projects.${project}.folder in the user's configuration file.`,
+      details: { project, folders: visible ? [other, folder] : [folder] },
+    });
+  }
+
+  #rootsHint(lead: string): string {
+    const { roots } = this.options;
+    return roots.length > 0
+      ? `${lead} ${roots.join(", ")}.`
+      : "No root is allowed: / and home folders are none by default. Name one with --root or STACKWARDEN_ROOTS, or start stackwarden in the project's folder.";
   }
 
   /** Makes the project's directory and remembers its folder. */
@@ -213,8 +235,11 @@ export class ProjectStore {
     });
   }
 
-  #configured(project: string): string | undefined {
-    return Object.hasOwn(this.options.projects, project) ? this.options.projects[project]?.folder : undefined;
+  /** A file of the working directory names folders of projects that are not known yet, and moves none. */
+  #configured(project: string, remembered = this.#remembered(project)): string | undefined {
+    if (!Object.hasOwn(this.options.projects, project)) return undefined;
+    const { folder, suggested } = this.options.projects[project] ?? {};
+    return suggested === true && remembered !== undefined ? undefined : folder;
   }
 
   #remembered(project: string): string | undefined {

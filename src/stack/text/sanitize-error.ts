@@ -1,5 +1,6 @@
 /** Errors of a runtime may quote what a service or a build tool printed: filtered like everything else it prints. */
 import { StackwardenError, toStackwardenError } from "../../errors.js";
+import { mapHintText } from "../../hint.js";
 
 function cleanValue(value: unknown, clean: (text: string) => string): unknown {
   if (typeof value === "string") return clean(value);
@@ -14,7 +15,7 @@ export function sanitizeError(error: unknown, clean: (text: string) => string): 
   const details =
     known.details === undefined ? {} : { details: cleanValue(known.details, clean) as Record<string, unknown> };
   return new StackwardenError(known.code, clean(known.message), {
-    hint: clean(known.hint),
+    hint: mapHintText(known.hintParts, clean),
     ...details,
     cause: known.cause,
   });

@@ -3,6 +3,12 @@ import { readdirSync, readFileSync } from "node:fs";
 
 export const isRoot = process.getuid?.() === 0;
 
+/** Both ways in which a server that is root runs services: with namespaces of their own, and without. */
+export const NAMESPACES: readonly [how: string, env: Record<string, string>][] = [
+  ["with namespaces where the machine has them", {}],
+  ["without namespaces", { STACKWARDEN_NAMESPACES: "off" }],
+];
+
 const text = (file: string): string => {
   try {
     return readFileSync(file, "latin1");

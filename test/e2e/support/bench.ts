@@ -11,6 +11,7 @@ import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 import type { ProgressCallback } from "@modelcontextprotocol/sdk/shared/protocol.js";
 import type { ErrorReport } from "../../../src/errors.js";
 import { lockHolder } from "../../../src/system/lock-file.js";
+import { detailed } from "../../support/detailed.js";
 import { expectNothingLeft, processesOf } from "./leftovers.js";
 
 export const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
@@ -115,7 +116,7 @@ export class TestBench {
     const pid = this.mode === "standalone" ? stdio : (this.background() ?? 0);
     this.pids.push(pid);
     const raw = async (name: string, input: object, { signal, onprogress }: CallOptions) =>
-      client.callTool({ name, arguments: input as Record<string, unknown> }, undefined, {
+      client.callTool({ name, arguments: detailed(name, input) }, undefined, {
         timeout: 300_000,
         resetTimeoutOnProgress: true,
         ...(signal === undefined ? {} : { signal }),

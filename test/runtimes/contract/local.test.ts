@@ -3,18 +3,23 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLocalRuntime } from "../../../src/runtimes/local/local-runtime.js";
+import { findSandboxTools } from "../../../src/runtimes/local/process/sandbox.js";
 import { createProcessHost } from "../../../src/runtimes/local/process-host.js";
 import { ensureWatchdog } from "../local/process/support.js";
 import type { ContractTarget } from "./bench.js";
 import { commandSentences } from "./commands.js";
 import { ALL, runtimeContract } from "./contract.js";
 
-async function setup(): Promise<ContractTarget> {
+async function setup(namespaces: boolean): Promise<ContractTarget> {
   ensureWatchdog();
   const stateDir = mkdtempSync(join(tmpdir(), "stackwarden-contract-state-"));
   chmodSync(stateDir, 0o755);
   const warn = (): void => {};
-  const runtime = createLocalRuntime({ stateDir, warn, processHost: () => createProcessHost({ stateDir, warn }) });
+  const runtime = createLocalRuntime({
+    stateDir,
+    warn,
+    processHost: () => createProcessHost({ stateDir, warn, namespaces }),
+  });
   return {
     runtime,
     images: { python: "python:3.11-slim", redis: "redis:7-alpine" },
@@ -27,4 +32,8 @@ async function setup(): Promise<ContractTarget> {
   };
 }
 
-runtimeContract("the local runtime", setup, null, [...ALL, commandSentences]);
+const sandbox = await findSandboxTools("/usr/bin/setpriv");
+const unavailable = "reason" in sandbox ? sandbox.reason : null;
+
+runtimeContract("the local runtime without namespaces", () => setup(false), null, [...ALL, commandSentences]);
+runtimeContract("the local runtime with namespaces", () => setup(true), unavailable, [...ALL, commandSentences]);

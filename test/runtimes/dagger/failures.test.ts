@@ -1,7 +1,10 @@
 /** What can go wrong between a manager and an engine, seen from above: what is told, what is tried again, what is left. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createDaggerRuntime } from "../../../src/runtimes/dagger/dagger-runtime.js";
-import type { EngineHost } from "../../../src/runtimes/dagger/engine-host/types.js";
+import { openEngineHost } from "../../../src/runtimes/dagger/engine-host/open.js";
+import type { EngineHost, EngineHostOptions } from "../../../src/runtimes/dagger/engine-host/types.js";
 import type { StackManager } from "../../../src/stack/model.js";
 import type { StackSettings } from "../../../src/stack/settings.js";
 import {
@@ -54,7 +57,7 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
   function managed(
     settings: Partial<StackSettings> = {},
     env = engine.env,
-    host?: EngineHost,
+    openHost?: typeof openEngineHost,
     gatewayImage = SETTINGS.gatewayImage,
   ): StackManager {
     const retry = { maxRetries: 2, baseDelayMs: 20 };
@@ -62,7 +65,7 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
       settings: { ...SETTINGS, retry, gatewayImage },
       env,
       warn: (message) => domain.logged.push(message),
-      ...(host === undefined ? {} : { parts: { openEngineHost: async () => host } }),
+      ...(openHost === undefined ? {} : { parts: { openEngineHost: openHost } }),
     });
     return domain.manager({ startTimeoutMs: LONG, retry, ...settings }, [runtime] as never);
   }
@@ -112,7 +115,7 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
       );
       expect((await report()).state).toBe("lost");
       await until("it is told", async () => (await types("stack_lost")).length === round + 1);
-      expect((await types("stack_lost")).at(-1)).toMatch(round === 0 ? /SIGKILL/ : /does not answer/);
+      expect((await types("stack_lost")).at(-1)).toMatch(round === 0 ? /SIGKILL/ : /no longer responds/);
       // What they said is still there.
       expect(await lines("a")).toContain("a is up");
       const health = await manager.health({ project: PROJECT }, call());
@@ -124,6 +127,41 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
     expect((await lines("b")).filter((line) => line === "b is up")).toHaveLength(3);
     await manager.stop({ project: PROJECT }, call());
     await nothingRuns();
+  });
+
+  it("ends the instance that a dead session left before another one opens its volume", async () => {
+    const ended: (readonly string[])[] = [];
+    const watched = async (options: EngineHostOptions): Promise<EngineHost> =>
+      new Proxy(await openEngineHost(options), {
+        get: (target, key) => {
+          const value = Reflect.get(target, key, target);
+          if (typeof value !== "function") return value;
+          if (key !== "end") return value.bind(target);
+          return async (instances: readonly string[], signal: AbortSignal) => {
+            ended.push(instances);
+            await target.end(instances, signal);
+          };
+        },
+      });
+    manager = managed({}, engine.env, watched);
+    const database = service("a", { fields: "    volumes: [data:/data]" });
+    const records = () =>
+      Object.keys(JSON.parse(readFileSync(join(domain.state, "projects", PROJECT, "dagger-instances.json"), "utf8")));
+    const start = async () => {
+      domain.project(PROJECT, `services:${database}\nvolumes: { data: {} }`);
+      return manager.start({ project: PROJECT }, call());
+    };
+    await start();
+    const [first] = records();
+    for (const pid of livingSessions(engine.folder)) process.kill(pid, "SIGKILL");
+    await until("it is lost", async () => (await report()).state === "lost");
+    expect(records()).toEqual([first]);
+    await start();
+    expect(ended).toEqual([[first]]);
+    expect(records()).toHaveLength(1);
+    expect(records()).not.toContain(first);
+    await manager.stop({ project: PROJECT }, call());
+    await until("the end was recorded", () => records().length === 0);
   });
 
   it("is tried again when it does not answer yet, and when its registry is busy; each try is told", async () => {
@@ -224,11 +262,11 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
   });
 
   it("whose host is out of reach holds no limits: said in the report, refused where limits are required", async () => {
-    manager = managed({ requireEnforcedLimits: true }, engine.env, remoteHost());
+    manager = managed({ requireEnforcedLimits: true }, engine.env, async () => remoteHost());
     const error = await refused(service("a", { fields: "    mem_limit: 64m\n" }));
     expect(error).toMatchObject({ code: "LIMITS_NOT_ENFORCEABLE", message: expect.stringContaining(REMOTE) });
     await nothingRuns();
-    manager = managed({}, engine.env, remoteHost());
+    manager = managed({}, engine.env, async () => remoteHost());
     expect((await up(service("a", { fields: "    mem_limit: 64m\n" }))).status).toBe("healthy");
     expect((await report()).services.a?.limits?.memory_mb).toMatchObject({
       value: null,

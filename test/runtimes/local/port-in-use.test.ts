@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { PortMapping, ServiceDefinition } from "../../../src/stack/definition/types.js";
-import { freePort } from "../contract/bench.js";
+import { freePort, healthcheck } from "../contract/bench.js";
 import { Fixture, service } from "./support/fixture.js";
 
 let fixture: Fixture;
@@ -104,5 +104,52 @@ describe("a port that another process holds", () => {
       code: "PORT_IN_USE",
       message: `Host port in use: ${port} (web, held by service web of the project test).`,
     });
+  });
+});
+
+describe("a service that listens elsewhere", () => {
+  const check = healthcheck({ kind: "tcp", port: 8199 });
+  /** What the check of the published port sees once the service printed that it listens. */
+  async function seen(one: ServiceDefinition): Promise<{ healthy: boolean; message: string; notes: string[] }> {
+    const stack = await fixture.open([one]);
+    const running = await fixture.start(stack, one);
+    for (let i = 0; i < 200 && !fixture.log("web").includes("listening"); i += 1)
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    const { healthy, message } = await running.probe(check, new AbortController().signal);
+    return { healthy, message, notes: running.notes };
+  }
+  const listen = (port: string, host = '"127.0.0.1"') =>
+    `require("node:net").createServer().listen(${port}, ${host}, () => console.log("listening"))`;
+
+  it.runIf(process.platform === "linux")("names the port that it has instead of the published one", async () => {
+    const [own, host] = [await freePort(), await freePort()];
+    const { healthy, message } = await seen(app(listen(String(own)), [published(8199, host)]));
+    expect(healthy).toBe(false);
+    expect(message).toContain(`it listens on 127.0.0.1:${own} instead; let it take its port from PORT`);
+  });
+
+  it.runIf(process.platform === "linux")("on [::1] only is explained", async () => {
+    const port = await freePort();
+    const { healthy, message } = await seen(app(listen(String(port), '"::1"'), [published(8199, port)]));
+    expect(healthy).toBe(false);
+    expect(message).toContain(`it listens on [::1]:${port} only; let it listen on 127.0.0.1`);
+  });
+
+  it("because the file sets PORT to its container port gets the host port instead, with a note", async () => {
+    const host = await freePort();
+    const one = app(listen("Number(process.env.PORT)"), [published(8199, host)], { environment: { PORT: "8199" } });
+    const { healthy, notes } = await seen(one);
+    expect(healthy).toBe(true);
+    expect(notes).toContain(`PORT is ${host} instead of 8199: the host port of its port 8199.`);
+  });
+
+  it("because the file sets PORT to another port gets a note", async () => {
+    const [own, host] = [await freePort(), await freePort()];
+    const one = app(listen("Number(process.env.PORT)"), [published(8199, host)], {
+      environment: { PORT: String(own) },
+    });
+    const { healthy, notes } = await seen(one);
+    expect(healthy).toBe(false);
+    expect(notes).toContain(`The compose file sets PORT to ${own}, but it must listen on ${host} to be reached.`);
   });
 });

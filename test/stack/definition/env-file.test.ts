@@ -15,7 +15,7 @@ describe("an env file", () => {
     [
       "what has equal signs and hashes",
       "A=a=b==\nB=x#y\nC=x #y\nD=#z\nE= #z",
-      { A: "a=b==", B: "x#y", C: "x", D: "#z", E: "" },
+      { A: "a=b==", B: "x#y", C: "x", D: "#z", E: "#z" },
     ],
     ["nothing behind =", "A=\nB=''\nC=\"\"", { A: "", B: "", C: "" }],
     ["double quotes with escapes", 'A="a\\nb\\t\\"c\\" \\\\ \\$B"', { A: 'a\nb\t"c" \\ $B' }],
@@ -28,6 +28,9 @@ describe("an env file", () => {
       { A: "1", B: "12", C: "12-db", D: "x" },
     ],
     ["escaped dollars", 'A=a$$b\nB="a$$b"', { A: "a$b", B: "a$b" }],
+    ["an escaped quote in its own kind of quotes", "A='it\\'s'\nB=\"a\\\"b\"", { A: "it's", B: 'a"b' }],
+    ["an octal escape", 'A="\\0101"', { A: "A" }],
+    ["a name that begins with a digit", "1A=2", { "1A": "2" }],
     ["the last of several", "A=1\nA=2", { A: "2" }],
     ["names without a value", "HOST\nNONE\nA=1", { HOST: "db", A: "1" }],
     ["a byte order mark and Windows' line ends", '\ufeffA=1\r\nB="x\r\ny"\r\n', { A: "1", B: "x\ny" }],
@@ -60,10 +63,10 @@ describe("an env file", () => {
   it.each([
     ["A=1\nsome words", "line 2 has no `=`"],
     ["A=1\n=2", "line 2 does not begin with a variable's name and `=`"],
-    ["1A=2", "line 1 does not begin with a variable's name and `=`"],
+    ["A B=2", "line 1 has a space in a variable's name"],
     ['A=1\nB="s3cr3t\nC=3', 'line 2 opens a " that nothing closes'],
     ["A='s3cr3t", "line 1 opens a ' that nothing closes"],
-    ['A="x\ny"\nB="s3cr3t" s3cr3t', "line 3 goes on behind its closing quote"],
+    ['A="x\ny"\nB="s3cr3t" s3cr3t', "line 3 has text behind its closing quote"],
     ["A=${B", 'line 1 cannot be resolved: "${B" is followed by something that is not an operator'],
     ["A=${B:?say which}", "line 1 cannot be resolved: the required variable B is not set: say which"],
   ])("refuses %j with the line, without quoting values", (text, message) => {
@@ -81,7 +84,7 @@ describe("an env file", () => {
         ),
         (text) => {
           try {
-            for (const [name] of parseEnvFile(text)) expect(name).toMatch(/^[A-Za-z_]/);
+            for (const [name] of parseEnvFile(text)) expect(name).toMatch(/^[\p{L}\p{N}_.\-[\]]+$/u);
           } catch (error) {
             expect(error).toBeInstanceOf(EnvFileError);
           }

@@ -26,6 +26,12 @@ describe("interpolation", () => {
     ["${POSTGRES_PORT:-}:5432", ":5432"],
     ["{published:backend:8000}", "{published:backend:8000}"],
     ["}", "}"],
+    ["100$", "100$"],
+    ["$ 5, $5 and ^[a-z]+$", "$ 5, $5 and ^[a-z]+$"],
+    ['${X:-{"a": {"b": 1}}}', '{"a": {"b": 1}}'],
+    ['${A:-{"a": 1}}', "a"],
+    ["${X:-{}}", "{}"],
+    ["${X-a:-b}", "a:-b"],
   ])("%s is %s", (source, result) => expect(text(source)).toBe(result));
 
   it.each([
@@ -34,10 +40,10 @@ describe("interpolation", () => {
     ["${A:-x", /without the closing/],
     ["${1A}", /variable name/],
     ["${A b}", /not an operator/],
-    ["100$", /\$\$/],
+    ["${X:-a\nb}", /without the closing/],
     ["${X:?set X in .env}", /X is not set: set X in \.env/],
     ["${EMPTY:?}", /EMPTY is not set$/],
-    ["${A:-".repeat(40), /nest deeper/],
+    ["${X:-".repeat(40) + "}".repeat(40), /nest deeper/],
   ])("%s is refused", (source, message) => expect(() => text(source)).toThrow(message));
 
   it("names what is not set, once for each use that has no default", () => {

@@ -65,7 +65,7 @@ describe("restart", () => {
     expect(early).toMatchObject({
       status: "starting",
       verified: false,
-      next: expect.stringContaining("restart_service"),
+      next: { operation: "health_status", input: { project: "shop", wait_for: "healthy" } },
     });
     leave.abort();
     await expect(first).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
@@ -239,7 +239,7 @@ describe("stop", () => {
     await up(compose(service("app", "stop_grace_period: 1s")));
     domain.runtime.scripts = { app: { ignoresStop: true } };
     const early = await manager.stop({ project: "shop", timeoutMs: 50 }, call());
-    expect(early).toMatchObject({ status: "stopping", verified: false, next: expect.stringContaining("wait_for") });
+    expect(early).toMatchObject({ status: "stopping", verified: false, next: { input: { wait_for: "stopped" } } });
     expect((await manager.start({ project: "shop", timeoutMs: 50 }, call())).status).toBe("starting");
     expect((await manager.start({ project: "shop" }, call())).status).toBe("healthy");
     expect((await eventsOf(manager, "shop", "stack_stopped")).length).toBe(1);

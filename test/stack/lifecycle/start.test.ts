@@ -137,7 +137,7 @@ it("is joined by a repeated call, and goes on when one of two callers cancels", 
   cancel.abort();
   await expect(first).rejects.toMatchObject({
     code: "OPERATION_CANCELLED",
-    message: expect.stringContaining("goes on"),
+    message: expect.stringContaining("continues"),
   });
   expect((await second).status).toBe("healthy");
   expect(domain.runtime.started().filter((name) => name === "db")).toHaveLength(1);
@@ -168,7 +168,7 @@ it("returns the true state when time runs out, goes on, and is found again", asy
   expect(early).toMatchObject({ status: "starting", verified: false });
   expect(early.after.state).toBe("starting");
   expect(early.missing.map(({ service: name }) => name)).toContain("api");
-  expect(early.next).toContain("health_status");
+  expect(early.next).toMatchObject({ operation: "health_status", input: { wait_for: "healthy" } });
   const cancel = new AbortController();
   const again = manager.start({ project: "shop" }, call({ signal: cancel.signal }));
   // Somebody was told that it goes on: nobody's cancelling ends it any more.

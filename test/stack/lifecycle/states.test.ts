@@ -81,7 +81,7 @@ describe("a service that ends during the start of its stack", () => {
       verified: false,
       missing: [{ service: "worker", state: "crashed" }],
       after: { state: "degraded" },
-      next: 'diagnose {"project": "shop"} to see why.',
+      next: { operation: "diagnose", input: { project: "shop" } },
     });
     expect(result.message).toContain("worker is crashed (Not running: it exited with code 1)");
     expect(result.message).not.toMatch(/healthy/);

@@ -15,6 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { StackwardenError } from "../../../src/errors.js";
 import { ProjectStore } from "../../../src/stack/storage/project-store.js";
 import { atomicWrite } from "../../../src/system/atomic-write.js";
 
@@ -29,7 +30,7 @@ beforeEach(() => {
   mkdirSync(join(top, "outside"));
 });
 afterEach(() => rmSync(top, { recursive: true, force: true }));
-const store = (projects: Record<string, { folder: string }> = {}) =>
+const store = (projects: Record<string, { folder: string; suggested?: true }> = {}) =>
   new ProjectStore({ stateDir, roots: [root], projects });
 
 describe("a project's folder", () => {
@@ -55,9 +56,9 @@ describe("a project's folder", () => {
   it("must exist", () => {
     expect(() => store().resolveFolder("x", "absent")).toThrow(expect.objectContaining({ code: "INVALID_INPUT" }));
     writeFileSync(join(root, "file"), "");
-    expect(() => store().resolveFolder("x", "file")).toThrow(/not a folder/);
+    expect(() => store().resolveFolder("x", "file")).toThrow(/not an existing folder/);
     expect(() => store({ known: { folder: join(top, "gone") } }).resolveFolder("nobody")).toThrow(
-      expect.objectContaining({ code: "UNKNOWN_PROJECT", hint: expect.stringContaining("known projects: known") }),
+      expect.objectContaining({ code: "UNKNOWN_PROJECT", hint: expect.stringContaining("Known projects: known") }),
     );
   });
 
@@ -82,7 +83,7 @@ describe("a project's folder", () => {
     );
   });
 
-  it("is remembered, and another one of the same id is a conflict until the first is gone", async () => {
+  it("is remembered, and another one of the same id is a conflict, also while the first is away", async () => {
     const first = join(root, "shop");
     await store().prepare("app", first);
     expect(store().resolveFolder("app")).toBe(first);
@@ -90,7 +91,37 @@ describe("a project's folder", () => {
     mkdirSync(join(root, "other"));
     expect(() => store().resolveFolder("app", "other")).toThrow(/belongs to .*shop, not to .*other/);
     rmSync(first, { recursive: true });
-    expect(store().resolveFolder("app", "other")).toBe(join(root, "other"));
+    // Renamed or not mounted: its secrets, volumes and logs are not the other folder's.
+    expect(() => store().resolveFolder("app", "other")).toThrow(/belongs to .*shop \(which does not exist now\)/);
+    // The operator says where it went; a file of the working directory does not.
+    expect(store({ app: { folder: join(root, "other") } }).resolveFolder("app")).toBe(join(root, "other"));
+    const suggested = { app: { folder: join(root, "other"), suggested: true as const } };
+    expect(() => store(suggested).resolveFolder("app", "other")).toThrow(/belongs to/);
+  });
+
+  it("is not named to a caller whose roots do not reach it", async () => {
+    await store().prepare("app", join(root, "shop"));
+    mkdirSync(join(root, "narrow/app"), { recursive: true });
+    const narrow = new ProjectStore({ stateDir, roots: [join(root, "narrow")], projects: {} });
+    for (const away of [false, true]) {
+      if (away) rmSync(join(root, "shop"), { recursive: true });
+      let error: StackwardenError | undefined;
+      try {
+        narrow.resolveFolder("app");
+      } catch (thrown) {
+        error = thrown as StackwardenError;
+      }
+      expect(error).toMatchObject({ code: away ? "PROJECT_CONFLICT" : "FOLDER_NOT_ALLOWED" });
+      expect(JSON.stringify([error?.message, error?.hint, error?.details])).not.toContain("shop");
+    }
+  });
+
+  it("cannot be found where no root is allowed", () => {
+    const none = new ProjectStore({ stateDir, roots: [], projects: {} });
+    for (const folder of [undefined, "shop", join(root, "shop")])
+      expect(() => none.resolveFolder("shop", folder)).toThrow(
+        expect.objectContaining({ hint: expect.stringContaining("home folders are none by default") }),
+      );
   });
 });
 

@@ -43,6 +43,8 @@ export interface Faults {
   unanswered?: number;
   /** The engine behind the session is gone: no query is answered any more. */
   dead?: boolean;
+  /** Requests are accepted and never answered. */
+  hung?: boolean;
   /** Queries are answered with this status. */
   http?: { status: number; body?: string } & Times;
   /** By image as it is asked for: an error (`unexpected status …: 503`), or slow. */

@@ -112,7 +112,9 @@ export class Session {
   }
 
   async #query(request, response) {
-    const { http, unanswered, dead } = this.engine.faults();
+    const { http, unanswered, dead, hung } = this.engine.faults();
+    // Accepts the request and never responds, as an engine that is stopped by SIGSTOP does.
+    if (hung) return;
     if (dead) this.telemetry.breakOff();
     if (dead || (unanswered !== undefined && this.engine.take("unanswered", unanswered))) return response.destroy();
     if (http !== undefined && this.engine.take("http", http.times)) {

@@ -4,7 +4,7 @@ import { relative } from "node:path";
 import type { Client, Container, NetworkProtocol } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
 import type { HealthTest, Limits, ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
-import { chooseUser } from "../../shared/image-user.js";
+import { chooseUser, withOwnGroup } from "../../shared/image-user.js";
 import { INSTANCE_VARIABLE } from "../engine-host/types.js";
 import { checkWords, ENTRY_SCRIPT, entryArgs } from "../entry/entry-script.js";
 import { SecretArgs } from "../entry/secret-args.js";
@@ -85,18 +85,21 @@ interface ImageFacts {
   user: string;
   path: string;
   shell: boolean;
+  /** The image has /etc/passwd. */
+  passwd: boolean;
   /** It brings a HEALTHCHECK of its own. */
   checked: boolean;
   ports: { port: number; protocol: NetworkProtocol }[];
 }
 
 async function factsOf(container: Container): Promise<ImageFacts> {
-  const [entrypoint, args, user, path, shell, checked, exposed] = await Promise.all([
+  const [entrypoint, args, user, path, shell, passwd, checked, exposed] = await Promise.all([
     container.entrypoint(),
     container.defaultArgs(),
     container.user(),
     container.envVariable("PATH"),
     container.exists("/bin/sh"),
+    container.exists("/etc/passwd"),
     // Where there is none, the SDK gives nothing for it, or finds no object to ask.
     container
       .dockerHealthcheck()
@@ -119,6 +122,7 @@ async function factsOf(container: Container): Promise<ImageFacts> {
     user,
     path: path || "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     shell,
+    passwd,
     checked,
     ports,
   };
@@ -181,7 +185,8 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
   const base = await image(options);
   const facts = await factsOf(base);
   const notes: string[] = [];
-  const { user, note } = chooseUser(service, facts.user);
+  const { user: chosen, note } = chooseUser(service, facts.user);
+  const user = facts.passwd ? chosen : withOwnGroup(chosen);
   if (note !== undefined) notes.push(note);
   if (facts.checked && service.healthcheck === undefined)
     notes.push("Its image's own HEALTHCHECK is not run: give it a healthcheck in the compose file.");
@@ -226,6 +231,11 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
     const value = definition.secrets[source];
     return value === undefined || value === "" ? [] : [{ target, value }];
   });
+  // A config can be made of secrets too, so it reaches the engine the same way.
+  for (const { source, target } of service.configs ?? []) {
+    const content = definition.configs?.[source];
+    if (content !== undefined && content.length > 0) files.push({ target, value: content.toString("utf8") });
+  }
   container = withSecrets(client, container, instance, user, {
     environment: { ...secret, ...hidden.environment() },
     files,

@@ -2,11 +2,13 @@
  * Dependencies of the project's own programs (`x-local.install`), installed as the service's user in a layer on top of the
  * image. The engine keeps that layer as long as image and manifest stay the same: a restart installs nothing again.
  */
+
 import { createHash } from "node:crypto";
 import { realpath } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import type { Client, Container, Directory } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
+import { callTo, hint } from "../../../hint.js";
 import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import { withRetry } from "../../../system/retry.js";
 import { imageName } from "../../shared/image-user.js";
@@ -15,18 +17,17 @@ import { NODE_LOCKS, type NodeManifest, readNodeManifest } from "../../shared/ma
 import { readRequirements } from "../../shared/manifests/python.js";
 import { mirrorSettings } from "../../shared/mirror-settings.js";
 import { execFailure, isTransientFault } from "../engine/engine-errors.js";
-import { isInside } from "./uploads.js";
+import { isInside, type UploadOptions, uploadFolder } from "./uploads.js";
 
 export const DEPENDENCIES = "/.stackwarden/deps";
 const DOWNLOADS = "/.stackwarden/downloads";
 const MANIFEST = "/.stackwarden/manifest";
+/** A copy of the project, for requirements that name packages of the project. */
+const SOURCES = "/.stackwarden/project";
 const NPM_SETTINGS = `${DEPENDENCIES}/.npmrc`;
 
-export interface InstallOptions {
-  client: Client;
+export interface InstallOptions extends UploadOptions {
   project: string;
-  folder: string;
-  definition: Pick<StackDefinition, "privateFiles">;
   service: ServiceDefinition;
   /** The image's PATH. */
   path: string;
@@ -55,7 +56,7 @@ export function installOf(service: ServiceDefinition): { kind: "python" | "node"
 
 const failed = (message: string, lines: string[] = [], cause?: unknown): StackwardenError =>
   new StackwardenError("DEPENDENCY_INSTALL_FAILED", message, {
-    hint: "Read its output (details.last_lines, or get_logs of the service), correct the manifest, then start again.",
+    hint: hint`Read its output (details.last_lines, or ${callTo("get_logs")}), correct the manifest, then start again.`,
     ...(lines.length > 0 ? { details: { last_lines: lines } } : {}),
     cause,
   });
@@ -120,17 +121,27 @@ async function run(options: InstallOptions, what: string, container: Container):
 }
 
 async function python(options: InstallOptions, base: Container, manifest: string): Promise<Installed> {
-  const { client, folder, path } = options;
+  const { client, folder, path, user } = options;
   if (!isInside(folder, manifest)) throw failed(`${manifest} is outside the project's folder.`);
-  const root = dirname(manifest);
-  const include = readRequirements(manifest, root).files.map(({ path }) => relative(root, path));
+  const { files, usesSources } = readRequirements(manifest, folder);
+  const include = files.map(({ path }) => relative(folder, path));
   const pip = [`${DEPENDENCIES}/bin/python`, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"];
-  const container = ready(options, base, "pip", client.directory())
-    .withMountedDirectory(MANIFEST, client.host().directory(root, { include, noCache: true }), { readOnly: true })
+  const prepared = ready(options, base, "pip", client.directory());
+  const requirements = join(usesSources ? SOURCES : MANIFEST, relative(folder, manifest));
+  // pip builds packages of the project in their own folders and links to editable ones, so that it needs a copy that stays.
+  const readable = usesSources
+    ? prepared.withDirectory(SOURCES, await uploadFolder(options, folder), { owner: user })
+    : prepared.withMountedDirectory(MANIFEST, client.host().directory(folder, { include, noCache: true }), {
+        readOnly: true,
+      });
+  const installed = readable
     .withExec(["python3", "-m", "venv", DEPENDENCIES])
-    .withExec([...pip, "--progress-bar", "off", "-r", join(MANIFEST, basename(manifest))])
-    .withoutMount(MANIFEST)
+    // Paths in a requirements file are relative to the working directory.
+    .withWorkdir(dirname(requirements))
+    .withExec([...pip, "--progress-bar", "off", "-r", requirements])
+    .withWorkdir((await base.workdir()) || "/")
     .withoutMount(DOWNLOADS);
+  const container = usesSources ? installed : installed.withoutMount(MANIFEST);
   return {
     container: await run(options, "pip install", container),
     environment: {

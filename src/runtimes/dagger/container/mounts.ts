@@ -80,9 +80,13 @@ export function withSecrets(
   for (const [name, value] of Object.entries(secrets.environment))
     given = given.withSecretVariable(name, client.setSecret(`${instance}.${name}`, value));
   for (const { target, value } of secrets.files)
-    given = given.withMountedSecret(`/run/secrets/${target}`, client.setSecret(`${instance}.file.${target}`, value), {
-      owner: user,
-      mode: 0o400,
-    });
+    given = given.withMountedSecret(
+      target.startsWith("/") ? target : `/run/secrets/${target}`,
+      client.setSecret(`${instance}.file.${target}`, value),
+      {
+        owner: user,
+        mode: 0o400,
+      },
+    );
   return given;
 }

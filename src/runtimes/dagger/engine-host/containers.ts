@@ -1,6 +1,7 @@
-/** Which of the engine's containers is which instance. One look at all of them serves everybody who waits. */
+/** Maps the engine's containers to instances. Concurrent searches share one listing. */
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
+import { callTo, hint } from "../../../hint.js";
 import type { Helper } from "./helper.js";
 import { INSTANCES, LIST } from "./remote-scripts.js";
 import { INSTANCE_VARIABLE } from "./types.js";
@@ -26,10 +27,10 @@ function running(text: string): Listed[] {
 }
 
 export class Containers {
-  /** Of every container that was looked at; empty: it is nobody's of ours. */
+  /** Instance by container id; empty for containers that are not services of stackwarden. */
   readonly #instances = new Map<string, string>();
   #look: Promise<Listed[]> | null = null;
-  /** How often all of them were looked at. */
+  /** Number of complete listings. */
   looks = 0;
 
   constructor(private readonly helper: Helper) {}
@@ -54,6 +55,13 @@ export class Containers {
         );
       await delay(PAUSE_MS, undefined, { signal }).catch(() => {});
     }
+  }
+
+  /** The ids of the running containers of these instances. */
+  async of(instances: readonly string[]): Promise<string[]> {
+    return (await this.#all())
+      .filter(({ id }) => instances.includes(this.#instances.get(id) ?? ""))
+      .map(({ id }) => id);
   }
 
   #all(): Promise<Listed[]> {
@@ -89,6 +97,6 @@ export const cancelled = (signal: AbortSignal): unknown =>
   signal.reason instanceof StackwardenError
     ? signal.reason
     : new StackwardenError("OPERATION_CANCELLED", "The operation was cancelled.", {
-        hint: "Call health_status to see the present state, then call again.",
+        hint: hint`Check the current state with ${callTo("health_status")}, then call again.`,
         cause: signal.reason,
       });

@@ -1,7 +1,9 @@
 /** An engine whose host can be entered: limits, figures, commands and signals by its own runc. */
+
 import { constants } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
+import { callTo, hint } from "../../../hint.js";
 import type { Limits } from "../../../stack/definition/types.js";
 import { limitsHold } from "../../../stack/lifecycle/limits.js";
 import type { AppliedLimits, Enforcement, ServiceStats } from "../../../stack/runtime.js";
@@ -31,6 +33,8 @@ const ENOUGH_LOOKS = 10;
 /** How long limits may take to show. */
 const APPLY_MS = 10_000;
 const PAUSE_MS = 50;
+/** Milliseconds for the end of killed containers. */
+const END_MS = 20_000;
 const MOST_OUTPUT = 65_536;
 
 export interface ContainerLookup {
@@ -201,6 +205,22 @@ export class RuncHost implements EngineHost {
     });
   }
 
+  async end(instances: readonly string[], signal: AbortSignal): Promise<void> {
+    const deadline = Date.now() + END_MS;
+    for (;;) {
+      if (signal.aborted) throw cancelled(signal);
+      const ids = await this.#reached(() => this.#containers.of(instances));
+      if (ids.length === 0) return;
+      if (Date.now() > deadline)
+        throw new StackwardenError("STOP_FAILED", `An earlier instance still runs after ${END_MS / 1000} s.`, {
+          hint: "It uses the same volume. Restart the Dagger engine, then start the stack again.",
+          details: { containers: ids },
+        });
+      for (const id of ids) await this.kill(id, "SIGKILL");
+      await delay(PAUSE_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
   async kill(id: string, signal: string): Promise<void> {
     if (!(signal in constants.signals)) throw new TypeError(`"${signal}" is no signal.`);
     const answer = await this.#run(["runc", "kill", checked(id), signal], false);
@@ -274,5 +294,5 @@ function checked(id: string): string {
 
 const gone = (answer: Answer): StackwardenError =>
   new StackwardenError("SERVICE_NOT_STARTED", `The service's container is gone: ${lastLine(text(answer))}.`, {
-    hint: "Call health_status to see its state.",
+    hint: hint`Check its state with ${callTo("health_status")}.`,
   });

@@ -64,6 +64,11 @@ export interface EngineHost {
   begun(id: string, signal: AbortSignal): Promise<HostUser | null>;
   /** Runs a command inside the running service, with its environment and no new privileges. */
   exec(id: string, run: HostExec): Promise<HostExecResult>;
+  /**
+   * Kills the running containers of these instances, which an earlier session left, and waits until they are gone.
+   * @throws STOP_FAILED when one still runs after 20 s, UNSUPPORTED, OPERATION_CANCELLED, RUNTIME_UNAVAILABLE
+   */
+  end(instances: readonly string[], signal: AbortSignal): Promise<void>;
   /** Sends a signal (`SIGINT`, the compose file's `stop_signal`) to the container's init, which hands it to the service. */
   kill(id: string, signal: string): Promise<void>;
   /** The kept helper process ends. */

@@ -1,8 +1,10 @@
 /** Published ports of a stack, and the way of its checks into the session. */
+
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
+import { callTo, hint } from "../../../hint.js";
 import type { StackDefinition } from "../../../stack/definition/types.js";
 import type { Endpoint } from "../../../stack/runtime.js";
 import { raceAbort } from "../../../system/abortable.js";
@@ -175,7 +177,7 @@ class SessionGateway implements Gateway {
   async close(): Promise<void> {
     this.#life.abort(
       new StackwardenError("STACK_NOT_RUNNING", "The stack was closed.", {
-        hint: "Call start_stack to start it again.",
+        hint: hint`Start it again with ${callTo("start_stack")}.`,
       }),
     );
     await this.#starting?.catch(() => undefined);

@@ -1,7 +1,8 @@
-/** One engine session: its process, its connection, its telemetry, and the notice of its death. */
+/** One engine session: its process, its connection, its telemetry, and the detection of its end. */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Client } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
+import { callTo, hint } from "../../../hint.js";
 import { checkEngineVersion } from "../engine/versions.js";
 import { openTelemetry } from "../telemetry/session-telemetry.js";
 import { type CliProcess, startCli } from "./cli-process.js";
@@ -9,16 +10,17 @@ import { Connections } from "./connection.js";
 import { sdkClients } from "./sdk.js";
 import type { ClientOptions, DaggerSession, SessionOptions } from "./types.js";
 
-/** Between two looks at whether the engine still answers; three without an answer in a row mean that it is gone. */
-const HEARTBEAT_MS = 10_000;
-const ANSWER_MS = 10_000;
-/** When the streams broke off, it is asked at once, and with less patience: a dead engine refuses. */
-const SUSPECT_MS = 500;
-const MOST_UNANSWERED = 3;
+/** Interval of the queries that check whether the engine responds. */
+const HEARTBEAT_MS = 4_000;
+/** Milliseconds for one response. An engine that exceeds it hangs: the session is lost at most 15 s after the engine stopped. */
+const RESPONSE_MS = 10_000;
+/** A dead engine refuses or breaks connections. One failure can be transient, so that a query is repeated. */
+const RETRY_MS = 500;
+const MAX_FAILURES = 3;
 
 /** @throws RUNTIME_UNAVAILABLE, UNSUPPORTED (version); nothing is left then */
 export async function openSession(options: SessionOptions): Promise<DaggerSession> {
-  // Both at once; without the SDK nothing of the process may stay.
+  // Load the SDK while the process starts; if it cannot be loaded, end the process.
   const starting = startCli(options);
   const makeClient = await sdkClients().catch(async (error: unknown) => {
     await starting.then((started) => started.end()).catch(() => undefined);
@@ -33,13 +35,13 @@ export async function openSession(options: SessionOptions): Promise<DaggerSessio
       .version()
       .catch((error: unknown) => {
         options.signal.throwIfAborted();
-        throw new StackwardenError("RUNTIME_UNAVAILABLE", "The Dagger engine does not answer its session.", {
+        throw new StackwardenError("RUNTIME_UNAVAILABLE", "The Dagger engine does not respond to its session.", {
           hint: "Run `stackwarden doctor`.",
           cause: error,
         });
       });
     checkEngineVersion(engineVersion, options.warn);
-    return watch({ process, connections, client, life, engineVersion });
+    return watch({ process, connections, client, life, engineVersion, responseMs: options.responseMs ?? RESPONSE_MS });
   } catch (error) {
     life.abort();
     connections.close();
@@ -54,56 +56,57 @@ interface Parts {
   client(options?: ClientOptions): Client;
   life: AbortController;
   engineVersion: string;
+  responseMs: number;
 }
 
-function watch({ process, connections, client, life, engineVersion }: Parts): DaggerSession {
+function watch({ process, connections, client, life, engineVersion, responseMs }: Parts): DaggerSession {
   let closing = false;
-  let tellDeath: (death: { reason: string }) => void = () => {};
+  let settleDied: (death: { reason: string }) => void = () => {};
   const died = new Promise<{ reason: string }>((resolve) => {
-    tellDeath = resolve;
+    settleDied = resolve;
   });
   const over = (reason: string): void => {
     if (life.signal.aborted) return;
     life.abort(
       new StackwardenError("RUNTIME_LOST", `The Dagger session ended: ${reason}.`, {
-        hint: "Call start_stack to start the stack again.",
+        hint: hint`Start the stack again with ${callTo("start_stack")}.`,
       }),
     );
     connections.close();
-    if (!closing) tellDeath({ reason });
+    if (!closing) settleDied({ reason });
     void process.end();
   };
   void process.exited.then(({ reason }) => over(reason));
 
-  let asking = false;
-  /** Asks the engine until it answers, or until it is clear that it is gone. */
-  const ask = async (patienceMs: number): Promise<void> => {
-    if (asking) return;
-    asking = true;
+  let checking = false;
+  /** Queries the engine until it responds, hangs, or has failed several times. */
+  const check = async (): Promise<void> => {
+    if (checking) return;
+    checking = true;
     try {
-      for (let unanswered = 1; !life.signal.aborted && !closing; unanswered += 1) {
+      for (let failures = 1; !life.signal.aborted && !closing; failures += 1) {
+        const timeout = AbortSignal.timeout(responseMs);
         try {
-          await client({ signal: AbortSignal.timeout(ANSWER_MS) }).version();
+          await client({ signal: timeout }).version();
           return;
         } catch (error) {
-          if (unanswered >= MOST_UNANSWERED) {
-            over(`the engine does not answer any more (${(error as Error).message.slice(0, 200)})`);
-            return;
-          }
-          await delay(patienceMs, undefined, { ref: false });
+          if (timeout.aborted) return over(`the engine did not respond within ${responseMs / 1000} s`);
+          if (failures >= MAX_FAILURES)
+            return over(`the engine no longer responds (${(error as Error).message.slice(0, 200)})`);
+          await delay(RETRY_MS, undefined, { ref: false });
         }
       }
     } finally {
-      asking = false;
+      checking = false;
     }
   };
-  const heartbeat = setInterval(() => void ask(ANSWER_MS / 2), HEARTBEAT_MS);
+  const heartbeat = setInterval(() => void check(), HEARTBEAT_MS);
   heartbeat.unref();
   life.signal.addEventListener("abort", () => clearInterval(heartbeat), { once: true });
   const telemetry = openTelemetry({
     address: process.address,
     signal: life.signal,
-    onBroken: () => void ask(SUSPECT_MS),
+    onBroken: () => void check(),
   });
   let closed: Promise<void> | undefined;
   return {

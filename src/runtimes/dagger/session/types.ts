@@ -20,16 +20,16 @@ export interface ClientOptions {
   signal?: AbortSignal;
 }
 
-/** One `dagger session` process and what hangs on it. Closing it, or its death, ends every service of the session. */
+/** One `dagger session` process with its connections. Every service of the session ends with it. */
 export interface DaggerSession {
   /** Version of the engine, e.g. `v0.21.8`. */
   readonly engineVersion: string;
   readonly telemetry: SessionTelemetry;
   /** The SDK's client on this session's own connection. */
   client(options?: ClientOptions): Client;
-  /** Settles when the session ended without being asked to; never rejects. */
+  /** Settles when the session ended without `close`; never rejects. */
   readonly died: Promise<{ reason: string }>;
-  /** Aborted when the session is over, for whatever reason. */
+  /** Aborted when the session has ended, for any reason. */
   readonly ended: AbortSignal;
   /** Ends the session's process within a deadline. Idempotent. */
   close(): Promise<void>;
@@ -42,8 +42,10 @@ export interface SessionOptions {
   runnerHost: string | null;
   /** Working directory of the session: paths that it uploads are absolute all the same. */
   workdir: string;
-  /** Milliseconds until the session must be there; an engine may have to be pulled and started. Default 300,000. */
+  /** Milliseconds for opening the session, which can include pulling and starting an engine. Default 300,000. */
   startTimeoutMs?: number;
+  /** Milliseconds for the response to a heartbeat; an engine that exceeds it is lost. Default 10,000. */
+  responseMs?: number;
   signal: AbortSignal;
   /** The server's environment; what the CLI needs of it is passed on. */
   env: NodeJS.ProcessEnv;

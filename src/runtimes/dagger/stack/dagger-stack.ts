@@ -1,6 +1,7 @@
-/** One running stack on an engine: a session of its own, its services, its gateway. */
-
+/** One running stack on an engine: its session, its services, its gateway. */
+import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
+import { callTo, hint } from "../../../hint.js";
 import type { StackDefinition } from "../../../stack/definition/types.js";
 import type {
   Endpoint,
@@ -22,12 +23,15 @@ import { progress } from "../service/progress.js";
 import { newTrace } from "../session/trace.js";
 import type { DaggerSession } from "../session/types.js";
 import type { PublishedPorts } from "./published-ports.js";
+import { forgetVolumeUsers, formerVolumeUsers, recordVolumeUser } from "./volume-users.js";
 import { volumeKey } from "./volumes.js";
 
 /** A pull or build that takes longer than this is worth an event. */
 const NOTABLE_MS = 2000;
-/** Of a connection that a check opens; the check's own time limit comes on top. */
+/** Milliseconds to open the connection of a health check; the check has its own time limit. */
 const DIAL_MS = 10_000;
+/** An engine keeps the containers of a dead session for 6 to 9 s (measured with 0.21.8). */
+const KEPT_MS = 10_000;
 
 export interface StackParts {
   session: DaggerSession;
@@ -46,6 +50,9 @@ export class DaggerStack implements RuntimeStack {
   readonly lost: Promise<{ reason: string }>;
   readonly #running = new Map<string, RuntimeService>();
   readonly #serials = new Map<string, Mutex>();
+  /** Instances of this session that run or are being started. */
+  readonly #instances = new Set<string>();
+  readonly #openedAt = Date.now();
   #definition: StackDefinition;
   #closing: Promise<void> | undefined;
 
@@ -87,6 +94,8 @@ export class DaggerStack implements RuntimeStack {
     if (former !== undefined) await raceAbort(former.exited, signal);
     await ports.secure(service.name);
     const ready = await this.#ready(request);
+    const { instance } = ready;
+    const claimed = await this.#claimVolumes(request, instance);
     // Together with its start: whatever is published can be reached once it listens.
     const published = service.ports.length > 0 ? this.#startPorts(signal) : null;
     try {
@@ -101,6 +110,8 @@ export class DaggerStack implements RuntimeStack {
       this.#running.set(service.name, started);
       void started.exited.then(() => {
         if (this.#running.get(service.name) === started) this.#running.delete(service.name);
+        // An exit that the end of the session implies was not observed: the container can still run.
+        if (claimed && !session.ended.aborted) this.#release(instance);
       });
       const failure = await published;
       if (failure !== null || this.#closing !== undefined) {
@@ -110,9 +121,38 @@ export class DaggerStack implements RuntimeStack {
       }
       return started;
     } catch (error) {
+      // Its end was not necessarily observed: the record stays, and the next start looks for the container.
+      this.#instances.delete(instance);
       await published;
       throw error;
     }
+  }
+
+  /**
+   * Ends former instances that mount the service's volumes, and records this one. @returns whether there are volumes
+   * @throws STOP_FAILED, STORAGE_FAILED, the signal's reason
+   */
+  async #claimVolumes({ service, signal, phase }: StartServiceRequest, instance: string): Promise<boolean> {
+    const { host, runnerHost } = this.parts;
+    const { stateDir } = this.request;
+    const volumes = service.mounts.flatMap((mount) => (mount.type === "volume" ? [mount.source] : []));
+    if (volumes.length === 0) return false;
+    const former = await formerVolumeUsers(stateDir, { volumes, runnerHost }, this.#instances);
+    if (former.length > 0) {
+      phase("ending the earlier instance that uses the same volume");
+      if (host.enforcement.level === "enforced") await host.end(former, signal);
+      else await delay(Math.max(0, this.#openedAt + KEPT_MS - Date.now()), undefined, { signal });
+      await forgetVolumeUsers(stateDir, former);
+    }
+    this.#instances.add(instance);
+    await recordVolumeUser(stateDir, instance, { volumes, runnerHost });
+    return true;
+  }
+
+  #release(instance: string): void {
+    this.#instances.delete(instance);
+    // A record that stays costs the next start one search for a container that is gone.
+    void forgetVolumeUsers(this.request.stateDir, [instance]).catch(() => undefined);
   }
 
   /** Its failure is told later, when the service's own start is over. */
@@ -190,7 +230,7 @@ export class DaggerStack implements RuntimeStack {
     this.parts.session.ended.throwIfAborted();
     if (this.#closing !== undefined)
       throw new StackwardenError("STACK_NOT_RUNNING", "The stack was closed.", {
-        hint: "Call start_stack to start it again.",
+        hint: hint`Start it again with ${callTo("start_stack")}.`,
       });
   }
 

@@ -1,5 +1,7 @@
 /** Opens a stack: ports first, then the session with its engine, then the engine's host. On failure nothing is left. */
+
 import { StackwardenError } from "../../../errors.js";
+import { callTo, hint } from "../../../hint.js";
 import type { OpenStackRequest } from "../../../stack/runtime.js";
 import type { DaggerParts } from "../dagger-runtime.js";
 import { findCli } from "../engine/discovery.js";
@@ -25,7 +27,9 @@ export interface OpenStackOptions {
 }
 
 const notYet = async (): Promise<never> => {
-  throw new StackwardenError("RUNTIME_UNAVAILABLE", "The session is not open yet.", { hint: "Wait for start_stack." });
+  throw new StackwardenError("RUNTIME_UNAVAILABLE", "The session is not open yet.", {
+    hint: hint`Wait for ${callTo("start_stack")} to return.`,
+  });
 };
 
 /** @throws PORT_IN_USE, RUNTIME_UNAVAILABLE, UNSUPPORTED (version), the signal's reason */

@@ -38,6 +38,8 @@ export interface PrepareOptions {
 export interface PreparedContainer {
   id: string;
   user: string;
+  /** Its number, where the image or the user itself tells it. */
+  uid: number | null;
   notes: string[];
   /** Private folder with its secrets. */
   secrets: string;
@@ -98,10 +100,13 @@ export async function prepareContainer(options: PrepareOptions): Promise<Prepare
   const volumes = await ensureVolumes(docker, identity, service, image);
   const folder = await secretsFolder({ ...identity, sameMachine: engine.sameMachine, env });
   const secrets = join(folder, `${service.name}-${kind}`);
-  const files = service.secrets.flatMap(({ source, target }) => {
-    const value = definition.secrets[source];
-    return value === undefined ? [] : [{ target, value }];
-  });
+  const files = [
+    ...service.secrets.map(({ source, target }) => ({
+      target,
+      value: definition.secrets[source] ?? definition.binarySecrets?.[source],
+    })),
+    ...(service.configs ?? []).map(({ source, target }) => ({ target, value: definition.configs?.[source] })),
+  ].flatMap(({ target, value }) => (value === undefined ? [] : [{ target, value }]));
   const labels = instanceLabels(options);
   const own = { ...service, ...(options.command === undefined ? {} : { command: options.command }) };
   const specFor = (secretFiles: { source: string; target: string }[]) =>
@@ -136,7 +141,8 @@ export async function prepareContainer(options: PrepareOptions): Promise<Prepare
       ids === null || !fresh
         ? []
         : await ownVolumes({ docker, container: id, image: image.id, labels, volumes, user: ids });
-    return { id, user: chosen.user, notes: [...chosen.notes, ...notes], secrets };
+    const uid = ids?.uid ?? numericUser(chosen.user)?.uid ?? null;
+    return { id, user: chosen.user, uid, notes: [...chosen.notes, ...notes], secrets };
   } catch (error) {
     if (id !== undefined) await removeContainer(docker, id).catch(() => undefined);
     await writeSecretFiles(secrets, [], null).catch(() => undefined);

@@ -5,6 +5,7 @@ import type { EngineInfo } from "../engine/engine.js";
 import type { Image } from "../image/image.js";
 import { limitFields } from "../service/limits.js";
 import type { ServiceVolume } from "../volumes/ensure.js";
+import { containerSettings, hostSettings } from "./compose-settings.js";
 import type { SecretFile } from "./secret-files.js";
 
 export interface PortBinding {
@@ -65,9 +66,13 @@ const temporary = (service: ServiceDefinition): Record<string, string> =>
         ? [
             [
               mount.target,
-              ["rw", "nosuid", "nodev", ...(mount.sizeBytes === undefined ? [] : [`size=${mount.sizeBytes}`])].join(
-                ",",
-              ),
+              [
+                "rw",
+                "nosuid",
+                "nodev",
+                ...(mount.sizeBytes === undefined ? [] : [`size=${mount.sizeBytes}`]),
+                ...(mount.mode === undefined ? [] : [`mode=${mount.mode.toString(8)}`]),
+              ].join(","),
             ],
           ]
         : [],
@@ -99,6 +104,7 @@ export function containerSpec(options: SpecOptions): Docker.ContainerCreateOptio
     ...(service.command === undefined ? {} : { Cmd: service.command }),
     ...(service.workingDir === undefined ? {} : { WorkingDir: service.workingDir }),
     StopSignal: service.stopSignal,
+    ...containerSettings(service),
     ...(options.stdin === true ? { OpenStdin: true, StdinOnce: true, AttachStdin: true } : {}),
     // Checks are stackwarden's own: the engine's would run beside them.
     Healthcheck: { Test: ["NONE"] },
@@ -116,6 +122,7 @@ export function containerSpec(options: SpecOptions): Docker.ContainerCreateOptio
       Privileged: false,
       CapDrop: ["ALL"],
       SecurityOpt: ["no-new-privileges"],
+      ...hostSettings(service),
       ...limitFields(limits),
     },
     NetworkingConfig: { EndpointsConfig: { [network]: { Aliases: aliases } } },

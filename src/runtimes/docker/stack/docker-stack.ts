@@ -15,6 +15,7 @@ import { raceAbort } from "../../../system/abortable.js";
 import { Mutex } from "../../../system/mutex.js";
 import { PortLedger, portsInUse } from "../../shared/port-ledger.js";
 import { checkedPort } from "../../shared/probes/network-check.js";
+import { serviceAliases } from "../container/compose-settings.js";
 import { type PrepareOptions, prepareContainer } from "../container/prepare.js";
 import { secretsFolder } from "../container/secret-files.js";
 import type { PortBinding } from "../container/spec.js";
@@ -166,7 +167,7 @@ export class DockerStack implements RuntimeStack {
       generation,
       limits,
       network: network.name,
-      aliases: [service.name],
+      aliases: serviceAliases(service, this.#definition),
       ports,
       kind,
       env,

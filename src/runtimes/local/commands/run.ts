@@ -73,6 +73,8 @@ export interface OneOffRun {
   projectId: string;
   generation: number;
   limits: Limits;
+  /** The project's folder and its part of the state directory. */
+  visible: readonly string[];
   exec: Omit<ExecRequest, "signal">;
   signal: AbortSignal;
   /** Receives the process while it runs, so that the stack's end is its end too. */
@@ -81,7 +83,7 @@ export interface OneOffRun {
 
 /** In a cgroup of its own, which is emptied and removed afterwards. */
 export async function runFresh(place: CommandPlace, host: ProcessHost, run: OneOffRun): Promise<ExecResult> {
-  const { exec, signal, projectId, generation, limits } = run;
+  const { exec, signal, projectId, generation, limits, visible } = run;
   const spec = await commandSpec(place, exec);
   signal.throwIfAborted();
   const process = await host
@@ -91,6 +93,7 @@ export async function runFresh(place: CommandPlace, host: ProcessHost, run: OneO
       service: `${place.service.name}-command`,
       generation,
       limits,
+      visible,
       sink: outputSink(exec),
       stdin: exec.stdin ?? Buffer.alloc(0),
     })

@@ -32,10 +32,13 @@ export const installingAs = ({
   project,
   service,
   limits,
-}: InstallContext): Pick<RunSpec, "user" | "signal" | "project" | "service" | "limits"> => ({
+  folder,
+  projectStateDir,
+}: InstallContext): Pick<RunSpec, "user" | "signal" | "project" | "service" | "limits" | "visible"> => ({
   user,
   signal,
   project,
   service,
   limits,
+  visible: [folder, projectStateDir],
 });

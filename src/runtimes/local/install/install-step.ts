@@ -1,5 +1,6 @@
 /** One command of an installation. Failures of the network are tried again as the operator's `retry` settings say. */
 import { StackwardenError } from "../../../errors.js";
+import { callTo, hint } from "../../../hint.js";
 import { withRetry } from "../../../system/retry.js";
 import { isTransient } from "../../shared/install-faults.js";
 import type { RunResult, RunSpec } from "../types.js";
@@ -65,7 +66,7 @@ export async function installStep(
     throw new StackwardenError("DEPENDENCY_INSTALL_FAILED", `${what} for "${service}" ${error.ended}.`, {
       hint: error.result.oomKilled
         ? "Installers run with the service's limits: raise its memory limit, then start again."
-        : `Read its output (get_logs {"service": "${service}"}), correct the manifest, then start again.`,
+        : hint`Read its output with ${callTo("get_logs", { service })}, correct the manifest, then start again.`,
       details: { service, last_lines: lastLines(error.result.output) },
     });
   }

@@ -8,6 +8,7 @@ import { postgresCheck } from "../../shared/probes/postgres-probe.js";
 import { redisCheck } from "../../shared/probes/redis-probe.js";
 import { tcpCheck } from "../../shared/probes/tcp-probe.js";
 import { type AddressBook, rewriteContainerCommand } from "../address-rewrite.js";
+import { explainRefusal } from "../listening.js";
 import type { ProviderName } from "../providers/known-images.js";
 import type { ManagedProcess, ProcessHost, ServiceUser } from "../types.js";
 import { nativeTest } from "./container-commands.js";
@@ -54,6 +55,15 @@ const ownAddresses = (context: ProbeContext, text: string): string =>
     return `127.0.0.1:${hostPort(context, Number(port))}`;
   });
 
+/** A refused connection, with the address on which the service listens instead. */
+async function explained(probe: Promise<ProbeResult>, context: ProbeContext, port: number): Promise<ProbeResult> {
+  const result = await probe;
+  if (result.healthy || !result.message.startsWith("connection refused")) return result;
+  const { process, user } = context;
+  const reason = await explainRefusal(process, user, port);
+  return reason === null ? result : { ...result, message: `${result.message}; ${reason}` };
+}
+
 export function probeService(
   context: ProbeContext,
   healthcheck: Healthcheck,
@@ -67,11 +77,11 @@ export function probeService(
       return run("none", async () => "no health check is defined; the process runs");
     case "http": {
       const port = hostPort(context, native.port);
-      return run(`http GET 127.0.0.1:${port}${native.path}`, httpCheck({ ...native, port }));
+      return explained(run(`http GET 127.0.0.1:${port}${native.path}`, httpCheck({ ...native, port })), context, port);
     }
     case "tcp": {
       const port = hostPort(context, native.port);
-      return run(`tcp 127.0.0.1:${port}`, tcpCheck(port));
+      return explained(run(`tcp 127.0.0.1:${port}`, tcpCheck(port)), context, port);
     }
     case "postgres": {
       const port = firstPort(context);

@@ -2,7 +2,7 @@
  * The trusted programs between the server and a service's first instruction.
  *
  * Stage 1 runs with the server's rights, in `/`, and waits until the process is in its cgroup. setpriv (as root) then
- * changes the user for good. Stage 2 runs as the service's user, enters the working directory, reports to the server,
+ * changes the user for good, inside namespaces that bubblewrap makes (sandbox.ts) or nsenter joins where there are any. Stage 2 runs as the service's user, enters the working directory, reports to the server,
  * waits, sets the service's environment and becomes the command. Until then the environment travels as values of
  * variables that no program reads (`STACKWARDEN_ENV_1=NAME=value`), so that neither LD_PRELOAD nor PATH nor anything else
  * of a project takes effect in a process with other rights, and nothing of it is in a process list.
@@ -128,16 +128,16 @@ export const privileges = (user: Pick<ServiceUser, "uid" | "gid">, root: boolean
 
 /** The whole chain for a command. */
 export function gateCommand(
-  command: { argv: string[]; cwd: string; env: Record<string, string>; user: ServiceUser },
+  command: { argv: string[]; cwd: string; env: Record<string, string>; user: ServiceUser; namespaces?: string[] },
   tools: GateTools,
   root: boolean,
 ): GateCommand {
-  const { argv, cwd, env, user } = command;
+  const { argv, cwd, env, user, namespaces = [] } = command;
   const stage = secondStage(argv, cwd, env, tools.perl);
   const drop = tools.setpriv === null ? [] : [tools.setpriv, ...privileges(user, root)];
   return {
     file: "/bin/sh",
-    args: ["-c", STAGE_1, "stackwarden", ...drop, ...stage.words],
+    args: ["-c", STAGE_1, "stackwarden", ...namespaces, ...drop, ...stage.words],
     env: stage.env,
   };
 }

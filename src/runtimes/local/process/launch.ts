@@ -1,10 +1,11 @@
 /** Starts a process that is in its cgroup, has its user and cannot gain privileges before anything of a project takes effect. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import type { Duplex, Readable } from "node:stream";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceUser } from "../types.js";
+import { childrenOf } from "./children.js";
 import { type GateTools, gateCommand, NO_DIRECTORY, READY } from "./gate.js";
 import { inheritedDescriptors, withoutInherited } from "./inherited-descriptors.js";
 
@@ -15,11 +16,25 @@ export interface LaunchSpec {
   user: ServiceUser;
   tools: GateTools;
   stdin: "ignore" | "pipe";
+  /** Namespaces of its own, or those of an instance; none: the machine's. */
+  namespaces?: { kind: "own"; words: string[] } | { kind: "joined"; words: string[]; pidNamespace: string };
+}
+
+/** A command in namespaces of its own. */
+export interface Inside {
+  /** The first process of its namespaces, which ends with everything in them. */
+  init: number;
+  /** Identifies its namespace of process ids. */
+  pidNamespace: string;
 }
 
 export interface Launched {
   child: ChildProcess;
+  /** Leader of its process group: the command, or what waits for it outside of its namespaces. */
   pid: number;
+  /** The command's process id on this machine. */
+  command: number;
+  inside: Inside | null;
   stdout: Readable;
   stderr: Readable;
   /** Puts it into a cgroup by these files. @throws SERVICE_START_FAILED; nothing of it is left */
@@ -64,6 +79,22 @@ function firstLine(channel: Duplex, child: ChildProcess): Promise<string | null>
   });
 }
 
+/** Finds the command behind bubblewrap or nsenter. Stage 2 is the only process there until it begins. */
+function locate(pid: number, { namespaces }: LaunchSpec): { command: number; inside: Inside | null } | null {
+  if (namespaces === undefined) return { command: pid, inside: null };
+  try {
+    const [first] = childrenOf(pid);
+    const command = namespaces.kind === "own" && first !== undefined ? childrenOf(first)[0] : first;
+    if (first === undefined || command === undefined) return null;
+    const pidNamespace = readlinkSync(`/proc/${command}/ns/pid`);
+    if (namespaces.kind === "own") return { command, inside: { init: first, pidNamespace } };
+    // The instance ended, and another process got its id.
+    return pidNamespace === namespaces.pidNamespace ? { command, inside: null } : null;
+  } catch {
+    return null;
+  }
+}
+
 /** What the kernel reports of a process, where it is more than the service's user has; null: nothing. */
 function privilegesDiffer(pid: number, { user, tools }: LaunchSpec): string | null {
   let status: string;
@@ -93,7 +124,7 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
   const root = process.getuid?.() === 0;
   let child: ChildProcess;
   try {
-    const gate = gateCommand(spec, tools, root);
+    const gate = gateCommand({ ...spec, namespaces: spec.namespaces?.words ?? [] }, tools, root);
     inherited ??= inheritedDescriptors();
     child = withoutInherited(inherited, (rest) =>
       spawn(gate.file, gate.args, {
@@ -121,9 +152,11 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
     channel.destroy();
     child.kill("SIGKILL");
   };
-  return {
+  const launched: Launched = {
     child,
     pid,
+    command: pid,
+    inside: null,
     stdout: child.stdout as Readable,
     stderr: child.stderr as Readable,
     enter: async (procsFiles) => {
@@ -142,8 +175,10 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
       const report = firstLine(channel, child);
       channel.write("user\n");
       const line = await report;
-      const differs = root && line === READY ? privilegesDiffer(pid, spec) : null;
-      if (line === READY && differs === null) {
+      const place = line === READY ? locate(pid, spec) : null;
+      const differs = root && place !== null ? privilegesDiffer(place.command, spec) : null;
+      if (place !== null && differs === null) {
+        Object.assign(launched, place);
         channel.end("go\n");
         return;
       }
@@ -160,7 +195,10 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
         ? new StackwardenError(
             "SERVICE_START_FAILED",
             `${argv[0]} cannot be started: its working directory ${spec.cwd} cannot be entered.`,
-            { hint: `Check that ${spec.cwd} exists and that ${user.name} may enter it.` },
+            {
+              hint: `Check that ${spec.cwd} exists and that ${user.name} may enter it.`,
+              cause: Object.assign(new Error(spec.cwd), { code: existsSync(spec.cwd) ? "EACCES" : "ENOENT" }),
+            },
           )
         : new StackwardenError(
             "SERVICE_START_FAILED",
@@ -171,6 +209,7 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
           );
     },
   };
+  return launched;
 }
 
 /** Ends every process of a group; true when there was one. */

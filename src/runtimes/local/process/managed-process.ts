@@ -1,9 +1,11 @@
 /** One service's instance: its process group in its cgroup, from its launch until nothing of it is left. */
 
 import { readFileSync } from "node:fs";
+import { constants } from "node:os";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
+import { callTo, hint } from "../../../hint.js";
 import type { Limits } from "../../../stack/definition/types.js";
 import type { LogSink } from "../../../stack/logs/types.js";
 import type { AppliedLimits, Enforcement, ServiceExit, ServiceStats } from "../../../stack/runtime.js";
@@ -42,6 +44,14 @@ function intake(from: Readable, stream: "stdout" | "stderr", sink: LogSink): voi
   });
 }
 
+const SIGNALS = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+
+/** What waits for a command in its namespaces ends with 128 and the number of the signal that ended the command. */
+export function endOf<T extends { exitCode: number | null; signal: string | null }>(launched: Launched, end: T): T {
+  const signal = launched.inside === null ? undefined : SIGNALS.get((end.exitCode ?? 0) - 128);
+  return signal === undefined ? end : { ...end, exitCode: null, signal };
+}
+
 export class CgroupProcess implements ManagedProcess {
   readonly pid: number;
   readonly startedAt = Date.now();
@@ -54,7 +64,7 @@ export class CgroupProcess implements ManagedProcess {
 
   constructor(private readonly options: ManagedOptions) {
     const { launched, sink } = options;
-    this.pid = launched.pid;
+    this.pid = launched.command;
     intake(launched.stdout, "stdout", sink);
     intake(launched.stderr, "stderr", sink);
     const { child } = launched;
@@ -62,7 +72,7 @@ export class CgroupProcess implements ManagedProcess {
       if (child.exitCode !== null || child.signalCode !== null)
         resolve({ exitCode: child.exitCode, signal: child.signalCode });
       else child.once("exit", (exitCode, signal) => resolve({ exitCode, signal }));
-    }).then((end) => this.#finish(end));
+    }).then((end) => this.#finish(endOf(launched, end)));
   }
 
   async #finish({ exitCode, signal }: { exitCode: number | null; signal: string | null }): Promise<ServiceExit> {
@@ -73,7 +83,7 @@ export class CgroupProcess implements ManagedProcess {
     // A service's own helper may be what was killed; the main process then usually goes on.
     const killed = signal === "SIGKILL" || exitCode === SIGKILL_EXIT;
     const oomKilled = killed && !this.#killed && (this.#lastUsage.oom_kills ?? 0) > 0;
-    killGroup(this.pid);
+    killGroup(launched.pid);
     try {
       await endCgroup(cgroup?.directories ?? []);
     } catch (error) {
@@ -103,7 +113,7 @@ export class CgroupProcess implements ManagedProcess {
     }
     if (!this.#ended) {
       this.#killed = true;
-      killGroup(this.pid);
+      killGroup(this.options.launched.pid);
       if (this.options.cgroup !== null) await killAll(this.options.cgroup.directories);
     }
     return this.exited;
@@ -143,7 +153,7 @@ export class CgroupProcess implements ManagedProcess {
     } catch (cause) {
       const { code, message } = cause as NodeJS.ErrnoException;
       throw new StackwardenError("LIMIT_REFUSED", `The kernel refused the limits: ${code ?? message}.`, {
-        hint: "Choose limits above present use (get_stats shows it); some of the others may have been set.",
+        hint: hint`Choose limits above current usage (${callTo("get_stats")}); some of the others may have been set.`,
         cause,
       });
     }

@@ -7,6 +7,16 @@ import { killGroup, type Launched } from "./launch.js";
 /** Kept of the output. */
 const MOST_OUTPUT = 64 * 1024;
 
+/** What waits for a command outside of its namespaces must outlive it, to report its end. */
+function askToEnd({ pid, command }: Launched): boolean {
+  if (command === pid) return killGroup(pid, "SIGTERM");
+  try {
+    return process.kill(command, "SIGTERM");
+  } catch {
+    return false;
+  }
+}
+
 /** Follows a command that has begun until nothing of its group is left. */
 export async function followCommand(launched: Launched, spec: RunSpec): Promise<Omit<RunResult, "oomKilled">> {
   const { child, pid, stdout, stderr } = launched;
@@ -40,7 +50,7 @@ export async function followCommand(launched: Launched, spec: RunSpec): Promise<
   }, timeoutMs);
   let grace: NodeJS.Timeout | undefined;
   const abort = (): void => {
-    if (graceMs === 0 || !killGroup(pid, "SIGTERM")) killGroup(pid);
+    if (graceMs === 0 || !askToEnd(launched)) killGroup(pid);
     else grace = setTimeout(() => killGroup(pid), graceMs);
   };
   signal.addEventListener("abort", abort, { once: true });

@@ -11,8 +11,11 @@ import { atomicWrite } from "../../../system/atomic-write.js";
 import { takeLock } from "../../../system/lock-file.js";
 import { FIRST_UID, isServiceUid, LAST_UID, takenIds } from "./user-range.js";
 
-/** The second one serves where the first cannot be written; it is empty after a restart of the machine. */
-const DIRECTORIES = ["/var/lib/stackwarden", "/run/stackwarden"];
+/**
+ * Beside the default state directory of root, not in it: each state directory has a record of its own. The second one
+ * serves where the first cannot be written; it is empty after a restart of the machine.
+ */
+const DIRECTORIES = ["/var/lib/stackwarden-users", "/run/stackwarden-users"];
 const LOCK_MS = 10_000;
 
 /** `project/service` → user id, for each state directory. */

@@ -2,9 +2,10 @@
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
+import { PORT_OVERRIDDEN } from "../../../stack/runtime.js";
 import { findIn } from "../../../system/find-program.js";
 import { readNodeManifest } from "../../shared/manifests/node.js";
-import { rewriteContainerCommand, rewriteEnvironment, rewriteText } from "../address-rewrite.js";
+import { type AddressBook, rewriteContainerCommand, rewriteEnvironment, rewriteText } from "../address-rewrite.js";
 import { nodeFor, npmScript, SERVICE_PATH } from "../binaries.js";
 import { ensureDir, writePrivateFile } from "../files/create.js";
 import type { InstallContext } from "../install/install-context.js";
@@ -132,6 +133,19 @@ async function secretFiles(context: PrepareContext): Promise<{ files: Map<string
   };
 }
 
+/**
+ * A PORT of the file names the container's port; here the service listens on the host port instead.
+ * @returns what to know about it
+ */
+function ownPort(env: Record<string, string>, service: string, port: number | undefined, book: AddressBook): string[] {
+  const { PORT: written } = env;
+  if (port === undefined || written === undefined || written === String(port)) return [];
+  const mapped = /^\d{1,5}$/.test(written) ? book.hostPort(service, Number(written)) : undefined;
+  if (mapped === undefined) return [`${PORT_OVERRIDDEN} ${written}, but it must listen on ${port} to be reached.`];
+  env.PORT = String(mapped);
+  return [`PORT is ${mapped} instead of ${written}: the host port of its port ${written}.`];
+}
+
 export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
   const { request, book, home, tmp, user } = context;
   const { service } = request;
@@ -166,6 +180,7 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
     ...tools.env,
   };
   for (const [name, value] of Object.entries(given.environment)) env[name] = secrets.files.get(value) ?? value;
+  notes.push(...ownPort(env, service.name, port, book));
   env.PATH = [...tools.path, ...(given.environment.PATH === undefined ? SERVICE_PATH : [given.environment.PATH])].join(
     ":",
   );

@@ -2,12 +2,10 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
-import { readRegularText } from "../../../system/read-regular-file.js";
 import { ensureDir, moveInto, namesIn, ownerOf, writePrivateFile } from "../files/create.js";
-import { chownTree } from "../files/own-tree.js";
 import { removeTree } from "../files/remove-tree.js";
-import { isRootServer, withStorage } from "../files/storage.js";
-import type { RunResult, ServiceUser } from "../types.js";
+import { withStorage } from "../files/storage.js";
+import type { RunResult } from "../types.js";
 import type { PrepareContext } from "./launch-plan.js";
 
 const TIMEOUT_MS = 120_000;
@@ -17,14 +15,6 @@ interface Cluster {
   data: string;
   bin: string;
   login: { user: string; password: string; database: string };
-}
-
-/** initdb wants a name for its user id, which the services' own ids do not have; it runs as `nobody` then. */
-async function initUser(user: ServiceUser): Promise<ServiceUser> {
-  if (!isRootServer()) return user;
-  const passwd = readRegularText("etc/passwd", { within: "/" }) ?? "";
-  const fields = /^nobody:[^:]*:(\d+):(\d+):/m.exec(passwd);
-  return { ...user, uid: Number(fields?.[1] ?? 65_534), gid: Number(fields?.[2] ?? 65_534), name: "nobody" };
 }
 
 /** @throws RUNTIME_UNAVAILABLE when the service's user cannot get to the program */
@@ -62,9 +52,8 @@ export async function removeHalfMade(base: string, { stack }: PrepareContext): P
 
 /** @throws SERVICE_START_FAILED, STORAGE_FAILED */
 export async function initialiseCluster(context: PrepareContext, { base, data, bin, login }: Cluster): Promise<void> {
-  const { host, request } = context;
+  const { host, request, user } = context;
   const { signal } = request;
-  const user = await initUser(context.user);
   const work = await ensureDir(join(base, `.init-${randomBytes(6).toString("hex")}`), 0o700, user);
   const fresh = join(work, "pgdata");
   const env = { PATH: "/usr/bin:/bin", LANG: "C.UTF-8", LC_ALL: "C", HOME: work, TMPDIR: work, TZ: "UTC" };
@@ -77,6 +66,9 @@ export async function initialiseCluster(context: PrepareContext, { base, data, b
     project: context.stack.projectId,
     service: request.service.name,
     limits: request.limits,
+    visible: [context.stack.stateDir],
+    // initdb and a single-user PostgreSQL look their user up.
+    named: true,
   };
   try {
     // A file, not an argument: everybody can read a process list.
@@ -118,7 +110,6 @@ export async function initialiseCluster(context: PrepareContext, { base, data, b
     }
     await withStorage("Initialising the database", async () => {
       if ((await ownerOf(fresh))?.isFolder !== true) throw failure("initdb", request.service.name, made);
-      await chownTree(fresh, context.user);
       await moveInto(fresh, data);
     });
   } finally {

@@ -1,6 +1,7 @@
 /** PostgreSQL from the installed package: one cluster in the service's volume, loopback only, scram-sha-256. */
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
+import { callTo, hint } from "../../../hint.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import { findProgram } from "../../../system/find-program.js";
 import { argumentsOf } from "../../../system/process-identity.js";
@@ -75,7 +76,7 @@ async function checkVersion(data: string, binaries: PostgresBinaries, service: s
     "SERVICE_START_FAILED",
     `The data of "${service}" was made by PostgreSQL ${version}; this runtime runs ${binaries.major}.`,
     {
-      hint: `Move the data with pg_dump from PostgreSQL ${version}, or remove the volume (stop_stack with remove_volumes).`,
+      hint: hint`Move the data with pg_dump from PostgreSQL ${version}, or delete it with ${callTo("stop_stack", { remove_volumes: true })}.`,
     },
   );
 }

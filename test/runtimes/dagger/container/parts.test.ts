@@ -14,7 +14,7 @@ import {
 } from "../../../../src/runtimes/dagger/container/uploads.js";
 import { removeVolumes } from "../../../../src/runtimes/dagger/stack/remove-volumes.js";
 import { forgetVolumes, volumeKey } from "../../../../src/runtimes/dagger/stack/volumes.js";
-import { chooseUser, imageName } from "../../../../src/runtimes/shared/image-user.js";
+import { chooseUser, imageName, withOwnGroup } from "../../../../src/runtimes/shared/image-user.js";
 import type { ServiceDefinition, StackDefinition } from "../../../../src/stack/definition/types.js";
 
 let folder: string;
@@ -40,6 +40,16 @@ describe("users", () => {
     expect(app).toEqual({ user: "1000:1000", note: expect.stringContaining("1000:1000") });
     expect(choose(undefined, "")).toMatchObject({ user: "1000:1000" });
     expect(imageName("registry:5000/a/postgres")).toBe("postgres");
+  });
+
+  it("a numeric user gets the group of its number where the image has no passwd file", () => {
+    expect(["1234", "65532", "1000:50", "app", "app:staff"].map(withOwnGroup)).toEqual([
+      "1234:1234",
+      "65532:65532",
+      "1000:50",
+      "app",
+      "app:staff",
+    ]);
   });
 
   it("root is refused in every spelling, unless the server's configuration allows it", () => {

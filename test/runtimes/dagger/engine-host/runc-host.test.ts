@@ -280,6 +280,32 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     await nowhere;
   });
 
+  it("kills the containers of earlier instances and waits until they are gone", async () => {
+    const { signal } = new AbortController();
+    const config = (instance: string) =>
+      JSON.stringify({ process: { args: ["/.init"], env: [`STACKWARDEN_INSTANCE=${instance}`] } });
+    const list = ["i-1", "i-2"].map((instance) => {
+      programs.file(`bundles/${instance}/config.json`, config(instance));
+      return { id: `c-${instance}`, status: "running", created: "", bundle: join(programs.dir, "bundles", instance) };
+    });
+    programs.file("list", JSON.stringify(list));
+    programs.file("command", `echo '${JSON.stringify(list.slice(1))}' > ${programs.dir}/list`);
+    await host.end(["i-1", "i-9"], signal);
+    expect(calls("kill")).toEqual([["kill", "c-i-1", "SIGKILL"]]);
+    await host.end(["i-9"], signal);
+    expect(calls("kill")).toHaveLength(1);
+    await expect(host.end(["i-2"], AbortSignal.abort())).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
+    // A container that does not end is reported, not started beside.
+    programs.file("command", "exit 0");
+    const stuck = expect(host.end(["i-2"], signal)).rejects.toMatchObject({
+      code: "STOP_FAILED",
+      details: { containers: ["c-i-2"] },
+    });
+    await until("it was killed", () => calls("kill").length > 1);
+    later(21_000);
+    await stuck;
+  });
+
   it("knows when the engine is somewhere else: it was looked at often and never showed a container", async () => {
     const caller = new AbortController();
     const looking = host.find("i-1", caller.signal);

@@ -31,6 +31,7 @@ export const remoteHost = (more: Partial<EngineHost> = {}): EngineHost => ({
   find: refuse,
   elsewhere: () => false,
   exec: refuse,
+  end: refuse,
   kill: refuse,
   apply: async () => unlimited,
   read: async () => unlimited,

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { withName } from "../../../../src/runtimes/local/process/named-user.js";
 import type { ManagedProcess, ProcessHost, ProcessSpec, ServiceUser } from "../../../../src/runtimes/local/types.js";
 import { NO_STATS } from "../../../../src/runtimes/shared/no-stats.js";
 import type { Enforcement, ServiceExit } from "../../../../src/stack/runtime.js";
@@ -30,7 +31,7 @@ export class DirectHost implements ProcessHost {
   #uids = new Map<string, number>();
   #next: number;
 
-  constructor(firstUid = 71_000 + (process.pid % 4000) * 2) {
+  constructor(firstUid = 510_000 + (process.pid % 4000) * 2) {
     this.#next = firstUid;
   }
 
@@ -88,7 +89,10 @@ export class DirectHost implements ProcessHost {
     };
   }
 
-  run: ProcessHost["run"] = (spec) => {
+  run: ProcessHost["run"] = (spec) =>
+    spec.named === true ? withName(spec.user, () => this.#run(spec)) : this.#run(spec);
+
+  #run: ProcessHost["run"] = (spec) => {
     this.ran.push(spec.argv);
     return new Promise((resolve) => {
       const child = spawn(spec.argv[0] ?? "", spec.argv.slice(1), {
@@ -129,6 +133,7 @@ export class DirectHost implements ProcessHost {
 
   limitsEnforcement = async () => none;
   usersEnforcement = () => none;
+  sandboxEnforcement = () => none;
   capacity = () => ({ cpus: 2, memory_mb: 4096 });
 
   async accessible(path: string, user: ServiceUser, mode: "read" | "execute"): Promise<boolean> {

@@ -1,0 +1,73 @@
+/** Hints and next steps as a person at a terminal types them. */
+import { flagName, SETTINGS } from "../../config/settings.js";
+import { type Notation, TOOL_NOTATION, variableOf } from "../../hint.js";
+
+interface CommandForm {
+  command: string;
+  /** Fields that are arguments in this order. */
+  operands?: string[];
+  /** Options by field; a field that is not named here has no option. */
+  options: Record<string, string>;
+}
+
+/** Every operation that has a command; the project is that of the folder or of `--project`. */
+export const COMMANDS: Record<string, CommandForm> = {
+  start_stack: { command: "up", options: { folder: "--folder", profiles: "--profile", ports: "--port" } },
+  stop_stack: { command: "down", options: { remove_volumes: "--volumes", confirm: "--yes" } },
+  list_stacks: { command: "ps", options: {} },
+  health_status: { command: "health", options: { wait_for: "--wait", timeout_seconds: "--timeout", fresh: "--fresh" } },
+  get_logs: {
+    command: "logs",
+    operands: ["service", "services"],
+    options: {
+      tail: "--tail",
+      since: "--since",
+      until: "--until",
+      grep: "--grep",
+      regex: "--regex",
+      stream: "--stream",
+      previous: "--previous",
+      follow: "--follow",
+    },
+  },
+  restart_service: { command: "restart", operands: ["service"], options: { dependents: "--dependents" } },
+  set_limits: {
+    command: "limits",
+    operands: ["service"],
+    options: { cpus: "--cpus", memory_mb: "--memory", pids: "--pids", force: "--force" },
+  },
+  run_command: {
+    command: "exec",
+    operands: ["service", "command"],
+    options: { workdir: "--workdir", shell: "--shell", timeout_seconds: "--timeout", env: "--env" },
+  },
+  get_stats: { command: "stats", operands: ["services"], options: {} },
+  get_events: { command: "events", options: { limit: "--limit", service: "--service", types: "--type" } },
+  diagnose: { command: "diagnose", operands: ["service"], options: { since: "--since" } },
+};
+
+function optionWords(option: string, value: unknown): string[] {
+  if (value === false || value === undefined) return [];
+  if (value === true) return [option];
+  if (Array.isArray(value)) return value.flatMap((one) => [option, String(one)]);
+  if (typeof value === "object" && value !== null)
+    return Object.entries(value).flatMap(([name, one]) => [option, `${name}=${String(one)}`]);
+  return [option, String(value)];
+}
+
+/** For a shell: what it would read in another way is quoted. */
+const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+
+export const COMMAND_NOTATION: Notation = {
+  call: (call) => {
+    const form = COMMANDS[call.operation];
+    if (form === undefined) return TOOL_NOTATION.call(call);
+    const operands = (form.operands ?? []).flatMap((field) => call.input[field] ?? []).map(String);
+    const options = Object.entries(form.options).flatMap(([field, option]) => optionWords(option, call.input[field]));
+    return `\`${["stackwarden", form.command, ...operands, ...options].map(quoted).join(" ")}\``;
+  },
+  setting: (key) => {
+    const flag = SETTINGS.find((entry) => entry.key === key)?.flag;
+    return `${flag === undefined ? "" : `${flagName(flag)}, `}${variableOf(key)} or ${key} in stackwarden.yaml`;
+  },
+};

@@ -1,0 +1,185 @@
+/**
+ * What a stackwarden.yaml that merely lies in the working directory may decide. The agent that the server guards, or a
+ * cloned repository, may have written it: it narrows what the operator's own configuration, environment and flags
+ * permit, or chooses where these leave a choice. It never widens.
+ */
+import { realpathSync } from "node:fs";
+import { isAbsolute, relative, resolve } from "node:path";
+import { StackwardenError } from "../errors.js";
+import type { ConfigFile } from "./file.js";
+import { absolutePaths, type Layer, merge } from "./layers.js";
+import { configSchema, settingKeys } from "./schema.js";
+
+export type Rule =
+  /** Refused here. */
+  | { kind: "forbidden" }
+  /** Only this value is accepted. */
+  | { kind: "only"; value: boolean }
+  /** A number on this side of the operator's value, or of the default. */
+  | { kind: "at most" | "at least" }
+  /** One of these, and not before the operator's or the default: the first permits most. */
+  | { kind: "not before"; values: readonly string[] }
+  /** Folders below the file's own and below the operator's roots. */
+  | { kind: "roots" }
+  /** Counts where the operator decides nothing. */
+  | { kind: "choice"; why: string };
+
+/** One row for every setting: `npm test` fails for a setting without one, and such a setting is refused. */
+export const WORKING_DIRECTORY_RULES: Readonly<Record<string, Rule>> = {
+  runtime: { kind: "choice", why: "one of those that the operator's `auto` permits" },
+  roots: { kind: "roots" },
+  state_dir: { kind: "forbidden" },
+  read_only: { kind: "only", value: true },
+  require_enforced_limits: { kind: "only", value: true },
+  allow_root: { kind: "forbidden" },
+  allow_binds: { kind: "forbidden" },
+  commands: { kind: "not before", values: ["any", "declared", "off"] },
+  restart_budget: { kind: "at most" },
+  start_timeout_seconds: { kind: "at most" },
+  server_idle_seconds: { kind: "at most" },
+  log_level: { kind: "choice", why: "what this client's own log shows" },
+  "projects.*.folder": { kind: "choice", why: "below the allowed roots; a known project keeps its folder" },
+  "projects.*.engine": { kind: "choice", why: "one of the operator's engines" },
+  "oauth.issuer": { kind: "forbidden" },
+  "oauth.audience": { kind: "forbidden" },
+  "oauth.jwks_uri": { kind: "forbidden" },
+  "oauth.read_scope": { kind: "forbidden" },
+  "oauth.operate_scope": { kind: "forbidden" },
+  "engines.*": { kind: "forbidden" },
+  engine: { kind: "choice", why: "one of the operator's engines" },
+  gateway_image: { kind: "forbidden" },
+  docker_host: { kind: "forbidden" },
+  docker_context: { kind: "forbidden" },
+  // On, it opens published ports to the network.
+  dagger_tunnel: { kind: "only", value: false },
+  "retry.max_retries": { kind: "at most" },
+  "retry.base_delay_ms": { kind: "at least" },
+  "logs.ring_mb": { kind: "at most" },
+  "logs.spool_mb": { kind: "at most" },
+};
+
+export interface WorkingDirectoryLayers {
+  /** Weaker than the operator's own file. */
+  choices: Layer;
+  /** Stronger than the operator's own file. */
+  restrictions: Layer;
+}
+
+/**
+ * @param operator what the user's own file, the environment and the flags say, with absolute paths
+ * @throws StackwardenError POLICY_VIOLATION naming file, line and setting
+ */
+export function workingDirectoryLayers(file: ConfigFile, operator: Record<string, unknown>): WorkingDirectoryLayers {
+  const refuse = (path: readonly string[], why: string): never => {
+    throw new StackwardenError("POLICY_VIOLATION", `${file.where(path)}: ${path.join(".")} ${why}`, {
+      hint: "A file in the working directory can only narrow what the operator's configuration permits. Pass it with --config, or set it in the user's configuration or by environment.",
+      details: { setting: path.join(".") },
+    });
+  };
+  const choices: Record<string, unknown> = {};
+  const restrictions: Record<string, unknown> = {};
+  for (const { path, key, value } of leaves(file.values)) {
+    // What is no setting is refused by the schema.
+    const rule = WORKING_DIRECTORY_RULES[key] ?? { kind: settingKeys().includes(key) ? "forbidden" : "choice" };
+    switch (rule.kind) {
+      case "forbidden":
+        return refuse(path, "is not accepted here.");
+      case "only":
+        if (value === !rule.value) refuse(path, `can only be switched ${rule.value ? "on" : "off"} here.`);
+        break;
+      case "at most":
+      case "at least": {
+        const limit = at(operator, path) ?? at(defaults(), path);
+        if (typeof value !== "number" || typeof limit !== "number") break;
+        if (rule.kind === "at most" ? value > limit : value < limit) refuse(path, `can be ${rule.kind} ${limit} here.`);
+        break;
+      }
+      case "not before": {
+        const limit = at(operator, path) ?? at(defaults(), path);
+        const [own, wish] = [rule.values.indexOf(String(limit)), rule.values.indexOf(String(value))];
+        if (own >= 0 && wish >= 0 && wish < own) refuse(path, `can be ${rule.values.slice(own).join(" or ")} here.`);
+        break;
+      }
+      case "roots":
+        for (const root of Array.isArray(value) ? value : []) {
+          if (typeof root !== "string") continue;
+          const folder = resolve(file.folder, root);
+          if (!isWithin(file.folder, folder)) refuse(path, `leads out of ${file.folder}.`);
+          const own = at(operator, path);
+          if (Array.isArray(own) && !own.some((one) => typeof one === "string" && isWithin(one, folder)))
+            refuse(path, `names ${root}, which is not below a root of the operator's configuration.`);
+        }
+        break;
+    }
+    put(rule.kind === "choice" ? choices : restrictions, path, value);
+  }
+  const layer = (values: Record<string, unknown>): Layer => ({ values, folder: file.folder, where: file.where });
+  return { choices: layer(choices), restrictions: layer(restrictions) };
+}
+
+/** The operator's values of all layers together. */
+export function together(layers: readonly Layer[]): Record<string, unknown> {
+  const merged: Record<string, unknown> = Object.create(null);
+  for (const layer of layers) merge(merged, absolutePaths(layer));
+  return merged;
+}
+
+/** Whether a path is a folder or lies below it, links resolved where they exist. */
+export function isWithin(folder: string, path: string): boolean {
+  const way = relative(real(folder), real(path));
+  return !(way === ".." || way.startsWith("../") || way.startsWith("..\\") || isAbsolute(way));
+}
+
+function real(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+interface Leaf {
+  path: string[];
+  /** With `*` for a name that the file chooses. */
+  key: string;
+  value: unknown;
+}
+
+const NAMED = new Set(["projects", "engines"]);
+const isGroup = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+function* leaves(values: Record<string, unknown>, path: string[] = [], key: string[] = []): Generator<Leaf> {
+  for (const [name, value] of Object.entries(values)) {
+    const at = [...path, name];
+    const as = [...key, NAMED.has(key.at(-1) ?? "") ? "*" : name];
+    if (isGroup(value) && Object.keys(value).length > 0) yield* leaves(value, at, as);
+    else yield { path: at, key: as.join("."), value };
+  }
+}
+
+function at(values: unknown, path: readonly string[]): unknown {
+  let value = values;
+  for (const name of path) value = isGroup(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+  return value;
+}
+
+function put(values: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  let group = values;
+  for (const name of path.slice(0, -1)) {
+    if (!Object.hasOwn(group, name)) define(group, name, {});
+    group = group[name] as Record<string, unknown>;
+  }
+  define(group, path.at(-1) as string, value);
+}
+
+/** Also for a key such as `__proto__`, which the schema then refuses. */
+const define = (group: Record<string, unknown>, name: string, value: unknown): void => {
+  Object.defineProperty(group, name, { value, enumerable: true, configurable: true, writable: true });
+};
+
+let parsedDefaults: Record<string, unknown> | undefined;
+const defaults = (): Record<string, unknown> => {
+  parsedDefaults ??= configSchema.parse({}) as Record<string, unknown>;
+  return parsedDefaults;
+};

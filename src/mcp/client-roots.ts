@@ -1,0 +1,35 @@
+/** The client's own roots (`roots/list`): asked for before the first use of a stack, and again when they change. */
+import type { Server } from "@modelcontextprotocol/sdk/server/index.js";
+import { RootsListChangedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
+import type { McpServerOptions } from "./context.js";
+
+/** A client that declares roots and does not answer holds up its own first call no longer. */
+const ANSWER_MS = 3000;
+
+export interface ClientRoots {
+  /** Returns once the client's present roots are in use, or it has none. Never fails. */
+  read(): Promise<void>;
+}
+
+export function clientRoots(server: Server, { useRoots, logger }: McpServerOptions): ClientRoots {
+  if (useRoots === undefined) return { read: async () => undefined };
+  let reading: Promise<void> | undefined;
+  server.setNotificationHandler(RootsListChangedNotificationSchema, () => {
+    reading = undefined;
+  });
+  const ask = async (): Promise<void> => {
+    if (server.getClientCapabilities()?.roots === undefined) return;
+    try {
+      const { roots } = await server.listRoots(undefined, { timeout: ANSWER_MS });
+      useRoots(roots.map(({ uri }) => uri));
+    } catch (error) {
+      logger.warn(`The client's roots are not known: ${(error as Error).message}`);
+    }
+  };
+  return {
+    read: () => {
+      reading ??= ask();
+      return reading;
+    },
+  };
+}

@@ -1,0 +1,108 @@
+/**
+ * What get_logs answers to an agent: the lines as text. The time and the service are shown where they change, lines that
+ * differ only in numbers and ids are shown once with their count, and the middle of long lines is left out.
+ */
+import * as z from "zod";
+import { patternOf } from "../../stack/logs/patterns.js";
+import type { LogReport } from "../../stack/model.js";
+import type { LogLine } from "../../stack/schemas/logs.js";
+import { withoutEmpty } from "./service-line.js";
+
+const text = z.string();
+
+/** Characters of a line in an answer that has many. */
+const LONGEST_LINE = 500;
+const MANY_LINES = 5;
+/** So many lines of one pattern are shown as one. */
+const LEAST_SIMILAR = 3;
+
+export const briefLogs = {
+  output: z.object({
+    project: text,
+    /** Time of the first line. */
+    from: text.optional(),
+    lines: z.array(text),
+    next_cursor: text,
+  }),
+  of: (report: LogReport) => {
+    const { project, lines, next_cursor, omitted, dropped, line_count: _count, services: _services, ...more } = report;
+    const [first] = lines;
+    return {
+      project,
+      ...(first === undefined ? {} : { from: first.time }),
+      lines: shownLines(lines),
+      next_cursor,
+      ...withoutEmpty({ omitted, dropped, ...more }),
+    };
+  },
+};
+
+interface Group {
+  first: LogLine;
+  last: LogLine;
+  count: number;
+}
+
+function shownLines(lines: readonly LogLine[]): string[] {
+  const several = new Set(lines.map(({ service }) => service)).size > 1;
+  const instances = new Set(lines.map(({ service, generation }) => `${service} ${generation}`)).size;
+  const labelled = instances > new Set(lines.map(({ service }) => service)).size;
+  const label = ({ service, generation }: LogLine): string => {
+    if (labelled) return `${service}#${generation}| `;
+    return several ? `${service}| ` : "";
+  };
+  let clock = "";
+  let source = "";
+  return groupsOf(lines).map(({ first, last, count }) => {
+    const at = first.time.slice(11, 19);
+    const time = at === clock ? "" : `${at} `;
+    const from = label(first) === source ? "" : label(first);
+    clock = at;
+    source = label(first);
+    return `${time}${from}${shortened(first.text, lines.length)}${repeats(first, last, count, lines.length)}`;
+  });
+}
+
+/** Repeats of the same text, or of a text that differs only in numbers. */
+function repeats(first: LogLine, last: LogLine, count: number, lines: number): string {
+  const total = first.repeated?.count ?? 1;
+  if (count === 1) return total > 1 ? ` [${total}×, until ${(first.repeated?.last_time ?? "").slice(11, 19)}]` : "";
+  const until = (last.repeated?.last_time ?? last.time).slice(11, 19);
+  return last.text === first.text
+    ? ` [${count}×, until ${until}]`
+    : ` [${count} similar, until ${until}: ${shortened(last.text, lines)}]`;
+}
+
+/** Each line, or the lines of one pattern at the place of the first of them. */
+function groupsOf(lines: readonly LogLine[]): Group[] {
+  const groups = new Map<string, Group>();
+  for (const line of lines) {
+    const key = `${line.service} ${line.generation} ${patternOf(line.text)}`;
+    const group = groups.get(key);
+    const count = line.repeated?.count ?? 1;
+    if (group === undefined) groups.set(key, { first: line, last: line, count });
+    else {
+      group.last = line;
+      group.count += count;
+    }
+  }
+  const shown = new Set<Group>();
+  return lines.flatMap((line): Group[] => {
+    const group = groups.get(`${line.service} ${line.generation} ${patternOf(line.text)}`) as Group;
+    const collapses = group.count >= LEAST_SIMILAR && group.first !== group.last && isMessage(line.text);
+    if (!collapses) return [{ first: line, last: line, count: 1 }];
+    if (shown.has(group)) return [];
+    shown.add(group);
+    return [group];
+  });
+}
+
+/** Not a stack frame or another continuation, nor a row of numbers: those make sense only where they stand. */
+const isMessage = (line: string): boolean => !/^\s/.test(line) && /\p{L}{2}/u.test(line);
+
+function shortened(line: string, lines: number): string {
+  if (lines <= MANY_LINES || line.length <= LONGEST_LINE) return line;
+  const head = line.slice(0, LONGEST_LINE * 0.7).replace(/[\ud800-\udbff]$/, "");
+  const tail = line.slice(-LONGEST_LINE * 0.2).replace(/^[\udc00-\udfff]/, "");
+  return `${head} …(${line.length - head.length - tail.length} characters)… ${tail}`;
+}

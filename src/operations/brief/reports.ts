@@ -1,0 +1,117 @@
+/** What list_stacks, health_status and get_events answer to an agent. */
+import * as z from "zod";
+import type { EventPage, HealthOutcome, StackEvent, StackReport, StatsReport } from "../../stack/model.js";
+import { limitLines, notesOf, serviceLine, withoutEmpty } from "./service-line.js";
+
+const text = z.string();
+
+export const briefStacks = {
+  output: z.object({ stacks: z.array(z.record(z.string(), z.unknown())) }),
+  of: ({ stacks }: { stacks: StackReport[] }) => ({ stacks: stacks.map(briefStack) }),
+};
+
+function briefStack(stack: StackReport): Record<string, unknown> {
+  const { project, state, folder, runtime, services } = stack;
+  // Services of a stack that does not run are all stopped.
+  if (state === "stopped") return withoutEmpty({ project, state, folder, services: Object.keys(services) });
+  const lines = Object.entries(services).map(([name, service]) => {
+    const limits = Object.entries(limitLines(service.limits) ?? {}).map(([limit, value]) => `${limit} ${value}`);
+    return [name, [serviceLine(service), ...(limits.length === 0 ? [] : [`limits: ${limits.join(", ")}`])].join("; ")];
+  });
+  return withoutEmpty({ project, state, folder, runtime, services: Object.fromEntries(lines), notes: notesOf(stack) });
+}
+
+export const briefHealth = {
+  output: z.object({
+    project: text,
+    state: text,
+    overall_healthy: z.boolean(),
+    unchecked: z.array(text).optional(),
+    services: z.record(z.string(), z.unknown()),
+    wait: z.unknown().optional(),
+    timestamp: text,
+  }),
+  of: ({ project, state, overall_healthy, unchecked, services, wait, timestamp }: HealthOutcome) => ({
+    project,
+    state,
+    overall_healthy,
+    ...withoutEmpty({ unchecked }),
+    services: Object.fromEntries(
+      Object.entries(services).map(([name, { service, healthy, status, message, error, ...health }]) => [
+        name,
+        withoutEmpty({
+          service,
+          healthy,
+          status,
+          message,
+          // The same sentence twice says no more.
+          error: error === message ? null : error,
+          latency_ms: health.latency_ms,
+          checked_at: health.checked_at,
+          consecutive_failures: health.consecutive_failures === 0 ? null : health.consecutive_failures,
+        }),
+      ]),
+    ),
+    ...(wait === null ? {} : { wait }),
+    timestamp,
+  }),
+};
+
+/** Measurements that are null or zero, and limits without a value, are left out. */
+export const briefStats = {
+  output: z.object({ project: text, services: z.record(z.string(), z.unknown()), timestamp: text }),
+  of: ({ project, services, timestamp }: StatsReport) => ({
+    project,
+    services: Object.fromEntries(
+      Object.entries(services).map(([name, { state, stats, limits, pressure }]) => [
+        name,
+        withoutEmpty({
+          state,
+          ...Object.fromEntries(
+            Object.entries(stats ?? {}).filter(
+              ([field, value]) => value !== 0 && (field !== "reason" || stats?.memory_mb === null),
+            ),
+          ),
+          limits: limitLines(limits),
+          pressure,
+        }),
+      ]),
+    ),
+    timestamp,
+  }),
+};
+
+/** Messages that say nothing new: the type and the service do. */
+const SAYS_ITSELF = /^(service_(starting|started|healthy|stopping|restarting|restarted)|stack_(stopping|stopped))$/;
+
+export const briefEvents = {
+  output: z.object({
+    project: text,
+    /** Time of the first event; each line has its time of day where that changed. */
+    from: text.optional(),
+    events: z.array(text),
+    next_cursor: z.number(),
+    omitted: z.number().optional(),
+  }),
+  of: ({ project, events, next_cursor, omitted }: EventPage) => {
+    const [first] = events;
+    return {
+      project,
+      ...(first === undefined ? {} : { from: first.time }),
+      events: events.map((event, at) => eventLine(event, events[at - 1])),
+      next_cursor,
+      ...(omitted === 0 ? {} : { omitted }),
+    };
+  },
+};
+
+function eventLine(event: StackEvent, previous: StackEvent | undefined): string {
+  const { time, type, service, message, actor } = event;
+  const clock = time.slice(11, 19);
+  const shown = previous?.time.slice(11, 19) === clock ? "" : `${clock} `;
+  const by = actor === "stackwarden" || actor === previous?.actor ? "" : ` (by ${actor})`;
+  const what = SAYS_ITSELF.test(type)
+    ? [type, ...(service === null ? [] : [service])].join(" ")
+    : `${type}: ${message}`;
+  return `${shown}${what}${by}`;
+}

@@ -1,0 +1,48 @@
+/** One service in one line: its state, how that came, and where it is reached. */
+import type { ServiceReport, StackReport } from "../../stack/model.js";
+import type { AppliedLimits } from "../../stack/schemas/limits.js";
+
+/** Such as `healthy, http://127.0.0.1:8000` or `crashed (exit code 1), restarts: 3`. */
+export function serviceLine(report: ServiceReport, before?: ServiceReport): string {
+  const { state, endpoints, restarts, last_exit: exit } = report;
+  const changed = before !== undefined && before.state !== state ? `${before.state} → ` : "";
+  const ended = ["crashed", "lost", "unhealthy", "starting"].includes(state) && exit !== null;
+  const how = ended ? ` (${exit.oom_killed ? "OOM kill" : (exit.signal ?? `exit code ${exit.exit_code}`)})` : "";
+  const urls = endpoints.map(({ url }) => url);
+  return [`${changed}${state}${how}`, ...(restarts > 0 ? [`restarts: ${restarts}`] : []), ...urls].join(", ");
+}
+
+export function serviceLines(after: StackReport, before?: StackReport): Record<string, string> {
+  const entries = Object.entries(after.services).map(([name, report]) => [
+    name,
+    serviceLine(report, before?.services[name]),
+  ]);
+  return Object.fromEntries(entries) as Record<string, string>;
+}
+
+/** Notes of the stack and its services, each once. */
+export function notesOf(stack: StackReport): string[] {
+  const own = Object.values(stack.services).flatMap(({ service, notes }) => notes.map((note) => `${service}: ${note}`));
+  return [...new Set([...stack.notes, ...own])];
+}
+
+/** Limits that have a value, such as `{cpus: "0.5", memory_mb: "512 (advisory: no cgroup)"}`; null without any. */
+export function limitLines(limits: AppliedLimits | null): Record<string, string> | null {
+  if (limits === null) return null;
+  const entries = Object.entries(limits)
+    .filter(([, { value }]) => value !== null)
+    .map(([name, { value, enforcement }]) => [
+      name,
+      enforcement.level === "enforced" ? String(value) : `${value} (${enforcement.level}: ${enforcement.reason})`,
+    ]);
+  return entries.length === 0 ? null : (Object.fromEntries(entries) as Record<string, string>);
+}
+
+/** Without members that say nothing: null, false, empty lists and empty objects. */
+export function withoutEmpty(fields: Record<string, unknown>): Record<string, unknown> {
+  const says = (value: unknown): boolean =>
+    value !== null &&
+    value !== undefined &&
+    (typeof value !== "object" || (Array.isArray(value) ? value.length > 0 : Object.keys(value).length > 0));
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => says(value)));
+}

@@ -1,0 +1,35 @@
+/** Where a service listens instead of where it should: the explanation of a refused connection. */
+import { sessionOf } from "../../system/process-identity.js";
+import { owners, type PortOwner } from "../shared/port-owner.js";
+import { isRootServer } from "./files/storage.js";
+import type { ManagedProcess, ServiceUser } from "./types.js";
+
+/** Further addresses say little more. */
+const MOST_ADDRESSES = 3;
+
+async function ownSockets(process: Pick<ManagedProcess, "pid">, user: Pick<ServiceUser, "uid">): Promise<PortOwner[]> {
+  // As root every service has a user of its own.
+  const sameUser = await owners(({ uid }) => uid === user.uid, { netDir: `/proc/${process.pid}/net` });
+  if (isRootServer()) return sameUser;
+  // Services start as leaders of a session that their processes share.
+  return sameUser.filter(({ pid }) => pid !== null && sessionOf(pid) === process.pid);
+}
+
+const address = ({ address: { family, loopback }, port }: PortOwner): string => {
+  if (family === 4) return `${loopback ? "127.0.0.1" : "0.0.0.0"}:${port}`;
+  return `${loopback ? "[::1]" : "[::]"}:${port}`;
+};
+
+/** @returns what to correct, or null where the service listens nowhere else */
+export async function explainRefusal(
+  process: Pick<ManagedProcess, "pid">,
+  user: Pick<ServiceUser, "uid">,
+  port: number,
+): Promise<string | null> {
+  const sockets = await ownSockets(process, user);
+  if (sockets.some((one) => one.port === port && one.address.family === 6 && one.address.loopback))
+    return `it listens on [::1]:${port} only; let it listen on 127.0.0.1 (HOST in its environment, {host} in x-local.command)`;
+  const elsewhere = [...new Set(sockets.map(address))].slice(0, MOST_ADDRESSES);
+  if (elsewhere.length === 0) return null;
+  return `it listens on ${elsewhere.join(", ")} instead; let it take its port from PORT in its environment, or from {port} in x-local.command`;
+}

@@ -1,0 +1,64 @@
+/** A name for a service's user while a program runs that refuses a user id without one. */
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { StackwardenError } from "../../../errors.js";
+import type { ServiceUser } from "../types.js";
+import { isServiceUid } from "./user-range.js";
+
+const execute = promisify(execFile);
+const USERADD = "/usr/sbin/useradd";
+const USERDEL = "/usr/sbin/userdel";
+/** Another program may hold the lock of the account files. */
+const TRIES = 20;
+
+const hasName = async (uid: number): Promise<boolean> =>
+  new RegExp(`^[^:]*:[^:]*:${uid}:`, "m").test(await readFile("/etc/passwd", "utf8").catch(() => ""));
+
+async function patiently(program: string, args: string[]): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await execute(program, args, { env: {}, cwd: "/", timeout: 10_000 });
+      return;
+    } catch (error) {
+      if (attempt === TRIES) throw error;
+      await sleep(100);
+    }
+  }
+}
+
+/**
+ * Runs a task while /etc/passwd names the user. A server that is not root has a name, or none can be made.
+ * @throws RUNTIME_UNAVAILABLE where no account can be made
+ */
+export async function withName<T>({ uid }: Pick<ServiceUser, "uid">, task: () => Promise<T>): Promise<T> {
+  if (process.getuid?.() !== 0 || !isServiceUid(uid) || (await hasName(uid))) return task();
+  const name = `stackwarden-${uid}`;
+  // A system account: no range of container ids, no mail file.
+  const account = [
+    "--system",
+    "--uid",
+    String(uid),
+    "--gid",
+    "65534",
+    "--no-create-home",
+    "--home-dir",
+    "/nonexistent",
+  ];
+  try {
+    if (!existsSync(USERADD)) throw new Error(`${USERADD} is missing`);
+    await patiently(USERADD, [...account, "--shell", "/usr/sbin/nologin", name]);
+  } catch (cause) {
+    throw new StackwardenError("RUNTIME_UNAVAILABLE", `The service's user ${uid} has no name, and none can be given.`, {
+      hint: "Install bubblewrap, which gives services account files of their own; on Debian or Ubuntu: apt-get install -y bubblewrap",
+      cause,
+    });
+  }
+  try {
+    return await task();
+  } finally {
+    await patiently(USERDEL, ["--force", name]).catch(() => undefined);
+  }
+}

@@ -1,0 +1,86 @@
+/** What a server gives its services of namespaces, and the account files that these see. */
+import { mkdir, readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Enforcement } from "../../../stack/runtime.js";
+import { atomicWrite } from "../../../system/atomic-write.js";
+import type { ServiceUser } from "../types.js";
+import type { Inside, LaunchSpec } from "./launch.js";
+import { findSandboxTools, homeFolders, joinArgs, type SandboxHost, sandboxArgs } from "./sandbox.js";
+
+type Namespaces = Pick<LaunchSpec, "namespaces">;
+
+export class Sandbox {
+  /** Account files that were written, by user id. */
+  readonly #accounts = new Map<number, Promise<Record<string, string>>>();
+
+  private constructor(
+    private readonly stateDir: string,
+    private readonly host: SandboxHost | null,
+    readonly enforcement: Enforcement,
+  ) {}
+
+  /** @param wanted false: none, although the machine has them */
+  static async detect(stateDir: string, setpriv: string | null, wanted: boolean): Promise<Sandbox> {
+    const tools = wanted ? await findSandboxTools(setpriv) : { reason: "they are turned off" };
+    if ("reason" in tools)
+      return new Sandbox(stateDir, null, {
+        level: "none",
+        reason: `Services have no namespaces of their own: ${tools.reason}.`,
+      });
+    const host = { tools, hidden: [...(await homeFolders()), stateDir], shared: [join(stateDir, "cache")] };
+    return new Sandbox(stateDir, host, {
+      level: "enforced",
+      reason: "namespaces of processes, IPC, host name and mounts by bubblewrap",
+    });
+  }
+
+  /** For a new instance or a command of its own. */
+  async own(spec: {
+    argv: string[];
+    env: Record<string, string>;
+    user: ServiceUser;
+    visible?: readonly string[];
+  }): Promise<Namespaces> {
+    const { host } = this;
+    if (host === null || spec.visible === undefined) return {};
+    const view = {
+      visible: spec.visible,
+      program: spec.argv[0] ?? "",
+      path: (spec.env.PATH ?? "").split(":").filter((one) => one.startsWith("/")),
+      files: await this.#accountFiles(spec.user),
+    };
+    return { namespaces: { kind: "own", words: [host.tools.bwrap, ...sandboxArgs(host, view)] } };
+  }
+
+  /** For a command in a running instance. */
+  joined({ init, pidNamespace }: Inside): Namespaces {
+    const { host } = this;
+    if (host === null) return {};
+    return { namespaces: { kind: "joined", words: [host.tools.nsenter, ...joinArgs(init)], pidNamespace } };
+  }
+
+  /** The machine's own account files with the service's user: programs such as initdb need a name for their user id. */
+  #accountFiles(user: ServiceUser): Promise<Record<string, string>> {
+    const written = this.#accounts.get(user.uid) ?? this.#writeAccounts(user);
+    this.#accounts.set(user.uid, written);
+    written.catch(() => this.#accounts.delete(user.uid));
+    return written;
+  }
+
+  async #writeAccounts({ uid, gid }: ServiceUser): Promise<Record<string, string>> {
+    const name = `stackwarden-${uid}`;
+    const lines = {
+      passwd: `${name}:x:${uid}:${gid}:stackwarden service:/nonexistent:/usr/sbin/nologin\n`,
+      group: `${name}:x:${gid}:\n`,
+    };
+    const files: Record<string, string> = {};
+    for (const [file, line] of Object.entries(lines)) {
+      const own = await readFile(`/etc/${file}`, "utf8").catch(() => "");
+      const path = join(this.stateDir, "accounts", `${uid}.${file}`);
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      await atomicWrite(path, `${own}${own === "" || own.endsWith("\n") ? "" : "\n"}${line}`, 0o644);
+      files[path] = `/etc/${file}`;
+    }
+    return files;
+  }
+}

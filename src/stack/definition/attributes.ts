@@ -1,0 +1,305 @@
+/**
+ * Every attribute of the Compose Specification and what each runtime makes of it. The reader, the notes of a start,
+ * docs/COMPOSE.md and the test that walks the official schema all come from this table.
+ *
+ * A path leaves out the names that users choose: `services.environment` is `services.<name>.environment`. A row holds
+ * for everything below it that has no row of its own.
+ */
+import type { RuntimeName } from "../runtime.js";
+
+/** It works; it is accepted and this sentence says what does not happen; or policy refuses it, at least for some values. */
+export type Effect = "works" | { note: string } | { policy: string };
+
+export interface Attribute {
+  readonly effects: Readonly<Record<RuntimeName, Effect>>;
+  /** The field of the service's definition that a runtime must use for the row to be true. */
+  readonly field?: string;
+}
+
+const row = (dagger: Effect, docker: Effect, local: Effect, field?: string): Attribute => ({
+  effects: { dagger, docker, local },
+  ...(field === undefined ? {} : { field }),
+});
+const works = (field?: string): Attribute => row("works", "works", "works", field);
+const noted = (note: string): Attribute => row({ note }, { note }, { note });
+const refused = (policy: string): Attribute => row({ policy }, { policy }, { policy });
+/** Containers of Docker alone. */
+const docker = (note: string, field?: string): Attribute => row({ note }, "works", { note }, field);
+/** Both kinds of containers. */
+const containers = (note: string, field?: string): Attribute => row("works", "works", { note }, field);
+
+const DEVICE = "It would give the service the machine's devices.";
+const SHARED = "It would share a namespace with the machine or with another service.";
+const SWARM = "It belongs to a cluster (Swarm); this stack runs on one machine.";
+const OWN_NETWORK = "The runtime has one private network for the stack, in which services reach each other by name.";
+const ONE_NAME = "Services reach each other by their own names alone.";
+const PROCESS = "The local runtime runs processes of this machine, not containers.";
+const BUILDER = "The builder of the runtime decides.";
+const RESERVED = "One machine runs the stack: nothing is reserved for one service.";
+const HOST_LIMIT = "Stackwarden limits CPU, memory and processes.";
+
+export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
+  version: noted("`version` is obsolete in compose files."),
+  name: works(),
+  include: works(),
+  models: noted("Stackwarden runs no model servers."),
+  jobs: noted("Jobs are not started; write a service with `profiles` for what runs once."),
+
+  "services.annotations": docker("Annotations are read by container engines.", "annotations"),
+  "services.attach": noted("What every service prints is kept."),
+  "services.blkio_config": noted(HOST_LIMIT),
+  "services.build": containers("The local runtime builds no images; `x-local` says how the service runs.", "build"),
+  "services.build.context": containers("It builds no images.", "build"),
+  "services.build.dockerfile": containers("It builds no images.", "build"),
+  "services.build.dockerfile_inline": noted(
+    "Write the Dockerfile into a file: the text in the compose file is not built.",
+  ),
+  "services.build.target": containers("It builds no images.", "target"),
+  "services.build.args": containers("It builds no images.", "args"),
+  "services.build.labels": noted("Labels of a built image are not read by anything here."),
+  "services.build.additional_contexts": noted(BUILDER),
+  "services.build.cache_from": noted(BUILDER),
+  "services.build.cache_to": noted(BUILDER),
+  "services.build.no_cache": noted(BUILDER),
+  "services.build.no_cache_filter": noted(BUILDER),
+  "services.build.pull": noted(BUILDER),
+  "services.build.network": noted(BUILDER),
+  "services.build.provenance": noted(BUILDER),
+  "services.build.sbom": noted(BUILDER),
+  "services.build.platforms": noted("The image is built for this machine's platform."),
+  "services.build.shm_size": noted(BUILDER),
+  "services.build.extra_hosts": noted(BUILDER),
+  "services.build.isolation": noted("It exists on Windows alone."),
+  "services.build.tags": noted("The image is for this stack alone and gets no further names."),
+  "services.build.ulimits": noted(BUILDER),
+  "services.build.secrets": noted("The builder gets no secrets; a RUN that needs one fails."),
+  "services.build.ssh": refused("It would give the build the user's SSH keys."),
+  "services.build.privileged": refused("It would give the build the whole machine."),
+  "services.build.entitlements": refused("It would give the build rights of the machine."),
+
+  "services.cap_add": refused(
+    "It adds kernel capabilities. Docker's default ones are accepted without effect: services run without any.",
+  ),
+  "services.cap_drop": works(),
+  "services.cgroup": refused(SHARED),
+  "services.cgroup_parent": refused("It would leave the stack's control group."),
+  "services.command": works("command"),
+  "services.configs": row("works", "works", { note: PROCESS }, "configs"),
+  "services.container_name": row({ note: ONE_NAME }, "works", "works", "containerName"),
+  "services.cpu_count": noted("It exists on Windows alone."),
+  "services.cpu_percent": noted("It exists on Windows alone."),
+  "services.cpu_period": works(),
+  "services.cpu_quota": works(),
+  "services.cpu_rt_period": noted(HOST_LIMIT),
+  "services.cpu_rt_runtime": noted(HOST_LIMIT),
+  "services.cpu_shares": docker("`cpus` limits the service here.", "cpuShares"),
+  "services.cpus": works("limits"),
+  "services.cpuset": docker("The service may run on every CPU; `cpus` limits it.", "cpuset"),
+  "services.credential_spec": noted("It exists on Windows alone."),
+  "services.depends_on": works("dependsOn"),
+  "services.deploy.mode": noted(SWARM),
+  "services.deploy.endpoint_mode": noted(SWARM),
+  "services.deploy.labels": noted(SWARM),
+  "services.deploy.placement": noted(SWARM),
+  "services.deploy.replicas": noted("One instance runs."),
+  "services.deploy.resources": works("limits"),
+  "services.deploy.resources.limits": works("limits"),
+  "services.deploy.resources.reservations": noted(RESERVED),
+  "services.deploy.resources.reservations.devices": refused(DEVICE),
+  "services.deploy.resources.reservations.generic_resources": noted(SWARM),
+  "services.deploy.restart_policy": works("restart"),
+  "services.deploy.restart_policy.delay": noted("Restarts wait 0.5 s, then twice as long each time, up to 30 s."),
+  "services.deploy.restart_policy.window": noted("An instance counts as well after it was healthy."),
+  "services.deploy.rollback_config": noted(SWARM),
+  "services.deploy.update_config": noted(SWARM),
+  "services.develop": noted("A restarted service runs the project's current source."),
+  "services.device_cgroup_rules": refused(DEVICE),
+  "services.devices": refused(DEVICE),
+  "services.dns": docker(OWN_NETWORK, "dns"),
+  "services.dns_opt": docker(OWN_NETWORK, "dnsOptions"),
+  "services.dns_search": docker(OWN_NETWORK, "dnsSearch"),
+  "services.domainname": docker(OWN_NETWORK, "domainName"),
+  "services.entrypoint": containers("`x-local.command` says how the service runs.", "entrypoint"),
+  "services.env_file": works("environment"),
+  "services.environment": works("environment"),
+  "services.expose": works("expose"),
+  "services.extends": works(),
+  "services.external_links": refused("It reaches containers of other stacks."),
+  "services.extra_hosts": docker(OWN_NETWORK, "extraHosts"),
+  "services.gpus": refused(DEVICE),
+  "services.group_add": docker("The service has its user's own group alone.", "groupAdd"),
+  "services.healthcheck": works("healthcheck"),
+  "services.hostname": row(
+    { note: ONE_NAME },
+    "works",
+    { note: "The host name is this machine's; other services reach it by that name." },
+    "hostname",
+  ),
+  "services.image": works("image"),
+  "services.init": row("works", "works", { note: "The server itself reaps the service's processes." }, "init"),
+  "services.ipc": refused(SHARED),
+  "services.isolation": noted("It exists on Windows alone."),
+  "services.label_file": docker("Labels are kept, and nothing reads them here.", "labels"),
+  "services.labels": docker("Labels are kept, and nothing reads them here.", "labels"),
+  "services.links": row({ note: ONE_NAME }, "works", "works", "links"),
+  "services.logging": noted("Stackwarden keeps what services print."),
+  "services.mac_address": noted("The runtime chooses hardware addresses."),
+  "services.mem_limit": works("limits"),
+  "services.mem_reservation": noted(RESERVED),
+  "services.mem_swappiness": docker(HOST_LIMIT, "memorySwappiness"),
+  "services.memswap_limit": noted("Memory limits hold without swap."),
+  "services.models": noted("Stackwarden runs no model servers."),
+  "services.network_mode": row(
+    { policy: "`host`, `service:` and `container:` leave the stack's own network; `none` has no effect here." },
+    { policy: "`host`, `service:` and `container:` leave the stack's own network; `none` works." },
+    { policy: "`host`, `service:` and `container:` leave the stack's own network; `none` has no effect here." },
+  ),
+  "services.networks": noted(OWN_NETWORK),
+  "services.networks.aliases": row({ note: ONE_NAME }, "works", "works", "networks"),
+  "services.networks.driver_opts": noted("The runtime's networks have no options."),
+  "services.networks.gw_priority": noted("The runtime chooses the way out."),
+  "services.networks.interface_name": noted("The runtime names interfaces."),
+  "services.networks.ipv4_address": noted("The runtime chooses addresses; services reach each other by name."),
+  "services.networks.ipv6_address": noted("The runtime chooses addresses; services reach each other by name."),
+  "services.networks.link_local_ips": noted("The runtime chooses addresses; services reach each other by name."),
+  "services.networks.mac_address": noted("The runtime chooses hardware addresses."),
+  "services.networks.priority": noted("The order of networks has no effect."),
+  "services.networks.use_service_name_alias": noted("Services always reach each other by name."),
+  "services.oom_kill_disable": noted(
+    "A service that exceeds its memory is ended; otherwise the whole machine would suffer.",
+  ),
+  "services.oom_score_adj": docker("The kernel decides.", "oomScoreAdj"),
+  "services.pid": refused(SHARED),
+  "services.pids_limit": works("limits"),
+  "services.platform": noted("The service runs on this machine's platform."),
+  "services.ports": works("ports"),
+  "services.ports.target": works("ports"),
+  "services.ports.published": works("ports"),
+  "services.ports.host_ip": noted("Ports are published on 127.0.0.1, whatever address is written."),
+  "services.ports.protocol": works("protocol"),
+  "services.ports.mode": noted(SWARM),
+  "services.ports.name": noted("It is a description."),
+  "services.ports.app_protocol": noted("It is a description."),
+  "services.post_start": noted("The hook does not run."),
+  "services.pre_start": noted("The hook does not run."),
+  "services.pre_stop": noted("The hook does not run."),
+  "services.privileged": refused("It gives the service the whole machine."),
+  "services.profiles": works(),
+  "services.provider": noted("Stackwarden starts no external programs for a service."),
+  "services.pull_policy": noted("Images are pulled when they are missing."),
+  "services.pull_refresh_after": noted("Images are pulled when they are missing."),
+  "services.read_only": row(
+    { note: "An engine of Dagger has no read-only root file systems." },
+    "works",
+    { note: PROCESS },
+    "readOnly",
+  ),
+  "services.restart": works("restart"),
+  "services.runtime": refused("It chooses another container runtime, which can have other isolation."),
+  "services.scale": noted("One instance runs."),
+  "services.secrets": row(
+    "works",
+    "works",
+    { note: "The local runtime has no /run/secrets; give the secret as `environment`." },
+    "secrets",
+  ),
+  "services.secrets.uid": noted("The file belongs to the service's user."),
+  "services.secrets.gid": noted("The file belongs to the service's user."),
+  "services.secrets.mode": noted("The service's user alone can read the file."),
+  "services.security_opt": refused("It weakens the isolation, unless it is `no-new-privileges`, which always holds."),
+  "services.shm_size": docker("The runtime's own size holds.", "shmSizeBytes"),
+  "services.stdin_open": docker("Services have no terminal.", "stdinOpen"),
+  "services.stop_grace_period": works("stopGracePeriodMs"),
+  "services.stop_signal": works("stopSignal"),
+  "services.storage_opt": noted("The runtime decides how images are stored."),
+  "services.sysctls": row(
+    { policy: "Only parameters of the container's own namespaces are accepted; they have no effect on this runtime." },
+    { policy: "Only parameters of the container's own namespaces work." },
+    { policy: "Only parameters of the container's own namespaces are accepted; they have no effect on this runtime." },
+  ),
+  "services.tmpfs": works("mounts"),
+  "services.tty": docker("Services have no terminal.", "tty"),
+  "services.ulimits": docker("The machine's own limits hold.", "ulimits"),
+  "services.umask": noted("The image's own umask holds."),
+  "services.use_api_socket": refused("It reaches the container engine's socket."),
+  "services.user": works("user"),
+  "services.userns_mode": refused(SHARED),
+  "services.uts": refused(SHARED),
+  "services.volumes": works("mounts"),
+  "services.volumes.consistency": noted("It exists on macOS alone."),
+  "services.volumes.bind.propagation": noted("Mounts are private to the service."),
+  "services.volumes.bind.recursive": noted("Mounts are private to the service."),
+  "services.volumes.bind.selinux": noted("The runtime labels mounts where the machine needs it."),
+  "services.volumes.bind.create_host_path": works(),
+  "services.volumes.volume.labels": noted("Volumes of the project have no labels."),
+  "services.volumes.volume.nocopy": noted("The runtime decides what an empty volume begins with."),
+  "services.volumes.volume.subpath": noted("The whole volume is mounted."),
+  "services.volumes.tmpfs.mode": docker("The runtime chooses the permissions.", "mode"),
+  "services.volumes.image": noted("Images are not mounted as volumes."),
+  "services.volumes_from": refused("It takes another container's volumes; mount the same named volume instead."),
+  "services.working_dir": works("workingDir"),
+
+  "networks.name": noted("Networks belong to the project and are named by it."),
+  "networks.driver": noted("The runtime chooses the driver."),
+  "networks.driver_opts": noted("The runtime's networks have no options."),
+  "networks.ipam": noted("The runtime chooses addresses; services reach each other by name."),
+  "networks.external": noted("A network of the project takes the place of the external one."),
+  "networks.internal": noted("The stack's network has a way out."),
+  "networks.enable_ipv4": noted("The runtime chooses addresses."),
+  "networks.enable_ipv6": noted("The runtime chooses addresses."),
+  "networks.attachable": noted("Networks belong to the project."),
+  "networks.labels": noted("Networks of the project have no labels."),
+
+  "volumes.name": noted("Volumes belong to the project and are named by it."),
+  "volumes.driver": noted("Volumes are kept on this machine, as with the driver `local`."),
+  "volumes.driver_opts": noted(
+    "Volumes are kept on this machine. A `device` that is bound (`o: bind`) is read as a bind mount.",
+  ),
+  "volumes.external": noted("A volume of the project takes the place of the external one; it begins empty."),
+  "volumes.labels": noted("Volumes of the project have no labels."),
+
+  "secrets.name": noted("Secrets belong to the project."),
+  "secrets.environment": works(),
+  "secrets.file": works(),
+  "secrets.external": noted("Set the variable of the secret's name in .env: there is no store of external secrets."),
+  "secrets.labels": noted("Secrets of the project have no labels."),
+  "secrets.driver": noted(SWARM),
+  "secrets.driver_opts": noted(SWARM),
+  "secrets.template_driver": noted(SWARM),
+
+  "configs.name": noted("Configs belong to the project."),
+  "configs.content": works(),
+  "configs.environment": works(),
+  "configs.file": works(),
+  "configs.external": noted("There is no store of external configs; the file is empty."),
+  "configs.labels": noted("Configs of the project have no labels."),
+  "configs.template_driver": noted(SWARM),
+};
+
+/** Paths that have a row below them. */
+const ABOVE = new Set<string>();
+for (const path of Object.keys(ATTRIBUTES))
+  for (let at = path.lastIndexOf("."); at > 0; at = path.lastIndexOf(".", at - 1)) ABOVE.add(path.slice(0, at));
+
+export const hasRowsBelow = (path: string): boolean => ABOVE.has(path);
+
+/** Last parts of the paths directly below `path` that have a row or lead to one. */
+export function keysBelow(path: string): string[] {
+  const keys = new Set<string>();
+  for (const one of [...Object.keys(ATTRIBUTES), ...ABOVE])
+    if (one.startsWith(`${path}.`)) keys.add(one.slice(path.length + 1).split(".", 1)[0] as string);
+  return [...keys];
+}
+
+/** The row that holds for a path: its own, else the nearest above it. */
+export function attributeOf(path: string): Attribute | undefined {
+  for (let one = path; one !== ""; one = one.slice(0, Math.max(0, one.lastIndexOf("."))))
+    if (Object.hasOwn(ATTRIBUTES, one)) return ATTRIBUTES[one];
+  return undefined;
+}
+
+/** What the reports say of an attribute on a runtime; null: it works, or policy decided. */
+export function noteOf(path: string, runtime: RuntimeName): string | null {
+  const effect = ATTRIBUTES[path]?.effects[runtime];
+  return typeof effect === "object" && "note" in effect ? effect.note : null;
+}

@@ -1,0 +1,56 @@
+/** A definition as one runtime runs it: what it cannot do is taken out, and a note says so. */
+import type { RuntimeName } from "../runtime.js";
+import { noteOf } from "./attributes.js";
+import type { PortMapping, ServiceDefinition, StackDefinition } from "./types.js";
+
+/** `services.build.target` → `build.target`; top-level attributes keep their section. */
+const labelOf = (attribute: string): string => attribute.replace(/^services\./, "");
+
+/** Ports as the runtime publishes them. */
+function possiblePorts(service: ServiceDefinition, runtime: RuntimeName, note: (text: string) => void): PortMapping[] {
+  const ports: PortMapping[] = [];
+  for (const port of service.ports) {
+    const shown = `${port.containerPort}/${port.protocol} of ${service.name}`;
+    if (port.protocol === "udp") note(`Port ${shown} is not published: this runtime publishes TCP ports alone.`);
+    else if (runtime !== "docker" && ports.some((other) => other.containerPort === port.containerPort))
+      note(
+        `Port ${shown} is published once, not on ${port.hostPort ?? "a second host port"} as well: this runtime publishes each port once.`,
+      );
+    else ports.push(port);
+  }
+  return ports;
+}
+
+/** One instance, TCP ports; several host ports for one container port are Docker's alone. */
+function adaptService(
+  service: ServiceDefinition,
+  runtime: RuntimeName,
+  note: (text: string) => void,
+): ServiceDefinition {
+  const { replicas: _one, ...rest } = service;
+  if (service.networkMode === "none") note(`${service.name} keeps its network: this runtime has none to take away.`);
+  return { ...rest, ports: possiblePorts(service, runtime, note) };
+}
+
+/** The notes for what the files ask for and the runtime does not do: one for each attribute, with its services. */
+export function attributeNotes({ uses = [] }: StackDefinition, runtime: RuntimeName): string[] {
+  const services = new Map<string, Set<string>>();
+  for (const { attribute, service } of uses) {
+    if (noteOf(attribute, runtime) === null) continue;
+    const names = services.get(attribute) ?? new Set<string>();
+    if (service !== undefined) names.add(service);
+    services.set(attribute, names);
+  }
+  return [...services].map(([attribute, names]) => {
+    const of = names.size === 0 ? "" : ` (${[...names].join(", ")})`;
+    return `${labelOf(attribute)}${of} has no effect on the ${runtime} runtime: ${noteOf(attribute, runtime)}`;
+  });
+}
+
+export function forRuntime(definition: StackDefinition, runtime: RuntimeName): StackDefinition {
+  const notes = [...definition.notes];
+  const services: StackDefinition["services"] = Object.create(null);
+  for (const [name, service] of Object.entries(definition.services))
+    services[name] = adaptService(service, runtime, (text) => void notes.push(text));
+  return { ...definition, services, notes: [...notes, ...attributeNotes(definition, runtime)] };
+}

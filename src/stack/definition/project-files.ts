@@ -1,0 +1,141 @@
+/** Which compose files a project consists of, and reading them: each once, none from outside the project. */
+import { dirname, join, resolve } from "node:path";
+import { isBeneath } from "../../system/open-beneath.js";
+import { readRegularText, statBeneath, UnsafePathError } from "../../system/read-regular-file.js";
+import { builtInText } from "./built-in-stack.js";
+import { type ParsedFile, parseYaml } from "./document.js";
+import type { Variable } from "./interpolate.js";
+import type { Problems, Where } from "./problems.js";
+import { projectVariables } from "./variables.js";
+
+/** In Compose's own order of preference. */
+const NAMES = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+const OVERRIDES = [
+  "compose.override.yml",
+  "compose.override.yaml",
+  "docker-compose.override.yml",
+  "docker-compose.override.yaml",
+];
+/** Merged last: what stackwarden needs, so that the team's own files stay as they are. */
+const OWN = ["compose.stackwarden.yaml", "compose.stackwarden.yml"];
+export const BUILT_IN = "built-in:commandcenter";
+const LARGEST = 1_048_576;
+const MOST_FILES = 100;
+
+export interface ProjectFiles {
+  /** Absolute paths in the order in which they are merged, or BUILT_IN alone. */
+  files: string[];
+  /** Where relative paths of these files begin: the first file's folder, as in Compose. */
+  folder: string;
+  builtIn: boolean;
+  notes: string[];
+  /** Of `.env`. */
+  variables: Map<string, Variable>;
+  /** The `.env` that they come from. */
+  envFile?: string;
+}
+
+/** A link that leads outside is there too: reading it says what is wrong with it. */
+function exists(path: string, folder: string): boolean {
+  try {
+    return statBeneath(path, folder) !== undefined;
+  } catch (error) {
+    if (error instanceof UnsafePathError) return true;
+    throw error;
+  }
+}
+
+/** The usual files of a folder: one of NAMES, its override, and stackwarden's own. */
+function usualFiles(folder: string, notes: string[]): string[] {
+  const [name, ...others] = NAMES.filter((one) => exists(join(folder, one), folder));
+  if (name === undefined) return [];
+  const [override, ...more] = OVERRIDES.filter((one) => exists(join(folder, one), folder));
+  for (const other of others) notes.push(`${other} is not used: ${name} comes first.`);
+  for (const other of more) notes.push(`${other} is not used: ${override} comes first.`);
+  return [name, ...(override === undefined ? [] : [override])].map((one) => join(folder, one));
+}
+
+/** @param files what the caller names; empty: `COMPOSE_FILE` of `.env`, else the usual names */
+export function findFiles(
+  folder: string,
+  files: readonly string[],
+  problems: Problems,
+  unset: (name: string) => void,
+): ProjectFiles {
+  const notes: string[] = [];
+  const named = files.map((one) => resolve(folder, one));
+  // As in Compose, the first file's folder is the project's; its .env counts, else that of the folder itself.
+  const places = [...new Set([...(named[0] === undefined ? [] : [dirname(named[0])]), folder])].filter((one) =>
+    isBeneath(folder, one),
+  );
+  const variables = projectVariables(folder, places, problems, unset);
+  const envFile = places.map((one) => join(one, ".env")).find((one) => exists(one, folder));
+  const separator = variables.get("COMPOSE_PATH_SEPARATOR")?.value || ":";
+  const fromEnv = (variables.get("COMPOSE_FILE")?.value ?? "").split(separator).filter((one) => one.trim() !== "");
+  const chosen =
+    named.length > 0
+      ? named
+      : fromEnv.length > 0
+        ? fromEnv.map((one) => resolve(folder, one))
+        : usualFiles(folder, notes);
+  const first = chosen[0] === undefined ? folder : dirname(chosen[0]);
+  const own = [...new Set([first, folder])]
+    .flatMap((place) => OWN.map((one) => join(place, one)))
+    .find((one) => exists(one, folder));
+  if (own !== undefined && !chosen.includes(own)) chosen.push(own);
+  const common = { notes, variables, ...(envFile === undefined ? {} : { envFile }) };
+  if (chosen.length === 0) return { files: [BUILT_IN], folder, builtIn: true, ...common };
+  return { files: chosen, folder: first, builtIn: false, ...common };
+}
+
+export interface ReadFile extends ParsedFile {
+  path: string;
+  text: string;
+}
+
+/** Reads and parses the files of one project; the same file is read once. */
+export class FileReader {
+  readonly #files = new Map<string, ReadFile | null>();
+
+  /** @param folder the project's, real */
+  constructor(private readonly folder: string) {}
+
+  /** Every file that was read. */
+  get read(): ReadFile[] {
+    return [...this.#files.values()].filter((file) => file !== null);
+  }
+
+  /** Undefined: it cannot be used, and the problem is recorded. `where` names it; undefined: the caller does. */
+  open(path: string, problems: Problems, where?: Where): ReadFile | undefined {
+    const refuse = (message: string, hint: string): undefined => {
+      problems.invalid(where ?? { file: { path }, line: null }, "", message, hint);
+      return undefined;
+    };
+    const known = this.#files.get(path);
+    if (known === undefined) {
+      if (this.#files.size >= MOST_FILES)
+        return refuse(`the project has more than ${MOST_FILES} compose files`, "Include fewer files.");
+      let text: string | undefined;
+      try {
+        text = path === BUILT_IN ? builtInText() : readRegularText(path, { within: this.folder, maxBytes: LARGEST });
+      } catch (error) {
+        if (!(error instanceof UnsafePathError)) throw error;
+        if (error.reason !== "outside") return refuse(`the compose file ${path} ${error.problem}`, error.hint);
+        problems.policy(
+          where ?? { file: { path }, line: null },
+          "",
+          `the compose file ${path} leads outside the project's folder`,
+          "Put the file itself into the project's folder.",
+        );
+        return undefined;
+      }
+      if (text === undefined)
+        return refuse(`the compose file ${path} does not exist`, "Correct its name, or create it.");
+      this.#files.set(path, { path, text, ...parseYaml(text) });
+    }
+    const file = this.#files.get(path) ?? undefined;
+    if (file?.fault == null) return file;
+    problems.invalid({ file: { path }, line: file.fault.line }, "", file.fault.message, "Correct the YAML.");
+    return undefined;
+  }
+}

@@ -1,0 +1,93 @@
+/** How a service's image is built. */
+import { given, type NodeReader } from "./node-reader.js";
+import { projectPath } from "./project-path.js";
+import { readEnvironment } from "./read-environment.js";
+import type { BuildDefinition } from "./types.js";
+
+const KEYS = [
+  "context",
+  "dockerfile",
+  "dockerfile_inline",
+  "entitlements",
+  "args",
+  "ssh",
+  "labels",
+  "cache_from",
+  "cache_to",
+  "no_cache",
+  "no_cache_filter",
+  "additional_contexts",
+  "network",
+  "provenance",
+  "sbom",
+  "pull",
+  "target",
+  "shm_size",
+  "extra_hosts",
+  "isolation",
+  "privileged",
+  "secrets",
+  "tags",
+  "ulimits",
+  "platforms",
+] as const;
+
+/** Keys of a build that would reach beyond it. */
+const FORBIDDEN: Partial<Record<(typeof KEYS)[number], string>> = {
+  ssh: "gives the build the user's SSH keys",
+  entitlements: "gives the build rights of the machine",
+  privileged: "gives the build the whole machine",
+};
+
+const REMOTE = /^(?:[a-z][a-z0-9+.-]*:\/\/|git@|github\.com\/)/;
+
+function checkForbidden(fields: Partial<Record<string, NodeReader>>): void {
+  for (const [key, means] of Object.entries(FORBIDDEN)) {
+    const reader = fields[key];
+    if (!given(reader)) continue;
+    const harmless =
+      reader.isList || reader.isMap ? reader.isList && reader.list().length === 0 : reader.string() === "false";
+    if (!harmless) reader.policy(means, "Remove it: a build here reaches nothing of this machine.");
+  }
+}
+
+export function readBuild(reader: NodeReader, folder: string): BuildDefinition | undefined {
+  const fields: Partial<Record<(typeof KEYS)[number], NodeReader>> = reader.isMap
+    ? reader.fields(KEYS)
+    : { context: reader };
+  checkForbidden(fields);
+  const at = given(fields.context) ? fields.context : reader;
+  const written = given(fields.context) ? fields.context.string("a path") : ".";
+  if (written === undefined) return undefined;
+  if (REMOTE.test(written))
+    return at.policy(`builds from elsewhere (${written})`, "Put a copy of the sources into the project.");
+  const context = projectPath(at, written, folder);
+  if (context === undefined) return undefined;
+  const { values: args } = readEnvironment(fields.args, undefined, folder);
+  const dockerfile = given(fields.dockerfile) ? fields.dockerfile.string("a path") || undefined : undefined;
+  const inline = given(fields.dockerfile_inline) ? fields.dockerfile_inline.string("a Dockerfile") : undefined;
+  const target = given(fields.target) ? fields.target.string() : undefined;
+  if (dockerfile !== undefined && inline !== undefined)
+    return fields.dockerfile_inline?.invalid("and dockerfile exclude each other", "Remove one of them.");
+  if (
+    dockerfile !== undefined &&
+    projectPath(
+      fields.dockerfile as NodeReader,
+      dockerfile.startsWith("/") ? dockerfile : `${context}/${dockerfile}`,
+      folder,
+    ) === undefined
+  )
+    return undefined;
+  const { values: labels } = readEnvironment(fields.labels, undefined, folder);
+  const flag = (field: NodeReader | undefined): boolean => given(field) && field.boolean() === true;
+  return {
+    context,
+    args,
+    ...(dockerfile === undefined ? {} : { dockerfile }),
+    ...(inline === undefined ? {} : { dockerfileInline: inline }),
+    ...(target === undefined || target === "" ? {} : { target }),
+    ...(Object.keys(labels).length === 0 ? {} : { labels }),
+    ...(flag(fields.no_cache) ? { noCache: true } : {}),
+    ...(flag(fields.pull) ? { pull: true } : {}),
+  };
+}

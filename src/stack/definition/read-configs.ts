@@ -1,0 +1,44 @@
+/** The top-level `configs`: their contents as bytes. */
+import { readRegularFile, UnsafePathError } from "../../system/read-regular-file.js";
+import { given, type NodeReader } from "./node-reader.js";
+import { projectPath } from "./project-path.js";
+
+const LARGEST = 1_048_576;
+
+/** Contents by name; one that cannot be read is recorded as a problem and absent. `used`: the others are not read. */
+export function readConfigs(
+  reader: NodeReader | undefined,
+  folder: string,
+  used: ReadonlySet<string>,
+): { contents: Record<string, Buffer>; declared: Set<string>; secret: string[] } {
+  const contents: Record<string, Buffer> = Object.create(null);
+  const declared = new Set<string>();
+  const secret: string[] = [];
+  for (const [name, value] of given(reader) ? reader.entries() : []) {
+    declared.add(name);
+    if (!used.has(name)) continue;
+    const fields = value.fields(["name", "content", "environment", "file", "external", "labels", "template_driver"]);
+    if (given(fields.content)) contents[name] = Buffer.from(fields.content.string() ?? "");
+    else if (given(fields.environment)) {
+      const variable = fields.environment.string("a variable's name") ?? "";
+      const found = value.lookup(variable);
+      if (found === undefined) fields.environment.invalid(`needs ${variable}, which is not set`, "Set it in .env.");
+      else contents[name] = Buffer.from(found.value);
+      if (found?.secret) secret.push(found.value);
+    } else if (given(fields.file)) {
+      const text = fields.file.string("a path");
+      const path = text === undefined ? undefined : projectPath(fields.file, text, folder);
+      if (path === undefined) continue;
+      try {
+        const bytes = readRegularFile(path, { within: folder, maxBytes: LARGEST })?.bytes;
+        if (bytes === undefined) fields.file.invalid(`${text} does not exist`, "Create the file below the project.");
+        else contents[name] = bytes;
+      } catch (error) {
+        if (!(error instanceof UnsafePathError)) throw error;
+        fields.file.invalid(`${text} cannot be used: it ${error.problem}`, error.hint);
+      }
+    } else if (given(fields.external)) contents[name] = Buffer.alloc(0);
+    else value.invalid("has no source", "Give `file`, `content` or `environment`.");
+  }
+  return { contents, declared, secret };
+}

@@ -1,0 +1,59 @@
+/** Secrets and configs as files in a service. */
+import { given, type NodeReader } from "./node-reader.js";
+import type { FileMount } from "./types.js";
+
+/** Permission bits written in octal digits, or as the number they are (288 is 0o440). Null: they are neither. */
+export function parseMode(text: string): number | null {
+  const octal = /^(?:0o?)?([0-7]{3,4})$/.exec(text)?.[1];
+  if (octal !== undefined) return Number.parseInt(octal, 8);
+  return /^\d{1,4}$/.test(text) && Number(text) <= 0o7777 ? Number(text) : null;
+}
+
+function owner(reader: NodeReader | undefined): number | undefined {
+  return given(reader) ? reader.number(0, 4_294_967_294) : undefined;
+}
+
+/** A mode: unquoted it is a number that YAML has already read as octal, quoted it is octal digits. */
+function modeOf(reader: NodeReader | undefined): number | undefined {
+  if (!given(reader)) return undefined;
+  const { tree } = reader;
+  if (tree.kind === "scalar" && typeof tree.value === "number") {
+    if (Number.isInteger(tree.value) && tree.value >= 0 && tree.value <= 0o7777) return tree.value;
+  } else {
+    const text = reader.string("a mode") ?? "";
+    if (/^0?o?[0-7]{1,4}$/.test(text)) return Number.parseInt(text.replace("o", ""), 8);
+  }
+  return reader.invalid("must be permission bits", 'Write octal digits, as in "0440".');
+}
+
+/** A plain name of a secret appears below /run/secrets, one of a config below /. */
+export function readFileMounts(reader: NodeReader | undefined, kind: "secret" | "config"): FileMount[] {
+  const files = new Map<string, FileMount>();
+  for (const item of reader?.list() ?? []) {
+    const fields: Partial<Record<"source" | "target" | "uid" | "gid" | "mode", NodeReader>> = item.isMap
+      ? item.fields(["source", "target", "uid", "gid", "mode"])
+      : { source: item };
+    const source = (fields.source ?? item).string(`a ${kind}'s name`);
+    const written = given(fields.target) ? fields.target.string("a path") || source : source;
+    if (source === undefined || written === undefined) continue;
+    const target =
+      kind === "secret"
+        ? written.replace(/^\/run\/secrets\/(?=[^/]+$)/, "")
+        : written.startsWith("/")
+          ? written
+          : `/${written}`;
+    if (target.split("/").includes("..") || target.endsWith("/") || /^[.]{1,2}$/.test(target)) {
+      item.invalid("has a target that is not a file's path", "Write a plain name, or an absolute path without `..`.");
+      continue;
+    }
+    const [uid, gid, mode] = [owner(fields.uid), owner(fields.gid), modeOf(fields.mode)];
+    files.set(target, {
+      source,
+      target: target.startsWith("/") || !target.includes("/") ? target : `/run/secrets/${target}`,
+      ...(uid === undefined ? {} : { uid }),
+      ...(gid === undefined ? {} : { gid }),
+      ...(mode === undefined ? {} : { mode }),
+    });
+  }
+  return [...files.values()];
+}

@@ -1,0 +1,91 @@
+/** Under which names, and in which networks, a service is reached. */
+import { isIP } from "node:net";
+import { given, type NodeReader } from "./node-reader.js";
+import type { NetworkAttachment, NetworkDefinition } from "./types.js";
+
+const NETWORK_KEYS = [
+  "aliases",
+  "interface_name",
+  "ipv4_address",
+  "ipv6_address",
+  "link_local_ips",
+  "mac_address",
+  "driver_opts",
+  "priority",
+  "gw_priority",
+  "use_service_name_alias",
+] as const;
+
+/** The networks of one service; undefined: the file names none, so it is in `default`. */
+export function readAttachments(reader: NodeReader | undefined): Record<string, NetworkAttachment> | undefined {
+  if (!given(reader)) return undefined;
+  const networks: Record<string, NetworkAttachment> = Object.create(null);
+  if (reader.isList) for (const name of reader.strings("a network's name")) networks[name] = { aliases: [] };
+  else
+    for (const [name, value] of reader.entries()) {
+      const fields = value.fields(NETWORK_KEYS);
+      const text = (field: NodeReader | undefined): string | undefined => (given(field) ? field.string() : undefined);
+      const [ipv4Address, ipv6Address] = [text(fields.ipv4_address), text(fields.ipv6_address)];
+      networks[name] = {
+        aliases: given(fields.aliases) ? fields.aliases.strings("a name") : [],
+        ...(ipv4Address === undefined ? {} : { ipv4Address }),
+        ...(ipv6Address === undefined ? {} : { ipv6Address }),
+      };
+    }
+  return Object.keys(networks).length === 0 ? undefined : networks;
+}
+
+/** The top-level networks. */
+export function readNetworks(reader: NodeReader | undefined): Record<string, NetworkDefinition> {
+  const networks: Record<string, NetworkDefinition> = Object.create(null);
+  for (const [name, value] of given(reader) ? reader.entries() : []) {
+    const fields = value.fields([
+      "name",
+      "driver",
+      "driver_opts",
+      "ipam",
+      "external",
+      "internal",
+      "enable_ipv4",
+      "enable_ipv6",
+      "attachable",
+      "labels",
+    ]);
+    networks[name] = {
+      internal: given(fields.internal) && fields.internal.boolean() === true,
+      external: given(fields.external) && (fields.external.isMap || fields.external.boolean() === true),
+    };
+  }
+  return networks;
+}
+
+/** `links`: alias → service. */
+export function readLinks(reader: NodeReader | undefined): Record<string, string> {
+  const links: Record<string, string> = Object.create(null);
+  for (const text of reader?.strings("a service's name") ?? []) {
+    const [service = "", alias = service] = text.split(":");
+    links[alias] = service;
+  }
+  return links;
+}
+
+/** `extra_hosts`: addresses by name, from `name=address`, `name:address` or a mapping. */
+export function readExtraHosts(reader: NodeReader | undefined): Record<string, string[]> {
+  const hosts: Record<string, string[]> = Object.create(null);
+  const add = (at: NodeReader, name: string, address: string): void => {
+    const bare = address.replace(/^\[(.*)\]$/, "$1");
+    if (name === "" || (isIP(bare) === 0 && bare !== "host-gateway"))
+      at.invalid("is not a name and an address", 'Write "name=10.0.0.1" or "name=host-gateway".');
+    else hosts[name] = [...(hosts[name] ?? []), bare];
+  };
+  if (reader?.isList)
+    for (const item of reader.list()) {
+      const text = item.string("name=address") ?? "";
+      const [, name = "", address = ""] = /^([^=:]+)[=:](.+)$/.exec(text) ?? [];
+      add(item, name, address);
+    }
+  else
+    for (const [name, value] of given(reader) ? reader.entries() : [])
+      for (const item of value.listOrOne()) add(item, name, item.string("an address") ?? "");
+  return hosts;
+}

@@ -1,0 +1,27 @@
+/** `restart`, else `deploy.restart_policy`, as Docker Compose maps it. */
+import { given, type NodeReader } from "./node-reader.js";
+import type { RestartPolicy } from "./types.js";
+
+const MOST_RETRIES = 10_000;
+
+export function readRestart(reader: NodeReader | undefined, deploy: NodeReader | undefined): RestartPolicy {
+  if (!given(reader)) return given(deploy) ? readDeployPolicy(deploy) : { policy: "no" };
+  const text = reader.string("a restart policy") ?? "no";
+  const [, retries] = /^on-failure:(\d{1,4})$/.exec(text) ?? [];
+  if (retries !== undefined) return { policy: "on-failure", maxRetries: Number(retries) };
+  // Unquoted `no` is a boolean in YAML 1.1 tools; people write it so.
+  if (text === "false" || text === "") return { policy: "no" };
+  return { policy: reader.oneOf(["no", "always", "on-failure", "unless-stopped"]) ?? "no" };
+}
+
+function readDeployPolicy(reader: NodeReader): RestartPolicy {
+  const fields = reader.fields(["condition", "delay", "max_attempts", "window"]);
+  const condition = given(fields.condition) ? fields.condition.string("a condition") : "any";
+  const maxRetries = given(fields.max_attempts) ? fields.max_attempts.number(0, MOST_RETRIES) : undefined;
+  if (condition === "none") return { policy: "no" };
+  if (condition === "on-failure")
+    return { policy: "on-failure", ...(maxRetries === undefined || maxRetries === 0 ? {} : { maxRetries }) };
+  if (condition !== "any" && condition !== "always" && condition !== undefined)
+    fields.condition?.invalid("is not a condition of a restart", "Write none, on-failure or any.");
+  return { policy: "always" };
+}

@@ -1,0 +1,93 @@
+/** Settings of a container that a runtime with containers passes on as they are. */
+import { given, type NodeReader } from "./node-reader.js";
+import type { ServiceDefinition } from "./types.js";
+import { parseBytes } from "./units.js";
+
+const HOST_NAME = /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/;
+const PULL = /^(?:always|never|missing|if_not_present|build|refresh|daily|weekly|every_\w+)$/;
+
+type Settings = Partial<
+  Pick<
+    ServiceDefinition,
+    | "hostname"
+    | "domainName"
+    | "dns"
+    | "dnsSearch"
+    | "dnsOptions"
+    | "ulimits"
+    | "shmSizeBytes"
+    | "tty"
+    | "stdinOpen"
+    | "platform"
+    | "pullPolicy"
+    | "groupAdd"
+    | "memorySwappiness"
+    | "oomScoreAdj"
+    | "cpuset"
+    | "cpuShares"
+  >
+>;
+
+function readUlimits(reader: NodeReader | undefined): Settings["ulimits"] {
+  const limits: NonNullable<Settings["ulimits"]> = Object.create(null);
+  const number = (field: NodeReader | undefined): number | undefined =>
+    given(field) ? field.number(-1, Number.MAX_SAFE_INTEGER) : undefined;
+  for (const [name, value] of given(reader) ? reader.entries() : []) {
+    if (value.isMap) {
+      const fields = value.fields(["soft", "hard"]);
+      const [soft, hard] = [number(fields.soft), number(fields.hard)];
+      if (soft !== undefined && hard !== undefined) limits[name] = { soft, hard };
+      else value.invalid("needs soft and hard", "Write { soft: 1024, hard: 4096 }, or one number for both.");
+    } else {
+      const both = number(value);
+      if (both !== undefined) limits[name] = { soft: both, hard: both };
+    }
+  }
+  return limits;
+}
+
+/** Absent settings are undefined. */
+export function readContainerSettings(fields: Partial<Record<string, NodeReader>>): {
+  [K in keyof Settings]-?: Settings[K] | undefined;
+} {
+  const text = (key: string): string | undefined =>
+    given(fields[key]) ? fields[key].string() || undefined : undefined;
+  const texts = (key: string): string[] =>
+    (fields[key]?.listOrOne() ?? []).flatMap((item) => (item.empty ? [] : (item.string() ?? [])));
+  const flag = (key: string): boolean => given(fields[key]) && fields[key].boolean() === true;
+  const number = (key: string, least: number, most: number): number | undefined =>
+    given(fields[key]) ? fields[key].number(least, most) : undefined;
+
+  const hostname = text("hostname");
+  if (hostname !== undefined && !HOST_NAME.test(hostname))
+    fields.hostname?.invalid("is not a host name", "Use letters, digits, dots and dashes.");
+  const size = text("shm_size");
+  const shmSizeBytes = size === undefined ? undefined : (parseBytes(size) ?? undefined);
+  if (size !== undefined && shmSizeBytes === undefined)
+    fields.shm_size?.invalid("must be a size", "Write it as in 64m or 1g.");
+  const pullPolicy = text("pull_policy");
+  if (pullPolicy !== undefined && !PULL.test(pullPolicy))
+    fields.pull_policy?.invalid(
+      "is not a pull policy",
+      "Write always, missing, never, build, daily, weekly or every_12h.",
+    );
+
+  return {
+    hostname,
+    domainName: text("domainname"),
+    dns: texts("dns"),
+    dnsSearch: texts("dns_search"),
+    dnsOptions: texts("dns_opt"),
+    ulimits: readUlimits(fields.ulimits),
+    shmSizeBytes,
+    tty: flag("tty"),
+    stdinOpen: flag("stdin_open"),
+    platform: text("platform"),
+    pullPolicy: pullPolicy === "if_not_present" ? "missing" : pullPolicy,
+    groupAdd: texts("group_add"),
+    memorySwappiness: number("mem_swappiness", 0, 100),
+    oomScoreAdj: number("oom_score_adj", -1000, 1000),
+    cpuset: text("cpuset"),
+    cpuShares: number("cpu_shares", 0, 262_144),
+  };
+}

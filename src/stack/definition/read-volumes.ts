@@ -1,0 +1,24 @@
+/** The top-level `volumes`. */
+import { given, type NodeReader } from "./node-reader.js";
+
+export interface Volumes {
+  declared: Set<string>;
+  /** Those that are a folder of this machine (`driver_opts: {o: bind, device: ./data}`): the path's reader. */
+  bound: Map<string, NodeReader>;
+}
+
+export function readVolumes(reader: NodeReader | undefined): Volumes {
+  const declared = new Set<string>();
+  const bound = new Map<string, NodeReader>();
+  for (const [name, value] of given(reader) ? reader.entries() : []) {
+    declared.add(name);
+    if (value.empty) continue;
+    const fields = value.fields(["name", "driver", "driver_opts", "external", "labels"]);
+    if (!given(fields.driver_opts)) continue;
+    const options = new Map(fields.driver_opts.entries());
+    const [kind, device] = [options.get("o")?.string() ?? "", options.get("device")];
+    if (device !== undefined && kind.split(",").some((option) => option === "bind" || option === "rbind"))
+      bound.set(name, device);
+  }
+  return { declared, bound };
+}

@@ -1,0 +1,62 @@
+/** Everything that a service names exists: services, volumes, networks, secrets, configs, published addresses. */
+import { findCycle, publishedTokens } from "./graph.js";
+import type { NodeReader } from "./node-reader.js";
+import type { ServiceDefinition } from "./types.js";
+
+export interface Declared {
+  volumes: ReadonlySet<string>;
+  networks: ReadonlySet<string>;
+  configs: ReadonlySet<string>;
+  secrets: ReadonlySet<string>;
+}
+
+const DECLARE = (section: string): string => `Declare it under the top-level \`${section}\`.`;
+
+/** @param all every service of the files, active or not; `without`: those that the caller leaves out */
+export function checkReferences(
+  services: Record<string, ServiceDefinition>,
+  all: ReadonlyMap<string, NodeReader>,
+  without: ReadonlySet<string>,
+  declared: Declared,
+  note: (text: string) => void,
+): void {
+  for (const [name, service] of Object.entries(services)) {
+    const reader = all.get(name) as NodeReader;
+    for (const [other, { required }] of Object.entries(service.dependsOn)) {
+      if (Object.hasOwn(services, other)) continue;
+      delete service.dependsOn[other];
+      if (without.has(other)) note(`${name} starts without ${other}, on which it depends: ${other} is left out.`);
+      else if (required && all.has(other))
+        reader.invalid(
+          `depends on ${other}, whose profile is not active`,
+          "Start with one of its profiles, or write required: false.",
+        );
+      else if (required)
+        reader.invalid(`depends on ${other}, which does not exist`, `Services are: ${[...all.keys()].join(", ")}.`);
+    }
+    for (const [key, value] of Object.entries(service.environment))
+      for (const { token, service: target, port } of publishedTokens(value))
+        if (!services[target]?.ports.some((mapping) => mapping.containerPort === port))
+          reader.invalid(
+            `${key} uses ${token}, which no service publishes`,
+            "Name a service of the stack and a port in its `ports`.",
+          );
+    for (const mount of service.mounts)
+      if (mount.type === "volume" && mount.anonymous !== true && !declared.volumes.has(mount.source))
+        reader.invalid(`uses the volume ${mount.source}, which is not declared`, DECLARE("volumes"));
+    for (const network of Object.keys(service.networks ?? {}))
+      if (network !== "default" && !declared.networks.has(network))
+        reader.invalid(`uses the network ${network}, which is not declared`, DECLARE("networks"));
+    for (const { source } of service.configs ?? [])
+      if (!declared.configs.has(source))
+        reader.invalid(`uses the config ${source}, which is not declared`, DECLARE("configs"));
+    for (const { source } of service.secrets)
+      if (!declared.secrets.has(source))
+        reader.invalid(`uses the secret ${source}, which is not declared`, DECLARE("secrets"));
+  }
+  const cycle = findCycle(services);
+  if (cycle !== null)
+    all
+      .get(cycle[0] as string)
+      ?.invalid(`depends on itself: ${cycle.join(" → ")}`, "Remove one of these dependencies.");
+}

@@ -1,0 +1,164 @@
+/** What can be wrong with a service that is up: its state alone does not show it. */
+import { STANDING } from "../lifecycle/service-state.js";
+import type { LogLine } from "../logs/types.js";
+import { PORT_OVERRIDDEN } from "../runtime.js";
+import { findSymptom } from "./log-symptoms.js";
+import type { Cause, Evidence, Facts, ServiceEvidence } from "./types.js";
+
+type Finding = Omit<Cause, "service" | "because_of">;
+
+/** Lines older than this say little about the present. */
+const RECENT_MS = 5 * 60_000;
+/** A check that runs for longer than this, and ten times longer than the last one, seems to hang. */
+const SLOW_CHECK_MS = 3_000;
+const MOST_LINES = 3;
+
+/** An error that the service itself reports as one, or an answer of 500 and above in an access log. */
+const ERROR_LINE =
+  /(?:^|[\s[("])(?:ERROR|FATAL|PANIC|CRITICAL|SEVERE)\b|^Traceback \(most recent call last\)|\b(?:Unhandled|Uncaught)\b|^\s*(?:\w+\.)*\w*(?:Error|Exception)(?:\b|:)|\bHTTP\/\d(?:\.\d)?" 5\d\d\b/;
+const NO_ERROR = /\b(?:0|no) errors?\b/i;
+/** Longer lines are not read to their end. */
+const READ = 2000;
+
+const reportsError = ({ text }: LogLine): boolean => {
+  const start = text.slice(0, READ);
+  return ERROR_LINE.test(start) && !NO_ERROR.test(start);
+};
+
+/** Printed by the official images when they initialise an empty volume. */
+const INITIALISED =
+  /PostgreSQL init process complete|Success\. You can now start the database server|MySQL init process done|MariaDB init process done|Initializing database files/;
+
+export class UpRules {
+  readonly #name: string;
+
+  constructor(
+    private readonly facts: Facts,
+    private readonly service: ServiceEvidence,
+  ) {
+    this.#name = service.report.service;
+  }
+
+  find(): Finding[] {
+    const { report } = this.service;
+    const up = STANDING[report.state] === "up" && report.state !== "completed";
+    const findings = up ? [this.#failingChecks(), this.#hangingCheck(), this.#errors()] : [];
+    return [...findings, this.#port(), this.#emptyVolume()].filter((one) => one !== null);
+  }
+
+  #evidence(source: Evidence["source"], text: string, time: string | null = null): Evidence {
+    return { source, service: this.#name, time, text };
+  }
+
+  get #input(): { project: string; service: string } {
+    return { project: this.facts.project, service: this.#name };
+  }
+
+  get #own(): LogLine[] {
+    const { lines, report } = this.service;
+    return lines.filter(({ generation }) => generation === report.generation);
+  }
+
+  #failingChecks(): Finding | null {
+    const { health } = this.service;
+    const { consecutive_failures: failures } = health;
+    if (failures === 0) return null;
+    return {
+      kind: "check_failed",
+      confidence: "likely",
+      explanation: `${this.#name} is still reported as ${health.status}, but its last ${failures === 1 ? "check" : `${failures} checks`} failed.`,
+      evidence: [this.#evidence("health", `${health.check ?? "health check"}: ${health.message}`, health.checked_at)],
+      next: {
+        do: "Read its log from the time of the failed check on; a further failure makes it unhealthy.",
+        operation: "get_logs",
+        input: { ...this.#input, tail: 50 },
+      },
+    };
+  }
+
+  #hangingCheck(): Finding | null {
+    const { checkRunningMs, health } = this.service;
+    const usual = health.latency_ms ?? 0;
+    if (checkRunningMs === null || checkRunningMs < Math.max(SLOW_CHECK_MS, usual * 10)) return null;
+    const seconds = Math.round(checkRunningMs / 1000);
+    return {
+      kind: "no_answer",
+      confidence: "likely",
+      explanation: `${this.#name} has not answered its health check for ${seconds} s; the check before took ${usual} ms. It seems to hang.`,
+      evidence: [this.#evidence("health", `${health.check ?? "health check"} has been running for ${seconds} s`)],
+      next: {
+        do: "Read get_logs and get_stats for what it is doing; a restart brings it back, and the reason is in its code.",
+        operation: "restart_service",
+        input: this.#input,
+      },
+    };
+  }
+
+  #errors(): Finding | null {
+    const since = this.facts.nowMs - RECENT_MS;
+    const lines = this.#own.filter((line) => Date.parse(line.time) >= since && reportsError(line));
+    const [newest] = lines.slice(-1);
+    if (newest === undefined) return null;
+    const symptom = findSymptom(lines);
+    const count = lines.length === 1 ? "an error" : `${lines.length} error lines`;
+    return {
+      kind: symptom?.sign.kind ?? "logged_errors",
+      confidence: "possible",
+      explanation: `${this.#name} is ${this.service.report.state}, but logged ${count} in the last five minutes.${symptom === null ? "" : ` ${symptom.sign.explanation}`}`,
+      evidence: lines.slice(-MOST_LINES).map((line) => this.#evidence("log", line.text, line.time)),
+      next: {
+        do: symptom?.sign.do ?? "Read the lines around the error; the health check does not cover what failed.",
+        operation: "get_logs",
+        input: { ...this.#input, tail: 50 },
+      },
+    };
+  }
+
+  #port(): Finding | null {
+    const { report } = this.service;
+    const note = report.notes.find((text) => text.startsWith(PORT_OVERRIDDEN));
+    if (note === undefined) return null;
+    return {
+      kind: "port_overridden",
+      confidence: STANDING[report.state] === "up" ? "possible" : "certain",
+      explanation: `The compose file, or an env_file of it, gives ${this.#name} a PORT on which its published port does not reach it.`,
+      evidence: [this.#evidence("definition", note)],
+      next: {
+        do: "Remove PORT from the service's environment and env_file, or set it to the container port of its `ports`, then call start_stack.",
+        operation: "start_stack",
+        input: { project: this.facts.project },
+      },
+    };
+  }
+
+  /** It initialised a volume although it ran before, and nobody deleted the volume by a call since. */
+  #emptyVolume(): Finding | null {
+    const { events, report } = this.service;
+    const line = this.#own.find(({ text }) => INITIALISED.test(text));
+    const before = events.find(
+      ({ type, data }) =>
+        type === "service_healthy" || (type === "service_started" && Number(data?.generation) < report.generation),
+    );
+    if (line === undefined || report.generation < 2 || before === undefined) return null;
+    if (Date.parse(before.time) > Date.parse(line.time)) return null;
+    const deleted = this.facts.events.some(
+      ({ type, data, time }) =>
+        type === "warning" && Array.isArray(data?.volumes) && Date.parse(time) > Date.parse(before.time),
+    );
+    if (deleted) return null;
+    return {
+      kind: "volume_empty",
+      confidence: "likely",
+      explanation: `${this.#name} found its volume empty and initialised it, although it had run before: its former data is not there.`,
+      evidence: [
+        this.#evidence("log", line.text, line.time),
+        this.#evidence("event", `Before: ${before.message}`, before.time),
+      ],
+      next: {
+        do: "See the notes of list_stacks: another runtime or engine has volumes of its own, and may still hold the data.",
+        operation: "list_stacks",
+        input: {},
+      },
+    };
+  }
+}

@@ -1,0 +1,25 @@
+/** Lines that differ only in numbers and ids have one pattern. */
+
+/** Longer lines are compared by their beginning. */
+const COMPARED = 500;
+/**
+ * UUIDs, hexadecimal ids, and numbers with their units. A number of three digits that stands alone stays: it may be an
+ * HTTP status, and `200` is not `500`.
+ */
+const VARIABLE =
+  /\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b0x[0-9a-f]+\b|\b(?=[a-f]{0,64}\d)(?=\d{0,64}[a-f])[0-9a-f]{7,64}\b|\d+(?:[.,:]\d+)*/gi;
+const STATUS = /^[1-5]\d\d$/;
+
+/** The line with `#` for everything that varies. */
+export function patternOf(text: string): string {
+  return text
+    .slice(0, COMPARED)
+    .replace(VARIABLE, (match, offset: number, whole: string) =>
+      STATUS.test(match) && standsAlone(whole, offset, match.length) ? match : "#",
+    );
+}
+
+const UNIT = /^(?:[\w.%]|,\d|:\d| ?(?:ms|us|µs|ns|s|m|b|kb|kib|mb|mib|gb|rows?|bytes|items)\b)/i;
+
+const standsAlone = (text: string, offset: number, length: number): boolean =>
+  !/[\w.:#-]/.test(text[offset - 1] ?? " ") && !UNIT.test(text.slice(offset + length));

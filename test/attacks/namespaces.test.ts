@@ -1,0 +1,101 @@
+/** Where the machine has namespaces, what is not a service's own does not exist for it. */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { findSandboxTools } from "../../src/runtimes/local/process/sandbox.js";
+import { APP, appCompose, type Server, TestBench } from "../e2e/support/bench.js";
+import { processesOfUid } from "./support/processes.js";
+
+const sandbox = await findSandboxTools("/usr/bin/setpriv");
+const missing = "reason" in sandbox ? sandbox.reason : null;
+
+describe.skipIf(missing !== null)(
+  `a service's view of the machine${missing === null ? "" : `: skipped, ${missing}`}`,
+  () => {
+    let bench: TestBench;
+    let server: Server;
+    const project = "looker";
+    const undo: (() => void)[] = [];
+
+    beforeEach(() => {
+      bench = new TestBench("standalone");
+    });
+    afterEach(async () => {
+      for (const one of undo.splice(0)) one();
+      await bench.close();
+    });
+
+    /** Runs the script in a service, as its start and once more as a check's command. @returns what each printed */
+    const look = async (script: string): Promise<string> => {
+      bench.project(project, {
+        "compose.yaml": appCompose().replace('["node", "app.js"]', '["/bin/sh", "look.sh"]'),
+        "look.sh": `{ ${script}; } > "$HOME/seen" 2>&1; exec node app.js`,
+        "app.js": APP,
+      });
+      server = await bench.server();
+      await server.call("start_stack", { project, folder: project });
+      return readFileSync(join(bench.state, "projects", project, "run", "app", "home", "seen"), "utf8");
+    };
+
+    // Before, all of it was visible in 3 of 3 runs; what everybody may read was readable.
+    it("has no home folders, no other project's data and no temporary files of others", async () => {
+      const home = mkdtempSync("/home/stackwarden-attack-");
+      const temporary = mkdtempSync("/tmp/stackwarden-attack-");
+      undo.push(
+        () => rmSync(home, { recursive: true }),
+        () => rmSync(temporary, { recursive: true }),
+      );
+      for (const folder of [home, temporary]) {
+        spawnSync("chmod", ["755", folder]);
+        writeFileSync(join(folder, "note"), "of another user\n", { mode: 0o644 });
+      }
+      const other = join(bench.state, "projects", "other");
+      mkdirSync(other, { recursive: true });
+      writeFileSync(join(other, "note"), "of another project\n", { mode: 0o644 });
+      bench.project("neighbour", { note: "of another project\n" });
+      const places = [home, temporary, other, join(bench.projects, "neighbour")];
+      const seen = await look(
+        `cat ${places.map((one) => join(one, "note")).join(" ")}; ls -A /root /home /tmp; ls ${join(bench.state, "projects")}; ls ${bench.projects}`,
+      );
+      expect(seen).not.toContain("of another");
+      expect(seen).not.toMatch(/^stackwarden-attack/m);
+      expect(seen.match(/No such file or directory/g)).toHaveLength(4);
+      expect(seen).toMatch(new RegExp(`^${project}$`, "m"));
+    });
+
+    // Before, 3 of 3 runs saw every process of the machine with its arguments, and every segment of shared memory.
+    it("has only its own processes and no shared memory of others", async () => {
+      const seen = await look(
+        'echo pids $(ls /proc | grep -c "^[0-9]"); ls /dev/shm; cat /proc/1/cmdline | tr "\\0" " "',
+      );
+      expect(Number(/^pids (\d+)$/m.exec(seen)?.[1])).toBeLessThan(8);
+      expect(seen).toContain("bwrap");
+      expect(seen).not.toContain("stackwarden.js");
+    });
+
+    // Before, 3 of 3 such processes lived on until the user's processes were ended one by one.
+    it("cannot keep anything running: with its first process the kernel ends all others", async () => {
+      await look("(setsid sh -c 'while :; do setsid sleep 300 & sleep 0.05; done' &)");
+      const { stacks } = await server.call("list_stacks");
+      const { user, pid } = stacks[0].services.app;
+      expect(processesOfUid(user.uid).length).toBeGreaterThan(2);
+      process.kill(pid, "SIGKILL");
+      await server.call("stop_stack", { project });
+      expect(processesOfUid(user.uid)).toEqual([]);
+    });
+
+    it("is checked and entered where it is: a check's command sees the service's files and processes", async () => {
+      bench.project(project, {
+        "compose.yaml": appCompose()
+          .replace('["node", "app.js"]', '["/bin/sh", "run.sh"]')
+          .replace('["CMD", "true"]', () => '["CMD-SHELL", "test -e /tmp/here && kill -0 $$(cat /tmp/here)"]')
+          .replace(/x-probe: .*/, ""),
+        "run.sh": "echo $$ > /tmp/here; exec node app.js",
+        "app.js": APP,
+      });
+      server = await bench.server();
+      expect(await server.call("start_stack", { project, folder: project })).toMatchObject({ status: "healthy" });
+    });
+  },
+);

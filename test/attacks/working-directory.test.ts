@@ -1,0 +1,80 @@
+/** A repository whose own stackwarden.yaml is to lift guards, and a state directory that another user made (security.md 7, 11, 15, 22). */
+import { execFile } from "node:child_process";
+import { chownSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, expect, it } from "vitest";
+import { BINARY, TestBench } from "../e2e/support/bench.js";
+
+const bench = new TestBench();
+afterAll(() => bench.close());
+
+const WORKER = {
+  "worker.js": "setInterval(() => {}, 1000);\n",
+  "compose.yaml": "services:\n  web:\n    image: node:20\n    x-local: { command: node worker.js }\n",
+};
+
+async function run(cwd: string, args: string[], env: Record<string, string | undefined> = {}) {
+  return promisify(execFile)(process.execPath, [BINARY, ...args], {
+    cwd,
+    env: { PATH: process.env.PATH, HOME: bench.folder, NO_COLOR: "1", ...bench.environment(), ...env },
+  }).then(
+    ({ stdout, stderr }) => ({ code: 0, text: stdout + stderr }),
+    (error: { code: number; stdout: string; stderr: string }) => ({
+      code: error.code,
+      text: error.stdout + error.stderr,
+    }),
+  );
+}
+
+it("places no folder outside an explicit root by `projects`", async () => {
+  const evil = bench.project("evil", { ...WORKER });
+  const elsewhere = join(bench.folder, "elsewhere");
+  mkdirSync(elsewhere);
+  for (const [name, text] of Object.entries(WORKER)) writeFileSync(join(elsewhere, name), text);
+  writeFileSync(join(evil, "stackwarden.yaml"), `projects: { x: { folder: ${elsewhere} } }\n`);
+  const { code, text } = await run(evil, ["up", "-d", "--root", evil, "--project", "x"]);
+  expect(text).toContain("leads out of the allowed roots");
+  expect(code).not.toBe(0);
+});
+
+it("lets no folder take over the secrets of a project whose own folder is away", async () => {
+  const stack = { ...WORKER, "compose.yaml": `${WORKER["compose.yaml"]}secrets:\n  key: { x-generate: true }\n` };
+  const own = bench.project("mine/shop", stack);
+  const other = bench.project("theirs/shop", stack);
+  expect((await run(own, ["up", "-d"])).code).toBe(0);
+  expect((await run(own, ["down"])).code).toBe(0);
+  renameSync(own, `${own}-away`);
+  const env = { STACKWARDEN_ROOTS: join(bench.projects, "theirs") };
+  for (const config of ["", `projects: { shop: { folder: ${other} } }\n`]) {
+    writeFileSync(join(other, "stackwarden.yaml"), config);
+    const { code, text } = await run(other, ["up", "-d"], env);
+    expect(text).toContain("PROJECT_CONFLICT");
+    expect(text).not.toContain("mine/shop");
+    expect(code).not.toBe(0);
+  }
+});
+
+it("does not make / or the home folder a root by being started there", async () => {
+  for (const cwd of ["/", bench.folder]) {
+    const { code, text } = await run(cwd, ["up", "-d", "--project", "projects"], { STACKWARDEN_ROOTS: undefined });
+    expect(text).toContain("home folders are none by default");
+    expect(code).not.toBe(0);
+  }
+});
+
+it.skipIf(process.getuid?.() !== 0)("does not use a state directory that another user made beforehand", async () => {
+  const folder = bench.project("web", WORKER);
+  const planted = join(bench.folder, "planted");
+  mkdirSync(planted, { mode: 0o755 });
+  chownSync(planted, 79_990, 79_990);
+  for (const args of [
+    ["up", "-d"],
+    ["token", "list"],
+    ["serve", "--port", "0"],
+  ]) {
+    const { code, text } = await run(folder, args, { STACKWARDEN_STATE_DIR: planted });
+    expect(text).toContain("belongs to user 79990");
+    expect(code).not.toBe(0);
+  }
+});

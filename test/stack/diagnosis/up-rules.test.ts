@@ -1,0 +1,147 @@
+/** What a diagnosis finds at services whose state alone shows nothing wrong, and that it says how each finding is known. */
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { crashSummary } from "../../../src/stack/diagnosis/crash-summary.js";
+import type { StackEvent, StackManager } from "../../../src/stack/model.js";
+import { call, compose, Domain, service, until } from "../../support/domain.js";
+
+let domain: Domain;
+beforeEach(() => {
+  domain = new Domain();
+});
+afterEach(() => domain.close());
+
+const project = "shop";
+const start = async (text: string, scripts: Domain["runtime"]["scripts"] = {}) => {
+  domain.project(project, text);
+  domain.runtime.scripts = scripts;
+  const manager = domain.manager();
+  await manager.start({ project }, call());
+  return manager;
+};
+const diagnose = async (manager: StackManager) => {
+  const report = await manager.diagnose({ project });
+  for (const cause of [...(report.cause === null ? [] : [report.cause]), ...report.others])
+    expect(cause.evidence, `${cause.kind} says how it is known`).not.toEqual([]);
+  return report;
+};
+const prints = (text: string) => domain.runtime.service("app").request.sink.write("stdout", Buffer.from(`${text}\n`));
+
+describe("a healthy service", () => {
+  it.each([
+    ["ERROR in app: division by zero", "logged_errors"],
+    ["Traceback (most recent call last):", "logged_errors"],
+    ['127.0.0.1 - "GET /orders HTTP/1.1" 500 Internal Server Error', "logged_errors"],
+    ['psycopg2.OperationalError: FATAL: database "shopdb" does not exist', "missing_database"],
+  ])("that printed %j a moment ago is not called well", async (line, kind) => {
+    const manager = await start(compose(service("app")));
+    prints(line);
+    await until("it is found", async () => (await diagnose(manager)).cause !== null);
+    const { cause, overall_healthy, summary } = await diagnose(manager);
+    expect(overall_healthy).toBe(true);
+    expect(cause).toMatchObject({ kind, service: "app", confidence: "possible" });
+    expect(cause?.evidence[0]).toMatchObject({ source: "log", text: line });
+    expect(summary).toMatch(/^All 1 services are healthy, but: app is healthy, but logged an error/);
+  });
+
+  it.each([
+    "0 errors found",
+    "GET /errors/list 200",
+    "2024-01-01 [1] LOG:  database system is ready",
+    "error_log=stderr",
+  ])("that printed %j is well", async (line) => {
+    const manager = await start(compose(service("app")));
+    prints(line);
+    await until("it is stored", async () => (await manager.logs({ project, query: {} })).lines.length > 0);
+    expect((await diagnose(manager)).cause).toBeNull();
+  });
+
+  it("whose newest checks failed is named before they are enough to call it unhealthy", async () => {
+    let answers = true;
+    const manager = await start(compose(service("app").replace("retries: 2", "retries: 100")), {
+      app: { probe: () => (answers ? true : "HTTP 500, expected 200") },
+    });
+    answers = false;
+    await until("checks failed", async () => {
+      const { services } = await manager.health({ project }, call());
+      return (services.app?.consecutive_failures ?? 0) > 1;
+    });
+    const { cause, overall_healthy } = await diagnose(manager);
+    expect(overall_healthy).toBe(true);
+    expect(cause).toMatchObject({ kind: "check_failed", confidence: "likely" });
+    expect(cause?.explanation).toMatch(/^app is still reported as healthy, but its last \d+ checks failed/);
+    expect(cause?.evidence[0]?.text).toContain("HTTP 500, expected 200");
+  });
+
+  it("whose check does not come back is seen to hang", async () => {
+    let hang = false;
+    const manager = await start(compose(service("app")), {
+      app: { probe: () => (hang ? new Promise<true>(() => undefined) : true) },
+    });
+    hang = true;
+    await until("the check hangs", async () => (await diagnose(manager)).cause !== null, 10_000);
+    const { cause } = await diagnose(manager);
+    expect(cause).toMatchObject({ kind: "no_answer", confidence: "likely", next: { operation: "restart_service" } });
+    expect(cause?.explanation).toMatch(/^app has not answered its health check for \d+ s/);
+  });
+
+  it("that initialised its volume although it had run before has lost its data", async () => {
+    const manager = await start(compose(service("app", "restart: always")));
+    domain.runtime.service("app").end({ exitCode: 0 });
+    await until("it is back", async () => {
+      const { services } = await manager.report(project);
+      return services.app?.generation === 2 && services.app.state === "healthy";
+    });
+    prints("PostgreSQL init process complete; ready for start up.");
+    await until("it is found", async () => {
+      const { cause, others } = await diagnose(manager);
+      return [cause, ...others].some((one) => one?.kind === "volume_empty");
+    });
+  });
+});
+
+describe("a service whose start was refused", () => {
+  it("is not described by the exit of an earlier instance", async () => {
+    const manager = await start(compose(service("app")));
+    domain.runtime.service("app").end({ exitCode: 9 });
+    await until("it crashed", async () => (await manager.report(project)).services.app?.state === "crashed");
+    domain.runtime.scripts = { app: { startErrors: Array.from({ length: 9 }, () => new Error("no such image")) } };
+    await expect(manager.restart({ project, service: "app" }, call())).rejects.toThrow();
+    const { services } = await manager.health({ project }, call());
+    expect(services.app?.message).not.toContain("code 9");
+    const { cause } = await diagnose(manager);
+    expect(cause?.explanation).toMatch(/^app did not start\./);
+    expect(JSON.stringify(cause?.evidence)).not.toContain("exit code 9");
+  });
+});
+
+describe("a stopped stack", () => {
+  it("is one line: nothing else is told of it", async () => {
+    const manager = await start(compose(service("app")));
+    prints("ERROR: something");
+    await manager.stop({ project }, call());
+    const { cause, others, services } = await diagnose(manager);
+    expect(cause?.kind).toBe("stopped");
+    expect(others).toEqual([]);
+    expect(services.app?.lines).toEqual([]);
+  });
+});
+
+describe("a loop of crashes", () => {
+  const crash = (atMs: number, data: object): StackEvent => ({
+    seq: atMs,
+    time: new Date(atMs).toISOString(),
+    project,
+    type: "service_crashed",
+    service: "app",
+    message: "app crashed.",
+    actor: "stackwarden",
+    data: { ...data },
+  });
+
+  it("is summarised with its kills, its time and how long an instance lived", () => {
+    const crashes = [0, 11, 22, 33, 44, 55].map((s) => crash(s * 1000, { oom_killed: true, lived_ms: 6500 }));
+    expect(crashSummary(crashes)).toBe("It crashed 6 times in 55 s (6 OOM kills); an instance lived 6.5 s.");
+    expect(crashSummary([crash(0, {}), crash(2500, {})])).toBe("It crashed 2 times in 2.5 s.");
+    expect(crashSummary(crashes.slice(0, 1))).toBeNull();
+  });
+});
