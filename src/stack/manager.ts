@@ -212,7 +212,7 @@ class Manager implements SharedStackManager {
     );
 
   logs: StackManager["logs"] = ({ project, query }) =>
-    this.#guard(project, "logs", () => logsOf(this.#project(project), query));
+    this.#guard(project, "logs", () => logsOf(this.#project(project), query, (listener) => this.subscribe(listener)));
 
   stats: StackManager["stats"] = ({ project, services }) =>
     this.#guard(project, "stats", () => statsOf(this.#project(project), services));
