@@ -51,7 +51,8 @@ export const startStack = defineOperation({
         files: input.files,
         services: input.services,
         without: input.without,
-        ports: input.ports,
+        ports: input.ports === "auto" ? undefined : input.ports,
+        autoPorts: input.ports === "auto" ? true : undefined,
         limits:
           input.limits === undefined
             ? undefined

@@ -39,8 +39,10 @@ export interface StartRequest {
   services?: string[];
   /** Services that are left out. */
   without?: string[];
-  /** Host ports by service (its first published port). */
+  /** Host ports by service (its first published port) or `service:containerPort`. */
   ports?: Record<string, number>;
+  /** The definition's host ports are only preferences. Default: true in a linked git work tree. */
+  autoPorts?: boolean;
   /** Limits by service; kept for the next start. */
   limits?: Record<string, Limits>;
   /** Start on a copy of another project's data: of a snapshot, or of its present data. Only while this one has none. */

@@ -95,6 +95,8 @@ const BAD: Record<string, [string, unknown][]> = {
   project: [...NOT_A_STRING, ...BAD_NAMES, ["upper case", "Shop"]],
   service: [...NOT_A_STRING, ...BAD_NAMES],
   services: badLists(7, null, ["a"], ...BAD_NAMES.map(([, value]) => value)),
+  without: badLists(7, null, ["a"], ...BAD_NAMES.map(([, value]) => value)),
+  files: badLists(7, null, ["a"], "", "../compose.yaml", "--rm", "a\u0000", "a\nb", "x".repeat(5000)),
   profiles: [
     ["a bad name as text", "--rm"],
     ["a bad name in JSON text", '["--rm"]'],

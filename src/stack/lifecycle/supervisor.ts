@@ -2,6 +2,7 @@
 
 import { StackwardenError, toStackwardenError } from "../../errors.js";
 import { callTo, hint, setting } from "../../hint.js";
+import { repositoryOfWorktree } from "../../system/git-worktree.js";
 import { withRetry } from "../../system/retry.js";
 import { forRuntime } from "../definition/for-runtime.js";
 import { overridePorts } from "../definition/override-ports.js";
@@ -64,6 +65,7 @@ export class Supervisor {
   #unlock: (() => Promise<void>) | null = null;
   #kept: Record<string, Limits> = {};
   #ports: Record<string, number> = {};
+  #autoPorts = false;
   /** What the running stack is made of. */
   selection: ProjectSelection = {};
   #start: StartSteps | null = null;
@@ -199,9 +201,11 @@ export class Supervisor {
     // What an earlier call asked for holds as long as the stack runs.
     const ports = { ...(this.open ? this.#ports : {}), ...request.ports };
     const selection = nextSelection(this.open ? this.selection : {}, request);
-    const definition = overridePorts(await this.read(folder, records, selection), ports);
+    const auto = request.autoPorts ?? (this.open ? this.#autoPorts : repositoryOfWorktree(folder) !== null);
+    const definition = overridePorts(await this.read(folder, records, selection), ports, auto);
     records.redactor.add([...hiddenSecrets(definition, this.options.project), ...records.secrets.values()]);
     this.#ports = ports;
+    this.#autoPorts = auto;
     this.selection = selection;
     await this.options.store.keepServices(this.options.project, Object.keys(definition.services));
     return definition;

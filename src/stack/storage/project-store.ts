@@ -5,14 +5,15 @@
 
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { basename, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { isAbsolute, join, relative, resolve, sep } from "node:path";
 import { StackwardenError } from "../../errors.js";
 import { hint, setting } from "../../hint.js";
 import { atomicWrite, ensureTraversableDir, removeUnfinished, storageError } from "../../system/atomic-write.js";
 import { type LockOutcome, lockHolder, takeLock } from "../../system/lock-file.js";
 import { Mutex } from "../../system/mutex.js";
+import { defaultProjectId } from "../default-project.js";
 import type { Limits } from "../definition/types.js";
-import { PROJECT_ID, projectIdFrom } from "../project-id.js";
+import { PROJECT_ID } from "../project-id.js";
 import { isRuntimeName, type RuntimeName } from "../vocabulary.js";
 
 export interface ProjectStoreOptions {
@@ -262,7 +263,7 @@ export class ProjectStore {
   #guess(project: string, known: string | undefined): string | null {
     const candidates = [
       ...(known === undefined ? [] : [known]),
-      ...this.options.roots.filter((root) => projectIdFrom(basename(root)) === project),
+      ...this.options.roots.filter((root) => defaultProjectId(root) === project),
       ...this.options.roots.map((root) => join(root, project)),
     ];
     for (const candidate of candidates) {
