@@ -145,6 +145,7 @@ class Manager implements SharedStackManager {
     this.#guard(request.project, "start", async () => {
       const before = this.projects().join();
       const project = this.#project(request.project, request.folder);
+      if (!project.supervisor.open) this.#shared.records.requireOnly(project.id, project.folder);
       try {
         return await project.start(request, call, this.options.config);
       } finally {

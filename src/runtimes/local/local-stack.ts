@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { StackwardenError } from "../../errors.js";
+import { callTo, hint } from "../../hint.js";
 import type { ServiceDefinition, StackDefinition } from "../../stack/definition/types.js";
 import type {
   Endpoint,
@@ -310,7 +311,7 @@ export class LocalStack implements RuntimeStack {
     const error = portsInUse(taken);
     const how = exit.signal === null ? `exited with code ${exit.exitCode}` : `was ended by ${exit.signal}`;
     throw new StackwardenError("PORT_IN_USE", `${service.name} ${how}. ${error.message}`, {
-      hint: `${error.hint} Its own last lines are in get_logs {"service": "${service.name}"}.`,
+      hint: hint`${error.hint} Its own last lines are in ${callTo("get_logs", { service: service.name })}.`,
       details: { ...error.details, service: service.name, exit: { exit_code: exit.exitCode, signal: exit.signal } },
     });
   }
