@@ -99,7 +99,11 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     )
     .option("--profile <name>", "activate a Compose profile (repeatable)", listOption)
     .option("--without <service>", "leave a service out (repeatable)", listOption)
-    .option("--port <service=port|auto>", "host port of a service, or of service:container port; auto: next free ones (repeatable)", portOption)
+    .option(
+      "--port <service=port|auto>",
+      "host port of a service, or of service:container port; auto: next free ones (repeatable)",
+      portOption,
+    )
     .option("--no-logs", "do not show logs")
     .action((services, options) =>
       end(import("./commands/up.js").then(({ up }) => up({ ...options, services }, host))),

@@ -42,17 +42,7 @@ export const briefStop = {
     next: next.optional(),
     ...change,
   }),
-  of: ({
-    status,
-    message,
-    removed_volumes,
-    snapshot,
-    next: step,
-    before,
-    after,
-    verified,
-    took_ms,
-  }: StopOutcome) => ({
+  of: ({ status, message, removed_volumes, snapshot, next: step, before, after, verified, took_ms }: StopOutcome) => ({
     status,
     message,
     ...withoutEmpty({
