@@ -69,12 +69,12 @@ class LocalRuntime implements StackRuntime {
   }
 
   async copyVolumes(request: CopyVolumesRequest, archiveDir: string): Promise<Record<string, number>> {
-    const { copyVolumes } = await import("./volumes/copy-volumes.js");
+    const { copyVolumes } = await import("./files/copy-volumes.js");
     return copyVolumes(request, archiveDir);
   }
 
   async restoreVolumes(request: VolumesRequest, archiveDir: string): Promise<void> {
-    const { restoreVolumes } = await import("./volumes/copy-volumes.js");
+    const { restoreVolumes } = await import("./files/copy-volumes.js");
     await restoreVolumes(request, archiveDir);
   }
 

@@ -19,6 +19,7 @@ import { type BusyPort, PortLedger, portsInUse } from "../shared/port-ledger.js"
 import type { CommandPlace } from "./commands/place.js";
 import { runFresh } from "./commands/run.js";
 import { refuseRoot, waitForEarlyExit } from "./early-exit.js";
+import { recoverRestores } from "./files/copy-volumes.js";
 import { ensureDir, namesIn, ownerOf, privateDirs } from "./files/create.js";
 import { removeTree } from "./files/remove-tree.js";
 import { ListenWatch } from "./listen-watch.js";
@@ -31,7 +32,6 @@ import { postgresCommandEnv, preparePostgres } from "./providers/postgres.js";
 import { providerOf } from "./providers/provider-of.js";
 import { prepareRedis, redisCommandEnv } from "./providers/redis.js";
 import type { ManagedProcess, ProcessHost, ServiceUser } from "./types.js";
-import { recoverRestores } from "./volumes/copy-volumes.js";
 
 /** How long a start waits for the service's port, so that a port taken by somebody else is noticed. */
 const FIRST_MOMENTS_MS = 1500;

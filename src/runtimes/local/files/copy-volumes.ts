@@ -4,11 +4,11 @@ import { readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import type { CopyVolumesRequest, VolumesRequest } from "../../../stack/runtime.js";
-import { ensureDir } from "../files/create.js";
-import { removeTree } from "../files/remove-tree.js";
-import { codeOf, withStorage } from "../files/storage.js";
 import { volumePath } from "../providers/provider-data.js";
 import { copyData } from "./copy-data.js";
+import { ensureDir } from "./create.js";
+import { removeTree } from "./remove-tree.js";
+import { codeOf, withStorage } from "./storage.js";
 
 /** A copy that is not in its place yet, and what it takes the place of. No volume's name begins with a dot. */
 const FRESH = ".fresh-";

@@ -5,9 +5,9 @@
 import { constants } from "node:fs";
 import { chmod, copyFile, lchown, mkdir, readlink, symlink, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import { Budget } from "../files/budget.js";
-import { type Entry, Folder } from "../files/folder.js";
-import { isRootServer } from "../files/storage.js";
+import { Budget } from "./budget.js";
+import { type Entry, Folder } from "./folder.js";
+import { isRootServer } from "./storage.js";
 
 const MAX_DEPTH = 200;
 const MAX_ENTRIES = 2_000_000;

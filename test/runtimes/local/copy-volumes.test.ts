@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { copyVolumes, recoverRestores, restoreVolumes } from "../../../src/runtimes/local/volumes/copy-volumes.js";
+import { copyVolumes, recoverRestores, restoreVolumes } from "../../../src/runtimes/local/files/copy-volumes.js";
 import { tempDir } from "./support/fixture.js";
 
 const isRoot = process.getuid?.() === 0;
