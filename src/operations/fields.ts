@@ -47,7 +47,8 @@ export const project = field(
   "Project id.",
 );
 
-const plainName = z.string().max(63).regex(SERVICE_NAME).refine(notPrototypeKey, "is a reserved word");
+/** A service may be called `constructor`: what is kept by service names has no prototype. */
+const plainName = z.string().max(63).regex(SERVICE_NAME);
 
 export const service = field(plainName, NAME_VALID, "Service name.");
 

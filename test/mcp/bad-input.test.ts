@@ -44,7 +44,6 @@ const BAD_NAMES: [string, unknown][] = [
   ["option", "--rm"],
   ["short option", "-v"],
   ["prototype", "__proto__"],
-  ["constructor", "constructor"],
   ["shell", "shop; rm -rf /"],
   ["substitution", "$(id)"],
   ["glob", "*"],
@@ -88,7 +87,7 @@ const badRecords = (good: unknown, ...bad: unknown[]): [string, unknown][] => [
 ];
 
 const BAD: Record<string, [string, unknown][]> = {
-  project: [...NOT_A_STRING, ...BAD_NAMES, ["upper case", "Shop"]],
+  project: [...NOT_A_STRING, ...BAD_NAMES, ["upper case", "Shop"], ["constructor", "constructor"]],
   service: [...NOT_A_STRING, ...BAD_NAMES],
   services: badLists(7, null, ["a"], ...BAD_NAMES.map(([, value]) => value)),
   profiles: [

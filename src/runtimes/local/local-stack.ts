@@ -21,6 +21,7 @@ import { runFresh } from "./commands/run.js";
 import { refuseRoot, waitForEarlyExit } from "./early-exit.js";
 import { ensureDir, namesIn, ownerOf, privateDirs } from "./files/create.js";
 import { removeTree } from "./files/remove-tree.js";
+import { ListenWatch } from "./listen-watch.js";
 import { LocalService } from "./local-service.js";
 import { aliasesOf, withAliases } from "./name-aliases.js";
 import { portRequests } from "./port-requests.js";
@@ -250,7 +251,15 @@ export class LocalStack implements RuntimeStack {
     const ended = this.#follow(name, process, plan);
     const instance = { process, plan, ended };
     this.#instances.set(name, instance);
+    const allNotes = [...plan.notes, ...notes];
     const warned = new Set<number>();
+    const openPort = (port: number): void => {
+      if (warned.has(port)) return;
+      warned.add(port);
+      const message = `${name} listens on port ${port} of every address, not only on 127.0.0.1: others on the network can reach it.`;
+      this.open_.notice({ type: "warning", service: name, message });
+      allNotes.push(message);
+    };
     try {
       await refuseRoot(process, name);
       const ports = this.#hostPorts(service);
@@ -260,13 +269,7 @@ export class LocalStack implements RuntimeStack {
         user,
         signal,
         ports.length > 0 ? FIRST_MOMENTS_MS : 0,
-        (port) => {
-          if (warned.has(port)) return;
-          warned.add(port);
-          const message = `${name} listens on port ${port} of every address, not only on 127.0.0.1: others on the network can reach it.`;
-          this.open_.notice({ type: "warning", service: name, message });
-          notes.push(message);
-        },
+        openPort,
       );
       if (early.kind === "exited") {
         // Its ports are held again by now, unless another process has one.
@@ -291,7 +294,8 @@ export class LocalStack implements RuntimeStack {
       access: plan.access,
       resolve: plan.resolve,
     };
-    return new LocalService(service, generation, [...plan.notes, ...notes], user, process, plan, probing, ended);
+    const listening = new ListenWatch({ uid: user.uid, ports: () => this.#hostPorts(service), onOpen: openPort });
+    return new LocalService(service, generation, allNotes, user, process, plan, probing, listening, ended);
   }
 
   #hostPorts(service: ServiceDefinition): number[] {
