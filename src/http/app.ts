@@ -127,6 +127,12 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     app.get(["/.well-known/oauth-protected-resource", oauth.metadataPath], (_request, response) => {
       response.json(oauth.metadata);
     });
+  // Without an issuer there is nothing to discover: clients then report that the token is wrong, not that it is missing.
+  app.use("/.well-known", () => {
+    throw new StackwardenError("NOT_FOUND", "This server has no authorization server to discover.", {
+      hint: "Send a token of this server: `Authorization: Bearer <token>`; `stackwarden token add` makes one.",
+    });
+  });
   app.use(
     requireToken(async (presented) => {
       await refreshTokens();

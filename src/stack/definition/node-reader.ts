@@ -10,6 +10,8 @@ import { MOST_LEVELS } from "./yaml-depth.js";
 /** What all files of a project share. */
 export interface ReadContext {
   problems: Problems;
+  /** The project's own variables; an included file has further ones. */
+  variables: Lookup;
   /** Values that may still be read: aliases must not make a small file a large one. */
   budget: { left: number };
 }
@@ -22,6 +24,10 @@ const below = (path: string, name: string): string => {
   const part = /^[A-Za-z0-9_-]+$/.test(name) ? name : JSON.stringify(name);
   return path === "" ? part : `${path}.${part}`;
 };
+
+/** Most entries of a list and of a mapping, far above what people write: each costs the reader time and memory. */
+export const MOST_ITEMS = 1000;
+export const MOST_ENTRIES = 10_000;
 
 export class NodeReader {
   constructor(
@@ -120,12 +126,19 @@ export class NodeReader {
       this.invalid("must be a list", "Write a list.");
       return [];
     }
+    if (this.#tooMany(this.tree.items.length, MOST_ITEMS)) return [];
     const readers: NodeReader[] = [];
     for (const [index, item] of this.tree.items.entries()) {
       if (this.exhausted) break;
       if (item.tag !== "reset") readers.push(this.#inside(item, `${this.path}[${index}]`));
     }
     return readers;
+  }
+
+  #tooMany(count: number, most: number): boolean {
+    if (count <= most) return false;
+    this.invalid(`has ${count} entries, more than ${most}`, `Write at most ${most} entries.`);
+    return true;
   }
 
   /** A list's items; a single value counts as a list of one. */
@@ -144,6 +157,7 @@ export class NodeReader {
       this.invalid("must be a mapping", "Write `name: value` pairs.");
       return [];
     }
+    if (this.#tooMany([...this.tree.entries].length, MOST_ENTRIES)) return [];
     const entries: [string, NodeReader][] = [];
     for (const [key, value] of this.tree.entries) {
       if (this.exhausted) break;
