@@ -86,7 +86,7 @@ describe.skipIf(missing !== null)(
     });
 
     // No attack: what has to go on working inside.
-  it("is checked and entered where it is: a check's command sees the service's files and processes", async () => {
+    it("is checked and entered where it is: a check's command sees the service's files and processes", async () => {
       bench.project(project, {
         "compose.yaml": appCompose()
           .replace('["node", "app.js"]', '["/bin/sh", "run.sh"]')
