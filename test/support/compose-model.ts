@@ -125,7 +125,9 @@ function ourService(service: ServiceDefinition): Plain {
         ([name, { aliases }]) => [name, { name, aliases }],
       ),
     ),
-    extra_hosts: service.extraHosts,
+    extra_hosts: Object.entries(service.extraHosts ?? {})
+      .flatMap(([name, addresses]) => addresses.map((address) => `${name}=${address}`))
+      .sort(),
     dns: service.dns,
     ulimits: service.ulimits,
     shm: service.shmSizeBytes,
@@ -221,7 +223,7 @@ function theirService(service: Any, project: Any): Plain {
   const quota = service.cpu_quota > 0 ? service.cpu_quota / (service.cpu_period || 100_000) : undefined;
   return {
     image: service.image,
-    build: build && {
+    build: build?.context && {
       context: realPath(build.context),
       dockerfile: build.dockerfile,
       inline: build.dockerfile_inline,
@@ -282,7 +284,7 @@ function theirService(service: Any, project: Any): Plain {
           (service.network_mode === undefined ? {} : service.network_mode === "none" ? {} : { default: null }),
       ).map(([name, value]: [string, Any]) => [name, { name, aliases: value?.aliases ?? [] }]),
     ),
-    extra_hosts: service.extra_hosts,
+    extra_hosts: [...(service.extra_hosts ?? [])].sort(),
     dns: service.dns,
     ulimits: Object.fromEntries(
       Object.entries(service.ulimits ?? {}).map(([name, value]: [string, Any]) => [
@@ -316,6 +318,9 @@ export function modelDifferences(ours: StackDefinition, theirs: Any): string[] {
       lines.push(`${name}: ${own === undefined ? "only compose-go has it" : "only stackwarden has it"}`);
       continue;
     }
+    // An empty context is the project's folder.
+    const { build } = theirs.services[name];
+    if (build && !build.context) build.context = own.build?.context;
     const [left, right] = [
       compact(ourService(own)) as Plain,
       compact(theirService(theirs.services[name], theirs)) as Plain,

@@ -19,9 +19,9 @@ import { readService } from "./read-service.js";
 import { readVolumes } from "./read-volumes.js";
 import { checkReferences } from "./references.js";
 import { selectServices } from "./selection.js";
+import { refuseSharedDatabases } from "./shared-volumes.js";
 import { entry, type Tree, textOf } from "./tree.js";
 import type { AttributeUse, LoadRequest, ServiceDefinition, StackDefinition } from "./types.js";
-import { projectVariables } from "./variables.js";
 
 /** Shorter values would redact ordinary words. */
 const SHORTEST_SECRET = 6;
@@ -52,8 +52,8 @@ interface Reading {
   unset: Set<string>;
 }
 
-const reader = (problems: Problems, tree: Tree, path = ""): NodeReader =>
-  new NodeReader({ problems, budget: nodeBudget() }, tree, path);
+const reader = (problems: Problems, variables: Lookup, tree: Tree, path = ""): NodeReader =>
+  new NodeReader({ problems, variables, budget: nodeBudget() }, tree, path);
 
 function modelOf({ files, found, request, unset }: Reading, problems: Problems, lookup: Lookup): Tree {
   const context = modelContext(files, problems, request.folder, (name) => unset.add(name));
@@ -133,7 +133,7 @@ function readStack(
   const { request, found, variables, problems, unset } = reading;
   const notes: string[] = [...found.notes];
   const note = (text: string): void => void (notes.includes(text) || notes.push(text));
-  const root = reader(problems, model);
+  const root = reader(problems, (name) => variables.get(name), model);
   const fields = root.fields(SECTIONS);
   for (const name of unset) note(`The variable ${name} is not set; the empty text was used. Set it in .env.`);
   const volumes = readVolumes(fields.volumes);
@@ -204,6 +204,7 @@ function readStack(
     },
     note,
   );
+  refuseSharedDatabases(services, all);
   problems.throwIfAny();
   const secretValues = new Set([...Object.values(secrets.text), ...configs.secret]);
   for (const { secretEnvironment, environment } of Object.values(services))
@@ -253,24 +254,25 @@ export async function loadStack(request: LoadRequest): Promise<StackDefinition> 
     const found = findFiles(request.folder, request.files ?? [], problems, (name) => unset.add(name));
     const { variables } = found;
     const reading: Reading = { request, found, files, variables, problems, unset };
-    const secretsOf = (model: Tree, into: Problems): SecretSource[] => {
+    const secretsOf = (model: Tree, into: Problems, lookup: Lookup): SecretSource[] => {
       const tree = entry(model, "secrets");
-      return tree === undefined ? [] : readSecretSources(reader(into, tree, "secrets"), request.folder);
+      return tree === undefined ? [] : readSecretSources(reader(into, lookup, tree, "secrets"), request.folder);
     };
     // Secrets first and by themselves: everything else may use their variables.
     const before = new Problems();
+    const own: Lookup = (variable) => variables.get(variable);
     const early = modelOf(
       { ...reading, unset: new Set() },
       before,
       (name) => variables.get(name) ?? { value: "", secret: false },
     );
-    await resolveSecrets(secretsOf(early, before), request.folder, variables, make);
+    await resolveSecrets(secretsOf(early, before, own), request.folder, variables, make);
     const name = stackName(reading, early);
     const lookup: Lookup = (variable) =>
       variables.get(variable) ?? (variable === "COMPOSE_PROJECT_NAME" ? { value: name, secret: false } : undefined);
     const model = modelOf(reading, problems, lookup);
     // Problems of the secrets themselves are found with the rest, so that one error lists all.
-    const sources = secretsOf(model, problems);
+    const sources = secretsOf(model, problems, lookup);
     const secrets = await resolveSecrets(sources, request.folder, variables, make);
     return readStack(reading, model, { sources, secrets });
   };

@@ -1,5 +1,6 @@
 /** From a project's files to one tree, as Compose does it: each file's includes, then its extends, then it is merged. */
 import { dirname, join, resolve } from "node:path";
+import { statBeneath, UnsafePathError } from "../../system/read-regular-file.js";
 import { EnvFileError, readEnvFile } from "./env-file.js";
 import { resolveExtends } from "./extends.js";
 import type { Lookup, Variable } from "./interpolate.js";
@@ -101,12 +102,23 @@ function loadInclude(
     );
     return undefined;
   }
-  const written_folder = textOf(entry(item, "project_directory"));
-  const folder = written_folder === undefined ? dirname(first) : resolve(part.folder, written_folder);
+  const directory = textOf(entry(item, "project_directory"));
+  const folder = directory === undefined ? dirname(first) : projectDirectory(context, resolve(part.folder, directory));
   const lookup = includeVariables(context, part, item, path, folder);
   // A file that cannot be read is reported where it is included.
   for (const file of files) if (context.files.open(file, problems, item) === undefined) return undefined;
   return loadModel(context, { files, folder, lookup, including });
+}
+
+/** As in Compose, what is not a folder stands for the one that it is in. */
+function projectDirectory({ project }: ModelContext, path: string): string {
+  try {
+    return statBeneath(path, project)?.kind === "folder" ? path : dirname(path);
+  } catch (error) {
+    // What lies outside is refused where something of it is used.
+    if (error instanceof UnsafePathError) return path;
+    throw error;
+  }
 }
 
 /** The including file's variables win over those of the included project's own `.env`. */

@@ -10,6 +10,8 @@ import { MOST_LEVELS } from "./yaml-depth.js";
 /** What all files of a project share. */
 export interface ReadContext {
   problems: Problems;
+  /** The project's own variables; an included file has further ones. */
+  variables: Lookup;
   /** Values that may still be read: aliases must not make a small file a large one. */
   budget: { left: number };
 }

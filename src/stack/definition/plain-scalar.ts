@@ -14,7 +14,7 @@ function integer(text: string): string | null {
   const octal = /^0[0-7]+$/.test(digits) ? `0o${digits.slice(1)}` : digits;
   const value = BigInt(octal);
   if (value > 18_446_744_073_709_551_615n) return null;
-  return value === 0n ? "0" : `${sign}${value}`;
+  return `${sign}${value}`;
 }
 
 /** A float as Go prints it: an exponent of two digits from 1e+06 on, and below 1e-04. */

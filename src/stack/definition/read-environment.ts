@@ -24,7 +24,7 @@ function put(into: Environment, name: string, value: string, secret: boolean): v
   else into.secret.delete(name);
 }
 
-/** Variables in env files are the project's, then those of `environment`, then those of earlier env files. */
+/** Variables in env files are the project's, then those of `environment`, then those above them in the same file. */
 function readFiles(reader: NodeReader, folder: string, own: Environment, into: Environment): void {
   for (const item of reader.listOrOne()) {
     const fields: { path?: NodeReader; required?: NodeReader; format?: NodeReader } = item.isMap
@@ -35,13 +35,11 @@ function readFiles(reader: NodeReader, folder: string, own: Environment, into: E
     const path = text === undefined ? undefined : projectPath(at, text, folder);
     const raw = given(fields.format) && fields.format.oneOf(["raw"]) === "raw";
     if (path === undefined) continue;
-    const variable = (name: string) => {
-      const of = Object.hasOwn(own.values, name) ? own : into;
-      return (
-        item.lookup(name) ??
-        (Object.hasOwn(of.values, name) ? { value: of.values[name] as string, secret: of.secret.has(name) } : undefined)
-      );
-    };
+    const variable = (name: string) =>
+      item.context.variables(name) ??
+      (Object.hasOwn(own.values, name)
+        ? { value: own.values[name] as string, secret: own.secret.has(name) }
+        : undefined);
     try {
       const values = readEnvFile(path, folder, { lookup: variable, raw });
       const required = given(fields.required) ? fields.required.boolean() : true;

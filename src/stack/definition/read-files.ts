@@ -34,7 +34,7 @@ export function readFileMounts(reader: NodeReader | undefined, kind: "secret" | 
       ? item.fields(["source", "target", "uid", "gid", "mode"])
       : { source: item };
     const source = (fields.source ?? item).string(`a ${kind}'s name`);
-    const written = given(fields.target) ? fields.target.string("a path") : source;
+    const written = given(fields.target) ? fields.target.string("a path") || source : source;
     if (source === undefined || written === undefined) continue;
     const target =
       kind === "secret"

@@ -23,7 +23,7 @@ export function readLabelFiles(reader: NodeReader | undefined, folder: string): 
     const path = text === undefined ? undefined : projectPath(item, text, folder);
     if (path === undefined) continue;
     try {
-      const values = readEnvFile(path, folder, { lookup: item.lookup });
+      const values = readEnvFile(path, folder, { lookup: item.context.variables });
       if (values === undefined) item.invalid(`the file ${text} does not exist`, "Create it, or correct its name.");
       for (const [name, { value }] of values ?? []) labels[name] = value;
     } catch (error) {

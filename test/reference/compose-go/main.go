@@ -36,9 +36,12 @@ func load(r request) (project *types.Project, err error) {
 			project, err = nil, fmt.Errorf("panic: %v", why)
 		}
 	}()
+	// As a user who runs Docker Compose in the folder.
+	if err := os.Chdir(r.Folder); err != nil {
+		return nil, err
+	}
 	options, err := cli.NewProjectOptions(
 		r.Files,
-		cli.WithWorkingDirectory(r.Folder),
 		cli.WithEnvFiles(),
 		cli.WithDotEnv,
 		cli.WithConfigFileEnv,

@@ -1,3 +1,4 @@
 export function buildImage(socket: string, tag: string, instructions: string[]): Promise<void>;
 export function makeImages(socket: string, names?: string[]): Promise<void>;
 export function instructionsOf(name: string): string[];
+export const BUSYBOX: string;

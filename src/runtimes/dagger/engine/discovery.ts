@@ -55,7 +55,7 @@ export async function cliFinding(
     return { path, finding: { check: "dagger CLI", ok: true, message } };
   }
   const verdict = judgeVersion("CLI", said.text);
-  if (verdict.kind === "too old")
+  if (verdict.kind === "unsupported")
     return { path: null, finding: { check: "dagger CLI", ok: false, message: verdict.message, fix: INSTALL } };
   const message = verdict.kind === "same" ? `Dagger CLI ${SDK_VERSION} (${path})` : `${verdict.message} (${path})`;
   return { path, finding: { check: "dagger CLI", ok: true, message } };

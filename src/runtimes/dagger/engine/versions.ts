@@ -1,14 +1,16 @@
-/** Which versions of CLI and engine go with the SDK that this build carries. */
+/** The versions of the Dagger CLI and engine that work with the bundled SDK. */
 import { StackwardenError } from "../../../errors.js";
 
-/** Version of `@dagger.io/dagger` in package.json: what everything here was tried with. */
+/** Version of `@dagger.io/dagger` in package.json, with which this runtime is tested. */
 export const SDK_VERSION = "0.21.8";
-/** Older ones lack what is used here: the telemetry streams of a session, host names without bindings. */
+/** Older versions lack the telemetry streams of a session and host names without bindings. */
 const LEAST = [0, 21, 0] as const;
+/** The GraphQL schema and the spans that report exits changed in 1.0 (seen with 1.0.0-beta.10). */
+const TOO_NEW = [1, 0, 0] as const;
 
 type Version = readonly [major: number, minor: number, patch: number];
 
-/** First thing that looks like a version; development builds have none. */
+/** Parses the first version number of a text; null for development builds. */
 export function parseVersion(text: string): Version | null {
   const found = /\bv?(\d{1,5})\.(\d{1,5})\.(\d{1,5})/.exec(text);
   return found === null ? null : [Number(found[1]), Number(found[2]), Number(found[3])];
@@ -18,28 +20,34 @@ const compare = (a: Version, b: Version): number => a[0] - b[0] || a[1] - b[1] |
 
 export type VersionVerdict =
   | { kind: "same" }
-  /** `message` says what is different. */
-  | { kind: "other" | "too old"; message: string };
+  /** `message` states the difference. */
+  | { kind: "other" | "unsupported"; message: string };
 
 export function judgeVersion(what: "CLI" | "engine", text: string): VersionVerdict {
   const version = parseVersion(text);
   const sdk = parseVersion(SDK_VERSION) as Version;
   const shown = text.trim().slice(0, 60);
   if (version === null)
-    return { kind: "other", message: `The Dagger ${what} is a development build (${shown}); tried is ${SDK_VERSION}.` };
-  if (compare(version, LEAST) < 0)
     return {
-      kind: "too old",
-      message: `The Dagger ${what} is ${version.join(".")}, and at least ${LEAST.join(".")} is needed (tried is ${SDK_VERSION}).`,
+      kind: "other",
+      message: `The Dagger ${what} is a development build (${shown}); stackwarden is tested with ${SDK_VERSION}.`,
+    };
+  if (compare(version, LEAST) < 0 || compare(version, TOO_NEW) >= 0)
+    return {
+      kind: "unsupported",
+      message: `Expected a Dagger ${what} from ${LEAST.join(".")} to before ${TOO_NEW.join(".")}, got ${version.join(".")} (stackwarden is tested with ${SDK_VERSION}).`,
     };
   if (compare(version, sdk) === 0) return { kind: "same" };
-  return { kind: "other", message: `The Dagger ${what} is ${version.join(".")}; tried is ${SDK_VERSION}.` };
+  return {
+    kind: "other",
+    message: `The Dagger ${what} is ${version.join(".")}; stackwarden is tested with ${SDK_VERSION}.`,
+  };
 }
 
-/** @throws UNSUPPORTED when the engine is too old */
+/** @throws UNSUPPORTED when the engine is older than 0.21.0, or 1.0.0 or newer */
 export function checkEngineVersion(version: string, warn: (message: string) => void): void {
   const verdict = judgeVersion("engine", version);
-  if (verdict.kind === "too old")
+  if (verdict.kind === "unsupported")
     throw new StackwardenError("UNSUPPORTED", verdict.message, {
       hint: `Start an engine of version ${SDK_VERSION}, or name another one under engines in the server's configuration.`,
     });

@@ -38,6 +38,8 @@ export interface PrepareOptions {
 export interface PreparedContainer {
   id: string;
   user: string;
+  /** Its number, where the image or the user itself tells it. */
+  uid: number | null;
   notes: string[];
   /** Private folder with its secrets. */
   secrets: string;
@@ -139,7 +141,8 @@ export async function prepareContainer(options: PrepareOptions): Promise<Prepare
       ids === null || !fresh
         ? []
         : await ownVolumes({ docker, container: id, image: image.id, labels, volumes, user: ids });
-    return { id, user: chosen.user, notes: [...chosen.notes, ...notes], secrets };
+    const uid = ids?.uid ?? numericUser(chosen.user)?.uid ?? null;
+    return { id, user: chosen.user, uid, notes: [...chosen.notes, ...notes], secrets };
   } catch (error) {
     if (id !== undefined) await removeContainer(docker, id).catch(() => undefined);
     await writeSecretFiles(secrets, [], null).catch(() => undefined);

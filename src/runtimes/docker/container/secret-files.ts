@@ -2,20 +2,22 @@
  * Secrets as files: written into a private folder, on a memory file system where the engine shares this machine, and
  * mounted read-only. The folder keeps other users of this machine out; the file itself is the service's.
  */
-import { chmod, chown, mkdir, rm, statfs, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { chmod, chown, rm, statfs, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { storageError } from "../../../system/atomic-write.js";
+import { makePrivateFolder } from "../../../system/private-socket.js";
 import { identityHash, type StackIdentity } from "../leftovers/labels.js";
 import type { UserIds } from "./user-ids.js";
 
 const TMPFS = 0x01021994;
 
-/** A folder of this user in memory, null where there is none. */
+/** A folder in memory that this user can make folders in, null where there is none. */
 async function memoryFolder(env: NodeJS.ProcessEnv): Promise<string | null> {
-  const folder = process.getuid?.() === 0 ? "/run" : env.XDG_RUNTIME_DIR;
-  if (!folder) return null;
-  const found = await statfs(folder).catch(() => null);
-  return found?.type === TMPFS ? folder : null;
+  for (const folder of process.getuid?.() === 0 ? ["/run", "/dev/shm"] : [env.XDG_RUNTIME_DIR]) {
+    const found = folder ? await statfs(folder).catch(() => null) : null;
+    if (folder && found?.type === TMPFS) return folder;
+  }
+  return null;
 }
 
 export interface SecretsFolderOptions extends StackIdentity {
@@ -28,7 +30,7 @@ export interface SecretsFolderOptions extends StackIdentity {
 export async function secretsFolder({ projectId, stateDir, sameMachine, env }: SecretsFolderOptions): Promise<string> {
   const memory = sameMachine ? await memoryFolder(env) : null;
   return memory === null
-    ? join(stateDir, "docker-secrets")
+    ? join(stateDir, "docker-secrets", "files")
     : join(memory, "stackwarden-secrets", `${projectId}-${identityHash({ projectId, stateDir })}`);
 }
 
@@ -51,8 +53,10 @@ export async function writeSecretFiles(
   try {
     await rm(folder, { recursive: true, force: true });
     if (files.length === 0) return [];
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    await chmod(folder, 0o700);
+    // Others may make folders beside it: each level must be this user's own.
+    await makePrivateFolder(dirname(dirname(folder)));
+    await makePrivateFolder(dirname(folder));
+    await makePrivateFolder(folder);
     const owned = user !== null && (process.getuid?.() === 0 || process.getuid?.() === user.uid);
     return await Promise.all(
       files.map(async ({ target, value }, at) => {

@@ -1,5 +1,6 @@
 /** A connection to one container engine. The client library is loaded with the first one. */
 import { hostname, release } from "node:os";
+import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import { StackwardenError } from "../../../errors.js";
 import { type EngineAddress, socketOf } from "./address.js";
@@ -97,6 +98,42 @@ function clientOptions(address: EngineAddress, socketPath: string | null): Docke
   } as Docker.DockerOptions;
 }
 
+type Dial = (options: DialOptions, callback: (error: unknown, result?: unknown) => void) => void;
+
+interface DialOptions {
+  isStream?: boolean;
+  hijack?: boolean;
+  openStdin?: boolean;
+}
+
+async function parsed(response: Readable): Promise<unknown> {
+  const parts: Buffer[] = [];
+  for await (const chunk of response) parts.push(chunk as Buffer);
+  const bytes = Buffer.concat(parts);
+  try {
+    return JSON.parse(bytes.toString());
+  } catch {
+    return bytes;
+  }
+}
+
+/**
+ * The client library waits for ever for the rest of an answer whose connection broke, and the answer to "wait for this
+ * container" begins when it is asked. Every answer is read as a stream, which fails when it is cut off.
+ */
+function readToTheEnd(docker: Docker): Docker {
+  const modem = docker.modem as unknown as { dial: Dial };
+  const dial = modem.dial.bind(modem);
+  modem.dial = (options, callback) => {
+    if (options.isStream || options.hijack || options.openStdin) return dial(options, callback);
+    dial({ ...options, isStream: true }, (error, response) => {
+      if (error) return callback(error);
+      parsed(response as Readable).then((result) => callback(null, result), callback);
+    });
+  };
+  return docker;
+}
+
 /**
  * Connects and asks the engine what it is.
  * @param signal bounds both
@@ -107,7 +144,7 @@ export async function openEngine(address: EngineAddress, env: NodeJS.ProcessEnv,
   const ssh = address.host.startsWith("ssh://") ? await openSshSocket(address.host, env) : null;
   try {
     const { default: Client } = await import("dockerode");
-    const docker = new Client(clientOptions(address, ssh?.path ?? socketOf(address)));
+    const docker = readToTheEnd(new Client(clientOptions(address, ssh?.path ?? socketOf(address))));
     const ask = { abortSignal: signal };
     const [raw, version] = (await Promise.all([
       docker.info(ask as never),

@@ -63,10 +63,9 @@ export function splitReference(image: string): { fromImage: string; tag: string 
     : { fromImage: image, tag: "latest" };
 }
 
+/** An engine answers with 500 whatever a registry said: its message decides. */
 const isRetryable = (error: unknown): boolean =>
-  statusOf(error) === null || statusOf(error) === 500
-    ? isBusy(engineMessage(error)) || isTransient(error)
-    : isTransient(error);
+  isBusy(engineMessage(error)) || (statusOf(error) !== 500 && isTransient(error));
 
 async function pullOnce({ engine, image, env, signal, phase }: PullOptions): Promise<void> {
   phase(`pulling ${image}`);

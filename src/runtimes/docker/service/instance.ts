@@ -69,11 +69,11 @@ export class Instance {
     const { watch, docker, container } = this.options;
     for (;;) {
       try {
-        await this.#log.read(true);
+        await this.#log.read();
         // The engine also ends the stream when it shuts down: the container decides.
         const state = await docker.getContainer(container).inspect();
         if (!state.State.Running && !state.State.Paused) {
-          await this.#log.read(false);
+          await this.#log.read();
           return;
         }
         await delay(AGAIN_MS);

@@ -82,7 +82,7 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
         await options.ended(id).catch(() => undefined);
       },
     });
-    const observed = await observeUser(engine, id, service.name, seen.State.Pid, user);
+    const observed = await observeUser(engine, id, service.name, seen.State.Pid, prepared.uid);
     if (observed.uid === 0 && !service.allowRoot) throw rootRefused(service.name);
     signal.throwIfAborted();
     const address = seen.NetworkSettings.Networks[network.name]?.IPAddress || null;

@@ -36,18 +36,16 @@ export class LogFollower {
   constructor(private readonly options: LogFollowerOptions) {}
 
   /**
-   * Delivers until the engine ends the stream.
-   * @param follow false: only what is there
+   * Delivers until the engine ends the stream: with the container's end.
    * @throws the connection's error
    */
-  async read(follow: boolean): Promise<void> {
+  async read(): Promise<void> {
     if (this.#stopped) return;
     const { docker, container, tty } = this.options;
     const last = this.#times.at(-1);
     const skip = last === undefined ? [] : this.#times.filter((time) => toMs(time) >= toMs(last) - OVERLAP_MS);
     const [first] = skip;
     const stream = (await docker.getContainer(container).logs({
-      // The client library hands out a stream only for a log that it follows; an ended container's ends at once.
       follow: true,
       stdout: true,
       stderr: true,
@@ -58,7 +56,7 @@ export class LogFollower {
       stream.destroy();
       return;
     }
-    if (follow) this.#stream = stream;
+    this.#stream = stream;
     const skipping = new Skipper(skip);
     if (tty) await this.#readLines(stream, skipping);
     else await this.#readFrames(stream, skipping);

@@ -31,14 +31,14 @@ async function fromInside(engine: Engine, container: string, service: string): P
 
 /**
  * @param pid on the engine's machine; 0 for a container that has ended
- * @param user as the engine was asked
+ * @param asked the number of the user that the engine was asked for, null where it is not known
  */
 export async function observeUser(
   engine: Engine,
   container: string,
   service: string,
   pid: number,
-  user: string,
+  asked: number | null,
 ): Promise<ObservedUser> {
   const seen = engine.sameMachine ? await kernelUser(pid, container) : null;
   if (seen !== null)
@@ -54,12 +54,11 @@ export async function observeUser(
       enforcement: { level: "enforced", reason: "seen inside the container" },
       noNewPrivileges: null,
     };
-  const asked = /^(\d+)(?::\d+)?$/.exec(user)?.[1];
   return {
-    uid: asked === undefined ? null : Number(asked),
+    uid: asked,
     // The engine itself sets the user of a container's first process.
     enforcement:
-      asked === undefined
+      asked === null
         ? { level: "advisory", reason: "asked of the engine; the container could not be looked into" }
         : { level: "enforced", reason: "set by the engine; the container ended before it could be looked into" },
     noNewPrivileges: null,

@@ -68,7 +68,7 @@ export async function runOneOff(options: OneOffOptions): Promise<ExecResult> {
     signal.addEventListener("abort", kill, { once: true });
     if (signal.aborted) kill();
     const { State } = await container.inspect();
-    const { uid } = await observeUser(engine, prepared.id, service.name, State.Pid, prepared.user);
+    const { uid } = await observeUser(engine, prepared.id, service.name, State.Pid, prepared.uid);
     if (uid === 0 && !service.allowRoot) throw rootRefused(service.name);
     stream.end(exec.stdin ?? Buffer.alloc(0));
     // It may be removed under our hands: by the stack's end, or by somebody else.

@@ -1,8 +1,9 @@
 /** Health checks of one instance: commands inside its container, connections to its ports. */
+import { StackwardenError } from "../../../errors.js";
 import type { Healthcheck, HealthTest, ServiceDefinition } from "../../../stack/definition/types.js";
 import type { ProbeResult } from "../../../stack/runtime.js";
-import { lastLine } from "../../shared/last-line.js";
 import { bounded, type Check } from "../../shared/probes/bounded.js";
+import { CheckProgramMissing, commandVerdict } from "../../shared/probes/command-verdict.js";
 import { networkCheck } from "../../shared/probes/network-check.js";
 import { type ExecTarget, execInContainer } from "./exec.js";
 import { dialOf, listenCheck, type Reach } from "./reach.js";
@@ -27,10 +28,12 @@ const commandCheck =
       onOutput: (_stream, chunk) => {
         output = (output + chunk.toString()).slice(-KEPT_BYTES);
       },
+    }).catch((error: unknown) => {
+      if (error instanceof StackwardenError && error.code === "COMMAND_NOT_FOUND")
+        throw new CheckProgramMissing(error.message);
+      throw error;
     });
-    const line = lastLine(output);
-    if (exitCode === 0) return line === "" ? "exit code 0" : line;
-    throw new Error(`exit code ${exitCode ?? "unknown"}${line === "" ? "" : `: ${line}`}`);
+    return commandVerdict(exitCode, output);
   };
 
 function insideCheck(context: ProbeContext, test: HealthTest | undefined): { check: string; run: Check } | null {

@@ -83,7 +83,7 @@ describe("the CLI", () => {
     expect(calls("dagger")).toEqual(["version"]);
     expect((await finding("echo dagger v0.22.1")).finding).toMatchObject({
       ok: true,
-      message: expect.stringContaining("0.22.1; tried is 0.21.8"),
+      message: expect.stringContaining("0.22.1; stackwarden is tested with 0.21.8"),
     });
     expect((await finding("echo dagger devel")).finding).toMatchObject({
       ok: true,
@@ -91,7 +91,7 @@ describe("the CLI", () => {
     });
     expect(await finding("echo dagger v0.13.0")).toMatchObject({
       path: null,
-      finding: { ok: false, message: expect.stringContaining("at least 0.21.0") },
+      finding: { ok: false, message: expect.stringContaining("from 0.21.0 to before 1.0.0") },
     });
     expect(await finding("echo broken >&2; exit 1")).toMatchObject({
       path: null,

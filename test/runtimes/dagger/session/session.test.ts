@@ -167,18 +167,18 @@ describe("opening a session", () => {
 });
 
 describe("versions", () => {
-  it("that are too old are refused with what to do", async () => {
+  it("that are not supported are refused with what to do", async () => {
     engine = await startSimEngine({ version: "v0.18.14" });
     const error = await refused();
     expect(error).toMatchObject({ code: "UNSUPPORTED", hint: expect.stringContaining(SDK_VERSION) });
     expect(error.message).toContain("0.18.14");
-    expect(error.message).toContain("at least 0.21.0");
+    expect(error.message).toContain("from 0.21.0 to before 1.0.0");
     await nothingLeft();
   });
 
   it("that were not tried are used, with a warning", async () => {
     await given({ version: "v0.22.1" });
-    expect(warnings).toEqual([`The Dagger engine is 0.22.1; tried is ${SDK_VERSION}.`]);
+    expect(warnings).toEqual([`The Dagger engine is 0.22.1; stackwarden is tested with ${SDK_VERSION}.`]);
     engine.faults({ version: "devel-0123abc" });
     await open();
     expect(warnings[1]).toContain("development build (devel-0123abc)");
@@ -188,8 +188,12 @@ describe("versions", () => {
     expect(parseVersion("dagger v0.21.8 (docker-image://x) linux/amd64")).toEqual([0, 21, 8]);
     expect(parseVersion("devel")).toBeNull();
     expect(judgeVersion("CLI", "dagger v0.21.8 (x)").kind).toBe("same");
-    expect(judgeVersion("CLI", "v0.20.9").kind).toBe("too old");
-    expect(judgeVersion("engine", "1.0.0").kind).toBe("other");
+    expect(judgeVersion("CLI", "v0.20.9").kind).toBe("unsupported");
+    expect(judgeVersion("engine", "0.99.0").kind).toBe("other");
+    expect(judgeVersion("engine", "v1.0.0-beta.10")).toEqual({
+      kind: "unsupported",
+      message: `Expected a Dagger engine from 0.21.0 to before 1.0.0, got 1.0.0 (stackwarden is tested with ${SDK_VERSION}).`,
+    });
   });
 });
 

@@ -1,0 +1,124 @@
+/** What stackwarden makes of a project is what Docker Compose makes of it: compared with compose-go, field by field. */
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { StackwardenError } from "../../src/errors.js";
+import { loadStack } from "../../src/stack/definition/load.js";
+import type { StackDefinition } from "../../src/stack/definition/types.js";
+import { modelDifferences } from "../support/compose-model.js";
+import { askReference, buildReference, type ReferenceAnswer } from "../support/compose-reference.js";
+import { PROJECTS, type ReferenceProject } from "./projects.js";
+
+const built = buildReference();
+if ("reason" in built) console.warn(`The comparison with compose-go is skipped: ${built.reason}.`);
+
+let root: string;
+beforeAll(() => {
+  root = realpathSync(mkdtempSync(join(tmpdir(), "stackwarden-reference-")));
+});
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+let made = 0;
+/** Writes a project. @returns its folder */
+function write({ files }: Pick<ReferenceProject, "files">): string {
+  made += 1;
+  const folder = join(root, `p${made}`);
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  }
+  return folder;
+}
+
+const load = (folder: string, { use, profiles = [] }: Pick<ReferenceProject, "use" | "profiles">) =>
+  loadStack({
+    projectId: "reference",
+    folder,
+    profiles,
+    ...(use === undefined ? {} : { files: use }),
+    allowRoot: [],
+    generateSecret: async () => "generated-secret",
+  }).catch((error: unknown) => error as Error);
+
+const request = (folder: string, { use, profiles = [] }: Pick<ReferenceProject, "use" | "profiles">) => ({
+  folder,
+  profiles,
+  ...(use === undefined ? {} : { files: use.map((file) => join(folder, file)) }),
+});
+
+/** Differences of one project; a project that both refuse has none, and policy may refuse more than compose-go. */
+function compare(ours: StackDefinition | Error, theirs: ReferenceAnswer): string[] {
+  if (ours instanceof Error)
+    return theirs.project === undefined || (ours instanceof StackwardenError && ours.code === "POLICY_VIOLATION")
+      ? []
+      : [`only stackwarden refuses it: ${ours.message}`];
+  return theirs.project === undefined
+    ? [`only compose-go refuses it: ${theirs.error}`]
+    : modelDifferences(ours, theirs.project);
+}
+
+describe.skipIf("reason" in built)("a project that is read", () => {
+  const program = "program" in built ? built.program : "";
+
+  it.each(PROJECTS)("has the model of compose-go: $name", async (project) => {
+    const folder = write(project);
+    const [theirs] = askReference(program, [request(folder, project)]);
+    const ours = await load(folder, project);
+    expect(theirs?.error).toBeUndefined();
+    expect(compare(ours, theirs as ReferenceAnswer)).toEqual([]);
+  });
+
+  /** One scalar of a project's text is replaced: enough to leave almost every form that the project covers. */
+  const mutation = fc.record({
+    project: fc.constantFrom(...PROJECTS.filter(({ use }) => use === undefined)),
+    at: fc.nat(),
+    text: fc.constantFrom(
+      "",
+      "x",
+      "0",
+      "-1",
+      "true",
+      "null",
+      "1.5",
+      "$A",
+      "${A:-b}",
+      "a b",
+      "[]",
+      "{}",
+      '"80:80"',
+      "1m",
+      "~",
+    ),
+  });
+  const WORD = /(?<=[\s[{,:]\s?)[A-Za-z0-9./-]+(?=[\s,\]}])/g;
+
+  it("has the model of compose-go, or is refused by one of the two, when a value is replaced", async () => {
+    const cases = fc.sample(mutation, { numRuns: 150, seed: 13 }).map(({ project, at, text }) => {
+      const source = project.files["compose.yaml"] ?? "services: {}";
+      const words = [...source.matchAll(WORD)];
+      const word = words[at % words.length];
+      const changed =
+        word === undefined ? source : source.slice(0, word.index) + text + source.slice(word.index + word[0].length);
+      const folder = write({ files: { ...project.files, "compose.yaml": changed } });
+      return { project, folder, changed };
+    });
+    const answers = askReference(
+      program,
+      cases.map(({ folder, project }) => request(folder, project)),
+    );
+    const faults: string[] = [];
+    for (const [at, { project, folder, changed }] of cases.entries()) {
+      const begun = performance.now();
+      const ours = await load(folder, project);
+      expect(performance.now() - begun).toBeLessThan(1000);
+      const theirs = answers[at] as ReferenceAnswer;
+      // A stricter reading of one value is no difference in meaning; another meaning is.
+      if (ours instanceof Error) expect(ours).toBeInstanceOf(StackwardenError);
+      else if (theirs.project !== undefined)
+        for (const line of modelDifferences(ours, theirs.project)) faults.push(`${line}\n${changed}`);
+    }
+    expect(faults).toEqual([]);
+  });
+});

@@ -1,0 +1,341 @@
+/** What a container of the docker runtime is, seen on a Docker daemon of the test's own. */
+import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { createDockerRuntime } from "../../../src/runtimes/docker/docker-runtime.js";
+import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
+import type { StackRuntime } from "../../../src/stack/runtime.js";
+import { contents, dockerCli, startDaemon, type TestDaemon, whyNoDaemon } from "../../support/docker/daemon.mjs";
+import { BUSYBOX, buildImage } from "../../support/docker/images.mjs";
+import { startRegistry } from "../../support/docker/registry.js";
+import { Bench } from "../contract/bench.js";
+
+const PYTHON = "python:3.11-slim";
+const skip = whyNoDaemon();
+
+describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null ? "" : `: skipped, ${skip}`}`, () => {
+  let daemon: TestDaemon;
+  let runtime: StackRuntime;
+  let bench: Bench;
+  let home: string;
+
+  beforeAll(async () => {
+    daemon = await startDaemon({ images: [PYTHON, "node:20-alpine", "busybox:latest"] });
+    home = mkdtempSync(join(tmpdir(), "stackwarden-docker-home-"));
+    await buildImage(daemon.socket, "own-user:1", ["USER app", "HEALTHCHECK --interval=1s CMD true"]);
+    await buildImage(daemon.socket, "root-by-name:1", ["USER toor"]);
+    await buildImage(daemon.socket, "with-data:1", [
+      "RUN mkdir -p /data/sub && echo kept > /data/sub/file && chmod 700 /data/sub",
+      "VOLUME /extra",
+    ]);
+    runtime = createDockerRuntime({
+      settings: { host: daemon.host, retry: { maxRetries: 2, baseDelayMs: 20 } },
+      env: { ...process.env, DOCKER_CONFIG: home },
+      warn: () => {},
+    });
+  });
+  afterAll(async () => {
+    await runtime?.close();
+    await daemon?.close();
+    if (home !== undefined) rmSync(home, { recursive: true, force: true });
+  });
+  beforeEach(() => {
+    bench = new Bench({
+      runtime,
+      images: { python: PYTHON, redis: "" },
+      keepsSplitCharacters: true,
+      processesVisible: true,
+      close: async () => {},
+    });
+  });
+  afterEach(async () => {
+    await bench.close();
+    expect((await contents(daemon.socket)).containers).toEqual([]);
+    expect((await contents(daemon.socket)).networks).toEqual([]);
+  });
+
+  const shell = (script: string, fields: Partial<ServiceDefinition> = {}): ServiceDefinition => {
+    const { user: _user, ...service } = bench.python("app", "", { image: "busybox:latest", ...fields });
+    return { ...service, command: ["sh", "-c", `# ${bench.mark}\n${script}`], ...("user" in fields ? fields : {}) };
+  };
+  /** Runs to its end; gives what it printed. */
+  const output = async (service: ServiceDefinition, ...more: Parameters<Bench["open"]>[1][]) => {
+    const stack = await bench.open([service], ...more);
+    const running = await bench.start(stack, service);
+    await running.exited;
+    return { text: bench.sink("app").all, running, stack };
+  };
+
+  it("has no capability, no new privileges, an init, seccomp, and no port of its own choice", async () => {
+    const service = shell("cat /proc/self/status; sleep 100");
+    const { running, sink } = await bench.run(service, { limits: { cpus: 0.5, memory_mb: 64, pids: 50 } });
+    await sink.shows("Seccomp:");
+    for (const line of ["CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"])
+      expect(sink.all).toContain(line);
+    const [id = ""] = (await contents(daemon.socket)).containers;
+    const { HostConfig, Config } = JSON.parse(dockerCli(daemon.socket, "inspect", id))[0];
+    expect(HostConfig).toMatchObject({
+      Privileged: false,
+      Init: true,
+      PidsLimit: 50,
+      Memory: 64 << 20,
+      MemorySwap: 64 << 20,
+      NanoCpus: 500_000_000,
+      RestartPolicy: { Name: "no" },
+    });
+    expect(Config.Labels).toMatchObject({
+      "io.github.stackwarden.project": bench.projectId,
+      "io.github.stackwarden.service": "app",
+      "io.github.stackwarden.state-dir": bench.stateDir,
+    });
+    // A limit that is lifted becomes the machine's size, which is no limit of the service.
+    const lifted = await running.setLimits({ pids: 20 });
+    expect(lifted.pids.value).toBe(20);
+    expect(lifted.memory_mb.value ?? 1e9).toBeGreaterThan(64);
+    await running.stop({ graceMs: 0 });
+    expect((await running.setLimits({ cpus: 1 })).cpus.value).toBeNull();
+  });
+
+  describe("its user", () => {
+    it("is the image's own", async () => {
+      const { text, running } = await output(shell("id -u", { image: "own-user:1" }));
+      expect(text).toBe("4321\n");
+      expect(running.user).toMatchObject({ uid: 4321, name: "app" });
+      expect(running.notes).toEqual([]);
+    });
+
+    it("is 1000 with a home where the image would be root, with a note", async () => {
+      const { text, running } = await output(shell('id -u; echo "$HOME"'));
+      expect(text).toBe("1000\n/tmp\n");
+      expect(running.notes[0]).toContain("would run as root");
+    });
+
+    it("is the owner of the folder that is mounted, for an image of a language", async () => {
+      const source = join(bench.folder, "src");
+      mkdirSync(source, { mode: 0o755 });
+      chownSync(source, 2345, 2346);
+      const mounts = [{ type: "bind" as const, source, target: "/src", readOnly: false }];
+      const { user: _user, ...service } = bench.python("app", "open('/src/made', 'w').close()", { mounts });
+      const { running } = await output(service);
+      expect(running.user.uid).toBe(2345);
+      expect(running.notes[0]).toContain("2345:2346");
+      expect(statSync(join(source, "made"))).toMatchObject({ uid: 2345, gid: 2346 });
+    });
+
+    it("is never root: not by number, not by a name of the image, unless the configuration allows it", async () => {
+      for (const service of [shell("id", { user: "0" }), shell("id", { image: "root-by-name:1" })]) {
+        const stack = await bench.open([service]);
+        await expect(bench.start(stack, service)).rejects.toMatchObject({ code: "POLICY_VIOLATION" });
+        await stack.close();
+      }
+      const { text } = await output(shell("id -u", { image: "root-by-name:1", allowRoot: true }));
+      expect(text).toBe("0\n");
+    });
+
+    it("must exist in the image", async () => {
+      const service = shell("id", { user: "nobody-knows" });
+      const stack = await bench.open([service]);
+      await expect(bench.start(stack, service)).rejects.toMatchObject({
+        code: "SERVICE_START_FAILED",
+        message: expect.stringContaining("no user nobody-knows"),
+      });
+    });
+  });
+
+  describe("its volumes", () => {
+    const volume = (target: string, readOnly = false) => ({
+      type: "volume" as const,
+      source: "data",
+      target,
+      readOnly,
+    });
+    const volumes = { volumes: ["data"] };
+
+    it("a new one starts with the image's files, which belong to the service", async () => {
+      const service = shell("cat /data/sub/file; echo more > /data/sub/own; stat -c %u /data /data/sub", {
+        image: "with-data:1",
+        mounts: [volume("/data")],
+      });
+      expect((await output(service, volumes)).text).toBe("kept\n1000\n1000\n");
+    });
+
+    it("a new one at a path that the image does not have is the service's", async () => {
+      const service = shell("touch /new/file && stat -c %u /new/file", { mounts: [volume("/new/")], readOnly: true });
+      expect((await output(service, volumes)).text).toBe("1000\n");
+      const next = await bench.open([service], volumes);
+      const reader = shell("touch /new/other || ls /new", { mounts: [volume("/new", true)] });
+      await (await bench.start(next, reader)).exited;
+      expect(bench.sink("app").text("stdout")).toBe("file\n");
+      expect(bench.sink("app").text("stderr")).toContain("Read-only");
+    });
+
+    it("a path that the image declares keeps its data over restarts, until volumes are removed", async () => {
+      const service = shell("cat /extra/times 2>/dev/null; echo again >> /extra/times", { image: "with-data:1" });
+      const { stack } = await output(service);
+      await (await bench.start(stack, service)).exited;
+      expect(bench.sink("app").all).toBe("again\n");
+      await stack.close();
+      expect((await contents(daemon.socket)).volumes.length).toBeGreaterThan(0);
+      await runtime.removeVolumes(bench.projectId, bench.stateDir, []);
+      await output(service);
+      expect(bench.sink("app").all).toBe("");
+      await runtime.removeVolumes(bench.projectId, bench.stateDir, []).catch(() => {});
+    });
+
+    it("a volume in use by a foreign container is not deleted, and says what uses it", async () => {
+      const service = shell("true", { mounts: [volume("/data")] });
+      const { stack } = await output(service, volumes);
+      await stack.close();
+      const name = (await contents(daemon.socket)).volumes.find((one) => one.includes(`${bench.projectId}_data`)) ?? "";
+      dockerCli(daemon.socket, "create", "--name", "foreign", "-v", `${name}:/data`, "busybox:latest");
+      const removing = () => runtime.removeVolumes(bench.projectId, bench.stateDir, ["data"]);
+      await expect(removing()).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+      dockerCli(daemon.socket, "rm", "foreign");
+      await removing();
+      expect((await contents(daemon.socket)).volumes).not.toContain(name);
+    });
+
+    it("copies hold owners and modes, are bounded, and replace what is there", async () => {
+      const service = shell("echo one > /data/file; chmod 640 /data/file", { mounts: [volume("/data")] });
+      const { stack } = await output(service, volumes);
+      const request = {
+        projectId: bench.projectId,
+        stateDir: bench.stateDir,
+        volumes: ["data", "never"],
+        signal: new AbortController().signal,
+      };
+      const archive = join(bench.root, "archive");
+      mkdirSync(archive);
+      await expect(runtime.copyVolumes({ ...request, maxBytes: 10 }, archive)).rejects.toMatchObject({
+        code: "SNAPSHOT_TOO_LARGE",
+      });
+      const sizes = await runtime.copyVolumes({ ...request, maxBytes: 1 << 20 }, archive);
+      expect(Object.keys(sizes)).toEqual(["data"]);
+      const changed = shell("echo two > /data/file; touch /data/more", { mounts: [volume("/data")] });
+      await (await bench.start(stack, changed)).exited;
+      await stack.close();
+      await runtime.restoreVolumes(request, archive);
+      const reader = shell("cat /data/file; ls /data; stat -c '%u %a' /data/file", { mounts: [volume("/data")] });
+      expect((await output(reader, volumes)).text).toBe("one\nfile\n1000 640\n");
+      // A damaged archive changes nothing.
+      writeFileSync(join(archive, "data.tar"), "no archive at all ".repeat(100));
+      await bench.open([]).then((one) => one.close());
+      for (const one of (await contents(daemon.socket)).containers) dockerCli(daemon.socket, "rm", "-f", one);
+      await expect(runtime.restoreVolumes(request, archive)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+      expect((await output(reader, volumes)).text).toContain("one\nfile\n");
+    });
+  });
+
+  it("secret files are the service's own, and gone with the instance", async () => {
+    const service = shell("cat /run/secrets/token; stat -c '%u %a' /run/secrets/token; sleep 100", {
+      image: "own-user:1",
+      secrets: [{ source: "token", target: "token" }],
+    });
+    const stack = await bench.open([service], { secrets: { token: "s3cret-value\n" } });
+    const running = await bench.start(stack, service);
+    await bench.sink("app").shows("400");
+    expect(bench.sink("app").all).toBe("s3cret-value\n4321 400\n");
+    const [id = ""] = (await contents(daemon.socket)).containers;
+    const inspected = dockerCli(daemon.socket, "inspect", id);
+    expect(inspected).not.toContain("s3cret-value");
+    const source = /"Source": "([^"]*-secrets\/[^"]*)"/.exec(inspected)?.[1] ?? "";
+    expect(source).not.toBe("");
+    await running.stop({ graceMs: 0 });
+    expect(existsSync(source)).toBe(false);
+  });
+
+  describe("its image", () => {
+    const built = (dockerfile: string, fields: Partial<ServiceDefinition["build"]> = {}): ServiceDefinition => {
+      bench.file("Dockerfile", dockerfile);
+      const { image: _image, ...service } = shell("cat /built; id -u");
+      return { ...service, build: { context: bench.folder, args: {}, ...fields } };
+    };
+
+    it("is built with arguments and target, and again when its source changes", async () => {
+      bench.file(".env", "SECRET=1");
+      const dockerfile = `FROM busybox:latest AS first
+ARG SAYS
+RUN echo "$SAYS" > /built
+COPY . /src
+RUN test ! -e /src/.env
+FROM first AS second
+RUN echo second >> /built
+`;
+      const service = built(dockerfile, { args: { SAYS: "hello" }, target: "first" });
+      const { text, stack } = await output(service);
+      expect(text).toContain("hello\n1000\n");
+      expect(bench.phases.some((phase) => phase.startsWith("building"))).toBe(true);
+      const images = () => dockerCli(daemon.socket, "images", "--filter", "dangling=true", "-q").trim();
+      const before = images();
+      const again = built(dockerfile, { args: { SAYS: "again" }, target: "second" });
+      await (await bench.start(stack, again)).exited;
+      expect(bench.sink("app").all).toContain("again\nsecond\n1000\n");
+      expect(images().split("\n").length).toBeLessThanOrEqual(before.split("\n").length + 2);
+    });
+
+    it("fails its start with the builder's last lines", async () => {
+      const service = built("FROM busybox:latest\nRUN echo it broke; exit 7\n");
+      const stack = await bench.open([service]);
+      const error = await bench.start(stack, service).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ code: "SERVICE_START_FAILED", details: { service: "app" } });
+      expect(JSON.stringify((error as { details: unknown }).details)).toContain("it broke");
+      const missing = built("FROM 127.0.0.1:1/no/such:1\n");
+      await expect(bench.start(stack, missing)).rejects.toThrow("building its image failed");
+      await expect(bench.start(stack, { ...missing, build: { context: "/nowhere", args: {} } })).rejects.toMatchObject({
+        code: "INVALID_STACK",
+      });
+    });
+
+    it("is pulled with the credentials of the Docker CLI, again after the registry was busy, and once for two services", async () => {
+      const registry = await startRegistry(BUSYBOX);
+      try {
+        registry.requirePassword("me", "my:password");
+        const auth = Buffer.from("me:my:password").toString("base64");
+        writeFileSync(join(home, "config.json"), JSON.stringify({ auths: { [registry.host]: { auth } } }));
+        registry.busyFor(3);
+        const services = ["one", "two"].map((name) => ({ ...shell("true", { image: registry.image }), name }));
+        const stack = await bench.open(services);
+        const started = await Promise.allSettled(services.map((service) => bench.start(stack, service)));
+        // A dynamically linked BusyBox does not run alone; the image is there either way.
+        expect(started.length).toBe(2);
+        expect(registry.requests.filter((one) => one.startsWith("GET") && one.includes("/blobs/")).length).toBeLessThan(
+          6,
+        );
+        expect(bench.notices.filter(({ type }) => type === "pulling")).toHaveLength(1);
+        expect(bench.notices.some(({ type }) => type === "retrying")).toBe(true);
+        expect(dockerCli(daemon.socket, "images", "-q", registry.image).trim()).not.toBe("");
+      } finally {
+        await registry.close();
+      }
+    });
+
+    it("that nobody has fails the start, and says whether the name or the network is at fault", async () => {
+      const registry = await startRegistry(BUSYBOX);
+      const start = async (image: string) => {
+        const service = shell("true", { image });
+        const stack = await bench.open([service]);
+        try {
+          return await bench.start(stack, service).catch((error: unknown) => error);
+        } finally {
+          await stack.close();
+        }
+      };
+      try {
+        const other = await start(`${registry.host}/team/other:1`);
+        expect(other, String(other)).toMatchObject({
+          code: "SERVICE_START_FAILED",
+          hint: expect.stringContaining("docker login"),
+        });
+        registry.busyFor(1000);
+        expect(await start(`${registry.host}/team/busy:1`)).toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
+      } finally {
+        await registry.close();
+      }
+      expect(await start("Not A Name")).toMatchObject({ code: "SERVICE_START_FAILED" });
+      const { image: _image, ...nothing } = shell("true");
+      const stack = await bench.open([nothing]);
+      await expect(bench.start(stack, nothing)).rejects.toMatchObject({ code: "INVALID_STACK" });
+    });
+  });
+});

@@ -1,0 +1,233 @@
+/** Connections that break, engines that end, servers that are killed: seen on a Docker daemon of the test's own. */
+import { spawn } from "node:child_process";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createDockerRuntime, type DockerRuntimeOptions } from "../../../src/runtimes/docker/docker-runtime.js";
+import type { StackRuntime } from "../../../src/stack/runtime.js";
+import { contents, startDaemon, type TestDaemon, whyNoDaemon } from "../../support/docker/daemon.mjs";
+import { openRelay, type Relay } from "../../support/docker/relay.js";
+import { Bench, until, WAITS } from "../contract/bench.js";
+import { ensureWatchdog } from "../local/process/support.js";
+
+const PYTHON = "python:3.11-slim";
+const skip = whyNoDaemon();
+
+/** Counts on, on both streams, with more than the engine keeps in one message now and then. */
+const COUNTS = `
+import sys, time
+for i in range(100000):
+    print("out", i, flush=True)
+    if i % 50 == 0: print("long", "x" * 40000, flush=True)
+    if i % 7 == 0: print("err", i, file=sys.stderr, flush=True)
+    time.sleep(0.002)
+`;
+
+describe.skipIf(skip !== null)(`an engine that goes away${skip === null ? "" : `: skipped, ${skip}`}`, () => {
+  let daemon: TestDaemon;
+  let folder: string;
+  const opened: { close(): Promise<void> }[] = [];
+
+  beforeAll(async () => {
+    ensureWatchdog();
+    folder = mkdtempSync(join(tmpdir(), "stackwarden-docker-loss-"));
+    daemon = await startDaemon({ images: [PYTHON] });
+  });
+  afterAll(async () => {
+    for (const one of opened.reverse()) await one.close();
+    await daemon?.close();
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  });
+
+  const runtimeOf = (host: string, more: Partial<DockerRuntimeOptions> = {}): StackRuntime => {
+    const runtime = createDockerRuntime({
+      settings: { host, retry: { maxRetries: 0, baseDelayMs: 10 } },
+      env: process.env,
+      warn: () => {},
+      patienceMs: 1500,
+      ...more,
+    });
+    opened.push(runtime);
+    return runtime;
+  };
+  const benchOf = (runtime: StackRuntime): Bench => {
+    const bench = new Bench({
+      runtime,
+      images: { python: PYTHON, redis: "" },
+      keepsSplitCharacters: true,
+      processesVisible: true,
+      close: async () => {},
+    });
+    opened.push(bench);
+    return bench;
+  };
+  const relayed = async (): Promise<{ relay: Relay; bench: Bench; runtime: StackRuntime }> => {
+    const relay = await openRelay(join(folder, `${Math.random().toString(36).slice(2)}.sock`), daemon.socket);
+    opened.push(relay);
+    const runtime = runtimeOf(`unix://${relay.path}`);
+    return { relay, runtime, bench: benchOf(runtime) };
+  };
+
+  it("loses no line and doubles none when connections break again and again", async () => {
+    const { relay, bench } = await relayed();
+    const { running, sink } = await bench.run(bench.python("app", COUNTS));
+    await sink.shows("out 20");
+    for (let time = 0; time < 6; time += 1) {
+      relay.cut();
+      await sleep(150);
+    }
+    await sink.shows(`out ${Number(/out (\d+)\n(?!.*out \d)/s.exec(sink.text())?.[1] ?? 0) + 100}`);
+    relay.cut();
+    await running.stop({ graceMs: 0 });
+    const lines = sink.text("stdout").split("\n").slice(0, -1);
+    const outs = lines.filter((line) => line.startsWith("out "));
+    expect(outs.findIndex((line, at) => line !== `out ${at}`)).toBe(-1);
+    for (const long of lines.filter((line) => line.startsWith("long "))) expect(long).toHaveLength(40_005);
+    const errs = sink.text("stderr").split("\n").slice(0, -1);
+    expect(errs.findIndex((line, at) => line !== `err ${at * 7}`)).toBe(-1);
+    expect(bench.notices.some(({ type, message }) => type === "warning" && message.includes("interrupted"))).toBe(true);
+    expect(sink.ends).toBe(1);
+  });
+
+  it("tells of an end that came while the connection was broken", async () => {
+    const { relay, bench } = await relayed();
+    const { running, sink } = await bench.run(
+      bench.python("app", "import os, time; print('up', flush=True); time.sleep(1); os._exit(6)"),
+    );
+    await sink.shows("up");
+    relay.cut(true);
+    await sleep(1200);
+    relay.allow();
+    const exit = await running.exited;
+    // It ended while nothing could be asked: the engine's record tells how, or the stack is lost.
+    expect([6, null]).toContain(exit.exitCode);
+  });
+
+  it("an engine that does not answer in time is lost, with the reason; every instance ends, and a check says so", async () => {
+    const { relay, bench, runtime } = await relayed();
+    const service = bench.python("app", WAITS);
+    const { stack, running, sink } = await bench.run(service);
+    await sink.shows("up");
+    relay.cut(true);
+    const { reason } = await stack.lost;
+    expect(reason).toContain("does not answer any more");
+    expect((await running.exited).exitCode).toBeNull();
+    await expect(bench.start(stack, service)).rejects.toThrow();
+    expect((await bench.probe(running, { kind: "cmd", argv: ["true"] }, 500)).healthy).toBe(false);
+    expect((await running.stats()).reason).not.toBeNull();
+    expect((await running.readLimits()).cpus.value).toBeNull();
+    await stack.close();
+    expect((await runtime.check()).available).toBe(false);
+    await expect(bench.open([service])).rejects.toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
+    relay.allow();
+    // What the lost stack left is removed before the next one starts.
+    const again = await bench.open([service]);
+    await bench.start(again, service);
+    await bench.sink("app").shows("up");
+    expect((await contents(daemon.socket)).containers.filter((name) => name.startsWith(bench.projectId))).toHaveLength(
+      1,
+    );
+    await again.close();
+  });
+
+  it("an engine that only looks inside checks a port by the container's own table", async () => {
+    // A relay over a path that names another machine: nothing of this one is shared.
+    const ssh = join(folder, "ssh");
+    writeFileSync(
+      ssh,
+      `#!${process.execPath}
+const socket = require("node:net").connect({ path: ${JSON.stringify(daemon.socket)}, allowHalfOpen: true });
+process.stdin.pipe(socket).pipe(process.stdout);
+`,
+    );
+    chmodSync(ssh, 0o755);
+    const env = { ...process.env, STACKWARDEN_PROGRAM_DIRS: `${folder}:/usr/bin:/bin` };
+    const runtime = runtimeOf("ssh://me@build.example:2222", { env });
+    const bench = benchOf(runtime);
+    expect((await runtime.check()).findings.map(({ check }) => check)).toContain("engine on another machine");
+    const service = bench.web("web", { ports: [{ containerPort: 8123, protocol: "tcp" }] });
+    const stack = await bench.open([service]);
+    const running = await bench.start(stack, service);
+    await bench.sink("web").shows("listening");
+    expect(running.notes.join()).toContain("another machine");
+    expect(running.user).toMatchObject({ uid: 1000, enforcement: { reason: "seen inside the container" } });
+    expect(running.pid).toBeNull();
+    const limits = await running.setLimits({ cpus: 0.5, memory_mb: 64, pids: 30 });
+    expect(limits).toMatchObject({ cpus: { value: 0.5 }, memory_mb: { value: 64 }, pids: { value: 30 } });
+    expect(limits.cpus.enforcement.reason).toContain("engine's inspection");
+    const cut = new AbortController();
+    const long = running.exec({
+      command: ["python3", "-c", "import time; print('begun', flush=True); time.sleep(100)"],
+      signal: cut.signal,
+      onOutput: () => cut.abort(),
+    });
+    expect((await long).signal).toBe("SIGKILL");
+    await stack.close();
+  });
+
+  it("a container that somebody removes has ended", async () => {
+    const bench = benchOf(runtimeOf(daemon.host));
+    const { running, sink } = await bench.run(bench.python("app", WAITS));
+    await sink.shows("up");
+    const { dockerCli } = await import("../../support/docker/daemon.mjs");
+    const [name = ""] = (await contents(daemon.socket)).containers.filter((one) => one.startsWith(bench.projectId));
+    dockerCli(daemon.socket, "rm", "-f", name);
+    await running.exited;
+    expect(sink.ends).toBe(1);
+  });
+
+  it("a killed server's containers and networks are removed by its watchdog, and without that by the next server", async () => {
+    const script = join(folder, "server.mjs");
+    const built = join(process.cwd(), "dist", "stackwarden.js");
+    writeFileSync(script, "");
+    const state = join(folder, "state");
+    const project = join(folder, "project");
+    const { mkdirSync } = await import("node:fs");
+    mkdirSync(project);
+    writeFileSync(
+      join(project, "compose.yaml"),
+      `services:\n  app:\n    image: ${PYTHON}\n    command: ["python3", "-c", "import time; time.sleep(1000)"]\n`,
+    );
+    const env = {
+      ...process.env,
+      STACKWARDEN_STATE_DIR: state,
+      STACKWARDEN_ROOTS: project,
+      STACKWARDEN_RUNTIME: "docker",
+      STACKWARDEN_DOCKER_HOST: daemon.host,
+    };
+    const run = (...words: string[]): Promise<string> =>
+      new Promise((resolve) => {
+        const child = spawn(process.execPath, [built, ...words], { env, cwd: project });
+        let text = "";
+        for (const stream of [child.stdout, child.stderr])
+          stream.on("data", (chunk) => {
+            text += chunk;
+          });
+        child.once("close", () => resolve(text));
+      });
+    const own = async () => {
+      const { containers, networks } = await contents(daemon.socket);
+      return [...containers, ...networks].filter((name) => name.includes("project"));
+    };
+    const pidOf = async (): Promise<number> => JSON.parse(await run("server", "status", "--json")).pid;
+    const told = await run("up", "-d");
+    expect(await own(), told).toHaveLength(2);
+    process.kill(await pidOf(), "SIGKILL");
+    await until("the watchdog removed them", async () => (await own()).length === 0);
+
+    await run("up", "-d");
+    const server = await pidOf();
+    const { execFileSync } = await import("node:child_process");
+    const watchdogs = execFileSync("pgrep", ["-f", `docker-watchdog.js ${server}@`], { encoding: "utf8" });
+    for (const pid of watchdogs.trim().split("\n")) process.kill(Number(pid), "SIGKILL");
+    process.kill(server, "SIGKILL");
+    await sleep(200);
+    expect(await own()).toHaveLength(2);
+    await run("up", "-d");
+    expect(await own()).toHaveLength(2);
+    await run("server", "stop", "--force");
+    expect(await own()).toEqual([]);
+  });
+});

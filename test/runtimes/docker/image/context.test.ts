@@ -1,0 +1,142 @@
+import { execFileSync } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { extract, type Headers } from "tar-stream";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { stepOf } from "../../../../src/runtimes/docker/image/build.js";
+import { buildContext } from "../../../../src/runtimes/docker/image/context.js";
+import { splitReference } from "../../../../src/runtimes/docker/image/pull.js";
+
+let folder: string;
+const put = (path: string, text = path): void => {
+  mkdirSync(dirname(join(folder, path)), { recursive: true });
+  writeFileSync(join(folder, path), text);
+};
+
+interface Entry {
+  header: Headers;
+  text: string;
+}
+
+async function archived(options: Partial<Parameters<typeof buildContext>[0]> = {}) {
+  const { archive, dockerfile } = await buildContext({
+    context: folder,
+    dockerfile: "Dockerfile",
+    folder,
+    exclude: [],
+    ...options,
+  });
+  const entries = new Map<string, Entry>();
+  await new Promise<void>((resolve, reject) => {
+    const reader = extract();
+    reader.on("entry", (header, body, next) => {
+      let text = "";
+      body.on("data", (chunk) => {
+        text += chunk;
+      });
+      body.once("end", () => {
+        entries.set(header.name, { header, text });
+        next();
+      });
+    });
+    reader.once("finish", resolve);
+    for (const one of [archive, reader]) one.once("error", reject);
+    archive.pipe(reader);
+  });
+  return { entries, dockerfile, names: [...entries.keys()].sort() };
+}
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "stackwarden-docker-context-"));
+  put("Dockerfile", "FROM scratch\n");
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe("the build context", () => {
+  it("has files, folders, links and modes as they are", async () => {
+    put("app/main.sh", "#!/bin/sh\n");
+    chmodSync(join(folder, "app/main.sh"), 0o755);
+    put("empty", "");
+    symlinkSync("app/main.sh", join(folder, "link"));
+    const { entries, names } = await archived();
+    expect(names).toEqual(["Dockerfile", "app/", "app/main.sh", "empty", "link"]);
+    expect(entries.get("app/main.sh")).toMatchObject({ text: "#!/bin/sh\n", header: { mode: 0o755 } });
+    expect(entries.get("link")?.header).toMatchObject({ type: "symlink", linkname: "app/main.sh" });
+  });
+
+  it("leaves out what .dockerignore says, and keeps the Dockerfile and what is taken back in", async () => {
+    put(".dockerignore", "# comment\nnode_modules\n**/*.log\nDockerfile\ndocs\n!docs/keep.md\n");
+    for (const path of ["node_modules/a/index.js", "src/a.log", "src/a.js", "docs/drop.md", "docs/keep.md"]) put(path);
+    const { names } = await archived();
+    expect(names).toEqual([".dockerignore", "Dockerfile", "docs/keep.md", "src/", "src/a.js"]);
+  });
+
+  it("prefers the ignore file of the Dockerfile", async () => {
+    put(".dockerignore", "a.txt\n");
+    put("build/Dockerfile.dev", "FROM scratch\n");
+    put("build/Dockerfile.dev.dockerignore", "b.txt\n");
+    for (const path of ["a.txt", "b.txt"]) put(path);
+    const { names, dockerfile } = await archived({ dockerfile: "build/Dockerfile.dev" });
+    expect(dockerfile).toBe("build/Dockerfile.dev");
+    expect(names).toContain("a.txt");
+    expect(names).not.toContain("b.txt");
+  });
+
+  it("never has the files that hold secrets", async () => {
+    for (const path of [".env", "secrets/token", "src/a.js"]) put(path);
+    const { names } = await archived({ exclude: [join(folder, ".env"), join(folder, "secrets")] });
+    expect(names).toEqual(["Dockerfile", "src/", "src/a.js"]);
+  });
+
+  it("takes a Dockerfile beside the context under a name of its own", async () => {
+    put("web/index.js");
+    const { names, dockerfile, entries } = await archived({
+      context: join(folder, "web"),
+      dockerfile: join(folder, "Dockerfile"),
+    });
+    expect(names).toEqual([".dockerfile.stackwarden", "index.js"]);
+    expect(entries.get(dockerfile)?.text).toBe("FROM scratch\n");
+  });
+
+  it("leaves out sockets, pipes and what cannot be opened as a file", async () => {
+    execFileSync("mkfifo", [join(folder, "pipe")]);
+    expect((await archived()).names).toEqual(["Dockerfile"]);
+  });
+
+  it("refuses what is missing and what leads out of the project", async () => {
+    await expect(archived({ dockerfile: "missing" })).rejects.toMatchObject({ code: "INVALID_STACK" });
+    await expect(archived({ context: join(folder, "missing") })).rejects.toMatchObject({ code: "INVALID_STACK" });
+    const outside = mkdtempSync(join(tmpdir(), "stackwarden-docker-outside-"));
+    try {
+      writeFileSync(join(outside, "Dockerfile"), "FROM scratch\n");
+      writeFileSync(join(outside, "ignore"), "x\n");
+      await expect(archived({ context: outside })).rejects.toThrow("outside the project");
+      await expect(archived({ dockerfile: join(outside, "Dockerfile") })).rejects.toThrow("outside the project");
+      symlinkSync(join(outside, "ignore"), join(folder, ".dockerignore"));
+      await expect(archived()).rejects.toThrow("out of the project");
+    } finally {
+      rmSync(outside, { recursive: true, force: true });
+    }
+    rmSync(join(folder, ".dockerignore"));
+    put(".dockerignore", "x\n".repeat(200_000));
+    await expect(archived()).rejects.toThrow("256 KiB");
+  });
+});
+
+describe("words of builders and registries", () => {
+  it("steps of either builder are recognised", () => {
+    expect(stepOf("#5 [build 2/4] RUN npm ci")).toBe("#5 [build 2/4] RUN npm ci");
+    expect(stepOf("Step 2/3 : RUN true")).toBe("Step 2/3 : RUN true");
+    expect(stepOf("#5 DONE 0.1s")).toBeNull();
+  });
+
+  it("a name without a tag means latest, and a digest stays whole", () => {
+    expect(splitReference("node")).toEqual({ fromImage: "node", tag: "latest" });
+    expect(splitReference("localhost:5000/app")).toEqual({ fromImage: "localhost:5000/app", tag: "latest" });
+    expect(splitReference("localhost:5000/app:1")).toEqual({ fromImage: "localhost:5000/app", tag: "1" });
+    expect(splitReference("app@sha256:ab")).toEqual({ fromImage: "app@sha256:ab", tag: "" });
+  });
+});

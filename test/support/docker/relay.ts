@@ -1,0 +1,54 @@
+/** A socket before a daemon's that can be cut off: what a client sees when its connection breaks. */
+import { rmSync } from "node:fs";
+import { connect, createServer, type Socket } from "node:net";
+
+export interface Relay {
+  path: string;
+  /** Ends every open connection; `refuse`: new ones too, from now on. */
+  cut(refuse?: boolean): void;
+  /** Takes connections again. */
+  allow(): void;
+  close(): Promise<void>;
+}
+
+export async function openRelay(path: string, target: string): Promise<Relay> {
+  const open = new Set<Socket>();
+  let refusing = false;
+  const server = createServer({ allowHalfOpen: true }, (near) => {
+    if (refusing) {
+      near.destroy();
+      return;
+    }
+    const far = connect({ path: target, allowHalfOpen: true });
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      open.add(from);
+      from.pipe(to);
+      from.on("error", () => to.destroy());
+      from.once("close", () => {
+        open.delete(from);
+        to.destroy();
+      });
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  const cut = (refuse = false): void => {
+    refusing = refuse;
+    for (const one of open) one.destroy();
+  };
+  return {
+    path,
+    cut,
+    allow: () => {
+      refusing = false;
+    },
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      cut(true);
+      await closed;
+      rmSync(path, { force: true });
+    },
+  };
+}
