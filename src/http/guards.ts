@@ -51,7 +51,7 @@ export type Verify = (presented: string) => Principal | null | Promise<Principal
 
 /**
  * Only the header counts: a token in an address would be kept by histories and logs.
- * Who comes over the private socket is the server's own user, and needs none.
+ * A client on the private socket is the server's own user and needs no token.
  */
 export function requireToken(verify: Verify): RequestHandler {
   return async (request, _response, next) => {

@@ -57,7 +57,7 @@ const usage = (message: string, hint: string, cause?: unknown): StackwardenError
 export function checkAddress(options: AddressOptions): void {
   const { host = "127.0.0.1", port, tlsCert, tlsKey, insecureBind = false } = options;
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
-    throw usage(`${port} is no port.`, "Give a whole number from 0 to 65,535 with --port; 0 takes any that is free.");
+    throw usage(`Invalid port ${port}: expected an integer from 0 to 65535.`, "Set --port; 0 selects a free port.");
   if (host === "") throw usage("The address to listen on is empty.", "Leave --host out for 127.0.0.1.");
   if ((tlsCert === undefined) !== (tlsKey === undefined))
     throw usage("TLS needs a certificate and its key.", "Give both --tls-cert and --tls-key, or neither.");
@@ -114,10 +114,10 @@ export async function listenOnSocket(
     throw new StackwardenError("STORAGE_FAILED", `Another server listens on ${path}.`, {
       hint: "End it, or choose another path with --socket.",
     });
-  // What a killed server left is replaced; anything else that lies there is somebody's.
+  // Replace the socket of a killed server, and nothing else.
   const there = process.platform === "win32" ? null : await lstat(path).catch(() => null);
   if (there !== null && !there.isSocket())
-    throw new StackwardenError("STORAGE_FAILED", `${path} is there already and is no socket.`, {
+    throw new StackwardenError("STORAGE_FAILED", `${path} exists and is not a socket.`, {
       hint: "Choose another path with --socket, or remove what is there.",
     });
   if (there !== null) await rm(path, { force: true });
@@ -132,7 +132,7 @@ export async function listenOnSocket(
   return listening(path, server);
 }
 
-/** Whether somebody listens on this socket. */
+/** Whether a process listens on this socket. */
 const answers = (path: string): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connect(path);

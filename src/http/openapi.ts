@@ -148,7 +148,7 @@ const LOG_PARAMETERS: Json[] = [
   {
     name: "Last-Event-ID",
     in: "header",
-    description: "With `follow`: go on after this event.",
+    description: "With `follow`: resume after this event.",
     schema: { type: "string" },
   },
 ];

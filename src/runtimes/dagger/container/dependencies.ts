@@ -1,6 +1,6 @@
 /**
  * Dependencies of the project's own programs (`x-local.install`), installed as the service's user in a layer on top of the
- * image. The engine keeps that layer as long as image and manifest stay the same: a restart installs nothing again.
+ * image. The engine reuses that layer while image and manifest are unchanged.
  */
 
 import { createHash } from "node:crypto";
