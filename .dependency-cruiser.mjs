@@ -47,6 +47,8 @@ const FILE_BOUNDARY = ["stack/definition", "runtimes/local", "runtimes/shared/ma
 /** Modules in these folders whose paths only the server or the kernel changes. */
 const OWN_FILES = [
   "stack/definition/built-in-stack.ts",
+  // Looks for its own program only.
+  "stack/definition/load-worker.ts",
   // The boundary itself.
   "runtimes/local/files/",
   // /proc, cgroups, the server's own records.

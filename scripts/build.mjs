@@ -47,6 +47,8 @@ export async function build(outdir) {
   const watchdog = join(root, "src", "runtimes", "local", "watchdog-main.ts");
   if (existsSync(watchdog)) entryPoints.watchdog = watchdog;
   entryPoints["docker-watchdog"] = join(root, "src", "runtimes", "docker", "docker-watchdog-main.ts");
+  const loadWorker = join(root, "src", "load-worker.ts");
+  if (existsSync(loadWorker)) entryPoints["load-worker"] = loadWorker;
   rmSync(outdir, { recursive: true, force: true });
   const result = await bundle({
     absWorkingDir: root,

@@ -4,7 +4,7 @@ import type { Logger } from "./logger.js";
 import { createDaggerRuntime } from "./runtimes/dagger/dagger-runtime.js";
 import { createDockerRuntime } from "./runtimes/docker/docker-runtime.js";
 import { createLocalRuntime } from "./runtimes/local/local-runtime.js";
-import { loadStack } from "./stack/definition/load.js";
+import { createWorkerLoader } from "./stack/definition/load-worker.js";
 import { openLogStore } from "./stack/logs/store.js";
 import { createStackManager } from "./stack/manager.js";
 import type { SharedStackManager } from "./stack/model.js";
@@ -38,5 +38,9 @@ export function composeManager(config: Config, logger: Logger): SharedStackManag
     env: process.env,
     warn,
   });
+  const loader = createWorkerLoader();
+  // Ready by the time of the first start.
+  loader.warm();
+  const { loadStack } = loader;
   return createStackManager({ config, runtimes: [local, dagger, docker], loadStack, openLogStore, logger });
 }

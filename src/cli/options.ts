@@ -49,7 +49,7 @@ export const withAgentSettings = (command: Command): Command => settingOptions(w
 
 export const withProject = (command: Command): Command =>
   withSettings(command)
-    .option("-p, --project <id>", "project id (default: $STACKWARDEN_PROJECT, else the folder's name)")
+    .option("-p, --project <id>", "project id (default: $STACKWARDEN_PROJECT, else the folder's project)")
     .option("--folder <path>", "the project's folder (default: the working directory)")
     .option("--json", "print the result as JSON");
 

@@ -138,6 +138,21 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .option("--until <time>", "ISO 8601 or an age such as 10m")
     .option("-g, --grep <text>", "only lines that contain this text")
     .option("--regex", "treat --grep as an RE2 regular expression")
+    .option("--errors", "only errors, with their stack traces")
+    .addOption(
+      new Option("--min-level <level>", "only lines of at least this level").choices([
+        "trace",
+        "debug",
+        "info",
+        "warning",
+        "error",
+        "fatal",
+      ]),
+    )
+    .option("-C, --context <lines>", "lines around each match, 0 to 20", numberOption)
+    .option("--summary", "counts by level, message and time instead of lines")
+    .option("--wait-for <text>", "wait for a line with this text; exit code 1 when none comes")
+    .option("--timeout <seconds>", "how long --wait-for waits, up to 50 (default: 20)", numberOption)
     .addOption(new Option("--stream <name>", "only this stream").choices(["stdout", "stderr"]))
     .option("--previous", "show the previous instance's output")
     .option("-t, --timestamps", "show times")

@@ -16,7 +16,7 @@ export interface CliHost {
 }
 
 export interface CommonOptions extends ConfigFlags {
-  /** Default: $STACKWARDEN_PROJECT, else the folder's name. */
+  /** Default: $STACKWARDEN_PROJECT, else the project whose stack ran in this folder, else the folder's name. */
   project?: string;
   json?: boolean;
 }
@@ -81,7 +81,7 @@ export async function openSession(
   const named = options.project ?? env.STACKWARDEN_PROJECT;
   // An explicit --project can be anywhere. Otherwise use the current folder, never another folder with the same name.
   const folder = named !== undefined && options.folder === undefined ? undefined : resolve(options.folder ?? ".");
-  const project = named ?? projectIdFrom(basename(folder ?? "")) ?? "";
+  const project = named ?? (await projectIn(config, folder ?? "")) ?? projectIdFrom(basename(folder ?? "")) ?? "";
   const terminal = createTerminal(options.json === true);
   const stop = new AbortController();
   const over = AbortSignal.any([stop.signal, terminal.unread]);
@@ -151,6 +151,12 @@ export async function openSession(
       await (await own)?.shutdown("the command ended");
     },
   };
+}
+
+/** A folder has one project, whatever its stack was called when it was started. */
+async function projectIn(config: Config, folder: string): Promise<string | null> {
+  const { ProjectStore } = await import("../stack/storage/project-store.js");
+  return new ProjectStore(config).projectIn(folder);
 }
 
 async function connectHolder(stateDir: string, project: string): Promise<ControlClient | null> {

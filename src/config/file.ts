@@ -15,7 +15,7 @@ export interface ConfigFile {
 }
 
 /**
- * @returns null when there is no such file
+ * @returns null when the file does not exist
  * @throws StackwardenError INVALID_INPUT when it cannot be read or is no YAML mapping
  */
 export async function readConfigFile(path: string): Promise<ConfigFile | null> {
@@ -49,7 +49,7 @@ export async function readConfigFile(path: string): Promise<ConfigFile | null> {
 
 function invalid(message: string, cause?: unknown): StackwardenError {
   return new StackwardenError("INVALID_INPUT", message, {
-    hint: "Mend the configuration file; docs/OPERATIONS.md lists its settings.",
+    hint: "Fix the configuration file; docs/OPERATIONS.md lists its settings.",
     cause,
   });
 }

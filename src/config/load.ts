@@ -100,7 +100,7 @@ function refusal(error: z.ZodError, layers: readonly Layer[]): StackwardenError 
   const problems = error.issues.map((issue) => {
     const path = issue.code === "unrecognized_keys" ? [...issue.path, issue.keys[0] ?? ""] : issue.path;
     const name = path.map(String).join(".");
-    const what = issue.code === "unrecognized_keys" ? "is no setting" : issue.message.replace(/^Invalid \w+: /, "");
+    const what = issue.code === "unrecognized_keys" ? "is not a setting" : issue.message.replace(/^Invalid \w+: /, "");
     return { setting: name, source: sourceOf(path, layers), problem: what };
   });
   const [first] = problems;

@@ -1,5 +1,5 @@
 /**
- * The state directory without the rest of the configuration: whoever only has to find the background server reads no
+ * The state directory without the rest of the configuration: a client that only connects to the background server reads no
  * schema and, mostly, no file. The answer is that of `loadConfig`.
  */
 import { readFile } from "node:fs/promises";

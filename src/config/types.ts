@@ -12,7 +12,7 @@ export interface Config extends StackSettings {
     /** Published ports through Dagger's own tunnel, open to the network, instead of on 127.0.0.1. Default false. */
     tunnel: boolean;
   };
-  /** No root was named: `roots` is the working directory, or empty where that is no default root. */
+  /** No root is configured: `roots` is the working directory, or empty where that is not a valid default. */
   rootsByDefault: boolean;
   /** Sentences about what was given and has no effect, such as a misspelt variable. */
   warnings: string[];
@@ -28,7 +28,7 @@ export interface Config extends StackSettings {
   serverIdleMs: number;
   /** pino level. Default info. */
   logLevel: "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
-  /** Whose access tokens the HTTP door takes beside its own. Null: nobody's. */
+  /** Issuer whose access tokens the HTTP server accepts beside its own. Null: none. */
   oauth: {
     issuer: string;
     audience: string;

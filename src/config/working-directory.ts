@@ -79,7 +79,7 @@ export function workingDirectoryLayers(file: ConfigFile, operator: Record<string
   const choices: Record<string, unknown> = {};
   const restrictions: Record<string, unknown> = {};
   for (const { path, key, value } of leaves(file.values)) {
-    // What is no setting is refused by the schema.
+    // The schema refuses unknown settings.
     const rule = WORKING_DIRECTORY_RULES[key] ?? { kind: settingKeys().includes(key) ? "forbidden" : "choice" };
     switch (rule.kind) {
       case "forbidden":

@@ -25,7 +25,7 @@ export interface McpOwner {
 export interface McpHandler {
   readonly sessions: number;
   handle(request: IncomingMessage, response: ServerResponse, owner: McpOwner): Promise<void>;
-  /** Ends the sessions of owners that are no more. */
+  /** Ends the sessions of owners that no longer exist. */
   endSessions(gone: (ownerId: string) => boolean): Promise<void>;
   /** Ends every stream that only waits for news; calls under way are answered. */
   endStreams(): void;
@@ -60,7 +60,7 @@ export interface HttpApp {
   close(deadlineMs?: number): Promise<void>;
 }
 
-/** How often another process's change of the tokens is looked for while nobody calls. */
+/** Interval in milliseconds of the check for token changes by another process while the server is idle. */
 const TOKENS_MS = 1000;
 
 /** Few and fixed, whatever a client asks for. */
@@ -127,6 +127,12 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     app.get(["/.well-known/oauth-protected-resource", oauth.metadataPath], (_request, response) => {
       response.json(oauth.metadata);
     });
+  // Without an issuer there is nothing to discover: clients then report that the token is wrong, not that it is missing.
+  app.use("/.well-known", () => {
+    throw new StackwardenError("NOT_FOUND", "This server has no authorization server to discover.", {
+      hint: "Send a token of this server: `Authorization: Bearer <token>`; `stackwarden token add` makes one.",
+    });
+  });
   app.use(
     requireToken(async (presented) => {
       await refreshTokens();

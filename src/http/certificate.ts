@@ -22,7 +22,7 @@ const MIN_VERSION = "TLSv1.2";
 const usage = (message: string, hint: string): StackwardenError =>
   new StackwardenError("INVALID_INPUT", message, { hint });
 
-/** @throws INVALID_INPUT when they cannot be read, or are no pair */
+/** @throws INVALID_INPUT when they cannot be read or do not match */
 async function secureOptions({ cert, key }: CertificateFiles) {
   const [certText, keyText] = await Promise.all([readFile(cert), readFile(key)]).catch((error: Error) => {
     throw usage(`The certificate or its key cannot be read: ${error.message}.`, "Give paths of PEM files.");

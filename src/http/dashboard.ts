@@ -1,4 +1,4 @@
-/** The dashboard at `/`. The page itself is no secret: it asks for the token, and everything it shows comes over REST. */
+/** The dashboard at `/`. The page is public: it asks for the token and reads everything over REST. */
 import type { RequestHandler } from "express";
 import { contentSecurityPolicy, dashboardPage } from "../dashboard/page.js";
 

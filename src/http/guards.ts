@@ -23,6 +23,12 @@ const forbidden = (message: string, hint: string): StackwardenError =>
 export function checkHostAndOrigin(hosts: readonly string[], origins: readonly string[]): RequestHandler {
   const allowed = new Set([...LOOPBACK, ...hosts.map((host) => host.toLowerCase())]);
   return (request, _response, next) => {
+    // Node takes the first of two, another reader on the way may have taken the second.
+    const named = request.rawHeaders.filter((header, index) => index % 2 === 0 && header.toLowerCase() === "host");
+    if (named.length > 1)
+      throw new StackwardenError("INVALID_INPUT", `Expected one Host header, got ${named.length}.`, {
+        hint: "Send exactly one Host header.",
+      });
     const name = hostName(request.headers.host);
     if (name === null || !allowed.has(name))
       throw forbidden(
@@ -45,7 +51,7 @@ export type Verify = (presented: string) => Principal | null | Promise<Principal
 
 /**
  * Only the header counts: a token in an address would be kept by histories and logs.
- * Who comes over the private socket is the server's own user, and needs none.
+ * A client on the private socket is the server's own user and needs no token.
  */
 export function requireToken(verify: Verify): RequestHandler {
   return async (request, _response, next) => {

@@ -2,7 +2,7 @@
 import type { Request } from "express";
 import { StackwardenError } from "../errors.js";
 
-/** @throws INVALID_INPUT when a field is given twice, or the body is no object */
+/** @throws INVALID_INPUT when a field is repeated or the body is not an object */
 export function inputOf(request: Request, without: readonly string[] = []): Record<string, unknown> {
   const { id, service } = request.params as { id?: string; service?: string };
   const input: Record<string, unknown> = Object.create(null);

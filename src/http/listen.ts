@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { lstat, rm } from "node:fs/promises";
 import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
-import { type AddressInfo, connect } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { StackwardenError } from "../errors.js";
 import type { Logger } from "../logger.js";
 import { listenPrivately } from "../system/private-socket.js";
@@ -30,6 +30,11 @@ export interface ConnectionLimits {
   requestMs?: number;
   /** Connections at the same time; more are closed at once. Default 512: far above what one user's clients need. */
   connections?: number;
+  /**
+   * Connections of one address that have not sent a whole request head yet; beyond, the oldest is closed for a newer one.
+   * Default 64.
+   */
+  halfOpenPerSource?: number;
 }
 
 export interface Listening {
@@ -52,7 +57,7 @@ const usage = (message: string, hint: string, cause?: unknown): StackwardenError
 export function checkAddress(options: AddressOptions): void {
   const { host = "127.0.0.1", port, tlsCert, tlsKey, insecureBind = false } = options;
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
-    throw usage(`${port} is no port.`, "Give a whole number from 0 to 65,535 with --port; 0 takes any that is free.");
+    throw usage(`Invalid port ${port}: expected an integer from 0 to 65535.`, "Set --port; 0 selects a free port.");
   if (host === "") throw usage("The address to listen on is empty.", "Leave --host out for 127.0.0.1.");
   if ((tlsCert === undefined) !== (tlsKey === undefined))
     throw usage("TLS needs a certificate and its key.", "Give both --tls-cert and --tls-key, or neither.");
@@ -109,10 +114,10 @@ export async function listenOnSocket(
     throw new StackwardenError("STORAGE_FAILED", `Another server listens on ${path}.`, {
       hint: "End it, or choose another path with --socket.",
     });
-  // What a killed server left is replaced; anything else that lies there is somebody's.
+  // Replace the socket of a killed server, and nothing else.
   const there = process.platform === "win32" ? null : await lstat(path).catch(() => null);
   if (there !== null && !there.isSocket())
-    throw new StackwardenError("STORAGE_FAILED", `${path} is there already and is no socket.`, {
+    throw new StackwardenError("STORAGE_FAILED", `${path} exists and is not a socket.`, {
       hint: "Choose another path with --socket, or remove what is there.",
     });
   if (there !== null) await rm(path, { force: true });
@@ -127,7 +132,7 @@ export async function listenOnSocket(
   return listening(path, server);
 }
 
-/** Whether somebody listens on this socket. */
+/** Whether a process listens on this socket. */
 const answers = (path: string): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connect(path);
@@ -142,7 +147,7 @@ async function serverOf(
   certificate: CertificateFiles | null,
   handler: RequestListener,
   logger: Logger,
-  { headersMs = 10_000, requestMs = 30_000, connections = 512 }: ConnectionLimits,
+  { headersMs = 10_000, requestMs = 30_000, connections = 512, halfOpenPerSource = 64 }: ConnectionLimits,
 ): Promise<Server> {
   const options = {
     headersTimeout: headersMs,
@@ -156,7 +161,30 @@ async function serverOf(
       ? createHttpServer(options, handler)
       : await certifiedServer(certificate, handler, options, logger);
   server.maxConnections = connections;
+  limitHalfOpen(server, halfOpenPerSource);
   return server;
+}
+
+/** One source that opens connections and sends nothing must not take the places of all others. */
+function limitHalfOpen(server: Server, most: number): void {
+  const sources = new Map<string, Map<string, Socket>>();
+  const keyOf = ({ remoteAddress, remotePort }: Socket): [string, string] => [`${remoteAddress}`, `${remotePort}`];
+  const forget = (source: string, port: string): void => {
+    const waiting = sources.get(source);
+    waiting?.delete(port);
+    if (waiting?.size === 0) sources.delete(source);
+  };
+  server.on("connection", (socket: Socket) => {
+    const [source, port] = keyOf(socket);
+    // A socket file is this user's own.
+    if (socket.remoteAddress === undefined) return;
+    const waiting = sources.get(source) ?? new Map<string, Socket>();
+    sources.set(source, waiting.set(port, socket));
+    socket.once("close", () => forget(source, port));
+    const [oldest] = waiting.values();
+    if (waiting.size > most) oldest?.destroy();
+  });
+  server.prependListener("request", ({ socket }) => forget(...keyOf(socket)));
 }
 
 function listening(place: string, server: Server): Listening {

@@ -32,7 +32,7 @@ export async function sendLogs(response: Response, format: unknown, service: unk
   });
 }
 
-/** Streams lines until the client leaves. Each event's id is a cursor: `Last-Event-ID` goes on from there. */
+/** Streams lines until the client leaves. Each event's id is a cursor: `Last-Event-ID` resumes after it. */
 export async function streamLogs(
   response: Response,
   call: Call,

@@ -6,7 +6,7 @@ export interface Metrics {
   readonly contentType: string;
   /** The exposition text. States are read when it is asked for. */
   text(): Promise<string>;
-  /** A call begins; what it gives is told how the call went: `ok`, or the error's code. */
+  /** Records the start of a call. The returned function records its result: `ok`, or the error's code. */
   readonly call: (operation: string) => (result: string) => void;
   /** A request was answered. */
   request(route: string, status: number): void;

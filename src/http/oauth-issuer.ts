@@ -21,7 +21,7 @@ export function checkedUrl(setting: string, text: string): URL {
 
 /**
  * Where the issuer's keys are: from its OAuth metadata (RFC 8414), else from OpenID Connect discovery.
- * @throws Error when neither is there or says that it is somebody else's
+ * @throws Error when both are missing or name another issuer
  */
 export async function findJwks(issuer: string): Promise<string> {
   const { origin, pathname } = new URL(issuer);

@@ -52,7 +52,7 @@ const ALGORITHMS = [
 ];
 /** Clocks differ. */
 const TOLERANCE_SECONDS = 30;
-/** Codes of jose for an answer that is no key set, or none in time. */
+/** Codes of jose for an invalid key set and for a time-out. */
 const ISSUERS = new Set(["ERR_JOSE_GENERIC", "ERR_JWKS_INVALID", "ERR_JWKS_TIMEOUT"]);
 const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 const WELL_KNOWN = "/.well-known/oauth-protected-resource";

@@ -11,7 +11,7 @@ export interface OpenRequests {
   readonly count: number;
   /** First in the chain. */
   readonly track: RequestHandler;
-  /** Aborted when the server begins to end: streams that would go on for ever end then. */
+  /** Aborts when the shutdown begins: ends endless streams. */
   readonly ending: AbortSignal;
   /** Cuts what may no longer be here. */
   sweep(): void;

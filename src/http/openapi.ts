@@ -71,14 +71,23 @@ function parametersOf(
     schema: properties[name === "id" ? "project" : name] ?? { type: "string" },
   }));
   if (method !== "get") return inPath;
-  const query = fieldsOf({ path, properties }).map(([name, schema]) => ({
-    name,
-    in: "query",
-    required: required.includes(name),
-    schema,
-  }));
+  const own = operation.name === "get_logs" ? LOG_PARAMETERS.map(({ name }) => name) : [];
+  const query = fieldsOf({ path, properties })
+    .filter(([name]) => !own.includes(name))
+    .map(([name, schema]) => ({
+      name,
+      in: "query",
+      required: required.includes(name),
+      schema: withPattern(name, schema),
+    }));
   return [...inPath, ...query, ...(operation.name === "get_logs" ? LOG_PARAMETERS : [])];
 }
+
+/** A moment, as the operations take it. */
+const MOMENT =
+  "^(?:\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}(?::\\d{2}(?:\\.\\d+)?)?(?:Z|[+-]\\d{2}:?\\d{2})|(?:\\d+(?:\\.\\d+)?\\s*[A-Za-z]+\\s*)+)$";
+const withPattern = (name: string, schema: Json): Json =>
+  ["since", "until"].includes(name) ? { ...schema, pattern: MOMENT } : schema;
 
 const namesIn = (path: string): string[] => [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => name);
 
@@ -88,7 +97,7 @@ function fieldsOf({ path, properties }: { path: string; properties: Record<strin
   return Object.entries(properties).filter(([name]) => !said.includes(name));
 }
 
-function bodyOf({ method, path }: RestRoute, { properties = {}, required = [] }: ObjectSchema): Json {
+function bodyOf({ method, path, operation }: RestRoute, { properties = {}, required = [] }: ObjectSchema): Json {
   if (method === "get") return {};
   const fields = Object.fromEntries(fieldsOf({ path, properties }));
   const needed = required.filter((name) => Object.hasOwn(fields, name));
@@ -97,8 +106,12 @@ function bodyOf({ method, path }: RestRoute, { properties = {}, required = [] }:
     properties: fields,
     ...(needed.length === 0 ? {} : { required: needed }),
     additionalProperties: false,
+    // At least one of them, as the operation demands.
+    ...(operation.name === "set_limits"
+      ? { anyOf: ["cpus", "memory_mb", "pids"].map((name) => ({ required: [name] })) }
+      : {}),
   };
-  return { requestBody: { required: needed.length > 0, content: json(schema) } };
+  return { requestBody: { required: needed.length > 0 || operation.name === "set_limits", content: json(schema) } };
 }
 
 function contentOf({ operation, path, shape }: RestRoute, schemas: Schemas): Json {
@@ -135,7 +148,7 @@ const LOG_PARAMETERS: Json[] = [
   {
     name: "Last-Event-ID",
     in: "header",
-    description: "With `follow`: go on after this event.",
+    description: "With `follow`: resume after this event.",
     schema: { type: "string" },
   },
 ];

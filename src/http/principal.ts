@@ -15,7 +15,7 @@ export interface Principal {
   valid(): boolean;
 }
 
-/** The server's own user, known by having opened a socket that nobody else can open. */
+/** The server's own user, who alone can open the private socket. */
 export const LOCAL: Principal = { name: "local", id: "local", scope: "operate", valid: () => true };
 
 const principals = new WeakMap<Request, Principal>();

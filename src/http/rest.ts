@@ -23,7 +23,7 @@ export interface RestOptions {
   version: string;
   /** Told of every call, and of how it went. */
   onCall(operation: string): (result: string) => void;
-  /** Ends streams that would go on for ever. */
+  /** Ends endless streams. */
   ending: AbortSignal;
 }
 

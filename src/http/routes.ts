@@ -28,7 +28,7 @@ export interface RestRoute {
 }
 
 const success = (result: Record<string, unknown>, input: Record<string, unknown>): Record<string, unknown> => ({
-  // A start or restart that ended with a service that is not up is no success.
+  // A start or restart that ended with a service that is not up has not succeeded.
   success: result.status !== "degraded",
   project_id: input.project,
   ...result,

@@ -1,10 +1,10 @@
-/** Where the HTTP door's socket file is, unless the operator says otherwise. */
+/** The default path of the HTTP server's socket file. */
 import { dirname, join } from "node:path";
 import { makePrivateFolder, socketPath } from "../system/private-socket.js";
 
 /**
- * In a folder of the user's own, so that nobody else can put something in the socket's place.
- * @throws STORAGE_FAILED when that folder is somebody else's, or cannot be made
+ * In a private folder, so that other users cannot replace the socket.
+ * @throws STORAGE_FAILED when the folder belongs to another user or cannot be created
  */
 export async function httpSocket(stateDir: string): Promise<string> {
   const path = socketPath("http-", stateDir, [join(stateDir, "http", "http.sock")]);

@@ -116,7 +116,7 @@ export class TokenStore {
     await this.#reading;
   }
 
-  /** Differs after every change, whoever made it. */
+  /** Differs after every change by any process. */
   get revision(): string {
     return this.#tokens.map(idOf).join();
   }
@@ -124,7 +124,7 @@ export class TokenStore {
   #named(name: string): StoredToken {
     const found = this.#tokens.find((one) => one.name === name);
     if (found !== undefined) return found;
-    throw new StackwardenError("INVALID_INPUT", "There is no token of this name.", {
+    throw new StackwardenError("INVALID_INPUT", "Unknown token.", {
       hint: `Names: ${this.#tokens.map((one) => one.name).join(", ")}.`,
     });
   }

@@ -107,7 +107,7 @@ export function followChanges(notifier: ChangeNotifier, gapMs: number): Changes 
       minimum = LEVELS.indexOf(level);
     },
     follow: (manager) => {
-      // The connection may have ended while the manager was made: nobody would end what was followed then.
+      // The connection can end while the manager is created; the subscription would then never end.
       if (closed || followed === manager) return;
       stop();
       followed = manager;

@@ -17,7 +17,7 @@ export interface ClientEndOptions {
 
 export interface End {
   reason: string;
-  /** False where nobody can read an answer any more, or somebody wants it quick. */
+  /** False when the client cannot read results any more, or requests a fast exit. */
   polite: boolean;
 }
 
@@ -39,7 +39,7 @@ export function clientEnd({ stdin, stdout, parentPollMs = 1000, parentId, exit =
   let signals = 0;
   const onSignal = (signal: string): void => {
     signals += 1;
-    // Whoever asks twice does not want to wait; the watchdog ends what is left.
+    // A second signal exits immediately; the watchdog ends the services.
     if (signals > 1) exit(1);
     end(`signal ${signal}`);
   };

@@ -36,5 +36,5 @@ function checkReference(ref: CompleteRequest["params"]["ref"]): void {
     ref.type === "ref/prompt"
       ? PROMPTS.some((prompt) => prompt.name === ref.name)
       : RESOURCE_TEMPLATES.some((template) => template.uriTemplate === ref.uri);
-  if (!known) throw invalidParams("There is no such prompt or resource template to complete for.");
+  if (!known) throw invalidParams("Unknown prompt or resource template.");
 }

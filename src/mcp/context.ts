@@ -21,7 +21,7 @@ export interface McpServerOptions {
   readOnly?: boolean;
   /** `off`: run_command is not offered. Default any. */
   commands?: StackSettings["commands"];
-  /** Told of every call of an operation; what it gives is told how the call went: `ok`, or the error's code. */
+  /** Called for every call of an operation. The returned function gets its result: `ok`, or the error's code. */
   onCall?: (operation: string) => (result: string) => void;
   version: string;
   logger: McpLogger;

@@ -11,7 +11,7 @@ const MIME_TYPE = "text/html;profile=mcp-app";
  */
 const TOOL = "list_stacks";
 
-/** No origin is declared: the page loads nothing and reaches nobody but the host. */
+/** No origin is declared: the page loads nothing and communicates with the host only. */
 const META = { ui: { csp: {}, prefersBorder: true } };
 
 export const DASHBOARD: Resource = {

@@ -27,7 +27,7 @@ export interface SessionOwner {
 export interface McpHttpHandler {
   readonly sessions: number;
   handle(request: IncomingMessage, response: ServerResponse, owner: SessionOwner): Promise<void>;
-  /** Ends the sessions of owners that are no more. */
+  /** Ends the sessions of owners that no longer exist. */
   endSessions(gone: (ownerId: string) => boolean): Promise<void>;
   /** Ends every stream that only waits for news; calls under way are answered. */
   endStreams(): void;
@@ -125,7 +125,7 @@ export function createMcpHttpHandler(options: McpHttpOptions): McpHttpHandler {
       open: 0,
       close: async () => {
         sessions.delete(id);
-        // Most are ended by a timer, where nobody would catch it.
+        // Timers end most sessions, and an error in a timer would be unhandled.
         await server.close().catch((error: Error) => logger.warn(`MCP session: ${error.message}`));
       },
     };
@@ -140,7 +140,7 @@ export function createMcpHttpHandler(options: McpHttpOptions): McpHttpHandler {
     return session;
   };
 
-  /** Why there is no room for another session of this owner, or null. */
+  /** Why this owner cannot open another session, or null. */
   const full = ({ id }: SessionOwner): string | null => {
     let all = sessions.size;
     let own = starting.get(id) ?? 0;
@@ -152,7 +152,7 @@ export function createMcpHttpHandler(options: McpHttpOptions): McpHttpHandler {
 
   const serve = async (session: Session, request: IncomingMessage, response: ServerResponse): Promise<void> => {
     session.lastUsed = Date.now();
-    // The client left while its token was looked at: the end of its request was told already.
+    // The client left while its token was verified; the end of its request was already handled.
     if (response.closed) return;
     session.open += 1;
     response.once("close", () => {
@@ -195,7 +195,7 @@ export function createMcpHttpHandler(options: McpHttpOptions): McpHttpHandler {
       }
       const id = headers["mcp-session-id"];
       const session = typeof id === "string" ? sessions.get(id) : undefined;
-      // Somebody else's session does not exist for this owner.
+      // The session of another owner does not exist for this one.
       if (session !== undefined && session.owner.id === owner.id) await serve(session, request, response);
       else if (id !== undefined) refuse(response, 404, -32001, "Session not found: begin a new one with initialize.");
       else if (method !== "POST") refuse(response, 400, -32000, "The header Mcp-Session-Id is missing.");

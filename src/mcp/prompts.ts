@@ -25,14 +25,14 @@ const DEFINITIONS: readonly PromptDefinition[] = [
   {
     name: "diagnose_stack",
     title: "Diagnose a failing stack",
-    description: "Find out why a stack or one of its services does not work, and what would mend it.",
+    description: "Find out why a stack or one of its services does not work, and how to fix it.",
     arguments: { project: projectArgument, service: serviceArgument },
     text: ({
       project: id,
       service: name,
     }) => `Find out why the stack of project "${id}" does not work${name === undefined ? "" : `, in particular its service "${name}"`}.
 
-1. diagnose {"project": "${id}"${name === undefined ? "" : `, "service": "${name}"`}}: the likeliest cause with its evidence, what else could be, and the next step. Where confidence is "certain", check the evidence and go on to 5.
+1. diagnose {"project": "${id}"${name === undefined ? "" : `, "service": "${name}"`}}: the likeliest cause with its evidence, what else could be, and the next step. Where confidence is "certain", check the evidence and continue with 5.
 2. health_status {"project": "${id}", "fresh": true}: which services are not healthy, and what was seen. Begin with those that others depend on.
 3. get_events {"project": "${id}", "limit": 100}: crashes with exit code, signal or OOM kill, restarts, changed limits; what came first?
 4. get_logs of each unhealthy service${name === undefined ? "" : `, here {"project": "${id}", "service": "${name}"}`}; for a crash also with "previous": true. Narrow with grep and since. get_stats {"project": "${id}"}: memory at its limit, throttling, OOM kills.
@@ -98,7 +98,7 @@ export const PROMPTS: Prompt[] = DEFINITIONS.map((definition) => ({
 export function getPrompt(name: string, given: Record<string, string> = {}): GetPromptResult {
   const definition = DEFINITIONS.find((prompt) => prompt.name === name);
   if (definition === undefined) {
-    throw invalidParams(`There is no prompt of this name. Valid: ${PROMPTS.map((prompt) => prompt.name).join(", ")}.`);
+    throw invalidParams(`Unknown prompt. Valid: ${PROMPTS.map((prompt) => prompt.name).join(", ")}.`);
   }
   const unknown = Object.keys(given).filter((key) => !Object.hasOwn(definition.arguments, key));
   if (unknown.length > 0) {

@@ -1,4 +1,4 @@
-/** One MCP session over a connection that somebody else accepted: newline-delimited JSON-RPC, as over stdio. */
+/** One MCP session over an accepted connection: newline-delimited JSON-RPC, as over stdio. */
 import type { Socket } from "node:net";
 import { createMcpServer, type McpServerOptions } from "./server.js";
 import { TrackedStdioTransport } from "./tracked-stdio.js";
@@ -21,7 +21,7 @@ export async function serveMcpSocket(socket: Socket, options: McpServerOptions):
     const closed = server.onclose;
     server.onclose = () => {
       closed?.();
-      // Not its own half only: what the client still sends is read by nobody, and it would wait for that for ever.
+      // Close both directions: the server no longer reads, and the client would wait for ever.
       socket.destroySoon();
     };
   });

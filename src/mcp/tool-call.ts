@@ -37,7 +37,7 @@ function result(content: Record<string, unknown> | ErrorReport): CallToolResult 
   };
 }
 
-/** The caller is told nothing of a defect's insides; whoever runs the server is. */
+/** Details of an internal error go to the server's log, not to the caller. */
 function logFailure(operation: string, error: StackwardenError, logger: McpLogger): void {
   if (error.kind.fixedBy !== "us") {
     logger.debug(`${operation} failed: ${error.code}`, { operation, code: error.code });

@@ -12,7 +12,7 @@ export function parseUri(uri: string): StackResource | null {
   const match = FORM.exec(uri);
   if (match === null) return null;
   const [, project = "", part, service] = match;
-  if (PROTOTYPE_KEYS.has(project) || PROTOTYPE_KEYS.has(service ?? "")) return null;
+  if (PROTOTYPE_KEYS.has(project)) return null;
   if (service !== undefined) return { kind: "logs", project, service };
   return { kind: part === undefined ? "stack" : (part as "health" | "events"), project };
 }

@@ -47,7 +47,8 @@ export const project = field(
   "Project id.",
 );
 
-const plainName = z.string().max(63).regex(SERVICE_NAME).refine(notPrototypeKey, "is a reserved word");
+/** A service may be called `constructor`: what is kept by service names has no prototype. */
+const plainName = z.string().max(63).regex(SERVICE_NAME);
 
 export const service = field(plainName, NAME_VALID, "Service name.");
 
@@ -147,15 +148,18 @@ export function momentMs(value: string, nowMs: number): number | null {
   return Number.isNaN(time) ? null : time;
 }
 
-export const grep = field(
-  z
-    .string()
-    .min(1)
-    .max(1000)
-    .refine((value) => !CONTROL_BUT_TAB.test(value), "contains a control character"),
-  "a text of 1 to 1,000 characters without control characters",
-  "Only lines with this text (case-insensitive).",
-);
+const searchText = (purpose: string) =>
+  field(
+    z
+      .string()
+      .min(1)
+      .max(1000)
+      .refine((value) => !CONTROL_BUT_TAB.test(value), "contains a control character"),
+    "a text of 1 to 1,000 characters without control characters",
+    purpose,
+  );
+export const grep = searchText("Only lines with this text (case-insensitive).");
+export const waitText = searchText("Wait for a line with this text.");
 
 export const cursor = field(
   z

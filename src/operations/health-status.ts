@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { healthOutcome } from "../stack/schemas/stack.js";
 import { briefHealth } from "./brief/reports.js";
-import { defined, flag, oneOf, project, timeoutSeconds } from "./fields.js";
+import { defined, flag, oneOf, project, services, timeoutSeconds } from "./fields.js";
 import { defineOperation } from "./operation.js";
 
 export const healthStatus = defineOperation({
@@ -14,7 +14,8 @@ export const healthStatus = defineOperation({
   ].join("\n"),
   input: z.strictObject({
     project,
-    wait_for: oneOf(["healthy", "stopped"], "Wait until every service is in this state.").optional(),
+    services: services.optional(),
+    wait_for: oneOf(["healthy", "stopped"], "Wait for this state.").optional(),
     timeout_seconds: timeoutSeconds("Longest wait."),
     fresh: flag("Run the checks now.").default(false),
   }),
@@ -25,6 +26,7 @@ export const healthStatus = defineOperation({
     manager.health(
       defined({
         project: input.project,
+        services: input.services,
         fresh: input.fresh,
         waitFor: input.wait_for,
         timeoutMs: input.timeout_seconds * 1000,

@@ -65,7 +65,7 @@ export function operationNamed(name: string): AnyOperation {
   const found = operations.find((operation) => operation.name === name);
   if (found === undefined) {
     const valid = operations.map((operation) => operation.name);
-    throw new StackwardenError("INVALID_INPUT", `There is no operation of this name. Valid: ${valid.join(", ")}.`, {
+    throw new StackwardenError("INVALID_INPUT", `Unknown operation. Valid: ${valid.join(", ")}.`, {
       hint: "Use one of the names listed.",
       details: { issues: [{ field: "operation", problem: "is unknown", valid: valid.join(", ") }] },
     });
@@ -197,7 +197,7 @@ async function within<Input extends z.ZodObject, Output extends z.ZodObject>(
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
-      // What only reads is given up; a change under way goes on and is found again by the next call.
+      // Abort an operation that only reads. A change continues, and the next call joins it.
       if (operation.annotations.readOnly) late.abort();
       reject(
         new StackwardenError("RUNTIME_UNAVAILABLE", `${operation.name} got no answer within ${allowedMs / 1000} s.`, {

@@ -76,6 +76,8 @@ export interface HealthRequest {
   project: string;
   /** Probe now instead of reporting the last check. */
   fresh?: boolean;
+  /** Only these services. Default: all. */
+  services?: string[];
   /** Return when the condition is met or impossible, or time is up (never an error). */
   waitFor?: "healthy" | "stopped";
   timeoutMs?: number;

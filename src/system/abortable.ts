@@ -1,5 +1,5 @@
 /**
- * Waits for a promise no longer than its caller does: what it stands for goes on.
+ * Waits for a promise until the signal aborts. The operation behind the promise continues.
  * @throws the signal's reason
  */
 export async function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -12,7 +12,7 @@ export const storageError = (what: string, cause: unknown): StackwardenError =>
     cause,
   });
 
-/** Services reach their own 0700 folders through it; nobody can list it. */
+/** Mode 0711: services reach their own 0700 folders through it, and other users cannot list it. */
 const PASSABLE = 0o711;
 
 /**

@@ -1,9 +1,9 @@
-/** Work on several named things at once, of which no two may share a name; everything else goes on in parallel. */
+/** Runs tasks that share a name one after the other, and all others in parallel. */
 export class KeyedMutex {
   readonly #held = new Set<string>();
   #waiting: (() => void)[] = [];
 
-  /** Takes all of the names at once, so that nobody waits while holding some. */
+  /** Takes all names at once, so that no task waits while it holds some of them. */
   async run<T>(names: readonly string[], task: () => Promise<T>): Promise<T> {
     while (names.some((name) => this.#held.has(name)))
       await new Promise<void>((resolve) => this.#waiting.push(resolve));

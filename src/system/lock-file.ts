@@ -1,5 +1,5 @@
 /**
- * A lock that a living process holds: a file that names it. Whoever finds the file of a process that is gone takes it
+ * A lock that a living process holds: a file that names it. A process that reads the file of an ended process takes it
  * over, so that nothing has to be mended after a SIGKILL.
  */
 import { createHash, randomBytes } from "node:crypto";
@@ -25,7 +25,7 @@ function livingHolder(text: string): number | null {
     if (typeof pid !== "number" || !Number.isSafeInteger(pid) || pid <= 0) return null;
     return isAlive(pid, typeof started === "string" ? started : null) ? pid : null;
   } catch {
-    // Damaged: nobody can hold it.
+    // A damaged file names no process, so no process holds it.
     return null;
   }
 }
@@ -54,7 +54,7 @@ export async function takeLock(file: string): Promise<LockOutcome> {
     await writeFile(mine, text, { mode: 0o600, flag: "wx" });
     for (let attempt = 0; ; attempt += 1) {
       try {
-        // A link is made whole or not at all, so that nobody reads a half-written lock.
+        // Creating a link is atomic, so that no process reads an incomplete lock.
         await link(mine, file);
         break;
       } catch (error) {

@@ -1,4 +1,4 @@
-/** Runs what is given to it one after the other. A failure fails its own caller only. */
+/** Runs tasks one after the other. A failed task rejects its own promise only. */
 export class Mutex {
   #last: Promise<unknown> = Promise.resolve();
 

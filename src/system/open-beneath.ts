@@ -130,7 +130,7 @@ function walk(folder: string, inner: string, shown: string): Beneath | undefined
   }
 }
 
-/** Where descriptors are no paths (macOS) services run as the server's own user, who gains nothing by a swap. */
+/** Where descriptors have no paths (macOS) services run as the server's user, who gains nothing by a swap. */
 function resolvePortably(folder: string, inner: string, shown: string): Beneath | undefined {
   try {
     const real = realpathSync(join(folder, inner));
@@ -144,7 +144,7 @@ function resolvePortably(folder: string, inner: string, shown: string): Beneath 
 }
 
 /**
- * Links are followed as long as they stay below the folder.
+ * Links are followed while they stay below the folder.
  * @param path absolute, or relative to `within`
  * @param within the folder, without links in its own path
  * @returns undefined when nothing is there

@@ -1,4 +1,4 @@
-/** Sockets of this user alone: where they lie, that nobody else could have put them there, and how they are listened on. */
+/** Private sockets: their paths, the check that only this user could have created them, and listening. */
 import { createHash } from "node:crypto";
 import { chmod, lstat, mkdir } from "node:fs/promises";
 import type { Server } from "node:net";
@@ -36,9 +36,9 @@ export function socketPath(
 }
 
 /**
- * Before a socket is trusted: its folder is one of this user that nobody else may enter.
- * @returns false when there is no such folder yet
- * @throws StackwardenError STORAGE_FAILED when somebody else could have put a socket there
+ * Checks before a socket is trusted that only this user can enter its folder.
+ * @returns false when the folder does not exist
+ * @throws StackwardenError STORAGE_FAILED when another user could have created the socket
  */
 export async function requirePrivateFolder(folder: string, uid = process.getuid?.()): Promise<boolean> {
   if (uid === undefined) return true;
@@ -54,7 +54,7 @@ export async function requirePrivateFolder(folder: string, uid = process.getuid?
   });
 }
 
-/** @throws StackwardenError STORAGE_FAILED when it cannot be made, or is somebody else's */
+/** @throws StackwardenError STORAGE_FAILED when it cannot be created or belongs to another user */
 export async function makePrivateFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: PRIVATE }).catch((error: unknown) => {
     throw storageError(`${folder} cannot be made`, error);
@@ -74,7 +74,7 @@ export async function listenPrivately(server: Server, path: string): Promise<voi
     try {
       server.listen(path, () => {
         server.off("error", reject);
-        // A connection that could not be taken, say for want of memory, is no end of the server.
+        // A connection that cannot be accepted, for example for lack of memory, must not end the server.
         server.on("error", () => undefined);
         resolve();
       });

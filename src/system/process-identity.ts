@@ -1,7 +1,7 @@
 /** A process is known by its id and its start: ids are used again. */
 import { readFileSync } from "node:fs";
 
-/** Fields of /proc/<pid>/stat from the third one on; empty where there is no such process, or no /proc. */
+/** Fields of /proc/<pid>/stat from the third one on; empty when the process or /proc does not exist. */
 function statFields(pid: number, procRoot: string): string[] {
   try {
     const stat = readFileSync(`${procRoot}/${pid}/stat`, "utf8");
@@ -12,10 +12,10 @@ function statFields(pid: number, procRoot: string): string[] {
   }
 }
 
-/** Start time from /proc in clock ticks since boot; null where there is no such process, or no /proc. */
+/** Start time from /proc in clock ticks since boot; null when the process or /proc does not exist. */
 export const startTime = (pid: number, procRoot = "/proc"): string | null => statFields(pid, procRoot)[19] ?? null;
 
-/** Process id of the leader of its session; null where there is no such process, or no /proc. */
+/** Process id of the leader of its session; null when the process or /proc does not exist. */
 export function sessionOf(pid: number, procRoot = "/proc"): number | null {
   const session = Number(statFields(pid, procRoot)[3]);
   return Number.isInteger(session) ? session : null;
@@ -32,7 +32,7 @@ export function isAlive(pid: number, started: string | null): boolean {
   return now === null || started === null || now === started;
 }
 
-/** A process's argument vector; empty for a zombie, where there is no such process, or no /proc. */
+/** A process's argument vector; empty for a zombie, when the process or /proc does not exist. */
 export function argumentsOf(pid: number): string[] {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");

@@ -63,7 +63,7 @@ function open({ fd, real, stats, shown }: Beneath): number {
  * Never blocks on a named pipe and opens no device.
  * @param path absolute, or relative to `within`
  * @returns undefined when nothing is there
- * @throws UnsafePathError (INVALID_STACK): it leads outside, is no regular file, is too large, or cannot be read
+ * @throws UnsafePathError (INVALID_STACK): it leads outside, is not a regular file, is too large, or cannot be read
  */
 export function readRegularFile(path: string, options: ReadRegularFileOptions): RegularFile | undefined {
   const { within, maxBytes = DEFAULT_MAX_BYTES } = options;

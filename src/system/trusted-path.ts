@@ -11,9 +11,9 @@ export interface TrustRules {
   gid: number | undefined;
   /** What is at the end must not be writable even where it is sticky. Default: what lies in it must not either. */
   end?: "file" | "directory";
-  /** The administrator's own directories: their group may write, and whoever keeps them may own them. */
+  /** Directories of the administrator. Their group can write, and the account that maintains them can own them. */
   administrators?: boolean;
-  /** Directories whose owner is an administrator of the machine, whoever that is. */
+  /** Directories whose owner counts as an administrator of the machine. */
   ownedByAdministrator?(path: string): boolean;
 }
 
@@ -71,7 +71,7 @@ function changeable(
   // In a user namespace that does not map root, the system's files appear to belong to the overflow user.
   const trusted = administrators && (uid !== 0 || info.uid === OVERFLOW_UID || ownedByAdministrator?.(path) === true);
   if (info.uid !== 0 && info.uid !== uid && !trusted) return `${path} belongs to user ${info.uid}`;
-  // In a sticky directory nobody else can replace what is below, whose own owner is checked next.
+  // In a sticky directory other users cannot replace entries; the owner of the entry is checked next.
   if (stickyCounts && (info.mode & 0o1000) !== 0) return null;
   if ((info.mode & 0o002) !== 0) return `every user can write ${path}`;
   if ((info.mode & 0o020) !== 0 && !administrators && info.gid !== 0 && info.gid !== gid) {

@@ -90,6 +90,10 @@ const ELSEWHERE: Record<string, [file: string, holds: string]> = {
   ],
   'npx @modelcontextprotocol/inspector --cli http://127.0.0.1:7717/mcp --transport http --header "Authorization: Bearer $TOKEN" --method tools/list':
     ["test/e2e/inspector.test.ts", '"--transport", "http"'],
+  "docker ps -a --filter label=io.github.stackwarden.project": [
+    "test/runtimes/docker/containers.test.ts",
+    "io.github.stackwarden.project",
+  ],
   "stackwarden serve": ["test/dashboard/real-stack.test.ts", '"serve"'],
 };
 

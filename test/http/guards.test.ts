@@ -1,6 +1,6 @@
 /** Attacks: each refused, without a stack trace, and the server answers afterwards. */
 import { statSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { ROUTES } from "../../src/http/routes.js";
@@ -180,9 +180,9 @@ describe("bodies and paths", () => {
     const touched = () => http.manager.calls.filter(({ method }) => method !== "list").length;
     const before = touched();
     for (const { method, path } of PARAMETERS) {
-      // "A" is a fine name of a service.
-      if (part === "A" && path.includes("{part}/restart")) continue;
-      if (part === "A" && /(logs|services)\/\{part\}/.test(path)) continue;
+      // Both are fine names of a service.
+      const ofService = path.includes("{part}/restart") || /(logs|services)\/\{part\}/.test(path);
+      if (["A", "constructor"].includes(part) && ofService) continue;
       const sent = method === "GET" ? { method } : { method, body: {} };
       const answer = await http.send(`/api/v1${path.replace("{part}", part)}`, sent);
       expect([400, 404], `${method} ${path}`).toContain(answer.status);
@@ -248,13 +248,52 @@ describe("bodies and paths", () => {
       expect(answer.split("\r\n")[0]).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
       expect(answer).not.toMatch(/node_modules|\bat .*\.js/);
     }
-    // The first Host is the one that counts, and a second one never makes a foreign one ours.
-    const twice = head("GET", "/healthz", "Connection: close").replace(
-      "Host: localhost",
+    // Two readers on the way may each take another one of two Host headers.
+    for (const hosts of [
       "Host: evil.example\r\nHost: localhost",
-    );
-    expect((await talk(twice)).split("\r\n")[0]).toMatch(/^HTTP\/1\.1 40[03] /);
+      "Host: localhost\r\nhost: evil.example",
+      "Host: localhost\r\nHost: localhost",
+    ]) {
+      const twice = head("GET", "/healthz", "Connection: close").replace("Host: localhost", hosts);
+      expect((await talk(twice)).split("\r\n")[0], hosts).toMatch(/^HTTP\/1\.1 400 /);
+    }
   });
+});
+
+it("a source with many connections that send nothing keeps no other client out, nor itself", async () => {
+  const small = await httpFixture({ limits: { halfOpenPerSource: 8, headersMs: 60_000, requestMs: 60_000 } });
+  const closed: number[] = [];
+  const held: Socket[] = [];
+  try {
+    for (let index = 0; index < 40; index += 1) {
+      const socket = connect(small.port, "127.0.0.1");
+      held.push(socket);
+      socket.on("error", () => undefined);
+      socket.once("close", () => closed.push(index));
+      await new Promise((resolve) => socket.once("connect", resolve));
+      socket.write("GET /healthz HTTP/1.1\r\nHost: local");
+    }
+    // The oldest went; eight are left.
+    await expect.poll(() => closed.length).toBe(32);
+    expect([...closed].sort((a, b) => a - b)).toEqual(Array.from({ length: 32 }, (_, index) => index));
+    for (let round = 0; round < 12; round += 1) expect((await small.send("/healthz")).status).toBe(200);
+  } finally {
+    for (const socket of held) socket.destroy();
+    await small.close();
+  }
+});
+
+it("there is no authorization server to discover where none is configured", async () => {
+  for (const path of [
+    "oauth-protected-resource",
+    "oauth-protected-resource/mcp",
+    "oauth-authorization-server",
+    "openid-configuration",
+  ]) {
+    const answer = await http.send(`/.well-known/${path}`, { token: null });
+    expect(answer).toMatchObject({ status: 404, json: { code: "NOT_FOUND" } });
+    expect(answer.headers["www-authenticate"]).toBeUndefined();
+  }
 });
 
 it("more connections than there may be are closed, and those that are open go on", async () => {

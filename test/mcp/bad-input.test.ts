@@ -45,7 +45,6 @@ const BAD_NAMES: [string, unknown][] = [
   ["option", "--rm"],
   ["short option", "-v"],
   ["prototype", "__proto__"],
-  ["constructor", "constructor"],
   ["shell", "shop; rm -rf /"],
   ["substitution", "$(id)"],
   ["glob", "*"],
@@ -89,7 +88,7 @@ const badRecords = (good: unknown, ...bad: unknown[]): [string, unknown][] => [
 ];
 
 const BAD: Record<string, [string, unknown][]> = {
-  project: [...NOT_A_STRING, ...BAD_NAMES, ["upper case", "Shop"]],
+  project: [...NOT_A_STRING, ...BAD_NAMES, ["upper case", "Shop"], ["constructor", "constructor"]],
   service: [...NOT_A_STRING, ...BAD_NAMES],
   services: badLists(7, null, ["a"], ...BAD_NAMES.map(([, value]) => value)),
   profiles: [
@@ -160,6 +159,10 @@ const BAD: Record<string, [string, unknown][]> = {
   ],
   grep: [...NOT_A_STRING, ["empty", ""], ["NUL", "a\u0000"], ["newline", "a\nb"], ["too long", "a".repeat(1001)]],
   cursor: [...NOT_A_STRING, ["empty", ""], ["option", "--rm"], ["path", "../x"], ["NUL", "a\u0000"], ["huge", HUGE]],
+  only: [...NOT_A_STRING, ["unknown", "warnings"], ["upper case", "ERRORS"], ["prototype", "__proto__"]],
+  min_level: [...NOT_A_STRING, ["unknown", "loud"], ["empty", ""], ["prototype", "constructor"]],
+  context: badNumbers(-1, 21, 1.5),
+  summary: BAD_FLAGS,
   stream: [...NOT_A_STRING, ["unknown", "stdin"], ["upper case", "STDOUT"], ["prototype", "__proto__"]],
   wait_for: [...NOT_A_STRING, ["unknown", "happy"], ["prototype", "constructor"]],
   types: badLists("exploded", 7, null, "__proto__"),
@@ -217,6 +220,8 @@ const BAD: Record<string, [string, unknown][]> = {
 };
 BAD["run_command.timeout_seconds"] = badNumbers(0, -1, 86_401);
 BAD.until = BAD.since ?? [];
+// Of health_status a condition, of get_logs a text.
+BAD["get_logs.wait_for"] = BAD.grep ?? [];
 
 const BAD_ARGUMENT_NAMES = ["__proto__", "constructor", "prototype", "--rm", "Project", "project ", "command", "env"];
 
@@ -295,6 +300,9 @@ test("contradictions between fields are refused too", async () => {
   const cases: [string, Json, string][] = [
     ["get_logs", { project: "shop", service: "backend", services: ["backend"] }, "services"],
     ["get_logs", { project: "shop", regex: true }, "regex"],
+    ["get_logs", { project: "shop", only: "errors", min_level: "info" }, "min_level"],
+    ["get_logs", { project: "shop", wait_for: "x", summary: true }, "summary"],
+    ["get_logs", { project: "shop", wait_for: "x", only: "errors" }, "wait_for"],
     ["get_logs", { project: "shop", since: "1m", until: "1h" }, "since"],
     ["set_limits", { project: "shop", service: "backend" }, "cpus"],
   ];

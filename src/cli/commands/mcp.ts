@@ -2,8 +2,10 @@
  * `stackwarden mcp`: MCP over stdio. By default a bridge to the background server; with `--standalone` a private server
  * that ends with its client.
  */
+
 import type { ConfigFlags } from "../../config/settings.js";
 import type { ControlServer } from "../../control/control-server.js";
+import { surviveUnhandledRejections } from "../../daemon/unhandled-rejections.js";
 import { VERSION } from "../../version.js";
 import type { ExitCode } from "../exit-codes.js";
 import type { CliHost } from "../session.js";
@@ -29,6 +31,7 @@ export async function mcp(options: McpOptions, host: CliHost): Promise<ExitCode>
   const config = await loadConfig({ flags, env: process.env, cwd: process.cwd() });
   const logger = createLogger(config.logLevel);
   for (const warning of config.warnings) logger.warn(warning);
+  surviveUnhandledRejections(logger);
   const byDefault = [...config.roots];
   let door: ControlServer | undefined;
   const code = await serveStdio({

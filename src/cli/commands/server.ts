@@ -142,17 +142,20 @@ export async function serverRun(options: ServerRunOptions, host: CliHost): Promi
 }
 
 async function run(options: ServerRunOptions, host: CliHost, ready: () => void): Promise<ExitCode> {
-  const [{ loadConfig }, { createLogger }, { openLogFile }, { openDaemon }] = await Promise.all([
-    import("../../config/load.js"),
-    import("../../pino-logger.js"),
-    import("../../daemon/log-file.js"),
-    import("../../daemon/daemon.js"),
-  ]);
+  const [{ loadConfig }, { createLogger }, { openLogFile }, { openDaemon }, { surviveUnhandledRejections }] =
+    await Promise.all([
+      import("../../config/load.js"),
+      import("../../pino-logger.js"),
+      import("../../daemon/log-file.js"),
+      import("../../daemon/daemon.js"),
+      import("../../daemon/unhandled-rejections.js"),
+    ]);
   // The umask of the shell that started the server must not apply to other clients.
   process.umask(0o022);
   const { place } = await placeOf(options);
   const config = await loadConfig({ flags: options, env: process.env, cwd: place.folder });
   const logger = createLogger(config.logLevel, openLogFile(place.log));
+  surviveUnhandledRejections(logger);
   const server = await openDaemon({
     stateDir: config.stateDir,
     version: VERSION,

@@ -20,7 +20,7 @@ export class Actions {
   }
 
   start({ project }: StackReport): void {
-    // It goes on when this page is left; events say how it ends.
+    // The operation continues when the page closes; events report its result.
     void this.#run(project, "", "Starting…", `${project} was not started.`, async () => {
       const { message } = await this.source.call("start_stack", { project, wait: false });
       return message;

@@ -112,7 +112,7 @@ export class App {
     this.#wake();
   }
 
-  /** A page that nobody sees holds no connection: browsers allow only a few to one server. */
+  /** A hidden page keeps no connection: browsers limit the connections to one server. */
   readonly #seen = (): void => {
     const visible = document.visibilityState === "visible";
     this.#logs.setVisible(visible);

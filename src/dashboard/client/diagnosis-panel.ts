@@ -7,7 +7,7 @@ import type { Cause, StackReport } from "./types.js";
 const AGAIN_MS = 15_000;
 const SHOWN_EVIDENCE = 3;
 const SHOWN_OTHERS = 2;
-/** States that nobody needs to be told the cause of. */
+/** States that need no diagnosis. */
 const NO_FAULT = new Set(["starting", "stopped", "never_started", "recovered"]);
 
 export interface DiagnosisPanel {

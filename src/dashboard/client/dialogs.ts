@@ -58,7 +58,7 @@ export function askToStop(project: string, services: string[], act: () => void):
   open({
     title: `Stop ${project}?`,
     body: [
-      h("p", {}, `This ends ${services.join(", ")}. Whoever uses them is cut off.`),
+      h("p", {}, `This ends ${services.join(", ")}. Their clients are disconnected.`),
       h("p", { class: "hint" }, "Data, logs and passwords stay; Start brings the stack back."),
     ],
     confirm: "Stop",

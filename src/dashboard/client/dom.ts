@@ -46,7 +46,7 @@ export function setAttribute(element: Element, name: string, value: string | nul
   else if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
-/** Null when it is no web address: nothing else becomes a link. */
+/** Null for other schemes: only web addresses become links. */
 export function webAddress(text: string): string | null {
   return /^https?:\/\/[^\s]+$/.test(text) && URL.canParse(text) ? text : null;
 }

@@ -1,4 +1,4 @@
-/** What services used, as long as the page is open. */
+/** Usage of services while the page is open. */
 import type { StatsReport } from "./types.js";
 
 /** Kept and shown at most. */

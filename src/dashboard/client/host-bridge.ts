@@ -32,7 +32,7 @@ export class HostBridge {
 
   constructor(private readonly handlers: HostHandlers) {
     window.addEventListener("message", ({ source, data }: MessageEvent<Message | null>) => {
-      // Nobody but the host is listened to.
+      // Accept messages of the host only.
       if (source === this.#host && typeof data === "object" && data !== null && data.jsonrpc === "2.0")
         this.#receive(data);
     });

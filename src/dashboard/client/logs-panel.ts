@@ -8,7 +8,7 @@ import type { LogLine } from "./types.js";
 const KEPT = 2000;
 const TYPING_MS = 300;
 const AGAIN_MS = 3000;
-/** Services are told apart by colour as well as by name. */
+/** Services differ by colour and by name. */
 const COLOURS = 6;
 
 export interface LogsPanel {
@@ -17,7 +17,7 @@ export interface LogsPanel {
   show(project: string | null, services: readonly string[]): void;
   /** Only this service, brought into view. */
   focus(service: string): void;
-  /** While nobody looks, nothing is followed. */
+  /** A hidden page follows no logs. */
   setVisible(visible: boolean): void;
 }
 

@@ -1,4 +1,4 @@
-/** Which projects there are, and which one is looked at. */
+/** The list of projects and the selected one. */
 import { h, setAttribute, setText } from "./dom.js";
 import { isUp, toneOf } from "./states.js";
 import type { StackReport } from "./types.js";

@@ -87,7 +87,7 @@ export class RestSource implements DataSource {
           }
         }
       } catch (error) {
-        // A network's error in the middle of a stream is none of ours: go on where it broke.
+        // A network error breaks the stream: resume where it broke.
         if (error instanceof Failure) throw error;
       }
       await sleep(AGAIN_MS, signal);

@@ -18,7 +18,7 @@ export function takeFragment(): void {
   try {
     keptToken.set(decodeURIComponent(token));
   } catch {
-    // Not encoded as an address has it: it is no token then.
+    // Without URL encoding it is not a token.
     keptToken.set(token);
   }
 }

@@ -30,7 +30,7 @@ export interface DataSource {
 /** Lines shown at the start. */
 export const TAIL = 200;
 
-/** An operation's error, with what to do next; or `UNREACHABLE` when nobody answered. */
+/** An operation's error, with what to do next; or `UNREACHABLE` without a response. */
 export class Failure extends Error {
   constructor(
     readonly code: string,

@@ -21,21 +21,40 @@ export const briefLogs = {
     project: text,
     /** Time of the first line. */
     from: text.optional(),
-    lines: z.array(text),
+    lines: z.array(text).optional(),
+    summary: z.record(z.string(), z.unknown()).optional(),
+    wait: z.object({ met: z.boolean(), reason: text }).optional(),
+    omitted: z.unknown().optional(),
     next_cursor: text,
   }),
   of: (report: LogReport) => {
-    const { project, lines, next_cursor, omitted, dropped, line_count: _count, services: _services, ...more } = report;
+    const { project, lines, next_cursor, omitted, dropped, wait, summary } = report;
     const [first] = lines;
     return {
       project,
       ...(first === undefined ? {} : { from: first.time }),
-      lines: shownLines(lines),
+      ...(wait === undefined ? {} : { wait: { met: wait.met, reason: wait.reason } }),
+      ...(summary === undefined ? { lines: shownLines(lines) } : { summary: shownSummary(summary) }),
       next_cursor,
-      ...withoutEmpty({ omitted, dropped, ...more }),
+      ...withoutEmpty({ omitted, dropped }),
     };
   },
 };
+
+/** Such as `error web 12×, 12:00:01 to 12:03:40: connection refused`. */
+function shownSummary({ lines, levels, messages, other_messages, periods }: NonNullable<LogReport["summary"]>) {
+  const clock = (time: string): string => time.slice(11, 19);
+  return {
+    lines,
+    levels,
+    messages: messages.map(({ level, service, count, first, last, text: message }) => {
+      const when = clock(first) === clock(last) ? clock(first) : `${clock(first)} to ${clock(last)}`;
+      return `${level ?? "-"} ${service} ${count}×, ${when}: ${message}`;
+    }),
+    ...(other_messages === 0 ? {} : { other_messages }),
+    periods: periods.map(({ from, lines: count, errors }) => `${clock(from)} ${count} lines, ${errors} errors`),
+  };
+}
 
 interface Group {
   first: LogLine;

@@ -10,6 +10,7 @@ import type {
   ServiceStats,
 } from "../../stack/runtime.js";
 import { execInside } from "./commands/run.js";
+import type { ListenWatch } from "./listen-watch.js";
 import { type ProbeContext, probeService } from "./probes/probe.js";
 import type { LaunchPlan } from "./providers/launch-plan.js";
 import type { ManagedProcess, ServiceUser } from "./types.js";
@@ -30,6 +31,7 @@ export class LocalService implements RuntimeService {
     private readonly process: ManagedProcess,
     private readonly plan: LaunchPlan,
     private readonly probing: ProbeContext,
+    private readonly listening: ListenWatch,
     /** Once the instance ended: what it left is removed, its ports are held again. */
     private readonly ended: Promise<void>,
   ) {
@@ -38,6 +40,7 @@ export class LocalService implements RuntimeService {
     this.pid = process.pid;
     this.user = { uid: process.effectiveUid(), name: user.name, enforcement: user.enforcement };
     this.exited = process.exited;
+    void ended.finally(() => listening.end());
   }
 
   stop({ graceMs, signal }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
@@ -50,8 +53,10 @@ export class LocalService implements RuntimeService {
     return this.#stopping;
   }
 
-  probe(healthcheck: Healthcheck, signal: AbortSignal): Promise<ProbeResult> {
-    return probeService(this.probing, healthcheck, signal);
+  async probe(healthcheck: Healthcheck, signal: AbortSignal): Promise<ProbeResult> {
+    const result = await probeService(this.probing, healthcheck, signal);
+    const stranger = result.healthy ? await this.listening.stranger() : null;
+    return stranger === null ? result : { ...result, healthy: false, message: stranger };
   }
 
   setLimits(limits: Limits): Promise<AppliedLimits> {

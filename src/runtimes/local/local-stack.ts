@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { StackwardenError } from "../../errors.js";
+import { callTo, hint } from "../../hint.js";
 import type { ServiceDefinition, StackDefinition } from "../../stack/definition/types.js";
 import type {
   Endpoint,
@@ -20,13 +21,14 @@ import { runFresh } from "./commands/run.js";
 import { refuseRoot, waitForEarlyExit } from "./early-exit.js";
 import { ensureDir, namesIn, ownerOf, privateDirs } from "./files/create.js";
 import { removeTree } from "./files/remove-tree.js";
+import { ListenWatch } from "./listen-watch.js";
 import { LocalService } from "./local-service.js";
 import { aliasesOf, withAliases } from "./name-aliases.js";
 import { portRequests } from "./port-requests.js";
 import { appCommand, prepareApp } from "./providers/app.js";
-import { providerOf } from "./providers/known-images.js";
 import type { LaunchPlan, PrepareContext } from "./providers/launch-plan.js";
 import { postgresCommandEnv, preparePostgres } from "./providers/postgres.js";
+import { providerOf } from "./providers/provider-of.js";
 import { prepareRedis, redisCommandEnv } from "./providers/redis.js";
 import type { ManagedProcess, ProcessHost, ServiceUser } from "./types.js";
 
@@ -249,7 +251,15 @@ export class LocalStack implements RuntimeStack {
     const ended = this.#follow(name, process, plan);
     const instance = { process, plan, ended };
     this.#instances.set(name, instance);
+    const allNotes = [...plan.notes, ...notes];
     const warned = new Set<number>();
+    const openPort = (port: number): void => {
+      if (warned.has(port)) return;
+      warned.add(port);
+      const message = `${name} listens on port ${port} of every address, not only on 127.0.0.1: others on the network can reach it.`;
+      this.open_.notice({ type: "warning", service: name, message });
+      allNotes.push(message);
+    };
     try {
       await refuseRoot(process, name);
       const ports = this.#hostPorts(service);
@@ -259,13 +269,7 @@ export class LocalStack implements RuntimeStack {
         user,
         signal,
         ports.length > 0 ? FIRST_MOMENTS_MS : 0,
-        (port) => {
-          if (warned.has(port)) return;
-          warned.add(port);
-          const message = `${name} listens on port ${port} of every address, not only on 127.0.0.1: others on the network can reach it.`;
-          this.open_.notice({ type: "warning", service: name, message });
-          notes.push(message);
-        },
+        openPort,
       );
       if (early.kind === "exited") {
         // Its ports are held again by now, unless another process has one.
@@ -290,7 +294,8 @@ export class LocalStack implements RuntimeStack {
       access: plan.access,
       resolve: plan.resolve,
     };
-    return new LocalService(service, generation, [...plan.notes, ...notes], user, process, plan, probing, ended);
+    const listening = new ListenWatch({ uid: user.uid, ports: () => this.#hostPorts(service), onOpen: openPort });
+    return new LocalService(service, generation, allNotes, user, process, plan, probing, listening, ended);
   }
 
   #hostPorts(service: ServiceDefinition): number[] {
@@ -308,7 +313,7 @@ export class LocalStack implements RuntimeStack {
     const error = portsInUse(taken);
     const how = exit.signal === null ? `exited with code ${exit.exitCode}` : `was ended by ${exit.signal}`;
     throw new StackwardenError("PORT_IN_USE", `${service.name} ${how}. ${error.message}`, {
-      hint: `${error.hint} Its own last lines are in get_logs {"service": "${service.name}"}.`,
+      hint: hint`${error.hint} Its own last lines are in ${callTo("get_logs", { service: service.name })}.`,
       details: { ...error.details, service: service.name, exit: { exit_code: exit.exitCode, signal: exit.signal } },
     });
   }

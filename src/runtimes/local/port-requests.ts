@@ -4,7 +4,7 @@ import { StackwardenError } from "../../errors.js";
 import type { ServiceDefinition } from "../../stack/definition/types.js";
 import type { PortRequest } from "../shared/port-ledger.js";
 import { ownPlaceholders } from "./address-rewrite.js";
-import { providerOf } from "./providers/known-images.js";
+import { providerOf } from "./providers/provider-of.js";
 
 /** Every port a service listens on, published first. */
 export function portRequests(service: ServiceDefinition): PortRequest[] {

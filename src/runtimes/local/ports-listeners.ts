@@ -7,6 +7,8 @@ export interface Listener {
   /** Owner of the socket; null where only a connection could tell that somebody listens. */
   uid: number | null;
   loopback: boolean;
+  /** Receives connections to 127.0.0.1. */
+  answersLoopback: boolean;
 }
 
 const LISTEN = "0A";
@@ -16,6 +18,9 @@ const isLoopback = (address: string): boolean =>
   address === LOOPBACK_V6 ||
   (address.endsWith("7F") && (address.length === 8 || address.startsWith("0000000000000000FFFF0000")));
 
+/** 127.0.0.1 and every address, also as IPv6 sockets that take IPv4. */
+const ANSWERS_LOOPBACK = /^(?:0100007F|0{8}|0{32}|0000000000000000FFFF0000(?:0100007F|0{8}))$/;
+
 /** Lines of /proc/net/tcp and tcp6. */
 export function parseListeners(table: string): Listener[] {
   const found: Listener[] = [];
@@ -23,7 +28,12 @@ export function parseListeners(table: string): Listener[] {
     const [, local, , state, , , , uid] = line.trim().split(/\s+/);
     if (state !== LISTEN || local === undefined) continue;
     const [address = "", port = ""] = local.split(":");
-    found.push({ port: Number.parseInt(port, 16), uid: Number(uid), loopback: isLoopback(address) });
+    found.push({
+      port: Number.parseInt(port, 16),
+      uid: Number(uid),
+      loopback: isLoopback(address),
+      answersLoopback: ANSWERS_LOOPBACK.test(address),
+    });
   }
   return found;
 }
@@ -54,5 +64,5 @@ export function accepts(port: number, timeoutMs = 500): Promise<boolean> {
 export async function listenersOn(port: number, procNet?: string): Promise<Listener[]> {
   const all = await listeners(procNet);
   if (all !== null) return all.filter((listener) => listener.port === port);
-  return (await accepts(port)) ? [{ port, uid: null, loopback: true }] : [];
+  return (await accepts(port)) ? [{ port, uid: null, loopback: true, answersLoopback: true }] : [];
 }

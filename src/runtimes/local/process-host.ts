@@ -37,6 +37,11 @@ const notStarted = (service: string, error: unknown): StackwardenError =>
       });
 
 const SIGKILL_EXIT = 128 + 9;
+const instanceEnded = (): StackwardenError =>
+  new StackwardenError("SERVICE_NOT_STARTED", "The instance that the command belongs to has ended.", {
+    hint: "Wait until the service runs again, then call again.",
+  });
+
 /** Longest of the parts of a cgroup's name. */
 const NAME_PART = 40;
 
@@ -235,13 +240,13 @@ class LocalProcessHost implements ProcessHost {
 
   /** @throws SERVICE_NOT_STARTED: a command must not run without the limits of the instance that it belongs to */
   async #join(launched: Launched, instance: ManagedProcess): Promise<CommandGroup | null> {
-    if (!this.#processes.has(instance))
-      throw new StackwardenError("SERVICE_NOT_STARTED", "The instance that the command belongs to has ended.", {
-        hint: "Wait until the service runs again, then call again.",
-      });
+    if (!this.#processes.has(instance)) throw instanceEnded();
     const cgroup = this.#cgroups.get(instance);
     if (cgroup === undefined) return null;
-    const group = await openCommandGroup(cgroup, `command-${launched.pid}`);
+    const group = await openCommandGroup(cgroup, `command-${launched.pid}`).catch((error: unknown) => {
+      // Its cgroup goes before the host forgets it.
+      throw (error as NodeJS.ErrnoException).code === "ENOENT" ? instanceEnded() : error;
+    });
     try {
       await launched.enter(group.procsFiles);
       return group;

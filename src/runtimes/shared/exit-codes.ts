@@ -1,4 +1,4 @@
-/** How a container's end is told: its init ends with 128 + signal for a program that a signal ended. */
+/** Interprets a container's exit code: an init exits with 128 + signal when a signal ended the program. */
 import { constants } from "node:os";
 import type { ServiceExit } from "../../stack/runtime.js";
 

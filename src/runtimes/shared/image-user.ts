@@ -1,5 +1,6 @@
 /** Chooses the user of a service: the compose file's, else the image's; never root by default. */
 import { StackwardenError } from "../../errors.js";
+import { parseImageName } from "../../stack/definition/image-name.js";
 
 /** Images whose default user is root only because their entrypoint changes to this one by itself. */
 const OWN_USERS: Record<string, string> = {
@@ -14,12 +15,6 @@ const OWN_USERS: Record<string, string> = {
   node: "node",
 };
 const APP_USER = "1000:1000";
-
-/** `postgres` of `docker.io/library/postgres:15-alpine@sha256:…`. */
-export function imageName(image: string): string {
-  const path = image.replace(/@.*/, "");
-  return path.slice(path.lastIndexOf("/") + 1).replace(/:.*/, "");
-}
 
 /** By name or number; a group alone counts as well. */
 export const isRootUser = (user: string): boolean => /^(?:root|0+)?(?::.*)?$/.test(user.trim());
@@ -53,7 +48,7 @@ export function chooseUser(
     });
   }
   if (!isRootUser(imageUser) || allowRoot) return { user: imageUser || "root" };
-  const own = service.image === undefined ? undefined : OWN_USERS[imageName(service.image)];
+  const own = service.image === undefined ? undefined : OWN_USERS[parseImageName(service.image).name];
   const user = own ?? APP_USER;
   return {
     user,

@@ -1,4 +1,4 @@
-/** Which failures of an installer another try may mend: the network's, never a wrong name or version. */
+/** Which installer failures are transient: network failures, never a wrong name or version. */
 const TRANSIENT =
   /ETIMEDOUT|ECONNRESET|ECONNREFUSED|ECONNABORTED|EAI_AGAIN|ERR_SOCKET_TIMEOUT|Temporary failure in name resolution|Connection (reset|broken|aborted|refused|timed out)|Read timed out|ReadTimeoutError|ConnectTimeoutError|NewConnectionError|ProtocolError|IncompleteRead|Remote end closed connection|\b(?:HTTP error|Error:?|status(?: code)?:?) ?(?:429|500|502|503|504)\b|\bE(?:429|500|502|503|504)\b|Too Many Requests|Bad Gateway|Service Unavailable|Gateway Time-?out/i;
 

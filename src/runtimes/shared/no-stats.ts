@@ -1,4 +1,4 @@
-/** What is told of a service's use where nothing measures it. */
+/** The stats of a service whose usage is not measured. */
 import type { ServiceStats } from "../../stack/runtime.js";
 
 export const NO_STATS: Omit<ServiceStats, "reason"> = {

@@ -53,7 +53,7 @@ export interface Held {
   claim: PortClaim;
 }
 
-/** A claim and a listening socket: nobody else has the port. Null when somebody has. Rejects with the system's error. */
+/** Holds a port by a claim and a listening socket. Null when another process has the port. Rejects with the system's error. */
 export async function holdClaimed(port: number, holding: Holding): Promise<Held | null> {
   const claim = await claimPort(port);
   if (claim === null) return null;

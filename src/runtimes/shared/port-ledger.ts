@@ -1,6 +1,6 @@
 /**
  * The host ports of one stack. A port is held by a listening socket of the server from the moment it is
- * chosen until just before its service is spawned, so that nobody takes it between check and use.
+ * chosen until just before its service is spawned, so that no other process takes it between check and use.
  */
 import type { Server } from "node:net";
 import { StackwardenError } from "../../errors.js";
@@ -22,7 +22,7 @@ export interface PortRequest {
 interface Slot extends PortRequest {
   port: number;
   holder: Server | null;
-  /** Kept as long as the slot has the port, also while its service listens. */
+  /** Kept while the slot has the port, also while its service listens. */
   claim: PortClaim;
 }
 

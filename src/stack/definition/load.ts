@@ -19,9 +19,9 @@ import { readService } from "./read-service.js";
 import { readVolumes } from "./read-volumes.js";
 import { checkReferences } from "./references.js";
 import { selectServices } from "./selection.js";
+import { refuseSharedDatabases } from "./shared-volumes.js";
 import { entry, type Tree, textOf } from "./tree.js";
 import type { AttributeUse, LoadRequest, ServiceDefinition, StackDefinition } from "./types.js";
-import { projectVariables } from "./variables.js";
 
 /** Shorter values would redact ordinary words. */
 const SHORTEST_SECRET = 6;
@@ -204,6 +204,7 @@ function readStack(
     },
     note,
   );
+  refuseSharedDatabases(services, all);
   problems.throwIfAny();
   const secretValues = new Set([...Object.values(secrets.text), ...configs.secret]);
   for (const { secretEnvironment, environment } of Object.values(services))

@@ -25,6 +25,10 @@ const below = (path: string, name: string): string => {
   return path === "" ? part : `${path}.${part}`;
 };
 
+/** Most entries of a list and of a mapping, far above what people write: each costs the reader time and memory. */
+export const MOST_ITEMS = 1000;
+export const MOST_ENTRIES = 10_000;
+
 export class NodeReader {
   constructor(
     readonly context: ReadContext,
@@ -122,12 +126,19 @@ export class NodeReader {
       this.invalid("must be a list", "Write a list.");
       return [];
     }
+    if (this.#tooMany(this.tree.items.length, MOST_ITEMS)) return [];
     const readers: NodeReader[] = [];
     for (const [index, item] of this.tree.items.entries()) {
       if (this.exhausted) break;
       if (item.tag !== "reset") readers.push(this.#inside(item, `${this.path}[${index}]`));
     }
     return readers;
+  }
+
+  #tooMany(count: number, most: number): boolean {
+    if (count <= most) return false;
+    this.invalid(`has ${count} entries, more than ${most}`, `Write at most ${most} entries.`);
+    return true;
   }
 
   /** A list's items; a single value counts as a list of one. */
@@ -146,6 +157,7 @@ export class NodeReader {
       this.invalid("must be a mapping", "Write `name: value` pairs.");
       return [];
     }
+    if (this.#tooMany([...this.tree.entries].length, MOST_ENTRIES)) return [];
     const entries: [string, NodeReader][] = [];
     for (const [key, value] of this.tree.entries) {
       if (this.exhausted) break;

@@ -94,8 +94,16 @@ export function checkPolicy(key: string, reader: NodeReader): void {
 export const readSysctls = (reader: NodeReader | undefined): Record<string, string> =>
   Object.fromEntries((reader === undefined || reader.empty ? [] : pairs(reader)).map(([name, value]) => [name, value]));
 
-/** Is this Compose `user` root, by name or number? A group alone (`:0`) and an empty user count as well. */
-export const isRoot = (user: string): boolean => /^(?:root|0+)?(?::.*)?$/.test(user.trim());
+/**
+ * Is this Compose `user` root, by name or number? A group alone (`:0`) and an empty user count as well, and so does every
+ * text that some reader of numbers takes for 0: `+0`, `-0`, `0x0`, `0.0`, and multiples of 2³².
+ */
+export function isRoot(user: string): boolean {
+  const name = (user.trim().split(":")[0] ?? "").trim();
+  if (name === "" || name === "root") return true;
+  const number = Number(name.replace(/^([+-])(?=0[xob])/i, ""));
+  return Number.isFinite(number) && Math.trunc(number) % 2 ** 32 === 0;
+}
 
 export function checkUser(reader: NodeReader, user: string, allowed: boolean): void {
   if (isRoot(user) && !allowed)

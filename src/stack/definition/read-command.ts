@@ -67,6 +67,9 @@ function splitCommand(text: string): SplitWords | null {
 /** The words of a command that is written as text. Null: a quote is not closed. */
 export const splitWords = (text: string): string[] | null => splitCommand(text)?.words ?? null;
 
+/** The words, and what follows the first operator of a shell, which no word is. Null: a quote is not closed. */
+export const splitAtOperator = (text: string): { words: string[]; dropped: string } | null => splitCommand(text);
+
 /** @param note called when Compose drops a part of the command */
 export function readCommand(reader: NodeReader | undefined, note?: (text: string) => void): string[] | undefined {
   if (!given(reader)) return undefined;

@@ -1,27 +1,17 @@
 /** `x-local`: how the local runtime runs a service. */
+import { providerOfImage } from "./image-name.js";
 import { given, type NodeReader } from "./node-reader.js";
 import { projectPath } from "./project-path.js";
 import { readCommand } from "./read-command.js";
 import { readEnvironment } from "./read-environment.js";
 import type { LocalDefinition } from "./types.js";
 
-/** Images whose service the local runtime can provide by itself, by the last part of their name. */
-const PROVIDERS: [RegExp, "postgres" | "redis"][] = [
-  [/^postgres(?:ql)?$/, "postgres"],
-  [/^(?:redis|valkey)$/, "redis"],
-];
-
-function providerOf(image: string | undefined): "postgres" | "redis" | undefined {
-  const name = image?.split("@")[0]?.split("/").at(-1)?.split(":")[0] ?? "";
-  return PROVIDERS.find(([pattern]) => pattern.test(name))?.[1];
-}
-
 export function readLocal(
   reader: NodeReader | undefined,
   image: string | undefined,
   folder: string,
 ): LocalDefinition | undefined {
-  const byImage = providerOf(image);
+  const byImage = image === undefined ? undefined : (providerOfImage(image) ?? undefined);
   if (!given(reader)) return byImage === undefined ? undefined : { provider: byImage, environment: {} };
   const fields = reader.fields(["provider", "command", "working_dir", "install", "environment"]);
   const command = readCommand(fields.command);

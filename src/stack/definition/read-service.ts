@@ -78,7 +78,8 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
   if (image !== undefined && !/^[a-z0-9][\w./:@-]*$/i.test(image))
     fields.image?.invalid("is not an image reference", "Write it as in redis:7-alpine.");
   const build = given(fields.build) ? readBuild(fields.build, folder) : undefined;
-  const local = readLocal(fields["x-local"], image, folder);
+  // What a build puts into an image is not known, whatever its name is.
+  const local = readLocal(fields["x-local"], given(fields.build) ? undefined : image, folder);
   if (image === undefined && fields.build === undefined && local === undefined)
     reader.invalid("has neither image nor build", "Give `image`, `build`, or `x-local` for the local runtime.");
   const user = fields.user === undefined ? undefined : fields.user.empty ? "" : fields.user.string();

@@ -1,6 +1,6 @@
 /** Which commands may be run in a service: the operator decides, the compose file declares. */
 import { StackwardenError } from "../../errors.js";
-import { splitWords } from "../definition/read-command.js";
+import { splitAtOperator } from "../definition/read-command.js";
 import type { ServiceDefinition } from "../definition/types.js";
 import type { StackSettings } from "../settings.js";
 
@@ -24,8 +24,14 @@ function argvOf({ command, shell }: AskedCommand): string[] {
     return ["/bin/sh", "-c", command];
   }
   if (typeof command !== "string") return [...command];
-  const words = splitWords(command);
-  if (words === null) throw invalid("has a quote that is not closed.", 'Give a list: ["program", "argument"].');
+  const split = splitAtOperator(command);
+  if (split === null) throw invalid("has a quote that is not closed.", 'Give a list: ["program", "argument"].');
+  const { words, dropped } = split;
+  if (dropped !== "")
+    throw invalid(
+      `has a shell operator (${JSON.stringify(dropped.slice(0, 20))}), and no shell reads it.`,
+      "With shell: true the service's shell reads it; or give a list of arguments.",
+    );
   if (words.length === 0 || words[0] === "") throw invalid("is empty.", 'Give a list: ["program", "argument"].');
   return words;
 }

@@ -16,12 +16,17 @@ import type { EventQuery } from "../storage/events.js";
 import { pressure } from "./limits.js";
 import type { Project } from "./project.js";
 import { unknownService } from "./running-stack.js";
+import { STANDING } from "./service-state.js";
 import { asSentence, wellSentence } from "./stack-state.js";
 
 type Subscribe = (listener: (change: StackChange) => void) => () => void;
 
 /** Null: not decided yet. */
-function decide(project: Project, condition: "healthy" | "stopped"): HealthOutcome["wait"] {
+function decide(
+  project: Project,
+  condition: "healthy" | "stopped",
+  services: string[] | undefined,
+): HealthOutcome["wait"] {
   const { state } = project;
   const given = (met: boolean, reason: string): HealthOutcome["wait"] => ({ condition, met, reason });
   if (condition === "stopped") return state === "stopped" ? given(true, "The stack is stopped.") : null;
@@ -31,6 +36,14 @@ function decide(project: Project, condition: "healthy" | "stopped"): HealthOutco
     return given(true, asSentence(wellSentence(services)));
   }
   if (state === "stopped" || state === "lost") return given(false, `The stack is ${state}.`);
+  if (services !== undefined) {
+    const chosen = units.filter((unit) => services.includes(unit.name));
+    const up = chosen.length === services.length && chosen.every((unit) => STANDING[unit.state] === "up");
+    if (up) return given(true, `${chosen.map((unit) => `${unit.name} is ${unit.state}`).join(", ")}.`);
+    const gone = chosen.filter((unit) => unit.ended);
+    if (gone.length === 0) return null;
+    return given(false, `${gone.map((unit) => `${unit.name} is ${unit.state}`).join(", ")} and nothing restarts it.`);
+  }
   if (state !== "degraded") return null;
   const ended = units.filter((unit) => unit.ended);
   if (ended.length === 0) return null;
@@ -43,6 +56,7 @@ function waitFor(
   timeoutMs: number,
   signal: AbortSignal,
   subscribe: Subscribe,
+  services: string[] | undefined,
 ): Promise<HealthOutcome["wait"]> {
   return new Promise((resolve) => {
     const end = (result: HealthOutcome["wait"]): void => {
@@ -55,7 +69,7 @@ function waitFor(
     const abort = timeUp("The call was cancelled.");
     const timer = setTimeout(timeUp(`Not within ${timeoutMs / 1000} s; it may still come.`), timeoutMs);
     const look = (): void => {
-      const decision = decide(project, condition);
+      const decision = decide(project, condition, services);
       if (decision !== null) end(decision);
     };
     const unsubscribe = subscribe((change) => {
@@ -74,12 +88,21 @@ export async function healthOf(
   subscribe: Subscribe,
 ): Promise<HealthOutcome> {
   const names = await project.names();
+  const unknown = request.services?.find((service) => !names.includes(service));
+  if (unknown !== undefined) throw unknownService(unknown, names);
   let wait: HealthOutcome["wait"] = null;
   if (request.waitFor !== undefined)
-    wait = await waitFor(project, request.waitFor, request.timeoutMs ?? 50_000, call.signal, subscribe);
+    wait = await waitFor(
+      project,
+      request.waitFor,
+      request.timeoutMs ?? 50_000,
+      call.signal,
+      subscribe,
+      request.services,
+    );
   if (request.fresh === true)
     await Promise.all([...(project.supervisor.stack?.units.values() ?? [])].map((unit) => unit.check()));
-  return { ...project.healthNow(project.services.length > 0 ? project.services : names), wait };
+  return { ...project.healthNow(request.services ?? (project.services.length > 0 ? project.services : names)), wait };
 }
 
 const notRunning = (project: Project, more = ""): StackwardenError =>
@@ -87,8 +110,8 @@ const notRunning = (project: Project, more = ""): StackwardenError =>
     hint: hint`Start it with ${callTo("start_stack", { project: project.id })}.`,
   });
 
-/** L1–L3: logs of stopped and crashed services are still there. */
-export async function logsOf(project: Project, query: LogQuery): Promise<LogReport> {
+/** Logs of stopped and crashed services are kept. */
+export async function logsOf(project: Project, query: LogQuery, subscribe: Subscribe): Promise<LogReport> {
   const asked = query.services ?? [];
   if (!project.recorded) {
     const names = await project.names();
@@ -113,7 +136,45 @@ export async function logsOf(project: Project, query: LogQuery): Promise<LogRepo
       details: { services },
     });
   }
-  return { project: project.id, services, ...(await logs.query({ ...query, services })) };
+  const wait = query.waitFor === undefined ? null : untilEnded(project, services, query.signal, subscribe);
+  try {
+    const page = await logs.query({ ...query, services, ...(wait === null ? {} : { signal: wait.signal }) });
+    const reason = page.wait?.met === false ? wait?.reason() : undefined;
+    return { project: project.id, services, ...page, ...(reason == null ? {} : { wait: { met: false, reason } }) };
+  } finally {
+    wait?.close();
+  }
+}
+
+/** Last lines of a service may come in after it ended. */
+const LAST_LINES_MS = 300;
+
+/** A signal that ends a wait for a line once none of the services can print one, and the reason for it. */
+function untilEnded(project: Project, services: string[], caller: AbortSignal | undefined, subscribe: Subscribe) {
+  const over = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  let reason: string | null = null;
+  const check = (): void => {
+    const { stack, open } = project.supervisor;
+    const units = services.flatMap((name) => stack?.units.get(name) ?? []);
+    const ended = !open || units.every((unit) => unit.ended || unit.state === "completed");
+    // A start may be about to open the stack.
+    if (!ended || project.state === "starting" || timer !== undefined) return;
+    reason = open ? `${units.map((unit) => `${unit.name} is ${unit.state}`).join(", ")}.` : "The stack is not running.";
+    timer = setTimeout(() => over.abort(), LAST_LINES_MS);
+  };
+  const unsubscribe = subscribe((change) => {
+    if (change.kind === "stack" && change.project === project.id) check();
+  });
+  check();
+  return {
+    signal: caller === undefined ? over.signal : AbortSignal.any([caller, over.signal]),
+    reason: () => (over.signal.aborted ? reason : null),
+    close: () => {
+      clearTimeout(timer);
+      unsubscribe();
+    },
+  };
 }
 
 export async function statsOf(project: Project, asked: string[] | undefined): Promise<StatsReport> {

@@ -3,6 +3,7 @@
  * that it publishes. A service with none of these only runs.
  */
 import { StackwardenError } from "../../errors.js";
+import { parseImageName } from "../definition/image-name.js";
 import type { Healthcheck, HealthTest, ServiceDefinition, StackDefinition } from "../definition/types.js";
 import type { RuntimeName } from "../vocabulary.js";
 
@@ -55,8 +56,9 @@ const IMAGES: ReadonlyMap<string, KnownImage> = new Map([
 ]);
 
 function knownImage(image: string | undefined): KnownImage | undefined {
-  const name = image?.replace(/@.*/, "").replace(/:[^/]*$/, "");
-  return name === undefined ? undefined : IMAGES.get(name.replace(/^docker\.io\//, "").replace(/^library\//, ""));
+  if (image === undefined) return undefined;
+  const { path, onDockerHub } = parseImageName(image);
+  return onDockerHub ? IMAGES.get(path) : undefined;
 }
 
 const SERVERS =

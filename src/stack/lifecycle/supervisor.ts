@@ -1,10 +1,11 @@
 /** Takes one project's stack up and down, keeps its parts in line, and owns what that needs: lock, records, limits. */
 
-import { StackwardenError, toStackwardenError } from "../../errors.js";
+import { StackwardenError, toStackwardenError, withHint } from "../../errors.js";
 import { callTo, hint, setting } from "../../hint.js";
 import { withRetry } from "../../system/retry.js";
 import { forRuntime } from "../definition/for-runtime.js";
 import { overridePorts } from "../definition/override-ports.js";
+import { refuseLeftOut } from "../definition/own-program.js";
 import type { Limits, LoadStack, StackDefinition } from "../definition/types.js";
 import type { LogStore } from "../logs/types.js";
 import type { Progress, StartRequest } from "../model.js";
@@ -55,6 +56,15 @@ function elsewhere(before: RuntimeName | null, now: RuntimeName, volumes: string
   return ` The project ran on ${before} before: the data of its volumes (${volumes.join(", ")}) is there and not here; \`runtime: ${before}\` in the configuration goes on with it.`;
 }
 
+/** The built-in stack's checks stand in no file of the project. */
+function explainBuiltIn(error: unknown, source: string): unknown {
+  const failed = error instanceof StackwardenError && ["SERVICE_START_FAILED", "START_TIMEOUT"].includes(error.code);
+  if (!failed || !source.startsWith("built-in:")) return error;
+  const expected =
+    "The folder has no compose.yaml, so the built-in stack ran: it expects HTTP 200 from GET /health of backend/ (uvicorn app.main:app) and from GET / of frontend/. Write compose.yaml where the project differs.";
+  return withHint(error, [...error.hintParts, { text: ` ${expected}` }]);
+}
+
 export class Supervisor {
   /** Kept after its end, for reports. */
   stack: RunningStack | null = null;
@@ -97,7 +107,10 @@ export class Supervisor {
         ? await this.#reconcile(definition, signal, steps)
         : await this.#openStack(definition, folder, signal, steps, records);
     } catch (error) {
-      const told = records === undefined ? error : sanitizeError(error, records.clean);
+      const told = explainBuiltIn(
+        records === undefined ? error : sanitizeError(error, records.clean),
+        this.stack?.definition.source ?? "",
+      );
       records?.events.add(startFailed(told, steps.actor));
       if (!this.open) await this.#release();
       throw told;
@@ -199,7 +212,10 @@ export class Supervisor {
     // What an earlier call asked for holds as long as the stack runs.
     const ports = { ...(this.open ? this.#ports : {}), ...request.ports };
     const selection = nextSelection(this.open ? this.selection : {}, request);
-    const definition = overridePorts(await this.read(folder, records, selection), ports);
+    const written = await this.read(folder, records, selection);
+    // Services of the built-in stack that a caller names are what it means.
+    if (selection.services === undefined) refuseLeftOut(written, folder);
+    const definition = overridePorts(written, ports);
     records.redactor.add([...hiddenSecrets(definition, this.options.project), ...records.secrets.values()]);
     this.#ports = ports;
     this.selection = selection;

@@ -1,4 +1,4 @@
-/** Which lines a query wants. */
+/** Selects the lines of a query by instance, stream, time and text. */
 import { StackwardenError } from "../../errors.js";
 import type { WantedSegment } from "./spool.js";
 import type { StoredLine } from "./stored-line.js";
@@ -10,16 +10,27 @@ const LONGEST_GREP = 1000;
 export interface LineFilter {
   /** False when every line matches. */
   readonly narrow: boolean;
-  matches(line: StoredLine, generation: number | undefined): boolean;
+  /** Whether a line is of the stream, time and instance requested. */
+  inScope(line: StoredLine, generation: number | undefined): boolean;
+  /** Whether a line has the text requested. */
+  test(text: string): boolean;
   /** True when a file may hold a line that matches. */
   wanted(generation: number | undefined): WantedSegment;
 }
 
-async function textTest({ grep, regex }: LogQuery): Promise<((text: string) => boolean) | undefined> {
+/**
+ * @param name of the field, for errors
+ * @throws INVALID_INPUT for an expression that is too long or that RE2 refuses
+ */
+export async function textTest(
+  name: "grep" | "wait_for",
+  grep: string | undefined,
+  regex: boolean | undefined,
+): Promise<((text: string) => boolean) | undefined> {
   if (grep === undefined || grep === "") return undefined;
   if (grep.length > LONGEST_GREP) {
-    throw new StackwardenError("INVALID_INPUT", `grep is ${grep.length} characters long.`, {
-      hint: `Use at most ${LONGEST_GREP.toLocaleString("en-US")} characters.`,
+    throw new StackwardenError("INVALID_INPUT", `${name}: expected at most 1,000 characters, got ${grep.length}.`, {
+      hint: "Use a shorter expression.",
     });
   }
   if (regex !== true) {
@@ -32,8 +43,8 @@ async function textTest({ grep, regex }: LogQuery): Promise<((text: string) => b
     const expression = RE2JS.compile(grep);
     return (text) => expression.test(text);
   } catch (error) {
-    throw new StackwardenError("INVALID_INPUT", `grep is no valid RE2 expression: ${(error as Error).message}`, {
-      hint: "RE2 has no lookaround and no backreferences; leave regex out to search for the text as it stands.",
+    throw new StackwardenError("INVALID_INPUT", `${name} is not a valid RE2 expression: ${(error as Error).message}`, {
+      hint: "RE2 has no lookaround and no backreferences; leave regex out to search for the literal text.",
       cause: error,
     });
   }
@@ -42,18 +53,18 @@ async function textTest({ grep, regex }: LogQuery): Promise<((text: string) => b
 /** @throws INVALID_INPUT for an expression that RE2 refuses */
 export async function compileFilter(query: LogQuery): Promise<LineFilter> {
   const { sinceMs = Number.NEGATIVE_INFINITY, untilMs = Number.POSITIVE_INFINITY, stream } = query;
-  const test = await textTest(query);
+  const test = await textTest("grep", query.grep, query.regex);
   const timed = query.sinceMs !== undefined || query.untilMs !== undefined;
-  const narrow = test !== undefined || stream !== undefined || timed || query.previous === true;
+  const narrow =
+    test !== undefined || stream !== undefined || timed || query.previous === true || query.minLevel !== undefined;
   return {
     narrow,
-    matches: (line, generation) =>
-      !narrow ||
-      ((generation === undefined || line.generation === generation) &&
-        (stream === undefined || line.stream === stream) &&
-        line.timeMs >= sinceMs &&
-        line.timeMs <= untilMs &&
-        (test === undefined || test(line.text))),
+    inScope: (line, generation) =>
+      (generation === undefined || line.generation === generation) &&
+      (stream === undefined || line.stream === stream) &&
+      line.timeMs >= sinceMs &&
+      line.timeMs <= untilMs,
+    test: test ?? (() => true),
     wanted: (generation) => (segment) =>
       segment.lastTimeMs >= sinceMs &&
       segment.firstTimeMs <= untilMs &&

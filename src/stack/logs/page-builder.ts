@@ -56,7 +56,8 @@ export class PageBuilder {
       ...toLogLine(service, oldest),
       ...(count > 1 ? { repeated: { count, last_seq: newest.seq, last_time: isoTime(newest.timeMs) } } : {}),
     }));
-    return this.direction === 1 ? lines : lines.reverse();
+    // Records and their context are complete only some lines later.
+    return lines.sort((one, other) => one.seq - other.seq);
   }
 
   #repeats(run: Run, service: string, { text, stream, generation, cutFrom }: StoredLine): boolean {

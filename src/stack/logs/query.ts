@@ -7,8 +7,11 @@ import { compileFilter, type LineFilter } from "./line-filter.js";
 import { type LogView, linesAfter, newestFirst, oldestFirst } from "./log-view.js";
 import { type MergedLine, mergeLines } from "./merge.js";
 import { PageBuilder } from "./page-builder.js";
+import { RecordFilter } from "./record-filter.js";
+import { summaryPage } from "./summary.js";
 import { notShown } from "./truncation.js";
 import type { LogPage, LogQuery } from "./types.js";
+import { waitForLine } from "./wait-for-line.js";
 
 const MOST_LINES = 10_000;
 const DEFAULT_LINES = 100;
@@ -33,7 +36,7 @@ export interface QueriedStore {
   grown(services: readonly string[], seq: number, deadline: number, signal?: AbortSignal): Promise<boolean>;
 }
 
-interface Settings {
+export interface Settings {
   services: string[];
   tail: number;
   maxBytes: number;
@@ -64,6 +67,8 @@ export async function answerQuery(store: QueriedStore, query: LogQuery): Promise
     filter: await compileFilter(query),
     query,
   };
+  if (query.summary === true) return summaryPage(store, settings);
+  if (query.waitFor !== undefined) return waitForLine(store, settings, query.waitFor);
   const wait = query.waitMs ?? 0;
   if (query.cursor === undefined && wait <= 0) return tailPage(store, settings);
   const start = query.cursor === undefined ? store.lastSeq : parseCursor(query.cursor, store.epoch, store.lastSeq);
@@ -75,7 +80,7 @@ export async function answerQuery(store: QueriedStore, query: LogQuery): Promise
   return page;
 }
 
-const takeViews = (store: QueriedStore, { services }: Settings): QueriedService[] =>
+export const takeViews = (store: QueriedStore, { services }: Settings): QueriedService[] =>
   services.flatMap((service) => store.view(service) ?? []);
 
 /** The instance a query is limited to. */
@@ -83,7 +88,7 @@ const generationOf = (view: QueriedService, { previous }: LogQuery): number | un
   previous === true ? view.generation - 1 : undefined;
 
 /** Matching lines in the store's order; every line looked at is counted. Throws OPERATION_CANCELLED. */
-async function* matching(
+export async function* matching(
   views: readonly QueriedService[],
   { filter, query }: Settings,
   direction: 1 | -1,
@@ -96,8 +101,14 @@ async function* matching(
       return [view.service, direction === 1 ? oldestFirst(view, after, wanted) : newestFirst(view, wanted)];
     }),
   );
+  const { minLevel, context = 0 } = query;
+  const records =
+    minLevel === undefined && context === 0
+      ? null
+      : new RecordFilter({ context, test: filter.test, ...(minLevel === undefined ? {} : { minLevel }) }, direction);
   for await (const lines of mergeLines(sources, direction)) {
-    const found = lines.filter(({ service, line }) => filter.matches(line, generations.get(service)));
+    const scoped = lines.filter(({ service, line }) => filter.inScope(line, generations.get(service)));
+    const found = records === null ? scoped.filter(({ line }) => filter.test(line.text)) : records.push(scoped);
     yield { found, examined: lines.length };
     if (query.signal?.aborted) {
       throw new StackwardenError("OPERATION_CANCELLED", "The search of the logs was cancelled.", {
@@ -107,15 +118,16 @@ async function* matching(
     // Expressions over many lines must not hold up everything else.
     if (filter.narrow) await setImmediate();
   }
+  if (records !== null) yield { found: records.flush(), examined: 0 };
 }
 
-const droppedOf = (views: readonly QueriedService[]): Record<string, number> => {
+export const droppedOf = (views: readonly QueriedService[]): Record<string, number> => {
   const dropped: Record<string, number> = Object.create(null);
   for (const { service, losses } of views) if (losses.total > 0) dropped[service] = losses.total;
   return dropped;
 };
 
-async function tailPage(store: QueriedStore, settings: Settings): Promise<LogPage> {
+export async function tailPage(store: QueriedStore, settings: Settings): Promise<LogPage> {
   const { tail, query } = settings;
   const end = store.lastSeq;
   const views = takeViews(store, settings);
@@ -129,7 +141,7 @@ async function tailPage(store: QueriedStore, settings: Settings): Promise<LogPag
       older = matched === tail;
       if (older) break search;
       matched += 1;
-      oldest = entry.line.seq;
+      oldest = Math.min(oldest, entry.line.seq);
       builder.add(entry);
     }
     if (matched === tail) examinedSince += examined;
@@ -173,7 +185,7 @@ async function pageAfter(
     for (const entry of found) {
       full = !builder.add(entry);
       if (full) break search;
-      last = entry.line.seq;
+      last = Math.max(last, entry.line.seq);
       if (builder.lineCount === settings.tail) break search;
     }
   }

@@ -42,6 +42,7 @@ export class ServiceLog {
   #removedThrough = 0;
   #writing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** By a clock that only rises: the system's may be set back. */
   #failedAt = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly options: ServiceLogOptions) {
@@ -130,7 +131,7 @@ export class ServiceLog {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#unwritten = 0;
-    if (this.#writing !== undefined || Date.now() - this.#failedAt < RETRY_MS) return;
+    if (this.#writing !== undefined || performance.now() - this.#failedAt < RETRY_MS) return;
     this.#writing = this.#write().finally(() => {
       this.#writing = undefined;
       if (this.#unwritten > 0) this.#schedule();
@@ -145,7 +146,7 @@ export class ServiceLog {
       this.#batch = [];
       if (this.spool.segments.length !== segments) this.options.onRotated();
       if (error !== undefined) {
-        this.#failedAt = Date.now();
+        this.#failedAt = performance.now();
         for (const line of batch) if (line.seq <= this.#lastEvicted) this.#lose(line, line.seq - 1);
         this.options.onError(error);
         return;

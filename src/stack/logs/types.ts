@@ -1,6 +1,7 @@
 /** Log lines: how they come in, how they are asked for, what comes back. */
 
 import type { LogPage, LogStream } from "../schemas/logs.js";
+import type { LogLevel } from "./levels.js";
 
 export type { LogLine, LogPage, LogStream } from "../schemas/logs.js";
 
@@ -30,6 +31,17 @@ export interface LogQuery {
   grep?: string;
   regex?: boolean;
   stream?: LogStream;
+  /** Only records (a line and those that continue it) of at least this level; without a level a line counts as info. */
+  minLevel?: LogLevel;
+  /** Lines of the same service before and after each record that matches, 0…20. Default 0; with `waitFor` 5. */
+  context?: number;
+  /**
+   * Wait until a line holds this text (case-insensitive) or, with `regex`, matches this expression: of the present
+   * instance, or after `sinceMs` or `cursor`. Ends at `waitMs` or by `signal`, always with an answer.
+   */
+  waitFor?: string;
+  /** Counts by level and message instead of lines. */
+  summary?: boolean;
   /** Opaque; lines after it, oldest first. */
   cursor?: string;
   /** With several services it applies to each: only lines of the instance before the present one. */

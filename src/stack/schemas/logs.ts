@@ -36,6 +36,23 @@ const page = {
   omitted: z.object({ lines: number, reason: z.enum(["budget", "tail", "rotated"]), how_to_get: text }).nullable(),
   /** Lines lost to the bound of the spool, since the store exists, by service; only services with a loss. */
   dropped: z.record(z.string(), number),
+  /** Only with a wait for a line. */
+  wait: z.object({ met: z.boolean(), reason: text, seq: number.exactOptional() }).exactOptional(),
+  /** Only where a summary was requested. */
+  summary: z
+    .object({
+      lines: number,
+      /** Lines by level; `unknown`: no level was recognised. */
+      levels: z.record(z.string(), number),
+      /** The most serious and most frequent first; numbers and ids differ within one. */
+      messages: z.array(
+        z.object({ service: text, level: text.nullable(), count: number, first: time, last: time, text }),
+      ),
+      /** Messages that were left out. */
+      other_messages: number,
+      periods: z.array(z.object({ from: time, lines: number, errors: number })),
+    })
+    .exactOptional(),
 };
 export const logPage = z.object(page);
 export type LogPage = z.infer<typeof logPage>;

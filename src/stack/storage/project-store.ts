@@ -138,6 +138,35 @@ export class ProjectStore {
     return existsSync(this.folderOf(project));
   }
 
+  /** Other projects whose stack ran in this folder, sorted. */
+  othersIn(folder: string, project: string): string[] {
+    return this.known().filter((id) => id !== project && this.runtime(id) !== null && this.#remembered(id) === folder);
+  }
+
+  /**
+   * The project of a folder that nobody named: the one whose stack ran there, a running one before others.
+   * @param folder absolute
+   */
+  projectIn(folder: string): string | null {
+    const real = realFolder(folder);
+    const ids = real === null ? [] : this.othersIn(real, "");
+    return ids.find((id) => this.holder(id) !== null) ?? ids[0] ?? null;
+  }
+
+  /**
+   * Two stacks of one folder would have two databases. The operator can name both in the configuration.
+   * @throws PROJECT_CONFLICT that names the folder's project
+   */
+  requireOnly(project: string, folder: string): void {
+    if (this.#configured(project) !== undefined) return;
+    const [other] = this.othersIn(folder, project);
+    if (other === undefined) return;
+    throw new StackwardenError("PROJECT_CONFLICT", `${folder} belongs to the project ${other}, not to ${project}.`, {
+      hint: hint`Use project "${other}". For a second stack with data of its own in the same folder, the operator names ${project} in ${setting("projects")}.`,
+      details: { project: other, folders: [folder] },
+    });
+  }
+
   /** Remembers the services of the project's last start, in definition order. */
   async keepServices(project: string, services: string[]): Promise<void> {
     if (this.services(project).join() !== services.join())

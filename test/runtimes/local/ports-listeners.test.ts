@@ -23,11 +23,11 @@ describe("the kernel's tables of listeners", () => {
       "",
     ].join("\n");
     expect(parseListeners(table)).toEqual([
-      { port: 8080, uid: 71_000, loopback: true },
-      { port: 80, uid: 0, loopback: false },
-      { port: 5432, uid: 71_000, loopback: true },
-      { port: 5433, uid: 71_000, loopback: true },
-      { port: 5434, uid: 71_000, loopback: false },
+      { port: 8080, uid: 71_000, loopback: true, answersLoopback: true },
+      { port: 80, uid: 0, loopback: false, answersLoopback: true },
+      { port: 5432, uid: 71_000, loopback: true, answersLoopback: false },
+      { port: 5433, uid: 71_000, loopback: true, answersLoopback: true },
+      { port: 5434, uid: 71_000, loopback: false, answersLoopback: true },
     ]);
     expect(parseListeners("")).toEqual([]);
   });
@@ -38,7 +38,7 @@ describe("the kernel's tables of listeners", () => {
     expect(await listeners(net)).toBeNull();
     mkdirSync(net);
     writeFileSync(join(net, "tcp"), `${HEAD}\n${row("0100007F:1F90")}\n`);
-    expect(await listeners(net)).toEqual([{ port: 8080, uid: 71_000, loopback: true }]);
+    expect(await listeners(net)).toEqual([{ port: 8080, uid: 71_000, loopback: true, answersLoopback: true }]);
     expect(await listenersOn(8081, net)).toEqual([]);
     dir.remove();
   });
@@ -58,14 +58,16 @@ describe("who listens on a port", () => {
   it("is seen for real", async () => {
     const [near, far] = [await listen("127.0.0.1"), await listen("0.0.0.0")];
     const uid = process.getuid?.() ?? null;
-    expect(await listenersOn(near)).toEqual([{ port: near, uid, loopback: true }]);
-    expect(await listenersOn(far)).toEqual([{ port: far, uid, loopback: false }]);
+    expect(await listenersOn(near)).toEqual([{ port: near, uid, loopback: true, answersLoopback: true }]);
+    expect(await listenersOn(far)).toEqual([{ port: far, uid, loopback: false, answersLoopback: true }]);
     expect(await listenersOn(await freePort())).toEqual([]);
   });
 
   it("is asked by connecting where there is no table", async () => {
     const port = await listen("127.0.0.1");
-    expect(await listenersOn(port, "/nonexistent")).toEqual([{ port, uid: null, loopback: true }]);
+    expect(await listenersOn(port, "/nonexistent")).toEqual([
+      { port, uid: null, loopback: true, answersLoopback: true },
+    ]);
     expect(await listenersOn(await freePort(), "/nonexistent")).toEqual([]);
   });
 });

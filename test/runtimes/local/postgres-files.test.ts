@@ -91,15 +91,21 @@ describe("a database cluster that cannot be made", () => {
         run: async (spec: RunSpec) => {
           ran.push(spec);
           if (ran.length === 1) mkdirSync(join(spec.cwd, "pgdata"));
-          return { signal: null, timedOut: false, ...outcomes[ran.length - 1] };
+          return { signal: null, timedOut: false, ...(outcomes[ran.length - 1] ?? outcomes.at(-1)) };
         },
       },
       user: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, name: "db" },
       stack: { stateDir: dir.path },
       request: { service: { name: "db" }, signal: new AbortController().signal },
     } as unknown as PrepareContext;
-    const login = { user: "app", password: "s3cret-pw", database: 'odd"name' };
-    const failure = await initialiseCluster(context, { base, data: join(base, "pgdata"), bin: "/pg/bin", login }).then(
+    const login = { user: "app", password: "s3cret-pw", database: 'odd"name', method: "scram-sha-256" as const };
+    const failure = await initialiseCluster(context, {
+      base,
+      data: join(base, "pgdata"),
+      bin: "/pg/bin",
+      login,
+      options: [],
+    }).then(
       () => null,
       (error: unknown) => error,
     );

@@ -148,8 +148,13 @@ describe("run_command", () => {
   it("splits text without a shell, and gives it to the shell only when asked", async () => {
     const manager = domain.manager();
     await manager.start({ project: "shop" }, call());
-    await manager.runCommand(ask({ command: `echo "a b" $(id) ; rm 'x y'` }), call());
-    expect(domain.runtime.calls).toContain("exec web echo a b $(id) ; rm x y");
+    await manager.runCommand(ask({ command: `echo "a b" $(id) rm 'x y'` }), call());
+    expect(domain.runtime.calls).toContain("exec web echo a b $(id) rm x y");
+    for (const command of ["cd x && npm test", "echo a ; rm x", "a | b", "a > b"])
+      await expect(manager.runCommand(ask({ command }), call())).rejects.toMatchObject({
+        code: "INVALID_INPUT",
+        message: expect.stringContaining("shell operator"),
+      });
     await manager.runCommand(ask({ command: "echo $HOME", shell: true }), call());
     expect(domain.runtime.calls).toContain("exec web /bin/sh -c echo $HOME");
     for (const [command, shell] of [
@@ -214,7 +219,7 @@ describe("run_command", () => {
     expect(domain.runtime.stacks.at(-1)?.request.definition.services.web?.ports).toEqual([]);
     expect((await manager.report("shop")).state).toBe("stopped");
     // The project is free again.
-    expect((await manager.start({ project: "shop" }, call())).status).toBe("healthy");
+    expect((await manager.start({ project: "shop" }, call())).status).toBe("running");
   });
 
   it("lets a start wait for the command in a stopped stack, and a stop end it", async () => {
@@ -226,7 +231,7 @@ describe("run_command", () => {
     expect(domain.runtime.started()).toEqual([]);
     await manager.stop({ project: "shop" }, call());
     await expect(running).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
-    expect((await start).status).toBe("healthy");
+    expect((await start).status).toBe("running");
   });
 
   it("refuses an unknown service with the valid names, running or not", async () => {

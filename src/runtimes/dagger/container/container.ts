@@ -37,7 +37,7 @@ export interface ReadyContainer {
   args: string[];
   /** New for every start: finds the container on the engine's host. */
   instance: string;
-  /** Of the entry's own lines; null: the image has no shell, so there is no entry. */
+  /** Marks the messages of the entry script; null: the image has no shell, so the script does not run. */
   token: string | null;
   /** Of its command and its check. */
   hidden: SecretArgs;
@@ -87,7 +87,7 @@ interface ImageFacts {
   shell: boolean;
   /** The image has /etc/passwd. */
   passwd: boolean;
-  /** It brings a HEALTHCHECK of its own. */
+  /** The image has a HEALTHCHECK. */
   checked: boolean;
   ports: { port: number; protocol: NetworkProtocol }[];
 }
@@ -171,7 +171,7 @@ const carried = (values: Record<string, string>, shell: boolean): Record<string,
     ]),
   );
 
-/** Without a shell there is no entry script; what it would have done is missing, and said. */
+/** The note of a service whose image has no shell. */
 const withoutEntry = (hostInReach: boolean): string =>
   `Its image has no /bin/sh: it runs without stackwarden's entry script. ${
     hostInReach
@@ -210,11 +210,11 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
   notes.push(...mounted.notes);
   if (service.readOnly)
     notes.push(
-      "read_only has no effect: the engine gives every instance a root file system of its own, writable by its owner only.",
+      "read_only has no effect: the engine gives every instance a separate root file system that only its owner can write.",
     );
   const instance = randomBytes(12).toString("hex");
   let container = mounted.container.withUser(user).withoutDockerHealthcheck();
-  // The engine would wait for ports and check them once; ours are checked as long as the service runs.
+  // The engine would check ports once at the start; stackwarden checks them during the whole life of the service.
   for (const { port, protocol } of facts.ports) container = container.withoutExposedPort(port, { protocol });
   if (service.workingDir !== undefined) container = container.withWorkdir(service.workingDir);
   const split = splitEnvironment(service, definition, options.hostPort);
@@ -279,7 +279,7 @@ function start(
   hidden: SecretArgs,
 ): { args: string[]; environment: Record<string, string>; token: string | null } {
   if (token === null) return { args: command, environment: {}, token };
-  // Whoever runs the check finds the words that belong to it.
+  // The check restores its hidden arguments from these.
   const check = hidden.hide(checkWords(insideTest(service)));
   const test = hostInReach ? undefined : insideTest(service);
   const { healthcheck } = service;

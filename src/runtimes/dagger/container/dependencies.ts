@@ -1,6 +1,6 @@
 /**
  * Dependencies of the project's own programs (`x-local.install`), installed as the service's user in a layer on top of the
- * image. The engine keeps that layer as long as image and manifest stay the same: a restart installs nothing again.
+ * image. The engine reuses that layer while image and manifest are unchanged.
  */
 
 import { createHash } from "node:crypto";
@@ -9,9 +9,9 @@ import { basename, dirname, join, relative, resolve } from "node:path";
 import type { Client, Container, Directory } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
 import { callTo, hint } from "../../../hint.js";
+import { parseImageName } from "../../../stack/definition/image-name.js";
 import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import { withRetry } from "../../../system/retry.js";
-import { imageName } from "../../shared/image-user.js";
 import { isTransient } from "../../shared/install-faults.js";
 import { NODE_LOCKS, type NodeManifest, readNodeManifest } from "../../shared/manifests/node.js";
 import { readRequirements } from "../../shared/manifests/python.js";
@@ -51,7 +51,7 @@ export interface Installed {
 export function installOf(service: ServiceDefinition): { kind: "python" | "node"; manifest: string } | null {
   const install = service.local?.install;
   if (install === undefined || service.build !== undefined || service.image === undefined) return null;
-  return imageName(service.image) === install.kind ? install : null;
+  return parseImageName(service.image).name === install.kind ? install : null;
 }
 
 const failed = (message: string, lines: string[] = [], cause?: unknown): StackwardenError =>

@@ -120,7 +120,7 @@ export async function uploadBind(options: UploadOptions, path: string): Promise<
     return { kind: "file", file: options.client.host().file(path, { noCache: true }) };
   }
   throw refuse(
-    found === null ? `${path} does not exist.` : `${path} is no file and no folder.`,
+    found === null ? `${path} does not exist.` : `${path} is neither a file nor a folder.`,
     "Create it, or correct the volume in the compose file.",
   );
 }

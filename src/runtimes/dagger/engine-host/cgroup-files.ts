@@ -31,7 +31,7 @@ function numberOf(text: string | undefined): number | null {
   return Number.isFinite(value) ? value : null;
 }
 
-/** Null for `max`, -1, "unlimited" and what is no number. */
+/** Null for `max`, -1, "unlimited" and other text. */
 export function limitOf(text: string | undefined): number | null {
   const value = numberOf(text);
   return value !== null && value >= 0 && value < UNLIMITED_BYTES ? value : null;
@@ -67,7 +67,7 @@ export function parseLimits(seen: HostSnapshot): AppliedLimits {
         ? `cgroup ${version}`
         : seen.has(file)
           ? NO_LIMIT
-          : `the service shows no ${file} of its own, so a limit could not be read back`;
+          : `the service shows no ${file}, so that a limit could not be read back`;
     return { value, enforcement: { level, reason } };
   };
   if (version === "v2") {

@@ -66,11 +66,11 @@ function kubernetes(url: URL): Route {
 
 const HERE: Route = { kind: "ways", ways: [{ argv: ["sh"], description: "this machine" }] };
 
-/** @param runnerHost null: the CLI starts a container of its own */
+/** @param runnerHost null: the CLI starts its own container */
 export function routeOf(runnerHost: string | null): Route {
   if (runnerHost === null || runnerHost === "") return { kind: "unnamed", programs: PROGRAMS };
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//.exec(runnerHost)?.[1];
-  if (scheme === undefined) return unreachable(`"${runnerHost.slice(0, 80)}" is no runner host`);
+  if (scheme === undefined) return unreachable(`"${runnerHost.slice(0, 80)}" is not a runner host`);
   const rest = runnerHost.slice(scheme.length + 3);
   const [target = "", query = ""] = rest.split("?", 2);
   const [what, program] = scheme.split("+") as [string, string | undefined];
@@ -97,7 +97,7 @@ export function routeOf(runnerHost: string | null): Route {
     case "kube-pod": {
       // WHATWG knows hosts of special schemes only; the shape is the same.
       const url = URL.canParse(runnerHost) ? new URL(runnerHost) : null;
-      return url === null ? unreachable("it is no kube-pod address") : kubernetes(url);
+      return url === null ? unreachable("it is not a kube-pod address") : kubernetes(url);
     }
     default:
       return unreachable(`an engine behind ${scheme}:// is on another machine, which cannot be entered from here`);

@@ -11,7 +11,7 @@ import { encodeRequest, HELPER_SCRIPT } from "./helper-script.js";
 const READY_MS = 20_000;
 /** After the end of its input: it ends what still runs for us, on a machine that may be busy. */
 const GRACE_MS = 5_000;
-/** Of a request that was to end; what does not end by then is no longer waited for. */
+/** Milliseconds for the end of a killed request. */
 const CANCEL_MS = 5_000;
 const MOST_OUTPUT = 4 * 1_048_576;
 
@@ -116,7 +116,7 @@ class Connection {
       this.#tellReady?.();
       return;
     }
-    // What is no answer of the script's own is a banner of the program that reaches it.
+    // Other lines are banners of the program that reaches the host.
     const [first, kind, value = ""] = line.split(" ");
     const pending = this.#pending.get(Number(first));
     if (kind === "o") pending?.parts.push(Buffer.from(value, "hex"));
@@ -143,7 +143,7 @@ class Connection {
   }
 
   async close(): Promise<void> {
-    // Whoever still waits must not take the end that this brings about for an answer.
+    // Pending requests must not take the resulting end for a response.
     this.#fail("the connection was closed");
     this.child.stdin.end();
     const timer = setTimeout(() => this.child.kill("SIGKILL"), GRACE_MS);

@@ -1,4 +1,4 @@
-/** `runc events --stats`: what it counts where a service shows no cgroup files of its own. */
+/** Usage from `runc events --stats`, for services whose cgroup files are not visible. */
 
 import type { Usage } from "./cgroup-files.js";
 import { MB } from "./limit-values.js";
@@ -22,7 +22,7 @@ const scaled = (value: unknown, by: number): number | null => {
   return number === null ? null : number / by;
 };
 
-/** cgroup v1 and v2 alike: runc counts in nanoseconds for both. Null where the text is no such event. */
+/** cgroup v1 and v2 alike: runc counts in nanoseconds for both. Null for other text. */
 export function usageOfEvent(text: string): Usage | null {
   let data: Figures | undefined;
   try {

@@ -1,4 +1,4 @@
-/** An engine whose host can be entered: limits, figures, commands and signals by its own runc. */
+/** An engine whose host is reachable: limits, usage, commands and signals through the host's runc. */
 
 import { constants } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
@@ -28,9 +28,9 @@ import type { EngineHost, HostExec, HostExecResult, HostUser } from "./types.js"
 import { unknownLimits, unknownStats } from "./unreachable-host.js";
 
 const FIND_MS = 30_000;
-/** Without one container of ours, before it is clear that there are none. */
+/** Listings without a container of this server, after which the engine counts as being elsewhere. */
 const ENOUGH_LOOKS = 10;
-/** How long limits may take to show. */
+/** Milliseconds for limits to become visible. */
 const APPLY_MS = 10_000;
 const PAUSE_MS = 50;
 /** Milliseconds for the end of killed containers. */
@@ -67,7 +67,7 @@ const wrong = (limits: Limits, seen: AppliedLimits): (typeof NAMES)[number][] =>
     return asked === undefined ? seen[name].value !== null : !limitsHold({ [name]: asked }, seen);
   });
 
-/** The service shows no such limit of its own: whether it holds cannot be said. */
+/** The service shows no such limit, so that it cannot be verified. */
 const unseen = ({ value, enforcement }: AppliedLimits["cpus"]): boolean =>
   value === null && enforcement.reason !== NO_LIMIT;
 
@@ -75,10 +75,10 @@ export class RuncHost implements EngineHost {
   readonly #containers: Containers;
   readonly #samples = new Map<string, { at: number; seconds: number }>();
   readonly #found: ContainerLookup;
-  /** False once the kernel there turned out not to count swap. */
+  /** False when the kernel of the host does not account for swap. */
   #swap = true;
   #lost: string | null = null;
-  /** It showed a container of ours. */
+  /** The host has shown a container of this server. */
   #shows = false;
   #elsewhere: string | null = null;
 
@@ -190,8 +190,8 @@ export class RuncHost implements EngineHost {
   }
 
   async exec(id: string, { argv, user, timeoutMs, signal }: HostExec): Promise<HostExecResult> {
-    if (argv.length === 0) throw new TypeError("There is no command.");
-    if (user !== undefined && !/^\d+(:\d+)?$/.test(user)) throw new TypeError("A user is uid or uid:gid.");
+    if (argv.length === 0) throw new TypeError("The command is empty.");
+    if (user !== undefined && !/^\d+(:\d+)?$/.test(user)) throw new TypeError("Expected a user as uid or uid:gid.");
     if (signal.aborted) return { exitCode: null, output: "" };
     const words = (pidFile: string): string[] => [
       ...["runc", "exec", "--no-new-privs", "--pid-file", pidFile],
@@ -222,9 +222,9 @@ export class RuncHost implements EngineHost {
   }
 
   async kill(id: string, signal: string): Promise<void> {
-    if (!(signal in constants.signals)) throw new TypeError(`"${signal}" is no signal.`);
+    if (!(signal in constants.signals)) throw new TypeError(`"${signal}" is not a signal.`);
     const answer = await this.#run(["runc", "kill", checked(id), signal], false);
-    // That it has ended already is what was wanted.
+    // A container that has already ended satisfies the caller.
     if (
       answer.exitCode !== 0 &&
       !/not running|does not exist|process already finished|no such process/i.test(text(answer))
@@ -245,7 +245,7 @@ export class RuncHost implements EngineHost {
     return Math.max(0, ((seconds - before.seconds) * 1000) / (at - before.at));
   }
 
-  /** Null where the log does not tell: it forgets, so no word of it is no proof. */
+  /** Null without an entry in the kernel log: the log is bounded, so that a missing entry proves nothing. */
   async #oomKillsOfTheGone(id: string): Promise<number | null> {
     if (this.#lost !== null) return null;
     const answer = await this.#sh(OOM_KILLS, [id]).catch(() => null);
@@ -274,7 +274,7 @@ export class RuncHost implements EngineHost {
     return this.#reached(() => this.helper.run({ words }, again));
   }
 
-  /** Notes whether the host is in reach, for the next report. */
+  /** Records whether the host is reachable, for the next report. */
   async #reached<T>(run: () => Promise<T>): Promise<T> {
     try {
       const result = await run();
@@ -288,7 +288,7 @@ export class RuncHost implements EngineHost {
 }
 
 function checked(id: string): string {
-  if (!ID.test(id)) throw new TypeError("That is no id of a container.");
+  if (!ID.test(id)) throw new TypeError("Invalid container id.");
   return id;
 }
 

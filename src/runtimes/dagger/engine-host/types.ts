@@ -43,8 +43,8 @@ export interface EngineHost {
    */
   find(instance: string, signal: AbortSignal): Promise<string>;
   /**
-   * Asked when the engine says that a container runs and the host does not show it. True when the host, looked at several
-   * times, never showed any: the engine is on another machine than its address says, and nothing is enforced from then on.
+   * For a container that the engine reports and the host does not show. True when several listings of the host showed no
+   * container of this server: the engine runs on another machine, and nothing is enforced from then on.
    */
   elsewhere(): boolean;
   /**

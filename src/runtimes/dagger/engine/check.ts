@@ -13,7 +13,7 @@ export interface CheckOptions {
   settings: DaggerSettings;
   env: NodeJS.ProcessEnv;
   warn(message: string): void;
-  /** A project's own engine is looked at instead of the default one. */
+  /** Checks the project's engine instead of the default one. */
   project?: string;
   openEngineHost(options: EngineHostOptions): Promise<EngineHost>;
 }
@@ -51,7 +51,7 @@ const network = (tunnel: boolean): Enforcement => ({
     tunnel
       ? "every address of this machine, open to the network, by Dagger's own tunnel (dagger_tunnel)"
       : "127.0.0.1 only"
-  }; services of other stacks on the same engine can still be reached by address. Give projects engines of their own to separate them.`,
+  }; services of other stacks on the same engine can still be reached by address. Configure one engine per project to separate them.`,
 });
 
 /** Of a machine on which stacks can be started. */
@@ -82,7 +82,7 @@ export async function checkEngines(options: CheckOptions): Promise<RuntimeStatus
       filesystem: available
         ? {
             level: "enforced",
-            reason: "Every service has a root file system of its own; the project's folder is seen as a copy.",
+            reason: "Every service has its own root file system; the project's folder is a copy.",
           }
         : unusable,
     },
@@ -93,7 +93,7 @@ export async function checkEngines(options: CheckOptions): Promise<RuntimeStatus
   } catch (error) {
     return status(false, [{ check: "dagger engine", ok: false, message: (error as Error).message }], unusable);
   }
-  // doctor asks for no project in particular: then every engine of the configuration is looked at.
+  // Without a project (doctor) every engine of the configuration is checked.
   const others =
     project === undefined ? Object.entries(settings.engines).filter(([, host]) => host !== engine.runnerHost) : [];
   const [cli, found, limits, more] = await Promise.all([

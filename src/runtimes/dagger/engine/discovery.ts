@@ -26,7 +26,7 @@ export async function findCli(env: NodeJS.ProcessEnv): Promise<{ path: string } 
   if (named !== undefined && named !== "") {
     const found = await executable(named);
     return found === null
-      ? { missing: `${CLI_VARIABLE} names ${named}, which is no executable file.` }
+      ? { missing: `${CLI_VARIABLE} names ${named}, which is not an executable file.` }
       : { path: found };
   }
   const lookup = await lookUpProgram("dagger", { env });
@@ -139,7 +139,7 @@ async function podReach(address: URL, env: NodeJS.ProcessEnv, deadlineMs: number
     env,
     deadlineMs,
   );
-  // A cluster far away may take longer than a check may: that is no reason to call it absent.
+  // A remote cluster can take longer than a check; that does not mean that it is absent.
   if (said.kind === "silence")
     return { ok: true, message: `The pod ${pod} was not seen within ${deadlineMs} ms; its start will tell.` };
   if (said.kind === "answer" && said.text === "Running") return { ok: true, message: `The pod ${pod} runs.` };
@@ -154,10 +154,10 @@ async function podReach(address: URL, env: NodeJS.ProcessEnv, deadlineMs: number
 async function reach(runnerHost: string, env: NodeJS.ProcessEnv, deadlineMs: number): Promise<Reach> {
   const unusable: Reach = {
     ok: false,
-    message: `${JSON.stringify(runnerHost.slice(0, 200))} is no address of an engine.`,
+    message: `${JSON.stringify(runnerHost.slice(0, 200))} is not the address of an engine.`,
     fix: "Write it as unix:///path, tcp://host:port, docker-container://name, docker-image://image, podman-container://name or kube-pod://pod?namespace=name.",
   };
-  // An image's tag is no port: these are no URLs to the letter.
+  // These are not strict URLs: the tag of an image is not a port.
   const image = /^(?:(docker|podman|nerdctl)-)?image:\/\/./.exec(runnerHost);
   if (image !== null)
     return containerRuntime(image[1] === undefined ? CONTAINER_RUNTIMES : [image[1]], env, deadlineMs);

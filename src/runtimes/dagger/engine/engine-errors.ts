@@ -6,7 +6,7 @@ import { lastLine } from "../../shared/last-line.js";
 import { isBusy, missingUser, NO_IMAGE } from "../../shared/registry-faults.js";
 import { EngineError, SessionError } from "../session/connection.js";
 
-/** The SDK wraps what its connection throws into errors of its own. */
+/** The SDK wraps the errors of its connection. */
 function origin(error: unknown): unknown {
   for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth += 1)
     if (at instanceof EngineError || at instanceof SessionError || at instanceof StackwardenError) return at;
@@ -52,7 +52,7 @@ export function endedWell(thrown: unknown): boolean {
 
 const NO_PROGRAM = /executable file not found|exec: "[^"]*": (?:no such file|stat|permission denied)/i;
 
-/** The host's port that the engine could not listen on, because somebody else does; null for every other fault. */
+/** The host port that another process has, when the engine failed to listen on it; null for other errors. */
 export function takenPort(thrown: unknown): number | null {
   const error = origin(thrown);
   if (!(error instanceof EngineError)) return null;
@@ -77,7 +77,7 @@ export function isTransientFault(thrown: unknown): boolean {
 }
 
 /**
- * What the caller is told of a start that failed.
+ * Maps the error of a failed start to the error for the caller.
  * @param doing what was tried, e.g. `pulling postgres:15-alpine`
  */
 export function startError(thrown: unknown, service: string, doing: string): unknown {

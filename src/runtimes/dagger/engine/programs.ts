@@ -16,7 +16,7 @@ export async function ask(
   env: NodeJS.ProcessEnv,
   deadlineMs: number,
 ): Promise<Answer> {
-  // Docker and kubectl look up helpers of their own.
+  // Docker and kubectl look up their own helper programs.
   const trusted = await withTrustedPath(env);
   return new Promise((resolve) => {
     execFile(

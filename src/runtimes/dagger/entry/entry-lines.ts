@@ -1,7 +1,7 @@
 /** Takes the entry script's own lines out of a service's raw standard error, however it was cut into chunks. */
 import { ENTRY_MARK, type EntryMessage } from "./types.js";
 
-/** Longer than any line of the script: what goes on without an end is the service's. */
+/** Longer than any line of the script; a longer line is output of the service. */
 const MOST_BYTES = 4096;
 const NEWLINE = 0x0a;
 

@@ -1,6 +1,6 @@
 /**
- * What runs inside the session: dials out to the server, opens what it is told to, joins the two. Plain Node.js, no
- * dependency. It listens on nothing, so nobody in the session can use it.
+ * The gateway's program inside the session: connects to the server, opens the requested connections and joins the two. Plain Node.js, no
+ * dependency. It has no listening socket, so that services of the session cannot use it.
  */
 
 /** Where it is mounted. */

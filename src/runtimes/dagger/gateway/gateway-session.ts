@@ -16,7 +16,7 @@ const NAME = "the gateway";
 /** A stop that is not answered in this time is a kill. */
 const STOP_MS = 3000;
 
-/** No compose file names its image: the advice is for whoever runs the server. */
+/** The image is a server setting, so that the hint addresses the operator. */
 const ofTheOperator = (error: unknown, image: string): unknown =>
   error instanceof StackwardenError && error.code === "SERVICE_START_FAILED"
     ? new StackwardenError(error.code, error.message, {
@@ -55,7 +55,7 @@ export function gatewaySession({ session, host, notice }: GatewaySessionOptions)
     return made.withEnvVariable(INSTANCE_VARIABLE, instance);
   };
 
-  /** It works without; whoever runs the engine is told. */
+  /** The gateway works without limits; the operator gets a warning. */
   const limit = async (spec: GatewayServiceSpec, instance: string, over: AbortSignal): Promise<void> => {
     if (host.enforcement.level !== "enforced") return;
     try {

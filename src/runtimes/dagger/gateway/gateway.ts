@@ -17,7 +17,7 @@ import type { Gateway, GatewayOptions, GatewayService } from "./types.js";
 /** As the session sees us. */
 const HOSTNAME = "stackwarden-server";
 const FRONTEND = 7070;
-/** `nobody` wherever a user has that number, and nobody everywhere else. */
+/** The number of the user `nobody` in common images; any unprivileged number works. */
 const USER = "65534:65534";
 const LIMITS = { cpus: 1, memory_mb: 160, pids: 64 };
 /** Of the running script, until it has dialled in. */
@@ -73,7 +73,7 @@ class SessionGateway implements Gateway {
     await this.#get(signal);
   }
 
-  /** A start is shared, and goes on when one of those who wait for it leaves. */
+  /** A start is shared and continues when one of its callers leaves. */
   async #get(signal: AbortSignal): Promise<Running> {
     signal.throwIfAborted();
     this.#life.signal.throwIfAborted();

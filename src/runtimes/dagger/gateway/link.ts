@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from "node:net";
 
 /** Longest first line. */
 const MOST_HEADER = 200;
-/** Whoever connects has so long to say its first line. */
+/** Milliseconds for the first line of a connection. */
 const HEADER_MS = 5000;
 /** The script answers within the time that it is given; after this much more it is not there. */
 const ANSWER_MS = 2000;
@@ -21,7 +21,7 @@ export function systemError(code: string, what: string): NodeJS.ErrnoException {
 
 /**
  * First line of a connection; what came after it stays in the socket. Null when it is none of ours. It is read, not
- * listened to: a socket that was paused would stay so for whoever takes it over and only listens.
+ * listened to: a paused socket would stay paused for a user that only listens.
  */
 function header(socket: Socket): Promise<string | null> {
   return new Promise((resolve) => {
@@ -96,7 +96,7 @@ export class Link {
     if (kind === "control" && this.#control === null) this.#listen(socket);
     else {
       const wish = this.#take(Number(id));
-      // Nobody waits for it any more.
+      // The caller no longer waits for it.
       if (wish === undefined) socket.destroy();
       else wish.resolve(socket);
     }

@@ -44,7 +44,7 @@ export interface GatewayOptions {
 export interface Gateway {
   /**
    * Holds every port that the definition publishes, beside what is held already, and lets go of what it no longer
-   * publishes. From then on nobody else can take them; connections are served while the gateway runs.
+   * publishes. From then on other processes cannot take them; connections are served while the gateway runs.
    * @throws PORT_IN_USE naming every busy port and its service; nothing is changed then
    */
   reserve(definition: StackDefinition): Promise<void>;

@@ -1,4 +1,4 @@
-/** What one instance says through the session's telemetry: its lines go to the sink, the entry's own are taken out, its end is told. */
+/** The output of one instance: its lines go to the sink, the messages of the entry script are removed, its exit is reported. */
 import { setTimeout as delay } from "node:timers/promises";
 import type { LogSink, LogStream } from "../../../stack/logs/types.js";
 import { EntryLines } from "../entry/entry-lines.js";
@@ -13,7 +13,7 @@ export type EntryHealth = Extract<EntryMessage, { type: "health" }>;
 
 export interface OutputOptions {
   sink: LogSink;
-  /** The entry script's; null: there is no entry in this image. */
+  /** Token of the entry script; null: the image has no shell, so the script does not run. */
   token: string | null;
   onHealth(health: EntryHealth): void;
 }

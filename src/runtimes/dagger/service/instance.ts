@@ -1,4 +1,4 @@
-/** One started container: how it is ended, and how its end is told. */
+/** One started container: stopping it, and observing its exit. */
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceExit } from "../../../stack/runtime.js";
@@ -62,7 +62,7 @@ export class Instance {
     return exit;
   }
 
-  /** Was it the kernel? Only where a limit was in force, and nobody of ours sent the signal. */
+  /** Whether the kernel killed it for its memory: a limit was in force, and the server did not send the signal. */
   async #byMemory(exitCode: number | null): Promise<boolean> {
     if (exitCode !== KILLED || this.#killed || !this.options.memoryLimited()) return false;
     const id = await Promise.race([this.options.containerId.catch(() => null), delay(1000, null, { ref: false })]);

@@ -1,4 +1,7 @@
-/** Starts a container that is ready, and sees it through its first moments: found, limited, verified, or gone again. */
+/**
+ * Starts a prepared container: finds it on the engine's host, sets its limits, waits for its program, verifies its user.
+ * Every step races against the exit of the instance, the end of the session, the caller's signal and a deadline.
+ */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Service } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
@@ -19,11 +22,11 @@ import { Instance } from "./instance.js";
 import { InstanceOutput } from "./instance-output.js";
 import { never, type ObservedUser, observedUser, type StartReport, waitForProgramStart } from "./start-detection.js";
 
-/** The engine starts a container in seconds; one that takes longer is given up. */
+/** Milliseconds for the engine to start a container. */
 const START_MS = 60_000;
-/** From the engine's word that a container runs until its host must show it; the entry waits longer for its limits. */
+/** Milliseconds from the engine's report that a container runs until the host must show it. The entry script waits longer. */
 const SHOWN_MS = 15_000;
-/** After the container runs, its entry's word comes with the next poll of the telemetry. */
+/** Milliseconds for the report of the entry script, which arrives with the telemetry. */
 const WORD_MS = (LIMITS_WAIT_SECONDS + 10) * 1000;
 
 export interface LaunchOptions {
@@ -32,11 +35,11 @@ export interface LaunchOptions {
   request: StartServiceRequest;
   ready: ReadyContainer;
   dial: Dial;
-  /** The service runs, as the user and with the limits that it is to have: its ports may be opened. */
+  /** Called when the service runs with its user and limits: opens its ports. */
   publish?(instance: { id: string; exited: Promise<unknown> }): Promise<Published>;
 }
 
-/** How the container's start came out. */
+/** Result of starting the container. */
 type Begun = { kind: "runs" } | { kind: "ended"; exitCode: number } | { kind: "failed"; error: unknown };
 
 async function begin(service: Service): Promise<Begun> {
@@ -104,7 +107,7 @@ class Launch {
   async #start(id: string, started: Service): Promise<DaggerService> {
     const { session, host, request, ready } = this.options;
     const { service, signal } = request;
-    // Ends the search for a container that is not there any more.
+    // Ends the search for a container that has ended.
     const over = new AbortController();
     const sought = this.#seek(AbortSignal.any([signal, over.signal]));
     const containerId = sought.then(({ id }) => id);
@@ -129,12 +132,12 @@ class Launch {
     try {
       const begun = await this.#within(begin(started), signal, "its container did not start");
       if (begun.kind === "failed") {
-        // The engine says that nothing runs: there is nothing to wait for.
+        // The engine reports that no process runs: do not wait.
         instance.gone(exitOf(null, Date.now()));
         throw begun.error;
       }
       if (begun.kind === "ended") {
-        // The notice with the exact code is usually under way as well.
+        // The telemetry event with the exact code usually follows.
         void delay(1000, undefined, { ref: false }).then(() => instance.gone(exitOf(begun.exitCode, Date.now())));
       }
       const startedAt = Date.now();
@@ -146,12 +149,12 @@ class Launch {
         WORD_MS,
       );
       const seen = await Promise.race([found, instance.exited.then(() => ({ id: null, why: "it has ended" }))]);
-      // The engine took the start for done before it knew that no process would come to be.
+      // The engine reported a start before it knew that the process could not be created.
       if (this.#output.failure !== null) throw new EngineError(this.#output.failure);
       const user = await this.#user(seen.id, word);
       this.#refuseRoot(service, user.uid);
       signal.throwIfAborted();
-      // To an end that is known already nothing is opened.
+      // Open no ports for an instance that has ended.
       const { exited } = instance;
       const published = instance.exit === null ? await this.options.publish?.({ id, exited }) : undefined;
       return new DaggerService({
@@ -179,7 +182,7 @@ class Launch {
       });
     } catch (error) {
       over.abort();
-      // The engine goes on with what it has begun, whatever became of our request.
+      // The engine continues a start whose request was aborted.
       await instance.stop(0, "SIGKILL").catch(() => undefined);
       instance.gone(exitOf(null, Date.now()));
       await instance.exited;
@@ -195,14 +198,14 @@ class Launch {
     return { id: await host.find(ready.instance, signal), why: "" };
   }
 
-  /** The engine says that it runs: then its host shows it, unless the engine is somewhere else. */
+  /** Waits until the host shows the container, unless the engine turns out to be on another machine. */
   async #shown(instance: Instance, sought: Promise<ObservedUser>): Promise<void> {
     const { host, request } = this.options;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<"late">((resolve) => {
       timer = setTimeout(resolve, SHOWN_MS, "late");
     });
-    // That it was not found is told later.
+    // A failed search is reported later.
     const first = await Promise.race([sought.catch(() => null), instance.exited, late]).finally(() =>
       clearTimeout(timer),
     );
@@ -216,7 +219,7 @@ class Launch {
     );
   }
 
-  /** The entry waits for that. */
+  /** Sets the limits, for which the entry script waits. */
   async #limit(sought: Promise<ObservedUser>): Promise<ObservedUser> {
     const { host, request } = this.options;
     const { id, why } = await sought;
@@ -242,7 +245,7 @@ class Launch {
     try {
       const entry = ready.token === null ? null : this.#output;
       const begun = waitForProgramStart({ service: request.service.name, host, sought, entry, signal: enough.signal });
-      // Limits that cannot be set are told at once, not when the entry has given up.
+      // Report limits that cannot be set immediately, not when the entry script times out.
       return await Promise.race([begun, instance.exited.then(() => null), found.then(() => never())]);
     } finally {
       enough.abort();
@@ -273,7 +276,7 @@ class Launch {
     return ["Its image has no setpriv: set-uid programs in it are not disarmed (no_new_privs is off)."];
   }
 
-  /** @throws POLICY_VIOLATION: the service is ended by whoever catches it (S1) */
+  /** @throws POLICY_VIOLATION; the caller ends the service */
   #refuseRoot(service: ServiceDefinition, uid: number | null): void {
     if (uid !== 0 || service.allowRoot) return;
     throw new StackwardenError("POLICY_VIOLATION", `"${service.name}" ran as root and was ended.`, {

@@ -23,7 +23,7 @@ export interface BeginningOptions {
   service: string;
   host: EngineHost;
   sought: Promise<ObservedUser>;
-  /** Null: there is no entry in its image. */
+  /** Null: the image has no shell, so the entry script does not run. */
   entry: Pick<InstanceOutput, "started" | "unlimited"> | null;
   /** Ends the looks of the host. */
   signal: AbortSignal;
@@ -38,14 +38,14 @@ async function seenOutside({ host, sought, entry, signal }: BeginningOptions): P
     const user = id === null ? null : await host.begun(id, signal);
     if (user !== null) return { ...user, seen: observedUser(host) };
   } catch {
-    // It has ended, or it could not be found: both are told elsewhere.
+    // It has ended or was not found; both are reported elsewhere.
     return never();
   }
   return entry === null ? null : never();
 }
 
 /**
- * Null where nobody can tell. Never settles for a program that ended before it was seen.
+ * Null where no source can report it. Never settles for a program that ended before it was seen.
  * @throws SERVICE_START_FAILED when the entry gave up waiting for the limits
  */
 export function waitForProgramStart(options: BeginningOptions): Promise<StartReport | null> {

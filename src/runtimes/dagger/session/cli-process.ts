@@ -64,7 +64,7 @@ function firstLine(child: Child): Promise<string> {
     let text = "";
     child.stdout.setEncoding("utf8");
     child.stdout.on("data", (chunk: string) => {
-      // What comes later belongs to nobody.
+      // Later output is not used.
       text = (text + chunk).slice(0, MOST_TEXT);
       const end = text.indexOf("\n");
       if (end >= 0) resolve(text.slice(0, end));
@@ -83,7 +83,7 @@ const unavailable = (message: string, cause?: unknown): StackwardenError =>
 export async function startCli(options: SessionOptions): Promise<CliProcess> {
   const { cli, runnerHost, workdir, signal, env, startTimeoutMs = START_TIMEOUT_MS } = options;
   signal.throwIfAborted();
-  // A process group of its own: an interrupt at the terminal is for us, who stop the services first.
+  // A separate process group: an interrupt at the terminal reaches the server, which stops the services first.
   const child: Child = spawn(cli, ["session", "--silent"], {
     cwd: workdir,
     env: cliEnvironment(await withTrustedPath(env), runnerHost),

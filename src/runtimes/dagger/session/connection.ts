@@ -110,7 +110,7 @@ export class Connections {
       });
       return read(await text(response), response.statusCode as number);
     } catch (error) {
-      // When the session's process dies, its connections break before its end is told.
+      // When the session's process dies, its connections break before its exit is reported.
       if ("code" in (error as Error)) await soon(signal);
       // Its own words say more than that something was aborted or broken.
       signal.throwIfAborted();

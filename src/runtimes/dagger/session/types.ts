@@ -16,7 +16,7 @@ export interface TraceContext {
 export interface ClientOptions {
   /** Carried by every request. */
   trace?: TraceContext;
-  /** Ends the requests under way. What the engine has begun to start goes on all the same. */
+  /** Aborts pending requests. The engine continues what it has started. */
   signal?: AbortSignal;
 }
 

@@ -73,7 +73,7 @@ export class DaggerStack implements RuntimeStack {
     this.#definition = definition;
   }
 
-  /** One start of a service at a time: the next one waits for the former instance's end. */
+  /** Starts of one service run one after the other; each waits for the exit of the former instance. */
   startService(request: StartServiceRequest): Promise<RuntimeService> {
     const { name } = request.service;
     const serial = this.#serials.get(name) ?? new Mutex();
@@ -155,7 +155,7 @@ export class DaggerStack implements RuntimeStack {
     void forgetVolumeUsers(this.request.stateDir, [instance]).catch(() => undefined);
   }
 
-  /** Its failure is told later, when the service's own start is over. */
+  /** Never rejects: the failure is reported after the service's start. */
   #startPorts(signal: AbortSignal): Promise<unknown> {
     return this.parts.ports.start(signal).then(
       () => null,
@@ -234,7 +234,7 @@ export class DaggerStack implements RuntimeStack {
       });
   }
 
-  /** What still runs is killed; the session's end ends whatever would be left. */
+  /** Kills running services. The end of the session ends every other container. */
   close(): Promise<void> {
     this.#closing ??= (async () => {
       const { session, host, gateway, ports, onClose } = this.parts;

@@ -27,7 +27,7 @@ export interface Published {
 export interface PublishedPorts {
   /**
    * Holds every port that the definition publishes, beside what is held already, and lets go of what it no longer
-   * publishes. From then on nobody else can take them.
+   * publishes. From then on other processes cannot take them.
    * @throws PORT_IN_USE naming every busy port and its service; nothing is changed then
    */
   reserve(definition: StackDefinition): Promise<void>;
@@ -59,7 +59,7 @@ export function publishedRequests(service: ServiceDefinition): PortRequest[] {
   });
 }
 
-/** The gateway serves its ports for all the stack's life, whichever instance is behind them. Whoever has it closes it. */
+/** The gateway serves the ports during the whole life of the stack, for every instance. Its owner closes it. */
 export const throughGateway = (gateway: Gateway): PublishedPorts => ({
   reserve: (definition) => gateway.reserve(definition),
   endpoints: () => gateway.endpoints(),

@@ -15,7 +15,7 @@ export interface SpanRecord {
   traceId: string;
   spanId: string;
   name: string;
-  /** Null while it goes on. Epoch milliseconds. */
+  /** Epoch milliseconds; null while the span is open. */
   endedAt: number | null;
   /** Of the service's event `Container exited`; undefined without one. */
   exitCode: number | undefined;
@@ -82,7 +82,7 @@ export function outputRecords(data: string): OutputRecord[] {
 }
 
 /**
- * Where the engine trusts certificates of its owner's, it runs a container that installs them before the service's and
+ * Where the engine has custom CA certificates, it runs a container that installs them before the service's and
  * one that removes them after it. They end with 0 and have their events in the same span.
  */
 function exitCodeOf(span: Json): number | undefined {
@@ -107,7 +107,7 @@ export function spanRecords(data: string): SpanRecord[] {
           traceId: hexOf(span.traceId),
           spanId: hexOf(span.spanId),
           name: typeof span.name === "string" ? span.name : "",
-          // The end of a live span that goes on is Go's zero time, which came to be a number beyond all others.
+          // An open span ends at Go's zero time, which overflows to a very large number.
           endedAt: end > 0 && end >= start ? end : null,
           exitCode: exitCodeOf(span),
           failure: failureOf(group(span.status)),

@@ -1,4 +1,4 @@
-/** A session's two streams, given to whoever listens to a trace. */
+/** Delivers a session's log and trace streams to the listeners of each trace. */
 import type { Address } from "../session/connection.js";
 import { outputRecords, spanRecords } from "./otlp.js";
 import { readStream, type SseEvent } from "./sse.js";

@@ -24,7 +24,7 @@ export interface TunnelsOptions {
 }
 
 export class Tunnels implements PublishedPorts {
-  // While no tunnel listens on a port, a socket of ours holds it and cuts off whoever connects.
+  // While no tunnel listens on a port, a socket of the server holds it and closes connections.
   readonly #ledger = new PortLedger(publishedRequests, { host: "0.0.0.0" });
   #closed = false;
 

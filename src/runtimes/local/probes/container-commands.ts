@@ -2,8 +2,9 @@
  * Health check commands that a container image would have brought (`pg_isready`, `redis-cli ping`, `curl`, `wget`),
  * recognised so that stackwarden's own check takes their place.
  */
+
+import type { ProviderName } from "../../../stack/definition/image-name.js";
 import type { HealthTest } from "../../../stack/definition/types.js";
-import type { ProviderName } from "../providers/known-images.js";
 
 export type NativeTest =
   | { kind: "postgres" }

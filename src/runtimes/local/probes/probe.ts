@@ -1,4 +1,6 @@
 /** Runs one health check of an instance and says which one really ran. */
+
+import type { ProviderName } from "../../../stack/definition/image-name.js";
 import type { Healthcheck } from "../../../stack/definition/types.js";
 import type { ProbeResult } from "../../../stack/runtime.js";
 import { bounded } from "../../shared/probes/bounded.js";
@@ -9,7 +11,6 @@ import { redisCheck } from "../../shared/probes/redis-probe.js";
 import { tcpCheck } from "../../shared/probes/tcp-probe.js";
 import { type AddressBook, rewriteContainerCommand } from "../address-rewrite.js";
 import { explainRefusal } from "../listening.js";
-import type { ProviderName } from "../providers/known-images.js";
 import type { ManagedProcess, ProcessHost, ServiceUser } from "../types.js";
 import { nativeTest } from "./container-commands.js";
 

@@ -1,9 +1,12 @@
 /** Looks for cgroups this process may make: found by trying, never assumed. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { access, constants, mkdir, rmdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { type CgroupFactory, read, write } from "./cgroup.js";
+import { type CgroupFactory, endCgroup, read, write } from "./cgroup.js";
 import { V1Factory, type V1Parents } from "./cgroup-v1.js";
-import { type V2Controller, V2Factory } from "./cgroup-v2.js";
+import { enterDelegatedScope } from "./delegated-scope.js";
+import { findV2 } from "./detect-cgroup-v2.js";
 
 export interface FindOptions {
   /** Default /proc. */
@@ -20,9 +23,6 @@ interface Mount {
   type: string;
   options: string[];
 }
-
-const LEAF = "stackwarden-server";
-const CONTROLLERS: V2Controller[] = ["memory", "cpu", "pids"];
 
 /** Spaces in /proc/self/mountinfo are written as \040. */
 const unescapePath = (text: string): string =>
@@ -82,55 +82,45 @@ async function findV1(mounts: Mount[], own: Map<string, string>, pid: number): P
   return useful ? new V1Factory(parents) : null;
 }
 
-/** Turns on for children what can be turned on. @returns what children have */
-async function enable(directory: string): Promise<Set<V2Controller>> {
-  const available = (await read(directory, "cgroup.controllers"))?.split(/\s+/) ?? [];
-  for (const controller of CONTROLLERS) {
-    const on = (await read(directory, "cgroup.subtree_control"))?.split(/\s+/) ?? [];
-    if (available.includes(controller) && !on.includes(controller))
-      // EBUSY: it holds processes itself. The others may be on already.
-      await write(directory, "cgroup.subtree_control", `+${controller}`).catch(() => undefined);
+/** Puts a process into a cgroup with limits: a directory that can be made may still take none. @returns why not, or null */
+async function trial(factory: CgroupFactory, pid: number): Promise<string | null> {
+  const name = `stackwarden-trial-${pid}`;
+  const child = spawn("/bin/sh", ["-c", "read line"], { stdio: ["pipe", "ignore", "ignore"], env: {}, cwd: "/" });
+  try {
+    await once(child, "spawn");
+    const cgroup = await factory.create(name);
+    await cgroup.setLimits({ memory_mb: 64, cpus: 1, pids: 16 });
+    for (const file of cgroup.procsFiles) await write(dirname(file), basename(file), child.pid as number);
+    return null;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? (error as Error).message;
+  } finally {
+    child.stdin?.on("error", () => undefined);
+    child.kill("SIGKILL");
+    await endCgroup(factory.directories(name), 1000).catch(() => undefined);
   }
-  const on = (await read(directory, "cgroup.subtree_control"))?.split(/\s+/) ?? [];
-  return new Set(CONTROLLERS.filter((controller) => on.includes(controller)));
-}
-
-async function findV2(mount: Mount, path: string, pid: number): Promise<CgroupFactory | null> {
-  const at = await ownDirectory(mount, path);
-  // An earlier look of this process moved it there.
-  const own = basename(at) === LEAF ? dirname(at) : at;
-  for (let directory = own; directory.startsWith(mount.point); directory = dirname(directory)) {
-    if (!(await writable(directory, "cgroup.procs")) || !(await canMake(directory, pid))) continue;
-    let controllers = await enable(directory);
-    if (controllers.size === 0 && directory === own && (await aloneIn(own, pid))) {
-      // A group with processes of its own cannot pass controllers on: we move to a leaf of it.
-      await makeLeaf(own, pid);
-      controllers = await enable(directory);
-    }
-    if (controllers.size > 0) return new V2Factory(directory, controllers);
-  }
-  return null;
-}
-
-const aloneIn = async (directory: string, pid: number): Promise<boolean> =>
-  (await read(directory, "cgroup.procs")) === String(pid);
-
-async function makeLeaf(directory: string, pid: number): Promise<void> {
-  const leaf = join(directory, LEAF);
-  await mkdir(leaf, { recursive: true });
-  await write(leaf, "cgroup.procs", pid);
 }
 
 export type Found = { factory: CgroupFactory; reason: null } | { factory: null; reason: string };
 
 /** Never throws. */
 export async function detectCgroups(options: FindOptions = {}): Promise<Found> {
-  const { procRoot = "/proc", cgroupRoot = "", pid = process.pid } = options;
   const nothing = (reason: string): Found => ({ factory: null, reason });
-  const [table, groups] = await Promise.all([read(procRoot, "self/mountinfo"), read(procRoot, "self/cgroup")]);
-  if (table === null || groups === null) return nothing("this system has no cgroups");
-  const mounts = parseMounts(table, cgroupRoot);
-  if (mounts.length === 0) return nothing("no cgroup file system is mounted");
+  try {
+    const found = await look(options);
+    // A tree of plain files takes every process.
+    if (found.factory === null || options.procRoot !== undefined) return found;
+    const refused = await trial(found.factory, options.pid ?? process.pid);
+    return refused === null ? found : nothing(`cgroups can be made here but take no process with limits: ${refused}`);
+  } catch (error) {
+    return nothing(`cgroups cannot be used: ${(error as Error).message}`);
+  }
+}
+
+/** Our path in each hierarchy; `unified` of cgroup v2. */
+async function ownPaths(procRoot: string): Promise<{ own: Map<string, string>; unified: string | undefined } | null> {
+  const groups = await read(procRoot, "self/cgroup");
+  if (groups === null) return null;
   const own = new Map<string, string>();
   let unified: string | undefined;
   for (const line of groups.split("\n")) {
@@ -138,16 +128,29 @@ export async function detectCgroups(options: FindOptions = {}): Promise<Found> {
     if (names === "") unified = path.join(":");
     else for (const name of names.split(",")) own.set(name, path.join(":"));
   }
-  try {
-    const v1 = await findV1(mounts, own, pid);
-    if (v1 !== null) return { factory: v1, reason: null };
-    const mount = mounts.find((one) => one.type === "cgroup2");
-    const v2 = mount === undefined || unified === undefined ? null : await findV2(mount, unified, pid);
-    if (v2 !== null) return { factory: v2, reason: null };
-  } catch (error) {
-    return nothing(`cgroups cannot be used: ${(error as Error).message}`);
-  }
+  return { own, unified };
+}
+
+async function look({ procRoot = "/proc", cgroupRoot = "", pid = process.pid }: FindOptions): Promise<Found> {
+  const nothing = (reason: string): Found => ({ factory: null, reason });
+  const [table, paths] = await Promise.all([read(procRoot, "self/mountinfo"), ownPaths(procRoot)]);
+  if (table === null || paths === null) return nothing("this system has no cgroups");
+  const mounts = parseMounts(table, cgroupRoot);
+  if (mounts.length === 0) return nothing("no cgroup file system is mounted");
+  const v1 = await findV1(mounts, paths.own, pid);
+  if (v1 !== null) return { factory: v1, reason: null };
+  const mount = mounts.find((one) => one.type === "cgroup2");
+  const present = async (): Promise<string | null> => (await ownPaths(procRoot))?.unified ?? null;
+  const v2 = async (path: string | null): Promise<CgroupFactory | null> =>
+    mount === undefined || path === null ? null : findV2(mount.point, await ownDirectory(mount, path), pid);
+  const isOwnProcess = procRoot === "/proc" && pid === process.pid;
+  const factory =
+    (await v2(paths.unified ?? null)) ??
+    (mount !== undefined && isOwnProcess && process.getuid?.() !== 0 && (await enterDelegatedScope(present))
+      ? await v2(await present())
+      : null);
+  if (factory !== null) return { factory, reason: null };
   return nothing(
-    "no cgroup is writable for this user; start the server as root, or with `systemd-run --user --scope -p Delegate=yes`",
+    "no cgroup of this user's is free for services; start the server as root, or with `systemd-run --user --scope -p Delegate=yes`",
   );
 }

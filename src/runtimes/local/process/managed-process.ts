@@ -15,6 +15,7 @@ import type { ManagedProcess } from "../types.js";
 import { type Cgroup, endCgroup, killAll, type Usage, withDefaults } from "./cgroup.js";
 import { killGroup, type Launched } from "./launch.js";
 import { pauseProcesses, resumeProcesses } from "./pause.js";
+import { procUsage } from "./proc-usage.js";
 
 const SIGKILL_EXIT = 128 + 9;
 
@@ -43,6 +44,11 @@ function intake(from: Readable, stream: "stdout" | "stderr", sink: LogSink): voi
     void Promise.race([behind, sleep(PAUSE_MS, undefined, { ref: false })]).finally(() => from.resume());
   });
 }
+
+const withoutCgroup = (usage: Usage, { reason }: Enforcement): string =>
+  usage.memory_mb === null
+    ? `Nothing else is counted: ${reason}.`
+    : `Processor time, memory and processes are summed from /proc, and memory that processes share counts in each of them; nothing else is counted: ${reason}.`;
 
 const SIGNALS = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
 
@@ -171,7 +177,8 @@ export class CgroupProcess implements ManagedProcess {
 
   async stats(): Promise<ServiceStats> {
     const { cgroup, unlimited } = this.options;
-    const usage = this.#ended ? this.#lastUsage : ((await cgroup?.usage()) ?? NO_STATS);
+    const counted = cgroup === null ? await procUsage(this.pid) : await cgroup.usage();
+    const usage = this.#ended ? this.#lastUsage : (counted ?? NO_STATS);
     const now = Date.now();
     const seconds = usage.cpu_seconds_total;
     let cores: number | null = null;
@@ -191,7 +198,7 @@ export class CgroupProcess implements ManagedProcess {
       network_rx_bytes: null,
       network_tx_bytes: null,
       reason: `Services of the local runtime share the machine's network, which is not counted for each.${
-        cgroup === null ? ` Nothing else is counted: ${unlimited.reason}.` : ""
+        cgroup === null ? ` ${withoutCgroup(usage, unlimited)}` : ""
       }`,
     };
   }

@@ -1,6 +1,7 @@
 /** App services: the project's own programs, with their dependencies from the state directory. */
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { StackwardenError } from "../../../errors.js";
+import { resemblesProvider } from "../../../stack/definition/image-name.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import { PORT_OVERRIDDEN } from "../../../stack/runtime.js";
 import { findIn } from "../../../system/find-program.js";
@@ -13,6 +14,7 @@ import { installNode } from "../install/node.js";
 import { installPython, pythonFor } from "../install/python.js";
 import { prepareWorkspace, type Workspace, type WorkspaceRequest } from "../workspace.js";
 import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
+import { languageNote } from "./program-version.js";
 
 /** @throws UNSUPPORTED when nothing says how to run the service without its container */
 export function appCommand(service: ServiceDefinition): { argv: string[]; container: boolean } {
@@ -20,8 +22,13 @@ export function appCommand(service: ServiceDefinition): { argv: string[]; contai
   const argv = [...(service.entrypoint ?? []), ...(service.command ?? [])];
   if (service.local !== undefined && argv.length > 0) return { argv, container: true };
   const what = service.image ?? (service.build === undefined ? "no image" : "an image built from the project");
+  const resembled = service.image === undefined ? null : resemblesProvider(service.image);
+  const asServer =
+    resembled === null
+      ? ""
+      : ` Only the official image of ${resembled} is replaced by this machine's server; for another one write services.${service.name}.x-local.provider: ${resembled}.`;
   throw new StackwardenError("UNSUPPORTED", `The local runtime cannot run "${service.name}" (${what}).`, {
-    hint: `Add services.${service.name}.x-local.command: how to run it without a container. In it, {port} stands for the port to listen on, e.g. [uvicorn, "app:app", --port, "{port}"]; x-local.install installs its dependencies. Or use a runtime with containers.`,
+    hint: `Add services.${service.name}.x-local.command: how to run it without a container. In it, {port} stands for the port to listen on, e.g. [uvicorn, "app:app", --port, "{port}"]; x-local.install installs its dependencies. Or use a runtime with containers.${asServer}`,
     details: { service: service.name },
   });
 }
@@ -185,8 +192,10 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
     ":",
   );
   const find = (argv: string[]) => resolveProgram(argv, workspace.cwd, tools, { user, host: context.host });
+  const argv = await find(rewritten);
+  notes.push(...(await languageNote(service, argv[0] ?? "", context)));
   return {
-    argv: await find(rewritten),
+    argv,
     cwd: workspace.cwd,
     env,
     notes,

@@ -5,8 +5,9 @@ import { StackwardenError } from "../../../errors.js";
 import { ensureDir, moveInto, namesIn, ownerOf, writePrivateFile } from "../files/create.js";
 import { removeTree } from "../files/remove-tree.js";
 import { withStorage } from "../files/storage.js";
-import type { RunResult } from "../types.js";
+import type { RunResult, RunSpec } from "../types.js";
 import type { PrepareContext } from "./launch-plan.js";
+import { type AuthMethod, localeCandidates } from "./postgres-options.js";
 
 const TIMEOUT_MS = 120_000;
 
@@ -14,7 +15,9 @@ interface Cluster {
   base: string;
   data: string;
   bin: string;
-  login: { user: string; password: string; database: string };
+  login: { user: string; password: string; database: string; method: AuthMethod };
+  /** Further options of initdb. */
+  options: string[];
 }
 
 /** @throws RUNTIME_UNAVAILABLE when the service's user cannot get to the program */
@@ -50,8 +53,49 @@ export async function removeHalfMade(base: string, { stack }: PrepareContext): P
     if (name.startsWith(".init-")) await removeTree(join(base, name), stack.stateDir);
 }
 
+type Step = Omit<RunSpec, "argv" | "stdin">;
+
+/** Tries one locale after the other: which ones there are differs between machines. */
+async function makeCluster(
+  { host, stack }: PrepareContext,
+  step: Step,
+  { fresh, work, bin, login, options }: Pick<Cluster, "bin" | "login" | "options"> & { fresh: string; work: string },
+): Promise<RunResult> {
+  // A file, not an argument: everybody can read a process list.
+  const password =
+    login.password === ""
+      ? []
+      : [`--pwfile=${await writePrivateFile(join(work, "password"), `${login.password}\n`, step.user)}`];
+  const candidates = localeCandidates(options);
+  for (const [index, locale] of candidates.entries()) {
+    const result = await host.run({
+      ...step,
+      argv: [
+        join(bin, "initdb"),
+        `--pgdata=${fresh}`,
+        `--username=${login.user}`,
+        ...password,
+        `--auth-local=${login.password === "" ? "trust" : "scram-sha-256"}`,
+        `--auth-host=${login.method}`,
+        ...(options.some((option) => option.startsWith("--encoding")) ? [] : ["--encoding=UTF8"]),
+        ...locale,
+        ...options,
+        "--no-instructions",
+      ],
+    });
+    const isLast = index === candidates.length - 1;
+    if (result.exitCode === 0 || isLast || !/locale|ICU/i.test(result.output)) return result;
+    step.signal.throwIfAborted();
+    await removeTree(fresh, stack.stateDir);
+  }
+  throw new Error("There is always a locale to try.");
+}
+
 /** @throws SERVICE_START_FAILED, STORAGE_FAILED */
-export async function initialiseCluster(context: PrepareContext, { base, data, bin, login }: Cluster): Promise<void> {
+export async function initialiseCluster(
+  context: PrepareContext,
+  { base, data, bin, login, options }: Cluster,
+): Promise<void> {
   const { host, request, user } = context;
   const { signal } = request;
   const work = await ensureDir(join(base, `.init-${randomBytes(6).toString("hex")}`), 0o700, user);
@@ -71,21 +115,7 @@ export async function initialiseCluster(context: PrepareContext, { base, data, b
     named: true,
   };
   try {
-    // A file, not an argument: everybody can read a process list.
-    const pwfile = await writePrivateFile(join(work, "password"), `${login.password}\n`, user);
-    const made = await host.run({
-      ...step,
-      argv: [
-        join(bin, "initdb"),
-        `--pgdata=${fresh}`,
-        `--username=${login.user}`,
-        `--pwfile=${pwfile}`,
-        "--auth=scram-sha-256",
-        "--encoding=UTF8",
-        "--locale=C",
-        "--no-instructions",
-      ],
-    });
+    const made = await makeCluster(context, step, { fresh, work, bin, login, options });
     signal.throwIfAborted();
     if (made.exitCode !== 0) throw failure("initdb", request.service.name, made);
     if (!["postgres", "template0", "template1"].includes(login.database)) {

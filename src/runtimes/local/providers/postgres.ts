@@ -2,53 +2,36 @@
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { callTo, hint } from "../../../hint.js";
-import type { ServiceDefinition } from "../../../stack/definition/types.js";
+import { parseImageName } from "../../../stack/definition/image-name.js";
 import { findProgram } from "../../../system/find-program.js";
 import { argumentsOf } from "../../../system/process-identity.js";
 import { LOOPBACK } from "../address-rewrite.js";
 import { SERVICE_PATH } from "../binaries.js";
 import { type PostgresBinaries, postgresBinaries } from "../binaries-postgres.js";
-import { ownerOf } from "../files/create.js";
+import { ownerOf, writePrivateFile } from "../files/create.js";
 import { readOwnFile } from "../files/read.js";
 import { removeTree } from "../files/remove-tree.js";
 import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
 import { initialiseCluster, reachable, removeHalfMade } from "./postgres-cluster.js";
-import { adopt, dataBase, tagOf, variable } from "./provider-data.js";
+import { type AuthMethod, authMethod, initdbOptions, postgresSettings } from "./postgres-options.js";
+import { isOtherVersion } from "./program-version.js";
+import { adopt, dataBase, variable } from "./provider-data.js";
 
-/** Settings of ours, which a definition's `-c` cannot change. */
-const OURS = new Set(["listen_addresses", "port", "unix_socket_directories", "fsync", "data_directory", "hba_file"]);
-
-/**
- * `-c name=value` settings of the definition's command.
- * @throws UNSUPPORTED for anything else
- */
-export function postgresSettings(service: ServiceDefinition): string[] {
-  const words = [...(service.entrypoint === undefined ? [] : service.entrypoint), ...(service.command ?? [])];
-  const refuse = (what: string): never => {
-    throw new StackwardenError("UNSUPPORTED", `The local runtime cannot run ${what} for "${service.name}".`, {
-      hint: "Only `postgres -c name=value …` is taken over; give the service an x-local.command, or use the dagger runtime.",
-    });
-  };
-  const settings: string[] = [];
-  let rest = words[0] === "docker-entrypoint.sh" ? words.slice(1) : words;
-  if (rest[0] === "postgres") rest = rest.slice(1);
-  for (let index = 0; index < rest.length; index++) {
-    const word = rest[index] ?? "";
-    const pair = word === "-c" ? rest[++index] : word.startsWith("-c") ? word.slice(2) : word.replace(/^--/, "");
-    const name = /^([a-z_.]+)=/i.exec(pair ?? "")?.[1];
-    if (!word.startsWith("-") || pair === undefined || name === undefined) return refuse(`"${word}"`);
-    if (OURS.has(name.toLowerCase().replaceAll("-", "_"))) return refuse(`the setting ${name}`);
-    settings.push("-c", pair);
-  }
-  return settings;
+interface Login {
+  user: string;
+  /** Empty where every client is trusted. */
+  password: string;
+  database: string;
+  method: AuthMethod;
 }
 
-function access(context: PrepareContext): { user: string; password: string; database: string } {
+function access(context: PrepareContext): Login {
   const { service } = context.request;
   const user = variable(context, "POSTGRES_USER") || "postgres";
   const database = variable(context, "POSTGRES_DB") || user;
-  const password = variable(context, "POSTGRES_PASSWORD");
-  if (password === undefined || password === "") {
+  const method = authMethod(service);
+  const password = variable(context, "POSTGRES_PASSWORD") ?? "";
+  if (password === "" && method !== "trust") {
     throw new StackwardenError("INVALID_STACK", `Service "${service.name}" has no POSTGRES_PASSWORD.`, {
       hint: `Set services.${service.name}.environment.POSTGRES_PASSWORD, for example to a top-level secret with x-generate: true.`,
     });
@@ -59,7 +42,7 @@ function access(context: PrepareContext): { user: string; password: string; data
       throw new StackwardenError("INVALID_STACK", `The ${name} of "${service.name}" holds a control character.`);
     }
   }
-  return { user, password, database };
+  return { user, password, database, method };
 }
 
 const LOCK_FILE = "postmaster.pid";
@@ -128,9 +111,36 @@ export function postgresCommandEnv(context: PrepareContext, bin?: string): Recor
     PGHOST: LOOPBACK,
     PGPORT: String(port),
     PGUSER: user,
-    PGPASSWORD: password,
+    ...(password === "" ? {} : { PGPASSWORD: password }),
     PGDATABASE: database,
   };
+}
+
+/** With what the cluster was created, beside it; the password is not in it. */
+const LOGIN_FILE = "created-with.json";
+const loginText = ({ user, database, method }: Login): string =>
+  `${JSON.stringify({ POSTGRES_USER: user, POSTGRES_DB: database, POSTGRES_HOST_AUTH_METHOD: method })}\n`;
+
+function parsed(text: string): Record<string, string> {
+  try {
+    return JSON.parse(text) as Record<string, string>;
+  } catch {
+    return {};
+  }
+}
+
+/** As with the official image, these variables only count when the cluster is created. */
+async function changedLogin(base: string, login: Login): Promise<string[]> {
+  const text = await readOwnFile(base, LOGIN_FILE);
+  if (text === null) return [];
+  const before = parsed(text);
+  const now = JSON.parse(loginText(login)) as Record<string, string>;
+  return Object.keys(now)
+    .filter((name) => before[name] !== undefined && before[name] !== now[name])
+    .map(
+      (name) =>
+        `${name} is ${now[name]}, but the database was created with ${before[name]}: it only counts when the volume is new. Change it with SQL, or remove the volume.`,
+    );
 }
 
 export async function preparePostgres(context: PrepareContext): Promise<LaunchPlan> {
@@ -145,16 +155,19 @@ export async function preparePostgres(context: PrepareContext): Promise<LaunchPl
   const notes: string[] = [];
   if ((await ownerOf(data)) === null) {
     context.request.phase("initialising the database");
-    await initialiseCluster(context, { base, data, bin: binaries.bin, login });
+    await initialiseCluster(context, { base, data, bin: binaries.bin, login, options: initdbOptions(service) });
+    await writePrivateFile(join(base, LOGIN_FILE), loginText(login));
   } else {
     await adopt(data, context);
     await checkVersion(data, binaries, service.name);
     await removeStaleLock(data, context);
+    notes.push(...(await changedLogin(base, login)));
   }
-  const tag = tagOf(service);
-  if (tag !== null && Number.parseInt(tag, 10) !== binaries.major) {
-    notes.push(`Runs PostgreSQL ${binaries.version.split("-")[0]} instead of ${service.image}.`);
-  }
+  if (login.method === "trust")
+    notes.push("POSTGRES_HOST_AUTH_METHOD is trust: every local user of this machine can connect without a password.");
+  const { image } = service;
+  if (image !== undefined && isOtherVersion(parseImageName(image).tag, String(binaries.major)))
+    notes.push(`Runs PostgreSQL ${binaries.version.split("-")[0]} instead of ${image}.`);
   if (volume === null) notes.push("Has no named volume: its data goes when the stack's volumes are removed.");
   const port = context.book.hostPort(service.name, context.book.ports(service.name)[0] ?? 5432) ?? 5432;
   const options = {

@@ -1,7 +1,6 @@
 /** Where a provider keeps its data, and the credentials its definition gives. */
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
-import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import { ensureDir, ownerOf } from "../files/create.js";
 import { chownTree } from "../files/own-tree.js";
 import { isRootServer, withStorage } from "../files/storage.js";
@@ -71,7 +70,3 @@ export function variable(context: PrepareContext, name: string): string | undefi
   if (mounted !== undefined) return context.stack.definition.secrets[mounted.source];
   return service.environment[name];
 }
-
-/** Tag of an image, for the note that another version runs. */
-export const tagOf = (service: ServiceDefinition): string | null =>
-  /:([^/:@]+)(?:@|$)/.exec(service.image ?? "")?.[1] ?? null;

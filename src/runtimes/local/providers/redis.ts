@@ -1,19 +1,16 @@
 /** Redis or Valkey from the system: loopback only, password from a file, everything acknowledged is on disk. */
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
-import type { ServiceDefinition } from "../../../stack/definition/types.js";
+import { parseImageName } from "../../../stack/definition/image-name.js";
 import { LOOPBACK } from "../address-rewrite.js";
 import { findRedis, SERVICE_PATH } from "../binaries.js";
 import { ensureDir, ownerOf, writePrivateFile } from "../files/create.js";
 import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
 import { reachable } from "./postgres-cluster.js";
+import { isOtherVersion, programVersion } from "./program-version.js";
 import { adopt, dataBase, variable } from "./provider-data.js";
-
-/** Directives a definition's command may give; none of them opens files, loads code or changes who can connect. */
-const TAKEN =
-  /^(maxmemory(-.*)?|save|appendonly|appendfsync|databases|timeout|tcp-keepalive|maxclients|notify-keyspace-events|loglevel|hz|lazyfree-.*|activedefrag|slowlog-.*|latency-.*|client-output-buffer-limit|(hash|list|set|zset|stream)-.*)$/;
-/** Ours already, or without a meaning here. */
-const DROPPED = new Set(["bind", "port", "dir", "daemonize", "protected-mode", "requirepass"]);
+import { redisCommand } from "./redis-command.js";
+import type { Variables } from "./shell-words.js";
 
 /** A word as redis.conf reads it: quoted, so that no value can become another directive. */
 export function quoted(value: string): string {
@@ -25,46 +22,19 @@ export function quoted(value: string): string {
   return `"${bytes.join("")}"`;
 }
 
-export interface RedisCommand {
-  password: string | null;
-  directives: [name: string, values: string[]][];
-  /** A shell wrote the command: it is replaced as a whole. */
-  replaced: boolean;
-}
-
-/** @throws UNSUPPORTED for a directive that the local runtime does not take over */
-export function redisCommand(service: ServiceDefinition): RedisCommand {
-  const result: RedisCommand = { password: null, directives: [], replaced: false };
-  const words = [...(service.entrypoint ?? []), ...(service.command ?? [])];
-  if (words[0] === "docker-entrypoint.sh") words.shift();
-  if (words.length === 0) return result;
-  const program = words[0] as string;
-  if (/^(\/bin\/)?(ba)?sh$/.test(program)) return { ...result, replaced: true };
-  if (/^(redis|valkey)-server$/.test(program)) words.shift();
-  const refuse = (what: string): never => {
-    throw new StackwardenError("UNSUPPORTED", `The local runtime cannot give "${what}" to redis ("${service.name}").`, {
-      hint: "Use options such as --maxmemory 100mb, or the dagger runtime for configuration files and modules.",
-    });
-  };
-  let current: [string, string[]] | undefined;
-  for (const word of words) {
-    if (word.startsWith("--")) {
-      current = [word.slice(2).toLowerCase(), []];
-      result.directives.push(current);
-    } else if (current === undefined) refuse(word);
-    else current[1].push(...(word === "" ? [""] : word.split(/\s+/)));
-  }
-  const given = result.directives;
-  result.password = given.find(([name]) => name === "requirepass")?.[1].join(" ") ?? null;
-  for (const [name] of given) if (!TAKEN.test(name) && !DROPPED.has(name)) refuse(`--${name}`);
-  result.directives = given.filter(([name]) => !DROPPED.has(name));
-  return result;
-}
+/** What a shell in the container would see. */
+const variablesOf = ({ request: { service }, stack }: PrepareContext): Variables => ({
+  environment: service.environment,
+  file: (path) => {
+    const mounted = service.secrets.find(({ target }) => `/run/secrets/${target}` === path);
+    return mounted === undefined ? undefined : stack.definition.secrets[mounted.source];
+  },
+});
 
 /** redis-cli reads the password from its variable; it has none for the port. */
 export function redisCommandEnv(context: PrepareContext): Record<string, string> {
   const { service } = context.request;
-  const password = variable(context, "REDIS_PASSWORD") || redisCommand(service).password || null;
+  const password = variable(context, "REDIS_PASSWORD") || redisCommand(service, variablesOf(context)).password || null;
   const port = context.book.hostPort(service.name, context.book.ports(service.name)[0] ?? 6379) ?? 6379;
   return {
     ...service.environment,
@@ -77,7 +47,7 @@ export function redisCommandEnv(context: PrepareContext): Record<string, string>
 
 export async function prepareRedis(context: PrepareContext): Promise<LaunchPlan> {
   const { service } = context.request;
-  const command = redisCommand(service);
+  const command = redisCommand(service, variablesOf(context));
   const program = await findRedis();
   if (program === null) {
     throw new StackwardenError("RUNTIME_UNAVAILABLE", "Neither redis-server nor valkey-server is installed.", {
@@ -108,6 +78,10 @@ export async function prepareRedis(context: PrepareContext): Promise<LaunchPlan>
   const text = lines.map(([name, ...values]) => `${name} ${values.map(quoted).join(" ")}\n`).join("");
   const config = await writePrivateFile(join(context.base, "redis.conf"), text, context.user);
   const notes: string[] = [];
+  const version = await programVersion(program, context);
+  const { image } = service;
+  if (image !== undefined && version !== null && isOtherVersion(parseImageName(image).tag, version))
+    notes.push(`Runs ${basename(program)} ${version} instead of ${image}.`);
   if (password === null)
     notes.push("Redis has no password: every local user of this machine can connect. Set REDIS_PASSWORD.");
   if (command.replaced)

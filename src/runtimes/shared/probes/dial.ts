@@ -11,7 +11,7 @@ export const dialLoopback: Dial = (port, signal) =>
     socket.once("error", reject);
     socket.once("connect", () => {
       socket.off("error", reject);
-      // Whoever takes it may look at it a moment later; an error until then must not be nobody's.
+      // The user of the socket can attach its listeners later; an error until then must be handled.
       socket.on("error", () => {});
       resolve(socket);
     });

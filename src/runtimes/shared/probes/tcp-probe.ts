@@ -1,4 +1,4 @@
-/** TCP check: somebody accepts the connection. */
+/** TCP check: a process accepts the connection. */
 import type { Check } from "./bounded.js";
 import { type Dial, dialLoopback } from "./dial.js";
 

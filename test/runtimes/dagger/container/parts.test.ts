@@ -14,7 +14,7 @@ import {
 } from "../../../../src/runtimes/dagger/container/uploads.js";
 import { removeVolumes } from "../../../../src/runtimes/dagger/stack/remove-volumes.js";
 import { forgetVolumes, volumeKey } from "../../../../src/runtimes/dagger/stack/volumes.js";
-import { chooseUser, imageName, withOwnGroup } from "../../../../src/runtimes/shared/image-user.js";
+import { chooseUser, withOwnGroup } from "../../../../src/runtimes/shared/image-user.js";
 import type { ServiceDefinition, StackDefinition } from "../../../../src/stack/definition/types.js";
 
 let folder: string;
@@ -39,7 +39,7 @@ describe("users", () => {
     const app = choose(undefined, "0:0", "ghcr.io/org/thing:1");
     expect(app).toEqual({ user: "1000:1000", note: expect.stringContaining("1000:1000") });
     expect(choose(undefined, "")).toMatchObject({ user: "1000:1000" });
-    expect(imageName("registry:5000/a/postgres")).toBe("postgres");
+    expect(choose(undefined, "", "registry:5000/a/postgres")).toMatchObject({ user: "postgres" });
   });
 
   it("a numeric user gets the group of its number where the image has no passwd file", () => {

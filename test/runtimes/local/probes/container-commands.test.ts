@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { nativeTest } from "../../../../src/runtimes/local/probes/container-commands.js";
-import { providerOf, providerOfImage } from "../../../../src/runtimes/local/providers/known-images.js";
+import { providerOf } from "../../../../src/runtimes/local/providers/provider-of.js";
 import { service } from "../support/fixture.js";
 
 const cmd = (...argv: string[]) => nativeTest({ kind: "cmd", argv }, null, "web");
@@ -47,28 +47,13 @@ describe("a container's health check commands", () => {
   });
 });
 
-describe("known images", () => {
-  it.each([
-    ["postgres", "postgres"],
-    ["postgres:15-alpine", "postgres"],
-    ["library/postgres@sha256:abc", "postgres"],
-    ["docker.io/library/redis:7", "redis"],
-    ["localhost:5000/redis", "redis"],
-    ["localhost/valkey/valkey:8", "redis"],
-    ["bitnami/redis", null],
-    ["redis-stack", null],
-    ["postgres/redis", null],
-    ["constructor", null],
-    ["", null],
-  ])("%s → %s", (image, provider) => {
-    expect(providerOfImage(image)).toBe(provider);
-  });
-
+describe("providers", () => {
   it("yield to what the definition says", () => {
     const local = { environment: {} };
     expect(providerOf(service("a", { image: "redis", local: { ...local, command: ["x"] } }))).toBeNull();
     expect(providerOf(service("a", { image: "own", local: { ...local, provider: "postgres" } }))).toBe("postgres");
     expect(providerOf(service("a", { image: "redis", local }))).toBe("redis");
+    expect(providerOf(service("a", { image: "redis", build: { context: "/p", args: {} } }))).toBeNull();
     expect(providerOf(service("a"))).toBeNull();
   });
 });

@@ -62,7 +62,7 @@ export async function kernelWrite(directory: string, file: string, value: string
   if (file === "cgroup.subtree_control" && text.startsWith("+")) {
     if (textOf(join(directory, "cgroup.procs")).trim() !== "")
       throw Object.assign(new Error("EBUSY: resource busy"), { code: "EBUSY" });
-    await writeFile(path, `${textOf(path).trim()} ${text.slice(1)}\n`);
+    await writeFile(path, `${textOf(path).trim()} ${text.replaceAll("+", "")}\n`);
     return;
   }
   if (file === "cgroup.procs") {

@@ -1,10 +1,12 @@
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { endCgroup, keyed, killAll, limitValue } from "../../../../src/runtimes/local/process/cgroup.js";
 import { detectCgroups } from "../../../../src/runtimes/local/process/detect-cgroups.js";
 import { CgroupTree } from "./cgroup-fixture.js";
-import { HostFixture } from "./support.js";
+import { HostFixture, until } from "./support.js";
 
 vi.mock("../../../../src/runtimes/local/process/cgroup.js", async (original) => ({
   ...(await original<object>()),
@@ -84,9 +86,9 @@ describe("cgroup v2", () => {
   });
 
   it("has us move to a leaf when we are alone where we are, once", async () => {
-    const made = v2("/app", { ...ALL, "cgroup.procs": "4711\n" });
+    const made = v2("/app", { ...ALL, "cgroup.type": "domain\n", "cgroup.procs": "4711\n" });
     // Above, somebody else decides.
-    made.group("sys/fs/cgroup", { "cgroup.procs": "1\n" });
+    made.group("sys/fs/cgroup", { "cgroup.procs": "1\n", "cgroup.type": "domain\n" });
     const { factory } = await find(made);
     expect(factory?.enforcement).toEqual(V2);
     expect(made.text("sys/fs/cgroup/app/stackwarden-server/cgroup.procs")).toBe("4711\n");
@@ -111,6 +113,32 @@ describe("cgroup v2", () => {
     const { factory } = await find(made);
     expect(factory?.directories("x")).toEqual([join(made.cgroupRoot, "sys/fs/cgroup/x")]);
     expect(made.text("sys/fs/cgroup/session/cgroup.procs")).toBe("1234\n4711\n");
+  });
+
+  it("is never given controllers while processes are in it that are not ours", async () => {
+    const made = v2("/session", { ...ALL, "cgroup.procs": "1\n4711\n" });
+    made.group("sys/fs/cgroup", { "cgroup.procs": "1\n", "cgroup.type": "domain\n" });
+    expect(await find(made)).toMatchObject({ factory: null, reason: expect.stringContaining("Delegate=yes") });
+    for (const group of ["sys/fs/cgroup", "sys/fs/cgroup/session"])
+      expect(made.text(`${group}/cgroup.subtree_control`)).not.toContain("+");
+    expect(made.text("sys/fs/cgroup/session/cgroup.subtree_control")).toBe("");
+    expect(made.text("sys/fs/cgroup/session/cgroup.procs")).toBe("1\n4711\n");
+    expect(readdirSync(join(made.cgroupRoot, "sys/fs/cgroup/session"))).not.toContain("stackwarden-server");
+  });
+
+  it("is used where other processes of this program are, which move to the leaf too", async () => {
+    const script = readFileSync("/proc/self/cmdline", "utf8")
+      .split("\0")
+      .slice(1)
+      .find((word) => !word.startsWith("-"));
+    const other = spawn("/usr/bin/tail", ["-f", script as string], { stdio: "ignore" });
+    await once(other, "spawn");
+    const made = v2("/app", { ...ALL, "cgroup.type": "domain\n", "cgroup.procs": `${other.pid}\n${process.pid}\n` });
+    made.group("sys/fs/cgroup", { "cgroup.procs": "1\n", "cgroup.type": "domain\n" });
+    const { factory } = await detectCgroups({ ...made, pid: process.pid });
+    other.kill("SIGKILL");
+    expect(factory?.enforcement).toEqual(V2);
+    expect(made.text("sys/fs/cgroup/app/cgroup.procs")).toBe("");
   });
 
   it("says of each limit which controller is not delegated", async () => {
@@ -215,7 +243,10 @@ describe("no cgroups", () => {
     const gone = tree("0::/", "1:memory:/");
     gone.mount("/gone", "cgroup2", "rw");
     gone.mount("/gone-too", "cgroup", "memory");
-    expect(await find(gone)).toMatchObject({ factory: null, reason: expect.stringContaining("no cgroup is writable") });
+    expect(await find(gone)).toMatchObject({
+      factory: null,
+      reason: expect.stringContaining("no cgroup of this user"),
+    });
   });
 
   it("leave a host that runs, stops and measures as far as it can", async () => {
@@ -231,8 +262,17 @@ describe("no cgroups", () => {
     expect(await running.setLimits({ cpus: 1 })).toEqual({ cpus: unlimited, memory_mb: unlimited, pids: unlimited });
     expect(await running.readLimits()).toMatchObject({ cpus: unlimited });
     const stats = await running.stats();
-    expect(stats).toMatchObject({ cpu_cores: null, memory_mb: null, pids: null, oom_kills: null });
+    expect(stats).toMatchObject({ oom_kills: null, throttled_seconds: null, memory_peak_mb: null });
     expect(stats.reason).toContain("this system has no cgroups");
+    if (process.platform === "linux") {
+      // Two shells and two sleeps.
+      await until("its processes are counted", async () => (await running.stats()).pids === 4);
+      expect(stats.memory_mb).toBeGreaterThan(0.5);
+      const busy = await fixture.shell("while :; do :; done");
+      await until("processor time is counted", async () => ((await busy.stats()).cpu_seconds_total ?? 0) > 0.1);
+      expect((await busy.stats()).cpu_cores).toBeGreaterThan(0);
+      await busy.stop({ graceMs: 0 });
+    }
     expect(await fixture.run(["/bin/echo", "inside"], { inside: running })).toMatchObject({ output: "inside\n" });
     expect(await running.stop({ graceMs: 50 })).toMatchObject({ signal: "SIGKILL", oomKilled: false });
     await fixture.close();

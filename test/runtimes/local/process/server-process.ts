@@ -29,7 +29,7 @@ if (mode === "storm") {
 }
 const running = await start();
 await start();
-void host.run({ argv: ["/bin/sh", "-c", "sleep 60", mark], cwd: "/", env: {}, user, timeoutMs: 60000, signal: new AbortController().signal });
+void host.run({ argv: ["/bin/sh", "-c", "sleep 60", mark], cwd: "/", env: {}, user, timeoutMs: 60000, signal: new AbortController().signal }).catch(() => {});
 await new Promise((resolve) => setTimeout(resolve, 150));
 if (mode === "plain")
   say(JSON.stringify({

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { postgresSettings } from "../../../../src/runtimes/local/providers/postgres.js";
+import { initdbOptions, postgresSettings } from "../../../../src/runtimes/local/providers/postgres-options.js";
 import type { ServiceDefinition } from "../../../../src/stack/definition/types.js";
 import type { RuntimeService, RuntimeStack } from "../../../../src/stack/runtime.js";
 import { freePort, healthcheck } from "../../contract/bench.js";
@@ -58,12 +58,24 @@ describe("the postgres provider", () => {
     await expect(client("wrong")).rejects.toMatchObject({ code: "28P01" });
   });
 
+  it("sorts and compares the letters of all languages", async () => {
+    const one = await client();
+    const text = async (query: string) => (await one.query(query)).rows.map((row: { x: unknown }) => row.x);
+    expect(await text(`select x from (values ('Zebra'), ('Äpfel'), ('apfel')) v(x) order by x`)).toEqual([
+      "apfel",
+      "Äpfel",
+      "Zebra",
+    ]);
+    expect(await text(`select 'ÄPFEL' ilike 'äpfel' as x`)).toEqual([true]);
+    await one.end();
+  });
+
   it("runs as an unprivileged user that alone can read the data", () => {
     const data = statSync(join(fixture.stateDir, "volumes/pg-data/pgdata"));
     expect(data.mode & 0o777).toBe(0o700);
     expect(running.user.uid).toBe(data.uid);
     if (isRoot) expect(data.uid).toBeGreaterThanOrEqual(70_000);
-    expect(readdirSync(join(fixture.stateDir, "volumes/pg-data"))).toEqual(["pgdata"]);
+    expect(readdirSync(join(fixture.stateDir, "volumes/pg-data"))).toEqual(["created-with.json", "pgdata"]);
   });
 
   it("listens on 127.0.0.1 only", () => {
@@ -163,13 +175,44 @@ describe("the postgres provider", () => {
     mkdirSync(join(base, ".init-dead"));
     const again = await fixture.start(stack, cut);
     expect(await untilHealthy(again, check)).toMatchObject({ healthy: true });
-    expect(readdirSync(base)).toEqual(["pgdata"]);
+    expect(readdirSync(base)).toEqual(["created-with.json", "pgdata"]);
     await again.stop({ graceMs: 10_000 });
     // Killed between its last two steps: the password's file would stay for ever.
     mkdirSync(join(base, ".init-dead"));
     const last = await fixture.start(stack, cut);
-    expect(readdirSync(base)).toEqual(["pgdata"]);
+    expect(readdirSync(base)).toEqual(["created-with.json", "pgdata"]);
     await last.stop({ graceMs: 10_000 });
+  });
+
+  it("takes POSTGRES_INITDB_ARGS and POSTGRES_HOST_AUTH_METHOD, and reports what only counts for a new volume", async () => {
+    const trusting = service("trusting", {
+      image: "postgres:15",
+      environment: {
+        POSTGRES_HOST_AUTH_METHOD: "trust",
+        POSTGRES_INITDB_ARGS: "--data-checksums --locale C -E LATIN1",
+      },
+      ports: [{ containerPort: 5432, hostPort: await freePort(), protocol: "tcp" }],
+    });
+    const second = await fixture.open([trusting]);
+    let one = await fixture.start(second, trusting);
+    expect(one.notes.join()).toContain("every local user of this machine can connect without a password");
+    expect(await untilHealthy(one, healthcheck({ kind: "cmd", argv: ["pg_isready"] }))).toMatchObject({
+      healthy: true,
+    });
+    const open = new pg.Client({ host: "127.0.0.1", port: trusting.ports[0]?.hostPort, user: "postgres" });
+    await open.connect();
+    for (const [name, value] of [
+      ["data_checksums", "on"],
+      ["server_encoding", "LATIN1"],
+      ["lc_collate", "C"],
+    ])
+      expect((await open.query(`show ${name}`)).rows[0][name as string]).toBe(value);
+    await open.end();
+    await one.stop({ graceMs: 10_000 });
+    const renamed = { ...trusting, environment: { ...trusting.environment, POSTGRES_USER: "app" } };
+    one = await fixture.start(second, renamed);
+    expect(one.notes.join()).toContain("POSTGRES_USER is app, but the database was created with postgres");
+    await second.close();
   });
 
   it("reads the password from a compose secret", async () => {
@@ -192,6 +235,7 @@ describe("the postgres provider", () => {
   it.each([
     [{ environment: {} }, "INVALID_STACK", "POSTGRES_PASSWORD"],
     [{ environment: { POSTGRES_PASSWORD: "a\nb" } }, "INVALID_STACK", "control character"],
+    [{ environment: { POSTGRES_HOST_AUTH_METHOD: "none" } }, "INVALID_STACK", "POSTGRES_HOST_AUTH_METHOD"],
     [{ command: ["postgres", "-c", "listen_addresses=*"] }, "UNSUPPORTED", "listen_addresses"],
     [
       { mounts: [{ type: "bind" as const, source: "/x", target: "/docker-entrypoint-initdb.d", readOnly: true }] },
@@ -208,6 +252,23 @@ describe("the postgres provider", () => {
       code,
       message: expect.stringContaining(text),
     });
+  });
+});
+
+describe("initdbOptions", () => {
+  const options = (text: string) => initdbOptions({ name: "db", environment: { POSTGRES_INITDB_ARGS: text } });
+
+  it("passes on what decides how a cluster is", () => {
+    expect(options("")).toEqual([]);
+    expect(options("-E 'UTF8' --lc-collate=C --no-instructions --auth-host=scram-sha-256 -k")).toEqual([
+      "--encoding=UTF8",
+      "--lc-collate=C",
+      "-k",
+    ]);
+  });
+
+  it.each(["--pwfile=/etc/shadow", "--waldir=/x", "--auth=trust", "$(id)", "-D /x", "stray"])("refuses %s", (text) => {
+    expect(() => options(text)).toThrowError(/cannot give/);
   });
 });
 

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findRedis } from "../../../../src/runtimes/local/binaries.js";
-import { quoted, redisCommand } from "../../../../src/runtimes/local/providers/redis.js";
+import { quoted } from "../../../../src/runtimes/local/providers/redis.js";
+import { redisCommand } from "../../../../src/runtimes/local/providers/redis-command.js";
 import type { ServiceDefinition } from "../../../../src/stack/definition/types.js";
 import type { RuntimeService, RuntimeStack } from "../../../../src/stack/runtime.js";
 import { freePort, healthcheck } from "../../contract/bench.js";
@@ -222,7 +223,10 @@ describe.runIf(available)("the redis provider", () => {
 
 describe("redisCommand", () => {
   const command = (words: string[], entrypoint?: string[]) =>
-    redisCommand(service("r", { command: words, ...(entrypoint === undefined ? {} : { entrypoint }) }));
+    redisCommand(service("r", { command: words, ...(entrypoint === undefined ? {} : { entrypoint }) }), {
+      environment: { PW: "from env" },
+      file: (path) => (path === "/run/secrets/pw" ? "from file" : undefined),
+    });
 
   it("understands the images' forms", () => {
     expect(command([])).toEqual({ password: null, directives: [], replaced: false });
@@ -236,6 +240,26 @@ describe("redisCommand", () => {
       ["hash-max-listpack-entries", ["2"]],
     ]);
     expect(command(["-c", "anything"], ["/bin/sh"])).toMatchObject({ replaced: true, directives: [] });
+  });
+
+  it.each([
+    ['redis-server --requirepass "pass word"', "pass word"],
+    ["exec redis-server --appendonly yes --requirepass $PW", "from env"],
+    ['redis-server --requirepass "$(cat /run/secrets/pw)"', "from file"],
+    ["redis-server --requirepass $" + "{ABSENT:-fallback}", "fallback"],
+    ["redis-server --save ''", null],
+  ])("takes the password from a shell's command: %s", (script, password) => {
+    expect(command(["sh", "-c", script])).toMatchObject({ password, replaced: false });
+  });
+
+  it.each([
+    "redis-server --requirepass `cat x`",
+    'echo "requirepass x" | redis-server -',
+    "redis-server --requirepass $(pwd)",
+  ])("refuses a shell's command whose password it does not understand, instead of running open: %s", (script) => {
+    expect(() => command(["sh", "-c", script])).toThrowError(/which sets a password/);
+    const withVariable = service("r", { command: ["sh", "-c", script], environment: { REDIS_PASSWORD: "known" } });
+    expect(redisCommand(withVariable, {})).toMatchObject({ replaced: true });
   });
 
   it.each([[["--dbfilename", "x"]], [["--include", "/x"]], [["stray"]], [["--replicaof", "evil 6379"]]])(

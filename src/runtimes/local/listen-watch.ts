@@ -1,0 +1,55 @@
+/** The listening sockets of one service for its whole life: which addresses it listens on, and whose socket its ports are. */
+import { isRootServer } from "./files/storage.js";
+import { type Listener, listeners } from "./ports-listeners.js";
+
+const INTERVAL_MS = 5000;
+
+export interface Listening {
+  /** The service's own user. */
+  uid: number;
+  /** Its host ports. */
+  ports(): number[];
+  /** Called once for each port on which its user listens on other addresses than loopback. */
+  onOpen(port: number): void;
+}
+
+/** Sockets of other users that receive what is sent to a port on 127.0.0.1. */
+const foreign = ({ uid, ports }: Listening, sockets: readonly Listener[]): Listener[] => {
+  const own = new Set(ports());
+  return sockets.filter((one) => own.has(one.port) && one.answersLoopback && one.uid !== null && one.uid !== uid);
+};
+
+export class ListenWatch {
+  readonly #open = new Set<number>();
+  #timer: NodeJS.Timeout | undefined;
+
+  /** Without a user of its own, a service's sockets cannot be told from others of the same user. */
+  constructor(private readonly service: Listening) {
+    if (!isRootServer() || service.uid === 0) return;
+    this.#timer = setInterval(() => void this.look(), INTERVAL_MS);
+    this.#timer.unref();
+  }
+
+  async look(): Promise<void> {
+    for (const one of (await listeners()) ?? []) {
+      if (this.#timer === undefined || one.uid !== this.service.uid || one.loopback || this.#open.has(one.port))
+        continue;
+      this.#open.add(one.port);
+      this.service.onOpen(one.port);
+    }
+  }
+
+  /** Why a check of the service may have reached another program; null: nothing speaks for it. */
+  async stranger(): Promise<string | null> {
+    if (this.#timer === undefined) return null;
+    const [one] = foreign(this.service, (await listeners()) ?? []);
+    return one === undefined
+      ? null
+      : `port ${one.port} belongs to another program (user ${one.uid}), not to this service (user ${this.service.uid})`;
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+}

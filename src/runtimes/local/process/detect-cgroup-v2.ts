@@ -1,0 +1,103 @@
+/**
+ * Finds a cgroup v2 directory below which services can have cgroups. A controller is enabled only where no process is, and
+ * all at once: a cgroup that holds processes would become a threaded one, which takes no further processes and changes
+ * what other programs in it may do.
+ */
+import { constants, readFileSync, realpathSync } from "node:fs";
+import { access, mkdir, rmdir } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { type CgroupFactory, read, write } from "./cgroup.js";
+import { type V2Controller, V2Factory } from "./cgroup-v2.js";
+
+const LEAF = "stackwarden-server";
+const CONTROLLERS: V2Controller[] = ["memory", "cpu", "pids"];
+
+const words = (text: string | null): string[] => (text ?? "").split(/\s+/).filter(Boolean);
+
+const processesIn = async (directory: string): Promise<number[]> =>
+  words(await read(directory, "cgroup.procs")).map(Number);
+
+/** The kernel's root cgroup may hold processes and pass controllers on; it has no type. */
+const isRoot = async (directory: string): Promise<boolean> => (await read(directory, "cgroup.type")) === null;
+
+async function canMake(parent: string, pid: number): Promise<boolean> {
+  const probe = join(parent, `stackwarden-probe-${pid}`);
+  try {
+    await access(join(parent, "cgroup.procs"), constants.W_OK);
+    await mkdir(probe);
+    await rmdir(probe);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Script of a process, such as this program's own. */
+function scriptOf(pid: number): string | null {
+  try {
+    const [, ...words] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+    return realpathSync(words.find((word) => !word.startsWith("-")) ?? "");
+  } catch {
+    return null;
+  }
+}
+
+/** This process, and others of this very program: a command that started a server, a bridge to it. */
+function isOurs(pid: number, own: number): boolean {
+  if (pid === own) return true;
+  const script = scriptOf(own);
+  return script !== null && scriptOf(pid) === script;
+}
+
+/** Turns on for children what can be turned on. @returns what children have */
+async function enable(directory: string): Promise<Set<V2Controller>> {
+  const available = words(await read(directory, "cgroup.controllers"));
+  const on = words(await read(directory, "cgroup.subtree_control"));
+  const missing = CONTROLLERS.filter((one) => available.includes(one) && !on.includes(one));
+  if (missing.length > 0)
+    // The kernel takes all of them or none.
+    await write(directory, "cgroup.subtree_control", missing.map((one) => `+${one}`).join(" ")).catch(() => undefined);
+  const now = words(await read(directory, "cgroup.subtree_control"));
+  return new Set(CONTROLLERS.filter((one) => now.includes(one)));
+}
+
+/** Moves our processes to a leaf where nobody else is. @returns whether the directory holds no process now */
+async function empty(directory: string, pid: number): Promise<boolean> {
+  const inside = await processesIn(directory);
+  if (inside.length === 0) return true;
+  if (!inside.every((one) => isOurs(one, pid))) return false;
+  const leaf = join(directory, LEAF);
+  try {
+    await mkdir(leaf, { recursive: true });
+    for (const one of inside) await write(leaf, "cgroup.procs", one);
+  } catch {
+    return false;
+  }
+  return (await processesIn(directory)).length === 0;
+}
+
+/**
+ * @param mountPoint where the hierarchy is mounted
+ * @param at the directory of this process
+ * @returns null where no directory from there up to the mount can be used
+ */
+export async function findV2(mountPoint: string, at: string, pid: number): Promise<CgroupFactory | null> {
+  // An earlier call of this process moved it there.
+  const own = basename(at) === LEAF ? dirname(at) : at;
+  for (let directory = own; directory.startsWith(mountPoint); directory = dirname(directory)) {
+    if (!(await canMake(directory, pid))) continue;
+    const controllers = await usable(directory, own, pid);
+    if (controllers.size > 0) return new V2Factory(directory, controllers);
+  }
+  return null;
+}
+
+async function usable(directory: string, own: string, pid: number): Promise<Set<V2Controller>> {
+  const available = words(await read(directory, "cgroup.controllers"));
+  if (!CONTROLLERS.some((one) => available.includes(one))) return new Set();
+  const ready =
+    (await isRoot(directory)) || (directory === own ? await empty(directory, pid) : await isEmpty(directory));
+  return ready ? enable(directory) : new Set();
+}
+
+const isEmpty = async (directory: string): Promise<boolean> => (await processesIn(directory)).length === 0;

@@ -1,0 +1,65 @@
+/** What a service uses where no cgroup counts it: the sum over its processes in /proc. */
+import { readdir, readFile } from "node:fs/promises";
+import { NO_STATS } from "../../shared/no-stats.js";
+import type { Usage } from "./cgroup.js";
+
+/** Linux reports times to programs in this unit on every platform, in ticks per second. */
+const TICKS = 100;
+
+interface ProcessTimes {
+  pid: number;
+  parent: number;
+  group: number;
+  session: number;
+  /** Of itself and of children that ended. */
+  ticks: number;
+  threads: number;
+}
+
+async function timesOf(pid: number): Promise<ProcessTimes | null> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => null);
+  if (stat === null) return null;
+  // The name in parentheses may hold anything, also spaces and parentheses.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const at = (field: number): number => Number(fields[field - 3]);
+  const ticks = at(14) + at(15) + at(16) + at(17);
+  return { pid, parent: at(4), group: at(5), session: at(6), ticks, threads: at(20) };
+}
+
+/** The main process, its group, its session and everything that descends from them. */
+function belonging(all: ProcessTimes[], main: number): ProcessTimes[] {
+  const children = new Map<number, ProcessTimes[]>();
+  for (const one of all) children.set(one.parent, [...(children.get(one.parent) ?? []), one]);
+  const members = new Map<number, ProcessTimes>();
+  const waiting = all.filter((one) => [one.pid, one.group, one.session].includes(main));
+  for (let one = waiting.pop(); one !== undefined; one = waiting.pop()) {
+    if (members.has(one.pid)) continue;
+    members.set(one.pid, one);
+    waiting.push(...(children.get(one.pid) ?? []));
+  }
+  return [...members.values()];
+}
+
+async function residentMb(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) / 1024;
+}
+
+/**
+ * Memory that processes share counts in each of them.
+ * @param main the service's main process
+ * @returns null where the system has no /proc, or the process has ended
+ */
+export async function procUsage(main: number): Promise<Usage | null> {
+  const pids = (await readdir("/proc").catch((): string[] => [])).filter((name) => /^\d+$/.test(name));
+  const all = (await Promise.all(pids.map((pid) => timesOf(Number(pid))))).filter((one) => one !== null);
+  const members = belonging(all, main);
+  if (members.length === 0) return null;
+  const sum = (values: number[]): number => values.reduce((total, value) => total + value, 0);
+  return {
+    ...NO_STATS,
+    cpu_seconds_total: sum(members.map(({ ticks }) => ticks)) / TICKS,
+    memory_mb: sum(await Promise.all(members.map(({ pid }) => residentMb(pid)))),
+    pids: sum(members.map(({ threads }) => threads)),
+  };
+}

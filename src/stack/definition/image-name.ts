@@ -1,0 +1,63 @@
+/** Names of images, and which of them the local runtime provides by itself. */
+
+export type ProviderName = "postgres" | "redis";
+
+export interface ImageName {
+  /** Without registry, tag and digest: `valkey/valkey`, `postgres`; `library/` of Docker's official images is left out. */
+  path: string;
+  /** The last part of the path. */
+  name: string;
+  tag: string | null;
+  /** Published by Docker's official images, or under this path on Docker Hub. */
+  onDockerHub: boolean;
+}
+
+const DOCKER_HUB = new Set(["docker.io", "index.docker.io", "registry-1.docker.io"]);
+/** Copies of Docker's official images, by the prefix of their path. */
+const OFFICIAL_COPIES = ["public.ecr.aws/docker/", "mirror.gcr.io/"];
+/** What has a dot or a port, or is this machine, is a registry. */
+const REGISTRY = /^(?:localhost|[^/]*[.:][^/]*)\//;
+
+/** `docker.io/library/postgres:15-alpine@sha256:…`: path `postgres`, tag `15-alpine`, on Docker Hub. */
+export function parseImageName(image: string): ImageName {
+  const [withTag = ""] = image.split("@");
+  const slash = withTag.lastIndexOf("/");
+  const colon = withTag.indexOf(":", slash + 1);
+  const full = colon < 0 ? withTag : withTag.slice(0, colon);
+  const copy = OFFICIAL_COPIES.find((prefix) => full.startsWith(`${prefix}library/`));
+  const registry = REGISTRY.exec(full)?.[0] ?? "";
+  const onDockerHub = registry === "" || DOCKER_HUB.has(registry.slice(0, -1)) || copy !== undefined;
+  const path = full.slice((copy ?? registry).length).replace(/^library\//, "");
+  return {
+    path,
+    name: path.slice(path.lastIndexOf("/") + 1),
+    tag: colon < 0 ? null : withTag.slice(colon + 1),
+    onDockerHub,
+  };
+}
+
+/** Official images whose servers the local runtime runs from this machine's packages. */
+const PROVIDERS: Readonly<Record<string, ProviderName>> = {
+  postgres: "postgres",
+  redis: "redis",
+  "valkey/valkey": "redis",
+};
+
+/** Only official images: what `acme/postgres` or `ghcr.io/x/redis` contain is not known. */
+export function providerOfImage(image: string): ProviderName | null {
+  const { path, onDockerHub } = parseImageName(image);
+  return onDockerHub && Object.hasOwn(PROVIDERS, path) ? (PROVIDERS[path] as ProviderName) : null;
+}
+
+/** The provider whose server an image seems to contain although it is not the official one, for a hint. */
+export function resemblesProvider(image: string): ProviderName | null {
+  const { name } = parseImageName(image);
+  if (/postgres/.test(name)) return "postgres";
+  return /^(?:redis|valkey)/.test(name) ? "redis" : null;
+}
+
+/** `node` or `python` when the image is the official one of that language. */
+export function languageOfImage(image: string): "node" | "python" | null {
+  const { path, onDockerHub } = parseImageName(image);
+  return onDockerHub && (path === "node" || path === "python") ? path : null;
+}

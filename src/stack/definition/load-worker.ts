@@ -1,0 +1,261 @@
+/**
+ * Reads a project's definition in a worker thread: a file that is made to hold its reader up, or to fill the memory,
+ * costs one thread its life and the server nothing. One worker is kept warm between loads.
+ */
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
+import { type ErrorReport, StackwardenError, toStackwardenError } from "../../errors.js";
+import { unpacked } from "./thread-copy.js";
+import type { LoadRequest, LoadStack, StackDefinition } from "./types.js";
+
+/** What the worker is sent. */
+export type WorkerRequest =
+  | { kind: "load"; request: Omit<LoadRequest, "generateSecret"> }
+  | { kind: "secret"; value: string }
+  | { kind: "no secret"; error: ErrorReport };
+
+/** What it answers. */
+export type WorkerReply =
+  | { kind: "ready" }
+  | { kind: "secret"; name: string }
+  /** `packed` */
+  | { kind: "loaded"; definition: unknown }
+  | { kind: "failed"; error: ErrorReport; stack?: string | undefined };
+
+export interface WorkerLoaderOptions {
+  /** Milliseconds for one file. Default 2,000. A machine that gives the reader no time gets up to five times as long. */
+  deadlineMs?: number;
+  /** Memory of the reader, in megabytes. Default 200. */
+  memoryMb?: number;
+  /** Milliseconds for which an idle worker is kept. Default 120,000. */
+  idleMs?: number;
+  /** The worker's program. Default: beside the bundle, or in dist/ when run from the sources. */
+  program?: string;
+}
+
+export interface WorkerLoader {
+  readonly loadStack: LoadStack;
+  /** Starts a worker for the first load. */
+  warm(): void;
+  /** Ends the idle worker. Loads under way end by themselves. */
+  close(): Promise<void>;
+}
+
+const DEADLINE_MS = 2000;
+const MEMORY_MB = 200;
+const IDLE_MS = 120_000;
+const MOST_PATIENCE = 5;
+/** Of the deadline: less work than this since the beginning means that others used the machine. */
+const ENOUGH_WORK = 0.75;
+const START_MS = 30_000;
+
+function workerProgram(): string {
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
+    for (const file of [join(folder, "load-worker.js"), join(folder, "dist", "load-worker.js")])
+      if (existsSync(file)) return file;
+    if (folder === dirname(folder))
+      throw new StackwardenError("INTERNAL", "The program that reads compose files is missing.", {
+        hint: "Install stackwarden again, or build it with npm run build.",
+      });
+  }
+}
+
+export function createWorkerLoader(options: WorkerLoaderOptions = {}): WorkerLoader {
+  const { deadlineMs = DEADLINE_MS, memoryMb = MEMORY_MB, idleMs = IDLE_MS } = options;
+  let idle: Reader | null = null;
+  let idleTimer: NodeJS.Timeout | undefined;
+  let closed = false;
+  const start = (): Reader => new Reader(options.program ?? workerProgram(), memoryMb, deadlineMs);
+  const take = (): Reader => {
+    clearTimeout(idleTimer);
+    const reader = idle !== null && !idle.ended ? idle : start();
+    idle = null;
+    return reader;
+  };
+  const giveBack = (reader: Reader): void => {
+    if (closed || reader.ended || (idle !== null && !idle.ended)) {
+      void reader.end();
+      return;
+    }
+    idle = reader;
+    clearTimeout(idleTimer);
+    idleTimer = setTimeout(() => {
+      if (idle === reader) idle = null;
+      void reader.end();
+    }, idleMs);
+    idleTimer.unref();
+  };
+  return {
+    warm: () => {
+      if (idle === null && !closed) giveBack(start());
+    },
+    loadStack: async (request) => {
+      const reader = take();
+      try {
+        return await reader.load(request);
+      } finally {
+        giveBack(reader);
+      }
+    },
+    close: async () => {
+      closed = true;
+      clearTimeout(idleTimer);
+      const last = idle;
+      idle = null;
+      await last?.end();
+    },
+  };
+}
+
+const tooMuch = (message: string): StackwardenError =>
+  new StackwardenError("INVALID_STACK", message, {
+    hint: "Make the project's compose file, its included files and its env files smaller: long lists, many aliases and deep nesting take long to read.",
+  });
+
+/** One worker thread; it loads one definition at a time. */
+class Reader {
+  ended = false;
+  readonly #worker: Worker;
+  readonly #ready: Promise<void>;
+  /** Why it ended, for whoever waits. */
+  #fail: (error: Error) => void = () => undefined;
+  readonly #failed: Promise<never>;
+
+  constructor(
+    program: string,
+    private readonly memoryMb: number,
+    private readonly deadlineMs: number,
+  ) {
+    this.#worker = new Worker(program, {
+      // Nothing of the server's environment and arguments is needed to read files.
+      env: {},
+      argv: [],
+      execArgv: [],
+      resourceLimits: { maxOldGenerationSizeMb: memoryMb, maxYoungGenerationSizeMb: Math.ceil(memoryMb / 4) },
+    });
+    this.#failed = new Promise((_resolve, reject) => {
+      this.#fail = reject;
+    });
+    this.#failed.catch(() => undefined);
+    this.#worker.on("error", (error: NodeJS.ErrnoException) => {
+      this.ended = true;
+      this.#fail(
+        error.code === "ERR_WORKER_OUT_OF_MEMORY"
+          ? tooMuch(`Reading the project's definition needs more than ${this.memoryMb} MB of memory.`)
+          : error,
+      );
+    });
+    this.#worker.on("exit", (code) => {
+      this.ended = true;
+      this.#fail(new Error(`The reader of compose files ended with code ${code}.`));
+    });
+    this.#ready = new Promise((resolve) => this.#worker.once("message", () => resolve()));
+    // An idle worker keeps no process alive.
+    this.#worker.unref();
+  }
+
+  async load({ generateSecret, ...request }: LoadRequest): Promise<StackDefinition> {
+    this.#worker.ref();
+    try {
+      await this.#within(START_MS, this.#ready, "The reader of compose files did not start.");
+      return await this.#read(request, generateSecret);
+    } catch (error) {
+      if (error instanceof StackwardenError) throw error;
+      throw toStackwardenError(error);
+    } finally {
+      this.#worker.unref();
+    }
+  }
+
+  async end(): Promise<void> {
+    this.ended = true;
+    await this.#worker.terminate();
+  }
+
+  async #read(request: Omit<LoadRequest, "generateSecret">, generateSecret: LoadRequest["generateSecret"]) {
+    const deadline = this.#deadline();
+    const answer = new Promise<StackDefinition>((resolve, reject) => {
+      this.#worker.on("message", (reply: WorkerReply) => {
+        if (reply.kind === "loaded") resolve(unpacked(reply.definition) as StackDefinition);
+        else if (reply.kind === "failed") reject(errorOf(reply));
+        else if (reply.kind === "secret") {
+          // The time of writing it is not the file's.
+          deadline.pause();
+          generateSecret(reply.name).then(
+            (value) => {
+              deadline.resume();
+              this.#send({ kind: "secret", value });
+            },
+            (error: unknown) => {
+              deadline.resume();
+              this.#send({ kind: "no secret", error: toStackwardenError(error).report() });
+            },
+          );
+        }
+      });
+    });
+    answer.catch(() => undefined);
+    try {
+      this.#send({ kind: "load", request });
+      return await Promise.race([answer, deadline.passed, this.#failed]);
+    } finally {
+      deadline.end();
+      this.#worker.removeAllListeners("message");
+    }
+  }
+
+  #send(message: WorkerRequest): void {
+    this.#worker.postMessage(message);
+  }
+
+  async #within<T>(ms: number, promise: Promise<T>, message: string): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new Error(message)), ms);
+    });
+    try {
+      return await Promise.race([promise, late, this.#failed]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Wall-clock time, but for a machine so busy that this process hardly ran in it. */
+  #deadline() {
+    let timer: NodeJS.Timeout | undefined;
+    let waited = 0;
+    const before = process.cpuUsage();
+    let reject: (error: Error) => void = () => undefined;
+    const passed = new Promise<never>((_resolve, rejected) => {
+      reject = rejected;
+    });
+    passed.catch(() => undefined);
+    const wait = (ms: number): void => {
+      timer = setTimeout(() => {
+        waited += ms;
+        const { user, system } = process.cpuUsage(before);
+        const starved = (user + system) / 1000 < this.deadlineMs * ENOUGH_WORK;
+        if (starved && waited < this.deadlineMs * MOST_PATIENCE) {
+          wait(this.deadlineMs / 4);
+          return;
+        }
+        void this.end();
+        reject(tooMuch(`Reading the project's definition takes longer than ${this.deadlineMs / 1000} s.`));
+      }, ms);
+    };
+    const begin = (): void => wait(this.deadlineMs);
+    begin();
+    return { passed, pause: () => clearTimeout(timer), resume: begin, end: () => clearTimeout(timer) };
+  }
+}
+
+function errorOf({ error, stack }: WorkerReply & { kind: "failed" }): StackwardenError {
+  const cause = stack === undefined ? undefined : Object.assign(new Error(error.message), { stack });
+  return new StackwardenError(error.code, error.message, {
+    hint: error.hint,
+    ...(error.details === undefined ? {} : { details: error.details }),
+    ...(cause === undefined ? {} : { cause }),
+  });
+}

@@ -1,0 +1,99 @@
+/** Counts of lines by level and message over time, instead of the lines. */
+import { formatCursor } from "./cursor.js";
+import { LOG_LEVELS, type LogLevel, levelOf, levelRank } from "./levels.js";
+import { patternOf } from "./patterns.js";
+import { droppedOf, matching, type QueriedStore, type Settings, takeViews } from "./query.js";
+import { isoTime } from "./stored-line.js";
+import type { LogPage } from "./types.js";
+
+/** Newest lines that are counted. */
+const MOST_LINES = 100_000;
+const MOST_MESSAGES = 20;
+/** Different messages that are told apart while counting. */
+const MOST_PATTERNS = 5000;
+const PERIODS = 10;
+const LONGEST_EXAMPLE = 300;
+
+interface Message {
+  service: string;
+  level: LogLevel | null;
+  count: number;
+  firstMs: number;
+  lastMs: number;
+  text: string;
+}
+
+export async function summaryPage(store: QueriedStore, settings: Settings): Promise<LogPage> {
+  const end = store.lastSeq;
+  const views = takeViews(store, settings);
+  const messages = new Map<string, Message>();
+  const times: { timeMs: number; isError: boolean }[] = [];
+  const levels: Partial<Record<LogLevel | "unknown", number>> = {};
+  let others = 0;
+  search: for await (const { found } of matching(views, settings, -1, 0)) {
+    for (const { service, line } of found) {
+      if (times.length === MOST_LINES) break search;
+      const level = levelOf(line.text);
+      levels[level ?? "unknown"] = (levels[level ?? "unknown"] ?? 0) + 1;
+      times.push({ timeMs: line.timeMs, isError: levelRank(level) >= levelRank("error") });
+      const key = `${service} ${patternOf(line.text)}`;
+      const known = messages.get(key);
+      if (known !== undefined) {
+        known.count += 1;
+        known.firstMs = Math.min(known.firstMs, line.timeMs);
+        known.lastMs = Math.max(known.lastMs, line.timeMs);
+      } else if (messages.size < MOST_PATTERNS) {
+        const { timeMs } = line;
+        const text = line.text.slice(0, LONGEST_EXAMPLE);
+        messages.set(key, { service, level, count: 1, firstMs: timeMs, lastMs: timeMs, text });
+      } else others += 1;
+    }
+  }
+  const ranked = [...messages.values()].sort(
+    (one, other) => levelRank(other.level) - levelRank(one.level) || other.count - one.count,
+  );
+  const shown = ranked.slice(0, MOST_MESSAGES);
+  return {
+    lines: [],
+    next_cursor: formatCursor(store.epoch, end),
+    line_count: 0,
+    omitted: null,
+    dropped: droppedOf(views),
+    summary: {
+      lines: times.length,
+      levels: Object.fromEntries(
+        [...LOG_LEVELS.toReversed(), "unknown" as const].flatMap((level) =>
+          levels[level] === undefined ? [] : [[level, levels[level]]],
+        ),
+      ),
+      messages: shown.map(({ firstMs, lastMs, ...message }) => ({
+        ...message,
+        first: isoTime(firstMs),
+        last: isoTime(lastMs),
+      })),
+      other_messages: ranked.length - shown.length + others,
+      periods: periodsOf(times),
+    },
+  };
+}
+
+/** Equal periods from the first line to the last. */
+function periodsOf(times: readonly { timeMs: number; isError: boolean }[]) {
+  const first = times.reduce((least, { timeMs }) => Math.min(least, timeMs), Number.POSITIVE_INFINITY);
+  const last = times.reduce((most, { timeMs }) => Math.max(most, timeMs), 0);
+  if (times.length === 0) return [];
+  const lengthMs = Math.max(1000, Math.ceil((last - first + 1) / PERIODS));
+  const count = Math.floor((last - first) / lengthMs) + 1;
+  const periods = Array.from({ length: count }, (_, at) => ({
+    from: isoTime(first + at * lengthMs),
+    lines: 0,
+    errors: 0,
+  }));
+  for (const { timeMs, isError } of times) {
+    const period = periods[Math.floor((timeMs - first) / lengthMs)];
+    if (period === undefined) continue;
+    period.lines += 1;
+    if (isError) period.errors += 1;
+  }
+  return periods;
+}

@@ -1,0 +1,70 @@
+/** Who listens on a service's port, and where a service listens, for its whole life. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { APP, appCompose, type Server, TestBench, until } from "../e2e/support/bench.js";
+import { isRoot } from "./support/processes.js";
+
+describe.skipIf(!isRoot)("the sockets of a service of a server that is root", () => {
+  let bench: TestBench;
+  let server: Server;
+  let stranger: ChildProcess | undefined;
+  const project = "listener";
+
+  beforeEach(() => {
+    bench = new TestBench("standalone");
+  });
+  afterEach(async () => {
+    stranger?.kill("SIGKILL");
+    stranger = undefined;
+    await bench.close();
+  });
+
+  const start = async (app: string) => {
+    bench.project(project, {
+      "compose.yaml": appCompose().replace("restart: on-failure", 'restart: "no"'),
+      "app.js": app,
+    });
+    server = await bench.server();
+    const { after } = await server.call("start_stack", { project, folder: project });
+    return after.services.app as { endpoints: { host_port: number }[] };
+  };
+
+  // Before, in 3 of 3 runs the stranger's answers made the service healthy, with its endpoint.
+  it("belong to its user: a stranger on its port makes it unhealthy, with the reason", async () => {
+    const app = `${APP}\nsetTimeout(() => {}, 1e9);\nprocess.on("SIGUSR2", () => process._getActiveHandles().forEach((one) => one.close?.()));`;
+    const { endpoints } = await start(app);
+    const port = endpoints[0]?.host_port as number;
+    const { stacks } = await server.call("list_stacks");
+    process.kill(stacks[0].services.app.pid, "SIGUSR2");
+    const answers = `require("http").createServer((q, r) => r.end("stranger")).on("error", () => process.exit(1)).listen(${port}, "127.0.0.1", () => console.log("listens"))`;
+    await until("the stranger has the port", async () => {
+      stranger = spawn(process.execPath, ["-e", answers], {
+        uid: 65_534,
+        gid: 65_534,
+        stdio: ["ignore", "pipe", "ignore"],
+      });
+      const event = await Promise.race([
+        once(stranger, "exit"),
+        once(stranger.stdout as NodeJS.ReadableStream, "data"),
+      ]);
+      return String(event[0]).startsWith("listens");
+    });
+    expect(await fetch(`http://127.0.0.1:${port}/health`).then((response) => response.text())).toBe("stranger");
+    const message = await until("it is unhealthy", async () => {
+      const report = JSON.stringify(await server.call("health_status", { project }));
+      return report.includes("unhealthy") && /port \d+ belongs to another program \(user 65534\)/.exec(report)?.[0];
+    });
+    expect(message).toContain(String(port));
+  });
+
+  // Before, in 3 of 3 runs no event and no note named the port.
+  it("are reported when it listens on every address long after its start", async () => {
+    await start(`${APP}\nsetTimeout(() => http.createServer().listen(0, "0.0.0.0", () => console.log("open")), 3000);`);
+    const event = await until("the warning", async () => {
+      const { events } = await server.call("get_events", { project, limit: 50 });
+      return events.find(({ message }: { message: string }) => /listens on port \d+ of every address/.test(message));
+    });
+    expect(event).toMatchObject({ service: "app" });
+  });
+});

@@ -1,0 +1,31 @@
+import { describe, expect, it } from "vitest";
+import { isRoot } from "../../../src/stack/definition/policy.js";
+
+describe("the user of a service", () => {
+  it.each([
+    "root",
+    "root:root",
+    "",
+    ":0",
+    "0",
+    "00",
+    "0:0",
+    "+0",
+    "-0",
+    "0x0",
+    "-0x0",
+    "0b0",
+    "0o0",
+    "0.0",
+    "0.4",
+    "0e9",
+    "4294967296",
+    "8589934592:1",
+    " 0 ",
+  ])("%j is root", (user) => expect(isRoot(user)).toBe(true));
+
+  it.each(["1000", "1000:0", "node", "nobody", "rootless", "1", "10", "0day", "_root", "x0", "4294967295"])(
+    "%j is not root",
+    (user) => expect(isRoot(user)).toBe(false),
+  );
+});

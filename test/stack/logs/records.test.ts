@@ -1,0 +1,143 @@
+/** Errors with their stack traces, lines around them, waiting for a line, and counts instead of lines. */
+import { expect, test } from "vitest";
+import type { LogQuery, LogStore } from "../../../src/stack/logs/types.js";
+import { bytes, openStore, seqs, texts } from "./log-fixture.js";
+
+const write = (store: LogStore, service: string, ...lines: string[]): void =>
+  store.sink(service, 1).write("stdout", bytes(`${lines.join("\n")}\n`), Date.parse("2026-01-31T12:00:00Z"));
+
+const TRACEBACK = [
+  "Traceback (most recent call last):",
+  '  File "app.py", line 3, in <module>',
+  "    main()",
+  "ValueError: broken",
+];
+
+async function shop(): Promise<LogStore> {
+  const store = await openStore();
+  write(store, "api", "INFO start", "INFO step 1", "INFO step 2", ...TRACEBACK, "INFO step 3", "INFO step 4");
+  write(store, "db", "LOG:  ready", "ERROR:  relation does not exist", "DETAIL:  more", "LOG:  later");
+  return store;
+}
+
+const DIRECTIONS: [string, (store: LogStore, query: LogQuery) => Promise<string[]>][] = [
+  ["the newest lines", async (store, query) => texts(await store.query(query))],
+  [
+    "lines after a cursor",
+    async (store, query) => {
+      const { next_cursor } = await store.query({ tail: 1 });
+      const beginning = next_cursor.replace(/:\d+$/, ":0");
+      return texts(await store.query({ ...query, cursor: beginning }));
+    },
+  ],
+];
+
+test.each(DIRECTIONS)("of %s, only errors come with their stack traces", async (_name, read) => {
+  const store = await shop();
+  expect(await read(store, { minLevel: "error" })).toEqual([
+    ...TRACEBACK,
+    "ERROR:  relation does not exist",
+    "DETAIL:  more",
+  ]);
+});
+
+test.each(DIRECTIONS)("of %s, context adds lines of the same service around each record", async (_name, read) => {
+  const store = await shop();
+  expect(await read(store, { minLevel: "error", context: 1 })).toEqual([
+    "INFO step 2",
+    ...TRACEBACK,
+    "INFO step 3",
+    "LOG:  ready",
+    "ERROR:  relation does not exist",
+    "DETAIL:  more",
+    "LOG:  later",
+  ]);
+  expect(await read(store, { services: ["api"], grep: "step 2", context: 1 })).toEqual([
+    "INFO step 1",
+    "INFO step 2",
+    TRACEBACK[0],
+  ]);
+});
+
+test.each(DIRECTIONS)("of %s, text and level are searched in the whole record", async (_name, read) => {
+  const store = await shop();
+  expect(await read(store, { minLevel: "error", grep: "main()" })).toEqual(TRACEBACK.slice(0, 3));
+  expect(await read(store, { minLevel: "warning", grep: "nothing" })).toEqual([]);
+});
+
+test("a page of errors can be followed without a gap or a repeat", async () => {
+  const store = await openStore();
+  for (let n = 0; n < 50; n += 1) write(store, "api", `INFO ${n}`, `ERROR ${n}`, "    at one", "    at two");
+  const seen: number[] = [];
+  let cursor = (await store.query({ tail: 1 })).next_cursor.replace(/:\d+$/, ":0");
+  for (let page = 0; page < 100; page += 1) {
+    const answer = await store.query({ minLevel: "error", tail: 7, cursor });
+    if (answer.lines.length === 0) break;
+    seen.push(...seqs(answer));
+    cursor = answer.next_cursor;
+  }
+  expect(seen).toEqual([...new Set(seen)]);
+  expect(seen.length).toBeGreaterThanOrEqual(50);
+});
+
+test("a wait for a line returns at once when the present instance printed it, with lines around it", async () => {
+  const store = await shop();
+  const page = await store.query({ services: ["api"], waitFor: "STEP 2", context: 1, waitMs: 60_000 });
+  expect(texts(page)).toEqual(["INFO step 1", "INFO step 2", TRACEBACK[0]]);
+  expect(page.wait).toMatchObject({ met: true });
+});
+
+test("a wait for a line does not find what an earlier instance or an earlier cursor printed", async () => {
+  const store = await openStore();
+  write(store, "api", "ready");
+  const { next_cursor: cursor } = await store.query({});
+  expect((await store.query({ waitFor: "ready", cursor, waitMs: 1 })).wait?.met).toBe(false);
+  store.sink("api", 2).write("stdout", bytes("booting\n"));
+  const waiting = store.query({ waitFor: "ready", waitMs: 60_000 });
+  store.sink("api", 2).write("stdout", bytes("ready\nserving\n"));
+  const page = await waiting;
+  expect(page.wait?.met).toBe(true);
+  expect(page.lines[0]?.generation).toBe(2);
+  expect(texts(page)).toContain("ready");
+});
+
+test("a wait for a line that never comes ends in time with the last lines, and by its signal", async () => {
+  const store = await shop();
+  const late = await store.query({ services: ["api"], waitFor: "never", waitMs: 20 });
+  expect(late.wait).toEqual({ met: false, reason: "No line matched within 0.02 s." });
+  expect(texts(late).at(-1)).toBe("INFO step 4");
+  const stop = new AbortController();
+  const waiting = store.query({ waitFor: "never", waitMs: 60_000, signal: stop.signal });
+  stop.abort();
+  expect((await waiting).wait?.met).toBe(false);
+});
+
+test("a wait for an expression takes RE2, and refuses what is none", async () => {
+  const store = await shop();
+  expect((await store.query({ waitFor: "step [34]$", regex: true, waitMs: 1 })).wait?.met).toBe(true);
+  await expect(store.query({ waitFor: "(", regex: true })).rejects.toMatchObject({ code: "INVALID_INPUT" });
+});
+
+test("a summary counts by level, by message and over time", async () => {
+  const store = await openStore();
+  const sink = store.sink("api", 1);
+  const begin = Date.parse("2026-01-31T12:00:00Z");
+  for (let n = 0; n < 100; n += 1) {
+    const line = n % 10 === 0 ? `ERROR order ${n} failed` : `INFO request ${n} in ${n}ms`;
+    sink.write("stdout", bytes(`${line}\n`), begin + n * 1000);
+  }
+  const { summary, lines } = await store.query({ summary: true });
+  expect(lines).toEqual([]);
+  expect(summary).toMatchObject({ lines: 100, levels: { error: 10, info: 90 }, other_messages: 0 });
+  expect(summary?.messages[0]).toMatchObject({
+    level: "error",
+    count: 10,
+    first: "2026-01-31T12:00:00.000Z",
+    last: "2026-01-31T12:01:30.000Z",
+  });
+  expect(summary?.messages).toHaveLength(2);
+  expect(summary?.periods).toHaveLength(10);
+  expect(summary?.periods.reduce((sum, period) => sum + period.lines, 0)).toBe(100);
+  expect(summary?.periods.every((period) => period.errors === 1)).toBe(true);
+  expect((await (await openStore()).query({ summary: true })).summary).toMatchObject({ lines: 0, periods: [] });
+});

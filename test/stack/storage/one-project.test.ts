@@ -1,0 +1,52 @@
+/** A folder has one project. */
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { ProjectStore } from "../../../src/stack/storage/project-store.js";
+import { call, compose, Domain, service } from "../../support/domain.js";
+
+let domain: Domain;
+let folder: string;
+beforeEach(() => {
+  domain = new Domain();
+  folder = domain.project("shop", compose(service("db")));
+});
+afterEach(() => domain.close());
+
+it("refuses a second id for a folder whose stack ran, and names the first", async () => {
+  const manager = domain.manager();
+  await manager.start({ project: "first", folder }, call());
+  const second = manager.start({ project: "second", folder }, call());
+  await expect(second).rejects.toMatchObject({
+    code: "PROJECT_CONFLICT",
+    message: `${folder} belongs to the project first, not to second.`,
+    details: { project: "first" },
+  });
+  await manager.stop({ project: "first" }, call());
+  await manager.shutdown("test");
+  await expect(domain.manager().start({ project: "second", folder }, call())).rejects.toMatchObject({
+    code: "PROJECT_CONFLICT",
+  });
+  expect(domain.runtime.started()).toEqual(["db"]);
+});
+
+it("allows a second id that the operator names in the configuration", async () => {
+  const manager = domain.manager({ projects: { second: { folder } } });
+  await manager.start({ project: "first", folder }, call());
+  expect(await manager.start({ project: "second", folder }, call())).toMatchObject({ verified: true });
+});
+
+it("allows another id while the first one never started anything", async () => {
+  domain.project("shop", "services: [");
+  const manager = domain.manager();
+  await expect(manager.start({ project: "first", folder }, call())).rejects.toThrow();
+  domain.project("shop", compose(service("db")));
+  expect(await manager.start({ project: "second", folder }, call())).toMatchObject({ verified: true });
+});
+
+it("finds the project of a folder for a command that names none", async () => {
+  const store = new ProjectStore({ stateDir: domain.state, roots: [domain.root], projects: {} });
+  expect(store.projectIn(folder)).toBeNull();
+  await domain.manager().start({ project: "first", folder }, call());
+  expect(store.projectIn(folder)).toBe("first");
+  expect(store.projectIn(domain.root)).toBeNull();
+  expect(store.projectIn("/nowhere/at/all")).toBeNull();
+});
