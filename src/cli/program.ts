@@ -201,6 +201,21 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
       end(import("./commands/exec.js").then(({ exec }) => exec(name, service, words, options, host))),
     );
   }
+  withProject(program.command("url"))
+    .description("print where a service, or each service, is reached from this machine")
+    .argument("[service]", "default: all")
+    .action((service, options) => end(import("./commands/access.js").then(({ url }) => url(service, options, host))));
+  withProject(program.command("env"))
+    .description("print a service's environment; secrets on a terminal only")
+    .argument("<service>")
+    .action((service, options) => end(import("./commands/access.js").then(({ env }) => env(service, options, host))));
+  withProject(program.command("connect"))
+    .description("open psql or redis-cli on a service, or print its connection URL (the password on a terminal only)")
+    .argument("<service>")
+    .option("--print", "print the URL instead of opening a client")
+    .action((service, options) =>
+      end(import("./commands/access.js").then(({ connect }) => connect(service, options, host))),
+    );
   withProject(program.command("stats"))
     .description("show CPU, memory and process usage and the limits")
     .argument("[services...]", "default: all")

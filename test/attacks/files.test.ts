@@ -1,0 +1,209 @@
+/**
+ * A repository, or a service, that puts links and special files where the server reads, copies, gives away or removes files
+ * (security.md 1, 2, 5, 9, 10, 23). The races are in test/runtimes/local/files/races.test.ts and
+ * test/system/open-beneath-races.test.ts, with how often they succeeded before.
+ */
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { APP, appCompose, type Server, TestBench } from "../e2e/support/bench.js";
+import { exchanging } from "../support/exchange.js";
+import { isRoot } from "./support/processes.js";
+
+const SECRET = "only-root-reads-this-0815";
+/** Before, a named pipe as the file of a secret held the server until it was killed. */
+const SOON_MS = 30_000;
+
+describe.skipIf(!isRoot)("files of a project, against a server that is root", () => {
+  let bench: TestBench;
+  let server: Server;
+  let secret: string;
+  const project = "hostile";
+
+  beforeEach(async () => {
+    bench = new TestBench("standalone");
+    secret = join(bench.folder, "secret");
+    writeFileSync(secret, `${SECRET}\n`, { mode: 0o600 });
+    server = await bench.server();
+  });
+  afterEach(() => bench.close());
+
+  const pipe = (path: string): void => {
+    mkdirSync(dirname(path), { recursive: true });
+    execFileSync("mkfifo", ["-m", "666", path]);
+  };
+  const refused = async (): Promise<string> => {
+    const begun = Date.now();
+    const error = await server.refused("start_stack", { project, folder: project });
+    expect(Date.now() - begun).toBeLessThan(SOON_MS);
+    const text = JSON.stringify(error);
+    expect(text).not.toContain(SECRET);
+    return text;
+  };
+  const compose = (install: string) =>
+    `services:\n  web:\n    image: node:20\n    x-local:\n      command: [node, app.js]\n      ${install}\n`;
+  const NODE = "install: { kind: node, manifest: package.json }";
+  const PYTHON = "install: { kind: python, manifest: requirements.txt }";
+  const DEPENDS = '{"dependencies": {"x": "file:/nonexistent.tgz"}}';
+  const DATABASE =
+    "services:\n  db:\n    image: postgres:15\n    environment: { POSTGRES_PASSWORD: secret-password }\n    volumes: [data:/var/lib/postgresql/data]\nvolumes: { data: {} }\n";
+
+  it.each([
+    ["compose.yaml", {}],
+    [".env", { "compose.yaml": compose("environment: {}") }],
+    ["secret.txt", { "compose.yaml": `${compose("environment: {}")}secrets: { s: { file: secret.txt } }\n` }],
+    ["package.json", { "compose.yaml": compose(NODE) }],
+    [".npmrc", { "compose.yaml": compose(NODE), "package.json": DEPENDS }],
+    ["package-lock.json", { "compose.yaml": compose(NODE), "package.json": DEPENDS }],
+    ["requirements.txt", { "compose.yaml": compose(PYTHON) }],
+  ])("a named pipe or a link to a foreign file as %s ends the start at once, with the reason", async (name, files) => {
+    const folder = bench.project(project, { "app.js": "", ...files });
+    pipe(join(folder, name));
+    expect(await refused()).toMatch(/is a named pipe/);
+    rmSync(join(folder, name));
+    symlinkSync(secret, join(folder, name));
+    expect(await refused()).toMatch(/outside the project/);
+  });
+
+  // Before, the text of the foreign file was written into the service's folder of dependencies.
+  it("a link that leads out only through another link is not read, and not kept in the copy", async () => {
+    const folder = bench.project(project, {
+      "compose.yaml": compose(NODE),
+      "app.js": APP,
+      "package.json": DEPENDS,
+      "deep/er/file": "",
+    });
+    // By its text it stays inside: deep/er/up/../../secret is deep/secret.
+    symlinkSync("../..", join(folder, "deep/er/up"));
+    symlinkSync("deep/er/up/../../secret", join(folder, ".npmrc"));
+    symlinkSync("deep/er/up/../../secret", join(folder, "out"));
+    expect(await refused()).toMatch(/\.npmrc leads outside the project/);
+    rmSync(join(folder, ".npmrc"));
+    writeFileSync(join(folder, "compose.yaml"), appCompose());
+    chmodSync(folder, 0o700);
+    await server.call("start_stack", { project, folder: project });
+    const copy = join(bench.state, "projects", project, "work/app/src");
+    expect(readdirSync(copy).sort()).toEqual(["app.js", "compose.yaml", "deep", "package.json"]);
+    expect(readdirSync(join(copy, "deep/er")).sort()).toEqual(["file", "up"]);
+  });
+
+  // Before, the file's first line was in the error's message.
+  it("PG_VERSION that is a link or a named pipe is not read", async () => {
+    bench.project(project, { "compose.yaml": DATABASE });
+    const data = join(bench.state, "projects", project, "volumes/data/pgdata");
+    mkdirSync(data, { recursive: true });
+    symlinkSync(secret, join(data, "PG_VERSION"));
+    expect(await refused()).toMatch(/has no valid PG_VERSION/);
+    rmSync(join(data, "PG_VERSION"));
+    pipe(join(data, "PG_VERSION"));
+    expect(await refused()).toMatch(/has no valid PG_VERSION/);
+    rmSync(data, { recursive: true });
+    symlinkSync(dirname(secret), data);
+    expect(await refused()).toMatch(/is not a folder/);
+  });
+
+  // Before, both started, and the start of the second changed the owner of what the first put in the place of a folder.
+  it("a volume of two databases is refused before anything starts", async () => {
+    bench.project(project, {
+      "compose.yaml": DATABASE.replace(
+        "volumes: { data: {} }",
+        "  two:\n    image: postgres:15\n    environment: { POSTGRES_PASSWORD: secret-password }\n    volumes: [data:/x]\nvolumes: { data: {} }",
+      ),
+    });
+    expect(await refused()).toMatch(/services\.two\.volumes.*in which the database db keeps its data/);
+    expect(existsSync(join(bench.state, "projects", project, "volumes"))).toBe(false);
+  });
+
+  // Before, a removal with the server's rights followed such a link in 4 of 30 rounds.
+  it("a folder of a service's TMPDIR that is exchanged with a link costs no foreign file", async () => {
+    bench.project(project, { "compose.yaml": appCompose(), "app.js": APP });
+    const victim = join(bench.folder, "victim");
+    mkdirSync(victim);
+    for (let n = 0; n < 50; n += 1) writeFileSync(join(victim, String(n)), "");
+    await server.call("start_stack", { project, folder: project });
+    const { uid } = (await server.call("list_stacks")).stacks[0].services.app.user as { uid: number };
+    await server.call("stop_stack", { project });
+    const tmp = join(bench.state, "projects", project, "run/app/tmp");
+    for (let round = 0; round < 2; round += 1) {
+      mkdirSync(join(tmp, "folder"), { recursive: true });
+      for (let n = 0; n < 500; n += 1) writeFileSync(join(tmp, "folder", String(n)), "");
+      symlinkSync(victim, join(tmp, "link"));
+      chownSync(join(tmp, "folder"), uid, uid);
+      const end = await exchanging(join(tmp, "folder"), join(tmp, "link"));
+      try {
+        await server.call("start_stack", { project, folder: project });
+      } finally {
+        await end();
+      }
+      await server.call("stop_stack", { project });
+    }
+    expect(readdirSync(victim)).toHaveLength(50);
+  });
+
+  // Before, npm asked the registry for the name.
+  it("the name of a workspace's private package reaches no registry", async () => {
+    const asked: string[] = [];
+    const registry = createServer((request, response) => {
+      asked.push(request.url ?? "");
+      response.writeHead(404).end("{}");
+    });
+    await new Promise<void>((resolve) => registry.listen(0, "127.0.0.1", resolve));
+    try {
+      const { port } = registry.address() as AddressInfo;
+      const own = await bench.server({ npm_config_registry: `http://127.0.0.1:${port}/` });
+      bench.project(project, {
+        "compose.yaml": compose("install: { kind: node, manifest: packages/web/package.json }"),
+        "app.js": "",
+        "package.json": '{"private": true, "workspaces": ["packages/*"]}',
+        "packages/secret/package.json": '{"name": "@acme/secret", "version": "1.0.0", "private": true}',
+        "packages/web/package.json": '{"name": "web", "dependencies": {"@acme/secret": "^1.0.0"}}',
+      });
+      const error = await own.refused("start_stack", { project, folder: project });
+      expect(JSON.stringify(error)).toContain("uses packages of the project's own folders: @acme/secret");
+      expect(asked).toEqual([]);
+    } finally {
+      registry.close();
+    }
+  });
+
+  it("installed dependencies hold no credentials of a registry, and their service cannot change them", async () => {
+    const folder = bench.project(project, {
+      "compose.yaml": appCompose("      install: { kind: node, manifest: package.json }\n"),
+      "app.js": APP,
+      ".npmrc": `//registry.invalid/:_authToken=${SECRET}\n`,
+      "tiny/package.json": '{"name": "tiny", "version": "1.0.0"}',
+    });
+    execFileSync("tar", ["-czf", join(folder, "tiny.tgz"), "-C", folder, "--transform", "s,^tiny,package,", "tiny"]);
+    chmodSync(join(folder, "tiny.tgz"), 0o644);
+    writeFileSync(
+      join(folder, "package.json"),
+      JSON.stringify({ dependencies: { tiny: `file:${join(folder, "tiny.tgz")}` } }),
+    );
+    await server.call("start_stack", { project, folder: project });
+    const state = join(bench.state, "projects", project);
+    const environments = join(state, "deps/environments");
+    const [hash = ""] = readdirSync(environments);
+    expect(readdirSync(join(environments, hash)).sort()).toEqual(["node_modules", "package.json"]);
+    const { uid } = (await server.call("list_stacks")).stacks[0].services.app.user as { uid: number };
+    const modules = join(state, "work/app/src/node_modules");
+    expect(readFileSync(join(modules, "tiny/package.json"), "utf8")).toContain('"tiny"');
+    const as = { uid, gid: uid, stdio: "pipe" } as const;
+    expect(() => execFileSync("/bin/sh", ["-c", `echo > ${modules}/tiny/package.json`], as)).toThrow(
+      /Permission denied/,
+    );
+    execFileSync("/bin/mkdir", [join(modules, ".vite")], as);
+  });
+});
