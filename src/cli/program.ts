@@ -112,6 +112,19 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .action((services, options) =>
       end(import("./commands/change.js").then(({ down }) => down({ ...options, services }, host))),
     );
+  withProject(program.command("config"))
+    .description("show the project's compose files as one resolved model; starts nothing")
+    .argument("[services...]", "these and what they depend on (default: all)")
+    .option("-f, --file <path>", "Compose file below the project's folder (repeatable)", listOption)
+    .option("--profile <name>", "activate a Compose profile (repeatable)", listOption)
+    .option("--without <service>", "leave a service out (repeatable)", listOption)
+    .addOption(new Option("--format <name>", "output format (default: yaml)").choices(["yaml", "json"]))
+    .option("--services", "print the names of services only")
+    .option("--images", "print the images only")
+    .option("--notes", "print what has no effect, and other notes, only")
+    .action((services, options) =>
+      end(import("./commands/config.js").then(({ config }) => config(services, options, host))),
+    );
   withProject(program.command("ps"))
     .description("list running stacks")
     .option("-a, --all", "stopped projects too")
@@ -188,6 +201,21 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
       end(import("./commands/exec.js").then(({ exec }) => exec(name, service, words, options, host))),
     );
   }
+  withProject(program.command("url"))
+    .description("print where a service, or each service, is reached from this machine")
+    .argument("[service]", "default: all")
+    .action((service, options) => end(import("./commands/access.js").then(({ url }) => url(service, options, host))));
+  withProject(program.command("env"))
+    .description("print a service's environment; secrets on a terminal only")
+    .argument("<service>")
+    .action((service, options) => end(import("./commands/access.js").then(({ env }) => env(service, options, host))));
+  withProject(program.command("connect"))
+    .description("open psql or redis-cli on a service, or print its connection URL (the password on a terminal only)")
+    .argument("<service>")
+    .option("--print", "print the URL instead of opening a client")
+    .action((service, options) =>
+      end(import("./commands/access.js").then(({ connect }) => connect(service, options, host))),
+    );
   withProject(program.command("stats"))
     .description("show CPU, memory and process usage and the limits")
     .argument("[services...]", "default: all")

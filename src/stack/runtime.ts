@@ -137,6 +137,8 @@ export interface RuntimeService {
   readonly user: { uid: number | null; name: string; enforcement: Enforcement };
   /** Things the caller should know (runs on a copy, command rewritten, …). */
   readonly notes: string[];
+  /** The check that its image brings, with the file's timings where it gives them. Absent: none, or the runtime has no images. */
+  readonly imageHealthcheck?: Healthcheck;
   /** Settles once, when the instance has ended for whatever reason; never rejects. */
   readonly exited: Promise<ServiceExit>;
   /** Stop signal, grace, then kill of everything the instance started. Idempotent. */

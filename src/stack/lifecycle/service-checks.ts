@@ -90,10 +90,14 @@ const implied = (test: HealthTest, command?: HealthTest): Healthcheck => ({
   ...(command === undefined ? {} : { command }),
 });
 
-/** Every one of them must succeed. Empty: nothing checks the service. */
-export function checksOf(service: ServiceDefinition, runtime: RuntimeName): Healthcheck[] {
+/**
+ * Every one of them must succeed. Empty: nothing checks the service.
+ * @param ofImage the check that the image of a running instance brings
+ */
+export function checksOf(service: ServiceDefinition, runtime: RuntimeName, ofImage?: Healthcheck): Healthcheck[] {
   const { healthcheck } = service;
   if (healthcheck !== undefined) return healthcheck.test.kind === "none" ? [] : [healthcheck];
+  if (ofImage !== undefined) return [ofImage];
   const known = knownService(service, runtime);
   const ports = [...new Set(service.ports.map(({ containerPort }) => containerPort))];
   if (known?.test !== undefined) return [implied(known.test, known.command)];
@@ -101,8 +105,28 @@ export function checksOf(service: ServiceDefinition, runtime: RuntimeName): Heal
   return checked.map((port) => implied({ kind: "tcp", port }, port === known?.port ? known.command : undefined));
 }
 
+const noCheck = (lacking: readonly { service: string; dependency: string }[]): StackwardenError => {
+  const list = lacking.map(
+    ({ service, dependency }) => `services.${service}.depends_on.${dependency} waits for service_healthy`,
+  );
+  const targets = [...new Set(lacking.map(({ dependency }) => dependency))].join(", ");
+  return new StackwardenError(
+    "INVALID_STACK",
+    `${list.join("; ")}, but nothing checks ${targets}: no healthcheck and no published port.`,
+    {
+      hint: `Give ${targets} a \`healthcheck\` (or \`x-probe\`), or depend on it with \`condition: service_started\`.`,
+      details: { problems: lacking },
+    },
+  );
+};
+
+/** Once the dependency runs: its image brings no check either. */
+export const uncheckedDependency = (service: string, dependency: string): StackwardenError =>
+  noCheck([{ service, dependency }]);
+
 /**
- * `depends_on` with `condition: service_healthy` needs something that can tell.
+ * `depends_on` with `condition: service_healthy` needs something that can tell. On the docker runtime the image may, which
+ * shows once it runs.
  * @throws INVALID_STACK that names every dependency on a service without a check
  */
 export function requireChecks(definition: StackDefinition, runtime: RuntimeName): void {
@@ -113,17 +137,5 @@ export function requireChecks(definition: StackDefinition, runtime: RuntimeName)
       if (condition === "service_healthy" && other !== undefined && checksOf(other, runtime).length === 0)
         lacking.push({ service: name, dependency });
     }
-  if (lacking.length === 0) return;
-  const list = lacking.map(
-    ({ service, dependency }) => `services.${service}.depends_on.${dependency} waits for service_healthy`,
-  );
-  const targets = [...new Set(lacking.map(({ dependency }) => dependency))].join(", ");
-  throw new StackwardenError(
-    "INVALID_STACK",
-    `${list.join("; ")}, but nothing checks ${targets}: no healthcheck and no published port.`,
-    {
-      hint: `Give ${targets} a \`healthcheck\` (or \`x-probe\`), or depend on it with \`condition: service_started\`.`,
-      details: { problems: lacking },
-    },
-  );
+  if (lacking.length > 0 && runtime !== "docker") throw noCheck(lacking);
 }

@@ -159,7 +159,7 @@ export class ServiceController {
     this.#event({ type: "service_started", message: `${name} runs.`, data }, actor);
     const monitor = new HealthMonitor({
       instance,
-      checks: checksOf(this.definition, host.stack.runtime),
+      checks: checksOf(this.definition, host.stack.runtime, instance.imageHealthcheck),
       clean: host.clean,
       onCheck: (verdict, view) => this.#checked(verdict, view),
     });

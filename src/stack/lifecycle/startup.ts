@@ -3,6 +3,7 @@
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
 import type { Dependency } from "../definition/types.js";
+import { uncheckedDependency } from "./service-checks.js";
 import type { ServiceController } from "./service-controller.js";
 
 export interface Startup {
@@ -16,17 +17,24 @@ export interface Startup {
 }
 
 /** Waits until a dependency meets its dependent's condition; restarts by its policy are waited for. */
-async function awaitDependency(unit: ServiceController, dependency: Dependency, signal: AbortSignal): Promise<void> {
+async function awaitDependency(
+  dependent: string,
+  unit: ServiceController,
+  dependency: Dependency,
+  signal: AbortSignal,
+): Promise<void> {
   const { condition } = dependency;
   const met = (): boolean => {
     if (unit.state === "completed") return true;
     if (condition === "service_started") return unit.running;
     return condition === "service_healthy" && unit.state === "healthy";
   };
+  const unchecked = (): boolean => condition === "service_healthy" && unit.state === "running";
   const hopeless = (): boolean =>
-    unit.ended || (unit.state === "unhealthy" && condition !== "service_completed_successfully");
+    unit.ended || unchecked() || (unit.state === "unhealthy" && condition !== "service_completed_successfully");
   await unit.until(() => met() || hopeless(), signal);
-  if (!met()) throw unit.failure();
+  if (met()) return;
+  throw unchecked() ? uncheckedDependency(dependent, unit.name) : unit.failure();
 }
 
 /**
@@ -44,7 +52,7 @@ export async function startServices({ units, names, signal, phase, actor }: Star
     if (unit === undefined) throw new StackwardenError("INTERNAL", `The service ${name} has no unit.`);
     for (const [other, dependency] of Object.entries(unit.definition.dependsOn)) {
       const needed = units.get(other);
-      if (needed !== undefined) await awaitDependency(needed, dependency, together);
+      if (needed !== undefined) await awaitDependency(name, needed, dependency, together);
     }
     together.throwIfAborted();
     await unit.serial.run(() => unit.start(together, (message) => phase(name, message), actor));

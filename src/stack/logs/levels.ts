@@ -59,7 +59,7 @@ const LEADING =
   /^\s{0,8}(trace|debug|info|notice|warn|warning|err|error|fail|critical|fatal|panic)(?::|!|\s{1,4}[-|])/i;
 const EXCEPTION =
   /^(?:Traceback \(most recent call last\)|(?:[\w$]{1,80}\.){0,12}[A-Z][\w$]{0,80}(?:Error|Exception|Interrupt)\b(?=:|$|\s[[(])|(?:Uncaught|Unhandled)\b|Exception in thread|Error: |thread '[^']{0,80}' panicked|goroutine \d+ \[|Segmentation fault|Killed$|Caused by: |(?:node:|file:\/\/|\/)[^\s]{1,400}:\d+$)/;
-const SERVER_ERROR = /HTTP\/\d(?:\.\d)?"?\s+5\d\d\b/;
+const SERVER_ERROR = /HTTP\/\d(?:\.\d)?"?\s+5\d\d\b|\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) \S{1,1000} 5\d\d\b/;
 
 /** Null where no format is recognised. */
 export function levelOf(line: string): LogLevel | null {

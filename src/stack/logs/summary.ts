@@ -1,6 +1,6 @@
 /** Counts of lines by level and message over time, instead of the lines. */
 import { formatCursor } from "./cursor.js";
-import { LOG_LEVELS, type LogLevel, levelOf, levelRank } from "./levels.js";
+import { continues, LOG_LEVELS, type LogLevel, levelOf, levelRank } from "./levels.js";
 import { patternOf } from "./patterns.js";
 import { droppedOf, matching, type QueriedStore, type Settings, takeViews } from "./query.js";
 import { isoTime } from "./stored-line.js";
@@ -30,9 +30,15 @@ export async function summaryPage(store: QueriedStore, settings: Settings): Prom
   const times: { timeMs: number; isError: boolean }[] = [];
   const levels: Partial<Record<LogLevel | "unknown", number>> = {};
   let others = 0;
+  let continued = 0;
   search: for await (const { found } of matching(views, settings, -1, 0)) {
     for (const { service, line } of found) {
-      if (times.length === MOST_LINES) break search;
+      if (times.length + continued === MOST_LINES) break search;
+      if (continues(line.text)) {
+        // Part of another message.
+        continued += 1;
+        continue;
+      }
       const level = levelOf(line.text);
       levels[level ?? "unknown"] = (levels[level ?? "unknown"] ?? 0) + 1;
       times.push({ timeMs: line.timeMs, isError: levelRank(level) >= levelRank("error") });
@@ -60,7 +66,7 @@ export async function summaryPage(store: QueriedStore, settings: Settings): Prom
     omitted: null,
     dropped: droppedOf(views),
     summary: {
-      lines: times.length,
+      lines: times.length + continued,
       levels: Object.fromEntries(
         [...LOG_LEVELS.toReversed(), "unknown" as const].flatMap((level) =>
           levels[level] === undefined ? [] : [[level, levels[level]]],

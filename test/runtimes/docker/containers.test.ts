@@ -1,4 +1,5 @@
 /** What a container of the docker runtime is, seen on a Docker daemon of the test's own. */
+import { spawn } from "node:child_process";
 import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,8 +10,9 @@ import type { StackRuntime } from "../../../src/stack/runtime.js";
 import { contents, dockerCli, startDaemon, type TestDaemon, whyNoDaemon } from "../../support/docker/daemon.mjs";
 import { BUSYBOX, buildImage } from "../../support/docker/images.mjs";
 import { startRegistry } from "../../support/docker/registry.js";
-import { Bench } from "../contract/bench.js";
+import { Bench, freePort, until } from "../contract/bench.js";
 
+const SERVER = 'require("node:http").createServer((q, r) => r.end("WORD")).listen(3000)';
 const PYTHON = "python:3.11-slim";
 const skip = whyNoDaemon();
 
@@ -103,6 +105,13 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
       expect(text).toBe("4321\n");
       expect(running.user).toMatchObject({ uid: 4321, name: "app" });
       expect(running.notes).toEqual([]);
+      // Its image brings a check; the file's timings would take the place of the image's.
+      expect(running.imageHealthcheck).toMatchObject({
+        test: { kind: "cmd-shell", command: "true" },
+        intervalMs: 1000,
+        timeoutMs: 30_000,
+        retries: 3,
+      });
     });
 
     it("is 1000 with a home where the image would be root, with a note", async () => {
@@ -227,6 +236,14 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
     });
   });
 
+  it("a volume that takes no copy begins empty", async () => {
+    const mounts = [
+      { type: "volume" as const, source: "bare", target: "/data", readOnly: false, noCopy: true as const },
+    ];
+    const service = shell("ls /data; stat -c %u /data", { image: "with-data:1", mounts });
+    expect((await output(service, { volumes: ["bare"] })).text).toBe("1000\n");
+  });
+
   it("secret files are the service's own, and gone with the instance", async () => {
     const service = shell("cat /run/secrets/token; stat -c '%u %a' /run/secrets/token; sleep 100", {
       image: "own-user:1",
@@ -336,6 +353,123 @@ RUN echo second >> /built
       const { image: _image, ...nothing } = shell("true");
       const stack = await bench.open([nothing]);
       await expect(bench.start(stack, nothing)).rejects.toMatchObject({ code: "INVALID_STACK" });
+    });
+  });
+
+  describe("its networks", () => {
+    const looksUp = (name: string, fields: Partial<ServiceDefinition>): ServiceDefinition => ({
+      ...shell(`for n in alpha beta other db.local; do nslookup $n >/dev/null 2>&1 && echo "$n"; done; true`, fields),
+      name,
+    });
+    const waits = (name: string, fields: Partial<ServiceDefinition>): ServiceDefinition => ({
+      ...shell("sleep 1000", fields),
+      name,
+    });
+    const on = (...names: string[]) => ({ networks: Object.fromEntries(names.map((name) => [name, { aliases: [] }])) });
+
+    it("a service finds those that share a network with it, by every name that they have there", async () => {
+      const services = [
+        waits("alpha", { networks: { front: { aliases: ["db.local"] } } }),
+        waits("beta", { ...on("back"), containerName: "other" }),
+        looksUp("near", on("front")),
+        looksUp("both", on("back", "front")),
+      ];
+      const stack = await bench.open(services);
+      const started = await Promise.all(services.map((service) => bench.start(stack, service)));
+      await Promise.all(started.slice(2).map((one) => one.exited));
+      expect(bench.sink("near").all).toBe("alpha\ndb.local\n");
+      expect(bench.sink("both").all).toBe("alpha\nbeta\nother\ndb.local\n");
+    });
+
+    it("an internal one has no way out, and a service without any has no interface but its own", async () => {
+      const inside = { ...shell("sleep 1000", on("inner")), name: "inside" };
+      const alone = { ...shell("ls /sys/class/net", { networkMode: "none" as const }), name: "alone" };
+      const stack = await runtime.open({
+        projectId: bench.projectId,
+        folder: bench.folder,
+        stateDir: bench.stateDir,
+        definition: {
+          ...bench.definition([inside, alone]),
+          networks: { inner: { internal: true, external: false } },
+        },
+        signal: new AbortController().signal,
+        notice: () => {},
+      });
+      try {
+        await bench.start(stack, inside);
+        await (await bench.start(stack, alone)).exited;
+        expect(bench.sink("alone").all).toBe("lo\n");
+        const [network = ""] = (await contents(daemon.socket)).networks.filter((name) => name.includes("_inner_"));
+        const [seen] = JSON.parse(dockerCli(daemon.socket, "network", "inspect", network));
+        expect(seen).toMatchObject({ Internal: true });
+        expect(Object.keys(seen.Containers)).toHaveLength(1);
+      } finally {
+        await stack.close();
+      }
+    });
+  });
+
+  describe("a project on the command line", () => {
+    const run = (folder: string, ...words: string[]): Promise<{ code: number | null; text: string }> =>
+      new Promise((resolve) => {
+        const child = spawn(process.execPath, [join(process.cwd(), "dist", "stackwarden.js"), ...words], {
+          cwd: folder,
+          env: {
+            ...process.env,
+            STACKWARDEN_STATE_DIR: join(bench.root, "server"),
+            STACKWARDEN_ROOTS: folder,
+            STACKWARDEN_RUNTIME: "docker",
+            STACKWARDEN_DOCKER_HOST: daemon.host,
+          },
+        });
+        let text = "";
+        for (const stream of [child.stdout, child.stderr])
+          stream.on("data", (chunk) => {
+            text += chunk;
+          });
+        child.once("close", (code) => resolve({ code, text }));
+      });
+
+    it("starts with the check of an image, live source and a port, and ends without a trace", async () => {
+      const port = await freePort();
+      bench.file("web/server.js", SERVER.replace("WORD", "first"));
+      bench.file(
+        "compose.yaml",
+        `services:
+  base: { image: own-user:1, command: sleep 1000 }
+  web:
+    image: node:20-alpine
+    working_dir: /app
+    command: node --watch server.js
+    volumes: ["./web:/app"]
+    ports: ["${port}:3000"]
+    depends_on: { base: { condition: service_healthy } }
+`,
+      );
+      const up = await run(bench.folder, "up", "-d");
+      expect(up.code, up.text).toBe(0);
+      const answer = async () => (await fetch(`http://127.0.0.1:${port}`).catch(() => null))?.text() ?? "";
+      await until("it answers", async () => (await answer()) === "first");
+      bench.file("web/server.js", SERVER.replace("WORD", "second"));
+      await until("the changed source runs", async () => (await answer()) === "second");
+      const health = JSON.parse((await run(bench.folder, "health", "--json")).text);
+      expect(health.services.base).toMatchObject({ status: "healthy", check: "exec sh -c true" });
+      await run(bench.folder, "down");
+      await run(bench.folder, "server", "stop");
+    });
+
+    it("a dependency that nothing checks cannot be waited for, which shows once its image is there", async () => {
+      bench.file(
+        "compose.yaml",
+        `services:
+  base: { image: busybox, command: sleep 1000 }
+  app: { image: busybox, command: sleep 1000, depends_on: { base: { condition: service_healthy } } }
+`,
+      );
+      const up = await run(bench.folder, "up", "-d");
+      expect(up.code).not.toBe(0);
+      expect(up.text).toContain("nothing checks base");
+      await run(bench.folder, "server", "stop", "--force");
     });
   });
 });

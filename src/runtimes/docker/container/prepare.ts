@@ -24,8 +24,7 @@ export interface PrepareOptions {
   image: Image;
   generation: number;
   limits: Limits;
-  network: string;
-  aliases: string[];
+  networks: readonly { name: string; aliases: string[] }[];
   ports: readonly PortBinding[];
   /** Ends the container's name; one-off instances have others. */
   kind: string;
@@ -132,6 +131,8 @@ export async function prepareContainer(options: PrepareOptions): Promise<Prepare
     // The files belong to a user whose number only the image knows: they exist before the container, empty of owner.
     const placed = await writeSecretFiles(secrets, files, numericUser(chosen.user));
     id = await create(docker, specFor(placed));
+    for (const { name, aliases } of options.networks.slice(1))
+      await docker.getNetwork(name).connect({ Container: id, EndpointConfig: { Aliases: aliases } });
     const named = !/^\d+(?::\d+)?$/.test(chosen.user);
     const fresh = volumes.some((volume) => volume.fresh);
     const ids = named || fresh ? await userIds(docker, id, image.id, chosen.user) : null;

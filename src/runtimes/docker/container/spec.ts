@@ -23,8 +23,8 @@ export interface SpecOptions {
   environment: string[];
   limits: Limits;
   labels: Record<string, string>;
-  network: string;
-  aliases: string[];
+  /** None: the container has no network. */
+  networks: readonly { name: string; aliases: string[] }[];
   ports: readonly PortBinding[];
   volumes: readonly ServiceVolume[];
   secrets: readonly SecretFile[];
@@ -44,11 +44,12 @@ function mounts({ service, volumes, secrets }: SpecOptions): MountConfig {
       ? [{ Type: "bind" as const, Source: mount.source, Target: mount.target, ReadOnly: mount.readOnly }]
       : [],
   );
-  const named = volumes.map(({ name, target, readOnly }) => ({
+  const named = volumes.map(({ name, target, readOnly, noCopy }) => ({
     Type: "volume" as const,
     Source: name,
     Target: target,
     ReadOnly: readOnly,
+    ...(noCopy ? { VolumeOptions: { NoCopy: true } } : {}),
   }));
   const files = secrets.map(({ source, target }) => ({
     Type: "bind" as const,
@@ -56,7 +57,7 @@ function mounts({ service, volumes, secrets }: SpecOptions): MountConfig {
     Target: target,
     ReadOnly: true,
   }));
-  return [...binds, ...named, ...files] as MountConfig;
+  return [...binds, ...named, ...files] as unknown as MountConfig;
 }
 
 const temporary = (service: ServiceDefinition): Record<string, string> =>
@@ -92,7 +93,9 @@ function portFields(ports: readonly PortBinding[]): Pick<Docker.ContainerCreateO
 }
 
 export function containerSpec(options: SpecOptions): Docker.ContainerCreateOptions {
-  const { name, service, image, user, environment, limits, labels, network, aliases, info } = options;
+  const { name, service, image, user, environment, limits, labels, networks, info } = options;
+  // An engine before API 1.44 takes one network at the creation; the others are connected before the start.
+  const [network] = networks;
   const { ExposedPorts, bindings } = portFields(options.ports);
   return {
     name,
@@ -110,7 +113,7 @@ export function containerSpec(options: SpecOptions): Docker.ContainerCreateOptio
     Healthcheck: { Test: ["NONE"] },
     ...(ExposedPorts === undefined ? {} : { ExposedPorts }),
     HostConfig: {
-      NetworkMode: network,
+      NetworkMode: network?.name ?? "none",
       PortBindings: bindings,
       Mounts: mounts(options),
       Tmpfs: temporary(service),
@@ -125,6 +128,8 @@ export function containerSpec(options: SpecOptions): Docker.ContainerCreateOptio
       ...hostSettings(service),
       ...limitFields(limits),
     },
-    NetworkingConfig: { EndpointsConfig: { [network]: { Aliases: aliases } } },
+    ...(network === undefined
+      ? {}
+      : { NetworkingConfig: { EndpointsConfig: { [network.name]: { Aliases: network.aliases } } } }),
   };
 }

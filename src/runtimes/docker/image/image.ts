@@ -27,6 +27,7 @@ export interface ImageHealthcheck {
   Timeout?: number;
   Retries?: number;
   StartPeriod?: number;
+  StartInterval?: number;
 }
 
 interface RawConfig {

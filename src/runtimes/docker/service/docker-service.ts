@@ -29,6 +29,7 @@ export interface DockerServiceOptions {
   enginePid: number;
   user: RuntimeService["user"];
   notes: string[];
+  imageHealthcheck: Healthcheck | null;
   engine: Engine;
   container: string;
   instance: Instance;
@@ -43,6 +44,7 @@ export class DockerService implements RuntimeService {
   readonly pid: number | null;
   readonly user: RuntimeService["user"];
   readonly notes: string[];
+  readonly imageHealthcheck?: Healthcheck;
   readonly exited: Promise<ServiceExit>;
 
   constructor(private readonly options: DockerServiceOptions) {
@@ -52,6 +54,7 @@ export class DockerService implements RuntimeService {
     this.pid = options.pid;
     this.user = options.user;
     this.notes = options.notes;
+    if (options.imageHealthcheck !== null) this.imageHealthcheck = options.imageHealthcheck;
     this.exited = options.instance.exited;
   }
 

@@ -7,6 +7,8 @@ import type { PreparedContainer } from "../container/prepare.js";
 import { rootRefused } from "../container/user.js";
 import type { Engine } from "../engine/engine.js";
 import { engineMessage, isPortTaken, serviceError } from "../engine/errors.js";
+import { imageHealthcheck } from "../image/healthcheck.js";
+import type { Image } from "../image/image.js";
 import { removeContainer } from "../leftovers/remove.js";
 import type { EngineWatch } from "../stack/engine-watch.js";
 import { DockerService } from "./docker-service.js";
@@ -19,7 +21,8 @@ export interface LaunchOptions {
   engine: Engine;
   request: StartServiceRequest;
   prepared: PreparedContainer;
-  network: { name: string; direct: boolean };
+  image: Image;
+  networks: readonly { name: string; direct: boolean }[];
   watch: EngineWatch;
   notes: readonly string[];
   /** Its container runs: from now on the stack accounts for it. */
@@ -58,7 +61,7 @@ const nothing = async (): Promise<void> => undefined;
 
 /** @throws SERVICE_START_FAILED, POLICY_VIOLATION, RUNTIME_UNAVAILABLE, the engine's error for a port that is taken, the signal's reason */
 export async function launch(options: LaunchOptions): Promise<DockerService> {
-  const { engine, request, prepared, network, watch } = options;
+  const { engine, request, prepared, networks, watch } = options;
   const { docker } = engine;
   const { service, signal, sink } = request;
   const { id, user } = prepared;
@@ -85,7 +88,8 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
     const observed = await observeUser(engine, id, service.name, seen.State.Pid, prepared.uid);
     if (observed.uid === 0 && !service.allowRoot) throw rootRefused(service.name);
     signal.throwIfAborted();
-    const address = seen.NetworkSettings.Networks[network.name]?.IPAddress || null;
+    const direct = networks.filter((network) => network.direct).map(({ name }) => name);
+    const addresses = direct.flatMap((name) => seen.NetworkSettings.Networks[name]?.IPAddress || []);
     const { Ports } = seen.NetworkSettings;
     const target = { docker, container: id, service: service.name, sameMachine: engine.sameMachine };
     const running = instance;
@@ -100,6 +104,7 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
         enforcement: observed.enforcement,
       },
       notes: [...prepared.notes, ...options.notes],
+      imageHealthcheck: imageHealthcheck(options.image.healthcheck, service.healthTimings),
       engine,
       container: id,
       instance,
@@ -108,7 +113,7 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
         service,
         target,
         reach: {
-          address: network.direct ? address : null,
+          address: addresses[0] ?? null,
           hostPort: (port) => {
             const bound = (Ports as Record<string, { HostPort: string }[] | null>)[`${port}/tcp`]?.[0]?.HostPort;
             return bound === undefined || !engine.socket ? undefined : Number(bound);

@@ -28,13 +28,13 @@ import { removeLabelled } from "../leftovers/remove.js";
 import { launch } from "../service/launch.js";
 import { runOneOff } from "../service/one-off.js";
 import type { EngineWatch } from "./engine-watch.js";
-import type { StackNetwork } from "./network.js";
+import { networkNames, type StackNetwork, type StackNetworks } from "./network.js";
 import { portRequests } from "./ports.js";
 
 export interface StackParts {
   engine: Engine;
   ledger: PortLedger;
-  network: StackNetwork;
+  networks: StackNetworks;
   watch: EngineWatch;
   /** Containers that run, by id, with the engine's time of their start. */
   running: Map<string, string>;
@@ -89,7 +89,10 @@ export class DockerStack implements RuntimeStack {
     const image = await this.#image(request);
     this.#oneOffs += 1;
     const kind = `run-${request.generation}-${this.#oneOffs}`;
-    return runOneOff({ ...this.#prepare(request, image, kind, []), aliases: [], request, watch: this.parts.watch });
+    const networks = await this.parts.networks.of(request.service, this.#definition);
+    const prepare = this.#prepare(request, image, kind, networks, []);
+    const unnamed = networks.map(({ name }) => ({ name, aliases: [] }));
+    return runOneOff({ ...prepare, networks: unnamed, request, watch: this.parts.watch });
   }
 
   async #start(request: StartServiceRequest): Promise<RuntimeService> {
@@ -126,17 +129,20 @@ export class DockerStack implements RuntimeStack {
 
   async #launch(request: StartServiceRequest, image: Image, notes: readonly string[]): Promise<RuntimeService> {
     const { service, signal, generation } = request;
-    const { engine, network, watch, ledger, running } = this.parts;
-    const prepared = await prepareContainer(this.#prepare(request, image, String(generation), this.#ports(service)));
+    const { engine, watch, ledger, running } = this.parts;
+    const networks = await this.parts.networks.of(service, this.#definition);
+    const ports = this.#ports(service, networks);
+    const prepared = await prepareContainer(this.#prepare(request, image, String(generation), networks, ports));
     // The engine takes the ports over while the container starts.
     await ledger.release(service.name);
     const started = await launch({
       engine,
       request,
       prepared,
-      network,
+      image,
+      networks,
       watch,
-      notes: [...notes, ...this.#notes(image)],
+      notes: [...notes, ...this.#notes()],
       started: ({ id, startedAt }) => running.set(id, startedAt),
       ended: async (id) => {
         running.delete(id);
@@ -155,8 +161,14 @@ export class DockerStack implements RuntimeStack {
     return started;
   }
 
-  #prepare(request: StartServiceRequest, image: Image, kind: string, ports: readonly PortBinding[]): PrepareOptions {
-    const { engine, network, ledger, env } = this.parts;
+  #prepare(
+    request: StartServiceRequest,
+    image: Image,
+    kind: string,
+    networks: readonly StackNetwork[],
+    ports: readonly PortBinding[],
+  ): PrepareOptions {
+    const { engine, ledger, env } = this.parts;
     const { service, generation, limits } = request;
     return {
       engine,
@@ -166,8 +178,10 @@ export class DockerStack implements RuntimeStack {
       image,
       generation,
       limits,
-      network: network.name,
-      aliases: serviceAliases(service, this.#definition),
+      networks: networkNames(service).map((name, at) => ({
+        name: networks[at]?.name ?? name,
+        aliases: serviceAliases(service, this.#definition, name),
+      })),
       ports,
       kind,
       env,
@@ -195,8 +209,9 @@ export class DockerStack implements RuntimeStack {
   }
 
   /** Published ports, and where checks cannot reach the container those that they connect to. */
-  #ports(service: ServiceDefinition): PortBinding[] {
-    const { ledger, network, engine } = this.parts;
+  #ports(service: ServiceDefinition, networks: readonly StackNetwork[]): PortBinding[] {
+    const { ledger, engine } = this.parts;
+    if (networks.length === 0) return [];
     const published = ledger
       .endpoints()
       .filter((endpoint) => endpoint.service === service.name)
@@ -209,19 +224,16 @@ export class DockerStack implements RuntimeStack {
       );
     const test = service.healthcheck?.test;
     const checked = test === undefined ? null : checkedPort(service, test);
-    if (network.direct || !engine.socket || checked === null) return published;
+    if (networks.some(({ direct }) => direct) || !engine.socket || checked === null) return published;
     if (published.some(({ containerPort }) => containerPort === checked)) return published;
     return [...published, { containerPort: checked, protocol: "tcp", hostPort: 0 }];
   }
 
-  #notes(image: Image): string[] {
+  #notes(): string[] {
     const { engine } = this.parts;
-    return [
-      ...(engine.socket
-        ? []
-        : [`It runs on another machine (${engine.address.host}): published ports listen on 127.0.0.1 there.`]),
-      ...(image.built || image.healthcheck === null ? [] : []),
-    ];
+    return engine.socket
+      ? []
+      : [`It runs on another machine (${engine.address.host}): published ports listen on 127.0.0.1 there.`];
   }
 
   #taken(service: string): StackwardenError {

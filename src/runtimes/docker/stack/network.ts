@@ -1,12 +1,14 @@
-/** A stack's own network: its services resolve each other by name there, and nothing of another stack is on it. */
+/** A stack's own networks: its services resolve each other by name there, and nothing of another stack is on them. */
 import { createSocket } from "node:dgram";
 import type Docker from "dockerode";
 import { StackwardenError } from "../../../errors.js";
+import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import { engineMessage, isConnectionError, unreachable } from "../engine/errors.js";
 import { identityHash, LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/labels.js";
 
 export interface StackNetwork {
   id: string;
+  /** On the engine. */
   name: string;
   /** This machine has an address on it: checks reach containers by theirs. Not so on virtual and other machines. */
   direct: boolean;
@@ -26,17 +28,27 @@ const isOwnAddress = (address: string): Promise<boolean> =>
     });
   });
 
-/** @throws RUNTIME_UNAVAILABLE, also when the engine has no addresses left */
-export async function createNetwork(docker: Docker, identity: StackIdentity, host: string): Promise<StackNetwork> {
-  const name = `stackwarden_${identity.projectId}_${identityHash(identity)}`;
+/**
+ * @param network its name in the compose file
+ * @throws RUNTIME_UNAVAILABLE, also when the engine has no addresses left
+ */
+async function createNetwork(
+  docker: Docker,
+  identity: StackIdentity,
+  host: string,
+  network: string,
+  internal: boolean,
+): Promise<StackNetwork> {
+  const name = `stackwarden_${identity.projectId}_${network}_${identityHash(identity)}`;
   try {
-    const network = await docker.createNetwork({
+    const created = await docker.createNetwork({
       Name: name,
       Driver: "bridge",
+      Internal: internal,
       CheckDuplicate: true,
       Labels: { ...stackLabels(identity), [LABEL.server]: serverId() },
     });
-    const found = (await network.inspect()) as { Id: string; IPAM?: { Config?: { Gateway?: string }[] } };
+    const found = (await created.inspect()) as { Id: string; IPAM?: { Config?: { Gateway?: string }[] } };
     const gateways = (found.IPAM?.Config ?? []).flatMap(({ Gateway }) =>
       Gateway ? [Gateway.replace(/\/.*$/, "")] : [],
     );
@@ -46,7 +58,7 @@ export async function createNetwork(docker: Docker, identity: StackIdentity, hos
     if (isConnectionError(error)) throw unreachable(host, error);
     throw new StackwardenError(
       "RUNTIME_UNAVAILABLE",
-      `The stack's network cannot be created: ${engineMessage(error)}`,
+      `The stack's network ${network} cannot be created: ${engineMessage(error)}`,
       {
         hint: /address pool|non-overlapping/i.test(engineMessage(error))
           ? "The engine has no addresses left: remove unused networks with `docker network prune`."
@@ -54,5 +66,41 @@ export async function createNetwork(docker: Docker, identity: StackIdentity, hos
         cause: error,
       },
     );
+  }
+}
+
+export const DEFAULT_NETWORK = "default";
+
+/** Names of a service's networks in the compose file. */
+export function networkNames({ networks, networkMode }: ServiceDefinition): string[] {
+  if (networkMode === "none") return [];
+  const names = Object.keys(networks ?? {});
+  return names.length === 0 ? [DEFAULT_NETWORK] : names;
+}
+
+/** Creates each network when its first service needs it. */
+export class StackNetworks {
+  readonly #created = new Map<string, Promise<StackNetwork>>();
+
+  constructor(
+    private readonly docker: Docker,
+    private readonly identity: StackIdentity,
+    private readonly host: string,
+  ) {}
+
+  /** @throws RUNTIME_UNAVAILABLE */
+  of(service: ServiceDefinition, definition: StackDefinition): Promise<StackNetwork[]> {
+    return Promise.all(networkNames(service).map((name) => this.#one(name, definition)));
+  }
+
+  #one(name: string, { networks }: StackDefinition): Promise<StackNetwork> {
+    const before = this.#created.get(name);
+    if (before !== undefined) return before;
+    const internal = networks?.[name]?.internal === true;
+    const created = createNetwork(this.docker, this.identity, this.host, name, internal);
+    this.#created.set(name, created);
+    // A failure is not kept: addresses may be free by the next start.
+    created.catch(() => this.#created.delete(name));
+    return created;
   }
 }

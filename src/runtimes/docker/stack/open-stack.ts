@@ -6,7 +6,7 @@ import { removeLabelled } from "../leftovers/remove.js";
 import { sweepProject } from "../leftovers/sweep.js";
 import { DockerStack, newLedger } from "./docker-stack.js";
 import { EngineWatch } from "./engine-watch.js";
-import { createNetwork } from "./network.js";
+import { StackNetworks } from "./network.js";
 
 export interface OpenStackOptions {
   request: OpenStackRequest;
@@ -40,8 +40,12 @@ export async function openStack(options: OpenStackOptions): Promise<DockerStack>
     await ledger.apply(request.definition);
     const left = await sweepProject(docker, identity);
     if (left > 0) warn(`${projectId}: removed ${left} containers that an earlier server left behind.`);
-    const [network] = await Promise.all([createNetwork(docker, identity, address.host), watch.open()]);
-    const stack = new DockerStack(request, { engine, ledger, network, watch, running, env, retry, onClose });
+    const networks = new StackNetworks(docker, identity, address.host);
+    await Promise.all([
+      watch.open(),
+      ...Object.values(request.definition.services).map((service) => networks.of(service, request.definition)),
+    ]);
+    const stack = new DockerStack(request, { engine, ledger, networks, watch, running, env, retry, onClose });
     if (signal.aborted) {
       await stack.close();
       signal.throwIfAborted();

@@ -11,6 +11,8 @@ export interface ServiceVolume {
   name: string;
   target: string;
   readOnly: boolean;
+  /** It begins empty, whatever the image has at its path. */
+  noCopy: boolean;
   /** It was created for this start: its owner is not settled yet. */
   fresh: boolean;
 }
@@ -43,6 +45,7 @@ export async function ensureVolumes(
             labels: volumeLabels(identity, mount.source),
             target: trimmed(mount.target),
             readOnly: mount.readOnly,
+            noCopy: mount.noCopy === true,
           },
         ]
       : [],
@@ -56,6 +59,7 @@ export async function ensureVolumes(
       labels: volumeLabels(identity),
       target: path,
       readOnly: false,
+      noCopy: false,
     }));
   return Promise.all(
     [...named, ...declared].map(async ({ labels, ...volume }) => ({

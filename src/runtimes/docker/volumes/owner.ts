@@ -59,7 +59,13 @@ async function helper(options: OwnerOptions, volumes: readonly ServiceVolume[], 
       CapDrop: ["ALL"],
       CapAdd: ["CHOWN", "DAC_OVERRIDE", "FOWNER"],
       SecurityOpt: ["no-new-privileges"],
-      Mounts: volumes.map(({ name, target }) => ({ Type: "volume", Source: name, Target: target })),
+      Mounts: volumes.map(({ name, target }) => ({
+        Type: "volume",
+        Source: name,
+        Target: target,
+        // The service's container filled it already, or is not to.
+        VolumeOptions: { NoCopy: true, Labels: {}, DriverConfig: { Name: "local", Options: {} } },
+      })),
     },
   });
   return created.id;

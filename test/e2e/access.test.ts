@@ -1,0 +1,70 @@
+/** `url`, `env`, `connect`: addresses and credentials for people; no password leaves through a pipe. */
+import { execFile } from "node:child_process";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { BINARY, TestBench } from "./support/bench.js";
+
+const APP = `require("node:http").createServer((_, answer) => answer.end("ok")).listen(process.env.PORT, "127.0.0.1");`;
+const PASSWORD = "quite-Secret-77x";
+const COMPOSE = `services:
+  db:
+    image: postgres:15-alpine
+    ports: [":5432"]
+    environment: { POSTGRES_USER: shopper, POSTGRES_DB: orders, POSTGRES_PASSWORD: "${PASSWORD}" }
+  web:
+    image: node:20
+    ports: [":3000"]
+    environment: { MODE: "two words", SESSION_SECRET: "a-Session-Secret-9", DATABASE_URL: "postgres://shopper:${PASSWORD}@db:5432/orders" }
+    x-local: { command: ["node", "app.js"] }
+`;
+
+describe("addresses and credentials", () => {
+  const bench = new TestBench();
+  let folder: string;
+  const run = (...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> =>
+    new Promise((resolve) => {
+      const env = { PATH: process.env.PATH ?? "", NO_COLOR: "1", ...bench.environment() };
+      execFile(process.execPath, [BINARY, ...args], { cwd: folder, env }, (error, stdout, stderr) => {
+        resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
+      });
+    });
+
+  beforeAll(async () => {
+    folder = bench.project("shop", { "compose.yaml": COMPOSE, "app.js": APP });
+    expect((await run("url")).code).toBe(3);
+    expect(await run("up", "-d")).toMatchObject({ code: 0 });
+  }, 180_000);
+  afterAll(async () => {
+    await run("down");
+    await run("server", "stop", "--force");
+    await bench.close();
+  });
+
+  it("prints the URL of a service, which answers, and of all services", async () => {
+    const { stdout } = await run("url", "web");
+    expect(stdout).toMatch(/^http:\/\/127\.[\d.]+:\d+\n$/);
+    expect(await (await fetch(stdout.trim())).text()).toBe("ok");
+    const all = JSON.parse((await run("url", "--json")).stdout);
+    expect(all.map(({ service }: { service: string }) => service)).toEqual(["db", "web"]);
+    expect(await run("url", "nope")).toMatchObject({ code: 1, stderr: expect.stringContaining("Services: db, web.") });
+  });
+
+  it("hides every variable that holds a secret where no person reads", async () => {
+    const { stdout, stderr } = await run("env", "web");
+    expect(stdout).toContain("MODE='two words'\n");
+    expect(stdout).toMatch(/SESSION_SECRET='\[hidden/);
+    expect(stdout).toMatch(/DATABASE_URL='\[hidden/);
+    expect(stdout + stderr).not.toMatch(/quite-Secret|Session-Secret/);
+    expect((await run("env", "web", "--json")).stdout).not.toMatch(/quite-Secret|Session-Secret/);
+  });
+
+  it("prints a connection URL without the password into a pipe, and says so", async () => {
+    const { code, stdout, stderr } = await run("connect", "db");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^postgresql:\/\/shopper@127\.[\d.]+:\d+\/orders\n$/);
+    expect(stderr).toContain("password is left out");
+    expect(await run("connect", "web")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("neither PostgreSQL nor Redis"),
+    });
+  });
+});
