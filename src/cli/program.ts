@@ -117,6 +117,19 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .action((services, options) =>
       end(import("./commands/change.js").then(({ down }) => down({ ...options, services }, host))),
     );
+  withProject(program.command("config"))
+    .description("show the project's compose files as one resolved model; starts nothing")
+    .argument("[services...]", "these and what they depend on (default: all)")
+    .option("-f, --file <path>", "Compose file below the project's folder (repeatable)", listOption)
+    .option("--profile <name>", "activate a Compose profile (repeatable)", listOption)
+    .option("--without <service>", "leave a service out (repeatable)", listOption)
+    .addOption(new Option("--format <name>", "output format (default: yaml)").choices(["yaml", "json"]))
+    .option("--services", "print the names of services only")
+    .option("--images", "print the images only")
+    .option("--notes", "print what has no effect, and other notes, only")
+    .action((services, options) =>
+      end(import("./commands/config.js").then(({ config }) => config(services, options, host))),
+    );
   withProject(program.command("ps"))
     .description("list running stacks")
     .option("-a, --all", "stopped projects too")

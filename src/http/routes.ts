@@ -1,6 +1,7 @@
 /** The REST table: each route is an operation. Routing, scopes and the OpenAPI document all come from it. */
 import {
   type AnyOperation,
+  checkStack,
   deleteSnapshot,
   diagnose,
   getEvents,
@@ -39,6 +40,12 @@ const success = (result: Record<string, unknown>, input: Record<string, unknown>
 
 export const ROUTES: readonly RestRoute[] = [
   { method: "get", path: "/projects", summary: "List projects with their stacks.", operation: listStacks },
+  {
+    method: "post",
+    path: "/projects/{id}/check",
+    summary: "What a start would run, and what stands in the way. Starts nothing.",
+    operation: checkStack,
+  },
   {
     method: "post",
     path: "/projects/{id}/start",

@@ -2,6 +2,7 @@
 import type { z } from "zod";
 import { StackwardenError, toStackwardenError, withHint } from "../errors.js";
 import { callTo, completeCalls, hint, setting } from "../hint.js";
+import { checkStack } from "./check-stack.js";
 import { diagnose } from "./diagnose.js";
 import { PROTOTYPE_KEYS } from "./fields.js";
 import { getEvents } from "./get-events.js";
@@ -29,6 +30,7 @@ export const operations: readonly AnyOperation[] = [
   startStack,
   stopStack,
   listStacks,
+  checkStack,
   healthStatus,
   getLogs,
   restartService,
@@ -44,6 +46,7 @@ export const operations: readonly AnyOperation[] = [
 ];
 
 export {
+  checkStack,
   deleteSnapshot,
   diagnose,
   getEvents,

@@ -3,6 +3,7 @@
 import { StackwardenError } from "../errors.js";
 import { hint, setting } from "../hint.js";
 import type { Logger } from "../logger.js";
+import { resolvedModel } from "./definition/resolved-model.js";
 import type { LoadStack } from "./definition/types.js";
 import { diagnosisOf } from "./diagnosis/collect-facts.js";
 import { Project, type ProjectOptions } from "./lifecycle/project.js";
@@ -181,6 +182,17 @@ class Manager implements SharedStackManager {
       project,
       snapshots: await this.#project(project).snapshots.list(),
     }));
+
+  resolve: StackManager["resolve"] = (request) =>
+    this.#guard(request.project, "check", async () => {
+      const { check, definition } = await this.#project(request.project, request.folder).check(
+        request,
+        this.options.config,
+      );
+      return { check, model: definition === null ? null : resolvedModel(definition) };
+    });
+
+  check: StackManager["check"] = async (request) => (await this.resolve(request)).check;
 
   list: StackManager["list"] = async () => {
     const reports: StackReport[] = [];

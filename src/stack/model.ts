@@ -9,6 +9,7 @@ import type { DiagnosisReport, DiagnosisRequest } from "./diagnosis/types.js";
 import type { CommandRequest } from "./lifecycle/run-command.js";
 import type { LogQuery, LogTotals } from "./logs/types.js";
 import type { Endpoint, RuntimeStatus } from "./runtime.js";
+import type { StackCheck } from "./schemas/check.js";
 import type { CommandOutcome } from "./schemas/commands.js";
 import type { EventPage, StackEvent } from "./schemas/events.js";
 import type { LogReport } from "./schemas/logs.js";
@@ -52,6 +53,8 @@ export interface StartRequest {
   /** Milliseconds until the call returns the intermediate state. Default 50,000 at the doors. The start itself goes on. */
   timeoutMs?: number;
 }
+
+export type CheckRequest = Pick<StartRequest, "project" | "folder" | "profiles" | "files" | "services" | "without">;
 
 export interface Progress {
   progress: number;
@@ -116,6 +119,10 @@ export interface StackManager {
   /** @throws SNAPSHOT_BUSY, UNKNOWN_SNAPSHOT */
   deleteSnapshot(request: { project: string; snapshot: string }, call: CallContext): Promise<SnapshotOutcome>;
   snapshots(project: string): Promise<SnapshotList>;
+  /** What a start would do, and what stands in the way. Starts and keeps nothing. */
+  check(request: CheckRequest): Promise<StackCheck>;
+  /** The same with the resolved model as Compose writes it, secrets hidden. */
+  resolve(request: CheckRequest): Promise<{ check: StackCheck; model: Record<string, unknown> | null }>;
   list(): Promise<StackReport[]>;
   report(project: string): Promise<StackReport>;
   health(request: HealthRequest, call: CallContext): Promise<HealthOutcome>;

@@ -17,6 +17,7 @@ const GOOD: Record<string, Json> = {
   set_limits: { project: "shop", service: "backend", cpus: 1 },
   get_stats: { project: "shop" },
   get_events: { project: "shop" },
+  check_stack: { project: "shop" },
   diagnose: { project: "shop" },
   run_command: { project: "shop", service: "backend", command: ["true"] },
   save_snapshot: { project: "shop" },
@@ -94,9 +95,17 @@ const BAD: Record<string, [string, unknown][]> = {
   project: [...NOT_A_STRING, ...BAD_NAMES, ["upper case", "Shop"], ["constructor", "constructor"]],
   service: [...NOT_A_STRING, ...BAD_NAMES],
   services: badLists(7, null, ["a"], ...BAD_NAMES.map(([, value]) => value)),
-  without: badLists(7, null, ["a"], ...BAD_NAMES.map(([, value]) => value)),
-  files: badLists(7, null, ["a"], "", "../compose.yaml", "--rm", "a\u0000", "a\nb", "x".repeat(5000)),
   profiles: [
+    ["a bad name as text", "--rm"],
+    ["a bad name in JSON text", '["--rm"]'],
+    ...badLists(7, null, "--rm", "../x", "__proto__", "a\u0000"),
+  ],
+  files: [
+    ["an option as text", "--rm"],
+    ["a path out of the project", '["../compose.yaml"]'],
+    ...badLists(7, null, "--rm", "../x", "a\u0000"),
+  ],
+  without: [
     ["a bad name as text", "--rm"],
     ["a bad name in JSON text", '["--rm"]'],
     ...badLists(7, null, "--rm", "../x", "__proto__", "a\u0000"),

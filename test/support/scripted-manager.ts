@@ -21,6 +21,7 @@ import type {
   StopOutcome,
 } from "../../src/stack/model.js";
 import type { AppliedLimits } from "../../src/stack/runtime.js";
+import type { StackCheck } from "../../src/stack/schemas/check.js";
 
 export const TIME = "2026-01-31T12:00:00.000Z";
 
@@ -29,6 +30,28 @@ export const LIMITS: AppliedLimits = {
   memory_mb: { value: 512, enforcement: { level: "enforced", reason: "cgroup v1" } },
   pids: { value: null, enforcement: { level: "none", reason: "not asked for" } },
 };
+
+export const stackCheck = (project: string): StackCheck => ({
+  project,
+  folder: `/srv/${project}`,
+  startable: true,
+  runtime: "local",
+  files: [`/srv/${project}/compose.yaml`],
+  services: [
+    {
+      service: "backend",
+      image: "python:3.11-slim",
+      build: false,
+      user: "1000:1000",
+      ports: [{ container_port: 8000, host_port: null }],
+      depends_on: [],
+    },
+  ],
+  without: [],
+  volumes: [],
+  notes: [],
+  problems: [],
+});
 
 export const serviceReport = (service: string): ServiceReport => ({
   service,
@@ -283,6 +306,11 @@ export function scriptedManager(script: Script = {}): ScriptedManager {
         },
       }) satisfies StatsReport,
     events: async ({ project }) => ({ project, events: [crashEvent(project)], next_cursor: 7, omitted: 0 }),
+    check: async ({ project }) => {
+      check(project);
+      return stackCheck(project);
+    },
+    resolve: async ({ project }) => ({ check: stackCheck(project), model: null }),
     diagnose: async ({ project }) => {
       check(project);
       return diagnosis(project);

@@ -5,6 +5,7 @@ import { callTo, hint } from "../../hint.js";
 import type { Limits, StackDefinition } from "../definition/types.js";
 import type {
   CallContext,
+  CheckRequest,
   CommandOutcome,
   HealthReport,
   LimitsOutcome,
@@ -20,12 +21,13 @@ import type { StackSettings } from "../settings.js";
 import { OpenedRecords } from "../storage/opened-records.js";
 import type { ProjectRecords } from "../storage/project-records.js";
 import { DEFAULT_RUNTIME } from "../vocabulary.js";
+import { checkStack } from "./check-stack.js";
 import { DataTransfer } from "./data-transfer.js";
 import { Exclusive } from "./exclusive.js";
 import { changeLimits } from "./limit-change.js";
 import { type EndedStart, PendingStart } from "./pending-start.js";
 import { ProjectCommands } from "./project-commands.js";
-import { withoutAlso } from "./project-selection.js";
+import { nextSelection, withoutAlso } from "./project-selection.js";
 import { ProjectSnapshots } from "./project-snapshots.js";
 import { Restarts } from "./restarts.js";
 import { restartOutcome, startOutcome, stopOutcome } from "./results.js";
@@ -379,6 +381,23 @@ export class Project {
   /** @param settings of the client who asks: its policy for commands holds */
   runCommand(request: CommandRequest, call: CallContext, settings: StackSettings): Promise<CommandOutcome> {
     return this.#commands.run(request, call, settings);
+  }
+
+  /** What a start with this request would do. Nothing is started or kept. */
+  check(request: CheckRequest, config: StackSettings): ReturnType<typeof checkStack> {
+    const { runtimes } = this.options;
+    const selection = nextSelection({}, request);
+    return checkStack({
+      project: this.id,
+      folder: this.folder,
+      config,
+      runtimes,
+      read: (without) =>
+        this.supervisor.read(this.folder, null, {
+          ...selection,
+          without: [...(selection.without ?? []), ...without],
+        }),
+    });
   }
 
   async report(): Promise<StackReport> {
