@@ -49,13 +49,19 @@ class ServiceRules {
   find(): Found[] {
     const { report, failedStart } = this.service;
     const found: (Found | null)[] = [];
-    if (report.state === "crashed" || (failedStart && this.#exit !== null))
+    // One that was stopped because its checks failed did not crash, however its program ended then.
+    if (report.state === "crashed" || (failedStart && this.#lastFailure?.type === "service_crashed"))
       found.push(this.#outOfMemory() ?? this.#crash());
     else if (isFailing(this.service)) found.push(...this.#unhealthy());
     else if (this.#crashes.length > 0 && report.state !== "stopped") found.push(this.#recovered());
     found.push(...new UpRules(this.facts, this.service).find());
     found.push(...this.#pressure());
     return found.filter((one) => one !== null);
+  }
+
+  /** What was wrong with it last. */
+  get #lastFailure(): StackEvent | undefined {
+    return ofType(this.service.events, "service_crashed", "service_unhealthy").at(-1);
   }
 
   /** How its last instance ended; of an earlier server's instance as its event tells. An earlier exit is not this one. */
@@ -182,9 +188,14 @@ class ServiceRules {
 
   #unhealthy(): Found[] {
     const { health, lines, report } = this.service;
-    const seen = this.#evidence("health", `${health.check ?? "health check"}: ${health.message}`, health.checked_at);
+    const failure = this.service.failedStart ? this.#lastFailure : undefined;
+    // The stack was stopped again: what its check saw is in the event alone.
+    const message = failure?.message.replace(`${this.#name} is unhealthy: `, "") ?? health.message;
+    const check = failure === undefined ? health.check : failure.data?.check;
+    const seen = this.#evidence("health", `${check ?? "health check"}: ${message}`, failure?.time ?? health.checked_at);
     const found: Found[] = [];
-    const own = lines.filter((line) => line.generation === report.generation);
+    const generation = report.generation > 0 ? report.generation : lines.at(-1)?.generation;
+    const own = lines.filter((line) => line.generation === generation);
     const sign = findSymptom(own);
     if (sign !== null)
       found.push({
@@ -194,7 +205,7 @@ class ServiceRules {
         evidence: [this.#evidence("log", sign.line.text, sign.line.time), seen, ...this.#story],
         next: this.#restart(sign.sign.do),
       });
-    found.push({ ...this.#byCheck(health.message), evidence: [seen, ...this.#story] });
+    found.push({ ...this.#byCheck(message), evidence: [seen, ...this.#story] });
     return found;
   }
 

@@ -116,7 +116,7 @@ function stopped(facts: Facts, last: StackEvent | undefined): Omit<Cause, "becau
       kind: "never_started",
       confidence: "certain",
       explanation: "The stack is not running, and was not started in the time looked at.",
-      evidence: [{ source: "event", service: null, time: null, text: "No event in this time." }],
+      evidence: [],
       next: start(facts, "Start it when it should run."),
     };
   // A server that was killed could write no last event.

@@ -84,7 +84,7 @@ export const cause = z
     explanation: text,
     /** The failing service that explains this one, or null. */
     because_of: text.nullable(),
-    /** How it is known: never empty. */
+    /** How it is known; empty only for a stack that was never started. */
     evidence: z.array(evidence),
     next: nextStep,
   })

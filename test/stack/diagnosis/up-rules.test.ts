@@ -114,6 +114,21 @@ describe("a service whose start was refused", () => {
   });
 });
 
+describe("a service whose port never answered during the start", () => {
+  it("is described by its check, not by the exit with which it was stopped afterwards", async () => {
+    domain.project(project, compose(service("app").replace("start_period: 10s", "start_period: 0s")));
+    domain.runtime.scripts = { app: { probe: () => "connection refused: nothing listens there" } };
+    const manager = domain.manager();
+    await expect(manager.start({ project }, call())).rejects.toMatchObject({ code: "SERVICE_START_FAILED" });
+    const { cause, others } = await diagnose(manager);
+    expect(cause).toMatchObject({ kind: "not_listening", service: "app", confidence: "likely" });
+    expect(cause?.evidence[0]?.text).toBe("fake: connection refused: nothing listens there");
+    expect([cause, ...others].map((one) => one?.kind)).not.toContain("crashed");
+    await manager.shutdown("test");
+    expect((await domain.manager().diagnose({ project })).cause).toMatchObject({ kind: "not_listening" });
+  });
+});
+
 describe("a stopped stack", () => {
   it("is one line: nothing else is told of it", async () => {
     const manager = await start(compose(service("app")));
