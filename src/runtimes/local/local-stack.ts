@@ -30,6 +30,7 @@ import type { LaunchPlan, PrepareContext } from "./providers/launch-plan.js";
 import { postgresCommandEnv, preparePostgres } from "./providers/postgres.js";
 import { providerOf } from "./providers/provider-of.js";
 import { prepareRedis, redisCommandEnv } from "./providers/redis.js";
+import { hideSecretWords } from "./secret-words.js";
 import type { ManagedProcess, ProcessHost, ServiceUser } from "./types.js";
 
 /** How long a start waits for the service's port, so that a port taken by somebody else is noticed. */
@@ -236,13 +237,15 @@ export class LocalStack implements RuntimeStack {
     request.phase("starting process");
     signal.throwIfAborted();
     await this.#ledger.release(name);
+    const secrets = this.#definition.secretValues;
+    const hidden = hideSecretWords(plan, secrets);
     const process = await this.host.spawn({
       projectId: this.open_.projectId,
       service: name,
       generation,
-      argv: plan.argv,
+      argv: hidden.argv,
       cwd: plan.cwd,
-      env: plan.env,
+      env: hidden.env,
       user,
       limits,
       sink,
@@ -252,6 +255,8 @@ export class LocalStack implements RuntimeStack {
     const instance = { process, plan, ended };
     this.#instances.set(name, instance);
     const allNotes = [...plan.notes, ...notes];
+    if (hidden.exposed)
+      allNotes.push("Its command holds a secret, which other users of this machine can read: give it in environment.");
     const warned = new Set<number>();
     const openPort = (port: number): void => {
       if (warned.has(port)) return;
@@ -291,6 +296,7 @@ export class LocalStack implements RuntimeStack {
       cwd: plan.cwd,
       env: plan.env,
       book: this.#ledger,
+      secrets,
       access: plan.access,
       resolve: plan.resolve,
     };
