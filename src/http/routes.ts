@@ -1,14 +1,19 @@
 /** The REST table: each route is an operation. Routing, scopes and the OpenAPI document all come from it. */
 import {
   type AnyOperation,
+  checkStack,
+  deleteSnapshot,
   diagnose,
   getEvents,
   getLogs,
   getStats,
   healthStatus,
+  listSnapshots,
   listStacks,
   restartService,
+  restoreSnapshot,
   runCommand,
+  saveSnapshot,
   setLimits,
   startStack,
   stopStack,
@@ -35,6 +40,12 @@ const success = (result: Record<string, unknown>, input: Record<string, unknown>
 
 export const ROUTES: readonly RestRoute[] = [
   { method: "get", path: "/projects", summary: "List projects with their stacks.", operation: listStacks },
+  {
+    method: "post",
+    path: "/projects/{id}/check",
+    summary: "What a start would run, and what stands in the way. Starts nothing.",
+    operation: checkStack,
+  },
   {
     method: "post",
     path: "/projects/{id}/start",
@@ -87,6 +98,28 @@ export const ROUTES: readonly RestRoute[] = [
     path: "/projects/{id}/services/{service}/commands",
     summary: "Run a command in a service.",
     operation: runCommand,
+    shape: success,
+  },
+  { method: "get", path: "/projects/{id}/snapshots", summary: "Snapshots of its data.", operation: listSnapshots },
+  {
+    method: "post",
+    path: "/projects/{id}/snapshots",
+    summary: "Save its data.",
+    operation: saveSnapshot,
+    shape: success,
+  },
+  {
+    method: "post",
+    path: "/projects/{id}/snapshots/{snapshot}/restore",
+    summary: "Replace the data of a stopped stack. Needs `confirm`.",
+    operation: restoreSnapshot,
+    shape: success,
+  },
+  {
+    method: "post",
+    path: "/projects/{id}/snapshots/{snapshot}/delete",
+    summary: "Delete a snapshot. Needs `confirm`.",
+    operation: deleteSnapshot,
     shape: success,
   },
   { method: "get", path: "/projects/{id}/stats", summary: "Use against limits.", operation: getStats },

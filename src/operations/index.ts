@@ -2,6 +2,7 @@
 import type { z } from "zod";
 import { StackwardenError, toStackwardenError, withHint } from "../errors.js";
 import { callTo, completeCalls, hint, setting } from "../hint.js";
+import { checkStack } from "./check-stack.js";
 import { diagnose } from "./diagnose.js";
 import { PROTOTYPE_KEYS } from "./fields.js";
 import { getEvents } from "./get-events.js";
@@ -15,6 +16,7 @@ import { readArguments } from "./read-arguments.js";
 import { restartService } from "./restart-service.js";
 import { runCommand } from "./run-command.js";
 import { setLimits } from "./set-limits.js";
+import { deleteSnapshot, listSnapshots, restoreSnapshot, saveSnapshot } from "./snapshots.js";
 import { startStack } from "./start-stack.js";
 import { stopStack } from "./stop-stack.js";
 
@@ -28,6 +30,7 @@ export const operations: readonly AnyOperation[] = [
   startStack,
   stopStack,
   listStacks,
+  checkStack,
   healthStatus,
   getLogs,
   restartService,
@@ -36,17 +39,26 @@ export const operations: readonly AnyOperation[] = [
   getEvents,
   diagnose,
   runCommand,
+  saveSnapshot,
+  restoreSnapshot,
+  listSnapshots,
+  deleteSnapshot,
 ];
 
 export {
+  checkStack,
+  deleteSnapshot,
   diagnose,
   getEvents,
   getLogs,
   getStats,
   healthStatus,
+  listSnapshots,
   listStacks,
   restartService,
+  restoreSnapshot,
   runCommand,
+  saveSnapshot,
   setLimits,
   startStack,
   stopStack,

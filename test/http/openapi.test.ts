@@ -61,6 +61,7 @@ it.each([
   ["GET", "/projects", "/projects"],
   ["GET", "/projects/{id}", "/projects/shop"],
   ["GET", "/projects/{id}/status", "/projects/shop/status"],
+  ["POST", "/projects/{id}/check", "/projects/shop/check"],
   ["POST", "/projects/{id}/start", "/projects/shop/start"],
   ["POST", "/projects/{id}/stop", "/projects/shop/stop"],
   ["POST", "/projects/{id}/restart", "/projects/shop/restart"],

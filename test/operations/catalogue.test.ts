@@ -13,6 +13,7 @@ test("names, order and classification are fixed", () => {
     "start_stack n n y y",
     "stop_stack n y y n",
     "list_stacks y n y n",
+    "check_stack y n y n",
     "health_status y n y y",
     "get_logs y n y y",
     "restart_service n n n y",
@@ -21,6 +22,10 @@ test("names, order and classification are fixed", () => {
     "get_events y n y y",
     "diagnose y n y y",
     "run_command n y n y",
+    "save_snapshot n n n n",
+    "restore_snapshot n y y n",
+    "list_snapshots y n y n",
+    "delete_snapshot n y n n",
   ]);
 });
 

@@ -11,6 +11,7 @@ import type {
   RestartOutcome,
   ServiceHealth,
   ServiceReport,
+  SnapshotOutcome,
   StackChange,
   StackEvent,
   StackManager,
@@ -20,6 +21,7 @@ import type {
   StopOutcome,
 } from "../../src/stack/model.js";
 import type { AppliedLimits } from "../../src/stack/runtime.js";
+import type { StackCheck } from "../../src/stack/schemas/check.js";
 
 export const TIME = "2026-01-31T12:00:00.000Z";
 
@@ -28,6 +30,28 @@ export const LIMITS: AppliedLimits = {
   memory_mb: { value: 512, enforcement: { level: "enforced", reason: "cgroup v1" } },
   pids: { value: null, enforcement: { level: "none", reason: "not asked for" } },
 };
+
+export const stackCheck = (project: string): StackCheck => ({
+  project,
+  folder: `/srv/${project}`,
+  startable: true,
+  runtime: "local",
+  files: [`/srv/${project}/compose.yaml`],
+  services: [
+    {
+      service: "backend",
+      image: "python:3.11-slim",
+      build: false,
+      user: "1000:1000",
+      ports: [{ container_port: 8000, host_port: null }],
+      depends_on: [],
+    },
+  ],
+  without: [],
+  volumes: [],
+  notes: [],
+  problems: [],
+});
 
 export const serviceReport = (service: string): ServiceReport => ({
   service,
@@ -119,6 +143,15 @@ export interface ScriptedManager extends StackManager {
   readonly known: Map<string, string[]>;
 }
 
+const SNAPSHOT: SnapshotOutcome["snapshot"] = {
+  name: "before-migration",
+  created_at: TIME,
+  runtime: "local",
+  bytes: 12,
+  volumes: { data: 12 },
+  automatic: false,
+};
+
 export function scriptedManager(script: Script = {}): ScriptedManager {
   const calls: Call[] = [];
   const known = new Map([["shop", ["postgres", "backend"]]]);
@@ -145,6 +178,11 @@ export function scriptedManager(script: Script = {}): ScriptedManager {
     calls.push({ method, request: plain, ...(call === undefined ? {} : { actor: call.actor }) });
   };
   const change = (project: string) => ({ before: stack(project), after: stack(project), verified: true, took_ms: 12 });
+
+  const snapshotOutcome = (project: string): SnapshotOutcome => {
+    check(project);
+    return { project, message: "Done.", snapshot: SNAPSHOT, took_ms: 5 };
+  };
 
   const answers: StackManager = {
     start: async ({ project }) =>
@@ -197,6 +235,10 @@ export function scriptedManager(script: Script = {}): ScriptedManager {
         took_ms: 100,
       } satisfies CommandOutcome;
     },
+    saveSnapshot: async ({ project }) => snapshotOutcome(project),
+    restoreSnapshot: async ({ project }) => snapshotOutcome(project),
+    deleteSnapshot: async ({ project }) => snapshotOutcome(project),
+    snapshots: async (project) => ({ project, snapshots: [SNAPSHOT] }),
     list: async () => [...known.keys()].map(stack),
     report: async (project) => {
       check(project);
@@ -264,6 +306,11 @@ export function scriptedManager(script: Script = {}): ScriptedManager {
         },
       }) satisfies StatsReport,
     events: async ({ project }) => ({ project, events: [crashEvent(project)], next_cursor: 7, omitted: 0 }),
+    check: async ({ project }) => {
+      check(project);
+      return stackCheck(project);
+    },
+    resolve: async ({ project }) => ({ check: stackCheck(project), model: null }),
     diagnose: async ({ project }) => {
       check(project);
       return diagnosis(project);

@@ -12,8 +12,17 @@ interface CommandForm {
 
 /** Every operation that has a command; the project is that of the folder or of `--project`. */
 export const COMMANDS: Record<string, CommandForm> = {
-  start_stack: { command: "up", options: { folder: "--folder", profiles: "--profile", ports: "--port" } },
-  stop_stack: { command: "down", options: { remove_volumes: "--volumes", confirm: "--yes" } },
+  start_stack: {
+    command: "up",
+    operands: ["services"],
+    options: { folder: "--folder", profiles: "--profile", ports: "--port", files: "--file", without: "--without" },
+  },
+  check_stack: {
+    command: "config",
+    operands: ["services"],
+    options: { folder: "--folder", profiles: "--profile", files: "--file", without: "--without" },
+  },
+  stop_stack: { command: "down", operands: ["services"], options: { remove_volumes: "--volumes", confirm: "--yes" } },
   list_stacks: { command: "ps", options: {} },
   health_status: { command: "health", options: { wait_for: "--wait", timeout_seconds: "--timeout", fresh: "--fresh" } },
   get_logs: {

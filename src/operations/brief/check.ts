@@ -1,0 +1,45 @@
+/** What check_stack answers to an agent: one line for each service and problem. */
+import * as z from "zod";
+import type { StackCheck } from "../../stack/schemas/check.js";
+
+const text = z.string();
+
+export const briefCheck = {
+  output: z.object({
+    project: text,
+    startable: z.boolean(),
+    runtime: text.nullable(),
+    files: z.array(text),
+    services: z.record(z.string(), text),
+    without: z.array(text).optional(),
+    notes: z.array(text).optional(),
+    problems: z.array(text).optional(),
+  }),
+  of: ({ project, startable, runtime, files, services, without, notes, problems }: StackCheck) => ({
+    project,
+    startable,
+    runtime,
+    files,
+    services: Object.fromEntries(
+      services.map(({ service, image, build, ports, depends_on }) => [
+        service,
+        [
+          image ?? (build ? "built" : "local"),
+          ...ports.map((port) => `${port.host_port ?? "any"}:${port.container_port}`),
+          ...(depends_on.length === 0 ? [] : [`after ${depends_on.join(", ")}`]),
+        ].join(" "),
+      ]),
+    ),
+    ...(without.length === 0 ? {} : { without }),
+    ...(notes.length === 0 ? {} : { notes }),
+    ...(problems.length === 0
+      ? {}
+      : {
+          problems: problems.map(({ kind, file, line, path, message, hint }) =>
+            [kind, `${file}${line === null ? "" : `:${line}`}`, path, message, hint]
+              .filter((part) => part !== "")
+              .join(": "),
+          ),
+        }),
+  }),
+};

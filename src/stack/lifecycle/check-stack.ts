@@ -1,0 +1,106 @@
+/** What a start would do, found without starting anything. */
+import { StackwardenError } from "../../errors.js";
+import { forRuntime } from "../definition/for-runtime.js";
+import type { Problem } from "../definition/problems.js";
+import type { ServiceDefinition, StackDefinition } from "../definition/types.js";
+import type { StackRuntime } from "../runtime.js";
+import type { CheckedService, CheckProblem, StackCheck } from "../schemas/check.js";
+import type { StackSettings } from "../settings.js";
+import type { RuntimeName } from "../vocabulary.js";
+import { chooseRuntime } from "./runtime-choice.js";
+
+export interface CheckOptions {
+  project: string;
+  folder: string;
+  config: StackSettings;
+  runtimes: readonly StackRuntime[];
+  /** Reads the definition without these services as well. */
+  read(without: readonly string[]): Promise<StackDefinition>;
+}
+
+const serviceOf = (path: string): string | null =>
+  /^services\.("[^"]+"|[^.[]+)/.exec(path)?.[1]?.replaceAll('"', "") ?? null;
+
+/** Problems of the files. @throws what is not a problem of files */
+function fileProblems(error: unknown): CheckProblem[] {
+  if (!(error instanceof StackwardenError) || (error.code !== "INVALID_STACK" && error.code !== "POLICY_VIOLATION"))
+    throw error;
+  const problems = error.details?.problems as (Problem & { code: string })[] | undefined;
+  const whole = { code: error.code, file: "", line: null, path: "", message: error.message, hint: error.hint };
+  return (problems ?? [whole]).map(({ code, file, line, path, message, hint }) => ({
+    kind: code === "POLICY_VIOLATION" ? "policy" : "invalid",
+    service: serviceOf(path),
+    file,
+    line,
+    path,
+    message,
+    hint,
+  }));
+}
+
+const checkedService = (service: ServiceDefinition): CheckedService => ({
+  service: service.name,
+  image: service.image ?? null,
+  build: service.build !== undefined,
+  user: service.user ?? null,
+  ports: service.ports.map(({ containerPort, hostPort }) => ({
+    container_port: containerPort,
+    host_port: hostPort ?? null,
+  })),
+  depends_on: Object.keys(service.dependsOn),
+});
+
+/** The definition, or what is left of it when the services with problems are left out. */
+async function readAll(
+  read: CheckOptions["read"],
+): Promise<{ definition: StackDefinition | null; problems: CheckProblem[]; without: string[] }> {
+  const problems: CheckProblem[] = [];
+  const without: string[] = [];
+  for (;;) {
+    try {
+      return { definition: await read(without), problems, without };
+    } catch (error) {
+      // Without any service there is nothing to say but what was found before.
+      const more = problems.length > 0 && !(error instanceof StackwardenError) ? [] : fileProblems(error);
+      const services = more.flatMap(({ service }) => service ?? []).filter((name) => !without.includes(name));
+      if (problems.length === 0 || services.length > 0) problems.push(...more);
+      if (services.length === 0) return { definition: null, problems, without: [] };
+      without.push(...new Set(services));
+    }
+  }
+}
+
+async function runtimeOf({ config, runtimes, project }: CheckOptions): Promise<RuntimeName | CheckProblem> {
+  try {
+    return (await chooseRuntime(config, runtimes, project)).runtime.name;
+  } catch (error) {
+    if (!(error instanceof StackwardenError)) throw error;
+    const { message, hint } = error;
+    return { kind: "runtime", service: null, file: "", line: null, path: "", message, hint };
+  }
+}
+
+/** @throws UNKNOWN_SERVICE, INVALID_INPUT for services and profiles that the caller names */
+export async function checkStack(
+  options: CheckOptions,
+): Promise<{ check: StackCheck; definition: StackDefinition | null }> {
+  const [runtime, read] = await Promise.all([runtimeOf(options), readAll(options.read)]);
+  const name = typeof runtime === "string" ? runtime : null;
+  const problems = [...read.problems, ...(typeof runtime === "string" ? [] : [runtime])];
+  const definition = read.definition === null || name === null ? read.definition : forRuntime(read.definition, name);
+  return {
+    definition,
+    check: {
+      project: options.project,
+      folder: options.folder,
+      startable: problems.length === 0,
+      runtime: name,
+      files: definition?.files ?? [],
+      services: Object.values(definition?.services ?? {}).map(checkedService),
+      without: read.without,
+      volumes: definition?.volumes ?? [],
+      notes: definition?.notes ?? [],
+      problems,
+    },
+  };
+}

@@ -1,0 +1,113 @@
+/** What a start would do, without starting anything; and starts and stops of some of the services. */
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { call, compose, Domain, service } from "../../support/domain.js";
+
+let domain: Domain;
+beforeEach(() => {
+  domain = new Domain();
+});
+afterEach(() => domain.close());
+
+describe("a check", () => {
+  it("names services, ports, files, runtime and notes, and starts and keeps nothing", async () => {
+    domain.project(
+      "shop",
+      compose(service("db", "ports: ['5432:5432']"), service("app", "depends_on: [db]\ntty: true")),
+    );
+    const check = await domain.manager().check({ project: "shop", folder: "shop" });
+    expect(check).toMatchObject({ startable: true, runtime: "local", problems: [], without: [] });
+    expect(check.files).toEqual([expect.stringContaining("compose.yaml")]);
+    expect(check.services).toMatchObject([
+      { service: "db", image: "example/db", ports: [{ container_port: 5432, host_port: 5432 }] },
+      { service: "app", depends_on: ["db"] },
+    ]);
+    expect(check.notes).toEqual([expect.stringContaining("tty (app) has no effect on the local runtime")]);
+    expect(domain.runtime.calls).toEqual([]);
+    expect(existsSync(join(domain.state, "projects", "shop"))).toBe(false);
+  });
+
+  it("lists what policy refuses and what is wrong in all files, and what runs without those services", async () => {
+    domain.project(
+      "shop",
+      compose(service("proxy", "privileged: true"), service("bad", "cpus: x"), service("app", "depends_on: [proxy]")),
+    );
+    const check = await domain.manager().check({ project: "shop", folder: "shop" });
+    expect(check.startable).toBe(false);
+    expect(check.problems).toMatchObject([
+      { kind: "policy", service: "proxy", line: expect.any(Number), path: "services.proxy.privileged" },
+      { kind: "invalid", service: "bad", path: "services.bad.cpus" },
+    ]);
+    expect([...check.without].sort()).toEqual(["bad", "proxy"]);
+    expect(check.services.map((one) => one.service)).toEqual(["app"]);
+    expect(check.notes).toContain("app starts without proxy, on which it depends: proxy is left out.");
+  });
+
+  it("says when no runtime is available, and refuses names that the files do not have", async () => {
+    domain.project("shop", compose(service("app")));
+    domain.runtime.available = false;
+    const manager = domain.manager();
+    const check = await manager.check({ project: "shop", folder: "shop" });
+    expect(check).toMatchObject({ startable: false, runtime: null, problems: [{ kind: "runtime" }] });
+    const refused = { project: "shop", folder: "shop", services: ["nope"] };
+    await expect(manager.check(refused)).rejects.toMatchObject({ code: "UNKNOWN_SERVICE", hint: "Services: app." });
+    const profiles = { project: "shop", folder: "shop", profiles: ["nope"] };
+    await expect(manager.check(profiles)).rejects.toMatchObject({ code: "INVALID_INPUT" });
+  });
+
+  it("resolves the model as Compose writes it, with secrets hidden", async () => {
+    domain.project(
+      "shop",
+      `${compose(service("app", 'environment: { DB_PASSWORD: hunter222, URL: "x://hunter222@db" }\nports: ["80"]'))}name: named\n`,
+    );
+    const { model } = await domain.manager().resolve({ project: "shop", folder: "shop" });
+    expect(model).toMatchObject({
+      name: "named",
+      services: { app: { image: "example/app", ports: [{ target: 80, protocol: "tcp" }] } },
+    });
+    expect(JSON.stringify(model)).not.toContain("hunter222");
+  });
+});
+
+describe("some of the services", () => {
+  const running = (): string[] => [...domain.runtime.alive].map((one) => one.service).sort();
+
+  it("start with what they depend on, are joined by others, and stop alone", async () => {
+    domain.project("shop", compose(service("db"), service("app", "depends_on: [db]"), service("extra")));
+    const manager = domain.manager();
+    await manager.start({ project: "shop", folder: "shop", services: ["app"] }, call());
+    expect(running()).toEqual(["app", "db"]);
+    await manager.start({ project: "shop", services: ["extra"] }, call());
+    expect(running()).toEqual(["app", "db", "extra"]);
+    const stopped = await manager.stop({ project: "shop", services: ["app"] }, call());
+    expect(stopped).toMatchObject({ status: "stopped", verified: true });
+    expect(stopped.message).toBe("Stopped: app. The other services keep running.");
+    expect(running()).toEqual(["db", "extra"]);
+    await manager.start({ project: "shop", services: ["app"] }, call());
+    expect(running()).toEqual(["app", "db", "extra"]);
+    await expect(manager.stop({ project: "shop", services: ["nope"] }, call())).rejects.toMatchObject({
+      code: "UNKNOWN_SERVICE",
+    });
+    const all = await manager.stop({ project: "shop", services: ["app", "db", "extra"] }, call());
+    expect(all.after.state).toBe("stopped");
+  });
+
+  it("start although policy refuses one that is left out", async () => {
+    domain.project("shop", compose(service("proxy", "privileged: true"), service("app", "depends_on: [proxy]")));
+    const manager = domain.manager();
+    await expect(manager.start({ project: "shop", folder: "shop" }, call())).rejects.toMatchObject({
+      code: "POLICY_VIOLATION",
+    });
+    const started = await manager.start({ project: "shop", folder: "shop", without: ["proxy"] }, call());
+    expect(running()).toEqual(["app"]);
+    expect(started.after.notes).toContain("app starts without proxy, on which it depends: proxy is left out.");
+  });
+
+  it("come from the files that the caller names", async () => {
+    const folder = domain.project("shop", compose(service("app")));
+    writeFileSync(join(folder, "dev.yaml"), compose(service("dev")));
+    await domain.manager().start({ project: "shop", folder: "shop", files: ["dev.yaml"] }, call());
+    expect(running()).toEqual(["dev"]);
+  });
+});
