@@ -19,6 +19,7 @@ import { type BusyPort, PortLedger, portsInUse } from "../shared/port-ledger.js"
 import type { CommandPlace } from "./commands/place.js";
 import { runFresh } from "./commands/run.js";
 import { refuseRoot, waitForEarlyExit } from "./early-exit.js";
+import { recoverRestores } from "./files/copy-volumes.js";
 import { ensureDir, namesIn, ownerOf, privateDirs } from "./files/create.js";
 import { removeTree } from "./files/remove-tree.js";
 import { ListenWatch } from "./listen-watch.js";
@@ -114,6 +115,7 @@ export class LocalStack implements RuntimeStack {
     checkDefinition(request.definition);
     await ensureDir(request.stateDir, 0o711);
     await removeCommandDirs(request.stateDir);
+    await recoverRestores(request.stateDir);
     const stack = new LocalStack(request, serverStateDir, host, retry, onClose);
     await stack.#ledger.apply(request.definition);
     if (request.signal.aborted) {
