@@ -16,11 +16,16 @@ export function countOption(text: string): number {
 export const listOption = (text: string, before: string[] = []): string[] => [...before, text];
 
 /** Parses `backend=8001`; the option is repeatable. */
-export function portOption(text: string, before: Record<string, number> = {}): Record<string, number> {
+export function portOption(
+  text: string,
+  before: "auto" | Record<string, number> = {},
+): "auto" | Record<string, number> {
+  if (text === "auto") return "auto";
   const match = /^([^=]+)=(\d{1,5})$/.exec(text);
   const [, service, port] = match ?? [];
-  if (service === undefined) throw new InvalidArgumentError("Expected service=port, e.g. backend=8001.");
-  return { ...before, [service]: Number(port) };
+  if (service === undefined)
+    throw new InvalidArgumentError("Expected service=port, e.g. backend=8001 or backend:9090=9001, or auto.");
+  return { ...(before === "auto" ? {} : before), [service]: Number(port) };
 }
 
 function settingOptions(command: Command, settings: readonly Setting[]): Command {

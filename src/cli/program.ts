@@ -99,7 +99,11 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     )
     .option("--profile <name>", "activate a Compose profile (repeatable)", listOption)
     .option("--without <service>", "leave a service out (repeatable)", listOption)
-    .option("--port <service=port>", "host port of a service (repeatable)", portOption)
+    .option(
+      "--port <service=port|auto>",
+      "host port of a service, or of service:container port; auto: next free ones (repeatable)",
+      portOption,
+    )
     .option("--no-logs", "do not show logs")
     .action((services, options) =>
       end(import("./commands/up.js").then(({ up }) => up({ ...options, services }, host))),
@@ -108,6 +112,7 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .description("stop the stack; data is kept")
     .argument("[services...]", "stop these alone (default: all)")
     .option("-v, --volumes", "also delete the named volumes (requires --yes)")
+    .option("--no-snapshot", "delete it without saving it first")
     .option("--yes", "confirm the deletion")
     .action((services, options) =>
       end(import("./commands/change.js").then(({ down }) => down({ ...options, services }, host))),
@@ -201,6 +206,33 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
       end(import("./commands/exec.js").then(({ exec }) => exec(name, service, words, options, host))),
     );
   }
+  const snapshot = program.command("snapshot").description("the data of a project's volumes");
+  withProject(snapshot.command("save"))
+    .description("save it; services are paused while it is copied")
+    .argument("[name]", "default: the present time")
+    .option("--service <name>", "only the volumes of this service")
+    .action((name, options) =>
+      end(import("./commands/snapshot.js").then(({ snapshotChange }) => snapshotChange("save", name, options, host))),
+    );
+  withProject(snapshot.command("restore"))
+    .description("replace the data of a stopped stack (needs --yes)")
+    .argument("<name>")
+    .option("--yes", "really replace")
+    .action((name, options) =>
+      end(
+        import("./commands/snapshot.js").then(({ snapshotChange }) => snapshotChange("restore", name, options, host)),
+      ),
+    );
+  withProject(snapshot.command("list"))
+    .description("list snapshots, the oldest first")
+    .action((options) => end(import("./commands/snapshot.js").then(({ snapshotList }) => snapshotList(options, host))));
+  withProject(snapshot.command("delete"))
+    .description("delete a snapshot (needs --yes)")
+    .argument("<name>")
+    .option("--yes", "really delete")
+    .action((name, options) =>
+      end(import("./commands/snapshot.js").then(({ snapshotChange }) => snapshotChange("delete", name, options, host))),
+    );
   withProject(program.command("url"))
     .description("print where a service, or each service, is reached from this machine")
     .argument("[service]", "default: all")

@@ -1,5 +1,5 @@
 /** A session of one command: its configuration, its project, and calls of operations in the process that runs the stack. */
-import { basename, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { ConfigFlags } from "../config/settings.js";
 import type { Config } from "../config/types.js";
 import type { ControlClient } from "../control/client.js";
@@ -67,10 +67,10 @@ export async function openSession(
   host: CliHost,
   { start = false, stopOnExit = false }: OpenSessionOptions = {},
 ): Promise<Session> {
-  const [{ loadConfig }, { createLogger }, { projectIdFrom }] = await Promise.all([
+  const [{ loadConfig }, { createLogger }, { defaultProjectId }] = await Promise.all([
     import("../config/load.js"),
     import("../pino-logger.js"),
-    import("../stack/project-id.js"),
+    import("../stack/default-project.js"),
   ]);
   const env = process.env;
   // The command's output is what a person at a terminal wants, so that only warnings are logged.
@@ -81,7 +81,8 @@ export async function openSession(
   const named = options.project ?? env.STACKWARDEN_PROJECT;
   // An explicit --project can be anywhere. Otherwise use the current folder, never another folder with the same name.
   const folder = named !== undefined && options.folder === undefined ? undefined : resolve(options.folder ?? ".");
-  const project = named ?? (await projectIn(config, folder ?? "")) ?? projectIdFrom(basename(folder ?? "")) ?? "";
+  const project =
+    named ?? (await projectIn(config, folder ?? "")) ?? (folder === undefined ? null : defaultProjectId(folder)) ?? "";
   const terminal = createTerminal(options.json === true);
   const stop = new AbortController();
   const over = AbortSignal.any([stop.signal, terminal.unread]);

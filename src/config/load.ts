@@ -185,6 +185,7 @@ async function toConfig(raw: RawConfig, layers: readonly Layer[], request: LoadC
       ...(raw.docker_host === undefined ? {} : { host: raw.docker_host }),
       ...(raw.docker_context === undefined ? {} : { context: raw.docker_context }),
     },
+    snapshots: { maxCount: raw.snapshots.max_count, maxBytes: bytesOfMb(raw.snapshots.max_mb) },
     logs: { ringBytes: bytesOfMb(raw.logs.ring_mb), spoolBytes: bytesOfMb(raw.logs.spool_mb) },
   };
 }

@@ -88,6 +88,12 @@ export const configSchema = z.strictObject({
       base_delay_ms: z.int().min(1).max(60_000).default(1000),
     })
     .prefault({}),
+  snapshots: z
+    .strictObject({
+      max_count: z.int().min(1).max(1000).default(10),
+      max_mb: z.int().min(1).max(1_048_576).default(10_240),
+    })
+    .prefault({}),
   logs: z
     .strictObject({
       ring_mb: z.number().min(0.0625).max(1024).default(8),

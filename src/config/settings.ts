@@ -117,6 +117,8 @@ export const SETTINGS: readonly Setting[] = [
   { key: "docker_context", env: "STACKWARDEN_DOCKER_CONTEXT", kind: "text" },
   { key: "retry.max_retries", env: "STACKWARDEN_RETRY_MAX_RETRIES", kind: "number" },
   { key: "retry.base_delay_ms", env: "STACKWARDEN_RETRY_BASE_DELAY_MS", kind: "number" },
+  { key: "snapshots.max_count", env: "STACKWARDEN_SNAPSHOTS_MAX_COUNT", kind: "number" },
+  { key: "snapshots.max_mb", env: "STACKWARDEN_SNAPSHOTS_MAX_MB", kind: "number" },
   { key: "logs.ring_mb", env: "STACKWARDEN_LOGS_RING_MB", kind: "number" },
   { key: "logs.spool_mb", env: "STACKWARDEN_LOGS_SPOOL_MB", kind: "number" },
 ];

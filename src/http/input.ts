@@ -4,7 +4,7 @@ import { StackwardenError } from "../errors.js";
 
 /** @throws INVALID_INPUT when a field is repeated or the body is not an object */
 export function inputOf(request: Request, without: readonly string[] = []): Record<string, unknown> {
-  const { id, service } = request.params as { id?: string; service?: string };
+  const { id, service, snapshot } = request.params as { id?: string; service?: string; snapshot?: string };
   const input: Record<string, unknown> = Object.create(null);
   const put = (field: string, value: unknown): void => {
     if (Object.hasOwn(input, field))
@@ -15,6 +15,7 @@ export function inputOf(request: Request, without: readonly string[] = []): Reco
   };
   if (id !== undefined) put("project", id);
   if (service !== undefined) put("service", service);
+  if (snapshot !== undefined) put("snapshot", snapshot);
   if (request.method === "GET") {
     for (const [field, value] of Object.entries(request.query)) if (!without.includes(field)) put(field, value);
     return input;

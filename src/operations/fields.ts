@@ -3,7 +3,7 @@
  * tokens in every session, and a phrase for its valid values, which INVALID_INPUT errors and docs/TOOLS.md quote.
  */
 import * as z from "zod";
-import { PROJECT_ID, SERVICE_NAME } from "../stack/project-id.js";
+import { PROJECT_ID, SERVICE_NAME, SNAPSHOT_NAME } from "../stack/project-id.js";
 import { durationMs } from "./duration.js";
 
 /** What a number counts: text such as "5min" or "2g" is converted to it. */
@@ -106,10 +106,18 @@ export const serviceList = (purpose: string) =>
   field(z.array(plainName).min(1).max(50), `a list of 1 to 50 service names; a name has ${NAME_VALID}`, purpose);
 
 const port = z.int().min(1).max(65_535);
+const portKey = z
+  .string()
+  .max(69)
+  .regex(/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}(:\d{1,5})?$/)
+  .refine((value) => notPrototypeKey(value.split(":")[0] ?? ""), "is a reserved word");
 export const ports = field(
-  z.record(plainName, port).refine((value) => Object.keys(value).length <= 50, "has more than 50 entries"),
-  "an object of at most 50 entries {service name: integer from 1 to 65,535}",
-  'Host ports: {"web": 8001}.',
+  z.union([
+    z.literal("auto"),
+    z.record(portKey, port).refine((value) => Object.keys(value).length <= 50, "has more than 50 entries"),
+  ]),
+  'an object of at most 50 entries {service or service:container port: integer from 1 to 65,535}, or "auto"',
+  'Host ports: {"web": 8001, "web:9090": 9001}; "auto": next free ones.',
 );
 
 export const cpus = field(z.number().min(0.01).max(1024), "a number of cores from 0.01 to 1,024", "");
@@ -186,6 +194,18 @@ export const integer = (min: number, max: number, purpose: string) =>
 export function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as never;
 }
+
+export const snapshotName = field(
+  z.string().max(63).regex(SNAPSHOT_NAME).refine(notPrototypeKey, "is a reserved word"),
+  NAME_VALID,
+  "",
+);
+
+export const dataFrom = field(
+  z.strictObject({ project, snapshot: snapshotName.optional() }),
+  "an object {project, snapshot?}",
+  "Copy another project's data first.",
+);
 
 export const commandSeconds = field(
   z.number().min(1).max(86_400),

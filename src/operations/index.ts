@@ -16,6 +16,7 @@ import { readArguments } from "./read-arguments.js";
 import { restartService } from "./restart-service.js";
 import { runCommand } from "./run-command.js";
 import { setLimits } from "./set-limits.js";
+import { deleteSnapshot, listSnapshots, restoreSnapshot, saveSnapshot } from "./snapshots.js";
 import { startStack } from "./start-stack.js";
 import { stopStack } from "./stop-stack.js";
 
@@ -38,18 +39,26 @@ export const operations: readonly AnyOperation[] = [
   getEvents,
   diagnose,
   runCommand,
+  saveSnapshot,
+  restoreSnapshot,
+  listSnapshots,
+  deleteSnapshot,
 ];
 
 export {
   checkStack,
+  deleteSnapshot,
   diagnose,
   getEvents,
   getLogs,
   getStats,
   healthStatus,
+  listSnapshots,
   listStacks,
   restartService,
+  restoreSnapshot,
   runCommand,
+  saveSnapshot,
   setLimits,
   startStack,
   stopStack,

@@ -2,6 +2,7 @@ import * as z from "zod";
 import { startOutcome } from "../stack/schemas/outcomes.js";
 import { briefStart } from "./brief/changes.js";
 import {
+  dataFrom,
   defined,
   files,
   flag,
@@ -34,6 +35,7 @@ export const startStack = defineOperation({
     without: serviceList("Leave these out.").optional(),
     ports: ports.optional(),
     limits: limitsByService.optional(),
+    data_from: dataFrom.optional(),
     wait: flag("Wait for health.").default(true),
     timeout_seconds: timeoutSeconds("Longest wait."),
   }),
@@ -49,11 +51,13 @@ export const startStack = defineOperation({
         files: input.files,
         services: input.services,
         without: input.without,
-        ports: input.ports,
+        ports: input.ports === "auto" ? undefined : input.ports,
+        autoPorts: input.ports === "auto" ? true : undefined,
         limits:
           input.limits === undefined
             ? undefined
             : Object.fromEntries(Object.entries(input.limits).map(([name, limits]) => [name, defined(limits)])),
+        dataFrom: input.data_from === undefined ? undefined : defined(input.data_from),
         wait: input.wait,
         timeoutMs: input.timeout_seconds * 1000,
       }),

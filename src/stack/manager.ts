@@ -105,6 +105,7 @@ class Manager implements SharedStackManager {
       runtimes,
       loadStack,
       store: this.#shared.records,
+      other: (project) => this.#project(project),
       changed: () => {
         this.#emit({ kind: "stack", project: id });
         this.#emit({ kind: "health", project: id });
@@ -166,6 +167,21 @@ class Manager implements SharedStackManager {
     this.#guard(request.project, "run command", () =>
       this.#project(request.project).runCommand(request, call, this.options.config),
     );
+
+  saveSnapshot: StackManager["saveSnapshot"] = ({ project, ...request }, call) =>
+    this.#guard(project, "save snapshot", () => this.#project(project).snapshots.save(request, call));
+
+  restoreSnapshot: StackManager["restoreSnapshot"] = ({ project, snapshot }, call) =>
+    this.#guard(project, "restore snapshot", () => this.#project(project).snapshots.restore(snapshot, call));
+
+  deleteSnapshot: StackManager["deleteSnapshot"] = ({ project, snapshot }, call) =>
+    this.#guard(project, "delete snapshot", () => this.#project(project).snapshots.delete(snapshot, call));
+
+  snapshots: StackManager["snapshots"] = (project) =>
+    this.#guard(project, "list snapshots", async () => ({
+      project,
+      snapshots: await this.#project(project).snapshots.list(),
+    }));
 
   resolve: StackManager["resolve"] = (request) =>
     this.#guard(request.project, "check", async () => {

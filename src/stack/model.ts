@@ -14,6 +14,7 @@ import type { CommandOutcome } from "./schemas/commands.js";
 import type { EventPage, StackEvent } from "./schemas/events.js";
 import type { LogReport } from "./schemas/logs.js";
 import type { LimitsOutcome, RestartOutcome, StartOutcome, StopOutcome } from "./schemas/outcomes.js";
+import type { SnapshotList, SnapshotOutcome } from "./schemas/snapshots.js";
 import type { HealthOutcome, StackReport, StatsReport } from "./schemas/stack.js";
 import type { StackSettings } from "./settings.js";
 import type { EventType, StackState } from "./vocabulary.js";
@@ -24,6 +25,7 @@ export type { EventPage, StackEvent } from "./schemas/events.js";
 export type { LogReport } from "./schemas/logs.js";
 export type { LimitsOutcome, RestartOutcome, StartOutcome, StopOutcome } from "./schemas/outcomes.js";
 export type { ExitReport, ServiceHealth, ServiceReport } from "./schemas/service.js";
+export type { SnapshotList, SnapshotOutcome } from "./schemas/snapshots.js";
 export type { HealthOutcome, HealthReport, StackReport, StatsReport } from "./schemas/stack.js";
 export type { EventType, ServiceState, StackState } from "./vocabulary.js";
 
@@ -38,10 +40,14 @@ export interface StartRequest {
   services?: string[];
   /** Services that are left out. */
   without?: string[];
-  /** Host ports by service (its first published port). */
+  /** Host ports by service (its first published port) or `service:containerPort`. */
   ports?: Record<string, number>;
+  /** The definition's host ports are only preferences. Default: true in a linked git work tree. */
+  autoPorts?: boolean;
   /** Limits by service; kept for the next start. */
   limits?: Record<string, Limits>;
+  /** Start on a copy of another project's data: of a snapshot, or of its present data. Only while this one has none. */
+  dataFrom?: { project: string; snapshot?: string };
   /** Wait until every service is healthy. Default true. */
   wait?: boolean;
   /** Milliseconds until the call returns the intermediate state. Default 50,000 at the doors. The start itself goes on. */
@@ -91,7 +97,7 @@ export interface StackManager {
   start(request: StartRequest, call: CallContext): Promise<StartOutcome>;
   stop(
     /** `services`: stop these alone. */
-    request: { project: string; removeVolumes?: boolean; services?: string[]; timeoutMs?: number },
+    request: { project: string; removeVolumes?: boolean; snapshot?: boolean; services?: string[]; timeoutMs?: number },
     call: CallContext,
   ): Promise<StopOutcome>;
   restart(
@@ -104,6 +110,15 @@ export interface StackManager {
   ): Promise<LimitsOutcome>;
   /** Runs a command in a service's environment. @throws COMMAND_NOT_ALLOWED, COMMAND_NOT_FOUND, OPERATION_CANCELLED */
   runCommand(request: CommandRequest & { project: string }, call: CallContext): Promise<CommandOutcome>;
+  saveSnapshot(
+    request: { project: string; name?: string; service?: string },
+    call: CallContext,
+  ): Promise<SnapshotOutcome>;
+  /** @throws STACK_RUNNING, UNKNOWN_SNAPSHOT */
+  restoreSnapshot(request: { project: string; snapshot: string }, call: CallContext): Promise<SnapshotOutcome>;
+  /** @throws SNAPSHOT_BUSY, UNKNOWN_SNAPSHOT */
+  deleteSnapshot(request: { project: string; snapshot: string }, call: CallContext): Promise<SnapshotOutcome>;
+  snapshots(project: string): Promise<SnapshotList>;
   /** What a start would do, and what stands in the way. Starts and keeps nothing. */
   check(request: CheckRequest): Promise<StackCheck>;
   /** The same with the resolved model as Compose writes it, secrets hidden. */

@@ -19,3 +19,6 @@ export function projectIdFrom(folderName: string): string | null {
     .slice(0, 63);
   return PROJECT_ID.test(id) ? id : null;
 }
+
+/** A snapshot's name. */
+export const SNAPSHOT_NAME = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$/;

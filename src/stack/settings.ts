@@ -20,6 +20,8 @@ export interface StackSettings {
   restartBudget: number;
   /** Milliseconds a whole stack may take to become healthy. Default 300,000. */
   startTimeoutMs: number;
+  /** Of each project. Default: 10 snapshots of 10,240 MB together. */
+  snapshots: { maxCount: number; maxBytes: number };
   /**
    * Folders of known projects by id; `engine` is the name of a Dagger engine of the configuration. `suggested`: by a file
    * of the working directory, which moves no known project.

@@ -74,7 +74,7 @@ describe.skipIf(missing !== null)(
       expect(seen).not.toContain("stackwarden.js");
     });
 
-    // Before, 3 of 3 such processes lived on until the user's processes were ended one by one.
+    // Held before as well, while the processes stayed in the cgroup: they were killed one by one.
     it("cannot keep anything running: with its first process the kernel ends all others", async () => {
       await look("(setsid sh -c 'while :; do setsid sleep 300 & sleep 0.05; done' &)");
       const { stacks } = await server.call("list_stacks");
@@ -85,6 +85,7 @@ describe.skipIf(missing !== null)(
       expect(processesOfUid(user.uid)).toEqual([]);
     });
 
+    // No attack: what has to go on working inside.
     it("is checked and entered where it is: a check's command sees the service's files and processes", async () => {
       bench.project(project, {
         "compose.yaml": appCompose()

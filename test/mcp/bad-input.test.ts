@@ -20,6 +20,10 @@ const GOOD: Record<string, Json> = {
   check_stack: { project: "shop" },
   diagnose: { project: "shop" },
   run_command: { project: "shop", service: "backend", command: ["true"] },
+  save_snapshot: { project: "shop" },
+  restore_snapshot: { project: "shop", snapshot: "one" },
+  list_snapshots: { project: "shop" },
+  delete_snapshot: { project: "shop", snapshot: "one" },
 };
 
 const HUGE = "x".repeat(200_000);
@@ -168,6 +172,18 @@ const BAD: Record<string, [string, unknown][]> = {
   types: badLists("exploded", 7, null, "__proto__"),
   wait: BAD_FLAGS,
   shell: BAD_FLAGS,
+  name: [...NOT_A_STRING, ...BAD_NAMES],
+  snapshot: [...NOT_A_STRING, ...BAD_NAMES],
+  "stop_stack.snapshot": BAD_FLAGS,
+  data_from: [
+    ["text", "shop"],
+    ["a number", 7],
+    ["a list", ["shop"]],
+    ["no project", {}],
+    ["a bad project", { project: "../x" }],
+    ["a bad snapshot", { project: "shop", snapshot: "../x" }],
+    ["another field", { project: "shop", other: 1 }],
+  ],
   one_off: BAD_FLAGS,
   dependencies: BAD_FLAGS,
   command: [

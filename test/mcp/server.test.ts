@@ -98,6 +98,8 @@ test("a result is structured, fits the schema the client was given, and is the s
     restart_service: { project: "shop", service: "backend" },
     set_limits: { project: "shop", service: "backend", cpus: 1 },
     run_command: { project: "shop", service: "backend", command: "true" },
+    restore_snapshot: { project: "shop", snapshot: "before-migration", confirm: true },
+    delete_snapshot: { project: "shop", snapshot: "before-migration", confirm: true },
   };
   for (const { name } of operations) {
     const answer = await connected.call(name, inputs[name] ?? { project: "shop" });

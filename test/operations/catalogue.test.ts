@@ -22,6 +22,10 @@ test("names, order and classification are fixed", () => {
     "get_events y n y y",
     "diagnose y n y y",
     "run_command n y n y",
+    "save_snapshot n n n n",
+    "restore_snapshot n y y n",
+    "list_snapshots y n y n",
+    "delete_snapshot n y n n",
   ]);
 });
 

@@ -136,6 +136,8 @@ test("every operation's answer fits its own output schema, and no field of the m
     restart_service: { project: "shop", service: "backend" },
     set_limits: { project: "shop", service: "backend", cpus: 1 },
     run_command: { project: "shop", service: "backend", command: "true" },
+    restore_snapshot: { project: "shop", snapshot: "before-migration", confirm: true },
+    delete_snapshot: { project: "shop", snapshot: "before-migration", confirm: true },
   };
   for (const operation of operations) {
     const { output } = await run(operation.name, inputs[operation.name] ?? { project: "shop" });
@@ -154,7 +156,16 @@ test("read-only mode refuses exactly the operations that change something", asyn
       refused.push(operation.name);
     });
   }
-  expect(refused).toEqual(["start_stack", "stop_stack", "restart_service", "set_limits", "run_command"]);
+  expect(refused).toEqual([
+    "start_stack",
+    "stop_stack",
+    "restart_service",
+    "set_limits",
+    "run_command",
+    "save_snapshot",
+    "restore_snapshot",
+    "delete_snapshot",
+  ]);
 });
 
 test("deleting data needs confirm: true; stopping does not", async () => {

@@ -41,6 +41,7 @@ export class Domain {
     restartBudget: 3,
     startTimeoutMs: 20_000,
     projects: {},
+    snapshots: { maxCount: 10, maxBytes: 1_073_741_824 },
     retry: { maxRetries: 2, baseDelayMs: 10 },
     logs: { ringBytes: 1_048_576, spoolBytes: 4 * 1_048_576 },
   };

@@ -1,6 +1,7 @@
 /** A runtime whose services do what a script says, and which remembers what was asked of it. For tests of the domain. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { StackwardenError } from "../../src/errors.js";
 import type { Healthcheck, Limits, StackDefinition } from "../../src/stack/definition/types.js";
 import type {
   AppliedLimits,
@@ -286,6 +287,8 @@ export class FakeRuntime implements StackRuntime {
     const error = this.copyErrors.shift();
     if (error !== undefined) throw error;
     const copied: Record<string, number> = {};
+    const total = request.volumes.reduce((sum, one) => sum + (this.volumes.get(`${request.projectId}/${one}`) ?? 0), 0);
+    if (total > request.maxBytes) throw new StackwardenError("SNAPSHOT_TOO_LARGE", "It is larger than allowed.");
     for (const volume of request.volumes) {
       const bytes = this.volumes.get(`${request.projectId}/${volume}`);
       if (bytes === undefined) continue;

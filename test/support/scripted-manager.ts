@@ -11,6 +11,7 @@ import type {
   RestartOutcome,
   ServiceHealth,
   ServiceReport,
+  SnapshotOutcome,
   StackChange,
   StackEvent,
   StackManager,
@@ -142,6 +143,15 @@ export interface ScriptedManager extends StackManager {
   readonly known: Map<string, string[]>;
 }
 
+const SNAPSHOT: SnapshotOutcome["snapshot"] = {
+  name: "before-migration",
+  created_at: TIME,
+  runtime: "local",
+  bytes: 12,
+  volumes: { data: 12 },
+  automatic: false,
+};
+
 export function scriptedManager(script: Script = {}): ScriptedManager {
   const calls: Call[] = [];
   const known = new Map([["shop", ["postgres", "backend"]]]);
@@ -168,6 +178,11 @@ export function scriptedManager(script: Script = {}): ScriptedManager {
     calls.push({ method, request: plain, ...(call === undefined ? {} : { actor: call.actor }) });
   };
   const change = (project: string) => ({ before: stack(project), after: stack(project), verified: true, took_ms: 12 });
+
+  const snapshotOutcome = (project: string): SnapshotOutcome => {
+    check(project);
+    return { project, message: "Done.", snapshot: SNAPSHOT, took_ms: 5 };
+  };
 
   const answers: StackManager = {
     start: async ({ project }) =>
@@ -220,6 +235,10 @@ export function scriptedManager(script: Script = {}): ScriptedManager {
         took_ms: 100,
       } satisfies CommandOutcome;
     },
+    saveSnapshot: async ({ project }) => snapshotOutcome(project),
+    restoreSnapshot: async ({ project }) => snapshotOutcome(project),
+    deleteSnapshot: async ({ project }) => snapshotOutcome(project),
+    snapshots: async (project) => ({ project, snapshots: [SNAPSHOT] }),
     list: async () => [...known.keys()].map(stack),
     report: async (project) => {
       check(project);

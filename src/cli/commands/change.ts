@@ -55,6 +55,8 @@ export interface DownOptions extends CommonOptions {
   services?: string[];
   /** Also delete the named volumes. */
   volumes?: boolean;
+  /** False: delete the data without saving it first. */
+  snapshot?: boolean;
   yes?: boolean;
 }
 
@@ -66,6 +68,7 @@ export const down = (options: DownOptions, host: CliHost): Promise<ExitCode> =>
     () => ({
       services: options.services?.length === 0 ? undefined : options.services,
       remove_volumes: options.volumes,
+      snapshot: options.snapshot,
       confirm: options.yes,
       timeout_seconds: CALL_SECONDS,
     }),

@@ -1,5 +1,7 @@
 /** `stackwarden serve`: the background server in the foreground, with HTTP. */
+
 import { resolve } from "node:path";
+import { surviveUnhandledRejections } from "../../daemon/unhandled-rejections.js";
 import type { HttpServer } from "../../http/server.js";
 import type { SharedStackManager, StackManager } from "../../stack/model.js";
 import { VERSION } from "../../version.js";
@@ -42,6 +44,8 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
   const terminal = createTerminal(options.json === true);
   const config = await loadConfig({ flags: options, env: process.env, cwd: process.cwd() });
   const logger = createLogger(config.logLevel);
+  for (const warning of config.warnings) logger.warn(warning);
+  surviveUnhandledRejections(logger);
   const tokens = await TokenStore.open(config.stateDir);
   const oauth = config.oauth === null ? null : (await import("../../http/oauth.js")).createOAuth(config.oauth);
   const socketPath = options.socket === undefined ? await httpSocket(config.stateDir) : resolve(options.socket);

@@ -15,7 +15,7 @@ export interface UpOptions extends CommonOptions {
   file?: string[];
   profile?: string[];
   without?: string[];
-  port?: Record<string, number>;
+  port?: "auto" | Record<string, number>;
   /** False: do not print logs. */
   logs?: boolean;
   detach?: boolean;

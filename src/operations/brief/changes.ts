@@ -38,15 +38,17 @@ export const briefStop = {
     message: text,
     services: lines.optional(),
     removed_volumes: z.array(text).optional(),
+    snapshot: text.optional(),
     next: next.optional(),
     ...change,
   }),
-  of: ({ status, message, removed_volumes, next: step, before, after, verified, took_ms }: StopOutcome) => ({
+  of: ({ status, message, removed_volumes, snapshot, next: step, before, after, verified, took_ms }: StopOutcome) => ({
     status,
     message,
     ...withoutEmpty({
       services: status === "already_stopped" ? null : serviceLines(after, before),
       removed_volumes,
+      snapshot,
       next: step,
     }),
     verified,

@@ -1,8 +1,14 @@
 /** Runs services as processes of this machine. Creating it costs nothing; the process layer is loaded when first needed. */
 import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
-import type { OpenStackRequest, RuntimeStack, RuntimeStatus, StackRuntime } from "../../stack/runtime.js";
-import { unsupported } from "../shared/unsupported.js";
+import type {
+  CopyVolumesRequest,
+  OpenStackRequest,
+  RuntimeStack,
+  RuntimeStatus,
+  StackRuntime,
+  VolumesRequest,
+} from "../../stack/runtime.js";
 import type { LocalStack } from "./local-stack.js";
 import type { ProcessHost } from "./types.js";
 
@@ -62,12 +68,14 @@ class LocalRuntime implements StackRuntime {
     await removeTree(join(stateDir, "anonymous"), stateDir);
   }
 
-  async copyVolumes(): Promise<Record<string, number>> {
-    throw unsupported("local", "copy volumes");
+  async copyVolumes(request: CopyVolumesRequest, archiveDir: string): Promise<Record<string, number>> {
+    const { copyVolumes } = await import("./files/copy-volumes.js");
+    return copyVolumes(request, archiveDir);
   }
 
-  async restoreVolumes(): Promise<void> {
-    throw unsupported("local", "restore volumes");
+  async restoreVolumes(request: VolumesRequest, archiveDir: string): Promise<void> {
+    const { restoreVolumes } = await import("./files/copy-volumes.js");
+    await restoreVolumes(request, archiveDir);
   }
 
   capacity(): { cpus: number; memory_mb: number } {

@@ -19,6 +19,7 @@ import { type BusyPort, PortLedger, portsInUse } from "../shared/port-ledger.js"
 import type { CommandPlace } from "./commands/place.js";
 import { runFresh } from "./commands/run.js";
 import { refuseRoot, waitForEarlyExit } from "./early-exit.js";
+import { recoverRestores } from "./files/copy-volumes.js";
 import { ensureDir, namesIn, ownerOf, privateDirs } from "./files/create.js";
 import { removeTree } from "./files/remove-tree.js";
 import { ListenWatch } from "./listen-watch.js";
@@ -30,6 +31,7 @@ import type { LaunchPlan, PrepareContext } from "./providers/launch-plan.js";
 import { postgresCommandEnv, preparePostgres } from "./providers/postgres.js";
 import { providerOf } from "./providers/provider-of.js";
 import { prepareRedis, redisCommandEnv } from "./providers/redis.js";
+import { hideSecretWords } from "./secret-words.js";
 import type { ManagedProcess, ProcessHost, ServiceUser } from "./types.js";
 
 /** How long a start waits for the service's port, so that a port taken by somebody else is noticed. */
@@ -113,6 +115,7 @@ export class LocalStack implements RuntimeStack {
     checkDefinition(request.definition);
     await ensureDir(request.stateDir, 0o711);
     await removeCommandDirs(request.stateDir);
+    await recoverRestores(request.stateDir);
     const stack = new LocalStack(request, serverStateDir, host, retry, onClose);
     await stack.#ledger.apply(request.definition);
     if (request.signal.aborted) {
@@ -236,13 +239,15 @@ export class LocalStack implements RuntimeStack {
     request.phase("starting process");
     signal.throwIfAborted();
     await this.#ledger.release(name);
+    const secrets = this.#definition.secretValues;
+    const hidden = hideSecretWords(plan, secrets);
     const process = await this.host.spawn({
       projectId: this.open_.projectId,
       service: name,
       generation,
-      argv: plan.argv,
+      argv: hidden.argv,
       cwd: plan.cwd,
-      env: plan.env,
+      env: hidden.env,
       user,
       limits,
       sink,
@@ -252,6 +257,8 @@ export class LocalStack implements RuntimeStack {
     const instance = { process, plan, ended };
     this.#instances.set(name, instance);
     const allNotes = [...plan.notes, ...notes];
+    if (hidden.exposed)
+      allNotes.push("Its command holds a secret, which other users of this machine can read: give it in environment.");
     const warned = new Set<number>();
     const openPort = (port: number): void => {
       if (warned.has(port)) return;
@@ -291,6 +298,7 @@ export class LocalStack implements RuntimeStack {
       cwd: plan.cwd,
       env: plan.env,
       book: this.#ledger,
+      secrets,
       access: plan.access,
       resolve: plan.resolve,
     };

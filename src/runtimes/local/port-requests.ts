@@ -22,6 +22,7 @@ export function portRequests(service: ServiceDefinition): PortRequest[] {
       containerPort: mapping.containerPort,
       published: true,
       ...(mapping.hostPort === undefined ? {} : { hostPort: mapping.hostPort }),
+      ...(mapping.preferredPort === undefined ? {} : { preferredPort: mapping.preferredPort }),
     });
   }
   const provider = providerOf(service);

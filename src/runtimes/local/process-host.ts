@@ -301,13 +301,12 @@ class LocalProcessHost implements ProcessHost {
 /** Looks what this machine has, and ends what an earlier server left behind. */
 export async function createProcessHost(options: ProcessHostOptions): Promise<LocalProcessHost> {
   const { cgroupRoot, procRoot } = options;
-  const [found, tools] = await Promise.all([
-    detectCgroups({
-      ...(cgroupRoot === undefined ? {} : { cgroupRoot }),
-      ...(procRoot === undefined ? {} : { procRoot }),
-    }),
-    findGateTools(process.getuid?.() === 0),
-  ]);
+  // Before anything else is started: programs that run meanwhile would be in the cgroup that is looked at.
+  const found = await detectCgroups({
+    ...(cgroupRoot === undefined ? {} : { cgroupRoot }),
+    ...(procRoot === undefined ? {} : { procRoot }),
+  });
+  const tools = await findGateTools(process.getuid?.() === 0);
   const sandbox = await Sandbox.detect(options.stateDir, tools.setpriv, options.namespaces ?? true);
   const { factory } = found;
   const limits: Enforcement = factory?.enforcement ?? { level: "none", reason: found.reason ?? "unknown" };

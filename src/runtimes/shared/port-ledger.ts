@@ -16,6 +16,8 @@ export interface PortRequest {
   containerPort: number;
   /** Set: this port or PORT_IN_USE. */
   hostPort?: number;
+  /** Tried first where no host port is set. Default: the container's. */
+  preferredPort?: number;
   published: boolean;
 }
 
@@ -47,14 +49,17 @@ export interface BusyPort {
 }
 
 /** @param busy each with its owner, which was looked up before */
-export function portsInUse(busy: BusyPort[]): StackwardenError {
+export function portsInUse(busy: BusyPort[], free: Record<string, number> = {}): StackwardenError {
   const list = busy.map(({ port, service, owner }) => {
     const by = owner === undefined ? "" : `, held by ${describeOwner(owner)}`;
     return `${port} (${service}${by})`;
   });
   return new StackwardenError("PORT_IN_USE", `Host port${busy.length > 1 ? "s" : ""} in use: ${list.join(", ")}.`, {
-    hint: "Stop what listens there, ask for other ports, or leave the host port unset to get the next free one.",
-    details: { ports: busy },
+    hint:
+      Object.keys(free).length > 0
+        ? `Use free ports: start_stack {"ports": ${JSON.stringify(free)}}, or {"ports": "auto"}; or stop what listens there.`
+        : "Stop what listens there, ask for other ports, or leave the host port unset to get the next free one.",
+    details: { ports: busy, ...(Object.keys(free).length > 0 ? { free_ports: free } : {}) },
   });
 }
 
@@ -97,7 +102,8 @@ async function take(wish: PortRequest, taken: Set<number>, holding: Holding): Pr
     }
   }
   if (wish.published) {
-    for (let port = wish.containerPort; port < wish.containerPort + SEARCH && port <= 65_535; port++) {
+    const first = wish.preferredPort ?? wish.containerPort;
+    for (let port = first; port < first + SEARCH && port <= 65_535; port++) {
       if (taken.has(port)) continue;
       const held = await holdClaimed(port, holding).catch(() => null);
       if (held !== null) return slot(held);
@@ -162,7 +168,7 @@ export class PortLedger {
           busy.push({ service: wish.service, port: wish.hostPort as number, container_port: wish.containerPort });
         } else fresh.push(slot);
       }
-      if (busy.length > 0) throw portsInUse(await Promise.all(busy.map(withOwner)));
+      if (busy.length > 0) throw portsInUse(await Promise.all(busy.map(withOwner)), await this.#freeFor(busy));
     } catch (error) {
       const before = new Set(this.#slots.map((slot) => slot.claim));
       await Promise.all(fresh.filter((slot) => !before.has(slot.claim)).map(letGo));
@@ -171,6 +177,21 @@ export class PortLedger {
     const order = (slot: Slot) => wishes.findIndex((wish) => same(slot, wish));
     this.#slots = [...kept, ...fresh].sort((a, b) => order(a) - order(b));
     await Promise.all(dropped.map(letGo));
+  }
+
+  /** A free port for each busy one, as the `ports` of another start. */
+  async #freeFor(busy: readonly BusyPort[]): Promise<Record<string, number>> {
+    const free: Record<string, number> = Object.create(null);
+    const taken = new Set([...this.#slots.map((slot) => slot.port), ...busy.map(({ port }) => port)]);
+    for (const { service, port, container_port: containerPort } of busy) {
+      const wish = { service, containerPort, preferredPort: port + 1, published: true };
+      const slot = await take(wish, taken, this.holding).catch(() => "busy" as const);
+      if (slot === "busy") continue;
+      taken.add(slot.port);
+      free[`${service}:${containerPort}`] = slot.port;
+      await letGo(slot);
+    }
+    return { ...free };
   }
 
   #of(service: string): Slot[] {

@@ -1,24 +1,56 @@
 /** Host ports that a start asks for, instead of the definition's. */
 import { StackwardenError } from "../../errors.js";
-import type { StackDefinition } from "./types.js";
+import type { PortMapping, ServiceDefinition, StackDefinition } from "./types.js";
+
+/** `web`, or `web:9090` for the port 9090 of its container. */
+const KEY = /^(.*?)(?::(\d{1,5}))?$/;
+
+/** The definition's own host ports become wishes: one that is taken moves to the next free port. */
+const preferred = ({ hostPort, hostPortEnd, ...mapping }: PortMapping): PortMapping =>
+  hostPort === undefined
+    ? mapping
+    : // Of a range any free port will do already.
+      { ...mapping, ...(hostPortEnd === undefined ? { preferredPort: hostPort } : { hostPort, hostPortEnd }) };
 
 /**
- * @param ports host port by service, for its first published port
- * @throws UNKNOWN_SERVICE, INVALID_INPUT for a service that publishes none
+ * @param ports host port by service, for its first published port, or by `service:containerPort`
+ * @param auto the definition's host ports are only preferences
+ * @throws UNKNOWN_SERVICE, INVALID_INPUT for a service that does not publish the port
  */
-export function overridePorts(definition: StackDefinition, ports: Record<string, number>): StackDefinition {
+export function overridePorts(
+  definition: StackDefinition,
+  ports: Record<string, number>,
+  auto = false,
+): StackDefinition {
   const services: StackDefinition["services"] = Object.assign(Object.create(null), definition.services);
-  for (const [name, hostPort] of Object.entries(ports)) {
-    const service = Object.hasOwn(definition.services, name) ? definition.services[name] : undefined;
-    const valid = Object.values(definition.services)
-      .filter((one) => one.ports.length > 0)
-      .map((one) => one.name);
-    const options = { hint: `Services with a published port: ${valid.join(", ") || "none"}.`, details: { valid } };
+  const set = (service: ServiceDefinition, change: (mapping: PortMapping) => PortMapping): void => {
+    services[service.name] = { ...service, ports: service.ports.map(change) };
+  };
+  if (auto) for (const service of Object.values(definition.services)) set(service, preferred);
+  for (const [key, hostPort] of Object.entries(ports)) {
+    const [, name = "", port] = KEY.exec(key) ?? [];
+    const service = Object.hasOwn(services, name) ? services[name] : undefined;
+    const valid = Object.values(definition.services).flatMap((one) =>
+      one.ports.map(({ containerPort }) => `${one.name}:${containerPort}`),
+    );
+    const options = { hint: `Published ports: ${valid.join(", ") || "none"}.`, details: { valid } };
     if (service === undefined)
       throw new StackwardenError("UNKNOWN_SERVICE", `ports: the stack has no service ${name}.`, options);
-    const [first, ...others] = service.ports;
-    if (first === undefined) throw new StackwardenError("INVALID_INPUT", `ports: ${name} publishes no port.`, options);
-    services[name] = { ...service, ports: [{ ...first, hostPort }, ...others] };
+    const target = port === undefined ? service.ports[0]?.containerPort : Number(port);
+    if (!service.ports.some(({ containerPort }) => containerPort === target))
+      throw new StackwardenError(
+        "INVALID_INPUT",
+        port === undefined ? `ports: ${name} publishes no port.` : `ports: ${name} does not publish port ${port}.`,
+        options,
+      );
+    const done = new Set<PortMapping["protocol"]>();
+    set(service, (mapping) => {
+      // A container port that is published several times has one entry for each protocol changed.
+      if (mapping.containerPort !== target || done.has(mapping.protocol)) return mapping;
+      done.add(mapping.protocol);
+      const { preferredPort: _wish, hostPortEnd: _end, ...rest } = mapping;
+      return { ...rest, hostPort };
+    });
   }
   return { ...definition, services };
 }

@@ -13,6 +13,8 @@ export interface PortMapping {
   containerPort: number;
   /** The host port asked for; `undefined`: containerPort when free, else the next free one. */
   hostPort?: number;
+  /** The host port that is tried first where none is asked for. Default: `containerPort`. */
+  preferredPort?: number;
   /** Last port of a range in which any free one will do (`8000-8010:80`). */
   hostPortEnd?: number;
   protocol: "tcp" | "udp";

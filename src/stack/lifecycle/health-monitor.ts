@@ -39,6 +39,7 @@ export class HealthMonitor {
     consecutiveFailures: 0,
   };
   #everHealthy = false;
+  #held = false;
   #running: Promise<HealthView> | null = null;
   #begun = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -79,11 +80,21 @@ export class HealthMonitor {
   check(): Promise<HealthView> {
     const [first] = this.#checks;
     if (first === undefined || this.#stop.signal.aborted) return Promise.resolve(this.#view);
+    if (this.#held) return Promise.resolve(this.#view);
     if (this.#running === null) this.#begun = Date.now();
     this.#running ??= this.#check(first).finally(() => {
       this.#running = null;
     });
     return this.#running;
+  }
+
+  /** No check is made until `release`, and one that is under way counts for nothing. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  release(): void {
+    this.#held = false;
   }
 
   stop(): void {
@@ -108,7 +119,7 @@ export class HealthMonitor {
     const counts = !this.#inStartPeriod(timing);
     const result = await this.#probeAll();
     // A check that was cut short by the end of the instance says nothing about it.
-    if (this.#stop.signal.aborted) return this.#view;
+    if (this.#stop.signal.aborted || this.#held) return this.#view;
     if (result.healthy) this.#everHealthy = true;
     const missing = result.programMissing === true;
     this.#view = {

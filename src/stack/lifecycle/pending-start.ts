@@ -11,8 +11,8 @@ export interface EndedStart {
   after: StackReport;
 }
 
-const wish = ({ profiles, files, services, without, ports, limits }: StartRequest): string =>
-  JSON.stringify([profiles, files, services, without, ports, limits]);
+const wish = ({ profiles, files, services, without, ports, autoPorts, limits, dataFrom }: StartRequest): string =>
+  JSON.stringify([profiles, files, services, without, ports, autoPorts, limits, dataFrom]);
 const NO_WISH = wish({ project: "" });
 
 export class PendingStart {

@@ -7,9 +7,9 @@ import type { CommandOutcome } from "../schemas/commands.js";
 import type { StackSettings } from "../settings.js";
 import type { ProjectRecords } from "../storage/project-records.js";
 import { commandArgv } from "./command-policy.js";
+import type { Exclusive } from "./exclusive.js";
 import { type CommandRequest, type CommandTarget, runCommand } from "./run-command.js";
 import { type RunningStack, unknownService } from "./running-stack.js";
-import { SingleFlight } from "./single-flight.js";
 import type { Supervisor } from "./supervisor.js";
 import { inTemporaryStack } from "./temporary-stack.js";
 
@@ -23,13 +23,10 @@ export interface CommandsOf {
   supervisor: Supervisor;
   runtimes: readonly StackRuntime[];
   records(): Promise<ProjectRecords>;
-  /** A start or stop that is under way. */
-  changing(): SingleFlight<unknown> | undefined;
+  exclusive: Exclusive;
 }
 
 export class ProjectCommands {
-  /** The command whose stack is opened for it alone; nothing else starts meanwhile. */
-  alone: SingleFlight<CommandOutcome> | null = null;
   #running = 0;
 
   constructor(private readonly of: CommandsOf) {}
@@ -49,31 +46,13 @@ export class ProjectCommands {
   }
 
   async #run(request: CommandRequest, call: CallContext, settings: StackSettings): Promise<CommandOutcome> {
-    const { supervisor, changing } = this.of;
+    const { supervisor, exclusive } = this.of;
     for (;;) {
       // While a stack starts, commands run in what is there of it already.
       if (supervisor.open && supervisor.stack !== null) return this.#inStack(supervisor.stack, request, call, settings);
-      const first: SingleFlight<unknown> | undefined = changing() ?? this.alone ?? undefined;
-      if (first === undefined) break;
-      await first.join(call).catch((error: unknown) => {
-        // That the other one failed is for its own callers.
-        if (call.signal.aborted) throw error;
-      });
+      const alone = await exclusive.run(call, "command", (own) => this.#inTemporaryStack(request, own, settings));
+      if (alone !== null) return alone.value;
     }
-    const alone = new SingleFlight<CommandOutcome>(
-      async (signal, progress) => {
-        try {
-          return await this.#inTemporaryStack(request, { ...call, signal, progress }, settings);
-        } finally {
-          this.alone = null;
-        }
-      },
-      { cancellable: true, what: `command in ${this.of.id}` },
-    );
-    this.alone = alone;
-    const joined = await alone.join(call);
-    if (joined.done) return joined.value;
-    throw new StackwardenError("INTERNAL", "A command was left without an answer.");
   }
 
   async #inStack(

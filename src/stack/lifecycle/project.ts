@@ -22,10 +22,13 @@ import { OpenedRecords } from "../storage/opened-records.js";
 import type { ProjectRecords } from "../storage/project-records.js";
 import { DEFAULT_RUNTIME } from "../vocabulary.js";
 import { checkStack } from "./check-stack.js";
+import { DataTransfer } from "./data-transfer.js";
+import { Exclusive } from "./exclusive.js";
 import { changeLimits } from "./limit-change.js";
 import { type EndedStart, PendingStart } from "./pending-start.js";
 import { ProjectCommands } from "./project-commands.js";
 import { nextSelection, withoutAlso } from "./project-selection.js";
+import { ProjectSnapshots } from "./project-snapshots.js";
 import { Restarts } from "./restarts.js";
 import { restartOutcome, startOutcome, stopOutcome } from "./results.js";
 import type { CommandRequest } from "./run-command.js";
@@ -41,9 +44,20 @@ import { Supervisor, type SupervisorOptions } from "./supervisor.js";
 const PATIENCE_MS = 50_000;
 
 export interface ProjectOptions extends Omit<SupervisorOptions, "changed" | "records"> {
+  /** Another project that the client may reach. @throws UNKNOWN_PROJECT, FOLDER_NOT_ALLOWED */
+  other(id: string): Project;
   openRecords(directory: string, hooks: { tell(message: string): void }): Promise<ProjectRecords>;
   changed(): void;
 }
+
+/** What a stop deleted, and the snapshot that has it. */
+interface Removed {
+  removed: string[];
+  snapshot: string | null;
+}
+const NOTHING: Removed = { removed: [], snapshot: null };
+/** There is nothing to save, or no way to save it. */
+const NO_SNAPSHOT = new Set(["INVALID_INPUT", "UNSUPPORTED"]);
 
 const say = (names: string[]): string => (names.length === 0 ? "none" : names.join(", "));
 
@@ -51,9 +65,12 @@ export class Project {
   readonly supervisor: Supervisor;
   readonly #records: OpenedRecords;
   #starting: PendingStart | null = null;
-  #stopping: { call: SingleFlight<string[]>; removes: boolean } | null = null;
+  #stopping: { call: SingleFlight<Removed>; removes: boolean } | null = null;
   readonly #restarts: Restarts;
+  readonly #exclusive: Exclusive;
   readonly #commands: ProjectCommands;
+  readonly snapshots: ProjectSnapshots;
+  readonly #data: DataTransfer;
 
   constructor(
     readonly id: string,
@@ -69,14 +86,33 @@ export class Project {
       const directory = await options.store.prepare(id, this.folder);
       return options.openRecords(directory, { tell: (message) => this.supervisor.tell(message) });
     });
-    this.#commands = new ProjectCommands({
+    this.#exclusive = new Exclusive({
+      id,
+      isOpen: () => this.supervisor.open,
+      changing: () => this.#stopping?.call ?? this.#starting?.call,
+    });
+    const parts = {
       id,
       folder: () => this.folder,
       stateDir: options.store.folderOf(id),
       supervisor: this.supervisor,
+      exclusive: this.#exclusive,
       runtimes: options.runtimes,
       records: () => this.records(),
-      changing: () => this.#stopping?.call ?? this.#starting?.call,
+    };
+    this.#commands = new ProjectCommands(parts);
+    this.snapshots = new ProjectSnapshots({
+      ...parts,
+      settings: () => options.config,
+      lastRuntime: () => options.store.runtime(id),
+      keepRuntime: (name) => options.store.keepRuntime(id, name),
+    });
+    this.#data = new DataTransfer({
+      ...parts,
+      snapshots: this.snapshots,
+      store: options.store,
+      settings: () => options.config,
+      other: (project) => options.other(project),
     });
     this.#restarts = new Restarts({
       stack: () => this.supervisor.stack,
@@ -88,6 +124,11 @@ export class Project {
   get state(): StackState {
     const { open, stack } = this.supervisor;
     return stackState(this.#phase, open && stack !== null ? [...stack.units.values()].map((unit) => unit.state) : []);
+  }
+
+  /** Whether it is just taking over another project's data. */
+  get takesData(): boolean {
+    return this.#data.busy;
   }
 
   get #phase(): StackPhase {
@@ -130,7 +171,7 @@ export class Project {
       // A start comes after a stop that was asked for before, and after a start that was asked for something else.
       const other = this.#starting?.serves(request) === false ? this.#starting.call : undefined;
       const first: SingleFlight<unknown> | undefined =
-        this.#stopping?.call ?? other ?? this.#commands.alone ?? undefined;
+        this.#stopping?.call ?? other ?? this.#exclusive.current ?? undefined;
       if (first === undefined) break;
       const passed = await first.join(call, { timeoutMs: left() }).catch((error: unknown) => {
         // That the other one failed is for its own callers.
@@ -155,6 +196,8 @@ export class Project {
   #beginStart(request: StartRequest, actor: string): PendingStart {
     return new PendingStart(request, actor, async (steps) => {
       try {
+        if (request.dataFrom !== undefined && !this.supervisor.open)
+          await this.#data.take(request.dataFrom, { ...steps, actor });
         const reached = await this.supervisor.bringUp(request, this.folder, steps);
         this.#starting = null;
         const health = this.healthNow();
@@ -174,7 +217,7 @@ export class Project {
   }
 
   async stop(
-    request: { removeVolumes?: boolean; services?: string[]; timeoutMs?: number },
+    request: { removeVolumes?: boolean; snapshot?: boolean; services?: string[]; timeoutMs?: number },
     call: CallContext,
     mostGraceMs?: number,
   ): Promise<StopOutcome> {
@@ -182,22 +225,22 @@ export class Project {
     if (request.services !== undefined && this.supervisor.open && (await this.#leavesSome(request.services)))
       return this.#stopServices(request.services, request, call, begun);
     const before = await this.report();
-    const result = async (status: StopOutcome["status"], removed: string[]): Promise<StopOutcome> =>
-      stopOutcome({ project: this.id, status, removed, before, after: await this.report(), begun });
+    const result = async (status: StopOutcome["status"], removed = NOTHING): Promise<StopOutcome> =>
+      stopOutcome({ project: this.id, status, ...removed, before, after: await this.report(), begun });
     const patience = request.timeoutMs ?? PATIENCE_MS;
     const idle =
-      !this.supervisor.open && this.#starting === null && this.#stopping === null && this.#commands.alone === null;
+      !this.supervisor.open && this.#starting === null && this.#stopping === null && this.#exclusive.current === null;
     const remove = request.removeVolumes === true;
-    if (idle && !remove) return result("already_stopped", []);
+    if (idle && !remove) return result("already_stopped");
     // A stop under way that keeps the data is waited for; the deletion is then one call with it, which nobody starts into.
     while (this.#stopping !== null && remove && !this.#stopping.removes) {
       const left = Math.max(0, begun + patience - Date.now());
-      if (!(await this.#stopping.call.join(call, { timeoutMs: left })).done) return result("stopping", []);
+      if (!(await this.#stopping.call.join(call, { timeoutMs: left })).done) return result("stopping");
     }
-    this.#stopping ??= { removes: remove, call: this.#beginStop(call.actor, remove, mostGraceMs) };
+    this.#stopping ??= { removes: remove, call: this.#beginStop(call.actor, request, mostGraceMs) };
     const joined = await this.#stopping.call.join(call, { timeoutMs: Math.max(0, begun + patience - Date.now()) });
-    if (!joined.done) return result("stopping", []);
-    return result(idle ? "already_stopped" : "stopped", remove ? joined.value : []);
+    if (!joined.done) return result("stopping");
+    return result(idle ? "already_stopped" : "stopped", remove ? joined.value : NOTHING);
   }
 
   /** @throws UNKNOWN_SERVICE */
@@ -221,7 +264,7 @@ export class Project {
     return stopOutcome({
       project: this.id,
       status: status === "starting" ? "stopping" : "stopped",
-      removed: [],
+      ...NOTHING,
       before,
       after,
       begun,
@@ -229,10 +272,13 @@ export class Project {
     });
   }
 
-  /** @returns the names of the volumes deleted */
-  #beginStop(actor: string, remove: boolean, mostGraceMs?: number): SingleFlight<string[]> {
-    return new SingleFlight<string[]>(
-      async () => {
+  #beginStop(
+    actor: string,
+    { removeVolumes, snapshot }: { removeVolumes?: boolean; snapshot?: boolean },
+    mostGraceMs?: number,
+  ): SingleFlight<Removed> {
+    return new SingleFlight<Removed>(
+      async (signal, progress) => {
         try {
           const { call } = this.#starting ?? {};
           call?.cancel(
@@ -241,10 +287,10 @@ export class Project {
             }),
           );
           await call?.settled;
-          this.#commands.alone?.cancel(undefined);
-          await this.#commands.alone?.settled;
+          await this.#exclusive.cancel();
           await this.supervisor.takeDown(actor, mostGraceMs);
-          return remove ? await this.#removeVolumes(actor) : [];
+          if (removeVolumes !== true) return NOTHING;
+          return await this.#removeVolumes({ actor, signal, progress }, snapshot !== false);
         } finally {
           this.#stopping = null;
           this.options.changed();
@@ -254,19 +300,38 @@ export class Project {
     );
   }
 
-  async #removeVolumes(actor: string): Promise<string[]> {
+  /** @throws when its data cannot be saved first: nothing is deleted then */
+  async #removeVolumes(call: CallContext, save: boolean): Promise<Removed> {
     // It never ran: there is nothing.
-    if (!this.recorded) return [];
+    if (!this.recorded) return NOTHING;
+    const saved = save ? await this.#saveBeforeRemoval(call) : null;
     const definition = this.supervisor.stack?.definition ?? (await this.#peek());
     const removed = await this.supervisor.removeVolumes(definition);
     const { events } = await this.records();
     events.add({
       type: "warning",
       message: `Volumes were deleted: ${say(removed)}.`,
-      actor,
+      actor: call.actor,
       data: { volumes: removed },
     });
-    return removed;
+    return { removed, snapshot: saved };
+  }
+
+  /** @returns the snapshot's name; null when there is no data, or the runtime cannot copy it */
+  async #saveBeforeRemoval(call: CallContext): Promise<string | null> {
+    try {
+      return (await this.snapshots.saveStopped({ automatic: true }, call))?.name ?? null;
+    } catch (error) {
+      if (!(error instanceof StackwardenError) || NO_SNAPSHOT.has(error.code)) return null;
+      throw new StackwardenError(
+        error.code,
+        `The data was not deleted, because it cannot be saved first: ${error.message}`,
+        {
+          hint: `${error.hint} Or delete it without a snapshot: stop_stack with snapshot: false.`,
+          cause: error,
+        },
+      );
+    }
   }
 
   async restart(
@@ -396,7 +461,12 @@ export class Project {
   async close(actor: string, mostGraceMs: number): Promise<void> {
     const nobody: CallContext = { signal: new AbortController().signal, actor, progress: () => undefined };
     try {
-      if (this.supervisor.open || this.#starting !== null || this.#stopping !== null || this.#commands.alone !== null)
+      if (
+        this.supervisor.open ||
+        this.#starting !== null ||
+        this.#stopping !== null ||
+        this.#exclusive.current !== null
+      )
         await this.stop({ timeoutMs: 2 ** 30 }, nobody, mostGraceMs);
     } finally {
       await this.#records.close();

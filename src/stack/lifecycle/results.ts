@@ -49,18 +49,23 @@ export function stopOutcome(
   outcome: Observed<StackReport> & {
     status: StopOutcome["status"];
     removed: string[];
+    /** That has the deleted data; null: none was saved. */
+    snapshot: string | null;
     /** Those that were stopped, when the others keep running. */
     services?: readonly string[];
   },
 ): StopOutcome {
-  const { project, status, removed, before, after, begun, services } = outcome;
+  const { project, status, removed, snapshot, before, after, begun, services } = outcome;
   const alone =
     services !== undefined && status === "stopped"
       ? `Stopped: ${say([...services])}. The other services keep running.`
       : null;
+  const deleted = removed.length > 0 ? ` Deleted volumes: ${say(removed)}.` : "";
+  const saved = snapshot === null ? "" : ` Their data is in the snapshot ${snapshot}.`;
   return {
     status,
-    message: `${alone ?? STOPPED[status]}${removed.length > 0 ? ` Deleted volumes: ${say(removed)}.` : ""}`,
+    message: `${alone ?? STOPPED[status]}${deleted}${saved}`,
+    ...(snapshot === null ? {} : { snapshot }),
     removed_volumes: removed,
     next: status === "stopping" ? nextCall("health_status", { project, wait_for: "stopped" }) : null,
     before,

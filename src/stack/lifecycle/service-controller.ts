@@ -229,6 +229,21 @@ export class ServiceController {
     return this.applied;
   }
 
+  /** Runs something while every process of the instance is halted; checks of its health wait. */
+  async whilePaused<T>(work: () => Promise<T>): Promise<T> {
+    const { instance } = this;
+    const monitor = this.#monitor;
+    if (instance === null) return work();
+    monitor?.hold();
+    try {
+      await instance.pause();
+      return await work();
+    } finally {
+      await instance.resume();
+      monitor?.release();
+    }
+  }
+
   /** Milliseconds since the check under way began; null when none is. */
   get checkRunningMs(): number | null {
     return this.instance === null ? null : (this.#monitor?.runningMs ?? null);

@@ -2,6 +2,7 @@
 
 import { StackwardenError, toStackwardenError, withHint } from "../../errors.js";
 import { callTo, hint, setting } from "../../hint.js";
+import { repositoryOfWorktree } from "../../system/git-worktree.js";
 import { withRetry } from "../../system/retry.js";
 import { forRuntime } from "../definition/for-runtime.js";
 import { overridePorts } from "../definition/override-ports.js";
@@ -74,6 +75,7 @@ export class Supervisor {
   #unlock: (() => Promise<void>) | null = null;
   #kept: Record<string, Limits> = {};
   #ports: Record<string, number> = {};
+  #autoPorts = false;
   /** What the running stack is made of. */
   selection: ProjectSelection = {};
   #start: StartSteps | null = null;
@@ -212,12 +214,14 @@ export class Supervisor {
     // What an earlier call asked for holds as long as the stack runs.
     const ports = { ...(this.open ? this.#ports : {}), ...request.ports };
     const selection = nextSelection(this.open ? this.selection : {}, request);
+    const auto = request.autoPorts ?? (this.open ? this.#autoPorts : repositoryOfWorktree(folder) !== null);
     const written = await this.read(folder, records, selection);
     // Services of the built-in stack that a caller names are what it means.
     if (selection.services === undefined) refuseLeftOut(written, folder);
-    const definition = overridePorts(written, ports);
+    const definition = overridePorts(written, ports, auto);
     records.redactor.add([...hiddenSecrets(definition, this.options.project), ...records.secrets.values()]);
     this.#ports = ports;
+    this.#autoPorts = auto;
     this.selection = selection;
     await this.options.store.keepServices(this.options.project, Object.keys(definition.services));
     return definition;

@@ -36,6 +36,8 @@ export const stopOutcome = z.object({
   status: z.enum(["stopped", "already_stopped", "stopping"]),
   message: text,
   removed_volumes: z.array(text),
+  /** The snapshot that the deleted data was saved to. */
+  snapshot: text.exactOptional(),
   next: nextCall,
   before: stackReport,
   after: stackReport,

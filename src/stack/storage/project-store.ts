@@ -5,14 +5,15 @@
 
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { basename, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { isAbsolute, join, relative, resolve, sep } from "node:path";
 import { StackwardenError } from "../../errors.js";
 import { hint, setting } from "../../hint.js";
 import { atomicWrite, ensureTraversableDir, removeUnfinished, storageError } from "../../system/atomic-write.js";
 import { type LockOutcome, lockHolder, takeLock } from "../../system/lock-file.js";
 import { Mutex } from "../../system/mutex.js";
+import { defaultProjectId } from "../default-project.js";
 import type { Limits } from "../definition/types.js";
-import { PROJECT_ID, projectIdFrom } from "../project-id.js";
+import { PROJECT_ID } from "../project-id.js";
 import { isRuntimeName, type RuntimeName } from "../vocabulary.js";
 
 export interface ProjectStoreOptions {
@@ -20,6 +21,12 @@ export interface ProjectStoreOptions {
   roots: string[];
   /** From the server's configuration. */
   projects: Record<string, { folder: string; suggested?: true }>;
+}
+
+/** Another project, and one of its snapshots; without one, its data at that time. */
+export interface DataFrom {
+  project: string;
+  snapshot?: string;
 }
 
 const isBelow = (root: string, path: string): boolean => {
@@ -178,6 +185,15 @@ export class ProjectStore {
     if (this.runtime(project) !== runtime) await this.#remember(project, { ...this.#record(project), runtime });
   }
 
+  /** Remembers whose data the project was started on. */
+  async keepDataFrom(project: string, dataFrom: DataFrom): Promise<void> {
+    await this.#remember(project, { ...this.#record(project), dataFrom });
+  }
+
+  dataFrom(project: string): DataFrom | null {
+    return (this.#record(project).dataFrom as DataFrom | undefined) ?? null;
+  }
+
   /** What the project ran on last; null when it never ran. */
   runtime(project: string): RuntimeName | null {
     const { runtime } = this.#record(project);
@@ -260,7 +276,7 @@ export class ProjectStore {
     return typeof folder === "string" ? folder : undefined;
   }
 
-  #record(project: string): { folder?: unknown; services?: unknown; runtime?: unknown } {
+  #record(project: string): { folder?: unknown; services?: unknown; runtime?: unknown; dataFrom?: unknown } {
     try {
       return JSON.parse(readFileSync(join(this.folderOf(project), "project.json"), "utf8")) ?? {};
     } catch {
@@ -276,7 +292,7 @@ export class ProjectStore {
   #guess(project: string, known: string | undefined): string | null {
     const candidates = [
       ...(known === undefined ? [] : [known]),
-      ...this.options.roots.filter((root) => projectIdFrom(basename(root)) === project),
+      ...this.options.roots.filter((root) => defaultProjectId(root) === project),
       ...this.options.roots.map((root) => join(root, project)),
     ];
     for (const candidate of candidates) {

@@ -10,6 +10,10 @@ import { atomicWrite } from "../../system/atomic-write.js";
 export interface SecretStore {
   /** The secret of this name: the kept one, else 32 random bytes as base64url, kept from now on. */
   generate(name: string): Promise<string>;
+  /** Secrets by name. */
+  all(): Record<string, string>;
+  /** Replaces secrets of these names: those of another project whose data is taken over. */
+  adopt(secrets: Record<string, string>): Promise<void>;
   /** Every secret kept, for redaction. */
   values(): string[];
 }
@@ -53,6 +57,8 @@ async function read(file: string): Promise<Map<string, string>> {
  */
 export async function openSecretStore(file: string): Promise<SecretStore> {
   const secrets = await read(file);
+  const write = (present: Iterable<[string, string]>): Promise<void> =>
+    atomicWrite(file, `${JSON.stringify(Object.fromEntries(present), null, 2)}\n`);
   let queue: Promise<unknown> = Promise.resolve();
   return {
     generate(name) {
@@ -64,11 +70,20 @@ export async function openSecretStore(file: string): Promise<SecretStore> {
         const kept = secrets.get(name);
         if (kept !== undefined) return kept;
         const made = randomBytes(32).toString("base64url");
-        await atomicWrite(file, `${JSON.stringify(Object.fromEntries([...secrets, [name, made]]), null, 2)}\n`);
+        await write([...secrets, [name, made]]);
         secrets.set(name, made);
         return made;
       });
       // One write at a time; a failed one must not fail those behind it.
+      queue = next.catch(() => undefined);
+      return next;
+    },
+    all: () => Object.fromEntries(secrets),
+    adopt(others) {
+      const next = queue.then(async () => {
+        await write([...secrets, ...Object.entries(others)]);
+        for (const [name, value] of Object.entries(others)) secrets.set(name, value);
+      });
       queue = next.catch(() => undefined);
       return next;
     },

@@ -46,6 +46,24 @@ describe("the port ledger", () => {
     await occupy(port);
   });
 
+  it("moves a preferred port that is taken to the next free one", async () => {
+    const port = await freePort(2);
+    await occupy(port);
+    await ledger.apply(definition([web("a", { ...published(8000), preferredPort: port })]));
+    expect(ledger.hostPort("a", 8000)).toBeGreaterThan(port);
+  });
+
+  it("names free ports, ready for another start, when those asked for are taken", async () => {
+    const port = await freePort();
+    await occupy(port);
+    const error = await ledger.apply(definition([web("a", published(8000, port))])).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: "PORT_IN_USE", details: { free_ports: { "a:8000": expect.any(Number) } } });
+    const { free_ports: found } = (error as { details: { free_ports: Record<string, number> } }).details;
+    const chosen = found["a:8000"] as number;
+    await ledger.apply(definition([web("a", published(8000, chosen))]));
+    expect(ledger.hostPort("a", 8000)).toBe(chosen);
+  });
+
   it("keeps a port from other stacks while its service is not listening yet", async () => {
     const port = await freePort();
     const other = new PortLedger(portRequests);

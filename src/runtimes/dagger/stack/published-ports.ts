@@ -47,7 +47,7 @@ export interface PublishedPorts {
 /** @throws UNSUPPORTED for a port that is published twice */
 export function publishedRequests(service: ServiceDefinition): PortRequest[] {
   const seen = new Set<number>();
-  return service.ports.map(({ containerPort, hostPort }) => {
+  return service.ports.map(({ containerPort, hostPort, preferredPort }) => {
     if (seen.has(containerPort))
       throw new StackwardenError(
         "UNSUPPORTED",
@@ -55,7 +55,13 @@ export function publishedRequests(service: ServiceDefinition): PortRequest[] {
         { hint: `Keep one of the two entries under services.${service.name}.ports.` },
       );
     seen.add(containerPort);
-    return { service: service.name, containerPort, published: true, ...(hostPort === undefined ? {} : { hostPort }) };
+    return {
+      service: service.name,
+      containerPort,
+      published: true,
+      ...(hostPort === undefined ? {} : { hostPort }),
+      ...(preferredPort === undefined ? {} : { preferredPort }),
+    };
   });
 }
 

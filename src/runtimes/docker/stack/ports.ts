@@ -4,11 +4,19 @@ import type { PortRequest } from "../../shared/port-ledger.js";
 
 export const portRequests = (service: ServiceDefinition): PortRequest[] => {
   const seen = new Set<string>();
-  return service.ports.flatMap(({ containerPort, hostPort }) => {
+  return service.ports.flatMap(({ containerPort, hostPort, preferredPort }) => {
     // The same entry twice is one; one container port on several host ports is not.
     const key = `${containerPort} ${hostPort}`;
     if (seen.has(key)) return [];
     seen.add(key);
-    return [{ service: service.name, containerPort, published: true, ...(hostPort === undefined ? {} : { hostPort }) }];
+    return [
+      {
+        service: service.name,
+        containerPort,
+        published: true,
+        ...(hostPort === undefined ? {} : { hostPort }),
+        ...(preferredPort === undefined ? {} : { preferredPort }),
+      },
+    ];
   });
 };

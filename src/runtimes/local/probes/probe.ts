@@ -11,6 +11,7 @@ import { redisCheck } from "../../shared/probes/redis-probe.js";
 import { tcpCheck } from "../../shared/probes/tcp-probe.js";
 import { type AddressBook, rewriteContainerCommand } from "../address-rewrite.js";
 import { explainRefusal } from "../listening.js";
+import { hideSecretWords } from "../secret-words.js";
 import type { ManagedProcess, ProcessHost, ServiceUser } from "../types.js";
 import { nativeTest } from "./container-commands.js";
 
@@ -23,6 +24,8 @@ export interface ProbeContext {
   cwd: string;
   env: Record<string, string>;
   book: AddressBook;
+  /** Known secret values. */
+  secrets: readonly string[];
   /** How the provider is reached; null for apps. */
   access: { user: string; password: string; database: string } | { password: string | null } | null;
   /** argv[0] as the service's own command finds it. */
@@ -45,7 +48,9 @@ function commandIn(context: ProbeContext, argv: string[]) {
       throw new CheckProgramMissing(error.message);
     });
     // The time limit is the caller's; this one only backs it up.
-    const result = await host.run({ argv: resolved, cwd, env, user, signal, timeoutMs: 600_000, inside: process });
+    const words = hideSecretWords({ argv: resolved, env }, context.secrets);
+    const command = { argv: words.argv, env: words.env, cwd, user };
+    const result = await host.run({ ...command, signal, timeoutMs: 600_000, inside: process });
     return commandVerdict(result.exitCode ?? result.signal, result.output);
   };
 }

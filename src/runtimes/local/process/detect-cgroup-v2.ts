@@ -42,9 +42,18 @@ function scriptOf(pid: number): string | null {
   }
 }
 
-/** This process, and others of this very program: a command that started a server, a bridge to it. */
+function parentOf(pid: number): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+  } catch {
+    return 0;
+  }
+}
+
+/** This process, what it started, and others of this very program: a command that started a server, a bridge to it. */
 function isOurs(pid: number, own: number): boolean {
-  if (pid === own) return true;
+  for (let one = pid; one > 1; one = parentOf(one)) if (one === own) return true;
   const script = scriptOf(own);
   return script !== null && scriptOf(pid) === script;
 }
@@ -61,17 +70,23 @@ async function enable(directory: string): Promise<Set<V2Controller>> {
   return new Set(CONTROLLERS.filter((one) => now.includes(one)));
 }
 
-/** Moves our processes to a leaf where nobody else is. @returns whether the directory holds no process now */
+/** A process that starts another one meanwhile needs a second round. */
+const ROUNDS = 5;
+
+/** Moves our processes to a leaf where no others are. @returns whether the directory holds no process now */
 async function empty(directory: string, pid: number): Promise<boolean> {
-  const inside = await processesIn(directory);
-  if (inside.length === 0) return true;
-  if (!inside.every((one) => isOurs(one, pid))) return false;
   const leaf = join(directory, LEAF);
-  try {
-    await mkdir(leaf, { recursive: true });
-    for (const one of inside) await write(leaf, "cgroup.procs", one);
-  } catch {
-    return false;
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const inside = await processesIn(directory);
+    if (inside.length === 0) return true;
+    if (!inside.every((one) => isOurs(one, pid))) return false;
+    try {
+      await mkdir(leaf, { recursive: true });
+    } catch {
+      return false;
+    }
+    // One that has ended meanwhile cannot be moved.
+    for (const one of inside) await write(leaf, "cgroup.procs", one).catch(() => undefined);
   }
   return (await processesIn(directory)).length === 0;
 }

@@ -70,7 +70,9 @@ export function sandboxArgs(host: SandboxHost, view: SandboxView): string[] {
     hidden.filter((folder) => within(path, folder)).sort((a, b) => b.length - a.length)[0];
   const programs = [view.program, ...view.path.map((folder) => `${folder}/program`)]
     .filter((one) => one.startsWith("/") && over(one) !== undefined)
-    .map((one) => around(one, hidden));
+    .map((one) => around(one, hidden))
+    // What an installation fills is its program's folder too, and stays writable.
+    .filter((one) => !view.visible.some((folder) => within(one, folder)));
   const shown = new Map<string, "--bind" | "--ro-bind">();
   for (const one of [...host.shared, ...programs]) shown.set(one, "--ro-bind");
   for (const one of view.visible) shown.set(one, "--bind");

@@ -24,6 +24,7 @@ describe("a service's health check", () => {
     user,
     cwd: dir.path,
     env: { PATH: "/usr/bin:/bin", NAME: "value" },
+    secrets: [],
     book: {
       services: () => ["web"],
       hostPort: (name, containerPort) => (name === "web" && containerPort === 8000 ? port : undefined),

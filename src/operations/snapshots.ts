@@ -1,0 +1,56 @@
+import * as z from "zod";
+import { snapshotList, snapshotOutcome } from "../stack/schemas/snapshots.js";
+import { defined, flag, project, service, snapshotName } from "./fields.js";
+import { defineOperation } from "./operation.js";
+
+export const saveSnapshot = defineOperation({
+  name: "save_snapshot",
+  title: "Save snapshot",
+  description: [
+    "Save the data of a project's named volumes before a migration or another risk. Services are paused while it is copied.",
+    'Example: {"project": "shop", "name": "before-migration"}',
+  ].join("\n"),
+  input: z.strictObject({ project, name: snapshotName.optional(), service: service.optional() }),
+  output: snapshotOutcome,
+  annotations: { readOnly: false, destructive: false, idempotent: false, openWorld: false },
+  run: ({ project: id, name, service: one }, { manager, ...call }) =>
+    manager.saveSnapshot({ project: id, ...defined({ name, service: one }) }, call),
+});
+
+export const restoreSnapshot = defineOperation({
+  name: "restore_snapshot",
+  title: "Restore snapshot",
+  description: [
+    "Replace the data of a stopped stack by a snapshot's. The present data is lost: needs confirm: true.",
+    'Example: {"project": "shop", "snapshot": "before-migration", "confirm": true}',
+  ].join("\n"),
+  input: z.strictObject({ project, snapshot: snapshotName, confirm: flag("").default(false) }),
+  output: snapshotOutcome,
+  annotations: { readOnly: false, destructive: true, idempotent: true, openWorld: false },
+  destroys: (input) => `the present data in the snapshot's volumes of ${input.project}`,
+  run: ({ project: id, snapshot }, { manager, ...call }) => manager.restoreSnapshot({ project: id, snapshot }, call),
+});
+
+export const listSnapshots = defineOperation({
+  name: "list_snapshots",
+  title: "List snapshots",
+  description: ["List a project's snapshots, the oldest first.", 'Example: {"project": "shop"}'].join("\n"),
+  input: z.strictObject({ project }),
+  output: snapshotList,
+  annotations: { readOnly: true, destructive: false, idempotent: true, openWorld: false },
+  run: (input, { manager }) => manager.snapshots(input.project),
+});
+
+export const deleteSnapshot = defineOperation({
+  name: "delete_snapshot",
+  title: "Delete snapshot",
+  description: [
+    "Delete a snapshot: needs confirm: true.",
+    'Example: {"project": "shop", "snapshot": "before-migration", "confirm": true}',
+  ].join("\n"),
+  input: z.strictObject({ project, snapshot: snapshotName, confirm: flag("").default(false) }),
+  output: snapshotOutcome,
+  annotations: { readOnly: false, destructive: true, idempotent: false, openWorld: false },
+  destroys: (input) => `the snapshot ${input.snapshot} of ${input.project}`,
+  run: ({ project: id, snapshot }, { manager, ...call }) => manager.deleteSnapshot({ project: id, snapshot }, call),
+});

@@ -1,0 +1,104 @@
+/**
+ * Copies the data of a volume: owners, modes, times and links as they are. What was opened is what is copied, whatever a
+ * service puts in its place meanwhile. Blocks are shared where the file system can (reflinks).
+ */
+import { constants } from "node:fs";
+import { chmod, copyFile, lchown, mkdir, readlink, symlink, utimes } from "node:fs/promises";
+import { join } from "node:path";
+import { Budget } from "./budget.js";
+import { type Entry, Folder } from "./folder.js";
+import { isRootServer } from "./storage.js";
+
+const MAX_DEPTH = 200;
+const MAX_ENTRIES = 2_000_000;
+
+export interface CopyDataRequest {
+  /** Only the server can change the folder above it. */
+  from: string;
+  /** Does not exist. Nobody but the server enters its parent. */
+  to: string;
+  /** Whether an entry is left out, by its path relative to `from`. */
+  exclude(path: string): boolean;
+  maxBytes: number;
+  signal: AbortSignal;
+  /** Makes the error for data that is larger than `maxBytes`, has too many entries, or is nested too deep. */
+  tooLarge(): Error;
+}
+
+class Copy {
+  bytes = 0;
+  readonly #budget: Budget;
+  readonly #root = isRootServer();
+
+  constructor(private readonly request: CopyDataRequest) {
+    this.#budget = new Budget({ bytes: request.maxBytes, entries: MAX_ENTRIES }, () => request.tooLarge());
+  }
+
+  async folder(source: Folder, inner: string, depth: number): Promise<void> {
+    if (depth > MAX_DEPTH) throw this.request.tooLarge();
+    const to = join(this.request.to, inner);
+    await mkdir(to, { mode: 0o700 });
+    for (const name of await source.names(this.#budget.entriesLeft + 1)) {
+      const path = inner === "" ? name : `${inner}/${name}`;
+      if (this.request.exclude(path)) continue;
+      this.request.signal.throwIfAborted();
+      this.#budget.entry();
+      const entry = await source.entry(name);
+      if (entry === null) continue;
+      try {
+        await this.#entry(source, entry, name, path, depth);
+      } finally {
+        await entry.close();
+      }
+    }
+    await this.#attributes(to, source);
+  }
+
+  async #entry(source: Folder, entry: Entry, name: string, path: string, depth: number): Promise<void> {
+    const { stats } = entry;
+    const to = join(this.request.to, path);
+    if (stats.isFile()) {
+      this.#budget.bytes(stats.size);
+      await copyFile(entry.path, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+      await this.#attributes(to, entry);
+      this.bytes += stats.size;
+    } else if (stats.isSymbolicLink()) {
+      const text = await readlink(source.at(name)).catch(() => null);
+      if (text === null) return;
+      await symlink(text, to);
+      if (this.#root) await lchown(to, stats.uid, stats.gid);
+    } else if (stats.isDirectory()) {
+      const below = await Folder.open(`${entry.path}/.`);
+      try {
+        await this.folder(below, path, depth + 1);
+      } finally {
+        await below.close();
+      }
+    }
+    // Sockets, pipes and devices are not data.
+  }
+
+  async #attributes(to: string, { stats }: Pick<Entry, "stats">): Promise<void> {
+    if (this.#root) await lchown(to, stats.uid, stats.gid);
+    await chmod(to, stats.mode & 0o7777);
+    await utimes(to, stats.atime, stats.mtime);
+  }
+}
+
+/** @returns bytes of the regular files; null when there is no folder at `from` */
+export async function copyData(request: CopyDataRequest): Promise<number | null> {
+  let top: Folder;
+  try {
+    top = await Folder.open(request.from);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
+  }
+  try {
+    const copy = new Copy(request);
+    await copy.folder(top, "", 0);
+    return copy.bytes;
+  } finally {
+    await top.close();
+  }
+}

@@ -1,0 +1,96 @@
+/** A stack that starts on a copy of another project's data, and of the generated passwords that the data was made with. */
+import { StackwardenError } from "../../errors.js";
+import type { CallContext } from "../model.js";
+import type { StackRuntime } from "../runtime.js";
+import type { Snapshot } from "../schemas/snapshots.js";
+import type { StackSettings } from "../settings.js";
+import type { ProjectRecords } from "../storage/project-records.js";
+import type { DataFrom, ProjectStore } from "../storage/project-store.js";
+import type { ProjectSnapshots } from "./project-snapshots.js";
+import { chooseRuntime } from "./runtime-choice.js";
+import type { Supervisor } from "./supervisor.js";
+
+interface Source {
+  id: string;
+  takesData: boolean;
+  snapshots: ProjectSnapshots;
+  records(): Promise<ProjectRecords>;
+}
+
+export interface DataTransferOf {
+  id: string;
+  folder(): string;
+  supervisor: Supervisor;
+  snapshots: ProjectSnapshots;
+  runtimes: readonly StackRuntime[];
+  store: ProjectStore;
+  settings(): StackSettings;
+  records(): Promise<ProjectRecords>;
+  other(project: string): Source;
+}
+
+export class DataTransfer {
+  busy = false;
+
+  constructor(private readonly of: DataTransferOf) {}
+
+  /**
+   * Without effect when the data came from there already.
+   * @throws PROJECT_CONFLICT when the project has data of its own, UNKNOWN_SNAPSHOT, UNSUPPORTED
+   */
+  async take(from: DataFrom, call: CallContext): Promise<void> {
+    const { id, store, snapshots, other } = this.of;
+    const before = store.dataFrom(id);
+    const taken = before?.project === from.project && before.snapshot === from.snapshot;
+    const source = other(from.project);
+    if (source.id === id)
+      throw new StackwardenError("INVALID_INPUT", "data_from names the project itself.", {
+        hint: "Name another project, or use restore_snapshot.",
+      });
+    if (await snapshots.hasData()) {
+      if (taken) return;
+      throw new StackwardenError("PROJECT_CONFLICT", `${id} has data of its own, which is not overwritten.`, {
+        hint: `Start it without data_from, or delete its data first: stop_stack {"project": "${id}", "remove_volumes": true}.`,
+      });
+    }
+    if (source.takesData)
+      throw new StackwardenError("PROJECT_CONFLICT", `${source.id} is just taking over data itself.`, {
+        hint: "Call again when it has started.",
+      });
+    this.busy = true;
+    try {
+      const receive = (snapshot: Snapshot, data: string): Promise<true> => this.#receive(source, snapshot, data, call);
+      const done =
+        from.snapshot === undefined
+          ? await source.snapshots.withPresent(call, receive)
+          : await source.snapshots.reading(from.snapshot, receive);
+      if (done === null)
+        throw new StackwardenError("INVALID_INPUT", `data_from: ${source.id} has no data in named volumes.`, {
+          hint: "Start it first, or start this project without data_from.",
+        });
+      await store.keepDataFrom(id, from);
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  async #receive(source: Source, snapshot: Snapshot, data: string, call: CallContext): Promise<true> {
+    const { id, supervisor, snapshots, settings, runtimes, records, store, folder } = this.of;
+    const { runtime } = await chooseRuntime(settings(), runtimes, id);
+    if (runtime.name !== snapshot.runtime)
+      throw new StackwardenError(
+        "UNSUPPORTED",
+        `The data of ${source.id} is the ${snapshot.runtime} runtime's; ${id} would run on ${runtime.name}.`,
+        { hint: `Have the operator set \`runtime: ${snapshot.runtime}\`.` },
+      );
+    // Before the definition is read: it would generate other passwords than those in the data.
+    const { secrets } = await records();
+    await secrets.adopt((await source.records()).secrets.all());
+    await supervisor.withDefinition(folder(), () => snapshots.receive(snapshot, data, call));
+    await store.keepRuntime(id, snapshot.runtime);
+    const { events } = await records();
+    const what = `${Object.keys(snapshot.volumes).join(", ")}: copied from ${source.id}, as of ${snapshot.created_at}.`;
+    events.add({ type: "snapshot_restored", message: what, actor: call.actor, data: { from: source.id } });
+    return true;
+  }
+}

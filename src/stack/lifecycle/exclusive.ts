@@ -1,0 +1,53 @@
+/** Work on a project whose stack does not run: nothing starts meanwhile, and a stop ends it. */
+import { StackwardenError } from "../../errors.js";
+import type { CallContext } from "../model.js";
+import { SingleFlight } from "./single-flight.js";
+
+export interface ExclusiveOf {
+  id: string;
+  isOpen(): boolean;
+  /** A start or stop that is under way. */
+  changing(): SingleFlight<unknown> | undefined;
+}
+
+export class Exclusive {
+  /** What is under way. */
+  current: SingleFlight<unknown> | null = null;
+
+  constructor(private readonly of: ExclusiveOf) {}
+
+  /**
+   * Waits for what is under way, then runs the task, unless the stack is open by then.
+   * @returns null when the stack is open
+   */
+  async run<T>(call: CallContext, what: string, task: (call: CallContext) => Promise<T>): Promise<{ value: T } | null> {
+    for (;;) {
+      if (this.of.isOpen()) return null;
+      const first: SingleFlight<unknown> | undefined = this.of.changing() ?? this.current ?? undefined;
+      if (first === undefined) break;
+      await first.join(call).catch((error: unknown) => {
+        // That the other one failed is for its own callers.
+        if (call.signal.aborted) throw error;
+      });
+    }
+    const alone = new SingleFlight<T>(
+      async (signal, progress) => {
+        try {
+          return await task({ ...call, signal, progress });
+        } finally {
+          this.current = null;
+        }
+      },
+      { cancellable: true, what: `${what} of ${this.of.id}` },
+    );
+    this.current = alone;
+    const joined = await alone.join(call);
+    if (joined.done) return { value: joined.value };
+    throw new StackwardenError("INTERNAL", `The ${what} of ${this.of.id} was left without an answer.`);
+  }
+
+  async cancel(): Promise<void> {
+    this.current?.cancel(undefined);
+    await this.current?.settled;
+  }
+}

@@ -1,0 +1,317 @@
+/** Snapshots of one project's volumes: saved while the stack runs or not, restored while it does not. */
+import { StackwardenError } from "../../errors.js";
+import { Mutex } from "../../system/mutex.js";
+import type { StackDefinition } from "../definition/types.js";
+import type { CallContext } from "../model.js";
+import type { StackRuntime } from "../runtime.js";
+import type { Snapshot, SnapshotOutcome } from "../schemas/snapshots.js";
+import type { StackSettings } from "../settings.js";
+import type { ProjectRecords } from "../storage/project-records.js";
+import { SnapshotStore } from "../storage/snapshot-store.js";
+import type { RuntimeName } from "../vocabulary.js";
+import type { Exclusive } from "./exclusive.js";
+import { type RunningStack, unknownService } from "./running-stack.js";
+import type { ServiceController } from "./service-controller.js";
+import type { Supervisor } from "./supervisor.js";
+
+const MB = 1_048_576;
+/** Left on the disk for everything else. */
+const RESERVE_BYTES = 64 * MB;
+
+export interface SnapshotsOf {
+  id: string;
+  folder(): string;
+  stateDir: string;
+  supervisor: Supervisor;
+  exclusive: Exclusive;
+  runtimes: readonly StackRuntime[];
+  settings(): StackSettings;
+  records(): Promise<ProjectRecords>;
+  /** What the project ran on last. */
+  lastRuntime(): RuntimeName | null;
+  keepRuntime(name: RuntimeName): Promise<void>;
+}
+
+export interface SaveRequest {
+  /** Default: the present time. */
+  name?: string;
+  /** Only its volumes. Default: all named volumes. */
+  service?: string;
+}
+
+const size = (bytes: number): string => `${(bytes / MB).toFixed(1)} MB`;
+
+/** `20260131-120000`, in UTC. */
+const timeName = (now: Date): string =>
+  now
+    .toISOString()
+    .replace(/\.\d+Z$/, "")
+    .replaceAll(/[-:]/g, "")
+    .replace("T", "-");
+
+const volumesOf = (definition: StackDefinition, service: string): string[] =>
+  (definition.services[service]?.mounts ?? []).flatMap((mount) => (mount.type === "volume" ? [mount.source] : []));
+
+export class ProjectSnapshots {
+  readonly #store: SnapshotStore;
+  /** One copy at a time: each is measured against what the disk has left. */
+  readonly #copying = new Mutex();
+  /** Snapshots that a restore reads, with how many do. */
+  readonly #read = new Map<string, number>();
+
+  constructor(private readonly of: SnapshotsOf) {
+    this.#store = new SnapshotStore(`${of.stateDir}/snapshots`);
+  }
+
+  list(): Promise<Snapshot[]> {
+    return this.#store.list();
+  }
+
+  async save(request: SaveRequest, call: CallContext): Promise<SnapshotOutcome> {
+    const begun = Date.now();
+    const { supervisor, exclusive, id } = this.of;
+    for (;;) {
+      const { stack, open } = supervisor;
+      if (open && stack !== null) {
+        const saved = await this.#saveRunning(stack, request, call);
+        return this.#saved(saved, call, begun);
+      }
+      const alone = await exclusive.run(call, "snapshot", (own) => this.saveStopped(request, own));
+      if (alone === null) continue;
+      if (alone.value !== null) return this.#saved(alone.value, call, begun);
+      throw new StackwardenError("INVALID_INPUT", `${id} has no data in named volumes.`, {
+        hint: `Start it first: start_stack {"project": "${id}"}. Data outside of named volumes is not in snapshots.`,
+      });
+    }
+  }
+
+  async #saved(snapshot: Snapshot, call: CallContext, begun: number): Promise<SnapshotOutcome> {
+    const volumes = Object.keys(snapshot.volumes).join(", ");
+    const message = `Snapshot ${snapshot.name}: ${size(snapshot.bytes)} of ${volumes}.`;
+    const { events } = await this.of.records();
+    events.add({ type: "snapshot_saved", message, actor: call.actor, data: { snapshot: snapshot.name } });
+    return { project: this.of.id, message, snapshot, took_ms: Date.now() - begun };
+  }
+
+  /** Of a stack that does not run; the caller sees to it that it is not started meanwhile. @returns null when there is no data */
+  saveStopped(request: SaveRequest & { automatic?: boolean }, call: CallContext): Promise<Snapshot | null> {
+    const { supervisor, lastRuntime, runtimes } = this.of;
+    const runtime = runtimes.find(({ name }) => name === lastRuntime());
+    if (runtime === undefined) return Promise.resolve(null);
+    return supervisor.withDefinition(this.of.folder(), async ({ definition }) => {
+      const volumes = this.#volumes(definition, request.service);
+      const saved = await this.#copy(runtime, volumes, request, call);
+      if (saved.bytes > 0) return saved;
+      await this.#store.remove(saved.name);
+      return null;
+    });
+  }
+
+  async #saveRunning(stack: RunningStack, request: SaveRequest, call: CallContext): Promise<Snapshot> {
+    const { choice } = this.of.supervisor;
+    if (choice === null) throw new StackwardenError("INTERNAL", "An open stack has no runtime.");
+    const volumes = this.#volumes(stack.definition, request.service);
+    const writers = [...stack.units.values()].filter((unit) =>
+      volumesOf(stack.definition, unit.name).some((volume) => volumes.includes(volume)),
+    );
+    return paused(writers, () => this.#copy(choice.runtime, volumes, request, call));
+  }
+
+  #volumes(definition: StackDefinition, service: string | undefined): string[] {
+    if (service !== undefined && !Object.hasOwn(definition.services, service))
+      throw unknownService(service, Object.keys(definition.services));
+    const volumes = service === undefined ? definition.volumes : volumesOf(definition, service);
+    if (volumes.length > 0) return volumes;
+    throw new StackwardenError("INVALID_INPUT", `${service ?? this.of.id} has no named volume.`, {
+      hint: "Only named volumes are in snapshots: give the service one in the compose file.",
+    });
+  }
+
+  #copy(
+    runtime: StackRuntime,
+    volumes: readonly string[],
+    request: SaveRequest & { automatic?: boolean },
+    call: CallContext,
+  ): Promise<Snapshot> {
+    return this.#copying.run(async () => {
+      const { automatic = false } = request;
+      const name = request.name ?? (await this.#freeName());
+      const maxBytes = await this.#room(name, automatic);
+      const unfinished = await this.#store.begin();
+      try {
+        const { id, stateDir, settings } = this.of;
+        call.progress({ progress: 0, total: 0, message: `copying ${volumes.join(", ")}` });
+        const of = { projectId: id, stateDir, volumes, signal: call.signal, settings: settings(), maxBytes };
+        const copied = await runtime.copyVolumes(of, unfinished.data);
+        const snapshot: Snapshot = {
+          name,
+          created_at: new Date().toISOString(),
+          runtime: runtime.name,
+          bytes: Object.values(copied).reduce((sum, bytes) => sum + bytes, 0),
+          volumes: Object.fromEntries(volumes.map((volume) => [volume, copied[volume] ?? 0])),
+          automatic,
+        };
+        await unfinished.finish(snapshot);
+        return snapshot;
+      } finally {
+        await unfinished.discard();
+      }
+    });
+  }
+
+  /** The present time, with a number where a snapshot of this second exists. */
+  async #freeName(): Promise<string> {
+    const taken = new Set((await this.#store.list()).map(({ name }) => name));
+    const base = timeName(new Date());
+    for (let count = 1; ; count += 1) {
+      const name = count === 1 ? base : `${base}-${count}`;
+      if (!taken.has(name)) return name;
+    }
+  }
+
+  /** Most bytes that a new snapshot may take. @throws SNAPSHOT_EXISTS, SNAPSHOT_TOO_LARGE */
+  async #room(name: string, automatic: boolean): Promise<number> {
+    const { maxCount, maxBytes } = this.of.settings().snapshots;
+    let all = await this.#store.list();
+    if (all.some((one) => one.name === name))
+      throw new StackwardenError("SNAPSHOT_EXISTS", `There is a snapshot ${name} already.`, {
+        hint: "Choose another name, or delete that one.",
+      });
+    const used = (): number => all.reduce((sum, { bytes }) => sum + bytes, 0);
+    // Automatic ones make room, the oldest first.
+    while (all.length >= maxCount || used() >= maxBytes) {
+      const oldest = all.find((one) => one.automatic && !this.#read.has(one.name));
+      if (oldest === undefined) break;
+      await this.#store.remove(oldest.name);
+      all = all.filter((one) => one !== oldest);
+    }
+    if (all.length >= maxCount)
+      throw new StackwardenError(
+        "SNAPSHOT_TOO_LARGE",
+        `${this.of.id} has ${all.length} snapshots, the most that are kept.`,
+        {
+          hint: `Delete one of: ${all.map((one) => one.name).join(", ")}.${automatic ? " Or call with snapshot: false." : ""}`,
+          details: { max_count: maxCount },
+        },
+      );
+    const free = (await this.#store.free()) - RESERVE_BYTES;
+    return Math.max(0, Math.min(free, maxBytes - used()));
+  }
+
+  async restore(name: string, call: CallContext): Promise<SnapshotOutcome> {
+    const begun = Date.now();
+    const { id, exclusive, supervisor, keepRuntime, records } = this.of;
+    await this.#store.get(name);
+    const alone = await exclusive.run(call, "restore", (own) =>
+      supervisor.withDefinition(this.of.folder(), () =>
+        this.reading(name, async (snapshot, data) => {
+          await this.receive(snapshot, data, own);
+          await keepRuntime(snapshot.runtime);
+          return snapshot;
+        }),
+      ),
+    );
+    if (alone === null)
+      throw new StackwardenError("STACK_RUNNING", `The stack of ${id} is running: its data is in use.`, {
+        hint: `Stop it first: stop_stack {"project": "${id}"}.`,
+      });
+    const snapshot = alone.value;
+    const message = `${Object.keys(snapshot.volumes).join(", ")}: restored from the snapshot ${name} of ${snapshot.created_at}.`;
+    const { events } = await records();
+    events.add({ type: "snapshot_restored", message, actor: call.actor, data: { snapshot: name } });
+    return { project: id, message, snapshot, took_ms: Date.now() - begun };
+  }
+
+  /** Keeps a snapshot while it is read. @throws UNKNOWN_SNAPSHOT */
+  async reading<T>(name: string, work: (snapshot: Snapshot, data: string) => Promise<T>): Promise<T> {
+    const snapshot = await this.#store.get(name);
+    this.#read.set(name, (this.#read.get(name) ?? 0) + 1);
+    try {
+      return await work(snapshot, this.#store.dataOf(name));
+    } finally {
+      const left = (this.#read.get(name) ?? 1) - 1;
+      if (left > 0) this.#read.set(name, left);
+      else this.#read.delete(name);
+    }
+  }
+
+  /** Puts a snapshot, of this project or of another, in place of this project's volumes; its stack does not run. */
+  async receive(snapshot: Snapshot, data: string, call: CallContext): Promise<void> {
+    const { id, stateDir, runtimes, settings } = this.of;
+    const runtime = runtimes.find((one) => one.name === snapshot.runtime);
+    if (runtime === undefined)
+      throw new StackwardenError("UNSUPPORTED", `The snapshot was saved on the ${snapshot.runtime} runtime.`, {
+        hint: "Restore it where that runtime is available.",
+      });
+    const free = (await this.#store.free()) - RESERVE_BYTES;
+    if (snapshot.bytes > free)
+      throw new StackwardenError(
+        "SNAPSHOT_TOO_LARGE",
+        `The disk has room for ${size(Math.max(0, free))}, the snapshot has ${size(snapshot.bytes)}.`,
+        {
+          hint: "Delete snapshots, or free space on the state directory's disk.",
+        },
+      );
+    call.progress({ progress: 0, total: 0, message: `restoring ${Object.keys(snapshot.volumes).join(", ")}` });
+    const volumes = Object.keys(snapshot.volumes);
+    await runtime.restoreVolumes({ projectId: id, stateDir, volumes, signal: call.signal, settings: settings() }, data);
+  }
+
+  async delete(name: string, call: CallContext): Promise<SnapshotOutcome> {
+    const begun = Date.now();
+    const snapshot = await this.#store.get(name);
+    if (this.#read.has(name))
+      throw new StackwardenError("SNAPSHOT_BUSY", `The snapshot ${name} is being restored.`, {
+        hint: "Call again when the restore has ended.",
+      });
+    await this.#store.remove(name);
+    const message = `The snapshot ${name} (${size(snapshot.bytes)}) was deleted.`;
+    const { events } = await this.of.records();
+    events.add({ type: "snapshot_deleted", message, actor: call.actor, data: { snapshot: name } });
+    return { project: this.of.id, message, snapshot, took_ms: Date.now() - begun };
+  }
+
+  /** Whether any named volume holds a file that is not empty; the stack does not run. */
+  async hasData(): Promise<boolean> {
+    const { id, stateDir, supervisor, runtimes, lastRuntime, settings, folder } = this.of;
+    const runtime = runtimes.find(({ name }) => name === lastRuntime());
+    if (runtime === undefined) return false;
+    return supervisor.withDefinition(folder(), async ({ definition: { volumes } }) => {
+      if (volumes.length === 0) return false;
+      const unfinished = await this.#store.begin();
+      try {
+        const signal = new AbortController().signal;
+        const request = { projectId: id, stateDir, volumes, signal, settings: settings(), maxBytes: 0 };
+        await runtime.copyVolumes(request, unfinished.data);
+        return false;
+      } catch (error) {
+        if (error instanceof StackwardenError && error.code === "SNAPSHOT_TOO_LARGE") return true;
+        throw error;
+      } finally {
+        await unfinished.discard();
+      }
+    });
+  }
+
+  /** A copy of the present data, only for `work`. @returns null when there is no data */
+  async withPresent<T>(call: CallContext, work: (snapshot: Snapshot, data: string) => Promise<T>): Promise<T | null> {
+    const name = `copy-${timeName(new Date())}-${process.pid}`;
+    const saved = await this.save({ name }, call).catch((error: unknown) => {
+      if (error instanceof StackwardenError && error.code === "INVALID_INPUT") return null;
+      throw error;
+    });
+    if (saved === null) return null;
+    try {
+      return await this.reading(name, work);
+    } finally {
+      await this.#store.remove(name);
+    }
+  }
+}
+
+/** Halts the services, each in its own order of changes: nothing starts, stops or restarts them meanwhile. */
+async function paused<T>(units: readonly ServiceController[], work: () => Promise<T>): Promise<T> {
+  const [first, ...rest] = units;
+  if (first === undefined) return work();
+  return first.serial.run(() => first.whilePaused(() => paused(rest, work)));
+}

@@ -1,0 +1,26 @@
+/** Snapshots of a project's data as they are reported. */
+import * as z from "zod";
+import { RUNTIMES } from "../vocabulary.js";
+
+const text = z.string();
+const number = z.number();
+
+export const snapshot = z.object({
+  name: text,
+  /** ISO 8601, UTC. */
+  created_at: text,
+  /** Only this runtime can restore it. */
+  runtime: z.enum(RUNTIMES),
+  bytes: number,
+  /** Bytes of each volume; 0: it had no data, and has none after the restore. */
+  volumes: z.record(z.string(), number),
+  /** Saved before volumes were deleted; the oldest of these make room for new ones. */
+  automatic: z.boolean(),
+});
+export type Snapshot = z.infer<typeof snapshot>;
+
+export const snapshotList = z.object({ project: text, snapshots: z.array(snapshot) });
+export type SnapshotList = z.infer<typeof snapshotList>;
+
+export const snapshotOutcome = z.object({ project: text, message: text, snapshot, took_ms: number });
+export type SnapshotOutcome = z.infer<typeof snapshotOutcome>;

@@ -1,0 +1,129 @@
+/**
+ * Snapshots of one project on disk: a private folder each, which gets its name when it is complete. Data in it belongs to
+ * the services' users; nobody but the server can enter the folder.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdir, readdir, readFile, rename, rm, statfs } from "node:fs/promises";
+import { join } from "node:path";
+import { StackwardenError } from "../../errors.js";
+import { atomicWrite, storageError } from "../../system/atomic-write.js";
+import { SNAPSHOT_NAME } from "../project-id.js";
+import { type Snapshot, snapshot } from "../schemas/snapshots.js";
+
+const RECORD = "snapshot.json";
+const DATA = "data";
+const UNFINISHED = ".unfinished-";
+
+export interface UnfinishedSnapshot {
+  /** Where its data goes. */
+  data: string;
+  finish(record: Snapshot): Promise<void>;
+  /** Idempotent; without effect once it is finished. */
+  discard(): Promise<void>;
+}
+
+export class SnapshotStore {
+  /** @param folder made when it is first needed */
+  constructor(private readonly folder: string) {}
+
+  /** Complete ones, the oldest first. */
+  async list(): Promise<Snapshot[]> {
+    const names = await readdir(this.folder).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return [];
+      throw storageError(`${this.folder} cannot be read`, error);
+    });
+    const records = await Promise.all(names.filter((name) => SNAPSHOT_NAME.test(name)).map((name) => this.#read(name)));
+    return records
+      .filter((one) => one !== null)
+      .sort((a, b) => (a.created_at < b.created_at ? -1 : a.created_at > b.created_at ? 1 : 0));
+  }
+
+  /** @throws UNKNOWN_SNAPSHOT that lists the names */
+  async get(name: string): Promise<Snapshot> {
+    const all = await this.list();
+    const one = all.find((candidate) => candidate.name === name);
+    if (one !== undefined) return one;
+    const valid = all.map((candidate) => candidate.name);
+    throw new StackwardenError("UNKNOWN_SNAPSHOT", `There is no snapshot ${JSON.stringify(name.slice(0, 64))}.`, {
+      hint: `Snapshots: ${valid.join(", ") || "none"}.`,
+      details: { valid },
+    });
+  }
+
+  dataOf(name: string): string {
+    return join(this.folder, name, DATA);
+  }
+
+  /** Bytes that the disk has left. */
+  async free(): Promise<number> {
+    await this.#make();
+    const { bavail, bsize } = await statfs(this.folder);
+    return bavail * bsize;
+  }
+
+  async begin(): Promise<UnfinishedSnapshot> {
+    await this.#make();
+    await this.#sweep();
+    const path = join(this.folder, `${UNFINISHED}${process.pid}-${randomBytes(6).toString("hex")}`);
+    const data = join(path, DATA);
+    let finished = false;
+    try {
+      await mkdir(path, { mode: 0o700 });
+      await mkdir(data, { mode: 0o700 });
+    } catch (error) {
+      throw storageError("A snapshot cannot be begun", error);
+    }
+    return {
+      data,
+      finish: async (record) => {
+        await atomicWrite(join(path, RECORD), `${JSON.stringify(record, null, 2)}\n`);
+        await rename(path, join(this.folder, record.name)).catch((error: unknown) => {
+          throw storageError(`The snapshot ${record.name} cannot be named`, error);
+        });
+        finished = true;
+      },
+      discard: async () => {
+        if (!finished) await this.#remove(path);
+      },
+    };
+  }
+
+  async remove(name: string): Promise<void> {
+    // It loses its name in one step: half of one is never restored.
+    const gone = join(this.folder, `${UNFINISHED}${process.pid}-${randomBytes(6).toString("hex")}`);
+    await rename(join(this.folder, name), gone).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw storageError(`The snapshot ${name} cannot be removed`, error);
+    });
+    await this.#remove(gone);
+  }
+
+  async #read(name: string): Promise<Snapshot | null> {
+    try {
+      const record = snapshot.parse(JSON.parse(await readFile(join(this.folder, name, RECORD), "utf8")));
+      return { ...record, name };
+    } catch {
+      // Without its record nobody knows what it holds.
+      return null;
+    }
+  }
+
+  async #make(): Promise<void> {
+    await mkdir(this.folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+      throw storageError(`${this.folder} cannot be made`, error);
+    });
+  }
+
+  #remove(path: string): Promise<void> {
+    return rm(path, { recursive: true, force: true, maxRetries: 3, retryDelay: 50 }).catch((error: unknown) => {
+      throw storageError("A snapshot cannot be removed", error);
+    });
+  }
+
+  /** Of servers that ended in the middle. */
+  async #sweep(): Promise<void> {
+    for (const name of await readdir(this.folder)) {
+      const pid = name.startsWith(UNFINISHED) ? Number.parseInt(name.slice(UNFINISHED.length), 10) : null;
+      if (pid !== null && pid !== process.pid) await this.#remove(join(this.folder, name));
+    }
+  }
+}

@@ -1,0 +1,41 @@
+/** Compose files that are made to hold their reader up (security.md 14). */
+import { afterAll, expect, it } from "vitest";
+import { TestBench } from "../e2e/support/bench.js";
+
+const bench = new TestBench();
+afterAll(() => bench.close());
+
+it("keeps answering while hostile compose files are read, and refuses these", async () => {
+  bench.project("good", {
+    "worker.js": "setInterval(() => {}, 1000);\n",
+    "compose.yaml": "services:\n  web:\n    image: node:20\n    x-local: { command: node worker.js }\n",
+  });
+  // Each held the whole server before: over 100 s, 20 s, 12 s and 6 s.
+  const many = (count: number, text: (at: number) => string): string =>
+    Array.from({ length: count }, (_, at) => text(at)).join("");
+  const hostile = {
+    tags: `a: ${"!a ".repeat(300_000)}x\n`,
+    volumes: `services: { web: { image: x } }\nvolumes:\n${many(40_000, (at) => `  v${at}: {}\n`)}`,
+    binds: `services:\n  web:\n    image: x\n    volumes: [${many(20_000, (at) => `"./a${at}:/b${at}",`)}]\n`,
+    ports: `services:\n  web:\n    image: x\n    ports: [${many(45_000, (at) => `"${at + 1000}:${at + 1000}",`)}]\n`,
+  };
+  for (const [name, text] of Object.entries(hostile)) bench.project(name, { "compose.yaml": text });
+  const server = await bench.server({ STACKWARDEN_RUNTIME: "local" });
+  await server.call("start_stack", { project: "good" });
+  const refused = Object.keys(hostile).map((project) => server.refused("start_stack", { project }));
+  let answers = 0;
+  let over = false;
+  const asking = (async () => {
+    while (!over) {
+      await server.call("list_stacks");
+      answers += 1;
+    }
+  })();
+  for (const error of await Promise.all(refused)) expect(error.code).toBe("INVALID_STACK");
+  over = true;
+  await asking;
+  // The server was there all the while, not once at the end.
+  expect(answers).toBeGreaterThan(5);
+  expect((await server.call("health_status", { project: "good" })).services.web).toBeDefined();
+  await server.call("stop_stack", { project: "good" });
+});

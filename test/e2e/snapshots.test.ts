@@ -1,0 +1,93 @@
+/** Data that is saved, destroyed and restored, with a real PostgreSQL that is written to meanwhile. */
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Server, TestBench } from "./support/bench.js";
+
+const PASSWORD = "a-password-of-the-test";
+const compose = (password: string): string => `
+services:
+  db:
+    image: postgres:15-alpine
+    environment: { POSTGRES_USER: shop, POSTGRES_DB: shop, POSTGRES_PASSWORD: "${password}" }
+    ports: ["5432"]
+    volumes: ["data:/var/lib/postgresql/data"]
+    healthcheck: { test: ["CMD", "pg_isready"], interval: 1s, timeout: 5s, retries: 30 }
+volumes: { data: {} }
+`;
+
+describe("snapshots of a real database", () => {
+  const bench = new TestBench();
+  let server: Server;
+
+  const query = async (project: string, text: string) => {
+    const { stacks } = await server.call("list_stacks");
+    const { services } = stacks.find((stack: { project: string }) => stack.project === project);
+    const [{ host_port: port }] = services.db.endpoints;
+    const client = new pg.Client({ host: "127.0.0.1", port, user: "shop", database: "shop", password: PASSWORD });
+    await client.connect();
+    try {
+      return (await client.query(text)).rows;
+    } finally {
+      await client.end();
+    }
+  };
+
+  beforeAll(async () => {
+    bench.project("shop", { "compose.yaml": compose(PASSWORD) });
+    bench.project("copy", { "compose.yaml": compose(PASSWORD) });
+    server = await bench.server();
+    await server.call("start_stack", { project: "shop", timeout_seconds: 300 });
+    await query("shop", "create table rows (n int)");
+    await query("shop", "insert into rows values (41)");
+  }, 300_000);
+  afterAll(() => bench.close());
+
+  it("brings back what was there at one moment, although the database was being written to", async () => {
+    let writing = true;
+    let written = 0;
+    const writer = (async () => {
+      while (writing) {
+        await query("shop", "insert into rows select generate_series(100, 200)");
+        written += 1;
+      }
+    })();
+    const saved = await server.call("save_snapshot", { project: "shop", name: "seeded" });
+    writing = false;
+    await writer;
+    expect(written).toBeGreaterThan(0);
+    expect(saved.snapshot).toMatchObject({ name: "seeded", runtime: "local", automatic: false });
+    expect(saved.snapshot.bytes).toBeGreaterThan(1_000_000);
+    await query("shop", "drop table rows");
+    expect((await server.refused("restore_snapshot", { project: "shop", snapshot: "seeded" })).code).toBe(
+      "CONFIRMATION_REQUIRED",
+    );
+    const restore = { project: "shop", snapshot: "seeded", confirm: true };
+    expect((await server.refused("restore_snapshot", restore)).code).toBe("STACK_RUNNING");
+    await server.call("stop_stack", { project: "shop", remove_volumes: true, snapshot: false, confirm: true });
+    await server.call("restore_snapshot", restore);
+    await server.call("start_stack", { project: "shop", timeout_seconds: 300 });
+    const [{ count }] = await query("shop", "select count(*)::int from rows where n = 41");
+    expect(count).toBe(1);
+    // Whole transactions: each wrote 101 rows.
+    const [{ rest }] = await query("shop", "select (count(*) % 101)::int as rest from rows where n >= 100");
+    expect(rest).toBe(0);
+  }, 300_000);
+
+  it("starts another project on a copy while the first one runs, and they do not share it", async () => {
+    const started = await server.call("start_stack", {
+      project: "copy",
+      data_from: { project: "shop" },
+      timeout_seconds: 300,
+    });
+    expect(started.verified).toBe(true);
+    expect(await query("copy", "select n from rows where n = 41")).toEqual([{ n: 41 }]);
+    await query("copy", "delete from rows");
+    expect(await query("shop", "select n from rows where n = 41")).toEqual([{ n: 41 }]);
+    const stopped = await server.call("stop_stack", { project: "copy", remove_volumes: true, confirm: true });
+    expect(stopped.snapshot).toMatch(/^\d{8}-\d{6}/);
+    const { snapshots } = await server.call("list_snapshots", { project: "copy" });
+    expect(snapshots).toMatchObject([{ name: stopped.snapshot, automatic: true }]);
+    await server.call("delete_snapshot", { project: "copy", snapshot: stopped.snapshot, confirm: true });
+    expect((await server.call("list_snapshots", { project: "copy" })).snapshots).toEqual([]);
+  }, 300_000);
+});

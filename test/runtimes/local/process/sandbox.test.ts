@@ -1,0 +1,68 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { joinArgs, sandboxArgs } from "../../../../src/runtimes/local/process/sandbox.js";
+import { tempDir } from "../support/fixture.js";
+
+let dir: ReturnType<typeof tempDir>;
+beforeEach(() => {
+  dir = tempDir();
+});
+afterEach(() => dir.remove());
+
+const folder = (path: string): string => {
+  const full = join(dir.path, path);
+  mkdirSync(full, { recursive: true });
+  return full;
+};
+
+/** Arguments of an option with what it is given, such as every `--bind`. */
+function each(args: string[], option: string): string[] {
+  return args.flatMap((one, at) => (one === option ? [args[at + 1] as string] : []));
+}
+
+describe("what a service sees", () => {
+  it("is the machine without hidden folders, but with what it needs of them", () => {
+    const [home, state] = [folder("home"), folder("state")];
+    const [project, own] = [folder("home/ada/shop"), folder("state/projects/shop")];
+    folder("home/ada/node/bin");
+    const shared = folder("state/cache");
+    const host = { tools: { bwrap: "bwrap", nsenter: "nsenter" }, hidden: [home, state], shared: [shared] };
+    const program = join(home, "ada/node/bin/node");
+    const args = sandboxArgs(host, {
+      visible: [project, own],
+      program,
+      path: ["/usr/bin", join(home, "ada/node/bin")],
+    });
+    expect(each(args, "--tmpfs")).toEqual(expect.arrayContaining(["/tmp", home, state]));
+    expect(each(args, "--bind")).toEqual(["/", project, own].sort((a, b) => a.length - b.length));
+    expect(each(args, "--ro-bind").sort()).toEqual([join(home, "ada/node"), shared].sort());
+    // Folders above are enterable for the service's user.
+    expect(each(args, "--dir")).toEqual(expect.arrayContaining([join(home, "ada"), join(state, "projects")]));
+    expect(args.indexOf("--unshare-pid")).toBeGreaterThan(args.lastIndexOf("--bind"));
+    expect(args.at(-1)).toBe("--");
+  });
+
+  it("stays writable where an installation fills the folder of its own program", () => {
+    const state = folder("state");
+    const own = folder("state/projects/shop");
+    folder("state/projects/shop/deps/abc/bin");
+    const host = { tools: { bwrap: "bwrap", nsenter: "nsenter" }, hidden: [state], shared: [] };
+    const program = join(own, "deps/abc/bin/python");
+    const args = sandboxArgs(host, { visible: [own], program, path: [join(own, "deps/abc/bin")] });
+    expect(each(args, "--ro-bind")).toEqual([]);
+    expect(each(args, "--bind")).toContain(own);
+  });
+
+  it("is never a whole home folder because a program lies in it", () => {
+    const home = folder("home/ada");
+    folder("home/ada/tools");
+    const host = { tools: { bwrap: "bwrap", nsenter: "nsenter" }, hidden: [home], shared: [] };
+    const args = sandboxArgs(host, { visible: [], program: join(home, "tools/run.sh"), path: [] });
+    expect(each(args, "--ro-bind")).toEqual([join(home, "tools")]);
+  });
+});
+
+it("a command joins every namespace that a service has of its own", () => {
+  expect(joinArgs(4711)).toEqual(["--target=4711", "--mount", "--pid", "--ipc", "--uts", "--"]);
+});

@@ -1,0 +1,248 @@
+/** Snapshots of a project's data, by a runtime whose volumes are numbers. */
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { StackwardenError } from "../../../src/errors.js";
+import { call, Domain, eventsOf, until } from "../../support/domain.js";
+
+const SHOP = `
+services:
+  db:
+    image: shop-db
+    volumes: ["data:/data"]
+    healthcheck: { test: ["CMD", "true"], interval: 1s }
+  files:
+    image: shop-files
+    volumes: ["uploads:/uploads"]
+  web: { image: shop-web }
+volumes: { data: {}, uploads: {} }
+secrets:
+  password: { environment: DB_PASSWORD, x-generate: true }
+`;
+
+let domain: Domain;
+beforeEach(() => {
+  domain = new Domain();
+  domain.project("shop", SHOP);
+});
+afterEach(() => domain.close());
+
+const started = async (settings = {}) => {
+  const manager = domain.manager(settings);
+  await manager.start({ project: "shop" }, call());
+  domain.runtime.volumes.set("shop/data", 100);
+  return manager;
+};
+const volume = (name: string): number | undefined => domain.runtime.volumes.get(name);
+const folder = (): string => join(domain.state, "projects", "shop", "snapshots");
+
+describe("snapshots", () => {
+  it("saves the data of a running stack while exactly its writers are paused, and restores it when stopped", async () => {
+    const manager = await started();
+    const { snapshot } = await manager.saveSnapshot({ project: "shop", name: "one" }, call());
+    expect(snapshot).toMatchObject({ name: "one", bytes: 100, volumes: { data: 100, uploads: 0 }, runtime: "local" });
+    const { calls } = domain.runtime;
+    const copying = calls.indexOf("copy data,uploads");
+    expect(calls.slice(copying - 2, copying)).toEqual(["pause db", "pause files"]);
+    expect(calls.slice(copying + 1, copying + 3).sort()).toEqual(["resume db", "resume files"]);
+    expect(calls).not.toContain("pause web");
+    domain.runtime.volumes.set("shop/data", 7);
+    domain.runtime.volumes.set("shop/uploads", 3);
+    await expect(manager.restoreSnapshot({ project: "shop", snapshot: "one" }, call())).rejects.toMatchObject({
+      code: "STACK_RUNNING",
+      hint: expect.stringContaining("stop_stack"),
+    });
+    await manager.stop({ project: "shop" }, call());
+    await manager.restoreSnapshot({ project: "shop", snapshot: "one" }, call({ actor: "agent/1" }));
+    expect(volume("shop/data")).toBe(100);
+    expect(volume("shop/uploads")).toBeUndefined();
+    const events = await eventsOf(manager, "shop", "snapshot_saved", "snapshot_restored");
+    expect(events.map(({ type, actor }) => [type, actor])).toEqual([
+      ["snapshot_saved", "test/1"],
+      ["snapshot_restored", "agent/1"],
+    ]);
+    expect((await manager.start({ project: "shop" }, call())).verified).toBe(true);
+  });
+
+  it("resumes the services also when the copy fails, and leaves nothing of it", async () => {
+    const manager = await started();
+    domain.runtime.copyErrors.push(new StackwardenError("STORAGE_FAILED", "The disk is full."));
+    await expect(manager.saveSnapshot({ project: "shop" }, call())).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    expect(domain.runtime.calls.slice(-2).sort()).toEqual(["resume db", "resume files"]);
+    expect(readdirSync(folder())).toEqual([]);
+    domain.runtime.scripts.db = { pauseErrors: [new StackwardenError("UNSUPPORTED", "It cannot be paused.")] };
+    await expect(manager.saveSnapshot({ project: "shop" }, call())).rejects.toMatchObject({ code: "UNSUPPORTED" });
+    expect((await manager.snapshots("shop")).snapshots).toEqual([]);
+  });
+
+  it("makes no check of a paused service, so that it does not become unhealthy", async () => {
+    const manager = await started();
+    let probed = 0;
+    domain.runtime.scripts.db = {
+      probe: () => {
+        probed += 1;
+        return "it is paused";
+      },
+    };
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const copy = domain.runtime.copyVolumes.bind(domain.runtime);
+    domain.runtime.copyVolumes = async (request, archive) => {
+      await held;
+      return copy(request, archive);
+    };
+    const saving = manager.saveSnapshot({ project: "shop", service: "db" }, call());
+    await until("it is paused", () => domain.runtime.calls.includes("pause db"));
+    await manager.health({ project: "shop", fresh: true }, call());
+    expect(probed).toBe(0);
+    expect((await manager.report("shop")).services.db?.state).toBe("healthy");
+    release();
+    expect((await saving).snapshot.volumes).toEqual({ data: 100 });
+    await until("it is checked again", () => probed > 0);
+  });
+
+  it("keeps names apart, lists in order of time, and refuses unknown ones with the known", async () => {
+    const manager = await started();
+    await manager.saveSnapshot({ project: "shop", name: "b" }, call());
+    await manager.saveSnapshot({ project: "shop", name: "a" }, call());
+    await expect(manager.saveSnapshot({ project: "shop", name: "a" }, call())).rejects.toMatchObject({
+      code: "SNAPSHOT_EXISTS",
+    });
+    expect((await manager.snapshots("shop")).snapshots.map(({ name }) => name)).toEqual(["b", "a"]);
+    await manager.deleteSnapshot({ project: "shop", snapshot: "b" }, call());
+    for (const act of [manager.deleteSnapshot, manager.restoreSnapshot])
+      await expect(act({ project: "shop", snapshot: "b" }, call())).rejects.toMatchObject({
+        code: "UNKNOWN_SNAPSHOT",
+        details: { valid: ["a"] },
+      });
+    expect(existsSync(join(folder(), "b"))).toBe(false);
+    expect(statSync(folder()).mode & 0o777).toBe(0o700);
+  });
+
+  it("refuses a service without a named volume, an unknown one, and a project without data", async () => {
+    const manager = await started();
+    await expect(manager.saveSnapshot({ project: "shop", service: "web" }, call())).rejects.toMatchObject({
+      code: "INVALID_INPUT",
+    });
+    await expect(manager.saveSnapshot({ project: "shop", service: "nope" }, call())).rejects.toMatchObject({
+      code: "UNKNOWN_SERVICE",
+    });
+    domain.project("other", SHOP);
+    await expect(manager.saveSnapshot({ project: "other" }, call())).rejects.toMatchObject({
+      code: "INVALID_INPUT",
+      hint: expect.stringContaining("start_stack"),
+    });
+  });
+
+  it("bounds number and bytes; automatic ones make room, the oldest first", async () => {
+    const manager = await started({ snapshots: { maxCount: 2, maxBytes: 1000 } });
+    await manager.stop({ project: "shop", removeVolumes: true }, call());
+    await manager.start({ project: "shop" }, call());
+    domain.runtime.volumes.set("shop/data", 100);
+    await manager.saveSnapshot({ project: "shop", name: "one" }, call());
+    await manager.saveSnapshot({ project: "shop", name: "two" }, call());
+    expect((await manager.snapshots("shop")).snapshots.map(({ name }) => name)).toEqual(["one", "two"]);
+    await expect(manager.saveSnapshot({ project: "shop", name: "three" }, call())).rejects.toMatchObject({
+      code: "SNAPSHOT_TOO_LARGE",
+      hint: expect.stringContaining("one, two"),
+    });
+    await manager.stop({ project: "shop" }, call());
+    await expect(manager.stop({ project: "shop", removeVolumes: true }, call())).rejects.toMatchObject({
+      code: "SNAPSHOT_TOO_LARGE",
+      hint: expect.stringContaining("snapshot: false"),
+    });
+    expect(volume("shop/data")).toBe(100);
+    const outcome = await manager.stop({ project: "shop", removeVolumes: true, snapshot: false }, call());
+    expect(outcome).not.toHaveProperty("snapshot");
+    expect(volume("shop/data")).toBeUndefined();
+  });
+
+  it("saves the data before volumes are deleted, and says where it is", async () => {
+    const manager = await started();
+    const outcome = await manager.stop({ project: "shop", removeVolumes: true }, call());
+    expect(outcome.message).toContain(`snapshot ${outcome.snapshot}`);
+    expect(volume("shop/data")).toBeUndefined();
+    await manager.restoreSnapshot({ project: "shop", snapshot: outcome.snapshot ?? "" }, call());
+    expect(volume("shop/data")).toBe(100);
+    // Nothing is left to save.
+    domain.runtime.volumes.clear();
+    expect(await manager.stop({ project: "shop", removeVolumes: true }, call())).not.toHaveProperty("snapshot");
+  });
+
+  it("keeps a snapshot that is being restored", async () => {
+    const manager = await started();
+    await manager.saveSnapshot({ project: "shop", name: "one" }, call());
+    await manager.stop({ project: "shop" }, call());
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const restore = domain.runtime.restoreVolumes.bind(domain.runtime);
+    domain.runtime.restoreVolumes = async (request, archive) => {
+      domain.runtime.calls.push("restoring");
+      await held;
+      return restore(request, archive);
+    };
+    const restoring = manager.restoreSnapshot({ project: "shop", snapshot: "one" }, call());
+    await until("it restores", () => domain.runtime.calls.includes("restoring"));
+    await expect(manager.deleteSnapshot({ project: "shop", snapshot: "one" }, call())).rejects.toMatchObject({
+      code: "SNAPSHOT_BUSY",
+    });
+    // A start waits until the data is there.
+    const start = manager.start({ project: "shop" }, call());
+    release();
+    await restoring;
+    expect((await start).verified).toBe(true);
+    expect(domain.runtime.calls.indexOf("restore data,uploads")).toBeLessThan(domain.runtime.calls.lastIndexOf("open"));
+    await manager.deleteSnapshot({ project: "shop", snapshot: "one" }, call());
+  });
+});
+
+describe("a start on another project's data", () => {
+  it("copies the present data and the generated passwords of a running project, once", async () => {
+    const manager = await started();
+    domain.project("copy", SHOP);
+    const first = await manager.start({ project: "copy", dataFrom: { project: "shop" } }, call());
+    expect(first.verified).toBe(true);
+    expect(volume("copy/data")).toBe(100);
+    const secret = (project: string) =>
+      domain.runtime.stacks.findLast(({ request }) => request.projectId === project)?.request.definition.secrets
+        .password;
+    expect(secret("copy")).toBe(secret("shop"));
+    expect(secret("copy")?.length).toBeGreaterThan(20);
+    expect((await manager.snapshots("shop")).snapshots).toEqual([]);
+    domain.runtime.volumes.set("copy/data", 55);
+    await manager.stop({ project: "copy" }, call());
+    await manager.start({ project: "copy", dataFrom: { project: "shop" } }, call());
+    expect(volume("copy/data")).toBe(55);
+  });
+
+  it("takes a snapshot that is named, and never overwrites data", async () => {
+    const manager = await started();
+    await manager.saveSnapshot({ project: "shop", name: "seeded" }, call());
+    domain.runtime.volumes.set("shop/data", 1);
+    domain.project("copy", SHOP);
+    await manager.start({ project: "copy", dataFrom: { project: "shop", snapshot: "seeded" } }, call());
+    expect(volume("copy/data")).toBe(100);
+    await manager.stop({ project: "copy" }, call());
+    await expect(manager.start({ project: "copy", dataFrom: { project: "shop" } }, call())).rejects.toMatchObject({
+      code: "PROJECT_CONFLICT",
+    });
+    expect(volume("copy/data")).toBe(100);
+  });
+
+  it("refuses itself, an unknown project, an unknown snapshot and a project without data", async () => {
+    const manager = await started();
+    domain.project("copy", SHOP);
+    const start = (dataFrom: { project: string; snapshot?: string }) =>
+      manager.start({ project: "copy", dataFrom }, call());
+    await expect(start({ project: "copy" })).rejects.toMatchObject({ code: "INVALID_INPUT" });
+    await expect(start({ project: "nope" })).rejects.toMatchObject({ code: "UNKNOWN_PROJECT" });
+    await expect(start({ project: "shop", snapshot: "nope" })).rejects.toMatchObject({ code: "UNKNOWN_SNAPSHOT" });
+    domain.project("empty", SHOP);
+    await expect(start({ project: "empty" })).rejects.toMatchObject({ code: "INVALID_INPUT" });
+    expect((await manager.report("copy")).state).toBe("stopped");
+  });
+});
