@@ -125,8 +125,6 @@ const BAD: Record<string, [string, unknown][]> = {
     ["option", "--rm"],
     ["lone surrogate", "shop\ud800"],
   ],
-  files: badLists(7, null, ["a"], "", "../compose.yaml", "--rm", "a\u0000.yaml", "a".repeat(5000)),
-  without: badLists(7, null, ["a"], ...BAD_NAMES.map(([, value]) => value)),
   ports: badRecords(8000, 0, -1, 65_536, 1.5, "8000x", null, [8000], Number.NaN, { port: 1 }),
   limits: badRecords(
     { cpus: 1 },
