@@ -267,7 +267,7 @@ describe("the command line", () => {
     expect(refused.code).toBe(2);
     for (const { stdout, stderr } of [ran, all, refused])
       for (const code of [0x1b, 0x202e]) expect(stdout + stderr).not.toContain(String.fromCharCode(code));
-    expect(await there("down", "--volumes")).toMatchObject({ code: 2, stderr: expect.stringContaining("with --yes") });
+    expect(await there("down", "--volumes")).toMatchObject({ code: 2, stderr: expect.stringContaining("--yes") });
     expect((await there("down")).code).toBe(0);
     // Another folder that gives the same id is not taken for the first.
     const twin = bench.project("twins/Evil", { "compose.yaml": appCompose(), "app.js": APP });
