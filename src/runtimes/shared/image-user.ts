@@ -13,6 +13,8 @@ const OWN_USERS: Record<string, string> = {
   memcached: "memcache",
   rabbitmq: "rabbitmq",
   node: "node",
+  nginx: "nginx",
+  httpd: "www-data",
 };
 const APP_USER = "1000:1000";
 

@@ -36,7 +36,7 @@ function replaceSpans(text: string, spans: [number, number][]): string {
     result += text.slice(done, from) + REDACTED;
     done = to;
   }
-  return result + text.slice(done);
+  return done === 0 ? text : result + text.slice(done);
 }
 
 /** Starts with `values` known. Takes time linear in the length of the text, however many values are known. */

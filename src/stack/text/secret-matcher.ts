@@ -9,6 +9,26 @@ export interface SecretMatcher {
   pendingLength(text: string): number;
 }
 
+/** Cells of a table that holds every step: 4 MB. More forms are matched by steps that are looked up one by one. */
+const MOST_CELLS = 1024 * 1024;
+
+/** One look at a table for each character: most lines hold no secret and must cost little. */
+function dense(
+  byDepth: readonly number[],
+  count: number,
+  next: ReadonlyMap<number, number>,
+  fail: Int32Array,
+): Int32Array {
+  const table = new Int32Array(byDepth.length * count);
+  for (const node of byDepth)
+    for (let unitClass = 1; unitClass < count; unitClass += 1) {
+      const cell = node * count + unitClass;
+      const fallback = node === 0 ? 0 : (table[(fail[node] as number) * count + unitClass] as number);
+      table[cell] = next.get(cell) ?? fallback;
+    }
+  return table;
+}
+
 export function createMatcher(forms: readonly string[]): SecretMatcher {
   /** Class of each UTF-16 unit that occurs in a form; 0 for all others. */
   const classes = new Uint16Array(65_536);
@@ -65,10 +85,23 @@ export function createMatcher(forms: readonly string[]): SecretMatcher {
     fail[node] = above === 0 ? 0 : step(fail[above] as number, last[node] as number);
     length[node] = whole[node] ? (depth[node] as number) : (length[fail[node] as number] as number);
   }
+  const table = size * count <= MOST_CELLS ? dense(byDepth, count, next, fail) : null;
+  const advance = (node: number, unitClass: number): number =>
+    table === null ? step(node, unitClass) : (table[node * count + unitClass] as number);
+  /** Where the first form ends that the text holds, or -1: the fast way through text without one. */
+  const firstEnd = (text: string, cells: Int32Array): number => {
+    let node = 0;
+    for (let at = 0; at < text.length; at += 1) {
+      node = cells[node * count + (classes[text.charCodeAt(at)] as number)] as number;
+      if (length[node] !== 0) return at;
+    }
+    return -1;
+  };
   const longest = depth.reduce((most, one) => Math.max(most, one), 0);
 
   return {
     spans(text) {
+      if (table !== null && firstEnd(text, table) < 0) return [];
       const spans: [number, number][] = [];
       let node = 0;
       for (let at = 0; at < text.length; at += 1) {
@@ -77,7 +110,7 @@ export function createMatcher(forms: readonly string[]): SecretMatcher {
           node = 0;
           continue;
         }
-        node = step(node, unitClass);
+        node = advance(node, unitClass);
         const matched = length[node] as number;
         if (matched === 0) continue;
         let from = at + 1 - matched;
@@ -93,7 +126,7 @@ export function createMatcher(forms: readonly string[]): SecretMatcher {
       let node = 0;
       for (let at = Math.max(0, text.length - longest); at < text.length; at += 1) {
         const unitClass = classes[text.charCodeAt(at)] as number;
-        node = unitClass === 0 ? 0 : step(node, unitClass);
+        node = unitClass === 0 ? 0 : advance(node, unitClass);
       }
       while (node !== 0 && !branches[node]) node = fail[node] as number;
       return depth[node] as number;

@@ -100,6 +100,8 @@ export function probeSentences(given: Given): void {
       const { running, sink } = await bench.run(bench.python("app", WAITS));
       await sink.shows("up");
       const result = await bench.probe(running, { kind: "cmd", argv: ["no-such-program"] });
+      // Waiting does not install a program: a start need not wait for it.
+      expect(result).toMatchObject({ programMissing: true });
       expect(result.healthy).toBe(false);
       expect(result.message).not.toBe("");
     });

@@ -1,6 +1,8 @@
 /** What the engine is asked to create for one service: hardened whatever the compose file says. */
 import type Docker from "dockerode";
 import type { Limits, ServiceDefinition } from "../../../stack/definition/types.js";
+import { isRootUser } from "../../shared/image-user.js";
+import { writableFolders } from "../../shared/writable-folders.js";
 import type { EngineInfo } from "../engine/engine.js";
 import type { Image } from "../image/image.js";
 import { limitFields } from "../service/limits.js";
@@ -60,25 +62,34 @@ function mounts({ service, volumes, secrets }: SpecOptions): MountConfig {
   return [...binds, ...named, ...files] as unknown as MountConfig;
 }
 
-const temporary = (service: ServiceDefinition): Record<string, string> =>
-  Object.fromEntries(
-    service.mounts.flatMap((mount) =>
-      mount.type === "tmpfs"
-        ? [
+/** `mode`: any user of the container can write there. */
+const OWN_TMPFS = "rw,nosuid,nodev,mode=1777";
+
+function temporary({ service, user }: SpecOptions): Record<string, string> {
+  const own = isRootUser(user)
+    ? []
+    : writableFolders(
+        service.image,
+        service.mounts.map(({ target }) => target),
+      ).map((folder) => [folder, OWN_TMPFS] as const);
+  const written = service.mounts.flatMap((mount) =>
+    mount.type === "tmpfs"
+      ? [
+          [
+            mount.target,
             [
-              mount.target,
-              [
-                "rw",
-                "nosuid",
-                "nodev",
-                ...(mount.sizeBytes === undefined ? [] : [`size=${mount.sizeBytes}`]),
-                ...(mount.mode === undefined ? [] : [`mode=${mount.mode.toString(8)}`]),
-              ].join(","),
-            ],
-          ]
-        : [],
-    ),
+              "rw",
+              "nosuid",
+              "nodev",
+              ...(mount.sizeBytes === undefined ? [] : [`size=${mount.sizeBytes}`]),
+              ...(mount.mode === undefined ? [] : [`mode=${mount.mode.toString(8)}`]),
+            ].join(","),
+          ] as const,
+        ]
+      : [],
   );
+  return Object.fromEntries([...own, ...written]);
+}
 
 function portFields(ports: readonly PortBinding[]): Pick<Docker.ContainerCreateOptions, "ExposedPorts"> & {
   bindings: Record<string, { HostIp: string; HostPort: string }[]>;
@@ -116,7 +127,7 @@ export function containerSpec(options: SpecOptions): Docker.ContainerCreateOptio
       NetworkMode: network?.name ?? "none",
       PortBindings: bindings,
       Mounts: mounts(options),
-      Tmpfs: temporary(service),
+      Tmpfs: temporary(options),
       RestartPolicy: { Name: "no" },
       LogConfig: LOG,
       ReadonlyRootfs: service.readOnly,

@@ -53,6 +53,18 @@ export async function kernelUser(pid: number, container: string): Promise<Kernel
   return { uid: await insideUid(pid, Number(uid)), noNewPrivileges: /^NoNewPrivs:\s+1$/m.test(status ?? "") };
 }
 
+/**
+ * Path of a group from the lines of /proc/<pid>/cgroup.
+ * @param controller empty: the unified hierarchy of version 2
+ */
+export function parseCgroup(lines: string, controller: string): string | null {
+  for (const line of lines.split("\n")) {
+    const [id, names = "", ...rest] = line.split(":");
+    if (controller === "" ? id === "0" && names === "" : names.split(",").includes(controller)) return rest.join(":");
+  }
+  return null;
+}
+
 /** @param root of the cgroup hierarchies; tests give another one */
 export async function kernelLimits(
   pid: number,
@@ -61,13 +73,7 @@ export async function kernelLimits(
 ): Promise<KernelLimits | null> {
   const lines = await groups(pid, container);
   if (lines === null) return null;
-  const place = (controller: string): string | null => {
-    for (const line of lines.split("\n")) {
-      const [id = "", names = "", ...rest] = line.split(":");
-      if (controller === "" ? id === "0" && names === "" : names.split(",").includes(controller)) return rest.join(":");
-    }
-    return null;
-  };
+  const place = (controller: string): string | null => parseCgroup(lines, controller);
   const memory = place("memory");
   if (memory !== null) {
     const at = (controller: string, file: string): Promise<string | null> => {

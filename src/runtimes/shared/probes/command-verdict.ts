@@ -4,8 +4,10 @@ import { lastLine } from "../last-line.js";
 /** The check is a command whose program does not exist where it runs. */
 export class CheckProgramMissing extends Error {}
 
-/** Shells end with 127, or 126 for a file that cannot be run, and container runtimes print one of these. */
-const MISSING = /not found|no such file|executable file/i;
+/** Shells end with 127, or with 126 for a file that cannot be run. */
+const CANNOT_RUN = /not found|no such file/i;
+/** Container runtimes print this as the last line, with an exit code of their own. */
+const NO_PROGRAM = /exec: "[^"]{1,200}": (?:executable file not found|(?:stat .{1,200}: )?no such file or directory)/;
 
 /**
  * @returns what the command saw
@@ -15,7 +17,7 @@ export function commandVerdict(exit: number | string | null, output: string): st
   const line = lastLine(output);
   if (exit === 0) return line === "" ? "exit code 0" : line;
   const text = `exit code ${exit ?? "unknown"}${line === "" ? "" : `: ${line}`}`;
-  if (exit === 127 || (exit === 126 && MISSING.test(output)))
+  if (exit === 127 || (exit === 126 && CANNOT_RUN.test(line)) || NO_PROGRAM.test(line))
     throw new CheckProgramMissing(`the service lacks the program that its health check runs (${text})`);
   throw new Error(text);
 }

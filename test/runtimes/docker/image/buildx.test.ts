@@ -1,0 +1,102 @@
+/** Builds by the Docker CLI's plugin, which is a program of the test's own here: what it is given, what is made of it. */
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import type { Engine } from "../../../../src/runtimes/docker/engine/engine.js";
+import { readInfo } from "../../../../src/runtimes/docker/engine/engine.js";
+import { buildImage } from "../../../../src/runtimes/docker/image/build.js";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "stackwarden-docker-buildx-"));
+  mkdirSync(join(folder, "project"));
+  mkdirSync(join(folder, "bin"));
+  writeFileSync(join(folder, "project", "Dockerfile"), "FROM scratch\n");
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** The CLI: writes down what it was given, then does as the script says; `$id` is the file for the image's id. */
+function cli(script: string): void {
+  const path = join(folder, "bin", "docker");
+  writeFileSync(
+    path,
+    `#!/bin/sh
+[ "$2" = version ] && exit 0
+printf '%s\\n' "$@" "HOST=$DOCKER_HOST CONTEXT=$DOCKER_CONTEXT" > ${folder}/given
+tar -t > ${folder}/files
+for word in "$@"; do case "$word" in --iidfile=*) id="\${word#--iidfile=}";; esac; done
+${script}
+`,
+  );
+  chmodSync(path, 0o755);
+}
+
+const missing = Object.assign(new Error("no such image"), { statusCode: 404 });
+
+function build(source = "default", signal = new AbortController().signal) {
+  const told: string[] = [];
+  const engine = {
+    address: { host: "unix:///engine.sock", source },
+    docker: { getImage: () => ({ inspect: () => Promise.reject(missing) }) },
+    info: readInfo({}, []),
+  } as unknown as Engine;
+  const done = buildImage({
+    engine,
+    build: { context: join(folder, "project"), args: { A: "1" }, target: "last" },
+    tag: "stackwarden/x:1",
+    labels: { l: "v" },
+    service: "app",
+    folder: join(folder, "project"),
+    exclude: [],
+    env: {
+      ...process.env,
+      HOME: folder,
+      DOCKER_HOST: "unix:///other",
+      STACKWARDEN_PROGRAM_DIRS: `${folder}/bin:/usr/bin:/bin`,
+    },
+    retry: { maxRetries: 1, baseDelayMs: 1 },
+    signal,
+    phase: (message) => told.push(message),
+    output: (line) => told.push(`out ${line}`),
+    retrying: (message) => told.push(message),
+  });
+  return { done, told };
+}
+const given = () => readFileSync(join(folder, "given"), "utf8").split("\n");
+
+it("the context goes in as an archive, the image's id comes back, and the engine is the one that is used", async () => {
+  cli('echo "#5 [last 1/1] RUN true"; printf sha256:abc > "$id"');
+  const { done, told } = build();
+  expect(await done).toBe("sha256:abc");
+  for (const word of ["--build-arg=A=1", "--target=last", "--tag=stackwarden/x:1", "--label=l=v", "--file=Dockerfile"])
+    expect(given()).toContain(word);
+  expect(given()).toContain("HOST=unix:///engine.sock CONTEXT=");
+  expect(readFileSync(join(folder, "files"), "utf8")).toBe("Dockerfile\n");
+  expect(told).toContain("out #5 [last 1/1] RUN true");
+  expect(told).toContain("building: #5 [last 1/1] RUN true");
+  expect(await build("context desktop").done).toBe("sha256:abc");
+  expect(given()).toContain("HOST= CONTEXT=desktop");
+});
+
+it("a failure carries the last lines; a busy registry is tried again", async () => {
+  cli("echo it broke >&2; exit 3");
+  await expect(build().done).rejects.toMatchObject({
+    code: "SERVICE_START_FAILED",
+    details: { last_lines: ["it broke"] },
+  });
+  cli("echo 'toomanyrequests: slow down'; exit 1");
+  const { done, told } = build();
+  await expect(done).rejects.toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
+  expect(told.some((text) => text.includes("again in"))).toBe(true);
+});
+
+it("a cancelled build ends its program", async () => {
+  cli("exec sleep 100");
+  const abort = new AbortController();
+  const { done } = build("default", abort.signal);
+  setTimeout(() => abort.abort(new Error("changed my mind")), 300);
+  await expect(done).rejects.toThrow("changed my mind");
+});

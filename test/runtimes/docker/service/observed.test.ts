@@ -1,0 +1,188 @@
+/** What is read of an engine's answers: use, limits, listening sockets, the log with a terminal. */
+import { createServer } from "node:net";
+import { Readable } from "node:stream";
+import type Docker from "dockerode";
+import { describe, expect, it } from "vitest";
+import { readInfo } from "../../../../src/runtimes/docker/engine/engine.js";
+import { kernelLimits, kernelUser, parseCgroup } from "../../../../src/runtimes/docker/service/kernel-view.js";
+import { endedLimits, limitFields, readLimits, updateFields } from "../../../../src/runtimes/docker/service/limits.js";
+import { LogFollower, sinceOf } from "../../../../src/runtimes/docker/service/log-follower.js";
+import { dialOf, listenCheck, listeningPorts, type Reach } from "../../../../src/runtimes/docker/service/reach.js";
+import { ContainerStats } from "../../../../src/runtimes/docker/service/stats.js";
+import { RecordingSink } from "../../contract/bench.js";
+
+/** An engine that gives these answers for its only container. */
+const answering = (methods: Record<string, () => unknown>): Docker =>
+  ({ getContainer: () => methods }) as unknown as Docker;
+
+describe("use of a container", () => {
+  const sample = (raw: object) => new ContainerStats(answering({ stats: async () => raw }), "c", () => 2).sample();
+
+  it("is counted from everything that the engine tells", async () => {
+    const stats = await sample({
+      cpu_stats: {
+        cpu_usage: { total_usage: 2_500_000_000 },
+        throttling_data: { throttled_periods: 3, throttled_time: 1_000_000_000 },
+      },
+      memory_stats: { usage: 30 << 20, max_usage: 40 << 20, stats: { total_inactive_file: 10 << 20 } },
+      pids_stats: { current: 4 },
+      networks: { eth0: { rx_bytes: 5, tx_bytes: 6 }, eth1: { rx_bytes: 7 } },
+    });
+    expect(stats).toEqual({
+      cpu_cores: null,
+      cpu_seconds_total: 2.5,
+      memory_mb: 20,
+      memory_peak_mb: 40,
+      pids: 4,
+      throttled_periods: 3,
+      throttled_seconds: 1,
+      oom_kills: 2,
+      network_rx_bytes: 12,
+      network_tx_bytes: 6,
+      reason: null,
+    });
+  });
+
+  it("is null where the engine tells nothing, with the reason", async () => {
+    expect(
+      await sample({ cpu_stats: { cpu_usage: { total_usage: 1 } }, memory_stats: { usage: 1 << 20 } }),
+    ).toMatchObject({
+      pids: null,
+      throttled_periods: null,
+      throttled_seconds: null,
+      network_rx_bytes: null,
+      memory_peak_mb: null,
+    });
+    expect((await sample({})).reason).toContain("counts nothing");
+    const stats = new ContainerStats(
+      answering({ stats: async () => ({ cpu_stats: { cpu_usage: { total_usage: 1 } }, memory_stats: { usage: 1 } }) }),
+      "c",
+      () => 0,
+    );
+    await stats.sample();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect((await stats.sample()).cpu_cores).toBe(0);
+  });
+});
+
+describe("limits", () => {
+  const info = readInfo({ NCPU: 4, MemTotal: 8 * 1024 ** 3, CgroupVersion: "2" }, []);
+  const held = (HostConfig: object, of = info) =>
+    readLimits({ docker: answering({ inspect: async () => ({ HostConfig }) }), container: "c", info: of, pid: 0 });
+
+  it("are what the engine is asked for, in its units", () => {
+    expect(limitFields({ cpus: 0.001, memory_mb: 64, pids: 9 })).toEqual({
+      Memory: 64 << 20,
+      MemorySwap: 64 << 20,
+      NanoCpus: 10_000_000,
+      PidsLimit: 9,
+    });
+    expect(limitFields({})).toEqual({});
+    expect(updateFields({}, info)).toMatchObject({ NanoCpus: 4e9, Memory: 8 * 1024 ** 3, PidsLimit: -1 });
+  });
+
+  it("are read from the inspection where the kernel cannot be looked at", async () => {
+    const all = await held({ Memory: 64 << 20, NanoCpus: 5e8, PidsLimit: 9 });
+    expect(all).toMatchObject({ cpus: { value: 0.5 }, memory_mb: { value: 64 }, pids: { value: 9 } });
+    expect((await held({ CpuQuota: 150_000 })).cpus.value).toBe(1.5);
+    expect((await held({ CpuQuota: 50_000, CpuPeriod: 25_000, PidsLimit: null })).cpus.value).toBe(2);
+    expect((await held({})).pids.enforcement).toEqual({ level: "none", reason: "no limit was asked for" });
+  });
+
+  it("are nothing on an engine that has none, and after the end", async () => {
+    const bare = readInfo({ MemoryLimit: false, CpuCfsQuota: false, PidsLimit: false }, []);
+    expect((await held({ Memory: 1 << 20 }, bare)).memory_mb).toMatchObject({
+      value: null,
+      enforcement: { level: "none" },
+    });
+    expect(endedLimits("over", bare).cpus.enforcement).toEqual({ level: "none", reason: "over" });
+    expect(endedLimits("over", info).cpus.enforcement.level).toBe("enforced");
+  });
+
+  it("in the kernel's files are found for either version of cgroups", () => {
+    expect(parseCgroup("4:memory:/docker/abc\n3:cpu,cpuacct:/docker/abc", "memory")).toBe("/docker/abc");
+    expect(parseCgroup("3:cpu,cpuacct:/a:b", "cpu")).toBe("/a:b");
+    expect(parseCgroup("0::/system.slice/docker-abc.scope", "")).toBe("/system.slice/docker-abc.scope");
+    expect(parseCgroup("0::/x", "memory")).toBeNull();
+  });
+
+  it("of a process that is not the container's are not taken for its own", async () => {
+    expect(await kernelLimits(process.pid, "no-such-container")).toBeNull();
+    expect(await kernelUser(process.pid, "no-such-container")).toBeNull();
+    expect(await kernelUser(0, "")).toBeNull();
+    expect(await kernelLimits(process.pid, "", "/nowhere")).toBeNull();
+    expect((await kernelUser(process.pid, ""))?.uid).toBe(process.getuid?.());
+  });
+});
+
+describe("a port that cannot be dialled directly", () => {
+  const TABLE = `  sl  local_address rem_address   st
+   0: 00000000:1F90 00000000:0000 0A 00000000:00000000
+   1: 0100007F:0016 00000000:0000 01 00000000:00000000
+`;
+  const reach = (fields: Partial<Reach> = {}): Reach => ({
+    address: null,
+    hostPort: () => undefined,
+    read: async (path) => (path.endsWith("6") ? Promise.reject(new Error("no IPv6")) : TABLE),
+    ...fields,
+  });
+  const { signal } = new AbortController();
+
+  it("is found in the container's table of listening sockets", async () => {
+    expect(listeningPorts(TABLE)).toEqual([8080]);
+    expect(await listenCheck(reach(), 8080)(signal)).toContain("listens");
+    await expect(listenCheck(reach(), 22)(signal)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    const blind = reach({ read: () => Promise.reject(new Error("no cat")) });
+    await expect(listenCheck(blind, 8080)(signal)).rejects.toThrow("no cat");
+  });
+
+  it("is reached through its published port once something listens, else not at all", async () => {
+    const server = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.end("hello");
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as { port: number };
+    try {
+      const socket = await dialOf(reach({ hostPort: () => port }))(8080, signal);
+      socket.destroy();
+      await expect(dialOf(reach({ hostPort: () => port }))(9, signal)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+      await expect(dialOf(reach())(8080, signal)).rejects.toThrow("cannot be reached");
+      const direct = await dialOf(reach({ address: "127.0.0.1" }))(port, signal);
+      direct.destroy();
+      await expect(dialOf(reach({ address: "127.0.0.1" }))(1, signal)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    } finally {
+      server.close();
+    }
+  });
+});
+
+describe("the log of a container with a terminal", () => {
+  it("is one stream of lines, and is taken up where it was left", async () => {
+    const lines = ["1", "2", "3"].map((n) => `2026-11-28T10:00:0${n}.123456789Z line ${n}\r\n`);
+    let reads = 0;
+    const asked: unknown[] = [];
+    const docker = {
+      getContainer: () => ({
+        logs: async (options: { since?: string }) => {
+          asked.push(options.since);
+          reads += 1;
+          const text =
+            reads === 1 ? lines.slice(0, 2).join("") : `${lines.slice(1).join("")}2026-11-28T10:00:04.0Z rest`;
+          return Readable.from([Buffer.from(text.slice(0, 10)), Buffer.from(text.slice(10))]);
+        },
+      }),
+    } as unknown as Docker;
+    const sink = new RecordingSink();
+    const follower = new LogFollower({ docker, container: "c", tty: true, sink });
+    await follower.read();
+    await follower.read();
+    expect(sink.all).toBe("line 1\r\nline 2\r\nline 3\r\nrest");
+    expect(asked[0]).toBeUndefined();
+    expect(asked[1]).toMatch(/^\d+\.123456789$/);
+    expect(sinceOf("2026-11-28T10:00:04Z")).toMatch(/\.000000000$/);
+    follower.stop();
+    await follower.read();
+    expect(reads).toBe(2);
+  });
+});

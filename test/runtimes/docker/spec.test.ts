@@ -1,0 +1,87 @@
+/** What the engine is asked to create for a service's compose settings. */
+import { expect, it } from "vitest";
+import { serviceAliases } from "../../../src/runtimes/docker/container/compose-settings.js";
+import { containerSpec, type SpecOptions } from "../../../src/runtimes/docker/container/spec.js";
+import type { ServiceDefinition, StackDefinition } from "../../../src/stack/definition/types.js";
+
+const service = (more: Partial<ServiceDefinition> = {}): ServiceDefinition => ({
+  name: "web",
+  image: "nginx:1.27",
+  environment: {},
+  secretEnvironment: [],
+  ports: [],
+  expose: [],
+  dependsOn: {},
+  restart: { policy: "no" },
+  mounts: [],
+  limits: {},
+  reservations: {},
+  stopSignal: "SIGTERM",
+  stopGracePeriodMs: 10_000,
+  readOnly: false,
+  init: false,
+  labels: {},
+  profiles: [],
+  secrets: [],
+  allowRoot: false,
+  ...more,
+});
+
+const spec = (more: Partial<ServiceDefinition> = {}, user = "nginx") =>
+  containerSpec({
+    name: "shop-web-1",
+    service: service(more),
+    image: { id: "sha256:1" },
+    user,
+    environment: [],
+    limits: {},
+    labels: {},
+    networks: [{ name: "shop", aliases: ["web"] }],
+    ports: [],
+    volumes: [],
+    secrets: [],
+    info: { init: true },
+  } as unknown as SpecOptions);
+
+it("gives official images that drop root by themselves the folders they write to, unless the service mounts them", () => {
+  expect(Object.keys(spec().HostConfig?.Tmpfs ?? {})).toEqual(["/var/cache/nginx", "/run"]);
+  const mounted = spec({ mounts: [{ type: "volume", source: "cache", target: "/var/cache/nginx", readOnly: false }] });
+  expect(Object.keys(mounted.HostConfig?.Tmpfs ?? {})).toEqual(["/run"]);
+  expect(spec({}, "root").HostConfig?.Tmpfs).toEqual({});
+  expect(spec({ image: "example.test/nginx" }).HostConfig?.Tmpfs).toEqual({});
+});
+
+it("passes the settings of a container on to the engine, and keeps what hardens", () => {
+  const { HostConfig, ...container } = spec({
+    image: "x",
+    hostname: "host-a",
+    tty: true,
+    ulimits: { nofile: { soft: 1, hard: 2 } },
+    extraHosts: { db: ["10.0.0.1"] },
+    dns: ["10.0.0.2"],
+    shmSizeBytes: 1024,
+    sysctls: { "net.core.somaxconn": "1024" },
+    groupAdd: ["audio"],
+    mounts: [{ type: "tmpfs", target: "/t", sizeBytes: 4096, mode: 0o700 }],
+  });
+  expect(container).toMatchObject({ Hostname: "host-a", Tty: true });
+  expect(HostConfig).toMatchObject({
+    Ulimits: [{ Name: "nofile", Soft: 1, Hard: 2 }],
+    ExtraHosts: ["db:10.0.0.1"],
+    Dns: ["10.0.0.2"],
+    ShmSize: 1024,
+    Sysctls: { "net.core.somaxconn": "1024" },
+    GroupAdd: ["audio"],
+    Tmpfs: { "/t": "rw,nosuid,nodev,size=4096,mode=700" },
+    CapDrop: ["ALL"],
+    SecurityOpt: ["no-new-privileges"],
+    Privileged: false,
+  });
+});
+
+it("reaches a service by its container name, host name, network aliases and links, but never by another service's name", () => {
+  const web = service({ containerName: "one", hostname: "db", networks: { n: { aliases: ["alias"] } } });
+  const other = service({ name: "db", links: { linked: "web" } });
+  const definition = { services: { web, db: other } } as unknown as StackDefinition;
+  expect(serviceAliases(web, definition, "n")).toEqual(["web", "one", "alias", "linked"]);
+});
