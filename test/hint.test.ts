@@ -62,6 +62,13 @@ describe.each([
     "`stackwarden limits db --memory 768`",
     'PUT /api/v1/projects/shop/services/db/limits {"memory_mb":768,"force":false}',
   ],
+  [
+    "restore_snapshot",
+    { project: "shop", snapshot: "before", confirm: true },
+    'restore_snapshot {"project": "shop", "snapshot": "before", "confirm": true}',
+    "`stackwarden snapshot restore before --yes`",
+    'POST /api/v1/projects/shop/snapshots/before/restore {"confirm":true}',
+  ],
   ["unknown_one", { a: 1 }, 'unknown_one {"a": 1}', 'unknown_one {"a": 1}', 'unknown_one {"a": 1}'],
 ] as const)("a call of %s with %j", (operation, input, tool, command, request) => {
   test("is rendered in three notations", () => {

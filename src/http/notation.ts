@@ -12,11 +12,12 @@ export const REQUEST_NOTATION: Notation = {
     const routes = ROUTES.filter((route) => route.operation.name === call.operation);
     const route = routes.find(({ path }) => path.includes("{service}") === (typeof service === "string")) ?? routes[0];
     if (route === undefined) return TOOL_NOTATION.call(call);
-    let path = project === undefined ? route.path : route.path.replace("{id}", encodeURIComponent(String(project)));
-    if (path.includes("{service}") && typeof service === "string") {
-      path = path.replace("{service}", encodeURIComponent(service));
-      delete rest.service;
-    }
+    const path = route.path.replace(/\{(\w+)\}/g, (placeholder, name: string) => {
+      const value = name === "id" ? project : rest[name];
+      if (value === undefined) return placeholder;
+      delete rest[name];
+      return encodeURIComponent(String(value));
+    });
     const fields = Object.entries(rest);
     const request = `${route.method.toUpperCase()} ${BASE}${path}`;
     if (fields.length === 0) return request;

@@ -24,6 +24,10 @@ export const COMMANDS: Record<string, CommandForm> = {
   },
   stop_stack: { command: "down", operands: ["services"], options: { remove_volumes: "--volumes", confirm: "--yes" } },
   list_stacks: { command: "ps", options: {} },
+  save_snapshot: { command: "snapshot save", operands: ["name"], options: { service: "--service" } },
+  restore_snapshot: { command: "snapshot restore", operands: ["snapshot"], options: { confirm: "--yes" } },
+  list_snapshots: { command: "snapshot list", options: {} },
+  delete_snapshot: { command: "snapshot delete", operands: ["snapshot"], options: { confirm: "--yes" } },
   health_status: { command: "health", options: { wait_for: "--wait", timeout_seconds: "--timeout", fresh: "--fresh" } },
   get_logs: {
     command: "logs",
@@ -78,7 +82,7 @@ export const COMMAND_NOTATION: Notation = {
     if (form === undefined) return TOOL_NOTATION.call(call);
     const operands = (form.operands ?? []).flatMap((field) => call.input[field] ?? []).map(String);
     const options = Object.entries(form.options).flatMap(([field, option]) => optionWords(option, call.input[field]));
-    return `\`${["stackwarden", form.command, ...operands, ...options].map(quoted).join(" ")}\``;
+    return `\`${["stackwarden", ...form.command.split(" "), ...operands, ...options].map(quoted).join(" ")}\``;
   },
   setting: (key) => {
     const flag = SETTINGS.find((entry) => entry.key === key)?.flag;
