@@ -18,12 +18,12 @@ const schema = z.strictObject({ [DETAIL_FIELD]: flag("").default(false) });
  * @throws INVALID_INPUT
  */
 export function takeDetail(operation: AnyOperation, input: unknown): { input: unknown; detail: boolean } {
-  const asked = typeof input === "object" && input !== null && Object.hasOwn(input, DETAIL_FIELD);
-  if (operation.brief === undefined || !asked) return { input, detail: operation.brief === undefined };
+  const hasDetail = typeof input === "object" && input !== null && Object.hasOwn(input, DETAIL_FIELD);
+  if (operation.brief === undefined || !hasDetail) return { input, detail: operation.brief === undefined };
   const own = { ...(input as Record<string, unknown>) };
-  const given = readArguments(schema, { [DETAIL_FIELD]: own[DETAIL_FIELD] });
+  const detailArguments = readArguments(schema, { [DETAIL_FIELD]: own[DETAIL_FIELD] });
   delete own[DETAIL_FIELD];
-  const parsed = schema.safeParse(given);
-  if (!parsed.success) throw inputError(operation.name, issuesOf(schema, parsed.error, given));
+  const parsed = schema.safeParse(detailArguments);
+  if (!parsed.success) throw inputError(operation.name, issuesOf(schema, parsed.error, detailArguments));
   return { input: own, detail: parsed.data[DETAIL_FIELD] as boolean };
 }

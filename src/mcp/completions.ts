@@ -12,8 +12,8 @@ export function complete(params: CompleteRequest["params"], manager: StackManage
   checkReference(params.ref);
   const { name, value } = params.argument;
   const candidates = candidatesFor(name, params.context?.arguments?.project, manager);
-  const wanted = value.toLowerCase();
-  const matching = candidates.filter((candidate) => candidate.toLowerCase().startsWith(wanted));
+  const prefix = value.toLowerCase();
+  const matching = candidates.filter((candidate) => candidate.toLowerCase().startsWith(prefix));
   return {
     completion: {
       values: matching.slice(0, MAX_VALUES),

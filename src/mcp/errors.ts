@@ -18,11 +18,11 @@ export const resourceNotFound = (uri: string, message: string): McpError =>
  */
 export function readFailure(uri: string, error: unknown): McpError {
   if (error instanceof McpError) return error;
-  const known = toStackwardenError(error);
-  const notFound = known.kind.status === 404;
+  const failure = toStackwardenError(error);
+  const notFound = failure.kind.status === 404;
   return new McpError(
     notFound ? RESOURCE_NOT_FOUND : ErrorCode.InternalError,
-    `${known.code}: ${known.message} ${known.hint}`,
-    { uri, ...known.report(), _meta: UNTRUSTED },
+    `${failure.code}: ${failure.message} ${failure.hint}`,
+    { uri, ...failure.report(), _meta: UNTRUSTED },
   );
 }

@@ -17,8 +17,8 @@ const ERROR_REQUIRED = ["code", "message", "hint", "retryable"];
 const cache = new WeakMap<AnyOperation, Tool>();
 
 export function toolOf(operation: AnyOperation): Tool {
-  const known = cache.get(operation);
-  if (known !== undefined) return known;
+  const cachedTool = cache.get(operation);
+  if (cachedTool !== undefined) return cachedTool;
   const { name, title, description, annotations } = operation;
   const tool: Tool = {
     name,
@@ -79,8 +79,8 @@ function either(first: Record<string, JsonObject>, second: Record<string, JsonOb
 }
 
 function ofTypes(fields: (JsonObject | undefined)[]): JsonObject {
-  const known = fields.filter((field) => field !== undefined);
-  if (known.some(({ type }) => type === undefined)) return {};
-  const types = [...new Set(known.flatMap(({ type }) => type as string | string[]))];
+  const definedFields = fields.filter((field) => field !== undefined);
+  if (definedFields.some(({ type }) => type === undefined)) return {};
+  const types = [...new Set(definedFields.flatMap(({ type }) => type as string | string[]))];
   return { type: types.length === 1 ? types[0] : types };
 }

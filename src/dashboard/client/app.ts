@@ -187,13 +187,13 @@ export class App {
     let after: number | null = null;
     void this.#repeat(EVENTS_MS, signal, async () => {
       const wait = this.#source.waitSeconds;
-      const asked = Date.now();
+      const requestedAt = Date.now();
       const newer = after === null ? {} : { after, ...(wait > 0 ? { wait_seconds: wait } : {}) };
       const page = await this.#source.call("get_events", { project, ...newer }, signal);
       if (signal.aborted) return;
       this.#events.add(page.events);
       if (after !== null && page.events.length > 0) this.#wake();
-      const waited = after !== null && wait > 0 && (page.events.length > 0 || Date.now() - asked > EVENTS_MS);
+      const waited = after !== null && wait > 0 && (page.events.length > 0 || Date.now() - requestedAt > EVENTS_MS);
       after = page.next_cursor;
       return waited ? EVENTS_WAITED_MS : undefined;
     });

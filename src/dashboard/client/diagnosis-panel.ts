@@ -34,7 +34,7 @@ export function createDiagnosisPanel(): DiagnosisPanel {
     next,
     more,
   );
-  let asked = "";
+  let requestedState = "";
   let askedAt = 0;
   /** Project of the pending request; a response for another project is discarded. */
   let waiting: string | null = null;
@@ -67,7 +67,7 @@ export function createDiagnosisPanel(): DiagnosisPanel {
     );
   };
   const clear = (): void => {
-    asked = "";
+    requestedState = "";
     waiting = null;
     show(null, []);
   };
@@ -76,16 +76,16 @@ export function createDiagnosisPanel(): DiagnosisPanel {
     element,
     look: async (source, { project, state, services }, signal) => {
       if (state === "running" || state === "stopping") return clear();
-      const seen = JSON.stringify([
+      const currentState = JSON.stringify([
         project,
         state,
         Object.values(services).map((one) => [one.state, one.generation, one.last_exit?.at]),
       ]);
-      if (seen === asked && (state === "stopped" || Date.now() - askedAt < AGAIN_MS)) return;
+      if (currentState === requestedState && (state === "stopped" || Date.now() - askedAt < AGAIN_MS)) return;
       waiting = project;
       const { cause, others } = await source.call("diagnose", { project }, signal);
       if (signal.aborted || waiting !== project) return;
-      asked = seen;
+      requestedState = currentState;
       askedAt = Date.now();
       show(cause, others);
     },

@@ -195,14 +195,14 @@ function lineOf(line: LogLine, { text, regex }: LogFilter, services: readonly st
 /** The text, with the matches of the filter highlighted. */
 function marked(text: string, part: string): (Node | string)[] {
   const lower = text.toLowerCase();
-  const wanted = part.toLowerCase();
+  const lowerPart = part.toLowerCase();
   // The lower-case form of some letters has another length, which would shift the positions.
-  if (lower.length !== text.length || wanted === "") return [text];
+  if (lower.length !== text.length || lowerPart === "") return [text];
   const pieces: (Node | string)[] = [];
   let from = 0;
-  for (let at = lower.indexOf(wanted); at >= 0; at = lower.indexOf(wanted, from)) {
-    pieces.push(text.slice(from, at), h("mark", {}, text.slice(at, at + wanted.length)));
-    from = at + wanted.length;
+  for (let at = lower.indexOf(lowerPart); at >= 0; at = lower.indexOf(lowerPart, from)) {
+    pieces.push(text.slice(from, at), h("mark", {}, text.slice(at, at + lowerPart.length)));
+    from = at + lowerPart.length;
   }
   return [...pieces, text.slice(from)];
 }

@@ -100,7 +100,7 @@ export class RestSource implements DataSource {
 }
 
 function query(fields: Record<string, unknown>): string {
-  const given = Object.entries(fields).filter(([, value]) => value !== undefined && value !== null);
-  const text = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
+  const definedFields = Object.entries(fields).filter(([, value]) => value !== undefined && value !== null);
+  const text = new URLSearchParams(definedFields.map(([name, value]) => [name, String(value)])).toString();
   return text === "" ? "" : `?${text}`;
 }

@@ -114,8 +114,10 @@ function messageOf(report: ServiceReport, health: ServiceHealth | null): string 
     return `${clock(exit.at)}: ${how}.`;
   }
   if (health === null) return "";
-  const seen = health.error ?? health.message;
-  return health.latency_ms === null || health.error !== undefined ? seen : `${seen} · ${amount(health.latency_ms)} ms`;
+  const message = health.error ?? health.message;
+  return health.latency_ms === null || health.error !== undefined
+    ? message
+    : `${message} · ${amount(health.latency_ms)} ms`;
 }
 
 function openToNetwork({ endpoints }: ServiceReport): string[] {

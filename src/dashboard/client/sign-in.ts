@@ -36,9 +36,9 @@ export function signIn(enter: (token: string) => Promise<void>, first: Failure |
   });
   const button = h("button", { type: "submit", class: "primary" }, "Open");
   const show = (error: unknown): void => {
-    const told = error instanceof Failure ? error : new Failure("", String(error));
-    const refused = told.code === "UNAUTHORIZED";
-    setText(failure, refused ? "This token is not valid." : `${told.message} ${told.hint}`.trim());
+    const cause = error instanceof Failure ? error : new Failure("", String(error));
+    const refused = cause.code === "UNAUTHORIZED";
+    setText(failure, refused ? "This token is not valid." : `${cause.message} ${cause.hint}`.trim());
     input.setAttribute("aria-invalid", String(refused));
     input.select();
   };

@@ -99,17 +99,17 @@ export function rewriteEnvironment(
     if (!names.has(value)) continue;
     const prefix = HOST_KEY.exec(key)?.[1];
     const portKey = prefix === undefined ? `${key}_PORT` : `${prefix}PORT`;
-    const given = environment[portKey];
+    const port = environment[portKey];
     // `POSTGRES_USER=postgres` is not an address: only a host-like name, or a variable with a matching `…PORT`, counts
     // as one.
-    if (prefix === undefined && given === undefined) continue;
+    if (prefix === undefined && port === undefined) continue;
     result[key] = LOOPBACK;
     const ports = book.ports(value);
-    const containerPort = given === undefined ? ports[0] : Number(given);
+    const containerPort = port === undefined ? ports[0] : Number(port);
     const hostPort = containerPort === undefined ? undefined : book.hostPort(value, containerPort);
     if (hostPort === undefined) continue;
     result[portKey] = String(hostPort);
-    if (given === undefined) notes.push(`${portKey}=${hostPort} was added: ${value} listens there on this runtime.`);
+    if (port === undefined) notes.push(`${portKey}=${hostPort} was added: ${value} listens there on this runtime.`);
   }
   return { environment: result, notes };
 }

@@ -96,8 +96,8 @@ export async function postgresBinaries(
   serverStateDir: string,
   find: () => Promise<PostgresPackage | null> = findPostgresPackage,
 ): Promise<PostgresBinaries> {
-  const found = await find();
-  if (found === null) {
+  const installedPackage = await find();
+  if (installedPackage === null) {
     throw new StackwardenError(
       "RUNTIME_UNAVAILABLE",
       `PostgreSQL's package ${postgresPackageName()} is not installed.`,
@@ -107,9 +107,10 @@ export async function postgresBinaries(
     );
   }
   const cache = join(serverStateDir, "cache");
-  const final = join(cache, `postgres-${found.version}`);
+  const final = join(cache, `postgres-${installedPackage.version}`);
   if ((await lstat(join(final, "bin")).catch(() => null)) === null) {
-    const pending = running.get(final) ?? withStorage("Copying PostgreSQL", () => build(found, cache, final));
+    const pending =
+      running.get(final) ?? withStorage("Copying PostgreSQL", () => build(installedPackage, cache, final));
     running.set(final, pending);
     try {
       await pending;
@@ -117,5 +118,5 @@ export async function postgresBinaries(
       running.delete(final);
     }
   }
-  return { bin: join(final, "bin"), version: found.version, major: found.major };
+  return { bin: join(final, "bin"), version: installedPackage.version, major: installedPackage.major };
 }

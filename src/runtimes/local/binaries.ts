@@ -34,8 +34,8 @@ export const findPython = (): Promise<string | null> => findIn(["python3"], syst
 
 /** The Node.js of a service: the server's own, or a system one when the service's user cannot access that. */
 export async function nodeFor(user: ServiceUser, host: Pick<ProcessHost, "accessible">): Promise<string> {
-  const found = await firstRunnable([process.execPath, ...SERVICE_PATH.map((dir) => join(dir, "node"))], user, host);
-  if (found !== null) return found;
+  const node = await firstRunnable([process.execPath, ...SERVICE_PATH.map((dir) => join(dir, "node"))], user, host);
+  if (node !== null) return node;
   throw new StackwardenError("RUNTIME_UNAVAILABLE", "No Node.js that a service's user can run was found.", {
     hint: `${process.execPath} is not reachable for unprivileged users: install Node.js below /usr.`,
   });
@@ -51,8 +51,8 @@ export async function npmScript(node: string, name: "npm" | "npx" = "npm"): Prom
     `/usr/local/lib/node_modules/npm/bin/${name}-cli.js`,
   ];
   for (const candidate of candidates) {
-    const found = await realpath(candidate).catch(() => null);
-    if (found !== null) return found;
+    const realCandidate = await realpath(candidate).catch(() => null);
+    if (realCandidate !== null) return realCandidate;
   }
   const wrapper = await findIn([name], SERVICE_PATH);
   const target = wrapper === null ? null : await realpath(wrapper);

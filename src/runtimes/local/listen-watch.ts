@@ -16,7 +16,7 @@ export interface Listening {
   onOpen(port: number): void;
 }
 
-/** Sockets of other users that receive what is sent to a port on 127.0.0.1. */
+/** Sockets of other users that receive connections to one of the ports on 127.0.0.1. */
 const foreign = ({ uid, ports }: Listening, sockets: readonly Listener[]): Listener[] => {
   const own = new Set(ports());
   return sockets.filter((one) => own.has(one.port) && one.answersLoopback && one.uid !== null && one.uid !== uid);

@@ -45,8 +45,8 @@ export class LocalService implements RuntimeService {
 
   stop({ graceMs, signal }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
     this.#stopping ??= (async () => {
-      const wanted = signal === undefined || signal === "SIGTERM" ? (this.plan.stopSignal ?? signal) : signal;
-      const exit = await this.process.stop({ graceMs, ...(wanted === undefined ? {} : { signal: wanted }) });
+      const stopSignal = signal === undefined || signal === "SIGTERM" ? (this.plan.stopSignal ?? signal) : signal;
+      const exit = await this.process.stop({ graceMs, ...(stopSignal === undefined ? {} : { signal: stopSignal }) });
       await this.ended;
       return exit;
     })();

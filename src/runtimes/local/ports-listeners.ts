@@ -23,19 +23,19 @@ const ANSWERS_LOOPBACK = /^(?:0100007F|0{8}|0{32}|0000000000000000FFFF0000(?:010
 
 /** Lines of /proc/net/tcp and tcp6. */
 export function parseListeners(table: string): Listener[] {
-  const found: Listener[] = [];
+  const listeners: Listener[] = [];
   for (const line of table.split("\n").slice(1)) {
     const [, local, , state, , , , uid] = line.trim().split(/\s+/);
     if (state !== LISTEN || local === undefined) continue;
     const [address = "", port = ""] = local.split(":");
-    found.push({
+    listeners.push({
       port: Number.parseInt(port, 16),
       uid: Number(uid),
       loopback: isLoopback(address),
       answersLoopback: ANSWERS_LOOPBACK.test(address),
     });
   }
-  return found;
+  return listeners;
 }
 
 /** All listening sockets of this network namespace, or null on platforms without a table of them. */

@@ -302,14 +302,14 @@ class LocalProcessHost implements ProcessHost {
 export async function createProcessHost(options: ProcessHostOptions): Promise<LocalProcessHost> {
   const { cgroupRoot, procRoot } = options;
   // Detect cgroups before anything else starts: programs that run meanwhile would be in the cgroup that is examined.
-  const found = await detectCgroups({
+  const cgroups = await detectCgroups({
     ...(cgroupRoot === undefined ? {} : { cgroupRoot }),
     ...(procRoot === undefined ? {} : { procRoot }),
   });
   const tools = await findGateTools(process.getuid?.() === 0);
   const sandbox = await Sandbox.detect(options.stateDir, tools.setpriv, options.namespaces ?? true);
-  const { factory } = found;
-  const limits: Enforcement = factory?.enforcement ?? { level: "none", reason: found.reason ?? "unknown" };
+  const { factory } = cgroups;
+  const limits: Enforcement = factory?.enforcement ?? { level: "none", reason: cgroups.reason ?? "unknown" };
   const bounds = (await factory?.bounds()) ?? { cpus: null, memory_mb: null };
   const host = new LocalProcessHost(options, factory, limits, tools, sandbox, {
     cpus: Math.min(availableParallelism(), bounds.cpus ?? Number.POSITIVE_INFINITY),

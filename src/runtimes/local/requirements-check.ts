@@ -68,9 +68,13 @@ function node(): Finding {
 }
 
 async function postgres({ findPostgresPackage }: Search): Promise<Finding> {
-  const found = await findPostgresPackage();
-  if (found !== null && (await executable(join(found.native, "bin", "postgres"))) !== null) {
-    return { check: "postgres", ok: true, message: `PostgreSQL ${found.version} (${binaries.postgresPackageName()})` };
+  const postgresPackage = await findPostgresPackage();
+  if (postgresPackage !== null && (await executable(join(postgresPackage.native, "bin", "postgres"))) !== null) {
+    return {
+      check: "postgres",
+      ok: true,
+      message: `PostgreSQL ${postgresPackage.version} (${binaries.postgresPackageName()})`,
+    };
   }
   return {
     check: "postgres",
@@ -81,29 +85,31 @@ async function postgres({ findPostgresPackage }: Search): Promise<Finding> {
 }
 
 async function redis(search: Search): Promise<Finding> {
-  const found = await search.findRedis();
-  const version = found === null ? null : await output(found, ["--version"]);
-  if (version !== null) return { check: "redis", ok: true, message: `${version.split(" sha=")[0]} (${found})` };
+  const redisPath = await search.findRedis();
+  const version = redisPath === null ? null : await output(redisPath, ["--version"]);
+  if (version !== null) return { check: "redis", ok: true, message: `${version.split(" sha=")[0]} (${redisPath})` };
   return {
     check: "redis",
     ok: false,
     message:
-      found === null
+      redisPath === null
         ? `Neither redis-server nor valkey-server was found.${await search.refusedPrograms(binaries.REDIS_PROGRAMS)}`
-        : `${found} does not run.`,
+        : `${redisPath} does not run.`,
     fix: await installCommand(search, "redis-server", "redis"),
   };
 }
 
 async function python(search: Search): Promise<Finding> {
-  const found = await search.findPython();
+  const pythonPath = await search.findPython();
   const version =
-    found === null ? null : await output(found, ["-c", "import ensurepip, sys, venv; print(sys.version.split()[0])"]);
-  if (version !== null) return { check: "python", ok: true, message: `Python ${version} with venv (${found})` };
+    pythonPath === null
+      ? null
+      : await output(pythonPath, ["-c", "import ensurepip, sys, venv; print(sys.version.split()[0])"]);
+  if (version !== null) return { check: "python", ok: true, message: `Python ${version} with venv (${pythonPath})` };
   return {
     check: "python",
     ok: false,
-    message: found === null ? "No system python3 was found." : `${found} lacks venv or ensurepip.`,
+    message: pythonPath === null ? "No system python3 was found." : `${pythonPath} lacks venv or ensurepip.`,
     fix: await installCommand(search, "python3-venv", "python"),
   };
 }

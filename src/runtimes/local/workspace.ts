@@ -111,8 +111,8 @@ async function freshCopy(request: WorkspaceRequest): Promise<string> {
  */
 function projectFolder({ folder, workingDir }: WorkspaceRequest): string | null {
   try {
-    const found = statBeneath(workingDir, folder);
-    return found?.kind === "folder" ? found.path : null;
+    const entry = statBeneath(workingDir, folder);
+    return entry?.kind === "folder" ? entry.path : null;
   } catch (error) {
     if (error instanceof UnsafePathError) return null;
     throw error;

@@ -32,10 +32,10 @@ export function ignorePatterns(text: string): string[] {
 }
 
 async function ignoreFile(path: string, folder: string): Promise<string[] | null> {
-  const found = await stat(path).catch(() => null);
-  if (found?.isFile() !== true) return null;
+  const stats = await stat(path).catch(() => null);
+  if (stats?.isFile() !== true) return null;
   await stillInside(path, folder);
-  if (found.size > IGNORE_LIMIT)
+  if (stats.size > IGNORE_LIMIT)
     throw refuse(`${path} is larger than ${IGNORE_LIMIT / 1024} KiB.`, "Name folders in it instead of single files.");
   return ignorePatterns(await readFile(path, "utf8"));
 }
@@ -121,16 +121,16 @@ async function readSecretFile(path: string): Promise<string> {
  * @throws INVALID_STACK when the path does not exist, is neither a file nor a folder, or is a secret that is too large
  */
 export async function uploadBind(options: UploadOptions, path: string): Promise<Upload> {
-  const found = await lstat(path).catch(() => null);
-  if (found?.isDirectory() === true) return { kind: "folder", folder: await uploadFolder(options, path) };
-  if (found?.isFile() === true) {
+  const stats = await lstat(path).catch(() => null);
+  if (stats?.isDirectory() === true) return { kind: "folder", folder: await uploadFolder(options, path) };
+  if (stats?.isFile() === true) {
     await stillInside(path, options.folder);
-    if (found.size > 0 && privateFiles(options).includes(path))
+    if (stats.size > 0 && privateFiles(options).includes(path))
       return { kind: "secret", value: await readSecretFile(path) };
     return { kind: "file", file: options.client.host().file(path, { noCache: true }) };
   }
   throw refuse(
-    found === null ? `${path} does not exist.` : `${path} is neither a file nor a folder.`,
+    stats === null ? `${path} does not exist.` : `${path} is neither a file nor a folder.`,
     "Create it, or correct the volume in the compose file.",
   );
 }

@@ -59,13 +59,13 @@ class Connection {
       this.#words = heldEnd(this.#words + chunk);
     });
     this.ended = childExit(child).then(({ how, error }) => {
-      const said = this.#words
+      const lastOutput = this.#words
         .trim()
         .split(/\s*\n\s*/)
         .slice(-3)
         .join(" ");
       const it = error === undefined ? `it ${how}` : how;
-      this.#over = said === "" ? it : `${it}: ${said}`;
+      this.#over = lastOutput === "" ? it : `${it}: ${lastOutput}`;
       this.#fail(this.#over);
       return this.#over;
     });

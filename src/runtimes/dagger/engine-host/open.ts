@@ -43,15 +43,15 @@ async function startedByCli(
 
 /** @returns the capabilities, or the reason why there are none */
 async function probe(helper: Helper, way: ExecCommand): Promise<ContainerLookup | string> {
-  const said = (await helper.run({ words: ["sh", "-c", PROBE] })).output.toString();
-  const value = (name: string): string => new RegExp(`^${name}:? *(.*)$`, "m").exec(said)?.[1]?.trim() ?? "";
+  const output = (await helper.run({ words: ["sh", "-c", PROBE] })).output.toString();
+  const value = (name: string): string => new RegExp(`^${name}:? *(.*)$`, "m").exec(output)?.[1]?.trim() ?? "";
   if (value("runc") !== "ok")
     return value("runc") === ""
       ? `there is no runc on ${way.description}`
       : `runc cannot be used on ${way.description}: ${value("runc").slice(0, 200)}`;
   if (value("uid") !== "0") return `limits can be set by root only, and ${way.description} is another user`;
-  const seen = parseSnapshot(said);
-  const file = (name: string): string | undefined => seen.get(name)?.[0];
+  const snapshot = parseSnapshot(output);
+  const file = (name: string): string | undefined => snapshot.get(name)?.[0];
   const [quota, period] = (file("cpu.max") ?? "").split(" ");
   const bounds = (values: (number | null)[]): number => Math.min(...values.filter((one) => one !== null));
   return {

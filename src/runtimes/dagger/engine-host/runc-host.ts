@@ -65,8 +65,8 @@ const NAMES = ["cpus", "memory_mb", "pids"] as const;
 /** Limits that differ from the requested ones, including limits that were not requested. */
 const wrong = (limits: Limits, seen: AppliedLimits): (typeof NAMES)[number][] =>
   NAMES.filter((name) => {
-    const asked = limits[name];
-    return asked === undefined ? seen[name].value !== null : !limitsHold({ [name]: asked }, seen);
+    const requestedLimit = limits[name];
+    return requestedLimit === undefined ? seen[name].value !== null : !limitsHold({ [name]: requestedLimit }, seen);
   });
 
 /** The limit is not visible for the service, so it cannot be verified. */
@@ -127,16 +127,17 @@ export class RuncHost implements EngineHost {
         this.#swap = false;
         continue;
       }
-      const seen = parseLimits(parseSnapshot(text(answer)));
-      const off = wrong(limits, seen);
+      const appliedLimits = parseLimits(parseSnapshot(text(answer)));
+      const off = wrong(limits, appliedLimits);
       held = answer.exitCode === 0 && off.length === 0 ? held + 1 : 0;
       // Verified twice: values that are written while runc still creates the container are overwritten shortly after.
-      if (held === 2) return seen;
+      if (held === 2) return appliedLimits;
       if (Date.now() > end) {
-        if (answer.exitCode === 0 && off.every((name) => limits[name] === undefined || unseen(seen[name]))) return seen;
+        if (answer.exitCode === 0 && off.every((name) => limits[name] === undefined || unseen(appliedLimits[name])))
+          return appliedLimits;
         const why =
           answer.exitCode === 0
-            ? `after ${APPLY_MS / 1000} s the service shows ${off.map((name) => `${name} ${seen[name].value ?? "unlimited"}`).join(", ")}`
+            ? `after ${APPLY_MS / 1000} s the service shows ${off.map((name) => `${name} ${appliedLimits[name].value ?? "unlimited"}`).join(", ")}`
             : lastLine(text(answer));
         throw new StackwardenError("LIMIT_REFUSED", `The kernel refused the limits: ${why}.`, {
           hint: "A limit below present use is refused; stop the service or choose a higher one.",
@@ -148,19 +149,20 @@ export class RuncHost implements EngineHost {
   }
 
   async read(id: string): Promise<AppliedLimits> {
-    const seen = await this.#inspect(id);
-    if (typeof seen === "string") return unknownLimits(seen);
+    const snapshot = await this.#inspect(id);
+    if (typeof snapshot === "string") return unknownLimits(snapshot);
     // Gives the first usage sample a value to compare with.
-    if (!this.#samples.has(id)) this.#cores(id, performance.now(), parseUsage(seen).cpu_seconds_total);
-    return parseLimits(seen);
+    if (!this.#samples.has(id)) this.#cores(id, performance.now(), parseUsage(snapshot).cpu_seconds_total);
+    return parseLimits(snapshot);
   }
 
   async stats(id: string): Promise<ServiceStats> {
-    const seen = await this.#inspect(id);
+    const snapshot = await this.#inspect(id);
     const at = performance.now();
-    if (typeof seen === "string") return { ...unknownStats(seen), oom_kills: await this.#oomKillsOfTheGone(id) };
-    let usage: Usage = parseUsage(seen);
-    if (cgroupVersion(seen) === null) {
+    if (typeof snapshot === "string")
+      return { ...unknownStats(snapshot), oom_kills: await this.#oomKillsOfTheGone(id) };
+    let usage: Usage = parseUsage(snapshot);
+    if (cgroupVersion(snapshot) === null) {
       const event = usageOfEvent(text(await this.#run(["runc", "events", "--stats", checked(id)])));
       usage = {
         ...usage,
@@ -178,8 +180,8 @@ export class RuncHost implements EngineHost {
   }
 
   async user(id: string): Promise<HostUser | null> {
-    const seen = await this.#inspect(id);
-    return typeof seen === "string" ? null : parseUser(seen);
+    const snapshot = await this.#inspect(id);
+    return typeof snapshot === "string" ? null : parseUser(snapshot);
   }
 
   async begun(id: string, signal: AbortSignal): Promise<HostUser | null> {

@@ -32,9 +32,9 @@ async function hostEnforcement(options: CheckOptions, runnerHost: string | null)
   );
   const timer = new AbortController();
   const slow = delay(HOST_MS, null, { signal: timer.signal }).catch(() => null);
-  const found = await Promise.race([opening, slow]);
+  const hostCheck = await Promise.race([opening, slow]);
   timer.abort();
-  if (found !== null) return found;
+  if (hostCheck !== null) return hostCheck;
   late.abort();
   return {
     level: "none",

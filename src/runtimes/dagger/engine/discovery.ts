@@ -47,17 +47,17 @@ export async function cliFinding(
   if ("missing" in found)
     return { path: null, finding: { check: "dagger CLI", ok: false, message: found.missing, fix: INSTALL } };
   const { path } = found;
-  const said = await ask(path, ["version"], env, deadlineMs);
-  if (said.kind === "refusal") {
-    const message = `${path} does not run: ${said.reason}`;
+  const answer = await ask(path, ["version"], env, deadlineMs);
+  if (answer.kind === "refusal") {
+    const message = `${path} does not run: ${answer.reason}`;
     return { path: null, finding: { check: "dagger CLI", ok: false, message, fix: INSTALL } };
   }
   // The cold start of a large program can exceed the deadline; the start of a session reports more.
-  if (said.kind === "silence") {
+  if (answer.kind === "silence") {
     const message = `${path} (it did not say its version within ${deadlineMs} ms)`;
     return { path, finding: { check: "dagger CLI", ok: true, message } };
   }
-  const verdict = judgeVersion("CLI", said.text);
+  const verdict = judgeVersion("CLI", answer.text);
   if (verdict.kind === "unsupported")
     return { path: null, finding: { check: "dagger CLI", ok: false, message: verdict.message, fix: INSTALL } };
   const message = verdict.kind === "same" ? `Dagger CLI ${SDK_VERSION} (${path})` : `${verdict.message} (${path})`;
@@ -98,9 +98,9 @@ async function containerRuntime(names: readonly string[], env: NodeJS.ProcessEnv
     names.map(async (name) => {
       const path = await findProgram(name, { env });
       if (path === null) return `${name} was not found on PATH`;
-      const said = await ask(path, ["ps", "-q"], env, deadlineMs);
-      if (said.kind === "answer") return null;
-      return `${name} does not answer (${said.kind === "silence" ? `nothing within ${deadlineMs} ms` : said.reason})`;
+      const answer = await ask(path, ["ps", "-q"], env, deadlineMs);
+      if (answer.kind === "answer") return null;
+      return `${name} does not answer (${answer.kind === "silence" ? `nothing within ${deadlineMs} ms` : answer.reason})`;
     }),
   );
   const at = tried.indexOf(null);
@@ -121,10 +121,11 @@ async function containerReach(
   const path = await findProgram(program, { env });
   const fix = `Start the container ${container}, or correct the engine's address.`;
   if (path === null) return { ok: false, message: `${program} was not found on PATH.`, fix: `Install ${program}.` };
-  const said = await ask(path, ["inspect", "--format", "{{.State.Running}}", "--", container], env, deadlineMs);
-  if (said.kind === "answer" && said.text === "true")
+  const answer = await ask(path, ["inspect", "--format", "{{.State.Running}}", "--", container], env, deadlineMs);
+  if (answer.kind === "answer" && answer.text === "true")
     return { ok: true, message: `The container ${container} runs (${program}).` };
-  const why = said.kind === "answer" ? "it is stopped" : said.kind === "refusal" ? said.reason : "no answer in time";
+  const why =
+    answer.kind === "answer" ? "it is stopped" : answer.kind === "refusal" ? answer.reason : "no answer in time";
   return { ok: false, message: `The engine's container ${container} cannot be used: ${why}.`, fix };
 }
 
@@ -136,17 +137,17 @@ async function podReach(address: URL, env: NodeJS.ProcessEnv, deadlineMs: number
     return value === null ? [] : [`--${name}=${value}`];
   });
   const pod = address.hostname;
-  const said = await ask(
+  const answer = await ask(
     path,
     ["get", "pod", ...options, "-o", "jsonpath={.status.phase}", "--", pod],
     env,
     deadlineMs,
   );
   // A remote cluster can take longer than this check; a timeout does not mean that it is absent.
-  if (said.kind === "silence")
+  if (answer.kind === "silence")
     return { ok: true, message: `The pod ${pod} was not seen within ${deadlineMs} ms; its start will tell.` };
-  if (said.kind === "answer" && said.text === "Running") return { ok: true, message: `The pod ${pod} runs.` };
-  const why = said.kind === "answer" ? `its phase is ${said.text || "unknown"}` : said.reason;
+  if (answer.kind === "answer" && answer.text === "Running") return { ok: true, message: `The pod ${pod} runs.` };
+  const why = answer.kind === "answer" ? `its phase is ${answer.text || "unknown"}` : answer.reason;
   return {
     ok: false,
     message: `The engine's pod ${pod} cannot be used: ${why}.`,

@@ -44,7 +44,8 @@ export function engineOf(settings: EngineSettings, env: NodeJS.ProcessEnv, proje
     }
     return { runnerHost, source: `engines.${name} in the configuration` };
   }
-  const given = env[RUNNER_VARIABLE];
-  if (given !== undefined && given !== "") return { runnerHost: given, source: RUNNER_VARIABLE };
+  const fromEnvironment = env[RUNNER_VARIABLE];
+  if (fromEnvironment !== undefined && fromEnvironment !== "")
+    return { runnerHost: fromEnvironment, source: RUNNER_VARIABLE };
   return { runnerHost: null, source: "the Dagger CLI's own choice" };
 }

@@ -26,8 +26,8 @@ export async function ask(
       (error, stdout, stderr) => {
         if (error === null) return resolve({ kind: "answer", text: stdout.trim() });
         if (error.killed === true) return resolve({ kind: "silence" });
-        const said = lastLine(stderr);
-        resolve({ kind: "refusal", reason: said === "" ? `it ended with ${error.code}` : said });
+        const lastWords = lastLine(stderr);
+        resolve({ kind: "refusal", reason: lastWords === "" ? `it ended with ${error.code}` : lastWords });
       },
     );
   });

@@ -12,8 +12,8 @@ type Version = readonly [major: number, minor: number, patch: number];
 
 /** Parses the first version number of a text; null for development builds. */
 export function parseVersion(text: string): Version | null {
-  const found = /\bv?(\d{1,5})\.(\d{1,5})\.(\d{1,5})/.exec(text);
-  return found === null ? null : [Number(found[1]), Number(found[2]), Number(found[3])];
+  const match = /\bv?(\d{1,5})\.(\d{1,5})\.(\d{1,5})/.exec(text);
+  return match === null ? null : [Number(match[1]), Number(match[2]), Number(match[3])];
 }
 
 const compare = (a: Version, b: Version): number => a[0] - b[0] || a[1] - b[1] || a[2] - b[2];

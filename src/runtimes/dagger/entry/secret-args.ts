@@ -48,9 +48,9 @@ export class SecretArgs {
   hide(words: readonly string[]): string[] {
     return words.map((word) => {
       if (!this.holdsSecret(word)) return word;
-      const known = this.#hidden.indexOf(word);
-      if (known < 0) this.#hidden.push(word);
-      return `${this.token}.${known < 0 ? this.#hidden.length : known + 1}`;
+      const index = this.#hidden.indexOf(word);
+      if (index < 0) this.#hidden.push(word);
+      return `${this.token}.${index < 0 ? this.#hidden.length : index + 1}`;
     });
   }
 

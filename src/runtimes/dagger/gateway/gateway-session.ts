@@ -100,9 +100,9 @@ export function gatewaySession({ session, host, notice }: GatewaySessionOptions)
         await raceAbort(service.start(), signal);
         void limit(spec, instance, over.signal);
         const stop = async (): Promise<void> => {
-          const asked = service.stop().catch(() => undefined);
+          const stopping = service.stop().catch(() => undefined);
           const timer = setTimeout(() => void service.stop({ kill: true }).catch(() => undefined), STOP_MS);
-          await Promise.race([asked, ended]);
+          await Promise.race([stopping, ended]);
           clearTimeout(timer);
           tell({ reason: "it was stopped" });
         };

@@ -44,8 +44,8 @@ const loopCheck =
 function insideCheck(context: ProbeContext, test: HealthTest, timeoutMs: number): { check: string; run: Check } | null {
   if (test.kind !== "cmd" && test.kind !== "cmd-shell") return null;
   const { containerId, loop, hidden } = context;
-  const said = test.kind === "cmd-shell" ? `sh -c ${test.command}` : test.argv.join(" ");
-  const check = `exec ${hidden.shown(said)}`;
+  const commandText = test.kind === "cmd-shell" ? `sh -c ${test.command}` : test.argv.join(" ");
+  const check = `exec ${hidden.shown(commandText)}`;
   const argv = hidden.command(checkWords(test));
   if (containerId !== null) return { check, run: execCheck(context, containerId, argv, timeoutMs) };
   return loop?.runs(test) === true ? { check: `${check} (by the entry script)`, run: loopCheck(loop) } : null;

@@ -103,8 +103,8 @@ export async function startCli(options: SessionOptions): Promise<CliProcess> {
   });
   const exited = childExit(child).then(({ how, error }) => {
     if (error !== undefined) return { reason: how, error };
-    const said = lastWords(words);
-    return { reason: `the session's process ${how}${said === "" ? "" : `: ${said}`}`, error };
+    const lastOutput = lastWords(words);
+    return { reason: `the session's process ${how}${lastOutput === "" ? "" : `: ${lastOutput}`}`, error };
   });
   let ending: Promise<void> | undefined;
   const end = (): Promise<void> => {

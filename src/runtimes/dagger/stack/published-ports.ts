@@ -55,15 +55,15 @@ export interface PublishedPorts {
 
 /** @throws UNSUPPORTED for a port that is published twice */
 export function publishedRequests(service: ServiceDefinition): PortRequest[] {
-  const seen = new Set<number>();
+  const containerPorts = new Set<number>();
   return service.ports.map(({ containerPort, hostPort, preferredPort }) => {
-    if (seen.has(containerPort))
+    if (containerPorts.has(containerPort))
       throw new StackwardenError(
         "UNSUPPORTED",
         `Service "${service.name}" publishes port ${containerPort} twice; each port is published once.`,
         { hint: `Keep one of the two entries under services.${service.name}.ports.` },
       );
-    seen.add(containerPort);
+    containerPorts.add(containerPort);
     return {
       service: service.name,
       containerPort,

@@ -49,9 +49,9 @@ export const recordVolumeUser = (stateDir: string, instance: string, user: Volum
  */
 export const forgetVolumeUsers = (stateDir: string, instances: readonly string[]): Promise<void> =>
   change(stateDir, (records) => {
-    const known = instances.filter((instance) => instance in records);
-    for (const instance of known) delete records[instance];
-    return known.length > 0;
+    const matches = instances.filter((instance) => instance in records);
+    for (const instance of matches) delete records[instance];
+    return matches.length > 0;
   });
 
 /** The recorded instances that mount one of these volumes on this engine. @throws STORAGE_FAILED */

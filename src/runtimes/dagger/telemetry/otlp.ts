@@ -44,8 +44,8 @@ function milliseconds(value: unknown): number {
 }
 
 function attribute(attributes: unknown, key: string): Json | undefined {
-  const found = list(attributes).find((one) => one.key === key);
-  return found === undefined ? undefined : group(found.value);
+  const entry = list(attributes).find((one) => one.key === key);
+  return entry === undefined ? undefined : group(entry.value);
 }
 
 function integer(value: Json | undefined): number | undefined {

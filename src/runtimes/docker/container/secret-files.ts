@@ -15,8 +15,8 @@ const TMPFS = 0x01021994;
 /** A memory file system in which this user can create folders; null when there is none. */
 async function memoryFolder(env: NodeJS.ProcessEnv): Promise<string | null> {
   for (const folder of process.getuid?.() === 0 ? ["/run", "/dev/shm"] : [env.XDG_RUNTIME_DIR]) {
-    const found = folder ? await statfs(folder).catch(() => null) : null;
-    if (folder && found?.type === TMPFS) return folder;
+    const fileSystem = folder ? await statfs(folder).catch(() => null) : null;
+    if (folder && fileSystem?.type === TMPFS) return folder;
   }
   return null;
 }

@@ -34,8 +34,8 @@ const isNumeric = (user: string): boolean => /^\d+(?::\d+)?$/.test(user);
 async function sourceOwner(service: ServiceDefinition): Promise<string | null> {
   for (const mount of service.mounts) {
     if (mount.type !== "bind" || mount.readOnly) continue;
-    const found = await lstat(mount.source).catch(() => null);
-    if (found?.isDirectory() === true && found.uid !== 0) return `${found.uid}:${found.gid}`;
+    const stats = await lstat(mount.source).catch(() => null);
+    if (stats?.isDirectory() === true && stats.uid !== 0) return `${stats.uid}:${stats.gid}`;
   }
   return null;
 }

@@ -133,8 +133,8 @@ export function findAddress({
   if (settings.context && settings.context !== "default") return ofContext(settings.context, "docker_context", folder);
   if (env.DOCKER_HOST) {
     const host = checked(env.DOCKER_HOST, "DOCKER_HOST");
-    const wanted = host.startsWith("tcp://") && (Boolean(env.DOCKER_TLS_VERIFY) || Boolean(env.DOCKER_CERT_PATH));
-    const tls = wanted ? tlsFiles(env.DOCKER_CERT_PATH || folder, !env.DOCKER_TLS_VERIFY) : undefined;
+    const usesTls = host.startsWith("tcp://") && (Boolean(env.DOCKER_TLS_VERIFY) || Boolean(env.DOCKER_CERT_PATH));
+    const tls = usesTls ? tlsFiles(env.DOCKER_CERT_PATH || folder, !env.DOCKER_TLS_VERIFY) : undefined;
     return { host, source: "DOCKER_HOST", ...(tls === undefined ? {} : { tls }) };
   }
   if (env.DOCKER_CONTEXT && env.DOCKER_CONTEXT !== "default")

@@ -59,8 +59,8 @@ const plugins = new Map<string, Promise<string | null>>();
 
 export function findBuildx(env: NodeJS.ProcessEnv): Promise<string | null> {
   const key = `${env.PATH}\0${env.HOME}\0${env.DOCKER_CONFIG}`;
-  const asked = plugins.get(key);
-  if (asked !== undefined) return asked;
+  const cachedCheck = plugins.get(key);
+  if (cachedCheck !== undefined) return cachedCheck;
   const asking = (async () => {
     const docker = await findProgram("docker", { env });
     if (docker === null) return null;
@@ -160,9 +160,9 @@ async function registryConfig({
 }: BuildOptions): Promise<Record<string, { username: string; password: string }>> {
   const text = await readFile(join(build.context, build.dockerfile ?? "Dockerfile"), "utf8").catch(() => "");
   const images = [...text.matchAll(/^\s*FROM\s+(?:--\S+\s+)*(\S+)/gim)].map(([, image]) => image as string);
-  const found = await Promise.all(images.map((image) => credentialsFor(image, env)));
+  const credentials = await Promise.all(images.map((image) => credentialsFor(image, env)));
   return Object.fromEntries(
-    found.flatMap((auth) =>
+    credentials.flatMap((auth) =>
       auth === null ? [] : [[auth.serveraddress, { username: auth.username ?? "", password: auth.password ?? "" }]],
     ),
   );

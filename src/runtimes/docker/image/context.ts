@@ -37,11 +37,11 @@ const invalid = (message: string, hint: string): StackwardenError =>
  * @throws INVALID_STACK for a file outside the project, or a file that is too large
  */
 async function readIgnore(path: string, folder: string): Promise<string | null> {
-  const found = await stat(path).catch(() => null);
-  if (found?.isFile() !== true) return null;
+  const stats = await stat(path).catch(() => null);
+  if (stats?.isFile() !== true) return null;
   if (!isInside(folder, await realpath(path)))
     throw invalid(`${path} leads out of the project's folder.`, "Replace the link by a file.");
-  if (found.size > IGNORE_LIMIT)
+  if (stats.size > IGNORE_LIMIT)
     throw invalid(`${path} is larger than ${IGNORE_LIMIT / 1024} KiB.`, "Name folders in it instead of single files.");
   const file = await open(path);
   try {
@@ -73,10 +73,10 @@ async function addFile(archive: Pack, header: Omit<Headers, "size">, path: strin
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(() => null);
   if (file === null) return;
   try {
-    const found = await file.stat();
+    const stats = await file.stat();
     const real = await realpath(`/proc/self/fd/${file.fd}`).catch(() => realpath(path));
-    if (!found.isFile() || !isInside(within, real)) return;
-    const { size } = found;
+    if (!stats.isFile() || !isInside(within, real)) return;
+    const { size } = stats;
     const entry = archive.entry({ ...header, size });
     if (size === 0) entry.end();
     else await pipeline(file.createReadStream({ autoClose: false, start: 0, end: size - 1 }), entry);
@@ -116,16 +116,16 @@ export async function buildContext(options: ContextOptions): Promise<{ archive: 
       if (left.has(full)) continue;
       const way = relative(realContext, full).split(sep).join("/");
       const ignored = patterns.ignores(way) && way !== name && way !== ".dockerignore";
-      const found = await lstat(full).catch(() => null);
-      if (found === null) continue;
-      const { mode, mtime } = found;
-      if (found.isDirectory()) {
+      const stats = await lstat(full).catch(() => null);
+      if (stats === null) continue;
+      const { mode, mtime } = stats;
+      if (stats.isDirectory()) {
         if (!ignored) archive.entry({ name: `${way}/`, type: "directory", mode: mode & 0o7777, mtime });
         if (!ignored || negated || name.startsWith(`${way}/`)) await visit(full);
       } else if (ignored) continue;
-      else if (found.isSymbolicLink())
+      else if (stats.isSymbolicLink())
         archive.entry({ name: way, type: "symlink", linkname: await readlink(full), mode: mode & 0o7777, mtime });
-      else if (found.isFile()) await addFile(archive, { name: way, mode: mode & 0o7777, mtime }, full, realContext);
+      else if (stats.isFile()) await addFile(archive, { name: way, mode: mode & 0o7777, mtime }, full, realContext);
     }
   };
   const fill = async (): Promise<void> => {

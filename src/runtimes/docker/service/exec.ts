@@ -87,8 +87,8 @@ const inspected = (exec: Docker.Exec): Promise<Docker.ExecInspectInfo | null> =>
 /** @returns the exit code; null while the engine does not report it */
 async function exitCodeOf(exec: Docker.Exec): Promise<number | null> {
   for (let attempt = 0; attempt < 50; attempt += 1) {
-    const found = await inspected(exec);
-    if (found !== null && !found.Running) return found.ExitCode;
+    const inspection = await inspected(exec);
+    if (inspection !== null && !inspection.Running) return inspection.ExitCode;
     await delay(10);
   }
   return null;
@@ -108,9 +108,9 @@ async function mainProcessEnded(target: ExecTarget, exec: Docker.Exec, until: Ab
       if (!isAlive(pid, null) || isZombie(pid)) return;
       continue;
     }
-    const found = await inspected(exec).catch(() => null);
-    if (found !== null && !found.Running) return;
-    silent = found === null ? silent + 1 : 0;
+    const inspection = await inspected(exec).catch(() => null);
+    if (inspection !== null && !inspection.Running) return;
+    silent = inspection === null ? silent + 1 : 0;
   }
 }
 
@@ -127,9 +127,9 @@ async function killMarked(container: string, mark: string): Promise<void> {
         return (await file(pid, "cgroup")).includes(container) ? [Number(pid)] : [];
       }),
     );
-    const found = marked.flat();
-    if (found.length === 0) return;
-    for (const pid of found) {
+    const markedPids = marked.flat();
+    if (markedPids.length === 0) return;
+    for (const pid of markedPids) {
       try {
         process.kill(pid, "SIGKILL");
       } catch {

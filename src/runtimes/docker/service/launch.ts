@@ -71,13 +71,13 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
     signal.throwIfAborted();
     request.phase("starting its container");
     await container.start();
-    const seen = await container.inspect();
-    options.started({ id, startedAt: seen.State.StartedAt });
+    const inspection = await container.inspect();
+    options.started({ id, startedAt: inspection.State.StartedAt });
     instance = new Instance({
       service: service.name,
       docker,
       container: id,
-      tty: seen.Config.Tty,
+      tty: inspection.Config.Tty,
       sink,
       watch,
       release: async () => {
@@ -85,19 +85,19 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
         await options.ended(id).catch(() => undefined);
       },
     });
-    const observed = await observeUser(engine, id, service.name, seen.State.Pid, prepared.uid);
+    const observed = await observeUser(engine, id, service.name, inspection.State.Pid, prepared.uid);
     if (observed.uid === 0 && !service.allowRoot) throw rootRefused(service.name);
     signal.throwIfAborted();
     const direct = networks.filter((network) => network.direct).map(({ name }) => name);
-    const addresses = direct.flatMap((name) => seen.NetworkSettings.Networks[name]?.IPAddress || []);
-    const { Ports } = seen.NetworkSettings;
+    const addresses = direct.flatMap((name) => inspection.NetworkSettings.Networks[name]?.IPAddress || []);
+    const { Ports } = inspection.NetworkSettings;
     const target = { docker, container: id, service: service.name, sameMachine: engine.sameMachine };
     const running = instance;
     return new DockerService({
       generation: request.generation,
-      startedAt: Date.parse(seen.State.StartedAt),
-      pid: engine.sameMachine && seen.State.Pid > 0 ? seen.State.Pid : null,
-      enginePid: engine.sameMachine ? seen.State.Pid : 0,
+      startedAt: Date.parse(inspection.State.StartedAt),
+      pid: engine.sameMachine && inspection.State.Pid > 0 ? inspection.State.Pid : null,
+      enginePid: engine.sameMachine ? inspection.State.Pid : 0,
       user: {
         uid: observed.uid,
         name: (service.user ?? user).split(":")[0] || user,

@@ -126,9 +126,9 @@ class Skipper {
   skips(time: string): boolean {
     if (this.#at >= this.times.length) return false;
     // The engine may have dropped its oldest messages meanwhile.
-    const found = this.times.indexOf(time, this.#at);
-    if (found < 0) return false;
-    this.#at = found + 1;
+    const index = this.times.indexOf(time, this.#at);
+    if (index < 0) return false;
+    this.#at = index + 1;
     return true;
   }
 }

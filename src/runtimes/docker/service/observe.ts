@@ -43,12 +43,12 @@ export async function observeUser(
   pid: number,
   asked: number | null,
 ): Promise<ObservedUser> {
-  const seen = engine.sameMachine ? await kernelUser(pid, container) : null;
-  if (seen !== null)
+  const processUser = engine.sameMachine ? await kernelUser(pid, container) : null;
+  if (processUser !== null)
     return {
-      uid: seen.uid,
+      uid: processUser.uid,
       enforcement: { level: "enforced", reason: "seen by the kernel of this machine" },
-      noNewPrivileges: seen.noNewPrivileges,
+      noNewPrivileges: processUser.noNewPrivileges,
     };
   const inside = pid === 0 ? null : await fromInside(engine, container, service).catch(() => null);
   if (inside !== null)

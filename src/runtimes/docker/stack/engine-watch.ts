@@ -145,13 +145,13 @@ export class EngineWatch {
   async #gone(): Promise<number> {
     const states = await Promise.all(
       this.options.running().map(async ({ id, startedAt }) => {
-        const found = await bounded(this.options.docker.getContainer(id).inspect(), ATTEMPT_MS).catch(
+        const inspection = await bounded(this.options.docker.getContainer(id).inspect(), ATTEMPT_MS).catch(
           (error: unknown) => {
             if ((error as { statusCode?: number }).statusCode === 404) return null;
             throw error;
           },
         );
-        return found?.State.Running === true && found.State.StartedAt === startedAt;
+        return inspection?.State.Running === true && inspection.State.StartedAt === startedAt;
       }),
     );
     return states.filter((runs) => !runs).length;

@@ -51,12 +51,12 @@ async function createNetwork(
       CheckDuplicate: true,
       Labels: { ...stackLabels(identity), [LABEL.server]: serverId() },
     });
-    const found = (await created.inspect()) as { Id: string; IPAM?: { Config?: { Gateway?: string }[] } };
-    const gateways = (found.IPAM?.Config ?? []).flatMap(({ Gateway }) =>
+    const inspection = (await created.inspect()) as { Id: string; IPAM?: { Config?: { Gateway?: string }[] } };
+    const gateways = (inspection.IPAM?.Config ?? []).flatMap(({ Gateway }) =>
       Gateway ? [Gateway.replace(/\/.*$/, "")] : [],
     );
     const own = await Promise.all(gateways.map(isOwnAddress));
-    return { id: found.Id, name, direct: own.includes(true) };
+    return { id: inspection.Id, name, direct: own.includes(true) };
   } catch (error) {
     if (isConnectionError(error)) throw unreachable(host, error);
     throw new StackwardenError(

@@ -13,10 +13,11 @@ export async function removeVolumes(
 ): Promise<void> {
   // Containers of an earlier server would keep a volume in use.
   await sweepProject(docker, identity);
-  const found = (await docker.listVolumes({ filters: { label: labelFilter(stackLabels(identity)) } as never })).Volumes;
+  const allVolumes = (await docker.listVolumes({ filters: { label: labelFilter(stackLabels(identity)) } as never }))
+    .Volumes;
   // Volumes that images declare are data of the project too.
-  const wanted = (found ?? []).filter(({ Labels }) => ["", ...volumes].includes(Labels?.[LABEL.volume] ?? ""));
-  for (const { Name } of wanted) {
+  const ownVolumes = (allVolumes ?? []).filter(({ Labels }) => ["", ...volumes].includes(Labels?.[LABEL.volume] ?? ""));
+  for (const { Name } of ownVolumes) {
     try {
       await docker.getVolume(Name).remove();
     } catch (error) {

@@ -42,9 +42,9 @@ async function resolveProgram({ plan, service }: CommandPlace, argv: string[], p
     throw error;
   });
   if (resolved[0]?.includes("/")) return resolved;
-  const found = await findIn([program], path.split(":"));
-  if (found === null) throw notFound(program, service.name);
-  return [found, ...rest];
+  const programPath = await findIn([program], path.split(":"));
+  if (programPath === null) throw notFound(program, service.name);
+  return [programPath, ...rest];
 }
 
 /** Maps a path inside the container to the same place on this machine. */

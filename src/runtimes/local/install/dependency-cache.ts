@@ -87,7 +87,7 @@ export async function dependencies(context: InstallContext, environment: Environ
  */
 async function recordUse(context: InstallContext, hash: string): Promise<void> {
   const root = await ensureDir(depsOf(context), 0o711);
-  // Before 0.2.0 each service had a folder of its own here.
+  // Before 0.2.0, each service had a separate folder here.
   for (const name of await namesIn(root)) if (!LAYOUT.has(name)) await removeTree(join(root, name), root);
   await ensureDir(join(root, "environments"), 0o711);
   const uses = await ensureDir(join(root, "uses"), 0o700);
@@ -99,8 +99,8 @@ async function recordUse(context: InstallContext, hash: string): Promise<void> {
 
 async function usable(context: InstallContext, dir: string, exclusive: boolean): Promise<boolean> {
   const owner = exclusive || !isRootServer() ? context.user.uid : 0;
-  const found = await ownerOf(dir);
-  if (found?.isFolder !== true || (owner >= 0 && found.uid !== owner)) return false;
+  const entry = await ownerOf(dir);
+  if (entry?.isFolder !== true || (owner >= 0 && entry.uid !== owner)) return false;
   return (await ownerOf(`${dir}.complete`)) !== null;
 }
 

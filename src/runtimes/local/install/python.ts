@@ -12,8 +12,8 @@ import { installerEnvironment } from "./installer-environment.js";
 const RECIPE = "2";
 
 export async function pythonFor(context: Pick<InstallContext, "user" | "host">): Promise<string> {
-  const found = await firstRunnable([await findPython()], context.user, context.host);
-  if (found !== null) return found;
+  const python = await firstRunnable([await findPython()], context.user, context.host);
+  if (python !== null) return python;
   throw new StackwardenError("RUNTIME_UNAVAILABLE", "No python3 that a service's user can run was found.", {
     hint: "Install it, on Debian or Ubuntu: sudo apt-get install -y python3-venv",
   });

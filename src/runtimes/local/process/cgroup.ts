@@ -84,8 +84,8 @@ export async function lowest(
   let least: number | null = null;
   if (from === undefined) return least;
   for (let directory = from; (await read(directory, "cgroup.procs")) !== null; directory = dirname(directory)) {
-    const found = await value(directory);
-    if (found !== null) least = Math.min(found, least ?? found);
+    const limit = await value(directory);
+    if (limit !== null) least = Math.min(limit, least ?? limit);
   }
   return least;
 }

@@ -113,11 +113,13 @@ export type Found = { factory: CgroupFactory; reason: null } | { factory: null; 
 export async function detectCgroups(options: FindOptions = {}): Promise<Found> {
   const nothing = (reason: string): Found => ({ factory: null, reason });
   try {
-    const found = await look(options);
+    const detection = await look(options);
     // In a tree of plain files every move succeeds.
-    if (found.factory === null || options.procRoot !== undefined) return found;
-    const refused = await trial(found.factory, options.pid ?? process.pid);
-    return refused === null ? found : nothing(`cgroups can be made here but take no process with limits: ${refused}`);
+    if (detection.factory === null || options.procRoot !== undefined) return detection;
+    const refused = await trial(detection.factory, options.pid ?? process.pid);
+    return refused === null
+      ? detection
+      : nothing(`cgroups can be made here but take no process with limits: ${refused}`);
   } catch (error) {
     return nothing(`cgroups cannot be used: ${(error as Error).message}`);
   }

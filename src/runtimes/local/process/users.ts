@@ -63,18 +63,18 @@ export class ServiceUsers {
     const cached = this.#uids.get(key);
     if (cached !== undefined) return cached;
     await ensureTraversableDir(dirname(this.#file));
-    const known = await this.#load();
+    const uids = await this.#load();
     const { registry, etc } = this.places;
     const { uid, services } = await allocateUid(
       {
         directory: registry ?? (await registryDirectory()),
         stateDir: await realpath(this.stateDir),
         key,
-        known,
+        known: uids,
       },
       etc,
     );
-    if (known.get(key) !== uid) await atomicWrite(this.#file, `${JSON.stringify(services, null, 2)}\n`);
+    if (uids.get(key) !== uid) await atomicWrite(this.#file, `${JSON.stringify(services, null, 2)}\n`);
     this.#uids.set(key, uid);
     return uid;
   }

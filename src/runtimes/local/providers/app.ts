@@ -57,8 +57,8 @@ export async function resolveProgram(
     if (script !== null) return [node, script, ...rest];
   }
   if (name === "python" || name === "python3") return [await pythonFor(context), ...rest];
-  const found = await findIn([name], SERVICE_PATH);
-  if (found !== null) return [found, ...rest];
+  const systemProgram = await findIn([name], SERVICE_PATH);
+  if (systemProgram !== null) return [systemProgram, ...rest];
   throw new StackwardenError("SERVICE_START_FAILED", `The program "${name}" was not found.`, {
     hint: `Add it to the service's dependencies and install them with x-local.install, e.g. { kind: python, manifest: requirements.txt } or { kind: node, manifest: package.json }; or name it by its path in x-local.command; or install it below ${SERVICE_PATH.join(", ")}.`,
   });
@@ -163,8 +163,8 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
   const notes = [...workspace.notes];
   const secrets = await secretFiles(context);
   notes.push(...secrets.notes);
-  const given = rewriteEnvironment({ ...service.environment, ...service.local?.environment }, service.name, book);
-  notes.push(...given.notes);
+  const rewrite = rewriteEnvironment({ ...service.environment, ...service.local?.environment }, service.name, book);
+  notes.push(...rewrite.notes);
   const rewritten = container
     ? rewriteContainerCommand(words, service.name, book)
     : words.map((word) => rewriteText(word, service.name, book));
@@ -188,11 +188,12 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
     ...(port === undefined ? {} : { PORT: String(port), HOST: "127.0.0.1" }),
     ...tools.env,
   };
-  for (const [name, value] of Object.entries(given.environment)) env[name] = secrets.files.get(value) ?? value;
+  for (const [name, value] of Object.entries(rewrite.environment)) env[name] = secrets.files.get(value) ?? value;
   notes.push(...ownPort(env, service.name, port, book));
-  env.PATH = [...tools.path, ...(given.environment.PATH === undefined ? SERVICE_PATH : [given.environment.PATH])].join(
-    ":",
-  );
+  env.PATH = [
+    ...tools.path,
+    ...(rewrite.environment.PATH === undefined ? SERVICE_PATH : [rewrite.environment.PATH]),
+  ].join(":");
   const find = (argv: string[]) => resolveProgram(argv, workspace.cwd, tools, { user, host: context.host });
   const argv = await find(rewritten);
   notes.push(...(await languageNote(service, argv[0] ?? "", context)));

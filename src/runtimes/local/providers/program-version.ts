@@ -41,9 +41,9 @@ export function programVersion(
  * match every version.
  */
 export function isOtherVersion(tag: string | null, version: string): boolean {
-  const wanted = /^v?(\d+(?:\.\d+)*)/.exec(tag ?? "")?.[1]?.split(".");
+  const tagVersion = /^v?(\d+(?:\.\d+)*)/.exec(tag ?? "")?.[1]?.split(".");
   const actual = version.split(".");
-  return wanted?.some((part, index) => actual[index] !== undefined && part !== actual[index]) ?? false;
+  return tagVersion?.some((part, index) => actual[index] !== undefined && part !== actual[index]) ?? false;
 }
 
 const NAMES = { node: "Node.js", python: "Python" } as const;

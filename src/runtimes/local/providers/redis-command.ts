@@ -72,9 +72,9 @@ export function redisCommand(service: ServiceDefinition, variables: Variables): 
     } else if (current === undefined) refuse(word);
     else current[1].push(...(word === "" ? [""] : word.split(/\s+/)));
   }
-  const given = result.directives;
-  result.password = given.find(([name]) => name === "requirepass")?.[1].join(" ") ?? null;
-  for (const [name] of given) if (!TAKEN.test(name) && !DROPPED.has(name)) refuse(`--${name}`);
-  result.directives = given.filter(([name]) => !DROPPED.has(name));
+  const directives = result.directives;
+  result.password = directives.find(([name]) => name === "requirepass")?.[1].join(" ") ?? null;
+  for (const [name] of directives) if (!TAKEN.test(name) && !DROPPED.has(name)) refuse(`--${name}`);
+  result.directives = directives.filter(([name]) => !DROPPED.has(name));
   return result;
 }

@@ -45,10 +45,10 @@ export function shellWords(text: string, variables: Variables): string[] | null 
       if (char === "'") quote = "";
       else word += char;
     } else if (char === "$") {
-      const found = expansion(text.slice(at), variables);
-      if (found === null) return null;
-      word = (word ?? "") + found.value;
-      at += found.length - 1;
+      const match = expansion(text.slice(at), variables);
+      if (match === null) return null;
+      word = (word ?? "") + match.value;
+      at += match.length - 1;
     } else if (char === "\\") {
       at += 1;
       if (at >= text.length) return null;

@@ -63,12 +63,12 @@ export function readNodeManifest(manifest: string, folder: string): NodeManifest
     const other = readManifestText(join(dirname(manifest), name), folder);
     if (other !== undefined) files.push([name, other]);
   }
-  const wanted = GROUPS.flatMap((group) => Object.entries(record(parsed[group])));
-  const local = wanted.filter(([, spec]) => LOCAL_PACKAGE.test(String(spec))).map(([name]) => name);
+  const dependencies = GROUPS.flatMap((group) => Object.entries(record(parsed[group])));
+  const local = dependencies.filter(([, spec]) => LOCAL_PACKAGE.test(String(spec))).map(([name]) => name);
   if (local.length > 0) throw ownPackages(shown, local);
-  if (wanted.length > 0) {
+  if (dependencies.length > 0) {
     const own = workspacePackages(manifest, folder);
-    const private_ = wanted.map(([name]) => name).filter((name) => own.has(name));
+    const private_ = dependencies.map(([name]) => name).filter((name) => own.has(name));
     if (private_.length > 0) throw ownPackages(shown, private_);
     if (parsed.workspaces !== undefined && own.size > 0)
       throw new StackwardenError(
@@ -83,9 +83,9 @@ export function readNodeManifest(manifest: string, folder: string): NodeManifest
   return {
     files,
     locked: files.some(([name]) => NODE_LOCKS.includes(name)),
-    empty: wanted.length === 0,
+    empty: dependencies.length === 0,
     ownScripts: OWN_SCRIPTS.filter((name) => scripts.includes(name)),
-    packages: wanted.map(([name]) => name),
+    packages: dependencies.map(([name]) => name),
     withoutScripts: JSON.stringify({ ...parsed, scripts: {} }),
   };
 }
