@@ -1,4 +1,7 @@
-/** `extends`: a service takes another one's attributes, of its own file or of another, and merges its own over them. */
+/**
+ * `extends`: a service inherits the attributes of another service in the same file or another one, and merges its own
+ * over them.
+ */
 import { dirname, resolve } from "node:path";
 import type { Lookup } from "./interpolate.js";
 import { merge } from "./merge.js";
@@ -10,7 +13,7 @@ interface Services {
   written: ReadonlyMap<string, Tree>;
   resolved: Map<string, Tree>;
   path: string;
-  /** Where the path of `extends.file` begins. */
+  /** Folder to which `extends.file` is relative. */
   folder: string;
 }
 

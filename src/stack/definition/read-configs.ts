@@ -1,11 +1,14 @@
-/** The top-level `configs`: their contents as bytes. */
+/** Reads the contents of the top-level `configs`. */
 import { readRegularFile, UnsafePathError } from "../../system/read-regular-file.js";
 import { given, type NodeReader } from "./node-reader.js";
 import { projectPath } from "./project-path.js";
 
 const LARGEST = 1_048_576;
 
-/** Contents by name; one that cannot be read is recorded as a problem and absent. `used`: the others are not read. */
+/**
+ * Reads the contents of the configs in `used`, by name. A config that cannot be read is recorded as a problem and left
+ * out.
+ */
 export function readConfigs(
   reader: NodeReader | undefined,
   folder: string,

@@ -1,6 +1,6 @@
 /**
- * Compose's short and long port syntax. Whatever host address a file asks for: where ports listen is the operator's
- * decision alone.
+ * Reads Compose's short and long port syntax. Host addresses in files are ignored: only the operator decides on which
+ * address ports listen.
  */
 import { isIP } from "node:net";
 import type { NodeReader } from "./node-reader.js";
@@ -93,7 +93,7 @@ function long(reader: NodeReader, note: (text: string) => void): PortMapping[] {
 const key = ({ containerPort, hostPort, hostPortEnd, protocol }: PortMapping): string =>
   [containerPort, hostPort, hostPortEnd, protocol].join(" ");
 
-/** Equal mappings count once. `note` is called with a sentence for every host address that is not used. */
+/** Reads `ports`; equal mappings count once. `note` receives a sentence for every host address that is ignored. */
 export function readPorts(reader: NodeReader, note: (text: string) => void): PortMapping[] {
   const ports = new Map<string, PortMapping>();
   for (const item of reader.list()) {
@@ -106,7 +106,7 @@ export function readPorts(reader: NodeReader, note: (text: string) => void): Por
   return [...ports.values()];
 }
 
-/** `expose`: ports and ranges, each with its protocol. */
+/** Reads `expose`: ports and ranges, by protocol. */
 export function readExpose(reader: NodeReader | undefined): { tcp: number[]; udp: number[] } {
   const found = { tcp: new Set<number>(), udp: new Set<number>() };
   for (const item of reader?.list() ?? []) {

@@ -1,8 +1,10 @@
-/** Compose's durations and byte sizes. Both return null for text that is neither. */
+/** Parses Compose's durations and byte sizes. Both parsers return null for invalid text. */
 
 const UNIT_MS: Record<string, number> = { us: 0.001, ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
-/** `1m30s`, `500ms`, `1.5s`, in milliseconds, rounded. A bare number is refused, as in Compose; `0` is zero. */
+/**
+ * `1m30s`, `500ms`, `1.5s`, in milliseconds, rounded. A number without a unit is invalid, as in Compose, except `0`.
+ */
 export function parseDuration(text: string): number | null {
   if (text === "0") return 0;
   if (text.length > 64 || !/^(?:\d+(?:\.\d+)?(?:us|ms|s|m|h))+$/.test(text)) return null;
