@@ -30,7 +30,7 @@ interface Place {
 export interface Scalar extends Place {
   readonly kind: "scalar";
   readonly value: string | number | boolean | bigint | null;
-  /** The text that Compose prints for an unquoted number or boolean. */
+  /** The text that Compose prints for an unquoted number, boolean or date. */
   readonly source?: string;
   /** True when the value includes a secret. */
   readonly secret?: boolean;

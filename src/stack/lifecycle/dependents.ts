@@ -1,11 +1,11 @@
-/** Who must follow when a service is replaced. */
+/** Finds the services that must restart when a service is replaced. */
 import type { ServiceDefinition } from "../definition/types.js";
 
 type Services = Iterable<Pick<ServiceDefinition, "name" | "dependsOn">>;
 
 /**
  * Services that depend on `name`, directly or through others.
- * @param all false: only along `depends_on.<x>.restart: true`
+ * @param all true: follow all dependencies; false: follow only `depends_on.<x>.restart: true`
  */
 export function dependentsOf(name: string, services: Services, all: boolean): string[] {
   const list = [...services];

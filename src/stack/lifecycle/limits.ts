@@ -1,11 +1,11 @@
-/** Which limits hold, and which are refused (C3). */
+/** Validates limits and compares requested with applied limits. */
 
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint, setting } from "../../hint.js";
 import type { Limits } from "../definition/types.js";
 import type { AppliedLimits, ServiceStats } from "../runtime.js";
 
-/** Docker's own least memory limit, in MB. */
+/** Docker's minimum memory limit, in MB. */
 export const LEAST_MEMORY_MB = 6;
 const LEAST_CPUS = 0.01;
 const MOST_PIDS = 4_194_304;
@@ -14,9 +14,9 @@ export interface LimitCheck {
   service: string;
   limits: Limits;
   capacity: { cpus: number; memory_mb: number };
-  /** Present use; null when the service does not run. */
+  /** Current use; null when the service is not running. */
   stats: ServiceStats | null;
-  /** Accept limits below present use: the kernel may kill the service. */
+  /** Accept limits below current use; the kernel may then kill the service. Default false. */
   force?: boolean;
 }
 
@@ -57,7 +57,9 @@ export function checkLimits({ service, limits, capacity, stats, force }: LimitCh
 
 const NAMES = ["cpus", "memory_mb", "pids"] as const;
 
-/** True when every limit asked for is what was read back (kernels round to pages and microseconds). */
+/**
+ * True when every requested limit equals the value read back, within the kernel's rounding to pages and microseconds.
+ */
 export function limitsHold(asked: Limits, applied: AppliedLimits): boolean {
   return NAMES.every((name) => {
     const wanted = asked[name];
@@ -69,14 +71,17 @@ export function limitsHold(asked: Limits, applied: AppliedLimits): boolean {
   });
 }
 
-/** What asked-for limits nothing enforces, with the reason for each (C4). */
+/** Requested limits that are not enforced, with the reason for each. */
 export function notEnforced(asked: Limits, applied: AppliedLimits): string[] {
   return NAMES.filter((name) => asked[name] !== undefined && applied[name].enforcement.level !== "enforced").map(
     (name) => `${name}: ${applied[name].enforcement.reason}`,
   );
 }
 
-/** For where the operator requires limits that hold. @param what is not enforced, and where */
+/**
+ * The error for operators who require enforced limits.
+ * @param what the limits that are not enforced, and the service or stack
+ */
 export function notEnforceable(what: string, reasons: string[], how: { service?: string; note?: string } = {}) {
   const { service, note = "" } = how;
   return new StackwardenError("LIMITS_NOT_ENFORCEABLE", `${what}: ${reasons.join("; ")}.`, {
@@ -85,7 +90,7 @@ export function notEnforceable(what: string, reasons: string[], how: { service?:
   });
 }
 
-/** Where a service is held back or near its end, in sentences. */
+/** Sentences about limits that throttle a service or are nearly reached. */
 export function pressure(stats: ServiceStats, limits: AppliedLimits): string[] {
   const found: string[] = [];
   const { value: memory } = limits.memory_mb;

@@ -1,4 +1,4 @@
-/** What only reads: health, logs, stats and events of one project. */
+/** Read-only queries: health, logs, stats and events of one project. */
 
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
@@ -21,7 +21,7 @@ import { asSentence, wellSentence } from "./stack-state.js";
 
 type Subscribe = (listener: (change: StackChange) => void) => () => void;
 
-/** Null: not decided yet. */
+/** Decides whether a wait has ended. Returns null while it continues. */
 function decide(
   project: Project,
   condition: "healthy" | "stopped",
@@ -110,7 +110,7 @@ const notRunning = (project: Project, more = ""): StackwardenError =>
     hint: hint`Start it with ${callTo("start_stack", { project: project.id })}.`,
   });
 
-/** Logs of stopped and crashed services are kept. */
+/** Queries logs, including those of stopped and crashed services. */
 export async function logsOf(project: Project, query: LogQuery, subscribe: Subscribe): Promise<LogReport> {
   const asked = query.services ?? [];
   if (!project.recorded) {
@@ -120,7 +120,7 @@ export async function logsOf(project: Project, query: LogQuery, subscribe: Subsc
   }
   const { logs } = await project.records();
   const wrote = (service: string): boolean => logs.lastGeneration(service) > 0;
-  // A definition that cannot be read now is no reason to hide what was printed.
+  // Show existing log lines even when the definition cannot be read.
   const names = await project.names().catch((error: unknown) => {
     if (asked.length > 0 && asked.every(wrote)) return asked;
     throw error;
@@ -146,10 +146,10 @@ export async function logsOf(project: Project, query: LogQuery, subscribe: Subsc
   }
 }
 
-/** Last lines of a service may come in after it ended. */
+/** Milliseconds to wait for the last lines of a service after it has ended. */
 const LAST_LINES_MS = 300;
 
-/** A signal that ends a wait for a line once none of the services can print one, and the reason for it. */
+/** A signal that ends a wait for a line when none of the services can print more lines, and the reason. */
 function untilEnded(project: Project, services: string[], caller: AbortSignal | undefined, subscribe: Subscribe) {
   const over = new AbortController();
   let timer: NodeJS.Timeout | undefined;
@@ -158,7 +158,7 @@ function untilEnded(project: Project, services: string[], caller: AbortSignal | 
     const { stack, open } = project.supervisor;
     const units = services.flatMap((name) => stack?.units.get(name) ?? []);
     const ended = !open || units.every((unit) => unit.ended || unit.state === "completed");
-    // A start may be about to open the stack.
+    // A start in progress may still open the stack.
     if (!ended || project.state === "starting" || timer !== undefined) return;
     reason = open ? `${units.map((unit) => `${unit.name} is ${unit.state}`).join(", ")}.` : "The stack is not running.";
     timer = setTimeout(() => over.abort(), LAST_LINES_MS);

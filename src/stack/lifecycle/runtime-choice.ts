@@ -1,4 +1,4 @@
-/** Which runtime runs a stack, and why. */
+/** Chooses the runtime for a stack, with the reason. */
 
 import { StackwardenError } from "../../errors.js";
 import { hint, setting } from "../../hint.js";
@@ -8,7 +8,7 @@ import { DEFAULT_RUNTIME, RUNTIMES } from "../vocabulary.js";
 
 export interface RuntimeChoice {
   runtime: StackRuntime;
-  /** For the report: what was chosen and why. */
+  /** The choice and its reason, for reports. */
   reason: string;
 }
 
@@ -30,7 +30,7 @@ function unavailable(name: RuntimeName, lacking: string[], known: RuntimeName[])
 
 /**
  * `auto` takes the first of `RUNTIMES` that is available.
- * @throws RUNTIME_UNAVAILABLE that names what is missing and how to get it
+ * @throws RUNTIME_UNAVAILABLE with the missing prerequisites and how to install them
  */
 export async function chooseRuntime(
   settings: StackSettings,
