@@ -1,4 +1,4 @@
-/** Errors of a runtime may quote what a service or a build tool printed: filtered like everything else it prints. */
+/** Sanitises errors of a runtime. They may quote output of a service or a build tool, which is untrusted. */
 import { StackwardenError, toStackwardenError } from "../../errors.js";
 import { mapHintText } from "../../hint.js";
 
