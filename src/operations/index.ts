@@ -74,15 +74,15 @@ export interface InvokeOptions {
  * @throws INVALID_INPUT that lists the valid names
  */
 export function operationNamed(name: string): AnyOperation {
-  const found = operations.find((operation) => operation.name === name);
-  if (found === undefined) {
+  const match = operations.find((operation) => operation.name === name);
+  if (match === undefined) {
     const valid = operations.map((operation) => operation.name);
     throw new StackwardenError("INVALID_INPUT", `Unknown operation. Valid: ${valid.join(", ")}.`, {
       hint: "Use one of the names listed.",
       details: { issues: [{ field: "operation", problem: "is unknown", valid: valid.join(", ") }] },
     });
   }
-  return found;
+  return match;
 }
 
 const MAX_DEPTH = 6;

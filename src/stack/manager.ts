@@ -70,10 +70,10 @@ class Manager implements SharedStackManager {
 
   /** The project, in its known folder or in the requested one. Writes nothing. */
   #project(id: string, asked?: string): Project {
-    const known = this.#projects.get(id);
+    const existing = this.#projects.get(id);
     // A running project keeps the folder of its start, unless the call names another one.
-    if (known?.supervisor.open && asked === undefined) {
-      if (this.#reaches(id)) return known;
+    if (existing?.supervisor.open && asked === undefined) {
+      if (this.#reaches(id)) return existing;
       const { roots } = this.options.config;
       throw new StackwardenError("FOLDER_NOT_ALLOWED", `${id} runs in a folder that is not below an allowed root.`, {
         hint: hint`Allowed roots: ${roots.join(", ")}. The operator can add one: ${setting("roots")}.`,
@@ -81,15 +81,19 @@ class Manager implements SharedStackManager {
       });
     }
     const folder = this.#store.resolveFolder(id, asked);
-    if (known !== undefined) {
-      if (known.folder === folder) return known;
-      if (known.supervisor.open || known.state !== "stopped")
-        throw new StackwardenError("PROJECT_CONFLICT", `The project ${id} runs in ${known.folder}, not in ${folder}.`, {
-          hint: "Give the other folder another project id, or stop this stack first.",
-          details: { project: id, folders: [known.folder, folder] },
-        });
-      known.folder = folder;
-      return known;
+    if (existing !== undefined) {
+      if (existing.folder === folder) return existing;
+      if (existing.supervisor.open || existing.state !== "stopped")
+        throw new StackwardenError(
+          "PROJECT_CONFLICT",
+          `The project ${id} runs in ${existing.folder}, not in ${folder}.`,
+          {
+            hint: "Give the other folder another project id, or stop this stack first.",
+            details: { project: id, folders: [existing.folder, folder] },
+          },
+        );
+      existing.folder = folder;
+      return existing;
     }
     const project = new Project(id, folder, this.#projectOptions(id));
     this.#projects.set(id, project);

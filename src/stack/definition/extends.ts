@@ -40,8 +40,8 @@ export function resolveExtends(context: ModelContext, tree: Mapping, folder: str
   };
 
   const resolveOne = (name: string, of: Services, chain: readonly string[]): Tree | undefined => {
-    const known = of.resolved.get(name);
-    if (known !== undefined) return known;
+    const resolved = of.resolved.get(name);
+    if (resolved !== undefined) return resolved;
     const service = of.written.get(name);
     const reference = entry(service, "extends");
     if (service?.kind !== "map" || reference === undefined || isNull(reference)) return service;

@@ -114,8 +114,8 @@ export class FileReader {
       problems.invalid(where ?? { file: { path }, line: null }, "", message, hint);
       return undefined;
     };
-    const known = this.#files.get(path);
-    if (known === undefined) {
+    const cached = this.#files.get(path);
+    if (cached === undefined) {
       if (this.#files.size >= MOST_FILES)
         return refuse(`the project has more than ${MOST_FILES} compose files`, "Include fewer files.");
       let text: string | undefined;

@@ -24,10 +24,10 @@ export function readConfigs(
     if (given(fields.content)) contents[name] = Buffer.from(fields.content.string() ?? "");
     else if (given(fields.environment)) {
       const variable = fields.environment.string("a variable's name") ?? "";
-      const found = value.lookup(variable);
-      if (found === undefined) fields.environment.invalid(`needs ${variable}, which is not set`, "Set it in .env.");
-      else contents[name] = Buffer.from(found.value);
-      if (found?.secret) secret.push(found.value);
+      const resolved = value.lookup(variable);
+      if (resolved === undefined) fields.environment.invalid(`needs ${variable}, which is not set`, "Set it in .env.");
+      else contents[name] = Buffer.from(resolved.value);
+      if (resolved?.secret) secret.push(resolved.value);
     } else if (given(fields.file)) {
       const text = fields.file.string("a path");
       const path = text === undefined ? undefined : projectPath(fields.file, text, folder);

@@ -200,16 +200,16 @@ export function readMounts(
     const mount = item.isMap ? long(item, context) : short(item, context);
     if (mount !== undefined) mounts.set(mount.target, mount);
   }
-  const seen = new Set<string>();
+  const temporaryTargets = new Set<string>();
   for (const item of temporary?.listOrOne() ?? []) {
     const [path, options = ""] = (item.string("a path") ?? "").split(/:(.*)/s);
     const to = target(item, path);
     const option = (name: string): string | undefined => new RegExp(`(?:^|,)${name}=([^,]+)`).exec(options)?.[1];
     const mount = to === undefined ? undefined : tmpfs(item, to, option("size"), option("mode"));
     if (mount === undefined) continue;
-    if (seen.has(mount.target) || mounts.has(mount.target))
+    if (temporaryTargets.has(mount.target) || mounts.has(mount.target))
       item.invalid(`mounts ${mount.target} a second time`, "Mount each path once.");
-    seen.add(mount.target);
+    temporaryTargets.add(mount.target);
     mounts.set(mount.target, mount);
   }
   return [...mounts.values()];

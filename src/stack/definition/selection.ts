@@ -48,13 +48,15 @@ export function selectServices(all: ReadonlyMap<string, NodeReader>, request: Se
     const profiles = child(reader, "profiles");
     profilesOf.set(name, given(profiles) ? profiles.strings("a profile") : []);
   }
-  const known = [...new Set([...profilesOf.values()].flat())].sort();
-  const strange = request.profiles.find((profile) => profile !== "*" && !known.includes(profile));
+  const profileNames = [...new Set([...profilesOf.values()].flat())].sort();
+  const strange = request.profiles.find((profile) => profile !== "*" && !profileNames.includes(profile));
   if (strange !== undefined)
     throw new StackwardenError("INVALID_INPUT", `profiles: no service has the profile ${strange}.`, {
-      hint: `Profiles: ${known.join(", ") || "none"}.`,
+      hint: `Profiles: ${profileNames.join(", ") || "none"}.`,
       details: {
-        issues: [{ field: "profiles", problem: `unknown profile ${strange}`, valid: known.join(", ") || "none" }],
+        issues: [
+          { field: "profiles", problem: `unknown profile ${strange}`, valid: profileNames.join(", ") || "none" },
+        ],
       },
     });
   const active = new Set([...request.profiles, ...request.usualProfiles]);

@@ -18,10 +18,10 @@ const POWER: Record<string, number> = { "": 0, b: 0, k: 1, m: 2, g: 3, t: 4 };
 
 /** `512m`, `1.5gb`, `2048` (bytes), in bytes, rounded; units are powers of 1,024, in either case. */
 export function parseBytes(value: string | number): number | null {
-  const found = /^(\d+(?:\.\d+)?)\s*(b|[kmgt]b?)?$/i.exec(String(value));
-  if (found === null) return null;
-  const power = POWER[(found[2] ?? "").toLowerCase().slice(0, 1)];
-  const bytes = Number(found[1]) * 1024 ** (power ?? Number.NaN);
+  const match = /^(\d+(?:\.\d+)?)\s*(b|[kmgt]b?)?$/i.exec(String(value));
+  if (match === null) return null;
+  const power = POWER[(match[2] ?? "").toLowerCase().slice(0, 1)];
+  const bytes = Number(match[1]) * 1024 ** (power ?? Number.NaN);
   return Number.isSafeInteger(Math.round(bytes)) ? Math.round(bytes) : null;
 }
 

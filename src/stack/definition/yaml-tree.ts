@@ -120,8 +120,8 @@ export function toTree(document: Document, { targets, file, unset }: TreeOptions
   };
 
   const convert = (node: unknown): Tree => {
-    const known = done.get(node);
-    if (known !== undefined) return known;
+    const converted = done.get(node);
+    if (converted !== undefined) return converted;
     const tree = make(node);
     if (typeof node === "object" && node !== null) done.set(node, tree);
     return tree;

@@ -24,11 +24,11 @@ const GENERAL = new Set<Cause["kind"]>(["start_failed", "starting", "stopped", "
  * none.
  */
 function rootOf(facts: Facts, name: string): string | null {
-  const seen = new Set<string>([name]);
+  const visited = new Set<string>([name]);
   const failing = (at: string): string | null => {
     for (const other of facts.services.get(at)?.report.depends_on ?? []) {
-      if (seen.has(other)) continue;
-      seen.add(other);
+      if (visited.has(other)) continue;
+      visited.add(other);
       const service = facts.services.get(other);
       const deeper = failing(other);
       if (deeper !== null) return deeper;
@@ -43,10 +43,10 @@ function causesOf(facts: Facts): Cause[] {
   const causes = stackCauses(facts);
   for (const [name, service] of facts.services) {
     const root = rootOf(facts, name);
-    for (const found of serviceCauses(facts, service)) {
+    for (const serviceCause of serviceCauses(facts, service)) {
       // A cause that was observed directly is not attributed to another service.
-      const because_of = found.confidence === "certain" ? null : root;
-      causes.push({ service: name, ...found, because_of });
+      const because_of = serviceCause.confidence === "certain" ? null : root;
+      causes.push({ service: name, ...serviceCause, because_of });
     }
     const waits = root !== null && ["pending", "starting", "stopped"].includes(service.report.state);
     if (waits && facts.stack.state !== "stopped" && !isFailing(service))
@@ -69,10 +69,10 @@ function causesOf(facts: Facts): Cause[] {
 
 /** Number of services that depend on this one, directly or indirectly. */
 function dependants(facts: Facts, name: string): number {
-  const found = new Set<string>([name]);
-  for (const at of found)
-    for (const { report } of facts.services.values()) if (report.depends_on.includes(at)) found.add(report.service);
-  return found.size - 1;
+  const names = new Set<string>([name]);
+  for (const at of names)
+    for (const { report } of facts.services.values()) if (report.depends_on.includes(at)) names.add(report.service);
+  return names.size - 1;
 }
 
 /** Sorts causes by probability: failures before resource shortages, root causes before their consequences. */
@@ -151,9 +151,9 @@ export function diagnose(facts: Facts, only?: string): DiagnosisReport {
       lines: idle && only === undefined ? [] : tellingLines(service, name === only),
     };
   }
-  const told = (event: StackEvent): boolean =>
+  const isRelevant = (event: StackEvent): boolean =>
     only === undefined || event.service === null || Object.hasOwn(services, event.service);
-  const events = facts.events.filter(told);
+  const events = facts.events.filter(isRelevant);
   return {
     project: facts.project,
     state: facts.stack.state,

@@ -51,15 +51,15 @@ class ServiceRules {
 
   find(): Found[] {
     const { report, failedStart } = this.service;
-    const found: (Found | null)[] = [];
+    const causes: (Found | null)[] = [];
     // A service that was stopped because its checks failed did not crash, however its program ended.
     if (report.state === "crashed" || (failedStart && this.#lastFailure?.type === "service_crashed"))
-      found.push(this.#outOfMemory() ?? this.#crash());
-    else if (isFailing(this.service)) found.push(...this.#unhealthy());
-    else if (this.#crashes.length > 0 && report.state !== "stopped") found.push(this.#recovered());
-    found.push(...new UpRules(this.facts, this.service).find());
-    found.push(...this.#pressure());
-    return found.filter((one) => one !== null);
+      causes.push(this.#outOfMemory() ?? this.#crash());
+    else if (isFailing(this.service)) causes.push(...this.#unhealthy());
+    else if (this.#crashes.length > 0 && report.state !== "stopped") causes.push(this.#recovered());
+    causes.push(...new UpRules(this.facts, this.service).find());
+    causes.push(...this.#pressure());
+    return causes.filter((one) => one !== null);
   }
 
   /** The newest event of a crash or a failed health check. */
@@ -127,8 +127,8 @@ class ServiceRules {
     const { stats, report } = this.service;
     const limit = report.limits?.memory_mb.value ?? stats?.limits?.memory_mb.value ?? this.#lastLimit();
     const most = this.facts.capacityMb ?? Number.POSITIVE_INFINITY;
-    const wanted = Math.ceil(Math.max((limit ?? 256) * 2, (stats?.stats?.memory_peak_mb ?? 0) * 1.5) / MEMORY_STEP_MB);
-    const memory = Math.min(wanted * MEMORY_STEP_MB, Math.floor(most));
+    const steps = Math.ceil(Math.max((limit ?? 256) * 2, (stats?.stats?.memory_peak_mb ?? 0) * 1.5) / MEMORY_STEP_MB);
+    const memory = Math.min(steps * MEMORY_STEP_MB, Math.floor(most));
     return {
       do: "Check its log for what it did before. If it needs the memory, raise the limit (of a service that is down: for its next start); if it leaks, correct the code first.",
       operation: "set_limits",
@@ -139,8 +139,8 @@ class ServiceRules {
   /** The last requested limit. An instance that has ended has no limit to read. */
   #lastLimit(): number | null {
     const [changed] = ofType(this.service.events, "limits_changed").slice(-1);
-    const asked = changed?.data?.memory_mb;
-    return typeof asked === "number" ? asked : null;
+    const requestedMb = changed?.data?.memory_mb;
+    return typeof requestedMb === "number" ? requestedMb : null;
   }
 
   #crash(): Found {
@@ -154,7 +154,7 @@ class ServiceRules {
         : exit.signal !== null
           ? `was ended by ${exit.signal}`
           : `ended with exit code ${exit.exit_code ?? "unknown"}`;
-    const seen = exit === null ? [] : [this.#evidence("exit", how, exit.at)];
+    const exitEvidence = exit === null ? [] : [this.#evidence("exit", how, exit.at)];
     const sign = findSymptom(own);
     if (sign !== null) {
       const memory = sign.sign.kind === "memory_limit" && { next: this.#moreMemory() };
@@ -162,7 +162,7 @@ class ServiceRules {
         kind: sign.sign.kind,
         confidence: "likely",
         explanation: `${this.#name} ${how}. ${sign.sign.explanation}${this.#again}`,
-        evidence: [this.#evidence("log", sign.line.text, sign.line.time), ...seen, ...this.#story],
+        evidence: [this.#evidence("log", sign.line.text, sign.line.time), ...exitEvidence, ...this.#story],
         next: this.#restart(sign.sign.do),
         ...memory,
       };
@@ -175,7 +175,7 @@ class ServiceRules {
       confidence: outside ? "likely" : "possible",
       explanation:
         `${this.#name} ${how}. ${exit === null ? "" : exitMeaning(exit.exit_code, exit.signal)}${this.#again}`.trim(),
-      evidence: [...this.#refusal, ...seen, ...lastLine, ...this.#story],
+      evidence: [...this.#refusal, ...exitEvidence, ...lastLine, ...this.#story],
       next: outside
         ? this.#restart("Start it again. When it is killed again, look for who does it on this machine.")
         : {
@@ -198,21 +198,25 @@ class ServiceRules {
     // After the stack was stopped, only the event has the result of the check.
     const message = failure?.message.replace(`${this.#name} is unhealthy: `, "") ?? health.message;
     const check = failure === undefined ? health.check : failure.data?.check;
-    const seen = this.#evidence("health", `${check ?? "health check"}: ${message}`, failure?.time ?? health.checked_at);
-    const found: Found[] = [];
+    const checkEvidence = this.#evidence(
+      "health",
+      `${check ?? "health check"}: ${message}`,
+      failure?.time ?? health.checked_at,
+    );
+    const causes: Found[] = [];
     const generation = report.generation > 0 ? report.generation : lines.at(-1)?.generation;
     const own = lines.filter((line) => line.generation === generation);
     const sign = findSymptom(own);
     if (sign !== null)
-      found.push({
+      causes.push({
         kind: sign.sign.kind,
         confidence: "likely",
         explanation: `${this.#name} runs, but its health check fails. ${sign.sign.explanation}`,
-        evidence: [this.#evidence("log", sign.line.text, sign.line.time), seen, ...this.#story],
+        evidence: [this.#evidence("log", sign.line.text, sign.line.time), checkEvidence, ...this.#story],
         next: this.#restart(sign.sign.do),
       });
-    found.push({ ...this.#byCheck(message), evidence: [seen, ...this.#story] });
-    return found;
+    causes.push({ ...this.#byCheck(message), evidence: [checkEvidence, ...this.#story] });
+    return causes;
   }
 
   #byCheck(message: string): Omit<Found, "evidence"> {

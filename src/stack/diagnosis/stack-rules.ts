@@ -39,9 +39,9 @@ const start = (facts: Facts, text: string): NextStep => ({
 
 export function stackCauses(facts: Facts): Cause[] {
   const { stack, health, definition } = facts;
-  const found: Cause[] = [];
+  const causes: Cause[] = [];
   const whole = (cause: Omit<Cause, "because_of" | "service"> & { service?: string | null }): void => {
-    found.push({ service: null, because_of: null, ...cause });
+    causes.push({ service: null, because_of: null, ...cause });
   };
   if (definition !== null)
     whole({
@@ -84,7 +84,7 @@ export function stackCauses(facts: Facts): Cause[] {
       },
     });
   }
-  return found;
+  return causes;
 }
 
 function startFailed(facts: Facts, event: StackEvent): Omit<Cause, "because_of"> {

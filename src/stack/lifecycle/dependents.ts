@@ -9,15 +9,15 @@ type Services = Iterable<Pick<ServiceDefinition, "name" | "dependsOn">>;
  */
 export function dependentsOf(name: string, services: Services, all: boolean): string[] {
   const list = [...services];
-  const found = new Set<string>();
+  const dependents = new Set<string>();
   const follow = (of: string): void => {
     for (const { name: other, dependsOn } of list) {
       const dependency = Object.hasOwn(dependsOn, of) ? dependsOn[of] : undefined;
-      if (dependency === undefined || found.has(other) || !(all || dependency.restart)) continue;
-      found.add(other);
+      if (dependency === undefined || dependents.has(other) || !(all || dependency.restart)) continue;
+      dependents.add(other);
       follow(other);
     }
   };
   follow(name);
-  return [...found];
+  return [...dependents];
 }

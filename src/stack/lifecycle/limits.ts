@@ -62,11 +62,13 @@ const NAMES = ["cpus", "memory_mb", "pids"] as const;
  */
 export function limitsHold(asked: Limits, applied: AppliedLimits): boolean {
   return NAMES.every((name) => {
-    const wanted = asked[name];
-    if (wanted === undefined) return true;
+    const requested = asked[name];
+    if (requested === undefined) return true;
     const { value, enforcement } = applied[name];
     return (
-      enforcement.level === "enforced" && value !== null && Math.abs(value - wanted) <= Math.max(0.01, wanted * 0.01)
+      enforcement.level === "enforced" &&
+      value !== null &&
+      Math.abs(value - requested) <= Math.max(0.01, requested * 0.01)
     );
   });
 }
@@ -92,19 +94,19 @@ export function notEnforceable(what: string, reasons: string[], how: { service?:
 
 /** Sentences about limits that throttle a service or are nearly reached. */
 export function pressure(stats: ServiceStats, limits: AppliedLimits): string[] {
-  const found: string[] = [];
+  const sentences: string[] = [];
   const { value: memory } = limits.memory_mb;
   if (memory !== null && stats.memory_mb !== null && stats.memory_mb > memory * 0.9)
-    found.push(`memory: ${round(stats.memory_mb)} of ${round(memory)} MB in use; at the limit the kernel kills it`);
+    sentences.push(`memory: ${round(stats.memory_mb)} of ${round(memory)} MB in use; at the limit the kernel kills it`);
   if ((stats.oom_kills ?? 0) > 0)
-    found.push(`memory: ${stats.oom_kills} process(es) were killed for exceeding the limit`);
+    sentences.push(`memory: ${stats.oom_kills} process(es) were killed for exceeding the limit`);
   const { value: cpus } = limits.cpus;
   if (cpus !== null && stats.cpu_cores !== null && stats.cpu_cores > cpus * 0.9)
-    found.push(`cpu: ${round(stats.cpu_cores)} of ${cpus} cores in use`);
+    sentences.push(`cpu: ${round(stats.cpu_cores)} of ${cpus} cores in use`);
   if ((stats.throttled_seconds ?? 0) >= 1)
-    found.push(`cpu: held back for ${round(stats.throttled_seconds ?? 0)} s in all`);
+    sentences.push(`cpu: held back for ${round(stats.throttled_seconds ?? 0)} s in all`);
   const { value: pids } = limits.pids;
   if (pids !== null && stats.pids !== null && stats.pids > pids * 0.9)
-    found.push(`pids: ${stats.pids} of ${pids} in use`);
-  return found;
+    sentences.push(`pids: ${stats.pids} of ${pids} in use`);
+  return sentences;
 }

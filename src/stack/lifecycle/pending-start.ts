@@ -41,7 +41,7 @@ export class PendingStart {
 
   /** True when this start satisfies the request. A request without options is satisfied by any complete start. */
   serves(request: StartRequest): boolean {
-    const wanted = wish(request);
-    return wanted === this.#wish || (wanted === NO_WISH && !this.#partial);
+    const requestedWish = wish(request);
+    return requestedWish === this.#wish || (requestedWish === NO_WISH && !this.#partial);
   }
 }

@@ -439,8 +439,8 @@ export class Project {
 
   /** Service names of the running stack, else of the current definition. */
   async names(): Promise<string[]> {
-    const known = this.services;
-    return known.length > 0 ? known : Object.keys((await this.#peek()).services);
+    const running = this.services;
+    return running.length > 0 ? running : Object.keys((await this.#peek()).services);
   }
 
   /** Why the current definition cannot be used; null when it can. */

@@ -28,26 +28,26 @@ function decide(
   services: string[] | undefined,
 ): HealthOutcome["wait"] {
   const { state } = project;
-  const given = (met: boolean, reason: string): HealthOutcome["wait"] => ({ condition, met, reason });
-  if (condition === "stopped") return state === "stopped" ? given(true, "The stack is stopped.") : null;
+  const outcome = (met: boolean, reason: string): HealthOutcome["wait"] => ({ condition, met, reason });
+  if (condition === "stopped") return state === "stopped" ? outcome(true, "The stack is stopped.") : null;
   const units = [...(project.supervisor.stack?.units.values() ?? [])];
   if (state === "running") {
     const services = units.map((unit) => ({ service: unit.name, status: unit.state }));
-    return given(true, asSentence(wellSentence(services)));
+    return outcome(true, asSentence(wellSentence(services)));
   }
-  if (state === "stopped" || state === "lost") return given(false, `The stack is ${state}.`);
+  if (state === "stopped" || state === "lost") return outcome(false, `The stack is ${state}.`);
   if (services !== undefined) {
     const chosen = units.filter((unit) => services.includes(unit.name));
     const up = chosen.length === services.length && chosen.every((unit) => STANDING[unit.state] === "up");
-    if (up) return given(true, `${chosen.map((unit) => `${unit.name} is ${unit.state}`).join(", ")}.`);
+    if (up) return outcome(true, `${chosen.map((unit) => `${unit.name} is ${unit.state}`).join(", ")}.`);
     const gone = chosen.filter((unit) => unit.ended);
     if (gone.length === 0) return null;
-    return given(false, `${gone.map((unit) => `${unit.name} is ${unit.state}`).join(", ")} and nothing restarts it.`);
+    return outcome(false, `${gone.map((unit) => `${unit.name} is ${unit.state}`).join(", ")} and nothing restarts it.`);
   }
   if (state !== "degraded") return null;
   const ended = units.filter((unit) => unit.ended);
   if (ended.length === 0) return null;
-  return given(false, `${ended.map((unit) => `${unit.name} is ${unit.state}`).join(", ")} and nothing restarts it.`);
+  return outcome(false, `${ended.map((unit) => `${unit.name} is ${unit.state}`).join(", ")} and nothing restarts it.`);
 }
 
 function waitFor(
@@ -112,22 +112,22 @@ const notRunning = (project: Project, more = ""): StackwardenError =>
 
 /** Queries logs, including those of stopped and crashed services. */
 export async function logsOf(project: Project, query: LogQuery, subscribe: Subscribe): Promise<LogReport> {
-  const asked = query.services ?? [];
+  const requested = query.services ?? [];
   if (!project.recorded) {
     const names = await project.names();
-    const unknown = asked.find((service) => !names.includes(service));
+    const unknown = requested.find((service) => !names.includes(service));
     throw unknown === undefined ? notRunning(project) : unknownService(unknown, names);
   }
   const { logs } = await project.records();
   const wrote = (service: string): boolean => logs.lastGeneration(service) > 0;
   // Show existing log lines even when the definition cannot be read.
   const names = await project.names().catch((error: unknown) => {
-    if (asked.length > 0 && asked.every(wrote)) return asked;
+    if (requested.length > 0 && requested.every(wrote)) return requested;
     throw error;
   });
-  const unknown = asked.find((service) => !names.includes(service) && !wrote(service));
+  const unknown = requested.find((service) => !names.includes(service) && !wrote(service));
   if (unknown !== undefined) throw unknownService(unknown, names);
-  const services = asked.length > 0 ? asked : names;
+  const services = requested.length > 0 ? requested : names;
   if (!services.some(wrote)) {
     if (project.state === "stopped" || project.state === "lost")
       throw notRunning(project, " and never printed anything");

@@ -37,26 +37,26 @@ export async function chooseRuntime(
   runtimes: readonly StackRuntime[],
   project?: string,
 ): Promise<RuntimeChoice> {
-  const wanted = settings.runtime;
-  const known = runtimes.map((runtime) => runtime.name);
+  const configured = settings.runtime;
+  const runtimeNames = runtimes.map((runtime) => runtime.name);
   const candidates =
-    wanted === "auto"
+    configured === "auto"
       ? [...runtimes].sort((a, b) => RUNTIMES.indexOf(a.name) - RUNTIMES.indexOf(b.name))
-      : runtimes.filter((runtime) => runtime.name === wanted);
+      : runtimes.filter((runtime) => runtime.name === configured);
   const refused: { name: RuntimeName; lacking: string[] }[] = [];
   for (const runtime of candidates) {
     const status = await runtime.check(project, settings);
     if (status.available) {
       const others = refused.map(({ name, lacking }) => `${name} is not available: ${lacking.join("; ")}`);
-      const why = wanted === "auto" ? others.join(". ") || "the first that is available" : "configured";
+      const why = configured === "auto" ? others.join(". ") || "the first that is available" : "configured";
       return { runtime, reason: `Runtime ${runtime.name} (${why}).` };
     }
     refused.push({ name: runtime.name, lacking: missing(status) });
   }
   const last = refused.at(-1);
   throw unavailable(
-    last?.name ?? (wanted === "auto" ? DEFAULT_RUNTIME : wanted),
+    last?.name ?? (configured === "auto" ? DEFAULT_RUNTIME : configured),
     last?.lacking ?? ["this build has no such runtime"],
-    known,
+    runtimeNames,
   );
 }

@@ -101,11 +101,11 @@ export function checksOf(service: ServiceDefinition, runtime: RuntimeName, ofIma
   const { healthcheck } = service;
   if (healthcheck !== undefined) return healthcheck.test.kind === "none" ? [] : [healthcheck];
   if (ofImage !== undefined) return [ofImage];
-  const known = knownService(service, runtime);
+  const image = knownService(service, runtime);
   const ports = [...new Set(service.ports.map(({ containerPort }) => containerPort))];
-  if (known?.test !== undefined) return [implied(known.test, known.command)];
-  const checked = ports.length === 0 && known !== undefined ? [known.port] : ports;
-  return checked.map((port) => implied({ kind: "tcp", port }, port === known?.port ? known.command : undefined));
+  if (image?.test !== undefined) return [implied(image.test, image.command)];
+  const checked = ports.length === 0 && image !== undefined ? [image.port] : ports;
+  return checked.map((port) => implied({ kind: "tcp", port }, port === image?.port ? image.command : undefined));
 }
 
 const noCheck = (lacking: readonly { service: string; dependency: string }[]): StackwardenError => {

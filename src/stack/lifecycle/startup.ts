@@ -93,8 +93,8 @@ export async function stopServices(
   const stopping = new Map<string, Promise<void>>();
   const failed: string[] = [];
   const stop = (unit: ServiceController): Promise<void> => {
-    const known = stopping.get(unit.name);
-    if (known !== undefined) return known;
+    const inProgress = stopping.get(unit.name);
+    if (inProgress !== undefined) return inProgress;
     const dependents = units.filter((other) => Object.hasOwn(other.definition.dependsOn, unit.name));
     const done = (async () => {
       // A start in progress would block the stop.

@@ -115,13 +115,13 @@ export class Supervisor {
         ? await this.#reconcile(definition, signal, steps)
         : await this.#openStack(definition, folder, signal, steps, records);
     } catch (error) {
-      const told = explainBuiltIn(
+      const explained = explainBuiltIn(
         records === undefined ? error : sanitizeError(error, records.clean),
         this.stack?.definition.source ?? "",
       );
-      records?.events.add(startFailed(told, steps.actor));
+      records?.events.add(startFailed(explained, steps.actor));
       if (!this.open) await this.#release();
-      throw told;
+      throw explained;
     } finally {
       clearTimeout(timer);
       this.#start = null;
@@ -235,15 +235,15 @@ export class Supervisor {
 
   async #takeLimits(request: StartRequest, definition: StackDefinition): Promise<void> {
     const { runtimes, store, project } = this.options;
-    const asked = Object.entries(request.limits ?? {});
+    const requested = Object.entries(request.limits ?? {});
     const capacity = (this.choice?.runtime ?? runtimes[0])?.capacity();
     // Validate all limits before storing any.
-    for (const [service, limits] of asked) {
+    for (const [service, limits] of requested) {
       if (!Object.hasOwn(definition.services, service)) throw unknownService(service, Object.keys(definition.services));
       const stats = (await this.stack?.units.get(service)?.instance?.stats()) ?? null;
       if (capacity !== undefined) checkLimits({ service, limits, capacity, stats });
     }
-    for (const [service, limits] of asked) await store.keepLimits(project, service, limits);
+    for (const [service, limits] of requested) await store.keepLimits(project, service, limits);
     this.#kept = await store.limits(project);
   }
 

@@ -34,8 +34,8 @@ export async function textTest(
     });
   }
   if (regex !== true) {
-    const wanted = grep.toLowerCase();
-    return (text) => text.toLowerCase().includes(wanted);
+    const literal = grep.toLowerCase();
+    return (text) => text.toLowerCase().includes(literal);
   }
   // Load the module on demand: it is large, and most sessions never use it.
   const { RE2JS } = await import("re2js");

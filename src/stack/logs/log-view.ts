@@ -24,8 +24,8 @@ export function linesAfter(view: LogView, seq: number): number {
     const onDisk = Math.max(0, segment.lines - inMemory);
     const through = Math.min(segment.lastSeq, view.spooledThrough);
     const span = through - segment.firstSeq + 1;
-    const wanted = through - Math.max(seq, segment.firstSeq - 1);
-    if (wanted > 0) lines += Math.ceil((onDisk * wanted) / span);
+    const matchingSeqs = through - Math.max(seq, segment.firstSeq - 1);
+    if (matchingSeqs > 0) lines += Math.ceil((onDisk * matchingSeqs) / span);
   }
   return lines;
 }

@@ -64,13 +64,13 @@ export class PageBuilder {
   }
 
   #repeats(run: Run, service: string, { text, stream, generation, cutFrom }: StoredLine): boolean {
-    const known = run.oldest;
+    const previous = run.oldest;
     return (
-      known.text === text &&
+      previous.text === text &&
       run.service === service &&
-      known.stream === stream &&
-      known.generation === generation &&
-      known.cutFrom === cutFrom
+      previous.stream === stream &&
+      previous.generation === generation &&
+      previous.cutFrom === cutFrom
     );
   }
 }

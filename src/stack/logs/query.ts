@@ -105,8 +105,11 @@ export async function* matching(
   const generations = new Map(views.map((view) => [view.service, generationOf(view, query)]));
   const sources = new Map(
     views.map((view) => {
-      const wanted = filter.wanted(generations.get(view.service));
-      return [view.service, direction === 1 ? oldestFirst(view, after, wanted) : newestFirst(view, wanted)];
+      const segmentFilter = filter.wanted(generations.get(view.service));
+      return [
+        view.service,
+        direction === 1 ? oldestFirst(view, after, segmentFilter) : newestFirst(view, segmentFilter),
+      ];
     }),
   );
   const { minLevel, context = 0 } = query;

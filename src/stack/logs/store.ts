@@ -69,20 +69,20 @@ class Store implements LogStore {
 
   async load(): Promise<void> {
     const { directory } = this.options;
-    const known = this.index.services;
-    let found: string[] = [];
+    const indexed = this.index.services;
+    let spooled: string[] = [];
     try {
       await mkdir(directory, { recursive: true, mode: 0o700 });
       await chmod(directory, 0o700);
       await removeUnfinished(directory);
-      found = await spooledServices(directory);
+      spooled = await spooledServices(directory);
     } catch (error) {
       this.#onSpoolError(error);
     }
-    for (const service of new Set([...found, ...Object.keys(known)])) {
-      const { segments = [], losses = [], generation = 0 } = known[service] ?? {};
+    for (const service of new Set([...spooled, ...Object.keys(indexed)])) {
+      const { segments = [], losses = [], generation = 0 } = indexed[service] ?? {};
       const loaded = await loadSegments(join(directory, directoryOf(service)), segments).catch((error) => {
-        if (found.includes(service)) this.#onSpoolError(error);
+        if (spooled.includes(service)) this.#onSpoolError(error);
         return [];
       });
       const log = this.#open(service, loaded, losses);

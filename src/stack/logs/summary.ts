@@ -43,11 +43,11 @@ export async function summaryPage(store: QueriedStore, settings: Settings): Prom
       levels[level ?? "unknown"] = (levels[level ?? "unknown"] ?? 0) + 1;
       times.push({ timeMs: line.timeMs, isError: levelRank(level) >= levelRank("error") });
       const key = `${service} ${patternOf(line.text)}`;
-      const known = messages.get(key);
-      if (known !== undefined) {
-        known.count += 1;
-        known.firstMs = Math.min(known.firstMs, line.timeMs);
-        known.lastMs = Math.max(known.lastMs, line.timeMs);
+      const counted = messages.get(key);
+      if (counted !== undefined) {
+        counted.count += 1;
+        counted.firstMs = Math.min(counted.firstMs, line.timeMs);
+        counted.lastMs = Math.max(counted.lastMs, line.timeMs);
       } else if (messages.size < MOST_PATTERNS) {
         const { timeMs } = line;
         const text = line.text.slice(0, LONGEST_EXAMPLE);

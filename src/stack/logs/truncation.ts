@@ -29,8 +29,8 @@ export const notShown = {
     }
     if (older > 0) {
       const how = `Raise tail (at most 10,000), give until "${firstTime}" for what came before, or continue from the oldest with cursor "${beginning}".`;
-      const said = narrow ? `The number counts all older lines, matching or not. ${how}` : how;
-      return { lines: older, reason: "tail", how_to_get: said };
+      const howToGet = narrow ? `The number counts all older lines, matching or not. ${how}` : how;
+      return { lines: older, reason: "tail", how_to_get: howToGet };
     }
     return lost > 0 ? { lines: lost, reason: "rotated", how_to_get: GONE } : null;
   },

@@ -95,19 +95,19 @@ export class EventLog {
         hint: "Leave it out for 100.",
       });
     const from = this.#next - 1;
-    let found = this.#matching(query, query.after);
-    if (found.length === 0 && (query.waitMs ?? 0) > 0) {
+    let matches = this.#matching(query, query.after);
+    if (matches.length === 0 && (query.waitMs ?? 0) > 0) {
       await this.#nextMatch(query, query.after ?? from);
-      found = this.#matching(query, query.after ?? from);
+      matches = this.#matching(query, query.after ?? from);
     }
     // With a cursor, return the oldest events, so that none is skipped. Without one, return the newest.
-    const events = query.after === undefined ? found.slice(-limit) : found.slice(0, limit);
-    const cut = query.after !== undefined && found.length > limit;
+    const events = query.after === undefined ? matches.slice(-limit) : matches.slice(0, limit);
+    const cut = query.after !== undefined && matches.length > limit;
     return {
       project: this.options.project,
       events,
       next_cursor: cut ? (events.at(-1)?.seq ?? 0) : this.#next - 1,
-      omitted: found.length - events.length,
+      omitted: matches.length - events.length,
     };
   }
 

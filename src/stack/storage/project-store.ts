@@ -55,14 +55,13 @@ export class ProjectStore {
 
   /** Ids known from the configuration or an earlier start, sorted. */
   known(): string[] {
-    const found = new Set(Object.keys(this.options.projects));
+    const ids = new Set(Object.keys(this.options.projects));
     try {
-      for (const name of readdirSync(join(this.options.stateDir, "projects")))
-        if (PROJECT_ID.test(name)) found.add(name);
+      for (const name of readdirSync(join(this.options.stateDir, "projects"))) if (PROJECT_ID.test(name)) ids.add(name);
     } catch {
       // The state directory does not exist before the first start.
     }
-    return [...found].sort();
+    return [...ids].sort();
   }
 
   /**
@@ -87,11 +86,11 @@ export class ProjectStore {
         });
     } else folder = this.#guess(project, configured ?? remembered);
     if (folder === null) {
-      // What lies elsewhere is not this client's to know of.
-      const known = this.known().filter((id) => this.reaches(id));
+      // Do not reveal projects outside the client's allowed roots.
+      const projects = this.known().filter((id) => this.reaches(id));
       throw new StackwardenError("UNKNOWN_PROJECT", `No project is called ${project}.`, {
-        hint: `${this.#rootsHint("Pass its folder, below")} Known projects: ${known.join(", ") || "none yet"}.`,
-        details: { known, roots: this.options.roots },
+        hint: `${this.#rootsHint("Pass its folder, below")} Known projects: ${projects.join(", ") || "none yet"}.`,
+        details: { known: projects, roots: this.options.roots },
       });
     }
     const allowed = this.options.roots
@@ -115,7 +114,7 @@ export class ProjectStore {
 
   #conflict(project: string, folder: string, other: string): StackwardenError {
     const otherId = `"${project.slice(0, 60)}-2"`;
-    // What lies elsewhere is not this client's to know of.
+    // Do not reveal projects outside the client's allowed roots.
     const visible = this.options.roots.some((root) => isBelow(root, other));
     const owner = visible ? `${other}${existsSync(other) ? "" : " (which does not exist now)"}` : "another folder";
     return new StackwardenError("PROJECT_CONFLICT", `The project ${project} belongs to ${owner}, not to ${folder}.`, {
@@ -252,12 +251,12 @@ export class ProjectStore {
 
   /** Limits that `set_limits` and `start_stack` stored for the next start. */
   async limits(project: string): Promise<Record<string, Limits>> {
-    const found: Record<string, Limits> = Object.create(null);
+    const limits: Record<string, Limits> = Object.create(null);
     const text = await readFile(join(this.folderOf(project), "limits.json"), "utf8").catch(() => "{}");
     try {
-      return Object.assign(found, JSON.parse(text));
+      return Object.assign(limits, JSON.parse(text));
     } catch {
-      return found;
+      return limits;
     }
   }
 

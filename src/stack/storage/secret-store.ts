@@ -29,9 +29,9 @@ const failed = (file: string, what: string, cause?: unknown): StackwardenError =
 async function read(file: string): Promise<Map<string, string>> {
   let text: string;
   try {
-    const found = await lstat(file);
-    if (!found.isFile()) throw failed(file, "is not a regular file");
-    if (process.platform !== "win32" && (found.mode & 0o077) !== 0)
+    const stats = await lstat(file);
+    if (!stats.isFile()) throw failed(file, "is not a regular file");
+    if (process.platform !== "win32" && (stats.mode & 0o077) !== 0)
       throw failed(file, "can be read by other users (mode must be 0600)");
     text = await readFile(file, "utf8");
   } catch (error) {

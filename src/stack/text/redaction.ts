@@ -44,20 +44,20 @@ function replaceSpans(text: string, spans: [number, number][]): string {
  * number of values.
  */
 export function createRedactor(values: Iterable<string> = []): Redactor {
-  const known = new Set<string>();
+  const forms = new Set<string>();
   let matcher: SecretMatcher | undefined;
 
   const add = (more: Iterable<string>): void => {
-    const before = known.size;
-    for (const value of more) for (const form of secretEncodings(value)) known.add(form);
-    if (known.size > before) matcher = undefined;
+    const before = forms.size;
+    for (const value of more) for (const form of secretEncodings(value)) forms.add(form);
+    if (forms.size > before) matcher = undefined;
   };
   const current = (): SecretMatcher => {
-    matcher ??= createMatcher([...known]);
+    matcher ??= createMatcher([...forms]);
     return matcher;
   };
   const clean = (text: string): string =>
-    redactPatterns(known.size === 0 ? text : replaceSpans(text, current().spans(text)));
+    redactPatterns(forms.size === 0 ? text : replaceSpans(text, current().spans(text)));
   add(values);
 
   return {
@@ -69,7 +69,7 @@ export function createRedactor(values: Iterable<string> = []): Redactor {
       return shown.slice(0, Math.max(0, shown.length - UNSURE_END)) + CUT_MARK;
     },
     pendingLength(text) {
-      const length = known.size === 0 ? 0 : current().pendingLength(text);
+      const length = forms.size === 0 ? 0 : current().pendingLength(text);
       return length < MIN_PENDING ? 0 : length;
     },
   };
