@@ -136,24 +136,6 @@ export interface NetworkAttachment {
   ipv6Address?: string;
 }
 
-/** A command that runs in the service after it started, or before it stops. */
-export interface LifecycleHook {
-  command: string[];
-  user?: string;
-  workingDir?: string;
-  environment: Record<string, string>;
-}
-
-/** `develop.watch`: what a change below `path` leads to. */
-export interface WatchRule {
-  /** Absolute, below the project's folder. */
-  path: string;
-  action: "sync" | "rebuild" | "restart" | "sync+restart" | "sync+exec";
-  target?: string;
-  include: string[];
-  ignore: string[];
-}
-
 export interface NetworkDefinition {
   /** No way out of the network. */
   internal: boolean;
@@ -247,15 +229,11 @@ export interface ServiceDefinition {
   replicas?: number;
   /** Group names or numbers beside the user's own. */
   groupAdd?: string[];
-  memorySwapBytes?: number;
   memorySwappiness?: number;
   oomScoreAdj?: number;
   cpuset?: string;
   cpuShares?: number;
   annotations?: Record<string, string>;
-  postStart?: LifecycleHook[];
-  preStop?: LifecycleHook[];
-  watch?: WatchRule[];
   /** True only when the server's configuration grants it. */
   allowRoot: boolean;
   local?: LocalDefinition;
