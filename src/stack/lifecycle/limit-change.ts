@@ -9,7 +9,7 @@ import type { Supervisor } from "./supervisor.js";
 export interface LimitChange {
   service: string;
   limits: Limits;
-  /** Accept limits below present use. */
+  /** Allow limits below current usage. */
   force?: boolean;
   /** Null when the stack does not run. */
   unit: ServiceController | null;

@@ -16,7 +16,7 @@ export interface LimitCheck {
   capacity: { cpus: number; memory_mb: number };
   /** Present use; null when the service does not run. */
   stats: ServiceStats | null;
-  /** Accept limits below present use: the kernel may kill the service. */
+  /** Allow limits below current usage; the kernel can then kill the service. */
   force?: boolean;
 }
 
