@@ -1,4 +1,7 @@
-/** `detail`: the field with which an agent asks for a whole answer. It belongs to MCP; other interfaces always get one. */
+/**
+ * `detail`: the field with which an agent requests the full result. It exists only in MCP; the other interfaces always
+ * return the full result.
+ */
 
 import * as z from "zod";
 import { flag } from "../operations/fields.js";
@@ -10,7 +13,10 @@ export const DETAIL_FIELD = "detail";
 
 const schema = z.strictObject({ [DETAIL_FIELD]: flag("").default(false) });
 
-/** @returns the operation's own input, and whether the whole answer was requested. Throws INVALID_INPUT. */
+/**
+ * @returns the operation's own input, and whether the full result was requested
+ * @throws INVALID_INPUT
+ */
 export function takeDetail(operation: AnyOperation, input: unknown): { input: unknown; detail: boolean } {
   const asked = typeof input === "object" && input !== null && Object.hasOwn(input, DETAIL_FIELD);
   if (operation.brief === undefined || !asked) return { input, detail: operation.brief === undefined };

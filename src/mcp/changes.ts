@@ -1,4 +1,4 @@
-/** What one connection receives of changes: subscribed resources, the list of resources, events as log messages. */
+/** Change notifications of one connection: subscribed resources, the list of resources, and events as log messages. */
 import type { LoggingLevel } from "@modelcontextprotocol/sdk/types.js";
 import type { StackChange, StackEvent, StackManager } from "../stack/model.js";
 import { EVENTS, type EventSeverity } from "../stack/vocabulary.js";
@@ -39,7 +39,7 @@ export interface Changes {
   subscribe(uri: string): void;
   unsubscribe(uri: string): void;
   setLevel(level: LoggingLevel): void;
-  /** Follows this manager from now on; a second call with the same one does nothing. */
+  /** Starts to follow this manager. A second call with the same manager does nothing. */
   follow(manager: StackManager): void;
   close(): void;
 }
@@ -53,7 +53,7 @@ export function followChanges(notifier: ChangeNotifier, gapMs: number): Changes 
   let closed = false;
   let stop: () => void = () => undefined;
   let list = "";
-  // A notification to a client that has gone is lost with it.
+  // A notification that cannot be delivered to a disconnected client is dropped.
   const drop = (): void => undefined;
   const bursts = coalesce(gapMs, (key) => {
     const sent = key === LIST ? notifier.resourceListChanged() : notifier.resourceUpdated(key);
@@ -87,7 +87,7 @@ export function followChanges(notifier: ChangeNotifier, gapMs: number): Changes 
       touch(uriOf({ kind: "logs", project, service: change.service }));
       return;
     }
-    // A service's state is part of both reports, whichever of them the change was announced for.
+    // A service's state appears in both reports, so a change of either one updates both resources.
     if (change.kind === "stack" || change.kind === "health") {
       touch(uriOf({ kind: "stack", project }));
       touch(uriOf({ kind: "health", project }));

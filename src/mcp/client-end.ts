@@ -1,6 +1,6 @@
 /**
- * Every way in which the client of a stdio server ends: the end of its pipes, a signal, a vanished parent. The SDK's
- * transport notices none of them. Loads nothing, so that the bridge can use it too.
+ * Detects every way in which the client of a stdio server can end: closed pipes, a signal, a vanished parent process.
+ * The SDK's transport detects none of them. This module has no imports, so that the bridge can use it too.
  */
 import type { Readable, Writable } from "node:stream";
 import { watchParent } from "./parent.js";
@@ -8,7 +8,7 @@ import { watchParent } from "./parent.js";
 export interface ClientEndOptions {
   stdin: Readable;
   stdout: Writable;
-  /** Milliseconds between two looks at the parent process. Default 1,000. */
+  /** Milliseconds between two checks of the parent process. Default 1,000. */
   parentPollMs?: number;
   parentId?: () => number;
   /** Ends the process. Default: process.exit. */
@@ -17,7 +17,7 @@ export interface ClientEndOptions {
 
 export interface End {
   reason: string;
-  /** False when the client cannot read results any more, or requests a fast exit. */
+  /** False when the client can no longer read results, or requests a fast exit. */
   polite: boolean;
 }
 

@@ -1,13 +1,13 @@
-/** The client's own roots (`roots/list`): asked for before the first use of a stack, and again when they change. */
+/** The client's roots (`roots/list`): requested before the first use of a stack, and again when they change. */
 import type { Server } from "@modelcontextprotocol/sdk/server/index.js";
 import { RootsListChangedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import type { McpServerOptions } from "./context.js";
 
-/** A client that declares roots and does not answer holds up its own first call no longer. */
+/** Time limit for the answer. A client that declares roots and does not answer delays only its own first call. */
 const ANSWER_MS = 3000;
 
 export interface ClientRoots {
-  /** Returns once the client's present roots are in use, or it has none. Never fails. */
+  /** Resolves when the client's current roots are in use, or it has none. Never rejects. */
   read(): Promise<void>;
 }
 

@@ -1,4 +1,7 @@
-/** Lets the first of a burst through at once and the rest as one, a fixed time later. */
+/**
+ * Rate limiter for bursts: passes the first call at once, and merges the following ones into a single call after a
+ * fixed time.
+ */
 export interface Coalescer {
   touch(key: string): void;
   forget(key: string): void;

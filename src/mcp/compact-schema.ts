@@ -1,12 +1,12 @@
 /**
- * JSON Schemas as small as serves a model: the tool list is in its context for the whole session. What is left out here
- * is still checked, and an INVALID_INPUT error names it.
+ * Compact JSON Schemas for the tool list, which stays in the model's context for the whole session. Constraints that
+ * are omitted here are still validated, and an INVALID_INPUT error names them.
  */
 import * as z from "zod";
 
 export type JsonObject = Record<string, unknown>;
 
-/** Some model providers refuse a request whose tools use `propertyNames`, `patternProperties` or `$ref`. */
+/** Some model providers reject requests whose tools use `propertyNames`, `patternProperties` or `$ref`. */
 const LEFT_OUT = new Set([
   "$schema",
   "pattern",
@@ -18,9 +18,9 @@ const LEFT_OUT = new Set([
   "propertyNames",
   "minimum",
 ]);
-/** A larger bound is one that no caller reaches by mistake. */
+/** Bounds above this value are omitted: no caller exceeds them by mistake. */
 const LARGEST_MAXIMUM = 10_000;
-/** A longer list of values is shorter as an example in the description. */
+/** Enumerations longer than this are omitted; an example in the description is shorter. */
 const LONGEST_ENUM = 8;
 
 /** The input schema: an object whose fields have a type, a description, a default other than false, and few bounds. */
@@ -47,7 +47,7 @@ function compactMember(key: string, value: unknown): unknown {
   return value;
 }
 
-/** The fields of an answer with their types only. */
+/** The fields of a result, with their types only. */
 export const topLevel = (properties: Record<string, JsonObject>): Record<string, JsonObject> =>
   mapValues(properties, ({ type, anyOf, $ref }) => {
     const types = ((anyOf as JsonObject[] | undefined) ?? []).map((option) => option.type ?? "object");

@@ -5,7 +5,7 @@ import { invalidParams } from "./errors.js";
 import { PROMPTS } from "./prompts.js";
 import { RESOURCE_TEMPLATES } from "./resources.js";
 
-/** The protocol's bound. */
+/** Maximum number of values, set by the protocol. */
 const MAX_VALUES = 100;
 
 export function complete(params: CompleteRequest["params"], manager: StackManager): CompleteResult {

@@ -1,4 +1,4 @@
-/** What the parts of one connection share. */
+/** State that the parts of one connection share. */
 import type { AnyOperation } from "../operations/index.js";
 import type { StackManager } from "../stack/model.js";
 import type { StackSettings } from "../stack/settings.js";
@@ -11,24 +11,30 @@ export interface McpLogger {
 }
 
 export interface McpServerOptions {
-  /** Called at the first request that needs a stack: `initialize` and `tools/list` are answered without it. */
+  /** Called by the first request that needs a stack; `initialize` and `tools/list` are answered without it. */
   getManager(): Promise<StackManager>;
-  /** Told the client's roots (URIs) before a manager is made and when they change; absent: the client is not asked. */
+  /**
+   * Called with the client's roots (URIs) before a manager is created and whenever they change. Absent: the client's
+   * roots are not requested.
+   */
   useRoots?(uris: string[]): void;
-  /** Default: all. */
+  /** Operations that are offered. Default: all. */
   operations?: readonly AnyOperation[];
-  /** Only operations that change nothing. Default false. */
+  /** Offers only operations that change nothing. Default false. */
   readOnly?: boolean;
-  /** `off`: run_command is not offered. Default any. */
+  /** `off` hides run_command. Default: any other value offers it. */
   commands?: StackSettings["commands"];
-  /** Called for every call of an operation. The returned function gets its result: `ok`, or the error's code. */
+  /**
+   * Called at the start of every operation. The returned function is called with the result: `ok`, or the code of the
+   * error.
+   */
   onCall?: (operation: string) => (result: string) => void;
   version: string;
   logger: McpLogger;
-  /** Names this connection in events. Default: random. */
+  /** Identifies this connection in events. Default: random. */
   sessionId?: string;
-  /** Milliseconds between two notifications about one resource. Default 250: at most four a second. */
+  /** Milliseconds between two notifications about one resource. Default 250 (at most four a second). */
   coalesceMs?: number;
-  /** Milliseconds between two progress notifications of a call that is silent itself. Default 4,000. */
+  /** Milliseconds after which the last progress message of a silent call is repeated. Default 4,000. */
   heartbeatMs?: number;
 }

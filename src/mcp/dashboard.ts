@@ -1,4 +1,6 @@
-/** The dashboard as an MCP App (extension `io.modelcontextprotocol/ui`): a page that the client's host shows. */
+/**
+ * The dashboard as an MCP App (extension `io.modelcontextprotocol/ui`): a page that the host of the client displays.
+ */
 import type { ClientCapabilities, ReadResourceResult, Resource, Tool } from "@modelcontextprotocol/sdk/types.js";
 import { dashboardPage } from "../dashboard/page.js";
 
@@ -6,12 +8,12 @@ export const DASHBOARD_URI = "ui://stackwarden/dashboard";
 const EXTENSION = "io.modelcontextprotocol/ui";
 const MIME_TYPE = "text/html;profile=mcp-app";
 /**
- * The one tool whose result the page stands for. Not health_status, which agents call again and again: each call would
- * show another page.
+ * The only tool whose result opens the page. It is not health_status: agents call that tool repeatedly, and each call
+ * would open another page.
  */
 const TOOL = "list_stacks";
 
-/** No origin is declared: the page loads nothing and communicates with the host only. */
+/** Declares no origins: the page loads no external resources and communicates only with the host. */
 const META = { ui: { csp: {}, prefersBorder: true } };
 
 export const DASHBOARD: Resource = {
@@ -24,7 +26,7 @@ export const DASHBOARD: Resource = {
   _meta: META,
 };
 
-/** True when the client can show pages of this kind. */
+/** True when the client can display MCP Apps. */
 export function showsApps(client: ClientCapabilities | undefined): boolean {
   const extension = client?.extensions?.[EXTENSION] as { mimeTypes?: unknown } | undefined;
   return Array.isArray(extension?.mimeTypes) && extension.mimeTypes.includes(MIME_TYPE);
@@ -34,7 +36,7 @@ export function withDashboard(tool: Tool): Tool {
   return tool.name === TOOL ? { ...tool, _meta: { ...tool._meta, ui: { resourceUri: DASHBOARD_URI } } } : tool;
 }
 
-/** @param readOnly the page offers no action */
+/** @param readOnly hides all actions on the page */
 export async function readDashboard(readOnly: boolean): Promise<ReadResourceResult> {
   const text = await dashboardPage({ door: "mcp-app", scope: readOnly ? "read" : "operate" });
   return { contents: [{ uri: DASHBOARD_URI, mimeType: MIME_TYPE, text, _meta: META }] };

@@ -1,9 +1,9 @@
-/** Our errors as JSON-RPC errors, where MCP has no result to put them in (resources, prompts, completion). */
+/** Maps errors to JSON-RPC errors for requests without an error result (resources, prompts, completion). */
 import { ErrorCode, McpError } from "@modelcontextprotocol/sdk/types.js";
 import { toStackwardenError } from "../errors.js";
 import { UNTRUSTED } from "./untrusted.js";
 
-/** MCP's own code for a resource that does not exist. */
+/** The MCP error code for a resource that does not exist. */
 export const RESOURCE_NOT_FOUND = -32002;
 
 export const invalidParams = (message: string, data?: unknown): McpError =>
@@ -12,7 +12,10 @@ export const invalidParams = (message: string, data?: unknown): McpError =>
 export const resourceNotFound = (uri: string, message: string): McpError =>
   new McpError(RESOURCE_NOT_FOUND, message, { uri });
 
-/** A failed read: what is unknown is not found, everything else is the report in `data`. */
+/**
+ * Maps a failed read: an unknown project or service becomes "resource not found"; any other error carries its report in
+ * `data`.
+ */
 export function readFailure(uri: string, error: unknown): McpError {
   if (error instanceof McpError) return error;
   const known = toStackwardenError(error);

@@ -1,4 +1,4 @@
-/** The Streamable HTTP door: one MCP server and one transport for each session, never shared. */
+/** The Streamable HTTP transport: each session has its own MCP server and its own transport. */
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Server } from "@modelcontextprotocol/sdk/server/index.js";
@@ -7,17 +7,20 @@ import { InMemoryEventStore } from "./in-memory-event-store.js";
 import { createMcpServer, type McpServerOptions } from "./server.js";
 
 export interface McpHttpOptions extends Omit<McpServerOptions, "sessionId" | "readOnly"> {
-  /** Sessions at the same time; more are refused with 503. Default 256. */
+  /** Maximum number of concurrent sessions; further ones get 503. Default 256. */
   maxSessions?: number;
-  /** Sessions of one owner at the same time, so that none takes all. Default 64. */
+  /** Maximum number of concurrent sessions of one owner. Default 64. */
   maxSessionsPerOwner?: number;
   /** Milliseconds without a request after which a session ends. Default 30 minutes. */
   idleMs?: number;
-  /** Makes the server of a session. Default: this project's; tests of the protocol give one with more to try. */
+  /**
+   * Creates the server of a session. Default: the server of this project. Protocol tests pass a server with more
+   * features.
+   */
   createServer?(options: McpServerOptions): Server;
 }
 
-/** Who a session belongs to: for everybody else it does not exist. */
+/** Owner of a session. Requests of other owners get the same answer as for an unknown session. */
 export interface SessionOwner {
   id: string;
   name: string;
@@ -27,24 +30,24 @@ export interface SessionOwner {
 export interface McpHttpHandler {
   readonly sessions: number;
   handle(request: IncomingMessage, response: ServerResponse, owner: SessionOwner): Promise<void>;
-  /** Ends the sessions of owners that no longer exist. */
+  /** Ends the sessions whose owner no longer exists. */
   endSessions(gone: (ownerId: string) => boolean): Promise<void>;
-  /** Ends every stream that only waits for news; calls under way are answered. */
+  /** Ends every stream that only waits for notifications; calls in progress still get their answer. */
   endStreams(): void;
   /** Ends every session. */
   close(): Promise<void>;
 }
 
-/** An operation's arguments are small. */
+/** Maximum size of a request body, in bytes; the arguments of operations are small. */
 const MAX_BODY = 1024 * 1024;
-/** Milliseconds after which a client whose stream broke should come back. */
+/** Milliseconds after which a client should reconnect a broken stream. */
 const RETRY_MS = 1000;
 
 interface Session {
   transport: StreamableHTTPServerTransport;
   owner: SessionOwner;
   lastUsed: number;
-  /** Requests and streams that are open now. */
+  /** Number of open requests and streams. */
   open: number;
   close(): Promise<void>;
 }
@@ -54,7 +57,7 @@ function refuse(response: ServerResponse, status: number, code: number, message:
   response.end(JSON.stringify({ jsonrpc: "2.0", error: { code, message }, id: null }));
 }
 
-/** Weight of a type in an Accept header; 0 when it is not listed. */
+/** Quality value of a media type in an Accept header; 0 when the type is not listed. */
 function weight(accept: string, type: string): number {
   const entry = accept.split(",").find((part) => part.trim().toLowerCase().startsWith(type));
   if (entry === undefined) return 0;
@@ -63,9 +66,9 @@ function weight(accept: string, type: string): number {
 }
 
 /**
- * The SDK never answers a request that was cancelled, and a request's stream ends with its answer: it would stay open as
- * long as the session. The answer is one that its sender, who cancelled, no longer waits for; a result, since the SDK's
- * client takes a stream that ends with an error for broken, and opens it again.
+ * Answers a cancelled request. The SDK never does, and the stream of a request ends only with its answer, so it would
+ * stay open until the session ends. The client ignores the answer, because it cancelled the request. It is a result:
+ * the SDK's client treats a stream that ends with an error as broken and reopens it.
  */
 function endCancelled(transport: StreamableHTTPServerTransport): void {
   const next = transport.onmessage;
@@ -75,19 +78,22 @@ function endCancelled(transport: StreamableHTTPServerTransport): void {
     const { requestId: id } = (message.params ?? {}) as { requestId?: string | number };
     if (id === undefined) return;
     const result = { content: [{ type: "text", text: "The request was cancelled." }], isError: true };
-    // Answered already, or never there.
+    // The request was already answered, or never existed.
     transport.send({ jsonrpc: "2.0", id, result }).catch(() => undefined);
   };
 }
 
-/** Both kinds are always accepted; a client that weighs streams lower than JSON gets plain JSON in its session. */
+/**
+ * The server always accepts both media types. A client that prefers JSON to event streams gets plain JSON in its
+ * session.
+ */
 const prefersJson = ({ headers: { accept = "" } }: IncomingMessage): boolean =>
   weight(accept, "text/event-stream") < weight(accept, "application/json");
 
 export function createMcpHttpHandler(options: McpHttpOptions): McpHttpHandler {
   const { maxSessions = 256, maxSessionsPerOwner = 64, idleMs = 30 * 60_000, logger } = options;
   const sessions = new Map<string, Session>();
-  /** Beginning, not in the table yet. */
+  /** Sessions that are being created and are not in the table yet. */
   const starting = new Map<string, number>();
   const sweep = setInterval(
     () => {
@@ -125,7 +131,7 @@ export function createMcpHttpHandler(options: McpHttpOptions): McpHttpHandler {
       open: 0,
       close: async () => {
         sessions.delete(id);
-        // Timers end most sessions, and an error in a timer would be unhandled.
+        // Most sessions are ended by a timer, where a rejection would be unhandled.
         await server.close().catch((error: Error) => logger.warn(`MCP session: ${error.message}`));
       },
     };
@@ -134,13 +140,13 @@ export function createMcpHttpHandler(options: McpHttpOptions): McpHttpHandler {
       sessions.delete(id);
       closed?.();
     };
-    // Its optional members are typed without `undefined`.
+    // The SDK declares its optional members without `undefined`.
     await server.connect(transport as Parameters<typeof server.connect>[0]);
     endCancelled(transport);
     return session;
   };
 
-  /** Why this owner cannot open another session, or null. */
+  /** The reason why this owner cannot open another session, or null. */
   const full = ({ id }: SessionOwner): string | null => {
     let all = sessions.size;
     let own = starting.get(id) ?? 0;
@@ -152,7 +158,7 @@ export function createMcpHttpHandler(options: McpHttpOptions): McpHttpHandler {
 
   const serve = async (session: Session, request: IncomingMessage, response: ServerResponse): Promise<void> => {
     session.lastUsed = Date.now();
-    // The client left while its token was verified; the end of its request was already handled.
+    // The client disconnected while its token was verified; the end of its request was already handled.
     if (response.closed) return;
     session.open += 1;
     response.once("close", () => {
@@ -173,7 +179,7 @@ export function createMcpHttpHandler(options: McpHttpOptions): McpHttpHandler {
     try {
       const session = await begin(owner, prefersJson(request));
       await serve(session, request, response);
-      // What was no initialize has no session to live in.
+      // A request that is not `initialize` has no session.
       if (session.transport.sessionId === undefined) await session.close();
     } finally {
       const left = (starting.get(owner.id) ?? 1) - 1;
@@ -195,7 +201,7 @@ export function createMcpHttpHandler(options: McpHttpOptions): McpHttpHandler {
       }
       const id = headers["mcp-session-id"];
       const session = typeof id === "string" ? sessions.get(id) : undefined;
-      // The session of another owner does not exist for this one.
+      // Sessions of other owners are reported as unknown.
       if (session !== undefined && session.owner.id === owner.id) await serve(session, request, response);
       else if (id !== undefined) refuse(response, 404, -32001, "Session not found: begin a new one with initialize.");
       else if (method !== "POST") refuse(response, 400, -32000, "The header Mcp-Session-Id is missing.");

@@ -1,11 +1,11 @@
-/** What a session's streams sent lately, for a client that lost its connection and comes back (`Last-Event-ID`). */
+/** Recent messages of a session's streams, for clients that reconnect with `Last-Event-ID`. */
 import type { EventStore } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 
 export interface InMemoryEventStoreOptions {
-  /** Default 1,000. */
+  /** Maximum number of messages. Default 1,000. */
   maxEvents?: number;
-  /** Of the messages as JSON. Default 4 MiB. */
+  /** Maximum total size of the messages as JSON, in bytes. Default 4 MiB. */
   maxBytes?: number;
 }
 
@@ -16,7 +16,10 @@ interface Kept {
   bytes: number;
 }
 
-/** Bounded: what was pushed out cannot be resumed, and its id is refused as unknown. */
+/**
+ * Bounded event store. A stream cannot be resumed after an evicted message; the id of that message is rejected as
+ * unknown.
+ */
 export class InMemoryEventStore implements EventStore {
   readonly #maxEvents: number;
   readonly #maxBytes: number;
@@ -35,7 +38,7 @@ export class InMemoryEventStore implements EventStore {
     const bytes = JSON.stringify(message).length;
     this.#events.push({ id, stream, message, bytes });
     this.#bytes += bytes;
-    // The newest stays whatever its size: the answer that a client is about to fetch.
+    // The newest message stays whatever its size, because the client may be about to fetch it.
     while (this.#events.length > 1 && (this.#events.length > this.#maxEvents || this.#bytes > this.#maxBytes))
       this.#bytes -= this.#events.shift()?.bytes ?? 0;
     return id;
@@ -52,7 +55,7 @@ export class InMemoryEventStore implements EventStore {
     const from = this.#events.findIndex((event) => event.id === lastEventId);
     const stream = this.#events[from]?.stream;
     if (stream === undefined) return "";
-    // What only opened a stream has no message.
+    // The event that opens a stream has no message.
     for (const { id, stream: of, message } of this.#events.slice(from + 1))
       if (of === stream && "jsonrpc" in message) await send(id, message);
     return stream;

@@ -1,4 +1,7 @@
-/** Shown to the model once, at the start; clients cut it at 2,048 characters, so the most important comes first. */
+/**
+ * Instructions for the model, sent once with `initialize`. Clients truncate them at 2,048 characters, so the most
+ * important ones come first.
+ */
 export const INSTRUCTIONS = `stackwarden starts and operates multi-service development stacks (compose files) with health checks, enforced limits and logs.
 
 Workflow

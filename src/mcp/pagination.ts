@@ -1,4 +1,4 @@
-/** Pages of a list that may change between two requests: a cursor names the last key seen, not a position. */
+/** Pagination of a list that can change between two requests: a cursor holds the last key of a page, not a position. */
 import { invalidParams } from "./errors.js";
 
 export const PAGE_SIZE = 200;

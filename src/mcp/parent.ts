@@ -1,6 +1,6 @@
-/** Notices that the process that started us is gone: its children are given to another one, usually process 1. */
+/** Detects that the parent process is gone. The system then gives its children another parent, usually process 1. */
 
-/** @returns a function that ends the watch */
+/** @returns a function that stops the watch */
 export function watchParent(
   onGone: () => void,
   everyMs: number,

@@ -1,12 +1,13 @@
 /**
- * Progress notifications of one call. Clients give up on a silent call, so the last message is repeated when nothing
- * new came; the protocol wants the number to rise each time, so repeated ones rise by next to nothing.
+ * Progress notifications of one call. Clients give up on a silent call, so the last message is repeated when there is
+ * no new one. The protocol requires the number to increase each time, so a repeated message increases it by a tiny
+ * amount.
  */
 import type { Progress } from "../stack/model.js";
 
 export interface ProgressReporter {
   report(progress: Progress): void;
-  /** No notification after this: the answer follows. */
+  /** Stops the notifications; the answer follows. */
   stop(): void;
 }
 
@@ -34,7 +35,7 @@ export function reportProgress(
     if (stopped) return;
     sent = last.progress > sent ? last.progress : sent + STEP;
     const total = last.total > 0 ? { total: Math.max(last.total, sent) } : {};
-    // A client that is gone needs no progress; the call's own end is handled elsewhere.
+    // Notifications to a disconnected client are dropped; the end of the call is handled elsewhere.
     send({ progressToken, progress: sent, ...total, message }).catch(() => undefined);
     timer.refresh();
   };

@@ -1,4 +1,4 @@
-/** Prompts for people to pick: each becomes a plan made of our tools. */
+/** Prompts for users to select: each one is a plan that uses the tools of this server. */
 import type { GetPromptResult, Prompt } from "@modelcontextprotocol/sdk/types.js";
 import type { z } from "zod";
 import { moment, project, service, validOf } from "../operations/fields.js";
@@ -94,7 +94,7 @@ export const PROMPTS: Prompt[] = DEFINITIONS.map((definition) => ({
   })),
 }));
 
-/** Throws invalid params for an unknown prompt or argument, and for a value that could not be one. */
+/** @throws "invalid params" for an unknown prompt or argument, and for an invalid value */
 export function getPrompt(name: string, given: Record<string, string> = {}): GetPromptResult {
   const definition = DEFINITIONS.find((prompt) => prompt.name === name);
   if (definition === undefined) {

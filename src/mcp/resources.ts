@@ -1,4 +1,4 @@
-/** Stacks as resources: what can be read, and how. */
+/** Stacks as MCP resources. */
 import type { ReadResourceResult, Resource, ResourceTemplate } from "@modelcontextprotocol/sdk/types.js";
 import type { LogLine } from "../stack/logs/types.js";
 import type { CallContext, StackManager } from "../stack/model.js";
@@ -32,7 +32,7 @@ export const RESOURCE_TEMPLATES: ResourceTemplate[] = [
   };
 });
 
-/** Every resource there is now, by project in the manager's order. */
+/** All current resources, by project in the order of the manager. */
 export function listResources(manager: StackManager): Resource[] {
   return manager
     .projects()
@@ -56,7 +56,10 @@ function describe(resource: StackResource): Resource {
   };
 }
 
-/** The resource behind a URI. Throws "resource not found" for what the manager does not know. */
+/**
+ * Reads the resource of a URI.
+ * @throws "resource not found" for an unknown project or service
+ */
 export function existing(uri: string, manager: StackManager): StackResource {
   const resource = parseUri(uri);
   if (resource === null) {

@@ -1,7 +1,7 @@
 /**
- * One MCP server for one connection. It holds no domain state: stacks live in the manager, which is requested only when
- * a call needs it. The SDK's low-level server with our handlers gives JSON Schema 2020-12, a fixed order of tools, a
- * protocol error for an unknown tool, and our error texts.
+ * The MCP server of one connection. It holds no domain state: stacks live in the manager, which is requested only when
+ * a call needs it. The SDK's low-level server with custom handlers gives JSON Schema 2020-12, a fixed order of tools, a
+ * protocol error for an unknown tool, and this project's error texts.
  */
 import { randomBytes } from "node:crypto";
 import { Server, type ServerOptions } from "@modelcontextprotocol/sdk/server/index.js";
@@ -41,17 +41,22 @@ import { UNTRUSTED } from "./untrusted.js";
 
 export type { McpLogger, McpServerOptions } from "./context.js";
 
-/** Only elicitation would use it, and this server does not ask back; the SDK's default costs time at every start. */
+/**
+ * Placeholder for the SDK's JSON Schema validator. Only elicitation needs one, which this server does not use, and the
+ * SDK's default slows every start.
+ */
 const NO_VALIDATOR: NonNullable<ServerOptions["jsonSchemaValidator"]> = {
   getValidator: () => () => ({ valid: false, data: undefined, errorMessage: "This server does not elicit." }),
 };
 
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 
-/** The SDK answers a malformed request with "internal error"; `on` answers "invalid params". */
+/** The SDK answers a malformed request with "internal error"; this function answers "invalid params". */
 type RequestSchema = z.ZodType<{ method: string }> & { shape: { method: z.ZodLiteral<string> } };
 
-/** Arguments arrive as they were sent: a schema that copies them would lose a `__proto__` instead of refusing it. */
+/**
+ * Passes arguments through unchanged: a schema that copies them would drop a `__proto__` key instead of rejecting it.
+ */
 const CallToolSchema = z.object({
   method: z.literal("tools/call"),
   params: z.looseObject({
@@ -68,7 +73,7 @@ const PRINTABLE = /[^\x20-\x7e]/g;
 
 export function createMcpServer(options: McpServerOptions): Server {
   const { logger, readOnly = false, commands = "any", coalesceMs = 250, heartbeatMs = 4000 } = options;
-  // What the operator turned off is not offered.
+  // Operations that the operator disabled are not listed.
   const operations = (options.operations ?? allOperations).filter(
     ({ name }) => name !== "run_command" || (!readOnly && commands !== "off"),
   );

@@ -3,11 +3,14 @@ import type { Socket } from "node:net";
 import { createMcpServer, type McpServerOptions } from "./server.js";
 import { TrackedStdioTransport } from "./tracked-stdio.js";
 
-/** A client may send its requests and end its half at once; short ones are still answered. */
+/**
+ * Time limit for answers after the client has ended its half of the connection: a client may send its requests and end
+ * its half at once.
+ */
 const ANSWER_MS = 1000;
 
 /**
- * Serves the connection until it ends; requests under way then are cancelled.
+ * Serves the connection until it ends, then cancels the requests in progress.
  * @returns when the session is over
  */
 export async function serveMcpSocket(socket: Socket, options: McpServerOptions): Promise<void> {
@@ -21,7 +24,7 @@ export async function serveMcpSocket(socket: Socket, options: McpServerOptions):
     const closed = server.onclose;
     server.onclose = () => {
       closed?.();
-      // Close both directions: the server no longer reads, and the client would wait for ever.
+      // Close both directions: the server no longer reads, and the client would wait indefinitely.
       socket.destroySoon();
     };
   });

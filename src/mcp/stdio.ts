@@ -1,6 +1,6 @@
 /**
- * The stdio door that keeps all in one process. Standard output carries the protocol and nothing else. However the client
- * ends, the process ends within a fixed time.
+ * The stdio server that runs everything in one process. Standard output carries only the protocol. The process ends
+ * within a fixed time after its client, however the client ends.
  */
 import { Console } from "node:console";
 import type { Readable, Writable } from "node:stream";
@@ -12,22 +12,22 @@ import { TrackedStdioTransport } from "./tracked-stdio.js";
 export interface ServeStdioOptions
   extends Omit<McpServerOptions, "sessionId">,
     Omit<ClientEndOptions, "stdin" | "stdout"> {
-  /** Default: the process's own. */
+  /** Input stream. Default: the standard input of the process. */
   stdin?: Readable;
   stdout?: Writable;
   /** Milliseconds from the end of the client to the end of the process. Default 5,000. */
   deadlineMs?: number;
-  /** Runs after the stacks were stopped, before the exit. */
+  /** Runs after the stacks have stopped, before the exit. */
   onEnd?: (reason: string) => Promise<void> | void;
 }
 
-/** A client may send its requests and close at once; short ones are still answered. */
+/** Time limit for answers after the input has ended: a client may send its requests and close at once. */
 const ANSWER_MS = 1000;
 const FLUSH_MS = 500;
 
 /**
- * Serves one client until it is gone, then shuts the manager down (if there ever was one) and ends the process.
- * @returns the exit code, after everything was ended: 0, or 1 when the deadline cut the shutdown short
+ * Serves one client until it disconnects, then shuts the manager down (if one was created) and ends the process.
+ * @returns the exit code after the shutdown: 0, or 1 when the deadline interrupted it
  */
 export async function serveStdio(options: ServeStdioOptions): Promise<number> {
   const { logger, deadlineMs = 5000, exit = (code: number) => process.exit(code) } = options;
@@ -86,7 +86,7 @@ async function withinDeadline(
   }
 }
 
-/** Makes the manager at the first call and keeps it; a failure is not kept, so that the next call tries again. */
+/** Creates the manager at the first call and caches it. A failure is not cached, so the next call tries again. */
 function once(make: () => Promise<StackManager>) {
   let made: Promise<StackManager> | undefined;
   return {
@@ -115,7 +115,7 @@ async function flush(stdout: Writable): Promise<void> {
   });
 }
 
-/** A library that prints would break the protocol: what it prints goes to standard error. */
+/** Sends everything that a library prints to standard error, because it would break the protocol on standard output. */
 function keepConsoleOff(stdout: Writable): () => void {
   if (stdout !== process.stdout) return () => undefined;
   const { log, info, debug } = console;

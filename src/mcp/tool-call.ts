@@ -1,4 +1,4 @@
-/** One `tools/call`: from raw arguments to a result that carries everything twice, structured and as text. */
+/** Handles one `tools/call`: from raw arguments to a result that holds its content twice, structured and as text. */
 import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
 import { type ErrorReport, type StackwardenError, toStackwardenError } from "../errors.js";
 import { type AnyOperation, invoke } from "../operations/index.js";
@@ -28,7 +28,9 @@ export async function callTool(
   }
 }
 
-/** Marked always: names, notes and messages of a compose file are in the plainest list of stacks too. */
+/**
+ * Marks every result as untrusted: even the plain list of stacks holds names, notes and messages from a compose file.
+ */
 function result(content: Record<string, unknown> | ErrorReport): CallToolResult {
   return {
     content: [{ type: "text", text: JSON.stringify(content) }],
@@ -37,7 +39,7 @@ function result(content: Record<string, unknown> | ErrorReport): CallToolResult 
   };
 }
 
-/** Details of an internal error go to the server's log, not to the caller. */
+/** Writes details of an internal error to the server's log; the caller does not get them. */
 function logFailure(operation: string, error: StackwardenError, logger: McpLogger): void {
   if (error.kind.fixedBy !== "us") {
     logger.debug(`${operation} failed: ${error.code}`, { operation, code: error.code });

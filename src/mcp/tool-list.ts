@@ -1,11 +1,11 @@
-/** The operations as MCP tools. Made once, at the first `tools/list`. */
+/** The operations as MCP tools. The list is built once, at the first `tools/list`. */
 import type { Tool } from "@modelcontextprotocol/sdk/types.js";
 import * as z from "zod";
 import type { AnyOperation } from "../operations/index.js";
 import { DETAIL_FIELD } from "./brief.js";
 import { compactInput, type JsonObject, topLevel } from "./compact-schema.js";
 
-/** The fields of an error result; `tools/call` answers with them in place of the output. */
+/** Fields of an error result; `tools/call` returns them in place of the output. */
 const ERROR_PROPERTIES: JsonObject = {
   code: { type: "string" },
   hint: { type: "string" },
@@ -72,7 +72,7 @@ const fieldsOf = (schema: AnyOperation["output"]) => {
   return { properties, required };
 };
 
-/** Fields of both; one whose types differ takes each. */
+/** The union of both sets of fields; a field whose types differ accepts each of them. */
 function either(first: Record<string, JsonObject>, second: Record<string, JsonObject>): Record<string, JsonObject> {
   const names = [...new Set([...Object.keys(first), ...Object.keys(second)])];
   return Object.fromEntries(names.map((name) => [name, ofTypes([first[name], second[name]])]));

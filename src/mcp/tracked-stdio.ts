@@ -1,6 +1,6 @@
 /**
- * Newline-delimited JSON-RPC over a pair of streams. Unlike the SDK's transport it counts the requests that wait for
- * their answer, and answers every request that has an id, a malformed one too.
+ * Newline-delimited JSON-RPC over a pair of streams. Unlike the SDK's transport, it counts the pending requests and
+ * answers every request that has an id, including malformed ones.
  */
 import type { Readable, Writable } from "node:stream";
 import { serializeMessage } from "@modelcontextprotocol/sdk/shared/stdio.js";
@@ -48,14 +48,14 @@ export class TrackedStdioTransport implements Transport {
     this.onclose?.();
   }
 
-  /** Resolves when the output has room again. */
+  /** Resolves when the output stream can accept more data. */
   async send(message: JSONRPCMessage): Promise<void> {
     const room = this.output.write(serializeMessage(message));
     if (!("method" in message) && message.id !== undefined) this.#answered(message.id);
     if (!room) await new Promise<void>((resolve) => this.output.once("drain", resolve));
   }
 
-  /** Resolves when no request waits for an answer, at the latest after `withinMs`. */
+  /** Resolves when no request is pending, at the latest after `withinMs`. */
   async settled(withinMs: number): Promise<void> {
     if (this.#open.size === 0) return;
     await new Promise<void>((resolve) => {
@@ -102,7 +102,10 @@ export class TrackedStdioTransport implements Transport {
     }
   }
 
-  /** Null for a malformed request, which is answered here. Throws for everything else that is not a message. */
+  /**
+   * Parses a message. Answers a malformed request and returns null.
+   * @throws for any other invalid message
+   */
   #read(value: unknown): JSONRPCMessage | null {
     const object = typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
     // Some clients write absent parameters as null.

@@ -1,6 +1,6 @@
-/** The mark on text that a project or its services wrote. */
+/** The mark for text that comes from a project or its services. */
 
-/** Key of the `_meta` entry on everything that quotes a project: its files, its services, their output. */
+/** Key of the `_meta` entry of every result that quotes a project: its files, its services, or their output. */
 export const UNTRUSTED_META = "stackwarden/untrusted-text";
 export const UNTRUSTED = {
   [UNTRUSTED_META]: {

@@ -1,4 +1,4 @@
-/** The addresses of resources. */
+/** URIs of the resources. */
 import { PROTOTYPE_KEYS } from "../operations/fields.js";
 
 export type StackResource =
@@ -7,7 +7,7 @@ export type StackResource =
 
 const FORM = /^stack:\/\/([a-z0-9][a-z0-9_-]{0,62})(?:\/(health|events)|\/logs\/([A-Za-z0-9][A-Za-z0-9._-]{0,62}))?$/;
 
-/** Null when it is none of ours. */
+/** Parses a resource URI. Null for any other URI. */
 export function parseUri(uri: string): StackResource | null {
   const match = FORM.exec(uri);
   if (match === null) return null;

@@ -1,4 +1,7 @@
-/** What can be done: asked for, sent, told. Where a change is not confirmed by the server it is not shown as done. */
+/**
+ * Sends actions to the server and reports their results. The page shows a change as done only when the server confirms
+ * it.
+ */
 import { askForLimits, askToRestart, askToStop } from "./dialogs.js";
 import type { Notices } from "./notices.js";
 import type { DataSource } from "./source.js";
@@ -14,7 +17,7 @@ export class Actions {
     private readonly changed: () => void,
   ) {}
 
-  /** What is under way with a project, or one of its services; null when nothing is. */
+  /** The operation in progress for a project, or for one of its services; null when there is none. */
   busy(project: string, service = ""): string | null {
     return this.#busy.get(`${project}/${service}`) ?? null;
   }

@@ -1,4 +1,4 @@
-/** The dashboard itself: looks at the server again and again, shows what it saw, and passes actions on. */
+/** The dashboard: polls the server, renders the state, and sends actions. */
 import { Actions } from "./actions.js";
 import { createDiagnosisPanel } from "./diagnosis-panel.js";
 import { h, setText } from "./dom.js";
@@ -12,19 +12,21 @@ import { createServiceCard, type ServiceCard } from "./service-card.js";
 import { type DataSource, Failure, sleep } from "./source.js";
 import type { ServiceHealth, StackReport, StatsReport } from "./types.js";
 
-/** How often is looked when nothing happens; events make the page look at once. */
+/** Polling interval when no events arrive; an event triggers a poll at once. */
 const LOOK_MS = 4000;
 const LEAST_MS = 400;
 const STATS_MS = 2000;
-/** Between two calls for events: where a call waits for them at the server, and where it does not. */
+/**
+ * Pause between two requests for events: when the server holds a request until an event arrives, and when it does not.
+ */
 const EVENTS_WAITED_MS = 250;
 const EVENTS_MS = 2000;
 
 export interface AppOptions {
   source: DataSource;
-  /** Right in the head: who one is, how to leave. */
+  /** Content of the right side of the header: the signed-in user and the sign-out button. */
   corner: (Node | string)[];
-  /** The token is valid no more. */
+  /** Called when the server no longer accepts the token. */
   onUnauthorized(failure: Failure): void;
 }
 
@@ -89,7 +91,7 @@ export class App {
     this.#look();
   }
 
-  /** Nothing is called any more. */
+  /** Stops all timers and requests. */
   close(): void {
     this.#looking.abort();
     this.#following.abort();
@@ -126,7 +128,7 @@ export class App {
     }
   };
 
-  /** Not by navigating: the page may live in a frame whose address is not its own. */
+  /** Does not navigate: the page can be in a frame whose address belongs to the host. */
   #skip(event: Event): void {
     event.preventDefault();
     document.getElementById("main")?.focus();
@@ -134,7 +136,7 @@ export class App {
 
   readonly #network = (): void => this.#wake();
 
-  /** Makes the page look again soon, also when it is just looking: what it sees may be older than the reason. */
+  /** Schedules a poll soon, also during a poll: the running one may have read the state before the change. */
   #wake(): void {
     this.#again = true;
     this.#pause.abort();
@@ -197,14 +199,14 @@ export class App {
     });
   }
 
-  /** Until it is time to look, or something woke the page. */
+  /** Resolves when the next poll is due or something requests one earlier. */
   async #resting(signal: AbortSignal): Promise<void> {
     if (!this.#again) await sleep(LOOK_MS - LEAST_MS, AbortSignal.any([signal, this.#pause.signal]));
     this.#again = false;
     this.#pause = new AbortController();
   }
 
-  /** @param run may say how long to pause instead */
+  /** @param run returns a different pause before the next run, if it needs one */
   async #repeat(pauseMs: number, signal: AbortSignal, run: () => Promise<unknown>): Promise<void> {
     while (!signal.aborted) {
       let next = pauseMs;
@@ -225,7 +227,7 @@ export class App {
       this.options.onUnauthorized(failure);
       return;
     }
-    // The stack may have stopped between two looks.
+    // // The stack may have stopped between two polls.
     const bad = failure !== null && failure.code !== "STACK_NOT_RUNNING";
     setText(this.#connection, bad ? failure.message : "Live");
     this.#connection.dataset.tone = bad ? "bad" : "good";

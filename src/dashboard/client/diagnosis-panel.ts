@@ -1,9 +1,9 @@
-/** What is most likely wrong, with what was seen and what to do: shown only while something is. */
+/** The most likely cause of a problem, with the evidence and the next steps. Hidden while there is no problem. */
 import { h, setText } from "./dom.js";
 import type { DataSource } from "./source.js";
 import type { Cause, StackReport } from "./types.js";
 
-/** Asked again at the latest after so long, while what is seen stays the same. */
+/** Longest time before the diagnosis is requested again while the state stays the same. */
 const AGAIN_MS = 15_000;
 const SHOWN_EVIDENCE = 3;
 const SHOWN_OTHERS = 2;
@@ -12,7 +12,10 @@ const NO_FAULT = new Set(["starting", "stopped", "never_started", "recovered"]);
 
 export interface DiagnosisPanel {
   element: HTMLElement;
-  /** Asks when there is a reason to. @throws Failure */
+  /**
+   * Requests a diagnosis when the state calls for one.
+   * @throws Failure
+   */
   look(source: DataSource, stack: StackReport, signal: AbortSignal): Promise<void>;
   clear(): void;
 }
@@ -33,7 +36,7 @@ export function createDiagnosisPanel(): DiagnosisPanel {
   );
   let asked = "";
   let askedAt = 0;
-  /** Whose answer is waited for; another one's comes too late. */
+  /** Project of the pending request; a response for another project is discarded. */
   let waiting: string | null = null;
 
   const show = (cause: Cause | null, others: readonly Cause[]): void => {

@@ -1,4 +1,4 @@
-/** Questions before something is done. No forms: the sandbox of an MCP App may forbid them. */
+/** Confirmation dialogs. They use no forms, because the sandbox of an MCP App can forbid forms. */
 import { h, setText, uniqueId } from "./dom.js";
 import { amount } from "./format.js";
 import { Failure } from "./source.js";
@@ -9,9 +9,9 @@ interface Question {
   body: (Node | string)[];
   confirm: string;
   danger?: boolean;
-  /** Runs when confirmed; the dialog stays open while it throws, and shows why. */
+  /** Runs after confirmation. When it throws, the dialog stays open and shows the error. */
   act(): Promise<void>;
-  /** Told of a failure before it is shown. */
+  /** Called with a failure before the dialog shows it. */
   onFailure?(failure: unknown): void;
 }
 
@@ -49,11 +49,11 @@ function open({ title, body, confirm, danger = false, act, onFailure }: Question
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();
-  // What can be undone least is not what Enter does at once.
+  // The most destructive choice does not get the focus, so that Enter does not trigger it.
   if (danger) no.focus();
 }
 
-/** @param act is not waited for: the dialog closes, and the action reports by itself */
+/** @param act runs without being awaited: the dialog closes, and the action reports its own result */
 export function askToStop(project: string, services: string[], act: () => void): void {
   open({
     title: `Stop ${project}?`,
@@ -116,7 +116,7 @@ export function askForLimits(
     "label",
     { class: "check", hidden: true },
     force,
-    "Go below present use: the kernel may end the service",
+    "Allow memory below current usage: the kernel may end the service",
   );
   open({
     title: `Limits of ${service}`,

@@ -1,6 +1,6 @@
 /**
- * The only way in which this page makes elements. Text goes in as text: there is no path from what a service wrote to
- * markup, and the page's policy (Trusted Types) refuses one.
+ * Creates every element of the page. Text is inserted as text nodes: output of a service never becomes markup, and the
+ * page's Trusted Types policy rejects HTML strings.
  */
 
 export type Child = Node | string | null | undefined | false;
@@ -15,7 +15,7 @@ function put(element: Element, properties: Record<string, Value>, children: Chil
   for (const child of children) if (child !== null && child !== undefined && child !== false) element.append(child);
 }
 
-/** Attributes by their names; functions are listeners, named by their event. */
+/** Attributes by name. A function is an event listener; its key is the name of the event. */
 export function h<Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,
   properties: Record<string, Value> = {},
@@ -36,7 +36,7 @@ export function svg<Tag extends keyof SVGElementTagNameMap>(
   return element;
 }
 
-/** Changes text only when it differs, so that selections and readers are not disturbed. */
+/** Sets the text only when it differs, so that text selections and screen readers are not disturbed. */
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -46,7 +46,7 @@ export function setAttribute(element: Element, name: string, value: string | nul
   else if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
-/** Null for other schemes: only web addresses become links. */
+/** The URL if its scheme is http or https, else null: only web addresses become links. */
 export function webAddress(text: string): string | null {
   return /^https?:\/\/[^\s]+$/.test(text) && URL.canParse(text) ? text : null;
 }

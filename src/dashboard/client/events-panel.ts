@@ -1,4 +1,4 @@
-/** What happened, newest first. */
+/** The list of events, newest first. */
 
 import { EVENTS, type EventSeverity } from "../../stack/vocabulary.js";
 import { h, setText } from "./dom.js";
@@ -8,7 +8,7 @@ import type { StackEvent } from "./types.js";
 const KEPT = 200;
 
 const TONE: Record<EventSeverity, string> = { error: "bad", warning: "wait", success: "good", info: "off" };
-/** Announced to screen readers, beside every error. */
+/** Events that are announced to screen readers. Errors are always announced. */
 const ANNOUNCED = new Set<string>(["service_unhealthy", "stack_started", "stack_stopped", "service_healthy"]);
 
 export interface EventsPanel {

@@ -1,4 +1,4 @@
-/** Numbers and times as people read them. */
+/** Formats numbers and times for display. */
 
 const two = (value: number): string => String(value).padStart(2, "0");
 
@@ -25,7 +25,7 @@ export function grouped(value: number, decimals = 0): string {
   return value.toLocaleString("en", { minimumFractionDigits: 0, maximumFractionDigits: decimals });
 }
 
-/** Few digits where the value is large, enough where it is small. */
+/** Rounds to fewer digits as the value grows. */
 export const amount = (value: number): string =>
   value > 0 && value < 0.005 ? "< 0.01" : grouped(value, value < 10 ? 2 : value < 100 ? 1 : 0);
 

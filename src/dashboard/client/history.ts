@@ -1,9 +1,9 @@
 /** Usage of services while the page is open. */
 import type { StatsReport } from "./types.js";
 
-/** Kept and shown at most. */
+/** Longest history that is kept and shown. */
 export const WINDOW_MS = 300_000;
-/** Shown at least, so that the first samples are not a single blot. */
+/** Shortest time span of a plot, so that the first samples do not fill its whole width. */
 export const LEAST_MS = 60_000;
 
 export interface Sample {

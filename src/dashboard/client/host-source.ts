@@ -1,9 +1,9 @@
-/** Data through the host of an MCP App: every look and every action is a tool call that the host passes on. */
+/** Data source for an MCP App: every request and action is a tool call that the host forwards. */
 import type { HostBridge } from "./host-bridge.js";
 import { type DataSource, Failure, type LogFilter, logInput, sleep, TAIL } from "./source.js";
 import type { Answers, Input, LogLine, LogReport, OperationName } from "./types.js";
 
-/** Between two looks at a log. Hosts may pass calls on one by one, so none of them waits for new lines. */
+/** Interval between two log requests. Hosts can forward calls one at a time, so no call waits for new lines. */
 const LOOK_MS = 1500;
 
 interface ToolResult {
@@ -23,10 +23,10 @@ export class HostSource implements DataSource {
   async #tool(name: string, args: Input): Promise<Record<string, unknown>> {
     const result = (await this.bridge.request("tools/call", {
       name,
-      // Agents get brief answers by default; the page shows everything.
+      // Tools give agents brief results by default; the page needs the full result.
       arguments: { ...args, detail: true },
     })) as ToolResult;
-    // Hosts that do not pass the structured result on still pass the text, which is the same.
+    // Some hosts drop the structured result. The text content holds the same JSON.
     const answer = result.structuredContent ?? parsed(result.content?.[0]?.text);
     if (result.isError === true || answer === null)
       throw Failure.of(answer, result.content?.[0]?.text ?? "No answer that can be read.");

@@ -1,4 +1,4 @@
-/** Live logs with a filter. The server filters, so that the filter reaches lines which were never sent. */
+/** Live logs with a filter. The server applies the filter, so it also covers lines that the page has not received. */
 import { h, setText, uniqueId } from "./dom.js";
 import { clock } from "./format.js";
 import { type DataSource, Failure, type LogFilter, sleep } from "./source.js";
@@ -13,11 +13,11 @@ const COLOURS = 6;
 
 export interface LogsPanel {
   element: HTMLElement;
-  /** Null: no project. */
+  /** The project of the logs; null when none is selected. */
   show(project: string | null, services: readonly string[]): void;
-  /** Only this service, brought into view. */
+  /** Shows only this service and scrolls to the panel. */
   focus(service: string): void;
-  /** A hidden page follows no logs. */
+  /** Stops following logs while the page is hidden. */
   setVisible(visible: boolean): void;
 }
 
@@ -125,7 +125,7 @@ export function createLogsPanel(source: DataSource): LogsPanel {
       } catch (error) {
         if (signal.aborted) return;
         setText(state, error instanceof Failure ? error.message : String(error));
-        // What was asked cannot be answered: another try is the next change of the filter.
+        // The server rejected the filter. The next attempt is the next change of the filter.
         if (error instanceof Failure && error.code === "INVALID_INPUT") return;
       }
       await sleep(AGAIN_MS, signal);
@@ -192,11 +192,11 @@ function lineOf(line: LogLine, { text, regex }: LogFilter, services: readonly st
   );
 }
 
-/** The text with what was looked for marked. */
+/** The text, with the matches of the filter highlighted. */
 function marked(text: string, part: string): (Node | string)[] {
   const lower = text.toLowerCase();
   const wanted = part.toLowerCase();
-  // Some letters change their length in lower case: positions would be wrong.
+  // The lower-case form of some letters has another length, which would shift the positions.
   if (lower.length !== text.length || wanted === "") return [text];
   const pieces: (Node | string)[] = [];
   let from = 0;

@@ -1,4 +1,4 @@
-/** Starts the page over the door it came through. */
+/** Starts the page with the data source that fits how it was opened. */
 import { App } from "./app.js";
 import { h } from "./dom.js";
 import { HostBridge, type HostContext } from "./host-bridge.js";
@@ -42,7 +42,7 @@ function overHttp(): void {
     show(app.element);
   };
   takeFragment();
-  // The page stays open when a link with another token is followed.
+  // Following a link with another token does not reload the page.
   window.addEventListener("hashchange", () => {
     takeFragment();
     const token = keptToken.get();
@@ -53,7 +53,7 @@ function overHttp(): void {
   else enter(token).catch((error: unknown) => leave(error instanceof Failure ? error : new Failure("", String(error))));
 }
 
-/** Colours of the host hold only when they are given as a whole: half of them would not be readable. */
+/** Uses the host's colours only when all of them are present: a mix with our own can be unreadable. */
 const HOST_COLOURS = [
   "--color-background-primary",
   "--color-background-secondary",

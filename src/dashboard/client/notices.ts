@@ -1,4 +1,7 @@
-/** What the page tells: results for a while, failures until they are dismissed, changes of services to readers only. */
+/**
+ * Notices of the page: results disappear after a while, failures stay until dismissed, and changes of services are
+ * announced to screen readers only.
+ */
 import { h, setText } from "./dom.js";
 import { Failure } from "./source.js";
 
@@ -7,7 +10,7 @@ const DONE_MS = 8000;
 export class Notices {
   readonly #done = h("div", { role: "status" });
   readonly #failed = h("div", { role: "alert" });
-  /** Heard, not seen. */
+  /** A visually hidden live region. */
   readonly #heard = h("div", { role: "status", class: "unseen" });
   readonly element = h("div", { class: "notices" }, this.#failed, this.#done, this.#heard);
 
@@ -22,7 +25,7 @@ export class Notices {
     this.#failed.append(this.#notice("failed", `${what} ${message}`, hint));
   }
 
-  /** For screen readers. */
+  /** Announces a message to screen readers. */
   hear(text: string): void {
     setText(this.#heard, text);
   }

@@ -1,13 +1,13 @@
-/** One small plot: use over at most the last five minutes, with its limit as a dashed line. */
+/** A small plot of usage over at most the last five minutes, with the limit as a dashed line. */
 import { h, setAttribute, setText, svg } from "./dom.js";
 import { amount, clock, duration } from "./format.js";
 import { LEAST_MS, WINDOW_MS } from "./history.js";
 
 const WIDTH = 200;
 const HEIGHT = 44;
-/** Room above the highest value or limit. */
+/** Headroom above the highest value or limit. */
 const HEADROOM = 1.12;
-/** From here on use counts as close to the limit. */
+/** Share of the limit from which usage counts as close to the limit. */
 const CLOSE = 0.9;
 
 export interface Point {
@@ -19,7 +19,7 @@ export interface PlotView {
   points: readonly Point[];
   limit: number | null;
   now: number;
-  /** False: it is not measured now; what was is still drawn. */
+  /** False when the value is not measured now; earlier samples are still drawn. */
   live: boolean;
 }
 
@@ -28,7 +28,7 @@ export interface Plot {
   update(view: PlotView): void;
 }
 
-/** @param unit as it follows a number, such as `cores` */
+/** @param unit follows the number in labels, for example `cores` */
 export function createPlot(title: string, unit: string): Plot {
   const area = svg("path", { class: "area" });
   const line = svg("path", { class: "use" });
@@ -128,7 +128,7 @@ export function createPlot(title: string, unit: string): Plot {
   };
 }
 
-/** Pieces without a gap. */
+/** Splits the samples into runs without gaps. */
 function runsOf(points: readonly Point[]): [number, number][][] {
   const runs: [number, number][][] = [];
   let run: [number, number][] = [];

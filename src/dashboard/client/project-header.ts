@@ -1,4 +1,4 @@
-/** The chosen project: its state, where it runs, and what can be done with the whole stack. */
+/** Header of the selected project: its state, its runtime, and the actions on the whole stack. */
 import { h, setText } from "./dom.js";
 import { duration } from "./format.js";
 import { createBadge } from "./states.js";

@@ -1,4 +1,4 @@
-/** Data over REST. The token travels in the Authorization header only. */
+/** Data source over REST. The token travels only in the Authorization header. */
 import { type DataSource, Failure, type LogFilter, logInput, sleep, TAIL } from "./source.js";
 import { serverSentEvents } from "./sse.js";
 import type { Answers, Input, LogLine, OperationName } from "./types.js";
@@ -15,7 +15,7 @@ const ROUTES: Record<OperationName, [method: "GET" | "POST" | "PUT", path: strin
   set_limits: ["PUT", "/projects/{project}/services/{service}/limits"],
 };
 
-/** Before a broken stream is taken up again. */
+/** Pause before reconnecting a broken stream. */
 const AGAIN_MS = 2000;
 
 export interface Access {

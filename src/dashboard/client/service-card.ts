@@ -1,4 +1,4 @@
-/** One service: how it is, what it uses of its limits, and what can be done. */
+/** Card of one service: its state, its usage against its limits, and its actions. */
 import { h, setText, webAddress } from "./dom.js";
 import { amount, clock, duration, plural } from "./format.js";
 import type { Sample } from "./history.js";
@@ -123,7 +123,7 @@ function openToNetwork({ endpoints }: ServiceReport): string[] {
   return open.length === 0 ? [] : [`Open to the network: port ${open.join(", ")}`];
 }
 
-/** A limit that nothing holds is worth a word. */
+/** Names each limit that the runtime does not enforce. */
 function notEnforced({ limits }: ServiceReport): string[] {
   if (limits === null) return [];
   const reasons = new Map<string, string[]>();

@@ -1,4 +1,4 @@
-/** Asks for the token. It is kept in this tab's session storage only, and never put into an address. */
+/** Sign-in form. The token is kept only in the session storage of this tab and never put into a URL. */
 import { h, setText } from "./dom.js";
 import { Failure } from "./source.js";
 
@@ -10,7 +10,7 @@ export const keptToken = {
   forget: (): void => sessionStorage.removeItem(KEY),
 };
 
-/** A token handed over in the address's fragment (which browsers do not send) is taken and removed at once. */
+/** Reads a token from the URL fragment, which browsers do not send, and removes it from the address at once. */
 export function takeFragment(): void {
   const token = /^#token=([^&]+)$/.exec(location.hash)?.[1];
   if (token === undefined) return;
@@ -18,12 +18,12 @@ export function takeFragment(): void {
   try {
     keptToken.set(decodeURIComponent(token));
   } catch {
-    // Without URL encoding it is not a token.
+    // A fragment that is not valid URL encoding is not a token.
     keptToken.set(token);
   }
 }
 
-/** @param enter throws a Failure when the token is refused */
+/** @param enter throws a Failure when the server rejects the token */
 export function signIn(enter: (token: string) => Promise<void>, first: Failure | null): HTMLElement {
   const failure = h("p", { role: "alert", class: "failure" });
   const input = h("input", {
@@ -46,7 +46,7 @@ export function signIn(enter: (token: string) => Promise<void>, first: Failure |
     event.preventDefault();
     button.disabled = true;
     try {
-      // As it is copied from a file, with a line break at its end.
+      // A token copied from a file can end with a line break.
       await enter(input.value.trim());
     } catch (error) {
       show(error);

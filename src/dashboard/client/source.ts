@@ -1,4 +1,4 @@
-/** Where the page's data comes from. There are two: REST with a token, and the host of an MCP App. */
+/** Data sources of the page. There are two: REST with a token, and the host of an MCP App. */
 import type { Answers, Input, LogLine, OperationName } from "./types.js";
 
 export interface LogFilter {
@@ -12,25 +12,26 @@ export interface LogFilter {
 }
 
 export interface DataSource {
-  /** Whether actions may be offered. The server refuses them anyhow where they are not permitted. */
+  /** Whether the page offers actions. The server enforces permissions independently of this flag. */
   readonly mayChange: boolean;
-  /** Seconds that one call may wait for an event; 0 where waiting calls would be in the way of others. */
+  /** Seconds that a request for events may wait for one. 0 when a waiting call would block other calls. */
   readonly waitSeconds: number;
   /** @throws Failure */
   call<Name extends OperationName>(operation: Name, input: Input, signal?: AbortSignal): Promise<Answers[Name]>;
   /**
-   * The last lines, then new ones as they come, until the signal; a broken connection is taken up again.
-   * @throws Failure when there is nothing to follow
+   * Delivers the last lines, then new ones as they arrive, until the signal aborts. Reconnects after a broken
+   * connection.
+   * @throws Failure when there are no logs to follow
    */
   followLogs(filter: LogFilter, onLines: (lines: LogLine[]) => void, signal: AbortSignal): Promise<void>;
-  /** Opens a service's address for the user. False: a plain link does. */
+  /** Opens the address of a service for the user. Returns false when a plain link works. */
   openLink(url: string): boolean;
 }
 
 /** Lines shown at the start. */
 export const TAIL = 200;
 
-/** An operation's error, with what to do next; or `UNREACHABLE` without a response. */
+/** The error of an operation with a hint for the next step; `UNREACHABLE` when there was no response. */
 export class Failure extends Error {
   constructor(
     readonly code: string,
@@ -40,7 +41,7 @@ export class Failure extends Error {
     super(message);
   }
 
-  /** From an error that a door reports: `message` in MCP, `detail` in REST. */
+  /** Reads the error that an interface reports: `message` in MCP, `detail` in REST. */
   static of(report: unknown, otherwise: string): Failure {
     const { code, message, detail, hint } = (report ?? {}) as Record<string, unknown>;
     const text = message ?? detail;

@@ -3,7 +3,7 @@
 export interface ServerSentEvent {
   event: string;
   data: string;
-  /** The newest id so far, empty when there was none. */
+  /** The most recent event id; empty before the first one. */
   id: string;
 }
 

@@ -1,11 +1,11 @@
-/** How states look and read: a sign, a tone and a word, never colour alone. */
+/** Appearance of each state: a symbol, a tone and a label, so that no state depends on colour alone. */
 import { h, setText } from "./dom.js";
 import type { ServiceState, StackState } from "./types.js";
 
 type Tone = "good" | "wait" | "bad" | "off";
 type Shown = [tone: Tone, sign: string, word: string];
 
-/** A service that nothing checks is `running`: not the green of what was observed to answer. */
+/** A service without a health check is `running`. It is not shown in the green of a healthy one. */
 const UNCHECKED: Shown = ["off", "●", "Running, unchecked"];
 
 const STATES: Record<ServiceState | StackState, Shown> = {
@@ -47,5 +47,5 @@ export function createBadge(of: "service" | "stack"): Badge {
 
 export const toneOf = (state: StackState): Tone => shown(state, "stack")[0];
 export const toneOfService = (state: ServiceState): Tone => shown(state, "service")[0];
-/** As it should be: healthy, completed, or running without a check. */
+/** True for the normal states: healthy, completed, or running without a check. */
 export const isUp = (state: ServiceState): boolean => state === "running" || toneOfService(state) === "good";

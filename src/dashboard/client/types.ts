@@ -1,4 +1,4 @@
-/** What the operations answer, as the domain itself declares it: the compiler refuses a drift. */
+/** Result types of the operations, imported from the domain so that the compiler detects differences. */
 import type { DiagnosisReport } from "../../stack/diagnosis/types.js";
 import type {
   EventPage,

@@ -1,4 +1,7 @@
-/** Runs services on Dagger engines. Creating it costs nothing: the SDK, the CLI and engines are touched by the first stack. */
+/**
+ * Runs services on Dagger engines. Creating it is cheap: the first stack loads the SDK and contacts the CLI and the
+ * engine.
+ */
 import { cpus, totalmem } from "node:os";
 import type { OpenStackRequest, RuntimeStack, RuntimeStatus, StackRuntime } from "../../stack/runtime.js";
 import type { StackSettings } from "../../stack/settings.js";
@@ -12,12 +15,12 @@ import type { DaggerStack } from "./stack/dagger-stack.js";
 
 export interface DaggerRuntimeOptions {
   settings: DaggerSettings;
-  /** What a client's own settings say of engines. Default: the same as the server's. */
+  /** Engine settings of the client. Default: the same as the server's. */
   settingsOf?(client: StackSettings): DaggerSettings;
   /** The server's environment: PATH, and the CLI's own variables. */
   env: NodeJS.ProcessEnv;
   warn(message: string): void;
-  /** What it is made of; tests put others in their place. */
+  /** Its components; tests replace them. */
   parts?: Partial<DaggerParts>;
 }
 
@@ -32,7 +35,7 @@ const MB = 1024 * 1024;
 class DaggerRuntime implements StackRuntime {
   readonly name = "dagger";
   readonly #stacks = new Set<DaggerStack>();
-  /** Of the engine that was used last. */
+  /** Size of the most recently used engine's host. */
   #capacity: { cpus: number; memory_mb: number } | null = null;
 
   constructor(private readonly options: DaggerRuntimeOptions) {}
@@ -95,7 +98,7 @@ class DaggerRuntime implements StackRuntime {
     throw unsupported("dagger", "restore volumes");
   }
 
-  /** Until an engine was used, this machine's size stands for it. */
+  /** Before an engine is used, the size of this machine is reported instead. */
   capacity(): { cpus: number; memory_mb: number } {
     return this.#capacity ?? { cpus: cpus().length, memory_mb: Math.floor(totalmem() / MB) };
   }

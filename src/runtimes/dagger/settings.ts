@@ -1,10 +1,10 @@
-/** What the operator decides about engines. Never settable by an agent. */
+/** The operator's settings for engines. Agents can never change them. */
 import type { EngineSettings } from "./engine/engines.js";
 
 export interface DaggerSettings extends EngineSettings {
   /** Image of the gateway; has `node` 18 or later on its PATH. */
   gatewayImage: string;
-  /** Ports are published by Dagger's own tunnel, on every address of this machine. Default false: on 127.0.0.1. */
+  /** True: Dagger's own tunnel publishes ports on every address of this machine. Default false: on 127.0.0.1 only. */
   tunnel?: boolean;
   retry: { maxRetries: number; baseDelayMs: number };
 }

@@ -1,6 +1,6 @@
 /**
- * Runs services on a container engine: Docker Engine, Docker Desktop, Podman and what else speaks the Engine API.
- * Creating it costs nothing: the client library is loaded and the engine contacted by the first call.
+ * Runs services on a container engine: Docker Engine, Docker Desktop, Podman, and others with the Engine API. Creating
+ * it is cheap: the first call loads the client library and contacts the engine.
  */
 import { cpus, totalmem } from "node:os";
 import { StackwardenError } from "../../errors.js";
@@ -20,12 +20,12 @@ import type { DockerStack } from "./stack/docker-stack.js";
 
 export interface DockerRuntimeOptions {
   settings: DockerSettings;
-  /** What a client's own settings say of the engine. Default: the same as the server's. */
+  /** Engine settings of the client. Default: the same as the server's. */
   settingsOf?(client: StackSettings): DockerSettings;
   /** The server's environment: DOCKER_HOST, PATH, HOME. */
   env: NodeJS.ProcessEnv;
   warn(message: string): void;
-  /** Milliseconds that an engine may take to come back before its stacks are lost. Default 10,000. */
+  /** Milliseconds that an engine may take to respond again before its stacks are lost. Default 10,000. */
   patienceMs?: number;
 }
 
@@ -94,7 +94,7 @@ class DockerRuntime implements StackRuntime {
     return openEngine(findAddress({ settings, env }), env, bound);
   }
 
-  /** A process of its own removes this server's containers, networks and secret files when the server is killed. */
+  /** A separate process that removes this server's containers, networks and secret files when the server is killed. */
   async #guard(engine: Engine, { projectId, stateDir }: OpenStackRequest): Promise<void> {
     const [{ Watchdog }, { secretsFolder }] = await Promise.all([
       import("./leftovers/watchdog.js"),
@@ -121,7 +121,7 @@ class DockerRuntime implements StackRuntime {
     }
   }
 
-  /** The engine that was used; its certificates are the present setting's. */
+  /** The engine that holds the volumes; its certificates come from the current setting. */
   async #engineAt(host: string): Promise<Engine> {
     const { findAddress } = await import("./engine/address.js");
     const { settings, env } = this.options;
@@ -160,7 +160,7 @@ class DockerRuntime implements StackRuntime {
     }
   }
 
-  /** Until an engine was used, this machine's size stands for it. */
+  /** Before an engine is used, the size of this machine is reported instead. */
   capacity(): { cpus: number; memory_mb: number } {
     return this.#capacity ?? { cpus: cpus().length, memory_mb: Math.floor(totalmem() / MB) };
   }

@@ -1,7 +1,7 @@
 /**
- * The watchdog of the docker runtime: a process of its own that outlives the server in whatever way that ends, SIGKILL
- * included, removes the server's containers and networks, and then ends itself.
- * Arguments: the value of the label on what is the server's.
+ * The watchdog of the docker runtime: a separate process that outlives the server in every case, including SIGKILL. It
+ * removes the server's containers and networks, and then ends itself.
+ * Arguments: the value of the label on the server's containers and networks.
  */
 import { watch } from "./leftovers/watchdog-program.js";
 

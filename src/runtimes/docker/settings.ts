@@ -1,4 +1,4 @@
-/** What the operator decides about the Docker engine. Never settable by an agent. */
+/** The operator's settings for the Docker engine. Agents can never change them. */
 export interface DockerSettings {
   /** Address of the engine, e.g. `unix:///var/run/docker.sock`. Default: that of `context`. */
   host?: string | undefined;

@@ -1,10 +1,10 @@
 /**
- * On the local runtime there is no network in which a service's name is an address. Where a definition names a
- * sibling (`postgres:5432`) or its own port (`{port}`), the loopback address takes its place.
+ * Rewrites addresses for the local runtime, which has no network in which the name of a service is an address. Where a
+ * definition names a sibling (`postgres:5432`) or its own port (`{port}`), the loopback address replaces it.
  */
 import type { ServiceDefinition } from "../../stack/definition/types.js";
 
-/** What the port ledger knows. */
+/** Addresses from the port ledger. */
 export interface AddressBook {
   services(): string[];
   hostPort(service: string, containerPort: number): number | undefined;
@@ -42,7 +42,7 @@ export function ownPlaceholders(service: ServiceDefinition): number[] {
 
 function siblings(text: string, book: AddressBook): string {
   let result = text;
-  // Longest first, so that `db` never takes the end of `my-db`; the borders see to the rest.
+  // Longest name first, so that `db` does not match the end of `my-db`; the word boundaries cover the other cases.
   for (const service of book.services().sort((a, b) => b.length - a.length)) {
     if (!result.includes(service)) continue;
     const name = escaped(service);
@@ -50,7 +50,7 @@ function siblings(text: string, book: AddressBook): string {
       const hostPort = book.hostPort(service, Number(port));
       return hostPort === undefined ? whole : `${LOOPBACK}:${hostPort}`;
     });
-    // A URL without a port means its scheme's own, else the service's only one.
+    // A URL without a port means the default port of its scheme, else the service's only port.
     result = result.replace(
       new RegExp(`\\b([a-z][a-z0-9]*)((?:\\+[a-z0-9]+)?://(?:[^\\s/?#@]*@)?)${name}(?=[/?#\\s]|$)`, "gi"),
       (whole, scheme: string, rest: string) => {
@@ -65,7 +65,7 @@ function siblings(text: string, book: AddressBook): string {
   return result;
 }
 
-/** One value or argument of `service`: placeholders, published addresses, siblings' addresses. */
+/** Rewrites one value or argument of `service`: placeholders, published addresses, and addresses of siblings. */
 export function rewriteText(text: string, service: string, book: AddressBook): string {
   const first = book.ports(service)[0];
   const named = text
@@ -100,7 +100,8 @@ export function rewriteEnvironment(
     const prefix = HOST_KEY.exec(key)?.[1];
     const portKey = prefix === undefined ? `${key}_PORT` : `${prefix}PORT`;
     const given = environment[portKey];
-    // `POSTGRES_USER=postgres` is no address: only a host-like name, or one with a port beside it, is.
+    // `POSTGRES_USER=postgres` is not an address: only a host-like name, or a variable with a matching `…PORT`, counts
+    // as one.
     if (prefix === undefined && given === undefined) continue;
     result[key] = LOOPBACK;
     const ports = book.ports(value);
@@ -117,8 +118,8 @@ const PORT_FLAG = /^(?:-p|--?[\w-]*port)$/i;
 const ANY_ADDRESS = /^(?:0\.0\.0\.0|::|\[::\])$/;
 
 /**
- * A container's command as it must be on the loopback interface: any-address becomes 127.0.0.1 (nothing may listen
- * elsewhere), the container's port after a port option becomes the host port.
+ * Rewrites a container's command for the loopback interface: an any-address becomes 127.0.0.1 (services listen only
+ * there), and the container port after a port option becomes the host port.
  */
 export function rewriteContainerCommand(argv: string[], service: string, book: AddressBook): string[] {
   const own = (text: string): string => {

@@ -1,6 +1,7 @@
 /**
- * PostgreSQL's binaries as services can run them: the package may lie where no unprivileged user gets to
- * (/root/…/node_modules) and may lack its links (installed without scripts), so it is copied once for each version.
+ * Makes PostgreSQL's binaries usable for services. The installed package may lie where unprivileged users have no
+ * access (/root/…/node_modules), and it lacks its links when it was installed without scripts. It is therefore copied
+ * once for each version.
  */
 import { chmod, constants, copyFile, lstat, mkdir, readdir, readFile, rename, symlink } from "node:fs/promises";
 import { dirname, join, normalize, relative } from "node:path";
@@ -16,7 +17,7 @@ export interface PostgresBinaries {
   major: number;
 }
 
-/** Not needed to run a server. */
+/** Parts of the package that a server does not need. */
 const LEFT_OUT = /\.a$|^pkgconfig$|^include$|^pg-symlinks\.json$/;
 
 async function copyTree(from: string, to: string): Promise<void> {
@@ -34,7 +35,10 @@ async function copyTree(from: string, to: string): Promise<void> {
   }
 }
 
-/** Links the package lists (`native/lib/x.so.1` ← `native/lib/x.so`); anything that leaves the package is refused. */
+/**
+ * Links that the package lists (`native/lib/x.so.1` ← `native/lib/x.so`); a link that leads out of the package is
+ * rejected.
+ */
 async function makeLinks(native: string, to: string): Promise<void> {
   const list = await readFile(join(native, "pg-symlinks.json"), "utf8").catch(() => "[]");
   for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
@@ -56,7 +60,7 @@ const alive = (pid: number): boolean => {
   }
 };
 
-/** Removes what a server that died while copying left in the cache. */
+/** Removes incomplete copies in the cache from a server that died while copying. */
 async function sweep(cache: string): Promise<void> {
   for (const name of await readdir(cache)) {
     const pid = /^\.postgres-.*-(\d+)$/.exec(name)?.[1];
@@ -77,7 +81,7 @@ async function build(found: PostgresPackage, cache: string, final: string): Prom
   } catch (error) {
     await removeTree(temporary, cache).catch(() => {});
     const code = (error as NodeJS.ErrnoException).code;
-    // Another server was quicker; its copy is as good.
+    // Another server finished first; its copy is equivalent.
     if (code !== "ENOTEMPTY" && code !== "EEXIST") throw error;
   }
 }

@@ -1,4 +1,4 @@
-/** Programs the local runtime needs: where they are, and which of them a service's user can run. */
+/** Locates the programs that the local runtime needs, and checks which of them the user of a service can run. */
 import { readFile, realpath } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
@@ -6,7 +6,9 @@ import { StackwardenError } from "../../errors.js";
 import { executable, findIn, findProgram, systemDirs } from "../../system/find-program.js";
 import type { ProcessHost, ServiceUser } from "./types.js";
 
-/** Where services look for programs; never the server's own PATH, which may hold a person's private tools. */
+/**
+ * The program search path of services. It is never the server's own PATH, which can contain private tools of a user.
+ */
 export const SERVICE_PATH = ["/usr/local/bin", "/usr/bin", "/bin"];
 
 /** The first candidate that exists and that the user can run. */
@@ -27,10 +29,10 @@ export const REDIS_PROGRAMS = ["redis-server", "valkey-server"];
 
 export const findRedis = (): Promise<string | null> => findProgram(REDIS_PROGRAMS);
 
-/** A system Python (a virtual environment of the operator's would not be readable for services). */
+/** A system Python: services may be unable to read a virtual environment of the operator. */
 export const findPython = (): Promise<string | null> => findIn(["python3"], systemDirs());
 
-/** The Node.js a service runs with: the server's own, or a system one when its user cannot reach that. */
+/** The Node.js of a service: the server's own, or a system one when the service's user cannot access that. */
 export async function nodeFor(user: ServiceUser, host: Pick<ProcessHost, "accessible">): Promise<string> {
   const found = await firstRunnable([process.execPath, ...SERVICE_PATH.map((dir) => join(dir, "node"))], user, host);
   if (found !== null) return found;
@@ -39,7 +41,7 @@ export async function nodeFor(user: ServiceUser, host: Pick<ProcessHost, "access
   });
 }
 
-/** npm's own script (`npm-cli.js`, `npx-cli.js`) that belongs to this node; npm's shell wrapper is not needed. */
+/** The npm script (`npm-cli.js`, `npx-cli.js`) that belongs to this Node.js; npm's shell wrapper is not needed. */
 export async function npmScript(node: string, name: "npm" | "npx" = "npm"): Promise<string | null> {
   const dir = dirname(await realpath(node));
   const candidates = [

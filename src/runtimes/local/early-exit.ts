@@ -1,4 +1,4 @@
-/** The first moments of a process: it does not run as root, it listens on its port, or it ends. */
+/** Checks of the first moments of a process: it does not run as root, and it listens on its port or exits. */
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../errors.js";
 import type { ServiceExit } from "../../stack/runtime.js";
@@ -6,7 +6,10 @@ import { isRootServer } from "./files/storage.js";
 import { listeners, listenersOn } from "./ports-listeners.js";
 import type { ManagedProcess, ServiceUser } from "./types.js";
 
-/** @throws POLICY_VIOLATION when a service of a root server runs as root; it is killed first. */
+/**
+ * Kills the process and throws when a service of a root server runs as root.
+ * @throws POLICY_VIOLATION
+ */
 export async function refuseRoot(process: ManagedProcess, service: string): Promise<void> {
   if (!isRootServer() || process.effectiveUid() !== 0) return;
   await process.stop({ graceMs: 0 });
@@ -15,15 +18,15 @@ export async function refuseRoot(process: ManagedProcess, service: string): Prom
   });
 }
 
-/** Its exit where the instance ended in its first moments. */
+/** The exit of an instance that ended shortly after its start. */
 export type EarlyExit = { kind: "running" } | { kind: "exited"; exit: ServiceExit };
 
 const STEP_MS = 20;
 
 /**
  * Waits until the service listens, has ended, or the time is up.
- * @param ports its host ports
- * @param foreign is called with a non-loopback port that the service's own user listens on
+ * @param ports the host ports of the service
+ * @param foreign is called with a port on which the service's own user listens on a non-loopback address
  */
 export async function waitForEarlyExit(
   process: ManagedProcess,

@@ -1,4 +1,7 @@
-/** The listening sockets of one service for its whole life: which addresses it listens on, and whose socket its ports are. */
+/**
+ * Watches the listening sockets of one service during its life: the addresses it listens on, and the owners of its
+ * ports.
+ */
 import { isRootServer } from "./files/storage.js";
 import { type Listener, listeners } from "./ports-listeners.js";
 
@@ -9,7 +12,7 @@ export interface Listening {
   uid: number;
   /** Its host ports. */
   ports(): number[];
-  /** Called once for each port on which its user listens on other addresses than loopback. */
+  /** Called once for each port on which the service's user listens on a non-loopback address. */
   onOpen(port: number): void;
 }
 
@@ -23,7 +26,7 @@ export class ListenWatch {
   readonly #open = new Set<number>();
   #timer: NodeJS.Timeout | undefined;
 
-  /** Without a user of its own, a service's sockets cannot be told from others of the same user. */
+  /** Without a separate user, the sockets of a service cannot be distinguished from others of the same user. */
   constructor(private readonly service: Listening) {
     if (!isRootServer() || service.uid === 0) return;
     this.#timer = setInterval(() => void this.look(), INTERVAL_MS);
@@ -39,7 +42,7 @@ export class ListenWatch {
     }
   }
 
-  /** Why a check of the service may have reached another program; null: nothing speaks for it. */
+  /** The reason why a check of the service may have reached another program; null when there is no sign of that. */
   async stranger(): Promise<string | null> {
     if (this.#timer === undefined) return null;
     const [one] = foreign(this.service, (await listeners()) ?? []);

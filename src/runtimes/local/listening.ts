@@ -1,17 +1,17 @@
-/** Where a service listens instead of where it should: the explanation of a refused connection. */
+/** Explains a refused connection: where the service listens instead of its port. */
 import { sessionOf } from "../../system/process-identity.js";
 import { owners, type PortOwner } from "../shared/port-owner.js";
 import { isRootServer } from "./files/storage.js";
 import type { ManagedProcess, ServiceUser } from "./types.js";
 
-/** Further addresses say little more. */
+/** Maximum number of addresses in the explanation; more add little. */
 const MOST_ADDRESSES = 3;
 
 async function ownSockets(process: Pick<ManagedProcess, "pid">, user: Pick<ServiceUser, "uid">): Promise<PortOwner[]> {
-  // As root every service has a user of its own.
+  // On a root server, every service has its own user.
   const sameUser = await owners(({ uid }) => uid === user.uid, { netDir: `/proc/${process.pid}/net` });
   if (isRootServer()) return sameUser;
-  // Services start as leaders of a session that their processes share.
+  // A service starts as the leader of a session, which its processes share.
   return sameUser.filter(({ pid }) => pid !== null && sessionOf(pid) === process.pid);
 }
 
@@ -20,7 +20,7 @@ const address = ({ address: { family, loopback }, port }: PortOwner): string => 
   return `${loopback ? "[::1]" : "[::]"}:${port}`;
 };
 
-/** @returns what to correct, or null where the service listens nowhere else */
+/** @returns the correction to make, or null when the service listens on no other address */
 export async function explainRefusal(
   process: Pick<ManagedProcess, "pid">,
   user: Pick<ServiceUser, "uid">,

@@ -1,4 +1,4 @@
-/** Runs services as processes of this machine. Creating it costs nothing; the process layer is loaded when first needed. */
+/** Runs services as processes of this machine. Creating it is cheap; the process layer is loaded at its first use. */
 import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import type {
@@ -15,11 +15,11 @@ import type { ProcessHost } from "./types.js";
 export interface LocalRuntimeOptions {
   /** The server's state directory. */
   stateDir: string;
-  /** The process layer, or what makes it when it is first needed. */
+  /** The process layer, or a function that creates it at its first use. */
   processHost: ProcessHost | (() => Promise<ProcessHost>);
-  /** What fails on the network is tried again so often. Default: 3 times, the first after 1,000 ms. */
+  /** Retries of operations that fail because of the network. Default: 3 attempts, the first retry after 1,000 ms. */
   retry?: { maxRetries: number; baseDelayMs: number };
-  /** Warnings for the operator. */
+  /** Receives warnings for the operator. */
   warn(message: string): void;
 }
 
@@ -61,10 +61,10 @@ class LocalRuntime implements StackRuntime {
       import("./providers/provider-data.js"),
       import("./files/remove-tree.js"),
     ]);
-    // All names are checked before anything is deleted.
+    // Validate all names before deleting anything.
     const paths = volumes.map((name) => volumePath(stateDir, name));
     for (const path of paths) await removeTree(path, stateDir);
-    // Data of services without a named volume goes with them, as `docker compose down -v` does it.
+    // Data of services without a named volume is deleted too, as `docker compose down -v` does.
     await removeTree(join(stateDir, "anonymous"), stateDir);
   }
 

@@ -1,4 +1,4 @@
-/** One running instance as the domain sees it. */
+/** One running instance, behind the domain's interface. */
 import type { Healthcheck, Limits, ServiceDefinition } from "../../stack/definition/types.js";
 import type {
   AppliedLimits,
@@ -32,7 +32,7 @@ export class LocalService implements RuntimeService {
     private readonly plan: LaunchPlan,
     private readonly probing: ProbeContext,
     private readonly listening: ListenWatch,
-    /** Once the instance ended: what it left is removed, its ports are held again. */
+    /** Settles after the instance has ended, its remains are removed and its ports are held again. */
     private readonly ended: Promise<void>,
   ) {
     this.service = definition.name;

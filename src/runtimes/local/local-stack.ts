@@ -1,4 +1,4 @@
-/** One running stack on this machine: its ports and its services' processes. */
+/** One running stack on this machine: its ports and the processes of its services. */
 
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
@@ -34,10 +34,13 @@ import { prepareRedis, redisCommandEnv } from "./providers/redis.js";
 import { hideSecretWords } from "./secret-words.js";
 import type { ManagedProcess, ProcessHost, ServiceUser } from "./types.js";
 
-/** How long a start waits for the service's port, so that a port taken by somebody else is noticed. */
+/** How long a start waits for the service's port, to detect a port that another process has taken. */
 const FIRST_MOMENTS_MS = 1500;
 
-/** @throws UNSUPPORTED that names every service that cannot run here, before anything is started */
+/**
+ * Checks all services before any is started.
+ * @throws UNSUPPORTED with the name of every service that cannot run here
+ */
 function checkDefinition(definition: StackDefinition): void {
   const problems: StackwardenError[] = [];
   for (const service of Object.values(definition.services)) {
@@ -59,7 +62,7 @@ function checkDefinition(definition: StackDefinition): void {
   });
 }
 
-/** What a container would have given, and processes of this machine do not have. */
+/** Notes for settings that have no effect outside a container. */
 const withoutContainer = (service: ServiceDefinition): string[] =>
   [...(service.readOnly ? ["read_only"] : []), ...(service.init ? ["init"] : [])].map(
     (key) => `${key} has no effect on the local runtime.`,
@@ -67,7 +70,7 @@ const withoutContainer = (service: ServiceDefinition): string[] =>
 
 const COMMAND_DIR = ".command-";
 
-/** Private directories of one-off commands that a killed server left. */
+/** Removes private directories of one-off commands that a killed server left behind. */
 async function removeCommandDirs(stateDir: string): Promise<void> {
   const run = join(stateDir, "run");
   const names = (await ownerOf(run)) === null ? [] : await namesIn(run);
@@ -77,17 +80,17 @@ async function removeCommandDirs(stateDir: string): Promise<void> {
 interface Instance {
   process: ManagedProcess;
   plan: LaunchPlan;
-  /** Settles when the instance ended and what it left is gone. */
+  /** Settles when the instance has ended and its remains are removed. */
   ended: Promise<void>;
 }
 
 export class LocalStack implements RuntimeStack {
   readonly runtime = "local";
-  /** Processes of this machine do not get lost together: each reports its own end. */
+  /** Never settles: processes of this machine are not lost together, because each reports its own exit. */
   readonly lost = new Promise<{ reason: string }>(() => {});
   readonly #ledger: PortLedger;
   readonly #instances = new Map<string, Instance>();
-  /** Of one-off commands. */
+  /** Processes of one-off commands. */
   readonly #commands = new Set<ManagedProcess>();
   #definition: StackDefinition;
   #closed = false;
@@ -160,7 +163,7 @@ export class LocalStack implements RuntimeStack {
     }
   }
 
-  /** Beside a running instance it has the same files; without one they are prepared as for a start. */
+  /** A command beside a running instance uses the same files; without an instance they are prepared as for a start. */
   async runOneOff(request: OneOffRequest): Promise<ExecResult> {
     const { service, generation, limits, exec, signal } = request;
     const name = service.name;
@@ -198,13 +201,13 @@ export class LocalStack implements RuntimeStack {
     const context = await this.#context(request, user, place);
     const provider = providerOf(request.service);
     if (provider === null) return prepareApp(context);
-    // A database's own data is not touched for a command: it may be in use, or be made by its first start.
+    // A command does not touch the data of a database: it may be in use, or not be created yet.
     const commandEnv = provider === "postgres" ? postgresCommandEnv(context) : redisCommandEnv(context);
     const env = { LANG: "C.UTF-8", HOME: context.home, TMPDIR: context.tmp };
     return { cwd: context.home, env, commandEnv, resolve: async (argv) => argv };
   }
 
-  /** @param place name of its private directories */
+  /** @param place name of the private directories */
   async #context(request: StartServiceRequest, user: ServiceUser, place: string): Promise<PrepareContext> {
     const { projectId, folder, stateDir, notice } = this.open_;
     return {
@@ -226,7 +229,7 @@ export class LocalStack implements RuntimeStack {
     return provider === "redis" ? prepareRedis(context) : prepareApp(context);
   }
 
-  /** @returns null when a foreign process took an unset port: another try finds another port */
+  /** @returns null when another process took a port that is not fixed: the next attempt uses another port */
   async #launch(
     request: StartServiceRequest,
     user: ServiceUser,
@@ -279,7 +282,7 @@ export class LocalStack implements RuntimeStack {
         openPort,
       );
       if (early.kind === "exited") {
-        // Its ports are held again by now, unless another process has one.
+        // The ports are held again by now, unless another process has taken one.
         await ended;
         const taken = await this.#ledger.taken(name);
         if (taken.length > 0) return this.#portTaken(request, taken, early.exit, attempt);
@@ -311,9 +314,9 @@ export class LocalStack implements RuntimeStack {
   }
 
   /**
-   * An instance ended while another process had its port.
-   * @returns null where another port may be used: the next try finds one
-   * @throws PORT_IN_USE with the owner of the port, and with the instance's exit
+   * Handles an instance that ended while another process had its port.
+   * @returns null when another port may be used: the next attempt finds one
+   * @throws PORT_IN_USE with the owner of the port, and with the exit of the instance
    */
   #portTaken({ service }: StartServiceRequest, taken: BusyPort[], exit: ServiceExit, attempt: number): null {
     const fixed = new Set(service.ports.map(({ hostPort }) => hostPort));
@@ -326,7 +329,7 @@ export class LocalStack implements RuntimeStack {
     });
   }
 
-  /** After the main process: what is left of its group ends too, then its ports are held for the next instance. */
+  /** Runs after the main process has ended: ends the rest of its group, then holds its ports for the next instance. */
   async #follow(service: string, process: ManagedProcess, plan: LaunchPlan): Promise<void> {
     await process.exited;
     await process.stop({ graceMs: 0 }).catch(() => {});

@@ -1,8 +1,8 @@
-/** Further names of services: container names, host names, network aliases, and the links of one service. */
+/** Additional names of services: container names, host names, network aliases, and links. */
 import type { ServiceDefinition, StackDefinition } from "../../stack/definition/types.js";
 import type { AddressBook } from "./address-rewrite.js";
 
-/** Service by name, for names that are not services themselves. */
+/** Service by alias, for names that are not services themselves. */
 export function aliasesOf(definition: StackDefinition, service: ServiceDefinition): Map<string, string> {
   const aliases = new Map<string, string>();
   const add = (alias: string | undefined, name: string): void => {
@@ -18,7 +18,7 @@ export function aliasesOf(definition: StackDefinition, service: ServiceDefinitio
   return aliases;
 }
 
-/** An address book in which aliases lead to their services. */
+/** An address book that resolves aliases to their services. */
 export function withAliases(book: AddressBook, aliases: ReadonlyMap<string, string>): AddressBook {
   const real = (name: string): string => aliases.get(name) ?? name;
   return {

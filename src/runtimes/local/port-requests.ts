@@ -1,4 +1,4 @@
-/** Which host ports a service needs where it shares the machine's network: every port it listens on. */
+/** The host ports of a service that shares the machine's network: every port it listens on. */
 
 import { StackwardenError } from "../../errors.js";
 import type { ServiceDefinition } from "../../stack/definition/types.js";

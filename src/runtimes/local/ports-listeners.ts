@@ -1,13 +1,13 @@
-/** Who listens on a port: read from the kernel's own tables on Linux, by connecting elsewhere. */
+/** Lists the listeners of ports: from the kernel's tables on Linux, by a connection attempt on other platforms. */
 import { readFile } from "node:fs/promises";
 import { connect } from "node:net";
 
 export interface Listener {
   port: number;
-  /** Owner of the socket; null where only a connection could tell that somebody listens. */
+  /** Owner of the socket; null when it was only detected by a connection. */
   uid: number | null;
   loopback: boolean;
-  /** Receives connections to 127.0.0.1. */
+  /** Whether it receives connections to 127.0.0.1. */
   answersLoopback: boolean;
 }
 
@@ -18,7 +18,7 @@ const isLoopback = (address: string): boolean =>
   address === LOOPBACK_V6 ||
   (address.endsWith("7F") && (address.length === 8 || address.startsWith("0000000000000000FFFF0000")));
 
-/** 127.0.0.1 and every address, also as IPv6 sockets that take IPv4. */
+/** 127.0.0.1 and the any-address, also as IPv6 sockets that accept IPv4. */
 const ANSWERS_LOOPBACK = /^(?:0100007F|0{8}|0{32}|0000000000000000FFFF0000(?:0100007F|0{8}))$/;
 
 /** Lines of /proc/net/tcp and tcp6. */
@@ -38,7 +38,7 @@ export function parseListeners(table: string): Listener[] {
   return found;
 }
 
-/** All listening sockets of this network namespace, or null where the platform has no table of them. */
+/** All listening sockets of this network namespace, or null on platforms without a table of them. */
 export async function listeners(procNet = "/proc/net"): Promise<Listener[] | null> {
   const tables = await Promise.all(
     ["tcp", "tcp6"].map((name) => readFile(`${procNet}/${name}`, "utf8").catch(() => null)),
@@ -47,7 +47,7 @@ export async function listeners(procNet = "/proc/net"): Promise<Listener[] | nul
   return tables.flatMap((table) => (table === null ? [] : parseListeners(table)));
 }
 
-/** Does somebody accept connections on this loopback port? */
+/** Whether a process accepts connections on this loopback port. */
 export function accepts(port: number, timeoutMs = 500): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: "127.0.0.1", port, timeout: timeoutMs });

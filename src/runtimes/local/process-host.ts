@@ -1,4 +1,4 @@
-/** The processes of this machine that stackwarden runs: users, cgroups, launch, watchdog. */
+/** The processes that the local runtime starts on this machine: users, cgroups, launch, and the watchdog. */
 import { availableParallelism, totalmem } from "node:os";
 import { StackwardenError } from "../../errors.js";
 import type { Limits } from "../../stack/definition/types.js";
@@ -42,7 +42,7 @@ const instanceEnded = (): StackwardenError =>
     hint: "Wait until the service runs again, then call again.",
   });
 
-/** Longest of the parts of a cgroup's name. */
+/** Maximum length of each part of a cgroup's name. */
 const NAME_PART = 40;
 
 interface Begun {
@@ -75,7 +75,7 @@ class LocalProcessHost implements ProcessHost {
     this.#watchdog = new Watchdog(options);
   }
 
-  /** For tests: the process to be killed. */
+  /** The watchdog's process id. Tests kill that process. */
   get watchdogPid(): number | null {
     return this.#watchdog.pid;
   }
@@ -148,8 +148,8 @@ class LocalProcessHost implements ProcessHost {
   }
 
   /**
-   * Starts a command in a cgroup of its own. The watchdog knows of everything before it exists: at whatever moment the
-   * server dies, nothing is left.
+   * Starts a command in its own cgroup. Everything is registered with the watchdog before it exists, so that nothing
+   * remains whenever the server dies.
    */
   async #begin(spec: LaunchSpec, name: string, limits: Limits): Promise<Begun> {
     const directories = this.factory?.directories(name) ?? [];
@@ -209,7 +209,7 @@ class LocalProcessHost implements ProcessHost {
         await this.#watchdog.remove(launched.pid);
       }
     } finally {
-      // What a step of an installation left in the background must not outlive it.
+      // Background processes of an installation step must not outlive it.
       await this.#leases.release(uid);
     }
   }
@@ -232,7 +232,7 @@ class LocalProcessHost implements ProcessHost {
       return { ...result, oomKilled: killed && !ours && (await kills()) > before };
     } finally {
       launched.child.kill("SIGKILL");
-      // What left its process group is ended too.
+      // End processes that left the process group, too.
       await group?.end().catch((error: Error) => this.options.warn(`A cgroup could not be removed: ${error.message}`));
       await this.#watchdog.remove(launched.pid);
     }
@@ -244,7 +244,7 @@ class LocalProcessHost implements ProcessHost {
     const cgroup = this.#cgroups.get(instance);
     if (cgroup === undefined) return null;
     const group = await openCommandGroup(cgroup, `command-${launched.pid}`).catch((error: unknown) => {
-      // Its cgroup goes before the host forgets it.
+      // The cgroup is removed before the host forgets the instance.
       throw (error as NodeJS.ErrnoException).code === "ENOENT" ? instanceEnded() : error;
     });
     try {
@@ -260,7 +260,7 @@ class LocalProcessHost implements ProcessHost {
     return (await this.#cgroups.get(instance)?.usage())?.oom_kills ?? 0;
   }
 
-  /** Also ends what is only just being started. */
+  /** Also ends processes that are just being started. */
   async close(): Promise<void> {
     this.#closing = true;
     for (const command of this.#commands) command.abort();
@@ -290,7 +290,7 @@ class LocalProcessHost implements ProcessHost {
     return this.#watchdog.add({ pid, started: startTime(pid), directories, uid });
   }
 
-  /** Unique on this machine: the server's process id and a number of its own are in it. */
+  /** A name that is unique on this machine: it contains the server's process id and a counter. */
   #name(...parts: string[]): string {
     this.#count += 1;
     const part = (text: string): string => text.replace(/[^A-Za-z0-9_-]/g, "_").slice(0, NAME_PART);
@@ -298,10 +298,10 @@ class LocalProcessHost implements ProcessHost {
   }
 }
 
-/** Looks what this machine has, and ends what an earlier server left behind. */
+/** Detects the capabilities of this machine, and ends processes that an earlier server left behind. */
 export async function createProcessHost(options: ProcessHostOptions): Promise<LocalProcessHost> {
   const { cgroupRoot, procRoot } = options;
-  // Before anything else is started: programs that run meanwhile would be in the cgroup that is looked at.
+  // Detect cgroups before anything else starts: programs that run meanwhile would be in the cgroup that is examined.
   const found = await detectCgroups({
     ...(cgroupRoot === undefined ? {} : { cgroupRoot }),
     ...(procRoot === undefined ? {} : { procRoot }),

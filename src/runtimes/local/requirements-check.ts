@@ -1,4 +1,6 @@
-/** What this machine has for the local runtime, and the one command that gets what is missing. */
+/**
+ * Checks this machine for the requirements of the local runtime, and gives the command that installs missing programs.
+ */
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -13,10 +15,10 @@ type Finding = RuntimeStatus["findings"][number];
 const run = promisify(execFile);
 const DEADLINE_MS = 700;
 
-/** How programs are looked for. */
+/** Functions that locate programs. */
 export interface Search extends Pick<typeof binaries, "findPostgresPackage" | "findPython" | "findRedis"> {
   findProgram(name: string): Promise<string | null>;
-  /** A sentence about programs of these names that the server does not run; empty when there are none. */
+  /** A sentence about programs with these names that the server does not run; empty when there are none. */
   refusedPrograms(names: string[]): Promise<string>;
 }
 
@@ -26,7 +28,7 @@ const SEARCH: Search = {
   refusedPrograms: async (names) => refusedPrograms(await lookUpProgram(names)),
 };
 
-/** One command to run on this platform; Debian's and macOS's are known. */
+/** The install command for this platform; Debian's and macOS's are supported. */
 async function installCommand({ findProgram }: Search, debian: string, brew: string): Promise<string> {
   if (process.platform === "darwin") return `brew install ${brew}`;
   if ((await findProgram("apt-get")) !== null) {
@@ -36,7 +38,7 @@ async function installCommand({ findProgram }: Search, debian: string, brew: str
 }
 
 async function output(program: string, args: string[]): Promise<string | null> {
-  // Without the server's environment: a virtual environment of the operator's must not answer.
+  // Without the server's environment, so that a virtual environment of the operator is not found.
   const options = { timeout: DEADLINE_MS, env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8" } };
   return run(program, args, options).then(
     ({ stdout }) => stdout.trim(),
@@ -129,10 +131,13 @@ const OWN_VIEW: Enforcement = {
     "Home folders, other projects' data and temporary files do not exist for a service; it sees the rest of the machine's file system with the rights of its own user.",
 };
 
-/** What a stack may do without. */
+/** Programs that not every stack needs. */
 const OPTIONAL = new Set(["redis", "python", "namespaces"]);
 
-/** Never throws; redis and python are needed only by stacks that use them, so they do not make the runtime unavailable. */
+/**
+ * Never throws. Redis and Python are needed only by some stacks, so their absence does not make the runtime
+ * unavailable.
+ */
 export async function checkRequirements(host: ProcessHost, search: Search = SEARCH): Promise<RuntimeStatus> {
   const [limits, ...findings] = await Promise.all([
     host.limitsEnforcement(),

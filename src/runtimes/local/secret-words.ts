@@ -1,23 +1,23 @@
 /**
- * Words of a command that hold a secret. Every user of a machine can read the arguments of every process that it sees, so a
- * shell's script with a secret travels as a variable of its environment, which only its user can read.
+ * Arguments of a command that contain a secret. Every user of a machine can read the arguments of all visible
+ * processes, so a shell script with a secret is passed in an environment variable, which only its user can read.
  */
 import { basename } from "node:path";
 import { secretEncodings } from "../../stack/text/secret-encodings.js";
 
 const VARIABLE = "STACKWARDEN_SCRIPT";
-/** The variable is gone before the script begins, so that nothing that it starts has it. */
+/** The variable is unset before the script begins, so that its child processes do not inherit it. */
 const SCRIPT = `__stackwarden_script=$${VARIABLE}; unset ${VARIABLE}; eval "unset __stackwarden_script; $__stackwarden_script"`;
 const SHELLS = new Set(["sh", "bash", "dash", "ash"]);
 
 export interface HiddenWords {
   argv: string[];
   env: Record<string, string>;
-  /** A secret is still in the arguments: the command is not a shell's. */
+  /** True when a secret remains in the arguments because the command does not run a shell. */
   exposed: boolean;
 }
 
-/** @param secrets known secret values; what is too ordinary to be redacted is no secret here either */
+/** @param secrets known secret values; values that are too common to be redacted do not count as secrets here either */
 export function hideSecretWords(
   command: { argv: string[]; env: Record<string, string> },
   secrets: readonly string[],

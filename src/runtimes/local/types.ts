@@ -1,9 +1,12 @@
-/** Inner borders of the local runtime: processes (launch, users, cgroups, watchdog) below, services (providers, apps, probes) above. */
+/**
+ * Internal interfaces of the local runtime: processes (launch, users, cgroups, watchdog) and services (providers, apps,
+ * probes).
+ */
 import type { Limits } from "../../stack/definition/types.js";
 import type { LogSink } from "../../stack/logs/types.js";
 import type { AppliedLimits, Enforcement, ServiceExit, ServiceStats } from "../../stack/runtime.js";
 
-/** Who a service runs as. Non-root servers run everything as themselves. */
+/** The user that runs a service. A non-root server runs all services as its own user. */
 export interface ServiceUser {
   uid: number;
   gid: number;
@@ -18,14 +21,14 @@ export interface ProcessSpec {
   /** Argument vector; argv[0] is an absolute path. No shell. */
   argv: string[];
   cwd: string;
-  /** The whole environment; nothing is inherited. */
+  /** The complete environment; nothing is inherited. */
   env: Record<string, string>;
   user: ServiceUser;
   limits: Limits;
   sink: LogSink;
-  /** Bytes for standard input, which is closed after them. Default: /dev/null. */
+  /** Bytes for standard input, which is then closed. Default: /dev/null. */
   stdin?: Buffer;
-  /** The project's folder and its part of the state directory, which stay visible where services have namespaces. */
+  /** The project's folder and its part of the state directory; they stay visible when services have namespaces. */
   visible?: readonly string[];
 }
 
@@ -33,23 +36,29 @@ export interface ProcessSpec {
 export interface ManagedProcess {
   readonly pid: number;
   readonly startedAt: number;
-  /** Uid of the running process as the kernel reports it, null where the platform has no way. */
+  /** Uid of the running process as the kernel reports it; null on platforms that do not report it. */
   effectiveUid(): number | null;
   readonly exited: Promise<ServiceExit>;
-  /** Signal to the main process (SIGTERM by default), grace, then SIGKILL for the whole group and cgroup; resolves when nothing is left. */
+  /**
+   * Sends a signal to the main process (SIGTERM by default), waits for the grace period, then sends SIGKILL to the
+   * whole group and cgroup. Resolves when no process is left.
+   */
   stop(options: { graceMs: number; signal?: string }): Promise<ServiceExit>;
   setLimits(limits: Limits): Promise<AppliedLimits>;
   readLimits(): Promise<AppliedLimits>;
   stats(): Promise<ServiceStats>;
-  /** Halts every process of it. @throws UNSUPPORTED, SERVICE_NOT_STARTED; nothing is halted then */
+  /**
+   * Pauses all its processes. On failure none is paused.
+   * @throws UNSUPPORTED, SERVICE_NOT_STARTED
+   */
   pause(): Promise<void>;
-  /** Idempotent. */
+  /** Resumes all its processes. Idempotent. */
   resume(): Promise<void>;
 }
 
 /**
- * Runs a command to its end (initdb, pip, npm, a CMD health check) as a service's user: inside a running instance, or in
- * a cgroup of its own that ends with it.
+ * Runs a command to its end (initdb, pip, npm, a CMD health check) as a service's user: inside a running instance, or
+ * in its own cgroup, which is removed at its end.
  */
 export interface RunSpec {
   argv: string[];
@@ -58,22 +67,22 @@ export interface RunSpec {
   user: ServiceUser;
   signal: AbortSignal;
   timeoutMs: number;
-  /** Output goes here line by line; otherwise it is only kept (at most 64 KiB) in the result. */
+  /** Receives the output line by line; without it, output is only kept in the result (at most 64 KiB). */
   sink?: LogSink;
-  /** Join this running instance: its cgroup and limits. */
+  /** Runs in the cgroup of this running instance, under its limits. */
   inside?: ManagedProcess;
-  /** Without an instance: which service it belongs to, for the cgroup's name, and that service's limits. */
+  /** Without an instance: the service of the command, for the cgroup's name, and that service's limits. */
   project?: string;
   service?: string;
   limits?: Limits;
-  /** As for `spawn`. Absent: without namespaces of its own. */
+  /** As for `spawn`. Absent: the command has no namespaces of its own. */
   visible?: readonly string[];
-  /** The program refuses a user id that has no name. Default false. */
+  /** The program rejects a user id without a name. Default false. */
   named?: boolean;
   stdin?: string | Buffer;
-  /** Receives raw chunks; a returned promise holds its stream back. */
+  /** Receives raw chunks; a returned promise pauses the stream. */
   onOutput?(stream: "stdout" | "stderr", chunk: Buffer): void | Promise<void>;
-  /** Milliseconds between SIGTERM and SIGKILL when it is cancelled. Default 0: SIGKILL at once. */
+  /** Milliseconds between SIGTERM and SIGKILL on cancellation. Default 0: SIGKILL immediately. */
   graceMs?: number;
 }
 
@@ -81,9 +90,9 @@ export interface RunResult {
   exitCode: number | null;
   signal: string | null;
   timedOut: boolean;
-  /** The kernel ended it because of the memory limit of its cgroup, or of the instance that it joined. */
+  /** The kernel killed it because of the memory limit of its cgroup, or of the instance that it joined. */
   oomKilled: boolean;
-  /** stdout and stderr as they came, at most 64 KiB. */
+  /** Raw stdout and stderr, at most 64 KiB. */
   output: string;
 }
 
@@ -93,26 +102,26 @@ export interface ProcessHost {
   userFor(projectId: string, service: string): Promise<ServiceUser>;
   spawn(spec: ProcessSpec): Promise<ManagedProcess>;
   run(spec: RunSpec): Promise<RunResult>;
-  /** What cgroups can enforce here; found, not assumed. */
+  /** The limits that cgroups can enforce here, detected by a trial. */
   limitsEnforcement(): Promise<Enforcement>;
   usersEnforcement(): Enforcement;
   /** Whether services have namespaces of their own, or why not. */
   sandboxEnforcement(): Enforcement;
   capacity(): { cpus: number; memory_mb: number };
-  /** Can `uid` enter and read `path`? Walks every component. */
+  /** Whether `uid` can enter and read `path`. Checks every component. */
   accessible(path: string, user: ServiceUser, mode: "read" | "execute"): Promise<boolean>;
-  /** Kills what is left and removes cgroups; ends the watchdog. */
+  /** Kills remaining processes, removes cgroups, and ends the watchdog. */
   close(): Promise<void>;
 }
 
 export interface ProcessHostOptions {
   /** The server's state directory. */
   stateDir: string;
-  /** For tests: another root than /sys/fs/cgroup and /proc. */
+  /** Replacements for /sys/fs/cgroup and /proc, for tests. */
   cgroupRoot?: string;
   procRoot?: string;
-  /** False: services get no namespaces of their own although the machine has them. Default true. */
+  /** False disables namespaces of services although the machine supports them. Default true. */
   namespaces?: boolean;
-  /** Warnings for the operator. */
+  /** Receives warnings for the operator. */
   warn(message: string): void;
 }

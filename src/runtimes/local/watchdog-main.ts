@@ -1,6 +1,6 @@
 /**
- * The watchdog: a process of its own that outlives the server in whatever way that ends, SIGKILL included, ends what
- * the server ran, and then itself. It hears of groups and cgroups on standard input.
+ * The watchdog: a separate process that outlives the server in every case, including SIGKILL. It ends the processes
+ * that the server ran, and then itself. It receives groups and cgroups on standard input.
  * Arguments: the run file to remove.
  */
 import { watch } from "./process/watchdog-program.js";

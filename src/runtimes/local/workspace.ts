@@ -1,6 +1,6 @@
 /**
- * Where an app service runs: in the project's folder, so that development servers reload by themselves, or on a copy
- * when its user cannot read that folder or when something must lie beside the sources (node_modules).
+ * The working directory of an app service: the project's folder, so that development servers reload on changes, or a
+ * copy when its user cannot read that folder or when files must lie beside the sources (node_modules).
  */
 import { dirname, join, relative } from "node:path";
 import { StackwardenError } from "../../errors.js";
@@ -13,13 +13,13 @@ import { removeTree } from "./files/remove-tree.js";
 import { isRootServer, withStorage } from "./files/storage.js";
 import type { ProcessHost, ServiceUser } from "./types.js";
 
-/** Never copied: history, installed dependencies, caches. */
+/** Names that are never copied: history, installed dependencies, caches. */
 const LEFT_OUT = new Set([".git", "node_modules", ".venv", "venv", "__pycache__"]);
-/** Bounds of a copy: entries, bytes, milliseconds. */
+/** Limits of a copy: entries, bytes, milliseconds. */
 const COPY_LIMITS = { entries: 100_000, bytes: 2 * 1024 ** 3, milliseconds: 5 * 60_000 };
 
 export interface Workspace {
-  /** The project's folder or the copy of it. */
+  /** The project's folder, or its copy. */
   root: string;
   cwd: string;
   copied: boolean;
@@ -28,13 +28,13 @@ export interface Workspace {
 
 export interface WorkspaceRequest {
   folder: string;
-  /** Absolute, in the folder. */
+  /** Absolute path inside the folder. */
   workingDir: string;
   stateDir: string;
   service: string;
   user: ServiceUser;
   host: Pick<ProcessHost, "accessible">;
-  /** Why a copy is needed in any case. */
+  /** The reason why a copy is needed in any case. */
   copyBecause?: string;
   /** Folders of links that the copy gets, e.g. `web/node_modules` with the installed packages. */
   links?: CopyLinks[];
@@ -47,7 +47,7 @@ export interface CopyLinks {
   targets: ReadonlyMap<string, string>;
 }
 
-/** Can the user enter the working directory and read what lies directly in it? Hidden files may well be private. */
+/** Whether the user can enter the working directory and read its direct entries. Hidden files may be private. */
 async function readable({ folder, workingDir, user, host }: WorkspaceRequest): Promise<boolean> {
   if (!(await host.accessible(folder, user, "execute"))) return false;
   return isReadableFolder(workingDir, folder, user, (name) => name.startsWith(".") || LEFT_OUT.has(name));
@@ -60,8 +60,9 @@ const tooLarge = (): StackwardenError =>
 
 /**
  * Copies a project's sources. Links that stay inside are kept, others are left out: the copy is made with the server's
- * rights and read with the service's. The folder's own `.env` is left out too; the service gets its variables already.
- * @param to does not exist, in a folder that only the server can enter or change
+ * privileges and read with the service's. The folder's own `.env` is left out too; the service already has its
+ * variables.
+ * @param to must not exist, in a folder that only the server can enter or change
  * @returns the number of files
  */
 async function copySources(
@@ -97,14 +98,17 @@ async function freshCopy(request: WorkspaceRequest): Promise<string> {
       await removeTree(building, stateDir).catch(() => {});
       throw error;
     }
-    // Built anew and swapped in: what was deleted from the project is gone from the copy too.
+    // Create a new copy and swap it in, so that files deleted from the project disappear from the copy too.
     await removeTree(final, stateDir);
     await moveInto(building, final);
   });
   return final;
 }
 
-/** What is a folder of the project; its path without links. */
+/**
+ * Checks that a path is a folder of the project.
+ * @returns its path without links
+ */
 function projectFolder({ folder, workingDir }: WorkspaceRequest): string | null {
   try {
     const found = statBeneath(workingDir, folder);

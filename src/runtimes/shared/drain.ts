@@ -1,15 +1,15 @@
-/** What an ended process still has in its pipes. */
+/** Reads the remaining output in the pipes of an ended process. */
 import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** A process that left its group may hold a pipe open: that is not waited for longer than this. */
+/** Maximum wait in milliseconds: a process that left the process group may hold a pipe open. */
 const MOST_MS = 500;
 const TURNS = 10;
 
 /**
- * Waits until the streams have ended, at most half a second, then closes them. In several turns: a busy event loop that
- * comes back late reads what is there before its time is up.
+ * Waits until the streams have ended, at most half a second, then closes them. The wait is split into several event
+ * loop turns: after a long blocking turn, the loop reads available data before the time is up.
  */
 export async function drain(...streams: Readable[]): Promise<void> {
   let ended = false;

@@ -20,7 +20,7 @@ const SIGNALS = new Map(
   ).map((name) => [128 + constants.signals[name], name]),
 );
 
-/** The code stays beside the signal: a program can end with such a code by itself. */
+/** Keeps the code beside the signal: a program can also exit with such a code by itself. */
 export const exitOf = (exitCode: number | null, at: number, oomKilled = false): ServiceExit => ({
   exitCode,
   signal: (exitCode === null ? undefined : SIGNALS.get(exitCode)) ?? null,

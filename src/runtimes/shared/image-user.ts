@@ -2,7 +2,7 @@
 import { StackwardenError } from "../../errors.js";
 import { parseImageName } from "../../stack/definition/image-name.js";
 
-/** Images whose default user is root only because their entrypoint changes to this one by itself. */
+/** Images that run as root by default only because their entrypoint changes to this user. */
 const OWN_USERS: Record<string, string> = {
   postgres: "postgres",
   redis: "redis",
@@ -18,7 +18,7 @@ const OWN_USERS: Record<string, string> = {
 };
 const APP_USER = "1000:1000";
 
-/** By name or number; a group alone counts as well. */
+/** Matches root by name or number; a group without a user counts as well. */
 export const isRootUser = (user: string): boolean => /^(?:root|0+)?(?::.*)?$/.test(user.trim());
 
 /**
@@ -28,15 +28,15 @@ export const isRootUser = (user: string): boolean => /^(?:root|0+)?(?::.*)?$/.te
 export const withOwnGroup = (user: string): string => (/^\d+$/.test(user) ? `${user}:${user}` : user);
 
 export interface ChosenUser {
-  /** As `withUser` takes it. */
+  /** User in the format of `withUser`. */
   user: string;
   note?: string;
 }
 
 /**
- * @param image the compose file's, undefined for one that is built
- * @param imageUser what the image says, empty for root
- * @throws POLICY_VIOLATION when it is to run as root and the server's configuration does not allow it
+ * @param image name in the compose file; undefined for a built image
+ * @param imageUser user of the image's configuration; empty for root
+ * @throws POLICY_VIOLATION when the service would run as root and the server's configuration does not allow it
  */
 export function chooseUser(
   service: { name: string; image?: string; user?: string; allowRoot: boolean },

@@ -1,4 +1,7 @@
-/** What an installer (pip, npm) gets of the server's environment: where the operator's mirrors and certificates are, nothing else. */
+/**
+ * Variables of the server's environment that an installer (pip, npm) gets: only the operator's mirrors and
+ * certificates.
+ */
 const PASSED = [
   /^PIP_(INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|NO_INDEX|TRUSTED_HOST|CERT|CLIENT_CERT|PROXY|DEFAULT_TIMEOUT|RETRIES|ONLY_BINARY|NO_BINARY|PREFER_BINARY|CONSTRAINT)$/,
   /^npm_config_(registry|@[^:]+:registry|cafile|ca|strict_ssl|proxy|https_proxy|noproxy|fetch_.*)$/i,

@@ -1,4 +1,4 @@
-/** The stats of a service whose usage is not measured. */
+/** Stats of a service whose usage cannot be measured. */
 import type { ServiceStats } from "../../stack/runtime.js";
 
 export const NO_STATS: Omit<ServiceStats, "reason"> = {

@@ -1,8 +1,8 @@
 /**
- * Claims on ports among the stackwarden servers of one machine. Between the moment a port is let go of for its service
- * and the moment the service listens, the port looks free: another server's stack would take it, or the two services
- * would race for it. A claim is a Unix socket with an abstract name: it lives in the network namespace, as ports do,
- * and ends with its process. Where there are none (not Linux), nothing is claimed.
+ * Claims on ports among the stackwarden servers of one machine. Between the release of a port for its service and the
+ * moment the service listens, the port looks free: another server's stack could take it, or two services could race for
+ * it. A claim is a Unix socket with an abstract name. Like a port it belongs to the network namespace, and it ends with
+ * its process. On platforms other than Linux there are no claims.
  */
 import { createServer, type Server } from "node:net";
 

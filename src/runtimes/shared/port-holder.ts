@@ -1,21 +1,21 @@
-/** One held port: a listening socket and, among the stackwarden servers of this machine, a claim. */
+/** One held port: a listening socket and a claim among the stackwarden servers of this machine. */
 import { createServer, type Server, type Socket } from "node:net";
 import type { Endpoint } from "../../stack/runtime.js";
 import { claimPort, type PortClaim } from "./port-claim.js";
 
 export interface Holding {
-  /** What becomes of a connection to a held port. The default cuts it off. */
+  /** Handles a connection to a held port. Default: closes it. */
   serve?: (socket: Socket, port: number) => void;
-  /** `0.0.0.0` stands for every address of this machine, those of IPv6 included. Default: loopback only. */
+  /** `0.0.0.0` means every address of this machine, including IPv6. Default: loopback only. */
   host?: Endpoint["host"];
-  /** Whose ports these are, for the error of another stack that asks for one of them. */
+  /** The stack of these ports, for the error of another stack that requests one of them. */
   project?: string;
 }
 
-/** Connections of each listener: it is closed only when they are. */
+/** Open connections of each listener, which closes only after all of them. */
 const connections = new WeakMap<Server, Set<Socket>>();
 
-/** Listens on a port (0: any). Rejects with the system's error. */
+/** Listens on a port (0: any free one). Rejects with the system's error. */
 export function hold(port: number, { serve, host = "127.0.0.1" }: Holding = {}): Promise<Server> {
   return new Promise((resolve, reject) => {
     const open = new Set<Socket>();
@@ -27,7 +27,7 @@ export function hold(port: number, { serve, host = "127.0.0.1" }: Holding = {}):
     });
     connections.set(server, open);
     server.once("error", reject);
-    // Without a host: all of them, of both families where there are two.
+    // Without a host, the socket listens on all addresses of both families.
     server.listen({ ...(host === "0.0.0.0" ? {} : { host }), port, exclusive: true }, () => {
       server.off("error", reject);
       server.on("error", () => {});
@@ -53,7 +53,10 @@ export interface Held {
   claim: PortClaim;
 }
 
-/** Holds a port by a claim and a listening socket. Null when another process has the port. Rejects with the system's error. */
+/**
+ * Holds a port with a claim and a listening socket. Null when another process has the port. Rejects with the system's
+ * error.
+ */
 export async function holdClaimed(port: number, holding: Holding): Promise<Held | null> {
   const claim = await claimPort(port);
   if (claim === null) return null;

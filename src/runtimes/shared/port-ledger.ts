@@ -1,6 +1,6 @@
 /**
- * The host ports of one stack. A port is held by a listening socket of the server from the moment it is
- * chosen until just before its service is spawned, so that no other process takes it between check and use.
+ * The host ports of one stack. The server holds a port with a listening socket from its selection until just before its
+ * service is spawned, so that no other process takes it in between.
  */
 import type { Server } from "node:net";
 import { StackwardenError } from "../../errors.js";
@@ -12,11 +12,11 @@ import { describeOwner, ownerOf, type PortOwner } from "./port-owner.js";
 
 export interface PortRequest {
   service: string;
-  /** 0: the service's own `{port}` where it names no container port. */
+  /** Container port; 0 for the service's own `{port}` when it names no container port. */
   containerPort: number;
-  /** Set: this port or PORT_IN_USE. */
+  /** Fixed host port: this one or PORT_IN_USE. */
   hostPort?: number;
-  /** Tried first where no host port is set. Default: the container's. */
+  /** Port that is tried first when no host port is fixed. Default: the container port. */
   preferredPort?: number;
   published: boolean;
 }
@@ -24,7 +24,7 @@ export interface PortRequest {
 interface Slot extends PortRequest {
   port: number;
   holder: Server | null;
-  /** Kept while the slot has the port, also while its service listens. */
+  /** Kept while the slot has the port, including the time that its service listens. */
   claim: PortClaim;
 }
 
@@ -34,21 +34,21 @@ export interface Reassigned {
   to: number;
 }
 
-/** Which ports a service needs on this machine, published ones first. */
+/** Returns the ports that a service needs on this machine, published ones first. */
 export type WishesOf = (service: ServiceDefinition) => PortRequest[];
 
-/** How many ports after the wished one are tried. */
+/** Number of ports that are tried after the preferred one. */
 const SEARCH = 500;
 
 export interface BusyPort {
   service: string;
   port: number;
   container_port: number;
-  /** The process that holds it, where the system shows it. */
+  /** The process that uses the port, when the system reports it. */
   owner?: Pick<PortOwner, "pid" | "program" | "project" | "service">;
 }
 
-/** @param busy each with its owner, which was looked up before */
+/** @param busy ports with their owner, which was looked up before */
 export function portsInUse(busy: BusyPort[], free: Record<string, number> = {}): StackwardenError {
   const list = busy.map(({ port, service, owner }) => {
     const by = owner === undefined ? "" : `, held by ${describeOwner(owner)}`;
@@ -63,7 +63,7 @@ export function portsInUse(busy: BusyPort[], free: Record<string, number> = {}):
   });
 }
 
-/** The ledgers of this server's stacks: a port that one of them holds is named after its service. */
+/** The ledgers of this server's stacks: an error for a port that one of them holds names its service. */
 const open = new Set<PortLedger>();
 
 async function withOwner(busy: BusyPort): Promise<BusyPort> {
@@ -72,12 +72,12 @@ async function withOwner(busy: BusyPort): Promise<BusyPort> {
     if (owner !== null) return { ...busy, owner };
   }
   const owner = await ownerOf(busy.port);
-  // A socket of this very server holds a port for one of its services: no other process has it.
+  // A socket of this server holds the port for one of its services; no other process has it.
   if (owner === null || owner.pid === null || owner.pid === process.pid) return busy;
   return { ...busy, owner: { pid: owner.pid, program: owner.program } };
 }
 
-/** Holds the port that was asked for, or the first free one at or after the wished one. */
+/** Holds the fixed port, or the first free one at or after the preferred one. */
 async function take(wish: PortRequest, taken: Set<number>, holding: Holding): Promise<Slot | "busy"> {
   const slot = (held: Held): Slot => ({
     ...wish,
@@ -112,7 +112,7 @@ async function take(wish: PortRequest, taken: Set<number>, holding: Holding): Pr
   return slot(await holdAny(holding));
 }
 
-/** Gives a port back. */
+/** Releases a port. */
 async function letGo({ holder, claim }: Slot): Promise<void> {
   if (holder !== null) await close(holder);
   await claim.release();
@@ -122,15 +122,15 @@ export class PortLedger {
   #slots: Slot[] = [];
   #closed = false;
 
-  /** @param holding where its ports are, and who takes connections to them while they are held */
+  /** @param holding address of the ports, and the handler of connections while they are held */
   constructor(
     private readonly wishesOf: WishesOf,
     private readonly holding: Holding = {},
   ) {}
 
   /**
-   * Reserves what a definition needs beside what is already held for it, and lets go of what it no longer has.
-   * @throws PORT_IN_USE naming every busy port and its service; nothing is changed then.
+   * Reserves the missing ports of a definition, and releases those that it no longer has. On failure nothing changes.
+   * @throws PORT_IN_USE with every busy port and its service
    */
   async apply(definition: StackDefinition): Promise<void> {
     const wishes = Object.values(definition.services).flatMap(this.wishesOf);
@@ -151,13 +151,13 @@ export class PortLedger {
     const busy: BusyPort[] = [];
     open.add(this);
     try {
-      // Ports that were asked for come first: a search for a free one must not take them.
+      // Fixed ports come first: a search for a free port must not take them.
       for (const wish of [...wanted].sort(
         (a, b) => Number(b.hostPort !== undefined) - Number(a.hostPort !== undefined),
       )) {
         const handed = wish.hostPort === undefined ? undefined : dropped.find((slot) => slot.port === wish.hostPort);
         if (handed !== undefined) {
-          // The same port goes from one entry of the stack to another: its socket goes with it.
+          // The same port moves from one entry of the stack to another, together with its socket.
           dropped.splice(dropped.indexOf(handed), 1);
           fresh.push({ ...wish, port: handed.port, holder: handed.holder, claim: handed.claim });
           continue;
@@ -179,7 +179,7 @@ export class PortLedger {
     await Promise.all(dropped.map(letGo));
   }
 
-  /** A free port for each busy one, as the `ports` of another start. */
+  /** Suggests a free port for each busy one, for the `ports` of the next start. */
   async #freeFor(busy: readonly BusyPort[]): Promise<Record<string, number>> {
     const free: Record<string, number> = Object.create(null);
     const taken = new Set([...this.#slots.map((slot) => slot.port), ...busy.map(({ port }) => port)]);
@@ -199,8 +199,7 @@ export class PortLedger {
   }
 
   /**
-   * Makes sure that every port of the service is held. A port that a foreign process took meanwhile is replaced
-   * when none was asked for.
+   * Holds every port of the service. Replaces a port that a foreign process took meanwhile, unless it is fixed.
    * @throws PORT_IN_USE
    */
   async secure(service: string): Promise<Reassigned[]> {
@@ -227,7 +226,7 @@ export class PortLedger {
     return moved;
   }
 
-  /** Lets go of the service's ports, for the spawn that follows at once. */
+  /** Releases the service's ports immediately before the spawn. */
   async release(service: string): Promise<void> {
     await Promise.all(
       this.#of(service).map(async (slot) => {
@@ -238,7 +237,7 @@ export class PortLedger {
     );
   }
 
-  /** Takes the ports of an ended service again where still free, so that its restart finds them. */
+  /** Holds the ports of an ended service again when they are free, so that a restart gets the same ones. */
   async rehold(service: string): Promise<void> {
     for (const slot of this.#of(service)) {
       if (this.#closed || slot.holder !== null) continue;
@@ -249,14 +248,14 @@ export class PortLedger {
     }
   }
 
-  /** Whether every port of the service is held. */
+  /** Whether the server holds every port of the service. */
   holds(service: string): boolean {
     return this.#of(service).every((slot) => slot.holder !== null);
   }
 
   /**
-   * Its ports that could not be held again after its end: another process took them meanwhile. Each with the process
-   * where the system shows it.
+   * Ports of the service that could not be held again after its exit because another process took them, each with that
+   * process when the system reports it.
    */
   async taken(service: string): Promise<BusyPort[]> {
     const missing = this.#of(service).filter((slot) => slot.holder === null);
@@ -265,7 +264,7 @@ export class PortLedger {
     );
   }
 
-  /** The stack and service that has this port; null where it is not one of this ledger's. */
+  /** The stack and service of a port; null when this ledger does not have it. */
   ownerOf(port: number): NonNullable<BusyPort["owner"]> | null {
     const { project } = this.holding;
     const slot = project === undefined ? undefined : this.#slots.find((one) => one.port === port);
@@ -273,7 +272,7 @@ export class PortLedger {
     return { pid: process.pid, program: null, project, service: slot.service };
   }
 
-  /** Host port of a container port, `undefined` when the service has no such port. */
+  /** Host port of a container port; `undefined` when the service has no such port. */
   hostPort(service: string, containerPort: number): number | undefined {
     return this.#of(service).find((slot) => slot.containerPort === containerPort)?.port;
   }

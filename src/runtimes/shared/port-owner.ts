@@ -1,18 +1,21 @@
-/** Which process listens on a port, as the kernel's tables tell: Linux only, elsewhere nothing is known. */
+/**
+ * Determines which process listens on a port, from the kernel's tables. Linux only; the owner is unknown on other
+ * platforms.
+ */
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { basename } from "node:path";
 
 export interface PortOwner {
-  /** Null where the system does not show it: a process of another user, seen by an unprivileged server. */
+  /** Process id; null when it is not visible (a process of another user, on an unprivileged server). */
   pid: number | null;
-  /** Name of its program; null where the process is not visible. */
+  /** Name of its program; null when the process is not visible. */
   program: string | null;
   /** Owner of the socket. */
   uid: number;
-  /** Whether only this machine reaches it, and over which protocol. */
+  /** Whether it is reachable only from this machine, and the protocol. */
   address: { family: 4 | 6; loopback: boolean };
   port: number;
-  /** Where the port belongs to a stack of this server. */
+  /** Present when the port belongs to a stack of this server. */
   project?: string;
   service?: string;
 }
@@ -54,13 +57,13 @@ async function listeningSockets(netDir: string): Promise<Socket[]> {
   return (await Promise.all([read("tcp", 4), read("tcp6", 6)])).flat();
 }
 
-/** Processes by the inode of each socket that is asked for. */
+/** Processes by the inode of each requested socket. */
 async function processesOf(inodes: ReadonlySet<string>, procRoot: string): Promise<Map<string, number>> {
   const owners = new Map<string, number>();
   if (inodes.size === 0) return owners;
   const pids = (await readdir(procRoot).catch((): string[] => [])).filter((name) => /^\d+$/.test(name));
   for (const pid of pids) {
-    // Gone, or another user's.
+    // The process has ended, or belongs to another user.
     const files = await readdir(`${procRoot}/${pid}/fd`).catch((): string[] => []);
     for (const file of files) {
       const target = await readlink(`${procRoot}/${pid}/fd/${file}`).catch(() => "");
@@ -75,7 +78,7 @@ async function processesOf(inodes: ReadonlySet<string>, procRoot: string): Promi
 async function programOf(pid: number, procRoot: string): Promise<string | null> {
   const [first = ""] = (await readFile(`${procRoot}/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
   const comm = (await readFile(`${procRoot}/${pid}/comm`, "utf8").catch(() => "")).trim();
-  // Some programs write a sentence into their command line.
+  // Some programs put a status text into their command line.
   const name = basename(first.split(" ", 1)[0] ?? "").replace(/:$/, "") || comm;
   return name === "" ? null : name.slice(0, 64);
 }
@@ -83,11 +86,11 @@ async function programOf(pid: number, procRoot: string): Promise<string | null> 
 interface Tables {
   /** Default: `/proc`. */
   procRoot?: string;
-  /** Tables of the network namespace. Default: `<procRoot>/net`. */
+  /** Folder with the tables of the network namespace. Default: `<procRoot>/net`. */
   netDir?: string;
 }
 
-/** Every process that listens where `matches` says. */
+/** Every listening process whose socket `matches`. */
 export async function owners(
   matches: (socket: Pick<PortOwner, "port" | "uid">) => boolean,
   { procRoot = "/proc", netDir = `${procRoot}/net` }: Tables = {},
@@ -102,13 +105,13 @@ export async function owners(
   );
 }
 
-/** The process that listens on this port; null when none can be seen. */
+/** The process that listens on this port; null when none is visible. */
 export async function ownerOf(port: number): Promise<PortOwner | null> {
   const [first = null] = await owners((socket) => socket.port === port);
   return first;
 }
 
-/** `postgres (pid 4242)`, `service db of the project shop`. */
+/** Description such as `postgres (pid 4242)` or `service db of the project shop`. */
 export function describeOwner(owner: Pick<PortOwner, "pid" | "program" | "project" | "service">): string {
   const { pid, program, project, service } = owner;
   if (project !== undefined) return `service ${service} of the project ${project}`;

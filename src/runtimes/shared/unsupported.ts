@@ -1,4 +1,4 @@
-/** What a runtime has no way to do. */
+/** Creates the error for an operation that a runtime does not support. */
 import { StackwardenError } from "../../errors.js";
 import type { RuntimeName } from "../../stack/runtime.js";
 

@@ -1,6 +1,6 @@
 /**
- * Folders that official images write to, made for root, which starts them elsewhere. Without root they are temporary
- * file systems, unless the compose file mounts something there.
+ * Folders that official images write to with root privileges, which their entrypoints have. Without root they are
+ * mounted as temporary file systems, unless the compose file mounts something there.
  */
 import { parseImageName } from "../../stack/definition/image-name.js";
 

@@ -144,24 +144,6 @@ export interface NetworkAttachment {
   ipv6Address?: string;
 }
 
-/** A command that runs in the service after it started, or before it stops. */
-export interface LifecycleHook {
-  command: string[];
-  user?: string;
-  workingDir?: string;
-  environment: Record<string, string>;
-}
-
-/** A `develop.watch` rule: the action on a change below `path`. */
-export interface WatchRule {
-  /** Absolute, below the project's folder. */
-  path: string;
-  action: "sync" | "rebuild" | "restart" | "sync+restart" | "sync+exec";
-  target?: string;
-  include: string[];
-  ignore: string[];
-}
-
 export interface NetworkDefinition {
   /** The network has no access to other networks. */
   internal: boolean;
@@ -255,15 +237,11 @@ export interface ServiceDefinition {
   replicas?: number;
   /** Group names or ids in addition to the user's own. */
   groupAdd?: string[];
-  memorySwapBytes?: number;
   memorySwappiness?: number;
   oomScoreAdj?: number;
   cpuset?: string;
   cpuShares?: number;
   annotations?: Record<string, string>;
-  postStart?: LifecycleHook[];
-  preStop?: LifecycleHook[];
-  watch?: WatchRule[];
   /** True when the server's configuration allows the service to run as root. */
   allowRoot: boolean;
   local?: LocalDefinition;

@@ -12,7 +12,7 @@ import type { Supervisor } from "./supervisor.js";
 export interface LimitChange {
   service: string;
   limits: Limits;
-  /** Accept limits below current use. Default false. */
+  /** Allow limits below current usage. Default false. */
   force?: boolean;
   /** Null when the stack is not running. */
   unit: ServiceController | null;

@@ -16,7 +16,7 @@ export interface LimitCheck {
   capacity: { cpus: number; memory_mb: number };
   /** Current use; null when the service is not running. */
   stats: ServiceStats | null;
-  /** Accept limits below current use; the kernel may then kill the service. Default false. */
+  /** Allow limits below current usage; the kernel can then kill the service. Default false. */
   force?: boolean;
 }
 

@@ -1,4 +1,7 @@
-/** From a compose service to a container that is ready to be started: image or build, user, mounts, environment, entry. */
+/**
+ * Creates the container of a compose service, ready to be started: image or build, user, mounts, environment, entry
+ * script.
+ */
 import { randomBytes } from "node:crypto";
 import { relative } from "node:path";
 import type { Client, Container, NetworkProtocol } from "@dagger.io/dagger";
@@ -14,7 +17,7 @@ import { type SplitEnvironment, splitEnvironment } from "./environment.js";
 import { withMounts, withSecrets } from "./mounts.js";
 import { buildExcludes, uploadFolder } from "./uploads.js";
 
-/** How long the entry waits for the limits before it gives up. */
+/** How long the entry script waits for the limits before it gives up. */
 export const LIMITS_WAIT_SECONDS = 25;
 
 export interface ContainerOptions extends Pick<InstallOptions, "env" | "signal" | "retry" | "phase" | "notice"> {
@@ -25,7 +28,7 @@ export interface ContainerOptions extends Pick<InstallOptions, "env" | "signal" 
   definition: StackDefinition;
   service: ServiceDefinition;
   limits: Limits;
-  /** Limits are set, signals sent and commands run on the engine's host. */
+  /** True when limits, signals and commands are applied on the engine's host. */
   hostInReach: boolean;
   volumeKey(volume: string, user: string): Promise<string>;
   hostPort(service: string, containerPort: number): number | undefined;
@@ -33,19 +36,19 @@ export interface ContainerOptions extends Pick<InstallOptions, "env" | "signal" 
 
 export interface ReadyContainer {
   id: string;
-  /** What it is started with. */
+  /** Arguments of the start. */
   args: string[];
-  /** New for every start: finds the container on the engine's host. */
+  /** Random for every start; identifies the container on the engine's host. */
   instance: string;
   /** Marks the messages of the entry script; null: the image has no shell, so the script does not run. */
   token: string | null;
-  /** Of its command and its check. */
+  /** Hidden arguments of its command and its check. */
   hidden: SecretArgs;
   user: string;
   notes: string[];
 }
 
-/** What the service's own check is inside its container. */
+/** The command of the service's own check that runs inside its container. */
 export function insideTest(service: ServiceDefinition): HealthTest | undefined {
   const { healthcheck } = service;
   const test = healthcheck?.command ?? healthcheck?.test;
@@ -100,7 +103,7 @@ async function factsOf(container: Container): Promise<ImageFacts> {
     container.envVariable("PATH"),
     container.exists("/bin/sh"),
     container.exists("/etc/passwd"),
-    // Where there is none, the SDK gives nothing for it, or finds no object to ask.
+    // Without a health check, the SDK returns no value or fails.
     container
       .dockerHealthcheck()
       .args()
@@ -144,7 +147,7 @@ function commandOf(service: ServiceDefinition, facts: ImageFacts): string[] {
   );
 }
 
-/** A shell hands on only variables whose name it could use itself; the others go in front of the command. */
+/** A shell passes on only variables with valid shell names; the others are set in front of the command. */
 const SHELL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 function withOddNames(service: string, command: string[], { plain, secret }: SplitEnvironment): string[] {
@@ -162,7 +165,7 @@ function withOddNames(service: string, command: string[], { plain, secret }: Spl
   return words.length === 0 ? command : ["env", ...words, ...command];
 }
 
-/** What the engine would overwrite goes under another name, from which the entry takes it. */
+/** Variables that the engine would overwrite get another name, which the entry script maps back. */
 const carried = (values: Record<string, string>, shell: boolean): Record<string, string> =>
   Object.fromEntries(
     Object.entries(values).map(([name, value]) => [
@@ -179,7 +182,10 @@ const withoutEntry = (hostInReach: boolean): string =>
       : "Health checks of kind CMD cannot run"
   }, and set-uid programs in it are not disarmed (no_new_privs).`;
 
-/** @throws SERVICE_START_FAILED, INVALID_STACK, POLICY_VIOLATION, DEPENDENCY_INSTALL_FAILED; what the engine throws as it is */
+/**
+ * @throws SERVICE_START_FAILED, INVALID_STACK, POLICY_VIOLATION, DEPENDENCY_INSTALL_FAILED; errors of the engine
+ * unchanged
+ */
 export async function readyContainer(options: ContainerOptions): Promise<ReadyContainer> {
   const { client, service, definition, phase } = options;
   const base = await image(options);
@@ -231,7 +237,7 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
     const value = definition.secrets[source];
     return value === undefined || value === "" ? [] : [{ target, value }];
   });
-  // A config can be made of secrets too, so it reaches the engine the same way.
+  // A config can contain secrets too, so it is passed to the engine the same way.
   for (const { source, target } of service.configs ?? []) {
     const content = definition.configs?.[source];
     if (content !== undefined && content.length > 0) files.push({ target, value: content.toString("utf8") });
@@ -250,7 +256,10 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
   return { id, args: started.args, instance, token: started.token, hidden, user, notes };
 }
 
-/** The engine writes them into its telemetry and the image's history; a build has no way to be given them in secret. */
+/**
+ * Warns of build arguments with secrets: the engine writes build arguments into its telemetry and the image's history,
+ * and a build has no way to receive them as secrets.
+ */
 function warnOfArgs({ build }: ServiceDefinition, hidden: SecretArgs): string[] {
   const names = Object.entries(build?.args ?? {}).flatMap(([name, value]) => (hidden.holdsSecret(value) ? [name] : []));
   return names.length === 0
@@ -260,7 +269,7 @@ function warnOfArgs({ build }: ServiceDefinition, hidden: SecretArgs): string[] 
       ];
 }
 
-/** Without a shell nothing can put a hidden word back. */
+/** Without a shell, hidden arguments cannot be restored inside the container. */
 function refuseHidden(service: ServiceDefinition, hidden: SecretArgs, command: string[]): void {
   const check = checkWords(insideTest(service));
   const what = [command, check].findIndex((words) => words.some((word) => hidden.holdsSecret(word)));
@@ -287,7 +296,7 @@ function start(
     token,
     limits: hostInReach ? limits : {},
     waitSeconds: LIMITS_WAIT_SECONDS,
-    // Where the host is in reach the signal is sent from there.
+    // When the host is reachable, the signal is sent from there.
     stopSignal: hostInReach ? "SIGTERM" : service.stopSignal,
     command: hidden.hide(command),
     ...(test === undefined || healthcheck === undefined

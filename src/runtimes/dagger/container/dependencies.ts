@@ -1,16 +1,16 @@
 /**
- * Dependencies of the project's own programs (`x-local.install`), installed as the service's user in a layer on top of the
- * image. The engine reuses that layer while image and manifest are unchanged.
+ * Dependencies of the project's own programs (`x-local.install`), installed as the service's user in a layer on top of
+ * the image. The engine reuses that layer while image and manifest are unchanged.
  */
 
 import { createHash } from "node:crypto";
 import { realpath } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
-import type { Client, Container, Directory } from "@dagger.io/dagger";
+import type { Container, Directory } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
 import { callTo, hint } from "../../../hint.js";
 import { parseImageName } from "../../../stack/definition/image-name.js";
-import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
+import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import { withRetry } from "../../../system/retry.js";
 import { isTransient } from "../../shared/install-faults.js";
 import { NODE_LOCKS, type NodeManifest, readNodeManifest } from "../../shared/manifests/node.js";
@@ -22,7 +22,7 @@ import { isInside, type UploadOptions, uploadFolder } from "./uploads.js";
 export const DEPENDENCIES = "/.stackwarden/deps";
 const DOWNLOADS = "/.stackwarden/downloads";
 const MANIFEST = "/.stackwarden/manifest";
-/** A copy of the project, for requirements that name packages of the project. */
+/** A copy of the project, for requirements that include packages of the project. */
 const SOURCES = "/.stackwarden/project";
 const NPM_SETTINGS = `${DEPENDENCIES}/.npmrc`;
 
@@ -32,7 +32,7 @@ export interface InstallOptions extends UploadOptions {
   /** The image's PATH. */
   path: string;
   user: string;
-  /** The server's environment: the operator's mirrors. */
+  /** The server's environment, for the operator's mirrors. */
   env: NodeJS.ProcessEnv;
   signal: AbortSignal;
   retry: { maxRetries: number; baseDelayMs: number };
@@ -43,11 +43,13 @@ export interface InstallOptions extends UploadOptions {
 export interface Installed {
   container: Container;
   environment: Record<string, string>;
-  /** Its node_modules belongs beside this file of the project. */
+  /** A file of the project. A link to node_modules is placed beside it. */
   linkBeside?: string;
 }
 
-/** Only where the image is the bare language: one that the project builds brings its own. */
+/**
+ * Returns the installation only for a plain language image: an image that the project builds contains its dependencies.
+ */
 export function installOf(service: ServiceDefinition): { kind: "python" | "node"; manifest: string } | null {
   const install = service.local?.install;
   if (install === undefined || service.build !== undefined || service.image === undefined) return null;
@@ -61,7 +63,9 @@ const failed = (message: string, lines: string[] = [], cause?: unknown): Stackwa
     cause,
   });
 
-/** Mirrors that the engine can reach too: no files of this machine, nothing on its loopback interface. */
+/**
+ * Mirror settings that work on the engine too: without files of this machine and addresses on its loopback interface.
+ */
 function mirrors(env: NodeJS.ProcessEnv): [name: string, value: string][] {
   return Object.entries(mirrorSettings(env)).filter(
     ([name, value]) =>
@@ -70,7 +74,7 @@ function mirrors(env: NodeJS.ProcessEnv): [name: string, value: string][] {
   );
 }
 
-/** The image with a folder of the user's own for dependencies, and the download cache. */
+/** The image with a dependency folder that belongs to the user, and with the download cache. */
 function ready(
   { client, project, user, env }: InstallOptions,
   base: Container,
@@ -91,7 +95,7 @@ function ready(
   return container;
 }
 
-/** The operator's mirrors may carry credentials: they are the installer's alone, not the service's. */
+/** The operator's mirrors may contain credentials: only the installer gets them, not the service. */
 const withoutMirrors = ({ env }: InstallOptions, container: Container): Container =>
   mirrors(env).reduce((one, [name]) => one.withoutSecretVariable(name), container);
 
@@ -128,7 +132,8 @@ async function python(options: InstallOptions, base: Container, manifest: string
   const pip = [`${DEPENDENCIES}/bin/python`, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"];
   const prepared = ready(options, base, "pip", client.directory());
   const requirements = join(usesSources ? SOURCES : MANIFEST, relative(folder, manifest));
-  // pip builds packages of the project in their own folders and links to editable ones, so that it needs a copy that stays.
+  // pip builds packages of the project in their own folders and links to editable ones, so that it needs a permanent
+  // copy.
   const readable = usesSources
     ? prepared.withDirectory(SOURCES, await uploadFolder(options, folder), { owner: user })
     : prepared.withMountedDirectory(MANIFEST, client.host().directory(folder, { include, noCache: true }), {
@@ -153,7 +158,10 @@ async function python(options: InstallOptions, base: Container, manifest: string
   };
 }
 
-/** The engine knows a layer by its secrets' names: other settings have another name, and it says nothing of them. */
+/**
+ * A name derived from the settings: the engine caches a layer by the names of its secrets, so other settings need
+ * another name, which does not reveal them.
+ */
 async function secretSettings(
   { definition }: InstallOptions,
   root: string,
@@ -182,7 +190,7 @@ async function node(options: InstallOptions, base: Container, manifest: string):
     seed = seed.withNewFile("package.json", withoutScripts);
   }
   let bare = ready(options, base, "npm", seed);
-  // For the installation alone: the layer that is kept, and the service, are without.
+  // Only for the installation: the cached layer and the service do not have them.
   if (settings !== null)
     bare = bare.withMountedSecret(NPM_SETTINGS, client.setSecret(settings.name, settings.value), {
       owner: options.user,

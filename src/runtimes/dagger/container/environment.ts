@@ -1,8 +1,8 @@
-/** A service's environment: published addresses filled in, secrets set apart. */
+/** Environment of a service, with published addresses filled in and secrets separated. */
 import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 
 const PUBLISHED = /\{published:([A-Za-z0-9._-]+):(\d{1,5})\}/g;
-/** Shorter ones are found in harmless text everywhere. */
+/** Minimum length of a secret: shorter values occur in harmless text everywhere. */
 const SHORTEST_SECRET = 4;
 
 export interface SplitEnvironment {
@@ -20,11 +20,11 @@ export function splitEnvironment(
   for (const [name, raw] of Object.entries(service.environment)) {
     const value = raw.replace(PUBLISHED, (_whole, other: string, port: string) => {
       const published = hostPort(other, Number(port));
-      // Not published: the name by which it is reached inside the stack.
+      // Not published: use the name by which other services of the stack reach it.
       return published === undefined ? `${other}:${port}` : `127.0.0.1:${published}`;
     });
     const secret = service.secretEnvironment.includes(name) || values.some((one) => value.includes(one));
-    // An engine has no empty secrets.
+    // The engine does not support empty secrets.
     if (secret && value !== "") split.secret[name] = value;
     else split.plain[name] = value;
   }

@@ -1,4 +1,4 @@
-/** What a service finds in its file system beside its image: volumes, copies of project folders, temporary space, secrets. */
+/** File systems of a service in addition to its image: volumes, copies of project folders, temporary space, secrets. */
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -10,7 +10,7 @@ export interface MountOptions extends UploadOptions {
   service: ServiceDefinition;
   user: string;
   volumeKey(volume: string): Promise<string>;
-  /** A link to installed packages is put beside this file of the project. */
+  /** A file of the project. A link to the installed packages is placed beside it. */
   link?: { beside: string; target: string };
 }
 
@@ -24,7 +24,7 @@ export async function withMounts(
   const notes: string[] = [];
   let container = base;
   let linked = link === undefined;
-  // Outer paths first: what is mounted inside another mount must come after it.
+  // Outer paths first: a mount inside another mount must follow it.
   for (const mount of [...service.mounts].sort((a, b) => depth(a) - depth(b))) {
     if (mount.type === "tmpfs") {
       container = container.withMountedTemp(
@@ -67,11 +67,11 @@ export async function withMounts(
   return { container, notes };
 }
 
-/** Values that must not show: environment and files, as secrets of the engine. */
+/** Values that must not be visible, in the environment and in files, as secrets of the engine. */
 export function withSecrets(
   client: Client,
   container: Container,
-  /** Makes the secrets' names new for this instance. */
+  /** Makes the names of the secrets unique for this instance. */
   instance: string,
   user: string,
   secrets: { environment: Record<string, string>; files: { target: string; value: string }[] },

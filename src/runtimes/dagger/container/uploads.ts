@@ -1,11 +1,14 @@
-/** What of the project's folder goes to the engine: copies, without history, installed packages and what the project excludes. */
+/**
+ * Uploads parts of the project's folder to the engine as copies, without history, installed packages and files that the
+ * project excludes.
+ */
 import { lstat, readFile, realpath, stat } from "node:fs/promises";
 import { isAbsolute, join, relative, sep } from "node:path";
 import type { Client, Directory, File } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
 import type { StackDefinition } from "../../../stack/definition/types.js";
 
-/** Never uploaded, at whatever depth. */
+/** Names that are never uploaded, at any depth. */
 const LEFT_OUT = [".git", "node_modules", ".venv", "venv", "__pycache__"].map((name) => `**/${name}`);
 
 const IGNORE_LIMIT = 256 * 1024;
@@ -15,7 +18,7 @@ export const isInside = (folder: string, path: string): boolean => {
   return way === "" || (way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way));
 };
 
-/** Patterns of a .dockerignore, as the engine takes them; a leading `!` takes something back in. */
+/** Patterns of a .dockerignore in the engine's format; a leading `!` includes entries again. */
 export function ignorePatterns(text: string): string[] {
   return text
     .split(/\r?\n/)
@@ -37,7 +40,10 @@ async function ignoreFile(path: string, folder: string): Promise<string[] | null
   return ignorePatterns(await readFile(path, "utf8"));
 }
 
-/** What a build leaves out; `<dockerfile>.dockerignore` comes before the context's own. The Dockerfile itself always goes. */
+/**
+ * Patterns that a build excludes; `<dockerfile>.dockerignore` takes precedence over the context's own. The Dockerfile
+ * itself is always included.
+ */
 export async function buildExcludes(folder: string, context: string, dockerfile: string): Promise<string[]> {
   const listed =
     (await ignoreFile(join(context, `${dockerfile}.dockerignore`), folder)) ??
@@ -49,7 +55,7 @@ export async function buildExcludes(folder: string, context: string, dockerfile:
 const refuse = (message: string, hint: string): StackwardenError =>
   new StackwardenError("INVALID_STACK", message, { hint });
 
-/** The path is what it was when the definition was read: no link has led it out of the project since. */
+/** Checks that no link has redirected the path out of the project since the definition was read. */
 async function stillInside(path: string, folder: string): Promise<void> {
   const real = await realpath(path).catch(() => null);
   if (real === null || !isInside(await realpath(folder), real))
@@ -58,26 +64,28 @@ async function stillInside(path: string, folder: string): Promise<void> {
 
 export interface UploadOptions {
   client: Client;
-  /** The project's. */
+  /** The project's folder. */
   folder: string;
-  /** Never uploaded: where the server keeps its state, should that lie below. */
+  /** The server's state directory. It is never uploaded, even when it lies below the path. */
   stateDir: string;
   definition: Pick<StackDefinition, "privateFiles">;
 }
 
-/** The engine keeps what is copied to it: files with secrets go there as secrets, or not at all. */
+/**
+ * Files with secrets are uploaded as secrets or not at all, because the engine keeps every file that is copied to it.
+ */
 const privateFiles = ({ folder, definition }: UploadOptions): string[] => [
   ...new Set([join(folder, ".env"), ...(definition.privateFiles ?? [])]),
 ];
 
-/** A path as a pattern that means nothing else. */
+/** Escapes a path so that the pattern matches it literally. */
 const literally = (path: string): string => path.replace(/[\\*?[\]!]/g, "\\$&");
 
-/** Those that lie below the path, relative to it. */
+/** Private files below the path, relative to it. */
 export const privateBelow = (options: UploadOptions, path: string): string[] =>
   privateFiles(options).flatMap((file) => (file !== path && isInside(path, file) ? [relative(path, file)] : []));
 
-/** The folder as it is now: nothing of an earlier upload is taken for it. */
+/** Uploads the current state of the folder, without reusing an earlier upload. */
 export async function uploadFolder(
   options: UploadOptions,
   path: string,
@@ -95,7 +103,7 @@ export type Upload =
   | { kind: "file"; file: File }
   | { kind: "secret"; value: string };
 
-/** What an engine takes as a secret. */
+/** The largest secret that an engine accepts, in bytes. */
 const MOST_SECRET_BYTES = 128_000;
 
 async function readSecretFile(path: string): Promise<string> {
@@ -109,7 +117,9 @@ async function readSecretFile(path: string): Promise<string> {
   return value;
 }
 
-/** @throws INVALID_STACK when there is nothing at the path, no file or folder, or a secret that is too large */
+/**
+ * @throws INVALID_STACK when the path does not exist, is neither a file nor a folder, or is a secret that is too large
+ */
 export async function uploadBind(options: UploadOptions, path: string): Promise<Upload> {
   const found = await lstat(path).catch(() => null);
   if (found?.isDirectory() === true) return { kind: "folder", folder: await uploadFolder(options, path) };

@@ -1,11 +1,11 @@
-/** Reads what the kernel shows of a running container: lines `file:line` of its cgroup, its network and its process. */
+/** Parses the kernel's view of a running container: lines `file:line` from its cgroup, its network and its process. */
 import type { AppliedLimits, Enforcement, ServiceStats } from "../../../stack/runtime.js";
 import { CPU_PERIOD_US, MB } from "./limit-values.js";
 import type { HostUser } from "./types.js";
 
-/** Why a limit has no value although it can be seen. */
+/** The reason why a limit has no value although it is visible. */
 export const NO_LIMIT = "no limit was asked for";
-/** Kernels say "unlimited" with a number near 2^63. */
+/** Kernels represent "unlimited" as a number near 2^63. */
 const UNLIMITED_BYTES = 2 ** 60;
 
 export type HostSnapshot = ReadonlyMap<string, string[]>;
@@ -52,7 +52,7 @@ export const cgroupVersion = (seen: HostSnapshot): "v1" | "v2" | null =>
 
 const scaled = (value: number | null, by: number): number | null => (value === null ? null : value / by);
 
-/** Cores, of a quota and its period. */
+/** CPU cores from a quota and its period. */
 export function cores(quota: string | undefined, period: string | undefined): number | null {
   const microseconds = limitOf(quota);
   return microseconds === null ? null : microseconds / (limitOf(period) ?? CPU_PERIOD_US);
@@ -103,7 +103,7 @@ function network(seen: HostSnapshot): { network_rx_bytes: number | null; network
 
 export function parseUsage(seen: HostSnapshot): Usage {
   const v2 = cgroupVersion(seen) === "v2";
-  // Pages of files that the kernel can drop at any time are not the service's need.
+  // Page cache that the kernel can reclaim at any time does not count as memory of the service.
   const used = v2 ? first(seen, "memory.current") : first(seen, "memory/memory.usage_in_bytes");
   const cache = v2
     ? keyed(seen, "memory.stat", "inactive_file")
@@ -125,7 +125,7 @@ export function parseUsage(seen: HostSnapshot): Usage {
   };
 }
 
-/** Null where the process is gone. */
+/** Null when the process has ended. */
 export function parseUser(seen: HostSnapshot): HostUser | null {
   const words = (name: string): string[] =>
     (seen.get("status") ?? [])

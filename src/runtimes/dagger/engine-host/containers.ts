@@ -7,7 +7,7 @@ import { INSTANCES, LIST } from "./remote-scripts.js";
 import { INSTANCE_VARIABLE } from "./types.js";
 
 const PAUSE_MS = 50;
-/** Bundles that one request names. */
+/** Maximum number of bundles in one request. */
 const MOST_BUNDLES = 100;
 
 export const ID = /^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,253}$/;
@@ -42,7 +42,7 @@ export class Containers {
     for (;;) {
       if (signal.aborted) throw cancelled(signal);
       const mine = (await this.#all()).filter(({ id }) => this.#instances.get(id) === instance);
-      // A step of a build may have carried the same environment; the service is the newest.
+      // A build step may have had the same environment; the service is the newest container.
       const newest = mine.sort((a, b) => b.created.localeCompare(a.created))[0];
       if (newest !== undefined) return newest.id;
       if (Date.now() > end)
@@ -77,7 +77,7 @@ export class Containers {
     try {
       list = running(output.toString());
     } catch {
-      // Written while a container went; the next look has it whole.
+      // Incomplete output of a container that just ended; the next listing is complete.
       return [];
     }
     this.looks += 1;

@@ -1,7 +1,7 @@
-/** Which program reaches the machine or container that a runner host names. */
+/** Selects the program that reaches the machine or container of a runner host. */
 import { SDK_VERSION } from "../engine/versions.js";
 
-/** Starts `sh` there; the script and its arguments follow. */
+/** Starts `sh` there; the script and its arguments are appended. */
 export interface ExecCommand {
   argv: [string, ...string[]];
   /** For reports: `docker exec dagger-engine-v0.21.8`. */
@@ -10,15 +10,15 @@ export interface ExecCommand {
 
 export type Route =
   | { kind: "ways"; ways: ExecCommand[] }
-  /** The CLI made a container and chose its name; `programs` in the CLI's own order. */
+  /** The CLI created the container and chose its name; `programs` are in the CLI's order. */
   | { kind: "unnamed"; programs: string[] }
   | { kind: "unreachable"; reason: string };
 
-/** Docker-compatible programs, in the order in which the CLI looks for them. */
+/** Docker-compatible programs, in the order in which the CLI tries them. */
 const PROGRAMS = ["docker", "podman", "finch", "nerdctl"];
-/** What the CLI calls a container that it starts, before the image's tag. */
+/** Prefix of the names of containers that the CLI starts, before the image's tag. */
 export const ENGINE_PREFIX = "dagger-engine-";
-/** Its own default; the engine's tag is the CLI's version. */
+/** The CLI's default image; the engine's tag is the version of the CLI. */
 export const DEFAULT_ENGINE = `${ENGINE_PREFIX}v${SDK_VERSION}`;
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,252}$/;
@@ -38,7 +38,7 @@ const named = (programs: string[], name: string): Route =>
     ? { kind: "ways", ways: programs.map((program) => containerExec(program, name)) }
     : unreachable(`"${name}" is not the name of a container`);
 
-/** The name that the CLI gives the container of an image: its tag, or the first digits of its digest. */
+/** The name that the CLI derives from an image for its container: the tag, or the first digits of the digest. */
 function imageContainer(image: string): string {
   const digest = /@sha256:([0-9a-f]{16})/.exec(image)?.[1];
   const tag = /:([^:/@]+)(@|$)/.exec(image)?.[1];
@@ -50,7 +50,7 @@ function kubernetes(url: URL): Route {
   if (!isName(pod)) return unreachable(`"${pod}" is not the name of a pod`);
   const options = (["context", "namespace", "container"] as const).flatMap((name) => {
     const value = url.searchParams.get(name);
-    // Joined to its option: a value never becomes one.
+    // Joined to its option, so that the value cannot be interpreted as another option.
     return value === null || value === "" ? [] : [`--${name}=${value}`];
   });
   return {
@@ -66,7 +66,7 @@ function kubernetes(url: URL): Route {
 
 const HERE: Route = { kind: "ways", ways: [{ argv: ["sh"], description: "this machine" }] };
 
-/** @param runnerHost null: the CLI starts its own container */
+/** @param runnerHost null when the CLI starts its own container */
 export function routeOf(runnerHost: string | null): Route {
   if (runnerHost === null || runnerHost === "") return { kind: "unnamed", programs: PROGRAMS };
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//.exec(runnerHost)?.[1];
@@ -95,7 +95,7 @@ export function routeOf(runnerHost: string | null): Route {
     case "image":
       return named(programs, new URLSearchParams(query).get("container") ?? imageContainer(target));
     case "kube-pod": {
-      // WHATWG knows hosts of special schemes only; the shape is the same.
+      // The URL class parses hosts of special schemes only; the syntax is the same.
       const url = URL.canParse(runnerHost) ? new URL(runnerHost) : null;
       return url === null ? unreachable("it is not a kube-pod address") : kubernetes(url);
     }

@@ -1,11 +1,11 @@
-/** The script at the other end of the kept connection to the engine's host, and how words travel to it. */
+/** The script on the engine's host at the other end of the persistent connection, and the encoding of its arguments. */
 
 /**
- * POSIX sh. Takes one request a line (`id most word…`: at most so many bytes of output are wanted; `- id`: end it) and
- * answers with lines that are short enough to be written whole: `id o <hexadecimal>` for output, `id e <exit code>` at
- * its end. Requests run beside each other. Whatever a request writes into `<directory>/<id>.pid` is the process whose
- * group is killed when the request is to end, or when the other side is gone. What is in the script's own group ends
- * with it in any case.
+ * POSIX sh. Each request is one line: `id most word…` runs a command and limits its output to `most` bytes; `- id` ends
+ * a request. Each line of a response is short enough to be written atomically: `id o <hexadecimal>` for output, `id e
+ * <exit code>` at the end. Requests run concurrently. A request writes the process whose group is to be killed into
+ * `<directory>/<id>.pid`; that happens when the request is ended or the connection is lost. Processes in the script's
+ * own group always end with it.
  */
 export const HELPER_SCRIPT = `
 set -f
@@ -61,7 +61,7 @@ group=
 [ "$group" != "$$" ] || kill -s KILL 0
 `;
 
-/** A word as the script's `printf %b` reads it: everything but plain characters in octal. */
+/** Encodes a word for `printf %b` in the script: all characters except plain ones in octal. */
 export function encodeWord(word: string): string {
   if (word.includes("\0")) throw new TypeError("An argument cannot hold a NUL.");
   const bytes = [...Buffer.from(word)].map((byte) => {

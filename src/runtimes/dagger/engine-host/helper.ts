@@ -1,4 +1,4 @@
-/** The kept process on the engine's host: many requests, one process, started again when it ended. */
+/** The persistent process on the engine's host: one process for many requests, restarted after it ended. */
 import { spawn } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
@@ -7,9 +7,11 @@ import { type Child, childExit } from "../engine/child-exit.js";
 import type { ExecCommand } from "./exec-transport.js";
 import { encodeRequest, HELPER_SCRIPT } from "./helper-script.js";
 
-/** Until the helper says that it is there: `kubectl exec` goes over a network. */
+/** Milliseconds until the helper reports that it is ready: `kubectl exec` connects over a network. */
 const READY_MS = 20_000;
-/** After the end of its input: it ends what still runs for us, on a machine that may be busy. */
+/**
+ * Milliseconds from the end of its input to its exit, in which it ends running requests on a machine that may be busy.
+ */
 const GRACE_MS = 5_000;
 /** Milliseconds for the end of a killed request. */
 const CANCEL_MS = 5_000;
@@ -22,7 +24,7 @@ export interface Answer {
 
 export interface Request {
   words: string[];
-  /** Bytes of output that are wanted; the rest is dropped. Default 4 MB. */
+  /** Maximum bytes of output; the rest is discarded. Default 4 MiB. */
   most?: number;
 }
 
@@ -32,7 +34,7 @@ interface Pending {
   reject(error: Error): void;
 }
 
-/** The helper ended while it owed an answer. */
+/** The helper ended before it answered a request. */
 export class HelperEnded extends Error {
   override readonly name = "HelperEnded";
 }
@@ -82,7 +84,7 @@ class Connection {
     return this.#directory;
   }
 
-  /** Rejects with the helper's last words. */
+  /** Rejects with the last output of the helper. */
   async ready(signal: AbortSignal): Promise<void> {
     let stop: (() => void) | undefined;
     try {
@@ -116,7 +118,7 @@ class Connection {
       this.#tellReady?.();
       return;
     }
-    // Other lines are banners of the program that reaches the host.
+    // Other lines are banners of the program that connects to the host.
     const [first, kind, value = ""] = line.split(" ");
     const pending = this.#pending.get(Number(first));
     if (kind === "o") pending?.parts.push(Buffer.from(value, "hex"));
@@ -125,7 +127,7 @@ class Connection {
     pending?.resolve({ exitCode: value === "" ? 255 : Number(value), output: Buffer.concat(pending.parts) });
   }
 
-  /** What has come of a request that has not ended. */
+  /** The output so far of a request that has not ended. */
   soFar(id: number): Buffer {
     return Buffer.concat(this.#pending.get(id)?.parts ?? []);
   }
@@ -143,7 +145,7 @@ class Connection {
   }
 
   async close(): Promise<void> {
-    // Pending requests must not take the resulting end for a response.
+    // Pending requests must not mistake the end of the helper for a response.
     this.#fail("the connection was closed");
     this.child.stdin.end();
     const timer = setTimeout(() => this.child.kill("SIGKILL"), GRACE_MS);
@@ -165,7 +167,10 @@ export class Helper {
     private readonly warn: (message: string) => void,
   ) {}
 
-  /** Starts it where it does not run. @throws RUNTIME_UNAVAILABLE with its last words */
+  /**
+   * Starts the helper when it does not run.
+   * @throws RUNTIME_UNAVAILABLE with its last output
+   */
   async start(signal?: AbortSignal): Promise<void> {
     await this.#connect(signal);
   }
@@ -184,7 +189,7 @@ export class Helper {
     const child = spawn(program, [...words, "-c", HELPER_SCRIPT], {
       env: this.env,
       stdio: ["pipe", "pipe", "pipe"],
-      // An interrupt at the terminal is for us, who stop the services first.
+      // A separate process group: an interrupt at the terminal reaches only the server, which stops the services first.
       detached: true,
     });
     const connection = new Connection(child, this.way);
@@ -215,7 +220,9 @@ export class Helper {
   }
 
   /**
-   * Runs the words there. One that changes nothing when it is done twice (`again`) survives a helper that ends under it.
+   * Runs a command on the engine's host.
+   * @param again true for an idempotent command: it is repeated once when the helper ends during the request. Default
+   * true.
    * @throws RUNTIME_UNAVAILABLE
    */
   async run(request: Request, again = true): Promise<Answer> {
@@ -229,8 +236,9 @@ export class Helper {
   }
 
   /**
-   * Runs what writes its process into the given pid file; when it is to end, that process's group is killed.
-   * @returns the code null when it was to end before it ended itself
+   * Runs a command that writes its process id into the given file, and kills the process group on a timeout or an
+   * abort.
+   * @returns an exit code of null when it was killed before it ended
    */
   async runToEnd(
     request: (pidFile: string) => Request,
@@ -255,7 +263,7 @@ export class Helper {
       const first = await Promise.race([answer, early]);
       if (first !== null) return first;
       connection.cancel(id);
-      // Until it is gone, or no longer than that.
+      // Wait for the killed request, but not longer than this.
       const patience = new AbortController();
       const ended = await Promise.race([answer, delay(CANCEL_MS, null, { signal: patience.signal }).catch(() => null)]);
       patience.abort();

@@ -1,10 +1,10 @@
-/** Limits in the kernel's own units, and back. */
+/** Converts limits to and from the kernel's units. */
 import type { Limits } from "../../../stack/definition/types.js";
 
 export const MB = 1_048_576;
-/** Period of every CPU limit; Docker's too. */
+/** Period of every CPU limit, in microseconds; the same as Docker's. */
 export const CPU_PERIOD_US = 100_000;
-/** The kernel takes no shorter quota. */
+/** The kernel accepts no shorter quota. */
 const LEAST_QUOTA_US = 1_000;
 
 export interface KernelLimits {

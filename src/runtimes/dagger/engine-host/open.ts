@@ -1,4 +1,6 @@
-/** Finds the way to a Dagger engine's host, and what can be done there. Never fails for want of one: that is a result. */
+/**
+ * Connects to the host of a Dagger engine and detects its capabilities. A missing connection is a result, not an error.
+ */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { findProgram, withTrustedPath } from "../../../system/find-program.js";
@@ -15,7 +17,7 @@ import { unreachableHost } from "./unreachable-host.js";
 
 const LIST_MS = 15_000;
 
-/** The container that the CLI started: of this version, or the only one there is. */
+/** The container that the CLI started: the one of this version, or the only one. */
 async function startedByCli(
   program: string,
   path: string,
@@ -39,7 +41,7 @@ async function startedByCli(
   }
 }
 
-/** @returns what can be done there, or why nothing can */
+/** @returns the capabilities, or the reason why there are none */
 async function probe(helper: Helper, way: ExecCommand): Promise<ContainerLookup | string> {
   const said = (await helper.run({ words: ["sh", "-c", PROBE] })).output.toString();
   const value = (name: string): string => new RegExp(`^${name}:? *(.*)$`, "m").exec(said)?.[1]?.trim() ?? "";

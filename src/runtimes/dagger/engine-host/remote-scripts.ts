@@ -1,6 +1,6 @@
-/** What runs on the engine's host. Constant texts: values are their arguments. */
+/** Scripts that run on the engine's host. Their text is constant; values are passed as arguments. */
 
-/** What can be done there, and its size. */
+/** Detects the capabilities and the size of the host. */
 export const PROBE = `
 printf 'uid %s\\n' "$(id -u)"
 command -v runc > /dev/null && list=$(runc list -f json 2>&1) && printf 'runc ok\\n' || printf 'runc %s\\n' "$list"
@@ -10,14 +10,15 @@ grep '^MemTotal:' /proc/meminfo
 cd /sys/fs/cgroup && grep -H '' memory.max cpu.max memory/memory.limit_in_bytes cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us 2>/dev/null
 :`;
 
-/** Every container, as runc's JSON. */
+/** Lists every container, as runc's JSON. */
 export const LIST = "runc list -f json 2>/dev/null";
 
 /**
- * Prints the instance of each bundle (arguments: paths of bundles), an empty line for containers that are not services.
- * Nothing else leaves the configuration, which contains secrets. Before and after a service the engine runs containers
- * with the same environment (they install CA certificates). Only a service starts with the engine's init or the entry
- * script; the mounts of a bundle prove nothing, because engine 0.21.8 makes bind mounts itself.
+ * Prints the instance of each bundle (arguments: paths of bundles), and an empty line for containers that are not
+ * services. Nothing else of the configuration is printed, because it contains secrets. Before and after a service, the
+ * engine runs containers with the same environment, which install CA certificates. Only a service starts with the
+ * engine's init or the entry script. The mounts of a bundle are no evidence, because engine 0.21.8 itself creates bind
+ * mounts.
  */
 export const INSTANCES = `
 for bundle; do
@@ -46,8 +47,8 @@ const CGROUP_FILES = [
 ].join(" ");
 
 /**
- * What the kernel shows of a container (argument: its id), as the container itself sees it: `file:line` each. Its init's
- * first child is the service; where the engine puts no init before it, its first process.
+ * Prints the kernel's view of a container (argument: its id) from inside, as `file:line` lines. The service is the
+ * first child of the init, or the first process when the engine adds no init.
  */
 export const INSPECT = `${PID}
 ( cd "/proc/$pid/root/sys/fs/cgroup" && grep -H '' ${CGROUP_FILES} ) 2>/dev/null
@@ -61,8 +62,8 @@ sed 's/^/status:/' "/proc/$service/status" 2>/dev/null || sed 's/^/status:/' "/p
 :`;
 
 /**
- * Waits a while for the first process of a container (argument: its id) that is neither its init nor the entry script
- * (argument: its path), and shows it. Nothing but `runc` is started for a look: shells skip the NUL between arguments.
+ * Waits some time for the first process of a container (argument: its id) that is neither its init nor the entry script
+ * (argument: its path), and prints it. Each round starts only `runc`: shells skip the NUL bytes between arguments.
  */
 export const BEGUN = `${PID}
 [ -r "/proc/$pid/task/$pid/children" ] || [ ! -d "/proc/$pid" ] || exit 6
@@ -89,10 +90,10 @@ while [ "$looks" -lt 30 ]; do
 done
 exit 5`;
 
-/** Nothing was seen yet. */
+/** No process was found yet. */
 export const NOT_YET = 5;
 
-/** Sets limits (arguments: id, then the options of `runc update`) and shows what is then to be seen. */
+/** Sets limits (arguments: id, then the options of `runc update`) and prints the resulting values. */
 export const APPLY = `
 id=$1
 shift
@@ -103,8 +104,8 @@ ${INSPECT}`;
 export const GONE = 3;
 
 /**
- * How often the kernel's log says that a container (argument: its id), which is gone with its counters, ran out of
- * memory. Nothing where the log cannot be read.
+ * Counts the OOM kills of a container (argument: its id) in the kernel's log, after the container and its counters are
+ * gone. Prints nothing when the log cannot be read.
  */
 export const OOM_KILLS = `
 dmesg > /dev/null 2>&1 || exit 0

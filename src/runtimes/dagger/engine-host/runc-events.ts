@@ -22,7 +22,7 @@ const scaled = (value: unknown, by: number): number | null => {
   return number === null ? null : number / by;
 };
 
-/** cgroup v1 and v2 alike: runc counts in nanoseconds for both. Null for other text. */
+/** Works for cgroup v1 and v2: runc reports nanoseconds for both. Null for other text. */
 export function usageOfEvent(text: string): Usage | null {
   let data: Figures | undefined;
   try {
@@ -33,12 +33,12 @@ export function usageOfEvent(text: string): Usage | null {
   if (data === undefined) return null;
   const { cpu, memory, pids } = data;
   const bytes = numberOf(memory?.usage?.usage);
-  // v1 counts for the whole tree under `total_`, v2 has one name.
+  // v1 counts the whole tree under `total_` names, v2 has only one name.
   const cache = numberOf(memory?.raw?.total_inactive_file) ?? numberOf(memory?.raw?.inactive_file) ?? 0;
   const outside = (data.network_interfaces ?? []).filter(({ Name }) => Name !== "lo");
   const sum = (of: "RxBytes" | "TxBytes"): number | null =>
     outside.length === 0 ? null : outside.reduce((total, one) => total + (numberOf(one[of]) ?? 0), 0);
-  // v2 has no peak there; runc then says 0.
+  // v2 has no peak here; runc then reports 0.
   const peak = numberOf(memory?.usage?.max);
   return {
     cpu_seconds_total: scaled(cpu?.usage?.total, 1e9),

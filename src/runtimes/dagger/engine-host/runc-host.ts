@@ -28,12 +28,14 @@ import type { EngineHost, HostExec, HostExecResult, HostUser } from "./types.js"
 import { unknownLimits, unknownStats } from "./unreachable-host.js";
 
 const FIND_MS = 30_000;
-/** Listings without a container of this server, after which the engine counts as being elsewhere. */
+/**
+ * Number of listings without a container of this server after which the engine is assumed to run on another machine.
+ */
 const ENOUGH_LOOKS = 10;
 /** Milliseconds for limits to become visible. */
 const APPLY_MS = 10_000;
 const PAUSE_MS = 50;
-/** Milliseconds for the end of killed containers. */
+/** Milliseconds for killed containers to end. */
 const END_MS = 20_000;
 const MOST_OUTPUT = 65_536;
 
@@ -45,12 +47,12 @@ export interface ContainerLookup {
 
 const text = ({ output }: Answer): string => output.toString().trim();
 
-/** Every limit: one that is not given becomes unlimited. */
+/** Sets every limit: a missing one becomes unlimited. */
 export function updateOptions(limits: Limits, withSwap: boolean): string[] {
   const { memoryBytes = -1, cpuQuotaUs = -1, pids = -1 } = kernelLimits(limits);
   return [
     `--memory=${memoryBytes}`,
-    // Equal to the memory: no swap beside it.
+    // The same as the memory limit: no additional swap.
     ...(withSwap ? [`--memory-swap=${memoryBytes}`] : []),
     `--cpu-period=${CPU_PERIOD_US}`,
     `--cpu-quota=${cpuQuotaUs}`,
@@ -60,14 +62,14 @@ export function updateOptions(limits: Limits, withSwap: boolean): string[] {
 
 const NAMES = ["cpus", "memory_mb", "pids"] as const;
 
-/** Limits that are not as they were asked for, also where none was asked for. */
+/** Limits that differ from the requested ones, including limits that were not requested. */
 const wrong = (limits: Limits, seen: AppliedLimits): (typeof NAMES)[number][] =>
   NAMES.filter((name) => {
     const asked = limits[name];
     return asked === undefined ? seen[name].value !== null : !limitsHold({ [name]: asked }, seen);
   });
 
-/** The service shows no such limit, so that it cannot be verified. */
+/** The limit is not visible for the service, so it cannot be verified. */
 const unseen = ({ value, enforcement }: AppliedLimits["cpus"]): boolean =>
   value === null && enforcement.reason !== NO_LIMIT;
 
@@ -75,10 +77,10 @@ export class RuncHost implements EngineHost {
   readonly #containers: Containers;
   readonly #samples = new Map<string, { at: number; seconds: number }>();
   readonly #found: ContainerLookup;
-  /** False when the kernel of the host does not account for swap. */
+  /** False when the host's kernel does not account for swap. */
   #swap = true;
   #lost: string | null = null;
-  /** The host has shown a container of this server. */
+  /** True when the host has listed a container of this server. */
   #shows = false;
   #elsewhere: string | null = null;
 
@@ -128,7 +130,7 @@ export class RuncHost implements EngineHost {
       const seen = parseLimits(parseSnapshot(text(answer)));
       const off = wrong(limits, seen);
       held = answer.exitCode === 0 && off.length === 0 ? held + 1 : 0;
-      // Twice: what was written while runc still made the container is gone a moment later.
+      // Verified twice: values that are written while runc still creates the container are overwritten shortly after.
       if (held === 2) return seen;
       if (Date.now() > end) {
         if (answer.exitCode === 0 && off.every((name) => limits[name] === undefined || unseen(seen[name]))) return seen;
@@ -148,7 +150,7 @@ export class RuncHost implements EngineHost {
   async read(id: string): Promise<AppliedLimits> {
     const seen = await this.#inspect(id);
     if (typeof seen === "string") return unknownLimits(seen);
-    // The first look at its use then has something to compare with.
+    // Gives the first usage sample a value to compare with.
     if (!this.#samples.has(id)) this.#cores(id, performance.now(), parseUsage(seen).cpu_seconds_total);
     return parseLimits(seen);
   }
@@ -245,7 +247,7 @@ export class RuncHost implements EngineHost {
     return Math.max(0, ((seconds - before.seconds) * 1000) / (at - before.at));
   }
 
-  /** Null without an entry in the kernel log: the log is bounded, so that a missing entry proves nothing. */
+  /** Null when the kernel log has no entry: the log is bounded, so a missing entry is no evidence. */
   async #oomKillsOfTheGone(id: string): Promise<number | null> {
     if (this.#lost !== null) return null;
     const answer = await this.#sh(OOM_KILLS, [id]).catch(() => null);
@@ -253,7 +255,7 @@ export class RuncHost implements EngineHost {
     return kills > 0 ? kills : null;
   }
 
-  /** Or why it cannot be seen. */
+  /** The usage, or the reason why it cannot be read. */
   async #inspect(id: string): Promise<HostSnapshot | string> {
     try {
       const answer = await this.#sh(INSPECT, [checked(id)]);

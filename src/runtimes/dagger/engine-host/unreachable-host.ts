@@ -1,4 +1,4 @@
-/** An engine whose host cannot be entered: everything says so, nothing is claimed. */
+/** An engine whose host is not reachable: every operation reports that, and no limit is claimed to be enforced. */
 import { StackwardenError } from "../../../errors.js";
 import type { AppliedLimits, EnforcementLevel, ServiceStats } from "../../../stack/runtime.js";
 import { NO_STATS } from "../../shared/no-stats.js";

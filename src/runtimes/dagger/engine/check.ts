@@ -1,4 +1,4 @@
-/** What can be run here and what it can hold, found out within a second and without touching anything. */
+/** Checks within a second, and without side effects, which engine is available and which limits it can enforce. */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Enforcement, RuntimeStatus } from "../../../stack/runtime.js";
 import type { EngineHost, EngineHostOptions } from "../engine-host/types.js";
@@ -6,7 +6,7 @@ import type { DaggerSettings } from "../settings.js";
 import { cliFinding, engineFinding } from "./discovery.js";
 import { engineOf } from "./engines.js";
 
-/** Of the look at the engine's host; all of the check stays below a second. */
+/** Time limit for the check of the engine's host, so that the whole check stays below a second. */
 const HOST_MS = 800;
 
 export interface CheckOptions {
@@ -18,7 +18,7 @@ export interface CheckOptions {
   openEngineHost(options: EngineHostOptions): Promise<EngineHost>;
 }
 
-/** Whether the engine's host can be reached and has what enforces limits. */
+/** Checks whether the engine's host is reachable and can enforce limits. */
 async function hostEnforcement(options: CheckOptions, runnerHost: string | null): Promise<Enforcement> {
   const { env, openEngineHost } = options;
   const late = new AbortController();
@@ -44,7 +44,7 @@ async function hostEnforcement(options: CheckOptions, runnerHost: string | null)
 
 const unusable: Enforcement = { level: "none", reason: "no engine can be used here" };
 
-/** What holds between stacks, and between them and others on the network. */
+/** Network isolation between stacks, and from other machines on the network. */
 const network = (tunnel: boolean): Enforcement => ({
   level: tunnel ? "none" : "advisory",
   reason: `Names are each stack's own and published ports listen on ${
@@ -54,7 +54,7 @@ const network = (tunnel: boolean): Enforcement => ({
   }; services of other stacks on the same engine can still be reached by address. Configure one engine per project to separate them.`,
 });
 
-/** Of a machine on which stacks can be started. */
+/** Capabilities of a machine on which stacks can be started. */
 const openPorts: RuntimeStatus["findings"][number] = {
   check: "published ports",
   ok: false,

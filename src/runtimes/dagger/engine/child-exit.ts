@@ -1,4 +1,7 @@
-/** The end of a program that we keep: told in time, also where something that it started still holds its output. */
+/**
+ * Detects the exit of a long-running child program in time, even when its own child processes still hold its output
+ * open.
+ */
 import type { ChildProcessByStdio } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { drain } from "../../shared/drain.js";
@@ -6,15 +9,18 @@ import { drain } from "../../shared/drain.js";
 export type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
 export interface ChildExit {
-  /** `exited with code 1`, `was ended by SIGKILL`, or why it never ran. */
+  /** `exited with code 1`, `was ended by SIGKILL`, or the reason why it did not start. */
   how: string;
-  /** It never ran. */
+  /** True when it did not start. */
   error?: Error;
 }
 
-/** Settles when it is gone and its last output was read; never rejects. Call it before anything can have happened. */
+/**
+ * Settles when the program has ended and its remaining output is read; never rejects. Must be called right after the
+ * spawn, before any event.
+ */
 export function childExit(child: Child): Promise<ChildExit> {
-  // What it was told may come too late: that shows at its end.
+  // Ignores write errors: the program may have ended, which its exit reports.
   child.stdin.on("error", () => {});
   return new Promise((resolve) => {
     child.on("error", (error) => {

@@ -1,11 +1,14 @@
-/** Is there a CLI, and can the engine be reached? Looks, and touches nothing; every question has a deadline. */
+/**
+ * Checks whether there is a CLI and whether the engine is reachable. It has no side effects, and every query has a
+ * deadline.
+ */
 import { connect } from "node:net";
 import { executable, findProgram, lookUpProgram, refusedPrograms } from "../../../system/find-program.js";
 import { CLI_VARIABLE, type Engine } from "./engines.js";
 import { ask } from "./programs.js";
 import { judgeVersion, SDK_VERSION } from "./versions.js";
 
-/** Of each question; they are asked side by side. */
+/** Deadline of each query, in milliseconds; queries run concurrently. */
 const DEADLINE_MS = 700;
 
 export interface Finding {
@@ -20,7 +23,7 @@ const CONTAINER_RUNTIMES = ["docker", "podman", "nerdctl"] as const;
 
 const INSTALL = `Install the Dagger CLI ${SDK_VERSION} (https://docs.dagger.io/install), or name it in ${CLI_VARIABLE}.`;
 
-/** @returns its path; a reason where there is none */
+/** @returns the path of the CLI, or the reason why there is none */
 export async function findCli(env: NodeJS.ProcessEnv): Promise<{ path: string } | { missing: string }> {
   const named = env[CLI_VARIABLE];
   if (named !== undefined && named !== "") {
@@ -35,7 +38,7 @@ export async function findCli(env: NodeJS.ProcessEnv): Promise<{ path: string } 
     : { path: lookup.path };
 }
 
-/** The CLI, and whether its version goes with this build. */
+/** Locates the CLI and checks that its version is compatible. */
 export async function cliFinding(
   env: NodeJS.ProcessEnv,
   deadlineMs = DEADLINE_MS,
@@ -49,7 +52,7 @@ export async function cliFinding(
     const message = `${path} does not run: ${said.reason}`;
     return { path: null, finding: { check: "dagger CLI", ok: false, message, fix: INSTALL } };
   }
-  // A cold start of a large program; the session's start says more.
+  // The cold start of a large program can exceed the deadline; the start of a session reports more.
   if (said.kind === "silence") {
     const message = `${path} (it did not say its version within ${deadlineMs} ms)`;
     return { path, finding: { check: "dagger CLI", ok: true, message } };
@@ -89,7 +92,7 @@ async function socketReach(
   };
 }
 
-/** The first container runtime on PATH whose service answers. */
+/** The first container runtime on PATH whose daemon responds. */
 async function containerRuntime(names: readonly string[], env: NodeJS.ProcessEnv, deadlineMs: number): Promise<Reach> {
   const tried = await Promise.all(
     names.map(async (name) => {
@@ -139,7 +142,7 @@ async function podReach(address: URL, env: NodeJS.ProcessEnv, deadlineMs: number
     env,
     deadlineMs,
   );
-  // A remote cluster can take longer than a check; that does not mean that it is absent.
+  // A remote cluster can take longer than this check; a timeout does not mean that it is absent.
   if (said.kind === "silence")
     return { ok: true, message: `The pod ${pod} was not seen within ${deadlineMs} ms; its start will tell.` };
   if (said.kind === "answer" && said.text === "Running") return { ok: true, message: `The pod ${pod} runs.` };
@@ -192,7 +195,7 @@ async function reach(runnerHost: string, env: NodeJS.ProcessEnv, deadlineMs: num
   }
 }
 
-/** Whether the engine answers, or can be started. */
+/** Whether the engine responds, or can be started. */
 export async function engineFinding(
   engine: Engine,
   env: NodeJS.ProcessEnv,

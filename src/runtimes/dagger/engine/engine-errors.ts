@@ -1,4 +1,4 @@
-/** What an engine's refusal means: whose fault it is, and whether another try can help. */
+/** Classifies the engine's errors: their cause, and whether a retry can help. */
 import { StackwardenError } from "../../../errors.js";
 import { shortenAtWord } from "../../../stack/text/sanitize-text.js";
 import { isTransient } from "../../../system/retry.js";
@@ -13,25 +13,25 @@ function origin(error: unknown): unknown {
   return error;
 }
 
-/** How far a container came that the engine started: its command ran and ended. */
+/** A container that the engine started: its command ran and exited. */
 export interface ExecFailure {
   exitCode: number;
   stdout: string;
   stderr: string;
-  /** What it was, for people; empty where the engine does not say. */
+  /** The command, for display; empty when the engine does not report it. */
   command: string;
 }
 
 const SHOWN_COMMAND = 200;
 
-/** A RUN of a Dockerfile is `sh -c` and its text. */
+/** A RUN of a Dockerfile is `sh -c` followed by its text. */
 function commandOf(words: unknown): string {
   if (!Array.isArray(words)) return "";
   const shown = words.length === 3 && words[1] === "-c" ? String(words[2]) : words.join(" ");
   return shortenAtWord(shown, SHOWN_COMMAND);
 }
 
-/** The command ran and ended with another code than 0; null for every other fault. */
+/** The exit of a command with a non-zero code; null for every other error. */
 export function execFailure(thrown: unknown): ExecFailure | null {
   const error = origin(thrown);
   if (!(error instanceof EngineError) || error.extensions._type !== "EXEC_ERROR") return null;
@@ -44,7 +44,7 @@ export function execFailure(thrown: unknown): ExecFailure | null {
   };
 }
 
-/** The container ended by itself, with code 0, while the engine still started it. */
+/** True when the container exited with code 0 while the engine was still starting it. */
 export function endedWell(thrown: unknown): boolean {
   const error = origin(thrown);
   return error instanceof EngineError && error.message.includes("service exited before healthcheck");
@@ -52,7 +52,7 @@ export function endedWell(thrown: unknown): boolean {
 
 const NO_PROGRAM = /executable file not found|exec: "[^"]*": (?:no such file|stat|permission denied)/i;
 
-/** The host port that another process has, when the engine failed to listen on it; null for other errors. */
+/** The host port that is in use by another process, when the engine failed to listen on it; null for other errors. */
 export function takenPort(thrown: unknown): number | null {
   const error = origin(thrown);
   if (!(error instanceof EngineError)) return null;
@@ -60,15 +60,15 @@ export function takenPort(thrown: unknown): number | null {
   return port === undefined ? null : Number(port);
 }
 
-/** The engine's ids of what it was about to load: hundreds of characters before the cause. */
+/** Removes the engine's ids of the objects it was about to load: hundreds of characters before the cause. */
 const INTERNAL = /(?:failed to load \w+ from converted ID: )?(?:load (?:\w+@[\w+/=]+|xxh3:[0-9a-f]+): (?:inputs: )*)+/g;
 
-/** Last line of an engine's message: the first ones repeat where it comes from. */
+/** Last line of an engine's message; the lines before it repeat the context. */
 const gist = (message: string): string => lastLine(message.replace(INTERNAL, ""));
 
 export const commandMissing = (failure: ExecFailure): boolean => NO_PROGRAM.test(failure.stderr);
 
-/** True when another try may help; never for a wrong name, a missing user, or a command that failed. */
+/** True when a retry may help; false for a wrong name, a missing user, or a failed command. */
 export function isTransientFault(thrown: unknown): boolean {
   const error = origin(thrown);
   if (error instanceof SessionError) return true;
@@ -78,7 +78,7 @@ export function isTransientFault(thrown: unknown): boolean {
 
 /**
  * Maps the error of a failed start to the error for the caller.
- * @param doing what was tried, e.g. `pulling postgres:15-alpine`
+ * @param doing the step that failed, for example `pulling postgres:15-alpine`
  */
 export function startError(thrown: unknown, service: string, doing: string): unknown {
   const error = origin(thrown);

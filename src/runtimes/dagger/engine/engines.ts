@@ -1,29 +1,29 @@
-/** Which engine a project's stack runs on. */
+/** Selects the engine of a project's stack. */
 import { StackwardenError } from "../../../errors.js";
 
 export interface EngineSettings {
-  /** Name → what `_EXPERIMENTAL_DAGGER_RUNNER_HOST` would hold. */
+  /** Value of `_EXPERIMENTAL_DAGGER_RUNNER_HOST` by engine name. */
   engines: Record<string, string>;
-  /** Name of the engine for projects that name none. */
+  /** Name of the engine for projects without an own choice. */
   engine?: string;
-  /** A project's own choice of engine, by name. */
+  /** The engine of a project, by name. */
   projects: Record<string, { engine?: string | undefined }>;
 }
 
 export interface Engine {
-  /** Null: the CLI chooses, and starts one with a container runtime. */
+  /** Null: the CLI chooses, and starts an engine with a container runtime. */
   runnerHost: string | null;
-  /** Where this was said: for people. */
+  /** Source of the choice, for reports. */
   source: string;
 }
 
-/** The CLI's own variables: which program it is, which engine it uses. */
+/** The CLI's own variables: the path of the CLI, and the engine to use. */
 export const CLI_VARIABLE = "_EXPERIMENTAL_DAGGER_CLI_BIN";
 export const RUNNER_VARIABLE = "_EXPERIMENTAL_DAGGER_RUNNER_HOST";
 
 /**
  * The project's engine, else the configured one, else the environment's, else the CLI's own choice.
- * @throws INVALID_INPUT when a name is given that no engine has
+ * @throws INVALID_INPUT for the name of an unknown engine
  */
 export function engineOf(settings: EngineSettings, env: NodeJS.ProcessEnv, project?: string): Engine {
   const own =

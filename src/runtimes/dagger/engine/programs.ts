@@ -1,15 +1,15 @@
-/** Asks a program of the machine something within a deadline. */
+/** Runs programs of this machine with a deadline, for queries. */
 import { execFile } from "node:child_process";
 import { withTrustedPath } from "../../../system/find-program.js";
 import { lastLine } from "../../shared/last-line.js";
 
 export type Answer =
   | { kind: "answer"; text: string }
-  /** `reason` is its last words, or how it ended. */
+  /** `reason` is its last output, or how it ended. */
   | { kind: "refusal"; reason: string }
   | { kind: "silence" };
 
-/** Runs a program to its end. Never throws; after the deadline (milliseconds) it is killed. */
+/** Runs a program to its end, and kills it at the deadline (milliseconds). Never throws. */
 export async function ask(
   program: string,
   args: string[],

@@ -20,7 +20,7 @@ const compare = (a: Version, b: Version): number => a[0] - b[0] || a[1] - b[1] |
 
 export type VersionVerdict =
   | { kind: "same" }
-  /** `message` states the difference. */
+  /** `message` describes the difference. */
   | { kind: "other" | "unsupported"; message: string };
 
 export function judgeVersion(what: "CLI" | "engine", text: string): VersionVerdict {

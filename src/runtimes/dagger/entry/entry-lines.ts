@@ -1,13 +1,13 @@
-/** Takes the entry script's own lines out of a service's raw standard error, however it was cut into chunks. */
+/** Separates the entry script's messages from a service's raw standard error, however it is split into chunks. */
 import { ENTRY_MARK, type EntryMessage } from "./types.js";
 
-/** Longer than any line of the script; a longer line is output of the service. */
+/** Longer than any line of the script; a longer line belongs to the service. */
 const MOST_BYTES = 4096;
 const NEWLINE = 0x0a;
 
 type Raw = { type?: unknown } & Record<string, unknown>;
 
-/** Null for what the script would not say. */
+/** Parses a message; null for text that the script does not produce. */
 function parse(text: string): EntryMessage | null {
   let raw: Raw | null;
   try {
@@ -54,7 +54,7 @@ export class EntryLines {
     this.#mark = Buffer.from(`${ENTRY_MARK}${token}`);
   }
 
-  /** @returns what of it is the service's; the start of what may be a line of the script's is kept until its end comes */
+  /** @returns the service's output; the beginning of a possible message is kept until its end arrives */
   take(chunk: Uint8Array): Buffer {
     const all = this.#pending.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.#pending, chunk]);
     const service: Buffer[] = [];
@@ -80,14 +80,16 @@ export class EntryLines {
     return Buffer.concat(service);
   }
 
-  /** The stream is over: what was kept was the service's after all. */
+  /** Called at the end of the stream: returns the incomplete message, which was output of the service. */
   end(): Buffer {
     const rest = this.#pending;
     this.#pending = Buffer.alloc(0);
     return rest;
   }
 
-  /** Where the next mark begins, whole or cut off by the end; the end where there is none. */
+  /**
+   * Position of the next marker, complete or cut off at the end of the text; the end of the text when there is none.
+   */
   #next(all: Buffer, from: number): number {
     const whole = all.indexOf(this.#mark, from);
     if (whole >= 0) return whole;

@@ -1,13 +1,17 @@
-/** The script that is every service's entry: mounted read-only, runs as the service's user, becomes the service. */
+/**
+ * The script that is the entry point of every service: it is mounted read-only, runs as the service's user, and finally
+ * executes the service's command.
+ */
 import type { HealthTest } from "../../../stack/definition/types.js";
 import { kernelLimits } from "../engine-host/limit-values.js";
 import { RESTORE_WORDS } from "./secret-args.js";
 import { ENGINE_VARIABLES, ENTRY_PATH, type EntryOptions, OWN_PREFIX } from "./types.js";
 
 /**
- * POSIX sh with what busybox has. Each value of ours is a positional parameter, so no value is ever read as shell text;
- * the health check and the command are passed on as the words that they are.
- * The health loop is a grandchild, so that init adopts it: a service must not find a child that it did not start.
+ * POSIX sh, limited to the features of busybox. Every value is a positional parameter, so none is ever parsed as shell
+ * text; the words of the health check and the command are passed on unchanged.
+ * The health loop is a grandchild, so that init adopts it: a service must not have a child process that it did not
+ * start.
  */
 export const ENTRY_SCRIPT = `#!/bin/sh
 # stackwarden's entry. Arguments: cgroups token wait memory cpu pids stop interval start-interval timeout n,
@@ -152,15 +156,15 @@ exit "$?"
 const MILLISECONDS = 1000;
 const seconds = (ms: number): string => String(Math.max(1, Math.round(ms)) / MILLISECONDS);
 
-/** Words that the check is started with; none: it is not the script's to run. */
+/** Words that start the check; none when the script does not run the check. */
 export function checkWords(test: HealthTest | undefined): string[] {
   if (test?.kind === "cmd") return test.argv;
-  // The compose file's own shell text; Docker takes the image's /bin/sh too.
+  // Shell text of the compose file; Docker uses the image's /bin/sh too.
   if (test?.kind === "cmd-shell") return ["/bin/sh", "-c", test.command];
   return [];
 }
 
-/** What a service is started with. `environment` is what the script needs beside its arguments: nothing. */
+/** Arguments that start a service with the entry script. */
 export function entryArgs(
   options: EntryOptions,
   /** Of the service; tests have one of their own. */

@@ -1,14 +1,15 @@
 /**
- * Words of a command that hold a secret. An engine tells everybody what it runs (telemetry, process list, history), so such
- * a word travels as a secret variable, with a placeholder in its place, and is put back inside the container.
+ * Arguments of a command that contain a secret. The engine exposes the commands that it runs (telemetry, process list,
+ * history), so such an argument is passed as a secret variable. A placeholder takes its place, and the argument is
+ * restored inside the container.
  */
 import { secretEncodings } from "../../../stack/text/secret-encodings.js";
 
 const VARIABLE = "STACKWARDEN_WORD_";
 
 /**
- * POSIX sh: puts words back. `$_sw_token` begins each placeholder; only digits follow it, so nothing of a word is ever read as
- * shell text.
+ * POSIX sh that restores arguments. Each placeholder begins with `$_sw_token` followed only by digits, so no part of an
+ * argument is ever parsed as shell text.
  */
 export const RESTORE_WORDS = `_sw_left=$#
 while [ "$_sw_left" -gt 0 ]; do
@@ -35,15 +36,15 @@ export class SecretArgs {
   readonly #hidden: string[] = [];
 
   constructor(
-    /** Random, of letters and digits, new for every start. */
+    /** Random letters and digits, different for every start. */
     private readonly token: string,
     secretValues: readonly string[],
   ) {
-    // What the redaction takes for an ordinary word is one here too.
+    // A value that redaction ignores as an ordinary word is not hidden here either.
     this.#values = secretValues.filter((value) => secretEncodings(value).length > 0);
   }
 
-  /** The words as the engine may see them. */
+  /** The arguments with placeholders, which the engine may see. */
   hide(words: readonly string[]): string[] {
     return words.map((word) => {
       if (!this.holdsSecret(word)) return word;
@@ -57,7 +58,7 @@ export class SecretArgs {
     return this.#values.some((value) => word.includes(value));
   }
 
-  /** A command for a container that is there already, from outside; its own words again where none is secret. */
+  /** A command to run in an existing container from outside; the original arguments when none contains a secret. */
   command(words: readonly string[]): string[] {
     const hidden = this.hide(words);
     return hidden.every((word, at) => word === words[at])
@@ -65,12 +66,12 @@ export class SecretArgs {
       : ["/bin/sh", "-c", EXEC, "sh", this.token, ...hidden];
   }
 
-  /** For a person: no secret, not even a part of one. */
+  /** For display: contains no secret, not even in part. */
   shown(text: string): string {
     return this.#values.reduce((one, value) => one.replaceAll(value, "***"), text);
   }
 
-  /** Secret variables that the container needs; of all words that were hidden so far. */
+  /** Secret variables that the container needs, for all arguments that were hidden so far. */
   environment(): Record<string, string> {
     return Object.fromEntries(this.#hidden.map((word, at) => [`${VARIABLE}${at + 1}`, word]));
   }

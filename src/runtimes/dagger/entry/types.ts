@@ -1,12 +1,12 @@
-/** What goes into the entry script and what comes out of it. */
+/** Input and output of the entry script. */
 import type { Limits } from "../../../stack/definition/types.js";
 
 /** Where the script is mounted, read-only. */
 export const ENTRY_PATH = "/.stackwarden/entry";
 
 /**
- * The engine gives these to every container, for programs that report to it, and overwrites those of the same name. A
- * service is none of them: it gets its own values, which travel under other names, or none.
+ * Variables that the engine sets in every container, for programs that report to it, overwriting variables of the same
+ * name. A service is not such a program: it gets its own values, which are passed under other names, or none.
  */
 export const ENGINE_VARIABLES = [
   "BAGGAGE",
@@ -25,32 +25,35 @@ export const ENGINE_VARIABLES = [
   "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
   "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
 ];
-/** Before the name of such a variable, where the service has one of its own. */
+/** Prefix for the name of such a variable when the service defines its own. */
 export const OWN_PREFIX = "STACKWARDEN_OWN_";
 
-/** Begins each of the script's own lines on stderr, so that the log reader can take them out. */
+/** Begins each message of the script on stderr, so that the log reader can remove it. */
 export const ENTRY_MARK = "\u001e";
 
 export interface EntryOptions {
-  /** Random, new for every start: a line without it is not the script's (a service may log what others send it). */
+  /**
+   * Random, different for every start. A line without it is not from the script (a service may log text that it
+   * receives).
+   */
   token: string;
-  /** Waits until these are in force; `{}` where the engine's host is out of reach. */
+  /** Limits to wait for; `{}` when the engine's host is not reachable. */
   limits: Limits;
-  /** Then gives up with exit code 125. */
+  /** Time limit for the limits, after which the script exits with code 125. */
   waitSeconds: number;
   /**
-   * What the service is to get when the engine sends SIGTERM. Anything but SIGTERM makes the script stay as a parent
-   * that translates; with the engine's host in reach give SIGTERM and use EngineHost.kill.
+   * Signal for the service when the engine sends SIGTERM. With any other signal than SIGTERM the script stays as a
+   * parent process that translates it. When the engine's host is reachable, use SIGTERM and EngineHost.kill.
    */
   stopSignal: string;
-  /** Words of the check; undefined: no loop (checks come through EngineHost.exec or the gateway). */
+  /** Words of the check; undefined: no loop (checks run through EngineHost.exec or the gateway). */
   health?: { words: string[]; intervalMs: number; timeoutMs: number; startIntervalMs: number };
   /** The image's entrypoint and arguments, or the compose file's. */
   command: string[];
 }
 
 export type EntryMessage =
-  /** Once, just before the service's program begins: what the kernel says of its process. */
+  /** Sent once, just before the service's program begins: the process's state as reported by the kernel. */
   | {
       type: "start";
       uid: number;
@@ -59,10 +62,10 @@ export type EntryMessage =
       /** Effective capabilities, as a bit mask in hexadecimal. */
       capabilities: string;
       seccomp: boolean;
-      /** By which cgroup version the limits were seen; null: none were waited for. */
+      /** The cgroup version in which the limits appeared; null when there were no limits to wait for. */
       cgroup: "v1" | "v2" | null;
     }
-  /** The limits did not come into force in time: nothing was started. */
+  /** The limits did not take effect in time, and the program was not started. */
   | { type: "unlimited"; waitedSeconds: number }
   /** One run of the health check. */
   | { type: "health"; exitCode: number; timedOut: boolean; output: string };

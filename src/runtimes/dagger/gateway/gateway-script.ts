@@ -1,11 +1,11 @@
 /**
- * The gateway's program inside the session: connects to the server, opens the requested connections and joins the two. Plain Node.js, no
- * dependency. It has no listening socket, so that services of the session cannot use it.
+ * The gateway's program inside the session: it connects to the server, opens the requested connections and joins the
+ * two. Plain Node.js without dependencies. It has no listening socket, so services of the session cannot use it.
  */
 
-/** Where it is mounted. */
+/** Path where it is mounted. */
 export const GATEWAY_PATH = "/.stackwarden/gateway.cjs";
-/** Holds the secret that both sides know. */
+/** Environment variable with the shared secret. */
 export const TOKEN_VARIABLE = "STACKWARDEN_GATEWAY_TOKEN";
 
 /**

@@ -1,4 +1,4 @@
-/** What the gateway needs of a session: a small service of our own, limited and found like any other. */
+/** Runs the gateway in a session: a small service with limits, started like any other. */
 import { randomBytes } from "node:crypto";
 import { posix } from "node:path";
 import type { Container, NetworkProtocol } from "@dagger.io/dagger";
@@ -13,7 +13,7 @@ import type { DaggerSession } from "../session/types.js";
 import type { GatewayService, GatewayServiceSpec, GatewaySession } from "./types.js";
 
 const NAME = "the gateway";
-/** A stop that is not answered in this time is a kill. */
+/** Milliseconds for a stop, after which the gateway is killed. */
 const STOP_MS = 3000;
 
 /** The image is a server setting, so that the hint addresses the operator. */
@@ -45,7 +45,7 @@ export function gatewaySession({ session, host, notice }: GatewaySessionOptions)
       .withUser(spec.user)
       .withServiceBinding(hostname, ours)
       .withoutDockerHealthcheck();
-    // The engine would wait for the image's own ports, on which nothing of ours ever listens.
+    // The engine would wait for the image's exposed ports, on which the gateway never listens.
     for (const one of await image.exposedPorts()) {
       const [port, protocol] = await Promise.all([one.port(), one.protocol()]);
       made = made.withoutExposedPort(port, { protocol });

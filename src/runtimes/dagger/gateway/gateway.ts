@@ -1,4 +1,4 @@
-/** Published ports of a stack, and the way of its checks into the session. */
+/** Published ports of a stack, and connections for its health checks into the session. */
 
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -14,20 +14,20 @@ import { GATEWAY_PATH, GATEWAY_SCRIPT, TOKEN_VARIABLE } from "./gateway-script.j
 import { Link, systemError } from "./link.js";
 import type { Gateway, GatewayOptions, GatewayService } from "./types.js";
 
-/** As the session sees us. */
+/** Host name of the server inside the session. */
 const HOSTNAME = "stackwarden-server";
 const FRONTEND = 7070;
-/** The number of the user `nobody` in common images; any unprivileged number works. */
+/** User id of `nobody` in common images; any unprivileged id works. */
 const USER = "65534:65534";
 const LIMITS = { cpus: 1, memory_mb: 160, pids: 64 };
-/** Of the running script, until it has dialled in. */
+/** Milliseconds for the running script to connect. */
 const DIAL_IN_MS = 20_000;
 const CONNECT_MS = 10_000;
-/** Before it is started again when it ended by itself; doubles. */
+/** Milliseconds before it is restarted after an unexpected exit; doubles each time. */
 const AGAIN_MS = 1000;
 const LONGEST_AGAIN_MS = 30_000;
 
-/** Each direction ends for itself; what breaks on one side breaks on the other. */
+/** Joins two connections: each direction ends separately, and an error on one side destroys the other. */
 function join(one: Socket, other: Socket): void {
   for (const [from, to] of [
     [one, other],
@@ -73,7 +73,7 @@ class SessionGateway implements Gateway {
     await this.#get(signal);
   }
 
-  /** A start is shared and continues when one of its callers leaves. */
+  /** A start is shared, and continues when one of its callers aborts. */
   async #get(signal: AbortSignal): Promise<Running> {
     signal.throwIfAborted();
     this.#life.signal.throwIfAborted();
@@ -156,7 +156,7 @@ class SessionGateway implements Gateway {
       if (socket.destroyed) inside.destroy();
       else join(socket, inside);
     } catch {
-      // As if nothing listened there.
+      // Closes the connection as if no service listened there.
       socket.resetAndDestroy();
     }
   }

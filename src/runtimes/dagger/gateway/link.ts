@@ -1,4 +1,7 @@
-/** Our end of the gateway: the listener to which its script dials, and the connections that it opens on request. */
+/**
+ * The server's end of the gateway: the listener to which its script connects, and the connections that it opens on
+ * request.
+ */
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import { createServer, type Server, type Socket } from "node:net";
 
@@ -6,7 +9,7 @@ import { createServer, type Server, type Socket } from "node:net";
 const MOST_HEADER = 200;
 /** Milliseconds for the first line of a connection. */
 const HEADER_MS = 5000;
-/** The script answers within the time that it is given; after this much more it is not there. */
+/** The script responds within the given time; after this additional time it counts as unavailable. */
 const ANSWER_MS = 2000;
 
 interface Wish {
@@ -14,14 +17,14 @@ interface Wish {
   reject(error: Error): void;
 }
 
-/** As the system says it: the probes know these codes. */
+/** Error with a system code, which the probes recognise. */
 export function systemError(code: string, what: string): NodeJS.ErrnoException {
   return Object.assign(new Error(`connect ${code} ${what}`), { code });
 }
 
 /**
- * First line of a connection; what came after it stays in the socket. Null when it is none of ours. It is read, not
- * listened to: a paused socket would stay paused for a user that only listens.
+ * Reads the first line of a connection and leaves later data in the socket. Null for an invalid line. It does not use a
+ * `data` listener: the paused socket would stay paused for a caller that only adds listeners.
  */
 function header(socket: Socket): Promise<string | null> {
   return new Promise((resolve) => {
@@ -48,7 +51,7 @@ function header(socket: Socket): Promise<string | null> {
 }
 
 export class Link {
-  /** Known to the script alone: anybody on this machine can connect to the port. */
+  /** Secret that only the script knows: every process on this machine can connect to the port. */
   readonly token = randomBytes(32).toString("hex");
   readonly #server: Server;
   readonly #open = new Set<Socket>();
@@ -57,7 +60,7 @@ export class Link {
   #next = 0;
   #dialledIn: () => void = () => {};
 
-  /** The script has dialled in. */
+  /** The control connection of the script. */
   readonly ready = new Promise<void>((resolve) => {
     this.#dialledIn = resolve;
   });
@@ -75,7 +78,7 @@ export class Link {
   static async open(): Promise<Link> {
     const link = new Link();
     await new Promise<void>((resolve, reject) => {
-      // Later ones are of a connection that could not be taken.
+      // Later errors concern connections that could not be accepted, and are ignored.
       link.#server.on("error", reject);
       link.#server.listen({ host: "127.0.0.1", port: 0 }, resolve);
     });
@@ -96,7 +99,7 @@ export class Link {
     if (kind === "control" && this.#control === null) this.#listen(socket);
     else {
       const wish = this.#take(Number(id));
-      // The caller no longer waits for it.
+      // The caller no longer waits for this connection.
       if (wish === undefined) socket.destroy();
       else wish.resolve(socket);
     }
@@ -129,7 +132,7 @@ export class Link {
     for (const id of [...this.#wishes.keys()]) this.#take(id)?.reject(systemError("ECONNRESET", "the gateway ended"));
   }
 
-  /** Has the script open a connection. Rejects with the system's code, or the signal's reason. */
+  /** Makes the script open a connection. Rejects with the system's error code, or the signal's reason. */
   dial(host: string, port: number, timeoutMs: number, signal?: AbortSignal): Promise<Socket> {
     const control = this.#control;
     if (control === null || control.destroyed) return Promise.reject(systemError("ECONNREFUSED", "no gateway"));
@@ -160,7 +163,7 @@ export class Link {
     });
   }
 
-  /** Every connection ends with it. */
+  /** Closes the listener and every connection. */
   async close(): Promise<void> {
     this.#failAll();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));

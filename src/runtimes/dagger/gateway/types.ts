@@ -1,21 +1,22 @@
 /**
- * Published ports on 127.0.0.1 only. Our own listeners hold them; a small gateway service inside the session, which
- * dials out to us, opens what they need. Generic over the few things it needs of a session.
+ * Published ports on 127.0.0.1 only. Listeners of the server hold them; a small gateway service inside the session,
+ * which connects to the server, opens the connections they need. The module depends only on the few operations of a
+ * session that are declared here.
  */
 import type { Duplex } from "node:stream";
 import type { Limits, StackDefinition } from "../../../stack/definition/types.js";
 import type { Endpoint } from "../../../stack/runtime.js";
 
-/** How the gateway's service is to be made. Every value is ours, none is a user's but the image. */
+/** Specification of the gateway's service. Only the image comes from the user. */
 export interface GatewayServiceSpec {
   image: string;
   /** Mounted read-only (mode 0444) at `path`. */
   script: { path: string; text: string };
-  /** The whole command; runs without the image's entrypoint. */
+  /** The complete command; it runs without the image's entrypoint. */
   args: string[];
   /** `uid:gid`. */
   user: string;
-  /** To be given as Dagger secrets in the environment. */
+  /** Passed as Dagger secrets in the environment. */
   secretEnvironment: Record<string, string>;
   /** `host.service([{ frontend, backend }], { host: "127.0.0.1" })`, bound to the container under `hostname`. */
   host: { hostname: string; frontend: number; backend: number };
@@ -23,14 +24,14 @@ export interface GatewayServiceSpec {
 }
 
 export interface GatewayService {
-  /** Settles once it has ended for whatever reason; never rejects. */
+  /** Settles when it has ended for any reason; never rejects. */
   readonly ended: Promise<{ reason: string }>;
   stop(): Promise<void>;
 }
 
-/** What a session does for the gateway. */
+/** Operations of a session that the gateway uses. */
 export interface GatewaySession {
-  /** Starts the service; resolves when its process runs. Called again when it ended. */
+  /** Starts the service; resolves when its process runs. Called again after the service has ended. */
   startGateway(spec: GatewayServiceSpec, signal: AbortSignal): Promise<GatewayService>;
 }
 
@@ -43,16 +44,20 @@ export interface GatewayOptions {
 
 export interface Gateway {
   /**
-   * Holds every port that the definition publishes, beside what is held already, and lets go of what it no longer
-   * publishes. From then on other processes cannot take them; connections are served while the gateway runs.
-   * @throws PORT_IN_USE naming every busy port and its service; nothing is changed then
+   * Holds every port that the definition publishes, in addition to those already held, and releases the ports that it
+   * no longer publishes. From then on other processes cannot take them; connections are served while the gateway runs.
+   * On failure nothing changes.
+   * @throws PORT_IN_USE with every busy port and its service
    */
   reserve(definition: StackDefinition): Promise<void>;
   /** Published addresses. */
   endpoints(): Endpoint[];
-  /** Of a published container port. */
+  /** Host port of a published container port. */
   hostPort(service: string, containerPort: number): number | undefined;
-  /** Starts the gateway's service when it does not run yet; resolves when it has dialled in. @throws RUNTIME_UNAVAILABLE */
+  /**
+   * Starts the gateway's service when it does not run yet; resolves when it has connected.
+   * @throws RUNTIME_UNAVAILABLE
+   */
   start(signal: AbortSignal): Promise<void>;
   /** Opens a connection to `host:port` inside the session; starts the service when needed. Rejects with the system's code (`ECONNREFUSED`, `ETIMEDOUT`, …). */
   dial(host: string, port: number, timeoutMs: number, signal?: AbortSignal): Promise<Duplex>;

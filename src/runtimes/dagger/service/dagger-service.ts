@@ -1,4 +1,4 @@
-/** One running instance on an engine, as the domain sees it. */
+/** One running instance on an engine, behind the domain's interface. */
 import type { Healthcheck, Limits } from "../../../stack/definition/types.js";
 import type {
   AppliedLimits,
@@ -22,14 +22,14 @@ export interface DaggerServiceOptions {
   user: RuntimeService["user"];
   notes: string[];
   instance: Instance;
-  /** It has ended, and nothing leads to its ports any more. */
+  /** Settles when it has ended and its ports no longer accept connections. */
   closed: Promise<unknown>;
   host: EngineHost;
-  /** runc's id; null where it is not known: then `unseen` says why. */
+  /** runc's id; null when it is not known, with the reason in `unseen`. */
   containerId: string | null;
   unseen: string;
   probing: ProbeContext;
-  /** Told of every change, so that an end can be judged. */
+  /** Called with every change of the limits, so that an exit can be explained. */
   limitsChanged(limits: Limits): void;
 }
 
@@ -37,7 +37,7 @@ export class DaggerService implements RuntimeService {
   readonly service: string;
   readonly generation: number;
   readonly startedAt: number;
-  /** The engine's processes are not this machine's. */
+  /** The engine's process ids are not valid on this machine. */
   readonly pid = null;
   readonly user: RuntimeService["user"];
   readonly notes: string[];
@@ -65,7 +65,7 @@ export class DaggerService implements RuntimeService {
     const { containerId, host, limitsChanged } = this.options;
     if (containerId === null || this.#ended()) return this.#none();
     const applied = await host.apply(containerId, limits).catch((error: unknown) => {
-      // It ended meanwhile, and its group with it.
+      // The container has ended meanwhile, and its process group with it.
       if (this.#ended()) return this.#none();
       throw error;
     });
@@ -105,7 +105,8 @@ export class DaggerService implements RuntimeService {
   #none(reason?: string): AppliedLimits {
     const { host, unseen } = this.options;
     const why = this.#ended() ? ENDED : (reason ?? unseen);
-    // Where the host is in reach, limits hold for every instance; that this one is gone changes no level.
+    // When the host is reachable, limits apply to every instance; the exit of this one does not change the enforcement
+    // level.
     return unknownLimits(why, this.#ended() ? host.enforcement.level : "none");
   }
 }

@@ -8,12 +8,12 @@ export class EntryLoop {
 
   constructor(
     private readonly test: HealthTest,
-    /** Milliseconds for which a result speaks for the present: by then the next one must have come. */
+    /** Milliseconds for which a result is current; the next one must arrive by then. */
     private readonly freshMs: number,
     private readonly now: () => number = () => performance.now(),
   ) {}
 
-  /** Is it this check that the script runs? */
+  /** Whether the script runs this check. */
   runs(test: HealthTest): boolean {
     return JSON.stringify(test) === JSON.stringify(this.test);
   }
@@ -24,7 +24,7 @@ export class EntryLoop {
     this.#waiting.clear();
   }
 
-  /** The last result where it is fresh, else the next one. Rejects when the signal aborts. */
+  /** The last result when it is current, else the next one. Rejects when the signal aborts. */
   result(signal: AbortSignal): Promise<EntryHealth> {
     if (this.#last !== null && this.now() - this.#last.at <= this.freshMs) return Promise.resolve(this.#last.health);
     return new Promise((resolve, reject) => {

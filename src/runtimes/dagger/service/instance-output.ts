@@ -5,7 +5,7 @@ import { EntryLines } from "../entry/entry-lines.js";
 import type { EntryMessage } from "../entry/types.js";
 import type { ContainerExit, TraceListener } from "../telemetry/types.js";
 
-/** After the notice of an end, the last words may still be on their way for so long. */
+/** Maximum delay between the notice of an exit and the last output, in milliseconds. */
 const DRAIN_MS = 2000;
 
 export type EntryStart = Extract<EntryMessage, { type: "start" }>;
@@ -19,11 +19,11 @@ export interface OutputOptions {
 }
 
 export class InstanceOutput implements TraceListener {
-  /** The container's end, as the engine tells it. */
+  /** The container's exit, as reported by the engine. */
   readonly ended: Promise<ContainerExit>;
-  /** What the kernel says of the process; only with an entry. */
+  /** State of the process as reported by the kernel; only with an entry script. */
   readonly started: Promise<EntryStart>;
-  /** The entry gave up: limits did not come into force. */
+  /** Settles when the entry script gave up because limits did not take effect. */
   readonly unlimited: Promise<{ waitedSeconds: number }>;
   readonly #drained: Promise<void>;
   readonly #entry: EntryLines | null;
@@ -32,7 +32,7 @@ export class InstanceOutput implements TraceListener {
   #tellUnlimited: (unlimited: { waitedSeconds: number }) => void = () => {};
   #tellDrained: () => void = () => {};
   #closed = false;
-  /** The engine's own words where no process came to be. */
+  /** The engine's error message when no process was created. */
   failure: string | null = null;
 
   constructor(private readonly options: OutputOptions) {
@@ -64,7 +64,7 @@ export class InstanceOutput implements TraceListener {
 
   exited(exit: ContainerExit): void {
     this.failure = exit.failure ?? null;
-    // Nothing of the service ever ran to say why: its log is where one looks.
+    // The program of the service never ran, so the reason is written to the service's log, where users look first.
     if (exit.failure !== undefined && !this.#closed) {
       this.options.sink.write("stderr", Buffer.from(`The engine could not start it: ${exit.failure}\n`), exit.at);
       this.#tellDrained();
@@ -76,7 +76,7 @@ export class InstanceOutput implements TraceListener {
     return this.options.sink.behind?.() ?? null;
   }
 
-  /** After the end: waits for the last words, then closes the sink. Idempotent. */
+  /** Called after the exit: waits for the last output, then closes the sink. Idempotent. */
   async close(waitMs = DRAIN_MS): Promise<void> {
     if (this.#closed) return;
     await Promise.race([this.#drained, delay(waitMs, undefined, { ref: false })]);

@@ -1,4 +1,4 @@
-/** One started container: stopping it, and observing its exit. */
+/** One started container: stops it and observes its exit. */
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceExit } from "../../../stack/runtime.js";
@@ -6,24 +6,27 @@ import { exitOf, KILLED } from "../../shared/exit-codes.js";
 import type { EngineHost } from "../engine-host/types.js";
 import type { InstanceOutput } from "./instance-output.js";
 
-/** Milliseconds. `kill`: one that is not told by then did not work. `notice`: follows the engine's word that it stopped. */
+/**
+ * Milliseconds. `kill`: a kill that is not confirmed by then has failed. `notice`: time between the engine's report of
+ * the stop and the notice of the exit.
+ */
 const TIMES = { kill: 20_000, notice: 5000 };
 
 export interface InstanceOptions {
   service: string;
   output: InstanceOutput;
   host: EngineHost;
-  /** runc's id as soon as it is known; null where the host is out of reach. */
+  /** runc's id as soon as it is known; null when the host is not reachable. */
   containerId: Promise<string | null>;
-  /** Through the engine's API; resolves when it has ended. */
+  /** Stops it through the engine's API; resolves when it has ended. */
   stop(kill: boolean): Promise<unknown>;
-  /** The session is over. */
+  /** Aborted when the session is over. */
   over: AbortSignal;
-  /** A memory limit is in force: a kill may be the kernel's. */
+  /** True when a memory limit applies, so that a kill may come from the kernel. */
   memoryLimited(): boolean;
-  /** Nothing more will be heard of it. */
+  /** Called when no further events will arrive for it. */
   forget(): void;
-  /** Other patience than usual. */
+  /** Other timeouts, for tests. */
   times?: typeof TIMES;
 }
 
@@ -31,7 +34,7 @@ const never = (): Promise<never> => new Promise(() => {});
 
 export class Instance {
   readonly exited: Promise<ServiceExit>;
-  /** Once it ended. */
+  /** The exit; null while it runs. */
   exit: ServiceExit | null = null;
   readonly #times: typeof TIMES;
   #killed = false;
@@ -55,14 +58,16 @@ export class Instance {
     });
     const told = output.ended.then(async ({ exitCode, at }) => exitOf(exitCode, at, await this.#byMemory(exitCode)));
     const exit = await Promise.race([told, gone, lost]);
-    // Nothing more comes from a session that is over.
+    // A session that is over delivers nothing more.
     await output.close(over.aborted ? 0 : undefined);
     this.exit = exit;
     forget();
     return exit;
   }
 
-  /** Whether the kernel killed it for its memory: a limit was in force, and the server did not send the signal. */
+  /**
+   * Whether the kernel killed it because of its memory limit: a limit applied, and the server did not send the signal.
+   */
   async #byMemory(exitCode: number | null): Promise<boolean> {
     if (exitCode !== KILLED || this.#killed || !this.options.memoryLimited()) return false;
     const id = await Promise.race([this.options.containerId.catch(() => null), delay(1000, null, { ref: false })]);
@@ -71,14 +76,14 @@ export class Instance {
     return (stats?.oom_kills ?? 0) > 0;
   }
 
-  /** The engine never started it, or told by other means that it has ended. */
+  /** The engine never started it, or reported its exit in another way. */
   gone(exit: ServiceExit): void {
     this.#gone(exit);
   }
 
   /**
-   * Signal, grace (milliseconds), then kill. Idempotent.
-   * @throws STOP_FAILED when even the kill is not answered; another call tries again
+   * Sends the signal, waits for the grace period (milliseconds), then kills. Idempotent.
+   * @throws STOP_FAILED when the kill is not confirmed either; another call tries again
    */
   stop(graceMs: number, signal: string): Promise<ServiceExit> {
     this.#stopping ??= this.#stop(graceMs, signal).catch((error: unknown) => {
@@ -96,7 +101,7 @@ export class Instance {
       if (exit !== null) return exit;
     }
     this.#killed = true;
-    // By both ways: the engine's own waits for a start that hangs, and its host may be out of reach.
+    // In both ways: the engine's own kill waits for a start that hangs, and its host may not be reachable.
     const killed = this.options.stop(true);
     const direct = this.options.containerId
       .then((id) => (id === null ? undefined : this.options.host.kill(id, "SIGKILL")))
@@ -113,7 +118,7 @@ export class Instance {
     });
   }
 
-  /** The polite signal: the engine itself knows SIGTERM only. */
+  /** Sends the stop signal: the engine's API supports only SIGTERM. */
   async #ask(signal: string): Promise<unknown> {
     if (signal !== "SIGTERM") {
       const id = await this.options.containerId.catch(() => null);
@@ -125,7 +130,7 @@ export class Instance {
     return this.options.stop(false);
   }
 
-  /** The engine says that it has ended: then the notice comes, or nothing is known of how. */
+  /** The engine reports that it has ended: either the notice follows, or the exit code stays unknown. */
   async #stopped(stopped: Promise<unknown>): Promise<ServiceExit> {
     try {
       await stopped;

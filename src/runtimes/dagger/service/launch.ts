@@ -47,7 +47,7 @@ async function begin(service: Service): Promise<Begun> {
     await service.start();
     return { kind: "runs" };
   } catch (error) {
-    // It ran and ended before the engine had looked: that is an end, not a failed start.
+    // The container exited before the engine checked its state: that is an exit, not a failed start.
     const failure = execFailure(error);
     if (failure !== null && !commandMissing(failure)) return { kind: "ended", exitCode: failure.exitCode };
     if (endedWell(error)) return { kind: "ended", exitCode: 0 };
@@ -107,7 +107,7 @@ class Launch {
   async #start(id: string, started: Service): Promise<DaggerService> {
     const { session, host, request, ready } = this.options;
     const { service, signal } = request;
-    // Ends the search for a container that has ended.
+    // Ends the search for the container after its exit.
     const over = new AbortController();
     const sought = this.#seek(AbortSignal.any([signal, over.signal]));
     const containerId = sought.then(({ id }) => id);
@@ -228,8 +228,8 @@ class Launch {
       await host.apply(id, request.limits);
       return { id, why };
     } catch (error) {
-      // Its limits held, it ran, and it ended before they were read back: the telemetry tells how.
-      // By its id the host still knows whether it was killed for its memory.
+      // The limits applied, and the service exited before they could be read back; telemetry reports the exit.
+      // The host can still look up by its id whether it was killed because of its memory limit.
       if (error instanceof StackwardenError && error.code === "SERVICE_NOT_STARTED") return { id, why: "it has ended" };
       throw error;
     }

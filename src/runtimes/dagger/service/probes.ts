@@ -13,16 +13,16 @@ import type { EntryLoop } from "./entry-loop.js";
 export interface ProbeContext {
   service: ServiceDefinition;
   host: EngineHost;
-  /** runc's id; null where the host is out of reach or the instance was never seen there. */
+  /** runc's id; null when the host is not reachable or never listed the instance. */
   containerId: string | null;
-  /** Results of the entry script's own loop; null where it runs none. */
+  /** Results of the entry script's own loop; null when it runs no loop. */
   loop: EntryLoop | null;
   dial: Dial;
   hidden: SecretArgs;
   ended(): boolean;
 }
 
-/** The other side of a command's time limit: the caller's own comes first and says it better. */
+/** Additional time for a command: the caller's own limit expires first and gives the better message. */
 const BACKUP_MS = 2000;
 
 const execCheck =
@@ -40,7 +40,7 @@ const loopCheck =
     return commandVerdict(exitCode, output);
   };
 
-/** What runs inside the container, when anything can. */
+/** The command that runs inside the container, if any. */
 function insideCheck(context: ProbeContext, test: HealthTest, timeoutMs: number): { check: string; run: Check } | null {
   if (test.kind !== "cmd" && test.kind !== "cmd-shell") return null;
   const { containerId, loop, hidden } = context;
@@ -57,7 +57,7 @@ export function probeInstance(
   signal: AbortSignal,
 ): Promise<ProbeResult> {
   const { test, command, timeoutMs } = healthcheck;
-  // The file's own command says more of the service than a connection does; it needs a way into the container.
+  // The command in the compose file tests more of the service than a connection does; it needs access to the container.
   const chosen = (command === undefined ? null : insideCheck(context, command, timeoutMs)) ??
     insideCheck(context, test, timeoutMs) ??
     networkCheck(context, test) ?? {

@@ -1,11 +1,11 @@
-/** What the engine is doing for a service, in words for a person: pulls, builds, installations. */
+/** Describes for users what the engine does for a service: pulls, builds, installations. */
 import { stripVTControlCharacters } from "node:util";
 
-/** Spans that tell how far a pull or a build has come; the rest is the engine's own bookkeeping. */
+/** Spans that describe the progress of a pull or a build; the others are internal to the engine. */
 const TOLD =
   /^(?:pull(?:ing)?|resolv(?:e|ing)|extract(?:ing)?|unpack(?:ing)?|upload(?:ing)?|exec|withExec|\[[^\]]+\]|FROM|RUN|COPY|ADD|WORKDIR)\b|^\[/i;
 const LONGEST = 120;
-/** Between two messages, milliseconds. */
+/** Milliseconds between two messages. */
 const APART_MS = 250;
 
 export function progress(tell: (message: string) => void, now: () => number = Date.now): (span: string) => void {

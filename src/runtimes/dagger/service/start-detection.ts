@@ -1,18 +1,19 @@
 /**
- * The moment in which a service's program begins: the entry script says so, or the engine's host sees it. What the entry
- * says comes with the stack's log, which one service that floods it can delay for minutes: the host is quicker then.
+ * Detects the moment in which a service's program begins: the entry script reports it, or the engine's host observes
+ * it. The script's report arrives with the stack's log, which a service with much output can delay by minutes; the host
+ * is faster then.
  */
 import { StackwardenError } from "../../../errors.js";
 import type { EngineHost } from "../engine-host/types.js";
 import type { InstanceOutput } from "./instance-output.js";
 
-/** The container on the engine's host; without an id `why` says why. */
+/** The container on the engine's host; without an id, `why` gives the reason. */
 export interface ObservedUser {
   id: string | null;
   why: string;
 }
 
-/** As whom the program runs, and who saw it. */
+/** The user of the program, and the source of that information. */
 export interface StartReport {
   uid: number;
   noNewPrivileges: boolean;
@@ -25,7 +26,7 @@ export interface BeginningOptions {
   sought: Promise<ObservedUser>;
   /** Null: the image has no shell, so the entry script does not run. */
   entry: Pick<InstanceOutput, "started" | "unlimited"> | null;
-  /** Ends the looks of the host. */
+  /** Aborts the observation on the host. */
   signal: AbortSignal;
 }
 
@@ -38,15 +39,15 @@ async function seenOutside({ host, sought, entry, signal }: BeginningOptions): P
     const user = id === null ? null : await host.begun(id, signal);
     if (user !== null) return { ...user, seen: observedUser(host) };
   } catch {
-    // It has ended or was not found; both are reported elsewhere.
+    // It has ended or was not found; both cases are reported elsewhere.
     return never();
   }
   return entry === null ? null : never();
 }
 
 /**
- * Null where no source can report it. Never settles for a program that ended before it was seen.
- * @throws SERVICE_START_FAILED when the entry gave up waiting for the limits
+ * Null when no source can report it. Never settles for a program that ended before it was observed.
+ * @throws SERVICE_START_FAILED when the entry script gave up waiting for the limits
  */
 export function waitForProgramStart(options: BeginningOptions): Promise<StartReport | null> {
   const { entry, service } = options;

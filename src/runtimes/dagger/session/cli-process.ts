@@ -1,4 +1,7 @@
-/** The `dagger session` process: started, its one line read, ended. The end of its stdin ends it, so it never outlives us. */
+/**
+ * The `dagger session` process: starts it, reads its first line, and ends it. It exits when its stdin closes, so it
+ * never outlives the server.
+ */
 
 import { spawn } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
@@ -10,13 +13,13 @@ import type { Address } from "./connection.js";
 import type { SessionOptions } from "./types.js";
 
 const START_TIMEOUT_MS = 300_000;
-/** Longest first line (a longer one is none), and how much of the last words is kept. */
+/** Maximum length of the first line (a longer one is invalid), and of the last output that is kept. */
 const MOST_TEXT = 16_384;
-/** After the end of its stdin; then SIGTERM, then SIGKILL. */
+/** Milliseconds after stdin is closed until SIGTERM, and then until SIGKILL. */
 const GRACE_MS = 5_000;
 const TERM_MS = 2_000;
 
-/** Variables that would make the CLI join a session or a trace that is not ours, or send our telemetry elsewhere. */
+/** Variables that would make the CLI join a foreign session or trace, or send this server's telemetry elsewhere. */
 const NOT_PASSED =
   /^(DAGGER_SESSION_.*|_EXPERIMENTAL_DAGGER_RUNNER_HOST|TRACEPARENT|TRACESTATE|BAGGAGE|OTEL_.*|STACKWARDEN_.*)$/i;
 
@@ -32,13 +35,13 @@ export function cliEnvironment(env: NodeJS.ProcessEnv, runnerHost: string | null
 export interface CliProcess {
   readonly pid: number;
   readonly address: Address;
-  /** Settles when the process is gone; never rejects. */
+  /** Settles when the process has ended; never rejects. */
   readonly exited: Promise<{ reason: string }>;
   /** Ends it within seconds. Idempotent. */
   end(): Promise<void>;
 }
 
-/** Last words of the CLI, without colours and progress. */
+/** Last output of the CLI, without colours and progress. */
 const lastWords = (text: string): string =>
   text
     // biome-ignore lint/suspicious/noControlCharactersInRegex: terminal sequences are what is removed here.
@@ -79,7 +82,10 @@ const unavailable = (message: string, cause?: unknown): StackwardenError =>
     cause,
   });
 
-/** @throws RUNTIME_UNAVAILABLE with the CLI's own last words; nothing is left then */
+/**
+ * On failure no process is left.
+ * @throws RUNTIME_UNAVAILABLE with the CLI's last output
+ */
 export async function startCli(options: SessionOptions): Promise<CliProcess> {
   const { cli, runnerHost, workdir, signal, env, startTimeoutMs = START_TIMEOUT_MS } = options;
   signal.throwIfAborted();

@@ -1,4 +1,6 @@
-/** GraphQL over a session's own port. No environment variable is involved: several sessions live in one process. */
+/**
+ * GraphQL over a session's own port. It uses no environment variables, so that several sessions can share one process.
+ */
 import { Agent, type IncomingMessage, request } from "node:http";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
@@ -6,10 +8,10 @@ import type { GraphQLConnection } from "./sdk.js";
 import { traceparent } from "./trace.js";
 import type { ClientOptions } from "./types.js";
 
-/** So long the notice of a process's end may come after its last connection broke. */
+/** Maximum delay between a broken connection and the notice that the process has ended, in milliseconds. */
 const DEATH_MS = 500;
 
-/** What the engine answered instead of data. */
+/** An error response of the engine. */
 export class EngineError extends Error {
   override readonly name = "EngineError";
 
@@ -21,7 +23,7 @@ export class EngineError extends Error {
   }
 }
 
-/** The session answered, but not as an engine does: the engine behind it is gone. */
+/** The session sent an invalid response: the engine behind it is gone. */
 export class SessionError extends Error {
   override readonly name = "SessionError";
 
@@ -40,10 +42,10 @@ export interface Address {
 
 export const authorization = ({ token }: Address): string => `Basic ${Buffer.from(`${token}:`).toString("base64")}`;
 
-/** The engine marks errors with the span that they come from; that is for its own interface. */
+/** Removes the reference to a span that the engine appends to errors for its own user interface. */
 const withoutOrigin = (message: string): string => message.replace(/\s*\[traceparent:[^\]]*\]/g, "").trim();
 
-/** Settles when the signal is aborted, or after a moment. */
+/** Settles when the signal is aborted, or after a short delay. */
 const soon = async (signal: AbortSignal): Promise<void> => {
   if (!signal.aborted) await delay(DEATH_MS, undefined, { signal, ref: false }).catch(() => {});
 };
@@ -58,7 +60,7 @@ function read(body: string, status: number): unknown {
   try {
     answer = JSON.parse(body) as Answer;
   } catch {
-    // Said below.
+    // Handled below.
   }
   const [first] = answer?.errors ?? [];
   if (first !== undefined) throw new EngineError(withoutOrigin(String(first.message)), first.extensions);
@@ -69,7 +71,7 @@ function read(body: string, status: number): unknown {
 }
 
 export class Connections {
-  // A start that has to pull an image answers after minutes: no time limit here, callers have their own.
+  // No time limit: a start that pulls an image can take minutes, and callers have their own limits.
   readonly #agent = new Agent({ keepAlive: true });
 
   constructor(
@@ -77,7 +79,7 @@ export class Connections {
     private readonly ended: AbortSignal,
   ) {}
 
-  /** A connection whose requests carry these options. */
+  /** Creates a connection whose requests use these options. */
   with({ trace, signal }: ClientOptions): GraphQLConnection {
     const together = signal === undefined ? this.ended : AbortSignal.any([signal, this.ended]);
     return { request: (document) => this.#request(document, trace, together) };
@@ -112,7 +114,7 @@ export class Connections {
     } catch (error) {
       // When the session's process dies, its connections break before its exit is reported.
       if ("code" in (error as Error)) await soon(signal);
-      // Its own words say more than that something was aborted or broken.
+      // The process's own error message is more specific than a broken or aborted connection.
       signal.throwIfAborted();
       throw error;
     }

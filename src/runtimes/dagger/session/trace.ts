@@ -1,4 +1,4 @@
-/** Traces of our own: W3C Trace Context, made anew for every start of a service. */
+/** Creates traces in the W3C Trace Context format, a new one for every start of a service. */
 import { randomBytes } from "node:crypto";
 import type { TraceContext } from "./types.js";
 

@@ -1,10 +1,10 @@
-/** Inner border of the Dagger runtime: one engine session, from which a stack takes all it needs. */
+/** The interface between the Dagger runtime's stack and one engine session. */
 import type { Client } from "@dagger.io/dagger";
 import type { SessionTelemetry } from "../telemetry/types.js";
 
 /**
- * A trace of our own (W3C Trace Context). The engine's spans and log records of a request carry the trace of that
- * request, so one trace for each start of a service is what maps telemetry to services.
+ * A trace created by this server (W3C Trace Context). The engine's spans and log records of a request have the trace of
+ * that request, so one trace for each start of a service maps telemetry to services.
  */
 export interface TraceContext {
   /** 32 lower-case hexadecimal digits. */
@@ -14,7 +14,7 @@ export interface TraceContext {
 }
 
 export interface ClientOptions {
-  /** Carried by every request. */
+  /** Trace of every request. */
   trace?: TraceContext;
   /** Aborts pending requests. The engine continues what it has started. */
   signal?: AbortSignal;
@@ -40,14 +40,14 @@ export interface SessionOptions {
   cli: string;
   /** `_EXPERIMENTAL_DAGGER_RUNNER_HOST` for the session; null: the CLI's own choice (a container runtime). */
   runnerHost: string | null;
-  /** Working directory of the session: paths that it uploads are absolute all the same. */
+  /** Working directory of the session; uploads use absolute paths regardless. */
   workdir: string;
   /** Milliseconds for opening the session, which can include pulling and starting an engine. Default 300,000. */
   startTimeoutMs?: number;
   /** Milliseconds for the response to a heartbeat; an engine that exceeds it is lost. Default 10,000. */
   responseMs?: number;
   signal: AbortSignal;
-  /** The server's environment; what the CLI needs of it is passed on. */
+  /** The server's environment; the variables that the CLI needs are passed on. */
   env: NodeJS.ProcessEnv;
   warn(message: string): void;
 }

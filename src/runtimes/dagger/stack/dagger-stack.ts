@@ -26,7 +26,7 @@ import type { PublishedPorts } from "./published-ports.js";
 import { forgetVolumeUsers, formerVolumeUsers, recordVolumeUser } from "./volume-users.js";
 import { volumeKey } from "./volumes.js";
 
-/** A pull or build that takes longer than this is worth an event. */
+/** Milliseconds after which a pull or build is reported as an event. */
 const NOTABLE_MS = 2000;
 /** Milliseconds to open the connection of a health check; the check has its own time limit. */
 const DIAL_MS = 10_000;
@@ -36,7 +36,7 @@ const KEPT_MS = 10_000;
 export interface StackParts {
   session: DaggerSession;
   host: EngineHost;
-  /** The way of checks into the session. */
+  /** Connection for health checks into the session. */
   gateway: Gateway;
   ports: PublishedPorts;
   runnerHost: string | null;
@@ -73,7 +73,7 @@ export class DaggerStack implements RuntimeStack {
     this.#definition = definition;
   }
 
-  /** Starts of one service run one after the other; each waits for the exit of the former instance. */
+  /** Starts of one service run one at a time; each waits for the exit of the previous instance. */
   startService(request: StartServiceRequest): Promise<RuntimeService> {
     const { name } = request.service;
     const serial = this.#serials.get(name) ?? new Mutex();
@@ -96,7 +96,7 @@ export class DaggerStack implements RuntimeStack {
     const ready = await this.#ready(request);
     const { instance } = ready;
     const claimed = await this.#claimVolumes(request, instance);
-    // Together with its start: whatever is published can be reached once it listens.
+    // Runs concurrently with the service's start, so that published ports are reachable as soon as the service listens.
     const published = service.ports.length > 0 ? this.#startPorts(signal) : null;
     try {
       const started = await launch({
@@ -121,7 +121,7 @@ export class DaggerStack implements RuntimeStack {
       }
       return started;
     } catch (error) {
-      // Its end was not necessarily observed: the record stays, and the next start looks for the container.
+      // The exit was not necessarily observed: the record stays, and the next start looks for the container.
       this.#instances.delete(instance);
       await published;
       throw error;
@@ -129,7 +129,8 @@ export class DaggerStack implements RuntimeStack {
   }
 
   /**
-   * Ends former instances that mount the service's volumes, and records this one. @returns whether there are volumes
+   * Ends previous instances that mount the service's volumes, and records this one.
+   * @returns whether there are volumes
    * @throws STOP_FAILED, STORAGE_FAILED, the signal's reason
    */
   async #claimVolumes({ service, signal, phase }: StartServiceRequest, instance: string): Promise<boolean> {
@@ -151,11 +152,11 @@ export class DaggerStack implements RuntimeStack {
 
   #release(instance: string): void {
     this.#instances.delete(instance);
-    // A record that stays costs the next start one search for a container that is gone.
+    // A stale record costs the next start one search for a container that is gone.
     void forgetVolumeUsers(this.request.stateDir, [instance]).catch(() => undefined);
   }
 
-  /** Never rejects: the failure is reported after the service's start. */
+  /** Never rejects: a failure is reported after the service's start. */
   #startPorts(signal: AbortSignal): Promise<unknown> {
     return this.parts.ports.start(signal).then(
       () => null,
@@ -174,7 +175,7 @@ export class DaggerStack implements RuntimeStack {
     const trace = newTrace();
     const told = progress(phase);
     const name = service.name;
-    // Whatever an installation prints belongs to the service's log.
+    // Output of an installation belongs to the service's log.
     const forget = session.telemetry.listen(trace.traceId, {
       began: told,
       output: (stream, chunk, timeMs) => sink.write(stream, chunk, timeMs),

@@ -1,4 +1,4 @@
-/** Who publishes a stack's ports: the gateway on 127.0.0.1, or Dagger's own tunnel on every address. */
+/** Publishes a stack's ports: through the gateway on 127.0.0.1, or through Dagger's own tunnel on every address. */
 
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
@@ -13,33 +13,42 @@ export interface PublishedInstance {
   id: string;
   /** Settles when it has ended; never rejects. */
   exited: Promise<unknown>;
-  /** Of its start. */
+  /** Signal of its start. */
   signal: AbortSignal;
 }
 
 export interface Published {
-  /** What the instance's notes have to say. */
+  /** Notes for the instance. */
   notes: string[];
-  /** The instance has ended, nothing leads to it any more, and its ports are held again; never rejects. */
+  /** Settles when the instance has ended, its forwarding is closed, and its ports are held again; never rejects. */
   closed: Promise<unknown>;
 }
 
 export interface PublishedPorts {
   /**
-   * Holds every port that the definition publishes, beside what is held already, and lets go of what it no longer
-   * publishes. From then on other processes cannot take them.
-   * @throws PORT_IN_USE naming every busy port and its service; nothing is changed then
+   * Holds every port that the definition publishes, in addition to those already held, and releases the ports that it
+   * no longer publishes. From then on other processes cannot take them. On failure nothing changes.
+   * @throws PORT_IN_USE with every busy port and its service
    */
   reserve(definition: StackDefinition): Promise<void>;
   /** Published addresses. */
   endpoints(): Endpoint[];
-  /** Of a published container port. */
+  /** Host port of a published container port. */
   hostPort(service: string, containerPort: number): number | undefined;
-  /** Before a service's container is prepared: its ports are held. @throws PORT_IN_USE */
+  /**
+   * Called before a service's container is prepared: holds its ports.
+   * @throws PORT_IN_USE
+   */
   secure(service: string): Promise<void>;
-  /** Together with the start of a service that publishes. @throws RUNTIME_UNAVAILABLE */
+  /**
+   * Called concurrently with the start of a service that publishes ports.
+   * @throws RUNTIME_UNAVAILABLE
+   */
   start(signal: AbortSignal): Promise<void>;
-  /** The instance runs: its ports lead to it. @throws PORT_IN_USE, RUNTIME_UNAVAILABLE, SERVICE_START_FAILED */
+  /**
+   * Called when the instance runs: forwards its ports to it.
+   * @throws PORT_IN_USE, RUNTIME_UNAVAILABLE, SERVICE_START_FAILED
+   */
   open(instance: PublishedInstance): Promise<Published>;
   close(): Promise<void>;
 }
@@ -65,7 +74,7 @@ export function publishedRequests(service: ServiceDefinition): PortRequest[] {
   });
 }
 
-/** The gateway serves the ports during the whole life of the stack, for every instance. Its owner closes it. */
+/** The gateway serves the ports for the lifetime of the stack, for every instance. Its owner closes it. */
 export const throughGateway = (gateway: Gateway): PublishedPorts => ({
   reserve: (definition) => gateway.reserve(definition),
   endpoints: () => gateway.endpoints(),

@@ -1,6 +1,6 @@
 /**
- * Deletes named volumes. An engine offers no way to delete one cache volume: its key is forgotten, so that no stack ever
- * sees it again, and its content is deleted by a container that mounts it once more.
+ * Deletes named volumes. An engine has no operation that deletes one cache volume: instead, its key is forgotten so
+ * that no stack uses it again, and a container that mounts it deletes its content.
  */
 import { randomBytes } from "node:crypto";
 import type { Client } from "@dagger.io/dagger";
@@ -8,7 +8,7 @@ import { findCli } from "../engine/discovery.js";
 import type { OpenSession } from "../session/types.js";
 import { forgetVolumes, type VolumeRecord } from "./volumes.js";
 
-/** All of it; afterwards the engine's own garbage collection has the rest. */
+/** Milliseconds for the whole operation; after that, the engine's garbage collection removes the rest. */
 const DEADLINE_MS = 60_000;
 const PLACE = "/volume";
 
@@ -19,7 +19,7 @@ export interface RemoveVolumesOptions {
   env: NodeJS.ProcessEnv;
   warn(message: string): void;
   openSession: OpenSession;
-  /** For volumes of services that are built. */
+  /** Image for volumes of services that are built. */
   fallbackImage: string;
 }
 
@@ -29,13 +29,13 @@ async function empty(client: Client, { key, user, image }: VolumeRecord, fallbac
     .from(image ?? fallbackImage)
     .withUser(user ?? "root")
     .withMountedCache(PLACE, client.cacheVolume(key))
-    // Never taken from the engine's cache of what was run before.
+    // A unique value, so that the engine does not reuse a cached result.
     .withEnvVariable("STACKWARDEN_REMOVE", randomBytes(8).toString("hex"))
     .withExec(["/bin/sh", "-c", `find ${PLACE} -mindepth 1 -delete`])
     .sync();
 }
 
-/** @throws STORAGE_FAILED; content that cannot be deleted now is a warning */
+/** @throws STORAGE_FAILED; content that cannot be deleted now only causes a warning */
 export async function removeVolumes(options: RemoveVolumesOptions): Promise<void> {
   const { stateDir, volumes, env, warn, openSession, fallbackImage, projectId } = options;
   const gone = await forgetVolumes(stateDir, volumes);

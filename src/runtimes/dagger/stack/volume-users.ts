@@ -1,7 +1,7 @@
 /**
- * The instances that mount named volumes and whose end was not observed. When a session, the server or the engine dies,
- * the engine keeps containers for seconds. A second database on the same volume would then run recovery under a live
- * one, so that the next start ends the former instance first.
+ * Records the instances that mount named volumes and whose exit was not observed. When a session, the server or the
+ * engine dies, the engine keeps containers for some seconds. A second database on the same volume would then run
+ * recovery while the first one is still running, so the next start ends the previous instance first.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -43,7 +43,10 @@ export const recordVolumeUser = (stateDir: string, instance: string, user: Volum
     return true;
   });
 
-/** Forgets instances whose end was observed. @throws STORAGE_FAILED */
+/**
+ * Removes the records of instances whose exit was observed.
+ * @throws STORAGE_FAILED
+ */
 export const forgetVolumeUsers = (stateDir: string, instances: readonly string[]): Promise<void> =>
   change(stateDir, (records) => {
     const known = instances.filter((instance) => instance in records);

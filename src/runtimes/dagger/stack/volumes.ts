@@ -1,6 +1,6 @@
 /**
- * Named volumes as cache volumes of an engine. An engine knows its cache volumes by a key for ever: the key is random and
- * kept with the project, so that deleting a volume means a new key, and two servers on one engine never share one.
+ * Named volumes as cache volumes of an engine. An engine never forgets the key of a cache volume. The key is therefore
+ * random and stored with the project: deleting a volume means a new key, and two servers on one engine never share one.
  */
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -10,7 +10,7 @@ import { Mutex } from "../../../system/mutex.js";
 
 export interface VolumeRecord {
   key: string;
-  /** What can empty it: the image that used it, as whom, on which engine. */
+  /** Information for emptying the volume: the image that used it, the user, and the engine. */
   image?: string;
   user?: string;
   runnerHost: string | null;
@@ -47,7 +47,10 @@ async function read(stateDir: string): Promise<Records> {
 const write = (stateDir: string, records: Records): Promise<void> =>
   atomicWrite(join(stateDir, FILE), `${JSON.stringify(records, null, 2)}\n`);
 
-/** The volume's key on this engine; made at its first use. @throws STORAGE_FAILED */
+/**
+ * The volume's key on this engine; created at its first use.
+ * @throws STORAGE_FAILED
+ */
 export function volumeKey(
   stateDir: string,
   project: string,
@@ -67,7 +70,10 @@ export function volumeKey(
   });
 }
 
-/** Forgets volumes on every engine: from now on their names mean empty ones. @returns what there was of them */
+/**
+ * Forgets volumes on every engine: from now on their names refer to new, empty ones.
+ * @returns the records of the volumes that existed
+ */
 export function forgetVolumes(stateDir: string, volumes: string[]): Promise<VolumeRecord[]> {
   return serialOf(stateDir).run(async () => {
     const records = await read(stateDir);

@@ -1,11 +1,11 @@
-/** What is read of OTLP in protobuf-JSON: ids are base64 there, 64-bit numbers are strings, and any field may be absent. */
+/** Parses OTLP in protobuf-JSON, where ids are base64, 64-bit numbers are strings, and any field may be absent. */
 import type { LogStream } from "../../../stack/logs/types.js";
 
 export interface OutputRecord {
   traceId: string;
   stream: LogStream;
   bytes: Uint8Array;
-  /** The stream's end; `bytes` is empty then. */
+  /** True at the end of the stream; `bytes` is then empty. */
   eof: boolean;
   /** Epoch milliseconds. */
   timeMs: number;
@@ -19,11 +19,11 @@ export interface SpanRecord {
   endedAt: number | null;
   /** Of the service's event `Container exited`; undefined without one. */
   exitCode: number | undefined;
-  /** Message of a status that is an error. */
+  /** Message of an error status. */
   failure: string | undefined;
 }
 
-/** The scope under which the engine passes on what containers print; everything else is the engine talking. */
+/** The scope of container output; records of other scopes are messages of the engine. */
 const OUTPUT_SCOPE = "dagger.io/engine.buildkit";
 
 type Json = Record<string, unknown>;
@@ -34,10 +34,10 @@ const group = (value: unknown): Json => (typeof value === "object" && value !== 
 const hexOf = (value: unknown): string =>
   typeof value === "string" ? Buffer.from(value, "base64").toString("hex") : "";
 
-/** Above it lies what was negative before it became an unsigned number. */
+/** Larger values are negative numbers that were converted to unsigned ones. */
 const MOST_NANOSECONDS = 2 ** 63;
 
-/** Nanoseconds as text; 0 when absent. */
+/** Converts nanoseconds in text form to milliseconds; 0 when absent. */
 function milliseconds(value: unknown): number {
   const nanoseconds = Number(value ?? 0);
   return Number.isFinite(nanoseconds) && nanoseconds < MOST_NANOSECONDS ? Math.trunc(nanoseconds / 1e6) : 0;
@@ -59,7 +59,7 @@ function bodyOf(body: Json): Uint8Array {
   return new Uint8Array();
 }
 
-/** @throws SyntaxError when the text is no JSON */
+/** @throws SyntaxError for invalid JSON */
 export function outputRecords(data: string): OutputRecord[] {
   const records: OutputRecord[] = [];
   for (const resource of list(group(JSON.parse(data)).resourceLogs)) {
@@ -82,8 +82,8 @@ export function outputRecords(data: string): OutputRecord[] {
 }
 
 /**
- * Where the engine has custom CA certificates, it runs a container that installs them before the service's and
- * one that removes them after it. They end with 0 and have their events in the same span.
+ * With custom CA certificates, the engine runs a container that installs them before the service's and one that removes
+ * them after it. Both exit with 0 and report their events in the same span.
  */
 function exitCodeOf(span: Json): number | undefined {
   const codes = list(span.events)
@@ -95,7 +95,7 @@ function exitCodeOf(span: Json): number | undefined {
 const failureOf = ({ code, message }: Json): string | undefined =>
   (code === "STATUS_CODE_ERROR" || code === 2) && typeof message === "string" && message !== "" ? message : undefined;
 
-/** @throws SyntaxError when the text is no JSON */
+/** @throws SyntaxError for invalid JSON */
 export function spanRecords(data: string): SpanRecord[] {
   const records: SpanRecord[] = [];
   for (const resource of list(group(JSON.parse(data)).resourceSpans)) {

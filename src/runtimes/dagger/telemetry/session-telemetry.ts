@@ -4,25 +4,25 @@ import { outputRecords, spanRecords } from "./otlp.js";
 import { readStream, type SseEvent } from "./sse.js";
 import type { SessionTelemetry, TraceListener } from "./types.js";
 
-/** A listener that cannot take more holds the stream for so long at most: other services want theirs too. */
+/** Milliseconds for which a slow listener can pause the stream: other services share it. */
 const MOST_WAIT_MS = 1000;
 
 export interface TelemetryOptions {
   address: Address;
   /** Ends the streams. */
   signal: AbortSignal;
-  /** A stream broke off and is being resumed. */
+  /** Called when a stream broke off and is being resumed. */
   onBroken(): void;
 }
 
 interface Entry {
   listener: TraceListener;
-  /** Spans of the trace that were told of, and those that have ended. */
+  /** Spans of the trace that were reported as begun, and those that have ended. */
   began: Set<string>;
   ended: Set<string>;
   /** Streams that are not closed yet. */
   open: Set<string>;
-  /** It was waited for in vain: not again until it has caught up. */
+  /** A wait for the listener has timed out: it is not waited for again until it has caught up. */
   stuck: boolean;
 }
 
@@ -52,7 +52,7 @@ export function openTelemetry({ address, signal, onBroken }: TelemetryOptions): 
       if (entry === undefined) continue;
       if (bytes.length > 0) {
         entry.listener.output?.(stream, bytes, timeMs);
-        // After every record: one event may carry more than a listener can hold.
+        // Checked after every record: one event can contain more than a listener can accept.
         await caughtUp(entry);
       }
       if (eof && entry.open.delete(stream) && entry.open.size === 0) entry.listener.drained?.();

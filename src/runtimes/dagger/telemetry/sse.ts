@@ -1,4 +1,4 @@
-/** Server-sent events that are read on after every break: from the last whole event, without a gap and without doubles. */
+/** Reads server-sent events and resumes after every break from the last complete event, without gaps or duplicates. */
 import { type IncomingMessage, request } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Address, authorization } from "../session/connection.js";
@@ -8,12 +8,12 @@ export interface SseEvent {
   data: string;
 }
 
-/** No event of an engine is nearly as long; what is, would take all memory. */
+/** Far above the length of any event of an engine; bounds the memory for a longer one. */
 const MOST_EVENT = 256 * 1024 * 1024;
 const FIRST_WAIT_MS = 50;
 const LONGEST_WAIT_MS = 1000;
 
-/** Lines of one connection become events; characters may be split between chunks. */
+/** Parses the lines of one connection into events; characters may be split between chunks. */
 export class SseParser {
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   #parts: string[] = [];
@@ -24,11 +24,11 @@ export class SseParser {
 
   constructor(
     private readonly onEvent: (event: SseEvent, id: string | null) => void,
-    /** Characters of one line at most. */
+    /** Maximum characters of one line. */
     private readonly longest = MOST_EVENT,
   ) {}
 
-  /** @throws when an event is longer than anything that could be one */
+  /** @throws when an event exceeds the maximum length */
   push(chunk: Uint8Array): void {
     const text = this.#decoder.decode(chunk, { stream: true });
     let from = 0;
@@ -69,13 +69,16 @@ export interface StreamOptions {
   address: Address;
   path: string;
   signal: AbortSignal;
-  /** One after the other: the next event is given when the one before was taken. Must not reject. */
+  /**
+   * Called for one event at a time: the next one is delivered after the promise of the previous one settles. Must not
+   * reject.
+   */
   onEvent(event: SseEvent): void | Promise<void>;
-  /** The stream broke off; `failures` counts the tries since the last one that gave something. */
+  /** Called when the stream broke off; `failures` counts the attempts since the last one that delivered data. */
   onBroken(failures: number): void;
 }
 
-/** Reads until the signal ends it. Never rejects. */
+/** Reads until the signal aborts. Never rejects. */
 export async function readStream(options: StreamOptions): Promise<void> {
   const { signal } = options;
   let lastId: string | null = null;
@@ -87,14 +90,14 @@ export async function readStream(options: StreamOptions): Promise<void> {
       for await (const chunk of response) {
         parser.push(chunk as Uint8Array);
         for (const [event, id] of events.splice(0)) {
-          // The id counts once its event was taken: what comes after it is asked for after a break.
+          // The id is recorded after its event was handled: a resumed stream starts after it.
           await options.onEvent(event);
           if (id !== null) lastId = id;
           failures = 0;
         }
       }
     } catch {
-      // An end by error and an end by itself mean the same here.
+      // An error and a regular end of the stream are handled the same way.
     }
     if (signal.aborted) return;
     failures += 1;

@@ -1,6 +1,6 @@
 /**
- * `host.tunnel` of a session. The engine's own program (`dagger session`, our child) listens on every address of this
- * machine, 0.0.0.0 in the engine's source; the tunnel ends with the instance behind it.
+ * The `host.tunnel` of a session. The engine's client program (`dagger session`, a child of the server) listens on
+ * every address of this machine (0.0.0.0 in the engine's source). The tunnel ends with the instance behind it.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { NetworkProtocol, Service } from "@dagger.io/dagger";
@@ -11,11 +11,11 @@ import { newTrace } from "../session/trace.js";
 import type { DaggerSession } from "../session/types.js";
 import type { OpenTunnel } from "./types.js";
 
-/** Of the engine's answer to a stop. */
+/** Milliseconds for the engine's response to a stop. */
 const STOP_MS = 5000;
 
 export function sessionTunnels(session: DaggerSession): OpenTunnel {
-  /** Never rejects: a session that is over has no tunnel any more. */
+  /** Never rejects: a session that is over has no tunnels. */
   const settled = async (...asked: Promise<unknown>[]): Promise<void> => {
     const late = new AbortController();
     await Promise.race([
@@ -26,7 +26,7 @@ export function sessionTunnels(session: DaggerSession): OpenTunnel {
   };
 
   return async ({ service: name, id, ports }, signal) => {
-    // What a tunnel starts by mistake must not speak into the instance's log.
+    // Output of a container that a tunnel starts by mistake must not appear in the instance's log.
     const client = session.client({ trace: newTrace() });
     const behind = client.loadServiceFromID(id as never);
     const protocol = "TCP" as NetworkProtocol;
@@ -34,7 +34,7 @@ export function sessionTunnels(session: DaggerSession): OpenTunnel {
     const stop = async (): Promise<void> => {
       if (session.ended.aborted) return;
       if (tunnel !== undefined) await settled(tunnel.stop());
-      // A tunnel to a service that has ended starts it again, behind our back.
+      // A tunnel to a service that has ended starts it again, without the server's control.
       await settled(behind.stop({ kill: true }));
     };
     try {
@@ -44,7 +44,7 @@ export function sessionTunnels(session: DaggerSession): OpenTunnel {
       await raceAbort(tunnel.start(), signal);
       return { stop };
     } catch (error) {
-      // The engine waits for a start that is under way before it stops it.
+      // Before the stop, the engine waits for a start in progress.
       if (tunnel !== undefined && !session.ended.aborted) await settled(tunnel.stop());
       signal.throwIfAborted();
       session.ended.throwIfAborted();

@@ -11,7 +11,7 @@ import {
 } from "../stack/published-ports.js";
 import type { OpenTunnel } from "./types.js";
 
-/** The listener of a tunnel that was stopped is gone a moment later. */
+/** The listener of a stopped tunnel closes shortly afterwards. */
 const HOLD_AGAIN_MS = 5000;
 const POLL_MS = 25;
 
@@ -19,7 +19,7 @@ export interface TunnelsOptions {
   project: string;
   openTunnel: OpenTunnel;
   notice(notice: RuntimeNotice): void;
-  /** To the server's log. */
+  /** Writes to the server's log. */
   warn(message: string): void;
 }
 
@@ -49,7 +49,7 @@ export class Tunnels implements PublishedPorts {
     }
   }
 
-  /** A tunnel needs a running instance: there is nothing to begin with. */
+  /** Does nothing: a tunnel needs a running instance. */
   async start(): Promise<void> {}
 
   async open({ service, id, exited, signal }: PublishedInstance): Promise<Published> {
@@ -80,7 +80,7 @@ export class Tunnels implements PublishedPorts {
     }
   }
 
-  /** After the session's end, which is the end of every instance and of every tunnel. */
+  /** Called after the end of the session, which has ended every instance and tunnel. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#ledger.close();

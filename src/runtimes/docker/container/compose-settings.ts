@@ -1,4 +1,4 @@
-/** Settings of a compose service that the engine takes as they are. */
+/** Settings of a compose service that are passed to the engine unchanged. */
 import type Docker from "dockerode";
 import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 
@@ -7,7 +7,10 @@ type HostSettings = Partial<Docker.HostConfig>;
 const entries = (values: Record<string, string> | undefined): boolean =>
   values !== undefined && Object.keys(values).length > 0;
 
-/** Fields of the engine's HostConfig. None of them weakens what the spec hardens: policy was checked when the file was read. */
+/**
+ * Fields of the engine's HostConfig. None of them weakens the hardening of the spec: policy was checked when the file
+ * was read.
+ */
 export function hostSettings(service: ServiceDefinition): HostSettings {
   const { ulimits, extraHosts, sysctls, annotations } = service;
   return {
@@ -47,7 +50,7 @@ export function containerSettings(service: ServiceDefinition): Partial<Docker.Co
 
 /**
  * Names under which other services reach it.
- * @param network of the compose file; a name that `links` gives holds for every service there
+ * @param network name in the compose file; an alias from `links` applies to every service on it
  */
 export function serviceAliases(service: ServiceDefinition, { services }: StackDefinition, network: string): string[] {
   const names = new Set([service.name]);

@@ -12,17 +12,17 @@ export interface EnvironmentOptions {
   homeless: boolean;
 }
 
-/** As the Engine API takes it; the engine adds the image's own. */
+/** Environment in the format of the Engine API; the engine adds the image's own variables. */
 export function containerEnvironment({ service, image, hostPort, homeless }: EnvironmentOptions): string[] {
   const values = Object.entries(service.environment).map(([name, raw]): [string, string] => [
     name,
     raw.replace(PUBLISHED, (_whole, other: string, port: string) => {
       const published = hostPort(other, Number(port));
-      // Not published: the name by which it is reached inside the stack.
+      // Not published: use the name by which other services of the stack reach it.
       return published === undefined ? `${other}:${port}` : `127.0.0.1:${published}`;
     }),
   ]);
-  // Package managers and compilers write below HOME, which would be `/` for a user that the image does not know.
+  // Package managers and compilers write below HOME, which would be `/` for a user that the image does not define.
   const home = homeless && service.environment.HOME === undefined && image.environment.HOME === undefined;
   return [...(home ? ["HOME=/tmp"] : []), ...values.map(([name, value]) => `${name}=${value}`)];
 }

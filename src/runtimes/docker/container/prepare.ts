@@ -1,4 +1,4 @@
-/** From a compose service to a container that is created and can be started. */
+/** Creates the container of a compose service, ready to be started. */
 import { join } from "node:path";
 import type Docker from "dockerode";
 import { StackwardenError } from "../../../errors.js";
@@ -26,21 +26,21 @@ export interface PrepareOptions {
   limits: Limits;
   networks: readonly { name: string; aliases: string[] }[];
   ports: readonly PortBinding[];
-  /** Ends the container's name; one-off instances have others. */
+  /** Suffix of the container's name; one-off instances have different ones. */
   kind: string;
   env: NodeJS.ProcessEnv;
   hostPort(service: string, containerPort: number): number | undefined;
-  /** The program in place of the service's own; it has a standard input. */
+  /** The program that replaces the service's own; it has a standard input. */
   command?: string[];
 }
 
 export interface PreparedContainer {
   id: string;
   user: string;
-  /** Its number, where the image or the user itself tells it. */
+  /** Numeric user id, when the image or the user itself specifies it. */
   uid: number | null;
   notes: string[];
-  /** Private folder with its secrets. */
+  /** Private folder with the secrets of the container. */
   secrets: string;
 }
 
@@ -55,7 +55,7 @@ export const instanceLabels = ({
   [LABEL.server]: serverId(),
 });
 
-/** The name may be taken by a container that somebody else made: then the engine chooses one. */
+/** The name may be in use by a foreign container: the engine then chooses one. */
 async function create(docker: Docker, spec: Docker.ContainerCreateOptions): Promise<string> {
   try {
     return (await docker.createContainer(spec)).id;
@@ -91,7 +91,10 @@ function createError(error: unknown, service: string, host: string): unknown {
   return isPortTaken(error) ? error : serviceError(error, service, "creating its container", host);
 }
 
-/** @throws SERVICE_START_FAILED, POLICY_VIOLATION, RUNTIME_UNAVAILABLE, STORAGE_FAILED; nothing is left then */
+/**
+ * On failure no container is left.
+ * @throws SERVICE_START_FAILED, POLICY_VIOLATION, RUNTIME_UNAVAILABLE, STORAGE_FAILED
+ */
 export async function prepareContainer(options: PrepareOptions): Promise<PreparedContainer> {
   const { engine, identity, definition, service, image, kind, env } = options;
   const { docker, address } = engine;
@@ -128,7 +131,8 @@ export async function prepareContainer(options: PrepareOptions): Promise<Prepare
     });
   let id: string | undefined;
   try {
-    // The files belong to a user whose number only the image knows: they exist before the container, empty of owner.
+    // The files belong to a user whose id only the image defines. They are created before the container, without their
+    // owner.
     const placed = await writeSecretFiles(secrets, files, numericUser(chosen.user));
     id = await create(docker, specFor(placed));
     for (const { name, aliases } of options.networks.slice(1))

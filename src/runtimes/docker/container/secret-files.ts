@@ -1,6 +1,7 @@
 /**
- * Secrets as files: written into a private folder, on a memory file system where the engine shares this machine, and
- * mounted read-only. The folder keeps other users of this machine out; the file itself is the service's.
+ * Secrets as files: written to a private folder (on a memory file system when the engine runs on this machine) and
+ * mounted read-only. Other users of this machine cannot enter the folder; the file itself belongs to the service's
+ * user.
  */
 import { chmod, chown, rm, statfs, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -11,7 +12,7 @@ import type { UserIds } from "./user-ids.js";
 
 const TMPFS = 0x01021994;
 
-/** A folder in memory that this user can make folders in, null where there is none. */
+/** A memory file system in which this user can create folders; null when there is none. */
 async function memoryFolder(env: NodeJS.ProcessEnv): Promise<string | null> {
   for (const folder of process.getuid?.() === 0 ? ["/run", "/dev/shm"] : [env.XDG_RUNTIME_DIR]) {
     const found = folder ? await statfs(folder).catch(() => null) : null;
@@ -21,12 +22,15 @@ async function memoryFolder(env: NodeJS.ProcessEnv): Promise<string | null> {
 }
 
 export interface SecretsFolderOptions extends StackIdentity {
-  /** The engine mounts this machine's folders, memory file systems included. */
+  /** True when the engine mounts folders of this machine, memory file systems included. */
   sameMachine: boolean;
   env: NodeJS.ProcessEnv;
 }
 
-/** Where a project's secret files lie; the same at every start, so that what a killed server left is replaced. */
+/**
+ * Folder of a project's secret files. The path is the same at every start, so that files of a killed server are
+ * replaced.
+ */
 export async function secretsFolder({ projectId, stateDir, sameMachine, env }: SecretsFolderOptions): Promise<string> {
   const memory = sameMachine ? await memoryFolder(env) : null;
   return memory === null
@@ -35,14 +39,14 @@ export async function secretsFolder({ projectId, stateDir, sameMachine, env }: S
 }
 
 export interface SecretFile {
-  /** On this machine. */
+  /** Path on this machine. */
   source: string;
   target: string;
 }
 
 /**
- * @param folder of one instance; replaced as a whole
- * @param user null where the user's number is not known: the file is then readable for every user of the container
+ * @param folder private to one instance; replaced as a whole
+ * @param user null when the user id is not known: every user of the container can then read the file
  * @throws STORAGE_FAILED
  */
 export async function writeSecretFiles(
@@ -53,7 +57,7 @@ export async function writeSecretFiles(
   try {
     await rm(folder, { recursive: true, force: true });
     if (files.length === 0) return [];
-    // Others may make folders beside it: each level must be this user's own.
+    // Other users may create folders beside it, so each level must belong to this user.
     await makePrivateFolder(dirname(dirname(folder)));
     await makePrivateFolder(dirname(folder));
     await makePrivateFolder(folder);
@@ -63,7 +67,7 @@ export async function writeSecretFiles(
         const source = join(folder, String(at));
         await writeFile(source, value, { mode: 0o600, flag: "wx" });
         if (owned && process.getuid?.() === 0) await chown(source, user.uid, user.gid);
-        // Nobody but this user passes the folder; inside the container the file's own mode decides.
+        // Only this user can enter the folder; inside the container, the mode of the file applies.
         await chmod(source, owned ? 0o400 : 0o444);
         return { source, target: target.startsWith("/") ? target : `/run/secrets/${target}` };
       }),

@@ -1,4 +1,4 @@
-/** What the engine is asked to create for one service: hardened whatever the compose file says. */
+/** The container configuration of one service, hardened regardless of the compose file. */
 import type Docker from "dockerode";
 import type { Limits, ServiceDefinition } from "../../../stack/definition/types.js";
 import { isRootUser } from "../../shared/image-user.js";
@@ -13,7 +13,7 @@ import type { SecretFile } from "./secret-files.js";
 export interface PortBinding {
   containerPort: number;
   protocol: "tcp" | "udp";
-  /** 0: any free port. */
+  /** Host port; 0 means any free port. */
   hostPort: number;
 }
 
@@ -25,17 +25,17 @@ export interface SpecOptions {
   environment: string[];
   limits: Limits;
   labels: Record<string, string>;
-  /** None: the container has no network. */
+  /** Empty: the container has no network. */
   networks: readonly { name: string; aliases: string[] }[];
   ports: readonly PortBinding[];
   volumes: readonly ServiceVolume[];
   secrets: readonly SecretFile[];
   info: EngineInfo;
-  /** Standard input is given to the program, and closed with its first reader's. Default: none. */
+  /** The program gets a standard input, which is closed when its first reader disconnects. Default: none. */
   stdin?: boolean;
 }
 
-/** The engine keeps its own copy of the output; it is deleted with the container. */
+/** The engine keeps its own copy of the output, which is deleted with the container. */
 const LOG = { Type: "json-file", Config: { "max-size": "20m", "max-file": "3" } };
 
 type MountConfig = NonNullable<Docker.HostConfig["Mounts"]>;
@@ -62,7 +62,7 @@ function mounts({ service, volumes, secrets }: SpecOptions): MountConfig {
   return [...binds, ...named, ...files] as unknown as MountConfig;
 }
 
-/** `mode`: any user of the container can write there. */
+/** `mode` lets any user of the container write there. */
 const OWN_TMPFS = "rw,nosuid,nodev,mode=1777";
 
 function temporary({ service, user }: SpecOptions): Record<string, string> {
@@ -105,7 +105,7 @@ function portFields(ports: readonly PortBinding[]): Pick<Docker.ContainerCreateO
 
 export function containerSpec(options: SpecOptions): Docker.ContainerCreateOptions {
   const { name, service, image, user, environment, limits, labels, networks, info } = options;
-  // An engine before API 1.44 takes one network at the creation; the others are connected before the start.
+  // An engine before API 1.44 accepts only one network at creation; the others are connected before the start.
   const [network] = networks;
   const { ExposedPorts, bindings } = portFields(options.ports);
   return {
@@ -120,7 +120,7 @@ export function containerSpec(options: SpecOptions): Docker.ContainerCreateOptio
     StopSignal: service.stopSignal,
     ...containerSettings(service),
     ...(options.stdin === true ? { OpenStdin: true, StdinOnce: true, AttachStdin: true } : {}),
-    // Checks are stackwarden's own: the engine's would run beside them.
+    // Disables the engine's health check: stackwarden runs its own, and both would run side by side.
     Healthcheck: { Test: ["NONE"] },
     ...(ExposedPorts === undefined ? {} : { ExposedPorts }),
     HostConfig: {
@@ -131,7 +131,7 @@ export function containerSpec(options: SpecOptions): Docker.ContainerCreateOptio
       RestartPolicy: { Name: "no" },
       LogConfig: LOG,
       ReadonlyRootfs: service.readOnly,
-      // Signals reach the program although it is no init, and children that it leaves are reaped.
+      // Signals reach the program although it is not an init, and orphaned children are reaped.
       Init: info.init,
       Privileged: false,
       CapDrop: ["ALL"],

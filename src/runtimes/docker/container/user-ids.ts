@@ -1,4 +1,4 @@
-/** Numbers of a container's user, read from the image's own /etc/passwd and /etc/group. */
+/** Numeric ids of a container's user, read from /etc/passwd and /etc/group of the image. */
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import { extract } from "tar-stream";
@@ -11,7 +11,7 @@ export interface UserIds {
 
 const LARGEST = 1024 * 1024;
 
-/** A small file of a container, whether it runs or not; null where it does not exist. */
+/** Reads a small file of a container, running or not; null when it does not exist. */
 export async function readFileOf(docker: Docker, container: string, path: string): Promise<string | null> {
   let stream: Readable;
   try {
@@ -49,7 +49,7 @@ const byUid = (passwd: string, uid: number): number | null => {
   return Number.isInteger(gid) ? gid : null;
 };
 
-/** @returns null for a name that the files do not have */
+/** @returns null for a name that the files do not contain */
 export function resolveUser(user: string, passwd: string, group: string): UserIds | null {
   const [name = "", groupName] = user.split(":");
   const uid = name === "" ? 0 : /^\d+$/.test(name) ? Number(name) : field(passwd, name, 2);
@@ -60,10 +60,10 @@ export function resolveUser(user: string, passwd: string, group: string): UserId
   return gid === null ? null : { uid, gid };
 }
 
-/** By image and user: an image's content never changes. */
+/** Cached by image and user: the content of an image never changes. */
 const known = new Map<string, UserIds | null>();
 
-/** @param container one of the image's, created or running */
+/** @param container a created or running container of the image */
 export async function userIds(docker: Docker, container: string, image: string, user: string): Promise<UserIds | null> {
   const numeric = /^(\d+):(\d+)$/.exec(user);
   if (numeric !== null) return { uid: Number(numeric[1]), gid: Number(numeric[2]) };

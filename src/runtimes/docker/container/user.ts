@@ -1,4 +1,7 @@
-/** Who a service runs as: the compose file's user, the owner of its source, the image's user; root only where allowed. */
+/**
+ * Selects the user of a service: the compose file's user, the owner of its source, or the image's user. Root is used
+ * only where policy allows it.
+ */
 import { lstat } from "node:fs/promises";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
@@ -6,28 +9,28 @@ import { chooseUser, isRootUser } from "../../shared/image-user.js";
 import type { Image } from "../image/image.js";
 
 export interface ContainerUser {
-  /** As the Engine API takes it. */
+  /** User in the format of the Engine API. */
   user: string;
   notes: string[];
-  /** The user is a number that the image may not know: it has no home folder there. */
+  /** True when the user is a number that the image may not define, so it has no home folder there. */
   homeless: boolean;
 }
 
 export interface UserOptions {
   service: ServiceDefinition;
   image: Image;
-  /** Binds are folders of this machine with this machine's owners. */
+  /** True when bind mounts are folders of this machine with their owners. */
   binds: boolean;
   platform?: NodeJS.Platform;
 }
 
-/** Images of languages: what runs in them is the project's own program, which may run as anybody. */
+/** Images of programming languages: they run the project's own program, which does not depend on a certain user. */
 const LANGUAGES =
   /(?:^|\/)(?:node|python|golang|ruby|php|rust|openjdk|eclipse-temurin|bun|deno|denoland\/deno|oven\/bun|elixir|dotnet\/sdk)(?=[:@]|$)/;
 
 const isNumeric = (user: string): boolean => /^\d+(?::\d+)?$/.test(user);
 
-/** Owner of the first writable bind of a folder, null where there is none or it is root's. */
+/** Owner of the first writable bind mount of a folder; null when there is none, or root owns it. */
 async function sourceOwner(service: ServiceDefinition): Promise<string | null> {
   for (const mount of service.mounts) {
     if (mount.type !== "bind" || mount.readOnly) continue;
@@ -45,7 +48,7 @@ export async function containerUser({
   platform = process.platform,
 }: UserOptions): Promise<ContainerUser> {
   const imageUser = image.user;
-  // On macOS the engine's file sharing maps owners by itself.
+  // On macOS, the engine's file sharing maps owners.
   if (service.user === undefined && binds && platform === "linux" && !service.allowRoot) {
     const own = image.built || (service.image !== undefined && LANGUAGES.test(service.image));
     const permits = own && (isRootUser(imageUser) || imageUser.replace(/:.*/, "") === "node");

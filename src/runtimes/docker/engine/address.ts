@@ -1,6 +1,6 @@
 /**
- * Where the engine is: the operator's setting, `DOCKER_HOST`, the current context of the Docker CLI, or the first of the
- * usual sockets that exists.
+ * Finds the engine's address: the operator's setting, `DOCKER_HOST`, the current context of the Docker CLI, or the
+ * first of the usual sockets that exists.
  */
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
@@ -10,9 +10,12 @@ import { StackwardenError } from "../../../errors.js";
 import type { DockerSettings } from "../settings.js";
 
 export interface EngineAddress {
-  /** As the Docker CLI writes it: `unix:///path`, `npipe:////./pipe/name`, `tcp://host:port` or `ssh://user@host`. */
+  /**
+   * Address in the format of the Docker CLI: `unix:///path`, `npipe:////./pipe/name`, `tcp://host:port` or
+   * `ssh://user@host`.
+   */
   host: string;
-  /** Where the address comes from, for reports. */
+  /** Source of the address, for reports. */
   source: string;
   /** Present for TLS. */
   tls?: { ca?: Buffer; cert?: Buffer; key?: Buffer; skipVerify: boolean };
@@ -39,7 +42,10 @@ const invalid = (message: string, hint: string): StackwardenError =>
 export const configFolder = (env: NodeJS.ProcessEnv, home = homedir()): string =>
   env.DOCKER_CONFIG || join(home, ".docker");
 
-/** @returns null where the file does not exist. @throws RUNTIME_UNAVAILABLE when it is not JSON */
+/**
+ * @returns null when the file does not exist
+ * @throws RUNTIME_UNAVAILABLE when it is not JSON
+ */
 function readJson<T>(path: string): T | null {
   let text: string;
   try {
@@ -115,7 +121,7 @@ export function usualSockets(env: NodeJS.ProcessEnv, home = homedir()): string[]
   ];
 }
 
-/** @throws RUNTIME_UNAVAILABLE when a setting names what does not exist */
+/** @throws RUNTIME_UNAVAILABLE when a setting refers to something that does not exist */
 export function findAddress({
   settings,
   env,
@@ -141,7 +147,7 @@ export function findAddress({
   return { host: `unix://${socket}`, source: "default" };
 }
 
-/** Path of a socket or pipe, null for an engine that is reached over the network. */
+/** Path of a socket or pipe; null for an engine that is reached over the network. */
 export function socketOf(address: EngineAddress): string | null {
   const path = /^(?:unix|npipe):\/\/(.*)$/.exec(address.host)?.[1];
   return path === undefined ? null : path;

@@ -1,4 +1,4 @@
-/** What can be run here and what it holds, found out within a second and without touching anything. */
+/** Checks within a second, and without side effects, which engine is available and which limits it can enforce. */
 
 import { StackwardenError } from "../../../errors.js";
 import type { Enforcement, RuntimeStatus } from "../../../stack/runtime.js";
@@ -10,7 +10,7 @@ import { type Engine, openEngine } from "./engine.js";
 export interface CheckOptions {
   settings: DockerSettings;
   env: NodeJS.ProcessEnv;
-  /** Milliseconds; an engine behind SSH gets more. Default 900. */
+  /** Time limit in milliseconds; an engine behind SSH gets more. Default 900. */
   deadlineMs?: number;
 }
 

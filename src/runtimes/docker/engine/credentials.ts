@@ -1,4 +1,4 @@
-/** Credentials for registries from the Docker CLI's configuration, its credential helpers included. */
+/** Registry credentials from the Docker CLI's configuration, including its credential helpers. */
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -20,16 +20,16 @@ interface CliConfig {
 
 const DOCKER_HUB = "https://index.docker.io/v1/";
 const HELPER_MS = 10_000;
-/** Part of a program's name. */
+/** Characters that are allowed in the name of a helper, which becomes part of a program's name. */
 const HELPER = /^[A-Za-z0-9._-]+$/;
 
-/** Registry of an image's name; Docker Hub where it names none. */
+/** Registry of an image name; Docker Hub when it names none. */
 export function registryOf(image: string): string {
   const [first = "", ...rest] = image.split("/");
   return rest.length > 0 && (/[.:]/.test(first) || first === "localhost") ? first : DOCKER_HUB;
 }
 
-/** @returns null when the helper has none, or cannot be run */
+/** @returns null when the helper has no credentials, or cannot be run */
 async function askHelper(helper: string, registry: string, env: NodeJS.ProcessEnv): Promise<RegistryAuth | null> {
   const program = await findProgram(`docker-credential-${helper}`, { env });
   if (program === null) return null;
@@ -68,7 +68,7 @@ function decoded(entry: { auth?: string; identitytoken?: string }, registry: str
 
 const bare = (name: string): string => name.replace(/^https?:\/\//, "").replace(/\/.*$/, "");
 
-/** @returns null where no credentials are kept for the image's registry */
+/** @returns null when there are no credentials for the image's registry */
 export async function credentialsFor(
   image: string,
   env: NodeJS.ProcessEnv,

@@ -1,4 +1,4 @@
-/** A connection to one container engine. The client library is loaded with the first one. */
+/** A connection to one container engine. The first connection loads the client library. */
 import { hostname, release } from "node:os";
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
@@ -7,21 +7,21 @@ import { type EngineAddress, socketOf } from "./address.js";
 import { isConnectionError, unreachable } from "./errors.js";
 import { openSshSocket } from "./ssh-socket.js";
 
-/** What is used of the engine's description of itself. */
+/** The fields that are used from the engine's system information. */
 export interface EngineInfo {
   name: string;
   version: string;
   operatingSystem: string;
   cpus: number;
   memoryMb: number;
-  /** Podman answers the same API with some differences. */
+  /** Podman implements the same API with some differences. */
   podman: boolean;
   rootless: boolean;
   userNamespaces: boolean;
-  /** The engine has an init program for `Init: true`. */
+  /** True when the engine has an init program for `Init: true`. */
   init: boolean;
   cgroupVersion: string;
-  /** Which limits the engine's kernel can hold. */
+  /** The limits that the engine's kernel can enforce. */
   limits: { memory: boolean; cpus: boolean; pids: boolean };
   seccomp: boolean;
   warnings: string[];
@@ -31,9 +31,12 @@ export interface Engine {
   readonly address: EngineAddress;
   readonly docker: Docker;
   readonly info: EngineInfo;
-  /** The engine's socket is a file of this machine; the engine may still be a virtual machine. */
+  /** True when the engine's socket is a file of this machine; the engine itself may still run in a virtual machine. */
   readonly socket: boolean;
-  /** The engine runs on this machine's kernel: its mounts are this machine's folders, its process ids this machine's. */
+  /**
+   * True when the engine runs on this machine's kernel: its bind mounts are folders of this machine, and its process
+   * ids are valid here.
+   */
   readonly sameMachine: boolean;
   close(): Promise<void>;
 }
@@ -83,7 +86,7 @@ export function readInfo(raw: RawInfo, components: { Name?: string }[]): EngineI
   };
 }
 
-/** Settings of the client library. A host of `undefined` keeps it from reading `DOCKER_HOST` itself. */
+/** Options of the client library. A host of `undefined` keeps it from reading `DOCKER_HOST` itself. */
 function clientOptions(address: EngineAddress, socketPath: string | null): Docker.DockerOptions {
   if (socketPath !== null) return { socketPath, host: undefined, protocol: "http" };
   const { hostname, port, protocol } = new URL(address.host);
@@ -118,8 +121,9 @@ async function parsed(response: Readable): Promise<unknown> {
 }
 
 /**
- * The client library waits for ever for the rest of an answer whose connection broke, and the answer to "wait for this
- * container" begins when it is asked. Every answer is read as a stream, which fails when it is cut off.
+ * Reads every response as a stream, which fails when the connection breaks. The client library would otherwise wait
+ * indefinitely for the rest of an interrupted response. The response to "wait for this container", for example, starts
+ * at once and is completed at the exit.
  */
 function readToTheEnd(docker: Docker): Docker {
   const modem = docker.modem as unknown as { dial: Dial };
@@ -135,8 +139,8 @@ function readToTheEnd(docker: Docker): Docker {
 }
 
 /**
- * Connects and asks the engine what it is.
- * @param signal bounds both
+ * Connects and reads the engine's system information.
+ * @param signal bounds both steps
  * @throws RUNTIME_UNAVAILABLE, UNSUPPORTED for an engine of Windows containers, the signal's reason
  */
 export async function openEngine(address: EngineAddress, env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<Engine> {

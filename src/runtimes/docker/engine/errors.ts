@@ -1,4 +1,4 @@
-/** Failures of the Engine API as the errors of the catalogue. */
+/** Maps failures of the Engine API to errors of the catalogue. */
 import { StackwardenError } from "../../../errors.js";
 
 interface EngineFault {
@@ -24,20 +24,20 @@ const CONNECTION = new Set([
   "ENOTSOCK",
 ]);
 
-/** HTTP status of the engine's answer, null where there was none. */
+/** HTTP status of the response; null when there was none. */
 export const statusOf = (error: unknown): number | null => {
   const status = (error as EngineFault | null)?.statusCode;
   return typeof status === "number" ? status : null;
 };
 
-/** The engine could not be reached, or the connection broke: nothing is known of what was asked. */
+/** The engine could not be reached, or the connection broke: the outcome of the request is unknown. */
 export function isConnectionError(error: unknown): boolean {
   if (statusOf(error) !== null || !(error instanceof Error)) return false;
   const { code } = error as EngineFault;
   return (typeof code === "string" && CONNECTION.has(code)) || /socket hang up|aborted/i.test(error.message);
 }
 
-/** The engine's own words, without the client library's prefix. */
+/** The engine's error message, without the client library's prefix. */
 export function engineMessage(error: unknown): string {
   const { json, message } = (error ?? {}) as EngineFault;
   const own = (json as { message?: unknown; cause?: unknown } | undefined)?.message;
@@ -47,7 +47,7 @@ export function engineMessage(error: unknown): string {
 
 export const isNotFound = (error: unknown): boolean => statusOf(error) === 404;
 
-/** A port that another process took between the choice and the start. */
+/** True when another process took a port between its selection and the start. */
 export const isPortTaken = (error: unknown): boolean =>
   /port is already allocated|address already in use|ports are not available|bind: address|failed to bind/i.test(
     engineMessage(error),
@@ -71,8 +71,8 @@ export function unreachable(host: string, error: unknown): StackwardenError {
 }
 
 /**
- * A failure of one service's start.
- * @param doing what was under way, e.g. `creating its container`
+ * Maps the failure of one service's start.
+ * @param doing the step in progress, for example `creating its container`
  */
 export function serviceError(error: unknown, service: string, doing: string, host: string): StackwardenError {
   if (error instanceof StackwardenError) return error;

@@ -1,7 +1,7 @@
-/** Streams of JSON objects, one a line: progress of pulls and builds, events. */
+/** Streams of JSON objects, one per line: progress of pulls and builds, and events. */
 import type { Readable } from "node:stream";
 
-/** A single line longer than this is a fault of the engine. */
+/** Maximum characters of a line; a longer one is an error of the engine. */
 const LONGEST = 16 * 1024 * 1024;
 
 /** @throws the stream's error, or SyntaxError */

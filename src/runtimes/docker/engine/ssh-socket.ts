@@ -1,6 +1,7 @@
 /**
- * An engine behind SSH: a private socket whose connections each run `docker system dial-stdio` on the other machine, as
- * the Docker CLI does it. The user's own `ssh` is used, with its configuration, agent and known hosts.
+ * Connects to an engine over SSH through a private local socket. Each of its connections runs `docker system
+ * dial-stdio` on the remote machine, as the Docker CLI does. It uses the user's own `ssh` with its configuration, agent
+ * and known hosts.
  */
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -16,7 +17,7 @@ export interface SshSocket {
   close(): Promise<void>;
 }
 
-/** Arguments of `ssh`. Nothing of the address can be taken for an option. */
+/** Arguments of `ssh`. No part of the address can be interpreted as an option. */
 export function sshArguments(host: string): string[] {
   const { username, hostname, port } = new URL(host);
   return [
@@ -35,7 +36,7 @@ export function sshArguments(host: string): string[] {
   ];
 }
 
-/** @throws RUNTIME_UNAVAILABLE where there is no `ssh` */
+/** @throws RUNTIME_UNAVAILABLE when there is no `ssh` */
 export async function openSshSocket(host: string, env: NodeJS.ProcessEnv): Promise<SshSocket> {
   const program = await findProgram("ssh", { env });
   if (program === null)

@@ -1,4 +1,7 @@
-/** Builds a service's image: by BuildKit (`docker buildx build`) where the CLI and its plugin exist, else by the engine. */
+/**
+ * Builds a service's image with BuildKit (`docker buildx build`) when the CLI and its plugin exist, else with the
+ * engine's classic builder.
+ */
 import { execFile, spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -19,7 +22,7 @@ import { buildContext, type ContextOptions } from "./context.js";
 export interface BuildOptions {
   engine: Engine;
   build: BuildDefinition;
-  /** Name of the image that is made. */
+  /** Name of the image to create. */
   tag: string;
   labels: Record<string, string>;
   service: string;
@@ -34,11 +37,11 @@ export interface BuildOptions {
   retrying(message: string): void;
 }
 
-/** Kept of a failing build. */
+/** Output that is kept of a failing build. */
 const LAST_LINES = 15;
 const SHOWN = 120;
 
-/** The step under way, from a line of either builder; null for other lines. */
+/** The current build step, from a line of either builder; null for other lines. */
 export const stepOf = (line: string): string | null =>
   /^(?:#\d+ )?(?:\[[^\]]*\d+\/\d+\] (?!DONE|CACHED).*|Step \d+\/\d+ : .*)/.exec(line)?.[0]?.slice(0, SHOWN) ?? null;
 
@@ -51,7 +54,7 @@ class BuildFailure extends Error {
   }
 }
 
-/** The Docker CLI where its plugin `buildx` works, null elsewhere; asked once for each environment. */
+/** The Docker CLI when its `buildx` plugin works, else null. Checked once for each environment. */
 const plugins = new Map<string, Promise<string | null>>();
 
 export function findBuildx(env: NodeJS.ProcessEnv): Promise<string | null> {
@@ -72,7 +75,7 @@ export function findBuildx(env: NodeJS.ProcessEnv): Promise<string | null> {
   return asking;
 }
 
-/** What the CLI needs to reach the same engine. */
+/** Environment with which the CLI reaches the same engine. */
 async function cliEnvironment({ engine, env }: BuildOptions): Promise<NodeJS.ProcessEnv> {
   const { address } = engine;
   const context = /^context (.*)$/.exec(address.source)?.[1];
@@ -117,7 +120,7 @@ async function byBuildx(
       child.once("close", resolve);
     });
     for (const stream of [child.stdout, child.stderr]) splitLines(stream, line);
-    // The CLI may end before it has read everything; its exit code says why.
+    // The CLI may exit before it has read all of its input; its exit code gives the reason.
     const sending = pipeline(archive, child.stdin).catch((error: NodeJS.ErrnoException) => error);
     const code = await ended.finally(() => signal.removeEventListener("abort", abort));
     const fault = await sending;
@@ -150,7 +153,7 @@ interface BuildEvent {
   aux?: { ID?: string };
 }
 
-/** Registries that the Dockerfile's base images come from: the engine must be given their credentials with the build. */
+/** Registries of the Dockerfile's base images. The engine needs their credentials together with the build. */
 async function registryConfig({
   build,
   env,
@@ -223,7 +226,7 @@ export async function buildImage(options: BuildOptions): Promise<string> {
   };
   phase(`building from ${relative(folder, build.context) || "the project's folder"}`);
   const context = { context: build.context, dockerfile: build.dockerfile ?? "Dockerfile", folder, exclude };
-  // A virtual machine's or another machine's engine is reached by the CLI in the same way; Podman has no buildx.
+  // The CLI reaches the engine of a virtual or remote machine the same way; Podman has no buildx.
   const buildx = engine.info.podman ? null : await findBuildx(env);
   const before = await idOf(engine, options.tag);
   try {
@@ -259,7 +262,7 @@ const idOf = ({ docker }: Engine, tag: string): Promise<string | null> =>
       },
     );
 
-/** The image that the build replaced; one that a container or another name still uses stays. */
+/** Removes the image that the build replaced, unless a container or another name still uses it. */
 const removeUnused = ({ docker }: Engine, id: string): Promise<unknown> =>
   docker
     .getImage(id)

@@ -1,4 +1,4 @@
-/** The build context as a tar archive: what `.dockerignore` leaves, without files that hold secrets. */
+/** The build context as a tar archive: the files that `.dockerignore` keeps, without files that hold secrets. */
 import { constants } from "node:fs";
 import { lstat, open, readdir, readlink, realpath, stat } from "node:fs/promises";
 import { isAbsolute, join, relative, resolve, sep } from "node:path";
@@ -9,17 +9,17 @@ import { type Headers, type Pack, pack } from "tar-stream";
 import { StackwardenError } from "../../../errors.js";
 
 export interface ContextOptions {
-  /** Absolute, below the project's folder. */
+  /** Absolute path, below the project's folder. */
   context: string;
   /** Relative to the context, or absolute. */
   dockerfile: string;
-  /** The project's. */
+  /** The project's folder. */
   folder: string;
-  /** Absolute paths that never become part of an image: files of secrets, the server's state. */
+  /** Absolute paths that are never part of an image: files with secrets, and the server's state. */
   exclude: readonly string[];
 }
 
-/** The package's types name a default export; at run time the module itself is the function. */
+/** The types of the package declare a default export; at run time the module itself is the function. */
 const ignore = dockerignore as unknown as typeof dockerignore.default;
 
 const IGNORE_LIMIT = 256 * 1024;
@@ -32,7 +32,10 @@ export const isInside = (folder: string, path: string): boolean => {
 const invalid = (message: string, hint: string): StackwardenError =>
   new StackwardenError("INVALID_STACK", message, { hint });
 
-/** @returns null where there is none. @throws INVALID_STACK for one that is outside the project or too large */
+/**
+ * @returns null when there is none
+ * @throws INVALID_STACK for a file outside the project, or a file that is too large
+ */
 async function readIgnore(path: string, folder: string): Promise<string | null> {
   const found = await stat(path).catch(() => null);
   if (found?.isFile() !== true) return null;
@@ -57,14 +60,14 @@ async function dockerfileOf({ context, dockerfile, folder }: ContextOptions): Pr
   if (!isInside(folder, real))
     throw invalid(`The Dockerfile ${path} is outside the project's folder.`, "Move it below the project's folder.");
   const within = relative(context, path);
-  // A Dockerfile beside the context travels under a name of its own, as the Docker CLI does it.
+  // A Dockerfile outside the context is added to the archive under a separate name, as the Docker CLI does.
   return { path: real, name: isInside(context, path) ? within.split(sep).join("/") : ".dockerfile.stackwarden" };
 }
 
 /**
- * Adds what is opened, not what the path means by then: a link put in the place of a file or folder meanwhile must not
- * lead the server, which may be root, out of the project.
- * @param within absolute, real folder that the file must be below
+ * Adds the open file instead of reading its path again: a link that replaces a file or folder meanwhile must not lead
+ * the server, which may be root, out of the project.
+ * @param within absolute path without links; the file must be below it
  */
 async function addFile(archive: Pack, header: Omit<Headers, "size">, path: string, within: string): Promise<void> {
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(() => null);
@@ -83,7 +86,7 @@ async function addFile(archive: Pack, header: Omit<Headers, "size">, path: strin
 }
 
 /**
- * The archive is made while it is read. A file that shrinks meanwhile fails it.
+ * Creates the archive while it is read. Fails when a file shrinks meanwhile.
  * @throws INVALID_STACK
  */
 export async function buildContext(options: ContextOptions): Promise<{ archive: Readable; dockerfile: string }> {
@@ -102,7 +105,7 @@ export async function buildContext(options: ContextOptions): Promise<{ archive: 
     (await readIgnore(join(context, ".dockerignore"), folder)) ??
     "";
   const patterns = ignore({ ignorecase: false }).add(listed);
-  // Only where a pattern takes something back in can a folder that is left out hold what is not.
+  // Only when a pattern includes entries again can an excluded folder contain files of the context.
   const negated = /^\s*!/m.test(listed);
   const archive = pack();
   const left = new Set(exclude.map((one) => resolve(one)));

@@ -1,4 +1,4 @@
-/** The image of a service, there before its container is created: built, pulled, or present already. */
+/** Makes the image of a service available before its container is created: builds it, pulls it, or finds it locally. */
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import type { RuntimeNotice } from "../../../stack/runtime.js";
@@ -13,7 +13,7 @@ export interface EnsureOptions {
   identity: StackIdentity;
   service: ServiceDefinition;
   folder: string;
-  /** Files that never become part of an image. */
+  /** Files that are never part of an image. */
   exclude: readonly string[];
   env: NodeJS.ProcessEnv;
   retry: { maxRetries: number; baseDelayMs: number };
@@ -23,10 +23,10 @@ export interface EnsureOptions {
   notice(type: RuntimeNotice["type"], message: string): void;
 }
 
-/** Two services with one image pull it once. */
+/** Pulls in progress, so that two services with the same image share one. */
 const pulls = new KeyedMutex();
 
-/** Name of the image that a service's build makes. */
+/** Name of the image that a service's build creates. */
 export const buildTag = (identity: StackIdentity, service: string): string =>
   `stackwarden/${identity.projectId}-${service.toLowerCase()}:${identityHash(identity)}`;
 

@@ -1,9 +1,9 @@
-/** The `HEALTHCHECK` of an image as the domain checks it. */
+/** Converts the `HEALTHCHECK` of an image to the domain's health check. */
 import type { Healthcheck, HealthTest, HealthTimings } from "../../../stack/definition/types.js";
 import type { ImageHealthcheck } from "./image.js";
 
 const MS = 1_000_000;
-/** Docker's own, milliseconds. */
+/** Docker's defaults, in milliseconds. */
 const DEFAULTS = { intervalMs: 30_000, timeoutMs: 30_000, retries: 3, startPeriodMs: 0, startIntervalMs: 5000 };
 
 function testOf([kind, ...words]: readonly string[]): HealthTest | null {
@@ -11,7 +11,10 @@ function testOf([kind, ...words]: readonly string[]): HealthTest | null {
   return kind === "CMD-SHELL" && words[0] !== undefined ? { kind: "cmd-shell", command: words[0] } : null;
 }
 
-/** @param timings of the compose file, which take the place of the image's. @returns null where the image has no check */
+/**
+ * @param timings of the compose file; they replace the image's
+ * @returns null when the image has no check
+ */
 export function imageHealthcheck(image: ImageHealthcheck | null, timings?: HealthTimings): Healthcheck | null {
   const test = testOf(image?.Test ?? []);
   if (image === null || test === null) return null;

@@ -1,14 +1,14 @@
-/** What a service's image says of itself. */
+/** Configuration of a service's image. */
 import type Docker from "dockerode";
 import type { Engine } from "../engine/engine.js";
 
 export interface Image {
-  /** Content id: what a container is made of, whatever its name means by then. */
+  /** Content id, from which containers are created. The name may refer to another image later. */
   id: string;
-  /** For reports: the name in the compose file, or of the build. */
+  /** Name for reports: the one in the compose file, or that of the build. */
   name: string;
   built: boolean;
-  /** Empty: root. */
+  /** User; empty means root. */
   user: string;
   environment: Record<string, string>;
   workingDir: string;
@@ -20,7 +20,7 @@ export interface Image {
   command: string[];
 }
 
-/** Durations in nanoseconds; 0 or absent: the engine's default. */
+/** Durations in nanoseconds; 0 or absent means the engine's default. */
 export interface ImageHealthcheck {
   Test?: string[];
   Interval?: number;
@@ -50,7 +50,7 @@ export const environmentOf = (list: readonly string[] | null | undefined): Recor
 const list = (value: string[] | string | null | undefined): string[] =>
   value === null || value === undefined ? [] : typeof value === "string" ? [value] : value;
 
-/** @throws the engine's error; 404 for an image that is not there */
+/** @throws the engine's error; 404 for an image that does not exist */
 export async function inspectImage(
   { docker }: Pick<Engine, "docker">,
   reference: string,

@@ -1,4 +1,4 @@
-/** Pulls an image with progress, and again after faults of the network. */
+/** Pulls an image with progress, and retries after network failures. */
 import type { Readable } from "node:stream";
 import { StackwardenError } from "../../../errors.js";
 import { isTransient, withRetry } from "../../../system/retry.js";
@@ -26,11 +26,11 @@ interface PullEvent {
   error?: string;
 }
 
-/** Between two progress messages, milliseconds. */
+/** Milliseconds between two progress messages. */
 const APART_MS = 250;
 const MB = 1_048_576;
 
-/** How far all layers together are. */
+/** Progress over all layers. */
 class PullProgress {
   readonly #layers = new Map<string, { current: number; total: number }>();
   #last = Number.NEGATIVE_INFINITY;
@@ -54,7 +54,7 @@ class PullProgress {
   }
 }
 
-/** Name and tag as the engine wants them: without a tag it would pull all of them. */
+/** Name and tag for the engine, which would pull all tags without one. */
 export function splitReference(image: string): { fromImage: string; tag: string } {
   if (image.includes("@")) return { fromImage: image, tag: "" };
   const colon = image.lastIndexOf(":");
@@ -63,7 +63,7 @@ export function splitReference(image: string): { fromImage: string; tag: string 
     : { fromImage: image, tag: "latest" };
 }
 
-/** An engine answers with 500 whatever a registry said: its message decides. */
+/** An engine responds with 500 whatever the registry's status was, so its message is examined. */
 const isRetryable = (error: unknown): boolean =>
   isBusy(engineMessage(error)) || (statusOf(error) !== 500 && isTransient(error));
 

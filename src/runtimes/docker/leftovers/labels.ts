@@ -1,4 +1,4 @@
-/** Labels of everything that this runtime creates: what it belongs to, and which server made it. */
+/** Labels of everything that this runtime creates: the project, and the server that created it. */
 import { createHash } from "node:crypto";
 import { startTime } from "../../../system/process-identity.js";
 
@@ -10,23 +10,23 @@ export const LABEL = {
   generation: `${PREFIX}.generation`,
   /** The project's private directory below the state directory. */
   stateDir: `${PREFIX}.state-dir`,
-  /** `<pid>@<start of the process>` of the server. */
+  /** `<pid>@<start time>` of the server. */
   server: `${PREFIX}.server`,
-  /** Present on volumes: their name in the definition. */
+  /** Only on volumes: their name in the definition. */
   volume: `${PREFIX}.volume`,
 } as const;
 
-/** The project as the engine knows it: two state directories may hold projects of one name. */
+/** Identity of a project on the engine: two state directories can hold projects with the same name. */
 export interface StackIdentity {
   projectId: string;
   stateDir: string;
 }
 
-/** Short and the same at every start, to be part of names. */
+/** A short value for names that is the same at every start. */
 export const identityHash = ({ projectId, stateDir }: StackIdentity): string =>
   createHash("sha256").update(`${stateDir}\0${projectId}`).digest("hex").slice(0, 8);
 
-/** This server. */
+/** The label value of this server. */
 export const serverId = (pid = process.pid): string => `${pid}@${startTime(pid) ?? ""}`;
 
 export const stackLabels = ({ projectId, stateDir }: StackIdentity): Record<string, string> => ({

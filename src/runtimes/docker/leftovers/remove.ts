@@ -1,9 +1,9 @@
-/** Removes what carries given labels: containers first, then networks. Volumes are data and stay. */
+/** Removes everything with the given labels: first containers, then networks. Volumes hold data and stay. */
 import type Docker from "dockerode";
 import { isNotFound, statusOf } from "../engine/errors.js";
 import { labelFilter } from "./labels.js";
 
-/** Somebody else removes it already, or it is gone. */
+/** True when another client already removes it, or it is gone. */
 const gone = (error: unknown): void => {
   if (!isNotFound(error) && statusOf(error) !== 409) throw error;
 };
@@ -12,8 +12,8 @@ export const removeContainer = (docker: Docker, id: string): Promise<void> =>
   docker.getContainer(id).remove({ force: true, v: true }).catch(gone);
 
 /**
- * @param keep tells of a container or network whether it stays
- * @returns how many containers were removed
+ * @param keep returns true for a container or network that stays
+ * @returns the number of removed containers
  */
 export async function removeLabelled(
   docker: Docker,

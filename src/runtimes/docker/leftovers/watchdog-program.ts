@@ -1,4 +1,4 @@
-/** What the watchdog of the docker runtime does, apart from being a process of its own. */
+/** The logic of the docker runtime's watchdog process. */
 import { rm } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
@@ -8,12 +8,12 @@ import { openEngine } from "../engine/engine.js";
 import { LABEL } from "./labels.js";
 import { removeLabelled } from "./remove.js";
 
-/** An address in JSON: certificates in base64. */
+/** An address as JSON, with certificates in base64. */
 export type PlainAddress = Omit<EngineAddress, "tls"> & {
   tls?: { ca?: string; cert?: string; key?: string; skipVerify: boolean };
 };
 
-/** One line of JSON each. `done`: the server removed everything itself. */
+/** Messages, one line of JSON each. `done`: the server has removed everything itself. */
 export type WatchdogMessage = { engine: PlainAddress } | { secrets: string } | { done: true };
 
 export const plainAddress = ({ tls, ...address }: EngineAddress): PlainAddress =>
@@ -46,7 +46,7 @@ const addressOf = ({ tls, ...address }: PlainAddress): EngineAddress => {
   };
 };
 
-/** Null for a line that the server's end cut. */
+/** Null for a line that was cut off by the end of the server. */
 function parse(line: string): WatchdogMessage | null {
   try {
     return JSON.parse(line) as WatchdogMessage;
@@ -58,7 +58,7 @@ function parse(line: string): WatchdogMessage | null {
 const ATTEMPTS = 20;
 const APART_MS = 3000;
 
-/** An engine that restarts at this moment is waited for. */
+/** Waits for an engine that is restarting. */
 async function cleanEngine(address: EngineAddress, server: string, apartMs: number): Promise<void> {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     try {
@@ -76,8 +76,9 @@ async function cleanEngine(address: EngineAddress, server: string, apartMs: numb
 }
 
 /**
- * Reads until the input ends, which is the server's end; then removes what the server left on every engine.
- * @param server value of the label on what is the server's
+ * Reads until the input closes, which means that the server has ended; then removes what the server left on every
+ * engine.
+ * @param server value of the label on the server's containers and networks
  */
 export async function watch(input: Readable, server: string, apartMs = APART_MS): Promise<void> {
   const engines = new Map<string, EngineAddress>();

@@ -1,4 +1,4 @@
-/** The server's side of the watchdog: starts it, starts it again when it is killed, and names the engines to it. */
+/** The server's side of the watchdog: starts it, restarts it when it is killed, and reports the engines to it. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -14,10 +14,10 @@ export interface WatchdogOptions {
 
 const NAME = "docker-watchdog.js";
 const SHORT_LIFE_MS = 1000;
-/** What an engine behind SSH needs. */
+/** Environment variables for an engine behind SSH. */
 const PASSED = ["PATH", "HOME", "USER", "SSH_AUTH_SOCK", "XDG_RUNTIME_DIR"];
 
-/** Beside the bundle, or in dist/ when run from the sources; null where it was not built. */
+/** Path of the program: beside the bundle, or in dist/ when run from the sources; null when it was not built. */
 export function findProgram(from = dirname(fileURLToPath(import.meta.url))): string | null {
   for (let folder = from; ; folder = dirname(folder)) {
     for (const file of [join(folder, NAME), join(folder, "dist", NAME)]) if (existsSync(file)) return file;
@@ -35,7 +35,7 @@ export class Watchdog {
     private readonly program = findProgram(),
   ) {}
 
-  /** The watchdog's process id, null before anything was to be watched. */
+  /** The watchdog's process id; null before the first start. */
   get pid(): number | null {
     return this.#process?.pid ?? null;
   }
@@ -45,12 +45,12 @@ export class Watchdog {
     this.#add({ engine: plainAddress(address) });
   }
 
-  /** A folder that is removed too. */
+  /** Registers a folder that is removed too. */
   removeAtEnd(secrets: string): void {
     this.#add({ secrets });
   }
 
-  /** Everything was removed: the watchdog is not needed any more. */
+  /** Everything has been removed: the watchdog is no longer needed. */
   async close(): Promise<void> {
     this.#closed = true;
     const watchdog = this.#process;
@@ -85,7 +85,7 @@ export class Watchdog {
     this.#process = watchdog;
     watchdog.unref();
     watchdog.stdin?.on("error", () => undefined);
-    // The pipe must not keep the server's event loop alive.
+    // The pipe must not keep the server's event loop running.
     (watchdog.stdin as unknown as { unref?(): void } | null)?.unref?.();
     watchdog.once("error", (error) => {
       this.#process = null;

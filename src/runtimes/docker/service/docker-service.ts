@@ -1,4 +1,4 @@
-/** One running instance on a container engine, as the domain sees it. */
+/** One running instance on a container engine, behind the domain's interface. */
 import type { Healthcheck, Limits } from "../../../stack/definition/types.js";
 import type {
   AppliedLimits,
@@ -23,9 +23,9 @@ const ENDED = "the instance has ended";
 export interface DockerServiceOptions {
   generation: number;
   startedAt: number;
-  /** On this machine, null where the engine runs on another kernel. */
+  /** Process id on this machine; null when the engine runs on another kernel. */
   pid: number | null;
-  /** On the engine's machine. */
+  /** Process id on the engine's machine. */
   enginePid: number;
   user: RuntimeService["user"];
   notes: string[];
@@ -72,7 +72,7 @@ export class DockerService implements RuntimeService {
     try {
       await engine.docker.getContainer(container).update(updateFields(limits, engine.info));
     } catch (error) {
-      // It ended meanwhile, and its limits with it.
+      // The container has ended meanwhile, and its limits with it.
       if (this.#ended() || isNotFound(error) || statusOf(error) === 409) return endedLimits(ENDED, engine.info);
       throw serviceError(error, this.service, "changing its limits", engine.address.host);
     }
@@ -116,7 +116,7 @@ export class DockerService implements RuntimeService {
       .getContainer(container)
       .unpause()
       .catch((error: unknown) => {
-        // It is not paused, or has ended.
+        // The container is not paused, or has ended.
         if (isNotFound(error) || [409, 500].includes(statusOf(error) ?? 0)) return;
         throw serviceError(error, this.service, "resuming it", engine.address.host);
       });

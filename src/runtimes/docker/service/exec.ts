@@ -1,4 +1,4 @@
-/** Runs a command in a running container. Nothing of it is left when the promise settles. */
+/** Runs a command in a running container. No process of the command is left when the promise settles. */
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
@@ -17,11 +17,11 @@ export interface ExecTarget {
   service: string;
   /** Default: the container's own. */
   user?: string;
-  /** The engine's process ids are this machine's. */
+  /** True when the engine's process ids are valid on this machine. */
   sameMachine: boolean;
 }
 
-/** Ended, and not yet waited for by its parent. */
+/** True for a zombie: ended, and not yet reaped by its parent. */
 function isZombie(pid: number): boolean {
   try {
     return /\) Z /.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
@@ -30,13 +30,13 @@ function isZombie(pid: number): boolean {
   }
 }
 
-/** Every process of a command inherits it: the whole tree is found by it again. */
+/** Marker variable that every process of a command inherits, so that the whole process tree can be found. */
 const MARK = "STACKWARDEN_EXEC";
 const HEADER = 8;
-/** Exit codes of the engine's runtime for a program that does not exist, or cannot be run. */
+/** Exit codes of the engine's runtime for a program that does not exist or cannot be run. */
 const NOT_RUN = new Set([126, 127]);
 
-/** Sends SIGKILL to all processes of a mark; `read` takes no external program. */
+/** Sends SIGKILL to all processes with a marker; `read` needs no external program. */
 const KILL_SCRIPT = `for p in /proc/[0-9]*; do
   if tr '\\0' '\\n' < "$p/environ" 2>/dev/null | grep -qx "$1"; then kill -9 "\${p#/proc/}" 2>/dev/null; fi
 done; exit 0`;
@@ -80,11 +80,11 @@ async function begin(target: ExecTarget, request: Omit<ExecRequest, "onOutput" |
 
 const INSPECT_MS = 3000;
 
-/** @returns null where the engine does not answer in time */
+/** @returns null when the engine does not answer in time */
 const inspected = (exec: Docker.Exec): Promise<Docker.ExecInspectInfo | null> =>
   Promise.race([exec.inspect(), delay(INSPECT_MS, null, { ref: false })]);
 
-/** @returns the exit code, null while the engine does not tell */
+/** @returns the exit code; null while the engine does not report it */
 async function exitCodeOf(exec: Docker.Exec): Promise<number | null> {
   for (let attempt = 0; attempt < 50; attempt += 1) {
     const found = await inspected(exec);
@@ -97,8 +97,8 @@ async function exitCodeOf(exec: Docker.Exec): Promise<number | null> {
 const LOOK_MS = 250;
 
 /**
- * Waits for the command's own process while its output is open: what it left behind may hold that open. The engine
- * answers no question about a command that has ended and whose output is open.
+ * Waits for the command's main process while its output is open, since background processes can hold it open. The
+ * engine does not report the state of a command that has ended while its output is open.
  */
 async function mainProcessEnded(target: ExecTarget, exec: Docker.Exec, until: AbortSignal): Promise<void> {
   const pid = target.sameMachine ? ((await inspected(exec).catch(() => null))?.Pid ?? 0) : 0;
@@ -114,11 +114,11 @@ async function mainProcessEnded(target: ExecTarget, exec: Docker.Exec, until: Ab
   }
 }
 
-/** On this machine, as root: without another command in the container. */
+/** On this machine, as root: kills without running another command in the container. */
 async function killMarked(container: string, mark: string): Promise<void> {
   const file = (pid: string, name: string): Promise<string> =>
     readFile(`/proc/${pid}/${name}`, "latin1").catch(() => "");
-  // A process that forks meanwhile is found in the next round.
+  // The next round finds a process that forks meanwhile.
   for (let round = 0; round < 20; round += 1) {
     const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
     const marked = await Promise.all(
@@ -133,14 +133,14 @@ async function killMarked(container: string, mark: string): Promise<void> {
       try {
         process.kill(pid, "SIGKILL");
       } catch {
-        // Gone meanwhile.
+        // The process has ended meanwhile.
       }
     }
     await delay(5);
   }
 }
 
-/** Ends the tree of a command, from inside: an engine has no way to end one. */
+/** Kills the process tree of a command from inside the container: the engine has no API for that. */
 async function kill(target: ExecTarget, mark: string): Promise<void> {
   if (target.sameMachine && process.getuid?.() === 0) return killMarked(target.container, mark);
   try {
@@ -148,7 +148,7 @@ async function kill(target: ExecTarget, mark: string): Promise<void> {
     killer.stream.end();
     await demultiplex(killer.stream, () => undefined);
   } catch {
-    // The container has ended, and everything in it.
+    // The container has ended, and all of its processes with it.
   }
 }
 
@@ -159,7 +159,7 @@ const notRunning = (service: string, cause: unknown): StackwardenError =>
   });
 
 /**
- * @param sweep false: only a command that is aborted is looked for what it started
+ * @param sweep false: processes that the command started are killed only when it is aborted
  * @throws COMMAND_NOT_FOUND, SERVICE_NOT_STARTED
  */
 export async function execInContainer(target: ExecTarget, request: ExecRequest, sweep = false): Promise<ExecResult> {
@@ -197,7 +197,7 @@ export async function execInContainer(target: ExecTarget, request: ExecRequest, 
     });
     const outlived = mainProcessEnded(target, exec, done.signal).then(() => true);
     if ((await Promise.race([reading.then(() => false), outlived])) && !done.signal.aborted) {
-      // What the command left behind holds its output open.
+      // Background processes of the command hold its output open.
       left = true;
       await Promise.race([reading, delay(LOOK_MS, undefined, { ref: false })]);
       await kill(target, mark);
@@ -226,7 +226,7 @@ export const noProgram = (service: string, command: readonly string[]): Stackwar
     hint: "Give the path of a program that the image has, or run it by a shell: sh -c.",
   });
 
-/** Of the engine's runtime, never of a program: those do not speak of `exec:`. */
+/** Matches messages of the engine's runtime, not of programs: those do not contain `exec:`. */
 function programFault(service: string, command: readonly string[], text: string): StackwardenError | null {
   if (!/OCI runtime exec failed|executable file not found|exec: "[^"]*":|crun: /i.test(text)) return null;
   return noProgram(service, command);

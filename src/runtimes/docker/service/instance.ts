@@ -1,4 +1,4 @@
-/** One started container: how it is ended, how its end is observed, and that nothing of it is left. */
+/** One started container: stops it, observes its exit, and removes it. */
 import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
 import { StackwardenError } from "../../../errors.js";
@@ -18,11 +18,11 @@ export interface InstanceOptions {
   tty: boolean;
   sink: LogSink;
   watch: EngineWatch;
-  /** After its end: what it had beside its container. Never rejects. */
+  /** Runs after the exit and removes resources beside the container. Never rejects. */
   release(): Promise<void>;
 }
 
-/** Milliseconds: the log's end follows the container's; a kill that is not answered by then did not work. */
+/** Milliseconds. The log ends after the container; a kill without effect by then has failed. */
 const TIMES = { log: 3000, kill: 20_000 };
 const AGAIN_MS = 100;
 
@@ -38,7 +38,7 @@ export class Instance {
   readonly #log: LogFollower;
   #stopping: Promise<ServiceExit> | undefined;
 
-  /** Its container was started. */
+  /** True once its container was started. */
   constructor(private readonly options: InstanceOptions) {
     const { docker, container, tty, sink } = options;
     this.#log = new LogFollower({ docker, container, tty, sink });
@@ -49,7 +49,7 @@ export class Instance {
     const { docker, container, sink, watch, release } = this.options;
     const logged = this.#readLog();
     const exit = await this.#end();
-    // A program that left the container's main process behind may hold the log open; an engine that is lost ends nothing.
+    // Processes that outlive the container's main process can hold the log open, and a lost engine never closes it.
     const ended = await Promise.race([
       logged.then(() => true),
       delay(watch.over.signal.aborted ? 0 : TIMES.log, false, { ref: false }),
@@ -64,13 +64,13 @@ export class Instance {
     return exit;
   }
 
-  /** Follows the log to its end, over broken connections. Never rejects. */
+  /** Follows the log to its end and reconnects after broken connections. Never rejects. */
   async #readLog(): Promise<void> {
     const { watch, docker, container } = this.options;
     for (;;) {
       try {
         await this.#log.read();
-        // The engine also ends the stream when it shuts down: the container decides.
+        // The engine also ends the stream when it shuts down, so the state of the container decides.
         const state = await docker.getContainer(container).inspect();
         if (!state.State.Running && !state.State.Paused) {
           await this.#log.read();
@@ -83,7 +83,7 @@ export class Instance {
     }
   }
 
-  /** How the container ended. Never rejects. */
+  /** Waits for the exit of the container. Never rejects. */
   async #end(): Promise<ServiceExit> {
     const { docker, container, watch } = this.options;
     for (;;) {
@@ -101,7 +101,10 @@ export class Instance {
     }
   }
 
-  /** @throws the connection's error; null when the container was removed by somebody else */
+  /**
+   * @returns null when the container was removed by another client
+   * @throws the connection's error
+   */
   async #state(): Promise<EndState | null> {
     try {
       return (await this.options.docker.getContainer(this.options.container).inspect()).State;
@@ -112,8 +115,8 @@ export class Instance {
   }
 
   /**
-   * Signal, grace (milliseconds), then kill. Idempotent.
-   * @throws STOP_FAILED when even the kill is not answered; another call tries again
+   * Sends the signal, waits for the grace period (milliseconds), then kills. Idempotent.
+   * @throws STOP_FAILED when the kill has no effect either; another call tries again
    */
   stop(graceMs: number, signal: string): Promise<ServiceExit> {
     this.#stopping ??= this.#stop(graceMs, signal).catch((error: unknown) => {
@@ -140,16 +143,16 @@ export class Instance {
     );
   }
 
-  /** @returns why it was not delivered, null when it was or the container has ended */
+  /** @returns why the signal was not delivered; null when it was, or the container has ended */
   async #signal(signal: string): Promise<string | null> {
     const { docker, container } = this.options;
     try {
       await docker.getContainer(container).kill({ signal });
       return null;
     } catch (error) {
-      // 409: it does not run any more.
+      // 409: the container no longer runs.
       if (isNotFound(error) || statusOf(error) === 409) return null;
-      // A paused container takes no signal but this one.
+      // A paused container accepts no other signal than SIGKILL.
       return engineMessage(error);
     }
   }

@@ -1,4 +1,4 @@
-/** A container as this machine's kernel sees it, where the engine runs on the same kernel: its user and its limits. */
+/** Reads the user and the limits of a container from this machine's kernel, when the engine runs on the same kernel. */
 import { readFile } from "node:fs/promises";
 
 const text = (path: string): Promise<string | null> =>
@@ -7,7 +7,7 @@ const text = (path: string): Promise<string | null> =>
     () => null,
   );
 
-/** Kernels write "unlimited" as a number near 2^63. */
+/** Kernels represent "unlimited" as a number near 2^63. */
 const UNLIMITED = 2 ** 60;
 
 const limit = (value: string | null | undefined): number | null => {
@@ -28,15 +28,15 @@ export interface KernelLimits {
 }
 
 /**
- * The process belongs to the container: another machine's id means something else here.
- * @returns its lines of /proc/<pid>/cgroup, null when it does not
+ * Checks that a process belongs to the container: an id from another machine can belong to any process here.
+ * @returns its lines of /proc/<pid>/cgroup; null when it does not belong to the container
  */
 async function groups(pid: number, container: string): Promise<string | null> {
   const lines = pid > 0 ? await text(`/proc/${pid}/cgroup`) : null;
   return lines?.includes(container) === true ? lines : null;
 }
 
-/** As inside the container: a user namespace gives its users other numbers outside. */
+/** Maps a user id to the one inside the container: a user namespace has other ids outside. */
 async function insideUid(pid: number, uid: number): Promise<number> {
   for (const line of (await text(`/proc/${pid}/uid_map`))?.split("\n") ?? []) {
     const [inside = 0, outside = 0, count = 0] = line.trim().split(/\s+/).map(Number);
@@ -55,7 +55,7 @@ export async function kernelUser(pid: number, container: string): Promise<Kernel
 
 /**
  * Path of a group from the lines of /proc/<pid>/cgroup.
- * @param controller empty: the unified hierarchy of version 2
+ * @param controller empty for the unified hierarchy of version 2
  */
 export function parseCgroup(lines: string, controller: string): string | null {
   for (const line of lines.split("\n")) {
@@ -65,7 +65,7 @@ export function parseCgroup(lines: string, controller: string): string | null {
   return null;
 }
 
-/** @param root of the cgroup hierarchies; tests give another one */
+/** @param root root of the cgroup hierarchies; tests pass another one */
 export async function kernelLimits(
   pid: number,
   container: string,

@@ -1,4 +1,4 @@
-/** Starts a created container and waits until its program runs. On failure nothing of it is left. */
+/** Starts a created container and waits until its program runs. On failure no container is left. */
 import { rm } from "node:fs/promises";
 import { StackwardenError } from "../../../errors.js";
 import type { StartServiceRequest } from "../../../stack/runtime.js";
@@ -25,9 +25,9 @@ export interface LaunchOptions {
   networks: readonly { name: string; direct: boolean }[];
   watch: EngineWatch;
   notes: readonly string[];
-  /** Its container runs: from now on the stack accounts for it. */
+  /** Called when its container runs: from now on the stack manages it. */
   started(container: { id: string; startedAt: string }): void;
-  /** After its end. Never rejects. */
+  /** Called after its exit. Never rejects. */
   ended(container: string): Promise<void>;
 }
 

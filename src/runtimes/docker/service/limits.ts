@@ -1,4 +1,4 @@
-/** A container's limits: set at its creation, changed while it runs, read back from the kernel or from the engine. */
+/** Limits of a container: set at its creation, changed while it runs, and read back from the kernel or the engine. */
 import type Docker from "dockerode";
 import type { Limits } from "../../../stack/definition/types.js";
 import type { AppliedLimits, Enforcement } from "../../../stack/runtime.js";
@@ -7,10 +7,12 @@ import { kernelLimits } from "./kernel-view.js";
 
 const MB = 1_048_576;
 const NANO = 1_000_000_000;
-/** The kernel takes no quota below 1 ms in 100 ms. */
+/** The kernel accepts no quota below 1 ms in 100 ms. */
 const LEAST_CPUS = 0.01;
 
-/** No swap beside the memory: a service that exceeds its limit ends instead of slowing the machine down. */
+/**
+ * No swap in addition to the memory: a service that exceeds its limit is killed instead of slowing the machine down.
+ */
 export function limitFields({ cpus, memory_mb, pids }: Limits): {
   Memory?: number;
   MemorySwap?: number;
@@ -25,7 +27,9 @@ export function limitFields({ cpus, memory_mb, pids }: Limits): {
   };
 }
 
-/** An engine's update leaves alone what it is not given: a limit that is lifted becomes the machine's size. */
+/**
+ * An update of the engine leaves omitted limits unchanged, so a limit is lifted by setting it to the machine's size.
+ */
 export const updateFields = (limits: Limits, info: EngineInfo): ReturnType<typeof limitFields> => ({
   ...limitFields({ cpus: limits.cpus ?? info.cpus, memory_mb: limits.memory_mb ?? info.memoryMb }),
   PidsLimit: limits.pids ?? -1,
@@ -85,7 +89,7 @@ export async function readLimits(options: LimitsOptions): Promise<AppliedLimits>
   };
 }
 
-/** What a container that has ended has: nothing. */
+/** The limits of a container that has ended: none. */
 export function endedLimits(reason: string, info: EngineInfo): AppliedLimits {
   const nothing = (possible: boolean) => ({
     value: null,

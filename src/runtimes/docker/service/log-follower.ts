@@ -1,6 +1,7 @@
 /**
- * Output of one container, from the engine's log. A broken connection is taken up again without a gap and without a
- * line twice: the engine repeats its log from a moment on, always in the same order, and what was read is skipped.
+ * Follows the output of one container in the engine's log. It resumes after a broken connection without losing or
+ * repeating lines: the engine repeats its log from a given time in the same order, and messages that were already read
+ * are skipped.
  */
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
@@ -9,25 +10,25 @@ import type { LogSink, LogStream } from "../../../stack/logs/types.js";
 export interface LogFollowerOptions {
   docker: Docker;
   container: string;
-  /** With a terminal there is one stream, without headers. */
+  /** With a terminal there is a single stream without frame headers. */
   tty: boolean;
   sink: LogSink;
 }
 
-/** Times of messages read are kept for so long, milliseconds: they need not rise. */
+/** How long the times of delivered messages are kept, in milliseconds: the times in a log can decrease. */
 const OVERLAP_MS = 1000;
 const MOST_KEPT = 200_000;
 const HEADER = 8;
 
-/** Epoch milliseconds of the engine's time in nanoseconds. */
+/** Converts the engine's time, in nanoseconds, to epoch milliseconds. */
 const toMs = (time: string): number => Date.parse(`${time.slice(0, 23)}Z`);
 
-/** As the engine's `since` wants it: seconds with nanoseconds. */
+/** Time for the engine's `since` parameter: seconds with nanoseconds. */
 export const sinceOf = (time: string): string =>
   `${Math.floor(toMs(time) / 1000)}.${/\.(\d{1,9})Z/.exec(time)?.[1]?.padEnd(9, "0") ?? "000000000"}`;
 
 export class LogFollower {
-  /** Times of the messages that were delivered last, in the log's order. */
+  /** Times of the most recently delivered messages, in the log's order. */
   #times: string[] = [];
   #from = 0;
   #stream: Readable | null = null;
@@ -36,7 +37,7 @@ export class LogFollower {
   constructor(private readonly options: LogFollowerOptions) {}
 
   /**
-   * Delivers until the engine ends the stream: with the container's end.
+   * Delivers messages until the engine ends the stream at the container's exit.
    * @throws the connection's error
    */
   async read(): Promise<void> {
@@ -62,7 +63,7 @@ export class LogFollower {
     else await this.#readFrames(stream, skipping);
   }
 
-  /** Ends a `read` under way; nothing more is delivered. */
+  /** Ends a `read` in progress; no further message is delivered. */
   stop(): void {
     this.#stopped = true;
     this.#stream?.destroy();
@@ -100,7 +101,7 @@ export class LogFollower {
     if (rest.length > 0) this.#message("stdout", rest, skipping);
   }
 
-  /** One message of the engine's log begins with its time and a space. */
+  /** Each message of the engine's log begins with its time and a space. */
   #message(stream: LogStream, bytes: Buffer, skipping: Skipper): void {
     const space = bytes.indexOf(32);
     const time = bytes.subarray(0, Math.max(space, 0)).toString("latin1");
@@ -116,7 +117,7 @@ export class LogFollower {
   }
 }
 
-/** Leaves out what was delivered: the repeated log has the same messages in the same order. */
+/** Skips messages that were already delivered: the repeated log contains the same messages in the same order. */
 class Skipper {
   #at = 0;
 

@@ -1,4 +1,7 @@
-/** As whom a container's program runs: seen by this machine's kernel, else from inside, else unknown. */
+/**
+ * Determines the user of a container's program: from this machine's kernel, else from inside the container, else
+ * unknown.
+ */
 import type { Enforcement } from "../../../stack/runtime.js";
 import type { Engine } from "../engine/engine.js";
 import { execInContainer } from "./exec.js";
@@ -7,7 +10,7 @@ import { kernelUser } from "./kernel-view.js";
 export interface ObservedUser {
   uid: number | null;
   enforcement: Enforcement;
-  /** Null where only the engine's inspection tells. */
+  /** Null when only the engine's inspection is available. */
   noNewPrivileges: boolean | null;
 }
 
@@ -30,8 +33,8 @@ async function fromInside(engine: Engine, container: string, service: string): P
 }
 
 /**
- * @param pid on the engine's machine; 0 for a container that has ended
- * @param asked the number of the user that the engine was asked for, null where it is not known
+ * @param pid process id on the engine's machine; 0 for a container that has ended
+ * @param asked user id that was requested from the engine; null when it is not known
  */
 export async function observeUser(
   engine: Engine,

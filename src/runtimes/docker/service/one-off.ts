@@ -1,4 +1,4 @@
-/** One command in a container of its own, made like the service's and removed afterwards. */
+/** Runs one command in a separate container, configured like the service's and removed afterwards. */
 import { rm } from "node:fs/promises";
 import type { Duplex } from "node:stream";
 import type { ExecResult, OneOffRequest } from "../../../stack/runtime.js";
@@ -18,16 +18,19 @@ export interface OneOffOptions extends PrepareOptions {
 
 const KILLED_RESULT: ExecResult = { exitCode: null, signal: "SIGKILL", oomKilled: false };
 
-/** The container's init reports a program that it cannot run. */
+/** Exit code with which the container's init reports a program that cannot be run. */
 const NO_PROGRAM = /^\[FATAL tini \(\d+\)\] exec .* failed: |catatonit: failed to exec/m;
 
-/** @returns null for a container that is not there any more. @throws every other error */
+/**
+ * @returns null for a container that no longer exists
+ * @throws every other error
+ */
 const gone = (error: unknown): null => {
   if (isNotFound(error)) return null;
   throw error;
 };
 
-/** @throws as a start of the service does; an abort of the signal is a result */
+/** @throws the errors of a service start; an abort of the signal is a result instead */
 export async function runOneOff(options: OneOffOptions): Promise<ExecResult> {
   const { engine, request, watch, service } = options;
   const { docker } = engine;
@@ -71,7 +74,7 @@ export async function runOneOff(options: OneOffOptions): Promise<ExecResult> {
     const { uid } = await observeUser(engine, prepared.id, service.name, State.Pid, prepared.uid);
     if (uid === 0 && !service.allowRoot) throw rootRefused(service.name);
     stream.end(exec.stdin ?? Buffer.alloc(0));
-    // It may be removed under our hands: by the stack's end, or by somebody else.
+    // The container may be removed meanwhile, by the end of the stack or by another client.
     const ended = await container.wait().then(
       async () => (await container.inspect()).State,
       (error: unknown) => gone(error),

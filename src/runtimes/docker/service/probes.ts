@@ -51,7 +51,7 @@ export function probeContainer(
   const { test, command, timeoutMs } = healthcheck;
   const { service, reach } = context;
   const remote = reach.address === null && test.kind === "tcp" && reach.hostPort(test.port) === undefined;
-  // The file's own command says more of the service than a connection does.
+  // The command in the compose file tests more of the service than a connection does.
   const chosen = insideCheck(context, command) ??
     insideCheck(context, test) ??
     (remote

@@ -1,4 +1,7 @@
-/** How checks reach a port of a container: by its own address, through a published port, or only by looking inside. */
+/**
+ * How health checks reach a port of a container: at its own address, through a published port, or by a look at its
+ * sockets.
+ */
 
 import { connect } from "node:net";
 import type { Duplex } from "node:stream";
@@ -6,11 +9,11 @@ import type { Check } from "../../shared/probes/bounded.js";
 import { type Dial, dialLoopback } from "../../shared/probes/dial.js";
 
 export interface Reach {
-  /** Of the container on a network that this machine is on; null where it is on none. */
+  /** Address of the container on a network that this machine is on; null when there is none. */
   address: string | null;
-  /** Port on this machine's loopback interface that leads to a container port. */
+  /** Port of this machine's loopback interface that is forwarded to a container port. */
   hostPort(containerPort: number): number | undefined;
-  /** A file inside the container. */
+  /** Reads a file inside the container. */
   read(path: string, signal: AbortSignal): Promise<string>;
 }
 
@@ -22,7 +25,7 @@ const dialAddress =
       socket.once("error", reject);
       socket.once("connect", () => {
         socket.off("error", reject);
-        // An error between this moment and the check's own listener must not end the server.
+        // An error before the check attaches its own listener must not crash the server.
         socket.on("error", () => {});
         resolve(socket);
       });
@@ -30,7 +33,7 @@ const dialAddress =
 
 const LISTEN = "0A";
 
-/** Ports on which something listens, from the kernel's table of one address family. */
+/** Listening ports in the kernel's table of one address family. */
 export function listeningPorts(table: string): number[] {
   return table.split("\n").flatMap((line) => {
     const [, local = "", , state] = line.trim().split(/\s+/);
@@ -39,7 +42,7 @@ export function listeningPorts(table: string): number[] {
   });
 }
 
-/** Throws like a refused connection where nothing listens. */
+/** Throws ECONNREFUSED when no socket listens. */
 async function requireListener({ read }: Reach, port: number, signal: AbortSignal): Promise<void> {
   const tables = await Promise.allSettled(["/proc/net/tcp", "/proc/net/tcp6"].map((path) => read(path, signal)));
   const readable = tables.flatMap((table) => (table.status === "fulfilled" ? [table.value] : []));
@@ -48,7 +51,10 @@ async function requireListener({ read }: Reach, port: number, signal: AbortSigna
   throw Object.assign(new Error("nothing listens there"), { code: "ECONNREFUSED" });
 }
 
-/** A published port accepts connections whether or not the service listens: the container is asked first. */
+/**
+ * A published port accepts connections whether or not the service listens, so the container's sockets are checked
+ * first.
+ */
 export function dialOf(reach: Reach): Dial {
   const { address } = reach;
   if (address !== null) return dialAddress(address);
@@ -63,7 +69,7 @@ export function dialOf(reach: Reach): Dial {
   };
 }
 
-/** For a TCP check where no connection can be made from here. */
+/** For a TCP check when this machine cannot connect to the container. */
 export const listenCheck =
   (reach: Reach, port: number): Check =>
   async (signal) => {

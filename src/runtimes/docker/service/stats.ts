@@ -1,4 +1,4 @@
-/** Use of a container, as the engine counts it. */
+/** Usage of a container, as measured by the engine. */
 import type Docker from "dockerode";
 import type { ServiceStats } from "../../../stack/runtime.js";
 import { NO_STATS } from "../../shared/no-stats.js";
@@ -55,7 +55,7 @@ export class ContainerStats {
     return {
       cpu_cores: cores === null ? null : Math.max(0, cores),
       cpu_seconds_total: now.seconds,
-      // As `docker stats`: without the page cache that the kernel takes back first.
+      // As in `docker stats`: without page cache that the kernel can reclaim.
       memory_mb: Math.max(0, usage - (stats?.inactive_file ?? stats?.total_inactive_file ?? 0)) / MB,
       memory_peak_mb: max_usage === undefined ? null : max_usage / MB,
       pids: raw.pids_stats?.current ?? null,

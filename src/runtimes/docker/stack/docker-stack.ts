@@ -36,14 +36,14 @@ export interface StackParts {
   ledger: PortLedger;
   networks: StackNetworks;
   watch: EngineWatch;
-  /** Containers that run, by id, with the engine's time of their start. */
+  /** Running containers by id, with their start time from the engine. */
   running: Map<string, string>;
   env: NodeJS.ProcessEnv;
   retry: { maxRetries: number; baseDelayMs: number };
   onClose(stack: DockerStack): Promise<void>;
 }
 
-/** A lost engine is not waited for at the end. */
+/** Time limit for cleaning up on a lost engine. */
 const CLEAN_UP_MS = 5000;
 
 export const newLedger = (): PortLedger => new PortLedger(portRequests);
@@ -76,7 +76,7 @@ export class DockerStack implements RuntimeStack {
     this.#definition = definition;
   }
 
-  /** One start of a service at a time: the next one waits for the former instance's end. */
+  /** Starts of one service run one at a time; each waits for the exit of the previous instance. */
   startService(request: StartServiceRequest): Promise<RuntimeService> {
     const { name } = request.service;
     const serial = this.#serials.get(name) ?? new Mutex();
@@ -133,7 +133,7 @@ export class DockerStack implements RuntimeStack {
     const networks = await this.parts.networks.of(service, this.#definition);
     const ports = this.#ports(service, networks);
     const prepared = await prepareContainer(this.#prepare(request, image, String(generation), networks, ports));
-    // The engine takes the ports over while the container starts.
+    // The engine binds the ports while the container starts.
     await ledger.release(service.name);
     const started = await launch({
       engine,
@@ -208,7 +208,7 @@ export class DockerStack implements RuntimeStack {
     });
   }
 
-  /** Published ports, and where checks cannot reach the container those that they connect to. */
+  /** Published ports, and the ports that checks connect to when they cannot reach the container. */
   #ports(service: ServiceDefinition, networks: readonly StackNetwork[]): PortBinding[] {
     const { ledger, engine } = this.parts;
     if (networks.length === 0) return [];
@@ -249,7 +249,7 @@ export class DockerStack implements RuntimeStack {
       });
   }
 
-  /** What still runs is killed; containers, network and secrets go, volumes and images stay. */
+  /** Kills running containers and removes containers, networks and secrets. Volumes and images stay. */
   close(): Promise<void> {
     this.#closing ??= (async () => {
       const { engine, watch, ledger, env, onClose } = this.parts;

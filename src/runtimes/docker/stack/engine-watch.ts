@@ -1,6 +1,6 @@
 /**
- * The engine while a stack runs: counts OOM kills, notices a connection that breaks, and decides what the break was: an
- * interruption (everything still runs), or the end of the engine (the stack is lost).
+ * Watches the engine while a stack runs: counts OOM kills, detects broken connections, and determines whether a break
+ * was an interruption (everything still runs) or the end of the engine (the stack is lost).
  */
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
@@ -12,12 +12,12 @@ import { labelFilter } from "../leftovers/labels.js";
 export interface EngineWatchOptions {
   docker: Docker;
   host: string;
-  /** Of the stack's containers. */
+  /** Label filter for the containers of the stack. */
   labels: Record<string, string>;
-  /** Containers that are believed to run, with the engine's time of their start. */
+  /** Containers that should be running, with their start time from the engine. */
   running(): { id: string; startedAt: string }[];
   notice(message: string): void;
-  /** Milliseconds that an engine may take to come back. */
+  /** Milliseconds that an engine may take to respond again. */
   patienceMs?: number;
 }
 
@@ -40,9 +40,9 @@ const bounded = <T>(task: Promise<T>, ms: number): Promise<T> => {
 };
 
 export class EngineWatch {
-  /** Settles when the engine ended or restarted under the stack; never rejects. */
+  /** Settles when the engine ended or restarted while the stack ran; never rejects. */
   readonly lost: Promise<{ reason: string }>;
-  /** Aborted together with `lost`. */
+  /** Aborted when `lost` settles. */
   readonly over = new AbortController();
   readonly #oomKills = new Map<string, number>();
   readonly #closed = new AbortController();
@@ -74,8 +74,8 @@ export class EngineWatch {
   }
 
   /**
-   * After a connection broke: waits until the engine answers again.
-   * @returns true when what ran still runs, false when the stack is lost or closed
+   * Waits until the engine responds again after a broken connection.
+   * @returns true when all containers still run; false when the stack is lost or closed
    */
   recovered(): Promise<boolean> {
     if (this.over.signal.aborted || this.#closed.signal.aborted) return Promise.resolve(false);
@@ -109,7 +109,7 @@ export class EngineWatch {
       for await (const { Action, Actor } of jsonLines<EngineEvent>(stream))
         if (Action === "oom" && Actor?.ID !== undefined) this.#oomKills.set(Actor.ID, this.oomKills(Actor.ID) + 1);
     } catch {
-      // Broken: the same as ended.
+      // A broken stream is treated like an ended one.
     }
     if (this.#stream === stream) this.#stream = null;
     if (!this.#closed.signal.aborted) await this.recovered();
@@ -141,7 +141,7 @@ export class EngineWatch {
     return false;
   }
 
-  /** How many containers that were believed to run do not, or not since the same start. */
+  /** Number of containers that should be running but are not, or were restarted. */
   async #gone(): Promise<number> {
     const states = await Promise.all(
       this.options.running().map(async ({ id, startedAt }) => {

@@ -1,4 +1,4 @@
-/** A stack's own networks: its services resolve each other by name there, and nothing of another stack is on them. */
+/** The private networks of a stack: its services resolve each other by name there, and no other stack has access. */
 import { createSocket } from "node:dgram";
 import type Docker from "dockerode";
 import { StackwardenError } from "../../../errors.js";
@@ -8,13 +8,16 @@ import { identityHash, LABEL, type StackIdentity, serverId, stackLabels } from "
 
 export interface StackNetwork {
   id: string;
-  /** On the engine. */
+  /** Name on the engine. */
   name: string;
-  /** This machine has an address on it: checks reach containers by theirs. Not so on virtual and other machines. */
+  /**
+   * True when this machine has an address on it, so that checks reach containers at theirs. False for virtual and
+   * remote machines.
+   */
   direct: boolean;
 }
 
-/** Only an address of this machine can be bound; a bridge without containers is on no list of interfaces. */
+/** Tests for an address of this machine by binding it: the list of interfaces omits a bridge without containers. */
 const isOwnAddress = (address: string): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
@@ -29,8 +32,8 @@ const isOwnAddress = (address: string): Promise<boolean> =>
   });
 
 /**
- * @param network its name in the compose file
- * @throws RUNTIME_UNAVAILABLE, also when the engine has no addresses left
+ * @param network name in the compose file
+ * @throws RUNTIME_UNAVAILABLE, also when the engine has no free addresses
  */
 async function createNetwork(
   docker: Docker,
@@ -78,7 +81,7 @@ export function networkNames({ networks, networkMode }: ServiceDefinition): stri
   return names.length === 0 ? [DEFAULT_NETWORK] : names;
 }
 
-/** Creates each network when its first service needs it. */
+/** Creates each network when the first service needs it. */
 export class StackNetworks {
   readonly #created = new Map<string, Promise<StackNetwork>>();
 
@@ -99,7 +102,7 @@ export class StackNetworks {
     const internal = networks?.[name]?.internal === true;
     const created = createNetwork(this.docker, this.identity, this.host, name, internal);
     this.#created.set(name, created);
-    // A failure is not kept: addresses may be free by the next start.
+    // A failure is not cached: addresses may be free at the next start.
     created.catch(() => this.#created.delete(name));
     return created;
   }

@@ -1,4 +1,4 @@
-/** Opens a stack: ports first, then the network and the watch over the engine. On failure nothing is left. */
+/** Opens a stack: first its ports, then its networks and the watch on the engine. On failure nothing is left. */
 import type { OpenStackRequest } from "../../../stack/runtime.js";
 import type { Engine } from "../engine/engine.js";
 import { LABEL, serverId, stackLabels } from "../leftovers/labels.js";

@@ -1,11 +1,11 @@
-/** Which host ports a service needs: those that it publishes. */
+/** The host ports of a service: those that it publishes. */
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import type { PortRequest } from "../../shared/port-ledger.js";
 
 export const portRequests = (service: ServiceDefinition): PortRequest[] => {
   const seen = new Set<string>();
   return service.ports.flatMap(({ containerPort, hostPort, preferredPort }) => {
-    // The same entry twice is one; one container port on several host ports is not.
+    // Identical entries are merged; one container port on several host ports is kept.
     const key = `${containerPort} ${hostPort}`;
     if (seen.has(key)) return [];
     seen.add(key);

@@ -1,4 +1,4 @@
-/** Access to the files of volumes without running anything: a container that is created, never started, and removed. */
+/** Access to files of volumes through a container that is created, never started, and removed. */
 import type Docker from "dockerode";
 import { pack } from "tar-stream";
 import { isNotFound } from "../engine/errors.js";
@@ -7,7 +7,7 @@ import { removeContainer } from "../leftovers/remove.js";
 
 const EMPTY = "stackwarden/empty:latest";
 
-/** An image without files: any other one might not be there. */
+/** An image without files, which is created here: other images might be missing. */
 async function ensureEmptyImage(docker: Docker): Promise<void> {
   try {
     await docker.getImage(EMPTY).inspect();
@@ -26,7 +26,7 @@ async function ensureEmptyImage(docker: Docker): Promise<void> {
   });
 }
 
-/** @param task receives the container; each volume is mounted at `/volumes/<its place in the list>` */
+/** @param task receives the container; each volume is mounted at `/volumes/<index in the list>` */
 export async function withVolumes<T>(
   docker: Docker,
   identity: StackIdentity,

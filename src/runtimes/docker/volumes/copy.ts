@@ -1,4 +1,4 @@
-/** Copies volumes into a folder of this machine, each as one tar archive with its files' owners and modes. */
+/** Copies volumes into a folder of this machine, one tar archive each, with owners and modes of the files. */
 import { createWriteStream } from "node:fs";
 import { join } from "node:path";
 import { type Readable, Transform } from "node:stream";

@@ -1,4 +1,6 @@
-/** On which engines a project has volumes: they are found there when they are to be deleted, whatever the setting says by then. */
+/**
+ * Records the engines on which a project has volumes, so that they can be deleted there after the setting has changed.
+ */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { atomicWrite, storageError } from "../../../system/atomic-write.js";
@@ -7,7 +9,7 @@ import { KeyedMutex } from "../../../system/keyed-mutex.js";
 const FILE = "docker-engines.json";
 const serial = new KeyedMutex();
 
-/** @throws STORAGE_FAILED for a file that cannot be read or is damaged */
+/** @throws STORAGE_FAILED for a file that is damaged or cannot be read */
 export async function rememberedEngines(stateDir: string): Promise<string[]> {
   const path = join(stateDir, FILE);
   try {

@@ -1,4 +1,4 @@
-/** The volumes of one service, there before its container is created. */
+/** Creates the volumes of one service before its container. */
 import type Docker from "dockerode";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import { isNotFound } from "../engine/errors.js";
@@ -7,19 +7,19 @@ import type { StackIdentity } from "../leftovers/labels.js";
 import { imageVolumeName, volumeLabels, volumeName } from "./names.js";
 
 export interface ServiceVolume {
-  /** On the engine. */
+  /** Name on the engine. */
   name: string;
   target: string;
   readOnly: boolean;
-  /** It begins empty, whatever the image has at its path. */
+  /** The volume starts empty, without the image's content at its path. */
   noCopy: boolean;
-  /** It was created for this start: its owner is not settled yet. */
+  /** True when it was created for this start and its owner is not set yet. */
   fresh: boolean;
 }
 
 const trimmed = (path: string): string => (path.length > 1 ? path.replace(/\/+$/, "") : path);
 
-/** Named volumes of the definition, and those that the image declares and nothing is mounted at. */
+/** Named volumes of the definition, and volumes that the image declares at paths without a mount. */
 async function ensureOne(docker: Docker, name: string, labels: Record<string, string>): Promise<boolean> {
   try {
     await docker.getVolume(name).inspect();

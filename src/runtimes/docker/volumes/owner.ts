@@ -1,4 +1,7 @@
-/** Gives a fresh volume to the service's user: an engine creates it as root's, or as the image's folder was. */
+/**
+ * Assigns a new volume to the service's user: the engine creates it with root or the owner of the image's folder as
+ * owner.
+ */
 
 import { basename, dirname } from "node:path/posix";
 import type { Readable } from "node:stream";
@@ -10,7 +13,7 @@ import type { ServiceVolume } from "./ensure.js";
 
 export interface OwnerOptions {
   docker: Docker;
-  /** The service's container, created and not started: its volumes hold what the image had at their paths. */
+  /** The service's container, created and not started: its volumes contain the image's files at their paths. */
   container: string;
   image: string;
   labels: Record<string, string>;
@@ -18,7 +21,7 @@ export interface OwnerOptions {
   user: UserIds;
 }
 
-/** The folder itself, and whether anything is in it. */
+/** The folder itself, and whether it has entries. */
 async function look(
   docker: Docker,
   container: string,
@@ -45,7 +48,10 @@ async function look(
   });
 }
 
-/** A container of the same image and volumes, never the service's own: that may be read-only, and must not run yet. */
+/**
+ * Runs in a container with the same image and volumes. It is never the service's own container, which may be read-only
+ * and must not run yet.
+ */
 async function helper(options: OwnerOptions, volumes: readonly ServiceVolume[], command: string[]): Promise<string> {
   const { docker, image, labels } = options;
   const created = await docker.createContainer({
@@ -63,7 +69,7 @@ async function helper(options: OwnerOptions, volumes: readonly ServiceVolume[], 
         Type: "volume",
         Source: name,
         Target: target,
-        // The service's container filled it already, or is not to.
+        // The service's container already filled the volume, or it must stay empty.
         VolumeOptions: { NoCopy: true, Labels: {}, DriverConfig: { Name: "local", Options: {} } },
       })),
     },
@@ -71,7 +77,7 @@ async function helper(options: OwnerOptions, volumes: readonly ServiceVolume[], 
   return created.id;
 }
 
-/** Changes the folder alone, by writing it anew over the engine's archive interface. */
+/** Changes the owner of the folder only, by uploading it again through the engine's archive API. */
 async function ownFolder(options: OwnerOptions, container: string, target: string, header: Headers): Promise<void> {
   const { uid, gid } = options.user;
   const archive = pack();
@@ -99,7 +105,7 @@ async function ownTree(options: OwnerOptions, volumes: readonly ServiceVolume[],
   }
 }
 
-/** @returns what the caller should know */
+/** @returns notes for the caller */
 export async function ownVolumes(options: OwnerOptions): Promise<string[]> {
   const { docker, container, volumes, user } = options;
   const fresh = volumes.filter((volume) => volume.fresh && !volume.readOnly);

@@ -1,4 +1,4 @@
-/** Replaces the content of volumes by copies that were made before. */
+/** Replaces the content of volumes with earlier copies. */
 import { randomBytes } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ const remove = (docker: Docker, name: string): Promise<void> =>
       if (!isNotFound(error)) throw error;
     });
 
-/** Unpacks every archive into the volume of the same place in the list. */
+/** Unpacks each archive into the volume at the same index of the list. */
 const unpack = (
   docker: Docker,
   request: VolumesRequest,
@@ -33,7 +33,7 @@ const unpack = (
   });
 
 /**
- * All archives are unpacked into volumes of their own first: one that is damaged, or a disk that is full, changes nothing.
+ * Unpacks all archives into temporary volumes first, so that a damaged archive or a full disk changes nothing.
  * @throws the engine's error, the signal's reason
  */
 export async function restoreVolumes(docker: Docker, request: VolumesRequest, archiveDir: string): Promise<void> {

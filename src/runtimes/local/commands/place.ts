@@ -1,4 +1,6 @@
-/** Where and with what a caller's command runs: as the service itself would, with its credentials. */
+/**
+ * Working directory, environment and user of a caller's command: the same as the service's own, credentials included.
+ */
 import { isAbsolute, join, posix, relative } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
@@ -27,7 +29,10 @@ const notFound = (program: string, service: string, cause?: unknown): Stackwarde
     ...(cause === undefined ? {} : { cause }),
   });
 
-/** A program without a slash, as the service's own command would find it. @throws COMMAND_NOT_FOUND */
+/**
+ * Resolves a program without a slash on the same PATH as the service's own command.
+ * @throws COMMAND_NOT_FOUND
+ */
 async function resolveProgram({ plan, service }: CommandPlace, argv: string[], path: string): Promise<string[]> {
   const [program = "", ...rest] = argv;
   if (program.includes("/")) return argv;
@@ -42,7 +47,7 @@ async function resolveProgram({ plan, service }: CommandPlace, argv: string[], p
   return [found, ...rest];
 }
 
-/** A path as the container has it leads to the same place here. */
+/** Maps a path inside the container to the same place on this machine. */
 function directory({ plan, service }: CommandPlace, workdir: string | undefined): string {
   if (workdir === undefined) return plan.cwd;
   if (service.workingDir === undefined) return workdir;

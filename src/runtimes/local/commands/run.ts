@@ -1,4 +1,4 @@
-/** A caller's command in a running instance, or in a fresh one. */
+/** Runs a caller's command in a running instance, or in a fresh one. */
 import { StackwardenError } from "../../../errors.js";
 import type { Limits } from "../../../stack/definition/types.js";
 import type { LogSink } from "../../../stack/logs/types.js";
@@ -6,12 +6,12 @@ import type { ExecRequest, ExecResult } from "../../../stack/runtime.js";
 import type { ManagedProcess, ProcessHost } from "../types.js";
 import { type CommandPlace, commandSpec } from "./place.js";
 
-/** Between SIGTERM and SIGKILL when a command is cancelled, in milliseconds. */
+/** Milliseconds between SIGTERM and SIGKILL when a command is cancelled. */
 const GRACE_MS = 2000;
-/** The longest time that a timer can have; the caller's signal ends a command before it. */
+/** The longest delay of a Node.js timer; the caller's signal ends a command earlier. */
 const NO_TIMEOUT_MS = 2 ** 31 - 1;
 
-/** A folder that is missing ends a start like a program that is missing. */
+/** Maps a working directory that cannot be entered to INVALID_INPUT; returns every other error unchanged. */
 function startFailure(error: unknown, cwd: string): unknown {
   const code = error instanceof StackwardenError && (error.cause as NodeJS.ErrnoException | undefined)?.code;
   if (code !== "ENOENT" && code !== "EACCES" && code !== "ENOTDIR") return error;
@@ -49,7 +49,7 @@ export async function execInside(
   }
 }
 
-/** What a process prints goes to the caller, who may hold it back. */
+/** Passes output of the process to the caller, who can apply backpressure. */
 function outputSink(request: Pick<ExecRequest, "onOutput">): LogSink {
   let behind: Promise<void> | null = null;
   return {
@@ -77,11 +77,11 @@ export interface OneOffRun {
   visible: readonly string[];
   exec: Omit<ExecRequest, "signal">;
   signal: AbortSignal;
-  /** Receives the process while it runs, so that the stack's end is its end too. */
+  /** Called with the process while it runs, so that closing the stack also ends the command. */
   running(process: ManagedProcess): void;
 }
 
-/** In a cgroup of its own, which is emptied and removed afterwards. */
+/** Runs the command in its own cgroup, which is emptied and removed afterwards. */
 export async function runFresh(place: CommandPlace, host: ProcessHost, run: OneOffRun): Promise<ExecResult> {
   const { exec, signal, projectId, generation, limits, visible } = run;
   const spec = await commandSpec(place, exec);

@@ -1,4 +1,4 @@
-/** Bounds of one operation on a tree that a project or a service fills. */
+/** Limits on one operation over a file tree whose content a project or a service controls. */
 
 export interface Limits {
   entries: number;
@@ -11,7 +11,7 @@ export class Budget {
   #bytes: number;
   readonly #until: number;
 
-  /** @param exceeded makes the error to throw */
+  /** @param exceeded creates the error to throw for an exceeded limit */
   constructor(
     limits: Partial<Limits>,
     private readonly exceeded: (what: keyof Limits) => Error,
@@ -25,14 +25,14 @@ export class Budget {
     return this.#entries;
   }
 
-  /** One more entry. Also checks the time. */
+  /** Counts one entry and checks the time limit. Throws when a limit is exceeded. */
   entry(): void {
     this.#entries -= 1;
     if (this.#entries < 0) throw this.exceeded("entries");
     if (Date.now() > this.#until) throw this.exceeded("milliseconds");
   }
 
-  /** Whether so many bytes would be too many; nothing is counted. */
+  /** Throws when this many bytes would exceed the limit, without counting them. */
   expectBytes(count: number): void {
     if (count > this.#bytes) throw this.exceeded("bytes");
   }

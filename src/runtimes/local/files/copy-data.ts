@@ -1,6 +1,7 @@
 /**
- * Copies the data of a volume: owners, modes, times and links as they are. What was opened is what is copied, whatever a
- * service puts in its place meanwhile. Blocks are shared where the file system can (reflinks).
+ * Copies the data of a volume with owners, modes, times and links. Entries are copied from open descriptors, so a
+ * service that replaces one meanwhile cannot redirect the copy. Blocks are shared where the file system supports
+ * reflinks.
  */
 import { constants } from "node:fs";
 import { chmod, copyFile, lchown, mkdir, readlink, symlink, utimes } from "node:fs/promises";
@@ -13,15 +14,15 @@ const MAX_DEPTH = 200;
 const MAX_ENTRIES = 2_000_000;
 
 export interface CopyDataRequest {
-  /** Only the server can change the folder above it. */
+  /** Source folder. Only the server may change its parent folder. */
   from: string;
-  /** Does not exist. Nobody but the server enters its parent. */
+  /** Destination, which must not exist. Only the server may enter its parent folder. */
   to: string;
   /** Whether an entry is left out, by its path relative to `from`. */
   exclude(path: string): boolean;
   maxBytes: number;
   signal: AbortSignal;
-  /** Makes the error for data that is larger than `maxBytes`, has too many entries, or is nested too deep. */
+  /** Creates the error for data that exceeds `maxBytes`, has too many entries, or is nested too deeply. */
   tooLarge(): Error;
 }
 

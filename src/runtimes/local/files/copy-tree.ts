@@ -1,6 +1,6 @@
 /**
- * Copies a project's sources for a service. What was opened is what is copied: whoever can write to the project does not
- * get the server to read a file outside of it by exchanging a folder or a file with a link meanwhile.
+ * Copies a project's sources for a service. Entries are copied from open descriptors: a user with write access to the
+ * project cannot make the server read a file outside of it by replacing a folder or a file with a link during the copy.
  */
 import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, readlink, symlink, unlink } from "node:fs/promises";
@@ -17,15 +17,18 @@ const MAX_DEPTH = 200;
 const READ = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 
 export interface CopyRequest {
-  /** A project's folder, without links in its own path. */
+  /** The project's folder, as a path without links. */
   from: string;
-  /** Does not exist. Its parent belongs to the server, and nobody else enters the copy before this returns. */
+  /**
+   * Destination, which must not exist. Its parent belongs to the server, and other users have no access to the copy
+   * until this returns.
+   */
   to: string;
   user: Pick<ServiceUser, "uid" | "gid">;
   /** Whether an entry is left out, by its path relative to `from`. */
   exclude(path: string): boolean;
   limits: Limits;
-  /** Makes the error for a copy that is larger than its limits. */
+  /** Creates the error for a copy that exceeds its limits. */
   tooLarge(what: keyof Limits | "depth"): Error;
 }
 
@@ -49,7 +52,7 @@ class Copy {
       this.#budget.entry();
       await this.#entry(source, name, path, depth);
     }
-    // Nobody enters the copy yet: its own folder is given away last, by the caller.
+    // Other users cannot enter the copy yet: the caller changes the owner of its top folder last.
     if (inner !== "") await this.#give(inner);
   }
 
@@ -95,7 +98,7 @@ class Copy {
       const { bytesRead } = await source.read(this.#buffer, 0, CHUNK, null);
       if (bytesRead === 0) return;
       this.#budget.bytes(bytesRead);
-      // Handles write at their own position: this appends.
+      // A file handle writes at its current position, so this appends.
       await target.writeFile(this.#buffer.subarray(0, bytesRead));
     }
   }
@@ -119,7 +122,10 @@ class Copy {
     }
   }
 
-  /** A link may lead out through another link although its text does not. The copy no longer changes. */
+  /**
+   * Checks links in the finished copy, which no longer changes: a link whose own target looks safe can still lead out
+   * through another link.
+   */
   async removeLinksOutside(): Promise<void> {
     const top = realPath(this.request.to);
     for (const path of this.#links) {
@@ -135,9 +141,9 @@ class Copy {
 }
 
 /**
- * Regular files, folders, and links that stay inside. Links of other kinds and special files are left out.
+ * Copies regular files, folders, and links that stay inside. Other links and special files are left out.
  * @returns the number of files
- * @throws what `tooLarge` makes
+ * @throws the error that `tooLarge` creates
  */
 export async function copyTree(request: CopyRequest): Promise<number> {
   const copy = new Copy(request);

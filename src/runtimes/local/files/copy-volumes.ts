@@ -1,4 +1,4 @@
-/** Copies of named volumes: into a folder of the server, and back in place of what is there. */
+/** Copies named volumes into a folder of the server, and restores them from there. */
 import { randomBytes } from "node:crypto";
 import { readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,7 +10,10 @@ import { ensureDir } from "./create.js";
 import { removeTree } from "./remove-tree.js";
 import { codeOf, withStorage } from "./storage.js";
 
-/** A copy that is not in its place yet, and what it takes the place of. No volume's name begins with a dot. */
+/**
+ * Prefixes of a copy that is not in its place yet, and of the volume that it replaces. No name of a volume starts with
+ * a dot.
+ */
 const FRESH = ".fresh-";
 const FORMER = ".former-";
 
@@ -24,7 +27,7 @@ const tooLarge = (maxBytes: number) => (): StackwardenError =>
     },
   );
 
-/** Says which postmaster holds the data; a copy has none. */
+/** PostgreSQL's lock file, which names the running postmaster. A copy must not contain it. */
 const LOCK = "pgdata/postmaster.pid";
 
 export async function copyVolumes(request: CopyVolumesRequest, archiveDir: string): Promise<Record<string, number>> {
@@ -52,7 +55,7 @@ export async function copyVolumes(request: CopyVolumesRequest, archiveDir: strin
 
 const exists = async (folder: string, name: string): Promise<boolean> => (await readdir(folder)).includes(name);
 
-/** Undoes what a server that was killed in the middle of a restore left. */
+/** Rolls back a restore that was interrupted by the end of the server. */
 export async function recoverRestores(stateDir: string): Promise<void> {
   const folder = join(stateDir, "volumes");
   const names = await readdir(folder).catch((error: unknown) => {
@@ -67,7 +70,7 @@ export async function recoverRestores(stateDir: string): Promise<void> {
   }
 }
 
-/** Everything is copied before the first volume is exchanged. */
+/** Copy everything before replacing the first volume. */
 export async function restoreVolumes(request: VolumesRequest, archiveDir: string): Promise<void> {
   const { stateDir, volumes, signal } = request;
   const places = volumes.map((name) => ({ name, path: volumePath(stateDir, name) }));

@@ -13,7 +13,7 @@ import { codeOf, isRootServer, withStorage } from "./storage.js";
 type Owner = Pick<ServiceUser, "uid" | "gid">;
 
 /**
- * Creates a folder with this mode and owner, or corrects those of an existing one. A link in its place is refused.
+ * Creates a folder with this mode and owner, or corrects those of an existing one. A link at this path is rejected.
  * @throws STORAGE_FAILED
  */
 export async function ensureDir(path: string, mode: number, user?: Owner): Promise<string> {
@@ -41,7 +41,10 @@ export async function ensureDir(path: string, mode: number, user?: Owner): Promi
   return path;
 }
 
-/** A file that only `user` can read. Created anew each time, so that an older one's link or mode plays no part. */
+/**
+ * Writes a file that only `user` can read. It is created anew each time, so that a link or the mode of an older file
+ * has no effect.
+ */
 export async function writePrivateFile(path: string, text: string, user?: Owner): Promise<string> {
   await withStorage(`Writing ${path}`, async () => {
     const fresh = `${path}.${randomBytes(6).toString("hex")}`;
@@ -63,7 +66,10 @@ export async function writePrivateFile(path: string, text: string, user?: Owner)
   return path;
 }
 
-/** Names in a folder of the server's own. @throws STORAGE_FAILED */
+/**
+ * Names in a folder that belongs to the server.
+ * @throws STORAGE_FAILED
+ */
 export async function namesIn(path: string): Promise<string[]> {
   return withStorage(`Reading ${path}`, async () => {
     const folder = await Folder.open(path);
@@ -78,11 +84,14 @@ export async function namesIn(path: string): Promise<string[]> {
 export interface Owned {
   uid: number;
   isFolder: boolean;
-  /** Epoch milliseconds of the last change of its content. */
+  /** Time of the last change of the content, in epoch milliseconds. */
   changedAt: number;
 }
 
-/** Owner and kind of an entry that only the server can exchange. @returns null when it is missing */
+/**
+ * Owner and kind of an entry that only the server can replace.
+ * @returns null when it is missing
+ */
 export async function ownerOf(path: string): Promise<Owned | null> {
   return withStorage(`Reading ${path}`, async () => {
     const stats = await lstat(path).catch((error: unknown) => {
@@ -94,13 +103,13 @@ export async function ownerOf(path: string): Promise<Owned | null> {
   });
 }
 
-/** Puts a finished tree into its place. Only the server can change the folders of both. */
+/** Moves a finished tree to its place. Only the server may change the parent folders of both paths. */
 export const moveInto = (from: string, to: string): Promise<void> =>
   withStorage(`Moving ${to} into its place`, () => rename(from, to));
 
 /**
- * The private folders of one service, both 0700: `home` is kept, `tmp` is empty at every start. Files with passwords that
- * an earlier instance had, or that a killed server was just writing, go too: each start writes its own.
+ * Prepares the private folders of one service, both 0700: `home` is kept, `tmp` is emptied at every start. Password
+ * files of earlier instances, and temporary files of a killed server, are removed too: each start writes its own.
  */
 export async function privateDirs(
   stateDir: string,
@@ -116,7 +125,8 @@ export async function privateDirs(
 }
 
 /**
- * Adds a folder of links to a copy that nobody else can enter yet. Its parent is resolved in the copy.
+ * Adds a folder of links to a copy that other users cannot enter yet. The parent of the folder is resolved inside the
+ * copy.
  * @throws STORAGE_FAILED when the parent is not a folder of the copy
  */
 export async function linkInCopy(
@@ -136,7 +146,7 @@ export async function linkInCopy(
   await openToOwner(path, user);
 }
 
-/** Gives one folder, not what is in it, to its user. Only the server can exchange it until then. */
+/** Gives one folder, without its content, to its user. Until then, only the server may replace it. */
 export async function openToOwner(path: string, user: Owner): Promise<void> {
   if (!isRootServer()) return;
   const folder = await Folder.open(path);

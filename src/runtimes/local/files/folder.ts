@@ -1,7 +1,7 @@
 /**
- * A folder by its descriptor. Its entries are named relative to that descriptor (`/proc/self/fd/N/name`), so that nothing
- * a service does to a path above them sends the server to another place. Where descriptors are no paths (macOS), services
- * run as the server's own user and gain nothing by redirecting it; there the path itself is used.
+ * A folder by its descriptor. Its entries are addressed relative to that descriptor (`/proc/self/fd/N/name`), so
+ * changes to the path above them cannot redirect the server. On platforms where descriptors are not paths (macOS),
+ * services run as the server's own user and gain nothing by a redirect; there the path itself is used.
  */
 import { constants, type Stats } from "node:fs";
 import { type FileHandle, lstat, open, opendir } from "node:fs/promises";
@@ -10,7 +10,7 @@ import { hasDescriptorPaths, O_PATH } from "../../../system/open-beneath.js";
 const FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const BATCH = 256;
 
-/** The path that stands for an open descriptor. */
+/** The path that refers to an open descriptor. */
 const descriptorPath = (handle: FileHandle): string => `/proc/self/fd/${handle.fd}`;
 
 export class Folder {
@@ -21,8 +21,8 @@ export class Folder {
   ) {}
 
   /**
-   * @param path only the server can change the folders above it
-   * @throws ENOTDIR or ELOOP when a link or a file is there
+   * @param path only the server may change its parent folders
+   * @throws ENOTDIR or ELOOP when the entry is a link or a file
    */
   static async open(path: string): Promise<Folder> {
     const handle = await open(path, FOLDER);
@@ -34,7 +34,7 @@ export class Folder {
     }
   }
 
-  /** The path of an entry, valid while this folder is open. */
+  /** The path of an entry; valid while this folder is open. */
   at(name: string): string {
     return `${this.base}/${name}`;
   }
@@ -44,7 +44,7 @@ export class Folder {
     return Folder.open(this.at(name));
   }
 
-  /** Up to `most` names, in no order. What is removed meanwhile may be among them. */
+  /** At most `most` names, unordered. They can include entries that are removed during the call. */
   async names(most = Number.POSITIVE_INFINITY): Promise<string[]> {
     const names: string[] = [];
     const entries = await opendir(this.at("."), { bufferSize: BATCH });
@@ -78,7 +78,7 @@ export class Folder {
   }
 }
 
-/** One entry of a folder: what `stats` describes is what `path` leads to, whatever takes its name meanwhile. */
+/** One entry of a folder: `stats` and `path` refer to the same inode, even when its name is reused. */
 export class Entry {
   private constructor(
     readonly path: string,
@@ -87,7 +87,7 @@ export class Entry {
   ) {}
 
   static async open(at: string): Promise<Entry | null> {
-    // Elsewhere nothing can be opened without effect; there `at` is a path of the server's own user.
+    // On other platforms an entry cannot be opened without side effects; `at` is a path of the server's own user there.
     if (!hasDescriptorPaths) {
       const stats = await lstat(at).catch(unlessMissing);
       return stats === null ? null : new Entry(at, stats, null);

@@ -1,4 +1,4 @@
-/** Gives trees to the users of services. */
+/** Changes the owner of file trees. */
 import { chmod, chown } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { StackwardenError } from "../../../errors.js";
@@ -13,10 +13,10 @@ const MAX_DEPTH = 200;
 const MAX_MS = 10 * 60_000;
 
 /**
- * Changes exactly the files that belong to the tree's present owner: an inode is examined and changed by its own
- * descriptor, so that what takes its place meanwhile (a link, a file of another user) keeps its owner. Links keep theirs.
- * A folder is changed after what is in it, because its new owner could put something in the place of an entry that was
- * not changed yet.
+ * Changes exactly the files that belong to the tree's current owner. An inode is checked and changed through one
+ * descriptor, so that an entry that replaces it meanwhile (a link, a file of another user) keeps its owner. Links keep
+ * their owner. A folder is changed after its content, because its new owner could replace an entry that was not changed
+ * yet.
  */
 class Change {
   readonly #budget: Budget;
@@ -45,7 +45,7 @@ class Change {
 
   async #file(path: string, mode: number): Promise<void> {
     await chown(path, this.to.uid, this.to.gid);
-    // After the change of the owner, who could undo it.
+    // Set the mode after the owner: the former owner could revert it before.
     if (this.sealed) await chmod(path, (mode & 0o100) === 0 ? 0o644 : 0o755);
   }
 
@@ -62,7 +62,7 @@ class Change {
           "Remove the file, or give it to the owner of the folder.",
         );
       if (!stats.isDirectory()) return await this.#file(path, stats.mode);
-      // By its inode: the name may stand for another folder by now.
+      // Compare the inode: the name may refer to another folder by now.
       const folder = await Folder.open(`${path}/.`);
       try {
         await this.folder(folder, depth + 1);
@@ -76,16 +76,16 @@ class Change {
 }
 
 /**
- * Gives a tree to a user; without effect when the server is not root. Files that belong neither to the owner of the
- * tree's top nor to the user already are refused.
- * @param path only the server can change the folder above it; a link in its place is refused
+ * Gives a tree to a user; does nothing when the server is not root. Fails on files that belong to neither the owner of
+ * the tree's top nor the user.
+ * @param path only the server may change its parent folder; a link is rejected
  * @throws STORAGE_FAILED
  */
 export const chownTree = (path: string, user: Owner): Promise<void> => change(path, user, false);
 
 /**
- * Takes a tree from its user for the server: several services can then read it and none can change it. The mode of the
- * tree's top is the caller's to set; below it, files are readable for every user that can enter the top.
+ * Transfers a tree from its user to the server, so that several services can read it and none can change it. The caller
+ * sets the mode of the top folder; below it, files are readable for every user that can enter the top folder.
  * @throws STORAGE_FAILED
  */
 export const sealTree = (path: string): Promise<void> => change(path, { uid: 0, gid: 0 }, true);

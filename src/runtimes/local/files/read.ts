@@ -7,7 +7,7 @@ import { codeOf } from "./storage.js";
 const DEFAULT_MAX_BYTES = 4096;
 
 /**
- * @param folder only the server can change the folders above it
+ * @param folder only the server may change its parent folders
  * @returns null when the file is missing, is not a regular file (a link, a named pipe), or is larger than `maxBytes`
  */
 export async function readOwnFile(folder: string, name: string, maxBytes = DEFAULT_MAX_BYTES): Promise<string | null> {

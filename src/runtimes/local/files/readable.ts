@@ -1,4 +1,4 @@
-/** Whether a service's user can use a folder of the project, by permission bits. Nothing in it is opened. */
+/** Checks by permission bits whether the user of a service can use a folder of the project. No file is opened. */
 import { constants, type Stats } from "node:fs";
 import { access } from "node:fs/promises";
 import { closeBeneath, openBeneath } from "../../../system/open-beneath.js";
@@ -8,7 +8,7 @@ import { codeOf, isRootServer } from "./storage.js";
 
 const READ = constants.R_OK;
 const READ_AND_ENTER = constants.R_OK | constants.X_OK;
-/** Entries that are checked. */
+/** Maximum number of entries that are checked. */
 const MOST = 200;
 
 const allows = ({ uid, gid, mode }: Stats, user: Pick<ServiceUser, "uid" | "gid">, bits: number): boolean => {
@@ -17,10 +17,10 @@ const allows = ({ uid, gid, mode }: Stats, user: Pick<ServiceUser, "uid" | "gid"
 };
 
 /**
- * Whether the user can enter a folder and read what lies directly in it. Access control lists are not considered: where
- * one would allow more, the answer is false.
- * @param within the project's folder; the folders above it are the caller's to check
- * @param skip names that do not matter
+ * Whether the user can enter a folder and read its direct entries. Access control lists are ignored: where one would
+ * grant more, the result is false.
+ * @param within the project's folder; the caller checks its parent folders
+ * @param skip names that are not checked
  */
 export async function isReadableFolder(
   path: string,

@@ -1,4 +1,4 @@
-/** Removes trees that services fill, while something of a service may still change them. */
+/** Removes trees whose content services control, even while processes of a service still change them. */
 import { randomBytes } from "node:crypto";
 import { rename, rmdir, unlink } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, sep } from "node:path";
@@ -7,22 +7,22 @@ import { Budget } from "./budget.js";
 import { Folder } from "./folder.js";
 import { codeOf, isRootServer, withStorage } from "./storage.js";
 
-/** Open descriptors at most; what is deeper is moved up first. */
+/** Maximum number of open descriptors; entries that are nested more deeply are first moved up. */
 const MAX_DEPTH = 64;
 const MAX_MS = 10 * 60_000;
-/** How often a folder is emptied again that something fills meanwhile. */
+/** How often a folder is emptied again when new entries appear. */
 const ROUNDS = 20;
 
 const NOT_FOLDER = new Set(["ENOTDIR", "ELOOP"]);
 const MISSING = "ENOENT";
 const FULL_AGAIN = new Set(["ENOTEMPTY", "EEXIST"]);
 
-/** Users of services (SECURITY.md), and `nobody`, who runs initdb. */
+/** User ids of services (SECURITY.md), and `nobody`, which runs initdb. */
 const isServiceUid = (uid: number): boolean => (uid >= 70_000 && uid <= 79_999) || uid === 65_534;
 
 /**
- * Whether what is in a folder may be removed. A service may move a folder of another person into its tree where that
- * person's permissions let it; it must not get the server to empty it.
+ * Whether the content of a folder may be removed. A service can move another user's folder into its tree where
+ * permissions allow that; it must not make the server empty that folder.
  */
 function isOurs({ stats }: Folder, parent: Folder): boolean {
   if (stats.dev !== parent.stats.dev) return false;
@@ -34,7 +34,7 @@ function isOurs({ stats }: Folder, parent: Folder): boolean {
 
 class Removal {
   readonly #budget: Budget;
-  /** The tree's own folder, to which what is too deep is moved. */
+  /** The top folder of the tree; entries that are nested too deeply are moved there. */
   #top: Folder | undefined;
   #moved = false;
 
@@ -62,7 +62,7 @@ class Removal {
     );
   }
 
-  /** @returns false when it has to be tried again: it was exchanged, filled again, or is not emptied yet */
+  /** @returns false when another attempt is needed: the folder was replaced, filled again, or is not empty yet */
   async #emptied(parent: Folder, name: string, depth: number): Promise<boolean> {
     try {
       const folder = await parent.folder(name);
@@ -89,7 +89,7 @@ class Removal {
     }
   }
 
-  /** Moves an entry to the tree's own folder, where the next round removes it. */
+  /** Moves an entry to the top folder of the tree, where the next round removes it. */
   async #moveUp(folder: Folder, name: string): Promise<void> {
     this.#budget.entry();
     this.#moved = true;
@@ -100,7 +100,7 @@ class Removal {
   }
 }
 
-/** @returns whether nothing of that name is left; false for a folder */
+/** @returns true when the name no longer exists; false for a folder */
 async function unlinked(parent: Folder, name: string): Promise<boolean> {
   try {
     await unlink(parent.at(name));
@@ -108,7 +108,7 @@ async function unlinked(parent: Folder, name: string): Promise<boolean> {
   } catch (error) {
     const code = codeOf(error);
     if (code === MISSING) return true;
-    // Linux says EISDIR for a folder, other systems EPERM.
+    // Linux reports EISDIR for a folder, other systems EPERM.
     if (code === "EISDIR" || (code === "EPERM" && process.platform !== "linux")) return false;
     throw error;
   }
@@ -141,8 +141,8 @@ async function parentFolder(path: string, root: string): Promise<Folder | null> 
 }
 
 /**
- * Removes `path` and everything in it, but only strictly below `root`. No link is followed, and no folder is emptied that
- * belongs to a person.
+ * Removes `path` and its content; `path` must lie strictly below `root`. Does not follow links, and does not empty
+ * folders that belong to users other than services.
  * @throws STORAGE_FAILED
  */
 export async function removeTree(path: string, root: string): Promise<void> {

@@ -1,15 +1,15 @@
-/** Failed file operations as errors of the catalogue. */
+/** Maps failed file operations to errors of the catalogue. */
 import { StackwardenError } from "../../../errors.js";
 
 const FULL = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 const DENIED = new Set(["EROFS", "EACCES", "EPERM"]);
 
-/** Only root can give files away; every other server runs services as its own user. */
+/** Only root can change the owner of files; any other server runs services as its own user. */
 export const isRootServer = (): boolean => process.getuid?.() === 0;
 
 export const codeOf = (error: unknown): string => String((error as NodeJS.ErrnoException | null)?.code ?? "");
 
-/** A failed file operation as STORAGE_FAILED; every other error is returned unchanged. */
+/** Maps a failed file operation to STORAGE_FAILED; returns every other error unchanged. */
 export function storageFailure(error: unknown, doing: string): unknown {
   if (error instanceof StackwardenError || !(error instanceof Error)) return error;
   const code = codeOf(error);
@@ -22,7 +22,7 @@ export function storageFailure(error: unknown, doing: string): unknown {
   return new StackwardenError("STORAGE_FAILED", `${doing} failed (${code}).`, { hint, cause: error });
 }
 
-/** Runs a step whose file errors become STORAGE_FAILED. */
+/** Runs a step and maps its file errors to STORAGE_FAILED. */
 export async function withStorage<T>(doing: string, step: () => Promise<T>): Promise<T> {
   try {
     return await step();

@@ -1,4 +1,4 @@
-/** How much a tree holds. */
+/** Measures the size of file trees. */
 import { Budget } from "./budget.js";
 import { Folder } from "./folder.js";
 
@@ -9,8 +9,9 @@ const MAX_DEPTH = 100;
 class TooMuch extends Error {}
 
 /**
- * Bytes of the regular files in a tree that a service fills; infinite when there are too many entries to count.
- * @param path only the server can change the folder above it
+ * Total bytes of the regular files in a tree whose content a service controls; Infinity when it has too many entries to
+ * count.
+ * @param path only the server may change its parent folder
  */
 export async function treeSize(path: string): Promise<number> {
   const budget = new Budget({ entries: MAX_ENTRIES, milliseconds: MAX_MS }, () => new TooMuch());

@@ -22,9 +22,12 @@ import type { InstallContext } from "./install-context.js";
 
 /** Downloads are removed after an installation when they hold more, in bytes. */
 const MAX_DOWNLOADS = 512 * 1024 ** 2;
-/** How exactly the last use is recorded, in milliseconds. */
+/** Precision with which the last use is recorded, in milliseconds. */
 const RECENT_MS = 24 * 3_600_000;
-/** How long the dependencies of a service are kept that is not in the stack (its profile is off), in milliseconds. */
+/**
+ * How long the dependencies of a service outside the stack are kept (for example because its profile is off), in
+ * milliseconds.
+ */
 const ABSENT_MS = 14 * RECENT_MS;
 const LAYOUT = new Set(["environments", "uses", "downloads"]);
 
@@ -34,11 +37,14 @@ export interface Dependencies {
 }
 
 export interface Environment {
-  /** Everything that decides the content. */
+  /** Every input that determines the content. */
   parts: string[];
-  /** The service writes into it, or its content depends on the service's own files: it is not shared. */
+  /**
+   * True when the service writes into the environment, or its content depends on the service's own files: it is not
+   * shared.
+   */
   exclusive: boolean;
-  /** Fills the directory, which belongs to the service's user meanwhile. */
+  /** Fills the directory, which belongs to the service's user during the call. */
   build(dir: string): Promise<void>;
 }
 
@@ -48,12 +54,15 @@ export function hashOf(parts: string[]): string {
   return hash.digest("hex").slice(0, 20);
 }
 
-/** A project's folder while its entries are counted and removed; one environment while it is filled. */
+/**
+ * Locks: one for a project's folder while its entries are counted and removed, and one for each environment while it is
+ * filled.
+ */
 const locks = new KeyedMutex();
 
 const depsOf = ({ projectStateDir }: InstallContext): string => join(projectStateDir, "deps");
 
-/** The directory of these dependencies; `build` fills it when that was not done yet. */
+/** The directory of these dependencies; calls `build` to fill it when that has not been done yet. */
 export async function dependencies(context: InstallContext, environment: Environment): Promise<Dependencies> {
   const { parts, exclusive } = environment;
   const hash = hashOf(exclusive ? [...parts, "only for", context.service] : parts);
@@ -72,7 +81,10 @@ export async function dependencies(context: InstallContext, environment: Environ
   return { dir, installed };
 }
 
-/** Before anything is removed or filled: an environment that a service is about to use is not removed. */
+/**
+ * Record the use before anything is removed or filled: an environment that a service is about to use must not be
+ * removed.
+ */
 async function recordUse(context: InstallContext, hash: string): Promise<void> {
   const root = await ensureDir(depsOf(context), 0o711);
   // Before 0.2.0 each service had a folder of its own here.
@@ -112,14 +124,17 @@ async function install(context: InstallContext, { build, exclusive }: Environmen
   }
 }
 
-/** Lets the service's own group in while it is alone, every user that knows the path when several services share it. */
+/**
+ * Sets who can enter: the group of the service while it is the only user, every user that knows the path when several
+ * services share it.
+ */
 async function open(context: InstallContext, dir: string, shared: boolean): Promise<void> {
   if (!isRootServer()) return;
   await restrict(dir, shared ? 0o755 : 0o750, { uid: 0, gid: shared ? 0 : context.user.gid });
 }
 
 /**
- * Removes environments that no service uses, and what is kept for services that have not been in the stack for a while.
+ * Removes environments that no service uses, and files of services that have not been in the stack for some time.
  * @returns the hash that each service uses
  */
 async function prune(context: InstallContext): Promise<string[]> {
@@ -144,7 +159,7 @@ async function prune(context: InstallContext): Promise<string[]> {
 
 const downloadsOf = (context: InstallContext): string => join(depsOf(context), "downloads", context.service);
 
-/** The installer's download cache, owned by the service's user. */
+/** The download cache of the installer, owned by the service's user. */
 export async function downloadCache(context: InstallContext): Promise<string> {
   await ensureDir(join(depsOf(context), "downloads"), 0o711);
   return ensureDir(downloadsOf(context), 0o700, context.user);

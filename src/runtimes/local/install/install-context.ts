@@ -1,4 +1,4 @@
-/** What an installation needs to know of the service that it is for. */
+/** Inputs of an installation. */
 import type { Limits } from "../../../stack/definition/types.js";
 import type { LogSink } from "../../../stack/logs/types.js";
 import type { RuntimeNotice } from "../../../stack/runtime.js";
@@ -12,7 +12,7 @@ export interface InstallContext {
   service: string;
   /** Names of all services of the stack. */
   services: string[];
-  /** The service's own: they hold for installers too. */
+  /** Limits of the service; they also apply to its installers. */
   limits: Limits;
   user: ServiceUser;
   host: ProcessHost;
@@ -25,7 +25,7 @@ export interface InstallContext {
   phase(message: string): void;
 }
 
-/** What every command of an installation has in common. */
+/** Options that all commands of an installation share. */
 export const installingAs = ({
   user,
   signal,

@@ -1,4 +1,4 @@
-/** One command of an installation. Failures of the network are tried again as the operator's `retry` settings say. */
+/** Runs one command of an installation. Network failures are retried according to the operator's `retry` settings. */
 import { StackwardenError } from "../../../errors.js";
 import { callTo, hint } from "../../../hint.js";
 import { withRetry } from "../../../system/retry.js";
@@ -12,8 +12,8 @@ const LAST_LINES = 15;
 const KEPT_OUTPUT = 64 * 1024;
 
 /**
- * The last whole lines. A line that may be cut is left out: redaction, which comes later, finds a secret only where it is
- * complete.
+ * The last complete lines. A line that may be truncated is omitted: redaction runs later and finds only complete
+ * secrets.
  */
 export function lastLines(output: string, count = LAST_LINES): string[] {
   const lines = output.split(/\r?\n/);

@@ -1,4 +1,6 @@
-/** The environment of an installer (pip, npm): the operator's mirrors and certificates, places of its own, nothing else. */
+/**
+ * The environment of an installer (pip, npm): only the operator's mirrors and certificates, and private directories.
+ */
 import { mirrorSettings } from "../../shared/mirror-settings.js";
 import { SERVICE_PATH } from "../binaries.js";
 

@@ -1,4 +1,7 @@
-/** Node dependencies: a node_modules for each content of package.json and its lock, outside the project's folder. */
+/**
+ * Node.js dependencies: one node_modules for each content of package.json and its lock file, outside the project's
+ * folder.
+ */
 import { dirname, join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { NODE_LOCKS, type NodeManifest, NPM_SETTINGS } from "../../shared/manifests/node.js";
@@ -12,12 +15,12 @@ import { installerEnvironment } from "./installer-environment.js";
 
 const RECIPE = "3";
 
-/** They write code into node_modules when a service starts: it cannot be shared. */
+/** Packages that write into node_modules when a service starts; their node_modules cannot be shared. */
 const GENERATORS = ["prisma", "@prisma/client"];
 
 export interface NodeModules {
   dir: string;
-  /** Its entries by name, for a folder of links beside the service's sources. */
+  /** The entries of node_modules by name, for a folder of links beside the service's sources. */
   links: Map<string, string>;
   installed: boolean;
 }
@@ -52,7 +55,8 @@ export async function installNode(context: InstallContext, manifest: NodeManifes
       }
       if (ownScripts.length > 0) reportOwnScripts(context, ownScripts);
       await installStep(context, locked ? "npm ci" : "npm install", {
-        // Install scripts run: many packages need theirs, and they get no more rights than the service itself has.
+        // Install scripts run: many packages need theirs, and the scripts have the same permissions as the service
+        // itself.
         argv: [node, npm, locked ? "ci" : "install", "--no-audit", "--no-fund", "--no-update-notifier"],
         cwd: target,
         env: {
@@ -60,7 +64,7 @@ export async function installNode(context: InstallContext, manifest: NodeManifes
           npm_config_cache: await downloadCache(context),
         },
       });
-      // Credentials of registries may be in them; other services may read the environment.
+      // npm's settings can contain credentials of registries, and other services may be able to read the environment.
       for (const name of [NPM_SETTINGS, ...NODE_LOCKS]) await removeTree(join(target, name), target);
     },
   });

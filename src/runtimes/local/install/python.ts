@@ -8,7 +8,7 @@ import { type InstallContext, installingAs } from "./install-context.js";
 import { installStep, lastLines } from "./install-step.js";
 import { installerEnvironment } from "./installer-environment.js";
 
-/** Raise it when the way of installing changes, so that old environments are built again. */
+/** Increase it when the installation method changes, so that existing environments are rebuilt. */
 const RECIPE = "2";
 
 export async function pythonFor(context: Pick<InstallContext, "user" | "host">): Promise<string> {
@@ -36,9 +36,9 @@ async function versionOf(python: string, context: InstallContext): Promise<strin
 }
 
 /**
- * @param manifest in the project's folder
- * @param root the folder that the service runs in: the project's, or the copy of it
- * @returns the virtual environment's directory
+ * @param manifest a requirements file in the project's folder
+ * @param root the folder that the service runs in: the project's, or its copy
+ * @returns the directory of the virtual environment
  */
 export async function installPython(
   context: InstallContext,

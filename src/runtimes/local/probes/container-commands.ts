@@ -1,6 +1,6 @@
 /**
- * Health check commands that a container image would have brought (`pg_isready`, `redis-cli ping`, `curl`, `wget`),
- * recognised so that stackwarden's own check takes their place.
+ * Recognises health check commands of common container images (`pg_isready`, `redis-cli ping`, `curl`, `wget`), so that
+ * a native check can replace them.
  */
 
 import type { ProviderName } from "../../../stack/definition/image-name.js";
@@ -9,7 +9,7 @@ import type { HealthTest } from "../../../stack/definition/types.js";
 export type NativeTest =
   | { kind: "postgres" }
   | { kind: "redis" }
-  /** `port` is the container's. */
+  /** `port` is the container port. */
   | { kind: "http"; port: number; path: string; status: number | null };
 
 const LOCAL = new Set(["localhost", "127.0.0.1", "0.0.0.0", "[::1]"]);
@@ -17,7 +17,7 @@ const LOCAL = new Set(["localhost", "127.0.0.1", "0.0.0.0", "[::1]"]);
 function httpOf(words: string[], service: string): NativeTest | null {
   const address = words.find((word) => /^(https?:\/\/|localhost[:/])/.test(word));
   if (address === undefined) return null;
-  // A request that is more than a plain GET stays a command.
+  // A request that is more than a plain GET is run as a command.
   if (words.some((word) => /^(-X|--request|-d|--data.*|--post.*|-H|--header.*|-u|--user)$/.test(word))) return null;
   try {
     const url = new URL(address.includes("://") ? address : `http://${address}`);
@@ -28,7 +28,10 @@ function httpOf(words: string[], service: string): NativeTest | null {
   }
 }
 
-/** Words of a shell command that is one program and no more; a pipe or a second command decides too, so it has none. */
+/**
+ * Words of a shell command that runs exactly one program. Null for a pipe or a list of commands, whose other parts
+ * affect the result too.
+ */
 function simpleWords(command: string): string[] {
   const bare = command
     .replace(/\s*\|\|\s*(exit\s+\d+|false)\s*;?\s*$/, "")
@@ -37,7 +40,7 @@ function simpleWords(command: string): string[] {
   return bare.split(/\s+/).map((word) => word.replace(/^["']|["']$/g, ""));
 }
 
-/** @returns the native check that means the same, or null when the command must really run */
+/** @returns the equivalent native check, or null when the command must be run */
 export function nativeTest(test: HealthTest, provider: ProviderName | null, service: string): NativeTest | null {
   let words: string[];
   if (test.kind === "cmd") words = test.argv;
@@ -47,7 +50,8 @@ export function nativeTest(test: HealthTest, provider: ProviderName | null, serv
     .find((word) => !/^[A-Za-z_][A-Za-z0-9_]*=/.test(word))
     ?.split("/")
     .at(-1);
-  // A provider's own tools are not there: whatever its check was, the real question is whether it answers.
+  // The tools of the image are not available here. Whatever the check of a provider's service was, a native check of
+  // its server replaces it.
   if (provider !== null) return { kind: provider };
   return program === "curl" || program === "wget" ? httpOf(words, service) : null;
 }

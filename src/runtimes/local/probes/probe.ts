@@ -1,4 +1,4 @@
-/** Runs one health check of an instance and says which one really ran. */
+/** Runs one health check of an instance and reports which kind of check it ran. */
 
 import type { ProviderName } from "../../../stack/definition/image-name.js";
 import type { Healthcheck } from "../../../stack/definition/types.js";
@@ -26,13 +26,16 @@ export interface ProbeContext {
   book: AddressBook;
   /** Known secret values. */
   secrets: readonly string[];
-  /** How the provider is reached; null for apps. */
+  /** Connection settings of the provider's server; null for apps. */
   access: { user: string; password: string; database: string } | { password: string | null } | null;
-  /** argv[0] as the service's own command finds it. */
+  /** Resolves argv[0] as the service's own command does. */
   resolve(argv: string[]): Promise<string[]>;
 }
 
-/** The container port as the service really listens on it; one the ledger does not know is taken as it is. */
+/**
+ * The port on which the service really listens for a container port; a port that the ledger does not have is returned
+ * unchanged.
+ */
 const hostPort = (context: ProbeContext, containerPort: number): number =>
   context.book.hostPort(context.service, containerPort) ?? containerPort;
 
@@ -47,7 +50,7 @@ function commandIn(context: ProbeContext, argv: string[]) {
     const resolved = await context.resolve(argv).catch((error: Error) => {
       throw new CheckProgramMissing(error.message);
     });
-    // The time limit is the caller's; this one only backs it up.
+    // The caller enforces the time limit; this one is a fallback.
     const words = hideSecretWords({ argv: resolved, env }, context.secrets);
     const command = { argv: words.argv, env: words.env, cwd, user };
     const result = await host.run({ ...command, signal, timeoutMs: 600_000, inside: process });
@@ -55,13 +58,13 @@ function commandIn(context: ProbeContext, argv: string[]) {
   };
 }
 
-/** `http://localhost:8000/x` in a shell command means the service's own port. */
+/** Rewrites `http://localhost:8000/x` in a shell command to the service's own host port. */
 const ownAddresses = (context: ProbeContext, text: string): string =>
   text.replace(/(localhost|127\.0\.0\.1|0\.0\.0\.0):(\d{1,5})(?!\d)/g, (_whole, _name, port: string) => {
     return `127.0.0.1:${hostPort(context, Number(port))}`;
   });
 
-/** A refused connection, with the address on which the service listens instead. */
+/** Extends a refused connection with the address on which the service listens instead. */
 async function explained(probe: Promise<ProbeResult>, context: ProbeContext, port: number): Promise<ProbeResult> {
   const result = await probe;
   if (result.healthy || !result.message.startsWith("connection refused")) return result;

@@ -1,4 +1,4 @@
-/** What another user may do with a path, by the permission bits of every component. */
+/** Checks the access of another user to a path, by the permission bits of every component. */
 import { access, constants, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import type { ServiceUser } from "../types.js";
@@ -13,8 +13,8 @@ async function allows(path: string, user: ServiceUser, bits: number): Promise<bo
 }
 
 /**
- * Whether the user can enter every folder above `path` and read it (a folder: read and enter) or execute it.
- * Access control lists are not looked at: where one would allow more, the answer is no.
+ * Whether the user can enter every folder above `path` and read it (a folder: read and enter) or execute it. Access
+ * control lists are ignored: where one would grant more, the result is false.
  */
 export async function accessible(path: string, user: ServiceUser, mode: "read" | "execute"): Promise<boolean> {
   const full = resolve(path);

@@ -19,7 +19,10 @@ import {
   write,
 } from "./cgroup.js";
 
-/** Directory of the parent in each hierarchy; absent: no such controller, or not ours to use. */
+/**
+ * Directory of the parent in each hierarchy. A missing entry means that the controller does not exist or cannot be
+ * used.
+ */
 export interface V1Parents {
   memory?: string;
   cpu?: string;
@@ -85,7 +88,7 @@ class V1Cgroup implements Cgroup {
       return bytes === null ? null : bytes / MB;
     };
     const bytes = numberOf(used);
-    // Pages of files that the kernel can drop at any time are not the service's need.
+    // Page cache that the kernel can reclaim at any time does not count as memory of the service.
     const cache = keyed(stat, "total_inactive_file") ?? 0;
     const ns = numberOf(nanos);
     const throttledNs = keyed(throttled, "throttled_time");
@@ -101,7 +104,10 @@ class V1Cgroup implements Cgroup {
   }
 }
 
-/** The limit with swap may never be below the limit without: which one is written first depends on the direction. */
+/**
+ * The limit with swap may never be below the limit without it, so the direction of the change decides which is written
+ * first.
+ */
 async function setMemory(directory: string, mb: number | undefined): Promise<void> {
   const bytes = mb === undefined ? -1 : Math.floor(mb * MB);
   const withSwap = (await read(directory, "memory.memsw.limit_in_bytes")) !== null;

@@ -1,4 +1,4 @@
-/** cgroup v2: one hierarchy; which controllers a child has is decided by its parent. */
+/** cgroup v2: one hierarchy; the parent decides which controllers a child has. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Limits } from "../../../stack/definition/types.js";
@@ -38,7 +38,8 @@ class V2Cgroup implements Cgroup {
     const { directory, controllers } = this;
     if (controllers.has("memory")) {
       await write(directory, "memory.max", limits.memory_mb === undefined ? "max" : Math.floor(limits.memory_mb * MB));
-      // Otherwise the limit would only move memory to the swap. Absent where the kernel has no swap accounting.
+      // Without this, the memory limit would only move memory to swap. The file is missing where the kernel has no swap
+      // accounting.
       if ((await read(directory, "memory.swap.max")) !== null)
         await write(directory, "memory.swap.max", limits.memory_mb === undefined ? "max" : 0);
     }
@@ -85,7 +86,7 @@ class V2Cgroup implements Cgroup {
     };
     return {
       cpu_seconds_total: seconds("usage_usec"),
-      // Pages of files that the kernel can drop at any time are not the service's need.
+      // Page cache that the kernel can reclaim at any time does not count as memory of the service.
       memory_mb: bytes === null ? null : Math.max(0, bytes - (keyed(memoryStat, "inactive_file") ?? 0)) / MB,
       memory_peak_mb: most === null ? null : most / MB,
       pids: numberOf(pids),

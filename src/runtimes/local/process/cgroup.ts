@@ -1,4 +1,4 @@
-/** What a service's cgroup does, whichever version the kernel has. */
+/** The interface of a service's cgroup, for both versions of the kernel's interface. */
 import { readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -8,35 +8,41 @@ import type { AppliedLimits, Enforcement, ServiceStats } from "../../../stack/ru
 export type Usage = Omit<ServiceStats, "cpu_cores" | "network_rx_bytes" | "network_tx_bytes" | "reason">;
 
 export interface Cgroup {
-  /** A process that writes its id into all of them is inside. */
+  /** Files that move a process into the cgroup: the process writes its id into all of them. */
   readonly procsFiles: string[];
-  /** Its directories, one for each hierarchy: what a watchdog has to empty and remove. */
+  /** Directories of the cgroup, one for each hierarchy. The watchdog empties and removes them. */
   readonly directories: string[];
-  /** Sets every limit; one that is not given becomes unlimited. @returns what was read back */
+  /**
+   * Sets every limit; a missing one becomes unlimited.
+   * @returns the limits read back from the kernel
+   */
   setLimits(limits: Limits): Promise<AppliedLimits>;
   readLimits(): Promise<AppliedLimits>;
   usage(): Promise<Usage>;
 }
 
-/** Finds and makes cgroups. */
+/** Finds and creates cgroups. */
 export interface CgroupFactory {
   readonly enforcement: Enforcement;
-  /** Limits of an ancestor that bound this machine for us; null: none. */
+  /** Limits of parent cgroups that bound this server; null: none. */
   bounds(): Promise<{ cpus: number | null; memory_mb: number | null }>;
-  /** What `create` would make: to be known to the watchdog before it exists. */
+  /** The directories that `create` would make, so that the watchdog can be informed before they exist. */
   directories(name: string): string[];
   create(name: string): Promise<Cgroup>;
 }
 
 export const MB = 1_048_576;
-/** Most processes and threads of a service without a limit of its own: more than databases need, less than a fork bomb. */
+/**
+ * Maximum number of processes and threads of a service without a limit: more than databases need, less than a fork
+ * bomb.
+ */
 const DEFAULT_PIDS = 2048;
 
-/** What holds where a service has no limit of its own. */
+/** Adds the limits that apply to a service without its own. */
 export const withDefaults = (limits: Limits): Limits => ({ ...limits, pids: limits.pids ?? DEFAULT_PIDS });
 
 export const CPU_PERIOD_US = 100_000;
-/** Kernels say "unlimited" with a number near 2^63. */
+/** Kernels represent "unlimited" as a number near 2^63. */
 const UNLIMITED_BYTES = 2 ** 60;
 
 export const read = (directory: string, file: string): Promise<string | null> =>
@@ -48,7 +54,7 @@ export const read = (directory: string, file: string): Promise<string | null> =>
 export const write = (directory: string, file: string, value: string | number): Promise<void> =>
   writeFile(join(directory, file), String(value));
 
-/** Null for `max`, -1, "unlimited" and what is no number. */
+/** Null for `max`, -1, "unlimited" and text that is not a number. */
 export function limitValue(text: string | null): number | null {
   if (text === null || text === "max") return null;
   const value = Number(text);
@@ -60,17 +66,17 @@ export const numberOf = (text: string | null): number | null => {
   return Number.isFinite(value) ? value : null;
 };
 
-/** A `key value` file. */
+/** Reads a `key value` file. */
 export const keyed = (text: string | null, key: string): number | null =>
   numberOf(new RegExp(`^${key} (\\d+)$`, "m").exec(text ?? "")?.[1] ?? null);
 
-/** A limit that was asked for, as read back. */
+/** Describes a requested limit by the value that was read back. */
 export const applied = (value: number | null, by: Enforcement): { value: number | null; enforcement: Enforcement } => ({
   value,
   enforcement: value === null && by.level === "enforced" ? { level: "none", reason: "no limit was asked for" } : by,
 });
 
-/** The lowest value of a directory and all above it in its hierarchy; null: none has one. */
+/** The lowest value of a directory and its parents in the hierarchy; null when none has one. */
 export async function lowest(
   from: string | undefined,
   value: (directory: string) => Promise<number | null>,
@@ -84,7 +90,10 @@ export async function lowest(
   return least;
 }
 
-/** A directory and all below it, the deepest first: a service that may write its cgroup can make more of them. */
+/**
+ * A directory and all directories below it, deepest first. A service that may write to its cgroup can create more of
+ * them.
+ */
 async function tree(directory: string): Promise<string[]> {
   const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
   const below = entries.filter((entry) => entry.isDirectory()).map((entry) => tree(join(directory, entry.name)));
@@ -103,7 +112,7 @@ export async function processes(directories: readonly string[]): Promise<number[
   ];
 }
 
-/** Kills until nothing is inside; a process that forks meanwhile is caught in the next round. */
+/** Kills processes until the directories are empty. The next round catches a process that forks meanwhile. */
 export async function killAll(directories: readonly string[], deadlineMs = 5000): Promise<boolean> {
   const end = Date.now() + deadlineMs;
   for (let wait = 5; ; wait = Math.min(100, wait * 2)) {
@@ -113,7 +122,7 @@ export async function killAll(directories: readonly string[], deadlineMs = 5000)
       try {
         process.kill(pid, "SIGKILL");
       } catch {
-        // Gone meanwhile.
+        // The process has ended meanwhile.
       }
     }
     if (Date.now() > end) return false;
@@ -121,7 +130,7 @@ export async function killAll(directories: readonly string[], deadlineMs = 5000)
   }
 }
 
-/** Kills what is inside and removes the directories. The kernel needs a moment after the last process. */
+/** Kills all processes and removes the directories. The kernel needs a moment after the last process has ended. */
 export async function endCgroup(directories: readonly string[], deadlineMs = 5000): Promise<void> {
   const end = Date.now() + deadlineMs;
   await killAll(directories, deadlineMs);
@@ -135,7 +144,7 @@ export async function endCgroup(directories: readonly string[], deadlineMs = 500
         if (code === "ENOENT") break;
         if (code !== "EBUSY" || Date.now() > end) throw error;
         await sleep(wait);
-        // A command may have joined meanwhile.
+        // A command may have joined the cgroup meanwhile.
         await killAll(directories, 0);
       }
     }

@@ -1,4 +1,4 @@
-/** The children of a process, as the kernel lists them. */
+/** The child processes of a process, from /proc. */
 import { readdirSync, readFileSync } from "node:fs";
 
 const text = (file: string): string | null => {
@@ -14,7 +14,7 @@ const parentOf = (pid: string): number => {
   return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
 };
 
-/** Oldest first where the kernel keeps a list, else in the order of their ids. */
+/** Oldest first where the kernel provides a list, else in the order of their ids. */
 export function childrenOf(pid: number): number[] {
   const listed = text(`/proc/${pid}/task/${pid}/children`);
   if (listed !== null) return listed.split(" ").filter(Boolean).map(Number);

@@ -1,16 +1,18 @@
-/** The processes of one command inside an instance's cgroup: what left its process group is ended with it. */
+/** The processes of one command inside an instance's cgroup, including those that left its process group. */
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Cgroup, endCgroup } from "./cgroup.js";
 
 export interface CommandGroup {
-  /** A process that writes its id into all of them is in the instance's cgroup and in this group. */
+  /**
+   * Files that move a process into the instance's cgroup and this group: the process writes its id into all of them.
+   */
   procsFiles: string[];
-  /** Kills what is left and removes the group. */
+  /** Kills the remaining processes and removes the group. */
   end(): Promise<void>;
 }
 
-/** One hierarchy is enough to find processes; in the others they stay directly in the instance's own directory. */
+/** One hierarchy is enough to find processes; in the others they stay in the instance's own directory. */
 export async function openCommandGroup(
   cgroup: Pick<Cgroup, "directories" | "procsFiles">,
   name: string,

@@ -1,4 +1,7 @@
-/** A cgroup of the server's own from the user's systemd, where the one that it was started in belongs to others too. */
+/**
+ * Requests a separate cgroup from the user's systemd when the server was started in one that it shares with other
+ * programs.
+ */
 import { execFile } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -29,10 +32,10 @@ export async function enterDelegatedScope(present: () => Promise<string | null>)
       { env: bus, cwd: "/", timeout: DEADLINE_MS },
     );
   } catch {
-    // No systemd of the user, or it refuses.
+    // There is no systemd for the user, or it refuses.
     return false;
   }
-  // systemd answers before the process has been moved.
+  // systemd replies before it has moved the process.
   for (const end = Date.now() + DEADLINE_MS; Date.now() < end; await sleep(20))
     if ((await present()) !== before) return true;
   return false;

@@ -1,7 +1,7 @@
 /**
- * Finds a cgroup v2 directory below which services can have cgroups. A controller is enabled only where no process is, and
- * all at once: a cgroup that holds processes would become a threaded one, which takes no further processes and changes
- * what other programs in it may do.
+ * Finds a cgroup v2 directory below which services can have cgroups. Controllers are enabled only in a cgroup without
+ * processes, and all at once: otherwise the cgroup would become a threaded one, which accepts no further processes and
+ * changes what other programs in it can do.
  */
 import { constants, readFileSync, realpathSync } from "node:fs";
 import { access, mkdir, rmdir } from "node:fs/promises";
@@ -17,7 +17,7 @@ const words = (text: string | null): string[] => (text ?? "").split(/\s+/).filte
 const processesIn = async (directory: string): Promise<number[]> =>
   words(await read(directory, "cgroup.procs")).map(Number);
 
-/** The kernel's root cgroup may hold processes and pass controllers on; it has no type. */
+/** The root cgroup of the kernel has no cgroup.type file. It may hold processes and still delegate controllers. */
 const isRoot = async (directory: string): Promise<boolean> => (await read(directory, "cgroup.type")) === null;
 
 async function canMake(parent: string, pid: number): Promise<boolean> {
@@ -51,29 +51,38 @@ function parentOf(pid: number): number {
   }
 }
 
-/** This process, what it started, and others of this very program: a command that started a server, a bridge to it. */
+/**
+ * This process, its children, and other processes of this program, such as a command that started a server, or its
+ * bridge.
+ */
 function isOurs(pid: number, own: number): boolean {
   for (let one = pid; one > 1; one = parentOf(one)) if (one === own) return true;
   const script = scriptOf(own);
   return script !== null && scriptOf(pid) === script;
 }
 
-/** Turns on for children what can be turned on. @returns what children have */
+/**
+ * Enables every available controller for child cgroups.
+ * @returns the enabled controllers
+ */
 async function enable(directory: string): Promise<Set<V2Controller>> {
   const available = words(await read(directory, "cgroup.controllers"));
   const on = words(await read(directory, "cgroup.subtree_control"));
   const missing = CONTROLLERS.filter((one) => available.includes(one) && !on.includes(one));
   if (missing.length > 0)
-    // The kernel takes all of them or none.
+    // The kernel enables either all of them or none.
     await write(directory, "cgroup.subtree_control", missing.map((one) => `+${one}`).join(" ")).catch(() => undefined);
   const now = words(await read(directory, "cgroup.subtree_control"));
   return new Set(CONTROLLERS.filter((one) => now.includes(one)));
 }
 
-/** A process that starts another one meanwhile needs a second round. */
+/** Number of rounds: a process that starts another one meanwhile needs a second one. */
 const ROUNDS = 5;
 
-/** Moves our processes to a leaf where no others are. @returns whether the directory holds no process now */
+/**
+ * Moves the processes of this program to a leaf cgroup.
+ * @returns whether the directory is now empty
+ */
 async function empty(directory: string, pid: number): Promise<boolean> {
   const leaf = join(directory, LEAF);
   for (let round = 0; round < ROUNDS; round += 1) {
@@ -85,19 +94,19 @@ async function empty(directory: string, pid: number): Promise<boolean> {
     } catch {
       return false;
     }
-    // One that has ended meanwhile cannot be moved.
+    // A process that has ended meanwhile cannot be moved.
     for (const one of inside) await write(leaf, "cgroup.procs", one).catch(() => undefined);
   }
   return (await processesIn(directory)).length === 0;
 }
 
 /**
- * @param mountPoint where the hierarchy is mounted
- * @param at the directory of this process
- * @returns null where no directory from there up to the mount can be used
+ * @param mountPoint mount point of the hierarchy
+ * @param at directory of this process
+ * @returns null when no directory from there up to the mount point can be used
  */
 export async function findV2(mountPoint: string, at: string, pid: number): Promise<CgroupFactory | null> {
-  // An earlier call of this process moved it there.
+  // An earlier call moved this process there.
   const own = basename(at) === LEAF ? dirname(at) : at;
   for (let directory = own; directory.startsWith(mountPoint); directory = dirname(directory)) {
     if (!(await canMake(directory, pid))) continue;

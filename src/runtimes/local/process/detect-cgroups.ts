@@ -1,4 +1,4 @@
-/** Looks for cgroups this process may make: found by trying, never assumed. */
+/** Detects the cgroups that this process may create, by creating one. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { access, constants, mkdir, rmdir } from "node:fs/promises";
@@ -9,22 +9,22 @@ import { enterDelegatedScope } from "./delegated-scope.js";
 import { findV2 } from "./detect-cgroup-v2.js";
 
 export interface FindOptions {
-  /** Default /proc. */
+  /** Root of the proc file system. Default /proc. */
   procRoot?: string;
-  /** Put before every mount point of the table, for tests. Default none. */
+  /** Prefix of every mount point in the table, for tests. Default none. */
   cgroupRoot?: string;
   pid?: number;
 }
 
 interface Mount {
   point: string;
-  /** Which part of the hierarchy the mount shows. */
+  /** The part of the hierarchy that the mount shows. */
   root: string;
   type: string;
   options: string[];
 }
 
-/** Spaces in /proc/self/mountinfo are written as \040. */
+/** Decodes a path of /proc/self/mountinfo, which writes spaces as \040. */
 const unescapePath = (text: string): string =>
   text.replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 8)));
 
@@ -40,7 +40,10 @@ function parseMounts(text: string, prefix: string): Mount[] {
   return mounts;
 }
 
-/** Our own directory in a hierarchy; the mount's own one when ours is not in sight (another namespace). */
+/**
+ * The directory of this process in a hierarchy; the mount point itself when that directory is not visible (another
+ * namespace).
+ */
 async function ownDirectory(mount: Mount, path: string): Promise<string> {
   const shown = mount.root !== "/" && `${path}/`.startsWith(`${mount.root}/`);
   const way = shown ? path.slice(mount.root.length) : path;
@@ -48,7 +51,7 @@ async function ownDirectory(mount: Mount, path: string): Promise<string> {
   return (await read(own, "cgroup.procs")) === null ? mount.point : own;
 }
 
-/** Makes and removes a directory. */
+/** Checks that a directory can be created and removed. */
 async function canMake(parent: string, pid: number): Promise<boolean> {
   const probe = join(parent, `stackwarden-probe-${pid}`);
   try {
@@ -60,7 +63,7 @@ async function canMake(parent: string, pid: number): Promise<boolean> {
   }
 }
 
-/** A directory that can be made but whose limits cannot be set is no use. */
+/** A directory in which limits cannot be set is unusable. */
 async function writable(directory: string, file: string): Promise<boolean> {
   return access(join(directory, file), constants.W_OK).then(
     () => true,
@@ -77,12 +80,15 @@ async function findV1(mounts: Mount[], own: Map<string, string>, pid: number): P
     const directory = await ownDirectory(mount, path);
     if ((await writable(directory, "cgroup.procs")) && (await canMake(directory, pid))) parents[controller] = directory;
   }
-  // Counting alone limits nothing.
+  // A counter alone enforces nothing.
   const useful = parents.memory !== undefined || parents.cpu !== undefined || parents.pids !== undefined;
   return useful ? new V1Factory(parents) : null;
 }
 
-/** Puts a process into a cgroup with limits: a directory that can be made may still take none. @returns why not, or null */
+/**
+ * Moves a process into a cgroup with limits: a directory that can be created may still accept no processes.
+ * @returns the reason for a failure, or null
+ */
 async function trial(factory: CgroupFactory, pid: number): Promise<string | null> {
   const name = `stackwarden-trial-${pid}`;
   const child = spawn("/bin/sh", ["-c", "read line"], { stdio: ["pipe", "ignore", "ignore"], env: {}, cwd: "/" });
@@ -108,7 +114,7 @@ export async function detectCgroups(options: FindOptions = {}): Promise<Found> {
   const nothing = (reason: string): Found => ({ factory: null, reason });
   try {
     const found = await look(options);
-    // A tree of plain files takes every process.
+    // In a tree of plain files every move succeeds.
     if (found.factory === null || options.procRoot !== undefined) return found;
     const refused = await trial(found.factory, options.pid ?? process.pid);
     return refused === null ? found : nothing(`cgroups can be made here but take no process with limits: ${refused}`);
@@ -117,7 +123,7 @@ export async function detectCgroups(options: FindOptions = {}): Promise<Found> {
   }
 }
 
-/** Our path in each hierarchy; `unified` of cgroup v2. */
+/** The path of this process in each hierarchy; `unified` for cgroup v2. */
 async function ownPaths(procRoot: string): Promise<{ own: Map<string, string>; unified: string | undefined } | null> {
   const groups = await read(procRoot, "self/cgroup");
   if (groups === null) return null;

@@ -1,10 +1,10 @@
-/** Ends every process of a service's user, wherever it moved: another session, group or cgroup. */
+/** Ends every process of a service's user, in any session, process group or cgroup. */
 import { spawn } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isServiceUid } from "./user-range.js";
 
-/** Living processes that have the uid as any of their four user ids; null where the system has no /proc. */
+/** Live processes that have the uid as any of their four user ids; null on systems without /proc. */
 export async function processesOfUser(uid: number): Promise<number[] | null> {
   const names = await readdir("/proc").catch((): string[] => []);
   const pids = names.filter((name) => /^\d+$/.test(name));
@@ -12,15 +12,15 @@ export async function processesOfUser(uid: number): Promise<number[] | null> {
   const own = pids.map(async (pid) => {
     const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
     const uids = /^Uid:\s*(.*)$/m.exec(status)?.[1]?.trim().split(/\s+/) ?? [];
-    // A zombie runs nothing and cannot be killed.
+    // A zombie executes nothing and cannot be killed.
     return uids.includes(String(uid)) && !/^State:\s*[ZX]/m.test(status) ? [Number(pid)] : [];
   });
   return (await Promise.all(own)).flat();
 }
 
 /**
- * One signal of the kernel to all processes of the user at once, which no fork outruns. The sender has that user itself,
- * so a process of the user can end it before: it supports the search in /proc, it does not replace it.
+ * Sends one signal to all processes of the user at once, which no fork can outrun. The sender runs as that user, so a
+ * process of the user can kill it first: it complements the search in /proc and does not replace it.
  */
 function killAllAtOnce(uid: number): Promise<void> {
   return new Promise((resolve) => {
@@ -31,9 +31,10 @@ function killAllAtOnce(uid: number): Promise<void> {
 }
 
 /**
- * Kills until the user has no process. Does nothing for a user that is not a service's, and without root's rights.
- * @param deadlineMs default 5 s
- * @returns false when a process was still there at the deadline
+ * Kills processes until the user has none. Does nothing for other users than those of services, and without root
+ * privileges.
+ * @param deadlineMs milliseconds; default 5,000
+ * @returns false when a process still exists at the deadline
  */
 export async function endUser(uid: number, deadlineMs = 5000): Promise<boolean> {
   if (process.getuid?.() !== 0 || !isServiceUid(uid)) return true;
@@ -50,10 +51,10 @@ export async function endUser(uid: number, deadlineMs = 5000): Promise<boolean> 
       try {
         process.kill(pid, "SIGKILL");
       } catch {
-        // It ended meanwhile.
+        // The process has ended meanwhile.
       }
     }
-    // What survives a round forks faster than /proc is read.
+    // Processes that survive a round fork faster than /proc can be read.
     if (round > 0) await killAllAtOnce(uid);
     await sleep(Math.min(50, 2 ** round));
   }

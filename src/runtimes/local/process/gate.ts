@@ -1,11 +1,12 @@
 /**
- * The trusted programs between the server and a service's first instruction.
+ * The trusted programs that run between the server and the first instruction of a service.
  *
- * Stage 1 runs with the server's rights, in `/`, and waits until the process is in its cgroup. setpriv (as root) then
- * changes the user for good, inside namespaces that bubblewrap makes (sandbox.ts) or nsenter joins where there are any. Stage 2 runs as the service's user, enters the working directory, reports to the server,
- * waits, sets the service's environment and becomes the command. Until then the environment travels as values of
- * variables that no program reads (`STACKWARDEN_ENV_1=NAME=value`), so that neither LD_PRELOAD nor PATH nor anything else
- * of a project takes effect in a process with other rights, and nothing of it is in a process list.
+ * Stage 1 runs with the server's privileges, in `/`, and waits until the process is in its cgroup. setpriv (on a root
+ * server) then changes the user irrevocably. Where namespaces are available, bubblewrap creates them (sandbox.ts) or
+ * nsenter joins them before. Stage 2 runs as the service's user, enters the working directory, reports to the server,
+ * waits, sets the service's environment and executes the command. Until then the environment is passed as values of
+ * variables that no program reads (`STACKWARDEN_ENV_1=NAME=value`). LD_PRELOAD, PATH and other settings of a project
+ * therefore have no effect in a process with other privileges, and no value appears in a process list.
  */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
@@ -13,11 +14,14 @@ import type { ServiceUser } from "../types.js";
 
 const execute = promisify(execFile);
 
-/** No line on descriptor 3 means that the server has ended. All values are positional; no text of theirs is executed. */
+/**
+ * Descriptor 3 closing without a line means that the server has ended. All values are positional parameters and are
+ * never executed.
+ */
 const STAGE_1 = 'IFS= read -r go <&3 || exit 125; exec "$@"';
 
 const VARIABLE = "STACKWARDEN_ENV_";
-/** Of the scripts below; an environment that has such a name takes the other way. */
+/** Names that the scripts below use. A variable with such a name is passed by the Perl variant, or as an argument. */
 const RESERVED = /^(__stackwarden|STACKWARDEN_ENV_)/;
 
 /** What stage 2 reports on descriptor 3. */
@@ -38,7 +42,7 @@ __stackwarden_n=1
 done; } 2>/dev/null
 exec "$@"`;
 
-/** The same for names that shells do not take. */
+/** The same in Perl, for names of variables that shells do not accept. */
 const STAGE_2_PERL = `use POSIX ();
 open(my $c, "+<&=", 3) or exit 125;
 my $d = shift @ARGV;
@@ -55,7 +59,7 @@ exec { $ARGV[0] } @ARGV;
 print STDERR "$ARGV[0]: $!\\n";
 POSIX::_exit($! == POSIX::ENOENT() ? 127 : 126);`;
 
-/** What shells set, change or drop themselves, whatever their environment was. */
+/** Variables that shells set, change or drop regardless of their environment. */
 const SHELL_NAMES = [
   "PWD",
   "OLDPWD",
@@ -78,25 +82,28 @@ const SHELL_NAMES = [
 ];
 const SHELL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
-/** Which trusted programs this machine has; found by running them. */
+/** The trusted programs of this machine, detected by running them. */
 export interface GateTools {
-  /** setpriv, or null where it is missing or too simple (BusyBox). */
+  /** setpriv, or null when it is missing or lacks the needed options (BusyBox). */
   setpriv: string | null;
-  /** For environments with names that shells drop, such as `discovery.type`; null: they pass through arguments. */
+  /**
+   * For environments with names that shells drop, such as `discovery.type`; null: such variables are passed as
+   * arguments.
+   */
   perl: string | null;
 }
 
 export interface GateCommand {
   file: string;
   args: string[];
-  /** The environment of stage 1 and of setpriv: inert. */
+  /** The environment of stage 1 and of setpriv, which has no effect on them. */
   env: Record<string, string>;
 }
 
 const hidden = (assignments: string[]): Record<string, string> =>
   Object.fromEntries(assignments.map((one, at) => [`${VARIABLE}${at + 1}`, one]));
 
-/** Stage 2 with the command behind it. */
+/** Stage 2, followed by the command. */
 function secondStage(
   argv: string[],
   cwd: string,
@@ -117,7 +124,7 @@ function secondStage(
   };
 }
 
-/** setpriv's options. As root they change the user for good and empty every set of capabilities. */
+/** Options of setpriv. On a root server they change the user irrevocably and clear every capability set. */
 export const privileges = (user: Pick<ServiceUser, "uid" | "gid">, root: boolean): string[] => [
   ...(root
     ? [`--reuid=${user.uid}`, `--regid=${user.gid}`, "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]
@@ -126,7 +133,7 @@ export const privileges = (user: Pick<ServiceUser, "uid" | "gid">, root: boolean
   "--",
 ];
 
-/** The whole chain for a command. */
+/** The complete chain of programs for a command. */
 export function gateCommand(
   command: { argv: string[]; cwd: string; env: Record<string, string>; user: ServiceUser; namespaces?: string[] },
   tools: GateTools,
@@ -153,7 +160,7 @@ async function firstThatWorks(paths: string[], args: string[]): Promise<string |
   return null;
 }
 
-/** @param root whether the server can give services users of their own */
+/** @param root whether the server can assign separate users to services */
 export async function findGateTools(root: boolean): Promise<GateTools> {
   const nobody = { uid: 65_534, gid: 65_534 };
   const [setpriv, perl] = await Promise.all([

@@ -1,7 +1,7 @@
-/** Descriptors that the server inherited from whatever started it, such as a lock that a shell holds open. */
+/** Descriptors that the server inherited from its parent, such as a lock that a shell holds open. */
 import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 
-/** O_CLOEXEC as /proc shows it, in octal. Everything that Node.js opens has it. */
+/** O_CLOEXEC in the octal notation of /proc. Every descriptor that Node.js opens has it. */
 const CLOSE_ON_EXEC = 0o2000000;
 
 function leaksInto(fd: string): boolean {
@@ -13,7 +13,7 @@ function leaksInto(fd: string): boolean {
   }
 }
 
-/** Numbers above standard error that a new process would inherit. Empty where the system has no list of them. */
+/** Descriptors above standard error that a new process would inherit. Empty on systems that do not list them. */
 export function inheritedDescriptors(): number[] {
   try {
     return readdirSync("/proc/self/fd")
@@ -25,8 +25,8 @@ export function inheritedDescriptors(): number[] {
 }
 
 /**
- * Calls `use` with entries for `spawn`'s `stdio` from descriptor 4 on that put /dev/null in the place of every inherited
- * descriptor. Node.js cannot close a descriptor in a child, but it can replace one.
+ * Calls `use` with entries for `spawn`'s `stdio`, from descriptor 4 on, that replace every inherited descriptor with
+ * /dev/null. Node.js cannot close a descriptor in a child, but it can replace one.
  */
 export function withoutInherited<T>(inherited: readonly number[], use: (stdio: ("ignore" | number)[]) => T): T {
   const replaced = inherited.filter((fd) => fd > 3);

@@ -1,4 +1,7 @@
-/** Starts a process that is in its cgroup, has its user and cannot gain privileges before anything of a project takes effect. */
+/**
+ * Starts a process that is in its cgroup, runs as its user and cannot gain privileges before any code of a project
+ * runs.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
@@ -16,40 +19,44 @@ export interface LaunchSpec {
   user: ServiceUser;
   tools: GateTools;
   stdin: "ignore" | "pipe";
-  /** Namespaces of its own, or those of an instance; none: the machine's. */
+  /** Its own namespaces, or those of an instance; absent: the machine's. */
   namespaces?: { kind: "own"; words: string[] } | { kind: "joined"; words: string[]; pidNamespace: string };
 }
 
-/** A command in namespaces of its own. */
+/** A command in its own namespaces. */
 export interface Inside {
-  /** The first process of its namespaces, which ends with everything in them. */
+  /** The first process of the namespaces. Its end ends every process in them. */
   init: number;
-  /** Identifies its namespace of process ids. */
+  /** Identifies its PID namespace. */
   pidNamespace: string;
 }
 
 export interface Launched {
   child: ChildProcess;
-  /** Leader of its process group: the command, or what waits for it outside of its namespaces. */
+  /** Leader of its process group: the command, or the process that waits for it outside of its namespaces. */
   pid: number;
   /** The command's process id on this machine. */
   command: number;
   inside: Inside | null;
   stdout: Readable;
   stderr: Readable;
-  /** Puts it into a cgroup by these files. @throws SERVICE_START_FAILED; nothing of it is left */
+  /**
+   * Moves it into a cgroup by these files. On failure no process is left.
+   * @throws SERVICE_START_FAILED
+   */
   enter(procsFiles: string[]): Promise<void>;
   /**
-   * Lets it change its user, checks that the kernel reports this user, and lets the command begin. Before it, nothing of
-   * the command ran. @throws SERVICE_START_FAILED, POLICY_VIOLATION; nothing of it is left
+   * Lets it change its user, checks the user that the kernel reports, and lets the command begin. No code of the
+   * command runs before. On failure no process is left.
+   * @throws SERVICE_START_FAILED, POLICY_VIOLATION
    */
   begin(): Promise<void>;
 }
 
-/** Longest wait for stage 2; it takes milliseconds, also on a busy machine well below a second. */
+/** Maximum wait for stage 2. It takes milliseconds, and well below a second on a busy machine. */
 const STAGE_MS = 30_000;
 
-/** Descriptors are inherited when a process starts and never later. */
+/** Descriptors are inherited only when a process starts. */
 let inherited: number[] | null = null;
 
 const failed = (spec: LaunchSpec, cause: unknown): StackwardenError => {
@@ -60,7 +67,7 @@ const failed = (spec: LaunchSpec, cause: unknown): StackwardenError => {
   });
 };
 
-/** The first line that the other end of descriptor 3 writes; null when it ends without one. */
+/** The first line that arrives on descriptor 3; null when it closes without one. */
 function firstLine(channel: Duplex, child: ChildProcess): Promise<string | null> {
   return new Promise((resolve) => {
     let text = "";
@@ -79,7 +86,7 @@ function firstLine(channel: Duplex, child: ChildProcess): Promise<string | null>
   });
 }
 
-/** Finds the command behind bubblewrap or nsenter. Stage 2 is the only process there until it begins. */
+/** Finds the command behind bubblewrap or nsenter. Until the command begins, stage 2 is the only process there. */
 function locate(pid: number, { namespaces }: LaunchSpec): { command: number; inside: Inside | null } | null {
   if (namespaces === undefined) return { command: pid, inside: null };
   try {
@@ -88,20 +95,20 @@ function locate(pid: number, { namespaces }: LaunchSpec): { command: number; ins
     if (first === undefined || command === undefined) return null;
     const pidNamespace = readlinkSync(`/proc/${command}/ns/pid`);
     if (namespaces.kind === "own") return { command, inside: { init: first, pidNamespace } };
-    // The instance ended, and another process got its id.
+    // The instance has ended, and another process has its id.
     return pidNamespace === namespaces.pidNamespace ? { command, inside: null } : null;
   } catch {
     return null;
   }
 }
 
-/** What the kernel reports of a process, where it is more than the service's user has; null: nothing. */
+/** Privileges that the kernel reports beyond those of the service's user; null: none. */
 function privilegesDiffer(pid: number, { user, tools }: LaunchSpec): string | null {
   let status: string;
   try {
     status = readFileSync(`/proc/${pid}/status`, "utf8");
   } catch {
-    // No /proc, or the process has ended.
+    // There is no /proc, or the process has ended.
     return null;
   }
   const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, "m").exec(status)?.[1]?.trim() ?? "";
@@ -116,8 +123,9 @@ function privilegesDiffer(pid: number, { user, tools }: LaunchSpec): string | nu
 }
 
 /**
- * @returns with the process waiting for `begin`
- * @throws SERVICE_START_FAILED; nothing of it is left
+ * On failure no process is left.
+ * @returns the process, which waits for `begin`
+ * @throws SERVICE_START_FAILED
  */
 export async function launch(spec: LaunchSpec): Promise<Launched> {
   const { argv, user, tools, stdin } = spec;
@@ -130,7 +138,7 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
       spawn(gate.file, gate.args, {
         cwd: "/",
         env: gate.env,
-        // Its own group: signals to the server's terminal do not reach it, and it can be ended as a whole.
+        // A separate process group: signals from the server's terminal do not reach it, and it can be ended as a whole.
         detached: true,
         stdio: [stdin, "pipe", "pipe", "pipe", ...rest],
         // Without setpriv Node.js changes the user before stage 1; it drops supplementary groups as well.
@@ -145,7 +153,7 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
     child.once("error", (error) => reject(failed(spec, error)));
   });
   const channel = child.stdio[3] as Duplex;
-  // The process may end before it reads.
+  // The process may end before it reads its input.
   channel.on("error", () => undefined);
   const pid = child.pid as number;
   const end = (): void => {
@@ -212,7 +220,7 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
   return launched;
 }
 
-/** Ends every process of a group; true when there was one. */
+/** Kills every process of a group. Returns true when there was one. */
 export function killGroup(pid: number, signal: NodeJS.Signals = "SIGKILL"): boolean {
   try {
     process.kill(-pid, signal);

@@ -1,4 +1,4 @@
-/** One service's instance: its process group in its cgroup, from its launch until nothing of it is left. */
+/** One instance of a service: its process group in its cgroup, from the launch until no process is left. */
 
 import { readFileSync } from "node:fs";
 import { constants } from "node:os";
@@ -22,17 +22,17 @@ const SIGKILL_EXIT = 128 + 9;
 export interface ManagedOptions {
   launched: Launched;
   cgroup: Cgroup | null;
-  /** What is said of limits without a cgroup. */
+  /** The enforcement to report when there is no cgroup. */
   unlimited: Enforcement;
   sink: LogSink;
-  /** Called when its group and cgroup are gone: ends what is elsewhere. */
+  /** Called when the process group and the cgroup are gone: ends processes that are outside of both. */
   endRest(): Promise<void>;
-  /** Called when nothing of it is left, before `exited` settles. */
+  /** Called when no process is left, before `exited` settles. */
   onGone(): Promise<void>;
   warn(message: string): void;
 }
 
-/** Longest pause for a disk that is behind: a service must not stand still because of its log. */
+/** Maximum pause for a slow disk: logging must not block a service. */
 const PAUSE_MS = 250;
 
 function intake(from: Readable, stream: "stdout" | "stderr", sink: LogSink): void {
@@ -52,7 +52,10 @@ const withoutCgroup = (usage: Usage, { reason }: Enforcement): string =>
 
 const SIGNALS = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
 
-/** What waits for a command in its namespaces ends with 128 and the number of the signal that ended the command. */
+/**
+ * The process that waits for a command in its namespaces exits with 128 plus the number of the signal that ended the
+ * command.
+ */
 export function endOf<T extends { exitCode: number | null; signal: string | null }>(launched: Launched, end: T): T {
   const signal = launched.inside === null ? undefined : SIGNALS.get((end.exitCode ?? 0) - 128);
   return signal === undefined ? end : { ...end, exitCode: null, signal };
@@ -63,7 +66,7 @@ export class CgroupProcess implements ManagedProcess {
   readonly startedAt = Date.now();
   readonly exited: Promise<ServiceExit>;
   #ended = false;
-  /** We ended it ourselves: no sign of too little memory. */
+  /** The server killed it: this does not indicate a lack of memory. */
   #killed = false;
   #lastUsage: Usage = NO_STATS;
   #lastCpu: { at: number; seconds: number } = { at: Date.now(), seconds: 0 };
@@ -86,7 +89,7 @@ export class CgroupProcess implements ManagedProcess {
     const at = Date.now();
     this.#ended = true;
     this.#lastUsage = (await cgroup?.usage()) ?? NO_STATS;
-    // A service's own helper may be what was killed; the main process then usually goes on.
+    // The kernel may have killed a helper process of the service; its main process then usually continues.
     const killed = signal === "SIGKILL" || exitCode === SIGKILL_EXIT;
     const oomKilled = killed && !this.#killed && (this.#lastUsage.oom_kills ?? 0) > 0;
     killGroup(launched.pid);
@@ -145,12 +148,15 @@ export class CgroupProcess implements ManagedProcess {
     try {
       process.kill(this.pid, signal);
     } catch (error) {
-      // Otherwise it ended meanwhile.
+      // Otherwise the process has ended meanwhile.
       if ((error as NodeJS.ErrnoException).code === "ERR_UNKNOWN_SIGNAL") this.#send("SIGTERM");
     }
   }
 
-  /** @throws LIMIT_REFUSED by the kernel, for example memory below what is in use and cannot be freed */
+  /**
+   * @throws LIMIT_REFUSED when the kernel rejects a limit, for example memory below what is in use and cannot be
+   * reclaimed
+   */
   async setLimits(limits: Limits): Promise<AppliedLimits> {
     const { cgroup } = this.options;
     if (cgroup === null || this.#ended) return this.#unlimited();

@@ -1,4 +1,4 @@
-/** A name for a service's user while a program runs that refuses a user id without one. */
+/** Temporary account name of a service's user, for programs that reject a user id without one. */
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -11,7 +11,7 @@ import { isServiceUid } from "./user-range.js";
 const execute = promisify(execFile);
 const USERADD = "/usr/sbin/useradd";
 const USERDEL = "/usr/sbin/userdel";
-/** Another program may hold the lock of the account files. */
+/** Another program may hold the lock of the account files; wait for it. */
 const TRIES = 20;
 
 const hasName = async (uid: number): Promise<boolean> =>
@@ -30,13 +30,13 @@ async function patiently(program: string, args: string[]): Promise<void> {
 }
 
 /**
- * Runs a task while /etc/passwd names the user. A server that is not root has a name, or none can be made.
- * @throws RUNTIME_UNAVAILABLE where no account can be made
+ * Runs a task while /etc/passwd contains the user. A non-root server needs no account or cannot create one.
+ * @throws RUNTIME_UNAVAILABLE when the account cannot be created
  */
 export async function withName<T>({ uid }: Pick<ServiceUser, "uid">, task: () => Promise<T>): Promise<T> {
   if (process.getuid?.() !== 0 || !isServiceUid(uid) || (await hasName(uid))) return task();
   const name = `stackwarden-${uid}`;
-  // A system account: no range of container ids, no mail file.
+  // A system account gets no range of container ids and no mail file.
   const account = [
     "--system",
     "--uid",

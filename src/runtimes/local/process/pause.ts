@@ -1,4 +1,4 @@
-/** Halts every process of an instance: by the kernel's freezer (cgroup v2), else by SIGSTOP to each of them. */
+/** Pauses every process of an instance: with the kernel's freezer (cgroup v2), else with SIGSTOP to each of them. */
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
@@ -30,7 +30,7 @@ function send(pid: number, signal: "SIGSTOP" | "SIGCONT"): void {
 export interface PauseTarget {
   /** The main process, which leads its process group. */
   pid: number;
-  /** Of its cgroup; empty where there is none. */
+  /** Directories of its cgroup; empty when there is none. */
   directories: readonly string[];
 }
 
@@ -48,10 +48,10 @@ async function freeze(directory: string): Promise<void> {
   }
 }
 
-/** A process that forks meanwhile is caught in the next round. */
+/** Rounds: the next one catches a process that forks meanwhile. */
 async function stopEach({ pid, directories }: PauseTarget): Promise<void> {
   if (directories.length === 0) {
-    // The whole process group; what left it goes on.
+    // Signals the whole process group; a process that left it continues to run.
     send(-pid, "SIGSTOP");
     return;
   }
@@ -65,7 +65,7 @@ async function stopEach({ pid, directories }: PauseTarget): Promise<void> {
   }
 }
 
-/** @throws UNSUPPORTED; nothing is halted then */
+/** @throws UNSUPPORTED; then no process is paused */
 export async function pauseProcesses(target: PauseTarget): Promise<void> {
   const directory = await freezer(target);
   try {

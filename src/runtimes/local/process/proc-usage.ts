@@ -1,9 +1,9 @@
-/** What a service uses where no cgroup counts it: the sum over its processes in /proc. */
+/** Usage of a service without a cgroup: the sum over its processes in /proc. */
 import { readdir, readFile } from "node:fs/promises";
 import { NO_STATS } from "../../shared/no-stats.js";
 import type { Usage } from "./cgroup.js";
 
-/** Linux reports times to programs in this unit on every platform, in ticks per second. */
+/** Linux reports CPU times to programs in this unit on every platform (ticks per second). */
 const TICKS = 100;
 
 interface ProcessTimes {
@@ -11,7 +11,7 @@ interface ProcessTimes {
   parent: number;
   group: number;
   session: number;
-  /** Of itself and of children that ended. */
+  /** CPU time of the process and of its ended children. */
   ticks: number;
   threads: number;
 }
@@ -19,14 +19,14 @@ interface ProcessTimes {
 async function timesOf(pid: number): Promise<ProcessTimes | null> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => null);
   if (stat === null) return null;
-  // The name in parentheses may hold anything, also spaces and parentheses.
+  // The name in parentheses can contain any character, including spaces and parentheses.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const at = (field: number): number => Number(fields[field - 3]);
   const ticks = at(14) + at(15) + at(16) + at(17);
   return { pid, parent: at(4), group: at(5), session: at(6), ticks, threads: at(20) };
 }
 
-/** The main process, its group, its session and everything that descends from them. */
+/** The main process, its group, its session and all of its descendants. */
 function belonging(all: ProcessTimes[], main: number): ProcessTimes[] {
   const children = new Map<number, ProcessTimes[]>();
   for (const one of all) children.set(one.parent, [...(children.get(one.parent) ?? []), one]);
@@ -46,9 +46,9 @@ async function residentMb(pid: number): Promise<number> {
 }
 
 /**
- * Memory that processes share counts in each of them.
+ * Sums up the usage; memory that processes share counts once for each of them.
  * @param main the service's main process
- * @returns null where the system has no /proc, or the process has ended
+ * @returns null on systems without /proc, or when the process has ended
  */
 export async function procUsage(main: number): Promise<Usage | null> {
   const pids = (await readdir("/proc").catch((): string[] => [])).filter((name) => /^\d+$/.test(name));

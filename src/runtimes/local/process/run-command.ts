@@ -1,13 +1,13 @@
-/** A command run to its end: initdb, pip, npm, a health check, a caller's command. */
+/** Runs a command to its end: initdb, pip, npm, a health check, or a caller's command. */
 import type { Readable } from "node:stream";
 import { drain } from "../../shared/drain.js";
 import type { RunResult, RunSpec } from "../types.js";
 import { killGroup, type Launched } from "./launch.js";
 
-/** Kept of the output. */
+/** Maximum output that is kept, in bytes. */
 const MOST_OUTPUT = 64 * 1024;
 
-/** What waits for a command outside of its namespaces must outlive it, to report its end. */
+/** The process that waits for a command outside of its namespaces must outlive it to report its exit. */
 function askToEnd({ pid, command }: Launched): boolean {
   if (command === pid) return killGroup(pid, "SIGTERM");
   try {
@@ -17,7 +17,7 @@ function askToEnd({ pid, command }: Launched): boolean {
   }
 }
 
-/** Follows a command that has begun until nothing of its group is left. */
+/** Follows a started command until no process of its group is left. */
 export async function followCommand(launched: Launched, spec: RunSpec): Promise<Omit<RunResult, "oomKilled">> {
   const { child, pid, stdout, stderr } = launched;
   const { sink, signal, timeoutMs, stdin, onOutput, graceMs = 0 } = spec;
@@ -55,7 +55,7 @@ export async function followCommand(launched: Launched, spec: RunSpec): Promise<
   };
   signal.addEventListener("abort", abort, { once: true });
   if (signal.aborted) abort();
-  // It may not read, or end before it did.
+  // The command may not read its input, or end before it has.
   child.stdin?.on("error", () => undefined);
   child.stdin?.end(stdin ?? "");
   const end = await ended;

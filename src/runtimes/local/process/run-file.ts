@@ -1,6 +1,6 @@
 /**
- * What of this server runs: groups and cgroups, told to the watchdog as they come and go, and written to a file for
- * the case that both are killed.
+ * The running process groups and cgroups of this server. They are reported to the watchdog as they come and go, and
+ * written to a file in case both processes are killed.
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -12,24 +12,24 @@ import { killGroup } from "./launch.js";
 export interface RunEntry {
   /** Leader of the process group. */
   pid: number;
-  /** Its start; null where the platform tells none. */
+  /** Start time of the leader; null on platforms that do not report it. */
   started: string | null;
-  /** Directories of its cgroup; none where there are no cgroups, or it is in another entry's. */
+  /** Directories of its cgroup; empty without cgroups, or when another entry has the cgroup. */
   directories: string[];
-  /** Its own user, which ends with it; null where services run as the server's user. */
+  /** The separate user of the service, whose processes all end with it; null when services run as the server's user. */
   uid?: number | null;
 }
 
-/** Where process ids mean what they mean. */
+/** Where process ids are valid. */
 export interface Place {
-  /** The boot's id; null where the platform tells none. */
+  /** Boot id; null on platforms that do not report it. */
   boot: string | null;
-  /** The namespace of process ids: containers may share a state directory. */
+  /** PID namespace: containers can share a state directory. */
   namespace: string | null;
 }
 
 export interface RunFile {
-  /** The server. */
+  /** Process id of the server. */
   pid: number;
   started: string | null;
   place: Place;
@@ -50,17 +50,17 @@ export const hostIdentity = (): Place => ({
 });
 
 /**
- * Ends everything of an entry, also what left its group and cgroup, and removes its cgroup. A group whose id now belongs
- * to another process is left alone.
- * @param certain true when no time has passed in which ids could have been used again
- * @param inUse users whose services a living server runs by now
+ * Ends all processes of an entry, including those that left its group and cgroup, and removes its cgroup. Leaves a
+ * group alone whose id now belongs to another process.
+ * @param certain true when ids cannot have been reused since the entry was written
+ * @param inUse users whose services a live server runs now
  */
 export async function endEntry(entry: RunEntry, certain: boolean, inUse: ReadonlySet<number>): Promise<void> {
   const now = startTime(entry.pid);
   if (now !== null && entry.started !== null) {
     if (now === entry.started) killGroup(entry.pid);
   } else if (certain || (entry.started !== null && entry.directories.length === 0)) {
-    // A leader that is gone leaves its id to its group as long as that has members. The cgroup knows it better.
+    // The id of a dead leader stays reserved while its group has members. The cgroup is the more reliable source.
     killGroup(entry.pid);
   }
   await endCgroup(entry.directories);
@@ -70,8 +70,9 @@ export async function endEntry(entry: RunEntry, certain: boolean, inUse: Readonl
 }
 
 /**
- * Users of what the other living servers of the same state directory run: one may have started a service again.
- * @param own the run file of the server whose processes end; a server that has just ended can still look alive
+ * Users of the processes that other live servers of the same state directory run: one of them may have started a
+ * service again.
+ * @param own the run file of the server whose processes are ended; a server that has just ended can still look alive
  */
 export function usersInUse(own: string): ReadonlySet<number> {
   const folder = dirname(own);
@@ -82,7 +83,7 @@ export function usersInUse(own: string): ReadonlySet<number> {
       const file = JSON.parse(readFileSync(join(folder, name), "utf8")) as RunFile;
       if (ownerStatus(file) === "lives") for (const { uid } of file.entries) if (typeof uid === "number") uids.add(uid);
     } catch {
-      // Removed meanwhile, or damaged: the sweep reports it.
+      // The file was removed meanwhile, or is damaged, which the sweep reports.
     }
   }
   return uids;
@@ -96,7 +97,10 @@ const listed = (folder: string): string[] => {
   }
 };
 
-/** What became of a file's server. `elsewhere`: its ids mean nothing here; `rebooted`: nothing of it can be left. */
+/**
+ * State of the server of a run file. `elsewhere`: its process ids are not valid here; `rebooted`: none of its processes
+ * can exist.
+ */
 export function ownerStatus(file: RunFile, at: Place = hostIdentity()): "lives" | "elsewhere" | "rebooted" | "dead" {
   if (file.place.boot !== at.boot) return "rebooted";
   if (file.place.namespace !== at.namespace) return "elsewhere";

@@ -1,4 +1,4 @@
-/** What a server gives its services of namespaces, and the account files that these see. */
+/** The namespace settings that a server applies to its services, and the account files that services see. */
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Enforcement } from "../../../stack/runtime.js";
@@ -10,7 +10,7 @@ import { findSandboxTools, homeFolders, joinArgs, type SandboxHost, sandboxArgs 
 type Namespaces = Pick<LaunchSpec, "namespaces">;
 
 export class Sandbox {
-  /** Account files that were written, by user id. */
+  /** Account files that were already written, by user id. */
   readonly #accounts = new Map<number, Promise<Record<string, string>>>();
 
   private constructor(
@@ -19,7 +19,7 @@ export class Sandbox {
     readonly enforcement: Enforcement,
   ) {}
 
-  /** @param wanted false: none, although the machine has them */
+  /** @param wanted false disables namespaces although the machine supports them */
   static async detect(stateDir: string, setpriv: string | null, wanted: boolean): Promise<Sandbox> {
     const tools = wanted ? await findSandboxTools(setpriv) : { reason: "they are turned off" };
     if ("reason" in tools)
@@ -34,7 +34,7 @@ export class Sandbox {
     });
   }
 
-  /** For a new instance or a command of its own. */
+  /** For a new instance, or for a command in its own namespaces. */
   async own(spec: {
     argv: string[];
     env: Record<string, string>;
@@ -59,7 +59,9 @@ export class Sandbox {
     return { namespaces: { kind: "joined", words: [host.tools.nsenter, ...joinArgs(init)], pidNamespace } };
   }
 
-  /** The machine's own account files with the service's user: programs such as initdb need a name for their user id. */
+  /**
+   * The account files of the machine plus the service's user: programs such as initdb need a name for their user id.
+   */
   #accountFiles(user: ServiceUser): Promise<Record<string, string>> {
     const written = this.#accounts.get(user.uid) ?? this.#writeAccounts(user);
     this.#accounts.set(user.uid, written);

@@ -1,6 +1,6 @@
 /**
- * Namespaces of a service, made by bubblewrap: process ids, IPC, host name and mounts of its own. What it started ends with
- * it, and home folders, other projects and the temporary files of others do not exist in it.
+ * Namespaces of a service, created by bubblewrap: separate process ids, IPC, host name and mounts. All processes of the
+ * service end with it. Home folders, other projects and temporary files of others are not visible in it.
  */
 import { execFile } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
@@ -16,21 +16,21 @@ export interface SandboxTools {
   nsenter: string;
 }
 
-/** What is the same for every service of a server. */
+/** Settings that all services of a server share. */
 export interface SandboxHost {
   tools: SandboxTools;
-  /** Folders that do not exist inside: home folders and the server's state directory. */
+  /** Folders that are hidden inside: home folders and the server's state directory. */
   hidden: readonly string[];
-  /** Parts of them that everything may read, such as the server's cache of programs. */
+  /** Folders below hidden ones that every service may read, such as the server's cache of programs. */
   shared: readonly string[];
 }
 
-/** Private temporary folders, in memory that counts as the service's. */
+/** Private temporary folders; their memory counts as the service's. */
 const TEMPORARY = ["/tmp", "/var/tmp"];
 
 const NAMESPACES = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--new-session", "--die-with-parent", "--"];
 
-/** Device nodes of graphics and computing cards: bubblewrap's /dev has none. */
+/** Device nodes of graphics and compute cards, which bubblewrap's /dev does not include. */
 const CARDS = /^(dri|kfd|kvm|nvidia.*)$/;
 
 const cards = (): string[] =>
@@ -40,13 +40,16 @@ const cards = (): string[] =>
 
 const within = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}${sep}`);
 
-/** Folders from a hidden one down to what is above a visible one. */
+/** The folders between a hidden folder and a visible one below it. */
 function parents(path: string, hidden: string): string[] {
   const parts = relative(hidden, dirname(path)).split(sep).filter(Boolean);
   return parts.map((_, at) => [hidden, ...parts.slice(0, at + 1)].join(sep));
 }
 
-/** The folder that a program needs around it (`/home/ada/node` for `/home/ada/node/bin/node`), never a whole home folder. */
+/**
+ * The folder that a program needs around it (`/home/ada/node` for `/home/ada/node/bin/node`); never a whole home
+ * folder.
+ */
 function around(program: string, hidden: readonly string[]): string {
   const folder = dirname(program);
   const prefix = dirname(folder);
@@ -54,16 +57,16 @@ function around(program: string, hidden: readonly string[]): string {
 }
 
 export interface SandboxView {
-  /** What the service may see and, with its user's rights, change below hidden folders. */
+  /** Paths below hidden folders that the service can see and, with its user's permissions, change. */
   visible: readonly string[];
-  /** Its program and the folders of its PATH: what lies below hidden folders is visible, read-only. */
+  /** The program and its PATH folders: those below hidden folders are visible read-only. */
   program: string;
   path: readonly string[];
-  /** Files that take the place of the machine's own: their path, and where they are inside. */
+  /** Files that replace the machine's own: the source path, and the path inside. */
   files?: Readonly<Record<string, string>>;
 }
 
-/** bubblewrap's arguments up to the command. */
+/** The arguments of bubblewrap before the command. */
 export function sandboxArgs(host: SandboxHost, view: SandboxView): string[] {
   const hidden = [...TEMPORARY, ...host.hidden].filter((folder) => existsSync(folder));
   const over = (path: string): string | undefined =>
@@ -71,7 +74,7 @@ export function sandboxArgs(host: SandboxHost, view: SandboxView): string[] {
   const programs = [view.program, ...view.path.map((folder) => `${folder}/program`)]
     .filter((one) => one.startsWith("/") && over(one) !== undefined)
     .map((one) => around(one, hidden))
-    // What an installation fills is its program's folder too, and stays writable.
+    // A folder that an installation fills is also its program's folder; it stays writable.
     .filter((one) => !view.visible.some((folder) => within(one, folder)));
   const shown = new Map<string, "--bind" | "--ro-bind">();
   for (const one of [...host.shared, ...programs]) shown.set(one, "--ro-bind");
@@ -79,7 +82,7 @@ export function sandboxArgs(host: SandboxHost, view: SandboxView): string[] {
   const args = ["--bind", "/", "/", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm", "--proc", "/proc"];
   for (const card of cards()) args.push("--dev-bind-try", card, card);
   const made = new Set<string>();
-  // bubblewrap would make them for root alone.
+  // bubblewrap would create these folders accessible to root only.
   const makeParents = (path: string): void => {
     const folder = over(dirname(path));
     for (const parent of folder === undefined ? [] : parents(path, folder)) {
@@ -89,7 +92,7 @@ export function sandboxArgs(host: SandboxHost, view: SandboxView): string[] {
     }
     made.add(path);
   };
-  // An outer folder before an inner one: what comes later lies on top.
+  // Outer folders come before inner ones: a later mount covers an earlier one.
   const byLength = (a: string, b: string): number => a.length - b.length;
   for (const folder of hidden.sort(byLength)) {
     makeParents(folder);
@@ -104,10 +107,10 @@ export function sandboxArgs(host: SandboxHost, view: SandboxView): string[] {
   return [...args, ...NAMESPACES];
 }
 
-/** Arguments that put a command into the namespaces of a running process. */
+/** Arguments that run a command in the namespaces of a running process. */
 export const joinArgs = (pid: number): string[] => [`--target=${pid}`, "--mount", "--pid", "--ipc", "--uts", "--"];
 
-/** Home folders of this machine: /root, what lies in /home, and those of the people in /etc/passwd. */
+/** Home folders of this machine: /root, the entries of /home, and the home folders of users in /etc/passwd. */
 export async function homeFolders(passwd = "/etc/passwd"): Promise<string[]> {
   const text = await readFile(passwd, "utf8").catch(() => "");
   const people = text.split("\n").flatMap((line) => {
@@ -120,8 +123,8 @@ export async function homeFolders(passwd = "/etc/passwd"): Promise<string[]> {
 const firstFile = (paths: readonly string[]): string | null => paths.find((path) => existsSync(path)) ?? null;
 
 /**
- * Whether services can have namespaces here: found by making some.
- * @returns the programs, or why not
+ * Checks whether services can have namespaces here, by creating some.
+ * @returns the programs, or the reason why not
  */
 export async function findSandboxTools(setpriv: string | null): Promise<SandboxTools | { reason: string }> {
   if (process.platform !== "linux") return { reason: "only Linux has them" };
@@ -134,7 +137,7 @@ export async function findSandboxTools(setpriv: string | null): Promise<SandboxT
   const nobody = privileges({ uid: 65_534, gid: 65_534 }, true);
   const view = { visible: [], program: "/bin/sh", path: [] };
   const sandbox = [...sandboxArgs({ tools, hidden: [], shared: [] }, view), setpriv, ...nobody, "/bin/sh", "-c"];
-  // The number of its own process shows that the process ids are its own.
+  // Its own process id shows that the PID namespace is separate.
   const run = execute(bwrap, [...sandbox, "echo $$"], { env: {}, cwd: "/", timeout: 10_000 });
   return run.then(
     ({ stdout }) => (Number(stdout) < 10 ? tools : { reason: "bubblewrap made no process ids of its own" }),

@@ -1,10 +1,13 @@
-/** Which users have something running. With the last of a user's instances and commands, everything of the user ends. */
+/**
+ * Counts the running instances and commands of each user. After the last one has ended, all processes of the user are
+ * ended.
+ */
 import { KeyedMutex } from "../../../system/keyed-mutex.js";
 import { endUser } from "./end-user.js";
 
 export class UserLeases {
   readonly #counts = new Map<number, number>();
-  /** A start waits until the end of its user is complete. */
+  /** A start waits until all processes of its user have ended. */
   readonly #serial = new KeyedMutex();
 
   constructor(private readonly warn: (message: string) => void) {}

@@ -1,7 +1,7 @@
-/** Which user ids services may get on this machine. */
+/** The range of user ids for services on this machine. */
 import { readFile } from "node:fs/promises";
 
-/** Above the ids of people, packages and systemd's dynamic users, below those of systemd's containers. */
+/** Above the ids of people, packages and systemd's dynamic users, and below those of systemd's containers. */
 export const FIRST_UID = 200_000;
 export const LAST_UID = 524_287;
 
@@ -13,7 +13,7 @@ type Range = readonly [first: number, last: number];
 const lines = async (file: string): Promise<string[][]> =>
   (await readFile(file, "utf8").catch(() => "")).split("\n").map((line) => line.split(":"));
 
-/** Ids that belong to others: users and groups of this machine and the ranges that it lends to containers. */
+/** Reserved ids: users and groups of this machine, and the subordinate ranges of containers. */
 export async function takenIds(etc = "/etc"): Promise<(uid: number) => boolean> {
   const ranges: Range[] = [];
   for (const file of ["passwd", "group"])

@@ -1,6 +1,6 @@
 /**
- * The machine's record of which service has which user id. One for all servers and state directories: a service is ended
- * by its user id, and reads what its user id may read.
+ * The machine-wide record of the user id of each service. All servers and state directories share it: a service is
+ * ended by its user id, and can read every file that this user id can read.
  */
 import { existsSync } from "node:fs";
 import { lstat, mkdir, readFile } from "node:fs/promises";
@@ -12,8 +12,8 @@ import { takeLock } from "../../../system/lock-file.js";
 import { FIRST_UID, isServiceUid, LAST_UID, takenIds } from "./user-range.js";
 
 /**
- * Beside the default state directory of root, not in it: each state directory has a record of its own. The second one
- * serves where the first cannot be written; it is empty after a restart of the machine.
+ * Beside root's default state directory and not inside it, because each state directory has its own record. The second
+ * path is the fallback when the first is not writable; it is cleared by a reboot.
  */
 const DIRECTORIES = ["/var/lib/stackwarden-users", "/run/stackwarden-users"];
 const LOCK_MS = 10_000;
@@ -21,7 +21,7 @@ const LOCK_MS = 10_000;
 /** `project/service` → user id, for each state directory. */
 type Users = Record<string, Record<string, number>>;
 interface Registry {
-  /** Ids are not used again before all have been used. */
+  /** Next id to try: ids are not reused before all have been used. */
   next: number;
   users: Users;
 }
@@ -32,7 +32,7 @@ const damaged = (file: string, cause: unknown): StackwardenError =>
     cause,
   });
 
-/** @throws STORAGE_FAILED when another user could change what is in it */
+/** @throws STORAGE_FAILED when another user could change the directory */
 async function usable(directory: string): Promise<string | null> {
   try {
     await mkdir(directory, { recursive: true, mode: 0o755 });
@@ -65,7 +65,7 @@ async function load(file: string): Promise<Registry> {
   try {
     const { next, users } = JSON.parse(text) as Registry;
     const ids = Object.values(users).flatMap((services) => Object.values(services));
-    // A second service with the same id would read the first one's data.
+    // Another service with the same id could read the first one's data.
     if (!Number.isInteger(next) || !ids.every(isServiceUid) || new Set(ids).size !== ids.length)
       throw new Error("not a record of user ids");
     return { next, users };
@@ -93,7 +93,7 @@ async function locked<T>(file: string, task: () => Promise<T>): Promise<T> {
   }
 }
 
-/** The next id that no other service, user or container range has. */
+/** The next id that is not used by a service, a user or a container range. */
 function free(registry: Registry, taken: (uid: number) => boolean, file: string): number {
   const used = new Set(Object.values(registry.users).flatMap((services) => Object.values(services)));
   const size = LAST_UID - FIRST_UID + 1;
@@ -109,8 +109,8 @@ function free(registry: Registry, taken: (uid: number) => boolean, file: string)
 }
 
 /**
- * Gives a service its id, the one that it has or a new one.
- * @param known ids that the state directory itself remembers; they are kept where they are still free
+ * Returns the id of a service, and assigns one when it has none.
+ * @param known ids that the state directory remembers; they are kept when they are still free
  * @throws STORAGE_FAILED
  */
 export async function allocateUid(
@@ -121,7 +121,7 @@ export async function allocateUid(
   const file = join(directory, "uids.json");
   return locked(`${file}.lock`, async () => {
     const registry = await load(file);
-    // Where a state directory was removed, nothing on this machine is its services' any more.
+    // A removed state directory has no services on this machine any more.
     for (const other of Object.keys(registry.users)) if (!existsSync(other)) delete registry.users[other];
     const before = JSON.stringify(registry.users);
     const taken = await takenIds(etc);

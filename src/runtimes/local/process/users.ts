@@ -1,4 +1,7 @@
-/** One unprivileged user for each service, where the server may give it (as root); remembered, since data belongs to it. */
+/**
+ * Assigns an unprivileged user to each service when the server is root. The assignment is stored, because the service's
+ * data belongs to that user.
+ */
 import { readFile, realpath } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { dirname, join } from "node:path";
@@ -11,7 +14,7 @@ import { allocateUid, registryDirectory } from "./user-registry.js";
 
 const OWN: Enforcement = { level: "enforced", reason: "a user of its own" };
 
-/** Containers often run as a user that has no name. */
+/** Containers often run as a user without a name. */
 function ownName(uid: number): string {
   try {
     return userInfo().username;
@@ -21,7 +24,7 @@ function ownName(uid: number): string {
 }
 
 export class ServiceUsers {
-  /** What this state directory remembers; the machine's record decides. */
+  /** The ids in this state directory; the machine-wide record takes precedence. */
   readonly #file: string;
   readonly #serial = new Mutex();
   readonly #uids = new Map<string, number>();
@@ -31,7 +34,7 @@ export class ServiceUsers {
     private readonly ids: { uid: number; gid: number } | null = process.getuid === undefined
       ? null
       : { uid: process.getuid(), gid: process.getgid?.() ?? -1 },
-    /** Where the machine's record is, and /etc; for tests. */
+    /** Paths of the machine-wide record and of /etc; for tests. */
     private readonly places: { registry?: string; etc?: string } = {},
   ) {
     this.#file = join(stateDir, "uids.json");

@@ -1,14 +1,14 @@
-/** What the watchdog does, apart from being a process of its own. */
+/** The logic of the watchdog process. */
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { endEntry, type RunEntry, usersInUse } from "./run-file.js";
 
-/** One line of JSON each. `done`: the server ended everything itself. */
+/** Messages, one line of JSON each. `done`: the server has ended everything itself. */
 export type WatchdogMessage = { add: RunEntry } | { remove: number } | { done: true };
 
-/** With what a server that died while writing it left beside it. */
+/** Removes the run file, and the temporary file that a server left when it died while writing. */
 export function removeRunFile(file: string): void {
   const folder = dirname(file);
   if (!existsSync(folder)) return;
@@ -16,7 +16,7 @@ export function removeRunFile(file: string): void {
     if (name === basename(file) || name.startsWith(`${basename(file)}.`)) rmSync(join(folder, name), { force: true });
 }
 
-/** Null for a line that the server's end tore. */
+/** Null for a line that was cut off by the end of the server. */
 function parse(line: string): WatchdogMessage | null {
   try {
     return JSON.parse(line) as WatchdogMessage;
@@ -26,8 +26,8 @@ function parse(line: string): WatchdogMessage | null {
 }
 
 /**
- * Listens until the input ends, which is the server's end; then ends every entry that was not removed.
- * @param file the run file; stays when something could not be ended, for the next server to try
+ * Reads until the input closes, which means that the server has ended; then ends every entry that was not removed.
+ * @param file the run file; it is kept for the next server when a process could not be ended
  */
 export async function watch(input: Readable, file: string | undefined): Promise<void> {
   const entries = new Map<number, RunEntry>();

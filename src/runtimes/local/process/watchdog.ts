@@ -1,4 +1,6 @@
-/** The server's side of its watchdog: starts it, starts it again when it is killed, and tells it what runs. */
+/**
+ * The server's side of the watchdog: starts it, restarts it when it is killed, and reports the running processes to it.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rm } from "node:fs/promises";
@@ -11,7 +13,7 @@ import { isAlive, startTime } from "../../../system/process-identity.js";
 import { endEntry, hostIdentity, ownerStatus, type RunEntry, type RunFile, usersInUse } from "./run-file.js";
 import { removeRunFile, type WatchdogMessage } from "./watchdog-program.js";
 
-/** Beside the bundle, or in dist/ when run from the sources. */
+/** Path of the program: beside the bundle, or in dist/ when run from the sources. */
 function findProgram(): string {
   for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
     for (const file of [join(folder, "watchdog.js"), join(folder, "dist", "watchdog.js")])
@@ -36,7 +38,7 @@ export class Watchdog {
   readonly #serial = new Mutex();
   readonly #file: string;
   #process: ChildProcess | null = null;
-  /** Found once: the second start must not fail where nobody waits for it. */
+  /** Resolved once: a failure at a restart would not be reported to a caller. */
   #program: string | null = null;
   #closed = false;
 
@@ -44,12 +46,15 @@ export class Watchdog {
     this.#file = join(options.stateDir, "run", `${process.pid}.json`);
   }
 
-  /** The watchdog's process id, null before anything ran. */
+  /** The watchdog's process id; null before the first start. */
   get pid(): number | null {
     return this.#process?.pid ?? null;
   }
 
-  /** Must be told before the process begins. @throws STORAGE_FAILED */
+  /**
+   * Must be called before the process begins.
+   * @throws STORAGE_FAILED
+   */
   async add(entry: RunEntry): Promise<void> {
     this.#entries.set(entry.pid, entry);
     try {
@@ -66,17 +71,17 @@ export class Watchdog {
   async remove(pid: number): Promise<void> {
     this.#entries.delete(pid);
     this.#tell({ remove: pid });
-    // A file that names what is gone does no harm: starts are compared before anything is ended.
+    // A stale entry in the file is harmless: start times are compared before a process is killed.
     await this.#save().catch((error: Error) => this.options.warn(error.message));
   }
 
-  /** Ends what earlier servers left whose watchdog was killed too. */
+  /** Ends processes of earlier servers whose watchdog was killed too. */
   async sweep(): Promise<void> {
     const folder = dirname(this.#file);
     const names = await readdir(folder).catch((): string[] => []);
     const files = names.filter((name) => /^\d+\.json$/.test(name));
     await Promise.all(files.map((name) => this.#sweepFile(join(folder, name))));
-    // Where a server and its watchdog died while a file was written.
+    // Temporary file of a server that died, together with its watchdog, while writing.
     for (const name of names) {
       const pid = /^(\d+)\.json\./.exec(name)?.[1];
       if (pid !== undefined && !isAlive(Number(pid), null)) await rm(join(folder, name), { force: true });
@@ -93,7 +98,7 @@ export class Watchdog {
       if (state === "rebooted") file.entries = [];
       if (!Array.isArray(file.entries)) throw new Error("it has no entries");
     } catch (error) {
-      // Another server may have swept it meanwhile.
+      // Another server may have removed it meanwhile.
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
       warn(`${path} was not understood and is removed: ${(error as Error).message}`);
       return rm(path, { force: true });
@@ -109,7 +114,7 @@ export class Watchdog {
     removeRunFile(path);
   }
 
-  /** Everything was ended: the watchdog is not needed any more. */
+  /** Everything has ended: the watchdog is no longer needed. */
   async close(): Promise<void> {
     this.#closed = true;
     const watchdog = this.#process;
@@ -155,7 +160,7 @@ export class Watchdog {
     watchdog.once("exit", () => {
       if (this.#closed) return;
       this.options.warn("The watchdog was ended by somebody; it is started again.");
-      // One that cannot run must not be started all the time.
+      // A watchdog that fails at once must not be restarted in a loop.
       const pause = Date.now() - began < SHORT_LIFE_MS ? SHORT_LIFE_MS : 0;
       setTimeout(() => this.#closed || this.#start(), pause).unref();
     });

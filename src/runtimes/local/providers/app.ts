@@ -16,7 +16,7 @@ import { prepareWorkspace, type Workspace, type WorkspaceRequest } from "../work
 import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
 import { languageNote } from "./program-version.js";
 
-/** @throws UNSUPPORTED when nothing says how to run the service without its container */
+/** @throws UNSUPPORTED when the definition has no command that works without the container */
 export function appCommand(service: ServiceDefinition): { argv: string[]; container: boolean } {
   if (service.local?.command !== undefined) return { argv: service.local.command, container: false };
   const argv = [...(service.entrypoint ?? []), ...(service.command ?? [])];
@@ -34,12 +34,12 @@ export function appCommand(service: ServiceDefinition): { argv: string[]; contai
 }
 
 interface Tools {
-  /** In front of the services' PATH. */
+  /** Directory in front of the services' PATH. */
   path: string[];
   env: Record<string, string>;
 }
 
-/** A program's own address for each word a definition may use: `python`, `npm`, `node`, anything on PATH. */
+/** Resolves a program name of a definition to a path: `python`, `npm`, `node`, or a program on PATH. */
 export async function resolveProgram(
   argv: string[],
   cwd: string,
@@ -90,7 +90,9 @@ interface Prepared {
   tools: Tools;
 }
 
-/** Installed before the sources are copied: the copy gets a node_modules of links before its user can change anything in it. */
+/**
+ * Runs before the sources are copied: the copy gets a node_modules of links before its user can change anything in it.
+ */
 async function withNodeModules(context: PrepareContext, manifest: string, common: WorkspaceRequest): Promise<Prepared> {
   const node = dirname(await nodeFor(context.user, context.host));
   const modules = await installNode(installContext(context), readNodeManifest(manifest, common.folder));
@@ -103,7 +105,7 @@ async function withNodeModules(context: PrepareContext, manifest: string, common
   return { workspace, tools: { path: [join(modules.dir, ".bin"), node], env: {} } };
 }
 
-/** Installs what the definition asks for, in the folder or the copy that the service will run in. */
+/** Installs the dependencies of the definition, in the folder or the copy that the service will run in. */
 async function workspaceAndTools(context: PrepareContext): Promise<Prepared> {
   const { service } = context.request;
   const { folder, stateDir } = context.stack;
@@ -123,7 +125,7 @@ async function workspaceAndTools(context: PrepareContext): Promise<Prepared> {
   return { workspace, tools: { path: [join(venv, "bin")], env: { VIRTUAL_ENV: venv } } };
 }
 
-/** Secrets that a container would find at /run/secrets, as files of the service's user. */
+/** Secrets that a container would have at /run/secrets, as files that belong to the service's user. */
 async function secretFiles(context: PrepareContext): Promise<{ files: Map<string, string>; notes: string[] }> {
   const { service } = context.request;
   const files = new Map<string, string>();
@@ -141,8 +143,8 @@ async function secretFiles(context: PrepareContext): Promise<{ files: Map<string
 }
 
 /**
- * A PORT of the file names the container's port; here the service listens on the host port instead.
- * @returns what to know about it
+ * PORT in the compose file is the container port; here the service listens on the host port instead.
+ * @returns notes for the service
  */
 function ownPort(env: Record<string, string>, service: string, port: number | undefined, book: AddressBook): string[] {
   const { PORT: written } = env;

@@ -1,4 +1,7 @@
-/** What a provider prepares: everything needed to start one instance, with the addresses that are known only after the ports are held. */
+/**
+ * The result of a provider's preparation: everything needed to start one instance. Addresses are filled in after the
+ * ports are held.
+ */
 import type { OpenStackRequest, StartServiceRequest } from "../../../stack/runtime.js";
 import type { AddressBook } from "../address-rewrite.js";
 import type { ProbeContext } from "../probes/probe.js";
@@ -14,9 +17,9 @@ export interface PrepareContext {
   book: AddressBook;
   home: string;
   tmp: string;
-  /** The operator's settings for what fails on the network. */
+  /** The operator's settings for retries of network operations. */
   retry: { maxRetries: number; baseDelayMs: number };
-  /** Root's own directory of this service, for files its user may read but not replace. */
+  /** Directory of this service that belongs to root, for files that the service's user may read but not replace. */
   base: string;
 }
 
@@ -24,14 +27,16 @@ export interface LaunchPlan {
   argv: string[];
   cwd: string;
   env: Record<string, string>;
-  /** Beside `env`, for commands that callers run in the service: its own definition and how it is reached. */
+  /**
+   * Variables in addition to `env` for commands that callers run in the service: its own definition and its address.
+   */
   commandEnv?: Record<string, string>;
   notes: string[];
   access: ProbeContext["access"];
   /** Replaces the definition's stop signal. */
   stopSignal?: string;
-  /** Finds the program of a health check's command. */
+  /** Resolves the program of a health check's command. */
   resolve(argv: string[]): Promise<string[]>;
-  /** Removes what an instance that was killed may have left outside its directories. */
+  /** Removes remains of a killed instance outside its directories. */
   cleanUp?(): Promise<void>;
 }

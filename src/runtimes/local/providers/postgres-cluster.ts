@@ -1,4 +1,7 @@
-/** Makes a database cluster: in a fresh directory that takes its place only when it is complete, so half a one is never used. */
+/**
+ * Creates a database cluster in a temporary directory and moves it to its place when it is complete, so that an
+ * incomplete one is never used.
+ */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
@@ -16,11 +19,11 @@ interface Cluster {
   data: string;
   bin: string;
   login: { user: string; password: string; database: string; method: AuthMethod };
-  /** Further options of initdb. */
+  /** Additional options of initdb. */
   options: string[];
 }
 
-/** @throws RUNTIME_UNAVAILABLE when the service's user cannot get to the program */
+/** @throws RUNTIME_UNAVAILABLE when the service's user cannot access the program */
 export async function reachable(program: string, context: PrepareContext): Promise<void> {
   if (await context.host.accessible(program, context.user, "execute")) return;
   throw new StackwardenError("RUNTIME_UNAVAILABLE", `Services cannot reach ${program}.`, {
@@ -47,7 +50,7 @@ function failure(step: string, service: string, result: RunResult): StackwardenE
       });
 }
 
-/** What a server that was killed in the middle left; the password is in it. */
+/** Removes remains of a server that was killed during the creation; they contain the password. */
 export async function removeHalfMade(base: string, { stack }: PrepareContext): Promise<void> {
   for (const name of await namesIn(base))
     if (name.startsWith(".init-")) await removeTree(join(base, name), stack.stateDir);
@@ -55,13 +58,13 @@ export async function removeHalfMade(base: string, { stack }: PrepareContext): P
 
 type Step = Omit<RunSpec, "argv" | "stdin">;
 
-/** Tries one locale after the other: which ones there are differs between machines. */
+/** Tries the locales in order, because the available ones differ between machines. */
 async function makeCluster(
   { host, stack }: PrepareContext,
   step: Step,
   { fresh, work, bin, login, options }: Pick<Cluster, "bin" | "login" | "options"> & { fresh: string; work: string },
 ): Promise<RunResult> {
-  // A file, not an argument: everybody can read a process list.
+  // The password is passed in a file: arguments are visible in the process list.
   const password =
     login.password === ""
       ? []
@@ -111,7 +114,7 @@ export async function initialiseCluster(
     service: request.service.name,
     limits: request.limits,
     visible: [context.stack.stateDir],
-    // initdb and a single-user PostgreSQL look their user up.
+    // initdb and single-user PostgreSQL look up the name of their user.
     named: true,
   };
   try {

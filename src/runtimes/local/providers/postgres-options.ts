@@ -1,9 +1,9 @@
-/** What a definition says about its PostgreSQL server: settings, how the cluster is created, who may log in. */
+/** PostgreSQL settings of a definition: server settings, options for creating the cluster, and authentication. */
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import { shellWords } from "./shell-words.js";
 
-/** Settings of ours, which a definition's `-c` cannot change. */
+/** Settings that the runtime controls; a definition's `-c` cannot change them. */
 const OURS = new Set(["listen_addresses", "port", "unix_socket_directories", "fsync", "data_directory", "hba_file"]);
 
 /**
@@ -31,7 +31,7 @@ export function postgresSettings(service: ServiceDefinition): string[] {
   return settings;
 }
 
-/** How clients prove who they are, as the official image's POSTGRES_HOST_AUTH_METHOD names it. */
+/** Authentication method of clients, as named by POSTGRES_HOST_AUTH_METHOD of the official image. */
 const AUTH_METHODS = ["scram-sha-256", "md5", "password", "trust"] as const;
 export type AuthMethod = (typeof AUTH_METHODS)[number];
 
@@ -45,14 +45,14 @@ export function authMethod(service: Pick<ServiceDefinition, "name" | "environmen
   });
 }
 
-/** Options of initdb that decide what a cluster is like; none of them names a file or opens an access. */
+/** Options of initdb that determine properties of the cluster; none of them names a file or grants access. */
 const INIT_OPTIONS =
   /^(?:--(?:encoding|locale|lc-(?:collate|ctype|messages|monetary|numeric|time)|icu-locale|locale-provider|text-search-config|wal-segsize)=.+|--no-locale|--data-checksums|-k)$/;
-/** The same with the value as the next word. */
+/** The same options, with the value as the next word. */
 const WITH_VALUE =
   /^(?:-E|-T|--(?:encoding|locale|lc-[a-z]+|icu-locale|locale-provider|text-search-config|wal-segsize))$/;
 const SHORT: Readonly<Record<string, string>> = { "-E": "--encoding", "-T": "--text-search-config" };
-/** They are the runtime's own already, or say nothing. */
+/** Options that the runtime already sets, or that have no effect. */
 const IGNORED = /^(?:--auth(?:-host|-local)?=scram-sha-256|--no-instructions)$/;
 
 /** @throws UNSUPPORTED for an option that the local runtime does not pass on */
@@ -81,8 +81,8 @@ export function initdbOptions(service: Pick<ServiceDefinition, "name" | "environ
 const LOCALE = /^--(?:no-locale|locale|lc-|icu-locale)/;
 
 /**
- * Locales to try in this order: sorting and upper case of all languages from the ICU that PostgreSQL's package brings, else from
- * the machine, else only of ASCII. The definition's own choice is the only one.
+ * Locales in the order in which they are tried: collation and case mapping for all languages from the ICU library in
+ * PostgreSQL's package, else from the machine, else for ASCII only. A locale in the definition is used exclusively.
  */
 export function localeCandidates(options: string[]): string[][] {
   if (options.some((option) => LOCALE.test(option))) return [[]];

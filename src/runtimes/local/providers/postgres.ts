@@ -19,7 +19,7 @@ import { adopt, dataBase, variable } from "./provider-data.js";
 
 interface Login {
   user: string;
-  /** Empty where every client is trusted. */
+  /** Password; empty when all clients are trusted. */
   password: string;
   database: string;
   method: AuthMethod;
@@ -37,7 +37,7 @@ function access(context: PrepareContext): Login {
     });
   }
   for (const [name, value] of Object.entries({ user, database, password })) {
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: The expression rejects control characters.
     if (/[\u0000-\u001f]/.test(value)) {
       throw new StackwardenError("INVALID_STACK", `The ${name} of "${service.name}" holds a control character.`);
     }
@@ -65,26 +65,26 @@ async function checkVersion(data: string, binaries: PostgresBinaries, service: s
 }
 
 /**
- * A killed postmaster leaves its lock file. The next one takes its id for a living postmaster when it is a zombie
- * that nobody reaped, or meanwhile another process of the same user. No instance of ours runs on this data now: the
- * project's lock and the order of starts see to that.
+ * Removes the lock file of a killed postmaster. The next postmaster would treat the id in it as a live postmaster when
+ * it belongs to an unreaped zombie or, meanwhile, to another process of the same user. No instance of this server uses
+ * the data now: the project's lock and the order of starts ensure that.
  */
 async function removeStaleLock(data: string, context: PrepareContext): Promise<void> {
   const pid = /^\d{1,10}/.exec((await readOwnFile(data, LOCK_FILE)) ?? "")?.[0];
   if (pid === undefined || process.platform !== "linux") return;
-  // Empty for a zombie.
+  // The file is empty for a zombie.
   if (argumentsOf(Number(pid)).includes(data)) return;
   await removeSharedMemory(data, context);
   await removeTree(join(data, LOCK_FILE), context.stack.stateDir);
 }
 
-/** System V memory of a killed postmaster: 56 bytes that only its next start would remove. */
+/** Removes System V shared memory of a killed postmaster: 56 bytes that only its next start would remove. */
 async function removeSharedMemory(data: string, context: PrepareContext): Promise<void> {
   const lines = ((await readOwnFile(data, LOCK_FILE)) ?? "").split("\n");
   const id = /^\s*\d+\s+(\d+)\s*$/.exec(lines[6] ?? "")?.[1];
   const ipcrm = id === undefined ? null : await findProgram("ipcrm");
   if (id === undefined || ipcrm === null) return;
-  // As the service's own user: it can remove nothing that is not its own.
+  // Runs as the service's own user, which can remove only its own segments.
   const { user, host } = context;
   await host
     .run({
@@ -100,7 +100,7 @@ async function removeSharedMemory(data: string, context: PrepareContext): Promis
     .catch(() => {});
 }
 
-/** What PostgreSQL's own programs read: they reach the server without an option. */
+/** Variables that PostgreSQL's own programs read, so that they reach the server without options. */
 export function postgresCommandEnv(context: PrepareContext, bin?: string): Record<string, string> {
   const { service } = context.request;
   const { user, password, database } = access(context);
@@ -116,7 +116,7 @@ export function postgresCommandEnv(context: PrepareContext, bin?: string): Recor
   };
 }
 
-/** With what the cluster was created, beside it; the password is not in it. */
+/** File beside the cluster with the settings of its creation; it does not contain the password. */
 const LOGIN_FILE = "created-with.json";
 const loginText = ({ user, database, method }: Login): string =>
   `${JSON.stringify({ POSTGRES_USER: user, POSTGRES_DB: database, POSTGRES_HOST_AUTH_METHOD: method })}\n`;
@@ -129,7 +129,7 @@ function parsed(text: string): Record<string, string> {
   }
 }
 
-/** As with the official image, these variables only count when the cluster is created. */
+/** As in the official image, these variables apply only when the cluster is created. */
 async function changedLogin(base: string, login: Login): Promise<string[]> {
   const text = await readOwnFile(base, LOGIN_FILE);
   if (text === null) return [];
@@ -175,7 +175,7 @@ export async function preparePostgres(context: PrepareContext): Promise<LaunchPl
     port: String(port),
     unix_socket_directories: "",
     fsync: "on",
-    // In the data directory instead of /dev/shm, so that a killed server leaves nothing outside it.
+    // In the data directory instead of /dev/shm, so that a killed server leaves no files outside it.
     dynamic_shared_memory_type: "mmap",
     logging_collector: "off",
     log_destination: "stderr",
@@ -193,7 +193,7 @@ export async function preparePostgres(context: PrepareContext): Promise<LaunchPl
     commandEnv: postgresCommandEnv(context, binaries.bin),
     notes,
     access: login,
-    // Fast shutdown: SIGTERM would wait until every client has left.
+    // Fast shutdown: SIGTERM would wait until every client has disconnected.
     stopSignal: "SIGINT",
     resolve: async (argv) => argv,
     cleanUp: () => removeSharedMemory(data, context),

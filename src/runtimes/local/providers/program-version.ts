@@ -1,4 +1,4 @@
-/** Versions of this machine's programs, for the note that another one runs than the image's tag names. */
+/** Versions of this machine's programs, for the note that a program differs from the version in the image's tag. */
 import { languageOfImage, parseImageName } from "../../../stack/definition/image-name.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import type { PrepareContext } from "./launch-plan.js";
@@ -8,7 +8,10 @@ const NUMBER = /\d+(?:\.\d+)+/;
 
 const versions = new Map<string, Promise<string | null>>();
 
-/** `3.11.2` of `python3 --version`, run as the service's user; asked once for each program. Null when it gives none. */
+/**
+ * Version of a program, for example `3.11.2` from `python3 --version`, run as the service's user. Cached for each
+ * program. Null when the output has no version.
+ */
 export function programVersion(
   program: string,
   context: Pick<PrepareContext, "host" | "user">,
@@ -33,7 +36,10 @@ export function programVersion(
   return asked;
 }
 
-/** Whether a tag names another version: `3.13-slim` and 3.11.2, `7` and 7.0.15. Tags without a number name none. */
+/**
+ * Whether a tag names another version, for example `3.13-slim` for 3.11.2. `7` matches 7.0.15. Tags without a number
+ * match every version.
+ */
 export function isOtherVersion(tag: string | null, version: string): boolean {
   const wanted = /^v?(\d+(?:\.\d+)*)/.exec(tag ?? "")?.[1]?.split(".");
   const actual = version.split(".");
@@ -42,7 +48,7 @@ export function isOtherVersion(tag: string | null, version: string): boolean {
 
 const NAMES = { node: "Node.js", python: "Python" } as const;
 
-/** What an app service's note says when its image's language has another version here. */
+/** The note for an app service when this machine has another version of its image's language. */
 export async function languageNote(
   service: ServiceDefinition,
   program: string,

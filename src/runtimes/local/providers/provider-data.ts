@@ -1,4 +1,4 @@
-/** Where a provider keeps its data, and the credentials its definition gives. */
+/** Location of a provider's data, and the credentials in its definition. */
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { ensureDir, ownerOf } from "../files/create.js";
@@ -8,7 +8,10 @@ import type { PrepareContext } from "./launch-plan.js";
 
 const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
-/** A directory of a named volume. @throws INVALID_INPUT when the name could be anything but a name */
+/**
+ * Directory of a named volume.
+ * @throws INVALID_INPUT for a name that is not a valid volume name
+ */
 export function volumePath(stateDir: string, name: string): string {
   if (!VOLUME_NAME.test(name)) {
     throw new StackwardenError("INVALID_INPUT", `"${name}" is no volume name.`, {
@@ -19,8 +22,8 @@ export function volumePath(stateDir: string, name: string): string {
 }
 
 /**
- * The service's own directory for data: of its named volume, else one of its own that goes with the volumes.
- * Owned by the server (0711); the data directory in it belongs to the service's user alone.
+ * The service's data directory: that of its named volume, else a private one that is deleted together with the volumes.
+ * The server owns it (0711); only the service's user can access the data directory inside it.
  * @throws UNSUPPORTED for every other kind of mount
  */
 export async function dataBase(context: PrepareContext): Promise<{ base: string; volume: string | null }> {
@@ -41,7 +44,10 @@ export async function dataBase(context: PrepareContext): Promise<{ base: string;
   return { base, volume };
 }
 
-/** Data made under another user id (a lost uids.json, a server that was root before) is given to the present one. */
+/**
+ * Changes the owner of data from an earlier user id (a lost uids.json, a server that was root before) to the current
+ * one.
+ */
 export async function adopt(path: string, context: PrepareContext): Promise<void> {
   const owner = await ownerOf(path);
   if (owner !== null && !owner.isFolder) {
@@ -62,7 +68,7 @@ export async function adopt(path: string, context: PrepareContext): Promise<void
   await withStorage("Changing the owner of a volume", () => chownTree(path, context.user));
 }
 
-/** A variable, or the secret file its `…_FILE` twin names (as the official images read them). */
+/** A variable, or the content of the secret file that its `…_FILE` variant names (as in the official images). */
 export function variable(context: PrepareContext, name: string): string | undefined {
   const { service } = context.request;
   const file = service.environment[`${name}_FILE`];

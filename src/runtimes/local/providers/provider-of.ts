@@ -1,4 +1,4 @@
-/** Which services the local runtime runs by itself, with servers of this machine. */
+/** Selects the services that the local runtime replaces with servers of this machine. */
 import { type ProviderName, providerOfImage } from "../../../stack/definition/image-name.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
 

@@ -1,33 +1,33 @@
-/** What a definition's command says about its Redis server. */
+/** Parses the command of a definition for its Redis settings. */
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import { shellWords, type Variables } from "./shell-words.js";
 
-/** Directives a definition's command may give; none of them opens files, loads code or changes who can connect. */
+/** Directives that a definition's command may set; none of them opens files, loads code or changes who can connect. */
 const TAKEN =
   /^(maxmemory(-.*)?|save|appendonly|appendfsync|databases|timeout|tcp-keepalive|maxclients|notify-keyspace-events|loglevel|hz|lazyfree-.*|activedefrag|slowlog-.*|latency-.*|client-output-buffer-limit|(hash|list|set|zset|stream)-.*)$/;
-/** Ours already, or without a meaning here. */
+/** Directives that the runtime already sets, or that have no effect here. */
 const DROPPED = new Set(["bind", "port", "dir", "daemonize", "protected-mode", "requirepass"]);
 
 const SERVER = /^(\/usr\/(local\/)?bin\/)?(redis|valkey)-server$/;
 const PASSWORD_OPTION = /requirepass|masterauth|aclfile|\buser\b/i;
 
-/** It is applied whatever the command is. */
+/** Settings that apply regardless of the command. */
 const setsPasswordVariable = ({ environment }: ServiceDefinition): boolean =>
   Boolean(environment.REDIS_PASSWORD || environment.REDIS_PASSWORD_FILE);
 
 export interface RedisCommand {
   password: string | null;
   directives: [name: string, values: string[]][];
-  /** A shell wrote the command: it is replaced as a whole. */
+  /** True when a shell wrapped the command: it is replaced as a whole. */
   replaced: boolean;
 }
 
 const SHELL = /^(\/bin\/)?(ba|da)?sh$/;
 
 /**
- * The server's own words of `sh -c "exec redis-server --requirepass $$REDIS_PASSWORD"`.
- * @returns null when the script is more than that
+ * The words of the server command inside `sh -c "exec redis-server --requirepass $$REDIS_PASSWORD"`.
+ * @returns null when the script contains more than that
  */
 function wordsOfScript(script: string, variables: Variables): string[] | null {
   const words = shellWords(script.trim(), variables);
@@ -36,9 +36,9 @@ function wordsOfScript(script: string, variables: Variables): string[] | null {
 }
 
 /**
- * @param variables what a shell command of the service expands
- * @throws UNSUPPORTED for a directive that the local runtime does not take over, and for a shell command that sets a
- *   password in a way that is not understood: the server must not run open instead
+ * @param variables variables that a shell command of the service expands
+ * @throws UNSUPPORTED for a directive that the local runtime does not support, and for a shell command whose way of
+ * setting a password is not recognised: the server must not run without a password instead
  */
 export function redisCommand(service: ServiceDefinition, variables: Variables): RedisCommand {
   const result: RedisCommand = { password: null, directives: [], replaced: false };

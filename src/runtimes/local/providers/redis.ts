@@ -1,4 +1,4 @@
-/** Redis or Valkey from the system: loopback only, password from a file, everything acknowledged is on disk. */
+/** Redis or Valkey from the system: loopback only, password from a file, every acknowledged write is on disk. */
 import { basename, join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { parseImageName } from "../../../stack/definition/image-name.js";
@@ -12,7 +12,7 @@ import { adopt, dataBase, variable } from "./provider-data.js";
 import { redisCommand } from "./redis-command.js";
 import type { Variables } from "./shell-words.js";
 
-/** A word as redis.conf reads it: quoted, so that no value can become another directive. */
+/** Quotes a word for redis.conf, so that no value can become another directive. */
 export function quoted(value: string): string {
   const bytes = [...Buffer.from(value)].map((byte) =>
     byte >= 0x20 && byte < 0x7f && byte !== 0x22 && byte !== 0x5c
@@ -22,7 +22,7 @@ export function quoted(value: string): string {
   return `"${bytes.join("")}"`;
 }
 
-/** What a shell in the container would see. */
+/** The variables that a shell in the container would have. */
 const variablesOf = ({ request: { service }, stack }: PrepareContext): Variables => ({
   environment: service.environment,
   file: (path) => {
@@ -31,7 +31,7 @@ const variablesOf = ({ request: { service }, stack }: PrepareContext): Variables
   },
 });
 
-/** redis-cli reads the password from its variable; it has none for the port. */
+/** redis-cli reads the password from a variable; it has none for the port. */
 export function redisCommandEnv(context: PrepareContext): Record<string, string> {
   const { service } = context.request;
   const password = variable(context, "REDIS_PASSWORD") || redisCommand(service, variablesOf(context)).password || null;
@@ -65,7 +65,7 @@ export async function prepareRedis(context: PrepareContext): Promise<LaunchPlan>
     ["appendonly", "yes"],
     ["appendfsync", "always"],
     ...command.directives.map(([name, values]): [string, ...string[]] => [name, ...values]),
-    // Last, so that nothing before can change them.
+    // Last, so that no earlier directive can change them.
     ["bind", "127.0.0.1"],
     ["port", String(port)],
     ["protected-mode", "yes"],
@@ -74,7 +74,7 @@ export async function prepareRedis(context: PrepareContext): Promise<LaunchPlan>
     ["dir", data],
     ...(password === null ? [] : [["requirepass", password] as [string, string]]),
   ];
-  // `save a b c d` is one directive of bare words; everything is quoted word by word.
+  // `save a b c d` is one directive with several words; each word is quoted separately.
   const text = lines.map(([name, ...values]) => `${name} ${values.map(quoted).join(" ")}\n`).join("");
   const config = await writePrivateFile(join(context.base, "redis.conf"), text, context.user);
   const notes: string[] = [];

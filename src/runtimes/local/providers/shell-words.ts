@@ -1,7 +1,7 @@
-/** Words of a simple shell command, for what containers start with `sh -c`. No shell is run. */
+/** Splits a simple shell command, as in `sh -c` of a container, into words without running a shell. */
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*/;
-/** Anything else that a shell acts on: such a text is not simple. */
+/** Other characters with a meaning in a shell: a text that contains one is not simple. */
 const SPECIAL = /[|&;<>()`\n*?[\]~!#]/;
 
 interface Expansion {
@@ -9,7 +9,7 @@ interface Expansion {
   length: number;
 }
 
-/** `$NAME`, `${NAME}`, `${NAME:-default}`, `$(cat FILE)` at the start of a text; null for everything else. */
+/** Expands `$NAME`, `${NAME}`, `${NAME:-default}` or `$(cat FILE)` at the start of a text; null for everything else. */
 function expansion(text: string, variables: Variables): Expansion | null {
   const file = /^\$\(\s*cat\s+([\w./-]+)\s*\)/.exec(text);
   if (file !== null) {
@@ -27,12 +27,12 @@ function expansion(text: string, variables: Variables): Expansion | null {
 
 export interface Variables {
   environment?: Record<string, string>;
-  /** Content of a file that `$(cat FILE)` names. */
+  /** Content of a file in `$(cat FILE)`. */
   file?(path: string): string | undefined;
 }
 
 /**
- * A value of an unquoted variable is one word here, also with spaces in it.
+ * Unlike in a shell, the value of an unquoted variable stays one word even when it contains spaces.
  * @returns null when the text is more than one simple command
  */
 export function shellWords(text: string, variables: Variables): string[] | null {

@@ -1,4 +1,4 @@
-/** `package.json` with its lock file and npm's settings. */
+/** `package.json` with its lock file and the settings of npm. */
 import { dirname, join, relative } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { manifestError, readManifestText, requireManifestText } from "./read-manifest.js";
@@ -8,19 +8,19 @@ export const NODE_LOCKS = ["package-lock.json", "npm-shrinkwrap.json"];
 export const NPM_SETTINGS = ".npmrc";
 const GROUPS = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies"];
 
-/** They expect the package's sources beside them, which are not there: dependencies are installed on their own. */
+/** Scripts that expect the package's sources, which are absent: dependencies are installed separately. */
 const OWN_SCRIPTS = ["preinstall", "install", "postinstall", "preprepare", "prepare", "postprepare", "prepublish"];
 
 const LOCAL_PACKAGE = /^(?:file|link|workspace|portal):(?!\/)|^\.{1,2}\//;
 
 export interface NodeManifest {
-  /** Name and text of everything that npm reads. */
+  /** Name and content of every file that npm reads. */
   files: [name: string, text: string][];
   locked: boolean;
   empty: boolean;
-  /** Scripts of the package itself that npm would run at an installation. */
+  /** Scripts of the package that npm would run during an installation. */
   ownScripts: string[];
-  /** Names of the packages that it depends on. */
+  /** Names of the packages in its dependencies. */
   packages: string[];
   /** The text of package.json without its scripts. */
   withoutScripts: string;
@@ -36,7 +36,7 @@ function parsePackage(manifest: string, folder: string, text: string): Record<st
   try {
     parsed = JSON.parse(text);
   } catch {
-    // The parser's message quotes the file.
+    // The parser's message contains text of the file.
     throw manifestError(`${shown} is not valid JSON.`);
   }
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed))
@@ -51,8 +51,8 @@ const ownPackages = (shown: string, names: string[]): StackwardenError =>
 
 /**
  * @param folder the project's folder
- * @throws DEPENDENCY_INSTALL_FAILED when package.json is missing or is not a JSON object; UNSUPPORTED when it uses
- *   packages of the project, whose names must never reach a registry
+ * @throws DEPENDENCY_INSTALL_FAILED when package.json is missing or is not a JSON object; UNSUPPORTED when it depends
+ * on packages of the project, whose names must never be sent to a registry
  */
 export function readNodeManifest(manifest: string, folder: string): NodeManifest {
   const shown = relative(folder, manifest);

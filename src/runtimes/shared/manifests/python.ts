@@ -1,4 +1,4 @@
-/** Requirements files: what pip reads, and whether the result depends on the project's own sources. */
+/** Reads requirements files, and determines whether the result depends on the project's own sources. */
 import { dirname, relative, resolve } from "node:path";
 import { isBeneath } from "../../../system/open-beneath.js";
 import { manifestError, requireManifestText } from "./read-manifest.js";
@@ -6,7 +6,7 @@ import { manifestError, requireManifestText } from "./read-manifest.js";
 const INCLUDE = /^\s*(?:-r|--requirement|-c|--constraint)[ =]?\s*(\S+)/;
 const URL = /^[a-z]+:\/\//;
 const BLANK = /^\s*(#.*|-[rc]\s.*)?$/;
-/** Packages that pip builds from files of the project. */
+/** Lines with packages that pip builds from files of the project. */
 const LOCAL = /^\s*(?:-e\b|--editable\b|\.{0,2}\/|\.{1,2}\s*(?:\[|#|$)|file:)|@\s*file:/;
 const MAX_FILES = 200;
 
@@ -16,18 +16,18 @@ export interface RequirementsFile {
 }
 
 export interface Requirements {
-  /** The manifest and every file that it includes, in the order of their inclusion. */
+  /** The manifest and every file that it includes, in order of inclusion. */
   files: RequirementsFile[];
-  /** Nothing is to be installed. */
+  /** True when there is nothing to install. */
   empty: boolean;
-  /** A package is built from files of the project. */
+  /** True when a package is built from files of the project. */
   usesSources: boolean;
 }
 
 const linesOf = (text: string): string[] => text.split(/\r?\n/);
 
 /**
- * @param root folder that no included file may leave
+ * @param root folder that contains all included files
  * @throws DEPENDENCY_INSTALL_FAILED when a file is missing, is not a regular file, or lies outside `root`
  */
 export function readRequirements(manifest: string, root: string): Requirements {

@@ -1,4 +1,7 @@
-/** Packages of a workspace (npm, Yarn, pnpm): their names belong to the project and must never reach a registry. */
+/**
+ * Packages of a workspace (npm, Yarn, pnpm). Their names are private to the project and must never be sent to a
+ * registry.
+ */
 import { dirname, join, relative } from "node:path";
 import { listBeneath } from "../../../system/list-beneath.js";
 import { statBeneath, UnsafePathError } from "../../../system/read-regular-file.js";
@@ -25,7 +28,7 @@ const isRoot = (at: string, folder: string): boolean =>
   packageJson(join(at, "package.json"), folder)?.workspaces !== undefined ||
   ROOT_FILES.some((name) => readManifestText(join(at, name), folder) !== undefined);
 
-/** The outermost folder, from the manifest's up to the project's, that declares workspaces. */
+/** The outermost folder that declares workspaces, between the manifest's folder and the project's. */
 function workspaceRoot(manifest: string, folder: string): string | undefined {
   let root: string | undefined;
   for (let at = dirname(manifest); ; at = dirname(at)) {
@@ -34,7 +37,9 @@ function workspaceRoot(manifest: string, folder: string): string | undefined {
   }
 }
 
-/** Undefined for everything but a folder; a link to one may lead in a circle. */
+/**
+ * Lists the subfolders. Undefined for everything but a folder; links are not followed, because they can form a cycle.
+ */
 function entriesOf(path: string, folder: string): string[] | undefined {
   try {
     const at = statBeneath(path, folder);
@@ -46,10 +51,10 @@ function entriesOf(path: string, folder: string): string[] | undefined {
 }
 
 /**
- * Names of all packages below the workspace root, whether its patterns name them or not: a name too many only means that
- * the installation is refused with the reason.
+ * Names of all packages below the workspace root, including those that its patterns do not match: an additional name
+ * only means that the installation is refused with the reason.
  * @returns an empty set when no workspaces are declared
- * @throws DEPENDENCY_INSTALL_FAILED when there are more folders than can be searched
+ * @throws DEPENDENCY_INSTALL_FAILED when there are too many folders to search
  */
 export function workspacePackages(manifest: string, folder: string): Set<string> {
   const root = workspaceRoot(manifest, folder);

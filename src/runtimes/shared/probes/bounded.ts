@@ -1,11 +1,14 @@
-/** A check that always ends: by its answer, by its time, or because the caller left. A failing check is a result. */
+/**
+ * Runs a check that always ends: with its result, at its time limit, or when the caller aborts. A failing check is a
+ * result, not an error.
+ */
 import type { ProbeResult } from "../../../stack/runtime.js";
 import { CheckProgramMissing } from "./command-verdict.js";
 
-/** What one kind of check does; throws when the service is not healthy, gives what it saw otherwise. */
+/** One kind of check: returns its observation, and throws when the service is not healthy. */
 export type Check = (signal: AbortSignal) => Promise<string>;
 
-/** One line of whatever was thrown; connection errors of several addresses hide their cause. */
+/** One line of text for any thrown value; connection errors for several addresses contain their cause. */
 export function seen(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const first = error instanceof AggregateError && error.errors[0] instanceof Error ? error.errors[0] : error;

@@ -1,16 +1,16 @@
-/** What the end of a check's command says. */
+/** Interprets the exit of a check's command. */
 import { lastLine } from "../last-line.js";
 
 /** The check is a command whose program does not exist where it runs. */
 export class CheckProgramMissing extends Error {}
 
-/** Shells end with 127, or with 126 for a file that cannot be run. */
+/** Shells exit with 127 for a missing program, and with 126 for a file that cannot be run. */
 const CANNOT_RUN = /not found|no such file/i;
-/** Container runtimes print this as the last line, with an exit code of their own. */
+/** Container runtimes print this as the last line and use their own exit code. */
 const NO_PROGRAM = /exec: "[^"]{1,200}": (?:executable file not found|(?:stat .{1,200}: )?no such file or directory)/;
 
 /**
- * @returns what the command saw
+ * @returns a description of a successful check
  * @throws CheckProgramMissing, or an Error with the exit code and the last line of output
  */
 export function commandVerdict(exit: number | string | null, output: string): string {

@@ -1,4 +1,4 @@
-/** How a check reaches a port of its service: on the loopback interface, or through whatever the runtime has instead. */
+/** Connects a check to a port of its service: on the loopback interface, or in a way that the runtime provides. */
 import { connect } from "node:net";
 import type { Duplex } from "node:stream";
 
@@ -11,7 +11,7 @@ export const dialLoopback: Dial = (port, signal) =>
     socket.once("error", reject);
     socket.once("connect", () => {
       socket.off("error", reject);
-      // The user of the socket can attach its listeners later; an error until then must be handled.
+      // The caller may attach its listeners later; an error before that must be handled.
       socket.on("error", () => {});
       resolve(socket);
     });

@@ -1,4 +1,4 @@
-/** HTTP check: a GET whose status decides; the body is not kept. */
+/** HTTP check: a GET whose status decides; the body is discarded. */
 import { request } from "node:http";
 import type { Socket } from "node:net";
 import type { Check } from "./bounded.js";
@@ -7,7 +7,7 @@ import { type Dial, dialLoopback } from "./dial.js";
 export interface HttpTarget {
   port: number;
   path: string;
-  /** Exact status; null: any from 200 to 399, as curl -f and wget see it. */
+  /** Exact status; null accepts any from 200 to 399, as curl -f and wget do. */
   status: number | null;
   dial?: Dial;
 }

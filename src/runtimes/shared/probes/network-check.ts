@@ -1,4 +1,4 @@
-/** Health checks over the network of a container, whichever way leads to its ports. */
+/** Health checks over the network of a container, independent of the way to its ports. */
 import type { HealthTest, ServiceDefinition } from "../../../stack/definition/types.js";
 import type { Check } from "./bounded.js";
 import type { Dial } from "./dial.js";
@@ -12,11 +12,11 @@ export interface NetworkCheckTarget {
   dial: Dial;
 }
 
-/** The first port that the service is known to listen on. */
+/** The first known port on which the service listens. */
 const portOf = (service: ServiceDefinition, usual: number): number =>
   service.ports[0]?.containerPort ?? service.expose[0] ?? usual;
 
-/** The container port that a check of the service connects to, null for a check without one. */
+/** The container port that a check of the service connects to; null for a check without one. */
 export function checkedPort(service: ServiceDefinition, test: HealthTest): number | null {
   switch (test.kind) {
     case "http":

@@ -11,7 +11,7 @@ export interface PostgresTarget {
   dial?: Dial;
 }
 
-/** What the client expects of a socket that it would have connected itself. */
+/** The socket methods that the client expects; it is used to connecting the socket itself. */
 function connected(stream: Duplex): Duplex {
   const self = () => stream;
   return Object.assign(stream, {
@@ -23,7 +23,7 @@ function connected(stream: Duplex): Duplex {
   });
 }
 
-/** What the refusal of a kept volume means. */
+/** Explanations of login failures that a volume created with other settings causes. */
 const CAUSES: Record<string, string> = {
   "28P01":
     "the password or user was refused: the volume was initialised with others. Put the former POSTGRES_USER and POSTGRES_PASSWORD back, change them with ALTER ROLE, or remove the volume",

@@ -1,4 +1,4 @@
-/** Redis check: AUTH where there is a password, then a real PING, in the protocol's own words (RESP). */
+/** Redis check: AUTH when there is a password, then a PING, in the Redis protocol (RESP). */
 import type { Check } from "./bounded.js";
 import { type Dial, dialLoopback } from "./dial.js";
 
@@ -7,7 +7,7 @@ function encode(words: string[]): string {
   return `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("")}`;
 }
 
-/** Replies are short lines here; more than this is no Redis. */
+/** Maximum length of a reply. Replies are short lines here; a longer one does not come from Redis. */
 const MAX_REPLY = 4096;
 
 export const redisCheck =
