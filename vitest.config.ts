@@ -7,7 +7,8 @@ export default defineConfig({
     testTimeout: 180_000,
     hookTimeout: 180_000,
     pool: "forks",
-    maxWorkers: 2,
+    // Tests wait for processes more than they compute: three workers fill two cores.
+    maxWorkers: 3,
     coverage: {
       provider: "v8",
       include: ["src/stack/**", "src/runtimes/**"],

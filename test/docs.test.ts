@@ -82,7 +82,7 @@ it("the client configurations are the same command as mcp.json", () => {
   const blocks = [...text("docs/CLIENTS.md").matchAll(/```json\n([\s\S]*?)```/g)].map(([, json = ""]) =>
     JSON.parse(json),
   );
-  expect(blocks).toHaveLength(3);
+  expect(blocks).toHaveLength(4);
   for (const block of blocks) {
     const { stackwarden } = block.mcpServers ?? block.servers;
     if (stackwarden.type === "http") {

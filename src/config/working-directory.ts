@@ -56,6 +56,8 @@ export const WORKING_DIRECTORY_RULES: Readonly<Record<string, Rule>> = {
   "retry.base_delay_ms": { kind: "at least" },
   "logs.ring_mb": { kind: "at most" },
   "logs.spool_mb": { kind: "at most" },
+  "snapshots.max_count": { kind: "at most" },
+  "snapshots.max_mb": { kind: "at most" },
 };
 
 export interface WorkingDirectoryLayers {

@@ -11,7 +11,12 @@ const START_MS = 20_000;
 export type StartReport = { ready: true } | { taken: number } | { error: TransferredError };
 
 /** The server keeps these variables; other STACKWARDEN_* variables come from each client in the handshake. */
-const OWN_VARIABLES = new Set(["STACKWARDEN_LOG_LEVEL", "STACKWARDEN_SERVER_IDLE_SECONDS"]);
+const OWN_VARIABLES = new Set([
+  "STACKWARDEN_LOG_LEVEL",
+  "STACKWARDEN_NAMESPACES",
+  "STACKWARDEN_PROGRAM_DIRS",
+  "STACKWARDEN_SERVER_IDLE_SECONDS",
+]);
 
 export interface StartOptions {
   stateDir: string;

@@ -6,7 +6,7 @@ import * as z from "zod";
 import { PROJECT_ID, SERVICE_NAME, SNAPSHOT_NAME } from "../stack/project-id.js";
 import { durationMs } from "./duration.js";
 
-/** What a number counts: text such as "5min" or "2g" is converted to it. */
+/** Unit of a numeric field. Text such as "5min" or "2g" is converted to this unit. */
 export type Unit = "seconds" | "megabytes";
 
 const facts = z.registry<{ valid: string; unit?: Unit }>();
@@ -18,7 +18,7 @@ export const unitOf = (schema: z.core.$ZodType): Unit | undefined => facts.get(s
 
 /**
  * @param valid completes "expected …" in errors
- * @param purpose one sentence for the tool list; empty where the field's name says it all
+ * @param purpose one sentence for the tool list; empty when the field's name is sufficient
  */
 export function field<T extends z.ZodType>(schema: T, valid: string, purpose: string, unit?: Unit): T {
   const described = purpose === "" ? schema.clone() : schema.describe(purpose);
@@ -26,7 +26,7 @@ export function field<T extends z.ZodType>(schema: T, valid: string, purpose: st
   return described;
 }
 
-/** Names that every JavaScript object has: as a key of a record they reach its prototype. */
+/** Members of Object.prototype. Used as a record's key, such a name would access the prototype. */
 export const PROTOTYPE_KEYS: ReadonlySet<string> = new Set([
   ...Object.getOwnPropertyNames(Object.prototype),
   "prototype",
@@ -47,7 +47,7 @@ export const project = field(
   "Project id.",
 );
 
-/** A service may be called `constructor`: what is kept by service names has no prototype. */
+/** A service may be named `constructor`, so records keyed by service names have no prototype. */
 const plainName = z.string().max(63).regex(SERVICE_NAME);
 
 export const service = field(plainName, NAME_VALID, "Service name.");
@@ -74,7 +74,7 @@ const TIMEOUT_VALID = "a number of seconds from 1 to 600";
 export const timeoutSeconds = (purpose: string) =>
   field(z.number().min(1).max(600), TIMEOUT_VALID, purpose, "seconds").default(50);
 
-/** Long polls stay below the 60 s after which clients give up. */
+/** Long polls stay below the 60 s after which clients time out. */
 export const waitSeconds = (purpose: string) =>
   field(z.number().min(0).max(50), "a number of seconds from 0 to 50", purpose, "seconds");
 
@@ -147,7 +147,7 @@ export const moment = field(
 
 const ISO = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2}))?$/;
 
-/** Epoch milliseconds of an ISO time or an age counted back from `nowMs`; null when it is neither. */
+/** Epoch milliseconds of an ISO time, or of an age such as "5min" subtracted from `nowMs`; null for any other text. */
 export function momentMs(value: string, nowMs: number): number | null {
   const age = durationMs(value);
   if (age !== null) return nowMs - age;
@@ -184,7 +184,7 @@ export const oneOf = <const T extends readonly [string, ...string[]]>(values: T,
 export const listOf = <const T extends readonly [string, ...string[]]>(values: T, purpose: string) =>
   field(z.array(z.enum(values)).min(1).max(values.length), `a list of ${values.join(", ")}`, purpose);
 
-/** Without toLocaleString: loading its tables takes a tenth of the time a server needs to start. */
+/** Formats without toLocaleString: loading its tables takes a tenth of the server's start-up time. */
 const grouped = (value: number): string => String(value).replace(/\B(?=(\d{3})+$)/g, ",");
 
 export const integer = (min: number, max: number, purpose: string) =>

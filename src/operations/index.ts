@@ -65,32 +65,35 @@ export {
 };
 
 export interface InvokeOptions {
-  /** Refuse everything that changes something. Default false. */
+  /** Refuse every operation that changes something. Default false. */
   readOnly?: boolean;
 }
 
-/** The operation of this name. Throws INVALID_INPUT that lists the names. */
+/**
+ * Finds an operation by name.
+ * @throws INVALID_INPUT that lists the valid names
+ */
 export function operationNamed(name: string): AnyOperation {
-  const found = operations.find((operation) => operation.name === name);
-  if (found === undefined) {
+  const match = operations.find((operation) => operation.name === name);
+  if (match === undefined) {
     const valid = operations.map((operation) => operation.name);
     throw new StackwardenError("INVALID_INPUT", `Unknown operation. Valid: ${valid.join(", ")}.`, {
       hint: "Use one of the names listed.",
       details: { issues: [{ field: "operation", problem: "is unknown", valid: valid.join(", ") }] },
     });
   }
-  return found;
+  return match;
 }
 
 const MAX_DEPTH = 6;
 const MAX_MEMBERS = 2000;
-/** What a call may take beyond the time it was given, before the door answers for it. */
+/** Milliseconds that an operation may exceed its own time-outs before `invoke` fails the call. */
 const GRACE_MS = 60_000;
 
 /**
- * Checks the input, the mode and the confirmation, then runs the operation. Nothing is touched before all of that passed;
- * a context given as a function is not even made.
- * @throws StackwardenError only: INVALID_INPUT, READ_ONLY_MODE, CONFIRMATION_REQUIRED, and what the manager throws
+ * Checks the input, the mode and the confirmation, then runs the operation. Nothing changes before all checks have
+ * passed. A context passed as a function is created only after them.
+ * @throws StackwardenError only: INVALID_INPUT, READ_ONLY_MODE, CONFIRMATION_REQUIRED, and the errors of the manager
  */
 export async function invoke<Input extends z.ZodObject, Output extends z.ZodObject>(
   operation: Operation<Input, Output>,
@@ -120,14 +123,17 @@ const rethrow = (error: unknown): never => {
   throw toStackwardenError(error);
 };
 
-/** The checked input with its defaults. Throws INVALID_INPUT. */
+/**
+ * Validates the input and fills in defaults.
+ * @throws INVALID_INPUT
+ */
 export function parseInput<Input extends z.ZodObject>(
   operation: Pick<Operation<Input>, "name" | "input">,
   rawInput: unknown,
 ): z.output<Input> {
   refuseUnsafe(operation.name, rawInput ?? {});
   const input = readArguments(operation.input, rawInput ?? {});
-  // Again: members that came as text are visible only now.
+  // Check again: members sent as JSON text are visible only after parsing.
   refuseUnsafe(operation.name, input);
   const parsed = operation.input.safeParse(input);
   if (!parsed.success) throw inputError(operation.name, issuesOf(operation.input, parsed.error, input));
@@ -139,7 +145,10 @@ function refuseUnsafe(operation: string, input: unknown): void {
   if (issue !== null) throw inputError(operation, [issue]);
 }
 
-/** zod skips a record's `__proto__` silently, and costs time for every member: both are refused before it runs. */
+/**
+ * zod skips a record's `__proto__` silently and takes time for every member. Reserved names and excessive sizes are
+ * therefore refused before zod runs.
+ */
 function unsafeShape(raw: unknown): InputIssue | null {
   let members = 0;
   const walk = (value: unknown, path: string[]): InputIssue | null => {
@@ -194,7 +203,10 @@ function changed<Input extends z.ZodObject>(
   );
 }
 
-/** The manager keeps its own deadlines; this is for one that never answers. */
+/**
+ * Fails a call that exceeds its time-outs by GRACE_MS. The manager enforces its own deadlines; this one covers a
+ * manager that never answers.
+ */
 async function within<Input extends z.ZodObject, Output extends z.ZodObject>(
   operation: Operation<Input, Output>,
   input: z.output<Input>,

@@ -1,4 +1,4 @@
-/** Turns zod's issues into one INVALID_INPUT that names each field, what was sent, and what is expected. */
+/** Converts zod's issues to one INVALID_INPUT error that names each field, the value sent and the values expected. */
 import type { z } from "zod";
 import { StackwardenError } from "../errors.js";
 import { validOf } from "./fields.js";
@@ -39,7 +39,7 @@ const sentence = ({ field, problem, valid }: InputIssue): string => {
   return sent === undefined ? `${field} ${problem}; expected ${valid}.` : `${field}: expected ${valid}, got ${sent}.`;
 };
 
-/** Issues in zod's order; `input` is what was checked. */
+/** Converts zod's issues, in zod's order. `input` is the validated value. */
 export function issuesOf(schema: z.ZodObject, error: z.core.$ZodError, input: unknown): InputIssue[] {
   const fields = Object.keys(schema.shape);
   return error.issues.flatMap((issue): InputIssue[] => {
@@ -76,7 +76,7 @@ function problemOf(issue: z.core.$ZodIssue, value: unknown): string {
   return issue.code === "custom" ? `${issue.message} (${what})` : `got ${what}`;
 }
 
-/** The value, short and without characters that a terminal or a model would act on. */
+/** Shows a value: shortened, without characters that a terminal or a model would interpret. */
 function show(value: unknown): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return `a list of ${value.length}`;

@@ -1,9 +1,11 @@
 /** Suggestions for misspelt names. */
 
-/** Longer names are not compared: the distance costs the product of both lengths. */
+/**
+ * Maximum characters of a compared name: computing the distance takes time proportional to the product of both lengths.
+ */
 const LONGEST = 64;
 
-/** The candidate closest to `name` when it is close enough to be meant; undefined otherwise. */
+/** The candidate closest to `name`, or undefined when none is within max(1, length / 3) edits. */
 export function nearest(name: string, candidates: readonly string[]): string | undefined {
   if (name.length === 0 || name.length > LONGEST) return undefined;
   const plain = simplified(name);
@@ -18,7 +20,7 @@ export function nearest(name: string, candidates: readonly string[]): string | u
   return best;
 }
 
-/** `timeoutSeconds`, `timeout-seconds` and `timeout_seconds` are one name. */
+/** Normalises a name: `timeoutSeconds`, `timeout-seconds` and `timeout_seconds` are equal. */
 const simplified = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, "");
 
 /** Levenshtein distance. */

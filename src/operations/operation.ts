@@ -9,7 +9,7 @@ export interface OperationAnnotations {
   readOnly: boolean;
   destructive: boolean;
   idempotent: boolean;
-  /** True where the answer carries text that services wrote. */
+  /** True when the answer includes text written by services. */
   openWorld: boolean;
 }
 
@@ -26,20 +26,23 @@ export interface Operation<Input extends z.ZodObject = z.ZodObject, Output exten
   /** snake_case, also the MCP tool's name. */
   readonly name: string;
   readonly title: string;
-  /** For an agent: what it does, when to use it, an example. It is in the model's context for the whole session: keep it short. */
+  /**
+   * For agents: the purpose, when to use it, an example. The text stays in the model's context for the whole session,
+   * so keep it short.
+   */
   readonly description: string;
   /** Strict object. */
   readonly input: Input;
   readonly output: Output;
   readonly annotations: OperationAnnotations;
   /**
-   * What an agent gets in place of the whole answer unless it asks for `detail`: the same facts in fewer characters.
-   * REST and `--json` always get the whole answer.
+   * Compact answer for agents, with the same facts in fewer characters. Agents get the full answer with `detail`; REST
+   * and `--json` always get the full answer.
    */
   readonly brief?: Brief<Output>;
   /**
-   * What this call would delete, or null for nothing. Such a call needs `confirm: true`. A destructive operation without
-   * this function needs it always.
+   * Describes the data that this call would delete; null when it deletes nothing. A call that deletes data requires
+   * `confirm: true`. A destructive operation without this function always requires it.
    */
   destroys?(input: z.output<Input>): string | null;
   run(input: z.output<Input>, context: OperationContext): Promise<z.input<Output>>;

@@ -1,7 +1,7 @@
 /**
- * Arguments as real clients send them: null for an absent field, numbers, booleans, lists and objects as text, and
- * fields of the client itself. Only what has one meaning is converted; everything else stays as it came, so that the
- * schema refuses it and the error shows what was sent.
+ * Normalises arguments as real clients send them: null for an absent field; numbers, booleans, lists and objects as
+ * text; and the client's own extra fields. Only unambiguous values are converted. Other values stay unchanged, so that
+ * the schema refuses them and the error shows the value sent.
  */
 import type { z } from "zod";
 import { durationMs } from "./duration.js";
@@ -20,10 +20,10 @@ interface Def {
 /** Fields that clients add to the arguments of tools: Cline its focus chain, Cursor a placeholder where a tool takes none. */
 export const CLIENT_FIELDS: ReadonlySet<string> = new Set(["task_progress", "random_string"]);
 
-/** Longer text is not parsed: no argument needs it. */
+/** Maximum characters of text that is parsed as JSON. No argument needs more. */
 const LONGEST_JSON = 200_000;
 
-/** @returns a copy of `raw` to be checked by `schema`; `raw` itself where it is not an object */
+/** @returns a copy of `raw` for validation by `schema`; `raw` itself when it is not an object */
 export function readArguments(schema: z.ZodObject, raw: unknown): unknown {
   return typeof raw === "object" && raw !== null && !Array.isArray(raw)
     ? readObject(schema.shape, raw, CLIENT_FIELDS)
@@ -83,7 +83,9 @@ function readMembers({ shape, valueType }: Def, value: unknown): unknown {
   return result;
 }
 
-/** A union that takes text takes it as it stands, unless it is a list or an object written as JSON. */
+/**
+ * A union that accepts text keeps the text unchanged, unless the text is a JSON list or object that the union accepts.
+ */
 function readUnion(options: Schema[], value: unknown): unknown {
   const takes = (...types: string[]) => options.find((option) => types.includes(defOf(option).type));
   const list = takes("array");
@@ -116,7 +118,7 @@ function booleanIn(text: string): boolean | undefined {
   return word === "true" ? true : word === "false" ? false : undefined;
 }
 
-/** One entry alone stands for a list of it; names may also be separated by commas. */
+/** A single entry becomes a list of one. Names may also be separated by commas. */
 function listIn(element: Schema, text: string): unknown[] {
   const json = jsonIn(text, "[");
   if (Array.isArray(json)) return json;

@@ -37,7 +37,7 @@ export const runCommand = defineOperation({
   }),
   output: commandOutcome,
   annotations: { readOnly: false, destructive: true, idempotent: false, openWorld: true },
-  // What a command does is its caller's decision: there is nothing that a second call with `confirm` would make clearer.
+  // The caller chooses the command, so a second call with `confirm` would add no information.
   destroys: () => null,
   run: (input, { manager, ...call }) =>
     manager.runCommand(

@@ -1,12 +1,12 @@
-/** The project id of a folder for which none is named. */
+/** The default project id of a folder. */
 import { basename } from "node:path";
 import { repositoryOfWorktree } from "../system/git-worktree.js";
 import { projectIdFrom } from "./project-id.js";
 
 /**
- * The folder's name; for a linked git work tree `<repository>-<folder>`, so that work trees of several repositories, and
- * the repository itself, never share an id.
- * @returns null when nothing usable is left of the name
+ * The folder's name; for a linked git work tree `<repository>-<folder>`, so that work trees of several repositories,
+ * and the repository itself, never share an id.
+ * @returns null when the name has no valid characters
  */
 export function defaultProjectId(folder: string): string | null {
   const repository = repositoryOfWorktree(folder);

@@ -17,7 +17,7 @@ import { ProjectStore } from "./storage/project-store.js";
 import { DEFAULT_RUNTIME } from "./vocabulary.js";
 
 const SHUTDOWN_MS = 30_000;
-/** Kept back of the deadline for what follows the services' own grace: kill, records, runtimes. */
+/** Milliseconds of the deadline reserved for work after the services' grace period: kill, records, runtimes. */
 const CLOSING_MS = 1_000;
 
 export interface StackManagerOptions {
@@ -29,11 +29,11 @@ export interface StackManagerOptions {
   logger: Logger;
 }
 
-/** What every client of one server sees the same of. */
+/** State shared by all clients of one server. */
 interface Shared {
   projects: Map<string, Project>;
   listeners: Set<(change: StackChange) => void>;
-  /** Writes what is kept of projects: one for all, so that writers come one after the other. */
+  /** Stores the projects' records. Shared, so that writes are serialised. */
   records: ProjectStore;
   shutdown: Promise<void> | null;
 }
@@ -43,7 +43,7 @@ class Manager implements SharedStackManager {
   readonly #shared: Shared;
   readonly #projects: Shared["projects"];
 
-  /** @param scope null: the server itself, which sees everything */
+  /** @param scope null for the server itself, which can access every project */
   constructor(
     private readonly options: StackManagerOptions,
     private readonly scope: ManagerScope | null = null,
@@ -62,18 +62,18 @@ class Manager implements SharedStackManager {
     for (const listener of [...this.#shared.listeners]) listener(change);
   }
 
-  /** Whether this client may know of the project. */
+  /** True when this client may access the project. */
   #reaches(id: string): boolean {
     if (this.scope === null || this.scope.everyProject) return true;
     return this.#store.reaches(id, this.#projects.get(id)?.folder);
   }
 
-  /** The project, in the folder where it is or is asked for. Nothing is written. */
+  /** The project, in its known folder or in the requested one. Writes nothing. */
   #project(id: string, asked?: string): Project {
-    const known = this.#projects.get(id);
-    // While it runs its folder is what it was started with, unless another one is named.
-    if (known?.supervisor.open && asked === undefined) {
-      if (this.#reaches(id)) return known;
+    const existing = this.#projects.get(id);
+    // A running project keeps the folder of its start, unless the call names another one.
+    if (existing?.supervisor.open && asked === undefined) {
+      if (this.#reaches(id)) return existing;
       const { roots } = this.options.config;
       throw new StackwardenError("FOLDER_NOT_ALLOWED", `${id} runs in a folder that is not below an allowed root.`, {
         hint: hint`Allowed roots: ${roots.join(", ")}. The operator can add one: ${setting("roots")}.`,
@@ -81,15 +81,19 @@ class Manager implements SharedStackManager {
       });
     }
     const folder = this.#store.resolveFolder(id, asked);
-    if (known !== undefined) {
-      if (known.folder === folder) return known;
-      if (known.supervisor.open || known.state !== "stopped")
-        throw new StackwardenError("PROJECT_CONFLICT", `The project ${id} runs in ${known.folder}, not in ${folder}.`, {
-          hint: "Give the other folder another project id, or stop this stack first.",
-          details: { project: id, folders: [known.folder, folder] },
-        });
-      known.folder = folder;
-      return known;
+    if (existing !== undefined) {
+      if (existing.folder === folder) return existing;
+      if (existing.supervisor.open || existing.state !== "stopped")
+        throw new StackwardenError(
+          "PROJECT_CONFLICT",
+          `The project ${id} runs in ${existing.folder}, not in ${folder}.`,
+          {
+            hint: "Give the other folder another project id, or stop this stack first.",
+            details: { project: id, folders: [existing.folder, folder] },
+          },
+        );
+      existing.folder = folder;
+      return existing;
     }
     const project = new Project(id, folder, this.#projectOptions(id));
     this.#projects.set(id, project);
@@ -100,7 +104,7 @@ class Manager implements SharedStackManager {
     const { config, runtimes, loadStack, openLogStore, logger } = this.options;
     return {
       project: id,
-      // Its own: whoever starts the stack decides how it is run.
+      // A copy for each project: the client that starts the stack determines its settings.
       config: { ...config },
       runtimes,
       loadStack,
@@ -127,7 +131,7 @@ class Manager implements SharedStackManager {
     };
   }
 
-  /** Logs what callers are not shown. */
+  /** Logs error details that callers do not receive. */
   async #guard<T>(project: string, what: string, run: () => Promise<T>): Promise<T> {
     if (this.#shared.shutdown !== null)
       throw new StackwardenError("RUNTIME_UNAVAILABLE", "The server is shutting down.", {
@@ -200,7 +204,7 @@ class Manager implements SharedStackManager {
       try {
         reports.push(await this.#project(id).report());
       } catch (error) {
-        // Its folder is gone, or no longer allowed: it is known all the same.
+        // List the project even when its folder is missing or no longer allowed.
         if (!(error instanceof StackwardenError)) throw error;
         reports.push({
           project: id,
@@ -302,7 +306,7 @@ class Manager implements SharedStackManager {
     if (ended === "late") logger.warn("stopping took too long; what is left is killed", { reason });
     else
       for (const one of ended) if (one.status === "rejected") logger.error("a stack did not stop", { err: one.reason });
-    // Ends whatever a runtime still has, and its helpers.
+    // Close each runtime: this ends its remaining services and helpers.
     for (const one of await Promise.allSettled(runtimes.map((runtime) => runtime.close())))
       if (one.status === "rejected") logger.error("a runtime did not close", { err: one.reason });
     this.#shared.listeners.clear();

@@ -1,6 +1,6 @@
 /**
- * The manager that operations call, and what it takes. What it reports is declared by `./schemas/`, in the very shape that
- * every client sees (snake_case JSON); the types derive from those schemas. Times are ISO 8601 in UTC.
+ * The manager that operations call, and its requests. `./schemas/` declares its reports, in the form that clients
+ * receive (snake_case JSON); the report types derive from those schemas. Times are ISO 8601 in UTC.
  */
 
 import type { ErrorReport } from "../errors.js";
@@ -34,23 +34,32 @@ export interface StartRequest {
   /** Absolute or relative to the first allowed root. Default: see `StackManager.resolveFolder`. */
   folder?: string;
   profiles?: string[];
-  /** Compose files, relative to the folder. Default: COMPOSE_FILE of `.env`, else the usual names. */
+  /** Compose files, relative to the folder. Default: COMPOSE_FILE of `.env`, else the default names. */
   files?: string[];
-  /** Start these and what they depend on; the others of a running stack stay as they are. Default: all. */
+  /**
+   * Start these services and their dependencies. Other services of a running stack stay unchanged. Default: all
+   * services.
+   */
   services?: string[];
-  /** Services that are left out. */
+  /** Services to exclude. Default: none. */
   without?: string[];
   /** Host ports by service (its first published port) or `service:containerPort`. */
   ports?: Record<string, number>;
   /** The definition's host ports are only preferences. Default: true in a linked git work tree. */
   autoPorts?: boolean;
-  /** Limits by service; kept for the next start. */
+  /** Limits by service; stored for the next start. */
   limits?: Record<string, Limits>;
-  /** Start on a copy of another project's data: of a snapshot, or of its present data. Only while this one has none. */
+  /**
+   * Start on a copy of another project's data: a snapshot, or its current data. Valid only when this project has no
+   * data.
+   */
   dataFrom?: { project: string; snapshot?: string };
   /** Wait until every service is healthy. Default true. */
   wait?: boolean;
-  /** Milliseconds until the call returns the intermediate state. Default 50,000 at the doors. The start itself goes on. */
+  /**
+   * Milliseconds after which the call returns the intermediate state while the start continues. The default of every
+   * interface is 50,000.
+   */
   timeoutMs?: number;
 }
 
@@ -62,17 +71,20 @@ export interface Progress {
   message: string;
 }
 
-/** What a door gives to every call. */
+/** Context that an interface (MCP, REST, command line) passes with every call. */
 export interface CallContext {
   signal: AbortSignal;
-  /** Client's name and session, for events. */
+  /** Name and session of the client, for events. */
   actor: string;
   progress(progress: Progress): void;
-  /** Lines that a command prints, as they come; sanitised and redacted. Only for clients that show them at once. */
+  /**
+   * Receives output lines of a command as they are printed, sanitised and redacted. Set only by clients that show them
+   * immediately.
+   */
   output?(stream: "stdout" | "stderr", line: string): void;
 }
 
-/** Something changed that a subscriber may want to read again. */
+/** A change notification for subscribers. */
 export type StackChange =
   | { kind: "projects" }
   | { kind: "stack" | "health" | "events"; project: string; event?: StackEvent }
@@ -80,23 +92,23 @@ export type StackChange =
 
 export interface HealthRequest {
   project: string;
-  /** Probe now instead of reporting the last check. */
+  /** Run the health checks now instead of reporting their last results. Default false. */
   fresh?: boolean;
   /** Only these services. Default: all. */
   services?: string[];
-  /** Return when the condition is met or impossible, or time is up (never an error). */
+  /** Return when the condition is met or impossible, or after `timeoutMs`. A time-out is not an error. */
   waitFor?: "healthy" | "stopped";
   timeoutMs?: number;
 }
 
 /**
  * All projects of this server. Errors are StackwardenErrors (UNKNOWN_PROJECT, UNKNOWN_SERVICE, STACK_NOT_RUNNING, …).
- * Operations on one service are serialised; a call repeated after a time-out joins the operation under way.
+ * Operations on one service are serialised; a call repeated after a time-out joins the operation in progress.
  */
 export interface StackManager {
   start(request: StartRequest, call: CallContext): Promise<StartOutcome>;
   stop(
-    /** `services`: stop these alone. */
+    /** `services`: stop only these services. Default: the whole stack. */
     request: { project: string; removeVolumes?: boolean; snapshot?: boolean; services?: string[]; timeoutMs?: number },
     call: CallContext,
   ): Promise<StopOutcome>;
@@ -119,9 +131,9 @@ export interface StackManager {
   /** @throws SNAPSHOT_BUSY, UNKNOWN_SNAPSHOT */
   deleteSnapshot(request: { project: string; snapshot: string }, call: CallContext): Promise<SnapshotOutcome>;
   snapshots(project: string): Promise<SnapshotList>;
-  /** What a start would do, and what stands in the way. Starts and keeps nothing. */
+  /** Determines what a start would do, and the problems that would prevent it. Starts and stores nothing. */
   check(request: CheckRequest): Promise<StackCheck>;
-  /** The same with the resolved model as Compose writes it, secrets hidden. */
+  /** Like `check`, with the resolved model in Compose's format and secrets hidden. */
   resolve(request: CheckRequest): Promise<{ check: StackCheck; model: Record<string, unknown> | null }>;
   list(): Promise<StackReport[]>;
   report(project: string): Promise<StackReport>;
@@ -137,31 +149,40 @@ export interface StackManager {
     waitMs?: number;
     signal?: AbortSignal;
   }): Promise<EventPage>;
-  /** What is wrong, most likely, and what to do next: from health, events, logs, use and exits at hand. Probes nothing. */
+  /**
+   * Determines the probable cause of a problem and the next step from existing health results, events, logs, resource
+   * use and exits. Runs no check.
+   */
   diagnose(request: DiagnosisRequest): Promise<DiagnosisReport>;
   /** Known project ids (running, or known from the state directory or configuration), sorted. */
   projects(): string[];
   /** Service names of a known project, in definition order; empty when unknown. */
   services(project: string): string[];
-  /** What came from services, of every project whose log is open. Reads no disk. */
+  /** Log totals of every project whose log is open. Does not read from disk. */
   logTotals(): Promise<(LogTotals & { project: string })[]>;
-  /** What the runtimes can do on this machine. */
+  /** Status of each runtime on this machine. */
   runtimes(): Promise<RuntimeStatus[]>;
   subscribe(listener: (change: StackChange) => void): () => void;
-  /** Stops every stack in reverse order within the deadline (default 30 s), then closes the runtimes. Idempotent. */
+  /**
+   * Stops every stack, dependents before dependencies, within `deadlineMs` milliseconds (default 30,000), then closes
+   * the runtimes. Idempotent.
+   */
   shutdown(reason: string, deadlineMs?: number): Promise<void>;
 }
 
-/** What one client of a shared server may reach, and how what it starts is run. */
+/** Access of one client of a shared server, and the settings of stacks that it starts. */
 export interface ManagerScope {
   settings: StackSettings;
-  /** Projects that are known or run are reached wherever they lie; only new ones must be below `settings.roots`. */
+  /**
+   * True: the client can access known and running projects in any folder. Only new projects must be below
+   * `settings.roots`.
+   */
   everyProject: boolean;
 }
 
 /** A manager that several clients share. */
 export interface SharedStackManager extends StackManager {
-  /** The same stacks as one client sees them. Ending the view ends nothing. */
+  /** A view of the same stacks for one client. Discarding the view stops nothing. */
   within(scope: ManagerScope): StackManager;
   /** Every project whose stack is not stopped or lost, sorted by id. */
   running(): { project: string; state: StackState; folder: string }[];

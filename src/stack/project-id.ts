@@ -1,4 +1,4 @@
-/** Names that callers give: strict patterns, so that a name can never be a path, an option or a prototype key. */
+/** Patterns of names in requests. They are strict, so that a name is never a path, an option or a prototype key. */
 
 /** A project's id. */
 export const PROJECT_ID = /^[a-z0-9][a-z0-9_-]{0,62}$/;
@@ -7,9 +7,8 @@ export const PROJECT_ID = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 export const SERVICE_NAME = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$/;
 
 /**
- * The id a folder gives when none is named, as Compose derives its project name: lower case,
- * everything that is not allowed left out.
- * @returns null when nothing usable is left of the name
+ * Derives a project id from a folder's name as Compose does: in lower case, without invalid characters.
+ * @returns null when the name has no valid characters
  */
 export function projectIdFrom(folderName: string): string | null {
   const id = folderName

@@ -1,6 +1,6 @@
 /**
- * The port between the domain and whatever runs services. The domain decides order, readiness,
- * restarts and limits; a runtime starts one service, tells how it ends, probes, measures and stops it.
+ * The interface between the domain and the runtimes. The domain decides order, readiness, restarts and limits. A
+ * runtime starts, checks, measures and stops single services and reports their exit.
  */
 import type { Healthcheck, Limits, ServiceDefinition, StackDefinition } from "./definition/types.js";
 import type { LogSink } from "./logs/types.js";
@@ -14,9 +14,9 @@ export type { RuntimeName } from "./vocabulary.js";
 export interface RuntimeStatus {
   runtime: RuntimeName;
   available: boolean;
-  /** One line each: what was found, what is missing and how to get it. */
+  /** Results of the availability checks, one line each, with a fix for each missing prerequisite. */
   findings: { check: string; ok: boolean; message: string; fix?: string }[];
-  /** What this runtime can hold here. */
+  /** What this runtime can enforce on this machine. */
   isolation: { limits: Enforcement; users: Enforcement; network: Enforcement; filesystem: Enforcement };
 }
 
@@ -30,10 +30,10 @@ export interface ServiceExit {
 
 export interface ProbeResult {
   healthy: boolean;
-  /** What was seen, in one line; untrusted text, not yet redacted. */
+  /** Result of the check in one line. Untrusted text that is not redacted yet. */
   message: string;
   latencyMs: number;
-  /** Which check really ran, e.g. `http GET 127.0.0.1:8000/health` or `exec pg_isready -U x`. */
+  /** The check that ran, for example `http GET 127.0.0.1:8000/health` or `exec pg_isready -U x`. */
   check: string;
   /** True when the check is a command whose program does not exist in the service: waiting does not help. */
   programMissing?: true;
@@ -43,7 +43,7 @@ export interface ProbeResult {
 export interface Endpoint {
   service: string;
   container_port: number;
-  /** Where it listens. `0.0.0.0`: on every address of this machine, open to the network. */
+  /** Listening address. `0.0.0.0`: all addresses of this machine, so the port is open to the network. */
   host: "127.0.0.1" | "0.0.0.0";
   host_port: number;
 }
@@ -56,9 +56,9 @@ export interface OpenStackRequest {
   /** Private directory of this project below the state directory; exists, mode 0711. */
   stateDir: string;
   signal: AbortSignal;
-  /** Of the client who asked for it. Default: the server's own. */
+  /** Settings of the client that requested the start. Default: the server's settings. */
   settings?: StackSettings;
-  /** Retries, pulls, installations, warnings: becomes an event. */
+  /** Reports retries, pulls, installations and warnings as events. */
   notice(notice: RuntimeNotice): void;
 }
 
@@ -89,9 +89,9 @@ export interface ExecRequest {
   workdir?: string;
   /** Bytes for standard input, which is closed after them. Default: empty. */
   stdin?: Buffer;
-  /** Receives raw chunks, in order per stream; a returned promise holds the command's output back. */
+  /** Receives raw chunks, in order per stream. A returned promise applies back-pressure to the command's output. */
   onOutput(stream: "stdout" | "stderr", chunk: Buffer): void | Promise<void>;
-  /** Aborting ends the whole process tree of the command; `exec` then resolves with what ended it. */
+  /** Aborting ends the whole process tree of the command; `exec` then resolves with its exit. */
   signal: AbortSignal;
 }
 
@@ -113,16 +113,16 @@ export interface VolumesRequest {
   /** Names of the definition's volumes. */
   volumes: readonly string[];
   signal: AbortSignal;
-  /** Of the client who asks. Default: the server's own. */
+  /** Settings of the calling client. Default: the server's settings. */
   settings?: StackSettings;
 }
 
 export interface CopyVolumesRequest extends VolumesRequest {
-  /** Most bytes that all copies together may take. */
+  /** Maximum total bytes of all copies. */
   maxBytes: number;
 }
 
-/** Begins the note of a service whose file sets a PORT on which it cannot be reached. */
+/** Prefix of the note for a service whose compose file sets a PORT on which the service is unreachable. */
 export const PORT_OVERRIDDEN = "The compose file sets PORT to";
 
 /** A service's running instance. */
@@ -131,17 +131,20 @@ export interface RuntimeService {
   readonly generation: number;
   /** Epoch milliseconds. */
   readonly startedAt: number;
-  /** Host process id where there is one. */
+  /** Process id on the host; null when there is none. */
   readonly pid: number | null;
-  /** As seen from inside the running service, not from its definition (S1). */
+  /** The user as seen from inside the running service, not from its definition. */
   readonly user: { uid: number | null; name: string; enforcement: Enforcement };
-  /** Things the caller should know (runs on a copy, command rewritten, …). */
+  /** Notes for the caller, for example that the service runs on a copy or that its command was rewritten. */
   readonly notes: string[];
-  /** The check that its image brings, with the file's timings where it gives them. Absent: none, or the runtime has no images. */
+  /**
+   * The image's health check, with timings of the compose file where present. Absent when the image has no check or the
+   * runtime does not use images.
+   */
   readonly imageHealthcheck?: Healthcheck;
-  /** Settles once, when the instance has ended for whatever reason; never rejects. */
+  /** Resolves once when the instance has ended, for any reason. Never rejects. */
   readonly exited: Promise<ServiceExit>;
-  /** Stop signal, grace, then kill of everything the instance started. Idempotent. */
+  /** Sends the stop signal, waits `graceMs` milliseconds, then kills all processes of the instance. Idempotent. */
   stop(options: { graceMs: number; signal?: string }): Promise<ServiceExit>;
   /** One health check; a failing check is a result, not an error. Bounded by `healthcheck.timeoutMs` and the signal. */
   probe(healthcheck: Healthcheck, signal: AbortSignal): Promise<ProbeResult>;
@@ -149,48 +152,59 @@ export interface RuntimeService {
   readLimits(): Promise<AppliedLimits>;
   stats(): Promise<ServiceStats>;
   /**
-   * Runs a command in this instance: the same files, user, environment, network and limits. Nothing of it is left when
-   * the promise settles.
+   * Runs a command in this instance: the same files, user, environment, network and limits. No process of the command
+   * remains when the promise settles.
    * @throws COMMAND_NOT_FOUND, SERVICE_NOT_STARTED when the instance has ended
    */
   exec(request: ExecRequest): Promise<ExecResult>;
-  /** Halts every process of the instance until `resume`. @throws UNSUPPORTED where the runtime cannot; nothing is halted then */
+  /**
+   * Pauses all processes of the instance until `resume`.
+   * @throws UNSUPPORTED when the runtime cannot pause; then no process is paused
+   */
   pause(): Promise<void>;
   /** Idempotent. */
   resume(): Promise<void>;
 }
 
-/** What a runtime holds for one running stack. */
+/** One running stack on a runtime. */
 export interface RuntimeStack {
   readonly runtime: RuntimeName;
-  /** Published addresses, valid as soon as `open` returned; read again after every service start (a port may be reassigned). */
+  /**
+   * Published addresses, valid after `open` resolves. Read them again after every service start, because a port may be
+   * reassigned.
+   */
   endpoints(): Endpoint[];
-  /** Starts one instance; resolves when its process runs (not when healthy). On failure nothing of it is left. */
+  /**
+   * Starts one instance; resolves when its process runs, not when it is healthy. On failure, nothing of the instance
+   * remains.
+   */
   startService(request: StartServiceRequest): Promise<RuntimeService>;
   /**
-   * Runs one command in a fresh instance of the definition, which is removed afterwards.
-   * Aborting `signal` ends it; the promise then resolves with what ended it.
+   * Runs one command in a fresh instance of the definition, which is removed afterwards. Aborting `signal` ends the
+   * command; the promise then resolves with its exit.
    */
   runOneOff(request: OneOffRequest): Promise<ExecResult>;
-  /** Settles when the runtime itself died; never rejects. Every service is lost then. */
+  /** Resolves when the runtime itself has died; every service is lost then. Never rejects. */
   readonly lost: Promise<{ reason: string }>;
-  /** Takes a changed definition before changed services are replaced (reconcile). */
+  /** Applies a changed definition before changed services are replaced (reconcile). */
   update(definition: StackDefinition): Promise<void>;
-  /** Releases everything but data: ports, cgroups, sessions. Services must have been stopped; those that were not are killed. */
+  /**
+   * Releases everything but data: ports, cgroups, sessions. Services should be stopped before; running ones are killed.
+   */
   close(): Promise<void>;
 }
 
 export interface StackRuntime {
   readonly name: RuntimeName;
-  /** What can be run here, by this project or by any. Costs at most a second; touches nothing. */
+  /** Checks whether the runtime is available, for this project or in general. Takes at most 1 s and changes nothing. */
   check(project?: string, settings?: StackSettings): Promise<RuntimeStatus>;
   open(request: OpenStackRequest): Promise<RuntimeStack>;
   /** Deletes named volumes of a project that is not running. */
   removeVolumes(projectId: string, stateDir: string, volumes: string[]): Promise<void>;
   /**
-   * Copies named volumes into an empty private directory, in a form that only this runtime reads again.
+   * Copies named volumes into an empty private directory, in a format that only this runtime can read.
    * @returns bytes of each volume that has data; volumes without data are left out
-   * @throws SNAPSHOT_TOO_LARGE before or while copying more than `maxBytes`; what was copied is left to the caller to remove
+   * @throws SNAPSHOT_TOO_LARGE before or while copying more than `maxBytes`; the caller removes partial copies
    */
   copyVolumes(request: CopyVolumesRequest, archiveDir: string): Promise<Record<string, number>>;
   /**
@@ -198,8 +212,11 @@ export interface StackRuntime {
    * A failure before the last step leaves every volume as it was.
    */
   restoreVolumes(request: VolumesRequest, archiveDir: string): Promise<void>;
-  /** The machine's size: no limit above it is accepted. */
+  /** The machine's size. Limits above it are refused. */
   capacity(): { cpus: number; memory_mb: number };
-  /** Ends what an earlier server left behind (after SIGKILL of it and its watchdog), and all helpers of this one. */
+  /**
+   * Ends processes that an earlier server left behind (after SIGKILL of it and its watchdog), and all helpers of this
+   * server.
+   */
   close(): Promise<void>;
 }

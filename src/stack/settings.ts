@@ -1,4 +1,4 @@
-/** What the operator decides about stacks. Never settable by an agent. */
+/** Settings of stacks that only the operator can change. Agents cannot set them. */
 import type { RuntimeName } from "./vocabulary.js";
 
 export interface StackSettings {
@@ -8,23 +8,25 @@ export interface StackSettings {
   roots: string[];
   /** Default: $STACKWARDEN_STATE_DIR, else /var/lib/stackwarden as root, else the platform's user state directory. */
   stateDir: string;
-  /** Refuse to start a stack whose limits nothing enforces (C4). Default false. */
+  /** Refuse to start a stack whose limits are not enforced. Default false. */
   requireEnforcedLimits: boolean;
   /** Services that may run as root, `project/service` or `service`. Default none. */
   allowRoot: string[];
-  /** Absolute folders outside a project that its services may bind, read-only unless `:rw` stands at the end. Default none. */
+  /**
+   * Absolute folders outside a project that its services may bind, read-only without the suffix `:rw`. Default none.
+   */
   allowBinds: string[];
   /** Commands that callers may run in services: any, only those that the compose file declares (`x-commands`), or none. Default any. */
   commands: "any" | "declared" | "off";
-  /** Explicit restarts of one service in five minutes that did not bring it up. Default 3. */
+  /** Maximum explicit restarts of one service in five minutes that did not bring it up. Default 3. */
   restartBudget: number;
   /** Milliseconds a whole stack may take to become healthy. Default 300,000. */
   startTimeoutMs: number;
-  /** Of each project. Default: 10 snapshots of 10,240 MB together. */
+  /** Limits for the snapshots of each project. Default: 10 snapshots and 10,240 MB in total. */
   snapshots: { maxCount: number; maxBytes: number };
   /**
-   * Folders of known projects by id; `engine` is the name of a Dagger engine of the configuration. `suggested`: by a file
-   * of the working directory, which moves no known project.
+   * Folders of known projects by id. `engine` is the name of a Dagger engine in the configuration. `suggested` is set
+   * for folders from a file of the working directory, which do not move a known project.
    */
   projects: Record<string, { folder: string; engine?: string | undefined; suggested?: true }>;
   retry: { maxRetries: number; baseDelayMs: number };

@@ -1,16 +1,19 @@
-/** The closed sets that reports use. Free of imports: the dashboard's page and the command line's start-up load it too. */
+/**
+ * The closed sets of values in reports. Has no imports, because the dashboard's page and the command line's start-up
+ * also load it.
+ */
 
 /** Every runtime, in the order in which `runtime: auto` prefers them. */
 export const RUNTIMES = ["dagger", "docker", "local"] as const;
-/** What a report names before a runtime was chosen, when the configuration leaves it open. */
+/** The runtime in reports before a runtime was chosen, when the configuration does not name one. */
 export const DEFAULT_RUNTIME = "local" satisfies (typeof RUNTIMES)[number];
 export type RuntimeName = (typeof RUNTIMES)[number];
 
 export const isRuntimeName = (name: unknown): name is RuntimeName => (RUNTIMES as readonly unknown[]).includes(name);
 
 /**
- * `completed`: a one-shot service ended with exit code 0. `running`: alive, and nothing checks it. `lost`: the runtime
- * died under it.
+ * `completed`: a one-shot service ended with exit code 0. `running`: alive, without a health check. `lost`: the runtime
+ * died.
  */
 export const SERVICE_STATES = [
   "pending",
@@ -29,10 +32,10 @@ export type ServiceState = (typeof SERVICE_STATES)[number];
 export const STACK_STATES = ["stopped", "starting", "running", "degraded", "stopping", "lost"] as const;
 export type StackState = (typeof STACK_STATES)[number];
 
-/** `success`: something became as it should be. */
+/** `success`: a desired state was reached. */
 export type EventSeverity = "error" | "warning" | "success" | "info";
 
-/** Every event, and how much it matters: the level of its log message and its colour derive from it. */
+/** Every event with its severity, which determines the level of its log message and its colour. */
 export const EVENTS = {
   stack_starting: "info",
   stack_started: "success",

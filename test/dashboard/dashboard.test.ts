@@ -206,10 +206,10 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     await dialog().getByLabel("Memory in MB").fill("100");
     await dialog().getByLabel("Memory in MB").press("Enter");
     await dialog()
-      .getByText(/limits of backend were not changed: .*present use/)
+      .getByText(/limits of backend were not changed: .*usage/)
       .waitFor();
     await dialog()
-      .getByRole("checkbox", { name: /below present use/ })
+      .getByRole("checkbox", { name: /below current usage/ })
       .check();
     await dialog().getByRole("button", { name: "Set limits" }).click();
     await card("backend").getByText("480 / 100 MB").waitFor();

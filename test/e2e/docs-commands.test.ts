@@ -45,6 +45,9 @@ const RUN: Record<string, Record<string, Run>> = {
     "stackwarden health": { shows: /backend\s+healthy/ },
     "stackwarden diagnose": { shows: /nothing is wrong|healthy/i },
     "stackwarden logs backend -f --grep error": { shows: /an error, it seems/, goesOn: true },
+    // The application logs nothing that counts as an error.
+    "stackwarden logs --errors --since 10m": { shows: /^$/ },
+    "stackwarden url backend": { shows: /^http:\/\/127\.0\.0\.1:\d+/ },
     "stackwarden restart backend": { shows: /fresh instance/ },
     "stackwarden limits backend --memory 768": { shows: /768/ },
     "stackwarden doctor": { shows: /local/ },

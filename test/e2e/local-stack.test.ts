@@ -170,7 +170,7 @@ describe.each(MODES)("a stack over MCP, %s", (mode) => {
     expect(services.app.limits.cpus.value).not.toBe(1000);
     if (services.app.limits.memory_mb.enforcement.level !== "enforced") return;
     const below = await server.refused("set_limits", { project, service: "app", memory_mb: 6 });
-    expect(below).toMatchObject({ code: "LIMIT_REFUSED", hint: expect.stringContaining("force: true") });
+    expect(below).toMatchObject({ code: "LIMIT_REFUSED", hint: expect.stringContaining('"force": true') });
     expect(below.message).toMatch(/memory_mb 6 is below the [\d.]+ MB in use now/);
     const { services: after } = await server.call("get_stats", { project });
     expect(after.app.limits).toEqual(services.app.limits);

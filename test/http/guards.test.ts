@@ -180,9 +180,10 @@ describe("bodies and paths", () => {
     const touched = () => http.manager.calls.filter(({ method }) => method !== "list").length;
     const before = touched();
     for (const { method, path } of PARAMETERS) {
-      // Both are fine names of a service.
+      // Both are valid names of a service, and "A" is a valid id of a snapshot.
       const ofService = path.includes("{part}/restart") || /(logs|services)\/\{part\}/.test(path);
       if (["A", "constructor"].includes(part) && ofService) continue;
+      if (part === "A" && path.includes("snapshots/{part}")) continue;
       const sent = method === "GET" ? { method } : { method, body: {} };
       const answer = await http.send(`/api/v1${path.replace("{part}", part)}`, sent);
       expect([400, 404], `${method} ${path}`).toContain(answer.status);

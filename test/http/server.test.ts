@@ -85,7 +85,7 @@ describe("the socket file", () => {
       writeFileSync(notes, "precious");
       await expect(openHttpServer({ ...options, socket: notes })).rejects.toMatchObject({
         code: "STORAGE_FAILED",
-        message: expect.stringContaining("no socket"),
+        message: expect.stringContaining("not a socket"),
       });
       expect(readFileSync(notes, "utf8")).toBe("precious");
     } finally {

@@ -21,7 +21,7 @@ const CLIENT = `
   const client = new Client({ name: "over-tls", version: "1" });
   await client.connect(new StreamableHTTPClientTransport(new URL(url + "/mcp"), { requestInit: { headers } }));
   const { tools } = await client.listTools();
-  const { structuredContent } = await client.callTool({ name: "list_stacks", arguments: {} });
+  const { structuredContent } = await client.callTool({ name: "list_stacks", arguments: { detail: true } });
   console.log(JSON.stringify({ status: answer.status, rest: await answer.json(), tools: tools.length, mcp: structuredContent }));
   await client.close();
 `;

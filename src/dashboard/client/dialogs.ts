@@ -116,7 +116,7 @@ export function askForLimits(
     "label",
     { class: "check", hidden: true },
     force,
-    "Go below present use: the kernel may end the service",
+    "Allow memory below current usage: the kernel may end the service",
   );
   open({
     title: `Limits of ${service}`,

@@ -1,4 +1,4 @@
-/** What start, stop, restart and limits answer to an agent: what changed, then one line for each service. */
+/** Compact answers of start, stop, restart and limits for agents: the change, then one line for each service. */
 import * as z from "zod";
 import type { LimitsOutcome, RestartOutcome, StartOutcome, StopOutcome } from "../../stack/model.js";
 import { limitLines, notesOf, serviceLine, serviceLines, withoutEmpty } from "./service-line.js";

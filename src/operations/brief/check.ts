@@ -1,4 +1,4 @@
-/** What check_stack answers to an agent: one line for each service and problem. */
+/** Compact answer of check_stack for agents: one line for each service and problem. */
 import * as z from "zod";
 import type { StackCheck } from "../../stack/schemas/check.js";
 

@@ -1,4 +1,7 @@
-/** What diagnose answers to an agent: causes with their evidence, one line for each service, events only where something is wrong. */
+/**
+ * Compact answer of diagnose for agents: causes with their evidence and one line for each service. Events are included
+ * only when something is wrong.
+ */
 import * as z from "zod";
 import type { Cause, DiagnosedService, DiagnosisReport } from "../../stack/diagnosis/types.js";
 import { briefEvents } from "./reports.js";

@@ -1,6 +1,6 @@
 /**
- * What get_logs answers to an agent: the lines as text. The time and the service are shown where they change, lines that
- * differ only in numbers and ids are shown once with their count, and the middle of long lines is left out.
+ * Compact answer of get_logs for agents: the lines as text. The time and the service are shown only where they change.
+ * Lines that differ only in numbers and ids are shown once with their count. The middle of long lines is left out.
  */
 import * as z from "zod";
 import { patternOf } from "../../stack/logs/patterns.js";
@@ -10,10 +10,10 @@ import { withoutEmpty } from "./service-line.js";
 
 const text = z.string();
 
-/** Characters of a line in an answer that has many. */
+/** Maximum characters of a line in an answer with more than MANY_LINES lines. */
 const LONGEST_LINE = 500;
 const MANY_LINES = 5;
-/** So many lines of one pattern are shown as one. */
+/** Minimum number of lines with the same pattern that are collapsed into one. */
 const LEAST_SIMILAR = 3;
 
 export const briefLogs = {
@@ -41,7 +41,7 @@ export const briefLogs = {
   },
 };
 
-/** Such as `error web 12×, 12:00:01 to 12:03:40: connection refused`. */
+/** For example `error web 12×, 12:00:01 to 12:03:40: connection refused`. */
 function shownSummary({ lines, levels, messages, other_messages, periods }: NonNullable<LogReport["summary"]>) {
   const clock = (time: string): string => time.slice(11, 19);
   return {
@@ -82,7 +82,7 @@ function shownLines(lines: readonly LogLine[]): string[] {
   });
 }
 
-/** Repeats of the same text, or of a text that differs only in numbers. */
+/** Suffix for repeats of the same text, or of a text that differs only in numbers. */
 function repeats(first: LogLine, last: LogLine, count: number, lines: number): string {
   const total = first.repeated?.count ?? 1;
   if (count === 1) return total > 1 ? ` [${total}×, until ${(first.repeated?.last_time ?? "").slice(11, 19)}]` : "";
@@ -92,7 +92,7 @@ function repeats(first: LogLine, last: LogLine, count: number, lines: number): s
     : ` [${count} similar, until ${until}: ${shortened(last.text, lines)}]`;
 }
 
-/** Each line, or the lines of one pattern at the place of the first of them. */
+/** Groups of lines in order: single lines, and all lines with one pattern at the position of the first of them. */
 function groupsOf(lines: readonly LogLine[]): Group[] {
   const groups = new Map<string, Group>();
   for (const line of lines) {
@@ -116,7 +116,10 @@ function groupsOf(lines: readonly LogLine[]): Group[] {
   });
 }
 
-/** Not a stack frame or another continuation, nor a row of numbers: those make sense only where they stand. */
+/**
+ * False for stack frames, other continuation lines and rows of numbers: they make sense only in their original
+ * position.
+ */
 const isMessage = (line: string): boolean => !/^\s/.test(line) && /\p{L}{2}/u.test(line);
 
 function shortened(line: string, lines: number): string {

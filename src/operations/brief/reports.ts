@@ -1,4 +1,4 @@
-/** What list_stacks, health_status and get_events answer to an agent. */
+/** Compact answers of list_stacks, health_status, get_stats and get_events for agents. */
 import * as z from "zod";
 import type { EventPage, HealthOutcome, StackEvent, StackReport, StatsReport } from "../../stack/model.js";
 import { limitLines, notesOf, serviceLine, withoutEmpty } from "./service-line.js";
@@ -12,7 +12,7 @@ export const briefStacks = {
 
 function briefStack(stack: StackReport): Record<string, unknown> {
   const { project, state, folder, runtime, services } = stack;
-  // Services of a stack that does not run are all stopped.
+  // All services of a stopped stack are stopped: list only their names.
   if (state === "stopped") return withoutEmpty({ project, state, folder, services: Object.keys(services) });
   const lines = Object.entries(services).map(([name, service]) => {
     const limits = Object.entries(limitLines(service.limits) ?? {}).map(([limit, value]) => `${limit} ${value}`);
@@ -44,7 +44,7 @@ export const briefHealth = {
           healthy,
           status,
           message,
-          // The same sentence twice says no more.
+          // Omit an error that repeats the message.
           error: error === message ? null : error,
           latency_ms: health.latency_ms,
           checked_at: health.checked_at,
@@ -57,7 +57,7 @@ export const briefHealth = {
   }),
 };
 
-/** Measurements that are null or zero, and limits without a value, are left out. */
+/** Omits measurements that are null or zero, and limits without a value. */
 export const briefStats = {
   output: z.object({ project: text, services: z.record(z.string(), z.unknown()), timestamp: text }),
   of: ({ project, services, timestamp }: StatsReport) => ({
@@ -81,13 +81,13 @@ export const briefStats = {
   }),
 };
 
-/** Messages that say nothing new: the type and the service do. */
+/** Event types whose message repeats the type and the service. */
 const SAYS_ITSELF = /^(service_(starting|started|healthy|stopping|restarting|restarted)|stack_(stopping|stopped))$/;
 
 export const briefEvents = {
   output: z.object({
     project: text,
-    /** Time of the first event; each line has its time of day where that changed. */
+    /** Time of the first event. A line includes its time of day only where it differs from the line before. */
     from: text.optional(),
     events: z.array(text),
     next_cursor: z.number(),

@@ -1,8 +1,8 @@
-/** One service in one line: its state, how that came, and where it is reached. */
+/** Describes one service in one line: its state, the reason for the state, and its URLs. */
 import type { ServiceReport, StackReport } from "../../stack/model.js";
 import type { AppliedLimits } from "../../stack/schemas/limits.js";
 
-/** Such as `healthy, http://127.0.0.1:8000` or `crashed (exit code 1), restarts: 3`. */
+/** For example `healthy, http://127.0.0.1:8000` or `crashed (exit code 1), restarts: 3`. */
 export function serviceLine(report: ServiceReport, before?: ServiceReport): string {
   const { state, endpoints, restarts, last_exit: exit } = report;
   const changed = before !== undefined && before.state !== state ? `${before.state} → ` : "";
@@ -20,13 +20,16 @@ export function serviceLines(after: StackReport, before?: StackReport): Record<s
   return Object.fromEntries(entries) as Record<string, string>;
 }
 
-/** Notes of the stack and its services, each once. */
+/** Notes of the stack and its services, without duplicates. */
 export function notesOf(stack: StackReport): string[] {
   const own = Object.values(stack.services).flatMap(({ service, notes }) => notes.map((note) => `${service}: ${note}`));
   return [...new Set([...stack.notes, ...own])];
 }
 
-/** Limits that have a value, such as `{cpus: "0.5", memory_mb: "512 (advisory: no cgroup)"}`; null without any. */
+/**
+ * Limits that have a value, for example `{cpus: "0.5", memory_mb: "512 (advisory: no cgroup)"}`; null when no limit has
+ * one.
+ */
 export function limitLines(limits: AppliedLimits | null): Record<string, string> | null {
   if (limits === null) return null;
   const entries = Object.entries(limits)
@@ -38,7 +41,7 @@ export function limitLines(limits: AppliedLimits | null): Record<string, string>
   return entries.length === 0 ? null : (Object.fromEntries(entries) as Record<string, string>);
 }
 
-/** Without members that say nothing: null, false, empty lists and empty objects. */
+/** Drops members whose value is null, undefined, an empty list or an empty object. */
 export function withoutEmpty(fields: Record<string, unknown>): Record<string, unknown> {
   const says = (value: unknown): boolean =>
     value !== null &&

@@ -1,16 +1,16 @@
-/** Which rows of the table of attributes a part of the project uses. */
+/** Finds the rows of the attribute table that a part of the project uses. */
 import { ATTRIBUTES, hasRowsBelow } from "./attributes.js";
 import { isNull, type Tree } from "./tree.js";
 
-/** Deeper than any path of the table. */
+/** Maximum depth of the walk; deeper than any path of the table. */
 const DEEPEST = 8;
-/** Aliases must not make a small file a large one; what is larger is refused when it is read. */
+/** Maximum values visited, because aliases can expand a small file. Larger files are refused when they are read. */
 const MOST_VALUES = 50_000;
 
 const hasNote = (path: string): boolean =>
   Object.values(ATTRIBUTES[path]?.effects ?? {}).some((effect) => typeof effect === "object" && "note" in effect);
 
-/** What is written is what holds without it: `tty: false`, one instance. */
+/** True when the value equals the default, for example `tty: false` or one instance. */
 const saysNothing = (tree: Tree, path: string): boolean =>
   tree.kind === "scalar" &&
   (tree.value === false ||
@@ -18,8 +18,8 @@ const saysNothing = (tree: Tree, path: string): boolean =>
     (tree.value === 1 && (path === "services.scale" || path === "services.deploy.replicas")));
 
 /**
- * Paths of rows with a note that `tree`, which stands at `path`, makes use of. A mapping whose keys users choose is one
- * whose keys have no rows: its values are looked at in their place.
+ * Paths of the rows with a note that `tree` uses; `path` is the position of `tree`. When a key of a mapping has no row,
+ * users choose that key, and its value is visited at the mapping's own path.
  */
 export function attributeUses(root: Tree, path: string): Set<string> {
   const uses = new Set<string>();

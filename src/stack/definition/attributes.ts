@@ -1,18 +1,21 @@
 /**
- * Every attribute of the Compose Specification and what each runtime makes of it. The reader, the notes of a start,
- * docs/COMPOSE.md and the test that walks the official schema all come from this table.
+ * Every attribute of the Compose Specification and its effect on each runtime. The reader, the notes of a start,
+ * docs/COMPOSE.md and the test that walks the official schema use this table.
  *
- * A path leaves out the names that users choose: `services.environment` is `services.<name>.environment`. A row holds
- * for everything below it that has no row of its own.
+ * A path leaves out the names that users choose: `services.environment` is `services.<name>.environment`. A row also
+ * applies to every path below it that has no row.
  */
 import type { RuntimeName } from "../runtime.js";
 
-/** It works; it is accepted and this sentence says what does not happen; or policy refuses it, at least for some values. */
+/**
+ * `works`: fully supported. `note`: accepted, with a sentence that describes the missing effect. `policy`: refused, at
+ * least for some values.
+ */
 export type Effect = "works" | { note: string } | { policy: string };
 
 export interface Attribute {
   readonly effects: Readonly<Record<RuntimeName, Effect>>;
-  /** The field of the service's definition that a runtime must use for the row to be true. */
+  /** The field of the service definition that a runtime must apply for the row to be correct. */
   readonly field?: string;
 }
 
@@ -23,9 +26,9 @@ const row = (dagger: Effect, docker: Effect, local: Effect, field?: string): Att
 const works = (field?: string): Attribute => row("works", "works", "works", field);
 const noted = (note: string): Attribute => row({ note }, { note }, { note });
 const refused = (policy: string): Attribute => row({ policy }, { policy }, { policy });
-/** Containers of Docker alone. */
+/** Works on the docker runtime only. */
 const docker = (note: string, field?: string): Attribute => row({ note }, "works", { note }, field);
-/** Both kinds of containers. */
+/** Works on both container runtimes. */
 const containers = (note: string, field?: string): Attribute => row("works", "works", { note }, field);
 
 const DEVICE = "It would give the service the machine's devices.";
@@ -283,7 +286,7 @@ for (const path of Object.keys(ATTRIBUTES))
 
 export const hasRowsBelow = (path: string): boolean => ABOVE.has(path);
 
-/** Last parts of the paths directly below `path` that have a row or lead to one. */
+/** Last segments of the paths directly below `path` that have a row, or have rows below them. */
 export function keysBelow(path: string): string[] {
   const keys = new Set<string>();
   for (const one of [...Object.keys(ATTRIBUTES), ...ABOVE])
@@ -291,14 +294,14 @@ export function keysBelow(path: string): string[] {
   return [...keys];
 }
 
-/** The row that holds for a path: its own, else the nearest above it. */
+/** The row that applies to a path: its own, else the nearest one above it. */
 export function attributeOf(path: string): Attribute | undefined {
   for (let one = path; one !== ""; one = one.slice(0, Math.max(0, one.lastIndexOf("."))))
     if (Object.hasOwn(ATTRIBUTES, one)) return ATTRIBUTES[one];
   return undefined;
 }
 
-/** What the reports say of an attribute on a runtime; null: it works, or policy decided. */
+/** The note of an attribute on a runtime; null when the attribute works or policy refuses it. */
 export function noteOf(path: string, runtime: RuntimeName): string | null {
   const effect = ATTRIBUTES[path]?.effects[runtime];
   return typeof effect === "object" && "note" in effect ? effect.note : null;

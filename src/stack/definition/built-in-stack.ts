@@ -1,4 +1,4 @@
-/** The compose file of the built-in stack: a file of stackwarden itself, which no project can change. */
+/** The compose file of the built-in stack: a file of the stackwarden package, which projects cannot change. */
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,10 +1,10 @@
-/** What a start changes in a running stack: which services are not what they were. */
+/** Determines which services of a running stack a start changes. */
 import { publishedTokens } from "./graph.js";
 import type { ServiceDefinition, StackDefinition } from "./types.js";
 
-/** Everything an instance was made from. Limits are not in it: they change on the running service. */
+/** Everything that determines an instance. Excludes limits, which change on the running service. */
 function fingerprint(service: ServiceDefinition, definition: StackDefinition): string {
-  // A service that was told another one's published address is made from that address too.
+  // A service that uses another service's published address also depends on that address.
   const published = Object.values(service.environment)
     .flatMap(publishedTokens)
     .map(({ service: other, port }) => [

@@ -1,18 +1,21 @@
 /**
- * A file's YAML, and two things that its library does for each key or alias by looking at all others: in a large file
- * that took minutes, during which the server did nothing else.
+ * Parses a file's YAML. Resolving aliases and detecting duplicate keys are done here, because the YAML library compares
+ * each one with all others: in a large file that blocked the server for minutes.
  */
 import { type Alias, type Document, isScalar, LineCounter, type Node, parseAllDocuments, visit } from "yaml";
 import { MOST_LEVELS, tooDeepAt } from "./yaml-depth.js";
 
-/** What each alias stands for. Absent: nothing; `around it`: the alias is a part of that, so it would never end. */
+/**
+ * Target node of each alias. Absent: the anchor does not exist. `around it`: the target contains the alias, so
+ * resolving it would never end.
+ */
 export type AliasTargets = ReadonlyMap<Alias, Node | "around it">;
 
 export interface ParsedFile {
   /** Separated by `---`; Compose merges them in order. */
   documents: { document: Document; targets: AliasTargets }[];
   lines: LineCounter;
-  /** The first fault; then there are no documents. */
+  /** The first syntax error; `documents` is empty then. */
   fault: { message: string; line: number } | null;
 }
 
@@ -30,7 +33,7 @@ function scan(document: Document): { targets: AliasTargets; fault: Fault | null 
     if (node.anchor !== undefined) anchors.set(node.anchor, node);
   };
   visit(document, {
-    // The last anchor of its name above it.
+    // An alias refers to the last anchor with its name before it.
     Alias(_key, alias, path) {
       const target = anchors.get(alias.source);
       if (target !== undefined) targets.set(alias, path.includes(target) ? "around it" : target);

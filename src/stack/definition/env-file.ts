@@ -1,6 +1,6 @@
 /**
  * The syntax of `.env` and `env_file`, as compose-go reads it: `NAME=value`, `export NAME=value`, comments, values in
- * double quotes (escapes and variables), in single quotes (as they stand) or in none (variables, up to ` #`).
+ * double quotes (escapes and variables), in single quotes (literal) or without quotes (variables, up to ` #`).
  */
 import { readRegularText, UnsafePathError } from "../../system/read-regular-file.js";
 import { InterpolationError, interpolate, type Lookup, type Variable } from "./interpolate.js";
@@ -24,25 +24,25 @@ const ESCAPES: Record<string, string> = {
 };
 
 export interface EnvFileOptions {
-  /** Variables that values may use; they win over those that stand above them in the file. */
+  /** Variables that values may use. They override variables set earlier in the file. */
   lookup?: Lookup;
-  /** `format: raw`: everything behind `=` is the value. */
+  /** `format: raw`: everything after `=` is the value. */
   raw?: boolean;
-  /** Called with each variable that values use and nothing sets; the empty text is used. */
+  /** Called for each variable that values use but nothing sets. Its value is the empty string. */
   unset?(name: string): void;
 }
 
-/** The file's text is wrong: `message` says in which line and how; nothing of the text is in it. */
+/** Invalid syntax in an env file. `message` has the line and the problem, and never quotes the file. */
 export class EnvFileError extends Error {}
 
-/** `\n` and its kin; an octal escape is `\0` and up to three octal digits. */
+/** Resolves escapes such as `\n`. An octal escape is `\0` and up to three octal digits. */
 const withoutEscapes = (text: string): string =>
   text.replace(ESCAPE, (all) => {
     if (!all.startsWith("\\0")) return ESCAPES[all[1] as string] ?? all;
     return /^\\0[0-3]?[0-7]{2}$/.test(all) ? String.fromCharCode(Number.parseInt(all.slice(2), 8)) : all;
   });
 
-/** The text between quotes and where the text after it begins; null: nothing closes the quote. */
+/** The quoted text and the offset after its closing quote; null when the quote is not closed. */
 function quoted(text: string, from: number): { value: string; end: number } | null {
   const quote = text[from] as string;
   let value = "";
@@ -61,7 +61,7 @@ function quoted(text: string, from: number): { value: string; end: number } | nu
 }
 
 /**
- * Names without `=` get the value that `lookup` has, or are left out.
+ * A name without `=` gets its value from `lookup`, or is left out when `lookup` has none.
  * @throws EnvFileError
  */
 export function parseEnvFile(text: string, options: EnvFileOptions = {}): Map<string, Variable> {
@@ -147,8 +147,8 @@ export function parseEnvFile(text: string, options: EnvFileOptions = {}): Map<st
 }
 
 /**
- * @param within folder that the file must lie in, links resolved
- * @returns undefined when there is no such file
+ * @param within folder that must contain the file after symbolic links are resolved
+ * @returns undefined when the file does not exist
  * @throws EnvFileError
  */
 export function readEnvFile(

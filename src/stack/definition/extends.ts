@@ -1,4 +1,7 @@
-/** `extends`: a service takes another one's attributes, of its own file or of another, and merges its own over them. */
+/**
+ * `extends`: a service inherits the attributes of another service in the same file or another one, and merges its own
+ * over them.
+ */
 import { dirname, resolve } from "node:path";
 import type { Lookup } from "./interpolate.js";
 import { merge } from "./merge.js";
@@ -10,7 +13,7 @@ interface Services {
   written: ReadonlyMap<string, Tree>;
   resolved: Map<string, Tree>;
   path: string;
-  /** Where the path of `extends.file` begins. */
+  /** Folder to which `extends.file` is relative. */
   folder: string;
 }
 
@@ -37,8 +40,8 @@ export function resolveExtends(context: ModelContext, tree: Mapping, folder: str
   };
 
   const resolveOne = (name: string, of: Services, chain: readonly string[]): Tree | undefined => {
-    const known = of.resolved.get(name);
-    if (known !== undefined) return known;
+    const resolved = of.resolved.get(name);
+    if (resolved !== undefined) return resolved;
     const service = of.written.get(name);
     const reference = entry(service, "extends");
     if (service?.kind !== "map" || reference === undefined || isNull(reference)) return service;

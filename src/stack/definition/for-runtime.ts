@@ -1,4 +1,4 @@
-/** A definition as one runtime runs it: what it cannot do is taken out, and a note says so. */
+/** Adapts a definition to one runtime: removes unsupported settings and adds a note for each. */
 import type { RuntimeName } from "../runtime.js";
 import { noteOf } from "./attributes.js";
 import type { PortMapping, ServiceDefinition, StackDefinition } from "./types.js";
@@ -6,7 +6,7 @@ import type { PortMapping, ServiceDefinition, StackDefinition } from "./types.js
 /** `services.build.target` → `build.target`; top-level attributes keep their section. */
 const labelOf = (attribute: string): string => attribute.replace(/^services\./, "");
 
-/** Ports as the runtime publishes them. */
+/** The ports that the runtime can publish. */
 function possiblePorts(service: ServiceDefinition, runtime: RuntimeName, note: (text: string) => void): PortMapping[] {
   const ports: PortMapping[] = [];
   for (const port of service.ports) {
@@ -21,7 +21,10 @@ function possiblePorts(service: ServiceDefinition, runtime: RuntimeName, note: (
   return ports;
 }
 
-/** One instance, TCP ports; several host ports for one container port are Docker's alone. */
+/**
+ * Reduces a service to one instance and TCP ports. Only the docker runtime publishes one container port on several host
+ * ports.
+ */
 function adaptService(
   service: ServiceDefinition,
   runtime: RuntimeName,
@@ -32,7 +35,9 @@ function adaptService(
   return { ...rest, ports: possiblePorts(service, runtime, note) };
 }
 
-/** The notes for what the files ask for and the runtime does not do: one for each attribute, with its services. */
+/**
+ * Notes for attributes that the files use and the runtime does not support: one for each attribute, with its services.
+ */
 export function attributeNotes({ uses = [] }: StackDefinition, runtime: RuntimeName): string[] {
   const services = new Map<string, Set<string>>();
   for (const { attribute, service } of uses) {

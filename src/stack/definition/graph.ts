@@ -1,7 +1,7 @@
-/** The dependency graph: everything named exists, and there is no cycle. */
+/** The dependency graph: detection of cycles, and references to published ports. */
 import type { ServiceDefinition } from "./types.js";
 
-/** Names of one cycle, the first repeated at its end; null when there is none. */
+/** Service names of one cycle, with the first repeated at the end; null when there is no cycle. */
 export function findCycle(services: Record<string, ServiceDefinition>): string[] | null {
   const done = new Set<string>();
   const way: string[] = [];

@@ -1,4 +1,4 @@
-/** Names of images, and which of them the local runtime provides by itself. */
+/** Parses image names and maps official images to the local runtime's providers. */
 
 export type ProviderName = "postgres" | "redis";
 
@@ -15,7 +15,7 @@ export interface ImageName {
 const DOCKER_HUB = new Set(["docker.io", "index.docker.io", "registry-1.docker.io"]);
 /** Copies of Docker's official images, by the prefix of their path. */
 const OFFICIAL_COPIES = ["public.ecr.aws/docker/", "mirror.gcr.io/"];
-/** What has a dot or a port, or is this machine, is a registry. */
+/** A first path segment with a dot or a port, or `localhost`, is a registry. */
 const REGISTRY = /^(?:localhost|[^/]*[.:][^/]*)\//;
 
 /** `docker.io/library/postgres:15-alpine@sha256:…`: path `postgres`, tag `15-alpine`, on Docker Hub. */
@@ -43,20 +43,20 @@ const PROVIDERS: Readonly<Record<string, ProviderName>> = {
   "valkey/valkey": "redis",
 };
 
-/** Only official images: what `acme/postgres` or `ghcr.io/x/redis` contain is not known. */
+/** Matches official images only: the contents of `acme/postgres` or `ghcr.io/x/redis` are unknown. */
 export function providerOfImage(image: string): ProviderName | null {
   const { path, onDockerHub } = parseImageName(image);
   return onDockerHub && Object.hasOwn(PROVIDERS, path) ? (PROVIDERS[path] as ProviderName) : null;
 }
 
-/** The provider whose server an image seems to contain although it is not the official one, for a hint. */
+/** The provider that an unofficial image resembles by its name. Used for a hint only. */
 export function resemblesProvider(image: string): ProviderName | null {
   const { name } = parseImageName(image);
   if (/postgres/.test(name)) return "postgres";
   return /^(?:redis|valkey)/.test(name) ? "redis" : null;
 }
 
-/** `node` or `python` when the image is the official one of that language. */
+/** `node` or `python` for the official image of that language; null for other images. */
 export function languageOfImage(image: string): "node" | "python" | null {
   const { path, onDockerHub } = parseImageName(image);
   return onDockerHub && (path === "node" || path === "python") ? path : null;

@@ -1,6 +1,6 @@
 /**
- * Compose's variable interpolation: `$VAR`, `${VAR}`, `${VAR:-default}`, `${VAR:?message}`, `${VAR:+other}`, `$$`.
- * A `$` that begins none of these stays as it is. The rules are those of compose-go's `template` package.
+ * Compose's variable interpolation: `$VAR`, `${VAR}`, `${VAR:-default}`, `${VAR:?message}`, `${VAR:+other}`, `$$`. Any
+ * other `$` stays unchanged. The rules are those of compose-go's `template` package.
  */
 
 export interface Variable {
@@ -9,26 +9,29 @@ export interface Variable {
   secret: boolean;
 }
 
-/** Undefined: not set. */
+/** Returns undefined for a variable that is not set. */
 export type Lookup = (name: string) => Variable | undefined;
 
 export interface Interpolated {
   text: string;
-  /** True when a secret went into the text. */
+  /** True when the text includes a secret. */
   secret: boolean;
   /** Names used without a default that are not set; Compose substitutes the empty string and warns. */
   unset: string[];
 }
 
-/** The text is wrong; `message` says how. */
+/** Invalid interpolation syntax; `message` describes the problem. */
 export class InterpolationError extends Error {}
 
 const NAME = /[A-Za-z_][A-Za-z0-9_]*/y;
 const OPERATOR = /:?[-?+]/y;
-/** Levels of defaults inside defaults. */
+/** Maximum nesting of defaults inside defaults. */
 const DEEPEST = 16;
 
-/** Where the brace closes that the text has at `from`; -1: an inner one is not balanced. As in Compose, `{` hides the next character. */
+/**
+ * Offset of the brace that closes the one at `from`; -1 when inner braces are not balanced. As in Compose, the
+ * character after `{` is skipped.
+ */
 function closingBrace(text: string, from: number, last: number): number {
   let open = 0;
   for (let at = from; at <= last; at += 1) {
@@ -96,7 +99,7 @@ export function interpolate(text: string, lookup: Lookup): Interpolated {
     return out;
   };
 
-  /** The value of the expression at `dollar`, and where the text after it begins. */
+  /** The value of the expression at `dollar`, and the offset after the expression. */
   const braced = (
     source: string,
     dollar: number,
@@ -118,7 +121,7 @@ export function interpolate(text: string, lookup: Lookup): Interpolated {
     const rest = source.slice(after + operator.length, end);
     const variable = lookup(name);
     const present = variable !== undefined && (operator.startsWith(":") ? variable.value !== "" : true);
-    // Only the branch that is taken may fail or leak.
+    // Evaluate only the chosen branch: the other one must neither fail nor mark the text as secret.
     switch (operator.at(-1)) {
       case "-":
         return [present ? use(variable) : expand(rest, depth + 1), end + 1];

@@ -1,6 +1,6 @@
 /**
- * Reads a project's definition in a worker thread: a file that is made to hold its reader up, or to fill the memory,
- * costs one thread its life and the server nothing. One worker is kept warm between loads.
+ * Reads a project's definition in a worker thread. A file that is crafted to block its reader or to exhaust memory ends
+ * only that thread, not the server. One idle worker is kept between loads.
  */
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -10,13 +10,13 @@ import { type ErrorReport, StackwardenError, toStackwardenError } from "../../er
 import { unpacked } from "./thread-copy.js";
 import type { LoadRequest, LoadStack, StackDefinition } from "./types.js";
 
-/** What the worker is sent. */
+/** Messages to the worker. */
 export type WorkerRequest =
   | { kind: "load"; request: Omit<LoadRequest, "generateSecret"> }
   | { kind: "secret"; value: string }
   | { kind: "no secret"; error: ErrorReport };
 
-/** What it answers. */
+/** Messages from the worker. */
 export type WorkerReply =
   | { kind: "ready" }
   | { kind: "secret"; name: string }
@@ -25,13 +25,16 @@ export type WorkerReply =
   | { kind: "failed"; error: ErrorReport; stack?: string | undefined };
 
 export interface WorkerLoaderOptions {
-  /** Milliseconds for one file. Default 2,000. A machine that gives the reader no time gets up to five times as long. */
+  /**
+   * Milliseconds for one file. Default 2,000. On a machine too busy to run the reader, the deadline is extended up to
+   * five times.
+   */
   deadlineMs?: number;
-  /** Memory of the reader, in megabytes. Default 200. */
+  /** Memory limit of the worker, in megabytes. Default 200. */
   memoryMb?: number;
-  /** Milliseconds for which an idle worker is kept. Default 120,000. */
+  /** Milliseconds after which an idle worker ends. Default 120,000. */
   idleMs?: number;
-  /** The worker's program. Default: beside the bundle, or in dist/ when run from the sources. */
+  /** Path of the worker's program. Default: next to the bundle, or in dist/ when run from the sources. */
   program?: string;
 }
 
@@ -39,7 +42,7 @@ export interface WorkerLoader {
   readonly loadStack: LoadStack;
   /** Starts a worker for the first load. */
   warm(): void;
-  /** Ends the idle worker. Loads under way end by themselves. */
+  /** Ends the idle worker. Loads in progress complete. */
   close(): Promise<void>;
 }
 
@@ -47,7 +50,9 @@ const DEADLINE_MS = 2000;
 const MEMORY_MB = 200;
 const IDLE_MS = 120_000;
 const MOST_PATIENCE = 5;
-/** Of the deadline: less work than this since the beginning means that others used the machine. */
+/**
+ * Fraction of the deadline. Less CPU time than this since the start means that other processes kept the machine busy.
+ */
 const ENOUGH_WORK = 0.75;
 const START_MS = 30_000;
 
@@ -119,7 +124,7 @@ class Reader {
   ended = false;
   readonly #worker: Worker;
   readonly #ready: Promise<void>;
-  /** Why it ended, for whoever waits. */
+  /** Rejects `#failed` with the reason for which the worker ended. */
   #fail: (error: Error) => void = () => undefined;
   readonly #failed: Promise<never>;
 
@@ -129,7 +134,7 @@ class Reader {
     private readonly deadlineMs: number,
   ) {
     this.#worker = new Worker(program, {
-      // Nothing of the server's environment and arguments is needed to read files.
+      // Reading files needs neither the server's environment nor its arguments.
       env: {},
       argv: [],
       execArgv: [],
@@ -152,7 +157,7 @@ class Reader {
       this.#fail(new Error(`The reader of compose files ended with code ${code}.`));
     });
     this.#ready = new Promise((resolve) => this.#worker.once("message", () => resolve()));
-    // An idle worker keeps no process alive.
+    // An idle worker must not keep the process alive.
     this.#worker.unref();
   }
 
@@ -181,7 +186,7 @@ class Reader {
         if (reply.kind === "loaded") resolve(unpacked(reply.definition) as StackDefinition);
         else if (reply.kind === "failed") reject(errorOf(reply));
         else if (reply.kind === "secret") {
-          // The time of writing it is not the file's.
+          // The time to store the secret does not count against the file's deadline.
           deadline.pause();
           generateSecret(reply.name).then(
             (value) => {
@@ -222,7 +227,7 @@ class Reader {
     }
   }
 
-  /** Wall-clock time, but for a machine so busy that this process hardly ran in it. */
+  /** A wall-clock deadline, extended when the machine was so busy that this process hardly ran. */
   #deadline() {
     let timer: NodeJS.Timeout | undefined;
     let waited = 0;

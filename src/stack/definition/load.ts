@@ -1,4 +1,4 @@
-/** From a project's folder to its stack definition. */
+/** Reads a project's folder and produces its stack definition. */
 import { statBeneath } from "../../system/read-regular-file.js";
 import { realPath } from "../../system/real-path.js";
 import { SERVICE_NAME } from "../project-id.js";
@@ -23,10 +23,13 @@ import { refuseSharedDatabases } from "./shared-volumes.js";
 import { entry, type Tree, textOf } from "./tree.js";
 import type { AttributeUse, LoadRequest, ServiceDefinition, StackDefinition } from "./types.js";
 
-/** Shorter values would redact ordinary words. */
+/** Minimum characters of a redacted value. Shorter values would redact ordinary words. */
 const SHORTEST_SECRET = 6;
 
-/** More than a machine runs. What follows dependencies goes as deep as there are services. */
+/**
+ * Maximum number of services, above what one machine runs. Code that follows dependencies recurses as deep as there are
+ * services.
+ */
 const MOST_SERVICES = 500;
 
 const SECTIONS = [
@@ -60,7 +63,7 @@ function modelOf({ files, found, request, unset }: Reading, problems: Problems, 
   return loadModel(context, { files: found.files, folder: found.folder, lookup, including: [] });
 }
 
-/** Services of the built-in stack whose folder the project does not have are left out. */
+/** Removes services of the built-in stack whose folder does not exist in the project. */
 function leaveOutAbsent(
   services: Record<string, ServiceDefinition>,
   folder: string,
@@ -79,7 +82,7 @@ function leaveOutAbsent(
   }
 }
 
-/** A service without instances is not started. */
+/** Removes services with 0 replicas. */
 function leaveOutEmpty(services: Record<string, ServiceDefinition>, note: (text: string) => void): void {
   for (const [name, service] of Object.entries(services)) {
     if (service.replicas !== 0) continue;
@@ -89,7 +92,7 @@ function leaveOutEmpty(services: Record<string, ServiceDefinition>, note: (text:
   }
 }
 
-/** Files in which secrets are written, so that copies of the project's folders leave them out. */
+/** Files that contain secrets. Copies of the project's folders exclude them. */
 function privateFilesOf(
   { found, files, variables, request }: Reading,
   sources: SecretSource[],
@@ -244,7 +247,7 @@ const stackName = ({ variables, request }: Pick<Reading, "variables" | "request"
 /**
  * Reads the project's compose files, else the built-in CommandCenter definition.
  * @throws INVALID_STACK or POLICY_VIOLATION with file, line and path of every problem (`details.problems`);
- * UNKNOWN_SERVICE or INVALID_INPUT for services and profiles that the caller names
+ * UNKNOWN_SERVICE or INVALID_INPUT for unknown services and profiles in the request
  */
 export async function loadStack(request: LoadRequest): Promise<StackDefinition> {
   const files = new FileReader(request.folder);
@@ -258,7 +261,7 @@ export async function loadStack(request: LoadRequest): Promise<StackDefinition> 
       const tree = entry(model, "secrets");
       return tree === undefined ? [] : readSecretSources(reader(into, lookup, tree, "secrets"), request.folder);
     };
-    // Secrets first and by themselves: everything else may use their variables.
+    // Resolve secrets first: all other values may use their variables.
     const before = new Problems();
     const own: Lookup = (variable) => variables.get(variable);
     const early = modelOf(
@@ -271,12 +274,12 @@ export async function loadStack(request: LoadRequest): Promise<StackDefinition> 
     const lookup: Lookup = (variable) =>
       variables.get(variable) ?? (variable === "COMPOSE_PROJECT_NAME" ? { value: name, secret: false } : undefined);
     const model = modelOf(reading, problems, lookup);
-    // Problems of the secrets themselves are found with the rest, so that one error lists all.
+    // Report problems of secrets together with all other problems, so that one error lists them all.
     const sources = secretsOf(model, problems, lookup);
     const secrets = await resolveSecrets(sources, request.folder, variables, make);
     return readStack(reading, model, { sources, secrets });
   };
-  // A file that is refused must change nothing: secrets are made only once everything else is right.
+  // A refused file must change nothing. Generate secrets only after everything else is valid.
   await read(async (name) => `not-generated-yet-${name}`);
   return read(request.generateSecret);
 }

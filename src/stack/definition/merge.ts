@@ -1,15 +1,18 @@
 /**
  * Compose's rules for merging one file into another, and a service into the one that it extends. Mappings are merged,
- * lists appended, everything else replaced; the attributes named below have rules of their own (compose-go `override`).
+ * lists are appended, and other values are replaced. Attributes in RULES have special rules (compose-go `override`).
  */
 import { entry, isNull, mapping, sameTree, scalar, sequence, type Tree, textOf } from "./tree.js";
 
 type Rule = (base: Tree, over: Tree, path: readonly string[], budget: Budget) => Tree;
-/** What may still be merged: aliases must not make a small file a large one. */
+/** Remaining number of values that may be merged. The bound limits files that aliases expand. */
 export type Budget = { left: number };
 export const mergeBudget = (): Budget => ({ left: 100_000 });
 
-/** `NAME=value` lists and mappings, as a mapping; a name alone has no value. */
+/**
+ * Converts `NAME=value` lists and mappings to a mapping. A name without a value maps to null. Returns null for other
+ * forms.
+ */
 function asValues(tree: Tree): ReadonlyMap<string, Tree> | null {
   if (tree.kind === "map") return tree.entries;
   const items = tree.kind === "list" ? tree.items : [tree];
@@ -29,7 +32,7 @@ const keyValues: Rule = (base, over) => {
   return left === null || right === null ? over : mapping(over, new Map([...left, ...right]));
 };
 
-/** Lists and mappings of names, as a mapping; a name alone has no settings. */
+/** Converts lists and mappings of names to a mapping. A name without settings maps to null. */
 function asNames(tree: Tree): ReadonlyMap<string, Tree> {
   if (tree.kind === "map") return tree.entries;
   const items = tree.kind === "list" ? tree.items : [tree];
@@ -58,7 +61,7 @@ const build: Rule = (base, over, path, budget) => {
   return mergeEntries(wide(base), wide(over), path, budget);
 };
 
-/** Options are merged only for the same driver. */
+/** Merges options only when both files use the same driver. */
 const logging: Rule = (base, over, path, budget) => {
   const [left, right] = [textOf(entry(base, "driver")), textOf(entry(over, "driver"))];
   return left === right || left === undefined || right === undefined ? mergeEntries(base, over, path, budget) : over;
@@ -99,7 +102,7 @@ const RULES: Record<string, Rule> = {
   "configs.*.labels": keyValues,
 };
 
-/** The names that users choose are `*`. */
+/** Looks up the rule of a path. Names that users choose are `*` in RULES. */
 const ruleOf = (path: readonly string[]): Rule | undefined => {
   const [kind, , third, ...rest] = path;
   if (kind === undefined || third === undefined) return undefined;
@@ -129,7 +132,10 @@ function mergeEntries(base: Tree, over: Tree, path: readonly string[], budget: B
   return mapping(over, entries);
 }
 
-/** `over` merged into `base`, which stands at `path` (`["services", "db"]`). Neither is changed. */
+/**
+ * Merges `over` into `base`; `path` is the position of both, for example `["services", "db"]`. Neither argument is
+ * modified.
+ */
 export function merge(base: Tree, over: Tree, path: readonly string[], budget: Budget): Tree {
   budget.left -= 1;
   if (budget.left < 0)

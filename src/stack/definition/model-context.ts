@@ -1,4 +1,4 @@
-/** What the files of one project share while they become one tree. */
+/** State shared by the files of one project while they are merged into one tree. */
 import type { Lookup } from "./interpolate.js";
 import { type Budget, mergeBudget } from "./merge.js";
 import type { Problems, Where } from "./problems.js";
@@ -9,7 +9,7 @@ import { toTree } from "./yaml-tree.js";
 export interface ModelContext {
   files: FileReader;
   problems: Problems;
-  /** The project's folder, real: nothing outside it is read. */
+  /** Real path of the project's folder. Files outside it are not read. */
   project: string;
   unset(name: string): void;
   budget: Budget;
@@ -28,7 +28,7 @@ export const modelContext = (
   budget: mergeBudget(),
 });
 
-/** One file's documents as trees; undefined: it cannot be read. */
+/** Reads one file's documents as trees. Returns undefined and records a problem when the file cannot be read. */
 export function fileTrees(
   context: ModelContext,
   path: string,

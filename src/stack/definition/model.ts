@@ -1,4 +1,7 @@
-/** From a project's files to one tree, as Compose does it: each file's includes, then its extends, then it is merged. */
+/**
+ * Reads a project's files into one tree, in Compose's order: for each file, resolve `include`, then `extends`, then
+ * merge.
+ */
 import { dirname, join, resolve } from "node:path";
 import { statBeneath, UnsafePathError } from "../../system/read-regular-file.js";
 import { EnvFileError, readEnvFile } from "./env-file.js";
@@ -11,10 +14,10 @@ import { entry, type FileOrigin, isNull, type Mapping, mapping, sameTree, type T
 interface Part {
   /** Absolute paths. */
   files: readonly string[];
-  /** Where relative paths begin. */
+  /** Folder to which relative paths refer. */
   folder: string;
   lookup: Lookup;
-  /** Files whose include leads here. */
+  /** The chain of files whose `include` leads to these files. */
   including: readonly string[];
 }
 
@@ -39,7 +42,7 @@ export function loadModel(context: ModelContext, part: Part): Tree {
   return model;
 }
 
-/** What `include` names, merged below the file's own resources. */
+/** Merges included files below the file's own resources, which take precedence. */
 function withIncludes(context: ModelContext, part: Part, tree: Mapping, including: readonly string[]): Mapping {
   const include = tree.entries.get("include");
   if (include === undefined) return tree;
@@ -110,18 +113,18 @@ function loadInclude(
   return loadModel(context, { files, folder, lookup, including });
 }
 
-/** As in Compose, what is not a folder stands for the one that it is in. */
+/** As in Compose, a path that is not a folder stands for its parent folder. */
 function projectDirectory({ project }: ModelContext, path: string): string {
   try {
     return statBeneath(path, project)?.kind === "folder" ? path : dirname(path);
   } catch (error) {
-    // What lies outside is refused where something of it is used.
+    // A path outside the project is refused later, when one of its files is used.
     if (error instanceof UnsafePathError) return path;
     throw error;
   }
 }
 
-/** The including file's variables win over those of the included project's own `.env`. */
+/** Variables of the including file override those of the included project's `.env`. */
 function includeVariables(context: ModelContext, part: Part, item: Tree, path: string, folder: string): Lookup {
   const written = entry(item, "env_file");
   const named = (written?.kind === "list" ? written.items : [written]).flatMap((one) => textOf(one) ?? []);

@@ -1,31 +1,33 @@
 /**
- * Typed reading of a project's values. A wrong value is recorded with its file, line and path and read as `undefined`,
- * so that one pass finds everything that is wrong.
+ * Typed reading of a project's values. An invalid value is recorded as a problem with its file, line and path, and
+ * reads as `undefined`, so that one pass finds all problems.
  */
 import type { Lookup } from "./interpolate.js";
 import type { Problems } from "./problems.js";
 import { isNull, type Tree, textOf } from "./tree.js";
 import { MOST_LEVELS } from "./yaml-depth.js";
 
-/** What all files of a project share. */
+/** State shared by all files of a project. */
 export interface ReadContext {
   problems: Problems;
-  /** The project's own variables; an included file has further ones. */
+  /** The project's variables. An included file has additional ones. */
   variables: Lookup;
-  /** Values that may still be read: aliases must not make a small file a large one. */
+  /** Remaining number of values that may be read. The bound limits files that aliases expand. */
   budget: { left: number };
 }
 
 const NODE_BUDGET = 50_000;
 export const nodeBudget = () => ({ left: NODE_BUDGET });
 
-/** `name` below `path`, quoted where dots would mislead. */
+/** The path of `name` below `path`. A name with special characters is quoted. */
 const below = (path: string, name: string): string => {
   const part = /^[A-Za-z0-9_-]+$/.test(name) ? name : JSON.stringify(name);
   return path === "" ? part : `${path}.${part}`;
 };
 
-/** Most entries of a list and of a mapping, far above what people write: each costs the reader time and memory. */
+/**
+ * Maximum items of a list and entries of a mapping, far above real files. Each one costs the reader time and memory.
+ */
 export const MOST_ITEMS = 1000;
 export const MOST_ENTRIES = 10_000;
 
@@ -34,7 +36,7 @@ export class NodeReader {
     readonly context: ReadContext,
     readonly tree: Tree,
     readonly path: string,
-    /** Levels above it. */
+    /** Nesting depth; 0 for the root. */
     private readonly depth = 0,
   ) {
     context.budget.left -= 1;
@@ -44,7 +46,7 @@ export class NodeReader {
       this.invalid("the file is too large once its aliases are resolved", "Remove nested anchors and aliases.");
   }
 
-  /** Nothing more is read of it: the file has become too large, or too deep. */
+  /** True when reading stops because the file is too large or nested too deeply. */
   get exhausted(): boolean {
     return this.context.budget.left <= 0 || this.depth >= MOST_LEVELS;
   }
@@ -59,7 +61,7 @@ export class NodeReader {
     return undefined;
   }
 
-  /** Absent, or `key:` without a value. */
+  /** True for `key:` without a value. */
   get empty(): boolean {
     return isNull(this.tree);
   }
@@ -76,17 +78,17 @@ export class NodeReader {
     return this.tree.kind === "scalar" && this.tree.secret === true;
   }
 
-  /** Where relative paths of its file begin. */
+  /** Folder to which relative paths of the value's file refer. */
   get folder(): string {
     return this.tree.file.folder;
   }
 
-  /** The variables of its file. */
+  /** The variables of the value's file. */
   get lookup(): Lookup {
     return this.tree.file.lookup;
   }
 
-  /** Text, or a number or boolean as Compose prints it. */
+  /** Reads text. Numbers and booleans are converted to text as Compose prints them. */
   string(what = "text"): string | undefined {
     if (this.tree.fault !== undefined) return undefined;
     const text = textOf(this.tree);
@@ -102,7 +104,7 @@ export class NodeReader {
     return this.invalid("must be true or false", "Write true or false.");
   }
 
-  /** A finite number in the range, both ends included. */
+  /** Reads a finite number from `least` to `most`, both inclusive. */
   number(least: number, most: number, whole = true): number | undefined {
     if (this.tree.fault !== undefined) return undefined;
     const text = textOf(this.tree) ?? "";
@@ -141,7 +143,7 @@ export class NodeReader {
     return true;
   }
 
-  /** A list's items; a single value counts as a list of one. */
+  /** Reads a list's items. A single value counts as a list of one. */
   listOrOne(): NodeReader[] {
     return this.isList || this.empty ? this.list() : [this];
   }
@@ -150,7 +152,7 @@ export class NodeReader {
     return this.list().flatMap((item) => item.string(what) ?? []);
   }
 
-  /** All entries of a mapping. Absent: none. */
+  /** Reads all entries of a mapping. An empty value has none. */
   entries(): [string, NodeReader][] {
     if (this.empty || this.exhausted) return [];
     if (this.tree.kind !== "map") {
@@ -167,8 +169,8 @@ export class NodeReader {
   }
 
   /**
-   * A mapping's known keys. Others are refused, but for `x-…`; `refused` explains keys that Compose
-   * knows and stackwarden does not take.
+   * Reads the known keys of a mapping. Other keys are refused, except `x-…`. `refused` has the hints for keys that
+   * Compose accepts and stackwarden does not.
    */
   fields<K extends string>(known: readonly K[], refused: Record<string, string> = {}): Partial<Record<K, NodeReader>> {
     const result: Partial<Record<K, NodeReader>> = {};
@@ -184,7 +186,7 @@ export class NodeReader {
     return result;
   }
 
-  /** Reports the faults of everything below, for values that are accepted without being read further. */
+  /** Reports the faults of all nested values. Used for values that are accepted without further reading. */
   check(): void {
     if (this.isMap) for (const [, value] of this.entries()) value.check();
     else if (this.isList) for (const item of this.list()) item.check();
@@ -195,5 +197,5 @@ export class NodeReader {
   }
 }
 
-/** A reader that is present and has a value. */
+/** True for a reader that is present and has a value. */
 export const given = (reader: NodeReader | undefined): reader is NodeReader => reader !== undefined && !reader.empty;

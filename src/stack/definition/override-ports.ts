@@ -1,20 +1,20 @@
-/** Host ports that a start asks for, instead of the definition's. */
+/** Replaces the definition's host ports with those that a start requests. */
 import { StackwardenError } from "../../errors.js";
 import type { PortMapping, ServiceDefinition, StackDefinition } from "./types.js";
 
-/** `web`, or `web:9090` for the port 9090 of its container. */
+/** `web` for its first published port, or `web:9090` for container port 9090. */
 const KEY = /^(.*?)(?::(\d{1,5}))?$/;
 
-/** The definition's own host ports become wishes: one that is taken moves to the next free port. */
+/** Turns fixed host ports into preferences: when a port is taken, the next free one is used. */
 const preferred = ({ hostPort, hostPortEnd, ...mapping }: PortMapping): PortMapping =>
   hostPort === undefined
     ? mapping
-    : // Of a range any free port will do already.
+    : // A range already accepts any free port.
       { ...mapping, ...(hostPortEnd === undefined ? { preferredPort: hostPort } : { hostPort, hostPortEnd }) };
 
 /**
  * @param ports host port by service, for its first published port, or by `service:containerPort`
- * @param auto the definition's host ports are only preferences
+ * @param auto true when the definition's host ports are only preferences. Default false.
  * @throws UNKNOWN_SERVICE, INVALID_INPUT for a service that does not publish the port
  */
 export function overridePorts(
@@ -45,7 +45,7 @@ export function overridePorts(
       );
     const done = new Set<PortMapping["protocol"]>();
     set(service, (mapping) => {
-      // A container port that is published several times has one entry for each protocol changed.
+      // When a container port is published several times, change only its first entry for each protocol.
       if (mapping.containerPort !== target || done.has(mapping.protocol)) return mapping;
       done.add(mapping.protocol);
       const { preferredPort: _wish, hostPortEnd: _end, ...rest } = mapping;

@@ -1,6 +1,6 @@
 /**
- * A folder without a compose file gets the built-in stack. Its own program, which that stack would leave out, is recognised
- * here by its manifests, with a compose file that would run it.
+ * Detects a program in a folder without a compose file. Such a folder gets the built-in stack, which would not run the
+ * program. Programs are recognised by their manifests; a compose file for the program is suggested where possible.
  */
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
@@ -11,13 +11,13 @@ import type { StackDefinition } from "./types.js";
 export interface OwnProgram {
   /** `a FastAPI program (main.py, requirements.txt)`. */
   description: string;
-  /** A compose file to begin with; null where only its author knows the command. */
+  /** A suggested compose file; null when the command cannot be derived. */
   compose: string | null;
 }
 
 const LARGEST = 262_144;
 const MOST_NAMES = 2_000;
-/** Compose files by another name than Compose looks for. */
+/** Compose files with a name that Compose does not look for. */
 const OTHER_COMPOSE = /^(?:docker-)?compose[.-].+\.ya?ml$/;
 const PYTHON_MANIFESTS = ["requirements.txt", "pyproject.toml", "Pipfile"];
 const PYTHON_MAINS = ["main.py", "app.py", "server.py", "manage.py", "app/main.py", "src/main.py"];
@@ -38,7 +38,7 @@ function textOf(folder: string, name: string): string {
   try {
     return readRegularText(`${folder}/${name}`, { within: folder, maxBytes: LARGEST }) ?? "";
   } catch {
-    // Too large, or a link that leads outside: what it holds decides nothing here.
+    // The file is too large, or a link outside the folder. Detection ignores its contents.
     return "";
   }
 }
@@ -110,7 +110,7 @@ function nodeProgram(folder: string, names: ReadonlySet<string>): OwnProgram | n
   };
 }
 
-/** @returns null where the folder holds nothing that looks like a program */
+/** @returns null when the folder has neither a recognised program nor a compose file with another name */
 export function ownProgram(folder: string): (OwnProgram & { composeFiles: string[] }) | null {
   const names = new Set(listBeneath(folder, folder, MOST_NAMES));
   const composeFiles = [...names].filter((name) => OTHER_COMPOSE.test(name)).sort();
@@ -127,9 +127,9 @@ export function ownProgram(folder: string): (OwnProgram & { composeFiles: string
 }
 
 /**
- * The built-in stack runs `backend/` and `frontend/`. Where a folder has neither, but a program or a compose file by another
- * name, a start of that stack would not be what its owner means.
- * @throws INVALID_STACK that names what was found and what would run it
+ * Refuses the built-in stack for a folder that it does not fit. The built-in stack runs `backend/` and `frontend/`. A
+ * folder that has neither, but has a program or a compose file with another name, needs its own stack.
+ * @throws INVALID_STACK with the program or compose file found and a way to run it
  */
 export function refuseLeftOut(definition: StackDefinition, folder: string): void {
   if (!definition.source.startsWith("built-in:")) return;

@@ -1,6 +1,6 @@
 /**
- * What Compose makes of a scalar without quotes. It reads numbers, booleans and dates as such and prints them again, so
- * that `VERSION: 1.10` is `1.1` and `UMASK: 022` is `18` in a container; here they are printed the same way.
+ * Formats unquoted scalars as Compose does. Compose parses numbers, booleans and dates and prints them again, so that
+ * `VERSION: 1.10` becomes `1.1` and `UMASK: 022` becomes `18` in a container.
  */
 
 const INTEGER = /^[-+]?(?:0b[01]+|0o?[0-7]+|0x[0-9a-f]+|0|[1-9][0-9]*)$/i;
@@ -17,7 +17,7 @@ function integer(text: string): string | null {
   return `${sign}${value}`;
 }
 
-/** A float as Go prints it: an exponent of two digits from 1e+06 on, and below 1e-04. */
+/** Formats a float as Go does: with an exponent of at least two digits from 1e+06 upwards and below 1e-04. */
 function float(text: string): string {
   const value = Number(text);
   if (value === 0) return text.startsWith("-") ? "-0" : "0";
@@ -27,7 +27,10 @@ function float(text: string): string {
   return String(value);
 }
 
-/** The text Compose gives to a service for a plain scalar that is a number or a date; null: it is text as it stands. */
+/**
+ * The text that Compose passes to a service for an unquoted number or date; null for other scalars, which stay
+ * unchanged.
+ */
 export function plainText(source: string): string | null {
   const text = source.replaceAll("_", "");
   if (INTEGER.test(text) && /^[-+\d]/.test(source)) return integer(text) ?? float(text);

@@ -1,13 +1,16 @@
 /**
- * What a compose file may not ask for: it would undo the hardening. Only the server's own configuration, which no agent
- * writes, can allow a root user or folders outside the project.
+ * Refuses compose settings that would weaken the isolation of services. Only the server's configuration, which agents
+ * cannot change, can allow a root user or folders outside the project.
  */
 import type { NodeReader } from "./node-reader.js";
 
 const REMOVE =
   "Remove it, or start the other services without this one (`without`). Stackwarden does not run services that can reach beyond their own stack.";
 
-/** Docker gives these to every container. A service here has none, and needs none: it does not run as root. */
+/**
+ * Docker's default capabilities. Requests to add them are accepted without effect: services run without capabilities,
+ * and not as root.
+ */
 const DEFAULT_CAPABILITIES = new Set(
   "CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE SYS_CHROOT KILL AUDIT_WRITE".split(
     " ",
@@ -17,7 +20,7 @@ const DEFAULT_CAPABILITIES = new Set(
 /** Kernel parameters that belong to a container's own namespaces. */
 const OWN_SYSCTL = /^(?:net\.|kernel\.(?:shm\w+|msg\w+|sem)$|fs\.mqueue\.)/;
 
-/** Keys that are refused whatever their value, unless it is a harmless one. */
+/** Keys that are refused unless their value is harmless. */
 const FORBIDDEN: Record<string, { means: string; harmless: (text: string) => boolean }> = {
   privileged: { means: "gives the service the whole machine", harmless: (text) => text === "false" },
   devices: { means: "gives the service the machine's devices", harmless: (text) => text === "" },
@@ -57,7 +60,7 @@ const text = (reader: NodeReader): string => {
   return reader.string() ?? "";
 };
 
-/** `name=value` of a list, or a mapping's entries; names alone have no value. */
+/** Reads `name=value` items of a list, or a mapping's entries. A name without a value gets the empty string. */
 function pairs(reader: NodeReader): [string, string, NodeReader][] {
   if (reader.isMap) return reader.entries().map(([name, value]) => [name, value.string() ?? "", value]);
   return reader.list().map((item) => {
@@ -67,7 +70,7 @@ function pairs(reader: NodeReader): [string, string, NodeReader][] {
 }
 
 export function checkPolicy(key: string, reader: NodeReader): void {
-  if (key === "cap_drop") return; // Everything is dropped already.
+  if (key === "cap_drop") return; // Services already run without capabilities.
   if (key === "cap_add") {
     for (const item of reader.list()) {
       const name = (item.string("a capability") ?? "").toUpperCase().replace(/^CAP_/, "");
@@ -90,13 +93,13 @@ export function checkPolicy(key: string, reader: NodeReader): void {
   if (rule !== undefined && !rule.harmless(text(reader))) reader.policy(rule.means, REMOVE);
 }
 
-/** `sysctls` as they are set, for those that policy accepts. */
+/** Reads `sysctls`. `checkPolicy` refuses forbidden names. */
 export const readSysctls = (reader: NodeReader | undefined): Record<string, string> =>
   Object.fromEntries((reader === undefined || reader.empty ? [] : pairs(reader)).map(([name, value]) => [name, value]));
 
 /**
- * Is this Compose `user` root, by name or number? A group alone (`:0`) and an empty user count as well, and so does every
- * text that some reader of numbers takes for 0: `+0`, `-0`, `0x0`, `0.0`, and multiples of 2³².
+ * True when a Compose `user` is root, by name or number. A group alone (`:0`) and an empty user count as root. So does
+ * every text that a number parser may read as 0: `+0`, `-0`, `0x0`, `0.0` and multiples of 2³².
  */
 export function isRoot(user: string): boolean {
   const name = (user.trim().split(":")[0] ?? "").trim();

@@ -1,4 +1,4 @@
-/** Collects what is wrong with a project's compose files, each with its place, so that one error lists all of it. */
+/** Collects the problems of a project's compose files with their locations, so that one error lists all of them. */
 import { type ErrorCode, StackwardenError } from "../../errors.js";
 import { lineOf, type Tree } from "./tree.js";
 
@@ -12,12 +12,12 @@ export interface Problem {
   hint: string;
 }
 
-/** A problem that breaks the hardening outranks one that is merely wrong. */
+/** Policy violations are listed before invalid values. */
 type Rank = Extract<ErrorCode, "INVALID_STACK" | "POLICY_VIOLATION">;
 
 export type RankedProblem = Problem & { code: Rank };
 
-/** Where a problem is: a value, or a file and its line. */
+/** Location of a problem: a value, or a file and a line. */
 export type Where = Tree | { file: { path: string }; line: number | null };
 
 const MOST = 20;
@@ -35,7 +35,7 @@ export class Problems {
     this.#add({ code: "INVALID_STACK", ...place(where), path, message, hint });
   }
 
-  /** Something an agent must not be able to get by writing it into a file. */
+  /** Records a policy violation: a setting that an agent must not obtain by editing a file. */
   policy(where: Where, path: string, message: string, hint: string): void {
     this.#add({ code: "POLICY_VIOLATION", ...place(where), path, message, hint });
   }
@@ -44,7 +44,7 @@ export class Problems {
     return this.#found.length === 0;
   }
 
-  /** All problems, those of the policy first. */
+  /** All problems, policy violations first. */
   get all(): readonly RankedProblem[] {
     return [...this.#found].sort(
       (one, other) => Number(other.code === "POLICY_VIOLATION") - Number(one.code === "POLICY_VIOLATION"),
@@ -68,7 +68,7 @@ export class Problems {
     );
   }
 
-  /** One value can be read more than once, through several aliases or in several passes. */
+  /** Adds a problem once. A value can be read several times, through aliases or in several passes. */
   #add(problem: RankedProblem): void {
     const key = JSON.stringify([problem.file, problem.path, problem.message]);
     if (this.#seen.has(key)) return;

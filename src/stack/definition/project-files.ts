@@ -1,4 +1,4 @@
-/** Which compose files a project consists of, and reading them: each once, none from outside the project. */
+/** Finds and reads a project's compose files. Each file is read once, and only files inside the project are read. */
 import { dirname, join, resolve } from "node:path";
 import { isBeneath } from "../../system/open-beneath.js";
 import { readRegularText, statBeneath, UnsafePathError } from "../../system/read-regular-file.js";
@@ -8,7 +8,7 @@ import type { Variable } from "./interpolate.js";
 import type { Problems, Where } from "./problems.js";
 import { projectVariables } from "./variables.js";
 
-/** In Compose's own order of preference. */
+/** In Compose's order of preference. */
 const NAMES = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
 const OVERRIDES = [
   "compose.override.yml",
@@ -16,26 +16,26 @@ const OVERRIDES = [
   "docker-compose.override.yml",
   "docker-compose.override.yaml",
 ];
-/** Merged last: what stackwarden needs, so that the team's own files stay as they are. */
+/** Merged last. Settings for stackwarden belong here, so that the project's own compose files stay unchanged. */
 const OWN = ["compose.stackwarden.yaml", "compose.stackwarden.yml"];
 export const BUILT_IN = "built-in:commandcenter";
 const LARGEST = 1_048_576;
 const MOST_FILES = 100;
 
 export interface ProjectFiles {
-  /** Absolute paths in the order in which they are merged, or BUILT_IN alone. */
+  /** Absolute paths in merge order, or only BUILT_IN. */
   files: string[];
-  /** Where relative paths of these files begin: the first file's folder, as in Compose. */
+  /** Folder to which relative paths of these files refer: the first file's folder, as in Compose. */
   folder: string;
   builtIn: boolean;
   notes: string[];
-  /** Of `.env`. */
+  /** Variables of `.env`. */
   variables: Map<string, Variable>;
-  /** The `.env` that they come from. */
+  /** Path of the `.env` file. */
   envFile?: string;
 }
 
-/** A link that leads outside is there too: reading it says what is wrong with it. */
+/** True also for a link outside the folder: reading the link reports the problem. */
 function exists(path: string, folder: string): boolean {
   try {
     return statBeneath(path, folder) !== undefined;
@@ -45,7 +45,7 @@ function exists(path: string, folder: string): boolean {
   }
 }
 
-/** The usual files of a folder: one of NAMES, its override, and stackwarden's own. */
+/** The default files of a folder: the first of NAMES and the first of OVERRIDES. */
 function usualFiles(folder: string, notes: string[]): string[] {
   const [name, ...others] = NAMES.filter((one) => exists(join(folder, one), folder));
   if (name === undefined) return [];
@@ -55,7 +55,7 @@ function usualFiles(folder: string, notes: string[]): string[] {
   return [name, ...(override === undefined ? [] : [override])].map((one) => join(folder, one));
 }
 
-/** @param files what the caller names; empty: `COMPOSE_FILE` of `.env`, else the usual names */
+/** @param files files named by the caller; when empty, `COMPOSE_FILE` of `.env`, else the default names */
 export function findFiles(
   folder: string,
   files: readonly string[],
@@ -64,7 +64,7 @@ export function findFiles(
 ): ProjectFiles {
   const notes: string[] = [];
   const named = files.map((one) => resolve(folder, one));
-  // As in Compose, the first file's folder is the project's; its .env counts, else that of the folder itself.
+  // As in Compose, the first file's folder is the project folder. Its .env is used, else the one of `folder`.
   const places = [...new Set([...(named[0] === undefined ? [] : [dirname(named[0])]), folder])].filter((one) =>
     isBeneath(folder, one),
   );
@@ -93,26 +93,29 @@ export interface ReadFile extends ParsedFile {
   text: string;
 }
 
-/** Reads and parses the files of one project; the same file is read once. */
+/** Reads and parses the files of one project. Each file is read once. */
 export class FileReader {
   readonly #files = new Map<string, ReadFile | null>();
 
-  /** @param folder the project's, real */
+  /** @param folder real path of the project's folder */
   constructor(private readonly folder: string) {}
 
-  /** Every file that was read. */
+  /** All files read so far. */
   get read(): ReadFile[] {
     return [...this.#files.values()].filter((file) => file !== null);
   }
 
-  /** Undefined: it cannot be used, and the problem is recorded. `where` names it; undefined: the caller does. */
+  /**
+   * Opens a file. Returns undefined and records a problem when the file cannot be used. `where` is the location of the
+   * reference to it; default: the file itself.
+   */
   open(path: string, problems: Problems, where?: Where): ReadFile | undefined {
     const refuse = (message: string, hint: string): undefined => {
       problems.invalid(where ?? { file: { path }, line: null }, "", message, hint);
       return undefined;
     };
-    const known = this.#files.get(path);
-    if (known === undefined) {
+    const cached = this.#files.get(path);
+    if (cached === undefined) {
       if (this.#files.size >= MOST_FILES)
         return refuse(`the project has more than ${MOST_FILES} compose files`, "Include fewer files.");
       let text: string | undefined;

@@ -1,4 +1,4 @@
-/** Paths that a file writes: where they really lead, symbolic links resolved. */
+/** Resolves paths written in compose files, including symbolic links. */
 import { resolve } from "node:path";
 import { isBeneath } from "../../system/open-beneath.js";
 import { realPath } from "../../system/real-path.js";
@@ -6,13 +6,14 @@ import type { NodeReader } from "./node-reader.js";
 
 const SOCKETS = /(?:docker|containerd|podman|crio|buildkitd|dagger)[^/]*\.sock|\/var\/run\/docker|\/run\/dagger/;
 
-/** Whether a path is, or holds, a container engine's socket. */
+/** True when a path is a container engine's socket, or a folder that contains one. */
 export const isEngineSocket = (...paths: string[]): boolean =>
   paths.some((path) => SOCKETS.test(path) || path === "/var/run" || path === "/run");
 
 /**
- * A path written in a file, as an absolute real path below the project. Anything else is a policy violation.
- * @param folder the project's, real
+ * Resolves a path written in a file to an absolute real path below the project. Other paths are recorded as policy
+ * violations.
+ * @param folder real path of the project's folder
  */
 export function projectPath(reader: NodeReader, text: string, folder: string): string | undefined {
   if (text.startsWith("~")) return reader.policy("is in a home folder", "Use a path below the project's folder.");

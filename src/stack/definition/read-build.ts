@@ -1,4 +1,4 @@
-/** How a service's image is built. */
+/** Reads `build`: the build of a service's image. */
 import { given, type NodeReader } from "./node-reader.js";
 import { projectPath } from "./project-path.js";
 import { readEnvironment } from "./read-environment.js";
@@ -32,7 +32,7 @@ const KEYS = [
   "platforms",
 ] as const;
 
-/** Keys of a build that would reach beyond it. */
+/** Build keys that would give the build access outside its own context. */
 const FORBIDDEN: Partial<Record<(typeof KEYS)[number], string>> = {
   ssh: "gives the build the user's SSH keys",
   entitlements: "gives the build rights of the machine",

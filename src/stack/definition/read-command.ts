@@ -1,17 +1,17 @@
-/** Commands: an argument vector, or text split into words as Compose does; a shell never sees it. */
+/** Reads commands: an argument vector, or text that is split into words as in Compose, without a shell. */
 import { given, type NodeReader } from "./node-reader.js";
 
 interface SplitWords {
   words: string[];
-  /** What stands behind an operator of a shell, which Compose drops. */
+  /** The text from the first shell operator on, which Compose drops. */
   dropped: string;
 }
 
 const SPACE = /[ \t\r\n]/;
 
 /**
- * Words as compose-go's `go-shellwords` makes them: quotes and backslashes, no expansion. Reading ends at an operator of
- * a shell that stands outside of quotes. Null: a quote or a bracket is not closed.
+ * Splits text into words as compose-go's `go-shellwords` does: with quotes and backslashes, without expansion.
+ * Splitting ends at the first unquoted shell operator. Returns null when a quote or parenthesis is not closed.
  */
 function splitCommand(text: string): SplitWords | null {
   const words: string[] = [];
@@ -64,10 +64,10 @@ function splitCommand(text: string): SplitWords | null {
   return { words: begun ? [...words, word] : words, dropped };
 }
 
-/** The words of a command that is written as text. Null: a quote is not closed. */
+/** The words of a command written as text; null when a quote or parenthesis is not closed. */
 export const splitWords = (text: string): string[] | null => splitCommand(text)?.words ?? null;
 
-/** The words, and what follows the first operator of a shell, which no word is. Null: a quote is not closed. */
+/** The words, and the text from the first shell operator on; null when a quote or parenthesis is not closed. */
 export const splitAtOperator = (text: string): { words: string[]; dropped: string } | null => splitCommand(text);
 
 /** @param note called when Compose drops a part of the command */

@@ -1,11 +1,14 @@
-/** The top-level `configs`: their contents as bytes. */
+/** Reads the contents of the top-level `configs`. */
 import { readRegularFile, UnsafePathError } from "../../system/read-regular-file.js";
 import { given, type NodeReader } from "./node-reader.js";
 import { projectPath } from "./project-path.js";
 
 const LARGEST = 1_048_576;
 
-/** Contents by name; one that cannot be read is recorded as a problem and absent. `used`: the others are not read. */
+/**
+ * Reads the contents of the configs in `used`, by name. A config that cannot be read is recorded as a problem and left
+ * out.
+ */
 export function readConfigs(
   reader: NodeReader | undefined,
   folder: string,
@@ -21,10 +24,10 @@ export function readConfigs(
     if (given(fields.content)) contents[name] = Buffer.from(fields.content.string() ?? "");
     else if (given(fields.environment)) {
       const variable = fields.environment.string("a variable's name") ?? "";
-      const found = value.lookup(variable);
-      if (found === undefined) fields.environment.invalid(`needs ${variable}, which is not set`, "Set it in .env.");
-      else contents[name] = Buffer.from(found.value);
-      if (found?.secret) secret.push(found.value);
+      const resolved = value.lookup(variable);
+      if (resolved === undefined) fields.environment.invalid(`needs ${variable}, which is not set`, "Set it in .env.");
+      else contents[name] = Buffer.from(resolved.value);
+      if (resolved?.secret) secret.push(resolved.value);
     } else if (given(fields.file)) {
       const text = fields.file.string("a path");
       const path = text === undefined ? undefined : projectPath(fields.file, text, folder);

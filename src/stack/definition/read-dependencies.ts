@@ -1,8 +1,8 @@
-/** `depends_on`, and the services that `links` name. */
+/** Reads `depends_on`, and adds the services in `links`. */
 import { given, type NodeReader } from "./node-reader.js";
 import type { Dependency } from "./types.js";
 
-/** @param links alias → service: Compose starts those first as well */
+/** @param links alias → service. As in Compose, linked services start first too. */
 export function readDependencies(
   reader: NodeReader | undefined,
   links: Record<string, string> = {},

@@ -1,10 +1,10 @@
-/** `environment` and `env_file`. The server's own environment never comes in: it holds the agent's keys. */
+/** Reads `environment` and `env_file`. The server's environment is never used, because it contains the agent's keys. */
 import { isSecretName } from "../text/secret-names.js";
 import { EnvFileError, readEnvFile } from "./env-file.js";
 import { given, type NodeReader } from "./node-reader.js";
 import { projectPath } from "./project-path.js";
 
-/** What an environment can hold: anything but `=`, NUL and control characters. */
+/** Valid variable names: any characters except `=`, NUL and control characters. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused.
 const NAME = /^[^=\u0000-\u001f\u007f]+$/;
 
@@ -14,7 +14,7 @@ export interface Environment {
   values: Record<string, string>;
   /** Names whose value holds a secret. */
   secret: Set<string>;
-  /** Env files in which a secret is written. */
+  /** Env files that contain a secret. */
   privateFiles: Set<string>;
 }
 
@@ -24,7 +24,10 @@ function put(into: Environment, name: string, value: string, secret: boolean): v
   else into.secret.delete(name);
 }
 
-/** Variables in env files are the project's, then those of `environment`, then those above them in the same file. */
+/**
+ * Reads env files. Variables in their values resolve to those of the project, then those of `environment`, then those
+ * earlier in the same file.
+ */
 function readFiles(reader: NodeReader, folder: string, own: Environment, into: Environment): void {
   for (const item of reader.listOrOne()) {
     const fields: { path?: NodeReader; required?: NodeReader; format?: NodeReader } = item.isMap
@@ -62,7 +65,7 @@ const empty = (): Environment => ({
   privateFiles: new Set(),
 });
 
-/** Names without a value (`- NAME`) get the one that their file's variables have, or none. */
+/** A name without a value (`- NAME`) gets its value from the variables of its file, or stays unset. */
 export function readEnvironment(
   reader: NodeReader | undefined,
   files: NodeReader | undefined,
@@ -100,7 +103,7 @@ export function readEnvironment(
   const all = empty();
   if (given(files)) readFiles(files, folder, own, all);
   for (const [name, value] of Object.entries(own.values)) put(all, name, value, own.secret.has(name));
-  // A name without a value anywhere is not set, even where an env file sets it.
+  // A name for which no value was found is unset, even when an env file sets it.
   for (const name of unset) {
     delete all.values[name];
     all.secret.delete(name);

@@ -1,8 +1,8 @@
-/** Secrets and configs as files in a service. */
+/** Reads secrets and configs that are mounted as files. */
 import { given, type NodeReader } from "./node-reader.js";
 import type { FileMount } from "./types.js";
 
-/** Permission bits written in octal digits, or as the number they are (288 is 0o440). Null: they are neither. */
+/** Parses permission bits in octal digits, or as a decimal number (288 is 0o440). Returns null for other text. */
 export function parseMode(text: string): number | null {
   const octal = /^(?:0o?)?([0-7]{3,4})$/.exec(text)?.[1];
   if (octal !== undefined) return Number.parseInt(octal, 8);
@@ -13,7 +13,7 @@ function owner(reader: NodeReader | undefined): number | undefined {
   return given(reader) ? reader.number(0, 4_294_967_294) : undefined;
 }
 
-/** A mode: unquoted it is a number that YAML has already read as octal, quoted it is octal digits. */
+/** Reads a mode. An unquoted mode is a number that YAML has already read as octal; a quoted one has octal digits. */
 function modeOf(reader: NodeReader | undefined): number | undefined {
   if (!given(reader)) return undefined;
   const { tree } = reader;
@@ -26,7 +26,7 @@ function modeOf(reader: NodeReader | undefined): number | undefined {
   return reader.invalid("must be permission bits", 'Write octal digits, as in "0440".');
 }
 
-/** A plain name of a secret appears below /run/secrets, one of a config below /. */
+/** Reads file mounts. A plain target name is below /run/secrets for a secret, and below / for a config. */
 export function readFileMounts(reader: NodeReader | undefined, kind: "secret" | "config"): FileMount[] {
   const files = new Map<string, FileMount>();
   for (const item of reader?.list() ?? []) {

@@ -1,11 +1,11 @@
-/** Compose's healthcheck, with stackwarden's own `x-probe` for what an image's tools would have checked. */
+/** Reads Compose's healthcheck, and stackwarden's `x-probe`, which replaces checks that need an image's tools. */
 import { given, type NodeReader } from "./node-reader.js";
 import type { Healthcheck, HealthTest, HealthTimings } from "./types.js";
 import { parseDuration } from "./units.js";
 
 /** Compose's defaults. */
 const DEFAULTS = { intervalMs: 30_000, timeoutMs: 30_000, retries: 3, startPeriodMs: 0, startIntervalMs: 5_000 };
-/** More often would only load the machine. */
+/** Minimum interval: shorter ones would only load the machine. */
 const SHORTEST_MS = 100;
 const LONGEST_MS = 24 * 3_600_000;
 
@@ -52,7 +52,7 @@ function readProbe(reader: NodeReader): HealthTest | undefined {
   return { kind, port: number, path: at, status: expected };
 }
 
-/** What a file says of a service's check; `timings` alone are for the check that the image has. */
+/** The check that a file declares for a service. `timings` without a test apply to the image's own check. */
 export interface ReadHealthcheck {
   healthcheck?: Healthcheck;
   timings?: HealthTimings;

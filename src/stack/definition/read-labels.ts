@@ -1,4 +1,4 @@
-/** `labels`, `annotations` and `label_file`: names and values, of a mapping or of `name=value` texts. */
+/** Reads `labels`, `annotations` and `label_file`: a mapping, or a list of `name=value` texts. */
 import { EnvFileError, readEnvFile } from "./env-file.js";
 import { given, type NodeReader } from "./node-reader.js";
 import { projectPath } from "./project-path.js";
@@ -15,7 +15,7 @@ export function readLabels(reader: NodeReader | undefined): Record<string, strin
   return labels;
 }
 
-/** @param folder the project's, real */
+/** @param folder real path of the project's folder */
 export function readLabelFiles(reader: NodeReader | undefined, folder: string): Record<string, string> {
   const labels: Record<string, string> = Object.create(null);
   for (const item of reader?.listOrOne() ?? []) {

@@ -66,7 +66,7 @@ export interface LimitFields {
   pids_limit?: NodeReader;
 }
 
-/** @param found `deploy.resources` */
+/** Reads limits and reservations. `found` is `deploy.resources`. */
 export function readLimits(own: LimitFields, found: NodeReader | undefined): { limits: Limits; reservations: Limits } {
   const direct = limits(
     cpus(own.cpus) ?? quota(own.cpu_quota, own.cpu_period),

@@ -1,4 +1,7 @@
-/** Volumes, binds and temporary file systems. A bind stays below the project, or below what the operator opened. */
+/**
+ * Volumes, binds and temporary file systems. A bind must be below the project's folder, or below a folder that the
+ * operator allows.
+ */
 import { posix } from "node:path";
 import { isBeneath } from "../../system/open-beneath.js";
 import { realPath } from "../../system/real-path.js";
@@ -9,19 +12,19 @@ import type { Mount } from "./types.js";
 import { parseBytes } from "./units.js";
 
 const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
-/** What a machine's clock and zone are; every container has its own. */
+/** Files of the machine's time zone. Binds of them are accepted; every container has its own. */
 const HARMLESS = new Set(["/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo"]);
 const OPTIONS = new Set(["ro", "rw", "nocopy", "copy", "z", "Z", "cached", "delegated", "consistent"]);
 const PROPAGATION = new Set(["rprivate", "private", "rshared", "shared", "rslave", "slave"]);
 
 export interface MountContext {
   service: string;
-  /** The project's folder, real. */
+  /** Real path of the project's folder. */
   folder: string;
-  /** Folders outside it that the operator opened; `:rw` at the end: also to write. */
+  /** Folders outside the project that the operator allows to bind. A suffix `:rw` also allows writing. */
   allowBinds: readonly string[];
   note(text: string): void;
-  /** A top-level volume that is really a folder (`driver_opts: {o: bind, device: …}`). */
+  /** The folder of a top-level volume that is a bind (`driver_opts: {o: bind, device: …}`). */
   boundVolume(name: string): NodeReader | undefined;
 }
 
@@ -191,22 +194,22 @@ export function readMounts(
   temporary: NodeReader | undefined,
   context: MountContext,
 ): Mount[] {
-  // The last mount of a path holds, as when files are merged.
+  // The last mount of a path takes effect, as when files are merged.
   const mounts = new Map<string, Mount>();
   for (const item of volumes?.list() ?? []) {
     const mount = item.isMap ? long(item, context) : short(item, context);
     if (mount !== undefined) mounts.set(mount.target, mount);
   }
-  const seen = new Set<string>();
+  const temporaryTargets = new Set<string>();
   for (const item of temporary?.listOrOne() ?? []) {
     const [path, options = ""] = (item.string("a path") ?? "").split(/:(.*)/s);
     const to = target(item, path);
     const option = (name: string): string | undefined => new RegExp(`(?:^|,)${name}=([^,]+)`).exec(options)?.[1];
     const mount = to === undefined ? undefined : tmpfs(item, to, option("size"), option("mode"));
     if (mount === undefined) continue;
-    if (seen.has(mount.target) || mounts.has(mount.target))
+    if (temporaryTargets.has(mount.target) || mounts.has(mount.target))
       item.invalid(`mounts ${mount.target} a second time`, "Mount each path once.");
-    seen.add(mount.target);
+    temporaryTargets.add(mount.target);
     mounts.set(mount.target, mount);
   }
   return [...mounts.values()];

@@ -1,4 +1,4 @@
-/** Under which names, and in which networks, a service is reached. */
+/** Reads networks, network aliases, links and extra hosts. */
 import { isIP } from "node:net";
 import { given, type NodeReader } from "./node-reader.js";
 import type { NetworkAttachment, NetworkDefinition } from "./types.js";
@@ -16,7 +16,7 @@ const NETWORK_KEYS = [
   "use_service_name_alias",
 ] as const;
 
-/** The networks of one service; undefined: the file names none, so it is in `default`. */
+/** The networks of one service; undefined when the file names none and the service is in `default`. */
 export function readAttachments(reader: NodeReader | undefined): Record<string, NetworkAttachment> | undefined {
   if (!given(reader)) return undefined;
   const networks: Record<string, NetworkAttachment> = Object.create(null);

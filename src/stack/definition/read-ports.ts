@@ -1,6 +1,6 @@
 /**
- * Compose's short and long port syntax. Whatever host address a file asks for: where ports listen is the operator's
- * decision alone.
+ * Reads Compose's short and long port syntax. Host addresses in files are ignored: only the operator decides on which
+ * address ports listen.
  */
 import { isIP } from "node:net";
 import type { NodeReader } from "./node-reader.js";
@@ -65,13 +65,13 @@ function short(reader: NodeReader, note: (text: string) => void): PortMapping[] 
   const [, given = "", published = "", target = ""] = /^(?:(?:(.*):)?([^:]*):)?([^:]+)$/.exec(address) ?? [];
   const host = given.replace(/^\[(.*)\]$/, "$1");
   const container = range(target);
-  const wanted = published === "" ? undefined : range(published, 0);
-  if (container === null || wanted === null || !isAddress(host)) {
+  const hostRange = published === "" ? undefined : range(published, 0);
+  if (container === null || hostRange === null || !isAddress(host)) {
     reader.invalid("is not a port mapping", HOW);
     return [];
   }
   if (!LOOPBACK.has(host)) note(ignored(reader.path, host));
-  return mappings(reader, container, wanted?.[0] === 0 ? undefined : wanted, protocol);
+  return mappings(reader, container, hostRange?.[0] === 0 ? undefined : hostRange, protocol);
 }
 
 function long(reader: NodeReader, note: (text: string) => void): PortMapping[] {
@@ -81,19 +81,19 @@ function long(reader: NodeReader, note: (text: string) => void): PortMapping[] {
   if (target === undefined) reader.invalid("has no target", "Give `target`, the port inside the service.");
   const container = target?.number(1, 65_535);
   const text = published === undefined || published.empty ? "" : (published.string("a port") ?? "");
-  const wanted = text === "" ? undefined : range(text, 0);
-  if (wanted === null) published?.invalid("is not a port", "Write a number from 0 to 65535, or a range of them.");
+  const hostRange = text === "" ? undefined : range(text, 0);
+  if (hostRange === null) published?.invalid("is not a port", "Write a number from 0 to 65535, or a range of them.");
   const host = host_ip === undefined || host_ip.empty ? "" : (host_ip.string() ?? "");
   if (!isAddress(host)) host_ip?.invalid("is not an IP address", "Leave it out, or give 127.0.0.1.");
-  if (protocol === undefined || container === undefined || wanted === null || !isAddress(host)) return [];
+  if (protocol === undefined || container === undefined || hostRange === null || !isAddress(host)) return [];
   if (!LOOPBACK.has(host)) note(ignored(reader.path, host));
-  return mappings(reader, [container, container], wanted?.[0] === 0 ? undefined : wanted, protocol);
+  return mappings(reader, [container, container], hostRange?.[0] === 0 ? undefined : hostRange, protocol);
 }
 
 const key = ({ containerPort, hostPort, hostPortEnd, protocol }: PortMapping): string =>
   [containerPort, hostPort, hostPortEnd, protocol].join(" ");
 
-/** Equal mappings count once. `note` is called with a sentence for every host address that is not used. */
+/** Reads `ports`; equal mappings count once. `note` receives a sentence for every host address that is ignored. */
 export function readPorts(reader: NodeReader, note: (text: string) => void): PortMapping[] {
   const ports = new Map<string, PortMapping>();
   for (const item of reader.list()) {
@@ -106,9 +106,9 @@ export function readPorts(reader: NodeReader, note: (text: string) => void): Por
   return [...ports.values()];
 }
 
-/** `expose`: ports and ranges, each with its protocol. */
+/** Reads `expose`: ports and ranges, by protocol. */
 export function readExpose(reader: NodeReader | undefined): { tcp: number[]; udp: number[] } {
-  const found = { tcp: new Set<number>(), udp: new Set<number>() };
+  const numbersByProtocol = { tcp: new Set<number>(), udp: new Set<number>() };
   for (const item of reader?.list() ?? []) {
     const text = item.string("a port");
     if (text === undefined) continue;
@@ -119,7 +119,7 @@ export function readExpose(reader: NodeReader | undefined): { tcp: number[]; udp
     if (numbers === null || kind === undefined) continue;
     if (numbers[1] - numbers[0] >= MOST_PORTS)
       item.invalid(`exposes more than ${MOST_PORTS} ports`, "Services reach every port of each other; leave it out.");
-    else for (let one = numbers[0]; one <= numbers[1]; one += 1) found[kind].add(one);
+    else for (let one = numbers[0]; one <= numbers[1]; one += 1) numbersByProtocol[kind].add(one);
   }
-  return { tcp: [...found.tcp], udp: [...found.udp] };
+  return { tcp: [...numbersByProtocol.tcp], udp: [...numbersByProtocol.udp] };
 }

@@ -9,7 +9,7 @@ export function readRestart(reader: NodeReader | undefined, deploy: NodeReader |
   const text = reader.string("a restart policy") ?? "no";
   const [, retries] = /^on-failure:(\d{1,4})$/.exec(text) ?? [];
   if (retries !== undefined) return { policy: "on-failure", maxRetries: Number(retries) };
-  // Unquoted `no` is a boolean in YAML 1.1 tools; people write it so.
+  // Users write `no` unquoted, which YAML 1.1 tools read as the boolean false.
   if (text === "false" || text === "") return { policy: "no" };
   return { policy: reader.oneOf(["no", "always", "on-failure", "unless-stopped"]) ?? "no" };
 }

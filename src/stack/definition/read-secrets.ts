@@ -1,4 +1,4 @@
-/** The top-level `secrets`: where each value comes from, and the values. */
+/** Reads the sources and values of the top-level `secrets`. */
 import { isUtf8 } from "node:buffer";
 import { readRegularFile, UnsafePathError } from "../../system/read-regular-file.js";
 import type { Variable } from "./interpolate.js";
@@ -14,7 +14,7 @@ export type SecretSource = {
   reader: NodeReader;
 };
 
-/** @param folder the project's, real */
+/** @param folder real path of the project's folder */
 export function readSecretSources(reader: NodeReader | undefined, folder: string): SecretSource[] {
   if (!given(reader)) return [];
   return reader.entries().map(([name, value]) => {
@@ -41,7 +41,7 @@ export function readSecretSources(reader: NodeReader | undefined, folder: string
       generate,
       external,
       reader: value,
-      // What an external store would give can be set in .env under the secret's name.
+      // The value of an external secret can be set in .env under the secret's name.
       ...(variable === undefined ? (external ? { variable: name } : {}) : { variable }),
       ...(file === undefined ? {} : { file }),
     };
@@ -49,16 +49,16 @@ export function readSecretSources(reader: NodeReader | undefined, folder: string
 }
 
 export interface SecretValues {
-  /** By the secret's name. */
+  /** Values by secret name. */
   text: Record<string, string>;
-  /** Of those that are not text. */
+  /** Contents of secrets that are not UTF-8 text, by secret name. */
   binary: Record<string, Buffer>;
 }
 
 /** Docker's own limit for a secret, in bytes. */
 const MAX_SECRET_BYTES = 512_000;
 
-/** A secret is most often one line; the line end that an editor adds is not part of it. */
+/** Reads a secret's file. The final line end, which editors add, is removed. */
 function readContent(file: string, folder: string, reader: NodeReader): string | Buffer | undefined {
   try {
     const bytes = readRegularFile(file, { within: folder, maxBytes: MAX_SECRET_BYTES })?.bytes;
@@ -71,7 +71,10 @@ function readContent(file: string, folder: string, reader: NodeReader): string |
   }
 }
 
-/** Values of the secrets; `make` is called for those that nothing gives. A secret without a value is a problem of who uses it. */
+/**
+ * Resolves the values of the secrets. `make` generates a secret that has `x-generate` and no other value. A secret
+ * without a value becomes a problem of the service that uses it.
+ */
 export async function resolveSecrets(
   sources: SecretSource[],
   folder: string,

@@ -21,7 +21,7 @@ import type { ServiceDefinition } from "./types.js";
 
 export interface ServiceContext extends Omit<MountContext, "service"> {
   allowRoot(service: string): boolean;
-  /** Called with each file in which a secret is written. */
+  /** Called with each file that contains a secret. */
   privateFile(path: string): void;
 }
 
@@ -30,7 +30,7 @@ const DEPLOY_KEYS = keysBelow("services.deploy");
 const SIGNAL = /^(?:SIG)?(?:TERM|INT|QUIT|HUP|USR1|USR2|KILL|WINCH|ABRT|RTMIN\+\d{1,2})$/;
 const MOST_INSTANCES = 100;
 
-/** Leaves out what is not there, so that absent settings stay absent. */
+/** Drops undefined, false and empty fields, so that absent settings stay absent. */
 function present<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   const kept = Object.entries(fields).filter(
     ([, value]) =>
@@ -78,7 +78,7 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
   if (image !== undefined && !/^[a-z0-9][\w./:@-]*$/i.test(image))
     fields.image?.invalid("is not an image reference", "Write it as in redis:7-alpine.");
   const build = given(fields.build) ? readBuild(fields.build, folder) : undefined;
-  // What a build puts into an image is not known, whatever its name is.
+  // The contents of a built image are unknown, whatever its name.
   const local = readLocal(fields["x-local"], given(fields.build) ? undefined : image, folder);
   if (image === undefined && fields.build === undefined && local === undefined)
     reader.invalid("has neither image nor build", "Give `image`, `build`, or `x-local` for the local runtime.");
@@ -112,7 +112,7 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
   return {
     name,
     ...present({ image, build, user, workingDir, healthcheck, local }),
-    // An empty list clears the image's own.
+    // An empty list clears the image's own command.
     ...(command === undefined ? {} : { command }),
     ...(entrypoint === undefined ? {} : { entrypoint }),
     environment: environment.values,

@@ -1,4 +1,4 @@
-/** Settings of a container that a runtime with containers passes on as they are. */
+/** Reads container settings that container runtimes pass on unchanged. */
 import { given, type NodeReader } from "./node-reader.js";
 import type { ServiceDefinition } from "./types.js";
 import { parseBytes } from "./units.js";

@@ -1,9 +1,12 @@
-/** The top-level `volumes`. */
+/** Reads the top-level `volumes`. */
 import { given, type NodeReader } from "./node-reader.js";
 
 export interface Volumes {
   declared: Set<string>;
-  /** Those that are a folder of this machine (`driver_opts: {o: bind, device: ./data}`): the path's reader. */
+  /**
+   * Path readers of volumes that are folders of this machine (`driver_opts: {o: bind, device: ./data}`), by volume
+   * name.
+   */
   bound: Map<string, NodeReader>;
 }
 

@@ -1,4 +1,7 @@
-/** Everything that a service names exists: services, volumes, networks, secrets, configs, published addresses. */
+/**
+ * Checks that everything a service refers to exists: services, volumes, networks, secrets, configs, published
+ * addresses.
+ */
 import { findCycle, publishedTokens } from "./graph.js";
 import type { NodeReader } from "./node-reader.js";
 import type { ServiceDefinition } from "./types.js";
@@ -12,7 +15,10 @@ export interface Declared {
 
 const DECLARE = (section: string): string => `Declare it under the top-level \`${section}\`.`;
 
-/** @param all every service of the files, active or not; `without`: those that the caller leaves out */
+/**
+ * Checks the references of the active `services`. `all` has every service of the files, active or not. `without` has
+ * the services that the caller excludes.
+ */
 export function checkReferences(
   services: Record<string, ServiceDefinition>,
   all: ReadonlyMap<string, NodeReader>,

@@ -1,11 +1,11 @@
-/** A definition written as a Compose project again, as `docker compose config` prints it; secrets are hidden. */
+/** Converts a definition back to a Compose project, as `docker compose config` prints it, with secrets hidden. */
 import { secretEncodings } from "../text/secret-encodings.js";
 import type { Healthcheck, Mount, ServiceDefinition, StackDefinition } from "./types.js";
 
 const HIDDEN = "[hidden]";
 type Plain = Record<string, unknown>;
 
-/** Leaves out what is absent, false or empty. */
+/** Drops undefined, false and empty fields. */
 function compact(fields: Plain): Plain {
   return Object.fromEntries(
     Object.entries(fields).filter(
@@ -95,7 +95,7 @@ function serviceOf(service: ServiceDefinition): Plain {
   });
 }
 
-/** Every text in which a secret stands, without it. */
+/** Replaces secrets in every text. */
 function hide(value: unknown, forms: readonly string[]): unknown {
   if (typeof value === "string") return forms.reduce((text, form) => text.replaceAll(form, HIDDEN), value);
   if (Array.isArray(value)) return value.map((item) => hide(item, forms));

@@ -1,4 +1,7 @@
-/** Which services of a project take part: active profiles, those named by the caller, what they depend on, those left out. */
+/**
+ * Selects the services of a stack: by active profiles, by the caller's names with their dependencies, without excluded
+ * ones.
+ */
 import { StackwardenError } from "../../errors.js";
 import { given, type NodeReader } from "./node-reader.js";
 import { readDependencies } from "./read-dependencies.js";
@@ -7,7 +10,7 @@ import { entry, type Tree } from "./tree.js";
 
 export interface SelectionRequest {
   profiles: readonly string[];
-  /** Of COMPOSE_PROFILES; a name that no service has is not an error there. */
+  /** Profiles of COMPOSE_PROFILES. Unlike in `profiles`, an unknown name is not an error. */
   usualProfiles: readonly string[];
   services?: readonly string[];
   without?: readonly string[];
@@ -16,7 +19,7 @@ export interface SelectionRequest {
 export interface Selection {
   /** In the files' order. */
   names: string[];
-  /** Services left out by the caller. */
+  /** Services that the caller excludes. */
   without: ReadonlySet<string>;
 }
 
@@ -45,13 +48,15 @@ export function selectServices(all: ReadonlyMap<string, NodeReader>, request: Se
     const profiles = child(reader, "profiles");
     profilesOf.set(name, given(profiles) ? profiles.strings("a profile") : []);
   }
-  const known = [...new Set([...profilesOf.values()].flat())].sort();
-  const strange = request.profiles.find((profile) => profile !== "*" && !known.includes(profile));
+  const profileNames = [...new Set([...profilesOf.values()].flat())].sort();
+  const strange = request.profiles.find((profile) => profile !== "*" && !profileNames.includes(profile));
   if (strange !== undefined)
     throw new StackwardenError("INVALID_INPUT", `profiles: no service has the profile ${strange}.`, {
-      hint: `Profiles: ${known.join(", ") || "none"}.`,
+      hint: `Profiles: ${profileNames.join(", ") || "none"}.`,
       details: {
-        issues: [{ field: "profiles", problem: `unknown profile ${strange}`, valid: known.join(", ") || "none" }],
+        issues: [
+          { field: "profiles", problem: `unknown profile ${strange}`, valid: profileNames.join(", ") || "none" },
+        ],
       },
     });
   const active = new Set([...request.profiles, ...request.usualProfiles]);
@@ -61,7 +66,7 @@ export function selectServices(all: ReadonlyMap<string, NodeReader>, request: Se
   };
   const left = new Set(without);
   const chosen = new Set<string>();
-  // A service that the caller names is active whatever its profiles, as in Compose.
+  // As in Compose, a service named by the caller is active regardless of its profiles.
   const waiting = services.length > 0 ? [...services] : valid.filter(isActive);
   for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
     const reader = all.get(name);

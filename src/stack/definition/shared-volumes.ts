@@ -1,10 +1,10 @@
-/** Volumes that several services mount. */
+/** Checks volumes that several services mount. */
 import type { NodeReader } from "./node-reader.js";
 import type { ServiceDefinition } from "./types.js";
 
 const SERVERS = new Set(["postgres", "redis-server", "valkey-server", "docker-entrypoint.sh", "sh", "bash", "/bin/sh"]);
 
-/** A backup that runs `pg_dump` from the same image is not a database. */
+/** True when the service runs a database server. A backup that runs `pg_dump` from the same image does not. */
 function isDatabase({ local, command, entrypoint }: ServiceDefinition): boolean {
   if (local?.provider === undefined) return false;
   const program = [...(entrypoint ?? []), ...(command ?? [])][0];
@@ -12,8 +12,8 @@ function isDatabase({ local, command, entrypoint }: ServiceDefinition): boolean 
 }
 
 /**
- * Refuses a volume in which two databases would keep their data: each takes the whole folder for its own, and whichever
- * starts second damages it or fails.
+ * Refuses a volume that holds the data of two databases. Each database owns the whole folder: the one that starts
+ * second fails or damages the data.
  */
 export function refuseSharedDatabases(
   services: Readonly<Record<string, ServiceDefinition>>,

@@ -1,12 +1,12 @@
 /**
- * What a copy between threads loses, kept: objects without a prototype (a service may be called `constructor`) travel as
- * maps, buffers as bytes.
+ * Preserves what structured cloning between threads loses: objects without a prototype (a service may be named
+ * `constructor`) are sent as maps, buffers as bytes.
  */
 type Plain = Record<string, unknown>;
 
 const isObject = (value: unknown): value is Plain => typeof value === "object" && value !== null;
 
-/** For `postMessage`. */
+/** Converts a value for `postMessage`. */
 export function packed(value: unknown): unknown {
   if (!isObject(value) || value instanceof Uint8Array) return value;
   if (Array.isArray(value)) return value.map(packed);
@@ -14,7 +14,7 @@ export function packed(value: unknown): unknown {
   return Object.getPrototypeOf(value) === null ? new Map(entries) : Object.fromEntries(entries);
 }
 
-/** What `packed` was made of. */
+/** Restores the value that `packed` converted. */
 export function unpacked(value: unknown): unknown {
   if (!isObject(value)) return value;
   if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);

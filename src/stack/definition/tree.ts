@@ -1,6 +1,7 @@
 /**
- * A compose file's values after aliases and merge keys are resolved, each with the file and place it comes from. Files
- * are merged into one tree, and every value keeps its own origin: relative paths, variables and problems are its file's.
+ * A compose file's values after aliases and merge keys are resolved, each with its file and position. Files are merged
+ * into one tree. Every value keeps its origin, which determines its relative paths, its variables and the location of
+ * its problems.
  */
 import type { LineCounter } from "yaml";
 import type { Lookup } from "./interpolate.js";
@@ -10,9 +11,9 @@ export interface FileOrigin {
   /** Absolute path, or `built-in:commandcenter`. */
   readonly path: string;
   readonly lines: LineCounter | null;
-  /** Where its relative paths begin. */
+  /** Folder to which the file's relative paths refer. */
   readonly folder: string;
-  /** Its variables. */
+  /** The file's variables. */
   readonly lookup: Lookup;
 }
 
@@ -22,16 +23,16 @@ interface Place {
   readonly at: number | null;
   /** `!reset`: the attribute is removed. `!override`: it replaces what earlier files say instead of being merged. */
   readonly tag?: "reset" | "override";
-  /** Why the value cannot be used; whoever reads it reports the problem. */
+  /** Why the value cannot be used. The code that reads the value reports the problem. */
   readonly fault?: { message: string; hint: string };
 }
 
 export interface Scalar extends Place {
   readonly kind: "scalar";
   readonly value: string | number | boolean | bigint | null;
-  /** Numbers and booleans as they were written. */
+  /** The text that Compose prints for an unquoted number, boolean or date. */
   readonly source?: string;
-  /** A secret went into it. */
+  /** True when the value includes a secret. */
   readonly secret?: boolean;
 }
 
@@ -74,21 +75,24 @@ export const sequence = (like: Tree, items: readonly Tree[]): Sequence => ({
 export const isNull = (tree: Tree | undefined): boolean =>
   tree === undefined || tree.tag === "reset" || (tree.kind === "scalar" && tree.value === null);
 
-/** The value of a mapping's key; undefined: it has none, or is no mapping. */
+/** The value of a mapping's key; undefined when the key is absent or `tree` is not a mapping. */
 export const entry = (tree: Tree | undefined, key: string): Tree | undefined =>
   tree?.kind === "map" ? tree.entries.get(key) : undefined;
 
-/** A scalar's text as Compose prints it; undefined: it is no text. */
+/** A scalar's text as Compose prints it; undefined for lists, mappings, null and reset values. */
 export function textOf(tree: Tree | undefined): string | undefined {
   if (tree?.kind !== "scalar" || tree.value === null || tree.tag === "reset") return undefined;
   return typeof tree.value === "string" ? tree.value : (tree.source ?? String(tree.value));
 }
 
-/** 1-based; null where the place is not in a file's text. */
+/** Line number, from 1; null when the value has no position in a file. */
 export const lineOf = ({ file, at }: Tree): number | null =>
   at === null || file.lines === null ? null : file.lines.linePos(at).line;
 
-/** Equal whatever file they come from. Values with more than 100,000 parts count as different: aliases can make them endless. */
+/**
+ * Compares two values, regardless of their files. Values with more than 100,000 parts count as different, because
+ * aliases can expand a small file.
+ */
 export function sameTree(one: Tree, other: Tree, budget = { left: 100_000 }): boolean {
   budget.left -= 1;
   if (one === other) return true;

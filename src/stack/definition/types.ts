@@ -1,21 +1,24 @@
-/** A stack as the domain knows it: what is left of a compose file after parsing, interpolation and policy. */
+/** A stack definition: a compose file after parsing, interpolation and policy checks. */
 
-/** CPU in cores, memory in MB (1 MB = 1,048,576 bytes, as Docker counts), number of processes and threads. `undefined`: no limit asked for. */
+/**
+ * CPU in cores, memory in MB (1 MB = 1,048,576 bytes, as Docker counts), number of processes and threads. `undefined`:
+ * no limit.
+ */
 export interface Limits {
   cpus?: number;
   memory_mb?: number;
   pids?: number;
 }
 
-/** A published port. Where it listens is not the file's to say: on 127.0.0.1, unless the operator opens it. */
+/** A published port. It listens on 127.0.0.1 unless the operator opens it; files cannot change the address. */
 export interface PortMapping {
   /** The port the service listens on inside its own network. */
   containerPort: number;
-  /** The host port asked for; `undefined`: containerPort when free, else the next free one. */
+  /** The requested host port. Default: `preferredPort` or `containerPort` when free, else the next free port. */
   hostPort?: number;
-  /** The host port that is tried first where none is asked for. Default: `containerPort`. */
+  /** The host port that is tried first when `hostPort` is absent. Default: `containerPort`. */
   preferredPort?: number;
-  /** Last port of a range in which any free one will do (`8000-8010:80`). */
+  /** Last port of a range; any free port of the range is used (`8000-8010:80`). */
   hostPortEnd?: number;
   protocol: "tcp" | "udp";
 }
@@ -26,11 +29,14 @@ export interface Dependency {
   condition: DependencyCondition;
   /** Restart this service when the dependency is restarted by an operation (Compose `depends_on.<x>.restart`). */
   restart: boolean;
-  /** False: a missing dependency (profile not active) is no error. */
+  /** False: a missing dependency (profile not active) is not an error. */
   required: boolean;
 }
 
-/** How the check is made. `CMD` and `CMD-SHELL` run inside the service; the others are stackwarden's own (`x-probe`). */
+/**
+ * Kind of the check. `cmd` and `cmd-shell` run inside the service. `http`, `tcp`, `postgres` and `redis` are
+ * stackwarden's own (`x-probe`).
+ */
 export type HealthTest =
   | { kind: "none" }
   | { kind: "cmd"; argv: string[] }
@@ -51,13 +57,15 @@ export interface HealthTimings {
 /** Compose healthcheck; Compose's own defaults (30 s, 30 s, 3, 0 s, 5 s) are already filled in. */
 export interface Healthcheck extends HealthTimings {
   test: HealthTest;
-  /** The file's own `test` where `x-probe` is given too: what runs inside the service on runtimes that have its image. */
+  /**
+   * The file's `test` when `x-probe` is present too. Runtimes that use the image run this command inside the service.
+   */
   command?: HealthTest;
 }
 
 export interface RestartPolicy {
   policy: "no" | "always" | "on-failure" | "unless-stopped";
-  /** Only with on-failure; `undefined`: without limit. */
+  /** Only for on-failure; `undefined`: unlimited. */
   maxRetries?: number;
 }
 
@@ -67,11 +75,11 @@ export interface VolumeMount {
   source: string;
   target: string;
   readOnly: boolean;
-  /** The file gives it no name. */
+  /** The file does not name the volume. */
   anonymous?: true;
-  /** Only this folder of the volume, relative. */
+  /** Mounts only this folder of the volume; a relative path. */
   subpath?: string;
-  /** What the image has at the target is not copied into an empty volume. */
+  /** Files of the image at the target are not copied into an empty volume. */
   noCopy?: true;
 }
 
@@ -81,7 +89,7 @@ export interface BindMount {
   source: string;
   target: string;
   readOnly: boolean;
-  /** It lies below a folder that the operator's `allow_binds` opens. */
+  /** The source is below a folder that the operator's `allow_binds` allows. */
   outside?: true;
   /** False: the start fails when the source is missing. Default: it is created as a folder. */
   createHostPath?: false;
@@ -102,7 +110,7 @@ export interface BuildDefinition {
   /** Absolute, below the project's folder. */
   context: string;
   dockerfile?: string;
-  /** The Dockerfile's text, in place of a file. */
+  /** The Dockerfile's text; replaces the file. */
   dockerfileInline?: string;
   target?: string;
   args: Record<string, string>;
@@ -121,7 +129,7 @@ export interface BuildDefinition {
 /** A secret or config as a file in a service. */
 export interface FileMount {
   source: string;
-  /** A plain name below /run/secrets (secrets alone), or an absolute path. */
+  /** A plain name below /run/secrets (secrets only), or an absolute path. */
   target: string;
   uid?: number;
   gid?: number;
@@ -129,39 +137,21 @@ export interface FileMount {
   mode?: number;
 }
 
-/** A service's place in one network. */
+/** A service's attachment to one network. */
 export interface NetworkAttachment {
   aliases: string[];
   ipv4Address?: string;
   ipv6Address?: string;
 }
 
-/** A command that runs in the service after it started, or before it stops. */
-export interface LifecycleHook {
-  command: string[];
-  user?: string;
-  workingDir?: string;
-  environment: Record<string, string>;
-}
-
-/** `develop.watch`: what a change below `path` leads to. */
-export interface WatchRule {
-  /** Absolute, below the project's folder. */
-  path: string;
-  action: "sync" | "rebuild" | "restart" | "sync+restart" | "sync+exec";
-  target?: string;
-  include: string[];
-  ignore: string[];
-}
-
 export interface NetworkDefinition {
-  /** No way out of the network. */
+  /** The network has no access to other networks. */
   internal: boolean;
-  /** The file means a network that is made elsewhere; a network of the project takes its place. */
+  /** The file refers to a network created elsewhere. A network of the project replaces it. */
   external: boolean;
 }
 
-/** What one file asks for that is accepted without effect, or that not every runtime does. */
+/** An attribute that a file uses and that has no effect on at least one runtime. */
 export interface AttributeUse {
   /** Row of the table of attributes, e.g. `services.logging`. */
   attribute: string;
@@ -169,8 +159,8 @@ export interface AttributeUse {
 }
 
 /**
- * How the local runtime runs a service (`x-local`). In `command` and in every environment value
- * `{host}` and `{port}` / `{port:8000}` stand for the address this service listens on.
+ * How the local runtime runs a service (`x-local`). In `command` and in every environment value, `{host}` and `{port}`
+ * / `{port:8000}` are replaced by the address on which the service listens.
  */
 export interface LocalDefinition {
   provider?: "postgres" | "redis";
@@ -189,22 +179,22 @@ export interface ServiceDefinition {
   command?: string[];
   entrypoint?: string[];
   /**
-   * Values as they will be, but for published addresses: the token `{published:<service>:<port>}`
-   * stands for the `host:port` under which that port is published, known only once ports are chosen.
+   * Final values, except for published addresses: the token `{published:<service>:<port>}` is replaced by the
+   * `host:port` of that published port after ports are assigned.
    */
   environment: Record<string, string>;
-  /** Names in `environment` whose value holds a secret; never shown. */
+  /** Names in `environment` whose value contains a secret. The values are never shown. */
   secretEnvironment: string[];
   user?: string;
   workingDir?: string;
   ports: PortMapping[];
   /** UDP ports of `expose`. */
   exposeUdp?: number[];
-  /** Ports other services of the stack may use (`expose`), beside the published ones. */
+  /** Ports that other services of the stack may use (`expose`), in addition to the published ones. */
   expose: number[];
   dependsOn: Record<string, Dependency>;
   healthcheck?: Healthcheck;
-  /** Timings for the check that the image has: the file gives them without a test of its own. */
+  /** Timings for the image's check, when the file sets timings without a test. */
   healthTimings?: HealthTimings;
   restart: RestartPolicy;
   mounts: Mount[];
@@ -220,17 +210,17 @@ export interface ServiceDefinition {
   profiles: string[];
   secrets: FileMount[];
   configs?: FileMount[];
-  /** One more name under which other services reach it. */
+  /** An additional host name of the service for other services. */
   containerName?: string;
   hostname?: string;
   domainName?: string;
   /** Networks by their name in the file. Absent: the network `default`. */
   networks?: Record<string, NetworkAttachment>;
-  /** No network at all (`network_mode: none`). */
+  /** The service has no network (`network_mode: none`). */
   networkMode?: "none";
-  /** Further names for other services, for this service alone: alias → service. */
+  /** Additional names of other services that only this service can use: alias → service. */
   links?: Record<string, string>;
-  /** Addresses by name; `host-gateway` is the machine. */
+  /** Addresses by host name; `host-gateway` is the address of the host machine. */
   extraHosts?: Record<string, string[]>;
   dns?: string[];
   dnsSearch?: string[];
@@ -245,18 +235,14 @@ export interface ServiceDefinition {
   pullPolicy?: string;
   /** Number of instances. Default 1. */
   replicas?: number;
-  /** Group names or numbers beside the user's own. */
+  /** Group names or ids in addition to the user's own. */
   groupAdd?: string[];
-  memorySwapBytes?: number;
   memorySwappiness?: number;
   oomScoreAdj?: number;
   cpuset?: string;
   cpuShares?: number;
   annotations?: Record<string, string>;
-  postStart?: LifecycleHook[];
-  preStop?: LifecycleHook[];
-  watch?: WatchRule[];
-  /** True only when the server's configuration grants it. */
+  /** True when the server's configuration allows the service to run as root. */
   allowRoot: boolean;
   local?: LocalDefinition;
   /** Argument vectors of the commands that the file declares (`x-commands`), by name. */
@@ -278,21 +264,21 @@ export interface StackDefinition {
   networks?: Record<string, NetworkDefinition>;
   /** Contents of the configs in use, by name. */
   configs?: Record<string, Buffer>;
-  /** Contents of those secrets that are not text, by name; the others are in `secrets`. */
+  /** Contents of secrets that are not UTF-8 text, by name. The other secrets are in `secrets`. */
   binarySecrets?: Record<string, Buffer>;
-  /** What the files ask for that not every runtime does; `forRuntime` turns it into notes. */
+  /** Attributes of the files that not every runtime supports. `forRuntime` converts them to notes. */
   uses?: AttributeUse[];
-  /** Every secret value of this stack, to be redacted wherever text leaves it. */
+  /** All secret values of the stack. They are redacted in all output. */
   secretValues: string[];
   /**
-   * Absolute, real paths of the project's files that secrets come from: `.env` where it is, files of secrets, npm's
-   * settings with a credential beside a manifest that is installed from, and those
-   * env files and that compose file in which a secret is written. Copies of the project's folders leave them out.
+   * Absolute, real paths of the project's files that contain secrets: `.env`, secret files, `.npmrc` files with a
+   * credential next to an installed manifest, and env files and compose files that contain a secret. Copies of the
+   * project's folders exclude them.
    */
   privateFiles?: string[];
   /** Resolved values of the top-level secrets, by name. */
   secrets: Record<string, string>;
-  /** What the reader wants to be known, e.g. services of the built-in stack whose folder is absent. */
+  /** Notes of the compose reader, for example services of the built-in stack whose folder is absent. */
   notes: string[];
 }
 
@@ -303,17 +289,23 @@ export interface LoadRequest {
   folder: string;
   /** Services of these profiles are active too. */
   profiles: string[];
-  /** Compose files, relative to the folder. Default: COMPOSE_FILE of `.env`, else the usual names. */
+  /** Compose files, relative to the folder. Default: COMPOSE_FILE of `.env`, else the default names. */
   files?: string[];
   /** Only these services and what they depend on. Default: all active ones. */
   services?: string[];
-  /** Services that are left out; the others start as if they did not depend on them. */
+  /** Excluded services. The others start as if they did not depend on them. */
   without?: string[];
-  /** Generated once per project and kept; called for secrets with `x-generate: true` that the environment does not give. */
+  /**
+   * Returns the generated value of a secret, which is created once per project and stored. Called for secrets with
+   * `x-generate: true` that have no other value.
+   */
   generateSecret(name: string): Promise<string>;
   /** Services whose root user the server's configuration allows. */
   allowRoot: string[];
-  /** Absolute folders outside the project that the server's configuration allows to bind; `:rw` at the end: also to write. */
+  /**
+   * Absolute folders outside the project that the server's configuration allows to bind. A suffix `:rw` also allows
+   * writing.
+   */
   allowBinds?: string[];
 }
 /** `loadStack(request: LoadRequest): Promise<StackDefinition>` reads `<folder>/compose.yaml` (or compose.yml, docker-compose.yaml/.yml), else the built-in CommandCenter definition. */

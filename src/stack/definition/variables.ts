@@ -1,11 +1,11 @@
-/** The project's `.env`; nothing of the server's own environment, which holds the agent's keys. */
+/** Reads the project's `.env`. The server's environment is not used, because it contains the agent's keys. */
 import { join } from "node:path";
 import { EnvFileError, readEnvFile } from "./env-file.js";
 import type { Variable } from "./interpolate.js";
 import type { Problems } from "./problems.js";
 import { isSensitiveName } from "./read-environment.js";
 
-/** @param folders those whose `.env` counts: the first that has one; all below `project` */
+/** @param folders candidate folders, all below `project`; the first one that has an `.env` is used */
 export function projectVariables(
   project: string,
   folders: readonly string[],

@@ -1,18 +1,18 @@
 /**
- * How deep a YAML text nests, found before it is read. The library reads by recursion, and JavaScript does not always
- * turn a full stack of calls into an exception: where V8 just has to compile a regular expression, it ends the process.
+ * Measures the nesting depth of a YAML text before it is parsed. The YAML library parses recursively, and a stack
+ * overflow is not always an exception: when V8 compiles a regular expression at that point, the process aborts.
  */
 import { Lexer, Parser } from "yaml";
 
-/** Far above what anybody writes, far below what fills a stack. */
+/** Maximum nesting depth: far above real files, and far below a stack overflow. */
 export const MOST_LEVELS = 100;
 
-/** @returns the offset at which the text first nests deeper than MOST_LEVELS; null: nowhere */
+/** @returns the offset at which the text first nests deeper than MOST_LEVELS; null when it never does */
 export function tooDeepAt(text: string): number | null {
   const parser = new Parser();
   for (const lexeme of new Lexer().lex(text)) {
     for (const _whole of parser.next(lexeme)) {
-      // Only what is still open matters.
+      // Only the parser's stack of open nodes matters.
     }
     if (parser.stack.length > MOST_LEVELS) return parser.offset;
   }

@@ -1,18 +1,20 @@
-/** From a parsed YAML document to a tree: aliases and merge keys are resolved, `!reset` and `!override` are kept. */
+/**
+ * Converts a parsed YAML document to a tree. Aliases and merge keys are resolved; `!reset` and `!override` are kept.
+ */
 import { type Document, isAlias, isMap, isScalar, isSeq, type Node, type Pair } from "yaml";
 import type { AliasTargets } from "./document.js";
 import { InterpolationError, interpolate } from "./interpolate.js";
 import { plainText } from "./plain-scalar.js";
 import type { FileOrigin, Tree } from "./tree.js";
 
-/** Merge keys copy entries; a small file must not become a large one. */
+/** Maximum entries copied by merge keys, which can expand a small file. */
 const MOST_COPIES = 500_000;
 const CORRECT = "Correct the expression, or set the variable in .env.";
 
 export interface TreeOptions {
   targets: AliasTargets;
   file: FileOrigin;
-  /** Called with each variable that the file uses without a default and nothing sets. */
+  /** Called for each variable that the file uses without a default and nothing sets. */
   unset(name: string): void;
 }
 
@@ -20,7 +22,10 @@ type Tag = { tag?: "reset" | "override" };
 const tagOf = (node: Node): Tag =>
   node.tag === "!reset" ? { tag: "reset" } : node.tag === "!override" ? { tag: "override" } : {};
 
-/** A merge key, plain or as `!!merge <<`. */
+/**
+ * The name of a key, and whether it is a merge key, written as `<<` or `!!merge <<`; null for a key that is not a
+ * scalar.
+ */
 function keyOf(pair: Pair): { name: string; merge: boolean } | null {
   const { key } = pair;
   if (!isScalar(key)) return null;
@@ -115,8 +120,8 @@ export function toTree(document: Document, { targets, file, unset }: TreeOptions
   };
 
   const convert = (node: unknown): Tree => {
-    const known = done.get(node);
-    if (known !== undefined) return known;
+    const converted = done.get(node);
+    if (converted !== undefined) return converted;
     const tree = make(node);
     if (typeof node === "object" && node !== null) done.set(node, tree);
     return tree;

@@ -1,4 +1,4 @@
-/** Collects what a diagnosis is made from; each part is bounded, nothing is probed. */
+/** Collects the input of a diagnosis. Every part is bounded, and no health check is run. */
 
 import type { Project } from "../lifecycle/project.js";
 import { statsOf } from "../lifecycle/queries.js";
@@ -11,7 +11,7 @@ import { lastStartFailed } from "./stack-rules.js";
 import type { DiagnosisReport, DiagnosisRequest, Facts, ServiceEvidence } from "./types.js";
 
 const HOUR_MS = 3_600_000;
-/** Newest lines of each service that are read, and their bytes in all. */
+/** Maximum newest lines read of each service, and their total bytes. */
 const READ_LINES = 400;
 const READ_BYTES = 200_000;
 const READ_EVENTS = 1000;
@@ -62,7 +62,10 @@ export async function diagnosisOf(
   return diagnose(facts, service);
 }
 
-/** Why the compose file cannot be used as it is now. It may quote the file, and the file may hold a secret. */
+/**
+ * Why the current compose file cannot be used; null when it can. The error may quote the file, which may contain a
+ * secret, so it is sanitised.
+ */
 async function unusable(project: Project): Promise<Facts["definition"]> {
   const problem = await project.definitionProblem();
   if (problem === null) return null;
@@ -70,7 +73,7 @@ async function unusable(project: Project): Promise<Facts["definition"]> {
   return error.report();
 }
 
-/** Null when the stack does not run. */
+/** Resource use of the services; null when the stack is not running. */
 const useOf = (project: Project): Promise<StatsReport | null> =>
   project.supervisor.open ? statsOf(project, undefined) : Promise.resolve(null);
 

@@ -1,4 +1,4 @@
-/** Several crashes of one service in one sentence. */
+/** Summarises several crashes of one service in one sentence. */
 import type { StackEvent } from "../model.js";
 
 const seconds = (ms: number): string => {
@@ -13,8 +13,8 @@ const median = (values: readonly number[]): number => {
 
 /**
  * `It crashed 6 times in 55 s (6 OOM kills); an instance lived 6.5 s.`
- * @param crashes its `service_crashed` events, oldest first
- * @returns null for fewer than two
+ * @param crashes the service's `service_crashed` events, oldest first
+ * @returns null for fewer than two crashes
  */
 export function crashSummary(crashes: readonly StackEvent[]): string | null {
   const [first] = crashes;

@@ -1,4 +1,4 @@
-/** One look at everything an engineer would look at, and what it most likely means. */
+/** Diagnoses a stack: ranks the probable causes of a problem from health, exits, events, logs and resource use. */
 import { asSentence, wellSentence } from "../lifecycle/stack-state.js";
 import type { LogLine } from "../logs/types.js";
 import type { StackEvent } from "../model.js";
@@ -12,20 +12,23 @@ const MOST_OTHERS = 5;
 const MOST_EVENTS = 20;
 const MOST_LINES = 8;
 const MOST_EVIDENCE = 5;
-/** Bytes of one quoted text. */
+/** Maximum bytes of one quoted text. */
 const QUOTE = 300;
 
 const CONFIDENCE: Record<Confidence, number> = { certain: 3, likely: 2, possible: 1 };
-/** Said of the whole stack when nothing more exact is known. */
+/** Causes that describe the whole stack; they rank below more specific ones. */
 const GENERAL = new Set<Cause["kind"]>(["start_failed", "starting", "stopped", "never_started"]);
 
-/** The failing service on which this one depends that depends on no failing one itself. */
+/**
+ * The failing dependency of this service, direct or indirect, that has no failing dependency itself; null when there is
+ * none.
+ */
 function rootOf(facts: Facts, name: string): string | null {
-  const seen = new Set<string>([name]);
+  const visited = new Set<string>([name]);
   const failing = (at: string): string | null => {
     for (const other of facts.services.get(at)?.report.depends_on ?? []) {
-      if (seen.has(other)) continue;
-      seen.add(other);
+      if (visited.has(other)) continue;
+      visited.add(other);
       const service = facts.services.get(other);
       const deeper = failing(other);
       if (deeper !== null) return deeper;
@@ -40,10 +43,10 @@ function causesOf(facts: Facts): Cause[] {
   const causes = stackCauses(facts);
   for (const [name, service] of facts.services) {
     const root = rootOf(facts, name);
-    for (const found of serviceCauses(facts, service)) {
-      // What has a cause of its own that was observed is not explained by another service.
-      const because_of = found.confidence === "certain" ? null : root;
-      causes.push({ service: name, ...found, because_of });
+    for (const serviceCause of serviceCauses(facts, service)) {
+      // A cause that was observed directly is not attributed to another service.
+      const because_of = serviceCause.confidence === "certain" ? null : root;
+      causes.push({ service: name, ...serviceCause, because_of });
     }
     const waits = root !== null && ["pending", "starting", "stopped"].includes(service.report.state);
     if (waits && facts.stack.state !== "stopped" && !isFailing(service))
@@ -64,15 +67,15 @@ function causesOf(facts: Facts): Cause[] {
   return causes;
 }
 
-/** How many services depend on this one, directly or through others. */
+/** Number of services that depend on this one, directly or indirectly. */
 function dependants(facts: Facts, name: string): number {
-  const found = new Set<string>([name]);
-  for (const at of found)
-    for (const { report } of facts.services.values()) if (report.depends_on.includes(at)) found.add(report.service);
-  return found.size - 1;
+  const names = new Set<string>([name]);
+  for (const at of names)
+    for (const { report } of facts.services.values()) if (report.depends_on.includes(at)) names.add(report.service);
+  return names.size - 1;
 }
 
-/** The likeliest first: what fails before what is only short, a root before what follows from it. */
+/** Sorts causes by probability: failures before resource shortages, root causes before their consequences. */
 function rank(facts: Facts, causes: readonly Cause[]): Cause[] {
   const score = ({ service, kind, confidence, because_of }: Cause): number => {
     const evidence = service === null ? undefined : facts.services.get(service);
@@ -85,7 +88,7 @@ function rank(facts: Facts, causes: readonly Cause[]): Cause[] {
       (service === null ? 0 : Math.min(50, dependants(facts, service)))
     );
   };
-  // A stable sort: among equals the one that was found first.
+  // The sort is stable: equal causes keep the order in which they were found.
   return [...causes].sort((a, b) => score(b) - score(a));
 }
 
@@ -94,7 +97,7 @@ const quoted = (cause: Cause): Cause => ({
   evidence: cause.evidence.slice(0, MOST_EVIDENCE).map((one) => ({ ...one, text: boundText(one.text, QUOTE) })),
 });
 
-/** For a service that is down what it printed last, for others what looks like an error. */
+/** Selects log lines as evidence: the last lines of a crashed or requested service, and lines that look like errors. */
 function tellingLines(service: ServiceEvidence, asked: boolean): DiagnosedService["lines"] {
   const { lines, report } = service;
   const crashes = crashesOf(service);
@@ -122,14 +125,14 @@ function summary(facts: Facts, cause: Cause | null): string {
   return cause.explanation;
 }
 
-/** @param only the service that is asked about: causes of others are told only where they explain it */
+/** @param only the requested service; causes of other services are included only when they explain its state */
 export function diagnose(facts: Facts, only?: string): DiagnosisReport {
   const all = causesOf(facts);
   const root = only === undefined ? null : rootOf(facts, only);
   const concerned = ({ service }: Cause): boolean =>
     only === undefined || service === null || service === only || service === root;
   const [cause = null, ...further] = rank(facts, all.filter(concerned)).map(quoted);
-  // A stack that was stopped has nothing else to say.
+  // Other causes are irrelevant for a stack that was stopped.
   const idle = cause?.kind === "stopped" || cause?.kind === "never_started";
   const others = idle ? [] : further;
   const services: DiagnosisReport["services"] = Object.create(null);
@@ -148,9 +151,9 @@ export function diagnose(facts: Facts, only?: string): DiagnosisReport {
       lines: idle && only === undefined ? [] : tellingLines(service, name === only),
     };
   }
-  const told = (event: StackEvent): boolean =>
+  const isRelevant = (event: StackEvent): boolean =>
     only === undefined || event.service === null || Object.hasOwn(services, event.service);
-  const events = facts.events.filter(told);
+  const events = facts.events.filter(isRelevant);
   return {
     project: facts.project,
     state: facts.stack.state,

@@ -1,17 +1,17 @@
-/** What lines of a log betray: messages that languages, databases and kernels print in the same words everywhere. */
+/** Recognises symptoms in log lines: messages that languages, databases and kernels always print in the same form. */
 import type { LogLine } from "../logs/types.js";
 import type { CauseKind } from "./types.js";
 
 export interface LogSymptom {
   kind: CauseKind;
-  /** Linear: no repetition inside a repetition. */
+  /** Must match in linear time: no nested repetition. */
   pattern: RegExp;
   explanation: string;
-  /** What mends it, in words; the service is restarted afterwards. */
+  /** The fix, as a sentence. The service is restarted afterwards. */
   do: string;
 }
 
-/** The first that matches a line holds. */
+/** The first sign that matches a line is used. */
 const SIGNS: readonly LogSymptom[] = [
   {
     kind: "disk_full",
@@ -105,10 +105,10 @@ const SIGNS: readonly LogSymptom[] = [
 
 const ERROR_WORDS =
   /error|exception|traceback|fatal|panic|critical|fail|refused|denied|cannot|could not|unable|segfault|killed|abort|timed? ?out/i;
-/** Longer lines are not read to their end. */
+/** Maximum characters of a line that are examined. */
 const READ = 2000;
 
-/** PostgreSQL's ordinary messages; what is wrong it reports as WARNING, ERROR, FATAL or PANIC. */
+/** Ordinary PostgreSQL messages. PostgreSQL reports problems as WARNING, ERROR, FATAL or PANIC. */
 const ORDINARY = /^[^"']{0,80}\b(?:LOG|INFO|NOTICE|DEBUG\d?): {1,2}/;
 
 export const looksWrong = ({ text }: Pick<LogLine, "text">): boolean => {
@@ -116,7 +116,7 @@ export const looksWrong = ({ text }: Pick<LogLine, "text">): boolean => {
   return ERROR_WORDS.test(start) && !ORDINARY.test(start);
 };
 
-/** The newest line that betrays something, and what. */
+/** The newest line that matches a sign, with the sign; null when none matches. */
 export function findSymptom(lines: readonly LogLine[]): { sign: LogSymptom; line: LogLine } | null {
   for (const line of lines.toReversed()) {
     const text = line.text.slice(0, READ);

@@ -1,4 +1,7 @@
-/** What one service's state, exit, checks, lines and use say about what is wrong with it. */
+/**
+ * Rules that derive the causes of one service's problems from its state, exit, health checks, log lines and resource
+ * use.
+ */
 import type { ExitReport, StackEvent } from "../model.js";
 import { crashSummary } from "./crash-summary.js";
 import { findSymptom } from "./log-symptoms.js";
@@ -7,15 +10,15 @@ import { UpRules } from "./up-rules.js";
 
 type Found = Omit<Cause, "service" | "because_of">;
 
-/** Not below, and told in whole steps of, so many MB. */
+/** Suggested memory limits are multiples of this number of MB. */
 const MEMORY_STEP_MB = 64;
-/** What a check says that got none in time. */
+/** Message of a check that timed out. */
 const NO_ANSWER = /^no answer within/;
-/** What the local runtime adds to a refused connection. */
+/** Text that the local runtime adds to a refused connection. */
 const LISTENS_ELSEWHERE = /; it listens on /;
 const PROGRAM_MISSING = /lacks the program that its health check runs|^The program "[^"]{1,200}" was not found/;
 const VOLUME_MISMATCH = /the volume was initialised with /;
-/** So many crashes are a loop. */
+/** Minimum number of crashes that count as a crash loop. */
 const LOOP = 3;
 const FAILING = new Set(["crashed", "unhealthy", "lost"]);
 
@@ -48,23 +51,26 @@ class ServiceRules {
 
   find(): Found[] {
     const { report, failedStart } = this.service;
-    const found: (Found | null)[] = [];
-    // One that was stopped because its checks failed did not crash, however its program ended then.
+    const causes: (Found | null)[] = [];
+    // A service that was stopped because its checks failed did not crash, however its program ended.
     if (report.state === "crashed" || (failedStart && this.#lastFailure?.type === "service_crashed"))
-      found.push(this.#outOfMemory() ?? this.#crash());
-    else if (isFailing(this.service)) found.push(...this.#unhealthy());
-    else if (this.#crashes.length > 0 && report.state !== "stopped") found.push(this.#recovered());
-    found.push(...new UpRules(this.facts, this.service).find());
-    found.push(...this.#pressure());
-    return found.filter((one) => one !== null);
+      causes.push(this.#outOfMemory() ?? this.#crash());
+    else if (isFailing(this.service)) causes.push(...this.#unhealthy());
+    else if (this.#crashes.length > 0 && report.state !== "stopped") causes.push(this.#recovered());
+    causes.push(...new UpRules(this.facts, this.service).find());
+    causes.push(...this.#pressure());
+    return causes.filter((one) => one !== null);
   }
 
-  /** What was wrong with it last. */
+  /** The newest event of a crash or a failed health check. */
   get #lastFailure(): StackEvent | undefined {
     return ofType(this.service.events, "service_crashed", "service_unhealthy").at(-1);
   }
 
-  /** How its last instance ended; of an earlier server's instance as its event tells. An earlier exit is not this one. */
+  /**
+   * How the last instance ended. For an instance of an earlier server, the exit comes from its crash event. Returns
+   * null when that event belongs to an earlier generation.
+   */
   get #exit(): ExitReport | null {
     const { report } = this.service;
     const crash = this.#crashes.at(-1);
@@ -74,7 +80,7 @@ class ServiceRules {
     return { exit_code, signal, oom_killed, at: crash.time };
   }
 
-  /** A service of a stack that does not run is brought up by a start. */
+  /** The next step that restarts the service. In a stopped stack, a start is needed instead. */
   #restart(text: string): NextStep {
     if (this.facts.stack.state === "stopped")
       return { do: text, operation: "start_stack", input: { project: this.facts.project } };
@@ -89,7 +95,7 @@ class ServiceRules {
     return { source, service: this.#name, time, text };
   }
 
-  /** A limit that was lowered, or a restart that did not help, belongs to the story. */
+  /** Additional evidence: the last change of limits, restarts that were given up, and a summary of crashes. */
   get #story(): Evidence[] {
     const { events } = this.service;
     const changed = ofType(events, "limits_changed").slice(-1);
@@ -111,7 +117,7 @@ class ServiceRules {
     };
   }
 
-  /** A loop of crashes, after the cause of the last one. */
+  /** Sentence about a crash loop, which follows the cause of the last crash. */
   get #again(): string {
     const summary = this.#crashes.length >= LOOP ? crashSummary(this.#crashes) : null;
     return summary === null ? "" : ` ${summary}`;
@@ -121,8 +127,8 @@ class ServiceRules {
     const { stats, report } = this.service;
     const limit = report.limits?.memory_mb.value ?? stats?.limits?.memory_mb.value ?? this.#lastLimit();
     const most = this.facts.capacityMb ?? Number.POSITIVE_INFINITY;
-    const wanted = Math.ceil(Math.max((limit ?? 256) * 2, (stats?.stats?.memory_peak_mb ?? 0) * 1.5) / MEMORY_STEP_MB);
-    const memory = Math.min(wanted * MEMORY_STEP_MB, Math.floor(most));
+    const steps = Math.ceil(Math.max((limit ?? 256) * 2, (stats?.stats?.memory_peak_mb ?? 0) * 1.5) / MEMORY_STEP_MB);
+    const memory = Math.min(steps * MEMORY_STEP_MB, Math.floor(most));
     return {
       do: "Check its log for what it did before. If it needs the memory, raise the limit (of a service that is down: for its next start); if it leaks, correct the code first.",
       operation: "set_limits",
@@ -130,11 +136,11 @@ class ServiceRules {
     };
   }
 
-  /** The limit that was asked for last: an instance that is gone has none. */
+  /** The last requested limit. An instance that has ended has no limit to read. */
   #lastLimit(): number | null {
     const [changed] = ofType(this.service.events, "limits_changed").slice(-1);
-    const asked = changed?.data?.memory_mb;
-    return typeof asked === "number" ? asked : null;
+    const requestedMb = changed?.data?.memory_mb;
+    return typeof requestedMb === "number" ? requestedMb : null;
   }
 
   #crash(): Found {
@@ -148,7 +154,7 @@ class ServiceRules {
         : exit.signal !== null
           ? `was ended by ${exit.signal}`
           : `ended with exit code ${exit.exit_code ?? "unknown"}`;
-    const seen = exit === null ? [] : [this.#evidence("exit", how, exit.at)];
+    const exitEvidence = exit === null ? [] : [this.#evidence("exit", how, exit.at)];
     const sign = findSymptom(own);
     if (sign !== null) {
       const memory = sign.sign.kind === "memory_limit" && { next: this.#moreMemory() };
@@ -156,7 +162,7 @@ class ServiceRules {
         kind: sign.sign.kind,
         confidence: "likely",
         explanation: `${this.#name} ${how}. ${sign.sign.explanation}${this.#again}`,
-        evidence: [this.#evidence("log", sign.line.text, sign.line.time), ...seen, ...this.#story],
+        evidence: [this.#evidence("log", sign.line.text, sign.line.time), ...exitEvidence, ...this.#story],
         next: this.#restart(sign.sign.do),
         ...memory,
       };
@@ -169,7 +175,7 @@ class ServiceRules {
       confidence: outside ? "likely" : "possible",
       explanation:
         `${this.#name} ${how}. ${exit === null ? "" : exitMeaning(exit.exit_code, exit.signal)}${this.#again}`.trim(),
-      evidence: [...this.#refusal, ...seen, ...lastLine, ...this.#story],
+      evidence: [...this.#refusal, ...exitEvidence, ...lastLine, ...this.#story],
       next: outside
         ? this.#restart("Start it again. When it is killed again, look for who does it on this machine.")
         : {
@@ -180,7 +186,7 @@ class ServiceRules {
     };
   }
 
-  /** Why there is no instance, where the start was refused before there was one. */
+  /** Evidence for a start that was refused before an instance existed. */
   get #refusal(): Evidence[] {
     const { health } = this.service;
     return this.#exit === null ? [this.#evidence("health", health.message, health.checked_at)] : [];
@@ -189,24 +195,28 @@ class ServiceRules {
   #unhealthy(): Found[] {
     const { health, lines, report } = this.service;
     const failure = this.service.failedStart ? this.#lastFailure : undefined;
-    // The stack was stopped again: what its check saw is in the event alone.
+    // After the stack was stopped, only the event has the result of the check.
     const message = failure?.message.replace(`${this.#name} is unhealthy: `, "") ?? health.message;
     const check = failure === undefined ? health.check : failure.data?.check;
-    const seen = this.#evidence("health", `${check ?? "health check"}: ${message}`, failure?.time ?? health.checked_at);
-    const found: Found[] = [];
+    const checkEvidence = this.#evidence(
+      "health",
+      `${check ?? "health check"}: ${message}`,
+      failure?.time ?? health.checked_at,
+    );
+    const causes: Found[] = [];
     const generation = report.generation > 0 ? report.generation : lines.at(-1)?.generation;
     const own = lines.filter((line) => line.generation === generation);
     const sign = findSymptom(own);
     if (sign !== null)
-      found.push({
+      causes.push({
         kind: sign.sign.kind,
         confidence: "likely",
         explanation: `${this.#name} runs, but its health check fails. ${sign.sign.explanation}`,
-        evidence: [this.#evidence("log", sign.line.text, sign.line.time), seen, ...this.#story],
+        evidence: [this.#evidence("log", sign.line.text, sign.line.time), checkEvidence, ...this.#story],
         next: this.#restart(sign.sign.do),
       });
-    found.push({ ...this.#byCheck(message), evidence: [seen, ...this.#story] });
-    return found;
+    causes.push({ ...this.#byCheck(message), evidence: [checkEvidence, ...this.#story] });
+    return causes;
   }
 
   #byCheck(message: string): Omit<Found, "evidence"> {
@@ -337,7 +347,10 @@ class ServiceRules {
   }
 }
 
-/** With their numbers: an init tells its child's signal as 128 and its number. */
+/**
+ * Signals of native crashes with their numbers. An init process reports a child's signal as exit code 128 plus its
+ * number.
+ */
 const NATIVE_CRASHES = [
   ["SIGILL", 4],
   ["SIGABRT", 6],
@@ -345,7 +358,7 @@ const NATIVE_CRASHES = [
   ["SIGSEGV", 11],
 ] as const;
 
-/** What exit codes and signals mean by convention. */
+/** The conventional meaning of an exit code or signal. */
 function exitMeaning(code: number | null, signal: string | null): string {
   if (signal === "SIGKILL" || signal === "SIGTERM") return "Nobody asked stackwarden for it.";
   if (NATIVE_CRASHES.some(([name, number]) => signal === name || code === 128 + number))
@@ -356,6 +369,6 @@ function exitMeaning(code: number | null, signal: string | null): string {
   return "Its last lines say more.";
 }
 
-/** What is wrong with this service, seen by itself. */
+/** The causes of this service's problems, without regard to other services. */
 export const serviceCauses = (facts: Facts, service: ServiceEvidence): Found[] =>
   new ServiceRules(facts, service).find();

@@ -1,4 +1,4 @@
-/** What is wrong with the stack as a whole: it does not run, its file cannot be used, its runtime died. */
+/** Causes that concern the whole stack: it is not running, its compose file is unusable, or its runtime died. */
 import type { ErrorCode } from "../../errors.js";
 import { missingServices } from "../lifecycle/stack-state.js";
 import type { StackEvent } from "../model.js";
@@ -12,13 +12,13 @@ const KINDS: Partial<Record<ErrorCode, CauseKind>> = {
   RUNTIME_LOST: "runtime_lost",
 };
 
-/** What a start's end means, the newest of them. */
+/** Event types that end a start or a run of the stack. */
 const ENDS = new Set<StackEvent["type"]>(["stack_started", "stack_start_failed", "stack_stopped", "stack_lost"]);
 
 const lastEnd = (events: readonly StackEvent[]): StackEvent | undefined =>
   events.filter(({ type }) => ENDS.has(type)).at(-1);
 
-/** The event of a failed start, when nothing came after it. */
+/** The event of a failed start if it is the newest of these events. */
 export function lastStartFailed(events: readonly StackEvent[]): StackEvent | undefined {
   const last = lastEnd(events);
   return last?.type === "stack_start_failed" ? last : undefined;
@@ -39,9 +39,9 @@ const start = (facts: Facts, text: string): NextStep => ({
 
 export function stackCauses(facts: Facts): Cause[] {
   const { stack, health, definition } = facts;
-  const found: Cause[] = [];
+  const causes: Cause[] = [];
   const whole = (cause: Omit<Cause, "because_of" | "service"> & { service?: string | null }): void => {
-    found.push({ service: null, because_of: null, ...cause });
+    causes.push({ service: null, because_of: null, ...cause });
   };
   if (definition !== null)
     whole({
@@ -84,7 +84,7 @@ export function stackCauses(facts: Facts): Cause[] {
       },
     });
   }
-  return found;
+  return causes;
 }
 
 function startFailed(facts: Facts, event: StackEvent): Omit<Cause, "because_of"> {
@@ -119,7 +119,7 @@ function stopped(facts: Facts, last: StackEvent | undefined): Omit<Cause, "becau
       evidence: [],
       next: start(facts, "Start it when it should run."),
     };
-  // A server that was killed could write no last event.
+  // A server that was killed could not write a final event.
   const bySomebody = last?.type === "stack_stopped";
   return {
     kind: "stopped",

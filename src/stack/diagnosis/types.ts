@@ -1,4 +1,4 @@
-/** What a diagnosis is made from. What it reports is declared by `../schemas/diagnosis.ts`. */
+/** Input of a diagnosis. `../schemas/diagnosis.ts` declares its report. */
 import type { LogLine } from "../logs/types.js";
 import type { HealthReport, ServiceHealth, ServiceReport, StackEvent, StackReport, StatsReport } from "../model.js";
 
@@ -12,18 +12,20 @@ export type {
   NextStep,
 } from "../schemas/diagnosis.js";
 
-/** Everything known of one service. */
+/** All facts about one service. */
 export interface ServiceEvidence {
   report: ServiceReport;
   health: ServiceHealth;
   stats: StatsReport["services"][string] | null;
-  /** Milliseconds since the check under way began; null when none is. */
+  /** Milliseconds since the current health check began; null when no check is running. */
   checkRunningMs: number | null;
-  /** Its newest lines, oldest first. */
+  /** The service's newest lines, oldest first. */
   lines: LogLine[];
-  /** Its own, oldest first. */
+  /** Events of the service, oldest first. */
   events: StackEvent[];
-  /** The last start failed because of it: it was stopped with the others, which is not what is wrong with it. */
+  /**
+   * The service made the last start fail. It was then stopped with the others, which is not the cause of its problem.
+   */
   failedStart: boolean;
 }
 
@@ -34,17 +36,17 @@ export interface Facts {
   stack: StackReport;
   health: HealthReport;
   services: ReadonlyMap<string, ServiceEvidence>;
-  /** Those of the time looked at, oldest first. */
+  /** Events of the period covered, oldest first. */
   events: StackEvent[];
-  /** Why the compose file cannot be used as it is now, or null. */
+  /** Why the current compose file cannot be used; null when it can. */
   definition: { code: string; message: string; hint: string } | null;
-  /** The machine's size, MB; null when nothing is known of it. */
+  /** The machine's memory in MB; null when it is unknown. */
   capacityMb: number | null;
 }
 
 export interface DiagnosisRequest {
   project: string;
-  /** Only this service, and what explains it. */
+  /** Limits the diagnosis to this service and the services that explain its state. Default: all services. */
   service?: string;
   /** Epoch milliseconds: events and lines before it do not count. Default: an hour ago. */
   sinceMs?: number;

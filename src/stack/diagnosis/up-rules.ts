@@ -1,4 +1,4 @@
-/** What can be wrong with a service that is up: its state alone does not show it. */
+/** Rules for services that are up: problems that their state does not show. */
 import { STANDING } from "../lifecycle/service-state.js";
 import type { LogLine } from "../logs/types.js";
 import { PORT_OVERRIDDEN } from "../runtime.js";
@@ -7,9 +7,9 @@ import type { Cause, Evidence, Facts, ServiceEvidence } from "./types.js";
 
 type Finding = Omit<Cause, "service" | "because_of">;
 
-/** Lines older than this say little about the present. */
+/** Maximum age of lines that count as recent. */
 const RECENT_MS = 5 * 60_000;
-/** A check that runs for longer than this, and ten times longer than the last one, seems to hang. */
+/** A check that takes longer than this, and ten times longer than the last one, probably hangs. */
 const SLOW_CHECK_MS = 3_000;
 const MOST_LINES = 3;
 
@@ -17,7 +17,7 @@ const MOST_LINES = 3;
 const ERROR_LINE =
   /(?:^|[\s[("])(?:ERROR|FATAL|PANIC|CRITICAL|SEVERE)\b|^Traceback \(most recent call last\)|\b(?:Unhandled|Uncaught)\b|^\s*(?:\w+\.)*\w*(?:Error|Exception)(?:\b|:)|\bHTTP\/\d(?:\.\d)?" 5\d\d\b/;
 const NO_ERROR = /\b(?:0|no) errors?\b/i;
-/** Longer lines are not read to their end. */
+/** Maximum characters of a line that are examined. */
 const READ = 2000;
 
 const reportsError = ({ text }: LogLine): boolean => {
@@ -131,7 +131,7 @@ export class UpRules {
     };
   }
 
-  /** It initialised a volume although it ran before, and nobody deleted the volume by a call since. */
+  /** The service initialised a volume although it ran before and no call deleted the volume since. */
   #emptyVolume(): Finding | null {
     const { events, report } = this.service;
     const line = this.#own.find(({ text }) => INITIALISED.test(text));

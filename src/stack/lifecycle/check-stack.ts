@@ -1,4 +1,4 @@
-/** What a start would do, found without starting anything. */
+/** Determines what a start would do, without starting anything. */
 import { StackwardenError } from "../../errors.js";
 import { forRuntime } from "../definition/for-runtime.js";
 import type { Problem } from "../definition/problems.js";
@@ -21,7 +21,10 @@ export interface CheckOptions {
 const serviceOf = (path: string): string | null =>
   /^services\.("[^"]+"|[^.[]+)/.exec(path)?.[1]?.replaceAll('"', "") ?? null;
 
-/** Problems of the files. @throws what is not a problem of files */
+/**
+ * Extracts the file problems of an error.
+ * @throws every other error
+ */
 function fileProblems(error: unknown): CheckProblem[] {
   if (!(error instanceof StackwardenError) || (error.code !== "INVALID_STACK" && error.code !== "POLICY_VIOLATION"))
     throw error;
@@ -50,7 +53,7 @@ const checkedService = (service: ServiceDefinition): CheckedService => ({
   depends_on: Object.keys(service.dependsOn),
 });
 
-/** The definition, or what is left of it when the services with problems are left out. */
+/** Reads the definition, without the services that have problems when necessary. */
 async function readAll(
   read: CheckOptions["read"],
 ): Promise<{ definition: StackDefinition | null; problems: CheckProblem[]; without: string[] }> {
@@ -60,7 +63,7 @@ async function readAll(
     try {
       return { definition: await read(without), problems, without };
     } catch (error) {
-      // Without any service there is nothing to say but what was found before.
+      // When no service remains, report only the problems found so far.
       const more = problems.length > 0 && !(error instanceof StackwardenError) ? [] : fileProblems(error);
       const services = more.flatMap(({ service }) => service ?? []).filter((name) => !without.includes(name));
       if (problems.length === 0 || services.length > 0) problems.push(...more);
@@ -80,7 +83,7 @@ async function runtimeOf({ config, runtimes, project }: CheckOptions): Promise<R
   }
 }
 
-/** @throws UNKNOWN_SERVICE, INVALID_INPUT for services and profiles that the caller names */
+/** @throws UNKNOWN_SERVICE, INVALID_INPUT for unknown services and profiles in the request */
 export async function checkStack(
   options: CheckOptions,
 ): Promise<{ check: StackCheck; definition: StackDefinition | null }> {

@@ -1,22 +1,24 @@
-/** What a caller's command prints: sanitised and redacted line by line, into its answer and into its service's log. */
+/**
+ * Output of a caller's command: sanitised and redacted line by line, then added to the answer and to the service's log.
+ */
 import { LineAssembler } from "../logs/line-assembler.js";
 import type { LogSink, LogStream } from "../logs/types.js";
 import { type Excerpt, HeadTail } from "../text/head-tail.js";
 import { sanitizeText } from "../text/sanitize-text.js";
 
-/** Of a line that is longer than what is held of it, the last bytes may be a part of a secret. */
+/** Bytes withheld at the end of a truncated line: they may contain part of a secret. */
 const UNSURE_END = 4096;
 const LF = 10;
 
 export interface CommandOutputOptions {
-  /** Most UTF-8 bytes of both streams together in the answer. */
+  /** Maximum UTF-8 bytes of both streams together in the answer. */
   maxBytes: number;
   redact(text: string): string;
   /** The service's log. */
   log: LogSink;
-  /** Before every line in the log. */
+  /** Prefix of every line in the log. */
   mark: string;
-  /** Receives every line as it comes. */
+  /** Receives every line when it is complete. */
   onLine?(stream: LogStream, line: string): void;
 }
 
@@ -53,7 +55,7 @@ export class CommandOutput {
     return this.options.redact(sanitizeText(text));
   }
 
-  /** @returns a promise while the log's disk is behind */
+  /** @returns a promise to wait for while the log's disk writes are behind */
   write(stream: LogStream, chunk: Buffer): Promise<void> | undefined {
     if (chunk.length === 0) return undefined;
     const to = this.#streams[stream];
@@ -62,12 +64,14 @@ export class CommandOutput {
     return this.options.log.behind?.() ?? undefined;
   }
 
-  /** A line of stackwarden's own, only for the log. */
+  /** Writes a line of stackwarden itself to the log only. */
   note(text: string): void {
     this.options.log.line("stdout", `${this.options.mark} ${this.#clean(text)}`);
   }
 
-  /** The command has ended. A stream that needs less than half of the budget leaves the rest to the other. */
+  /**
+   * Finishes both streams after the command has ended. Budget that one stream does not use is available to the other.
+   */
   end(): Record<LogStream, Excerpt> {
     for (const { assembler } of Object.values(this.#streams)) assembler.end();
     const { stdout, stderr } = this.#streams;

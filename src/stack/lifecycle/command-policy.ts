@@ -1,4 +1,7 @@
-/** Which commands may be run in a service: the operator decides, the compose file declares. */
+/**
+ * Decides which commands callers may run in a service: the operator sets the policy, and the compose file declares
+ * commands.
+ */
 import { StackwardenError } from "../../errors.js";
 import { splitAtOperator } from "../definition/read-command.js";
 import type { ServiceDefinition } from "../definition/types.js";
@@ -7,7 +10,7 @@ import type { StackSettings } from "../settings.js";
 export interface AskedCommand {
   /** An argument vector, or a text: the name of a declared command, else split into words without a shell. */
   command: readonly string[] | string;
-  /** Run `command` by /bin/sh. Default false. */
+  /** Run `command` with /bin/sh. Default false. */
   shell?: boolean;
 }
 
@@ -37,7 +40,7 @@ function argvOf({ command, shell }: AskedCommand): string[] {
 }
 
 /**
- * The argument vector that is run.
+ * Resolves a request to the argument vector to run.
  * @throws COMMAND_NOT_ALLOWED, INVALID_INPUT
  */
 export function commandArgv(

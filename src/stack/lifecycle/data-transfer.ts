@@ -1,4 +1,7 @@
-/** A stack that starts on a copy of another project's data, and of the generated passwords that the data was made with. */
+/**
+ * Copies another project's data to a project before its start, together with the generated passwords that belong to the
+ * data.
+ */
 import { StackwardenError } from "../../errors.js";
 import type { CallContext } from "../model.js";
 import type { StackRuntime } from "../runtime.js";
@@ -35,7 +38,7 @@ export class DataTransfer {
   constructor(private readonly of: DataTransferOf) {}
 
   /**
-   * Without effect when the data came from there already.
+   * Takes the data. Has no effect when the project already has the data of `from`.
    * @throws PROJECT_CONFLICT when the project has data of its own, UNKNOWN_SNAPSHOT, UNSUPPORTED
    */
   async take(from: DataFrom, call: CallContext): Promise<void> {
@@ -83,7 +86,7 @@ export class DataTransfer {
         `The data of ${source.id} is the ${snapshot.runtime} runtime's; ${id} would run on ${runtime.name}.`,
         { hint: `Have the operator set \`runtime: ${snapshot.runtime}\`.` },
       );
-    // Before the definition is read: it would generate other passwords than those in the data.
+    // Copy the passwords before the definition is read: reading it would generate passwords that do not match the data.
     const { secrets } = await records();
     await secrets.adopt((await source.records()).secrets.all());
     await supervisor.withDefinition(folder(), () => snapshots.receive(snapshot, data, call));

@@ -1,23 +1,23 @@
-/** Who must follow when a service is replaced. */
+/** Finds the services that must restart when a service is replaced. */
 import type { ServiceDefinition } from "../definition/types.js";
 
 type Services = Iterable<Pick<ServiceDefinition, "name" | "dependsOn">>;
 
 /**
  * Services that depend on `name`, directly or through others.
- * @param all false: only along `depends_on.<x>.restart: true`
+ * @param all true: follow all dependencies; false: follow only `depends_on.<x>.restart: true`
  */
 export function dependentsOf(name: string, services: Services, all: boolean): string[] {
   const list = [...services];
-  const found = new Set<string>();
+  const dependents = new Set<string>();
   const follow = (of: string): void => {
     for (const { name: other, dependsOn } of list) {
       const dependency = Object.hasOwn(dependsOn, of) ? dependsOn[of] : undefined;
-      if (dependency === undefined || found.has(other) || !(all || dependency.restart)) continue;
-      found.add(other);
+      if (dependency === undefined || dependents.has(other) || !(all || dependency.restart)) continue;
+      dependents.add(other);
       follow(other);
     }
   };
   follow(name);
-  return [...found];
+  return [...dependents];
 }

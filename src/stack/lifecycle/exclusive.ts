@@ -1,4 +1,4 @@
-/** Work on a project whose stack does not run: nothing starts meanwhile, and a stop ends it. */
+/** Exclusive work on a project whose stack is not running: no start runs in parallel, and a stop cancels the work. */
 import { StackwardenError } from "../../errors.js";
 import type { CallContext } from "../model.js";
 import { SingleFlight } from "./single-flight.js";
@@ -6,18 +6,18 @@ import { SingleFlight } from "./single-flight.js";
 export interface ExclusiveOf {
   id: string;
   isOpen(): boolean;
-  /** A start or stop that is under way. */
+  /** A start or stop in progress. */
   changing(): SingleFlight<unknown> | undefined;
 }
 
 export class Exclusive {
-  /** What is under way. */
+  /** The work in progress. */
   current: SingleFlight<unknown> | null = null;
 
   constructor(private readonly of: ExclusiveOf) {}
 
   /**
-   * Waits for what is under way, then runs the task, unless the stack is open by then.
+   * Waits for operations in progress, then runs the task unless the stack is open by then.
    * @returns null when the stack is open
    */
   async run<T>(call: CallContext, what: string, task: (call: CallContext) => Promise<T>): Promise<{ value: T } | null> {
@@ -26,7 +26,7 @@ export class Exclusive {
       const first: SingleFlight<unknown> | undefined = this.of.changing() ?? this.current ?? undefined;
       if (first === undefined) break;
       await first.join(call).catch((error: unknown) => {
-        // That the other one failed is for its own callers.
+        // A failure of the other operation is reported to its own callers.
         if (call.signal.aborted) throw error;
       });
     }

@@ -3,12 +3,12 @@ import type { Healthcheck } from "../definition/types.js";
 import type { ProbeResult, RuntimeService } from "../runtime.js";
 import { boundText } from "../text/sanitize-text.js";
 
-/** Shown of a check's result and of its description, in bytes; cut after secrets are removed. */
+/** Maximum bytes of a check's result and description. Text is cut after secrets are removed. */
 const LONGEST_MESSAGE = 500;
 const LONGEST_CHECK = 250;
 
 export interface HealthView {
-  /** Null: no check was made yet, or there is none. */
+  /** Null: no check has completed, or the service has none. */
   healthy: boolean | null;
   message: string;
   latencyMs: number | null;
@@ -20,11 +20,16 @@ export interface HealthView {
 
 export interface HealthMonitorOptions {
   instance: RuntimeService;
-  /** All must succeed; they share the timing of the first. Empty: the service only runs. */
+  /**
+   * All checks must succeed; they share the timing of the first. Empty: the service counts as running without a check.
+   */
   checks: readonly Healthcheck[];
-  /** Sanitises and redacts what a check saw. */
+  /** Sanitises and redacts the result of a check. */
   clean(text: string): string;
-  /** Called after every check. `verdict` is null while nothing is decided: starting, or failing but not often enough. */
+  /**
+   * Called after every check. `verdict` is null while undecided: during the start period, or with fewer failures than
+   * `retries`.
+   */
   onCheck(verdict: "running" | "healthy" | "unhealthy" | null, view: HealthView): void;
 }
 
@@ -43,7 +48,7 @@ export class HealthMonitor {
   #running: Promise<HealthView> | null = null;
   #begun = 0;
   #timer: NodeJS.Timeout | undefined;
-  /** Without the commands whose program the service lacks. */
+  /** The checks, without commands whose program does not exist in the service. */
   #checks: readonly Healthcheck[];
 
   constructor(private readonly options: HealthMonitorOptions) {
@@ -54,7 +59,7 @@ export class HealthMonitor {
     return this.#view;
   }
 
-  /** Milliseconds since the check under way began; null when none is. */
+  /** Milliseconds since the current check began; null when no check is running. */
   get runningMs(): number | null {
     return this.#running === null ? null : Date.now() - this.#begun;
   }
@@ -76,7 +81,7 @@ export class HealthMonitor {
     this.options.onCheck("running", this.#view);
   }
 
-  /** Checks now, or joins the check that is under way. */
+  /** Runs a check now, or joins the check in progress. */
   check(): Promise<HealthView> {
     const [first] = this.#checks;
     if (first === undefined || this.#stop.signal.aborted) return Promise.resolve(this.#view);
@@ -88,7 +93,7 @@ export class HealthMonitor {
     return this.#running;
   }
 
-  /** No check is made until `release`, and one that is under way counts for nothing. */
+  /** Suspends checks until `release` and discards the result of a check in progress. */
   hold(): void {
     this.#held = true;
   }
@@ -109,7 +114,7 @@ export class HealthMonitor {
     this.#timer = setTimeout(() => void this.#loop(timing), wait);
   }
 
-  /** Failures do not count before the first success, for this long. */
+  /** True while failures do not count: before the first success and within the start period. */
   #inStartPeriod(timing: Healthcheck): boolean {
     return !this.#everHealthy && Date.now() - this.options.instance.startedAt < timing.startPeriodMs;
   }
@@ -118,7 +123,7 @@ export class HealthMonitor {
     const { clean, onCheck } = this.options;
     const counts = !this.#inStartPeriod(timing);
     const result = await this.#probeAll();
-    // A check that was cut short by the end of the instance says nothing about it.
+    // Ignore a check that was interrupted by the end of the instance or by `hold`.
     if (this.#stop.signal.aborted || this.#held) return this.#view;
     if (result.healthy) this.#everHealthy = true;
     const missing = result.programMissing === true;
@@ -130,13 +135,13 @@ export class HealthMonitor {
       check: boundText(clean(result.check), LONGEST_CHECK),
       consecutiveFailures: result.healthy ? 0 : this.#view.consecutiveFailures + (counts || missing ? 1 : 0),
     };
-    // Waiting does not install a program.
+    // A missing program does not appear later, so do not wait for retries.
     const failed = missing || this.#view.consecutiveFailures >= timing.retries;
     onCheck(result.healthy ? "healthy" : failed ? "unhealthy" : null, this.#view);
     return this.#view;
   }
 
-  /** The first failure, else the first result with every check in it. */
+  /** Runs all checks. Returns the first failure, else the first result with the descriptions of all checks. */
   async #probeAll(): Promise<ProbeResult> {
     const results = await Promise.all(this.#checks.map((check) => this.#probe(check)));
     const [first] = results as [ProbeResult];
@@ -163,7 +168,7 @@ export class HealthMonitor {
       };
     }
     if (result.programMissing !== true || healthcheck.command === undefined) return result;
-    // The file's own command cannot run in this service; `x-probe`, or the check of its port, can.
+    // The program of the file's command does not exist in the service. Use `x-probe` or the port check instead.
     const { command: _lacking, ...other } = healthcheck;
     this.#checks = this.#checks.map((check) => (check === healthcheck ? other : check));
     return this.#probe(other);

@@ -1,4 +1,7 @@
-/** One change of a service's limits: checked, kept for the next start, put in force where it runs, read back. */
+/**
+ * Changes a service's limits: validates them, stores them for the next start, applies them to a running instance and
+ * reads them back.
+ */
 import type { Limits } from "../definition/types.js";
 import type { LimitsOutcome } from "../model.js";
 import type { ProjectRecords } from "../storage/project-records.js";
@@ -9,16 +12,16 @@ import type { Supervisor } from "./supervisor.js";
 export interface LimitChange {
   service: string;
   limits: Limits;
-  /** Accept limits below present use. */
+  /** Allow limits below current usage. Default false. */
   force?: boolean;
-  /** Null when the stack does not run. */
+  /** Null when the stack is not running. */
   unit: ServiceController | null;
   supervisor: Supervisor;
-  /** The machine's size; null when nothing is known of it. */
+  /** The machine's size; null when it is unknown. */
   capacity: { cpus: number; memory_mb: number } | null;
   records(): Promise<ProjectRecords>;
   actor: string;
-  /** Epoch milliseconds at which the call came. */
+  /** Epoch milliseconds at which the call began. */
   begun: number;
 }
 

@@ -1,11 +1,11 @@
-/** Which limits hold, and which are refused (C3). */
+/** Validates limits and compares requested with applied limits. */
 
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint, setting } from "../../hint.js";
 import type { Limits } from "../definition/types.js";
 import type { AppliedLimits, ServiceStats } from "../runtime.js";
 
-/** Docker's own least memory limit, in MB. */
+/** Docker's minimum memory limit, in MB. */
 export const LEAST_MEMORY_MB = 6;
 const LEAST_CPUS = 0.01;
 const MOST_PIDS = 4_194_304;
@@ -14,9 +14,9 @@ export interface LimitCheck {
   service: string;
   limits: Limits;
   capacity: { cpus: number; memory_mb: number };
-  /** Present use; null when the service does not run. */
+  /** Current use; null when the service is not running. */
   stats: ServiceStats | null;
-  /** Accept limits below present use: the kernel may kill the service. */
+  /** Allow limits below current usage; the kernel can then kill the service. Default false. */
   force?: boolean;
 }
 
@@ -57,26 +57,33 @@ export function checkLimits({ service, limits, capacity, stats, force }: LimitCh
 
 const NAMES = ["cpus", "memory_mb", "pids"] as const;
 
-/** True when every limit asked for is what was read back (kernels round to pages and microseconds). */
+/**
+ * True when every requested limit equals the value read back, within the kernel's rounding to pages and microseconds.
+ */
 export function limitsHold(asked: Limits, applied: AppliedLimits): boolean {
   return NAMES.every((name) => {
-    const wanted = asked[name];
-    if (wanted === undefined) return true;
+    const requested = asked[name];
+    if (requested === undefined) return true;
     const { value, enforcement } = applied[name];
     return (
-      enforcement.level === "enforced" && value !== null && Math.abs(value - wanted) <= Math.max(0.01, wanted * 0.01)
+      enforcement.level === "enforced" &&
+      value !== null &&
+      Math.abs(value - requested) <= Math.max(0.01, requested * 0.01)
     );
   });
 }
 
-/** What asked-for limits nothing enforces, with the reason for each (C4). */
+/** Requested limits that are not enforced, with the reason for each. */
 export function notEnforced(asked: Limits, applied: AppliedLimits): string[] {
   return NAMES.filter((name) => asked[name] !== undefined && applied[name].enforcement.level !== "enforced").map(
     (name) => `${name}: ${applied[name].enforcement.reason}`,
   );
 }
 
-/** For where the operator requires limits that hold. @param what is not enforced, and where */
+/**
+ * The error for operators who require enforced limits.
+ * @param what the limits that are not enforced, and the service or stack
+ */
 export function notEnforceable(what: string, reasons: string[], how: { service?: string; note?: string } = {}) {
   const { service, note = "" } = how;
   return new StackwardenError("LIMITS_NOT_ENFORCEABLE", `${what}: ${reasons.join("; ")}.`, {
@@ -85,21 +92,21 @@ export function notEnforceable(what: string, reasons: string[], how: { service?:
   });
 }
 
-/** Where a service is held back or near its end, in sentences. */
+/** Sentences about limits that throttle a service or are nearly reached. */
 export function pressure(stats: ServiceStats, limits: AppliedLimits): string[] {
-  const found: string[] = [];
+  const sentences: string[] = [];
   const { value: memory } = limits.memory_mb;
   if (memory !== null && stats.memory_mb !== null && stats.memory_mb > memory * 0.9)
-    found.push(`memory: ${round(stats.memory_mb)} of ${round(memory)} MB in use; at the limit the kernel kills it`);
+    sentences.push(`memory: ${round(stats.memory_mb)} of ${round(memory)} MB in use; at the limit the kernel kills it`);
   if ((stats.oom_kills ?? 0) > 0)
-    found.push(`memory: ${stats.oom_kills} process(es) were killed for exceeding the limit`);
+    sentences.push(`memory: ${stats.oom_kills} process(es) were killed for exceeding the limit`);
   const { value: cpus } = limits.cpus;
   if (cpus !== null && stats.cpu_cores !== null && stats.cpu_cores > cpus * 0.9)
-    found.push(`cpu: ${round(stats.cpu_cores)} of ${cpus} cores in use`);
+    sentences.push(`cpu: ${round(stats.cpu_cores)} of ${cpus} cores in use`);
   if ((stats.throttled_seconds ?? 0) >= 1)
-    found.push(`cpu: held back for ${round(stats.throttled_seconds ?? 0)} s in all`);
+    sentences.push(`cpu: held back for ${round(stats.throttled_seconds ?? 0)} s in all`);
   const { value: pids } = limits.pids;
   if (pids !== null && stats.pids !== null && stats.pids > pids * 0.9)
-    found.push(`pids: ${stats.pids} of ${pids} in use`);
-  return found;
+    sentences.push(`pids: ${stats.pids} of ${pids} in use`);
+  return sentences;
 }

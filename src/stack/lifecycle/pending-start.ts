@@ -1,10 +1,10 @@
-/** A start under way, and what it was asked to do: only who wants the same joins it. */
+/** A start in progress with its request. Only calls with an equivalent request join it. */
 import type { HealthReport, StackReport, StartRequest } from "../model.js";
 import { SingleFlight } from "./single-flight.js";
 import type { Reached } from "./stack-state.js";
 import type { StartSteps } from "./supervisor.js";
 
-/** What was observed at the very moment at which a start ended: a call that comes next may change it at once. */
+/** State observed at the moment at which a start ended, before a later call can change it. */
 export interface EndedStart {
   reached: Reached;
   health: HealthReport;
@@ -20,7 +20,7 @@ export class PendingStart {
   /** Settles when the stack is open and its services begin to start. */
   readonly launched: Promise<void>;
   readonly #wish: string;
-  /** It starts some of the services. */
+  /** True when the request names only some of the services. */
   readonly #partial: boolean;
 
   constructor(request: StartRequest, actor: string, bringUp: (steps: StartSteps) => Promise<EndedStart>) {
@@ -39,9 +39,9 @@ export class PendingStart {
     );
   }
 
-  /** Whether it does what this request asks for; one that asks for nothing special takes any. */
+  /** True when this start satisfies the request. A request without options is satisfied by any complete start. */
   serves(request: StartRequest): boolean {
-    const wanted = wish(request);
-    return wanted === this.#wish || (wanted === NO_WISH && !this.#partial);
+    const requestedWish = wish(request);
+    return requestedWish === this.#wish || (requestedWish === NO_WISH && !this.#partial);
   }
 }

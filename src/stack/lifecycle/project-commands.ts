@@ -1,4 +1,4 @@
-/** Commands of callers in one project's services: in the running stack, or in one that is opened for them. */
+/** Runs callers' commands in one project's services: in the running stack, or in a temporary one. */
 import { StackwardenError } from "../../errors.js";
 import type { ServiceDefinition } from "../definition/types.js";
 import type { CallContext } from "../model.js";
@@ -13,7 +13,7 @@ import { type RunningStack, unknownService } from "./running-stack.js";
 import type { Supervisor } from "./supervisor.js";
 import { inTemporaryStack } from "./temporary-stack.js";
 
-/** At the same time in one project. */
+/** Maximum concurrent commands in one project. */
 const MOST_COMMANDS = 16;
 
 export interface CommandsOf {
@@ -31,7 +31,7 @@ export class ProjectCommands {
 
   constructor(private readonly of: CommandsOf) {}
 
-  /** @param settings of the client who asks: its policy for commands holds */
+  /** @param settings settings of the calling client; its command policy applies */
   async run(request: CommandRequest, call: CallContext, settings: StackSettings): Promise<CommandOutcome> {
     if (this.#running >= MOST_COMMANDS)
       throw new StackwardenError("TOO_MANY_REQUESTS", `${MOST_COMMANDS} commands run in ${this.of.id} already.`, {
@@ -48,7 +48,7 @@ export class ProjectCommands {
   async #run(request: CommandRequest, call: CallContext, settings: StackSettings): Promise<CommandOutcome> {
     const { supervisor, exclusive } = this.of;
     for (;;) {
-      // While a stack starts, commands run in what is there of it already.
+      // While a stack starts, commands run in the services that already run.
       if (supervisor.open && supervisor.stack !== null) return this.#inStack(supervisor.stack, request, call, settings);
       const alone = await exclusive.run(call, "command", (own) => this.#inTemporaryStack(request, own, settings));
       if (alone !== null) return alone.value;

@@ -1,12 +1,12 @@
-/** Which files, profiles and services of a project a stack is made of. */
+/** The files, profiles and services of a project that form a stack. */
 import type { LoadRequest } from "../definition/types.js";
 import type { StartRequest } from "../model.js";
 
 export type ProjectSelection = Partial<Pick<LoadRequest, "files" | "profiles" | "services" | "without">>;
 
 /**
- * What a running stack is made of after a further start. Files, profiles and left-out services hold as long as the stack
- * runs; services that a call names are added to those that run, and a call that names none means all.
+ * The selection of a running stack after another start. Files, profiles and excluded services stay in effect until the
+ * stack stops. Services that a call names are added to the running ones; a call that names none selects all.
  */
 export function nextSelection(present: ProjectSelection, request: StartRequest): ProjectSelection {
   const files = request.files ?? present.files;
@@ -17,7 +17,7 @@ export function nextSelection(present: ProjectSelection, request: StartRequest):
       : present.services === undefined && Object.keys(present).length > 0
         ? undefined
         : [...new Set([...(present.services ?? []), ...request.services])];
-  // Naming a service brings it back.
+  // A service that the call names is no longer excluded.
   const without = (request.without ?? present.without ?? []).filter((name) => !request.services?.includes(name));
   return {
     ...(files === undefined ? {} : { files }),
@@ -27,7 +27,7 @@ export function nextSelection(present: ProjectSelection, request: StartRequest):
   };
 }
 
-/** Services to leave out so that those named stop and the others keep running. */
+/** Excluded services for a call that stops `services` and keeps the others running. */
 export const withoutAlso = (present: ProjectSelection, services: readonly string[]): string[] => [
   ...new Set([...(present.without ?? []), ...services]),
 ];

@@ -1,4 +1,4 @@
-/** Snapshots of one project's volumes: saved while the stack runs or not, restored while it does not. */
+/** Snapshots of one project's volumes. They can be saved at any time, and restored while the stack is not running. */
 import { StackwardenError } from "../../errors.js";
 import { Mutex } from "../../system/mutex.js";
 import type { StackDefinition } from "../definition/types.js";
@@ -15,7 +15,7 @@ import type { ServiceController } from "./service-controller.js";
 import type { Supervisor } from "./supervisor.js";
 
 const MB = 1_048_576;
-/** Left on the disk for everything else. */
+/** Bytes that a snapshot leaves free on the disk. */
 const RESERVE_BYTES = 64 * MB;
 
 export interface SnapshotsOf {
@@ -27,15 +27,15 @@ export interface SnapshotsOf {
   runtimes: readonly StackRuntime[];
   settings(): StackSettings;
   records(): Promise<ProjectRecords>;
-  /** What the project ran on last. */
+  /** The runtime of the project's last start. */
   lastRuntime(): RuntimeName | null;
   keepRuntime(name: RuntimeName): Promise<void>;
 }
 
 export interface SaveRequest {
-  /** Default: the present time. */
+  /** Default: the current time in UTC. */
   name?: string;
-  /** Only its volumes. Default: all named volumes. */
+  /** Saves only the volumes of this service. Default: all named volumes. */
   service?: string;
 }
 
@@ -54,9 +54,9 @@ const volumesOf = (definition: StackDefinition, service: string): string[] =>
 
 export class ProjectSnapshots {
   readonly #store: SnapshotStore;
-  /** One copy at a time: each is measured against what the disk has left. */
+  /** Allows one copy at a time, because each is checked against the free disk space. */
   readonly #copying = new Mutex();
-  /** Snapshots that a restore reads, with how many do. */
+  /** Number of readers of each snapshot that is being read. */
   readonly #read = new Map<string, number>();
 
   constructor(private readonly of: SnapshotsOf) {
@@ -93,7 +93,10 @@ export class ProjectSnapshots {
     return { project: this.of.id, message, snapshot, took_ms: Date.now() - begun };
   }
 
-  /** Of a stack that does not run; the caller sees to it that it is not started meanwhile. @returns null when there is no data */
+  /**
+   * Saves the data of a stopped stack. The caller must prevent a start in the meantime.
+   * @returns null when there is no data
+   */
   saveStopped(request: SaveRequest & { automatic?: boolean }, call: CallContext): Promise<Snapshot | null> {
     const { supervisor, lastRuntime, runtimes } = this.of;
     const runtime = runtimes.find(({ name }) => name === lastRuntime());
@@ -159,7 +162,7 @@ export class ProjectSnapshots {
     });
   }
 
-  /** The present time, with a number where a snapshot of this second exists. */
+  /** A name from the current time, with a number appended when a snapshot of this second exists. */
   async #freeName(): Promise<string> {
     const taken = new Set((await this.#store.list()).map(({ name }) => name));
     const base = timeName(new Date());
@@ -169,7 +172,10 @@ export class ProjectSnapshots {
     }
   }
 
-  /** Most bytes that a new snapshot may take. @throws SNAPSHOT_EXISTS, SNAPSHOT_TOO_LARGE */
+  /**
+   * Maximum bytes of a new snapshot.
+   * @throws SNAPSHOT_EXISTS, SNAPSHOT_TOO_LARGE
+   */
   async #room(name: string, automatic: boolean): Promise<number> {
     const { maxCount, maxBytes } = this.of.settings().snapshots;
     let all = await this.#store.list();
@@ -178,7 +184,7 @@ export class ProjectSnapshots {
         hint: "Choose another name, or delete that one.",
       });
     const used = (): number => all.reduce((sum, { bytes }) => sum + bytes, 0);
-    // Automatic ones make room, the oldest first.
+    // Delete automatic snapshots, oldest first, to make room.
     while (all.length >= maxCount || used() >= maxBytes) {
       const oldest = all.find((one) => one.automatic && !this.#read.has(one.name));
       if (oldest === undefined) break;
@@ -222,7 +228,10 @@ export class ProjectSnapshots {
     return { project: id, message, snapshot, took_ms: Date.now() - begun };
   }
 
-  /** Keeps a snapshot while it is read. @throws UNKNOWN_SNAPSHOT */
+  /**
+   * Prevents the deletion of a snapshot while `work` reads it.
+   * @throws UNKNOWN_SNAPSHOT
+   */
   async reading<T>(name: string, work: (snapshot: Snapshot, data: string) => Promise<T>): Promise<T> {
     const snapshot = await this.#store.get(name);
     this.#read.set(name, (this.#read.get(name) ?? 0) + 1);
@@ -235,7 +244,7 @@ export class ProjectSnapshots {
     }
   }
 
-  /** Puts a snapshot, of this project or of another, in place of this project's volumes; its stack does not run. */
+  /** Replaces this project's volumes with a snapshot of this project or another one. The stack must not be running. */
   async receive(snapshot: Snapshot, data: string, call: CallContext): Promise<void> {
     const { id, stateDir, runtimes, settings } = this.of;
     const runtime = runtimes.find((one) => one.name === snapshot.runtime);
@@ -271,7 +280,7 @@ export class ProjectSnapshots {
     return { project: this.of.id, message, snapshot, took_ms: Date.now() - begun };
   }
 
-  /** Whether any named volume holds a file that is not empty; the stack does not run. */
+  /** True when a named volume contains a file that is not empty. The stack must not be running. */
   async hasData(): Promise<boolean> {
     const { id, stateDir, supervisor, runtimes, lastRuntime, settings, folder } = this.of;
     const runtime = runtimes.find(({ name }) => name === lastRuntime());
@@ -293,7 +302,10 @@ export class ProjectSnapshots {
     });
   }
 
-  /** A copy of the present data, only for `work`. @returns null when there is no data */
+  /**
+   * Copies the current data for the duration of `work`.
+   * @returns null when there is no data
+   */
   async withPresent<T>(call: CallContext, work: (snapshot: Snapshot, data: string) => Promise<T>): Promise<T | null> {
     const name = `copy-${timeName(new Date())}-${process.pid}`;
     const saved = await this.save({ name }, call).catch((error: unknown) => {
@@ -309,7 +321,7 @@ export class ProjectSnapshots {
   }
 }
 
-/** Halts the services, each in its own order of changes: nothing starts, stops or restarts them meanwhile. */
+/** Pauses all services during `work`. No service is started, stopped or restarted in the meantime. */
 async function paused<T>(units: readonly ServiceController[], work: () => Promise<T>): Promise<T> {
   const [first, ...rest] = units;
   if (first === undefined) return work();

@@ -1,4 +1,7 @@
-/** One project as callers see it: who calls shares what is under way, gets states observed before and after, and may ask at any time. */
+/**
+ * One project. Concurrent calls share operations in progress, changes report the state observed before and after, and
+ * queries are possible at any time.
+ */
 
 import { StackwardenError, toStackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
@@ -40,23 +43,26 @@ import { healthReport, stackReport } from "./stack-report.js";
 import { type StackPhase, stackState } from "./stack-state.js";
 import { Supervisor, type SupervisorOptions } from "./supervisor.js";
 
-/** Milliseconds until a call returns the state as it is then. */
+/** Milliseconds after which a call returns the current state while its operation continues. */
 const PATIENCE_MS = 50_000;
 
 export interface ProjectOptions extends Omit<SupervisorOptions, "changed" | "records"> {
-  /** Another project that the client may reach. @throws UNKNOWN_PROJECT, FOLDER_NOT_ALLOWED */
+  /**
+   * Another project that the client may access.
+   * @throws UNKNOWN_PROJECT, FOLDER_NOT_ALLOWED
+   */
   other(id: string): Project;
   openRecords(directory: string, hooks: { tell(message: string): void }): Promise<ProjectRecords>;
   changed(): void;
 }
 
-/** What a stop deleted, and the snapshot that has it. */
+/** Volumes deleted by a stop, and the snapshot with their data. */
 interface Removed {
   removed: string[];
   snapshot: string | null;
 }
 const NOTHING: Removed = { removed: [], snapshot: null };
-/** There is nothing to save, or no way to save it. */
+/** Errors of a save that mean that there is no data, or that the runtime cannot copy it. */
 const NO_SNAPSHOT = new Set(["INVALID_INPUT", "UNSUPPORTED"]);
 
 const say = (names: string[]): string => (names.length === 0 ? "none" : names.join(", "));
@@ -126,7 +132,7 @@ export class Project {
     return stackState(this.#phase, open && stack !== null ? [...stack.units.values()].map((unit) => unit.state) : []);
   }
 
-  /** Whether it is just taking over another project's data. */
+  /** True while another project's data is being copied to this one. */
   get takesData(): boolean {
     return this.#data.busy;
   }
@@ -144,22 +150,22 @@ export class Project {
     return [...(this.supervisor.stack?.units.keys() ?? this.options.store.services(this.id))];
   }
 
-  /** Whether there are records; reading makes none. */
+  /** True when the project has records. Does not create them. */
   get recorded(): boolean {
     return this.options.store.has(this.id);
   }
 
-  /** The records when they are open: nothing is opened for it. */
+  /** The records if they are open; null otherwise. Does not open them. */
   openRecords(): Promise<ProjectRecords | null> {
     return this.#records.present();
   }
 
-  /** @param fresh read anew what another server has written since */
+  /** @param fresh reload records that another server has changed */
   records(fresh = false): Promise<ProjectRecords> {
     return this.#records.get(fresh);
   }
 
-  /** @param settings of the client who asks: they hold for the stack that this call starts */
+  /** @param settings settings of the calling client; they apply to the stack that this call starts */
   async start(request: StartRequest, call: CallContext, settings?: StackSettings): Promise<StartOutcome> {
     const begun = Date.now();
     const patience = request.timeoutMs ?? PATIENCE_MS;
@@ -168,13 +174,13 @@ export class Project {
     const result = async (ended: EndedStart | null): Promise<StartOutcome> =>
       startOutcome({ project: this.id, ...(ended ?? (await this.#unfinished())), before, begun });
     for (;;) {
-      // A start comes after a stop that was asked for before, and after a start that was asked for something else.
+      // A start waits for a stop in progress, and for a start with a different request.
       const other = this.#starting?.serves(request) === false ? this.#starting.call : undefined;
       const first: SingleFlight<unknown> | undefined =
         this.#stopping?.call ?? other ?? this.#exclusive.current ?? undefined;
       if (first === undefined) break;
       const passed = await first.join(call, { timeoutMs: left() }).catch((error: unknown) => {
-        // That the other one failed is for its own callers.
+        // A failure of the other operation is reported to its own callers.
         if (call.signal.aborted) throw error;
         return { done: true as const };
       });
@@ -210,7 +216,7 @@ export class Project {
   }
 
   async #unfinished(): Promise<{ reached: null; health: HealthReport; after: StackReport }> {
-    // Time may run out before the definition was read: its services are missing all the same.
+    // The time can run out before the definition is read. Its services must be listed as missing anyway.
     const names = await this.names().catch((): string[] => []);
     const after = await this.report();
     return { reached: null, health: this.healthNow(names), after };
@@ -232,7 +238,7 @@ export class Project {
       !this.supervisor.open && this.#starting === null && this.#stopping === null && this.#exclusive.current === null;
     const remove = request.removeVolumes === true;
     if (idle && !remove) return result("already_stopped");
-    // A stop under way that keeps the data is waited for; the deletion is then one call with it, which nobody starts into.
+    // Wait for a stop in progress that keeps the data, so that no start can run between that stop and the deletion.
     while (this.#stopping !== null && remove && !this.#stopping.removes) {
       const left = Math.max(0, begun + patience - Date.now());
       if (!(await this.#stopping.call.join(call, { timeoutMs: left })).done) return result("stopping");
@@ -251,7 +257,7 @@ export class Project {
     return running.some((name) => !services.includes(name));
   }
 
-  /** Brings the stack in line with its files without these services. */
+  /** Reconciles the stack with its files, without these services. */
   async #stopServices(
     services: readonly string[],
     { timeoutMs }: { timeoutMs?: number },
@@ -300,9 +306,12 @@ export class Project {
     );
   }
 
-  /** @throws when its data cannot be saved first: nothing is deleted then */
+  /**
+   * Deletes the project's volumes.
+   * @throws when the data cannot be saved first; then nothing is deleted
+   */
   async #removeVolumes(call: CallContext, save: boolean): Promise<Removed> {
-    // It never ran: there is nothing.
+    // The project never ran, so it has no volumes.
     if (!this.recorded) return NOTHING;
     const saved = save ? await this.#saveBeforeRemoval(call) : null;
     const definition = this.supervisor.stack?.definition ?? (await this.#peek());
@@ -317,7 +326,7 @@ export class Project {
     return { removed, snapshot: saved };
   }
 
-  /** @returns the snapshot's name; null when there is no data, or the runtime cannot copy it */
+  /** @returns the name of the snapshot; null when there is no data or the runtime cannot copy it */
   async #saveBeforeRemoval(call: CallContext): Promise<string | null> {
     try {
       return (await this.snapshots.saveStopped({ automatic: true }, call))?.name ?? null;
@@ -370,7 +379,7 @@ export class Project {
         unit,
         supervisor,
         capacity: (supervisor.choice?.runtime ?? this.options.runtimes[0])?.capacity() ?? null,
-        // Makes the project's directory, which a project that never started has not.
+        // Creates the project's directory, which does not exist before the first start.
         records: () => this.records(),
         actor,
         begun,
@@ -378,12 +387,12 @@ export class Project {
     return unit === null ? change() : unit.serial.run(change);
   }
 
-  /** @param settings of the client who asks: its policy for commands holds */
+  /** @param settings settings of the calling client; its command policy applies */
   runCommand(request: CommandRequest, call: CallContext, settings: StackSettings): Promise<CommandOutcome> {
     return this.#commands.run(request, call, settings);
   }
 
-  /** What a start with this request would do. Nothing is started or kept. */
+  /** Determines what a start with this request would do. Starts and stores nothing. */
   check(request: CheckRequest, config: StackSettings): ReturnType<typeof checkStack> {
     const { runtimes } = this.options;
     const selection = nextSelection({}, request);
@@ -414,7 +423,7 @@ export class Project {
     });
   }
 
-  /** The runtime that runs the stack, or would. */
+  /** The runtime that runs the stack, or that a start would use. */
   #runtimeName(choice: RuntimeChoice | null): RuntimeName {
     const { config, runtimes, store } = this.options;
     if (choice !== null) return choice.runtime.name;
@@ -423,18 +432,18 @@ export class Project {
       : config.runtime;
   }
 
-  /** The report that is at hand: no check is made for it. */
+  /** The health report from the last checks. Runs no check. */
   healthNow(names: string[] = this.services): HealthReport {
     return healthReport(this.id, this.state, this.supervisor.stack?.units ?? null, names);
   }
 
-  /** Service names, of the running stack or of the definition as it is now. */
+  /** Service names of the running stack, else of the current definition. */
   async names(): Promise<string[]> {
-    const known = this.services;
-    return known.length > 0 ? known : Object.keys((await this.#peek()).services);
+    const running = this.services;
+    return running.length > 0 ? running : Object.keys((await this.#peek()).services);
   }
 
-  /** Why the definition, as it is now, cannot be used; null when it can. */
+  /** Why the current definition cannot be used; null when it can. */
   async definitionProblem(): Promise<StackwardenError | null> {
     return this.#peek().then(
       () => null,
@@ -457,7 +466,7 @@ export class Project {
     return this.supervisor.read(this.folder, null);
   }
 
-  /** Ends everything of this project within the time given to each service. */
+  /** Stops everything in this project. Each service gets at most `mostGraceMs` milliseconds before it is killed. */
   async close(actor: string, mostGraceMs: number): Promise<void> {
     const nobody: CallContext = { signal: new AbortController().signal, actor, progress: () => undefined };
     try {

@@ -1,4 +1,4 @@
-/** What only reads: health, logs, stats and events of one project. */
+/** Read-only queries: health, logs, stats and events of one project. */
 
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
@@ -21,33 +21,33 @@ import { asSentence, wellSentence } from "./stack-state.js";
 
 type Subscribe = (listener: (change: StackChange) => void) => () => void;
 
-/** Null: not decided yet. */
+/** Decides whether a wait has ended. Returns null while it continues. */
 function decide(
   project: Project,
   condition: "healthy" | "stopped",
   services: string[] | undefined,
 ): HealthOutcome["wait"] {
   const { state } = project;
-  const given = (met: boolean, reason: string): HealthOutcome["wait"] => ({ condition, met, reason });
-  if (condition === "stopped") return state === "stopped" ? given(true, "The stack is stopped.") : null;
+  const outcome = (met: boolean, reason: string): HealthOutcome["wait"] => ({ condition, met, reason });
+  if (condition === "stopped") return state === "stopped" ? outcome(true, "The stack is stopped.") : null;
   const units = [...(project.supervisor.stack?.units.values() ?? [])];
   if (state === "running") {
     const services = units.map((unit) => ({ service: unit.name, status: unit.state }));
-    return given(true, asSentence(wellSentence(services)));
+    return outcome(true, asSentence(wellSentence(services)));
   }
-  if (state === "stopped" || state === "lost") return given(false, `The stack is ${state}.`);
+  if (state === "stopped" || state === "lost") return outcome(false, `The stack is ${state}.`);
   if (services !== undefined) {
     const chosen = units.filter((unit) => services.includes(unit.name));
     const up = chosen.length === services.length && chosen.every((unit) => STANDING[unit.state] === "up");
-    if (up) return given(true, `${chosen.map((unit) => `${unit.name} is ${unit.state}`).join(", ")}.`);
+    if (up) return outcome(true, `${chosen.map((unit) => `${unit.name} is ${unit.state}`).join(", ")}.`);
     const gone = chosen.filter((unit) => unit.ended);
     if (gone.length === 0) return null;
-    return given(false, `${gone.map((unit) => `${unit.name} is ${unit.state}`).join(", ")} and nothing restarts it.`);
+    return outcome(false, `${gone.map((unit) => `${unit.name} is ${unit.state}`).join(", ")} and nothing restarts it.`);
   }
   if (state !== "degraded") return null;
   const ended = units.filter((unit) => unit.ended);
   if (ended.length === 0) return null;
-  return given(false, `${ended.map((unit) => `${unit.name} is ${unit.state}`).join(", ")} and nothing restarts it.`);
+  return outcome(false, `${ended.map((unit) => `${unit.name} is ${unit.state}`).join(", ")} and nothing restarts it.`);
 }
 
 function waitFor(
@@ -110,24 +110,24 @@ const notRunning = (project: Project, more = ""): StackwardenError =>
     hint: hint`Start it with ${callTo("start_stack", { project: project.id })}.`,
   });
 
-/** Logs of stopped and crashed services are kept. */
+/** Queries logs, including those of stopped and crashed services. */
 export async function logsOf(project: Project, query: LogQuery, subscribe: Subscribe): Promise<LogReport> {
-  const asked = query.services ?? [];
+  const requested = query.services ?? [];
   if (!project.recorded) {
     const names = await project.names();
-    const unknown = asked.find((service) => !names.includes(service));
+    const unknown = requested.find((service) => !names.includes(service));
     throw unknown === undefined ? notRunning(project) : unknownService(unknown, names);
   }
   const { logs } = await project.records();
   const wrote = (service: string): boolean => logs.lastGeneration(service) > 0;
-  // A definition that cannot be read now is no reason to hide what was printed.
+  // Show existing log lines even when the definition cannot be read.
   const names = await project.names().catch((error: unknown) => {
-    if (asked.length > 0 && asked.every(wrote)) return asked;
+    if (requested.length > 0 && requested.every(wrote)) return requested;
     throw error;
   });
-  const unknown = asked.find((service) => !names.includes(service) && !wrote(service));
+  const unknown = requested.find((service) => !names.includes(service) && !wrote(service));
   if (unknown !== undefined) throw unknownService(unknown, names);
-  const services = asked.length > 0 ? asked : names;
+  const services = requested.length > 0 ? requested : names;
   if (!services.some(wrote)) {
     if (project.state === "stopped" || project.state === "lost")
       throw notRunning(project, " and never printed anything");
@@ -146,10 +146,10 @@ export async function logsOf(project: Project, query: LogQuery, subscribe: Subsc
   }
 }
 
-/** Last lines of a service may come in after it ended. */
+/** Milliseconds to wait for the last lines of a service after it has ended. */
 const LAST_LINES_MS = 300;
 
-/** A signal that ends a wait for a line once none of the services can print one, and the reason for it. */
+/** A signal that ends a wait for a line when none of the services can print more lines, and the reason. */
 function untilEnded(project: Project, services: string[], caller: AbortSignal | undefined, subscribe: Subscribe) {
   const over = new AbortController();
   let timer: NodeJS.Timeout | undefined;
@@ -158,7 +158,7 @@ function untilEnded(project: Project, services: string[], caller: AbortSignal | 
     const { stack, open } = project.supervisor;
     const units = services.flatMap((name) => stack?.units.get(name) ?? []);
     const ended = !open || units.every((unit) => unit.ended || unit.state === "completed");
-    // A start may be about to open the stack.
+    // A start in progress may still open the stack.
     if (!ended || project.state === "starting" || timer !== undefined) return;
     reason = open ? `${units.map((unit) => `${unit.name} is ${unit.state}`).join(", ")}.` : "The stack is not running.";
     timer = setTimeout(() => over.abort(), LAST_LINES_MS);

@@ -1,4 +1,4 @@
-/** The restart that a service's policy asks for: when it comes, and the events that announce it. */
+/** Schedules restarts by a service's restart policy, and emits their events. */
 import type { RestartPolicy } from "../definition/types.js";
 import type { EventInput } from "../storage/events.js";
 import { type Backoff, nextDelay } from "./restart-policy.js";
@@ -9,13 +9,13 @@ export class RestartPlan {
   /** True while a restart is planned and has not begun. */
   pending = false;
 
-  /** @param event receives every plan, and giving up */
+  /** @param event receives an event for every scheduled restart and for giving up */
   constructor(private readonly event: (input: Omit<EventInput, "service">) => void) {}
 
   /**
-   * Plans the next start, or gives up as the policy says.
-   * @param livedMs how long the instance ran that ended
-   * @returns reports what was decided, as an event
+   * Schedules the next start, or gives up according to the policy.
+   * @param livedMs milliseconds for which the ended instance ran
+   * @returns a function that emits the decision as an event
    */
   schedule(name: string, policy: RestartPolicy, livedMs: number, start: () => void): () => void {
     const delay = nextDelay(policy, this.#backoff, livedMs);
@@ -40,7 +40,7 @@ export class RestartPlan {
     this.pending = false;
   }
 
-  /** As `cancel`; the back-off begins anew. */
+  /** Cancels like `cancel`, and resets the back-off. */
   reset(): void {
     this.cancel();
     this.#backoff.failures = 0;

@@ -1,26 +1,26 @@
-/** When a service that ended by itself is started again, and how often people may ask for it. */
+/** The back-off of automatic restarts, and the budget of explicit restarts. */
 import type { RestartPolicy } from "../definition/types.js";
 import type { ServiceExit } from "../runtime.js";
 
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 30_000;
-/** An instance that lived so long starts the back-off anew. */
+/** An instance that ran for this long resets the back-off. */
 const SETTLED_MS = 60_000;
 
 export interface Backoff {
-  /** Consecutive restarts that did not settle. */
+  /** Consecutive restarts whose instance ran for less than SETTLED_MS. */
   failures: number;
 }
 
-/** Compose's `restart`: whether this end asks for another start. */
+/** True when Compose's `restart` policy requires a restart after this exit. */
 export function wantsRestart(policy: RestartPolicy, exit: ServiceExit): boolean {
   if (policy.policy === "always" || policy.policy === "unless-stopped") return true;
   return policy.policy === "on-failure" && (exit.exitCode !== 0 || exit.signal !== null || exit.oomKilled);
 }
 
 /**
- * Counts this end and tells how long to wait: 0.5 s, doubled for each further one, at most 30 s.
- * Null: `on-failure:<n>` is used up.
+ * Counts this exit and returns the delay before the restart in milliseconds: 500, doubled for each consecutive failure,
+ * at most 30,000. Returns null when the retries of `on-failure:<n>` are used up.
  */
 export function nextDelay(policy: RestartPolicy, backoff: Backoff, livedMs: number): number | null {
   if (livedMs >= SETTLED_MS) backoff.failures = 0;
@@ -31,7 +31,10 @@ export function nextDelay(policy: RestartPolicy, backoff: Backoff, livedMs: numb
 
 const WINDOW_MS = 5 * 60_000;
 
-/** Restarts by callers that did not help: only so many in five minutes, so that an agent stops and looks for the cause. */
+/**
+ * Limits unsuccessful restarts by callers within five minutes, so that an agent looks for the cause instead of
+ * restarting again.
+ */
 export class RestartBudget {
   #times: number[] = [];
 
@@ -45,7 +48,7 @@ export class RestartBudget {
     return Math.max(1, oldest + WINDOW_MS - now);
   }
 
-  /** @returns gives this restart back: it led to a service that is up */
+  /** @returns a function that refunds this restart, for a restart that brought the service up */
   spend(now: number): () => void {
     this.#times.push(now);
     return () => {

@@ -1,4 +1,6 @@
-/** The restarts that callers ask for: one at a time of each service, which others join, and not too many. */
+/**
+ * Restarts requested by callers: one at a time for each service, joined by concurrent calls, and limited by a budget.
+ */
 
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
@@ -11,7 +13,7 @@ import { SingleFlight } from "./single-flight.js";
 export interface RestartsHost {
   stack(): RunningStack | null;
   records(): Promise<ProjectRecords>;
-  /** Restarts of one service that are allowed in five minutes. */
+  /** Maximum unsuccessful restarts of one service in five minutes. */
   budget(): number;
 }
 
@@ -22,8 +24,8 @@ export class Restarts {
   constructor(private readonly host: RestartsHost) {}
 
   /**
-   * The restart of this service that is under way, else a new one. It gives the services that followed.
-   * @throws RESTART_BUDGET_EXCEEDED with what is known of the cause
+   * The restart of this service in progress, else a new one. It resolves to the dependents that were restarted too.
+   * @throws RESTART_BUDGET_EXCEEDED with the known facts about the cause
    */
   of(unit: ServiceController, dependents: boolean, actor: string): SingleFlight<string[]> {
     const { name } = unit;
@@ -53,7 +55,7 @@ export class Restarts {
           this.#underWay.delete(service);
         }
       },
-      // Cancelled half-way it would leave the service down.
+      // Cancelling a restart would leave the service down.
       { cancellable: false, what: `restart of ${service}` },
     );
   }

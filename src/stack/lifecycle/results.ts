@@ -1,4 +1,4 @@
-/** What a change answers: how far it came, with the states observed before and after. */
+/** Answers of changes: the progress reached, and the states observed before and after. */
 import type {
   HealthReport,
   RestartOutcome,
@@ -16,7 +16,7 @@ interface Observed<T> {
   project: string;
   before: T;
   after: T;
-  /** Epoch milliseconds at which the call came. */
+  /** Epoch milliseconds at which the call began. */
   begun: number;
 }
 
@@ -49,9 +49,9 @@ export function stopOutcome(
   outcome: Observed<StackReport> & {
     status: StopOutcome["status"];
     removed: string[];
-    /** That has the deleted data; null: none was saved. */
+    /** Name of the snapshot with the deleted data; null when none was saved. */
     snapshot: string | null;
-    /** Those that were stopped, when the others keep running. */
+    /** The stopped services, when the others keep running. */
     services?: readonly string[];
   },
 ): StopOutcome {
@@ -78,7 +78,10 @@ export function stopOutcome(
   };
 }
 
-/** @param outcome `followers` were restarted with it; null when the caller's time ran out and the restart continues */
+/**
+ * @param outcome `followers` are the dependents restarted with the service; null when the caller's time ran out and the
+ * restart continues
+ */
 export function restartOutcome(
   outcome: Observed<ServiceReport> & { followers: string[] | null; health: ServiceHealth },
 ): RestartOutcome {

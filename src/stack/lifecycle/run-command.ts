@@ -1,4 +1,4 @@
-/** One command of a caller in a service: where it runs, how long, and what it answers. */
+/** Runs one command of a caller in a service, with its target, time-out and answer. */
 import { randomBytes } from "node:crypto";
 import { StackwardenError } from "../../errors.js";
 import type { ServiceDefinition } from "../definition/types.js";
@@ -8,11 +8,11 @@ import type { CommandOutcome } from "../schemas/commands.js";
 import type { ProjectRecords } from "../storage/project-records.js";
 import { CommandOutput } from "./command-output.js";
 
-/** Between two reports of progress, in milliseconds. */
+/** Milliseconds between two progress reports. */
 const PROGRESS_MS = 2000;
-/** Of a command in messages and events. */
+/** Maximum characters of a command in messages and events. */
 const SHOWN_CHARACTERS = 200;
-/** A line of progress is one line of a client's display. */
+/** Maximum characters of a progress message, which clients show on one line. */
 const PROGRESS_CHARACTERS = 200;
 
 export interface CommandRequest {
@@ -22,13 +22,13 @@ export interface CommandRequest {
   environment?: Record<string, string>;
   workdir?: string;
   stdin?: string;
-  /** In a fresh instance also when the service runs. Default false. */
+  /** Run in a fresh instance even when the service is running. Default false. */
   oneOff?: boolean;
-  /** Start what the service depends on first, where the stack does not run. Default false. */
+  /** Start the service's dependencies first when the stack is not running. Default false. */
   dependencies?: boolean;
-  /** Milliseconds until the command is ended. */
+  /** Milliseconds after which the command is terminated. */
   timeoutMs: number;
-  /** Most UTF-8 bytes of output in the answer. */
+  /** Maximum UTF-8 bytes of output in the answer. */
   maxBytes: number;
 }
 
@@ -46,13 +46,13 @@ export interface CommandRun {
   records: ProjectRecords;
   target: CommandTarget;
   call: CallContext;
-  /** Ended by something else than the caller: the stack stops. */
+  /** Aborts when the stack stops. */
   ended?: AbortSignal;
 }
 
 const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
-/** A command as a person would type it; untrusted. */
+/** Formats a command as typed in a shell. The text is untrusted. */
 export const commandText = (argv: readonly string[]): string => {
   const text = argv.map(quoted).join(" ");
   return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
@@ -68,7 +68,7 @@ function message(result: ExecResult, timedOutMs: number | null, tookMs: number):
   return `Exit code ${result.exitCode} after ${seconds(tookMs)}.`;
 }
 
-/** @throws OPERATION_CANCELLED when the caller leaves; everything that the command had started has ended then */
+/** @throws OPERATION_CANCELLED when the caller cancels; all processes of the command have ended by then */
 export async function runCommand(run: CommandRun): Promise<CommandOutcome> {
   const { project, service, argv, request, records, target, call } = run;
   const { name } = service;

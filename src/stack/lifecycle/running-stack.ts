@@ -1,4 +1,4 @@
-/** A stack on its runtime: one unit for each service, and what is done with several of them at once. */
+/** A stack on its runtime: one controller for each service, and operations on several services. */
 
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
@@ -12,7 +12,7 @@ import type { ServiceContext } from "./service-context.js";
 import { ServiceController } from "./service-controller.js";
 import { startServices, stopServices } from "./startup.js";
 
-/** How a service's start comes along, for progress. */
+/** Receives the progress of a service's start. */
 export type Phase = (service: string, message: string) => void;
 
 export interface Reconciled {
@@ -21,7 +21,7 @@ export interface Reconciled {
   removed: string[];
 }
 
-/** Ended, or never begun: a start brings these up. */
+/** True for a service that a start must bring up: it has ended or never started. */
 const idle = (unit: ServiceController): boolean =>
   !unit.running && ["pending", "stopped", "crashed", "lost"].includes(unit.state);
 
@@ -30,9 +30,9 @@ const by = (actor: string | undefined): { actor?: string } => (actor === undefin
 export class RunningStack {
   readonly startedAt = Date.now();
   units: Map<string, ServiceController>;
-  /** Ends what waits for this stack's services when the stack itself ends. */
+  /** Aborts waits for this stack's services when the stack ends. */
   readonly #life = new AbortController();
-  /** A start, a reconciliation and restarts of several clients must not take turns on one service. */
+  /** Serialises starts, reconciliations and restarts of the same service by several clients. */
   readonly #changing = new KeyedMutex();
 
   constructor(
@@ -55,7 +55,7 @@ export class RunningStack {
     throw unknownService(name, [...this.units.keys()]);
   }
 
-  /** Starts everything; on failure all of it is stopped again. */
+  /** Starts all services. On failure, all of them are stopped again. */
   async bringUp(signal: AbortSignal, phase: Phase, actor?: string): Promise<void> {
     const { units } = this;
     const names = [...units.keys()];
@@ -64,7 +64,7 @@ export class RunningStack {
     );
   }
 
-  /** Brings the running services in line with a definition: unchanged ones stay as they are. */
+  /** Reconciles the running services with a definition. Unchanged services keep running. */
   reconcile(next: StackDefinition, signal: AbortSignal, phase: Phase, actor?: string): Promise<Reconciled> {
     const names = [...new Set([...this.units.keys(), ...Object.keys(next.services)])];
     return this.#changing.run(names, () => this.#reconcile(next, signal, phase, actor));
@@ -74,7 +74,7 @@ export class RunningStack {
     const { added, changed, removed } = compareDefinitions(this.definition, next);
     const following = changed.flatMap((name) => dependentsOf(name, Object.values(next.services), false));
     const replaced = [...new Set([...changed, ...following])].filter((name) => this.units.has(name));
-    // Refused as a whole before anything is touched.
+    // Let the runtime refuse the definition before any service changes.
     await this.runtimeStack.update(next);
     await stopServices(
       [...removed, ...replaced].map((name) => this.unit(name)),
@@ -99,8 +99,8 @@ export class RunningStack {
   }
 
   /**
-   * A fresh instance of one service, then of those that must follow.
-   * @returns the services that followed
+   * Restarts one service, then the dependents that must restart with it.
+   * @returns the dependents that were restarted
    */
   restart(name: string, dependents: boolean, phase: Phase, actor?: string): Promise<string[]> {
     const definitions = [...this.units.values()].map((unit) => unit.definition);
@@ -115,7 +115,7 @@ export class RunningStack {
     const chosen = new Map([name, ...following].map((one) => [one, this.unit(one)]));
     await stopServices([...chosen.values()], undefined, actor);
     for (const unit of chosen.values()) unit.restarts += 1;
-    // Only these are waited for: another dependency that is ill is no reason to leave this one down.
+    // Wait only for these services: an unhealthy dependency outside the restart must not keep this service down.
     await startServices({
       units: chosen,
       names: [...chosen.keys()],
@@ -127,7 +127,8 @@ export class RunningStack {
   }
 
   /**
-   * For who wants limits that hold of a stack that was perhaps started by somebody who asked for less.
+   * Checks enforcement for a client that requires enforced limits. Another client may have started the stack without
+   * that requirement.
    * @throws LIMITS_NOT_ENFORCEABLE
    */
   requireEnforcedLimits(): void {
@@ -139,7 +140,7 @@ export class RunningStack {
     throw notEnforceable("Limits of the running stack are not enforced", reasons, { note });
   }
 
-  /** Stops every service, dependants first, then gives the runtime back what it holds. */
+  /** Stops every service, dependents first, then releases the runtime's resources. */
   async stop(mostGraceMs?: number, actor?: string): Promise<void> {
     this.#life.abort(
       new StackwardenError("OPERATION_CANCELLED", "The stack was stopped meanwhile.", {
@@ -150,7 +151,7 @@ export class RunningStack {
     await stopServices([...this.units.values()], mostGraceMs, actor).catch((error: unknown) => {
       failure = error;
     });
-    // Kills what would not stop; only when that fails too is something left behind.
+    // `close` kills services that did not stop. Something remains only when that fails too.
     try {
       await this.runtimeStack.close();
     } catch (error) {
@@ -158,7 +159,7 @@ export class RunningStack {
     }
   }
 
-  /** The runtime died: nothing is left to be stopped. */
+  /** Marks all services as lost after the runtime died. Nothing remains to be stopped. */
   async lose(error: StackwardenError): Promise<void> {
     for (const unit of this.units.values()) unit.lose();
     this.#life.abort(error);

@@ -1,4 +1,4 @@
-/** Which runtime runs a stack, and why. */
+/** Chooses the runtime for a stack, with the reason. */
 
 import { StackwardenError } from "../../errors.js";
 import { hint, setting } from "../../hint.js";
@@ -8,7 +8,7 @@ import { DEFAULT_RUNTIME, RUNTIMES } from "../vocabulary.js";
 
 export interface RuntimeChoice {
   runtime: StackRuntime;
-  /** For the report: what was chosen and why. */
+  /** The choice and its reason, for reports. */
   reason: string;
 }
 
@@ -30,33 +30,33 @@ function unavailable(name: RuntimeName, lacking: string[], known: RuntimeName[])
 
 /**
  * `auto` takes the first of `RUNTIMES` that is available.
- * @throws RUNTIME_UNAVAILABLE that names what is missing and how to get it
+ * @throws RUNTIME_UNAVAILABLE with the missing prerequisites and how to install them
  */
 export async function chooseRuntime(
   settings: StackSettings,
   runtimes: readonly StackRuntime[],
   project?: string,
 ): Promise<RuntimeChoice> {
-  const wanted = settings.runtime;
-  const known = runtimes.map((runtime) => runtime.name);
+  const configured = settings.runtime;
+  const runtimeNames = runtimes.map((runtime) => runtime.name);
   const candidates =
-    wanted === "auto"
+    configured === "auto"
       ? [...runtimes].sort((a, b) => RUNTIMES.indexOf(a.name) - RUNTIMES.indexOf(b.name))
-      : runtimes.filter((runtime) => runtime.name === wanted);
+      : runtimes.filter((runtime) => runtime.name === configured);
   const refused: { name: RuntimeName; lacking: string[] }[] = [];
   for (const runtime of candidates) {
     const status = await runtime.check(project, settings);
     if (status.available) {
       const others = refused.map(({ name, lacking }) => `${name} is not available: ${lacking.join("; ")}`);
-      const why = wanted === "auto" ? others.join(". ") || "the first that is available" : "configured";
+      const why = configured === "auto" ? others.join(". ") || "the first that is available" : "configured";
       return { runtime, reason: `Runtime ${runtime.name} (${why}).` };
     }
     refused.push({ name: runtime.name, lacking: missing(status) });
   }
   const last = refused.at(-1);
   throw unavailable(
-    last?.name ?? (wanted === "auto" ? DEFAULT_RUNTIME : wanted),
+    last?.name ?? (configured === "auto" ? DEFAULT_RUNTIME : configured),
     last?.lacking ?? ["this build has no such runtime"],
-    known,
+    runtimeNames,
   );
 }

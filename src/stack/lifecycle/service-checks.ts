@@ -1,18 +1,21 @@
 /**
- * Which checks decide whether a service is healthy: those of the file, else what its image is known to speak and the ports
- * that it publishes. A service with none of these only runs.
+ * Chooses the health checks of a service: those of the file, else checks for known images and published ports. A
+ * service without any of these counts as running.
  */
 import { StackwardenError } from "../../errors.js";
 import { parseImageName } from "../definition/image-name.js";
 import type { Healthcheck, HealthTest, ServiceDefinition, StackDefinition } from "../definition/types.js";
 import type { RuntimeName } from "../vocabulary.js";
 
-/** Of checks that stackwarden adds: a service has a minute to listen, then two failures in a row make it unhealthy. */
+/**
+ * Timing of checks that stackwarden adds: a service has 60 s to listen; after that, two consecutive failures make it
+ * unhealthy.
+ */
 const TIMING = { intervalMs: 5_000, timeoutMs: 3_000, retries: 2, startPeriodMs: 60_000, startIntervalMs: 250 };
 
 interface KnownImage {
   port: number;
-  /** Default: its port accepts a connection. */
+  /** Default: a TCP connection to the port. */
   test?: HealthTest;
   /** Preferred where a command can run inside the service. It must not need a password. */
   command?: HealthTest;
@@ -23,7 +26,7 @@ const shell = (command: string): HealthTest => ({ kind: "cmd-shell", command });
 const POSTGRES: KnownImage = {
   port: 5432,
   test: { kind: "postgres" },
-  // By TCP: the server that initialises a new volume listens on its Unix socket only.
+  // Use TCP: during the initialisation of a new volume, the server listens only on its Unix socket.
   command: shell("pg_isready -q -h 127.0.0.1"),
 };
 const REDIS: KnownImage = {
@@ -37,7 +40,7 @@ const MYSQL: KnownImage = {
   command: shell("mysqladmin ping -h 127.0.0.1 --silent || mariadb-admin ping -h 127.0.0.1 --silent"),
 };
 
-/** Official images, by their name on Docker Hub. */
+/** Checks of official images, by name on Docker Hub. */
 const IMAGES: ReadonlyMap<string, KnownImage> = new Map([
   ["postgres", POSTGRES],
   ["redis", REDIS],
@@ -64,7 +67,7 @@ function knownImage(image: string | undefined): KnownImage | undefined {
 const SERVERS =
   /^(?:postgres|redis-server|valkey-server|mysqld|mariadbd|mongod|rabbitmq-server|memcached|nginx|httpd|httpd-foreground|caddy|nats-server|eswrapper|influxd)$/;
 
-/** Whether the image's own server runs, and not a dump, a migration or a shell. */
+/** True when the service runs the image's server, and not a dump, a migration or a shell. */
 function runsServer(entrypoint: readonly string[] | undefined, command: readonly string[] | undefined): boolean {
   const [program = "", flag, script = ""] = [...(entrypoint ?? []), ...(command ?? [])];
   if (program === "" || program.startsWith("-")) return true;
@@ -72,7 +75,7 @@ function runsServer(entrypoint: readonly string[] | undefined, command: readonly
   return SERVERS.test(first.slice(first.lastIndexOf("/") + 1));
 }
 
-/** What runs as this service on this runtime, when stackwarden knows it. */
+/** The known image or provider that this runtime runs for the service; undefined when stackwarden does not know it. */
 function knownService(
   { image, build, command, entrypoint, local }: ServiceDefinition,
   runtime: RuntimeName,
@@ -91,18 +94,18 @@ const implied = (test: HealthTest, command?: HealthTest): Healthcheck => ({
 });
 
 /**
- * Every one of them must succeed. Empty: nothing checks the service.
- * @param ofImage the check that the image of a running instance brings
+ * The checks of a service, all of which must succeed. Empty when the service has no check.
+ * @param ofImage the health check declared by the image of a running instance
  */
 export function checksOf(service: ServiceDefinition, runtime: RuntimeName, ofImage?: Healthcheck): Healthcheck[] {
   const { healthcheck } = service;
   if (healthcheck !== undefined) return healthcheck.test.kind === "none" ? [] : [healthcheck];
   if (ofImage !== undefined) return [ofImage];
-  const known = knownService(service, runtime);
+  const image = knownService(service, runtime);
   const ports = [...new Set(service.ports.map(({ containerPort }) => containerPort))];
-  if (known?.test !== undefined) return [implied(known.test, known.command)];
-  const checked = ports.length === 0 && known !== undefined ? [known.port] : ports;
-  return checked.map((port) => implied({ kind: "tcp", port }, port === known?.port ? known.command : undefined));
+  if (image?.test !== undefined) return [implied(image.test, image.command)];
+  const checked = ports.length === 0 && image !== undefined ? [image.port] : ports;
+  return checked.map((port) => implied({ kind: "tcp", port }, port === image?.port ? image.command : undefined));
 }
 
 const noCheck = (lacking: readonly { service: string; dependency: string }[]): StackwardenError => {
@@ -120,13 +123,13 @@ const noCheck = (lacking: readonly { service: string; dependency: string }[]): S
   );
 };
 
-/** Once the dependency runs: its image brings no check either. */
+/** The error for a running dependency whose image has no check either. */
 export const uncheckedDependency = (service: string, dependency: string): StackwardenError =>
   noCheck([{ service, dependency }]);
 
 /**
- * `depends_on` with `condition: service_healthy` needs something that can tell. On the docker runtime the image may, which
- * shows once it runs.
+ * Requires a health check for `depends_on` with `condition: service_healthy`. On the docker runtime, the image may
+ * provide the check, which is known only after the service runs.
  * @throws INVALID_STACK that names every dependency on a service without a check
  */
 export function requireChecks(definition: StackDefinition, runtime: RuntimeName): void {

@@ -1,4 +1,4 @@
-/** What a service unit needs of its stack, and how it has an instance started there. */
+/** The stack's interface to its service controllers, and the start of an instance with retries. */
 
 import { withRetry } from "../../system/retry.js";
 import type { Limits } from "../definition/types.js";
@@ -15,15 +15,15 @@ export interface ServiceContext {
   /** Sanitises, redacts and bounds text that came from a service or the runtime. */
   clean(text: string): string;
   event(input: EventInput): void;
-  /** State or health changed. */
+  /** Called when the state or health has changed. */
   changed(): void;
   retry: { maxRetries: number; baseDelayMs: number };
   requireEnforcedLimits: boolean;
 }
 
 /**
- * Starts an instance, again where the fault passes by itself.
- * @param retrying told of each further try
+ * Starts an instance. Retries after transient errors.
+ * @param retrying called before each retry
  */
 export function startInstance(
   host: ServiceContext,

@@ -1,4 +1,4 @@
-/** One service of a running stack: its instance, its state, and what happens when it ends by itself. */
+/** Controls one service of a running stack: its instance, its state, and its automatic restarts. */
 
 import { StackwardenError } from "../../errors.js";
 import { Mutex } from "../../system/mutex.js";
@@ -22,17 +22,17 @@ import {
 } from "./service-report.js";
 import { STANDING, WatchedState } from "./service-state.js";
 
-/** Lines of a service that an error carries, and those that a crash event carries. */
+/** Number of log lines in an error, and in a crash event. */
 const ERROR_LINES = 20;
 const CRASH_LINES = 5;
-/** Restarts during a start, for policies without a limit of their own: a start that cannot succeed must end. */
+/** Maximum restarts during a start for policies without a limit, so that a start that cannot succeed ends. */
 const START_RESTARTS = 5;
 
 export class ServiceController {
   readonly serial = new Mutex();
   restarts = 0;
   applied: AppliedLimits | null = null;
-  /** What `applied` was asked to be. */
+  /** The limits that were requested for `applied`. */
   asked: Limits = {};
   lastExit: ServiceExit | null = null;
   instance: RuntimeService | null = null;
@@ -42,9 +42,9 @@ export class ServiceController {
   #comingUp = false;
   readonly #restarts: RestartPlan;
   readonly #state: WatchedState;
-  /** Ends the start under way. */
+  /** Cancels the start in progress. */
   #starting = new AbortController();
-  /** Why the last start failed before there was an instance. */
+  /** Why the last start failed before an instance existed; null otherwise. */
   #refusal: StackwardenError | null = null;
 
   constructor(
@@ -72,7 +72,7 @@ export class ServiceController {
     return this.instance !== null;
   }
 
-  /** True while nothing will bring it up again but a caller. */
+  /** True when only a call can bring the service up again. */
   get ended(): boolean {
     return ["stopped", "lost"].includes(this.state) || (this.state === "crashed" && !this.restartPending);
   }
@@ -88,7 +88,7 @@ export class ServiceController {
     this.#to("pending");
   }
 
-  /** Ends a start under way: its call fails with OPERATION_CANCELLED. */
+  /** Cancels a start in progress. Its call fails with OPERATION_CANCELLED. */
   interrupt(): void {
     this.#starting.abort(
       new StackwardenError("OPERATION_CANCELLED", `The start of ${this.name} was ended by a stop.`, {
@@ -98,8 +98,8 @@ export class ServiceController {
   }
 
   /**
-   * Starts an instance; resolves when its process runs. On failure nothing of it is left.
-   * @param actor who asked for it; default: stackwarden itself
+   * Starts an instance; resolves when its process runs. On failure, nothing of the instance remains.
+   * @param actor the client that requested it; default: stackwarden itself
    */
   async start(caller: AbortSignal, phase: (message: string) => void, actor?: string): Promise<void> {
     this.#restarts.reset();
@@ -131,12 +131,12 @@ export class ServiceController {
       await this.#adopt(instance, limits, actor);
     } catch (error) {
       this.instance = null;
-      // Set first: whoever waits for this service continues as soon as its state changes.
+      // Set before the state changes, because waiting calls continue as soon as it does.
       this.#refusal = error instanceof StackwardenError ? error : null;
-      // The exit of an earlier instance is not this one's.
+      // Discard the exit of an earlier instance.
       if (this.state === "starting") this.lastExit = null;
       failing();
-      // It may have been lost meanwhile.
+      // The service may have become lost in the meantime.
       if (this.state === "starting") this.#to("crashed");
       throw error;
     }
@@ -153,7 +153,7 @@ export class ServiceController {
       await instance.stop({ graceMs: 0 });
       throw notEnforceable(`The limits of ${name} cannot be enforced here`, lacking, { service: name });
     }
-    // It may have ended while its limits were read.
+    // The instance may have ended while its limits were read.
     if (this.instance !== instance) return;
     const data = { generation: instance.generation, pid: instance.pid };
     this.#event({ type: "service_started", message: `${name} runs.`, data }, actor);
@@ -168,8 +168,8 @@ export class ServiceController {
   }
 
   /**
-   * Resolves when the service is up: healthy, running without a check, or completed. Restarts by its policy are waited for.
-   * @throws SERVICE_START_FAILED when it ends, turns unhealthy or is stopped instead
+   * Resolves when the service is up: healthy, running without a check, or completed. Waits for restarts by its policy.
+   * @throws SERVICE_START_FAILED when the service ends, becomes unhealthy or is stopped
    */
   async ready(signal: AbortSignal): Promise<void> {
     await this.until(() => this.up || this.ended || this.state === "unhealthy", signal);
@@ -177,18 +177,18 @@ export class ServiceController {
     this.#comingUp = false;
   }
 
-  /** It is as it should be. */
+  /** True when the service is healthy, running without a check, or completed. */
   get up(): boolean {
     return STANDING[this.state] === "up";
   }
 
-  /** Why the service is not up, with its last lines. */
+  /** The error that describes why the service is not up, with its last log lines. */
   failure(): StackwardenError {
     if (this.#refusal !== null && this.state === "crashed") return this.#refusal;
     return startFailure(this.#facts, this.host.lastLines(this.name, ERROR_LINES, this.generation));
   }
 
-  /** Stops the instance, or a restart that is scheduled. Idempotent. */
+  /** Stops the instance, or cancels a scheduled restart. Idempotent. */
   async stop(mostGraceMs = Number.POSITIVE_INFINITY, actor?: string): Promise<void> {
     this.#restarts.cancel();
     const { instance, name } = this;
@@ -210,7 +210,7 @@ export class ServiceController {
     this.#event({ type: "service_stopped", message: `${name} stopped: ${describeExit(exit)}.` }, actor);
   }
 
-  /** The runtime died under it. */
+  /** Marks the service as lost after its runtime died. */
   lose(): void {
     this.#restarts.cancel();
     this.interrupt();
@@ -220,7 +220,10 @@ export class ServiceController {
     if (this.state !== "completed") this.#to("lost");
   }
 
-  /** Changes the running instance's limits. @returns what was read back, null when it does not run */
+  /**
+   * Changes the running instance's limits.
+   * @returns the limits read back; null when the service is not running
+   */
   async setLimits(limits: Limits): Promise<AppliedLimits | null> {
     if (this.instance === null) return null;
     this.asked = limits;
@@ -229,7 +232,7 @@ export class ServiceController {
     return this.applied;
   }
 
-  /** Runs something while every process of the instance is halted; checks of its health wait. */
+  /** Runs `work` while all processes of the instance are paused. Health checks are suspended. */
   async whilePaused<T>(work: () => Promise<T>): Promise<T> {
     const { instance } = this;
     const monitor = this.#monitor;
@@ -244,7 +247,7 @@ export class ServiceController {
     }
   }
 
-  /** Milliseconds since the check under way began; null when none is. */
+  /** Milliseconds since the current health check began; null when no check is running. */
   get checkRunningMs(): number | null {
     return this.instance === null ? null : (this.#monitor?.runningMs ?? null);
   }
@@ -253,7 +256,7 @@ export class ServiceController {
     await this.#monitor?.check();
   }
 
-  /** Resolves when the condition holds; looked at after every change of state. */
+  /** Resolves when the condition is true. Evaluated now and after every state change. */
   until(condition: () => boolean, signal: AbortSignal): Promise<void> {
     return this.#state.until(condition, signal);
   }
@@ -312,7 +315,7 @@ export class ServiceController {
       this.#event({ type: "service_completed", message: `${name} ended with exit code 0.` });
       return;
     }
-    // Planned before the state changes: whoever waits for this service learns at once whether it comes back.
+    // Schedule the restart before the state changes, so that waiting calls see whether the service will restart.
     const plan = again ? this.#plan(exit.at - instance.startedAt) : null;
     this.#to("crashed");
     this.#event({
@@ -328,7 +331,10 @@ export class ServiceController {
     plan?.();
   }
 
-  /** @returns reports the plan */
+  /**
+   * Schedules a restart.
+   * @returns a function that emits the decision as an event
+   */
   #plan(livedMs: number): () => void {
     const { restart } = this.definition;
     const policy =
@@ -339,7 +345,7 @@ export class ServiceController {
   }
 
   async #startAgain(): Promise<void> {
-    // A stop or another start came first.
+    // A stop or another start happened first.
     if (this.state !== "crashed") return;
     this.restarts += 1;
     const begun = Date.now();
@@ -364,7 +370,7 @@ export class ServiceController {
     this.#state.to(state);
   }
 
-  /** @param actor who asked for it; default: stackwarden itself */
+  /** @param actor the client that requested it; default: stackwarden itself */
   #event(input: Omit<EventInput, "service" | "actor">, actor?: string): void {
     this.host.event({ ...input, service: this.name, ...(actor === undefined ? {} : { actor }) });
   }

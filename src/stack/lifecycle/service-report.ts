@@ -1,4 +1,4 @@
-/** The reports of one service: its health, its state, and why it is not up. */
+/** Reports of one service: its health, its state, and the reason why it is not up. */
 
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
@@ -13,15 +13,15 @@ export interface ServiceFacts {
   definition: ServiceDefinition;
   generation: number;
   restarts: number;
-  /** Null when it does not run. */
+  /** Null when the service is not running. */
   instance: RuntimeService | null;
   applied: AppliedLimits | null;
   lastExit: ServiceExit | null;
-  /** Why its last start was refused before there was an instance; null when there was one. */
+  /** Why the last start was refused before an instance existed; null otherwise. */
   refusal: string | null;
-  /** Its restart policy starts it again. */
+  /** True when the restart policy will restart the service. */
   restartPending: boolean;
-  /** What its health checks saw; null before the first instance ran. */
+  /** Result of the health checks; null before the first instance ran. */
   view: HealthView | null;
 }
 
@@ -39,7 +39,10 @@ export function describeExit(exit: ServiceExit | null): string {
   return `it exited with code ${exit.exitCode ?? "unknown"}`;
 }
 
-/** Why the service is not up. @param lines the last ones of its instance */
+/**
+ * The error that describes why the service is not up.
+ * @param lines the instance's last log lines
+ */
 export function startFailure({ name, state, lastExit, view }: ServiceFacts, lines: string[]): StackwardenError {
   const why =
     state === "unhealthy"
@@ -60,7 +63,7 @@ export function startFailure({ name, state, lastExit, view }: ServiceFacts, line
   });
 }
 
-/** What `healthy` says in each state; null: nothing checks the service, or no check has decided yet. */
+/** The value of `healthy` in each state; null when the service has no check, or no check has decided yet. */
 const HEALTHY: Readonly<Record<ServiceState, boolean | null>> = {
   pending: false,
   starting: false,
@@ -76,7 +79,7 @@ const HEALTHY: Readonly<Record<ServiceState, boolean | null>> = {
 
 export function serviceHealth(facts: ServiceFacts): ServiceHealth {
   const { name, state } = facts;
-  // The observations of an ended instance say nothing about the present.
+  // Ignore the checks of an ended instance.
   const view = facts.instance === null ? null : facts.view;
   const healthy = HEALTHY[state];
   const message = view !== null && (view.healthy !== null || state === "running") ? view.message : stateMessage(facts);
@@ -103,7 +106,7 @@ function stateMessage({ state, lastExit, restartPending, refusal }: ServiceFacts
   return `The service is ${state}${last}.`;
 }
 
-/** Of this machine: an address that stands for all of them is none to call. */
+/** The host to use in URLs: 0.0.0.0 is not an address that clients can connect to. */
 const reachedAt = (host: Endpoint["host"]): string => (host === "0.0.0.0" ? "127.0.0.1" : host);
 
 export function serviceReport(facts: ServiceFacts, endpoints: readonly Endpoint[]): ServiceReport {

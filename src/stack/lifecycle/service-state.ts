@@ -1,9 +1,9 @@
-/** A service's state: which states follow which, what each means for its stack, and those who wait for one. */
+/** A service's state: valid transitions, the standing of each state, and waiting for a state. */
 import { StackwardenError } from "../../errors.js";
 import type { ServiceState } from "../model.js";
 
 /**
- * `up`: as it should be. `coming`: on its way there. `failing`: it should be up and is not. `down`: it was stopped, or is
+ * `up`: in the desired state. `coming`: on the way to `up`. `failing`: should be up but is not. `down`: stopped or
  * being stopped.
  */
 export type Standing = "up" | "coming" | "failing" | "down";
@@ -21,9 +21,9 @@ export const STANDING: Readonly<Record<ServiceState, Standing>> = {
   stopped: "down",
 };
 
-/** An instance that ran can end in these ways at any time. */
+/** States to which a running instance can change at any time. */
 const ENDS: readonly ServiceState[] = ["completed", "crashed", "stopping", "lost"];
-/** Without an instance, only a start or a stop changes something. */
+/** States without an instance: only a start or a stop changes them. */
 const IDLE: readonly ServiceState[] = ["pending", "starting", "stopped", "lost"];
 
 export const TRANSITIONS: Readonly<Record<ServiceState, readonly ServiceState[]>> = {
@@ -46,7 +46,7 @@ export class WatchedState {
   #current: ServiceState = "pending";
   readonly #watchers = new Set<() => void>();
 
-  /** @param changed called after every change, after the waiting calls were resumed */
+  /** @param changed called after every change, after waiting calls have resumed */
   constructor(private readonly changed: () => void) {}
 
   get current(): ServiceState {

@@ -1,6 +1,6 @@
 /**
- * One piece of work that several callers wait for. A call repeated after a client's time-out joins it
- * instead of starting a second one; it is cancelled only when everybody who waits for it gave up.
+ * One piece of work that several callers wait for. A call repeated after a client's time-out joins it instead of
+ * starting a second one. The work is cancelled only when all waiting callers have cancelled.
  */
 
 import { StackwardenError } from "../../errors.js";
@@ -10,9 +10,9 @@ import type { CallContext, Progress } from "../model.js";
 export type Joined<T> = { done: true; value: T } | { done: false };
 
 export interface SingleFlightOptions {
-  /** False: once begun it goes on whatever its callers do. */
+  /** False: the work continues even when all callers cancel. */
   cancellable: boolean;
-  /** For the error of a caller who cancelled: `start of shop`. */
+  /** Names the work in the error for a caller that cancelled, for example `start of shop`. */
   what: string;
 }
 
@@ -25,7 +25,7 @@ export class SingleFlight<T> {
   readonly #abort = new AbortController();
   readonly #listeners = new Set<(progress: Progress) => void>();
   #waiting = 0;
-  /** Somebody left without an answer and was told that the work goes on. */
+  /** True when a caller timed out and was informed that the work continues. */
   #detached = false;
 
   constructor(
@@ -41,14 +41,15 @@ export class SingleFlight<T> {
     );
   }
 
-  /** Ends the work for everybody. */
+  /** Cancels the work for all callers. */
   cancel(reason: unknown): void {
     this.#abort.abort(reason);
   }
 
   /**
-   * Waits for the result, at most until `until` settles or `timeoutMs` have passed; then the work goes on without this caller.
-   * @throws what the work throws; OPERATION_CANCELLED when the caller's signal aborts
+   * Waits for the result, at most until `until` settles or `timeoutMs` have passed. After that, the work continues
+   * without this caller.
+   * @throws the errors of the work; OPERATION_CANCELLED when the caller's signal aborts
    */
   async join(
     call: Pick<CallContext, "signal" | "progress">,
@@ -90,7 +91,7 @@ export class SingleFlight<T> {
         hint`Check how it ends with ${callTo("health_status")}.`,
       );
     this.cancel(cancelled(`The ${what} was cancelled.`, "What it had begun was rolled back. Call again when wanted."));
-    // A success that came first stays a success.
+    // A result that arrived before the cancellation is returned.
     return { done: true, value: await this.#result };
   }
 }

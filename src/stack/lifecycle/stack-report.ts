@@ -1,4 +1,4 @@
-/** The reports of a project: from its units while it runs, from its definition when it does not. */
+/** Reports of a project: from its service controllers while the stack runs, else from its definition. */
 import type { ServiceDefinition, StackDefinition } from "../definition/types.js";
 import type { HealthReport, ServiceHealth, ServiceReport, StackReport, StackState } from "../model.js";
 import type { RuntimeName } from "../runtime.js";
@@ -24,7 +24,7 @@ const idleService = (service: ServiceDefinition): ServiceReport => ({
   notes: [],
 });
 
-/** A service that has no unit: of a stack that does not run, or is only being read. */
+/** Health of a service without a controller: the stack is not running, or its definition is being read. */
 function idleHealth(service: string, state: StackState): ServiceHealth {
   const coming = state === "starting";
   const message = coming ? "The stack is starting; this service has not started yet." : "The stack is not running.";
@@ -64,12 +64,12 @@ export interface StackFacts {
   folder: string;
   state: StackState;
   runtime: RuntimeName;
-  /** Why this runtime; null before one was chosen. */
+  /** Why this runtime was chosen; null before the choice. */
   reason: string | null;
   /** False when the stack is kept only for reports. */
   open: boolean;
   stack: RunningStack | null;
-  /** The definition as it is now, for a stack that this server never started. */
+  /** Reads the current definition, for a stack that this server never started. */
   peek(): Promise<StackDefinition>;
 }
 
@@ -78,7 +78,7 @@ export async function stackReport({ open, stack, reason, peek, ...facts }: Stack
   const services: StackReport["services"] = Object.create(null);
   let source = stack?.definition.source ?? "";
   if (stack !== null) {
-    // A stack that is closed holds no port.
+    // A closed stack publishes no ports.
     for (const [name, unit] of stack.units) services[name] = open ? unit.report() : { ...unit.report(), endpoints: [] };
     notes.push(...stack.definition.notes);
   } else {

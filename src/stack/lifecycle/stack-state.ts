@@ -1,16 +1,19 @@
 /**
- * What a stack is, derived from its services in one place: its state, whether it is healthy as a whole, and what the answer
- * to a change says of it. Everything that reports a stack (MCP, REST, command line, dashboard, metrics) reads it from here.
+ * Derives from a stack's services, in one place, its state, its overall health, and the status in answers to changes.
+ * Everything that reports a stack (MCP, REST, command line, dashboard, metrics) reads it from here.
  */
 import type { ServiceHealth, ServiceState, StackState, StartOutcome } from "../model.js";
 import { STANDING } from "./service-state.js";
 
-/** What is being done with the stack as a whole. `closed`: nothing of it runs. `open`: it runs, and no call changes it. */
+/** Phase of the whole stack. `closed`: not running. `open`: running, with no start or stop in progress. */
 export type StackPhase = "closed" | "starting" | "open" | "stopping" | "lost";
 
 type Described = Pick<ServiceHealth, "service" | "status" | "message">;
 
-/** A stack that is open and none of whose services fails, while a service is being restarted, is `starting` too. */
+/**
+ * Derives the state of a stack. An open stack without failing services is also `starting` while a service is
+ * restarting.
+ */
 export function stackState(phase: StackPhase, services: readonly ServiceState[]): StackState {
   if (phase === "closed") return "stopped";
   if (phase !== "open") return phase;
@@ -22,17 +25,17 @@ export function stackState(phase: StackPhase, services: readonly ServiceState[])
 /** True when every service that has a check is healthy and every other one runs, or completed its work. */
 export const overallHealthy = (state: StackState): boolean => state === "running";
 
-/** Services that run and that nothing checks. */
+/** Running services without a health check. */
 export const uncheckedServices = (services: readonly Pick<ServiceHealth, "service" | "status">[]): string[] =>
   services.filter(({ status }) => status === "running").map(({ service }) => service);
 
-/** Services that are not as they should be, and why. */
+/** Services that are not up, with the reason for each. */
 export const missingServices = (services: readonly Described[]): StartOutcome["missing"] =>
   services
     .filter(({ status }) => STANDING[status] !== "up")
     .map(({ service, status, message }) => ({ service, state: status, reason: message }));
 
-/** The services of a stack whose state is `running`, in words that claim no more than was observed. */
+/** Describes the services of a `running` stack, and claims only what was observed. */
 export function wellSentence(services: readonly Pick<ServiceHealth, "service" | "status">[]): string {
   const named = (state: ServiceState): string[] =>
     services.filter(({ status }) => status === state).map(({ service }) => service);
@@ -51,7 +54,7 @@ export function wellSentence(services: readonly Pick<ServiceHealth, "service" | 
 
 export const asSentence = (words: string): string => `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
 
-/** How far a start came. Null: the caller's time ran out, and the start continues. */
+/** Result of a completed start. */
 export type Reached = "started" | "unchanged" | "reconciled";
 
 interface Verdict {
@@ -67,7 +70,8 @@ const DONE: Record<Reached, { status: (unchecked: boolean) => StartOutcome["stat
 };
 
 /**
- * Status, message and `verified` of a start, from what was observed after it.
+ * Status, message and `verified` of a start, from the state observed after it. `reached` is null when the caller's time
+ * ran out and the start continues.
  *
  * | state                | status                                                  | verified |
  * | -------------------- | ------------------------------------------------------- | -------- |
@@ -93,7 +97,10 @@ export function startVerdict(reached: Reached | null, state: StackState, service
 
 const withoutStop = (sentence: string): string => sentence.replace(/\.$/, "");
 
-/** Status of a service after its restart. `over`: the restart ended; false: the caller's time ran out. */
+/**
+ * Status of a service after its restart.
+ * @param over true when the restart ended; false when the caller's time ran out
+ */
 export function restartStatus(
   over: boolean,
   state: ServiceState,

@@ -1,4 +1,4 @@
-/** Bringing a stack's services up in dependency order, everything independent in parallel. */
+/** Starts and stops services in dependency order; independent services in parallel. */
 
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
@@ -8,15 +8,15 @@ import type { ServiceController } from "./service-controller.js";
 
 export interface Startup {
   units: ReadonlyMap<string, ServiceController>;
-  /** Services to start; the others of `units` are dependencies that run already. */
+  /** Services to start. The others in `units` are dependencies that already run. */
   names: readonly string[];
   signal: AbortSignal;
   phase(service: string, message: string): void;
-  /** Who asked for it, for events. */
+  /** The client that requested the start, for events. */
   actor?: string;
 }
 
-/** Waits until a dependency meets its dependent's condition; restarts by its policy are waited for. */
+/** Waits until a dependency meets its dependent's condition, including restarts by its policy. */
 async function awaitDependency(
   dependent: string,
   unit: ServiceController,
@@ -38,8 +38,8 @@ async function awaitDependency(
 }
 
 /**
- * Resolves when every named service is up. The first failure ends the others' waiting; what had been started by then is
- * stopped again, dependents first.
+ * Starts the named services; resolves when all are up. After the first failure, the other starts are cancelled, and the
+ * services started so far are stopped again, dependents first.
  * @throws the first failure, or the signal's reason
  */
 export async function startServices({ units, names, signal, phase, actor }: Startup): Promise<void> {
@@ -63,14 +63,14 @@ export async function startServices({ units, names, signal, phase, actor }: Star
   await Promise.all(
     names.map((name) =>
       bringUp(name).catch((error: unknown) => {
-        // Later ones fail only because the first one ended their waiting.
+        // Later failures only result from the abort after the first one.
         failure ??= { error };
         abort.abort(error);
       }),
     ),
   );
   if (failure === undefined) return;
-  // One that ended by itself keeps its state: that is what went wrong.
+  // A service that ended on its own keeps its state, which shows the failure.
   const named = names.flatMap((name) => units.get(name) ?? []);
   await stopServices(
     named.filter((unit) => unit.running || unit.restartPending || unit.state === "pending"),
@@ -81,9 +81,9 @@ export async function startServices({ units, names, signal, phase, actor }: Star
 }
 
 /**
- * Stops services so that each outlives its dependents.
- * @param mostGraceMs no service gets more time than this before it is killed; default: its own `stop_grace_period`
- * @throws STOP_FAILED that names every service that could not be stopped; the others are stopped all the same
+ * Stops services, dependents before their dependencies.
+ * @param mostGraceMs maximum milliseconds before a service is killed; default: its `stop_grace_period`
+ * @throws STOP_FAILED that names every service that could not be stopped; the others are stopped
  */
 export async function stopServices(
   units: readonly ServiceController[],
@@ -93,11 +93,11 @@ export async function stopServices(
   const stopping = new Map<string, Promise<void>>();
   const failed: string[] = [];
   const stop = (unit: ServiceController): Promise<void> => {
-    const known = stopping.get(unit.name);
-    if (known !== undefined) return known;
+    const inProgress = stopping.get(unit.name);
+    if (inProgress !== undefined) return inProgress;
     const dependents = units.filter((other) => Object.hasOwn(other.definition.dependsOn, unit.name));
     const done = (async () => {
-      // A start under way would hold the queue.
+      // A start in progress would block the stop.
       unit.interrupt();
       await Promise.all(dependents.map(stop));
       await unit.serial.run(() => unit.stop(mostGraceMs, actor));

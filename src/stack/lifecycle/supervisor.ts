@@ -1,4 +1,4 @@
-/** Takes one project's stack up and down, keeps its parts in line, and owns what that needs: lock, records, limits. */
+/** Starts, reconciles and stops one project's stack. Owns the project's lock, records and limits. */
 
 import { StackwardenError, toStackwardenError, withHint } from "../../errors.js";
 import { callTo, hint, setting } from "../../hint.js";
@@ -31,7 +31,10 @@ export interface SupervisorOptions {
   store: ProjectStore;
   runtimes: readonly StackRuntime[];
   loadStack: LoadStack;
-  /** Opens the project's records, or gives those that are open; `fresh` reads anew what another server may have written. */
+  /**
+   * Returns the project's records and opens them when necessary. `fresh` reloads records that another server has
+   * changed.
+   */
   records(fresh?: boolean): Promise<ProjectRecords>;
   changed(): void;
 }
@@ -40,24 +43,27 @@ export interface StartSteps {
   signal: AbortSignal;
   actor: string;
   progress(progress: Progress): void;
-  /** The stack is open and its services begin to start. */
+  /** Called when the stack is open and its services begin to start. */
   launched(): void;
 }
 
-/** The code and the service say more than the message to whoever diagnoses it later. */
+/** The event of a failed start. Includes the error code and the service for later diagnosis. */
 function startFailed(error: unknown, actor: string): EventInput {
   const { code, details, message, hint } = toStackwardenError(error);
   const service = typeof details?.service === "string" ? { service: details.service } : {};
   return { type: "stack_start_failed", message, actor, data: { code, hint, ...service } };
 }
 
-/** Each runtime has volumes of its own; an empty database where there was a full one must not be a riddle. */
+/**
+ * A note about volumes on another runtime. Each runtime has its own volumes, so a database can be empty after a change
+ * of runtime.
+ */
 function elsewhere(before: RuntimeName | null, now: RuntimeName, volumes: string[]): string {
   if (before === null || before === now || volumes.length === 0) return "";
   return ` The project ran on ${before} before: the data of its volumes (${volumes.join(", ")}) is there and not here; \`runtime: ${before}\` in the configuration goes on with it.`;
 }
 
-/** The built-in stack's checks stand in no file of the project. */
+/** Explains failed checks of the built-in stack, which are not in any file of the project. */
 function explainBuiltIn(error: unknown, source: string): unknown {
   const failed = error instanceof StackwardenError && ["SERVICE_START_FAILED", "START_TIMEOUT"].includes(error.code);
   if (!failed || !source.startsWith("built-in:")) return error;
@@ -67,7 +73,7 @@ function explainBuiltIn(error: unknown, source: string): unknown {
 }
 
 export class Supervisor {
-  /** Kept after its end, for reports. */
+  /** The stack; kept after it stops, for reports. */
   stack: RunningStack | null = null;
   open = false;
   lost = false;
@@ -76,13 +82,13 @@ export class Supervisor {
   #kept: Record<string, Limits> = {};
   #ports: Record<string, number> = {};
   #autoPorts = false;
-  /** What the running stack is made of. */
+  /** Files, profiles and services of the running stack. */
   selection: ProjectSelection = {};
   #start: StartSteps | null = null;
 
   constructor(private readonly options: SupervisorOptions) {}
 
-  /** Progress of the start under way, told in the words of events. */
+  /** Reports an event message as progress of the start in progress. */
   tell(message: string): void {
     const units = [...(this.stack?.units.values() ?? [])];
     const up = units.filter((unit) => unit.up).length;
@@ -109,13 +115,13 @@ export class Supervisor {
         ? await this.#reconcile(definition, signal, steps)
         : await this.#openStack(definition, folder, signal, steps, records);
     } catch (error) {
-      const told = explainBuiltIn(
+      const explained = explainBuiltIn(
         records === undefined ? error : sanitizeError(error, records.clean),
         this.stack?.definition.source ?? "",
       );
-      records?.events.add(startFailed(told, steps.actor));
+      records?.events.add(startFailed(explained, steps.actor));
       if (!this.open) await this.#release();
-      throw told;
+      throw explained;
     } finally {
       clearTimeout(timer);
       this.#start = null;
@@ -123,7 +129,7 @@ export class Supervisor {
     }
   }
 
-  /** Stops the stack; nothing of it is left but data. */
+  /** Stops the stack. Only its data remains. */
   async takeDown(actor: string, mostGraceMs?: number): Promise<void> {
     const { stack } = this;
     if (!this.open || stack === null) return;
@@ -135,7 +141,7 @@ export class Supervisor {
     events.add({ type: "stack_stopped", message: "The stack stopped; its data stays.", actor });
   }
 
-  /** Limits of a service's next instance: what was asked for by calls, else by the definition. */
+  /** Limits of a service's next instance. Limits set by calls override those of the definition. */
   limits(service: string, definition = this.stack?.definition): Limits {
     return { ...definition?.services[service]?.limits, ...this.#kept[service] };
   }
@@ -151,7 +157,7 @@ export class Supervisor {
     const { project, store, runtimes } = this.options;
     const unlock = await store.lock(project);
     try {
-      // Of every runtime: the project may have run on another one before.
+      // Delete the volumes of every runtime: the project may have run on another one before.
       for (const runtime of runtimes) await runtime.removeVolumes(project, store.folderOf(project), definition.volumes);
       return definition.volumes;
     } finally {
@@ -159,7 +165,7 @@ export class Supervisor {
     }
   }
 
-  /** For work while the stack is not up: the project is locked and its definition read; nothing is started. */
+  /** Runs work while the stack is not running. Locks the project and reads its definition, but starts nothing. */
   async withDefinition<T>(
     folder: string,
     work: (parts: {
@@ -190,7 +196,7 @@ export class Supervisor {
   }
 
   /**
-   * Reads the definition. Nothing is generated or kept without records.
+   * Reads the definition. Without records, no secret is generated or stored.
    * @param selection default: what the running stack was started with
    */
   async read(
@@ -211,12 +217,12 @@ export class Supervisor {
   }
 
   async #load(request: StartRequest, folder: string, records: ProjectRecords): Promise<StackDefinition> {
-    // What an earlier call asked for holds as long as the stack runs.
+    // Options of earlier calls stay in effect until the stack stops.
     const ports = { ...(this.open ? this.#ports : {}), ...request.ports };
     const selection = nextSelection(this.open ? this.selection : {}, request);
     const auto = request.autoPorts ?? (this.open ? this.#autoPorts : repositoryOfWorktree(folder) !== null);
     const written = await this.read(folder, records, selection);
-    // Services of the built-in stack that a caller names are what it means.
+    // A caller that names services of the built-in stack wants that stack.
     if (selection.services === undefined) refuseLeftOut(written, folder);
     const definition = overridePorts(written, ports, auto);
     records.redactor.add([...hiddenSecrets(definition, this.options.project), ...records.secrets.values()]);
@@ -229,15 +235,15 @@ export class Supervisor {
 
   async #takeLimits(request: StartRequest, definition: StackDefinition): Promise<void> {
     const { runtimes, store, project } = this.options;
-    const asked = Object.entries(request.limits ?? {});
+    const requested = Object.entries(request.limits ?? {});
     const capacity = (this.choice?.runtime ?? runtimes[0])?.capacity();
-    // All are looked at before one is kept.
-    for (const [service, limits] of asked) {
+    // Validate all limits before storing any.
+    for (const [service, limits] of requested) {
       if (!Object.hasOwn(definition.services, service)) throw unknownService(service, Object.keys(definition.services));
       const stats = (await this.stack?.units.get(service)?.instance?.stats()) ?? null;
       if (capacity !== undefined) checkLimits({ service, limits, capacity, stats });
     }
-    for (const [service, limits] of asked) await store.keepLimits(project, service, limits);
+    for (const [service, limits] of requested) await store.keepLimits(project, service, limits);
     this.#kept = await store.limits(project);
   }
 
@@ -299,7 +305,7 @@ export class Supervisor {
     return "started";
   }
 
-  /** Services can have ended between their own start and the last one's. */
+  /** Services may have ended between their own start and the last service's start. */
   #reportStart(stack: RunningStack, actor: string, events: ProjectRecords["events"]): void {
     const units = [...stack.units.values()];
     const down = units.filter((unit) => !unit.up);

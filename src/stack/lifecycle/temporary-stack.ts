@@ -1,4 +1,4 @@
-/** A stack that is opened for one command while the project's own does not run, and leaves nothing behind. */
+/** A temporary stack for one command while the project's stack is not running. Everything is removed afterwards. */
 import { withRetry } from "../../system/retry.js";
 import type { ServiceDefinition, StackDefinition } from "../definition/types.js";
 import type { RuntimeStack, StackRuntime } from "../runtime.js";
@@ -16,7 +16,7 @@ export interface TemporaryStackOptions {
   runtimes: readonly StackRuntime[];
   definition: StackDefinition;
   service: string;
-  /** Start what the service depends on first, until it is healthy. */
+  /** Start the service's dependencies first and wait until they are healthy. */
   dependencies: boolean;
   signal: AbortSignal;
   actor: string;
@@ -24,7 +24,7 @@ export interface TemporaryStackOptions {
   phase(message: string): void;
 }
 
-/** Everything that a service needs, directly or not. */
+/** All direct and indirect dependencies of a service. */
 function needs(definition: StackDefinition, name: string, found = new Set<string>()): Set<string> {
   for (const other of Object.keys(definition.services[name]?.dependsOn ?? {})) {
     if (found.has(other) || !Object.hasOwn(definition.services, other)) continue;
@@ -39,14 +39,14 @@ const reduced = (definition: StackDefinition, services: readonly ServiceDefiniti
   services: Object.assign(Object.create(null), Object.fromEntries(services.map((one) => [one.name, one]))),
 });
 
-/** A one-off instance publishes nothing, as `docker compose run` does it. */
+/** As in `docker compose run`, a one-off instance publishes no ports. */
 const unpublished = (service: ServiceDefinition): ServiceDefinition => ({
   ...service,
   ports: [],
   expose: [...new Set([...service.ports.map(({ containerPort }) => containerPort), ...service.expose])],
 });
 
-/** @throws what opening the runtime and starting the dependencies throw; nothing of it is left then */
+/** @throws the errors of opening the runtime and starting the dependencies; nothing remains then */
 export async function inTemporaryStack<T>(
   options: TemporaryStackOptions,
   work: (stack: RuntimeStack, service: ServiceDefinition) => Promise<T>,

@@ -1,6 +1,6 @@
-/** Tells who waits for new lines. A flood wakes them once a tick, not once a line. */
+/** Notifies waiting readers of new lines, at most once per tick even during a flood. */
 
-/** So much more may come before a woken reader looks: one answer for a burst, in milliseconds. */
+/** Milliseconds between a new line and the wake-up of a reader, so that one answer covers a burst. */
 const GATHER_MS = 50;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
@@ -20,13 +20,16 @@ export class AppendNotifier {
   }
 
   listen(listener: (service: string) => void): () => void {
-    // A listener given twice is two listeners.
+    // A listener that is registered twice counts as two listeners.
     const own = (service: string): void => listener(service);
     this.#listeners.add(own);
     return () => this.#listeners.delete(own);
   }
 
-  /** True soon after `has` holds; false at the deadline (epoch milliseconds), on abort and when closed. */
+  /**
+   * Resolves to true shortly after `has` returns true; to false at the deadline (epoch milliseconds), on abort and on
+   * close.
+   */
   async until(has: () => boolean, deadline: number, signal?: AbortSignal): Promise<boolean> {
     const over = (): boolean => this.#closed || Date.now() >= deadline || signal?.aborted === true;
     if (!has() && !over()) await this.#changed(has, deadline, signal);
@@ -50,7 +53,7 @@ export class AppendNotifier {
         try {
           listener(service);
         } catch {
-          // Whoever listens must not stop a service's output.
+          // An error of a listener must not interrupt a service's output.
         }
       }
     }

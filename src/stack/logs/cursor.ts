@@ -1,4 +1,4 @@
-/** Cursors `<epoch>:<seq>`: a place in one store's order. The epoch tells a store from one that was deleted. */
+/** Cursors `<epoch>:<seq>`: a position in one store. The epoch distinguishes a store from a deleted one. */
 import { randomBytes } from "node:crypto";
 import { StackwardenError } from "../../errors.js";
 
@@ -10,7 +10,10 @@ export const isEpoch = (value: unknown): value is string => typeof value === "st
 
 export const formatCursor = (epoch: string, seq: number): string => `${epoch}:${seq}`;
 
-/** The seq in a cursor. Throws INVALID_INPUT when it is malformed, of another store, or ahead of this one. */
+/**
+ * Returns the seq of a cursor.
+ * @throws INVALID_INPUT when the cursor is malformed, belongs to another store, or is ahead of this one
+ */
 export function parseCursor(cursor: string, epoch: string, lastSeq: number): number {
   const match = FORM.exec(cursor);
   if (match === null) {

@@ -1,14 +1,14 @@
-/** Lines that are nowhere any more: rotated away, or gone from memory before the disk took them. */
+/** Counts lost lines: rotated away on disk, or evicted from memory before they were written. */
 
 export interface DroppedRange {
   firstSeq: number;
   lastSeq: number;
   lines: number;
-  /** Time of the newest of them. */
+  /** Time of the newest lost line, in epoch milliseconds. */
   timeMs: number;
 }
 
-/** Places of loss that are told apart; older ones become one. */
+/** Maximum number of separate ranges. Older ranges are merged into one. */
 const MOST = 32;
 
 export class DroppedLines {
@@ -31,7 +31,7 @@ export class DroppedLines {
     if (this.#list.length > MOST) this.#join(0);
   }
 
-  /** One line that follows the newest loss; without a new entry when nothing readable lies between. */
+  /** Adds a lost line. Extends the newest range when no readable line lies between; otherwise adds a range. */
   addLine(seq: number, timeMs: number, previousSeq: number): void {
     const last = this.#list.at(-1);
     if (last === undefined || last.lastSeq < previousSeq) {
@@ -53,7 +53,7 @@ export class DroppedLines {
     return lines;
   }
 
-  /** For the index on disk: a copy. */
+  /** A copy of the ranges, for the index on disk. */
   get list(): DroppedRange[] {
     return this.#list.map((loss) => ({ ...loss }));
   }

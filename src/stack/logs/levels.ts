@@ -1,6 +1,7 @@
 /**
- * How serious a line is, by the formats that services print: JSON, logfmt, PostgreSQL, Redis, words such as `ERROR` or
- * `[error]`, exceptions, and answers with HTTP status 5xx. The stream says nothing: most loggers write all to stderr.
+ * Detects the level of a line from common formats: JSON, logfmt, PostgreSQL, Redis, words such as `ERROR` or `[error]`,
+ * exceptions, and responses with HTTP status 5xx. The stream is ignored, because most loggers write everything to
+ * stderr.
  */
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warning", "error", "fatal"] as const;
@@ -11,7 +12,7 @@ const DEFAULT_LEVEL: LogLevel = "info";
 
 export const levelRank = (level: LogLevel | null): number => LOG_LEVELS.indexOf(level ?? DEFAULT_LEVEL);
 
-/** Longer lines are not read to their end, and a level stands near the beginning. */
+/** Maximum characters that are examined. A level is near the beginning of a line. */
 const READ = 2000;
 const BEGINNING = 160;
 
@@ -48,11 +49,11 @@ const LOGFMT = /(?:^|\s)(?:level|lvl|severity)=["']?([a-z]{3,12})\b/i;
 /** The process, its role, the date, and one character for the level. */
 const REDIS = /^\d{1,10}:[A-Z] \d{1,2} \w{3} \d{4} [\d:.]{8,15} ([.\-*#]) /;
 const REDIS_LEVELS: Record<string, LogLevel> = { ".": "debug", "-": "debug", "*": "info", "#": "info" };
-/** Redis marks its banner as it marks its warnings. */
+/** Redis marks its banner like its warnings, so a warning must also match one of these words. */
 const REDIS_WARNING = /WARNING|error|fail|fatal|can't|could not|denied/i;
 const GLOG = /^([IWEF])\d{4} \d\d:\d\d:\d\d/;
 const GLOG_LEVELS: Record<string, LogLevel> = { I: "info", W: "warning", E: "error", F: "fatal" };
-/** A word in capitals that stands alone; in small letters only where it can be nothing else. */
+/** A separate word in capitals. Lower-case words count only where they are unambiguous. */
 const CAPITALS =
   /(?:^|[\s[(|<"':*-])(TRACE|VERBOSE|DEBUG\d?|LOG|INFO|NOTICE|WARN|WARNING|ERR|ERROR|SEVERE|CRIT|CRITICAL|ALERT|EMERG|FATAL|PANIC)(?=[\s\])|>"',:!*-]|$)/;
 const BRACKETED =
@@ -63,7 +64,7 @@ const EXCEPTION =
   /^(?:Traceback \(most recent call last\)|(?:[\w$]{1,80}\.){0,12}[A-Z][\w$]{0,80}(?:Error|Exception|Interrupt)\b(?=:|$|\s[[(])|(?:Uncaught|Unhandled)\b|Exception in thread|Error: |thread '[^']{0,80}' panicked|goroutine \d+ \[|Segmentation fault|Killed$|Caused by: |(?:node:|file:\/\/|\/)[^\s]{1,400}:\d+$)/;
 const SERVER_ERROR = /HTTP\/\d(?:\.\d)?"?\s+5\d\d\b|\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) \S{1,1000} 5\d\d\b/;
 
-/** Null where no format is recognised. */
+/** The level of a line; null when no format is recognised. */
 export function levelOf(line: string): LogLevel | null {
   const text = line.length > READ ? line.slice(0, READ) : line;
   const level = statedLevel(text);
@@ -91,9 +92,9 @@ function statedLevel(text: string): LogLevel | null {
 
 const CONTINUATION =
   /^(?:\s|$|[}\])]{1,4}[;,]?$|Caused by: |\.\.\. \d+ more|During handling of the above|The above exception was|Require stack:$|- \/|Node\.js v\d)/;
-/** PostgreSQL explains a message in lines of their own. */
+/** PostgreSQL prints explanations of a message on separate lines. */
 const EXPLANATION = /(?:^|\] |\s)(?:DETAIL|HINT|STATEMENT|CONTEXT|QUERY|LOCATION): {1,2}/;
 
-/** True for a line that belongs to the one before: a stack frame, a detail, an empty line. */
+/** True for a line that belongs to the previous one: a stack frame, a detail, an empty line. */
 export const continues = (text: string): boolean =>
   CONTINUATION.test(text) || EXPLANATION.test(text.slice(0, BEGINNING));

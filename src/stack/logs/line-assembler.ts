@@ -1,29 +1,30 @@
 /**
- * Chunks of bytes become lines. Only whole lines are decoded, so that neither a chunk's border nor invalid bytes
- * can change what comes out: any chunking of the same bytes gives the same lines.
+ * Assembles chunks of bytes into lines. Only complete lines are decoded, so the same bytes give the same lines however
+ * they are divided into chunks, even with invalid bytes.
  */
 
 const LF = 10;
 const CR = 13;
-/** Most of one line that is kept until its end; the rest is only counted. */
+/** Maximum bytes of one line that are held until its end. Further bytes are only counted. */
 export const MAX_HELD_BYTES = 64 * 1024;
-/** A line that cannot be over the 8 KiB bound, whatever its characters. */
+/** Maximum characters of a line that cannot exceed the 8 KiB bound, whatever its characters. */
 const SURELY_SHORT = 2700;
 
 export interface AssembledLine {
   text: string;
-  /** Bytes of the line as it came. */
+  /** Bytes of the original line. */
   bytes: number;
   /** Only the first `MAX_HELD_BYTES` are in `text`. */
   truncated: boolean;
 }
 
-/** What a terminal would show: text before a carriage return was overwritten (progress bars). */
+/** The line as a terminal shows it: text before a carriage return is overwritten, as by progress bars. */
 function afterOverwrite(line: string): string {
   let end = line.length;
   while (end > 0 && line.charCodeAt(end - 1) === CR) end -= 1;
   const shown = line.slice(line.lastIndexOf("\r", end - 1) + 1, end);
-  // A slice keeps the whole line in memory: a progress bar would cost many times what is counted for it.
+  // Copy the text, because a slice keeps the whole line in memory: a progress bar would use far more memory than is
+  // counted for it.
   return shown.length * 4 < line.length ? Buffer.from(shown, "utf16le").toString("utf16le") : shown;
 }
 
@@ -31,12 +32,12 @@ export class LineAssembler {
   #held = Buffer.alloc(0);
   #kept = 0;
   #length = 0;
-  /** Carriage returns came, and nothing after them yet: a line's end or an overwrite. */
+  /** True after carriage returns at the end of a chunk: they are either a line end or an overwrite. */
   #returned = false;
 
   /**
-   * @param onShort A line within bounds; the usual case, without an object for each line.
-   * @param onLong A line that may exceed the bound.
+   * @param onShort receives a line within bounds: the usual case, without an object for each line
+   * @param onLong receives a line that may exceed the bound
    */
   constructor(
     private readonly onShort: (text: string) => void,
@@ -57,7 +58,7 @@ export class LineAssembler {
     this.#hold(bytes.subarray(last + 1));
   }
 
-  /** The stream ended: what is held becomes a line. */
+  /** Ends the stream. Held bytes become a line. */
   end(): void {
     if (this.#length > 0) this.#finish();
     this.#returned = false;
@@ -72,7 +73,7 @@ export class LineAssembler {
     for (const line of lines) this.onShort(line.includes("\r") ? afterOverwrite(line) : line);
   }
 
-  /** Slower, and exact about the bytes of long lines. */
+  /** The slower path, which counts the bytes of long lines exactly. */
   #oneByOne(block: Buffer): void {
     let start = 0;
     for (let end = block.indexOf(LF); end >= 0; end = block.indexOf(LF, start)) {

@@ -4,22 +4,22 @@ import type { WantedSegment } from "./spool.js";
 import type { StoredLine } from "./stored-line.js";
 import type { LogQuery } from "./types.js";
 
-/** Longest expression, in characters: what it compiles to grows with it. */
+/** Maximum characters of an expression, because the compiled program grows with its length. */
 const LONGEST_GREP = 1000;
 
 export interface LineFilter {
   /** False when every line matches. */
   readonly narrow: boolean;
-  /** Whether a line is of the stream, time and instance requested. */
+  /** True when a line belongs to the requested stream, time and instance. */
   inScope(line: StoredLine, generation: number | undefined): boolean;
-  /** Whether a line has the text requested. */
+  /** True when a line contains the requested text. */
   test(text: string): boolean;
   /** True when a file may hold a line that matches. */
   wanted(generation: number | undefined): WantedSegment;
 }
 
 /**
- * @param name of the field, for errors
+ * @param name name of the field, for errors
  * @throws INVALID_INPUT for an expression that is too long or that RE2 refuses
  */
 export async function textTest(
@@ -34,10 +34,10 @@ export async function textTest(
     });
   }
   if (regex !== true) {
-    const wanted = grep.toLowerCase();
-    return (text) => text.toLowerCase().includes(wanted);
+    const literal = grep.toLowerCase();
+    return (text) => text.toLowerCase().includes(literal);
   }
-  // Most sessions never use it, and it is large.
+  // Load the module on demand: it is large, and most sessions never use it.
   const { RE2JS } = await import("re2js");
   try {
     const expression = RE2JS.compile(grep);

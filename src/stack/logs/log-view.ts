@@ -1,21 +1,21 @@
-/** One service's lines as they stood at a moment: what is in memory, and behind it the spool. */
+/** A snapshot of one service's lines: lines in memory, and older lines in the spool. */
 import { indexAfter, type LineList } from "./ring.js";
 import type { Spool, WantedSegment } from "./spool.js";
 import type { StoredLine } from "./stored-line.js";
 
 const BATCH = 2048;
-/** Most queries want the last hundred lines only. */
+/** First batch size. Most queries read only the last hundred lines. */
 const FIRST_BATCH = 128;
 
 export interface LogView {
   /** Oldest first, without a gap up to the newest line. */
   readonly memory: LineList;
-  /** Lines up to this seq are on disk only. */
+  /** Lines up to this seq are only on disk. */
   readonly spooledThrough: number;
   readonly spool: Spool;
 }
 
-/** How many lines of the view have a seq greater than `seq`. Exact at 0, else an estimate inside one file. */
+/** Number of lines of the view with a seq greater than `seq`. Exact for 0; otherwise an estimate within one file. */
 export function linesAfter(view: LogView, seq: number): number {
   let lines = view.memory.length - indexAfter(view.memory, seq);
   for (const segment of view.spool.segments) {
@@ -24,13 +24,13 @@ export function linesAfter(view: LogView, seq: number): number {
     const onDisk = Math.max(0, segment.lines - inMemory);
     const through = Math.min(segment.lastSeq, view.spooledThrough);
     const span = through - segment.firstSeq + 1;
-    const wanted = through - Math.max(seq, segment.firstSeq - 1);
-    if (wanted > 0) lines += Math.ceil((onDisk * wanted) / span);
+    const matchingSeqs = through - Math.max(seq, segment.firstSeq - 1);
+    if (matchingSeqs > 0) lines += Math.ceil((onDisk * matchingSeqs) / span);
   }
   return lines;
 }
 
-/** Batches newest first, without most of what is only in files that `wanted` refuses. */
+/** Yields batches of lines, newest first. Skips most lines of files for which `wanted` returns false. */
 export async function* newestFirst(view: LogView, wanted: WantedSegment): AsyncGenerator<StoredLine[]> {
   let size = FIRST_BATCH;
   for (let end = view.memory.length; end > 0; end -= size, size = BATCH) {
@@ -43,7 +43,10 @@ export async function* newestFirst(view: LogView, wanted: WantedSegment): AsyncG
   }
 }
 
-/** Batches of lines with a seq greater than `after`, oldest first, without most of what `wanted` refuses. */
+/**
+ * Yields batches of lines with a seq greater than `after`, oldest first. Skips most lines of files for which `wanted`
+ * returns false.
+ */
 export async function* oldestFirst(view: LogView, after: number, wanted: WantedSegment): AsyncGenerator<StoredLine[]> {
   const through = view.spooledThrough;
   const onDisk: WantedSegment = (segment) => segment.firstSeq <= through && wanted(segment);

@@ -1,4 +1,4 @@
-/** Several services' lines in the store's order. */
+/** Merges several services' lines in the store's order. */
 import type { StoredLine } from "./stored-line.js";
 
 export interface MergedLine {
@@ -41,8 +41,8 @@ class Source {
 }
 
 /**
- * Lines one by one, by seq; `direction` 1 for oldest first, -1 for newest first. Waits for the disk only when a
- * source has nothing at hand. Closes what it reads, also when its reader stops early.
+ * Yields lines ordered by seq; `direction` is 1 for oldest first, -1 for newest first. Waits for the disk only when a
+ * source has no buffered lines. Closes its sources even when the consumer stops early.
  */
 export async function* mergeLines(
   services: ReadonlyMap<string, AsyncGenerator<readonly StoredLine[]>>,
@@ -61,7 +61,7 @@ export async function* mergeLines(
   }
 }
 
-/** As many lines as can be put in order with what is at hand. */
+/** Takes as many lines as can be ordered from the buffered lines. */
 function takeWhileReady(sources: readonly Source[], direction: 1 | -1): MergedLine[] {
   const lines: MergedLine[] = [];
   for (;;) {

@@ -1,9 +1,9 @@
-/** What is shown of the lines found: repeats collapsed, within a budget. */
+/** Builds a page of matching lines within a budget, with repeats collapsed. */
 import type { MergedLine } from "./merge.js";
 import { isoTime, type StoredLine, toLogLine } from "./stored-line.js";
 import type { LogLine } from "./types.js";
 
-/** What a line costs in an answer beside its text (field names, seq, time, service), in bytes. */
+/** Bytes of a line in an answer in addition to its text (field names, seq, time, service). */
 const OVERHEAD = 110;
 
 interface Run {
@@ -31,7 +31,10 @@ export class PageBuilder {
     return this.#lines;
   }
 
-  /** False when the budget has no room for the line; then nothing more is taken. One line always has room. */
+  /**
+   * Adds a line. Returns false when the budget is exhausted; no further line is added then. The first line is always
+   * added.
+   */
   add({ service, line }: MergedLine): boolean {
     if (this.#full) return false;
     const run = this.#runs.at(-1);
@@ -56,18 +59,18 @@ export class PageBuilder {
       ...toLogLine(service, oldest),
       ...(count > 1 ? { repeated: { count, last_seq: newest.seq, last_time: isoTime(newest.timeMs) } } : {}),
     }));
-    // Records and their context are complete only some lines later.
+    // Lines of records and their context arrive out of order.
     return lines.sort((one, other) => one.seq - other.seq);
   }
 
   #repeats(run: Run, service: string, { text, stream, generation, cutFrom }: StoredLine): boolean {
-    const known = run.oldest;
+    const previous = run.oldest;
     return (
-      known.text === text &&
+      previous.text === text &&
       run.service === service &&
-      known.stream === stream &&
-      known.generation === generation &&
-      known.cutFrom === cutFrom
+      previous.stream === stream &&
+      previous.generation === generation &&
+      previous.cutFrom === cutFrom
     );
   }
 }

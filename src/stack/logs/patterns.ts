@@ -1,16 +1,16 @@
-/** Lines that differ only in numbers and ids have one pattern. */
+/** Patterns of log lines: lines that differ only in numbers and ids have the same pattern. */
 
-/** Longer lines are compared by their beginning. */
+/** Maximum characters of a line that are compared. */
 const COMPARED = 500;
 /**
- * UUIDs, hexadecimal ids, and numbers with their units. A number of three digits that stands alone stays: it may be an
- * HTTP status, and `200` is not `500`.
+ * UUIDs, hexadecimal ids, and numbers with their units. A separate number of three digits is kept, because it may be an
+ * HTTP status, and `200` differs from `500`.
  */
 const VARIABLE =
   /\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b0x[0-9a-f]+\b|\b(?=[a-f]{0,64}\d)(?=\d{0,64}[a-f])[0-9a-f]{7,64}\b|\d+(?:[.,:]\d+)*/gi;
 const STATUS = /^[1-5]\d\d$/;
 
-/** The line with `#` for everything that varies. */
+/** The line with `#` in place of every variable part. */
 export function patternOf(text: string): string {
   return text
     .slice(0, COMPARED)

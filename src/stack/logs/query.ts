@@ -1,4 +1,4 @@
-/** Answers a query: the newest lines, or those after a cursor, now or as soon as there are some. */
+/** Answers a query with the newest lines, or with the lines after a cursor, at once or when lines arrive. */
 import { setImmediate } from "node:timers/promises";
 import { StackwardenError } from "../../errors.js";
 import { formatCursor, parseCursor } from "./cursor.js";
@@ -16,10 +16,10 @@ import { waitForLine } from "./wait-for-line.js";
 const MOST_LINES = 10_000;
 const DEFAULT_LINES = 100;
 const DEFAULT_BYTES = 40_000;
-/** Lines that are searched for one more match, only to say whether something was left out. */
+/** Maximum lines that are searched for one more match to determine whether lines were omitted. */
 const LOOK_FURTHER = 10_000;
 
-/** What a query reads of a service. */
+/** A service's lines for a query. */
 export interface QueriedService extends LogView {
   service: string;
   generation: number;
@@ -30,9 +30,14 @@ export interface QueriedStore {
   readonly epoch: string;
   readonly lastSeq: number;
   readonly services: Iterable<string>;
-  /** Undefined for a service that never had a log. Consistent when taken for all services in one go. */
+  /**
+   * Undefined for a service that never had a log. Views of several services are consistent when taken in the same tick.
+   */
   view(service: string): QueriedService | undefined;
-  /** Waits until one of the services may have a line above `seq`, at most until `deadline`. False when it is over. */
+  /**
+   * Waits until one of the services may have a line above `seq`. Resolves to false at `deadline` (epoch milliseconds)
+   * and on abort.
+   */
   grown(services: readonly string[], seq: number, deadline: number, signal?: AbortSignal): Promise<boolean>;
 }
 
@@ -54,9 +59,9 @@ function whole(name: string, value: number, from: number, to: number): number {
 }
 
 /**
- * An aborted signal ends the waiting with an answer without lines.
- * @throws INVALID_INPUT for a cursor of another log, an expression RE2 refuses, a number out of range;
- *   OPERATION_CANCELLED when the signal aborts a search.
+ * Answers a query. An aborted signal ends a wait with an answer without lines.
+ * @throws INVALID_INPUT for a cursor of another log, an expression that RE2 refuses or a number out of range;
+ * OPERATION_CANCELLED when the signal aborts a search.
  */
 export async function answerQuery(store: QueriedStore, query: LogQuery): Promise<LogPage> {
   const settings: Settings = {
@@ -83,11 +88,14 @@ export async function answerQuery(store: QueriedStore, query: LogQuery): Promise
 export const takeViews = (store: QueriedStore, { services }: Settings): QueriedService[] =>
   services.flatMap((service) => store.view(service) ?? []);
 
-/** The instance a query is limited to. */
+/** The instance to which a query is limited; undefined for all instances. */
 const generationOf = (view: QueriedService, { previous }: LogQuery): number | undefined =>
   previous === true ? view.generation - 1 : undefined;
 
-/** Matching lines in the store's order; every line looked at is counted. Throws OPERATION_CANCELLED. */
+/**
+ * Yields matching lines in the store's order, and the number of examined lines.
+ * @throws OPERATION_CANCELLED when the signal aborts
+ */
 export async function* matching(
   views: readonly QueriedService[],
   { filter, query }: Settings,
@@ -97,8 +105,11 @@ export async function* matching(
   const generations = new Map(views.map((view) => [view.service, generationOf(view, query)]));
   const sources = new Map(
     views.map((view) => {
-      const wanted = filter.wanted(generations.get(view.service));
-      return [view.service, direction === 1 ? oldestFirst(view, after, wanted) : newestFirst(view, wanted)];
+      const segmentFilter = filter.wanted(generations.get(view.service));
+      return [
+        view.service,
+        direction === 1 ? oldestFirst(view, after, segmentFilter) : newestFirst(view, segmentFilter),
+      ];
     }),
   );
   const { minLevel, context = 0 } = query;
@@ -115,7 +126,7 @@ export async function* matching(
         hint: "Narrow it with service or since, then call again.",
       });
     }
-    // Expressions over many lines must not hold up everything else.
+    // Matching expressions against many lines must not block the event loop.
     if (filter.narrow) await setImmediate();
   }
   if (records !== null) yield { found: records.flush(), examined: 0 };
@@ -168,7 +179,7 @@ export async function tailPage(store: QueriedStore, settings: Settings): Promise
   };
 }
 
-/** @param start What was lost is told from here on: earlier rounds of a long poll gave no answer. */
+/** @param start position from which lost lines are reported; earlier rounds of a long poll gave no answer */
 async function pageAfter(
   store: QueriedStore,
   settings: Settings,

@@ -5,23 +5,23 @@
 import { continues, type LogLevel, levelOf, levelRank } from "./levels.js";
 import type { MergedLine } from "./merge.js";
 
-/** Longest record that is kept together, in lines. */
+/** Maximum lines of a record that are kept together. */
 const LONGEST_RECORD = 200;
 
 export interface RecordRules {
   minLevel?: LogLevel;
   /** Lines before and after each record. */
   context: number;
-  /** What a line of the record must hold. */
+  /** True when a line's text matches. One matching line selects the record. */
   test(text: string): boolean;
 }
 
 interface ServiceState {
-  /** Lines of the record that is being read. */
+  /** Lines of the current record. */
   record: MergedLine[];
-  /** Newest lines read that were not selected. */
+  /** The newest lines that were not selected. */
   passed: MergedLine[];
-  /** So many lines more are selected as context. */
+  /** Number of lines still to be selected as context. */
   remaining: number;
 }
 
@@ -33,12 +33,13 @@ export class RecordFilter {
     private readonly direction: 1 | -1,
   ) {}
 
-  /** @returns the lines that are selected now; those of a record that is not complete come later */
+  /** @returns the lines selected so far; lines of an incomplete record are returned later */
   push(lines: readonly MergedLine[]): MergedLine[] {
     return lines.flatMap((entry) => {
       const state = this.#stateOf(entry.service);
       const { record } = state;
-      // Forward a record ends before the next line that does not continue it; backward with such a line.
+      // Reading forward, a record ends before the next line that does not continue it. Reading backward, it ends with
+      // such a line.
       const isHead = !continues(entry.line.text);
       if (this.direction === -1) {
         record.push(entry);
@@ -50,7 +51,7 @@ export class RecordFilter {
     });
   }
 
-  /** What was not complete: there is no more to read. */
+  /** Ends the input and returns the selected lines of incomplete records. */
   flush(): MergedLine[] {
     return [...this.#services.values()].flatMap((state) => (state.record.length === 0 ? [] : this.#end(state)));
   }

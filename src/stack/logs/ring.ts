@@ -1,13 +1,13 @@
 /**
- * A queue of lines bounded by what they cost in memory: the newest stay, the oldest go. Lines lie in chunks that are
- * only ever appended to, so that a view of the queue at a moment costs a copy of the list of chunks, not of the lines.
+ * A queue of lines with a memory bound: the oldest lines are evicted. Lines are stored in append-only chunks, so a
+ * snapshot of the queue copies only the list of chunks, not the lines.
  */
 import { memoryCost, type StoredLine } from "./stored-line.js";
 
 const CHUNK_BITS = 9;
 const CHUNK = 1 << CHUNK_BITS;
 
-/** Lines that do not change any more, oldest first. An array is one. */
+/** An immutable list of lines, oldest first. An array satisfies this interface. */
 export interface LineList {
   readonly length: number;
   at(index: number): StoredLine | undefined;
@@ -54,19 +54,19 @@ class ChunkedLines implements LineList {
 
 export class LineRing {
   #chunks: StoredLine[][] = [];
-  /** Lines of the first chunk that went already; they stay in memory until the chunk goes. */
+  /** Number of evicted lines of the first chunk. They stay in memory until the whole chunk is evicted. */
   #head = 0;
   #size = 0;
   #bytes = 0;
 
-  /** @param maxBytes Bound of the sum of the lines' cost; the newest line stays even when it is larger. */
+  /** @param maxBytes maximum total cost of the lines in bytes; the newest line stays even when it is larger */
   constructor(readonly maxBytes: number) {}
 
   get size(): number {
     return this.#size;
   }
 
-  /** Cost of the lines in memory. */
+  /** Cost of the lines in memory, in bytes. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -76,7 +76,7 @@ export class LineRing {
     return this.#chunks[place >> CHUNK_BITS]?.[place & (CHUNK - 1)];
   }
 
-  /** Adds a line; `onEvict` is told every line that had to go for it. */
+  /** Adds a line. `onEvict` is called with every line evicted for it. */
   push(line: StoredLine, onEvict?: (line: StoredLine) => void): void {
     const last = this.#chunks.at(-1);
     if (last === undefined || last.length === CHUNK) this.#chunks.push([line]);
@@ -100,7 +100,7 @@ export class LineRing {
     return indexAfter({ length: this.#size, at: (index) => this.at(index) }, seq);
   }
 
-  /** The lines as they are now; what comes and goes later does not show. */
+  /** A snapshot of the current lines; later changes do not affect it. */
   snapshot(): LineList {
     return new ChunkedLines(this.#chunks.slice(), this.#head, this.#size);
   }

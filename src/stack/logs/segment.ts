@@ -1,11 +1,11 @@
-/** Reading the spool's files: backwards from the end, forwards from a place, block by block. */
+/** Reads the spool's files block by block: backward from an end, or forward from a position. */
 import { type FileHandle, open } from "node:fs/promises";
 import { decodeLine, type StoredLine } from "./stored-line.js";
 
 const BLOCK = 64 * 1024;
 const LF = 10;
 
-/** What is known of one file of the spool. */
+/** Summary of one file of the spool. */
 export interface Segment {
   file: string;
   firstSeq: number;
@@ -31,7 +31,7 @@ export const emptySegment = (file: string): Segment => ({
   maxGeneration: 0,
 });
 
-/** Takes lines into the summary. `bytes` is left to the caller. */
+/** Adds lines to the summary. The caller updates `bytes`. */
 export function countLines(segment: Segment, lines: readonly StoredLine[]): void {
   for (const line of lines) {
     if (segment.lines === 0) {
@@ -68,7 +68,7 @@ function decodeBlock(block: Buffer): StoredLine[] {
   return lines;
 }
 
-/** Undefined when the file is gone: rotation may delete what a reader is about to open. */
+/** Opens a file; undefined when it does not exist, because rotation may delete a file before a reader opens it. */
 async function openSegment(path: string): Promise<FileHandle | undefined> {
   try {
     return await open(path, "r");
@@ -77,7 +77,7 @@ async function openSegment(path: string): Promise<FileHandle | undefined> {
   }
 }
 
-/** Batches of lines, newest first, from byte `end` back to the file's beginning. */
+/** Yields batches of lines, newest first, from byte `end` back to the beginning of the file. */
 export async function* readBackward(path: string, end: number): AsyncGenerator<StoredLine[]> {
   const handle = await openSegment(path);
   if (handle === undefined) return;
@@ -88,7 +88,7 @@ export async function* readBackward(path: string, end: number): AsyncGenerator<S
       const from = Math.max(0, to - BLOCK);
       const block = Buffer.concat([await readAt(handle, from, to), rest]);
       to = from;
-      // The first line of a block is whole only at the file's beginning.
+      // The first line of a block is complete only at the beginning of the file.
       const whole = from === 0 ? 0 : block.indexOf(LF) + 1;
       if (from > 0 && whole === 0) {
         rest = block;
@@ -103,7 +103,7 @@ export async function* readBackward(path: string, end: number): AsyncGenerator<S
   }
 }
 
-/** Byte offset of a line's beginning at or before the first line with a seq greater than `after`. */
+/** Byte offset of a line start, at or before the first line with a seq greater than `after`. */
 async function seek(handle: FileHandle, end: number, after: number): Promise<number> {
   let low = 0;
   let high = end;
@@ -119,7 +119,7 @@ async function seek(handle: FileHandle, end: number, after: number): Promise<num
   return low;
 }
 
-/** Batches of lines with a seq greater than `after`, oldest first, up to byte `end`. */
+/** Yields batches of lines with a seq greater than `after`, oldest first, up to byte `end`. */
 export async function* readForward(path: string, end: number, after: number): AsyncGenerator<StoredLine[]> {
   const handle = await openSegment(path);
   if (handle === undefined) return;
@@ -140,7 +140,7 @@ export async function* readForward(path: string, end: number, after: number): As
   }
 }
 
-/** Reads a whole file that no index describes; `bytes` ends with the last whole line. */
+/** Summarises a file that no index describes. `bytes` is the end of the last complete line. */
 export async function scanSegment(path: string, file: string): Promise<Segment> {
   const segment = emptySegment(file);
   const handle = await open(path, "r");

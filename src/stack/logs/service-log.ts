@@ -1,4 +1,4 @@
-/** One service's lines: the newest in memory, all of them (as far as the bound allows) on disk. */
+/** One service's lines: the newest in memory, and all of them on disk up to the spool's bound. */
 
 import { DroppedLines, type DroppedRange } from "./dropped-lines.js";
 import { type LogView, linesAfter } from "./log-view.js";
@@ -7,11 +7,11 @@ import type { Segment } from "./segment.js";
 import { Spool } from "./spool.js";
 import { memoryCost, type StoredLine } from "./stored-line.js";
 
-/** Quiet services are written in batches; after so long at the latest, in milliseconds. */
+/** Maximum milliseconds before a line is written to disk. Lines of quiet services are written in batches. */
 const WRITE_AFTER_MS = 50;
-/** Characters that are written without delay, before the bound of the memory drives them out. */
+/** Pending characters that are written without delay, before the memory bound evicts them. */
 const WRITE_AT = 128 * 1024;
-/** A disk that failed is tried again after this time, in milliseconds. */
+/** Milliseconds before a failed disk is tried again. */
 const RETRY_MS = 10_000;
 
 export interface ServiceLogOptions {
@@ -20,7 +20,7 @@ export interface ServiceLogOptions {
   spoolBytes: number;
   segments: readonly Segment[];
   losses: readonly DroppedRange[];
-  /** The segments changed. */
+  /** Called when the list of segments has changed. */
   onRotated(): void;
   onError(error: Error): void;
 }
@@ -30,11 +30,11 @@ export class ServiceLog {
   generation: number;
   lastSeq: number;
   readonly losses: DroppedLines;
-  /** Since it was opened: lines that came, and the bytes of their text. */
+  /** Lines received since the log was opened, and the bytes of their text. */
   readonly came = { lines: 0, bytes: 0 };
   readonly spool: Spool;
   readonly #ring: LineRing;
-  /** The batch that is being written; empty when none. */
+  /** The batch that is being written; empty when there is none. */
   #batch: StoredLine[] = [];
   #writtenThrough: number;
   #unwritten = 0;
@@ -42,7 +42,7 @@ export class ServiceLog {
   #removedThrough = 0;
   #writing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** By a clock that only rises: the system's may be set back. */
+  /** Time of the last failure on a monotonic clock, because the system clock may be set back. */
   #failedAt = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly options: ServiceLogOptions) {
@@ -66,7 +66,7 @@ export class ServiceLog {
     this.#schedule();
   }
 
-  /** Settles when the disk has caught up; null while it keeps up, and when it failed. */
+  /** A promise that settles when pending lines have been written; null when the disk is not behind, or has failed. */
   behind(): Promise<void> | null {
     const ring = this.#ring;
     if (this.#writing === undefined || ring.bytes * 2 < ring.maxBytes) return null;
@@ -76,7 +76,7 @@ export class ServiceLog {
 
   view(): LogView {
     const evicted = this.#lastEvicted;
-    // Lines that left the ring while they are being written are neither there nor on disk.
+    // Lines that were evicted from the ring during a write are neither in memory nor on disk yet.
     const between = this.#batch.slice(0, indexAfter(this.#batch, evicted));
     return {
       memory: between.length === 0 ? this.#ring.snapshot() : between.concat(this.#ring.slice(0, this.#ring.size)),
@@ -85,12 +85,12 @@ export class ServiceLog {
     };
   }
 
-  /** Lines that can be read. */
+  /** Number of lines that can be read. */
   get lines(): number {
     return linesAfter(this.view(), 0);
   }
 
-  /** On disk, and in memory what is not there yet. */
+  /** Bytes on disk, plus bytes in memory that are not written yet. */
   get bytes(): number {
     const from = this.#ring.indexAfter(this.#writtenThrough);
     let bytes = this.spool.bytes;
@@ -108,7 +108,7 @@ export class ServiceLog {
     return lines.reverse();
   }
 
-  /** Writes everything that came before the call, unless the disk fails. */
+  /** Writes all lines received before the call, unless the disk fails. */
   async flush(): Promise<void> {
     this.#failedAt = Number.NEGATIVE_INFINITY;
     this.#start();

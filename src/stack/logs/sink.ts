@@ -1,12 +1,12 @@
-/** The store's border: bytes of one instance become lines that are safe to show and to keep. */
+/** Input of the store: converts the bytes of one instance to sanitised and redacted lines. */
 import { sanitizeText } from "../text/sanitize-text.js";
 import { type AssembledLine, LineAssembler } from "./line-assembler.js";
 import { cutLine, MAX_LINE_BYTES } from "./stored-line.js";
 import type { LogSink, LogStream } from "./types.js";
 
-/** When a line was longer than what is held of it, a secret may be cut at that place: so much before it is not shown. */
+/** Bytes withheld at the end of a truncated line: they may contain part of a secret. */
 const UNSURE_END = 4096;
-/** Last moment a date can express, in epoch milliseconds. */
+/** Latest time of a JavaScript date, in epoch milliseconds. */
 const LATEST = 8.64e15;
 const WITHHELD = "[line withheld: it could not be redacted]";
 
@@ -35,7 +35,7 @@ export function createSink(target: SinkTarget): LogSink {
   };
   const short = (stream: LogStream, text: string): void => {
     const whole = clean(text);
-    // A mark can be longer than the secret it stands for.
+    // A redaction mark can be longer than the secret that it replaces.
     const shown = cutLine(whole);
     target.append(stream, shown, shown === whole ? 0 : Buffer.byteLength(text), timeMs);
   };

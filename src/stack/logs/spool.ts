@@ -1,15 +1,15 @@
-/** One service's lines on disk: files of NDJSON, the oldest file goes when the bound is reached. */
+/** One service's lines on disk, in NDJSON files. The oldest file is deleted when the bound is reached. */
 import { type FileHandle, mkdir, open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { countLines, emptySegment, readBackward, readForward, type Segment, scanSegment } from "./segment.js";
 import { encodeLine, type StoredLine } from "./stored-line.js";
 
 const NAME = /^\d{16}\.ndjson$/;
-/** A bound that is reached loses an eighth of the lines, not all of them. */
+/** Number of files, so that reaching the bound deletes an eighth of the lines. */
 const SEGMENTS = 8;
 const LEAST_BYTES = 64 * 1024;
 
-/** True when a line of the segment may be wanted; the others are not read. */
+/** True when the segment may contain a matching line. Other segments are not read. */
 export type WantedSegment = (segment: Segment) => boolean;
 
 export class Spool {
@@ -19,7 +19,7 @@ export class Spool {
   #bytes: number;
   #lines: number;
 
-  /** @param onRemoved Told of each segment that was rotated away (or deleted by someone else). */
+  /** @param onRemoved called with each segment that was rotated away or deleted by another process */
   constructor(
     private readonly directory: string,
     maxBytes: number,
@@ -44,12 +44,15 @@ export class Spool {
     return this.#lines;
   }
 
-  /** Most characters one `append` should get. */
+  /** Maximum characters that one `append` should receive. */
   get batchSize(): number {
     return Math.min(512 * 1024, this.#maxBytes / SEGMENTS / 2);
   }
 
-  /** Writes whole or not at all (as far as readers see). Calls must not overlap. Throws what the file system says. */
+  /**
+   * Appends all lines or none, from the view of readers. Calls must not overlap.
+   * @throws the file system's error
+   */
   async append(lines: readonly StoredLine[]): Promise<void> {
     const data = Buffer.from(lines.map(encodeLine).join(""));
     const segment = await this.#segmentFor(data.length, (lines[0] as StoredLine).seq);
@@ -61,7 +64,8 @@ export class Spool {
         done += (await this.#handle.write(data, done, data.length - done, segment.bytes + done)).bytesWritten;
       }
     } catch (error) {
-      // What was half written would be read as lines after a restart, beside their second writing.
+      // Remove partially written lines: after a restart, they would be read in addition to the lines of the next
+      // attempt.
       await this.#handle?.truncate(segment.bytes).catch(() => undefined);
       await this.close();
       if ((error as NodeJS.ErrnoException).code === "ENOENT") this.#forget(segment);
@@ -74,14 +78,14 @@ export class Spool {
     this.#lines += lines.length;
   }
 
-  /** Batches newest first. */
+  /** Yields batches of lines, newest first. */
   async *backward(wanted: WantedSegment): AsyncGenerator<StoredLine[]> {
     for (const segment of [...this.#segments].reverse()) {
       if (wanted(segment)) yield* readBackward(this.#path(segment), segment.bytes);
     }
   }
 
-  /** Batches of lines with a seq greater than `after`, oldest first. */
+  /** Yields batches of lines with a seq greater than `after`, oldest first. */
   async *forward(after: number, wanted: WantedSegment): AsyncGenerator<StoredLine[]> {
     for (const segment of [...this.#segments]) {
       if (segment.lastSeq > after && wanted(segment)) yield* readForward(this.#path(segment), segment.bytes, after);
@@ -123,7 +127,7 @@ export class Spool {
     this.onRemoved(segment);
   }
 
-  /** What a crash or a full disk left behind the last whole line goes. */
+  /** Opens the file and truncates it after the last complete line, to remove the rest of an interrupted write. */
   async #openFor(segment: Segment): Promise<FileHandle> {
     await mkdir(this.directory, { recursive: true, mode: 0o700 });
     const handle = await open(this.#path(segment), segment.lines > 0 ? "r+" : "w", 0o600);
@@ -137,7 +141,9 @@ export class Spool {
   }
 }
 
-/** The segments in a service's directory; only files that `known` does not describe as they are get read. */
+/**
+ * Lists the segments in a service's directory. Reads only files that `known` does not describe, or that have changed.
+ */
 export async function loadSegments(directory: string, known: readonly Segment[]): Promise<Segment[]> {
   const names = (await readdir(directory)).filter((name) => NAME.test(name)).sort();
   const segments: Segment[] = [];

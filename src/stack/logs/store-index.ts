@@ -1,4 +1,4 @@
-/** `store.json`: what must outlast the process and is not in the lines themselves. */
+/** `store.json`: persistent state of the store that is not in the lines. */
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
@@ -28,7 +28,7 @@ const service = z.object({
 const index = z.object({
   version: z.literal(1),
   epoch: z.string().refine(isEpoch),
-  /** No seq above this one was given out. Ahead of the last line while the store is open. */
+  /** Upper bound of all assigned seqs. Ahead of the last line while the store is open. */
   reservedSeq: count,
   services: z.record(z.string(), service),
 });
@@ -38,7 +38,10 @@ export type ServiceIndex = z.output<typeof service>;
 
 const FILE = "store.json";
 
-/** A missing or damaged index is no fault: the lines tell the rest, and a new epoch voids the old cursors. */
+/**
+ * Reads the index. A missing or damaged index is replaced: its data is derived from the lines, and a new epoch
+ * invalidates old cursors.
+ */
 export async function readIndex(directory: string): Promise<StoreIndex> {
   try {
     return index.parse(JSON.parse(await readFile(join(directory, FILE), "utf8")));
@@ -53,7 +56,7 @@ export async function writeIndex(directory: string, value: StoreIndex): Promise<
   await atomicWrite(join(directory, FILE), JSON.stringify(value));
 }
 
-/** A service's directory: no name can leave the spool or be taken for another file. */
+/** The directory name of a service. Encoding prevents names that leave the spool or match another file. */
 export const directoryOf = (service: string): string => `s-${encodeURIComponent(service)}`;
 
 function nameOf(directory: string): string | undefined {
@@ -64,7 +67,10 @@ function nameOf(directory: string): string | undefined {
   }
 }
 
-/** Services with a directory in the spool. Throws what the file system says. */
+/**
+ * Services with a directory in the spool.
+ * @throws the file system's error
+ */
 export async function spooledServices(directory: string): Promise<string[]> {
   const names = await readdir(directory);
   return names.flatMap((name) => {

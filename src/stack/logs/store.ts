@@ -23,12 +23,15 @@ import type {
 } from "./types.js";
 
 const MIB = 1024 * 1024;
-/** After a crash numbers go on behind those that may have been given out, so that no cursor meets a number twice. */
+/**
+ * Seqs reserved in advance. After a crash, numbering continues after the reserved range, so that no seq is assigned
+ * twice.
+ */
 const RESERVED = 1_000_000;
 
 /**
- * Opens what the directory holds, or starts anew. A directory that cannot be read or written is told to
- * `onSpoolError` and leaves a store in memory: a full disk must not keep a stack from starting.
+ * Opens the store in the directory, or creates it. When the directory cannot be read or written, `onSpoolError`
+ * receives the error and the store works in memory only: a full disk must not prevent a stack from starting.
  */
 export async function openLogStore(options: LogStoreOptions): Promise<LogStore> {
   const store = new Store(options, await readIndex(options.directory));
@@ -66,20 +69,20 @@ class Store implements LogStore {
 
   async load(): Promise<void> {
     const { directory } = this.options;
-    const known = this.index.services;
-    let found: string[] = [];
+    const indexed = this.index.services;
+    let spooled: string[] = [];
     try {
       await mkdir(directory, { recursive: true, mode: 0o700 });
       await chmod(directory, 0o700);
       await removeUnfinished(directory);
-      found = await spooledServices(directory);
+      spooled = await spooledServices(directory);
     } catch (error) {
       this.#onSpoolError(error);
     }
-    for (const service of new Set([...found, ...Object.keys(known)])) {
-      const { segments = [], losses = [], generation = 0 } = known[service] ?? {};
+    for (const service of new Set([...spooled, ...Object.keys(indexed)])) {
+      const { segments = [], losses = [], generation = 0 } = indexed[service] ?? {};
       const loaded = await loadSegments(join(directory, directoryOf(service)), segments).catch((error) => {
-        if (found.includes(service)) this.#onSpoolError(error);
+        if (spooled.includes(service)) this.#onSpoolError(error);
         return [];
       });
       const log = this.#open(service, loaded, losses);
@@ -194,7 +197,7 @@ class Store implements LogStore {
     this.#saveIndex();
   }
 
-  /** Changes that come while one is being written are written together. */
+  /** Writes the index. Changes during a write are combined into the next one. */
   #saveIndex(): void {
     if (this.#indexDue) return;
     this.#indexDue = true;

@@ -1,8 +1,8 @@
-/** A line as the store keeps it: in the ring as an object, on disk as one JSON array. */
+/** Stored form of a line: an object in the ring, and a JSON array on disk. */
 import { cutAtBytes } from "../text/sanitize-text.js";
 import type { LogLine, LogStream } from "./types.js";
 
-/** Longest text kept of one line, in UTF-8 bytes. */
+/** Maximum text of a stored line, in UTF-8 bytes. */
 export const MAX_LINE_BYTES = 8 * 1024;
 
 export interface StoredLine {
@@ -15,10 +15,13 @@ export interface StoredLine {
   readonly cutFrom: number;
 }
 
-/** Estimate of what a line costs in memory, in bytes. */
+/** Estimated memory of a line, in bytes. */
 export const memoryCost = (line: StoredLine): number => line.text.length * 2 + 96;
 
-/** One line of NDJSON. An array, because keys would be half of what short lines cost on disk. */
+/**
+ * Encodes a line as one line of NDJSON. The format is an array, because keys would take half of the disk space of short
+ * lines.
+ */
 export function encodeLine(line: StoredLine): string {
   const cut = line.cutFrom > 0 ? `,${line.cutFrom}` : "";
   const stream = line.stream === "stderr" ? 1 : 0;
@@ -27,7 +30,7 @@ export function encodeLine(line: StoredLine): string {
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
-/** Undefined for anything that `encodeLine` did not write (torn or damaged). */
+/** Decodes a line; undefined for partial or damaged data that `encodeLine` did not write. */
 export function decodeLine(json: string): StoredLine | undefined {
   let value: unknown;
   try {
@@ -42,7 +45,7 @@ export function decodeLine(json: string): StoredLine | undefined {
   return { seq, timeMs, stream: stream === 1 ? "stderr" : "stdout", generation, text, cutFrom };
 }
 
-/** Times repeat: thousands of lines share a millisecond. */
+/** Cache of the last formatted time: thousands of lines can share a millisecond. */
 let lastMs = Number.NaN;
 let lastIso = "";
 export function isoTime(timeMs: number): string {
@@ -65,7 +68,10 @@ export function toLogLine(service: string, line: StoredLine): LogLine {
   };
 }
 
-/** The text cut to the line bound, on a code point's border. A copy: a slice would keep the whole text in memory. */
+/**
+ * Cuts the text to MAX_LINE_BYTES at a code point boundary. Returns a copy, because a slice would keep the whole text
+ * in memory.
+ */
 export function cutLine(text: string): string {
   const cut = cutAtBytes(text, MAX_LINE_BYTES);
   return cut.length === text.length ? text : Buffer.from(cut).toString();

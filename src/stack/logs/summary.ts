@@ -1,4 +1,4 @@
-/** Counts of lines by level and message over time, instead of the lines. */
+/** Counts lines by level and message over time. */
 import { formatCursor } from "./cursor.js";
 import { continues, LOG_LEVELS, type LogLevel, levelOf, levelRank } from "./levels.js";
 import { patternOf } from "./patterns.js";
@@ -6,10 +6,10 @@ import { droppedOf, matching, type QueriedStore, type Settings, takeViews } from
 import { isoTime } from "./stored-line.js";
 import type { LogPage } from "./types.js";
 
-/** Newest lines that are counted. */
+/** Maximum number of newest lines that are counted. */
 const MOST_LINES = 100_000;
 const MOST_MESSAGES = 20;
-/** Different messages that are told apart while counting. */
+/** Maximum number of distinct messages during counting. */
 const MOST_PATTERNS = 5000;
 const PERIODS = 10;
 const LONGEST_EXAMPLE = 300;
@@ -35,7 +35,7 @@ export async function summaryPage(store: QueriedStore, settings: Settings): Prom
     for (const { service, line } of found) {
       if (times.length + continued === MOST_LINES) break search;
       if (continues(line.text)) {
-        // Part of another message.
+        // The line continues another message.
         continued += 1;
         continue;
       }
@@ -43,11 +43,11 @@ export async function summaryPage(store: QueriedStore, settings: Settings): Prom
       levels[level ?? "unknown"] = (levels[level ?? "unknown"] ?? 0) + 1;
       times.push({ timeMs: line.timeMs, isError: levelRank(level) >= levelRank("error") });
       const key = `${service} ${patternOf(line.text)}`;
-      const known = messages.get(key);
-      if (known !== undefined) {
-        known.count += 1;
-        known.firstMs = Math.min(known.firstMs, line.timeMs);
-        known.lastMs = Math.max(known.lastMs, line.timeMs);
+      const counted = messages.get(key);
+      if (counted !== undefined) {
+        counted.count += 1;
+        counted.firstMs = Math.min(counted.firstMs, line.timeMs);
+        counted.lastMs = Math.max(counted.lastMs, line.timeMs);
       } else if (messages.size < MOST_PATTERNS) {
         const { timeMs } = line;
         const text = line.text.slice(0, LONGEST_EXAMPLE);
@@ -83,7 +83,7 @@ export async function summaryPage(store: QueriedStore, settings: Settings): Prom
   };
 }
 
-/** Equal periods from the first line to the last. */
+/** Counts lines in periods of equal length from the first line to the last. */
 function periodsOf(times: readonly { timeMs: number; isError: boolean }[]) {
   const first = times.reduce((least, { timeMs }) => Math.min(least, timeMs), Number.POSITIVE_INFINITY);
   const last = times.reduce((most, { timeMs }) => Math.max(most, timeMs), 0);

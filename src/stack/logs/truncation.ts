@@ -1,4 +1,4 @@
-/** Describes what an answer leaves out, why, and how to get it. */
+/** Describes the lines that an answer omits, the reason, and how to get them. */
 import type { LogPage } from "./types.js";
 
 type Omitted = LogPage["omitted"];
@@ -6,15 +6,15 @@ type Omitted = LogPage["omitted"];
 const GONE = "They are deleted: the log reached its bound on disk, or the disk could not keep up.";
 
 export const notShown = {
-  /** The newest lines were asked for. */
+  /** Omissions of a query for the newest lines. */
   ofTail(state: {
-    /** Lines found that the budget has no room for. */
+    /** Matching lines that exceed the budget. */
     cut: number;
-    /** Cursor right before them. */
+    /** Cursor directly before the cut lines. */
     beforeCut: string;
-    /** Lines in the store that are older than those asked for. */
+    /** Lines in the store that are older than the requested ones. */
     older: number;
-    /** Not all of the older ones would match. */
+    /** True when not all older lines match the query. */
     narrow: boolean;
     /** Time of the first line shown. */
     firstTime: string | undefined;
@@ -29,13 +29,13 @@ export const notShown = {
     }
     if (older > 0) {
       const how = `Raise tail (at most 10,000), give until "${firstTime}" for what came before, or continue from the oldest with cursor "${beginning}".`;
-      const said = narrow ? `The number counts all older lines, matching or not. ${how}` : how;
-      return { lines: older, reason: "tail", how_to_get: said };
+      const howToGet = narrow ? `The number counts all older lines, matching or not. ${how}` : how;
+      return { lines: older, reason: "tail", how_to_get: howToGet };
     }
     return lost > 0 ? { lines: lost, reason: "rotated", how_to_get: GONE } : null;
   },
 
-  /** Lines after a cursor were asked for. */
+  /** Omissions of a query for the lines after a cursor. */
   ofPage(state: { next: string; full: boolean; later: number; lost: number }): Omitted {
     const { next, full, later, lost } = state;
     const goOn = `Call again with cursor "${next}".`;

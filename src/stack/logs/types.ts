@@ -1,28 +1,28 @@
-/** Log lines: how they come in, how they are asked for, what comes back. */
+/** Interfaces of the log store: input, queries and answers. */
 
 import type { LogPage, LogStream } from "../schemas/logs.js";
 import type { LogLevel } from "./levels.js";
 
 export type { LogLine, LogPage, LogStream } from "../schemas/logs.js";
 
-/** Where a runtime puts what a service prints. Never blocks, never throws. */
+/** Receives a service's output from a runtime. Never blocks and never throws. */
 export interface LogSink {
   write(stream: LogStream, chunk: Uint8Array, timeMs?: number): void;
-  /** A line of our own (installation output, notices); `text` is one line. */
+  /** Writes a line of stackwarden itself (installation output, notices). `text` is a single line. */
   line(stream: LogStream, text: string): void;
   /**
-   * While the disk is behind: settles when it caught up, else null. Whoever reads a pipe should wait for it (a moment,
-   * not for good) before reading on; otherwise lines of a flood are lost, and counted as such.
+   * A promise that settles when the disk has caught up; null when the disk is not behind. A reader of a pipe should
+   * wait for it for a limited time before it reads more. Otherwise lines of a flood are lost and counted as dropped.
    */
   behind?(): Promise<void> | null;
-  /** The stream ended: a rest without newline becomes a line. */
+  /** Ends the stream. Remaining bytes without a newline become a line. */
   end(): void;
 }
 
 export interface LogQuery {
   /** Empty or absent: all services. */
   services?: string[];
-  /** Last lines wanted, 1…10,000. Default 100. */
+  /** Number of last lines, 1…10,000. Default 100. */
   tail?: number;
   /** Epoch milliseconds, inclusive. */
   sinceMs?: number;
@@ -36,21 +36,24 @@ export interface LogQuery {
   /** Lines of the same service before and after each record that matches, 0…20. Default 0; with `waitFor` 5. */
   context?: number;
   /**
-   * Wait until a line holds this text (case-insensitive) or, with `regex`, matches this expression: of the present
-   * instance, or after `sinceMs` or `cursor`. Ends at `waitMs` or by `signal`, always with an answer.
+   * Wait until a line holds this text (case-insensitive) or, with `regex`, matches this expression: of the current
+   * instance, or after `sinceMs` or `cursor`. Ends after `waitMs` or when `signal` aborts, always with an answer.
    */
   waitFor?: string;
   /** Counts by level and message instead of lines. */
   summary?: boolean;
-  /** Opaque; lines after it, oldest first. */
+  /** Opaque cursor: returns the lines after it, oldest first. */
   cursor?: string;
-  /** With several services it applies to each: only lines of the instance before the present one. */
+  /** Only lines of the instance before the current one, for each service. */
   previous?: boolean;
-  /** Long poll: wait up to so long for a first matching line after `cursor` (or after now). */
+  /**
+   * Long poll: milliseconds to wait for the first matching line after `cursor`, or after the call when there is no
+   * cursor.
+   */
   waitMs?: number;
   /** Collapse repeated lines. Default true. */
   collapse?: boolean;
-  /** Budget for the sum of text bytes. Default 40,000. */
+  /** Maximum total bytes of text. Default 40,000. */
   maxBytes?: number;
   signal?: AbortSignal;
 }
@@ -62,14 +65,14 @@ export interface LogStoreStats {
   last_seq: number;
 }
 
-/** What came, of one service. */
+/** Totals of one service's output. */
 export interface LogTotals {
   service: string;
-  /** Since the log was opened. */
+  /** Lines received since the log was opened. */
   lines: number;
-  /** Of their text in UTF-8, since the log was opened. */
+  /** UTF-8 bytes of text received since the log was opened. */
   bytes: number;
-  /** Lines lost to the bound of the spool, since the store exists. */
+  /** Lines lost to the spool's bound since the store was created. */
   dropped: number;
 }
 
@@ -81,11 +84,14 @@ export interface LogStore {
   lastLines(service: string, count: number, generation?: number): string[];
   /** Highest generation seen for a service, 0 when none (survives a restart of the server). */
   lastGeneration(service: string): number;
-  /** Called after lines were appended, at most once a tick for each service. Returns the unsubscribe function. */
+  /**
+   * Registers a listener that is called after lines were appended, at most once per tick for each service. Returns a
+   * function that unsubscribes it.
+   */
   onAppend(listener: (service: string) => void): () => void;
   stats(service?: string): LogStoreStats;
   totals(): LogTotals[];
-  /** Writes what is pending to the spool. */
+  /** Writes pending lines to the spool. */
   flush(): Promise<void>;
   close(): Promise<void>;
 }
@@ -93,13 +99,16 @@ export interface LogStore {
 export interface LogStoreOptions {
   /** Directory of the spool; created with mode 0700. */
   directory: string;
-  /** Applied to every line at the store's border. */
+  /** Applied to every line before it is stored. */
   redact(text: string): string;
   /** In-memory bound for each service in bytes. Default 8 MiB. */
   ringBytes?: number;
   /** On-disk bound for each service in bytes. Default 64 MiB. */
   spoolBytes?: number;
-  /** Told once when the spool cannot be written (disk full): the ring goes on alone. */
+  /**
+   * Called once when the spool cannot be written, for example on a full disk. The store then keeps lines in memory
+   * only.
+   */
   onSpoolError?(error: Error): void;
 }
 /** `openLogStore(options: LogStoreOptions): Promise<LogStore>` in src/stack/logs/store.ts. */

@@ -1,4 +1,4 @@
-/** Waits for a line: among those of the present instance, or after a time or a cursor, then among new ones. */
+/** Waits for a line: searches lines of the current instance, or after a time or a cursor, and then new lines. */
 import { formatCursor, parseCursor } from "./cursor.js";
 import { textTest } from "./line-filter.js";
 import { oldestFirst } from "./log-view.js";
@@ -19,7 +19,7 @@ export async function waitForLine(store: QueriedStore, settings: Settings, patte
   const waitMs = query.waitMs ?? DEFAULT_WAIT_MS;
   const deadline = Date.now() + waitMs;
   const test = (await textTest("wait_for", pattern, query.regex)) ?? (() => true);
-  // Lines of earlier instances say nothing about what is waited for, unless their time is asked for.
+  // Ignore lines of earlier instances unless the query has a time or a cursor.
   const present = query.cursor === undefined && query.sinceMs === undefined;
   let after = query.cursor === undefined ? 0 : parseCursor(query.cursor, store.epoch, store.lastSeq);
   for (;;) {

@@ -1,4 +1,4 @@
-/** What a project's compose files would start, and what stands in the way. */
+/** Report of check_stack: what a project's compose files would start, and the problems that prevent it. */
 import * as z from "zod";
 import { RUNTIMES } from "../vocabulary.js";
 
@@ -13,7 +13,7 @@ const checkedService = z.object({
   ports: z.array(
     z.object({
       container_port: z.number(),
-      /** Null: the port's own number or the next free one. */
+      /** Null: the container port's number, or the next free port. */
       host_port: z.number().nullable(),
     }),
   ),
@@ -21,9 +21,12 @@ const checkedService = z.object({
 });
 
 const checkProblem = z.object({
-  /** `policy`: only the operator can allow it. `invalid`: the files are wrong. `runtime`: nothing here can run it. */
+  /**
+   * `policy`: only the operator can allow it. `invalid`: the files are invalid. `runtime`: no available runtime can run
+   * it.
+   */
   kind: z.enum(["policy", "invalid", "runtime"]),
-  /** Null: the problem is not one of the file's services. */
+  /** Null when the problem does not belong to a service. */
   service: text.nullable(),
   file: text,
   line: z.number().nullable(),
@@ -35,13 +38,13 @@ const checkProblem = z.object({
 export const stackCheck = z.object({
   project: text,
   folder: text,
-  /** Nothing stands in the way. */
+  /** True when a start with these files is possible. */
   startable: z.boolean(),
   runtime: z.enum(RUNTIMES).nullable(),
   files: z.array(text),
-  /** What would run; where problems concern some services, what would run without those. */
+  /** Services that would run. When some services have problems, the services that would run without those. */
   services: z.array(checkedService),
-  /** Services to leave out so that the others can start. */
+  /** Services to exclude so that the others can start. */
   without: z.array(text),
   volumes: z.array(text),
   notes: z.array(text),

@@ -1,4 +1,4 @@
-/** What a command that was run in a service answers. */
+/** Outcome of a command that was run in a service. */
 import * as z from "zod";
 
 const number = z.number();
@@ -13,12 +13,12 @@ export const commandOutcome = z.object({
   signal: text.nullable(),
   timed_out: z.boolean(),
   oom_killed: z.boolean(),
-  /** True: it ran in a fresh instance that was removed afterwards. */
+  /** True when the command ran in a fresh instance that was removed afterwards. */
   one_off: z.boolean(),
-  /** Sanitised and redacted; head and tail when it was long. Untrusted. */
+  /** Sanitised and redacted; only head and tail of long output. Untrusted. */
   stdout: text,
   stderr: text,
-  /** Null when nothing was left out. */
+  /** Null when no output was omitted. */
   omitted: z.object({ stdout_bytes: number, stderr_bytes: number, how_to_get: text }).nullable(),
   took_ms: number,
 });

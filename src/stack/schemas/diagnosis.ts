@@ -1,4 +1,4 @@
-/** What a diagnosis reports. */
+/** Report of a diagnosis. */
 import * as z from "zod";
 import { stackEvent } from "./events.js";
 import { logLine } from "./logs.js";
@@ -10,7 +10,7 @@ const text = z.string();
 /** ISO 8601, UTC. */
 const time = z.string();
 
-/** What can be wrong. `starting`, `stopped` and `never_started` are no faults. */
+/** Kinds of causes. `starting`, `stopped` and `never_started` are not faults. */
 export const CAUSE_KINDS = [
   "bad_credentials",
   "check_failed",
@@ -49,7 +49,7 @@ export const CAUSE_KINDS = [
 ] as const;
 export type CauseKind = (typeof CAUSE_KINDS)[number];
 
-/** `certain`: observed. `likely`: the observations have hardly another cause. `possible`: worth checking. */
+/** `certain`: observed. `likely`: other causes of the observations are improbable. `possible`: worth checking. */
 export const CONFIDENCES = ["certain", "likely", "possible"] as const;
 export type Confidence = (typeof CONFIDENCES)[number];
 
@@ -69,7 +69,7 @@ export type Evidence = z.infer<typeof evidence>;
 const nextStep = z.object({
   /** Written by stackwarden. */
   do: text,
-  /** The operation to call then, or null when none helps before something else was done. */
+  /** The operation to call next; null when another step is needed first. */
   operation: text.nullable(),
   input: z.record(z.string(), z.unknown()),
 });
@@ -80,11 +80,11 @@ export const cause = z
     kind: z.enum(CAUSE_KINDS),
     service: text.nullable(),
     confidence: z.enum(CONFIDENCES),
-    /** Written by stackwarden: no part of it comes from a service. */
+    /** Written by stackwarden; contains no text of a service. */
     explanation: text,
-    /** The failing service that explains this one, or null. */
+    /** The failing service that causes this problem, or null. */
     because_of: text.nullable(),
-    /** How it is known; empty only for a stack that was never started. */
+    /** Observations that support the cause; empty only for a stack that was never started. */
     evidence: z.array(evidence),
     next: nextStep,
   })
@@ -93,18 +93,18 @@ export type Cause = z.infer<typeof cause>;
 
 const diagnosedService = z.object({
   state: serviceState,
-  /** Null for a service that runs and that nothing checks. */
+  /** Null for a running service without a health check. */
   healthy: z.boolean().nullable(),
-  /** What the last check saw. Untrusted where it quotes a service. */
+  /** Result of the last check. Untrusted where it quotes a service. */
   message: text,
   restarts: number,
   /** Crashes in the period covered. */
   crashes: number,
   last_exit: exitReport.nullable(),
   depends_on: z.array(text),
-  /** What is short, in sentences. */
+  /** Resources that are short, in sentences. */
   pressure: z.array(text),
-  /** Its last lines that look like errors; for one that ended, its last lines too. Untrusted. */
+  /** The service's last lines that look like errors, and also its last lines when it has ended. Untrusted. */
   lines: z.array(logLine.pick({ seq: true, time: true, stream: true, generation: true, text: true })),
 });
 export type DiagnosedService = z.infer<typeof diagnosedService>;
@@ -114,18 +114,18 @@ export const diagnosisReport = z.object({
   state: stackState,
   overall_healthy: z.boolean(),
   timestamp: time,
-  /** Where the period covered begins. */
+  /** Start of the period covered. */
   since: time,
   /** One sentence. */
   summary: text,
-  /** The most likely one; null when nothing is wrong. */
+  /** The most probable cause; null when no problem was found. */
   cause: cause.nullable(),
-  /** Further causes, the likeliest first. */
+  /** Other causes, most probable first. */
   others: z.array(cause),
   services: z.record(z.string(), diagnosedService),
-  /** The newest ones, oldest first. */
+  /** The newest events, oldest first. */
   recent_events: z.array(stackEvent),
-  /** How many further causes and events were left out. */
+  /** Number of further causes and events that were omitted. */
   omitted: z.object({ causes: number, events: number }),
 });
 export type DiagnosisReport = z.infer<typeof diagnosisReport>;

@@ -1,4 +1,4 @@
-/** Events as they are reported. */
+/** Reported events. */
 import * as z from "zod";
 import { EVENT_TYPES } from "../vocabulary.js";
 
@@ -13,7 +13,7 @@ export const stackEvent = z.object({
   type: z.enum(EVENT_TYPES),
   service: text.nullable(),
   message: text,
-  /** The client's name and session, or `stackwarden` itself. */
+  /** The client's name and session, or `stackwarden`. */
   actor: text,
   data: z.record(z.string(), z.unknown()).exactOptional(),
 });

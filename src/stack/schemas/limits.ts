@@ -1,13 +1,16 @@
-/** Limits, and how far they are real. Parts that occur several times in one answer have an id: their JSON Schema is written once, below `$defs`. */
+/**
+ * Limits and their enforcement. Schemas that occur several times in one answer have an id, so that their JSON Schema is
+ * written once, below `$defs`.
+ */
 import * as z from "zod";
 
 const nullableNumber = z.number().nullable();
 
-/** How far a limit or isolation is real: read back from the kernel, only asked for, or absent. */
+/** Enforcement of a limit or of isolation: read back from the kernel, only requested, or absent. */
 export const enforcement = z
   .object({
     level: z.enum(["enforced", "advisory", "none"]),
-    /** Why it is not enforced, or by what it is (`cgroup v1`, `cgroup v2`). */
+    /** Why it is not enforced, or the mechanism that enforces it (`cgroup v1`, `cgroup v2`). */
     reason: z.string(),
   })
   .meta({ id: "enforcement" });
@@ -16,7 +19,7 @@ export type EnforcementLevel = Enforcement["level"];
 
 const appliedLimit = z.object({ value: nullableNumber, enforcement }).meta({ id: "limit" });
 
-/** Limits as they are, one enforcement for each. `value` is read back from the kernel where `enforced`. */
+/** Applied limits with the enforcement of each. `value` is read back from the kernel when `enforced`. */
 export const appliedLimits = z
   .object({ cpus: appliedLimit, memory_mb: appliedLimit, pids: appliedLimit })
   .meta({ id: "limits" });
@@ -29,14 +32,14 @@ export const serviceStats = z.object({
   memory_mb: nullableNumber,
   memory_peak_mb: nullableNumber,
   pids: nullableNumber,
-  /** Periods in which the CPU limit held the service back. */
+  /** Periods in which the CPU limit throttled the service. */
   throttled_periods: nullableNumber,
-  /** Seconds lost to the CPU limit. */
+  /** Seconds for which the CPU limit throttled the service. */
   throttled_seconds: nullableNumber,
   oom_kills: nullableNumber,
   network_rx_bytes: nullableNumber,
   network_tx_bytes: nullableNumber,
-  /** Why fields are null, if any are. */
+  /** Why fields are null; null when no field is. */
   reason: z.string().nullable(),
 });
 export type ServiceStats = z.infer<typeof serviceStats>;

@@ -1,4 +1,4 @@
-/** Log lines as they are reported. */
+/** Reported log lines. */
 import * as z from "zod";
 
 const number = z.number();
@@ -10,18 +10,18 @@ export const logStream = z.enum(["stdout", "stderr"]);
 export type LogStream = z.infer<typeof logStream>;
 
 export const logLine = z.object({
-  /** Rises by one for every line of the project, across services and restarts of the server. */
+  /** Increases by one for every line of the project, across services and restarts of the server. */
   seq: number,
   time,
   service: text,
   stream: logStream,
-  /** Instance of the service that wrote it, from 1. */
+  /** Instance of the service that wrote the line, from 1. */
   generation: number,
   /** Sanitised, redacted, at most 8 KiB. Untrusted. */
   text,
-  /** Present when the line was longer: its length in bytes. */
+  /** Original length of a truncated line in bytes; absent when the line is complete. */
   cut_from_bytes: number.exactOptional(),
-  /** Present when the same text came several times in a row. */
+  /** Present when the same text was repeated on consecutive lines. */
   repeated: z.object({ count: number, last_seq: number, last_time: time }).exactOptional(),
 });
 export type LogLine = z.infer<typeof logLine>;
@@ -30,25 +30,27 @@ const page = {
   lines: z.array(logLine),
   /** Number of original lines that `lines` stands for (repeats counted). */
   line_count: number,
-  /** As the next query's `cursor` it returns only later lines. */
+  /** Pass it as `cursor` of the next query to get only later lines. */
   next_cursor: text,
-  /** Null when nothing was left out. */
+  /** Null when no lines were omitted. */
   omitted: z.object({ lines: number, reason: z.enum(["budget", "tail", "rotated"]), how_to_get: text }).nullable(),
-  /** Lines lost to the bound of the spool, since the store exists, by service; only services with a loss. */
+  /** Lines lost to the spool's bound since the store was created, by service; only services that lost lines. */
   dropped: z.record(z.string(), number),
-  /** Only with a wait for a line. */
+  /** Present only for a wait for a line. */
   wait: z.object({ met: z.boolean(), reason: text, seq: number.exactOptional() }).exactOptional(),
-  /** Only where a summary was requested. */
+  /** Present only when a summary was requested. */
   summary: z
     .object({
       lines: number,
-      /** Lines by level; `unknown`: no level was recognised. */
+      /** Number of lines by level; `unknown` for lines without a recognised level. */
       levels: z.record(z.string(), number),
-      /** The most serious and most frequent first; numbers and ids differ within one. */
+      /**
+       * Messages, most severe and most frequent first. Lines that differ only in numbers and ids count as one message.
+       */
       messages: z.array(
         z.object({ service: text, level: text.nullable(), count: number, first: time, last: time, text }),
       ),
-      /** Messages that were left out. */
+      /** Number of messages that were omitted. */
       other_messages: number,
       periods: z.array(z.object({ from: time, lines: number, errors: number })),
     })

@@ -1,4 +1,4 @@
-/** What a change answers. States are observed, not remembered. */
+/** Answers of changes. States are observed after the change, not assumed. */
 import * as z from "zod";
 import { appliedLimits } from "./limits.js";
 import { serviceHealth, serviceReport, serviceState } from "./service.js";
@@ -10,19 +10,19 @@ const text = z.string();
 const nextCall = z.object({ operation: text, input: z.record(z.string(), z.unknown()) }).nullable();
 
 const change = {
-  /** True when `after` was observed and is what was asked for. */
+  /** True when `after` was observed and equals the requested state. */
   verified: z.boolean(),
   took_ms: z.number(),
 };
 
 export const startOutcome = z.object({
   /**
-   * `running`: up, and nothing checks some of its services. `starting`: the time ran out, or waiting was not asked for; the
-   * start continues. `degraded`: the start ended, and a service is not up.
+   * `running`: up, with at least one service without a health check. `starting`: the time ran out, or waiting was not
+   * requested; the start continues. `degraded`: the start ended, and a service is not up.
    */
   status: z.enum(["healthy", "running", "already_running", "starting", "reconciled", "degraded"]),
   message: text,
-  /** What is not up, and why. */
+  /** Services that are not up, with the reason for each. */
   missing: z.array(z.object({ service: text, state: serviceState, reason: text })),
   next: nextCall,
   before: stackReport,
@@ -36,7 +36,7 @@ export const stopOutcome = z.object({
   status: z.enum(["stopped", "already_stopped", "stopping"]),
   message: text,
   removed_volumes: z.array(text),
-  /** The snapshot that the deleted data was saved to. */
+  /** Name of the snapshot with the deleted data; absent when none was saved. */
   snapshot: text.exactOptional(),
   next: nextCall,
   before: stackReport,
@@ -62,7 +62,7 @@ export type RestartOutcome = z.infer<typeof restartOutcome>;
 export const limitsOutcome = z.object({
   service: text,
   message: text,
-  /** False: the stack is not running; kept for the next start. */
+  /** False when the stack is not running; the limits are then stored for the next start. */
   live: z.boolean(),
   before: appliedLimits.nullable(),
   after: appliedLimits.nullable(),

@@ -1,4 +1,4 @@
-/** What is reported of one service. */
+/** Reports of one service. */
 import * as z from "zod";
 import { SERVICE_STATES } from "../vocabulary.js";
 import { appliedLimits, enforcement } from "./limits.js";
@@ -14,17 +14,17 @@ export const serviceState = z.enum(SERVICE_STATES);
 export const serviceHealth = z
   .object({
     service: text,
-    /** Null for a service that runs and that nothing checks. */
+    /** Null for a running service without a health check. */
     healthy: z.boolean().nullable(),
     status: serviceState,
-    /** What the last check saw, or why there is none. Untrusted where it quotes a service. */
+    /** Result of the last check, or why there is none. Untrusted where it quotes a service. */
     message: text,
-    /** Present when something is wrong: what was seen. */
+    /** The observed problem; absent when there is none. */
     error: text.exactOptional(),
     latency_ms: nullableNumber,
     /** Null before the first check. */
     checked_at: time.nullable(),
-    /** Which check ran; null for a service that nothing checks. */
+    /** The check that ran; null for a service without a health check. */
     check: text.nullable(),
     consecutive_failures: number,
   })
@@ -49,13 +49,13 @@ export const serviceReport = z
     restarts: number,
     started_at: time.nullable(),
     pid: nullableNumber,
-    /** As seen from inside the running service. */
+    /** The user as seen from inside the running service. */
     user: z.object({ uid: nullableNumber, name: text, enforcement }).nullable(),
     endpoints: z.array(z.object({ host: text, host_port: number, container_port: number, url: text })),
     limits: appliedLimits.nullable(),
     last_exit: exitReport.nullable(),
     depends_on: z.array(text),
-    /** Names of the commands that the compose file declares for it. */
+    /** Names of the commands that the compose file declares for the service. */
     commands: z.array(text).exactOptional(),
     notes: z.array(text),
   })

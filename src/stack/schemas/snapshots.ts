@@ -1,4 +1,4 @@
-/** Snapshots of a project's data as they are reported. */
+/** Reported snapshots of a project's data. */
 import * as z from "zod";
 import { RUNTIMES } from "../vocabulary.js";
 
@@ -12,9 +12,9 @@ export const snapshot = z.object({
   /** Only this runtime can restore it. */
   runtime: z.enum(RUNTIMES),
   bytes: number,
-  /** Bytes of each volume; 0: it had no data, and has none after the restore. */
+  /** Bytes of each volume. 0: the volume had no data, and is empty after a restore. */
   volumes: z.record(z.string(), number),
-  /** Saved before volumes were deleted; the oldest of these make room for new ones. */
+  /** True for snapshots saved before volumes were deleted. The oldest of them are deleted to make room for new ones. */
   automatic: z.boolean(),
 });
 export type Snapshot = z.infer<typeof snapshot>;

@@ -1,4 +1,4 @@
-/** What is reported of a whole stack: its services, their health, their use. */
+/** Reports of a whole stack: its services, their health and their resource use. */
 import * as z from "zod";
 import { RUNTIMES, STACK_STATES } from "../vocabulary.js";
 import { appliedLimits, serviceStats } from "./limits.js";
@@ -30,7 +30,7 @@ const health = {
   state: stackState,
   /** Every service that has a check is healthy, and every other one runs or has completed. */
   overall_healthy: z.boolean(),
-  /** Services that run and that nothing checks. */
+  /** Running services without a health check. */
   unchecked: z.array(text),
   services: z.record(z.string(), serviceHealth),
   timestamp: time,
@@ -54,7 +54,7 @@ export const statsReport = z.object({
       state: serviceState,
       stats: serviceStats.nullable(),
       limits: appliedLimits.nullable(),
-      /** What is short, in sentences. */
+      /** Resources that are short, in sentences. */
       pressure: z.array(text),
     }),
   ),

@@ -1,10 +1,10 @@
-/** What happened in a project: a ring in memory, a file that survives the server, and waiting readers. */
+/** A project's event log: recent events in memory, a file that survives the server, and waiting readers. */
 import { appendFile, readFile, rename, stat } from "node:fs/promises";
 import { StackwardenError } from "../../errors.js";
 import type { EventPage, EventType, StackEvent } from "../model.js";
 
 const KEPT = 2_000;
-/** The file is begun anew at this size; one older file is kept. */
+/** Size in bytes at which a new file is started. One older file is kept. */
 const LARGEST_FILE = 4 * 1_048_576;
 
 export interface EventQuery {
@@ -14,7 +14,7 @@ export interface EventQuery {
   limit?: number;
   service?: string;
   types?: EventType[];
-  /** Wait so long for a first matching event. */
+  /** Milliseconds to wait for the first matching event. */
   waitMs?: number;
   signal?: AbortSignal;
 }
@@ -29,7 +29,7 @@ export interface EventInput {
 
 export interface EventLogOptions {
   project: string;
-  /** Undefined: in memory only. */
+  /** Absolute path of the file; undefined to keep events in memory only. */
   file?: string;
   /** Applied to every message. */
   clean(text: string): string;
@@ -47,7 +47,7 @@ export class EventLog {
 
   constructor(private readonly options: EventLogOptions) {}
 
-  /** Takes up what earlier servers wrote; a torn last line is passed over. */
+  /** Loads events of earlier servers. Skips an incomplete last line. */
   async load(): Promise<void> {
     const { file } = this.options;
     if (file === undefined) return;
@@ -61,10 +61,10 @@ export class EventLog {
           this.#next = event.seq + 1;
         }
       } catch {
-        // Empty, or torn by a crash.
+        // The line is empty, or incomplete after a crash.
       }
     }
-    // A torn line would swallow the next one.
+    // Without this newline, the next event would be appended to the incomplete line.
     if (text !== "" && !text.endsWith("\n")) this.#pending = "\n";
   }
 
@@ -95,23 +95,23 @@ export class EventLog {
         hint: "Leave it out for 100.",
       });
     const from = this.#next - 1;
-    let found = this.#matching(query, query.after);
-    if (found.length === 0 && (query.waitMs ?? 0) > 0) {
+    let matches = this.#matching(query, query.after);
+    if (matches.length === 0 && (query.waitMs ?? 0) > 0) {
       await this.#nextMatch(query, query.after ?? from);
-      found = this.#matching(query, query.after ?? from);
+      matches = this.#matching(query, query.after ?? from);
     }
-    // After a cursor the oldest come first, so that nothing is passed over; without one, the newest matter.
-    const events = query.after === undefined ? found.slice(-limit) : found.slice(0, limit);
-    const cut = query.after !== undefined && found.length > limit;
+    // With a cursor, return the oldest events, so that none is skipped. Without one, return the newest.
+    const events = query.after === undefined ? matches.slice(-limit) : matches.slice(0, limit);
+    const cut = query.after !== undefined && matches.length > limit;
     return {
       project: this.options.project,
       events,
       next_cursor: cut ? (events.at(-1)?.seq ?? 0) : this.#next - 1,
-      omitted: found.length - events.length,
+      omitted: matches.length - events.length,
     };
   }
 
-  /** Whether somebody else wrote to the file, or removed it. */
+  /** True when another process has written to the file or removed it. */
   async outdated(): Promise<boolean> {
     const { file } = this.options;
     if (file === undefined) return false;
@@ -120,12 +120,12 @@ export class EventLog {
     return this.#idle && size !== this.#bytes;
   }
 
-  /** Writes what is pending. */
+  /** Waits until pending events are written. */
   flush(): Promise<void> {
     return this.#writing;
   }
 
-  /** Nothing waits to be written; a newline after a torn line waits for the next event. */
+  /** True when no event is pending. The newline after an incomplete line is written with the next event. */
   get #idle(): boolean {
     return this.#pending === "" || this.#pending === "\n";
   }
@@ -174,7 +174,7 @@ export class EventLog {
         await appendFile(file, batch, { mode: 0o600 });
         this.#bytes += Buffer.byteLength(batch);
       } catch (error) {
-        // Perhaps a part of it was written.
+        // Part of the data may have been written.
         this.#bytes = await sizeOf(file);
         this.options.onError(error);
       }

@@ -1,4 +1,4 @@
-/** A project's records as this process has them open: opened when first needed, one set for all who need them. */
+/** A project's records in this process: opened on first use, and shared by all users. */
 import type { ProjectRecords } from "./project-records.js";
 
 export class OpenedRecords {
@@ -6,18 +6,18 @@ export class OpenedRecords {
 
   constructor(private readonly open: () => Promise<ProjectRecords>) {}
 
-  /** Those that are open; nothing is opened for it. */
+  /** The records if they are open; null otherwise. Does not open them. */
   async present(): Promise<ProjectRecords | null> {
     return (await this.#records?.catch(() => null)) ?? null;
   }
 
   /**
-   * @param fresh read anew what another server has written since
+   * @param fresh reload records that another server has changed
    * @throws STORAGE_FAILED
    */
   async get(fresh = false): Promise<ProjectRecords> {
     const open = this.#records;
-    // Those of this process go on being used, also by a call that has them at this very moment.
+    // Reload only outdated records. Current records stay in use, because a concurrent call may hold them.
     if (fresh && open !== null && (await open.then((records) => records.outdated()).catch(() => true))) {
       if (this.#records === open) this.#records = null;
       await open.then((records) => records.close()).catch(() => undefined);

@@ -1,4 +1,4 @@
-/** What is written down of one project: its secrets, events and logs, and the text filter before all of them. */
+/** Records of one project: its secrets, events and logs, and the text filter that is applied to them. */
 import { join } from "node:path";
 import type { LogStore, OpenLogStore } from "../logs/types.js";
 import type { StackEvent } from "../model.js";
@@ -7,7 +7,7 @@ import { boundText, sanitizeText } from "../text/sanitize-text.js";
 import { EventLog } from "./events.js";
 import { openSecretStore, type SecretStore } from "./secret-store.js";
 
-/** Longest text of a service or runtime in an event, error or report, in bytes. */
+/** Maximum bytes of a service's or runtime's text in an event, error or report. */
 const LONGEST_TEXT = 2000;
 
 export interface RecordsOptions {
@@ -28,7 +28,7 @@ export interface ProjectRecords {
   readonly logs: LogStore;
   /** Sanitises, redacts and bounds text that came from a service or the runtime. */
   clean(text: string): string;
-  /** Whether another process has run the project since: what is here then is not all. */
+  /** True when another process has run the project since, so that these records are incomplete. */
   outdated(): Promise<boolean>;
   close(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
- * What is kept of each project below the state directory, and who may run it: folder, limits of the
- * next start, and the lock that keeps two servers from running the same stack.
+ * Persistent state of each project below the state directory: its folder, the limits of the next start, and the lock
+ * that prevents two servers from running the same stack.
  */
 
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
@@ -19,11 +19,11 @@ import { isRuntimeName, type RuntimeName } from "../vocabulary.js";
 export interface ProjectStoreOptions {
   stateDir: string;
   roots: string[];
-  /** From the server's configuration. */
+  /** Folders from the server's configuration. */
   projects: Record<string, { folder: string; suggested?: true }>;
 }
 
-/** Another project, and one of its snapshots; without one, its data at that time. */
+/** Another project and one of its snapshots; without a snapshot, the project's data at that time. */
 export interface DataFrom {
   project: string;
   snapshot?: string;
@@ -44,7 +44,7 @@ const realFolder = (path: string): string | null => {
 };
 
 export class ProjectStore {
-  /** Two callers may change two services' limits at the same time. */
+  /** Serialises writes: two calls may change limits at the same time. */
   readonly #writing = new Mutex();
 
   constructor(private readonly options: ProjectStoreOptions) {}
@@ -55,14 +55,13 @@ export class ProjectStore {
 
   /** Ids known from the configuration or an earlier start, sorted. */
   known(): string[] {
-    const found = new Set(Object.keys(this.options.projects));
+    const ids = new Set(Object.keys(this.options.projects));
     try {
-      for (const name of readdirSync(join(this.options.stateDir, "projects")))
-        if (PROJECT_ID.test(name)) found.add(name);
+      for (const name of readdirSync(join(this.options.stateDir, "projects"))) if (PROJECT_ID.test(name)) ids.add(name);
     } catch {
-      // No state directory yet: nothing was started.
+      // The state directory does not exist before the first start.
     }
-    return [...found].sort();
+    return [...ids].sort();
   }
 
   /**
@@ -79,7 +78,7 @@ export class ProjectStore {
     const base = this.options.roots[0];
     let folder: string | null;
     if (asked !== undefined) {
-      // Without a root a relative path has no beginning.
+      // Without a root, a relative path cannot be resolved.
       folder = base === undefined && !isAbsolute(asked) ? null : realFolder(resolve(base ?? sep, asked));
       if (folder === null)
         throw new StackwardenError("INVALID_INPUT", `folder: ${asked} is not an existing folder.`, {
@@ -87,11 +86,11 @@ export class ProjectStore {
         });
     } else folder = this.#guess(project, configured ?? remembered);
     if (folder === null) {
-      // What lies elsewhere is not this client's to know of.
-      const known = this.known().filter((id) => this.reaches(id));
+      // Do not reveal projects outside the client's allowed roots.
+      const projects = this.known().filter((id) => this.reaches(id));
       throw new StackwardenError("UNKNOWN_PROJECT", `No project is called ${project}.`, {
-        hint: `${this.#rootsHint("Pass its folder, below")} Known projects: ${known.join(", ") || "none yet"}.`,
-        details: { known, roots: this.options.roots },
+        hint: `${this.#rootsHint("Pass its folder, below")} Known projects: ${projects.join(", ") || "none yet"}.`,
+        details: { known: projects, roots: this.options.roots },
       });
     }
     const allowed = this.options.roots
@@ -107,14 +106,15 @@ export class ProjectStore {
         },
       );
     const other = configured === undefined ? remembered : (realFolder(configured) ?? undefined);
-    // Also when the other folder is away (renamed, not mounted): its data and secrets are not this folder's.
+    // Refuse also when the other folder is missing (renamed, not mounted): its data and secrets do not belong to this
+    // folder.
     if (other !== undefined && other !== folder) throw this.#conflict(project, folder, other);
     return folder;
   }
 
   #conflict(project: string, folder: string, other: string): StackwardenError {
     const otherId = `"${project.slice(0, 60)}-2"`;
-    // What lies elsewhere is not this client's to know of.
+    // Do not reveal projects outside the client's allowed roots.
     const visible = this.options.roots.some((root) => isBelow(root, other));
     const owner = visible ? `${other}${existsSync(other) ? "" : " (which does not exist now)"}` : "another folder";
     return new StackwardenError("PROJECT_CONFLICT", `The project ${project} belongs to ${owner}, not to ${folder}.`, {
@@ -130,17 +130,17 @@ export class ProjectStore {
       : "No root is allowed: / and home folders are none by default. Name one with --root or STACKWARDEN_ROOTS, or start stackwarden in the project's folder.";
   }
 
-  /** Makes the project's directory and remembers its folder. */
+  /** Creates the project's directory and stores its folder. */
   async prepare(project: string, folder: string): Promise<string> {
     const path = this.folderOf(project);
-    // One by one: the new parents of a path would get another mode than the umask lets through.
+    // Create each directory separately, because a recursive mkdir would create the parents with another mode.
     for (const part of [this.options.stateDir, join(this.options.stateDir, "projects"), path])
       await ensureTraversableDir(part);
     if (this.#remembered(project) !== folder) await this.#remember(project, { folder });
     return path;
   }
 
-  /** Whether anything was ever written down of it. */
+  /** True when the project has a directory below the state directory. */
   has(project: string): boolean {
     return existsSync(this.folderOf(project));
   }
@@ -151,7 +151,7 @@ export class ProjectStore {
   }
 
   /**
-   * The project of a folder that nobody named: the one whose stack ran there, a running one before others.
+   * The default project of a folder: the one whose stack ran there; a running one is preferred.
    * @param folder absolute
    */
   projectIn(folder: string): string | null {
@@ -161,8 +161,9 @@ export class ProjectStore {
   }
 
   /**
-   * Two stacks of one folder would have two databases. The operator can name both in the configuration.
-   * @throws PROJECT_CONFLICT that names the folder's project
+   * Refuses a second project in one folder, because each stack would have its own databases. The operator can allow
+   * both in the configuration.
+   * @throws PROJECT_CONFLICT with the name of the folder's project
    */
   requireOnly(project: string, folder: string): void {
     if (this.#configured(project) !== undefined) return;
@@ -174,18 +175,18 @@ export class ProjectStore {
     });
   }
 
-  /** Remembers the services of the project's last start, in definition order. */
+  /** Stores the service names of the project's last start, in definition order. */
   async keepServices(project: string, services: string[]): Promise<void> {
     if (this.services(project).join() !== services.join())
       await this.#remember(project, { ...this.#record(project), services });
   }
 
-  /** Remembers what the project runs on. */
+  /** Stores the project's runtime. */
   async keepRuntime(project: string, runtime: RuntimeName): Promise<void> {
     if (this.runtime(project) !== runtime) await this.#remember(project, { ...this.#record(project), runtime });
   }
 
-  /** Remembers whose data the project was started on. */
+  /** Stores the project whose data this project was started on. */
   async keepDataFrom(project: string, dataFrom: DataFrom): Promise<void> {
     await this.#remember(project, { ...this.#record(project), dataFrom });
   }
@@ -194,7 +195,7 @@ export class ProjectStore {
     return (this.#record(project).dataFrom as DataFrom | undefined) ?? null;
   }
 
-  /** What the project ran on last; null when it never ran. */
+  /** Runtime of the project's last start; null when it never ran. */
   runtime(project: string): RuntimeName | null {
     const { runtime } = this.#record(project);
     return isRuntimeName(runtime) ? runtime : null;
@@ -206,7 +207,10 @@ export class ProjectStore {
     return Array.isArray(services) ? services.filter((one) => typeof one === "string") : [];
   }
 
-  /** @throws PROJECT_LOCKED when a living process holds it */
+  /**
+   * Locks the project and returns a function that releases the lock.
+   * @throws PROJECT_LOCKED when a running process holds the lock
+   */
   async lock(project: string): Promise<() => Promise<void>> {
     const file = this.#lockFile(project);
     let outcome: LockOutcome;
@@ -230,7 +234,7 @@ export class ProjectStore {
     );
   }
 
-  /** The process that runs the project's stack now, or null. */
+  /** Id of the process that holds the project's lock; null when there is none. */
   holder(project: string): number | null {
     return lockHolder(this.#lockFile(project));
   }
@@ -239,20 +243,20 @@ export class ProjectStore {
     return join(this.folderOf(project), "lock");
   }
 
-  /** Whether what is known of the project lies below an allowed root; true while nothing is known of it. */
+  /** True when the project's known folder is below an allowed root, or when no folder is known. */
   reaches(project: string, folder = this.#configured(project) ?? this.#remembered(project)): boolean {
     if (folder === undefined || folder === this.#configured(project)) return true;
     return this.options.roots.some((root) => isBelow(root, folder));
   }
 
-  /** Limits that `set_limits` and `start_stack` left for the next start. */
+  /** Limits that `set_limits` and `start_stack` stored for the next start. */
   async limits(project: string): Promise<Record<string, Limits>> {
-    const found: Record<string, Limits> = Object.create(null);
+    const limits: Record<string, Limits> = Object.create(null);
     const text = await readFile(join(this.folderOf(project), "limits.json"), "utf8").catch(() => "{}");
     try {
-      return Object.assign(found, JSON.parse(text));
+      return Object.assign(limits, JSON.parse(text));
     } catch {
-      return found;
+      return limits;
     }
   }
 
@@ -264,7 +268,10 @@ export class ProjectStore {
     });
   }
 
-  /** A file of the working directory names folders of projects that are not known yet, and moves none. */
+  /**
+   * The configured folder of a project. A folder suggested by a file of the working directory applies only to a project
+   * without a known folder.
+   */
   #configured(project: string, remembered = this.#remembered(project)): string | undefined {
     if (!Object.hasOwn(this.options.projects, project)) return undefined;
     const { folder, suggested } = this.options.projects[project] ?? {};
@@ -288,7 +295,10 @@ export class ProjectStore {
     return atomicWrite(join(this.folderOf(project), "project.json"), `${JSON.stringify(record)}\n`);
   }
 
-  /** Without a folder: the known one, a root of this name, or a folder of this name in a root. */
+  /**
+   * The folder for a request without one: the known folder, a root with the project's name, or a folder with that name
+   * in a root.
+   */
   #guess(project: string, known: string | undefined): string | null {
     const candidates = [
       ...(known === undefined ? [] : [known]),

@@ -1,6 +1,6 @@
 /**
- * A project's generated secrets (S3): made once and kept, since a new password would lock out the
- * old volume. One JSON file, mode 0600, written atomically.
+ * A project's generated secrets. They are generated once and stored, because a new password would not match the data in
+ * existing volumes. One JSON file, mode 0600, written atomically.
  */
 import { randomBytes } from "node:crypto";
 import { lstat, readFile } from "node:fs/promises";
@@ -8,13 +8,13 @@ import { StackwardenError } from "../../errors.js";
 import { atomicWrite } from "../../system/atomic-write.js";
 
 export interface SecretStore {
-  /** The secret of this name: the kept one, else 32 random bytes as base64url, kept from now on. */
+  /** Returns the stored secret of this name, else generates 32 random bytes as base64url and stores them. */
   generate(name: string): Promise<string>;
-  /** Secrets by name. */
+  /** All stored secrets by name. */
   all(): Record<string, string>;
-  /** Replaces secrets of these names: those of another project whose data is taken over. */
+  /** Replaces the secrets of these names with those of another project whose data is copied. */
   adopt(secrets: Record<string, string>): Promise<void>;
-  /** Every secret kept, for redaction. */
+  /** All stored values, for redaction. */
   values(): string[];
 }
 
@@ -29,9 +29,9 @@ const failed = (file: string, what: string, cause?: unknown): StackwardenError =
 async function read(file: string): Promise<Map<string, string>> {
   let text: string;
   try {
-    const found = await lstat(file);
-    if (!found.isFile()) throw failed(file, "is not a regular file");
-    if (process.platform !== "win32" && (found.mode & 0o077) !== 0)
+    const stats = await lstat(file);
+    if (!stats.isFile()) throw failed(file, "is not a regular file");
+    if (process.platform !== "win32" && (stats.mode & 0o077) !== 0)
       throw failed(file, "can be read by other users (mode must be 0600)");
     text = await readFile(file, "utf8");
   } catch (error) {
@@ -74,7 +74,7 @@ export async function openSecretStore(file: string): Promise<SecretStore> {
         secrets.set(name, made);
         return made;
       });
-      // One write at a time; a failed one must not fail those behind it.
+      // Serialise writes; a failed write must not make later ones fail.
       queue = next.catch(() => undefined);
       return next;
     },

@@ -1,6 +1,6 @@
 /**
- * Snapshots of one project on disk: a private folder each, which gets its name when it is complete. Data in it belongs to
- * the services' users; nobody but the server can enter the folder.
+ * Snapshots of one project on disk: one private folder each, which is renamed to its final name when it is complete.
+ * The data is owned by the services' users, but only the server can access the folder.
  */
 import { randomBytes } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, statfs } from "node:fs/promises";
@@ -15,18 +15,18 @@ const DATA = "data";
 const UNFINISHED = ".unfinished-";
 
 export interface UnfinishedSnapshot {
-  /** Where its data goes. */
+  /** Folder for the snapshot's data. */
   data: string;
   finish(record: Snapshot): Promise<void>;
-  /** Idempotent; without effect once it is finished. */
+  /** Deletes the unfinished snapshot. Idempotent; has no effect after `finish`. */
   discard(): Promise<void>;
 }
 
 export class SnapshotStore {
-  /** @param folder made when it is first needed */
+  /** @param folder folder of the snapshots; created on first use */
   constructor(private readonly folder: string) {}
 
-  /** Complete ones, the oldest first. */
+  /** Complete snapshots, oldest first. */
   async list(): Promise<Snapshot[]> {
     const names = await readdir(this.folder).catch((error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT") return [];
@@ -38,7 +38,10 @@ export class SnapshotStore {
       .sort((a, b) => (a.created_at < b.created_at ? -1 : a.created_at > b.created_at ? 1 : 0));
   }
 
-  /** @throws UNKNOWN_SNAPSHOT that lists the names */
+  /**
+   * Finds a snapshot by name.
+   * @throws UNKNOWN_SNAPSHOT that lists the valid names
+   */
   async get(name: string): Promise<Snapshot> {
     const all = await this.list();
     const one = all.find((candidate) => candidate.name === name);
@@ -54,7 +57,7 @@ export class SnapshotStore {
     return join(this.folder, name, DATA);
   }
 
-  /** Bytes that the disk has left. */
+  /** Free bytes on the disk. */
   async free(): Promise<number> {
     await this.#make();
     const { bavail, bsize } = await statfs(this.folder);
@@ -89,7 +92,7 @@ export class SnapshotStore {
   }
 
   async remove(name: string): Promise<void> {
-    // It loses its name in one step: half of one is never restored.
+    // Rename the folder first, so that a partially deleted snapshot is never restored.
     const gone = join(this.folder, `${UNFINISHED}${process.pid}-${randomBytes(6).toString("hex")}`);
     await rename(join(this.folder, name), gone).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "ENOENT") throw storageError(`The snapshot ${name} cannot be removed`, error);
@@ -102,7 +105,7 @@ export class SnapshotStore {
       const record = snapshot.parse(JSON.parse(await readFile(join(this.folder, name, RECORD), "utf8")));
       return { ...record, name };
     } catch {
-      // Without its record nobody knows what it holds.
+      // Ignore a folder without a valid record.
       return null;
     }
   }
@@ -119,7 +122,7 @@ export class SnapshotStore {
     });
   }
 
-  /** Of servers that ended in the middle. */
+  /** Deletes unfinished snapshots of servers that ended during a save. */
   async #sweep(): Promise<void> {
     for (const name of await readdir(this.folder)) {
       const pid = name.startsWith(UNFINISHED) ? Number.parseInt(name.slice(UNFINISHED.length), 10) : null;

@@ -1,7 +1,7 @@
-/** Keeps the beginning and the end of a text that may be of any length, in bounded memory. */
+/** Keeps the beginning and the end of a text of any length in bounded memory. */
 import { cutAtBytes } from "./sanitize-text.js";
 
-/** The last `maxBytes` UTF-8 bytes at most, from a code point's border. */
+/** At most the last `maxBytes` UTF-8 bytes, from a code point boundary. */
 function endOf(text: string, maxBytes: number): string {
   const bytes = Buffer.from(text);
   if (bytes.length <= maxBytes) return text;
@@ -12,19 +12,19 @@ function endOf(text: string, maxBytes: number): string {
 
 export interface Excerpt {
   text: string;
-  /** Bytes that are not in `text`. */
+  /** UTF-8 bytes that are not in `text`. */
   omitted: number;
 }
 
 export class HeadTail {
   #head = "";
   #headBytes = 0;
-  /** Pieces after the head, the oldest first; at most about `maxBytes`. */
+  /** Text pieces after the head, oldest first; at most about `maxBytes` bytes. */
   readonly #tail: { text: string; bytes: number }[] = [];
   #tailBytes = 0;
   #total = 0;
 
-  /** @param maxBytes most UTF-8 bytes of each end that are kept */
+  /** @param maxBytes maximum UTF-8 bytes kept of each end */
   constructor(private readonly maxBytes: number) {}
 
   /** UTF-8 bytes of everything that was pushed. */
@@ -46,7 +46,7 @@ export class HeadTail {
       this.#tailBytes -= this.#tail.shift()?.bytes ?? 0;
   }
 
-  /** Everything when it fits into the budget, else its beginning and its end with a mark between them. */
+  /** The whole text when it fits into `budget` bytes, else its beginning and end with a mark between them. */
   excerpt(budget: number): Excerpt {
     const kept = this.#head + this.#tail.map(({ text }) => text).join("");
     if (this.#total <= budget && this.#headBytes + this.#tailBytes === this.#total) return { text: kept, omitted: 0 };

@@ -1,6 +1,6 @@
 /**
- * Words that people use as development passwords and that ordinary output is full of: hiding them hides nothing, and
- * makes every log and report unreadable.
+ * Words that are common development passwords and also common in ordinary output. Hiding them protects nothing and
+ * makes logs and reports unreadable.
  */
 const WORDS = `
 access account active address admin administrator alpha amazon analytics android answer apache apple application archive
@@ -35,5 +35,5 @@ workflow workspace writer yellow
 
 const ORDINARY = new Set(WORDS.trim().split(/\s+/));
 
-/** Whether the value is such a word, in any case. */
+/** True when the value is such a word, ignoring case. */
 export const isOrdinaryWord = (value: string): boolean => ORDINARY.has(value.toLowerCase());

@@ -1,16 +1,16 @@
 /**
- * Secrets whose value is not known, recognised by the form they are written in. Every pattern takes time linear in the
- * length of the text: no part that repeats without a bound may begin again inside what it has already passed over.
+ * Redacts secrets with unknown values by their format. Every pattern takes time linear in the length of the text: an
+ * unbounded repetition must not be able to restart inside text that it has already scanned.
  */
 import { ASSIGNED_NAMES, PROSE_NAMES } from "./secret-names.js";
 
 export const REDACTED = "[redacted]";
 
 export interface Pattern {
-  /** Cheap test: without it the pattern cannot match. */
+  /** A cheap test; the pattern can match only when the test does. */
   hint: RegExp;
   expression: RegExp;
-  /** What stays of a match. */
+  /** Replacement of a match. */
   replacement: string | ((match: string) => string);
 }
 
@@ -31,10 +31,10 @@ function redactTokens(joined: string): string {
   return kept.join(".");
 }
 
-/** Not yet redacted, and not a word that says "there is none". */
+/** A value that is not redacted yet and is not a word such as `null` or `none`. */
 const SOME_VALUE = String.raw`(?!\[redacted\])(?!(?:null|none|nil|undefined|true|false|\*+)(?![^\s"',;&}\])]))`;
 const VALUE = String.raw`(?:"(?:[^"\\]|\\.)+"|'(?:[^'\\]|\\.)+'|\\"[^"\\]+\\"|[^\s"',;&}\])]+)`;
-/** In the order in which they are applied. */
+/** Patterns in order of application. */
 export const PATTERNS: readonly Pattern[] = [
   {
     hint: /PRIVATE KEY-----/,
@@ -75,18 +75,18 @@ export const PATTERNS: readonly Pattern[] = [
     replacement: REDACTED,
   },
   {
-    // All parts that dots join are taken at once: a search that begins inside a part would pass over its rest again.
+    // Match all parts joined by dots at once: a search that restarts inside a part would scan the rest again.
     hint: /\.eyJ/,
     expression: /(?<![\w-])[\w-]{11,}\.eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]+)*/g,
     replacement: redactTokens,
   },
 ];
 
-/** One test that decides whether any pattern is worth trying. */
+/** One test that decides whether any pattern can match. */
 const ANY_HINT =
   /pass|pwd|secret|token|key|credential|authorization|bearer|:\/\/|akia|asia|agpa|aida|aroa|gh[oprsu]_|github_pat_|xox|eyj|aiza|sk[-_]|glpat-|npm_/i;
 
-/** Replaces what looks like a secret. */
+/** Replaces text that has the format of a secret. */
 export function redactPatterns(text: string): string {
   if (!ANY_HINT.test(text)) return text;
   let result = text;

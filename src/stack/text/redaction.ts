@@ -1,4 +1,4 @@
-/** Takes secrets out of text at the border where it enters: by value, and by the form they are written in. */
+/** Removes secrets from text where it enters the server: by value and by format. */
 import { REDACTED, redactPatterns } from "./redaction-patterns.js";
 import { CUT_MARK } from "./sanitize-text.js";
 import { MIN_SECRET_LENGTH, secretEncodings } from "./secret-encodings.js";
@@ -8,25 +8,25 @@ export { REDACTED } from "./redaction-patterns.js";
 
 export interface Redactor {
   /**
-   * Every known value in any of its forms, and everything that looks like a secret, becomes `[redacted]`.
-   * Text of more than 262,144 characters is cut.
+   * Replaces every known value in any of its encodings, and text with the format of a secret, by `[redacted]`. Text is
+   * cut after 262,144 characters.
    */
   redact(text: string): string;
-  /** Makes more values known. Values under 6 characters are ignored: they would blank out ordinary words. */
+  /** Adds known values. Values under 6 characters are ignored, because they would redact ordinary words. */
   add(values: Iterable<string>): void;
   /**
-   * Length of the text's end that may be the beginning of a known value (0 when none). Whoever must pass on text
-   * before its line is complete holds so much back.
+   * Number of characters at the end of the text that may be the beginning of a known value; 0 when there are none. A
+   * caller that forwards text before its line is complete must hold these characters back.
    */
   pendingLength(text: string): number;
 }
 
-/** A shorter beginning of a value says too little to hold text back for it. */
+/** Minimum characters of a value's beginning for which text is held back. */
 const MIN_PENDING = 4;
 
-/** Longer text is redacted and shown only so far: no line and no report needs more. In characters. */
+/** Maximum characters of a text. Longer text is cut before redaction; no line and no report needs more. */
 const LONGEST = 256 * 1024;
-/** A secret may be cut where the text was: so much before that place is not shown. */
+/** Characters withheld before the cut of a text: they may contain part of a secret. */
 const UNSURE_END = 4096;
 
 function replaceSpans(text: string, spans: [number, number][]): string {
@@ -39,22 +39,25 @@ function replaceSpans(text: string, spans: [number, number][]): string {
   return done === 0 ? text : result + text.slice(done);
 }
 
-/** Starts with `values` known. Takes time linear in the length of the text, however many values are known. */
+/**
+ * Creates a redactor with these known values. Redaction takes time linear in the length of the text, regardless of the
+ * number of values.
+ */
 export function createRedactor(values: Iterable<string> = []): Redactor {
-  const known = new Set<string>();
+  const forms = new Set<string>();
   let matcher: SecretMatcher | undefined;
 
   const add = (more: Iterable<string>): void => {
-    const before = known.size;
-    for (const value of more) for (const form of secretEncodings(value)) known.add(form);
-    if (known.size > before) matcher = undefined;
+    const before = forms.size;
+    for (const value of more) for (const form of secretEncodings(value)) forms.add(form);
+    if (forms.size > before) matcher = undefined;
   };
   const current = (): SecretMatcher => {
-    matcher ??= createMatcher([...known]);
+    matcher ??= createMatcher([...forms]);
     return matcher;
   };
   const clean = (text: string): string =>
-    redactPatterns(known.size === 0 ? text : replaceSpans(text, current().spans(text)));
+    redactPatterns(forms.size === 0 ? text : replaceSpans(text, current().spans(text)));
   add(values);
 
   return {
@@ -66,7 +69,7 @@ export function createRedactor(values: Iterable<string> = []): Redactor {
       return shown.slice(0, Math.max(0, shown.length - UNSURE_END)) + CUT_MARK;
     },
     pendingLength(text) {
-      const length = known.size === 0 ? 0 : current().pendingLength(text);
+      const length = forms.size === 0 ? 0 : current().pendingLength(text);
       return length < MIN_PENDING ? 0 : length;
     },
   };

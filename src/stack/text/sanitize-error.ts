@@ -1,4 +1,4 @@
-/** Errors of a runtime may quote what a service or a build tool printed: filtered like everything else it prints. */
+/** Sanitises errors of a runtime. They may quote output of a service or a build tool, which is untrusted. */
 import { StackwardenError, toStackwardenError } from "../../errors.js";
 import { mapHintText } from "../../hint.js";
 
@@ -11,12 +11,12 @@ function cleanValue(value: unknown, clean: (text: string) => string): unknown {
 
 /** The same error with every text sanitised, redacted and bounded. */
 export function sanitizeError(error: unknown, clean: (text: string) => string): StackwardenError {
-  const known = toStackwardenError(error);
+  const failure = toStackwardenError(error);
   const details =
-    known.details === undefined ? {} : { details: cleanValue(known.details, clean) as Record<string, unknown> };
-  return new StackwardenError(known.code, clean(known.message), {
-    hint: mapHintText(known.hintParts, clean),
+    failure.details === undefined ? {} : { details: cleanValue(failure.details, clean) as Record<string, unknown> };
+  return new StackwardenError(failure.code, clean(failure.message), {
+    hint: mapHintText(failure.hintParts, clean),
     ...details,
-    cause: known.cause,
+    cause: failure.cause,
   });
 }

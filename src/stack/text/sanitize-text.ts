@@ -1,17 +1,17 @@
 /**
- * Text that a service, a build tool or a file of the project wrote. Before it is shown to a person's terminal
- * or to a model, everything is removed that is invisible or steers the display: a reader must see what is there.
+ * Sanitises text from services, build tools and project files before a terminal or a model receives it. Removes
+ * invisible characters and characters that control the display, so that readers see the actual text.
  */
 
 /**
- * So much of a text is passed on before it is redacted and bounded. Far more than is ever shown of it, so that a secret
- * that is cut here is not shown in part.
+ * Maximum characters of a text before redaction and bounding. Far more than the amount shown, so that a secret cut here
+ * is not shown in part.
  */
 export const HELD_CHARACTERS = 16 * 1024;
 
 /**
- * The end of a text that grows, at most `HELD_CHARACTERS` of it. It begins with a whole line: a secret that was cut at
- * the beginning could not be recognised any more.
+ * The end of a growing text, at most `HELD_CHARACTERS` characters. It begins with a complete line, because a secret cut
+ * at its beginning could not be recognised.
  */
 export function heldEnd(text: string): string {
   if (text.length <= HELD_CHARACTERS) return text;
@@ -19,13 +19,15 @@ export function heldEnd(text: string): string {
   return end.slice(end.indexOf("\n") + 1 || end.length);
 }
 
-/** At most `most` characters and a mark, cut between words: no word, and so no secret, is shown in part. */
+/**
+ * Cuts a text between words to at most `most` characters and adds a mark. No word, and so no secret, is shown in part.
+ */
 export function shortenAtWord(text: string, most: number): string {
   if (text.length <= most) return text;
   return `${text.slice(0, most).replace(/\S*$/, "")}${CUT_MARK}`;
 }
 
-/** What `boundText` puts where it cut. */
+/** Mark that `boundText` adds where it cuts. */
 export const CUT_MARK = "…";
 
 /*
@@ -46,13 +48,13 @@ const ESCAPE_SEQUENCE = new RegExp(
   "g",
 );
 
-/** Line breaks inside one field would forge lines; they become one space. */
+/** Line breaks inside a field could forge lines, so each becomes a space. */
 const LINE_BREAK = /\r\n|[\n\r\v\f\u0085\u2028\u2029]/g;
 
 const CONTROL = "\\x00-\\x08\\x0e-\\x1f\\x7f-\\x84\\x86-\\x9f";
-/** Overrides, isolates, marks. */
+/** Bidirectional overrides, isolates and marks. */
 const BIDIRECTIONAL = "\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069";
-/** Zero-width, fillers, invisible operators, variation selectors: carriers of hidden text. */
+/** Zero-width characters, fillers, invisible operators and variation selectors, which can carry hidden text. */
 const INVISIBLE =
   "\\u00ad\\u034f\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200d\\u2060-\\u2065\\u206a-\\u206f\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb";
 
@@ -62,12 +64,12 @@ const SURROGATES =
 
 const UNWANTED = new RegExp(`[${CONTROL}${BIDIRECTIONAL}${INVISIBLE}]|${SURROGATES}`, "g");
 
-/** One pass that decides whether any of the above can match; most text is plain. */
+/** One test that decides whether any of the above can match. Most text is plain. */
 const SUSPECT = new RegExp(`[\\n-\\r\\x85\\u2028\\u2029\\ud800-\\udfff${CONTROL}${BIDIRECTIONAL}${INVISIBLE}]`);
 const INTRODUCERS = "\\x1b\\x90\\x98\\x9b\\x9d-\\x9f";
 const CONTROL_INTRODUCER = new RegExp(`[${INTRODUCERS}]`);
 
-/** True when `sanitizeText` may change the text. `\n` counts, unless it was split away before. */
+/** True when `sanitizeText` may change the text. `\n` also counts. */
 export function mayNeedSanitizing(text: string): boolean {
   return SUSPECT.test(text);
 }
@@ -84,14 +86,14 @@ export function sanitizeText(text: string): string {
 
 const encoder = new TextEncoder();
 
-/** The longest prefix of at most `maxBytes` UTF-8 bytes that ends on a code point's border. */
+/** The longest prefix of at most `maxBytes` UTF-8 bytes that ends at a code point boundary. */
 export function cutAtBytes(text: string, maxBytes: number): string {
   if (text.length * 3 <= maxBytes) return text;
   const { read } = encoder.encodeInto(text, new Uint8Array(Math.max(0, Math.min(maxBytes, text.length * 3))));
   return read === text.length ? text : text.slice(0, read);
 }
 
-/** At most `maxBytes` UTF-8 bytes; when text was cut it ends in `CUT_MARK` (where that fits). */
+/** Cuts a text to at most `maxBytes` UTF-8 bytes. A cut text ends in `CUT_MARK` if it fits. */
 export function boundText(text: string, maxBytes: number): string {
   const whole = cutAtBytes(text, maxBytes);
   if (whole.length === text.length) return text;

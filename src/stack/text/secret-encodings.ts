@@ -1,8 +1,8 @@
-/** The forms in which a secret value turns up in output: as it is, encoded for a URL, in base64, escaped in JSON. */
+/** Encodings of a secret value in output: plain, URL-encoded, base64, escaped in JSON. */
 import { isOrdinaryWord } from "./ordinary-words.js";
 import { sanitizeText } from "./sanitize-text.js";
 
-/** Shorter values would blank out ordinary words. */
+/** Minimum characters of a value. Shorter values would redact ordinary words. */
 export const MIN_SECRET_LENGTH = 6;
 
 const percent = (value: string, keep: RegExp): string =>
@@ -14,8 +14,8 @@ const percent = (value: string, keep: RegExp): string =>
 const lowerCaseHex = (encoded: string): string => encoded.replace(/%[0-9A-F]{2}/g, (hex) => hex.toLowerCase());
 
 /**
- * The characters of a base64 text that depend on the value alone, for each of the three alignments: finds the
- * value also inside `base64(user:value)`.
+ * The base64 characters that depend only on the value, for each of the three alignments. They also match the value
+ * inside `base64(user:value)`.
  */
 function base64Cores(value: string): string[] {
   const bytes = Buffer.from(value);
@@ -29,7 +29,7 @@ function base64Cores(value: string): string[] {
   });
 }
 
-/** Python's `json.dumps` and friends write everything beyond ASCII as `\uXXXX`. */
+/** Escapes non-ASCII characters as `\uXXXX`, as Python's `json.dumps` and similar functions do. */
 const asciiOnly = (text: string): string =>
   text.replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
@@ -54,10 +54,10 @@ function formsOfOne(value: string): string[] {
   ];
 }
 
-/** All forms of a value, each long enough to be searched for; empty when the value is not worth hiding. */
+/** All encodings of a value that are long enough to search for; empty for short values and ordinary words. */
 export function secretEncodings(value: string): string[] {
   if (value.length < MIN_SECRET_LENGTH || isOrdinaryWord(value)) return [];
-  // Output comes line by line: a value of several lines (a key file) is also searched line by line.
+  // Output is searched line by line, so each line of a multi-line value (a key file) is searched separately too.
   const lines = /[\r\n]/.test(value)
     ? value.split(/[\r\n]+/).filter((line) => line.length >= MIN_SECRET_LENGTH && !line.startsWith("-----"))
     : [];

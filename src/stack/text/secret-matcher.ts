@@ -1,18 +1,18 @@
 /**
- * Finds many texts in one (Aho and Corasick): the time depends on the length of the text alone, not on how many secrets
- * there are or how much they resemble each other.
+ * Searches a text for many forms (Aho-Corasick). The time depends only on the length of the text, not on the number or
+ * similarity of the secrets.
  */
 export interface SecretMatcher {
-  /** Parts of the text that a form covers, in order; overlapping ones are one. */
+  /** Ranges of the text covered by a form, in order; overlapping ranges are merged. */
   spans(text: string): [from: number, to: number][];
-  /** Length of the longest beginning of a form, shorter than the form, with which the text ends. */
+  /** Length of the longest proper prefix of a form with which the text ends. */
   pendingLength(text: string): number;
 }
 
-/** Cells of a table that holds every step: 4 MB. More forms are matched by steps that are looked up one by one. */
+/** Maximum cells of the transition table (4 MB). Larger automata look up transitions individually. */
 const MOST_CELLS = 1024 * 1024;
 
-/** One look at a table for each character: most lines hold no secret and must cost little. */
+/** Matches with one table lookup per character, because most lines contain no secret. */
 function dense(
   byDepth: readonly number[],
   count: number,
@@ -30,7 +30,7 @@ function dense(
 }
 
 export function createMatcher(forms: readonly string[]): SecretMatcher {
-  /** Class of each UTF-16 unit that occurs in a form; 0 for all others. */
+  /** Class of each UTF-16 code unit that occurs in a form; 0 for all others. */
   const classes = new Uint16Array(65_536);
   let count = 1;
   for (const form of forms)
@@ -88,7 +88,7 @@ export function createMatcher(forms: readonly string[]): SecretMatcher {
   const table = size * count <= MOST_CELLS ? dense(byDepth, count, next, fail) : null;
   const advance = (node: number, unitClass: number): number =>
     table === null ? step(node, unitClass) : (table[node * count + unitClass] as number);
-  /** Where the first form ends that the text holds, or -1: the fast way through text without one. */
+  /** End of the first form in the text, or -1: the fast path for text without a form. */
   const firstEnd = (text: string, cells: Int32Array): number => {
     let node = 0;
     for (let at = 0; at < text.length; at += 1) {

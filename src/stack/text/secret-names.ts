@@ -1,14 +1,14 @@
 /**
- * The one list of names under which people keep secrets. Environment variables, text that looks like `name=value`, the
- * server's own log fields and npm's settings are judged by it.
+ * The list of names of secrets. It applies to environment variables, text such as `name=value`, the server's log fields
+ * and npm settings.
  */
 
 interface SecretName {
-  /** In lower case; text may join them by `_` or `-`, or write them in camel case. */
+  /** Words of the name in lower case. Text may join them with `_` or `-`, or use camel case. */
   words: readonly string[];
   /** `prose`: also `name: value` in a sentence is a secret. `assignment`: only `name=value` and `"name": value`. */
   text?: "prose" | "assignment";
-  /** Where the name must stand in a variable's name. */
+  /** Position of the name in a variable's name. */
   variable?: "anywhere" | "end";
 }
 
@@ -34,11 +34,11 @@ const SECRET_NAMES: readonly SecretName[] = [
   { words: ["private"], variable: "end" },
 ];
 
-/** Alternatives for a regular expression without the `v` flag; case is the caller's. */
+/** Alternatives for a regular expression without the `v` flag. The caller chooses case sensitivity. */
 const pattern = (kind: SecretName["text"]): string =>
   SECRET_NAMES.filter(({ text }) => text === kind)
     .map(({ words }) => words.join("[_-]?"))
-    // The longer of two names that begin alike must be tried first.
+    // Of two names with a common beginning, the longer one must be tried first.
     .sort((a, b) => b.length - a.length)
     .join("|");
 
@@ -50,19 +50,21 @@ const variables = (where: SecretName["variable"]): string =>
     .map(({ words }) => words.join("_?"))
     .join("|");
 
-/** A last word after which the value is about a secret, not one: `SECRET_MANAGER`, `TOKEN_TTL`, `PASSWORD_FILE`. */
+/**
+ * Last words of variables that describe a secret but do not contain it: `SECRET_MANAGER`, `TOKEN_TTL`, `PASSWORD_FILE`.
+ */
 const ABOUT =
   "manager|provider|backend|store|service|engine|driver|file|path|dir|folder|name|type|kind|mode|format|url|uri|host|port|endpoint|issuer|audience|header|prefix|region|version|ttl|exp|expiry|expires?|expires_in|expiration|lifetime|max_age|age|timeout|seconds|minutes|hours|days|length|size|count|limit|min|max|rounds|cost|iterations|algorithm|alg|policy|enabled|disabled|required|optional|auth_method|method|encryption|rotation|strategy|location";
 const IS_ABOUT = new RegExp(`(?:^|_)(?:${ABOUT})$`);
 const ANYWHERE = new RegExp(variables("anywhere"));
 const AT_END = new RegExp(`(?:${variables("end")})$`);
-/** Names that end like a secret's and are none. */
+/** Names that end like the name of a secret but are public. */
 const PUBLIC =
   /(?:^|_)(?:bypass|compass|oldpwd|(?:public|publishable|primary|foreign|sort|partition|cache|routing|group|shortcut|hot)_?key)$/;
-/** What `key` alone and as a last word means. */
+/** Matches `key` as the whole name or as the last word. */
 const KEY = /(?:^|_)key$/;
 
-/** Whether a variable of this name holds a secret, by its name alone. */
+/** True when a variable contains a secret, judged by its name. */
 export function isSecretName(name: string): boolean {
   const plain = name
     .replace(/([a-z0-9])([A-Z])/g, "$1_$2")
@@ -76,7 +78,7 @@ export function isSecretName(name: string): boolean {
 const camelCase = (words: readonly string[]): string =>
   words.map((word, index) => (index === 0 ? word : word[0]?.toUpperCase() + word.slice(1))).join("");
 
-/** Fields of the server's own log whose value is never written: names of secrets, and what holds environments. */
+/** Fields of the server's log whose values are never written: names of secrets, and fields with environments. */
 export const SECRET_FIELDS: readonly string[] = [
   ...new Set([
     ...SECRET_NAMES.flatMap(({ words }) => [words.join("_"), camelCase(words)]),
@@ -84,6 +86,6 @@ export const SECRET_FIELDS: readonly string[] = [
   ]),
 ];
 
-/** A line of npm's settings that holds a credential, or an address with a password. */
+/** A line of npm settings with a credential, or a URL with a password. */
 export const NPM_CREDENTIAL =
   /^[ \t]*(?:[^\s=#;]*:)?(?:_auth|_authToken|_password|key)[ \t]*=|:\/\/[^\s/:@]+:[^\s/@]+@/im;

@@ -1,13 +1,13 @@
 /**
- * Which secrets are searched for by their value. A password that is also the name of a service, an image, a user, a
- * database or a path of the same stack is in the open already: replacing it would blank identifiers that a reader needs
- * and a caller must use again, and hide nothing.
+ * Selects the secrets that are redacted by value. A password that is also the name of a service, image, user, database
+ * or path of the same stack is already visible. Redacting it would hide identifiers that readers and callers need, and
+ * protect nothing.
  */
 import type { StackDefinition } from "../definition/types.js";
 import { redactPatterns } from "./redaction-patterns.js";
 import { isSecretName } from "./secret-names.js";
 
-/** Variables that name something: a database, a user, a host, a place. */
+/** Variables whose value is a name: a database, a user, a host or a path. */
 const NAMING =
   /(?:^|_)(?:db|database|dbname|schema|user|username|login|role|name|host|hostname|server|path|dir|folder|bucket|queue|topic|project)$|^pg(?:user|database|host)$/i;
 const ADDRESS = /^[a-z][a-z0-9+.-]*:\/\//i;
@@ -36,7 +36,10 @@ function* visibleTexts(definition: StackDefinition, project: string): Generator<
   }
 }
 
-/** The definition's secrets that are worth hiding by value. Generated ones are not asked for here: they always are. */
+/**
+ * The definition's secrets that must be redacted by value. Generated secrets are not included, because they are always
+ * redacted.
+ */
 export function hiddenSecrets(definition: StackDefinition, project: string): string[] {
   const visible = [...visibleTexts(definition, project)];
   return definition.secretValues.filter((value) => !visible.some((text) => text.includes(value)));

@@ -166,6 +166,8 @@ print("up", flush=True)
 while True: time.sleep(0.05)
 `;
 
+import { serviceDefinition } from "../../support/service.js";
+
 export interface StartOptions {
   limits?: Limits;
   signal?: AbortSignal;
@@ -202,31 +204,14 @@ export class Bench {
   python(name: string, program: string, fields: Partial<ServiceDefinition> = {}): ServiceDefinition {
     const command = ["python3", "-u", "-c", `# ${this.mark}\n${program}`];
     const { local, ...rest } = fields;
-    return {
+    return serviceDefinition({
       name,
       image: this.target.images.python,
       command,
-      environment: {},
-      secretEnvironment: [],
       user: "1000",
-      ports: [],
-      expose: [],
-      dependsOn: {},
-      restart: { policy: "no" },
-      mounts: [],
-      limits: {},
-      reservations: {},
-      stopSignal: "SIGTERM",
-      stopGracePeriodMs: 10_000,
-      readOnly: false,
-      init: false,
-      labels: {},
-      profiles: [],
-      secrets: [],
-      allowRoot: false,
       ...rest,
       local: { command, ...local, environment: { ...local?.environment } },
-    };
+    });
   }
 
   web(name: string, fields: Partial<ServiceDefinition> = {}): ServiceDefinition {

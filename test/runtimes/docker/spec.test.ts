@@ -3,29 +3,9 @@ import { expect, it } from "vitest";
 import { serviceAliases } from "../../../src/runtimes/docker/container/compose-settings.js";
 import { containerSpec, type SpecOptions } from "../../../src/runtimes/docker/container/spec.js";
 import type { ServiceDefinition, StackDefinition } from "../../../src/stack/definition/types.js";
+import { serviceDefinition } from "../../support/service.js";
 
-const service = (more: Partial<ServiceDefinition> = {}): ServiceDefinition => ({
-  name: "web",
-  image: "nginx:1.27",
-  environment: {},
-  secretEnvironment: [],
-  ports: [],
-  expose: [],
-  dependsOn: {},
-  restart: { policy: "no" },
-  mounts: [],
-  limits: {},
-  reservations: {},
-  stopSignal: "SIGTERM",
-  stopGracePeriodMs: 10_000,
-  readOnly: false,
-  init: false,
-  labels: {},
-  profiles: [],
-  secrets: [],
-  allowRoot: false,
-  ...more,
-});
+const service = (more: Partial<ServiceDefinition> = {}) => serviceDefinition({ image: "nginx:1.27", ...more });
 
 const spec = (more: Partial<ServiceDefinition> = {}, user = "nginx") =>
   containerSpec({

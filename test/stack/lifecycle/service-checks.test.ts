@@ -2,28 +2,8 @@
 import { describe, expect, it } from "vitest";
 import type { Healthcheck, ServiceDefinition, StackDefinition } from "../../../src/stack/definition/types.js";
 import { checksOf, requireChecks, uncheckedDependency } from "../../../src/stack/lifecycle/service-checks.js";
+import { serviceDefinition as service } from "../../support/service.js";
 
-const service = (fields: Partial<ServiceDefinition> = {}): ServiceDefinition => ({
-  name: "web",
-  environment: {},
-  secretEnvironment: [],
-  ports: [],
-  expose: [],
-  dependsOn: {},
-  restart: { policy: "no" },
-  mounts: [],
-  limits: {},
-  reservations: {},
-  stopSignal: "SIGTERM",
-  stopGracePeriodMs: 10_000,
-  readOnly: false,
-  init: false,
-  labels: {},
-  profiles: [],
-  secrets: [],
-  allowRoot: false,
-  ...fields,
-});
 const port = (containerPort: number) => ({ containerPort, protocol: "tcp" as const });
 const TIMED = { intervalMs: 1, timeoutMs: 1, retries: 1, startPeriodMs: 1, startIntervalMs: 1 };
 const tests = (fields: Partial<ServiceDefinition>, runtime: "dagger" | "docker" | "local" = "dagger") =>

@@ -6,11 +6,11 @@
 import { createHash } from "node:crypto";
 import { realpath } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
-import type { Client, Container, Directory } from "@dagger.io/dagger";
+import type { Container, Directory } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
 import { callTo, hint } from "../../../hint.js";
 import { parseImageName } from "../../../stack/definition/image-name.js";
-import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
+import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import { withRetry } from "../../../system/retry.js";
 import { isTransient } from "../../shared/install-faults.js";
 import { NODE_LOCKS, type NodeManifest, readNodeManifest } from "../../shared/manifests/node.js";

@@ -52,9 +52,9 @@ describe("the way to an engine's host", () => {
     ["tls://host:1", /another machine/],
     ["dagger-cloud://default", /another machine/],
     ["container+apple://mine", /"apple" cannot be entered/],
-    ["engine", /no runner host/],
+    ["engine", /not a runner host/],
     ["kube-pod://", /pod/],
-    ["kube-pod://[pod", /no kube-pod address/],
+    ["kube-pod://[pod", /not a kube-pod address/],
     // A value never becomes an option or a second word.
     ["docker-container://--privileged", /not the name of a container/],
     ["docker-container://a b", /not the name/],

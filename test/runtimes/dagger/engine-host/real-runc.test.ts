@@ -24,7 +24,9 @@ class Containers {
     const rootfs = join(bundle, "rootfs");
     for (const folder of [...HOST_FOLDERS, "proc", "sys", "dev", "tmp"])
       mkdirSync(join(rootfs, folder), { recursive: true });
-    writeFileSync(join(rootfs, ".entry"), "");
+    for (const file of [".entry", ".init"]) writeFileSync(join(rootfs, file), "");
+    // The engine starts services with its init; this one gives way to the program.
+    writeFileSync(join(bundle, "init"), '#!/bin/sh\nexec "$@"\n', { mode: 0o555 });
     writeFileSync(join(bundle, "entry"), ENTRY_SCRIPT, { mode: 0o555 });
     const bind = (source: string, destination: string) => ({
       source,
@@ -36,7 +38,7 @@ class Containers {
       ociVersion: "1.0.2",
       process: {
         user: { uid, gid: uid },
-        args,
+        args: ["/.init", ...args],
         env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", ...env],
         cwd: "/",
         capabilities: {
@@ -58,6 +60,7 @@ class Containers {
         },
         ...HOST_FOLDERS.map((folder) => bind(`/${folder}`, `/${folder}`)),
         bind(join(bundle, "entry"), "/.entry"),
+        bind(join(bundle, "init"), "/.init"),
       ],
       linux: { namespaces: ["pid", "ipc", "uts", "mount", "network", "cgroup"].map((type) => ({ type })) },
     };

@@ -158,7 +158,7 @@ describe("opening a session", () => {
     engine = await startSimEngine({ dead: true });
     expect(await refused()).toMatchObject({
       code: "RUNTIME_UNAVAILABLE",
-      message: expect.stringContaining("does not answer"),
+      message: expect.stringContaining("does not respond"),
     });
     engine.faults({ http: { status: 200, body: "<html>a proxy</html>" } });
     expect((await refused()).code).toBe("RUNTIME_UNAVAILABLE");

@@ -14,28 +14,8 @@ import { serverLives } from "../../../../src/runtimes/docker/leftovers/sweep.js"
 import { networkNames } from "../../../../src/runtimes/docker/stack/network.js";
 import { portRequests } from "../../../../src/runtimes/docker/stack/ports.js";
 import type { ServiceDefinition, StackDefinition } from "../../../../src/stack/definition/types.js";
+import { serviceDefinition as service } from "../../../support/service.js";
 
-const service = (fields: Partial<ServiceDefinition> = {}): ServiceDefinition => ({
-  name: "web",
-  environment: {},
-  secretEnvironment: [],
-  ports: [],
-  expose: [],
-  dependsOn: {},
-  restart: { policy: "no" },
-  mounts: [],
-  limits: {},
-  reservations: {},
-  stopSignal: "SIGTERM",
-  stopGracePeriodMs: 10_000,
-  readOnly: false,
-  init: false,
-  labels: {},
-  profiles: [],
-  secrets: [],
-  allowRoot: false,
-  ...fields,
-});
 const IMAGE: Image = {
   id: "sha256:image",
   name: "image",

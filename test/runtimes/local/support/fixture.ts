@@ -6,33 +6,14 @@ import { createLocalRuntime } from "../../../../src/runtimes/local/local-runtime
 import type { ProcessHost } from "../../../../src/runtimes/local/types.js";
 import type { Healthcheck, ServiceDefinition, StackDefinition } from "../../../../src/stack/definition/types.js";
 import type { OpenStackRequest, RuntimeNotice, RuntimeService, RuntimeStack } from "../../../../src/stack/runtime.js";
+import { serviceDefinition } from "../../../support/service.js";
 import { RecordingSink } from "../../contract/bench.js";
 import { DirectHost } from "./direct-host.js";
 
 export const PASSWORD = 's3cret-"quote\\back%space ä';
 
 export function service(name: string, fields: Partial<ServiceDefinition> = {}): ServiceDefinition {
-  return {
-    name,
-    environment: {},
-    secretEnvironment: [],
-    ports: [],
-    expose: [],
-    dependsOn: {},
-    restart: { policy: "no" },
-    mounts: [],
-    limits: {},
-    reservations: {},
-    stopSignal: "SIGTERM",
-    stopGracePeriodMs: 10_000,
-    readOnly: false,
-    init: false,
-    labels: {},
-    profiles: [],
-    secrets: [],
-    allowRoot: false,
-    ...fields,
-  };
+  return serviceDefinition({ name, ...fields });
 }
 
 export function definition(services: ServiceDefinition[], secrets: Record<string, string> = {}): StackDefinition {
