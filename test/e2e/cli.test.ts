@@ -217,6 +217,8 @@ describe("the command line", () => {
     });
     await until("it is up", () => said.includes("Ctrl-C"));
     expect((await fetch("http://127.0.0.1:18080/health")).status).toBe(200);
+    await fetch("http://127.0.0.1:18080/exit?code=3").catch(() => undefined);
+    await until("the crash is reported", () => /app .*code 3/.test(said));
     again.kill("SIGINT");
     expect((await once(again, "exit"))[0]).toBe(0);
     bench.project("slow", {

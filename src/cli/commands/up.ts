@@ -6,7 +6,7 @@ import type { EventPage, HealthReport, LogReport, StartOutcome, StopOutcome } fr
 import { EXIT, type ExitCode } from "../exit-codes.js";
 import { LogPrinter } from "../output/log-lines.js";
 import { stackTable } from "../output/stack-table.js";
-import { dim } from "../output/terminal.js";
+import { dim, yellow } from "../output/terminal.js";
 import { type CliHost, type CommonOptions, given, openSession, type Session } from "../session.js";
 
 export interface UpOptions extends CommonOptions {
@@ -48,9 +48,13 @@ async function start(session: Session, options: UpOptions): Promise<StartOutcome
   }
 }
 
-/** Resolves when the stack has stopped; rejects when the server has ended. */
+const ENDS = ["stack_stopped", "stack_lost"];
+/** Events that explain a gap in a service's output. */
+const NOTABLE = ["service_crashed", "service_unhealthy", "restart_scheduled", "service_restarted", "restart_given_up"];
+
+/** Prints notable events. Resolves when the stack has stopped; rejects when the server has ended. */
 async function ended(session: Session, after: number, until: AbortSignal): Promise<"stopped" | "lost"> {
-  const types = ["stack_stopped", "stack_lost"];
+  const types = [...ENDS, ...NOTABLE];
   let cursor = after;
   for (;;) {
     const page: EventPage = await session.call<EventPage>(
@@ -59,8 +63,10 @@ async function ended(session: Session, after: number, until: AbortSignal): Promi
       undefined,
       until,
     );
-    const [event] = page.events;
-    if (event !== undefined) return event.type === "stack_lost" ? "lost" : "stopped";
+    for (const event of page.events) {
+      if (ENDS.includes(event.type)) return event.type === "stack_lost" ? "lost" : "stopped";
+      session.terminal.note(yellow(event.message));
+    }
     until.throwIfAborted();
     cursor = page.next_cursor;
   }

@@ -2,13 +2,20 @@
 import type { LogReport } from "../../stack/model.js";
 import { dim, servicePainter, type Terminal } from "./terminal.js";
 
+/** How to read omitted lines, in options of `stackwarden logs`. */
+const MORE = {
+  tail: "show more with --tail",
+  budget: "narrow the output with --since, --grep or a service",
+  rotated: "they are no longer stored",
+};
+
 export class LogPrinter {
-  readonly #paint = servicePainter();
   #width = 0;
 
   constructor(
-    private readonly terminal: Terminal,
+    private readonly terminal: Pick<Terminal, "json" | "print" | "note">,
     private readonly times = false,
+    private readonly paint = servicePainter(),
   ) {}
 
   print(page: LogReport): void {
@@ -17,12 +24,10 @@ export class LogPrinter {
       return;
     }
     if (page.omitted !== null)
-      this.terminal.note(
-        dim(`${page.omitted.lines} lines omitted (${page.omitted.reason}): ${page.omitted.how_to_get}`),
-      );
+      this.terminal.note(dim(`${page.omitted.lines} lines omitted: ${MORE[page.omitted.reason]}`));
     for (const { service, time, text, repeated } of page.lines) {
       this.#width = Math.max(this.#width, service.length);
-      const name = this.#paint(service.padEnd(this.#width));
+      const name = this.paint(service, service.padEnd(this.#width));
       const times = repeated === undefined ? "" : dim(` (× ${repeated.count})`);
       this.terminal.print(`${this.times ? `${dim(time)} ` : ""}${name} ${dim("|")} ${text}${times}`);
     }

@@ -76,11 +76,13 @@ export const yellow = (text: string): string => pc.yellow(text);
 const PALETTE = [pc.cyan, pc.magenta, pc.yellow, pc.green, pc.blue];
 
 /** Assigns each service one colour for the lifetime of the command. */
-export function servicePainter(): (service: string) => string {
+export function servicePainter(
+  palette: ((text: string) => string)[] = PALETTE,
+): (service: string, text?: string) => string {
   const colours = new Map<string, (text: string) => string>();
-  return (service) => {
-    const colour = colours.get(service) ?? PALETTE[colours.size % PALETTE.length] ?? pc.cyan;
+  return (service, text = service) => {
+    const colour = colours.get(service) ?? palette[colours.size % palette.length] ?? String;
     colours.set(service, colour);
-    return colour(service);
+    return colour(text);
   };
 }
