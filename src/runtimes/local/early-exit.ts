@@ -14,7 +14,7 @@ export async function refuseRoot(process: ManagedProcess, service: string): Prom
   if (!isRootServer() || process.effectiveUid() !== 0) return;
   await process.stop({ graceMs: 0 });
   throw new StackwardenError("POLICY_VIOLATION", `"${service}" ran as root and was ended.`, {
-    hint: "Install util-linux (setpriv), so that services get a user of their own.",
+    hint: "Install util-linux (setpriv), which runs services as separate users.",
   });
 }
 

@@ -120,7 +120,7 @@ export function ownProgram(folder: string): (OwnProgram & { composeFiles: string
     nodeProgram(folder, names) ??
     (other === undefined ? null : { description: `${other[1]} (${other[0]})`, compose: null }) ??
     (names.has("Dockerfile")
-      ? { description: "an image of its own (Dockerfile)", compose: service(["build: .", 'ports: ["8000"]']) }
+      ? { description: "a Dockerfile", compose: service(["build: .", 'ports: ["8000"]']) }
       : null);
   if (program === null && composeFiles.length === 0) return null;
   return { description: program?.description ?? "no program", compose: program?.compose ?? null, composeFiles };

@@ -33,7 +33,7 @@ export function refuseSharedDatabases(
       const at = own?.entries().find(([key]) => key === "volumes")?.[1] ?? own;
       at?.invalid(
         `uses the volume ${mount.source}, in which the database ${other} keeps its data`,
-        `Give each database a volume of its own: declare another one under the top-level volumes and name it here.`,
+        `Give each database a separate volume: declare another one under the top-level volumes and name it here.`,
       );
     }
   }

@@ -53,7 +53,7 @@ const SIGNS: readonly LogSymptom[] = [
   {
     kind: "port_taken",
     pattern: /EADDRINUSE|address (?:is )?already in use/i,
-    explanation: "The port on which it wants to listen is taken, perhaps by an earlier process of its own.",
+    explanation: "The port on which it listens is in use, possibly by an earlier process of the same service.",
     do: "Let it listen once, on the port that it is given ({port} in x-local, PORT in a container), then restart it.",
   },
   {

@@ -125,7 +125,7 @@ function stopped(facts: Facts, last: StackEvent | undefined): Omit<Cause, "becau
     kind: "stopped",
     confidence: bySomebody ? "certain" : "likely",
     explanation: bySomebody
-      ? "The stack is not running because somebody stopped it; the evidence says when, recent_events who."
+      ? "The stack is not running because a client stopped it; the evidence has the time, recent_events the client."
       : "The stack is not running, and nothing says that it was stopped: the server that ran it has ended.",
     evidence: [
       last === undefined ? { source: "event", service: null, time: null, text: "No end is recorded." } : evidence(last),

@@ -155,7 +155,7 @@ export class UpRules {
         this.#evidence("event", `Before: ${before.message}`, before.time),
       ],
       next: {
-        do: "See the notes of list_stacks: another runtime or engine has volumes of its own, and may still hold the data.",
+        do: "See the notes of list_stacks: another runtime or engine has separate volumes and may still have the data.",
         operation: "list_stacks",
         input: {},
       },

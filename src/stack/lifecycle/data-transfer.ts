@@ -52,7 +52,7 @@ export class DataTransfer {
       });
     if (await snapshots.hasData()) {
       if (taken) return;
-      throw new StackwardenError("PROJECT_CONFLICT", `${id} has data of its own, which is not overwritten.`, {
+      throw new StackwardenError("PROJECT_CONFLICT", `${id} already has data, which is not overwritten.`, {
         hint: `Start it without data_from, or delete its data first: stop_stack {"project": "${id}", "remove_volumes": true}.`,
       });
     }

@@ -60,7 +60,7 @@ function startFailed(error: unknown, actor: string): EventInput {
  */
 function elsewhere(before: RuntimeName | null, now: RuntimeName, volumes: string[]): string {
   if (before === null || before === now || volumes.length === 0) return "";
-  return ` The project ran on ${before} before: the data of its volumes (${volumes.join(", ")}) is there and not here; \`runtime: ${before}\` in the configuration goes on with it.`;
+  return ` The project ran on ${before} before, and the data of its volumes (${volumes.join(", ")}) is there, not on this runtime. To use it, set \`runtime: ${before}\` in the configuration.`;
 }
 
 /** Explains failed checks of the built-in stack, which are not in any file of the project. */

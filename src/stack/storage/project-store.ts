@@ -170,7 +170,7 @@ export class ProjectStore {
     const [other] = this.othersIn(folder, project);
     if (other === undefined) return;
     throw new StackwardenError("PROJECT_CONFLICT", `${folder} belongs to the project ${other}, not to ${project}.`, {
-      hint: hint`Use project "${other}". For a second stack with data of its own in the same folder, the operator names ${project} in ${setting("projects")}.`,
+      hint: hint`Use project "${other}". For a second stack with separate data in the same folder, the operator names ${project} in ${setting("projects")}.`,
       details: { project: other, folders: [folder] },
     });
   }

@@ -47,7 +47,7 @@ export class SnapshotStore {
     const one = all.find((candidate) => candidate.name === name);
     if (one !== undefined) return one;
     const valid = all.map((candidate) => candidate.name);
-    throw new StackwardenError("UNKNOWN_SNAPSHOT", `There is no snapshot ${JSON.stringify(name.slice(0, 64))}.`, {
+    throw new StackwardenError("UNKNOWN_SNAPSHOT", `Unknown snapshot ${JSON.stringify(name.slice(0, 64))}.`, {
       hint: `Snapshots: ${valid.join(", ") || "none"}.`,
       details: { valid },
     });

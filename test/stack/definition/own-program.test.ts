@@ -40,7 +40,7 @@ describe("a start of a folder without a compose file", () => {
     ["a Vite project (package.json)", VITE],
     ["a Node project (package.json)", { "package.json": "{}" }],
     ["a Go program (go.mod)", { "go.mod": "module shop" }],
-    ["an image of its own (Dockerfile)", { Dockerfile: "FROM scratch" }],
+    ["a Dockerfile", { Dockerfile: "FROM scratch" }],
   ])("is refused where it holds %s, and nothing starts", async (description, files) => {
     folder(files);
     await expect(start()).rejects.toMatchObject({

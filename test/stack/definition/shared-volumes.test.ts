@@ -30,7 +30,7 @@ describe("a volume", () => {
       () => null,
       (refused: unknown) => refused,
     )) as StackwardenError;
-    expect(error).toMatchObject({ code: "INVALID_STACK", hint: expect.stringContaining("a volume of its own") });
+    expect(error).toMatchObject({ code: "INVALID_STACK", hint: expect.stringContaining("a separate volume") });
     expect(error.message).toMatch(
       /compose\.yaml:\d+: services\.two\.volumes: uses the volume data, in which the database one keeps its data$/,
     );

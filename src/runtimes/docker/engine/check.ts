@@ -69,7 +69,7 @@ function describe(engine: Engine): RuntimeStatus {
       users: enforced("no service runs as root unless the configuration allows it; no capabilities, no new privileges"),
       network: enforced(NETWORK),
       filesystem: enforced(
-        "each container has a root file system of its own; only what the compose file mounts is shared",
+        "each container has a separate root file system; only mounts of the compose file are shared",
       ),
     },
   };

@@ -196,7 +196,7 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
           "POLICY_VIOLATION",
           `${argv[0]} would have run with ${differs} and was not started.`,
           {
-            hint: "Install util-linux (setpriv), so that services get a user of their own.",
+            hint: "Install util-linux (setpriv), which runs services as separate users.",
           },
         );
       throw line === NO_DIRECTORY

@@ -52,7 +52,7 @@ export async function withName<T>({ uid }: Pick<ServiceUser, "uid">, task: () =>
     await patiently(USERADD, [...account, "--shell", "/usr/sbin/nologin", name]);
   } catch (cause) {
     throw new StackwardenError("RUNTIME_UNAVAILABLE", `The service's user ${uid} has no name, and none can be given.`, {
-      hint: "Install bubblewrap, which gives services account files of their own; on Debian or Ubuntu: apt-get install -y bubblewrap",
+      hint: "Install bubblewrap, which gives services separate account files; on Debian or Ubuntu: apt-get install -y bubblewrap",
       cause,
     });
   }

@@ -25,7 +25,7 @@ export class Sandbox {
     if ("reason" in tools)
       return new Sandbox(stateDir, null, {
         level: "none",
-        reason: `Services have no namespaces of their own: ${tools.reason}.`,
+        reason: `Services have no separate namespaces: ${tools.reason}.`,
       });
     const host = { tools, hidden: [...(await homeFolders()), stateDir], shared: [join(stateDir, "cache")] };
     return new Sandbox(stateDir, host, {

@@ -140,7 +140,7 @@ export async function findSandboxTools(setpriv: string | null): Promise<SandboxT
   // Its own process id shows that the PID namespace is separate.
   const run = execute(bwrap, [...sandbox, "echo $$"], { env: {}, cwd: "/", timeout: 10_000 });
   return run.then(
-    ({ stdout }) => (Number(stdout) < 10 ? tools : { reason: "bubblewrap made no process ids of its own" }),
+    ({ stdout }) => (Number(stdout) < 10 ? tools : { reason: "bubblewrap created no PID namespace" }),
     (error: { stderr?: string; message: string }) => ({
       reason: `bubblewrap cannot make namespaces: ${(error.stderr || error.message).trim().split("\n").at(-1)}`,
     }),

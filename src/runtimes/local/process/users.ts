@@ -12,7 +12,7 @@ import { Mutex } from "../../../system/mutex.js";
 import type { ServiceUser } from "../types.js";
 import { allocateUid, registryDirectory } from "./user-registry.js";
 
-const OWN: Enforcement = { level: "enforced", reason: "a user of its own" };
+const OWN: Enforcement = { level: "enforced", reason: "a separate user" };
 
 /** Containers often run as a user without a name. */
 function ownName(uid: number): string {
@@ -45,7 +45,7 @@ export class ServiceUsers {
       ? OWN
       : {
           level: "none",
-          reason: "Only root can give services users of their own: they run as the user that runs stackwarden.",
+          reason: "Only root can run services as separate users: they run as the user that runs stackwarden.",
         };
   }
 

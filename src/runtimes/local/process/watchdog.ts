@@ -159,7 +159,7 @@ export class Watchdog {
     const began = Date.now();
     watchdog.once("exit", () => {
       if (this.#closed) return;
-      this.options.warn("The watchdog was ended by somebody; it is started again.");
+      this.options.warn("The watchdog ended unexpectedly; starting it again.");
       // A watchdog that fails at once must not be restarted in a loop.
       const pause = Date.now() - began < SHORT_LIFE_MS ? SHORT_LIFE_MS : 0;
       setTimeout(() => this.#closed || this.#start(), pause).unref();

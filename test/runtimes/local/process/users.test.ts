@@ -46,7 +46,7 @@ describe("users of a server that is root", () => {
       uid: 200_000,
       gid: 200_000,
       name: "200000",
-      enforcement: { level: "enforced", reason: "a user of its own" },
+      enforcement: { level: "enforced", reason: "a separate user" },
     });
     expect((await users.of("demo", "db")).uid).toBe(200_001);
     expect((await users.of("other", "web")).uid).toBe(200_002);
