@@ -5,7 +5,7 @@ import { StackwardenError } from "../../../errors.js";
 import type { LogSink } from "../../../stack/logs/types.js";
 import type { ServiceExit } from "../../../stack/runtime.js";
 import { raceAbort } from "../../../system/abortable.js";
-import { exitOf } from "../../shared/exit-codes.js";
+import { exitOf, KILLED } from "../../shared/exit-codes.js";
 import { engineMessage, isConnectionError, isNotFound, statusOf } from "../engine/errors.js";
 import { removeContainer } from "../leftovers/remove.js";
 import type { EngineWatch } from "../stack/engine-watch.js";
@@ -25,6 +25,8 @@ export interface InstanceOptions {
 /** Milliseconds. The log ends after the container; a kill without effect by then has failed. */
 const TIMES = { log: 3000, kill: 20_000 };
 const AGAIN_MS = 100;
+/** Attempts, AGAIN_MS apart, to learn of an OOM kill after an exit by SIGKILL. */
+const OOM_ATTEMPTS = 10;
 
 interface EndState {
   ExitCode: number;
@@ -92,13 +94,27 @@ export class Instance {
         const { StatusCode } = await raceAbort(waiting, watch.over.signal);
         const state = await this.#state();
         const at = Date.parse(state?.FinishedAt ?? "");
-        const oom = state?.OOMKilled === true;
-        return exitOf(state?.ExitCode ?? StatusCode, Number.isNaN(at) ? Date.now() : at, oom);
+        const code = state?.ExitCode ?? StatusCode;
+        const oom = state?.OOMKilled === true || (code === KILLED && (await this.#oomReported()));
+        return exitOf(code, Number.isNaN(at) ? Date.now() : at, oom);
       } catch (error) {
         if (watch.over.signal.aborted || isNotFound(error)) return exitOf(null, Date.now());
         if (!(await watch.recovered())) return exitOf(null, Date.now());
       }
     }
+  }
+
+  /**
+   * Whether the engine reports an OOM kill after the exit: the two events of the kernel can arrive in either order. Does
+   * not wait for an instance that this server kills.
+   */
+  async #oomReported(): Promise<boolean> {
+    const { container, watch } = this.options;
+    for (let attempt = 0; attempt < OOM_ATTEMPTS && this.#stopping === undefined; attempt += 1) {
+      if (watch.oomKills(container) > 0 || (await this.#state())?.OOMKilled === true) return true;
+      await delay(AGAIN_MS);
+    }
+    return false;
   }
 
   /**
