@@ -7,8 +7,7 @@ export default defineConfig({
     testTimeout: 180_000,
     hookTimeout: 180_000,
     pool: "forks",
-    // Tests wait for processes more than they compute: three workers fill two cores.
-    maxWorkers: 3,
+    maxWorkers: 2,
     coverage: {
       provider: "v8",
       include: ["src/stack/**", "src/runtimes/**"],

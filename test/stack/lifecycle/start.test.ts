@@ -251,7 +251,7 @@ it("says where the data is when the project runs on another runtime than before,
   }
   const [first, switched, again] = reasons;
   expect(first).toMatch(/^Runtime local/);
-  expect(switched).toMatch(/^Runtime dagger.* ran on local before: .*\(data\).*`runtime: local`/);
+  expect(switched).toMatch(/^Runtime dagger.* ran on local before, .*\(data\).*`runtime: local`/);
   expect(again).toMatch(/^Runtime dagger/);
   expect(again).not.toContain("before");
   expect([domain.runtime.removed, dagger.removed]).toEqual([[["data"]], [["data"]]]);
