@@ -46,7 +46,8 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
   });
   afterEach(async () => {
     await context.close();
-    expect(complaints).toEqual([]);
+    // Chromium repeats requests when interfaces of the machine change, as other tests' containers make them do.
+    expect(complaints.filter((complaint) => !complaint.includes("ERR_NETWORK_CHANGED"))).toEqual([]);
   });
 
   const enter = async (token = one.http.operate): Promise<void> => {

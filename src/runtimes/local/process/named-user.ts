@@ -14,8 +14,10 @@ const USERDEL = "/usr/sbin/userdel";
 /** Another program may hold the lock of the account files; wait for it. */
 const TRIES = 20;
 
-const hasName = async (uid: number): Promise<boolean> =>
-  new RegExp(`^[^:]*:[^:]*:${uid}:`, "m").test(await readFile("/etc/passwd", "utf8").catch(() => ""));
+const hasName = async (uid: number, name = "[^:]*"): Promise<boolean> =>
+  new RegExp(`^${name}:[^:]*:${uid}:`, "m").test(await readFile("/etc/passwd", "utf8").catch(() => ""));
+/** Not the temporary account of an earlier task, which can be removed at any moment. */
+const LASTING = "(?!stackwarden-)[^:]*";
 
 async function patiently(program: string, args: string[]): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
@@ -34,7 +36,7 @@ async function patiently(program: string, args: string[]): Promise<void> {
  * @throws RUNTIME_UNAVAILABLE when the account cannot be created
  */
 export async function withName<T>({ uid }: Pick<ServiceUser, "uid">, task: () => Promise<T>): Promise<T> {
-  if (process.getuid?.() !== 0 || !isServiceUid(uid) || (await hasName(uid))) return task();
+  if (process.getuid?.() !== 0 || !isServiceUid(uid) || (await hasName(uid, LASTING))) return task();
   const name = `stackwarden-${uid}`;
   // A system account gets no range of container ids and no mail file.
   const account = [
@@ -51,10 +53,16 @@ export async function withName<T>({ uid }: Pick<ServiceUser, "uid">, task: () =>
     if (!existsSync(USERADD)) throw new Error(`${USERADD} is missing`);
     await patiently(USERADD, [...account, "--shell", "/usr/sbin/nologin", name]);
   } catch (cause) {
-    throw new StackwardenError("RUNTIME_UNAVAILABLE", `The service's user ${uid} has no name, and none can be given.`, {
-      hint: "Install bubblewrap, which gives services separate account files; on Debian or Ubuntu: apt-get install -y bubblewrap",
-      cause,
-    });
+    // An account that a killed server left serves as well; it is removed below.
+    if (!(await hasName(uid)))
+      throw new StackwardenError(
+        "RUNTIME_UNAVAILABLE",
+        `The service's user ${uid} has no name, and none can be given.`,
+        {
+          hint: "Install bubblewrap, which gives services separate account files; on Debian or Ubuntu: apt-get install -y bubblewrap",
+          cause,
+        },
+      );
   }
   try {
     return await task();

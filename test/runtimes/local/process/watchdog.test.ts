@@ -58,7 +58,7 @@ describe.runIf(hasCgroups)("after a server was killed", () => {
     await sleep(100);
     expect(isWatchdog(watchdog)).toBe(true);
     process.kill(watchdog, "SIGKILL");
-    await until("it is started again", () => /started again/.test(server.warnings));
+    await until("it is started again", () => /starting it again/.test(server.warnings));
     await until("the new one listens", () => processesWith(`${server.pid}.json`).some(heedsSignals));
     await server.kill();
     await nothingLeft(server);
