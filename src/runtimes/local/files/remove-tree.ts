@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { rename, rmdir, unlink } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, sep } from "node:path";
 import { StackwardenError } from "../../../errors.js";
+import { isServiceUid } from "../process/user-range.js";
 import { Budget } from "./budget.js";
 import { Folder } from "./folder.js";
 import { codeOf, isRootServer, withStorage } from "./storage.js";
@@ -17,8 +18,8 @@ const NOT_FOLDER = new Set(["ENOTDIR", "ELOOP"]);
 const MISSING = "ENOENT";
 const FULL_AGAIN = new Set(["ENOTEMPTY", "EEXIST"]);
 
-/** User ids of services (SECURITY.md), and `nobody`, which runs initdb. */
-const isServiceUid = (uid: number): boolean => (uid >= 70_000 && uid <= 79_999) || uid === 65_534;
+/** User ids that own trees made before 0.2.0: those of services, and `nobody`, which ran initdb. */
+const isFormerServiceUid = (uid: number): boolean => (uid >= 70_000 && uid <= 79_999) || uid === 65_534;
 
 /**
  * Whether the content of a folder may be removed. A service can move another user's folder into its tree where
@@ -29,7 +30,9 @@ function isOurs({ stats }: Folder, parent: Folder): boolean {
   if (!isRootServer()) return true;
   const onlyRootChangesParent = parent.stats.uid === 0 && (parent.stats.mode & 0o022) === 0;
   if (onlyRootChangesParent) return true;
-  return stats.uid !== 0 && (stats.uid === parent.stats.uid || isServiceUid(stats.uid));
+  return (
+    stats.uid !== 0 && (stats.uid === parent.stats.uid || isServiceUid(stats.uid) || isFormerServiceUid(stats.uid))
+  );
 }
 
 class Removal {

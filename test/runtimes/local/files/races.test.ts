@@ -119,6 +119,15 @@ describe.runIf(process.platform === "linux")("a tree that is changed meanwhile",
     });
   });
 
+  it.runIf(isRoot).each([200_001, 71_235])("removes what another service of uid %i made in it", async (uid) => {
+    mkdirSync(at("state/tmp/theirs"), { recursive: true });
+    writeFileSync(at("state/tmp/theirs/file"), "text");
+    chownSync(at("state/tmp"), 200_000, 200_000);
+    chownSync(at("state/tmp/theirs"), uid, uid);
+    await removeTree(at("state/tmp"), at("state"));
+    expect(existsSync(at("state/tmp"))).toBe(false);
+  });
+
   it("is counted without following links", async () => {
     mkdirSync(at("counted/inner"), { recursive: true });
     writeFileSync(at("counted/inner/file"), "12345");
