@@ -5,7 +5,8 @@
  */
 import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
-import { delimiter, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { delimiter, dirname, isAbsolute, join, resolve } from "node:path";
+import { isBeneath } from "./is-beneath.js";
 import { followTrusted } from "./trusted-path.js";
 
 const SYSTEM = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
@@ -151,21 +152,16 @@ function excludedFolders(uid: number | undefined): string[] {
     // The working directory was removed.
   }
   const home = process.env.HOME;
-  return uid === 0 || home === undefined ? folders : folders.filter((folder) => !isBelow(folder, home));
+  return uid === 0 || home === undefined ? folders : folders.filter((folder) => !isBeneath(folder, home));
 }
 
 const isName = (name: string): boolean => name !== "" && name !== "." && name !== ".." && !name.includes("/");
-
-const isBelow = (folder: string, path: string): boolean => {
-  const way = relative(folder, path);
-  return way === "" || (way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way));
-};
 
 /** Every directory and link on the way decides what is run. Null when all is well. */
 async function distrust(path: string, rules: Rules, end: "file" | "directory" = "file"): Promise<string | null> {
   // The system's own directories are the administrator's, whichever group keeps them.
   const fixed = [...rules.system].some((dir) => path === dir || dirname(path) === dir);
-  if (!fixed && rules.excluded.some((folder) => isBelow(folder, path))) return "below a folder that holds projects";
+  if (!fixed && rules.excluded.some((folder) => isBeneath(folder, path))) return "below a folder that holds projects";
   if (rules.uid === undefined) return null;
   try {
     const { real, reason } = await followTrusted(path, {
@@ -173,10 +169,10 @@ async function distrust(path: string, rules: Rules, end: "file" | "directory" = 
       gid: rules.gid,
       end,
       administrators: fixed,
-      ownedByAdministrator: (one) => HOMEBREW.some((dir) => isBelow(dirname(dir), one)),
+      ownedByAdministrator: (one) => HOMEBREW.some((dir) => isBeneath(dirname(dir), one)),
     });
     if (reason !== null) return reason;
-    const outside = fixed || !rules.excluded.some((folder) => isBelow(folder, real));
+    const outside = fixed || !rules.excluded.some((folder) => isBeneath(folder, real));
     return outside ? null : "leads below a folder that holds projects";
   } catch (error) {
     return `cannot be checked: ${(error as NodeJS.ErrnoException).code ?? "unknown"}`;

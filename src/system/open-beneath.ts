@@ -16,6 +16,7 @@ import {
 } from "node:fs";
 import { isAbsolute, join, relative, resolve, sep } from "node:path";
 import { type ErrorCode, StackwardenError } from "../errors.js";
+import { isBeneath } from "./is-beneath.js";
 
 /** Linux's O_PATH, which Node does not name: a descriptor that stands for a path and opens nothing. */
 export const O_PATH = 0x20_0000;
@@ -51,11 +52,6 @@ export interface Beneath {
   /** Relative to the folder, as it was asked for. */
   shown: string;
 }
-
-export const isBeneath = (folder: string, path: string): boolean => {
-  const inner = relative(folder, path);
-  return inner === "" || (inner !== ".." && !inner.startsWith(`..${sep}`) && !isAbsolute(inner));
-};
 
 /** Whether descriptors can be used as paths. */
 export const hasDescriptorPaths = process.platform === "linux" && existsSync("/proc/self/fd");

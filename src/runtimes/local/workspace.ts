@@ -4,7 +4,8 @@
  */
 import { dirname, join, relative } from "node:path";
 import { StackwardenError } from "../../errors.js";
-import { isBeneath, UnsafePathError } from "../../system/open-beneath.js";
+import { isBeneath } from "../../system/is-beneath.js";
+import { UnsafePathError } from "../../system/open-beneath.js";
 import { statBeneath } from "../../system/read-regular-file.js";
 import { copyTree, relativeBelow } from "./files/copy-tree.js";
 import { ensureDir, linkInCopy, moveInto, openToOwner } from "./files/create.js";

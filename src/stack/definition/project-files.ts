@@ -1,6 +1,6 @@
 /** Finds and reads a project's compose files. Each file is read once, and only files inside the project are read. */
 import { dirname, join, resolve } from "node:path";
-import { isBeneath } from "../../system/open-beneath.js";
+import { isBeneath } from "../../system/is-beneath.js";
 import { readRegularText, statBeneath, UnsafePathError } from "../../system/read-regular-file.js";
 import { builtInText } from "./built-in-stack.js";
 import { type ParsedFile, parseYaml } from "./document.js";

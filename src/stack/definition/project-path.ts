@@ -1,6 +1,6 @@
 /** Resolves paths written in compose files, including symbolic links. */
 import { resolve } from "node:path";
-import { isBeneath } from "../../system/open-beneath.js";
+import { isBeneath } from "../../system/is-beneath.js";
 import { realPath } from "../../system/real-path.js";
 import type { NodeReader } from "./node-reader.js";
 

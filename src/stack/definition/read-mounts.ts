@@ -3,7 +3,7 @@
  * operator allows.
  */
 import { posix } from "node:path";
-import { isBeneath } from "../../system/open-beneath.js";
+import { isBeneath } from "../../system/is-beneath.js";
 import { realPath } from "../../system/real-path.js";
 import { given, type NodeReader } from "./node-reader.js";
 import { isEngineSocket, projectPath } from "./project-path.js";

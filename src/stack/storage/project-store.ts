@@ -5,10 +5,11 @@
 
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { isAbsolute, join, relative, resolve, sep } from "node:path";
+import { isAbsolute, join, resolve, sep } from "node:path";
 import { StackwardenError } from "../../errors.js";
 import { hint, setting } from "../../hint.js";
 import { atomicWrite, ensureTraversableDir, removeUnfinished, storageError } from "../../system/atomic-write.js";
+import { isBeneath } from "../../system/is-beneath.js";
 import { type LockOutcome, lockHolder, takeLock } from "../../system/lock-file.js";
 import { Mutex } from "../../system/mutex.js";
 import { defaultProjectId } from "../default-project.js";
@@ -28,11 +29,6 @@ export interface DataFrom {
   project: string;
   snapshot?: string;
 }
-
-const isBelow = (root: string, path: string): boolean => {
-  const way = relative(root, path);
-  return way === "" || (way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way));
-};
 
 const realFolder = (path: string): string | null => {
   try {
@@ -95,7 +91,7 @@ export class ProjectStore {
     }
     const allowed = this.options.roots
       .map((root) => realFolder(root))
-      .some((root) => root !== null && isBelow(root, folder));
+      .some((root) => root !== null && isBeneath(root, folder));
     if (!allowed && folder !== realFolder(configured ?? ""))
       throw new StackwardenError(
         "FOLDER_NOT_ALLOWED",
@@ -115,7 +111,7 @@ export class ProjectStore {
   #conflict(project: string, folder: string, other: string): StackwardenError {
     const otherId = `"${project.slice(0, 60)}-2"`;
     // Do not reveal projects outside the client's allowed roots.
-    const visible = this.options.roots.some((root) => isBelow(root, other));
+    const visible = this.options.roots.some((root) => isBeneath(root, other));
     const owner = visible ? `${other}${existsSync(other) ? "" : " (which does not exist now)"}` : "another folder";
     return new StackwardenError("PROJECT_CONFLICT", `The project ${project} belongs to ${owner}, not to ${folder}.`, {
       hint: `Pass another project id, such as project: ${otherId}. If the project was moved to ${folder}, the operator names that folder as projects.${project}.folder in the user's configuration file.`,
@@ -246,7 +242,7 @@ export class ProjectStore {
   /** True when the project's known folder is below an allowed root, or when no folder is known. */
   reaches(project: string, folder = this.#configured(project) ?? this.#remembered(project)): boolean {
     if (folder === undefined || folder === this.#configured(project)) return true;
-    return this.options.roots.some((root) => isBelow(root, folder));
+    return this.options.roots.some((root) => isBeneath(root, folder));
   }
 
   /** Limits that `set_limits` and `start_stack` stored for the next start. */

@@ -11,13 +11,14 @@ import { StackwardenError } from "../../../errors.js";
 import { callTo, hint } from "../../../hint.js";
 import { parseImageName } from "../../../stack/definition/image-name.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
+import { isBeneath } from "../../../system/is-beneath.js";
 import { withRetry } from "../../../system/retry.js";
 import { isTransient } from "../../shared/install-faults.js";
 import { NODE_LOCKS, type NodeManifest, readNodeManifest } from "../../shared/manifests/node.js";
 import { readRequirements } from "../../shared/manifests/python.js";
 import { mirrorSettings } from "../../shared/mirror-settings.js";
 import { execFailure, isTransientFault } from "../engine/engine-errors.js";
-import { isInside, type UploadOptions, uploadFolder } from "./uploads.js";
+import { type UploadOptions, uploadFolder } from "./uploads.js";
 
 export const DEPENDENCIES = "/.stackwarden/deps";
 const DOWNLOADS = "/.stackwarden/downloads";
@@ -126,7 +127,7 @@ async function run(options: InstallOptions, what: string, container: Container):
 
 async function python(options: InstallOptions, base: Container, manifest: string): Promise<Installed> {
   const { client, folder, path, user } = options;
-  if (!isInside(folder, manifest)) throw failed(`${manifest} is outside the project's folder.`);
+  if (!isBeneath(folder, manifest)) throw failed(`${manifest} is outside the project's folder.`);
   const { files, usesSources } = readRequirements(manifest, folder);
   const include = files.map(({ path }) => relative(folder, path));
   const pip = [`${DEPENDENCIES}/bin/python`, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"];
@@ -175,7 +176,7 @@ async function secretSettings(
 
 async function node(options: InstallOptions, base: Container, manifest: string): Promise<Installed> {
   const { client, folder, service, notice } = options;
-  if (!isInside(folder, manifest)) throw failed(`${manifest} is outside the project's folder.`);
+  if (!isBeneath(folder, manifest)) throw failed(`${manifest} is outside the project's folder.`);
   const root = dirname(manifest);
   const { files, ownScripts, withoutScripts, empty, locked } = readNodeManifest(manifest, folder);
   if (empty) return { container: base, environment: {} };

@@ -4,7 +4,8 @@ import { existsSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import type { Client, Container } from "@dagger.io/dagger";
 import type { Mount, ServiceDefinition } from "../../../stack/definition/types.js";
-import { isInside, privateBelow, type UploadOptions, uploadBind } from "./uploads.js";
+import { isBeneath } from "../../../system/is-beneath.js";
+import { privateBelow, type UploadOptions, uploadBind } from "./uploads.js";
 
 export interface MountOptions extends UploadOptions {
   service: ServiceDefinition;
@@ -45,7 +46,7 @@ export async function withMounts(
         container = container.withMountedFile(mount.target, upload.file, { owner: user });
       else {
         let { folder } = upload;
-        if (link !== undefined && isInside(mount.source, link.beside)) {
+        if (link !== undefined && isBeneath(mount.source, link.beside)) {
           folder = folder.withSymlink(link.target, join(relative(mount.source, dirname(link.beside)), "node_modules"));
           linked = true;
         }

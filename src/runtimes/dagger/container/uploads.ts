@@ -3,20 +3,16 @@
  * project excludes.
  */
 import { lstat, readFile, realpath, stat } from "node:fs/promises";
-import { isAbsolute, join, relative, sep } from "node:path";
+import { join, relative } from "node:path";
 import type { Client, Directory, File } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
 import type { StackDefinition } from "../../../stack/definition/types.js";
+import { isBeneath } from "../../../system/is-beneath.js";
 
 /** Names that are never uploaded, at any depth. */
 const LEFT_OUT = [".git", "node_modules", ".venv", "venv", "__pycache__"].map((name) => `**/${name}`);
 
 const IGNORE_LIMIT = 256 * 1024;
-
-export const isInside = (folder: string, path: string): boolean => {
-  const way = relative(folder, path);
-  return way === "" || (way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way));
-};
 
 /** Patterns of a .dockerignore in the engine's format; a leading `!` includes entries again. */
 export function ignorePatterns(text: string): string[] {
@@ -58,7 +54,7 @@ const refuse = (message: string, hint: string): StackwardenError =>
 /** Checks that no link has redirected the path out of the project since the definition was read. */
 async function stillInside(path: string, folder: string): Promise<void> {
   const real = await realpath(path).catch(() => null);
-  if (real === null || !isInside(await realpath(folder), real))
+  if (real === null || !isBeneath(await realpath(folder), real))
     throw refuse(`${path} is not (or no longer) in the project's folder.`, "Correct the path in the compose file.");
 }
 
@@ -83,7 +79,7 @@ const literally = (path: string): string => path.replace(/[\\*?[\]!]/g, "\\$&");
 
 /** Private files below the path, relative to it. */
 export const privateBelow = (options: UploadOptions, path: string): string[] =>
-  privateFiles(options).flatMap((file) => (file !== path && isInside(path, file) ? [relative(path, file)] : []));
+  privateFiles(options).flatMap((file) => (file !== path && isBeneath(path, file) ? [relative(path, file)] : []));
 
 /** Uploads the current state of the folder, without reusing an earlier upload. */
 export async function uploadFolder(
@@ -94,7 +90,7 @@ export async function uploadFolder(
   const { client, folder, stateDir } = options;
   await stillInside(path, folder);
   const own = privateBelow(options, path).map(literally);
-  const state = isInside(path, stateDir) ? [relative(path, stateDir)] : [];
+  const state = isBeneath(path, stateDir) ? [relative(path, stateDir)] : [];
   return client.host().directory(path, { exclude: [...exclude, ...own, ...state], noCache: true });
 }
 

@@ -1,12 +1,13 @@
 /** The build context as a tar archive: the files that `.dockerignore` keeps, without files that hold secrets. */
 import { constants } from "node:fs";
 import { lstat, open, readdir, readlink, realpath, stat } from "node:fs/promises";
-import { isAbsolute, join, relative, resolve, sep } from "node:path";
+import { join, relative, resolve, sep } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import dockerignore from "@balena/dockerignore";
 import { type Headers, type Pack, pack } from "tar-stream";
 import { StackwardenError } from "../../../errors.js";
+import { isBeneath } from "../../../system/is-beneath.js";
 
 export interface ContextOptions {
   /** Absolute path, below the project's folder. */
@@ -24,11 +25,6 @@ const ignore = dockerignore as unknown as typeof dockerignore.default;
 
 const IGNORE_LIMIT = 256 * 1024;
 
-export const isInside = (folder: string, path: string): boolean => {
-  const way = relative(folder, path);
-  return way === "" || (way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way));
-};
-
 const invalid = (message: string, hint: string): StackwardenError =>
   new StackwardenError("INVALID_STACK", message, { hint });
 
@@ -39,7 +35,7 @@ const invalid = (message: string, hint: string): StackwardenError =>
 async function readIgnore(path: string, folder: string): Promise<string | null> {
   const stats = await stat(path).catch(() => null);
   if (stats?.isFile() !== true) return null;
-  if (!isInside(folder, await realpath(path)))
+  if (!isBeneath(folder, await realpath(path)))
     throw invalid(`${path} leads out of the project's folder.`, "Replace the link by a file.");
   if (stats.size > IGNORE_LIMIT)
     throw invalid(`${path} is larger than ${IGNORE_LIMIT / 1024} KiB.`, "Name folders in it instead of single files.");
@@ -57,11 +53,11 @@ async function dockerfileOf({ context, dockerfile, folder }: ContextOptions): Pr
   const real = await realpath(path).catch(() => null);
   if (real === null || !(await stat(real)).isFile())
     throw invalid(`The Dockerfile ${path} does not exist.`, "Correct build.dockerfile in the compose file.");
-  if (!isInside(folder, real))
+  if (!isBeneath(folder, real))
     throw invalid(`The Dockerfile ${path} is outside the project's folder.`, "Move it below the project's folder.");
   const within = relative(context, path);
   // A Dockerfile outside the context is added to the archive under a separate name, as the Docker CLI does.
-  return { path: real, name: isInside(context, path) ? within.split(sep).join("/") : ".dockerfile.stackwarden" };
+  return { path: real, name: isBeneath(context, path) ? within.split(sep).join("/") : ".dockerfile.stackwarden" };
 }
 
 /**
@@ -75,7 +71,7 @@ async function addFile(archive: Pack, header: Omit<Headers, "size">, path: strin
   try {
     const stats = await file.stat();
     const real = await realpath(`/proc/self/fd/${file.fd}`).catch(() => realpath(path));
-    if (!stats.isFile() || !isInside(within, real)) return;
+    if (!stats.isFile() || !isBeneath(within, real)) return;
     const { size } = stats;
     const entry = archive.entry({ ...header, size });
     if (size === 0) entry.end();
@@ -94,7 +90,7 @@ export async function buildContext(options: ContextOptions): Promise<{ archive: 
   const realContext = await realpath(context).catch(() => null);
   if (realContext === null || !(await stat(realContext)).isDirectory())
     throw invalid(`The build context ${context} is not a folder.`, "Correct build.context in the compose file.");
-  if (!isInside(folder, realContext))
+  if (!isBeneath(folder, realContext))
     throw invalid(
       `The build context ${context} is outside the project's folder.`,
       "Move it below the project's folder.",

@@ -5,7 +5,8 @@
 import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, readlink, symlink, unlink } from "node:fs/promises";
 import { isAbsolute, join, relative, resolve, sep } from "node:path";
-import { closeBeneath, isBeneath, openBeneath, UnsafePathError } from "../../../system/open-beneath.js";
+import { isBeneath } from "../../../system/is-beneath.js";
+import { closeBeneath, openBeneath, UnsafePathError } from "../../../system/open-beneath.js";
 import { realPath } from "../../../system/real-path.js";
 import type { ServiceUser } from "../types.js";
 import { Budget, type Limits } from "./budget.js";

@@ -1,6 +1,6 @@
 /** Reads requirements files, and determines whether the result depends on the project's own sources. */
 import { dirname, relative, resolve } from "node:path";
-import { isBeneath } from "../../../system/open-beneath.js";
+import { isBeneath } from "../../../system/is-beneath.js";
 import { manifestError, requireManifestText } from "./read-manifest.js";
 
 const INCLUDE = /^\s*(?:-r|--requirement|-c|--constraint)[ =]?\s*(\S+)/;

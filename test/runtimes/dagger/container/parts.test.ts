@@ -8,7 +8,6 @@ import { splitEnvironment } from "../../../../src/runtimes/dagger/container/envi
 import {
   buildExcludes,
   ignorePatterns,
-  isInside,
   uploadBind,
   uploadFolder,
 } from "../../../../src/runtimes/dagger/container/uploads.js";
@@ -16,6 +15,7 @@ import { removeVolumes } from "../../../../src/runtimes/dagger/stack/remove-volu
 import { forgetVolumes, volumeKey } from "../../../../src/runtimes/dagger/stack/volumes.js";
 import { chooseUser, withOwnGroup } from "../../../../src/runtimes/shared/image-user.js";
 import type { ServiceDefinition, StackDefinition } from "../../../../src/stack/definition/types.js";
+import { isBeneath } from "../../../../src/system/is-beneath.js";
 
 let folder: string;
 beforeEach(() => {
@@ -122,8 +122,8 @@ describe("uploads", () => {
     await expect(uploadFolder(options, join(folder, "nowhere"))).rejects.toMatchObject({ code: "INVALID_STACK" });
     rmSync(outside, { recursive: true });
     expect(asked).toHaveLength(3);
-    expect(isInside("/a", "/ab")).toBe(false);
-    expect(isInside("/a", "/a/..b")).toBe(true);
+    expect(isBeneath("/a", "/ab")).toBe(false);
+    expect(isBeneath("/a", "/a/..b")).toBe(true);
   });
 });
 
