@@ -41,6 +41,7 @@ import type { ServiceController } from "./service-controller.js";
 import { SingleFlight } from "./single-flight.js";
 import { healthReport, stackReport } from "./stack-report.js";
 import { type StackPhase, stackState } from "./stack-state.js";
+import { StaleServices } from "./stale-services.js";
 import { Supervisor, type SupervisorOptions } from "./supervisor.js";
 
 /** Milliseconds after which a call returns the current state while its operation continues. */
@@ -73,6 +74,7 @@ export class Project {
   #starting: PendingStart | null = null;
   #stopping: { call: SingleFlight<Removed>; removes: boolean } | null = null;
   readonly #restarts: Restarts;
+  readonly #stale: StaleServices;
   readonly #exclusive: Exclusive;
   readonly #commands: ProjectCommands;
   readonly snapshots: ProjectSnapshots;
@@ -120,10 +122,17 @@ export class Project {
       settings: () => options.config,
       other: (project) => options.other(project),
     });
+    this.#stale = new StaleServices({
+      folder: () => this.folder,
+      stack: () => (this.supervisor.open ? this.supervisor.stack : null),
+      definitionReadAt: () => this.supervisor.definitionReadAt,
+      presentDefinition: () => this.supervisor.presentDefinition(this.folder),
+    });
     this.#restarts = new Restarts({
       stack: () => this.supervisor.stack,
       records: () => this.records(),
       budget: () => options.config.restartBudget,
+      hasNewCode: (unit) => this.#stale.hasNewCode(unit),
     });
   }
 
@@ -355,6 +364,7 @@ export class Project {
         hint: hint`Wait with ${callTo("health_status", { project: this.id, wait_for: "healthy" })}.`,
       });
     const before = unit.report();
+    await this.#stale.refresh(true);
     const shared = this.#restarts.of(unit, request.dependents === true, call.actor);
     const joined = await shared.join(call, { timeoutMs: request.timeoutMs ?? PATIENCE_MS });
     const followers = joined.done ? joined.value : null;
@@ -410,6 +420,7 @@ export class Project {
   }
 
   async report(): Promise<StackReport> {
+    await this.#stale.refresh();
     const { stack, open, choice } = this.supervisor;
     return stackReport({
       project: this.id,
@@ -419,6 +430,7 @@ export class Project {
       reason: choice?.reason ?? null,
       open,
       stack,
+      stale: this.#stale,
       peek: () => this.#peek(),
     });
   }
@@ -432,9 +444,14 @@ export class Project {
       : config.runtime;
   }
 
+  /** Compares running services with their sources, for the next reports. */
+  compareSources(fresh = false): Promise<void> {
+    return this.#stale.refresh(fresh);
+  }
+
   /** The health report from the last checks. Runs no check. */
   healthNow(names: string[] = this.services): HealthReport {
-    return healthReport(this.id, this.state, this.supervisor.stack?.units ?? null, names);
+    return healthReport(this.id, this.state, this.supervisor.stack?.units ?? null, names, this.#stale);
   }
 
   /** Service names of the running stack, else of the current definition. */

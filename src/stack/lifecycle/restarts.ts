@@ -15,6 +15,8 @@ export interface RestartsHost {
   records(): Promise<ProjectRecords>;
   /** Maximum unsuccessful restarts of one service in five minutes. */
   budget(): number;
+  /** True when a restart would run files that are newer than the service's latest instance. */
+  hasNewCode(unit: ServiceController): boolean;
 }
 
 export class Restarts {
@@ -63,6 +65,8 @@ export class Restarts {
   #spend(unit: ServiceController): () => void {
     const now = Date.now();
     const most = this.host.budget();
+    // A restart that carries new code is not a repetition.
+    if (this.host.hasNewCode(unit)) return () => undefined;
     const budget = this.#budgets.get(unit.name) ?? new RestartBudget(most);
     this.#budgets.set(unit.name, budget);
     const wait = budget.wait(now);

@@ -82,6 +82,8 @@ export class Supervisor {
   #kept: Record<string, Limits> = {};
   #ports: Record<string, number> = {};
   #autoPorts = false;
+  /** Epoch milliseconds before the running stack's definition was read. */
+  definitionReadAt = 0;
   /** Files, profiles and services of the running stack. */
   selection: ProjectSelection = {};
   #start: StartSteps | null = null;
@@ -195,6 +197,14 @@ export class Supervisor {
     }
   }
 
+  /** The definition that a start would use now for the running stack. Generates and stores no secret. */
+  async presentDefinition(folder: string): Promise<StackDefinition> {
+    const secrets = (await this.options.records()).secrets.all();
+    const written = await this.read(folder, null, this.selection, secrets);
+    const definition = overridePorts(written, this.#ports, this.#autoPorts);
+    return this.choice === null ? definition : forRuntime(definition, this.choice.runtime.name);
+  }
+
   /**
    * Reads the definition. Without records, no secret is generated or stored.
    * @param selection default: what the running stack was started with
@@ -203,6 +213,8 @@ export class Supervisor {
     folder: string,
     records: ProjectRecords | null,
     selection: ProjectSelection = this.open ? this.selection : {},
+    /** Generated secrets that exist already. */
+    secrets: Record<string, string> = {},
   ): Promise<StackDefinition> {
     const { project, config, loadStack } = this.options;
     return loadStack({
@@ -212,7 +224,8 @@ export class Supervisor {
       profiles: selection.profiles ?? [],
       allowRoot: config.allowRoot,
       allowBinds: config.allowBinds,
-      generateSecret: async (name) => (records === null ? `not-generated-${name}` : records.secrets.generate(name)),
+      generateSecret: async (name) =>
+        records === null ? (secrets[name] ?? `not-generated-${name}`) : records.secrets.generate(name),
     });
   }
 
@@ -221,6 +234,7 @@ export class Supervisor {
     const ports = { ...(this.open ? this.#ports : {}), ...request.ports };
     const selection = nextSelection(this.open ? this.selection : {}, request);
     const auto = request.autoPorts ?? (this.open ? this.#autoPorts : repositoryOfWorktree(folder) !== null);
+    const readAt = Date.now();
     const written = await this.read(folder, records, selection);
     // A caller that names services of the built-in stack wants that stack.
     if (selection.services === undefined) refuseLeftOut(written, folder);
@@ -229,6 +243,7 @@ export class Supervisor {
     this.#ports = ports;
     this.#autoPorts = auto;
     this.selection = selection;
+    this.definitionReadAt = readAt;
     await this.options.store.keepServices(this.options.project, Object.keys(definition.services));
     return definition;
   }
