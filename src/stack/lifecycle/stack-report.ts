@@ -2,8 +2,8 @@
 import type { ServiceDefinition, StackDefinition } from "../definition/types.js";
 import type { HealthReport, ServiceHealth, ServiceReport, StackReport, StackState } from "../model.js";
 import type { RuntimeName } from "../runtime.js";
-import type { RunningStack } from "./running-stack.js";
 import type { ServiceController } from "./service-controller.js";
+import type { Stack } from "./stack.js";
 import { overallHealthy, uncheckedServices } from "./stack-state.js";
 import type { StaleServices } from "./stale-services.js";
 
@@ -76,15 +76,14 @@ export interface StackFacts {
   runtime: RuntimeName;
   /** Why this runtime was chosen; null before the choice. */
   reason: string | null;
-  /** False when the stack is kept only for reports. */
-  open: boolean;
-  stack: RunningStack | null;
+  stack: Stack | null;
   stale: StaleServices;
   /** Reads the current definition, for a stack that this server never started. */
   peek(): Promise<StackDefinition>;
 }
 
-export async function stackReport({ open, stack, reason, stale, peek, ...facts }: StackFacts): Promise<StackReport> {
+export async function stackReport({ stack, reason, stale, peek, ...facts }: StackFacts): Promise<StackReport> {
+  const open = stack?.phase === "open";
   const notes: string[] = [];
   const services: StackReport["services"] = Object.create(null);
   let source = stack?.definition.source ?? "";

@@ -13,18 +13,8 @@ import { reloadsItself, type SourcePath, sourcePaths } from "../definition/sourc
 import type { StackDefinition } from "../definition/types.js";
 import { RUNS_ON_COPY } from "../runtime.js";
 import type { Staleness } from "../schemas/service.js";
-import type { RunningStack } from "./running-stack.js";
+import type { ProjectParts } from "./project-parts.js";
 import type { ServiceController } from "./service-controller.js";
-
-export interface StaleServicesHost {
-  folder(): string;
-  /** The open stack; null while none is open. */
-  stack(): RunningStack | null;
-  /** Epoch milliseconds at which the open stack's definition was read. */
-  definitionReadAt(): number;
-  /** The definition that a start would use now. Generates no secret. */
-  presentDefinition(): Promise<StackDefinition>;
-}
 
 /** Maximum entries compared in one source path. */
 const MAX_ENTRIES = 20_000;
@@ -120,7 +110,7 @@ export class StaleServices {
   #scan: Promise<void> | null = null;
   #definition: DefinitionChanges | null = null;
 
-  constructor(private readonly host: StaleServicesHost) {}
+  constructor(private readonly parts: Pick<ProjectParts, "supervisor" | "storage" | "settings">) {}
 
   /** The result of the last scan; null when the instance is as new as its sources. */
   of(unit: ServiceController): Staleness | null {
@@ -136,7 +126,7 @@ export class StaleServices {
 
   /** Notes on the stack: services that only the changed compose file has, and sources that were not compared. */
   get notes(): readonly string[] {
-    return this.host.stack() === null ? [] : this.#notes;
+    return this.parts.supervisor.running === null ? [] : this.#notes;
   }
 
   /**
@@ -145,7 +135,7 @@ export class StaleServices {
    * @param fresh compare in any case
    */
   async refresh(fresh = false): Promise<void> {
-    if (this.host.stack() === null) return;
+    if (this.parts.supervisor.running === null) return;
     // A scan in progress may have passed a file before it changed.
     if (fresh) await this.#scan;
     if (this.#scan === null && (fresh || Date.now() >= this.#until)) {
@@ -159,9 +149,9 @@ export class StaleServices {
   }
 
   async #compare(): Promise<void> {
-    const stack = this.host.stack();
+    const stack = this.parts.supervisor.running;
     if (stack === null) return;
-    const folder = this.host.folder();
+    const folder = this.parts.storage.folder;
     const units = [...stack.units.values()].filter((unit) => unit.begunAt > 0);
     const { runtime } = stack.runtimeStack;
     const sources = new Map(units.map((unit) => [unit.name, sourcePaths(unit.definition, folder, runtime)]));
@@ -220,7 +210,7 @@ export class StaleServices {
 
   /** Services whose definition differs from the running one. Reads the definition only when one of its files is newer. */
   async #definitionChanges(running: StackDefinition, folder: string): Promise<DefinitionChanges> {
-    const since = this.host.definitionReadAt();
+    const since = this.parts.supervisor.definitionReadAt;
     const files: Changed[] = [];
     for (const path of [...(running.files ?? []), ...(running.inputs ?? [])]) {
       if (!isBeneath(folder, path)) continue;
@@ -241,7 +231,10 @@ export class StaleServices {
     if (files.length > 0 || missing.length > 0) {
       const what = files.length > 0 ? names(files) : relative(folder, missing[0] as string);
       try {
-        const { added, changed, removed } = compareDefinitions(running, await this.host.presentDefinition());
+        const { added, changed, removed } = compareDefinitions(
+          running,
+          await this.parts.supervisor.presentDefinition(this.parts.settings()),
+        );
         for (const name of files.length > 0 ? changed : []) changedServices.add(name);
         if (added.length > 0) result.notes.push(`${what} changed: start_stack would add ${added.join(", ")}.`);
         if (removed.length > 0) result.notes.push(`${what} changed: start_stack would remove ${removed.join(", ")}.`);
