@@ -6,6 +6,7 @@ import { realpath } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { z } from "zod";
 import { StackwardenError } from "../errors.js";
+import { clientEnvironment } from "../system/client-environment.js";
 import { excludeProgramsBelow } from "../system/find-program.js";
 import { defaultStateDir, userConfigFile } from "./default-paths.js";
 import { isNoDefaultRoot } from "./default-roots.js";
@@ -153,6 +154,7 @@ async function toConfig(raw: RawConfig, layers: readonly Layer[], request: LoadC
     roots,
     rootsByDefault: raw.roots === undefined,
     warnings: misspeltVariables(request.env),
+    clientEnvironment: clientEnvironment(request.env),
     stateDir: raw.state_dir ?? defaultStateDir({ env: request.env }),
     readOnly: raw.read_only,
     requireEnforcedLimits: raw.require_enforced_limits,

@@ -5,6 +5,7 @@
  */
 import type { Socket } from "node:net";
 import { StackwardenError, type TransferredError } from "../errors.js";
+import { CLIENT_PROGRAM_VARIABLE } from "../system/client-environment.js";
 
 /** Incremented when the handshake becomes incompatible with older clients. */
 export const PROTOCOL = 1;
@@ -54,9 +55,12 @@ export interface ServerHello {
 
 export type HandshakeReply = { welcome: ServerHello } | { refused: TransferredError };
 
-const VARIABLES = [/^STACKWARDEN_/, /^XDG_(CONFIG|STATE)_HOME$/, /^HOME$/, /^(LOCAL)?APPDATA$/];
+const VARIABLES = [/^STACKWARDEN_/, /^XDG_(CONFIG|STATE)_HOME$/, /^(LOCAL)?APPDATA$/, CLIENT_PROGRAM_VARIABLE];
 
-/** The environment variables that the server needs to read the client's configuration. No others leave the process. */
+/**
+ * The environment variables that the server needs to read the client's configuration and to find its programs. No
+ * others leave the process.
+ */
 export function configurationVariables(env: NodeJS.ProcessEnv): Record<string, string> {
   const found: Record<string, string> = {};
   for (const [name, value] of Object.entries(env))

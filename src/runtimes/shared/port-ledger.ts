@@ -16,7 +16,7 @@ export interface PortRequest {
   containerPort: number;
   /** Fixed host port: this one or PORT_IN_USE. */
   hostPort?: number;
-  /** Port that is tried first when no host port is fixed. Default: the container port. */
+  /** Port that is tried first when no host port is fixed. Default: the container port if published, else any. */
   preferredPort?: number;
   published: boolean;
 }
@@ -101,7 +101,7 @@ async function take(wish: PortRequest, taken: Set<number>, holding: Holding): Pr
       );
     }
   }
-  if (wish.published) {
+  if (wish.published || wish.preferredPort !== undefined) {
     const first = wish.preferredPort ?? wish.containerPort;
     for (let port = first; port < first + SEARCH && port <= 65_535; port++) {
       if (taken.has(port)) continue;

@@ -9,7 +9,15 @@ export const NPM_SETTINGS = ".npmrc";
 const GROUPS = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies"];
 
 /** Scripts that expect the package's sources, which are absent: dependencies are installed separately. */
-const OWN_SCRIPTS = ["preinstall", "install", "postinstall", "preprepare", "prepare", "postprepare", "prepublish"];
+export const OWN_SCRIPTS: readonly string[] = [
+  "preinstall",
+  "install",
+  "postinstall",
+  "preprepare",
+  "prepare",
+  "postprepare",
+  "prepublish",
+];
 
 const LOCAL_PACKAGE = /^(?:file|link|workspace|portal):(?!\/)|^\.{1,2}\//;
 
