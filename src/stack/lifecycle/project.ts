@@ -43,6 +43,7 @@ import { SingleFlight } from "./single-flight.js";
 import { unknownService } from "./stack.js";
 import { healthReport, stackReport } from "./stack-report.js";
 import { type StackPhase, stackState } from "./stack-state.js";
+import { StaleServices } from "./stale-services.js";
 import { Supervisor, type SupervisorOptions } from "./supervisor.js";
 
 /** Milliseconds after which a call returns the current state while its operation continues. */
@@ -79,6 +80,7 @@ export class Project {
   #starting: PendingStart | null = null;
   #stopping: { call: SingleFlight<Removed>; removes: boolean } | null = null;
   readonly #restarts: Restarts;
+  readonly #stale: StaleServices;
   readonly #exclusive: Exclusive;
   readonly #commands: ProjectCommands;
   readonly snapshots: ProjectSnapshots;
@@ -114,7 +116,8 @@ export class Project {
     this.#commands = new ProjectCommands(parts);
     this.snapshots = new ProjectSnapshots(parts);
     this.#data = new DataTransfer({ ...parts, snapshots: this.snapshots, other: options.other });
-    this.#restarts = new Restarts(parts);
+    this.#stale = new StaleServices(parts);
+    this.#restarts = new Restarts({ ...parts, stale: this.#stale });
   }
 
   get folder(): string {
@@ -343,6 +346,7 @@ export class Project {
         hint: hint`Wait with ${callTo("health_status", { project: this.id, wait_for: "healthy" })}.`,
       });
     const before = unit.report();
+    await this.#stale.refresh(true);
     const shared = this.#restarts.of(unit, request.dependents === true, call.actor);
     const joined = await shared.join(call, { timeoutMs: request.timeoutMs ?? PATIENCE_MS });
     const followers = joined.done ? joined.value : null;
@@ -395,6 +399,7 @@ export class Project {
   }
 
   async report(): Promise<StackReport> {
+    await this.#stale.refresh();
     const { stack, choice } = this.supervisor;
     return stackReport({
       project: this.id,
@@ -403,6 +408,7 @@ export class Project {
       runtime: this.#runtimeName(choice),
       reason: choice?.reason ?? null,
       stack,
+      stale: this.#stale,
       peek: () => this.#peek(),
     });
   }
@@ -414,9 +420,14 @@ export class Project {
     return runtime === "auto" ? (this.storage.runtime ?? this.options.runtimes[0]?.name ?? DEFAULT_RUNTIME) : runtime;
   }
 
+  /** Compares running services with their sources, for the next reports. */
+  compareSources(fresh = false): Promise<void> {
+    return this.#stale.refresh(fresh);
+  }
+
   /** The health report from the last checks. Runs no check. */
   healthNow(names: string[] = this.services): HealthReport {
-    return healthReport(this.id, this.state, this.supervisor.stack?.units ?? null, names);
+    return healthReport(this.id, this.state, this.supervisor.stack?.units ?? null, names, this.#stale);
   }
 
   /** Service names of the running stack, else of the current definition. */

@@ -102,6 +102,7 @@ export async function healthOf(
     );
   if (request.fresh === true)
     await Promise.all([...(project.supervisor.stack?.units.values() ?? [])].map((unit) => unit.check()));
+  await project.compareSources(request.fresh);
   return { ...project.healthNow(request.services ?? (project.services.length > 0 ? project.services : names)), wait };
 }
 

@@ -37,6 +37,8 @@ export class ServiceController {
   requestedLimits: Limits = {};
   lastExit: ServiceExit | null = null;
   instance: RuntimeService | null = null;
+  /** Epoch milliseconds at which the latest start began: its sources are read after it. */
+  begunAt = 0;
   #generation: number;
   #monitor: HealthMonitor | null = null;
   /** True from a start until its service is up: its restarts are limited. */
@@ -114,6 +116,7 @@ export class ServiceController {
     const signal = AbortSignal.any([scope.signal, this.#starting.signal]);
     const { host, name, definition } = this;
     this.#generation += 1;
+    this.begunAt = Date.now();
     const generation = this.#generation;
     this.#to("starting");
     this.#event({ type: "service_starting", message: `${name} is starting.`, actor, data: { generation } });
