@@ -1,4 +1,5 @@
 /** Reads a project's folder and produces its stack definition. */
+import { join } from "node:path";
 import { statBeneath } from "../../system/read-regular-file.js";
 import { realPath } from "../../system/real-path.js";
 import { SERVICE_NAME } from "../project-id.js";
@@ -142,6 +143,7 @@ function readStack(
   const volumes = readVolumes(fields.volumes);
   const networks = readNetworks(fields.networks);
   const privateFiles = new Set<string>();
+  const envFiles = new Set<string>();
   const all = servicesOf(fields.services);
   const selected = selectServices(all, {
     profiles: request.profiles,
@@ -168,6 +170,7 @@ function readStack(
       allowBinds: request.allowBinds ?? [],
       note,
       privateFile: (path) => privateFiles.add(path),
+      envFile: (path) => envFiles.add(path),
       boundVolume: (volume) => volumes.bound.get(volume),
     });
     for (const attribute of attributeUses(service.tree, "services")) uses.push({ attribute, service: name });
@@ -225,6 +228,12 @@ function readStack(
     name: stackName(reading, model),
     source: found.files[0] as string,
     files: reading.files.read.map(({ path }) => path),
+    inputs: inUse([
+      ...envFiles,
+      ...sources.flatMap(({ file }) => (file === undefined ? [] : [file])),
+      // A new `.env` in the project's folder is used too.
+      found.envFile ?? join(request.folder, ".env"),
+    ]),
     services,
     volumes: inUse(mounted),
     networks: Object.fromEntries(

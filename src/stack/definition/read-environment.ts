@@ -16,6 +16,8 @@ export interface Environment {
   secret: Set<string>;
   /** Env files that contain a secret. */
   privateFiles: Set<string>;
+  /** All env files. */
+  files: Set<string>;
 }
 
 function put(into: Environment, name: string, value: string, secret: boolean): void {
@@ -43,6 +45,7 @@ function readFiles(reader: NodeReader, folder: string, own: Environment, into: E
       (Object.hasOwn(own.values, name)
         ? { value: own.values[name] as string, secret: own.secret.has(name) }
         : undefined);
+    into.files.add(path);
     try {
       const values = readEnvFile(path, folder, { lookup: variable, raw });
       const required = given(fields.required) ? fields.required.boolean() : true;
@@ -63,6 +66,7 @@ const empty = (): Environment => ({
   values: Object.create(null) as Record<string, string>,
   secret: new Set(),
   privateFiles: new Set(),
+  files: new Set(),
 });
 
 /** A name without a value (`- NAME`) gets its value from the variables of its file, or stays unset. */

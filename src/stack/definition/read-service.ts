@@ -23,6 +23,8 @@ export interface ServiceContext extends Omit<MountContext, "service"> {
   allowRoot(service: string): boolean;
   /** Called with each file that contains a secret. */
   privateFile(path: string): void;
+  /** Called with each env file. */
+  envFile(path: string): void;
 }
 
 const KEYS = [...keysBelow("services"), "deploy", "x-local", "x-commands"];
@@ -87,6 +89,7 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
   if (user !== undefined) checkUser(fields.user as NodeReader, user, allowRoot);
   const environment = readEnvironment(fields.environment, fields.env_file, folder);
   for (const path of environment.privateFiles) context.privateFile(path);
+  for (const path of environment.files) context.envFile(path);
   const command = readCommand(fields.command, note);
   const entrypoint = readCommand(fields.entrypoint, note);
   const workingDir = text(fields.working_dir);
