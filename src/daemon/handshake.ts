@@ -62,10 +62,10 @@ const VARIABLES = [/^STACKWARDEN_/, /^XDG_(CONFIG|STATE)_HOME$/, /^(LOCAL)?APPDA
  * others leave the process.
  */
 export function configurationVariables(env: NodeJS.ProcessEnv): Record<string, string> {
-  const found: Record<string, string> = {};
+  const variables: Record<string, string> = {};
   for (const [name, value] of Object.entries(env))
-    if (value !== undefined && VARIABLES.some((pattern) => pattern.test(name))) found[name] = value;
-  return found;
+    if (value !== undefined && VARIABLES.some((pattern) => pattern.test(name))) variables[name] = value;
+  return variables;
 }
 
 export const encodeLine = (value: unknown): string => `${JSON.stringify(value)}\n`;
@@ -112,13 +112,13 @@ export function firstLine(socket: Socket, timeoutMs: number): Promise<string | n
     const settle = (finish: () => void): void => {
       clearTimeout(timer);
       socket.off("readable", read);
-      socket.off("end", ended);
-      socket.off("close", ended);
-      socket.off("error", ended);
+      socket.off("end", onEnd);
+      socket.off("close", onEnd);
+      socket.off("error", onEnd);
       finish();
     };
     const timer = setTimeout(() => settle(() => reject(new Error("no first line in time"))), timeoutMs);
-    const ended = (): void => settle(() => resolve(null));
+    const onEnd = (): void => settle(() => resolve(null));
     const read = (): void => {
       for (let chunk = socket.read() as Buffer | null; chunk !== null; chunk = socket.read() as Buffer | null) {
         const end = chunk.indexOf(10);
@@ -138,8 +138,8 @@ export function firstLine(socket: Socket, timeoutMs: number): Promise<string | n
       }
     };
     socket.on("readable", read);
-    socket.once("end", ended);
-    socket.once("close", ended);
-    socket.once("error", ended);
+    socket.once("end", onEnd);
+    socket.once("close", onEnd);
+    socket.once("error", onEnd);
   });
 }

@@ -4,6 +4,7 @@
  */
 import { dirname, join, relative } from "node:path";
 import { StackwardenError } from "../../errors.js";
+import { RUNS_ON_COPY } from "../../stack/runtime.js";
 import { isBeneath } from "../../system/is-beneath.js";
 import { UnsafePathError } from "../../system/open-beneath.js";
 import { statBeneath } from "../../system/read-regular-file.js";
@@ -151,6 +152,6 @@ export async function prepareWorkspace(request: WorkspaceRequest): Promise<Works
     root,
     cwd: join(root, relative(folder, workingDir)),
     copied: true,
-    notes: [`Runs on a copy of the project's folder, made anew at every start: ${because}. Restart it to see changes.`],
+    notes: [`${RUNS_ON_COPY}, made anew at every start: ${because}. Restart it to see changes.`],
   };
 }

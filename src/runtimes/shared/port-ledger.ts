@@ -140,10 +140,10 @@ export class PortLedger {
       slot.published === wish.published &&
       (wish.hostPort === undefined ? slot.hostPort === undefined : slot.port === wish.hostPort);
     const kept: Slot[] = [];
-    const wanted: PortRequest[] = [];
+    const unassigned: PortRequest[] = [];
     for (const wish of wishes) {
       const slot = this.#slots.find((one) => same(one, wish));
-      if (slot === undefined) wanted.push(wish);
+      if (slot === undefined) unassigned.push(wish);
       else kept.push(slot);
     }
     const dropped = this.#slots.filter((slot) => !kept.includes(slot));
@@ -152,7 +152,7 @@ export class PortLedger {
     open.add(this);
     try {
       // Fixed ports come first: a search for a free port must not take them.
-      for (const wish of [...wanted].sort(
+      for (const wish of [...unassigned].sort(
         (a, b) => Number(b.hostPort !== undefined) - Number(a.hostPort !== undefined),
       )) {
         const handed = wish.hostPort === undefined ? undefined : dropped.find((slot) => slot.port === wish.hostPort);

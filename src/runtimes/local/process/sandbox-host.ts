@@ -27,9 +27,9 @@ export class Sandbox {
     readonly enforcement: Enforcement,
   ) {}
 
-  /** @param wanted false disables namespaces although the machine supports them */
-  static async detect(stateDir: string, setpriv: string | null, wanted: boolean): Promise<Sandbox> {
-    const tools = wanted ? await findSandboxTools(setpriv) : { reason: "they are turned off" };
+  /** @param enabled false disables namespaces although the machine supports them */
+  static async detect(stateDir: string, setpriv: string | null, enabled: boolean): Promise<Sandbox> {
+    const tools = enabled ? await findSandboxTools(setpriv) : { reason: "they are turned off" };
     if ("reason" in tools)
       return new Sandbox(stateDir, null, {
         level: "none",

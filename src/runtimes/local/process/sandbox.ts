@@ -86,9 +86,9 @@ export function sandboxArgs(host: SandboxHost, view: SandboxView): string[] {
     .map((one) => around(one, hidden))
     // A folder that an installation fills is also its program's folder; it stays writable.
     .filter((one) => !view.visible.some((folder) => within(one, folder)));
-  const shown = new Map<string, "--bind" | "--ro-bind">();
-  for (const one of [...host.shared, ...programs]) shown.set(one, "--ro-bind");
-  for (const one of view.visible) shown.set(one, "--bind");
+  const mounts = new Map<string, "--bind" | "--ro-bind">();
+  for (const one of [...host.shared, ...programs]) mounts.set(one, "--ro-bind");
+  for (const one of view.visible) mounts.set(one, "--bind");
   const args = ["--bind", "/", "/", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm", "--proc", "/proc"];
   for (const card of cards()) args.push("--dev-bind-try", card, card);
   const made = new Set<string>();
@@ -108,10 +108,10 @@ export function sandboxArgs(host: SandboxHost, view: SandboxView): string[] {
     makeParents(folder);
     args.push("--perms", TEMPORARY.includes(folder) ? "1777" : "0755", "--tmpfs", folder);
   }
-  for (const one of [...shown.keys()].sort(byLength)) {
+  for (const one of [...mounts.keys()].sort(byLength)) {
     if (over(one) === undefined || !existsSync(one)) continue;
     makeParents(one);
-    args.push(shown.get(one) ?? "--ro-bind", one, one);
+    args.push(mounts.get(one) ?? "--ro-bind", one, one);
   }
   for (const { source, target, readOnly } of view.mounts ?? [])
     args.push(readOnly ? "--ro-bind" : "--bind", source, target);

@@ -18,7 +18,7 @@ export function programVersion(
   option = "--version",
 ): Promise<string | null> {
   if (program === process.execPath) return Promise.resolve(process.versions.node);
-  const asked =
+  const versionRun =
     versions.get(program) ??
     context.host
       .run({
@@ -35,8 +35,8 @@ export function programVersion(
         ({ exitCode, output }) => (exitCode === 0 ? (NUMBER.exec(output)?.[0] ?? null) : null),
         () => null,
       );
-  versions.set(program, asked);
-  return asked;
+  versions.set(program, versionRun);
+  return versionRun;
 }
 
 /**
