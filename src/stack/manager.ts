@@ -69,10 +69,10 @@ class Manager implements SharedStackManager {
   }
 
   /** The project, in its known folder or in the requested one. Writes nothing. */
-  #project(id: string, asked?: string): Project {
+  #project(id: string, requestedFolder?: string): Project {
     const existing = this.#projects.get(id);
     // A running project keeps the folder of its start, unless the call names another one.
-    if (existing?.open && asked === undefined) {
+    if (existing?.open && requestedFolder === undefined) {
       if (this.#reaches(id)) return existing;
       const { roots } = this.options.config;
       throw new StackwardenError("FOLDER_NOT_ALLOWED", `${id} runs in a folder that is not below an allowed root.`, {
@@ -80,7 +80,7 @@ class Manager implements SharedStackManager {
         details: { roots },
       });
     }
-    const folder = this.#store.resolveFolder(id, asked);
+    const folder = this.#store.resolveFolder(id, requestedFolder);
     if (existing !== undefined) {
       if (existing.folder === folder) return existing;
       if (existing.open || existing.state !== "stopped")
@@ -263,7 +263,7 @@ class Manager implements SharedStackManager {
     this.#guard(project, "events", () => eventsOf(this.#project(project), query));
 
   projects(): string[] {
-    return [...new Set([...this.#store.known(), ...this.#runningIds()])].filter((id) => this.#reaches(id)).sort();
+    return [...new Set([...this.#store.projectIds(), ...this.#runningIds()])].filter((id) => this.#reaches(id)).sort();
   }
 
   #runningIds(): string[] {
@@ -297,11 +297,11 @@ class Manager implements SharedStackManager {
   };
 
   subscribe(listener: (change: StackChange) => void): () => void {
-    const heard = (change: StackChange): void => {
+    const filtered = (change: StackChange): void => {
       if (change.kind === "projects" || this.#reaches(change.project)) listener(change);
     };
-    this.#shared.listeners.add(heard);
-    return () => this.#shared.listeners.delete(heard);
+    this.#shared.listeners.add(filtered);
+    return () => this.#shared.listeners.delete(filtered);
   }
 
   shutdown(reason: string, deadlineMs = SHUTDOWN_MS): Promise<void> {

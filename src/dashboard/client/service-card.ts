@@ -90,10 +90,10 @@ export function createServiceCard(name: string, actions: CardActions): ServiceCa
       const live = stats !== null;
       cpu.update({ points: points("cpus"), limit: report.limits?.cpus.value ?? null, now, live });
       memory.update({ points: points("memory_mb"), limit: report.limits?.memory_mb.value ?? null, now, live });
-      const told = [...staleness(report), ...pressure, ...openToNetwork(report), ...notEnforced(report)];
-      if (warnings.dataset.told !== told.join("\n")) {
-        warnings.dataset.told = told.join("\n");
-        warnings.replaceChildren(...told.map((text) => h("li", {}, text)));
+      const remarks = [...staleness(report), ...pressure, ...openToNetwork(report), ...notEnforced(report)];
+      if (warnings.dataset.told !== remarks.join("\n")) {
+        warnings.dataset.told = remarks.join("\n");
+        warnings.replaceChildren(...remarks.map((text) => h("li", {}, text)));
       }
       setText(facts, factsOf(report, stats, now));
       limits.disabled = !mayChange || doing !== null;

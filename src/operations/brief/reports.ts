@@ -119,10 +119,10 @@ export const briefEvents = {
 function eventLine(event: StackEvent, previous: StackEvent | undefined): string {
   const { time, type, service, message, actor } = event;
   const clock = time.slice(11, 19);
-  const shown = previous?.time.slice(11, 19) === clock ? "" : `${clock} `;
+  const prefix = previous?.time.slice(11, 19) === clock ? "" : `${clock} `;
   const by = actor === "stackwarden" || actor === previous?.actor ? "" : ` (by ${actor})`;
   const what = SAYS_ITSELF.test(type)
     ? [type, ...(service === null ? [] : [service])].join(" ")
     : `${type}: ${message}`;
-  return `${shown}${what}${by}`;
+  return `${prefix}${what}${by}`;
 }

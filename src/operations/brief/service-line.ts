@@ -7,8 +7,8 @@ import type { Staleness } from "../../stack/schemas/service.js";
 export function serviceLine(report: ServiceReport, before?: ServiceReport): string {
   const { state, endpoints, restarts, last_exit: exit, stale } = report;
   const changed = before !== undefined && before.state !== state ? `${before.state} → ` : "";
-  const ended = ["crashed", "lost", "unhealthy", "starting"].includes(state) && exit !== null;
-  const how = ended ? ` (${exit.oom_killed ? "OOM kill" : (exit.signal ?? `exit code ${exit.exit_code}`)})` : "";
+  const explainsExit = ["crashed", "lost", "unhealthy", "starting"].includes(state) && exit !== null;
+  const how = explainsExit ? ` (${exit.oom_killed ? "OOM kill" : (exit.signal ?? `exit code ${exit.exit_code}`)})` : "";
   const urls = endpoints.map(({ url }) => url);
   return [
     `${changed}${state}${how}`,

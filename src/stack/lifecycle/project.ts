@@ -176,8 +176,8 @@ export class Project {
     const patience = request.timeoutMs ?? PATIENCE_MS;
     const left = (): number => Math.max(0, begun + patience - Date.now());
     const before = await this.report();
-    const result = async (ended: EndedStart | null): Promise<StartOutcome> =>
-      startOutcome({ project: this.id, ...(ended ?? (await this.#unfinished())), before, begun });
+    const result = async (outcome: EndedStart | null): Promise<StartOutcome> =>
+      startOutcome({ project: this.id, ...(outcome ?? (await this.#unfinished())), before, begun });
     for (;;) {
       // A start waits for a stop in progress, and for a start with a different request.
       const other = this.#starting?.serves(request) === false ? this.#starting.call : undefined;

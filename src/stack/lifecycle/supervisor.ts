@@ -359,7 +359,8 @@ export class Supervisor {
     const done = await stack.reconcile(definition, scope);
     for (const unit of stack.units.values()) {
       const limits = this.limits(unit.name);
-      if (JSON.stringify(unit.asked) !== JSON.stringify(limits)) await unit.serial.run(() => unit.setLimits(limits));
+      if (JSON.stringify(unit.requestedLimits) !== JSON.stringify(limits))
+        await unit.serial.run(() => unit.setLimits(limits));
     }
     const { events } = await this.parts.storage.records();
     for (const service of done.replaced)
