@@ -1,6 +1,7 @@
 /** One service's lines on disk, in NDJSON files. The oldest file is deleted when the bound is reached. */
 import { type FileHandle, mkdir, open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import type { RawSearch } from "./raw-search.js";
 import { countLines, emptySegment, readBackward, readForward, type Segment, scanSegment } from "./segment.js";
 import { encodeLine, type StoredLine } from "./stored-line.js";
 
@@ -78,17 +79,18 @@ export class Spool {
     this.#lines += lines.length;
   }
 
-  /** Yields batches of lines, newest first. */
-  async *backward(wanted: WantedSegment): AsyncGenerator<StoredLine[]> {
+  /** Yields batches of lines, newest first; with `search`, without most lines that do not match. */
+  async *backward(wanted: WantedSegment, search?: RawSearch): AsyncGenerator<StoredLine[]> {
     for (const segment of [...this.#segments].reverse()) {
-      if (wanted(segment)) yield* readBackward(this.#path(segment), segment.bytes);
+      if (wanted(segment)) yield* readBackward(this.#path(segment), segment.bytes, search);
     }
   }
 
-  /** Yields batches of lines with a seq greater than `after`, oldest first. */
-  async *forward(after: number, wanted: WantedSegment): AsyncGenerator<StoredLine[]> {
+  /** Yields batches of lines with a seq greater than `after`, oldest first; with `search`, as `backward`. */
+  async *forward(after: number, wanted: WantedSegment, search?: RawSearch): AsyncGenerator<StoredLine[]> {
     for (const segment of [...this.#segments]) {
-      if (segment.lastSeq > after && wanted(segment)) yield* readForward(this.#path(segment), segment.bytes, after);
+      if (segment.lastSeq > after && wanted(segment))
+        yield* readForward(this.#path(segment), segment.bytes, after, search);
     }
   }
 
