@@ -1,5 +1,6 @@
 /** Reads the spool's files block by block: backward from an end, or forward from a position. */
 import { type FileHandle, open } from "node:fs/promises";
+import { memoryRelease } from "../../system/release-memory.js";
 import { containsCandidate, decodeBlock, decodeCandidates, type RawSearch } from "./raw-search.js";
 import { decodeLine, type StoredLine } from "./stored-line.js";
 
@@ -59,6 +60,7 @@ async function readAt(handle: FileHandle, from: number, to: number): Promise<Buf
     if (bytesRead === 0) break;
     done += bytesRead;
   }
+  memoryRelease.passed(done);
   return buffer.subarray(0, done);
 }
 

@@ -1,6 +1,7 @@
 /** One service's lines on disk, in NDJSON files. The oldest file is deleted when the bound is reached. */
 import { type FileHandle, mkdir, open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { memoryRelease } from "../../system/release-memory.js";
 import type { RawSearch } from "./raw-search.js";
 import { countLines, emptySegment, readBackward, readForward, type Segment, scanSegment } from "./segment.js";
 import { encodeLine, type StoredLine } from "./stored-line.js";
@@ -77,6 +78,7 @@ export class Spool {
     countLines(segment, lines);
     this.#bytes += data.length;
     this.#lines += lines.length;
+    memoryRelease.passed(data.length);
   }
 
   /** Yields batches of lines, newest first; with `search`, without most lines that do not match. */
