@@ -18,7 +18,7 @@ export interface LineFilter {
   /** Texts of the stored form; every matching line contains one of them. Undefined when unknown. */
   readonly needles: readonly string[] | undefined;
   /** True when a file may hold a line that matches. */
-  wanted(generation: number | undefined): WantedSegment;
+  segmentFilter(generation: number | undefined): WantedSegment;
 }
 
 /**
@@ -69,7 +69,7 @@ export async function compileFilter(query: LogQuery): Promise<LineFilter> {
       line.timeMs <= untilMs,
     test: test ?? (() => true),
     needles: query.grep ? needlesOf(query.grep, query.regex === true) : undefined,
-    wanted: (generation) => (segment) =>
+    segmentFilter: (generation) => (segment) =>
       segment.lastTimeMs >= sinceMs &&
       segment.firstTimeMs <= untilMs &&
       (generation === undefined || (segment.minGeneration <= generation && generation <= segment.maxGeneration)),

@@ -32,12 +32,12 @@ export function linesAfter(view: LogView, seq: number): number {
 }
 
 /**
- * Yields batches of lines, newest first. Skips most lines of files for which `wanted` returns false, and most stored
+ * Yields batches of lines, newest first. Skips most lines of files for which `accepts` returns false, and most stored
  * lines that `search` does not match.
  */
 export async function* newestFirst(
   view: LogView,
-  wanted: WantedSegment,
+  accepts: WantedSegment,
   search?: RawSearch,
 ): AsyncGenerator<StoredLine[]> {
   let size = FIRST_BATCH;
@@ -45,7 +45,7 @@ export async function* newestFirst(
     yield view.memory.slice(Math.max(0, end - size), end).reverse();
   }
   const through = view.spooledThrough;
-  const onDisk: WantedSegment = (segment) => segment.firstSeq <= through && wanted(segment);
+  const onDisk: WantedSegment = (segment) => segment.firstSeq <= through && accepts(segment);
   for await (const batch of view.spool.backward(onDisk, search)) {
     const lines = batch.filter((line) => line.seq <= through);
     if (lines.length > 0) yield lines;
@@ -59,11 +59,11 @@ export async function* newestFirst(
 export async function* oldestFirst(
   view: LogView,
   after: number,
-  wanted: WantedSegment,
+  accepts: WantedSegment,
   search?: RawSearch,
 ): AsyncGenerator<StoredLine[]> {
   const through = view.spooledThrough;
-  const onDisk: WantedSegment = (segment) => segment.firstSeq <= through && wanted(segment);
+  const onDisk: WantedSegment = (segment) => segment.firstSeq <= through && accepts(segment);
   if (after < through) {
     for await (const batch of view.spool.forward(after, onDisk, search)) {
       const lines = batch.filter((line) => line.seq <= through);

@@ -55,7 +55,10 @@ async function firstMatch(
   const generations = new Map(views.map((view) => [view.service, present ? view.generation : undefined]));
   const search = needles === undefined ? undefined : { needles, neighbours: true };
   const sources = new Map(
-    views.map((view) => [view.service, oldestFirst(view, after, filter.wanted(generations.get(view.service)), search)]),
+    views.map((view) => [
+      view.service,
+      oldestFirst(view, after, filter.segmentFilter(generations.get(view.service)), search),
+    ]),
   );
   const before = new Map<string, MergedLine[]>();
   let around: Around | null = null;
