@@ -115,6 +115,8 @@ export interface BuildDefinition {
   target?: string;
   args: Record<string, string>;
   labels?: Record<string, string>;
+  /** Names for `FROM` and `COPY --from`, each a folder below the project, `docker-image://…`, or `service:<name>`. */
+  additionalContexts?: Record<string, string>;
   noCache?: boolean;
   /** Pulls the base images although the engine has them. */
   pull?: boolean;
@@ -266,6 +268,8 @@ export interface StackDefinition {
   source: string;
   /** Absolute paths of all compose files that were read, the first one first. */
   files?: string[];
+  /** Absolute paths of the other files whose text is in the definition: env files, secret files and `.env`. */
+  inputs?: string[];
   /** Active services only, in the file's order. Null prototype. */
   services: Record<string, ServiceDefinition>;
   /** Volumes in use, anonymous ones included. */

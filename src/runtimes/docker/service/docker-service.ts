@@ -63,7 +63,7 @@ export class DockerService implements RuntimeService {
 
   async stop({ graceMs, signal = "SIGTERM" }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
     const { instance, hooks } = this.options;
-    if (graceMs === 0 || this.#ended() || (hooks.service.preStop ?? []).length === 0)
+    if (graceMs === 0 || this.#hasEnded() || (hooks.service.preStop ?? []).length === 0)
       return instance.stop(graceMs, signal);
     this.#preStop ??= runPreStop(hooks, graceMs);
     return instance.stop(await this.#preStop, signal);
@@ -75,12 +75,12 @@ export class DockerService implements RuntimeService {
 
   async setLimits(limits: Limits): Promise<AppliedLimits> {
     const { engine, container } = this.options;
-    if (this.#ended()) return endedLimits(ENDED, engine.info);
+    if (this.#hasEnded()) return endedLimits(ENDED, engine.info);
     try {
       await engine.docker.getContainer(container).update(updateFields(limits, engine.info));
     } catch (error) {
       // The container has ended meanwhile, and its limits with it.
-      if (this.#ended() || isNotFound(error) || statusOf(error) === 409) return endedLimits(ENDED, engine.info);
+      if (this.#hasEnded() || isNotFound(error) || statusOf(error) === 409) return endedLimits(ENDED, engine.info);
       throw serviceError(error, this.service, "changing its limits", engine.address.host);
     }
     return this.readLimits();
@@ -88,19 +88,19 @@ export class DockerService implements RuntimeService {
 
   async readLimits(): Promise<AppliedLimits> {
     const { engine, container, enginePid } = this.options;
-    if (this.#ended()) return endedLimits(ENDED, engine.info);
+    if (this.#hasEnded()) return endedLimits(ENDED, engine.info);
     try {
       return await readLimits({ docker: engine.docker, container, info: engine.info, pid: enginePid });
     } catch (error) {
-      return endedLimits(this.#ended() || isNotFound(error) ? ENDED : (error as Error).message, engine.info);
+      return endedLimits(this.#hasEnded() || isNotFound(error) ? ENDED : (error as Error).message, engine.info);
     }
   }
 
   async stats(): Promise<ServiceStats> {
-    if (this.#ended()) return { ...NO_STATS, reason: ENDED };
+    if (this.#hasEnded()) return { ...NO_STATS, reason: ENDED };
     return this.options.stats
       .sample()
-      .catch((error: unknown) => ({ ...NO_STATS, reason: this.#ended() ? ENDED : (error as Error).message }));
+      .catch((error: unknown) => ({ ...NO_STATS, reason: this.#hasEnded() ? ENDED : (error as Error).message }));
   }
 
   exec(request: ExecRequest): Promise<ExecResult> {
@@ -129,7 +129,7 @@ export class DockerService implements RuntimeService {
       });
   }
 
-  #ended(): boolean {
+  #hasEnded(): boolean {
     return this.options.instance.exit !== null;
   }
 }
