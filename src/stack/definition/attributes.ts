@@ -28,8 +28,6 @@ const noted = (note: string): Attribute => row({ note }, { note }, { note });
 const refused = (policy: string): Attribute => row({ policy }, { policy }, { policy });
 /** Works on the docker runtime only. */
 const docker = (note: string, field?: string): Attribute => row({ note }, "works", { note }, field);
-/** Works on both container runtimes. */
-const containers = (note: string, field?: string): Attribute => row("works", "works", { note }, field);
 
 const DEVICE = "It would give the service the machine's devices.";
 const SHARED = "It would share a namespace with the machine or with another service.";
@@ -54,8 +52,11 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.build": works("build"),
   "services.build.context": works("build"),
   "services.build.dockerfile": works("build"),
-  "services.build.dockerfile_inline": noted(
-    "Write the Dockerfile into a file: the text in the compose file is not built.",
+  "services.build.dockerfile_inline": row(
+    { note: "Write the Dockerfile into a file: the text in the compose file is not built." },
+    { note: "Write the Dockerfile into a file: the text in the compose file is not built." },
+    "works",
+    "build",
   ),
   "services.build.target": works("target"),
   "services.build.args": works("args"),
