@@ -95,6 +95,7 @@ export const SETTINGS: readonly Setting[] = [
     placeholder: "<seconds>",
     help: "time for a stack to become healthy",
   },
+  { key: "idle_stop", env: "STACKWARDEN_IDLE_STOP", kind: "text" },
   { key: "server_idle_seconds", env: "STACKWARDEN_SERVER_IDLE_SECONDS", kind: "number" },
   {
     key: "log_level",
@@ -170,12 +171,12 @@ export function parseText(kind: Kind, text: string): unknown {
 
 /** A sentence for each variable that begins with `STACKWARDEN_` and has no meaning: most often a spelling mistake. */
 export function misspeltVariables(env: NodeJS.ProcessEnv): string[] {
-  const known = [...SETTINGS.map((setting) => setting.env), ...OTHER_VARIABLES];
+  const variableNames = [...SETTINGS.map((setting) => setting.env), ...OTHER_VARIABLES];
   return Object.keys(env)
-    .filter((name) => name.startsWith("STACKWARDEN_") && !known.includes(name))
+    .filter((name) => name.startsWith("STACKWARDEN_") && !variableNames.includes(name))
     .sort()
     .map((name) => {
-      const nearest = known
+      const nearest = variableNames
         .map((one) => ({ one, distance: editDistance(one, name) }))
         .sort((a, b) => a.distance - b.distance)[0];
       const hint = nearest !== undefined && nearest.distance <= 3 ? ` Did you mean ${nearest.one}?` : "";

@@ -69,10 +69,10 @@ class Manager implements SharedStackManager {
   }
 
   /** The project, in its known folder or in the requested one. Writes nothing. */
-  #project(id: string, asked?: string): Project {
+  #project(id: string, requestedFolder?: string): Project {
     const existing = this.#projects.get(id);
     // A running project keeps the folder of its start, unless the call names another one.
-    if (existing?.open && asked === undefined) {
+    if (existing?.open && requestedFolder === undefined) {
       if (this.#reaches(id)) return existing;
       const { roots } = this.options.config;
       throw new StackwardenError("FOLDER_NOT_ALLOWED", `${id} runs in a folder that is not below an allowed root.`, {
@@ -80,7 +80,7 @@ class Manager implements SharedStackManager {
         details: { roots },
       });
     }
-    const folder = this.#store.resolveFolder(id, asked);
+    const folder = this.#store.resolveFolder(id, requestedFolder);
     if (existing !== undefined) {
       if (existing.folder === folder) return existing;
       if (existing.open || existing.state !== "stopped")
@@ -96,6 +96,15 @@ class Manager implements SharedStackManager {
       return existing;
     }
     const project = new Project(id, folder, this.#projectOptions(id));
+    this.#projects.set(id, project);
+    return project;
+  }
+
+  /** The project, also when its folder does not exist any more. */
+  #knownProject(id: string): Project {
+    const folder = this.#reaches(id) ? this.#store.missingFolder(id) : null;
+    if (folder === null) return this.#project(id);
+    const project = this.#projects.get(id) ?? new Project(id, folder, this.#projectOptions(id));
     this.#projects.set(id, project);
     return project;
   }
@@ -136,7 +145,8 @@ class Manager implements SharedStackManager {
         hint: "Start it again, then call again.",
       });
     try {
-      return await run();
+      const lease = this.#projects.get(project)?.lease;
+      return await (lease === undefined ? run() : lease.during(run));
     } catch (error) {
       if (!(error instanceof StackwardenError) || error.kind.fixedBy === "us")
         this.options.logger.error(`${what} failed`, { project, err: error });
@@ -157,7 +167,16 @@ class Manager implements SharedStackManager {
     });
 
   stop: StackManager["stop"] = (request, call) =>
-    this.#guard(request.project, "stop", () => this.#project(request.project).stop(request, call));
+    this.#guard(request.project, "stop", async () => {
+      const { project: id, forget } = request;
+      if (forget !== true) return this.#project(id).stop(request, call);
+      const outcome = await this.#knownProject(id).stop(request, call);
+      if (outcome.forgotten === true) {
+        this.#projects.delete(id);
+        this.#emit({ kind: "projects" });
+      }
+      return outcome;
+    });
 
   restart: StackManager["restart"] = (request, call) =>
     this.#guard(request.project, "restart", () => this.#project(request.project).restart(request, call));
@@ -204,9 +223,11 @@ class Manager implements SharedStackManager {
       } catch (error) {
         // List the project even when its folder is missing or no longer allowed.
         if (!(error instanceof StackwardenError)) throw error;
+        const missing = this.#store.missingFolder(id);
         reports.push({
           project: id,
-          folder: "",
+          folder: missing ?? "",
+          ...(missing === null ? {} : { folder_missing: true as const }),
           state: "stopped",
           runtime: this.options.runtimes[0]?.name ?? DEFAULT_RUNTIME,
           source: "",
@@ -242,7 +263,7 @@ class Manager implements SharedStackManager {
     this.#guard(project, "events", () => eventsOf(this.#project(project), query));
 
   projects(): string[] {
-    return [...new Set([...this.#store.known(), ...this.#runningIds()])].filter((id) => this.#reaches(id)).sort();
+    return [...new Set([...this.#store.projectIds(), ...this.#runningIds()])].filter((id) => this.#reaches(id)).sort();
   }
 
   #runningIds(): string[] {
@@ -276,11 +297,11 @@ class Manager implements SharedStackManager {
   };
 
   subscribe(listener: (change: StackChange) => void): () => void {
-    const heard = (change: StackChange): void => {
+    const filtered = (change: StackChange): void => {
       if (change.kind === "projects" || this.#reaches(change.project)) listener(change);
     };
-    this.#shared.listeners.add(heard);
-    return () => this.#shared.listeners.delete(heard);
+    this.#shared.listeners.add(filtered);
+    return () => this.#shared.listeners.delete(filtered);
   }
 
   shutdown(reason: string, deadlineMs = SHUTDOWN_MS): Promise<void> {

@@ -122,6 +122,9 @@ export interface CopyVolumesRequest extends VolumesRequest {
   maxBytes: number;
 }
 
+/** Beginning of the note of a service that does not run in the project's folder itself. */
+export const RUNS_ON_COPY = "Runs on a copy of the project's folder";
+
 /** Prefix of the note for a service whose compose file sets a PORT on which the service is unreachable. */
 export const PORT_OVERRIDDEN = "The compose file sets PORT to";
 
@@ -201,6 +204,12 @@ export interface StackRuntime {
   open(request: OpenStackRequest): Promise<RuntimeStack>;
   /** Deletes named volumes of a project that is not running. */
   removeVolumes(projectId: string, stateDir: string, volumes: string[]): Promise<void>;
+  /**
+   * Deletes everything that the runtime keeps of a project that is not running: all its volumes, installed
+   * dependencies, images built for it, and what an earlier server left.
+   * @throws when something cannot be deleted; a later call deletes the rest
+   */
+  removeProject(projectId: string, stateDir: string): Promise<void>;
   /**
    * Copies named volumes into an empty private directory, in a format that only this runtime can read.
    * @returns bytes of each volume that has data; volumes without data are left out

@@ -16,6 +16,8 @@ export interface UpOptions extends CommonOptions {
   profile?: string[];
   without?: string[];
   port?: "auto" | Record<string, number>;
+  /** Duration without a call after which the stack stops. */
+  idleStop?: string;
   /** False: do not print logs. */
   logs?: boolean;
   detach?: boolean;
@@ -35,6 +37,7 @@ async function start(session: Session, options: UpOptions): Promise<StartOutcome
     services: options.services?.length === 0 ? undefined : options.services,
     without: options.without,
     ports: options.port,
+    idle_stop: options.idleStop,
     timeout_seconds: CALL_SECONDS,
   });
   let first: StartOutcome | undefined;
@@ -53,7 +56,7 @@ const ENDS = ["stack_stopped", "stack_lost"];
 const NOTABLE = ["service_crashed", "service_unhealthy", "restart_scheduled", "service_restarted", "restart_given_up"];
 
 /** Prints notable events. Resolves when the stack has stopped; rejects when the server has ended. */
-async function ended(session: Session, after: number, until: AbortSignal): Promise<"stopped" | "lost"> {
+async function untilStackEnds(session: Session, after: number, until: AbortSignal): Promise<"stopped" | "lost"> {
   const types = [...ENDS, ...NOTABLE];
   let cursor = after;
   for (;;) {
@@ -97,7 +100,7 @@ async function stay(session: Session, options: UpOptions): Promise<ExitCode> {
     signal.addEventListener("abort", () => resolve("interrupted"), { once: true });
     if (signal.aborted) resolve("interrupted");
   });
-  const end = ended(session, cursor, over.signal);
+  const end = untilStackEnds(session, cursor, over.signal);
   const logs = options.logs === false ? end : showLogs(session, over.signal).then(() => end);
   // The first failure reports that the server has ended.
   for (const one of [end, logs]) one.catch(() => undefined);

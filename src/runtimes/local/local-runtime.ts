@@ -19,10 +19,14 @@ export interface LocalRuntimeOptions {
   processHost: ProcessHost | (() => Promise<ProcessHost>);
   /** Retries of operations that fail because of the network. Default: 3 attempts, the first retry after 1,000 ms. */
   retry?: { maxRetries: number; baseDelayMs: number };
+  /** Says where the programs of a client without settings are. Default: in the system's directories only. */
+  clientEnvironment?: Record<string, string>;
   /** Receives warnings for the operator. */
   warn(message: string): void;
 }
 
+/** Folders of a project's state whose content belongs to the users of services. */
+const PROJECT_FOLDERS = ["volumes", "anonymous", "deps", "work", "run"];
 const DEFAULT_RETRY = { maxRetries: 3, baseDelayMs: 1000 };
 
 class LocalRuntime implements StackRuntime {
@@ -50,8 +54,9 @@ class LocalRuntime implements StackRuntime {
     ]);
     await ensureDir(this.options.stateDir, 0o711);
     const host = await this.#processHost();
-    const { stateDir, retry = DEFAULT_RETRY } = this.options;
-    const stack = await LocalStack.open(request, stateDir, host, retry, (one) => this.#stacks.delete(one));
+    const { stateDir, retry = DEFAULT_RETRY, clientEnvironment = {} } = this.options;
+    const server = { stateDir, host, retry, clientEnvironment };
+    const stack = await LocalStack.open(request, server, (one) => this.#stacks.delete(one));
     this.#stacks.add(stack);
     return stack;
   }
@@ -66,6 +71,11 @@ class LocalRuntime implements StackRuntime {
     for (const path of paths) await removeTree(path, stateDir);
     // Data of services without a named volume is deleted too, as `docker compose down -v` does.
     await removeTree(join(stateDir, "anonymous"), stateDir);
+  }
+
+  async removeProject(_projectId: string, stateDir: string): Promise<void> {
+    const { removeTree } = await import("./files/remove-tree.js");
+    for (const name of PROJECT_FOLDERS) await removeTree(join(stateDir, name), stateDir);
   }
 
   async copyVolumes(request: CopyVolumesRequest, archiveDir: string): Promise<Record<string, number>> {

@@ -117,13 +117,21 @@ export interface BuildDefinition {
   labels?: Record<string, string>;
   /** Names for `FROM` and `COPY --from`, each a folder below the project, `docker-image://…`, or `service:<name>`. */
   additionalContexts?: Record<string, string>;
-  cacheFrom?: string[];
   noCache?: boolean;
+  /** Pulls the base images although the engine has them. */
   pull?: boolean;
-  shmSizeBytes?: number;
-  platforms?: string[];
   /** Names of the stack's secrets, each with the id that the Dockerfile uses. */
   secrets?: { source: string; target: string }[];
+}
+
+/** A command that runs in a service after its start or before its stop. */
+export interface ServiceHook {
+  command: string[];
+  environment: Record<string, string>;
+  /** Default: the service's user. */
+  user?: string;
+  /** Default: the service's working directory. */
+  workingDir?: string;
 }
 
 /** A secret or config as a file in a service. */
@@ -242,6 +250,10 @@ export interface ServiceDefinition {
   cpuset?: string;
   cpuShares?: number;
   annotations?: Record<string, string>;
+  /** Run in the service, one after the other, once its process runs; the start fails when one fails. */
+  postStart?: ServiceHook[];
+  /** Run in the service, one after the other, before it gets the stop signal, within its grace period. */
+  preStop?: ServiceHook[];
   /** True when the server's configuration allows the service to run as root. */
   allowRoot: boolean;
   local?: LocalDefinition;
@@ -256,6 +268,8 @@ export interface StackDefinition {
   source: string;
   /** Absolute paths of all compose files that were read, the first one first. */
   files?: string[];
+  /** Absolute paths of the other files whose text is in the definition: env files, secret files and `.env`. */
+  inputs?: string[];
   /** Active services only, in the file's order. Null prototype. */
   services: Record<string, ServiceDefinition>;
   /** Volumes in use, anonymous ones included. */

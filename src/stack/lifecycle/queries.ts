@@ -40,9 +40,9 @@ function decide(
     const chosen = units.filter((unit) => services.includes(unit.name));
     const up = chosen.length === services.length && chosen.every((unit) => STANDING[unit.state] === "up");
     if (up) return outcome(true, `${chosen.map((unit) => `${unit.name} is ${unit.state}`).join(", ")}.`);
-    const gone = chosen.filter((unit) => unit.ended);
-    if (gone.length === 0) return null;
-    return outcome(false, `${gone.map((unit) => `${unit.name} is ${unit.state}`).join(", ")} and nothing restarts it.`);
+    const down = chosen.filter((unit) => unit.ended);
+    if (down.length === 0) return null;
+    return outcome(false, `${down.map((unit) => `${unit.name} is ${unit.state}`).join(", ")} and nothing restarts it.`);
   }
   if (state !== "degraded") return null;
   const ended = units.filter((unit) => unit.ended);
@@ -102,6 +102,7 @@ export async function healthOf(
     );
   if (request.fresh === true)
     await Promise.all([...(project.supervisor.stack?.units.values() ?? [])].map((unit) => unit.check()));
+  await project.compareSources(request.fresh);
   return { ...project.healthNow(request.services ?? (project.services.length > 0 ? project.services : names)), wait };
 }
 
@@ -180,15 +181,15 @@ function untilEnded(project: Project, services: string[], caller: AbortSignal | 
   };
 }
 
-export async function statsOf(project: Project, asked: string[] | undefined): Promise<StatsReport> {
+export async function statsOf(project: Project, requested: string[] | undefined): Promise<StatsReport> {
   const { running } = project.supervisor;
   const names = await project.names();
-  const unknown = asked?.find((service) => !names.includes(service));
+  const unknown = requested?.find((service) => !names.includes(service));
   if (unknown !== undefined) throw unknownService(unknown, names);
   if (running === null) throw notRunning(project);
   const services: StatsReport["services"] = Object.create(null);
   await Promise.all(
-    (asked ?? names).map(async (name) => {
+    (requested ?? names).map(async (name) => {
       const unit = running.unit(name);
       services[name] = { state: unit.state, stats: null, limits: unit.applied, pressure: [] };
       const stats = (await unit.instance?.stats()) ?? null;

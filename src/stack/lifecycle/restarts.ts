@@ -8,12 +8,15 @@ import type { ProjectParts } from "./project-parts.js";
 import { RestartBudget } from "./restart-policy.js";
 import type { ServiceController } from "./service-controller.js";
 import { SingleFlight } from "./single-flight.js";
+import type { StaleServices } from "./stale-services.js";
 
 export class Restarts {
   readonly #underWay = new Map<string, SingleFlight<string[]>>();
   readonly #budgets = new Map<string, RestartBudget>();
 
-  constructor(private readonly parts: Pick<ProjectParts, "supervisor" | "storage" | "settings">) {}
+  constructor(
+    private readonly parts: Pick<ProjectParts, "supervisor" | "storage" | "settings"> & { stale: StaleServices },
+  ) {}
 
   /**
    * The restart of this service in progress, else a new one. It resolves to the dependents that were restarted too.
@@ -56,6 +59,8 @@ export class Restarts {
   #spend(unit: ServiceController): () => void {
     const now = Date.now();
     const most = this.parts.settings().restartBudget;
+    // A restart that runs new code is not a repetition.
+    if (this.parts.stale.hasNewCode(unit)) return () => undefined;
     const budget = this.#budgets.get(unit.name) ?? new RestartBudget(most);
     this.#budgets.set(unit.name, budget);
     const wait = budget.wait(now);

@@ -34,9 +34,11 @@ export class ServiceController {
   restarts = 0;
   applied: AppliedLimits | null = null;
   /** The limits that were requested for `applied`. */
-  asked: Limits = {};
+  requestedLimits: Limits = {};
   lastExit: ServiceExit | null = null;
   instance: RuntimeService | null = null;
+  /** Epoch milliseconds at which the latest start began: its sources are read after it. */
+  begunAt = 0;
   #generation: number;
   #monitor: HealthMonitor | null = null;
   /** True from a start until its service is up: its restarts are limited. */
@@ -114,11 +116,12 @@ export class ServiceController {
     const signal = AbortSignal.any([scope.signal, this.#starting.signal]);
     const { host, name, definition } = this;
     this.#generation += 1;
+    this.begunAt = Date.now();
     const generation = this.#generation;
     this.#to("starting");
     this.#event({ type: "service_starting", message: `${name} is starting.`, actor, data: { generation } });
     const limits = host.limits(name);
-    this.asked = limits;
+    this.requestedLimits = limits;
     try {
       const phase = (message: string): void => scope.progress(name, message);
       const request = { service: definition, generation, limits, signal, phase };
@@ -140,7 +143,7 @@ export class ServiceController {
   async #adopt(instance: RuntimeService, limits: Limits, actor: string): Promise<void> {
     const { host, name } = this;
     this.instance = instance;
-    void instance.exited.then((exit) => this.#ended(instance, exit));
+    void instance.exited.then((exit) => this.#onExit(instance, exit));
     this.applied = await instance.readLimits();
     const lacking = notEnforced(limits, this.applied);
     if (host.requireEnforcedLimits && lacking.length > 0) {
@@ -221,7 +224,7 @@ export class ServiceController {
    */
   async setLimits(limits: Limits): Promise<AppliedLimits | null> {
     if (this.instance === null) return null;
-    this.asked = limits;
+    this.requestedLimits = limits;
     this.applied = await this.instance.setLimits(limits);
     this.host.changed();
     return this.applied;
@@ -296,7 +299,7 @@ export class ServiceController {
     } else this.host.changed();
   }
 
-  #ended(instance: RuntimeService, exit: ServiceExit): void {
+  #onExit(instance: RuntimeService, exit: ServiceExit): void {
     if (this.instance !== instance) return;
     const { host, name, definition } = this;
     this.#monitor?.stop();

@@ -137,7 +137,7 @@ export class Stack {
    */
   requireEnforcedLimits(): void {
     const reasons = [...this.units.values()].flatMap((unit) =>
-      unit.applied === null ? [] : notEnforced(unit.asked, unit.applied).map((why) => `${unit.name}: ${why}`),
+      unit.applied === null ? [] : notEnforced(unit.requestedLimits, unit.applied).map((why) => `${unit.name}: ${why}`),
     );
     if (reasons.length === 0) return;
     const note = "It was started without require_enforced_limits. ";

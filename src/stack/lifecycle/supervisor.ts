@@ -67,8 +67,10 @@ interface StackOptions {
   selection: ProjectSelection;
   ports: Record<string, number>;
   autoPorts?: boolean;
+  /** Epoch milliseconds before the definition was read. */
+  readAt: number;
 }
-const NO_OPTIONS: StackOptions = { selection: {}, ports: {} };
+const NO_OPTIONS: StackOptions = { selection: {}, ports: {}, readAt: 0 };
 
 export class Supervisor {
   #stack: Stack | null = null;
@@ -97,6 +99,11 @@ export class Supervisor {
   /** Files, profiles and services of the open stack. */
   get selection(): ProjectSelection {
     return this.#current.selection;
+  }
+
+  /** Epoch milliseconds before the open stack's definition was read. */
+  get definitionReadAt(): number {
+    return this.#current.readAt;
   }
 
   get #current(): StackOptions {
@@ -209,6 +216,15 @@ export class Supervisor {
     }
   }
 
+  /** The definition that a start would use now for the open stack. Generates and stores no secret. */
+  async presentDefinition(settings: StackSettings): Promise<StackDefinition> {
+    const { ports, autoPorts, selection } = this.#current;
+    const secrets = (await this.parts.storage.records()).secrets.all();
+    const written = await this.read(settings, null, selection, secrets);
+    const definition = overridePorts(written, ports, autoPorts);
+    return this.#choice === null ? definition : forRuntime(definition, this.#choice.runtime.name);
+  }
+
   /**
    * Reads the definition. Without records, no secret is generated or stored.
    * @param selection default: what the open stack was started with
@@ -217,6 +233,8 @@ export class Supervisor {
     { allowRoot, allowBinds }: StackSettings,
     records: ProjectRecords | null,
     selection: ProjectSelection = this.selection,
+    /** Generated secrets that exist already. */
+    secrets: Record<string, string> = {},
   ): Promise<StackDefinition> {
     const { storage, loadStack } = this.parts;
     return loadStack({
@@ -226,7 +244,8 @@ export class Supervisor {
       profiles: selection.profiles ?? [],
       allowRoot,
       allowBinds,
-      generateSecret: async (name) => (records === null ? `not-generated-${name}` : records.secrets.generate(name)),
+      generateSecret: async (name) =>
+        records === null ? (secrets[name] ?? `not-generated-${name}`) : records.secrets.generate(name),
     });
   }
 
@@ -236,12 +255,13 @@ export class Supervisor {
     const ports = { ...current.ports, ...request.ports };
     const selection = nextSelection(current.selection, request);
     const autoPorts = request.autoPorts ?? current.autoPorts ?? repositoryOfWorktree(storage.folder) !== null;
+    const readAt = Date.now();
     const written = await this.read(settings, records, selection);
     // A caller that names services of the built-in stack wants that stack.
     if (selection.services === undefined) refuseLeftOut(written, storage.folder);
     const definition = overridePorts(written, ports, autoPorts);
     records.redactor.add([...hiddenSecrets(definition, storage.id), ...records.secrets.values()]);
-    this.#options = { selection, ports, autoPorts };
+    this.#options = { selection, ports, autoPorts, readAt };
     await storage.keepServices(Object.keys(definition.services));
     return definition;
   }
@@ -339,7 +359,8 @@ export class Supervisor {
     const done = await stack.reconcile(definition, scope);
     for (const unit of stack.units.values()) {
       const limits = this.limits(unit.name);
-      if (JSON.stringify(unit.asked) !== JSON.stringify(limits)) await unit.serial.run(() => unit.setLimits(limits));
+      if (JSON.stringify(unit.requestedLimits) !== JSON.stringify(limits))
+        await unit.serial.run(() => unit.setLimits(limits));
     }
     const { events } = await this.parts.storage.records();
     for (const service of done.replaced)

@@ -25,13 +25,13 @@ export interface TemporaryStackOptions {
 }
 
 /** All direct and indirect dependencies of a service. */
-function needs(definition: StackDefinition, name: string, found = new Set<string>()): Set<string> {
+function needs(definition: StackDefinition, name: string, collected = new Set<string>()): Set<string> {
   for (const other of Object.keys(definition.services[name]?.dependsOn ?? {})) {
-    if (found.has(other) || !Object.hasOwn(definition.services, other)) continue;
-    found.add(other);
-    needs(definition, other, found);
+    if (collected.has(other) || !Object.hasOwn(definition.services, other)) continue;
+    collected.add(other);
+    needs(definition, other, collected);
   }
-  return found;
+  return collected;
 }
 
 const reduced = (definition: StackDefinition, services: readonly ServiceDefinition[]): StackDefinition => ({

@@ -4,10 +4,10 @@
  */
 
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile, rm, rmdir } from "node:fs/promises";
 import { isAbsolute, join, resolve, sep } from "node:path";
 import { StackwardenError } from "../../errors.js";
-import { hint, setting } from "../../hint.js";
+import { callTo, hint, setting } from "../../hint.js";
 import { atomicWrite, ensureTraversableDir, removeUnfinished, storageError } from "../../system/atomic-write.js";
 import { isBeneath } from "../../system/is-beneath.js";
 import { type LockOutcome, lockHolder, takeLock } from "../../system/lock-file.js";
@@ -50,7 +50,7 @@ export class ProjectStore {
   }
 
   /** Ids known from the configuration or an earlier start, sorted. */
-  known(): string[] {
+  projectIds(): string[] {
     const ids = new Set(Object.keys(this.options.projects));
     try {
       for (const name of readdirSync(join(this.options.stateDir, "projects"))) if (PROJECT_ID.test(name)) ids.add(name);
@@ -64,7 +64,7 @@ export class ProjectStore {
    * The project's folder, as an absolute real path below an allowed root.
    * @throws UNKNOWN_PROJECT, FOLDER_NOT_ALLOWED, PROJECT_CONFLICT, INVALID_INPUT
    */
-  resolveFolder(project: string, asked?: string): string {
+  resolveFolder(project: string, requested?: string): string {
     if (!PROJECT_ID.test(project))
       throw new StackwardenError("INVALID_INPUT", "project is not a project id.", {
         hint: "Use lower-case letters, digits, - and _, at most 63, beginning with a letter or digit.",
@@ -73,17 +73,23 @@ export class ProjectStore {
     const configured = this.#configured(project, remembered);
     const base = this.options.roots[0];
     let folder: string | null;
-    if (asked !== undefined) {
+    if (requested !== undefined) {
       // Without a root, a relative path cannot be resolved.
-      folder = base === undefined && !isAbsolute(asked) ? null : realFolder(resolve(base ?? sep, asked));
+      folder = base === undefined && !isAbsolute(requested) ? null : realFolder(resolve(base ?? sep, requested));
       if (folder === null)
-        throw new StackwardenError("INVALID_INPUT", `folder: ${asked} is not an existing folder.`, {
+        throw new StackwardenError("INVALID_INPUT", `folder: ${requested} is not an existing folder.`, {
           hint: this.#rootsHint("Pass an existing folder below"),
         });
     } else folder = this.#guess(project, configured ?? remembered);
     if (folder === null) {
+      const missing = this.reaches(project) ? this.missingFolder(project) : null;
+      if (missing !== null)
+        throw new StackwardenError("UNKNOWN_PROJECT", `The folder of ${project}, ${missing}, does not exist.`, {
+          hint: hint`Restore the folder, or delete what is left of the project: ${callTo("stop_stack", { project, forget: true, confirm: true })}.`,
+          details: { project, folder: missing },
+        });
       // Do not reveal projects outside the client's allowed roots.
-      const projects = this.known().filter((id) => this.reaches(id));
+      const projects = this.projectIds().filter((id) => this.reaches(id));
       throw new StackwardenError("UNKNOWN_PROJECT", `No project is called ${project}.`, {
         hint: `${this.#rootsHint("Pass its folder, below")} Known projects: ${projects.join(", ") || "none yet"}.`,
         details: { known: projects, roots: this.options.roots },
@@ -95,7 +101,7 @@ export class ProjectStore {
     if (!allowed && folder !== realFolder(configured ?? ""))
       throw new StackwardenError(
         "FOLDER_NOT_ALLOWED",
-        `${asked === undefined ? `The folder of ${project}` : folder} is not below an allowed root.`,
+        `${requested === undefined ? `The folder of ${project}` : folder} is not below an allowed root.`,
         {
           hint: hint`${this.#rootsHint("Allowed roots:")} The operator can add one: ${setting("roots")}.`,
           details: { roots: this.options.roots },
@@ -136,6 +142,36 @@ export class ProjectStore {
     return path;
   }
 
+  /**
+   * Deletes everything stored of a project, its directory too, while its lock is held.
+   * @param first deletes what the runtimes keep; when it fails, nothing else is deleted
+   * @throws PROJECT_LOCKED, STORAGE_FAILED
+   */
+  async remove(project: string, first: (directory: string) => Promise<void>): Promise<void> {
+    const directory = this.folderOf(project);
+    const unlock = await this.lock(project);
+    try {
+      await first(directory);
+      for (const name of await readdir(directory))
+        if (name !== "lock") await rm(join(directory, name), { recursive: true, force: true });
+    } catch (error) {
+      if (error instanceof StackwardenError) throw error;
+      throw storageError(`${directory} cannot be deleted`, error);
+    } finally {
+      await unlock();
+    }
+    // Another server may have taken the lock meanwhile; then the project has begun anew.
+    await rmdir(directory).catch(() => undefined);
+  }
+
+  /** The known folder of a project that has a directory and whose folder does not exist now; null otherwise. */
+  missingFolder(project: string): string | null {
+    if (!this.has(project)) return null;
+    const remembered = this.#remembered(project);
+    const folder = this.#configured(project, remembered) ?? remembered;
+    return folder === undefined || realFolder(folder) !== null ? null : folder;
+  }
+
   /** True when the project has a directory below the state directory. */
   has(project: string): boolean {
     return existsSync(this.folderOf(project));
@@ -143,7 +179,9 @@ export class ProjectStore {
 
   /** Other projects whose stack ran in this folder, sorted. */
   othersIn(folder: string, project: string): string[] {
-    return this.known().filter((id) => id !== project && this.runtime(id) !== null && this.#remembered(id) === folder);
+    return this.projectIds().filter(
+      (id) => id !== project && this.runtime(id) !== null && this.#remembered(id) === folder,
+    );
   }
 
   /**
@@ -295,9 +333,9 @@ export class ProjectStore {
    * The folder for a request without one: the known folder, a root with the project's name, or a folder with that name
    * in a root.
    */
-  #guess(project: string, known: string | undefined): string | null {
+  #guess(project: string, rememberedFolder: string | undefined): string | null {
     const candidates = [
-      ...(known === undefined ? [] : [known]),
+      ...(rememberedFolder === undefined ? [] : [rememberedFolder]),
       ...this.options.roots.filter((root) => defaultProjectId(root) === project),
       ...this.options.roots.map((root) => join(root, project)),
     ];

@@ -96,7 +96,7 @@ export async function checkEngines(options: CheckOptions): Promise<RuntimeStatus
   // Without a project (doctor) every engine of the configuration is checked.
   const others =
     project === undefined ? Object.entries(settings.engines).filter(([, host]) => host !== engine.runnerHost) : [];
-  const [cli, found, limits, more] = await Promise.all([
+  const [cli, engineResult, limits, more] = await Promise.all([
     cliFinding(env),
     engineFinding(engine, env),
     hostEnforcement(options, engine.runnerHost),
@@ -106,7 +106,7 @@ export async function checkEngines(options: CheckOptions): Promise<RuntimeStatus
       ),
     ),
   ]);
-  const available = cli.finding.ok && found.ok;
+  const available = cli.finding.ok && engineResult.ok;
   const ports = available && settings.tunnel ? [openPorts] : [];
-  return status(available, [cli.finding, found, ...more, ...ports], available ? limits : unusable);
+  return status(available, [cli.finding, engineResult, ...more, ...ports], available ? limits : unusable);
 }

@@ -27,10 +27,10 @@ const INSTALL = `Install the Dagger CLI ${SDK_VERSION} (https://docs.dagger.io/i
 export async function findCli(env: NodeJS.ProcessEnv): Promise<{ path: string } | { missing: string }> {
   const named = env[CLI_VARIABLE];
   if (named !== undefined && named !== "") {
-    const found = await executable(named);
-    return found === null
+    const program = await executable(named);
+    return program === null
       ? { missing: `${CLI_VARIABLE} names ${named}, which is not an executable file.` }
-      : { path: found };
+      : { path: program };
   }
   const lookup = await lookUpProgram("dagger", { env });
   return lookup.path === null
@@ -43,10 +43,10 @@ export async function cliFinding(
   env: NodeJS.ProcessEnv,
   deadlineMs = DEADLINE_MS,
 ): Promise<{ path: string | null; finding: Finding }> {
-  const found = await findCli(env);
-  if ("missing" in found)
-    return { path: null, finding: { check: "dagger CLI", ok: false, message: found.missing, fix: INSTALL } };
-  const { path } = found;
+  const cli = await findCli(env);
+  if ("missing" in cli)
+    return { path: null, finding: { check: "dagger CLI", ok: false, message: cli.missing, fix: INSTALL } };
+  const { path } = cli;
   const answer = await ask(path, ["version"], env, deadlineMs);
   if (answer.kind === "refusal") {
     const message = `${path} does not run: ${answer.reason}`;
@@ -202,10 +202,10 @@ export async function engineFinding(
   env: NodeJS.ProcessEnv,
   deadlineMs = DEADLINE_MS,
 ): Promise<Finding> {
-  const found =
+  const containers =
     engine.runnerHost === null
       ? await containerRuntime(CONTAINER_RUNTIMES, env, deadlineMs)
       : await reach(engine.runnerHost, env, deadlineMs);
-  const message = engine.runnerHost === null ? found.message : `${found.message} (${engine.source})`;
-  return { check: "dagger engine", ok: found.ok, message, ...(found.ok ? {} : { fix: found.fix }) };
+  const message = engine.runnerHost === null ? containers.message : `${containers.message} (${engine.source})`;
+  return { check: "dagger engine", ok: containers.ok, message, ...(containers.ok ? {} : { fix: containers.fix }) };
 }

@@ -70,6 +70,11 @@ export function volumeKey(
   });
 }
 
+/** Names of the volumes that the project has on any engine. */
+export async function volumeNames(stateDir: string): Promise<string[]> {
+  return [...new Set(Object.keys(await read(stateDir)).map((name) => name.slice(0, name.indexOf("@"))))];
+}
+
 /**
  * Forgets volumes on every engine: from now on their names refer to new, empty ones.
  * @returns the records of the volumes that existed
@@ -78,9 +83,9 @@ export function forgetVolumes(stateDir: string, volumes: string[]): Promise<Volu
   return serialOf(stateDir).run(async () => {
     const records = await read(stateDir);
     const names = Object.keys(records).filter((name) => volumes.includes(name.slice(0, name.indexOf("@"))));
-    const gone = names.flatMap((name) => records[name] ?? []);
+    const removed = names.flatMap((name) => records[name] ?? []);
     for (const name of names) delete records[name];
-    if (gone.length > 0) await write(stateDir, records);
-    return gone;
+    if (removed.length > 0) await write(stateDir, records);
+    return removed;
   });
 }

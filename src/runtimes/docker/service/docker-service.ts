@@ -13,6 +13,7 @@ import { NO_STATS } from "../../shared/no-stats.js";
 import type { Engine } from "../engine/engine.js";
 import { isNotFound, serviceError, statusOf } from "../engine/errors.js";
 import { execInContainer } from "./exec.js";
+import { type HookContext, runPreStop } from "./hooks.js";
 import type { Instance } from "./instance.js";
 import { endedLimits, readLimits, updateFields } from "./limits.js";
 import { type ProbeContext, probeContainer } from "./probes.js";
@@ -35,6 +36,7 @@ export interface DockerServiceOptions {
   instance: Instance;
   stats: ContainerStats;
   probing: ProbeContext;
+  hooks: HookContext;
 }
 
 export class DockerService implements RuntimeService {
@@ -46,6 +48,7 @@ export class DockerService implements RuntimeService {
   readonly notes: string[];
   readonly imageHealthcheck?: Healthcheck;
   readonly exited: Promise<ServiceExit>;
+  #preStop: Promise<number> | undefined;
 
   constructor(private readonly options: DockerServiceOptions) {
     this.service = options.probing.service.name;
@@ -58,8 +61,12 @@ export class DockerService implements RuntimeService {
     this.exited = options.instance.exited;
   }
 
-  stop({ graceMs, signal = "SIGTERM" }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
-    return this.options.instance.stop(graceMs, signal);
+  async stop({ graceMs, signal = "SIGTERM" }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
+    const { instance, hooks } = this.options;
+    if (graceMs === 0 || this.#hasEnded() || (hooks.service.preStop ?? []).length === 0)
+      return instance.stop(graceMs, signal);
+    this.#preStop ??= runPreStop(hooks, graceMs);
+    return instance.stop(await this.#preStop, signal);
   }
 
   probe(healthcheck: Healthcheck, signal: AbortSignal): Promise<ProbeResult> {
@@ -68,12 +75,12 @@ export class DockerService implements RuntimeService {
 
   async setLimits(limits: Limits): Promise<AppliedLimits> {
     const { engine, container } = this.options;
-    if (this.#ended()) return endedLimits(ENDED, engine.info);
+    if (this.#hasEnded()) return endedLimits(ENDED, engine.info);
     try {
       await engine.docker.getContainer(container).update(updateFields(limits, engine.info));
     } catch (error) {
       // The container has ended meanwhile, and its limits with it.
-      if (this.#ended() || isNotFound(error) || statusOf(error) === 409) return endedLimits(ENDED, engine.info);
+      if (this.#hasEnded() || isNotFound(error) || statusOf(error) === 409) return endedLimits(ENDED, engine.info);
       throw serviceError(error, this.service, "changing its limits", engine.address.host);
     }
     return this.readLimits();
@@ -81,19 +88,19 @@ export class DockerService implements RuntimeService {
 
   async readLimits(): Promise<AppliedLimits> {
     const { engine, container, enginePid } = this.options;
-    if (this.#ended()) return endedLimits(ENDED, engine.info);
+    if (this.#hasEnded()) return endedLimits(ENDED, engine.info);
     try {
       return await readLimits({ docker: engine.docker, container, info: engine.info, pid: enginePid });
     } catch (error) {
-      return endedLimits(this.#ended() || isNotFound(error) ? ENDED : (error as Error).message, engine.info);
+      return endedLimits(this.#hasEnded() || isNotFound(error) ? ENDED : (error as Error).message, engine.info);
     }
   }
 
   async stats(): Promise<ServiceStats> {
-    if (this.#ended()) return { ...NO_STATS, reason: ENDED };
+    if (this.#hasEnded()) return { ...NO_STATS, reason: ENDED };
     return this.options.stats
       .sample()
-      .catch((error: unknown) => ({ ...NO_STATS, reason: this.#ended() ? ENDED : (error as Error).message }));
+      .catch((error: unknown) => ({ ...NO_STATS, reason: this.#hasEnded() ? ENDED : (error as Error).message }));
   }
 
   exec(request: ExecRequest): Promise<ExecResult> {
@@ -122,7 +129,7 @@ export class DockerService implements RuntimeService {
       });
   }
 
-  #ended(): boolean {
+  #hasEnded(): boolean {
     return this.options.instance.exit !== null;
   }
 }

@@ -13,6 +13,7 @@ import { removeContainer } from "../leftovers/remove.js";
 import type { EngineWatch } from "../stack/engine-watch.js";
 import { DockerService } from "./docker-service.js";
 import { execInContainer } from "./exec.js";
+import { runPostStart } from "./hooks.js";
 import { Instance } from "./instance.js";
 import { observeUser } from "./observe.js";
 import { ContainerStats } from "./stats.js";
@@ -28,7 +29,7 @@ export interface LaunchOptions {
   /** Called when its container runs: from now on the stack manages it. */
   started(container: { id: string; startedAt: string }): void;
   /** Called after its exit. Never rejects. */
-  ended(container: string): Promise<void>;
+  untilEnded(container: string): Promise<void>;
 }
 
 const startError = (error: unknown, service: string, host: string): unknown => {
@@ -82,7 +83,7 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
       watch,
       release: async () => {
         await rm(prepared.secrets, { recursive: true, force: true }).catch(() => undefined);
-        await options.ended(id).catch(() => undefined);
+        await options.untilEnded(id).catch(() => undefined);
       },
     });
     const observed = await observeUser(engine, id, service.name, inspection.State.Pid, prepared.uid);
@@ -93,6 +94,9 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
     const { Ports } = inspection.NetworkSettings;
     const target = { docker, container: id, service: service.name, sameMachine: engine.sameMachine };
     const running = instance;
+    const hooks = { service, target, image: options.image.id, sink };
+    if (service.postStart !== undefined) request.phase("running its post_start hooks");
+    await runPostStart(hooks, signal);
     return new DockerService({
       generation: request.generation,
       startedAt: Date.parse(inspection.State.StartedAt),
@@ -131,8 +135,9 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
             return text;
           },
         },
-        ended: () => running.exit !== null,
+        hasEnded: () => running.exit !== null,
       },
+      hooks,
     });
   } catch (error) {
     if (instance !== undefined) await instance.stop(0, "SIGKILL").catch(() => undefined);

@@ -54,6 +54,8 @@ export class DockerStack implements RuntimeStack {
   readonly #services = new Map<string, RuntimeService>();
   readonly #serials = new Map<string, Mutex>();
   readonly #identity: StackIdentity;
+  /** Services of which an instance was started: restarts do not look for a newer image. */
+  readonly #started = new Set<string>();
   #definition: StackDefinition;
   #oneOffs = 0;
   #closing: Promise<void> | undefined;
@@ -144,12 +146,13 @@ export class DockerStack implements RuntimeStack {
       watch,
       notes: [...notes, ...this.#notes()],
       started: ({ id, startedAt }) => running.set(id, startedAt),
-      ended: async (id) => {
+      untilEnded: async (id) => {
         running.delete(id);
         if (this.#closing === undefined) await ledger.rehold(service.name);
       },
     });
     this.#services.set(service.name, started);
+    this.#started.add(service.name);
     void started.exited.then(() => {
       if (this.#services.get(service.name) === started) this.#services.delete(service.name);
     });
@@ -174,6 +177,7 @@ export class DockerStack implements RuntimeStack {
       engine,
       identity: this.#identity,
       definition: this.#definition,
+      folder: this.request.folder,
       service,
       image,
       generation,
@@ -197,7 +201,9 @@ export class DockerStack implements RuntimeStack {
       engine,
       identity: this.#identity,
       service,
+      secrets: { ...this.#definition.binarySecrets, ...this.#definition.secrets },
       folder,
+      renew: !this.#started.has(service.name),
       exclude: [stateDir, `${folder}/.env`, ...(this.#definition.privateFiles ?? [])],
       env,
       retry,
