@@ -75,17 +75,19 @@ export function dependencySentences(given: () => { bench: Bench; daemon: TestDae
       expect((await contents(daemon.socket)).volumes.filter((one) => one.includes(bench.projectId))).toEqual([]);
     });
 
-    it("a failed installation gives the installer's last lines and leaves no volume", async () => {
+    it("a failed installation is tried again after a network failure, gives the installer's last lines and leaves no volume", async () => {
       const { bench } = given();
-      bench.file("requirements.txt", "--no-index\nno-such-package-anywhere==1.0\n");
-      const service = languageService("python", ["python", "-c", "pass"]);
+      bench.file("package.json", '{"name": "web", "dependencies": {"gone": "http://127.0.0.1:1/gone.tgz"}}');
+      bench.file(".npmrc", "fetch-retries=0\n");
+      const service = languageService("node", ["node", "-e", ""]);
       const stack = await bench.open([service]);
       await expect(bench.start(stack, service)).rejects.toMatchObject({
         code: "DEPENDENCY_INSTALL_FAILED",
-        message: 'pip install for "app" ended with 1.',
-        details: { last_lines: expect.arrayContaining([expect.stringContaining("no-such-package-anywhere")]) },
+        message: 'npm install for "app" ended with 1.',
+        details: { last_lines: expect.arrayContaining([expect.stringContaining("ECONNREFUSED")]) },
       });
-      expect(bench.sink("app").all).toContain("no-such-package-anywhere");
+      expect(bench.notices.filter(({ type }) => type === "retrying")).toHaveLength(2);
+      expect(bench.sink("app").all).toContain("ECONNREFUSED");
       expect(await volumes("app")).toEqual([]);
     });
 
