@@ -57,6 +57,7 @@ const OWN_FILES = [
   // Programs of the machine and packages of stackwarden.
   "runtimes/local/binaries.ts",
   "runtimes/local/binaries-postgres.ts",
+  "runtimes/local/toolchain/",
 ];
 
 const isPackage = (entry) => RESTRICTED.includes(entry);

@@ -1,13 +1,32 @@
 import { defineConfig } from "vitest/config";
 
+/** Tests that call modules in their own process and change nothing global: their files share a module graph. */
+const inProcess = ["config", "operations", "stack", "system", "runtimes/shared"].map((folder) => `test/${folder}/**`);
+/** Measures the memory of its process. */
+const measuresMemory = ["test/stack/logs/flood.test.ts"];
+
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
     // Only a bound for what hangs: a loaded machine takes many times what an idle one does.
     testTimeout: 180_000,
     hookTimeout: 180_000,
+    // A landing runs beside other work on a shared machine. The report names the tests that passed at the second attempt.
+    retry: process.env.CI === undefined ? 0 : 1,
     pool: "forks",
     maxWorkers: 2,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "in-process",
+          include: inProcess.map((folder) => `${folder}/*.test.ts`),
+          exclude: measuresMemory,
+          isolate: false,
+        },
+      },
+      { extends: true, test: { name: "system", include: ["test/**/*.test.ts"], exclude: inProcess } },
+      { extends: true, test: { name: "memory", include: measuresMemory } },
+    ],
     coverage: {
       provider: "v8",
       include: ["src/stack/**", "src/runtimes/**"],

@@ -19,6 +19,7 @@ export function composeManager(config: Config, logger: Logger): SharedStackManag
   const local = createLocalRuntime({
     stateDir: config.stateDir,
     retry: config.retry,
+    ...(config.clientEnvironment === undefined ? {} : { clientEnvironment: config.clientEnvironment }),
     warn,
     processHost: async () => {
       const { createProcessHost } = await import("./runtimes/local/process-host.js");

@@ -9,11 +9,11 @@ const port = parentPort;
 if (port === null) throw new Error("This program is a worker thread of stackwarden.");
 const reply = (message: WorkerReply): void => port.postMessage(message);
 
-let given: ((message: WorkerRequest) => void) | undefined;
+let onMessage: ((message: WorkerRequest) => void) | undefined;
 const generateSecret = (name: string): Promise<string> =>
   new Promise((resolve, reject) => {
-    given = (message) => {
-      given = undefined;
+    onMessage = (message) => {
+      onMessage = undefined;
       if (message.kind === "secret") resolve(message.value);
       else if (message.kind === "no secret")
         reject(new StackwardenError(message.error.code, message.error.message, { hint: message.error.hint }));
@@ -33,7 +33,7 @@ function inOrder(ask: (name: string) => Promise<string>): (name: string) => Prom
 
 port.on("message", (message: WorkerRequest) => {
   if (message.kind !== "load") {
-    given?.(message);
+    onMessage?.(message);
     return;
   }
   loadStack({ ...message.request, generateSecret: inOrder(generateSecret) }).then(

@@ -31,8 +31,8 @@ function detailLines({ details }: ErrorReport): string[] {
 
 /** Writes the failure to standard error, as text or as one JSON line. @returns the exit code */
 export function reportFailure(error: unknown, json: boolean): ExitCode {
-  const known = toStackwardenError(error);
-  const report = known.report(COMMAND_NOTATION);
+  const failure = toStackwardenError(error);
+  const report = failure.report(COMMAND_NOTATION);
   const text = json
     ? JSON.stringify({ error: report })
     : harmless(
@@ -41,6 +41,6 @@ export function reportFailure(error: unknown, json: boolean): ExitCode {
         ),
       );
   process.stderr.write(`${text}\n`);
-  if (report.code === "INTERNAL" && known.cause instanceof Error) process.stderr.write(`${known.cause.stack}\n`);
+  if (report.code === "INTERNAL" && failure.cause instanceof Error) process.stderr.write(`${failure.cause.stack}\n`);
   return CODES[report.code] ?? EXIT.failure;
 }

@@ -22,8 +22,8 @@ function home(env: NodeJS.ProcessEnv): string | null {
 
 /** @throws INVALID_INPUT where nothing says where the state belongs */
 function stateHome(env: NodeJS.ProcessEnv): string {
-  const found = home(env);
-  if (found !== null) return found;
+  const homeFolder = home(env);
+  if (homeFolder !== null) return homeFolder;
   throw new StackwardenError("INVALID_INPUT", "This user has no home directory, where the state would be kept.", {
     hint: "Name a directory of this user with --state-dir or STACKWARDEN_STATE_DIR, or set HOME.",
   });
@@ -37,8 +37,8 @@ export function defaultStateDir({ env, platform = process.platform, uid = proces
   if (platform === "win32") return join(env.LOCALAPPDATA || join(homedir(), "AppData", "Local"), "stackwarden");
   if (uid === 0) return "/var/lib/stackwarden";
   if (platform === "darwin") return join(stateHome(env), "Library", "Application Support", "stackwarden");
-  const given = env.XDG_STATE_HOME;
-  return join(given?.startsWith("/") ? given : join(stateHome(env), ".local", "state"), "stackwarden");
+  const xdgState = env.XDG_STATE_HOME;
+  return join(xdgState?.startsWith("/") ? xdgState : join(stateHome(env), ".local", "state"), "stackwarden");
 }
 
 /** The person's own configuration file; null where a user has no place for one. */
@@ -47,8 +47,8 @@ export function userConfigFile({ env, platform = process.platform }: Place): str
   if (platform === "win32") {
     return join(env.APPDATA || join(homedir(), "AppData", "Roaming"), "stackwarden", name);
   }
-  const given = env.XDG_CONFIG_HOME;
-  if (given?.startsWith("/")) return join(given, "stackwarden", name);
+  const xdgConfig = env.XDG_CONFIG_HOME;
+  if (xdgConfig?.startsWith("/")) return join(xdgConfig, "stackwarden", name);
   const own = home(env);
   return own === null ? null : join(own, ".config", "stackwarden", name);
 }

@@ -23,9 +23,9 @@ export function environmentLayer(env: NodeJS.ProcessEnv, cwd: string): Layer {
 export function flagLayer(flags: ConfigFlags, cwd: string): Layer {
   const values: Record<string, unknown> = {};
   for (const setting of SETTINGS) {
-    const given = setting.flag === undefined ? undefined : flags[setting.flag];
-    if (given === undefined) continue;
-    put(values, setting.key, typeof given === "string" ? parseText(setting.kind, given) : given);
+    const flagValue = setting.flag === undefined ? undefined : flags[setting.flag];
+    if (flagValue === undefined) continue;
+    put(values, setting.key, typeof flagValue === "string" ? parseText(setting.kind, flagValue) : flagValue);
   }
   if (flags.folder !== undefined && flags.root === undefined) values.roots = [flags.folder];
   const nameOf = (path: readonly PropertyKey[]): string =>

@@ -6,6 +6,7 @@ import { realpath } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { z } from "zod";
 import { StackwardenError } from "../errors.js";
+import { clientEnvironment } from "../system/client-environment.js";
 import { excludeProgramsBelow } from "../system/find-program.js";
 import { defaultStateDir, userConfigFile } from "./default-paths.js";
 import { isNoDefaultRoot } from "./default-roots.js";
@@ -30,14 +31,14 @@ export interface LoadConfigRequest {
  */
 export async function loadConfig({ flags = {}, env, cwd }: LoadConfigRequest): Promise<Config> {
   const { own, local } = await findFiles(flags, env, cwd);
-  const given: Layer[] = [environmentLayer(env, cwd), flagLayer(flags, cwd)];
-  const operator = own === null ? given : [own, ...given];
+  const operatorLayers: Layer[] = [environmentLayer(env, cwd), flagLayer(flags, cwd)];
+  const operator = own === null ? operatorLayers : [own, ...operatorLayers];
   const narrowing = local === null ? null : workingDirectoryLayers(local, together(operator));
   // Weakest first.
   const layers: Layer[] =
     narrowing === null
       ? operator
-      : [narrowing.choices, ...(own === null ? [] : [own]), narrowing.restrictions, ...given];
+      : [narrowing.choices, ...(own === null ? [] : [own]), narrowing.restrictions, ...operatorLayers];
   const merged = together(layers);
   const parsed = configSchema.safeParse({ ...merged });
   if (!parsed.success) throw refusal(parsed.error, layers);
@@ -112,7 +113,7 @@ function refusal(error: z.ZodError, layers: readonly Layer[]): StackwardenError 
 
 /** @throws INVALID_INPUT when an engine is named that there is not */
 function checkEngineNames(raw: RawConfig, layers: readonly Layer[]): void {
-  const known = Object.keys(raw.engines);
+  const engineNames = Object.keys(raw.engines);
   const named: [path: string[], name: string | undefined][] = [
     [["engine"], raw.engine],
     ...Object.entries(raw.projects).map(([id, { engine }]): [string[], string | undefined] => [
@@ -121,13 +122,13 @@ function checkEngineNames(raw: RawConfig, layers: readonly Layer[]): void {
     ]),
   ];
   for (const [path, name] of named) {
-    if (name === undefined || known.includes(name)) continue;
+    if (name === undefined || engineNames.includes(name)) continue;
     throw new StackwardenError(
       "INVALID_INPUT",
       `${sourceOf(path, layers)}: ${path.join(".")}: no engine is named ${name}.`,
       {
-        hint: `Engines of the configuration: ${known.join(", ") || "none"}. docs/OPERATIONS.md describes engines.`,
-        details: { valid: known },
+        hint: `Engines of the configuration: ${engineNames.join(", ") || "none"}. docs/OPERATIONS.md describes engines.`,
+        details: { valid: engineNames },
       },
     );
   }
@@ -153,6 +154,7 @@ async function toConfig(raw: RawConfig, layers: readonly Layer[], request: LoadC
     roots,
     rootsByDefault: raw.roots === undefined,
     warnings: misspeltVariables(request.env),
+    clientEnvironment: clientEnvironment(request.env),
     stateDir: raw.state_dir ?? defaultStateDir({ env: request.env }),
     readOnly: raw.read_only,
     requireEnforcedLimits: raw.require_enforced_limits,

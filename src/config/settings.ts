@@ -172,12 +172,12 @@ export function parseText(kind: Kind, text: string): unknown {
 
 /** A sentence for each variable that begins with `STACKWARDEN_` and has no meaning: most often a spelling mistake. */
 export function misspeltVariables(env: NodeJS.ProcessEnv): string[] {
-  const known = [...SETTINGS.map((setting) => setting.env), ...OTHER_VARIABLES];
+  const variableNames = [...SETTINGS.map((setting) => setting.env), ...OTHER_VARIABLES];
   return Object.keys(env)
-    .filter((name) => name.startsWith("STACKWARDEN_") && !known.includes(name))
+    .filter((name) => name.startsWith("STACKWARDEN_") && !variableNames.includes(name))
     .sort()
     .map((name) => {
-      const nearest = known
+      const nearest = variableNames
         .map((one) => ({ one, distance: editDistance(one, name) }))
         .sort((a, b) => a.distance - b.distance)[0];
       const hint = nearest !== undefined && nearest.distance <= 3 ? ` Did you mean ${nearest.one}?` : "";

@@ -16,8 +16,8 @@ export interface StateDirRequest {
 
 /** @throws StackwardenError as `loadConfig` does, where a file has to be read */
 export async function stateDirOf({ flags, env, cwd }: StateDirRequest): Promise<string> {
-  const given = flags.stateDir ?? (env.STACKWARDEN_STATE_DIR || undefined);
-  if (given !== undefined && given !== "") return resolve(cwd, given);
+  const configured = flags.stateDir ?? (env.STACKWARDEN_STATE_DIR || undefined);
+  if (configured !== undefined && configured !== "") return resolve(cwd, configured);
   // A file of the working directory may not name it; the other two may.
   const named = flags.config ?? (env.STACKWARDEN_CONFIG || undefined);
   const file = named === undefined ? userConfigFile({ env }) : resolve(cwd, named);

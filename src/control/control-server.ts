@@ -120,13 +120,13 @@ async function listen(project: string, options: ControlServerOptions): Promise<L
   return {
     close: async () => {
       closing = true;
-      const ended = new Promise<void>((resolve) => server.close(() => resolve()));
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       // The client that requested the stop still gets its result, but an open connection cannot delay the shutdown.
       for (const { socket, busy } of connections) if (!busy()) socket.end();
       const timer = setTimeout(() => {
         for (const { socket } of connections) socket.destroy();
       }, CLOSE_MS);
-      await ended;
+      await closed;
       clearTimeout(timer);
     },
   };
@@ -145,11 +145,11 @@ export function serveControl(
   { actor = "cli", onIdle = () => undefined }: { actor?: string; onIdle?: () => void } = {},
 ): Connection {
   let active = 0;
-  const gone = new AbortController();
+  const disconnected = new AbortController();
   const cancels = new Map<number, AbortController>();
   socket.setEncoding("utf8");
   socket.on("error", (error) => logger.debug(`control connection: ${error.message}`));
-  socket.once("close", () => gone.abort());
+  socket.once("close", () => disconnected.abort());
   const send = (line: string): void => {
     if (socket.writable) socket.write(line);
   };
@@ -167,7 +167,7 @@ export function serveControl(
     const cancel = new AbortController();
     cancels.set(id, cancel);
     const call: CallContext = {
-      signal: AbortSignal.any([gone.signal, cancel.signal]),
+      signal: AbortSignal.any([disconnected.signal, cancel.signal]),
       actor,
       progress: (progress) => send(encode({ id, progress })),
       output: (stream, line) => send(encode({ id, output: { stream, line } })),

@@ -60,12 +60,12 @@ export async function inspectDaemon({ stateDir, version, path }: InspectDaemonRe
 
 function findingsOf(status: ServerStatus, version: string, path: string): Finding[] {
   const { stacks, clients, http } = status;
-  const found: Finding[] = [
+  const findings: Finding[] = [
     { ok: true, message: `running: process ${status.pid}, version ${status.version}, since ${status.started_at}` },
   ];
   if (status.version !== version) {
     const idle = stacks.length === 0 && clients === 0 && http === undefined;
-    found.push({
+    findings.push({
       ok: idle,
       message: `has version ${status.version}, this program ${version}: ${
         idle
@@ -75,12 +75,12 @@ function findingsOf(status: ServerStatus, version: string, path: string): Findin
       ...(idle ? {} : { fix: "stackwarden server stop --force    (its stacks are stopped, data is kept)" }),
     });
   }
-  found.push(comparePath(status.path, path), {
+  findings.push(comparePath(status.path, path), {
     ok: true,
     message:
       "uses the environment of the process that started it; log_level and server_idle_seconds come from your configuration file, roots, engines and other settings from each client",
   });
-  return found;
+  return findings;
 }
 
 /** The server looks up programs, so a PATH that differs from this shell's explains programs that it does not find. */

@@ -31,7 +31,7 @@ export interface Daemon {
   /** The manager without a client's scope. */
   manager(): Promise<SharedStackManager>;
   /** Resolves with the reason when the server should shut down: idle, or a client's request. */
-  readonly asked: Promise<string>;
+  readonly stopRequested: Promise<string>;
   /** Stops every stack, ends every connection, releases the lock. Idempotent. */
   close(reason: string): Promise<void>;
 }
@@ -52,7 +52,7 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
   let last = 0;
   let closing: Promise<void> | undefined;
   let ask: (reason: string) => void = () => undefined;
-  const asked = new Promise<string>((resolve) => {
+  const stopRequested = new Promise<string>((resolve) => {
     ask = resolve;
   });
   let made: Promise<SharedStackManager> | undefined;
@@ -136,7 +136,7 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
   return {
     place,
     manager,
-    asked,
+    stopRequested,
     close: (reason) => {
       closing ??= (async () => {
         clearInterval(idle);

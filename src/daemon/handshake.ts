@@ -5,6 +5,7 @@
  */
 import type { Socket } from "node:net";
 import { StackwardenError, type TransferredError } from "../errors.js";
+import { CLIENT_PROGRAM_VARIABLE } from "../system/client-environment.js";
 
 /** Incremented when the handshake becomes incompatible with older clients. */
 export const PROTOCOL = 1;
@@ -54,14 +55,17 @@ export interface ServerHello {
 
 export type HandshakeReply = { welcome: ServerHello } | { refused: TransferredError };
 
-const VARIABLES = [/^STACKWARDEN_/, /^XDG_(CONFIG|STATE)_HOME$/, /^HOME$/, /^(LOCAL)?APPDATA$/];
+const VARIABLES = [/^STACKWARDEN_/, /^XDG_(CONFIG|STATE)_HOME$/, /^(LOCAL)?APPDATA$/, CLIENT_PROGRAM_VARIABLE];
 
-/** The environment variables that the server needs to read the client's configuration. No others leave the process. */
+/**
+ * The environment variables that the server needs to read the client's configuration and to find its programs. No
+ * others leave the process.
+ */
 export function configurationVariables(env: NodeJS.ProcessEnv): Record<string, string> {
-  const found: Record<string, string> = {};
+  const variables: Record<string, string> = {};
   for (const [name, value] of Object.entries(env))
-    if (value !== undefined && VARIABLES.some((pattern) => pattern.test(name))) found[name] = value;
-  return found;
+    if (value !== undefined && VARIABLES.some((pattern) => pattern.test(name))) variables[name] = value;
+  return variables;
 }
 
 export const encodeLine = (value: unknown): string => `${JSON.stringify(value)}\n`;
@@ -108,13 +112,13 @@ export function firstLine(socket: Socket, timeoutMs: number): Promise<string | n
     const settle = (finish: () => void): void => {
       clearTimeout(timer);
       socket.off("readable", read);
-      socket.off("end", ended);
-      socket.off("close", ended);
-      socket.off("error", ended);
+      socket.off("end", onEnd);
+      socket.off("close", onEnd);
+      socket.off("error", onEnd);
       finish();
     };
     const timer = setTimeout(() => settle(() => reject(new Error("no first line in time"))), timeoutMs);
-    const ended = (): void => settle(() => resolve(null));
+    const onEnd = (): void => settle(() => resolve(null));
     const read = (): void => {
       for (let chunk = socket.read() as Buffer | null; chunk !== null; chunk = socket.read() as Buffer | null) {
         const end = chunk.indexOf(10);
@@ -134,8 +138,8 @@ export function firstLine(socket: Socket, timeoutMs: number): Promise<string | n
       }
     };
     socket.on("readable", read);
-    socket.once("end", ended);
-    socket.once("close", ended);
-    socket.once("error", ended);
+    socket.once("end", onEnd);
+    socket.once("close", onEnd);
+    socket.once("error", onEnd);
   });
 }

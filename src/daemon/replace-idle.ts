@@ -18,7 +18,7 @@ export async function replaceIdleDaemon(options: DaemonOptions): Promise<Daemon>
       // Bounded: another process can start a new server in every round.
       if (!(error instanceof StackwardenError) || error.code !== "SERVER_IN_USE" || attempt === TRIES) throw error;
     }
-    const ended = await connectToDaemon({
+    const reply = await connectToDaemon({
       stateDir: options.stateDir,
       version: options.version,
       purpose: "stop",
@@ -26,9 +26,9 @@ export async function replaceIdleDaemon(options: DaemonOptions): Promise<Daemon>
       flags: {},
       env: {},
     });
-    ended?.socket.destroy();
+    reply?.socket.destroy();
     const { lock } = daemonPaths(options.stateDir);
-    const pid = ended?.welcome.server.pid;
+    const pid = reply?.welcome.server.pid;
     for (const end = Date.now() + ENDING_MS; lockHolder(lock) === pid && Date.now() < end; ) await sleep(20);
   }
 }

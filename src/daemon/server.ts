@@ -144,7 +144,7 @@ async function meet(socket: Socket, { key, status, receive, nextSession }: Daemo
   await begin();
 }
 
-function same(given: string, key: string): boolean {
-  const [one, other] = [Buffer.from(given), Buffer.from(key)];
+function same(token: string, key: string): boolean {
+  const [one, other] = [Buffer.from(token), Buffer.from(key)];
   return one.length === other.length && timingSafeEqual(one, other);
 }

@@ -26,7 +26,7 @@ export interface McpHandler {
   readonly sessions: number;
   handle(request: IncomingMessage, response: ServerResponse, owner: McpOwner): Promise<void>;
   /** Ends the sessions of owners that no longer exist. */
-  endSessions(gone: (ownerId: string) => boolean): Promise<void>;
+  endSessions(isRevoked: (ownerId: string) => boolean): Promise<void>;
   /** Ends every stream that only waits for news; calls under way are answered. */
   endStreams(): void;
   close(): Promise<void>;

@@ -96,8 +96,8 @@ export async function listenOnAddress(
   });
   server.on("error", ({ message }) => logger.warn(`A connection could not be taken: ${message}`));
   const address = server.address() as AddressInfo;
-  const shown = address.family === "IPv6" ? `[${address.address}]` : address.address;
-  return listening(`${tlsCert === undefined ? "http" : "https"}://${shown}:${address.port}`, server);
+  const hostname = address.family === "IPv6" ? `[${address.address}]` : address.address;
+  return listening(`${tlsCert === undefined ? "http" : "https"}://${hostname}:${address.port}`, server);
 }
 
 /**
@@ -188,9 +188,9 @@ function limitHalfOpen(server: Server, most: number): void {
 }
 
 function listening(place: string, server: Server): Listening {
-  let ended: Promise<void> | undefined;
+  let closing: Promise<void> | undefined;
   const stop = (): void => {
-    ended ??= new Promise((resolve) => server.close(() => resolve()));
+    closing ??= new Promise((resolve) => server.close(() => resolve()));
     server.closeIdleConnections();
   };
   return {
@@ -199,7 +199,7 @@ function listening(place: string, server: Server): Listening {
     end: async () => {
       stop();
       server.closeAllConnections();
-      await ended;
+      await closing;
     },
   };
 }

@@ -38,7 +38,7 @@ export async function streamLogs(
   call: Call,
   input: Record<string, unknown>,
   lastEventId: string | undefined,
-  gone: AbortSignal,
+  disconnected: AbortSignal,
 ): Promise<void> {
   let page = await call(lastEventId === undefined ? input : { ...input, cursor: lastEventId });
   response.writeHead(200, {
@@ -49,10 +49,10 @@ export async function streamLogs(
   const { tail: _tail, since: _since, until: _until, previous: _previous, ...filter } = input;
   // A client that reads slowly is waited for: what it has not read is not kept here.
   const write = async (text: string): Promise<void> => {
-    if (!response.write(text)) await once(response, "drain", { signal: gone });
+    if (!response.write(text)) await once(response, "drain", { signal: disconnected });
   };
   try {
-    while (!gone.aborted) {
+    while (!disconnected.aborted) {
       for (const line of page.lines) await write(`event: line\ndata: ${JSON.stringify(line)}\n\n`);
       // The cursor stands for all lines up to here.
       await write(`id: ${page.next_cursor}\nevent: cursor\ndata: {}\n\n`);
@@ -61,7 +61,7 @@ export async function streamLogs(
       page = await call({ ...filter, cursor: page.next_cursor, wait_seconds: WAIT_SECONDS });
     }
   } catch (error) {
-    if (!gone.aborted)
+    if (!disconnected.aborted)
       response.write(`event: error\ndata: ${JSON.stringify(toStackwardenError(error).report(REQUEST_NOTATION))}\n\n`);
   }
   response.end();

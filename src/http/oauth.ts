@@ -123,13 +123,13 @@ export function createOAuth(options: OAuthOptions): OAuth {
 
 /** The key set, found at the first token; a failure is not kept. */
 function keysOf({ issuer, jwksUri }: OAuthOptions): () => Promise<JWTVerifyGetKey> {
-  let found: Promise<JWTVerifyGetKey> | undefined;
+  let keySet: Promise<JWTVerifyGetKey> | undefined;
   return async () => {
-    found ??= (async () => createRemoteJWKSet(new URL(jwksUri ?? (await findJwks(issuer)))))();
+    keySet ??= (async () => createRemoteJWKSet(new URL(jwksUri ?? (await findJwks(issuer)))))();
     try {
-      return await found;
+      return await keySet;
     } catch (error) {
-      found = undefined;
+      keySet = undefined;
       throw error;
     }
   };
@@ -139,7 +139,7 @@ const textOf = (value: unknown): string | undefined => (typeof value === "string
 
 /** As RFC 9068 has it, or `scp` as some issuers do. */
 function scopeOf({ scope, scp }: JWTPayload, scopes: Record<Scope, string>): Scope | null {
-  const said = [scope, scp].flatMap((value) => (typeof value === "string" ? value.split(" ") : value));
-  if (said.includes(scopes.operate)) return "operate";
-  return said.includes(scopes.read) ? "read" : null;
+  const granted = [scope, scp].flatMap((value) => (typeof value === "string" ? value.split(" ") : value));
+  if (granted.includes(scopes.operate)) return "operate";
+  return granted.includes(scopes.read) ? "read" : null;
 }

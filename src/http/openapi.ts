@@ -93,8 +93,8 @@ const namesIn = (path: string): string[] => [...path.matchAll(/\{(\w+)\}/g)].map
 
 /** Fields that the path does not say already. */
 function fieldsOf({ path, properties }: { path: string; properties: Record<string, Json> }): [string, Json][] {
-  const said = namesIn(path).flatMap((name) => ({ id: ["project"], service: ["service", "services"] })[name] ?? []);
-  return Object.entries(properties).filter(([name]) => !said.includes(name));
+  const inPath = namesIn(path).flatMap((name) => ({ id: ["project"], service: ["service", "services"] })[name] ?? []);
+  return Object.entries(properties).filter(([name]) => !inPath.includes(name));
 }
 
 function bodyOf({ method, path, operation }: RestRoute, { properties = {}, required = [] }: ObjectSchema): Json {

@@ -34,11 +34,11 @@ export function sendProblem(response: Response, error: StackwardenError, oauth?:
 /** What a client must bring (RFC 6750), and where it learns from whom to get it (RFC 9728). */
 function challengeOf(code: ErrorCode, lacking: unknown, oauth: OAuth | undefined): string | null {
   const parts = ['realm="stackwarden"'];
-  const wanted = lacking === "read" || lacking === "operate" ? lacking : null;
-  if (wanted !== null) parts.push('error="insufficient_scope"');
+  const missingScope = lacking === "read" || lacking === "operate" ? lacking : null;
+  if (missingScope !== null) parts.push('error="insufficient_scope"');
   else if (code !== "UNAUTHORIZED") return null;
   if (oauth !== undefined)
-    parts.push(`scope="${oauth.scopes[wanted ?? "operate"]}"`, `resource_metadata="${oauth.metadataUrl}"`);
+    parts.push(`scope="${oauth.scopes[missingScope ?? "operate"]}"`, `resource_metadata="${oauth.metadataUrl}"`);
   return `Bearer ${parts.join(", ")}`;
 }
 
@@ -49,7 +49,7 @@ const BY_STATUS: Record<number, [ErrorCode, string]> = {
   415: ["UNSUPPORTED_MEDIA_TYPE", "Send JSON in UTF-8, uncompressed."],
 };
 
-function known(error: unknown): StackwardenError {
+function asStackwardenError(error: unknown): StackwardenError {
   if (error instanceof StackwardenError) return error;
   const { status, message } = error as { status?: number; message?: string };
   const [code, hint] = BY_STATUS[status ?? 0] ?? [];
@@ -64,10 +64,10 @@ function known(error: unknown): StackwardenError {
 export const problems =
   (logger: Logger, oauth?: OAuth): ErrorRequestHandler =>
   (error, request, response, _next) => {
-    const told = known(error);
-    if (told.kind.fixedBy === "us")
-      logger.error(`${request.method} ${request.path} failed`, { err: told.cause ?? told });
-    else if (told.kind.status >= 500 && told.cause !== undefined)
-      logger.warn(`${request.method} ${request.path}: ${told.message}`, { err: told.cause });
-    sendProblem(response, told, oauth);
+    const failure = asStackwardenError(error);
+    if (failure.kind.fixedBy === "us")
+      logger.error(`${request.method} ${request.path} failed`, { err: failure.cause ?? failure });
+    else if (failure.kind.status >= 500 && failure.cause !== undefined)
+      logger.warn(`${request.method} ${request.path}: ${failure.message}`, { err: failure.cause });
+    sendProblem(response, failure, oauth);
   };

@@ -31,13 +31,13 @@ const BODY_LIMIT = "256kb";
 
 /** A signal that aborts when the client leaves before its answer; also when it has left already. */
 function goneSignal(response: Response): AbortSignal {
-  const gone = new AbortController();
+  const disconnected = new AbortController();
   const left = (): void => {
-    if (!response.writableFinished) gone.abort();
+    if (!response.writableFinished) disconnected.abort();
   };
   if (response.closed) left();
   else response.once("close", left);
-  return gone.signal;
+  return disconnected.signal;
 }
 
 export function restRouter(options: RestOptions): Router {
@@ -49,13 +49,13 @@ export function restRouter(options: RestOptions): Router {
     signal: AbortSignal,
   ): Promise<Record<string, unknown>> => {
     const { name, scope } = principalOf(request);
-    const ended = options.onCall(operation.name);
+    const finishCall = options.onCall(operation.name);
     try {
       const result = await permitted(name, scope, operation, input, signal);
-      ended("ok");
+      finishCall("ok");
       return result;
     } catch (error) {
-      ended(toStackwardenError(error).code);
+      finishCall(toStackwardenError(error).code);
       throw error;
     }
   };
@@ -98,8 +98,8 @@ export function restRouter(options: RestOptions): Router {
 
   const project = async (request: Request, response: Response): Promise<StackReport> => {
     const { stacks } = (await call(request, listStacks, {}, goneSignal(response))) as { stacks: StackReport[] };
-    const found = stacks.find((stack) => stack.project === request.params.id);
-    if (found !== undefined) return found;
+    const report = stacks.find((stack) => stack.project === request.params.id);
+    if (report !== undefined) return report;
     throw new StackwardenError("UNKNOWN_PROJECT", "No project has this id.", {
       hint: `Known: ${stacks.map((stack) => stack.project).join(", ") || "none yet"}.`,
     });

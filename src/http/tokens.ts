@@ -91,11 +91,11 @@ export class TokenStore {
   /** Who presents this text, or null. Takes the same time whatever it is. */
   verify(presented: string): Principal | null {
     const hash = hashOf(presented);
-    let found: StoredToken | null = null;
-    for (const token of this.#tokens) if (timingSafeEqual(hash, Buffer.from(token.hash, "hex"))) found = token;
-    if (found === null) return null;
-    const { name, scope } = found;
-    const id = idOf(found);
+    let match: StoredToken | null = null;
+    for (const token of this.#tokens) if (timingSafeEqual(hash, Buffer.from(token.hash, "hex"))) match = token;
+    if (match === null) return null;
+    const { name, scope } = match;
+    const id = idOf(match);
     return { name, scope, id, valid: () => this.has(id) };
   }
 
@@ -122,8 +122,8 @@ export class TokenStore {
   }
 
   #named(name: string): StoredToken {
-    const found = this.#tokens.find((one) => one.name === name);
-    if (found !== undefined) return found;
+    const token = this.#tokens.find((one) => one.name === name);
+    if (token !== undefined) return token;
     throw new StackwardenError("INVALID_INPUT", "Unknown token.", {
       hint: `Names: ${this.#tokens.map((one) => one.name).join(", ")}.`,
     });
@@ -166,8 +166,8 @@ export class TokenStore {
   }
 
   async #stampNow(): Promise<string> {
-    const found = await stat(this.#file, { bigint: true }).catch(() => null);
-    return found === null ? "none" : `${found.ino}:${found.size}:${found.mtimeNs}`;
+    const stats = await stat(this.#file, { bigint: true }).catch(() => null);
+    return stats === null ? "none" : `${stats.ino}:${stats.size}:${stats.mtimeNs}`;
   }
 
   async #load(): Promise<void> {

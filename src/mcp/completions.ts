@@ -32,9 +32,9 @@ function candidatesFor(argument: string, project: string | undefined, manager: S
 }
 
 function checkReference(ref: CompleteRequest["params"]["ref"]): void {
-  const known =
+  const candidates =
     ref.type === "ref/prompt"
       ? PROMPTS.some((prompt) => prompt.name === ref.name)
       : RESOURCE_TEMPLATES.some((template) => template.uriTemplate === ref.uri);
-  if (!known) throw invalidParams("Unknown prompt or resource template.");
+  if (!candidates) throw invalidParams("Unknown prompt or resource template.");
 }

@@ -31,7 +31,7 @@ export interface McpHttpHandler {
   readonly sessions: number;
   handle(request: IncomingMessage, response: ServerResponse, owner: SessionOwner): Promise<void>;
   /** Ends the sessions whose owner no longer exists. */
-  endSessions(gone: (ownerId: string) => boolean): Promise<void>;
+  endSessions(isRevoked: (ownerId: string) => boolean): Promise<void>;
   /** Ends every stream that only waits for notifications; calls in progress still get their answer. */
   endStreams(): void;
   /** Ends every session. */
@@ -207,8 +207,10 @@ export function createMcpHttpHandler(options: McpHttpOptions): McpHttpHandler {
       else if (method !== "POST") refuse(response, 400, -32000, "The header Mcp-Session-Id is missing.");
       else await serveFirst(request, response, owner);
     },
-    endSessions: async (gone) => {
-      await Promise.all([...sessions.values()].filter(({ owner }) => gone(owner.id)).map((session) => session.close()));
+    endSessions: async (isRevoked) => {
+      await Promise.all(
+        [...sessions.values()].filter(({ owner }) => isRevoked(owner.id)).map((session) => session.close()),
+      );
     },
     endStreams: () => {
       for (const { transport } of sessions.values()) transport.closeStandaloneSSEStream();

@@ -16,8 +16,8 @@ export function page<T>(
     if (at < 0) throw invalidParams("This cursor is not, or no longer, valid. Begin again without a cursor.");
     start = at + 1;
   }
-  const shown = items.slice(start, start + size);
-  const last = shown.at(-1);
+  const slice = items.slice(start, start + size);
+  const last = slice.at(-1);
   const more = last !== undefined && start + size < items.length;
-  return { items: shown, ...(more ? { nextCursor: Buffer.from(keyOf(last)).toString("base64url") } : {}) };
+  return { items: slice, ...(more ? { nextCursor: Buffer.from(keyOf(last)).toString("base64url") } : {}) };
 }

@@ -9,7 +9,7 @@ interface PromptDefinition {
   title: string;
   description: string;
   arguments: Record<string, { schema: z.ZodType; required: boolean; description: string }>;
-  text(given: Record<string, string>): string;
+  text(values: Record<string, string>): string;
 }
 
 const projectArgument = { schema: project, required: true, description: "The project's id." };
@@ -95,18 +95,18 @@ export const PROMPTS: Prompt[] = DEFINITIONS.map((definition) => ({
 }));
 
 /** @throws "invalid params" for an unknown prompt or argument, and for an invalid value */
-export function getPrompt(name: string, given: Record<string, string> = {}): GetPromptResult {
+export function getPrompt(name: string, inputs: Record<string, string> = {}): GetPromptResult {
   const definition = DEFINITIONS.find((prompt) => prompt.name === name);
   if (definition === undefined) {
     throw invalidParams(`Unknown prompt. Valid: ${PROMPTS.map((prompt) => prompt.name).join(", ")}.`);
   }
-  const unknown = Object.keys(given).filter((key) => !Object.hasOwn(definition.arguments, key));
+  const unknown = Object.keys(inputs).filter((key) => !Object.hasOwn(definition.arguments, key));
   if (unknown.length > 0) {
     throw invalidParams(`Unknown argument. ${name} takes: ${Object.keys(definition.arguments).join(", ")}.`);
   }
   const values: Record<string, string> = {};
   for (const [key, { schema, required }] of Object.entries(definition.arguments)) {
-    const value = given[key];
+    const value = inputs[key];
     if (value === undefined || (value === "" && !required)) {
       if (required) throw invalidParams(`${key} is missing; expected ${validOf(schema)}.`);
       continue;

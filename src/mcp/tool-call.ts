@@ -13,16 +13,16 @@ export async function callTool(
   context: () => Promise<OperationContext>,
   { readOnly, logger, onCall }: { readOnly: boolean; logger: McpLogger; onCall?: McpServerOptions["onCall"] },
 ): Promise<CallToolResult> {
-  const ended = onCall?.(operation.name);
+  const finishCall = onCall?.(operation.name);
   try {
     const { input, detail } = takeDetail(operation, rawInput);
     const output = (await invoke(operation, input, context, { readOnly })) as Record<string, unknown>;
-    ended?.("ok");
-    const shown = detail || operation.brief === undefined ? output : operation.brief.of(output);
-    return result(shown);
+    finishCall?.("ok");
+    const content = detail || operation.brief === undefined ? output : operation.brief.of(output);
+    return result(content);
   } catch (thrown) {
     const error = toStackwardenError(thrown);
-    ended?.(error.code);
+    finishCall?.(error.code);
     logFailure(operation.name, error, logger);
     return { ...result(error.report()), isError: true };
   }

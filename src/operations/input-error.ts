@@ -24,13 +24,13 @@ const SHOWN_ISSUES = 5;
 const SHOWN_CHARACTERS = 60;
 
 export function inputError(operation: string, issues: InputIssue[]): StackwardenError {
-  const shown = issues.slice(0, SHOWN_ISSUES);
-  const more = issues.length - shown.length;
-  const sentences = shown.map(sentence);
+  const reported = issues.slice(0, SHOWN_ISSUES);
+  const more = issues.length - reported.length;
+  const sentences = reported.map(sentence);
   if (more > 0) sentences.push(`${more} more.`);
   return new StackwardenError("INVALID_INPUT", `${operation}: ${sentences.join(" ")}`, {
     hint: "Correct the arguments named and call again; nothing was changed.",
-    details: { operation, issues: shown },
+    details: { operation, issues: reported },
   });
 }
 

@@ -69,10 +69,10 @@ class Manager implements SharedStackManager {
   }
 
   /** The project, in its known folder or in the requested one. Writes nothing. */
-  #project(id: string, asked?: string): Project {
+  #project(id: string, requestedFolder?: string): Project {
     const existing = this.#projects.get(id);
     // A running project keeps the folder of its start, unless the call names another one.
-    if (existing?.supervisor.open && asked === undefined) {
+    if (existing?.open && requestedFolder === undefined) {
       if (this.#reaches(id)) return existing;
       const { roots } = this.options.config;
       throw new StackwardenError("FOLDER_NOT_ALLOWED", `${id} runs in a folder that is not below an allowed root.`, {
@@ -80,10 +80,10 @@ class Manager implements SharedStackManager {
         details: { roots },
       });
     }
-    const folder = this.#store.resolveFolder(id, asked);
+    const folder = this.#store.resolveFolder(id, requestedFolder);
     if (existing !== undefined) {
       if (existing.folder === folder) return existing;
-      if (existing.supervisor.open || existing.state !== "stopped")
+      if (existing.open || existing.state !== "stopped")
         throw new StackwardenError(
           "PROJECT_CONFLICT",
           `The project ${id} runs in ${existing.folder}, not in ${folder}.`,
@@ -92,7 +92,7 @@ class Manager implements SharedStackManager {
             details: { project: id, folders: [existing.folder, folder] },
           },
         );
-      existing.folder = folder;
+      existing.storage.moveTo(folder);
       return existing;
     }
     const project = new Project(id, folder, this.#projectOptions(id));
@@ -103,9 +103,7 @@ class Manager implements SharedStackManager {
   #projectOptions(id: string): ProjectOptions {
     const { config, runtimes, loadStack, openLogStore, logger } = this.options;
     return {
-      project: id,
-      // A copy for each project: the client that starts the stack determines its settings.
-      config: { ...config },
+      settings: config,
       runtimes,
       loadStack,
       store: this.#shared.records,
@@ -150,7 +148,7 @@ class Manager implements SharedStackManager {
     this.#guard(request.project, "start", async () => {
       const before = this.projects().join();
       const project = this.#project(request.project, request.folder);
-      if (!project.supervisor.open) this.#shared.records.requireOnly(project.id, project.folder);
+      if (!project.open) this.#shared.records.requireOnly(project.id, project.folder);
       try {
         return await project.start(request, call, this.options.config);
       } finally {
@@ -244,7 +242,7 @@ class Manager implements SharedStackManager {
     this.#guard(project, "events", () => eventsOf(this.#project(project), query));
 
   projects(): string[] {
-    return [...new Set([...this.#store.known(), ...this.#runningIds()])].filter((id) => this.#reaches(id)).sort();
+    return [...new Set([...this.#store.projectIds(), ...this.#runningIds()])].filter((id) => this.#reaches(id)).sort();
   }
 
   #runningIds(): string[] {
@@ -266,7 +264,7 @@ class Manager implements SharedStackManager {
     const all = [...this.#projects.values()].filter(({ id }) => this.#reaches(id));
     const totals = await Promise.all(
       all.map(async (project) =>
-        ((await project.openRecords())?.logs.totals() ?? []).map((of) => ({ project: project.id, ...of })),
+        ((await project.storage.openRecords())?.logs.totals() ?? []).map((of) => ({ project: project.id, ...of })),
       ),
     );
     return totals.flat();
@@ -278,11 +276,11 @@ class Manager implements SharedStackManager {
   };
 
   subscribe(listener: (change: StackChange) => void): () => void {
-    const heard = (change: StackChange): void => {
+    const filtered = (change: StackChange): void => {
       if (change.kind === "projects" || this.#reaches(change.project)) listener(change);
     };
-    this.#shared.listeners.add(heard);
-    return () => this.#shared.listeners.delete(heard);
+    this.#shared.listeners.add(filtered);
+    return () => this.#shared.listeners.delete(filtered);
   }
 
   shutdown(reason: string, deadlineMs = SHUTDOWN_MS): Promise<void> {

@@ -124,6 +124,9 @@ export interface CopyVolumesRequest extends VolumesRequest {
   maxBytes: number;
 }
 
+/** Beginning of the note of a service that does not run in the project's folder itself. */
+export const RUNS_ON_COPY = "Runs on a copy of the project's folder";
+
 /** Prefix of the note for a service whose compose file sets a PORT on which the service is unreachable. */
 export const PORT_OVERRIDDEN = "The compose file sets PORT to";
 

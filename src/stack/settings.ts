@@ -30,5 +30,7 @@ export interface StackSettings {
    */
   projects: Record<string, { folder: string; engine?: string | undefined; suggested?: true }>;
   retry: { maxRetries: number; baseDelayMs: number };
+  /** `PATH`, `HOME` and the variables of version managers (`NVM_DIR`) of the client; null prototype. */
+  clientEnvironment?: Record<string, string>;
   logs: { ringBytes: number; spoolBytes: number };
 }

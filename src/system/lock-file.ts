@@ -59,11 +59,11 @@ export async function takeLock(file: string): Promise<LockOutcome> {
         break;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "EEXIST" || attempt >= TRIES) throw error;
-        const seen = await readFile(file, "utf8").catch(() => null);
-        if (seen === null) continue;
-        const pid = livingHolder(seen);
+        const content = await readFile(file, "utf8").catch(() => null);
+        if (content === null) continue;
+        const pid = livingHolder(content);
         if (pid !== null) return { lock: null, pid };
-        await setAside(file, seen);
+        await setAside(file, content);
       }
     }
   } finally {
@@ -87,8 +87,8 @@ const REMOVAL_MS = 2000;
  * Removes the lock of a dead process, and never one that a living process put in its place meanwhile: only who makes
  * the marker of this very text may remove it, and the marker is a second name of what is there at that moment.
  */
-async function setAside(file: string, seen: string): Promise<void> {
-  const marker = `${file}.${createHash("sha256").update(seen).digest("hex").slice(0, 16)}.dead`;
+async function setAside(file: string, content: string): Promise<void> {
+  const marker = `${file}.${createHash("sha256").update(content).digest("hex").slice(0, 16)}.dead`;
   try {
     await link(file, marker);
   } catch (error) {
@@ -101,6 +101,6 @@ async function setAside(file: string, seen: string): Promise<void> {
     else await sleep(20);
     return;
   }
-  if ((await readFile(marker, "utf8").catch(() => null)) === seen) await rm(file, { force: true });
+  if ((await readFile(marker, "utf8").catch(() => null)) === content) await rm(file, { force: true });
   await rm(marker, { force: true });
 }

@@ -50,7 +50,7 @@ export interface Beneath {
   /** Absolute, without links. */
   real: string;
   /** Relative to the folder, as it was asked for. */
-  shown: string;
+  displayPath: string;
 }
 
 /** Whether descriptors can be used as paths. */
@@ -60,7 +60,7 @@ const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoExc
 const isMissing = (error: unknown): boolean => codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR";
 
 /** For fewer steps from the root: `open` refuses a link only in the last component. */
-function openFolder(folder: string, shown: string): number {
+function openFolder(folder: string, displayPath: string): number {
   let fd = openSync("/", O_PATH | constants.O_DIRECTORY);
   try {
     for (const name of folder.split(sep).filter((part) => part !== "")) {
@@ -72,7 +72,7 @@ function openFolder(folder: string, shown: string): number {
   } catch (error) {
     closeSync(fd);
     if (codeOf(error) === "ENOTDIR")
-      throw new UnsafePathError("changed", shown, "cannot be reached: its folder was replaced by a link", {
+      throw new UnsafePathError("changed", displayPath, "cannot be reached: its folder was replaced by a link", {
         hint: "Restore the folder, or start the project again by its present path.",
         cause: error,
       });
@@ -80,9 +80,10 @@ function openFolder(folder: string, shown: string): number {
   }
 }
 
-function walk(folder: string, inner: string, shown: string): Beneath | undefined {
-  const outside = (): UnsafePathError => new UnsafePathError("outside", shown, "leads outside the project's folder");
-  const descriptors = [openFolder(folder, shown)];
+function walk(folder: string, inner: string, displayPath: string): Beneath | undefined {
+  const outside = (): UnsafePathError =>
+    new UnsafePathError("outside", displayPath, "leads outside the project's folder");
+  const descriptors = [openFolder(folder, displayPath)];
   const names: string[] = [];
   const pending = inner.split(sep).reverse();
   let links = 0;
@@ -103,7 +104,7 @@ function walk(folder: string, inner: string, shown: string): Beneath | undefined
       }
       closeSync(fd);
       links += 1;
-      if (links > MAX_LINKS) throw new UnsafePathError("outside", shown, "is a link that never ends");
+      if (links > MAX_LINKS) throw new UnsafePathError("outside", displayPath, "is a link that never ends");
       const target = readlinkSync(at);
       if (isAbsolute(target)) {
         if (!isBeneath(folder, target)) throw outside();
@@ -114,12 +115,12 @@ function walk(folder: string, inner: string, shown: string): Beneath | undefined
       pending.push(...steps.split("/").reverse());
     }
     const fd = descriptors.pop() as number;
-    return { fd, stats: fstatSync(fd), real: join(folder, ...names), shown };
+    return { fd, stats: fstatSync(fd), real: join(folder, ...names), displayPath };
   } catch (error) {
     if (error instanceof UnsafePathError) throw error;
     if (isMissing(error)) return undefined;
     if (codeOf(error) === "EINVAL")
-      throw new UnsafePathError("changed", shown, "changed while it was read", { cause: error });
+      throw new UnsafePathError("changed", displayPath, "changed while it was read", { cause: error });
     throw error;
   } finally {
     for (const open of descriptors) closeSync(open);
@@ -127,12 +128,12 @@ function walk(folder: string, inner: string, shown: string): Beneath | undefined
 }
 
 /** Where descriptors have no paths (macOS) services run as the server's user, who gains nothing by a swap. */
-function resolvePortably(folder: string, inner: string, shown: string): Beneath | undefined {
+function resolvePortably(folder: string, inner: string, displayPath: string): Beneath | undefined {
   try {
     const real = realpathSync(join(folder, inner));
     if (!isBeneath(realpathSync(folder), real))
-      throw new UnsafePathError("outside", shown, "leads outside the project's folder");
-    return { fd: -1, stats: lstatSync(real), real, shown };
+      throw new UnsafePathError("outside", displayPath, "leads outside the project's folder");
+    return { fd: -1, stats: lstatSync(real), real, displayPath };
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
@@ -148,14 +149,14 @@ function resolvePortably(folder: string, inner: string, shown: string): Beneath 
  */
 export function openBeneath(path: string, within: string): Beneath | undefined {
   const full = resolve(within, path);
-  const shown = relative(within, full) || ".";
-  if (!isBeneath(within, full)) throw new UnsafePathError("outside", shown, "leads outside the project's folder");
+  const displayPath = relative(within, full) || ".";
+  if (!isBeneath(within, full)) throw new UnsafePathError("outside", displayPath, "leads outside the project's folder");
   try {
-    return (hasDescriptorPaths ? walk : resolvePortably)(within, relative(within, full), shown);
+    return (hasDescriptorPaths ? walk : resolvePortably)(within, relative(within, full), displayPath);
   } catch (error) {
     const code = codeOf(error);
     if (error instanceof StackwardenError || code === undefined) throw error;
-    throw new UnsafePathError("denied", shown, `cannot be read (${code})`, {
+    throw new UnsafePathError("denied", displayPath, `cannot be read (${code})`, {
       hint: "Correct its permissions.",
       cause: error,
     });

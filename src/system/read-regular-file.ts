@@ -48,7 +48,7 @@ function readUpTo(fd: number, maxBytes: number, tooLarge: () => UnsafePathError)
   }
 }
 
-function open({ fd, real, stats, shown }: Beneath): number {
+function open({ fd, real, stats, displayPath }: Beneath): number {
   const opened = openSync(
     fd < 0 ? real : `/proc/self/fd/${fd}`,
     constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY | (fd < 0 ? constants.O_NOFOLLOW : 0),
@@ -56,7 +56,7 @@ function open({ fd, real, stats, shown }: Beneath): number {
   const now = fstatSync(opened);
   if (now.isFile() && now.ino === stats.ino && now.dev === stats.dev) return opened;
   closeSync(opened);
-  throw new UnsafePathError("changed", shown, "changed while it was read");
+  throw new UnsafePathError("changed", displayPath, "changed while it was read");
 }
 
 /**
@@ -69,11 +69,12 @@ export function readRegularFile(path: string, options: ReadRegularFileOptions): 
   const { within, maxBytes = DEFAULT_MAX_BYTES } = options;
   const beneath = openBeneath(path, within);
   if (beneath === undefined) return undefined;
-  const { stats, shown } = beneath;
+  const { stats, displayPath } = beneath;
   const tooLarge = (): UnsafePathError =>
-    new UnsafePathError("too large", shown, `is larger than ${size(maxBytes)}`, { hint: "Use a smaller file." });
+    new UnsafePathError("too large", displayPath, `is larger than ${size(maxBytes)}`, { hint: "Use a smaller file." });
   try {
-    if (!stats.isFile()) throw new UnsafePathError("special", shown, `${describe(stats)}; expected a regular file`);
+    if (!stats.isFile())
+      throw new UnsafePathError("special", displayPath, `${describe(stats)}; expected a regular file`);
     if (stats.size > maxBytes) throw tooLarge();
     const fd = open(beneath);
     try {
@@ -83,7 +84,7 @@ export function readRegularFile(path: string, options: ReadRegularFileOptions): 
     }
   } catch (error) {
     if (error instanceof UnsafePathError) throw error;
-    throw new UnsafePathError("denied", shown, `cannot be read (${(error as NodeJS.ErrnoException).code})`, {
+    throw new UnsafePathError("denied", displayPath, `cannot be read (${(error as NodeJS.ErrnoException).code})`, {
       hint: "Correct its permissions.",
       cause: error,
     });

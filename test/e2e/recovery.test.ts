@@ -237,10 +237,7 @@ describe.each(MODES)("recovery, %s", (mode) => {
       expect(error.message).toContain(String(port));
       expect(error.message).toContain("app");
       expect(cgroupsOf(server.pid)).toEqual([]);
-      const other = await server.call("start_stack", {
-        project: "shop",
-        ports: { app: port + 1 > 65_535 ? 20_000 : port + 1 },
-      });
+      const other = await server.call("start_stack", { project: "shop", ports: error.details?.free_ports });
       expect(other.status).toBe("healthy");
     } finally {
       taken.close();

@@ -62,13 +62,13 @@ export async function env(service: string, options: CommonOptions, host: CliHost
     const stack = await runningStack(session);
     serviceOf(stack, service);
     const { environment, hidden } = await definitionWithSecrets(session, stack, service);
-    const shown = Object.entries(environment).map(([name, value]): [string, string] => [
+    const variables = Object.entries(environment).map(([name, value]): [string, string] => [
       name,
       hidden.has(name) && !onTerminal() ? HIDDEN : value,
     ]);
     const { terminal } = session;
-    if (terminal.json) terminal.print(JSON.stringify(Object.fromEntries(shown)));
-    else terminal.print(harmless(shown.map(([name, value]) => assignment(name, value)).join("\n")));
+    if (terminal.json) terminal.print(JSON.stringify(Object.fromEntries(variables)));
+    else terminal.print(harmless(variables.map(([name, value]) => assignment(name, value)).join("\n")));
     return EXIT.ok;
   } finally {
     await session.close();
@@ -115,14 +115,14 @@ function clientOf(definition: ServiceDefinition, { service, endpoints }: Service
         `postgresql://${part(user)}${password === "" ? "" : `:${part(password)}`}@${host}:${port}/${part(database)}`,
     };
   }
-  const given = / ?--requirepass (\S+)/.exec(command.join(" "))?.[1];
-  const password = given ?? environment.REDIS_PASSWORD ?? "";
+  const requirePass = / ?--requirepass (\S+)/.exec(command.join(" "))?.[1];
+  const password = requirePass ?? environment.REDIS_PASSWORD ?? "";
   return {
     program: "redis-cli",
     args: ["-h", host, "-p", String(port)],
     environment: password === "" ? {} : { REDISCLI_AUTH: password },
     password,
-    url: (shown) => `redis://${shown === "" ? "" : `:${part(shown)}@`}${host}:${port}`,
+    url: (text) => `redis://${text === "" ? "" : `:${part(text)}@`}${host}:${port}`,
   };
 }
 

@@ -16,13 +16,17 @@ const CALL_SECONDS = 600;
 async function requireOwn({ project, folder, call }: Session): Promise<void> {
   if (folder === undefined) return;
   const { stacks } = await call<{ stacks: StackReport[] }>("list_stacks", {});
-  const known = stacks.find((stack) => stack.project === project)?.folder ?? "";
+  const projectFolder = stacks.find((stack) => stack.project === project)?.folder ?? "";
   const here = await realpath(folder).catch(() => folder);
-  if (known === "" || known === here) return;
-  throw new StackwardenError("PROJECT_CONFLICT", `The project ${project} belongs to ${known}, not to ${here}.`, {
-    hint: `To operate that project, pass --project ${project}. Use another project id for this folder.`,
-    details: { project, folders: [known, here] },
-  });
+  if (projectFolder === "" || projectFolder === here) return;
+  throw new StackwardenError(
+    "PROJECT_CONFLICT",
+    `The project ${project} belongs to ${projectFolder}, not to ${here}.`,
+    {
+      hint: `To operate that project, pass --project ${project}. Use another project id for this folder.`,
+      details: { project, folders: [projectFolder, here] },
+    },
+  );
 }
 
 /** Calls one operation and prints its result as JSON, or as its message followed by the lines of `more`. */

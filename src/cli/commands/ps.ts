@@ -13,7 +13,7 @@ export interface PsOptions extends CommonOptions {
   all?: boolean;
 }
 
-async function known(session: Session): Promise<StackReport[]> {
+async function listStacks(session: Session): Promise<StackReport[]> {
   const server = await session.server();
   if (server === null) return (await session.manager()).list();
   return ((await server.client.call("list_stacks", {}, undefined, session.signal)) as Listed).stacks;
@@ -24,7 +24,7 @@ export async function ps(options: PsOptions, host: CliHost): Promise<ExitCode> {
   const { terminal } = session;
   try {
     const stacks = await Promise.all(
-      (await known(session)).map(async (report) => {
+      (await listStacks(session)).map(async (report) => {
         // A stack of a standalone process is known to that process only.
         const holder = await session.holder(report.project).catch(() => null);
         if (holder === null) return report;
@@ -32,19 +32,19 @@ export async function ps(options: PsOptions, host: CliHost): Promise<ExitCode> {
         return theirs.find((one) => one.project === report.project) ?? report;
       }),
     );
-    const wanted = stacks.filter(
+    const selected = stacks.filter(
       (report) =>
         (options.project === undefined || report.project === options.project) &&
         (options.all === true || options.project !== undefined || report.state !== "stopped"),
     );
-    if (terminal.json) terminal.print(JSON.stringify({ stacks: wanted }));
-    else if (wanted.length === 0)
+    if (terminal.json) terminal.print(JSON.stringify({ stacks: selected }));
+    else if (selected.length === 0)
       terminal.print(
         options.project === undefined
           ? "No stack is running. Start one with: stackwarden up"
           : `Unknown project ${options.project}. List the projects with: stackwarden ps --all`,
       );
-    else terminal.print(wanted.map(stackTable).join("\n\n"));
+    else terminal.print(selected.map(stackTable).join("\n\n"));
     return EXIT.ok;
   } finally {
     await session.close();

@@ -98,7 +98,8 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
     readOnly: config.readOnly,
     allowedHosts: options.allowedHost ?? [],
     allowedOrigins: options.allowedOrigin ?? [],
-    openMcpDoor: (given) => createMcpHttpHandler({ ...given, commands: config.commands, version: VERSION, logger }),
+    openMcpDoor: (handlerOptions) =>
+      createMcpHttpHandler({ ...handlerOptions, commands: config.commands, version: VERSION, logger }),
   });
   const http = await opening.catch(async (error: unknown) => {
     await user.close("the HTTP server could not start");
@@ -113,13 +114,13 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
     socket,
     token_file: tokens.tokenFile,
   };
-  const shown = [
+  const lines = [
     ...(url === null ? [] : [`MCP        ${url}/mcp`, `REST       ${url}/api/v1`, `dashboard  ${url}/`]),
     `socket     ${socket}`,
     `token      in ${tokens.tokenFile}`,
   ];
-  terminal.print(terminal.json ? JSON.stringify(places) : shown.join("\n"));
-  const reason = await Promise.race([stop, user.asked]);
+  terminal.print(terminal.json ? JSON.stringify(places) : lines.join("\n"));
+  const reason = await Promise.race([stop, user.stopRequested]);
   terminal.note(dim(`Shutting down (${reason})…`));
   // A second signal ends this process immediately; the watchdog then ends the services.
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(EXIT.interrupted));

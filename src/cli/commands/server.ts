@@ -129,10 +129,10 @@ export async function serverRun(options: ServerRunOptions, host: CliHost): Promi
   try {
     return await run(options, host, () => report({ ready: true }));
   } catch (error) {
-    const known = toStackwardenError(error);
-    const pid = known.details?.pid;
-    if (known.code !== "SERVER_IN_USE" || typeof pid !== "number") {
-      report({ error: transferError(known) });
+    const failure = toStackwardenError(error);
+    const pid = failure.details?.pid;
+    if (failure.code !== "SERVER_IN_USE" || typeof pid !== "number") {
+      report({ error: transferError(failure) });
       throw error;
     }
     // Another server started first, which satisfies the caller.
@@ -172,7 +172,7 @@ async function run(options: ServerRunOptions, host: CliHost, ready: () => void):
   ready();
   // The first session needs this module: load it while the client connects.
   void import("../../mcp/socket.js");
-  const reason = await Promise.race([server.asked, signalled]);
+  const reason = await Promise.race([server.stopRequested, signalled]);
   logger.info(`background server shutting down: ${reason}`);
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(EXIT.interrupted));
   await server.close(reason);

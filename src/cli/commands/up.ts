@@ -53,7 +53,7 @@ const ENDS = ["stack_stopped", "stack_lost"];
 const NOTABLE = ["service_crashed", "service_unhealthy", "restart_scheduled", "service_restarted", "restart_given_up"];
 
 /** Prints notable events. Resolves when the stack has stopped; rejects when the server has ended. */
-async function ended(session: Session, after: number, until: AbortSignal): Promise<"stopped" | "lost"> {
+async function untilStackEnds(session: Session, after: number, until: AbortSignal): Promise<"stopped" | "lost"> {
   const types = [...ENDS, ...NOTABLE];
   let cursor = after;
   for (;;) {
@@ -97,7 +97,7 @@ async function stay(session: Session, options: UpOptions): Promise<ExitCode> {
     signal.addEventListener("abort", () => resolve("interrupted"), { once: true });
     if (signal.aborted) resolve("interrupted");
   });
-  const end = ended(session, cursor, over.signal);
+  const end = untilStackEnds(session, cursor, over.signal);
   const logs = options.logs === false ? end : showLogs(session, over.signal).then(() => end);
   // The first failure reports that the server has ended.
   for (const one of [end, logs]) one.catch(() => undefined);

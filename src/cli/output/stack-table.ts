@@ -33,10 +33,19 @@ const row = (one: ServiceReport): string[] => [
   one.endpoints.map((endpoint) => endpoint.url).join(" "),
 ];
 
+/** For example `backend is stale: app/main.py changed after the instance started. Run: stackwarden restart backend`. */
+export const staleNote = ({ service, stale }: Pick<ServiceReport, "service" | "stale">): string[] =>
+  stale === undefined
+    ? []
+    : [
+        `${service} is stale: ${stale.reason} Run: stackwarden ${stale.fix === "start_stack" ? "up -d" : `restart ${service}`}`,
+      ];
+
 export function stackTable(report: StackReport): string {
   const head = ["SERVICE", "STATE", "UP", "RESTARTS", "USER", "LIMITS", "PUBLISHED"].map(dim);
   const title = `${bold(report.project)}  ${paintState(report.state)}  ${dim(`${report.runtime} · ${report.folder}`)}`;
   const notes = [
+    ...Object.values(report.services).flatMap(staleNote),
     ...report.notes,
     ...Object.values(report.services).flatMap((one) => one.notes.map((note) => `${one.service}: ${note}`)),
   ];

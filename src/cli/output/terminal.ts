@@ -18,10 +18,10 @@ export function createTerminal(json: boolean): Terminal {
   const unread = new AbortController();
   process.stdout.on("error", () => unread.abort());
   process.stderr.on("error", () => undefined);
-  const shown = json ? escaped : harmless;
+  const safe = json ? escaped : harmless;
   return {
     json,
-    print: (text) => void process.stdout.write(`${shown(text)}\n`),
+    print: (text) => void process.stdout.write(`${safe(text)}\n`),
     note: (text) => void process.stderr.write(`${harmless(text)}\n`),
     unread: unread.signal,
   };

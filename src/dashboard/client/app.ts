@@ -86,7 +86,7 @@ export class App {
       h("main", { id: "main", tabindex: -1 }, this.#none, this.#body),
       this.#notices.element,
     );
-    document.addEventListener("visibilitychange", this.#seen);
+    document.addEventListener("visibilitychange", this.#onVisibilityChange);
     for (const change of ["online", "offline"]) window.addEventListener(change, this.#network);
     this.#look();
   }
@@ -96,7 +96,7 @@ export class App {
     this.#looking.abort();
     this.#following.abort();
     this.#logs.setVisible(false);
-    document.removeEventListener("visibilitychange", this.#seen);
+    document.removeEventListener("visibilitychange", this.#onVisibilityChange);
     for (const change of ["online", "offline"]) window.removeEventListener(change, this.#network);
   }
 
@@ -115,7 +115,7 @@ export class App {
   }
 
   /** A hidden page keeps no connection: browsers limit the connections to one server. */
-  readonly #seen = (): void => {
+  readonly #onVisibilityChange = (): void => {
     const visible = document.visibilityState === "visible";
     this.#logs.setVisible(visible);
     if (visible) {
@@ -211,8 +211,8 @@ export class App {
     while (!signal.aborted) {
       let next = pauseMs;
       try {
-        const asked = await run();
-        if (typeof asked === "number") next = asked;
+        const pause = await run();
+        if (typeof pause === "number") next = pause;
         this.#tellConnection(null);
       } catch (error) {
         if (signal.aborted) return;

@@ -109,14 +109,14 @@ export function createLogsPanel(source: DataSource): LogsPanel {
 
   const run = async (query: LogFilter, signal: AbortSignal): Promise<void> => {
     while (!signal.aborted) {
-      let told = false;
+      let announced = false;
       try {
         await source.followLogs(
           query,
           (page) => {
             if (signal.aborted) return;
-            if (!told) lines.replaceChildren();
-            told = true;
+            if (!announced) lines.replaceChildren();
+            announced = true;
             append(page, query);
             setText(state, lines.childElementCount > 0 ? "" : query.text === "" ? "No lines yet." : "No line matches.");
           },

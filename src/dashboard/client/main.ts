@@ -72,12 +72,12 @@ function follow({ theme, styles }: HostContext): void {
 
 async function inHost(): Promise<void> {
   let app: App | null = null;
-  let wanted: string | null = null;
+  let requestedProject: string | null = null;
   const bridge = new HostBridge({
     onContext: follow,
     onTool: ({ project }) => {
       if (typeof project !== "string") return;
-      wanted = project;
+      requestedProject = project;
       app?.choose(project);
     },
     onTeardown: () => app?.close(),
@@ -86,7 +86,7 @@ async function inHost(): Promise<void> {
   const source = new HostSource(bridge, page.dataset.scope === "operate");
   app = new App({ source, corner: [scopeChip(source.mayChange)], onUnauthorized: () => undefined });
   show(app.element);
-  if (wanted !== null) app.choose(wanted);
+  if (requestedProject !== null) app.choose(requestedProject);
 }
 
 if (page.dataset.door === "mcp-app")

@@ -11,8 +11,8 @@ export class Notices {
   readonly #done = h("div", { role: "status" });
   readonly #failed = h("div", { role: "alert" });
   /** A visually hidden live region. */
-  readonly #heard = h("div", { role: "status", class: "unseen" });
-  readonly element = h("div", { class: "notices" }, this.#failed, this.#done, this.#heard);
+  readonly #announcement = h("div", { role: "status", class: "unseen" });
+  readonly element = h("div", { class: "notices" }, this.#failed, this.#done, this.#announcement);
 
   done(text: string): void {
     const notice = this.#notice("done", text, "");
@@ -27,7 +27,7 @@ export class Notices {
 
   /** Announces a message to screen readers. */
   hear(text: string): void {
-    setText(this.#heard, text);
+    setText(this.#announcement, text);
   }
 
   #notice(kind: string, text: string, hint: string): HTMLElement {

@@ -51,13 +51,13 @@ export function createPlot(title: string, unit: string): Plot {
     picture,
     since,
   );
-  let shown: PlotView = { points: [], limit: null, now: 0, live: false };
+  let currentView: PlotView = { points: [], limit: null, now: 0, live: false };
   let pointed: number | null = null;
   let spanMs = LEAST_MS;
 
-  const xOf = (time: number): number => WIDTH * (1 - (shown.now - time) / spanMs);
+  const xOf = (time: number): number => WIDTH * (1 - (currentView.now - time) / spanMs);
   const say = (): void => {
-    const { points, limit, now, live } = shown;
+    const { points, limit, now, live } = currentView;
     const at = pointed === null ? (live ? points.at(-1) : undefined) : nearest(points, now - (1 - pointed) * spanMs);
     const number = at?.value ?? null;
     const of = limit === null ? ` ${unit}` : ` / ${amount(limit)} ${unit}`;
@@ -83,7 +83,7 @@ export function createPlot(title: string, unit: string): Plot {
   return {
     element,
     update: (view) => {
-      shown = view;
+      currentView = view;
       spanMs = Math.min(WINDOW_MS, Math.max(LEAST_MS, view.now - (view.points[0]?.time ?? view.now)));
       setText(since, `${duration(spanMs)} ago`);
       const values = view.points.flatMap((point) => (point.value === null ? [] : [point.value]));

@@ -13,18 +13,18 @@ export interface ProjectList {
 export function createProjectList(choose: (project: string) => void): ProjectList {
   const list = h("ul");
   const element = h("nav", { "aria-label": "Projects" }, h("h2", {}, "Projects"), list);
-  const items = new Map<string, { element: HTMLElement; button: HTMLElement; sign: Element; told: Element }>();
+  const items = new Map<string, { element: HTMLElement; button: HTMLElement; sign: Element; description: Element }>();
   const item = (project: string) => {
     const sign = h("span", { class: "sign", "aria-hidden": "true" });
-    const told = h("span", { class: "hint" });
+    const description = h("span", { class: "hint" });
     const button = h(
       "button",
       { type: "button", click: () => choose(project) },
       sign,
       h("span", { class: "name" }, project),
-      told,
+      description,
     );
-    return { element: h("li", {}, button), button, sign, told };
+    return { element: h("li", {}, button), button, sign, description };
   };
   return {
     element,
@@ -42,7 +42,7 @@ export function createProjectList(choose: (project: string) => void): ProjectLis
         const well = all.filter((service) => isUp(service.state)).length;
         const tone = toneOf(state);
         setText(one.sign, SIGNS[tone]);
-        setText(one.told, state === "stopped" ? "stopped" : `${well} of ${all.length} well`);
+        setText(one.description, state === "stopped" ? "stopped" : `${well} of ${all.length} well`);
         one.button.dataset.tone = tone;
         setAttribute(one.button, "aria-current", project === chosen ? "true" : null);
       });

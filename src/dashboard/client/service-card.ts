@@ -90,10 +90,10 @@ export function createServiceCard(name: string, actions: CardActions): ServiceCa
       const live = stats !== null;
       cpu.update({ points: points("cpus"), limit: report.limits?.cpus.value ?? null, now, live });
       memory.update({ points: points("memory_mb"), limit: report.limits?.memory_mb.value ?? null, now, live });
-      const told = [...pressure, ...openToNetwork(report), ...notEnforced(report)];
-      if (warnings.dataset.told !== told.join("\n")) {
-        warnings.dataset.told = told.join("\n");
-        warnings.replaceChildren(...told.map((text) => h("li", {}, text)));
+      const remarks = [...staleness(report), ...pressure, ...openToNetwork(report), ...notEnforced(report)];
+      if (warnings.dataset.told !== remarks.join("\n")) {
+        warnings.dataset.told = remarks.join("\n");
+        warnings.replaceChildren(...remarks.map((text) => h("li", {}, text)));
       }
       setText(facts, factsOf(report, stats, now));
       limits.disabled = !mayChange || doing !== null;
@@ -119,6 +119,11 @@ function messageOf(report: ServiceReport, health: ServiceHealth | null): string 
     ? message
     : `${message} · ${amount(health.latency_ms)} ms`;
 }
+
+const staleness = ({ stale }: ServiceReport): string[] =>
+  stale === undefined
+    ? []
+    : [`Stale: ${stale.reason} ${stale.fix === "start_stack" ? "Start the stack again" : "Restart"} to apply it.`];
 
 function openToNetwork({ endpoints }: ServiceReport): string[] {
   const open = endpoints.filter(({ host }) => host !== "127.0.0.1").map(({ host_port }) => host_port);

@@ -27,7 +27,7 @@ export interface Badge {
   update(state: ServiceState | StackState): void;
 }
 
-const shown = (state: ServiceState | StackState, of: "service" | "stack"): Shown =>
+const appearance = (state: ServiceState | StackState, of: "service" | "stack"): Shown =>
   of === "service" && state === "running" ? UNCHECKED : (STATES[state] ?? ["off", "?", state]);
 
 export function createBadge(of: "service" | "stack"): Badge {
@@ -37,7 +37,7 @@ export function createBadge(of: "service" | "stack"): Badge {
   return {
     element,
     update: (state) => {
-      const [tone, symbol, text] = shown(state, of);
+      const [tone, symbol, text] = appearance(state, of);
       setText(sign, symbol);
       setText(word, text);
       element.dataset.tone = tone;
@@ -45,7 +45,7 @@ export function createBadge(of: "service" | "stack"): Badge {
   };
 }
 
-export const toneOf = (state: StackState): Tone => shown(state, "stack")[0];
-export const toneOfService = (state: ServiceState): Tone => shown(state, "service")[0];
+export const toneOf = (state: StackState): Tone => appearance(state, "stack")[0];
+export const toneOfService = (state: ServiceState): Tone => appearance(state, "service")[0];
 /** True for the normal states: healthy, completed, or running without a check. */
 export const isUp = (state: ServiceState): boolean => state === "running" || toneOfService(state) === "good";

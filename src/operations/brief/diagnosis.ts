@@ -39,7 +39,7 @@ export const briefDiagnosis = {
       ...withoutEmpty({ others: others.map(briefCause) }),
       services: Object.fromEntries(Object.entries(services).map(([name, service]) => [name, diagnosedLine(service)])),
       ...withoutEmpty({
-        lines: wrong ? Object.fromEntries(lines.filter(([, shown]) => shown.length > 0)) : null,
+        lines: wrong ? Object.fromEntries(lines.filter(([, serviceLines]) => serviceLines.length > 0)) : null,
         recent_events: wrong ? events : null,
         omitted: omitted.causes > 0 ? { causes: omitted.causes } : null,
       }),

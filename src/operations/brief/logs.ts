@@ -105,13 +105,13 @@ function groupsOf(lines: readonly LogLine[]): Group[] {
       group.count += count;
     }
   }
-  const shown = new Set<Group>();
+  const printed = new Set<Group>();
   return lines.flatMap((line): Group[] => {
     const group = groups.get(`${line.service} ${line.generation} ${patternOf(line.text)}`) as Group;
     const collapses = group.count >= LEAST_SIMILAR && group.first !== group.last && isMessage(line.text);
     if (!collapses) return [{ first: line, last: line, count: 1 }];
-    if (shown.has(group)) return [];
-    shown.add(group);
+    if (printed.has(group)) return [];
+    printed.add(group);
     return [group];
   });
 }

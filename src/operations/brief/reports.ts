@@ -1,7 +1,7 @@
 /** Compact answers of list_stacks, health_status, get_stats and get_events for agents. */
 import * as z from "zod";
 import type { EventPage, HealthOutcome, StackEvent, StackReport, StatsReport } from "../../stack/model.js";
-import { limitLines, notesOf, serviceLine, withoutEmpty } from "./service-line.js";
+import { limitLines, notesOf, serviceLine, staleLine, withoutEmpty } from "./service-line.js";
 
 const text = z.string();
 
@@ -37,7 +37,7 @@ export const briefHealth = {
     overall_healthy,
     ...withoutEmpty({ unchecked }),
     services: Object.fromEntries(
-      Object.entries(services).map(([name, { service, healthy, status, message, error, ...health }]) => [
+      Object.entries(services).map(([name, { service, healthy, status, message, error, stale, ...health }]) => [
         name,
         withoutEmpty({
           service,
@@ -49,6 +49,7 @@ export const briefHealth = {
           latency_ms: health.latency_ms,
           checked_at: health.checked_at,
           consecutive_failures: health.consecutive_failures === 0 ? null : health.consecutive_failures,
+          stale: stale === undefined ? null : staleLine(stale),
         }),
       ]),
     ),
@@ -108,10 +109,10 @@ export const briefEvents = {
 function eventLine(event: StackEvent, previous: StackEvent | undefined): string {
   const { time, type, service, message, actor } = event;
   const clock = time.slice(11, 19);
-  const shown = previous?.time.slice(11, 19) === clock ? "" : `${clock} `;
+  const prefix = previous?.time.slice(11, 19) === clock ? "" : `${clock} `;
   const by = actor === "stackwarden" || actor === previous?.actor ? "" : ` (by ${actor})`;
   const what = SAYS_ITSELF.test(type)
     ? [type, ...(service === null ? [] : [service])].join(" ")
     : `${type}: ${message}`;
-  return `${shown}${what}${by}`;
+  return `${prefix}${what}${by}`;
 }

@@ -1,16 +1,24 @@
 /** Describes one service in one line: its state, the reason for the state, and its URLs. */
 import type { ServiceReport, StackReport } from "../../stack/model.js";
 import type { AppliedLimits } from "../../stack/schemas/limits.js";
+import type { Staleness } from "../../stack/schemas/service.js";
 
 /** For example `healthy, http://127.0.0.1:8000` or `crashed (exit code 1), restarts: 3`. */
 export function serviceLine(report: ServiceReport, before?: ServiceReport): string {
-  const { state, endpoints, restarts, last_exit: exit } = report;
+  const { state, endpoints, restarts, last_exit: exit, stale } = report;
   const changed = before !== undefined && before.state !== state ? `${before.state} → ` : "";
-  const ended = ["crashed", "lost", "unhealthy", "starting"].includes(state) && exit !== null;
-  const how = ended ? ` (${exit.oom_killed ? "OOM kill" : (exit.signal ?? `exit code ${exit.exit_code}`)})` : "";
+  const explainsExit = ["crashed", "lost", "unhealthy", "starting"].includes(state) && exit !== null;
+  const how = explainsExit ? ` (${exit.oom_killed ? "OOM kill" : (exit.signal ?? `exit code ${exit.exit_code}`)})` : "";
   const urls = endpoints.map(({ url }) => url);
-  return [`${changed}${state}${how}`, ...(restarts > 0 ? [`restarts: ${restarts}`] : []), ...urls].join(", ");
+  return [
+    `${changed}${state}${how}`,
+    ...(restarts > 0 ? [`restarts: ${restarts}`] : []),
+    ...urls,
+    ...(stale === undefined ? [] : [staleLine(stale)]),
+  ].join(", ");
 }
+
+export const staleLine = ({ reason, fix }: Staleness): string => `stale: ${reason.replace(/\.$/, "")} (${fix})`;
 
 export function serviceLines(after: StackReport, before?: StackReport): Record<string, string> {
   const entries = Object.entries(after.services).map(([name, report]) => [

@@ -69,14 +69,14 @@ async function sweep(cache: string): Promise<void> {
   }
 }
 
-async function build(found: PostgresPackage, cache: string, final: string): Promise<void> {
+async function build(source: PostgresPackage, cache: string, final: string): Promise<void> {
   await ensureDir(cache, 0o755);
   await sweep(cache);
-  const temporary = join(cache, `.postgres-${found.version}-${process.pid}`);
+  const temporary = join(cache, `.postgres-${source.version}-${process.pid}`);
   await removeTree(temporary, cache);
   try {
-    await copyTree(found.native, temporary);
-    await makeLinks(found.native, temporary);
+    await copyTree(source.native, temporary);
+    await makeLinks(source.native, temporary);
     await rename(temporary, final);
   } catch (error) {
     await removeTree(temporary, cache).catch(() => {});

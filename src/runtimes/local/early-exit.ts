@@ -37,8 +37,8 @@ export async function waitForEarlyExit(
   foreign: (port: number) => void,
 ): Promise<EarlyExit> {
   let exit: ServiceExit | undefined;
-  void process.exited.then((ended) => {
-    exit = ended;
+  void process.exited.then((processExit) => {
+    exit = processExit;
   });
   const until = Date.now() + waitMs;
   const [port] = ports;

@@ -19,6 +19,8 @@ export interface LocalRuntimeOptions {
   processHost: ProcessHost | (() => Promise<ProcessHost>);
   /** Retries of operations that fail because of the network. Default: 3 attempts, the first retry after 1,000 ms. */
   retry?: { maxRetries: number; baseDelayMs: number };
+  /** Says where the programs of a client without settings are. Default: in the system's directories only. */
+  clientEnvironment?: Record<string, string>;
   /** Receives warnings for the operator. */
   warn(message: string): void;
 }
@@ -50,8 +52,9 @@ class LocalRuntime implements StackRuntime {
     ]);
     await ensureDir(this.options.stateDir, 0o711);
     const host = await this.#processHost();
-    const { stateDir, retry = DEFAULT_RETRY } = this.options;
-    const stack = await LocalStack.open(request, stateDir, host, retry, (one) => this.#stacks.delete(one));
+    const { stateDir, retry = DEFAULT_RETRY, clientEnvironment = {} } = this.options;
+    const server = { stateDir, host, retry, clientEnvironment };
+    const stack = await LocalStack.open(request, server, (one) => this.#stacks.delete(one));
     this.#stacks.add(stack);
     return stack;
   }

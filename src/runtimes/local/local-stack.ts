@@ -22,12 +22,13 @@ import { refuseRoot, waitForEarlyExit } from "./early-exit.js";
 import { recoverRestores } from "./files/copy-volumes.js";
 import { ensureDir, namesIn, ownerOf, privateDirs } from "./files/create.js";
 import { removeTree } from "./files/remove-tree.js";
+import { type TranslatedDefinition, translate, translateService } from "./image/translate.js";
 import { ListenWatch } from "./listen-watch.js";
 import { LocalService } from "./local-service.js";
 import { aliasesOf, withAliases } from "./name-aliases.js";
 import { portRequests } from "./port-requests.js";
-import { appCommand, prepareApp } from "./providers/app.js";
-import type { LaunchPlan, PrepareContext } from "./providers/launch-plan.js";
+import { prepareApp } from "./providers/app.js";
+import type { LaunchPlan, LocalStartRequest, PrepareContext } from "./providers/launch-plan.js";
 import { postgresCommandEnv, preparePostgres } from "./providers/postgres.js";
 import { providerOf } from "./providers/provider-of.js";
 import { prepareRedis, redisCommandEnv } from "./providers/redis.js";
@@ -37,29 +38,13 @@ import type { ManagedProcess, ProcessHost, ServiceUser } from "./types.js";
 /** How long a start waits for the service's port, to detect a port that another process has taken. */
 const FIRST_MOMENTS_MS = 1500;
 
-/**
- * Checks all services before any is started.
- * @throws UNSUPPORTED with the name of every service that cannot run here
- */
-function checkDefinition(definition: StackDefinition): void {
-  const problems: StackwardenError[] = [];
-  for (const service of Object.values(definition.services)) {
-    try {
-      if (providerOf(service) === null) appCommand(service);
-    } catch (error) {
-      if (!(error instanceof StackwardenError) || error.code !== "UNSUPPORTED") throw error;
-      problems.push(error);
-    }
-  }
-  const [first] = problems;
-  if (first === undefined || problems.length === 1) {
-    if (first !== undefined) throw first;
-    return;
-  }
-  throw new StackwardenError("UNSUPPORTED", problems.map(({ message }) => message).join(" "), {
-    hint: first.hint,
-    details: { services: problems.map(({ details }) => details?.service) },
-  });
+/** What all stacks of a server share. */
+export interface LocalServer {
+  /** The server's state directory. */
+  stateDir: string;
+  host: ProcessHost;
+  retry: { maxRetries: number; baseDelayMs: number };
+  clientEnvironment: Record<string, string>;
 }
 
 /** Notes for settings that have no effect outside a container. */
@@ -92,35 +77,34 @@ export class LocalStack implements RuntimeStack {
   readonly #instances = new Map<string, Instance>();
   /** Processes of one-off commands. */
   readonly #commands = new Set<ManagedProcess>();
-  #definition: StackDefinition;
+  #definition: TranslatedDefinition;
+  private readonly host: ProcessHost;
   #closed = false;
 
   private constructor(
     private readonly open_: OpenStackRequest,
-    private readonly serverStateDir: string,
-    private readonly host: ProcessHost,
-    private readonly retry: { maxRetries: number; baseDelayMs: number },
+    private readonly server: LocalServer,
+    definition: TranslatedDefinition,
     private readonly onClose: (stack: LocalStack) => void,
   ) {
-    this.#definition = open_.definition;
+    this.host = server.host;
+    this.#definition = definition;
     this.#ledger = new PortLedger(portRequests, { project: open_.projectId });
   }
 
   /** @throws PORT_IN_USE, UNSUPPORTED, STORAGE_FAILED, INVALID_STACK */
   static async open(
     request: OpenStackRequest,
-    serverStateDir: string,
-    host: ProcessHost,
-    retry: { maxRetries: number; baseDelayMs: number },
+    server: LocalServer,
     onClose: (stack: LocalStack) => void = () => {},
   ): Promise<LocalStack> {
     request.signal.throwIfAborted();
-    checkDefinition(request.definition);
+    const definition = translate(request.definition, request.folder);
     await ensureDir(request.stateDir, 0o711);
     await removeCommandDirs(request.stateDir);
     await recoverRestores(request.stateDir);
-    const stack = new LocalStack(request, serverStateDir, host, retry, onClose);
-    await stack.#ledger.apply(request.definition);
+    const stack = new LocalStack(request, server, definition, onClose);
+    await stack.#ledger.apply(definition);
     if (request.signal.aborted) {
       await stack.close();
       request.signal.throwIfAborted();
@@ -133,12 +117,13 @@ export class LocalStack implements RuntimeStack {
   }
 
   async update(definition: StackDefinition): Promise<void> {
-    checkDefinition(definition);
-    await this.#ledger.apply(definition);
-    this.#definition = definition;
+    const translated = translate(definition, this.open_.folder);
+    await this.#ledger.apply(translated);
+    this.#definition = translated;
   }
 
-  async startService(request: StartServiceRequest): Promise<RuntimeService> {
+  async startService(given: StartServiceRequest): Promise<RuntimeService> {
+    const request = this.#translated(given);
     const { service, signal } = request;
     const name = service.name;
     if (this.#closed) throw new StackwardenError("STACK_NOT_RUNNING", "The stack was closed.");
@@ -164,7 +149,8 @@ export class LocalStack implements RuntimeStack {
   }
 
   /** A command beside a running instance uses the same files; without an instance they are prepared as for a start. */
-  async runOneOff(request: OneOffRequest): Promise<ExecResult> {
+  async runOneOff(given: OneOffRequest): Promise<ExecResult> {
+    const request = { ...given, ...this.#translated(given) };
     const { service, generation, limits, exec, signal } = request;
     const name = service.name;
     if (this.#closed) throw new StackwardenError("STACK_NOT_RUNNING", "The stack was closed.");
@@ -197,7 +183,12 @@ export class LocalStack implements RuntimeStack {
     }
   }
 
-  async #prepareCommand(request: OneOffRequest, user: ServiceUser, place: string): Promise<CommandPlace["plan"]> {
+  /** The Dockerfile is read at every start: it may have changed. */
+  #translated(request: StartServiceRequest): LocalStartRequest {
+    return { ...request, service: translateService(request.service, this.open_.folder) };
+  }
+
+  async #prepareCommand(request: LocalStartRequest, user: ServiceUser, place: string): Promise<CommandPlace["plan"]> {
     const context = await this.#context(request, user, place);
     const provider = providerOf(request.service);
     if (provider === null) return prepareApp(context);
@@ -208,21 +199,22 @@ export class LocalStack implements RuntimeStack {
   }
 
   /** @param place name of the private directories */
-  async #context(request: StartServiceRequest, user: ServiceUser, place: string): Promise<PrepareContext> {
+  async #context(request: LocalStartRequest, user: ServiceUser, place: string): Promise<PrepareContext> {
     const { projectId, folder, stateDir, notice } = this.open_;
     return {
       stack: { projectId, folder, stateDir, notice, definition: this.#definition },
-      serverStateDir: this.serverStateDir,
+      serverStateDir: this.server.stateDir,
+      client: this.open_.settings?.clientEnvironment ?? this.server.clientEnvironment,
       request,
       user,
       host: this.host,
       book: withAliases(this.#ledger, aliasesOf(this.#definition, request.service)),
-      retry: this.open_.settings?.retry ?? this.retry,
+      retry: this.open_.settings?.retry ?? this.server.retry,
       ...(await privateDirs(stateDir, place, user)),
     };
   }
 
-  async #prepare(request: StartServiceRequest, user: ServiceUser): Promise<LaunchPlan> {
+  async #prepare(request: LocalStartRequest, user: ServiceUser): Promise<LaunchPlan> {
     const context = await this.#context(request, user, request.service.name);
     const provider = providerOf(request.service);
     if (provider === "postgres") return preparePostgres(context);
@@ -255,6 +247,7 @@ export class LocalStack implements RuntimeStack {
       limits,
       sink,
       visible: [this.open_.folder, this.open_.stateDir],
+      mounts: plan.mounts ?? [],
     });
     const ended = this.#follow(name, process, plan);
     const instance = { process, plan, ended };

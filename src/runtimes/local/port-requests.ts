@@ -1,13 +1,13 @@
 /** The host ports of a service that shares the machine's network: every port it listens on. */
 
 import { StackwardenError } from "../../errors.js";
-import type { ServiceDefinition } from "../../stack/definition/types.js";
 import type { PortRequest } from "../shared/port-ledger.js";
 import { ownPlaceholders } from "./address-rewrite.js";
+import type { TranslatedService } from "./image/translate.js";
 import { providerOf } from "./providers/provider-of.js";
 
 /** Every port a service listens on, published first. */
-export function portRequests(service: ServiceDefinition): PortRequest[] {
+export function portRequests(service: TranslatedService): PortRequest[] {
   const wishes = new Map<number, PortRequest>();
   for (const mapping of service.ports) {
     if (wishes.has(mapping.containerPort)) {
@@ -33,7 +33,9 @@ export function portRequests(service: ServiceDefinition): PortRequest[] {
   for (const containerPort of inner) {
     if (containerPort === 0 && wishes.size > 0) continue;
     if (!wishes.has(containerPort)) {
-      wishes.set(containerPort, { service: service.name, containerPort, published: false });
+      // The program of an image has its port in its code more often than it reads PORT.
+      const preferred = service.recipe === undefined ? {} : { preferredPort: containerPort };
+      wishes.set(containerPort, { service: service.name, containerPort, published: false, ...preferred });
     }
   }
   return [...wishes.values()];

@@ -104,8 +104,8 @@ class LocalProcessHost implements ProcessHost {
     return this.size;
   }
 
-  accessible(path: string, user: ServiceUser, mode: "read" | "execute"): Promise<boolean> {
-    return accessible(path, user, mode);
+  accessible(path: string, user: ServiceUser, mode: "read" | "execute", shown?: string): Promise<boolean> {
+    return accessible(path, user, mode, shown !== undefined && this.sandbox.hides(shown) ? shown : undefined);
   }
 
   spawn(spec: ProcessSpec): Promise<ManagedProcess> {

@@ -5,6 +5,7 @@
 import type { Limits } from "../../stack/definition/types.js";
 import type { LogSink } from "../../stack/logs/types.js";
 import type { AppliedLimits, Enforcement, ServiceExit, ServiceStats } from "../../stack/runtime.js";
+import type { SandboxMount } from "./process/sandbox.js";
 
 /** The user that runs a service. A non-root server runs all services as its own user. */
 export interface ServiceUser {
@@ -12,6 +13,8 @@ export interface ServiceUser {
   gid: number;
   name: string;
   enforcement: Enforcement;
+  /** The user may write into the project's folder. Default false. */
+  mayWrite?: true;
 }
 
 export interface ProcessSpec {
@@ -30,6 +33,8 @@ export interface ProcessSpec {
   stdin?: Buffer;
   /** The project's folder and its part of the state directory; they stay visible when services have namespaces. */
   visible?: readonly string[];
+  /** Folders that take the place of others in its namespaces. */
+  mounts?: readonly SandboxMount[];
 }
 
 /** A process group in its cgroup. */
@@ -77,6 +82,7 @@ export interface RunSpec {
   limits?: Limits;
   /** As for `spawn`. Absent: the command has no namespaces of its own. */
   visible?: readonly string[];
+  mounts?: readonly SandboxMount[];
   /** The program rejects a user id without a name. Default false. */
   named?: boolean;
   stdin?: string | Buffer;
@@ -108,8 +114,12 @@ export interface ProcessHost {
   /** Whether services have namespaces of their own, or why not. */
   sandboxEnforcement(): Enforcement;
   capacity(): { cpus: number; memory_mb: number };
-  /** Whether `uid` can enter and read `path`. Checks every component. */
-  accessible(path: string, user: ServiceUser, mode: "read" | "execute"): Promise<boolean>;
+  /**
+   * Whether the user can enter and read `path`. Checks every component.
+   * @param shown a folder above the path, or the path, that a service's namespaces show. Where services have namespaces
+   * and the folder is below a hidden one (a home folder), the folders above it do not count.
+   */
+  accessible(path: string, user: ServiceUser, mode: "read" | "execute", shown?: string): Promise<boolean>;
   /** Kills remaining processes, removes cgroups, and ends the watchdog. */
   close(): Promise<void>;
 }

@@ -4,6 +4,7 @@
  */
 import { dirname, join, relative } from "node:path";
 import { StackwardenError } from "../../errors.js";
+import { RUNS_ON_COPY } from "../../stack/runtime.js";
 import { isBeneath } from "../../system/is-beneath.js";
 import { UnsafePathError } from "../../system/open-beneath.js";
 import { statBeneath } from "../../system/read-regular-file.js";
@@ -39,6 +40,8 @@ export interface WorkspaceRequest {
   copyBecause?: string;
   /** Folders of links that the copy gets, e.g. `web/node_modules` with the installed packages. */
   links?: CopyLinks[];
+  /** The same, when a copy is made for another reason than `copyBecause`. */
+  linksIfCopied?(): Promise<CopyLinks[]>;
 }
 
 export interface CopyLinks {
@@ -50,7 +53,7 @@ export interface CopyLinks {
 
 /** Whether the user can enter the working directory and read its direct entries. Hidden files may be private. */
 async function readable({ folder, workingDir, user, host }: WorkspaceRequest): Promise<boolean> {
-  if (!(await host.accessible(folder, user, "execute"))) return false;
+  if (!(await host.accessible(folder, user, "execute", folder))) return false;
   return isReadableFolder(workingDir, folder, user, (name) => name.startsWith(".") || LEFT_OUT.has(name));
 }
 
@@ -144,11 +147,11 @@ export async function prepareWorkspace(request: WorkspaceRequest): Promise<Works
       hint: "Make it readable for the user that runs stackwarden.",
     });
   }
-  const root = await freshCopy(request);
+  const root = await freshCopy({ ...request, links: request.links ?? (await request.linksIfCopied?.()) ?? [] });
   return {
     root,
     cwd: join(root, relative(folder, workingDir)),
     copied: true,
-    notes: [`Runs on a copy of the project's folder, made anew at every start: ${because}. Restart it to see changes.`],
+    notes: [`${RUNS_ON_COPY}, made anew at every start: ${because}. Restart it to see changes.`],
   };
 }

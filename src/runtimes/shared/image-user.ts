@@ -42,9 +42,9 @@ export function chooseUser(
   service: { name: string; image?: string; user?: string; allowRoot: boolean },
   imageUser: string,
 ): ChosenUser {
-  const { user: asked, allowRoot } = service;
-  if (asked !== undefined) {
-    if (!isRootUser(asked) || allowRoot) return { user: asked };
+  const { user: requested, allowRoot } = service;
+  if (requested !== undefined) {
+    if (!isRootUser(requested) || allowRoot) return { user: requested };
     throw new StackwardenError("POLICY_VIOLATION", `"${service.name}" would run as root.`, {
       hint: "Give another user, such as 1000:1000. Only the server's own configuration (allow_root) can permit root.",
     });

@@ -16,7 +16,7 @@ export interface PortRequest {
   containerPort: number;
   /** Fixed host port: this one or PORT_IN_USE. */
   hostPort?: number;
-  /** Port that is tried first when no host port is fixed. Default: the container port. */
+  /** Port that is tried first when no host port is fixed. Default: the container port if published, else any. */
   preferredPort?: number;
   published: boolean;
 }
@@ -101,7 +101,7 @@ async function take(wish: PortRequest, taken: Set<number>, holding: Holding): Pr
       );
     }
   }
-  if (wish.published) {
+  if (wish.published || wish.preferredPort !== undefined) {
     const first = wish.preferredPort ?? wish.containerPort;
     for (let port = first; port < first + SEARCH && port <= 65_535; port++) {
       if (taken.has(port)) continue;
@@ -140,10 +140,10 @@ export class PortLedger {
       slot.published === wish.published &&
       (wish.hostPort === undefined ? slot.hostPort === undefined : slot.port === wish.hostPort);
     const kept: Slot[] = [];
-    const wanted: PortRequest[] = [];
+    const unassigned: PortRequest[] = [];
     for (const wish of wishes) {
       const slot = this.#slots.find((one) => same(one, wish));
-      if (slot === undefined) wanted.push(wish);
+      if (slot === undefined) unassigned.push(wish);
       else kept.push(slot);
     }
     const dropped = this.#slots.filter((slot) => !kept.includes(slot));
@@ -152,7 +152,7 @@ export class PortLedger {
     open.add(this);
     try {
       // Fixed ports come first: a search for a free port must not take them.
-      for (const wish of [...wanted].sort(
+      for (const wish of [...unassigned].sort(
         (a, b) => Number(b.hostPort !== undefined) - Number(a.hostPort !== undefined),
       )) {
         const handed = wish.hostPort === undefined ? undefined : dropped.find((slot) => slot.port === wish.hostPort);

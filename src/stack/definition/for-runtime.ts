@@ -10,11 +10,11 @@ const labelOf = (attribute: string): string => attribute.replace(/^services\./, 
 function possiblePorts(service: ServiceDefinition, runtime: RuntimeName, note: (text: string) => void): PortMapping[] {
   const ports: PortMapping[] = [];
   for (const port of service.ports) {
-    const shown = `${port.containerPort}/${port.protocol} of ${service.name}`;
-    if (port.protocol === "udp") note(`Port ${shown} is not published: this runtime publishes TCP ports alone.`);
+    const portName = `${port.containerPort}/${port.protocol} of ${service.name}`;
+    if (port.protocol === "udp") note(`Port ${portName} is not published: this runtime publishes TCP ports alone.`);
     else if (runtime !== "docker" && ports.some((other) => other.containerPort === port.containerPort))
       note(
-        `Port ${shown} is published once, not on ${port.hostPort ?? "a second host port"} as well: this runtime publishes each port once.`,
+        `Port ${portName} is published once, not on ${port.hostPort ?? "a second host port"} as well: this runtime publishes each port once.`,
       );
     else ports.push(port);
   }

@@ -1,4 +1,5 @@
 /** Reads a project's folder and produces its stack definition. */
+import { join } from "node:path";
 import { statBeneath } from "../../system/read-regular-file.js";
 import { realPath } from "../../system/real-path.js";
 import { SERVICE_NAME } from "../project-id.js";
@@ -8,7 +9,7 @@ import { publishedTokens } from "./graph.js";
 import type { Lookup, Variable } from "./interpolate.js";
 import { loadModel } from "./model.js";
 import { modelContext } from "./model-context.js";
-import { given, NodeReader, nodeBudget } from "./node-reader.js";
+import { hasValue, NodeReader, nodeBudget } from "./node-reader.js";
 import { npmSettingsWithSecret } from "./npm-settings.js";
 import { Problems } from "./problems.js";
 import { FileReader, findFiles, type ProjectFiles } from "./project-files.js";
@@ -48,7 +49,7 @@ const SECTIONS = [
 /** One reading of the project with one set of variables. */
 interface Reading {
   request: LoadRequest;
-  found: ProjectFiles;
+  projectFiles: ProjectFiles;
   files: FileReader;
   variables: Map<string, Variable>;
   problems: Problems;
@@ -58,9 +59,9 @@ interface Reading {
 const reader = (problems: Problems, variables: Lookup, tree: Tree, path = ""): NodeReader =>
   new NodeReader({ problems, variables, budget: nodeBudget() }, tree, path);
 
-function modelOf({ files, found, request, unset }: Reading, problems: Problems, lookup: Lookup): Tree {
+function modelOf({ files, projectFiles, request, unset }: Reading, problems: Problems, lookup: Lookup): Tree {
   const context = modelContext(files, problems, request.folder, (name) => unset.add(name));
-  return loadModel(context, { files: found.files, folder: found.folder, lookup, including: [] });
+  return loadModel(context, { files: projectFiles.files, folder: projectFiles.folder, lookup, including: [] });
 }
 
 /** Removes services of the built-in stack whose folder does not exist in the project. */
@@ -94,7 +95,7 @@ function leaveOutEmpty(services: Record<string, ServiceDefinition>, note: (text:
 
 /** Files that contain secrets. Copies of the project's folders exclude them. */
 function privateFilesOf(
-  { found, files, variables, request }: Reading,
+  { projectFiles, files, variables, request }: Reading,
   sources: SecretSource[],
   services: Record<string, ServiceDefinition>,
   secretValues: string[],
@@ -106,7 +107,7 @@ function privateFilesOf(
       local?.install?.kind === "node" ? npmSettingsWithSecret(local.install.manifest, request.folder) : null;
     if (settings !== null) paths.add(settings);
   }
-  if (variables.size > 0 && found.envFile !== undefined) paths.add(realPath(found.envFile));
+  if (variables.size > 0 && projectFiles.envFile !== undefined) paths.add(realPath(projectFiles.envFile));
   const forms = secretValues.flatMap(secretEncodings);
   for (const file of files.read) if (forms.some((form) => file.text.includes(form))) paths.add(realPath(file.path));
   return [...paths];
@@ -114,7 +115,7 @@ function privateFilesOf(
 
 function servicesOf(section: NodeReader | undefined): Map<string, NodeReader> {
   const all = new Map<string, NodeReader>();
-  const written = given(section) ? section.entries() : [];
+  const written = hasValue(section) ? section.entries() : [];
   if (written.length > MOST_SERVICES)
     section?.invalid(`has ${written.length} services; ${MOST_SERVICES} are possible`, "Split the stack.");
   for (const [name, service] of written.slice(0, MOST_SERVICES)) {
@@ -133,8 +134,8 @@ function readStack(
   model: Tree,
   { sources, secrets }: { sources: SecretSource[]; secrets: SecretValues },
 ): StackDefinition {
-  const { request, found, variables, problems, unset } = reading;
-  const notes: string[] = [...found.notes];
+  const { request, projectFiles, variables, problems, unset } = reading;
+  const notes: string[] = [...projectFiles.notes];
   const note = (text: string): void => void (notes.includes(text) || notes.push(text));
   const root = reader(problems, (name) => variables.get(name), model);
   const fields = root.fields(SECTIONS);
@@ -142,6 +143,7 @@ function readStack(
   const volumes = readVolumes(fields.volumes);
   const networks = readNetworks(fields.networks);
   const privateFiles = new Set<string>();
+  const envFiles = new Set<string>();
   const all = servicesOf(fields.services);
   const selected = selectServices(all, {
     profiles: request.profiles,
@@ -157,7 +159,11 @@ function readStack(
   const uses: AttributeUse[] = [];
   for (const name of selected.names) {
     const service = all.get(name) as NodeReader;
-    if (given(service) && entry(service.tree, "provider") !== undefined && entry(service.tree, "image") === undefined) {
+    if (
+      hasValue(service) &&
+      entry(service.tree, "provider") !== undefined &&
+      entry(service.tree, "image") === undefined
+    ) {
       note(`The service ${name} is left out: a provider outside of stackwarden would run it.`);
       without.add(name);
       continue;
@@ -168,14 +174,15 @@ function readStack(
       allowBinds: request.allowBinds ?? [],
       note,
       privateFile: (path) => privateFiles.add(path),
+      envFile: (path) => envFiles.add(path),
       boundVolume: (volume) => volumes.bound.get(volume),
     });
     for (const attribute of attributeUses(service.tree, "services")) uses.push({ attribute, service: name });
   }
   for (const section of SECTIONS)
-    if (section !== "services" && given(fields[section]))
+    if (section !== "services" && hasValue(fields[section]))
       for (const attribute of attributeUses(fields[section].tree, section)) uses.push({ attribute });
-  if (found.builtIn) leaveOutAbsent(services, request.folder, note);
+  if (projectFiles.builtIn) leaveOutAbsent(services, request.folder, note);
   const count = Object.keys(services).length;
   leaveOutEmpty(services, note);
   if (count === 0 && problems.empty)
@@ -223,8 +230,14 @@ function readStack(
   );
   return {
     name: stackName(reading, model),
-    source: found.files[0] as string,
+    source: projectFiles.files[0] as string,
     files: reading.files.read.map(({ path }) => path),
+    inputs: inUse([
+      ...envFiles,
+      ...sources.flatMap(({ file }) => (file === undefined ? [] : [file])),
+      // A new `.env` in the project's folder is used too.
+      projectFiles.envFile ?? join(request.folder, ".env"),
+    ]),
     services,
     volumes: inUse(mounted),
     networks: Object.fromEntries(
@@ -254,9 +267,9 @@ export async function loadStack(request: LoadRequest): Promise<StackDefinition> 
   const read = async (make: (name: string) => Promise<string>): Promise<StackDefinition> => {
     const problems = new Problems();
     const unset = new Set<string>();
-    const found = findFiles(request.folder, request.files ?? [], problems, (name) => unset.add(name));
-    const { variables } = found;
-    const reading: Reading = { request, found, files, variables, problems, unset };
+    const projectFiles = findFiles(request.folder, request.files ?? [], problems, (name) => unset.add(name));
+    const { variables } = projectFiles;
+    const reading: Reading = { request, projectFiles, files, variables, problems, unset };
     const secretsOf = (model: Tree, into: Problems, lookup: Lookup): SecretSource[] => {
       const tree = entry(model, "secrets");
       return tree === undefined ? [] : readSecretSources(reader(into, lookup, tree, "secrets"), request.folder);

@@ -172,15 +172,15 @@ export class NodeReader {
    * Reads the known keys of a mapping. Other keys are refused, except `x-…`. `refused` has the hints for keys that
    * Compose accepts and stackwarden does not.
    */
-  fields<K extends string>(known: readonly K[], refused: Record<string, string> = {}): Partial<Record<K, NodeReader>> {
+  fields<K extends string>(names: readonly K[], refused: Record<string, string> = {}): Partial<Record<K, NodeReader>> {
     const result: Partial<Record<K, NodeReader>> = {};
     for (const [key, value] of this.entries()) {
-      if ((known as readonly string[]).includes(key)) result[key as K] = value;
+      if ((names as readonly string[]).includes(key)) result[key as K] = value;
       else if (Object.hasOwn(refused, key)) value.invalid("is not supported", refused[key] as string);
       else if (!key.startsWith("x-"))
         value.invalid(
           "is not a key that Compose has here",
-          `Remove it or correct its name. Valid keys: ${known.filter((name) => !name.startsWith("x-")).join(", ")}.`,
+          `Remove it or correct its name. Valid keys: ${names.filter((name) => !name.startsWith("x-")).join(", ")}.`,
         );
     }
     return result;
@@ -198,4 +198,4 @@ export class NodeReader {
 }
 
 /** True for a reader that is present and has a value. */
-export const given = (reader: NodeReader | undefined): reader is NodeReader => reader !== undefined && !reader.empty;
+export const hasValue = (reader: NodeReader | undefined): reader is NodeReader => reader !== undefined && !reader.empty;

@@ -28,8 +28,8 @@ const place = (where: Where): Pick<Problem, "file" | "line"> => ({
 });
 
 export class Problems {
-  readonly #found: RankedProblem[] = [];
-  readonly #seen = new Set<string>();
+  readonly #ranked: RankedProblem[] = [];
+  readonly #keys = new Set<string>();
 
   invalid(where: Where, path: string, message: string, hint: string): void {
     this.#add({ code: "INVALID_STACK", ...place(where), path, message, hint });
@@ -41,12 +41,12 @@ export class Problems {
   }
 
   get empty(): boolean {
-    return this.#found.length === 0;
+    return this.#ranked.length === 0;
   }
 
   /** All problems, policy violations first. */
   get all(): readonly RankedProblem[] {
-    return [...this.#found].sort(
+    return [...this.#ranked].sort(
       (one, other) => Number(other.code === "POLICY_VIOLATION") - Number(one.code === "POLICY_VIOLATION"),
     );
   }
@@ -71,8 +71,8 @@ export class Problems {
   /** Adds a problem once. A value can be read several times, through aliases or in several passes. */
   #add(problem: RankedProblem): void {
     const key = JSON.stringify([problem.file, problem.path, problem.message]);
-    if (this.#seen.has(key)) return;
-    this.#seen.add(key);
-    this.#found.push(problem);
+    if (this.#keys.has(key)) return;
+    this.#keys.add(key);
+    this.#ranked.push(problem);
   }
 }

@@ -1,5 +1,5 @@
 /** Reads `build`: the build of a service's image. */
-import { given, type NodeReader } from "./node-reader.js";
+import { hasValue, type NodeReader } from "./node-reader.js";
 import { projectPath } from "./project-path.js";
 import { readEnvironment } from "./read-environment.js";
 import type { BuildDefinition } from "./types.js";
@@ -44,7 +44,7 @@ const REMOTE = /^(?:[a-z][a-z0-9+.-]*:\/\/|git@|github\.com\/)/;
 function checkForbidden(fields: Partial<Record<string, NodeReader>>): void {
   for (const [key, means] of Object.entries(FORBIDDEN)) {
     const reader = fields[key];
-    if (!given(reader)) continue;
+    if (!hasValue(reader)) continue;
     const harmless =
       reader.isList || reader.isMap ? reader.isList && reader.list().length === 0 : reader.string() === "false";
     if (!harmless) reader.policy(means, "Remove it: a build here reaches nothing of this machine.");
@@ -56,17 +56,17 @@ export function readBuild(reader: NodeReader, folder: string): BuildDefinition |
     ? reader.fields(KEYS)
     : { context: reader };
   checkForbidden(fields);
-  const at = given(fields.context) ? fields.context : reader;
-  const written = given(fields.context) ? fields.context.string("a path") : ".";
+  const at = hasValue(fields.context) ? fields.context : reader;
+  const written = hasValue(fields.context) ? fields.context.string("a path") : ".";
   if (written === undefined) return undefined;
   if (REMOTE.test(written))
     return at.policy(`builds from elsewhere (${written})`, "Put a copy of the sources into the project.");
   const context = projectPath(at, written, folder);
   if (context === undefined) return undefined;
   const { values: args } = readEnvironment(fields.args, undefined, folder);
-  const dockerfile = given(fields.dockerfile) ? fields.dockerfile.string("a path") || undefined : undefined;
-  const inline = given(fields.dockerfile_inline) ? fields.dockerfile_inline.string("a Dockerfile") : undefined;
-  const target = given(fields.target) ? fields.target.string() : undefined;
+  const dockerfile = hasValue(fields.dockerfile) ? fields.dockerfile.string("a path") || undefined : undefined;
+  const inline = hasValue(fields.dockerfile_inline) ? fields.dockerfile_inline.string("a Dockerfile") : undefined;
+  const target = hasValue(fields.target) ? fields.target.string() : undefined;
   if (dockerfile !== undefined && inline !== undefined)
     return fields.dockerfile_inline?.invalid("and dockerfile exclude each other", "Remove one of them.");
   if (
@@ -79,7 +79,7 @@ export function readBuild(reader: NodeReader, folder: string): BuildDefinition |
   )
     return undefined;
   const { values: labels } = readEnvironment(fields.labels, undefined, folder);
-  const flag = (field: NodeReader | undefined): boolean => given(field) && field.boolean() === true;
+  const flag = (field: NodeReader | undefined): boolean => hasValue(field) && field.boolean() === true;
   return {
     context,
     args,

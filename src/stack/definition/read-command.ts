@@ -1,5 +1,5 @@
 /** Reads commands: an argument vector, or text that is split into words as in Compose, without a shell. */
-import { given, type NodeReader } from "./node-reader.js";
+import { hasValue, type NodeReader } from "./node-reader.js";
 
 interface SplitWords {
   words: string[];
@@ -72,7 +72,7 @@ export const splitAtOperator = (text: string): { words: string[]; dropped: strin
 
 /** @param note called when Compose drops a part of the command */
 export function readCommand(reader: NodeReader | undefined, note?: (text: string) => void): string[] | undefined {
-  if (!given(reader)) return undefined;
+  if (!hasValue(reader)) return undefined;
   if (reader.isList) return reader.strings("an argument");
   const text = reader.string("a command");
   if (text === undefined) return undefined;

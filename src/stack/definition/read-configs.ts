@@ -1,6 +1,6 @@
 /** Reads the contents of the top-level `configs`. */
 import { readRegularFile, UnsafePathError } from "../../system/read-regular-file.js";
-import { given, type NodeReader } from "./node-reader.js";
+import { hasValue, type NodeReader } from "./node-reader.js";
 import { projectPath } from "./project-path.js";
 
 const LARGEST = 1_048_576;
@@ -17,18 +17,18 @@ export function readConfigs(
   const contents: Record<string, Buffer> = Object.create(null);
   const declared = new Set<string>();
   const secret: string[] = [];
-  for (const [name, value] of given(reader) ? reader.entries() : []) {
+  for (const [name, value] of hasValue(reader) ? reader.entries() : []) {
     declared.add(name);
     if (!used.has(name)) continue;
     const fields = value.fields(["name", "content", "environment", "file", "external", "labels", "template_driver"]);
-    if (given(fields.content)) contents[name] = Buffer.from(fields.content.string() ?? "");
-    else if (given(fields.environment)) {
+    if (hasValue(fields.content)) contents[name] = Buffer.from(fields.content.string() ?? "");
+    else if (hasValue(fields.environment)) {
       const variable = fields.environment.string("a variable's name") ?? "";
       const resolved = value.lookup(variable);
       if (resolved === undefined) fields.environment.invalid(`needs ${variable}, which is not set`, "Set it in .env.");
       else contents[name] = Buffer.from(resolved.value);
       if (resolved?.secret) secret.push(resolved.value);
-    } else if (given(fields.file)) {
+    } else if (hasValue(fields.file)) {
       const text = fields.file.string("a path");
       const path = text === undefined ? undefined : projectPath(fields.file, text, folder);
       if (path === undefined) continue;
@@ -40,7 +40,7 @@ export function readConfigs(
         if (!(error instanceof UnsafePathError)) throw error;
         fields.file.invalid(`${text} cannot be used: it ${error.problem}`, error.hint);
       }
-    } else if (given(fields.external)) contents[name] = Buffer.alloc(0);
+    } else if (hasValue(fields.external)) contents[name] = Buffer.alloc(0);
     else value.invalid("has no source", "Give `file`, `content` or `environment`.");
   }
   return { contents, declared, secret };

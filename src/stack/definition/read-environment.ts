@@ -1,7 +1,7 @@
 /** Reads `environment` and `env_file`. The server's environment is never used, because it contains the agent's keys. */
 import { isSecretName } from "../text/secret-names.js";
 import { EnvFileError, readEnvFile } from "./env-file.js";
-import { given, type NodeReader } from "./node-reader.js";
+import { hasValue, type NodeReader } from "./node-reader.js";
 import { projectPath } from "./project-path.js";
 
 /** Valid variable names: any characters except `=`, NUL and control characters. */
@@ -16,6 +16,8 @@ export interface Environment {
   secret: Set<string>;
   /** Env files that contain a secret. */
   privateFiles: Set<string>;
+  /** All env files. */
+  files: Set<string>;
 }
 
 function put(into: Environment, name: string, value: string, secret: boolean): void {
@@ -36,16 +38,17 @@ function readFiles(reader: NodeReader, folder: string, own: Environment, into: E
     const at = fields.path ?? item;
     const text = at.string("a path");
     const path = text === undefined ? undefined : projectPath(at, text, folder);
-    const raw = given(fields.format) && fields.format.oneOf(["raw"]) === "raw";
+    const raw = hasValue(fields.format) && fields.format.oneOf(["raw"]) === "raw";
     if (path === undefined) continue;
     const variable = (name: string) =>
       item.context.variables(name) ??
       (Object.hasOwn(own.values, name)
         ? { value: own.values[name] as string, secret: own.secret.has(name) }
         : undefined);
+    into.files.add(path);
     try {
       const values = readEnvFile(path, folder, { lookup: variable, raw });
-      const required = given(fields.required) ? fields.required.boolean() : true;
+      const required = hasValue(fields.required) ? fields.required.boolean() : true;
       if (values === undefined && required)
         item.invalid(`the file ${text} does not exist`, "Create it, or write required: false.");
       for (const [name, { value, secret }] of values ?? []) {
@@ -63,6 +66,7 @@ const empty = (): Environment => ({
   values: Object.create(null) as Record<string, string>,
   secret: new Set(),
   privateFiles: new Set(),
+  files: new Set(),
 });
 
 /** A name without a value (`- NAME`) gets its value from the variables of its file, or stays unset. */
@@ -94,14 +98,14 @@ export function readEnvironment(
       if (equals < 0) add(item, text, undefined);
       else add(item, text.slice(0, equals), text.slice(equals + 1));
     }
-  } else if (given(reader)) {
+  } else if (hasValue(reader)) {
     for (const [name, value] of reader.entries()) {
       const text = value.empty ? undefined : value.string();
       if ((value.empty && value.tree.fault === undefined) || text !== undefined) add(value, name, text);
     }
   }
   const all = empty();
-  if (given(files)) readFiles(files, folder, own, all);
+  if (hasValue(files)) readFiles(files, folder, own, all);
   for (const [name, value] of Object.entries(own.values)) put(all, name, value, own.secret.has(name));
   // A name for which no value was found is unset, even when an env file sets it.
   for (const name of unset) {

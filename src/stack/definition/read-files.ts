@@ -1,5 +1,5 @@
 /** Reads secrets and configs that are mounted as files. */
-import { given, type NodeReader } from "./node-reader.js";
+import { hasValue, type NodeReader } from "./node-reader.js";
 import type { FileMount } from "./types.js";
 
 /** Parses permission bits in octal digits, or as a decimal number (288 is 0o440). Returns null for other text. */
@@ -10,12 +10,12 @@ export function parseMode(text: string): number | null {
 }
 
 function owner(reader: NodeReader | undefined): number | undefined {
-  return given(reader) ? reader.number(0, 4_294_967_294) : undefined;
+  return hasValue(reader) ? reader.number(0, 4_294_967_294) : undefined;
 }
 
 /** Reads a mode. An unquoted mode is a number that YAML has already read as octal; a quoted one has octal digits. */
 function modeOf(reader: NodeReader | undefined): number | undefined {
-  if (!given(reader)) return undefined;
+  if (!hasValue(reader)) return undefined;
   const { tree } = reader;
   if (tree.kind === "scalar" && typeof tree.value === "number") {
     if (Number.isInteger(tree.value) && tree.value >= 0 && tree.value <= 0o7777) return tree.value;
@@ -34,7 +34,7 @@ export function readFileMounts(reader: NodeReader | undefined, kind: "secret" | 
       ? item.fields(["source", "target", "uid", "gid", "mode"])
       : { source: item };
     const source = (fields.source ?? item).string(`a ${kind}'s name`);
-    const written = given(fields.target) ? fields.target.string("a path") || source : source;
+    const written = hasValue(fields.target) ? fields.target.string("a path") || source : source;
     if (source === undefined || written === undefined) continue;
     const target =
       kind === "secret"

@@ -1,5 +1,5 @@
 /** Reads Compose's healthcheck, and stackwarden's `x-probe`, which replaces checks that need an image's tools. */
-import { given, type NodeReader } from "./node-reader.js";
+import { hasValue, type NodeReader } from "./node-reader.js";
 import type { Healthcheck, HealthTest, HealthTimings } from "./types.js";
 import { parseDuration } from "./units.js";
 
@@ -10,7 +10,7 @@ const SHORTEST_MS = 100;
 const LONGEST_MS = 24 * 3_600_000;
 
 export function readDuration(reader: NodeReader | undefined, least: number): number | undefined {
-  if (!given(reader)) return undefined;
+  if (!hasValue(reader)) return undefined;
   const text = reader.string("a duration");
   if (text === undefined) return undefined;
   const ms = parseDuration(text);
@@ -69,11 +69,11 @@ export function readHealthcheck(reader: NodeReader): ReadHealthcheck {
     "disable",
     "x-probe",
   ]);
-  const probe = given(fields["x-probe"]) ? readProbe(fields["x-probe"]) : undefined;
-  const written = given(fields.test) ? readTest(fields.test) : undefined;
-  const disabled = given(fields.disable) && fields.disable.boolean() === true;
+  const probe = hasValue(fields["x-probe"]) ? readProbe(fields["x-probe"]) : undefined;
+  const written = hasValue(fields.test) ? readTest(fields.test) : undefined;
+  const disabled = hasValue(fields.disable) && fields.disable.boolean() === true;
   const test = disabled ? ({ kind: "none" } as const) : (probe ?? written);
-  const retries = given(fields.retries) ? fields.retries.number(0, 1000) : undefined;
+  const retries = hasValue(fields.retries) ? fields.retries.number(0, 1000) : undefined;
   const timings: HealthTimings = {
     // Zero means the default, as in the container engine.
     intervalMs: readDuration(fields.interval, 0) || DEFAULTS.intervalMs,

@@ -1,11 +1,11 @@
 /** Reads `labels`, `annotations` and `label_file`: a mapping, or a list of `name=value` texts. */
 import { EnvFileError, readEnvFile } from "./env-file.js";
-import { given, type NodeReader } from "./node-reader.js";
+import { hasValue, type NodeReader } from "./node-reader.js";
 import { projectPath } from "./project-path.js";
 
 export function readLabels(reader: NodeReader | undefined): Record<string, string> {
   const labels: Record<string, string> = Object.create(null);
-  if (!given(reader)) return labels;
+  if (!hasValue(reader)) return labels;
   if (reader.isList)
     for (const text of reader.strings()) {
       const [name = "", value = ""] = text.split(/=(.*)/s);

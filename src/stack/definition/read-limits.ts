@@ -1,5 +1,5 @@
 /** `cpus`, `mem_limit`, `pids_limit` and `deploy.resources`: the same limits in Compose's two spellings. */
-import { given, type NodeReader } from "./node-reader.js";
+import { hasValue, type NodeReader } from "./node-reader.js";
 import type { Limits } from "./types.js";
 import { parseBytes, toMegabytes } from "./units.js";
 
@@ -8,7 +8,7 @@ const LEAST_MB = 6;
 
 /** 0 and -1 mean unlimited, as in the container engine. */
 function memory(reader: NodeReader | undefined): number | undefined {
-  if (!given(reader)) return undefined;
+  if (!hasValue(reader)) return undefined;
   const text = reader.string("a size") ?? "";
   if (text === "0" || text === "-1") return undefined;
   const bytes = parseBytes(text);
@@ -24,13 +24,13 @@ const limits = (cpus: number | undefined, memory_mb: number | undefined, pids: n
 
 /** 0 means unlimited, as in the container engine. */
 const cpus = (reader: NodeReader | undefined): number | undefined => {
-  if (!given(reader) || Number(reader.string()) === 0) return undefined;
+  if (!hasValue(reader) || Number(reader.string()) === 0) return undefined;
   return reader.number(0.01, MOST_CPUS, false);
 };
 
 /** -1 and 0 mean unlimited. */
 function pids(reader: NodeReader | undefined): number | undefined {
-  if (!given(reader) || /^(?:-1|0)$/.test(reader.string() ?? "")) return undefined;
+  if (!hasValue(reader) || /^(?:-1|0)$/.test(reader.string() ?? "")) return undefined;
   return reader.number(1, 4_194_304);
 }
 
@@ -38,8 +38,8 @@ const PERIOD_US = 100_000;
 
 /** `cpu_quota` microseconds in each `cpu_period`, as cores. */
 function quota(written: NodeReader | undefined, period: NodeReader | undefined): number | undefined {
-  if (!given(written)) return undefined;
-  const each = given(period) ? period.number(1000, 1_000_000) : PERIOD_US;
+  if (!hasValue(written)) return undefined;
+  const each = hasValue(period) ? period.number(1000, 1_000_000) : PERIOD_US;
   const text = written.string() ?? "";
   if (each === undefined || /^(?:-1|0)$/.test(text)) return undefined;
   const us = written.number(1000, MOST_CPUS * PERIOD_US * 10);
@@ -47,9 +47,9 @@ function quota(written: NodeReader | undefined, period: NodeReader | undefined):
 }
 
 const resources = (reader: NodeReader | undefined): Limits => {
-  if (!given(reader)) return {};
+  if (!hasValue(reader)) return {};
   const fields = reader.fields(["cpus", "memory", "pids", "devices", "generic_resources"]);
-  if (given(fields.devices) && fields.devices.list().length > 0)
+  if (hasValue(fields.devices) && fields.devices.list().length > 0)
     fields.devices.policy(
       "gives the service the machine's devices",
       "Remove it, or start the other services without this one (`without`).",
@@ -66,15 +66,18 @@ export interface LimitFields {
   pids_limit?: NodeReader;
 }
 
-/** Reads limits and reservations. `found` is `deploy.resources`. */
-export function readLimits(own: LimitFields, found: NodeReader | undefined): { limits: Limits; reservations: Limits } {
+/** Reads limits and reservations. `deployResources` is `deploy.resources`. */
+export function readLimits(
+  own: LimitFields,
+  deployResources: NodeReader | undefined,
+): { limits: Limits; reservations: Limits } {
   const direct = limits(
     cpus(own.cpus) ?? quota(own.cpu_quota, own.cpu_period),
     memory(own.mem_limit),
     pids(own.pids_limit),
   );
   const reserved = limits(undefined, memory(own.mem_reservation), undefined);
-  const parts = given(found) ? found.fields(["limits", "reservations"]) : {};
+  const parts = hasValue(deployResources) ? deployResources.fields(["limits", "reservations"]) : {};
   return {
     limits: { ...resources(parts.limits), ...direct },
     reservations: { ...resources(parts.reservations), ...reserved },

@@ -1,6 +1,6 @@
 /** `x-local`: how the local runtime runs a service. */
 import { providerOfImage } from "./image-name.js";
-import { given, type NodeReader } from "./node-reader.js";
+import { hasValue, type NodeReader } from "./node-reader.js";
 import { projectPath } from "./project-path.js";
 import { readCommand } from "./read-command.js";
 import { readEnvironment } from "./read-environment.js";
@@ -12,10 +12,10 @@ export function readLocal(
   folder: string,
 ): LocalDefinition | undefined {
   const byImage = image === undefined ? undefined : (providerOfImage(image) ?? undefined);
-  if (!given(reader)) return byImage === undefined ? undefined : { provider: byImage, environment: {} };
+  if (!hasValue(reader)) return byImage === undefined ? undefined : { provider: byImage, environment: {} };
   const fields = reader.fields(["provider", "command", "working_dir", "install", "environment"]);
   const command = readCommand(fields.command);
-  const provider = given(fields.provider)
+  const provider = hasValue(fields.provider)
     ? fields.provider.oneOf(["postgres", "redis"])
     : command === undefined
       ? byImage
@@ -24,7 +24,7 @@ export function readLocal(
   const workingDir = at === undefined ? undefined : projectPath(fields.working_dir as NodeReader, at, folder);
   const { values } = readEnvironment(fields.environment, undefined, folder);
   let install: LocalDefinition["install"];
-  if (given(fields.install)) {
+  if (hasValue(fields.install)) {
     const parts = fields.install.fields(["kind", "manifest"]);
     const kind = parts.kind?.oneOf(["python", "node"]);
     const written = parts.manifest?.string("a path");

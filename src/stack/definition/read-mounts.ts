@@ -5,7 +5,7 @@
 import { posix } from "node:path";
 import { isBeneath } from "../../system/is-beneath.js";
 import { realPath } from "../../system/real-path.js";
-import { given, type NodeReader } from "./node-reader.js";
+import { hasValue, type NodeReader } from "./node-reader.js";
 import { isEngineSocket, projectPath } from "./project-path.js";
 import { parseMode } from "./read-files.js";
 import type { Mount } from "./types.js";
@@ -125,8 +125,8 @@ function long(reader: NodeReader, context: MountContext): Mount | undefined {
   ]);
   const type = fields.type?.string();
   const to = target(fields.target ?? reader, fields.target?.string("a path"));
-  const readOnly = given(fields.read_only) ? (fields.read_only.boolean() ?? false) : false;
-  const source = given(fields.source) ? fields.source.string("a path or a volume") : undefined;
+  const readOnly = hasValue(fields.read_only) ? (fields.read_only.boolean() ?? false) : false;
+  const source = hasValue(fields.source) ? fields.source.string("a path or a volume") : undefined;
   if (type === "npipe")
     return reader.policy(
       "reaches a pipe of the machine",
@@ -141,17 +141,17 @@ function long(reader: NodeReader, context: MountContext): Mount | undefined {
   if (type === undefined && source === undefined) return reader.invalid("has no source", "Give `type` and `source`.");
   if (to === undefined) return undefined;
   if (type === "tmpfs") {
-    const parts = given(fields.tmpfs) ? fields.tmpfs.fields(["size", "mode"]) : {};
+    const parts = hasValue(fields.tmpfs) ? fields.tmpfs.fields(["size", "mode"]) : {};
     return tmpfs(parts.size ?? reader, to, parts.size?.string("a size"), parts.mode?.string("a mode"));
   }
   if (type === "bind") {
-    const parts = given(fields.bind)
+    const parts = hasValue(fields.bind)
       ? fields.bind.fields(["propagation", "create_host_path", "recursive", "selinux"])
       : {};
     const propagation = parts.propagation?.string();
     if (propagation !== undefined && !PROPAGATION.has(propagation))
       parts.propagation?.invalid("is not a propagation", `Write one of: ${[...PROPAGATION].join(", ")}.`);
-    const create = given(parts.create_host_path) ? parts.create_host_path.boolean() : true;
+    const create = hasValue(parts.create_host_path) ? parts.create_host_path.boolean() : true;
     if (source === undefined) return reader.invalid("has no source", "Give `source`.");
     return bind(
       fields.source as NodeReader,
@@ -161,11 +161,11 @@ function long(reader: NodeReader, context: MountContext): Mount | undefined {
       context,
     );
   }
-  const parts = given(fields.volume) ? fields.volume.fields(["nocopy", "subpath", "labels"]) : {};
+  const parts = hasValue(fields.volume) ? fields.volume.fields(["nocopy", "subpath", "labels"]) : {};
   const subpath = parts.subpath?.string("a path");
   if (subpath !== undefined && (subpath.startsWith("/") || subpath.split("/").includes("..")))
     return parts.subpath?.invalid("leads out of the volume", "Write a relative path without `..`.");
-  const noCopy = given(parts.nocopy) && parts.nocopy.boolean() === true;
+  const noCopy = hasValue(parts.nocopy) && parts.nocopy.boolean() === true;
   if (source !== undefined && isPath(source)) return reader.invalid("is a path", "Use `type: bind` for a path.");
   return volume(
     reader,

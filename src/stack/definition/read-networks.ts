@@ -1,6 +1,6 @@
 /** Reads networks, network aliases, links and extra hosts. */
 import { isIP } from "node:net";
-import { given, type NodeReader } from "./node-reader.js";
+import { hasValue, type NodeReader } from "./node-reader.js";
 import type { NetworkAttachment, NetworkDefinition } from "./types.js";
 
 const NETWORK_KEYS = [
@@ -18,16 +18,17 @@ const NETWORK_KEYS = [
 
 /** The networks of one service; undefined when the file names none and the service is in `default`. */
 export function readAttachments(reader: NodeReader | undefined): Record<string, NetworkAttachment> | undefined {
-  if (!given(reader)) return undefined;
+  if (!hasValue(reader)) return undefined;
   const networks: Record<string, NetworkAttachment> = Object.create(null);
   if (reader.isList) for (const name of reader.strings("a network's name")) networks[name] = { aliases: [] };
   else
     for (const [name, value] of reader.entries()) {
       const fields = value.fields(NETWORK_KEYS);
-      const text = (field: NodeReader | undefined): string | undefined => (given(field) ? field.string() : undefined);
+      const text = (field: NodeReader | undefined): string | undefined =>
+        hasValue(field) ? field.string() : undefined;
       const [ipv4Address, ipv6Address] = [text(fields.ipv4_address), text(fields.ipv6_address)];
       networks[name] = {
-        aliases: given(fields.aliases) ? fields.aliases.strings("a name") : [],
+        aliases: hasValue(fields.aliases) ? fields.aliases.strings("a name") : [],
         ...(ipv4Address === undefined ? {} : { ipv4Address }),
         ...(ipv6Address === undefined ? {} : { ipv6Address }),
       };
@@ -38,7 +39,7 @@ export function readAttachments(reader: NodeReader | undefined): Record<string, 
 /** The top-level networks. */
 export function readNetworks(reader: NodeReader | undefined): Record<string, NetworkDefinition> {
   const networks: Record<string, NetworkDefinition> = Object.create(null);
-  for (const [name, value] of given(reader) ? reader.entries() : []) {
+  for (const [name, value] of hasValue(reader) ? reader.entries() : []) {
     const fields = value.fields([
       "name",
       "driver",
@@ -52,8 +53,8 @@ export function readNetworks(reader: NodeReader | undefined): Record<string, Net
       "labels",
     ]);
     networks[name] = {
-      internal: given(fields.internal) && fields.internal.boolean() === true,
-      external: given(fields.external) && (fields.external.isMap || fields.external.boolean() === true),
+      internal: hasValue(fields.internal) && fields.internal.boolean() === true,
+      external: hasValue(fields.external) && (fields.external.isMap || fields.external.boolean() === true),
     };
   }
   return networks;
@@ -85,7 +86,7 @@ export function readExtraHosts(reader: NodeReader | undefined): Record<string, s
       add(item, name, address);
     }
   else
-    for (const [name, value] of given(reader) ? reader.entries() : [])
+    for (const [name, value] of hasValue(reader) ? reader.entries() : [])
       for (const item of value.listOrOne()) add(item, name, item.string("an address") ?? "");
   return hosts;
 }

@@ -62,8 +62,8 @@ function short(reader: NodeReader, note: (text: string) => void): PortMapping[] 
   const [address = "", written = "tcp"] = text.split(/\/(.*)/s);
   const protocol = protocolOf(reader, written.toLowerCase());
   if (protocol === undefined) return [];
-  const [, given = "", published = "", target = ""] = /^(?:(?:(.*):)?([^:]*):)?([^:]+)$/.exec(address) ?? [];
-  const host = given.replace(/^\[(.*)\]$/, "$1");
+  const [, hostAddress = "", published = "", target = ""] = /^(?:(?:(.*):)?([^:]*):)?([^:]+)$/.exec(address) ?? [];
+  const host = hostAddress.replace(/^\[(.*)\]$/, "$1");
   const container = range(target);
   const hostRange = published === "" ? undefined : range(published, 0);
   if (container === null || hostRange === null || !isAddress(host)) {

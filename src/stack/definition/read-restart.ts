@@ -1,11 +1,11 @@
 /** `restart`, else `deploy.restart_policy`, as Docker Compose maps it. */
-import { given, type NodeReader } from "./node-reader.js";
+import { hasValue, type NodeReader } from "./node-reader.js";
 import type { RestartPolicy } from "./types.js";
 
 const MOST_RETRIES = 10_000;
 
 export function readRestart(reader: NodeReader | undefined, deploy: NodeReader | undefined): RestartPolicy {
-  if (!given(reader)) return given(deploy) ? readDeployPolicy(deploy) : { policy: "no" };
+  if (!hasValue(reader)) return hasValue(deploy) ? readDeployPolicy(deploy) : { policy: "no" };
   const text = reader.string("a restart policy") ?? "no";
   const [, retries] = /^on-failure:(\d{1,4})$/.exec(text) ?? [];
   if (retries !== undefined) return { policy: "on-failure", maxRetries: Number(retries) };
@@ -16,8 +16,8 @@ export function readRestart(reader: NodeReader | undefined, deploy: NodeReader |
 
 function readDeployPolicy(reader: NodeReader): RestartPolicy {
   const fields = reader.fields(["condition", "delay", "max_attempts", "window"]);
-  const condition = given(fields.condition) ? fields.condition.string("a condition") : "any";
-  const maxRetries = given(fields.max_attempts) ? fields.max_attempts.number(0, MOST_RETRIES) : undefined;
+  const condition = hasValue(fields.condition) ? fields.condition.string("a condition") : "any";
+  const maxRetries = hasValue(fields.max_attempts) ? fields.max_attempts.number(0, MOST_RETRIES) : undefined;
   if (condition === "none") return { policy: "no" };
   if (condition === "on-failure")
     return { policy: "on-failure", ...(maxRetries === undefined || maxRetries === 0 ? {} : { maxRetries }) };

@@ -2,7 +2,7 @@
 import { isUtf8 } from "node:buffer";
 import { readRegularFile, UnsafePathError } from "../../system/read-regular-file.js";
 import type { Variable } from "./interpolate.js";
-import { given, type NodeReader } from "./node-reader.js";
+import { hasValue, type NodeReader } from "./node-reader.js";
 import { projectPath } from "./project-path.js";
 
 export type SecretSource = {
@@ -16,7 +16,7 @@ export type SecretSource = {
 
 /** @param folder real path of the project's folder */
 export function readSecretSources(reader: NodeReader | undefined, folder: string): SecretSource[] {
-  if (!given(reader)) return [];
+  if (!hasValue(reader)) return [];
   return reader.entries().map(([name, value]) => {
     const fields = value.fields([
       "environment",
@@ -29,11 +29,11 @@ export function readSecretSources(reader: NodeReader | undefined, folder: string
       "template_driver",
       "x-generate",
     ]);
-    const external = given(fields.external) && (fields.external.isMap || fields.external.boolean() === true);
-    const variable = given(fields.environment) ? fields.environment.string("a variable's name") : undefined;
-    const written = given(fields.file) ? fields.file.string("a path") : undefined;
+    const external = hasValue(fields.external) && (fields.external.isMap || fields.external.boolean() === true);
+    const variable = hasValue(fields.environment) ? fields.environment.string("a variable's name") : undefined;
+    const written = hasValue(fields.file) ? fields.file.string("a path") : undefined;
     const file = written === undefined ? undefined : projectPath(fields.file as NodeReader, written, folder);
-    const generate = given(fields["x-generate"]) && fields["x-generate"].boolean() === true;
+    const generate = hasValue(fields["x-generate"]) && fields["x-generate"].boolean() === true;
     if (variable === undefined && written === undefined && !generate && !external)
       value.invalid("has no source", "Give `environment`, `file`, or `x-generate: true`.");
     return {

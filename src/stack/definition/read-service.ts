@@ -1,6 +1,6 @@
 /** One service of a project. */
 import { keysBelow } from "./attributes.js";
-import { given, type NodeReader } from "./node-reader.js";
+import { hasValue, type NodeReader } from "./node-reader.js";
 import { checkPolicy, checkUser, POLICY_KEYS, readSysctls } from "./policy.js";
 import { readBuild } from "./read-build.js";
 import { readCommand } from "./read-command.js";
@@ -23,6 +23,8 @@ export interface ServiceContext extends Omit<MountContext, "service"> {
   allowRoot(service: string): boolean;
   /** Called with each file that contains a secret. */
   privateFile(path: string): void;
+  /** Called with each env file. */
+  envFile(path: string): void;
 }
 
 const KEYS = [...keysBelow("services"), "deploy", "x-local", "x-commands"];
@@ -43,7 +45,7 @@ function present<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], u
 
 function readReplicas(reader: NodeReader, scale: NodeReader | undefined, replicas: NodeReader | undefined): number {
   const [own, deployed] = [scale, replicas].map((field) =>
-    given(field) ? field.number(0, MOST_INSTANCES) : undefined,
+    hasValue(field) ? field.number(0, MOST_INSTANCES) : undefined,
   );
   if (own !== undefined && deployed !== undefined && own !== deployed)
     reader.invalid("has different numbers in scale and deploy.replicas", "Keep one of them.");
@@ -51,7 +53,7 @@ function readReplicas(reader: NodeReader, scale: NodeReader | undefined, replica
 }
 
 function readSignal(reader: NodeReader | undefined): string {
-  const text = given(reader) ? reader.string() : undefined;
+  const text = hasValue(reader) ? reader.string() : undefined;
   if (text === undefined) return "SIGTERM";
   if (SIGNAL.test(text)) return text.startsWith("SIG") ? text : `SIG${text}`;
   const named = ({ "15": "SIGTERM", "2": "SIGINT", "3": "SIGQUIT", "1": "SIGHUP", "9": "SIGKILL" } as const)[
@@ -68,18 +70,18 @@ function readSignal(reader: NodeReader | undefined): string {
 export function readService(name: string, reader: NodeReader, context: ServiceContext): ServiceDefinition {
   for (const [key, value] of reader.entries()) if (POLICY_KEYS.includes(key)) checkPolicy(key, value);
   const fields = reader.fields(KEYS);
-  const deploy = given(fields.deploy) ? fields.deploy.fields(DEPLOY_KEYS) : {};
+  const deploy = hasValue(fields.deploy) ? fields.deploy.fields(DEPLOY_KEYS) : {};
   const { folder, note } = context;
   const text = (field: NodeReader | undefined): string | undefined =>
-    given(field) ? field.string() || undefined : undefined;
-  const flag = (field: NodeReader | undefined): boolean => (given(field) ? (field.boolean() ?? false) : false);
+    hasValue(field) ? field.string() || undefined : undefined;
+  const flag = (field: NodeReader | undefined): boolean => (hasValue(field) ? (field.boolean() ?? false) : false);
 
   const image = text(fields.image);
   if (image !== undefined && !/^[a-z0-9][\w./:@-]*$/i.test(image))
     fields.image?.invalid("is not an image reference", "Write it as in redis:7-alpine.");
-  const build = given(fields.build) ? readBuild(fields.build, folder) : undefined;
+  const build = hasValue(fields.build) ? readBuild(fields.build, folder) : undefined;
   // The contents of a built image are unknown, whatever its name.
-  const local = readLocal(fields["x-local"], given(fields.build) ? undefined : image, folder);
+  const local = readLocal(fields["x-local"], hasValue(fields.build) ? undefined : image, folder);
   if (image === undefined && fields.build === undefined && local === undefined)
     reader.invalid("has neither image nor build", "Give `image`, `build`, or `x-local` for the local runtime.");
   const user = fields.user === undefined ? undefined : fields.user.empty ? "" : fields.user.string();
@@ -87,6 +89,7 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
   if (user !== undefined) checkUser(fields.user as NodeReader, user, allowRoot);
   const environment = readEnvironment(fields.environment, fields.env_file, folder);
   for (const path of environment.privateFiles) context.privateFile(path);
+  for (const path of environment.files) context.envFile(path);
   const command = readCommand(fields.command, note);
   const entrypoint = readCommand(fields.entrypoint, note);
   const workingDir = text(fields.working_dir);
@@ -95,7 +98,7 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
       "must be an absolute path",
       "It is a path inside the service; for the local runtime give x-local.working_dir.",
     );
-  const { healthcheck, timings } = given(fields.healthcheck) ? readHealthcheck(fields.healthcheck) : {};
+  const { healthcheck, timings } = hasValue(fields.healthcheck) ? readHealthcheck(fields.healthcheck) : {};
   const expose = readExpose(fields.expose);
   const networks = readAttachments(fields.networks);
   const mode = text(fields.network_mode);
@@ -104,7 +107,7 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
   const links = readLinks(fields.links);
   const replicas = readReplicas(reader, fields.scale, deploy.replicas);
   const containerName = text(fields.container_name);
-  if (given(fields.container_name) && !/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(containerName ?? ""))
+  if (hasValue(fields.container_name) && !/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(containerName ?? ""))
     fields.container_name.invalid("is not a container's name", "Use letters, digits, dots, dashes and underscores.");
   if (containerName !== undefined && replicas > 1)
     fields.container_name?.invalid("is one name for several instances", "Remove it, or run one instance.");
@@ -117,7 +120,7 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
     ...(entrypoint === undefined ? {} : { entrypoint }),
     environment: environment.values,
     secretEnvironment: [...environment.secret].filter((key) => environment.values[key] !== "" || isSensitiveName(key)),
-    ports: given(fields.ports) ? readPorts(fields.ports, note) : [],
+    ports: hasValue(fields.ports) ? readPorts(fields.ports, note) : [],
     expose: expose.tcp,
     dependsOn: readDependencies(fields.depends_on, links),
     restart: readRestart(fields.restart, deploy.restart_policy),
@@ -128,10 +131,10 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
     readOnly: flag(fields.read_only),
     init: flag(fields.init),
     labels: { ...readLabelFiles(fields.label_file, folder), ...readLabels(fields.labels) },
-    profiles: given(fields.profiles) ? fields.profiles.strings("a profile") : [],
+    profiles: hasValue(fields.profiles) ? fields.profiles.strings("a profile") : [],
     secrets: readFileMounts(fields.secrets, "secret"),
     allowRoot,
-    ...(given(fields["x-commands"]) ? { commands: readCommands(fields["x-commands"]) } : {}),
+    ...(hasValue(fields["x-commands"]) ? { commands: readCommands(fields["x-commands"]) } : {}),
     ...present({
       exposeUdp: expose.udp,
       healthTimings: timings,

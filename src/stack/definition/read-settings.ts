@@ -1,5 +1,5 @@
 /** Reads container settings that container runtimes pass on unchanged. */
-import { given, type NodeReader } from "./node-reader.js";
+import { hasValue, type NodeReader } from "./node-reader.js";
 import type { ServiceDefinition } from "./types.js";
 import { parseBytes } from "./units.js";
 
@@ -31,8 +31,8 @@ type Settings = Partial<
 function readUlimits(reader: NodeReader | undefined): Settings["ulimits"] {
   const limits: NonNullable<Settings["ulimits"]> = Object.create(null);
   const number = (field: NodeReader | undefined): number | undefined =>
-    given(field) ? field.number(-1, Number.MAX_SAFE_INTEGER) : undefined;
-  for (const [name, value] of given(reader) ? reader.entries() : []) {
+    hasValue(field) ? field.number(-1, Number.MAX_SAFE_INTEGER) : undefined;
+  for (const [name, value] of hasValue(reader) ? reader.entries() : []) {
     if (value.isMap) {
       const fields = value.fields(["soft", "hard"]);
       const [soft, hard] = [number(fields.soft), number(fields.hard)];
@@ -51,12 +51,12 @@ export function readContainerSettings(fields: Partial<Record<string, NodeReader>
   [K in keyof Settings]-?: Settings[K] | undefined;
 } {
   const text = (key: string): string | undefined =>
-    given(fields[key]) ? fields[key].string() || undefined : undefined;
+    hasValue(fields[key]) ? fields[key].string() || undefined : undefined;
   const texts = (key: string): string[] =>
     (fields[key]?.listOrOne() ?? []).flatMap((item) => (item.empty ? [] : (item.string() ?? [])));
-  const flag = (key: string): boolean => given(fields[key]) && fields[key].boolean() === true;
+  const flag = (key: string): boolean => hasValue(fields[key]) && fields[key].boolean() === true;
   const number = (key: string, least: number, most: number): number | undefined =>
-    given(fields[key]) ? fields[key].number(least, most) : undefined;
+    hasValue(fields[key]) ? fields[key].number(least, most) : undefined;
 
   const hostname = text("hostname");
   if (hostname !== undefined && !HOST_NAME.test(hostname))

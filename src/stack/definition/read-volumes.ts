@@ -1,5 +1,5 @@
 /** Reads the top-level `volumes`. */
-import { given, type NodeReader } from "./node-reader.js";
+import { hasValue, type NodeReader } from "./node-reader.js";
 
 export interface Volumes {
   declared: Set<string>;
@@ -13,11 +13,11 @@ export interface Volumes {
 export function readVolumes(reader: NodeReader | undefined): Volumes {
   const declared = new Set<string>();
   const bound = new Map<string, NodeReader>();
-  for (const [name, value] of given(reader) ? reader.entries() : []) {
+  for (const [name, value] of hasValue(reader) ? reader.entries() : []) {
     declared.add(name);
     if (value.empty) continue;
     const fields = value.fields(["name", "driver", "driver_opts", "external", "labels"]);
-    if (!given(fields.driver_opts)) continue;
+    if (!hasValue(fields.driver_opts)) continue;
     const options = new Map(fields.driver_opts.entries());
     const [kind, device] = [options.get("o")?.string() ?? "", options.get("device")];
     if (device !== undefined && kind.split(",").some((option) => option === "bind" || option === "rbind"))

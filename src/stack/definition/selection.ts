@@ -3,7 +3,7 @@
  * ones.
  */
 import { StackwardenError } from "../../errors.js";
-import { given, type NodeReader } from "./node-reader.js";
+import { hasValue, type NodeReader } from "./node-reader.js";
 import { readDependencies } from "./read-dependencies.js";
 import { readLinks } from "./read-networks.js";
 import { entry, type Tree } from "./tree.js";
@@ -46,7 +46,7 @@ export function selectServices(all: ReadonlyMap<string, NodeReader>, request: Se
   const profilesOf = new Map<string, string[]>();
   for (const [name, reader] of all) {
     const profiles = child(reader, "profiles");
-    profilesOf.set(name, given(profiles) ? profiles.strings("a profile") : []);
+    profilesOf.set(name, hasValue(profiles) ? profiles.strings("a profile") : []);
   }
   const profileNames = [...new Set([...profilesOf.values()].flat())].sort();
   const strange = request.profiles.find((profile) => profile !== "*" && !profileNames.includes(profile));

@@ -2,7 +2,7 @@
 
 import type { Project } from "../lifecycle/project.js";
 import { statsOf } from "../lifecycle/queries.js";
-import { unknownService } from "../lifecycle/running-stack.js";
+import { unknownService } from "../lifecycle/stack.js";
 import type { LogLine } from "../logs/types.js";
 import type { StackEvent, StatsReport } from "../model.js";
 import { sanitizeError } from "../text/sanitize-error.js";
@@ -69,13 +69,13 @@ export async function diagnosisOf(
 async function unusable(project: Project): Promise<Facts["definition"]> {
   const problem = await project.definitionProblem();
   if (problem === null) return null;
-  const error = project.recorded ? sanitizeError(problem, (await project.records()).clean) : problem;
+  const error = project.storage.exists ? sanitizeError(problem, (await project.storage.records()).clean) : problem;
   return error.report();
 }
 
 /** Resource use of the services; null when the stack is not running. */
 const useOf = (project: Project): Promise<StatsReport | null> =>
-  project.supervisor.open ? statsOf(project, undefined) : Promise.resolve(null);
+  project.supervisor.running === null ? Promise.resolve(null) : statsOf(project, undefined);
 
 async function recorded(
   project: Project,
@@ -84,8 +84,8 @@ async function recorded(
   signal: AbortSignal | undefined,
 ): Promise<{ events: StackEvent[]; lines: Map<string, LogLine[]> }> {
   const lines = new Map<string, LogLine[]>();
-  if (!project.recorded) return { events: [], lines };
-  const { events, logs } = await project.records();
+  if (!project.storage.exists) return { events: [], lines };
+  const { events, logs } = await project.storage.records();
   const page = await events.query({ limit: READ_EVENTS });
   for (const name of names) {
     if (logs.lastGeneration(name) === 0) continue;

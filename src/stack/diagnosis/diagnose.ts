@@ -98,11 +98,11 @@ const quoted = (cause: Cause): Cause => ({
 });
 
 /** Selects log lines as evidence: the last lines of a crashed or requested service, and lines that look like errors. */
-function tellingLines(service: ServiceEvidence, asked: boolean): DiagnosedService["lines"] {
+function tellingLines(service: ServiceEvidence, requested: boolean): DiagnosedService["lines"] {
   const { lines, report } = service;
   const crashes = crashesOf(service);
-  if (!isFailing(service) && crashes.length === 0 && !asked) return [];
-  const last = report.state === "crashed" || asked ? lines.slice(-3) : [];
+  if (!isFailing(service) && crashes.length === 0 && !requested) return [];
+  const last = report.state === "crashed" || requested ? lines.slice(-3) : [];
   const chosen = new Set<LogLine>([...lines.filter(looksWrong).slice(-(MOST_LINES - last.length)), ...last]);
   return lines
     .filter((line) => chosen.has(line))

@@ -44,7 +44,7 @@ function argvOf({ command, shell }: AskedCommand): string[] {
  * @throws COMMAND_NOT_ALLOWED, INVALID_INPUT
  */
 export function commandArgv(
-  asked: AskedCommand,
+  request: AskedCommand,
   service: Pick<ServiceDefinition, "name" | "commands">,
   policy: StackSettings["commands"],
 ): string[] {
@@ -53,10 +53,10 @@ export function commandArgv(
       hint: "Only the operator can allow it (`commands` in stackwarden.yaml, STACKWARDEN_COMMANDS).",
     });
   const declared = service.commands ?? {};
-  const { command, shell } = asked;
+  const { command, shell } = request;
   if (typeof command === "string" && shell !== true && Object.hasOwn(declared, command.trim()))
     return [...(declared[command.trim()] as string[])];
-  const argv = argvOf(asked);
+  const argv = argvOf(request);
   if (policy === "any") return argv;
   const names = Object.keys(declared);
   if (names.some((name) => JSON.stringify(declared[name]) === JSON.stringify(argv))) return argv;

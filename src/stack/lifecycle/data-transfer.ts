@@ -4,46 +4,42 @@
  */
 import { StackwardenError } from "../../errors.js";
 import type { CallContext } from "../model.js";
-import type { StackRuntime } from "../runtime.js";
 import type { Snapshot } from "../schemas/snapshots.js";
-import type { StackSettings } from "../settings.js";
-import type { ProjectRecords } from "../storage/project-records.js";
-import type { DataFrom, ProjectStore } from "../storage/project-store.js";
+import type { ProjectStorage } from "../storage/project-storage.js";
+import type { DataFrom } from "../storage/project-store.js";
+import type { ProjectParts } from "./project-parts.js";
 import type { ProjectSnapshots } from "./project-snapshots.js";
 import { chooseRuntime } from "./runtime-choice.js";
-import type { Supervisor } from "./supervisor.js";
 
 interface Source {
   id: string;
   takesData: boolean;
   snapshots: ProjectSnapshots;
-  records(): Promise<ProjectRecords>;
+  storage: ProjectStorage;
 }
 
-export interface DataTransferOf {
-  id: string;
-  folder(): string;
-  supervisor: Supervisor;
+export interface DataTransferParts extends ProjectParts {
   snapshots: ProjectSnapshots;
-  runtimes: readonly StackRuntime[];
-  store: ProjectStore;
-  settings(): StackSettings;
-  records(): Promise<ProjectRecords>;
   other(project: string): Source;
 }
 
 export class DataTransfer {
-  busy = false;
+  #busy = false;
 
-  constructor(private readonly of: DataTransferOf) {}
+  constructor(private readonly parts: DataTransferParts) {}
+
+  /** True while data is being copied. */
+  get busy(): boolean {
+    return this.#busy;
+  }
 
   /**
    * Takes the data. Has no effect when the project already has the data of `from`.
    * @throws PROJECT_CONFLICT when the project has data of its own, UNKNOWN_SNAPSHOT, UNSUPPORTED
    */
   async take(from: DataFrom, call: CallContext): Promise<void> {
-    const { id, store, snapshots, other } = this.of;
-    const before = store.dataFrom(id);
+    const { storage, snapshots, other } = this.parts;
+    const { id, dataFrom: before } = storage;
     const taken = before?.project === from.project && before.snapshot === from.snapshot;
     const source = other(from.project);
     if (source.id === id)
@@ -60,7 +56,7 @@ export class DataTransfer {
       throw new StackwardenError("PROJECT_CONFLICT", `${source.id} is just taking over data itself.`, {
         hint: "Call again when it has started.",
       });
-    this.busy = true;
+    this.#busy = true;
     try {
       const receive = (snapshot: Snapshot, data: string): Promise<true> => this.#receive(source, snapshot, data, call);
       const done =
@@ -71,14 +67,15 @@ export class DataTransfer {
         throw new StackwardenError("INVALID_INPUT", `data_from: ${source.id} has no data in named volumes.`, {
           hint: "Start it first, or start this project without data_from.",
         });
-      await store.keepDataFrom(id, from);
+      await storage.keepDataFrom(from);
     } finally {
-      this.busy = false;
+      this.#busy = false;
     }
   }
 
   async #receive(source: Source, snapshot: Snapshot, data: string, call: CallContext): Promise<true> {
-    const { id, supervisor, snapshots, settings, runtimes, records, store, folder } = this.of;
+    const { storage, supervisor, snapshots, settings, runtimes } = this.parts;
+    const { id } = storage;
     const { runtime } = await chooseRuntime(settings(), runtimes, id);
     if (runtime.name !== snapshot.runtime)
       throw new StackwardenError(
@@ -87,11 +84,11 @@ export class DataTransfer {
         { hint: `Have the operator set \`runtime: ${snapshot.runtime}\`.` },
       );
     // Copy the passwords before the definition is read: reading it would generate passwords that do not match the data.
-    const { secrets } = await records();
-    await secrets.adopt((await source.records()).secrets.all());
-    await supervisor.withDefinition(folder(), () => snapshots.receive(snapshot, data, call));
-    await store.keepRuntime(id, snapshot.runtime);
-    const { events } = await records();
+    const { secrets } = await storage.records();
+    await secrets.adopt((await source.storage.records()).secrets.all());
+    await supervisor.withDefinition(settings(), () => snapshots.receive(snapshot, data, call));
+    await storage.keepRuntime(snapshot.runtime);
+    const { events } = await storage.records();
     const what = `${Object.keys(snapshot.volumes).join(", ")}: copied from ${source.id}, as of ${snapshot.created_at}.`;
     events.add({ type: "snapshot_restored", message: what, actor: call.actor, data: { from: source.id } });
     return true;

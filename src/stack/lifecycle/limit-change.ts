@@ -4,7 +4,7 @@
  */
 import type { Limits } from "../definition/types.js";
 import type { LimitsOutcome } from "../model.js";
-import type { ProjectRecords } from "../storage/project-records.js";
+import type { ProjectStorage } from "../storage/project-storage.js";
 import { checkLimits, limitsHold, notEnforced } from "./limits.js";
 import type { ServiceController } from "./service-controller.js";
 import type { Supervisor } from "./supervisor.js";
@@ -17,9 +17,7 @@ export interface LimitChange {
   /** Null when the stack is not running. */
   unit: ServiceController | null;
   supervisor: Supervisor;
-  /** The machine's size; null when it is unknown. */
-  capacity: { cpus: number; memory_mb: number } | null;
-  records(): Promise<ProjectRecords>;
+  storage: ProjectStorage;
   actor: string;
   /** Epoch milliseconds at which the call began. */
   begun: number;
@@ -27,13 +25,15 @@ export interface LimitChange {
 
 /** @throws LIMIT_REFUSED before anything was changed */
 export async function changeLimits(change: LimitChange): Promise<LimitsOutcome> {
-  const { service, limits, force = false, unit, supervisor, capacity, actor, begun } = change;
+  const { service, limits, force = false, unit, supervisor, storage, actor, begun } = change;
+  const capacity = supervisor.capacity();
   const instance = unit?.instance ?? null;
   const stats = (await instance?.stats()) ?? null;
   if (capacity !== null) checkLimits({ service, limits, capacity, stats, force });
   const before = (await instance?.readLimits()) ?? null;
-  const { events } = await change.records();
-  await supervisor.keepLimits(service, limits);
+  // Creates the project's directory, which does not exist before the first start.
+  const { events } = await storage.records();
+  await storage.keepLimits(service, limits);
   const after = (await unit?.setLimits(supervisor.limits(service))) ?? null;
   const values = Object.entries(limits).map(([name, value]) => `${name} ${value}`);
   events.add({

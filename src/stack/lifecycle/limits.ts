@@ -60,9 +60,9 @@ const NAMES = ["cpus", "memory_mb", "pids"] as const;
 /**
  * True when every requested limit equals the value read back, within the kernel's rounding to pages and microseconds.
  */
-export function limitsHold(asked: Limits, applied: AppliedLimits): boolean {
+export function limitsHold(requestedLimits: Limits, applied: AppliedLimits): boolean {
   return NAMES.every((name) => {
-    const requested = asked[name];
+    const requested = requestedLimits[name];
     if (requested === undefined) return true;
     const { value, enforcement } = applied[name];
     return (
@@ -74,10 +74,10 @@ export function limitsHold(asked: Limits, applied: AppliedLimits): boolean {
 }
 
 /** Requested limits that are not enforced, with the reason for each. */
-export function notEnforced(asked: Limits, applied: AppliedLimits): string[] {
-  return NAMES.filter((name) => asked[name] !== undefined && applied[name].enforcement.level !== "enforced").map(
-    (name) => `${name}: ${applied[name].enforcement.reason}`,
-  );
+export function notEnforced(requestedLimits: Limits, applied: AppliedLimits): string[] {
+  return NAMES.filter(
+    (name) => requestedLimits[name] !== undefined && applied[name].enforcement.level !== "enforced",
+  ).map((name) => `${name}: ${applied[name].enforcement.reason}`);
 }
 
 /**

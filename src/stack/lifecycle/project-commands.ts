@@ -1,42 +1,35 @@
 /** Runs callers' commands in one project's services: in the running stack, or in a temporary one. */
 import { StackwardenError } from "../../errors.js";
-import type { ServiceDefinition } from "../definition/types.js";
+import type { Limits, ServiceDefinition } from "../definition/types.js";
 import type { CallContext } from "../model.js";
-import type { RuntimeStack, StackRuntime } from "../runtime.js";
+import type { RuntimeStack } from "../runtime.js";
 import type { CommandOutcome } from "../schemas/commands.js";
 import type { StackSettings } from "../settings.js";
 import type { ProjectRecords } from "../storage/project-records.js";
 import { commandArgv } from "./command-policy.js";
-import type { Exclusive } from "./exclusive.js";
+import type { ProjectParts } from "./project-parts.js";
 import { type CommandRequest, type CommandTarget, runCommand } from "./run-command.js";
-import { type RunningStack, unknownService } from "./running-stack.js";
-import type { Supervisor } from "./supervisor.js";
+import { type Stack, unknownService } from "./stack.js";
 import { inTemporaryStack } from "./temporary-stack.js";
 
 /** Maximum concurrent commands in one project. */
 const MOST_COMMANDS = 16;
 
-export interface CommandsOf {
-  id: string;
-  folder(): string;
-  stateDir: string;
-  supervisor: Supervisor;
-  runtimes: readonly StackRuntime[];
-  records(): Promise<ProjectRecords>;
-  exclusive: Exclusive;
-}
-
 export class ProjectCommands {
   #running = 0;
 
-  constructor(private readonly of: CommandsOf) {}
+  constructor(private readonly parts: ProjectParts) {}
 
   /** @param settings settings of the calling client; its command policy applies */
   async run(request: CommandRequest, call: CallContext, settings: StackSettings): Promise<CommandOutcome> {
     if (this.#running >= MOST_COMMANDS)
-      throw new StackwardenError("TOO_MANY_REQUESTS", `${MOST_COMMANDS} commands run in ${this.of.id} already.`, {
-        hint: "Wait until one of them has ended, or cancel it.",
-      });
+      throw new StackwardenError(
+        "TOO_MANY_REQUESTS",
+        `${MOST_COMMANDS} commands run in ${this.parts.storage.id} already.`,
+        {
+          hint: "Wait until one of them has ended, or cancel it.",
+        },
+      );
     this.#running += 1;
     try {
       return await this.#run(request, call, settings);
@@ -46,35 +39,36 @@ export class ProjectCommands {
   }
 
   async #run(request: CommandRequest, call: CallContext, settings: StackSettings): Promise<CommandOutcome> {
-    const { supervisor, exclusive } = this.of;
+    const { supervisor, exclusive } = this.parts;
     for (;;) {
       // While a stack starts, commands run in the services that already run.
-      if (supervisor.open && supervisor.stack !== null) return this.#inStack(supervisor.stack, request, call, settings);
+      if (supervisor.running !== null) return this.#inStack(supervisor.running, request, call, settings);
       const alone = await exclusive.run(call, "command", (own) => this.#inTemporaryStack(request, own, settings));
       if (alone !== null) return alone.value;
     }
   }
 
   async #inStack(
-    stack: RunningStack,
+    stack: Stack,
     request: CommandRequest,
     call: CallContext,
     { commands }: StackSettings,
   ): Promise<CommandOutcome> {
     const { definition: service, instance } = stack.unit(request.service);
     const argv = commandArgv(request, service, commands);
-    const records = await this.of.records();
+    const { storage, supervisor } = this.parts;
+    const records = await storage.records();
     const target: CommandTarget =
       instance !== null && request.oneOff !== true
         ? { oneOff: false, run: (exec) => instance.exec(exec) }
-        : this.#oneOff(stack.runtimeStack, service, this.of.supervisor.limits(service.name), records, call);
-    return runCommand({ project: this.of.id, service, argv, request, records, target, call });
+        : this.#oneOff(stack.runtimeStack, service, supervisor.limits(service.name), records, call);
+    return runCommand({ project: storage.id, service, argv, request, records, target, call });
   }
 
   #oneOff(
     stack: RuntimeStack,
     service: ServiceDefinition,
-    limits: ReturnType<Supervisor["limits"]>,
+    limits: Limits,
     { logs }: ProjectRecords,
     { progress }: CallContext,
   ): CommandTarget {
@@ -95,15 +89,15 @@ export class ProjectCommands {
   }
 
   #inTemporaryStack(request: CommandRequest, call: CallContext, settings: StackSettings): Promise<CommandOutcome> {
-    const { id, supervisor, runtimes, stateDir } = this.of;
-    const folder = this.of.folder();
-    return supervisor.withDefinition(folder, async ({ definition, records, context }) => {
+    const { storage, supervisor, runtimes } = this.parts;
+    const { id: project, folder, directory: stateDir } = storage;
+    return supervisor.withDefinition(settings, async ({ definition, records, context }) => {
       const service = definition.services[request.service];
       if (service === undefined) throw unknownService(request.service, Object.keys(definition.services));
       const argv = commandArgv(request, service, settings.commands);
       return inTemporaryStack(
         {
-          project: id,
+          project,
           folder,
           stateDir,
           config: settings,
@@ -118,7 +112,7 @@ export class ProjectCommands {
         },
         (stack, one) => {
           const target = this.#oneOff(stack, one, supervisor.limits(one.name, definition), records, call);
-          return runCommand({ project: id, service: one, argv, request, records, target, call });
+          return runCommand({ project, service: one, argv, request, records, target, call });
         },
       );
     });

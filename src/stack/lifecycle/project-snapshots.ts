@@ -5,32 +5,14 @@ import type { StackDefinition } from "../definition/types.js";
 import type { CallContext } from "../model.js";
 import type { StackRuntime } from "../runtime.js";
 import type { Snapshot, SnapshotOutcome } from "../schemas/snapshots.js";
-import type { StackSettings } from "../settings.js";
-import type { ProjectRecords } from "../storage/project-records.js";
 import { SnapshotStore } from "../storage/snapshot-store.js";
-import type { RuntimeName } from "../vocabulary.js";
-import type { Exclusive } from "./exclusive.js";
-import { type RunningStack, unknownService } from "./running-stack.js";
+import type { ProjectParts } from "./project-parts.js";
 import type { ServiceController } from "./service-controller.js";
-import type { Supervisor } from "./supervisor.js";
+import { type Stack, unknownService } from "./stack.js";
 
 const MB = 1_048_576;
 /** Bytes that a snapshot leaves free on the disk. */
 const RESERVE_BYTES = 64 * MB;
-
-export interface SnapshotsOf {
-  id: string;
-  folder(): string;
-  stateDir: string;
-  supervisor: Supervisor;
-  exclusive: Exclusive;
-  runtimes: readonly StackRuntime[];
-  settings(): StackSettings;
-  records(): Promise<ProjectRecords>;
-  /** The runtime of the project's last start. */
-  lastRuntime(): RuntimeName | null;
-  keepRuntime(name: RuntimeName): Promise<void>;
-}
 
 export interface SaveRequest {
   /** Default: the current time in UTC. */
@@ -59,8 +41,19 @@ export class ProjectSnapshots {
   /** Number of readers of each snapshot that is being read. */
   readonly #read = new Map<string, number>();
 
-  constructor(private readonly of: SnapshotsOf) {
-    this.#store = new SnapshotStore(`${of.stateDir}/snapshots`);
+  constructor(private readonly parts: ProjectParts) {
+    this.#store = new SnapshotStore(`${parts.storage.directory}/snapshots`);
+  }
+
+  get #id(): string {
+    return this.parts.storage.id;
+  }
+
+  /** The runtime of the project's last start; undefined when it never ran. */
+  get #runtime(): StackRuntime | undefined {
+    const { runtimes, storage } = this.parts;
+    const last = storage.runtime;
+    return runtimes.find(({ name }) => name === last);
   }
 
   list(): Promise<Snapshot[]> {
@@ -69,18 +62,17 @@ export class ProjectSnapshots {
 
   async save(request: SaveRequest, call: CallContext): Promise<SnapshotOutcome> {
     const begun = Date.now();
-    const { supervisor, exclusive, id } = this.of;
+    const { supervisor, exclusive } = this.parts;
     for (;;) {
-      const { stack, open } = supervisor;
-      if (open && stack !== null) {
-        const saved = await this.#saveRunning(stack, request, call);
+      if (supervisor.running !== null) {
+        const saved = await this.#saveRunning(supervisor.running, request, call);
         return this.#saved(saved, call, begun);
       }
       const alone = await exclusive.run(call, "snapshot", (own) => this.saveStopped(request, own));
       if (alone === null) continue;
       if (alone.value !== null) return this.#saved(alone.value, call, begun);
-      throw new StackwardenError("INVALID_INPUT", `${id} has no data in named volumes.`, {
-        hint: `Start it first: start_stack {"project": "${id}"}. Data outside of named volumes is not in snapshots.`,
+      throw new StackwardenError("INVALID_INPUT", `${this.#id} has no data in named volumes.`, {
+        hint: `Start it first: start_stack {"project": "${this.#id}"}. Data outside of named volumes is not in snapshots.`,
       });
     }
   }
@@ -88,9 +80,9 @@ export class ProjectSnapshots {
   async #saved(snapshot: Snapshot, call: CallContext, begun: number): Promise<SnapshotOutcome> {
     const volumes = Object.keys(snapshot.volumes).join(", ");
     const message = `Snapshot ${snapshot.name}: ${size(snapshot.bytes)} of ${volumes}.`;
-    const { events } = await this.of.records();
+    const { events } = await this.parts.storage.records();
     events.add({ type: "snapshot_saved", message, actor: call.actor, data: { snapshot: snapshot.name } });
-    return { project: this.of.id, message, snapshot, took_ms: Date.now() - begun };
+    return { project: this.#id, message, snapshot, took_ms: Date.now() - begun };
   }
 
   /**
@@ -98,10 +90,10 @@ export class ProjectSnapshots {
    * @returns null when there is no data
    */
   saveStopped(request: SaveRequest & { automatic?: boolean }, call: CallContext): Promise<Snapshot | null> {
-    const { supervisor, lastRuntime, runtimes } = this.of;
-    const runtime = runtimes.find(({ name }) => name === lastRuntime());
+    const { supervisor, settings } = this.parts;
+    const runtime = this.#runtime;
     if (runtime === undefined) return Promise.resolve(null);
-    return supervisor.withDefinition(this.of.folder(), async ({ definition }) => {
+    return supervisor.withDefinition(settings(), async ({ definition }) => {
       const volumes = this.#volumes(definition, request.service);
       const saved = await this.#copy(runtime, volumes, request, call);
       if (saved.bytes > 0) return saved;
@@ -110,8 +102,8 @@ export class ProjectSnapshots {
     });
   }
 
-  async #saveRunning(stack: RunningStack, request: SaveRequest, call: CallContext): Promise<Snapshot> {
-    const { choice } = this.of.supervisor;
+  async #saveRunning(stack: Stack, request: SaveRequest, call: CallContext): Promise<Snapshot> {
+    const { choice } = this.parts.supervisor;
     if (choice === null) throw new StackwardenError("INTERNAL", "An open stack has no runtime.");
     const volumes = this.#volumes(stack.definition, request.service);
     const writers = [...stack.units.values()].filter((unit) =>
@@ -125,7 +117,7 @@ export class ProjectSnapshots {
       throw unknownService(service, Object.keys(definition.services));
     const volumes = service === undefined ? definition.volumes : volumesOf(definition, service);
     if (volumes.length > 0) return volumes;
-    throw new StackwardenError("INVALID_INPUT", `${service ?? this.of.id} has no named volume.`, {
+    throw new StackwardenError("INVALID_INPUT", `${service ?? this.#id} has no named volume.`, {
       hint: "Only named volumes are in snapshots: give the service one in the compose file.",
     });
   }
@@ -142,10 +134,8 @@ export class ProjectSnapshots {
       const maxBytes = await this.#room(name, automatic);
       const unfinished = await this.#store.begin();
       try {
-        const { id, stateDir, settings } = this.of;
         call.progress({ progress: 0, total: 0, message: `copying ${volumes.join(", ")}` });
-        const of = { projectId: id, stateDir, volumes, signal: call.signal, settings: settings(), maxBytes };
-        const copied = await runtime.copyVolumes(of, unfinished.data);
+        const copied = await runtime.copyVolumes({ ...this.#data(volumes, call.signal), maxBytes }, unfinished.data);
         const snapshot: Snapshot = {
           name,
           created_at: new Date().toISOString(),
@@ -160,6 +150,11 @@ export class ProjectSnapshots {
         await unfinished.discard();
       }
     });
+  }
+
+  #data(volumes: readonly string[], signal: AbortSignal) {
+    const { storage, settings } = this.parts;
+    return { projectId: storage.id, stateDir: storage.directory, volumes, signal, settings: settings() };
   }
 
   /** A name from the current time, with a number appended when a snapshot of this second exists. */
@@ -177,7 +172,7 @@ export class ProjectSnapshots {
    * @throws SNAPSHOT_EXISTS, SNAPSHOT_TOO_LARGE
    */
   async #room(name: string, automatic: boolean): Promise<number> {
-    const { maxCount, maxBytes } = this.of.settings().snapshots;
+    const { maxCount, maxBytes } = this.parts.settings().snapshots;
     let all = await this.#store.list();
     if (all.some((one) => one.name === name))
       throw new StackwardenError("SNAPSHOT_EXISTS", `There is a snapshot ${name} already.`, {
@@ -194,7 +189,7 @@ export class ProjectSnapshots {
     if (all.length >= maxCount)
       throw new StackwardenError(
         "SNAPSHOT_TOO_LARGE",
-        `${this.of.id} has ${all.length} snapshots, the most that are kept.`,
+        `${this.#id} has ${all.length} snapshots, the most that are kept.`,
         {
           hint: `Delete one of: ${all.map((one) => one.name).join(", ")}.${automatic ? " Or call with snapshot: false." : ""}`,
           details: { max_count: maxCount },
@@ -206,13 +201,14 @@ export class ProjectSnapshots {
 
   async restore(name: string, call: CallContext): Promise<SnapshotOutcome> {
     const begun = Date.now();
-    const { id, exclusive, supervisor, keepRuntime, records } = this.of;
+    const { storage, exclusive, supervisor, settings } = this.parts;
+    const { id } = storage;
     await this.#store.get(name);
     const alone = await exclusive.run(call, "restore", (own) =>
-      supervisor.withDefinition(this.of.folder(), () =>
+      supervisor.withDefinition(settings(), () =>
         this.reading(name, async (snapshot, data) => {
           await this.receive(snapshot, data, own);
-          await keepRuntime(snapshot.runtime);
+          await storage.keepRuntime(snapshot.runtime);
           return snapshot;
         }),
       ),
@@ -223,7 +219,7 @@ export class ProjectSnapshots {
       });
     const snapshot = alone.value;
     const message = `${Object.keys(snapshot.volumes).join(", ")}: restored from the snapshot ${name} of ${snapshot.created_at}.`;
-    const { events } = await records();
+    const { events } = await storage.records();
     events.add({ type: "snapshot_restored", message, actor: call.actor, data: { snapshot: name } });
     return { project: id, message, snapshot, took_ms: Date.now() - begun };
   }
@@ -246,8 +242,7 @@ export class ProjectSnapshots {
 
   /** Replaces this project's volumes with a snapshot of this project or another one. The stack must not be running. */
   async receive(snapshot: Snapshot, data: string, call: CallContext): Promise<void> {
-    const { id, stateDir, runtimes, settings } = this.of;
-    const runtime = runtimes.find((one) => one.name === snapshot.runtime);
+    const runtime = this.parts.runtimes.find((one) => one.name === snapshot.runtime);
     if (runtime === undefined)
       throw new StackwardenError("UNSUPPORTED", `The snapshot was saved on the ${snapshot.runtime} runtime.`, {
         hint: "Restore it where that runtime is available.",
@@ -263,7 +258,7 @@ export class ProjectSnapshots {
       );
     call.progress({ progress: 0, total: 0, message: `restoring ${Object.keys(snapshot.volumes).join(", ")}` });
     const volumes = Object.keys(snapshot.volumes);
-    await runtime.restoreVolumes({ projectId: id, stateDir, volumes, signal: call.signal, settings: settings() }, data);
+    await runtime.restoreVolumes(this.#data(volumes, call.signal), data);
   }
 
   async delete(name: string, call: CallContext): Promise<SnapshotOutcome> {
@@ -275,23 +270,22 @@ export class ProjectSnapshots {
       });
     await this.#store.remove(name);
     const message = `The snapshot ${name} (${size(snapshot.bytes)}) was deleted.`;
-    const { events } = await this.of.records();
+    const { events } = await this.parts.storage.records();
     events.add({ type: "snapshot_deleted", message, actor: call.actor, data: { snapshot: name } });
-    return { project: this.of.id, message, snapshot, took_ms: Date.now() - begun };
+    return { project: this.#id, message, snapshot, took_ms: Date.now() - begun };
   }
 
   /** True when a named volume contains a file that is not empty. The stack must not be running. */
   async hasData(): Promise<boolean> {
-    const { id, stateDir, supervisor, runtimes, lastRuntime, settings, folder } = this.of;
-    const runtime = runtimes.find(({ name }) => name === lastRuntime());
+    const { supervisor, settings } = this.parts;
+    const runtime = this.#runtime;
     if (runtime === undefined) return false;
-    return supervisor.withDefinition(folder(), async ({ definition: { volumes } }) => {
+    return supervisor.withDefinition(settings(), async ({ definition: { volumes } }) => {
       if (volumes.length === 0) return false;
       const unfinished = await this.#store.begin();
       try {
         const signal = new AbortController().signal;
-        const request = { projectId: id, stateDir, volumes, signal, settings: settings(), maxBytes: 0 };
-        await runtime.copyVolumes(request, unfinished.data);
+        await runtime.copyVolumes({ ...this.#data(volumes, signal), maxBytes: 0 }, unfinished.data);
         return false;
       } catch (error) {
         if (error instanceof StackwardenError && error.code === "SNAPSHOT_TOO_LARGE") return true;

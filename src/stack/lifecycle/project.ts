@@ -21,8 +21,9 @@ import type {
 } from "../model.js";
 import type { RuntimeName } from "../runtime.js";
 import type { StackSettings } from "../settings.js";
-import { OpenedRecords } from "../storage/opened-records.js";
 import type { ProjectRecords } from "../storage/project-records.js";
+import { ProjectStorage } from "../storage/project-storage.js";
+import type { ProjectStore } from "../storage/project-store.js";
 import { DEFAULT_RUNTIME } from "../vocabulary.js";
 import { checkStack } from "./check-stack.js";
 import { DataTransfer } from "./data-transfer.js";
@@ -30,30 +31,34 @@ import { Exclusive } from "./exclusive.js";
 import { changeLimits } from "./limit-change.js";
 import { type EndedStart, PendingStart } from "./pending-start.js";
 import { ProjectCommands } from "./project-commands.js";
+import type { ProjectParts } from "./project-parts.js";
 import { nextSelection, withoutAlso } from "./project-selection.js";
 import { ProjectSnapshots } from "./project-snapshots.js";
 import { Restarts } from "./restarts.js";
 import { restartOutcome, startOutcome, stopOutcome } from "./results.js";
 import type { CommandRequest } from "./run-command.js";
-import { unknownService } from "./running-stack.js";
 import type { RuntimeChoice } from "./runtime-choice.js";
 import type { ServiceController } from "./service-controller.js";
 import { SingleFlight } from "./single-flight.js";
+import { unknownService } from "./stack.js";
 import { healthReport, stackReport } from "./stack-report.js";
 import { type StackPhase, stackState } from "./stack-state.js";
+import { StaleServices } from "./stale-services.js";
 import { Supervisor, type SupervisorOptions } from "./supervisor.js";
 
 /** Milliseconds after which a call returns the current state while its operation continues. */
 const PATIENCE_MS = 50_000;
 
-export interface ProjectOptions extends Omit<SupervisorOptions, "changed" | "records"> {
+export interface ProjectOptions extends Omit<SupervisorOptions, "storage"> {
+  store: ProjectStore;
+  /** Settings before the first start: those of the client that named the project. */
+  settings: StackSettings;
   /**
    * Another project that the client may access.
    * @throws UNKNOWN_PROJECT, FOLDER_NOT_ALLOWED
    */
   other(id: string): Project;
   openRecords(directory: string, hooks: { tell(message: string): void }): Promise<ProjectRecords>;
-  changed(): void;
 }
 
 /** Volumes deleted by a stop, and the snapshot with their data. */
@@ -69,10 +74,13 @@ const say = (names: string[]): string => (names.length === 0 ? "none" : names.jo
 
 export class Project {
   readonly supervisor: Supervisor;
-  readonly #records: OpenedRecords;
+  readonly storage: ProjectStorage;
+  /** Settings of the client that started the stack. */
+  #settings: StackSettings;
   #starting: PendingStart | null = null;
   #stopping: { call: SingleFlight<Removed>; removes: boolean } | null = null;
   readonly #restarts: Restarts;
+  readonly #stale: StaleServices;
   readonly #exclusive: Exclusive;
   readonly #commands: ProjectCommands;
   readonly snapshots: ProjectSnapshots;
@@ -80,56 +88,53 @@ export class Project {
 
   constructor(
     readonly id: string,
-    public folder: string,
+    folder: string,
     private readonly options: ProjectOptions,
   ) {
-    this.supervisor = new Supervisor({
-      ...options,
-      records: (fresh) => this.records(fresh),
-      changed: () => options.changed(),
+    const { runtimes, store } = options;
+    this.#settings = options.settings;
+    const storage = new ProjectStorage({
+      id,
+      folder,
+      store,
+      open: (directory) => options.openRecords(directory, { tell: (message) => this.supervisor.tell(message) }),
     });
-    this.#records = new OpenedRecords(async () => {
-      const directory = await options.store.prepare(id, this.folder);
-      return options.openRecords(directory, { tell: (message) => this.supervisor.tell(message) });
-    });
+    this.storage = storage;
+    this.supervisor = new Supervisor({ ...options, storage });
     this.#exclusive = new Exclusive({
       id,
-      isOpen: () => this.supervisor.open,
+      isOpen: () => this.open,
       changing: () => this.#stopping?.call ?? this.#starting?.call,
     });
-    const parts = {
-      id,
-      folder: () => this.folder,
-      stateDir: options.store.folderOf(id),
+    const parts: ProjectParts = {
+      storage,
       supervisor: this.supervisor,
       exclusive: this.#exclusive,
-      runtimes: options.runtimes,
-      records: () => this.records(),
+      runtimes,
+      settings: () => this.#settings,
     };
     this.#commands = new ProjectCommands(parts);
-    this.snapshots = new ProjectSnapshots({
-      ...parts,
-      settings: () => options.config,
-      lastRuntime: () => options.store.runtime(id),
-      keepRuntime: (name) => options.store.keepRuntime(id, name),
-    });
-    this.#data = new DataTransfer({
-      ...parts,
-      snapshots: this.snapshots,
-      store: options.store,
-      settings: () => options.config,
-      other: (project) => options.other(project),
-    });
-    this.#restarts = new Restarts({
-      stack: () => this.supervisor.stack,
-      records: () => this.records(),
-      budget: () => options.config.restartBudget,
-    });
+    this.snapshots = new ProjectSnapshots(parts);
+    this.#data = new DataTransfer({ ...parts, snapshots: this.snapshots, other: options.other });
+    this.#stale = new StaleServices(parts);
+    this.#restarts = new Restarts({ ...parts, stale: this.#stale });
+  }
+
+  get folder(): string {
+    return this.storage.folder;
+  }
+
+  /** True while the stack is open: from the moment at which its services begin to start until it has stopped. */
+  get open(): boolean {
+    return this.supervisor.running !== null;
   }
 
   get state(): StackState {
-    const { open, stack } = this.supervisor;
-    return stackState(this.#phase, open && stack !== null ? [...stack.units.values()].map((unit) => unit.state) : []);
+    const units = [...(this.supervisor.running?.units.values() ?? [])];
+    return stackState(
+      this.#phase,
+      units.map((unit) => unit.state),
+    );
   }
 
   /** True while another project's data is being copied to this one. */
@@ -138,41 +143,24 @@ export class Project {
   }
 
   get #phase(): StackPhase {
-    const { open, lost } = this.supervisor;
     if (this.#stopping !== null) return "stopping";
     if (this.#starting !== null) return "starting";
-    if (open) return "open";
-    return lost ? "lost" : "closed";
+    return this.supervisor.stack?.phase ?? "closed";
   }
 
   /** Names of the services of the last start, in definition order. */
   get services(): string[] {
-    return [...(this.supervisor.stack?.units.keys() ?? this.options.store.services(this.id))];
-  }
-
-  /** True when the project has records. Does not create them. */
-  get recorded(): boolean {
-    return this.options.store.has(this.id);
-  }
-
-  /** The records if they are open; null otherwise. Does not open them. */
-  openRecords(): Promise<ProjectRecords | null> {
-    return this.#records.present();
-  }
-
-  /** @param fresh reload records that another server has changed */
-  records(fresh = false): Promise<ProjectRecords> {
-    return this.#records.get(fresh);
+    return [...(this.supervisor.stack?.units.keys() ?? this.storage.services)];
   }
 
   /** @param settings settings of the calling client; they apply to the stack that this call starts */
-  async start(request: StartRequest, call: CallContext, settings?: StackSettings): Promise<StartOutcome> {
+  async start(request: StartRequest, call: CallContext, settings: StackSettings): Promise<StartOutcome> {
     const begun = Date.now();
     const patience = request.timeoutMs ?? PATIENCE_MS;
     const left = (): number => Math.max(0, begun + patience - Date.now());
     const before = await this.report();
-    const result = async (ended: EndedStart | null): Promise<StartOutcome> =>
-      startOutcome({ project: this.id, ...(ended ?? (await this.#unfinished())), before, begun });
+    const result = async (outcome: EndedStart | null): Promise<StartOutcome> =>
+      startOutcome({ project: this.id, ...(outcome ?? (await this.#unfinished())), before, begun });
     for (;;) {
       // A start waits for a stop in progress, and for a start with a different request.
       const other = this.#starting?.serves(request) === false ? this.#starting.call : undefined;
@@ -187,8 +175,9 @@ export class Project {
       if (!passed.done) return result(null);
     }
     if (this.#starting === null) {
-      if (!this.supervisor.open) Object.assign(this.options.config, settings);
-      else if (settings?.requireEnforcedLimits === true) this.supervisor.stack?.requireEnforcedLimits();
+      const { running } = this.supervisor;
+      if (running === null) this.#settings = settings;
+      else if (settings.requireEnforcedLimits) running.requireEnforcedLimits();
       this.#starting = this.#beginStart(request, call.actor);
     }
     const { call: shared, launched } = this.#starting;
@@ -202,9 +191,8 @@ export class Project {
   #beginStart(request: StartRequest, actor: string): PendingStart {
     return new PendingStart(request, actor, async (steps) => {
       try {
-        if (request.dataFrom !== undefined && !this.supervisor.open)
-          await this.#data.take(request.dataFrom, { ...steps, actor });
-        const reached = await this.supervisor.bringUp(request, this.folder, steps);
+        if (request.dataFrom !== undefined && !this.open) await this.#data.take(request.dataFrom, steps);
+        const reached = await this.supervisor.bringUp(request, this.#settings, steps);
         this.#starting = null;
         const health = this.healthNow();
         return { reached, health, after: await this.report() };
@@ -228,14 +216,13 @@ export class Project {
     mostGraceMs?: number,
   ): Promise<StopOutcome> {
     const begun = Date.now();
-    if (request.services !== undefined && this.supervisor.open && (await this.#leavesSome(request.services)))
+    if (request.services !== undefined && this.open && (await this.#leavesSome(request.services)))
       return this.#stopServices(request.services, request, call, begun);
     const before = await this.report();
     const result = async (status: StopOutcome["status"], removed = NOTHING): Promise<StopOutcome> =>
       stopOutcome({ project: this.id, status, ...removed, before, after: await this.report(), begun });
     const patience = request.timeoutMs ?? PATIENCE_MS;
-    const idle =
-      !this.supervisor.open && this.#starting === null && this.#stopping === null && this.#exclusive.current === null;
+    const idle = this.#idle;
     const remove = request.removeVolumes === true;
     if (idle && !remove) return result("already_stopped");
     // Wait for a stop in progress that keeps the data, so that no start can run between that stop and the deletion.
@@ -247,6 +234,10 @@ export class Project {
     const joined = await this.#stopping.call.join(call, { timeoutMs: Math.max(0, begun + patience - Date.now()) });
     if (!joined.done) return result("stopping");
     return result(idle ? "already_stopped" : "stopped", remove ? joined.value : NOTHING);
+  }
+
+  get #idle(): boolean {
+    return !this.open && this.#starting === null && this.#stopping === null && this.#exclusive.current === null;
   }
 
   /** @throws UNKNOWN_SERVICE */
@@ -266,7 +257,7 @@ export class Project {
   ): Promise<StopOutcome> {
     const without = withoutAlso(this.supervisor.selection, services);
     const request = { project: this.id, without, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
-    const { status, before, after } = await this.start(request, call);
+    const { status, before, after } = await this.start(request, call, this.#settings);
     return stopOutcome({
       project: this.id,
       status: status === "starting" ? "stopping" : "stopped",
@@ -294,7 +285,7 @@ export class Project {
           );
           await call?.settled;
           await this.#exclusive.cancel();
-          await this.supervisor.takeDown(actor, mostGraceMs);
+          await this.supervisor.takeDown({ actor, mostGraceMs });
           if (removeVolumes !== true) return NOTHING;
           return await this.#removeVolumes({ actor, signal, progress }, snapshot !== false);
         } finally {
@@ -312,11 +303,11 @@ export class Project {
    */
   async #removeVolumes(call: CallContext, save: boolean): Promise<Removed> {
     // The project never ran, so it has no volumes.
-    if (!this.recorded) return NOTHING;
+    if (!this.storage.exists) return NOTHING;
     const saved = save ? await this.#saveBeforeRemoval(call) : null;
     const definition = this.supervisor.stack?.definition ?? (await this.#peek());
     const removed = await this.supervisor.removeVolumes(definition);
-    const { events } = await this.records();
+    const { events } = await this.storage.records();
     events.add({
       type: "warning",
       message: `Volumes were deleted: ${say(removed)}.`,
@@ -355,6 +346,7 @@ export class Project {
         hint: hint`Wait with ${callTo("health_status", { project: this.id, wait_for: "healthy" })}.`,
       });
     const before = unit.report();
+    await this.#stale.refresh(true);
     const shared = this.#restarts.of(unit, request.dependents === true, call.actor);
     const joined = await shared.join(call, { timeoutMs: request.timeoutMs ?? PATIENCE_MS });
     const followers = joined.done ? joined.value : null;
@@ -367,8 +359,7 @@ export class Project {
   ): Promise<LimitsOutcome> {
     const begun = Date.now();
     const { service } = request;
-    const { supervisor } = this;
-    const unit = supervisor.open ? await this.#runningUnit(service) : null;
+    const unit = this.open ? await this.#runningUnit(service) : null;
     if (unit === null) {
       const { services } = await this.#peek();
       if (!Object.hasOwn(services, service)) throw unknownService(service, Object.keys(services));
@@ -377,10 +368,8 @@ export class Project {
       changeLimits({
         ...request,
         unit,
-        supervisor,
-        capacity: (supervisor.choice?.runtime ?? this.options.runtimes[0])?.capacity() ?? null,
-        // Creates the project's directory, which does not exist before the first start.
-        records: () => this.records(),
+        supervisor: this.supervisor,
+        storage: this.storage,
         actor,
         begun,
       });
@@ -402,7 +391,7 @@ export class Project {
       config,
       runtimes,
       read: (without) =>
-        this.supervisor.read(this.folder, null, {
+        this.supervisor.read(config, null, {
           ...selection,
           without: [...(selection.without ?? []), ...without],
         }),
@@ -410,31 +399,35 @@ export class Project {
   }
 
   async report(): Promise<StackReport> {
-    const { stack, open, choice } = this.supervisor;
+    await this.#stale.refresh();
+    const { stack, choice } = this.supervisor;
     return stackReport({
       project: this.id,
       folder: this.folder,
       state: this.state,
       runtime: this.#runtimeName(choice),
       reason: choice?.reason ?? null,
-      open,
       stack,
+      stale: this.#stale,
       peek: () => this.#peek(),
     });
   }
 
   /** The runtime that runs the stack, or that a start would use. */
   #runtimeName(choice: RuntimeChoice | null): RuntimeName {
-    const { config, runtimes, store } = this.options;
     if (choice !== null) return choice.runtime.name;
-    return config.runtime === "auto"
-      ? (store.runtime(this.id) ?? runtimes[0]?.name ?? DEFAULT_RUNTIME)
-      : config.runtime;
+    const { runtime } = this.#settings;
+    return runtime === "auto" ? (this.storage.runtime ?? this.options.runtimes[0]?.name ?? DEFAULT_RUNTIME) : runtime;
+  }
+
+  /** Compares running services with their sources, for the next reports. */
+  compareSources(fresh = false): Promise<void> {
+    return this.#stale.refresh(fresh);
   }
 
   /** The health report from the last checks. Runs no check. */
   healthNow(names: string[] = this.services): HealthReport {
-    return healthReport(this.id, this.state, this.supervisor.stack?.units ?? null, names);
+    return healthReport(this.id, this.state, this.supervisor.stack?.units ?? null, names, this.#stale);
   }
 
   /** Service names of the running stack, else of the current definition. */
@@ -453,8 +446,8 @@ export class Project {
 
   /** @throws STACK_NOT_RUNNING, UNKNOWN_SERVICE */
   async #runningUnit(service: string): Promise<ServiceController> {
-    const { stack, open } = this.supervisor;
-    if (stack !== null && open) return stack.unit(service);
+    const { running } = this.supervisor;
+    if (running !== null) return running.unit(service);
     const names = await this.names().catch((): string[] => []);
     if (names.length > 0 && !names.includes(service)) throw unknownService(service, names);
     throw new StackwardenError("STACK_NOT_RUNNING", `The stack of ${this.id} is not running.`, {
@@ -463,22 +456,16 @@ export class Project {
   }
 
   #peek(): Promise<StackDefinition> {
-    return this.supervisor.read(this.folder, null);
+    return this.supervisor.read(this.#settings, null);
   }
 
   /** Stops everything in this project. Each service gets at most `mostGraceMs` milliseconds before it is killed. */
   async close(actor: string, mostGraceMs: number): Promise<void> {
-    const nobody: CallContext = { signal: new AbortController().signal, actor, progress: () => undefined };
+    const call: CallContext = { signal: new AbortController().signal, actor, progress: () => undefined };
     try {
-      if (
-        this.supervisor.open ||
-        this.#starting !== null ||
-        this.#stopping !== null ||
-        this.#exclusive.current !== null
-      )
-        await this.stop({ timeoutMs: 2 ** 30 }, nobody, mostGraceMs);
+      if (!this.#idle) await this.stop({ timeoutMs: 2 ** 30 }, call, mostGraceMs);
     } finally {
-      await this.#records.close();
+      await this.storage.close();
     }
   }
 }

@@ -15,8 +15,8 @@ import type {
 import type { EventQuery } from "../storage/events.js";
 import { pressure } from "./limits.js";
 import type { Project } from "./project.js";
-import { unknownService } from "./running-stack.js";
 import { STANDING } from "./service-state.js";
+import { unknownService } from "./stack.js";
 import { asSentence, wellSentence } from "./stack-state.js";
 
 type Subscribe = (listener: (change: StackChange) => void) => () => void;
@@ -40,9 +40,9 @@ function decide(
     const chosen = units.filter((unit) => services.includes(unit.name));
     const up = chosen.length === services.length && chosen.every((unit) => STANDING[unit.state] === "up");
     if (up) return outcome(true, `${chosen.map((unit) => `${unit.name} is ${unit.state}`).join(", ")}.`);
-    const gone = chosen.filter((unit) => unit.ended);
-    if (gone.length === 0) return null;
-    return outcome(false, `${gone.map((unit) => `${unit.name} is ${unit.state}`).join(", ")} and nothing restarts it.`);
+    const down = chosen.filter((unit) => unit.ended);
+    if (down.length === 0) return null;
+    return outcome(false, `${down.map((unit) => `${unit.name} is ${unit.state}`).join(", ")} and nothing restarts it.`);
   }
   if (state !== "degraded") return null;
   const ended = units.filter((unit) => unit.ended);
@@ -102,6 +102,7 @@ export async function healthOf(
     );
   if (request.fresh === true)
     await Promise.all([...(project.supervisor.stack?.units.values() ?? [])].map((unit) => unit.check()));
+  await project.compareSources(request.fresh);
   return { ...project.healthNow(request.services ?? (project.services.length > 0 ? project.services : names)), wait };
 }
 
@@ -113,12 +114,12 @@ const notRunning = (project: Project, more = ""): StackwardenError =>
 /** Queries logs, including those of stopped and crashed services. */
 export async function logsOf(project: Project, query: LogQuery, subscribe: Subscribe): Promise<LogReport> {
   const requested = query.services ?? [];
-  if (!project.recorded) {
+  if (!project.storage.exists) {
     const names = await project.names();
     const unknown = requested.find((service) => !names.includes(service));
     throw unknown === undefined ? notRunning(project) : unknownService(unknown, names);
   }
-  const { logs } = await project.records();
+  const { logs } = await project.storage.records();
   const wrote = (service: string): boolean => logs.lastGeneration(service) > 0;
   // Show existing log lines even when the definition cannot be read.
   const names = await project.names().catch((error: unknown) => {
@@ -155,12 +156,15 @@ function untilEnded(project: Project, services: string[], caller: AbortSignal | 
   let timer: NodeJS.Timeout | undefined;
   let reason: string | null = null;
   const check = (): void => {
-    const { stack, open } = project.supervisor;
+    const { stack, running } = project.supervisor;
     const units = services.flatMap((name) => stack?.units.get(name) ?? []);
-    const ended = !open || units.every((unit) => unit.ended || unit.state === "completed");
+    const ended = running === null || units.every((unit) => unit.ended || unit.state === "completed");
     // A start in progress may still open the stack.
     if (!ended || project.state === "starting" || timer !== undefined) return;
-    reason = open ? `${units.map((unit) => `${unit.name} is ${unit.state}`).join(", ")}.` : "The stack is not running.";
+    reason =
+      running !== null
+        ? `${units.map((unit) => `${unit.name} is ${unit.state}`).join(", ")}.`
+        : "The stack is not running.";
     timer = setTimeout(() => over.abort(), LAST_LINES_MS);
   };
   const unsubscribe = subscribe((change) => {
@@ -177,16 +181,16 @@ function untilEnded(project: Project, services: string[], caller: AbortSignal | 
   };
 }
 
-export async function statsOf(project: Project, asked: string[] | undefined): Promise<StatsReport> {
-  const { stack, open } = project.supervisor;
+export async function statsOf(project: Project, requested: string[] | undefined): Promise<StatsReport> {
+  const { running } = project.supervisor;
   const names = await project.names();
-  const unknown = asked?.find((service) => !names.includes(service));
+  const unknown = requested?.find((service) => !names.includes(service));
   if (unknown !== undefined) throw unknownService(unknown, names);
-  if (!open || stack === null) throw notRunning(project);
+  if (running === null) throw notRunning(project);
   const services: StatsReport["services"] = Object.create(null);
   await Promise.all(
-    (asked ?? names).map(async (name) => {
-      const unit = stack.unit(name);
+    (requested ?? names).map(async (name) => {
+      const unit = running.unit(name);
       services[name] = { state: unit.state, stats: null, limits: unit.applied, pressure: [] };
       const stats = (await unit.instance?.stats()) ?? null;
       if (stats === null) return;
@@ -202,7 +206,7 @@ export async function eventsOf(project: Project, query: EventQuery): Promise<Eve
     const names = await project.names();
     if (!names.includes(query.service)) throw unknownService(query.service, names);
   }
-  if (!project.recorded) return { project: project.id, events: [], next_cursor: 0, omitted: 0 };
-  const { events } = await project.records();
+  if (!project.storage.exists) return { project: project.id, events: [], next_cursor: 0, omitted: 0 };
+  const { events } = await project.storage.records();
   return events.query(query);
 }

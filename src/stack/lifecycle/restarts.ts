@@ -4,24 +4,19 @@
 
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
-import type { ProjectRecords } from "../storage/project-records.js";
+import type { ProjectParts } from "./project-parts.js";
 import { RestartBudget } from "./restart-policy.js";
-import type { RunningStack } from "./running-stack.js";
 import type { ServiceController } from "./service-controller.js";
 import { SingleFlight } from "./single-flight.js";
-
-export interface RestartsHost {
-  stack(): RunningStack | null;
-  records(): Promise<ProjectRecords>;
-  /** Maximum unsuccessful restarts of one service in five minutes. */
-  budget(): number;
-}
+import type { StaleServices } from "./stale-services.js";
 
 export class Restarts {
   readonly #underWay = new Map<string, SingleFlight<string[]>>();
   readonly #budgets = new Map<string, RestartBudget>();
 
-  constructor(private readonly host: RestartsHost) {}
+  constructor(
+    private readonly parts: Pick<ProjectParts, "supervisor" | "storage" | "settings"> & { stale: StaleServices },
+  ) {}
 
   /**
    * The restart of this service in progress, else a new one. It resolves to the dependents that were restarted too.
@@ -43,11 +38,12 @@ export class Restarts {
     return new SingleFlight<string[]>(
       async (_signal, progress) => {
         try {
-          const { events } = await this.host.records();
+          const { events } = await this.parts.storage.records();
           events.add({ type: "service_restarting", service, message: `${service} is being restarted.`, actor });
-          const tell = (name: string, message: string): void =>
-            progress({ progress: 0, total: 1, message: `${name}: ${message}` });
-          const following = await this.host.stack()?.restart(service, dependents, tell, actor);
+          const following = await this.parts.supervisor.stack?.restart(service, dependents, {
+            actor,
+            progress: (name, message) => progress({ progress: 0, total: 1, message: `${name}: ${message}` }),
+          });
           if (unit.up) giveBack();
           events.add({ type: "service_restarted", service, message: `${service} was restarted.`, actor });
           return following ?? [];
@@ -62,7 +58,9 @@ export class Restarts {
 
   #spend(unit: ServiceController): () => void {
     const now = Date.now();
-    const most = this.host.budget();
+    const most = this.parts.settings().restartBudget;
+    // A restart that runs new code is not a repetition.
+    if (this.parts.stale.hasNewCode(unit)) return () => undefined;
     const budget = this.#budgets.get(unit.name) ?? new RestartBudget(most);
     this.#budgets.set(unit.name, budget);
     const wait = budget.wait(now);

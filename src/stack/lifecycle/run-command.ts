@@ -86,9 +86,9 @@ export async function runCommand(run: CommandRun): Promise<CommandOutcome> {
     mark,
     onLine: (stream, line) => call.output?.(stream, line),
   });
-  const shown = records.clean(commandText(argv));
-  output.note(`$ ${shown}`);
-  events.add({ type: "command_started", service: name, message: `${name}: ${shown}`, actor: call.actor });
+  const commandLine = records.clean(commandText(argv));
+  output.note(`$ ${commandLine}`);
+  events.add({ type: "command_started", service: name, message: `${name}: ${commandLine}`, actor: call.actor });
   const total = request.timeoutMs / 1000;
   const ticker = setInterval(() => {
     const progress = Math.min(total, (Date.now() - begun) / 1000);
@@ -111,7 +111,7 @@ export async function runCommand(run: CommandRun): Promise<CommandOutcome> {
     events.add({
       type: "command_ended",
       service: name,
-      message: `${name}: ${shown} was not run: ${records.clean((error as Error).message)}`,
+      message: `${name}: ${commandLine} was not run: ${records.clean((error as Error).message)}`,
       actor: call.actor,
     });
     throw error;
@@ -127,7 +127,7 @@ export async function runCommand(run: CommandRun): Promise<CommandOutcome> {
   events.add({
     type: "command_ended",
     service: name,
-    message: `${name}: ${shown}: ${text}`,
+    message: `${name}: ${commandLine}: ${text}`,
     actor: call.actor,
     data: { exit_code: result.exitCode, signal: result.signal, timed_out: timedOut, took_ms: took },
   });

@@ -20,12 +20,12 @@ const missing = (status: RuntimeStatus): string[] =>
 /** Findings as one part of a sentence. */
 const withoutStop = (lacking: readonly string[]): string => lacking.join("; ").replace(/\.$/, "");
 
-function unavailable(name: RuntimeName, lacking: string[], known: RuntimeName[]): StackwardenError {
+function unavailable(name: RuntimeName, lacking: string[], names: RuntimeName[]): StackwardenError {
   return new StackwardenError(
     "RUNTIME_UNAVAILABLE",
     `The runtime ${name} cannot be used here${lacking.length > 0 ? `: ${withoutStop(lacking)}` : ""}.`,
     {
-      hint: hint`Run \`stackwarden doctor\` to see what is missing, or have the operator choose another ${setting("runtime")}: auto, ${known.join(", ")}.`,
+      hint: hint`Run \`stackwarden doctor\` to see what is missing, or have the operator choose another ${setting("runtime")}: auto, ${names.join(", ")}.`,
       details: { runtime: name, missing: lacking },
     },
   );

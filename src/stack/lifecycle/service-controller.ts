@@ -5,11 +5,12 @@ import { Mutex } from "../../system/mutex.js";
 import type { Limits, ServiceDefinition } from "../definition/types.js";
 import type { ServiceHealth, ServiceReport, ServiceState } from "../model.js";
 import type { AppliedLimits, RuntimeService, ServiceExit } from "../runtime.js";
-import type { EventInput } from "../storage/events.js";
+import { type EventInput, SERVER_ACTOR } from "../storage/events.js";
 import { HealthMonitor, type HealthView } from "./health-monitor.js";
 import { notEnforceable, notEnforced } from "./limits.js";
 import { RestartPlan } from "./restart-plan.js";
 import { wantsRestart } from "./restart-policy.js";
+import type { Scope, StopScope } from "./scope.js";
 import { checksOf } from "./service-checks.js";
 import { type ServiceContext, startInstance } from "./service-context.js";
 import {
@@ -33,9 +34,11 @@ export class ServiceController {
   restarts = 0;
   applied: AppliedLimits | null = null;
   /** The limits that were requested for `applied`. */
-  asked: Limits = {};
+  requestedLimits: Limits = {};
   lastExit: ServiceExit | null = null;
   instance: RuntimeService | null = null;
+  /** Epoch milliseconds at which the latest start began: its sources are read after it. */
+  begunAt = 0;
   #generation: number;
   #monitor: HealthMonitor | null = null;
   /** True from a start until its service is up: its restarts are limited. */
@@ -97,35 +100,30 @@ export class ServiceController {
     );
   }
 
-  /**
-   * Starts an instance; resolves when its process runs. On failure, nothing of the instance remains.
-   * @param actor the client that requested it; default: stackwarden itself
-   */
-  async start(caller: AbortSignal, phase: (message: string) => void, actor?: string): Promise<void> {
+  /** Starts an instance; resolves when its process runs. On failure, nothing of the instance remains. */
+  async start(scope: Scope): Promise<void> {
     this.#restarts.reset();
     this.#comingUp = true;
-    await this.#start(caller, phase, actor);
+    await this.#start(scope, () => undefined);
   }
 
   /** @param failing called before the state becomes `crashed` */
-  async #start(
-    caller: AbortSignal,
-    phase: (message: string) => void,
-    actor?: string,
-    failing: () => void = () => undefined,
-  ): Promise<void> {
+  async #start(scope: Scope, failing: () => void): Promise<void> {
+    const { actor } = scope;
     this.#restarts.cancel();
     this.#starting = new AbortController();
     this.#refusal = null;
-    const signal = AbortSignal.any([caller, this.#starting.signal]);
+    const signal = AbortSignal.any([scope.signal, this.#starting.signal]);
     const { host, name, definition } = this;
     this.#generation += 1;
+    this.begunAt = Date.now();
     const generation = this.#generation;
     this.#to("starting");
-    this.#event({ type: "service_starting", message: `${name} is starting.`, data: { generation } }, actor);
+    this.#event({ type: "service_starting", message: `${name} is starting.`, actor, data: { generation } });
     const limits = host.limits(name);
-    this.asked = limits;
+    this.requestedLimits = limits;
     try {
+      const phase = (message: string): void => scope.progress(name, message);
       const request = { service: definition, generation, limits, signal, phase };
       const instance = await startInstance(host, request, (message) => this.#event({ type: "retrying", message }));
       await this.#adopt(instance, limits, actor);
@@ -142,10 +140,10 @@ export class ServiceController {
     }
   }
 
-  async #adopt(instance: RuntimeService, limits: Limits, actor?: string): Promise<void> {
+  async #adopt(instance: RuntimeService, limits: Limits, actor: string): Promise<void> {
     const { host, name } = this;
     this.instance = instance;
-    void instance.exited.then((exit) => this.#ended(instance, exit));
+    void instance.exited.then((exit) => this.#onExit(instance, exit));
     this.applied = await instance.readLimits();
     const lacking = notEnforced(limits, this.applied);
     if (host.requireEnforcedLimits && lacking.length > 0) {
@@ -156,7 +154,7 @@ export class ServiceController {
     // The instance may have ended while its limits were read.
     if (this.instance !== instance) return;
     const data = { generation: instance.generation, pid: instance.pid };
-    this.#event({ type: "service_started", message: `${name} runs.`, data }, actor);
+    this.#event({ type: "service_started", message: `${name} runs.`, actor, data });
     const monitor = new HealthMonitor({
       instance,
       checks: checksOf(this.definition, host.stack.runtime, instance.imageHealthcheck),
@@ -189,7 +187,7 @@ export class ServiceController {
   }
 
   /** Stops the instance, or cancels a scheduled restart. Idempotent. */
-  async stop(mostGraceMs = Number.POSITIVE_INFINITY, actor?: string): Promise<void> {
+  async stop({ actor, mostGraceMs = Number.POSITIVE_INFINITY }: StopScope): Promise<void> {
     this.#restarts.cancel();
     const { instance, name } = this;
     if (instance === null) {
@@ -197,7 +195,7 @@ export class ServiceController {
       return;
     }
     this.#to("stopping");
-    this.#event({ type: "service_stopping", message: `${name} is stopping.` }, actor);
+    this.#event({ type: "service_stopping", message: `${name} is stopping.`, actor });
     this.#monitor?.stop();
     this.instance = null;
     const exit = await instance.stop({
@@ -207,7 +205,7 @@ export class ServiceController {
     this.lastExit = exit;
     this.applied = null;
     this.#to("stopped");
-    this.#event({ type: "service_stopped", message: `${name} stopped: ${describeExit(exit)}.` }, actor);
+    this.#event({ type: "service_stopped", message: `${name} stopped: ${describeExit(exit)}.`, actor });
   }
 
   /** Marks the service as lost after its runtime died. */
@@ -226,7 +224,7 @@ export class ServiceController {
    */
   async setLimits(limits: Limits): Promise<AppliedLimits | null> {
     if (this.instance === null) return null;
-    this.asked = limits;
+    this.requestedLimits = limits;
     this.applied = await this.instance.setLimits(limits);
     this.host.changed();
     return this.applied;
@@ -301,7 +299,7 @@ export class ServiceController {
     } else this.host.changed();
   }
 
-  #ended(instance: RuntimeService, exit: ServiceExit): void {
+  #onExit(instance: RuntimeService, exit: ServiceExit): void {
     if (this.instance !== instance) return;
     const { host, name, definition } = this;
     this.#monitor?.stop();
@@ -351,14 +349,10 @@ export class ServiceController {
     const begun = Date.now();
     let report = (): void => undefined;
     try {
-      await this.#start(
-        new AbortController().signal,
-        () => undefined,
-        undefined,
-        () => {
-          report = this.#plan(Date.now() - begun);
-        },
-      );
+      const scope = { signal: new AbortController().signal, actor: SERVER_ACTOR, progress: () => undefined };
+      await this.#start(scope, () => {
+        report = this.#plan(Date.now() - begun);
+      });
       this.#event({ type: "service_restarted", message: `${this.name} was started again.` });
     } catch (error) {
       this.#event({ type: "warning", message: `Starting ${this.name} again failed: ${(error as Error).message}` });
@@ -370,8 +364,7 @@ export class ServiceController {
     this.#state.to(state);
   }
 
-  /** @param actor the client that requested it; default: stackwarden itself */
-  #event(input: Omit<EventInput, "service" | "actor">, actor?: string): void {
-    this.host.event({ ...input, service: this.name, ...(actor === undefined ? {} : { actor }) });
+  #event(input: Omit<EventInput, "service">): void {
+    this.host.event({ ...input, service: this.name });
   }
 }

@@ -2,9 +2,10 @@
 import type { ServiceDefinition, StackDefinition } from "../definition/types.js";
 import type { HealthReport, ServiceHealth, ServiceReport, StackReport, StackState } from "../model.js";
 import type { RuntimeName } from "../runtime.js";
-import type { RunningStack } from "./running-stack.js";
 import type { ServiceController } from "./service-controller.js";
+import type { Stack } from "./stack.js";
 import { overallHealthy, uncheckedServices } from "./stack-state.js";
+import type { StaleServices } from "./stale-services.js";
 
 /** A service whose stack was not started by this server. */
 const idleService = (service: ServiceDefinition): ServiceReport => ({
@@ -41,14 +42,23 @@ function idleHealth(service: string, state: StackState): ServiceHealth {
   };
 }
 
+const staleField = (unit: ServiceController, services: StaleServices): Pick<ServiceReport, "stale"> => {
+  const stale = services.of(unit);
+  return stale === null ? {} : { stale };
+};
+
 export function healthReport(
   project: string,
   state: StackState,
   units: ReadonlyMap<string, ServiceController> | null,
   names: readonly string[],
+  stale: StaleServices,
 ): HealthReport {
   const services: Record<string, ServiceHealth> = Object.create(null);
-  for (const name of names) services[name] = units?.get(name)?.health() ?? idleHealth(name, state);
+  for (const name of names) {
+    const unit = units?.get(name);
+    services[name] = unit === undefined ? idleHealth(name, state) : { ...unit.health(), ...staleField(unit, stale) };
+  }
   return {
     project,
     state,
@@ -66,21 +76,22 @@ export interface StackFacts {
   runtime: RuntimeName;
   /** Why this runtime was chosen; null before the choice. */
   reason: string | null;
-  /** False when the stack is kept only for reports. */
-  open: boolean;
-  stack: RunningStack | null;
+  stack: Stack | null;
+  stale: StaleServices;
   /** Reads the current definition, for a stack that this server never started. */
   peek(): Promise<StackDefinition>;
 }
 
-export async function stackReport({ open, stack, reason, peek, ...facts }: StackFacts): Promise<StackReport> {
+export async function stackReport({ stack, reason, stale, peek, ...facts }: StackFacts): Promise<StackReport> {
+  const open = stack?.phase === "open";
   const notes: string[] = [];
   const services: StackReport["services"] = Object.create(null);
   let source = stack?.definition.source ?? "";
   if (stack !== null) {
     // A closed stack publishes no ports.
-    for (const [name, unit] of stack.units) services[name] = open ? unit.report() : { ...unit.report(), endpoints: [] };
-    notes.push(...stack.definition.notes);
+    for (const [name, unit] of stack.units)
+      services[name] = open ? { ...unit.report(), ...staleField(unit, stale) } : { ...unit.report(), endpoints: [] };
+    notes.push(...stack.definition.notes, ...stale.notes);
   } else {
     try {
       const definition = await peek();

@@ -3,6 +3,7 @@
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
 import type { Dependency } from "../definition/types.js";
+import type { Scope, StopScope } from "./scope.js";
 import { uncheckedDependency } from "./service-checks.js";
 import type { ServiceController } from "./service-controller.js";
 
@@ -10,10 +11,7 @@ export interface Startup {
   units: ReadonlyMap<string, ServiceController>;
   /** Services to start. The others in `units` are dependencies that already run. */
   names: readonly string[];
-  signal: AbortSignal;
-  phase(service: string, message: string): void;
-  /** The client that requested the start, for events. */
-  actor?: string;
+  scope: Scope;
 }
 
 /** Waits until a dependency meets its dependent's condition, including restarts by its policy. */
@@ -42,9 +40,9 @@ async function awaitDependency(
  * services started so far are stopped again, dependents first.
  * @throws the first failure, or the signal's reason
  */
-export async function startServices({ units, names, signal, phase, actor }: Startup): Promise<void> {
+export async function startServices({ units, names, scope }: Startup): Promise<void> {
   const abort = new AbortController();
-  const together = AbortSignal.any([signal, abort.signal]);
+  const together = { ...scope, signal: AbortSignal.any([scope.signal, abort.signal]) };
   let failure: { error: unknown } | undefined;
 
   const bringUp = async (name: string): Promise<void> => {
@@ -52,11 +50,11 @@ export async function startServices({ units, names, signal, phase, actor }: Star
     if (unit === undefined) throw new StackwardenError("INTERNAL", `The service ${name} has no unit.`);
     for (const [other, dependency] of Object.entries(unit.definition.dependsOn)) {
       const needed = units.get(other);
-      if (needed !== undefined) await awaitDependency(name, needed, dependency, together);
+      if (needed !== undefined) await awaitDependency(name, needed, dependency, together.signal);
     }
-    together.throwIfAborted();
-    await unit.serial.run(() => unit.start(together, (message) => phase(name, message), actor));
-    await unit.ready(together);
+    together.signal.throwIfAborted();
+    await unit.serial.run(() => unit.start(together));
+    await unit.ready(together.signal);
   };
 
   for (const name of names) units.get(name)?.announce();
@@ -74,22 +72,16 @@ export async function startServices({ units, names, signal, phase, actor }: Star
   const named = names.flatMap((name) => units.get(name) ?? []);
   await stopServices(
     named.filter((unit) => unit.running || unit.restartPending || unit.state === "pending"),
-    undefined,
-    actor,
+    { actor: scope.actor },
   );
   throw failure.error;
 }
 
 /**
  * Stops services, dependents before their dependencies.
- * @param mostGraceMs maximum milliseconds before a service is killed; default: its `stop_grace_period`
  * @throws STOP_FAILED that names every service that could not be stopped; the others are stopped
  */
-export async function stopServices(
-  units: readonly ServiceController[],
-  mostGraceMs?: number,
-  actor?: string,
-): Promise<void> {
+export async function stopServices(units: readonly ServiceController[], scope: StopScope): Promise<void> {
   const stopping = new Map<string, Promise<void>>();
   const failed: string[] = [];
   const stop = (unit: ServiceController): Promise<void> => {
@@ -100,7 +92,7 @@ export async function stopServices(
       // A start in progress would block the stop.
       unit.interrupt();
       await Promise.all(dependents.map(stop));
-      await unit.serial.run(() => unit.stop(mostGraceMs, actor));
+      await unit.serial.run(() => unit.stop(scope));
     })().catch(() => {
       failed.push(unit.name);
     });

@@ -1,4 +1,4 @@
-/** Starts, reconciles and stops one project's stack. Owns the project's lock, records and limits. */
+/** Starts, reconciles and stops one project's stack. Holds the project's lock while the stack is open. */
 
 import { StackwardenError, toStackwardenError, withHint } from "../../errors.js";
 import { callTo, hint, setting } from "../../hint.js";
@@ -8,41 +8,31 @@ import { forRuntime } from "../definition/for-runtime.js";
 import { overridePorts } from "../definition/override-ports.js";
 import { refuseLeftOut } from "../definition/own-program.js";
 import type { Limits, LoadStack, StackDefinition } from "../definition/types.js";
-import type { LogStore } from "../logs/types.js";
-import type { Progress, StartRequest } from "../model.js";
+import type { CallContext, StartRequest } from "../model.js";
 import type { RuntimeName, RuntimeStack, StackRuntime } from "../runtime.js";
 import type { StackSettings } from "../settings.js";
 import type { EventInput } from "../storage/events.js";
 import type { ProjectRecords } from "../storage/project-records.js";
-import type { ProjectStore } from "../storage/project-store.js";
+import type { ProjectStorage } from "../storage/project-storage.js";
 import { sanitizeError } from "../text/sanitize-error.js";
 import { hiddenSecrets } from "../text/visible-values.js";
 import { checkLimits } from "./limits.js";
 import { nextSelection, type ProjectSelection } from "./project-selection.js";
-import { RunningStack, unknownService } from "./running-stack.js";
 import { chooseRuntime, type RuntimeChoice } from "./runtime-choice.js";
+import type { Scope, StopScope } from "./scope.js";
 import { requireChecks } from "./service-checks.js";
 import type { ServiceContext } from "./service-context.js";
+import { Stack, unknownService } from "./stack.js";
 import { asSentence, type Reached, wellSentence } from "./stack-state.js";
 
 export interface SupervisorOptions {
-  project: string;
-  config: StackSettings;
-  store: ProjectStore;
+  storage: ProjectStorage;
   runtimes: readonly StackRuntime[];
   loadStack: LoadStack;
-  /**
-   * Returns the project's records and opens them when necessary. `fresh` reloads records that another server has
-   * changed.
-   */
-  records(fresh?: boolean): Promise<ProjectRecords>;
   changed(): void;
 }
 
-export interface StartSteps {
-  signal: AbortSignal;
-  actor: string;
-  progress(progress: Progress): void;
+export interface StartSteps extends CallContext {
   /** Called when the stack is open and its services begin to start. */
   launched(): void;
 }
@@ -72,93 +62,124 @@ function explainBuiltIn(error: unknown, source: string): unknown {
   return withHint(error, [...error.hintParts, { text: ` ${expected}` }]);
 }
 
+/** What calls selected for the open stack. Options of earlier calls stay in effect until the stack stops. */
+interface StackOptions {
+  selection: ProjectSelection;
+  ports: Record<string, number>;
+  autoPorts?: boolean;
+  /** Epoch milliseconds before the definition was read. */
+  readAt: number;
+}
+const NO_OPTIONS: StackOptions = { selection: {}, ports: {}, readAt: 0 };
+
 export class Supervisor {
-  /** The stack; kept after it stops, for reports. */
-  stack: RunningStack | null = null;
-  open = false;
-  lost = false;
-  choice: RuntimeChoice | null = null;
+  #stack: Stack | null = null;
+  #choice: RuntimeChoice | null = null;
+  #options: StackOptions = NO_OPTIONS;
   #unlock: (() => Promise<void>) | null = null;
-  #kept: Record<string, Limits> = {};
-  #ports: Record<string, number> = {};
-  #autoPorts = false;
-  /** Files, profiles and services of the running stack. */
-  selection: ProjectSelection = {};
   #start: StartSteps | null = null;
 
-  constructor(private readonly options: SupervisorOptions) {}
+  constructor(private readonly parts: SupervisorOptions) {}
+
+  /** The stack of the last start; kept after it stops, for reports. */
+  get stack(): Stack | null {
+    return this.#stack;
+  }
+
+  /** The stack while it is open; null otherwise. */
+  get running(): Stack | null {
+    return this.#stack?.phase === "open" ? this.#stack : null;
+  }
+
+  /** The runtime of the last start, with the reason for its choice. */
+  get choice(): RuntimeChoice | null {
+    return this.#choice;
+  }
+
+  /** Files, profiles and services of the open stack. */
+  get selection(): ProjectSelection {
+    return this.#current.selection;
+  }
+
+  /** Epoch milliseconds before the open stack's definition was read. */
+  get definitionReadAt(): number {
+    return this.#current.readAt;
+  }
+
+  get #current(): StackOptions {
+    return this.running === null ? NO_OPTIONS : this.#options;
+  }
 
   /** Reports an event message as progress of the start in progress. */
   tell(message: string): void {
-    const units = [...(this.stack?.units.values() ?? [])];
+    const units = [...(this.#stack?.units.values() ?? [])];
     const up = units.filter((unit) => unit.up).length;
     this.#start?.progress({ progress: up, total: units.length, message });
   }
 
-  async bringUp(request: StartRequest, folder: string, steps: StartSteps): Promise<Reached> {
-    const { project, store, config } = this.options;
+  /** @param settings settings of the calling client; an open stack keeps those of its start */
+  async bringUp(request: StartRequest, settings: StackSettings, steps: StartSteps): Promise<Reached> {
+    const { storage } = this.parts;
     const late = new AbortController();
-    const timer = setTimeout(() => late.abort(this.#tooLate()), config.startTimeoutMs);
-    const signal = AbortSignal.any([steps.signal, late.signal]);
+    const timer = setTimeout(() => late.abort(this.#tooLate(settings.startTimeoutMs)), settings.startTimeoutMs);
+    const scope: Scope = {
+      signal: AbortSignal.any([steps.signal, late.signal]),
+      actor: steps.actor,
+      progress: (service, message) => this.tell(`${service}: ${message}`),
+    };
     this.#start = steps;
     let records: ProjectRecords | undefined;
     try {
-      await store.prepare(project, folder);
+      await storage.prepare();
       if (this.#unlock === null) {
-        this.#unlock = await store.lock(project);
-        records = await this.options.records(true);
-      } else records = await this.options.records();
-      const definition = await this.#load(request, folder, records);
+        this.#unlock = await storage.lock();
+        records = await storage.records(true);
+      } else records = await storage.records();
+      const definition = await this.#load(request, settings, records);
       await this.#takeLimits(request, definition);
-      signal.throwIfAborted();
-      return this.open
-        ? await this.#reconcile(definition, signal, steps)
-        : await this.#openStack(definition, folder, signal, steps, records);
+      scope.signal.throwIfAborted();
+      return this.running === null
+        ? await this.#openStack(definition, settings, scope, steps.launched, records)
+        : await this.#reconcile(this.running, definition, scope, steps.launched);
     } catch (error) {
       const explained = explainBuiltIn(
         records === undefined ? error : sanitizeError(error, records.clean),
-        this.stack?.definition.source ?? "",
+        this.#stack?.definition.source ?? "",
       );
       records?.events.add(startFailed(explained, steps.actor));
-      if (!this.open) await this.#release();
+      if (this.running === null) await this.#release();
       throw explained;
     } finally {
       clearTimeout(timer);
       this.#start = null;
-      this.options.changed();
+      this.parts.changed();
     }
   }
 
   /** Stops the stack. Only its data remains. */
-  async takeDown(actor: string, mostGraceMs?: number): Promise<void> {
-    const { stack } = this;
-    if (!this.open || stack === null) return;
-    const { events } = await this.options.records();
+  async takeDown(scope: StopScope): Promise<void> {
+    const stack = this.running;
+    if (stack === null) return;
+    const { actor } = scope;
+    const { events } = await this.parts.storage.records();
     events.add({ type: "stack_stopping", message: "The stack is stopping.", actor });
-    await stack.stop(mostGraceMs, actor);
-    this.open = false;
+    await stack.stop(scope);
     await this.#release();
     events.add({ type: "stack_stopped", message: "The stack stopped; its data stays.", actor });
   }
 
   /** Limits of a service's next instance. Limits set by calls override those of the definition. */
-  limits(service: string, definition = this.stack?.definition): Limits {
-    return { ...definition?.services[service]?.limits, ...this.#kept[service] };
-  }
-
-  async keepLimits(service: string, limits: Limits): Promise<void> {
-    const { store, project } = this.options;
-    await store.keepLimits(project, service, limits);
-    this.#kept = await store.limits(project);
+  limits(service: string, definition = this.#stack?.definition): Limits {
+    return { ...definition?.services[service]?.limits, ...this.parts.storage.limits(service) };
   }
 
   /** @returns the names of the volumes deleted */
   async removeVolumes(definition: StackDefinition): Promise<string[]> {
-    const { project, store, runtimes } = this.options;
-    const unlock = await store.lock(project);
+    const { storage, runtimes } = this.parts;
+    const unlock = await storage.lock();
     try {
       // Delete the volumes of every runtime: the project may have run on another one before.
-      for (const runtime of runtimes) await runtime.removeVolumes(project, store.folderOf(project), definition.volumes);
+      for (const runtime of runtimes) await runtime.removeVolumes(storage.id, storage.directory, definition.volumes);
       return definition.volumes;
     } finally {
       await unlock();
@@ -167,26 +188,26 @@ export class Supervisor {
 
   /** Runs work while the stack is not running. Locks the project and reads its definition, but starts nothing. */
   async withDefinition<T>(
-    folder: string,
+    settings: StackSettings,
     work: (parts: {
       definition: StackDefinition;
       records: ProjectRecords;
       context: (stack: RuntimeStack) => ServiceContext;
     }) => Promise<T>,
   ): Promise<T> {
-    const { project, store } = this.options;
-    await store.prepare(project, folder);
-    const unlock = await store.lock(project);
+    const { storage } = this.parts;
+    await storage.prepare();
+    const unlock = await storage.lock();
     try {
-      const records = await this.options.records(true);
-      const definition = await this.read(folder, records);
+      const records = await storage.records(true);
+      const definition = await this.read(settings, records);
       records.redactor.add([...definition.secretValues, ...records.secrets.values()]);
-      this.#kept = await store.limits(project);
+      await storage.readLimits();
       return await work({
         definition,
         records,
         context: (stack) => ({
-          ...this.#unitHost(stack, records),
+          ...this.#context(stack, settings, records),
           limits: (service) => this.limits(service, definition),
         }),
       });
@@ -195,88 +216,106 @@ export class Supervisor {
     }
   }
 
+  /** The definition that a start would use now for the open stack. Generates and stores no secret. */
+  async presentDefinition(settings: StackSettings): Promise<StackDefinition> {
+    const { ports, autoPorts, selection } = this.#current;
+    const secrets = (await this.parts.storage.records()).secrets.all();
+    const written = await this.read(settings, null, selection, secrets);
+    const definition = overridePorts(written, ports, autoPorts);
+    return this.#choice === null ? definition : forRuntime(definition, this.#choice.runtime.name);
+  }
+
   /**
    * Reads the definition. Without records, no secret is generated or stored.
-   * @param selection default: what the running stack was started with
+   * @param selection default: what the open stack was started with
    */
   async read(
-    folder: string,
+    { allowRoot, allowBinds }: StackSettings,
     records: ProjectRecords | null,
-    selection: ProjectSelection = this.open ? this.selection : {},
+    selection: ProjectSelection = this.selection,
+    /** Generated secrets that exist already. */
+    secrets: Record<string, string> = {},
   ): Promise<StackDefinition> {
-    const { project, config, loadStack } = this.options;
+    const { storage, loadStack } = this.parts;
     return loadStack({
-      projectId: project,
-      folder,
+      projectId: storage.id,
+      folder: storage.folder,
       ...selection,
       profiles: selection.profiles ?? [],
-      allowRoot: config.allowRoot,
-      allowBinds: config.allowBinds,
-      generateSecret: async (name) => (records === null ? `not-generated-${name}` : records.secrets.generate(name)),
+      allowRoot,
+      allowBinds,
+      generateSecret: async (name) =>
+        records === null ? (secrets[name] ?? `not-generated-${name}`) : records.secrets.generate(name),
     });
   }
 
-  async #load(request: StartRequest, folder: string, records: ProjectRecords): Promise<StackDefinition> {
-    // Options of earlier calls stay in effect until the stack stops.
-    const ports = { ...(this.open ? this.#ports : {}), ...request.ports };
-    const selection = nextSelection(this.open ? this.selection : {}, request);
-    const auto = request.autoPorts ?? (this.open ? this.#autoPorts : repositoryOfWorktree(folder) !== null);
-    const written = await this.read(folder, records, selection);
+  async #load(request: StartRequest, settings: StackSettings, records: ProjectRecords): Promise<StackDefinition> {
+    const { storage } = this.parts;
+    const current = this.#current;
+    const ports = { ...current.ports, ...request.ports };
+    const selection = nextSelection(current.selection, request);
+    const autoPorts = request.autoPorts ?? current.autoPorts ?? repositoryOfWorktree(storage.folder) !== null;
+    const readAt = Date.now();
+    const written = await this.read(settings, records, selection);
     // A caller that names services of the built-in stack wants that stack.
-    if (selection.services === undefined) refuseLeftOut(written, folder);
-    const definition = overridePorts(written, ports, auto);
-    records.redactor.add([...hiddenSecrets(definition, this.options.project), ...records.secrets.values()]);
-    this.#ports = ports;
-    this.#autoPorts = auto;
-    this.selection = selection;
-    await this.options.store.keepServices(this.options.project, Object.keys(definition.services));
+    if (selection.services === undefined) refuseLeftOut(written, storage.folder);
+    const definition = overridePorts(written, ports, autoPorts);
+    records.redactor.add([...hiddenSecrets(definition, storage.id), ...records.secrets.values()]);
+    this.#options = { selection, ports, autoPorts, readAt };
+    await storage.keepServices(Object.keys(definition.services));
     return definition;
   }
 
   async #takeLimits(request: StartRequest, definition: StackDefinition): Promise<void> {
-    const { runtimes, store, project } = this.options;
+    const { storage } = this.parts;
     const requested = Object.entries(request.limits ?? {});
-    const capacity = (this.choice?.runtime ?? runtimes[0])?.capacity();
+    const capacity = this.capacity();
     // Validate all limits before storing any.
     for (const [service, limits] of requested) {
       if (!Object.hasOwn(definition.services, service)) throw unknownService(service, Object.keys(definition.services));
-      const stats = (await this.stack?.units.get(service)?.instance?.stats()) ?? null;
-      if (capacity !== undefined) checkLimits({ service, limits, capacity, stats });
+      const stats = (await this.#stack?.units.get(service)?.instance?.stats()) ?? null;
+      if (capacity !== null) checkLimits({ service, limits, capacity, stats });
     }
-    for (const [service, limits] of requested) await store.keepLimits(project, service, limits);
-    this.#kept = await store.limits(project);
+    for (const [service, limits] of requested) await storage.keepLimits(service, limits);
+    await storage.readLimits();
+  }
+
+  /** Size of the machine that runs the stack, or would run it; null when it is unknown. */
+  capacity(): ReturnType<StackRuntime["capacity"]> | null {
+    return (this.#choice?.runtime ?? this.parts.runtimes[0])?.capacity() ?? null;
   }
 
   async #openStack(
     read: StackDefinition,
-    folder: string,
-    signal: AbortSignal,
-    steps: StartSteps,
+    settings: StackSettings,
+    scope: Scope,
+    launched: () => void,
     records: ProjectRecords,
   ): Promise<Reached> {
-    const { project, config, store, runtimes } = this.options;
+    const { storage, runtimes } = this.parts;
+    const { signal, actor } = scope;
     const { events } = records;
-    const choice = await chooseRuntime(config, runtimes, project);
+    const choice = await chooseRuntime(settings, runtimes, storage.id);
     const { runtime } = choice;
     const definition = forRuntime(read, runtime.name);
     requireChecks(definition, runtime.name);
-    const reason = choice.reason + elsewhere(store.runtime(project), runtime.name, definition.volumes);
-    this.choice = { runtime, reason };
-    events.add({ type: "stack_starting", message: `The stack is starting. ${reason}`, actor: steps.actor });
+    const reason = choice.reason + elsewhere(storage.runtime, runtime.name, definition.volumes);
+    this.#choice = { runtime, reason };
+    events.add({ type: "stack_starting", message: `The stack is starting. ${reason}`, actor });
     const runtimeStack = await withRetry(
       () =>
         runtime.open({
-          projectId: project,
-          folder,
+          projectId: storage.id,
+          folder: storage.folder,
           definition,
-          stateDir: store.folderOf(project),
-          settings: config,
+          stateDir: storage.directory,
+          settings,
           signal,
           notice: ({ type, service, message }) =>
             events.add({ type, message, ...(service === undefined ? {} : { service }) }),
         }),
       {
-        ...config.retry,
+        ...settings.retry,
         signal,
         onRetry: ({ attempt, delayMs, error }) =>
           events.add({
@@ -285,28 +324,23 @@ export class Supervisor {
           }),
       },
     );
-    const stack = new RunningStack(definition, this.#unitHost(runtimeStack, records));
-    this.stack = stack;
-    this.open = true;
-    this.lost = false;
+    const stack = new Stack(definition, this.#context(runtimeStack, settings, records));
+    this.#stack = stack;
     void runtimeStack.lost.then(({ reason: why }) => this.#lose(stack, records.clean(why)));
-    steps.launched();
+    launched();
     try {
-      await store.keepRuntime(project, runtime.name);
-      await stack.bringUp(signal, (service, message) => this.tell(`${service}: ${message}`), steps.actor);
+      await storage.keepRuntime(runtime.name);
+      await stack.bringUp(scope);
     } catch (error) {
-      if (this.open) {
-        await stack.stop(undefined, steps.actor);
-        this.open = false;
-      }
+      if (stack.phase === "open") await stack.stop({ actor });
       throw error;
     }
-    this.#reportStart(stack, steps.actor, events);
+    this.#reportStart(stack, actor, events);
     return "started";
   }
 
   /** Services may have ended between their own start and the last service's start. */
-  #reportStart(stack: RunningStack, actor: string, events: ProjectRecords["events"]): void {
+  #reportStart(stack: Stack, actor: string, events: ProjectRecords["events"]): void {
     const units = [...stack.units.values()];
     const down = units.filter((unit) => !unit.up);
     const services = units.map((unit) => ({ service: unit.name, status: unit.state }));
@@ -317,32 +351,30 @@ export class Supervisor {
     events.add({ type: "stack_started", message, actor });
   }
 
-  async #reconcile(read: StackDefinition, signal: AbortSignal, steps: StartSteps): Promise<Reached> {
-    const { stack, choice } = this;
-    if (stack === null || choice === null) throw new StackwardenError("INTERNAL", "An open stack has no units.");
-    const definition = forRuntime(read, choice.runtime.name);
-    requireChecks(definition, stack.runtimeStack.runtime);
-    steps.launched();
-    const tell = (service: string, message: string): void => this.tell(`${service}: ${message}`);
-    const done = await stack.reconcile(definition, signal, tell, steps.actor);
+  async #reconcile(stack: Stack, read: StackDefinition, scope: Scope, launched: () => void): Promise<Reached> {
+    const { runtime } = stack.runtimeStack;
+    const definition = forRuntime(read, runtime);
+    requireChecks(definition, runtime);
+    launched();
+    const done = await stack.reconcile(definition, scope);
     for (const unit of stack.units.values()) {
       const limits = this.limits(unit.name);
-      if (JSON.stringify(unit.asked) !== JSON.stringify(limits)) await unit.serial.run(() => unit.setLimits(limits));
+      if (JSON.stringify(unit.requestedLimits) !== JSON.stringify(limits))
+        await unit.serial.run(() => unit.setLimits(limits));
     }
-    const { events } = await this.options.records();
+    const { events } = await this.parts.storage.records();
     for (const service of done.replaced)
       events.add({
         type: "service_replaced",
         service,
         message: `${service} was replaced: its definition changed.`,
-        actor: steps.actor,
+        actor: scope.actor,
       });
     return Object.values(done).some((names) => names.length > 0) ? "reconciled" : "unchanged";
   }
 
-  #unitHost(runtimeStack: RuntimeStack, records: ProjectRecords): ServiceContext {
-    const logs: LogStore = records.logs;
-    const { config } = this.options;
+  #context(runtimeStack: RuntimeStack, settings: StackSettings, records: ProjectRecords): ServiceContext {
+    const { logs } = records;
     return {
       stack: runtimeStack,
       limits: (service) => this.limits(service),
@@ -351,25 +383,23 @@ export class Supervisor {
       lastLines: (service, count, generation) => logs.lastLines(service, count, generation),
       clean: records.clean,
       event: (input) => records.events.add(input),
-      changed: this.options.changed,
-      retry: config.retry,
-      requireEnforcedLimits: config.requireEnforcedLimits,
+      changed: this.parts.changed,
+      retry: settings.retry,
+      requireEnforcedLimits: settings.requireEnforcedLimits,
     };
   }
 
-  async #lose(stack: RunningStack, reason: string): Promise<void> {
-    if (this.stack !== stack || !this.open) return;
-    this.open = false;
-    this.lost = true;
+  async #lose(stack: Stack, reason: string): Promise<void> {
+    if (this.running !== stack) return;
     await stack.lose(
       new StackwardenError("RUNTIME_LOST", `The runtime died while the stack was running: ${reason}.`, {
         hint: hint`Start it again with ${callTo("start_stack")}.`,
       }),
     );
-    const { events } = await this.options.records();
+    const { events } = await this.parts.storage.records();
     events.add({ type: "stack_lost", message: `The runtime died; every service is lost: ${reason}.` });
     await this.#release();
-    this.options.changed();
+    this.parts.changed();
   }
 
   async #release(): Promise<void> {
@@ -378,10 +408,10 @@ export class Supervisor {
     await unlock?.();
   }
 
-  #tooLate(): StackwardenError {
-    const waiting = [...(this.stack?.units.values() ?? [])].filter((unit) => !unit.up);
+  #tooLate(timeoutMs: number): StackwardenError {
+    const waiting = [...(this.#stack?.units.values() ?? [])].filter((unit) => !unit.up);
     const missing = waiting.map((unit) => `${unit.name} is ${unit.state} (${unit.health().message})`);
-    const seconds = this.options.config.startTimeoutMs / 1000;
+    const seconds = timeoutMs / 1000;
     return new StackwardenError(
       "START_TIMEOUT",
       `The stack did not become healthy within ${seconds} s${missing.length > 0 ? `: ${missing.join("; ")}` : ""}.`,

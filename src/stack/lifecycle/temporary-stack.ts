@@ -4,9 +4,9 @@ import type { ServiceDefinition, StackDefinition } from "../definition/types.js"
 import type { RuntimeStack, StackRuntime } from "../runtime.js";
 import type { StackSettings } from "../settings.js";
 import { notEnforceable } from "./limits.js";
-import { RunningStack } from "./running-stack.js";
 import { chooseRuntime } from "./runtime-choice.js";
 import type { ServiceContext } from "./service-context.js";
+import { Stack } from "./stack.js";
 
 export interface TemporaryStackOptions {
   project: string;
@@ -25,13 +25,13 @@ export interface TemporaryStackOptions {
 }
 
 /** All direct and indirect dependencies of a service. */
-function needs(definition: StackDefinition, name: string, found = new Set<string>()): Set<string> {
+function needs(definition: StackDefinition, name: string, collected = new Set<string>()): Set<string> {
   for (const other of Object.keys(definition.services[name]?.dependsOn ?? {})) {
-    if (found.has(other) || !Object.hasOwn(definition.services, other)) continue;
-    found.add(other);
-    needs(definition, other, found);
+    if (collected.has(other) || !Object.hasOwn(definition.services, other)) continue;
+    collected.add(other);
+    needs(definition, other, collected);
   }
-  return found;
+  return collected;
 }
 
 const reduced = (definition: StackDefinition, services: readonly ServiceDefinition[]): StackDefinition => ({
@@ -80,11 +80,11 @@ export async function inTemporaryStack<T>(
       onRetry: ({ error }) => phase(`Opening the runtime again: ${(error as Error).message}`),
     },
   );
-  const dependencies = others.length === 0 ? null : new RunningStack(reduced(definition, others), context(opened));
+  const dependencies = others.length === 0 ? null : new Stack(reduced(definition, others), context(opened));
   try {
-    await dependencies?.bringUp(signal, (name, message) => phase(`${name}: ${message}`), actor);
+    await dependencies?.bringUp({ signal, actor, progress: (name, message) => phase(`${name}: ${message}`) });
     return await work(opened, service);
   } finally {
-    await (dependencies === null ? opened.close() : dependencies.stop(undefined, actor));
+    await (dependencies === null ? opened.close() : dependencies.stop({ actor }));
   }
 }

@@ -22,10 +22,10 @@ export interface AssembledLine {
 function afterOverwrite(line: string): string {
   let end = line.length;
   while (end > 0 && line.charCodeAt(end - 1) === CR) end -= 1;
-  const shown = line.slice(line.lastIndexOf("\r", end - 1) + 1, end);
+  const visible = line.slice(line.lastIndexOf("\r", end - 1) + 1, end);
   // Copy the text, because a slice keeps the whole line in memory: a progress bar would use far more memory than is
   // counted for it.
-  return shown.length * 4 < line.length ? Buffer.from(shown, "utf16le").toString("utf16le") : shown;
+  return visible.length * 4 < line.length ? Buffer.from(visible, "utf16le").toString("utf16le") : visible;
 }
 
 export class LineAssembler {

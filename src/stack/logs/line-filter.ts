@@ -15,7 +15,7 @@ export interface LineFilter {
   /** True when a line contains the requested text. */
   test(text: string): boolean;
   /** True when a file may hold a line that matches. */
-  wanted(generation: number | undefined): WantedSegment;
+  segmentFilter(generation: number | undefined): WantedSegment;
 }
 
 /**
@@ -65,7 +65,7 @@ export async function compileFilter(query: LogQuery): Promise<LineFilter> {
       line.timeMs >= sinceMs &&
       line.timeMs <= untilMs,
     test: test ?? (() => true),
-    wanted: (generation) => (segment) =>
+    segmentFilter: (generation) => (segment) =>
       segment.lastTimeMs >= sinceMs &&
       segment.firstTimeMs <= untilMs &&
       (generation === undefined || (segment.minGeneration <= generation && generation <= segment.maxGeneration)),

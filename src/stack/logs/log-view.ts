@@ -30,26 +30,26 @@ export function linesAfter(view: LogView, seq: number): number {
   return lines;
 }
 
-/** Yields batches of lines, newest first. Skips most lines of files for which `wanted` returns false. */
-export async function* newestFirst(view: LogView, wanted: WantedSegment): AsyncGenerator<StoredLine[]> {
+/** Yields batches of lines, newest first. Skips most lines of files for which `accepts` returns false. */
+export async function* newestFirst(view: LogView, accepts: WantedSegment): AsyncGenerator<StoredLine[]> {
   let size = FIRST_BATCH;
   for (let end = view.memory.length; end > 0; end -= size, size = BATCH) {
     yield view.memory.slice(Math.max(0, end - size), end).reverse();
   }
   const through = view.spooledThrough;
-  for await (const batch of view.spool.backward((segment) => segment.firstSeq <= through && wanted(segment))) {
+  for await (const batch of view.spool.backward((segment) => segment.firstSeq <= through && accepts(segment))) {
     const lines = batch.filter((line) => line.seq <= through);
     if (lines.length > 0) yield lines;
   }
 }
 
 /**
- * Yields batches of lines with a seq greater than `after`, oldest first. Skips most lines of files for which `wanted`
+ * Yields batches of lines with a seq greater than `after`, oldest first. Skips most lines of files for which `accepts`
  * returns false.
  */
-export async function* oldestFirst(view: LogView, after: number, wanted: WantedSegment): AsyncGenerator<StoredLine[]> {
+export async function* oldestFirst(view: LogView, after: number, accepts: WantedSegment): AsyncGenerator<StoredLine[]> {
   const through = view.spooledThrough;
-  const onDisk: WantedSegment = (segment) => segment.firstSeq <= through && wanted(segment);
+  const onDisk: WantedSegment = (segment) => segment.firstSeq <= through && accepts(segment);
   if (after < through) {
     for await (const batch of view.spool.forward(after, onDisk)) {
       const lines = batch.filter((line) => line.seq <= through);

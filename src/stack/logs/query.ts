@@ -101,11 +101,11 @@ export async function* matching(
   { filter, query }: Settings,
   direction: 1 | -1,
   after: number,
-): AsyncGenerator<{ found: MergedLine[]; examined: number }> {
+): AsyncGenerator<{ matches: MergedLine[]; examined: number }> {
   const generations = new Map(views.map((view) => [view.service, generationOf(view, query)]));
   const sources = new Map(
     views.map((view) => {
-      const segmentFilter = filter.wanted(generations.get(view.service));
+      const segmentFilter = filter.segmentFilter(generations.get(view.service));
       return [
         view.service,
         direction === 1 ? oldestFirst(view, after, segmentFilter) : newestFirst(view, segmentFilter),
@@ -119,8 +119,8 @@ export async function* matching(
       : new RecordFilter({ context, test: filter.test, ...(minLevel === undefined ? {} : { minLevel }) }, direction);
   for await (const lines of mergeLines(sources, direction)) {
     const scoped = lines.filter(({ service, line }) => filter.inScope(line, generations.get(service)));
-    const found = records === null ? scoped.filter(({ line }) => filter.test(line.text)) : records.push(scoped);
-    yield { found, examined: lines.length };
+    const matches = records === null ? scoped.filter(({ line }) => filter.test(line.text)) : records.push(scoped);
+    yield { matches, examined: lines.length };
     if (query.signal?.aborted) {
       throw new StackwardenError("OPERATION_CANCELLED", "The search of the logs was cancelled.", {
         hint: "Narrow it with service or since, then call again.",
@@ -129,7 +129,7 @@ export async function* matching(
     // Matching expressions against many lines must not block the event loop.
     if (filter.narrow) await setImmediate();
   }
-  if (records !== null) yield { found: records.flush(), examined: 0 };
+  if (records !== null) yield { matches: records.flush(), examined: 0 };
 }
 
 export const droppedOf = (views: readonly QueriedService[]): Record<string, number> => {
@@ -147,8 +147,8 @@ export async function tailPage(store: QueriedStore, settings: Settings): Promise
   let matched = 0;
   let examinedSince = 0;
   let older = false;
-  search: for await (const { found, examined } of matching(views, settings, -1, 0)) {
-    for (const entry of found) {
+  search: for await (const { matches, examined } of matching(views, settings, -1, 0)) {
+    for (const entry of matches) {
       older = matched === tail;
       if (older) break search;
       matched += 1;
@@ -192,8 +192,8 @@ async function pageAfter(
   let through = end;
   let last = after;
   let full = false;
-  search: for await (const { found } of matching(views, settings, 1, after)) {
-    for (const entry of found) {
+  search: for await (const { matches } of matching(views, settings, 1, after)) {
+    for (const entry of matches) {
       full = !builder.add(entry);
       if (full) break search;
       last = Math.max(last, entry.line.seq);

@@ -45,9 +45,9 @@ export class RecordFilter {
         record.push(entry);
         return isHead || record.length === LONGEST_RECORD ? this.#end(state) : [];
       }
-      const ended = (isHead || record.length === LONGEST_RECORD) && record.length > 0 ? this.#end(state) : [];
+      const completed = (isHead || record.length === LONGEST_RECORD) && record.length > 0 ? this.#end(state) : [];
       state.record.push(entry);
-      return ended;
+      return completed;
     });
   }
 
@@ -75,10 +75,10 @@ export class RecordFilter {
       state.remaining = context;
       return [...around, ...record];
     }
-    const shown = record.slice(0, state.remaining);
-    state.remaining -= shown.length;
-    if (context > 0) state.passed = [...state.passed, ...record.slice(shown.length)].slice(-context);
-    return shown;
+    const visible = record.slice(0, state.remaining);
+    state.remaining -= visible.length;
+    if (context > 0) state.passed = [...state.passed, ...record.slice(visible.length)].slice(-context);
+    return visible;
   }
 
   #selects(record: readonly MergedLine[]): boolean {

@@ -36,8 +36,8 @@ export function createSink(target: SinkTarget): LogSink {
   const short = (stream: LogStream, text: string): void => {
     const whole = clean(text);
     // A redaction mark can be longer than the secret that it replaces.
-    const shown = cutLine(whole);
-    target.append(stream, shown, shown === whole ? 0 : Buffer.byteLength(text), timeMs);
+    const visible = cutLine(whole);
+    target.append(stream, visible, visible === whole ? 0 : Buffer.byteLength(text), timeMs);
   };
   const assembler = (stream: LogStream): LineAssembler =>
     new LineAssembler(

@@ -79,16 +79,16 @@ export class Spool {
   }
 
   /** Yields batches of lines, newest first. */
-  async *backward(wanted: WantedSegment): AsyncGenerator<StoredLine[]> {
+  async *backward(accepts: WantedSegment): AsyncGenerator<StoredLine[]> {
     for (const segment of [...this.#segments].reverse()) {
-      if (wanted(segment)) yield* readBackward(this.#path(segment), segment.bytes);
+      if (accepts(segment)) yield* readBackward(this.#path(segment), segment.bytes);
     }
   }
 
   /** Yields batches of lines with a seq greater than `after`, oldest first. */
-  async *forward(after: number, wanted: WantedSegment): AsyncGenerator<StoredLine[]> {
+  async *forward(after: number, accepts: WantedSegment): AsyncGenerator<StoredLine[]> {
     for (const segment of [...this.#segments]) {
-      if (segment.lastSeq > after && wanted(segment)) yield* readForward(this.#path(segment), segment.bytes, after);
+      if (segment.lastSeq > after && accepts(segment)) yield* readForward(this.#path(segment), segment.bytes, after);
     }
   }
 
@@ -144,13 +144,13 @@ export class Spool {
 /**
  * Lists the segments in a service's directory. Reads only files that `known` does not describe, or that have changed.
  */
-export async function loadSegments(directory: string, known: readonly Segment[]): Promise<Segment[]> {
+export async function loadSegments(directory: string, loaded: readonly Segment[]): Promise<Segment[]> {
   const names = (await readdir(directory)).filter((name) => NAME.test(name)).sort();
   const segments: Segment[] = [];
   for (const file of names) {
     const path = join(directory, file);
     const { size } = await stat(path);
-    const described = known.find((segment) => segment.file === file && segment.bytes === size);
+    const described = loaded.find((segment) => segment.file === file && segment.bytes === size);
     const segment = described ?? (await scanSegment(path, file));
     if (segment.lines > 0) segments.push({ ...segment });
     else await rm(path, { force: true });

@@ -31,8 +31,8 @@ export async function summaryPage(store: QueriedStore, settings: Settings): Prom
   const levels: Partial<Record<LogLevel | "unknown", number>> = {};
   let others = 0;
   let continued = 0;
-  search: for await (const { found } of matching(views, settings, -1, 0)) {
-    for (const { service, line } of found) {
+  search: for await (const { matches } of matching(views, settings, -1, 0)) {
+    for (const { service, line } of matches) {
       if (times.length + continued === MOST_LINES) break search;
       if (continues(line.text)) {
         // The line continues another message.
@@ -58,7 +58,7 @@ export async function summaryPage(store: QueriedStore, settings: Settings): Prom
   const ranked = [...messages.values()].sort(
     (one, other) => levelRank(other.level) - levelRank(one.level) || other.count - one.count,
   );
-  const shown = ranked.slice(0, MOST_MESSAGES);
+  const listed = ranked.slice(0, MOST_MESSAGES);
   return {
     lines: [],
     next_cursor: formatCursor(store.epoch, end),
@@ -72,12 +72,12 @@ export async function summaryPage(store: QueriedStore, settings: Settings): Prom
           levels[level] === undefined ? [] : [[level, levels[level]]],
         ),
       ),
-      messages: shown.map(({ firstMs, lastMs, ...message }) => ({
+      messages: listed.map(({ firstMs, lastMs, ...message }) => ({
         ...message,
         first: isoTime(firstMs),
         last: isoTime(lastMs),
       })),
-      other_messages: ranked.length - shown.length + others,
+      other_messages: ranked.length - listed.length + others,
       periods: periodsOf(times),
     },
   };

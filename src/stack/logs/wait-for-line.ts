@@ -52,7 +52,7 @@ async function firstMatch(
   const views = takeViews(store, settings);
   const generations = new Map(views.map((view) => [view.service, present ? view.generation : undefined]));
   const sources = new Map(
-    views.map((view) => [view.service, oldestFirst(view, after, filter.wanted(generations.get(view.service)))]),
+    views.map((view) => [view.service, oldestFirst(view, after, filter.segmentFilter(generations.get(view.service)))]),
   );
   const before = new Map<string, MergedLine[]>();
   let around: Around | null = null;

@@ -11,6 +11,19 @@ const time = z.string();
 
 export const serviceState = z.enum(SERVICE_STATES);
 
+/** Why a running instance is older than its sources. */
+export const staleness = z.object({
+  /** One sentence. Quotes names of files. */
+  reason: text,
+  /** The operation that replaces the instance by one with the present sources. */
+  fix: z.enum(["restart_service", "start_stack"]),
+  /** Up to five changed files, relative to the project's folder, the newest first. */
+  files: z.array(text),
+  /** Time of the newest change. */
+  changed_at: time,
+});
+export type Staleness = z.infer<typeof staleness>;
+
 export const serviceHealth = z
   .object({
     service: text,
@@ -27,6 +40,8 @@ export const serviceHealth = z
     /** The check that ran; null for a service without a health check. */
     check: text.nullable(),
     consecutive_failures: number,
+    /** Absent while the instance is as new as its sources. */
+    stale: staleness.exactOptional(),
   })
   .meta({ id: "service_health" });
 export type ServiceHealth = z.infer<typeof serviceHealth>;
@@ -55,6 +70,8 @@ export const serviceReport = z
     limits: appliedLimits.nullable(),
     last_exit: exitReport.nullable(),
     depends_on: z.array(text),
+    /** Absent while the instance is as new as its sources. */
+    stale: staleness.exactOptional(),
     /** Names of the commands that the compose file declares for the service. */
     commands: z.array(text).exactOptional(),
     notes: z.array(text),

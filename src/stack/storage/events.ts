@@ -3,6 +3,8 @@ import { appendFile, readFile, rename, stat } from "node:fs/promises";
 import { StackwardenError } from "../../errors.js";
 import type { EventPage, EventType, StackEvent } from "../model.js";
 
+/** The actor of events that no client requested. */
+export const SERVER_ACTOR = "stackwarden";
 const KEPT = 2_000;
 /** Size in bytes at which a new file is started. One older file is kept. */
 const LARGEST_FILE = 4 * 1_048_576;
@@ -23,6 +25,7 @@ export interface EventInput {
   type: EventType;
   service?: string;
   message: string;
+  /** Default: the server itself. */
   actor?: string;
   data?: Record<string, unknown>;
 }
@@ -76,7 +79,7 @@ export class EventLog {
       type: input.type,
       service: input.service ?? null,
       message: this.options.clean(input.message),
-      actor: input.actor ?? "stackwarden",
+      actor: input.actor ?? SERVER_ACTOR,
       ...(input.data === undefined ? {} : { data: input.data }),
     };
     this.#next += 1;

@@ -50,7 +50,7 @@ export class ProjectStore {
   }
 
   /** Ids known from the configuration or an earlier start, sorted. */
-  known(): string[] {
+  projectIds(): string[] {
     const ids = new Set(Object.keys(this.options.projects));
     try {
       for (const name of readdirSync(join(this.options.stateDir, "projects"))) if (PROJECT_ID.test(name)) ids.add(name);
@@ -64,7 +64,7 @@ export class ProjectStore {
    * The project's folder, as an absolute real path below an allowed root.
    * @throws UNKNOWN_PROJECT, FOLDER_NOT_ALLOWED, PROJECT_CONFLICT, INVALID_INPUT
    */
-  resolveFolder(project: string, asked?: string): string {
+  resolveFolder(project: string, requested?: string): string {
     if (!PROJECT_ID.test(project))
       throw new StackwardenError("INVALID_INPUT", "project is not a project id.", {
         hint: "Use lower-case letters, digits, - and _, at most 63, beginning with a letter or digit.",
@@ -73,17 +73,17 @@ export class ProjectStore {
     const configured = this.#configured(project, remembered);
     const base = this.options.roots[0];
     let folder: string | null;
-    if (asked !== undefined) {
+    if (requested !== undefined) {
       // Without a root, a relative path cannot be resolved.
-      folder = base === undefined && !isAbsolute(asked) ? null : realFolder(resolve(base ?? sep, asked));
+      folder = base === undefined && !isAbsolute(requested) ? null : realFolder(resolve(base ?? sep, requested));
       if (folder === null)
-        throw new StackwardenError("INVALID_INPUT", `folder: ${asked} is not an existing folder.`, {
+        throw new StackwardenError("INVALID_INPUT", `folder: ${requested} is not an existing folder.`, {
           hint: this.#rootsHint("Pass an existing folder below"),
         });
     } else folder = this.#guess(project, configured ?? remembered);
     if (folder === null) {
       // Do not reveal projects outside the client's allowed roots.
-      const projects = this.known().filter((id) => this.reaches(id));
+      const projects = this.projectIds().filter((id) => this.reaches(id));
       throw new StackwardenError("UNKNOWN_PROJECT", `No project is called ${project}.`, {
         hint: `${this.#rootsHint("Pass its folder, below")} Known projects: ${projects.join(", ") || "none yet"}.`,
         details: { known: projects, roots: this.options.roots },
@@ -95,7 +95,7 @@ export class ProjectStore {
     if (!allowed && folder !== realFolder(configured ?? ""))
       throw new StackwardenError(
         "FOLDER_NOT_ALLOWED",
-        `${asked === undefined ? `The folder of ${project}` : folder} is not below an allowed root.`,
+        `${requested === undefined ? `The folder of ${project}` : folder} is not below an allowed root.`,
         {
           hint: hint`${this.#rootsHint("Allowed roots:")} The operator can add one: ${setting("roots")}.`,
           details: { roots: this.options.roots },
@@ -143,7 +143,9 @@ export class ProjectStore {
 
   /** Other projects whose stack ran in this folder, sorted. */
   othersIn(folder: string, project: string): string[] {
-    return this.known().filter((id) => id !== project && this.runtime(id) !== null && this.#remembered(id) === folder);
+    return this.projectIds().filter(
+      (id) => id !== project && this.runtime(id) !== null && this.#remembered(id) === folder,
+    );
   }
 
   /**
@@ -295,9 +297,9 @@ export class ProjectStore {
    * The folder for a request without one: the known folder, a root with the project's name, or a folder with that name
    * in a root.
    */
-  #guess(project: string, known: string | undefined): string | null {
+  #guess(project: string, rememberedFolder: string | undefined): string | null {
     const candidates = [
-      ...(known === undefined ? [] : [known]),
+      ...(rememberedFolder === undefined ? [] : [rememberedFolder]),
       ...this.options.roots.filter((root) => defaultProjectId(root) === project),
       ...this.options.roots.map((root) => join(root, project)),
     ];

@@ -93,11 +93,11 @@ export class SnapshotStore {
 
   async remove(name: string): Promise<void> {
     // Rename the folder first, so that a partially deleted snapshot is never restored.
-    const gone = join(this.folder, `${UNFINISHED}${process.pid}-${randomBytes(6).toString("hex")}`);
-    await rename(join(this.folder, name), gone).catch((error: NodeJS.ErrnoException) => {
+    const trash = join(this.folder, `${UNFINISHED}${process.pid}-${randomBytes(6).toString("hex")}`);
+    await rename(join(this.folder, name), trash).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "ENOENT") throw storageError(`The snapshot ${name} cannot be removed`, error);
     });
-    await this.#remove(gone);
+    await this.#remove(trash);
   }
 
   async #read(name: string): Promise<Snapshot | null> {

@@ -65,8 +65,8 @@ export function createRedactor(values: Iterable<string> = []): Redactor {
     redact(text) {
       if (text.length < MIN_SECRET_LENGTH) return text;
       if (text.length <= LONGEST) return clean(text);
-      const shown = clean(text.slice(0, LONGEST));
-      return shown.slice(0, Math.max(0, shown.length - UNSURE_END)) + CUT_MARK;
+      const cleaned = clean(text.slice(0, LONGEST));
+      return cleaned.slice(0, Math.max(0, cleaned.length - UNSURE_END)) + CUT_MARK;
     },
     pendingLength(text) {
       const length = forms.size === 0 ? 0 : current().pendingLength(text);

@@ -1,7 +1,7 @@
 import { createServer as createHttp } from "node:http";
 import { createServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { bounded, type Check, seen } from "../../../src/runtimes/shared/probes/bounded.js";
+import { bounded, type Check, failureText } from "../../../src/runtimes/shared/probes/bounded.js";
 import { httpCheck } from "../../../src/runtimes/shared/probes/http-probe.js";
 import { postgresCheck } from "../../../src/runtimes/shared/probes/postgres-probe.js";
 import { redisCheck } from "../../../src/runtimes/shared/probes/redis-probe.js";
@@ -85,7 +85,7 @@ describe("a check", () => {
     [new TypeError(""), "TypeError"],
     ["text", "text"],
   ])("says in one line what %s means", (error, expected) => {
-    expect(seen(error)).toBe(expected);
+    expect(failureText(error)).toBe(expected);
   });
 });
 

@@ -87,7 +87,7 @@ describe("a project's folder", () => {
     const first = join(root, "shop");
     await store().prepare("app", first);
     expect(store().resolveFolder("app")).toBe(first);
-    expect(store().known()).toEqual(["app"]);
+    expect(store().projectIds()).toEqual(["app"]);
     mkdirSync(join(root, "other"));
     expect(() => store().resolveFolder("app", "other")).toThrow(/belongs to .*shop, not to .*other/);
     rmSync(first, { recursive: true });
@@ -143,7 +143,7 @@ describe("the state directory", () => {
     await expect(store().prepare("app", root)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
     await expect(store().lock("app")).rejects.toMatchObject({ code: "STORAGE_FAILED" });
     await expect(atomicWrite(join(stateDir, "x"), "")).rejects.toMatchObject({ code: "STORAGE_FAILED" });
-    expect(store().known()).toEqual([]);
+    expect(store().projectIds()).toEqual([]);
   });
 
   it("keeps the mode the operator gave it", async () => {

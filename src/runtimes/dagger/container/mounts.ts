@@ -38,9 +38,9 @@ export async function withMounts(
       if (mount.readOnly) notes.push(`The volume ${mount.source} is writable: an engine has no read-only volumes.`);
     } else {
       const upload = await uploadBind(options, mount.source);
-      const shown = relative(options.folder, mount.source) || ".";
+      const displayPath = relative(options.folder, mount.source) || ".";
       if (upload.kind === "secret") {
-        const secret = client.setSecret(`${randomBytes(12).toString("hex")}.${shown}`, upload.value);
+        const secret = client.setSecret(`${randomBytes(12).toString("hex")}.${displayPath}`, upload.value);
         container = container.withMountedSecret(mount.target, secret, { owner: user, mode: 0o400 });
       } else if (upload.kind === "file")
         container = container.withMountedFile(mount.target, upload.file, { owner: user });
@@ -54,7 +54,7 @@ export async function withMounts(
       }
       const hidden = privateBelow(options, mount.source).filter((file) => existsSync(join(mount.source, file)));
       notes.push(
-        `${mount.target} is a copy of ${shown}, made at every start: restart the service to see changes. The project's folder is never written to.`,
+        `${mount.target} is a copy of ${displayPath}, made at every start: restart the service to see changes. The project's folder is never written to.`,
         ...(hidden.length === 0
           ? []
           : [
@@ -77,11 +77,11 @@ export function withSecrets(
   user: string,
   secrets: { environment: Record<string, string>; files: { target: string; value: string }[] },
 ): Container {
-  let given = container;
+  let mounted = container;
   for (const [name, value] of Object.entries(secrets.environment))
-    given = given.withSecretVariable(name, client.setSecret(`${instance}.${name}`, value));
+    mounted = mounted.withSecretVariable(name, client.setSecret(`${instance}.${name}`, value));
   for (const { target, value } of secrets.files)
-    given = given.withMountedSecret(
+    mounted = mounted.withMountedSecret(
       target.startsWith("/") ? target : `/run/secrets/${target}`,
       client.setSecret(`${instance}.file.${target}`, value),
       {
@@ -89,5 +89,5 @@ export function withSecrets(
         mode: 0o400,
       },
     );
-  return given;
+  return mounted;
 }

@@ -23,7 +23,7 @@ export function parseSnapshot(text: string): HostSnapshot {
   return files;
 }
 
-const first = (seen: HostSnapshot, file: string): string | undefined => seen.get(file)?.[0];
+const first = (snapshot: HostSnapshot, file: string): string | undefined => snapshot.get(file)?.[0];
 
 function numberOf(text: string | undefined): number | null {
   if (text === undefined || text.trim() === "") return null;
@@ -38,15 +38,15 @@ export function limitOf(text: string | undefined): number | null {
 }
 
 /** A line `key value` of a file. */
-function keyed(seen: HostSnapshot, file: string, key: string): number | null {
-  const line = seen.get(file)?.find((one) => one.startsWith(`${key} `));
+function keyed(snapshot: HostSnapshot, file: string, key: string): number | null {
+  const line = snapshot.get(file)?.find((one) => one.startsWith(`${key} `));
   return numberOf(line?.slice(key.length + 1));
 }
 
-export const cgroupVersion = (seen: HostSnapshot): "v1" | "v2" | null =>
-  seen.has("memory.max") || seen.has("cpu.max") || seen.has("pids.max")
+export const cgroupVersion = (snapshot: HostSnapshot): "v1" | "v2" | null =>
+  snapshot.has("memory.max") || snapshot.has("cpu.max") || snapshot.has("pids.max")
     ? "v2"
-    : [...seen.keys()].some((file) => /^(memory|cpu|pids)\//.test(file))
+    : [...snapshot.keys()].some((file) => /^(memory|cpu|pids)\//.test(file))
       ? "v1"
       : null;
 
@@ -58,40 +58,40 @@ export function cores(quota: string | undefined, period: string | undefined): nu
   return microseconds === null ? null : microseconds / (limitOf(period) ?? CPU_PERIOD_US);
 }
 
-export function parseLimits(seen: HostSnapshot): AppliedLimits {
-  const version = cgroupVersion(seen);
+export function parseLimits(snapshot: HostSnapshot): AppliedLimits {
+  const version = cgroupVersion(snapshot);
   const entry = (value: number | null, file: string): { value: number | null; enforcement: Enforcement } => {
     const level = value === null ? "none" : "enforced";
     const reason =
       value !== null
         ? `cgroup ${version}`
-        : seen.has(file)
+        : snapshot.has(file)
           ? NO_LIMIT
           : `the service shows no ${file}, so that a limit could not be read back`;
     return { value, enforcement: { level, reason } };
   };
   if (version === "v2") {
-    const [quota, period] = (first(seen, "cpu.max") ?? "").split(" ");
+    const [quota, period] = (first(snapshot, "cpu.max") ?? "").split(" ");
     return {
       cpus: entry(cores(quota, period), "cpu.max"),
-      memory_mb: entry(scaled(limitOf(first(seen, "memory.max")), MB), "memory.max"),
-      pids: entry(limitOf(first(seen, "pids.max")), "pids.max"),
+      memory_mb: entry(scaled(limitOf(first(snapshot, "memory.max")), MB), "memory.max"),
+      pids: entry(limitOf(first(snapshot, "pids.max")), "pids.max"),
     };
   }
-  const quota = cores(first(seen, "cpu/cpu.cfs_quota_us"), first(seen, "cpu/cpu.cfs_period_us"));
-  const memory = limitOf(first(seen, "memory/memory.limit_in_bytes"));
+  const quota = cores(first(snapshot, "cpu/cpu.cfs_quota_us"), first(snapshot, "cpu/cpu.cfs_period_us"));
+  const memory = limitOf(first(snapshot, "memory/memory.limit_in_bytes"));
   return {
     cpus: entry(quota, "cpu/cpu.cfs_quota_us"),
     memory_mb: entry(scaled(memory, MB), "memory/memory.limit_in_bytes"),
-    pids: entry(limitOf(first(seen, "pids/pids.max")), "pids/pids.max"),
+    pids: entry(limitOf(first(snapshot, "pids/pids.max")), "pids/pids.max"),
   };
 }
 
 export type Usage = Omit<ServiceStats, "cpu_cores" | "reason">;
 
 /** Received and sent bytes of all interfaces but loopback. */
-function network(seen: HostSnapshot): { network_rx_bytes: number | null; network_tx_bytes: number | null } {
-  const rows = (seen.get("net") ?? []).flatMap((line) => {
+function network(snapshot: HostSnapshot): { network_rx_bytes: number | null; network_tx_bytes: number | null } {
+  const rows = (snapshot.get("net") ?? []).flatMap((line) => {
     const [, name = "", figures = ""] = /^\s*([^:\s]+):(.*)$/.exec(line) ?? [];
     const columns = figures.trim().split(/\s+/).map(Number);
     return name === "" || name === "lo" || columns.length < 9 ? [] : [columns];
@@ -101,34 +101,36 @@ function network(seen: HostSnapshot): { network_rx_bytes: number | null; network
   return { network_rx_bytes: sum(0), network_tx_bytes: sum(8) };
 }
 
-export function parseUsage(seen: HostSnapshot): Usage {
-  const v2 = cgroupVersion(seen) === "v2";
+export function parseUsage(snapshot: HostSnapshot): Usage {
+  const v2 = cgroupVersion(snapshot) === "v2";
   // Page cache that the kernel can reclaim at any time does not count as memory of the service.
-  const used = v2 ? first(seen, "memory.current") : first(seen, "memory/memory.usage_in_bytes");
+  const used = v2 ? first(snapshot, "memory.current") : first(snapshot, "memory/memory.usage_in_bytes");
   const cache = v2
-    ? keyed(seen, "memory.stat", "inactive_file")
-    : keyed(seen, "memory/memory.stat", "total_inactive_file");
+    ? keyed(snapshot, "memory.stat", "inactive_file")
+    : keyed(snapshot, "memory/memory.stat", "total_inactive_file");
   const bytes = numberOf(used);
   return {
     cpu_seconds_total: v2
-      ? scaled(keyed(seen, "cpu.stat", "usage_usec"), 1e6)
-      : scaled(numberOf(first(seen, "cpuacct/cpuacct.usage")), 1e9),
+      ? scaled(keyed(snapshot, "cpu.stat", "usage_usec"), 1e6)
+      : scaled(numberOf(first(snapshot, "cpuacct/cpuacct.usage")), 1e9),
     memory_mb: bytes === null ? null : Math.max(0, bytes - (cache ?? 0)) / MB,
-    memory_peak_mb: scaled(numberOf(first(seen, v2 ? "memory.peak" : "memory/memory.max_usage_in_bytes")), MB),
-    pids: numberOf(first(seen, v2 ? "pids.current" : "pids/pids.current")),
-    throttled_periods: keyed(seen, v2 ? "cpu.stat" : "cpu/cpu.stat", "nr_throttled"),
+    memory_peak_mb: scaled(numberOf(first(snapshot, v2 ? "memory.peak" : "memory/memory.max_usage_in_bytes")), MB),
+    pids: numberOf(first(snapshot, v2 ? "pids.current" : "pids/pids.current")),
+    throttled_periods: keyed(snapshot, v2 ? "cpu.stat" : "cpu/cpu.stat", "nr_throttled"),
     throttled_seconds: v2
-      ? scaled(keyed(seen, "cpu.stat", "throttled_usec"), 1e6)
-      : scaled(keyed(seen, "cpu/cpu.stat", "throttled_time"), 1e9),
-    oom_kills: v2 ? keyed(seen, "memory.events", "oom_kill") : keyed(seen, "memory/memory.oom_control", "oom_kill"),
-    ...network(seen),
+      ? scaled(keyed(snapshot, "cpu.stat", "throttled_usec"), 1e6)
+      : scaled(keyed(snapshot, "cpu/cpu.stat", "throttled_time"), 1e9),
+    oom_kills: v2
+      ? keyed(snapshot, "memory.events", "oom_kill")
+      : keyed(snapshot, "memory/memory.oom_control", "oom_kill"),
+    ...network(snapshot),
   };
 }
 
 /** Null when the process has ended. */
-export function parseUser(seen: HostSnapshot): HostUser | null {
+export function parseUser(snapshot: HostSnapshot): HostUser | null {
   const words = (name: string): string[] =>
-    (seen.get("status") ?? [])
+    (snapshot.get("status") ?? [])
       .find((line) => line.startsWith(`${name}:`))
       ?.split(/\s+/)
       .slice(1) ?? [];

@@ -198,7 +198,7 @@ export class Helper {
       await connection.ready(together);
     } catch (error) {
       await connection.close();
-      throw this.#told(error);
+      throw this.#explained(error);
     }
     this.#connection = connection;
     void connection.ended.then((why) => {
@@ -207,7 +207,7 @@ export class Helper {
     return connection;
   }
 
-  #told(error: unknown): unknown {
+  #explained(error: unknown): unknown {
     return error instanceof HelperEnded ? this.#unavailable(error.message) : error;
   }
 
@@ -231,7 +231,7 @@ export class Helper {
       return await connection.request(this.#nextId++, request);
     } catch (error) {
       if (error instanceof HelperEnded && again && !this.#closed) return this.run(request, false);
-      throw this.#told(error);
+      throw this.#explained(error);
     }
   }
 
@@ -269,7 +269,7 @@ export class Helper {
       patience.abort();
       return { exitCode: null, output: ended?.output ?? connection.soFar(id) };
     } catch (error) {
-      throw this.#told(error);
+      throw this.#explained(error);
     } finally {
       stop?.();
     }

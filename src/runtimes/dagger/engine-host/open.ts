@@ -101,9 +101,9 @@ export async function openEngineHost(options: EngineHostOptions): Promise<Engine
     const helper = new Helper({ ...way, argv: [path, ...way.argv.slice(1)] }, env, warn);
     try {
       await helper.start(signal);
-      const found = await probe(helper, way);
-      if (typeof found !== "string") return new RuncHost(helper, found);
-      reasons.push(found);
+      const lookup = await probe(helper, way);
+      if (typeof lookup !== "string") return new RuncHost(helper, lookup);
+      reasons.push(lookup);
     } catch (error) {
       if (signal.aborted) {
         await helper.close();

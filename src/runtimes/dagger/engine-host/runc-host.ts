@@ -63,10 +63,12 @@ export function updateOptions(limits: Limits, withSwap: boolean): string[] {
 const NAMES = ["cpus", "memory_mb", "pids"] as const;
 
 /** Limits that differ from the requested ones, including limits that were not requested. */
-const wrong = (limits: Limits, seen: AppliedLimits): (typeof NAMES)[number][] =>
+const wrong = (limits: Limits, applied: AppliedLimits): (typeof NAMES)[number][] =>
   NAMES.filter((name) => {
     const requestedLimit = limits[name];
-    return requestedLimit === undefined ? seen[name].value !== null : !limitsHold({ [name]: requestedLimit }, seen);
+    return requestedLimit === undefined
+      ? applied[name].value !== null
+      : !limitsHold({ [name]: requestedLimit }, applied);
   });
 
 /** The limit is not visible for the service, so it cannot be verified. */
@@ -76,7 +78,7 @@ const unseen = ({ value, enforcement }: AppliedLimits["cpus"]): boolean =>
 export class RuncHost implements EngineHost {
   readonly #containers: Containers;
   readonly #samples = new Map<string, { at: number; seconds: number }>();
-  readonly #found: ContainerLookup;
+  readonly #lookup: ContainerLookup;
   /** False when the host's kernel does not account for swap. */
   #swap = true;
   #lost: string | null = null;
@@ -86,23 +88,23 @@ export class RuncHost implements EngineHost {
 
   constructor(
     private readonly helper: Helper,
-    found: ContainerLookup,
+    lookup: ContainerLookup,
   ) {
-    this.#found = found;
+    this.#lookup = lookup;
     this.#containers = new Containers(helper);
   }
 
   get description(): string {
-    return this.#found.description;
+    return this.#lookup.description;
   }
 
   get enforcement(): Enforcement {
     const reason = this.#elsewhere ?? this.#lost;
-    return reason === null ? this.#found.enforcement : { level: "none", reason };
+    return reason === null ? this.#lookup.enforcement : { level: "none", reason };
   }
 
   get capacity(): EngineHost["capacity"] {
-    return this.#found.capacity;
+    return this.#lookup.capacity;
   }
 
   async find(instance: string, signal: AbortSignal): Promise<string> {
@@ -122,7 +124,7 @@ export class RuncHost implements EngineHost {
     let held = 0;
     for (;;) {
       const answer = await this.#sh(APPLY, [checked(id), ...updateOptions(limits, this.#swap)]);
-      if (answer.exitCode === GONE) throw gone(answer);
+      if (answer.exitCode === GONE) throw notFound(answer);
       if (answer.exitCode !== 0 && this.#swap && /memsw|swap/i.test(text(answer))) {
         this.#swap = false;
         continue;
@@ -188,7 +190,7 @@ export class RuncHost implements EngineHost {
     for (;;) {
       if (signal.aborted) throw cancelled(signal);
       const answer = await this.#sh(BEGUN, [checked(id), ENTRY_PATH]);
-      if (answer.exitCode === GONE) throw gone(answer);
+      if (answer.exitCode === GONE) throw notFound(answer);
       if (answer.exitCode !== NOT_YET) return answer.exitCode === 0 ? parseUser(parseSnapshot(text(answer))) : null;
     }
   }
@@ -296,7 +298,7 @@ function checked(id: string): string {
   return id;
 }
 
-const gone = (answer: Answer): StackwardenError =>
+const notFound = (answer: Answer): StackwardenError =>
   new StackwardenError("SERVICE_NOT_STARTED", `The service's container is gone: ${lastLine(text(answer))}.`, {
     hint: hint`Check its state with ${callTo("health_status")}.`,
   });

@@ -98,7 +98,7 @@ export async function checkEngines(options: CheckOptions): Promise<RuntimeStatus
   // Without a project (doctor) every engine of the configuration is checked.
   const others =
     project === undefined ? Object.entries(settings.engines).filter(([, host]) => host !== engine.runnerHost) : [];
-  const [cli, found, limits, more] = await Promise.all([
+  const [cli, engineResult, limits, more] = await Promise.all([
     cliFinding(env, undefined, programs === undefined ? undefined : { programs, source: settings.cliSource ?? null }),
     engineFinding(engine, env),
     hostEnforcement(options, engine.runnerHost),
@@ -108,9 +108,9 @@ export async function checkEngines(options: CheckOptions): Promise<RuntimeStatus
       ),
     ),
   ]);
-  const available = cli.finding.ok && found.ok;
+  const available = cli.finding.ok && engineResult.ok;
   const ports = available && settings.tunnel ? [openPorts] : [];
-  const findings = [cli.finding, found, ...more, ...ports];
+  const findings = [cli.finding, engineResult, ...more, ...ports];
   const { absent } = cli;
   return {
     ...status(available, findings, available ? limits : unusable),

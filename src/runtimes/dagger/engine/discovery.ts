@@ -34,10 +34,10 @@ export type CliLookup = { path: string } | { missing: string; named: boolean };
 export async function findCli(env: NodeJS.ProcessEnv, programs?: string): Promise<CliLookup> {
   const named = env[CLI_VARIABLE];
   if (named !== undefined && named !== "") {
-    const found = await executable(named);
-    return found === null
+    const program = await executable(named);
+    return program === null
       ? { missing: `${CLI_VARIABLE} names ${named}, which is not an executable file.`, named: true }
-      : { path: found };
+      : { path: program };
   }
   const lookup = await lookUpProgram("dagger", { env });
   if (lookup.path !== null) return { path: lookup.path };
@@ -60,14 +60,14 @@ export async function cliFinding(
   deadlineMs = DEADLINE_MS,
   download?: DownloadChoice,
 ): Promise<{ path: string | null; finding: Finding; absent?: true }> {
-  const found = await findCli(env, download?.programs);
-  if ("missing" in found && !found.named && typeof download?.source === "string" && archiveName() !== null) {
+  const cli = await findCli(env, download?.programs);
+  if ("missing" in cli && !cli.named && typeof download?.source === "string" && archiveName() !== null) {
     const message = `No Dagger CLI is installed; a start with the runtime dagger downloads ${SDK_VERSION} from ${download.source}.`;
     return { path: null, finding: { check: "dagger CLI", ok: true, message }, absent: true };
   }
-  if ("missing" in found)
-    return { path: null, finding: { check: "dagger CLI", ok: false, message: found.missing, fix: INSTALL } };
-  const { path } = found;
+  if ("missing" in cli)
+    return { path: null, finding: { check: "dagger CLI", ok: false, message: cli.missing, fix: INSTALL } };
+  const { path } = cli;
   const answer = await ask(path, ["version"], env, deadlineMs);
   if (answer.kind === "refusal") {
     const message = `${path} does not run: ${answer.reason}`;
@@ -223,10 +223,10 @@ export async function engineFinding(
   env: NodeJS.ProcessEnv,
   deadlineMs = DEADLINE_MS,
 ): Promise<Finding> {
-  const found =
+  const containers =
     engine.runnerHost === null
       ? await containerRuntime(CONTAINER_RUNTIMES, env, deadlineMs)
       : await reach(engine.runnerHost, env, deadlineMs);
-  const message = engine.runnerHost === null ? found.message : `${found.message} (${engine.source})`;
-  return { check: "dagger engine", ok: found.ok, message, ...(found.ok ? {} : { fix: found.fix }) };
+  const message = engine.runnerHost === null ? containers.message : `${containers.message} (${engine.source})`;
+  return { check: "dagger engine", ok: containers.ok, message, ...(containers.ok ? {} : { fix: containers.fix }) };
 }

@@ -27,8 +27,8 @@ const SHOWN_COMMAND = 200;
 /** A RUN of a Dockerfile is `sh -c` followed by its text. */
 function commandOf(words: unknown): string {
   if (!Array.isArray(words)) return "";
-  const shown = words.length === 3 && words[1] === "-c" ? String(words[2]) : words.join(" ");
-  return shortenAtWord(shown, SHOWN_COMMAND);
+  const command = words.length === 3 && words[1] === "-c" ? String(words[2]) : words.join(" ");
+  return shortenAtWord(command, SHOWN_COMMAND);
 }
 
 /** The exit of a command with a non-zero code; null for every other error. */

@@ -26,11 +26,11 @@ export type VersionVerdict =
 export function judgeVersion(what: "CLI" | "engine", text: string): VersionVerdict {
   const version = parseVersion(text);
   const sdk = parseVersion(SDK_VERSION) as Version;
-  const shown = text.trim().slice(0, 60);
+  const excerpt = text.trim().slice(0, 60);
   if (version === null)
     return {
       kind: "other",
-      message: `The Dagger ${what} is a development build (${shown}); stackwarden is tested with ${SDK_VERSION}.`,
+      message: `The Dagger ${what} is a development build (${excerpt}); stackwarden is tested with ${SDK_VERSION}.`,
     };
   if (compare(version, LEAST) < 0 || compare(version, TOO_NEW) >= 0)
     return {

@@ -67,7 +67,7 @@ export class SecretArgs {
   }
 
   /** For display: contains no secret, not even in part. */
-  shown(text: string): string {
+  masked(text: string): string {
     return this.#values.reduce((one, value) => one.replaceAll(value, "***"), text);
   }
 

@@ -72,7 +72,7 @@ export function gatewaySession({ session, host, notice }: GatewaySessionOptions)
       const instance = randomBytes(12).toString("hex");
       const over = new AbortController();
       let words = "";
-      let tell: (ended: { reason: string }) => void = () => {};
+      let tell: (end: { reason: string }) => void = () => {};
       const ended = new Promise<{ reason: string }>((resolve) => {
         tell = resolve;
       });

@@ -120,11 +120,11 @@ class SessionGateway implements Gateway {
     }
     const running = { link, service };
     this.#running = running;
-    void service.ended.then(({ reason }) => this.#ended(running, reason));
+    void service.ended.then(({ reason }) => this.#onEnd(running, reason));
     return running;
   }
 
-  async #ended(running: Running, reason: string): Promise<void> {
+  async #onEnd(running: Running, reason: string): Promise<void> {
     if (this.#running === running) this.#running = null;
     await running.link.close();
     if (this.#life.signal.aborted) return;
@@ -147,11 +147,11 @@ class SessionGateway implements Gateway {
       return;
     }
     socket.setNoDelay(true);
-    const gone = new AbortController();
-    const leave = (): void => gone.abort();
+    const disconnected = new AbortController();
+    const leave = (): void => disconnected.abort();
     socket.once("close", leave);
     try {
-      const inside = await link.dial(endpoint.service, endpoint.container_port, CONNECT_MS, gone.signal);
+      const inside = await link.dial(endpoint.service, endpoint.container_port, CONNECT_MS, disconnected.signal);
       socket.off("close", leave);
       if (socket.destroyed) inside.destroy();
       else join(socket, inside);

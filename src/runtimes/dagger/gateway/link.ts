@@ -31,10 +31,10 @@ function header(socket: Socket): Promise<string | null> {
     let bytes = Buffer.alloc(0);
     const end = (line: string | null): void => {
       clearTimeout(timer);
-      socket.off("readable", take).off("close", gone).off("error", gone);
+      socket.off("readable", take).off("close", onClose).off("error", onClose);
       resolve(line);
     };
-    const gone = (): void => end(null);
+    const onClose = (): void => end(null);
     const take = (): void => {
       for (let chunk = socket.read() as Buffer | null; chunk !== null; chunk = socket.read() as Buffer | null) {
         bytes = Buffer.concat([bytes, chunk]);
@@ -45,8 +45,8 @@ function header(socket: Socket): Promise<string | null> {
         return;
       }
     };
-    const timer = setTimeout(gone, HEADER_MS);
-    socket.on("readable", take).once("close", gone).once("error", gone);
+    const timer = setTimeout(onClose, HEADER_MS);
+    socket.on("readable", take).once("close", onClose).once("error", onClose);
   });
 }
 
@@ -91,8 +91,8 @@ export class Link {
 
   async #accept(socket: Socket): Promise<void> {
     const [token = "", kind, id] = (await header(socket))?.split(" ") ?? [];
-    const [given, known] = [Buffer.from(token), Buffer.from(this.token)];
-    if (given.length !== known.length || !timingSafeEqual(given, known)) {
+    const [received, expected] = [Buffer.from(token), Buffer.from(this.token)];
+    if (received.length !== expected.length || !timingSafeEqual(received, expected)) {
       socket.destroy();
       return;
     }

@@ -63,10 +63,10 @@ export class DaggerService implements RuntimeService {
 
   async setLimits(limits: Limits): Promise<AppliedLimits> {
     const { containerId, host, limitsChanged } = this.options;
-    if (containerId === null || this.#ended()) return this.#none();
+    if (containerId === null || this.#hasEnded()) return this.#none();
     const applied = await host.apply(containerId, limits).catch((error: unknown) => {
       // The container has ended meanwhile, and its process group with it.
-      if (this.#ended()) return this.#none();
+      if (this.#hasEnded()) return this.#none();
       throw error;
     });
     limitsChanged(limits);
@@ -75,17 +75,17 @@ export class DaggerService implements RuntimeService {
 
   async readLimits(): Promise<AppliedLimits> {
     const { containerId, host } = this.options;
-    if (containerId === null || this.#ended()) return this.#none();
+    if (containerId === null || this.#hasEnded()) return this.#none();
     return host.read(containerId).catch((error: unknown) => this.#none((error as Error).message));
   }
 
   async stats(): Promise<ServiceStats> {
     const { containerId, host, unseen } = this.options;
-    if (this.#ended()) return unknownStats(ENDED);
+    if (this.#hasEnded()) return unknownStats(ENDED);
     if (containerId === null) return unknownStats(unseen);
     return host
       .stats(containerId)
-      .catch((error: unknown) => unknownStats(this.#ended() ? ENDED : (error as Error).message));
+      .catch((error: unknown) => unknownStats(this.#hasEnded() ? ENDED : (error as Error).message));
   }
 
   async exec(): Promise<ExecResult> {
@@ -98,15 +98,15 @@ export class DaggerService implements RuntimeService {
 
   async resume(): Promise<void> {}
 
-  #ended(): boolean {
+  #hasEnded(): boolean {
     return this.options.instance.exit !== null;
   }
 
   #none(reason?: string): AppliedLimits {
     const { host, unseen } = this.options;
-    const why = this.#ended() ? ENDED : (reason ?? unseen);
+    const why = this.#hasEnded() ? ENDED : (reason ?? unseen);
     // When the host is reachable, limits apply to every instance; the exit of this one does not change the enforcement
     // level.
-    return unknownLimits(why, this.#ended() ? host.enforcement.level : "none");
+    return unknownLimits(why, this.#hasEnded() ? host.enforcement.level : "none");
   }
 }

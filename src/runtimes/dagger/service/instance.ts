@@ -38,26 +38,26 @@ export class Instance {
   exit: ServiceExit | null = null;
   readonly #times: typeof TIMES;
   #killed = false;
-  #gone: (exit: ServiceExit) => void = () => {};
+  #resolveExit: (exit: ServiceExit) => void = () => {};
   #stopping: Promise<ServiceExit> | undefined;
 
   constructor(private readonly options: InstanceOptions) {
-    const gone = new Promise<ServiceExit>((resolve) => {
-      this.#gone = resolve;
+    const reported = new Promise<ServiceExit>((resolve) => {
+      this.#resolveExit = resolve;
     });
     this.#times = options.times ?? TIMES;
-    this.exited = this.#follow(gone);
+    this.exited = this.#follow(reported);
   }
 
-  async #follow(gone: Promise<ServiceExit>): Promise<ServiceExit> {
+  async #follow(reported: Promise<ServiceExit>): Promise<ServiceExit> {
     const { output, over, forget } = this.options;
     const lost = new Promise<ServiceExit>((resolve) => {
       const tell = () => resolve(exitOf(null, Date.now()));
       if (over.aborted) tell();
       else over.addEventListener("abort", tell, { once: true });
     });
-    const told = output.ended.then(async ({ exitCode, at }) => exitOf(exitCode, at, await this.#byMemory(exitCode)));
-    const exit = await Promise.race([told, gone, lost]);
+    const printed = output.ended.then(async ({ exitCode, at }) => exitOf(exitCode, at, await this.#byMemory(exitCode)));
+    const exit = await Promise.race([printed, reported, lost]);
     // A session that is over delivers nothing more.
     await output.close(over.aborted ? 0 : undefined);
     this.exit = exit;
@@ -77,8 +77,8 @@ export class Instance {
   }
 
   /** The engine never started it, or reported its exit in another way. */
-  gone(exit: ServiceExit): void {
-    this.#gone(exit);
+  reportExit(exit: ServiceExit): void {
+    this.#resolveExit(exit);
   }
 
   /**
@@ -96,8 +96,8 @@ export class Instance {
   async #stop(graceMs: number, signal: string): Promise<ServiceExit> {
     if (this.exit !== null) return this.exit;
     if (graceMs > 0) {
-      const asked = this.#ask(signal);
-      const exit = await Promise.race([this.exited, this.#stopped(asked), delay(graceMs, null, { ref: false })]);
+      const signalled = this.#ask(signal);
+      const exit = await Promise.race([this.exited, this.#stopped(signalled), delay(graceMs, null, { ref: false })]);
       if (exit !== null) return exit;
     }
     this.#killed = true;
@@ -138,7 +138,7 @@ export class Instance {
       return never();
     }
     await delay(this.#times.notice, undefined, { ref: false });
-    this.gone(exitOf(null, Date.now()));
+    this.reportExit(exitOf(null, Date.now()));
     return this.exited;
   }
 }

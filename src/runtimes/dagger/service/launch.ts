@@ -109,10 +109,10 @@ class Launch {
     const { service, signal } = request;
     // Ends the search for the container after its exit.
     const over = new AbortController();
-    const sought = this.#seek(AbortSignal.any([signal, over.signal]));
-    const containerId = sought.then(({ id }) => id);
+    const container = this.#seek(AbortSignal.any([signal, over.signal]));
+    const containerId = container.then(({ id }) => id);
     containerId.catch(() => undefined);
-    const found = this.#limit(sought).catch((error: unknown) => {
+    const limitedContainer = this.#limit(container).catch((error: unknown) => {
       if (over.signal.aborted) return { id: null, why: "it has ended" };
       throw error;
     });
@@ -133,25 +133,28 @@ class Launch {
       const begun = await this.#within(begin(started), signal, "its container did not start");
       if (begun.kind === "failed") {
         // The engine reports that no process runs: do not wait.
-        instance.gone(exitOf(null, Date.now()));
+        instance.reportExit(exitOf(null, Date.now()));
         throw begun.error;
       }
       if (begun.kind === "ended") {
         // The telemetry event with the exact code usually follows.
-        void delay(1000, undefined, { ref: false }).then(() => instance.gone(exitOf(begun.exitCode, Date.now())));
+        void delay(1000, undefined, { ref: false }).then(() => instance.reportExit(exitOf(begun.exitCode, Date.now())));
       }
       const startedAt = Date.now();
-      await this.#within(this.#shown(instance, sought), signal, "its container did not show");
+      await this.#within(this.#untilVisible(instance, container), signal, "its container did not show");
       const word = await this.#within(
-        this.#word(instance, sought, found),
+        this.#word(instance, container, limitedContainer),
         signal,
         "its program did not begin",
         WORD_MS,
       );
-      const seen = await Promise.race([found, instance.exited.then(() => ({ id: null, why: "it has ended" }))]);
+      const observed = await Promise.race([
+        limitedContainer,
+        instance.exited.then(() => ({ id: null, why: "it has ended" })),
+      ]);
       // The engine reported a start before it knew that the process could not be created.
       if (this.#output.failure !== null) throw new EngineError(this.#output.failure);
-      const user = await this.#user(seen.id, word);
+      const user = await this.#user(observed.id, word);
       this.#refuseRoot(service, user.uid);
       signal.throwIfAborted();
       // Open no ports for an instance that has ended.
@@ -165,16 +168,16 @@ class Launch {
         closed: published?.closed ?? exited,
         instance,
         host,
-        containerId: seen.id,
-        unseen: seen.why,
+        containerId: observed.id,
+        unseen: observed.why,
         probing: {
           service,
           host,
-          containerId: seen.id,
+          containerId: observed.id,
           loop: this.#loop,
           dial: this.options.dial,
           hidden: ready.hidden,
-          ended: () => instance.exit !== null,
+          hasEnded: () => instance.exit !== null,
         },
         limitsChanged: (limits) => {
           this.#limits = limits;
@@ -184,7 +187,7 @@ class Launch {
       over.abort();
       // The engine continues a start whose request was aborted.
       await instance.stop(0, "SIGKILL").catch(() => undefined);
-      instance.gone(exitOf(null, Date.now()));
+      instance.reportExit(exitOf(null, Date.now()));
       await instance.exited;
       signal.throwIfAborted();
       session.ended.throwIfAborted();
@@ -199,14 +202,14 @@ class Launch {
   }
 
   /** Waits until the host shows the container, unless the engine turns out to be on another machine. */
-  async #shown(instance: Instance, sought: Promise<ObservedUser>): Promise<void> {
+  async #untilVisible(instance: Instance, container: Promise<ObservedUser>): Promise<void> {
     const { host, request } = this.options;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<"late">((resolve) => {
       timer = setTimeout(resolve, SHOWN_MS, "late");
     });
     // A failed search is reported later.
-    const first = await Promise.race([sought.catch(() => null), instance.exited, late]).finally(() =>
+    const first = await Promise.race([container.catch(() => null), instance.exited, late]).finally(() =>
       clearTimeout(timer),
     );
     if (first !== "late" || !host.elsewhere()) return;
@@ -220,9 +223,9 @@ class Launch {
   }
 
   /** Sets the limits, for which the entry script waits. */
-  async #limit(sought: Promise<ObservedUser>): Promise<ObservedUser> {
+  async #limit(container: Promise<ObservedUser>): Promise<ObservedUser> {
     const { host, request } = this.options;
-    const { id, why } = await sought;
+    const { id, why } = await container;
     if (id === null || Object.values(request.limits).every((limit) => limit === undefined)) return { id, why };
     try {
       await host.apply(id, request.limits);
@@ -237,16 +240,22 @@ class Launch {
 
   async #word(
     instance: Instance,
-    sought: Promise<ObservedUser>,
-    found: Promise<ObservedUser>,
+    container: Promise<ObservedUser>,
+    limitedContainer: Promise<ObservedUser>,
   ): Promise<StartReport | null> {
     const { host, ready, request } = this.options;
     const enough = new AbortController();
     try {
       const entry = ready.token === null ? null : this.#output;
-      const begun = waitForProgramStart({ service: request.service.name, host, sought, entry, signal: enough.signal });
+      const begun = waitForProgramStart({
+        service: request.service.name,
+        host,
+        container,
+        entry,
+        signal: enough.signal,
+      });
       // Report limits that cannot be set immediately, not when the entry script times out.
-      return await Promise.race([begun, instance.exited.then(() => null), found.then(() => never())]);
+      return await Promise.race([begun, instance.exited.then(() => null), limitedContainer.then(() => never())]);
     } finally {
       enough.abort();
     }
@@ -254,16 +263,16 @@ class Launch {
 
   async #user(containerId: string | null, word: StartReport | null): Promise<RuntimeService["user"]> {
     const { host, ready, request } = this.options;
-    const asked = ready.user.split(":")[0] ?? ready.user;
-    const name = request.service.user?.split(":")[0] ?? asked;
-    const known = (uid: number, reason: string): RuntimeService["user"] => ({
+    const requestedUser = ready.user.split(":")[0] ?? ready.user;
+    const name = request.service.user?.split(":")[0] ?? requestedUser;
+    const observedAs = (uid: number, reason: string): RuntimeService["user"] => ({
       uid,
       name,
       enforcement: { level: "enforced", reason },
     });
-    if (word !== null) return known(word.uid, word.seen);
-    const seen = containerId === null ? null : await host.user(containerId).catch(() => null);
-    if (seen !== null) return known(seen.uid, observedUser(host));
+    if (word !== null) return observedAs(word.uid, word.source);
+    const hostUser = containerId === null ? null : await host.user(containerId).catch(() => null);
+    if (hostUser !== null) return observedAs(hostUser.uid, observedUser(host));
     const enforcement: Enforcement = {
       level: "advisory",
       reason: "asked of the engine; nothing here can look into the container",

@@ -19,7 +19,7 @@ export interface ProbeContext {
   loop: EntryLoop | null;
   dial: Dial;
   hidden: SecretArgs;
-  ended(): boolean;
+  hasEnded(): boolean;
 }
 
 /** Additional time for a command: the caller's own limit expires first and gives the better message. */
@@ -45,7 +45,7 @@ function insideCheck(context: ProbeContext, test: HealthTest, timeoutMs: number)
   if (test.kind !== "cmd" && test.kind !== "cmd-shell") return null;
   const { containerId, loop, hidden } = context;
   const commandText = test.kind === "cmd-shell" ? `sh -c ${test.command}` : test.argv.join(" ");
-  const check = `exec ${hidden.shown(commandText)}`;
+  const check = `exec ${hidden.masked(commandText)}`;
   const argv = hidden.command(checkWords(test));
   if (containerId !== null) return { check, run: execCheck(context, containerId, argv, timeoutMs) };
   return loop?.runs(test) === true ? { check: `${check} (by the entry script)`, run: loopCheck(loop) } : null;
@@ -69,7 +69,7 @@ export function probeInstance(
       },
     };
   return bounded(chosen.check, timeoutMs, signal, async (until) => {
-    if (context.ended()) throw new Error("the instance has ended");
+    if (context.hasEnded()) throw new Error("the instance has ended");
     return chosen.run(until);
   });
 }

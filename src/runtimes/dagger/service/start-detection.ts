@@ -17,13 +17,13 @@ export interface ObservedUser {
 export interface StartReport {
   uid: number;
   noNewPrivileges: boolean;
-  seen: string;
+  source: string;
 }
 
 export interface BeginningOptions {
   service: string;
   host: EngineHost;
-  sought: Promise<ObservedUser>;
+  container: Promise<ObservedUser>;
   /** Null: the image has no shell, so the entry script does not run. */
   entry: Pick<InstanceOutput, "started" | "unlimited"> | null;
   /** Aborts the observation on the host. */
@@ -33,11 +33,11 @@ export interface BeginningOptions {
 export const never = (): Promise<never> => new Promise(() => {});
 export const observedUser = ({ description }: EngineHost): string => `seen by the kernel (${description})`;
 
-async function seenOutside({ host, sought, entry, signal }: BeginningOptions): Promise<StartReport | null> {
+async function seenOutside({ host, container, entry, signal }: BeginningOptions): Promise<StartReport | null> {
   try {
-    const { id } = await sought;
+    const { id } = await container;
     const user = id === null ? null : await host.begun(id, signal);
-    if (user !== null) return { ...user, seen: observedUser(host) };
+    if (user !== null) return { ...user, source: observedUser(host) };
   } catch {
     // It has ended or was not found; both cases are reported elsewhere.
     return never();
@@ -63,10 +63,10 @@ export function waitForProgramStart(options: BeginningOptions): Promise<StartRep
       },
     );
   });
-  const said = entry.started.then(({ uid, noNewPrivileges }) => ({
+  const scriptReport = entry.started.then(({ uid, noNewPrivileges }) => ({
     uid,
     noNewPrivileges,
-    seen: "seen inside the container by its entry script",
+    source: "seen inside the container by its entry script",
   }));
-  return Promise.race([said, outside, refused]);
+  return Promise.race([scriptReport, outside, refused]);
 }

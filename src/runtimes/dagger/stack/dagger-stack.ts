@@ -173,11 +173,11 @@ export class DaggerStack implements RuntimeStack {
     const { session, host, ports, env, retry, runnerHost } = this.parts;
     const { projectId, folder, stateDir, notice } = this.request;
     const trace = newTrace();
-    const told = progress(phase);
+    const reporter = progress(phase);
     const name = service.name;
     // Output of an installation belongs to the service's log.
     const forget = session.telemetry.listen(trace.traceId, {
-      began: told,
+      began: reporter,
       output: (stream, chunk, timeMs) => sink.write(stream, chunk, timeMs),
       behind: () => sink.behind?.() ?? null,
     });

@@ -40,15 +40,15 @@ async function empty(client: Client, { key, user, image }: VolumeRecord, fallbac
 /** @throws STORAGE_FAILED; content that cannot be deleted now only causes a warning */
 export async function removeVolumes(options: RemoveVolumesOptions): Promise<void> {
   const { stateDir, volumes, env, warn, openSession, fallbackImage, projectId, programs } = options;
-  const gone = await forgetVolumes(stateDir, volumes);
+  const removed = await forgetVolumes(stateDir, volumes);
   const left = (why: string) =>
     warn(
       `${projectId}: no stack sees the deleted volumes any more, but an engine still holds their content until it cleans its cache: ${why}`,
     );
-  const cli = gone.length === 0 ? null : await findCli(env, programs);
+  const cli = removed.length === 0 ? null : await findCli(env, programs);
   if (cli === null) return;
   if ("missing" in cli) return left(cli.missing);
-  for (const runnerHost of new Set(gone.map((one) => one.runnerHost))) {
+  for (const runnerHost of new Set(removed.map((one) => one.runnerHost))) {
     const signal = AbortSignal.timeout(DEADLINE_MS);
     try {
       const session = await openSession({
@@ -61,7 +61,7 @@ export async function removeVolumes(options: RemoveVolumesOptions): Promise<void
       });
       try {
         const client = session.client({ signal });
-        const here = gone.filter((one) => one.runnerHost === runnerHost);
+        const here = removed.filter((one) => one.runnerHost === runnerHost);
         await Promise.all(here.map((one) => empty(client, one, fallbackImage)));
       } finally {
         await session.close();

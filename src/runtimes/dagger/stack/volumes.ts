@@ -78,9 +78,9 @@ export function forgetVolumes(stateDir: string, volumes: string[]): Promise<Volu
   return serialOf(stateDir).run(async () => {
     const records = await read(stateDir);
     const names = Object.keys(records).filter((name) => volumes.includes(name.slice(0, name.indexOf("@"))));
-    const gone = names.flatMap((name) => records[name] ?? []);
+    const removed = names.flatMap((name) => records[name] ?? []);
     for (const name of names) delete records[name];
-    if (gone.length > 0) await write(stateDir, records);
-    return gone;
+    if (removed.length > 0) await write(stateDir, records);
+    return removed;
   });
 }

@@ -19,7 +19,7 @@ interface Entry {
   listener: TraceListener;
   /** Spans of the trace that were reported as begun, and those that have ended. */
   began: Set<string>;
-  ended: Set<string>;
+  endedSpans: Set<string>;
   /** Streams that are not closed yet. */
   open: Set<string>;
   /** A wait for the listener has timed out: it is not waited for again until it has caught up. */
@@ -66,9 +66,9 @@ export function openTelemetry({ address, signal, onBroken }: TelemetryOptions): 
         entry.began.add(spanId);
         entry.listener.began?.(name);
       }
-      if (!name.startsWith("exec ") || entry.ended.has(spanId)) continue;
+      if (!name.startsWith("exec ") || entry.endedSpans.has(spanId)) continue;
       if (exitCode === undefined && endedAt === null) continue;
-      entry.ended.add(spanId);
+      entry.endedSpans.add(spanId);
       const untold = exitCode === undefined && failure !== undefined;
       const at = endedAt ?? Date.now();
       entry.listener.exited?.({ exitCode: exitCode ?? null, at, ...(untold ? { failure } : {}) }, name);
@@ -102,7 +102,7 @@ export function openTelemetry({ address, signal, onBroken }: TelemetryOptions): 
       entries.set(traceId, {
         listener,
         began: new Set(),
-        ended: new Set(),
+        endedSpans: new Set(),
         open: new Set(["stdout", "stderr"]),
         stuck: false,
       });

@@ -16,10 +16,10 @@ const STOP_MS = 5000;
 
 export function sessionTunnels(session: DaggerSession): OpenTunnel {
   /** Never rejects: a session that is over has no tunnels. */
-  const settled = async (...asked: Promise<unknown>[]): Promise<void> => {
+  const settled = async (...tasks: Promise<unknown>[]): Promise<void> => {
     const late = new AbortController();
     await Promise.race([
-      Promise.allSettled(asked),
+      Promise.allSettled(tasks),
       delay(STOP_MS, undefined, { signal: late.signal, ref: false }).catch(() => {}),
     ]);
     late.abort();

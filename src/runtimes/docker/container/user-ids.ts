@@ -61,19 +61,19 @@ export function resolveUser(user: string, passwd: string, group: string): UserId
 }
 
 /** Cached by image and user: the content of an image never changes. */
-const known = new Map<string, UserIds | null>();
+const cache = new Map<string, UserIds | null>();
 
 /** @param container a created or running container of the image */
 export async function userIds(docker: Docker, container: string, image: string, user: string): Promise<UserIds | null> {
   const numeric = /^(\d+):(\d+)$/.exec(user);
   if (numeric !== null) return { uid: Number(numeric[1]), gid: Number(numeric[2]) };
   const key = `${image} ${user}`;
-  const before = known.get(key);
+  const before = cache.get(key);
   if (before !== undefined) return before;
   const [passwd, group] = await Promise.all(
     ["/etc/passwd", "/etc/group"].map((path) => readFileOf(docker, container, path)),
   );
   const ids = resolveUser(user, passwd ?? "", group ?? "");
-  known.set(key, ids);
+  cache.set(key, ids);
   return ids;
 }

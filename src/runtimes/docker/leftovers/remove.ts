@@ -4,12 +4,12 @@ import { isNotFound, statusOf } from "../engine/errors.js";
 import { labelFilter } from "./labels.js";
 
 /** True when another client already removes it, or it is gone. */
-const gone = (error: unknown): void => {
+const ignoreMissing = (error: unknown): void => {
   if (!isNotFound(error) && statusOf(error) !== 409) throw error;
 };
 
 export const removeContainer = (docker: Docker, id: string): Promise<void> =>
-  docker.getContainer(id).remove({ force: true, v: true }).catch(gone);
+  docker.getContainer(id).remove({ force: true, v: true }).catch(ignoreMissing);
 
 /**
  * @param keep returns true for a container or network that stays
@@ -24,7 +24,9 @@ export async function removeLabelled(
   const containers = (await docker.listContainers({ all: true, filters })).filter((one) => !keep(one.Labels ?? {}));
   const ends = await Promise.allSettled(containers.map(({ Id }) => removeContainer(docker, Id)));
   const networks = (await docker.listNetworks({ filters })).filter((one) => !keep(one.Labels ?? {}));
-  ends.push(...(await Promise.allSettled(networks.map(({ Id }) => docker.getNetwork(Id).remove().catch(gone)))));
+  ends.push(
+    ...(await Promise.allSettled(networks.map(({ Id }) => docker.getNetwork(Id).remove().catch(ignoreMissing)))),
+  );
   const failed = ends.find((end) => end.status === "rejected");
   if (failed !== undefined) throw failed.reason;
   return containers.length;

@@ -68,12 +68,12 @@ export class DockerService implements RuntimeService {
 
   async setLimits(limits: Limits): Promise<AppliedLimits> {
     const { engine, container } = this.options;
-    if (this.#ended()) return endedLimits(ENDED, engine.info);
+    if (this.#hasEnded()) return endedLimits(ENDED, engine.info);
     try {
       await engine.docker.getContainer(container).update(updateFields(limits, engine.info));
     } catch (error) {
       // The container has ended meanwhile, and its limits with it.
-      if (this.#ended() || isNotFound(error) || statusOf(error) === 409) return endedLimits(ENDED, engine.info);
+      if (this.#hasEnded() || isNotFound(error) || statusOf(error) === 409) return endedLimits(ENDED, engine.info);
       throw serviceError(error, this.service, "changing its limits", engine.address.host);
     }
     return this.readLimits();
@@ -81,19 +81,19 @@ export class DockerService implements RuntimeService {
 
   async readLimits(): Promise<AppliedLimits> {
     const { engine, container, enginePid } = this.options;
-    if (this.#ended()) return endedLimits(ENDED, engine.info);
+    if (this.#hasEnded()) return endedLimits(ENDED, engine.info);
     try {
       return await readLimits({ docker: engine.docker, container, info: engine.info, pid: enginePid });
     } catch (error) {
-      return endedLimits(this.#ended() || isNotFound(error) ? ENDED : (error as Error).message, engine.info);
+      return endedLimits(this.#hasEnded() || isNotFound(error) ? ENDED : (error as Error).message, engine.info);
     }
   }
 
   async stats(): Promise<ServiceStats> {
-    if (this.#ended()) return { ...NO_STATS, reason: ENDED };
+    if (this.#hasEnded()) return { ...NO_STATS, reason: ENDED };
     return this.options.stats
       .sample()
-      .catch((error: unknown) => ({ ...NO_STATS, reason: this.#ended() ? ENDED : (error as Error).message }));
+      .catch((error: unknown) => ({ ...NO_STATS, reason: this.#hasEnded() ? ENDED : (error as Error).message }));
   }
 
   exec(request: ExecRequest): Promise<ExecResult> {
@@ -122,7 +122,7 @@ export class DockerService implements RuntimeService {
       });
   }
 
-  #ended(): boolean {
+  #hasEnded(): boolean {
     return this.options.instance.exit !== null;
   }
 }

@@ -212,8 +212,8 @@ export async function execInContainer(target: ExecTarget, request: ExecRequest, 
       const fault = programFault(service, request.command, tail);
       if (fault !== null) throw fault;
     }
-    const { exitCode, signal: ended } = exitOf(code, Date.now());
-    return { exitCode, signal: killed ? (ended ?? "SIGKILL") : ended, oomKilled: false };
+    const { exitCode, signal: endSignal } = exitOf(code, Date.now());
+    return { exitCode, signal: killed ? (endSignal ?? "SIGKILL") : endSignal, oomKilled: false };
   } finally {
     done.abort();
     signal.removeEventListener("abort", abort);

@@ -28,7 +28,7 @@ export interface LaunchOptions {
   /** Called when its container runs: from now on the stack manages it. */
   started(container: { id: string; startedAt: string }): void;
   /** Called after its exit. Never rejects. */
-  ended(container: string): Promise<void>;
+  untilEnded(container: string): Promise<void>;
 }
 
 const startError = (error: unknown, service: string, host: string): unknown => {
@@ -82,7 +82,7 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
       watch,
       release: async () => {
         await rm(prepared.secrets, { recursive: true, force: true }).catch(() => undefined);
-        await options.ended(id).catch(() => undefined);
+        await options.untilEnded(id).catch(() => undefined);
       },
     });
     const observed = await observeUser(engine, id, service.name, inspection.State.Pid, prepared.uid);
@@ -131,7 +131,7 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
             return text;
           },
         },
-        ended: () => running.exit !== null,
+        hasEnded: () => running.exit !== null,
       },
     });
   } catch (error) {

@@ -34,14 +34,14 @@ async function fromInside(engine: Engine, container: string, service: string): P
 
 /**
  * @param pid process id on the engine's machine; 0 for a container that has ended
- * @param asked user id that was requested from the engine; null when it is not known
+ * @param requested user id that was requested from the engine; null when it is not known
  */
 export async function observeUser(
   engine: Engine,
   container: string,
   service: string,
   pid: number,
-  asked: number | null,
+  requested: number | null,
 ): Promise<ObservedUser> {
   const processUser = engine.sameMachine ? await kernelUser(pid, container) : null;
   if (processUser !== null)
@@ -58,10 +58,10 @@ export async function observeUser(
       noNewPrivileges: null,
     };
   return {
-    uid: asked,
+    uid: requested,
     // The engine itself sets the user of a container's first process.
     enforcement:
-      asked === null
+      requested === null
         ? { level: "advisory", reason: "asked of the engine; the container could not be looked into" }
         : { level: "enforced", reason: "set by the engine; the container ended before it could be looked into" },
     noNewPrivileges: null,

@@ -25,7 +25,7 @@ const NO_PROGRAM = /^\[FATAL tini \(\d+\)\] exec .* failed: |catatonit: failed t
  * @returns null for a container that no longer exists
  * @throws every other error
  */
-const gone = (error: unknown): null => {
+const ignoreMissing = (error: unknown): null => {
   if (isNotFound(error)) return null;
   throw error;
 };
@@ -77,7 +77,7 @@ export async function runOneOff(options: OneOffOptions): Promise<ExecResult> {
     // The container may be removed meanwhile, by the end of the stack or by another client.
     const ended = await container.wait().then(
       async () => (await container.inspect()).State,
-      (error: unknown) => gone(error),
+      (error: unknown) => ignoreMissing(error),
     );
     await reading;
     if (ended === null) return KILLED_RESULT;

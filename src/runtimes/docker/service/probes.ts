@@ -12,7 +12,7 @@ export interface ProbeContext {
   service: ServiceDefinition;
   target: ExecTarget;
   reach: Reach;
-  ended(): boolean;
+  hasEnded(): boolean;
 }
 
 const KEPT_BYTES = 64 * 1024;
@@ -39,8 +39,8 @@ const commandCheck =
 function insideCheck(context: ProbeContext, test: HealthTest | undefined): { check: string; run: Check } | null {
   if (test?.kind !== "cmd" && test?.kind !== "cmd-shell") return null;
   const command = test.kind === "cmd" ? test.argv : ["/bin/sh", "-c", test.command];
-  const shown = test.kind === "cmd" ? test.argv.join(" ") : `sh -c ${test.command}`;
-  return { check: `exec ${shown.slice(0, SHOWN)}`, run: commandCheck(context, command) };
+  const commandText = test.kind === "cmd" ? test.argv.join(" ") : `sh -c ${test.command}`;
+  return { check: `exec ${commandText.slice(0, SHOWN)}`, run: commandCheck(context, command) };
 }
 
 export function probeContainer(
@@ -63,7 +63,7 @@ export function probeContainer(
       },
     };
   return bounded(chosen.check, timeoutMs, signal, async (until) => {
-    if (context.ended()) throw new Error("the instance has ended");
+    if (context.hasEnded()) throw new Error("the instance has ended");
     return chosen.run(until);
   });
 }

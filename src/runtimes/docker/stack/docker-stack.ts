@@ -147,7 +147,7 @@ export class DockerStack implements RuntimeStack {
       watch,
       notes: [...notes, ...this.#notes()],
       started: ({ id, startedAt }) => running.set(id, startedAt),
-      ended: async (id) => {
+      untilEnded: async (id) => {
         running.delete(id);
         if (this.#closing === undefined) await ledger.rehold(service.name);
       },

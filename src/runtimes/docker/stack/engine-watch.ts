@@ -122,9 +122,11 @@ export class EngineWatch {
     while (!this.#closed.signal.aborted) {
       try {
         if (this.#stream === null) await this.#connect();
-        const gone = await this.#gone();
-        if (gone > 0) {
-          this.#lose(`the container engine at ${host} restarted and ${gone} of the stack's containers ended with it`);
+        const downtimeMs = await this.#gone();
+        if (downtimeMs > 0) {
+          this.#lose(
+            `the container engine at ${host} restarted and ${downtimeMs} of the stack's containers ended with it`,
+          );
           return false;
         }
         notice(`The connection to the container engine at ${host} was interrupted; every container still runs.`);

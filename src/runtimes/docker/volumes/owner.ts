@@ -109,11 +109,11 @@ async function ownTree(options: OwnerOptions, volumes: readonly ServiceVolume[],
 export async function ownVolumes(options: OwnerOptions): Promise<string[]> {
   const { docker, container, volumes, user } = options;
   const fresh = volumes.filter((volume) => volume.fresh && !volume.readOnly);
-  const seen = await Promise.all(
+  const roots = await Promise.all(
     fresh.map(async (volume) => ({ volume, found: await look(docker, container, volume.target) })),
   );
-  const foreign = seen.flatMap(({ volume, found }) =>
-    found === null || (found.header.uid === user.uid && (found.header.mode ?? 0) & 0o200) ? [] : [{ volume, ...found }],
+  const foreign = roots.flatMap(({ volume, found: root }) =>
+    root === null || (root.header.uid === user.uid && (root.header.mode ?? 0) & 0o200) ? [] : [{ volume, ...root }],
   );
   if (foreign.length === 0) return [];
   const targets = foreign.map(({ volume }) => volume);

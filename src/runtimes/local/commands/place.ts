@@ -6,13 +6,14 @@ import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import type { ExecRequest } from "../../../stack/runtime.js";
 import { findIn } from "../../../system/find-program.js";
+import type { SandboxMount } from "../process/sandbox.js";
 import type { LaunchPlan } from "../providers/launch-plan.js";
 import type { ServiceUser } from "../types.js";
 
 export interface CommandPlace {
   service: ServiceDefinition;
   user: ServiceUser;
-  plan: Pick<LaunchPlan, "cwd" | "env" | "commandEnv" | "resolve">;
+  plan: Pick<LaunchPlan, "cwd" | "env" | "commandEnv" | "resolve" | "mounts">;
 }
 
 export interface CommandSpec {
@@ -20,6 +21,7 @@ export interface CommandSpec {
   cwd: string;
   env: Record<string, string>;
   user: ServiceUser;
+  mounts: readonly SandboxMount[];
 }
 
 const notFound = (program: string, service: string, cause?: unknown): StackwardenError =>
@@ -67,5 +69,6 @@ export async function commandSpec(
     cwd: directory(place, request.workdir),
     env,
     user,
+    mounts: plan.mounts ?? [],
   };
 }

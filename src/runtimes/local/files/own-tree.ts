@@ -22,7 +22,7 @@ class Change {
   readonly #budget: Budget;
 
   constructor(
-    private readonly shown: string,
+    private readonly displayPath: string,
     private readonly from: number,
     private readonly to: Owner,
     private readonly sealed = false,
@@ -33,7 +33,7 @@ class Change {
   }
 
   #failed(problem: string, hint: string): StackwardenError {
-    return new StackwardenError("STORAGE_FAILED", `Changing the owner of ${this.shown} ${problem}.`, { hint });
+    return new StackwardenError("STORAGE_FAILED", `Changing the owner of ${this.displayPath} ${problem}.`, { hint });
   }
 
   async folder(folder: Folder, depth: number): Promise<void> {

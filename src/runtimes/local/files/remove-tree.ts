@@ -41,14 +41,14 @@ class Removal {
   #top: Folder | undefined;
   #moved = false;
 
-  constructor(private readonly shown: string) {
+  constructor(private readonly displayPath: string) {
     this.#budget = new Budget({ milliseconds: MAX_MS }, () =>
       this.#failed("was not finished within ten minutes", "Call again: what was removed stays removed."),
     );
   }
 
   #failed(problem: string, hint: string): StackwardenError {
-    return new StackwardenError("STORAGE_FAILED", `Removing ${this.shown} ${problem}.`, { hint });
+    return new StackwardenError("STORAGE_FAILED", `Removing ${this.displayPath} ${problem}.`, { hint });
   }
 
   async remove(parent: Folder, name: string, depth = 0): Promise<void> {

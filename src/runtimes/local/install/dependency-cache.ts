@@ -3,7 +3,7 @@
  *
  *     environments/<hash>/            one environment; the hash covers everything that decides its content
  *     environments/<hash>.complete    its installation was finished
- *     uses/<service>                  the hash that a service uses
+ *     uses/<service>                  the hash that a service uses; `<service>@<use>` when it uses several
  *     downloads/<service>/            what the installers of a service keep for the next installation
  *
  * An environment is filled by the service that needs it first and then belongs to the server, so that services with equal
@@ -91,10 +91,11 @@ async function recordUse(context: InstallContext, hash: string): Promise<void> {
   for (const name of await namesIn(root)) if (!LAYOUT.has(name)) await removeTree(join(root, name), root);
   await ensureDir(join(root, "environments"), 0o711);
   const uses = await ensureDir(join(root, "uses"), 0o700);
-  const path = join(uses, context.service);
+  const name = context.use === undefined ? context.service : `${context.service}@${context.use}`;
+  const path = join(uses, name);
   const recorded = await ownerOf(path);
   const isRecent = recorded !== null && Date.now() - recorded.changedAt < RECENT_MS;
-  if (!isRecent || (await readOwnFile(uses, context.service)) !== hash) await writePrivateFile(path, hash);
+  if (!isRecent || (await readOwnFile(uses, name)) !== hash) await writePrivateFile(path, hash);
 }
 
 async function usable(context: InstallContext, dir: string, exclusive: boolean): Promise<boolean> {
@@ -144,7 +145,7 @@ async function prune(context: InstallContext): Promise<string[]> {
   for (const service of await namesIn(uses)) {
     const changedAt = (await ownerOf(join(uses, service)))?.changedAt ?? 0;
     const hash = await readOwnFile(uses, service);
-    const isKept = context.services.includes(service) || Date.now() - changedAt < ABSENT_MS;
+    const isKept = context.services.includes(service.replace(/@.*$/, "")) || Date.now() - changedAt < ABSENT_MS;
     if (isKept && hash !== null) used.set(service, hash);
     else await removeTree(join(uses, service), uses);
   }
@@ -152,8 +153,9 @@ async function prune(context: InstallContext): Promise<string[]> {
   for (const name of await namesIn(environments))
     if (!hashes.has(name.replace(/\.complete$/, "")))
       await removeTree(join(environments, name), environments).catch(() => {});
+  const users = new Set([...used.keys()].map((name) => name.replace(/@.*$/, "")));
   for (const service of (await ownerOf(downloads)) === null ? [] : await namesIn(downloads))
-    if (!used.has(service)) await removeTree(join(downloads, service), downloads).catch(() => {});
+    if (!users.has(service)) await removeTree(join(downloads, service), downloads).catch(() => {});
   return [...used.values()];
 }
 

@@ -2,6 +2,7 @@
 import type { Limits } from "../../../stack/definition/types.js";
 import type { LogSink } from "../../../stack/logs/types.js";
 import type { RuntimeNotice } from "../../../stack/runtime.js";
+import type { SandboxMount } from "../process/sandbox.js";
 import type { ProcessHost, RunSpec, ServiceUser } from "../types.js";
 
 export interface InstallContext {
@@ -10,6 +11,8 @@ export interface InstallContext {
   /** The project's folder. */
   folder: string;
   service: string;
+  /** Distinguishes the environments of a service that has several. */
+  use?: string;
   /** Names of all services of the stack. */
   services: string[];
   /** Limits of the service; they also apply to its installers. */
@@ -20,6 +23,8 @@ export interface InstallContext {
   signal: AbortSignal;
   home: string;
   tmp: string;
+  /** Folders that take the place of others for the installers. */
+  mounts?: readonly SandboxMount[];
   retry: { maxRetries: number; baseDelayMs: number };
   notice(notice: RuntimeNotice): void;
   phase(message: string): void;
@@ -34,11 +39,13 @@ export const installingAs = ({
   limits,
   folder,
   projectStateDir,
-}: InstallContext): Pick<RunSpec, "user" | "signal" | "project" | "service" | "limits" | "visible"> => ({
+  mounts = [],
+}: InstallContext): Pick<RunSpec, "user" | "signal" | "project" | "service" | "limits" | "visible" | "mounts"> => ({
   user,
   signal,
   project,
   service,
   limits,
   visible: [folder, projectStateDir],
+  mounts,
 });

@@ -1,6 +1,7 @@
 /** Checks the access of another user to a path, by the permission bits of every component. */
 import { access, constants, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { isBeneath } from "../../../system/is-beneath.js";
 import type { ServiceUser } from "../types.js";
 
 const READ = constants.R_OK;
@@ -16,7 +17,13 @@ async function allows(path: string, user: ServiceUser, bits: number): Promise<bo
  * Whether the user can enter every folder above `path` and read it (a folder: read and enter) or execute it. Access
  * control lists are ignored: where one would grant more, the result is false.
  */
-export async function accessible(path: string, user: ServiceUser, mode: "read" | "execute"): Promise<boolean> {
+export async function accessible(
+  path: string,
+  user: ServiceUser,
+  mode: "read" | "execute",
+  /** The outermost folder that counts. Default: all. */
+  from?: string,
+): Promise<boolean> {
   const full = resolve(path);
   const bits = mode === "read" ? READ : EXECUTE;
   try {
@@ -26,10 +33,11 @@ export async function accessible(path: string, user: ServiceUser, mode: "read" |
       return true;
     }
     if (!(await allows(full, user, isFolder ? bits | EXECUTE : bits))) return false;
-    for (let folder = dirname(full); ; folder = dirname(folder)) {
+    for (let folder = dirname(full); from === undefined || isBeneath(from, folder); folder = dirname(folder)) {
       if (!(await allows(folder, user, EXECUTE))) return false;
       if (folder === dirname(folder)) return true;
     }
+    return true;
   } catch {
     return false;
   }

@@ -45,8 +45,8 @@ function parseMounts(text: string, prefix: string): Mount[] {
  * namespace).
  */
 async function ownDirectory(mount: Mount, path: string): Promise<string> {
-  const shown = mount.root !== "/" && `${path}/`.startsWith(`${mount.root}/`);
-  const way = shown ? path.slice(mount.root.length) : path;
+  const mounted = mount.root !== "/" && `${path}/`.startsWith(`${mount.root}/`);
+  const way = mounted ? path.slice(mount.root.length) : path;
   const own = join(mount.point, way);
   return (await read(own, "cgroup.procs")) === null ? mount.point : own;
 }

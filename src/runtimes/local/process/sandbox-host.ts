@@ -3,9 +3,17 @@ import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Enforcement } from "../../../stack/runtime.js";
 import { atomicWrite } from "../../../system/atomic-write.js";
+import { isBeneath } from "../../../system/is-beneath.js";
 import type { ServiceUser } from "../types.js";
 import type { Inside, LaunchSpec } from "./launch.js";
-import { findSandboxTools, homeFolders, joinArgs, type SandboxHost, sandboxArgs } from "./sandbox.js";
+import {
+  findSandboxTools,
+  homeFolders,
+  joinArgs,
+  type SandboxHost,
+  type SandboxMount,
+  sandboxArgs,
+} from "./sandbox.js";
 
 type Namespaces = Pick<LaunchSpec, "namespaces">;
 
@@ -19,9 +27,9 @@ export class Sandbox {
     readonly enforcement: Enforcement,
   ) {}
 
-  /** @param wanted false disables namespaces although the machine supports them */
-  static async detect(stateDir: string, setpriv: string | null, wanted: boolean): Promise<Sandbox> {
-    const tools = wanted ? await findSandboxTools(setpriv) : { reason: "they are turned off" };
+  /** @param enabled false disables namespaces although the machine supports them */
+  static async detect(stateDir: string, setpriv: string | null, enabled: boolean): Promise<Sandbox> {
+    const tools = enabled ? await findSandboxTools(setpriv) : { reason: "they are turned off" };
     if ("reason" in tools)
       return new Sandbox(stateDir, null, {
         level: "none",
@@ -34,12 +42,18 @@ export class Sandbox {
     });
   }
 
+  /** Whether a service's namespaces hide the folders above this path, so that only what is shown of them counts. */
+  hides(path: string): boolean {
+    return this.host?.hidden.some((folder) => path !== folder && isBeneath(folder, path)) ?? false;
+  }
+
   /** For a new instance, or for a command in its own namespaces. */
   async own(spec: {
     argv: string[];
     env: Record<string, string>;
     user: ServiceUser;
     visible?: readonly string[];
+    mounts?: readonly SandboxMount[];
   }): Promise<Namespaces> {
     const { host } = this;
     if (host === null || spec.visible === undefined) return {};
@@ -48,6 +62,7 @@ export class Sandbox {
       program: spec.argv[0] ?? "",
       path: (spec.env.PATH ?? "").split(":").filter((one) => one.startsWith("/")),
       files: await this.#accountFiles(spec.user),
+      mounts: spec.mounts ?? [],
     };
     return { namespaces: { kind: "own", words: [host.tools.bwrap, ...sandboxArgs(host, view)] } };
   }

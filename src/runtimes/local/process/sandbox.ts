@@ -5,7 +5,7 @@
 import { execFile } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { dirname, relative, sep } from "node:path";
+import { basename, dirname, relative, sep } from "node:path";
 import { promisify } from "node:util";
 import { privileges } from "./gate.js";
 
@@ -53,7 +53,8 @@ function parents(path: string, hidden: string): string[] {
 function around(program: string, hidden: readonly string[]): string {
   const folder = dirname(program);
   const prefix = dirname(folder);
-  return hidden.some((home) => within(home, prefix)) ? folder : prefix;
+  // `~/.local` has data of many programs, which `~/.local/bin` does not need.
+  return hidden.some((home) => within(home, prefix)) || basename(prefix) === ".local" ? folder : prefix;
 }
 
 export interface SandboxView {
@@ -64,6 +65,15 @@ export interface SandboxView {
   path: readonly string[];
   /** Files that replace the machine's own: the source path, and the path inside. */
   files?: Readonly<Record<string, string>>;
+  /** Folders that take the place of others, in order. */
+  mounts?: readonly SandboxMount[];
+}
+
+export interface SandboxMount {
+  source: string;
+  /** An existing folder. */
+  target: string;
+  readOnly: boolean;
 }
 
 /** The arguments of bubblewrap before the command. */
@@ -76,9 +86,9 @@ export function sandboxArgs(host: SandboxHost, view: SandboxView): string[] {
     .map((one) => around(one, hidden))
     // A folder that an installation fills is also its program's folder; it stays writable.
     .filter((one) => !view.visible.some((folder) => within(one, folder)));
-  const shown = new Map<string, "--bind" | "--ro-bind">();
-  for (const one of [...host.shared, ...programs]) shown.set(one, "--ro-bind");
-  for (const one of view.visible) shown.set(one, "--bind");
+  const mounts = new Map<string, "--bind" | "--ro-bind">();
+  for (const one of [...host.shared, ...programs]) mounts.set(one, "--ro-bind");
+  for (const one of view.visible) mounts.set(one, "--bind");
   const args = ["--bind", "/", "/", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm", "--proc", "/proc"];
   for (const card of cards()) args.push("--dev-bind-try", card, card);
   const made = new Set<string>();
@@ -98,11 +108,13 @@ export function sandboxArgs(host: SandboxHost, view: SandboxView): string[] {
     makeParents(folder);
     args.push("--perms", TEMPORARY.includes(folder) ? "1777" : "0755", "--tmpfs", folder);
   }
-  for (const one of [...shown.keys()].sort(byLength)) {
+  for (const one of [...mounts.keys()].sort(byLength)) {
     if (over(one) === undefined || !existsSync(one)) continue;
     makeParents(one);
-    args.push(shown.get(one) ?? "--ro-bind", one, one);
+    args.push(mounts.get(one) ?? "--ro-bind", one, one);
   }
+  for (const { source, target, readOnly } of view.mounts ?? [])
+    args.push(readOnly ? "--ro-bind" : "--bind", source, target);
   for (const [file, place] of Object.entries(view.files ?? {})) args.push("--ro-bind", file, place);
   return [...args, ...NAMESPACES];
 }

@@ -110,14 +110,14 @@ function free(registry: Registry, taken: (uid: number) => boolean, file: string)
 
 /**
  * Returns the id of a service, and assigns one when it has none.
- * @param known ids that the state directory remembers; they are kept when they are still free
+ * @param registered ids that the state directory remembers; they are kept when they are still free
  * @throws STORAGE_FAILED
  */
 export async function allocateUid(
-  request: { directory: string; stateDir: string; key: string; known: ReadonlyMap<string, number> },
+  request: { directory: string; stateDir: string; key: string; registered: ReadonlyMap<string, number> },
   etc?: string,
 ): Promise<{ uid: number; services: Record<string, number> }> {
-  const { directory, stateDir, key, known } = request;
+  const { directory, stateDir, key, registered } = request;
   const file = join(directory, "uids.json");
   return locked(`${file}.lock`, async () => {
     const registry = await load(file);
@@ -127,7 +127,7 @@ export async function allocateUid(
     const taken = await takenIds(etc);
     const used = new Set(Object.values(registry.users).flatMap((services) => Object.values(services)));
     const services: Record<string, number> = { ...registry.users[stateDir] };
-    for (const [name, uid] of known)
+    for (const [name, uid] of registered)
       if (services[name] === undefined && isServiceUid(uid) && !used.has(uid) && !taken(uid)) services[name] = uid;
     registry.users[stateDir] = services;
     const uid = services[key] ?? free(registry, taken, file);

@@ -70,7 +70,7 @@ export class ServiceUsers {
         directory: registry ?? (await registryDirectory()),
         stateDir: await realpath(this.stateDir),
         key,
-        known: uids,
+        registered: uids,
       },
       etc,
     );

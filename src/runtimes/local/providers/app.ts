@@ -1,36 +1,31 @@
 /** App services: the project's own programs, with their dependencies from the state directory. */
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { StackwardenError } from "../../../errors.js";
-import { resemblesProvider } from "../../../stack/definition/image-name.js";
-import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import { PORT_OVERRIDDEN } from "../../../stack/runtime.js";
 import { findIn } from "../../../system/find-program.js";
+import { isBeneath } from "../../../system/is-beneath.js";
 import { readNodeManifest } from "../../shared/manifests/node.js";
 import { type AddressBook, rewriteContainerCommand, rewriteEnvironment, rewriteText } from "../address-rewrite.js";
 import { nodeFor, npmScript, SERVICE_PATH } from "../binaries.js";
 import { ensureDir, writePrivateFile } from "../files/create.js";
+import { notRunnable, type TranslatedService } from "../image/translate.js";
 import type { InstallContext } from "../install/install-context.js";
 import { installNode } from "../install/node.js";
 import { installPython, pythonFor } from "../install/python.js";
+import type { SandboxMount } from "../process/sandbox.js";
+import { findClientTool } from "../toolchain/find-toolchain.js";
 import { prepareWorkspace, type Workspace, type WorkspaceRequest } from "../workspace.js";
+import { prepareRecipe } from "./app-recipe.js";
 import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
 import { languageNote } from "./program-version.js";
 
 /** @throws UNSUPPORTED when the definition has no command that works without the container */
-export function appCommand(service: ServiceDefinition): { argv: string[]; container: boolean } {
+export function appCommand(service: TranslatedService): { argv: string[]; container: boolean } {
   if (service.local?.command !== undefined) return { argv: service.local.command, container: false };
+  if (service.recipe !== undefined) return { argv: service.recipe.argv, container: true };
   const argv = [...(service.entrypoint ?? []), ...(service.command ?? [])];
   if (service.local !== undefined && argv.length > 0) return { argv, container: true };
-  const what = service.image ?? (service.build === undefined ? "no image" : "an image built from the project");
-  const resembled = service.image === undefined ? null : resemblesProvider(service.image);
-  const asServer =
-    resembled === null
-      ? ""
-      : ` Only the official image of ${resembled} is replaced by this machine's server; for another one write services.${service.name}.x-local.provider: ${resembled}.`;
-  throw new StackwardenError("UNSUPPORTED", `The local runtime cannot run "${service.name}" (${what}).`, {
-    hint: `Add services.${service.name}.x-local.command: how to run it without a container. In it, {port} stands for the port to listen on, e.g. [uvicorn, "app:app", --port, "{port}"]; x-local.install installs its dependencies. Or use a runtime with containers.${asServer}`,
-    details: { service: service.name },
-  });
+  throw notRunnable(service);
 }
 
 interface Tools {
@@ -44,21 +39,24 @@ export async function resolveProgram(
   argv: string[],
   cwd: string,
   tools: Tools,
-  context: Pick<PrepareContext, "user" | "host">,
+  context: Pick<PrepareContext, "user" | "host"> & Partial<Pick<PrepareContext, "client">>,
 ): Promise<string[]> {
   const [name = "", ...rest] = argv;
   if (name.includes("/")) return [resolve(cwd, name), ...rest];
-  const own = await findIn([name], tools.path);
+  const own = await findIn([name, ...(name === "python" ? ["python3"] : [])], tools.path);
   if (own !== null && name !== "npm" && name !== "npx") return [own, ...rest];
   if (name === "node") return [await nodeFor(context.user, context.host), ...rest];
   if (name === "npm" || name === "npx") {
-    const node = await nodeFor(context.user, context.host);
+    const node = (await findIn(["node"], tools.path)) ?? (await nodeFor(context.user, context.host));
     const script = await npmScript(node, name);
     if (script !== null) return [node, script, ...rest];
   }
   if (name === "python" || name === "python3") return [await pythonFor(context), ...rest];
   const systemProgram = await findIn([name], SERVICE_PATH);
   if (systemProgram !== null) return [systemProgram, ...rest];
+  const clients =
+    context.client === undefined ? null : await findClientTool(name, { ...context, client: context.client });
+  if (clients !== null) return [clients.program, ...rest];
   throw new StackwardenError("SERVICE_START_FAILED", `The program "${name}" was not found.`, {
     hint: `Add it to the service's dependencies and install them with x-local.install, e.g. { kind: python, manifest: requirements.txt } or { kind: node, manifest: package.json }; or name it by its path in x-local.command; or install it below ${SERVICE_PATH.join(", ")}.`,
   });
@@ -88,6 +86,9 @@ function installContext(context: PrepareContext): InstallContext {
 interface Prepared {
   workspace: Workspace;
   tools: Tools;
+  mounts?: readonly SandboxMount[];
+  notes?: string[];
+  place?(text: string): string;
 }
 
 /**
@@ -110,9 +111,14 @@ async function workspaceAndTools(context: PrepareContext): Promise<Prepared> {
   const { service } = context.request;
   const { folder, stateDir } = context.stack;
   const install = service.local?.install;
+  const { recipe } = service;
+  if (recipe !== undefined && install === undefined) {
+    const { workspace, path, env, ...rest } = await prepareRecipe(context, installContext(context), recipe);
+    return { workspace, tools: { path, env }, ...rest };
+  }
   const common: WorkspaceRequest = {
     folder,
-    workingDir: service.local?.workingDir ?? folder,
+    workingDir: service.local?.workingDir ?? recipe?.workingDir ?? folder,
     stateDir,
     service: service.name,
     user: context.user,
@@ -155,24 +161,33 @@ function ownPort(env: Record<string, string>, service: string, port: number | un
   return [`PORT is ${mapped} instead of ${written}: the host port of its port ${written}.`];
 }
 
+const same = (text: string): string => text;
+
+const mapValues = (values: Record<string, string>, change: (text: string) => string): Record<string, string> =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, change(value)]));
+
 export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
   const { request, book, home, tmp, user } = context;
   const { service } = request;
   const { argv: words, container } = appCommand(service);
-  const { workspace, tools } = await workspaceAndTools(context);
-  const notes = [...workspace.notes];
+  const { workspace, tools, mounts = [], notes: about = [], place = same } = await workspaceAndTools(context);
+  const notes = [...workspace.notes, ...about];
   const secrets = await secretFiles(context);
   notes.push(...secrets.notes);
-  const rewrite = rewriteEnvironment({ ...service.environment, ...service.local?.environment }, service.name, book);
+  const written = { ...service.recipe?.environment, ...service.environment, ...service.local?.environment };
+  const rewrite = rewriteEnvironment(mapValues(written, place), service.name, book);
   notes.push(...rewrite.notes);
   const rewritten = container
-    ? rewriteContainerCommand(words, service.name, book)
+    ? rewriteContainerCommand(words.map(place), service.name, book)
     : words.map((word) => rewriteText(word, service.name, book));
-  if (container && rewritten.join(" ") !== words.join(" "))
+  if (container && rewritten.join(" ") !== words.map(place).join(" "))
     notes.push(`Its command was rewritten: ${rewritten.join(" ")}`);
   const folder = context.stack.folder;
+  // Installed packages are there without the volume that keeps them out of a bind.
+  const installed = (target: string): boolean =>
+    service.recipe !== undefined && /\/(node_modules|\.venv|venv)$/.test(target);
   const unmounted = service.mounts.filter(
-    (mount) => mount.type !== "bind" || !workspace.root || relative(folder, mount.source).startsWith(".."),
+    (mount) => (mount.type !== "bind" || !isBeneath(folder, mount.source)) && !installed(mount.target),
   );
   for (const { target } of unmounted) {
     notes.push(`${target} is not mounted: on the local runtime the service sees the machine's own file system.`);
@@ -194,14 +209,16 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
     ...tools.path,
     ...(rewrite.environment.PATH === undefined ? SERVICE_PATH : [rewrite.environment.PATH]),
   ].join(":");
-  const find = (argv: string[]) => resolveProgram(argv, workspace.cwd, tools, { user, host: context.host });
+  const find = (argv: string[]) =>
+    resolveProgram(argv, workspace.cwd, tools, { user, host: context.host, client: context.client });
   const argv = await find(rewritten);
-  notes.push(...(await languageNote(service, argv[0] ?? "", context)));
+  if (service.recipe === undefined) notes.push(...(await languageNote(service, argv[0] ?? "", context)));
   return {
     argv,
     cwd: workspace.cwd,
     env,
     notes,
+    mounts,
     access: null,
     resolve: find,
   };

@@ -4,19 +4,27 @@
  */
 import type { OpenStackRequest, StartServiceRequest } from "../../../stack/runtime.js";
 import type { AddressBook } from "../address-rewrite.js";
+import type { TranslatedService } from "../image/translate.js";
 import type { ProbeContext } from "../probes/probe.js";
+import type { SandboxMount } from "../process/sandbox.js";
+import type { ClientEnvironment } from "../toolchain/candidates.js";
 import type { ProcessHost, ServiceUser } from "../types.js";
+
+/** A start of a service whose image or Dockerfile was read. */
+export type LocalStartRequest = StartServiceRequest & { service: TranslatedService };
 
 export interface PrepareContext {
   stack: Pick<OpenStackRequest, "projectId" | "folder" | "definition" | "stateDir" | "notice">;
   /** The server's state directory, for its cache. */
   serverStateDir: string;
-  request: StartServiceRequest;
+  request: LocalStartRequest;
   user: ServiceUser;
   host: ProcessHost;
   book: AddressBook;
   home: string;
   tmp: string;
+  /** Says where the programs of the client are. */
+  client: ClientEnvironment;
   /** The operator's settings for retries of network operations. */
   retry: { maxRetries: number; baseDelayMs: number };
   /** Directory of this service that belongs to root, for files that the service's user may read but not replace. */
@@ -31,6 +39,8 @@ export interface LaunchPlan {
    * Variables in addition to `env` for commands that callers run in the service: its own definition and its address.
    */
   commandEnv?: Record<string, string>;
+  /** Folders that take the place of others in the service's namespaces. */
+  mounts?: readonly SandboxMount[];
   notes: string[];
   access: ProbeContext["access"];
   /** Replaces the definition's stop signal. */

@@ -15,13 +15,16 @@ const versions = new Map<string, Promise<string | null>>();
 export function programVersion(
   program: string,
   context: Pick<PrepareContext, "host" | "user">,
+  option = "--version",
 ): Promise<string | null> {
   if (program === process.execPath) return Promise.resolve(process.versions.node);
-  const asked =
+  const versionRun =
     versions.get(program) ??
     context.host
       .run({
-        argv: [program, "--version"],
+        argv: [program, option],
+        // In namespaces a program below a home folder can be run, too.
+        visible: [],
         cwd: "/",
         env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8" },
         user: context.user,
@@ -32,8 +35,8 @@ export function programVersion(
         ({ exitCode, output }) => (exitCode === 0 ? (NUMBER.exec(output)?.[0] ?? null) : null),
         () => null,
       );
-  versions.set(program, asked);
-  return asked;
+  versions.set(program, versionRun);
+  return versionRun;
 }
 
 /**

@@ -9,7 +9,15 @@ export const NPM_SETTINGS = ".npmrc";
 const GROUPS = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies"];
 
 /** Scripts that expect the package's sources, which are absent: dependencies are installed separately. */
-const OWN_SCRIPTS = ["preinstall", "install", "postinstall", "preprepare", "prepare", "postprepare", "prepublish"];
+export const OWN_SCRIPTS: readonly string[] = [
+  "preinstall",
+  "install",
+  "postinstall",
+  "preprepare",
+  "prepare",
+  "postprepare",
+  "prepublish",
+];
 
 const LOCAL_PACKAGE = /^(?:file|link|workspace|portal):(?!\/)|^\.{1,2}\//;
 
@@ -31,23 +39,27 @@ const record = (value: unknown): Record<string, unknown> =>
 
 /** @throws DEPENDENCY_INSTALL_FAILED */
 function parsePackage(manifest: string, folder: string, text: string): Record<string, unknown> {
-  const shown = relative(folder, manifest);
+  const displayPath = relative(folder, manifest);
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
   } catch {
     // The parser's message contains text of the file.
-    throw manifestError(`${shown} is not valid JSON.`);
+    throw manifestError(`${displayPath} is not valid JSON.`);
   }
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed))
-    throw manifestError(`${shown} is not a JSON object.`);
+    throw manifestError(`${displayPath} is not a JSON object.`);
   return parsed as Record<string, unknown>;
 }
 
-const ownPackages = (shown: string, names: string[]): StackwardenError =>
-  new StackwardenError("UNSUPPORTED", `${shown} uses packages of the project's own folders: ${names.join(", ")}.`, {
-    hint: "Leave x-local.install out and run npm install in the folder yourself, or build an image of the service (`build`) for another runtime.",
-  });
+const ownPackages = (displayPath: string, names: string[]): StackwardenError =>
+  new StackwardenError(
+    "UNSUPPORTED",
+    `${displayPath} uses packages of the project's own folders: ${names.join(", ")}.`,
+    {
+      hint: "Leave x-local.install out and run npm install in the folder yourself, or build an image of the service (`build`) for another runtime.",
+    },
+  );
 
 /**
  * @param folder the project's folder
@@ -55,7 +67,7 @@ const ownPackages = (shown: string, names: string[]): StackwardenError =>
  * on packages of the project, whose names must never be sent to a registry
  */
 export function readNodeManifest(manifest: string, folder: string): NodeManifest {
-  const shown = relative(folder, manifest);
+  const displayPath = relative(folder, manifest);
   const text = requireManifestText(manifest, folder);
   const parsed = parsePackage(manifest, folder, text);
   const files: [string, string][] = [["package.json", text]];
@@ -65,15 +77,15 @@ export function readNodeManifest(manifest: string, folder: string): NodeManifest
   }
   const dependencies = GROUPS.flatMap((group) => Object.entries(record(parsed[group])));
   const local = dependencies.filter(([, spec]) => LOCAL_PACKAGE.test(String(spec))).map(([name]) => name);
-  if (local.length > 0) throw ownPackages(shown, local);
+  if (local.length > 0) throw ownPackages(displayPath, local);
   if (dependencies.length > 0) {
     const own = workspacePackages(manifest, folder);
     const private_ = dependencies.map(([name]) => name).filter((name) => own.has(name));
-    if (private_.length > 0) throw ownPackages(shown, private_);
+    if (private_.length > 0) throw ownPackages(displayPath, private_);
     if (parsed.workspaces !== undefined && own.size > 0)
       throw new StackwardenError(
         "UNSUPPORTED",
-        `${shown} is the root of npm workspaces (${[...own].slice(0, 5).join(", ")}).`,
+        `${displayPath} is the root of npm workspaces (${[...own].slice(0, 5).join(", ")}).`,
         {
           hint: "Name the package.json of one workspace in x-local.install.manifest, or leave x-local.install out and run npm install in the folder yourself.",
         },

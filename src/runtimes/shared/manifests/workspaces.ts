@@ -29,7 +29,7 @@ const isRoot = (at: string, folder: string): boolean =>
   ROOT_FILES.some((name) => readManifestText(join(at, name), folder) !== undefined);
 
 /** The outermost folder that declares workspaces, between the manifest's folder and the project's. */
-function workspaceRoot(manifest: string, folder: string): string | undefined {
+export function workspaceRoot(manifest: string, folder: string): string | undefined {
   let root: string | undefined;
   for (let at = dirname(manifest); ; at = dirname(at)) {
     if (isRoot(at, folder)) root = at;
@@ -51,15 +51,11 @@ function entriesOf(path: string, folder: string): string[] | undefined {
 }
 
 /**
- * Names of all packages below the workspace root, including those that its patterns do not match: an additional name
- * only means that the installation is refused with the reason.
- * @returns an empty set when no workspaces are declared
+ * Every package.json below the workspace root but its own, including those that its patterns do not match.
  * @throws DEPENDENCY_INSTALL_FAILED when there are too many folders to search
  */
-export function workspacePackages(manifest: string, folder: string): Set<string> {
-  const root = workspaceRoot(manifest, folder);
-  const names = new Set<string>();
-  if (root === undefined) return names;
+export function workspaceManifests(root: string, folder: string): string[] {
+  const manifests: string[] = [];
   let folders = 0;
   const search = (at: string, depth: number): void => {
     const entries = entriesOf(at, folder);
@@ -67,13 +63,29 @@ export function workspacePackages(manifest: string, folder: string): Set<string>
     folders += 1;
     if (folders > MAX_FOLDERS)
       throw manifestError(`The workspace ${relative(folder, root) || "."} has more than ${MAX_FOLDERS} folders.`);
-    if (at !== dirname(manifest) && entries.includes("package.json")) {
-      const name = packageJson(join(at, "package.json"), folder)?.name;
-      if (typeof name === "string" && name !== "") names.add(name);
-    }
+    if (at !== root && entries.includes("package.json")) manifests.push(join(at, "package.json"));
     if (depth === MAX_DEPTH) return;
     for (const entry of entries) if (!SKIPPED.has(entry) && !entry.startsWith(".")) search(join(at, entry), depth + 1);
   };
   search(root, 0);
+  return manifests;
+}
+
+/**
+ * Names of all packages below the workspace root: an additional name only means that the installation is refused with
+ * the reason.
+ * @returns an empty set when no workspaces are declared
+ * @throws DEPENDENCY_INSTALL_FAILED when there are too many folders to search
+ */
+export function workspacePackages(manifest: string, folder: string): Set<string> {
+  const root = workspaceRoot(manifest, folder);
+  const names = new Set<string>();
+  if (root === undefined) return names;
+  const own = join(root, "package.json");
+  for (const path of [own, ...workspaceManifests(root, folder)]) {
+    if (path === manifest) continue;
+    const name = packageJson(path, folder)?.name;
+    if (typeof name === "string" && name !== "") names.add(name);
+  }
   return names;
 }

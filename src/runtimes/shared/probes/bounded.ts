@@ -9,7 +9,7 @@ import { CheckProgramMissing } from "./command-verdict.js";
 export type Check = (signal: AbortSignal) => Promise<string>;
 
 /** One line of text for any thrown value; connection errors for several addresses contain their cause. */
-export function seen(error: unknown): string {
+export function failureText(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const first = error instanceof AggregateError && error.errors[0] instanceof Error ? error.errors[0] : error;
   const code = (first as NodeJS.ErrnoException).code;
@@ -42,7 +42,7 @@ export async function bounded(check: string, timeoutMs: number, caller: AbortSig
       (message) => finish(result(true, message)),
       (error: unknown) =>
         finish({
-          ...result(false, seen(error)),
+          ...result(false, failureText(error)),
           ...(error instanceof CheckProgramMissing ? { programMissing: true as const } : {}),
         }),
     );

@@ -199,7 +199,7 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
         delete process.env.STACKWARDEN_WORD_1;
         const { stdout } = await run.closed;
         expect(JSON.parse(stdout)).toEqual([[odd, "postgres", odd, `${TOKEN}.x`, ""], null]);
-        expect(hidden.shown(odd)).toContain("--pass=***");
+        expect(hidden.masked(odd)).toContain("--pass=***");
         expect(hidden.command(["pg_isready"])).toEqual(["pg_isready"]);
       });
 

@@ -360,7 +360,7 @@ describe("probes", () => {
         loop: null,
         dial: (port) => Promise.reject(new Error(`dialled ${port}`)),
         hidden: new SecretArgs(TOKEN, ["hidden-password"]),
-        ended: () => false,
+        hasEnded: () => false,
       },
       healthcheck(test),
       new AbortController().signal,

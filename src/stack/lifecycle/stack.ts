@@ -8,12 +8,10 @@ import type { StackDefinition } from "../definition/types.js";
 import type { RuntimeStack } from "../runtime.js";
 import { dependentsOf } from "./dependents.js";
 import { notEnforceable, notEnforced } from "./limits.js";
+import type { Scope, StopScope } from "./scope.js";
 import type { ServiceContext } from "./service-context.js";
 import { ServiceController } from "./service-controller.js";
 import { startServices, stopServices } from "./startup.js";
-
-/** Receives the progress of a service's start. */
-export type Phase = (service: string, message: string) => void;
 
 export interface Reconciled {
   started: string[];
@@ -25,27 +23,43 @@ export interface Reconciled {
 const idle = (unit: ServiceController): boolean =>
   !unit.running && ["pending", "stopped", "crashed", "lost"].includes(unit.state);
 
-const by = (actor: string | undefined): { actor?: string } => (actor === undefined ? {} : { actor });
-
-export class RunningStack {
+export class Stack {
   readonly startedAt = Date.now();
-  units: Map<string, ServiceController>;
+  #units: ReadonlyMap<string, ServiceController>;
+  #phase: "open" | "closed" | "lost" = "open";
   /** Aborts waits for this stack's services when the stack ends. */
   readonly #life = new AbortController();
   /** Serialises starts, reconciliations and restarts of the same service by several clients. */
   readonly #changing = new KeyedMutex();
 
+  #definition: StackDefinition;
+
   constructor(
-    public definition: StackDefinition,
+    definition: StackDefinition,
     private readonly host: ServiceContext,
   ) {
-    this.units = new Map(
+    this.#definition = definition;
+    this.#units = new Map(
       Object.values(definition.services).map((service) => [service.name, new ServiceController(service, host)]),
     );
   }
 
+  get definition(): StackDefinition {
+    return this.#definition;
+  }
+
+  /** The controllers by service name, in definition order. */
+  get units(): ReadonlyMap<string, ServiceController> {
+    return this.#units;
+  }
+
   get runtimeStack(): RuntimeStack {
     return this.host.stack;
+  }
+
+  /** `closed` after a stop, `lost` when the runtime died. */
+  get phase(): "open" | "closed" | "lost" {
+    return this.#phase;
   }
 
   /** @throws UNKNOWN_SERVICE that lists the valid names */
@@ -56,21 +70,19 @@ export class RunningStack {
   }
 
   /** Starts all services. On failure, all of them are stopped again. */
-  async bringUp(signal: AbortSignal, phase: Phase, actor?: string): Promise<void> {
+  async bringUp(scope: Scope): Promise<void> {
     const { units } = this;
     const names = [...units.keys()];
-    await this.#changing.run(names, () =>
-      startServices({ units, names, signal: this.#with(signal), phase, ...by(actor) }),
-    );
+    await this.#changing.run(names, () => startServices({ units, names, scope: this.#within(scope) }));
   }
 
   /** Reconciles the running services with a definition. Unchanged services keep running. */
-  reconcile(next: StackDefinition, signal: AbortSignal, phase: Phase, actor?: string): Promise<Reconciled> {
+  reconcile(next: StackDefinition, scope: Scope): Promise<Reconciled> {
     const names = [...new Set([...this.units.keys(), ...Object.keys(next.services)])];
-    return this.#changing.run(names, () => this.#reconcile(next, signal, phase, actor));
+    return this.#changing.run(names, () => this.#reconcile(next, this.#within(scope)));
   }
 
-  async #reconcile(next: StackDefinition, signal: AbortSignal, phase: Phase, actor?: string): Promise<Reconciled> {
+  async #reconcile(next: StackDefinition, scope: Scope): Promise<Reconciled> {
     const { added, changed, removed } = compareDefinitions(this.definition, next);
     const following = changed.flatMap((name) => dependentsOf(name, Object.values(next.services), false));
     const replaced = [...new Set([...changed, ...following])].filter((name) => this.units.has(name));
@@ -78,23 +90,21 @@ export class RunningStack {
     await this.runtimeStack.update(next);
     await stopServices(
       [...removed, ...replaced].map((name) => this.unit(name)),
-      undefined,
-      actor,
+      { actor: scope.actor },
     );
-    const before = this.units;
-    this.units = new Map();
+    const units = new Map<string, ServiceController>();
     for (const service of Object.values(next.services)) {
-      const unit = before.get(service.name) ?? new ServiceController(service, this.host);
+      const unit = this.units.get(service.name) ?? new ServiceController(service, this.host);
       unit.definition = service;
-      this.units.set(service.name, unit);
+      units.set(service.name, unit);
     }
-    this.definition = next;
-    const names = [...this.units.values()]
+    this.#units = units;
+    this.#definition = next;
+    const names = [...units.values()]
       .filter((unit) => idle(unit) || replaced.includes(unit.name))
       .map((unit) => unit.name);
-    const together = this.#with(signal);
-    await startServices({ units: this.units, names, signal: together, phase, ...by(actor) });
-    for (const unit of this.units.values()) if (unit.state === "starting") await unit.ready(together);
+    await startServices({ units, names, scope });
+    for (const unit of units.values()) if (unit.state === "starting") await unit.ready(scope.signal);
     return { started: names.filter((name) => added.includes(name) || !replaced.includes(name)), replaced, removed };
   }
 
@@ -102,27 +112,21 @@ export class RunningStack {
    * Restarts one service, then the dependents that must restart with it.
    * @returns the dependents that were restarted
    */
-  restart(name: string, dependents: boolean, phase: Phase, actor?: string): Promise<string[]> {
+  restart(name: string, dependents: boolean, scope: Omit<Scope, "signal">): Promise<string[]> {
     const definitions = [...this.units.values()].map((unit) => unit.definition);
     const names = [name, ...dependentsOf(name, definitions, dependents)];
-    return this.#changing.run(names, () => this.#restart(name, dependents, phase, actor));
+    return this.#changing.run(names, () => this.#restart(name, dependents, { ...scope, signal: this.#life.signal }));
   }
 
-  async #restart(name: string, dependents: boolean, phase: Phase, actor?: string): Promise<string[]> {
-    this.#life.signal.throwIfAborted();
+  async #restart(name: string, dependents: boolean, scope: Scope): Promise<string[]> {
+    scope.signal.throwIfAborted();
     const definitions = [...this.units.values()].map((unit) => unit.definition);
     const following = dependentsOf(name, definitions, dependents).filter((other) => this.unit(other).running);
     const chosen = new Map([name, ...following].map((one) => [one, this.unit(one)]));
-    await stopServices([...chosen.values()], undefined, actor);
+    await stopServices([...chosen.values()], { actor: scope.actor });
     for (const unit of chosen.values()) unit.restarts += 1;
     // Wait only for these services: an unhealthy dependency outside the restart must not keep this service down.
-    await startServices({
-      units: chosen,
-      names: [...chosen.keys()],
-      signal: this.#life.signal,
-      phase,
-      ...by(actor),
-    });
+    await startServices({ units: chosen, names: [...chosen.keys()], scope });
     return following;
   }
 
@@ -133,7 +137,7 @@ export class RunningStack {
    */
   requireEnforcedLimits(): void {
     const reasons = [...this.units.values()].flatMap((unit) =>
-      unit.applied === null ? [] : notEnforced(unit.asked, unit.applied).map((why) => `${unit.name}: ${why}`),
+      unit.applied === null ? [] : notEnforced(unit.requestedLimits, unit.applied).map((why) => `${unit.name}: ${why}`),
     );
     if (reasons.length === 0) return;
     const note = "It was started without require_enforced_limits. ";
@@ -141,14 +145,14 @@ export class RunningStack {
   }
 
   /** Stops every service, dependents first, then releases the runtime's resources. */
-  async stop(mostGraceMs?: number, actor?: string): Promise<void> {
+  async stop(scope: StopScope): Promise<void> {
     this.#life.abort(
       new StackwardenError("OPERATION_CANCELLED", "The stack was stopped meanwhile.", {
         hint: hint`Start it again with ${callTo("start_stack")}.`,
       }),
     );
     let failure: unknown;
-    await stopServices([...this.units.values()], mostGraceMs, actor).catch((error: unknown) => {
+    await stopServices([...this.units.values()], scope).catch((error: unknown) => {
       failure = error;
     });
     // `close` kills services that did not stop. Something remains only when that fails too.
@@ -157,17 +161,19 @@ export class RunningStack {
     } catch (error) {
       throw failure ?? error;
     }
+    this.#phase = "closed";
   }
 
   /** Marks all services as lost after the runtime died. Nothing remains to be stopped. */
   async lose(error: StackwardenError): Promise<void> {
+    this.#phase = "lost";
     for (const unit of this.units.values()) unit.lose();
     this.#life.abort(error);
     await this.runtimeStack.close().catch(() => undefined);
   }
 
-  #with(signal: AbortSignal): AbortSignal {
-    return AbortSignal.any([signal, this.#life.signal]);
+  #within(scope: Scope): Scope {
+    return { ...scope, signal: AbortSignal.any([scope.signal, this.#life.signal]) };
   }
 }
 

@@ -1,0 +1,205 @@
+/** One virtual environment for all installations of a service: pip, uv, Poetry and Pipenv. */
+import { dirname, join, relative, resolve } from "node:path";
+import { isBeneath } from "../../../system/is-beneath.js";
+import { readRequirements } from "../../shared/manifests/python.js";
+import { manifestError, readManifestText, requireManifestText } from "../../shared/manifests/read-manifest.js";
+import { writePrivateFile } from "../files/create.js";
+import type { Installation } from "../image/classify.js";
+import type { InstallStep } from "../image/recipe.js";
+import { dependencies, downloadCache } from "./dependency-cache.js";
+import type { InstallContext } from "./install-context.js";
+import { installStep } from "./install-step.js";
+import { installerEnvironment } from "./installer-environment.js";
+
+const RECIPE = "1";
+
+type PythonInstallation = Extract<Installation, { language: "python" }>;
+
+export interface PythonInstall {
+  steps: { installation: PythonInstallation; folder: string }[];
+  /** Python of the service, and its version. */
+  python: string;
+  version: string;
+  /** Finds uv, Poetry or Pipenv. */
+  tool(name: string): Promise<{ argv: string[]; path: string[] }>;
+}
+
+export const isPythonStep = (step: InstallStep): step is InstallStep & { installation: PythonInstallation } =>
+  step.installation.language === "python";
+
+interface Part {
+  installation: PythonInstallation;
+  folder: string;
+  /** Files that decide what is installed: their path in the folder, and their text. */
+  files: { path: string; text: string }[];
+}
+
+const LOCKED_FILES = {
+  uv: ["pyproject.toml", "uv.lock", ".python-version", "uv.toml"],
+  poetry: ["pyproject.toml", "poetry.lock", "poetry.toml"],
+  pipenv: ["Pipfile", "Pipfile.lock"],
+  pip: ["pyproject.toml"],
+} as const;
+
+function partOf(installation: PythonInstallation, folder: string, project: string): Part {
+  const { tool, requirements, packages } = installation;
+  const files: Part["files"] = [];
+  const fromManifest =
+    requirements.length === 0 && (packages.length === 0 || packages.some((one) => /^\.\/?(\[|$)/.test(one)));
+  if (fromManifest)
+    for (const name of LOCKED_FILES[tool]) {
+      const text = readManifestText(join(folder, name), project);
+      if (text !== undefined) files.push({ path: name, text });
+    }
+  if (fromManifest && files.length === 0)
+    throw manifestError(`${relative(project, join(folder, LOCKED_FILES[tool][0]))} does not exist.`);
+  for (const written of requirements) {
+    const path = resolve(folder, written);
+    if (!isBeneath(project, path))
+      throw manifestError(`The requirements file ${written} is outside the project's folder.`);
+    if (written.endsWith(".toml")) {
+      files.push({ path: written, text: requireManifestText(path, project) });
+      continue;
+    }
+    const { files: read, usesSources } = readRequirements(path, project);
+    if (usesSources)
+      throw manifestError(`${written} installs packages from the project's own folders, which needs a copy of them.`);
+    for (const one of read) files.push({ path: relative(folder, one.path), text: one.text });
+  }
+  return { installation, folder, files };
+}
+
+/** Prints the dependencies of a pyproject.toml, one a line. pip brings a TOML reader. */
+const DEPENDENCIES = `import sys
+try:
+    import tomllib as toml
+except ImportError:
+    from pip._vendor import tomli as toml
+project = toml.load(open(sys.argv[1], "rb")).get("project", {})
+lines = list(project.get("dependencies", []))
+for extra in sys.argv[3:]:
+    lines += project.get("optional-dependencies", {}).get(extra, [])
+open(sys.argv[2], "w").write("\\n".join(lines) + "\\n")
+`;
+
+async function withPip(context: InstallContext, part: Part, venv: string, env: Record<string, string>): Promise<void> {
+  const { installation, folder } = part;
+  const python = join(venv, "bin", "python");
+  const words = [...installation.options];
+  for (const written of installation.requirements) words.push("-r", resolve(folder, written));
+  for (const one of installation.packages) {
+    const extras = /^\.\/?(?:\[([^\]]*)\])?$/.exec(one);
+    if (extras === null) {
+      words.push(one);
+      continue;
+    }
+    // The project itself stays where it is; its sources come by PYTHONPATH.
+    const list = join(context.tmp, "dependencies.txt");
+    const names = (extras[1] ?? "")
+      .split(",")
+      .map((name) => name.trim())
+      .filter(Boolean);
+    await installStep(context, "Reading pyproject.toml", {
+      argv: [python, "-c", DEPENDENCIES, join(folder, "pyproject.toml"), list, ...names],
+      cwd: context.tmp,
+      env,
+    });
+    words.push("-r", list);
+  }
+  await installStep(context, "pip install", {
+    argv: [
+      python,
+      "-m",
+      "pip",
+      "install",
+      "--no-input",
+      "--disable-pip-version-check",
+      "--progress-bar",
+      "off",
+      ...words,
+    ],
+    cwd: folder,
+    env,
+  });
+}
+
+/** uv, Poetry and Pipenv read the manifest and its lock from a folder that has nothing else. */
+async function withLock(
+  context: InstallContext,
+  { installation, files }: Part,
+  request: PythonInstall,
+  venv: string,
+  env: Record<string, string>,
+): Promise<void> {
+  const { tool, options } = installation;
+  const place = context.tmp;
+  for (const { path, text } of files) await writePrivateFile(join(place, path), text, context.user);
+  const locked = files.some(({ path }) => /\.lock$/.test(path));
+  const program = await request.tool(tool);
+  const words = {
+    uv: [
+      "sync",
+      ...(locked ? ["--frozen"] : []),
+      "--no-install-project",
+      "--no-install-workspace",
+      "--no-progress",
+      ...options,
+    ],
+    poetry: ["install", "--no-root", "--no-interaction", "--no-ansi", ...options.filter((one) => one !== "--no-root")],
+    pipenv: [locked ? "sync" : "install", ...options],
+    pip: [],
+  }[tool];
+  const cache = await downloadCache(context);
+  await installStep(context, `${tool} ${words[0]}`, {
+    argv: [...program.argv, ...words],
+    cwd: place,
+    env: {
+      ...env,
+      PATH: [join(venv, "bin"), ...program.path, env.PATH ?? ""].join(":"),
+      VIRTUAL_ENV: venv,
+      UV_PROJECT_ENVIRONMENT: venv,
+      UV_PYTHON: request.python,
+      UV_PYTHON_DOWNLOADS: "never",
+      UV_LINK_MODE: "copy",
+      UV_CACHE_DIR: join(cache, "uv"),
+      POETRY_CACHE_DIR: join(cache, "poetry"),
+      POETRY_VIRTUALENVS_CREATE: "false",
+      PIPENV_CACHE_DIR: join(cache, "pipenv"),
+      PIPENV_VERBOSITY: "-1",
+    },
+  });
+}
+
+/** @returns the directory of the virtual environment */
+export async function installPythonEnvironment(context: InstallContext, request: PythonInstall): Promise<string> {
+  const { steps, python, version } = request;
+  const parts = steps.map(({ installation, folder }) => partOf(installation, folder, context.folder));
+  const inputs = parts.flatMap(({ installation, files }) => [
+    JSON.stringify(installation),
+    ...files.flatMap(({ path, text }) => [path, text]),
+  ]);
+  const { dir } = await dependencies(context, {
+    parts: [RECIPE, python, version, ...inputs],
+    exclusive: false,
+    build: async (venv) => {
+      const env = {
+        ...installerEnvironment({ ...context, path: [dirname(python)] }),
+        PIP_CACHE_DIR: join(await downloadCache(context), "pip"),
+      };
+      await installStep(context, "Creating the virtual environment", {
+        argv: [python, "-m", "venv", venv],
+        cwd: context.home,
+        env,
+      });
+      for (const part of parts) {
+        const byPip =
+          part.installation.tool === "pip" ||
+          part.installation.requirements.length > 0 ||
+          part.installation.packages.length > 0;
+        if (byPip) await withPip(context, part, venv, env);
+        else await withLock(context, part, request, venv, env);
+      }
+    },
+  });
+  return dir;
+}

@@ -1,0 +1,85 @@
+/** Finds what a service's instance is made from: the folders and files whose change makes a running instance stale. */
+import { resolve } from "node:path";
+import { isBeneath } from "../../system/is-beneath.js";
+import { readRegularText, UnsafePathError } from "../../system/read-regular-file.js";
+import type { RuntimeName } from "../vocabulary.js";
+import { parseImageName } from "./image-name.js";
+import type { ServiceDefinition } from "./types.js";
+
+export interface SourcePath {
+  /** Absolute, below the project's folder. */
+  path: string;
+  /** The path is a build context: its `.dockerignore` applies. */
+  buildContext?: true;
+  /** The running instance uses these files themselves, not a copy of them. */
+  live: boolean;
+  /** A change needs a new instance even when the service reloads changed files. */
+  always?: true;
+}
+
+/** Official images whose writable folders hold data. */
+const DATA_IMAGES = new Set(
+  "postgres redis valkey/valkey mysql mariadb mongo rabbitmq memcached elasticsearch influxdb nats minio/minio".split(
+    " ",
+  ),
+);
+
+const holdsData = (image: string | undefined): boolean =>
+  image !== undefined && DATA_IMAGES.has(parseImageName(image).path);
+
+/** Paths of a service's sources. Empty for a server that stackwarden provides, or that runs from an image alone. */
+export function sourcePaths(service: ServiceDefinition, folder: string, runtime: RuntimeName): SourcePath[] {
+  const { local, build, mounts, image } = service;
+  const paths: SourcePath[] = [];
+  if (runtime === "local") {
+    if (local?.provider !== undefined) return [];
+    paths.push({ path: local?.workingDir ?? folder, live: true });
+    if (local?.install !== undefined) paths.push({ path: local.install.manifest, live: false, always: true });
+  } else if (build !== undefined) {
+    paths.push({ path: build.context, buildContext: true, live: false });
+    if (build.dockerfile !== undefined) paths.push({ path: resolve(build.context, build.dockerfile), live: false });
+    for (const context of Object.values(build.additionalContexts ?? {}))
+      if (context.startsWith("/")) paths.push({ path: context, live: false });
+  }
+  const data = build === undefined && holdsData(image);
+  for (const mount of mounts) {
+    if (mount.type !== "bind" || mount.outside === true || (data && !mount.readOnly)) continue;
+    paths.push({ path: mount.source, live: runtime !== "dagger" });
+  }
+  const unique = new Map(paths.filter(({ path }) => isBeneath(folder, path)).map((one) => [one.path, one]));
+  return [...unique.values()];
+}
+
+const RELOADS =
+  /(?:^|\s)(?:--reload|--watch(?:-path)?(?:=\S+)?|nodemon|vite|next\s+dev|nuxt\s+dev|nuxi\s+dev|astro\s+dev|webpack(?:-dev-server|\s+serve)|ng\s+serve|tsx\s+watch|ts-node-dev|watchexec|watchmedo|(?:\S*\/)?air|fastapi\s+dev|manage\.py\s+runserver|--debug(?=\s|$))(?=\s|$)/;
+/** These prevent what RELOADS matches. */
+const STAYS = /(?:^|\s)(?:--noreload|--no-reload|vite\s+(?:build|preview))(?=\s|$)/;
+const SCRIPT = /(?:^|\s)(?:npm|pnpm|yarn|bun)\s+(?:run\s+|run-script\s+)?([\w:.-]+)/;
+const MANIFEST_LIMIT = 262_144;
+
+/** The text of a package.json script that the command runs, else nothing. */
+function scriptText(command: string, workingDir: string, folder: string): string {
+  const name = SCRIPT.exec(command)?.[1];
+  if (name === undefined) return "";
+  try {
+    const text = readRegularText(`${workingDir}/package.json`, { within: folder, maxBytes: MANIFEST_LIMIT });
+    const { scripts } = JSON.parse(text ?? "{}") as { scripts?: Record<string, unknown> };
+    const script = scripts?.[name];
+    return typeof script === "string" ? script : "";
+  } catch (error) {
+    if (error instanceof UnsafePathError || error instanceof SyntaxError) return "";
+    throw error;
+  }
+}
+
+/** True when the service's command reloads changed files without a restart: a development server with a watcher. */
+export function reloadsItself(service: ServiceDefinition, folder: string, runtime: RuntimeName): boolean {
+  const { local, entrypoint = [], command = [], mounts, environment } = service;
+  const argv = runtime === "local" && local?.command !== undefined ? local.command : [...entrypoint, ...command];
+  const text = argv.join(" ");
+  const bind = mounts.find((mount) => mount.type === "bind" && mount.target === service.workingDir);
+  const workingDir = runtime === "local" ? (local?.workingDir ?? folder) : bind?.type === "bind" ? bind.source : folder;
+  const all = `${text} ${isBeneath(folder, workingDir) ? scriptText(text, workingDir, folder) : ""}`;
+  if (STAYS.test(all)) return false;
+  return RELOADS.test(all) || environment.FLASK_DEBUG === "1";
+}

@@ -1,0 +1,295 @@
+/**
+ * Finds running services whose sources are newer than their instance: files of the build context, binds, the folder
+ * they run in, installed manifests, env files and compose files. Scans are bounded and cached.
+ */
+import { basename, join, relative } from "node:path";
+import dockerignore from "@balena/dockerignore";
+import gitignore from "ignore";
+import { isBeneath } from "../../system/is-beneath.js";
+import { type NewerFile, newerFiles } from "../../system/newer-files.js";
+import { readRegularText, statBeneath, UnsafePathError } from "../../system/read-regular-file.js";
+import { compareDefinitions } from "../definition/changes.js";
+import { reloadsItself, type SourcePath, sourcePaths } from "../definition/source-paths.js";
+import type { StackDefinition } from "../definition/types.js";
+import { RUNS_ON_COPY } from "../runtime.js";
+import type { Staleness } from "../schemas/service.js";
+import type { ProjectParts } from "./project-parts.js";
+import type { ServiceController } from "./service-controller.js";
+
+/** Maximum entries compared in one source path. */
+const MAX_ENTRIES = 20_000;
+const MAX_FILES = 5;
+const IGNORE_LIMIT = 262_144;
+/** A result is used for this many times as long as its scan took, at most MAX_AGE_MS. */
+const AGE_FACTOR = 10;
+const MAX_AGE_MS = 5_000;
+/** Folders that hold no sources: history, installed packages, caches, build output. */
+const SKIPPED =
+  /^(?:\.git|\.hg|\.svn|node_modules|\.venv|venv|__pycache__|\.(?:pytest|mypy|ruff|parcel|turbo)_?-?cache|\.cache|\.tox|\.nox|\.next|\.nuxt|\.svelte-kit|\.turbo|\.gradle|\.idea|\.vscode|coverage)$/;
+/** Files that services write beside their sources. */
+const WRITTEN = /(?:\.(?:log|pid|sock|pyc|db|sqlite|sqlite3|swp|tmp)|\.(?:db|sqlite|sqlite3)-(?:wal|shm|journal)|~)$/i;
+
+/** The types of the package declare a default export; at run time the module itself is the function. */
+const dockerPatterns = dockerignore as unknown as typeof dockerignore.default;
+const gitPatterns = gitignore;
+
+type Ignores = (path: string, isFolder: boolean) => boolean;
+const NOTHING: Ignores = () => false;
+
+function textOf(path: string, folder: string): string {
+  try {
+    return readRegularText(path, { within: folder, maxBytes: IGNORE_LIMIT }) ?? "";
+  } catch (error) {
+    if (error instanceof UnsafePathError) return "";
+    throw error;
+  }
+}
+
+/** `.gitignore` of the project's folder and of the source's folder. A source that is ignored itself is compared. */
+function gitIgnored(source: string, folder: string): Ignores {
+  const places = [...new Set([folder, source])].map((place) => ({
+    place,
+    text: textOf(join(place, ".gitignore"), folder),
+  }));
+  const rules = places
+    .filter(({ text }) => text !== "")
+    .map(({ place, text }) => ({ place, patterns: gitPatterns().add(text) }));
+  if (rules.length === 0) return NOTHING;
+  const ignores = (path: string): boolean =>
+    rules.some(({ place, patterns }) => {
+      const inner = relative(place, path);
+      return inner !== "" && isBeneath(place, path) && patterns.ignores(inner);
+    });
+  if (source !== folder && ignores(`${source}/`)) return NOTHING;
+  return (path, isFolder) => ignores(join(source, path) + (isFolder ? "/" : ""));
+}
+
+/** As for builds: a folder is left out only when no pattern includes entries again. */
+function dockerIgnored(context: string, folder: string): Ignores {
+  const text = textOf(join(context, ".dockerignore"), folder);
+  if (text.trim() === "") return NOTHING;
+  const patterns = dockerPatterns({ ignorecase: false }).add(text);
+  const negated = /^\s*!/m.test(text);
+  return (path, isFolder) => patterns.ignores(path) && !(isFolder && negated);
+}
+
+function ignored({ path, buildContext }: SourcePath, folder: string): Ignores {
+  const git = gitIgnored(path, folder);
+  const docker = buildContext === true ? dockerIgnored(path, folder) : NOTHING;
+  return (entry, isFolder) => {
+    const name = basename(entry);
+    if (isFolder ? SKIPPED.test(name) : WRITTEN.test(name)) return true;
+    return docker(entry, isFolder) || git(entry, isFolder);
+  };
+}
+
+interface Changed {
+  /** Relative to the project's folder. */
+  path: string;
+  mtimeMs: number;
+  /** The service runs or serves the file itself. */
+  live: boolean;
+  always: boolean;
+  uid: number;
+}
+
+interface DefinitionChanges {
+  key: string;
+  changed: ReadonlySet<string>;
+  notes: string[];
+  files: Changed[];
+}
+
+/** `newCode`: a restart of the service would run changed files. */
+type StaleByService = Map<string, { generation: number; stale: Staleness; newCode: boolean }>;
+
+export class StaleServices {
+  #of: StaleByService = new Map();
+  #notes: string[] = [];
+  #until = 0;
+  #scan: Promise<void> | null = null;
+  #definition: DefinitionChanges | null = null;
+
+  constructor(private readonly parts: Pick<ProjectParts, "supervisor" | "storage" | "settings">) {}
+
+  /** The result of the last scan; null when the instance is as new as its sources. */
+  of(unit: ServiceController): Staleness | null {
+    const known = this.#of.get(unit.name);
+    return known?.generation === unit.generation && unit.running ? known.stale : null;
+  }
+
+  /** True when a restart would run files that are newer than the latest instance, which may have ended. */
+  hasNewCode(unit: ServiceController): boolean {
+    const known = this.#of.get(unit.name);
+    return known?.generation === unit.generation && known.newCode;
+  }
+
+  /** Notes on the stack: services that only the changed compose file has, and sources that were not compared. */
+  get notes(): readonly string[] {
+    return this.parts.supervisor.running === null ? [] : this.#notes;
+  }
+
+  /**
+   * Compares the sources with the running instances. Uses a recent result: of the last 10 times the scan's own
+   * duration, at most 5 s.
+   * @param fresh compare in any case
+   */
+  async refresh(fresh = false): Promise<void> {
+    if (this.parts.supervisor.running === null) return;
+    // A scan in progress may have passed a file before it changed.
+    if (fresh) await this.#scan;
+    if (this.#scan === null && (fresh || Date.now() >= this.#until)) {
+      const begun = Date.now();
+      this.#scan = this.#compare().finally(() => {
+        this.#scan = null;
+        this.#until = Date.now() + Math.min(MAX_AGE_MS, AGE_FACTOR * (Date.now() - begun));
+      });
+    }
+    await this.#scan;
+  }
+
+  async #compare(): Promise<void> {
+    const stack = this.parts.supervisor.running;
+    if (stack === null) return;
+    const folder = this.parts.storage.folder;
+    const units = [...stack.units.values()].filter((unit) => unit.begunAt > 0);
+    const { runtime } = stack.runtimeStack;
+    const sources = new Map(units.map((unit) => [unit.name, sourcePaths(unit.definition, folder, runtime)]));
+    const since = Math.min(...units.map((unit) => unit.begunAt));
+    const scanned = new Map<string, Promise<{ files: NewerFile[]; complete: boolean }>>();
+    const scan = (source: SourcePath) => {
+      const key = `${source.buildContext === true} ${source.path}`;
+      const known = scanned.get(key) ?? this.#files(source, folder, since);
+      scanned.set(key, known);
+      return known;
+    };
+    const next: StaleByService = new Map();
+    const partial = new Set<string>();
+    const definition = await this.#definitionChanges(stack.definition, folder);
+    for (const unit of units) {
+      const changed: Changed[] = [];
+      for (const source of sources.get(unit.name) ?? []) {
+        const { files, complete } = await scan(source);
+        const shown = relative(folder, source.path);
+        if (!complete) partial.add(shown || ".");
+        for (const { path, mtimeMs, uid } of files)
+          if (mtimeMs > unit.begunAt)
+            changed.push({ path: join(shown, path), mtimeMs, uid, live: source.live, always: source.always === true });
+      }
+      const code = newCode(unit, changed, definition.files, reloadsItself(unit.definition, folder, runtime));
+      const stale = definition.changed.has(unit.name)
+        ? report(definition.files, "start_stack", "changed after the start: the service has a new definition.")
+        : code.length > 0
+          ? report(code, "restart_service", "changed after the instance started.")
+          : null;
+      if (stale !== null) next.set(unit.name, { generation: unit.generation, stale, newCode: code.length > 0 });
+    }
+    this.#of = next;
+    this.#notes = [
+      ...definition.notes,
+      ...[...partial].map(
+        (path) =>
+          `Not every file below ${path} is compared with the services' start: at most ${MAX_ENTRIES} entries are.`,
+      ),
+    ];
+  }
+
+  async #files(source: SourcePath, folder: string, since: number) {
+    try {
+      return await newerFiles(source.path, {
+        within: folder,
+        since,
+        skip: ignored(source, folder),
+        maxEntries: MAX_ENTRIES,
+      });
+    } catch (error) {
+      if (error instanceof UnsafePathError) return { files: [], complete: false };
+      throw error;
+    }
+  }
+
+  /** Services whose definition differs from the running one. Reads the definition only when one of its files is newer. */
+  async #definitionChanges(running: StackDefinition, folder: string): Promise<DefinitionChanges> {
+    const since = this.parts.supervisor.definitionReadAt;
+    const files: Changed[] = [];
+    for (const path of [...(running.files ?? []), ...(running.inputs ?? [])]) {
+      if (!isBeneath(folder, path)) continue;
+      const { files: newer } = await newerFiles(path, {
+        within: folder,
+        since,
+        skip: () => false,
+        maxEntries: 1,
+      }).catch(() => ({ files: [] }));
+      for (const { mtimeMs, uid } of newer)
+        files.push({ path: relative(folder, path), mtimeMs, uid, live: false, always: true });
+    }
+    const missing = (running.files ?? []).filter((path) => isBeneath(folder, path) && !exists(path, folder));
+    const key = JSON.stringify([since, files.map(({ path, mtimeMs }) => [path, mtimeMs]), missing]);
+    if (this.#definition?.key === key) return this.#definition;
+    const changedServices = new Set<string>();
+    const result: DefinitionChanges = { key, changed: changedServices, notes: [], files };
+    if (files.length > 0 || missing.length > 0) {
+      const what = files.length > 0 ? names(files) : relative(folder, missing[0] as string);
+      try {
+        const { added, changed, removed } = compareDefinitions(
+          running,
+          await this.parts.supervisor.presentDefinition(this.parts.settings()),
+        );
+        for (const name of files.length > 0 ? changed : []) changedServices.add(name);
+        if (added.length > 0) result.notes.push(`${what} changed: start_stack would add ${added.join(", ")}.`);
+        if (removed.length > 0) result.notes.push(`${what} changed: start_stack would remove ${removed.join(", ")}.`);
+      } catch {
+        result.notes.push(`${what} changed and cannot be used now; check_stack lists the problems.`);
+      }
+    }
+    this.#definition = result;
+    return result;
+  }
+}
+
+/** The changed files that a restart would bring into the instance. */
+function newCode(
+  { instance }: ServiceController,
+  changed: readonly Changed[],
+  definitionFiles: readonly Changed[],
+  reloads: boolean,
+): Changed[] {
+  const copied = instance?.notes.some((note) => note.startsWith(RUNS_ON_COPY)) === true;
+  const inputs = new Set(definitionFiles.map(({ path }) => path));
+  const user = instance?.user.uid ?? null;
+  return changed.filter(
+    ({ path, live, always, uid }) =>
+      !inputs.has(path) &&
+      // What the service itself wrote is not its source.
+      !(user !== null && user === uid && user !== process.getuid?.()) &&
+      // A running service that reloads has the change already.
+      (always || !(reloads && live && !copied && instance !== null)),
+  );
+}
+
+function exists(path: string, folder: string): boolean {
+  try {
+    return statBeneath(path, folder) !== undefined;
+  } catch {
+    return true;
+  }
+}
+
+const newestFirst = (files: readonly Changed[]): Changed[] =>
+  [...files].sort((one, other) => other.mtimeMs - one.mtimeMs);
+
+const names = (files: readonly Changed[]): string => {
+  const unique = new Set(files.map(({ path }) => path));
+  const [newest] = newestFirst(files);
+  return `${newest?.path ?? ""}${unique.size === 1 ? "" : ` (${unique.size} files)`}`;
+};
+
+function report(files: readonly Changed[], fix: Staleness["fix"], what: string): Staleness {
+  const sorted = newestFirst(files);
+  return {
+    reason: `${names(files)} ${what}`,
+    fix,
+    files: [...new Set(sorted.map(({ path }) => path))].slice(0, MAX_FILES),
+    changed_at: new Date(sorted[0]?.mtimeMs ?? Date.now()).toISOString(),
+  };
+}

@@ -1,0 +1,103 @@
+import { describe, expect, it } from "vitest";
+import { isBuildCommand, meaningOf } from "../../../../src/runtimes/local/image/classify.js";
+import { joinCommands, shellCommands } from "../../../../src/runtimes/local/image/shell-commands.js";
+
+const node = (tool: string, frozen = false, omitDev = false) => ({
+  kind: "install",
+  installation: { language: "node", tool, frozen, omitDev },
+});
+const python = (tool: string, fields: { requirements?: string[]; packages?: string[]; options?: string[] } = {}) => ({
+  kind: "install",
+  installation: { language: "python", tool, requirements: [], packages: [], options: [], ...fields },
+});
+
+describe("a command of a Dockerfile", () => {
+  it.each([
+    ["npm ci", node("npm", true)],
+    ["npm ci --omit=dev && true", { kind: "command" }],
+    ["npm install --production", node("npm", false, true)],
+    ["NODE_ENV=production npm i --omit dev", node("npm", false, true)],
+    ["yarn", node("yarn")],
+    ["yarn install --frozen-lockfile --production", node("yarn", true, true)],
+    ["pnpm i --frozen-lockfile --prod", node("pnpm", true, true)],
+    ["bun install --frozen-lockfile", node("bun", true)],
+    ["pip install --no-cache-dir -r requirements.txt", python("pip", { requirements: ["requirements.txt"] })],
+    ["python -m pip install --requirement=a.txt -r b.txt", python("pip", { requirements: ["a.txt", "b.txt"] })],
+    ["pip3 install 'psycopg[binary]>=3' gunicorn", python("pip", { packages: ["psycopg[binary]>=3", "gunicorn"] })],
+    ["pip install -e '.[dev]'", python("pip", { packages: [".[dev]"] })],
+    ["uv pip install --system -r requirements.txt", python("uv", { requirements: ["requirements.txt"] })],
+    ["uv sync --frozen --no-dev --group web", python("uv", { options: ["--no-dev", "--group", "web"] })],
+    ["poetry install --no-root --only main", python("poetry", { options: ["--no-root", "--only", "main"] })],
+  ])("%s installs dependencies", (text, meaning) => {
+    expect(meaningOf(text)).toEqual(meaning);
+  });
+
+  it.each(["npm install -g pnpm@9", "corepack enable pnpm", "pip install uv==0.5", "yarn global add turbo"])(
+    "%s brings a tool",
+    (text) => {
+      expect(meaningOf(text)).toMatchObject({ kind: "tools", names: [expect.stringMatching(/^(pnpm|uv|turbo)$/)] });
+    },
+  );
+
+  it.each([
+    "rm -rf /var/lib/apt/lists/*",
+    "mkdir -p /data",
+    "chown -R node:node /app",
+    "adduser --disabled-password app",
+    "pip install --upgrade pip",
+    "npm cache clean --force",
+    "npm config set registry x",
+    "apt-get update",
+    "go mod download",
+    "poetry config virtualenvs.create false",
+    "echo hello > /etc/motd",
+  ])("%s has nothing to do without a container", (text) => {
+    expect(meaningOf(text)).toEqual({ kind: "nothing" });
+  });
+
+  it("names the packages of a distribution", () => {
+    expect(meaningOf("apt-get install -y --no-install-recommends libpq-dev curl")).toEqual({
+      kind: "packages",
+      packages: ["libpq-dev", "curl"],
+    });
+    expect(meaningOf("apk add --no-cache python3")).toEqual({ kind: "packages", packages: ["python3"] });
+  });
+
+  it("is run only when it is a language's or a build's own program", () => {
+    for (const text of [
+      "npm run build",
+      "npx prisma generate",
+      "CGO_ENABLED=0 go build -o /bin/x .",
+      "./gradlew build",
+    ]) {
+      expect(meaningOf(text)).toEqual({ kind: "command" });
+      expect(isBuildCommand(text)).toBe(true);
+    }
+    for (const text of ["find / -name x -delete", "curl https://example.com | sh", "sed -i s/a/b/ x", "cp a /usr/b"])
+      expect(isBuildCommand(text)).toBe(false);
+  });
+});
+
+describe("a shell text", () => {
+  it("is split where one command follows another", () => {
+    expect(shellCommands('cd web && npm ci; echo "a && b"\nnpm start').map(({ text }) => text)).toEqual([
+      "cd web",
+      "npm ci",
+      'echo "a && b"',
+      "npm start",
+    ]);
+    expect(joinCommands(shellCommands("a && b; c"))).toBe("a && b; c");
+  });
+
+  it.each(["a | b && c", "a || b", "if x; then y; fi", "a & b"])("%s stays one command", (text) => {
+    expect(shellCommands(text)).toEqual([{ text, operator: "" }]);
+  });
+
+  it("keeps redirections, substitutions and groups together", () => {
+    expect(shellCommands("a 2>&1 && (b; c) && echo $(d; e)").map(({ text }) => text)).toEqual([
+      "a 2>&1",
+      "(b; c)",
+      "echo $(d; e)",
+    ]);
+  });
+});

@@ -1,0 +1,109 @@
+import { describe, expect, it } from "vitest";
+import { readDockerfile } from "../../../../src/runtimes/local/image/dockerfile.js";
+
+const read = (text: string, args?: Record<string, string>, target?: string) => {
+  const recipe = readDockerfile(text, args, target);
+  if (recipe === null) throw new Error("no such stage");
+  return recipe;
+};
+
+describe("a Dockerfile", () => {
+  it("gives base image, working directory, variables, user, ports and command of its last stage", () => {
+    const recipe = read(`# syntax=docker/dockerfile:1
+ARG VERSION=20
+FROM --platform=linux/amd64 node:\${VERSION}-alpine
+ENV NODE_ENV=production LABEL="two words"
+ENV OLD style of it
+WORKDIR /usr/src
+WORKDIR app
+USER node
+EXPOSE 3000 9229/tcp 53/udp
+STOPSIGNAL SIGINT
+ENTRYPOINT ["docker-entrypoint.sh"]
+CMD ["node", "a b.js"]
+`);
+    expect(recipe).toMatchObject({
+      base: "node:20-alpine",
+      workdir: "/usr/src/app",
+      env: { NODE_ENV: "production", LABEL: "two words", OLD: "style of it" },
+      user: "node",
+      expose: [3000, 9229],
+      stopSignal: "SIGINT",
+      entrypoint: { form: "exec", words: ["docker-entrypoint.sh"] },
+      cmd: { form: "exec", words: ["node", "a b.js"] },
+      problems: [],
+    });
+  });
+
+  it("takes build arguments, and defaults where there are none", () => {
+    const text = `ARG TAG=1
+FROM x:\${TAG}
+ARG MODE
+ARG LEVEL=\${MODE:-low}
+ENV LEVEL=$LEVEL PRICE=\\$5
+RUN echo $LEVEL`;
+    expect(read(text, { TAG: "2", MODE: "high" })).toMatchObject({ base: "x:2", env: { LEVEL: "high", PRICE: "$5" } });
+    expect(read(text).env.LEVEL).toBe("low");
+  });
+
+  it("lists what is copied and run, with line, folder and variables; comments and flags are not part of a command", () => {
+    const { steps } = read(`FROM node:22
+WORKDIR /app
+COPY --chown=node:node package.json package-lock.json ./
+RUN --mount=type=cache,target=/root/.npm npm ci && \\
+    # why
+    npm run build
+RUN <<EOF
+npm test
+EOF
+RUN ["npm", "run", "x"]
+COPY ["a b.txt", "/data/"]
+ADD https://example.com/x.tar /x/
+`);
+    expect(steps).toMatchObject([
+      { kind: "copy", line: 3, sources: ["package.json", "package-lock.json"], target: "/app/" },
+      {
+        kind: "run",
+        line: 4,
+        cwd: "/app",
+        command: { form: "shell", text: expect.stringMatching(/^npm ci && +npm run build$/) },
+      },
+      { kind: "run", line: 7, command: { form: "shell", text: "npm test\n" } },
+      { kind: "run", line: 10, command: { form: "exec", words: ["npm", "run", "x"] } },
+      { kind: "copy", line: 11, sources: ["a b.txt"], target: "/data/" },
+    ]);
+  });
+
+  it("says with the line what is not carried out", () => {
+    const { problems } = read('FROM x\nSHELL ["/bin/bash"]\nADD https://example.com/x.tar /x/');
+    expect(problems).toEqual([
+      { line: 2, message: "SHELL is not used: commands run in /bin/sh." },
+      { line: 3, message: "ADD of https://example.com/x.tar is not carried out." },
+    ]);
+  });
+
+  it("has the steps of the stages it builds on and copies from before its own, each once", () => {
+    const text = `FROM node:22 AS base
+WORKDIR /app
+FROM base AS deps
+RUN npm ci
+FROM base AS unused
+RUN npm run unused
+FROM base AS build
+COPY --from=deps /app/node_modules ./node_modules
+RUN npm run build
+FROM base
+COPY --from=deps /app/node_modules ./node_modules
+COPY --from=build /app/dist ./dist
+CMD node dist/main.js`;
+    const recipe = read(text);
+    expect(recipe.base).toBe("node:22");
+    expect(recipe.cmd).toEqual({ form: "shell", text: "node dist/main.js" });
+    const shown = recipe.steps.map((step) =>
+      step.kind === "run" && step.command.form === "shell" ? step.command.text : (step as { from?: string }).from,
+    );
+    expect(shown).toEqual(["npm ci", "deps", "deps", "npm run build", "build"]);
+    expect(read(text, {}, "deps").steps).toHaveLength(1);
+    expect(readDockerfile(text, {}, "missing")).toBeNull();
+  });
+});

@@ -1,0 +1,221 @@
+/** Stale code: running instances that are older than their sources. */
+import { mkdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { SharedStackManager } from "../../../src/stack/model.js";
+import { call, compose, Domain, service } from "../../support/domain.js";
+import { FakeRuntime } from "../../support/fake-runtime.js";
+
+let domain: Domain;
+let manager: SharedStackManager;
+let folder: string;
+beforeEach(() => {
+  domain = new Domain();
+});
+afterEach(() => domain.close());
+
+const write = (path: string, text = "new\n"): void => {
+  const file = join(folder, path);
+  mkdirSync(dirname(file), { recursive: true });
+  const asked = Date.now();
+  // The clock of file times is some milliseconds behind.
+  do {
+    writeFileSync(file, text);
+    // In the future, as on a disk whose clock is wrong: the time of the change counts.
+    utimesSync(file, asked / 1000 + 60, asked / 1000 + 60);
+  } while (statSync(file).ctimeMs < asked);
+};
+
+async function up(text: string, files: Record<string, string> = {}, runtime = domain.runtime): Promise<void> {
+  folder = domain.project("shop", text);
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), content);
+  }
+  manager = domain.manager({ runtime: runtime.name }, [runtime]);
+  await manager.start({ project: "shop" }, call());
+}
+
+const health = async () => (await manager.health({ project: "shop", fresh: true }, call())).services;
+const stale = async (name = "app") => (await health())[name]?.stale;
+const restart = () => manager.restart({ project: "shop", service: "app" }, call());
+
+describe("a changed source", () => {
+  it("makes its service stale in every report until the service is restarted; others stay as they are", async () => {
+    await up(
+      compose(
+        service("app").replace("{ command: [run] }", "{ command: [run], working_dir: app }"),
+        service("web").replace("{ command: [run] }", "{ command: [run], working_dir: web }"),
+      ),
+      { "app/main.py": "old\n", "web/index.js": "old\n" },
+    );
+    expect(await stale()).toBeUndefined();
+    write("app/main.py");
+    expect(await stale()).toMatchObject({
+      reason: "app/main.py changed after the instance started.",
+      fix: "restart_service",
+      files: ["app/main.py"],
+    });
+    expect(await stale("web")).toBeUndefined();
+    const [report] = await manager.list();
+    expect(report?.services.app?.stale?.files).toEqual(["app/main.py"]);
+    await restart();
+    expect(await stale()).toBeUndefined();
+  });
+
+  it("is not what caches, installed packages, ignored files, databases and links to elsewhere hold", async () => {
+    await up(compose(service("app")), {
+      ".gitignore": "build/\n*.gen.ts\n",
+      "a.py": "",
+      "build/x": "",
+      "x.gen.ts": "",
+    });
+    symlinkSync("/", join(folder, "everything"));
+    for (const path of [
+      "node_modules/a/index.js",
+      ".git/HEAD",
+      ".venv/bin/x",
+      "__pycache__/a.pyc",
+      "app.log",
+      "db.sqlite3-wal",
+    ])
+      write(path);
+    write("build/x");
+    write("x.gen.ts");
+    expect((await stale())?.files ?? ["everything"]).toEqual(["everything"]);
+    write("a.py");
+    expect((await stale())?.files[0]).toBe("a.py");
+  });
+
+  it("counts in a build context unless .dockerignore leaves it out, and in binds that hold no data", async () => {
+    const docker = new FakeRuntime("docker");
+    await up(
+      `services:
+  app:
+    build: ./app
+    healthcheck: { test: [CMD, x], interval: 100ms }
+  db:
+    image: postgres:15
+    volumes: ["./data:/var/lib/postgresql/data", "./init.sql:/docker-entrypoint-initdb.d/init.sql:ro"]
+    healthcheck: { test: [CMD, x], interval: 100ms }
+`,
+      {
+        "app/Dockerfile": "FROM scratch",
+        "app/.dockerignore": "*.md\n",
+        "app/main.go": "",
+        "init.sql": "",
+        "data/x": "",
+      },
+      docker,
+    );
+    write("app/README.md");
+    write("data/x");
+    expect(await stale()).toBeUndefined();
+    expect(await stale("db")).toBeUndefined();
+    write("app/main.go");
+    write("init.sql");
+    expect((await stale())?.files).toEqual(["app/main.go"]);
+    expect((await stale("db"))?.files).toEqual(["init.sql"]);
+  });
+
+  it("is of no effect on a server that reloads by itself, except its installed manifest", async () => {
+    await up(
+      compose(
+        service("app").replace(
+          "{ command: [run] }",
+          "{ command: [npm, run, dev], install: { kind: node, manifest: package.json } }",
+        ),
+      ),
+      { "package.json": '{"scripts": {"dev": "vite"}}', "main.ts": "" },
+    );
+    write("main.ts");
+    expect(await stale()).toBeUndefined();
+    write("package.json", '{"scripts": {"dev": "vite --host"}}');
+    expect((await stale())?.files).toEqual(["package.json"]);
+  });
+
+  it("is of effect on such a server when it runs on a copy", async () => {
+    const dagger = new FakeRuntime("dagger");
+    await up(
+      `services:
+  app:
+    image: node:20
+    working_dir: /app
+    command: [npx, vite]
+    volumes: [".:/app"]
+    healthcheck: { test: [CMD, x], interval: 100ms }
+`,
+      { "main.ts": "" },
+      dagger,
+    );
+    write("main.ts");
+    expect((await stale())?.files).toEqual(["main.ts"]);
+  });
+
+  it("does not use up the restart budget, also when the service has crashed meanwhile", async () => {
+    await up(compose(service("app")), { "main.py": "" });
+    domain.runtime.scripts = {
+      app: { ends: Array.from({ length: 6 }, () => ({ afterMs: 1, exitCode: 1 })), probe: () => "no" },
+    };
+    for (let turn = 0; turn < 6; turn += 1) {
+      write("main.py", `${turn}`);
+      await expect(restart()).rejects.toMatchObject({ code: "SERVICE_START_FAILED" });
+    }
+    domain.runtime.scripts = {};
+    expect((await restart()).status).toBe("healthy");
+  });
+
+  it("that is replaced by a folder, a loop of links or a named place outside does not fail the report", async () => {
+    await up(compose(service("app").replace("{ command: [run] }", "{ command: [run], working_dir: app }")), {
+      "app/main.py": "",
+    });
+    rmSync(join(folder, "app"), { recursive: true });
+    symlinkSync("/etc", join(folder, "app"));
+    expect(await stale()).toBeUndefined();
+    rmSync(join(folder, "app"));
+    symlinkSync("app", join(folder, "app"));
+    expect(await stale()).toBeUndefined();
+  });
+});
+
+describe("a changed definition", () => {
+  const TEXT = compose(service("app", "env_file: app.env"), service("web"));
+
+  it("makes the services stale whose definition differs, and start_stack applies it", async () => {
+    await up(TEXT, { "app.env": "COLOUR=red\n" });
+    write("compose.yaml", `${TEXT}# a comment\n`);
+    expect(await stale()).toBeUndefined();
+    write("app.env", "COLOUR=blue\n");
+    expect(await stale()).toMatchObject({
+      reason: "app.env (2 files) changed after the start: the service has a new definition.",
+      fix: "start_stack",
+    });
+    expect(await stale("web")).toBeUndefined();
+    await manager.start({ project: "shop" }, call());
+    expect(await stale()).toBeUndefined();
+  });
+
+  it("is a note when it adds or removes services, or cannot be read", async () => {
+    await up(TEXT, { "app.env": "" });
+    write("compose.yaml", compose(service("app", "env_file: app.env"), service("worker")));
+    const notes = async (): Promise<string[]> => {
+      await health();
+      return (await manager.report("shop")).notes;
+    };
+    expect(await notes()).toEqual(
+      expect.arrayContaining([
+        "compose.yaml changed: start_stack would add worker.",
+        "compose.yaml changed: start_stack would remove web.",
+      ]),
+    );
+    write("compose.yaml", "services: [");
+    expect((await notes()).join()).toContain("cannot be used now; check_stack lists the problems");
+  });
+
+  it("generates no secret", async () => {
+    await up(TEXT, { "app.env": "" });
+    write("compose.yaml", `${TEXT}secrets: { fresh: { x-generate: true, environment: FRESH } }\n`);
+    await health();
+    expect((await manager.report("shop")).notes.join()).not.toContain("cannot be used");
+  });
+});
