@@ -1,6 +1,7 @@
 /** The one schema of the server's configuration, in the spelling of stackwarden.yaml (snake_case). */
 import * as z from "zod";
 import { PROJECT_ID } from "../stack/project-id.js";
+import { durationMs } from "../stack/text/duration.js";
 import { RUNTIMES } from "../stack/vocabulary.js";
 
 const MB = 1024 * 1024;
@@ -50,6 +51,14 @@ export const configSchema = z.strictObject({
   commands: z.enum(["any", "declared", "off"]).default("any"),
   restart_budget: z.int().min(0).max(1000).default(3),
   start_timeout_seconds: z.number().min(1).max(86_400).default(300),
+  idle_stop: z
+    .union([z.number(), z.string()])
+    .transform((value) => (typeof value === "number" || /^\d+$/.test(value) ? Number(value) * 1000 : durationMs(value)))
+    .refine(
+      (ms) => ms !== null && ms >= 1000 && ms <= 31_536_000_000,
+      "must be a duration from 1s to 365d such as 2h or 90m, or a number of seconds",
+    )
+    .optional(),
   server_idle_seconds: z.number().min(1).max(31_536_000).default(600),
   log_level: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
   projects: z

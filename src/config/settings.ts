@@ -95,6 +95,7 @@ export const SETTINGS: readonly Setting[] = [
     placeholder: "<seconds>",
     help: "time for a stack to become healthy",
   },
+  { key: "idle_stop", env: "STACKWARDEN_IDLE_STOP", kind: "text" },
   { key: "server_idle_seconds", env: "STACKWARDEN_SERVER_IDLE_SECONDS", kind: "number" },
   {
     key: "log_level",

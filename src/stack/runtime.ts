@@ -207,6 +207,12 @@ export interface StackRuntime {
   /** Deletes named volumes of a project that is not running. */
   removeVolumes(projectId: string, stateDir: string, volumes: string[]): Promise<void>;
   /**
+   * Deletes everything that the runtime keeps of a project that is not running: all its volumes, installed
+   * dependencies, images built for it, and what an earlier server left.
+   * @throws when something cannot be deleted; a later call deletes the rest
+   */
+  removeProject(projectId: string, stateDir: string): Promise<void>;
+  /**
    * Copies named volumes into an empty private directory, in a format that only this runtime can read.
    * @returns bytes of each volume that has data; volumes without data are left out
    * @throws SNAPSHOT_TOO_LARGE before or while copying more than `maxBytes`; the caller removes partial copies

@@ -242,6 +242,31 @@ describe("the default root", () => {
   });
 });
 
+describe("idle_stop", () => {
+  it.each([
+    ["2h", 7_200_000],
+    ["90m", 5_400_000],
+    ["30", 30_000],
+  ])("%s is a duration", async (text, idleStopMs) => {
+    own(`idle_stop: ${text}\n`);
+    expect(await loadConfig({ env: env(), cwd })).toMatchObject({ idleStopMs });
+    own("");
+    expect(await loadConfig({ env: env({ STACKWARDEN_IDLE_STOP: text }), cwd })).toMatchObject({ idleStopMs });
+  });
+
+  it.each(["0", "-1", "soon", "500ms", "400d", "true", "[2h]"])("%s is refused", async (text) => {
+    own(`idle_stop: ${text}\n`);
+    expect(await failure(loadConfig({ env: env(), cwd }))).toMatchObject({
+      code: "INVALID_INPUT",
+      message: expect.stringContaining("idle_stop"),
+    });
+  });
+
+  it("is absent by default: a stack runs until it is stopped", async () => {
+    expect(await loadConfig({ env: env(), cwd })).not.toHaveProperty("idleStopMs");
+  });
+});
+
 describe("a misspelt variable", () => {
   it("is warned of, with what was meant", async () => {
     const { warnings } = await loadConfig({

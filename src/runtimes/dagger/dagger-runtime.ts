@@ -102,6 +102,11 @@ class DaggerRuntime implements StackRuntime {
     await removeVolumes({ projectId, stateDir, volumes, env, warn, openSession, fallbackImage, programs });
   }
 
+  async removeProject(projectId: string, stateDir: string): Promise<void> {
+    const { volumeNames } = await import("./stack/volumes.js");
+    await this.removeVolumes(projectId, stateDir, await volumeNames(stateDir));
+  }
+
   async copyVolumes(): Promise<Record<string, number>> {
     throw unsupported("dagger", "copy volumes");
   }

@@ -56,6 +56,9 @@ export function insideTest(service: ServiceDefinition): HealthTest | undefined {
   return test?.kind === "cmd" || test?.kind === "cmd-shell" ? test : undefined;
 }
 
+/** Name of the file that holds the compose file's `dockerfile_inline`. */
+const INLINE_DOCKERFILE = ".dockerfile.stackwarden";
+
 async function image(options: ContainerOptions): Promise<Container> {
   const { client, service, phase } = options;
   const { build } = service;
@@ -68,12 +71,14 @@ async function image(options: ContainerOptions): Promise<Container> {
     return client.container().from(service.image).sync();
   }
   phase(`building from ${relative(options.folder, build.context) || "the project's folder"}`);
-  const dockerfile = build.dockerfile ?? "Dockerfile";
-  const context = await uploadFolder(
+  const inline = build.dockerfileInline;
+  const dockerfile = inline === undefined ? (build.dockerfile ?? "Dockerfile") : INLINE_DOCKERFILE;
+  const uploaded = await uploadFolder(
     options,
     build.context,
     await buildExcludes(options.folder, build.context, dockerfile),
   );
+  const context = inline === undefined ? uploaded : uploaded.withNewFile(dockerfile, inline);
   return context
     .dockerBuild({
       dockerfile,

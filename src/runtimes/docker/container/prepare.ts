@@ -9,6 +9,7 @@ import { engineMessage, isPortTaken, serviceError, statusOf } from "../engine/er
 import type { Image } from "../image/image.js";
 import { LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/labels.js";
 import { removeContainer } from "../leftovers/remove.js";
+import { makeBindSources, ownBindSources } from "../volumes/bind-sources.js";
 import { ensureVolumes } from "../volumes/ensure.js";
 import { ownVolumes } from "../volumes/owner.js";
 import { containerEnvironment } from "./environment.js";
@@ -21,6 +22,8 @@ export interface PrepareOptions {
   engine: Engine;
   identity: StackIdentity;
   definition: StackDefinition;
+  /** The project's folder. */
+  folder: string;
   service: ServiceDefinition;
   image: Image;
   generation: number;
@@ -103,6 +106,7 @@ export async function prepareContainer(options: PrepareOptions): Promise<Prepare
   const { docker, address } = engine;
   const chosen = await containerUser({ service, image, binds: engine.sameMachine });
   const dependencies = await options.dependencies(chosen.user);
+  const createdBinds = engine.sameMachine ? makeBindSources(service, options.folder) : [];
   const volumes = [...(await ensureVolumes(docker, identity, service, image)), ...dependencies.volumes];
   const folder = await secretsFolder({ ...identity, sameMachine: engine.sameMachine, env });
   const secrets = join(folder, `${service.name}-${kind}`);
@@ -143,7 +147,7 @@ export async function prepareContainer(options: PrepareOptions): Promise<Prepare
       await docker.getNetwork(name).connect({ Container: id, EndpointConfig: { Aliases: aliases } });
     const named = !/^\d+(?::\d+)?$/.test(chosen.user);
     const fresh = volumes.some((volume) => volume.fresh);
-    const ids = named || fresh ? await userIds(docker, id, image.id, chosen.user) : null;
+    const ids = named || fresh || createdBinds.length > 0 ? await userIds(docker, id, image.id, chosen.user) : null;
     if (ids?.uid === 0 && !service.allowRoot) throw rootRefused(service.name);
     if (named && ids !== null && placed.length > 0) await writeSecretFiles(secrets, files, ids);
     const notes =
@@ -151,7 +155,8 @@ export async function prepareContainer(options: PrepareOptions): Promise<Prepare
         ? []
         : await ownVolumes({ docker, container: id, image: image.id, labels, volumes, user: ids });
     const uid = ids?.uid ?? numericUser(chosen.user)?.uid ?? null;
-    return { id, user: chosen.user, uid, notes: [...chosen.notes, ...notes], secrets };
+    const made = ownBindSources(createdBinds, options.folder, ids);
+    return { id, user: chosen.user, uid, notes: [...chosen.notes, ...made, ...notes], secrets };
   } catch (error) {
     if (id !== undefined) await removeContainer(docker, id).catch(() => undefined);
     await writeSecretFiles(secrets, [], null).catch(() => undefined);

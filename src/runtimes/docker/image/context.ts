@@ -15,6 +15,8 @@ export interface ContextOptions {
   context: string;
   /** Relative to the context, or absolute. */
   dockerfile: string;
+  /** The Dockerfile's text, which replaces the file. */
+  inline?: string;
   /** The project's folder. */
   folder: string;
   /** Absolute paths that are never part of an image: files with secrets, and the server's state. */
@@ -48,6 +50,9 @@ async function readIgnore(path: string, folder: string): Promise<string | null> 
   }
 }
 
+/** Name in the archive of a Dockerfile that is not part of the context. */
+const ADDED = ".dockerfile.stackwarden";
+
 /** Path of the Dockerfile in the archive. @throws INVALID_STACK when it is not below the project's folder */
 async function dockerfileOf({ context, dockerfile, folder }: ContextOptions): Promise<{ path: string; name: string }> {
   const path = resolve(context, dockerfile);
@@ -58,7 +63,7 @@ async function dockerfileOf({ context, dockerfile, folder }: ContextOptions): Pr
     throw invalid(`The Dockerfile ${path} is outside the project's folder.`, "Move it below the project's folder.");
   const within = relative(context, path);
   // A Dockerfile outside the context is added to the archive under a separate name, as the Docker CLI does.
-  return { path: real, name: isBeneath(context, path) ? within.split(sep).join("/") : ".dockerfile.stackwarden" };
+  return { path: real, name: isBeneath(context, path) ? within.split(sep).join("/") : ADDED };
 }
 
 /**
@@ -146,9 +151,10 @@ export async function buildContext(options: ContextOptions): Promise<{ archive: 
       `The build context ${context} is outside the project's folder.`,
       "Move it below the project's folder.",
     );
-  const { path, name } = await dockerfileOf(options);
+  const { inline } = options;
+  const { path, name } = inline === undefined ? await dockerfileOf(options) : { path: null, name: ADDED };
   const listed =
-    (await readIgnore(`${path}.dockerignore`, folder)) ??
+    (path === null ? null : await readIgnore(`${path}.dockerignore`, folder)) ??
     (await readIgnore(join(context, ".dockerignore"), folder)) ??
     "";
   const patterns = ignore({ ignorecase: false }).add(listed);
@@ -160,7 +166,8 @@ export async function buildContext(options: ContextOptions): Promise<{ archive: 
     ignores: (path) => patterns.ignores(path) && path !== name && path !== ".dockerignore",
     descends: (path) => negated || name.startsWith(`${path}/`),
     first: async (pack) => {
-      if (name === ".dockerfile.stackwarden") await addFile(pack, { name, mode: 0o644 }, path, folder);
+      if (inline !== undefined) pack.entry({ name, mode: 0o644 }, inline);
+      else if (name === ADDED && path !== null) await addFile(pack, { name, mode: 0o644 }, path, folder);
     },
   });
   return { archive, dockerfile: name };

@@ -57,6 +57,8 @@ export class DockerStack implements RuntimeStack {
   readonly #services = new Map<string, RuntimeService>();
   readonly #serials = new Map<string, Mutex>();
   readonly #identity: StackIdentity;
+  /** Services of which an instance was started: restarts do not look for a newer image. */
+  readonly #started = new Set<string>();
   #definition: StackDefinition;
   #oneOffs = 0;
   #closing: Promise<void> | undefined;
@@ -153,6 +155,7 @@ export class DockerStack implements RuntimeStack {
       },
     });
     this.#services.set(service.name, started);
+    this.#started.add(service.name);
     void started.exited.then(() => {
       if (this.#services.get(service.name) === started) this.#services.delete(service.name);
     });
@@ -177,6 +180,7 @@ export class DockerStack implements RuntimeStack {
       engine,
       identity: this.#identity,
       definition: this.#definition,
+      folder: this.request.folder,
       service,
       image,
       generation,
@@ -211,7 +215,9 @@ export class DockerStack implements RuntimeStack {
       engine,
       identity: this.#identity,
       service,
+      secrets: { ...this.#definition.binarySecrets, ...this.#definition.secrets },
       folder,
+      renew: !this.#started.has(service.name),
       exclude: [stateDir, `${folder}/.env`, ...(this.#definition.privateFiles ?? [])],
       env,
       retry,
