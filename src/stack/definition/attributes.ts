@@ -29,6 +29,9 @@ const refused = (policy: string): Attribute => row({ policy }, { policy }, { pol
 /** Works on the docker runtime only. */
 const docker = (note: string, field?: string): Attribute => row({ note }, "works", { note }, field);
 
+/** Works on both container runtimes. */
+const containers = (note: string, field?: string): Attribute => row("works", "works", { note }, field);
+
 const DEVICE = "It would give the service the machine's devices.";
 const SHARED = "It would share a namespace with the machine or with another service.";
 const SWARM = "It belongs to a cluster (Swarm); this stack runs on one machine.";
