@@ -183,6 +183,7 @@ async function toConfig(raw: RawConfig, layers: readonly Layer[], request: LoadC
       ...(raw.engine === undefined ? {} : { engine: raw.engine }),
       gatewayImage: raw.gateway_image,
       tunnel: raw.dagger_tunnel,
+      cliSource: raw.dagger_cli_download ? raw.dagger_cli_source : null,
     },
     docker: {
       ...(raw.docker_host === undefined ? {} : { host: raw.docker_host }),

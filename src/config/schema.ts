@@ -33,6 +33,11 @@ const IMAGE = /^[a-z0-9][A-Za-z0-9._/:-]{0,254}(@sha256:[0-9a-f]{64})?$/;
  */
 export const GATEWAY_IMAGE = "node:20-alpine";
 
+/** Where the Dagger SDK downloads the CLI. */
+export const DAGGER_CLI_SOURCE = "https://dl.dagger.io/dagger/releases";
+/** Encrypted, because the checksum comes from the same place; a mirror on this machine needs no encryption. */
+const CLI_SOURCE = /^(?:https:\/\/[^\s@]+|http:\/\/(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?(?:\/[^\s@]*)?)$/;
+
 export const configSchema = z.strictObject({
   runtime: z.enum(["auto", ...RUNTIMES]).default("auto"),
   roots: z.array(path).min(1, "must name at least one folder").optional(),
@@ -86,6 +91,12 @@ export const configSchema = z.strictObject({
     .regex(IMAGE, "must be an image's name, such as node:20-alpine or node@sha256:<64 hexadecimal digits>")
     .default(GATEWAY_IMAGE),
   dagger_tunnel: z.boolean().default(false),
+  dagger_cli_download: z.boolean().default(true),
+  dagger_cli_source: z
+    .string()
+    .max(2048)
+    .regex(CLI_SOURCE, "must be an https:// address, without user and password")
+    .default(DAGGER_CLI_SOURCE),
   docker_host: z
     .string()
     .regex(DOCKER_HOST, "must be a container engine's address: unix:///path, tcp://host:port or ssh://user@host")

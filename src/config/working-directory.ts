@@ -53,6 +53,9 @@ export const WORKING_DIRECTORY_RULES: Readonly<Record<string, Rule>> = {
   docker_context: { kind: "forbidden" },
   // On, it opens published ports to the network.
   dagger_tunnel: { kind: "only", value: false },
+  dagger_cli_download: { kind: "only", value: false },
+  // A program from there runs with the server's rights.
+  dagger_cli_source: { kind: "forbidden" },
   "retry.max_retries": { kind: "at most" },
   "retry.base_delay_ms": { kind: "at least" },
   "logs.ring_mb": { kind: "at most" },

@@ -116,7 +116,6 @@ class Manager implements SharedStackManager {
       runtimes,
       loadStack,
       store: this.#shared.records,
-      other: (project) => this.#project(project),
       changed: () => {
         this.#emit({ kind: "stack", project: id });
         this.#emit({ kind: "health", project: id });
@@ -160,7 +159,7 @@ class Manager implements SharedStackManager {
       const project = this.#project(request.project, request.folder);
       if (!project.open) this.#shared.records.requireOnly(project.id, project.folder);
       try {
-        return await project.start(request, call, this.options.config);
+        return await project.start(request, call, this.options.config, (id) => this.#project(id));
       } finally {
         if (this.projects().join() !== before) this.#emit({ kind: "projects" });
       }

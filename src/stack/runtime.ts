@@ -14,6 +14,8 @@ export type { RuntimeName } from "./vocabulary.js";
 export interface RuntimeStatus {
   runtime: RuntimeName;
   available: boolean;
+  /** What a start would download first, in a sentence. `auto` does not choose such a runtime while another is available. */
+  downloads?: string;
   /** Results of the availability checks, one line each, with a fix for each missing prerequisite. */
   findings: { check: string; ok: boolean; message: string; fix?: string }[];
   /** What this runtime can enforce on this machine. */
