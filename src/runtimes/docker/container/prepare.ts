@@ -9,7 +9,7 @@ import { engineMessage, isPortTaken, serviceError, statusOf } from "../engine/er
 import type { Image } from "../image/image.js";
 import { LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/labels.js";
 import { removeContainer } from "../leftovers/remove.js";
-import { makeBindSources, ownBindSources } from "../volumes/bind-sources.js";
+import { makeBindSources, ownBindSources, refuseReplacedSources } from "../volumes/bind-sources.js";
 import { ensureVolumes } from "../volumes/ensure.js";
 import { ownVolumes } from "../volumes/owner.js";
 import { containerEnvironment } from "./environment.js";
@@ -24,6 +24,8 @@ export interface PrepareOptions {
   definition: StackDefinition;
   /** The project's folder. */
   folder: string;
+  /** Folders that were created for binds of services that have not started yet. */
+  pending: Set<string>;
   service: ServiceDefinition;
   image: Image;
   generation: number;
@@ -106,7 +108,8 @@ export async function prepareContainer(options: PrepareOptions): Promise<Prepare
   const { docker, address } = engine;
   const chosen = await containerUser({ service, image, binds: engine.sameMachine });
   const dependencies = await options.dependencies(chosen.user);
-  const createdBinds = engine.sameMachine ? makeBindSources(service, options.folder) : [];
+  refuseReplacedSources(options);
+  const createdBinds = engine.sameMachine ? makeBindSources(options) : [];
   const volumes = [...(await ensureVolumes(docker, identity, service, image)), ...dependencies.volumes];
   const folder = await secretsFolder({ ...identity, sameMachine: engine.sameMachine, env });
   const secrets = join(folder, `${service.name}-${kind}`);
