@@ -8,11 +8,12 @@ import type { Client, Container, NetworkProtocol } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
 import type { HealthTest, Limits, ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import { chooseUser, withOwnGroup } from "../../shared/image-user.js";
+import { installationOf } from "../../shared/installation.js";
 import { INSTANCE_VARIABLE } from "../engine-host/types.js";
 import { checkWords, ENTRY_SCRIPT, entryArgs } from "../entry/entry-script.js";
 import { SecretArgs } from "../entry/secret-args.js";
 import { ENGINE_VARIABLES, ENTRY_PATH, OWN_PREFIX } from "../entry/types.js";
-import { DEPENDENCIES, type InstallOptions, installDependencies, installOf } from "./dependencies.js";
+import { DEPENDENCIES, type InstallOptions, installDependencies } from "./dependencies.js";
 import { type SplitEnvironment, splitEnvironment } from "./environment.js";
 import { withMounts, withSecrets } from "./mounts.js";
 import { buildExcludes, uploadFolder } from "./uploads.js";
@@ -202,7 +203,7 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
   if (facts.checked && service.healthcheck === undefined)
     notes.push("Its image's own HEALTHCHECK is not run: give it a healthcheck in the compose file.");
   const command = commandOf(service, facts);
-  const install = installOf(service);
+  const install = installationOf(service);
   const installed =
     install === null
       ? { container: base, environment: {} }

@@ -4,6 +4,7 @@ import type Docker from "dockerode";
 import { StackwardenError } from "../../../errors.js";
 import type { Limits, ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import { APP_USER } from "../../shared/image-user.js";
+import type { Dependencies } from "../dependencies/ensure.js";
 import type { Engine } from "../engine/engine.js";
 import { engineMessage, isPortTaken, serviceError, statusOf } from "../engine/errors.js";
 import type { Image } from "../image/image.js";
@@ -35,6 +36,8 @@ export interface PrepareOptions {
   kind: string;
   env: NodeJS.ProcessEnv;
   hostPort(service: string, containerPort: number): number | undefined;
+  /** Installs the dependencies of the service for this user. */
+  dependencies(user: string): Promise<Dependencies>;
   /** The program that replaces the service's own; it has a standard input. */
   command?: string[];
 }
@@ -125,10 +128,12 @@ const APP: ContainerUser = {
 async function prepareAs(
   options: PrepareOptions,
   chosen: ContainerUser,
-  { createdBinds, volumes }: PreparedData,
+  data: PreparedData,
 ): Promise<PreparedContainer | null> {
   const { engine, identity, definition, service, image, kind, env } = options;
   const { docker, address } = engine;
+  const dependencies = await options.dependencies(chosen.user);
+  const volumes = [...data.volumes, ...dependencies.volumes];
   const folder = await secretsFolder({ ...identity, sameMachine: engine.sameMachine, env });
   const secrets = join(folder, `${service.name}-${kind}`);
   const files = [
@@ -147,7 +152,7 @@ async function prepareAs(
       service: own,
       user: chosen.user,
       environment: containerEnvironment({
-        service,
+        service: { environment: { ...dependencies.environment, ...service.environment } },
         image,
         hostPort: options.hostPort,
         homeless: chosen.homeless,
@@ -181,7 +186,7 @@ async function prepareAs(
         ? []
         : await ownVolumes({ docker, container: id, image: image.id, labels, volumes, user: ids });
     const uid = ids?.uid ?? numericUser(chosen.user)?.uid ?? null;
-    const made = ownBindSources(createdBinds, options.folder, ids);
+    const made = ownBindSources(data.createdBinds, options.folder, ids);
     const readable = binds && ids !== null ? checkBinds(service, image, options.folder, ids) : [];
     return { id, user: chosen.user, uid, notes: [...chosen.notes, ...made, ...readable, ...notes], secrets };
   } catch (error) {
