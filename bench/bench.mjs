@@ -187,6 +187,40 @@ async function follow() {
   });
 }
 
+/** Searches of a full log, and the server's memory before a flood, after it and when the server has been idle. */
+async function search() {
+  await withStack("search", service("app"), async (server, project) => {
+    const started = await server.call("start_stack", { project, folder: project });
+    const { url } = started.after.services.app.endpoints[0];
+    await server.call("get_logs", { project, tail: 1 });
+    const before = rss(server.pid);
+    // The stored form of these lines fills the 64 MiB of one service.
+    await fetch(`${url}/?lines=1200000`);
+    for (;;) {
+      const page = await server.call("get_logs", { project, tail: 1 });
+      if (page.lines.at(-1)?.text === "flood done") break;
+    }
+    const after = rss(server.pid);
+    const idle = [];
+    for (let i = 0; i < 3; i += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 10_000));
+      idle.push(rss(server.pid).toFixed(0));
+    }
+    out(
+      `memory of the server ${before.toFixed(0)} MB, after a flood ${after.toFixed(0)} MB, idle for 10, 20 and 30 s ${idle.join(", ")} MB`,
+    );
+    for (const [title, input] of [
+      ["a text that no line has", { grep: "no such text" }],
+      ["an expression that no line matches", { grep: "flood of \\d+|no such", regex: true }],
+      ["a text with five lines around it", { grep: "line 500001 of", context: 5 }],
+    ]) {
+      const times = [];
+      for (let i = 0; i < 5; i += 1) times.push(await timed(() => server.call("get_logs", { project, ...input })));
+      out(`search of ${title}: ${ms(median(times))} (median of 5; aim: at most 1000 ms)`);
+    }
+  });
+}
+
 async function parallel() {
   const alone = [];
   const four = [];
@@ -209,5 +243,5 @@ async function parallel() {
 
 const peer = referenceServer();
 const wanted = process.argv.slice(2);
-for (const [name, run] of Object.entries({ start, calls, follow, parallel }))
+for (const [name, run] of Object.entries({ start, calls, follow, search, parallel }))
   if (wanted.length === 0 || wanted.includes(name)) await run(peer);

@@ -67,6 +67,8 @@ const RUN: Record<string, Record<string, Run>> = {
     "stackwarden server stop": { shows: /Stopped the background server/ },
     "stackwarden server stop --force": { shows: /The background server was not running/ },
     "stackwarden server logs -f": { shows: /"name":"stackwarden"/, goesOn: true },
+    "stackwarden prune --dry-run": { shows: /Nothing to delete/ },
+    "stackwarden prune --yes": { shows: /Nothing to delete/ },
   },
   "docs/REST_API.md": {
     "stackwarden serve --port 7717": { shows: /REST/, goesOn: true },

@@ -92,6 +92,10 @@ networks: { front: { driver: bridge, internal: true, ipam: { config: [{ subnet: 
   d: { image: x, depends_on: [a, b], healthcheck: { disable: true }, restart: "no" }
   e: { image: x, healthcheck: { interval: 3s }, stop_signal: SIGINT, stop_grace_period: 1m, deploy: { restart_policy: {} } }
   f: { image: x, healthcheck: { test: [NONE] } }
+  g: { image: x, hostname: with_underscore, depends_on: { p: { condition: service_started } }, deploy: { restart_policy: { condition: unless-stopped } } }
+  h: { image: x, deploy: { restart_policy: { condition: "no" } } }
+  i: { image: x, build: { context: ., dockerfile: "\${UNSET}" } }
+  p: { provider: { type: outside } }
 `,
   ),
   one(

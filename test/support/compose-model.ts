@@ -140,10 +140,11 @@ function ourService(service: ServiceDefinition): Plain {
   };
 }
 
-/** A dependency that is neither required nor active is dropped. */
+/** A dependency that is neither required nor active is dropped, and one on a service of a provider, which is left out. */
 function theirDependencies(service: Any, project: Any): Plain {
   const kept = Object.entries(service.depends_on ?? {}).filter(
-    ([name, value]: [string, Any]) => value.required || project.services[name] !== undefined,
+    ([name, value]: [string, Any]) =>
+      project.services[name]?.provider === undefined && (value.required || project.services[name] !== undefined),
   );
   return Object.fromEntries(
     kept.map(([name, value]: [string, Any]) => [
@@ -207,11 +208,13 @@ function theirRestart(service: Any): string | undefined {
     service.restart ??
     (policy === undefined
       ? "no"
-      : policy.condition === "none"
+      : ["none", "no"].includes(policy.condition)
         ? "no"
         : policy.condition === "on-failure"
           ? `on-failure${policy.max_attempts ? `:${policy.max_attempts}` : ""}`
-          : "always");
+          : policy.condition === "unless-stopped"
+            ? "unless-stopped"
+            : "always");
   if (text === "no" || text === "") return undefined;
   const [name, retries = ""] = text.split(":");
   return `${name}:${retries}`;
@@ -225,7 +228,8 @@ function theirService(service: Any, project: Any): Plain {
     image: service.image,
     build: build?.context && {
       context: realPath(build.context),
-      dockerfile: build.dockerfile,
+      // An empty text, from a variable that is not set, is the default too.
+      dockerfile: build.dockerfile || (build.dockerfile_inline === undefined ? "Dockerfile" : undefined),
       inline: build.dockerfile_inline,
       target: build.target,
       args: Object.fromEntries(Object.entries(build.args ?? {}).filter(([, value]) => value !== null)),

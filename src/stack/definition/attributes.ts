@@ -28,6 +28,7 @@ const noted = (note: string): Attribute => row({ note }, { note }, { note });
 const refused = (policy: string): Attribute => row({ policy }, { policy }, { policy });
 /** Works on the docker runtime only. */
 const docker = (note: string, field?: string): Attribute => row({ note }, "works", { note }, field);
+
 /** Works on both container runtimes. */
 const containers = (note: string, field?: string): Attribute => row("works", "works", { note }, field);
 
@@ -54,18 +55,18 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.build": works("build"),
   "services.build.context": works("build"),
   "services.build.dockerfile": works("build"),
-  "services.build.dockerfile_inline": noted(
-    "Write the Dockerfile into a file: the text in the compose file is not built.",
-  ),
+  "services.build.dockerfile_inline": works("dockerfileInline"),
   "services.build.target": works("target"),
   "services.build.args": works("args"),
-  "services.build.labels": noted("Labels of a built image are not read by anything here."),
-  "services.build.additional_contexts": noted(BUILDER),
+  "services.build.labels": docker("Labels of a built image are not read by anything here.", "labels"),
+  "services.build.additional_contexts": noted(
+    "The builder gets `context` alone; a Dockerfile that names another one fails.",
+  ),
   "services.build.cache_from": noted(BUILDER),
   "services.build.cache_to": noted(BUILDER),
-  "services.build.no_cache": noted(BUILDER),
+  "services.build.no_cache": docker(BUILDER, "noCache"),
   "services.build.no_cache_filter": noted(BUILDER),
-  "services.build.pull": noted(BUILDER),
+  "services.build.pull": docker(BUILDER, "pull"),
   "services.build.network": noted(BUILDER),
   "services.build.provenance": noted(BUILDER),
   "services.build.sbom": noted(BUILDER),
@@ -75,7 +76,7 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.build.isolation": noted("It exists on Windows alone."),
   "services.build.tags": noted("The image is for this stack alone and gets no further names."),
   "services.build.ulimits": noted(BUILDER),
-  "services.build.secrets": noted("The builder gets no secrets; a RUN that needs one fails."),
+  "services.build.secrets": docker("The builder gets no secrets; a RUN that needs one fails.", "secrets"),
   "services.build.ssh": refused("It would give the build the user's SSH keys."),
   "services.build.privileged": refused("It would give the build the whole machine."),
   "services.build.entitlements": refused("It would give the build rights of the machine."),
@@ -174,7 +175,7 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.oom_score_adj": docker("The kernel decides.", "oomScoreAdj"),
   "services.pid": refused(SHARED),
   "services.pids_limit": works("limits"),
-  "services.platform": noted("The service runs on this machine's platform."),
+  "services.platform": docker("The service runs on this machine's platform.", "platform"),
   "services.ports": works("ports"),
   "services.ports.target": works("ports"),
   "services.ports.published": works("ports"),
@@ -183,14 +184,14 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.ports.mode": noted(SWARM),
   "services.ports.name": noted("It is a description."),
   "services.ports.app_protocol": noted("It is a description."),
-  "services.post_start": noted("The hook does not run."),
+  "services.post_start": docker("The hook does not run.", "postStart"),
   "services.pre_start": noted("The hook does not run."),
-  "services.pre_stop": noted("The hook does not run."),
+  "services.pre_stop": docker("The hook does not run.", "preStop"),
   "services.privileged": refused("It gives the service the whole machine."),
   "services.profiles": works(),
   "services.provider": noted("Stackwarden starts no external programs for a service."),
-  "services.pull_policy": noted("Images are pulled when they are missing."),
-  "services.pull_refresh_after": noted("Images are pulled when they are missing."),
+  "services.pull_policy": docker("Images are pulled when they are missing.", "pullPolicy"),
+  "services.pull_refresh_after": noted("`pull_policy` decides when an image is pulled."),
   "services.read_only": row(
     { note: "An engine of Dagger has no read-only root file systems." },
     "works",
@@ -233,7 +234,7 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.volumes.bind.propagation": noted("Mounts are private to the service."),
   "services.volumes.bind.recursive": noted("Mounts are private to the service."),
   "services.volumes.bind.selinux": noted("The runtime labels mounts where the machine needs it."),
-  "services.volumes.bind.create_host_path": works(),
+  "services.volumes.bind.create_host_path": containers("Services run in the project's own folder.", "createHostPath"),
   "services.volumes.volume.labels": noted("Volumes of the project have no labels."),
   "services.volumes.volume.nocopy": docker("The runtime decides what an empty volume begins with.", "noCopy"),
   "services.volumes.volume.subpath": noted("The whole volume is mounted."),

@@ -193,7 +193,7 @@ function readStack(
     new Set(Object.values(services).flatMap((service) => (service.configs ?? []).map(({ source }) => source))),
   );
   for (const [name, service] of Object.entries(services))
-    for (const { source } of service.secrets)
+    for (const { source } of [...service.secrets, ...(service.build?.secrets ?? [])])
       for (const { variable } of sources.filter((one) => one.name === source && one.variable !== undefined))
         if (secrets.text[source] === undefined && secrets.binary[source] === undefined)
           all

@@ -2,6 +2,7 @@
 import { hasValue, type NodeReader } from "./node-reader.js";
 import { projectPath } from "./project-path.js";
 import { readEnvironment } from "./read-environment.js";
+import { readFileMounts } from "./read-files.js";
 import type { BuildDefinition } from "./types.js";
 
 const KEYS = [
@@ -80,6 +81,7 @@ export function readBuild(reader: NodeReader, folder: string): BuildDefinition |
     return undefined;
   const { values: labels } = readEnvironment(fields.labels, undefined, folder);
   const flag = (field: NodeReader | undefined): boolean => hasValue(field) && field.boolean() === true;
+  const secrets = readFileMounts(fields.secrets, "secret").map(({ source, target }) => ({ source, target }));
   return {
     context,
     args,
@@ -89,5 +91,6 @@ export function readBuild(reader: NodeReader, folder: string): BuildDefinition |
     ...(Object.keys(labels).length === 0 ? {} : { labels }),
     ...(flag(fields.no_cache) ? { noCache: true } : {}),
     ...(flag(fields.pull) ? { pull: true } : {}),
+    ...(secrets.length === 0 ? {} : { secrets }),
   };
 }

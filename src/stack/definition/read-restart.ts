@@ -18,10 +18,11 @@ function readDeployPolicy(reader: NodeReader): RestartPolicy {
   const fields = reader.fields(["condition", "delay", "max_attempts", "window"]);
   const condition = hasValue(fields.condition) ? fields.condition.string("a condition") : "any";
   const maxRetries = hasValue(fields.max_attempts) ? fields.max_attempts.number(0, MOST_RETRIES) : undefined;
-  if (condition === "none") return { policy: "no" };
+  if (condition === "none" || condition === "no") return { policy: "no" };
+  if (condition === "unless-stopped") return { policy: "unless-stopped" };
   if (condition === "on-failure")
     return { policy: "on-failure", ...(maxRetries === undefined || maxRetries === 0 ? {} : { maxRetries }) };
   if (condition !== "any" && condition !== "always" && condition !== undefined)
-    fields.condition?.invalid("is not a condition of a restart", "Write none, on-failure or any.");
+    fields.condition?.invalid("is not a condition of a restart", "Write none, on-failure, any or unless-stopped.");
   return { policy: "always" };
 }

@@ -9,6 +9,7 @@ import { readDependencies } from "./read-dependencies.js";
 import { isSensitiveName, readEnvironment } from "./read-environment.js";
 import { readFileMounts } from "./read-files.js";
 import { readDuration, readHealthcheck } from "./read-healthcheck.js";
+import { readHooks } from "./read-hooks.js";
 import { readLabelFiles, readLabels } from "./read-labels.js";
 import { type LimitFields, readLimits } from "./read-limits.js";
 import { readLocal } from "./read-local.js";
@@ -147,6 +148,8 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
       sysctls: readSysctls(fields.sysctls),
       replicas: replicas === 1 ? undefined : replicas,
       annotations: readLabels(fields.annotations),
+      postStart: readHooks(fields.post_start, { folder, allowRoot, note }),
+      preStop: readHooks(fields.pre_stop, { folder, allowRoot, note }),
       ...readContainerSettings(fields),
     }),
   };

@@ -3,7 +3,8 @@ import { hasValue, type NodeReader } from "./node-reader.js";
 import type { ServiceDefinition } from "./types.js";
 import { parseBytes } from "./units.js";
 
-const HOST_NAME = /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/;
+/** As container engines accept it: an underscore is valid, although no DNS name has one. */
+const HOST_NAME = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/;
 const PULL = /^(?:always|never|missing|if_not_present|build|refresh|daily|weekly|every_\w+)$/;
 
 type Settings = Partial<
@@ -60,7 +61,7 @@ export function readContainerSettings(fields: Partial<Record<string, NodeReader>
 
   const hostname = text("hostname");
   if (hostname !== undefined && !HOST_NAME.test(hostname))
-    fields.hostname?.invalid("is not a host name", "Use letters, digits, dots and dashes.");
+    fields.hostname?.invalid("is not a host name", "Use letters, digits, dots, dashes and underscores.");
   const size = text("shm_size");
   const shmSizeBytes = size === undefined ? undefined : (parseBytes(size) ?? undefined);
   if (size !== undefined && shmSizeBytes === undefined)

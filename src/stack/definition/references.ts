@@ -56,7 +56,7 @@ export function checkReferences(
     for (const { source } of service.configs ?? [])
       if (!declared.configs.has(source))
         reader.invalid(`uses the config ${source}, which is not declared`, DECLARE("configs"));
-    for (const { source } of service.secrets)
+    for (const { source } of [...service.secrets, ...(service.build?.secrets ?? [])])
       if (!declared.secrets.has(source))
         reader.invalid(`uses the secret ${source}, which is not declared`, DECLARE("secrets"));
   }

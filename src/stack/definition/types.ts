@@ -117,13 +117,21 @@ export interface BuildDefinition {
   labels?: Record<string, string>;
   /** Names for `FROM` and `COPY --from`, each a folder below the project, `docker-image://…`, or `service:<name>`. */
   additionalContexts?: Record<string, string>;
-  cacheFrom?: string[];
   noCache?: boolean;
+  /** Pulls the base images although the engine has them. */
   pull?: boolean;
-  shmSizeBytes?: number;
-  platforms?: string[];
   /** Names of the stack's secrets, each with the id that the Dockerfile uses. */
   secrets?: { source: string; target: string }[];
+}
+
+/** A command that runs in a service after its start or before its stop. */
+export interface ServiceHook {
+  command: string[];
+  environment: Record<string, string>;
+  /** Default: the service's user. */
+  user?: string;
+  /** Default: the service's working directory. */
+  workingDir?: string;
 }
 
 /** A secret or config as a file in a service. */
@@ -242,6 +250,10 @@ export interface ServiceDefinition {
   cpuset?: string;
   cpuShares?: number;
   annotations?: Record<string, string>;
+  /** Run in the service, one after the other, once its process runs; the start fails when one fails. */
+  postStart?: ServiceHook[];
+  /** Run in the service, one after the other, before it gets the stop signal, within its grace period. */
+  preStop?: ServiceHook[];
   /** True when the server's configuration allows the service to run as root. */
   allowRoot: boolean;
   local?: LocalDefinition;

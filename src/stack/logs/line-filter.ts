@@ -1,5 +1,6 @@
 /** Selects the lines of a query by instance, stream, time and text. */
 import { StackwardenError } from "../../errors.js";
+import { needlesOf } from "./raw-search.js";
 import type { WantedSegment } from "./spool.js";
 import type { StoredLine } from "./stored-line.js";
 import type { LogQuery } from "./types.js";
@@ -14,6 +15,8 @@ export interface LineFilter {
   inScope(line: StoredLine, generation: number | undefined): boolean;
   /** True when a line contains the requested text. */
   test(text: string): boolean;
+  /** Texts of the stored form; every matching line contains one of them. Undefined when unknown. */
+  readonly needles: readonly string[] | undefined;
   /** True when a file may hold a line that matches. */
   segmentFilter(generation: number | undefined): WantedSegment;
 }
@@ -65,6 +68,7 @@ export async function compileFilter(query: LogQuery): Promise<LineFilter> {
       line.timeMs >= sinceMs &&
       line.timeMs <= untilMs,
     test: test ?? (() => true),
+    needles: query.grep ? needlesOf(query.grep, query.regex === true) : undefined,
     segmentFilter: (generation) => (segment) =>
       segment.lastTimeMs >= sinceMs &&
       segment.firstTimeMs <= untilMs &&

@@ -1,4 +1,5 @@
 /** A snapshot of one service's lines: lines in memory, and older lines in the spool. */
+import type { RawSearch } from "./raw-search.js";
 import { indexAfter, type LineList } from "./ring.js";
 import type { Spool, WantedSegment } from "./spool.js";
 import type { StoredLine } from "./stored-line.js";
@@ -30,28 +31,41 @@ export function linesAfter(view: LogView, seq: number): number {
   return lines;
 }
 
-/** Yields batches of lines, newest first. Skips most lines of files for which `accepts` returns false. */
-export async function* newestFirst(view: LogView, accepts: WantedSegment): AsyncGenerator<StoredLine[]> {
+/**
+ * Yields batches of lines, newest first. Skips most lines of files for which `accepts` returns false, and most stored
+ * lines that `search` does not match.
+ */
+export async function* newestFirst(
+  view: LogView,
+  accepts: WantedSegment,
+  search?: RawSearch,
+): AsyncGenerator<StoredLine[]> {
   let size = FIRST_BATCH;
   for (let end = view.memory.length; end > 0; end -= size, size = BATCH) {
     yield view.memory.slice(Math.max(0, end - size), end).reverse();
   }
   const through = view.spooledThrough;
-  for await (const batch of view.spool.backward((segment) => segment.firstSeq <= through && accepts(segment))) {
+  const onDisk: WantedSegment = (segment) => segment.firstSeq <= through && accepts(segment);
+  for await (const batch of view.spool.backward(onDisk, search)) {
     const lines = batch.filter((line) => line.seq <= through);
     if (lines.length > 0) yield lines;
   }
 }
 
 /**
- * Yields batches of lines with a seq greater than `after`, oldest first. Skips most lines of files for which `accepts`
- * returns false.
+ * Yields batches of lines with a seq greater than `after`, oldest first. Skips lines as
+ * `newestFirst`.
  */
-export async function* oldestFirst(view: LogView, after: number, accepts: WantedSegment): AsyncGenerator<StoredLine[]> {
+export async function* oldestFirst(
+  view: LogView,
+  after: number,
+  accepts: WantedSegment,
+  search?: RawSearch,
+): AsyncGenerator<StoredLine[]> {
   const through = view.spooledThrough;
   const onDisk: WantedSegment = (segment) => segment.firstSeq <= through && accepts(segment);
   if (after < through) {
-    for await (const batch of view.spool.forward(after, onDisk)) {
+    for await (const batch of view.spool.forward(after, onDisk, search)) {
       const lines = batch.filter((line) => line.seq <= through);
       if (lines.length > 0) yield lines;
     }

@@ -103,20 +103,22 @@ export async function* matching(
   after: number,
 ): AsyncGenerator<{ matches: MergedLine[]; examined: number }> {
   const generations = new Map(views.map((view) => [view.service, generationOf(view, query)]));
+  const { minLevel, context = 0 } = query;
+  const { needles } = filter;
+  const whole = minLevel !== undefined || context > 0;
+  const search = needles === undefined ? undefined : { needles, neighbours: whole };
   const sources = new Map(
     views.map((view) => {
       const segmentFilter = filter.segmentFilter(generations.get(view.service));
       return [
         view.service,
-        direction === 1 ? oldestFirst(view, after, segmentFilter) : newestFirst(view, segmentFilter),
+        direction === 1 ? oldestFirst(view, after, segmentFilter, search) : newestFirst(view, segmentFilter, search),
       ];
     }),
   );
-  const { minLevel, context = 0 } = query;
-  const records =
-    minLevel === undefined && context === 0
-      ? null
-      : new RecordFilter({ context, test: filter.test, ...(minLevel === undefined ? {} : { minLevel }) }, direction);
+  const records = !whole
+    ? null
+    : new RecordFilter({ context, test: filter.test, ...(minLevel === undefined ? {} : { minLevel }) }, direction);
   for await (const lines of mergeLines(sources, direction)) {
     const scoped = lines.filter(({ service, line }) => filter.inScope(line, generations.get(service)));
     const matches = records === null ? scoped.filter(({ line }) => filter.test(line.text)) : records.push(scoped);

@@ -1,6 +1,8 @@
 /** One service's lines on disk, in NDJSON files. The oldest file is deleted when the bound is reached. */
 import { type FileHandle, mkdir, open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { memoryRelease } from "../../system/release-memory.js";
+import type { RawSearch } from "./raw-search.js";
 import { countLines, emptySegment, readBackward, readForward, type Segment, scanSegment } from "./segment.js";
 import { encodeLine, type StoredLine } from "./stored-line.js";
 
@@ -76,19 +78,21 @@ export class Spool {
     countLines(segment, lines);
     this.#bytes += data.length;
     this.#lines += lines.length;
+    memoryRelease.passed(data.length);
   }
 
-  /** Yields batches of lines, newest first. */
-  async *backward(accepts: WantedSegment): AsyncGenerator<StoredLine[]> {
+  /** Yields batches of lines, newest first; with `search`, without most lines that do not match. */
+  async *backward(accepts: WantedSegment, search?: RawSearch): AsyncGenerator<StoredLine[]> {
     for (const segment of [...this.#segments].reverse()) {
-      if (accepts(segment)) yield* readBackward(this.#path(segment), segment.bytes);
+      if (accepts(segment)) yield* readBackward(this.#path(segment), segment.bytes, search);
     }
   }
 
-  /** Yields batches of lines with a seq greater than `after`, oldest first. */
-  async *forward(after: number, accepts: WantedSegment): AsyncGenerator<StoredLine[]> {
+  /** Yields batches of lines with a seq greater than `after`, oldest first; with `search`, as `backward`. */
+  async *forward(after: number, accepts: WantedSegment, search?: RawSearch): AsyncGenerator<StoredLine[]> {
     for (const segment of [...this.#segments]) {
-      if (segment.lastSeq > after && accepts(segment)) yield* readForward(this.#path(segment), segment.bytes, after);
+      if (segment.lastSeq > after && accepts(segment))
+        yield* readForward(this.#path(segment), segment.bytes, after, search);
     }
   }
 

@@ -4,6 +4,7 @@ import { textTest } from "./line-filter.js";
 import { oldestFirst } from "./log-view.js";
 import { type MergedLine, mergeLines } from "./merge.js";
 import { droppedOf, type QueriedStore, type Settings, tailPage, takeViews } from "./query.js";
+import { needlesOf } from "./raw-search.js";
 import { toLogLine } from "./stored-line.js";
 import type { LogPage } from "./types.js";
 
@@ -19,12 +20,13 @@ export async function waitForLine(store: QueriedStore, settings: Settings, patte
   const waitMs = query.waitMs ?? DEFAULT_WAIT_MS;
   const deadline = Date.now() + waitMs;
   const test = (await textTest("wait_for", pattern, query.regex)) ?? (() => true);
+  const needles = needlesOf(pattern, query.regex === true);
   // Ignore lines of earlier instances unless the query has a time or a cursor.
   const present = query.cursor === undefined && query.sinceMs === undefined;
   let after = query.cursor === undefined ? 0 : parseCursor(query.cursor, store.epoch, store.lastSeq);
   for (;;) {
     const end = store.lastSeq;
-    const around = await firstMatch(store, settings, test, after, present);
+    const around = await firstMatch(store, settings, { test, needles }, after, present);
     if (around !== null) return matchPage(store, settings, around);
     after = end;
     if (await store.grown(settings.services, after, deadline, query.signal)) continue;
@@ -43,7 +45,7 @@ interface Around {
 async function firstMatch(
   store: QueriedStore,
   settings: Settings,
-  test: (text: string) => boolean,
+  { test, needles }: { test: (text: string) => boolean; needles: readonly string[] | undefined },
   after: number,
   present: boolean,
 ): Promise<Around | null> {
@@ -51,8 +53,12 @@ async function firstMatch(
   const context = query.context ?? DEFAULT_CONTEXT;
   const views = takeViews(store, settings);
   const generations = new Map(views.map((view) => [view.service, present ? view.generation : undefined]));
+  const search = needles === undefined ? undefined : { needles, neighbours: true };
   const sources = new Map(
-    views.map((view) => [view.service, oldestFirst(view, after, filter.segmentFilter(generations.get(view.service)))]),
+    views.map((view) => [
+      view.service,
+      oldestFirst(view, after, filter.segmentFilter(generations.get(view.service)), search),
+    ]),
   );
   const before = new Map<string, MergedLine[]>();
   let around: Around | null = null;

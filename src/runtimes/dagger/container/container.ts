@@ -8,11 +8,12 @@ import type { Client, Container, NetworkProtocol } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
 import type { HealthTest, Limits, ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import { chooseUser, withOwnGroup } from "../../shared/image-user.js";
+import { installationOf } from "../../shared/installation.js";
 import { INSTANCE_VARIABLE } from "../engine-host/types.js";
 import { checkWords, ENTRY_SCRIPT, entryArgs } from "../entry/entry-script.js";
 import { SecretArgs } from "../entry/secret-args.js";
 import { ENGINE_VARIABLES, ENTRY_PATH, OWN_PREFIX } from "../entry/types.js";
-import { DEPENDENCIES, type InstallOptions, installDependencies, installOf } from "./dependencies.js";
+import { DEPENDENCIES, type InstallOptions, installDependencies } from "./dependencies.js";
 import { type SplitEnvironment, splitEnvironment } from "./environment.js";
 import { withMounts, withSecrets } from "./mounts.js";
 import { buildExcludes, uploadFolder } from "./uploads.js";
@@ -55,6 +56,9 @@ export function insideTest(service: ServiceDefinition): HealthTest | undefined {
   return test?.kind === "cmd" || test?.kind === "cmd-shell" ? test : undefined;
 }
 
+/** Name of the file that holds the compose file's `dockerfile_inline`. */
+const INLINE_DOCKERFILE = ".dockerfile.stackwarden";
+
 async function image(options: ContainerOptions): Promise<Container> {
   const { client, service, phase } = options;
   const { build } = service;
@@ -67,12 +71,14 @@ async function image(options: ContainerOptions): Promise<Container> {
     return client.container().from(service.image).sync();
   }
   phase(`building from ${relative(options.folder, build.context) || "the project's folder"}`);
-  const dockerfile = build.dockerfile ?? "Dockerfile";
-  const context = await uploadFolder(
+  const inline = build.dockerfileInline;
+  const dockerfile = inline === undefined ? (build.dockerfile ?? "Dockerfile") : INLINE_DOCKERFILE;
+  const uploaded = await uploadFolder(
     options,
     build.context,
     await buildExcludes(options.folder, build.context, dockerfile),
   );
+  const context = inline === undefined ? uploaded : uploaded.withNewFile(dockerfile, inline);
   return context
     .dockerBuild({
       dockerfile,
@@ -197,7 +203,7 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
   if (facts.checked && service.healthcheck === undefined)
     notes.push("Its image's own HEALTHCHECK is not run: give it a healthcheck in the compose file.");
   const command = commandOf(service, facts);
-  const install = installOf(service);
+  const install = installationOf(service);
   const installed =
     install === null
       ? { container: base, environment: {} }

@@ -37,8 +37,11 @@ export async function withMounts(
       container = container.withMountedCache(mount.target, volume, { owner: user });
       if (mount.readOnly) notes.push(`The volume ${mount.source} is writable: an engine has no read-only volumes.`);
     } else {
-      const upload = await uploadBind(options, mount.source);
       const displayPath = relative(options.folder, mount.source) || ".";
+      const upload =
+        mount.createHostPath === false || existsSync(mount.source)
+          ? await uploadBind(options, mount.source)
+          : { kind: "folder" as const, folder: client.directory() };
       if (upload.kind === "secret") {
         const secret = client.setSecret(`${randomBytes(12).toString("hex")}.${displayPath}`, upload.value);
         container = container.withMountedSecret(mount.target, secret, { owner: user, mode: 0o400 });

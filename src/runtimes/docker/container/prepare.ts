@@ -3,11 +3,13 @@ import { join } from "node:path";
 import type Docker from "dockerode";
 import { StackwardenError } from "../../../errors.js";
 import type { Limits, ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
+import type { Dependencies } from "../dependencies/ensure.js";
 import type { Engine } from "../engine/engine.js";
 import { engineMessage, isPortTaken, serviceError, statusOf } from "../engine/errors.js";
 import type { Image } from "../image/image.js";
 import { LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/labels.js";
 import { removeContainer } from "../leftovers/remove.js";
+import { makeBindSources, ownBindSources } from "../volumes/bind-sources.js";
 import { ensureVolumes } from "../volumes/ensure.js";
 import { ownVolumes } from "../volumes/owner.js";
 import { containerEnvironment } from "./environment.js";
@@ -20,6 +22,8 @@ export interface PrepareOptions {
   engine: Engine;
   identity: StackIdentity;
   definition: StackDefinition;
+  /** The project's folder. */
+  folder: string;
   service: ServiceDefinition;
   image: Image;
   generation: number;
@@ -30,6 +34,8 @@ export interface PrepareOptions {
   kind: string;
   env: NodeJS.ProcessEnv;
   hostPort(service: string, containerPort: number): number | undefined;
+  /** Installs the dependencies of the service for this user. */
+  dependencies(user: string): Promise<Dependencies>;
   /** The program that replaces the service's own; it has a standard input. */
   command?: string[];
 }
@@ -99,7 +105,9 @@ export async function prepareContainer(options: PrepareOptions): Promise<Prepare
   const { engine, identity, definition, service, image, kind, env } = options;
   const { docker, address } = engine;
   const chosen = await containerUser({ service, image, binds: engine.sameMachine });
-  const volumes = await ensureVolumes(docker, identity, service, image);
+  const dependencies = await options.dependencies(chosen.user);
+  const createdBinds = engine.sameMachine ? makeBindSources(service, options.folder) : [];
+  const volumes = [...(await ensureVolumes(docker, identity, service, image)), ...dependencies.volumes];
   const folder = await secretsFolder({ ...identity, sameMachine: engine.sameMachine, env });
   const secrets = join(folder, `${service.name}-${kind}`);
   const files = [
@@ -118,7 +126,7 @@ export async function prepareContainer(options: PrepareOptions): Promise<Prepare
       service: own,
       user: chosen.user,
       environment: containerEnvironment({
-        service,
+        service: { environment: { ...dependencies.environment, ...service.environment } },
         image,
         hostPort: options.hostPort,
         homeless: chosen.homeless,
@@ -139,7 +147,7 @@ export async function prepareContainer(options: PrepareOptions): Promise<Prepare
       await docker.getNetwork(name).connect({ Container: id, EndpointConfig: { Aliases: aliases } });
     const named = !/^\d+(?::\d+)?$/.test(chosen.user);
     const fresh = volumes.some((volume) => volume.fresh);
-    const ids = named || fresh ? await userIds(docker, id, image.id, chosen.user) : null;
+    const ids = named || fresh || createdBinds.length > 0 ? await userIds(docker, id, image.id, chosen.user) : null;
     if (ids?.uid === 0 && !service.allowRoot) throw rootRefused(service.name);
     if (named && ids !== null && placed.length > 0) await writeSecretFiles(secrets, files, ids);
     const notes =
@@ -147,7 +155,8 @@ export async function prepareContainer(options: PrepareOptions): Promise<Prepare
         ? []
         : await ownVolumes({ docker, container: id, image: image.id, labels, volumes, user: ids });
     const uid = ids?.uid ?? numericUser(chosen.user)?.uid ?? null;
-    return { id, user: chosen.user, uid, notes: [...chosen.notes, ...notes], secrets };
+    const made = ownBindSources(createdBinds, options.folder, ids);
+    return { id, user: chosen.user, uid, notes: [...chosen.notes, ...made, ...notes], secrets };
   } catch (error) {
     if (id !== undefined) await removeContainer(docker, id).catch(() => undefined);
     await writeSecretFiles(secrets, [], null).catch(() => undefined);

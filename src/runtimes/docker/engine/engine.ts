@@ -12,6 +12,8 @@ export interface EngineInfo {
   name: string;
   version: string;
   operatingSystem: string;
+  /** As Compose writes it, for example `linux/amd64`. */
+  platform: string;
   cpus: number;
   memoryMb: number;
   /** Podman implements the same API with some differences. */
@@ -57,10 +59,25 @@ interface RawInfo {
   PidsLimit?: boolean;
   Warnings?: string[] | null;
   OSType?: string;
+  Architecture?: string;
   KernelVersion?: string;
 }
 
 const MB = 1_048_576;
+
+/** Kernel names of architectures, and those of OCI images. */
+const ARCHITECTURES: Readonly<Record<string, string>> = {
+  x86_64: "amd64",
+  aarch64: "arm64",
+  armv7l: "arm",
+  i686: "386",
+};
+
+/** Operating system and architecture of a platform; the variant (`/v8`) is left out. */
+export function platformOf(text: string): string {
+  const [os = "", architecture = ""] = text.toLowerCase().split("/");
+  return `${os}/${ARCHITECTURES[architecture] ?? architecture}`;
+}
 
 export function readInfo(raw: RawInfo, components: { Name?: string }[]): EngineInfo {
   const options = raw.SecurityOptions ?? [];
@@ -69,6 +86,7 @@ export function readInfo(raw: RawInfo, components: { Name?: string }[]): EngineI
     name: podman ? "Podman" : "Docker Engine",
     version: raw.ServerVersion ?? "unknown",
     operatingSystem: raw.OperatingSystem ?? "unknown",
+    platform: platformOf(`${raw.OSType ?? "linux"}/${raw.Architecture ?? ""}`),
     cpus: raw.NCPU ?? 1,
     memoryMb: Math.floor((raw.MemTotal ?? 0) / MB),
     podman,

@@ -3,7 +3,7 @@
  * engine's classic builder.
  */
 import { execFile, spawn } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import type { Readable } from "node:stream";
@@ -22,6 +22,10 @@ import { buildContext, type ContextOptions } from "./context.js";
 export interface BuildOptions {
   engine: Engine;
   build: BuildDefinition;
+  /** Values of `build.secrets`, by the name that the Dockerfile uses. */
+  secrets: Record<string, string | Buffer>;
+  /** `platform` of the service. Default: the engine's own. */
+  platform?: string;
   /** Name of the image to create. */
   tag: string;
   labels: Record<string, string>;
@@ -83,7 +87,12 @@ async function cliEnvironment({ engine, env }: BuildOptions): Promise<NodeJS.Pro
   return context === undefined ? { ...rest, DOCKER_HOST: address.host } : { ...rest, DOCKER_CONTEXT: context };
 }
 
-const buildArguments = ({ build, tag, labels }: BuildOptions, dockerfile: string, idFile: string): string[] => [
+const buildArguments = (
+  { build, tag, labels, platform }: BuildOptions,
+  dockerfile: string,
+  idFile: string,
+  secretFiles: Record<string, string>,
+): string[] => [
   "buildx",
   "build",
   "--load",
@@ -93,7 +102,11 @@ const buildArguments = ({ build, tag, labels }: BuildOptions, dockerfile: string
   `--iidfile=${idFile}`,
   ...(build.target === undefined ? [] : [`--target=${build.target}`]),
   ...Object.entries(build.args).map(([name, value]) => `--build-arg=${name}=${value}`),
-  ...Object.entries(labels).map(([name, value]) => `--label=${name}=${value}`),
+  ...(platform === undefined ? [] : [`--platform=${platform}`]),
+  ...(build.noCache === true ? ["--no-cache"] : []),
+  ...(build.pull === true ? ["--pull"] : []),
+  ...Object.entries({ ...build.labels, ...labels }).map(([name, value]) => `--label=${name}=${value}`),
+  ...Object.entries(secretFiles).map(([id, path]) => `--secret=id=${id},src=${path}`),
   "-",
 ];
 
@@ -107,8 +120,9 @@ async function byBuildx(
   const folder = await mkdtemp(join(tmpdir(), "stackwarden-build-"));
   try {
     const idFile = join(folder, "id");
+    const secretFiles = await writeSecrets(folder, options.secrets);
     const { archive, dockerfile } = await buildContext(context);
-    const child = spawn(docker, buildArguments(options, dockerfile, idFile), {
+    const child = spawn(docker, buildArguments(options, dockerfile, idFile, secretFiles), {
       env: await cliEnvironment(options),
       stdio: ["pipe", "pipe", "pipe"],
     });
@@ -131,6 +145,16 @@ async function byBuildx(
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Writes the secrets to the private folder of one build. @returns their paths by the name that the Dockerfile uses */
+async function writeSecrets(folder: string, secrets: BuildOptions["secrets"]): Promise<Record<string, string>> {
+  const written = Object.entries(secrets).map(async ([id, value], at) => {
+    const path = join(folder, `secret-${at}`);
+    await writeFile(path, value, { mode: 0o600, flag: "wx" });
+    return [id, path] as const;
+  });
+  return Object.fromEntries(await Promise.all(written));
 }
 
 function splitLines(stream: Readable, line: (text: string) => void): void {
@@ -158,7 +182,9 @@ async function registryConfig({
   build,
   env,
 }: BuildOptions): Promise<Record<string, { username: string; password: string }>> {
-  const text = await readFile(join(build.context, build.dockerfile ?? "Dockerfile"), "utf8").catch(() => "");
+  const text =
+    build.dockerfileInline ??
+    (await readFile(join(build.context, build.dockerfile ?? "Dockerfile"), "utf8").catch(() => ""));
   const images = [...text.matchAll(/^\s*FROM\s+(?:--\S+\s+)*(\S+)/gim)].map(([, image]) => image as string);
   const credentials = await Promise.all(images.map((image) => credentialsFor(image, env)));
   return Object.fromEntries(
@@ -169,7 +195,7 @@ async function registryConfig({
 }
 
 async function byEngine(options: BuildOptions, context: ContextOptions, line: (text: string) => void): Promise<string> {
-  const { engine, build, tag, labels, signal } = options;
+  const { engine, build, tag, labels, signal, platform } = options;
   const { archive, dockerfile } = await buildContext(context);
   const stream = (await engine.docker.buildImage(
     archive as never,
@@ -178,7 +204,10 @@ async function byEngine(options: BuildOptions, context: ContextOptions, line: (t
       dockerfile,
       forcerm: true,
       buildargs: build.args,
-      labels,
+      labels: { ...build.labels, ...labels },
+      ...(build.noCache === true ? { nocache: true } : {}),
+      ...(build.pull === true ? { pull: "true" } : {}),
+      ...(platform === undefined ? {} : { platform }),
       registryconfig: await registryConfig(options),
       ...(build.target === undefined ? {} : { target: build.target }),
       abortSignal: signal,
@@ -225,9 +254,24 @@ export async function buildImage(options: BuildOptions): Promise<string> {
     if (step !== null) phase(`building: ${step}`);
   };
   phase(`building from ${relative(folder, build.context) || "the project's folder"}`);
-  const context = { context: build.context, dockerfile: build.dockerfile ?? "Dockerfile", folder, exclude };
+  const context = {
+    context: build.context,
+    dockerfile: build.dockerfile ?? "Dockerfile",
+    ...(build.dockerfileInline === undefined ? {} : { inline: build.dockerfileInline }),
+    folder,
+    exclude,
+  };
   // The CLI reaches the engine of a virtual or remote machine the same way; Podman has no buildx.
   const buildx = engine.info.podman ? null : await findBuildx(env);
+  if (buildx === null && Object.keys(options.secrets).length > 0)
+    throw new StackwardenError(
+      "UNSUPPORTED",
+      `${service}: build.secrets needs BuildKit, which this machine does not have.`,
+      {
+        hint: "Install the Docker CLI with its buildx plugin, or remove build.secrets.",
+        details: { service },
+      },
+    );
   const before = await idOf(engine, options.tag);
   try {
     const id = await withRetry(

@@ -1,12 +1,16 @@
 /** Configuration of a service's image. */
 import type Docker from "dockerode";
-import type { Engine } from "../engine/engine.js";
+import { type Engine, platformOf } from "../engine/engine.js";
 
 export interface Image {
   /** Content id, from which containers are created. The name may refer to another image later. */
   id: string;
   /** Name for reports: the one in the compose file, or that of the build. */
   name: string;
+  /** For example `linux/amd64`. */
+  platform: string;
+  /** Epoch milliseconds at which the engine gave the image its name; null when it does not report it. */
+  taggedAt: number | null;
   built: boolean;
   /** User; empty means root. */
   user: string;
@@ -59,9 +63,13 @@ export async function inspectImage(
   const options: { abortSignal?: AbortSignal } = signal === undefined ? {} : { abortSignal: signal };
   const raw = await docker.getImage(reference).inspect(options as Docker.ImageInspectOptions);
   const config = (raw.Config ?? {}) as RawConfig;
+  const tagged = Date.parse((raw as { Metadata?: { LastTagTime?: string } }).Metadata?.LastTagTime ?? "");
   return {
     id: raw.Id,
     name,
+    platform: platformOf(`${raw.Os}/${raw.Architecture}`),
+    // The engine reports the year 1 for an image that never got a name here.
+    taggedAt: tagged > 0 ? tagged : null,
     built,
     user: config.User ?? "",
     environment: environmentOf(config.Env),

@@ -11,6 +11,8 @@ import { jsonLines } from "../engine/json-lines.js";
 export interface PullOptions {
   engine: Engine;
   image: string;
+  /** Default: the engine's own. */
+  platform?: string;
   service: string;
   env: NodeJS.ProcessEnv;
   retry: { maxRetries: number; baseDelayMs: number };
@@ -67,11 +69,16 @@ export function splitReference(image: string): { fromImage: string; tag: string 
 const isRetryable = (error: unknown): boolean =>
   isBusy(engineMessage(error)) || (statusOf(error) !== 500 && isTransient(error));
 
-async function pullOnce({ engine, image, env, signal, phase }: PullOptions): Promise<void> {
+async function pullOnce({ engine, image, platform, env, signal, phase }: PullOptions): Promise<void> {
   phase(`pulling ${image}`);
   const auth = await credentialsFor(image, env);
   const { fromImage, tag } = splitReference(image);
-  const options = { fromImage, ...(tag === "" ? {} : { tag }), abortSignal: signal };
+  const options = {
+    fromImage,
+    ...(tag === "" ? {} : { tag }),
+    ...(platform === undefined ? {} : { platform }),
+    abortSignal: signal,
+  };
   const stream = (await engine.docker.createImage(
     (auth ?? undefined) as never,
     options as never,

@@ -13,6 +13,7 @@ import { NO_STATS } from "../../shared/no-stats.js";
 import type { Engine } from "../engine/engine.js";
 import { isNotFound, serviceError, statusOf } from "../engine/errors.js";
 import { execInContainer } from "./exec.js";
+import { type HookContext, runPreStop } from "./hooks.js";
 import type { Instance } from "./instance.js";
 import { endedLimits, readLimits, updateFields } from "./limits.js";
 import { type ProbeContext, probeContainer } from "./probes.js";
@@ -35,6 +36,7 @@ export interface DockerServiceOptions {
   instance: Instance;
   stats: ContainerStats;
   probing: ProbeContext;
+  hooks: HookContext;
 }
 
 export class DockerService implements RuntimeService {
@@ -46,6 +48,7 @@ export class DockerService implements RuntimeService {
   readonly notes: string[];
   readonly imageHealthcheck?: Healthcheck;
   readonly exited: Promise<ServiceExit>;
+  #preStop: Promise<number> | undefined;
 
   constructor(private readonly options: DockerServiceOptions) {
     this.service = options.probing.service.name;
@@ -58,8 +61,12 @@ export class DockerService implements RuntimeService {
     this.exited = options.instance.exited;
   }
 
-  stop({ graceMs, signal = "SIGTERM" }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
-    return this.options.instance.stop(graceMs, signal);
+  async stop({ graceMs, signal = "SIGTERM" }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
+    const { instance, hooks } = this.options;
+    if (graceMs === 0 || this.#hasEnded() || (hooks.service.preStop ?? []).length === 0)
+      return instance.stop(graceMs, signal);
+    this.#preStop ??= runPreStop(hooks, graceMs);
+    return instance.stop(await this.#preStop, signal);
   }
 
   probe(healthcheck: Healthcheck, signal: AbortSignal): Promise<ProbeResult> {

@@ -13,6 +13,7 @@ import { removeContainer } from "../leftovers/remove.js";
 import type { EngineWatch } from "../stack/engine-watch.js";
 import { DockerService } from "./docker-service.js";
 import { execInContainer } from "./exec.js";
+import { runPostStart } from "./hooks.js";
 import { Instance } from "./instance.js";
 import { observeUser } from "./observe.js";
 import { ContainerStats } from "./stats.js";
@@ -93,6 +94,9 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
     const { Ports } = inspection.NetworkSettings;
     const target = { docker, container: id, service: service.name, sameMachine: engine.sameMachine };
     const running = instance;
+    const hooks = { service, target, image: options.image.id, sink };
+    if (service.postStart !== undefined) request.phase("running its post_start hooks");
+    await runPostStart(hooks, signal);
     return new DockerService({
       generation: request.generation,
       startedAt: Date.parse(inspection.State.StartedAt),
@@ -133,6 +137,7 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
         },
         hasEnded: () => running.exit !== null,
       },
+      hooks,
     });
   } catch (error) {
     if (instance !== undefined) await instance.stop(0, "SIGKILL").catch(() => undefined);

@@ -8,18 +8,21 @@ import type {
   ExecResult,
   OneOffRequest,
   OpenStackRequest,
+  RuntimeNotice,
   RuntimeService,
   RuntimeStack,
   StartServiceRequest,
 } from "../../../stack/runtime.js";
 import { KeyedMutex } from "../../../system/keyed-mutex.js";
 import { raceAbort, withinOrNull } from "../../../system/wait.js";
+import { installationOf } from "../../shared/installation.js";
 import { PortLedger, portsInUse } from "../../shared/port-ledger.js";
 import { checkedPort } from "../../shared/probes/network-check.js";
 import { serviceAliases } from "../container/compose-settings.js";
 import { type PrepareOptions, prepareContainer } from "../container/prepare.js";
 import { secretsFolder } from "../container/secret-files.js";
 import type { PortBinding } from "../container/spec.js";
+import type { Dependencies } from "../dependencies/ensure.js";
 import type { Engine } from "../engine/engine.js";
 import { isPortTaken } from "../engine/errors.js";
 import { ensureImage } from "../image/ensure.js";
@@ -55,6 +58,8 @@ export class DockerStack implements RuntimeStack {
   readonly #services = new Map<string, RuntimeService>();
   readonly #starts = new KeyedMutex();
   readonly #identity: StackIdentity;
+  /** Services of which an instance was started: restarts do not look for a newer image. */
+  readonly #started = new Set<string>();
   #definition: StackDefinition;
   #oneOffs = 0;
   #closing: Promise<void> | undefined;
@@ -148,6 +153,7 @@ export class DockerStack implements RuntimeStack {
       },
     });
     this.#services.set(service.name, started);
+    this.#started.add(service.name);
     void started.exited.then(() => {
       if (this.#services.get(service.name) === started) this.#services.delete(service.name);
     });
@@ -172,6 +178,7 @@ export class DockerStack implements RuntimeStack {
       engine,
       identity: this.#identity,
       definition: this.#definition,
+      folder: this.request.folder,
       service,
       image,
       generation,
@@ -183,27 +190,44 @@ export class DockerStack implements RuntimeStack {
       ports,
       kind,
       env,
+      dependencies: (user) => this.#dependencies(request, image, user),
       hostPort: (other, port) => ledger.hostPort(other, port),
     };
   }
 
-  async #image(request: StartServiceRequest): Promise<Image> {
+  async #dependencies(request: StartServiceRequest, image: Image, user: string): Promise<Dependencies> {
+    if (installationOf(request.service) === null) return { volumes: [], environment: {} };
+    const { ensureDependencies } = await import("../dependencies/ensure.js");
+    return ensureDependencies({
+      ...this.#preparing(request),
+      image,
+      user,
+    });
+  }
+
+  /** What pulls, builds and installations of a service have in common. */
+  #preparing({ service, signal, phase, sink }: StartServiceRequest) {
     const { engine, env, retry } = this.parts;
     const { folder, stateDir, notice } = this.request;
-    const { service, signal, phase, sink } = request;
-    return ensureImage({
+    return {
       engine,
       identity: this.#identity,
       service,
+      secrets: { ...this.#definition.binarySecrets, ...this.#definition.secrets },
       folder,
+      renew: !this.#started.has(service.name),
       exclude: [stateDir, `${folder}/.env`, ...(this.#definition.privateFiles ?? [])],
       env,
       retry,
       signal,
       phase,
-      output: (line) => sink.line("stdout", line),
-      notice: (type, message) => notice({ type, service: service.name, message }),
-    });
+      output: (line: string) => sink.line("stdout", line),
+      notice: (type: RuntimeNotice["type"], message: string) => notice({ type, service: service.name, message }),
+    };
+  }
+
+  #image(request: StartServiceRequest): Promise<Image> {
+    return ensureImage(this.#preparing(request));
   }
 
   /** Published ports, and the ports that checks connect to when they cannot reach the container. */

@@ -19,6 +19,8 @@ import { serviceDefinition as service } from "../../../support/service.js";
 const IMAGE: Image = {
   id: "sha256:image",
   name: "image",
+  platform: "linux/amd64",
+  taggedAt: null,
   built: false,
   user: "",
   environment: {},

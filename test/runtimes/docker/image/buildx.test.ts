@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Engine } from "../../../../src/runtimes/docker/engine/engine.js";
 import { readInfo } from "../../../../src/runtimes/docker/engine/engine.js";
-import { buildImage } from "../../../../src/runtimes/docker/image/build.js";
+import { type BuildOptions, buildImage } from "../../../../src/runtimes/docker/image/build.js";
 
 let folder: string;
 beforeEach(() => {
@@ -26,7 +26,8 @@ function cli(script: string): void {
     `#!/bin/sh
 [ "$2" = version ] && exit 0
 printf '%s\\n' "$@" "HOST=$DOCKER_HOST CONTEXT=$DOCKER_CONTEXT" > ${folder}/given
-tar -t > ${folder}/files
+cat > ${folder}/context
+tar -tf ${folder}/context > ${folder}/files
 for word in "$@"; do case "$word" in --iidfile=*) id="\${word#--iidfile=}";; esac; done
 ${script}
 `,
@@ -36,7 +37,11 @@ ${script}
 
 const missing = Object.assign(new Error("no such image"), { statusCode: 404 });
 
-function build(source = "default", signal = new AbortController().signal) {
+function build(
+  source = "default",
+  signal = new AbortController().signal,
+  more: Partial<Pick<BuildOptions, "build" | "secrets" | "platform">> = {},
+) {
   const told: string[] = [];
   const engine = {
     address: { host: "unix:///engine.sock", source },
@@ -46,6 +51,7 @@ function build(source = "default", signal = new AbortController().signal) {
   const done = buildImage({
     engine,
     build: { context: join(folder, "project"), args: { A: "1" }, target: "last" },
+    secrets: {},
     tag: "stackwarden/x:1",
     labels: { l: "v" },
     service: "app",
@@ -62,6 +68,7 @@ function build(source = "default", signal = new AbortController().signal) {
     phase: (message) => told.push(message),
     output: (line) => told.push(`out ${line}`),
     retrying: (message) => told.push(message),
+    ...more,
   });
   return { done, told };
 }
@@ -79,6 +86,34 @@ it("the context goes in as an archive, the image's id comes back, and the engine
   expect(told).toContain("building: #5 [last 1/1] RUN true");
   expect(await build("context desktop").done).toBe("sha256:abc");
   expect(given()).toContain("HOST= CONTEXT=desktop");
+});
+
+it("takes its Dockerfile from the compose file, secrets from private files, and no cache where the file says so", async () => {
+  cli(
+    `tar -xOf ${folder}/context .dockerfile.stackwarden > ${folder}/dockerfile
+for word in "$@"; do case "$word" in --secret=id=token,src=*) stat -c %a "\${word##*=}" > ${folder}/mode; cat "\${word##*=}" > ${folder}/secret;; esac; done
+printf sha256:abc > "$id"`,
+  );
+  const { done } = build("default", new AbortController().signal, {
+    build: {
+      context: join(folder, "project"),
+      args: {},
+      dockerfileInline: "FROM scratch AS inline\n",
+      labels: { own: "1", l: "forged" },
+      noCache: true,
+      pull: true,
+    },
+    secrets: { token: "s3cret" },
+    platform: "linux/arm64",
+  });
+  expect(await done).toBe("sha256:abc");
+  for (const word of ["--no-cache", "--pull", "--platform=linux/arm64", "--label=own=1", "--label=l=v"])
+    expect(given()).toContain(word);
+  expect(given()).toContain("--file=.dockerfile.stackwarden");
+  expect(given().join(" ")).not.toContain("s3cret");
+  expect(readFileSync(join(folder, "dockerfile"), "utf8")).toBe("FROM scratch AS inline\n");
+  expect(readFileSync(join(folder, "secret"), "utf8")).toBe("s3cret");
+  expect(readFileSync(join(folder, "mode"), "utf8")).toBe("600\n");
 });
 
 it("a failure carries the last lines; a busy registry is tried again", async () => {

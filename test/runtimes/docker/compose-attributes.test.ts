@@ -1,0 +1,177 @@
+/** Attributes of a compose file in containers of the docker runtime: binds, hooks, inline Dockerfiles, pull policies. */
+import { chownSync, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { createDockerRuntime } from "../../../src/runtimes/docker/docker-runtime.js";
+import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
+import type { StackRuntime } from "../../../src/stack/runtime.js";
+import { contents, startDaemon, type TestDaemon, whyNoDaemon } from "../../support/docker/daemon.mjs";
+import { BUSYBOX, buildImage } from "../../support/docker/images.mjs";
+import { startRegistry } from "../../support/docker/registry.js";
+import { Bench } from "../contract/bench.js";
+
+const skip = whyNoDaemon();
+
+describe.skipIf(skip !== null)(`compose attributes on docker${skip === null ? "" : `: skipped, ${skip}`}`, () => {
+  let daemon: TestDaemon;
+  let runtime: StackRuntime;
+  let bench: Bench;
+  let home: string;
+
+  beforeAll(async () => {
+    daemon = await startDaemon({ images: ["busybox:latest"] });
+    await buildImage(daemon.socket, "own-user:1", ["USER app"]);
+    home = mkdtempSync(join(tmpdir(), "stackwarden-docker-home-"));
+    runtime = createDockerRuntime({
+      settings: { host: daemon.host, retry: { maxRetries: 1, baseDelayMs: 20 } },
+      env: { ...process.env, DOCKER_CONFIG: home },
+      warn: () => {},
+    });
+  });
+  afterAll(async () => {
+    await runtime?.close();
+    await daemon?.close();
+    if (home !== undefined) rmSync(home, { recursive: true, force: true });
+  });
+  beforeEach(() => {
+    bench = new Bench({
+      runtime,
+      images: { python: "python:3.11-slim", redis: "" },
+      keepsSplitCharacters: true,
+      processesVisible: true,
+      close: async () => {},
+    });
+  });
+  afterEach(async () => {
+    await bench.close();
+    expect((await contents(daemon.socket)).containers).toEqual([]);
+  });
+
+  const shell = (script: string, fields: Partial<ServiceDefinition> = {}): ServiceDefinition => {
+    const { user: _user, ...service } = bench.python("app", "", { image: "own-user:1", ...fields });
+    return { ...service, command: ["sh", "-c", `# ${bench.mark}\n${script}`], ...("user" in fields ? fields : {}) };
+  };
+  const bind = (source: string, more: { createHostPath?: false; outside?: true } = {}) => ({
+    type: "bind" as const,
+    source,
+    target: "/bound",
+    readOnly: false,
+    ...more,
+  });
+
+  it("creates a folder that is bound and missing, for the service's user, with a note; its data stays", async () => {
+    chownSync(bench.folder, 2345, 2346);
+    const source = join(bench.folder, "var", "data");
+    const service = shell("echo kept >> /bound/file; cat /bound/file; sleep 100", { mounts: [bind(source)] });
+    const { stack, running, sink } = await bench.run(service);
+    await sink.shows("kept");
+    expect(statSync(source)).toMatchObject({ uid: 4321, gid: 4321 });
+    expect(statSync(join(bench.folder, "var"))).toMatchObject({ uid: 2345, gid: 2346 });
+    expect(running.notes).toContainEqual(expect.stringMatching(/^var\/data did not exist and was created/));
+    await running.stop({ graceMs: 0 });
+    const again = await bench.start(stack, service);
+    await bench.sink("app").shows("kept\nkept");
+    expect(again.notes.join()).not.toContain("did not exist");
+  });
+
+  it("does not start with a bind that must not be created, or that is outside the project", async () => {
+    const source = join(bench.folder, "missing");
+    for (const mount of [bind(source, { createHostPath: false }), bind(source, { outside: true })]) {
+      const service = shell("true", { mounts: [mount] });
+      const stack = await bench.open([service]);
+      await expect(bench.start(stack, service)).rejects.toMatchObject({
+        code: "SERVICE_START_FAILED",
+        message: `app: nothing exists at ${source}, which it binds.`,
+      });
+      await stack.close();
+      expect(existsSync(source)).toBe(false);
+    }
+  });
+
+  it("runs hooks as the service's user after the start and before the stop", async () => {
+    const service = shell("trap 'cat /tmp/said; exit' TERM; while :; do sleep 0.05; done", {
+      postStart: [
+        {
+          command: ["sh", "-c", 'echo "begun by $(id -u) in $PWD with $WORD"'],
+          environment: { WORD: "w" },
+          workingDir: "/tmp",
+        },
+        { command: ["sh", "-c", "id -u"], environment: {}, user: "1234" },
+      ],
+      preStop: [
+        { command: ["sh", "-c", "echo leaving > /tmp/said"], environment: {} },
+        { command: ["sh", "-c", "exit 3"], environment: {} },
+      ],
+    });
+    const { running, sink } = await bench.run(service);
+    await sink.shows("begun by 4321 in /tmp with w\n1234\n");
+    await running.stop({ graceMs: 20_000 });
+    expect(sink.all).toContain("leaving");
+    expect(sink.all).toContain("The pre_stop hook failed: exit code 3");
+  });
+
+  it("fails a start whose hook fails, or would run as root", async () => {
+    for (const [hook, expected] of [
+      [
+        { command: ["false"], environment: {} },
+        { code: "SERVICE_START_FAILED", message: /post_start hook of app/ },
+      ],
+      [
+        { command: ["true"], environment: {}, user: "toor" },
+        { code: "POLICY_VIOLATION", message: /root/ },
+      ],
+    ] as const) {
+      const service = shell("sleep 100", { postStart: [{ ...hook, command: [...hook.command] }] });
+      const stack = await bench.open([service]);
+      await expect(bench.start(stack, service)).rejects.toMatchObject({
+        code: expected.code,
+        message: expect.stringMatching(expected.message),
+      });
+      expect((await contents(daemon.socket)).containers).toEqual([]);
+      await stack.close();
+    }
+  });
+
+  it("builds the Dockerfile that the compose file contains", async () => {
+    const { image: _image, ...service } = shell("echo ran; cat /made", {
+      build: {
+        context: bench.folder,
+        args: {},
+        dockerfileInline: "FROM own-user:1\nUSER root\nRUN echo inline > /made\nUSER app\n",
+      },
+    });
+    const stack = await bench.open([service]);
+    const running = await bench.start(stack, service);
+    await running.exited;
+    expect(bench.sink("app").all).toContain("ran\ninline\n");
+  });
+
+  it("pulls as pull_policy says: never, always, and without effect where the registry is away", async () => {
+    const registry = await startRegistry(BUSYBOX);
+    const { image } = registry;
+    const manifests = () => registry.requests.filter((request) => request.includes("/manifests/")).length;
+    const service = (pullPolicy?: string): ServiceDefinition => ({
+      ...shell("true", { image, ...(pullPolicy === undefined ? {} : { pullPolicy }) }),
+      command: ["/bin/sh", "sh", "-c", "true"],
+    });
+    const once = async (one: ServiceDefinition): Promise<number> => {
+      const before = manifests();
+      const stack = await bench.open([one]);
+      const running = await bench.start(stack, one);
+      await running.exited;
+      await stack.close();
+      return manifests() - before;
+    };
+    try {
+      await expect(once(service("never"))).rejects.toMatchObject({ message: expect.stringContaining("does not have") });
+      expect(await once(service("daily"))).toBeGreaterThan(0);
+      expect(await once(service())).toBe(0);
+      expect(await once(service("daily"))).toBe(0);
+      expect(await once(service("always"))).toBeGreaterThan(0);
+    } finally {
+      await registry.close();
+    }
+    expect(await once(service("always"))).toBe(0);
+  });
+});
