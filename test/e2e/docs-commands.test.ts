@@ -40,6 +40,7 @@ interface Run {
 /** In the order of the documents. */
 const RUN: Record<string, Record<string, Run>> = {
   "README.md": {
+    "stackwarden init": { shows: /compose\.yaml describes the stack/ },
     "stackwarden up": { shows: /backend.*listening on/, goesOn: true },
     "stackwarden ps": { shows: /backend\s+healthy/ },
     "stackwarden health": { shows: /backend\s+healthy/ },
