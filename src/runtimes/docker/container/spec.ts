@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import type Docker from "dockerode";
 import type { Limits, ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import { isRootUser } from "../../shared/image-user.js";
-import { writableFolders } from "../../shared/writable-folders.js";
+import { writableFolders } from "../../shared/official-images.js";
 import type { EngineInfo } from "../engine/engine.js";
 import type { Image } from "../image/image.js";
 import { limitFields } from "../service/limits.js";
