@@ -40,6 +40,8 @@ const MYSQL: KnownImage = {
   command: shell("mysqladmin ping -h 127.0.0.1 --silent || mariadb-admin ping -h 127.0.0.1 --silent"),
 };
 
+const MONGO_PORT = 27_017;
+
 /** Checks of official images, by name on Docker Hub. */
 const IMAGES: ReadonlyMap<string, KnownImage> = new Map([
   ["postgres", POSTGRES],
@@ -47,7 +49,7 @@ const IMAGES: ReadonlyMap<string, KnownImage> = new Map([
   ["valkey/valkey", { ...REDIS, command: { kind: "cmd", argv: ["valkey-cli", "ping"] } }],
   ["mysql", MYSQL],
   ["mariadb", MYSQL],
-  ["mongo", { port: 27_017 }],
+  ["mongo", { port: MONGO_PORT }],
   ["rabbitmq", { port: 5672 }],
   ["memcached", { port: 11_211 }],
   ["nginx", { port: 80 }],
@@ -85,6 +87,12 @@ function knownService(
     return local.provider === "postgres" ? POSTGRES : REDIS;
   }
   return build === undefined && runsServer(entrypoint, command) ? knownImage(image) : undefined;
+}
+
+/** True for databases whose servers create their data in an empty volume before they answer. */
+export function initialisesVolume(service: ServiceDefinition, runtime: RuntimeName): boolean {
+  const known = knownService(service, runtime);
+  return known === POSTGRES || known === MYSQL || known?.port === MONGO_PORT;
 }
 
 const implied = (test: HealthTest, command?: HealthTest): Healthcheck => ({

@@ -55,6 +55,9 @@ export function insideTest(service: ServiceDefinition): HealthTest | undefined {
   return test?.kind === "cmd" || test?.kind === "cmd-shell" ? test : undefined;
 }
 
+export const namedVolumes = (service: ServiceDefinition): { source: string; target: string }[] =>
+  service.mounts.flatMap((mount) => (mount.type === "volume" ? [{ source: mount.source, target: mount.target }] : []));
+
 /** Name of the file that holds the compose file's `dockerfile_inline`. */
 const INLINE_DOCKERFILE = ".dockerfile.stackwarden";
 
@@ -303,6 +306,7 @@ function start(
     waitSeconds: LIMITS_WAIT_SECONDS,
     // When the host is reachable, the signal is sent from there.
     stopSignal: hostInReach ? "SIGTERM" : service.stopSignal,
+    volumes: namedVolumes(service).map(({ target }) => target),
     command: hidden.hide(command),
     ...(test === undefined || healthcheck === undefined
       ? {}

@@ -21,6 +21,7 @@ export interface DaggerServiceOptions {
   startedAt: number;
   user: RuntimeService["user"];
   notes: string[];
+  emptyVolumes: RuntimeService["emptyVolumes"];
   instance: Instance;
   /** Settles when it has ended and its ports no longer accept connections. */
   closed: Promise<unknown>;
@@ -41,6 +42,7 @@ export class DaggerService implements RuntimeService {
   readonly pid = null;
   readonly user: RuntimeService["user"];
   readonly notes: string[];
+  readonly emptyVolumes: RuntimeService["emptyVolumes"];
   readonly exited: Promise<ServiceExit>;
 
   constructor(private readonly options: DaggerServiceOptions) {
@@ -49,6 +51,7 @@ export class DaggerService implements RuntimeService {
     this.startedAt = options.startedAt;
     this.user = options.user;
     this.notes = options.notes;
+    this.emptyVolumes = options.emptyVolumes;
     this.exited = options.closed.then(() => options.instance.exited);
   }
 

@@ -9,7 +9,7 @@ import type { Limits, ServiceDefinition } from "../../../stack/definition/types.
 import type { Enforcement, RuntimeService, StartServiceRequest } from "../../../stack/runtime.js";
 import { exitOf } from "../../shared/exit-codes.js";
 import type { Dial } from "../../shared/probes/dial.js";
-import { insideTest, LIMITS_WAIT_SECONDS, type ReadyContainer } from "../container/container.js";
+import { insideTest, LIMITS_WAIT_SECONDS, namedVolumes, type ReadyContainer } from "../container/container.js";
 import { commandMissing, endedWell, execFailure, startError } from "../engine/engine-errors.js";
 import type { EngineHost } from "../engine-host/types.js";
 import { EngineError } from "../session/connection.js";
@@ -164,6 +164,7 @@ class Launch {
         generation: request.generation,
         startedAt,
         user,
+        emptyVolumes: this.#emptyVolumes(exited),
         notes: [...ready.notes, ...this.#notes(word), ...(published?.notes ?? [])],
         closed: published?.closed ?? exited,
         instance,
@@ -259,6 +260,15 @@ class Launch {
     } finally {
       enough.abort();
     }
+  }
+
+  /** As the entry script reports them, which can arrive later than the container's start is observed. */
+  #emptyVolumes(exited: Promise<unknown>): RuntimeService["emptyVolumes"] {
+    const { ready, request } = this.options;
+    if (ready.token === null) return Promise.resolve(null);
+    const volumes = namedVolumes(request.service);
+    const reported = this.#output.started.then(({ empty }) => empty.flatMap((index) => volumes[index]?.source ?? []));
+    return Promise.race([reported, exited.then(() => null)]);
   }
 
   async #user(containerId: string | null, word: StartReport | null): Promise<RuntimeService["user"]> {

@@ -108,6 +108,7 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
         enforcement: observed.enforcement,
       },
       notes: [...prepared.notes, ...options.notes],
+      emptyVolumes: prepared.emptyVolumes,
       imageHealthcheck: imageHealthcheck(options.image.healthcheck, service.healthTimings),
       engine,
       container: id,

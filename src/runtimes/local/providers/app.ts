@@ -218,6 +218,7 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
     cwd: workspace.cwd,
     env,
     notes,
+    emptyVolumes: null,
     mounts,
     access: null,
     resolve: find,

@@ -42,6 +42,8 @@ export interface LaunchPlan {
   /** Folders that take the place of others in the service's namespaces. */
   mounts?: readonly SandboxMount[];
   notes: string[];
+  /** Named volumes that held no file before the preparation; null when the service has volumes that are not mounted. */
+  emptyVolumes: readonly string[] | null;
   access: ProbeContext["access"];
   /** Replaces the definition's stop signal. */
   stopSignal?: string;

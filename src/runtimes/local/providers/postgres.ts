@@ -149,7 +149,7 @@ export async function preparePostgres(context: PrepareContext): Promise<LaunchPl
   const settings = postgresSettings(service);
   const binaries = await postgresBinaries(context.serverStateDir);
   await reachable(join(binaries.bin, "postgres"), context);
-  const { base, volume } = await dataBase(context);
+  const { base, volume, emptyVolumes } = await dataBase(context);
   const data = join(base, "pgdata");
   await removeHalfMade(base, context);
   const notes: string[] = [];
@@ -192,6 +192,7 @@ export async function preparePostgres(context: PrepareContext): Promise<LaunchPl
     env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8", HOME: context.home, TMPDIR: context.tmp, TZ: "UTC" },
     commandEnv: postgresCommandEnv(context, binaries.bin),
     notes,
+    emptyVolumes,
     access: login,
     // Fast shutdown: SIGTERM would wait until every client has disconnected.
     stopSignal: "SIGINT",

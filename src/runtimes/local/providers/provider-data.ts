@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { ensureDir, ownerOf } from "../files/create.js";
+import { Folder } from "../files/folder.js";
 import { chownTree } from "../files/own-tree.js";
 import { isRootServer, withStorage } from "../files/storage.js";
 import type { PrepareContext } from "./launch-plan.js";
@@ -26,7 +27,9 @@ export function volumePath(stateDir: string, name: string): string {
  * The server owns it (0711); only the service's user can access the data directory inside it.
  * @throws UNSUPPORTED for every other kind of mount
  */
-export async function dataBase(context: PrepareContext): Promise<{ base: string; volume: string | null }> {
+export async function dataBase(
+  context: PrepareContext,
+): Promise<{ base: string; volume: string | null; emptyVolumes: string[] }> {
   const { service } = context.request;
   const others = service.mounts.filter((mount) => mount.type === "bind" || (mount.type === "volume" && mount.readOnly));
   const volumes = service.mounts.filter((mount) => mount.type === "volume");
@@ -41,7 +44,16 @@ export async function dataBase(context: PrepareContext): Promise<{ base: string;
   const place = volume === null ? join(stateDir, "anonymous") : join(stateDir, "volumes");
   await ensureDir(place, 0o711);
   const base = await ensureDir(volume === null ? join(place, service.name) : volumePath(stateDir, volume), 0o711);
-  return { base, volume };
+  return { base, volume, emptyVolumes: volume !== null && (await isEmpty(base)) ? [volume] : [] };
+}
+
+async function isEmpty(path: string): Promise<boolean> {
+  const folder = await Folder.open(path);
+  try {
+    return (await folder.names(1)).length === 0;
+  } finally {
+    await folder.close();
+  }
 }
 
 /**
