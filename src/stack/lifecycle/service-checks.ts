@@ -136,7 +136,7 @@ export const uncheckedDependency = (service: string, dependency: string): Stackw
   noCheck([{ service, dependency }]);
 
 /**
- * Requires a health check for `depends_on` with `condition: service_healthy`. On the docker runtime, the image may
+ * Requires a health check for `depends_on` with `condition: service_healthy`. On runtimes with images, the image may
  * provide the check, which is known only after the service runs.
  * @throws INVALID_STACK that names every dependency on a service without a check
  */
@@ -148,5 +148,5 @@ export function requireChecks(definition: StackDefinition, runtime: RuntimeName)
       if (condition === "service_healthy" && other !== undefined && checksOf(other, runtime).length === 0)
         lacking.push({ service: name, dependency });
     }
-  if (lacking.length > 0 && runtime !== "docker") throw noCheck(lacking);
+  if (lacking.length > 0 && runtime === "local") throw noCheck(lacking);
 }

@@ -69,11 +69,10 @@ class Launch {
 
   constructor(private readonly options: LaunchOptions) {
     const { session, request, ready, host } = options;
-    const { service } = request;
-    const test = host.enforcement.level === "enforced" || ready.token === null ? undefined : insideTest(service);
-    const { healthcheck } = service;
+    const healthcheck = request.service.healthcheck ?? ready.imageHealthcheck;
+    const test = host.enforcement.level === "enforced" || ready.token === null ? undefined : insideTest(healthcheck);
     this.#loop =
-      test === undefined || healthcheck === undefined
+      test === undefined || healthcheck === null
         ? null
         : new EntryLoop(test, healthcheck.intervalMs + healthcheck.timeoutMs);
     this.#output = new InstanceOutput({
@@ -164,6 +163,7 @@ class Launch {
         generation: request.generation,
         startedAt,
         user,
+        imageHealthcheck: ready.imageHealthcheck,
         emptyVolumes: this.#emptyVolumes(exited),
         notes: [...ready.notes, ...this.#notes(word), ...(published?.notes ?? [])],
         closed: published?.closed ?? exited,

@@ -110,6 +110,7 @@ function start(
       instance: "i",
       token: TOKEN,
       hidden: new SecretArgs(TOKEN, []),
+      imageHealthcheck: null,
       user: "1000:1000",
       notes: ["a note"],
       ...more.ready,
