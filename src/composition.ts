@@ -1,4 +1,5 @@
 /** Composes the server: configuration, runtimes, manager. Construction has no side effects; the first call does. */
+import { join } from "node:path";
 import type { Config } from "./config/types.js";
 import type { Logger } from "./logger.js";
 import { createDaggerRuntime } from "./runtimes/dagger/dagger-runtime.js";
@@ -30,6 +31,7 @@ export function composeManager(config: Config, logger: Logger): SharedStackManag
     settings: engineSettings(config),
     // Each client of the background server has its own configuration.
     settingsOf: (client) => engineSettings({ ...config, ...client }),
+    programs: join(config.stateDir, "programs"),
     env: process.env,
     warn,
   });

@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from "commander";
 import { VERSION } from "../version.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
 import {
+  clientOption,
   countOption,
   listOption,
   numberOption,
@@ -104,6 +105,7 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
       "host port of a service, or of service:container port; auto: next free ones (repeatable)",
       portOption,
     )
+    .option("--idle-stop <duration>", "stop when no call used the stack for this long, such as 2h")
     .option("--no-logs", "do not show logs")
     .action((services, options) =>
       end(import("./commands/up.js").then(({ up }) => up({ ...options, services }, host))),
@@ -116,6 +118,27 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .option("--yes", "confirm the deletion")
     .action((services, options) =>
       end(import("./commands/change.js").then(({ down }) => down({ ...options, services }, host))),
+    );
+  program
+    .command("init")
+    .description("look at the folder and show what is missing to run it here and in an MCP client; --yes writes it")
+    .option("--folder <path>", "the project's folder (default: the working directory)")
+    .addOption(
+      new Option("--client <name>", "also add stackwarden to this client's configuration (repeatable)").argParser(
+        clientOption,
+      ),
+    )
+    .option("--yes", "write the files; nothing that exists is replaced")
+    .option("--json", "print the result as JSON")
+    .action((options) => end(import("./commands/init.js").then(({ init }) => init(options, host))));
+  withSettings(program.command("prune"))
+    .description("delete everything of stopped projects whose folder does not exist any more, or of the named ones")
+    .argument("[projects...]", "default: every project whose folder is gone")
+    .option("--dry-run", "only list them")
+    .option("--yes", "confirm the deletion of data, snapshots, dependencies and logs")
+    .option("--json", "print the result as JSON")
+    .action((projects, options) =>
+      end(import("./commands/prune.js").then(({ prune }) => prune(projects, options, host))),
     );
   withProject(program.command("config"))
     .description("show the project's compose files as one resolved model; starts nothing")

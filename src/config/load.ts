@@ -163,6 +163,7 @@ async function toConfig(raw: RawConfig, layers: readonly Layer[], request: LoadC
     commands: raw.commands,
     restartBudget: raw.restart_budget,
     startTimeoutMs: Math.round(raw.start_timeout_seconds * 1000),
+    ...(raw.idle_stop == null ? {} : { idleStopMs: Math.round(raw.idle_stop) }),
     serverIdleMs: Math.round(raw.server_idle_seconds * 1000),
     logLevel: raw.log_level,
     projects: raw.projects,
@@ -182,6 +183,7 @@ async function toConfig(raw: RawConfig, layers: readonly Layer[], request: LoadC
       ...(raw.engine === undefined ? {} : { engine: raw.engine }),
       gatewayImage: raw.gateway_image,
       tunnel: raw.dagger_tunnel,
+      cliSource: raw.dagger_cli_download ? raw.dagger_cli_source : null,
     },
     docker: {
       ...(raw.docker_host === undefined ? {} : { host: raw.docker_host }),

@@ -1,6 +1,7 @@
 /** The one schema of the server's configuration, in the spelling of stackwarden.yaml (snake_case). */
 import * as z from "zod";
 import { PROJECT_ID } from "../stack/project-id.js";
+import { durationMs } from "../stack/text/duration.js";
 import { RUNTIMES } from "../stack/vocabulary.js";
 
 const MB = 1024 * 1024;
@@ -32,6 +33,11 @@ const IMAGE = /^[a-z0-9][A-Za-z0-9._/:-]{0,254}(@sha256:[0-9a-f]{64})?$/;
  */
 export const GATEWAY_IMAGE = "node:20-alpine";
 
+/** Where the Dagger SDK downloads the CLI. */
+export const DAGGER_CLI_SOURCE = "https://dl.dagger.io/dagger/releases";
+/** Encrypted, because the checksum comes from the same place; a mirror on this machine needs no encryption. */
+const CLI_SOURCE = /^(?:https:\/\/[^\s@]+|http:\/\/(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?(?:\/[^\s@]*)?)$/;
+
 export const configSchema = z.strictObject({
   runtime: z.enum(["auto", ...RUNTIMES]).default("auto"),
   roots: z.array(path).min(1, "must name at least one folder").optional(),
@@ -45,6 +51,14 @@ export const configSchema = z.strictObject({
   commands: z.enum(["any", "declared", "off"]).default("any"),
   restart_budget: z.int().min(0).max(1000).default(3),
   start_timeout_seconds: z.number().min(1).max(86_400).default(300),
+  idle_stop: z
+    .union([z.number(), z.string()])
+    .transform((value) => (typeof value === "number" || /^\d+$/.test(value) ? Number(value) * 1000 : durationMs(value)))
+    .refine(
+      (ms) => ms !== null && ms >= 1000 && ms <= 31_536_000_000,
+      "must be a duration from 1s to 365d such as 2h or 90m, or a number of seconds",
+    )
+    .optional(),
   server_idle_seconds: z.number().min(1).max(31_536_000).default(600),
   log_level: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
   projects: z
@@ -77,6 +91,12 @@ export const configSchema = z.strictObject({
     .regex(IMAGE, "must be an image's name, such as node:20-alpine or node@sha256:<64 hexadecimal digits>")
     .default(GATEWAY_IMAGE),
   dagger_tunnel: z.boolean().default(false),
+  dagger_cli_download: z.boolean().default(true),
+  dagger_cli_source: z
+    .string()
+    .max(2048)
+    .regex(CLI_SOURCE, "must be an https:// address, without user and password")
+    .default(DAGGER_CLI_SOURCE),
   docker_host: z
     .string()
     .regex(DOCKER_HOST, "must be a container engine's address: unix:///path, tcp://host:port or ssh://user@host")

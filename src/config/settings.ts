@@ -95,6 +95,7 @@ export const SETTINGS: readonly Setting[] = [
     placeholder: "<seconds>",
     help: "time for a stack to become healthy",
   },
+  { key: "idle_stop", env: "STACKWARDEN_IDLE_STOP", kind: "text" },
   { key: "server_idle_seconds", env: "STACKWARDEN_SERVER_IDLE_SECONDS", kind: "number" },
   {
     key: "log_level",
@@ -113,6 +114,8 @@ export const SETTINGS: readonly Setting[] = [
   { key: "engine", env: "STACKWARDEN_ENGINE", kind: "text" },
   { key: "gateway_image", env: "STACKWARDEN_GATEWAY_IMAGE", kind: "text" },
   { key: "dagger_tunnel", env: "STACKWARDEN_DAGGER_TUNNEL", kind: "boolean" },
+  { key: "dagger_cli_download", env: "STACKWARDEN_DAGGER_CLI_DOWNLOAD", kind: "boolean" },
+  { key: "dagger_cli_source", env: "STACKWARDEN_DAGGER_CLI_SOURCE", kind: "text" },
   { key: "docker_host", env: "STACKWARDEN_DOCKER_HOST", kind: "text" },
   { key: "docker_context", env: "STACKWARDEN_DOCKER_CONTEXT", kind: "text" },
   { key: "retry.max_retries", env: "STACKWARDEN_RETRY_MAX_RETRIES", kind: "number" },

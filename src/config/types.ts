@@ -11,6 +11,8 @@ export interface Config extends StackSettings {
     gatewayImage: string;
     /** Published ports through Dagger's own tunnel, open to the network, instead of on 127.0.0.1. Default false. */
     tunnel: boolean;
+    /** Where the CLI is downloaded when none is installed; null: it is not downloaded. */
+    cliSource: string | null;
   };
   /** No root is configured: `roots` is the working directory, or empty where that is not a valid default. */
   rootsByDefault: boolean;

@@ -36,6 +36,7 @@ export const WORKING_DIRECTORY_RULES: Readonly<Record<string, Rule>> = {
   commands: { kind: "not before", values: ["any", "declared", "off"] },
   restart_budget: { kind: "at most" },
   start_timeout_seconds: { kind: "at most" },
+  idle_stop: { kind: "choice", why: "how long a stack runs that no call uses" },
   server_idle_seconds: { kind: "at most" },
   log_level: { kind: "choice", why: "what this client's own log shows" },
   "projects.*.folder": { kind: "choice", why: "below the allowed roots; a known project keeps its folder" },
@@ -52,6 +53,9 @@ export const WORKING_DIRECTORY_RULES: Readonly<Record<string, Rule>> = {
   docker_context: { kind: "forbidden" },
   // On, it opens published ports to the network.
   dagger_tunnel: { kind: "only", value: false },
+  dagger_cli_download: { kind: "only", value: false },
+  // A program from there runs with the server's rights.
+  dagger_cli_source: { kind: "forbidden" },
   "retry.max_retries": { kind: "at most" },
   "retry.base_delay_ms": { kind: "at least" },
   "logs.ring_mb": { kind: "at most" },

@@ -4,7 +4,7 @@
  */
 import * as z from "zod";
 import { PROJECT_ID, SERVICE_NAME, SNAPSHOT_NAME } from "../stack/project-id.js";
-import { durationMs } from "./duration.js";
+import { durationMs } from "../stack/text/duration.js";
 
 /** Unit of a numeric field. Text such as "5min" or "2g" is converted to this unit. */
 export type Unit = "seconds" | "megabytes";
@@ -205,6 +205,13 @@ export const dataFrom = field(
   z.strictObject({ project, snapshot: snapshotName.optional() }),
   "an object {project, snapshot?}",
   "Copy another project's data first.",
+);
+
+export const idleStop = field(
+  z.number().min(1).max(31_536_000),
+  "a number of seconds from 1 to 31,536,000",
+  "Stop when no call used it for this long, e.g. 2h.",
+  "seconds",
 );
 
 export const commandSeconds = field(

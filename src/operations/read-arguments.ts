@@ -4,7 +4,7 @@
  * the schema refuses them and the error shows the value sent.
  */
 import type { z } from "zod";
-import { durationMs } from "./duration.js";
+import { durationMs } from "../stack/text/duration.js";
 import { type Unit, unitOf } from "./fields.js";
 
 type Schema = z.core.$ZodType;

@@ -7,6 +7,7 @@ import {
   files,
   flag,
   folder,
+  idleStop,
   limitsByService,
   ports,
   profiles,
@@ -36,6 +37,7 @@ export const startStack = defineOperation({
     ports: ports.optional(),
     limits: limitsByService.optional(),
     data_from: dataFrom.optional(),
+    idle_stop: idleStop.optional(),
     wait: flag("Wait for health.").default(true),
     timeout_seconds: timeoutSeconds("Longest wait."),
   }),
@@ -58,6 +60,7 @@ export const startStack = defineOperation({
             ? undefined
             : Object.fromEntries(Object.entries(input.limits).map(([name, limits]) => [name, defined(limits)])),
         dataFrom: input.data_from === undefined ? undefined : defined(input.data_from),
+        idleStopMs: input.idle_stop === undefined ? undefined : input.idle_stop * 1000,
         wait: input.wait,
         timeoutMs: input.timeout_seconds * 1000,
       }),

@@ -17,13 +17,17 @@ export const stopStack = defineOperation({
     services: serviceList("Stop these alone.").optional(),
     remove_volumes: flag("Delete the data too.").default(false),
     snapshot: flag("Save the data first.").default(true),
-    confirm: flag("Required for remove_volumes.").default(false),
+    forget: flag("Delete all of the project; its folder may be gone.").default(false),
+    confirm: flag("Required for remove_volumes and forget.").default(false),
     timeout_seconds: timeoutSeconds("Longest wait."),
   }),
   output: stopOutcome,
   brief: briefStop,
   annotations: { readOnly: false, destructive: true, idempotent: true, openWorld: false },
-  destroys: (input) => (input.remove_volumes ? `the data in every volume of ${input.project}` : null),
+  destroys: ({ project: id, remove_volumes, forget }) => {
+    if (forget) return `the data, snapshots, dependencies, logs and records of ${id}`;
+    return remove_volumes ? `the data in every volume of ${id}` : null;
+  },
   run: (input, { manager, ...call }) =>
     manager.stop(
       defined({
@@ -31,6 +35,7 @@ export const stopStack = defineOperation({
         services: input.services,
         removeVolumes: input.remove_volumes,
         snapshot: input.snapshot,
+        forget: input.forget || undefined,
         timeoutMs: input.timeout_seconds * 1000,
       }),
       call,

@@ -100,6 +100,15 @@ class Manager implements SharedStackManager {
     return project;
   }
 
+  /** The project, also when its folder does not exist any more. */
+  #knownProject(id: string): Project {
+    const folder = this.#reaches(id) ? this.#store.missingFolder(id) : null;
+    if (folder === null) return this.#project(id);
+    const project = this.#projects.get(id) ?? new Project(id, folder, this.#projectOptions(id));
+    this.#projects.set(id, project);
+    return project;
+  }
+
   #projectOptions(id: string): ProjectOptions {
     const { config, runtimes, loadStack, openLogStore, logger } = this.options;
     return {
@@ -107,7 +116,6 @@ class Manager implements SharedStackManager {
       runtimes,
       loadStack,
       store: this.#shared.records,
-      other: (project) => this.#project(project),
       changed: () => {
         this.#emit({ kind: "stack", project: id });
         this.#emit({ kind: "health", project: id });
@@ -136,7 +144,8 @@ class Manager implements SharedStackManager {
         hint: "Start it again, then call again.",
       });
     try {
-      return await run();
+      const lease = this.#projects.get(project)?.lease;
+      return await (lease === undefined ? run() : lease.during(run));
     } catch (error) {
       if (!(error instanceof StackwardenError) || error.kind.fixedBy === "us")
         this.options.logger.error(`${what} failed`, { project, err: error });
@@ -150,14 +159,23 @@ class Manager implements SharedStackManager {
       const project = this.#project(request.project, request.folder);
       if (!project.open) this.#shared.records.requireOnly(project.id, project.folder);
       try {
-        return await project.start(request, call, this.options.config);
+        return await project.start(request, call, this.options.config, (id) => this.#project(id));
       } finally {
         if (this.projects().join() !== before) this.#emit({ kind: "projects" });
       }
     });
 
   stop: StackManager["stop"] = (request, call) =>
-    this.#guard(request.project, "stop", () => this.#project(request.project).stop(request, call));
+    this.#guard(request.project, "stop", async () => {
+      const { project: id, forget } = request;
+      if (forget !== true) return this.#project(id).stop(request, call);
+      const outcome = await this.#knownProject(id).stop(request, call);
+      if (outcome.forgotten === true) {
+        this.#projects.delete(id);
+        this.#emit({ kind: "projects" });
+      }
+      return outcome;
+    });
 
   restart: StackManager["restart"] = (request, call) =>
     this.#guard(request.project, "restart", () => this.#project(request.project).restart(request, call));
@@ -204,9 +222,11 @@ class Manager implements SharedStackManager {
       } catch (error) {
         // List the project even when its folder is missing or no longer allowed.
         if (!(error instanceof StackwardenError)) throw error;
+        const missing = this.#store.missingFolder(id);
         reports.push({
           project: id,
-          folder: "",
+          folder: missing ?? "",
+          ...(missing === null ? {} : { folder_missing: true as const }),
           state: "stopped",
           runtime: this.options.runtimes[0]?.name ?? DEFAULT_RUNTIME,
           source: "",

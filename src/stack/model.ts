@@ -54,6 +54,8 @@ export interface StartRequest {
    * data.
    */
   dataFrom?: { project: string; snapshot?: string };
+  /** Milliseconds without a call after which the stack stops. Default: the setting `idle_stop`. */
+  idleStopMs?: number;
   /** Wait until every service is healthy. Default true. */
   wait?: boolean;
   /**
@@ -109,7 +111,15 @@ export interface StackManager {
   start(request: StartRequest, call: CallContext): Promise<StartOutcome>;
   stop(
     /** `services`: stop only these services. Default: the whole stack. */
-    request: { project: string; removeVolumes?: boolean; snapshot?: boolean; services?: string[]; timeoutMs?: number },
+    request: {
+      project: string;
+      removeVolumes?: boolean;
+      snapshot?: boolean;
+      /** Delete everything of the project, its records too. Its folder need not exist. */
+      forget?: boolean;
+      services?: string[];
+      timeoutMs?: number;
+    },
     call: CallContext,
   ): Promise<StopOutcome>;
   restart(

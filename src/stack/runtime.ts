@@ -14,6 +14,8 @@ export type { RuntimeName } from "./vocabulary.js";
 export interface RuntimeStatus {
   runtime: RuntimeName;
   available: boolean;
+  /** What a start would download first, in a sentence. `auto` does not choose such a runtime while another is available. */
+  downloads?: string;
   /** Results of the availability checks, one line each, with a fix for each missing prerequisite. */
   findings: { check: string; ok: boolean; message: string; fix?: string }[];
   /** What this runtime can enforce on this machine. */
@@ -209,6 +211,12 @@ export interface StackRuntime {
   open(request: OpenStackRequest): Promise<RuntimeStack>;
   /** Deletes named volumes of a project that is not running. */
   removeVolumes(projectId: string, stateDir: string, volumes: string[]): Promise<void>;
+  /**
+   * Deletes everything that the runtime keeps of a project that is not running: all its volumes, installed
+   * dependencies, images built for it, and what an earlier server left.
+   * @throws when something cannot be deleted; a later call deletes the rest
+   */
+  removeProject(projectId: string, stateDir: string): Promise<void>;
   /**
    * Copies named volumes into an empty private directory, in a format that only this runtime can read.
    * @returns bytes of each volume that has data; volumes without data are left out

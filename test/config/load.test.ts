@@ -242,6 +242,31 @@ describe("the default root", () => {
   });
 });
 
+describe("idle_stop", () => {
+  it.each([
+    ["2h", 7_200_000],
+    ["90m", 5_400_000],
+    ["30", 30_000],
+  ])("%s is a duration", async (text, idleStopMs) => {
+    own(`idle_stop: ${text}\n`);
+    expect(await loadConfig({ env: env(), cwd })).toMatchObject({ idleStopMs });
+    own("");
+    expect(await loadConfig({ env: env({ STACKWARDEN_IDLE_STOP: text }), cwd })).toMatchObject({ idleStopMs });
+  });
+
+  it.each(["0", "-1", "soon", "500ms", "400d", "true", "[2h]"])("%s is refused", async (text) => {
+    own(`idle_stop: ${text}\n`);
+    expect(await failure(loadConfig({ env: env(), cwd }))).toMatchObject({
+      code: "INVALID_INPUT",
+      message: expect.stringContaining("idle_stop"),
+    });
+  });
+
+  it("is absent by default: a stack runs until it is stopped", async () => {
+    expect(await loadConfig({ env: env(), cwd })).not.toHaveProperty("idleStopMs");
+  });
+});
+
 describe("a misspelt variable", () => {
   it("is warned of, with what was meant", async () => {
     const { warnings } = await loadConfig({
@@ -356,6 +381,7 @@ describe("engines", () => {
     const config = await loadConfig({ env: env(), cwd });
     expect(config.dagger).toEqual({
       engines: { big: "tcp://10.0.0.5:8080", cluster: "kube-pod://engine-0?namespace=dagger" },
+      cliSource: "https://dl.dagger.io/dagger/releases",
       engine: "big",
       gatewayImage: "node:22-alpine",
       tunnel: false,
@@ -374,6 +400,8 @@ describe("engines", () => {
       ["gateway_image: --privileged\n", /gateway_image/],
       ["gateway_image: node@sha256:abc\n", /gateway_image: must be an image's name.*64 hexadecimal digits/],
       ["dagger_tunnel: maybe\n", /dagger_tunnel/],
+      ["dagger_cli_source: http://mirror.example/dagger\n", /dagger_cli_source/],
+      ["dagger_cli_source: https://me:word@mirror.example/dagger\n", /dagger_cli_source/],
     ];
     for (const [text, message] of cases) {
       own(text);
@@ -408,6 +436,18 @@ describe("engines", () => {
       code: "POLICY_VIOLATION",
       message: expect.stringMatching(/stackwarden\.yaml:1: dagger_tunnel can only be switched off here/),
     });
+  });
+
+  it("the Dagger CLI is downloaded from the operator's mirror, or not at all; the working directory can only forbid it", async () => {
+    own("dagger_cli_source: https://mirror.example/dagger\n");
+    expect((await loadConfig({ env: env(), cwd })).dagger.cliSource).toBe("https://mirror.example/dagger");
+    local("dagger_cli_download: false\n");
+    expect((await loadConfig({ env: env(), cwd })).dagger.cliSource).toBeNull();
+    own("dagger_cli_download: false\n");
+    for (const text of ["dagger_cli_download: true\n", "dagger_cli_source: https://other.example\n"]) {
+      local(text);
+      await expect(loadConfig({ env: env(), cwd })).rejects.toMatchObject({ code: "POLICY_VIOLATION" });
+    }
   });
 
   it("a file of the working directory chooses among them, and adds none", async () => {

@@ -12,7 +12,7 @@ import type { CliHost } from "../../src/cli/session.js";
 import { APP, appCompose, BINARY, ROOT, TestBench, until } from "./support/bench.js";
 
 const DOCS = [
-  ...["README.md", "SECURITY.md", "CONTRIBUTING.md", "examples/commandcenter/README.md"],
+  ...["README.md", "skills/stackwarden/SKILL.md", "SECURITY.md", "CONTRIBUTING.md", "examples/commandcenter/README.md"],
   ...readdirSync(join(ROOT, "docs"))
     .filter((name) => name.endsWith(".md"))
     .map((name) => `docs/${name}`),
@@ -40,6 +40,7 @@ interface Run {
 /** In the order of the documents. */
 const RUN: Record<string, Record<string, Run>> = {
   "README.md": {
+    "stackwarden init": { shows: /compose\.yaml describes the stack/ },
     "stackwarden up": { shows: /backend.*listening on/, goesOn: true },
     "stackwarden ps": { shows: /backend\s+healthy/ },
     "stackwarden health": { shows: /backend\s+healthy/ },
@@ -67,6 +68,8 @@ const RUN: Record<string, Record<string, Run>> = {
     "stackwarden server stop": { shows: /Stopped the background server/ },
     "stackwarden server stop --force": { shows: /The background server was not running/ },
     "stackwarden server logs -f": { shows: /"name":"stackwarden"/, goesOn: true },
+    "stackwarden prune --dry-run": { shows: /Nothing to delete/ },
+    "stackwarden prune --yes": { shows: /Nothing to delete/ },
   },
   "docs/REST_API.md": {
     "stackwarden serve --port 7717": { shows: /REST/, goesOn: true },

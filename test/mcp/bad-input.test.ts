@@ -229,6 +229,8 @@ const BAD: Record<string, [string, unknown][]> = {
   force: BAD_FLAGS,
   confirm: BAD_FLAGS,
   remove_volumes: BAD_FLAGS,
+  forget: BAD_FLAGS,
+  idle_stop: badNumbers(0, -1, 31_536_001),
   dependents: BAD_FLAGS,
   regex: BAD_FLAGS,
   previous: BAD_FLAGS,

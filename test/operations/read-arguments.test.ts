@@ -1,9 +1,9 @@
 /** Arguments as real clients send them, on every operation and through the MCP interface. */
 import { expect, test } from "vitest";
 import type { z } from "zod";
-import { durationMs } from "../../src/operations/duration.js";
 import { operationNamed, operations, parseInput } from "../../src/operations/index.js";
 import { nearest } from "../../src/operations/nearest.js";
+import { durationMs } from "../../src/stack/text/duration.js";
 import { connect } from "../support/mcp-client.js";
 
 const parsed = (name: string, input: object): Record<string, unknown> => parseInput(operationNamed(name), input);

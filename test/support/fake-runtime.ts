@@ -238,6 +238,7 @@ export class FakeRuntime implements StackRuntime {
   /** Bytes of each volume that has data, `project/volume`. */
   readonly volumes = new Map<string, number>();
   copyErrors: unknown[] = [];
+  removeErrors: unknown[] = [];
   scripts: Record<string, Script> = {};
   level: EnforcementLevel = "enforced";
   available = true;
@@ -284,6 +285,13 @@ export class FakeRuntime implements StackRuntime {
   async removeVolumes(project: string, _stateDir: string, volumes: string[]): Promise<void> {
     this.removed.push(volumes);
     for (const volume of volumes) this.volumes.delete(`${project}/${volume}`);
+  }
+
+  async removeProject(project: string): Promise<void> {
+    const error = this.removeErrors.shift();
+    if (error !== undefined) throw error;
+    this.calls.push(`remove ${project}`);
+    for (const volume of [...this.volumes.keys()]) if (volume.startsWith(`${project}/`)) this.volumes.delete(volume);
   }
 
   async copyVolumes(request: CopyVolumesRequest, archiveDir: string): Promise<Record<string, number>> {

@@ -16,6 +16,8 @@ export interface UpOptions extends CommonOptions {
   profile?: string[];
   without?: string[];
   port?: "auto" | Record<string, number>;
+  /** Duration without a call after which the stack stops. */
+  idleStop?: string;
   /** False: do not print logs. */
   logs?: boolean;
   detach?: boolean;
@@ -35,6 +37,7 @@ async function start(session: Session, options: UpOptions): Promise<StartOutcome
     services: options.services?.length === 0 ? undefined : options.services,
     without: options.without,
     ports: options.port,
+    idle_stop: options.idleStop,
     timeout_seconds: CALL_SECONDS,
   });
   let first: StartOutcome | undefined;

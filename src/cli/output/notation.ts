@@ -15,7 +15,14 @@ export const COMMANDS: Record<string, CommandForm> = {
   start_stack: {
     command: "up",
     operands: ["services"],
-    options: { folder: "--folder", profiles: "--profile", ports: "--port", files: "--file", without: "--without" },
+    options: {
+      folder: "--folder",
+      profiles: "--profile",
+      ports: "--port",
+      files: "--file",
+      without: "--without",
+      idle_stop: "--idle-stop",
+    },
   },
   check_stack: {
     command: "config",
@@ -64,6 +71,9 @@ export const COMMANDS: Record<string, CommandForm> = {
   diagnose: { command: "diagnose", operands: ["service"], options: { since: "--since" } },
 };
 
+/** `stop_stack` with `forget`. */
+const PRUNE: CommandForm = { command: "prune", operands: ["project"], options: { confirm: "--yes" } };
+
 function optionWords(option: string, value: unknown): string[] {
   if (value === false || value === undefined) return [];
   if (value === true) return [option];
@@ -78,7 +88,7 @@ const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word :
 
 export const COMMAND_NOTATION: Notation = {
   call: (call) => {
-    const form = COMMANDS[call.operation];
+    const form = call.input.forget === true ? PRUNE : COMMANDS[call.operation];
     if (form === undefined) return TOOL_NOTATION.call(call);
     const operands = (form.operands ?? []).flatMap((field) => call.input[field] ?? []).map(String);
     const options = Object.entries(form.options).flatMap(([field, option]) => optionWords(option, call.input[field]));

@@ -11,14 +11,24 @@ export const briefStacks = {
 };
 
 function briefStack(stack: StackReport): Record<string, unknown> {
-  const { project, state, folder, runtime, services } = stack;
+  const { project, state, folder, folder_missing, runtime, services, idle_stop } = stack;
   // All services of a stopped stack are stopped: list only their names.
-  if (state === "stopped") return withoutEmpty({ project, state, folder, services: Object.keys(services) });
+  if (state === "stopped")
+    return withoutEmpty({ project, state, folder, folder_missing, services: Object.keys(services) });
   const lines = Object.entries(services).map(([name, service]) => {
     const limits = Object.entries(limitLines(service.limits) ?? {}).map(([limit, value]) => `${limit} ${value}`);
     return [name, [serviceLine(service), ...(limits.length === 0 ? [] : [`limits: ${limits.join(", ")}`])].join("; ")];
   });
-  return withoutEmpty({ project, state, folder, runtime, services: Object.fromEntries(lines), notes: notesOf(stack) });
+  return withoutEmpty({
+    project,
+    state,
+    folder,
+    folder_missing,
+    runtime,
+    services: Object.fromEntries(lines),
+    idle_stop: idle_stop === undefined ? null : `after ${idle_stop.seconds} s without a call`,
+    notes: notesOf(stack),
+  });
 }
 
 export const briefHealth = {

@@ -17,6 +17,8 @@ export interface DaggerRuntimeOptions {
   settings: DaggerSettings;
   /** Engine settings of the client. Default: the same as the server's. */
   settingsOf?(client: StackSettings): DaggerSettings;
+  /** Private folder for a downloaded CLI. Absent: none is downloaded. */
+  programs?: string;
   /** The server's environment: PATH, and the CLI's own variables. */
   env: NodeJS.ProcessEnv;
   warn(message: string): void;
@@ -55,14 +57,22 @@ class DaggerRuntime implements StackRuntime {
   }
 
   async check(project?: string, client?: StackSettings): Promise<RuntimeStatus> {
-    const { env, warn } = this.options;
+    const { env, warn, programs } = this.options;
     const settings = this.#settings(client);
     const [{ checkEngines }, { openEngineHost }] = await Promise.all([import("./engine/check.js"), this.#parts()]);
-    return checkEngines({ settings, env, warn, openEngineHost, ...(project === undefined ? {} : { project }) });
+    const folder = programs === undefined ? {} : { programs };
+    return checkEngines({
+      settings,
+      env,
+      warn,
+      openEngineHost,
+      ...folder,
+      ...(project === undefined ? {} : { project }),
+    });
   }
 
   async open(request: OpenStackRequest): Promise<RuntimeStack> {
-    const { env, warn } = this.options;
+    const { env, warn, programs } = this.options;
     const settings = this.#settings(request.settings);
     request.signal.throwIfAborted();
     const engine = engineOf(settings, env, request.projectId);
@@ -74,6 +84,7 @@ class DaggerRuntime implements StackRuntime {
       env,
       warn,
       parts,
+      ...(programs === undefined ? {} : { programs }),
       onClose: (closed) => this.#stacks.delete(closed),
     });
     this.#stacks.add(stack);
@@ -82,12 +93,18 @@ class DaggerRuntime implements StackRuntime {
   }
 
   async removeVolumes(projectId: string, stateDir: string, volumes: string[]): Promise<void> {
-    const { settings, env, warn } = this.options;
+    const { settings, env, warn, programs } = this.options;
     const [{ removeVolumes }, { openSession }] = await Promise.all([
       import("./stack/remove-volumes.js"),
       this.#parts(),
     ]);
-    await removeVolumes({ projectId, stateDir, volumes, env, warn, openSession, fallbackImage: settings.gatewayImage });
+    const fallbackImage = settings.gatewayImage;
+    await removeVolumes({ projectId, stateDir, volumes, env, warn, openSession, fallbackImage, programs });
+  }
+
+  async removeProject(projectId: string, stateDir: string): Promise<void> {
+    const { volumeNames } = await import("./stack/volumes.js");
+    await this.removeVolumes(projectId, stateDir, await volumeNames(stateDir));
   }
 
   async copyVolumes(): Promise<Record<string, number>> {

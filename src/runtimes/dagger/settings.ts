@@ -6,5 +6,7 @@ export interface DaggerSettings extends EngineSettings {
   gatewayImage: string;
   /** True: Dagger's own tunnel publishes ports on every address of this machine. Default false: on 127.0.0.1 only. */
   tunnel?: boolean;
+  /** Where the CLI is downloaded when none is installed; null or absent: it is not downloaded. */
+  cliSource?: string | null;
   retry: { maxRetries: number; baseDelayMs: number };
 }

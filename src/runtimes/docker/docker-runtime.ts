@@ -121,6 +121,21 @@ class DockerRuntime implements StackRuntime {
     }
   }
 
+  async removeProject(projectId: string, stateDir: string): Promise<void> {
+    const [{ rememberedEngines }, { removeProject }] = await Promise.all([
+      import("./volumes/engines.js"),
+      import("./volumes/remove.js"),
+    ]);
+    for (const host of await rememberedEngines(stateDir)) {
+      const engine = await this.#engineAt(host);
+      try {
+        await removeProject(engine.docker, { projectId, stateDir });
+      } finally {
+        await engine.close();
+      }
+    }
+  }
+
   /** The engine that holds the volumes; its certificates come from the current setting. */
   async #engineAt(host: string): Promise<Engine> {
     const { findAddress } = await import("./engine/address.js");

@@ -25,6 +25,8 @@ export interface LocalRuntimeOptions {
   warn(message: string): void;
 }
 
+/** Folders of a project's state whose content belongs to the users of services. */
+const PROJECT_FOLDERS = ["volumes", "anonymous", "deps", "work", "run"];
 const DEFAULT_RETRY = { maxRetries: 3, baseDelayMs: 1000 };
 
 class LocalRuntime implements StackRuntime {
@@ -69,6 +71,11 @@ class LocalRuntime implements StackRuntime {
     for (const path of paths) await removeTree(path, stateDir);
     // Data of services without a named volume is deleted too, as `docker compose down -v` does.
     await removeTree(join(stateDir, "anonymous"), stateDir);
+  }
+
+  async removeProject(_projectId: string, stateDir: string): Promise<void> {
+    const { removeTree } = await import("./files/remove-tree.js");
+    for (const name of PROJECT_FOLDERS) await removeTree(join(stateDir, name), stateDir);
   }
 
   async copyVolumes(request: CopyVolumesRequest, archiveDir: string): Promise<Record<string, number>> {

@@ -16,3 +16,6 @@ export function mirrorSettings(env: NodeJS.ProcessEnv = process.env): Record<str
   }
   return passed;
 }
+
+/** Settings that name this machine's loopback interface, which a container cannot reach. */
+export const isLoopbackMirror = (value: string): boolean => /(?:^|[/@])(?:localhost|127\.|\[::1\])/.test(value);

@@ -33,7 +33,9 @@ export function sourcePaths(service: ServiceDefinition, folder: string, runtime:
   const paths: SourcePath[] = [];
   if (runtime === "local") {
     if (local?.provider !== undefined) return [];
-    paths.push({ path: local?.workingDir ?? folder, live: true });
+    if (local?.command !== undefined || local?.workingDir !== undefined)
+      paths.push({ path: local.workingDir ?? folder, live: true });
+    else if (build !== undefined) paths.push({ path: build.context, buildContext: true, live: true });
     if (local?.install !== undefined) paths.push({ path: local.install.manifest, live: false, always: true });
   } else if (build !== undefined) {
     paths.push({ path: build.context, buildContext: true, live: false });

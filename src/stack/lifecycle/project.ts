@@ -24,10 +24,12 @@ import type { StackSettings } from "../settings.js";
 import type { ProjectRecords } from "../storage/project-records.js";
 import { ProjectStorage } from "../storage/project-storage.js";
 import type { ProjectStore } from "../storage/project-store.js";
+import { durationText } from "../text/duration.js";
 import { DEFAULT_RUNTIME } from "../vocabulary.js";
 import { checkStack } from "./check-stack.js";
 import { DataTransfer } from "./data-transfer.js";
 import { Exclusive } from "./exclusive.js";
+import { IdleStop } from "./idle-stop.js";
 import { changeLimits } from "./limit-change.js";
 import { type EndedStart, PendingStart } from "./pending-start.js";
 import { ProjectCommands } from "./project-commands.js";
@@ -53,11 +55,6 @@ export interface ProjectOptions extends Omit<SupervisorOptions, "storage"> {
   store: ProjectStore;
   /** Settings before the first start: those of the client that named the project. */
   settings: StackSettings;
-  /**
-   * Another project that the client may access.
-   * @throws UNKNOWN_PROJECT, FOLDER_NOT_ALLOWED
-   */
-  other(id: string): Project;
   openRecords(directory: string, hooks: { tell(message: string): void }): Promise<ProjectRecords>;
 }
 
@@ -65,10 +62,23 @@ export interface ProjectOptions extends Omit<SupervisorOptions, "storage"> {
 interface Removed {
   removed: string[];
   snapshot: string | null;
+  /** True when the project's records were deleted too. */
+  forgotten?: true;
 }
 const NOTHING: Removed = { removed: [], snapshot: null };
+
+/** What a stop deletes. Default: nothing. */
+interface Removal {
+  removeVolumes?: boolean;
+  snapshot?: boolean;
+  forget?: boolean;
+}
+const removes = ({ removeVolumes, forget }: Removal): boolean => removeVolumes === true || forget === true;
 /** Errors of a save that mean that there is no data, or that the runtime cannot copy it. */
 const NO_SNAPSHOT = new Set(["INVALID_INPUT", "UNSUPPORTED"]);
+
+/** The actor of changes that no client requested. */
+const ACTOR = "stackwarden";
 
 const say = (names: string[]): string => (names.length === 0 ? "none" : names.join(", "));
 
@@ -81,6 +91,7 @@ export class Project {
   #stopping: { call: SingleFlight<Removed>; removes: boolean } | null = null;
   readonly #restarts: Restarts;
   readonly #stale: StaleServices;
+  readonly lease: IdleStop;
   readonly #exclusive: Exclusive;
   readonly #commands: ProjectCommands;
   readonly snapshots: ProjectSnapshots;
@@ -115,7 +126,8 @@ export class Project {
     };
     this.#commands = new ProjectCommands(parts);
     this.snapshots = new ProjectSnapshots(parts);
-    this.#data = new DataTransfer({ ...parts, snapshots: this.snapshots, other: options.other });
+    this.#data = new DataTransfer({ ...parts, snapshots: this.snapshots });
+    this.lease = new IdleStop({ isOpen: () => this.open, stop: (idleMs) => this.#stopIdle(idleMs) });
     this.#stale = new StaleServices(parts);
     this.#restarts = new Restarts({ ...parts, stale: this.#stale });
   }
@@ -153,8 +165,17 @@ export class Project {
     return [...(this.supervisor.stack?.units.keys() ?? this.storage.services)];
   }
 
-  /** @param settings settings of the calling client; they apply to the stack that this call starts */
-  async start(request: StartRequest, call: CallContext, settings: StackSettings): Promise<StartOutcome> {
+  /**
+   * @param settings settings of the calling client; they apply to the stack that this call starts
+   * @param other another project that the calling client may access, for `dataFrom`; throws UNKNOWN_PROJECT,
+   * FOLDER_NOT_ALLOWED
+   */
+  async start(
+    request: StartRequest,
+    call: CallContext,
+    settings: StackSettings,
+    other?: (id: string) => Project,
+  ): Promise<StartOutcome> {
     const begun = Date.now();
     const patience = request.timeoutMs ?? PATIENCE_MS;
     const left = (): number => Math.max(0, begun + patience - Date.now());
@@ -163,9 +184,9 @@ export class Project {
       startOutcome({ project: this.id, ...(outcome ?? (await this.#unfinished())), before, begun });
     for (;;) {
       // A start waits for a stop in progress, and for a start with a different request.
-      const other = this.#starting?.serves(request) === false ? this.#starting.call : undefined;
+      const otherStart = this.#starting?.serves(request) === false ? this.#starting.call : undefined;
       const first: SingleFlight<unknown> | undefined =
-        this.#stopping?.call ?? other ?? this.#exclusive.current ?? undefined;
+        this.#stopping?.call ?? otherStart ?? this.#exclusive.current ?? undefined;
       if (first === undefined) break;
       const passed = await first.join(call, { timeoutMs: left() }).catch((error: unknown) => {
         // A failure of the other operation is reported to its own callers.
@@ -178,7 +199,7 @@ export class Project {
       const { running } = this.supervisor;
       if (running === null) this.#settings = settings;
       else if (settings.requireEnforcedLimits) running.requireEnforcedLimits();
-      this.#starting = this.#beginStart(request, call.actor);
+      this.#starting = this.#beginStart(request, call.actor, other);
     }
     const { call: shared, launched } = this.#starting;
     const joined = await shared.join(call, {
@@ -188,11 +209,14 @@ export class Project {
     return result(joined.done ? joined.value : null);
   }
 
-  #beginStart(request: StartRequest, actor: string): PendingStart {
+  #beginStart(request: StartRequest, actor: string, other?: (id: string) => Project): PendingStart {
     return new PendingStart(request, actor, async (steps) => {
       try {
-        if (request.dataFrom !== undefined && !this.open) await this.#data.take(request.dataFrom, steps);
+        const { dataFrom } = request;
+        if (dataFrom !== undefined && other !== undefined && !this.open) await this.#data.take(dataFrom, other, steps);
         const reached = await this.supervisor.bringUp(request, this.#settings, steps);
+        if (request.idleStopMs !== undefined || reached === "started")
+          this.lease.set(request.idleStopMs ?? this.#settings.idleStopMs ?? null);
         this.#starting = null;
         const health = this.healthNow();
         return { reached, health, after: await this.report() };
@@ -211,7 +235,7 @@ export class Project {
   }
 
   async stop(
-    request: { removeVolumes?: boolean; snapshot?: boolean; services?: string[]; timeoutMs?: number },
+    request: Removal & { services?: string[]; timeoutMs?: number },
     call: CallContext,
     mostGraceMs?: number,
   ): Promise<StopOutcome> {
@@ -223,7 +247,7 @@ export class Project {
       stopOutcome({ project: this.id, status, ...removed, before, after: await this.report(), begun });
     const patience = request.timeoutMs ?? PATIENCE_MS;
     const idle = this.#idle;
-    const remove = request.removeVolumes === true;
+    const remove = removes(request);
     if (idle && !remove) return result("already_stopped");
     // Wait for a stop in progress that keeps the data, so that no start can run between that stop and the deletion.
     while (this.#stopping !== null && remove && !this.#stopping.removes) {
@@ -234,6 +258,16 @@ export class Project {
     const joined = await this.#stopping.call.join(call, { timeoutMs: Math.max(0, begun + patience - Date.now()) });
     if (!joined.done) return result("stopping");
     return result(idle ? "already_stopped" : "stopped", remove ? joined.value : NOTHING);
+  }
+
+  async #stopIdle(idleMs: number): Promise<void> {
+    const { events } = await this.storage.records();
+    events.add({
+      type: "warning",
+      message: `The stack is stopped: no call used it for ${durationText(idleMs)} (idle_stop).`,
+      data: { idle_ms: idleMs },
+    });
+    await this.stop({}, { signal: new AbortController().signal, actor: ACTOR, progress: () => undefined });
   }
 
   get #idle(): boolean {
@@ -269,11 +303,7 @@ export class Project {
     });
   }
 
-  #beginStop(
-    actor: string,
-    { removeVolumes, snapshot }: { removeVolumes?: boolean; snapshot?: boolean },
-    mostGraceMs?: number,
-  ): SingleFlight<Removed> {
+  #beginStop(actor: string, removal: Removal, mostGraceMs?: number): SingleFlight<Removed> {
     return new SingleFlight<Removed>(
       async (signal, progress) => {
         try {
@@ -286,8 +316,9 @@ export class Project {
           await call?.settled;
           await this.#exclusive.cancel();
           await this.supervisor.takeDown({ actor, mostGraceMs });
-          if (removeVolumes !== true) return NOTHING;
-          return await this.#removeVolumes({ actor, signal, progress }, snapshot !== false);
+          if (!removes(removal)) return NOTHING;
+          if (removal.forget === true) return await this.#forget();
+          return await this.#removeVolumes({ actor, signal, progress }, removal.snapshot !== false);
         } finally {
           this.#stopping = null;
           this.options.changed();
@@ -315,6 +346,18 @@ export class Project {
       data: { volumes: removed },
     });
     return { removed, snapshot: saved };
+  }
+
+  /** Deletes everything of the project: data on every runtime, dependencies, snapshots, logs and records. */
+  async #forget(): Promise<Removed> {
+    const { runtimes } = this.options;
+    if (this.storage.exists)
+      await this.storage.remove(async (directory) => {
+        // A container engine can be unreachable; the local files are deleted last.
+        const order = [...runtimes].sort((one, other) => Number(one.name === "local") - Number(other.name === "local"));
+        for (const runtime of order) await runtime.removeProject(this.id, directory);
+      });
+    return { ...NOTHING, forgotten: true };
   }
 
   /** @returns the name of the snapshot; null when there is no data or the runtime cannot copy it */
@@ -409,6 +452,7 @@ export class Project {
       reason: choice?.reason ?? null,
       stack,
       stale: this.#stale,
+      lease: this.lease,
       peek: () => this.#peek(),
     });
   }
@@ -465,6 +509,7 @@ export class Project {
     try {
       if (!this.#idle) await this.stop({ timeoutMs: 2 ** 30 }, call, mostGraceMs);
     } finally {
+      this.lease.close();
       await this.storage.close();
     }
   }

@@ -45,17 +45,20 @@ const STOPPED = {
   stopping: "The stack is stopping.",
 };
 
+const FORGOTTEN = " Its data, snapshots, dependencies, logs and records are deleted.";
+
 export function stopOutcome(
   outcome: Observed<StackReport> & {
     status: StopOutcome["status"];
     removed: string[];
     /** Name of the snapshot with the deleted data; null when none was saved. */
     snapshot: string | null;
+    forgotten?: true;
     /** The stopped services, when the others keep running. */
     services?: readonly string[];
   },
 ): StopOutcome {
-  const { project, status, removed, snapshot, before, after, begun, services } = outcome;
+  const { project, status, removed, snapshot, forgotten, before, after, begun, services } = outcome;
   const alone =
     services !== undefined && status === "stopped"
       ? `Stopped: ${say([...services])}. The other services keep running.`
@@ -64,7 +67,8 @@ export function stopOutcome(
   const saved = snapshot === null ? "" : ` Their data is in the snapshot ${snapshot}.`;
   return {
     status,
-    message: `${alone ?? STOPPED[status]}${deleted}${saved}`,
+    message: `${alone ?? STOPPED[status]}${deleted}${saved}${forgotten === true ? FORGOTTEN : ""}`,
+    ...(forgotten === true ? { forgotten } : {}),
     ...(snapshot === null ? {} : { snapshot }),
     removed_volumes: removed,
     next: status === "stopping" ? nextCall("health_status", { project, wait_for: "stopped" }) : null,

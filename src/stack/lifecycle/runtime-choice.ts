@@ -17,10 +17,13 @@ const missing = (status: RuntimeStatus): string[] =>
     .filter((finding) => !finding.ok)
     .map((finding) => `${finding.message}${finding.fix === undefined ? "" : ` (${finding.fix})`}`);
 
+/** Findings as one part of a sentence. */
+const withoutStop = (lacking: readonly string[]): string => lacking.join("; ").replace(/\.$/, "");
+
 function unavailable(name: RuntimeName, lacking: string[], names: RuntimeName[]): StackwardenError {
   return new StackwardenError(
     "RUNTIME_UNAVAILABLE",
-    `The runtime ${name} cannot be used here${lacking.length > 0 ? `: ${lacking.join("; ")}` : ""}.`,
+    `The runtime ${name} cannot be used here${lacking.length > 0 ? `: ${withoutStop(lacking)}` : ""}.`,
     {
       hint: hint`Run \`stackwarden doctor\` to see what is missing, or have the operator choose another ${setting("runtime")}: auto, ${names.join(", ")}.`,
       details: { runtime: name, missing: lacking },
@@ -43,16 +46,26 @@ export async function chooseRuntime(
     configured === "auto"
       ? [...runtimes].sort((a, b) => RUNTIMES.indexOf(a.name) - RUNTIMES.indexOf(b.name))
       : runtimes.filter((runtime) => runtime.name === configured);
+  let later: RuntimeChoice | null = null;
   const refused: { name: RuntimeName; lacking: string[] }[] = [];
   for (const runtime of candidates) {
     const status = await runtime.check(project, settings);
+    if (status.available && status.downloads !== undefined && configured === "auto") {
+      later ??= { runtime, reason: `Runtime ${runtime.name} (no other one is available. ${status.downloads})` };
+      refused.push({ name: runtime.name, lacking: [status.downloads] });
+      continue;
+    }
     if (status.available) {
-      const others = refused.map(({ name, lacking }) => `${name} is not available: ${lacking.join("; ")}`);
+      const others = refused.map(
+        ({ name, lacking }) =>
+          `${name} ${later?.runtime.name === name ? "is not chosen" : "is not available"}: ${withoutStop(lacking)}`,
+      );
       const why = configured === "auto" ? others.join(". ") || "the first that is available" : "configured";
       return { runtime, reason: `Runtime ${runtime.name} (${why}).` };
     }
     refused.push({ name: runtime.name, lacking: missing(status) });
   }
+  if (later !== null) return later;
   const last = refused.at(-1);
   throw unavailable(
     last?.name ?? (configured === "auto" ? DEFAULT_RUNTIME : configured),

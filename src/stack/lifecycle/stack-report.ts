@@ -1,7 +1,9 @@
 /** Reports of a project: from its service controllers while the stack runs, else from its definition. */
+import { existsSync } from "node:fs";
 import type { ServiceDefinition, StackDefinition } from "../definition/types.js";
 import type { HealthReport, ServiceHealth, ServiceReport, StackReport, StackState } from "../model.js";
 import type { RuntimeName } from "../runtime.js";
+import type { IdleStop } from "./idle-stop.js";
 import type { ServiceController } from "./service-controller.js";
 import type { Stack } from "./stack.js";
 import { overallHealthy, uncheckedServices } from "./stack-state.js";
@@ -78,11 +80,12 @@ export interface StackFacts {
   reason: string | null;
   stack: Stack | null;
   stale: StaleServices;
+  lease: Pick<IdleStop, "idleMs" | "stopsAt">;
   /** Reads the current definition, for a stack that this server never started. */
   peek(): Promise<StackDefinition>;
 }
 
-export async function stackReport({ stack, reason, stale, peek, ...facts }: StackFacts): Promise<StackReport> {
+export async function stackReport({ stack, reason, stale, lease, peek, ...facts }: StackFacts): Promise<StackReport> {
   const open = stack?.phase === "open";
   const notes: string[] = [];
   const services: StackReport["services"] = Object.create(null);
@@ -104,5 +107,16 @@ export async function stackReport({ stack, reason, stale, peek, ...facts }: Stac
   }
   if (open && reason !== null) notes.push(reason);
   const startedAt = open && stack !== null ? new Date(stack.startedAt).toISOString() : null;
-  return { ...facts, source, started_at: startedAt, services, notes };
+  const { idleMs, stopsAt } = lease;
+  return {
+    ...facts,
+    ...(existsSync(facts.folder) ? {} : { folder_missing: true as const }),
+    source,
+    started_at: startedAt,
+    ...(open && idleMs !== null
+      ? { idle_stop: { seconds: idleMs / 1000, stops_at: stopsAt === null ? null : new Date(stopsAt).toISOString() } }
+      : {}),
+    services,
+    notes,
+  };
 }

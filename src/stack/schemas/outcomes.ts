@@ -38,6 +38,8 @@ export const stopOutcome = z.object({
   removed_volumes: z.array(text),
   /** Name of the snapshot with the deleted data; absent when none was saved. */
   snapshot: text.exactOptional(),
+  /** The project's data, snapshots, dependencies, logs and records were deleted. */
+  forgotten: z.literal(true).exactOptional(),
   next: nextCall,
   before: stackReport,
   after: stackReport,

@@ -14,11 +14,21 @@ export const stackReport = z
   .object({
     project: text,
     folder: text,
+    /** The folder does not exist now. What the project left can be deleted. */
+    folder_missing: z.literal(true).exactOptional(),
     state: stackState,
     runtime: z.enum(RUNTIMES),
     /** Where the definition comes from: the compose file's path, or the built-in stack. */
     source: text,
     started_at: time.nullable(),
+    /** The stack stops when no call has used it for this long; absent when it runs until it is stopped. */
+    idle_stop: z
+      .object({
+        seconds: z.number(),
+        /** Null during a call. */
+        stops_at: time.nullable(),
+      })
+      .exactOptional(),
     services: z.record(z.string(), serviceReport),
     notes: z.array(text),
   })

@@ -145,6 +145,15 @@ export class ProjectStorage {
     return this.#store.forgetVolumes(this.id);
   }
 
+  /** Closes the records and deletes everything stored of the project. See `ProjectStore.remove`. */
+  async remove(first: (directory: string) => Promise<void>): Promise<void> {
+    await this.#store.remove(this.id, async (directory) => {
+      await first(directory);
+      await this.close();
+    });
+    this.#limits = {};
+  }
+
   async close(): Promise<void> {
     const records = this.#records;
     this.#records = null;

@@ -4,10 +4,10 @@
  */
 
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile, rm, rmdir } from "node:fs/promises";
 import { isAbsolute, join, resolve, sep } from "node:path";
 import { StackwardenError } from "../../errors.js";
-import { hint, setting } from "../../hint.js";
+import { callTo, hint, setting } from "../../hint.js";
 import { atomicWrite, ensureTraversableDir, removeUnfinished, storageError } from "../../system/atomic-write.js";
 import { isBeneath } from "../../system/is-beneath.js";
 import { type LockOutcome, lockHolder, takeLock } from "../../system/lock-file.js";
@@ -89,6 +89,12 @@ export class ProjectStore {
         });
     } else folder = this.#guess(project, configured ?? remembered);
     if (folder === null) {
+      const missing = this.reaches(project) ? this.missingFolder(project) : null;
+      if (missing !== null)
+        throw new StackwardenError("UNKNOWN_PROJECT", `The folder of ${project}, ${missing}, does not exist.`, {
+          hint: hint`Restore the folder, or delete what is left of the project: ${callTo("stop_stack", { project, forget: true, confirm: true })}.`,
+          details: { project, folder: missing },
+        });
       // Do not reveal projects outside the client's allowed roots.
       const projects = this.projectIds().filter((id) => this.reaches(id));
       throw new StackwardenError("UNKNOWN_PROJECT", `No project is called ${project}.`, {
@@ -141,6 +147,36 @@ export class ProjectStore {
       await ensureTraversableDir(part);
     if (this.#remembered(project) !== folder) await this.#remember(project, { folder });
     return path;
+  }
+
+  /**
+   * Deletes everything stored of a project, its directory too, while its lock is held.
+   * @param first deletes what the runtimes keep; when it fails, nothing else is deleted
+   * @throws PROJECT_LOCKED, STORAGE_FAILED
+   */
+  async remove(project: string, first: (directory: string) => Promise<void>): Promise<void> {
+    const directory = this.folderOf(project);
+    const unlock = await this.lock(project);
+    try {
+      await first(directory);
+      for (const name of await readdir(directory))
+        if (name !== "lock") await rm(join(directory, name), { recursive: true, force: true });
+    } catch (error) {
+      if (error instanceof StackwardenError) throw error;
+      throw storageError(`${directory} cannot be deleted`, error);
+    } finally {
+      await unlock();
+    }
+    // Another server may have taken the lock meanwhile; then the project has begun anew.
+    await rmdir(directory).catch(() => undefined);
+  }
+
+  /** The known folder of a project that has a directory and whose folder does not exist now; null otherwise. */
+  missingFolder(project: string): string | null {
+    if (!this.has(project)) return null;
+    const remembered = this.#remembered(project);
+    const folder = this.#configured(project, remembered) ?? remembered;
+    return folder === undefined || realFolder(folder) !== null ? null : folder;
   }
 
   /** True when the project has a directory below the state directory. */

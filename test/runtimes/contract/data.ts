@@ -70,6 +70,16 @@ export function dataSentences(given: Given): void {
       await bench.untilHealthy(fourth, { kind: "redis" });
       expect(await redis(port, "EXISTS", "kept")).toBe("0");
       expect(await fourth.emptyVolumes).toEqual(["store-data"]);
+      expect(await redis(port, "SET", "kept", "again")).toBe("OK");
+      await fourth.stop({ graceMs: 10_000 });
+      await anew.close();
+
+      // Without the names of its volumes, too: the project's folder may be gone.
+      await bench.target.runtime.removeProject(bench.projectId, bench.stateDir);
+      const last = await opened(service);
+      const fifth = await bench.start(last, service);
+      await bench.untilHealthy(fifth, { kind: "redis" });
+      expect(await redis(port, "EXISTS", "kept")).toBe("0");
     });
 
     it("a redis check tells what it saw of a server that is not there", async () => {
@@ -102,6 +112,7 @@ export function dataSentences(given: Given): void {
     it("volumes that never were are removed without complaint", async () => {
       const bench = given();
       await bench.target.runtime.removeVolumes(bench.projectId, bench.stateDir, ["never-was"]);
+      await bench.target.runtime.removeProject(bench.projectId, bench.stateDir);
     });
   });
 }

@@ -11,6 +11,7 @@ import { contents, dockerCli, startDaemon, type TestDaemon, whyNoDaemon } from "
 import { BUSYBOX, buildImage } from "../../support/docker/images.mjs";
 import { startRegistry } from "../../support/docker/registry.js";
 import { Bench, freePort, until } from "../contract/bench.js";
+import { dependencySentences } from "./dependencies.js";
 
 const SERVER = 'require("node:http").createServer((q, r) => r.end("WORD")).listen(3000)';
 const PYTHON = "python:3.11-slim";
@@ -408,6 +409,8 @@ RUN echo second >> /built
       }
     });
   });
+
+  dependencySentences(() => ({ bench, daemon }));
 
   describe("a project on the command line", () => {
     const run = (folder: string, ...words: string[]): Promise<{ code: number | null; text: string }> =>

@@ -120,15 +120,24 @@ function fileSystem(root) {
   const standard = execFileSync("python3", ["-c", "import os; print(os.path.dirname(os.__file__))"], {
     encoding: "utf8",
   }).trim();
-  const left = /\/(test|tests|site-packages|dist-packages|__pycache__|idlelib|tkinter|ensurepip|lib2to3|config-[^/]*)$/;
+  const left = /\/(test|tests|site-packages|dist-packages|idlelib|tkinter|lib2to3|config-[^/]*)$/;
   cpSync(standard, join(root, standard), {
     recursive: true,
     verbatimSymlinks: true,
+    // Compiled modules are valid for the time of their source only.
+    preserveTimestamps: true,
     filter: (path) => !left.test(path),
   });
   copy(realpathSync(python[1]), "usr/bin/python3");
   copy(realpathSync(python[1]), relative("/", realpathSync(python[1])));
+  symlinkSync("python3", join(root, "usr/bin/python"));
+  symlinkSync("/bin/env", join(root, "usr/bin/env"));
   copy(realpathSync(process.execPath), "usr/bin/node");
+  const npm = npmFolder();
+  if (npm !== null) {
+    cpSync(npm, join(root, "usr/lib/node_modules/npm"), { recursive: true, verbatimSymlinks: true });
+    symlinkSync("../lib/node_modules/npm/bin/npm-cli.js", join(root, "usr/bin/npm"));
+  }
   const redis = ["/usr/bin/redis-server", "/usr/bin/valkey-server"].find((path) => existsSync(path));
   if (redis !== undefined) copy(realpathSync(redis), "usr/bin/redis-server");
   const client = ["/usr/bin/redis-cli", "/usr/bin/valkey-cli"].find((path) => existsSync(path));
@@ -176,6 +185,16 @@ function fileSystem(root) {
     mkdirSync(join(root, path), { recursive: true, mode: 0o755 });
     chownSync(join(root, path), USERS[user], USERS[user]);
   }
+}
+
+/** Folder of the package npm, which comes with Node.js; null when it is not there. */
+function npmFolder() {
+  const program = (process.env.PATH ?? "")
+    .split(":")
+    .map((folder) => join(folder, "npm"))
+    .find((path) => existsSync(path));
+  const folder = program === undefined ? "" : dirname(dirname(realpathSync(program)));
+  return existsSync(join(folder, "bin/npm-cli.js")) ? folder : null;
 }
 
 const passwd = () =>

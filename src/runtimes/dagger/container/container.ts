@@ -16,11 +16,12 @@ import type {
 import { parseDuration } from "../../../stack/definition/units.js";
 import { type ImageHealthcheck, imageHealthcheck } from "../../shared/image-healthcheck.js";
 import { chooseUser, withOwnGroup } from "../../shared/image-user.js";
+import { installationOf } from "../../shared/installation.js";
 import { INSTANCE_VARIABLE } from "../engine-host/types.js";
 import { checkWords, ENTRY_SCRIPT, entryArgs } from "../entry/entry-script.js";
 import { SecretArgs } from "../entry/secret-args.js";
 import { ENGINE_VARIABLES, ENTRY_PATH, OWN_PREFIX } from "../entry/types.js";
-import { DEPENDENCIES, type InstallOptions, installDependencies, installOf } from "./dependencies.js";
+import { DEPENDENCIES, type InstallOptions, installDependencies } from "./dependencies.js";
 import { type SplitEnvironment, splitEnvironment } from "./environment.js";
 import { withMounts, withSecrets } from "./mounts.js";
 import { buildExcludes, uploadFolder } from "./uploads.js";
@@ -228,7 +229,7 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
   const ofImage = service.healthcheck === undefined ? imageHealthcheck(facts.healthcheck, service.healthTimings) : null;
   const healthcheck = service.healthcheck ?? ofImage;
   const command = commandOf(service, facts);
-  const install = installOf(service);
+  const install = installationOf(service);
   const installed =
     install === null
       ? { container: base, environment: {} }

@@ -7,16 +7,14 @@ import { createHash } from "node:crypto";
 import { realpath } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import type { Container, Directory } from "@dagger.io/dagger";
-import { StackwardenError } from "../../../errors.js";
-import { callTo, hint } from "../../../hint.js";
-import { parseImageName } from "../../../stack/definition/image-name.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import { isBeneath } from "../../../system/is-beneath.js";
 import { withRetry } from "../../../system/retry.js";
 import { isTransient } from "../../shared/install-faults.js";
+import { type Installation, installFailed } from "../../shared/installation.js";
 import { NODE_LOCKS, type NodeManifest, readNodeManifest } from "../../shared/manifests/node.js";
 import { readRequirements } from "../../shared/manifests/python.js";
-import { mirrorSettings } from "../../shared/mirror-settings.js";
+import { isLoopbackMirror, mirrorSettings } from "../../shared/mirror-settings.js";
 import { execFailure, isTransientFault } from "../engine/engine-errors.js";
 import { type UploadOptions, uploadFolder } from "./uploads.js";
 
@@ -49,29 +47,11 @@ export interface Installed {
 }
 
 /**
- * Returns the installation only for a plain language image: an image that the project builds contains its dependencies.
- */
-export function installOf(service: ServiceDefinition): { kind: "python" | "node"; manifest: string } | null {
-  const install = service.local?.install;
-  if (install === undefined || service.build !== undefined || service.image === undefined) return null;
-  return parseImageName(service.image).name === install.kind ? install : null;
-}
-
-const failed = (message: string, lines: string[] = [], cause?: unknown): StackwardenError =>
-  new StackwardenError("DEPENDENCY_INSTALL_FAILED", message, {
-    hint: hint`Read its output (details.last_lines, or ${callTo("get_logs")}), correct the manifest, then start again.`,
-    ...(lines.length > 0 ? { details: { last_lines: lines } } : {}),
-    cause,
-  });
-
-/**
  * Mirror settings that work on the engine too: without files of this machine and addresses on its loopback interface.
  */
 function mirrors(env: NodeJS.ProcessEnv): [name: string, value: string][] {
   return Object.entries(mirrorSettings(env)).filter(
-    ([name, value]) =>
-      !/CERT|CA_BUNDLE|CERTS$|cafile|FIND_LINKS|CONSTRAINT/i.test(name) &&
-      !/(?:^|[/@])(?:localhost|127\.|\[::1\])/.test(value),
+    ([name, value]) => !/CERT|CA_BUNDLE|CERTS$|cafile|FIND_LINKS|CONSTRAINT/i.test(name) && !isLoopbackMirror(value),
   );
 }
 
@@ -121,13 +101,13 @@ async function run(options: InstallOptions, what: string, container: Container):
     const failure = execFailure(error);
     if (failure === null) throw error;
     const lines = `${failure.stdout}\n${failure.stderr}`.split(/\r?\n/).filter((line) => line.trim() !== "");
-    throw failed(`${what} for "${service.name}" ended with ${failure.exitCode}.`, lines.slice(-15), error);
+    throw installFailed(`${what} for "${service.name}" ended with ${failure.exitCode}.`, lines.slice(-15), error);
   }
 }
 
 async function python(options: InstallOptions, base: Container, manifest: string): Promise<Installed> {
   const { client, folder, path, user } = options;
-  if (!isBeneath(folder, manifest)) throw failed(`${manifest} is outside the project's folder.`);
+  if (!isBeneath(folder, manifest)) throw installFailed(`${manifest} is outside the project's folder.`);
   const { files, usesSources } = readRequirements(manifest, folder);
   const include = files.map(({ path }) => relative(folder, path));
   const pip = [`${DEPENDENCIES}/bin/python`, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"];
@@ -176,7 +156,7 @@ async function secretSettings(
 
 async function node(options: InstallOptions, base: Container, manifest: string): Promise<Installed> {
   const { client, folder, service, notice } = options;
-  if (!isBeneath(folder, manifest)) throw failed(`${manifest} is outside the project's folder.`);
+  if (!isBeneath(folder, manifest)) throw installFailed(`${manifest} is outside the project's folder.`);
   const root = dirname(manifest);
   const { files, ownScripts, withoutScripts, empty, locked } = readNodeManifest(manifest, folder);
   if (empty) return { container: base, environment: {} };
@@ -220,7 +200,7 @@ async function node(options: InstallOptions, base: Container, manifest: string):
 export function installDependencies(
   options: InstallOptions,
   base: Container,
-  install: { kind: "python" | "node"; manifest: string },
+  install: Installation,
 ): Promise<Installed> {
   const manifest = resolve(options.folder, install.manifest);
   return install.kind === "python" ? python(options, base, manifest) : node(options, base, manifest);

@@ -15,6 +15,8 @@ export interface CheckOptions {
   warn(message: string): void;
   /** Checks the project's engine instead of the default one. */
   project?: string;
+  /** Folder for a downloaded CLI. Absent: none is downloaded. */
+  programs?: string;
   openEngineHost(options: EngineHostOptions): Promise<EngineHost>;
 }
 
@@ -65,7 +67,7 @@ const openPorts: RuntimeStatus["findings"][number] = {
 
 /** Never throws. */
 export async function checkEngines(options: CheckOptions): Promise<RuntimeStatus> {
-  const { settings, env, project } = options;
+  const { settings, env, project, programs } = options;
   const status = (available: boolean, findings: RuntimeStatus["findings"], limits: Enforcement): RuntimeStatus => ({
     runtime: "dagger",
     available,
@@ -97,7 +99,7 @@ export async function checkEngines(options: CheckOptions): Promise<RuntimeStatus
   const others =
     project === undefined ? Object.entries(settings.engines).filter(([, host]) => host !== engine.runnerHost) : [];
   const [cli, engineResult, limits, more] = await Promise.all([
-    cliFinding(env),
+    cliFinding(env, undefined, programs === undefined ? undefined : { programs, source: settings.cliSource ?? null }),
     engineFinding(engine, env),
     hostEnforcement(options, engine.runnerHost),
     Promise.all(
@@ -108,5 +110,10 @@ export async function checkEngines(options: CheckOptions): Promise<RuntimeStatus
   ]);
   const available = cli.finding.ok && engineResult.ok;
   const ports = available && settings.tunnel ? [openPorts] : [];
-  return status(available, [cli.finding, engineResult, ...more, ...ports], available ? limits : unusable);
+  const findings = [cli.finding, engineResult, ...more, ...ports];
+  const { absent } = cli;
+  return {
+    ...status(available, findings, available ? limits : unusable),
+    ...(available && absent === true ? { downloads: cli.finding.message } : {}),
+  };
 }

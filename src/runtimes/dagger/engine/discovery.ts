@@ -4,6 +4,7 @@
  */
 import { connect } from "node:net";
 import { executable, findProgram, lookUpProgram, refusedPrograms } from "../../../system/find-program.js";
+import { archiveName, downloadedCli } from "./download.js";
 import { CLI_VARIABLE, type Engine } from "./engines.js";
 import { ask } from "./programs.js";
 import { judgeVersion, SDK_VERSION } from "./versions.js";
@@ -23,27 +24,47 @@ const CONTAINER_RUNTIMES = ["docker", "podman", "nerdctl"] as const;
 
 const INSTALL = `Install the Dagger CLI ${SDK_VERSION} (https://docs.dagger.io/install), or name it in ${CLI_VARIABLE}.`;
 
-/** @returns the path of the CLI, or the reason why there is none */
-export async function findCli(env: NodeJS.ProcessEnv): Promise<{ path: string } | { missing: string }> {
+/** `named`: the environment names one, so that no other one takes its place. */
+export type CliLookup = { path: string } | { missing: string; named: boolean };
+
+/**
+ * @param programs folder of a downloaded CLI, which is used when none is installed
+ * @returns the path of the CLI, or the reason why there is none
+ */
+export async function findCli(env: NodeJS.ProcessEnv, programs?: string): Promise<CliLookup> {
   const named = env[CLI_VARIABLE];
   if (named !== undefined && named !== "") {
     const program = await executable(named);
     return program === null
-      ? { missing: `${CLI_VARIABLE} names ${named}, which is not an executable file.` }
+      ? { missing: `${CLI_VARIABLE} names ${named}, which is not an executable file.`, named: true }
       : { path: program };
   }
   const lookup = await lookUpProgram("dagger", { env });
-  return lookup.path === null
-    ? { missing: `The Dagger CLI was not found on PATH.${refusedPrograms(lookup)}` }
-    : { path: lookup.path };
+  if (lookup.path !== null) return { path: lookup.path };
+  const downloaded = programs === undefined ? null : await downloadedCli(programs);
+  return downloaded === null
+    ? { missing: `The Dagger CLI was not found on PATH.${refusedPrograms(lookup)}`, named: false }
+    : { path: downloaded };
 }
 
-/** Locates the CLI and checks that its version is compatible. */
+export interface DownloadChoice {
+  /** Folder of a downloaded CLI. */
+  programs: string;
+  /** Where the CLI is downloaded; null: not at all. */
+  source: string | null;
+}
+
+/** Locates the CLI and checks that its version is compatible. `absent`: a start would download it. */
 export async function cliFinding(
   env: NodeJS.ProcessEnv,
   deadlineMs = DEADLINE_MS,
-): Promise<{ path: string | null; finding: Finding }> {
-  const cli = await findCli(env);
+  download?: DownloadChoice,
+): Promise<{ path: string | null; finding: Finding; absent?: true }> {
+  const cli = await findCli(env, download?.programs);
+  if ("missing" in cli && !cli.named && typeof download?.source === "string" && archiveName() !== null) {
+    const message = `No Dagger CLI is installed; a start with the runtime dagger downloads ${SDK_VERSION} from ${download.source}.`;
+    return { path: null, finding: { check: "dagger CLI", ok: true, message }, absent: true };
+  }
   if ("missing" in cli)
     return { path: null, finding: { check: "dagger CLI", ok: false, message: cli.missing, fix: INSTALL } };
   const { path } = cli;

@@ -23,6 +23,8 @@ export interface OpenStackOptions {
   env: NodeJS.ProcessEnv;
   warn(message: string): void;
   parts: DaggerParts;
+  /** Folder for a downloaded CLI. Absent: none is downloaded. */
+  programs?: string;
   onClose(stack: DaggerStack): void;
 }
 
@@ -32,6 +34,26 @@ const notYet = async (): Promise<never> => {
   });
 };
 
+/** The installed CLI, else a downloaded one. */
+async function cliPath({ request, settings, env, programs }: OpenStackOptions): Promise<string> {
+  const cli = await findCli(env, programs);
+  if ("path" in cli) return cli.path;
+  const source = settings.cliSource ?? null;
+  if (programs === undefined || source === null || cli.named)
+    throw new StackwardenError("RUNTIME_UNAVAILABLE", cli.missing, {
+      hint: `Install the Dagger CLI ${SDK_VERSION}, or have the operator choose another runtime; \`stackwarden doctor\` says more.`,
+    });
+  const { downloadCli } = await import("../engine/download.js");
+  const { signal, notice } = request;
+  return downloadCli({
+    folder: programs,
+    source,
+    signal,
+    retry: settings.retry,
+    report: (message) => notice({ type: "installing", message }),
+  });
+}
+
 /** @throws PORT_IN_USE, RUNTIME_UNAVAILABLE, UNSUPPORTED (version), the signal's reason */
 export async function openStack(
   options: OpenStackOptions,
@@ -39,11 +61,7 @@ export async function openStack(
   const { request, engine, settings, env, warn, parts, onClose } = options;
   const { signal, notice } = request;
   const { runnerHost } = engine;
-  const cli = await findCli(env);
-  if ("missing" in cli)
-    throw new StackwardenError("RUNTIME_UNAVAILABLE", cli.missing, {
-      hint: `Install the Dagger CLI ${SDK_VERSION}, or have the operator choose another runtime; \`stackwarden doctor\` says more.`,
-    });
+  const cli = await cliPath(options);
   let session: GatewaySession = { startGateway: notYet };
   let openTunnel: OpenTunnel = notYet;
   const gateway = parts.openGateway({
@@ -62,7 +80,7 @@ export async function openStack(
   try {
     await ports.reserve(request.definition);
     const opened = await parts.openSession({
-      cli: cli.path,
+      cli,
       runnerHost,
       workdir: request.folder,
       signal,

@@ -21,6 +21,8 @@ export interface RemoveVolumesOptions {
   openSession: OpenSession;
   /** Image for volumes of services that are built. */
   fallbackImage: string;
+  /** Folder of a downloaded CLI. */
+  programs?: string | undefined;
 }
 
 async function empty(client: Client, { key, user, image }: VolumeRecord, fallbackImage: string): Promise<void> {
@@ -37,13 +39,13 @@ async function empty(client: Client, { key, user, image }: VolumeRecord, fallbac
 
 /** @throws STORAGE_FAILED; content that cannot be deleted now only causes a warning */
 export async function removeVolumes(options: RemoveVolumesOptions): Promise<void> {
-  const { stateDir, volumes, env, warn, openSession, fallbackImage, projectId } = options;
+  const { stateDir, volumes, env, warn, openSession, fallbackImage, projectId, programs } = options;
   const removed = await forgetVolumes(stateDir, volumes);
   const left = (why: string) =>
     warn(
       `${projectId}: no stack sees the deleted volumes any more, but an engine still holds their content until it cleans its cache: ${why}`,
     );
-  const cli = removed.length === 0 ? null : await findCli(env);
+  const cli = removed.length === 0 ? null : await findCli(env, programs);
   if (cli === null) return;
   if ("missing" in cli) return left(cli.missing);
   for (const runnerHost of new Set(removed.map((one) => one.runnerHost))) {

@@ -70,6 +70,11 @@ export function volumeKey(
   });
 }
 
+/** Names of the volumes that the project has on any engine. */
+export async function volumeNames(stateDir: string): Promise<string[]> {
+  return [...new Set(Object.keys(await read(stateDir)).map((name) => name.slice(0, name.indexOf("@"))))];
+}
+
 /**
  * Forgets volumes on every engine: from now on their names refer to new, empty ones.
  * @returns the records of the volumes that existed

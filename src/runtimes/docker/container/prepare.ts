@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type Docker from "dockerode";
 import { StackwardenError } from "../../../errors.js";
 import type { Limits, ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
+import type { Dependencies } from "../dependencies/ensure.js";
 import type { Engine } from "../engine/engine.js";
 import { engineMessage, isPortTaken, serviceError, statusOf } from "../engine/errors.js";
 import type { Image } from "../image/image.js";
@@ -33,6 +34,8 @@ export interface PrepareOptions {
   kind: string;
   env: NodeJS.ProcessEnv;
   hostPort(service: string, containerPort: number): number | undefined;
+  /** Installs the dependencies of the service for this user. */
+  dependencies(user: string): Promise<Dependencies>;
   /** The program that replaces the service's own; it has a standard input. */
   command?: string[];
 }
@@ -104,8 +107,9 @@ export async function prepareContainer(options: PrepareOptions): Promise<Prepare
   const { engine, identity, definition, service, image, kind, env } = options;
   const { docker, address } = engine;
   const chosen = await containerUser({ service, image, binds: engine.sameMachine });
+  const dependencies = await options.dependencies(chosen.user);
   const createdBinds = engine.sameMachine ? makeBindSources(service, options.folder) : [];
-  const volumes = await ensureVolumes(docker, identity, service, image);
+  const volumes = [...(await ensureVolumes(docker, identity, service, image)), ...dependencies.volumes];
   const folder = await secretsFolder({ ...identity, sameMachine: engine.sameMachine, env });
   const secrets = join(folder, `${service.name}-${kind}`);
   const files = [
@@ -124,7 +128,7 @@ export async function prepareContainer(options: PrepareOptions): Promise<Prepare
       service: own,
       user: chosen.user,
       environment: containerEnvironment({
-        service,
+        service: { environment: { ...dependencies.environment, ...service.environment } },
         image,
         hostPort: options.hostPort,
         homeless: chosen.homeless,

@@ -8,6 +8,7 @@ import dockerignore from "@balena/dockerignore";
 import { type Headers, type Pack, pack } from "tar-stream";
 import { StackwardenError } from "../../../errors.js";
 import { isBeneath } from "../../../system/is-beneath.js";
+import type { UserIds } from "../container/user-ids.js";
 
 export interface ContextOptions {
   /** Absolute path, below the project's folder. */
@@ -86,6 +87,56 @@ async function addFile(archive: Pack, header: Omit<Headers, "size">, path: strin
   }
 }
 
+export interface ArchiveOptions {
+  /** Absolute path without links. */
+  root: string;
+  /** Absolute paths that are left out. */
+  exclude: readonly string[];
+  /** @param path relative to the root, with slashes */
+  ignores(path: string): boolean;
+  /** Whether an ignored folder can contain files that are not ignored. Default: never. */
+  descends?(path: string): boolean;
+  /** Folder of the archive that receives the files. Default: its root. */
+  prefix?: string;
+  /** Default: root. */
+  owner?: UserIds;
+  /** Adds entries before the folder's own. */
+  first?(archive: Pack): Promise<void>;
+}
+
+/** Creates the archive of a folder while it is read. Fails when a file shrinks meanwhile. */
+export function folderArchive(options: ArchiveOptions): Readable {
+  const { root, exclude, ignores, descends = () => false, prefix = "", owner, first } = options;
+  const archive = pack();
+  const left = new Set(exclude.map((one) => resolve(one)));
+  const ids = owner ?? {};
+  const visit = async (at: string): Promise<void> => {
+    for (const entry of (await readdir(at)).sort()) {
+      const full = join(at, entry);
+      if (left.has(full)) continue;
+      const path = relative(root, full).split(sep).join("/");
+      const ignored = ignores(path);
+      const stats = await lstat(full).catch(() => null);
+      if (stats === null) continue;
+      const { mode, mtime } = stats;
+      const header = { name: `${prefix}${path}`, mode: mode & 0o7777, mtime, ...ids };
+      if (stats.isDirectory()) {
+        if (!ignored) archive.entry({ ...header, name: `${header.name}/`, type: "directory" });
+        if (!ignored || descends(path)) await visit(full);
+      } else if (ignored) continue;
+      else if (stats.isSymbolicLink()) archive.entry({ ...header, type: "symlink", linkname: await readlink(full) });
+      else if (stats.isFile()) await addFile(archive, header, full, root);
+    }
+  };
+  const fill = async (): Promise<void> => {
+    await first?.(archive);
+    await visit(root);
+    archive.finalize();
+  };
+  fill().catch((error: Error) => archive.destroy(error));
+  return archive;
+}
+
 /**
  * Creates the archive while it is read. Fails when a file shrinks meanwhile.
  * @throws INVALID_STACK
@@ -109,33 +160,15 @@ export async function buildContext(options: ContextOptions): Promise<{ archive: 
   const patterns = ignore({ ignorecase: false }).add(listed);
   // Only when a pattern includes entries again can an excluded folder contain files of the context.
   const negated = /^\s*!/m.test(listed);
-  const archive = pack();
-  const left = new Set(exclude.map((one) => resolve(one)));
-
-  const visit = async (at: string): Promise<void> => {
-    for (const entry of (await readdir(at)).sort()) {
-      const full = join(at, entry);
-      if (left.has(full)) continue;
-      const way = relative(realContext, full).split(sep).join("/");
-      const ignored = patterns.ignores(way) && way !== name && way !== ".dockerignore";
-      const stats = await lstat(full).catch(() => null);
-      if (stats === null) continue;
-      const { mode, mtime } = stats;
-      if (stats.isDirectory()) {
-        if (!ignored) archive.entry({ name: `${way}/`, type: "directory", mode: mode & 0o7777, mtime });
-        if (!ignored || negated || name.startsWith(`${way}/`)) await visit(full);
-      } else if (ignored) continue;
-      else if (stats.isSymbolicLink())
-        archive.entry({ name: way, type: "symlink", linkname: await readlink(full), mode: mode & 0o7777, mtime });
-      else if (stats.isFile()) await addFile(archive, { name: way, mode: mode & 0o7777, mtime }, full, realContext);
-    }
-  };
-  const fill = async (): Promise<void> => {
-    if (inline !== undefined) archive.entry({ name, mode: 0o644 }, inline);
-    else if (name === ADDED && path !== null) await addFile(archive, { name, mode: 0o644 }, path, folder);
-    await visit(realContext);
-    archive.finalize();
-  };
-  fill().catch((error: Error) => archive.destroy(error));
+  const archive = folderArchive({
+    root: realContext,
+    exclude,
+    ignores: (path) => patterns.ignores(path) && path !== name && path !== ".dockerignore",
+    descends: (path) => negated || name.startsWith(`${path}/`),
+    first: async (pack) => {
+      if (inline !== undefined) pack.entry({ name, mode: 0o644 }, inline);
+      else if (name === ADDED && path !== null) await addFile(pack, { name, mode: 0o644 }, path, folder);
+    },
+  });
   return { archive, dockerfile: name };
 }

@@ -14,6 +14,8 @@ export const LABEL = {
   server: `${PREFIX}.server`,
   /** Only on volumes: their name in the definition. */
   volume: `${PREFIX}.volume`,
+  /** Only on volumes with installed dependencies: the service. */
+  dependencies: `${PREFIX}.dependencies`,
 } as const;
 
 /** Identity of a project on the engine: two state directories can hold projects with the same name. */

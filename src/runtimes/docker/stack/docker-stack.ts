@@ -7,18 +7,21 @@ import type {
   ExecResult,
   OneOffRequest,
   OpenStackRequest,
+  RuntimeNotice,
   RuntimeService,
   RuntimeStack,
   StartServiceRequest,
 } from "../../../stack/runtime.js";
 import { raceAbort } from "../../../system/abortable.js";
 import { Mutex } from "../../../system/mutex.js";
+import { installationOf } from "../../shared/installation.js";
 import { PortLedger, portsInUse } from "../../shared/port-ledger.js";
 import { checkedPort } from "../../shared/probes/network-check.js";
 import { serviceAliases } from "../container/compose-settings.js";
 import { type PrepareOptions, prepareContainer } from "../container/prepare.js";
 import { secretsFolder } from "../container/secret-files.js";
 import type { PortBinding } from "../container/spec.js";
+import type { Dependencies } from "../dependencies/ensure.js";
 import type { Engine } from "../engine/engine.js";
 import { isPortTaken } from "../engine/errors.js";
 import { ensureImage } from "../image/ensure.js";
@@ -189,15 +192,26 @@ export class DockerStack implements RuntimeStack {
       ports,
       kind,
       env,
+      dependencies: (user) => this.#dependencies(request, image, user),
       hostPort: (other, port) => ledger.hostPort(other, port),
     };
   }
 
-  async #image(request: StartServiceRequest): Promise<Image> {
+  async #dependencies(request: StartServiceRequest, image: Image, user: string): Promise<Dependencies> {
+    if (installationOf(request.service) === null) return { volumes: [], environment: {} };
+    const { ensureDependencies } = await import("../dependencies/ensure.js");
+    return ensureDependencies({
+      ...this.#preparing(request),
+      image,
+      user,
+    });
+  }
+
+  /** What pulls, builds and installations of a service have in common. */
+  #preparing({ service, signal, phase, sink }: StartServiceRequest) {
     const { engine, env, retry } = this.parts;
     const { folder, stateDir, notice } = this.request;
-    const { service, signal, phase, sink } = request;
-    return ensureImage({
+    return {
       engine,
       identity: this.#identity,
       service,
@@ -209,9 +223,13 @@ export class DockerStack implements RuntimeStack {
       retry,
       signal,
       phase,
-      output: (line) => sink.line("stdout", line),
-      notice: (type, message) => notice({ type, service: service.name, message }),
-    });
+      output: (line: string) => sink.line("stdout", line),
+      notice: (type: RuntimeNotice["type"], message: string) => notice({ type, service: service.name, message }),
+    };
+  }
+
+  #image(request: StartServiceRequest): Promise<Image> {
+    return ensureImage(this.#preparing(request));
   }
 
   /** Published ports, and the ports that checks connect to when they cannot reach the container. */

@@ -1,4 +1,4 @@
-/** Deletes volumes of a stopped project. */
+/** Deletes volumes of a stopped project, or everything of it. */
 import type Docker from "dockerode";
 import { StackwardenError } from "../../../errors.js";
 import { engineMessage, isNotFound } from "../engine/errors.js";
@@ -6,17 +6,30 @@ import { LABEL, labelFilter, type StackIdentity, stackLabels } from "../leftover
 import { sweepProject } from "../leftovers/sweep.js";
 
 /** @throws STORAGE_FAILED when a volume cannot be deleted */
-export async function removeVolumes(
-  docker: Docker,
-  identity: StackIdentity,
-  volumes: readonly string[],
-): Promise<void> {
+export const removeVolumes = (docker: Docker, identity: StackIdentity, volumes: readonly string[]): Promise<void> =>
+  // Volumes that images declare are data of the project too.
+  remove(docker, identity, (volume) => volume === "" || volumes.includes(volume));
+
+/**
+ * Deletes all volumes of the project and the images built for it. An image that another container uses stays.
+ * @throws STORAGE_FAILED when a volume cannot be deleted
+ */
+export async function removeProject(docker: Docker, identity: StackIdentity): Promise<void> {
+  await remove(docker, identity, () => true);
+  const images = await docker.listImages({ filters: { label: labelFilter(stackLabels(identity)) } as never });
+  for (const { Id } of images)
+    await docker
+      .getImage(Id)
+      .remove()
+      .catch(() => undefined);
+}
+
+async function remove(docker: Docker, identity: StackIdentity, chosen: (volume: string) => boolean): Promise<void> {
   // Containers of an earlier server would keep a volume in use.
   await sweepProject(docker, identity);
   const allVolumes = (await docker.listVolumes({ filters: { label: labelFilter(stackLabels(identity)) } as never }))
     .Volumes;
-  // Volumes that images declare are data of the project too.
-  const ownVolumes = (allVolumes ?? []).filter(({ Labels }) => ["", ...volumes].includes(Labels?.[LABEL.volume] ?? ""));
+  const ownVolumes = (allVolumes ?? []).filter(({ Labels }) => chosen(Labels?.[LABEL.volume] ?? ""));
   for (const { Name } of ownVolumes) {
     try {
       await docker.getVolume(Name).remove();

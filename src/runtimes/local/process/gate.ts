@@ -91,6 +91,8 @@ export interface GateTools {
    * arguments.
    */
   perl: string | null;
+  /** /bin/sh passes exactly the variables that it was given, so that no other program has to set the environment. */
+  exactShell: boolean;
 }
 
 export interface GateCommand {
@@ -108,7 +110,7 @@ function secondStage(
   argv: string[],
   cwd: string,
   env: Record<string, string>,
-  perl: string | null,
+  { perl, exactShell }: Pick<GateTools, "perl" | "exactShell">,
 ): { words: string[]; env: Record<string, string> } {
   const entries = Object.entries(env);
   const assignment = ([name, value]: [string, string]): string => `${name}=${value}`;
@@ -116,6 +118,11 @@ function secondStage(
   if (perl !== null && entries.some(unusual))
     return { words: [perl, "-e", STAGE_2_PERL, cwd, ...argv], env: hidden(entries.map(assignment)) };
   const own = ([name]: [string, string]): boolean => SHELL_NAMES.includes(name);
+  if (exactShell && !entries.some((entry) => own(entry) || unusual(entry)))
+    return {
+      words: ["/bin/sh", "-c", STAGE_2, "stackwarden", cwd, ...argv],
+      env: hidden(entries.map(assignment)),
+    };
   const unset = SHELL_NAMES.filter((name) => env[name] === undefined).flatMap((name) => ["-u", name]);
   const again = entries.filter((entry) => own(entry) || unusual(entry)).map(assignment);
   return {
@@ -140,7 +147,7 @@ export function gateCommand(
   root: boolean,
 ): GateCommand {
   const { argv, cwd, env, user, namespaces = [] } = command;
-  const stage = secondStage(argv, cwd, env, tools.perl);
+  const stage = secondStage(argv, cwd, env, tools);
   const drop = tools.setpriv === null ? [] : [tools.setpriv, ...privileges(user, root)];
   return {
     file: "/bin/sh",
@@ -160,12 +167,23 @@ async function firstThatWorks(paths: string[], args: string[]): Promise<string |
   return null;
 }
 
+/** Whether a shell that sets one variable, as stage 2 does, passes that one only. */
+async function shellIsExact(): Promise<boolean> {
+  const script = 'cd -- "$1"; unset PWD OLDPWD; export "$STACKWARDEN_ENV_1"; unset STACKWARDEN_ENV_1; exec "$2"';
+  const env = { STACKWARDEN_ENV_1: "STACKWARDEN_TRIAL=1" };
+  return execute("/bin/sh", ["-c", script, "stackwarden", "/", "/usr/bin/env"], { env, cwd: "/", timeout: 5000 }).then(
+    ({ stdout }) => stdout === "STACKWARDEN_TRIAL=1\n",
+    () => false,
+  );
+}
+
 /** @param root whether the server can assign separate users to services */
 export async function findGateTools(root: boolean): Promise<GateTools> {
   const nobody = { uid: 65_534, gid: 65_534 };
-  const [setpriv, perl] = await Promise.all([
+  const [setpriv, perl, exactShell] = await Promise.all([
     firstThatWorks(["/usr/bin/setpriv", "/bin/setpriv"], [...privileges(nobody, root), "/bin/sh", "-c", ":"]),
     firstThatWorks(["/usr/bin/perl"], ["-e", "use POSIX ();"]),
+    shellIsExact(),
   ]);
-  return { setpriv, perl };
+  return { setpriv, perl, exactShell };
 }

@@ -7,6 +7,7 @@ import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import type { Duplex, Readable } from "node:stream";
 import { StackwardenError } from "../../../errors.js";
+import { startTime } from "../../../system/process-identity.js";
 import type { ServiceUser } from "../types.js";
 import { childrenOf } from "./children.js";
 import { type GateTools, gateCommand, NO_DIRECTORY, READY } from "./gate.js";
@@ -27,6 +28,8 @@ export interface LaunchSpec {
 export interface Inside {
   /** The first process of the namespaces. Its end ends every process in them. */
   init: number;
+  /** Start time of that process. */
+  started: string;
   /** Identifies its PID namespace. */
   pidNamespace: string;
 }
@@ -94,7 +97,9 @@ function locate(pid: number, { namespaces }: LaunchSpec): { command: number; ins
     const command = namespaces.kind === "own" && first !== undefined ? childrenOf(first)[0] : first;
     if (first === undefined || command === undefined) return null;
     const pidNamespace = readlinkSync(`/proc/${command}/ns/pid`);
-    if (namespaces.kind === "own") return { command, inside: { init: first, pidNamespace } };
+    const started = startTime(first);
+    if (started === null) return null;
+    if (namespaces.kind === "own") return { command, inside: { init: first, started, pidNamespace } };
     // The instance has ended, and another process has its id.
     return pidNamespace === namespaces.pidNamespace ? { command, inside: null } : null;
   } catch {

@@ -95,7 +95,7 @@ export class Sandbox {
       const own = await readFile(`/etc/${file}`, "utf8").catch(() => "");
       const path = join(this.stateDir, "accounts", `${uid}.${file}`);
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-      await atomicWrite(path, `${own}${own === "" || own.endsWith("\n") ? "" : "\n"}${line}`, 0o644);
+      await atomicWrite(path, `${own}${own === "" || own.endsWith("\n") ? "" : "\n"}${line}`, 0o644, false);
       files[path] = `/etc/${file}`;
     }
     return files;

@@ -3,7 +3,6 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, wr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { installOf } from "../../../../src/runtimes/dagger/container/dependencies.js";
 import { splitEnvironment } from "../../../../src/runtimes/dagger/container/environment.js";
 import {
   buildExcludes,
@@ -14,6 +13,7 @@ import {
 import { removeVolumes } from "../../../../src/runtimes/dagger/stack/remove-volumes.js";
 import { forgetVolumes, volumeKey } from "../../../../src/runtimes/dagger/stack/volumes.js";
 import { chooseUser, withOwnGroup } from "../../../../src/runtimes/shared/image-user.js";
+import { installationOf } from "../../../../src/runtimes/shared/installation.js";
 import type { ServiceDefinition, StackDefinition } from "../../../../src/stack/definition/types.js";
 import { isBeneath } from "../../../../src/system/is-beneath.js";
 
@@ -246,8 +246,8 @@ describe("environment", () => {
   it("dependencies are installed only into the bare language's image", () => {
     const service = (image: string | undefined, more: object = {}) =>
       ({ image, local: { install: { kind: "python", manifest: "requirements.txt" } }, ...more }) as never;
-    expect(installOf(service("python:3.11-slim"))).toMatchObject({ kind: "python" });
-    expect(installOf(service("docker.io/library/python:3.11"))).not.toBeNull();
+    expect(installationOf(service("python:3.11-slim"))).toMatchObject({ kind: "python" });
+    expect(installationOf(service("docker.io/library/python:3.11"))).not.toBeNull();
     for (const other of [
       service("node:20"),
       service("me/app"),
@@ -255,6 +255,6 @@ describe("environment", () => {
       service("python:3", { build: {} }),
       service("python:3", { local: {} }),
     ])
-      expect(installOf(other)).toBeNull();
+      expect(installationOf(other)).toBeNull();
   });
 });

@@ -35,3 +35,10 @@ export function durationMs(text: string): number | null {
   }
   return sum;
 }
+
+/** For people: `2 h`, `90 min`, `45 s`. */
+export function durationText(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 120) return `${seconds} s`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}
