@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from "commander";
 import { VERSION } from "../version.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
 import {
+  clientOption,
   countOption,
   listOption,
   numberOption,
@@ -118,6 +119,18 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .action((services, options) =>
       end(import("./commands/change.js").then(({ down }) => down({ ...options, services }, host))),
     );
+  program
+    .command("init")
+    .description("look at the folder and show what is missing to run it here and in an MCP client; --yes writes it")
+    .option("--folder <path>", "the project's folder (default: the working directory)")
+    .addOption(
+      new Option("--client <name>", "also add stackwarden to this client's configuration (repeatable)").argParser(
+        clientOption,
+      ),
+    )
+    .option("--yes", "write the files; nothing that exists is replaced")
+    .option("--json", "print the result as JSON")
+    .action((options) => end(import("./commands/init.js").then(({ init }) => init(options, host))));
   withSettings(program.command("prune"))
     .description("delete everything of stopped projects whose folder does not exist any more, or of the named ones")
     .argument("[projects...]", "default: every project whose folder is gone")

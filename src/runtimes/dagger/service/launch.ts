@@ -2,11 +2,13 @@
  * Starts a prepared container: finds it on the engine's host, sets its limits, waits for its program, verifies its user.
  * Every step races against the exit of the instance, the end of the session, the caller's signal and a deadline.
  */
+
 import { setTimeout as delay } from "node:timers/promises";
 import type { Service } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
 import type { Limits, ServiceDefinition } from "../../../stack/definition/types.js";
 import type { Enforcement, RuntimeService, StartServiceRequest } from "../../../stack/runtime.js";
+import { within, withinOrNull } from "../../../system/wait.js";
 import { exitOf } from "../../shared/exit-codes.js";
 import type { Dial } from "../../shared/probes/dial.js";
 import { insideTest, LIMITS_WAIT_SECONDS, type ReadyContainer } from "../container/container.js";
@@ -204,15 +206,9 @@ class Launch {
   /** Waits until the host shows the container, unless the engine turns out to be on another machine. */
   async #untilVisible(instance: Instance, container: Promise<ObservedUser>): Promise<void> {
     const { host, request } = this.options;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<"late">((resolve) => {
-      timer = setTimeout(resolve, SHOWN_MS, "late");
-    });
     // A failed search is reported later.
-    const first = await Promise.race([container.catch(() => null), instance.exited, late]).finally(() =>
-      clearTimeout(timer),
-    );
-    if (first !== "late" || !host.elsewhere()) return;
+    const visible = Promise.race([container.catch(() => undefined), instance.exited]).then(() => true);
+    if ((await withinOrNull(visible, SHOWN_MS)) !== null || !host.elsewhere()) return;
     throw new StackwardenError(
       "RUNTIME_UNAVAILABLE",
       `${request.service.name}: the engine's containers do not show on ${host.description}, so nothing can enforce their limits.`,
@@ -295,18 +291,8 @@ class Launch {
 
   #within<T>(task: Promise<T>, signal: AbortSignal, what: string, ms = START_MS): Promise<T> {
     const { session, request } = this.options;
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(late(request.service.name, what, ms)), ms);
-      const together = AbortSignal.any([signal, session.ended]);
-      const abort = () => reject(together.reason);
-      const end = () => {
-        clearTimeout(timer);
-        together.removeEventListener("abort", abort);
-      };
-      if (together.aborted) abort();
-      together.addEventListener("abort", abort, { once: true });
-      task.then(resolve, reject).finally(end);
-    });
+    const together = AbortSignal.any([signal, session.ended]);
+    return within(task, { ms, signal: together, late: () => late(request.service.name, what, ms) });
   }
 }
 
