@@ -12,7 +12,7 @@ import type { CliHost } from "../../src/cli/session.js";
 import { APP, appCompose, BINARY, ROOT, TestBench, until } from "./support/bench.js";
 
 const DOCS = [
-  ...["README.md", "SECURITY.md", "CONTRIBUTING.md", "examples/commandcenter/README.md"],
+  ...["README.md", "skills/stackwarden/SKILL.md", "SECURITY.md", "CONTRIBUTING.md", "examples/commandcenter/README.md"],
   ...readdirSync(join(ROOT, "docs"))
     .filter((name) => name.endsWith(".md"))
     .map((name) => `docs/${name}`),
