@@ -50,6 +50,8 @@ export interface PreparedContainer {
   /** Numeric user id, when the image or the user itself specifies it. */
   uid: number | null;
   notes: string[];
+  /** Named volumes of the definition that were created for this start. */
+  emptyVolumes: string[];
   /** Private folder with the secrets of the container. */
   secrets: string;
 }
@@ -188,10 +190,20 @@ async function prepareAs(
       ids === null || !fresh
         ? []
         : await ownVolumes({ docker, container: id, image: image.id, labels, volumes, user: ids });
+    const emptyVolumes = volumes.flatMap(({ fresh: created, source }) =>
+      created && source !== undefined ? [source] : [],
+    );
     const uid = ids?.uid ?? numericUser(chosen.user)?.uid ?? null;
     const made = ownBindSources(data.createdBinds, options.folder, ids);
     const readable = binds && ids !== null ? checkBinds(service, image, options.folder, ids) : [];
-    return { id, user: chosen.user, uid, notes: [...chosen.notes, ...made, ...readable, ...notes], secrets };
+    return {
+      id,
+      user: chosen.user,
+      uid,
+      notes: [...chosen.notes, ...made, ...readable, ...notes],
+      emptyVolumes,
+      secrets,
+    };
   } catch (error) {
     if (id !== undefined) await removeContainer(docker, id).catch(() => undefined);
     await writeSecretFiles(secrets, [], null).catch(() => undefined);
