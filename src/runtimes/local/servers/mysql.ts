@@ -222,7 +222,7 @@ export async function prepareMysql(context: PrepareContext): Promise<LaunchPlan>
   const { service } = context.request;
   const options = serverOptions(service);
   const found = await programs(context);
-  const { base, volume, notes } = await dataBase(context, isInitMount, SERVERS.mysql.data);
+  const { base, volume, emptyVolumes, notes } = await dataBase(context, isInitMount, SERVERS.mysql.data);
   const data = join(base, "mysql");
   for (const one of await namesIn(base))
     if (one.startsWith(".init-")) await removeTree(join(base, one), context.stack.stateDir);
@@ -262,6 +262,7 @@ export async function prepareMysql(context: PrepareContext): Promise<LaunchPlan>
     env,
     commandEnv: { ...service.environment, MYSQL_HOST: LOOPBACK },
     notes,
+    emptyVolumes,
     access: null,
     resolve: async ([program = "", ...rest]) => {
       // A script of MariaDB's image.

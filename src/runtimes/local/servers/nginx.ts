@@ -171,6 +171,7 @@ export async function prepareNginx(context: PrepareContext): Promise<LaunchPlan>
     env: { PATH: SERVICE_PATH.join(":"), LANG: "C.UTF-8", HOME: home, TMPDIR: tmp },
     commandEnv: { ...service.environment },
     notes,
+    emptyVolumes: [],
     access: null,
     stopSignal: "SIGQUIT",
     resolve: async (argv) => argv,

@@ -25,6 +25,7 @@ function base(context: PrepareContext, fields: Pick<LaunchPlan, "argv" | "cwd"> 
   return {
     commandEnv: { ...context.request.service.environment },
     notes: [],
+    emptyVolumes: [],
     access: null,
     resolve: async (argv) => argv,
     ...fields,
@@ -38,12 +39,15 @@ function base(context: PrepareContext, fields: Pick<LaunchPlan, "argv" | "cwd"> 
   };
 }
 
-async function dataFolder(context: PrepareContext, name: ServerName): Promise<{ data: string; notes: string[] }> {
+async function dataFolder(
+  context: PrepareContext,
+  name: ServerName,
+): Promise<{ data: string } & Pick<LaunchPlan, "notes" | "emptyVolumes">> {
   const folder = await dataBase(context, () => false, SERVERS[name].data);
   const data = join(folder.base, name);
   if ((await ownerOf(data)) === null) await ensureDir(data, 0o700, context.user);
   else await adopt(data, context);
-  return { data, notes: folder.notes };
+  return { data, notes: folder.notes, emptyVolumes: folder.emptyVolumes };
 }
 
 export async function prepareMemcached(context: PrepareContext): Promise<LaunchPlan> {
@@ -84,18 +88,19 @@ export async function prepareMongo(context: PrepareContext): Promise<LaunchPlan>
         hint: "Leave MONGO_INITDB_ROOT_USERNAME and its password out on the local runtime, or use a runtime with containers.",
       },
     );
-  const { data, notes } = await dataFolder(context, "mongo");
+  const { data, notes, emptyVolumes } = await dataFolder(context, "mongo");
   const port = String(portOf(context, 27_017));
   return base(context, {
     argv: [program, "--dbpath", data, "--port", port, "--bind_ip", LOOPBACK, "--unixSocketPrefix", context.tmp],
     cwd: data,
+    emptyVolumes,
     notes: [...notes, "MongoDB has no password: every local user of this machine can connect."],
   });
 }
 
 export async function prepareMailpit(context: PrepareContext): Promise<LaunchPlan> {
   const program = await requireServer("mailpit", context);
-  const { data, notes } = await dataFolder(context, "mailpit");
+  const { data, notes, emptyVolumes } = await dataFolder(context, "mailpit");
   const { environment } = context.request.service;
   const settings = Object.entries(environment).filter(([name]) => /^MP_(?!DATA_FILE|DATABASE|.*_BIND_ADDR)/.test(name));
   return base(context, {
@@ -108,12 +113,13 @@ export async function prepareMailpit(context: PrepareContext): Promise<LaunchPla
     cwd: data,
     env: Object.fromEntries(settings),
     notes,
+    emptyVolumes,
   });
 }
 
 export async function prepareRabbitmq(context: PrepareContext): Promise<LaunchPlan> {
   const program = await requireServer("rabbitmq", context);
-  const { data, notes } = await dataFolder(context, "rabbitmq");
+  const { data, notes, emptyVolumes } = await dataFolder(context, "rabbitmq");
   const { service } = context.request;
   const quoted = (text: string): string => `<<${JSON.stringify(text)}>>`;
   const management = /management/.test(service.image ?? "");
@@ -153,5 +159,6 @@ export async function prepareRabbitmq(context: PrepareContext): Promise<LaunchPl
       ERL_EPMD_ADDRESS: LOOPBACK,
     },
     notes,
+    emptyVolumes,
   });
 }
