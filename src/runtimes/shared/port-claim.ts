@@ -13,12 +13,12 @@ export interface PortClaim {
 const NOTHING: PortClaim = { release: async () => undefined };
 
 /** @returns null when another stack has claimed the port */
-export function claimPort(port: number): Promise<PortClaim | null> {
+export function claimPort(port: number, protocol: "tcp" | "udp" = "tcp"): Promise<PortClaim | null> {
   if (process.platform !== "linux") return Promise.resolve(NOTHING);
   return new Promise((resolve) => {
     const server: Server = createServer((socket) => socket.destroy());
     server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code === "EADDRINUSE" ? null : NOTHING));
-    server.listen(`\0stackwarden-port-${port}`, () => {
+    server.listen(`\0stackwarden-port-${port}${protocol === "udp" ? "-udp" : ""}`, () => {
       server.unref();
       resolve({ release: () => new Promise((done) => server.close(() => done())) });
     });
