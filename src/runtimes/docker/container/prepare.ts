@@ -10,7 +10,7 @@ import { engineMessage, isPortTaken, serviceError, statusOf } from "../engine/er
 import type { Image } from "../image/image.js";
 import { LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/labels.js";
 import { removeContainer } from "../leftovers/remove.js";
-import { makeBindSources, ownBindSources } from "../volumes/bind-sources.js";
+import { makeBindSources, ownBindSources, refuseReplacedSources } from "../volumes/bind-sources.js";
 import { ensureVolumes, type ServiceVolume } from "../volumes/ensure.js";
 import { ownVolumes } from "../volumes/owner.js";
 import { checkBinds } from "../volumes/writable-binds.js";
@@ -26,6 +26,8 @@ export interface PrepareOptions {
   definition: StackDefinition;
   /** The project's folder. */
   folder: string;
+  /** Folders that were created for binds of services that have not started yet. */
+  pending: Set<string>;
   service: ServiceDefinition;
   image: Image;
   generation: number;
@@ -48,6 +50,8 @@ export interface PreparedContainer {
   /** Numeric user id, when the image or the user itself specifies it. */
   uid: number | null;
   notes: string[];
+  /** Named volumes of the definition that were created for this start. */
+  emptyVolumes: string[];
   /** Private folder with the secrets of the container. */
   secrets: string;
 }
@@ -104,9 +108,10 @@ function createError(error: unknown, service: string, host: string): unknown {
  * @throws SERVICE_START_FAILED, POLICY_VIOLATION, RUNTIME_UNAVAILABLE, STORAGE_FAILED
  */
 export async function prepareContainer(options: PrepareOptions): Promise<PreparedContainer> {
-  const { engine, identity, service, image, folder } = options;
+  const { engine, identity, service, image } = options;
+  refuseReplacedSources(options);
   const chosen = await containerUser({ service, image, binds: engine.sameMachine });
-  const createdBinds = engine.sameMachine ? makeBindSources(service, folder) : [];
+  const createdBinds = engine.sameMachine ? makeBindSources(options) : [];
   const data = { createdBinds, volumes: await ensureVolumes(engine.docker, identity, service, image) };
   return (await prepareAs(options, chosen, data)) ?? ((await prepareAs(options, APP, data)) as PreparedContainer);
 }
@@ -185,10 +190,20 @@ async function prepareAs(
       ids === null || !fresh
         ? []
         : await ownVolumes({ docker, container: id, image: image.id, labels, volumes, user: ids });
+    const emptyVolumes = volumes.flatMap(({ fresh: created, source }) =>
+      created && source !== undefined ? [source] : [],
+    );
     const uid = ids?.uid ?? numericUser(chosen.user)?.uid ?? null;
     const made = ownBindSources(data.createdBinds, options.folder, ids);
     const readable = binds && ids !== null ? checkBinds(service, image, options.folder, ids) : [];
-    return { id, user: chosen.user, uid, notes: [...chosen.notes, ...made, ...readable, ...notes], secrets };
+    return {
+      id,
+      user: chosen.user,
+      uid,
+      notes: [...chosen.notes, ...made, ...readable, ...notes],
+      emptyVolumes,
+      secrets,
+    };
   } catch (error) {
     if (id !== undefined) await removeContainer(docker, id).catch(() => undefined);
     await writeSecretFiles(secrets, [], null).catch(() => undefined);
