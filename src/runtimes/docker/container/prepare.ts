@@ -13,7 +13,7 @@ import { makeBindSources, ownBindSources } from "../volumes/bind-sources.js";
 import { ensureVolumes } from "../volumes/ensure.js";
 import { ownVolumes } from "../volumes/owner.js";
 import { containerEnvironment } from "./environment.js";
-import { secretsFolder, writeSecretFiles } from "./secret-files.js";
+import { copySecretFiles, secretsFolder, writeSecretFiles } from "./secret-files.js";
 import { containerSpec, type PortBinding } from "./spec.js";
 import { containerUser, rootRefused } from "./user.js";
 import { userIds } from "./user-ids.js";
@@ -141,7 +141,7 @@ export async function prepareContainer(options: PrepareOptions): Promise<Prepare
   try {
     // The files belong to a user whose id only the image defines. They are created before the container, without their
     // owner.
-    const placed = await writeSecretFiles(secrets, files, numericUser(chosen.user));
+    const placed = engine.socket ? await writeSecretFiles(secrets, files, numericUser(chosen.user)) : [];
     id = await create(docker, specFor(placed));
     for (const { name, aliases } of options.networks.slice(1))
       await docker.getNetwork(name).connect({ Container: id, EndpointConfig: { Aliases: aliases } });
@@ -150,6 +150,7 @@ export async function prepareContainer(options: PrepareOptions): Promise<Prepare
     const ids = named || fresh || createdBinds.length > 0 ? await userIds(docker, id, image.id, chosen.user) : null;
     if (ids?.uid === 0 && !service.allowRoot) throw rootRefused(service.name);
     if (named && ids !== null && placed.length > 0) await writeSecretFiles(secrets, files, ids);
+    if (!engine.socket) await copySecretFiles(docker, id, service, files, ids ?? numericUser(chosen.user));
     const notes =
       ids === null || !fresh
         ? []
