@@ -8,7 +8,7 @@ const BASE = ["errors.ts", "hint.ts", "logger.ts", "version.ts"];
 const MAY_IMPORT = {
   system: [...BASE],
   stack: [...BASE, "system"],
-  operations: [...BASE, "stack"],
+  operations: [...BASE, "system", "stack"],
   config: [...BASE, "system", "stack"],
   control: [...BASE, "system", "stack"],
   "runtimes/shared": [...BASE, "system", "stack"],

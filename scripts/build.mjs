@@ -65,6 +65,8 @@ export async function build(outdir) {
     legalComments: "none",
     sourcemap: false,
     metafile: true,
+    // Its main file is UMD, which cannot be bundled.
+    alias: { "jsonc-parser": "jsonc-parser/lib/esm/main.js" },
     plugins: [withoutAjv, withoutSessions],
     logLevel: "warning",
     // Native modules that their packages load when they are installed; the bundle works without them.

@@ -17,6 +17,7 @@ async function loadCatalogue() {
         export { toolOf } from "./src/mcp/tool-list.js";
         export { PROMPTS } from "./src/mcp/prompts.js";
         export { RESOURCE_TEMPLATES } from "./src/mcp/resources.js";
+        export { DOCUMENTS } from "./src/mcp/documents.js";
         export { ERROR_KINDS } from "./src/errors.js";`,
       resolveDir: root,
       loader: "ts",
@@ -33,7 +34,7 @@ async function loadCatalogue() {
 
 /** @returns {Promise<string>} the whole document */
 export async function renderToolsDoc() {
-  const { operations, validOf, toolOf, PROMPTS, RESOURCE_TEMPLATES, ERROR_KINDS } = await loadCatalogue();
+  const { operations, validOf, toolOf, PROMPTS, RESOURCE_TEMPLATES, DOCUMENTS, ERROR_KINDS } = await loadCatalogue();
   const tools = operations.map((operation) => ({ ...toolOf(operation), valid: validValues(operation, validOf) }));
   const yes = (value) => (value ? "yes" : "–");
   const parts = [
@@ -57,9 +58,16 @@ export async function renderToolsDoc() {
     "## Resources",
     table(
       ["URI", "type", "content"],
-      RESOURCE_TEMPLATES.map(({ uriTemplate, mimeType, description }) => [`\`${uriTemplate}\``, mimeType, description]),
+      [
+        ...RESOURCE_TEMPLATES.map(({ uriTemplate, mimeType, description }) => [
+          `\`${uriTemplate}\``,
+          mimeType,
+          description,
+        ]),
+        ...DOCUMENTS.map(({ uri, mimeType, description }) => [`\`${uri}\``, mimeType, description]),
+      ],
     ),
-    "All can be subscribed to; changes of one resource are announced at most four times a second. Projects and services are completed.",
+    "The stack resources can be subscribed to; changes of one resource are announced at most four times a second. Projects and services are completed.",
     "## Prompts",
     table(
       ["prompt", "arguments", "purpose"],

@@ -1,6 +1,7 @@
 /** Options that several commands share. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { FLAG_SETTINGS, flagName, type Setting } from "../config/settings.js";
+import { CLIENTS, type ClientName } from "./init/clients.js";
 
 export function numberOption(text: string): number {
   const value = Number(text);
@@ -14,6 +15,12 @@ export function countOption(text: string): number {
 }
 
 export const listOption = (text: string, before: string[] = []): string[] => [...before, text];
+
+export function clientOption(text: string, before: ClientName[] = []): ClientName[] {
+  const name = CLIENTS.find((one) => one === text);
+  if (name === undefined) throw new InvalidArgumentError(`Expected one of ${CLIENTS.join(", ")}.`);
+  return [...before, name];
+}
 
 /** Parses `backend=8001`; the option is repeatable. */
 export function portOption(

@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from "commander";
 import { VERSION } from "../version.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
 import {
+  clientOption,
   countOption,
   listOption,
   numberOption,
@@ -48,6 +49,11 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .option("--allowed-origin <origin>", "origin under which a proxy publishes this server (repeatable)", listOption)
     .option("--json", "print the addresses as JSON")
     .action((options) => end(import("./commands/serve.js").then(({ serve }) => serve(options, host))));
+  withSettings(program.command("dashboard"))
+    .description("open the dashboard of the background server; on a terminal, print its link with a token")
+    .option("--no-open", "print the link only")
+    .option("--json", "print the link as JSON")
+    .action((options) => end(import("./commands/dashboard.js").then(({ dashboard }) => dashboard(options, host))));
   const token = program.command("token").description("manage the bearer tokens of the HTTP server");
   withToken(token.command("list"))
     .description("list tokens")
@@ -118,6 +124,18 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .action((services, options) =>
       end(import("./commands/change.js").then(({ down }) => down({ ...options, services }, host))),
     );
+  program
+    .command("init")
+    .description("look at the folder and show what is missing to run it here and in an MCP client; --yes writes it")
+    .option("--folder <path>", "the project's folder (default: the working directory)")
+    .addOption(
+      new Option("--client <name>", "also add stackwarden to this client's configuration (repeatable)").argParser(
+        clientOption,
+      ),
+    )
+    .option("--yes", "write the files; nothing that exists is replaced")
+    .option("--json", "print the result as JSON")
+    .action((options) => end(import("./commands/init.js").then(({ init }) => init(options, host))));
   withSettings(program.command("prune"))
     .description("delete everything of stopped projects whose folder does not exist any more, or of the named ones")
     .argument("[projects...]", "default: every project whose folder is gone")

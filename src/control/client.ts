@@ -1,8 +1,10 @@
 /** Client of a control socket: calls the operations of the process that runs the stack. */
+
 import { connect, type Socket } from "node:net";
 import { reviveError, StackwardenError } from "../errors.js";
 import type { CallContext, Progress } from "../stack/model.js";
-import { type ControlHello, type ControlReply, encode, lineSplitter } from "./protocol.js";
+import { LineSplitter } from "../system/line-splitter.js";
+import { type ControlHello, type ControlReply, encode, MAX_REPLY } from "./protocol.js";
 
 /** Milliseconds for the server's greeting. */
 const HELLO_MS = 5000;
@@ -50,7 +52,6 @@ export async function connectControl(path: string, helloMs = HELLO_MS): Promise<
 /** Waits for the greeting of the server, then offers its operations. */
 export function controlOver(socket: Socket, helloMs = HELLO_MS): Promise<ControlClient> {
   const calls = new Map<number, Call>();
-  socket.setEncoding("utf8");
   return new Promise((resolve, reject) => {
     let greeted = false;
     const fail = (error: StackwardenError): void => {
@@ -79,10 +80,10 @@ export function controlOver(socket: Socket, helloMs = HELLO_MS): Promise<Control
         settle(calls, message);
       }
     };
-    const take = lineSplitter(onLine);
-    socket.on("data", (chunk: string) => {
+    const lines = new LineSplitter(onLine, MAX_REPLY);
+    socket.on("data", (chunk: Buffer) => {
       try {
-        if (!take(chunk)) throw new Error("line too long");
+        if (!lines.push(chunk)) throw new Error("line too long");
       } catch (error) {
         fail(new StackwardenError("INTERNAL", "The server of the stack sent an invalid response.", { cause: error }));
       }

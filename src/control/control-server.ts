@@ -2,14 +2,16 @@
  * The control server: while this process runs a project's stack, the command line of the same user reaches it through a
  * socket that only this user can open (mode 0600).
  */
+
 import { rm } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
 import { toStackwardenError, transferError } from "../errors.js";
 import type { Logger } from "../logger.js";
 import type { CallContext, StackManager } from "../stack/model.js";
+import { LineSplitter } from "../system/line-splitter.js";
 import { listenPrivately } from "../system/private-socket.js";
 import { connectControl } from "./client.js";
-import { encode, lineSplitter, parseRequest } from "./protocol.js";
+import { encode, MAX_REQUEST, parseRequest } from "./protocol.js";
 import { controlSocket, makeControlFolder } from "./socket-path.js";
 
 /** Milliseconds that closing waits for pending results. */
@@ -147,13 +149,12 @@ export function serveControl(
   let active = 0;
   const disconnected = new AbortController();
   const cancels = new Map<number, AbortController>();
-  socket.setEncoding("utf8");
   socket.on("error", (error) => logger.debug(`control connection: ${error.message}`));
   socket.once("close", () => disconnected.abort());
   const send = (line: string): void => {
     if (socket.writable) socket.write(line);
   };
-  const take = lineSplitter((line) => {
+  const lines = new LineSplitter((line) => {
     const request = parseRequest(line);
     if (request === null) {
       socket.destroy();
@@ -183,9 +184,9 @@ export function serveControl(
         active -= 1;
         if (active === 0) onIdle();
       });
-  }, 1024 * 1024);
-  socket.on("data", (chunk: string) => {
-    if (!take(chunk)) socket.destroy();
+  }, MAX_REQUEST);
+  socket.on("data", (chunk: Buffer) => {
+    if (!lines.push(chunk)) socket.destroy();
   });
   send(encode({ hello: { version, pid: process.pid } }));
   return { socket, busy: () => active > 0 };

@@ -36,30 +36,12 @@ export interface ControlProgress {
   progress: Progress;
 }
 
-/** Longest request or reply in characters; a longer one closes the connection. */
-export const MAX_LINE = 16 * 1024 * 1024;
+/** Longest request and reply in bytes; a longer one closes the connection. */
+export const MAX_REQUEST = 1024 * 1024;
+export const MAX_REPLY = 16 * 1024 * 1024;
 
 export const encode = (message: ControlHello | ControlRequest | ControlCancel | ControlReply): string =>
   `${JSON.stringify(message)}\n`;
-
-/**
- * Splits a text stream into lines.
- * @returns a function that takes chunks and returns false when a line exceeds the limit
- */
-export function lineSplitter(onLine: (line: string) => void, maxLine = MAX_LINE): (chunk: string) => boolean {
-  let rest = "";
-  return (chunk) => {
-    rest += chunk;
-    let end = rest.indexOf("\n");
-    while (end >= 0) {
-      const line = rest.slice(0, end);
-      rest = rest.slice(end + 1);
-      if (line.trim() !== "") onLine(line);
-      end = rest.indexOf("\n");
-    }
-    return rest.length <= maxLine;
-  };
-}
 
 export function parseRequest(line: string): ControlRequest | ControlCancel | null {
   try {

@@ -7,7 +7,7 @@ export const INSTRUCTIONS = `stackwarden starts and operates multi-service devel
 Workflow
 1. list_stacks: known projects. start_stack {project, folder}: starts in dependency order and waits until healthy.
 2. Status "starting" means that the start continues: make the call in "next", usually health_status with wait_for "healthy". Do not start again.
-3. After editing code: restart_service, then get_logs with wait_for or health_status with wait_for. After editing the compose file: start_stack again (only what changed is replaced).
+3. After editing code: restart_service, then get_logs with wait_for or health_status with wait_for. After editing the compose file: start_stack again (only what changed is replaced). Rules: resource stackwarden://docs/compose.
 4. Something is wrong: diagnose names the most likely cause, its evidence and the next step. For more: get_logs with only "errors" (previous: true for the crashed instance) or summary, get_events (exit codes, OOM kills), get_stats (throttling, memory).
 5. Migrations, tests, psql: run_command in the service's environment.
 6. Memory or CPU is short: set_limits, without a restart.

@@ -29,6 +29,7 @@ import { clientRoots } from "./client-roots.js";
 import { complete } from "./completions.js";
 import type { McpServerOptions } from "./context.js";
 import { DASHBOARD, DASHBOARD_URI, readDashboard, showsApps, withDashboard } from "./dashboard.js";
+import { isDocument, listDocuments, readDocument } from "./documents.js";
 import { invalidParams, readFailure } from "./errors.js";
 import { INSTRUCTIONS } from "./instructions.js";
 import { page } from "./pagination.js";
@@ -167,16 +168,17 @@ export function createMcpServer(options: McpServerOptions): Server {
 
   on(ListResourcesRequestSchema, async ({ params }) => {
     const stacks = listResources(await managerFor("resources/list", manager));
-    const resources = apps() ? [DASHBOARD, ...stacks] : stacks;
+    const resources = [...(apps() ? [DASHBOARD] : []), ...stacks, ...listDocuments()];
     const { items, nextCursor } = page(resources, (resource) => resource.uri, params?.cursor);
     return { resources: items, ...(nextCursor === undefined ? {} : { nextCursor }) };
   });
   on(ListResourceTemplatesRequestSchema, () => ({ resourceTemplates: RESOURCE_TEMPLATES }));
-  on(ReadResourceRequestSchema, async ({ params: { uri } }, extra) =>
-    uri === DASHBOARD_URI
+  on(ReadResourceRequestSchema, async ({ params: { uri } }, extra) => {
+    if (isDocument(uri)) return readDocument(uri);
+    return uri === DASHBOARD_URI
       ? readDashboard(readOnly).catch((error: unknown) => Promise.reject(readFailure(uri, error)))
-      : readResource(uri, await managerFor(uri, manager), quietCall(extra)),
-  );
+      : readResource(uri, await managerFor(uri, manager), quietCall(extra));
+  });
   on(SubscribeRequestSchema, async ({ params: { uri } }) => {
     existing(uri, await managerFor(uri, manager));
     changes.subscribe(uri);

@@ -2,9 +2,11 @@
  * The stdio server that runs everything in one process. Standard output carries only the protocol. The process ends
  * within a fixed time after its client, however the client ends.
  */
+
 import { Console } from "node:console";
 import type { Readable, Writable } from "node:stream";
 import type { StackManager } from "../stack/model.js";
+import { withinOrNull } from "../system/wait.js";
 import { type ClientEndOptions, clientEnd } from "./client-end.js";
 import { createMcpServer, type McpServerOptions } from "./server.js";
 import { TrackedStdioTransport } from "./tracked-stdio.js";
@@ -65,13 +67,6 @@ async function withinDeadline(
   work: (remaining: () => number) => Promise<void>,
 ): Promise<number> {
   const latest = Date.now() + deadlineMs;
-  let timer: NodeJS.Timeout | undefined;
-  const hard = new Promise<number>((resolve) => {
-    timer = setTimeout(() => {
-      logger.error("The shutdown did not end in time; the watchdog ends what is left.");
-      resolve(1);
-    }, deadlineMs);
-  });
   const regular = work(() => latest - Date.now()).then(
     () => 0,
     (error: unknown) => {
@@ -79,11 +74,10 @@ async function withinDeadline(
       return 1;
     },
   );
-  try {
-    return await Promise.race([regular, hard]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const exitCode = await withinOrNull(regular, deadlineMs);
+  if (exitCode !== null) return exitCode;
+  logger.error("The shutdown did not end in time; the watchdog ends what is left.");
+  return 1;
 }
 
 /** Creates the manager at the first call and caches it. A failure is not cached, so the next call tries again. */

@@ -1,7 +1,9 @@
 /** All operations, in the order in which every interface lists them, and the one function that calls them. */
+
 import type { z } from "zod";
 import { StackwardenError, toStackwardenError, withHint } from "../errors.js";
 import { callTo, completeCalls, hint, setting } from "../hint.js";
+import { within } from "../system/wait.js";
 import { checkStack } from "./check-stack.js";
 import { diagnose } from "./diagnose.js";
 import { PROTOTYPE_KEYS } from "./fields.js";
@@ -116,7 +118,7 @@ export async function invoke<Input extends z.ZodObject, Output extends z.ZodObje
   if (ready.signal.aborted) {
     throw new StackwardenError("OPERATION_CANCELLED", "The call was cancelled before it began.");
   }
-  return await within(operation, input, ready);
+  return await runWithinDeadline(operation, input, ready);
 }
 
 const rethrow = (error: unknown): never => {
@@ -207,7 +209,7 @@ function changed<Input extends z.ZodObject>(
  * Fails a call that exceeds its time-outs by GRACE_MS. The manager enforces its own deadlines; this one covers a
  * manager that never answers.
  */
-async function within<Input extends z.ZodObject, Output extends z.ZodObject>(
+async function runWithinDeadline<Input extends z.ZodObject, Output extends z.ZodObject>(
   operation: Operation<Input, Output>,
   input: z.output<Input>,
   context: OperationContext,
@@ -215,28 +217,24 @@ async function within<Input extends z.ZodObject, Output extends z.ZodObject>(
   const { timeout_seconds: timeout = 0, wait_seconds: wait = 0 } = input as Record<string, number | undefined>;
   const allowedMs = (timeout + wait) * 1000 + GRACE_MS;
   const late = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      // Abort an operation that only reads. A change continues, and the next call joins it.
-      if (operation.annotations.readOnly) late.abort();
-      reject(
-        new StackwardenError("RUNTIME_UNAVAILABLE", `${operation.name} got no answer within ${allowedMs / 1000} s.`, {
-          hint: hint`Check the current state with ${callTo("health_status")}, then call again.`,
-        }),
-      );
-    }, allowedMs);
-    timer.unref();
-  });
   try {
     const signal = AbortSignal.any([context.signal, late.signal]);
-    return await Promise.race([operation.run(input, { ...context, signal }), deadline]);
+    return await within(Promise.resolve(operation.run(input, { ...context, signal })), {
+      ms: allowedMs,
+      late: () => {
+        // Abort an operation that only reads. A change continues, and the next call joins it.
+        if (operation.annotations.readOnly) late.abort();
+        return new StackwardenError(
+          "RUNTIME_UNAVAILABLE",
+          `${operation.name} got no answer within ${allowedMs / 1000} s.`,
+          { hint: hint`Check the current state with ${callTo("health_status")}, then call again.` },
+        );
+      },
+    });
   } catch (error) {
     const failure = toStackwardenError(error);
     const { project } = input as { project?: unknown };
     const complete = project !== undefined && failure.hintParts.some((part) => "call" in part);
     throw complete ? withHint(failure, completeCalls(failure.hintParts, { project })) : failure;
-  } finally {
-    clearTimeout(timer);
   }
 }

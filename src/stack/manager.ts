@@ -3,6 +3,7 @@
 import { StackwardenError } from "../errors.js";
 import { hint, setting } from "../hint.js";
 import type { Logger } from "../logger.js";
+import { withinOrNull } from "../system/wait.js";
 import { resolvedModel } from "./definition/resolved-model.js";
 import type { LoadStack } from "./definition/types.js";
 import { diagnosisOf } from "./diagnosis/collect-facts.js";
@@ -116,7 +117,6 @@ class Manager implements SharedStackManager {
       runtimes,
       loadStack,
       store: this.#shared.records,
-      other: (project) => this.#project(project),
       changed: () => {
         this.#emit({ kind: "stack", project: id });
         this.#emit({ kind: "health", project: id });
@@ -160,7 +160,7 @@ class Manager implements SharedStackManager {
       const project = this.#project(request.project, request.folder);
       if (!project.open) this.#shared.records.requireOnly(project.id, project.folder);
       try {
-        return await project.start(request, call, this.options.config);
+        return await project.start(request, call, this.options.config, (id) => this.#project(id));
       } finally {
         if (this.projects().join() !== before) this.#emit({ kind: "projects" });
       }
@@ -313,18 +313,14 @@ class Manager implements SharedStackManager {
   async #end(reason: string, deadlineMs: number): Promise<void> {
     const { logger, runtimes } = this.options;
     const graceMs = Math.max(0, deadlineMs - CLOSING_MS) / 2;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<"late">((resolve) => {
-      timer = setTimeout(() => resolve("late"), Math.max(0, deadlineMs - CLOSING_MS));
-    });
     const stopping = Promise.allSettled(
       [...this.#projects.values()].map((project) => project.close(`stackwarden (${reason})`, graceMs)),
     );
-    const ended = await Promise.race([stopping, late]);
-    clearTimeout(timer);
-    if (ended === "late") logger.warn("stopping took too long; what is left is killed", { reason });
+    const results = await withinOrNull(stopping, Math.max(0, deadlineMs - CLOSING_MS));
+    if (results === null) logger.warn("stopping took too long; what is left is killed", { reason });
     else
-      for (const one of ended) if (one.status === "rejected") logger.error("a stack did not stop", { err: one.reason });
+      for (const one of results)
+        if (one.status === "rejected") logger.error("a stack did not stop", { err: one.reason });
     // Close each runtime: this ends its remaining services and helpers.
     for (const one of await Promise.allSettled(runtimes.map((runtime) => runtime.close())))
       if (one.status === "rejected") logger.error("a runtime did not close", { err: one.reason });

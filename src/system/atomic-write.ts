@@ -54,15 +54,16 @@ export async function requireOwnFolder(
 
 /**
  * Replaces a file in one step.
+ * @param durable whether the new file must survive a crash of the machine; default true
  * @throws STORAGE_FAILED; the old file then is as it was
  */
-export async function atomicWrite(file: string, text: string, mode = 0o600): Promise<void> {
+export async function atomicWrite(file: string, text: string, mode = 0o600, durable = true): Promise<void> {
   const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
   try {
     const handle = await open(temporary, "wx", mode);
     try {
       await handle.writeFile(text);
-      await handle.sync();
+      if (durable) await handle.sync();
     } finally {
       await handle.close();
     }

@@ -43,7 +43,9 @@ describe.skipIf(!isRoot).each(NAMESPACES)(
       async () => {
         const library = join(bench.projects, project, "preload.so");
         writeFileSync(library, preloadLibrary(`${recordTo(record)}; : ${mark}; exec sleep 300 9>&-`), { mode: 0o755 });
-        await start(appCompose(environment({ LD_PRELOAD: library })).replace(/x-probe: .*/, ""));
+        // Each program that the command runs loads the library.
+        const compose = appCompose(environment({ LD_PRELOAD: library })).replace(/x-probe: .*/, "");
+        await start(compose.replace('["node", "app.js"]', '["/bin/sh", "-c", "/bin/true; exec node app.js"]'));
         const uid = await uidOf();
         // The service and at least three checks.
         await until("the library ran", () => recorded(record).length >= 8);

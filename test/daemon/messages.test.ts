@@ -1,9 +1,9 @@
 /** What the bridge knows of the messages that it passes on. */
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { lines } from "../../src/daemon/bridge/lines.js";
 import { answeredId, Conversation } from "../../src/daemon/bridge/messages.js";
 import { StackwardenError } from "../../src/errors.js";
+import { LineSplitter } from "../../src/system/line-splitter.js";
 
 const id = fc.oneof(fc.nat(), fc.string());
 const line = (message: object) => JSON.stringify({ jsonrpc: "2.0", ...message });
@@ -32,16 +32,16 @@ it("cuts lines wherever the chunks are cut, and notices one without end", () => 
       fc.integer({ min: 1, max: 9 }),
       (texts, size) => {
         const seen: string[] = [];
-        const take = lines((text) => seen.push(text));
+        const lines = new LineSplitter((text) => seen.push(text), 1_048_576);
         const bytes = Buffer.from(texts.map((text) => `${text}\n`).join(""));
-        for (let at = 0; at < bytes.length; at += size) expect(take(bytes.subarray(at, at + size))).toBe(true);
+        for (let at = 0; at < bytes.length; at += size) expect(lines.push(bytes.subarray(at, at + size))).toBe(true);
         expect(seen).toEqual(texts.filter((text) => text.trim() !== ""));
       },
     ),
   );
-  const take = lines(() => undefined, 10);
-  expect(take(Buffer.from("0123456789"))).toBe(true);
-  expect(take(Buffer.from("x"))).toBe(false);
+  const lines = new LineSplitter(() => undefined, 10);
+  expect(lines.push(Buffer.from("0123456789"))).toBe(true);
+  expect(lines.push(Buffer.from("x"))).toBe(false);
 });
 
 it("answers what waits, each in its own way, once", () => {

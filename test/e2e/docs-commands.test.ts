@@ -12,7 +12,7 @@ import type { CliHost } from "../../src/cli/session.js";
 import { APP, appCompose, BINARY, ROOT, TestBench, until } from "./support/bench.js";
 
 const DOCS = [
-  ...["README.md", "SECURITY.md", "CONTRIBUTING.md", "examples/commandcenter/README.md"],
+  ...["README.md", "skills/stackwarden/SKILL.md", "SECURITY.md", "CONTRIBUTING.md", "examples/commandcenter/README.md"],
   ...readdirSync(join(ROOT, "docs"))
     .filter((name) => name.endsWith(".md"))
     .map((name) => `docs/${name}`),
@@ -40,6 +40,7 @@ interface Run {
 /** In the order of the documents. */
 const RUN: Record<string, Record<string, Run>> = {
   "README.md": {
+    "stackwarden init": { shows: /compose\.yaml describes the stack/ },
     "stackwarden up": { shows: /backend.*listening on/, goesOn: true },
     "stackwarden ps": { shows: /backend\s+healthy/ },
     "stackwarden health": { shows: /backend\s+healthy/ },
@@ -99,7 +100,7 @@ const ELSEWHERE: Record<string, [file: string, holds: string]> = {
     "test/runtimes/docker/containers.test.ts",
     "io.github.stackwarden.project",
   ],
-  "stackwarden serve": ["test/dashboard/real-stack.test.ts", '"serve"'],
+  "stackwarden dashboard": ["test/daemon/dashboard.test.ts", '["dashboard"]'],
 };
 
 it("every command of a shell block is run by a test", () => {

@@ -19,8 +19,9 @@ test("every stack, its health, events and each service's logs are listed and can
     "stack://shop/events",
     "stack://shop/logs/postgres",
     "stack://shop/logs/backend",
+    "stackwarden://docs/compose",
   ]);
-  for (const { uri, mimeType, title, description } of resources) {
+  for (const { uri, mimeType, title, description } of resources.filter(({ uri }) => uri.startsWith("stack://"))) {
     expect(title).toContain("shop");
     expect(description).not.toBe("");
     const { contents } = await connected.client.readResource({ uri });
@@ -74,6 +75,21 @@ test("a read that fails says why, with the error's report", async () => {
   await connected.close();
 });
 
+test("the rules of compose files can be read, without a stack and without the server's state", async () => {
+  const { client, close } = await connect();
+  const uri = "stackwarden://docs/compose";
+  const { contents } = await client.readResource({ uri });
+  expect(contents[0]).toMatchObject({ uri, mimeType: "text/markdown" });
+  const { text } = contents[0] as { text: string };
+  for (const part of ["# Compose files", "x-local", "## Refused"]) expect(text).toContain(part);
+  // It never changes.
+  await expect(client.subscribeResource({ uri })).rejects.toMatchObject({ code: -32002 });
+  await expect(client.readResource({ uri: "stackwarden://docs/../package.json" })).rejects.toMatchObject({
+    code: -32002,
+  });
+  await close();
+});
+
 test("many resources come in pages that fit together, also when one vanished meanwhile", async () => {
   const manager = scriptedManager();
   manager.known.clear();
@@ -89,9 +105,10 @@ test("many resources come in pages that fit together, also when one vanished mea
     pages += 1;
     if (pages === 1) manager.known.delete("p0");
   } while (cursor !== undefined);
-  expect(pages).toBe(3);
-  expect(new Set(uris).size).toBe(600);
-  expect(uris).toHaveLength(600);
+  expect(pages).toBe(4);
+  // The package's document is one more.
+  expect(new Set(uris).size).toBe(601);
+  expect(uris).toHaveLength(601);
   await close();
 });
 

@@ -2,14 +2,19 @@
  * The bridge of `stackwarden mcp`: forwards messages between an MCP client and the background server unchanged, and keeps
  * the client's session when the server is replaced.
  */
+
 import type { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import { StackwardenError, toStackwardenError } from "../../errors.js";
 import type { Logger } from "../../logger.js";
 import { clientEnd, type End } from "../../mcp/client-end.js";
+import { LineSplitter } from "../../system/line-splitter.js";
+import { withinOrNull } from "../../system/wait.js";
 import type { Connected } from "../connect.js";
-import { lines } from "./lines.js";
 import { Conversation, notice, refusal, resourceListChanged, resourceUpdated } from "./messages.js";
+
+/** Longest message in bytes; a longer one ends the connection. */
+const MAX_LINE = 64 * 1_048_576;
 
 export interface BridgeOptions {
   /** Connects to the server. @returns null when none is running and `start` is false */
@@ -42,9 +47,9 @@ export async function runBridge(options: BridgeOptions): Promise<number> {
   const stdout = options.stdout ?? process.stdout;
   const bridge = new Bridge(options, stdin, stdout);
   const ended = clientEnd({ ...options, exit, stdin, stdout });
-  const take = lines((line) => bridge.fromClient(line));
+  const lines = new LineSplitter((line) => bridge.fromClient(line), MAX_LINE);
   stdin.on("data", (chunk: Buffer) => {
-    if (!take(chunk)) ended.now("the client sent a message that exceeds 64 MiB");
+    if (!lines.push(chunk)) ended.now("the client sent a message that exceeds 64 MiB");
   });
   void bridge.connect(true);
   const end = await ended.reason;
@@ -126,12 +131,12 @@ class Bridge {
   #attach({ socket, welcome }: Connected): void {
     const { logger } = this.options;
     this.#link = socket;
-    const take = lines((line) => {
+    const lines = new LineSplitter((line) => {
       if (this.#conversation.fromServer(line)) this.#tell(line);
       if (this.#conversation.waiting === 0) this.#settled();
-    });
+    }, MAX_LINE);
     socket.on("data", (chunk: Buffer) => {
-      if (!take(chunk)) socket.destroy();
+      if (!lines.push(chunk)) socket.destroy();
       if (!this.stdout.writableNeedDrain || socket.isPaused()) return;
       socket.pause();
       this.stdout.once("drain", () => socket.resume());
@@ -211,30 +216,19 @@ class Bridge {
   /** Waits for outstanding results when the client ended gracefully. */
   async close({ polite }: End): Promise<void> {
     if (polite && this.#conversation.waiting > 0) {
-      if (this.#connecting !== null) await within(JOIN_MS, this.#connecting);
+      if (this.#connecting !== null) await withinOrNull(this.#connecting, JOIN_MS);
       if (this.#conversation.waiting > 0)
-        await within(
-          ANSWER_MS,
+        await withinOrNull(
           new Promise<void>((resolve) => {
             this.#settled = resolve;
           }),
+          ANSWER_MS,
         );
     }
     this.#closed = true;
     clearInterval(this.#looking);
     this.#link?.destroySoon();
     if (this.stdout.writableLength > 0 && !this.stdout.destroyed)
-      await within(FLUSH_MS, new Promise<void>((resolve) => this.stdout.once("drain", resolve)));
+      await withinOrNull(new Promise((resolve) => this.stdout.once("drain", resolve)), FLUSH_MS);
   }
-}
-
-async function within(ms: number, promise: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  await Promise.race([
-    promise,
-    new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, ms);
-    }),
-  ]);
-  clearTimeout(timer);
 }

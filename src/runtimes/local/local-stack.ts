@@ -16,6 +16,7 @@ import type {
   StartServiceRequest,
 } from "../../stack/runtime.js";
 import { type BusyPort, PortLedger, portsInUse } from "../shared/port-ledger.js";
+import { SERVICE_PATH } from "./binaries.js";
 import type { CommandPlace } from "./commands/place.js";
 import { runFresh } from "./commands/run.js";
 import { refuseRoot, waitForEarlyExit } from "./early-exit.js";
@@ -33,6 +34,7 @@ import { postgresCommandEnv, preparePostgres } from "./providers/postgres.js";
 import { providerOf } from "./providers/provider-of.js";
 import { prepareRedis, redisCommandEnv } from "./providers/redis.js";
 import { hideSecretWords } from "./secret-words.js";
+import { prepareServer } from "./servers/prepare-server.js";
 import type { ManagedProcess, ProcessHost, ServiceUser } from "./types.js";
 
 /** How long a start waits for the service's port, to detect a port that another process has taken. */
@@ -52,6 +54,10 @@ const withoutContainer = (service: ServiceDefinition): string[] =>
   [...(service.readOnly ? ["read_only"] : []), ...(service.init ? ["init"] : [])].map(
     (key) => `${key} has no effect on the local runtime.`,
   );
+
+/** The user with the groups of the volumes that the service shares. */
+const inGroups = (user: ServiceUser, { groups = [] }: Pick<LaunchPlan, "groups">): ServiceUser =>
+  groups.length === 0 ? user : { ...user, groups };
 
 const COMMAND_DIR = ".command-";
 
@@ -159,23 +165,20 @@ export class LocalStack implements RuntimeStack {
     const fresh = plan === undefined ? `${COMMAND_DIR}${randomBytes(6).toString("hex")}` : null;
     let process: ManagedProcess | undefined;
     try {
-      return await runFresh(
-        { service, user, plan: plan ?? (await this.#prepareCommand(request, user, fresh ?? name)) },
-        this.host,
-        {
-          projectId: this.open_.projectId,
-          generation,
-          limits,
-          visible: [this.open_.folder, this.open_.stateDir],
-          exec,
-          signal,
-          running: (started) => {
-            process = started;
-            this.#commands.add(started);
-            if (this.#closed) void started.stop({ graceMs: 0 });
-          },
+      const prepared = plan ?? (await this.#prepareCommand(request, user, fresh ?? name));
+      return await runFresh({ service, user: inGroups(user, prepared), plan: prepared }, this.host, {
+        projectId: this.open_.projectId,
+        generation,
+        limits,
+        visible: [this.open_.folder, this.open_.stateDir],
+        exec,
+        signal,
+        running: (started) => {
+          process = started;
+          this.#commands.add(started);
+          if (this.#closed) void started.stop({ graceMs: 0 });
         },
-      );
+      });
     } finally {
       if (process !== undefined) this.#commands.delete(process);
       const { stateDir } = this.open_;
@@ -191,6 +194,13 @@ export class LocalStack implements RuntimeStack {
   async #prepareCommand(request: LocalStartRequest, user: ServiceUser, place: string): Promise<CommandPlace["plan"]> {
     const context = await this.#context(request, user, place);
     const provider = providerOf(request.service);
+    if (request.service.server !== undefined)
+      return {
+        cwd: context.home,
+        env: { LANG: "C.UTF-8", HOME: context.home, TMPDIR: context.tmp, PATH: SERVICE_PATH.join(":") },
+        commandEnv: { ...request.service.environment },
+        resolve: async (argv) => argv,
+      };
     if (provider === null) return prepareApp(context);
     // A command does not touch the data of a database: it may be in use, or not be created yet.
     const commandEnv = provider === "postgres" ? postgresCommandEnv(context) : redisCommandEnv(context);
@@ -216,6 +226,8 @@ export class LocalStack implements RuntimeStack {
 
   async #prepare(request: LocalStartRequest, user: ServiceUser): Promise<LaunchPlan> {
     const context = await this.#context(request, user, request.service.name);
+    const { server } = request.service;
+    if (server !== undefined) return prepareServer(server, context);
     const provider = providerOf(request.service);
     if (provider === "postgres") return preparePostgres(context);
     return provider === "redis" ? prepareRedis(context) : prepareApp(context);
@@ -224,13 +236,14 @@ export class LocalStack implements RuntimeStack {
   /** @returns null when another process took a port that is not fixed: the next attempt uses another port */
   async #launch(
     request: StartServiceRequest,
-    user: ServiceUser,
+    owner: ServiceUser,
     plan: LaunchPlan,
     notes: string[],
     attempt: number,
   ): Promise<RuntimeService | null> {
     const { service, generation, limits, sink, signal } = request;
     const name = service.name;
+    const user = inGroups(owner, plan);
     request.phase("starting process");
     signal.throwIfAborted();
     await this.#ledger.release(name);

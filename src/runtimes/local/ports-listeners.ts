@@ -1,6 +1,6 @@
 /** Lists the listeners of ports: from the kernel's tables on Linux, by a connection attempt on other platforms. */
-import { readFile } from "node:fs/promises";
 import { connect } from "node:net";
+import { readKernelFile } from "../../system/kernel-file.js";
 
 export interface Listener {
   port: number;
@@ -40,9 +40,7 @@ export function parseListeners(table: string): Listener[] {
 
 /** All listening sockets of this network namespace, or null on platforms without a table of them. */
 export async function listeners(procNet = "/proc/net"): Promise<Listener[] | null> {
-  const tables = await Promise.all(
-    ["tcp", "tcp6"].map((name) => readFile(`${procNet}/${name}`, "utf8").catch(() => null)),
-  );
+  const tables = ["tcp", "tcp6"].map((name) => readKernelFile(`${procNet}/${name}`));
   if (tables.every((table) => table === null)) return null;
   return tables.flatMap((table) => (table === null ? [] : parseListeners(table)));
 }

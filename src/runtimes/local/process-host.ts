@@ -13,6 +13,7 @@ import { findGateTools, type GateTools } from "./process/gate.js";
 import { type Inside, type Launched, type LaunchSpec, launch } from "./process/launch.js";
 import { CgroupProcess, endOf } from "./process/managed-process.js";
 import { withName } from "./process/named-user.js";
+import { namespaceEnded } from "./process/namespace-end.js";
 import { followCommand } from "./process/run-command.js";
 import { Sandbox } from "./process/sandbox-host.js";
 import { UserLeases } from "./process/user-leases.js";
@@ -88,6 +89,14 @@ class LocalProcessHost implements ProcessHost {
     return this.#users.of(projectId, service);
   }
 
+  groupFor(projectId: string, volume: string): Promise<number | null> {
+    return this.#users.groupOf(projectId, volume);
+  }
+
+  mountPlace(target: string, needed: readonly string[]): Promise<string | null> {
+    return this.sandbox.mountPlace(target, needed);
+  }
+
   usersEnforcement(): Enforcement {
     return this.#users.enforcement();
   }
@@ -133,7 +142,11 @@ class LocalProcessHost implements ProcessHost {
       unlimited: this.limits,
       sink: spec.sink,
       warn: this.options.warn,
-      endRest: () => this.#leases.release(user.uid),
+      endRest: async () => {
+        // The kernel is still ending what was in the namespaces; a search now would find it.
+        if (launched.inside !== null) await namespaceEnded(launched.inside);
+        await this.#leases.release(user.uid);
+      },
       onGone: async () => {
         this.#processes.delete(process);
         this.#cgroups.delete(process);
@@ -192,9 +205,11 @@ class LocalProcessHost implements ProcessHost {
     const { uid } = spec.user;
     const name = this.#name(spec.project ?? "none", spec.service ?? "command", "run");
     await this.#leases.take(uid);
+    let inside: Inside | null = null;
     try {
       const launching = { ...spec, ...(await this.sandbox.own(spec)), tools: this.tools, stdin: "pipe" } as const;
       const { launched, cgroup } = await this.#begin(launching, name, spec.limits ?? {});
+      inside = launched.inside;
       try {
         const result = endOf(launched, await followCommand(launched, spec));
         const killed = result.signal === "SIGKILL" || result.exitCode === SIGKILL_EXIT;
@@ -210,7 +225,7 @@ class LocalProcessHost implements ProcessHost {
       }
     } finally {
       // Background processes of an installation step must not outlive it.
-      await this.#leases.release(uid);
+      await (inside === null ? this.#leases.release(uid) : this.#leases.releaseInside(uid, inside));
     }
   }
 

@@ -28,6 +28,7 @@ const noted = (note: string): Attribute => row({ note }, { note }, { note });
 const refused = (policy: string): Attribute => row({ policy }, { policy }, { policy });
 /** Works on the docker runtime only. */
 const docker = (note: string, field?: string): Attribute => row({ note }, "works", { note }, field);
+
 /** Works on both container runtimes. */
 const containers = (note: string, field?: string): Attribute => row("works", "works", { note }, field);
 

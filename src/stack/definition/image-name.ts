@@ -39,6 +39,7 @@ export function parseImageName(image: string): ImageName {
 /** Official images whose servers the local runtime runs from this machine's packages. */
 const PROVIDERS: Readonly<Record<string, ProviderName>> = {
   postgres: "postgres",
+  "pgvector/pgvector": "postgres",
   redis: "redis",
   "valkey/valkey": "redis",
 };

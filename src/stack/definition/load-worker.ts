@@ -2,11 +2,13 @@
  * Reads a project's definition in a worker thread. A file that is crafted to block its reader or to exhaust memory ends
  * only that thread, not the server. One idle worker is kept between loads.
  */
+
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { type ErrorReport, StackwardenError, toStackwardenError } from "../../errors.js";
+import { within } from "../../system/wait.js";
 import { unpacked } from "./thread-copy.js";
 import type { LoadRequest, LoadStack, StackDefinition } from "./types.js";
 
@@ -215,16 +217,8 @@ class Reader {
     this.#worker.postMessage(message);
   }
 
-  async #within<T>(ms: number, promise: Promise<T>, message: string): Promise<T> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error(message)), ms);
-    });
-    try {
-      return await Promise.race([promise, late, this.#failed]);
-    } finally {
-      clearTimeout(timer);
-    }
+  #within<T>(ms: number, promise: Promise<T>, message: string): Promise<T> {
+    return within(Promise.race([promise, this.#failed]), { ms, late: () => new Error(message) });
   }
 
   /** A wall-clock deadline, extended when the machine was so busy that this process hardly ran. */

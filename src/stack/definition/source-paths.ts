@@ -24,7 +24,7 @@ const DATA_IMAGES = new Set(
   ),
 );
 
-const holdsData = (image: string | undefined): boolean =>
+export const holdsData = (image: string | undefined): boolean =>
   image !== undefined && DATA_IMAGES.has(parseImageName(image).path);
 
 /** Paths of a service's sources. Empty for a server that stackwarden provides, or that runs from an image alone. */
@@ -33,7 +33,9 @@ export function sourcePaths(service: ServiceDefinition, folder: string, runtime:
   const paths: SourcePath[] = [];
   if (runtime === "local") {
     if (local?.provider !== undefined) return [];
-    paths.push({ path: local?.workingDir ?? folder, live: true });
+    if (local?.command !== undefined || local?.workingDir !== undefined)
+      paths.push({ path: local.workingDir ?? folder, live: true });
+    else if (build !== undefined) paths.push({ path: build.context, buildContext: true, live: true });
     if (local?.install !== undefined) paths.push({ path: local.install.manifest, live: false, always: true });
   } else if (build !== undefined) {
     paths.push({ path: build.context, buildContext: true, live: false });

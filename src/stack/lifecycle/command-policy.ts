@@ -12,6 +12,8 @@ export interface AskedCommand {
   command: readonly string[] | string;
   /** Run `command` with /bin/sh. Default false. */
   shell?: boolean;
+  environment?: Readonly<Record<string, string>>;
+  workdir?: string;
 }
 
 const invalid = (problem: string, hint: string): StackwardenError =>
@@ -40,6 +42,20 @@ function argvOf({ command, shell }: AskedCommand): string[] {
 }
 
 /**
+ * A variable such as NODE_OPTIONS or LD_PRELOAD, or another directory, makes a declared command run other code.
+ * @throws COMMAND_NOT_ALLOWED
+ */
+function refuseChanges({ environment = {}, workdir }: AskedCommand, service: string): void {
+  const field = workdir !== undefined ? "workdir" : Object.keys(environment).length > 0 ? "env" : null;
+  if (field === null) return;
+  throw new StackwardenError(
+    "COMMAND_NOT_ALLOWED",
+    `The commands that the compose file declares for ${service} accept no ${field}, which can change what they run.`,
+    { hint: `Leave ${field} out, or have the operator set \`commands: any\`.`, details: { service, field } },
+  );
+}
+
+/**
  * Resolves a request to the argument vector to run.
  * @throws COMMAND_NOT_ALLOWED, INVALID_INPUT
  */
@@ -54,6 +70,7 @@ export function commandArgv(
     });
   const declared = service.commands ?? {};
   const { command, shell } = request;
+  if (policy === "declared") refuseChanges(request, service.name);
   if (typeof command === "string" && shell !== true && Object.hasOwn(declared, command.trim()))
     return [...(declared[command.trim()] as string[])];
   const argv = argvOf(request);

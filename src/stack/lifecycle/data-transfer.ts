@@ -20,7 +20,6 @@ interface Source {
 
 export interface DataTransferParts extends ProjectParts {
   snapshots: ProjectSnapshots;
-  other(project: string): Source;
 }
 
 export class DataTransfer {
@@ -35,10 +34,11 @@ export class DataTransfer {
 
   /**
    * Takes the data. Has no effect when the project already has the data of `from`.
+   * @param other another project that the calling client may access
    * @throws PROJECT_CONFLICT when the project has data of its own, UNKNOWN_SNAPSHOT, UNSUPPORTED
    */
-  async take(from: DataFrom, call: CallContext): Promise<void> {
-    const { storage, snapshots, other } = this.parts;
+  async take(from: DataFrom, other: (project: string) => Source, call: CallContext): Promise<void> {
+    const { storage, snapshots } = this.parts;
     const { id, dataFrom: before } = storage;
     const taken = before?.project === from.project && before.snapshot === from.snapshot;
     const source = other(from.project);

@@ -55,11 +55,6 @@ export interface ProjectOptions extends Omit<SupervisorOptions, "storage"> {
   store: ProjectStore;
   /** Settings before the first start: those of the client that named the project. */
   settings: StackSettings;
-  /**
-   * Another project that the client may access.
-   * @throws UNKNOWN_PROJECT, FOLDER_NOT_ALLOWED
-   */
-  other(id: string): Project;
   openRecords(directory: string, hooks: { tell(message: string): void }): Promise<ProjectRecords>;
 }
 
@@ -131,7 +126,7 @@ export class Project {
     };
     this.#commands = new ProjectCommands(parts);
     this.snapshots = new ProjectSnapshots(parts);
-    this.#data = new DataTransfer({ ...parts, snapshots: this.snapshots, other: options.other });
+    this.#data = new DataTransfer({ ...parts, snapshots: this.snapshots });
     this.lease = new IdleStop({ isOpen: () => this.open, stop: (idleMs) => this.#stopIdle(idleMs) });
     this.#stale = new StaleServices(parts);
     this.#restarts = new Restarts({ ...parts, stale: this.#stale });
@@ -170,8 +165,17 @@ export class Project {
     return [...(this.supervisor.stack?.units.keys() ?? this.storage.services)];
   }
 
-  /** @param settings settings of the calling client; they apply to the stack that this call starts */
-  async start(request: StartRequest, call: CallContext, settings: StackSettings): Promise<StartOutcome> {
+  /**
+   * @param settings settings of the calling client; they apply to the stack that this call starts
+   * @param other another project that the calling client may access, for `dataFrom`; throws UNKNOWN_PROJECT,
+   * FOLDER_NOT_ALLOWED
+   */
+  async start(
+    request: StartRequest,
+    call: CallContext,
+    settings: StackSettings,
+    other?: (id: string) => Project,
+  ): Promise<StartOutcome> {
     const begun = Date.now();
     const patience = request.timeoutMs ?? PATIENCE_MS;
     const left = (): number => Math.max(0, begun + patience - Date.now());
@@ -180,9 +184,9 @@ export class Project {
       startOutcome({ project: this.id, ...(outcome ?? (await this.#unfinished())), before, begun });
     for (;;) {
       // A start waits for a stop in progress, and for a start with a different request.
-      const other = this.#starting?.serves(request) === false ? this.#starting.call : undefined;
+      const otherStart = this.#starting?.serves(request) === false ? this.#starting.call : undefined;
       const first: SingleFlight<unknown> | undefined =
-        this.#stopping?.call ?? other ?? this.#exclusive.current ?? undefined;
+        this.#stopping?.call ?? otherStart ?? this.#exclusive.current ?? undefined;
       if (first === undefined) break;
       const passed = await first.join(call, { timeoutMs: left() }).catch((error: unknown) => {
         // A failure of the other operation is reported to its own callers.
@@ -195,7 +199,7 @@ export class Project {
       const { running } = this.supervisor;
       if (running === null) this.#settings = settings;
       else if (settings.requireEnforcedLimits) running.requireEnforcedLimits();
-      this.#starting = this.#beginStart(request, call.actor);
+      this.#starting = this.#beginStart(request, call.actor, other);
     }
     const { call: shared, launched } = this.#starting;
     const joined = await shared.join(call, {
@@ -205,10 +209,11 @@ export class Project {
     return result(joined.done ? joined.value : null);
   }
 
-  #beginStart(request: StartRequest, actor: string): PendingStart {
+  #beginStart(request: StartRequest, actor: string, other?: (id: string) => Project): PendingStart {
     return new PendingStart(request, actor, async (steps) => {
       try {
-        if (request.dataFrom !== undefined && !this.open) await this.#data.take(request.dataFrom, steps);
+        const { dataFrom } = request;
+        if (dataFrom !== undefined && other !== undefined && !this.open) await this.#data.take(dataFrom, other, steps);
         const reached = await this.supervisor.bringUp(request, this.#settings, steps);
         if (request.idleStopMs !== undefined || reached === "started")
           this.lease.set(request.idleStopMs ?? this.#settings.idleStopMs ?? null);

@@ -2,6 +2,7 @@
 
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
+import { waitUntil } from "../../system/wait.js";
 import type { LogQuery } from "../logs/types.js";
 import type {
   CallContext,
@@ -50,7 +51,7 @@ function decide(
   return outcome(false, `${ended.map((unit) => `${unit.name} is ${unit.state}`).join(", ")} and nothing restarts it.`);
 }
 
-function waitFor(
+async function waitFor(
   project: Project,
   condition: "healthy" | "stopped",
   timeoutMs: number,
@@ -58,27 +59,23 @@ function waitFor(
   subscribe: Subscribe,
   services: string[] | undefined,
 ): Promise<HealthOutcome["wait"]> {
-  return new Promise((resolve) => {
-    const end = (result: HealthOutcome["wait"]): void => {
-      clearTimeout(timer);
-      unsubscribe();
-      signal.removeEventListener("abort", abort);
-      resolve(result);
-    };
-    const timeUp = (reason: string) => (): void => end({ condition, met: false, reason });
-    const abort = timeUp("The call was cancelled.");
-    const timer = setTimeout(timeUp(`Not within ${timeoutMs / 1000} s; it may still come.`), timeoutMs);
-    const look = (): void => {
-      const decision = decide(project, condition, services);
-      if (decision !== null) end(decision);
-    };
-    const unsubscribe = subscribe((change) => {
-      if (change.kind === "stack" && change.project === project.id) look();
-    });
-    signal.addEventListener("abort", abort, { once: true });
-    if (signal.aborted) abort();
-    else look();
+  let decision: HealthOutcome["wait"] = null;
+  const end = await waitUntil({
+    check: () => {
+      decision = decide(project, condition, services);
+      return decision !== null;
+    },
+    subscribe: (notify) =>
+      subscribe((change) => {
+        if (change.kind === "stack" && change.project === project.id) notify();
+      }),
+    timeoutMs,
+    signal,
   });
+  if (end === "met") return decision;
+  const reason =
+    end === "aborted" ? "The call was cancelled." : `Not within ${timeoutMs / 1000} s; the operation continues.`;
+  return { condition, met: false, reason };
 }
 
 export async function healthOf(

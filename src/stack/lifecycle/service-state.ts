@@ -1,5 +1,7 @@
 /** A service's state: valid transitions, the standing of each state, and waiting for a state. */
+
 import { StackwardenError } from "../../errors.js";
+import { waitUntil } from "../../system/wait.js";
 import type { ServiceState } from "../model.js";
 
 /**
@@ -63,25 +65,11 @@ export class WatchedState {
   }
 
   /** Resolves when the condition holds; evaluated now and after every change. */
-  until(condition: () => boolean, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const end = (): void => {
-        this.#watchers.delete(evaluate);
-        signal.removeEventListener("abort", abort);
-      };
-      const evaluate = (): void => {
-        if (!condition()) return;
-        end();
-        resolve();
-      };
-      const abort = (): void => {
-        end();
-        reject(signal.reason);
-      };
-      this.#watchers.add(evaluate);
-      signal.addEventListener("abort", abort, { once: true });
-      if (signal.aborted) abort();
-      else evaluate();
-    });
+  async until(condition: () => boolean, signal: AbortSignal): Promise<void> {
+    const subscribe = (notify: () => void) => {
+      this.#watchers.add(notify);
+      return () => this.#watchers.delete(notify);
+    };
+    if ((await waitUntil({ check: condition, subscribe, signal })) === "aborted") throw signal.reason;
   }
 }

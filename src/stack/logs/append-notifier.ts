@@ -1,8 +1,9 @@
+import { waitUntil } from "../../system/wait.js";
+
 /** Notifies waiting readers of new lines, at most once per tick even during a flood. */
 
 /** Milliseconds between a new line and the wake-up of a reader, so that one answer covers a burst. */
 const GATHER_MS = 50;
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export class AppendNotifier {
   readonly #listeners = new Set<(service: string) => void>();
@@ -32,7 +33,12 @@ export class AppendNotifier {
    */
   async until(has: () => boolean, deadline: number, signal?: AbortSignal): Promise<boolean> {
     const over = (): boolean => this.#closed || Date.now() >= deadline || signal?.aborted === true;
-    if (!has() && !over()) await this.#changed(has, deadline, signal);
+    await waitUntil({
+      check: () => has() || this.#closed,
+      subscribe: (notify) => this.#subscribe(notify),
+      timeoutMs: Math.max(0, deadline - Date.now()),
+      signal,
+    });
     if (over() || !has()) return false;
     await this.#pause(Math.min(GATHER_MS, deadline - Date.now()));
     return signal?.aborted !== true;
@@ -63,20 +69,8 @@ export class AppendNotifier {
     return new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
   }
 
-  #changed(has: () => boolean, deadline: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const check = (): void => {
-        if (has() || this.#closed) done();
-      };
-      const done = (): void => {
-        clearTimeout(timer);
-        this.#waiting.delete(check);
-        signal?.removeEventListener("abort", done);
-        resolve();
-      };
-      const timer = setTimeout(done, Math.min(LONGEST_TIMER_MS, deadline - Date.now()));
-      this.#waiting.add(check);
-      signal?.addEventListener("abort", done, { once: true });
-    });
+  #subscribe(notify: () => void): () => void {
+    this.#waiting.add(notify);
+    return () => this.#waiting.delete(notify);
   }
 }

@@ -1,6 +1,8 @@
 /** A project's event log: recent events in memory, a file that survives the server, and waiting readers. */
+
 import { appendFile, readFile, rename, stat } from "node:fs/promises";
 import { StackwardenError } from "../../errors.js";
+import { waitUntil } from "../../system/wait.js";
 import type { EventPage, EventType, StackEvent } from "../model.js";
 
 /** The actor of events that no client requested. */
@@ -142,21 +144,15 @@ export class EventLog {
     );
   }
 
-  #nextMatch(query: EventQuery, after: number): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        this.#waiting.delete(look);
-        query.signal?.removeEventListener("abort", done);
-        resolve();
-      };
-      const look = (): void => {
-        if (this.#matching(query, after).length > 0) done();
-      };
-      const timer = setTimeout(done, query.waitMs);
-      this.#waiting.add(look);
-      query.signal?.addEventListener("abort", done, { once: true });
-      if (query.signal?.aborted) done();
+  #nextMatch(query: EventQuery, after: number): Promise<unknown> {
+    return waitUntil({
+      check: () => this.#matching(query, after).length > 0,
+      subscribe: (notify) => {
+        this.#waiting.add(notify);
+        return () => this.#waiting.delete(notify);
+      },
+      timeoutMs: query.waitMs,
+      signal: query.signal,
     });
   }
 

@@ -241,7 +241,9 @@ describe("the streams of a session", () => {
     });
     telemetry.listen(trace.traceId, ear);
     await until("both streams are asked for", () => asked === 2);
-    answer?.write(`: a comment\n\nid: 1\ndata: {not json\n\nevent: logs\nid: 2\ndata: ${record("read")}\n\nid: 3\n\n`);
+    answer?.write(
+      `: a comment\n\nid: 1\ndata: {not json\n\nevent: logs\nid: 2\ndata: ${record("read")}\n\nid: 3\ndata:\n\n`,
+    );
     await until("the readable one", () => ear.text() === "read");
     expect(telemetry.faults).toEqual({ resumed: 0, unreadable: 1 });
     // What was read is not asked for again, whether it was of use or not.
@@ -266,7 +268,8 @@ describe("server-sent events", () => {
     expect(parse("event: logs\r\nid:7\r\ndata:{\r\ndata: }\r\n\r\n")).toEqual([[{ name: "logs", data: "{\n}" }, "7"]]);
     expect(parse(": nothing\nretry: 5\ndata\n\n\n\n")).toEqual([]);
     expect(parse("event: subscribed\ndata: \n\n")).toEqual([]);
-    expect(parse("id: 4\n\n")).toEqual([[{ name: "message", data: "" }, "4"]]);
+    expect(parse("id: 4\ndata:\n\n")).toEqual([[{ name: "message", data: "" }, "4"]]);
+    expect(parse("id: 4\n\n")).toEqual([]);
   });
 
   it("are the same however they are cut, and an event without its end is none", () => {

@@ -1,8 +1,10 @@
 /** The persistent process on the engine's host: one process for many requests, restarted after it ended. */
+
 import { spawn } from "node:child_process";
-import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
 import { heldEnd } from "../../../stack/text/sanitize-text.js";
+import { LineSplitter } from "../../../system/line-splitter.js";
+import { within, withinOrNull } from "../../../system/wait.js";
 import { type Child, childExit } from "../engine/child-exit.js";
 import type { ExecCommand } from "./exec-transport.js";
 import { encodeRequest, HELPER_SCRIPT } from "./helper-script.js";
@@ -42,7 +44,6 @@ export class HelperEnded extends Error {
 class Connection {
   readonly #pending = new Map<number, Pending>();
   readonly ended: Promise<string>;
-  #text = "";
   #words = "";
   #over: string | null = null;
   #directory = "";
@@ -52,8 +53,8 @@ class Connection {
     private readonly child: Child,
     readonly way: ExecCommand,
   ) {
-    child.stdout.setEncoding("latin1");
-    child.stdout.on("data", (chunk: string) => this.#read(chunk));
+    const lines = new LineSplitter((line) => this.#line(line), Number.POSITIVE_INFINITY);
+    child.stdout.on("data", (chunk: Buffer) => lines.push(chunk));
     child.stderr.setEncoding("utf8");
     child.stderr.on("data", (chunk: string) => {
       this.#words = heldEnd(this.#words + chunk);
@@ -86,29 +87,11 @@ class Connection {
 
   /** Rejects with the last output of the helper. */
   async ready(signal: AbortSignal): Promise<void> {
-    let stop: (() => void) | undefined;
-    try {
-      await new Promise<void>((resolve, reject) => {
-        this.#tellReady = resolve;
-        const timer = setTimeout(() => reject(new HelperEnded(`no answer within ${READY_MS / 1000} s`)), READY_MS);
-        const cancelled = () => reject(signal.reason);
-        signal.addEventListener("abort", cancelled, { once: true });
-        if (signal.aborted) cancelled();
-        void this.ended.then((why) => reject(new HelperEnded(why)));
-        stop = () => {
-          clearTimeout(timer);
-          signal.removeEventListener("abort", cancelled);
-        };
-      });
-    } finally {
-      stop?.();
-    }
-  }
-
-  #read(chunk: string): void {
-    const lines = (this.#text + chunk).split("\n");
-    this.#text = lines.pop() as string;
-    for (const line of lines) this.#line(line);
+    const ready = new Promise<void>((resolve, reject) => {
+      this.#tellReady = resolve;
+      void this.ended.then((why) => reject(new HelperEnded(why)));
+    });
+    await within(ready, { ms: READY_MS, signal, late: () => new HelperEnded(`no answer within ${READY_MS / 1000} s`) });
   }
 
   #line(line: string): void {
@@ -264,9 +247,7 @@ export class Helper {
       if (first !== null) return first;
       connection.cancel(id);
       // Wait for the killed request, but not longer than this.
-      const patience = new AbortController();
-      const ended = await Promise.race([answer, delay(CANCEL_MS, null, { signal: patience.signal }).catch(() => null)]);
-      patience.abort();
+      const ended = await withinOrNull(answer, CANCEL_MS);
       return { exitCode: null, output: ended?.output ?? connection.soFar(id) };
     } catch (error) {
       throw this.#explained(error);

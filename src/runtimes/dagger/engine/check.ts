@@ -1,6 +1,7 @@
 /** Checks within a second, and without side effects, which engine is available and which limits it can enforce. */
-import { setTimeout as delay } from "node:timers/promises";
+
 import type { Enforcement, RuntimeStatus } from "../../../stack/runtime.js";
+import { withinOrNull } from "../../../system/wait.js";
 import type { EngineHost, EngineHostOptions } from "../engine-host/types.js";
 import type { DaggerSettings } from "../settings.js";
 import { cliFinding, engineFinding } from "./discovery.js";
@@ -32,10 +33,7 @@ async function hostEnforcement(options: CheckOptions, runnerHost: string | null)
     },
     (error: unknown): Enforcement => ({ level: "none", reason: (error as Error).message }),
   );
-  const timer = new AbortController();
-  const slow = delay(HOST_MS, null, { signal: timer.signal }).catch(() => null);
-  const hostCheck = await Promise.race([opening, slow]);
-  timer.abort();
+  const hostCheck = await withinOrNull(opening, HOST_MS);
   if (hostCheck !== null) return hostCheck;
   late.abort();
   return {

@@ -1,11 +1,12 @@
 /** Runs the gateway in a session: a small service with limits, started like any other. */
+
 import { randomBytes } from "node:crypto";
 import { posix } from "node:path";
 import type { Container, NetworkProtocol } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
 import type { RuntimeNotice } from "../../../stack/runtime.js";
 import { heldEnd } from "../../../stack/text/sanitize-text.js";
-import { raceAbort } from "../../../system/abortable.js";
+import { raceAbort } from "../../../system/wait.js";
 import { startError } from "../engine/engine-errors.js";
 import { type EngineHost, INSTANCE_VARIABLE } from "../engine-host/types.js";
 import { newTrace } from "../session/trace.js";

@@ -7,7 +7,7 @@ import { StackwardenError } from "../../../errors.js";
 import { callTo, hint } from "../../../hint.js";
 import type { StackDefinition } from "../../../stack/definition/types.js";
 import type { Endpoint } from "../../../stack/runtime.js";
-import { raceAbort } from "../../../system/abortable.js";
+import { raceAbort } from "../../../system/wait.js";
 import { PortLedger } from "../../shared/port-ledger.js";
 import { publishedRequests } from "../stack/published-ports.js";
 import { GATEWAY_PATH, GATEWAY_SCRIPT, TOKEN_VARIABLE } from "./gateway-script.js";

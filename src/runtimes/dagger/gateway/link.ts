@@ -2,8 +2,11 @@
  * The server's end of the gateway: the listener to which its script connects, and the connections that it opens on
  * request.
  */
+
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import { createServer, type Server, type Socket } from "node:net";
+import { LineSplitter } from "../../../system/line-splitter.js";
+import { within } from "../../../system/wait.js";
 
 /** Longest first line. */
 const MOST_HEADER = 200;
@@ -107,16 +110,11 @@ export class Link {
 
   #listen(control: Socket): void {
     this.#control = control;
-    let rest = "";
-    control.setEncoding("utf8");
-    control.on("data", (chunk: string) => {
-      const lines = (rest + chunk).split("\n");
-      rest = lines.pop() as string;
-      for (const line of lines) {
-        const { id, failed } = JSON.parse(line) as { id: number; failed: string };
-        this.#take(id)?.reject(systemError(failed, "through the gateway"));
-      }
-    });
+    const lines = new LineSplitter((line) => {
+      const { id, failed } = JSON.parse(line) as { id: number; failed: string };
+      this.#take(id)?.reject(systemError(failed, "through the gateway"));
+    }, Number.POSITIVE_INFINITY);
+    control.on("data", (chunk: Buffer) => lines.push(chunk));
     control.once("end", () => control.destroy()).once("close", () => this.#failAll());
     control.resume();
     this.#dialledIn();
@@ -133,34 +131,18 @@ export class Link {
   }
 
   /** Makes the script open a connection. Rejects with the system's error code, or the signal's reason. */
-  dial(host: string, port: number, timeoutMs: number, signal?: AbortSignal): Promise<Socket> {
+  async dial(host: string, port: number, timeoutMs: number, signal?: AbortSignal): Promise<Socket> {
     const control = this.#control;
-    if (control === null || control.destroyed) return Promise.reject(systemError("ECONNREFUSED", "no gateway"));
+    if (control === null || control.destroyed) throw systemError("ECONNREFUSED", "no gateway");
     this.#next += 1;
     const id = this.#next;
-    return new Promise((resolve, reject) => {
-      const end = (): void => {
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", abort);
-      };
-      const fail = (error: Error): void => {
-        end();
-        this.#wishes.delete(id);
-        reject(error);
-      };
-      const abort = (): void => fail(signal?.reason as Error);
-      const timer = setTimeout(() => fail(systemError("ETIMEDOUT", `${host}:${port}`)), timeoutMs + ANSWER_MS);
-      if (signal?.aborted) return abort();
-      signal?.addEventListener("abort", abort, { once: true });
-      this.#wishes.set(id, {
-        resolve: (socket) => {
-          end();
-          resolve(socket);
-        },
-        reject: fail,
-      });
-      control.write(`${JSON.stringify({ id, host, port, ms: timeoutMs })}\n`);
-    });
+    signal?.throwIfAborted();
+    const connected = new Promise<Socket>((resolve, reject) => this.#wishes.set(id, { resolve, reject }));
+    control.write(`${JSON.stringify({ id, host, port, ms: timeoutMs })}\n`);
+    const late = () => systemError("ETIMEDOUT", `${host}:${port}`);
+    return within(connected, { ms: timeoutMs + ANSWER_MS, late, ...(signal === undefined ? {} : { signal }) }).finally(
+      () => this.#wishes.delete(id),
+    );
   }
 
   /** Closes the listener and every connection. */

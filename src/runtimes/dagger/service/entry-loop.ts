@@ -1,10 +1,12 @@
 /** Results of the health check that the entry script runs inside the container. */
+
 import type { HealthTest } from "../../../stack/definition/types.js";
+import { waitUntil } from "../../../system/wait.js";
 import type { EntryHealth } from "./instance-output.js";
 
 export class EntryLoop {
   #last: { health: EntryHealth; at: number } | null = null;
-  readonly #waiting = new Set<(health: EntryHealth) => void>();
+  readonly #waiting = new Set<() => void>();
 
   constructor(
     private readonly test: HealthTest,
@@ -20,25 +22,24 @@ export class EntryLoop {
 
   take(health: EntryHealth): void {
     this.#last = { health, at: this.now() };
-    for (const tell of this.#waiting) tell(health);
-    this.#waiting.clear();
+    for (const notify of [...this.#waiting]) notify();
   }
 
   /** The last result when it is current, else the next one. Rejects when the signal aborts. */
-  result(signal: AbortSignal): Promise<EntryHealth> {
-    if (this.#last !== null && this.now() - this.#last.at <= this.freshMs) return Promise.resolve(this.#last.health);
-    return new Promise((resolve, reject) => {
-      const abort = () => {
-        this.#waiting.delete(tell);
-        reject(signal.reason);
-      };
-      const tell = (health: EntryHealth) => {
-        signal.removeEventListener("abort", abort);
-        resolve(health);
-      };
-      if (signal.aborted) return reject(signal.reason);
-      this.#waiting.add(tell);
-      signal.addEventListener("abort", abort, { once: true });
+  async result(signal: AbortSignal): Promise<EntryHealth> {
+    let health: EntryHealth | null = null;
+    await waitUntil({
+      check: () => {
+        if (this.#last !== null && this.now() - this.#last.at <= this.freshMs) health = this.#last.health;
+        return health !== null;
+      },
+      subscribe: (notify) => {
+        this.#waiting.add(notify);
+        return () => this.#waiting.delete(notify);
+      },
+      signal,
     });
+    if (health === null) throw signal.reason;
+    return health;
   }
 }

@@ -1,6 +1,7 @@
 /** The output of one instance: its lines go to the sink, the messages of the entry script are removed, its exit is reported. */
-import { setTimeout as delay } from "node:timers/promises";
+
 import type { LogSink, LogStream } from "../../../stack/logs/types.js";
+import { withinOrNull } from "../../../system/wait.js";
 import { EntryLines } from "../entry/entry-lines.js";
 import type { EntryMessage } from "../entry/types.js";
 import type { ContainerExit, TraceListener } from "../telemetry/types.js";
@@ -79,7 +80,7 @@ export class InstanceOutput implements TraceListener {
   /** Called after the exit: waits for the last output, then closes the sink. Idempotent. */
   async close(waitMs = DRAIN_MS): Promise<void> {
     if (this.#closed) return;
-    await Promise.race([this.#drained, delay(waitMs, undefined, { ref: false })]);
+    await withinOrNull(this.#drained, waitMs);
     if (this.#closed) return;
     this.#closed = true;
     const rest = this.#entry?.end();

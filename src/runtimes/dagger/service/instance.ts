@@ -1,7 +1,9 @@
 /** One started container: stops it and observes its exit. */
+
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceExit } from "../../../stack/runtime.js";
+import { withinOrNull } from "../../../system/wait.js";
 import { exitOf, KILLED } from "../../shared/exit-codes.js";
 import type { EngineHost } from "../engine-host/types.js";
 import type { InstanceOutput } from "./instance-output.js";
@@ -70,7 +72,10 @@ export class Instance {
    */
   async #byMemory(exitCode: number | null): Promise<boolean> {
     if (exitCode !== KILLED || this.#killed || !this.options.memoryLimited()) return false;
-    const id = await Promise.race([this.options.containerId.catch(() => null), delay(1000, null, { ref: false })]);
+    const id = await withinOrNull(
+      this.options.containerId.catch(() => null),
+      1000,
+    );
     if (id === null) return false;
     const stats = await this.options.host.stats(id).catch(() => null);
     return (stats?.oom_kills ?? 0) > 0;
@@ -97,7 +102,7 @@ export class Instance {
     if (this.exit !== null) return this.exit;
     if (graceMs > 0) {
       const signalled = this.#ask(signal);
-      const exit = await Promise.race([this.exited, this.#stopped(signalled), delay(graceMs, null, { ref: false })]);
+      const exit = await withinOrNull(Promise.race([this.exited, this.#stopped(signalled)]), graceMs);
       if (exit !== null) return exit;
     }
     this.#killed = true;
@@ -106,11 +111,7 @@ export class Instance {
     const direct = this.options.containerId
       .then((id) => (id === null ? undefined : this.options.host.kill(id, "SIGKILL")))
       .catch(() => undefined);
-    const exit = await Promise.race([
-      this.exited,
-      this.#stopped(killed),
-      delay(this.#times.kill, null, { ref: false }),
-    ]);
+    const exit = await withinOrNull(Promise.race([this.exited, this.#stopped(killed)]), this.#times.kill);
     void direct;
     if (exit !== null) return exit;
     throw new StackwardenError("STOP_FAILED", `${this.options.service} did not end although it was killed.`, {

@@ -2,14 +2,16 @@
  * Starts a prepared container: finds it on the engine's host, sets its limits, waits for its program, verifies its user.
  * Every step races against the exit of the instance, the end of the session, the caller's signal and a deadline.
  */
+
 import { setTimeout as delay } from "node:timers/promises";
 import type { Service } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
 import type { Limits, ServiceDefinition } from "../../../stack/definition/types.js";
 import type { Enforcement, RuntimeService, StartServiceRequest } from "../../../stack/runtime.js";
+import { within, withinOrNull } from "../../../system/wait.js";
 import { exitOf } from "../../shared/exit-codes.js";
 import type { Dial } from "../../shared/probes/dial.js";
-import { insideTest, LIMITS_WAIT_SECONDS, type ReadyContainer } from "../container/container.js";
+import { insideTest, LIMITS_WAIT_SECONDS, namedVolumes, type ReadyContainer } from "../container/container.js";
 import { commandMissing, endedWell, execFailure, startError } from "../engine/engine-errors.js";
 import type { EngineHost } from "../engine-host/types.js";
 import { EngineError } from "../session/connection.js";
@@ -69,11 +71,10 @@ class Launch {
 
   constructor(private readonly options: LaunchOptions) {
     const { session, request, ready, host } = options;
-    const { service } = request;
-    const test = host.enforcement.level === "enforced" || ready.token === null ? undefined : insideTest(service);
-    const { healthcheck } = service;
+    const healthcheck = request.service.healthcheck ?? ready.imageHealthcheck;
+    const test = host.enforcement.level === "enforced" || ready.token === null ? undefined : insideTest(healthcheck);
     this.#loop =
-      test === undefined || healthcheck === undefined
+      test === undefined || healthcheck === null
         ? null
         : new EntryLoop(test, healthcheck.intervalMs + healthcheck.timeoutMs);
     this.#output = new InstanceOutput({
@@ -164,6 +165,8 @@ class Launch {
         generation: request.generation,
         startedAt,
         user,
+        imageHealthcheck: ready.imageHealthcheck,
+        emptyVolumes: this.#emptyVolumes(exited),
         notes: [...ready.notes, ...this.#notes(word), ...(published?.notes ?? [])],
         closed: published?.closed ?? exited,
         instance,
@@ -204,15 +207,9 @@ class Launch {
   /** Waits until the host shows the container, unless the engine turns out to be on another machine. */
   async #untilVisible(instance: Instance, container: Promise<ObservedUser>): Promise<void> {
     const { host, request } = this.options;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<"late">((resolve) => {
-      timer = setTimeout(resolve, SHOWN_MS, "late");
-    });
     // A failed search is reported later.
-    const first = await Promise.race([container.catch(() => null), instance.exited, late]).finally(() =>
-      clearTimeout(timer),
-    );
-    if (first !== "late" || !host.elsewhere()) return;
+    const visible = Promise.race([container.catch(() => undefined), instance.exited]).then(() => true);
+    if ((await withinOrNull(visible, SHOWN_MS)) !== null || !host.elsewhere()) return;
     throw new StackwardenError(
       "RUNTIME_UNAVAILABLE",
       `${request.service.name}: the engine's containers do not show on ${host.description}, so nothing can enforce their limits.`,
@@ -261,6 +258,15 @@ class Launch {
     }
   }
 
+  /** As the entry script reports them, which can arrive later than the container's start is observed. */
+  #emptyVolumes(exited: Promise<unknown>): RuntimeService["emptyVolumes"] {
+    const { ready, request } = this.options;
+    if (ready.token === null) return Promise.resolve(null);
+    const volumes = namedVolumes(request.service);
+    const reported = this.#output.started.then(({ empty }) => empty.flatMap((index) => volumes[index]?.source ?? []));
+    return Promise.race([reported, exited.then(() => null)]);
+  }
+
   async #user(containerId: string | null, word: StartReport | null): Promise<RuntimeService["user"]> {
     const { host, ready, request } = this.options;
     const requestedUser = ready.user.split(":")[0] ?? ready.user;
@@ -295,18 +301,8 @@ class Launch {
 
   #within<T>(task: Promise<T>, signal: AbortSignal, what: string, ms = START_MS): Promise<T> {
     const { session, request } = this.options;
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(late(request.service.name, what, ms)), ms);
-      const together = AbortSignal.any([signal, session.ended]);
-      const abort = () => reject(together.reason);
-      const end = () => {
-        clearTimeout(timer);
-        together.removeEventListener("abort", abort);
-      };
-      if (together.aborted) abort();
-      together.addEventListener("abort", abort, { once: true });
-      task.then(resolve, reject).finally(end);
-    });
+    const together = AbortSignal.any([signal, session.ended]);
+    return within(task, { ms, signal: together, late: () => late(request.service.name, what, ms) });
   }
 }
 

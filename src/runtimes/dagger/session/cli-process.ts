@@ -4,10 +4,11 @@
  */
 
 import { spawn } from "node:child_process";
-import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
 import { heldEnd } from "../../../stack/text/sanitize-text.js";
 import { withTrustedPath } from "../../../system/find-program.js";
+import { LineSplitter } from "../../../system/line-splitter.js";
+import { within, withinOrNull } from "../../../system/wait.js";
 import { type Child, childExit } from "../engine/child-exit.js";
 import type { Address } from "./connection.js";
 import type { SessionOptions } from "./types.js";
@@ -64,14 +65,10 @@ function parseLine(line: string): Address | null {
 /** Resolves with the first line of its standard output. */
 function firstLine(child: Child): Promise<string> {
   return new Promise((resolve) => {
-    let text = "";
-    child.stdout.setEncoding("utf8");
-    child.stdout.on("data", (chunk: string) => {
-      // Later output is not used.
-      text = (text + chunk).slice(0, MOST_TEXT);
-      const end = text.indexOf("\n");
-      if (end >= 0) resolve(text.slice(0, end));
-      else if (text.length === MOST_TEXT) resolve(text);
+    const lines = new LineSplitter(resolve, MOST_TEXT);
+    child.stdout.on("data", (chunk: Buffer) => {
+      // Resolve with the start of a line that is too long. Later output is not used.
+      if (!lines.push(chunk)) lines.end();
     });
   });
 }
@@ -114,34 +111,26 @@ export async function startCli(options: SessionOptions): Promise<CliProcess> {
         [GRACE_MS, "SIGTERM"],
         [TERM_MS, "SIGKILL"],
       ] as const) {
-        if (await Promise.race([exited.then(() => true), delay(ms, false, { ref: false })])) return;
+        if ((await withinOrNull(exited, ms)) !== null) return;
         child.kill(next);
       }
       await exited;
     })();
     return ending;
   };
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), startTimeoutMs);
-  const together = AbortSignal.any([signal, late.signal]);
   try {
-    const line = await Promise.race([
+    const opened = Promise.race([
       firstLine(child),
       exited.then(({ reason, error }) => {
         throw unavailable(`No Dagger session could be opened: ${reason}.`, error);
       }),
-      new Promise<never>((_resolve, reject) => {
-        const abort = () =>
-          reject(
-            signal.aborted
-              ? signal.reason
-              : unavailable(
-                  `The Dagger session did not open within ${startTimeoutMs / 1000} s${words === "" ? "" : `: ${lastWords(words)}`}.`,
-                ),
-          );
-        together.addEventListener("abort", abort, { once: true });
-      }),
     ]);
+    const lastOutput = (): string => (words === "" ? "" : `: ${lastWords(words)}`);
+    const line = await within(opened, {
+      ms: startTimeoutMs,
+      signal,
+      late: () => unavailable(`The Dagger session did not open within ${startTimeoutMs / 1000} s${lastOutput()}.`),
+    });
     const address = parseLine(line);
     if (address === null) throw unavailable("`dagger session` did not say its port; its version may be a foreign one.");
     return { pid: child.pid as number, address, exited, end };
@@ -150,7 +139,5 @@ export async function startCli(options: SessionOptions): Promise<CliProcess> {
     child.kill("SIGTERM");
     await end();
     throw error;
-  } finally {
-    clearTimeout(timer);
   }
 }

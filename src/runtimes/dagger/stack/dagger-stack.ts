@@ -1,4 +1,5 @@
 /** One running stack on an engine: its session, its services, its gateway. */
+
 import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
 import { callTo, hint } from "../../../hint.js";
@@ -11,8 +12,8 @@ import type {
   RuntimeStack,
   StartServiceRequest,
 } from "../../../stack/runtime.js";
-import { raceAbort } from "../../../system/abortable.js";
-import { Mutex } from "../../../system/mutex.js";
+import { KeyedMutex } from "../../../system/keyed-mutex.js";
+import { raceAbort } from "../../../system/wait.js";
 import { unsupported } from "../../shared/unsupported.js";
 import { readyContainer } from "../container/container.js";
 import { startError } from "../engine/engine-errors.js";
@@ -49,7 +50,7 @@ export class DaggerStack implements RuntimeStack {
   readonly runtime = "dagger";
   readonly lost: Promise<{ reason: string }>;
   readonly #running = new Map<string, RuntimeService>();
-  readonly #serials = new Map<string, Mutex>();
+  readonly #starts = new KeyedMutex();
   /** Instances of this session that run or are being started. */
   readonly #instances = new Set<string>();
   readonly #openedAt = Date.now();
@@ -75,10 +76,7 @@ export class DaggerStack implements RuntimeStack {
 
   /** Starts of one service run one at a time; each waits for the exit of the previous instance. */
   startService(request: StartServiceRequest): Promise<RuntimeService> {
-    const { name } = request.service;
-    const serial = this.#serials.get(name) ?? new Mutex();
-    this.#serials.set(name, serial);
-    return serial.run(() => this.#start(request));
+    return this.#starts.run([request.service.name], () => this.#start(request));
   }
 
   async runOneOff(): Promise<ExecResult> {

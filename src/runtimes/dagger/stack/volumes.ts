@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { atomicWrite, storageError } from "../../../system/atomic-write.js";
-import { Mutex } from "../../../system/mutex.js";
+import { KeyedMutex } from "../../../system/keyed-mutex.js";
 
 export interface VolumeRecord {
   key: string;
@@ -19,13 +19,7 @@ export interface VolumeRecord {
 type Records = Record<string, VolumeRecord>;
 
 const FILE = "dagger-volumes.json";
-const serials = new Map<string, Mutex>();
-
-function serialOf(stateDir: string): Mutex {
-  const serial = serials.get(stateDir) ?? new Mutex();
-  serials.set(stateDir, serial);
-  return serial;
-}
+const writers = new KeyedMutex();
 
 async function read(stateDir: string): Promise<Records> {
   const path = join(stateDir, FILE);
@@ -57,7 +51,7 @@ export function volumeKey(
   volume: string,
   used: Omit<VolumeRecord, "key">,
 ): Promise<string> {
-  return serialOf(stateDir).run(async () => {
+  return writers.run([stateDir], async () => {
     const records = await read(stateDir);
     // On another engine it is another volume.
     const name = `${volume}@${used.runnerHost ?? ""}`;
@@ -80,7 +74,7 @@ export async function volumeNames(stateDir: string): Promise<string[]> {
  * @returns the records of the volumes that existed
  */
 export function forgetVolumes(stateDir: string, volumes: string[]): Promise<VolumeRecord[]> {
-  return serialOf(stateDir).run(async () => {
+  return writers.run([stateDir], async () => {
     const records = await read(stateDir);
     const names = Object.keys(records).filter((name) => volumes.includes(name.slice(0, name.indexOf("@"))));
     const removed = names.flatMap((name) => records[name] ?? []);

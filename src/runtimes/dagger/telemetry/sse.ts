@@ -1,6 +1,7 @@
 /** Reads server-sent events and resumes after every break from the last complete event, without gaps or duplicates. */
 import { type IncomingMessage, request } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
+import { createParser, type EventSourceParser } from "eventsource-parser";
 import { type Address, authorization } from "../session/connection.js";
 
 export interface SseEvent {
@@ -13,55 +14,30 @@ const MOST_EVENT = 256 * 1024 * 1024;
 const FIRST_WAIT_MS = 50;
 const LONGEST_WAIT_MS = 1000;
 
-/** Parses the lines of one connection into events; characters may be split between chunks. */
+/** Parses one connection into events; characters may be split between chunks. */
 export class SseParser {
-  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-  #parts: string[] = [];
-  #length = 0;
-  #name = "message";
-  #id: string | null = null;
-  #data: string[] = [];
+  readonly #decoder = new TextDecoder();
+  readonly #parser: EventSourceParser;
 
   constructor(
-    private readonly onEvent: (event: SseEvent, id: string | null) => void,
-    /** Maximum characters of one line. */
-    private readonly longest = MOST_EVENT,
-  ) {}
+    onEvent: (event: SseEvent, id: string | null) => void,
+    /** Maximum characters of one event. */
+    longest = MOST_EVENT,
+  ) {
+    this.#parser = createParser({
+      maxBufferSize: longest,
+      onEvent: ({ event: name = "message", data, id = null }) => {
+        if (data !== "" || id !== null) onEvent({ name, data }, id);
+      },
+      onError: ({ type }) => {
+        if (type === "max-buffer-size-exceeded") throw new Error("an event has no end");
+      },
+    });
+  }
 
   /** @throws when an event exceeds the maximum length */
   push(chunk: Uint8Array): void {
-    const text = this.#decoder.decode(chunk, { stream: true });
-    let from = 0;
-    for (let end = text.indexOf("\n", from); end >= 0; end = text.indexOf("\n", from)) {
-      this.#parts.push(text.slice(from, end));
-      const line = this.#parts.join("");
-      this.#parts = [];
-      this.#length = 0;
-      this.#line(line.endsWith("\r") ? line.slice(0, -1) : line);
-      from = end + 1;
-    }
-    if (from < text.length) {
-      this.#parts.push(text.slice(from));
-      this.#length += text.length - from;
-      if (this.#length > this.longest) throw new Error("an event has no end");
-    }
-  }
-
-  #line(line: string): void {
-    if (line === "") {
-      const [event, id] = [{ name: this.#name, data: this.#data.join("\n") }, this.#id];
-      this.#name = "message";
-      this.#data = [];
-      this.#id = null;
-      if (event.data !== "" || id !== null) this.onEvent(event, id);
-      return;
-    }
-    const colon = line.indexOf(":");
-    const field = colon < 0 ? line : line.slice(0, colon);
-    const value = colon < 0 ? "" : line.slice(line[colon + 1] === " " ? colon + 2 : colon + 1);
-    if (field === "data") this.#data.push(value);
-    else if (field === "event") this.#name = value;
-    else if (field === "id") this.#id = value;
+    this.#parser.feed(this.#decoder.decode(chunk, { stream: true }));
   }
 }
 

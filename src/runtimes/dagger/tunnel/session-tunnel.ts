@@ -2,9 +2,10 @@
  * The `host.tunnel` of a session. The engine's client program (`dagger session`, a child of the server) listens on
  * every address of this machine (0.0.0.0 in the engine's source). The tunnel ends with the instance behind it.
  */
+
 import { setTimeout as delay } from "node:timers/promises";
 import type { NetworkProtocol, Service } from "@dagger.io/dagger";
-import { raceAbort } from "../../../system/abortable.js";
+import { raceAbort } from "../../../system/wait.js";
 import { portsInUse } from "../../shared/port-ledger.js";
 import { startError, takenPort } from "../engine/engine-errors.js";
 import { newTrace } from "../session/trace.js";

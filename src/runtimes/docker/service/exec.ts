@@ -1,4 +1,5 @@
 /** Runs a command in a running container. No process of the command is left when the promise settles. */
+
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
@@ -8,6 +9,7 @@ import type Docker from "dockerode";
 import { StackwardenError } from "../../../errors.js";
 import type { ExecRequest, ExecResult } from "../../../stack/runtime.js";
 import { isAlive } from "../../../system/process-identity.js";
+import { withinOrNull } from "../../../system/wait.js";
 import { exitOf } from "../../shared/exit-codes.js";
 import { engineMessage, isNotFound, statusOf } from "../engine/errors.js";
 
@@ -82,7 +84,7 @@ const INSPECT_MS = 3000;
 
 /** @returns null when the engine does not answer in time */
 const inspected = (exec: Docker.Exec): Promise<Docker.ExecInspectInfo | null> =>
-  Promise.race([exec.inspect(), delay(INSPECT_MS, null, { ref: false })]);
+  withinOrNull(exec.inspect(), INSPECT_MS);
 
 /** @returns the exit code; null while the engine does not report it */
 async function exitCodeOf(exec: Docker.Exec): Promise<number | null> {
@@ -199,9 +201,9 @@ export async function execInContainer(target: ExecTarget, request: ExecRequest, 
     if ((await Promise.race([reading.then(() => false), outlived])) && !done.signal.aborted) {
       // Background processes of the command hold its output open.
       left = true;
-      await Promise.race([reading, delay(LOOK_MS, undefined, { ref: false })]);
+      await withinOrNull(reading, LOOK_MS);
       await kill(target, mark);
-      await Promise.race([reading, delay(LOOK_MS, undefined, { ref: false })]);
+      await withinOrNull(reading, LOOK_MS);
       stream.destroy();
     }
     await reading;

@@ -1,10 +1,11 @@
 /** One started container: stops it, observes its exit, and removes it. */
+
 import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
 import { StackwardenError } from "../../../errors.js";
 import type { LogSink } from "../../../stack/logs/types.js";
 import type { ServiceExit } from "../../../stack/runtime.js";
-import { raceAbort } from "../../../system/abortable.js";
+import { raceAbort, withinOrNull } from "../../../system/wait.js";
 import { exitOf, KILLED } from "../../shared/exit-codes.js";
 import { engineMessage, isConnectionError, isNotFound, statusOf } from "../engine/errors.js";
 import { removeContainer } from "../leftovers/remove.js";
@@ -59,12 +60,9 @@ export class Instance {
     const logged = this.#readLog();
     const exit = await this.#end();
     // Processes that outlive the container's main process can hold the log open, and a lost engine never closes it.
-    const ended = await Promise.race([
-      logged.then(() => true),
-      delay(watch.over.signal.aborted ? 0 : TIMES.log, false, { ref: false }),
-    ]);
+    await withinOrNull(logged, watch.over.signal.aborted ? 0 : TIMES.log);
     this.#log.stop();
-    if (!ended) await logged;
+    await logged;
     sink.end();
     this.exit = exit;
     await removeContainer(docker, container).catch(() => undefined);
@@ -165,11 +163,11 @@ export class Instance {
     if (this.exit !== null) return this.exit;
     if (graceMs > 0) {
       await this.#signal(signal);
-      const exit = await Promise.race([this.exited, delay(graceMs, null, { ref: false })]);
+      const exit = await withinOrNull(this.exited, graceMs);
       if (exit !== null) return exit;
     }
     const fault = await this.#signal("SIGKILL");
-    const exit = await Promise.race([this.exited, delay(TIMES.kill, null, { ref: false })]);
+    const exit = await withinOrNull(this.exited, TIMES.kill);
     if (exit !== null) return exit;
     throw new StackwardenError(
       "STOP_FAILED",

@@ -1,4 +1,5 @@
 /** One running stack on a container engine: its network, its ports, its containers. */
+
 import { rm } from "node:fs/promises";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
@@ -12,8 +13,8 @@ import type {
   RuntimeStack,
   StartServiceRequest,
 } from "../../../stack/runtime.js";
-import { raceAbort } from "../../../system/abortable.js";
-import { Mutex } from "../../../system/mutex.js";
+import { KeyedMutex } from "../../../system/keyed-mutex.js";
+import { raceAbort, withinOrNull } from "../../../system/wait.js";
 import { installationOf } from "../../shared/installation.js";
 import { PortLedger, portsInUse } from "../../shared/port-ledger.js";
 import { checkedPort } from "../../shared/probes/network-check.js";
@@ -55,11 +56,13 @@ export class DockerStack implements RuntimeStack {
   readonly runtime = "docker";
   readonly lost: Promise<{ reason: string }>;
   readonly #services = new Map<string, RuntimeService>();
-  readonly #serials = new Map<string, Mutex>();
+  readonly #starts = new KeyedMutex();
   readonly #identity: StackIdentity;
   /** Services of which an instance was started: restarts do not look for a newer image. */
   readonly #started = new Set<string>();
   #definition: StackDefinition;
+  /** Folders that were created for binds of services that have not started yet. */
+  readonly #pendingBinds = new Set<string>();
   #oneOffs = 0;
   #closing: Promise<void> | undefined;
 
@@ -83,10 +86,7 @@ export class DockerStack implements RuntimeStack {
 
   /** Starts of one service run one at a time; each waits for the exit of the previous instance. */
   startService(request: StartServiceRequest): Promise<RuntimeService> {
-    const { name } = request.service;
-    const serial = this.#serials.get(name) ?? new Mutex();
-    this.#serials.set(name, serial);
-    return serial.run(() => this.#start(request));
+    return this.#starts.run([request.service.name], () => this.#start(request));
   }
 
   async runOneOff(request: OneOffRequest): Promise<ExecResult> {
@@ -181,6 +181,7 @@ export class DockerStack implements RuntimeStack {
       identity: this.#identity,
       definition: this.#definition,
       folder: this.request.folder,
+      pending: this.#pendingBinds,
       service,
       image,
       generation,
@@ -283,7 +284,7 @@ export class DockerStack implements RuntimeStack {
       await Promise.all(left.map((one) => one.exited));
       const labels = { ...stackLabels(this.#identity), [LABEL.server]: serverId() };
       const clean = removeLabelled(engine.docker, labels).catch(() => undefined);
-      await Promise.race([clean, new Promise((resolve) => setTimeout(resolve, CLEAN_UP_MS).unref())]);
+      await withinOrNull(clean, CLEAN_UP_MS);
       watch.close();
       const secrets = await secretsFolder({ ...this.#identity, sameMachine: engine.sameMachine, env });
       await rm(secrets, { recursive: true, force: true }).catch(() => undefined);

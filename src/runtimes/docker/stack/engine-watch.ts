@@ -2,9 +2,11 @@
  * Watches the engine while a stack runs: counts OOM kills, detects broken connections, and determines whether a break
  * was an interruption (everything still runs) or the end of the engine (the stack is lost).
  */
+
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
+import { within } from "../../../system/wait.js";
 import { engineMessage } from "../engine/errors.js";
 import { jsonLines } from "../engine/json-lines.js";
 import { labelFilter } from "../leftovers/labels.js";
@@ -31,13 +33,8 @@ interface EngineEvent {
   Actor?: { ID?: string };
 }
 
-const bounded = <T>(task: Promise<T>, ms: number): Promise<T> => {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
-  });
-  return Promise.race([task, late]).finally(() => clearTimeout(timer));
-};
+const bounded = <T>(task: Promise<T>, ms: number): Promise<T> =>
+  within(task, { ms, late: () => new Error(`no answer within ${ms} ms`) });
 
 export class EngineWatch {
   /** Settles when the engine ended or restarted while the stack ran; never rejects. */

@@ -197,7 +197,10 @@ function runStep(step: RunStep, reading: Reading): void {
         `Dockerfile line ${step.line}: packages of the distribution are not installed (${meaning.packages.join(", ")}). Install them on this machine when the service needs them.`,
       );
     else if (meaning.kind === "install") {
-      if (folder === undefined)
+      const needsFiles = meaning.installation.language === "node" || meaning.installation.packages.length === 0;
+      if (folder === undefined && !needsFiles)
+        recipe.installs.push({ installation: meaning.installation, folder: reading.project, line: step.line });
+      else if (folder === undefined)
         recipe.notes.push(`Dockerfile line ${step.line}: \`${text}\` is not run: ${cwd} holds nothing of the project.`);
       else recipe.installs.push({ installation: meaning.installation, folder, line: step.line });
     } else if (meaning.kind === "command") {
@@ -305,12 +308,15 @@ export function appRecipe(
   );
   const bound = binds.filter(({ source }) => isFolder(source, project)).map(({ target }) => target);
   const reading: Reading = { paths, project, recipe, tools, bound };
-  for (const step of image?.steps ?? []) {
-    if (step.kind === "run") runStep(step, reading);
-    else if (step.from === undefined) copyFromContext(step, context ?? project, project, paths);
-    else copyFromStage(step, paths, tools, !/[/:]/.test(step.from));
-  }
+  const steps = image?.steps ?? [];
+  // An instruction may run in a folder into which the project is copied later.
+  for (const step of steps)
+    if (step.kind === "copy" && step.from === undefined) copyFromContext(step, context ?? project, project, paths);
   for (const { source, target } of binds) paths.add(target, source);
+  for (const step of steps) {
+    if (step.kind === "run") runStep(step, reading);
+    else if (step.from !== undefined) copyFromStage(step, paths, tools, !/[/:]/.test(step.from));
+  }
   const workdir = service.workingDir ?? image?.workdir ?? "/";
   recipe.workingDir =
     service.local?.workingDir ??

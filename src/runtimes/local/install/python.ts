@@ -2,7 +2,7 @@
 import { dirname, join, relative } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { readRequirements } from "../../shared/manifests/python.js";
-import { findPython, firstRunnable } from "../binaries.js";
+import { findPython, firstRunnable, programIdentity } from "../binaries.js";
 import { dependencies, downloadCache } from "./dependency-cache.js";
 import { type InstallContext, installingAs } from "./install-context.js";
 import { installStep, lastLines } from "./install-step.js";
@@ -19,7 +19,13 @@ export async function pythonFor(context: Pick<InstallContext, "user" | "host">):
   });
 }
 
+/** By the identity of the program. */
+const versions = new Map<string, string>();
+
 async function versionOf(python: string, context: InstallContext): Promise<string> {
+  const identity = await programIdentity(python);
+  const known = versions.get(identity);
+  if (known !== undefined) return known;
   const { exitCode, output } = await context.host.run({
     ...installingAs(context),
     argv: [python, "-c", "import sys, platform; print(sys.version, platform.machine())"],
@@ -28,7 +34,10 @@ async function versionOf(python: string, context: InstallContext): Promise<strin
     timeoutMs: 20_000,
   });
   context.signal.throwIfAborted();
-  if (exitCode === 0) return output.trim();
+  if (exitCode === 0) {
+    versions.set(identity, output.trim());
+    return output.trim();
+  }
   throw new StackwardenError("RUNTIME_UNAVAILABLE", `${python} does not run.`, {
     hint: "Repair the system's Python installation.",
     details: { last_lines: lastLines(output) },

@@ -1,9 +1,10 @@
 /** The interface of a service's cgroup, for both versions of the kernel's interface. */
-import { readdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { readdir, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Limits } from "../../../stack/definition/types.js";
 import type { AppliedLimits, Enforcement, ServiceStats } from "../../../stack/runtime.js";
+import { readKernelFile } from "../../../system/kernel-file.js";
 
 export type Usage = Omit<ServiceStats, "cpu_cores" | "network_rx_bytes" | "network_tx_bytes" | "reason">;
 
@@ -45,11 +46,8 @@ export const CPU_PERIOD_US = 100_000;
 /** Kernels represent "unlimited" as a number near 2^63. */
 const UNLIMITED_BYTES = 2 ** 60;
 
-export const read = (directory: string, file: string): Promise<string | null> =>
-  readFile(join(directory, file), "utf8").then(
-    (text) => text.trim(),
-    () => null,
-  );
+export const read = async (directory: string, file: string): Promise<string | null> =>
+  readKernelFile(join(directory, file))?.trim() ?? null;
 
 export const write = (directory: string, file: string, value: string | number): Promise<void> =>
   writeFile(join(directory, file), String(value));

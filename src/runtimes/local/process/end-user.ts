@@ -1,21 +1,27 @@
 /** Ends every process of a service's user, in any session, process group or cgroup. */
 import { spawn } from "node:child_process";
-import { readdir, readFile } from "node:fs/promises";
-import { setTimeout as sleep } from "node:timers/promises";
+import { readdir } from "node:fs/promises";
+import { setImmediate as otherWork, setTimeout as sleep } from "node:timers/promises";
+import { readKernelFile } from "../../../system/kernel-file.js";
 import { isServiceUid } from "./user-range.js";
+
+/** Processes that are examined before other work of the server gets a turn. */
+const AT_ONCE = 500;
 
 /** Live processes that have the uid as any of their four user ids; null on systems without /proc. */
 export async function processesOfUser(uid: number): Promise<number[] | null> {
   const names = await readdir("/proc").catch((): string[] => []);
   const pids = names.filter((name) => /^\d+$/.test(name));
   if (pids.length === 0) return null;
-  const own = pids.map(async (pid) => {
-    const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
+  const own: number[] = [];
+  for (const [at, pid] of pids.entries()) {
+    if (at > 0 && at % AT_ONCE === 0) await otherWork();
+    const status = readKernelFile(`/proc/${pid}/status`) ?? "";
     const uids = /^Uid:\s*(.*)$/m.exec(status)?.[1]?.trim().split(/\s+/) ?? [];
     // A zombie executes nothing and cannot be killed.
-    return uids.includes(String(uid)) && !/^State:\s*[ZX]/m.test(status) ? [Number(pid)] : [];
-  });
-  return (await Promise.all(own)).flat();
+    if (uids.includes(String(uid)) && !/^State:\s*[ZX]/m.test(status)) own.push(Number(pid));
+  }
+  return own;
 }
 
 /**

@@ -20,6 +20,9 @@ const execute = promisify(execFile);
  */
 const STAGE_1 = 'IFS= read -r go <&3 || exit 125; exec "$@"';
 
+/** Members of a group can change each other's files. */
+const SHARED_STAGE_1 = `umask 0002; ${STAGE_1}`;
+
 const VARIABLE = "STACKWARDEN_ENV_";
 /** Names that the scripts below use. A variable with such a name is passed by the Perl variant, or as an argument. */
 const RESERVED = /^(__stackwarden|STACKWARDEN_ENV_)/;
@@ -91,6 +94,8 @@ export interface GateTools {
    * arguments.
    */
   perl: string | null;
+  /** /bin/sh passes exactly the variables that it was given, so that no other program has to set the environment. */
+  exactShell: boolean;
 }
 
 export interface GateCommand {
@@ -108,7 +113,7 @@ function secondStage(
   argv: string[],
   cwd: string,
   env: Record<string, string>,
-  perl: string | null,
+  { perl, exactShell }: Pick<GateTools, "perl" | "exactShell">,
 ): { words: string[]; env: Record<string, string> } {
   const entries = Object.entries(env);
   const assignment = ([name, value]: [string, string]): string => `${name}=${value}`;
@@ -116,6 +121,11 @@ function secondStage(
   if (perl !== null && entries.some(unusual))
     return { words: [perl, "-e", STAGE_2_PERL, cwd, ...argv], env: hidden(entries.map(assignment)) };
   const own = ([name]: [string, string]): boolean => SHELL_NAMES.includes(name);
+  if (exactShell && !entries.some((entry) => own(entry) || unusual(entry)))
+    return {
+      words: ["/bin/sh", "-c", STAGE_2, "stackwarden", cwd, ...argv],
+      env: hidden(entries.map(assignment)),
+    };
   const unset = SHELL_NAMES.filter((name) => env[name] === undefined).flatMap((name) => ["-u", name]);
   const again = entries.filter((entry) => own(entry) || unusual(entry)).map(assignment);
   return {
@@ -125,9 +135,18 @@ function secondStage(
 }
 
 /** Options of setpriv. On a root server they change the user irrevocably and clear every capability set. */
-export const privileges = (user: Pick<ServiceUser, "uid" | "gid">, root: boolean): string[] => [
+export const privileges = (
+  { uid, gid, groups = [] }: Pick<ServiceUser, "uid" | "gid" | "groups">,
+  root: boolean,
+): string[] => [
   ...(root
-    ? [`--reuid=${user.uid}`, `--regid=${user.gid}`, "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]
+    ? [
+        `--reuid=${uid}`,
+        `--regid=${gid}`,
+        groups.length === 0 ? "--clear-groups" : `--groups=${groups.join(",")}`,
+        "--inh-caps=-all",
+        "--bounding-set=-all",
+      ]
     : []),
   "--no-new-privs",
   "--",
@@ -140,11 +159,18 @@ export function gateCommand(
   root: boolean,
 ): GateCommand {
   const { argv, cwd, env, user, namespaces = [] } = command;
-  const stage = secondStage(argv, cwd, env, tools.perl);
+  const stage = secondStage(argv, cwd, env, tools);
   const drop = tools.setpriv === null ? [] : [tools.setpriv, ...privileges(user, root)];
   return {
     file: "/bin/sh",
-    args: ["-c", STAGE_1, "stackwarden", ...namespaces, ...drop, ...stage.words],
+    args: [
+      "-c",
+      (user.groups ?? []).length === 0 ? STAGE_1 : SHARED_STAGE_1,
+      "stackwarden",
+      ...namespaces,
+      ...drop,
+      ...stage.words,
+    ],
     env: stage.env,
   };
 }
@@ -160,12 +186,23 @@ async function firstThatWorks(paths: string[], args: string[]): Promise<string |
   return null;
 }
 
+/** Whether a shell that sets one variable, as stage 2 does, passes that one only. */
+async function shellIsExact(): Promise<boolean> {
+  const script = 'cd -- "$1"; unset PWD OLDPWD; export "$STACKWARDEN_ENV_1"; unset STACKWARDEN_ENV_1; exec "$2"';
+  const env = { STACKWARDEN_ENV_1: "STACKWARDEN_TRIAL=1" };
+  return execute("/bin/sh", ["-c", script, "stackwarden", "/", "/usr/bin/env"], { env, cwd: "/", timeout: 5000 }).then(
+    ({ stdout }) => stdout === "STACKWARDEN_TRIAL=1\n",
+    () => false,
+  );
+}
+
 /** @param root whether the server can assign separate users to services */
 export async function findGateTools(root: boolean): Promise<GateTools> {
   const nobody = { uid: 65_534, gid: 65_534 };
-  const [setpriv, perl] = await Promise.all([
+  const [setpriv, perl, exactShell] = await Promise.all([
     firstThatWorks(["/usr/bin/setpriv", "/bin/setpriv"], [...privileges(nobody, root), "/bin/sh", "-c", ":"]),
     firstThatWorks(["/usr/bin/perl"], ["-e", "use POSIX ();"]),
+    shellIsExact(),
   ]);
-  return { setpriv, perl };
+  return { setpriv, perl, exactShell };
 }

@@ -7,6 +7,7 @@ import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import type { Duplex, Readable } from "node:stream";
 import { StackwardenError } from "../../../errors.js";
+import { startTime } from "../../../system/process-identity.js";
 import type { ServiceUser } from "../types.js";
 import { childrenOf } from "./children.js";
 import { type GateTools, gateCommand, NO_DIRECTORY, READY } from "./gate.js";
@@ -27,6 +28,8 @@ export interface LaunchSpec {
 export interface Inside {
   /** The first process of the namespaces. Its end ends every process in them. */
   init: number;
+  /** Start time of that process. */
+  started: string;
   /** Identifies its PID namespace. */
   pidNamespace: string;
 }
@@ -94,7 +97,9 @@ function locate(pid: number, { namespaces }: LaunchSpec): { command: number; ins
     const command = namespaces.kind === "own" && first !== undefined ? childrenOf(first)[0] : first;
     if (first === undefined || command === undefined) return null;
     const pidNamespace = readlinkSync(`/proc/${command}/ns/pid`);
-    if (namespaces.kind === "own") return { command, inside: { init: first, pidNamespace } };
+    const started = startTime(first);
+    if (started === null) return null;
+    if (namespaces.kind === "own") return { command, inside: { init: first, started, pidNamespace } };
     // The instance has ended, and another process has its id.
     return pidNamespace === namespaces.pidNamespace ? { command, inside: null } : null;
   } catch {
@@ -111,12 +116,15 @@ function privilegesDiffer(pid: number, { user, tools }: LaunchSpec): string | nu
     // There is no /proc, or the process has ended.
     return null;
   }
-  const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, "m").exec(status)?.[1]?.trim() ?? "";
+  const field = (name: string): string => new RegExp(`^${name}:[ \\t]*(.*)$`, "m").exec(status)?.[1]?.trim() ?? "";
   const all = (name: string, id: number): boolean =>
     field(name)
       .split(/\s+/)
       .every((one) => one === String(id));
   if (!all("Uid", user.uid) || !all("Gid", user.gid)) return `user ${field("Uid")}, group ${field("Gid")}`;
+  const groups = field("Groups").split(/\s+/).filter(Boolean).map(Number);
+  if (tools.setpriv !== null && groups.some((group) => !(user.groups ?? []).includes(group)))
+    return `groups ${field("Groups")}`;
   if (!/^0+$/.test(field("CapEff"))) return `capabilities ${field("CapEff")}`;
   if (tools.setpriv !== null && field("NoNewPrivs") !== "1") return "the right to gain privileges";
   return null;

@@ -3,12 +3,12 @@
 import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import type { Readable } from "node:stream";
-import { setTimeout as sleep } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
 import { callTo, hint } from "../../../hint.js";
 import type { Limits } from "../../../stack/definition/types.js";
 import type { LogSink } from "../../../stack/logs/types.js";
 import type { AppliedLimits, Enforcement, ServiceExit, ServiceStats } from "../../../stack/runtime.js";
+import { withinOrNull } from "../../../system/wait.js";
 import { drain } from "../../shared/drain.js";
 import { NO_STATS } from "../../shared/no-stats.js";
 import type { ManagedProcess } from "../types.js";
@@ -41,7 +41,7 @@ function intake(from: Readable, stream: "stdout" | "stderr", sink: LogSink): voi
     const behind = sink.behind?.() ?? null;
     if (behind === null) return;
     from.pause();
-    void Promise.race([behind, sleep(PAUSE_MS, undefined, { ref: false })]).finally(() => from.resume());
+    void withinOrNull(behind, PAUSE_MS).finally(() => from.resume());
   });
 }
 
@@ -118,7 +118,7 @@ export class CgroupProcess implements ManagedProcess {
   async stop({ graceMs, signal = "SIGTERM" }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
     if (!this.#ended && graceMs > 0) {
       this.#send(signal as NodeJS.Signals);
-      await Promise.race([this.exited, sleep(graceMs, undefined, { ref: false })]);
+      await withinOrNull(this.exited, graceMs);
     }
     if (!this.#ended) {
       this.#killed = true;

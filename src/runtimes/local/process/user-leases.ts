@@ -4,9 +4,17 @@
  */
 import { KeyedMutex } from "../../../system/keyed-mutex.js";
 import { endUser } from "./end-user.js";
+import type { Inside } from "./launch.js";
+import { namespaceEnded } from "./namespace-end.js";
+
+interface Leases {
+  count: number;
+  /** The user's processes must be searched for after the last instance or command. */
+  search: boolean;
+}
 
 export class UserLeases {
-  readonly #counts = new Map<number, number>();
+  readonly #leases = new Map<number, Leases>();
   /** A start waits until all processes of its user have ended. */
   readonly #serial = new KeyedMutex();
 
@@ -14,19 +22,32 @@ export class UserLeases {
 
   take(uid: number): Promise<void> {
     return this.#serial.run([String(uid)], async () => {
-      this.#counts.set(uid, (this.#counts.get(uid) ?? 0) + 1);
+      const { count, search } = this.#leases.get(uid) ?? { count: 0, search: false };
+      this.#leases.set(uid, { count: count + 1, search });
     });
   }
 
+  /** The end of an instance, or of a command without namespaces. */
   release(uid: number): Promise<void> {
+    return this.#release(uid, async () => true);
+  }
+
+  /** The end of a command in its own namespaces, which none of its processes could leave. */
+  releaseInside(uid: number, inside: Inside): Promise<void> {
+    return this.#release(uid, async () => !(await namespaceEnded(inside)));
+  }
+
+  #release(uid: number, mustSearch: () => Promise<boolean>): Promise<void> {
     return this.#serial.run([String(uid)], async () => {
-      const left = (this.#counts.get(uid) ?? 1) - 1;
-      if (left > 0) {
-        this.#counts.set(uid, left);
+      const leases = this.#leases.get(uid) ?? { count: 1, search: true };
+      const count = leases.count - 1;
+      const search = (await mustSearch()) || leases.search;
+      if (count > 0) {
+        this.#leases.set(uid, { count, search });
         return;
       }
-      this.#counts.delete(uid);
-      if (!(await endUser(uid))) this.warn(`Processes of the service user ${uid} could not be ended.`);
+      this.#leases.delete(uid);
+      if (search && !(await endUser(uid))) this.warn(`Processes of the service user ${uid} could not be ended.`);
     });
   }
 }

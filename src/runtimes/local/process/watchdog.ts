@@ -137,7 +137,8 @@ export class Watchdog {
         place: hostIdentity(),
         entries: [...this.#entries.values()],
       };
-      await atomicWrite(this.#file, JSON.stringify(file));
+      // After a crash of the machine none of these processes exists.
+      await atomicWrite(this.#file, JSON.stringify(file), 0o600, false);
     });
   }
 

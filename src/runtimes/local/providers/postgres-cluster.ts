@@ -5,14 +5,18 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
+import { findIn } from "../../../system/find-program.js";
+import { firstRunnable, SERVICE_PATH } from "../binaries.js";
 import { ensureDir, moveInto, namesIn, ownerOf, writePrivateFile } from "../files/create.js";
 import { removeTree } from "../files/remove-tree.js";
 import { withStorage } from "../files/storage.js";
 import type { RunResult, RunSpec } from "../types.js";
+import type { InitScripts } from "./init-scripts.js";
 import type { PrepareContext } from "./launch-plan.js";
 import { type AuthMethod, localeCandidates } from "./postgres-options.js";
 
 const TIMEOUT_MS = 120_000;
+const SCRIPTS_TIMEOUT_MS = 30 * 60_000;
 
 interface Cluster {
   base: string;
@@ -21,6 +25,8 @@ interface Cluster {
   login: { user: string; password: string; database: string; method: AuthMethod };
   /** Additional options of initdb. */
   options: string[];
+  /** Scripts that run once, in the new database. */
+  scripts?: InitScripts | undefined;
 }
 
 /** @throws RUNTIME_UNAVAILABLE when the service's user cannot access the program */
@@ -94,10 +100,95 @@ async function makeCluster(
   throw new Error("There is always a locale to try.");
 }
 
+/**
+ * Starts the server on a socket in a private folder, runs the scripts as the official image does, and stops it.
+ * Parameters: bin, data, socket folder (empty: a temporary one), psql, then the scripts.
+ */
+const RUN_SCRIPTS = `bin=$1; data=$2; socket=$3; psql=$4; shift 4
+if [ -z "$socket" ]; then socket=$(mktemp -d /tmp/stackwarden-XXXXXX) || exit 1; trap 'rm -rf "$socket"' EXIT; fi
+export PGHOST="$socket"
+"$bin/postgres" -D "$data" -c listen_addresses= -c unix_socket_directories="$socket" -c dynamic_shared_memory_type=mmap >&2 &
+server=$!
+tries=0
+until "$psql" -X -q -d postgres -c 'select 1' >/dev/null 2>&1; do
+  kill -0 $server 2>/dev/null || { echo "The server ended." >&2; exit 1; }
+  tries=$((tries + 1)); [ $tries -lt 600 ] || { echo "The server does not answer." >&2; exit 1; }
+  sleep 0.1
+done
+stop() { kill -INT $server 2>/dev/null; wait $server; }
+run() {
+  case "$1" in
+    *.sh) if [ -x "$1" ]; then "$1"; else . "$1"; fi ;;
+    *.sql) "$psql" -X -v ON_ERROR_STOP=1 --no-password -f "$1" ;;
+    *.sql.gz) gunzip -c "$1" | "$psql" -X -v ON_ERROR_STOP=1 --no-password ;;
+    *.sql.xz) xzcat "$1" | "$psql" -X -v ON_ERROR_STOP=1 --no-password ;;
+    *.sql.zst) zstd -dc "$1" | "$psql" -X -v ON_ERROR_STOP=1 --no-password ;;
+    *) echo "ignoring $1" ;;
+  esac
+}
+for script in "$@"; do
+  echo "running $(basename "$script")"
+  (set -e; run "$script") || { status=$?; echo "$(basename "$script") failed with exit code $status" >&2; stop; exit 3; }
+done
+stop`;
+
+/** Longest path of a Unix socket's folder. */
+const MAX_SOCKET_FOLDER = 90;
+
+async function runScripts(
+  context: PrepareContext,
+  step: Step,
+  {
+    work,
+    fresh,
+    bin,
+    login,
+    scripts,
+  }: Omit<Cluster, "base" | "data" | "options"> & { work: string; fresh: string; scripts: InitScripts },
+): Promise<void> {
+  const { host, request, user } = context;
+  const psql = await firstRunnable([join(bin, "psql"), await findIn(["psql"], SERVICE_PATH)], user, host);
+  if (psql === null && scripts.names.some((name) => /\.(sql(\.\w+)?|sh)$/.test(name)))
+    throw new StackwardenError(
+      "RUNTIME_UNAVAILABLE",
+      `The initialisation scripts of "${request.service.name}" need psql, which is not installed.`,
+      {
+        hint: `Install it: ${process.platform === "darwin" ? "brew install libpq && brew link --force libpq" : "sudo apt-get install -y postgresql-client"}`,
+        details: { service: request.service.name, scripts: scripts.names },
+      },
+    );
+  request.phase("running initialisation scripts");
+  const places = await scripts.copy(join(work, "scripts"));
+  // In namespaces /tmp is private. Else the private folder of the initialisation, unless its path is too long.
+  const isOwn = host.sandboxEnforcement().level === "enforced";
+  const socket = isOwn ? "/tmp" : work.length <= MAX_SOCKET_FOLDER ? work : "";
+  const { user: name, password, database } = login;
+  const shell = (await findIn(["bash"], SERVICE_PATH)) ?? "/bin/sh";
+  const result = await host.run({
+    ...step,
+    argv: [shell, "-c", RUN_SCRIPTS, "initdb", bin, fresh, socket, psql ?? "psql", ...places],
+    env: {
+      ...request.service.environment,
+      ...step.env,
+      PATH: [bin, ...SERVICE_PATH].join(":"),
+      PGUSER: name,
+      PGDATABASE: database,
+      ...(password === "" ? {} : { PGPASSWORD: password, POSTGRES_PASSWORD: password }),
+      POSTGRES_USER: name,
+      POSTGRES_DB: database,
+      PGDATA: fresh,
+    },
+    timeoutMs: SCRIPTS_TIMEOUT_MS,
+    sink: request.sink,
+  });
+  step.signal.throwIfAborted();
+  if (result.exitCode !== 0) throw failure("An initialisation script", request.service.name, result);
+}
+
 /** @throws SERVICE_START_FAILED, STORAGE_FAILED */
 export async function initialiseCluster(
   context: PrepareContext,
-  { base, data, bin, login, options }: Cluster,
+  { base, data, bin, login, options, scripts }: Cluster,
 ): Promise<void> {
   const { host, request, user } = context;
   const { signal } = request;
@@ -141,6 +232,7 @@ export async function initialiseCluster(
         throw failure("CREATE DATABASE", request.service.name, created);
       }
     }
+    if (scripts !== undefined) await runScripts(context, step, { work, fresh, bin, login, scripts });
     await withStorage("Initialising the database", async () => {
       if ((await ownerOf(fresh))?.isFolder !== true) throw failure("initdb", request.service.name, made);
       await moveInto(fresh, data);

@@ -2,19 +2,19 @@
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { callTo, hint } from "../../../hint.js";
-import { parseImageName } from "../../../stack/definition/image-name.js";
 import { findProgram } from "../../../system/find-program.js";
 import { argumentsOf } from "../../../system/process-identity.js";
 import { LOOPBACK } from "../address-rewrite.js";
 import { SERVICE_PATH } from "../binaries.js";
-import { type PostgresBinaries, postgresBinaries } from "../binaries-postgres.js";
+import type { PostgresBinaries } from "../binaries-postgres.js";
 import { ownerOf, writePrivateFile } from "../files/create.js";
 import { readOwnFile } from "../files/read.js";
 import { removeTree } from "../files/remove-tree.js";
+import { initScripts, isInitMount } from "./init-scripts.js";
 import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
 import { initialiseCluster, reachable, removeHalfMade } from "./postgres-cluster.js";
 import { type AuthMethod, authMethod, initdbOptions, postgresSettings } from "./postgres-options.js";
-import { isOtherVersion } from "./program-version.js";
+import { choosePostgres } from "./postgres-version.js";
 import { adopt, dataBase, variable } from "./provider-data.js";
 
 interface Login {
@@ -46,15 +46,24 @@ function access(context: PrepareContext): Login {
 }
 
 const LOCK_FILE = "postmaster.pid";
+const DATA_PATHS = ["/var/lib/postgresql", "/var/lib/postgresql/data"];
 
-/** @throws SERVICE_START_FAILED when another major version made the cluster */
-async function checkVersion(data: string, binaries: PostgresBinaries, service: string): Promise<void> {
+/**
+ * Major version that made the cluster.
+ * @throws STORAGE_FAILED, SERVICE_START_FAILED for a version before 10
+ */
+async function majorOf(data: string, service: string): Promise<number> {
   const version = (await readOwnFile(data, "PG_VERSION", 64))?.trim() ?? "";
-  if (version === String(binaries.major)) return;
   if (!/^\d{1,3}(?:\.\d{1,3})?$/.test(version))
     throw new StackwardenError("STORAGE_FAILED", `The data of "${service}" has no valid PG_VERSION file.`, {
       hint: "Restore the volume from a backup, or remove it (stop_stack with remove_volumes).",
     });
+  return Number.parseInt(version, 10);
+}
+
+/** @throws SERVICE_START_FAILED when another major version made the cluster, and that version cannot be had */
+function checkVersion(version: number | null, binaries: PostgresBinaries, service: string): void {
+  if (version === null || version === binaries.major) return;
   throw new StackwardenError(
     "SERVICE_START_FAILED",
     `The data of "${service}" was made by PostgreSQL ${version}; this runtime runs ${binaries.major}.`,
@@ -147,27 +156,35 @@ export async function preparePostgres(context: PrepareContext): Promise<LaunchPl
   const { service } = context.request;
   const login = access(context);
   const settings = postgresSettings(service);
-  const binaries = await postgresBinaries(context.serverStateDir);
-  await reachable(join(binaries.bin, "postgres"), context);
-  const { base, volume } = await dataBase(context);
+  const { base, volume, emptyVolumes, notes } = await dataBase(context, isInitMount, DATA_PATHS);
   const data = join(base, "pgdata");
   await removeHalfMade(base, context);
-  const notes: string[] = [];
-  if ((await ownerOf(data)) === null) {
-    context.request.phase("initialising the database");
-    await initialiseCluster(context, { base, data, bin: binaries.bin, login, options: initdbOptions(service) });
-    await writePrivateFile(join(base, LOGIN_FILE), loginText(login));
-  } else {
-    await adopt(data, context);
-    await checkVersion(data, binaries, service.name);
+  const exists = (await ownerOf(data)) !== null;
+  if (exists) await adopt(data, context);
+  const dataMajor = exists ? await majorOf(data, service.name) : null;
+  const choice = await choosePostgres(context, dataMajor);
+  const { binaries } = choice;
+  notes.push(...choice.notes);
+  checkVersion(dataMajor, binaries, service.name);
+  await reachable(join(binaries.bin, "postgres"), context);
+  if (exists) {
     await removeStaleLock(data, context);
     notes.push(...(await changedLogin(base, login)));
+  } else {
+    context.request.phase("initialising the database");
+    const scripts = await initScripts(context);
+    await initialiseCluster(context, {
+      base,
+      data,
+      bin: binaries.bin,
+      login,
+      options: initdbOptions(service),
+      scripts,
+    });
+    await writePrivateFile(join(base, LOGIN_FILE), loginText(login));
   }
   if (login.method === "trust")
     notes.push("POSTGRES_HOST_AUTH_METHOD is trust: every local user of this machine can connect without a password.");
-  const { image } = service;
-  if (image !== undefined && isOtherVersion(parseImageName(image).tag, String(binaries.major)))
-    notes.push(`Runs PostgreSQL ${binaries.version.split("-")[0]} instead of ${image}.`);
   if (volume === null) notes.push("Has no named volume: its data goes when the stack's volumes are removed.");
   const port = context.book.hostPort(service.name, context.book.ports(service.name)[0] ?? 5432) ?? 5432;
   const options = {
@@ -192,6 +209,7 @@ export async function preparePostgres(context: PrepareContext): Promise<LaunchPl
     env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8", HOME: context.home, TMPDIR: context.tmp, TZ: "UTC" },
     commandEnv: postgresCommandEnv(context, binaries.bin),
     notes,
+    emptyVolumes,
     access: login,
     // Fast shutdown: SIGTERM would wait until every client has disconnected.
     stopSignal: "SIGINT",

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { ensureDir, ownerOf } from "../files/create.js";
+import { Folder } from "../files/folder.js";
 import { chownTree } from "../files/own-tree.js";
 import { isRootServer, withStorage } from "../files/storage.js";
 import type { PrepareContext } from "./launch-plan.js";
@@ -21,19 +22,41 @@ export function volumePath(stateDir: string, name: string): string {
   return join(stateDir, "volumes", name);
 }
 
+export interface DataFolder {
+  base: string;
+  /** The named volume; null for data that goes with the stack's volumes. */
+  volume: string | null;
+  /** The named volume, when it held no file. */
+  emptyVolumes: string[];
+  notes: string[];
+}
+
 /**
  * The service's data directory: that of its named volume, else a private one that is deleted together with the volumes.
  * The server owns it (0711); only the service's user can access the data directory inside it.
+ * @param known whether the provider reads a mount at this path itself, for example initialisation scripts
+ * @param data paths at which the image keeps its data; a folder of the project there is not used
  * @throws UNSUPPORTED for every other kind of mount
  */
-export async function dataBase(context: PrepareContext): Promise<{ base: string; volume: string | null }> {
+export async function dataBase(
+  context: PrepareContext,
+  known: (target: string) => boolean = () => false,
+  data: readonly string[] = [],
+): Promise<DataFolder> {
   const { service } = context.request;
-  const others = service.mounts.filter((mount) => mount.type === "bind" || (mount.type === "volume" && mount.readOnly));
-  const volumes = service.mounts.filter((mount) => mount.type === "volume");
+  const notes: string[] = [];
+  const rest = service.mounts.filter(({ target, type }) => type !== "tmpfs" && !known(target));
+  const volumes = rest.filter((mount) => mount.type === "volume" && !mount.readOnly);
+  const others = rest.filter((mount) => {
+    if (mount.type === "volume") return mount.readOnly;
+    const isData = mount.type === "bind" && data.includes(mount.target.replace(/\/+$/, ""));
+    if (isData) notes.push(`Its data is kept in the state directory instead of ${mount.source}.`);
+    return !isData && !IGNORED_BIND.test(mount.target);
+  });
   if (others.length > 0 || volumes.length > 1) {
     const what = others[0]?.target ?? volumes[1]?.target ?? "";
     throw new StackwardenError("UNSUPPORTED", `The local runtime cannot mount ${what} into "${service.name}".`, {
-      hint: "Keep one named volume for its data; initialisation scripts and configuration files need the dagger runtime.",
+      hint: "Keep one named volume for its data; other files of the image need a runtime with containers.",
     });
   }
   const volume = volumes[0]?.type === "volume" ? volumes[0].source : null;
@@ -41,8 +64,20 @@ export async function dataBase(context: PrepareContext): Promise<{ base: string;
   const place = volume === null ? join(stateDir, "anonymous") : join(stateDir, "volumes");
   await ensureDir(place, 0o711);
   const base = await ensureDir(volume === null ? join(place, service.name) : volumePath(stateDir, volume), 0o711);
-  return { base, volume };
+  return { base, volume, emptyVolumes: volume !== null && (await isEmpty(base)) ? [volume] : [], notes };
 }
+
+async function isEmpty(path: string): Promise<boolean> {
+  const folder = await Folder.open(path);
+  try {
+    return (await folder.names(1)).length === 0;
+  } finally {
+    await folder.close();
+  }
+}
+
+/** The time zone is the machine's own here. */
+const IGNORED_BIND = /^\/etc\/(localtime|timezone)$/;
 
 /**
  * Changes the owner of data from an earlier user id (a lost uids.json, a server that was root before) to the current

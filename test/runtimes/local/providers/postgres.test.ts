@@ -217,14 +217,14 @@ describe("the postgres provider", () => {
 
   it("reads the password from a compose secret", async () => {
     const filed = service("filed", {
-      image: "postgres:16",
+      image: "postgres:12",
       environment: { POSTGRES_PASSWORD_FILE: "/run/secrets/pw" },
       secrets: [{ source: "db", target: "pw" }],
     });
     const second = await fixture.open([filed], { db: PASSWORD });
     const one = await fixture.start(second, filed);
     expect(await untilHealthy(one, check)).toMatchObject({ healthy: true });
-    expect(one.notes.join()).toContain("instead of postgres:16");
+    expect(one.notes.join()).toContain("instead of postgres:12");
     expect(one.notes.join()).toContain("no named volume");
     await second.close();
     expect(existsSync(join(fixture.stateDir, "anonymous/filed/pgdata"))).toBe(true);
@@ -238,9 +238,9 @@ describe("the postgres provider", () => {
     [{ environment: { POSTGRES_HOST_AUTH_METHOD: "none" } }, "INVALID_STACK", "POSTGRES_HOST_AUTH_METHOD"],
     [{ command: ["postgres", "-c", "listen_addresses=*"] }, "UNSUPPORTED", "listen_addresses"],
     [
-      { mounts: [{ type: "bind" as const, source: "/x", target: "/docker-entrypoint-initdb.d", readOnly: true }] },
+      { mounts: [{ type: "bind" as const, source: "/x", target: "/etc/postgresql", readOnly: true }] },
       "UNSUPPORTED",
-      "/docker-entrypoint-initdb.d",
+      "/etc/postgresql",
     ],
     [
       { mounts: [{ type: "volume" as const, source: "../up", target: "/d", readOnly: false }] },

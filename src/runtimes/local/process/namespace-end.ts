@@ -1,0 +1,28 @@
+/** The end of a PID namespace, which is the end of every process that was ever in it. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { readKernelFile } from "../../../system/kernel-file.js";
+import type { Inside } from "./launch.js";
+
+/** The state and the start time of a process; null when it does not exist. */
+function stateOf(pid: number): { state: string; started: string } | null {
+  const stat = readKernelFile(`/proc/${pid}/stat`);
+  if (stat === null) return null;
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return { state: fields[0] ?? "", started: fields[19] ?? "" };
+}
+
+/**
+ * Waits until the first process of a namespace has ended. The kernel kills all others before and waits for them, also
+ * for those that joined the namespace.
+ * @param deadlineMs milliseconds; default 2,000
+ * @returns false when the process still exists at the deadline
+ */
+export async function namespaceEnded({ init, started }: Inside, deadlineMs = 2000): Promise<boolean> {
+  const end = Date.now() + deadlineMs;
+  for (let wait = 1; ; wait = Math.min(50, wait * 2)) {
+    const now = stateOf(init);
+    if (now === null || now.started !== started || now.state === "Z" || now.state === "X") return true;
+    if (Date.now() > end) return false;
+    await sleep(wait);
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * Reads files that the kernel generates (/proc, cgroups). They have no size, for which `readFile` allocates 64 KB each
+ * time and passes through the thread pool four times: reading one file of every process would take longer than the
+ * start of a service.
+ */
+import { closeSync, openSync, readSync } from "node:fs";
+
+let buffer = Buffer.allocUnsafe(64 * 1024);
+
+/** Null when the file does not exist or cannot be read. */
+export function readKernelFile(path: string): string | null {
+  let fd: number;
+  try {
+    fd = openSync(path, "r");
+  } catch {
+    return null;
+  }
+  try {
+    let length = 0;
+    for (;;) {
+      const read = readSync(fd, buffer, length, buffer.length - length, null);
+      if (read === 0) return buffer.toString("utf8", 0, length);
+      length += read;
+      if (length === buffer.length) buffer = Buffer.concat([buffer, Buffer.allocUnsafe(buffer.length)]);
+    }
+  } catch {
+    // The process has ended meanwhile.
+    return null;
+  } finally {
+    closeSync(fd);
+  }
+}
