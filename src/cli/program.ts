@@ -49,6 +49,11 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .option("--allowed-origin <origin>", "origin under which a proxy publishes this server (repeatable)", listOption)
     .option("--json", "print the addresses as JSON")
     .action((options) => end(import("./commands/serve.js").then(({ serve }) => serve(options, host))));
+  withSettings(program.command("dashboard"))
+    .description("open the dashboard of the background server; on a terminal, print its link with a token")
+    .option("--no-open", "print the link only")
+    .option("--json", "print the link as JSON")
+    .action((options) => end(import("./commands/dashboard.js").then(({ dashboard }) => dashboard(options, host))));
   const token = program.command("token").description("manage the bearer tokens of the HTTP server");
   withToken(token.command("list"))
     .description("list tokens")

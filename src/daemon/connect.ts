@@ -113,7 +113,7 @@ async function greet(socket: Socket, place: DaemonPaths, request: ConnectRequest
     throw reviveError(answer.refused);
   }
   const { welcome } = answer;
-  const matters = (purpose === "mcp" || purpose === "control") && request.anyVersion !== true;
+  const matters = ["mcp", "control", "dashboard"].includes(purpose) && request.anyVersion !== true;
   if (!matters || welcome.server.version === version) return { socket, welcome };
   socket.destroy();
   await replace(welcome, request);

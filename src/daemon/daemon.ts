@@ -10,8 +10,8 @@ import type { SharedStackManager } from "../stack/model.js";
 import { atomicWrite, removeUnfinished, storageError } from "../system/atomic-write.js";
 import { type LockFile, takeLock } from "../system/lock-file.js";
 import { type DaemonInfo, type DaemonPaths, daemonPaths, prepareDaemonFolder } from "./daemon-paths.js";
-import type { ServerStatus } from "./handshake.js";
-import { type DaemonServer, type IncomingConnection, openDaemonServer } from "./server.js";
+import type { ClientHello, DashboardLink, ServerStatus } from "./handshake.js";
+import { type AcceptedConnection, type DaemonServer, type IncomingConnection, openDaemonServer } from "./server.js";
 import { openSession } from "./sessions.js";
 
 export interface DaemonOptions {
@@ -24,6 +24,20 @@ export interface DaemonOptions {
   idleMs: number | null;
   /** Address of the HTTP server, for status. */
   http?: () => string | undefined;
+  dashboard: DashboardHost;
+}
+
+export interface DashboardHost {
+  /** Address of the dashboard's own listener. Null: it is not open. */
+  readonly url: string | null;
+  /** Requests in progress, with the event streams of open pages. */
+  readonly openRequests: number;
+  /**
+   * Opens the listener unless it is open.
+   * @throws StackwardenError the rejection sent to the client
+   */
+  link(client: ClientHello): Promise<DashboardLink>;
+  close(): Promise<void>;
 }
 
 export interface Daemon {
@@ -75,6 +89,7 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
   };
   const status = (): ServerStatus => {
     const http = options.http?.();
+    const { url } = options.dashboard;
     return {
       pid: process.pid,
       version,
@@ -83,20 +98,30 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
       stacks: present?.running() ?? [],
       log: place.log,
       ...(http === undefined ? {} : { http }),
+      ...(url === null ? {} : { dashboard: url }),
       path: process.env.PATH ?? "",
     };
   };
-  const isIdle = (): boolean => sessions.size === 0 && status().stacks.length === 0;
+  const isIdle = (): boolean =>
+    sessions.size === 0 && status().stacks.length === 0 && options.dashboard.openRequests === 0;
 
-  const receive = async (visit: IncomingConnection) => {
+  const receive = async (visit: IncomingConnection): Promise<AcceptedConnection> => {
     const { hello, session, socket } = visit;
     if (closing !== undefined) throw ending();
-    if (hello.purpose === "status") return () => void socket.end();
+    const end = (): void => void socket.end();
+    if (hello.purpose === "status") return { run: end };
+    if (hello.purpose === "dashboard") {
+      const dashboard = await options.dashboard.link(hello);
+      idleSince = Date.now();
+      return { dashboard, run: end };
+    }
     if (hello.purpose === "stop") {
       if (hello.force !== true && !(isIdle() && status().http === undefined)) throw inUse(status());
-      return () => {
-        socket.end();
-        ask("a client requested it");
+      return {
+        run: () => {
+          end();
+          ask("a client requested it");
+        },
       };
     }
     // Count the session before it is accepted, so that the idle shutdown cannot end it.
@@ -107,7 +132,7 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
       idleSince = Date.now();
       logger.debug("session ended", { session });
     });
-    return openSession(visit, { stateDir, version, logger, manager });
+    return { run: await openSession(visit, { stateDir, version, logger, manager }) };
   };
 
   let door: DaemonServer;
@@ -140,7 +165,7 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
     close: (reason) => {
       closing ??= (async () => {
         clearInterval(idle);
-        await door.shut();
+        await Promise.all([door.shut(), options.dashboard.close()]);
         await (await made?.catch(() => undefined))?.shutdown(reason);
         await door.disconnect(GOODBYE_MS);
         await rm(place.info, { force: true });

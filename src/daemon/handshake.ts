@@ -11,8 +11,11 @@ import { CLIENT_PROGRAM_VARIABLE } from "../system/client-environment.js";
 export const PROTOCOL = 1;
 const MAX_HELLO = 256 * 1024;
 
-/** `mcp`: an MCP session. `control`: operations for the command line. `status`: report only. `stop`: end the server. */
-export type Purpose = "mcp" | "control" | "status" | "stop";
+/**
+ * `mcp`: an MCP session. `control`: operations for the command line. `dashboard`: a link to the dashboard. `status`: report
+ * only. `stop`: end the server.
+ */
+export type Purpose = "mcp" | "control" | "dashboard" | "status" | "stop";
 
 export interface ClientHello {
   protocol: number;
@@ -42,8 +45,16 @@ export interface ServerStatus {
   log: string;
   /** Present when the server also serves HTTP. */
   http?: string;
+  /** Address of the dashboard's listener, once a user has opened it. */
+  dashboard?: string;
   /** PATH of the server. Absent in earlier versions. */
   path?: string;
+}
+
+export interface DashboardLink {
+  /** As `http://127.0.0.1:7717`. */
+  url: string;
+  token: string;
 }
 
 export interface ServerHello {
@@ -51,6 +62,8 @@ export interface ServerHello {
   /** Session name in events. */
   session: string;
   server: ServerStatus;
+  /** For the purpose `dashboard`. */
+  dashboard?: DashboardLink;
 }
 
 export type HandshakeReply = { welcome: ServerHello } | { refused: TransferredError };
@@ -86,8 +99,8 @@ export function parseClientHello(line: string): ClientHello {
   const { protocol, version, key, purpose, cwd, flags, env } = hello;
   if (protocol !== PROTOCOL) return refuse(`Expected handshake protocol ${PROTOCOL}, got ${String(protocol)}.`);
   if (![version, key, cwd].every((text) => typeof text === "string")) return refuse("The hello is incomplete.");
-  if (!["mcp", "control", "status", "stop"].includes(String(purpose)))
-    return refuse("Invalid handshake: `purpose` must be mcp, control, status or stop.");
+  if (!["mcp", "control", "dashboard", "status", "stop"].includes(String(purpose)))
+    return refuse("Invalid handshake: `purpose` must be mcp, control, dashboard, status or stop.");
   if (!isPlain(flags, (one) => ["string", "boolean", "number"].includes(typeof one) || isTexts(one)))
     return refuse("Invalid handshake: `flags` must be an object of strings, booleans, numbers or lists of strings.");
   if (!isPlain(env, (one) => typeof one === "string"))

@@ -7,6 +7,7 @@ import type { Logger } from "../logger.js";
 import { listenPrivately } from "../system/private-socket.js";
 import {
   type ClientHello,
+  type DashboardLink,
   encodeLine,
   firstLine,
   type HandshakeReply,
@@ -30,16 +31,23 @@ export interface IncomingConnection {
   socket: Socket;
 }
 
+export interface AcceptedConnection {
+  /** Added to the server's handshake line. */
+  dashboard?: DashboardLink;
+  /** Runs after the server's handshake line is written. */
+  run(): Promise<void> | void;
+}
+
 export interface DaemonServerOptions {
   socket: string;
   key: string;
   logger: Logger;
   status(): ServerStatus;
   /**
-   * Prepares a session. The returned function runs after the server's handshake line is written.
+   * Prepares a session.
    * @throws StackwardenError the rejection sent to the client
    */
-  receive(visit: IncomingConnection): Promise<() => Promise<void> | void>;
+  receive(visit: IncomingConnection): Promise<AcceptedConnection>;
   /** Creates the next session name. */
   nextSession(): string;
   maxConnections?: number;
@@ -126,7 +134,7 @@ async function meet(socket: Socket, { key, status, receive, nextSession }: Daemo
     return;
   }
   const { send, refuse } = answers(socket);
-  let begin: () => Promise<void> | void;
+  let accepted: AcceptedConnection;
   try {
     const hello = parseClientHello(line);
     if (!same(hello.key, key))
@@ -135,13 +143,14 @@ async function meet(socket: Socket, { key, status, receive, nextSession }: Daemo
       });
     const server = status();
     const session = nextSession();
-    begin = await receive({ hello, session, socket });
-    send({ welcome: { protocol: PROTOCOL, session, server } });
+    accepted = await receive({ hello, session, socket });
+    const { dashboard } = accepted;
+    send({ welcome: { protocol: PROTOCOL, session, server, ...(dashboard === undefined ? {} : { dashboard }) } });
   } catch (error) {
     refuse(error);
     return;
   }
-  await begin();
+  await accepted.run();
 }
 
 function same(token: string, key: string): boolean {

@@ -12,7 +12,7 @@ import { createOpenRequests } from "./open-requests.js";
 import { principalOf } from "./principal.js";
 import { problems } from "./problem.js";
 import { restRouter } from "./rest.js";
-import type { TokenStore } from "./tokens.js";
+import type { TokenVerifier } from "./tokens.js";
 
 /** Who an MCP session belongs to. */
 export interface McpOwner {
@@ -34,8 +34,9 @@ export interface McpHandler {
 
 export interface HttpAppOptions {
   getManager(): Promise<StackManager>;
-  openMcpDoor(options: { getManager(): Promise<StackManager>; onCall: Metrics["call"] }): McpHandler;
-  tokens: TokenStore;
+  /** Absent: the server has no `/mcp`. */
+  openMcpDoor?(options: { getManager(): Promise<StackManager>; onCall: Metrics["call"] }): McpHandler;
+  tokens: TokenVerifier;
   /** Access tokens of an issuer, beside our own tokens. */
   oauth?: OAuth;
   version: string;
@@ -51,6 +52,8 @@ export interface HttpAppOptions {
 
 export interface HttpApp {
   readonly app: Express;
+  /** Requests in progress. */
+  readonly openRequests: number;
   /** Counts the events of a manager that others use before the first request does. */
   follow(manager: StackManager): void;
   /**
@@ -71,13 +74,13 @@ function partOf(path: string): string {
 
 export function createHttpApp(options: HttpAppOptions): HttpApp {
   const { tokens, oauth, version, logger, readOnly = false, requestsPerMinute = 1200 } = options;
-  const metrics = createMetrics(() => mcp.sessions);
+  const metrics = createMetrics(() => mcp?.sessions ?? 0);
   const getManager = async (): Promise<StackManager> => {
     const manager = await options.getManager();
     metrics.follow(manager);
     return manager;
   };
-  const mcp = options.openMcpDoor({ getManager, onCall: metrics.call });
+  const mcp = options.openMcpDoor?.({ getManager, onCall: metrics.call });
   const requests = createOpenRequests();
 
   /** A token that was rotated or removed ends what was opened with it. */
@@ -90,7 +93,7 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     revision = tokens.revision;
     logger.info("The tokens file changed; its tokens are valid from now on.");
     requests.sweep();
-    await mcp.endSessions((id) => id.startsWith("token:") && !tokens.has(id));
+    await mcp?.endSessions((id) => id.startsWith("token:") && !tokens.has(id));
   };
   const timer = setInterval(() => void refreshTokens(), TOKENS_MS);
   timer.unref();
@@ -143,10 +146,11 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
   app.get("/metrics", async (_request, response) => {
     response.type(metrics.contentType).send(await metrics.text());
   });
-  app.all("/mcp", async (request, response) => {
-    const { id, name, scope } = principalOf(request);
-    await mcp.handle(request, response, { id, name, readOnly: readOnly || scope === "read" });
-  });
+  if (mcp !== undefined)
+    app.all("/mcp", async (request, response) => {
+      const { id, name, scope } = principalOf(request);
+      await mcp.handle(request, response, { id, name, readOnly: readOnly || scope === "read" });
+    });
   app.use("/api/v1", restRouter({ getManager, readOnly, version, onCall: metrics.call, ending: requests.ending }));
   app.use(() => {
     throw new StackwardenError("NOT_FOUND", "There is nothing at this path.", {
@@ -156,12 +160,15 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
   app.use(problems(logger, oauth));
   return {
     app,
+    get openRequests() {
+      return requests.count;
+    },
     follow: metrics.follow,
     close: async (deadlineMs = 5000) => {
       clearInterval(timer);
-      mcp.endStreams();
+      mcp?.endStreams();
       await requests.drain(deadlineMs);
-      await mcp.close();
+      await mcp?.close();
     },
   };
 }

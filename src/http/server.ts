@@ -22,6 +22,8 @@ export interface HttpServer {
   /** As `http://127.0.0.1:7717`; null without an address. */
   readonly url: string | null;
   readonly socket: string | null;
+  /** Requests in progress. */
+  readonly openRequests: number;
   /** Counts the events of a manager that others use before the first request does. */
   follow(manager: StackManager): void;
   /**
@@ -36,7 +38,7 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
   const { address, socket, limits, ...rest } = options;
   if (address !== null) checkAddress(address);
   const host = address?.host;
-  const { app, close, follow } = createHttpApp({
+  const http = createHttpApp({
     ...rest,
     allowedHosts: [
       ...(host === undefined ? [] : [host.includes(":") ? `[${host}]` : host]),
@@ -46,12 +48,12 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
   const open: Listening[] = [];
   const closeAll = async (deadlineMs?: number): Promise<void> => {
     for (const one of open) one.stop();
-    await close(deadlineMs);
+    await http.close(deadlineMs);
     await Promise.all(open.map((one) => one.end()));
   };
   try {
-    if (address !== null) open.push(await listenOnAddress(address, app, rest.logger, limits));
-    if (socket !== null) open.push(await listenOnSocket(socket, app, rest.logger, limits));
+    if (address !== null) open.push(await listenOnAddress(address, http.app, rest.logger, limits));
+    if (socket !== null) open.push(await listenOnSocket(socket, http.app, rest.logger, limits));
   } catch (error) {
     await closeAll(0);
     throw error;
@@ -60,7 +62,10 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
   return {
     url: address === null ? null : (open[0]?.place ?? null),
     socket,
-    follow,
+    get openRequests() {
+      return http.openRequests;
+    },
+    follow: http.follow,
     close: (deadlineMs) => {
       closing ??= closeAll(deadlineMs);
       return closing;

@@ -15,6 +15,18 @@ export interface Token {
   created: string;
 }
 
+/** Verifies the tokens of requests. */
+export interface TokenVerifier {
+  /** Differs after every change of the tokens. */
+  readonly revision: string;
+  /** Reads changes by other processes. Throws STORAGE_FAILED when the store is damaged. */
+  refresh(): Promise<void>;
+  /** @returns null for an unknown token */
+  verify(presented: string): Principal | null;
+  /** Whether the token of the principal with this id is still valid. */
+  has(id: string): boolean;
+}
+
 interface StoredToken extends Token {
   /** SHA-256 of the token, hexadecimal. */
   hash: string;
@@ -30,7 +42,7 @@ const hashOf = (token: string): Buffer => createHash("sha256").update(token).dig
 
 const idOf = ({ name, scope, hash }: StoredToken): string => `token:${name}:${scope}:${hash.slice(0, 16)}`;
 
-export class TokenStore {
+export class TokenStore implements TokenVerifier {
   readonly #file: string;
   /** The default token in plain text, for the owner's own clients. */
   readonly tokenFile: string;

@@ -147,6 +147,11 @@ export interface RuntimeService {
    * runtime does not use images.
    */
   readonly imageHealthcheck?: Healthcheck;
+  /**
+   * Named volumes of the definition that held no file before the instance's program began; null when this could not be
+   * observed. Never rejects.
+   */
+  readonly emptyVolumes: Promise<readonly string[] | null>;
   /** Resolves once when the instance has ended, for any reason. Never rejects. */
   readonly exited: Promise<ServiceExit>;
   /** Sends the stop signal, waits `graceMs` milliseconds, then kills all processes of the instance. Idempotent. */

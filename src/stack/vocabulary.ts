@@ -66,6 +66,7 @@ export const EVENTS = {
   installing: "info",
   pulling: "info",
   port_reassigned: "warning",
+  volumes_empty: "warning",
   warning: "warning",
 } as const satisfies Record<string, EventSeverity>;
 export type EventType = keyof typeof EVENTS;

@@ -62,7 +62,7 @@ it("is waited for by a client that meets it while it ends, until its successor i
     receive: async () => {
       visits += 1;
       if (visits < 3) throw new StackwardenError("SERVER_UNAVAILABLE", "The background server is ending.");
-      return () => undefined;
+      return { run: () => undefined };
     },
   });
   try {
@@ -214,6 +214,12 @@ it("a server that ends makes no stacks known any more", async () => {
       throw new Error("not here");
     },
     idleMs: null,
+    dashboard: {
+      url: null,
+      openRequests: 0,
+      link: () => Promise.reject(new Error("not here")),
+      close: async () => undefined,
+    },
   });
   const closed = server.close("the test ends");
   await expect(server.manager()).rejects.toMatchObject({ code: "SERVER_UNAVAILABLE" });

@@ -100,7 +100,7 @@ const ELSEWHERE: Record<string, [file: string, holds: string]> = {
     "test/runtimes/docker/containers.test.ts",
     "io.github.stackwarden.project",
   ],
-  "stackwarden serve": ["test/dashboard/real-stack.test.ts", '"serve"'],
+  "stackwarden dashboard": ["test/daemon/dashboard.test.ts", '["dashboard"]'],
 };
 
 it("every command of a shell block is run by a test", () => {

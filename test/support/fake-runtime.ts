@@ -37,6 +37,8 @@ export interface Script {
   ends?: (Partial<ServiceExit> & { afterMs: number })[];
   /** Printed when it starts. */
   prints?: string;
+  /** Named volumes that its starts find empty; default: unknown. */
+  emptyVolumes?: string[];
   /** It never ends by itself when told to. */
   ignoresStop?: boolean;
   stats?: Partial<ServiceStats>;
@@ -51,6 +53,7 @@ export class FakeService implements RuntimeService {
   readonly pid = Math.floor(Math.random() * 1e6) + 1e7;
   readonly user = { uid: 70_000, name: "70000", enforcement: { level: "enforced" as const, reason: "fake" } };
   readonly notes: string[] = [];
+  readonly emptyVolumes: Promise<readonly string[] | null>;
   readonly exited: Promise<ServiceExit>;
   end: (exit?: Partial<ServiceExit>) => void = () => undefined;
   limits: Limits;
@@ -64,6 +67,7 @@ export class FakeService implements RuntimeService {
     private readonly runtime: FakeRuntime,
   ) {
     this.limits = request.limits;
+    this.emptyVolumes = Promise.resolve(runtime.script(service).emptyVolumes ?? null);
     this.exited = new Promise((resolve) => {
       this.end = (exit = {}) => {
         if (this.ended) return;

@@ -1,7 +1,9 @@
 /** `stackwarden serve`: the background server in the foreground, with HTTP. */
 
+import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { surviveUnhandledRejections } from "../../daemon/unhandled-rejections.js";
+import { StackwardenError } from "../../errors.js";
 import type { HttpServer } from "../../http/server.js";
 import type { SharedStackManager, StackManager } from "../../stack/model.js";
 import { VERSION } from "../../version.js";
@@ -68,6 +70,18 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
     },
     idleMs: null,
     http: () => served,
+    dashboard: {
+      url: null,
+      openRequests: 0,
+      link: async () => {
+        if (open?.url == null)
+          throw new StackwardenError("SERVER_IN_USE", "`stackwarden serve` listens on a socket file only.", {
+            hint: "Run it without --no-address, or stop it: `stackwarden dashboard` then starts a server.",
+          });
+        return { url: open.url, token: (await readFile(tokens.tokenFile, "utf8")).trim() };
+      },
+      close: async () => undefined,
+    },
   });
   const getManager = async (): Promise<StackManager> => {
     const all = await user.manager();

@@ -1,6 +1,7 @@
 /** `stackwarden server start|status|stop|logs|run`: manages the background server. */
 import { closeSync, writeSync } from "node:fs";
 import type { ConfigFlags } from "../../config/settings.js";
+import type { Daemon } from "../../daemon/daemon.js";
 import type { ServerStatus } from "../../daemon/handshake.js";
 import { REPORT_FD, type StartReport } from "../../daemon/spawn.js";
 import { StackwardenError, toStackwardenError, transferError } from "../../errors.js";
@@ -49,6 +50,7 @@ function show(status: ServerStatus): string {
     ["since", status.started_at],
     ["clients", String(status.clients)],
     ...(status.http === undefined ? [] : [["http", status.http]]),
+    ...(status.dashboard === undefined ? [] : [["dashboard", status.dashboard]]),
     ["log", status.log],
     ...status.stacks.map(({ project, state, folder }) => ["stack", `${project} ${state} ${folder}`]),
   ];
@@ -142,26 +144,34 @@ export async function serverRun(options: ServerRunOptions, host: CliHost): Promi
 }
 
 async function run(options: ServerRunOptions, host: CliHost, ready: () => void): Promise<ExitCode> {
-  const [{ loadConfig }, { createLogger }, { openLogFile }, { openDaemon }, { surviveUnhandledRejections }] =
-    await Promise.all([
-      import("../../config/load.js"),
-      import("../../pino-logger.js"),
-      import("../../daemon/log-file.js"),
-      import("../../daemon/daemon.js"),
-      import("../../daemon/unhandled-rejections.js"),
-    ]);
+  const [
+    { loadConfig },
+    { createLogger },
+    { openLogFile },
+    { openDaemon },
+    { surviveUnhandledRejections },
+    { dashboardHost },
+  ] = await Promise.all([
+    import("../../config/load.js"),
+    import("../../pino-logger.js"),
+    import("../../daemon/log-file.js"),
+    import("../../daemon/daemon.js"),
+    import("../../daemon/unhandled-rejections.js"),
+    import("../dashboard-host.js"),
+  ]);
   // The umask of the shell that started the server must not apply to other clients.
   process.umask(0o022);
   const { place } = await placeOf(options);
   const config = await loadConfig({ flags: options, env: process.env, cwd: place.folder });
   const logger = createLogger(config.logLevel, openLogFile(place.log));
   surviveUnhandledRejections(logger);
-  const server = await openDaemon({
+  const server: Daemon = await openDaemon({
     stateDir: config.stateDir,
     version: VERSION,
     logger,
     composeManager: () => host.composeManager(config, logger),
     idleMs: config.serverIdleMs,
+    dashboard: dashboardHost({ config, logger, manager: () => server.manager() }),
   });
   const signalled = new Promise<string>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(signal));

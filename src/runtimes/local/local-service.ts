@@ -20,6 +20,7 @@ export class LocalService implements RuntimeService {
   readonly startedAt: number;
   readonly pid: number;
   readonly user: RuntimeService["user"];
+  readonly emptyVolumes: RuntimeService["emptyVolumes"];
   readonly exited: Promise<ServiceExit>;
   #stopping: Promise<ServiceExit> | undefined;
 
@@ -39,6 +40,7 @@ export class LocalService implements RuntimeService {
     this.startedAt = process.startedAt;
     this.pid = process.pid;
     this.user = { uid: process.effectiveUid(), name: user.name, enforcement: user.enforcement };
+    this.emptyVolumes = Promise.resolve(plan.emptyVolumes);
     this.exited = process.exited;
     void ended.finally(() => listening.end());
   }

@@ -53,6 +53,10 @@ const withoutContainer = (service: ServiceDefinition): string[] =>
     (key) => `${key} has no effect on the local runtime.`,
   );
 
+/** The user with the groups of the volumes that the service shares. */
+const inGroups = (user: ServiceUser, { groups = [] }: Pick<LaunchPlan, "groups">): ServiceUser =>
+  groups.length === 0 ? user : { ...user, groups };
+
 const COMMAND_DIR = ".command-";
 
 /** Removes private directories of one-off commands that a killed server left behind. */
@@ -159,23 +163,20 @@ export class LocalStack implements RuntimeStack {
     const fresh = plan === undefined ? `${COMMAND_DIR}${randomBytes(6).toString("hex")}` : null;
     let process: ManagedProcess | undefined;
     try {
-      return await runFresh(
-        { service, user, plan: plan ?? (await this.#prepareCommand(request, user, fresh ?? name)) },
-        this.host,
-        {
-          projectId: this.open_.projectId,
-          generation,
-          limits,
-          visible: [this.open_.folder, this.open_.stateDir],
-          exec,
-          signal,
-          running: (started) => {
-            process = started;
-            this.#commands.add(started);
-            if (this.#closed) void started.stop({ graceMs: 0 });
-          },
+      const prepared = plan ?? (await this.#prepareCommand(request, user, fresh ?? name));
+      return await runFresh({ service, user: inGroups(user, prepared), plan: prepared }, this.host, {
+        projectId: this.open_.projectId,
+        generation,
+        limits,
+        visible: [this.open_.folder, this.open_.stateDir],
+        exec,
+        signal,
+        running: (started) => {
+          process = started;
+          this.#commands.add(started);
+          if (this.#closed) void started.stop({ graceMs: 0 });
         },
-      );
+      });
     } finally {
       if (process !== undefined) this.#commands.delete(process);
       const { stateDir } = this.open_;
@@ -224,13 +225,14 @@ export class LocalStack implements RuntimeStack {
   /** @returns null when another process took a port that is not fixed: the next attempt uses another port */
   async #launch(
     request: StartServiceRequest,
-    user: ServiceUser,
+    owner: ServiceUser,
     plan: LaunchPlan,
     notes: string[],
     attempt: number,
   ): Promise<RuntimeService | null> {
     const { service, generation, limits, sink, signal } = request;
     const name = service.name;
+    const user = inGroups(owner, plan);
     request.phase("starting process");
     signal.throwIfAborted();
     await this.#ledger.release(name);

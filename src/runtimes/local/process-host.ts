@@ -89,6 +89,14 @@ class LocalProcessHost implements ProcessHost {
     return this.#users.of(projectId, service);
   }
 
+  groupFor(projectId: string, volume: string): Promise<number | null> {
+    return this.#users.groupOf(projectId, volume);
+  }
+
+  mountPlace(target: string, needed: readonly string[]): Promise<string | null> {
+    return this.sandbox.mountPlace(target, needed);
+  }
+
   usersEnforcement(): Enforcement {
     return this.#users.enforcement();
   }

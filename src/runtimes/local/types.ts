@@ -13,6 +13,8 @@ export interface ServiceUser {
   gid: number;
   name: string;
   enforcement: Enforcement;
+  /** Groups of shared volumes. Files that it makes are then writable for its groups. */
+  groups?: readonly number[];
   /** The user may write into the project's folder. Default false. */
   mayWrite?: true;
 }
@@ -106,6 +108,14 @@ export interface RunResult {
 export interface ProcessHost {
   /** Allocates and remembers one unprivileged uid, unique on this machine, for each project and service when root. */
   userFor(projectId: string, service: string): Promise<ServiceUser>;
+  /** Allocates and remembers a group for a volume that several services share; null without separate users. */
+  groupFor(projectId: string, volume: string): Promise<number | null>;
+  /**
+   * The path at which a service sees a folder that is mounted at `target` of its container; null when it cannot be
+   * shown there.
+   * @param needed folders and programs of this machine that the service needs
+   */
+  mountPlace(target: string, needed: readonly string[]): Promise<string | null>;
   spawn(spec: ProcessSpec): Promise<ManagedProcess>;
   run(spec: RunSpec): Promise<RunResult>;
   /** The limits that cgroups can enforce here, detected by a trial. */

@@ -1,22 +1,9 @@
 /** Chooses the user of a service: the compose file's, else the image's; never root by default. */
 import { StackwardenError } from "../../errors.js";
-import { parseImageName } from "../../stack/definition/image-name.js";
+import { ownUser } from "./official-images.js";
 
-/** Images that run as root by default only because their entrypoint changes to this user. */
-const OWN_USERS: Record<string, string> = {
-  postgres: "postgres",
-  redis: "redis",
-  valkey: "valkey",
-  mysql: "mysql",
-  mariadb: "mysql",
-  mongo: "mongodb",
-  memcached: "memcache",
-  rabbitmq: "rabbitmq",
-  node: "node",
-  nginx: "nginx",
-  httpd: "www-data",
-};
-const APP_USER = "1000:1000";
+/** User of an image that would run as root and is not known. */
+export const APP_USER = "1000:1000";
 
 /** Matches root by name or number; a group without a user counts as well. */
 export const isRootUser = (user: string): boolean => /^(?:root|0+)?(?::.*)?$/.test(user.trim());
@@ -30,6 +17,8 @@ export const withOwnGroup = (user: string): string => (/^\d+$/.test(user) ? `${u
 export interface ChosenUser {
   /** User in the format of `withUser`. */
   user: string;
+  /** The user is one that images of this name usually have; this image may not have it. */
+  assumed?: true;
   note?: string;
 }
 
@@ -50,10 +39,11 @@ export function chooseUser(
     });
   }
   if (!isRootUser(imageUser) || allowRoot) return { user: imageUser || "root" };
-  const own = service.image === undefined ? undefined : OWN_USERS[parseImageName(service.image).name];
+  const own = service.image === undefined ? undefined : ownUser(service.image);
   const user = own ?? APP_USER;
   return {
     user,
+    ...(own === undefined ? {} : { assumed: true as const }),
     note: `Its image would run as root; it runs as ${user}. Set user in the compose file for another one.`,
   };
 }

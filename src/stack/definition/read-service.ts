@@ -18,6 +18,7 @@ import { readAttachments, readExtraHosts, readLinks } from "./read-networks.js";
 import { readExpose, readPorts } from "./read-ports.js";
 import { readRestart } from "./read-restart.js";
 import { readContainerSettings } from "./read-settings.js";
+import { needsRoot } from "./root-images.js";
 import type { ServiceDefinition } from "./types.js";
 
 export interface ServiceContext extends Omit<MountContext, "service"> {
@@ -88,6 +89,18 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
   const user = fields.user === undefined ? undefined : fields.user.empty ? "" : fields.user.string();
   const allowRoot = context.allowRoot(name);
   if (user !== undefined) checkUser(fields.user as NodeReader, user, allowRoot);
+  if (
+    image !== undefined &&
+    build === undefined &&
+    local === undefined &&
+    user === undefined &&
+    !allowRoot &&
+    needsRoot(image)
+  )
+    fields.image?.policy(
+      "starts as root, and no unprivileged user can run it",
+      `Use an image that runs without root, or start the other services without this one (\`without\`). Only the server's own configuration can permit root (allow_root: [${name}]); it adds no kernel capabilities.`,
+    );
   const environment = readEnvironment(fields.environment, fields.env_file, folder);
   for (const path of environment.privateFiles) context.privateFile(path);
   for (const path of environment.files) context.envFile(path);

@@ -24,7 +24,7 @@ const DATA_IMAGES = new Set(
   ),
 );
 
-const holdsData = (image: string | undefined): boolean =>
+export const holdsData = (image: string | undefined): boolean =>
   image !== undefined && DATA_IMAGES.has(parseImageName(image).path);
 
 /** Paths of a service's sources. Empty for a server that stackwarden provides, or that runs from an image alone. */

@@ -43,7 +43,7 @@ export class UpRules {
     const { report } = this.service;
     const up = STANDING[report.state] === "up" && report.state !== "completed";
     const findings = up ? [this.#failingChecks(), this.#hangingCheck(), this.#errors()] : [];
-    return [...findings, this.#port(), this.#emptyVolume()].filter((one) => one !== null);
+    return [...findings, this.#port(), this.#lostData() ?? this.#emptyVolume()].filter((one) => one !== null);
   }
 
   #evidence(source: Evidence["source"], text: string, time: string | null = null): Evidence {
@@ -131,6 +131,34 @@ export class UpRules {
     };
   }
 
+  #deletedSince(time: string): boolean {
+    return this.facts.events.some(
+      (event) =>
+        event.type === "warning" && Array.isArray(event.data?.volumes) && Date.parse(event.time) > Date.parse(time),
+    );
+  }
+
+  /** A volume was observed to be empty although it had data. */
+  #lostData(): Finding | null {
+    const event = this.service.events.findLast(({ type }) => type === "volumes_empty");
+    if (event === undefined || this.#deletedSince(event.time)) return null;
+    const restored = this.facts.events.some(
+      ({ type, time }) => type === "snapshot_restored" && Date.parse(time) > Date.parse(event.time),
+    );
+    if (restored) return null;
+    return {
+      kind: "volume_empty",
+      confidence: "certain",
+      explanation: `${event.message} It was deleted outside of stackwarden, its engine lost it (a killed Dagger engine discards its volumes), or another engine has it.`,
+      evidence: [this.#evidence("event", event.message, event.time)],
+      next: {
+        do: "Restore a snapshot if there is one, or use the engine that ran the project before; otherwise load the data again.",
+        operation: "list_snapshots",
+        input: { project: this.facts.project },
+      },
+    };
+  }
+
   /** The service initialised a volume although it ran before and no call deleted the volume since. */
   #emptyVolume(): Finding | null {
     const { events, report } = this.service;
@@ -141,11 +169,7 @@ export class UpRules {
     );
     if (line === undefined || report.generation < 2 || before === undefined) return null;
     if (Date.parse(before.time) > Date.parse(line.time)) return null;
-    const deleted = this.facts.events.some(
-      ({ type, data, time }) =>
-        type === "warning" && Array.isArray(data?.volumes) && Date.parse(time) > Date.parse(before.time),
-    );
-    if (deleted) return null;
+    if (this.#deletedSince(before.time)) return null;
     return {
       kind: "volume_empty",
       confidence: "likely",

@@ -259,6 +259,9 @@ export class ProjectSnapshots {
     call.progress({ progress: 0, total: 0, message: `restoring ${Object.keys(snapshot.volumes).join(", ")}` });
     const volumes = Object.keys(snapshot.volumes);
     await runtime.restoreVolumes(this.#data(volumes, call.signal), data);
+    const filled = volumes.filter((volume) => (snapshot.volumes[volume] ?? 0) > 0);
+    const empty = volumes.filter((volume) => !filled.includes(volume));
+    await this.parts.storage.volumes(runtime.name).keep({ filled, empty });
   }
 
   async delete(name: string, call: CallContext): Promise<SnapshotOutcome> {

@@ -40,6 +40,8 @@ const MYSQL: KnownImage = {
   command: shell("mysqladmin ping -h 127.0.0.1 --silent || mariadb-admin ping -h 127.0.0.1 --silent"),
 };
 
+const MONGO_PORT = 27_017;
+
 /** Checks of official images, by name on Docker Hub. */
 const IMAGES: ReadonlyMap<string, KnownImage> = new Map([
   ["postgres", POSTGRES],
@@ -47,7 +49,7 @@ const IMAGES: ReadonlyMap<string, KnownImage> = new Map([
   ["valkey/valkey", { ...REDIS, command: { kind: "cmd", argv: ["valkey-cli", "ping"] } }],
   ["mysql", MYSQL],
   ["mariadb", MYSQL],
-  ["mongo", { port: 27_017 }],
+  ["mongo", { port: MONGO_PORT }],
   ["rabbitmq", { port: 5672 }],
   ["memcached", { port: 11_211 }],
   ["nginx", { port: 80 }],
@@ -85,6 +87,12 @@ function knownService(
     return local.provider === "postgres" ? POSTGRES : REDIS;
   }
   return build === undefined && runsServer(entrypoint, command) ? knownImage(image) : undefined;
+}
+
+/** True for databases whose servers create their data in an empty volume before they answer. */
+export function initialisesVolume(service: ServiceDefinition, runtime: RuntimeName): boolean {
+  const known = knownService(service, runtime);
+  return known === POSTGRES || known === MYSQL || known?.port === MONGO_PORT;
 }
 
 const implied = (test: HealthTest, command?: HealthTest): Healthcheck => ({
@@ -128,7 +136,7 @@ export const uncheckedDependency = (service: string, dependency: string): Stackw
   noCheck([{ service, dependency }]);
 
 /**
- * Requires a health check for `depends_on` with `condition: service_healthy`. On the docker runtime, the image may
+ * Requires a health check for `depends_on` with `condition: service_healthy`. On runtimes with images, the image may
  * provide the check, which is known only after the service runs.
  * @throws INVALID_STACK that names every dependency on a service without a check
  */
@@ -140,5 +148,5 @@ export function requireChecks(definition: StackDefinition, runtime: RuntimeName)
       if (condition === "service_healthy" && other !== undefined && checksOf(other, runtime).length === 0)
         lacking.push({ service: name, dependency });
     }
-  if (lacking.length > 0 && runtime !== "docker") throw noCheck(lacking);
+  if (lacking.length > 0 && runtime === "local") throw noCheck(lacking);
 }

@@ -5,6 +5,7 @@ import type { Limits } from "../definition/types.js";
 import type { LogSink } from "../logs/types.js";
 import type { RuntimeService, RuntimeStack, StartServiceRequest } from "../runtime.js";
 import type { EventInput } from "../storage/events.js";
+import type { VolumeMemory } from "./volume-watch.js";
 
 export interface ServiceContext {
   stack: RuntimeStack;
@@ -15,6 +16,7 @@ export interface ServiceContext {
   /** Sanitises, redacts and bounds text that came from a service or the runtime. */
   clean(text: string): string;
   event(input: EventInput): void;
+  volumes: VolumeMemory;
   /** Called when the state or health has changed. */
   changed(): void;
   retry: { maxRetries: number; baseDelayMs: number };

@@ -22,6 +22,7 @@ import {
   startFailure,
 } from "./service-report.js";
 import { STANDING, WatchedState } from "./service-state.js";
+import { rememberData, watchVolumes } from "./volume-watch.js";
 
 /** Number of log lines in an error, and in a crash event. */
 const ERROR_LINES = 20;
@@ -153,6 +154,7 @@ export class ServiceController {
     }
     // The instance may have ended while its limits were read.
     if (this.instance !== instance) return;
+    void this.#volumesAt(instance);
     const data = { generation: instance.generation, pid: instance.pid };
     this.#event({ type: "service_started", message: `${name} runs.`, actor, data });
     const monitor = new HealthMonitor({
@@ -286,6 +288,19 @@ export class ServiceController {
     };
   }
 
+  async #volumesAt(instance: RuntimeService): Promise<void> {
+    const { host, definition } = this;
+    const report = (input: EventInput): void => host.event(input);
+    await watchVolumes(host.volumes, definition, instance, report).catch((error: Error) => this.#notKept(error));
+  }
+
+  #notKept({ message }: Error): void {
+    this.#event({
+      type: "warning",
+      message: `What is known of the volumes of ${this.name} was not stored: ${message}`,
+    });
+  }
+
   #checked(verdict: "running" | "healthy" | "unhealthy" | null, view: HealthView): void {
     if (this.state === "stopping" || this.instance === null) return;
     if (verdict === "running") this.#to(verdict);
@@ -296,6 +311,9 @@ export class ServiceController {
         message: verdict === "healthy" ? `${this.name} is healthy.` : `${this.name} is unhealthy: ${view.message}`,
         data: { check: view.check },
       });
+      const { host, definition } = this;
+      if (verdict === "healthy")
+        void rememberData(host.volumes, definition, host.stack.runtime).catch((error: Error) => this.#notKept(error));
     } else this.host.changed();
   }
 

@@ -39,11 +39,21 @@ export function describeExit(exit: ServiceExit | null): string {
   return `it exited with code ${exit.exitCode ?? "unknown"}`;
 }
 
+/** Output of a program that lacks a right. */
+const NO_PERMISSION =
+  /\bEACCES\b|\bEPERM\b|permission denied|operation not permitted|(?:must|needs?|have) (?:to )?be (?:run|started|executed)? ?(?:as )?root|not running as root/i;
+
+const unprivileged = (name: string): string =>
+  `It lacks a permission: services do not run as root. Let it write to a named volume or a tmpfs, or set a \`user\` that its files belong to; the operator can allow root (allow_root: [${name}]). The others start without it (\`without\`).`;
+
 /**
  * The error that describes why the service is not up.
  * @param lines the instance's last log lines
  */
-export function startFailure({ name, state, lastExit, view }: ServiceFacts, lines: string[]): StackwardenError {
+export function startFailure(
+  { name, state, lastExit, view, definition }: ServiceFacts,
+  lines: string[],
+): StackwardenError {
   const why =
     state === "unhealthy"
       ? `its health check failed ${view?.consecutiveFailures ?? 0} times: ${view?.message ?? ""}`
@@ -53,7 +63,7 @@ export function startFailure({ name, state, lastExit, view }: ServiceFacts, line
           ? "the runtime died under it"
           : describeExit(lastExit);
   return new StackwardenError("SERVICE_START_FAILED", `The service ${name} did not start: ${why.replace(/\.$/, "")}.`, {
-    hint: hint`Read its last lines in details.last_lines or with ${callTo("get_logs", { service: name })}, correct the cause, then call again.`,
+    hint: hint`${lines.some((line) => NO_PERMISSION.test(line)) && !definition.allowRoot ? `${unprivileged(name)} ` : ""}Read its last lines in details.last_lines or with ${callTo("get_logs", { service: name })}, correct the cause, then call again.`,
     details: {
       service: name,
       state,

@@ -180,6 +180,7 @@ export class Supervisor {
     try {
       // Delete the volumes of every runtime: the project may have run on another one before.
       for (const runtime of runtimes) await runtime.removeVolumes(storage.id, storage.directory, definition.volumes);
+      await storage.forgetVolumes();
       return definition.volumes;
     } finally {
       await unlock();
@@ -383,6 +384,7 @@ export class Supervisor {
       lastLines: (service, count, generation) => logs.lastLines(service, count, generation),
       clean: records.clean,
       event: (input) => records.events.add(input),
+      volumes: this.parts.storage.volumes(runtimeStack.runtime),
       changed: this.parts.changed,
       retry: settings.retry,
       requireEnforcedLimits: settings.requireEnforcedLimits,

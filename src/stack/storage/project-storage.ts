@@ -5,7 +5,7 @@
 import type { Limits } from "../definition/types.js";
 import type { RuntimeName } from "../vocabulary.js";
 import type { ProjectRecords } from "./project-records.js";
-import type { DataFrom, ProjectStore } from "./project-store.js";
+import type { DataFrom, ProjectStore, VolumeChanges } from "./project-store.js";
 
 export interface ProjectStorageOptions {
   id: string;
@@ -126,6 +126,23 @@ export class ProjectStorage {
 
   keepDataFrom(dataFrom: DataFrom): Promise<void> {
     return this.#store.keepDataFrom(this.id, dataFrom);
+  }
+
+  /** What is known of the named volumes on a runtime. */
+  volumes(runtime: RuntimeName): { readonly filled: string[]; keep(changes: VolumeChanges): Promise<void> } {
+    const { id } = this;
+    const store = this.#store;
+    return {
+      get filled() {
+        return store.filledVolumes(id, runtime);
+      },
+      keep: (changes) => store.keepVolumes(id, runtime, changes),
+    };
+  }
+
+  /** Called after all volumes were deleted. */
+  forgetVolumes(): Promise<void> {
+    return this.#store.forgetVolumes(this.id);
   }
 
   /** Closes the records and deletes everything stored of the project. See `ProjectStore.remove`. */

@@ -30,6 +30,13 @@ export interface DataFrom {
   snapshot?: string;
 }
 
+export interface VolumeChanges {
+  /** Volumes that have data. */
+  filled: readonly string[];
+  /** Volumes that have none. */
+  empty: readonly string[];
+}
+
 const realFolder = (path: string): string | null => {
   try {
     const real = realpathSync(path);
@@ -229,6 +236,35 @@ export class ProjectStore {
     return (this.#record(project).dataFrom as DataFrom | undefined) ?? null;
   }
 
+  /** Named volumes that had data on a runtime at the last observation. */
+  filledVolumes(project: string, runtime: RuntimeName): string[] {
+    const filled = this.#filled(project)[runtime];
+    return Array.isArray(filled) ? filled.filter((one) => typeof one === "string") : [];
+  }
+
+  keepVolumes(project: string, runtime: RuntimeName, { filled, empty }: VolumeChanges): Promise<void> {
+    return this.#writing.run(async () => {
+      const before = this.filledVolumes(project, runtime);
+      const after = [...new Set([...before, ...filled])].filter((volume) => !empty.includes(volume)).sort();
+      if (before.join() === after.join()) return;
+      const all = { ...this.#filled(project), [runtime]: after };
+      await this.#remember(project, { ...this.#record(project), filledVolumes: all });
+    });
+  }
+
+  /** Forgets the volumes of all runtimes. */
+  forgetVolumes(project: string): Promise<void> {
+    return this.#writing.run(async () => {
+      const { filledVolumes, ...record } = this.#record(project);
+      if (filledVolumes !== undefined) await this.#remember(project, record);
+    });
+  }
+
+  #filled(project: string): Record<string, unknown> {
+    const { filledVolumes } = this.#record(project);
+    return typeof filledVolumes === "object" && filledVolumes !== null ? { ...filledVolumes } : {};
+  }
+
   /** Runtime of the project's last start; null when it never ran. */
   runtime(project: string): RuntimeName | null {
     const { runtime } = this.#record(project);
@@ -317,7 +353,13 @@ export class ProjectStore {
     return typeof folder === "string" ? folder : undefined;
   }
 
-  #record(project: string): { folder?: unknown; services?: unknown; runtime?: unknown; dataFrom?: unknown } {
+  #record(project: string): {
+    folder?: unknown;
+    services?: unknown;
+    runtime?: unknown;
+    dataFrom?: unknown;
+    filledVolumes?: unknown;
+  } {
     try {
       return JSON.parse(readFileSync(join(this.folderOf(project), "project.json"), "utf8")) ?? {};
     } catch {

@@ -47,10 +47,12 @@ export function dataSentences(given: Given): void {
       await bench.untilHealthy(first, { kind: "redis" });
       expect(first.user.uid).not.toBe(process.getuid?.() === 0 ? 0 : -1);
       expect(await redis(port, "SET", "kept", "by the volume")).toBe("OK");
+      expect(await first.emptyVolumes).toEqual(["store-data"]);
       await first.stop({ graceMs: 10_000 });
       const second = await bench.start(stack, service);
       await bench.untilHealthy(second, { kind: "redis" });
       expect(await redis(port, "GET", "kept")).toBe("by the volume");
+      expect(await second.emptyVolumes).toEqual([]);
       await second.stop({ graceMs: 10_000 });
       await stack.close();
 
@@ -58,6 +60,7 @@ export function dataSentences(given: Given): void {
       const third = await bench.start(later, service);
       await bench.untilHealthy(third, { kind: "redis" });
       expect(await redis(port, "GET", "kept")).toBe("by the volume");
+      expect(await third.emptyVolumes).toEqual([]);
       await third.stop({ graceMs: 10_000 });
       await later.close();
 
@@ -66,6 +69,7 @@ export function dataSentences(given: Given): void {
       const fourth = await bench.start(anew, service);
       await bench.untilHealthy(fourth, { kind: "redis" });
       expect(await redis(port, "EXISTS", "kept")).toBe("0");
+      expect(await fourth.emptyVolumes).toEqual(["store-data"]);
       expect(await redis(port, "SET", "kept", "again")).toBe("OK");
       await fourth.stop({ graceMs: 10_000 });
       await anew.close();

@@ -211,7 +211,8 @@ print(os.path.exists("/srv/conf/.git"), os.getcwd())
     await running.exited;
     expect(bench.sink("app").all).toMatch(/^g1ven-T0ken-9x \['(?:\.dockerignore', ')?Dockerfile', 'seen.txt'\]\n$/);
     const notes = running.notes.join("\n");
-    expect(notes).toContain("own HEALTHCHECK is not run");
+    const ofImage = { test: { kind: "cmd-shell", command: "true" }, intervalMs: 5000, timeoutMs: 30_000, retries: 3 };
+    expect(running.imageHealthcheck).toMatchObject(ofImage);
     expect(notes).toMatch(/build\.args WORD: the engine keeps what they hold, a secret/);
     expect(notes).not.toContain("g1ven-T0ken");
     expect(bench.phases.join("\n")).toContain("building from ctx");

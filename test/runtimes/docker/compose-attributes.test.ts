@@ -1,5 +1,5 @@
 /** Attributes of a compose file in containers of the docker runtime: binds, hooks, inline Dockerfiles, pull policies. */
-import { chownSync, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -87,6 +87,33 @@ describe.skipIf(skip !== null)(`compose attributes on docker${skip === null ? ""
       await stack.close();
       expect(existsSync(source)).toBe(false);
     }
+  });
+
+  it("refuses a folder of data that the service cannot write to before it starts, and notes other ones", async () => {
+    await buildImage(daemon.socket, "data:1", ["USER app", "VOLUME /bound"]);
+    mkdirSync(join(bench.folder, "data"), { mode: 0o755 });
+    const mounts = [bind(join(bench.folder, "data"))];
+    const data = shell("true", { image: "data:1", mounts });
+    const stack = await bench.open([data]);
+    await expect(bench.start(stack, data)).rejects.toMatchObject({
+      code: "SERVICE_START_FAILED",
+      message: "app: data belongs to 0:0: the service runs as 4321:4321 and cannot write to /bound.",
+      hint: expect.stringMatching(/chown 4321:4321.*allow_root: \[app\]/),
+    });
+    await stack.close();
+    const { running } = await bench.run(shell("sleep 100", { mounts }));
+    expect(running.notes).toContainEqual(
+      expect.stringMatching(/^data belongs to 0:0: .*cannot write to \/bound\. To let/),
+    );
+  });
+
+  it("runs as 1000 where the image lacks the user that images of its name usually have", async () => {
+    await buildImage(daemon.socket, "acme/rabbitmq:1", ["VOLUME /var/lib/data"]);
+    const service = shell("id -u; touch /var/lib/data/x && echo written", { image: "acme/rabbitmq:1" });
+    const { running, sink } = await bench.run(service);
+    await running.exited;
+    expect(sink.all).toBe("1000\nwritten\n");
+    expect(running.notes[0]).toContain("it runs as 1000:1000");
   });
 
   it("runs hooks as the service's user after the start and before the stop", async () => {

@@ -29,6 +29,13 @@ it("gives official images that drop root by themselves the folders they write to
   expect(Object.keys(mounted.HostConfig?.Tmpfs ?? {})).toEqual(["/run"]);
   expect(spec({}, "root").HostConfig?.Tmpfs).toEqual({});
   expect(spec({ image: "example.test/nginx" }).HostConfig?.Tmpfs).toEqual({});
+  const templates = {
+    type: "bind" as const,
+    source: "/p/t",
+    target: "/etc/nginx/templates/a.template",
+    readOnly: true,
+  };
+  expect(Object.keys(spec({ mounts: [templates] }).HostConfig?.Tmpfs ?? {})).toContain("/etc/nginx/conf.d");
 });
 
 it("passes the settings of a container on to the engine, and keeps what hardens", () => {

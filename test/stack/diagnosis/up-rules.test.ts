@@ -84,6 +84,33 @@ describe("a healthy service", () => {
     expect(cause?.explanation).toMatch(/^app has not answered its health check for \d+ s/);
   });
 
+  it("whose volume is empty although it had data has lost it, until its volumes are deleted by a call", async () => {
+    const volume = "volumes: [data:/data]";
+    const text = `${compose(service("app", volume))}volumes: { data: {} }\n`;
+    const manager = await start(text, { app: { emptyVolumes: ["data"] } });
+    expect((await diagnose(manager)).cause).toBeNull();
+    const restart = async (emptyVolumes: string[]) => {
+      domain.runtime.scripts = { app: { emptyVolumes } };
+      await manager.restart({ project, service: "app" }, call());
+    };
+    await restart([]);
+    expect((await diagnose(manager)).cause).toBeNull();
+    await manager.stop({ project }, call());
+    domain.runtime.scripts = { app: { emptyVolumes: ["data"] } };
+    // Another server, as after the loss of an engine.
+    await manager.shutdown("test");
+    const later = domain.manager();
+    await later.start({ project }, call());
+    const message = "The volume data of app is empty at this start, although it had data before.";
+    const { cause } = await diagnose(later);
+    expect(cause).toMatchObject({ kind: "volume_empty", confidence: "certain", service: "app" });
+    expect(cause?.evidence).toMatchObject([{ source: "event", text: message }]);
+    expect((await later.report(project)).services.app?.notes).toContain(message);
+    await later.stop({ project, removeVolumes: true, snapshot: false }, call());
+    await later.start({ project }, call());
+    expect((await diagnose(later)).cause).toBeNull();
+  });
+
   it("that initialised its volume although it had run before has lost its data", async () => {
     const manager = await start(compose(service("app", "restart: always")));
     domain.runtime.service("app").end({ exitCode: 0 });

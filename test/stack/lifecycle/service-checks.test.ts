@@ -104,13 +104,14 @@ describe("service_healthy", () => {
   });
 
   it("is refused on a service that nothing checks, as Compose refuses it", () => {
-    expect(() => requireChecks(stack({ image: "acme/db" }), "dagger")).toThrow(
+    expect(() => requireChecks(stack({ image: "acme/db" }), "local")).toThrow(
       /services\.web\.depends_on\.db waits for service_healthy, but nothing checks db/,
     );
   });
 
-  it("waits on docker until the image is there, which may bring a check", () => {
-    expect(() => requireChecks(stack({ image: "acme/db" }), "docker")).not.toThrow();
+  it("waits on a runtime with images until the image is there, which may bring a check", () => {
+    for (const runtime of ["docker", "dagger"] as const)
+      expect(() => requireChecks(stack({ image: "acme/db" }), runtime)).not.toThrow();
     const ofImage: Healthcheck = { ...TIMED, test: { kind: "cmd", argv: ["true"] } };
     expect(checksOf(service({ image: "acme/db", ports: [port(5000)] }), "docker", ofImage)).toEqual([ofImage]);
     const own: Healthcheck = { ...TIMED, test: { kind: "none" } };

@@ -119,6 +119,23 @@ describe("a service that ends during the start of its stack", () => {
   });
 });
 
+describe("a service whose output shows that it lacks a permission", () => {
+  it("names the ways to give it one, the operator's allow_root among them", async () => {
+    const { outcome } = await start(compose(service("api")), {
+      api: {
+        probe: () => "no",
+        ends: [{ afterMs: 1, exitCode: 1 }],
+        prints: "mkdir: can't create /srv: Permission denied",
+      },
+    });
+    await expect(outcome).rejects.toMatchObject({
+      hint: expect.stringMatching(
+        /^It lacks a permission: services do not run as root\..*allow_root: \[api\].*last_lines/,
+      ),
+    });
+  });
+});
+
 describe("a one-shot that ends with exit code 0", () => {
   it.each(["", "healthcheck: { disable: true }"])(
     "has completed whatever healthcheck it has (%s), and its dependents start",

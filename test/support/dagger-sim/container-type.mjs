@@ -136,10 +136,10 @@ export const containerFields = {
     ...container,
     ports: container.ports.filter((one) => one.port !== port),
   }),
-  withDockerHealthcheck: (_, container, { args }) => ({ ...container, healthcheck: args }),
+  withDockerHealthcheck: (_, container, healthcheck) => ({ ...container, healthcheck }),
   withoutDockerHealthcheck: (_, container) => ({ ...container, healthcheck: null }),
   dockerHealthcheck: (_, { healthcheck }) =>
-    healthcheck == null ? null : { type: "HealthcheckConfig", args: healthcheck },
+    healthcheck == null ? null : { type: "HealthcheckConfig", ...healthcheck },
   withServiceBinding: (_, container, { alias, service }) => ({
     ...container,
     bindings: [...container.bindings, { alias, service }],

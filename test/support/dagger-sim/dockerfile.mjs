@@ -7,6 +7,15 @@ import { ignored } from "./trees.mjs";
 
 const words = (text) => (text.trimStart().startsWith("[") ? JSON.parse(text) : ["/bin/sh", "-c", text]);
 
+/** `--interval=5s CMD curl …`: a command without brackets is for a shell. */
+function healthcheck(text) {
+  const command = text.replace(/^.*?CMD\s+/, "");
+  const interval = /--interval=(\S+)/.exec(text)?.[1] ?? "0s";
+  return command.trimStart().startsWith("[")
+    ? { args: JSON.parse(command), shell: false, interval }
+    : { args: [command], shell: true, interval };
+}
+
 export async function dockerBuild(context, directory, { dockerfile = "Dockerfile", target, buildArgs = [] }) {
   const path = join(directory.path, dockerfile);
   if (!existsSync(path))
@@ -88,7 +97,7 @@ export async function dockerBuild(context, directory, { dockerfile = "Dockerfile
         container =
           rest.trim() === "NONE"
             ? apply("withoutDockerHealthcheck", container, {})
-            : apply("withDockerHealthcheck", container, { args: words(rest.replace(/^.*?CMD\s+/, "")) });
+            : apply("withDockerHealthcheck", container, healthcheck(rest));
         break;
       case "LABEL":
       case "VOLUME":

@@ -119,7 +119,12 @@ export const types = {
   Secret: { name: (_, secret) => secret.name, plaintext: ({ session }, secret) => session.secret(secret.name) },
   EnvVariable: { name: (_, one) => one.name, value: (_, one) => one.value },
   Label: { name: (_, one) => one.name, value: (_, one) => one.value },
-  HealthcheckConfig: { args: (_, one) => one.args },
+  HealthcheckConfig: Object.fromEntries(
+    ["args", "shell", "retries", "interval", "timeout", "startPeriod", "startInterval"].map((name) => [
+      name,
+      (_, one) => one[name] ?? { args: [], shell: false, retries: 0 }[name] ?? "0s",
+    ]),
+  ),
   Port: {
     port: (_, one) => one.port,
     protocol: (_, one) => one.protocol,

@@ -6,7 +6,15 @@ import { randomBytes } from "node:crypto";
 import { relative } from "node:path";
 import type { Client, Container, NetworkProtocol } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
-import type { HealthTest, Limits, ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
+import type {
+  Healthcheck,
+  HealthTest,
+  Limits,
+  ServiceDefinition,
+  StackDefinition,
+} from "../../../stack/definition/types.js";
+import { parseDuration } from "../../../stack/definition/units.js";
+import { type ImageHealthcheck, imageHealthcheck } from "../../shared/image-healthcheck.js";
 import { chooseUser, withOwnGroup } from "../../shared/image-user.js";
 import { installationOf } from "../../shared/installation.js";
 import { INSTANCE_VARIABLE } from "../engine-host/types.js";
@@ -46,15 +54,19 @@ export interface ReadyContainer {
   /** Hidden arguments of its command and its check. */
   hidden: SecretArgs;
   user: string;
+  /** The image's check, for a service whose compose file has none. */
+  imageHealthcheck: Healthcheck | null;
   notes: string[];
 }
 
-/** The command of the service's own check that runs inside its container. */
-export function insideTest(service: ServiceDefinition): HealthTest | undefined {
-  const { healthcheck } = service;
+/** The command of a check that runs inside the container. */
+export function insideTest(healthcheck: Healthcheck | null | undefined): HealthTest | undefined {
   const test = healthcheck?.command ?? healthcheck?.test;
   return test?.kind === "cmd" || test?.kind === "cmd-shell" ? test : undefined;
 }
+
+export const namedVolumes = (service: ServiceDefinition): { source: string; target: string }[] =>
+  service.mounts.flatMap((mount) => (mount.type === "volume" ? [{ source: mount.source, target: mount.target }] : []));
 
 /** Name of the file that holds the compose file's `dockerfile_inline`. */
 const INLINE_DOCKERFILE = ".dockerfile.stackwarden";
@@ -96,27 +108,41 @@ interface ImageFacts {
   shell: boolean;
   /** The image has /etc/passwd. */
   passwd: boolean;
-  /** The image has a HEALTHCHECK. */
-  checked: boolean;
+  healthcheck: ImageHealthcheck | null;
   ports: { port: number; protocol: NetworkProtocol }[];
 }
 
+const NANOSECONDS = 1_000_000;
+
+/** The HEALTHCHECK of the image; null when it has none. */
+async function healthcheckOf(container: Container): Promise<ImageHealthcheck | null> {
+  const config = container.dockerHealthcheck();
+  // Without a health check, the SDK returns no value or fails.
+  const words: string[] | null = await config.args().catch(() => null);
+  if (words === null || words === undefined || words.length === 0) return null;
+  const duration = async (text: Promise<string | null>): Promise<number> =>
+    (parseDuration((await text) ?? "") ?? 0) * NANOSECONDS;
+  const [shell, Retries, Interval, Timeout, StartPeriod, StartInterval] = await Promise.all([
+    config.shell(),
+    config.retries(),
+    duration(config.interval()),
+    duration(config.timeout()),
+    duration(config.startPeriod()),
+    duration(config.startInterval()),
+  ]);
+  const Test = shell ? ["CMD-SHELL", words.join(" ")] : ["CMD", ...words];
+  return { Test, Retries, Interval, Timeout, StartPeriod, StartInterval };
+}
+
 async function factsOf(container: Container): Promise<ImageFacts> {
-  const [entrypoint, args, user, path, shell, passwd, checked, exposed] = await Promise.all([
+  const [entrypoint, args, user, path, shell, passwd, healthcheck, exposed] = await Promise.all([
     container.entrypoint(),
     container.defaultArgs(),
     container.user(),
     container.envVariable("PATH"),
     container.exists("/bin/sh"),
     container.exists("/etc/passwd"),
-    // Without a health check, the SDK returns no value or fails.
-    container
-      .dockerHealthcheck()
-      .args()
-      .then(
-        (words: string[] | null | undefined) => (words?.length ?? 0) > 0,
-        () => false,
-      ),
+    healthcheckOf(container),
     container.exposedPorts(),
   ]);
   const ports = await Promise.all(
@@ -132,7 +158,7 @@ async function factsOf(container: Container): Promise<ImageFacts> {
     path: path || "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     shell,
     passwd,
-    checked,
+    healthcheck,
     ports,
   };
 }
@@ -200,8 +226,8 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
   const { user: chosen, note } = chooseUser(service, facts.user);
   const user = facts.passwd ? chosen : withOwnGroup(chosen);
   if (note !== undefined) notes.push(note);
-  if (facts.checked && service.healthcheck === undefined)
-    notes.push("Its image's own HEALTHCHECK is not run: give it a healthcheck in the compose file.");
+  const ofImage = service.healthcheck === undefined ? imageHealthcheck(facts.healthcheck, service.healthTimings) : null;
+  const healthcheck = service.healthcheck ?? ofImage;
   const command = commandOf(service, facts);
   const install = installationOf(service);
   const installed =
@@ -237,8 +263,8 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
   const hidden = new SecretArgs(entryToken, definition.secretValues);
   notes.push(...warnOfArgs(service, hidden));
   const words = facts.shell ? withOddNames(service.name, command, split) : command;
-  if (!facts.shell) refuseHidden(service, hidden, command);
-  const started = start(options, facts.shell ? entryToken : null, words, hidden);
+  if (!facts.shell) refuseHidden(service, healthcheck, hidden, command);
+  const started = start({ ...options, healthcheck }, facts.shell ? entryToken : null, words, hidden);
   const files = service.secrets.flatMap(({ source, target }) => {
     const value = definition.secrets[source];
     return value === undefined || value === "" ? [] : [{ target, value }];
@@ -259,7 +285,7 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
   }
   for (const [name, value] of Object.entries(started.environment)) container = container.withEnvVariable(name, value);
   const id = await (await container.withEnvVariable(INSTANCE_VARIABLE, instance).sync()).id();
-  return { id, args: started.args, instance, token: started.token, hidden, user, notes };
+  return { id, args: started.args, instance, token: started.token, hidden, user, imageHealthcheck: ofImage, notes };
 }
 
 /**
@@ -276,8 +302,13 @@ function warnOfArgs({ build }: ServiceDefinition, hidden: SecretArgs): string[] 
 }
 
 /** Without a shell, hidden arguments cannot be restored inside the container. */
-function refuseHidden(service: ServiceDefinition, hidden: SecretArgs, command: string[]): void {
-  const check = checkWords(insideTest(service));
+function refuseHidden(
+  service: ServiceDefinition,
+  healthcheck: Healthcheck | null,
+  hidden: SecretArgs,
+  command: string[],
+): void {
+  const check = checkWords(insideTest(healthcheck));
   const what = [command, check].findIndex((words) => words.some((word) => hidden.holdsSecret(word)));
   if (what < 0) return;
   throw new StackwardenError(
@@ -288,24 +319,24 @@ function refuseHidden(service: ServiceDefinition, hidden: SecretArgs, command: s
 }
 
 function start(
-  { service, limits, hostInReach }: ContainerOptions,
+  { service, limits, hostInReach, healthcheck }: ContainerOptions & { healthcheck: Healthcheck | null },
   token: string | null,
   command: string[],
   hidden: SecretArgs,
 ): { args: string[]; environment: Record<string, string>; token: string | null } {
   if (token === null) return { args: command, environment: {}, token };
   // The check restores its hidden arguments from these.
-  const check = hidden.hide(checkWords(insideTest(service)));
-  const test = hostInReach ? undefined : insideTest(service);
-  const { healthcheck } = service;
+  const check = hidden.hide(checkWords(insideTest(healthcheck)));
+  const test = hostInReach ? undefined : insideTest(healthcheck);
   const entry = entryArgs({
     token,
     limits: hostInReach ? limits : {},
     waitSeconds: LIMITS_WAIT_SECONDS,
     // When the host is reachable, the signal is sent from there.
     stopSignal: hostInReach ? "SIGTERM" : service.stopSignal,
+    volumes: namedVolumes(service).map(({ target }) => target),
     command: hidden.hide(command),
-    ...(test === undefined || healthcheck === undefined
+    ...(test === undefined || healthcheck === null
       ? {}
       : {
           health: {

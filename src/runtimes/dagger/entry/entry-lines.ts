@@ -27,6 +27,7 @@ function parse(text: string): EntryMessage | null {
         capabilities: String(raw.capabilities),
         seccomp: raw.seccomp === true,
         cgroup: raw.cgroup === "v1" || raw.cgroup === "v2" ? raw.cgroup : null,
+        empty: Array.isArray(raw.empty) ? raw.empty.filter((one) => Number.isInteger(one)) : [],
       };
     case "unlimited":
       return { type: "unlimited", waitedSeconds: number("waitedSeconds") };

@@ -14,8 +14,8 @@ import { ENGINE_VARIABLES, ENTRY_PATH, type EntryOptions, OWN_PREFIX } from "./t
  * start.
  */
 export const ENTRY_SCRIPT = `#!/bin/sh
-# stackwarden's entry. Arguments: cgroups token wait memory cpu pids stop interval start-interval timeout n,
-# then the n words of the health check, then the command. "-" is no limit.
+# stackwarden's entry. Arguments: cgroups token wait memory cpu pids stop interval start-interval timeout n m,
+# then the targets of the m volumes, the n words of the health check, and the command. "-" is no limit.
 
 # From here on nobody gains rights by a set-uid program, where the image has the means.
 possible() { grep -q "^NoNewPrivs:.0" /proc/self/status && setpriv --no-new-privs grep -q "^NoNewPrivs:.1" /proc/self/status; } 2>/dev/null
@@ -33,8 +33,22 @@ ${RESTORE_WORDS}
 
 _sw_cgroups=$1 _sw_token=$2 _sw_wait=$3 _sw_memory=$4 _sw_cpu=$5 _sw_pids=$6 _sw_stop=$7 _sw_interval=$8 _sw_start_interval=$9
 shift 9
-_sw_timeout=$1 _sw_words=$2
-shift 2
+_sw_timeout=$1 _sw_words=$2 _sw_volumes=$3
+shift 3
+
+# The volumes that hold nothing yet, by their number.
+empty() {
+  [ -r "$1" ] && [ -x "$1" ] || return 1
+  for _sw_entry in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+    if [ -e "$_sw_entry" ] || [ -L "$_sw_entry" ]; then return 1; fi
+  done
+}
+_sw_empty= _sw_number=0
+while [ "$_sw_number" -lt "$_sw_volumes" ]; do
+  if empty "$1"; then _sw_empty=$_sw_empty\${_sw_empty:+,}$_sw_number; fi
+  _sw_number=$((_sw_number + 1))
+  shift
+done
 
 say() { printf '\\036%s%s\\n' "$_sw_token" "$1" >&2; }
 nap() { sleep "$1" || sleep 1; } 2>/dev/null
@@ -80,7 +94,7 @@ while read -r _sw_name _sw_first _sw_second _; do
     Seccomp:) [ "$_sw_first" = 0 ] || _sw_seccomp=true ;;
   esac
 done < /proc/$$/status
-say "{\\"type\\":\\"start\\",\\"uid\\":$_sw_uid,\\"gid\\":$_sw_gid,\\"noNewPrivileges\\":$_sw_privileges,\\"capabilities\\":\\"$_sw_capabilities\\",\\"seccomp\\":$_sw_seccomp,\\"cgroup\\":$_sw_version}"
+say "{\\"type\\":\\"start\\",\\"uid\\":$_sw_uid,\\"gid\\":$_sw_gid,\\"noNewPrivileges\\":$_sw_privileges,\\"capabilities\\":\\"$_sw_capabilities\\",\\"seccomp\\":$_sw_seccomp,\\"cgroup\\":$_sw_version,\\"empty\\":[$_sw_empty]}"
 
 # One health check: its output, then a line with its exit code, and 9 when it took too long. Ended with all of its session.
 _sw_group=$(command -v setsid)
@@ -175,6 +189,7 @@ export function entryArgs(
   if (command.length === 0) throw new TypeError("An entry needs a command.");
   const { memoryBytes, cpuQuotaUs, pids } = kernelLimits(limits);
   const words = health?.words ?? [];
+  const { volumes = [] } = options;
   const stop = options.stopSignal.replace(/^SIG/, "");
   if (!/^[A-Z0-9]{1,8}$/.test(stop)) throw new TypeError("An entry's stop signal is a name or a number.");
   const args = [
@@ -190,6 +205,8 @@ export function entryArgs(
     seconds(health?.startIntervalMs ?? 0),
     seconds(health?.timeoutMs ?? 0),
     String(words.length),
+    String(volumes.length),
+    ...volumes,
     ...words,
     ...command,
   ];

@@ -48,6 +48,8 @@ export interface EntryOptions {
   stopSignal: string;
   /** Words of the check; undefined: no loop (checks run through EngineHost.exec or the gateway). */
   health?: { words: string[]; intervalMs: number; timeoutMs: number; startIntervalMs: number };
+  /** Mount targets of the named volumes. The script reports which of them hold no file. */
+  volumes?: string[];
   /** The image's entrypoint and arguments, or the compose file's. */
   command: string[];
 }
@@ -64,6 +66,8 @@ export type EntryMessage =
       seccomp: boolean;
       /** The cgroup version in which the limits appeared; null when there were no limits to wait for. */
       cgroup: "v1" | "v2" | null;
+      /** Indexes of the volumes that hold no file. */
+      empty: number[];
     }
   /** The limits did not take effect in time, and the program was not started. */
   | { type: "unlimited"; waitedSeconds: number }

@@ -21,6 +21,8 @@ export interface DaggerServiceOptions {
   startedAt: number;
   user: RuntimeService["user"];
   notes: string[];
+  imageHealthcheck: Healthcheck | null;
+  emptyVolumes: RuntimeService["emptyVolumes"];
   instance: Instance;
   /** Settles when it has ended and its ports no longer accept connections. */
   closed: Promise<unknown>;
@@ -41,6 +43,8 @@ export class DaggerService implements RuntimeService {
   readonly pid = null;
   readonly user: RuntimeService["user"];
   readonly notes: string[];
+  readonly imageHealthcheck?: Healthcheck;
+  readonly emptyVolumes: RuntimeService["emptyVolumes"];
   readonly exited: Promise<ServiceExit>;
 
   constructor(private readonly options: DaggerServiceOptions) {
@@ -49,6 +53,8 @@ export class DaggerService implements RuntimeService {
     this.startedAt = options.startedAt;
     this.user = options.user;
     this.notes = options.notes;
+    if (options.imageHealthcheck !== null) this.imageHealthcheck = options.imageHealthcheck;
+    this.emptyVolumes = options.emptyVolumes;
     this.exited = options.closed.then(() => options.instance.exited);
   }
 

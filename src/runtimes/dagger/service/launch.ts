@@ -11,7 +11,7 @@ import type { Enforcement, RuntimeService, StartServiceRequest } from "../../../
 import { within, withinOrNull } from "../../../system/wait.js";
 import { exitOf } from "../../shared/exit-codes.js";
 import type { Dial } from "../../shared/probes/dial.js";
-import { insideTest, LIMITS_WAIT_SECONDS, type ReadyContainer } from "../container/container.js";
+import { insideTest, LIMITS_WAIT_SECONDS, namedVolumes, type ReadyContainer } from "../container/container.js";
 import { commandMissing, endedWell, execFailure, startError } from "../engine/engine-errors.js";
 import type { EngineHost } from "../engine-host/types.js";
 import { EngineError } from "../session/connection.js";
@@ -71,11 +71,10 @@ class Launch {
 
   constructor(private readonly options: LaunchOptions) {
     const { session, request, ready, host } = options;
-    const { service } = request;
-    const test = host.enforcement.level === "enforced" || ready.token === null ? undefined : insideTest(service);
-    const { healthcheck } = service;
+    const healthcheck = request.service.healthcheck ?? ready.imageHealthcheck;
+    const test = host.enforcement.level === "enforced" || ready.token === null ? undefined : insideTest(healthcheck);
     this.#loop =
-      test === undefined || healthcheck === undefined
+      test === undefined || healthcheck === null
         ? null
         : new EntryLoop(test, healthcheck.intervalMs + healthcheck.timeoutMs);
     this.#output = new InstanceOutput({
@@ -166,6 +165,8 @@ class Launch {
         generation: request.generation,
         startedAt,
         user,
+        imageHealthcheck: ready.imageHealthcheck,
+        emptyVolumes: this.#emptyVolumes(exited),
         notes: [...ready.notes, ...this.#notes(word), ...(published?.notes ?? [])],
         closed: published?.closed ?? exited,
         instance,
@@ -255,6 +256,15 @@ class Launch {
     } finally {
       enough.abort();
     }
+  }
+
+  /** As the entry script reports them, which can arrive later than the container's start is observed. */
+  #emptyVolumes(exited: Promise<unknown>): RuntimeService["emptyVolumes"] {
+    const { ready, request } = this.options;
+    if (ready.token === null) return Promise.resolve(null);
+    const volumes = namedVolumes(request.service);
+    const reported = this.#output.started.then(({ empty }) => empty.flatMap((index) => volumes[index]?.source ?? []));
+    return Promise.race([reported, exited.then(() => null)]);
   }
 
   async #user(containerId: string | null, word: StartReport | null): Promise<RuntimeService["user"]> {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type Docker from "dockerode";
 import { StackwardenError } from "../../../errors.js";
 import type { Limits, ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
+import { APP_USER } from "../../shared/image-user.js";
 import type { Dependencies } from "../dependencies/ensure.js";
 import type { Engine } from "../engine/engine.js";
 import { engineMessage, isPortTaken, serviceError, statusOf } from "../engine/errors.js";
@@ -10,12 +11,13 @@ import type { Image } from "../image/image.js";
 import { LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/labels.js";
 import { removeContainer } from "../leftovers/remove.js";
 import { makeBindSources, ownBindSources } from "../volumes/bind-sources.js";
-import { ensureVolumes } from "../volumes/ensure.js";
+import { ensureVolumes, type ServiceVolume } from "../volumes/ensure.js";
 import { ownVolumes } from "../volumes/owner.js";
+import { checkBinds } from "../volumes/writable-binds.js";
 import { containerEnvironment } from "./environment.js";
 import { secretsFolder, writeSecretFiles } from "./secret-files.js";
 import { containerSpec, type PortBinding } from "./spec.js";
-import { containerUser, rootRefused } from "./user.js";
+import { type ContainerUser, containerUser, rootRefused } from "./user.js";
 import { userIds } from "./user-ids.js";
 
 export interface PrepareOptions {
@@ -46,6 +48,8 @@ export interface PreparedContainer {
   /** Numeric user id, when the image or the user itself specifies it. */
   uid: number | null;
   notes: string[];
+  /** Named volumes of the definition that were created for this start. */
+  emptyVolumes: string[];
   /** Private folder with the secrets of the container. */
   secrets: string;
 }
@@ -102,12 +106,36 @@ function createError(error: unknown, service: string, host: string): unknown {
  * @throws SERVICE_START_FAILED, POLICY_VIOLATION, RUNTIME_UNAVAILABLE, STORAGE_FAILED
  */
 export async function prepareContainer(options: PrepareOptions): Promise<PreparedContainer> {
+  const { engine, identity, service, image, folder } = options;
+  const chosen = await containerUser({ service, image, binds: engine.sameMachine });
+  const createdBinds = engine.sameMachine ? makeBindSources(service, folder) : [];
+  const data = { createdBinds, volumes: await ensureVolumes(engine.docker, identity, service, image) };
+  return (await prepareAs(options, chosen, data)) ?? ((await prepareAs(options, APP, data)) as PreparedContainer);
+}
+
+interface PreparedData {
+  /** Bound folders that were created for this container. */
+  createdBinds: string[];
+  volumes: ServiceVolume[];
+}
+
+/** The user of an image that lacks the one that images of its name usually have. */
+const APP: ContainerUser = {
+  user: APP_USER,
+  homeless: true,
+  notes: [`Its image would run as root; it runs as ${APP_USER}. Set user in the compose file for another one.`],
+};
+
+/** @returns null when the image lacks an assumed user; then no container is left */
+async function prepareAs(
+  options: PrepareOptions,
+  chosen: ContainerUser,
+  data: PreparedData,
+): Promise<PreparedContainer | null> {
   const { engine, identity, definition, service, image, kind, env } = options;
   const { docker, address } = engine;
-  const chosen = await containerUser({ service, image, binds: engine.sameMachine });
   const dependencies = await options.dependencies(chosen.user);
-  const createdBinds = engine.sameMachine ? makeBindSources(service, options.folder) : [];
-  const volumes = [...(await ensureVolumes(docker, identity, service, image)), ...dependencies.volumes];
+  const volumes = [...data.volumes, ...dependencies.volumes];
   const folder = await secretsFolder({ ...identity, sameMachine: engine.sameMachine, env });
   const secrets = join(folder, `${service.name}-${kind}`);
   const files = [
@@ -147,16 +175,32 @@ export async function prepareContainer(options: PrepareOptions): Promise<Prepare
       await docker.getNetwork(name).connect({ Container: id, EndpointConfig: { Aliases: aliases } });
     const named = !/^\d+(?::\d+)?$/.test(chosen.user);
     const fresh = volumes.some((volume) => volume.fresh);
-    const ids = named || fresh || createdBinds.length > 0 ? await userIds(docker, id, image.id, chosen.user) : null;
+    const binds = engine.sameMachine && service.mounts.some((mount) => mount.type === "bind" && !mount.readOnly);
+    const ids = named || fresh || binds ? await userIds(docker, id, image.id, chosen.user) : null;
     if (ids?.uid === 0 && !service.allowRoot) throw rootRefused(service.name);
+    if (ids === null && chosen.assumed === true) {
+      await removeContainer(docker, id);
+      return null;
+    }
     if (named && ids !== null && placed.length > 0) await writeSecretFiles(secrets, files, ids);
     const notes =
       ids === null || !fresh
         ? []
         : await ownVolumes({ docker, container: id, image: image.id, labels, volumes, user: ids });
+    const emptyVolumes = volumes.flatMap(({ fresh: created, source }) =>
+      created && source !== undefined ? [source] : [],
+    );
     const uid = ids?.uid ?? numericUser(chosen.user)?.uid ?? null;
-    const made = ownBindSources(createdBinds, options.folder, ids);
-    return { id, user: chosen.user, uid, notes: [...chosen.notes, ...made, ...notes], secrets };
+    const made = ownBindSources(data.createdBinds, options.folder, ids);
+    const readable = binds && ids !== null ? checkBinds(service, image, options.folder, ids) : [];
+    return {
+      id,
+      user: chosen.user,
+      uid,
+      notes: [...chosen.notes, ...made, ...readable, ...notes],
+      emptyVolumes,
+      secrets,
+    };
   } catch (error) {
     if (id !== undefined) await removeContainer(docker, id).catch(() => undefined);
     await writeSecretFiles(secrets, [], null).catch(() => undefined);

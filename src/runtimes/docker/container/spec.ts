@@ -2,7 +2,7 @@
 import type Docker from "dockerode";
 import type { Limits, ServiceDefinition } from "../../../stack/definition/types.js";
 import { isRootUser } from "../../shared/image-user.js";
-import { writableFolders } from "../../shared/writable-folders.js";
+import { writableFolders } from "../../shared/official-images.js";
 import type { EngineInfo } from "../engine/engine.js";
 import type { Image } from "../image/image.js";
 import { limitFields } from "../service/limits.js";

@@ -14,6 +14,8 @@ export interface ContainerUser {
   notes: string[];
   /** True when the user is a number that the image may not define, so it has no home folder there. */
   homeless: boolean;
+  /** The user is one that images of this name usually have; this image may not have it. */
+  assumed?: true;
 }
 
 export interface UserOptions {
@@ -62,8 +64,13 @@ export async function containerUser({
         ],
       };
   }
-  const { user, note } = chooseUser(service, imageUser);
-  return { user, homeless: isNumeric(user), notes: note === undefined ? [] : [note] };
+  const { user, note, assumed } = chooseUser(service, imageUser);
+  return {
+    user,
+    homeless: isNumeric(user),
+    notes: note === undefined ? [] : [note],
+    ...(assumed === undefined ? {} : { assumed }),
+  };
 }
 
 export const rootRefused = (service: string): StackwardenError =>

@@ -1,5 +1,7 @@
 /** Configuration of a service's image. */
+
 import type Docker from "dockerode";
+import type { ImageHealthcheck } from "../../shared/image-healthcheck.js";
 import { type Engine, platformOf } from "../engine/engine.js";
 
 export interface Image {
@@ -25,15 +27,6 @@ export interface Image {
 }
 
 /** Durations in nanoseconds; 0 or absent means the engine's default. */
-export interface ImageHealthcheck {
-  Test?: string[];
-  Interval?: number;
-  Timeout?: number;
-  Retries?: number;
-  StartPeriod?: number;
-  StartInterval?: number;
-}
-
 interface RawConfig {
   User?: string;
   Env?: string[] | null;

@@ -30,6 +30,8 @@ export interface DockerServiceOptions {
   enginePid: number;
   user: RuntimeService["user"];
   notes: string[];
+  /** Volumes that were created for this start. */
+  emptyVolumes: readonly string[];
   imageHealthcheck: Healthcheck | null;
   engine: Engine;
   container: string;
@@ -47,6 +49,7 @@ export class DockerService implements RuntimeService {
   readonly user: RuntimeService["user"];
   readonly notes: string[];
   readonly imageHealthcheck?: Healthcheck;
+  readonly emptyVolumes: RuntimeService["emptyVolumes"];
   readonly exited: Promise<ServiceExit>;
   #preStop: Promise<number> | undefined;
 
@@ -58,6 +61,7 @@ export class DockerService implements RuntimeService {
     this.user = options.user;
     this.notes = options.notes;
     if (options.imageHealthcheck !== null) this.imageHealthcheck = options.imageHealthcheck;
+    this.emptyVolumes = Promise.resolve(options.emptyVolumes);
     this.exited = options.instance.exited;
   }
 

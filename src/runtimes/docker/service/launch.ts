@@ -2,12 +2,12 @@
 import { rm } from "node:fs/promises";
 import { StackwardenError } from "../../../errors.js";
 import type { StartServiceRequest } from "../../../stack/runtime.js";
+import { imageHealthcheck } from "../../shared/image-healthcheck.js";
 import { missingUser } from "../../shared/registry-faults.js";
 import type { PreparedContainer } from "../container/prepare.js";
 import { rootRefused } from "../container/user.js";
 import type { Engine } from "../engine/engine.js";
 import { engineMessage, isPortTaken, serviceError } from "../engine/errors.js";
-import { imageHealthcheck } from "../image/healthcheck.js";
 import type { Image } from "../image/image.js";
 import { removeContainer } from "../leftovers/remove.js";
 import type { EngineWatch } from "../stack/engine-watch.js";
@@ -108,6 +108,7 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
         enforcement: observed.enforcement,
       },
       notes: [...prepared.notes, ...options.notes],
+      emptyVolumes: prepared.emptyVolumes,
       imageHealthcheck: imageHealthcheck(options.image.healthcheck, service.healthTimings),
       engine,
       container: id,

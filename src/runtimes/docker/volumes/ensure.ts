@@ -9,6 +9,8 @@ import { imageVolumeName, volumeLabels, volumeName } from "./names.js";
 export interface ServiceVolume {
   /** Name on the engine. */
   name: string;
+  /** Name in the definition; absent for a volume that the image declares. */
+  source?: string;
   target: string;
   readOnly: boolean;
   /** The volume starts empty, without the image's content at its path. */
@@ -41,6 +43,7 @@ export async function ensureVolumes(
     mount.type === "volume"
       ? [
           {
+            source: mount.source,
             name: volumeName(identity, mount.source),
             labels: volumeLabels(identity, mount.source),
             target: trimmed(mount.target),

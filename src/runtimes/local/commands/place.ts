@@ -13,7 +13,7 @@ import type { ServiceUser } from "../types.js";
 export interface CommandPlace {
   service: ServiceDefinition;
   user: ServiceUser;
-  plan: Pick<LaunchPlan, "cwd" | "env" | "commandEnv" | "resolve" | "mounts">;
+  plan: Pick<LaunchPlan, "cwd" | "env" | "commandEnv" | "resolve" | "mounts" | "groups">;
 }
 
 export interface CommandSpec {

@@ -83,6 +83,9 @@ export async function namesIn(path: string): Promise<string[]> {
 
 export interface Owned {
   uid: number;
+  gid: number;
+  /** Permission bits. */
+  mode: number;
   isFolder: boolean;
   /** Time of the last change of the content, in epoch milliseconds. */
   changedAt: number;
@@ -99,7 +102,13 @@ export async function ownerOf(path: string): Promise<Owned | null> {
       throw error;
     });
     if (stats === null) return null;
-    return { uid: stats.uid, isFolder: stats.isDirectory(), changedAt: stats.mtimeMs };
+    return {
+      uid: stats.uid,
+      gid: stats.gid,
+      mode: stats.mode & 0o7777,
+      isFolder: stats.isDirectory(),
+      changedAt: stats.mtimeMs,
+    };
   });
 }
 

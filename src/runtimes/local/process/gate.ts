@@ -20,6 +20,9 @@ const execute = promisify(execFile);
  */
 const STAGE_1 = 'IFS= read -r go <&3 || exit 125; exec "$@"';
 
+/** Members of a group can change each other's files. */
+const SHARED_STAGE_1 = `umask 0002; ${STAGE_1}`;
+
 const VARIABLE = "STACKWARDEN_ENV_";
 /** Names that the scripts below use. A variable with such a name is passed by the Perl variant, or as an argument. */
 const RESERVED = /^(__stackwarden|STACKWARDEN_ENV_)/;
@@ -132,9 +135,18 @@ function secondStage(
 }
 
 /** Options of setpriv. On a root server they change the user irrevocably and clear every capability set. */
-export const privileges = (user: Pick<ServiceUser, "uid" | "gid">, root: boolean): string[] => [
+export const privileges = (
+  { uid, gid, groups = [] }: Pick<ServiceUser, "uid" | "gid" | "groups">,
+  root: boolean,
+): string[] => [
   ...(root
-    ? [`--reuid=${user.uid}`, `--regid=${user.gid}`, "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]
+    ? [
+        `--reuid=${uid}`,
+        `--regid=${gid}`,
+        groups.length === 0 ? "--clear-groups" : `--groups=${groups.join(",")}`,
+        "--inh-caps=-all",
+        "--bounding-set=-all",
+      ]
     : []),
   "--no-new-privs",
   "--",
@@ -151,7 +163,14 @@ export function gateCommand(
   const drop = tools.setpriv === null ? [] : [tools.setpriv, ...privileges(user, root)];
   return {
     file: "/bin/sh",
-    args: ["-c", STAGE_1, "stackwarden", ...namespaces, ...drop, ...stage.words],
+    args: [
+      "-c",
+      (user.groups ?? []).length === 0 ? STAGE_1 : SHARED_STAGE_1,
+      "stackwarden",
+      ...namespaces,
+      ...drop,
+      ...stage.words,
+    ],
     env: stage.env,
   };
 }

@@ -116,12 +116,15 @@ function privilegesDiffer(pid: number, { user, tools }: LaunchSpec): string | nu
     // There is no /proc, or the process has ended.
     return null;
   }
-  const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, "m").exec(status)?.[1]?.trim() ?? "";
+  const field = (name: string): string => new RegExp(`^${name}:[ \\t]*(.*)$`, "m").exec(status)?.[1]?.trim() ?? "";
   const all = (name: string, id: number): boolean =>
     field(name)
       .split(/\s+/)
       .every((one) => one === String(id));
   if (!all("Uid", user.uid) || !all("Gid", user.gid)) return `user ${field("Uid")}, group ${field("Gid")}`;
+  const groups = field("Groups").split(/\s+/).filter(Boolean).map(Number);
+  if (tools.setpriv !== null && groups.some((group) => !(user.groups ?? []).includes(group)))
+    return `groups ${field("Groups")}`;
   if (!/^0+$/.test(field("CapEff"))) return `capabilities ${field("CapEff")}`;
   if (tools.setpriv !== null && field("NoNewPrivs") !== "1") return "the right to gain privileges";
   return null;

@@ -6,6 +6,7 @@ import { atomicWrite } from "../../../system/atomic-write.js";
 import { isBeneath } from "../../../system/is-beneath.js";
 import type { ServiceUser } from "../types.js";
 import type { Inside, LaunchSpec } from "./launch.js";
+import { mountPlace } from "./mount-places.js";
 import {
   findSandboxTools,
   homeFolders,
@@ -13,6 +14,7 @@ import {
   type SandboxHost,
   type SandboxMount,
   sandboxArgs,
+  TEMPORARY,
 } from "./sandbox.js";
 
 type Namespaces = Pick<LaunchSpec, "namespaces">;
@@ -45,6 +47,16 @@ export class Sandbox {
   /** Whether a service's namespaces hide the folders above this path, so that only what is shown of them counts. */
   hides(path: string): boolean {
     return this.host?.hidden.some((folder) => path !== folder && isBeneath(folder, path)) ?? false;
+  }
+
+  /**
+   * Where a service sees a folder that is mounted at this path of a container.
+   * @param needed folders and programs of this machine that the service needs
+   * @returns null when it cannot be shown there
+   */
+  async mountPlace(target: string, needed: readonly string[]): Promise<string | null> {
+    if (this.host === null) return null;
+    return mountPlace(target, needed, [...TEMPORARY, ...this.host.hidden]);
   }
 
   /** For a new instance, or for a command in its own namespaces. */

@@ -5,9 +5,10 @@
 import { execFile } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { basename, dirname, relative, sep } from "node:path";
+import { basename, dirname, sep } from "node:path";
 import { promisify } from "node:util";
 import { privileges } from "./gate.js";
+import { existing, foldersBetween, replaceFolder } from "./mount-places.js";
 
 const execute = promisify(execFile);
 
@@ -26,7 +27,7 @@ export interface SandboxHost {
 }
 
 /** Private temporary folders; their memory counts as the service's. */
-const TEMPORARY = ["/tmp", "/var/tmp"];
+export const TEMPORARY: readonly string[] = ["/tmp", "/var/tmp"];
 
 const NAMESPACES = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--new-session", "--die-with-parent", "--"];
 
@@ -39,12 +40,6 @@ const cards = (): string[] =>
     .map((name) => `/dev/${name}`);
 
 const within = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}${sep}`);
-
-/** The folders between a hidden folder and a visible one below it. */
-function parents(path: string, hidden: string): string[] {
-  const parts = relative(hidden, dirname(path)).split(sep).filter(Boolean);
-  return parts.map((_, at) => [hidden, ...parts.slice(0, at + 1)].join(sep));
-}
 
 /**
  * The folder that a program needs around it (`/home/ada/node` for `/home/ada/node/bin/node`); never a whole home
@@ -69,12 +64,12 @@ export interface SandboxView {
   mounts?: readonly SandboxMount[];
 }
 
-export interface SandboxMount {
-  source: string;
-  /** An existing folder. */
-  target: string;
-  readOnly: boolean;
-}
+/** A folder that is shown at another path; with `tmpfs` an empty one in memory, of `sizeBytes` where given. */
+export type SandboxMount =
+  | { source: string; target: string; readOnly: boolean }
+  | { tmpfs: true; target: string; sizeBytes?: number };
+
+const byLength = (a: string, b: string): number => a.length - b.length;
 
 /** The arguments of bubblewrap before the command. */
 export function sandboxArgs(host: SandboxHost, view: SandboxView): string[] {
@@ -89,13 +84,17 @@ export function sandboxArgs(host: SandboxHost, view: SandboxView): string[] {
   const mounts = new Map<string, "--bind" | "--ro-bind">();
   for (const one of [...host.shared, ...programs]) mounts.set(one, "--ro-bind");
   for (const one of view.visible) mounts.set(one, "--bind");
-  const args = ["--bind", "/", "/", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm", "--proc", "/proc"];
+  const places = view.mounts ?? [];
+  const absent = places.filter(({ target }) => over(target) === undefined && existing(target) !== target);
+  const replaced = [...new Set(absent.map(({ target }) => existing(target)))].sort(byLength);
+  const args = replaced[0] === "/" ? replaceFolder("/") : ["--bind", "/", "/"];
+  args.push("--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm", "--proc", "/proc");
   for (const card of cards()) args.push("--dev-bind-try", card, card);
+  for (const folder of replaced) if (folder !== "/") args.push(...replaceFolder(folder));
   const made = new Set<string>();
   // bubblewrap would create these folders accessible to root only.
-  const makeParents = (path: string): void => {
-    const folder = over(dirname(path));
-    for (const parent of folder === undefined ? [] : parents(path, folder)) {
+  const makeParents = (path: string, folder = over(dirname(path))): void => {
+    for (const parent of folder === undefined ? [] : foldersBetween(folder, path)) {
       if (made.has(parent)) continue;
       made.add(parent);
       args.push("--perms", "0755", "--dir", parent);
@@ -103,7 +102,6 @@ export function sandboxArgs(host: SandboxHost, view: SandboxView): string[] {
     made.add(path);
   };
   // Outer folders come before inner ones: a later mount covers an earlier one.
-  const byLength = (a: string, b: string): number => a.length - b.length;
   for (const folder of hidden.sort(byLength)) {
     makeParents(folder);
     args.push("--perms", TEMPORARY.includes(folder) ? "1777" : "0755", "--tmpfs", folder);
@@ -113,8 +111,16 @@ export function sandboxArgs(host: SandboxHost, view: SandboxView): string[] {
     makeParents(one);
     args.push(mounts.get(one) ?? "--ro-bind", one, one);
   }
-  for (const { source, target, readOnly } of view.mounts ?? [])
-    args.push(readOnly ? "--ro-bind" : "--bind", source, target);
+  for (const mount of places) {
+    const { target } = mount;
+    const folder = over(target) ?? existing(target);
+    if (folder !== target && !view.visible.some((one) => within(target, one))) makeParents(target, folder);
+    if ("source" in mount) args.push(mount.readOnly ? "--ro-bind" : "--bind", mount.source, target);
+    else {
+      if (mount.sizeBytes !== undefined) args.push("--size", String(mount.sizeBytes));
+      args.push("--perms", "1777", "--tmpfs", target);
+    }
+  }
   for (const [file, place] of Object.entries(view.files ?? {})) args.push("--ro-bind", file, place);
   return [...args, ...NAMESPACES];
 }

@@ -59,6 +59,16 @@ export class ServiceUsers {
     return { uid, gid: uid, name: String(uid), enforcement: OWN };
   }
 
+  /**
+   * The group of a volume that several services share; null when services have no separate users. Names of services
+   * have no colon.
+   * @throws STORAGE_FAILED
+   */
+  async groupOf(project: string, volume: string): Promise<number | null> {
+    if (this.ids?.uid !== 0) return null;
+    return this.#serial.run(() => this.#allocate(`${project}/volume:${volume}`));
+  }
+
   async #allocate(key: string): Promise<number> {
     const cached = this.#uids.get(key);
     if (cached !== undefined) return cached;

@@ -16,6 +16,7 @@ import type { SandboxMount } from "../process/sandbox.js";
 import { findClientTool } from "../toolchain/find-toolchain.js";
 import { prepareWorkspace, type Workspace, type WorkspaceRequest } from "../workspace.js";
 import { prepareRecipe } from "./app-recipe.js";
+import { appVolumes, type VolumePlaces } from "./app-volumes.js";
 import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
 import { languageNote } from "./program-version.js";
 
@@ -161,6 +162,23 @@ function ownPort(env: Record<string, string>, service: string, port: number | un
   return [`PORT is ${mapped} instead of ${written}: the host port of its port ${written}.`];
 }
 
+/** The folders of the container that binds, the Dockerfile or `working_dir` map to folders of the project. */
+function containerFolders({ request, stack }: PrepareContext, { root, cwd }: Workspace): VolumePlaces["folders"] {
+  const { service } = request;
+  const hostOf = (path: string): string =>
+    isBeneath(stack.folder, path) ? join(root, relative(stack.folder, path)) : path;
+  const binds = service.mounts.flatMap((one) =>
+    one.type === "bind" && isBeneath(stack.folder, one.source)
+      ? [{ container: one.target, host: hostOf(one.source) }]
+      : [],
+  );
+  const recipe = (service.recipe?.paths ?? []).map(({ container, host }) => ({ container, host: hostOf(host) }));
+  const known = [...binds, ...recipe];
+  const { workingDir } = service;
+  if (workingDir === undefined || known.some(({ container }) => isBeneath(container, workingDir))) return known;
+  return [...known, { container: workingDir, host: cwd }];
+}
+
 const same = (text: string): string => text;
 
 const mapValues = (values: Record<string, string>, change: (text: string) => string): Record<string, string> =>
@@ -170,8 +188,21 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
   const { request, book, home, tmp, user } = context;
   const { service } = request;
   const { argv: words, container } = appCommand(service);
-  const { workspace, tools, mounts = [], notes: about = [], place = same } = await workspaceAndTools(context);
-  const notes = [...workspace.notes, ...about];
+  const prepared = await workspaceAndTools(context);
+  const { workspace, tools, notes: about = [] } = prepared;
+  // Installed packages are there without the volume that keeps them out of a bind.
+  const isInstalled = (target: string): boolean =>
+    (service.recipe !== undefined || service.local?.install !== undefined) &&
+    /\/(node_modules|\.venv|venv)$/.test(target);
+  const volumes = await appVolumes(context, {
+    folders: containerFolders(context, workspace),
+    root: workspace.root,
+    needed: [workspace.root, workspace.cwd, context.stack.folder, context.stack.stateDir, ...tools.path],
+    isInstalled,
+  });
+  const mounts = [...(prepared.mounts ?? []), ...volumes.mounts];
+  const place = (text: string): string => (prepared.place ?? same)(volumes.place(text));
+  const notes = [...workspace.notes, ...about, ...volumes.notes];
   const secrets = await secretFiles(context);
   notes.push(...secrets.notes);
   const written = { ...service.recipe?.environment, ...service.environment, ...service.local?.environment };
@@ -183,15 +214,8 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
   if (container && rewritten.join(" ") !== words.map(place).join(" "))
     notes.push(`Its command was rewritten: ${rewritten.join(" ")}`);
   const folder = context.stack.folder;
-  // Installed packages are there without the volume that keeps them out of a bind.
-  const installed = (target: string): boolean =>
-    service.recipe !== undefined && /\/(node_modules|\.venv|venv)$/.test(target);
-  const unmounted = service.mounts.filter(
-    (mount) => (mount.type !== "bind" || !isBeneath(folder, mount.source)) && !installed(mount.target),
-  );
-  for (const { target } of unmounted) {
+  for (const { target } of service.mounts.filter((one) => one.type === "bind" && !isBeneath(folder, one.source)))
     notes.push(`${target} is not mounted: on the local runtime the service sees the machine's own file system.`);
-  }
   const first = book.ports(service.name)[0];
   const port = first === undefined ? undefined : book.hostPort(service.name, first);
   const env: Record<string, string> = {
@@ -218,7 +242,9 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
     cwd: workspace.cwd,
     env,
     notes,
+    emptyVolumes: null,
     mounts,
+    ...(volumes.groups.length === 0 ? {} : { groups: volumes.groups }),
     access: null,
     resolve: find,
   };

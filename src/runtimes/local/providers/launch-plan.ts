@@ -41,7 +41,11 @@ export interface LaunchPlan {
   commandEnv?: Record<string, string>;
   /** Folders that take the place of others in the service's namespaces. */
   mounts?: readonly SandboxMount[];
+  /** Groups of the volumes that the service shares with others. */
+  groups?: readonly number[];
   notes: string[];
+  /** Named volumes that held no file before the preparation; null when the service has volumes that are not mounted. */
+  emptyVolumes: readonly string[] | null;
   access: ProbeContext["access"];
   /** Replaces the definition's stop signal. */
   stopSignal?: string;

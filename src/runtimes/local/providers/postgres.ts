@@ -156,7 +156,7 @@ export async function preparePostgres(context: PrepareContext): Promise<LaunchPl
   const { service } = context.request;
   const login = access(context);
   const settings = postgresSettings(service);
-  const { base, volume, notes } = await dataBase(context, isInitMount, DATA_PATHS);
+  const { base, volume, emptyVolumes, notes } = await dataBase(context, isInitMount, DATA_PATHS);
   const data = join(base, "pgdata");
   await removeHalfMade(base, context);
   const exists = (await ownerOf(data)) !== null;
@@ -209,6 +209,7 @@ export async function preparePostgres(context: PrepareContext): Promise<LaunchPl
     env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8", HOME: context.home, TMPDIR: context.tmp, TZ: "UTC" },
     commandEnv: postgresCommandEnv(context, binaries.bin),
     notes,
+    emptyVolumes,
     access: login,
     // Fast shutdown: SIGTERM would wait until every client has disconnected.
     stopSignal: "SIGINT",

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { ensureDir, ownerOf } from "../files/create.js";
+import { Folder } from "../files/folder.js";
 import { chownTree } from "../files/own-tree.js";
 import { isRootServer, withStorage } from "../files/storage.js";
 import type { PrepareContext } from "./launch-plan.js";
@@ -25,6 +26,8 @@ export interface DataFolder {
   base: string;
   /** The named volume; null for data that goes with the stack's volumes. */
   volume: string | null;
+  /** The named volume, when it held no file. */
+  emptyVolumes: string[];
   notes: string[];
 }
 
@@ -61,7 +64,16 @@ export async function dataBase(
   const place = volume === null ? join(stateDir, "anonymous") : join(stateDir, "volumes");
   await ensureDir(place, 0o711);
   const base = await ensureDir(volume === null ? join(place, service.name) : volumePath(stateDir, volume), 0o711);
-  return { base, volume, notes };
+  return { base, volume, emptyVolumes: volume !== null && (await isEmpty(base)) ? [volume] : [], notes };
+}
+
+async function isEmpty(path: string): Promise<boolean> {
+  const folder = await Folder.open(path);
+  try {
+    return (await folder.names(1)).length === 0;
+  } finally {
+    await folder.close();
+  }
 }
 
 /** The time zone is the machine's own here. */

@@ -56,7 +56,7 @@ export async function prepareRedis(context: PrepareContext): Promise<LaunchPlan>
   }
   await reachable(program, context);
   const password = variable(context, "REDIS_PASSWORD") || command.password || null;
-  const { base } = await dataBase(context);
+  const { base, emptyVolumes } = await dataBase(context);
   const data = join(base, "redis");
   if ((await ownerOf(data)) === null) await ensureDir(data, 0o700, context.user);
   else await adopt(data, context);
@@ -92,6 +92,7 @@ export async function prepareRedis(context: PrepareContext): Promise<LaunchPlan>
     env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8", HOME: context.home, TMPDIR: context.tmp },
     commandEnv: redisCommandEnv(context),
     notes,
+    emptyVolumes,
     access: { password },
     resolve: async (argv) => argv,
   };

@@ -14,6 +14,7 @@ const START = {
   capabilities: "0000000000000000",
   seccomp: true,
   cgroup: "v2",
+  empty: [],
 };
 const hex = (text: string) => Buffer.from(text).toString("hex");
 

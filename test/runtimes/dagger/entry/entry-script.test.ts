@@ -158,8 +158,21 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
             capabilities: /^CapEff:\t(\w+)$/m.exec(own)?.[1],
             seccomp: !/^Seccomp:\t0/m.test(own),
             cgroup: null,
+            empty: [],
           },
         ]);
+      });
+
+      it("reports which volumes hold no file, also for names that a shell could expand", async () => {
+        const volumes = ["full", "empty", "hidden", "dangling", "a b *", "missing"].map((one) => join(dir, name, one));
+        const [full, empty, hidden, dangling, odd] = volumes as [string, string, string, string, string];
+        for (const folder of [full, empty, hidden, dangling, odd]) mkdirSync(folder, { recursive: true });
+        writeFileSync(join(full, "x"), "");
+        writeFileSync(join(hidden, ".x"), "");
+        symlinkSync("nowhere", join(dangling, "..x"));
+        const run = start(shell, { volumes, command: ["/bin/sh", "-c", 'echo "$@"', "sh", "kept"] });
+        expect((await run.closed).stdout).toBe("kept\n");
+        expect(run.messages).toMatchObject([{ type: "start", empty: [1, 4] }]);
       });
 
       it("leaves the service every variable of its own, and none of the engine's", async () => {

@@ -37,6 +37,7 @@ describe("output", () => {
       capabilities: "0",
       seccomp: true,
       cgroup: "v2",
+      empty: [],
     };
     const whole = Buffer.concat([
       Buffer.from("before\n"),

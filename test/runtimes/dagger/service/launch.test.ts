@@ -42,6 +42,7 @@ const entryStart = (more: object = {}): void =>
     capabilities: "0",
     seccomp: true,
     cgroup: "v2",
+    empty: [],
     ...more,
   });
 const end = (exitCode: number | null, more: object = {}): void => {
@@ -87,7 +88,7 @@ const host = (more: Partial<EngineHost> = {}): EngineHost =>
   });
 
 const service = (more: Partial<ServiceDefinition> = {}): ServiceDefinition =>
-  ({ name: "app", environment: {}, ports: [], expose: [], allowRoot: false, ...more }) as ServiceDefinition;
+  ({ name: "app", environment: {}, ports: [], expose: [], mounts: [], allowRoot: false, ...more }) as ServiceDefinition;
 
 function start(
   on: DaggerSession,
@@ -109,6 +110,7 @@ function start(
       instance: "i",
       token: TOKEN,
       hidden: new SecretArgs(TOKEN, []),
+      imageHealthcheck: null,
       user: "1000:1000",
       notes: ["a note"],
       ...more.ready,

@@ -1,6 +1,7 @@
 import {
   chownSync,
   existsSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -13,9 +14,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StackwardenError } from "../../../../src/errors.js";
 import { ensureDir, privateDirs, writePrivateFile } from "../../../../src/runtimes/local/files/create.js";
-import { chownTree } from "../../../../src/runtimes/local/files/own-tree.js";
+import { chownTree, claimTree, shareTree } from "../../../../src/runtimes/local/files/own-tree.js";
 import { removeTree } from "../../../../src/runtimes/local/files/remove-tree.js";
 import { isRootServer, storageFailure, withStorage } from "../../../../src/runtimes/local/files/storage.js";
+import { FIRST_UID } from "../../../../src/runtimes/local/process/user-range.js";
 import { tempDir } from "../support/fixture.js";
 
 const user = { uid: 71_234, gid: 71_234, name: "one", enforcement: { level: "none" as const, reason: "test" } };
@@ -59,6 +61,54 @@ describe("directories of the state tree", () => {
     await expect(chownTree(at("top"), user)).rejects.toMatchObject({ code: expect.stringMatching(/ENOTDIR|ELOOP/) });
     expect([at("outside"), at("outside/file")].map((path) => statSync(path).uid)).toEqual([0, 0]);
   });
+
+  it.runIf(isRootServer())(
+    "of several services belong to their group, and to one service again, with all files",
+    async () => {
+      const [one, two] = [FIRST_UID, FIRST_UID + 1];
+      const group = FIRST_UID + 2;
+      mkdirSync(at("volume/inner"), { recursive: true, mode: 0o700 });
+      writeFileSync(at("volume/inner/script"), "", { mode: 0o700 });
+      writeFileSync(at("volume/inner/former"), "", { mode: 0o640 });
+      for (const path of ["volume", "volume/inner", "volume/inner/script"]) chownSync(at(path), one, one);
+      chownSync(at("volume/inner/former"), FIRST_UID + 9, FIRST_UID + 9);
+      const owned = (path: string) => {
+        const { uid, gid, mode } = statSync(at(path));
+        return [uid, gid, (mode & 0o7777).toString(8)];
+      };
+      await shareTree(at("volume"), [one, two], group);
+      expect(owned("volume")).toEqual([0, group, "2770"]);
+      expect(owned("volume/inner")).toEqual([one, group, "2770"]);
+      expect(owned("volume/inner/script")).toEqual([one, group, "770"]);
+      expect(owned("volume/inner/former")).toEqual([one, group, "660"]);
+      chownSync(at("volume/inner/former"), two, group);
+      await claimTree(at("volume"), { uid: two, gid: two });
+      for (const path of ["volume", "volume/inner", "volume/inner/script", "volume/inner/former"])
+        expect(owned(path).slice(0, 2)).toEqual([two, two]);
+      expect(owned("volume")[2]).toBe("700");
+    },
+  );
+
+  it.runIf(isRootServer())(
+    "of services are not changed where a file is root's, or has a further name elsewhere",
+    async () => {
+      const uid = FIRST_UID;
+      for (const [name, owner] of [
+        ["roots", 0],
+        ["linked", FIRST_UID + 5],
+      ] as const) {
+        mkdirSync(at(`${name}/volume`), { recursive: true });
+        writeFileSync(at(`${name}/file`), "");
+        chownSync(at(`${name}/file`), owner, owner);
+        linkSync(at(`${name}/file`), at(`${name}/volume/file`));
+        await expect(shareTree(at(`${name}/volume`), [uid], uid + 2)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+        await expect(claimTree(at(`${name}/volume`), { uid, gid: uid })).rejects.toMatchObject({
+          code: "STORAGE_FAILED",
+        });
+        expect(statSync(at(`${name}/file`)).uid).toBe(owner);
+      }
+    },
+  );
 
   it("are removed only strictly below the root, and never through a link", async () => {
     mkdirSync(at("root/one/two"), { recursive: true });

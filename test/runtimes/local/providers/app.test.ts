@@ -191,7 +191,7 @@ describe("an app service", () => {
     expect(existsSync(join(dirname(env.TOKEN_FILE ?? ""), "other"))).toBe(false);
   });
 
-  it("takes over a container's command, and names the mounts that are not there", async () => {
+  it("takes over a container's command, and names the volumes that are elsewhere", async () => {
     const one = service("web", {
       ports,
       image: "node:20",
@@ -204,7 +204,9 @@ describe("an app service", () => {
     });
     const { running } = await run(one);
     expect(running.notes.join("\n")).toContain(`Its command was rewritten: node server.mjs 127.0.0.1 ${port}`);
-    expect(running.notes.join("\n")).toContain("/cache is not mounted");
+    const cache = join(fixture.stateDir, "volumes", "cache", "data");
+    expect(running.notes.join("\n")).toContain(`The volume cache is ${cache} instead of /cache`);
+    expect(statSync(cache).mode & 0o7777).toBe(0o700);
     expect(running.notes.join("\n")).not.toContain("/app is not mounted");
   });
 

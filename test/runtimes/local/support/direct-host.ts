@@ -42,6 +42,11 @@ export class DirectHost implements ProcessHost {
     return { uid, gid: isRoot ? uid : (process.getgid?.() ?? -1), name: service, enforcement: none };
   }
 
+  groupFor = async (projectId: string, volume: string): Promise<number | null> =>
+    isRoot ? (await this.userFor(projectId, `volume:${volume}`)).uid : null;
+
+  mountPlace = async (): Promise<string | null> => null;
+
   async spawn(spec: ProcessSpec): Promise<ManagedProcess> {
     const child = spawn(spec.argv[0] ?? "", spec.argv.slice(1), {
       cwd: spec.cwd,

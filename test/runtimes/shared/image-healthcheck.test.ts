@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { imageHealthcheck } from "../../../../src/runtimes/docker/image/healthcheck.js";
+import { imageHealthcheck } from "../../../src/runtimes/shared/image-healthcheck.js";
 
 const TIMINGS = { intervalMs: 1, timeoutMs: 2, retries: 4, startPeriodMs: 5, startIntervalMs: 6 };
 

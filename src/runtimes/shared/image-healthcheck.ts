@@ -1,6 +1,15 @@
 /** Converts the `HEALTHCHECK` of an image to the domain's health check. */
-import type { Healthcheck, HealthTest, HealthTimings } from "../../../stack/definition/types.js";
-import type { ImageHealthcheck } from "./image.js";
+import type { Healthcheck, HealthTest, HealthTimings } from "../../stack/definition/types.js";
+
+/** As in the image's configuration (OCI, Docker). Durations in nanoseconds; absent or 0: the default. */
+export interface ImageHealthcheck {
+  Test?: string[];
+  Interval?: number;
+  Timeout?: number;
+  Retries?: number;
+  StartPeriod?: number;
+  StartInterval?: number;
+}
 
 const MS = 1_000_000;
 /** Docker's defaults, in milliseconds. */
