@@ -10,7 +10,7 @@ import { engineMessage, isPortTaken, serviceError, statusOf } from "../engine/er
 import type { Image } from "../image/image.js";
 import { LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/labels.js";
 import { removeContainer } from "../leftovers/remove.js";
-import { makeBindSources, ownBindSources } from "../volumes/bind-sources.js";
+import { makeBindSources, ownBindSources, refuseReplacedSources } from "../volumes/bind-sources.js";
 import { ensureVolumes, type ServiceVolume } from "../volumes/ensure.js";
 import { ownVolumes } from "../volumes/owner.js";
 import { checkBinds } from "../volumes/writable-binds.js";
@@ -26,6 +26,8 @@ export interface PrepareOptions {
   definition: StackDefinition;
   /** The project's folder. */
   folder: string;
+  /** Folders that were created for binds of services that have not started yet. */
+  pending: Set<string>;
   service: ServiceDefinition;
   image: Image;
   generation: number;
@@ -106,9 +108,10 @@ function createError(error: unknown, service: string, host: string): unknown {
  * @throws SERVICE_START_FAILED, POLICY_VIOLATION, RUNTIME_UNAVAILABLE, STORAGE_FAILED
  */
 export async function prepareContainer(options: PrepareOptions): Promise<PreparedContainer> {
-  const { engine, identity, service, image, folder } = options;
+  const { engine, identity, service, image } = options;
+  refuseReplacedSources(options);
   const chosen = await containerUser({ service, image, binds: engine.sameMachine });
-  const createdBinds = engine.sameMachine ? makeBindSources(service, folder) : [];
+  const createdBinds = engine.sameMachine ? makeBindSources(options) : [];
   const data = { createdBinds, volumes: await ensureVolumes(engine.docker, identity, service, image) };
   return (await prepareAs(options, chosen, data)) ?? ((await prepareAs(options, APP, data)) as PreparedContainer);
 }
