@@ -16,6 +16,7 @@ import type {
   StartServiceRequest,
 } from "../../stack/runtime.js";
 import { type BusyPort, PortLedger, portsInUse } from "../shared/port-ledger.js";
+import { SERVICE_PATH } from "./binaries.js";
 import type { CommandPlace } from "./commands/place.js";
 import { runFresh } from "./commands/run.js";
 import { refuseRoot, waitForEarlyExit } from "./early-exit.js";
@@ -33,6 +34,7 @@ import { postgresCommandEnv, preparePostgres } from "./providers/postgres.js";
 import { providerOf } from "./providers/provider-of.js";
 import { prepareRedis, redisCommandEnv } from "./providers/redis.js";
 import { hideSecretWords } from "./secret-words.js";
+import { prepareServer } from "./servers/prepare-server.js";
 import type { ManagedProcess, ProcessHost, ServiceUser } from "./types.js";
 
 /** How long a start waits for the service's port, to detect a port that another process has taken. */
@@ -192,6 +194,13 @@ export class LocalStack implements RuntimeStack {
   async #prepareCommand(request: LocalStartRequest, user: ServiceUser, place: string): Promise<CommandPlace["plan"]> {
     const context = await this.#context(request, user, place);
     const provider = providerOf(request.service);
+    if (request.service.server !== undefined)
+      return {
+        cwd: context.home,
+        env: { LANG: "C.UTF-8", HOME: context.home, TMPDIR: context.tmp, PATH: SERVICE_PATH.join(":") },
+        commandEnv: { ...request.service.environment },
+        resolve: async (argv) => argv,
+      };
     if (provider === null) return prepareApp(context);
     // A command does not touch the data of a database: it may be in use, or not be created yet.
     const commandEnv = provider === "postgres" ? postgresCommandEnv(context) : redisCommandEnv(context);
@@ -217,6 +226,8 @@ export class LocalStack implements RuntimeStack {
 
   async #prepare(request: LocalStartRequest, user: ServiceUser): Promise<LaunchPlan> {
     const context = await this.#context(request, user, request.service.name);
+    const { server } = request.service;
+    if (server !== undefined) return prepareServer(server, context);
     const provider = providerOf(request.service);
     if (provider === "postgres") return preparePostgres(context);
     return provider === "redis" ? prepareRedis(context) : prepareApp(context);
