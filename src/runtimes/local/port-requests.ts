@@ -5,6 +5,7 @@ import type { PortRequest } from "../shared/port-ledger.js";
 import { ownPlaceholders } from "./address-rewrite.js";
 import type { TranslatedService } from "./image/translate.js";
 import { providerOf } from "./providers/provider-of.js";
+import { SERVERS } from "./servers/images.js";
 
 /** Every port a service listens on, published first. */
 export function portRequests(service: TranslatedService): PortRequest[] {
@@ -29,6 +30,7 @@ export function portRequests(service: TranslatedService): PortRequest[] {
   const inner = [...service.expose, ...(provider === null ? ownPlaceholders(service) : [])];
   const test = service.healthcheck?.test;
   if (test?.kind === "http" || test?.kind === "tcp") inner.push(test.port);
+  if (service.server !== undefined) inner.unshift(...SERVERS[service.server].ports);
   if (provider !== null) inner.unshift(provider === "postgres" ? 5432 : 6379);
   for (const containerPort of inner) {
     if (containerPort === 0 && wishes.size > 0) continue;

@@ -20,6 +20,7 @@ const spec = (more: Partial<ServiceDefinition> = {}, user = "nginx") =>
     ports: [],
     volumes: [],
     secrets: [],
+    definition: { services: {} },
     info: { init: true },
   } as unknown as SpecOptions);
 

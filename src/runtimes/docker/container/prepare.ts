@@ -10,12 +10,12 @@ import { engineMessage, isPortTaken, serviceError, statusOf } from "../engine/er
 import type { Image } from "../image/image.js";
 import { LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/labels.js";
 import { removeContainer } from "../leftovers/remove.js";
-import { makeBindSources, ownBindSources } from "../volumes/bind-sources.js";
+import { makeBindSources, ownBindSources, refuseReplacedSources } from "../volumes/bind-sources.js";
 import { ensureVolumes, type ServiceVolume } from "../volumes/ensure.js";
 import { ownVolumes } from "../volumes/owner.js";
 import { checkBinds } from "../volumes/writable-binds.js";
 import { containerEnvironment } from "./environment.js";
-import { secretsFolder, writeSecretFiles } from "./secret-files.js";
+import { copySecretFiles, secretsFolder, writeSecretFiles } from "./secret-files.js";
 import { containerSpec, type PortBinding } from "./spec.js";
 import { type ContainerUser, containerUser, rootRefused } from "./user.js";
 import { userIds } from "./user-ids.js";
@@ -26,6 +26,8 @@ export interface PrepareOptions {
   definition: StackDefinition;
   /** The project's folder. */
   folder: string;
+  /** Folders that were created for binds of services that have not started yet. */
+  pending: Set<string>;
   service: ServiceDefinition;
   image: Image;
   generation: number;
@@ -106,9 +108,10 @@ function createError(error: unknown, service: string, host: string): unknown {
  * @throws SERVICE_START_FAILED, POLICY_VIOLATION, RUNTIME_UNAVAILABLE, STORAGE_FAILED
  */
 export async function prepareContainer(options: PrepareOptions): Promise<PreparedContainer> {
-  const { engine, identity, service, image, folder } = options;
+  const { engine, identity, service, image } = options;
+  refuseReplacedSources(options);
   const chosen = await containerUser({ service, image, binds: engine.sameMachine });
-  const createdBinds = engine.sameMachine ? makeBindSources(service, folder) : [];
+  const createdBinds = engine.sameMachine ? makeBindSources(options) : [];
   const data = { createdBinds, volumes: await ensureVolumes(engine.docker, identity, service, image) };
   return (await prepareAs(options, chosen, data)) ?? ((await prepareAs(options, APP, data)) as PreparedContainer);
 }
@@ -169,7 +172,7 @@ async function prepareAs(
   try {
     // The files belong to a user whose id only the image defines. They are created before the container, without their
     // owner.
-    const placed = await writeSecretFiles(secrets, files, numericUser(chosen.user));
+    const placed = engine.socket ? await writeSecretFiles(secrets, files, numericUser(chosen.user)) : [];
     id = await create(docker, specFor(placed));
     for (const { name, aliases } of options.networks.slice(1))
       await docker.getNetwork(name).connect({ Container: id, EndpointConfig: { Aliases: aliases } });
@@ -183,6 +186,7 @@ async function prepareAs(
       return null;
     }
     if (named && ids !== null && placed.length > 0) await writeSecretFiles(secrets, files, ids);
+    if (!engine.socket) await copySecretFiles(docker, id, service, files, ids ?? numericUser(chosen.user));
     const notes =
       ids === null || !fresh
         ? []

@@ -1,6 +1,7 @@
 /** The container configuration of one service, hardened regardless of the compose file. */
+import { existsSync } from "node:fs";
 import type Docker from "dockerode";
-import type { Limits, ServiceDefinition } from "../../../stack/definition/types.js";
+import type { Limits, ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import { isRootUser } from "../../shared/image-user.js";
 import { writableFolders } from "../../shared/official-images.js";
 import type { EngineInfo } from "../engine/engine.js";
@@ -8,6 +9,7 @@ import type { Image } from "../image/image.js";
 import { limitFields } from "../service/limits.js";
 import type { ServiceVolume } from "../volumes/ensure.js";
 import { containerSettings, hostSettings } from "./compose-settings.js";
+import { pinnedBinds } from "./pinned-binds.js";
 import type { SecretFile } from "./secret-files.js";
 
 export interface PortBinding {
@@ -30,6 +32,8 @@ export interface SpecOptions {
   ports: readonly PortBinding[];
   volumes: readonly ServiceVolume[];
   secrets: readonly SecretFile[];
+  /** All services of the stack: their binds may lie in a folder that this service can change. */
+  definition: Pick<StackDefinition, "services">;
   info: EngineInfo;
   /** The program gets a standard input, which is closed when its first reader disconnects. Default: none. */
   stdin?: boolean;
@@ -40,12 +44,19 @@ const LOG = { Type: "json-file", Config: { "max-size": "20m", "max-file": "3" } 
 
 type MountConfig = NonNullable<Docker.HostConfig["Mounts"]>;
 
-function mounts({ service, volumes, secrets }: SpecOptions): MountConfig {
-  const binds = service.mounts.flatMap((mount) =>
-    mount.type === "bind"
-      ? [{ Type: "bind" as const, Source: mount.source, Target: mount.target, ReadOnly: mount.readOnly }]
-      : [],
-  );
+function mounts(options: SpecOptions): MountConfig {
+  const { service, volumes, secrets, definition } = options;
+  const written = service.mounts.flatMap((mount) => (mount.type === "bind" ? [mount] : []));
+  const taken = [...service.mounts, ...volumes, ...secrets].map(({ target }) => target);
+  const pinned = pinnedBinds(service.mounts, definition, [...taken, ...Object.keys(temporary(options))], (source) =>
+    existsSync(source),
+  ).map((one) => ({ ...one, readOnly: false }));
+  const binds = [...written, ...pinned].map(({ source, target, readOnly }) => ({
+    Type: "bind" as const,
+    Source: source,
+    Target: target,
+    ReadOnly: readOnly,
+  }));
   const named = volumes.map(({ name, target, readOnly, noCopy }) => ({
     Type: "volume" as const,
     Source: name,

@@ -61,6 +61,8 @@ export class DockerStack implements RuntimeStack {
   /** Services of which an instance was started: restarts do not look for a newer image. */
   readonly #started = new Set<string>();
   #definition: StackDefinition;
+  /** Folders that were created for binds of services that have not started yet. */
+  readonly #pendingBinds = new Set<string>();
   #oneOffs = 0;
   #closing: Promise<void> | undefined;
 
@@ -179,6 +181,7 @@ export class DockerStack implements RuntimeStack {
       identity: this.#identity,
       definition: this.#definition,
       folder: this.request.folder,
+      pending: this.#pendingBinds,
       service,
       image,
       generation,

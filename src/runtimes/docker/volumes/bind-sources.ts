@@ -2,8 +2,10 @@
 import { existsSync } from "node:fs";
 import { relative } from "node:path";
 import { StackwardenError } from "../../../errors.js";
-import type { BindMount, ServiceDefinition } from "../../../stack/definition/types.js";
+import type { BindMount, ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import { giveFolderBeneath, makeFolderBeneath } from "../../../system/make-folder-beneath.js";
+import { realPath } from "../../../system/real-path.js";
+import { replaceable } from "../container/pinned-binds.js";
 import type { UserIds } from "../container/user-ids.js";
 
 const missing = ({ source, createHostPath, outside }: BindMount, service: string): StackwardenError =>
@@ -17,21 +19,58 @@ const missing = ({ source, createHostPath, outside }: BindMount, service: string
     details: { service },
   });
 
+/** The engine would follow the link, wherever it leads. */
+const replaced = ({ source }: BindMount, service: string): StackwardenError =>
+  new StackwardenError(
+    "POLICY_VIOLATION",
+    `${service}: ${source}, which it binds, was replaced by a link after the compose files were read.`,
+    {
+      hint: "Restore it, or call start_stack, which reads the compose files again and follows links inside the project.",
+      details: { service },
+    },
+  );
+
+export interface BindSourceOptions {
+  service: Pick<ServiceDefinition, "name" | "mounts">;
+  definition: Pick<StackDefinition, "services">;
+  /** The project's folder. */
+  folder: string;
+  /**
+   * Folders that were created for services that have not started yet. Changed: a service that could put a link there
+   * starts after the folder exists.
+   */
+  pending: Set<string>;
+}
+
+/** @throws POLICY_VIOLATION for a source that is a link, or lies behind one, since the compose files were read */
+export function refuseReplacedSources({
+  service,
+  definition,
+}: Pick<BindSourceOptions, "service" | "definition">): void {
+  const own = service.mounts.flatMap((mount) => (mount.type === "bind" ? [mount] : []));
+  for (const mount of [...own, ...replaceable(service.mounts, definition)])
+    if (realPath(mount.source) !== mount.source) throw replaced(mount, service.name);
+}
+
 /**
- * @param folder the project's folder
- * @returns the bound folders that were created
+ * @returns the folders that were created for the service
  * @throws SERVICE_START_FAILED for a source that is missing and must not be created
  */
-export function makeBindSources(
-  { name, mounts }: Pick<ServiceDefinition, "name" | "mounts">,
-  folder: string,
-): string[] {
+export function makeBindSources({ service, definition, folder, pending }: BindSourceOptions): string[] {
   const created: string[] = [];
-  for (const mount of mounts) {
-    if (mount.type !== "bind" || existsSync(mount.source)) continue;
-    if (mount.createHostPath === false || mount.outside === true) throw missing(mount, name);
-    if (makeFolderBeneath(mount.source, folder).length > 0) created.push(mount.source);
+  for (const mount of service.mounts) {
+    if (mount.type !== "bind") continue;
+    const { source, createHostPath, outside } = mount;
+    if (existsSync(source)) {
+      if (pending.delete(source)) created.push(source);
+      continue;
+    }
+    if (createHostPath === false || outside === true) throw missing(mount, service.name);
+    if (makeFolderBeneath(source, folder).length > 0) created.push(source);
   }
+  for (const { source, createHostPath, outside } of replaceable(service.mounts, definition))
+    if (createHostPath !== false && outside !== true && makeFolderBeneath(source, folder).length > 0)
+      pending.add(source);
   return created;
 }
 

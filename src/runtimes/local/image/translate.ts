@@ -12,6 +12,7 @@ import type {
   StackDefinition,
 } from "../../../stack/definition/types.js";
 import { readRegularText, UnsafePathError } from "../../../system/read-regular-file.js";
+import { type ServerName, serverOfImage } from "../servers/images.js";
 import { type ImageRecipe, readDockerfile } from "./dockerfile.js";
 import { type AppRecipe, appRecipe, isLanguageImage } from "./recipe.js";
 
@@ -19,6 +20,8 @@ import { type AppRecipe, appRecipe, isLanguageImage } from "./recipe.js";
 export interface TranslatedService extends ServiceDefinition {
   /** Absent for providers and for services with `x-local.command`. */
   recipe?: AppRecipe;
+  /** A server of the machine that replaces the image. */
+  server?: ServerName;
   /** The image whose version the service asks for: its own, or that of its Dockerfile. */
   baseImage?: string;
 }
@@ -84,9 +87,20 @@ export function translateService(service: ServiceDefinition, folder: string): Tr
         local: { environment: {}, ...local, provider },
         baseImage: recipe.base,
       };
+    const server = serverOfImage(recipe.base);
+    if (server !== null && recipe.steps.every(({ kind, ...step }) => kind === "copy" && !("from" in step)))
+      return {
+        ...service,
+        image: recipe.base,
+        environment: { ...recipe.env, ...service.environment },
+        mounts: [...copiedFiles(recipe, build), ...service.mounts],
+        server,
+      };
     return withRecipe(service, appRecipe(service, recipe, build.context, folder), recipe);
   }
   if (image !== undefined && providerOfImage(image) !== null) return service;
+  const server = image === undefined ? null : serverOfImage(image);
+  if (server !== null) return { ...service, server };
   if (image !== undefined && isLanguageImage(image))
     return withRecipe(service, appRecipe(service, null, null, folder), null);
   if (local !== undefined && [...(service.entrypoint ?? []), ...(service.command ?? [])].length > 0) return service;

@@ -44,6 +44,7 @@ const spec = (fields: Partial<ServiceDefinition>, more: Partial<Parameters<typeo
     ports: [],
     volumes: [],
     secrets: [],
+    definition: { services: {} },
     info: readInfo({ InitBinary: "docker-init" }, []),
     ...more,
   });

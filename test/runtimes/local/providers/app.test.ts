@@ -211,9 +211,9 @@ describe("an app service", () => {
   });
 
   it("is refused before anything starts when nothing says how to run it", async () => {
-    await expect(fixture.open([service("x", { image: "nginx:1" })])).rejects.toMatchObject({
+    await expect(fixture.open([service("x", { image: "elasticsearch:8" })])).rejects.toMatchObject({
       code: "UNSUPPORTED",
-      message: expect.stringContaining("nginx:1"),
+      message: expect.stringContaining("elasticsearch:8"),
       hint: expect.stringContaining("services.x.x-local.command"),
     });
     expect(() => appCommand(service("x"))).toThrowError(/no image/);

@@ -1,0 +1,164 @@
+/** memcached, MongoDB, RabbitMQ and Mailpit of the machine: loopback only. */
+import { join } from "node:path";
+import { StackwardenError } from "../../../errors.js";
+import { LOOPBACK } from "../address-rewrite.js";
+import { SERVICE_PATH } from "../binaries.js";
+import { ensureDir, ownerOf, writePrivateFile } from "../files/create.js";
+import type { LaunchPlan, PrepareContext } from "../providers/launch-plan.js";
+import { adopt, dataBase, variable } from "../providers/provider-data.js";
+import { requireServer } from "./find-server.js";
+import { SERVERS, type ServerName } from "./images.js";
+
+/** The host port of one of the image's ports. */
+const portOf = ({ book, request: { service } }: PrepareContext, containerPort: number): number =>
+  book.hostPort(service.name, containerPort) ?? containerPort;
+
+/** The definition's command without the program, or nothing when it has none. */
+function wordsOf({ request: { service } }: PrepareContext, program: RegExp): string[] {
+  const words = [...(service.entrypoint ?? []), ...(service.command ?? [])];
+  if (words[0] === "docker-entrypoint.sh") words.shift();
+  if (program.test(words[0] ?? "")) words.shift();
+  return words;
+}
+
+function base(context: PrepareContext, fields: Pick<LaunchPlan, "argv" | "cwd"> & Partial<LaunchPlan>): LaunchPlan {
+  return {
+    commandEnv: { ...context.request.service.environment },
+    notes: [],
+    emptyVolumes: [],
+    access: null,
+    resolve: async (argv) => argv,
+    ...fields,
+    env: {
+      PATH: ["/usr/sbin", ...SERVICE_PATH].join(":"),
+      LANG: "C.UTF-8",
+      HOME: context.home,
+      TMPDIR: context.tmp,
+      ...fields.env,
+    },
+  };
+}
+
+async function dataFolder(
+  context: PrepareContext,
+  name: ServerName,
+): Promise<{ data: string } & Pick<LaunchPlan, "notes" | "emptyVolumes">> {
+  const folder = await dataBase(context, () => false, SERVERS[name].data);
+  const data = join(folder.base, name);
+  if ((await ownerOf(data)) === null) await ensureDir(data, 0o700, context.user);
+  else await adopt(data, context);
+  return { data, notes: folder.notes, emptyVolumes: folder.emptyVolumes };
+}
+
+export async function prepareMemcached(context: PrepareContext): Promise<LaunchPlan> {
+  const program = await requireServer("memcached", context);
+  const options: string[] = [];
+  const words = wordsOf(context, /^memcached$/);
+  for (let at = 0; at < words.length; at += 1) {
+    const word = words[at] as string;
+    const value = words[at + 1];
+    if (/^-[mcItRnf]$/.test(word) && value !== undefined) {
+      options.push(word, value);
+      at += 1;
+    } else if (/^-[mcItRnf]\d/.test(word) || /^--(memory-limit|conn-limit|max-item-size|threads)=/.test(word))
+      options.push(word);
+    else if (!/^(-[vM]+|-[lpU]|[\d.]+)$/.test(word))
+      throw new StackwardenError(
+        "UNSUPPORTED",
+        `The local runtime cannot give "${word}" to memcached ("${context.request.service.name}").`,
+        {
+          hint: "Use -m, -c, -I, -t or their long forms.",
+        },
+      );
+  }
+  return base(context, {
+    argv: [program, "-l", LOOPBACK, "-p", String(portOf(context, 11_211)), "-U", "0", ...options],
+    cwd: context.tmp,
+    notes: ["memcached has no password: every local user of this machine can connect."],
+  });
+}
+
+export async function prepareMongo(context: PrepareContext): Promise<LaunchPlan> {
+  const program = await requireServer("mongo", context);
+  if (variable(context, "MONGO_INITDB_ROOT_USERNAME"))
+    throw new StackwardenError(
+      "UNSUPPORTED",
+      `The local runtime cannot create the root user of "${context.request.service.name}".`,
+      {
+        hint: "Leave MONGO_INITDB_ROOT_USERNAME and its password out on the local runtime, or use a runtime with containers.",
+      },
+    );
+  const { data, notes, emptyVolumes } = await dataFolder(context, "mongo");
+  const port = String(portOf(context, 27_017));
+  return base(context, {
+    argv: [program, "--dbpath", data, "--port", port, "--bind_ip", LOOPBACK, "--unixSocketPrefix", context.tmp],
+    cwd: data,
+    emptyVolumes,
+    notes: [...notes, "MongoDB has no password: every local user of this machine can connect."],
+  });
+}
+
+export async function prepareMailpit(context: PrepareContext): Promise<LaunchPlan> {
+  const program = await requireServer("mailpit", context);
+  const { data, notes, emptyVolumes } = await dataFolder(context, "mailpit");
+  const { environment } = context.request.service;
+  const settings = Object.entries(environment).filter(([name]) => /^MP_(?!DATA_FILE|DATABASE|.*_BIND_ADDR)/.test(name));
+  return base(context, {
+    argv: [
+      program,
+      ...["--smtp", `${LOOPBACK}:${portOf(context, 1025)}`],
+      ...["--listen", `${LOOPBACK}:${portOf(context, 8025)}`],
+      ...["--database", join(data, "mailpit.db")],
+    ],
+    cwd: data,
+    env: Object.fromEntries(settings),
+    notes,
+    emptyVolumes,
+  });
+}
+
+export async function prepareRabbitmq(context: PrepareContext): Promise<LaunchPlan> {
+  const program = await requireServer("rabbitmq", context);
+  const { data, notes, emptyVolumes } = await dataFolder(context, "rabbitmq");
+  const { service } = context.request;
+  const quoted = (text: string): string => `<<${JSON.stringify(text)}>>`;
+  const management = /management/.test(service.image ?? "");
+  const lines = [
+    `{rabbit, [{tcp_listeners, [{"${LOOPBACK}", ${portOf(context, 5672)}}]}`,
+    `, {default_user, ${quoted(variable(context, "RABBITMQ_DEFAULT_USER") || "guest")}}`,
+    `, {default_pass, ${quoted(variable(context, "RABBITMQ_DEFAULT_PASS") || "guest")}}`,
+    `, {default_vhost, ${quoted(variable(context, "RABBITMQ_DEFAULT_VHOST") || "/")}}, {loopback_users, []}]}`,
+    ...(management
+      ? [`, {rabbitmq_management, [{listener, [{ip, "${LOOPBACK}"}, {port, ${portOf(context, 15_672)}}]}]}`]
+      : []),
+  ];
+  const config = await writePrivateFile(join(context.base, "advanced.config"), `[${lines.join("")}].\n`, context.user);
+  const plugins = await writePrivateFile(
+    join(context.base, "enabled_plugins"),
+    `[${management ? "rabbitmq_management" : ""}].\n`,
+    context.user,
+  );
+  const node = `rabbit-${service.name.replace(/[^A-Za-z0-9]/g, "")}-${portOf(context, 5672)}@localhost`;
+  return base(context, {
+    argv: [program],
+    cwd: data,
+    env: {
+      HOME: data,
+      RABBITMQ_NODENAME: node,
+      RABBITMQ_MNESIA_BASE: data,
+      RABBITMQ_LOGS: "-",
+      RABBITMQ_LOG_BASE: context.tmp,
+      RABBITMQ_ADVANCED_CONFIG_FILE: config,
+      RABBITMQ_CONFIG_FILE: join(context.base, "none.conf"),
+      RABBITMQ_CONF_ENV_FILE: "/dev/null",
+      RABBITMQ_ENABLED_PLUGINS_FILE: plugins,
+      RABBITMQ_GENERATED_CONFIG_DIR: context.tmp,
+      RABBITMQ_PID_FILE: join(context.tmp, "pid"),
+      // The distribution port follows the service's own, so that several nodes of the machine do not meet.
+      RABBITMQ_DIST_PORT: String(20_000 + (portOf(context, 5672) % 20_000)),
+      ERL_EPMD_ADDRESS: LOOPBACK,
+    },
+    notes,
+    emptyVolumes,
+  });
+}

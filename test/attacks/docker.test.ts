@@ -1,0 +1,85 @@
+/** A hostile repository on the docker runtime, on a Docker daemon of the test's own. */
+import { chownSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { type Server, TestBench } from "../e2e/support/bench.js";
+import { startDaemon, type TestDaemon, whyNoDaemon } from "../support/docker/daemon.mjs";
+
+const skip = whyNoDaemon();
+
+describe.skipIf(skip !== null)(`docker attacks${skip === null ? "" : `: skipped, ${skip}`}`, () => {
+  let daemon: TestDaemon;
+  let bench: TestBench;
+  let server: Server;
+  const project = "hostile";
+
+  beforeAll(async () => {
+    daemon = await startDaemon({ images: ["node:20-alpine"] });
+  });
+  afterAll(() => daemon?.close());
+  afterEach(() => bench.close());
+
+  const open = async (): Promise<void> => {
+    bench = new TestBench("standalone");
+    server = await bench.server({ STACKWARDEN_RUNTIME: "docker", STACKWARDEN_DOCKER_HOST: daemon.host });
+  };
+  const run = (service: string, command: string) =>
+    server.call("run_command", { project, service, command, shell: true });
+
+  const SERVICE = (name: string, volumes: string[]) =>
+    [
+      `  ${name}:`,
+      "    image: node:20-alpine",
+      "    user: '1000:1000'",
+      "    restart: always",
+      "    command: [sleep, '1000']",
+      `    volumes: ${JSON.stringify(volumes)}`,
+    ].join("\n");
+
+  // Before, the service read the foreign folder in 4 of 4 runs, after a restart by a caller as after a crash.
+  it("a service that replaces the source of a bind by a link gets no folder of the machine", async () => {
+    await open();
+    const outside = join(bench.folder, "outside");
+    mkdirSync(outside);
+    writeFileSync(join(outside, "note"), "of another user\n");
+    const folder = bench.project(project, {
+      "compose.yaml": [
+        "services:",
+        SERVICE("app", [".:/proj", "./data:/data"]),
+        SERVICE("late", ["./not/there:/data", "./file:/file:ro"]),
+        "    depends_on: [app]",
+      ].join("\n"),
+      "data/x": "",
+      file: "of the project\n",
+    });
+    for (const path of ["", "data", "data/x", "file"]) chownSync(join(folder, path), 1000, 1000);
+    await server.call("start_stack", { project, folder: project });
+    const swap = `cd /proj; for d in data not not/there file; do mv $d $d-2; rm -rf $d; ln -s ${outside} $d; done; ls -l`;
+    const { stdout, stderr } = await run("app", swap);
+    expect(stdout).not.toContain("->");
+    expect(stderr.match(/[Bb]usy/g)?.length).toBeGreaterThanOrEqual(4);
+    for (const service of ["app", "late"]) {
+      await server.call("restart_service", { project, service });
+      expect((await run(service, "cat /data/note /file")).stdout).not.toContain("of another user");
+    }
+    expect((await run("late", "cat /file; touch /data/mine && echo written")).stdout).toBe("of the project\nwritten\n");
+    // No attack: what the service does to the folder of a bind reaches the project.
+    await run("app", "echo new > /proj/data/y; cp /proj/data/y /data/z");
+    expect(readFileSync(join(folder, "data/z"), "utf8")).toBe("new\n");
+  });
+
+  // Before, the engine mounted the foreign folder.
+  it("a link that the project's owner puts in the place of a source is refused until the files are read again", async () => {
+    await open();
+    const folder = bench.project(project, {
+      "compose.yaml": `services:\n${SERVICE("app", ["./data:/data"])}`,
+      "data/x": "",
+    });
+    await server.call("start_stack", { project, folder: project });
+    rmSync(join(folder, "data"), { recursive: true });
+    symlinkSync("/etc", join(folder, "data"));
+    const error = await server.refused("restart_service", { project, service: "app" });
+    expect(error).toMatchObject({ code: "POLICY_VIOLATION" });
+    expect((await server.refused("start_stack", { project })).code).toBe("POLICY_VIOLATION");
+  });
+});

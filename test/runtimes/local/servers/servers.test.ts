@@ -1,0 +1,178 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { AddressBook } from "../../../../src/runtimes/local/address-rewrite.js";
+import { SERVERS, serverInstallCommand, serverOfImage } from "../../../../src/runtimes/local/servers/images.js";
+import { accountStatements, serverOptions } from "../../../../src/runtimes/local/servers/mysql.js";
+import { rewriteConfig } from "../../../../src/runtimes/local/servers/nginx.js";
+import { findIn, systemDirs } from "../../../../src/system/find-program.js";
+import { freePort, healthcheck } from "../../contract/bench.js";
+import { Fixture, service, untilHealthy } from "../support/fixture.js";
+
+const missing: string[] = [];
+const installed = async (program: string): Promise<boolean> => {
+  const found = (await findIn([program], systemDirs())) !== null;
+  if (!found) missing.push(program);
+  return found;
+};
+const [hasNginx, hasMemcached, hasMariaDb] = [
+  await installed("nginx"),
+  await installed("memcached"),
+  await installed("mariadbd"),
+];
+if (missing.length > 0) process.stderr.write(`servers.test.ts: tests skipped, not installed: ${missing.join(", ")}\n`);
+
+describe("server images", () => {
+  it("are official ones only", () => {
+    expect(serverOfImage("mysql:8")).toBe("mysql");
+    expect(serverOfImage("docker.io/library/nginx:alpine")).toBe("nginx");
+    expect(serverOfImage("axllent/mailpit")).toBe("mailpit");
+    expect(serverOfImage("bitnami/mysql:8")).toBeNull();
+    expect(serverOfImage("ghcr.io/acme/nginx")).toBeNull();
+  });
+
+  it("have one command that installs them on each platform", () => {
+    for (const name of Object.keys(SERVERS) as (keyof typeof SERVERS)[]) {
+      expect(serverInstallCommand(name, "darwin")).toMatch(/^brew install \S+$/);
+      expect(serverInstallCommand(name, "linux")).toMatch(/apt-get install -y|^go install/);
+    }
+  });
+});
+
+describe("the accounts of a new MySQL", () => {
+  it("are those of the image's variables, quoted", () => {
+    const sql = accountStatements({ rootPassword: "a'b\\", database: "sh`op", user: "app", password: "x" });
+    expect(sql).toContain("ALTER USER 'root'@'localhost' IDENTIFIED BY 'a\\'b\\\\';");
+    expect(sql).toContain("CREATE DATABASE IF NOT EXISTS `sh``op`;");
+    expect(sql).toContain("GRANT ALL ON `sh``op`.* TO 'app'@'%';");
+  });
+
+  it("has the options of the definition's command, except those of the runtime", () => {
+    const command = ["mysqld", "--character-set-server=utf8mb4", "--port=1", "--default-authentication-plugin=x"];
+    expect(serverOptions(service("db", { command }))).toEqual([
+      "--loose-character-set-server=utf8mb4",
+      "--loose-default-authentication-plugin=x",
+    ]);
+    expect(() => serverOptions(service("db", { command: ["bash", "x"] }))).toThrowError(/"bash"/);
+  });
+});
+
+describe("a configuration of nginx", () => {
+  const book: AddressBook = {
+    services: () => ["proxy", "api"],
+    hostPort: (name, port) =>
+      new Map([
+        ["proxy:80", 8088],
+        ["api:5000", 41_000],
+      ]).get(`${name}:${port}`),
+    ports: (name) => (name === "api" ? [5000] : [80]),
+  };
+  const rewrite = (text: string) =>
+    rewriteConfig(text, { service: "proxy", book, paths: [{ container: "/usr/share/nginx/html", host: "/p/public" }] });
+
+  it("listens on the service's host port of the loopback address", () => {
+    expect(rewrite("listen 80;")).toBe("listen 127.0.0.1:8088;");
+    expect(rewrite("listen 0.0.0.0:80 default_server;")).toBe("listen 127.0.0.1:8088 default_server;");
+    expect(rewrite("listen [::]:80;").trim()).toBe("");
+  });
+
+  it("reaches other services where they listen", () => {
+    expect(rewrite("proxy_pass http://api:5000/;")).toBe("proxy_pass http://127.0.0.1:41000/;");
+    expect(rewrite("upstream x { server api:5000 weight=2; }")).toContain("server 127.0.0.1:41000 weight=2;");
+  });
+
+  it("uses the project's folders, and logs to the service's output", () => {
+    expect(rewrite("root /usr/share/nginx/html;")).toBe("root /p/public;");
+    expect(rewrite("root /usr/share/nginx/html/app;")).toBe("root /p/public/app;");
+    expect(rewrite("user nginx;\npid /run/x;\n").trim()).toBe("");
+    expect(rewrite("access_log /var/log/nginx/a.log main;")).toBe("access_log off;");
+    expect(rewrite("error_log /var/log/nginx/e.log warn;")).toBe("error_log stderr warn;");
+  });
+});
+
+describe("servers of this machine", () => {
+  let fixture: Fixture;
+  let port: number;
+  beforeEach(async () => {
+    fixture = new Fixture();
+    port = await freePort();
+  });
+  afterEach(() => fixture.close());
+  const published = (containerPort: number) => [{ containerPort, hostPort: port, protocol: "tcp" as const }];
+
+  it.skipIf(!hasMemcached)("memcached runs with the options of its command", async () => {
+    const cache = service("cache", {
+      image: "memcached:1.6",
+      command: ["memcached", "-m", "32"],
+      ports: published(11_211),
+    });
+    const stack = await fixture.open([cache]);
+    const running = await fixture.start(stack, cache);
+    expect(await untilHealthy(running, healthcheck({ kind: "tcp", port: 11_211 }))).toMatchObject({ healthy: true });
+    await running.stop({ graceMs: 2000 });
+    await expect(fixture.start(stack, { ...cache, command: ["-S"] })).rejects.toMatchObject({ code: "UNSUPPORTED" });
+  });
+
+  it.skipIf(!hasNginx)("nginx serves the project's files with the project's configuration", async () => {
+    fixture.file("public/index.html", "from the project");
+    fixture.file(
+      "site.conf",
+      "server { listen 80; root /usr/share/nginx/html; location /x { return 200 'configured'; } }",
+    );
+    const bind = (path: string, target: string) =>
+      ({ type: "bind", source: `${fixture.folder}/${path}`, target, readOnly: true }) as const;
+    const web = service("web", {
+      image: "nginx:alpine",
+      ports: published(80),
+      mounts: [bind("site.conf", "/etc/nginx/conf.d/default.conf"), bind("public", "/usr/share/nginx/html")],
+    });
+    const stack = await fixture.open([web]);
+    const running = await fixture.start(stack, web);
+    const health = await untilHealthy(running, healthcheck({ kind: "http", port: 80, path: "/", status: 200 }));
+    expect(health, fixture.log("web")).toMatchObject({ healthy: true });
+    expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe("from the project");
+    expect(await (await fetch(`http://127.0.0.1:${port}/x`)).text()).toBe("configured");
+  });
+
+  it.skipIf(!hasMariaDb)(
+    "MariaDB has the accounts, the database and the data of its scripts, also after a restart",
+    async () => {
+      fixture.file("init/01.sql", "create table todo (title text); insert into todo values ('kept');");
+      const db = service("db", {
+        image: "mysql:8",
+        environment: {
+          MYSQL_ROOT_PASSWORD: "r'oot",
+          MYSQL_DATABASE: "todos",
+          MYSQL_USER: "todo",
+          MYSQL_PASSWORD: "s3cret",
+        },
+        ports: published(3306),
+        mounts: [
+          { type: "volume", source: "data", target: "/var/lib/mysql", readOnly: false },
+          { type: "bind", source: `${fixture.folder}/init`, target: "/docker-entrypoint-initdb.d", readOnly: true },
+        ],
+      });
+      const stack = await fixture.open([db]);
+      const ping = healthcheck({ kind: "cmd", argv: ["mysqladmin", "ping", "-h", "localhost"] });
+      const query = healthcheck({
+        kind: "cmd-shell",
+        command: "mysql -h 127.0.0.1 -utodo -ps3cret todos -Ne 'select title from todo' | grep -q kept",
+      });
+      for (let start = 1; start <= 2; start += 1) {
+        const running = await fixture.start(stack, db);
+        expect(await untilHealthy(running, ping), fixture.log("db")).toMatchObject({ healthy: true });
+        expect(await untilHealthy(running, query)).toMatchObject({ healthy: true });
+        expect(running.notes.join("\n")).toContain("instead of mysql:8");
+        await running.stop({ graceMs: 10_000 });
+      }
+    },
+  );
+
+  it("that are not installed are an error with the command that installs them", async () => {
+    const mail = service("mail", { image: "axllent/mailpit" });
+    const stack = await fixture.open([mail]);
+    await expect(fixture.start(stack, mail)).rejects.toMatchObject({
+      code: "RUNTIME_UNAVAILABLE",
+      message: expect.stringContaining("Mailpit (axllent/mailpit), which is not installed"),
+      hint: expect.stringMatching(/^Install it: (go install|brew install)/),
+    });
+  });
+});
