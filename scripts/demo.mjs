@@ -2,12 +2,13 @@
 // examples/commandcenter on real services. Every line printed was seen, none is remembered. Run by `npm run demo`;
 // `npm run demo -- --runtime docker` runs it on the Docker engine of this machine.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
+import { worktrees } from "./lib/demo-worktrees.mjs";
 import { root } from "./lib/run.mjs";
 
 const project = "commandcenter";
@@ -26,13 +27,14 @@ const expect = (condition, what) => {
 
 const at = process.argv.indexOf("--runtime");
 const runtime = at < 0 ? undefined : process.argv[at + 1];
+const work = realpathSync(mkdtempSync(join(tmpdir(), "stackwarden-demo-work-")));
 const state = mkdtempSync(join(tmpdir(), "stackwarden-demo-"));
 const { mcpServers } = JSON.parse(readFileSync(join(root, "mcp.json"), "utf8"));
 const { command, args } = mcpServers.stackwarden;
 const program = command === "node" ? process.execPath : command;
 const env = {
   ...process.env,
-  STACKWARDEN_ROOTS: join(root, "examples"),
+  STACKWARDEN_ROOTS: [join(root, "examples"), work].join(delimiter),
   STACKWARDEN_STATE_DIR: state,
   STACKWARDEN_LOG_LEVEL: "warn",
   ...(runtime === undefined ? {} : { STACKWARDEN_RUNTIME: runtime }),
@@ -168,6 +170,8 @@ const alive = (pid) => {
 
 try {
   await demo();
+  if (spawnSync("git", ["--version"]).status === 0) await worktrees({ call, step, show, expect, work, state });
+  else out("\ngit is not installed: the part with two work trees is left out.");
   out(`\n${paint("1;32", "The demonstration ended as it should.")}`);
 } catch (error) {
   out(`\n${paint("1;31", error instanceof DemoFailure ? error.message : String(error.stack ?? error))}`);
@@ -180,5 +184,6 @@ try {
     out(ended.stderr);
     process.exitCode = 1;
   }
+  rmSync(work, { recursive: true, force: true });
   rmSync(state, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 }

@@ -189,6 +189,26 @@ test("limits without a value are left out; those that nothing enforces say so", 
   });
 });
 
+test("declared commands, stale code and a missing folder are in the brief list, of a running and of a stopped stack", () => {
+  const running = stack("healthy");
+  const web = running.services.web as (typeof running.services)[string];
+  web.commands = ["migrate", "test"];
+  web.stale = {
+    reason: "app.py changed after the instance started.",
+    fix: "restart_service",
+    files: ["app.py"],
+    changed_at: at(0),
+  };
+  const stopped: StackReport = { ...running, state: "stopped", folder_missing: true };
+  const [shown, other] = briefStacks.of({ stacks: [running, stopped] }).stacks;
+  expect(shown).toMatchObject({
+    services: { web: expect.stringContaining("stale: app.py changed after the instance started (restart_service)") },
+    commands: { web: "migrate, test" },
+  });
+  expect(shown).not.toHaveProperty("folder_missing");
+  expect(other).toMatchObject({ folder_missing: true, commands: { web: "migrate, test" } });
+});
+
 test("detail: true gives the whole report; a value that is not a boolean is refused", async () => {
   const connected = await connect();
   expect((await connected.call("start_stack", { project: "shop" })).structured).not.toHaveProperty("before");

@@ -12,9 +12,15 @@ export const briefStacks = {
 
 function briefStack(stack: StackReport): Record<string, unknown> {
   const { project, state, folder, folder_missing, runtime, services, idle_stop } = stack;
+  // The names that run_command takes, by service.
+  const commands = Object.fromEntries(
+    Object.entries(services).flatMap(([name, service]) =>
+      service.commands === undefined ? [] : [[name, service.commands.join(", ")]],
+    ),
+  );
   // All services of a stopped stack are stopped: list only their names.
   if (state === "stopped")
-    return withoutEmpty({ project, state, folder, folder_missing, services: Object.keys(services) });
+    return withoutEmpty({ project, state, folder, folder_missing, services: Object.keys(services), commands });
   const lines = Object.entries(services).map(([name, service]) => {
     const limits = Object.entries(limitLines(service.limits) ?? {}).map(([limit, value]) => `${limit} ${value}`);
     return [name, [serviceLine(service), ...(limits.length === 0 ? [] : [`limits: ${limits.join(", ")}`])].join("; ")];
@@ -26,6 +32,7 @@ function briefStack(stack: StackReport): Record<string, unknown> {
     folder_missing,
     runtime,
     services: Object.fromEntries(lines),
+    commands,
     idle_stop: idle_stop === undefined ? null : `after ${idle_stop.seconds} s without a call`,
     notes: notesOf(stack),
   });
