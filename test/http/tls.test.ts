@@ -107,7 +107,7 @@ it("takes a renewed certificate without a restart; until both files fit the old 
   // As a new file, which is how most renewals write.
   renameSync(renewed.keyFile, files.keyFile);
   await until("the new one is served", async () => (await served()) !== before);
-  expect(logged("was read anew")).toBe(true);
+  expect(logged("was reloaded")).toBe(true);
   // The agent trusts only the old one: it goes on on its connection.
   expect(await ask()).toBe(200);
   agent.destroy();

@@ -140,7 +140,7 @@ describe.skipIf(why !== null)(`an engine whose host is out of reach${why === nul
     const app = bench.python("app", WAITS);
     expect(await failure({ ...app, image: "no/such:1" })).toMatchObject({
       code: "SERVICE_START_FAILED",
-      message: expect.stringMatching(/image of app cannot be had/),
+      message: expect.stringMatching(/image of app cannot be obtained/),
     });
     expect(await failure({ ...app, user: "ghost" })).toMatchObject({
       code: "SERVICE_START_FAILED",

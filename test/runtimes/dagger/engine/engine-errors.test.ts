@@ -43,7 +43,7 @@ describe("faults of an engine", () => {
     [
       "an image that is not there",
       new EngineError('failed to resolve image "no/such": docker.io/no/such:latest: not found'),
-      /image of web cannot be had.*not found/,
+      /image of web cannot be obtained.*not found/,
     ],
     [
       "an image that needs a login",

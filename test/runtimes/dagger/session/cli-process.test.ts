@@ -70,7 +70,7 @@ describe("a CLI", () => {
     for (const line of ["head -c 40000 /dev/zero | tr '\\0' x", "head -c 20000 /dev/zero | tr '\\0' x; echo"])
       await expect(startCli(options(`${line}; cat > /dev/null`))).rejects.toMatchObject({
         code: "RUNTIME_UNAVAILABLE",
-        message: expect.stringContaining("did not say its port"),
+        message: expect.stringContaining("did not print its port"),
       });
     const talks = await startCli(
       options(`${LINE}; head -c 300000 /dev/zero | tr '\\0' x; echo > done; cat > /dev/null`),

@@ -133,7 +133,7 @@ describe("opening a session", () => {
       engine.faults({ open: { line } });
       expect(await refused(), line).toMatchObject({
         code: "RUNTIME_UNAVAILABLE",
-        message: expect.stringContaining("did not say its port"),
+        message: expect.stringContaining("did not print its port"),
       });
     }
     await nothingLeft();
