@@ -53,6 +53,20 @@ describe("the port ledger", () => {
     expect(ledger.hostPort("a", 8000)).toBeGreaterThan(port);
   });
 
+  it("takes any free port of a range, and reports a range that is taken", async () => {
+    const port = await freePort(2);
+    const range = { ...published(8000, port), hostPortEnd: port + 1 };
+    await occupy(port);
+    await ledger.apply(definition([web("a", range)]));
+    expect(ledger.hostPort("a", 8000)).toBe(port + 1);
+    await ledger.apply(definition([web("a", range)]));
+    expect(ledger.hostPort("a", 8000)).toBe(port + 1);
+    await expect(ledger.apply(definition([web("a", range), web("b", range)]))).rejects.toMatchObject({
+      code: "PORT_IN_USE",
+      details: { ports: [{ service: "b", port, container_port: 8000 }] },
+    });
+  });
+
   it("names free ports, ready for another start, when those asked for are taken", async () => {
     const port = await freePort();
     await occupy(port);
@@ -221,7 +235,7 @@ describe("the port ledger", () => {
   });
 
   it("is not kept alive by a port that is held", async () => {
-    const server = await hold(0);
+    const server = (await hold(0)) as Server;
     expect((server as unknown as { _handle: { hasRef(): boolean } })._handle.hasRef()).toBe(false);
     const { port } = server.address() as { port: number };
     expect(await accepts(port)).toBe(true);

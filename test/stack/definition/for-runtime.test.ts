@@ -38,6 +38,7 @@ describe("a definition for one runtime", () => {
     const docker = forRuntime(definition, "docker").services.dns;
     expect(docker?.replicas).toBeUndefined();
     expect(docker?.ports).toEqual([
+      { containerPort: 53, hostPort: 53, protocol: "udp" },
       { containerPort: 80, hostPort: 80, protocol: "tcp" },
       { containerPort: 80, hostPort: 8080, protocol: "tcp" },
     ]);
@@ -47,7 +48,7 @@ describe("a definition for one runtime", () => {
     expect(notes).toEqual([
       "Port 53/udp of dns is not published: this runtime publishes TCP ports alone.",
       "Port 80/tcp of dns is published once, not on 8080 as well: this runtime publishes each port once.",
-      "scale (dns) has no effect on the local runtime: One instance runs.",
+      "scale (dns) has no effect on the local runtime: One instance runs: its state, log and limits are the service's.",
     ]);
   });
 
