@@ -70,7 +70,7 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
     return { text: bench.sink("app").all, running, stack };
   };
 
-  it("has no capability, no new privileges, an init, seccomp, and no port of its own choice", async () => {
+  it("run without capabilities and new privileges, with an init, seccomp and only their published ports", async () => {
     const service = shell("cat /proc/self/status; sleep 100");
     const { running, sink } = await bench.run(service, { limits: { cpus: 0.5, memory_mb: 64, pids: 50 } });
     await sink.shows("Seccomp:");
@@ -193,7 +193,7 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
       await runtime.removeVolumes(bench.projectId, bench.stateDir, []).catch(() => {});
     });
 
-    it("a volume in use by a foreign container is not deleted, and says what uses it", async () => {
+    it("a volume in use by a foreign container is not deleted, and the error names the container", async () => {
       const service = shell("true", { mounts: [volume("/data")] });
       const { stack } = await output(service, volumes);
       await stack.close();
@@ -328,7 +328,7 @@ RUN echo second >> /built
       }
     });
 
-    it("that nobody has fails the start, and says whether the name or the network is at fault", async () => {
+    it("that does not exist fails the start, and the error tells a wrong name from a network failure", async () => {
       const registry = await startRegistry(BUSYBOX);
       const start = async (image: string) => {
         const service = shell("true", { image });
