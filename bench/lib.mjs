@@ -10,7 +10,7 @@ import { npm, root, say } from "../scripts/lib/run.mjs";
 export const BINARY = join(root, "dist", "stackwarden.js");
 const PEER = "@modelcontextprotocol/server-everything@2026.8.31";
 
-/** Installs the reference server beside the benchmarks once; it is no dependency of ours. */
+/** Installs the reference server beside the benchmarks once; it is not a dependency of stackwarden. */
 export function referenceServer() {
   const folder = join(root, "bench", ".cache");
   const entry = join(folder, "node_modules", "@modelcontextprotocol", "server-everything", "dist", "index.js");

@@ -22,7 +22,7 @@ const withoutAjv = {
 };
 
 /**
- * The container engine's client can serve BuildKit over gRPC and connect by an SSH library of its own; builds go
+ * The container engine's client can serve BuildKit over gRPC and connect with its SSH library; builds go
  * through the engine or the Docker CLI, and SSH through the user's `ssh`, so that neither is used.
  */
 const withoutSessions = {

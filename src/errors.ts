@@ -1,6 +1,6 @@
 /**
- * The error catalogue: every failure a caller can cause has one row here.
- * Doors translate the code (HTTP status, CLI exit code, MCP `isError`); nobody else invents codes.
+ * The error catalogue: one row for every failure that a caller can cause. Interfaces translate the code (HTTP status, CLI
+ * exit code, MCP `isError`). No other module defines codes.
  */
 
 import { callTo, type Hint, hint, type Notation, renderHint, TOOL_NOTATION, toHint } from "./hint.js";
@@ -9,7 +9,7 @@ import { callTo, type Hint, hint, type Notation, renderHint, TOOL_NOTATION, toHi
 export type FixedBy = "caller" | "operator" | "service" | "us";
 
 export interface ErrorKind {
-  /** HTTP status of the REST door (RFC 9457 problem). */
+  /** HTTP status of the REST interface (RFC 9457 problem). */
   readonly status: number;
   /** True when the same call may succeed later without a change. */
   readonly retryable: boolean;
@@ -40,13 +40,18 @@ export const ERROR_KINDS = {
   UNAUTHORIZED: kind(401, "caller", false, "The request carries no valid bearer token."),
   FORBIDDEN: kind(403, "operator", false, "The token, the origin or the host of the request does not permit this."),
   NOT_FOUND: kind(404, "caller", false, "There is nothing at this path."),
-  METHOD_NOT_ALLOWED: kind(405, "caller", false, "The path does not take this method."),
+  METHOD_NOT_ALLOWED: kind(405, "caller", false, "The path does not accept this method."),
   PAYLOAD_TOO_LARGE: kind(413, "caller", false, "The request's body is too large."),
   UNSUPPORTED_MEDIA_TYPE: kind(415, "caller", false, "The request's body is not JSON."),
   TOO_MANY_REQUESTS: kind(429, "caller", true, "Too many requests in a short time."),
   UNKNOWN_PROJECT: kind(404, "caller", false, "No project has this id."),
   UNKNOWN_SERVICE: kind(404, "caller", false, "The stack has no service of this name."),
-  PROJECT_CONFLICT: kind(409, "caller", false, "Two folders give the same project id."),
+  PROJECT_CONFLICT: kind(
+    409,
+    "caller",
+    false,
+    "Two folders use the same project id, or two project ids the same folder.",
+  ),
   PROJECT_LOCKED: kind(409, "caller", true, "Another stackwarden server runs this project's stack."),
   STACK_NOT_RUNNING: kind(409, "caller", false, "The stack is not running."),
   SERVICE_NOT_STARTED: kind(409, "caller", true, "The service has not started yet."),
@@ -67,12 +72,7 @@ export const ERROR_KINDS = {
     false,
     "The data is larger than snapshots may be or than the disk has room for.",
   ),
-  OPERATION_CANCELLED: kind(
-    409,
-    "caller",
-    true,
-    "The caller cancelled the operation; what it had begun was rolled back.",
-  ),
+  OPERATION_CANCELLED: kind(409, "caller", true, "The caller cancelled the operation; its changes were rolled back."),
   PORT_IN_USE: kind(409, "caller", false, "A published host port is held by another process."),
   LIMIT_REFUSED: kind(400, "caller", false, "The limit is impossible or unsafe for this service."),
   LIMITS_NOT_ENFORCEABLE: kind(
@@ -90,10 +90,10 @@ export const ERROR_KINDS = {
   RUNTIME_LOST: kind(503, "operator", true, "The runtime died while the stack was running."),
   SERVER_UNAVAILABLE: kind(503, "operator", true, "The user's background server cannot be started or reached."),
   SERVER_LOST: kind(503, "operator", true, "The user's background server ended during the call."),
-  SERVER_IN_USE: kind(409, "operator", true, "A stackwarden server of this user runs and is in use."),
-  UNSUPPORTED: kind(400, "operator", false, "This runtime cannot do what was asked."),
+  SERVER_IN_USE: kind(409, "operator", true, "This user's background server is in use."),
+  UNSUPPORTED: kind(400, "operator", false, "The runtime does not support this operation."),
   STORAGE_FAILED: kind(507, "operator", true, "The state directory cannot be read or written."),
-  INTERNAL: kind(500, "us", false, "A defect of stackwarden."),
+  INTERNAL: kind(500, "us", false, "Internal error (a bug in stackwarden)."),
 } as const satisfies Record<string, ErrorKind>;
 
 export type ErrorCode = keyof typeof ERROR_KINDS;
@@ -106,7 +106,7 @@ export interface ErrorOptions {
   cause?: unknown;
 }
 
-/** What every door shows of an error. */
+/** What every interface shows of an error. */
 export interface ErrorReport {
   code: ErrorCode;
   message: string;

@@ -50,7 +50,7 @@ export function createLogger(level: LogLevel, target: number | { write(line: str
       try {
         out.write(`${JSON.stringify({ level: WEIGHT[at], name: "stackwarden", msg: message })}\n`);
       } catch {
-        // Nobody listens any more.
+        // The reader of the log has closed it.
       }
     },
   };

@@ -74,7 +74,7 @@ export function plan({ platform, uid, apt, missing: all }) {
     if (uid === 0) return { kind: "install", names: required, optional };
     return { kind: "tell", message: `Run once: sudo apt-get install -y --no-install-recommends ${names.join(" ")}` };
   }
-  // Elsewhere a browser is no command on PATH; the tests look for it themselves.
+  // On other systems the browser is not a command on PATH; the tests look for it themselves.
   const required = missing.filter((entry) => entry.optional !== true);
   if (required.length === 0) return { kind: "nothing" };
   const needs = required.map((entry) => `${entry.anyOf?.[0] ?? entry.debian} for ${entry.needed}`).join(", ");

@@ -37,7 +37,7 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .option("--stop-on-exit", "stop the stacks that this client started when the client exits")
     .action((options) => end(import("./commands/mcp.js").then(({ mcp }) => mcp(options, host))));
   withAgentSettings(program.command("serve"))
-    .description("serve MCP (/mcp) and REST (/api/v1) over HTTP, on loopback, behind a token")
+    .description("serve MCP (/mcp) and REST (/api/v1) over HTTP on loopback; requests need a token")
     .option("--host <address>", "address to listen on (default: 127.0.0.1)")
     .option("--port <number>", "port to listen on, 0 for any (default: 7717)", numberOption)
     .option("--socket <path>", "socket file for this user (default: http/http.sock in the state directory)")
@@ -104,7 +104,7 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
       listOption,
     )
     .option("--profile <name>", "activate a Compose profile (repeatable)", listOption)
-    .option("--without <service>", "leave a service out (repeatable)", listOption)
+    .option("--without <service>", "do not start this service (repeatable)", listOption)
     .option(
       "--port <service=port|auto>",
       "host port of a service, or of service:container port; auto: next free ones (repeatable)",
@@ -127,7 +127,7 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     );
   program
     .command("init")
-    .description("look at the folder and show what is missing to run it here and in an MCP client; --yes writes it")
+    .description("show which files the project and the MCP client need; --yes writes them")
     .option("--folder <path>", "the project's folder (default: the working directory)")
     .addOption(
       new Option("--client <name>", "also add stackwarden to this client's configuration (repeatable)").argParser(
@@ -138,7 +138,7 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .option("--json", "print the result as JSON")
     .action((options) => end(import("./commands/init.js").then(({ init }) => init(options, host))));
   withSettings(program.command("prune"))
-    .description("delete everything of stopped projects whose folder does not exist any more, or of the named ones")
+    .description("delete all data of stopped projects whose folder no longer exists, or of the named projects")
     .argument("[projects...]", "default: every project whose folder is gone")
     .option("--dry-run", "only list them")
     .option("--yes", "confirm the deletion of data, snapshots, dependencies and logs")
@@ -151,7 +151,7 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .argument("[services...]", "these and what they depend on (default: all)")
     .option("-f, --file <path>", "Compose file below the project's folder (repeatable)", listOption)
     .option("--profile <name>", "activate a Compose profile (repeatable)", listOption)
-    .option("--without <service>", "leave a service out (repeatable)", listOption)
+    .option("--without <service>", "do not start this service (repeatable)", listOption)
     .addOption(new Option("--format <name>", "output format (default: yaml)").choices(["yaml", "json"]))
     .option("--services", "print the names of services only")
     .option("--images", "print the images only")
@@ -161,7 +161,7 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     );
   withProject(program.command("ps"))
     .description("list running stacks")
-    .option("-a, --all", "stopped projects too")
+    .option("-a, --all", "include stopped projects")
     .action((options) => end(import("./commands/ps.js").then(({ ps }) => ps(options, host))));
   withProject(program.command("logs"))
     .description("show the output of services")
@@ -185,7 +185,7 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     )
     .option("-C, --context <lines>", "lines around each match, 0 to 20", numberOption)
     .option("--summary", "counts by level, message and time instead of lines")
-    .option("--wait-for <text>", "wait for a line with this text; exit code 1 when none comes")
+    .option("--wait-for <text>", "wait for a line with this text; exit code 1 on timeout")
     .option("--timeout <seconds>", "how long --wait-for waits, up to 50 (default: 20)", numberOption)
     .addOption(new Option("--stream <name>", "only this stream").choices(["stdout", "stderr"]))
     .option("--previous", "show the previous instance's output")
@@ -225,19 +225,21 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
       .argument("<service>")
       .argument("<command...>", "program and arguments; put -- before those that begin with a dash")
       .passThroughOptions()
-      .option("-i, --interactive", "read standard input to its end and hand it on")
-      .option("-e, --env <name=value>", "further variable (may be given several times)", listOption)
+      .option("-i, --interactive", "read standard input to its end and pass it to the command")
+      .option("-e, --env <name=value>", "additional environment variable (repeatable)", listOption)
       .option("-w, --workdir <path>", "absolute path in the service")
-      .option("--shell", "run the command, given as one text, by /bin/sh")
-      .option("--timeout <seconds>", "end it after this time (default: a day)", numberOption);
+      .option("--shell", "run the command, given as one argument, with /bin/sh")
+      .option("--timeout <seconds>", "kill the command after this time (default: a day)", numberOption);
     if (name === "run") command.option("--no-deps", "do not start its dependencies");
     command.action((service, words, options) =>
       end(import("./commands/exec.js").then(({ exec }) => exec(name, service, words, options, host))),
     );
   }
-  const snapshot = program.command("snapshot").description("the data of a project's volumes");
+  const snapshot = program
+    .command("snapshot")
+    .description("save, restore, list and delete snapshots of a project's data");
   withProject(snapshot.command("save"))
-    .description("save it; services are paused while it is copied")
+    .description("save the named volumes; services are paused during the copy")
     .argument("[name]", "default: the present time")
     .option("--service <name>", "only the volumes of this service")
     .action((name, options) =>
@@ -263,15 +265,15 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
       end(import("./commands/snapshot.js").then(({ snapshotChange }) => snapshotChange("delete", name, options, host))),
     );
   withProject(program.command("url"))
-    .description("print where a service, or each service, is reached from this machine")
+    .description("print the addresses of services on this machine")
     .argument("[service]", "default: all")
     .action((service, options) => end(import("./commands/access.js").then(({ url }) => url(service, options, host))));
   withProject(program.command("env"))
-    .description("print a service's environment; secrets on a terminal only")
+    .description("print a service's environment; secret values only on a terminal")
     .argument("<service>")
     .action((service, options) => end(import("./commands/access.js").then(({ env }) => env(service, options, host))));
   withProject(program.command("connect"))
-    .description("open psql or redis-cli on a service, or print its connection URL (the password on a terminal only)")
+    .description("open psql or redis-cli for a service, or print its connection URL; the password only on a terminal")
     .argument("<service>")
     .option("--print", "print the URL instead of opening a client")
     .action((service, options) =>

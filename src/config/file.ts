@@ -16,7 +16,7 @@ export interface ConfigFile {
 
 /**
  * @returns null when the file does not exist
- * @throws StackwardenError INVALID_INPUT when it cannot be read or is no YAML mapping
+ * @throws StackwardenError INVALID_INPUT when it cannot be read or does not contain a YAML mapping
  */
 export async function readConfigFile(path: string): Promise<ConfigFile | null> {
   let text: string;

@@ -19,7 +19,7 @@ export interface Config extends StackSettings {
   /** Sentences about what was given and has no effect, such as a misspelt variable. */
   warnings: string[];
   docker: {
-    /** Address of the container engine. Default: that of `context`, else `DOCKER_HOST` of the one who asks. */
+    /** Address of the container engine. Default: that of `context`, else the client's `DOCKER_HOST`. */
     host?: string;
     /** Docker context. Default: the Docker CLI's current one. */
     context?: string;

@@ -130,7 +130,7 @@ export function together(layers: readonly Layer[]): Record<string, unknown> {
   return merged;
 }
 
-/** Whether a path is a folder or lies below it, links resolved where they exist. */
+/** Whether a path is a folder or is below it. Resolves the links that exist. */
 export function isWithin(folder: string, path: string): boolean {
   const way = relative(real(folder), real(path));
   return !(way === ".." || way.startsWith("../") || way.startsWith("..\\") || isAbsolute(way));

@@ -1,6 +1,6 @@
 /**
- * A promise that nobody waits for fails by a defect of ours. It must not end the process: other calls and every running
- * stack are in it.
+ * Logs rejections of promises that no code awaits, which are bugs in stackwarden. They must not end the process, which
+ * also serves other calls and runs every stack.
  */
 import type { Logger } from "../logger.js";
 

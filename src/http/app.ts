@@ -91,7 +91,7 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     });
     if (tokens.revision === revision) return;
     revision = tokens.revision;
-    logger.info("The tokens were changed; they count from now on.");
+    logger.info("The tokens file changed; its tokens are valid from now on.");
     requests.sweep();
     await mcp?.endSessions((id) => id.startsWith("token:") && !tokens.has(id));
   };
@@ -154,7 +154,7 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
   app.use("/api/v1", restRouter({ getManager, readOnly, version, onCall: metrics.call, ending: requests.ending }));
   app.use(() => {
     throw new StackwardenError("NOT_FOUND", "There is nothing at this path.", {
-      hint: "See /api/v1/openapi.json for what there is.",
+      hint: "See /api/v1/openapi.json for the available paths.",
     });
   });
   app.use(problems(logger, oauth));

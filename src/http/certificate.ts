@@ -51,7 +51,7 @@ export async function certifiedServer(
   const renew = async (): Promise<void> => {
     try {
       server.setSecureContext(await secureOptions(files));
-      logger.info("The certificate was read anew.", { cert: files.cert });
+      logger.info("The certificate was reloaded.", { cert: files.cert });
     } catch (error) {
       logger.warn(`The old certificate stays in use: ${(error as Error).message}`, { cert: files.cert });
     }
@@ -60,7 +60,7 @@ export async function certifiedServer(
   const changed = (): void => {
     renewing = renewing.then(renew);
   };
-  // Looked at by name, as often as that: what renews may put new files, or links to them, in their place.
+  // Poll the paths: a renewal may replace the files, or put links to new ones in their place.
   const watching = { interval: files.checkMs ?? CHECK_MS, persistent: false };
   server.once("listening", () => {
     for (const file of [files.cert, files.key]) watchFile(file, watching, changed);

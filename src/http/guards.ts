@@ -40,7 +40,10 @@ export function checkHostAndOrigin(hosts: readonly string[], origins: readonly s
       const own = /^https?:\/\/(.+)$/.exec(origin)?.[1];
       // A page of this very server: the same host and port.
       if (own === undefined || own !== request.headers.host)
-        throw forbidden("Pages of this origin may not call.", "The operator can allow it with --allowed-origin.");
+        throw forbidden(
+          "Requests from pages of this origin are not allowed.",
+          "The operator can allow it with --allowed-origin.",
+        );
     }
     next();
   };

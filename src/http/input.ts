@@ -9,7 +9,7 @@ export function inputOf(request: Request, without: readonly string[] = []): Reco
   const put = (field: string, value: unknown): void => {
     if (Object.hasOwn(input, field))
       throw new StackwardenError("INVALID_INPUT", `${field} is given twice.`, {
-        hint: "What is in the path is not given again in the query or the body.",
+        hint: "A field of the path must not be repeated in the query or the body.",
       });
     Object.defineProperty(input, field, { value, enumerable: true, configurable: true, writable: true });
   };

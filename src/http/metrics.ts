@@ -33,7 +33,7 @@ export function createMetrics(mcpSessions: () => number): Metrics {
   });
   const requests = new Counter({
     name: "stackwarden_http_requests_total",
-    help: "Requests answered by the part that they were for, and status.",
+    help: "Answered requests by interface and status.",
     labelNames: ["route", "status"],
     registers,
   });

@@ -113,7 +113,7 @@ export function createOAuth(options: OAuthOptions): OAuth {
         // What the token itself is to blame for. Everything else is the issuer's.
         if (error instanceof errors.JOSEError && !ISSUERS.has(error.code)) return null;
         throw new StackwardenError("RUNTIME_UNAVAILABLE", "The keys of the tokens' issuer cannot be fetched.", {
-          hint: "Try again; the operator finds the cause in the server's log.",
+          hint: "Try again; the server's log has the cause.",
           cause: error,
         });
       }

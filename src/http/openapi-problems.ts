@@ -15,7 +15,7 @@ export const PROBLEM: Json = {
     code: { type: "string", enum: Object.keys(ERROR_KINDS) },
     hint: { type: "string", description: "What to do next." },
     retryable: { type: "boolean", description: "Whether the same call may succeed later." },
-    details: { type: "object", description: "More for programs: valid values, ports, last lines." },
+    details: { type: "object", description: "Machine-readable details: valid values, ports, last lines." },
   },
 };
 

@@ -142,7 +142,7 @@ const LOG_PARAMETERS: Json[] = [
   {
     name: "follow",
     in: "query",
-    description: "Go on with new lines, as server-sent events.",
+    description: "Stream new lines as server-sent events.",
     schema: { type: "boolean", default: false },
   },
   {

@@ -31,7 +31,7 @@ export function sendProblem(response: Response, error: StackwardenError, oauth?:
     );
 }
 
-/** What a client must bring (RFC 6750), and where it learns from whom to get it (RFC 9728). */
+/** The authentication that a client needs (RFC 6750), and where it finds the authorization server (RFC 9728). */
 function challengeOf(code: ErrorCode, lacking: unknown, oauth: OAuth | undefined): string | null {
   const parts = ['realm="stackwarden"'];
   const missingScope = lacking === "read" || lacking === "operate" ? lacking : null;

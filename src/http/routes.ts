@@ -43,13 +43,13 @@ export const ROUTES: readonly RestRoute[] = [
   {
     method: "post",
     path: "/projects/{id}/check",
-    summary: "What a start would run, and what stands in the way. Starts nothing.",
+    summary: "Report what a start would run and what would prevent it. Starts nothing.",
     operation: checkStack,
   },
   {
     method: "post",
     path: "/projects/{id}/start",
-    summary: "Start the stack, or bring it in line with its definition.",
+    summary: "Start the stack, or apply its changed definition.",
     operation: startStack,
     shape: success,
   },

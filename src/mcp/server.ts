@@ -47,7 +47,11 @@ export type { McpLogger, McpServerOptions } from "./context.js";
  * SDK's default slows every start.
  */
 const NO_VALIDATOR: NonNullable<ServerOptions["jsonSchemaValidator"]> = {
-  getValidator: () => () => ({ valid: false, data: undefined, errorMessage: "This server does not elicit." }),
+  getValidator: () => () => ({
+    valid: false,
+    data: undefined,
+    errorMessage: "This server does not support elicitation.",
+  }),
 };
 
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;

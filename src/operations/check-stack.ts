@@ -1,23 +1,18 @@
 import * as z from "zod";
 import { stackCheck } from "../stack/schemas/check.js";
 import { briefCheck } from "./brief/check.js";
-import { defined, files, folder, profiles, project, serviceList } from "./fields.js";
+import { defined, selection } from "./fields.js";
 import { defineOperation } from "./operation.js";
 
 export const checkStack = defineOperation({
   name: "check_stack",
   title: "Check stack",
   description: [
-    "Say what start_stack would run, on which runtime, with which ports, and what stands in the way. Starts nothing.",
+    "Report what start_stack would run, on which runtime and ports, and what would prevent it. Starts nothing.",
     'Example: {"project": "shop", "folder": "shop"}',
   ].join("\n"),
   input: z.strictObject({
-    project,
-    folder: folder.optional(),
-    profiles: profiles.optional(),
-    files: files.optional(),
-    services: serviceList("These and what they need.").optional(),
-    without: serviceList("Leave these out.").optional(),
+    ...selection,
   }),
   output: stackCheck,
   brief: briefCheck,

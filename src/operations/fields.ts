@@ -58,7 +58,7 @@ export const services = field(
   "",
 );
 
-export const folder = field(
+const folder = field(
   z
     .string()
     .min(1)
@@ -82,7 +82,7 @@ export const tail = field(z.int().min(1).max(10_000), "an integer from 1 to 10,0
 
 export const flag = (purpose: string) => field(z.boolean(), "true or false", purpose);
 
-export const profiles = field(
+const profiles = field(
   z.array(plainName).max(50),
   `a list of at most 50 profile names; a name has ${NAME_VALID}`,
   "Compose profiles.",
@@ -96,7 +96,7 @@ const composeFile = z
   .refine((value) => !value.startsWith("-"), "looks like an option")
   .refine((value) => !value.split(/[\\/]/).includes(".."), "holds '..'");
 
-export const files = field(
+const files = field(
   z.array(composeFile).min(1).max(20),
   "a list of 1 to 20 paths below the project's folder",
   "Compose files, merged in order.",
@@ -104,6 +104,16 @@ export const files = field(
 
 export const serviceList = (purpose: string) =>
   field(z.array(plainName).min(1).max(50), `a list of 1 to 50 service names; a name has ${NAME_VALID}`, purpose);
+
+/** Inputs that select the project, its compose files and the services of a start. */
+export const selection = {
+  project,
+  folder: folder.optional(),
+  profiles: profiles.optional(),
+  files: files.optional(),
+  services: serviceList("These and their dependencies.").optional(),
+  without: serviceList("Exclude these.").optional(),
+};
 
 const port = z.int().min(1).max(65_535);
 const portKey = z
@@ -217,7 +227,7 @@ export const idleStop = field(
 export const commandSeconds = field(
   z.number().min(1).max(86_400),
   "a number of seconds from 1 to 86,400",
-  "Then it is killed.",
+  "Kill it after this time.",
   "seconds",
 ).default(50);
 

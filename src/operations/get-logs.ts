@@ -42,7 +42,7 @@ const input = z.strictObject({
   previous: flag("The instance before the last restart.").default(false),
   follow: flag("Wait for a new line, 20 s by default.").default(false),
   wait_seconds: waitSeconds("Longest wait.").optional(),
-  max_bytes: integer(1000, 200_000, "Budget of the answer.").default(40_000),
+  max_bytes: integer(1000, 200_000, "Maximum size of the answer.").default(40_000),
 });
 
 /** Refuses combinations that are each valid alone. */

@@ -7,7 +7,7 @@ export const saveSnapshot = defineOperation({
   name: "save_snapshot",
   title: "Save snapshot",
   description: [
-    "Save the data of a project's named volumes before a migration or another risk. Services are paused while it is copied.",
+    "Save the data of a project's named volumes, for example before a migration. Services are paused during the copy.",
     'Example: {"project": "shop", "name": "before-migration"}',
   ].join("\n"),
   input: z.strictObject({ project, name: snapshotName.optional(), service: service.optional() }),
@@ -21,7 +21,7 @@ export const restoreSnapshot = defineOperation({
   name: "restore_snapshot",
   title: "Restore snapshot",
   description: [
-    "Replace the data of a stopped stack by a snapshot's. The present data is lost: needs confirm: true.",
+    "Replace the data of a stopped stack with a snapshot. The current data is deleted: needs confirm: true.",
     'Example: {"project": "shop", "snapshot": "before-migration", "confirm": true}',
   ].join("\n"),
   input: z.strictObject({ project, snapshot: snapshotName, confirm: flag("").default(false) }),

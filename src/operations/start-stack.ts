@@ -1,20 +1,7 @@
 import * as z from "zod";
 import { startOutcome } from "../stack/schemas/outcomes.js";
 import { briefStart } from "./brief/changes.js";
-import {
-  dataFrom,
-  defined,
-  files,
-  flag,
-  folder,
-  idleStop,
-  limitsByService,
-  ports,
-  profiles,
-  project,
-  serviceList,
-  timeoutSeconds,
-} from "./fields.js";
+import { dataFrom, defined, flag, idleStop, limitsByService, ports, selection, timeoutSeconds } from "./fields.js";
 import { defineOperation } from "./operation.js";
 
 export const startStack = defineOperation({
@@ -28,18 +15,13 @@ export const startStack = defineOperation({
     'Example: {"project": "shop", "folder": "shop"}',
   ].join("\n"),
   input: z.strictObject({
-    project,
-    folder: folder.optional(),
-    profiles: profiles.optional(),
-    files: files.optional(),
-    services: serviceList("Start these and what they need.").optional(),
-    without: serviceList("Leave these out.").optional(),
+    ...selection,
     ports: ports.optional(),
     limits: limitsByService.optional(),
     data_from: dataFrom.optional(),
     watch: flag("Follow develop.watch.").optional(),
     idle_stop: idleStop.optional(),
-    wait: flag("Wait for health.").default(true),
+    wait: flag("Wait until healthy.").default(true),
     timeout_seconds: timeoutSeconds("Longest wait."),
   }),
   output: startOutcome,

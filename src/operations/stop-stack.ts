@@ -14,10 +14,10 @@ export const stopStack = defineOperation({
   ].join("\n"),
   input: z.strictObject({
     project,
-    services: serviceList("Stop these alone.").optional(),
+    services: serviceList("Stop only these.").optional(),
     remove_volumes: flag("Delete the data too.").default(false),
     snapshot: flag("Save the data first.").default(true),
-    forget: flag("Delete all of the project; its folder may be gone.").default(false),
+    forget: flag("Delete everything of the project; its folder may be missing.").default(false),
     confirm: flag("Required for remove_volumes and forget.").default(false),
     timeout_seconds: timeoutSeconds("Longest wait."),
   }),

@@ -14,7 +14,7 @@ export function repositoryOfWorktree(folder: string): string | null {
   try {
     text = readRegularText(".git", { within: realPath(folder), maxBytes: MOST_BYTES });
   } catch {
-    // A folder (the main work tree), or something that is no work tree.
+    // A folder (the main work tree), or something else than a work tree.
     return null;
   }
   // `gitdir: /srv/shop/.git/worktrees/feature`, or `/srv/shop.git/worktrees/feature` of a bare repository.

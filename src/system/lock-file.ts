@@ -1,6 +1,6 @@
 /**
- * A lock that a living process holds: a file that names it. A process that reads the file of an ended process takes it
- * over, so that nothing has to be mended after a SIGKILL.
+ * A lock file that names the process that holds it. The lock of an ended process is taken over, so that nothing has to
+ * be repaired after a SIGKILL.
  */
 import { createHash, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -80,12 +80,12 @@ export async function takeLock(file: string): Promise<LockOutcome> {
   };
 }
 
-/** A process that died while it removed a lock holds up the others for so long. */
+/** Milliseconds that other processes wait for a process that died while it removed a lock. */
 const REMOVAL_MS = 2000;
 
 /**
- * Removes the lock of a dead process, and never one that a living process put in its place meanwhile: only who makes
- * the marker of this very text may remove it, and the marker is a second name of what is there at that moment.
+ * Removes the lock of a dead process, but never a newer one that a living process put in its place: only the process
+ * that creates the marker for this content may remove the lock, and the marker is a link to the file at that moment.
  */
 async function setAside(file: string, content: string): Promise<void> {
   const marker = `${file}.${createHash("sha256").update(content).digest("hex").slice(0, 16)}.dead`;

@@ -90,7 +90,7 @@ export class HostBridge {
     if (method === "ping" || method === "ui/resource-teardown") this.#send({ jsonrpc: "2.0", id, result: {} });
     else
       this.#host.postMessage(
-        { jsonrpc: "2.0", id, error: { code: -32601, message: "This view does not know the method." } },
+        { jsonrpc: "2.0", id, error: { code: -32601, message: "This view does not support the method." } },
         "*",
       );
   }

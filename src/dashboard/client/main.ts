@@ -92,6 +92,6 @@ async function inHost(): Promise<void> {
 if (page.dataset.door === "mcp-app")
   inHost().catch((error: unknown) => {
     const why = error instanceof Error ? error.message : String(error);
-    show(h("p", { role: "alert", class: "failure" }, `The host of this page does not pass calls on: ${why}`));
+    show(h("p", { role: "alert", class: "failure" }, `The host of this page does not forward tool calls: ${why}`));
   });
 else overHttp();

@@ -10,6 +10,8 @@ export interface AddressBook {
   hostPort(service: string, containerPort: number): number | undefined;
   /** Container ports, published first. */
   ports(service: string): number[];
+  /** An address of the stack on which the service accepts its container port; undefined when it has none. */
+  address?(service: string, containerPort: number): string | undefined;
 }
 
 export const LOOPBACK = "127.0.0.1";
@@ -84,7 +86,8 @@ export function rewriteText(text: string, service: string, book: AddressBook): s
 
 /**
  * The environment of `service`. A host-like variable (`DB_HOST`, `PGHOST`) whose whole value is a sibling's name becomes
- * the loopback address, and its `…PORT` sibling the host port; it is added where the definition left it to a default.
+ * the loopback address, and its `…PORT` sibling the host port. Where the definition leaves the port to a default, the
+ * variable becomes the sibling's own address, or the host port is added.
  */
 export function rewriteEnvironment(
   environment: Record<string, string>,
@@ -108,6 +111,14 @@ export function rewriteEnvironment(
     const containerPort = port === undefined ? ports[0] : Number(port);
     const hostPort = containerPort === undefined ? undefined : book.hostPort(value, containerPort);
     if (hostPort === undefined) continue;
+    const address =
+      port === undefined && containerPort !== undefined ? book.address?.(value, containerPort) : undefined;
+    if (address !== undefined) {
+      // The program has the port in its code or as a default: on 127.0.0.1 that port can belong to another stack.
+      result[key] = address;
+      notes.push(`${key} is ${address}, an address of this stack on which ${value} accepts port ${containerPort}.`);
+      continue;
+    }
     result[portKey] = String(hostPort);
     if (port === undefined) notes.push(`${portKey}=${hostPort} was added: ${value} listens there on this runtime.`);
   }

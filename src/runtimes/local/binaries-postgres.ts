@@ -201,7 +201,7 @@ function newestOf(versions: string, major: number, name: string): string {
     .sort((a, b) => b.localeCompare(a, "en", { numeric: true }));
   if (newest !== undefined) return newest;
   throw new StackwardenError("RUNTIME_UNAVAILABLE", `PostgreSQL ${major} is not published as ${name}.`, {
-    hint: `Published are the major versions ${PUBLISHED_MAJORS.join(", ")}; or install PostgreSQL ${major} on this machine.`,
+    hint: `Use one of the published major versions, ${PUBLISHED_MAJORS.join(", ")}; or install PostgreSQL ${major} on this machine.`,
   });
 }
 

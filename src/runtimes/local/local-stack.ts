@@ -16,6 +16,7 @@ import type {
   StartServiceRequest,
 } from "../../stack/runtime.js";
 import { type BusyPort, PortLedger, portsInUse } from "../shared/port-ledger.js";
+import type { AddressBook } from "./address-rewrite.js";
 import { SERVICE_PATH } from "./binaries.js";
 import type { CommandPlace } from "./commands/place.js";
 import { runFresh } from "./commands/run.js";
@@ -35,6 +36,7 @@ import { providerOf } from "./providers/provider-of.js";
 import { prepareRedis, redisCommandEnv } from "./providers/redis.js";
 import { hideSecretWords } from "./secret-words.js";
 import { prepareServer } from "./servers/prepare-server.js";
+import { ServiceAddresses } from "./service-addresses.js";
 import type { ManagedProcess, ProcessHost, ServiceUser } from "./types.js";
 
 /** How long a start waits for the service's port, to detect a port that another process has taken. */
@@ -80,6 +82,7 @@ export class LocalStack implements RuntimeStack {
   /** Never settles: processes of this machine are not lost together, because each reports its own exit. */
   readonly lost = new Promise<{ reason: string }>(() => {});
   readonly #ledger: PortLedger;
+  readonly #addresses: ServiceAddresses;
   readonly #instances = new Map<string, Instance>();
   /** Processes of one-off commands. */
   readonly #commands = new Set<ManagedProcess>();
@@ -96,6 +99,7 @@ export class LocalStack implements RuntimeStack {
     this.host = server.host;
     this.#definition = definition;
     this.#ledger = new PortLedger(portRequests, { project: open_.projectId });
+    this.#addresses = new ServiceAddresses(open_.stateDir, (service, port) => this.#ledger.hostPort(service, port));
   }
 
   /** @throws PORT_IN_USE, UNSUPPORTED, STORAGE_FAILED, INVALID_STACK */
@@ -111,6 +115,7 @@ export class LocalStack implements RuntimeStack {
     await recoverRestores(request.stateDir);
     const stack = new LocalStack(request, server, definition, onClose);
     await stack.#ledger.apply(definition);
+    await stack.#provideAddresses();
     if (request.signal.aborted) {
       await stack.close();
       request.signal.throwIfAborted();
@@ -126,6 +131,33 @@ export class LocalStack implements RuntimeStack {
     const translated = translate(definition, this.open_.folder);
     await this.#ledger.apply(translated);
     this.#definition = translated;
+    await this.#provideAddresses();
+  }
+
+  /**
+   * For databases and brokers that stackwarden runs and whose host port is not their container port. Other services may
+   * listen on every address, which an address with the same port would prevent.
+   */
+  #provideAddresses(): Promise<void> {
+    const moved = Object.values(this.#definition.services).flatMap((service) =>
+      providerOf(service) === null && (service.server ?? "nginx") === "nginx"
+        ? []
+        : this.#ledger
+            .ports(service.name)
+            .filter((containerPort) => this.#ledger.hostPort(service.name, containerPort) !== containerPort)
+            .map((containerPort) => ({ service: service.name, containerPort })),
+    );
+    return this.#addresses.provide(moved);
+  }
+
+  get #book(): AddressBook {
+    const ledger = this.#ledger;
+    return {
+      services: () => ledger.services(),
+      hostPort: (service, port) => ledger.hostPort(service, port),
+      ports: (service) => ledger.ports(service),
+      address: (service, port) => this.#addresses.of(service, port),
+    };
   }
 
   async startService(given: StartServiceRequest): Promise<RuntimeService> {
@@ -144,6 +176,7 @@ export class LocalStack implements RuntimeStack {
           this.open_.notice({ type: "port_reassigned", service: name, message });
           notes.push(message);
         }
+        await this.#provideAddresses();
         const plan = await this.#prepare(request, user);
         const started = await this.#launch(request, user, plan, notes, attempt);
         if (started !== null) return started;
@@ -218,7 +251,7 @@ export class LocalStack implements RuntimeStack {
       request,
       user,
       host: this.host,
-      book: withAliases(this.#ledger, aliasesOf(this.#definition, request.service)),
+      book: withAliases(this.#book, aliasesOf(this.#definition, request.service)),
       retry: this.open_.settings?.retry ?? this.server.retry,
       ...(await privateDirs(stateDir, place, user)),
     };
@@ -353,6 +386,7 @@ export class LocalStack implements RuntimeStack {
         await ended;
       }),
     );
+    await this.#addresses.close();
     await this.#ledger.close();
     this.onClose(this);
   }

@@ -25,5 +25,6 @@ export function withAliases(book: AddressBook, aliases: ReadonlyMap<string, stri
     services: () => [...book.services(), ...aliases.keys()],
     hostPort: (name, port) => book.hostPort(real(name), port),
     ports: (name) => book.ports(real(name)),
+    address: (name, port) => book.address?.(real(name), port),
   };
 }

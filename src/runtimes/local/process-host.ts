@@ -295,7 +295,7 @@ class LocalProcessHost implements ProcessHost {
 
   #refuseWhenClosing(): void {
     if (this.#closing)
-      throw new StackwardenError("OPERATION_CANCELLED", "The server is ending and starts nothing any more.", {
+      throw new StackwardenError("OPERATION_CANCELLED", "The server is shutting down and starts no more processes.", {
         hint: "Start the server again, then call again.",
       });
   }

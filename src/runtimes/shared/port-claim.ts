@@ -13,12 +13,16 @@ export interface PortClaim {
 const NOTHING: PortClaim = { release: async () => undefined };
 
 /** @returns null when another stack has claimed the port */
-export function claimPort(port: number): Promise<PortClaim | null> {
+export const claimPort = (port: number, protocol: "tcp" | "udp" = "tcp"): Promise<PortClaim | null> =>
+  claimName(`stackwarden-port-${port}${protocol === "udp" ? "-udp" : ""}`);
+
+/** @returns null when another process of the machine has claimed the name */
+export function claimName(name: string): Promise<PortClaim | null> {
   if (process.platform !== "linux") return Promise.resolve(NOTHING);
   return new Promise((resolve) => {
     const server: Server = createServer((socket) => socket.destroy());
     server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code === "EADDRINUSE" ? null : NOTHING));
-    server.listen(`\0stackwarden-port-${port}`, () => {
+    server.listen(`\0${name}`, () => {
       server.unref();
       resolve({ release: () => new Promise((done) => server.close(() => done())) });
     });

@@ -33,7 +33,7 @@ const LARGEST = 262_144;
 const MOST_NAMES = 2_000;
 const MOST_PROGRAMS = 20;
 const COMPOSE = /^(?:docker-)?compose\.ya?ml$/;
-/** Compose files with a name that Compose does not look for; overrides are none of their own. */
+/** Compose files with a name that Compose does not look for. Overrides do not count: they belong to another file. */
 const OTHER_COMPOSE = /^(?:docker-)?compose[.-](?!override\.|stackwarden\.).+\.ya?ml$/;
 const PYTHON_MANIFESTS = ["requirements.txt", "pyproject.toml", "Pipfile"];
 const PYTHON_MAINS = ["main.py", "app.py", "server.py", "manage.py", "app/main.py", "src/main.py"];

@@ -284,7 +284,7 @@ class ServiceRules {
       confidence: oom ? "certain" : "possible",
       explanation: oom
         ? `${this.#name} runs again, but the kernel killed an earlier instance because it used more memory than its limit.${this.#again}`
-        : `${this.#name} runs again, but crashed ${often} in the time looked at.${this.#again}`,
+        : `${this.#name} runs again, but crashed ${often} in the examined period.${this.#again}`,
       evidence: [fromEvent(last), ...this.#story],
       next: oom
         ? this.#moreMemory()
@@ -322,7 +322,7 @@ class ServiceRules {
             explanation: `${this.#name} wants more CPU than its limit lets it have, so it answers late.`,
             evidence,
             next: {
-              do: "See whether the work is meant; then raise the limit.",
+              do: "Check whether this work is intended; then raise the limit.",
               operation: cpus === null ? "get_stats" : "set_limits",
               input: cpus === null ? { project: this.facts.project } : { ...this.#input, cpus: cpus * 2 },
             },
@@ -360,10 +360,10 @@ const NATIVE_CRASHES = [
 
 /** The conventional meaning of an exit code or signal. */
 function exitMeaning(code: number | null, signal: string | null): string {
-  if (signal === "SIGKILL" || signal === "SIGTERM") return "Nobody asked stackwarden for it.";
+  if (signal === "SIGKILL" || signal === "SIGTERM") return "Stackwarden did not send it.";
   if (NATIVE_CRASHES.some(([name, number]) => signal === name || code === 128 + number))
     return "That is a crash in native code.";
-  if (code === 0) return "It ended as if its work were done, but it should go on running.";
+  if (code === 0) return "It ended as if its work were done, but a service should keep running.";
   if (code === 126) return "That means that its command cannot be executed.";
   if (code === 127) return "That means that its command was not found.";
   return "Its last lines say more.";

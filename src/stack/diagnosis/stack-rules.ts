@@ -115,16 +115,16 @@ function stopped(facts: Facts, last: StackEvent | undefined): Omit<Cause, "becau
     return {
       kind: "never_started",
       confidence: "certain",
-      explanation: "The stack is not running, and was not started in the time looked at.",
+      explanation: "The stack is not running, and was not started in the examined period.",
       evidence: [],
       next: start(facts, "Start it when it should run."),
     };
   // A server that was killed could not write a final event.
-  const bySomebody = last?.type === "stack_stopped";
+  const onRequest = last?.type === "stack_stopped";
   return {
     kind: "stopped",
-    confidence: bySomebody ? "certain" : "likely",
-    explanation: bySomebody
+    confidence: onRequest ? "certain" : "likely",
+    explanation: onRequest
       ? "The stack is not running because a client stopped it; the evidence has the time, recent_events the client."
       : "The stack is not running, and nothing says that it was stopped: the server that ran it has ended.",
     evidence: [

@@ -53,7 +53,7 @@ export class DataTransfer {
       });
     }
     if (source.takesData)
-      throw new StackwardenError("PROJECT_CONFLICT", `${source.id} is just taking over data itself.`, {
+      throw new StackwardenError("PROJECT_CONFLICT", `${source.id} is copying another project's data at the moment.`, {
         hint: "Call again when it has started.",
       });
     this.#busy = true;

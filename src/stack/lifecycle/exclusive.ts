@@ -43,7 +43,7 @@ export class Exclusive {
     this.current = alone;
     const joined = await alone.join(call);
     if (joined.done) return { value: joined.value };
-    throw new StackwardenError("INTERNAL", `The ${what} of ${this.of.id} was left without an answer.`);
+    throw new StackwardenError("INTERNAL", `The ${what} of ${this.of.id} ended without a result.`);
   }
 
   async cancel(): Promise<void> {

@@ -175,7 +175,7 @@ export class ProjectSnapshots {
     const { maxCount, maxBytes } = this.parts.settings().snapshots;
     let all = await this.#store.list();
     if (all.some((one) => one.name === name))
-      throw new StackwardenError("SNAPSHOT_EXISTS", `There is a snapshot ${name} already.`, {
+      throw new StackwardenError("SNAPSHOT_EXISTS", `A snapshot named ${name} already exists.`, {
         hint: "Choose another name, or delete that one.",
       });
     const used = (): number => all.reduce((sum, { bytes }) => sum + bytes, 0);

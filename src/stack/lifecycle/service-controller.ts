@@ -96,7 +96,7 @@ export class ServiceController {
   interrupt(): void {
     this.#starting.abort(
       new StackwardenError("OPERATION_CANCELLED", `The start of ${this.name} was ended by a stop.`, {
-        hint: "Start it again when wanted.",
+        hint: "Start it again if it is needed.",
       }),
     );
   }

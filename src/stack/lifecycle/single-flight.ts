@@ -90,7 +90,7 @@ export class SingleFlight<T> {
         `The call was cancelled; the ${what} continues.`,
         hint`Check how it ends with ${callTo("health_status")}.`,
       );
-    this.cancel(cancelled(`The ${what} was cancelled.`, "What it had begun was rolled back. Call again when wanted."));
+    this.cancel(cancelled(`The ${what} was cancelled.`, "Its changes were rolled back. Call again to retry."));
     // A result that arrived before the cancellation is returned.
     return { done: true, value: await this.#result };
   }

@@ -18,7 +18,7 @@ import type { ServiceController } from "./service-controller.js";
 /** Maximum entries compared in one source path. */
 const MAX_ENTRIES = 20_000;
 const MAX_FILES = 5;
-/** A result is used for this many times as long as its scan took, at most MAX_AGE_MS. */
+/** How long a result is valid: its scan time multiplied by this, at most MAX_AGE_MS. */
 const AGE_FACTOR = 10;
 const MAX_AGE_MS = 5_000;
 interface Changed {

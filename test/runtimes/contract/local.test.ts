@@ -9,6 +9,7 @@ import { ensureWatchdog } from "../local/process/support.js";
 import type { ContractTarget } from "./bench.js";
 import { commandSentences } from "./commands.js";
 import { ALL, runtimeContract } from "./contract.js";
+import { snapshotSentences } from "./snapshots.js";
 
 async function setup(namespaces: boolean): Promise<ContractTarget> {
   ensureWatchdog();
@@ -35,5 +36,13 @@ async function setup(namespaces: boolean): Promise<ContractTarget> {
 const sandbox = await findSandboxTools("/usr/bin/setpriv");
 const unavailable = "reason" in sandbox ? sandbox.reason : null;
 
-runtimeContract("the local runtime without namespaces", () => setup(false), null, [...ALL, commandSentences]);
-runtimeContract("the local runtime with namespaces", () => setup(true), unavailable, [...ALL, commandSentences]);
+runtimeContract("the local runtime without namespaces", () => setup(false), null, [
+  ...ALL,
+  commandSentences,
+  snapshotSentences,
+]);
+runtimeContract("the local runtime with namespaces", () => setup(true), unavailable, [
+  ...ALL,
+  commandSentences,
+  snapshotSentences,
+]);

@@ -71,6 +71,23 @@ describe("host variables", () => {
     return { environment: { ...result.environment }, notes: result.notes };
   };
 
+  it("get the service's own address where the definition leaves the port to the program", () => {
+    const own = { ...book, address: (name: string) => (name === "db" ? `127.64.0.2` : undefined) };
+    const { environment, notes } = rewriteEnvironment(
+      { DB_HOST: "db", PGHOST: "my-db", X_HOST: "db", X_PORT: "5432" },
+      "web",
+      own,
+    );
+    expect({ ...environment }).toEqual({
+      DB_HOST: "127.64.0.2",
+      PGHOST: "127.0.0.1",
+      PGPORT: "25432",
+      X_HOST: "127.0.0.1",
+      X_PORT: "15432",
+    });
+    expect(notes[0]).toBe("DB_HOST is 127.64.0.2, an address of this stack on which db accepts port 5432.");
+  });
+
   it("get the loopback address, and the port beside them the host's", () => {
     expect(rewrite({ DB_HOST: "db", DB_PORT: "5432", PGHOST: "my-db", PGPORT: "5432" })).toEqual({
       environment: { DB_HOST: "127.0.0.1", DB_PORT: "15432", PGHOST: "127.0.0.1", PGPORT: "25432" },
@@ -78,7 +95,7 @@ describe("host variables", () => {
     });
   });
 
-  it("get the port added where the definition left it to a default, and it is said", () => {
+  it("get the port added where the definition left it to a default, with a note", () => {
     expect(rewrite({ REDIS_HOSTNAME: "redis" })).toEqual({
       environment: { REDIS_HOSTNAME: "127.0.0.1", REDIS_PORT: "16379" },
       notes: ["REDIS_PORT=16379 was added: redis listens there on this runtime."],

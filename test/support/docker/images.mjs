@@ -21,7 +21,8 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join, relative } from "node:path";
 import { engineCall } from "./engine-call.mjs";
 
-const BASE = "stand-in:base";
+// With a registry and the tag that Podman gives to every import; it would look for another name on Docker Hub.
+const BASE = "localhost/stand-in:latest";
 export const BUSYBOX = ["/bin/busybox", "/usr/bin/busybox"].find((path) => existsSync(path)) ?? "/bin/busybox";
 const USERS = { postgres: 70, redis: 999, node: 1000, app: 4321, toor: 0 };
 

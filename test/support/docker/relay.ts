@@ -3,6 +3,7 @@ import { rmSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 
 export interface Relay {
+  /** Socket path, or host and port. */
   path: string;
   /** Ends every open connection; `refuse`: new ones too, from now on. */
   cut(refuse?: boolean): void;
@@ -11,7 +12,8 @@ export interface Relay {
   close(): Promise<void>;
 }
 
-export async function openRelay(path: string, target: string): Promise<Relay> {
+/** @param at path of a socket; null: any port of 127.0.0.1 */
+export async function openRelay(at: string | null, target: string): Promise<Relay> {
   const open = new Set<Socket>();
   let refusing = false;
   const server = createServer({ allowHalfOpen: true }, (near) => {
@@ -33,7 +35,11 @@ export async function openRelay(path: string, target: string): Promise<Relay> {
       });
     }
   });
-  await new Promise<void>((resolve) => server.listen(path, resolve));
+  await new Promise<void>((resolve) => {
+    if (at === null) server.listen(0, "127.0.0.1", resolve);
+    else server.listen(at, resolve);
+  });
+  const path = at ?? `127.0.0.1:${(server.address() as { port: number }).port}`;
   const cut = (refuse = false): void => {
     refusing = refuse;
     for (const one of open) one.destroy();
@@ -48,7 +54,7 @@ export async function openRelay(path: string, target: string): Promise<Relay> {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       cut(true);
       await closed;
-      rmSync(path, { force: true });
+      if (at !== null) rmSync(at, { force: true });
     },
   };
 }

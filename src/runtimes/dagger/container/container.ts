@@ -188,7 +188,7 @@ function withOddNames(service: string, command: string[], { plain, secret }: Spl
   if (hidden !== undefined)
     throw new StackwardenError(
       "INVALID_STACK",
-      `The secret variable ${hidden[0]} of ${service} has a name that no shell hands on.`,
+      `The secret variable ${hidden[0]} of ${service} has a name that shells do not pass on.`,
       {
         hint: "Use letters, digits and _ in the name, or give the secret as a file (secrets).",
       },
@@ -313,7 +313,7 @@ function refuseHidden(
   if (what < 0) return;
   throw new StackwardenError(
     "INVALID_STACK",
-    `The ${what === 0 ? "command" : "healthcheck"} of ${service.name} holds a secret, which an image without /bin/sh cannot be given in secret.`,
+    `The ${what === 0 ? "command" : "healthcheck"} of ${service.name} contains a secret, which an image without /bin/sh cannot receive confidentially.`,
     { hint: "Let the program read it from `environment` or from a file (`secrets`)." },
   );
 }

@@ -166,7 +166,10 @@ async function podReach(address: URL, env: NodeJS.ProcessEnv, deadlineMs: number
   );
   // A remote cluster can take longer than this check; a timeout does not mean that it is absent.
   if (answer.kind === "silence")
-    return { ok: true, message: `The pod ${pod} was not seen within ${deadlineMs} ms; its start will tell.` };
+    return {
+      ok: true,
+      message: `The pod ${pod} was not seen within ${deadlineMs} ms; a start shows whether it exists.`,
+    };
   if (answer.kind === "answer" && answer.text === "Running") return { ok: true, message: `The pod ${pod} runs.` };
   const why = answer.kind === "answer" ? `its phase is ${answer.text || "unknown"}` : answer.reason;
   return {
@@ -213,7 +216,7 @@ async function reach(runnerHost: string, env: NodeJS.ProcessEnv, deadlineMs: num
     case "kube-pod:":
       return named ? podReach(address, env, deadlineMs) : unusable;
     default:
-      return { ok: true, message: `${runnerHost}: whether it can be reached shows when it is used.` };
+      return { ok: true, message: `${runnerHost}: not checked; the first use shows whether it can be reached.` };
   }
 }
 

@@ -120,7 +120,7 @@ export function startError(thrown: unknown, service: string, doing: string): unk
     );
   if (NO_IMAGE.test(error.message))
     return failed(
-      `The image of ${service} cannot be had: ${gist(error.message)}`,
+      `The image of ${service} cannot be obtained: ${gist(error.message)}`,
       "Correct the image's name and tag in the compose file; for a private registry, log in where the Dagger CLI runs.",
     );
   return failed(`${service}: ${doing} failed: ${gist(error.message)}`, "Read the message, and correct what it names.");

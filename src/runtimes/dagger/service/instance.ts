@@ -115,7 +115,7 @@ export class Instance {
     void direct;
     if (exit !== null) return exit;
     throw new StackwardenError("STOP_FAILED", `${this.options.service} did not end although it was killed.`, {
-      hint: "The engine does not answer. Look at it with `stackwarden doctor`, then stop the stack again.",
+      hint: "The engine does not answer. Check it with `stackwarden doctor`, then stop the stack again.",
     });
   }
 

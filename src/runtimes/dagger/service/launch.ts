@@ -59,7 +59,7 @@ async function begin(service: Service): Promise<Begun> {
 
 const late = (service: string, what: string, ms: number): StackwardenError =>
   new StackwardenError("RUNTIME_UNAVAILABLE", `${service}: ${what} within ${ms / 1000} s.`, {
-    hint: "The engine is overloaded or hangs. Look at it with `stackwarden doctor`, then start again.",
+    hint: "The engine is overloaded or hangs. Check it with `stackwarden doctor`, then start again.",
   });
 
 class Launch {
@@ -214,7 +214,7 @@ class Launch {
       "RUNTIME_UNAVAILABLE",
       `${request.service.name}: the engine's containers do not show on ${host.description}, so nothing can enforce their limits.`,
       {
-        hint: "It is started again without them. Name the engine by the way into its container (docker-container://name) to have them.",
+        hint: "It is started again without limits. To enforce limits, name the engine by its container (docker-container://name).",
       },
     );
   }

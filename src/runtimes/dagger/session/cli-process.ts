@@ -132,7 +132,7 @@ export async function startCli(options: SessionOptions): Promise<CliProcess> {
       late: () => unavailable(`The Dagger session did not open within ${startTimeoutMs / 1000} s${lastOutput()}.`),
     });
     const address = parseLine(line);
-    if (address === null) throw unavailable("`dagger session` did not say its port; its version may be a foreign one.");
+    if (address === null) throw unavailable("`dagger session` did not print its port; its version may be unsupported.");
     return { pid: child.pid as number, address, exited, end };
   } catch (error) {
     child.stdin.end();

@@ -15,7 +15,7 @@ import { ensureVolumes, type ServiceVolume } from "../volumes/ensure.js";
 import { ownVolumes } from "../volumes/owner.js";
 import { checkBinds } from "../volumes/writable-binds.js";
 import { containerEnvironment } from "./environment.js";
-import { secretsFolder, writeSecretFiles } from "./secret-files.js";
+import { copySecretFiles, secretsFolder, writeSecretFiles } from "./secret-files.js";
 import { containerSpec, type PortBinding } from "./spec.js";
 import { type ContainerUser, containerUser, rootRefused } from "./user.js";
 import { userIds } from "./user-ids.js";
@@ -172,7 +172,7 @@ async function prepareAs(
   try {
     // The files belong to a user whose id only the image defines. They are created before the container, without their
     // owner.
-    const placed = await writeSecretFiles(secrets, files, numericUser(chosen.user));
+    const placed = engine.socket ? await writeSecretFiles(secrets, files, numericUser(chosen.user)) : [];
     id = await create(docker, specFor(placed));
     for (const { name, aliases } of options.networks.slice(1))
       await docker.getNetwork(name).connect({ Container: id, EndpointConfig: { Aliases: aliases } });
@@ -186,6 +186,7 @@ async function prepareAs(
       return null;
     }
     if (named && ids !== null && placed.length > 0) await writeSecretFiles(secrets, files, ids);
+    if (!engine.socket) await copySecretFiles(docker, id, service, files, ids ?? numericUser(chosen.user));
     const notes =
       ids === null || !fresh
         ? []

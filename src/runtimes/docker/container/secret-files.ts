@@ -5,7 +5,12 @@
  */
 import { chmod, chown, rm, statfs, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type Docker from "dockerode";
+import { pack } from "tar-stream";
+import { StackwardenError } from "../../../errors.js";
+import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import { storageError } from "../../../system/atomic-write.js";
+import { isBeneath } from "../../../system/is-beneath.js";
 import { makePrivateFolder } from "../../../system/private-socket.js";
 import { identityHash, type StackIdentity } from "../leftovers/labels.js";
 import type { UserIds } from "./user-ids.js";
@@ -44,6 +49,54 @@ export interface SecretFile {
   target: string;
 }
 
+const insidePath = (target: string): string => (target.startsWith("/") ? target : `/run/secrets/${target}`);
+
+export interface SecretValue {
+  target: string;
+  value: string | Buffer;
+}
+
+/**
+ * An engine on another machine mounts no files of this one: they are copied into the created container's own file system,
+ * which is removed with it.
+ * @throws UNSUPPORTED where the container would not show them
+ */
+export async function copySecretFiles(
+  docker: Docker,
+  container: string,
+  service: Pick<ServiceDefinition, "name" | "readOnly" | "mounts">,
+  files: readonly SecretValue[],
+  user: UserIds | null,
+): Promise<void> {
+  if (files.length === 0) return;
+  const temporary = service.mounts.filter(({ type }) => type === "tmpfs").map(({ target }) => target);
+  const hidden = files.some(({ target }) => temporary.some((folder) => isBeneath(folder, insidePath(target))));
+  if (service.readOnly || hidden)
+    throw new StackwardenError(
+      "UNSUPPORTED",
+      `${service.name}: files of secrets and configs cannot be placed in a ${service.readOnly ? "read-only container" : "temporary file system"} of an engine on another machine.`,
+      {
+        hint: "Give the values as `environment`, or use an engine on this machine.",
+        details: { service: service.name },
+      },
+    );
+  const archive = pack();
+  const folders = new Set<string>();
+  for (const { target, value } of files) {
+    const parts = insidePath(target).slice(1).split("/");
+    for (const at of parts.slice(0, -1).keys()) {
+      const folder = `${parts.slice(0, at + 1).join("/")}/`;
+      // Folders of the image keep their owner and mode; the archive has only those that a secret needs.
+      if (folder.startsWith("run/secrets/") && !folders.has(folder))
+        archive.entry({ name: folder, type: "directory", mode: 0o755 });
+      folders.add(folder);
+    }
+    archive.entry({ name: parts.join("/"), mode: user === null ? 0o444 : 0o400, ...(user ?? {}) }, value as Buffer);
+  }
+  archive.finalize();
+  await docker.getContainer(container).putArchive(archive, { path: "/" });
+}
+
 /**
  * @param folder private to one instance; replaced as a whole
  * @param user null when the user id is not known: every user of the container can then read the file
@@ -51,7 +104,7 @@ export interface SecretFile {
  */
 export async function writeSecretFiles(
   folder: string,
-  files: readonly { target: string; value: string | Buffer }[],
+  files: readonly SecretValue[],
   user: UserIds | null,
 ): Promise<SecretFile[]> {
   try {
@@ -69,7 +122,7 @@ export async function writeSecretFiles(
         if (owned && process.getuid?.() === 0) await chown(source, user.uid, user.gid);
         // Only this user can enter the folder; inside the container, the mode of the file applies.
         await chmod(source, owned ? 0o400 : 0o444);
-        return { source, target: target.startsWith("/") ? target : `/run/secrets/${target}` };
+        return { source, target: insidePath(target) };
       }),
     );
   } catch (error) {

@@ -62,7 +62,7 @@ const labelsOf = ({ identity, service }: InstallOptions): Record<string, string>
   [LABEL.server]: serverId(),
 });
 
-/** A network of its own: the installer reaches registries and no service of the stack. */
+/** Runs the task with a separate network, on which the installer reaches registries but no service of the stack. */
 async function withNetwork<T>(options: InstallOptions, task: (network: string) => Promise<T>): Promise<T> {
   const { docker } = options.engine;
   const { projectId } = options.identity;

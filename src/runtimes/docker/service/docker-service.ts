@@ -15,7 +15,7 @@ import { isNotFound, serviceError, statusOf } from "../engine/errors.js";
 import { execInContainer } from "./exec.js";
 import { type HookContext, runPreStop } from "./hooks.js";
 import type { Instance } from "./instance.js";
-import { endedLimits, readLimits, updateFields } from "./limits.js";
+import { endedLimits, readLimits, updateContainer } from "./limits.js";
 import { type ProbeContext, probeContainer } from "./probes.js";
 import type { ContainerStats } from "./stats.js";
 
@@ -81,7 +81,7 @@ export class DockerService implements RuntimeService {
     const { engine, container } = this.options;
     if (this.#hasEnded()) return endedLimits(ENDED, engine.info);
     try {
-      await engine.docker.getContainer(container).update(updateFields(limits, engine.info));
+      await updateContainer(engine, container, limits);
     } catch (error) {
       // The container has ended meanwhile, and its limits with it.
       if (this.#hasEnded() || isNotFound(error) || statusOf(error) === 409) return endedLimits(ENDED, engine.info);

@@ -12,11 +12,18 @@ import { removeContainer } from "../leftovers/remove.js";
 import type { EngineWatch } from "../stack/engine-watch.js";
 import { LogFollower } from "./log-follower.js";
 
+/** Message of Podman's init for a program that cannot be run; its exit code is 1. */
+export const CATATONIT_FAILED = /^ERROR \(catatonit:\d+\): failed to exec pid1: /m;
+/** Exit code of shells for a program that does not exist. */
+const NOT_FOUND = 127;
+
 export interface InstanceOptions {
   service: string;
   docker: Docker;
   container: string;
   tty: boolean;
+  /** The engine is Podman. */
+  podman: boolean;
   sink: LogSink;
   watch: EngineWatch;
   /** Runs after the exit and removes resources beside the container. Never rejects. */
@@ -92,7 +99,7 @@ export class Instance {
         const { StatusCode } = await raceAbort(waiting, watch.over.signal);
         const state = await this.#state();
         const at = Date.parse(state?.FinishedAt ?? "");
-        const code = state?.ExitCode ?? StatusCode;
+        const code = await this.#ownCode(state?.ExitCode ?? StatusCode);
         const oom = state?.OOMKilled === true || (code === KILLED && (await this.#oomReported()));
         return exitOf(code, Number.isNaN(at) ? Date.now() : at, oom);
       } catch (error) {
@@ -100,6 +107,18 @@ export class Instance {
         if (!(await watch.recovered())) return exitOf(null, Date.now());
       }
     }
+  }
+
+  /** The exit code that a shell would give where Podman's init could not run the program. */
+  async #ownCode(code: number): Promise<number> {
+    if (!this.options.podman || code !== 1) return code;
+    const { docker, container } = this.options;
+    const last = await docker
+      .getContainer(container)
+      .logs({ stdout: true, stderr: true, tail: 1 })
+      .catch(() => Buffer.alloc(0));
+    // A frame header stands before the line.
+    return CATATONIT_FAILED.test(last.toString("latin1").replace(/^[\s\S]{8}/, "")) ? NOT_FOUND : code;
   }
 
   /**
@@ -159,8 +178,14 @@ export class Instance {
 
   /** @returns why the signal was not delivered; null when it was, or the container has ended */
   async #signal(signal: string): Promise<string | null> {
-    const { docker, container } = this.options;
+    const { docker, container, podman } = this.options;
     try {
+      // Podman waits for the end of a paused container, which does not come.
+      if (podman && signal === "SIGKILL")
+        await docker
+          .getContainer(container)
+          .unpause()
+          .catch(() => undefined);
       await docker.getContainer(container).kill({ signal });
       return null;
     } catch (error) {

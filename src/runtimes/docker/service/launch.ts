@@ -79,6 +79,7 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
       docker,
       container: id,
       tty: inspection.Config.Tty,
+      podman: engine.info.podman,
       sink,
       watch,
       release: async () => {

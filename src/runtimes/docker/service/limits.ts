@@ -2,7 +2,8 @@
 import type Docker from "dockerode";
 import type { Limits } from "../../../stack/definition/types.js";
 import type { AppliedLimits, Enforcement } from "../../../stack/runtime.js";
-import type { EngineInfo } from "../engine/engine.js";
+import type { Engine, EngineInfo } from "../engine/engine.js";
+import { isNotFound } from "../engine/errors.js";
 import { kernelLimits } from "./kernel-view.js";
 
 const MB = 1_048_576;
@@ -34,6 +35,45 @@ export const updateFields = (limits: Limits, info: EngineInfo): ReturnType<typeo
   ...limitFields({ cpus: limits.cpus ?? info.cpus, memory_mb: limits.memory_mb ?? info.memoryMb }),
   PidsLimit: limits.pids ?? -1,
 });
+
+const CPU_PERIOD = 100_000;
+
+/** The same values in the format of Podman's own API. */
+export function podmanResources({ Memory, MemorySwap, NanoCpus, PidsLimit }: ReturnType<typeof limitFields>): object {
+  return {
+    memory: { limit: Memory, swap: MemorySwap },
+    cpu: { quota: Math.round(((NanoCpus ?? 0) * CPU_PERIOD) / NANO), period: CPU_PERIOD },
+    pids: { limit: PidsLimit },
+  };
+}
+
+type Dial = (options: object, callback: (error: unknown) => void) => void;
+
+/**
+ * Changes the limits of a running container. Podman 4 has no update in the Docker API.
+ * @throws the engine's error
+ */
+export async function updateContainer({ docker, info }: Engine, container: string, limits: Limits): Promise<void> {
+  const fields = updateFields(limits, info);
+  try {
+    await docker.getContainer(container).update(fields);
+  } catch (error) {
+    if (!info.podman || !isNotFound(error)) throw error;
+    const { dial } = docker.modem as unknown as { dial: Dial };
+    await new Promise<void>((resolve, reject) => {
+      dial.call(
+        docker.modem,
+        {
+          path: `/v4.0.0/libpod/containers/${container}/update`,
+          method: "POST",
+          options: podmanResources(fields),
+          statusCodes: { 200: true, 201: true },
+        },
+        (fault) => (fault ? reject(fault) : resolve()),
+      );
+    });
+  }
+}
 
 interface Held {
   memory: number | null;

@@ -20,8 +20,8 @@ const OVERLAP_MS = 1000;
 const MOST_KEPT = 200_000;
 const HEADER = 8;
 
-/** Converts the engine's time, in nanoseconds, to epoch milliseconds. */
-const toMs = (time: string): number => Date.parse(`${time.slice(0, 23)}Z`);
+/** Converts the engine's time (nanoseconds; Podman 4: seconds) to epoch milliseconds. */
+const toMs = (time: string): number => Date.parse(time);
 
 /** Time for the engine's `since` parameter: seconds with nanoseconds. */
 export const sinceOf = (time: string): string =>

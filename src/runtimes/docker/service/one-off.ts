@@ -9,6 +9,7 @@ import { engineMessage, isNotFound, serviceError } from "../engine/errors.js";
 import { removeContainer } from "../leftovers/remove.js";
 import type { EngineWatch } from "../stack/engine-watch.js";
 import { demultiplex, noProgram } from "./exec.js";
+import { CATATONIT_FAILED } from "./instance.js";
 import { observeUser } from "./observe.js";
 
 export interface OneOffOptions extends PrepareOptions {
@@ -19,7 +20,7 @@ export interface OneOffOptions extends PrepareOptions {
 const KILLED_RESULT: ExecResult = { exitCode: null, signal: "SIGKILL", oomKilled: false };
 
 /** Exit code with which the container's init reports a program that cannot be run. */
-const NO_PROGRAM = /^\[FATAL tini \(\d+\)\] exec .* failed: |catatonit: failed to exec/m;
+const NO_PROGRAM = /^\[FATAL tini \(\d+\)\] exec .* failed: /m;
 
 /**
  * @returns null for a container that no longer exists
@@ -81,7 +82,8 @@ export async function runOneOff(options: OneOffOptions): Promise<ExecResult> {
     );
     await reading;
     if (ended === null) return KILLED_RESULT;
-    if (!killed && ended.ExitCode === 127 && NO_PROGRAM.test(tail)) throw noProgram(service.name, exec.command);
+    if (!killed && ((ended.ExitCode === 127 && NO_PROGRAM.test(tail)) || CATATONIT_FAILED.test(tail)))
+      throw noProgram(service.name, exec.command);
     const { exitCode, signal: by, oomKilled } = exitOf(ended.ExitCode, Date.now(), ended.OOMKilled);
     return { exitCode, signal: killed ? (by ?? "SIGKILL") : by, oomKilled };
   } catch (error) {

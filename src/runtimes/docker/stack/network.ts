@@ -40,7 +40,7 @@ async function createNetwork(
   identity: StackIdentity,
   host: string,
   network: string,
-  internal: boolean,
+  { internal, late }: { internal: boolean; late: boolean },
 ): Promise<StackNetwork> {
   const name = `stackwarden_${identity.projectId}_${network}_${identityHash(identity)}`;
   try {
@@ -55,7 +55,7 @@ async function createNetwork(
     const gateways = (inspection.IPAM?.Config ?? []).flatMap(({ Gateway }) =>
       Gateway ? [Gateway.replace(/\/.*$/, "")] : [],
     );
-    const own = await Promise.all(gateways.map(isOwnAddress));
+    const own = late ? [gateways.length > 0] : await Promise.all(gateways.map(isOwnAddress));
     return { id: inspection.Id, name, direct: own.includes(true) };
   } catch (error) {
     if (isConnectionError(error)) throw unreachable(host, error);
@@ -89,6 +89,8 @@ export class StackNetworks {
     private readonly docker: Docker,
     private readonly identity: StackIdentity,
     private readonly host: string,
+    /** The engine gives this machine its address on a network with the first container (Podman). */
+    private readonly late: boolean,
   ) {}
 
   /** @throws RUNTIME_UNAVAILABLE */
@@ -100,7 +102,7 @@ export class StackNetworks {
     const before = this.#created.get(name);
     if (before !== undefined) return before;
     const internal = networks?.[name]?.internal === true;
-    const created = createNetwork(this.docker, this.identity, this.host, name, internal);
+    const created = createNetwork(this.docker, this.identity, this.host, name, { internal, late: this.late });
     this.#created.set(name, created);
     // A failure is not cached: addresses may be free at the next start.
     created.catch(() => this.#created.delete(name));

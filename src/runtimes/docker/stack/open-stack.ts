@@ -40,7 +40,8 @@ export async function openStack(options: OpenStackOptions): Promise<DockerStack>
     await ledger.apply(request.definition);
     const left = await sweepProject(docker, identity);
     if (left > 0) warn(`${projectId}: removed ${left} containers that an earlier server left behind.`);
-    const networks = new StackNetworks(docker, identity, address.host);
+    const late = engine.info.podman && engine.sameMachine && !engine.info.rootless;
+    const networks = new StackNetworks(docker, identity, address.host, late);
     await Promise.all([
       watch.open(),
       ...Object.values(request.definition.services).map((service) => networks.of(service, request.definition)),

@@ -25,7 +25,7 @@ export async function ensureDir(path: string, mode: number, user?: Owner): Promi
     const folder = await Folder.open(path).catch((error: unknown) => {
       if (!["ENOTDIR", "ELOOP"].includes(codeOf(error))) throw error;
       throw new StackwardenError("STORAGE_FAILED", `${path} is not a directory.`, {
-        hint: "Something replaced a directory of the state directory: remove it, then call again.",
+        hint: "A directory in the state directory was replaced by something else: remove it, then call again.",
       });
     });
     try {

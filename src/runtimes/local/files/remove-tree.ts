@@ -138,7 +138,7 @@ async function parentFolder(path: string, root: string): Promise<Folder | null> 
     if (codeOf(error) === MISSING) return null;
     if (!NOT_FOLDER.has(codeOf(error))) throw error;
     throw new StackwardenError("STORAGE_FAILED", `${at} is not a directory: nothing was removed.`, {
-      hint: "Something replaced a directory of the state directory by a link: remove the link.",
+      hint: "A directory in the state directory was replaced by a link: remove the link.",
     });
   }
 }

@@ -14,7 +14,7 @@ export function postgresSettings(service: ServiceDefinition): string[] {
   const words = [...(service.entrypoint === undefined ? [] : service.entrypoint), ...(service.command ?? [])];
   const refuse = (what: string): never => {
     throw new StackwardenError("UNSUPPORTED", `The local runtime cannot run ${what} for "${service.name}".`, {
-      hint: "Only `postgres -c name=value …` is taken over; give the service an x-local.command, or use the dagger runtime.",
+      hint: "Only `postgres -c name=value …` is supported; give the service an x-local.command, or use the dagger runtime.",
     });
   };
   const settings: string[] = [];

@@ -1,0 +1,131 @@
+/**
+ * Addresses of databases on loopback that belong to one stack (127.64.0.0/10, one /24 for each stack). Where a database
+ * listens on another host port than its container port, its address accepts the container port and forwards to the host
+ * port. A program with a fixed port then reaches the database of its own stack, not that of another stack on 127.0.0.1.
+ */
+import { createHash } from "node:crypto";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { Mutex } from "../../system/mutex.js";
+import { claimName, type PortClaim } from "../shared/port-claim.js";
+import { LOOPBACK } from "./address-rewrite.js";
+
+/** Number of networks that are tried before a stack goes without addresses. */
+const TRIES = 16;
+const FIRST_HOST = 2;
+const LAST_HOST = 254;
+
+/** The port that a service has in its container, and the one on which it listens. */
+export interface MovedPort {
+  service: string;
+  containerPort: number;
+}
+
+function forward(port: () => number | undefined): { server: Server; sockets: Set<Socket> } {
+  const sockets = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true }, (client) => {
+    const hostPort = port();
+    if (hostPort === undefined) return void client.destroy();
+    const upstream = connect({ host: LOOPBACK, port: hostPort, allowHalfOpen: true });
+    for (const [one, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(one);
+      one.setNoDelay(true);
+      one.pipe(other);
+      one.once("error", () => other.destroy());
+      one.once("close", () => {
+        sockets.delete(one);
+        other.destroySoon();
+      });
+    }
+  });
+  return { server, sockets };
+}
+
+const listening = (server: Server, host: string, port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen({ host, port }, () => {
+      server.removeAllListeners("error");
+      // An error of a single accepted connection must not end the process.
+      server.on("error", () => undefined);
+      resolve(true);
+    });
+  });
+
+export class ServiceAddresses {
+  readonly #hosts = new Map<string, number>();
+  readonly #forwards = new Map<string, { server: Server; sockets: Set<Socket> }>();
+  #network: { prefix: string; claim: PortClaim } | null | undefined;
+  /** Services start in parallel. */
+  readonly #providing = new Mutex();
+  #closed = false;
+
+  /**
+   * @param stack identifies the stack on this machine
+   * @param hostPort the port on which a service listens now
+   */
+  constructor(
+    private readonly stack: string,
+    private readonly hostPort: (service: string, containerPort: number) => number | undefined,
+  ) {}
+
+  /** The address that accepts the container port; undefined when there is none. */
+  of(service: string, containerPort: number): string | undefined {
+    return this.#forwards.has(`${service}:${containerPort}`) ? this.#address(service) : undefined;
+  }
+
+  /** Makes addresses for ports that moved. A port that cannot be listened on goes without an address. */
+  provide(ports: readonly MovedPort[]): Promise<void> {
+    if (process.platform !== "linux") return Promise.resolve();
+    return this.#providing.run(() => this.#provide(ports));
+  }
+
+  async #provide(ports: readonly MovedPort[]): Promise<void> {
+    for (const { service, containerPort } of ports) {
+      const key = `${service}:${containerPort}`;
+      if (this.#closed || this.#forwards.has(key)) continue;
+      this.#network ??= await this.#claim();
+      const address = this.#address(service);
+      if (address === undefined) continue;
+      const one = forward(() => this.hostPort(service, containerPort));
+      if (!(await listening(one.server, address, containerPort))) continue;
+      if (this.#closed) one.server.close();
+      else this.#forwards.set(key, one);
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closed = true;
+    return this.#providing.run(() => this.#close());
+  }
+
+  async #close(): Promise<void> {
+    for (const { server, sockets } of this.#forwards.values()) {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    }
+    this.#forwards.clear();
+    await this.#network?.claim.release();
+  }
+
+  #address(service: string): string | undefined {
+    if (this.#network === null || this.#network === undefined) return undefined;
+    const host = this.#hosts.get(service) ?? FIRST_HOST + this.#hosts.size;
+    if (host > LAST_HOST) return undefined;
+    this.#hosts.set(service, host);
+    return `${this.#network.prefix}.${host}`;
+  }
+
+  /** The network is the same at every start of the stack, unless another stack has it. */
+  async #claim(): Promise<{ prefix: string; claim: PortClaim } | null> {
+    const [one = 0, two = 0] = createHash("sha256").update(this.stack).digest();
+    for (let attempt = 0; attempt < TRIES; attempt += 1) {
+      const prefix = `127.${64 + (one % 64)}.${(two + attempt) % 256}`;
+      const claim = await claimName(`stackwarden-loopback-${prefix}`);
+      if (claim !== null) return { prefix, claim };
+    }
+    return null;
+  }
+}

@@ -1,0 +1,89 @@
+/** A program with a fixed port reaches the database of its own stack, also while another stack has that port. */
+import { once } from "node:events";
+import { mkdirSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ServiceAddresses } from "../../../src/runtimes/local/service-addresses.js";
+import type { RuntimeStack } from "../../../src/stack/runtime.js";
+import { freePort } from "../contract/bench.js";
+import { definition, Fixture, service, untilHealthy } from "./support/fixture.js";
+
+/** Sends one inline command of Redis. @returns the first line of the reply */
+async function redis(host: string, port: number, command: string): Promise<string> {
+  const socket = connect({ host, port });
+  socket.end(`${command}\r\n`);
+  let text = "";
+  for await (const chunk of socket) text += chunk;
+  return text.split("\r\n")[/^\$\d/.test(text) ? 1 : 0] ?? "";
+}
+
+const CHECK = {
+  test: { kind: "redis" as const },
+  intervalMs: 1000,
+  timeoutMs: 3000,
+  retries: 3,
+  startPeriodMs: 0,
+  startIntervalMs: 100,
+};
+
+describe.skipIf(process.platform !== "linux")("stacks on the local runtime", () => {
+  let fixture: Fixture;
+  beforeEach(() => {
+    fixture = new Fixture();
+  });
+  afterEach(() => fixture.close());
+
+  const db = service("db", { image: "redis:7", local: { provider: "redis", environment: {} } });
+  const app = service("app", {
+    environment: { REDIS_HOST: "db" },
+    local: {
+      command: ["node", "-e", "console.log(process.env.REDIS_HOST, process.env.REDIS_PORT ?? 6379)"],
+      environment: {},
+    },
+  });
+
+  /** A stack that has its own key in its own Redis. @returns the address that its app uses */
+  async function started(name: string): Promise<{ stack: RuntimeStack; host: string; port: number; notes: string[] }> {
+    const stateDir = join(fixture.serverState, "projects", name);
+    mkdirSync(stateDir, { recursive: true, mode: 0o711 });
+    const stack = await fixture.runtime.open(fixture.request(definition([db, app]), { projectId: name, stateDir }));
+    const running = await fixture.start(stack, db);
+    expect(await untilHealthy(running, CHECK)).toMatchObject({ healthy: true });
+    const client = await fixture.start(stack, app);
+    await client.exited;
+    const [host = "", port] = fixture.log("app").trim().split(" ");
+    return { stack, host, port: Number(port), notes: client.notes };
+  }
+
+  it("lead a name and the container's port to their own database", async () => {
+    const one = await started("one");
+    const two = await started("two");
+    for (const { host, port, notes } of [one, two]) {
+      expect(host).toMatch(/^127\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.\d+\.\d+$/);
+      expect(port).toBe(6379);
+      expect(notes).toContain(`REDIS_HOST is ${host}, an address of this stack on which db accepts port 6379.`);
+    }
+    expect(one.host).not.toBe(two.host);
+    expect(await redis(one.host, 6379, "SET owner one")).toBe("+OK");
+    expect(await redis(two.host, 6379, "GET owner")).toBe("$-1");
+    expect(await redis(one.host, 6379, "GET owner")).toBe("one");
+    await one.stack.close();
+    await expect(redis(one.host, 6379, "GET owner")).rejects.toThrow("ECONNREFUSED");
+    expect(await redis(two.host, 6379, "PING")).toBe("+PONG");
+  });
+
+  it("have different networks, and refuse connections to a service without a port", async () => {
+    const port = await freePort();
+    const first = new ServiceAddresses("same", () => undefined);
+    const second = new ServiceAddresses("same", () => undefined);
+    await first.provide([{ service: "db", containerPort: port }]);
+    await second.provide([{ service: "db", containerPort: port }]);
+    expect(first.of("db", port)).toMatch(/^127\./);
+    expect(second.of("db", port)).not.toBe(first.of("db", port));
+    const socket = connect({ host: first.of("db", port) as string, port });
+    await once(socket, "close");
+    await Promise.all([first.close(), second.close()]);
+    expect(first.of("db", port)).toBeUndefined();
+  });
+});
