@@ -36,6 +36,7 @@ export function createLogsPanel(source: DataSource): LogsPanel {
     h("option", { value: "" }, "all output"),
     h("option", { value: "stdout" }, "stdout"),
     h("option", { value: "stderr" }, "stderr"),
+    h("option", { value: "install" }, "installation"),
   );
   const text = h("input", {
     id: `${id}-text`,
@@ -83,7 +84,7 @@ export function createLogsPanel(source: DataSource): LogsPanel {
   const filter = (of: string): LogFilter => ({
     project: of,
     service: service.value === "" ? null : service.value,
-    stream: stream.value === "" ? null : (stream.value as "stdout" | "stderr"),
+    stream: stream.value === "" ? null : (stream.value as "stdout" | "stderr" | "install"),
     text: text.value,
     regex: regex.checked,
   });

@@ -5,7 +5,7 @@ export interface LogFilter {
   project: string;
   /** Null: all services. */
   service: string | null;
-  stream: "stdout" | "stderr" | null;
+  stream: "stdout" | "stderr" | "install" | null;
   /** Empty: every line. */
   text: string;
   regex: boolean;
