@@ -1,10 +1,10 @@
 /** Where the machine has namespaces, what is not a service's own does not exist for it. */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { findSandboxTools } from "../../src/runtimes/local/process/sandbox.js";
-import { APP, appCompose, type Server, TestBench } from "../e2e/support/bench.js";
+import { APP, appCompose, type Server, TestBench, until } from "../e2e/support/bench.js";
 import { processesOfUid } from "./support/processes.js";
 
 const sandbox = await findSandboxTools("/usr/bin/setpriv");
@@ -97,6 +97,46 @@ describe.skipIf(missing !== null)(
       });
       server = await bench.server();
       expect(await server.call("start_stack", { project, folder: project })).toMatchObject({ status: "healthy" });
+    });
+
+    // Before, setpriv loaded a library from the volume while it was still root: the service's code ran as root in 1 of 1 runs.
+    it("cannot replace the libraries and accounts that the gate reads as root, whatever a volume's target says", async () => {
+      const targets = [
+        "/usr/lib/x86_64-linux-gnu",
+        "/lib/x86_64-linux-gnu",
+        "/usr/lib",
+        "/lib64/",
+        "/usr/local/lib",
+        "/usr/bin",
+        "/etc",
+        "/etc/ld.so.conf.d",
+        "/usr/src/../lib",
+        "/run/userdb",
+        "/var/run/nscd",
+        "/run",
+      ];
+      const volumes = targets.flatMap((target, at) => [`v${at}:${target}`]).filter((one) => !one.includes(".."));
+      const image = "    image: node:20\n    x-local: { command: [/bin/sh, run.sh] }\n";
+      bench.project(project, {
+        "compose.yaml": [
+          `services:\n  filler:\n${image}    volumes: ${JSON.stringify(volumes.map((one) => one.replace(/:.*/, (to) => `:/data${to.slice(1).replaceAll("/", "-")}`)))}`,
+          `  app:\n${image}    volumes: ${JSON.stringify(volumes)}\n    tmpfs: [/run/systemd, /lib]`,
+          `volumes: { ${volumes.map((one) => `${one.split(":")[0]}: {}`).join(", ")} }`,
+        ].join("\n"),
+        "run.sh":
+          '{ for d in /data-*; do echo x > $d/planted; done; cat /proc/self/mountinfo; find /usr/lib /lib64/ /usr/bin /etc /run -name planted; } > "$HOME/seen" 2>/dev/null; exec sleep 1000',
+      });
+      server = await bench.server();
+      await server.call("start_stack", { project, folder: project, services: ["filler"] });
+      await until("the volumes to be filled", () =>
+        existsSync(join(bench.state, "projects", project, "run/filler/home/seen")),
+      );
+      await server.call("start_stack", { project, folder: project });
+      const file = join(bench.state, "projects", project, "run/app/home/seen");
+      const seen = await until("the service's view", () => existsSync(file) && readFileSync(file, "utf8"));
+      expect(seen).not.toContain("planted");
+      const mounted = seen.split("\n").map((line) => line.split(" ")[4]);
+      for (const target of targets) expect(mounted).not.toContain(target.replace(/\/$/, ""));
     });
   },
 );

@@ -17,7 +17,7 @@ describe("the newest lines", () => {
     expect(page.dropped).toEqual({});
   });
 
-  it("are all of them where there are no more, and nothing is said to be left out", async () => {
+  it("are all of them where there are no more, and no line is reported as omitted", async () => {
     const store = await openStore();
     writeLines(store, "api", 5);
     expect(await store.query({ tail: 5 })).toMatchObject({ line_count: 5, omitted: null });

@@ -10,10 +10,17 @@ import { followTrusted } from "../../../system/trusted-path.js";
 
 /** More entries would slow down every start. */
 const MOST_ENTRIES = 128;
-/** File systems of the kernel. */
-const KERNEL = ["/proc", "/sys", "/dev"];
-/** Folders that programs need, so nothing else may take their place. */
-const NEEDED = ["/", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/usr", "/usr/bin", "/usr/sbin", "/usr/lib", "/var"];
+/**
+ * Where the gate's programs, their libraries and the account data that they read come from. In the service's namespaces
+ * setpriv still runs as root: with a library from a volume, it would run the service's code as root. The rest are file
+ * systems of the kernel.
+ */
+const SYSTEM =
+  /^\/(?:bin|sbin|lib(?:x?32|64)?|etc|usr(?!\/src(?:\/|$))|run|var\/run|var\/lib\/extrausers|boot|nix|gnu|proc|sys|dev)(?:\/|$)/;
+/** Folders whose content programs need. */
+const NEEDED = ["/", "/usr/src", "/var", "/var/lib"];
+
+const isSystem = (path: string): boolean => NEEDED.includes(path) || SYSTEM.test(path);
 
 const isFolder = (path: string): boolean => {
   try {
@@ -35,13 +42,14 @@ export async function mountPlace(
   hidden: readonly string[],
 ): Promise<string | null> {
   const path = normalize(target).replace(/(.)\/$/, "$1");
-  if (!path.startsWith("/") || NEEDED.includes(path) || KERNEL.some((one) => isBeneath(one, path))) return null;
+  if (!path.startsWith("/") || isSystem(path)) return null;
   if (needed.some((one) => isBeneath(path, one))) return null;
   if (hidden.some((one) => one !== path && isBeneath(one, path))) return path;
   const above = existing(path);
   try {
     const { real, reason } = await followTrusted(above, { uid: 0, gid: 0, end: "directory" });
     const place = join(real, relative(above, path));
+    if (isSystem(place)) return null;
     if (above === path) return isFolder(real) ? place : null;
     return reason === null && readdirSync(real).length <= MOST_ENTRIES ? place : null;
   } catch {

@@ -170,7 +170,7 @@ describe("one step of an installation", () => {
     expect(fixture.host.ran).toHaveLength(1);
   });
 
-  it("is tried again after a failure of the network, and says so", async () => {
+  it("is tried again after a failure of the network, and the retry is reported", async () => {
     await step("test -e tried && exit 0; : > tried; echo 'npm error code ECONNRESET'; exit 1");
     expect(fixture.notices).toEqual([
       {
