@@ -48,6 +48,8 @@ export interface Endpoint {
   /** Listening address. `0.0.0.0`: all addresses of this machine, so the port is open to the network. */
   host: "127.0.0.1" | "0.0.0.0";
   host_port: number;
+  /** Absent for TCP. */
+  protocol?: "udp";
 }
 
 export interface OpenStackRequest {

@@ -26,7 +26,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-it("has its socket in the state directory, or in a private folder where the path would be too long", () => {
+it("the socket is in the state directory, or in a private folder if the path would be too long", () => {
   expect(daemonPaths("/var/lib/stackwarden").socket).toBe("/var/lib/stackwarden/server/server.sock");
   const deep = `/${"long/".repeat(40)}state`;
   const { socket } = daemonPaths(deep, { platform: "linux", uid: 1000, temporary: "/tmp" });
@@ -35,7 +35,7 @@ it("has its socket in the state directory, or in a private folder where the path
   expect(daemonPaths("C:\\state", { platform: "win32" }).socket).toMatch(/^\\\\\.\\pipe\\stackwarden-server-/);
 });
 
-it("trusts only a folder of its own user", async () => {
+it("only a folder of the same user is trusted", async () => {
   const place = daemonPaths(folder);
   expect(await requirePrivate(place)).toBe(false);
   mkdirSync(place.folder, { mode: 0o700 });
@@ -46,7 +46,7 @@ it("trusts only a folder of its own user", async () => {
   });
 });
 
-it("is waited for by a client that meets it while it ends, until its successor is there", async () => {
+it("a client that connects while the server ends waits for the next server", async () => {
   const place = daemonPaths(folder);
   mkdirSync(place.folder, { mode: 0o700 });
   writeFileSync(place.info, JSON.stringify({ pid: process.pid, version: "1", key: "k" }));
@@ -77,7 +77,7 @@ it("is waited for by a client that meets it while it ends, until its successor i
   }
 });
 
-it("keeps a bounded log that only the user reads, and begins it anew", async () => {
+it("the server's log is bounded, readable by its user only, and rotated", async () => {
   const path = join(folder, "server.log");
   writeFileSync(path, "", { mode: 0o644 });
   const log = openLogFile(path, { maxBytes: 50, keep: 2 });
@@ -96,7 +96,7 @@ it("keeps a bounded log that only the user reads, and begins it anew", async () 
   expect(readFileSync(path, "utf8")).toMatch(/line 19\nand more\n$/);
 });
 
-it("shows the log's last lines, and follows it across a new file", async () => {
+it("server logs shows the last lines and follows the log across a rotation", async () => {
   const path = join(folder, "server.log");
   const over = new AbortController();
   const none: string[] = [];
@@ -119,7 +119,7 @@ it("shows the log's last lines, and follows it across a new file", async () => {
   expect(seen.slice(2)).toEqual(Array.from({ length: 10 }, (_, index) => `line ${index + 1}`));
 });
 
-it("finds the state directory as the whole configuration does", async () => {
+it("the state directory is found by the same rules as in the whole configuration", async () => {
   const env = { HOME: folder, XDG_CONFIG_HOME: join(folder, "config") };
   const same = async (request: Parameters<typeof stateDirOf>[0]) => {
     const found = await stateDirOf(request);

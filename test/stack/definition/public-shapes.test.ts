@@ -161,7 +161,7 @@ services:
     expect(merged.services.b?.image).toBe("x");
   });
 
-  it("the first of several compose files, and says so", async () => {
+  it("the first of several compose files, with a note", async () => {
     write("docker-compose.yml", "services: { old: { image: old } }");
     write(".env", "COMPOSE_PROJECT_NAME=other\n");
     const { name, services, notes } = await load("services: { app: { image: app } }");

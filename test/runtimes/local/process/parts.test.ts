@@ -90,7 +90,7 @@ describe("a server that is not root", () => {
 });
 
 describe("output", () => {
-  it("waits for a disk that is behind, but not for good", async () => {
+  it("waits for a slow disk, but not without limit", async () => {
     let asked = 0;
     const behind = () => {
       asked += 1;
@@ -130,7 +130,7 @@ describe("a watchdog that is killed", () => {
     fixture = new HostFixture();
   });
 
-  it("or cannot be started is said, and services run on", async () => {
+  it("or cannot be started is reported, and services keep running", async () => {
     const host = await fixture.host();
     vi.spyOn(process, "execPath", "get").mockReturnValue("/nonexistent/node");
     const running = await fixture.shell("echo runs; sleep 60");
