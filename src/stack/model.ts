@@ -54,6 +54,8 @@ export interface StartRequest {
    * data.
    */
   dataFrom?: { project: string; snapshot?: string };
+  /** Follow `develop.watch` until the stack stops; false ends it. Default: no change. */
+  watch?: boolean;
   /** Milliseconds without a call after which the stack stops. Default: the setting `idle_stop`. */
   idleStopMs?: number;
   /** Wait until every service is healthy. Default true. */

@@ -11,7 +11,7 @@ export const briefStacks = {
 };
 
 function briefStack(stack: StackReport): Record<string, unknown> {
-  const { project, state, folder, folder_missing, runtime, services, idle_stop } = stack;
+  const { project, state, folder, folder_missing, runtime, services, idle_stop, watching } = stack;
   // The names that run_command takes, by service.
   const commands = Object.fromEntries(
     Object.entries(services).flatMap(([name, service]) =>
@@ -33,6 +33,7 @@ function briefStack(stack: StackReport): Record<string, unknown> {
     runtime,
     services: Object.fromEntries(lines),
     commands,
+    watching,
     idle_stop: idle_stop === undefined ? null : `after ${idle_stop.seconds} s without a call`,
     notes: notesOf(stack),
   });

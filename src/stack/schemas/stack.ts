@@ -29,6 +29,8 @@ export const stackReport = z
         stops_at: time.nullable(),
       })
       .exactOptional(),
+    /** Services that are replaced when their files change (`develop.watch`); absent when the stack is not watched. */
+    watching: z.array(text).exactOptional(),
     services: z.record(z.string(), serviceReport),
     notes: z.array(text),
   })
