@@ -48,6 +48,8 @@ export interface Endpoint {
   /** Listening address. `0.0.0.0`: all addresses of this machine, so the port is open to the network. */
   host: "127.0.0.1" | "0.0.0.0";
   host_port: number;
+  /** Absent for TCP. */
+  protocol?: "udp";
 }
 
 export interface OpenStackRequest {
@@ -204,10 +206,30 @@ export interface RuntimeStack {
   close(): Promise<void>;
 }
 
+export interface CheckServicesRequest {
+  definition: StackDefinition;
+  /** Absolute, real path of the project. */
+  folder: string;
+  /** Settings of the calling client. Default: the server's settings. */
+  settings?: StackSettings;
+}
+
+/** What would run one service. */
+export interface ServiceCheck {
+  service: string;
+  /** In one line, for example `Node.js 22.1.0 (/usr/bin/node), npm`. Null when the service cannot run here. */
+  runs: string | null;
+  /** What a start would fail for, each with the step that helps. */
+  missing: { message: string; fix: string }[];
+  notes: string[];
+}
+
 export interface StackRuntime {
   readonly name: RuntimeName;
   /** Checks whether the runtime is available, for this project or in general. Takes at most 1 s and changes nothing. */
   check(project?: string, settings?: StackSettings): Promise<RuntimeStatus>;
+  /** Determines what would run each service. Absent on runtimes that run images. Starts and keeps nothing. */
+  checkServices?(request: CheckServicesRequest): Promise<ServiceCheck[]>;
   open(request: OpenStackRequest): Promise<RuntimeStack>;
   /** Deletes named volumes of a project that is not running. */
   removeVolumes(projectId: string, stateDir: string, volumes: string[]): Promise<void>;

@@ -118,7 +118,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     expect(await page.evaluate("sessionStorage.length")).toBe(0);
   });
 
-  it("holds no connection while nobody sees it, and shows afterwards what came meanwhile", async () => {
+  it("holds no connection while the page is hidden, and shows the missed changes afterwards", async () => {
     const waiting = page.waitForRequest((request) => request.url().includes("/events?after="));
     await enter();
     await line("backend speaks").first().waitFor();
@@ -231,6 +231,46 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     expect((await actors("stack_starting")).at(-1)).toBe("stack by rest#writer");
   });
 
+  it("stops and starts one service of a running stack, and shows what needs what", async () => {
+    await enter();
+    const columns = page.getByRole("region", { name: "Dependencies" }).getByRole("listitem");
+    await expect.poll(() => columns.allInnerTexts()).toHaveLength(3);
+    expect((await columns.allInnerTexts()).map((text) => text.match(/[a-z]+/g))).toEqual([
+      ["postgres", "redis"],
+      ["backend"],
+      ["frontend"],
+    ]);
+    await card("backend").getByText("needs postgres, redis").waitFor();
+    await button("Stop frontend").click();
+    await dialog().getByText("This ends frontend.").waitFor();
+    await dialog().getByRole("button", { name: "Stop" }).click();
+    await card("frontend").waitFor({ state: "detached" });
+    await card("backend").getByText("Healthy").waitFor();
+    const leftOut = page.getByRole("region", { name: "Services that do not run" });
+    await leftOut.getByText("frontend").first().waitFor();
+    expect(await violations(), "with a service that does not run").toEqual([]);
+    await button("Start frontend").click();
+    await card("frontend").getByText("Healthy").waitFor();
+    await leftOut.waitFor({ state: "hidden" });
+  });
+
+  it("folds away stopped projects when there are many, but not the selected one", async () => {
+    const names = ["one", "two", "three", "four", "five", "six", "seven"];
+    const many = await shop({ stopped: names });
+    try {
+      await page.goto(`${many.http.url}/#token=${many.http.operate}`);
+      const projects = page.getByRole("navigation", { name: "Projects" });
+      await projects.getByText("6 stopped").waitFor();
+      expect(await projects.getByRole("button").count()).toBe(1);
+      await projects.getByText("6 stopped").click();
+      await projects.getByRole("button", { name: /three/ }).click();
+      await page.getByRole("heading", { name: "three" }).waitFor();
+      await projects.locator("> ul").getByRole("button", { name: /three/ }).waitFor();
+    } finally {
+      await many.close();
+    }
+  });
+
   it("tells a failed action with what to do next, until it is dismissed", async () => {
     await enter();
     one.domain.runtime.scripts.redis = { startErrors: [new Error("no such program")] };
@@ -292,6 +332,25 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     await expect.poll(() => line("flood 5999").isVisible()).toBe(true);
   });
 
+  it("filters logs by level and period, and saves the lines that it shows", async () => {
+    await enter();
+    one.print("backend", "WARN the queue is long");
+    one.print("backend", "INFO a request came");
+    await line("a request came").waitFor();
+    await page.getByLabel("Level").selectOption("warning");
+    await line("the queue is long").waitFor();
+    await expect.poll(() => line("a request came").count()).toBe(0);
+    await page.getByLabel("Period").selectOption("5m");
+    await line("the queue is long").waitFor();
+    const [file] = await Promise.all([page.waitForEvent("download"), button("Download").click()]);
+    expect(file.suggestedFilename()).toBe("shop.log");
+    const text = readFileSync(await file.path(), "utf8");
+    expect(text).toMatch(/^\d{4}-\S+Z backend stdout WARN the queue is long$/m);
+    expect(text).not.toContain("a request came");
+    one.print("backend", "ERROR no more room");
+    await line("no more room").waitFor();
+  });
+
   it("shows what services wrote as text, whatever it is", async () => {
     const attack = `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script><svg onload=window.hacked=1>`;
     // Nothing else is wrong with it.
@@ -322,7 +381,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     complaints = complaints.filter((complaint) => !complaint.includes("TrustedHTML"));
   });
 
-  it("says when the server cannot be reached, and goes on when it can", async () => {
+  it("reports that the server cannot be reached, and continues when it can", async () => {
     await enter();
     await page.locator(".connection", { hasText: "Live" }).waitFor();
     await context.setOffline(true);

@@ -39,6 +39,22 @@ export class Actions {
     });
   }
 
+  startService({ project }: StackReport, service: string): void {
+    void this.#run(project, service, "Starting…", `${service} was not started.`, async () => {
+      const { message } = await this.source.call("start_stack", { project, services: [service], wait: false });
+      return message;
+    });
+  }
+
+  stopService({ project }: StackReport, service: string): void {
+    askToStop(service, [service], () => {
+      void this.#run(project, service, "Stopping…", `${service} was not stopped.`, async () => {
+        const { message } = await this.source.call("stop_stack", { project, services: [service] });
+        return message;
+      });
+    });
+  }
+
   restart({ project, services }: StackReport, service: string): void {
     const dependents = Object.values(services)
       .filter((other) => other.depends_on.includes(service))

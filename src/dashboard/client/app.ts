@@ -1,9 +1,11 @@
 /** The dashboard: polls the server, renders the state, and sends actions. */
 import { Actions } from "./actions.js";
+import { createDependencyPanel } from "./dependency-panel.js";
 import { createDiagnosisPanel } from "./diagnosis-panel.js";
 import { h, setText } from "./dom.js";
 import { createEventsPanel } from "./events-panel.js";
 import { History } from "./history.js";
+import { createLeftOutPanel } from "./left-out-panel.js";
 import { createLogsPanel } from "./logs-panel.js";
 import { Notices } from "./notices.js";
 import { createProjectHeader } from "./project-header.js";
@@ -39,6 +41,10 @@ export class App {
   readonly #logs;
   readonly #projects = createProjectList((project) => this.choose(project));
   readonly #header = createProjectHeader({ start: () => this.#start(), stop: () => this.#stop() });
+  readonly #dependencies = createDependencyPanel();
+  readonly #leftOut = createLeftOutPanel((service) =>
+    this.#withStack((stack) => this.#actions.startService(stack, service)),
+  );
   readonly #diagnosis = createDiagnosisPanel();
   readonly #cards = new Map<string, ServiceCard>();
   readonly #list = h("ul", { class: "cards" });
@@ -68,7 +74,9 @@ export class App {
       { hidden: true },
       this.#header.element,
       this.#diagnosis.element,
+      this.#dependencies.element,
       h("section", { "aria-label": "Services" }, this.#list),
+      this.#leftOut.element,
       h("div", { class: "panels" }, this.#logs.element, this.#events.element),
     );
     this.element = h(
@@ -109,6 +117,7 @@ export class App {
     this.#list.replaceChildren();
     this.#events.clear();
     this.#diagnosis.clear();
+    this.#leftOut.clear();
     this.#follow();
     this.#render();
     this.#wake();
@@ -161,7 +170,9 @@ export class App {
       this.#health = services;
       this.#render();
       const stack = stacks.find(({ project }) => project === chosen);
-      if (stack !== undefined) await this.#diagnosis.look(this.#source, stack, signal);
+      if (stack === undefined) return;
+      await this.#leftOut.refresh(this.#source, stack, signal);
+      await this.#diagnosis.look(this.#source, stack, signal);
     });
   }
 
@@ -173,14 +184,17 @@ export class App {
     if (project === null) return;
     const history = this.#histories.get(project) ?? new History();
     this.#histories.set(project, history);
+    // The server has measured while the page was hidden or showed another project.
+    let complete = false;
     void this.#repeat(STATS_MS, signal, async () => {
       const state = this.#stacks.find((stack) => stack.project === project)?.state ?? "stopped";
       if (state === "stopped" || state === "lost") {
         this.#stats = null;
         return;
       }
-      const stats = await this.#source.call("get_stats", { project }, signal);
+      const stats = await this.#source.call("get_stats", complete ? { project } : { project, history: true }, signal);
       history.add(stats, Date.now());
+      complete = true;
       this.#stats = stats;
       this.#render();
     });
@@ -267,6 +281,11 @@ export class App {
         mayChange: mayChange && this.#actions.busy(project) === null,
       });
     }
+    this.#leftOut.update({
+      mayChange: mayChange && this.#actions.busy(project) === null,
+      isBusy: (service) => this.#actions.busy(project, service) !== null,
+    });
+    this.#dependencies.update(names.flatMap((name) => stack.services[name] ?? []));
     this.#logs.show(project, names);
   }
 
@@ -275,6 +294,7 @@ export class App {
       logs: (service) => this.#logs.focus(service),
       limits: (service) => this.#withStack((stack) => this.#actions.limits(stack, service, this.#stats)),
       restart: (service) => this.#withStack((stack) => this.#actions.restart(stack, service)),
+      stop: (service) => this.#withStack((stack) => this.#actions.stopService(stack, service)),
       openLink: (url) => this.#source.openLink(url),
     });
     this.#cards.set(name, card);

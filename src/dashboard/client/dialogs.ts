@@ -54,12 +54,12 @@ function open({ title, body, confirm, danger = false, act, onFailure }: Question
 }
 
 /** @param act runs without being awaited: the dialog closes, and the action reports its own result */
-export function askToStop(project: string, services: string[], act: () => void): void {
+export function askToStop(name: string, services: string[], act: () => void): void {
   open({
-    title: `Stop ${project}?`,
+    title: `Stop ${name}?`,
     body: [
       h("p", {}, `This ends ${services.join(", ")}. Their clients are disconnected.`),
-      h("p", { class: "hint" }, "Data, logs and passwords stay; Start brings the stack back."),
+      h("p", { class: "hint" }, "Data, logs and passwords are kept."),
     ],
     confirm: "Stop",
     danger: true,

@@ -1,6 +1,6 @@
 /** Data source for an MCP App: every request and action is a tool call that the host forwards. */
 import type { HostBridge } from "./host-bridge.js";
-import { type DataSource, Failure, type LogFilter, logInput, sleep, TAIL } from "./source.js";
+import { type DataSource, Failure, type LogFilter, logInput, sleep, startInput } from "./source.js";
 import type { Answers, Input, LogLine, LogReport, OperationName } from "./types.js";
 
 /** Interval between two log requests. Hosts can forward calls one at a time, so no call waits for new lines. */
@@ -14,6 +14,8 @@ interface ToolResult {
 
 export class HostSource implements DataSource {
   readonly waitSeconds = 0;
+  /** The sandbox of a host permits no downloads. */
+  readonly canDownload = false;
 
   constructor(
     private readonly bridge: HostBridge,
@@ -38,7 +40,7 @@ export class HostSource implements DataSource {
   }
 
   async followLogs(filter: LogFilter, onLines: (lines: LogLine[]) => void, signal: AbortSignal): Promise<void> {
-    let position: Input = { tail: TAIL };
+    let position = startInput(filter);
     while (!signal.aborted) {
       const page = (await this.#tool("get_logs", {
         ...logInput(filter),

@@ -8,6 +8,14 @@ import type { LogLine } from "./types.js";
 const KEPT = 2000;
 const TYPING_MS = 300;
 const AGAIN_MS = 3000;
+/** Periods to choose from, besides the last lines. */
+const PERIODS = [
+  ["5m", "last 5 minutes"],
+  ["15m", "last 15 minutes"],
+  ["1h", "last hour"],
+  ["24h", "last day"],
+] as const;
+const LEVELS = ["info", "warning", "error"] as const;
 /** Services differ by colour and by name. */
 const COLOURS = 6;
 
@@ -26,6 +34,7 @@ export function createLogsPanel(source: DataSource): LogsPanel {
   let services: readonly string[] = [];
   let visible = true;
   let running: AbortController | null = null;
+  let shown: LogLine[] = [];
   let typing: ReturnType<typeof setTimeout> | undefined;
 
   const id = uniqueId("logs");
@@ -36,6 +45,19 @@ export function createLogsPanel(source: DataSource): LogsPanel {
     h("option", { value: "" }, "all output"),
     h("option", { value: "stdout" }, "stdout"),
     h("option", { value: "stderr" }, "stderr"),
+    h("option", { value: "install" }, "installation"),
+  );
+  const level = h(
+    "select",
+    { id: `${id}-level`, change: () => follow() },
+    h("option", { value: "" }, "all levels"),
+    ...LEVELS.map((name) => h("option", { value: name }, name === "error" ? name : `${name} and above`)),
+  );
+  const since = h(
+    "select",
+    { id: `${id}-since`, change: () => follow() },
+    h("option", { value: "" }, "last lines"),
+    ...PERIODS.map(([value, label]) => h("option", { value }, label)),
   );
   const text = h("input", {
     id: `${id}-text`,
@@ -50,6 +72,7 @@ export function createLogsPanel(source: DataSource): LogsPanel {
     },
   });
   const regex = h("input", { type: "checkbox", change: () => follow() });
+  const save = h("button", { type: "button", hidden: !source.canDownload, click: () => download() }, "Download");
   const pause = h("button", { type: "button", "aria-pressed": "false", click: () => toggle() }, "Pause");
   const state = h("p", { class: "hint", role: "status" });
   const lines = h("div", { class: "lines", tabindex: 0, role: "region", "aria-label": "Log lines, newest last" });
@@ -62,12 +85,14 @@ export function createLogsPanel(source: DataSource): LogsPanel {
   const element = h(
     "section",
     { class: "panel logs", "aria-label": "Logs" },
-    h("div", { class: "row between" }, h("h2", {}, "Logs"), pause),
+    h("div", { class: "row between" }, h("h2", {}, "Logs"), h("div", { class: "row" }, save, pause)),
     h(
       "div",
       { class: "row filter" },
       labelled("Service", service),
       labelled("Output", stream),
+      labelled("Level", level),
+      labelled("Period", since),
       labelled("Filter", text),
       h("label", { class: "check", title: "Read the filter as an RE2 expression" }, regex, "Regex"),
     ),
@@ -83,13 +108,28 @@ export function createLogsPanel(source: DataSource): LogsPanel {
   const filter = (of: string): LogFilter => ({
     project: of,
     service: service.value === "" ? null : service.value,
-    stream: stream.value === "" ? null : (stream.value as "stdout" | "stderr"),
+    stream: stream.value === "" ? null : (stream.value as "stdout" | "stderr" | "install"),
+    level: LEVELS.find((name) => name === level.value) ?? null,
+    since: since.value === "" ? null : since.value,
     text: text.value,
     regex: regex.checked,
   });
 
+  const clear = (): void => {
+    lines.replaceChildren();
+    shown = [];
+  };
+  /** Saves the lines that the panel shows. */
+  const download = (): void => {
+    const text = shown.map((line) => `${line.time} ${line.service} ${line.stream} ${line.text}\n`);
+    const href = URL.createObjectURL(new Blob(text, { type: "text/plain" }));
+    h("a", { href, download: `${project ?? "logs"}.log` }).click();
+    URL.revokeObjectURL(href);
+  };
+
   const append = (page: readonly LogLine[], query: LogFilter): void => {
     const stay = atEnd();
+    shown = [...shown, ...page].slice(-KEPT);
     lines.append(...page.slice(-KEPT).map((line) => lineOf(line, query, services)));
     while (lines.childElementCount > KEPT) lines.firstElementChild?.remove();
     if (stay) toEnd();
@@ -99,7 +139,7 @@ export function createLogsPanel(source: DataSource): LogsPanel {
   const follow = (): void => {
     running?.abort();
     clearTimeout(typing);
-    lines.replaceChildren();
+    clear();
     newest.hidden = true;
     setText(state, "");
     if (project === null || !visible || paused()) return;
@@ -115,10 +155,10 @@ export function createLogsPanel(source: DataSource): LogsPanel {
           query,
           (page) => {
             if (signal.aborted) return;
-            if (!announced) lines.replaceChildren();
+            if (!announced) clear();
             announced = true;
             append(page, query);
-            setText(state, lines.childElementCount > 0 ? "" : query.text === "" ? "No lines yet." : "No line matches.");
+            setText(state, lines.childElementCount > 0 ? "" : isFiltered(query) ? "No line matches." : "No lines yet.");
           },
           signal,
         );
@@ -176,6 +216,9 @@ export function createLogsPanel(source: DataSource): LogsPanel {
     },
   };
 }
+
+const isFiltered = ({ text, level, since, stream }: LogFilter): boolean =>
+  text !== "" || level !== null || since !== null || stream !== null;
 
 function lineOf(line: LogLine, { text, regex }: LogFilter, services: readonly string[]): HTMLElement {
   const { time, service, stream, repeated, cut_from_bytes: cut } = line;

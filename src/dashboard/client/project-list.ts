@@ -5,6 +5,9 @@ import type { StackReport } from "./types.js";
 
 const SIGNS = { good: "●", wait: "◐", bad: "▲", off: "○" } as const;
 
+/** Beyond this number, stopped projects are folded away. */
+const MAX_STOPPED = 5;
+
 export interface ProjectList {
   element: HTMLElement;
   update(stacks: readonly StackReport[], chosen: string | null): void;
@@ -12,7 +15,10 @@ export interface ProjectList {
 
 export function createProjectList(choose: (project: string) => void): ProjectList {
   const list = h("ul");
-  const element = h("nav", { "aria-label": "Projects" }, h("h2", {}, "Projects"), list);
+  const stoppedList = h("ul", { class: "folded-list" });
+  const summary = h("summary");
+  const folded = h("details", { class: "folded", hidden: true }, summary, stoppedList);
+  const element = h("nav", { "aria-label": "Projects" }, h("h2", {}, "Projects"), list, folded);
   const items = new Map<string, { element: HTMLElement; button: HTMLElement; sign: Element; description: Element }>();
   const item = (project: string) => {
     const sign = h("span", { class: "sign", "aria-hidden": "true" });
@@ -34,10 +40,19 @@ export function createProjectList(choose: (project: string) => void): ProjectLis
         old.remove();
         items.delete(project);
       }
-      stacks.forEach(({ project, state, services }, index) => {
+      const isFolded = ({ project, state }: StackReport): boolean => state === "stopped" && project !== chosen;
+      const fold = stacks.filter(isFolded).length > MAX_STOPPED;
+      folded.hidden = !fold;
+      setText(summary, `${stacks.filter(isFolded).length} stopped`);
+      const next = new Map([list, stoppedList].map((parent) => [parent, 0]));
+      for (const stack of stacks) {
+        const { project, state, services } = stack;
         const one = items.get(project) ?? item(project);
         items.set(project, one);
-        if (list.children[index] !== one.element) list.insertBefore(one.element, list.children[index] ?? null);
+        const parent = fold && isFolded(stack) ? stoppedList : list;
+        const index = next.get(parent) ?? 0;
+        next.set(parent, index + 1);
+        if (parent.children[index] !== one.element) parent.insertBefore(one.element, parent.children[index] ?? null);
         const all = Object.values(services);
         const well = all.filter((service) => isUp(service.state)).length;
         const tone = toneOf(state);
@@ -45,7 +60,7 @@ export function createProjectList(choose: (project: string) => void): ProjectLis
         setText(one.description, state === "stopped" ? "stopped" : `${well} of ${all.length} well`);
         one.button.dataset.tone = tone;
         setAttribute(one.button, "aria-current", project === chosen ? "true" : null);
-      });
+      }
     },
   };
 }

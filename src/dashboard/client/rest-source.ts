@@ -1,5 +1,5 @@
 /** Data source over REST. The token travels only in the Authorization header. */
-import { type DataSource, Failure, type LogFilter, logInput, sleep, TAIL } from "./source.js";
+import { type DataSource, Failure, type LogFilter, logInput, sleep, startInput } from "./source.js";
 import { serverSentEvents } from "./sse.js";
 import type { Answers, Input, LogLine, OperationName } from "./types.js";
 
@@ -9,6 +9,7 @@ const ROUTES: Record<OperationName, [method: "GET" | "POST" | "PUT", path: strin
   get_stats: ["GET", "/projects/{project}/stats"],
   get_events: ["GET", "/projects/{project}/events"],
   diagnose: ["GET", "/projects/{project}/diagnosis"],
+  check_stack: ["POST", "/projects/{project}/check"],
   start_stack: ["POST", "/projects/{project}/start"],
   stop_stack: ["POST", "/projects/{project}/stop"],
   restart_service: ["POST", "/projects/{project}/services/{service}/restart"],
@@ -25,6 +26,7 @@ export interface Access {
 
 export class RestSource implements DataSource {
   readonly waitSeconds = 25;
+  readonly canDownload = true;
   readonly #headers: Record<string, string>;
   mayChange = false;
 
@@ -70,7 +72,7 @@ export class RestSource implements DataSource {
 
   async followLogs(filter: LogFilter, onLines: (lines: LogLine[]) => void, signal: AbortSignal): Promise<void> {
     const { project = "", ...fields } = logInput(filter);
-    const path = `/projects/${encodeURIComponent(project)}/logs${query({ ...fields, tail: TAIL, follow: true })}`;
+    const path = `/projects/${encodeURIComponent(project)}/logs${query({ ...fields, ...startInput(filter), follow: true })}`;
     let cursor = "";
     while (!signal.aborted) {
       try {

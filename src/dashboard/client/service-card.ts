@@ -22,6 +22,7 @@ export interface CardActions {
   logs(service: string): void;
   limits(service: string): void;
   restart(service: string): void;
+  stop(service: string): void;
   openLink(url: string): boolean;
 }
 
@@ -42,6 +43,7 @@ export function createServiceCard(name: string, actions: CardActions): ServiceCa
     h("button", { type: "button", click: act }, text, h("span", { class: "unseen" }, ` ${name}`));
   const limits = button("Limits", () => actions.limits(name));
   const restart = button("Restart", () => actions.restart(name));
+  const stop = button("Stop", () => actions.stop(name));
   const busy = h("span", { class: "busy" });
   const element = h(
     "li",
@@ -58,6 +60,7 @@ export function createServiceCard(name: string, actions: CardActions): ServiceCa
       button("Logs", () => actions.logs(name)),
       limits,
       restart,
+      stop,
       busy,
     ),
   );
@@ -98,6 +101,8 @@ export function createServiceCard(name: string, actions: CardActions): ServiceCa
       setText(facts, factsOf(report, stats, now));
       limits.disabled = !mayChange || doing !== null;
       restart.disabled = !mayChange || doing !== null || report.state === "stopped";
+      stop.hidden = report.state === "stopped" || report.state === "completed";
+      stop.disabled = !mayChange || doing !== null || report.state === "stopping";
       setText(busy, doing ?? "");
     },
   };
@@ -158,6 +163,7 @@ function factsOf(report: ServiceReport, stats: ServiceStats | null, now: number)
         : `${amount(stats.pids)} / ${amount(pids)} processes`),
     (stats?.throttled_seconds ?? 0) > 0 && `held back ${amount(stats?.throttled_seconds ?? 0)} s`,
     (stats?.oom_kills ?? 0) > 0 && plural(stats?.oom_kills ?? 0, "OOM kill"),
+    report.depends_on.length > 0 && `needs ${report.depends_on.join(", ")}`,
     running && report.user !== null && `user ${report.user.name}`,
     report.image,
   ]

@@ -5,7 +5,11 @@ export interface LogFilter {
   project: string;
   /** Null: all services. */
   service: string | null;
-  stream: "stdout" | "stderr" | null;
+  stream: "stdout" | "stderr" | "install" | null;
+  /** Lines of this level and above. Null: every line. */
+  level: "info" | "warning" | "error" | null;
+  /** Age of the oldest line, such as `15m`. Null: the last lines, whatever their age. */
+  since: string | null;
   /** Empty: every line. */
   text: string;
   regex: boolean;
@@ -16,6 +20,8 @@ export interface DataSource {
   readonly mayChange: boolean;
   /** Seconds that a request for events may wait for one. 0 when a waiting call would block other calls. */
   readonly waitSeconds: number;
+  /** Whether the page can save a file. */
+  readonly canDownload: boolean;
   /** @throws Failure */
   call<Name extends OperationName>(operation: Name, input: Input, signal?: AbortSignal): Promise<Answers[Name]>;
   /**
@@ -29,7 +35,9 @@ export interface DataSource {
 }
 
 /** Lines shown at the start. */
-export const TAIL = 200;
+const TAIL = 200;
+/** Most lines of a chosen period. */
+const PERIOD_TAIL = 2000;
 
 /** The error of an operation with a hint for the next step; `UNREACHABLE` when there was no response. */
 export class Failure extends Error {
@@ -53,12 +61,17 @@ export class Failure extends Error {
   }
 }
 
-export const logInput = ({ project, service, stream, text, regex }: LogFilter): Input => ({
+export const logInput = ({ project, service, stream, level, text, regex }: LogFilter): Input => ({
   project,
   ...(service === null ? {} : { service }),
   ...(stream === null ? {} : { stream }),
+  ...(level === null ? {} : { min_level: level }),
   ...(text === "" ? {} : { grep: text, ...(regex ? { regex } : {}) }),
 });
+
+/** The first lines to request; later requests continue at a cursor. */
+export const startInput = ({ since }: LogFilter): Input =>
+  since === null ? { tail: TAIL } : { tail: PERIOD_TAIL, since };
 
 /** Resolves early when the signal aborts. */
 export const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>

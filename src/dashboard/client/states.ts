@@ -45,6 +45,7 @@ export function createBadge(of: "service" | "stack"): Badge {
   };
 }
 
+export const signOf = (state: ServiceState): string => appearance(state, "service")[1];
 export const toneOf = (state: StackState): Tone => appearance(state, "stack")[0];
 export const toneOfService = (state: ServiceState): Tone => appearance(state, "service")[0];
 /** True for the normal states: healthy, completed, or running without a check. */

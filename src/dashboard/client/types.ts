@@ -10,6 +10,7 @@ import type {
   StatsReport,
   StopOutcome,
 } from "../../stack/model.js";
+import type { StackCheck } from "../../stack/schemas/check.js";
 
 export type { Cause } from "../../stack/diagnosis/types.js";
 export type { LogLine } from "../../stack/logs/types.js";
@@ -32,6 +33,7 @@ export interface Answers {
   get_stats: StatsReport;
   get_events: EventPage;
   diagnose: DiagnosisReport;
+  check_stack: StackCheck;
   start_stack: StartOutcome;
   stop_stack: StopOutcome;
   restart_service: RestartOutcome;

@@ -21,10 +21,11 @@ export const briefCheck = {
     runtime,
     files,
     services: Object.fromEntries(
-      services.map(({ service, image, build, ports, depends_on }) => [
+      services.map(({ service, image, build, ports, depends_on, runs }) => [
         service,
         [
           image ?? (build ? "built" : "local"),
+          ...(runs === undefined || runs === null ? [] : [`(${runs})`]),
           ...ports.map((port) => `${port.host_port ?? "any"}:${port.container_port}`),
           ...(depends_on.length === 0 ? [] : [`after ${depends_on.join(", ")}`]),
         ].join(" "),

@@ -2,10 +2,12 @@
 import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import type {
+  CheckServicesRequest,
   CopyVolumesRequest,
   OpenStackRequest,
   RuntimeStack,
   RuntimeStatus,
+  ServiceCheck,
   StackRuntime,
   VolumesRequest,
 } from "../../stack/runtime.js";
@@ -45,6 +47,13 @@ class LocalRuntime implements StackRuntime {
   async check(): Promise<RuntimeStatus> {
     const [{ checkRequirements }, host] = await Promise.all([import("./requirements-check.js"), this.#processHost()]);
     return checkRequirements(host);
+  }
+
+  async checkServices({ definition, folder, settings }: CheckServicesRequest): Promise<ServiceCheck[]> {
+    const [{ checkServices }, host] = await Promise.all([import("./check-services.js"), this.#processHost()]);
+    const { stateDir, clientEnvironment = {} } = this.options;
+    const client = settings?.clientEnvironment ?? clientEnvironment;
+    return checkServices({ definition, folder, stateDir, host, client });
   }
 
   async open(request: OpenStackRequest): Promise<RuntimeStack> {

@@ -23,6 +23,7 @@ export function portRequests(service: TranslatedService): PortRequest[] {
       containerPort: mapping.containerPort,
       published: true,
       ...(mapping.hostPort === undefined ? {} : { hostPort: mapping.hostPort }),
+      ...(mapping.hostPortEnd === undefined ? {} : { hostPortEnd: mapping.hostPortEnd }),
       ...(mapping.preferredPort === undefined ? {} : { preferredPort: mapping.preferredPort }),
     });
   }

@@ -13,7 +13,8 @@ export interface PortClaim {
 const NOTHING: PortClaim = { release: async () => undefined };
 
 /** @returns null when another stack has claimed the port */
-export const claimPort = (port: number): Promise<PortClaim | null> => claimName(`stackwarden-port-${port}`);
+export const claimPort = (port: number, protocol: "tcp" | "udp" = "tcp"): Promise<PortClaim | null> =>
+  claimName(`stackwarden-port-${port}${protocol === "udp" ? "-udp" : ""}`);
 
 /** @returns null when another process of the machine has claimed the name */
 export function claimName(name: string): Promise<PortClaim | null> {

@@ -1,4 +1,5 @@
-/** One held port: a listening socket and a claim among the stackwarden servers of this machine. */
+/** One held port: a socket and a claim among the stackwarden servers of this machine. */
+import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { createServer, type Server, type Socket } from "node:net";
 import type { Endpoint } from "../../stack/runtime.js";
 import { claimPort, type PortClaim } from "./port-claim.js";
@@ -13,10 +14,31 @@ export interface Holding {
 }
 
 /** Open connections of each listener, which closes only after all of them. */
-const connections = new WeakMap<Server, Set<Socket>>();
+const connections = new WeakMap<Holder, Set<Socket>>();
+
+export type Protocol = "tcp" | "udp";
+
+/** A listening socket, or a bound one for UDP, which discards what it receives. */
+export type Holder = Server | UdpSocket;
 
 /** Listens on a port (0: any free one). Rejects with the system's error. */
-export function hold(port: number, { serve, host = "127.0.0.1" }: Holding = {}): Promise<Server> {
+export const hold = (port: number, holding: Holding = {}, protocol: Protocol = "tcp"): Promise<Holder> =>
+  protocol === "udp" ? holdUdp(port, holding) : holdTcp(port, holding);
+
+function holdUdp(port: number, { host = "127.0.0.1" }: Holding): Promise<UdpSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket("udp4");
+    socket.once("error", reject);
+    socket.bind({ address: host, port, exclusive: true }, () => {
+      socket.off("error", reject);
+      socket.on("error", () => {});
+      socket.unref();
+      resolve(socket);
+    });
+  });
+}
+
+function holdTcp(port: number, { serve, host = "127.0.0.1" }: Holding): Promise<Server> {
   return new Promise((resolve, reject) => {
     const open = new Set<Socket>();
     const server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -37,19 +59,19 @@ export function hold(port: number, { serve, host = "127.0.0.1" }: Holding = {}):
   });
 }
 
-export const close = (server: Server): Promise<void> =>
+export const close = (holder: Holder): Promise<void> =>
   new Promise((resolve) => {
-    server.close(() => resolve());
-    for (const socket of connections.get(server) as Set<Socket>) socket.destroy();
+    holder.close(() => resolve());
+    for (const socket of connections.get(holder) ?? []) socket.destroy();
   });
 
-export const boundPort = (server: Server): number => {
-  const address = server.address();
+export const boundPort = (holder: Holder): number => {
+  const address = holder.address();
   return typeof address === "object" && address !== null ? address.port : 0;
 };
 
 export interface Held {
-  holder: Server;
+  holder: Holder;
   claim: PortClaim;
 }
 
@@ -57,11 +79,11 @@ export interface Held {
  * Holds a port with a claim and a listening socket. Null when another process has the port. Rejects with the system's
  * error.
  */
-export async function holdClaimed(port: number, holding: Holding): Promise<Held | null> {
-  const claim = await claimPort(port);
+export async function holdClaimed(port: number, holding: Holding, protocol?: Protocol): Promise<Held | null> {
+  const claim = await claimPort(port, protocol);
   if (claim === null) return null;
   try {
-    return { claim, holder: await hold(port, holding) };
+    return { claim, holder: await hold(port, holding, protocol) };
   } catch (error) {
     await claim.release();
     if ((error as NodeJS.ErrnoException).code === "EADDRINUSE") return null;
@@ -69,10 +91,10 @@ export async function holdClaimed(port: number, holding: Holding): Promise<Held 
   }
 }
 
-export async function holdAny(holding: Holding): Promise<Held> {
+export async function holdAny(holding: Holding, protocol?: Protocol): Promise<Held> {
   for (;;) {
-    const holder = await hold(0, holding);
-    const claim = await claimPort(boundPort(holder));
+    const holder = await hold(0, holding, protocol);
+    const claim = await claimPort(boundPort(holder), protocol);
     if (claim !== null) return { claim, holder };
     await close(holder);
   }

@@ -2,20 +2,33 @@
  * The host ports of one stack. The server holds a port with a listening socket from its selection until just before its
  * service is spawned, so that no other process takes it in between.
  */
-import type { Server } from "node:net";
 import { StackwardenError } from "../../errors.js";
 import type { ServiceDefinition, StackDefinition } from "../../stack/definition/types.js";
 import type { Endpoint } from "../../stack/runtime.js";
 import type { PortClaim } from "./port-claim.js";
-import { boundPort, close, type Held, type Holding, hold, holdAny, holdClaimed } from "./port-holder.js";
+import {
+  boundPort,
+  close,
+  type Held,
+  type Holder,
+  type Holding,
+  hold,
+  holdAny,
+  holdClaimed,
+  type Protocol,
+} from "./port-holder.js";
 import { describeOwner, ownerOf, type PortOwner } from "./port-owner.js";
 
 export interface PortRequest {
   service: string;
   /** Container port; 0 for the service's own `{port}` when it names no container port. */
   containerPort: number;
+  /** Default: TCP. */
+  protocol?: Protocol;
   /** Fixed host port: this one or PORT_IN_USE. */
   hostPort?: number;
+  /** Last port of a range that begins with `hostPort`: one of them, or PORT_IN_USE. */
+  hostPortEnd?: number;
   /** Port that is tried first when no host port is fixed. Default: the container port if published, else any. */
   preferredPort?: number;
   published: boolean;
@@ -23,7 +36,7 @@ export interface PortRequest {
 
 interface Slot extends PortRequest {
   port: number;
-  holder: Server | null;
+  holder: Holder | null;
   /** Kept while the slot has the port, including the time that its service listens. */
   claim: PortClaim;
 }
@@ -43,6 +56,8 @@ const SEARCH = 500;
 export interface BusyPort {
   service: string;
   port: number;
+  /** Absent for TCP. */
+  protocol?: "udp";
   container_port: number;
   /** The process that uses the port, when the system reports it. */
   owner?: Pick<PortOwner, "pid" | "program" | "project" | "service">;
@@ -50,9 +65,9 @@ export interface BusyPort {
 
 /** @param busy ports with their owner, which was looked up before */
 export function portsInUse(busy: BusyPort[], free: Record<string, number> = {}): StackwardenError {
-  const list = busy.map(({ port, service, owner }) => {
+  const list = busy.map(({ port, protocol, service, owner }) => {
     const by = owner === undefined ? "" : `, held by ${describeOwner(owner)}`;
-    return `${port} (${service}${by})`;
+    return `${port}${protocol === undefined ? "" : "/udp"} (${service}${by})`;
   });
   return new StackwardenError("PORT_IN_USE", `Host port${busy.length > 1 ? "s" : ""} in use: ${list.join(", ")}.`, {
     hint:
@@ -67,6 +82,7 @@ export function portsInUse(busy: BusyPort[], free: Record<string, number> = {}):
 const open = new Set<PortLedger>();
 
 async function withOwner(busy: BusyPort): Promise<BusyPort> {
+  if (busy.protocol === "udp") return busy;
   for (const ledger of open) {
     const owner = ledger.ownerOf(busy.port);
     if (owner !== null) return { ...busy, owner };
@@ -77,18 +93,32 @@ async function withOwner(busy: BusyPort): Promise<BusyPort> {
   return { ...busy, owner: { pid: owner.pid, program: owner.program } };
 }
 
-/** Holds the fixed port, or the first free one at or after the preferred one. */
-async function take(wish: PortRequest, taken: Set<number>, holding: Holding): Promise<Slot | "busy"> {
+/** A port of one protocol: TCP and UDP have separate ports. */
+const keyOf = ({ protocol = "tcp" }: Pick<PortRequest, "protocol">, port: number): string => `${port}/${protocol}`;
+
+const busyPort = ({ service, containerPort, protocol }: PortRequest, port: number): BusyPort => ({
+  service,
+  port,
+  ...(protocol === "udp" ? { protocol } : {}),
+  container_port: containerPort,
+});
+
+/** Holds the fixed port or one of its range, or the first free one at or after the preferred one. */
+async function take(wish: PortRequest, taken: Set<string>, holding: Holding): Promise<Slot | "busy"> {
+  const { protocol } = wish;
   const slot = (held: Held): Slot => ({
     ...wish,
     ...held,
     port: boundPort(held.holder),
   });
   if (wish.hostPort !== undefined) {
-    if (taken.has(wish.hostPort)) return "busy";
     try {
-      const held = await holdClaimed(wish.hostPort, holding);
-      return held === null ? "busy" : slot(held);
+      for (let port = wish.hostPort; port <= (wish.hostPortEnd ?? wish.hostPort); port++) {
+        if (taken.has(keyOf(wish, port))) continue;
+        const held = await holdClaimed(port, holding, protocol);
+        if (held !== null) return slot(held);
+      }
+      return "busy";
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       throw new StackwardenError(
@@ -104,12 +134,12 @@ async function take(wish: PortRequest, taken: Set<number>, holding: Holding): Pr
   if (wish.published || wish.preferredPort !== undefined) {
     const first = wish.preferredPort ?? wish.containerPort;
     for (let port = first; port < first + SEARCH && port <= 65_535; port++) {
-      if (taken.has(port)) continue;
-      const held = await holdClaimed(port, holding).catch(() => null);
+      if (taken.has(keyOf(wish, port))) continue;
+      const held = await holdClaimed(port, holding, protocol).catch(() => null);
       if (held !== null) return slot(held);
     }
   }
-  return slot(await holdAny(holding));
+  return slot(await holdAny(holding, protocol));
 }
 
 /** Releases a port. */
@@ -138,7 +168,10 @@ export class PortLedger {
       slot.service === wish.service &&
       slot.containerPort === wish.containerPort &&
       slot.published === wish.published &&
-      (wish.hostPort === undefined ? slot.hostPort === undefined : slot.port === wish.hostPort);
+      slot.protocol === wish.protocol &&
+      (wish.hostPort === undefined
+        ? slot.hostPort === undefined
+        : slot.port >= wish.hostPort && slot.port <= (wish.hostPortEnd ?? wish.hostPort));
     const kept: Slot[] = [];
     const unassigned: PortRequest[] = [];
     for (const wish of wishes) {
@@ -151,21 +184,24 @@ export class PortLedger {
     const busy: BusyPort[] = [];
     open.add(this);
     try {
-      // Fixed ports come first: a search for a free port must not take them.
-      for (const wish of [...unassigned].sort(
-        (a, b) => Number(b.hostPort !== undefined) - Number(a.hostPort !== undefined),
-      )) {
-        const handed = wish.hostPort === undefined ? undefined : dropped.find((slot) => slot.port === wish.hostPort);
+      // Fixed ports come first, then ranges: a search for a free port must not take them.
+      const rank = ({ hostPort, hostPortEnd }: PortRequest): number =>
+        hostPort === undefined ? 2 : Number(hostPortEnd !== undefined);
+      for (const wish of [...unassigned].sort((one, other) => rank(one) - rank(other))) {
+        const handed =
+          wish.hostPort === undefined
+            ? undefined
+            : dropped.find((slot) => slot.port === wish.hostPort && slot.protocol === wish.protocol);
         if (handed !== undefined) {
           // The same port moves from one entry of the stack to another, together with its socket.
           dropped.splice(dropped.indexOf(handed), 1);
           fresh.push({ ...wish, port: handed.port, holder: handed.holder, claim: handed.claim });
           continue;
         }
-        const taken = new Set([...kept, ...fresh, ...dropped].map((slot) => slot.port));
+        const taken = new Set([...kept, ...fresh, ...dropped].map((slot) => keyOf(slot, slot.port)));
         const slot = await take(wish, taken, this.holding);
         if (slot === "busy") {
-          busy.push({ service: wish.service, port: wish.hostPort as number, container_port: wish.containerPort });
+          busy.push(busyPort(wish, wish.hostPort as number));
         } else fresh.push(slot);
       }
       if (busy.length > 0) throw portsInUse(await Promise.all(busy.map(withOwner)), await this.#freeFor(busy));
@@ -182,12 +218,21 @@ export class PortLedger {
   /** Suggests a free port for each busy one, for the `ports` of the next start. */
   async #freeFor(busy: readonly BusyPort[]): Promise<Record<string, number>> {
     const free: Record<string, number> = Object.create(null);
-    const taken = new Set([...this.#slots.map((slot) => slot.port), ...busy.map(({ port }) => port)]);
-    for (const { service, port, container_port: containerPort } of busy) {
-      const wish = { service, containerPort, preferredPort: port + 1, published: true };
+    const taken = new Set([
+      ...this.#slots.map((slot) => keyOf(slot, slot.port)),
+      ...busy.map((one) => keyOf(one, one.port)),
+    ]);
+    for (const { service, port, protocol, container_port: containerPort } of busy) {
+      const wish = {
+        service,
+        containerPort,
+        preferredPort: port + 1,
+        published: true,
+        ...(protocol === undefined ? {} : { protocol }),
+      };
       const slot = await take(wish, taken, this.holding).catch(() => "busy" as const);
       if (slot === "busy") continue;
-      taken.add(slot.port);
+      taken.add(keyOf(slot, slot.port));
       free[`${service}:${containerPort}`] = slot.port;
       await letGo(slot);
     }
@@ -207,15 +252,16 @@ export class PortLedger {
     const moved: Reassigned[] = [];
     for (const slot of this.#of(service)) {
       if (slot.holder !== null) continue;
-      slot.holder = await hold(slot.port, this.holding).catch(() => null);
+      slot.holder = await hold(slot.port, this.holding, slot.protocol).catch(() => null);
       if (slot.holder !== null) continue;
-      if (slot.hostPort !== undefined) {
-        busy.push({ service, port: slot.port, container_port: slot.containerPort });
+      const from = slot.port;
+      const fixed = slot.hostPort !== undefined && slot.hostPortEnd === undefined;
+      const taken = new Set(this.#slots.map((one) => keyOf(one, one.port)));
+      const next = fixed ? "busy" : await take(slot, taken, this.holding);
+      if (next === "busy") {
+        if (slot.hostPort !== undefined) busy.push(busyPort(slot, slot.port));
         continue;
       }
-      const from = slot.port;
-      const next = await take(slot, new Set(this.#slots.map((one) => one.port)), this.holding);
-      if (next === "busy") continue;
       await slot.claim.release();
       slot.holder = next.holder;
       slot.claim = next.claim;
@@ -241,7 +287,7 @@ export class PortLedger {
   async rehold(service: string): Promise<void> {
     for (const slot of this.#of(service)) {
       if (this.#closed || slot.holder !== null) continue;
-      const holder = await hold(slot.port, this.holding).catch(() => null);
+      const holder = await hold(slot.port, this.holding, slot.protocol).catch(() => null);
       if (holder === null) continue;
       if (this.#closed || slot.holder !== null) await close(holder);
       else slot.holder = holder;
@@ -259,22 +305,22 @@ export class PortLedger {
    */
   async taken(service: string): Promise<BusyPort[]> {
     const missing = this.#of(service).filter((slot) => slot.holder === null);
-    return Promise.all(
-      missing.map(({ port, containerPort }) => withOwner({ service, port, container_port: containerPort })),
-    );
+    return Promise.all(missing.map((slot) => withOwner(busyPort(slot, slot.port))));
   }
 
   /** The stack and service of a port; null when this ledger does not have it. */
   ownerOf(port: number): NonNullable<BusyPort["owner"]> | null {
     const { project } = this.holding;
-    const slot = project === undefined ? undefined : this.#slots.find((one) => one.port === port);
+    const slot =
+      project === undefined ? undefined : this.#slots.find((one) => one.port === port && one.protocol !== "udp");
     if (slot === undefined || project === undefined) return null;
     return { pid: process.pid, program: null, project, service: slot.service };
   }
 
   /** Host port of a container port; `undefined` when the service has no such port. */
   hostPort(service: string, containerPort: number): number | undefined {
-    return this.#of(service).find((slot) => slot.containerPort === containerPort)?.port;
+    const slots = this.#of(service).filter((slot) => slot.containerPort === containerPort);
+    return (slots.find(({ protocol }) => protocol !== "udp") ?? slots[0])?.port;
   }
 
   /** Container ports of a service, published first. */
@@ -294,6 +340,7 @@ export class PortLedger {
         container_port: slot.containerPort,
         host: this.holding.host ?? "127.0.0.1",
         host_port: slot.port,
+        ...(slot.protocol === "udp" ? { protocol: slot.protocol } : {}),
       }));
   }
 

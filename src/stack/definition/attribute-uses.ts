@@ -15,7 +15,10 @@ const saysNothing = (tree: Tree, path: string): boolean =>
   tree.kind === "scalar" &&
   (tree.value === false ||
     tree.value === "" ||
-    (tree.value === 1 && (path === "services.scale" || path === "services.deploy.replicas")));
+    (tree.value === 1 && (path === "services.scale" || path === "services.deploy.replicas")) ||
+    (path === "services.pull_policy" && (tree.value === "missing" || tree.value === "if_not_present")) ||
+    // A port that is not published has a note of its own.
+    path === "services.ports.protocol");
 
 /**
  * Paths of the rows with a note that `tree` uses; `path` is the position of `tree`. When a key of a mapping has no row,

@@ -40,6 +40,7 @@ const ONE_NAME = "Services reach each other by their own names alone.";
 const PROCESS = "The local runtime runs processes of this machine, not containers.";
 const BUILDER = "The builder of the runtime decides.";
 const RESERVED = "One machine runs the stack: nothing is reserved for one service.";
+const ONE_INSTANCE = "One instance runs: its state, log and limits are the service's.";
 const HOST_LIMIT = "Stackwarden limits CPU, memory and processes.";
 
 export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
@@ -105,7 +106,7 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.deploy.endpoint_mode": noted(SWARM),
   "services.deploy.labels": noted(SWARM),
   "services.deploy.placement": noted(SWARM),
-  "services.deploy.replicas": noted("One instance runs."),
+  "services.deploy.replicas": noted(ONE_INSTANCE),
   "services.deploy.resources": works("limits"),
   "services.deploy.resources.limits": works("limits"),
   "services.deploy.resources.reservations": noted(RESERVED),
@@ -116,7 +117,9 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.deploy.restart_policy.window": noted("An instance counts as well after it was healthy."),
   "services.deploy.rollback_config": noted(SWARM),
   "services.deploy.update_config": noted(SWARM),
-  "services.develop": noted("A restarted service runs the project's current source."),
+  "services.develop": works(),
+  "services.develop.watch.exec": noted("The service is restarted instead."),
+  "services.develop.watch.initial_sync": noted("A started service has the project's current source."),
   "services.device_cgroup_rules": refused(DEVICE),
   "services.devices": refused(DEVICE),
   "services.dns": docker(OWN_NETWORK, "dns"),
@@ -180,7 +183,12 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.ports.target": works("ports"),
   "services.ports.published": works("ports"),
   "services.ports.host_ip": noted("Ports are published on 127.0.0.1, whatever address is written."),
-  "services.ports.protocol": works("protocol"),
+  "services.ports.protocol": row(
+    { note: "UDP ports are not published." },
+    "works",
+    { note: "UDP ports are not published." },
+    "protocol",
+  ),
   "services.ports.mode": noted(SWARM),
   "services.ports.name": noted("It is a description."),
   "services.ports.app_protocol": noted("It is a description."),
@@ -200,7 +208,7 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   ),
   "services.restart": works("restart"),
   "services.runtime": refused("It chooses another container runtime, which can have other isolation."),
-  "services.scale": noted("One instance runs."),
+  "services.scale": noted(ONE_INSTANCE),
   "services.secrets": row(
     "works",
     "works",

@@ -11,7 +11,8 @@ function possiblePorts(service: ServiceDefinition, runtime: RuntimeName, note: (
   const ports: PortMapping[] = [];
   for (const port of service.ports) {
     const portName = `${port.containerPort}/${port.protocol} of ${service.name}`;
-    if (port.protocol === "udp") note(`Port ${portName} is not published: this runtime publishes TCP ports alone.`);
+    if (port.protocol === "udp" && runtime !== "docker")
+      note(`Port ${portName} is not published: this runtime publishes TCP ports alone.`);
     else if (runtime !== "docker" && ports.some((other) => other.containerPort === port.containerPort))
       note(
         `Port ${portName} is published once, not on ${port.hostPort ?? "a second host port"} as well: this runtime publishes each port once.`,
@@ -22,8 +23,8 @@ function possiblePorts(service: ServiceDefinition, runtime: RuntimeName, note: (
 }
 
 /**
- * Reduces a service to one instance and TCP ports. Only the docker runtime publishes one container port on several host
- * ports.
+ * Reduces a service to one instance and the ports that the runtime publishes. Only the docker runtime publishes UDP ports,
+ * and one container port on several host ports.
  */
 function adaptService(
   service: ServiceDefinition,

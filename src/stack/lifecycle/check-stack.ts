@@ -73,9 +73,9 @@ async function readAll(
   }
 }
 
-async function runtimeOf({ config, runtimes, project }: CheckOptions): Promise<RuntimeName | CheckProblem> {
+async function runtimeOf({ config, runtimes, project }: CheckOptions): Promise<StackRuntime | CheckProblem> {
   try {
-    return (await chooseRuntime(config, runtimes, project)).runtime.name;
+    return (await chooseRuntime(config, runtimes, project)).runtime;
   } catch (error) {
     if (!(error instanceof StackwardenError)) throw error;
     const { message, hint } = error;
@@ -88,9 +88,26 @@ export async function checkStack(
   options: CheckOptions,
 ): Promise<{ check: StackCheck; definition: StackDefinition | null }> {
   const [runtime, read] = await Promise.all([runtimeOf(options), readAll(options.read)]);
-  const name = typeof runtime === "string" ? runtime : null;
-  const problems = [...read.problems, ...(typeof runtime === "string" ? [] : [runtime])];
+  const chosen = "open" in runtime ? runtime : null;
+  const name: RuntimeName | null = chosen?.name ?? null;
+  const problems = [...read.problems, ...("open" in runtime ? [] : [runtime])];
   const definition = read.definition === null || name === null ? read.definition : forRuntime(read.definition, name);
+  const checks =
+    definition === null
+      ? []
+      : ((await chosen?.checkServices?.({ definition, folder: options.folder, settings: options.config })) ?? []);
+  for (const { service, missing } of checks)
+    for (const { message, fix } of missing)
+      problems.push({
+        kind: "runtime",
+        service,
+        file: "",
+        line: null,
+        path: `services.${service}`,
+        message,
+        hint: fix,
+      });
+  const runs = new Map(checks.map((one) => [one.service, one.runs]));
   return {
     definition,
     check: {
@@ -99,10 +116,16 @@ export async function checkStack(
       startable: problems.length === 0,
       runtime: name,
       files: definition?.files ?? [],
-      services: Object.values(definition?.services ?? {}).map(checkedService),
+      services: Object.values(definition?.services ?? {}).map((service) => ({
+        ...checkedService(service),
+        ...(runs.has(service.name) ? { runs: runs.get(service.name) ?? null } : {}),
+      })),
       without: read.without,
       volumes: definition?.volumes ?? [],
-      notes: definition?.notes ?? [],
+      notes: [
+        ...(definition?.notes ?? []),
+        ...checks.flatMap(({ service, notes }) => notes.map((note) => `${service}: ${note}`)),
+      ],
       problems,
     },
   };

@@ -110,7 +110,8 @@ export function checksOf(service: ServiceDefinition, runtime: RuntimeName, ofIma
   if (healthcheck !== undefined) return healthcheck.test.kind === "none" ? [] : [healthcheck];
   if (ofImage !== undefined) return [ofImage];
   const image = knownService(service, runtime);
-  const ports = [...new Set(service.ports.map(({ containerPort }) => containerPort))];
+  const tcp = service.ports.filter(({ protocol }) => protocol === "tcp");
+  const ports = [...new Set(tcp.map(({ containerPort }) => containerPort))];
   if (image?.test !== undefined) return [implied(image.test, image.command)];
   const checked = ports.length === 0 && image !== undefined ? [image.port] : ports;
   return checked.map((port) => implied({ kind: "tcp", port }, port === image?.port ? image.command : undefined));

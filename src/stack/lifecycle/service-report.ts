@@ -133,11 +133,11 @@ export function serviceReport(facts: ServiceFacts, endpoints: readonly Endpoint[
     user: instance?.user ?? null,
     endpoints: endpoints
       .filter((endpoint) => endpoint.service === name)
-      .map(({ host, host_port, container_port }) => ({
+      .map(({ host, host_port, container_port, protocol }) => ({
         host,
         host_port,
         container_port,
-        url: `${scheme}://${reachedAt(host)}:${host_port}`,
+        url: `${protocol ?? scheme}://${reachedAt(host)}:${host_port}`,
       })),
     limits: applied,
     last_exit: lastExit === null ? null : exitReport(lastExit),

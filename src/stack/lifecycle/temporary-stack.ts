@@ -43,7 +43,12 @@ const reduced = (definition: StackDefinition, services: readonly ServiceDefiniti
 const unpublished = (service: ServiceDefinition): ServiceDefinition => ({
   ...service,
   ports: [],
-  expose: [...new Set([...service.ports.map(({ containerPort }) => containerPort), ...service.expose])],
+  expose: [
+    ...new Set([
+      ...service.ports.flatMap(({ containerPort, protocol }) => (protocol === "tcp" ? containerPort : [])),
+      ...service.expose,
+    ]),
+  ],
 });
 
 /** @throws the errors of opening the runtime and starting the dependencies; nothing remains then */

@@ -18,6 +18,8 @@ const checkedService = z.object({
     }),
   ),
   depends_on: z.array(text),
+  /** What would run it, on a runtime without containers. Null when nothing can. */
+  runs: text.nullable().optional(),
 });
 
 const checkProblem = z.object({

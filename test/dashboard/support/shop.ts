@@ -15,11 +15,14 @@ const SHOP = compose(
   service("frontend", `${LIMITS}ports: ["3000:3000"]\ndepends_on: { backend: { condition: service_healthy } }`),
 );
 
-export async function shop() {
+/** @param stopped names of further projects, which do not run */
+export async function shop({ stopped = ["blog"] }: { stopped?: readonly string[] } = {}) {
   const domain = new Domain();
   domain.project("shop", SHOP);
-  domain.project("blog", compose(service("web")));
-  const manager = domain.manager({ projects: { blog: { folder: `${domain.root}/blog` } } });
+  for (const name of stopped) domain.project(name, compose(service("web")));
+  const manager = domain.manager({
+    projects: Object.fromEntries(stopped.map((name) => [name, { folder: `${domain.root}/${name}` }])),
+  });
   const http = await httpFixture({ getManager: async () => manager });
   return {
     domain,

@@ -1,4 +1,5 @@
 /** Attributes of a compose file in containers of the docker runtime: binds, hooks, inline Dockerfiles, pull policies. */
+import { createSocket } from "node:dgram";
 import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +10,7 @@ import type { StackRuntime } from "../../../src/stack/runtime.js";
 import { contents, startDaemon, type TestDaemon, whyNoDaemon } from "../../support/docker/daemon.mjs";
 import { BUSYBOX, buildImage } from "../../support/docker/images.mjs";
 import { startRegistry } from "../../support/docker/registry.js";
-import { Bench } from "../contract/bench.js";
+import { Bench, freePort } from "../contract/bench.js";
 
 const skip = whyNoDaemon();
 
@@ -157,6 +158,38 @@ describe.skipIf(skip !== null)(`compose attributes on docker${skip === null ? ""
       });
       expect((await contents(daemon.socket)).containers).toEqual([]);
       await stack.close();
+    }
+  });
+
+  it("publishes a UDP port beside the TCP port of the same number, on 127.0.0.1", async () => {
+    const script = `import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("", 5353))
+print("ready", flush=True)
+while True:
+    data, peer = s.recvfrom(100)
+    s.sendto(b"heard " + data, peer)`;
+    const hostPort = await freePort();
+    const { user: _user, ...dns } = bench.python("app", script, {
+      image: "own-user:1",
+      ports: [
+        { containerPort: 5353, hostPort, protocol: "udp" },
+        { containerPort: 5353, hostPort, protocol: "tcp" },
+      ],
+    });
+    const { stack, sink } = await bench.run(dns);
+    await sink.shows("ready");
+    expect(stack.endpoints()).toEqual([
+      { service: "app", container_port: 5353, host: "127.0.0.1", host_port: hostPort, protocol: "udp" },
+      { service: "app", container_port: 5353, host: "127.0.0.1", host_port: hostPort },
+    ]);
+    const client = createSocket("udp4");
+    try {
+      const reply = new Promise<string>((resolve) => client.once("message", (message) => resolve(message.toString())));
+      client.send("hello", hostPort, "127.0.0.1");
+      expect(await reply).toBe("heard hello");
+    } finally {
+      client.close();
     }
   });
 

@@ -31,13 +31,14 @@ describe("a definition for one runtime", () => {
     ]);
   });
 
-  it("publishes one port on several host ports on docker, and says what it does not do", async () => {
+  it("publishes one port on several host ports on docker, and notes what has no effect", async () => {
     const definition = await load(
       "services: { dns: { image: d, scale: 2, ports: ['53:53/udp', '80:80', '8080:80'] } }\n",
     );
     const docker = forRuntime(definition, "docker").services.dns;
     expect(docker?.replicas).toBeUndefined();
     expect(docker?.ports).toEqual([
+      { containerPort: 53, hostPort: 53, protocol: "udp" },
       { containerPort: 80, hostPort: 80, protocol: "tcp" },
       { containerPort: 80, hostPort: 8080, protocol: "tcp" },
     ]);
@@ -47,7 +48,7 @@ describe("a definition for one runtime", () => {
     expect(notes).toEqual([
       "Port 53/udp of dns is not published: this runtime publishes TCP ports alone.",
       "Port 80/tcp of dns is published once, not on 8080 as well: this runtime publishes each port once.",
-      "scale (dns) has no effect on the local runtime: One instance runs.",
+      "scale (dns) has no effect on the local runtime: One instance runs: its state, log and limits are the service's.",
     ]);
   });
 

@@ -56,7 +56,7 @@ export interface PublishedPorts {
 /** @throws UNSUPPORTED for a port that is published twice */
 export function publishedRequests(service: ServiceDefinition): PortRequest[] {
   const containerPorts = new Set<number>();
-  return service.ports.map(({ containerPort, hostPort, preferredPort }) => {
+  return service.ports.map(({ containerPort, hostPort, hostPortEnd, preferredPort }) => {
     if (containerPorts.has(containerPort))
       throw new StackwardenError(
         "UNSUPPORTED",
@@ -69,6 +69,7 @@ export function publishedRequests(service: ServiceDefinition): PortRequest[] {
       containerPort,
       published: true,
       ...(hostPort === undefined ? {} : { hostPort }),
+      ...(hostPortEnd === undefined ? {} : { hostPortEnd }),
       ...(preferredPort === undefined ? {} : { preferredPort }),
     };
   });

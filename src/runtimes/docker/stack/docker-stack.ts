@@ -224,7 +224,7 @@ export class DockerStack implements RuntimeStack {
       retry,
       signal,
       phase,
-      output: (line: string) => sink.line("stdout", line),
+      output: (line: string) => sink.line("install", line),
       notice: (type: RuntimeNotice["type"], message: string) => notice({ type, service: service.name, message }),
     };
   }
@@ -241,16 +241,17 @@ export class DockerStack implements RuntimeStack {
       .endpoints()
       .filter((endpoint) => endpoint.service === service.name)
       .map(
-        ({ container_port, host_port }): PortBinding => ({
+        ({ container_port, host_port, protocol }): PortBinding => ({
           containerPort: container_port,
-          protocol: "tcp",
+          protocol: protocol ?? "tcp",
           hostPort: host_port,
         }),
       );
     const test = service.healthcheck?.test;
     const checked = test === undefined ? null : checkedPort(service, test);
     if (networks.some(({ direct }) => direct) || !engine.socket || checked === null) return published;
-    if (published.some(({ containerPort }) => containerPort === checked)) return published;
+    if (published.some(({ containerPort, protocol }) => containerPort === checked && protocol === "tcp"))
+      return published;
     return [...published, { containerPort: checked, protocol: "tcp", hostPort: 0 }];
   }
 

@@ -4,9 +4,9 @@ import type { PortRequest } from "../../shared/port-ledger.js";
 
 export const portRequests = (service: ServiceDefinition): PortRequest[] => {
   const keys = new Set<string>();
-  return service.ports.flatMap(({ containerPort, hostPort, preferredPort }) => {
+  return service.ports.flatMap(({ containerPort, hostPort, hostPortEnd, preferredPort, protocol }) => {
     // Identical entries are merged; one container port on several host ports is kept.
-    const key = `${containerPort} ${hostPort}`;
+    const key = `${containerPort}/${protocol} ${hostPort}`;
     if (keys.has(key)) return [];
     keys.add(key);
     return [
@@ -14,7 +14,9 @@ export const portRequests = (service: ServiceDefinition): PortRequest[] => {
         service: service.name,
         containerPort,
         published: true,
+        ...(protocol === "udp" ? { protocol } : {}),
         ...(hostPort === undefined ? {} : { hostPort }),
+        ...(hostPortEnd === undefined ? {} : { hostPortEnd }),
         ...(preferredPort === undefined ? {} : { preferredPort }),
       },
     ];

@@ -38,7 +38,8 @@ export interface PreparedRecipe {
 
 type Languages = Map<Toolchain["language"], InstalledToolchain>;
 
-const INSTALL_COMMANDS: Readonly<Record<Toolchain["language"], (version: string | null) => string>> = {
+/** The one command that installs a version of a language. */
+export const INSTALL_COMMANDS: Readonly<Record<Toolchain["language"], (version: string | null) => string>> = {
   node: (version) => `nvm install ${version ?? "--lts"}`,
   python: (version) => `uv python install ${version ?? "3"}`,
   go: () => "apt-get install -y golang-go (macOS: brew install go)",

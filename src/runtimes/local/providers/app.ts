@@ -1,6 +1,7 @@
 /** App services: the project's own programs, with their dependencies from the state directory. */
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { StackwardenError } from "../../../errors.js";
+import { installSink } from "../../../stack/logs/sink.js";
 import { PORT_OVERRIDDEN } from "../../../stack/runtime.js";
 import { findIn } from "../../../system/find-program.js";
 import { isBeneath } from "../../../system/is-beneath.js";
@@ -75,7 +76,7 @@ function installContext(context: PrepareContext): InstallContext {
     limits: request.limits,
     user,
     host,
-    sink: request.sink,
+    sink: installSink(request.sink),
     signal: request.signal,
     home,
     tmp,

@@ -14,7 +14,7 @@ export interface NetworkCheckTarget {
 
 /** The first known port on which the service listens. */
 const portOf = (service: ServiceDefinition, usual: number): number =>
-  service.ports[0]?.containerPort ?? service.expose[0] ?? usual;
+  service.ports.find(({ protocol }) => protocol === "tcp")?.containerPort ?? service.expose[0] ?? usual;
 
 /** The container port that a check of the service connects to; null for a check without one. */
 export function checkedPort(service: ServiceDefinition, test: HealthTest): number | null {

@@ -42,7 +42,7 @@ describe("what a service sees", () => {
     expect(args.at(-1)).toBe("--");
   });
 
-  it("stays writable where an installation fills the folder of its own program", () => {
+  it("stays writable where an installation fills the folder of the service's program", () => {
     const state = folder("state");
     const own = folder("state/projects/shop");
     folder("state/projects/shop/deps/abc/bin");
@@ -62,6 +62,6 @@ describe("what a service sees", () => {
   });
 });
 
-it("a command joins every namespace that a service has of its own", () => {
+it("a command joins every namespace of its service", () => {
   expect(joinArgs(4711)).toEqual(["--target=4711", "--mount", "--pid", "--ipc", "--uts", "--"]);
 });

@@ -1,0 +1,53 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { ServiceCheck } from "../../../src/stack/runtime.js";
+import { definition, Fixture, service } from "./support/fixture.js";
+
+describe("a check of a project's services", () => {
+  let fixture: Fixture;
+  beforeEach(() => {
+    fixture = new Fixture();
+  });
+  afterEach(() => fixture.close());
+
+  const check = async (...services: Parameters<typeof definition>[0]): Promise<Record<string, ServiceCheck>> => {
+    const checks = await fixture.runtime.checkServices?.({ definition: definition(services), folder: fixture.folder });
+    return Object.fromEntries((checks ?? []).map((one) => [one.service, one]));
+  };
+
+  it("says for every service what would run it, and starts nothing", async () => {
+    fixture.file(
+      "web/Dockerfile",
+      "FROM node:1\nWORKDIR /app\nCOPY . .\nRUN npm ci\nRUN apt-get install -y x\nCMD node x.js",
+    );
+    const all = await check(
+      service("web", { build: { context: `${fixture.folder}/web`, args: {} } }),
+      service("db", { image: "postgres:15" }),
+      service("next", { image: "postgres:18-alpine" }),
+      service("task", { local: { command: ["node", "task.js"], environment: {} } }),
+    );
+    expect(all.web?.runs).toMatch(/^Node\.js \d+\.\d+\.\d+ \(\/.*node\), npm$/);
+    expect(all.web?.missing).toEqual([]);
+    expect(all.web?.notes).toEqual([expect.stringContaining("line 5"), expect.stringContaining("instead of node:1")]);
+    expect(all.db?.runs).toMatch(/^PostgreSQL 15/);
+    expect(all.next?.runs).toMatch(/^PostgreSQL 18 \((downloaded at the first start|system)\)$/);
+    expect(all.task?.runs).toMatch(/^node task\.js/);
+    expect(fixture.host.spawned).toEqual([]);
+  });
+
+  it("names everything that is missing at once, each with the step that helps", async () => {
+    const all = await check(
+      service("mail", { image: "axllent/mailpit" }),
+      service("search", { image: "elasticsearch:8" }),
+      service("site", { build: { context: `${fixture.folder}/missing`, args: {} } }),
+    );
+    expect(all.mail).toMatchObject({
+      runs: "Mailpit",
+      missing: [{ message: "Mailpit is not installed.", fix: expect.stringMatching(/^(go|brew) install/) }],
+    });
+    expect(all.search).toMatchObject({ runs: null, missing: [{ fix: expect.stringContaining("x-local.command") }] });
+    expect(all.site).toMatchObject({
+      runs: null,
+      missing: [{ message: expect.stringContaining("Dockerfile does not exist") }],
+    });
+  });
+});
