@@ -10,11 +10,13 @@ def stop(*_):
     global going
     going = False
 signal.signal(signal.SIGTERM, stop)
-first, second = (path.encode() for path in sys.argv[1:3])
+paths = [path.encode() for path in sys.argv[1:]]
+pairs = list(zip(paths[::2], paths[1::2]))
 print("ready", flush=True)
 count = 0
 while going:
-    count += libc.renameat2(-100, first, -100, second, 2) == 0
+    for first, second in pairs:
+        count += libc.renameat2(-100, first, -100, second, 2) == 0
 print(count, flush=True)
 `;
 
@@ -22,8 +24,15 @@ print(count, flush=True)
  * @param user uid and gid of the attacker. Default: the caller's
  * @returns a function that ends the attack and gives the number of exchanges
  */
-export async function exchanging(first: string, second: string, user?: number): Promise<() => Promise<number>> {
-  const child = spawn("/usr/bin/python3", ["-c", PROGRAM, first, second], {
+export const exchanging = (first: string, second: string, user?: number): Promise<() => Promise<number>> =>
+  exchangingAll([[first, second]], user);
+
+/** Exchanges several pairs in turn. */
+export async function exchangingAll(
+  pairs: readonly (readonly [first: string, second: string])[],
+  user?: number,
+): Promise<() => Promise<number>> {
+  const child = spawn("/usr/bin/python3", ["-c", PROGRAM, ...pairs.flat()], {
     stdio: ["ignore", "pipe", "inherit"],
     env: {},
     ...(user === undefined ? {} : { uid: user, gid: user }),

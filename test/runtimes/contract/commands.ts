@@ -230,7 +230,7 @@ export function commandSentences(given: Given): void {
   });
 
   describe("paused services", () => {
-    it("a paused service does nothing until it is resumed, and then goes on where it was", async () => {
+    it("a paused service does nothing until it is resumed, and then continues at the same point", async () => {
       const bench = given();
       const { running, sink } = await bench.run(bench.python("app", COUNTS));
       await sink.shows("count 3");

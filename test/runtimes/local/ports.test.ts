@@ -36,7 +36,7 @@ describe("the port ledger", () => {
     await Promise.all(foreign.splice(0).map((server) => new Promise((resolve) => server.close(resolve))));
   });
 
-  it("holds a port from its choice to its release, so that nobody else gets it", async () => {
+  it("holds a port from its choice to its release, so that no other process gets it", async () => {
     const port = await freePort();
     await ledger.apply(definition([web("a", published(8000, port))]));
     await expect(occupy(port)).rejects.toMatchObject({ code: "EADDRINUSE" });
@@ -159,7 +159,7 @@ describe("the port ledger", () => {
     expect(ledger.endpoints().map((one) => one.service)).toEqual(["unset", "unset2", "set"]);
   });
 
-  it("goes on with any free port when the search reaches the end of the range", async () => {
+  it("continues with any free port when the search reaches the end of the range", async () => {
     await occupy(65_535).catch(() => {});
     await ledger.apply(definition([web("last", published(65_535))]));
     expect(ledger.hostPort("last", 65_535)).toBeLessThan(65_535);
@@ -195,7 +195,7 @@ describe("the port ledger", () => {
     for (const port of [one, two]) await expect(occupy(port)).rejects.toMatchObject({ code: "EADDRINUSE" });
   });
 
-  it("replaces an unset port that somebody took meanwhile, and names a set one", async () => {
+  it("replaces an unset port that another process took, and names a set one", async () => {
     const set = await freePort();
     await ledger.apply(definition([web("a", published(await freePort())), web("b", published(1, set))]));
     const was = ledger.endpoints()[0]?.host_port ?? 0;
@@ -262,13 +262,13 @@ describe("the ports a service listens on", () => {
     ]);
   });
 
-  it("are one of its own for a bare {port}", () => {
+  it("get a separate port for a bare {port}", () => {
     expect(numbers(service("a", { local: { command: ["x", "{port}"], environment: {} } }))).toEqual([[0, false]]);
     expect(numbers(service("a", { healthcheck: healthcheck({ kind: "tcp", port: 5 }) }))).toEqual([[5, false]]);
     expect(numbers(service("a"))).toEqual([]);
   });
 
-  it("are the provider's where nothing is said", () => {
+  it("are the provider's where the definition names none", () => {
     expect(numbers(service("a", { image: "postgres:16" }))).toEqual([[5432, false]]);
     expect(numbers(service("a", { image: "redis", ports: [published(6379)] }))).toEqual([[6379, true]]);
   });
