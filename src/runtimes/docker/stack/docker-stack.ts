@@ -226,7 +226,7 @@ export class DockerStack implements RuntimeStack {
       retry,
       signal,
       phase,
-      output: (line: string) => sink.line("stdout", line),
+      output: (line: string) => sink.line("install", line),
       notice: (type: RuntimeNotice["type"], message: string) => notice({ type, service: service.name, message }),
     };
   }

@@ -163,7 +163,7 @@ describe("one step of an installation", () => {
     ).rejects.toMatchObject({
       code: "DEPENDENCY_INSTALL_FAILED",
       message: 'pip install for "web" ended with 1.',
-      hint: expect.stringContaining('get_logs {"service": "web"}'),
+      hint: expect.stringContaining('get_logs {"service": "web", "stream": "install"}'),
       details: { last_lines: [...Array.from({ length: 14 }, (_, n) => `line ${n + 16}`), "No matching distribution"] },
     });
     expect(fixture.sink.all).toContain("line 0\n");
