@@ -53,7 +53,7 @@ const ALLOWED: [folder: string, from: string][] = [
   ["src", "./runtimes/local/local-runtime.js"],
 ];
 
-it("reports each forbidden import and no allowed one", () => {
+it("the import rules report each forbidden import and no allowed one", () => {
   const folder = mkdtempSync(join(tmpdir(), "stackwarden-borders-"));
   const write = (file: string, text: string): void => {
     mkdirSync(dirname(join(folder, file)), { recursive: true });

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ERROR_KINDS, StackwardenError, toStackwardenError } from "../src/errors.js";
 
 describe("the error catalogue", () => {
-  it("gives every code a status, a meaning and who can mend it", () => {
+  it("gives every code a status, a meaning and a party that can fix it", () => {
     for (const [code, kind] of Object.entries(ERROR_KINDS)) {
       expect(code).toMatch(/^[A-Z][A-Z_]+$/);
       expect(kind.status).toBeGreaterThanOrEqual(400);
@@ -10,7 +10,7 @@ describe("the error catalogue", () => {
     }
   });
 
-  it("falls back to the code's meaning as hint, and reports what a door shows", () => {
+  it("falls back to the code's meaning as hint, and reports what an interface shows", () => {
     const error = new StackwardenError("UNKNOWN_SERVICE", 'No service "db".', { details: { valid: ["postgres"] } });
     expect(error.report()).toEqual({
       code: "UNKNOWN_SERVICE",

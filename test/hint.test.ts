@@ -20,7 +20,7 @@ import { sanitizeError } from "../src/stack/text/sanitize-error.js";
 
 const HINT = hint`Read ${3} lines of ${"web"} with ${callTo("get_logs", { project: "shop", service: "web", tail: 50 })}; the operator sets ${setting("read_only")}.`;
 
-test("renders as a tool call, as a command and as a request", () => {
+test("a hint renders as a tool call, as a command and as a request", () => {
   expect(renderHint(HINT, TOOL_NOTATION)).toBe(
     'Read 3 lines of web with get_logs {"project": "shop", "service": "web", "tail": 50}; the operator sets read_only in stackwarden.yaml (or STACKWARDEN_READ_ONLY).',
   );

@@ -35,7 +35,7 @@ function bytesBelow(path: string): number {
   }, 0);
 }
 
-it("contains every file that its documents link to", () => {
+it("the package contains every file that its documents link to", () => {
   const documents = ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"].concat(
     readdirSync(join(unpacked, "docs")).map((file) => join("docs", file)),
   );
@@ -49,7 +49,7 @@ it("contains every file that its documents link to", () => {
   expect(broken).toEqual([]);
 });
 
-it("contains the licence notices of the packages that are bundled", () => {
+it("the package contains the licence notices of the bundled packages", () => {
   const notices = readFileSync(join(unpacked, "dist/THIRD_PARTY_NOTICES.txt"), "utf8");
   for (const name of [
     "@dagger.io/dagger",
@@ -64,7 +64,7 @@ it("contains the licence notices of the packages that are bundled", () => {
     expect(notices).toMatch(new RegExp(`^${name} \\d+\\.\\d+\\.\\d+ \\(`, "m"));
 });
 
-it("names one version and one repository in all of its manifests", () => {
+it("all manifests name the same version and repository", () => {
   const read = (file: string) => JSON.parse(readFileSync(join(unpacked, file), "utf8"));
   const { version, repository, mcpName } = read("package.json");
   const server = read("server.json");

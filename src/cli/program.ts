@@ -110,6 +110,7 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
       "host port of a service, or of service:container port; auto: next free ones (repeatable)",
       portOption,
     )
+    .option("--watch", "replace services when their files change, as develop.watch says")
     .option("--idle-stop <duration>", "stop when no call used the stack for this long, such as 2h")
     .option("--no-logs", "do not show logs")
     .action((services, options) =>
@@ -186,7 +187,7 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .option("--summary", "counts by level, message and time instead of lines")
     .option("--wait-for <text>", "wait for a line with this text; exit code 1 on timeout")
     .option("--timeout <seconds>", "how long --wait-for waits, up to 50 (default: 20)", numberOption)
-    .addOption(new Option("--stream <name>", "only this stream").choices(["stdout", "stderr"]))
+    .addOption(new Option("--stream <name>", "only this stream").choices(["stdout", "stderr", "install"]))
     .option("--previous", "show the previous instance's output")
     .option("-t, --timestamps", "show times")
     .action((services, options) => end(import("./commands/logs.js").then(({ logs }) => logs(services, options, host))));

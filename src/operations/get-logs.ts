@@ -37,7 +37,7 @@ const input = z.strictObject({
   context: integer(0, 20, "Lines around each match.").optional(),
   summary: flag("Counts by level, message and time.").default(false),
   wait_for: waitText.optional(),
-  stream: oneOf(["stdout", "stderr"], "").optional(),
+  stream: oneOf(["stdout", "stderr", "install"], "").optional(),
   cursor: cursor.optional(),
   previous: flag("The instance before the last restart.").default(false),
   follow: flag("Wait for a new line, 20 s by default.").default(false),

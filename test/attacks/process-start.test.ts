@@ -94,7 +94,7 @@ describe.skipIf(!isRoot).each(NAMESPACES)(
     });
 
     // Before, all 3,000 processes started in 3 of 3 runs.
-    it("a fork bomb without a limit of its own ends at the default number of processes", async () => {
+    it("a fork bomb without a configured limit ends at the default number of processes", async () => {
       // Each process of it is a small shell; the service itself goes on.
       const bomb = `
 require("./app.js");

@@ -24,7 +24,7 @@ async function run(folder: string, args: string[], env: Record<string, string> =
   );
 }
 
-it("runs no program of the repository, whatever it is called and whatever the command is", async () => {
+it("no command of stackwarden runs a program of the repository, whatever its name", async () => {
   const folder = bench.project("shop", {
     "package.json": "{}",
     "worker.js": "setInterval(() => {}, 1000);\n",

@@ -27,7 +27,7 @@ async function run(cwd: string, args: string[], env: Record<string, string | und
   );
 }
 
-it("places no folder outside an explicit root by `projects`", async () => {
+it("`projects` in a repository's file adds no folder outside an explicit root", async () => {
   const evil = bench.project("evil", { ...WORKER });
   const elsewhere = join(bench.folder, "elsewhere");
   mkdirSync(elsewhere);
@@ -38,7 +38,7 @@ it("places no folder outside an explicit root by `projects`", async () => {
   expect(code).not.toBe(0);
 });
 
-it("lets no folder take over the secrets of a project whose own folder is away", async () => {
+it("a folder does not get the secrets of a project whose folder is missing", async () => {
   const stack = { ...WORKER, "compose.yaml": `${WORKER["compose.yaml"]}secrets:\n  key: { x-generate: true }\n` };
   const own = bench.project("mine/shop", stack);
   const other = bench.project("theirs/shop", stack);
@@ -55,7 +55,7 @@ it("lets no folder take over the secrets of a project whose own folder is away",
   }
 });
 
-it("does not make / or the home folder a root by being started there", async () => {
+it("a start in / or in the home folder does not make it a root", async () => {
   for (const cwd of ["/", bench.folder]) {
     const { code, text } = await run(cwd, ["up", "-d", "--project", "projects"], { STACKWARDEN_ROOTS: undefined });
     expect(text).toContain("home folders are none by default");
@@ -63,7 +63,7 @@ it("does not make / or the home folder a root by being started there", async () 
   }
 });
 
-it.skipIf(process.getuid?.() !== 0)("does not use a state directory that another user made beforehand", async () => {
+it.skipIf(process.getuid?.() !== 0)("a state directory that another user created is not used", async () => {
   const folder = bench.project("web", WORKER);
   const planted = join(bench.folder, "planted");
   mkdirSync(planted, { mode: 0o755 });

@@ -4,7 +4,7 @@ import { LogPrinter } from "../../src/cli/output/log-lines.js";
 import { bold, harmless, red, servicePainter } from "../../src/cli/output/terminal.js";
 import type { LogReport } from "../../src/stack/model.js";
 
-it("lets nothing through that steers a terminal, but its own colours and line ends", () => {
+it("the output contains no terminal control sequences except its own colours and line ends", () => {
   const evil = "a\u001b]0;title\u0007\u001b[2J\u001b[8mb\u009b31m\u202ec\r\u0000d";
   expect(harmless(`${evil}\n${evil}`)).toBe("ab c d\nab c d".replaceAll(" c d", "c d"));
   const own = `\u001b[1m${"x"}\u001b[22m \u001b[31my\u001b[39m`;
@@ -12,7 +12,7 @@ it("lets nothing through that steers a terminal, but its own colours and line en
   expect(harmless(`${bold("x")}${red("y")}`)).toBe(`${bold("x")}${red("y")}`);
 });
 
-it("prints each service in one colour, and says how to see omitted lines in options of the command", () => {
+it("logs prints each service in one colour, and names the options that show omitted lines", () => {
   const [lines, notes]: [string[], string[]] = [[], []];
   const terminal = {
     json: false,

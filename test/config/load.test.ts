@@ -57,7 +57,7 @@ describe("defaults", () => {
 });
 
 describe("a user without a home directory", () => {
-  it.runIf(process.getuid?.() === 0)("is told to name a state directory, and needs nothing else", () => {
+  it.runIf(process.getuid?.() === 0)("gets an error that asks for a state directory, and needs nothing else", () => {
     const program = `
       import { defaultStateDir, userConfigFile } from "./src/config/default-paths.ts";
       process.setgid(79_992); process.setuid(79_992);
@@ -119,7 +119,7 @@ describe("precedence", () => {
     expect(config.projects).toEqual({ shop: { folder: join(base, "etc", "app") } });
   });
 
-  it("an empty variable is none; booleans, lists and paths are read from text", async () => {
+  it("an empty variable counts as unset; booleans, lists and paths are read from text", async () => {
     mkdirSync(join(base, "b"));
     const config = await loadConfig({
       env: env({
@@ -214,7 +214,7 @@ describe("the default root", () => {
     expect((await loadConfig({ env: env(), cwd: home, flags: { folder: "." } })).roots).toEqual([home]);
   });
 
-  it("is what the client offers, below the working directory or where that is none", async () => {
+  it("is the folder that the client offers, if it is below the working directory or no root exists there", async () => {
     mkdirSync(join(cwd, "app"));
     mkdirSync(join(base, "other"));
     const uri = (folder: string) => `file://${folder}`;
@@ -288,7 +288,7 @@ describe("a misspelt variable", () => {
 });
 
 describe("a file found in the working directory lifts no guard", () => {
-  it("has a rule for every setting, and no rule for what is none", () => {
+  it("has a rule for every setting, and for nothing else", () => {
     expect(Object.keys(WORKING_DIRECTORY_RULES).sort()).toEqual(settingKeys().sort());
   });
 
@@ -391,7 +391,7 @@ describe("engines", () => {
     expect(other.dagger.engine).toBe("cluster");
   });
 
-  it("a name that there is not, an address that is none, an image like an option are refused where they stand", async () => {
+  it("an unknown engine name, an invalid address and an image that looks like an option are refused with their position", async () => {
     const cases: [string, RegExp][] = [
       ["engine: gone\n", /stackwarden\.yaml:1: engine: no engine is named gone/],
       ["projects: {shop: {folder: shop, engine: gone}}\n", /projects\.shop\.engine: no engine is named gone/],

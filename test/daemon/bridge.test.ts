@@ -34,7 +34,7 @@ afterEach(async () => {
   await bench.close();
 });
 
-it("passes progress, log messages, subscriptions and cancellation, and nothing else on standard output", async () => {
+it("the bridge passes progress, log messages, subscriptions and cancellation on, and prints nothing else", async () => {
   const client = await open().initialize();
   const started = client.begin("tools/call", {
     name: "start_stack",
@@ -67,7 +67,7 @@ it("passes progress, log messages, subscriptions and cancellation, and nothing e
   expect(client.messages.every(({ jsonrpc }) => jsonrpc === "2.0")).toBe(true);
 });
 
-it("answers a message that is too large by itself, and the session goes on", async () => {
+it("the bridge answers a message that is too large by itself, and the session continues", async () => {
   const client = await open().initialize();
   await client.tool("list_stacks");
   const huge = await client.request("tools/call", { name: "list_stacks", arguments: { x: "a".repeat(11_000_000) } });
@@ -81,7 +81,7 @@ it("answers a message that is too large by itself, and the session goes on", asy
   expect(client.notifications("notifications/message")).toEqual([]);
 });
 
-it("goes on when the server is killed: what waited fails clearly, the next call has a new server and the old data", async () => {
+it("after the server is killed, pending calls fail clearly, and the next call reaches a new server with the old data", async () => {
   const client = await open().initialize();
   await client.tool("start_stack", { project: "shop", folder: "shop" });
   await client.request("resources/subscribe", { uri: "stack://shop" });
@@ -132,7 +132,7 @@ it("goes on when the server is killed: what waited fails clearly, the next call 
   expect(ids.every((id) => typeof id === "number")).toBe(true);
 });
 
-it("finds a server that another client started after the loss, without a call of its own", async () => {
+it("after a loss the bridge connects to a server that another client started, without a call of its client", async () => {
   const [first, second] = [await open().initialize(), await open().initialize()];
   await first.tool("start_stack", { project: "shop", folder: "shop" });
   await first.request("resources/subscribe", { uri: "stack://shop/health" });
@@ -146,7 +146,7 @@ it("finds a server that another client started after the loss, without a call of
   await until("its log says it", () => first.stderr.includes("connected to a new background server"));
 });
 
-it("answers with what is wrong with its configuration, where the user sees it", async () => {
+it("the bridge answers calls with the error in its configuration", async () => {
   const client = open(["--root", "/no/such/folder"]);
   const { error } = await client.request("initialize", INIT);
   expect(error).toMatchObject({ code: -32_000, data: { code: "INVALID_INPUT" } });
@@ -156,7 +156,7 @@ it("answers with what is wrong with its configuration, where the user sees it", 
   expect((await client.ended()).code).toBe(0);
 });
 
-it("answers requests sent just before standard input ends, with a server that has to be started first", async () => {
+it("requests sent just before standard input ends are answered, even if the server must be started first", async () => {
   const client = open();
   const ids = [
     client.begin("initialize", INIT),
@@ -168,7 +168,7 @@ it("answers requests sent just before standard input ends, with a server that ha
   expect(client.messages.map(({ id }) => id).sort()).toEqual(ids);
 });
 
-it("offers only what changes nothing with --read-only, whatever others may do", async () => {
+it("a bridge with --read-only offers only operations that change nothing, whatever other clients may do", async () => {
   const [reader, writer] = [await open(["--read-only"]).initialize(), await open().initialize()];
   expect(await reader.tool("start_stack", { project: "shop", folder: "shop" })).toMatchObject({
     code: "READ_ONLY_MODE",
@@ -177,7 +177,7 @@ it("offers only what changes nothing with --read-only, whatever others may do", 
   expect((await reader.tool("health_status", { project: "shop" })).overall_healthy).toBe(true);
 });
 
-it("reaches only what lies below its own roots", async () => {
+it("a client reaches only projects below its roots", async () => {
   bench.project("other/hidden", { "compose.yaml": appCompose(), "app.js": APP });
   const [wide, narrow] = [await open().initialize(), await open(["--root", "other"]).initialize()];
   await wide.tool("start_stack", { project: "shop", folder: "shop" });

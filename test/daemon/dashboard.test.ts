@@ -97,7 +97,7 @@ describe("stackwarden dashboard", () => {
   });
 });
 
-it("links to the address of a running `stackwarden serve`, and names the remedy where it has none", async () => {
+it("links to the address of a running `stackwarden serve`, and names the remedy where no server runs", async () => {
   const bench = new TestBench();
   try {
     for (const args of [[], ["--no-address"]]) {

@@ -8,7 +8,7 @@ import { LineSplitter } from "../../src/system/line-splitter.js";
 const id = fc.oneof(fc.nat(), fc.string());
 const line = (message: object) => JSON.stringify({ jsonrpc: "2.0", ...message });
 
-it("finds the id of every answer, in whatever order its members come, and of nothing else", () => {
+it("the id of every answer is found in any member order, and no id in other messages", () => {
   fc.assert(
     fc.property(id, fc.jsonValue(), fc.boolean(), (value, content, last) => {
       const answer = { result: content, jsonrpc: "2.0", id: value };
@@ -25,7 +25,7 @@ it("finds the id of every answer, in whatever order its members come, and of not
     expect(answeredId(text)).toBeUndefined();
 });
 
-it("cuts lines wherever the chunks are cut, and notices one without end", () => {
+it("lines are split at line ends wherever chunks are cut, and a line without an end is reported", () => {
   fc.assert(
     fc.property(
       fc.array(fc.string({ unit: "grapheme" }).map((text) => text.replaceAll(/[\r\n]/g, "_"))),
@@ -44,7 +44,7 @@ it("cuts lines wherever the chunks are cut, and notices one without end", () => 
   expect(lines.push(Buffer.from("x"))).toBe(false);
 });
 
-it("answers what waits, each in its own way, once", () => {
+it("each pending request is answered once, with the error of its kind", () => {
   const conversation = new Conversation();
   for (const message of [
     { id: 1, method: "tools/call", params: { name: "list_stacks" } },
@@ -65,7 +65,7 @@ it("answers what waits, each in its own way, once", () => {
   expect(conversation.abandon(lost.report())).toEqual([]);
 });
 
-it("tells a new server what the old one knew, and swallows its answers to that", () => {
+it("a new server receives the session of the old one, and its answers to that do not reach the client", () => {
   const conversation = new Conversation();
   const from = (message: object) => conversation.fromClient(line(message));
   from({ id: 0, method: "initialize", params: { clientInfo: { name: "t", version: "1" } } });

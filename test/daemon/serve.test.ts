@@ -40,7 +40,7 @@ async function serve(...args: string[]) {
   return { child, get, exit };
 }
 
-it("takes the place of an idle server, and its stacks are those of agents and commands", async () => {
+it("serve replaces an idle background server, and its stacks are those of agents and commands", async () => {
   await run(bench, ["server", "start"]);
   const idle = bench.background();
   const { child, get, exit } = await serve("--root", "shop");
@@ -67,7 +67,7 @@ it("takes the place of an idle server, and its stacks are those of agents and co
   expect(bench.background()).not.toBe(child?.pid);
 });
 
-it("does not take the place of a server that runs a stack", async () => {
+it("serve does not replace a server that runs a stack", async () => {
   expect((await run(bench, ["up", "-d", "-p", "shop", "--folder", "shop"])).code).toBe(0);
   const running = bench.background();
   const refused = await serve();

@@ -41,7 +41,7 @@ const oldProgram = (): { binary: string; version: string } => {
   return { binary: join(old, "stackwarden.js"), version };
 };
 
-it("is one, however many start it at the same time; nobody but the user reaches it", async () => {
+it("only one server runs, however many clients start it at the same time, and no other user reaches it", async () => {
   expect(await server("status")).toMatchObject({
     code: 3,
     stdout: expect.stringContaining("The background server is not running"),
@@ -58,7 +58,7 @@ it("is one, however many start it at the same time; nobody but the user reaches 
   expect((await json("stop")).stopped).toBe(false);
 });
 
-it("takes the place of one that was killed, whose socket and lock are still there", async () => {
+it("a new server replaces a killed one whose socket and lock still exist", async () => {
   const { pid } = await json("start");
   process.kill(pid, "SIGKILL");
   await until("its end", () => bench.background() === null);
@@ -69,7 +69,7 @@ it("takes the place of one that was killed, whose socket and lock are still ther
   expect(bench.background()).not.toBe(pid);
 });
 
-it("ends by itself when there has been neither client nor stack for a while, and not before", async () => {
+it("the server ends when it has had neither client nor stack for a while, and not before", async () => {
   const env = { STACKWARDEN_SERVER_IDLE_SECONDS: "1", STACKWARDEN_LOG_LEVEL: "info" };
   const client = await open([], env).initialize();
   await new Promise((resolve) => setTimeout(resolve, 2000));
@@ -85,7 +85,7 @@ it("ends by itself when there has been neither client nor stack for a while, and
   expect(bench.log()).toContain("it was idle");
 });
 
-it("is not stopped while it is used, unless it is forced to, which stops its stacks first", async () => {
+it("server stop refuses while the server is in use; --force stops its stacks first", async () => {
   const client = await open().initialize();
   await client.tool("start_stack", { project: "shop", folder: "shop" });
   const refused = await server("stop");
@@ -105,7 +105,7 @@ it("is not stopped while it is used, unless it is forced to, which stops its sta
   expect(events).toHaveLength(1);
 });
 
-it("ends with SIGTERM, stacks first", async () => {
+it("SIGTERM ends the server after its stacks", async () => {
   const client = await open().initialize();
   await client.tool("start_stack", { project: "shop", folder: "shop" });
   const pid = bench.background() as number;
@@ -115,7 +115,7 @@ it("ends with SIGTERM, stacks first", async () => {
   expect(readdirSync(place().folder)).toEqual(["server.log"]);
 });
 
-it("of another version is replaced when it is idle, and left alone with a clear message when it is used", async () => {
+it("a server of another version is replaced when idle, and left running with a clear message when in use", async () => {
   const { binary, version } = oldProgram();
   expect((await run(bench, ["--version"], {}, binary)).stdout).toBe("0.0.1-old\n");
   const idle = JSON.parse((await run(bench, ["server", "start", "--json"], {}, binary)).stdout);
@@ -137,7 +137,7 @@ it("of another version is replaced when it is idle, and left alone with a clear 
   expect((await client.tool("health_status", { project: "shop" })).overall_healthy).toBe(true);
 });
 
-it("is described by doctor: none, one like this shell, one that lacks its PATH, one of another version, one that hangs", async () => {
+it("doctor describes the server: none, one like this shell, one without its PATH, one of another version, one that hangs", async () => {
   const doctor = async (env: Record<string, string> = {}, binary = BINARY) => {
     const { server: look } = JSON.parse((await run(bench, ["doctor", "--json"], env, binary)).stdout);
     return {
@@ -187,7 +187,7 @@ it("is described by doctor: none, one like this shell, one that lacks its PATH, 
   chmodSync(folder, 0o700);
 });
 
-it("refuses a folder that others can enter", async () => {
+it("the server refuses a folder that other users can enter", async () => {
   mkdirSync(place().folder, { recursive: true, mode: 0o755 });
   chmodSync(place().folder, 0o755);
   const client = open();
@@ -197,7 +197,7 @@ it("refuses a folder that others can enter", async () => {
   expect(bench.background()).toBeNull();
 });
 
-it("lets nobody in who does not begin as a client does", async () => {
+it("a connection that does not begin with a handshake is refused", async () => {
   await json("start");
   const { key } = JSON.parse(readFileSync(place().info, "utf8"));
   const hello = { protocol: PROTOCOL, version: "1", key, purpose: "mcp", cwd: bench.projects, flags: {}, env: {} };

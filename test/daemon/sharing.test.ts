@@ -167,7 +167,9 @@ async function eventsAfter(agent: Agent, after: number): Promise<number[]> {
   }
 }
 
-it("is answered, told and left as it should be", { timeout: (SECONDS + 240) * 1000 }, async () => {
+it("every call of several clients is answered, reported and rolled back correctly", {
+  timeout: (SECONDS + 240) * 1000,
+}, async () => {
   const { mcp, token, pid } = await serve();
   const env = { STACKWARDEN_RESTART_BUDGET: "1000" };
   const [one, two] = [await bench.server(env, [], "one"), await bench.server(env, [], "two")];

@@ -3,7 +3,7 @@ import { promisify } from "node:util";
 import { buildSync } from "esbuild";
 import { expect, it } from "vitest";
 
-it("a rejection that nothing handles is logged as a defect with its cause, and the process goes on", async () => {
+it("an unhandled rejection is logged as a bug with its cause, and the process continues", async () => {
   const program = `
     import { surviveUnhandledRejections } from "./src/daemon/unhandled-rejections.ts";
     const logged = [];

@@ -118,7 +118,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     expect(await page.evaluate("sessionStorage.length")).toBe(0);
   });
 
-  it("holds no connection while nobody sees it, and shows afterwards what came meanwhile", async () => {
+  it("holds no connection while the page is hidden, and shows the missed changes afterwards", async () => {
     const waiting = page.waitForRequest((request) => request.url().includes("/events?after="));
     await enter();
     await line("backend speaks").first().waitFor();
@@ -381,7 +381,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     complaints = complaints.filter((complaint) => !complaint.includes("TrustedHTML"));
   });
 
-  it("says when the server cannot be reached, and goes on when it can", async () => {
+  it("reports that the server cannot be reached, and continues when it can", async () => {
     await enter();
     await page.locator(".connection", { hasText: "Live" }).waitFor();
     await context.setOffline(true);

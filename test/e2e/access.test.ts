@@ -57,7 +57,7 @@ describe("addresses and credentials", () => {
     expect((await run("env", "web", "--json")).stdout).not.toMatch(/quite-Secret|Session-Secret/);
   });
 
-  it("prints a connection URL without the password into a pipe, and says so", async () => {
+  it("prints a connection URL without the password into a pipe, with a note", async () => {
     const { code, stdout, stderr } = await run("connect", "db");
     expect(code).toBe(0);
     expect(stdout).toMatch(/^postgresql:\/\/shopper@127\.[\d.]+:\d+\/orders\n$/);

@@ -39,7 +39,7 @@ describe("the command line", () => {
     await bench.close();
   });
 
-  it("says that nothing runs, with an exit code of its own", async () => {
+  it("reports that nothing runs, with a separate exit code", async () => {
     expect((await run("ps")).stdout).toContain("No stack is running");
     const health = await run("health");
     expect(health.code).toBe(3);
@@ -127,6 +127,7 @@ describe("the command line", () => {
     const ran = await run(
       "exec",
       "app",
+      "--",
       "node",
       "-e",
       "console.log(process.env.PORT); console.error('e'); process.exit(7)",
@@ -238,7 +239,7 @@ describe("the command line", () => {
     expect(said).toContain("OPERATION_CANCELLED");
   });
 
-  it("stops the stack of an `up` that nobody reads any more", async () => {
+  it("stops the stack of an `up` whose output has no reader any more", async () => {
     const { exit, stderr } = await glimpse("up");
     await until("it is up", () => stderr().includes("Ctrl-C"));
     // Unless its first line was enough.
@@ -291,7 +292,7 @@ describe("the command line", () => {
     expect((await there("server", "logs", "-n", "1.5")).code).toBe(2);
   });
 
-  it("says what this machine can do", async () => {
+  it("reports what this machine can run and enforce", async () => {
     const doctor = await run("doctor");
     expect(doctor.code).toBe(0);
     expect(doctor.stdout).toMatch(/runtime local: available/);

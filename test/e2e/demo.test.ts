@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { expect, it } from "vitest";
 import { runDemo } from "./support/demo.js";
 
-it("starts, breaks, repairs, limits and stops CommandCenter, then works in two work trees", {
+it("the demo starts, breaks, repairs, limits and stops CommandCenter, then works in two work trees", {
   timeout: 600_000,
 }, async () => {
   await runDemo(process.execPath, (stdout, temporary) => {

@@ -46,7 +46,7 @@ describe("a full disk", () => {
   });
   afterAll(() => bench.close());
 
-  it.skipIf(!mounted)("does not end the stack: logs go on in memory, and it is said", async () => {
+  it.skipIf(!mounted)("does not end the stack: logs continue in memory, with a warning", async () => {
     fill();
     await get("/flood?lines=50000");
     await get("/say?text=after%20the%20flood");

@@ -52,7 +52,7 @@ function program(): string {
   return inspector.path(bin["mcp-inspector"] ?? Object.values(bin)[0] ?? "");
 }
 
-it("has nothing to say against the tools' schemas", async () => {
+it("the inspector accepts the schemas of all tools", async () => {
   const { code, stdout, stderr } = await inspect("--method", "tools/list", "--strict", "--format", "json");
   expect(stderr).not.toMatch(/schema.*(error|warn)/i);
   expect(code).toBe(0);
@@ -65,7 +65,7 @@ it.each(["resources/list", "resources/templates/list", "prompts/list"])("%s", as
   expect(JSON.parse(stdout)).toHaveProperty("result");
 });
 
-it("calls tools, and is told errors as such", async () => {
+it("the inspector calls tools and receives errors as error results", async () => {
   const listed = await inspect("--method", "tools/call", "--tool-name", "list_stacks", "--format", "json");
   expect(JSON.parse(listed.stdout).result.structuredContent).toEqual({ stacks: [] });
   for (const [tool, code] of [
@@ -89,7 +89,7 @@ it("calls tools, and is told errors as such", async () => {
   }
 });
 
-it("over HTTP: lists and calls with the token, and is told when there is none", async () => {
+it("over HTTP the inspector lists and calls with the token, and gets an error without one", async () => {
   const bench = new TestBench();
   const serving = await serveOn(bench);
   try {

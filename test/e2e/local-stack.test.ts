@@ -27,7 +27,7 @@ describe.each(MODES)("a stack over MCP, %s", (mode) => {
   });
   afterAll(() => bench.close());
 
-  it("runs as a user of its own without new privileges, with exactly the environment it was given", async () => {
+  it("runs each service as a separate user without new privileges, with exactly its configured environment", async () => {
     const { stacks } = await server.call("list_stacks");
     const { pid, user } = stacks[0].services.app;
     const status = readFileSync(`/proc/${pid}/status`, "utf8");
@@ -61,7 +61,7 @@ describe.each(MODES)("a stack over MCP, %s", (mode) => {
     expect(Date.now() - begun).toBeLessThan(45_000);
   });
 
-  it("shows control sequences and secrets of a log line to nobody", async () => {
+  it("removes control sequences and secrets from log lines", async () => {
     await get(`/say?text=${encodeURIComponent("\u001b[31mred\u0007 password=hunter2hunter2 \u202eflip")}`);
     const { lines } = await server.call("get_logs", { project, grep: "red", tail: 1 });
     expect(lines[0].text).not.toContain("hunter2");

@@ -8,7 +8,7 @@ import { bring } from "./support/package.js";
 
 const run = promisify(execFile);
 
-it(`works on Node.js ${VERSION}`, { timeout: 400_000 }, async () => {
+it(`stackwarden works on Node.js ${VERSION}`, { timeout: 400_000 }, async () => {
   const node = await bring(`node-${process.platform}-${process.arch}`, VERSION);
   try {
     const binary = node.path("bin", "node");

@@ -109,7 +109,7 @@ describe.each(MODES)("recovery, %s", (mode) => {
     }
   });
 
-  it("removes data only when told to", async () => {
+  it("removes data only on request", async () => {
     bench.project("shop", { "compose.yaml": DATABASE });
     const server = await bench.server();
     await server.call("start_stack", { project: "shop", folder: "shop" });
@@ -256,7 +256,7 @@ describe.each(MODES)("recovery, %s", (mode) => {
     expect((await second.call("start_stack", { project: "shop" })).status).toBe("healthy");
   });
 
-  it("runs a project whose folder nobody may write, and writes nothing into it", async () => {
+  it("runs a project in a read-only folder, and writes nothing into it", async () => {
     const folder = bench.project("shop", { "compose.yaml": appCompose(), "app.js": APP });
     chmodSync(folder, 0o555);
     const before = readdirSync(folder);
@@ -267,7 +267,7 @@ describe.each(MODES)("recovery, %s", (mode) => {
     chmodSync(folder, 0o755);
   });
 
-  it.runIf(isRoot)("goes on with a full disk, says so, and keeps the newest lines", async () => {
+  it.runIf(isRoot)("continues with a full disk, reports it, and keeps the newest lines", async () => {
     mkdirSync(bench.state, { mode: 0o711 });
     execFileSync("mount", ["-t", "tmpfs", "-o", "size=3m,mode=0711", "tmpfs", bench.state]);
     try {

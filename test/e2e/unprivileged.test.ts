@@ -52,7 +52,7 @@ describe.runIf(canRun())("a server that is not root", () => {
   });
   afterAll(() => bench.close());
 
-  it("starts the stack, as itself, and says what is not enforced", async () => {
+  it("starts the stack as its own user, and reports what is not enforced", async () => {
     const started = await server.call("start_stack", { project, folder: project, timeout_seconds: 170 });
     expect(started).toMatchObject({ status: "healthy", verified: true });
     const { app, db, cache } = started.after.services;
@@ -119,7 +119,7 @@ describe.runIf(canRun())("a server that is not root", () => {
     expect(await strict.call("list_stacks")).toMatchObject({ stacks: [{ project, state: "stopped" }] });
   });
 
-  it("runs apps for a user without a name, and says what PostgreSQL needs", async () => {
+  it("runs apps for a user without a name, and names what PostgreSQL needs", async () => {
     const other = join(bench.folder, "other");
     mkdirSync(other, { mode: 0o700 });
     chownSync(other, NAMELESS, NAMELESS);

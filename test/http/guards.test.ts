@@ -84,7 +84,7 @@ describe("tokens", () => {
     }
   });
 
-  it("in the query string is none", async () => {
+  it("in the query string are ignored", async () => {
     refused(
       await http.send(`/api/v1/projects?token=${http.operate}&access_token=${http.operate}`, { token: null }),
       401,
@@ -175,7 +175,7 @@ describe("bodies and paths", () => {
     "A",
     "a".repeat(64),
     "%E0%A4%A",
-  ])("%s is no project and no service", async (part) => {
+  ])("%s is neither a project nor a service", async (part) => {
     // Looking a project up lists them.
     const touched = () => http.manager.calls.filter(({ method }) => method !== "list").length;
     const before = touched();
@@ -284,7 +284,7 @@ it("a source with many connections that send nothing keeps no other client out, 
   }
 });
 
-it("there is no authorization server to discover where none is configured", async () => {
+it("discovery of an authorization server answers 404 where none is configured", async () => {
   for (const path of [
     "oauth-protected-resource",
     "oauth-protected-resource/mcp",
@@ -297,7 +297,7 @@ it("there is no authorization server to discover where none is configured", asyn
   }
 });
 
-it("more connections than there may be are closed, and those that are open go on", async () => {
+it("connections above the limit are closed, and open ones continue", async () => {
   const small = await httpFixture({ limits: { connections: 4, headersMs: 60_000, requestMs: 60_000 } });
   const held = Array.from({ length: 4 }, () => connect(small.port, "127.0.0.1"));
   try {

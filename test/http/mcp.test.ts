@@ -89,7 +89,7 @@ describe("a request", () => {
     await close(id);
   });
 
-  it("that is no JSON, no JSON-RPC, or too large", async () => {
+  it("that is not JSON, not JSON-RPC, or too large is refused", async () => {
     const id = await begin();
     const bodies: [string | object, number, number][] = [
       ["{", 400, -32700],
@@ -188,7 +188,7 @@ describe("a session", () => {
     }
   });
 
-  it("ends also when a client left before its request was looked at", async () => {
+  it("ends also when a client left before its request was processed", async () => {
     const quick = await httpFixture({ mcp: { idleMs: 500 } });
     const leave = new AbortController();
     try {
@@ -211,7 +211,7 @@ describe("a session", () => {
   });
 });
 
-it("thousands of sessions: each token has its share, the rest is refused, and room is made by ending one", async () => {
+it("each token has a share of thousands of sessions; further ones are refused until one ends", async () => {
   const full = await httpFixture({ requestsPerMinute: 100_000, mcp: { maxSessions: 12, maxSessionsPerOwner: 8 } });
   try {
     const tries = 2000;
@@ -241,7 +241,7 @@ it("thousands of sessions: each token has its share, the rest is refused, and ro
 }, 120_000);
 
 describe("a stream that breaks", () => {
-  it("goes on where it was: the answer of a call that ended meanwhile is fetched", async () => {
+  it("continues at its last event: the answer of a call that ended meanwhile is delivered", async () => {
     let finish: () => void = () => undefined;
     const done = new Promise<void>((resolve) => {
       finish = resolve;

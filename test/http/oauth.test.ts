@@ -26,7 +26,7 @@ afterEach(() => {
 
 const stop = (token: string) => http.send("/api/v1/projects/shop/stop", { method: "POST", body: {}, token });
 
-it("says where tokens come from: in its metadata, and in every refusal", async () => {
+it("the server names the issuer of tokens in its metadata and in every refusal", async () => {
   for (const path of ["/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp"]) {
     const answer = await http.send(path, { token: null });
     expect(answer.status).toBe(200);
@@ -46,7 +46,7 @@ it("says where tokens come from: in its metadata, and in every refusal", async (
   );
 });
 
-it("takes tokens by their scope, and our own tokens beside them", async () => {
+it("the issuer's tokens are accepted by their scope, beside the server's own tokens", async () => {
   const operate = await issuer.sign({ sub: "ada" });
   expect((await stop(operate)).status).toBe(200);
   expect(http.manager.calls.at(-1)?.actor).toBe("rest#ada");
@@ -63,7 +63,7 @@ it("takes tokens by their scope, and our own tokens beside them", async () => {
   expect((await http.send("/api/v1/projects", { token: http.read })).status).toBe(200);
 });
 
-it("refuses every token that is not the issuer's, for this server, now", async () => {
+it("every token of another issuer, another audience or another time is refused", async () => {
   const now = Math.floor(Date.now() / 1000);
   const good = await issuer.sign({ sub: "ada" });
   const [header, , signature] = good.split(".");
@@ -143,7 +143,7 @@ it("what was opened with a token ends with it", async () => {
   expect(principal?.valid()).toBe(false);
 });
 
-it("an issuer that cannot be asked is no reason to let anybody in, or to keep our own tokens out", async () => {
+it("while the issuer cannot be reached its tokens are refused and the server's own tokens are accepted", async () => {
   const token = await issuer.sign({ sub: "ada" });
   const broken: Record<string, { status: number; body: unknown }>[] = [
     { "/.well-known/oauth-authorization-server": { status: 500, body: {} } },

@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => http.close());
 
-it("is valid OpenAPI 3.1", async () => {
+it("the document is valid OpenAPI 3.1", async () => {
   const validator = new Validator();
   const { valid, errors } = await validator.validate(structuredClone(document));
   expect(errors ?? []).toEqual([]);
@@ -29,7 +29,7 @@ it("is valid OpenAPI 3.1", async () => {
   expect(JSON.stringify(document)).not.toContain('"$ref":"#/$defs');
 });
 
-it("has every route there is, and every status that a failure can have", () => {
+it("the document has every route and every status of a failure", () => {
   expect(document).toMatchObject({ openapi: "3.1.0", info: { version: "1.2.3" }, security: [{ bearer: [] }] });
   const operations = Object.entries(document.paths as Record<string, Record<string, never>>).flatMap(
     ([path, methods]) =>

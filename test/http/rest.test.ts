@@ -176,7 +176,7 @@ describe("changes", () => {
   });
 });
 
-it("translates every kind of failure, and shows nothing of a defect", async () => {
+it("REST translates every kind of failure, and hides the details of internal errors", async () => {
   const errors: [unknown, number, string][] = [
     [new StackwardenError("STACK_NOT_RUNNING", "x"), 409, "STACK_NOT_RUNNING"],
     [new StackwardenError("RUNTIME_UNAVAILABLE", "x"), 503, "RUNTIME_UNAVAILABLE"],
@@ -203,7 +203,7 @@ it("translates every kind of failure, and shows nothing of a defect", async () =
   }
 });
 
-it("is read-only where the server is", async () => {
+it("REST is read-only where the server is", async () => {
   const quiet = await httpFixture({ readOnly: true });
   try {
     expect((await quiet.send("/api/v1/projects/shop/start", { method: "POST" })).json).toMatchObject({
@@ -215,7 +215,7 @@ it("is read-only where the server is", async () => {
   }
 });
 
-it("streams logs as server-sent events, goes on after Last-Event-ID, and ends with its client", async () => {
+it("logs are streamed as server-sent events, resume after Last-Event-ID, and end with the client", async () => {
   const asked: (string | undefined)[] = [];
   let next = 0;
   const aborted: boolean[] = [];
@@ -273,7 +273,7 @@ it("streams logs as server-sent events, goes on after Last-Event-ID, and ends wi
   }
 });
 
-it("counts what is called, and shows states to Prometheus", async () => {
+it("the metrics count calls and show states to Prometheus", async () => {
   const measured = await httpFixture();
   try {
     await measured.send("/api/v1/projects/shop/health");
@@ -320,7 +320,7 @@ it("counts what is called, and shows states to Prometheus", async () => {
   }
 });
 
-it("shows each of two readers at once the whole, and no more", async () => {
+it("two concurrent readers of the metrics each get all of them once", async () => {
   let readers = 0;
   const both = await httpFixture({
     manager: scriptedManager({
@@ -347,7 +347,7 @@ it("shows each of two readers at once the whole, and no more", async () => {
   }
 });
 
-it("a client that leaves while its token is looked at has cancelled its call", async () => {
+it("a client that leaves while its token is checked has cancelled its call", async () => {
   const asked: unknown[] = [];
   const early = await httpFixture({
     manager: scriptedManager({
@@ -379,7 +379,7 @@ it("a client that leaves while its token is looked at has cancelled its call", a
   }
 });
 
-it("documents every metric there is", async () => {
+it("the documentation lists every metric", async () => {
   const { text } = await http.send("/metrics");
   const names = [...text.matchAll(/^# HELP (\S+)/gm)].map(([, name]) => name);
   const documented = [...readFileSync("docs/REST_API.md", "utf8").matchAll(/`(stackwarden_[a-z_]+)`/g)].map(

@@ -133,14 +133,14 @@ describe("the address", () => {
     [{ port: 1.5 }, "--port"],
     [{ port: 0, host: "" }, "--host"],
     [{ port: 0, host: "192.0.2.1", insecureBind: true as const }, "--host"],
-  ])("%j is none, which is no matter of a port in use", async (address, option) => {
+  ])("%j is invalid, and the error is not that of a port in use", async (address, option) => {
     await expect(open(address)).rejects.toMatchObject({
       code: "INVALID_INPUT",
       hint: expect.stringContaining(option),
     });
   });
 
-  it("of every interface is opened when somebody insists", async () => {
+  it("of every interface is opened only on explicit request", async () => {
     const door = await open({ host: "0.0.0.0", port: 0, insecureBind: true });
     await door.close();
   });

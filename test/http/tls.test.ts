@@ -58,7 +58,7 @@ const dial = (options: ConnectionOptions): Promise<TLSSocket> =>
     socket.once("error", reject);
   });
 
-it("serves REST and MCP to clients that trust its certificate, and to no others", async () => {
+it("the server serves REST and MCP to clients that trust its certificate, and to no others", async () => {
   expect(http.url).toMatch(/^https:\/\/127\.0\.0\.1:\d+$/);
   const heard = await client({ NODE_EXTRA_CA_CERTS: files.certFile });
   expect(heard).toMatchObject({ status: 200, rest: { stacks: heard.mcp.stacks } });
@@ -68,7 +68,7 @@ it("serves REST and MCP to clients that trust its certificate, and to no others"
   await expect(fetch(`${http.url.replace("https", "http")}/healthz`)).rejects.toThrow();
 });
 
-it("speaks TLS 1.2 and 1.3, and refuses what is older", async () => {
+it("the server accepts TLS 1.2 and 1.3, and refuses older versions", async () => {
   for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
     const socket = await dial({ ca: files.cert, minVersion: version, maxVersion: version });
     expect(socket.getProtocol()).toBe(version);
@@ -77,7 +77,7 @@ it("speaks TLS 1.2 and 1.3, and refuses what is older", async () => {
   await expect(dial({ ca: files.cert, ...OLD })).rejects.toMatchObject(REFUSED);
 });
 
-it("takes a renewed certificate without a restart; until both files fit the old one stays, and connections go on", async () => {
+it("a renewed certificate is used without a restart; until both files match the old one stays, and connections continue", async () => {
   const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: files.cert });
   const ask = (): Promise<number | undefined> =>
     new Promise((resolve, reject) => {
@@ -117,7 +117,7 @@ it("takes a renewed certificate without a restart; until both files fit the old 
   await expect(dial({ ca: renewed.cert, ...OLD })).rejects.toMatchObject(REFUSED);
 });
 
-it("says what is wrong with a certificate before anything listens", async () => {
+it("an invalid certificate is reported before the server listens", async () => {
   const { certFile, keyFile } = files;
   for (const tls of [
     { tlsCert: certFile },

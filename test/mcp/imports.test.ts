@@ -20,7 +20,7 @@ test("only src/mcp imports the MCP SDK", async () => {
   expect(importers.filter((file) => !file.startsWith(join("src", "mcp")))).toEqual([]);
 });
 
-test("operations and the MCP door load no database client, YAML reader, logger or runtime", async () => {
+test("operations and the MCP server load no database client, YAML reader, logger or runtime", async () => {
   const { metafile } = await build({
     entryPoints: ["src/mcp/stdio.ts", "src/operations/index.ts"],
     bundle: true,

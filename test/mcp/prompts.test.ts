@@ -74,7 +74,7 @@ test("projects and services are completed, services of the chosen project only",
   await close();
 });
 
-test("a long completion is cut at the protocol's hundred and says so", async () => {
+test("a long completion is cut at the protocol's hundred values and marked as incomplete", async () => {
   const manager = scriptedManager();
   for (let at = 0; at < 250; at += 1) manager.known.set(`p${at}`, []);
   const { client, close } = await connect({ manager });

@@ -46,7 +46,7 @@ function serve(options: Partial<ServeStdioOptions> = {}, manager: ScriptedManage
   };
 }
 
-test("answers a client and shuts the manager down once, with the time that is left", async () => {
+test("the server answers a client and shuts the manager down once, with the remaining time", async () => {
   const served = serve();
   served.send("initialize", INIT);
   served.send("tools/call", { name: "list_stacks" });
@@ -79,7 +79,7 @@ test.each([
   ["params that are a list", { method: "tools/list", params: [] }, { error: { code: -32600 } }],
   ["a method that is a number", { method: 7 }, { error: { code: -32600 } }],
   ["no protocol version", { jsonrpc: undefined, method: "ping" }, { error: { code: -32600 } }],
-])("answers a request with %s", async (_what, request, answer) => {
+])("the server answers a request with %s", async (_what, request, answer) => {
   const served = serve();
   served.send("initialize", INIT);
   served.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", id: 77, ...request })}\n`);
@@ -133,7 +133,7 @@ test("several first calls make one manager", async () => {
   await served.ended;
 });
 
-test("a shutdown that fails is logged and shown by the exit code; onEnd is told the reason", async () => {
+test("a failed shutdown is logged and sets the exit code; onEnd receives the reason", async () => {
   const failing = scriptedManager({ shutdown: () => Promise.reject(new Error("stuck cgroup")) });
   const served = serve({}, failing);
   served.send("initialize", INIT);
@@ -188,7 +188,7 @@ test("no listener of ours stays on the process", async () => {
   expect(count()).toEqual(before);
 });
 
-test("the parent is watched until it changes, then told once", async () => {
+test("a change of the parent process is reported once", async () => {
   let parent = 100;
   const gone = vi.fn();
   const stop = watchParent(gone, 5, () => parent);

@@ -98,7 +98,7 @@ describe("the lines of a log", () => {
     expect(first.length).toBeLessThan(520);
   });
 
-  test("of two instances are told apart", () => {
+  test("of two instances are distinguished", () => {
     const two = report([
       ["web", "old"],
       ["web", "new"],

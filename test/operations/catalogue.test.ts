@@ -4,7 +4,7 @@ import { toolOf } from "../../src/mcp/tool-list.js";
 import { validOf } from "../../src/operations/fields.js";
 import { operations } from "../../src/operations/index.js";
 
-test("names, order and classification are fixed", () => {
+test("the names, order and classification of operations are fixed", () => {
   const table = operations.map(({ name, annotations }) => {
     const { readOnly, destructive, idempotent, openWorld } = annotations;
     return [name, ...[readOnly, destructive, idempotent, openWorld].map((yes) => (yes ? "y" : "n"))].join(" ");

@@ -93,7 +93,7 @@ test.each([
   ["", null],
   ["-5m", null],
   ["5m ago", null],
-])("reads the duration %j as %j ms", (text, ms) => {
+])("the duration %j is read as %j ms", (text, ms) => {
   expect(durationMs(text)).toBe(ms);
 });
 
@@ -103,6 +103,6 @@ test.each([
   ["xyz", ["project", "service"], undefined],
   ["", ["a"], undefined],
   ["p".repeat(1000), ["project"], undefined],
-])("suggests for %j of %j: %j", (name, candidates, expected) => {
+])("the misspelt name %j of %j gets the suggestion %j", (name, candidates, expected) => {
   expect(nearest(name, candidates)).toBe(expected);
 });

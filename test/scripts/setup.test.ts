@@ -26,7 +26,7 @@ const nothing = () => false;
 const everything = () => true;
 const names = (missing: { debian: string }[]): string[] => missing.map(({ debian }) => debian);
 
-it("finds what is missing, and what only tests need only for them", () => {
+it("set-up finds missing packages, and those of the tests only for tests", () => {
   expect(missingPackages(everything, everything, true)).toEqual([]);
   expect(names(missingPackages(nothing, nothing, true))).toEqual(names(SYSTEM_PACKAGES));
   const forUse = names(missingPackages(nothing, nothing, false));
@@ -39,7 +39,7 @@ it("finds what is missing, and what only tests need only for them", () => {
   ]);
 });
 
-it("installs as root on Debian, what may not exist by itself; elsewhere it says the one command", () => {
+it("set-up installs as root on Debian, optional packages separately; elsewhere it prints the one command", () => {
   const missing = missingPackages((program) => !["redis-server", "valkey-server"].includes(program), everything, false);
   const all = missingPackages(nothing, nothing, true);
   const debian = { platform: "linux", apt: true };

@@ -30,7 +30,7 @@ describe("linked git work trees", () => {
     expect(defaultProjectId(join(folder, "pay"))).toBe("central-pay");
   });
 
-  it("are told from main work trees, submodules and plain folders", () => {
+  it("are distinguished from main work trees, submodules and plain folders", () => {
     expect(repositoryOfWorktree(join(folder, "Shop"))).toBeNull();
     expect(defaultProjectId(join(folder, "Shop"))).toBe("shop");
     const plain = join(folder, "plain");

@@ -33,7 +33,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-it("is held by one, told to the others, and free again", async () => {
+it("a lock is held by one process, named to the others, and free again", async () => {
   const file = join(folder, "one");
   const first = await takeLock(file);
   expect(first.lock).not.toBeNull();
@@ -60,7 +60,7 @@ it.each([
   expect(readdirSync(folder).filter((name) => name.startsWith("stale"))).toEqual([]);
 });
 
-it("a removal that was never finished holds nobody up for long", async () => {
+it("a removal that was never finished delays others only briefly", async () => {
   const file = join(folder, "half");
   const text = JSON.stringify({ pid: 2 ** 22 + 1, started: "1" });
   writeFileSync(file, text);
@@ -68,7 +68,7 @@ it("a removal that was never finished holds nobody up for long", async () => {
   expect((await takeLock(file)).lock).not.toBeNull();
 });
 
-it("gives nothing back that somebody else holds by now", async () => {
+it("a release does not remove a lock that another process holds by now", async () => {
   const file = join(folder, "mine");
   const { lock } = await takeLock(file);
   writeFileSync(file, "somebody else");

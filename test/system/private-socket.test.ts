@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { listenPrivately } from "../../src/system/private-socket.js";
 
-it("listens for this user only, and goes on after a connection that the system could not hand over", async () => {
+it("the socket listens for this user only, and continues after a connection that the system could not deliver", async () => {
   const folder = mkdtempSync(join(tmpdir(), "stackwarden-private-"));
   const path = join(folder, "s");
   const server = createServer((socket) => socket.end("well"));

@@ -45,6 +45,7 @@ export function createLogsPanel(source: DataSource): LogsPanel {
     h("option", { value: "" }, "all output"),
     h("option", { value: "stdout" }, "stdout"),
     h("option", { value: "stderr" }, "stderr"),
+    h("option", { value: "install" }, "installation"),
   );
   const level = h(
     "select",
@@ -107,7 +108,7 @@ export function createLogsPanel(source: DataSource): LogsPanel {
   const filter = (of: string): LogFilter => ({
     project: of,
     service: service.value === "" ? null : service.value,
-    stream: stream.value === "" ? null : (stream.value as "stdout" | "stderr"),
+    stream: stream.value === "" ? null : (stream.value as "stdout" | "stderr" | "install"),
     level: LEVELS.find((name) => name === level.value) ?? null,
     since: since.value === "" ? null : since.value,
     text: text.value,

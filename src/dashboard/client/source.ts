@@ -5,7 +5,7 @@ export interface LogFilter {
   project: string;
   /** Null: all services. */
   service: string | null;
-  stream: "stdout" | "stderr" | null;
+  stream: "stdout" | "stderr" | "install" | null;
   /** Lines of this level and above. Null: every line. */
   level: "info" | "warning" | "error" | null;
   /** Age of the oldest line, such as `15m`. Null: the last lines, whatever their age. */

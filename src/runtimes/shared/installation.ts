@@ -22,7 +22,7 @@ export function installationOf(service: ServiceDefinition): Installation | null 
 /** @param lines the last lines of the installer */
 export const installFailed = (message: string, lines: string[] = [], cause?: unknown): StackwardenError =>
   new StackwardenError("DEPENDENCY_INSTALL_FAILED", message, {
-    hint: hint`Read its output (details.last_lines, or ${callTo("get_logs")}), correct the manifest, then start again.`,
+    hint: hint`Read its output (details.last_lines, or ${callTo("get_logs", { stream: "install" })}), correct the manifest, then start again.`,
     ...(lines.length > 0 ? { details: { last_lines: lines } } : {}),
     cause,
   });

@@ -98,7 +98,8 @@ function startFailed(facts: Facts, event: StackEvent): Omit<Cause, "because_of">
   const steps: Partial<Record<CauseKind, string>> = {
     definition_invalid: "Correct the compose file, then start the stack.",
     port_taken: "Free the port named in the evidence, or give another one in `ports`, then start the stack.",
-    install_failed: "Correct the service's manifest; the installer's output is in its log. Then start the stack.",
+    install_failed:
+      "Correct the service's manifest; get_logs with stream \"install\" has the installer's output. Then start the stack.",
   };
   return {
     kind,

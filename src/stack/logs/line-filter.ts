@@ -64,7 +64,7 @@ export async function compileFilter(query: LogQuery): Promise<LineFilter> {
     narrow,
     inScope: (line, generation) =>
       (generation === undefined || line.generation === generation) &&
-      (stream === undefined || line.stream === stream) &&
+      (stream === undefined ? line.stream !== "install" : line.stream === stream) &&
       line.timeMs >= sinceMs &&
       line.timeMs <= untilMs,
     test: test ?? (() => true),

@@ -98,12 +98,13 @@ export class ServiceLog {
     return bytes;
   }
 
-  /** The newest `count` lines in memory, of one generation if given, oldest first. */
+  /** The service's own newest `count` lines in memory, of one generation if given, oldest first. */
   newest(count: number, generation?: number): StoredLine[] {
     const lines: StoredLine[] = [];
     for (let index = this.#ring.size - 1; index >= 0 && lines.length < count; index -= 1) {
       const line = this.#ring.at(index) as StoredLine;
-      if (generation === undefined || line.generation === generation) lines.push(line);
+      const own = line.stream !== "install" && (generation === undefined || line.generation === generation);
+      if (own) lines.push(line);
     }
     return lines.reverse();
   }

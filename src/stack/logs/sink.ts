@@ -2,7 +2,7 @@
 import { sanitizeText } from "../text/sanitize-text.js";
 import { type AssembledLine, LineAssembler } from "./line-assembler.js";
 import { cutLine, MAX_LINE_BYTES } from "./stored-line.js";
-import type { LogSink, LogStream } from "./types.js";
+import type { LineStream, LogSink } from "./types.js";
 
 /** Bytes withheld at the end of a truncated line: they may contain part of a secret. */
 const UNSURE_END = 4096;
@@ -13,7 +13,7 @@ const WITHHELD = "[line withheld: it could not be redacted]";
 export interface SinkTarget {
   redact(text: string): string;
   /** `cutFrom` is the line's length in bytes when `text` is not all of it, else 0. */
-  append(stream: LogStream, text: string, cutFrom: number, timeMs: number): void;
+  append(stream: LineStream, text: string, cutFrom: number, timeMs: number): void;
   behind(): Promise<void> | null;
 }
 
@@ -27,24 +27,24 @@ export function createSink(target: SinkTarget): LogSink {
       return WITHHELD;
     }
   };
-  const long = (stream: LogStream, line: AssembledLine): void => {
+  const long = (stream: LineStream, line: AssembledLine): void => {
     const whole = clean(line.text);
     const sure = line.truncated ? sanitizeText(whole.slice(0, Math.max(0, whole.length - UNSURE_END))) : whole;
     const text = cutLine(sure);
     target.append(stream, text, text.length < whole.length || line.truncated ? line.bytes : 0, timeMs);
   };
-  const short = (stream: LogStream, text: string): void => {
+  const short = (stream: LineStream, text: string): void => {
     const whole = clean(text);
     // A redaction mark can be longer than the secret that it replaces.
     const visible = cutLine(whole);
     target.append(stream, visible, visible === whole ? 0 : Buffer.byteLength(text), timeMs);
   };
-  const assembler = (stream: LogStream): LineAssembler =>
+  const assembler = (stream: LineStream): LineAssembler =>
     new LineAssembler(
       (text) => short(stream, text),
       (line) => long(stream, line),
     );
-  const assemblers = { stdout: assembler("stdout"), stderr: assembler("stderr") };
+  const assemblers = { stdout: assembler("stdout"), stderr: assembler("stderr"), install: assembler("install") };
 
   return {
     write(stream, chunk, at = Date.now()) {
@@ -61,6 +61,15 @@ export function createSink(target: SinkTarget): LogSink {
     end() {
       assemblers.stdout.end();
       assemblers.stderr.end();
+      assemblers.install.end();
     },
   };
 }
+
+/** A view of the sink that marks everything as output of an installation. */
+export const installSink = (sink: LogSink): LogSink => ({
+  write: (_stream, chunk, timeMs) => sink.write("install", chunk, timeMs),
+  line: (_stream, text) => sink.line("install", text),
+  behind: () => sink.behind?.() ?? null,
+  end: () => undefined,
+});

@@ -12,13 +12,13 @@ import { createSink } from "./sink.js";
 import { loadSegments } from "./spool.js";
 import { directoryOf, readIndex, type StoreIndex, spooledServices, writeIndex } from "./store-index.js";
 import type {
+  LineStream,
   LogPage,
   LogQuery,
   LogSink,
   LogStore,
   LogStoreOptions,
   LogStoreStats,
-  LogStream,
   LogTotals,
 } from "./types.js";
 
@@ -168,7 +168,7 @@ class Store implements LogStore {
   #append(
     service: string,
     log: ServiceLog,
-    line: { stream: LogStream; generation: number; text: string; cutFrom: number; timeMs: number },
+    line: { stream: LineStream; generation: number; text: string; cutFrom: number; timeMs: number },
   ): void {
     if (this.#closed) return;
     this.#lastSeq += 1;

@@ -1,6 +1,6 @@
 /** Stored form of a line: an object in the ring, and a JSON array on disk. */
 import { cutAtBytes } from "../text/sanitize-text.js";
-import type { LogLine, LogStream } from "./types.js";
+import type { LineStream, LogLine } from "./types.js";
 
 /** Maximum text of a stored line, in UTF-8 bytes. */
 export const MAX_LINE_BYTES = 8 * 1024;
@@ -8,12 +8,15 @@ export const MAX_LINE_BYTES = 8 * 1024;
 export interface StoredLine {
   readonly seq: number;
   readonly timeMs: number;
-  readonly stream: LogStream;
+  readonly stream: LineStream;
   readonly generation: number;
   readonly text: string;
   /** Bytes of the line before it was cut; 0 when it was not. */
   readonly cutFrom: number;
 }
+
+/** Streams by their number on disk. */
+const STREAMS: readonly LineStream[] = ["stdout", "stderr", "install"];
 
 /** Estimated memory of a line, in bytes. */
 export const memoryCost = (line: StoredLine): number => line.text.length * 2 + 96;
@@ -24,8 +27,7 @@ export const memoryCost = (line: StoredLine): number => line.text.length * 2 + 9
  */
 export function encodeLine(line: StoredLine): string {
   const cut = line.cutFrom > 0 ? `,${line.cutFrom}` : "";
-  const stream = line.stream === "stderr" ? 1 : 0;
-  return `[${line.seq},${line.timeMs},${stream},${line.generation},${JSON.stringify(line.text)}${cut}]\n`;
+  return `[${line.seq},${line.timeMs},${STREAMS.indexOf(line.stream)},${line.generation},${JSON.stringify(line.text)}${cut}]\n`;
 }
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
@@ -42,7 +44,7 @@ export function decodeLine(json: string): StoredLine | undefined {
   const [seq, timeMs, stream, generation, text, cutFrom = 0] = value as unknown[];
   if (!isCount(seq) || !isCount(timeMs) || !isCount(generation) || !isCount(cutFrom)) return undefined;
   if (typeof text !== "string") return undefined;
-  return { seq, timeMs, stream: stream === 1 ? "stderr" : "stdout", generation, text, cutFrom };
+  return { seq, timeMs, stream: STREAMS[stream as number] ?? "stdout", generation, text, cutFrom };
 }
 
 /** Cache of the last formatted time: thousands of lines can share a millisecond. */

@@ -1,15 +1,15 @@
 /** Interfaces of the log store: input, queries and answers. */
 
-import type { LogPage, LogStream } from "../schemas/logs.js";
+import type { LineStream, LogPage } from "../schemas/logs.js";
 import type { LogLevel } from "./levels.js";
 
-export type { LogLine, LogPage, LogStream } from "../schemas/logs.js";
+export type { LineStream, LogLine, LogPage, LogStream } from "../schemas/logs.js";
 
 /** Receives a service's output from a runtime. Never blocks and never throws. */
 export interface LogSink {
-  write(stream: LogStream, chunk: Uint8Array, timeMs?: number): void;
+  write(stream: LineStream, chunk: Uint8Array, timeMs?: number): void;
   /** Writes a line of stackwarden itself (installation output, notices). `text` is a single line. */
-  line(stream: LogStream, text: string): void;
+  line(stream: LineStream, text: string): void;
   /**
    * A promise that settles when the disk has caught up; null when the disk is not behind. A reader of a pipe should
    * wait for it for a limited time before it reads more. Otherwise lines of a flood are lost and counted as dropped.
@@ -30,7 +30,8 @@ export interface LogQuery {
   /** Literal text (case-insensitive) or, with `regex`, an RE2 expression. */
   grep?: string;
   regex?: boolean;
-  stream?: LogStream;
+  /** Default: stdout and stderr. */
+  stream?: LineStream;
   /** Only records (a line and those that continue it) of at least this level; without a level a line counts as info. */
   minLevel?: LogLevel;
   /** Lines of the same service before and after each record that matches, 0…20. Default 0; with `waitFor` 5. */

@@ -8,13 +8,16 @@ const time = z.string();
 
 export const logStream = z.enum(["stdout", "stderr"]);
 export type LogStream = z.infer<typeof logStream>;
+/** `install`: output of the installation or build before the service's own program. */
+export const lineStream = z.enum(["stdout", "stderr", "install"]);
+export type LineStream = z.infer<typeof lineStream>;
 
 export const logLine = z.object({
   /** Increases by one for every line of the project, across services and restarts of the server. */
   seq: number,
   time,
   service: text,
-  stream: logStream,
+  stream: lineStream,
   /** Instance of the service that wrote the line, from 1. */
   generation: number,
   /** Sanitised, redacted, at most 8 KiB. Untrusted. */

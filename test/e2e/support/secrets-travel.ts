@@ -198,7 +198,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
         nothing("the server's environment", environmentOf(server.pid));
       });
 
-      it("finds none in the session's answers and streams; the engine masks what a service says of its own", async () => {
+      it("finds none in the session's answers and streams; the engine masks secrets that a service prints", async () => {
         const answered = recorder.answers();
         looked("the answers of the session", Buffer.concat(answered.map(({ body }) => body)));
         const session = recorder.session();

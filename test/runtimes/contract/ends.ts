@@ -39,7 +39,7 @@ export function endSentences(given: Given): void {
       expect(Array.isArray(running.notes)).toBe(true);
     });
 
-    it("exit codes are told, once and for all who ask", async () => {
+    it("an exit code is reported once, to every caller that waits for it", async () => {
       const bench = given();
       const good = bench.python("good", "print('done')");
       const bad = bench.python("bad", "import sys; sys.exit(7)");
@@ -52,7 +52,7 @@ export function endSentences(given: Given): void {
       expect(Math.abs(Date.now() - (second?.at ?? 0))).toBeLessThan(60_000);
     });
 
-    it("an end by a signal is told as such, and is no OOM kill", async () => {
+    it("an end by a signal is reported as such, and not as an OOM kill", async () => {
       const bench = given();
       const { running } = await bench.run(
         bench.python("app", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"),

@@ -92,7 +92,7 @@ while True: time.sleep(0.05)
       expect(bench.sink("app").all).toBe("True\n");
     });
 
-    it("no service runs as root, and the report says what is seen inside", async () => {
+    it("no service runs as root, and the report matches the user inside", async () => {
       const bench = given();
       const program = `import os\nprint(os.getuid(), os.geteuid(), flush=True)${WAITS}`;
       const { running, sink } = await bench.run(bench.python("app", program));

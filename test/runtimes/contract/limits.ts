@@ -77,7 +77,7 @@ while True:
       await sink.shows("limit 64");
     });
 
-    it("a service beyond its memory is killed, and told as an OOM kill", async (context) => {
+    it("a service that exceeds its memory limit is killed, and reported as an OOM kill", async (context) => {
       if ((await held()).level !== "enforced") context.skip("nothing enforces limits here");
       const bench = given();
       const program = "held = []\nwhile True: held.append(bytearray(4 << 20))";
@@ -127,7 +127,7 @@ time.sleep(60)
       expect(stats.oom_kills).toBe(0);
     });
 
-    it("use of an instance that has ended is no error", async () => {
+    it("reading the usage of an ended instance is not an error", async () => {
       const bench = given();
       const { running } = await bench.run(bench.python("app", "print('done')"), { limits: LIMITS });
       await running.exited;

@@ -23,7 +23,7 @@ sys.stdout.write("no end"); sys.stdout.flush()
       expect(sink.text("stderr")).toBe(lines("err"));
     });
 
-    it("the last words of a crash are there when the end is told, and the sink is closed once, after them", async () => {
+    it("the last lines of a crash are delivered before its end is reported, and the sink is closed once, after them", async () => {
       const bench = given();
       const program = "import os; os.write(2, b'last words\\n'); os._exit(9)";
       const { running, sink } = await bench.run(bench.python("app", program));

@@ -139,7 +139,7 @@ while True:
       await asking.stop({ graceMs: 0 });
     });
 
-    it("a service is told where another is published", async () => {
+    it("a service's environment names the published address of another service", async () => {
       const bench = given();
       const port = await freePort();
       const web = bench.web("web", publishes(port));

@@ -5,7 +5,7 @@ import type { Given } from "./contract.js";
 
 export function stackSentences(given: Given): void {
   describe("the stack as a whole", () => {
-    it("the check says what this machine can do, and the capacity bounds limits", async () => {
+    it("the check reports what this machine can do, and the capacity bounds limits", async () => {
       const { runtime } = given().target;
       const status = await runtime.check();
       expect(status).toMatchObject({ runtime: runtime.name, available: true });
@@ -141,7 +141,7 @@ export function stackSentences(given: Given): void {
       }
     });
 
-    it("the runtime's death is told with its reason, and every instance's end with it", async (context) => {
+    it("the runtime's death is reported with its reason, and every instance's end with it", async (context) => {
       const bench = given();
       const { kill } = bench.target;
       if (kill === undefined) {

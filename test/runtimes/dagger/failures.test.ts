@@ -164,7 +164,7 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
     await until("the end was recorded", () => records().length === 0);
   });
 
-  it("is tried again when it does not answer yet, and when its registry is busy; each try is told", async () => {
+  it("is tried again when it does not answer yet or its registry is busy, and each attempt is reported", async () => {
     faults({
       open: { stderr: "start engine: dial tcp: connect: connection refused", times: 1 },
       images: {
@@ -274,7 +274,7 @@ describe.skipIf(why !== null)(`an engine that fails${why === null ? "" : `: skip
     });
   });
 
-  it("that is too old, or whose CLI is missing, is said with what to do", async () => {
+  it("that is too old, or whose CLI is missing, is reported with the remedy", async () => {
     faults({ version: "v0.18.9" });
     expect(await refused(service("a"))).toMatchObject({
       code: "UNSUPPORTED",

@@ -118,7 +118,7 @@ describe.skipIf(why !== null)(`an engine whose host is out of reach${why === nul
     expect(await probe()).toMatchObject({ healthy: false, message: "the instance has ended" });
   });
 
-  it("an image without a shell runs without the entry script, and what is missing is said", async () => {
+  it("an image without a shell runs without the entry script, and a note names what is missing", async () => {
     const command = ["python3", "-u", "-c", `# ${bench.mark}\nimport os; print(os.getuid())${WAITS}`];
     const service = { ...bench.python("app", ""), image: "distroless:1", command };
     const { running, sink } = await bench.run(service);
@@ -155,7 +155,7 @@ describe.skipIf(why !== null)(`an engine whose host is out of reach${why === nul
     expect(await failure(app)).toMatchObject({ code: "RUNTIME_UNAVAILABLE", message: expect.stringContaining("503") });
   });
 
-  it("a secret whose name no shell hands on is refused, others of that kind arrive", async () => {
+  it("a secret whose name shells do not pass on is refused, and others arrive", async () => {
     const program = `import os, time; print(os.environ["a.b"], flush=True)`;
     const app = bench.python("app", program, { environment: { "a.b": "c d" } });
     const { running, sink } = await bench.run(app);
@@ -164,7 +164,7 @@ describe.skipIf(why !== null)(`an engine whose host is out of reach${why === nul
     expect(await failure({ ...app, secretEnvironment: ["a.b"] })).toMatchObject({ code: "INVALID_STACK" });
   });
 
-  it("mounts: copies that are never written back, files, temporary space; what an engine cannot do is said", async () => {
+  it("mounts are copies that are never written back, files and temporary space; a note names what an engine cannot do", async () => {
     bench.file("conf/app.txt", "from the project");
     bench.file("one.txt", "one file");
     const program = `
@@ -302,7 +302,7 @@ print(os.path.exists("/srv/conf/.git"), os.getcwd())
     await leaving.close();
   });
 
-  it("the engine's death is told as lost, and no start is tried on it", async () => {
+  it("the engine's death is reported as lost, and no start is tried on it", async () => {
     const app = bench.python("app", WAITS);
     const { stack, running, sink } = await bench.run(app);
     await sink.shows("up");

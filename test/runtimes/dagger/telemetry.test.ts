@@ -163,7 +163,7 @@ describe("the streams of a session", () => {
     for (const time of ear.times) expect(Math.abs(time - Date.now())).toBeLessThan(60_000);
   });
 
-  it("reach nobody who has stopped listening", async () => {
+  it("do not reach a listener that has stopped", async () => {
     const { engine, telemetry } = await given();
     const trace = newTrace();
     const [first, second] = [new Ear(), new Ear()];
@@ -210,7 +210,7 @@ describe("the streams of a session", () => {
     await until("all, though the listener never says so", () => chunks.length === 5);
   });
 
-  it("go on after an event that nobody can read, and count it", async () => {
+  it("continue after an unreadable event, and count it", async () => {
     const trace = newTrace();
     const ear = new Ear();
     const record = (text: string): string =>
@@ -272,7 +272,7 @@ describe("server-sent events", () => {
     expect(parse("id: 4\n\n")).toEqual([]);
   });
 
-  it("are the same however they are cut, and an event without its end is none", () => {
+  it("are the same however chunks are cut, and an event without its end is not delivered", () => {
     const text = "event: logs\nid: 1\ndata: Grüße 🌍\n\nid: 2\ndata: two\n\nid: 3\ndata: cut o";
     const bytes = Buffer.from(text);
     const whole = parse(bytes);

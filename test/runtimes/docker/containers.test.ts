@@ -10,7 +10,7 @@ import type { StackRuntime } from "../../../src/stack/runtime.js";
 import { contents, dockerCli, startDaemon, type TestDaemon, whyNoDaemon } from "../../support/docker/daemon.mjs";
 import { BUSYBOX, buildImage } from "../../support/docker/images.mjs";
 import { startRegistry } from "../../support/docker/registry.js";
-import { Bench, freePort, until } from "../contract/bench.js";
+import { Bench, freePort, RecordingSink, until } from "../contract/bench.js";
 import { dependencySentences } from "./dependencies.js";
 
 const SERVER = 'require("node:http").createServer((q, r) => r.end("WORD")).listen(3000)';
@@ -70,7 +70,7 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
     return { text: bench.sink("app").all, running, stack };
   };
 
-  it("has no capability, no new privileges, an init, seccomp, and no port of its own choice", async () => {
+  it("run without capabilities and new privileges, with an init, seccomp and only their published ports", async () => {
     const service = shell("cat /proc/self/status; sleep 100");
     const { running, sink } = await bench.run(service, { limits: { cpus: 0.5, memory_mb: 64, pids: 50 } });
     await sink.shows("Seccomp:");
@@ -193,7 +193,7 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
       await runtime.removeVolumes(bench.projectId, bench.stateDir, []).catch(() => {});
     });
 
-    it("a volume in use by a foreign container is not deleted, and says what uses it", async () => {
+    it("a volume in use by a foreign container is not deleted, and the error names the container", async () => {
       const service = shell("true", { mounts: [volume("/data")] });
       const { stack } = await output(service, volumes);
       await stack.close();
@@ -328,7 +328,7 @@ RUN echo second >> /built
       }
     });
 
-    it("that nobody has fails the start, and says whether the name or the network is at fault", async () => {
+    it("that does not exist fails the start, and the error tells a wrong name from a network failure", async () => {
       const registry = await startRegistry(BUSYBOX);
       const start = async (image: string) => {
         const service = shell("true", { image });
@@ -354,6 +354,51 @@ RUN echo second >> /built
       const { image: _image, ...nothing } = shell("true");
       const stack = await bench.open([nothing]);
       await expect(bench.start(stack, nothing)).rejects.toMatchObject({ code: "INVALID_STACK" });
+    });
+  });
+
+  it("needs a command, from the image or the compose file; a name that is taken is no obstacle", async () => {
+    const { command: _none, ...bare } = shell("", { image: "localhost/stand-in:latest" });
+    const stack = await bench.open([bare]);
+    await expect(bench.start(stack, bare)).rejects.toMatchObject({
+      code: "SERVICE_START_FAILED",
+      hint: "Add services.app.command.",
+    });
+    const name = `${bench.projectId}-app-9`;
+    dockerCli(daemon.socket, "create", "--name", name, "busybox:latest");
+    await (await bench.start(stack, shell("echo runs"), { generation: 9 })).exited;
+    expect(bench.sink("app").all).toBe("runs\n");
+    dockerCli(daemon.socket, "rm", name);
+  });
+
+  describe("its one-off commands", () => {
+    const run = (
+      stack: Awaited<ReturnType<Bench["open"]>>,
+      service: ServiceDefinition,
+      command: string[],
+      signal?: AbortSignal,
+    ) => {
+      const sink = new RecordingSink();
+      const request = bench.request(service, signal === undefined ? {} : { signal });
+      const exec = { command, onOutput: (stream: "stdout" | "stderr", chunk: Buffer) => sink.write(stream, chunk) };
+      return { sink, result: stack.runOneOff({ ...request, exec }) };
+    };
+
+    it("are never root, end with their container, and do not begin once they are cancelled", async () => {
+      const service = shell("true");
+      const stack = await bench.open([service]);
+      const root = run(stack, shell("true", { image: "root-by-name:1" }), ["id"]);
+      await expect(root.result).rejects.toMatchObject({ code: "POLICY_VIOLATION" });
+      const removed = run(stack, service, ["sh", "-c", `# ${bench.mark}\necho up; sleep 1000`]);
+      await removed.sink.shows("up");
+      for (const one of (await contents(daemon.socket)).containers) dockerCli(daemon.socket, "rm", "-f", one);
+      expect((await removed.result).exitCode).not.toBe(0);
+      const late = run(stack, service, ["echo", "never"], AbortSignal.abort(new Error("cancelled by the test")));
+      await late.result.then(
+        ({ signal }) => expect(signal).toBe("SIGKILL"),
+        (error: Error) => expect(error.message).toBe("cancelled by the test"),
+      );
+      expect(late.sink.all).toBe("");
     });
   });
 

@@ -105,7 +105,7 @@ describe.skipIf(skip !== null)(`an engine that goes away${skip === null ? "" : `
     expect([6, null]).toContain(exit.exitCode);
   });
 
-  it("an engine that does not answer in time is lost, with the reason; every instance ends, and a check says so", async () => {
+  it("an engine that does not answer in time is lost, with the reason; every instance ends, and a check reports it", async () => {
     const { relay, bench, runtime } = await relayed();
     const service = bench.python("app", WAITS);
     const { stack, running, sink } = await bench.run(service);
@@ -167,7 +167,7 @@ process.stdin.pipe(socket).pipe(process.stdout);
     await stack.close();
   });
 
-  it("a container that somebody removes has ended", async () => {
+  it("a container that another client removes has ended", async () => {
     const bench = benchOf(runtimeOf(daemon.host));
     const { running, sink } = await bench.run(bench.python("app", WAITS));
     await sink.shows("up");

@@ -24,7 +24,7 @@ const spec = (more: Partial<ServiceDefinition> = {}, user = "nginx") =>
     info: { init: true },
   } as unknown as SpecOptions);
 
-it("gives official images that drop root by themselves the folders they write to, unless the service mounts them", () => {
+it("official images that drop root get the folders they write to, unless the service mounts them", () => {
   expect(Object.keys(spec().HostConfig?.Tmpfs ?? {})).toEqual(["/var/cache/nginx", "/run"]);
   const mounted = spec({ mounts: [{ type: "volume", source: "cache", target: "/var/cache/nginx", readOnly: false }] });
   expect(Object.keys(mounted.HostConfig?.Tmpfs ?? {})).toEqual(["/run"]);
@@ -39,7 +39,7 @@ it("gives official images that drop root by themselves the folders they write to
   expect(Object.keys(spec({ mounts: [templates] }).HostConfig?.Tmpfs ?? {})).toContain("/etc/nginx/conf.d");
 });
 
-it("passes the settings of a container on to the engine, and keeps what hardens", () => {
+it("a container's settings reach the engine, and its hardening stays", () => {
   const { HostConfig, ...container } = spec({
     image: "x",
     hostname: "host-a",
@@ -67,7 +67,7 @@ it("passes the settings of a container on to the engine, and keeps what hardens"
   });
 });
 
-it("reaches a service by its container name, host name, network aliases and links, but never by another service's name", () => {
+it("a service is reached by its container name, host name, network aliases and links, but never by another service's name", () => {
   const web = service({ containerName: "one", hostname: "db", networks: { n: { aliases: ["alias"] } } });
   const other = service({ name: "db", links: { linked: "web" } });
   const definition = { services: { web, db: other } } as unknown as StackDefinition;

@@ -95,7 +95,7 @@ describe("host variables", () => {
     });
   });
 
-  it("get the port added where the definition left it to a default, and it is said", () => {
+  it("get the port added where the definition left it to a default, with a note", () => {
     expect(rewrite({ REDIS_HOSTNAME: "redis" })).toEqual({
       environment: { REDIS_HOSTNAME: "127.0.0.1", REDIS_PORT: "16379" },
       notes: ["REDIS_PORT=16379 was added: redis listens there on this runtime."],

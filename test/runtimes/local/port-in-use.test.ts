@@ -70,7 +70,7 @@ describe("a service that exits in its first moments", () => {
     }
   });
 
-  it("on a port of its own that another process holds: the crash and its lines stand, the published port is not blamed", async () => {
+  it("because another process holds its unpublished port keeps its crash and lines, and the published port is not blamed", async () => {
     const own = await freePort();
     await occupy(own);
     const one = app(`require("node:net").createServer().listen(${own}, "127.0.0.1")`, [

@@ -63,7 +63,7 @@ describe("who listens on a port", () => {
     expect(await listenersOn(await freePort())).toEqual([]);
   });
 
-  it("is asked by connecting where there is no table", async () => {
+  it("is determined by connecting where no socket table exists", async () => {
     const port = await listen("127.0.0.1");
     expect(await listenersOn(port, "/nonexistent")).toEqual([
       { port, uid: null, loopback: true, answersLoopback: true },

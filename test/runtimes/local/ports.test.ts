@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { connect, createServer, type Server } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { portRequests } from "../../../src/runtimes/local/port-requests.js";
@@ -13,6 +14,14 @@ const published = (containerPort: number, hostPort?: number): PortMapping => ({
   protocol: "tcp",
   ...(hostPort === undefined ? {} : { hostPort }),
 });
+/** The first port on which every user may listen. */
+const firstFreePort = (): number => {
+  try {
+    return Number(readFileSync("/proc/sys/net/ipv4/ip_unprivileged_port_start", "utf8"));
+  } catch {
+    return 0;
+  }
+};
 const web = (name: string, ...ports: PortMapping[]): ServiceDefinition => service(name, { ports });
 
 describe("the port ledger", () => {
@@ -36,7 +45,34 @@ describe("the port ledger", () => {
     await Promise.all(foreign.splice(0).map((server) => new Promise((resolve) => server.close(resolve))));
   });
 
-  it("holds a port from its choice to its release, so that nobody else gets it", async () => {
+  const restricted = process.getuid?.() === 0 && process.platform === "linux" && firstFreePort() > 1;
+  it.skipIf(!restricted)(
+    "claims a fixed port that only the container engine may listen on, and chooses none of those itself",
+    async () => {
+      const wishes = [web("web", published(80, 7)), web("auto", published(7))];
+      process.seteuid?.(1000);
+      try {
+        await expect(ledger.apply(definition(wishes))).rejects.toMatchObject({ code: "UNSUPPORTED" });
+        await ledger.close();
+        ledger = new PortLedger(portRequests, { engineListens: true });
+        await ledger.apply(definition(wishes));
+        expect(ledger.hostPort("web", 80)).toBe(7);
+        expect(ledger.hostPort("auto", 7)).toBeGreaterThan(7);
+        expect(await ledger.secure("web")).toEqual([]);
+        await ledger.release("web");
+        await ledger.rehold("web");
+        const other = new PortLedger(portRequests, { engineListens: true });
+        await expect(other.apply(definition([web("other", published(80, 7))]))).rejects.toMatchObject({
+          code: "PORT_IN_USE",
+        });
+        await other.close();
+      } finally {
+        process.seteuid?.(0);
+      }
+    },
+  );
+
+  it("holds a port from its choice to its release, so that no other process gets it", async () => {
     const port = await freePort();
     await ledger.apply(definition([web("a", published(8000, port))]));
     await expect(occupy(port)).rejects.toMatchObject({ code: "EADDRINUSE" });
@@ -159,7 +195,7 @@ describe("the port ledger", () => {
     expect(ledger.endpoints().map((one) => one.service)).toEqual(["unset", "unset2", "set"]);
   });
 
-  it("goes on with any free port when the search reaches the end of the range", async () => {
+  it("continues with any free port when the search reaches the end of the range", async () => {
     await occupy(65_535).catch(() => {});
     await ledger.apply(definition([web("last", published(65_535))]));
     expect(ledger.hostPort("last", 65_535)).toBeLessThan(65_535);
@@ -195,7 +231,7 @@ describe("the port ledger", () => {
     for (const port of [one, two]) await expect(occupy(port)).rejects.toMatchObject({ code: "EADDRINUSE" });
   });
 
-  it("replaces an unset port that somebody took meanwhile, and names a set one", async () => {
+  it("replaces an unset port that another process took, and names a set one", async () => {
     const set = await freePort();
     await ledger.apply(definition([web("a", published(await freePort())), web("b", published(1, set))]));
     const was = ledger.endpoints()[0]?.host_port ?? 0;
@@ -262,13 +298,13 @@ describe("the ports a service listens on", () => {
     ]);
   });
 
-  it("are one of its own for a bare {port}", () => {
+  it("get a separate port for a bare {port}", () => {
     expect(numbers(service("a", { local: { command: ["x", "{port}"], environment: {} } }))).toEqual([[0, false]]);
     expect(numbers(service("a", { healthcheck: healthcheck({ kind: "tcp", port: 5 }) }))).toEqual([[5, false]]);
     expect(numbers(service("a"))).toEqual([]);
   });
 
-  it("are the provider's where nothing is said", () => {
+  it("are the provider's where the definition names none", () => {
     expect(numbers(service("a", { image: "postgres:16" }))).toEqual([[5432, false]]);
     expect(numbers(service("a", { image: "redis", ports: [published(6379)] }))).toEqual([[6379, true]]);
   });

@@ -118,7 +118,7 @@ describe("a database cluster that cannot be made", () => {
     ["a user without a name", "initdb: could not look up effective user ID 4242", "UNSUPPORTED", /no name/],
     ["anything else", "line\ninitdb: error: invalid locale", "SERVICE_START_FAILED", /initdb for "db" failed/],
   ])(
-    "by %s is told as that, with its last lines, and leaves neither data nor password",
+    "by %s is reported with its cause and last lines, and leaves neither data nor password",
     async (_what, output, code, message) => {
       const { failure, ran, left } = await make({ exitCode: 1, output });
       expect(failure).toMatchObject({
@@ -131,7 +131,7 @@ describe("a database cluster that cannot be made", () => {
     },
   );
 
-  it("because its database is refused is no cluster either, though the server says that all went well", async () => {
+  it("because its database is refused leaves no cluster, although the server reports success", async () => {
     const { failure, ran, left } = await make(fine, { exitCode: 0, output: "ERROR:  permission denied" });
     expect(failure).toMatchObject({ code: "SERVICE_START_FAILED", message: 'CREATE DATABASE for "db" failed.' });
     expect(ran[1]?.stdin).toBe('CREATE DATABASE "odd""name";\n\n');

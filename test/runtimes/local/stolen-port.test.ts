@@ -54,7 +54,7 @@ describe.runIf(process.getuid?.() === 0)("a port that is stolen", () => {
       },
     });
 
-  it("is replaced by the next free one when none was asked for, and it is said", async () => {
+  it("is replaced by the next free one when none was requested, with an event", async () => {
     const one = web([{ containerPort: 8000, protocol: "tcp" }]);
     const stack = await fixture.open([one]);
     const [before] = stack.endpoints();
@@ -81,7 +81,7 @@ describe.runIf(process.getuid?.() === 0)("a port that is stolen", () => {
     for (const { child } of host.spawned) expect(child.exitCode ?? child.signalCode).not.toBeNull();
   });
 
-  it("is told when the service listens on more than loopback", async () => {
+  it("is reported when the service listens on more than loopback", async () => {
     const one = web([{ containerPort: 8000, protocol: "tcp" }], "0.0.0.0");
     const stack = await fixture.open([one]);
     const running = await fixture.start(stack, one);

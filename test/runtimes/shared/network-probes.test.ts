@@ -117,7 +117,7 @@ describe("the http check", () => {
     expect(asked).toBe(`GET /health?deep=1 localhost:${port}`);
   });
 
-  it("fails on a refusal, a hang, a reset and on what is no HTTP", async () => {
+  it("fails on a refusal, a hang, a reset and on other protocols than HTTP", async () => {
     const target = { path: "/", status: 200 };
     expect((await run(httpCheck({ ...target, port: await freePort() }))).message).toContain("refused");
     const hanging = await listen(createHttp(() => {}));
@@ -191,7 +191,7 @@ describe("the redis check", () => {
 describe("the postgres check", () => {
   const target = { user: "u", password: "hidden", database: "d" };
 
-  it("fails on none, on a hang (and cuts it) and on what is no postgres, without the password", async () => {
+  it("fails without a server, on a hang (which it cuts) and on another protocol, without showing the password", async () => {
     expect((await run(postgresCheck({ ...target, port: await freePort() }))).message).toContain("refused");
     const hanging = await speaking(() => null);
     expect((await run(postgresCheck({ ...target, port: hanging }), 100)).message).toBe("no answer within 100 ms");

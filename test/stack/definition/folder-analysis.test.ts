@@ -132,7 +132,7 @@ describe("a compose file", () => {
   });
 });
 
-it("reads nothing outside the folder, and nothing that is not a regular file", () => {
+it("the analysis reads nothing outside the folder, and only regular files", () => {
   symlinkSync("/etc", join(folder, "backend"));
   symlinkSync("/dev/zero", join(folder, "package.json"));
   symlinkSync("/etc/passwd", join(folder, "requirements.txt"));

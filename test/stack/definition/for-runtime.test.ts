@@ -31,7 +31,7 @@ describe("a definition for one runtime", () => {
     ]);
   });
 
-  it("publishes one port on several host ports on docker, and says what it does not do", async () => {
+  it("publishes one port on several host ports on docker, and notes what has no effect", async () => {
     const definition = await load(
       "services: { dns: { image: d, scale: 2, ports: ['53:53/udp', '80:80', '8080:80'] } }\n",
     );

@@ -13,7 +13,7 @@ describe("durations", () => {
     ["0", 0],
   ])("%s is %d ms", (text, ms) => expect(parseDuration(text)).toBe(ms));
 
-  it.each(["", "5", "s", "1 s", "-1s", "1d", "1s,", `${"9".repeat(400)}s`])("%j is none", (text) =>
+  it.each(["", "5", "s", "1 s", "-1s", "1d", "1s,", `${"9".repeat(400)}s`])("%j is invalid", (text) =>
     expect(parseDuration(text)).toBeNull(),
   );
 
@@ -39,7 +39,7 @@ describe("sizes", () => {
     [2048, 2048],
   ])("%s is %d bytes", (text, bytes) => expect(parseBytes(text)).toBe(bytes));
 
-  it.each(["", "m", "-1m", "1x", "1mm", "1e3", "9".repeat(30), Number.NaN])("%j is none", (text) =>
+  it.each(["", "m", "-1m", "1x", "1mm", "1e3", "9".repeat(30), Number.NaN])("%j is invalid", (text) =>
     expect(parseBytes(text)).toBeNull(),
   );
 

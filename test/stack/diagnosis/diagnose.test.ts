@@ -36,7 +36,7 @@ describe("a stack that is well, or does not run", () => {
     expect(report.recent_events.map(({ type }) => type)).toContain("service_healthy");
   });
 
-  it("was never started, or was stopped by somebody", async () => {
+  it("was never started, or was stopped by a client", async () => {
     domain.project(project, APP);
     const manager = domain.manager();
     expect((await diagnose(manager)).cause).toMatchObject({ kind: "never_started", confidence: "certain" });
@@ -111,7 +111,7 @@ describe("a service that ended", () => {
     expect(services.app?.lines.map(({ text }) => text)).toEqual(["well so far", prints, "bye"]);
   });
 
-  it("says what is known where its lines say nothing", async () => {
+  it("gives the known facts where its lines show no cause", async () => {
     domain.runtime.scripts = { app: { prints: "good bye" } };
     const manager = await started(APP);
     domain.runtime.service("app").end({ exitCode: 127 });
@@ -128,7 +128,7 @@ describe("a service that ended", () => {
     [{ exitCode: 139 }, /exit code 139. That is a crash in native code/],
     [{ exitCode: 134 }, /exit code 134. That is a crash in native code/],
     [{ exitCode: 3 }, /exit code 3. Its last lines say more/],
-  ])("says what %j means", async (exit, meaning) => {
+  ])("explains %j", async (exit, meaning) => {
     const manager = await started(APP);
     domain.runtime.service("app").end(exit);
     await inState(manager, "app", "crashed");
@@ -144,7 +144,7 @@ describe("a service that ended", () => {
     expect(cause?.next).toMatchObject({ operation: "restart_service", input: { project, service: "app" } });
   });
 
-  it("used more memory than its limit, which somebody had lowered", async () => {
+  it("used more memory than its limit, which a client had lowered", async () => {
     const manager = await started(compose(service("app", "mem_limit: 512m")));
     await manager.setLimits({ project, service: "app", limits: { memory_mb: 100 } }, call({ actor: "claude/1" }));
     domain.runtime.service("app").end({ exitCode: null, signal: "SIGKILL", oomKilled: true });

@@ -157,7 +157,7 @@ describe("a service whose port never answered during the start", () => {
 });
 
 describe("a stopped stack", () => {
-  it("is one line: nothing else is told of it", async () => {
+  it("is one line, with no other finding", async () => {
     const manager = await start(compose(service("app")));
     prints("ERROR: something");
     await manager.stop({ project }, call());

@@ -56,7 +56,7 @@ describe("restart", () => {
     expect(domain.runtime.started()).toEqual(["db", "api", "web"]);
   });
 
-  it("is joined by a repeated call, goes on when its caller leaves, and returns the state when time runs out", async () => {
+  it("is joined by a repeated call, continues when its caller leaves, and returns the state when time runs out", async () => {
     await up(CHAIN);
     domain.runtime.scripts = { web: { startMs: 400 } };
     const leave = new AbortController();
@@ -207,7 +207,7 @@ describe("a start of a running stack", () => {
 });
 
 describe("stop", () => {
-  it("is in reverse order, idempotent, and deletes volumes only when told", async () => {
+  it("is in reverse order, idempotent, and deletes volumes only on request", async () => {
     await up(
       `${CHAIN}  vol:\n    image: x\n    x-local: { command: [a] }\n    volumes: ["data:/d"]\nvolumes: { data: {} }\n`,
     );
@@ -235,7 +235,7 @@ describe("stop", () => {
     expect(stopped).toMatchObject({ status: "stopped", verified: true });
   });
 
-  it("returns while it goes on when time runs out; a start waits for its end", async () => {
+  it("returns while it continues when time runs out; a start waits for its end", async () => {
     await up(compose(service("app", "stop_grace_period: 1s")));
     domain.runtime.scripts = { app: { ignoresStop: true } };
     const early = await manager.stop({ project: "shop", timeoutMs: 50 }, call());
@@ -271,7 +271,7 @@ describe("a runtime that dies", () => {
 });
 
 describe("projects", () => {
-  it("of two servers: one runs a stack, the other is told which process", async () => {
+  it("of two servers are locked: one runs a stack, the other names its process", async () => {
     await up(CHAIN);
     const other = domain.manager({}, [new FakeRuntime()]);
     await expect(other.start({ project: "shop" }, call())).rejects.toMatchObject({
@@ -357,7 +357,7 @@ describe("shutdown", () => {
     await expect(manager.start({ project: "shop" }, call())).rejects.toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
   });
 
-  it("goes on although a runtime cannot close, and says so", async () => {
+  it("continues although a runtime cannot close, and logs it", async () => {
     domain.runtime.close = async () => {
       throw new Error("stuck");
     };

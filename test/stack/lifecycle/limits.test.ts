@@ -83,7 +83,7 @@ describe("limits read back", () => {
     expect(limitsHold({ cpus: 0.5 }, applied(0.5, null, null, "advisory"))).toBe(false);
   });
 
-  it("are told with their reason where nothing enforces them", () => {
+  it("have a reason where nothing enforces them", () => {
     expect(notEnforced({ cpus: 1, pids: 3 }, applied(null, null, null, "none"))).toEqual([
       "cpus: no cgroups here",
       "pids: no cgroups here",

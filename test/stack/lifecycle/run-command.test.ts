@@ -99,7 +99,7 @@ describe("run_command", () => {
     expect(stdout).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/);
   });
 
-  it("keeps head and tail of a flood, says what was left out, and how to read it", async () => {
+  it("keeps head and tail of a flood, and reports how much was omitted and how to read it", async () => {
     const manager = domain.manager();
     await manager.start({ project: "shop" }, call());
     domain.runtime.scripts.web = {
@@ -177,7 +177,7 @@ describe("run_command", () => {
     expect(domain.runtime.calls).toContain("exec web npm test -- --all");
   });
 
-  it("runs only declared commands where the operator says so, and none where they are off", async () => {
+  it("runs only declared commands where the operator requires it, and none where commands are off", async () => {
     const manager = domain.manager({ commands: "declared" });
     await manager.start({ project: "shop" }, call());
     await manager.runCommand(ask({ command: "migrate" }), call());
@@ -206,7 +206,7 @@ describe("run_command", () => {
     expect(domain.runtime.calls.filter((one) => one.startsWith("one-off"))).toHaveLength(2);
   });
 
-  it("opens a stack of its own where none runs, with its dependencies when asked, and leaves nothing", async () => {
+  it("opens a temporary stack where none runs, with its dependencies on request, and leaves nothing", async () => {
     const manager = domain.manager();
     domain.runtime.scripts.web = { exec: prints("done\n") };
     expect(await manager.runCommand(ask(), call())).toMatchObject({ one_off: true, stdout: "done\n" });

@@ -41,7 +41,7 @@ describe("a crash", () => {
     });
   });
 
-  it("of a killed process says so, and an OOM kill is named", async () => {
+  it("of a killed process names the signal, and an OOM kill", async () => {
     await up(compose(service("a"), service("b")));
     domain.runtime.service("a").end({ exitCode: null, signal: "SIGSEGV" });
     domain.runtime.service("b").end({ exitCode: null, signal: "SIGKILL", oomKilled: true });
@@ -73,7 +73,7 @@ describe("a crash", () => {
     expect(await eventsOf(manager, "shop", "service_completed")).toHaveLength(1);
   });
 
-  it("goes on being tried when the start itself fails", async () => {
+  it("is retried when the start itself fails", async () => {
     await up(compose(service("app", "restart: always")));
     domain.runtime.scripts = { app: { startErrors: [new Error("no process")] } };
     domain.runtime.service("app").end({ exitCode: 1 });
@@ -291,7 +291,7 @@ describe("what callers ask", () => {
     expect((await manager.events({ project: "fresh" })).events).toEqual([]);
   });
 
-  it("projects and services, and is told when they change", async () => {
+  it("projects and services are listed, and their changes are reported", async () => {
     const changes: StackChange[] = [];
     const unsubscribe = manager.subscribe((change) => changes.push(change));
     expect(manager.projects()).toEqual([]);

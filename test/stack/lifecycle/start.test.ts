@@ -19,7 +19,7 @@ const THREE = compose(
   service("cache"),
 );
 
-it("starts in dependency order, independent services at once, and reports what it saw", async () => {
+it("a start is in dependency order, independent services in parallel, and reports the observed state", async () => {
   domain.project("shop", THREE);
   domain.runtime.scripts = { db: { startMs: 100 }, cache: { startMs: 100 } };
   const manager = domain.manager();
@@ -43,7 +43,7 @@ it("starts in dependency order, independent services at once, and reports what i
   expect((await eventsOf(manager, "shop", "stack_started"))[0]?.actor).toBe("test/1");
 });
 
-it("waits for completion, or only for a start, where a dependency says so", async () => {
+it("a start waits for completion, or only for the dependency's start, as the condition requires", async () => {
   domain.project(
     "shop",
     compose(
@@ -69,7 +69,7 @@ it("waits for completion, or only for a start, where a dependency says so", asyn
   expect((await manager.report("shop")).services.migrate?.state).toBe("completed");
 });
 
-it("fails with the cause and the last lines, and stops what it had started", async () => {
+it("a failed start has the cause and the last lines, and stops the started services", async () => {
   domain.project("shop", THREE);
   domain.runtime.scripts = { api: { prints: "password=topsecret1 boom", probe: () => new Promise(() => undefined) } };
   const manager = domain.manager();
@@ -93,7 +93,7 @@ it("fails with the cause and the last lines, and stops what it had started", asy
   expect((await domain.manager().start({ project: "shop" }, call())).status).toBe("healthy");
 });
 
-it("fails with what the runtime refused, also where another service waits for the one that it refused", async () => {
+it("a failed start has the runtime's refusal, also where another service waits for the refused one", async () => {
   domain.project("shop", THREE);
   const refused = new StackwardenError("DEPENDENCY_INSTALL_FAILED", "pip install ended with 1.", {
     hint: "Correct it.",
@@ -103,7 +103,7 @@ it("fails with what the runtime refused, also where another service waits for th
   await expect(starting).rejects.toMatchObject({ code: "DEPENDENCY_INSTALL_FAILED", message: refused.message });
 });
 
-it("fails when checks fail too often", async () => {
+it("a start fails when checks fail too often", async () => {
   domain.project("shop", compose(service("app").replace("start_period: 10s", "start_period: 0s")));
   domain.runtime.scripts = { app: { probe: () => "HTTP 500" } };
   const error = await domain
@@ -114,7 +114,7 @@ it("fails when checks fail too often", async () => {
   expect((error as Error).message).toContain("its health check failed 2 times: HTTP 500");
 });
 
-it("has a deadline for the whole, and names who is missing", async () => {
+it("a start has a deadline for the whole stack, and names the missing services", async () => {
   domain.project("shop", THREE);
   domain.runtime.scripts = { api: { probe: () => "not ready" } };
   const error = await domain
@@ -126,7 +126,7 @@ it("has a deadline for the whole, and names who is missing", async () => {
   expect([...domain.runtime.alive]).toEqual([]);
 });
 
-it("is joined by a repeated call, and goes on when one of two callers cancels", async () => {
+it("a start is joined by a repeated call, and continues when one of two callers cancels", async () => {
   domain.project("shop", THREE);
   domain.runtime.scripts = { db: { startMs: 300 } };
   const manager = domain.manager();
@@ -143,7 +143,7 @@ it("is joined by a repeated call, and goes on when one of two callers cancels", 
   expect(domain.runtime.started().filter((name) => name === "db")).toHaveLength(1);
 });
 
-it("is rolled back when its only caller cancels", async () => {
+it("a start is rolled back when its only caller cancels", async () => {
   domain.project("shop", THREE);
   domain.runtime.scripts = { api: { startMs: 60_000 } };
   const manager = domain.manager();
@@ -160,7 +160,7 @@ it("is rolled back when its only caller cancels", async () => {
   expect((await manager.report("shop")).state).toBe("stopped");
 });
 
-it("returns the true state when time runs out, goes on, and is found again", async () => {
+it("a start returns the true state when time runs out, continues, and is joined by the next call", async () => {
   domain.project("shop", THREE);
   domain.runtime.scripts = { api: { startMs: 400 } };
   const manager = domain.manager();
@@ -180,7 +180,7 @@ it("returns the true state when time runs out, goes on, and is found again", asy
   expect(domain.runtime.started()).toHaveLength(4);
 });
 
-it("names what is missing when time runs out before the definition was read", async () => {
+it("a start names the missing services when time runs out before the definition was read", async () => {
   domain.project("shop", THREE);
   const manager = domain.manager();
   const early = await manager.start({ project: "shop", timeoutMs: 0 }, call());
@@ -192,7 +192,7 @@ it("names what is missing when time runs out before the definition was read", as
   expect((await manager.health({ project: "shop", waitFor: "healthy" }, call())).wait?.met).toBe(true);
 });
 
-it("returns at once with wait: false, but not before it is known to be possible", async () => {
+it("a start with wait: false returns at once, but not before it is known to be possible", async () => {
   domain.project("shop", THREE);
   domain.runtime.scripts = { db: { startMs: 300 } };
   const manager = domain.manager();
@@ -205,7 +205,7 @@ it("returns at once with wait: false, but not before it is known to be possible"
   });
 });
 
-it("retries what fails for a while, tells so, and gives up at once on what does not", async () => {
+it("a start retries transient failures, reports them, and gives up at once on permanent ones", async () => {
   domain.project("shop", compose(service("app")));
   const reset = Object.assign(new Error("reset token=abcdef123456"), { code: "ECONNRESET" });
   domain.runtime.openErrors = [reset];
@@ -222,7 +222,7 @@ it("retries what fails for a while, tells so, and gives up at once on what does 
   expect(await eventsOf(manager, "shop", "retrying")).toHaveLength(2);
 });
 
-it("says what a runtime that is not there lacks", async () => {
+it("a start names what an unavailable runtime lacks", async () => {
   domain.project("shop", compose(service("app")));
   domain.runtime.available = false;
   for (const runtime of ["auto", "local", "dagger"] as const) {
@@ -235,7 +235,7 @@ it("says what a runtime that is not there lacks", async () => {
   }
 });
 
-it("says where the data is when the project runs on another runtime than before, and deletes it on all", async () => {
+it("a start reports where the data is after a change of the runtime, and a stop deletes it on all", async () => {
   const text = `${compose(service("app", 'volumes: ["data:/d"]'))}volumes: { data: {} }\n`;
   domain.project("shop", text);
   const dagger = new FakeRuntime("dagger");
@@ -257,7 +257,7 @@ it("says where the data is when the project runs on another runtime than before,
   expect([domain.runtime.removed, dagger.removed]).toEqual([[["data"]], [["data"]]]);
 });
 
-it("remembers the services and generates secrets only for a start that is possible", async () => {
+it("services are remembered and secrets generated only for a start that is possible", async () => {
   domain.project(
     "shop",
     compose(

@@ -18,7 +18,7 @@ describe("the budget", () => {
     expect(texts(await store.query({ cursor }))[0]).toBe("api line 1");
   });
 
-  it("keeps the oldest lines after a cursor, and the next cursor goes on right there", async () => {
+  it("keeps the oldest lines after a cursor, and the next cursor continues right there", async () => {
     const store = await openStore();
     writeLines(store, "api", 500);
     const beginning = (await store.query({ tail: 1 })).next_cursor.replace(/\d+$/, "0");

@@ -100,7 +100,7 @@ describe("waiting for lines", () => {
 });
 
 describe("listeners", () => {
-  it("are told once a tick for each service, until they unsubscribe; a defect of one harms nobody", async () => {
+  it("are notified once a tick for each service, until they unsubscribe; an error in one does not affect others", async () => {
     const store = await openStore();
     const told: string[] = [];
     store.onAppend(() => {

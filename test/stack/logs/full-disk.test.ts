@@ -23,7 +23,7 @@ function smallDisk(bytes: number): string | undefined {
 }
 
 describe("a disk that cannot be written", () => {
-  it("when it is full is told once; memory goes on, losses are counted, and space brings the disk back", async (context) => {
+  it("is reported once when it is full; memory continues, losses are counted, and free space is used again", async (context) => {
     const disk = smallDisk(256 * 1024);
     if (disk === undefined) return context.skip("needs the right to mount a tmpfs");
     const errors: NodeJS.ErrnoException[] = [];

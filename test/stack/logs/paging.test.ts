@@ -66,7 +66,7 @@ describe("paging with the cursor", () => {
     await fc.assert(property, { numRuns: 40 });
   });
 
-  it("gives each matching line once and passes over the others for good", async () => {
+  it("gives each matching line once and skips the others", async () => {
     const store = await openStore();
     const start = (await store.query({})).next_cursor;
     writeLines(store, "api", 1000);

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { bytes, openStore, seqs, texts, writeLines } from "./log-fixture.js";
+import { installSink } from "../../../src/stack/logs/sink.js";
+import type { LogStore } from "../../../src/stack/logs/types.js";
+import { bytes, openStore, seqs, temporaryDirectory, texts, writeLines } from "./log-fixture.js";
 
 describe("the newest lines", () => {
   it("are 100 without a wish, in order, and the answer says how many came before", async () => {
@@ -15,7 +17,7 @@ describe("the newest lines", () => {
     expect(page.dropped).toEqual({});
   });
 
-  it("are all of them where there are no more, and nothing is said to be left out", async () => {
+  it("are all of them where there are no more, and no line is reported as omitted", async () => {
     const store = await openStore();
     writeLines(store, "api", 5);
     expect(await store.query({ tail: 5 })).toMatchObject({ line_count: 5, omitted: null });
@@ -42,6 +44,32 @@ describe("the newest lines", () => {
     const expected = all.lines.filter(({ service }) => service !== "api").slice(-20);
     expect(two.lines).toEqual(expected);
     expect(new Set(two.lines.map(({ service }) => service))).toEqual(new Set(["db"]));
+  });
+});
+
+describe("output of an installation", () => {
+  it("is in no answer unless it is asked for, also from disk and after a restart", async () => {
+    const directory = temporaryDirectory();
+    const store = await openStore({ directory });
+    const own = store.sink("api", 1);
+    const installer = installSink(own);
+    installer.write("stdout", bytes("npm ERR! one\nno newline"));
+    installer.line("stderr", "[stackwarden] again in 5 ms");
+    own.write("stdout", bytes("listening\n"));
+    installer.end();
+    own.end();
+    const check = async (log: LogStore) => {
+      expect(texts(await log.query({}))).toEqual(["listening"]);
+      expect(await log.query({ grep: "npm" })).toMatchObject({ lines: [], omitted: null });
+      expect(await log.query({ waitFor: "npm", waitMs: 1 })).toMatchObject({ wait: { met: false } });
+      const install = await log.query({ stream: "install" });
+      expect(texts(install)).toEqual(["npm ERR! one", "[stackwarden] again in 5 ms", "no newline"]);
+      expect(new Set(install.lines.map(({ stream }) => stream))).toEqual(new Set(["install"]));
+    };
+    await check(store);
+    expect(store.lastLines("api", 5)).toEqual(["listening"]);
+    await store.close();
+    await check(await openStore({ directory }));
   });
 });
 

@@ -112,7 +112,7 @@ test("a wait for a line that never comes ends in time with the last lines, and b
   expect((await waiting).wait?.met).toBe(false);
 });
 
-test("a wait for an expression takes RE2, and refuses what is none", async () => {
+test("a wait for an expression accepts RE2, and refuses invalid expressions", async () => {
   const store = await shop();
   expect((await store.query({ waitFor: "step [34]$", regex: true, waitMs: 1 })).wait?.met).toBe(true);
   await expect(store.query({ waitFor: "(", regex: true })).rejects.toMatchObject({ code: "INVALID_INPUT" });

@@ -75,7 +75,7 @@ describe("lines that leave memory while they are being written", () => {
 });
 
 describe("losses", () => {
-  it("are told apart by place and time, and stay few", () => {
+  it("are distinguished by place and time, and stay few", () => {
     const losses = new DroppedLines();
     for (let at = 0; at < 100; at += 1) {
       losses.add({ firstSeq: at * 10 + 1, lastSeq: at * 10 + 5, lines: 5, timeMs: at });

@@ -77,7 +77,7 @@ describe("lines from chunks", () => {
     expect(texts()).toEqual(["a\ufffdb", "\ufffd", "c"]);
   });
 
-  it("carry the time given for them, or now where that is no time", () => {
+  it("carry their own time, or the current one where that is invalid", () => {
     const { sink, seen } = sinkWith();
     const before = Date.now();
     sink.write("stdout", bytes("a\nb"), 1234.7);

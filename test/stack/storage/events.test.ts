@@ -88,7 +88,7 @@ describe("events", () => {
     expect((await log.query({ after: 99, waitMs: 30_000, signal: stop.signal })).events).toEqual([]);
   });
 
-  it("are bounded in memory, and told when they cannot be kept", async () => {
+  it("are bounded in memory, and a write failure is reported", async () => {
     const log = await open(join(folder, "absent", "events.jsonl"));
     for (let at = 0; at < 2_100; at += 1) log.add({ type: "warning", message: "x" });
     await log.flush();

@@ -11,7 +11,7 @@ beforeEach(() => {
 });
 afterEach(() => domain.close());
 
-it("refuses a second id for a folder whose stack ran, and names the first", async () => {
+it("a second id for a folder whose stack ran is refused with the first one's name", async () => {
   const manager = domain.manager();
   await manager.start({ project: "first", folder }, call());
   const second = manager.start({ project: "second", folder }, call());
@@ -28,13 +28,13 @@ it("refuses a second id for a folder whose stack ran, and names the first", asyn
   expect(domain.runtime.started()).toEqual(["db"]);
 });
 
-it("allows a second id that the operator names in the configuration", async () => {
+it("a second id that the operator names in the configuration is allowed", async () => {
   const manager = domain.manager({ projects: { second: { folder } } });
   await manager.start({ project: "first", folder }, call());
   expect(await manager.start({ project: "second", folder }, call())).toMatchObject({ verified: true });
 });
 
-it("allows another id while the first one never started anything", async () => {
+it("another id is allowed while the first one never started anything", async () => {
   domain.project("shop", "services: [");
   const manager = domain.manager();
   await expect(manager.start({ project: "first", folder }, call())).rejects.toThrow();
@@ -42,7 +42,7 @@ it("allows another id while the first one never started anything", async () => {
   expect(await manager.start({ project: "second", folder }, call())).toMatchObject({ verified: true });
 });
 
-it("finds the project of a folder for a command that names none", async () => {
+it("a command without a project uses the folder's project", async () => {
   const store = new ProjectStore({ stateDir: domain.state, roots: [domain.root], projects: {} });
   expect(store.projectIn(folder)).toBeNull();
   await domain.manager().start({ project: "first", folder }, call());

@@ -178,8 +178,14 @@ export class Instance {
 
   /** @returns why the signal was not delivered; null when it was, or the container has ended */
   async #signal(signal: string): Promise<string | null> {
-    const { docker, container } = this.options;
+    const { docker, container, podman } = this.options;
     try {
+      // Podman waits for the end of a paused container, which does not come.
+      if (podman && signal === "SIGKILL")
+        await docker
+          .getContainer(container)
+          .unpause()
+          .catch(() => undefined);
       await docker.getContainer(container).kill({ signal });
       return null;
     } catch (error) {

@@ -1,7 +1,7 @@
 /** Runs a caller's command in a running instance, or in a fresh one. */
 import { StackwardenError } from "../../../errors.js";
 import type { Limits } from "../../../stack/definition/types.js";
-import type { LogSink } from "../../../stack/logs/types.js";
+import type { LineStream, LogSink, LogStream } from "../../../stack/logs/types.js";
 import type { ExecRequest, ExecResult } from "../../../stack/runtime.js";
 import type { ManagedProcess, ProcessHost } from "../types.js";
 import { type CommandPlace, commandSpec } from "./place.js";
@@ -52,9 +52,10 @@ export async function execInside(
 /** Passes output of the process to the caller, who can apply backpressure. */
 function outputSink(request: Pick<ExecRequest, "onOutput">): LogSink {
   let behind: Promise<void> | null = null;
+  const own = (stream: LineStream): LogStream => (stream === "stderr" ? "stderr" : "stdout");
   return {
     write: (stream, chunk) => {
-      const waiting = request.onOutput(stream, Buffer.from(chunk));
+      const waiting = request.onOutput(own(stream), Buffer.from(chunk));
       if (waiting === undefined) return;
       const mine: Promise<void> = waiting
         .catch(() => undefined)
@@ -63,7 +64,7 @@ function outputSink(request: Pick<ExecRequest, "onOutput">): LogSink {
         });
       behind = mine;
     },
-    line: (stream, text) => void request.onOutput(stream, Buffer.from(`${text}\n`)),
+    line: (stream, text) => void request.onOutput(own(stream), Buffer.from(`${text}\n`)),
     behind: () => behind,
     end: () => undefined,
   };

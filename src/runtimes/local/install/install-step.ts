@@ -66,7 +66,7 @@ export async function installStep(
     throw new StackwardenError("DEPENDENCY_INSTALL_FAILED", `${what} for "${service}" ${error.ended}.`, {
       hint: error.result.oomKilled
         ? "Installers run with the service's limits: raise its memory limit, then start again."
-        : hint`Read its output with ${callTo("get_logs", { service })}, correct the manifest, then start again.`,
+        : hint`Read its output with ${callTo("get_logs", { service, stream: "install" })}, correct the manifest, then start again.`,
       details: { service, last_lines: lastLines(error.result.output) },
     });
   }

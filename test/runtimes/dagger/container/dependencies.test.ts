@@ -109,7 +109,7 @@ describe.skipIf(why !== null)(`dependencies${why === null ? "" : `: skipped, ${w
     expect(bench.phases).toContain("installing dependencies");
   });
 
-  it("python: what cannot be installed is told with the installer's last lines", async () => {
+  it("python: a package that cannot be installed is reported with the installer's last lines", async () => {
     bench.file("app/requirements.txt", "--no-index\nno-such-package-at-all==1\n");
     const app = service("python", "app/requirements.txt", ["python", "-c", "pass"]);
     expect(await failure(app)).toMatchObject({
@@ -152,7 +152,7 @@ describe.skipIf(why !== null)(`dependencies${why === null ? "" : `: skipped, ${w
     );
   });
 
-  it("node: a network that does not answer is tried again, then told; without dependencies nothing is installed", async () => {
+  it("node: a network failure is retried, then reported; without dependencies nothing is installed", async () => {
     const manifest = (more: object) =>
       bench.file("app/package.json", JSON.stringify({ name: "app", version: "1.0.0", ...more }));
     manifest({ dependencies: { missing: "http://127.0.0.1:1/missing.tgz" } });

@@ -171,7 +171,7 @@ describe("an event of runc", () => {
     });
   });
 
-  it("that is none, or says nothing, is no figure", () => {
+  it("that is invalid or empty gives no value", () => {
     expect(usageOfEvent("container is not running")).toBeNull();
     expect(usageOfEvent("null")).toBeNull();
     expect(usageOfEvent("{}")).toBeNull();

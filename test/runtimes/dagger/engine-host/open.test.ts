@@ -81,7 +81,7 @@ describe.skipIf(process.platform !== "linux")("opening an engine's host", () => 
     expect((await open(null)).description).toBe("docker exec dagger-engine-v0.21.8");
   });
 
-  it("goes on to the next program where one has no such container, and says all reasons where none has", async () => {
+  it("tries the next program where one has no such container, and gives all reasons where none has", async () => {
     programs.program("runc", RUNC);
     programs.engine("docker", "other");
     programs.engine("podman", "box");
@@ -124,7 +124,7 @@ describe.skipIf(process.platform !== "linux")("opening an engine's host", () => 
       "printf 'dagger-engine-v1\\ndagger-engine-v2\\n'",
       /several engines \(dagger-engine-v1, dagger-engine-v2\)/,
     ],
-  ])("says what is wrong with the CLI's own container: %s", async (_what, script, reason) => {
+  ])("reports the fault of the CLI's own container: %s", async (_what, script, reason) => {
     programs.program("docker", script);
     expect((await open(null)).enforcement).toEqual({ level: "none", reason: expect.stringMatching(reason) });
   });
@@ -136,7 +136,7 @@ describe.skipIf(process.platform !== "linux")("opening an engine's host", () => 
       'echo "rootless container requires user namespaces"; exit 1',
       /runc cannot be used on this machine: rootless/,
     ],
-  ])("says what is missing on the host: %s", async (_what, runc, reason) => {
+  ])("names what is missing on the host: %s", async (_what, runc, reason) => {
     if (runc !== undefined) programs.program("runc", runc);
     else programs.only("sh", "mktemp", "sleep", "head", "cat", "od", "rm", "nproc", "grep");
     expect((await open("unix:///run/engine.sock")).enforcement).toEqual({

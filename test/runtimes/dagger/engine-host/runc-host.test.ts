@@ -120,7 +120,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     expect(calls("update").filter((words) => words.includes("--memory-swap=268435456"))).toEqual([]);
   });
 
-  it("says what the kernel refuses, and when the container is gone", async () => {
+  it("reports what the kernel refuses, and that the container no longer exists", async () => {
     programs.file("refuse", "level=error\nunable to set memory limit to 1: device or resource busy\n");
     const refused = expect(host.apply("web.1", LIMITS)).rejects.toMatchObject({
       code: "LIMIT_REFUSED",
@@ -200,7 +200,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     expect((await host.stats("web.1")).oom_kills).toBeNull();
   });
 
-  it("asks runc for figures where a service shows no cgroup of its own", async () => {
+  it("asks runc for usage where a service shows no separate cgroup", async () => {
     for (const file of [
       "memory.max",
       "cpu.max",
@@ -306,7 +306,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     await stuck;
   });
 
-  it("knows when the engine is somewhere else: it was looked at often and never showed a container", async () => {
+  it("detects that the engine is on another machine after several checks without a container", async () => {
     const caller = new AbortController();
     const looking = host.find("i-1", caller.signal);
     looking.catch(() => {});
@@ -355,7 +355,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     await expect(host.begun("web.1", AbortSignal.abort())).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
   });
 
-  it("runs a command with its words as they are, as whom it is told", async () => {
+  it("runs a command with its arguments unchanged, as the requested user", async () => {
     const odd = ["", " ", "$(touch x)", "`id`", "a\nb\n", '"', "'", "\\0101", "*", "-n", "--", "ä", "=", "%s"];
     programs.file("command", "shift 5\nfor word; do printf '<%s>' \"$word\"; done\necho complaint >&2\nexit 3");
     const { signal } = new AbortController();
@@ -445,7 +445,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     await until("it has ended", () => !existsSync(`/proc/${hung}`));
   });
 
-  it("calls a command whose exit code nobody saw failed", async () => {
+  it("reports a command without a known exit code as failed", async () => {
     programs.file("command", "echo begun; kill -KILL $PPID");
     const run = { argv: ["x"], timeoutMs: 20_000, signal: new AbortController().signal };
     expect(await host.exec("web.1", run)).toEqual({ exitCode: 255, output: "begun\n" });
@@ -461,7 +461,7 @@ describe.skipIf(!root)("an engine's host by its runc", () => {
     await expect(host.kill("web.1", "--all")).rejects.toThrow(TypeError);
   });
 
-  it("takes nothing for an id, a user or a command that is none", async () => {
+  it("accepts no invalid id, user or command", async () => {
     const run = { argv: ["true"], timeoutMs: 1000, signal: new AbortController().signal };
     await expect(host.read("--root")).rejects.toThrow(TypeError);
     await expect(host.apply("-a", {})).rejects.toThrow(TypeError);
@@ -530,7 +530,7 @@ describe.skipIf(!root)("the kept helper", () => {
     await expect(host.find("i-1", signal)).rejects.toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
   });
 
-  it("that does not come, or cannot be run, is a reason; what it says before it is ready is none of its answers", async () => {
+  it("that does not start gives the reason; its output before it is ready is not an answer", async () => {
     programs.program("runc", "case $1 in list) echo null ;; exec) echo inside ;; esac");
     const docker = join(programs.bin, "docker");
     programs.file("bin/docker", "#!/nowhere/interpreter\n");
@@ -578,7 +578,7 @@ describe.skipIf(!root)("the kept helper", () => {
     expect(warnings).toEqual([]);
   });
 
-  it("ends under a command: that is told, and the command is not run twice; a caller that left meanwhile runs nothing", async () => {
+  it("that ends during a command is reported, the command is not run twice, and a caller that left runs nothing", async () => {
     programs.program(
       "runc",
       `case $1 in list) echo null ;; exec) echo run >> ${programs.dir}/runs; exec sleep 1000 ;; esac`,

@@ -227,11 +227,11 @@ describe("the engine", () => {
     standIn("kubectl", "exec /bin/sleep 60");
     expect(await found("kube-pod://engine-0", 150)).toMatchObject({
       ok: true,
-      message: expect.stringContaining("start will tell"),
+      message: expect.stringContaining("a start shows"),
     });
   });
 
-  it("what is no address is refused with the forms that there are; foreign forms are left to the CLI", async () => {
+  it("an invalid address is refused with the valid forms; unknown forms are left to the CLI", async () => {
     for (const wrong of [
       "engine",
       "",
@@ -245,7 +245,7 @@ describe("the engine", () => {
       expect(await found(wrong), wrong).toMatchObject({ ok: false, fix: expect.stringContaining("kube-pod://") });
     expect(await found("ssh://somewhere")).toMatchObject({
       ok: true,
-      message: expect.stringContaining("when it is used"),
+      message: expect.stringContaining("the first use shows"),
     });
   });
 });

@@ -83,7 +83,7 @@ describe("faults of an engine", () => {
     expect(isTransient(told)).toBe(false);
   });
 
-  it("last lines are told, and what is no engine's fault stays as it is", () => {
+  it("the last lines are reported, and an error that is not the engine's stays unchanged", () => {
     expect(startError(exec(7, "first\n\nlast", "out"), "web", "x")).toMatchObject({
       details: { last_lines: ["out", "first", "last"] },
     });
@@ -113,7 +113,7 @@ describe("faults of an engine", () => {
     });
   });
 
-  it("an end while the engine starts is told from a failed start", () => {
+  it("an end while the engine starts is distinguished from a failed start", () => {
     expect(execFailure(exec(3, "e", "o"))).toEqual({ exitCode: 3, stdout: "o", stderr: "e", command: "" });
     expect(execFailure(new EngineError("x", { _type: "EXEC_ERROR" }))).toMatchObject({
       exitCode: 1,
@@ -137,7 +137,7 @@ describe("ends and progress", () => {
     expect(exitOf(200, 5).signal).toBeNull();
   });
 
-  it("pulls and builds are told, bookkeeping is not, and not too often", () => {
+  it("pulls and builds are reported, at most once an interval, and internal steps are not", () => {
     const told: string[] = [];
     let now = 0;
     const began = progress(

@@ -175,7 +175,7 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
         expect(run.messages).toMatchObject([{ type: "start", empty: [1, 4] }]);
       });
 
-      it("leaves the service every variable of its own, and none of the engine's", async () => {
+      it("leaves the service all of its variables, and none of the engine's", async () => {
         const variables = [...new Set(ENTRY_SCRIPT.match(/(?<![\w$])[a-z]\w*(?==)/g))];
         const own = Object.fromEntries([...variables, "token", "version", "name"].map((name) => [name, `own ${name}`]));
         const run = start(

@@ -63,7 +63,7 @@ describe.skipIf(why !== null)(`the gateway's service${why === null ? "" : `: ski
       (id) => JSON.parse(readFileSync(join(engine.folder, "containers", id, "state.json"), "utf8")).pid,
     );
 
-  it("is found and limited on the engine's host; where that fails it runs all the same, and that is said", async () => {
+  it("is found and limited on the engine's host; where that fails it runs with a warning", async () => {
     const limited: unknown[] = [];
     const find = async (instance: string) => `runc of ${instance}`;
     await gateway(host({ find, apply: async (id, limits) => limited.push([id, limits]) as never })).start(signal());
@@ -81,7 +81,7 @@ describe.skipIf(why !== null)(`the gateway's service${why === null ? "" : `: ski
     expect(pids()).toHaveLength(2);
   });
 
-  it("whose image is wrong is told as the operator's setting, not as a fault of the stack", async () => {
+  it("whose image is wrong is reported as the operator's setting, not as a fault of the stack", async () => {
     await expect(gateway(remoteHost(), "no/such-image:1").start(signal())).rejects.toMatchObject({
       code: "SERVICE_START_FAILED",
       message: expect.stringContaining("no/such-image:1"),
@@ -97,7 +97,7 @@ describe.skipIf(why !== null)(`the gateway's service${why === null ? "" : `: ski
     await until("nothing runs", () => pids().length === 0);
   });
 
-  it("that is killed is told with its exit code, and started again for the ports that are published", async () => {
+  it("that is killed is reported with its exit code, and started again for the published ports", async () => {
     const made = gateway();
     const port = await freePort();
     const web = bench.python("web", "", { ports: [{ containerPort: 80, hostPort: port, protocol: "tcp" }] });

@@ -123,7 +123,7 @@ describe("a way into the session", () => {
     expect(await text(await dial(port))).toBe("greeting");
   });
 
-  it("gives what comes to whoever only listens for it, as the checks' HTTP client does", async () => {
+  it("delivers data to a client that only listens, as the checks' HTTP client does", async () => {
     const port = await serve((socket) => socket.once("data", () => socket.end("answer")));
     const socket = await dial(port);
     const heard = new Promise((resolve) => socket.once("data", (chunk: Buffer) => resolve(chunk.toString())));
@@ -273,7 +273,7 @@ describe("the gateway's service", () => {
     expect(session.specs).toHaveLength(2);
   });
 
-  it("that does not run is told with the image that was tried, and can be tried again", async () => {
+  it("that does not run is reported with its image, and can be tried again", async () => {
     session.program = ["false"];
     await expect(gateway.start(signal())).rejects.toMatchObject({
       code: "RUNTIME_UNAVAILABLE",
@@ -288,7 +288,7 @@ describe("the gateway's service", () => {
     await expect(dial(1, 3000)).rejects.toThrow("no such image");
   });
 
-  it("is waited for by each as long as he wants", async () => {
+  it("is awaited by each caller for its own time", async () => {
     session.instead = (life) =>
       new Promise((_resolve, reject) => life.addEventListener("abort", () => reject(life.reason)));
     const abort = new AbortController();
@@ -303,7 +303,7 @@ describe("the gateway's service", () => {
 });
 
 describe("its listener on this machine", () => {
-  it("lets nobody in who does not know the secret, and survives nonsense", async () => {
+  it("refuses a connection without the secret, and survives invalid data", async () => {
     const link = await Link.open();
     try {
       const say = async (words: string): Promise<Buffer> => {

@@ -56,7 +56,7 @@ describe("output", () => {
     expect(sink.ends).toBe(1);
   });
 
-  it("limits that never came are told", async () => {
+  it("limits that were never applied are reported", async () => {
     output.output("stderr", line({ type: "unlimited", waitedSeconds: 25 }), 1);
     expect(await output.unlimited).toMatchObject({ waitedSeconds: 25 });
   });
@@ -127,7 +127,7 @@ function instance(more: Partial<InstanceOptions> = {}): Instance {
 }
 
 describe("ends", () => {
-  it("an end by itself is told with its code, and forgotten once", async () => {
+  it("an end without a stop is reported with its code, and released once", async () => {
     const running = instance();
     expect(running.exit).toBeNull();
     output.exited({ exitCode: 7, at: 5 });
@@ -138,7 +138,7 @@ describe("ends", () => {
     expect(calls).toEqual(["forgotten"]);
   });
 
-  it("a kill that nobody of ours sent is the kernel's where memory was limited and it says so", async () => {
+  it("a kill that the server did not send is an OOM kill where memory was limited and the kernel reports one", async () => {
     const cases: [Partial<InstanceOptions>, number, boolean][] = [
       [{ memoryLimited: () => true, host: host({ stats: async () => ({ oom_kills: 1 }) as never }) }, 137, true],
       [{ memoryLimited: () => true }, 137, false],
@@ -186,7 +186,7 @@ describe("stopping", () => {
     expect(calls.filter((call) => call !== "forgotten")).toEqual(["stop", "host c1 SIGINT", "stop"]);
   });
 
-  it("what stays after its grace is killed both ways, and is no OOM kill", async () => {
+  it("a service that outlives its grace period is killed in both ways, and not reported as an OOM kill", async () => {
     const running = instance({
       stop: (kill) => {
         calls.push(kill ? "kill" : "stop");
@@ -217,7 +217,7 @@ describe("stopping", () => {
     expect(await running.stop(30, "SIGINT")).toMatchObject({ exitCode: 137 });
   });
 
-  it("an end that is never told is an end of unknown kind, or a failed stop that can be made again", async () => {
+  it("an end that is never reported counts as unknown, or as a failed stop that can be repeated", async () => {
     const times = { kill: 40, notice: 20 };
     const mute = instance({ stop: () => Promise.resolve(), times: { ...times, kill: 10_000 } });
     expect(await mute.stop(0, "SIGTERM")).toMatchObject({ exitCode: null });

@@ -165,7 +165,7 @@ describe("a start", () => {
     expect(calls).toContain("stop");
   });
 
-  it("without an entry the kernel is asked who runs; where nobody can look, it is only what was asked for", async () => {
+  it("without an entry script the kernel reports the user; where it cannot, the requested user is reported", async () => {
     const bare = { ready: { token: null } };
     const seen = { uid: 70, gid: 70, noNewPrivileges: false, withoutCapabilities: true };
     const known = await start(
@@ -293,7 +293,7 @@ describe("a start", () => {
     expect((await running.readLimits()).cpus.value).toBeNull();
   });
 
-  it("that ends while the engine starts it is told by its exit code, with or without the telemetry's notice", async () => {
+  it("that ends while the engine starts it is reported with its exit code, with or without the telemetry's event", async () => {
     const failed = new EngineError("exit code: 7", { _type: "EXEC_ERROR", exitCode: 7, stdout: "", stderr: "" });
     const searching = host({
       find: (_instance, signal) =>
@@ -384,7 +384,7 @@ describe("probes", () => {
     expect((await probe({ kind: "http", port: 80, path: "/x", status: 200 }, {})).check).toBe("http GET app:80/x");
   });
 
-  it("a command's exit code is the verdict, also where it says nothing or was never told", async () => {
+  it("a command's exit code is the verdict, also where it prints nothing or has no known code", async () => {
     const answers = async (exitCode: number | null, output = "") =>
       probe({ kind: "cmd", argv: ["true"] }, {}, async () => ({ exitCode, output }));
     expect(await answers(0)).toMatchObject({ healthy: true, message: "exit code 0" });

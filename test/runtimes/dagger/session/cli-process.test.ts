@@ -46,7 +46,7 @@ describe("a CLI", () => {
     expect((await started.exited).reason).toBe("the session's process exited with code 0");
   });
 
-  it("that dies is told at once, also while something that it started holds its output", async () => {
+  it("that dies is reported at once, also while a child process holds its output", async () => {
     const holds = "sleep 1000 & echo $! > child;";
     const gone = options(`${holds} echo 'no disk left' >&2; exit 3`);
     const children: number[] = [];
@@ -66,7 +66,7 @@ describe("a CLI", () => {
     }
   });
 
-  it("whose first line has no end is a foreign one; what it goes on to say is not kept", async () => {
+  it("whose first line has no end is unsupported, and its further output is not kept", async () => {
     for (const line of ["head -c 40000 /dev/zero | tr '\\0' x", "head -c 20000 /dev/zero | tr '\\0' x; echo"])
       await expect(startCli(options(`${line}; cat > /dev/null`))).rejects.toMatchObject({
         code: "RUNTIME_UNAVAILABLE",
@@ -80,7 +80,7 @@ describe("a CLI", () => {
     expect((await talks.exited).reason).toBe("the session's process exited with code 0");
   });
 
-  it("that comes to nothing before its deadline is told with what it said", async () => {
+  it("that does not start before its deadline is reported with its output", async () => {
     const slow = options("echo 'pulling the engine' >&2; cat > /dev/null", { startTimeoutMs: 1500 });
     await expect(startCli(slow)).rejects.toMatchObject({
       code: "RUNTIME_UNAVAILABLE",

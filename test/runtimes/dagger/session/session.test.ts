@@ -58,7 +58,7 @@ const crash = (): void => {
 const nothingLeft = (): Promise<void> => until("no session is left", () => livingSessions(engine.folder).length === 0);
 
 describe("opening a session", () => {
-  it("gives clients of the SDK on a connection of its own, and its end leaves nothing", async () => {
+  it("gives clients of the SDK on a separate connection, and its end leaves nothing", async () => {
     const session = await given();
     expect(session.engineVersion).toBe("v0.21.8");
     expect(warnings).toEqual([]);
@@ -81,7 +81,7 @@ describe("opening a session", () => {
     expect((await open({ runnerHost: null })).engineVersion).toBe("v0.21.8");
   });
 
-  it("carries our traces to the engine: its spans tell of nobody else's", async () => {
+  it("carries the server's traces to the engine, whose spans belong to no other trace", async () => {
     const session = await given();
     const [mine, other] = [newTrace(), newTrace()];
     const heard = { mine: [] as string[], other: [] as string[] };
@@ -119,7 +119,7 @@ describe("opening a session", () => {
     await nothingLeft();
   });
 
-  it("fails where no engine listens, where there is no CLI, and where the CLI is something else", async () => {
+  it("fails where no engine listens, where the CLI is missing, and where the CLI is another program", async () => {
     engine = await startSimEngine();
     expect(await refused({ runnerHost: "unix:///nowhere/buildkitd.sock" })).toMatchObject({
       code: "RUNTIME_UNAVAILABLE",
@@ -213,7 +213,7 @@ describe("what the engine answers", () => {
     expect((error.cause as Error).message).toMatch(/^failed to resolve image ".*nosuch:1" .*: .*nosuch:1: not found$/);
   });
 
-  it("is told apart from what is no engine's answer", async () => {
+  it("is distinguished from answers of other programs", async () => {
     const session = await given();
     engine.faults({ http: { status: 502, body: "bad gateway", times: 1 } });
     const error = (await session
@@ -228,7 +228,7 @@ describe("what the engine answers", () => {
     expect(await session.client().version()).toBe("v0.21.8");
   });
 
-  it("is waited for as long as the caller wants, no longer", async () => {
+  it("is awaited for the caller's time, and no longer", async () => {
     const session = await given({ images: { "python:3": { slowMs: 30_000 } } });
     const abort = new AbortController();
     const asking = session.client({ signal: abort.signal }).container().from("python:3").sync();
@@ -283,7 +283,7 @@ describe("the death of a session", () => {
     await nothingLeft();
   });
 
-  it("is not told for a moment's silence, or for streams that break", async () => {
+  it("is not reported for a short silence or broken streams", async () => {
     const session = await given({ streams: { breakEvery: 1, breakTimes: 4 } });
     engine.faults({ streams: { refuse: 4 }, unanswered: 2 });
     await until("the streams were resumed", () => session.telemetry.faults.resumed >= 4);

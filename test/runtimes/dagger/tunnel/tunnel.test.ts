@@ -99,7 +99,7 @@ function sentences(env: () => NodeJS.ProcessEnv, sim: () => SimEngine | null): v
     return text;
   };
 
-  it("says wherever it can that published ports are open to the network, and never the contrary", async () => {
+  it("every report of the tunnel says that published ports are open to the network", async () => {
     const asks = `ports: ["0.0.0.0:${port}:${PORT}"]`;
     const started = await up(service("web", PROGRAM, asks, PASSES), service("quiet", WAITS, PASSES));
     expect(started.status).toBe("healthy");
@@ -128,7 +128,7 @@ function sentences(env: () => NodeJS.ProcessEnv, sim: () => SimEngine | null): v
     if (engine !== null) expect(containersOf(engine.folder)).toHaveLength(2);
   });
 
-  it("leads to the new instance after a crash and after a restart, and to nothing in between", async () => {
+  it("the tunnel leads to the new instance after a crash and after a restart, and to nothing in between", async () => {
     await up(service("web", PROGRAM, `ports: ["${port}:${PORT}"]`, PASSES, "restart: always"));
     const first = await answers(() => true);
     await answer(port, "/quit").catch(() => undefined);
@@ -145,7 +145,7 @@ function sentences(env: () => NodeJS.ProcessEnv, sim: () => SimEngine | null): v
     await closeServer(await listen(port));
   });
 
-  it("is not what checks go through: it takes connections where nothing listens", async () => {
+  it("health checks do not go through the tunnel, which accepts connections where nothing listens", async () => {
     const fields = (checked: number) => [`ports: ["${port}:9999"]`, `expose: [${PORT}]`, probe(checked)];
     expect((await up(service("web", PROGRAM, ...fields(PORT)))).status).toBe("healthy");
     expect(await cutOff(port)).toBe("");
@@ -156,7 +156,7 @@ function sentences(env: () => NodeJS.ProcessEnv, sim: () => SimEngine | null): v
     expect(failing).toMatchObject({ code: "SERVICE_START_FAILED", message: expect.stringMatching(/refused/i) });
   });
 
-  it("tells the one port that was taken from under it, and leaves the others free", async () => {
+  it("the tunnel reports the one port that another program took, and leaves the others free", async () => {
     const status = await runtime.check();
     expect(status.available).toBe(true);
     const session = await openSession({

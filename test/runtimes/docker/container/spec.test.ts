@@ -147,7 +147,7 @@ describe("the container of a service", () => {
     expect(networkNames(service({ networkMode: "none" }))).toEqual([]);
   });
 
-  it("is told where others are published, and has a home where its image has none", () => {
+  it("gets the published addresses of other services, and a home folder where its image has none", () => {
     const environment = { URL: "http://{published:db:1}/ {published:db:2}" };
     const of = (fields: Partial<ServiceDefinition>, image: Record<string, string> = {}, homeless = true) =>
       containerEnvironment({

@@ -46,7 +46,7 @@ it("DOCKER_CONFIG names another folder, and the context default is the usual soc
   expect(find({ DOCKER_CONFIG: join(home, "elsewhere") }).source).toBe("default");
 });
 
-it("reads the certificates of a context and of DOCKER_CERT_PATH", () => {
+it("the certificates of a context and of DOCKER_CERT_PATH are read", () => {
   context("remote", "tcp://10.0.0.1:2376", { SkipTLSVerify: true });
   for (const name of ["ca", "cert", "key"]) {
     put(`.docker/contexts/tls/${id("remote")}/docker/${name}.pem`, `${name} of the context`);
@@ -62,7 +62,7 @@ it("reads the certificates of a context and of DOCKER_CERT_PATH", () => {
   expect(socketOf(ofContext)).toBeNull();
 });
 
-it("takes the first of the usual sockets that exists", () => {
+it("the first existing socket of the usual ones is used", () => {
   const sockets = usualSockets({ XDG_RUNTIME_DIR: join(home, "run") }, home);
   expect(sockets).toContain(join(home, "run", "podman/podman.sock"));
   put(".colima/default/docker.sock", "");
@@ -73,7 +73,7 @@ it("takes the first of the usual sockets that exists", () => {
   expect(find({}, {}, "win32").host).toBe("npipe:////./pipe/docker_engine");
 });
 
-it("refuses what is no address and contexts that do not exist, naming where they are written", () => {
+it("an invalid address and an unknown context are refused, with the place where they are configured", () => {
   const refused = (env: NodeJS.ProcessEnv, settings = {}) => {
     try {
       return find(env, settings).host;

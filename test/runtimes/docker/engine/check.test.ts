@@ -96,7 +96,7 @@ describe("what an engine says of itself", () => {
     });
   });
 
-  it("its errors are told without the client library's prefix", () => {
+  it("its errors are reported without the client library's prefix", () => {
     const error = Object.assign(new Error("(HTTP code 409) unexpected - in use "), { statusCode: 409, json: null });
     expect(engineMessage(error)).toBe("in use");
     expect(engineMessage(Object.assign(new Error("x"), { json: { message: "its own" } }))).toBe("its own");

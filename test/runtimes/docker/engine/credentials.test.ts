@@ -33,7 +33,7 @@ it("an image's registry is the first part that looks like a host, else Docker Hu
   for (const name of ["node:20", "owner/name"]) expect(registryOf(name)).toBe("https://index.docker.io/v1/");
 });
 
-it("reads what `docker login` wrote, with colons in the password", async () => {
+it("credentials of `docker login` are read, also with colons in the password", async () => {
   configure({
     auths: {
       "https://index.docker.io/v1/": { auth: basic("hub", "a:b") },
@@ -51,7 +51,7 @@ it("reads what `docker login` wrote, with colons in the password", async () => {
   expect(await ask("other.example/app")).toBeNull();
 });
 
-it("asks the helper of the registry first, then the store, then the file", async () => {
+it("the registry's helper is asked first, then the store, then the file", async () => {
   helper("one", `read name; echo "{\\"Username\\":\\"one\\",\\"Secret\\":\\"of $name\\"}"`);
   helper("store", 'echo \'{"Username":"<token>","Secret":"identity"}\'');
   helper("broken", "echo no credentials; exit 1");

@@ -88,7 +88,7 @@ it("the context goes in as an archive, the image's id comes back, and the engine
   expect(given()).toContain("HOST= CONTEXT=desktop");
 });
 
-it("takes its Dockerfile from the compose file, secrets from private files, and no cache where the file says so", async () => {
+it("a build takes its Dockerfile from the compose file, secrets from private files, and no cache with no_cache", async () => {
   cli(
     `tar -xOf ${folder}/context .dockerfile.stackwarden > ${folder}/dockerfile
 for word in "$@"; do case "$word" in --secret=id=token,src=*) stat -c %a "\${word##*=}" > ${folder}/mode; cat "\${word##*=}" > ${folder}/secret;; esac; done

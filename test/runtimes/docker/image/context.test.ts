@@ -91,7 +91,7 @@ describe("the build context", () => {
     expect(names).toEqual(["Dockerfile", "src/", "src/a.js"]);
   });
 
-  it("takes a Dockerfile beside the context under a name of its own", async () => {
+  it("sends a Dockerfile outside of the context under a separate name", async () => {
     put("web/index.js");
     const { names, dockerfile, entries } = await archived({
       context: join(folder, "web"),

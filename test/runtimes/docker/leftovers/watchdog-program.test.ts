@@ -43,7 +43,7 @@ const lines = (...messages: unknown[]): PassThrough => {
   return input;
 };
 
-it("removes what carries the server's label, and the folders of its secrets, when the pipe ends", async () => {
+it("the watchdog removes everything with the server's label, and its secret folders, when the pipe ends", async () => {
   const one = await engine(2);
   const secrets = join(folder, "secrets");
   mkdirSync(secrets);
@@ -59,7 +59,7 @@ it("removes what carries the server's label, and the folders of its secrets, whe
   }
 });
 
-it("does nothing after the server removed everything itself", async () => {
+it("the watchdog does nothing after the server removed everything itself", async () => {
   const one = await engine();
   try {
     await watch(lines({ engine: plainAddress({ host: one.host, source: "test" }) }, { done: true }), "7@x", 1);
@@ -69,7 +69,7 @@ it("does nothing after the server removed everything itself", async () => {
   }
 });
 
-it("gives up on an engine that never comes back", async () => {
+it("the watchdog gives up on an engine that never comes back", async () => {
   const tls = { ca: Buffer.from("ca"), cert: Buffer.from("cert"), key: Buffer.from("key"), skipVerify: true };
   const plain = plainAddress({ host: "tcp://127.0.0.1:1", source: "test", tls });
   expect(plain.tls).toEqual({ ca: "Y2E=", cert: "Y2VydA==", key: "a2V5", skipVerify: true });

@@ -81,7 +81,7 @@ describe("limits", () => {
     expect(updateFields({}, info)).toMatchObject({ NanoCpus: 4e9, Memory: 8 * 1024 ** 3, PidsLimit: -1 });
   });
 
-  it("are read from the inspection where the kernel cannot be looked at", async () => {
+  it("are read from the inspection where the kernel cannot be read", async () => {
     const all = await held({ Memory: 64 << 20, NanoCpus: 5e8, PidsLimit: 9 });
     expect(all).toMatchObject({ cpus: { value: 0.5 }, memory_mb: { value: 64 }, pids: { value: 9 } });
     expect((await held({ CpuQuota: 150_000 })).cpus.value).toBe(1.5);

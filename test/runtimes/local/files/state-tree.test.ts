@@ -28,7 +28,7 @@ describe("directories of the state tree", () => {
   const at = (name: string) => join(dir.path, name);
   afterAll(() => dir.remove());
 
-  it("are made with mode and owner, and mended when they have others", async () => {
+  it("are created with mode and owner, and corrected when they have others", async () => {
     await ensureDir(at("a/b/c"), 0o700, user);
     expect(statSync(at("a/b/c")).mode & 0o7777).toBe(0o700);
     expect(statSync(at("a/b/c")).uid).toBe(isRootServer() ? user.uid : process.getuid?.());

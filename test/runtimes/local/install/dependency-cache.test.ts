@@ -163,14 +163,14 @@ describe("one step of an installation", () => {
     ).rejects.toMatchObject({
       code: "DEPENDENCY_INSTALL_FAILED",
       message: 'pip install for "web" ended with 1.',
-      hint: expect.stringContaining('get_logs {"service": "web"}'),
+      hint: expect.stringContaining('get_logs {"service": "web", "stream": "install"}'),
       details: { last_lines: [...Array.from({ length: 14 }, (_, n) => `line ${n + 16}`), "No matching distribution"] },
     });
     expect(fixture.sink.all).toContain("line 0\n");
     expect(fixture.host.ran).toHaveLength(1);
   });
 
-  it("is tried again after a failure of the network, and says so", async () => {
+  it("is tried again after a failure of the network, and the retry is reported", async () => {
     await step("test -e tried && exit 0; : > tried; echo 'npm error code ECONNRESET'; exit 1");
     expect(fixture.notices).toEqual([
       {

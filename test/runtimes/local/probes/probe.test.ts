@@ -48,7 +48,7 @@ describe("a service's health check", () => {
     dir.remove();
   });
 
-  it("that is none says so", async () => {
+  it("that is disabled is reported as disabled", async () => {
     expect(await probe({ kind: "none" })).toMatchObject({ healthy: true, check: "none" });
   });
 

@@ -178,7 +178,7 @@ describe("cgroup v1", () => {
     expect(factory?.directories("x").length).toBe(3);
   });
 
-  it("limits what its controllers can, and says what is missing", async () => {
+  it("limits what its controllers can, and names the missing ones", async () => {
     const made = v1(["memory"]);
     const { factory } = await find(made);
     expect(factory?.enforcement).toEqual({
@@ -228,7 +228,7 @@ describe("cgroup v1", () => {
     expect(existsSync(join(made.cgroupRoot, "sys/fs/cgroup/memory/x"))).toBe(false);
   });
 
-  it("only counting is no limit", async () => {
+  it("does not report a counter as a limit", async () => {
     expect((await find(v1(["cpuacct"]))).factory).toBeNull();
   });
 });
@@ -303,7 +303,7 @@ it("values are read as kernels write them", () => {
   expect(keyed(null, "oom_kill")).toBeNull();
 });
 
-it("gives up after a deadline on what does not end, and takes what is gone as ended", async () => {
+it("ending a cgroup gives up after a deadline, and a removed cgroup counts as ended", async () => {
   const made = tree("0::/");
   // Above every process id: cannot be killed, and stays in the list.
   const folder = made.group("x", { "cgroup.procs": "4194311\n" });

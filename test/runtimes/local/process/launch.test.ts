@@ -58,7 +58,7 @@ describe("a started service", () => {
     expect(output.split("\0").slice(0, -1)).toEqual(odd);
   });
 
-  it("has nothing open but its output, and leads a group of its own", async () => {
+  it("has nothing open but its output, and leads a separate process group", async () => {
     const { output } = await fixture.run(["/bin/ls", "/proc/self/fd"]);
     // 3 is the folder that ls itself reads; higher ones are what the caller of the tests left open for all.
     const open = output.trim().split("\n").map(Number);

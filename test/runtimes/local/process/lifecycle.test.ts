@@ -80,7 +80,7 @@ describe("the end of a service", () => {
     nothingLeft();
   });
 
-  it("is the signal when somebody else kills it", async () => {
+  it("is the signal when another process kills it", async () => {
     const running = await fixture.shell("sleep 60");
     process.kill(running.pid, "SIGKILL");
     expect(await running.exited).toMatchObject({ exitCode: null, signal: "SIGKILL", oomKilled: false });
@@ -125,7 +125,7 @@ describe("a command", () => {
     expect(ignoring).toMatchObject({ exitCode: 0, output: "" });
   });
 
-  it("has its last output also when nobody could read it in time", async () => {
+  it("has its last output also when the reader was late", async () => {
     const server = createServer({ allowHalfOpen: true }).listen(0, "127.0.0.1");
     const accepted = once(server, "connection");
     await once(server, "listening");

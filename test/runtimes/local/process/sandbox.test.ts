@@ -31,8 +31,7 @@ describe("what a service sees", () => {
     const program = join(home, "ada/node/bin/node");
     const args = sandboxArgs(host, {
       visible: [project, own],
-      program,
-      path: ["/usr/bin", join(home, "ada/node/bin")],
+      programs: [program, "/usr/bin/program", join(home, "ada/node/bin/program")],
     });
     expect(each(args, "--tmpfs")).toEqual(expect.arrayContaining(["/tmp", home, state]));
     expect(each(args, "--bind")).toEqual(["/", project, own].sort((a, b) => a.length - b.length));
@@ -43,13 +42,13 @@ describe("what a service sees", () => {
     expect(args.at(-1)).toBe("--");
   });
 
-  it("stays writable where an installation fills the folder of its own program", () => {
+  it("stays writable where an installation fills the folder of the service's program", () => {
     const state = folder("state");
     const own = folder("state/projects/shop");
     folder("state/projects/shop/deps/abc/bin");
     const host = { tools: { bwrap: "bwrap", nsenter: "nsenter" }, hidden: [state], shared: [] };
     const program = join(own, "deps/abc/bin/python");
-    const args = sandboxArgs(host, { visible: [own], program, path: [join(own, "deps/abc/bin")] });
+    const args = sandboxArgs(host, { visible: [own], programs: [program, join(own, "deps/abc/bin/program")] });
     expect(each(args, "--ro-bind")).toEqual([]);
     expect(each(args, "--bind")).toContain(own);
   });
@@ -58,11 +57,11 @@ describe("what a service sees", () => {
     const home = folder("home/ada");
     folder("home/ada/tools");
     const host = { tools: { bwrap: "bwrap", nsenter: "nsenter" }, hidden: [home], shared: [] };
-    const args = sandboxArgs(host, { visible: [], program: join(home, "tools/run.sh"), path: [] });
+    const args = sandboxArgs(host, { visible: [], programs: [join(home, "tools/run.sh")] });
     expect(each(args, "--ro-bind")).toEqual([join(home, "tools")]);
   });
 });
 
-it("a command joins every namespace that a service has of its own", () => {
+it("a command joins every namespace of its service", () => {
   expect(joinArgs(4711)).toEqual(["--target=4711", "--mount", "--pid", "--ipc", "--uts", "--"]);
 });

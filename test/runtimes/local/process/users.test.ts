@@ -165,7 +165,7 @@ describe.runIf(isRoot)("the directory of the machine's record", () => {
   });
 });
 
-it("is the server's own user where it is not root, and says why", async () => {
+it("services run as the server's own user where it is not root, with the reason", async () => {
   const users = new ServiceUsers(stateDir, { uid: 1234, gid: 5678 });
   const user = await users.of("demo", "web");
   expect(user).toMatchObject({ uid: 1234, gid: 5678, name: userInfo().username, enforcement: { level: "none" } });

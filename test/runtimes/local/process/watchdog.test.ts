@@ -103,7 +103,7 @@ describe("a server that ends by itself", () => {
 });
 
 describe.runIf(isRoot)("a server that is not root", () => {
-  it("says what is not enforced, and leaves nothing either", async () => {
+  it("reports what is not enforced, and leaves nothing either", async () => {
     const uid = 79_990;
     mkdirSync(fixture.stateDir);
     chownSync(fixture.stateDir, uid, uid);

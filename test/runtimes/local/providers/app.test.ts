@@ -101,7 +101,7 @@ describe("an app service", () => {
     await running.stop({ graceMs: 2000 });
   });
 
-  it.runIf(isRoot)("runs on a copy when its user cannot read the folder, and says so", async () => {
+  it.runIf(isRoot)("runs on a copy when its user cannot read the folder, with a note", async () => {
     chmodSync(fixture.folder, 0o700);
     const { running } = await run(service("web", { ports, local: local() }));
     expect((await seen()).cwd).toBe(join(fixture.stateDir, "work/web/src/app"));

@@ -17,11 +17,11 @@ it.each([
   ["--x=$A '$A'", ["--x=one two", "$A"]],
   ["$EMPTY$MISSING", [""]],
   ['"$(cat /run/secrets/a)"', ["from file"]],
-])("reads the words of a simple command: %s", (text, expected) => {
+])("the words of a simple command are read: %s", (text, expected) => {
   expect(words(text)).toEqual(expected);
 });
 
-it("uses the default of a variable that is unset or empty", () => {
+it("the default of a variable that is unset or empty is used", () => {
   for (const name of ["MISSING", "EMPTY"]) expect(words(`$\{${name}:-x}`)).toEqual(["x"]);
   expect(words(`$\{A:-x}`)).toEqual(["one two"]);
 });
@@ -40,6 +40,6 @@ it.each([
   '"open',
   "a\\",
   "$1",
-])("reads nothing that is more than one simple command: %s", (text) => {
+])("text that is more than one simple command is not read: %s", (text) => {
   expect(words(text)).toBeNull();
 });

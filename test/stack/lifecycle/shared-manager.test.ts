@@ -23,7 +23,7 @@ function twoFolders() {
   return { manager, one, two, view };
 }
 
-it("a client reaches what lies below its own roots, and hears of nothing else", async () => {
+it("a client reaches projects below its roots, and receives events of no others", async () => {
   const { one, two, view } = twoFolders();
   const first = view(one.root);
   const second = view(two.root);
@@ -61,7 +61,7 @@ it("a project that stopped stays out of another client's reach, though its folde
   await expect(view(two.root).report(one.id)).rejects.toMatchObject({ code: "FOLDER_NOT_ALLOWED" });
 });
 
-it("the settings of whoever starts the stack hold for it; a stricter client does not take it as it is", async () => {
+it("a stack has the settings of the client that started it, and a stricter client does not join it", async () => {
   const { manager, one } = twoFolders();
   domain.runtime.level = "none";
   const limited = join(domain.root, "limited");
