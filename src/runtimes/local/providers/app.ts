@@ -243,7 +243,7 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
     cwd: workspace.cwd,
     env,
     notes,
-    emptyVolumes: null,
+    emptyVolumes: volumes.emptyVolumes,
     mounts,
     ...(volumes.groups.length === 0 ? {} : { groups: volumes.groups }),
     access: null,
