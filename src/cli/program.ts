@@ -110,6 +110,7 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
       "host port of a service, or of service:container port; auto: next free ones (repeatable)",
       portOption,
     )
+    .option("--watch", "replace services when their files change, as develop.watch says")
     .option("--idle-stop <duration>", "stop when no call used the stack for this long, such as 2h")
     .option("--no-logs", "do not show logs")
     .action((services, options) =>

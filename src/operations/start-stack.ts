@@ -19,6 +19,7 @@ export const startStack = defineOperation({
     ports: ports.optional(),
     limits: limitsByService.optional(),
     data_from: dataFrom.optional(),
+    watch: flag("Follow develop.watch.").optional(),
     idle_stop: idleStop.optional(),
     wait: flag("Wait until healthy.").default(true),
     timeout_seconds: timeoutSeconds("Longest wait."),
@@ -42,6 +43,7 @@ export const startStack = defineOperation({
             ? undefined
             : Object.fromEntries(Object.entries(input.limits).map(([name, limits]) => [name, defined(limits)])),
         dataFrom: input.data_from === undefined ? undefined : defined(input.data_from),
+        watch: input.watch,
         idleStopMs: input.idle_stop === undefined ? undefined : input.idle_stop * 1000,
         wait: input.wait,
         timeoutMs: input.timeout_seconds * 1000,

@@ -54,6 +54,8 @@ export interface StartRequest {
    * data.
    */
   dataFrom?: { project: string; snapshot?: string };
+  /** Follow `develop.watch` until the stack stops; false ends it. Default: no change. */
+  watch?: boolean;
   /** Milliseconds without a call after which the stack stops. Default: the setting `idle_stop`. */
   idleStopMs?: number;
   /** Wait until every service is healthy. Default true. */
@@ -91,6 +93,14 @@ export type StackChange =
   | { kind: "projects" }
   | { kind: "stack" | "health" | "events"; project: string; event?: StackEvent }
   | { kind: "logs"; project: string; service: string };
+
+export interface StatsRequest {
+  project: string;
+  /** Default: all. */
+  services?: string[];
+  /** Add the usage of the last hour. Default false. */
+  history?: boolean;
+}
 
 export interface HealthRequest {
   project: string;
@@ -149,7 +159,7 @@ export interface StackManager {
   report(project: string): Promise<StackReport>;
   health(request: HealthRequest, call: CallContext): Promise<HealthOutcome>;
   logs(request: { project: string; query: LogQuery }): Promise<LogReport>;
-  stats(request: { project: string; services?: string[] }): Promise<StatsReport>;
+  stats(request: StatsRequest): Promise<StatsReport>;
   events(request: {
     project: string;
     after?: number;

@@ -230,6 +230,7 @@ const BAD: Record<string, [string, unknown][]> = {
   confirm: BAD_FLAGS,
   remove_volumes: BAD_FLAGS,
   forget: BAD_FLAGS,
+  watch: BAD_FLAGS,
   idle_stop: badNumbers(0, -1, 31_536_001),
   dependents: BAD_FLAGS,
   regex: BAD_FLAGS,

@@ -16,6 +16,7 @@ export interface UpOptions extends CommonOptions {
   profile?: string[];
   without?: string[];
   port?: "auto" | Record<string, number>;
+  watch?: boolean;
   /** Duration without a call after which the stack stops. */
   idleStop?: string;
   /** False: do not print logs. */
@@ -37,6 +38,7 @@ async function start(session: Session, options: UpOptions): Promise<StartOutcome
     services: options.services?.length === 0 ? undefined : options.services,
     without: options.without,
     ports: options.port,
+    watch: options.watch,
     idle_stop: options.idleStop,
     timeout_seconds: CALL_SECONDS,
   });
@@ -53,7 +55,14 @@ async function start(session: Session, options: UpOptions): Promise<StartOutcome
 
 const ENDS = ["stack_stopped", "stack_lost"];
 /** Events that explain a gap in a service's output. */
-const NOTABLE = ["service_crashed", "service_unhealthy", "restart_scheduled", "service_restarted", "restart_given_up"];
+const NOTABLE = [
+  "service_restarting",
+  "service_crashed",
+  "service_unhealthy",
+  "restart_scheduled",
+  "service_restarted",
+  "restart_given_up",
+];
 
 /** Prints notable events. Resolves when the stack has stopped; rejects when the server has ended. */
 async function untilStackEnds(session: Session, after: number, until: AbortSignal): Promise<"stopped" | "lost"> {

@@ -22,6 +22,7 @@ export const COMMANDS: Record<string, CommandForm> = {
       files: "--file",
       without: "--without",
       idle_stop: "--idle-stop",
+      watch: "--watch",
     },
   },
   check_stack: {

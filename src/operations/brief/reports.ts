@@ -11,7 +11,7 @@ export const briefStacks = {
 };
 
 function briefStack(stack: StackReport): Record<string, unknown> {
-  const { project, state, folder, folder_missing, runtime, services, idle_stop } = stack;
+  const { project, state, folder, folder_missing, runtime, services, idle_stop, watching } = stack;
   // The names that run_command takes, by service.
   const commands = Object.fromEntries(
     Object.entries(services).flatMap(([name, service]) =>
@@ -33,6 +33,7 @@ function briefStack(stack: StackReport): Record<string, unknown> {
     runtime,
     services: Object.fromEntries(lines),
     commands,
+    watching,
     idle_stop: idle_stop === undefined ? null : `after ${idle_stop.seconds} s without a call`,
     notes: notesOf(stack),
   });
@@ -76,12 +77,15 @@ export const briefHealth = {
 };
 
 /** Omits measurements that are null or zero, and limits without a value. */
+/** Of the samples that a stack keeps, one each 15 s. */
+const SAMPLES_PER_LINE = 4;
+
 export const briefStats = {
   output: z.object({ project: text, services: z.record(z.string(), z.unknown()), timestamp: text }),
   of: ({ project, services, timestamp }: StatsReport) => ({
     project,
     services: Object.fromEntries(
-      Object.entries(services).map(([name, { state, stats, limits, pressure }]) => [
+      Object.entries(services).map(([name, { state, stats, limits, pressure, history = [] }]) => [
         name,
         withoutEmpty({
           state,
@@ -92,6 +96,10 @@ export const briefStats = {
           ),
           limits: limitLines(limits),
           pressure,
+          // One line for each minute: an agent looks for growth.
+          history: history
+            .filter((_sample, at) => at % SAMPLES_PER_LINE === 0)
+            .map(({ time, cpus, memory_mb }) => `${time.slice(11, 16)} ${cpus ?? "?"} cpus, ${memory_mb ?? "?"} MB`),
         }),
       ]),
     ),

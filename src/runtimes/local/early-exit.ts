@@ -4,6 +4,7 @@ import { StackwardenError } from "../../errors.js";
 import type { ServiceExit } from "../../stack/runtime.js";
 import { isRootServer } from "./files/storage.js";
 import { listeners, listenersOn } from "./ports-listeners.js";
+import { isServiceUid } from "./process/user-range.js";
 import type { ManagedProcess, ServiceUser } from "./types.js";
 
 /**
@@ -50,7 +51,8 @@ export async function waitForEarlyExit(
     if (listening.some((one) => one.uid === null || one.uid === user.uid || !isRootServer())) break;
   }
   if (exit !== undefined) return { kind: "exited", exit };
-  if (isRootServer() && user.uid !== 0) {
+  // The sockets of another user than a service's own can belong to its other programs.
+  if (isRootServer() && isServiceUid(user.uid)) {
     for (const one of (await listeners()) ?? []) if (one.uid === user.uid && !one.loopback) foreign(one.port);
   }
   return { kind: "running" };

@@ -2,8 +2,10 @@
  * Watches the listening sockets of one service during its life: the addresses it listens on, and the owners of its
  * ports.
  */
+
 import { isRootServer } from "./files/storage.js";
 import { type Listener, listeners } from "./ports-listeners.js";
+import { isServiceUid } from "./process/user-range.js";
 
 const INTERVAL_MS = 5000;
 
@@ -34,6 +36,8 @@ export class ListenWatch {
   }
 
   async look(): Promise<void> {
+    // The owner of the project's folder has other programs, too.
+    if (!isServiceUid(this.service.uid)) return;
     for (const one of (await listeners()) ?? []) {
       if (this.#timer === undefined || one.uid !== this.service.uid || one.loopback || this.#open.has(one.port))
         continue;

@@ -24,6 +24,7 @@ import { refuseRoot, waitForEarlyExit } from "./early-exit.js";
 import { recoverRestores } from "./files/copy-volumes.js";
 import { ensureDir, namesIn, ownerOf, privateDirs } from "./files/create.js";
 import { removeTree } from "./files/remove-tree.js";
+import { FixedPorts } from "./fixed-ports.js";
 import { type TranslatedDefinition, translate, translateService } from "./image/translate.js";
 import { ListenWatch } from "./listen-watch.js";
 import { LocalService } from "./local-service.js";
@@ -37,6 +38,7 @@ import { prepareRedis, redisCommandEnv } from "./providers/redis.js";
 import { hideSecretWords } from "./secret-words.js";
 import { prepareServer } from "./servers/prepare-server.js";
 import { ServiceAddresses } from "./service-addresses.js";
+import { serviceUser } from "./service-user.js";
 import type { ManagedProcess, ProcessHost, ServiceUser } from "./types.js";
 
 /** How long a start waits for the service's port, to detect a port that another process has taken. */
@@ -166,7 +168,7 @@ export class LocalStack implements RuntimeStack {
     const name = service.name;
     if (this.#closed) throw new StackwardenError("STACK_NOT_RUNNING", "The stack was closed.");
     await this.#instances.get(name)?.ended;
-    const user = await this.host.userFor(this.open_.projectId, name);
+    const user = await serviceUser(this.host, this.open_, service);
     const notes = withoutContainer(service);
     try {
       for (let attempt = 1; ; attempt++) {
@@ -193,7 +195,7 @@ export class LocalStack implements RuntimeStack {
     const { service, generation, limits, exec, signal } = request;
     const name = service.name;
     if (this.#closed) throw new StackwardenError("STACK_NOT_RUNNING", "The stack was closed.");
-    const user = await this.host.userFor(this.open_.projectId, name);
+    const user = await serviceUser(this.host, this.open_, service);
     const plan = this.#instances.get(name)?.plan;
     const fresh = plan === undefined ? `${COMMAND_DIR}${randomBytes(6).toString("hex")}` : null;
     let process: ManagedProcess | undefined;
@@ -268,7 +270,7 @@ export class LocalStack implements RuntimeStack {
 
   /** @returns null when another process took a port that is not fixed: the next attempt uses another port */
   async #launch(
-    request: StartServiceRequest,
+    request: LocalStartRequest,
     owner: ServiceUser,
     plan: LaunchPlan,
     notes: string[],
@@ -282,6 +284,13 @@ export class LocalStack implements RuntimeStack {
     await this.#ledger.release(name);
     const secrets = this.#definition.secretValues;
     const hidden = hideSecretWords(plan, secrets);
+    const allNotes = [...plan.notes, ...notes];
+    const fixed = await FixedPorts.watch({
+      uid: user.uid,
+      ports: providerOf(service) !== null || service.server !== undefined ? [] : this.#movedPorts(service),
+      onForward: (containerPort, hostPort) =>
+        void allNotes.push(`It listens on ${containerPort}, its container port; ${hostPort} forwards to it.`),
+    });
     const process = await this.host.spawn({
       projectId: this.open_.projectId,
       service: name,
@@ -294,11 +303,11 @@ export class LocalStack implements RuntimeStack {
       sink,
       visible: [this.open_.folder, this.open_.stateDir],
       mounts: plan.mounts ?? [],
+      programs: plan.programs ?? plan.argv.slice(0, 1),
     });
-    const ended = this.#follow(name, process, plan);
+    const ended = this.#follow(name, process, plan, fixed);
     const instance = { process, plan, ended };
     this.#instances.set(name, instance);
-    const allNotes = [...plan.notes, ...notes];
     if (hidden.exposed)
       allNotes.push("Its command holds a secret, which other users of this machine can read: give it in environment.");
     const warned = new Set<number>();
@@ -344,8 +353,21 @@ export class LocalStack implements RuntimeStack {
       access: plan.access,
       resolve: plan.resolve,
     };
-    const listening = new ListenWatch({ uid: user.uid, ports: () => this.#hostPorts(service), onOpen: openPort });
+    const listening = new ListenWatch({
+      uid: user.uid,
+      ports: () => this.#hostPorts(service).filter((port) => !fixed.forwards(port)),
+      onOpen: openPort,
+    });
     return new LocalService(service, generation, allNotes, user, process, plan, probing, listening, ended);
+  }
+
+  #movedPorts({ name }: ServiceDefinition): { containerPort: number; hostPort: number }[] {
+    return this.#ledger.ports(name).flatMap((containerPort) => {
+      const hostPort = this.#ledger.hostPort(name, containerPort);
+      return hostPort === undefined || hostPort === containerPort || containerPort === 0
+        ? []
+        : [{ containerPort, hostPort }];
+    });
   }
 
   #hostPorts(service: ServiceDefinition): number[] {
@@ -369,8 +391,9 @@ export class LocalStack implements RuntimeStack {
   }
 
   /** Runs after the main process has ended: ends the rest of its group, then holds its ports for the next instance. */
-  async #follow(service: string, process: ManagedProcess, plan: LaunchPlan): Promise<void> {
+  async #follow(service: string, process: ManagedProcess, plan: LaunchPlan, fixed: FixedPorts): Promise<void> {
     await process.exited;
+    await fixed.end();
     await process.stop({ graceMs: 0 }).catch(() => {});
     await plan.cleanUp?.().catch(() => {});
     if (this.#instances.get(service)?.process === process) this.#instances.delete(service);

@@ -4,10 +4,9 @@
  * port. A program with a fixed port then reaches the database of its own stack, not that of another stack on 127.0.0.1.
  */
 import { createHash } from "node:crypto";
-import { connect, createServer, type Server, type Socket } from "node:net";
 import { Mutex } from "../../system/mutex.js";
 import { claimName, type PortClaim } from "../shared/port-claim.js";
-import { LOOPBACK } from "./address-rewrite.js";
+import { type Forward, forward, listening } from "./forward.js";
 
 /** Number of networks that are tried before a stack goes without addresses. */
 const TRIES = 16;
@@ -20,43 +19,9 @@ export interface MovedPort {
   containerPort: number;
 }
 
-function forward(port: () => number | undefined): { server: Server; sockets: Set<Socket> } {
-  const sockets = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: true }, (client) => {
-    const hostPort = port();
-    if (hostPort === undefined) return void client.destroy();
-    const upstream = connect({ host: LOOPBACK, port: hostPort, allowHalfOpen: true });
-    for (const [one, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(one);
-      one.setNoDelay(true);
-      one.pipe(other);
-      one.once("error", () => other.destroy());
-      one.once("close", () => {
-        sockets.delete(one);
-        other.destroySoon();
-      });
-    }
-  });
-  return { server, sockets };
-}
-
-const listening = (server: Server, host: string, port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    server.once("error", () => resolve(false));
-    server.listen({ host, port }, () => {
-      server.removeAllListeners("error");
-      // An error of a single accepted connection must not end the process.
-      server.on("error", () => undefined);
-      resolve(true);
-    });
-  });
-
 export class ServiceAddresses {
   readonly #hosts = new Map<string, number>();
-  readonly #forwards = new Map<string, { server: Server; sockets: Set<Socket> }>();
+  readonly #forwards = new Map<string, Forward>();
   #network: { prefix: string; claim: PortClaim } | null | undefined;
   /** Services start in parallel. */
   readonly #providing = new Mutex();

@@ -12,7 +12,7 @@ function fingerprint(service: ServiceDefinition, definition: StackDefinition): s
       definition.services[other]?.ports.find((mapping) => mapping.containerPort === port)?.hostPort ?? null,
     ]);
   const secrets = service.secrets.map(({ source }) => definition.secrets[source]);
-  const { limits: _limits, dependsOn: _order, commands: _commands, ...rest } = service;
+  const { limits: _limits, dependsOn: _order, commands: _commands, watch: _watch, ...rest } = service;
   return JSON.stringify([rest, published, secrets]);
 }
 

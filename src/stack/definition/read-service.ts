@@ -18,6 +18,7 @@ import { readAttachments, readExtraHosts, readLinks } from "./read-networks.js";
 import { readExpose, readPorts } from "./read-ports.js";
 import { readRestart } from "./read-restart.js";
 import { readContainerSettings } from "./read-settings.js";
+import { readWatch } from "./read-watch.js";
 import { needsRoot } from "./root-images.js";
 import type { ServiceDefinition } from "./types.js";
 
@@ -151,6 +152,7 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
     ...(hasValue(fields["x-commands"]) ? { commands: readCommands(fields["x-commands"]) } : {}),
     ...present({
       exposeUdp: expose.udp,
+      watch: readWatch(fields.develop, { service: name, folder, note }),
       healthTimings: timings,
       configs: readFileMounts(fields.configs, "config"),
       containerName,

@@ -180,6 +180,19 @@ export interface LocalDefinition {
   environment: Record<string, string>;
 }
 
+export const WATCH_ACTIONS = ["sync", "restart", "rebuild", "sync+restart", "sync+exec"] as const;
+
+/** One rule of `develop.watch`. */
+export interface WatchRule {
+  action: (typeof WATCH_ACTIONS)[number];
+  /** Absolute, below the project's folder. */
+  path: string;
+  /** Patterns relative to the path, as in `.dockerignore`. */
+  ignore: string[];
+  /** When not empty, only files that match. */
+  include: string[];
+}
+
 export interface ServiceDefinition {
   name: string;
   image?: string;
@@ -259,6 +272,8 @@ export interface ServiceDefinition {
   local?: LocalDefinition;
   /** Argument vectors of the commands that the file declares (`x-commands`), by name. */
   commands?: Record<string, string[]>;
+  /** `develop.watch`. */
+  watch?: WatchRule[];
 }
 
 export interface StackDefinition {

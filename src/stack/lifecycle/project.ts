@@ -47,6 +47,7 @@ import { healthReport, stackReport } from "./stack-report.js";
 import { type StackPhase, stackState } from "./stack-state.js";
 import { StaleServices } from "./stale-services.js";
 import { Supervisor, type SupervisorOptions } from "./supervisor.js";
+import { Watch } from "./watch.js";
 
 /** Milliseconds after which a call returns the current state while its operation continues. */
 const PATIENCE_MS = 50_000;
@@ -92,6 +93,7 @@ export class Project {
   readonly #restarts: Restarts;
   readonly #stale: StaleServices;
   readonly lease: IdleStop;
+  readonly #watch: Watch;
   readonly #exclusive: Exclusive;
   readonly #commands: ProjectCommands;
   readonly snapshots: ProjectSnapshots;
@@ -130,6 +132,7 @@ export class Project {
     this.lease = new IdleStop({ isOpen: () => this.open, stop: (idleMs) => this.#stopIdle(idleMs) });
     this.#stale = new StaleServices(parts);
     this.#restarts = new Restarts({ ...parts, stale: this.#stale });
+    this.#watch = new Watch({ ...parts, restarts: this.#restarts, changed: options.changed });
   }
 
   get folder(): string {
@@ -217,6 +220,8 @@ export class Project {
         const reached = await this.supervisor.bringUp(request, this.#settings, steps);
         if (request.idleStopMs !== undefined || reached === "started")
           this.lease.set(request.idleStopMs ?? this.#settings.idleStopMs ?? null);
+        if (request.watch === true) this.#watch.start();
+        else if (request.watch === false) this.#watch.stop();
         this.#starting = null;
         const health = this.healthNow();
         return { reached, health, after: await this.report() };
@@ -453,6 +458,7 @@ export class Project {
       stack,
       stale: this.#stale,
       lease: this.lease,
+      watch: this.#watch,
       peek: () => this.#peek(),
     });
   }
@@ -510,6 +516,7 @@ export class Project {
       if (!this.#idle) await this.stop({ timeoutMs: 2 ** 30 }, call, mostGraceMs);
     } finally {
       this.lease.close();
+      this.#watch.stop();
       await this.storage.close();
     }
   }

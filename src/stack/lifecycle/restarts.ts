@@ -20,26 +20,34 @@ export class Restarts {
 
   /**
    * The restart of this service in progress, else a new one. It resolves to the dependents that were restarted too.
+   * @param change what changed, for a restart that applies it; such a restart does not count towards the budget
    * @throws RESTART_BUDGET_EXCEEDED with the known facts about the cause
    */
-  of(unit: ServiceController, dependents: boolean, actor: string): SingleFlight<string[]> {
+  of(unit: ServiceController, dependents: boolean, actor: string, change?: string): SingleFlight<string[]> {
     const { name } = unit;
     let call = this.#underWay.get(name);
     if (call === undefined) {
-      const giveBack = this.#spend(unit);
-      call = this.#begin(unit, dependents, actor, giveBack);
+      // A restart that runs new code is not a repetition.
+      const isNew = change !== undefined || this.parts.stale.hasNewCode(unit);
+      const giveBack = isNew ? () => undefined : this.#spend(unit);
+      call = this.#begin(unit, { dependents, actor, change }, giveBack);
       this.#underWay.set(name, call);
     }
     return call;
   }
 
-  #begin(unit: ServiceController, dependents: boolean, actor: string, giveBack: () => void): SingleFlight<string[]> {
+  #begin(
+    unit: ServiceController,
+    { dependents, actor, change }: { dependents: boolean; actor: string; change: string | undefined },
+    giveBack: () => void,
+  ): SingleFlight<string[]> {
     const service = unit.name;
+    const why = change === undefined ? "." : `: ${change}.`;
     return new SingleFlight<string[]>(
       async (_signal, progress) => {
         try {
           const { events } = await this.parts.storage.records();
-          events.add({ type: "service_restarting", service, message: `${service} is being restarted.`, actor });
+          events.add({ type: "service_restarting", service, message: `${service} is being restarted${why}`, actor });
           const following = await this.parts.supervisor.stack?.restart(service, dependents, {
             actor,
             progress: (name, message) => progress({ progress: 0, total: 1, message: `${name}: ${message}` }),
@@ -59,8 +67,6 @@ export class Restarts {
   #spend(unit: ServiceController): () => void {
     const now = Date.now();
     const most = this.parts.settings().restartBudget;
-    // A restart that runs new code is not a repetition.
-    if (this.parts.stale.hasNewCode(unit)) return () => undefined;
     const budget = this.#budgets.get(unit.name) ?? new RestartBudget(most);
     this.#budgets.set(unit.name, budget);
     const wait = budget.wait(now);

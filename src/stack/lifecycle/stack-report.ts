@@ -8,6 +8,7 @@ import type { ServiceController } from "./service-controller.js";
 import type { Stack } from "./stack.js";
 import { overallHealthy, uncheckedServices } from "./stack-state.js";
 import type { StaleServices } from "./stale-services.js";
+import type { Watch } from "./watch.js";
 
 /** A service whose stack was not started by this server. */
 const idleService = (service: ServiceDefinition): ServiceReport => ({
@@ -81,11 +82,20 @@ export interface StackFacts {
   stack: Stack | null;
   stale: StaleServices;
   lease: Pick<IdleStop, "idleMs" | "stopsAt">;
+  watch: Pick<Watch, "services" | "note">;
   /** Reads the current definition, for a stack that this server never started. */
   peek(): Promise<StackDefinition>;
 }
 
-export async function stackReport({ stack, reason, stale, lease, peek, ...facts }: StackFacts): Promise<StackReport> {
+export async function stackReport({
+  stack,
+  reason,
+  stale,
+  lease,
+  watch,
+  peek,
+  ...facts
+}: StackFacts): Promise<StackReport> {
   const open = stack?.phase === "open";
   const notes: string[] = [];
   const services: StackReport["services"] = Object.create(null);
@@ -106,6 +116,7 @@ export async function stackReport({ stack, reason, stale, lease, peek, ...facts 
     }
   }
   if (open && reason !== null) notes.push(reason);
+  if (watch.note !== null) notes.push(watch.note);
   const startedAt = open && stack !== null ? new Date(stack.startedAt).toISOString() : null;
   const { idleMs, stopsAt } = lease;
   return {
@@ -116,6 +127,7 @@ export async function stackReport({ stack, reason, stale, lease, peek, ...facts 
     ...(open && idleMs !== null
       ? { idle_stop: { seconds: idleMs / 1000, stops_at: stopsAt === null ? null : new Date(stopsAt).toISOString() } }
       : {}),
+    ...(watch.services.length > 0 ? { watching: watch.services } : {}),
     services,
     notes,
   };

@@ -2,13 +2,12 @@
  * Finds running services whose sources are newer than their instance: files of the build context, binds, the folder
  * they run in, installed manifests, env files and compose files. Scans are bounded and cached.
  */
-import { basename, join, relative } from "node:path";
-import dockerignore from "@balena/dockerignore";
-import gitignore from "ignore";
+import { join, relative } from "node:path";
 import { isBeneath } from "../../system/is-beneath.js";
 import { type NewerFile, newerFiles } from "../../system/newer-files.js";
-import { readRegularText, statBeneath, UnsafePathError } from "../../system/read-regular-file.js";
+import { statBeneath, UnsafePathError } from "../../system/read-regular-file.js";
 import { compareDefinitions } from "../definition/changes.js";
+import { ignoredSources } from "../definition/source-ignore.js";
 import { reloadsItself, type SourcePath, sourcePaths } from "../definition/source-paths.js";
 import type { StackDefinition } from "../definition/types.js";
 import { RUNS_ON_COPY } from "../runtime.js";
@@ -19,70 +18,9 @@ import type { ServiceController } from "./service-controller.js";
 /** Maximum entries compared in one source path. */
 const MAX_ENTRIES = 20_000;
 const MAX_FILES = 5;
-const IGNORE_LIMIT = 262_144;
 /** How long a result is valid: its scan time multiplied by this, at most MAX_AGE_MS. */
 const AGE_FACTOR = 10;
 const MAX_AGE_MS = 5_000;
-/** Folders that hold no sources: history, installed packages, caches, build output. */
-const SKIPPED =
-  /^(?:\.git|\.hg|\.svn|node_modules|\.venv|venv|__pycache__|\.(?:pytest|mypy|ruff|parcel|turbo)_?-?cache|\.cache|\.tox|\.nox|\.next|\.nuxt|\.svelte-kit|\.turbo|\.gradle|\.idea|\.vscode|coverage)$/;
-/** Files that services write beside their sources. */
-const WRITTEN = /(?:\.(?:log|pid|sock|pyc|db|sqlite|sqlite3|swp|tmp)|\.(?:db|sqlite|sqlite3)-(?:wal|shm|journal)|~)$/i;
-
-/** The types of the package declare a default export; at run time the module itself is the function. */
-const dockerPatterns = dockerignore as unknown as typeof dockerignore.default;
-const gitPatterns = gitignore;
-
-type Ignores = (path: string, isFolder: boolean) => boolean;
-const NOTHING: Ignores = () => false;
-
-function textOf(path: string, folder: string): string {
-  try {
-    return readRegularText(path, { within: folder, maxBytes: IGNORE_LIMIT }) ?? "";
-  } catch (error) {
-    if (error instanceof UnsafePathError) return "";
-    throw error;
-  }
-}
-
-/** `.gitignore` of the project's folder and of the source's folder. A source that is ignored itself is compared. */
-function gitIgnored(source: string, folder: string): Ignores {
-  const places = [...new Set([folder, source])].map((place) => ({
-    place,
-    text: textOf(join(place, ".gitignore"), folder),
-  }));
-  const rules = places
-    .filter(({ text }) => text !== "")
-    .map(({ place, text }) => ({ place, patterns: gitPatterns().add(text) }));
-  if (rules.length === 0) return NOTHING;
-  const ignores = (path: string): boolean =>
-    rules.some(({ place, patterns }) => {
-      const inner = relative(place, path);
-      return inner !== "" && isBeneath(place, path) && patterns.ignores(inner);
-    });
-  if (source !== folder && ignores(`${source}/`)) return NOTHING;
-  return (path, isFolder) => ignores(join(source, path) + (isFolder ? "/" : ""));
-}
-
-/** As for builds: a folder is left out only when no pattern includes entries again. */
-function dockerIgnored(context: string, folder: string): Ignores {
-  const text = textOf(join(context, ".dockerignore"), folder);
-  if (text.trim() === "") return NOTHING;
-  const patterns = dockerPatterns({ ignorecase: false }).add(text);
-  const negated = /^\s*!/m.test(text);
-  return (path, isFolder) => patterns.ignores(path) && !(isFolder && negated);
-}
-
-function ignored({ path, buildContext }: SourcePath, folder: string): Ignores {
-  const git = gitIgnored(path, folder);
-  const docker = buildContext === true ? dockerIgnored(path, folder) : NOTHING;
-  return (entry, isFolder) => {
-    const name = basename(entry);
-    if (isFolder ? SKIPPED.test(name) : WRITTEN.test(name)) return true;
-    return docker(entry, isFolder) || git(entry, isFolder);
-  };
-}
-
 interface Changed {
   /** Relative to the project's folder. */
   path: string;
@@ -199,7 +137,7 @@ export class StaleServices {
       return await newerFiles(source.path, {
         within: folder,
         since,
-        skip: ignored(source, folder),
+        skip: ignoredSources(source, folder),
         maxEntries: MAX_ENTRIES,
       });
     } catch (error) {

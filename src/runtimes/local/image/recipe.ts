@@ -168,6 +168,13 @@ function outputsOf(text: string, paths: Paths): void {
   });
 }
 
+/** Requirements files by their paths on this machine. */
+function placed(installation: Installation, paths: Paths): Installation {
+  if (installation.language === "node") return installation;
+  const requirements = installation.requirements.map((one) => (one.startsWith("/") ? (paths.host(one) ?? one) : one));
+  return { ...installation, requirements };
+}
+
 interface Reading {
   paths: Paths;
   project: string;
@@ -202,7 +209,7 @@ function runStep(step: RunStep, reading: Reading): void {
         recipe.installs.push({ installation: meaning.installation, folder: reading.project, line: step.line });
       else if (folder === undefined)
         recipe.notes.push(`Dockerfile line ${step.line}: \`${text}\` is not run: ${cwd} holds nothing of the project.`);
-      else recipe.installs.push({ installation: meaning.installation, folder, line: step.line });
+      else recipe.installs.push({ installation: placed(meaning.installation, paths), folder, line: step.line });
     } else if (meaning.kind === "command") {
       const covered = reading.bound.some((one) => isBeneath(one, cwd)) && !INTO_DEPENDENCIES.test(text);
       if (covered) continue;
@@ -257,7 +264,7 @@ function startCommand(argv: string[], cwd: string, reading: Reading): string[] {
     if (meaning.kind === "directory") at = posix.resolve(at, meaning.to);
     const folder = reading.paths.host(at);
     if (meaning.kind === "install" && folder !== undefined)
-      reading.recipe.installs.push({ installation: meaning.installation, folder, line: null });
+      reading.recipe.installs.push({ installation: placed(meaning.installation, reading.paths), folder, line: null });
     else if (meaning.kind === "tools") for (const name of meaning.names) reading.tools.add(name);
     else if (meaning.kind !== "packages") kept.push({ ...command, text: bare(command.text) });
   }

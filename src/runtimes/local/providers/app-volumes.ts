@@ -10,6 +10,7 @@ import { ensureMountPoint } from "../files/mount-point.js";
 import { claimTree, SHARED_MODE, shareTree } from "../files/own-tree.js";
 import { isRootServer, withStorage } from "../files/storage.js";
 import type { SandboxMount } from "../process/sandbox.js";
+import { serviceUser } from "../service-user.js";
 import type { LocalStartRequest, PrepareContext } from "./launch-plan.js";
 import { isEmpty, volumePath } from "./provider-data.js";
 import { providerOf } from "./provider-of.js";
@@ -68,7 +69,7 @@ async function prepareVolume(
     return { folder: await ensureDir(folder, 0o700, user), group };
   }
   if (owner !== null && (owner.gid !== group || owner.mode !== SHARED_MODE)) {
-    const uids = await Promise.all(users.map(({ name }) => host.userFor(stack.projectId, name)));
+    const uids = await Promise.all(users.map((one) => serviceUser(host, stack, one)));
     const own = [user.uid, ...uids.map(({ uid }) => uid)];
     await withStorage("Giving a volume to its services", () => shareTree(folder, own, group));
   }

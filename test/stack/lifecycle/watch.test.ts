@@ -1,0 +1,131 @@
+/** `develop.watch`: services follow their files while the stack is watched. */
+import { mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { SharedStackManager } from "../../../src/stack/model.js";
+import { call, compose, Domain, eventsOf, service, until } from "../../support/domain.js";
+import { FakeRuntime } from "../../support/fake-runtime.js";
+
+let domain: Domain;
+let manager: SharedStackManager;
+let folder: string;
+beforeEach(() => {
+  domain = new Domain();
+});
+afterEach(() => domain.close());
+
+const write = (path: string, text: string): void => {
+  const file = join(folder, path);
+  mkdirSync(dirname(file), { recursive: true });
+  const asked = Date.now();
+  do writeFileSync(file, text);
+  while (statSync(file).mtimeMs < asked);
+};
+const watching = (action: string, more = ""): string =>
+  service("app", `develop: { watch: [{ path: ./src, action: ${action}${more} }] }`).replace(
+    "{ command: [run] }",
+    "{ command: [run], working_dir: src }",
+  );
+
+async function up(text: string, watch: boolean | undefined, runtime = domain.runtime) {
+  folder = domain.project("shop", text);
+  write("src/main.py", "one");
+  manager = domain.manager({ runtime: runtime.name }, [runtime]);
+  return manager.start({ project: "shop", ...(watch === undefined ? {} : { watch }) }, call());
+}
+const generation = async (name = "app") => (await manager.report("shop")).services[name]?.generation;
+const replaced = (to: number) => until(`generation ${to}`, async () => (await generation()) === to);
+const restarts = async () =>
+  (await eventsOf(manager, "shop", "service_restarting")).map(({ message, actor }) => ({ message, actor }));
+
+describe("a watched stack", () => {
+  it.each(["restart", "rebuild", "sync+restart"])(
+    "replaces a service for %s once for each burst of changes",
+    async (action) => {
+      const { after } = await up(compose(watching(action), service("web")), true);
+      expect(after.watching).toEqual(["app"]);
+      for (let file = 0; file < 20; file += 1) write(`src/deep/${file}.py`, "two");
+      await replaced(2);
+      expect(await restarts()).toEqual([
+        {
+          message: expect.stringMatching(/^app is being restarted: src\/deep\/\d+\.py and \d+ other files changed\.$/),
+          actor: "stackwarden watch",
+        },
+      ]);
+      expect(await generation("web")).toBe(1);
+      // A removed file is a change too.
+      rmSync(join(folder, "src/main.py"));
+      await replaced(3);
+    },
+  );
+
+  it("does nothing for sync when the service runs in the project's folder, and replaces it elsewhere", async () => {
+    await up(compose(watching("sync"), watching("restart").replace("  app:", "  other:")), true);
+    write("src/main.py", "two");
+    await until("the other service was replaced", async () => (await generation("other")) === 2);
+    expect(await generation()).toBe(1);
+    await manager.stop({ project: "shop" }, call());
+    const dagger = new FakeRuntime("dagger");
+    await up(compose(watching("sync")), true, dagger);
+    const before = (await generation()) ?? 0;
+    write("src/main.py", "three");
+    await replaced(before + 1);
+  });
+
+  it("leaves out what the rule ignores, what .gitignore names and what is outside of include", async () => {
+    await up(compose(watching("restart", ", ignore: [tmp/], include: ['**/*.py']")), true);
+    write(".gitignore", "generated.py\n");
+    for (const path of ["src/tmp/a.py", "src/readme.md", "src/generated.py", "src/node_modules/x.py"]) write(path, "x");
+    write("src/main.py", "two");
+    await replaced(2);
+    expect((await restarts())[0]?.message).toBe("app is being restarted: src/main.py changed.");
+  });
+
+  it("goes on after a change that does not start, without using up the restart budget", async () => {
+    await up(compose(watching("restart")), true);
+    domain.runtime.scripts = {
+      app: { ends: Array.from({ length: 4 }, () => ({ afterMs: 1, exitCode: 1 })), probe: () => "no" },
+    };
+    for (let turn = 2; turn < 6; turn += 1) {
+      write("src/main.py", `broken ${turn}`);
+      await replaced(turn);
+    }
+    domain.runtime.scripts = {};
+    write("src/main.py", "right");
+    await until("it is healthy", async () => (await manager.report("shop")).services.app?.state === "healthy");
+  });
+
+  it("ends with the stack, and with watch: false", async () => {
+    await up(compose(watching("restart")), true);
+    expect((await manager.start({ project: "shop", watch: false }, call())).after).not.toHaveProperty("watching");
+    await manager.start({ project: "shop", watch: true }, call());
+    await manager.stop({ project: "shop" }, call());
+    expect((await manager.start({ project: "shop" }, call())).after).not.toHaveProperty("watching");
+  });
+});
+
+it("nothing is watched unless a start asks for it; a stack without rules says so", async () => {
+  expect((await up(compose(watching("restart")), undefined)).after).not.toHaveProperty("watching");
+  await manager.stop({ project: "shop" }, call());
+  const { after } = await up(compose(service("app")), true);
+  expect(after.notes).toContain("Nothing is watched: no service has develop.watch.");
+});
+
+describe("a rule", () => {
+  it.each([
+    ["{ path: ./src, action: explode }", "INVALID_STACK"],
+    ["{ action: sync }", "INVALID_STACK"],
+    ["{ path: ./src }", "INVALID_STACK"],
+    ["7", "INVALID_STACK"],
+  ])("%s is refused", async (rule, code) => {
+    await expect(up(compose(service("app", `develop: { watch: [${rule}] }`)), true)).rejects.toMatchObject({ code });
+  });
+
+  it("that leads outside of the project watches nothing, with a note", async () => {
+    const { after } = await up(compose(service("app", "develop: { watch: [{ path: ../.., action: restart }] }")), true);
+    expect(after.notes.join()).toContain(
+      "develop.watch of app does not watch ../..: it leads outside the project's folder.",
+    );
+    expect(after).not.toHaveProperty("watching");
+  });
+});
