@@ -1,4 +1,4 @@
-/** What the tests of the whole host do not reach. */
+/** The stage before a command begins, and access checks of a server that is not root. */
 import type { ChildProcess } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -86,59 +86,5 @@ describe("a server that is not root", () => {
     expect(await accessible(file, user, "execute")).toBe(false);
     expect(await accessible(fixture.dir.path, user, "read")).toBe(true);
     expect(await accessible("/nonexistent", user, "read")).toBe(false);
-  });
-});
-
-describe("output", () => {
-  it("waits for a slow disk, but not without limit", async () => {
-    let asked = 0;
-    const behind = () => {
-      asked += 1;
-      return asked === 1 ? new Promise<void>(() => undefined) : asked === 2 ? Promise.resolve() : null;
-    };
-    const sink = Object.assign(fixture.sink, { behind });
-    const running = await fixture.shell("echo a; sleep 0.1; echo b; sleep 0.3; echo c", { sink });
-    await running.exited;
-    expect(fixture.sink.all).toBe("a\nb\nc\n");
-    expect(asked).toBeGreaterThanOrEqual(2);
-  });
-});
-
-describe("a watchdog that is killed", () => {
-  it("is started again at once, later when it hardly lived, and never after the end", async () => {
-    const host = await fixture.host();
-    expect(host.watchdogPid).toBeNull();
-    await fixture.shell("sleep 60");
-    const kill = async (): Promise<number> => {
-      const pid = host.watchdogPid as number;
-      const count = fixture.warnings.length;
-      process.kill(pid, "SIGKILL");
-      await until("it is seen", () => fixture.warnings.length > count);
-      return pid;
-    };
-    await sleep(1050);
-    const first = await kill();
-    await until("a new one", () => host.watchdogPid !== first, 500);
-    const second = await kill();
-    await sleep(300);
-    expect(host.watchdogPid).toBe(second);
-    await until("a third one", () => host.watchdogPid !== second, 3000);
-    const third = await kill();
-    await fixture.close();
-    await sleep(1100);
-    expect(host.watchdogPid).toBe(third);
-    fixture = new HostFixture();
-  });
-
-  it("or cannot be started is reported, and services keep running", async () => {
-    const host = await fixture.host();
-    vi.spyOn(process, "execPath", "get").mockReturnValue("/nonexistent/node");
-    const running = await fixture.shell("echo runs; sleep 60");
-    await until("it is said", () => fixture.warnings.some((text) => text.includes("cannot be started")));
-    await until("it runs", () => fixture.sink.all === "runs\n");
-    vi.restoreAllMocks();
-    await fixture.shell("sleep 60");
-    expect(host.watchdogPid).not.toBeNull();
-    await running.stop({ graceMs: 1000 });
   });
 });

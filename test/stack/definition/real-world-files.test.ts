@@ -1,6 +1,6 @@
 /**
- * Shapes found in public compose files, each reduced to what matters and written anew: every one loads as meant, or is
- * refused with a place and a sentence that a person can act on.
+ * Patterns of public compose files, each reduced to the essential and rewritten. Each loads as intended, or is refused
+ * with its position and a useful hint.
  */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts under test are Compose expressions
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-/** Every way in which Compose lets a thing be written, and what is said of the ways it does not. */
+/** Every form in which Compose accepts an attribute, and the errors for other forms. */
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

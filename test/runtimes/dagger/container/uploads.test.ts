@@ -1,0 +1,84 @@
+/** What is uploaded to an engine, and what is left out. */
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import {
+  buildExcludes,
+  ignorePatterns,
+  uploadBind,
+  uploadFolder,
+} from "../../../../src/runtimes/dagger/container/uploads.js";
+import { isBeneath } from "../../../../src/system/is-beneath.js";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "stackwarden-build-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("uploads", () => {
+  it("a .dockerignore is read as Docker reads it", () => {
+    const text = "# comment\n\n/dist/\n./tmp\n  *.log  \n!keep.log\n! /back\n.\n/\n**/cache\r\n";
+    expect(ignorePatterns(text)).toEqual(["dist", "tmp", "*.log", "!keep.log", "!back", "**/cache"]);
+  });
+
+  it("a build leaves out history, packages and what is ignored, never its Dockerfile", async () => {
+    expect(await buildExcludes(folder, folder, "Dockerfile")).toEqual([
+      "**/.git",
+      "**/node_modules",
+      "**/.venv",
+      "**/venv",
+      "**/__pycache__",
+      "!Dockerfile",
+    ]);
+    writeFileSync(join(folder, ".dockerignore"), "*\n!src\n");
+    expect((await buildExcludes(folder, folder, "Dockerfile")).slice(-3)).toEqual(["*", "!src", "!Dockerfile"]);
+    writeFileSync(join(folder, "prod.Dockerfile.dockerignore"), "docs");
+    expect((await buildExcludes(folder, folder, "prod.Dockerfile")).slice(-2)).toEqual(["docs", "!prod.Dockerfile"]);
+    mkdirSync(join(folder, "odd.dockerignore"));
+    expect((await buildExcludes(folder, folder, "odd")).slice(-3)).toEqual(["*", "!src", "!odd"]);
+    // One that cannot be taken as it is must not be passed over: what it names would be uploaded.
+    symlinkSync("prod.Dockerfile.dockerignore", join(folder, "linked.dockerignore"));
+    expect((await buildExcludes(folder, folder, "linked")).slice(-2)).toEqual(["docs", "!linked"]);
+    symlinkSync("/etc/hostname", join(folder, "away.dockerignore"));
+    writeFileSync(join(folder, "large.dockerignore"), "secret\n".repeat(50_000));
+    for (const refused of ["away", "large"])
+      await expect(buildExcludes(folder, folder, refused)).rejects.toMatchObject({ code: "INVALID_STACK" });
+  });
+
+  it("copies are made of what lies in the project, as it is now, without its .env and the server's state", async () => {
+    const asked: unknown[] = [];
+    const client = {
+      host: () => ({
+        directory: (path: string, options: object) => asked.push(["directory", path, options]),
+        file: (path: string, options: object) => asked.push(["file", path, options]),
+      }),
+    };
+    const options = { client: client as never, folder, stateDir: join(folder, "state"), definition: {} };
+    mkdirSync(join(folder, "app"));
+    writeFileSync(join(folder, "app", "one.txt"), "");
+    await uploadFolder(options, folder);
+    expect(asked[0]).toMatchObject(["directory", folder, { noCache: true }]);
+    expect((asked[0] as [string, string, { exclude: string[] }])[2].exclude).toEqual(
+      expect.arrayContaining(["**/.git", "**/node_modules", ".env", "state"]),
+    );
+    expect(await uploadBind(options, join(folder, "app"))).toMatchObject({ kind: "folder" });
+    expect((asked[1] as [string, string, { exclude: string[] }])[2].exclude).not.toContain(".env");
+    expect(await uploadBind(options, join(folder, "app", "one.txt"))).toMatchObject({ kind: "file" });
+    expect(asked[2]).toEqual(["file", join(folder, "app", "one.txt"), { noCache: true }]);
+
+    const outside = mkdtempSync(join(tmpdir(), "stackwarden-outside-"));
+    writeFileSync(join(outside, "secret"), "");
+    rmSync(join(folder, "app"), { recursive: true });
+    symlinkSync(outside, join(folder, "app"));
+    for (const path of ["app", "app/secret", "app/one.txt", "nowhere"])
+      await expect(uploadBind(options, join(folder, path)), path).rejects.toMatchObject({ code: "INVALID_STACK" });
+    await expect(uploadFolder(options, join(folder, "app"))).rejects.toMatchObject({ code: "INVALID_STACK" });
+    await expect(uploadFolder(options, join(folder, "nowhere"))).rejects.toMatchObject({ code: "INVALID_STACK" });
+    rmSync(outside, { recursive: true });
+    expect(asked).toHaveLength(3);
+    expect(isBeneath("/a", "/ab")).toBe(false);
+    expect(isBeneath("/a", "/a/..b")).toBe(true);
+  });
+});

@@ -1,0 +1,52 @@
+/** Restarts of the watchdog. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { HostFixture, until } from "./support.js";
+
+let fixture: HostFixture;
+beforeEach(() => {
+  fixture = new HostFixture();
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await fixture.close();
+});
+
+describe("a watchdog that is killed", () => {
+  it("is started again at once, later when it hardly lived, and never after the end", async () => {
+    const host = await fixture.host();
+    expect(host.watchdogPid).toBeNull();
+    await fixture.shell("sleep 60");
+    const kill = async (): Promise<number> => {
+      const pid = host.watchdogPid as number;
+      const count = fixture.warnings.length;
+      process.kill(pid, "SIGKILL");
+      await until("it is seen", () => fixture.warnings.length > count);
+      return pid;
+    };
+    await sleep(1050);
+    const first = await kill();
+    await until("a new one", () => host.watchdogPid !== first, 500);
+    const second = await kill();
+    await sleep(300);
+    expect(host.watchdogPid).toBe(second);
+    await until("a third one", () => host.watchdogPid !== second, 3000);
+    const third = await kill();
+    await fixture.close();
+    await sleep(1100);
+    expect(host.watchdogPid).toBe(third);
+    fixture = new HostFixture();
+  });
+
+  it("or cannot be started is reported, and services keep running", async () => {
+    const host = await fixture.host();
+    vi.spyOn(process, "execPath", "get").mockReturnValue("/nonexistent/node");
+    const running = await fixture.shell("echo runs; sleep 60");
+    await until("it is said", () => fixture.warnings.some((text) => text.includes("cannot be started")));
+    await until("it runs", () => fixture.sink.all === "runs\n");
+    vi.restoreAllMocks();
+    await fixture.shell("sleep 60");
+    expect(host.watchdogPid).not.toBeNull();
+    await running.stop({ graceMs: 1000 });
+  });
+});
