@@ -250,8 +250,8 @@ class Manager implements SharedStackManager {
   logs: StackManager["logs"] = ({ project, query }) =>
     this.#guard(project, "logs", () => logsOf(this.#project(project), query, (listener) => this.subscribe(listener)));
 
-  stats: StackManager["stats"] = ({ project, services }) =>
-    this.#guard(project, "stats", () => statsOf(this.#project(project), services));
+  stats: StackManager["stats"] = ({ project, ...query }) =>
+    this.#guard(project, "stats", () => statsOf(this.#project(project), query));
 
   diagnose: StackManager["diagnose"] = ({ project, ...request }) =>
     this.#guard(project, "diagnose", () => {

@@ -94,6 +94,14 @@ export type StackChange =
   | { kind: "stack" | "health" | "events"; project: string; event?: StackEvent }
   | { kind: "logs"; project: string; service: string };
 
+export interface StatsRequest {
+  project: string;
+  /** Default: all. */
+  services?: string[];
+  /** Add the usage of the last hour. Default false. */
+  history?: boolean;
+}
+
 export interface HealthRequest {
   project: string;
   /** Run the health checks now instead of reporting their last results. Default false. */
@@ -151,7 +159,7 @@ export interface StackManager {
   report(project: string): Promise<StackReport>;
   health(request: HealthRequest, call: CallContext): Promise<HealthOutcome>;
   logs(request: { project: string; query: LogQuery }): Promise<LogReport>;
-  stats(request: { project: string; services?: string[] }): Promise<StatsReport>;
+  stats(request: StatsRequest): Promise<StatsReport>;
   events(request: {
     project: string;
     after?: number;

@@ -138,5 +138,37 @@ describe.skipIf(missing !== null)(
       const mounted = seen.split("\n").map((line) => line.split(" ")[4]);
       for (const target of targets) expect(mounted).not.toContain(target.replace(/\/$/, ""));
     });
+
+    // Before, the service read the file in 3 of 3 runs: the folder above each entry of PATH was mounted for it.
+    it("sees no folder below a home folder because its command or its PATH names it", async () => {
+      const home = mkdtempSync("/root/stackwarden-attack-");
+      const bin = join(home, "bin");
+      undo.push(() => rmSync(home, { recursive: true }));
+      mkdirSync(bin);
+      spawnSync("chmod", ["755", home, bin]);
+      writeFileSync(join(home, "note"), "of another user\n", { mode: 0o644 });
+      writeFileSync(join(bin, "run"), "#!/bin/sh\nexec sleep 1000\n", { mode: 0o755 });
+      const other = join(bench.state, "projects", "other");
+      mkdirSync(join(other, "bin"), { recursive: true });
+      writeFileSync(join(other, "note"), "of another project\n", { mode: 0o644 });
+      const look = `cat ${home}/note ${other}/note`;
+      const service = (command: string[]) =>
+        `services:\n  app:\n    image: node:20\n    environment: { PATH: "${bin}:${other}/bin:/usr/bin:/bin" }\n    x-local: { command: ${JSON.stringify(command)} }\n`;
+      bench.project(project, {
+        "compose.yaml": service(["/bin/sh", "-c", `${look} > "$$HOME/seen" 2>&1; exec sleep 1000`]),
+      });
+      server = await bench.server();
+      await server.call("start_stack", { project, folder: project });
+      const file = join(bench.state, "projects", project, "run/app/home/seen");
+      const seen = await until("the service's view", () => existsSync(file) && readFileSync(file, "utf8"));
+      const call = { project, service: "app", shell: true, one_off: true, command: look };
+      const command = await server.call("run_command", { ...call, env: { PATH: `${bin}:/usr/bin:/bin` } });
+      const program = await server
+        .call("run_command", { ...call, shell: false, command: [join(bin, "run")] })
+        .catch(String);
+      expect(`${seen}${command.stdout}`).not.toContain("of another");
+      expect(`${seen}${command.stderr}`.match(/No such file or directory/g)).toHaveLength(4);
+      expect(program).toMatchObject({ exit_code: 127 });
+    });
   },
 );

@@ -184,14 +184,17 @@ export class App {
     if (project === null) return;
     const history = this.#histories.get(project) ?? new History();
     this.#histories.set(project, history);
+    // The server has measured while the page was hidden or showed another project.
+    let complete = false;
     void this.#repeat(STATS_MS, signal, async () => {
       const state = this.#stacks.find((stack) => stack.project === project)?.state ?? "stopped";
       if (state === "stopped" || state === "lost") {
         this.#stats = null;
         return;
       }
-      const stats = await this.#source.call("get_stats", { project }, signal);
+      const stats = await this.#source.call("get_stats", complete ? { project } : { project, history: true }, signal);
       history.add(stats, Date.now());
+      complete = true;
       this.#stats = stats;
       this.#render();
     });

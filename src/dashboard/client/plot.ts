@@ -1,4 +1,4 @@
-/** A small plot of usage over at most the last five minutes, with the limit as a dashed line. */
+/** A small plot of usage over at most the last hour, with the limit as a dashed line. */
 import { h, setAttribute, setText, svg } from "./dom.js";
 import { amount, clock, duration } from "./format.js";
 import { LEAST_MS, WINDOW_MS } from "./history.js";

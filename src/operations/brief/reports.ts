@@ -77,12 +77,15 @@ export const briefHealth = {
 };
 
 /** Omits measurements that are null or zero, and limits without a value. */
+/** Of the samples that a stack keeps, one each 15 s. */
+const SAMPLES_PER_LINE = 4;
+
 export const briefStats = {
   output: z.object({ project: text, services: z.record(z.string(), z.unknown()), timestamp: text }),
   of: ({ project, services, timestamp }: StatsReport) => ({
     project,
     services: Object.fromEntries(
-      Object.entries(services).map(([name, { state, stats, limits, pressure }]) => [
+      Object.entries(services).map(([name, { state, stats, limits, pressure, history = [] }]) => [
         name,
         withoutEmpty({
           state,
@@ -93,6 +96,10 @@ export const briefStats = {
           ),
           limits: limitLines(limits),
           pressure,
+          // One line for each minute: an agent looks for growth.
+          history: history
+            .filter((_sample, at) => at % SAMPLES_PER_LINE === 0)
+            .map(({ time, cpus, memory_mb }) => `${time.slice(11, 16)} ${cpus ?? "?"} cpus, ${memory_mb ?? "?"} MB`),
         }),
       ]),
     ),

@@ -128,7 +128,7 @@ class LocalProcessHost implements ProcessHost {
     try {
       const name = this.#name(projectId, service, String(generation));
       const stdin = spec.stdin === undefined ? "ignore" : "pipe";
-      const namespaces = await this.sandbox.own(spec);
+      const namespaces = await this.sandbox.own({ ...spec, programs: spec.programs ?? [] });
       begun = await this.#begin({ ...spec, ...namespaces, tools: this.tools, stdin }, name, spec.limits);
     } catch (error) {
       await this.#leases.release(user.uid);

@@ -35,6 +35,11 @@ export interface ProcessSpec {
   stdin?: Buffer;
   /** The project's folder and its part of the state directory; they stay visible when services have namespaces. */
   visible?: readonly string[];
+  /**
+   * Programs that the server chose: the folders around those below a home folder stay visible. Default: none, because a
+   * project can name any program and any PATH.
+   */
+  programs?: readonly string[];
   /** Folders that take the place of others in its namespaces. */
   mounts?: readonly SandboxMount[];
 }

@@ -109,7 +109,7 @@ function loadInclude(
   const folder = directory === undefined ? dirname(first) : projectDirectory(context, resolve(part.folder, directory));
   const lookup = includeVariables(context, part, item, path, folder);
   // A file that cannot be read is reported where it is included.
-  for (const file of files) if (context.files.open(file, problems, item) === undefined) return undefined;
+  for (const file of files) if (context.files.open(file, problems, item, path) === undefined) return undefined;
   return loadModel(context, { files, folder, lookup, including });
 }
 

@@ -109,9 +109,9 @@ export class FileReader {
    * Opens a file. Returns undefined and records a problem when the file cannot be used. `where` is the location of the
    * reference to it; default: the file itself.
    */
-  open(path: string, problems: Problems, where?: Where): ReadFile | undefined {
+  open(path: string, problems: Problems, where?: Where, at = ""): ReadFile | undefined {
     const refuse = (message: string, hint: string): undefined => {
-      problems.invalid(where ?? { file: { path }, line: null }, "", message, hint);
+      problems.invalid(where ?? { file: { path }, line: null }, at, message, hint);
       return undefined;
     };
     const cached = this.#files.get(path);
@@ -126,7 +126,7 @@ export class FileReader {
         if (error.reason !== "outside") return refuse(`the compose file ${path} ${error.problem}`, error.hint);
         problems.policy(
           where ?? { file: { path }, line: null },
-          "",
+          at,
           `the compose file ${path} leads outside the project's folder`,
           "Put the file itself into the project's folder.",
         );

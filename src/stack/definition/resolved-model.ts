@@ -1,6 +1,6 @@
 /** Converts a definition back to a Compose project, as `docker compose config` prints it, with secrets hidden. */
 import { secretEncodings } from "../text/secret-encodings.js";
-import type { Healthcheck, Mount, ServiceDefinition, StackDefinition } from "./types.js";
+import type { Healthcheck, Mount, ServiceDefinition, ServiceHook, StackDefinition } from "./types.js";
 
 const HIDDEN = "[hidden]";
 type Plain = Record<string, unknown>;
@@ -36,6 +36,9 @@ const mountOf = (mount: Mount): Plain =>
     volume: mount.type === "volume" && mount.subpath !== undefined ? { subpath: mount.subpath } : undefined,
   });
 
+const hooksOf = (hooks: readonly ServiceHook[] | undefined): Plain[] | undefined =>
+  hooks?.map(({ command, user, workingDir }) => compact({ command, user, working_dir: workingDir }));
+
 function serviceOf(service: ServiceDefinition): Plain {
   const { build, healthcheck, restart, limits } = service;
   const secret = new Set(service.secretEnvironment);
@@ -43,7 +46,14 @@ function serviceOf(service: ServiceDefinition): Plain {
     image: service.image,
     build:
       build &&
-      compact({ context: build.context, dockerfile: build.dockerfile, target: build.target, args: { ...build.args } }),
+      compact({
+        context: build.context,
+        dockerfile: build.dockerfile,
+        dockerfile_inline: build.dockerfileInline,
+        target: build.target,
+        args: { ...build.args },
+        secrets: build.secrets,
+      }),
     command: service.command,
     entrypoint: service.entrypoint,
     user: service.user,
@@ -91,6 +101,17 @@ function serviceOf(service: ServiceDefinition): Plain {
     profiles: service.profiles,
     secrets: service.secrets.map((file) => ({ ...file })),
     configs: service.configs,
+    post_start: hooksOf(service.postStart),
+    pre_stop: hooksOf(service.preStop),
+    dns: service.dns,
+    ulimits: service.ulimits && { ...service.ulimits },
+    shm_size: service.shmSizeBytes,
+    sysctls: service.sysctls && { ...service.sysctls },
+    tty: service.tty,
+    stdin_open: service.stdinOpen,
+    platform: service.platform,
+    pull_policy: service.pullPolicy,
+    annotations: service.annotations && { ...service.annotations },
     scale: service.replicas,
   });
 }

@@ -75,7 +75,7 @@ async function unusable(project: Project): Promise<Facts["definition"]> {
 
 /** Resource use of the services; null when the stack is not running. */
 const useOf = (project: Project): Promise<StatsReport | null> =>
-  project.supervisor.running === null ? Promise.resolve(null) : statsOf(project, undefined);
+  project.supervisor.running === null ? Promise.resolve(null) : statsOf(project, {});
 
 async function recorded(
   project: Project,

@@ -12,6 +12,7 @@ import type {
   LogReport,
   StackChange,
   StatsReport,
+  StatsRequest,
 } from "../model.js";
 import type { EventQuery } from "../storage/events.js";
 import { pressure } from "./limits.js";
@@ -178,7 +179,10 @@ function untilEnded(project: Project, services: string[], caller: AbortSignal | 
   };
 }
 
-export async function statsOf(project: Project, requested: string[] | undefined): Promise<StatsReport> {
+export async function statsOf(
+  project: Project,
+  { services: requested, history = false }: Omit<StatsRequest, "project">,
+): Promise<StatsReport> {
   const { running } = project.supervisor;
   const names = await project.names();
   const unknown = requested?.find((service) => !names.includes(service));
@@ -188,11 +192,13 @@ export async function statsOf(project: Project, requested: string[] | undefined)
   await Promise.all(
     (requested ?? names).map(async (name) => {
       const unit = running.unit(name);
-      services[name] = { state: unit.state, stats: null, limits: unit.applied, pressure: [] };
+      const past = history ? { history: [...running.usage.of(name)] } : {};
+      services[name] = { state: unit.state, stats: null, limits: unit.applied, pressure: [], ...past };
       const stats = (await unit.instance?.stats()) ?? null;
       if (stats === null) return;
       const limits = unit.applied;
-      services[name] = { state: unit.state, stats, limits, pressure: limits === null ? [] : pressure(stats, limits) };
+      const short = limits === null ? [] : pressure(stats, limits);
+      services[name] = { state: unit.state, stats, limits, pressure: short, ...past };
     }),
   );
   return { project: project.id, timestamp: new Date().toISOString(), services };

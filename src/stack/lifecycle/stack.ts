@@ -12,6 +12,7 @@ import type { Scope, StopScope } from "./scope.js";
 import type { ServiceContext } from "./service-context.js";
 import { ServiceController } from "./service-controller.js";
 import { startServices, stopServices } from "./startup.js";
+import { UsageHistory } from "./usage-history.js";
 
 export interface Reconciled {
   started: string[];
@@ -25,6 +26,7 @@ const idle = (unit: ServiceController): boolean =>
 
 export class Stack {
   readonly startedAt = Date.now();
+  readonly usage = new UsageHistory(() => this.#units.values());
   #units: ReadonlyMap<string, ServiceController>;
   #phase: "open" | "closed" | "lost" = "open";
   /** Aborts waits for this stack's services when the stack ends. */
@@ -73,6 +75,7 @@ export class Stack {
   async bringUp(scope: Scope): Promise<void> {
     const { units } = this;
     const names = [...units.keys()];
+    this.usage.start();
     await this.#changing.run(names, () => startServices({ units, names, scope: this.#within(scope) }));
   }
 
@@ -146,6 +149,7 @@ export class Stack {
 
   /** Stops every service, dependents first, then releases the runtime's resources. */
   async stop(scope: StopScope): Promise<void> {
+    this.usage.close();
     this.#life.abort(
       new StackwardenError("OPERATION_CANCELLED", "The stack was stopped meanwhile.", {
         hint: hint`Start it again with ${callTo("start_stack")}.`,
@@ -167,6 +171,7 @@ export class Stack {
   /** Marks all services as lost after the runtime died. Nothing remains to be stopped. */
   async lose(error: StackwardenError): Promise<void> {
     this.#phase = "lost";
+    this.usage.close();
     for (const unit of this.units.values()) unit.lose();
     this.#life.abort(error);
     await this.runtimeStack.close().catch(() => undefined);

@@ -57,6 +57,9 @@ export const healthOutcome = z.object({
 });
 export type HealthOutcome = z.infer<typeof healthOutcome>;
 
+const usageSample = z.object({ time, cpus: z.number().nullable(), memory_mb: z.number().nullable() });
+export type UsageSample = z.infer<typeof usageSample>;
+
 export const statsReport = z.object({
   project: text,
   timestamp: time,
@@ -68,6 +71,8 @@ export const statsReport = z.object({
       limits: appliedLimits.nullable(),
       /** Resources that are short, in sentences. */
       pressure: z.array(text),
+      /** On request: usage of the last hour, oldest first. */
+      history: z.array(usageSample).optional(),
     }),
   ),
 });

@@ -226,7 +226,7 @@ export class Bench {
 
   definition(
     services: ServiceDefinition[],
-    fields: Partial<Pick<StackDefinition, "secrets" | "secretValues" | "volumes">> = {},
+    fields: Partial<Pick<StackDefinition, "secrets" | "secretValues" | "volumes" | "configs">> = {},
   ): StackDefinition {
     return {
       name: this.projectId,

@@ -161,6 +161,21 @@ describe.skipIf(skip !== null)(`compose attributes on docker${skip === null ? ""
     }
   });
 
+  it("gives files of secrets and configs the owner and permissions that the compose file names", async () => {
+    const service = shell("stat -c '%n %u:%g %a' /run/secrets/* /etc/made.conf; cat /run/secrets/plain", {
+      secrets: [
+        { source: "s", target: "plain" },
+        { source: "s", target: "named", uid: 103, gid: 104, mode: 0o440 },
+      ],
+      configs: [{ source: "c", target: "/etc/made.conf", mode: 0o444 }],
+    });
+    const stack = await bench.open([service], { secrets: { s: "value" }, configs: { c: Buffer.from("text") } });
+    await (await bench.start(stack, service)).exited;
+    expect(bench.sink("app").all).toBe(
+      "/run/secrets/named 103:104 440\n/run/secrets/plain 4321:4321 400\n/etc/made.conf 4321:4321 444\nvalue",
+    );
+  });
+
   it("publishes a UDP port beside the TCP port of the same number, on 127.0.0.1", async () => {
     const script = `import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -15,7 +15,7 @@ import { ensureVolumes, type ServiceVolume } from "../volumes/ensure.js";
 import { ownVolumes } from "../volumes/owner.js";
 import { checkBinds } from "../volumes/writable-binds.js";
 import { containerEnvironment } from "./environment.js";
-import { copySecretFiles, secretsFolder, writeSecretFiles } from "./secret-files.js";
+import { copySecretFiles, type SecretValue, secretsFolder, writeSecretFiles } from "./secret-files.js";
 import { containerSpec, type PortBinding } from "./spec.js";
 import { type ContainerUser, containerUser, rootRefused } from "./user.js";
 import { userIds } from "./user-ids.js";
@@ -142,12 +142,12 @@ async function prepareAs(
   const folder = await secretsFolder({ ...identity, sameMachine: engine.sameMachine, env });
   const secrets = join(folder, `${service.name}-${kind}`);
   const files = [
-    ...service.secrets.map(({ source, target }) => ({
-      target,
+    ...service.secrets.map(({ source, ...file }) => ({
+      ...file,
       value: definition.secrets[source] ?? definition.binarySecrets?.[source],
     })),
-    ...(service.configs ?? []).map(({ source, target }) => ({ target, value: definition.configs?.[source] })),
-  ].flatMap(({ target, value }) => (value === undefined ? [] : [{ target, value }]));
+    ...(service.configs ?? []).map(({ source, ...file }) => ({ ...file, value: definition.configs?.[source] })),
+  ].flatMap(({ value, ...file }): SecretValue[] => (value === undefined ? [] : [{ ...file, value }]));
   const labels = instanceLabels(options);
   const own = { ...service, ...(options.command === undefined ? {} : { command: options.command }) };
   const specFor = (secretFiles: { source: string; target: string }[]) =>

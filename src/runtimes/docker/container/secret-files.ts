@@ -51,9 +51,13 @@ export interface SecretFile {
 
 const insidePath = (target: string): string => (target.startsWith("/") ? target : `/run/secrets/${target}`);
 
+/** The content of one file, with the owner and permissions that the compose file gives it. */
 export interface SecretValue {
   target: string;
   value: string | Buffer;
+  uid?: number | undefined;
+  gid?: number | undefined;
+  mode?: number | undefined;
 }
 
 /**
@@ -82,7 +86,7 @@ export async function copySecretFiles(
     );
   const archive = pack();
   const folders = new Set<string>();
-  for (const { target, value } of files) {
+  for (const { target, value, uid = user?.uid, gid = user?.gid, mode } of files) {
     const parts = insidePath(target).slice(1).split("/");
     for (const at of parts.slice(0, -1).keys()) {
       const folder = `${parts.slice(0, at + 1).join("/")}/`;
@@ -91,7 +95,11 @@ export async function copySecretFiles(
         archive.entry({ name: folder, type: "directory", mode: 0o755 });
       folders.add(folder);
     }
-    archive.entry({ name: parts.join("/"), mode: user === null ? 0o444 : 0o400, ...(user ?? {}) }, value as Buffer);
+    const owner = uid === undefined ? {} : { uid, gid: gid ?? uid };
+    archive.entry(
+      { name: parts.join("/"), mode: mode ?? (uid === undefined ? 0o444 : 0o400), ...owner },
+      value as Buffer,
+    );
   }
   archive.finalize();
   await docker.getContainer(container).putArchive(archive, { path: "/" });
@@ -114,14 +122,15 @@ export async function writeSecretFiles(
     await makePrivateFolder(dirname(dirname(folder)));
     await makePrivateFolder(dirname(folder));
     await makePrivateFolder(folder);
-    const owned = user !== null && (process.getuid?.() === 0 || process.getuid?.() === user.uid);
+    const root = process.getuid?.() === 0;
     return await Promise.all(
-      files.map(async ({ target, value }, at) => {
+      files.map(async ({ target, value, uid = user?.uid, gid = user?.gid, mode }, at) => {
         const source = join(folder, String(at));
         await writeFile(source, value, { mode: 0o600, flag: "wx" });
-        if (owned && process.getuid?.() === 0) await chown(source, user.uid, user.gid);
+        const owned = uid !== undefined && (root || process.getuid?.() === uid);
+        if (owned && root) await chown(source, uid, gid ?? uid);
         // Only this user can enter the folder; inside the container, the mode of the file applies.
-        await chmod(source, owned ? 0o400 : 0o444);
+        await chmod(source, owned ? (mode ?? 0o400) : (mode ?? 0) | 0o444);
         return { source, target: insidePath(target) };
       }),
     );

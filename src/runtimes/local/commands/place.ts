@@ -13,7 +13,7 @@ import type { ServiceUser } from "../types.js";
 export interface CommandPlace {
   service: ServiceDefinition;
   user: ServiceUser;
-  plan: Pick<LaunchPlan, "cwd" | "env" | "commandEnv" | "resolve" | "mounts" | "groups">;
+  plan: Pick<LaunchPlan, "cwd" | "env" | "commandEnv" | "resolve" | "programs" | "mounts" | "groups">;
 }
 
 export interface CommandSpec {
@@ -21,6 +21,7 @@ export interface CommandSpec {
   cwd: string;
   env: Record<string, string>;
   user: ServiceUser;
+  programs: readonly string[];
   mounts: readonly SandboxMount[];
 }
 
@@ -69,6 +70,7 @@ export async function commandSpec(
     cwd: directory(place, request.workdir),
     env,
     user,
+    programs: plan.programs ?? [],
     mounts: plan.mounts ?? [],
   };
 }

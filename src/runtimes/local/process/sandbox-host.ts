@@ -19,6 +19,15 @@ import {
 
 type Namespaces = Pick<LaunchSpec, "namespaces">;
 
+/** The program and the folders of PATH, where the server chose both. */
+const programsOf = ({ argv, env }: { argv: readonly string[]; env: Record<string, string> }): string[] => [
+  ...argv.slice(0, 1),
+  ...inFolders((env.PATH ?? "").split(":").filter((one) => one.startsWith("/"))),
+];
+
+/** Stand-ins for any program in these folders. */
+export const inFolders = (folders: readonly string[]): string[] => folders.map((folder) => `${folder}/program`);
+
 export class Sandbox {
   /** Account files that were already written, by user id. */
   readonly #accounts = new Map<number, Promise<Record<string, string>>>();
@@ -65,14 +74,14 @@ export class Sandbox {
     env: Record<string, string>;
     user: ServiceUser;
     visible?: readonly string[];
+    programs?: readonly string[];
     mounts?: readonly SandboxMount[];
   }): Promise<Namespaces> {
     const { host } = this;
     if (host === null || spec.visible === undefined) return {};
     const view = {
       visible: spec.visible,
-      program: spec.argv[0] ?? "",
-      path: (spec.env.PATH ?? "").split(":").filter((one) => one.startsWith("/")),
+      programs: spec.programs ?? programsOf(spec),
       files: await this.#accountFiles(spec.user),
       mounts: spec.mounts ?? [],
     };

@@ -55,9 +55,11 @@ function around(program: string, hidden: readonly string[]): string {
 export interface SandboxView {
   /** Paths below hidden folders that the service can see and, with its user's permissions, change. */
   visible: readonly string[];
-  /** The program and its PATH folders: those below hidden folders are visible read-only. */
-  program: string;
-  path: readonly string[];
+  /**
+   * Programs that the server chose, never those that a project names: the folders around those below hidden folders are
+   * visible read-only.
+   */
+  programs: readonly string[];
   /** Files that replace the machine's own: the source path, and the path inside. */
   files?: Readonly<Record<string, string>>;
   /** Folders that take the place of others, in order. */
@@ -76,7 +78,7 @@ export function sandboxArgs(host: SandboxHost, view: SandboxView): string[] {
   const hidden = [...TEMPORARY, ...host.hidden].filter((folder) => existsSync(folder));
   const over = (path: string): string | undefined =>
     hidden.filter((folder) => within(path, folder)).sort((a, b) => b.length - a.length)[0];
-  const programs = [view.program, ...view.path.map((folder) => `${folder}/program`)]
+  const programs = view.programs
     .filter((one) => one.startsWith("/") && over(one) !== undefined)
     .map((one) => around(one, hidden))
     // A folder that an installation fills is also its program's folder; it stays writable.
@@ -153,7 +155,7 @@ export async function findSandboxTools(setpriv: string | null): Promise<SandboxT
   if (nsenter === null || setpriv === null) return { reason: "nsenter and setpriv of util-linux are not installed" };
   const tools = { bwrap, nsenter };
   const nobody = privileges({ uid: 65_534, gid: 65_534 }, true);
-  const view = { visible: [], program: "/bin/sh", path: [] };
+  const view = { visible: [], programs: [] };
   const sandbox = [...sandboxArgs({ tools, hidden: [], shared: [] }, view), setpriv, ...nobody, "/bin/sh", "-c"];
   // Its own process id shows that the PID namespace is separate.
   const run = execute(bwrap, [...sandbox, "echo $$"], { env: {}, cwd: "/", timeout: 10_000 });

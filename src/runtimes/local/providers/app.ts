@@ -14,6 +14,7 @@ import type { InstallContext } from "../install/install-context.js";
 import { installNode } from "../install/node.js";
 import { installPython, pythonFor } from "../install/python.js";
 import type { SandboxMount } from "../process/sandbox.js";
+import { inFolders } from "../process/sandbox-host.js";
 import { findClientTool } from "../toolchain/find-toolchain.js";
 import { prepareWorkspace, type Workspace, type WorkspaceRequest } from "../workspace.js";
 import { prepareRecipe } from "./app-recipe.js";
@@ -237,6 +238,7 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
   const find = (argv: string[]) =>
     resolveProgram(argv, workspace.cwd, tools, { user, host: context.host, client: context.client });
   const argv = await find(rewritten);
+  const isNamedByPath = rewritten[0]?.includes("/") === true;
   if (service.recipe === undefined) notes.push(...(await languageNote(service, argv[0] ?? "", context)));
   return {
     argv,
@@ -245,6 +247,7 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
     notes,
     emptyVolumes: null,
     mounts,
+    programs: [...inFolders(tools.path), ...(isNamedByPath ? [] : argv.slice(0, 1))],
     ...(volumes.groups.length === 0 ? {} : { groups: volumes.groups }),
     access: null,
     resolve: find,

@@ -39,6 +39,8 @@ export interface LaunchPlan {
    * Variables in addition to `env` for commands that callers run in the service: its own definition and its address.
    */
   commandEnv?: Record<string, string>;
+  /** Programs that the server chose, and not the project. Default: the program of `argv`. */
+  programs?: readonly string[];
   /** Folders that take the place of others in the service's namespaces. */
   mounts?: readonly SandboxMount[];
   /** Groups of the volumes that the service shares with others. */

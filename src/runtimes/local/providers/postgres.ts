@@ -10,6 +10,7 @@ import type { PostgresBinaries } from "../binaries-postgres.js";
 import { ownerOf, writePrivateFile } from "../files/create.js";
 import { readOwnFile } from "../files/read.js";
 import { removeTree } from "../files/remove-tree.js";
+import { inFolders } from "../process/sandbox-host.js";
 import { initScripts, isInitMount } from "./init-scripts.js";
 import type { LaunchPlan, PrepareContext } from "./launch-plan.js";
 import { initialiseCluster, reachable, removeHalfMade } from "./postgres-cluster.js";
@@ -208,6 +209,7 @@ export async function preparePostgres(context: PrepareContext): Promise<LaunchPl
     cwd: data,
     env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8", HOME: context.home, TMPDIR: context.tmp, TZ: "UTC" },
     commandEnv: postgresCommandEnv(context, binaries.bin),
+    programs: inFolders([binaries.bin]),
     notes,
     emptyVolumes,
     access: login,

@@ -31,8 +31,7 @@ describe("what a service sees", () => {
     const program = join(home, "ada/node/bin/node");
     const args = sandboxArgs(host, {
       visible: [project, own],
-      program,
-      path: ["/usr/bin", join(home, "ada/node/bin")],
+      programs: [program, "/usr/bin/program", join(home, "ada/node/bin/program")],
     });
     expect(each(args, "--tmpfs")).toEqual(expect.arrayContaining(["/tmp", home, state]));
     expect(each(args, "--bind")).toEqual(["/", project, own].sort((a, b) => a.length - b.length));
@@ -49,7 +48,7 @@ describe("what a service sees", () => {
     folder("state/projects/shop/deps/abc/bin");
     const host = { tools: { bwrap: "bwrap", nsenter: "nsenter" }, hidden: [state], shared: [] };
     const program = join(own, "deps/abc/bin/python");
-    const args = sandboxArgs(host, { visible: [own], program, path: [join(own, "deps/abc/bin")] });
+    const args = sandboxArgs(host, { visible: [own], programs: [program, join(own, "deps/abc/bin/program")] });
     expect(each(args, "--ro-bind")).toEqual([]);
     expect(each(args, "--bind")).toContain(own);
   });
@@ -58,7 +57,7 @@ describe("what a service sees", () => {
     const home = folder("home/ada");
     folder("home/ada/tools");
     const host = { tools: { bwrap: "bwrap", nsenter: "nsenter" }, hidden: [home], shared: [] };
-    const args = sandboxArgs(host, { visible: [], program: join(home, "tools/run.sh"), path: [] });
+    const args = sandboxArgs(host, { visible: [], programs: [join(home, "tools/run.sh")] });
     expect(each(args, "--ro-bind")).toEqual([join(home, "tools")]);
   });
 });
