@@ -127,6 +127,7 @@ describe("the command line", () => {
     const ran = await run(
       "exec",
       "app",
+      "--",
       "node",
       "-e",
       "console.log(process.env.PORT); console.error('e'); process.exit(7)",

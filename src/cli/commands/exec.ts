@@ -61,10 +61,12 @@ function exitCode({ exit_code: code, signal, timed_out: timedOut }: CommandOutco
 export async function exec(
   kind: "exec" | "run",
   service: string,
-  words: string[],
+  asked: string[],
   options: ExecOptions,
   host: CliHost,
 ): Promise<ExitCode> {
+  // `exec web -- tool`: the separator is not part of the command.
+  const words = asked[0] === "--" ? asked.slice(1) : asked;
   const session = await openSession(options, host, { start: kind === "run" });
   const { terminal } = session;
   try {

@@ -9,6 +9,11 @@ export interface Holding {
   serve?: (socket: Socket, port: number) => void;
   /** `0.0.0.0` means every address of this machine, including IPv6. Default: loopback only. */
   host?: Endpoint["host"];
+  /**
+   * The container engine listens on fixed ports that this process may not listen on (below 1024): they are claimed and not
+   * held. Default: such a port is an error.
+   */
+  engineListens?: boolean;
   /** The stack of these ports, for the error of another stack that requests one of them. */
   project?: string;
 }
@@ -71,9 +76,13 @@ export const boundPort = (holder: Holder): number => {
 };
 
 export interface Held {
-  holder: Holder;
+  /** Null: another program than this server will listen on it. */
+  holder: Holder | null;
   claim: PortClaim;
 }
+
+export const isLeftToEngine = (error: unknown, { engineListens }: Holding): boolean =>
+  engineListens === true && (error as NodeJS.ErrnoException).code === "EACCES";
 
 /**
  * Holds a port with a claim and a listening socket. Null when another process has the port. Rejects with the system's
@@ -85,13 +94,14 @@ export async function holdClaimed(port: number, holding: Holding, protocol?: Pro
   try {
     return { claim, holder: await hold(port, holding, protocol) };
   } catch (error) {
+    if (isLeftToEngine(error, holding)) return { claim, holder: null };
     await claim.release();
     if ((error as NodeJS.ErrnoException).code === "EADDRINUSE") return null;
     throw error;
   }
 }
 
-export async function holdAny(holding: Holding, protocol?: Protocol): Promise<Held> {
+export async function holdAny(holding: Holding, protocol?: Protocol): Promise<Held & { holder: Holder }> {
   for (;;) {
     const holder = await hold(0, holding, protocol);
     const claim = await claimPort(boundPort(holder), protocol);

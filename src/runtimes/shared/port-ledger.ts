@@ -15,6 +15,7 @@ import {
   hold,
   holdAny,
   holdClaimed,
+  isLeftToEngine,
   type Protocol,
 } from "./port-holder.js";
 import { describeOwner, ownerOf, type PortOwner } from "./port-owner.js";
@@ -106,17 +107,13 @@ const busyPort = ({ service, containerPort, protocol }: PortRequest, port: numbe
 /** Holds the fixed port or one of its range, or the first free one at or after the preferred one. */
 async function take(wish: PortRequest, taken: Set<string>, holding: Holding): Promise<Slot | "busy"> {
   const { protocol } = wish;
-  const slot = (held: Held): Slot => ({
-    ...wish,
-    ...held,
-    port: boundPort(held.holder),
-  });
+  const slot = (held: Held, port: number): Slot => ({ ...wish, ...held, port });
   if (wish.hostPort !== undefined) {
     try {
       for (let port = wish.hostPort; port <= (wish.hostPortEnd ?? wish.hostPort); port++) {
         if (taken.has(keyOf(wish, port))) continue;
         const held = await holdClaimed(port, holding, protocol);
-        if (held !== null) return slot(held);
+        if (held !== null) return slot(held, port);
       }
       return "busy";
     } catch (error) {
@@ -136,10 +133,14 @@ async function take(wish: PortRequest, taken: Set<string>, holding: Holding): Pr
     for (let port = first; port < first + SEARCH && port <= 65_535; port++) {
       if (taken.has(keyOf(wish, port))) continue;
       const held = await holdClaimed(port, holding, protocol).catch(() => null);
-      if (held !== null) return slot(held);
+      if (held === null) continue;
+      if (held.holder !== null) return slot(held, port);
+      // A port that nobody asked for is one that is held.
+      await held.claim.release();
     }
   }
-  return slot(await holdAny(holding, protocol));
+  const any = await holdAny(holding, protocol);
+  return slot(any, boundPort(any.holder));
 }
 
 /** Releases a port. */
@@ -252,8 +253,12 @@ export class PortLedger {
     const moved: Reassigned[] = [];
     for (const slot of this.#of(service)) {
       if (slot.holder !== null) continue;
-      slot.holder = await hold(slot.port, this.holding, slot.protocol).catch(() => null);
-      if (slot.holder !== null) continue;
+      let left = false;
+      slot.holder = await hold(slot.port, this.holding, slot.protocol).catch((error: unknown) => {
+        left = isLeftToEngine(error, this.holding);
+        return null;
+      });
+      if (slot.holder !== null || left) continue;
       const from = slot.port;
       const fixed = slot.hostPort !== undefined && slot.hostPortEnd === undefined;
       const taken = new Set(this.#slots.map((one) => keyOf(one, one.port)));

@@ -1,6 +1,7 @@
 /**
  * Reads a project's definition in a worker thread. A file that is crafted to block its reader or to exhaust memory ends
- * only that thread, not the server. One idle worker is kept between loads.
+ * only that thread, not the server. One idle worker is kept between loads; a load
+ * that finds it at work waits a moment for it.
  */
 
 import { existsSync } from "node:fs";
@@ -57,6 +58,8 @@ const MOST_PATIENCE = 5;
  */
 const ENOUGH_WORK = 0.75;
 const START_MS = 30_000;
+/** How long a load waits for a worker at work before it starts another, which takes longer than most loads. */
+const BUSY_MS = 100;
 
 function workerProgram(): string {
   for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
@@ -72,16 +75,29 @@ function workerProgram(): string {
 export function createWorkerLoader(options: WorkerLoaderOptions = {}): WorkerLoader {
   const { deadlineMs = DEADLINE_MS, memoryMb = MEMORY_MB, idleMs = IDLE_MS } = options;
   let idle: Reader | null = null;
+  let busy = 0;
   let idleTimer: NodeJS.Timeout | undefined;
   let closed = false;
   const start = (): Reader => new Reader(options.program ?? workerProgram(), memoryMb, deadlineMs);
-  const take = (): Reader => {
+  const waiting: ((reader: Reader) => void)[] = [];
+  const take = async (): Promise<Reader> => {
     clearTimeout(idleTimer);
-    const reader = idle !== null && !idle.ended ? idle : start();
+    const free = idle !== null && !idle.ended ? idle : null;
     idle = null;
+    const reader = free ?? (busy === 0 ? start() : ((await returned(waiting)) ?? start()));
+    busy += 1;
     return reader;
   };
   const giveBack = (reader: Reader): void => {
+    busy -= 1;
+    const next = closed || reader.ended ? undefined : waiting.shift();
+    if (next !== undefined) {
+      next(reader);
+      return;
+    }
+    keep(reader);
+  };
+  const keep = (reader: Reader): void => {
     if (closed || reader.ended || (idle !== null && !idle.ended)) {
       void reader.end();
       return;
@@ -96,10 +112,10 @@ export function createWorkerLoader(options: WorkerLoaderOptions = {}): WorkerLoa
   };
   return {
     warm: () => {
-      if (idle === null && !closed) giveBack(start());
+      if (idle === null && busy === 0 && !closed) keep(start());
     },
     loadStack: async (request) => {
-      const reader = take();
+      const reader = await take();
       try {
         return await reader.load(request);
       } finally {
@@ -114,6 +130,21 @@ export function createWorkerLoader(options: WorkerLoaderOptions = {}): WorkerLoa
       await last?.end();
     },
   };
+}
+
+/** The next worker that completes its load; null when none does in time. */
+function returned(waiting: ((reader: Reader) => void)[]): Promise<Reader | null> {
+  return new Promise((resolve) => {
+    const take = (reader: Reader): void => {
+      clearTimeout(timer);
+      resolve(reader);
+    };
+    const timer = setTimeout(() => {
+      waiting.splice(waiting.indexOf(take), 1);
+      resolve(null);
+    }, BUSY_MS);
+    waiting.push(take);
+  });
 }
 
 const tooMuch = (message: string): StackwardenError =>

@@ -71,7 +71,8 @@ while True:
     time.sleep(0.02)
 `;
 
-export function commandSentences(given: Given): void {
+/** Commands in a running instance. */
+export function execSentences(given: Given): void {
   describe("commands in a service", () => {
     it("a command has the service's environment, user and folder, and keeps its streams apart", async () => {
       const bench = given();
@@ -120,12 +121,9 @@ export function commandSentences(given: Given): void {
     it("a program that does not exist is a caller's error", async () => {
       const bench = given();
       const service = bench.python("app", WAITS);
-      const { stack, running, sink } = await bench.run(service);
+      const { running, sink } = await bench.run(service);
       await sink.shows("up");
       await expect(exec(running, ["no-such-program-anywhere"])).rejects.toMatchObject({ code: "COMMAND_NOT_FOUND" });
-      await expect(oneOff(bench, stack, service, ["no-such-program-anywhere"])).rejects.toMatchObject({
-        code: "COMMAND_NOT_FOUND",
-      });
     });
 
     it("cancelling ends everything that a command started, however it hides", async () => {
@@ -173,8 +171,20 @@ export function commandSentences(given: Given): void {
       await expect(exec(running, program(bench, "print(1)"))).rejects.toMatchObject({ code: "SERVICE_NOT_STARTED" });
     });
   });
+}
 
+export function commandSentences(given: Given): void {
+  execSentences(given);
   describe("one-off commands", () => {
+    it("a program that does not exist is a caller's error there too", async () => {
+      const bench = given();
+      const service = bench.python("app", WAITS);
+      const stack = await bench.open([service]);
+      await expect(oneOff(bench, stack, service, ["no-such-program-anywhere"])).rejects.toMatchObject({
+        code: "COMMAND_NOT_FOUND",
+      });
+    });
+
     it("a one-off command runs without its service, with the definition's environment and its own input", async () => {
       const bench = given();
       const service = bench.python("app", WAITS, { environment: { SAYS: "hello" } });

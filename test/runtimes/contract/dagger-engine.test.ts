@@ -5,7 +5,8 @@
 import { createDaggerRuntime } from "../../../src/runtimes/dagger/dagger-runtime.js";
 import { whyNoEngine } from "../../support/real-engine.js";
 import { IMAGES, SETTINGS } from "../dagger/support/parts.js";
-import { runtimeContract } from "./contract.js";
+import { execSentences } from "./commands.js";
+import { ALL, runtimeContract } from "./contract.js";
 
 runtimeContract(
   "the Dagger runtime on a real engine",
@@ -25,4 +26,5 @@ runtimeContract(
     };
   },
   await whyNoEngine(),
+  [...ALL, execSentences],
 );

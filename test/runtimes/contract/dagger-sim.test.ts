@@ -2,7 +2,8 @@
 import { createDaggerRuntime } from "../../../src/runtimes/dagger/dagger-runtime.js";
 import { livingSessions, startSimEngine, whyNoContainers } from "../../support/dagger-sim/engine.js";
 import { IMAGES, SETTINGS } from "../dagger/support/parts.js";
-import { runtimeContract } from "./contract.js";
+import { execSentences } from "./commands.js";
+import { ALL, runtimeContract } from "./contract.js";
 
 runtimeContract(
   "the Dagger runtime on a simulated engine",
@@ -28,4 +29,5 @@ runtimeContract(
     };
   },
   whyNoContainers(),
+  [...ALL, execSentences],
 );

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { connect, createServer, type Server } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { portRequests } from "../../../src/runtimes/local/port-requests.js";
@@ -13,6 +14,14 @@ const published = (containerPort: number, hostPort?: number): PortMapping => ({
   protocol: "tcp",
   ...(hostPort === undefined ? {} : { hostPort }),
 });
+/** The first port on which every user may listen. */
+const firstFreePort = (): number => {
+  try {
+    return Number(readFileSync("/proc/sys/net/ipv4/ip_unprivileged_port_start", "utf8"));
+  } catch {
+    return 0;
+  }
+};
 const web = (name: string, ...ports: PortMapping[]): ServiceDefinition => service(name, { ports });
 
 describe("the port ledger", () => {
@@ -35,6 +44,33 @@ describe("the port ledger", () => {
     await ledger.close();
     await Promise.all(foreign.splice(0).map((server) => new Promise((resolve) => server.close(resolve))));
   });
+
+  const restricted = process.getuid?.() === 0 && process.platform === "linux" && firstFreePort() > 1;
+  it.skipIf(!restricted)(
+    "claims a fixed port that only the container engine may listen on, and chooses none of those itself",
+    async () => {
+      const wishes = [web("web", published(80, 7)), web("auto", published(7))];
+      process.seteuid?.(1000);
+      try {
+        await expect(ledger.apply(definition(wishes))).rejects.toMatchObject({ code: "UNSUPPORTED" });
+        await ledger.close();
+        ledger = new PortLedger(portRequests, { engineListens: true });
+        await ledger.apply(definition(wishes));
+        expect(ledger.hostPort("web", 80)).toBe(7);
+        expect(ledger.hostPort("auto", 7)).toBeGreaterThan(7);
+        expect(await ledger.secure("web")).toEqual([]);
+        await ledger.release("web");
+        await ledger.rehold("web");
+        const other = new PortLedger(portRequests, { engineListens: true });
+        await expect(other.apply(definition([web("other", published(80, 7))]))).rejects.toMatchObject({
+          code: "PORT_IN_USE",
+        });
+        await other.close();
+      } finally {
+        process.seteuid?.(0);
+      }
+    },
+  );
 
   it("holds a port from its choice to its release, so that no other process gets it", async () => {
     const port = await freePort();

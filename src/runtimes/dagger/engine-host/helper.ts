@@ -256,6 +256,16 @@ export class Helper {
     }
   }
 
+  /** Starts a program on the engine's host in a process of its own connection. */
+  spawn(words: readonly string[]): Child {
+    const [program, ...rest] = this.way.argv;
+    return spawn(program, [...rest, "-c", 'exec "$@"', "sh", ...words], {
+      env: this.env,
+      stdio: ["pipe", "pipe", "pipe"],
+      detached: true,
+    });
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#life.abort(this.#unavailable("the connection was closed"));

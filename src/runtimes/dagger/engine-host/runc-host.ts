@@ -6,7 +6,7 @@ import { StackwardenError } from "../../../errors.js";
 import { callTo, hint } from "../../../hint.js";
 import type { Limits } from "../../../stack/definition/types.js";
 import { limitsHold } from "../../../stack/lifecycle/limits.js";
-import type { AppliedLimits, Enforcement, ServiceStats } from "../../../stack/runtime.js";
+import type { AppliedLimits, Enforcement, ExecRequest, ExecResult, ServiceStats } from "../../../stack/runtime.js";
 import { lastLine } from "../../shared/last-line.js";
 import { ENTRY_PATH } from "../entry/types.js";
 import {
@@ -24,6 +24,7 @@ import type { Answer, Helper } from "./helper.js";
 import { CPU_PERIOD_US, kernelLimits } from "./limit-values.js";
 import { APPLY, BEGUN, GONE, INSPECT, NOT_YET, OOM_KILLS } from "./remote-scripts.js";
 import { usageOfEvent } from "./runc-events.js";
+import { KILL_MARKED, streamedExec } from "./streamed-exec.js";
 import type { EngineHost, HostExec, HostExecResult, HostUser } from "./types.js";
 import { unknownLimits, unknownStats } from "./unreachable-host.js";
 
@@ -209,6 +210,18 @@ export class RuncHost implements EngineHost {
       const answer = await this.helper.runToEnd(request, { timeoutMs, signal });
       return { exitCode: answer.exitCode, output: answer.output.toString() };
     });
+  }
+
+  stream(id: string, service: string, request: ExecRequest): Promise<ExecResult> {
+    return this.#reached(() =>
+      streamedExec({
+        service,
+        id: checked(id),
+        request,
+        spawn: (words) => this.helper.spawn(words),
+        kill: async (mark) => void (await this.#sh(KILL_MARKED, [mark])),
+      }),
+    );
   }
 
   async end(instances: readonly string[], signal: AbortSignal): Promise<void> {

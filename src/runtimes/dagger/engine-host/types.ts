@@ -1,6 +1,6 @@
 /** Operations on the machine (or in the container) that runs a Dagger engine: limits, usage, commands, signals. */
 import type { Limits } from "../../../stack/definition/types.js";
-import type { AppliedLimits, Enforcement, ServiceStats } from "../../../stack/runtime.js";
+import type { AppliedLimits, Enforcement, ExecRequest, ExecResult, ServiceStats } from "../../../stack/runtime.js";
 
 /**
  * Environment variable of every service's container with a random value for each start. It identifies the container
@@ -73,6 +73,12 @@ export interface EngineHost {
   begun(id: string, signal: AbortSignal): Promise<HostUser | null>;
   /** Runs a command inside the running service, with its environment and no new privileges. */
   exec(id: string, run: HostExec): Promise<HostExecResult>;
+  /**
+   * Runs a command inside the running service with streams for its input and output. No process of the command is left
+   * when the promise settles.
+   * @throws COMMAND_NOT_FOUND, SERVICE_NOT_STARTED, UNSUPPORTED, RUNTIME_UNAVAILABLE
+   */
+  stream(id: string, service: string, request: ExecRequest): Promise<ExecResult>;
   /**
    * Kills running containers of these instances, which an earlier session left behind, and waits until they are gone.
    * @throws STOP_FAILED when one still runs after 20 s, UNSUPPORTED, OPERATION_CANCELLED, RUNTIME_UNAVAILABLE

@@ -30,6 +30,7 @@ export function unreachableHost(reason: string): EngineHost {
     user: () => Promise.resolve(null),
     begun: () => Promise.resolve(null),
     exec: refuse,
+    stream: refuse,
     end: refuse,
     kill: refuse,
     close: () => Promise.resolve(),

@@ -1,7 +1,9 @@
 /** One running instance on an engine, behind the domain's interface. */
+import { StackwardenError } from "../../../errors.js";
 import type { Healthcheck, Limits } from "../../../stack/definition/types.js";
 import type {
   AppliedLimits,
+  ExecRequest,
   ExecResult,
   ProbeResult,
   RuntimeService,
@@ -94,8 +96,17 @@ export class DaggerService implements RuntimeService {
       .catch((error: unknown) => unknownStats(this.#hasEnded() ? ENDED : (error as Error).message));
   }
 
-  async exec(): Promise<ExecResult> {
-    throw unsupported("dagger", "run a command in a service");
+  async exec(request: ExecRequest): Promise<ExecResult> {
+    const { containerId, host, unseen } = this.options;
+    if (this.#hasEnded())
+      throw new StackwardenError("SERVICE_NOT_STARTED", `${this.service} does not run.`, {
+        hint: "Start it, then call again.",
+      });
+    if (containerId === null)
+      throw new StackwardenError("UNSUPPORTED", `No command can run in ${this.service}: ${unseen}.`, {
+        hint: "Use an engine whose container or machine this server can enter, or the docker or local runtime.",
+      });
+    return host.stream(containerId, this.service, request);
   }
 
   async pause(): Promise<void> {

@@ -50,7 +50,9 @@ export interface StackParts {
 /** Time limit for cleaning up on a lost engine. */
 const CLEAN_UP_MS = 5000;
 
-export const newLedger = (): PortLedger => new PortLedger(portRequests);
+/** A rootless engine has no more rights to listen on a port than its user. */
+export const newLedger = ({ info }: Pick<Engine, "info">): PortLedger =>
+  new PortLedger(portRequests, { engineListens: !info.rootless });
 
 export class DockerStack implements RuntimeStack {
   readonly runtime = "docker";

@@ -25,7 +25,7 @@ export async function openStack(options: OpenStackOptions): Promise<DockerStack>
   const { docker, address } = engine;
   const identity = { projectId, stateDir };
   const labels = { ...stackLabels(identity), [LABEL.server]: serverId() };
-  const ledger = newLedger();
+  const ledger = newLedger(engine);
   const running = new Map<string, string>();
   const watch = new EngineWatch({
     docker,

@@ -31,6 +31,7 @@ export const remoteHost = (more: Partial<EngineHost> = {}): EngineHost => ({
   find: refuse,
   elsewhere: () => false,
   exec: refuse,
+  stream: refuse,
   end: refuse,
   kill: refuse,
   apply: async () => unlimited,
