@@ -33,7 +33,7 @@ const PROJECTS: OrdinaryProject[] = [
       ["proxy", "/api/", '"ok": true'],
     ],
   },
-  { name: "go", programs: ["go"], answers: [["server", "/", '"ok":true']] },
+  { name: "go", programs: ["go"], slow: true, answers: [["server", "/", '"ok":true']] },
   { name: "worker", programs: ["redis-server", "python3"], registry: true, prints: ["worker", "round 2"] },
   { name: "express-postgres", registry: true, answers: [["api", "/", '"database":"app"']] },
   { name: "vite", registry: true, slow: true, answers: [["web", "/", "/@vite/client"]] },
@@ -97,10 +97,15 @@ describe("an ordinary project starts unedited on the local runtime", () => {
     it.skipIf(reasons.has(name))(name, async () => {
       const folder = join(bench.projects, name);
       cpSync(join(ROOT, "test/fixtures/projects", name), folder, { recursive: true });
-      const started: Answer = await server.call("start_stack", { project: name, folder, ports: "auto" });
+      const started: Answer = await server.call("start_stack", {
+        project: name,
+        folder,
+        ports: "auto",
+        timeout_seconds: 300,
+      });
       expect(["healthy", "running"]).toContain(started.status);
       for (const [service, path, text] of answers) {
-        const { endpoints } = started.services[service];
+        const { endpoints } = started.after.services[service];
         let body = "";
         await until(`${text} from ${service}`, async () => {
           body = await fetch(`http://127.0.0.1:${endpoints[0].host_port}${path}`).then(

@@ -7,6 +7,7 @@ import { statBeneath } from "../../../system/read-regular-file.js";
 import { realPath } from "../../../system/real-path.js";
 import type { ServiceUser } from "../types.js";
 import { Folder } from "./folder.js";
+import { claimTree } from "./own-tree.js";
 import { removeTree } from "./remove-tree.js";
 import { codeOf, isRootServer, withStorage } from "./storage.js";
 
@@ -74,7 +75,7 @@ export async function namesIn(path: string): Promise<string[]> {
   return withStorage(`Reading ${path}`, async () => {
     const folder = await Folder.open(path);
     try {
-      return await folder.names();
+      return (await folder.names()).map((name) => name.toString());
     } finally {
       await folder.close();
     }
@@ -127,7 +128,12 @@ export async function privateDirs(
 ): Promise<{ base: string; home: string; tmp: string }> {
   await ensureDir(join(stateDir, "run"), 0o711);
   const base = await ensureDir(join(stateDir, "run", service), 0o711);
-  const home = await ensureDir(join(base, "home"), 0o700, user);
+  const home = join(base, "home");
+  const owner = await ownerOf(home);
+  // The service has another user than before: what that one left there belongs to the service.
+  if (isRootServer() && owner !== null && owner.uid !== user.uid)
+    await withStorage("Changing the owner of a home folder", () => claimTree(home, user));
+  await ensureDir(home, 0o700, user);
   for (const name of await namesIn(base)) if (name !== "home") await removeTree(join(base, name), stateDir);
   const tmp = await ensureDir(join(base, "tmp"), 0o700, user);
   return { base, home, tmp };

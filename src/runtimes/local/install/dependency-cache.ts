@@ -163,8 +163,12 @@ const downloadsOf = (context: InstallContext): string => join(depsOf(context), "
 
 /** The download cache of the installer, owned by the service's user. */
 export async function downloadCache(context: InstallContext): Promise<string> {
-  await ensureDir(join(depsOf(context), "downloads"), 0o711);
-  return ensureDir(downloadsOf(context), 0o700, context.user);
+  const downloads = await ensureDir(join(depsOf(context), "downloads"), 0o711);
+  const path = downloadsOf(context);
+  const owner = await ownerOf(path);
+  // The service has another user than before: it cannot write what that one left.
+  if (isRootServer() && owner !== null && owner.uid !== context.user.uid) await removeTree(path, downloads);
+  return ensureDir(path, 0o700, context.user);
 }
 
 async function boundDownloads(context: InstallContext): Promise<void> {

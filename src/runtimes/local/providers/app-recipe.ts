@@ -6,6 +6,7 @@ import { statBeneath, UnsafePathError } from "../../../system/read-regular-file.
 import { readManifestText } from "../../shared/manifests/read-manifest.js";
 import { ensureDir } from "../files/create.js";
 import { ensureMountPoint } from "../files/mount-point.js";
+import { removeTree } from "../files/remove-tree.js";
 import type { NodeTool } from "../image/classify.js";
 import { type AppRecipe, OUTPUT, type Toolchain } from "../image/recipe.js";
 import { downloadCache } from "../install/dependency-cache.js";
@@ -258,7 +259,9 @@ export async function prepareRecipe(
     ...(copyBecause === undefined && hasModules ? { linksIfCopied: () => preparation.links() } : {}),
   });
   if (hasModules && !workspace.copied) await preparation.mountModules();
-  const output = await ensureDir(join(stateDir, "work", request.service.name, "out"), 0o755, user);
+  const output = join(stateDir, "work", request.service.name, "out");
+  await removeTree(output, stateDir);
+  await ensureDir(output, 0o755, user);
   const hostOf = (path: string): string => {
     if (path.startsWith(OUTPUT)) return join(output, path.slice(OUTPUT.length));
     return workspace.copied && isBeneath(folder, path) ? join(workspace.root, relative(folder, path)) : path;

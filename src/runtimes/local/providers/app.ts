@@ -245,7 +245,7 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
     cwd: workspace.cwd,
     env,
     notes,
-    emptyVolumes: null,
+    emptyVolumes: volumes.emptyVolumes,
     mounts,
     programs: [...inFolders(tools.path), ...(isNamedByPath ? [] : argv.slice(0, 1))],
     ...(volumes.groups.length === 0 ? {} : { groups: volumes.groups }),

@@ -46,8 +46,8 @@ export interface LaunchPlan {
   /** Groups of the volumes that the service shares with others. */
   groups?: readonly number[];
   notes: string[];
-  /** Named volumes that held no file before the preparation; null when the service has volumes that are not mounted. */
-  emptyVolumes: readonly string[] | null;
+  /** Named volumes that held no file before the preparation. */
+  emptyVolumes: readonly string[];
   access: ProbeContext["access"];
   /** Replaces the definition's stop signal. */
   stopSignal?: string;
