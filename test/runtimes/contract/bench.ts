@@ -36,6 +36,7 @@ export interface ContractTarget {
 export class RecordingSink implements LogSink {
   readonly stdout: Buffer[] = [];
   readonly stderr: Buffer[] = [];
+  readonly install: Buffer[] = [];
   ends = 0;
   writesAfterEnd = 0;
   /** When each piece came, epoch milliseconds. */
