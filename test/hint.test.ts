@@ -84,9 +84,9 @@ test("every operation has a command whose options exist", () => {
   for (const { name, input } of operations) {
     const form = COMMANDS[name];
     expect(form, name).toBeDefined();
-    const command = program.commands.find((one) => one.name() === form?.command.split(" ")[0]);
-    expect(command, form?.command).toBeDefined();
-    if (form?.command.includes(" ") || command === undefined) continue;
+    const command = program.commands.find((one) => one.name() === form?.name.split(" ")[0]);
+    expect(command, form?.name).toBeDefined();
+    if (form?.name.includes(" ") || command === undefined) continue;
     const flags = command.options.map(({ long }) => long);
     for (const [field, option] of Object.entries(form?.options ?? {})) {
       expect(input.shape, name).toHaveProperty(field);

@@ -1,8 +1,8 @@
 /** The OpenAPI 3.1 document of `/api/v1`, made from the operations' own schemas. */
 import * as z from "zod";
-import { startStack } from "../operations/index.js";
+import { startStack } from "../operations/start-stack.js";
 import { PROBLEM, RESPONSES } from "./openapi-problems.js";
-import { type RestRoute, ROUTES } from "./routes.js";
+import { type OperationRoute, ROUTES } from "./routes.js";
 
 type Json = Record<string, unknown>;
 
@@ -61,7 +61,7 @@ const json = (schema: Json): Json => ({ "application/json": { schema } });
 
 /** The path's, then the query's. */
 function parametersOf(
-  { method, path, operation }: RestRoute,
+  { method, path, operation }: OperationRoute,
   { properties = {}, required = [] }: ObjectSchema,
 ): Json[] {
   const inPath = namesIn(path).map((name) => ({
@@ -97,7 +97,7 @@ function fieldsOf({ path, properties }: { path: string; properties: Record<strin
   return Object.entries(properties).filter(([name]) => !inPath.includes(name));
 }
 
-function bodyOf({ method, path, operation }: RestRoute, { properties = {}, required = [] }: ObjectSchema): Json {
+function bodyOf({ method, path, operation }: OperationRoute, { properties = {}, required = [] }: ObjectSchema): Json {
   if (method === "get") return {};
   const fields = Object.fromEntries(fieldsOf({ path, properties }));
   const needed = required.filter((name) => Object.hasOwn(fields, name));
@@ -114,14 +114,14 @@ function bodyOf({ method, path, operation }: RestRoute, { properties = {}, requi
   return { requestBody: { required: needed.length > 0 || operation.name === "set_limits", content: json(schema) } };
 }
 
-function contentOf({ operation, path, shape }: RestRoute, schemas: Schemas): Json {
+function contentOf({ operation, path }: OperationRoute, schemas: Schemas): Json {
   const output = schemas.of(operation.output, "output");
   if (operation.name === "get_logs") return logContent(output, namesIn(path).includes("service"));
-  if (shape === undefined) return json(output);
+  if (operation.annotations.readOnly) return json(output);
   return json(extended(output, { success: { type: "boolean" }, project_id: { type: "string" } }));
 }
 
-function describe(route: RestRoute, schemas: Schemas): Json {
+function describe(route: OperationRoute, schemas: Schemas): Json {
   const input = schemas.of(route.operation.input, "input");
   return {
     summary: route.summary,
@@ -230,10 +230,9 @@ const ACCESS: Json = {
   },
 };
 
-const RESTART: RestRoute = {
+const RESTART: OperationRoute = {
   method: "post",
   path: "/projects/{id}/restart",
   summary: "Stop the stack and start it again.",
   operation: startStack,
-  shape: (result) => result,
 };

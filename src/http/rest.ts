@@ -1,27 +1,23 @@
 /** `/api/v1`: the operations for programs. */
 import express, { type Request, type RequestHandler, type Response, type Router } from "express";
 import { StackwardenError, toStackwardenError } from "../errors.js";
-import {
-  type AnyOperation,
-  getLogs,
-  invoke,
-  listStacks,
-  parseInput,
-  startStack,
-  stopStack,
-} from "../operations/index.js";
+import { getLogs } from "../operations/get-logs.js";
+import { type AnyOperation, invoke, parseInput } from "../operations/index.js";
+import { listStacks } from "../operations/list-stacks.js";
+import { startStack } from "../operations/start-stack.js";
+import { stopStack } from "../operations/stop-stack.js";
 import type { CallContext, LogReport, StackManager, StackReport } from "../stack/model.js";
 import { inputOf } from "./input.js";
 import { sendLogs, streamLogs } from "./logs.js";
 import { openApiDocument } from "./openapi.js";
 import { principalOf, type Scope } from "./principal.js";
-import { ROUTES } from "./routes.js";
+import { answerOf, ROUTES } from "./routes.js";
 
 export interface RestOptions {
   getManager(): Promise<StackManager>;
   readOnly: boolean;
   version: string;
-  /** Told of every call, and of how it went. */
+  /** Called at the start of every call. @returns a function that takes the call's result */
   onCall(operation: string): (result: string) => void;
   /** Ends endless streams. */
   ending: AbortSignal;
@@ -118,15 +114,10 @@ export function restRouter(options: RestOptions): Router {
     const stopped = await call(request, stopStack, { project: input.project }, signal);
     // Half of a restart would leave the stack down: what was stopped is started, whether its caller still waits or not.
     const started = await call(request, startStack, input, new AbortController().signal);
-    response.json({
-      success: started.status !== "degraded",
-      project_id: input.project,
-      ...started,
-      before: stopped.before,
-    });
+    response.json({ ...answerOf(startStack, started, input), before: stopped.before });
   });
 
-  for (const { method, path, operation, shape } of ROUTES) {
+  for (const { method, path, operation } of ROUTES) {
     const handler: RequestHandler = async (request, response) => {
       const signal = goneSignal(response);
       if (operation === getLogs) {
@@ -148,7 +139,7 @@ export function restRouter(options: RestOptions): Router {
       }
       const input = inputOf(request);
       const result = await call(request, operation, input, signal);
-      response.json(shape === undefined ? result : shape(result, input));
+      response.json(answerOf(operation, result, input));
       return undefined;
     };
     router[method](path.replace(/\{(\w+)\}/g, ":$1"), handler);

@@ -17,5 +17,17 @@ export const checkStack = defineOperation({
   output: stackCheck,
   brief: briefCheck,
   annotations: { readOnly: true, destructive: false, idempotent: true, openWorld: false },
+  command: {
+    name: "config",
+    operands: ["services"],
+    options: { folder: "--folder", profiles: "--profile", files: "--file", without: "--without" },
+  },
+  rest: [
+    {
+      method: "post",
+      path: "/projects/{id}/check",
+      summary: "Report what a start would run and what would prevent it. Starts nothing.",
+    },
+  ],
   run: (input, { manager }) => manager.check(defined(input)),
 });

@@ -18,6 +18,10 @@ export const diagnose = defineOperation({
   output: diagnosisReport,
   brief: briefDiagnosis,
   annotations: { readOnly: true, destructive: false, idempotent: true, openWorld: true },
+  command: { name: "diagnose", operands: ["service"], options: { since: "--since" } },
+  rest: [
+    { method: "get", path: "/projects/{id}/diagnosis", summary: "What is wrong, most likely, and what to do next." },
+  ],
   run: (input, { manager, signal }) =>
     manager.diagnose(
       defined({

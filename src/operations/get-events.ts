@@ -24,6 +24,8 @@ export const getEvents = defineOperation({
   output: eventPage,
   brief: briefEvents,
   annotations: { readOnly: true, destructive: false, idempotent: true, openWorld: true },
+  command: { name: "events", options: { limit: "--limit", service: "--service", types: "--type" } },
+  rest: [{ method: "get", path: "/projects/{id}/events", summary: "What happened." }],
   run: (input, { manager, signal }) =>
     manager.events(
       defined({

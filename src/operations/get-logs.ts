@@ -79,6 +79,38 @@ export const getLogs = defineOperation({
   output: logReport,
   brief: briefLogs,
   annotations: { readOnly: true, destructive: false, idempotent: true, openWorld: true },
+  command: {
+    name: "logs",
+    operands: ["service", "services"],
+    options: {
+      tail: "--tail",
+      since: "--since",
+      until: "--until",
+      grep: "--grep",
+      regex: "--regex",
+      min_level: "--min-level",
+      context: "--context",
+      summary: "--summary",
+      wait_for: "--wait-for",
+      wait_seconds: "--timeout",
+      stream: "--stream",
+      previous: "--previous",
+      follow: "--follow",
+    },
+  },
+  rest: [
+    {
+      method: "get",
+      path: "/projects/{id}/logs/{service}",
+      summary: "Log of a service: as text, with `format=json` as lines, with `follow=true` as server-sent events.",
+    },
+    {
+      method: "get",
+      path: "/projects/{id}/logs",
+      summary: "Logs of all services, or of several `services`, merged by time; otherwise as those of one.",
+      operationId: "get_merged_logs",
+    },
+  ],
   run: async (query, { manager, signal }) => {
     const now = Date.now();
     const sinceMs = query.since === undefined ? undefined : (momentMs(query.since, now) ?? undefined);

@@ -19,6 +19,8 @@ export const getStats = defineOperation({
   output: statsReport,
   brief: briefStats,
   annotations: { readOnly: true, destructive: false, idempotent: true, openWorld: false },
+  command: { name: "stats", operands: ["services"], options: {} },
+  rest: [{ method: "get", path: "/projects/{id}/stats", summary: "Use against limits." }],
   run: (input, { manager }) =>
     manager.stats(
       defined({ project: input.project, services: input.services, history: input.history ? true : undefined }),

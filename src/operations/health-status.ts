@@ -22,6 +22,8 @@ export const healthStatus = defineOperation({
   output: healthOutcome,
   brief: briefHealth,
   annotations: { readOnly: true, destructive: false, idempotent: true, openWorld: true },
+  command: { name: "health", options: { wait_for: "--wait", timeout_seconds: "--timeout", fresh: "--fresh" } },
+  rest: [{ method: "get", path: "/projects/{id}/health", summary: "Health of every service." }],
   run: (input, { manager, ...call }) =>
     manager.health(
       defined({

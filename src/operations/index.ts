@@ -47,25 +47,6 @@ export const operations: readonly AnyOperation[] = [
   deleteSnapshot,
 ];
 
-export {
-  checkStack,
-  deleteSnapshot,
-  diagnose,
-  getEvents,
-  getLogs,
-  getStats,
-  healthStatus,
-  listSnapshots,
-  listStacks,
-  restartService,
-  restoreSnapshot,
-  runCommand,
-  saveSnapshot,
-  setLimits,
-  startStack,
-  stopStack,
-};
-
 export interface InvokeOptions {
   /** Refuse every operation that changes something. Default false. */
   readOnly?: boolean;

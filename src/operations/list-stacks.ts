@@ -15,6 +15,8 @@ export const listStacks = defineOperation({
   output: stackList,
   brief: briefStacks,
   annotations: { readOnly: true, destructive: false, idempotent: true, openWorld: false },
+  command: { name: "ps", options: {} },
+  rest: [{ method: "get", path: "/projects", summary: "List projects with their stacks." }],
   run: async (input, { manager }) => {
     const stacks = input.project === undefined ? await manager.list() : [await manager.report(input.project)];
     return { stacks: input.running ? stacks.filter(({ state }) => state !== "stopped") : stacks };

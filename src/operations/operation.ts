@@ -22,6 +22,26 @@ export interface Brief<Output extends z.ZodObject = z.ZodObject> {
   of(output: z.output<Output>): Record<string, unknown>;
 }
 
+/** The command that calls the operation, for hints and next steps. */
+export interface CommandForm {
+  /** Words after `stackwarden`. */
+  name: string;
+  /** Fields that are arguments, in this order. */
+  operands?: string[];
+  /** Options by field. A field that is not listed has no option. */
+  options: Record<string, string>;
+}
+
+/** A route of the REST API that calls the operation. */
+export interface RestRoute {
+  method: "get" | "post" | "put";
+  /** Below /api/v1, with {parameters}. */
+  path: string;
+  summary: string;
+  /** In the OpenAPI document. Default: the operation's name. */
+  operationId?: string;
+}
+
 export interface Operation<Input extends z.ZodObject = z.ZodObject, Output extends z.ZodObject = z.ZodObject> {
   /** snake_case, also the MCP tool's name. */
   readonly name: string;
@@ -35,6 +55,8 @@ export interface Operation<Input extends z.ZodObject = z.ZodObject, Output exten
   readonly input: Input;
   readonly output: Output;
   readonly annotations: OperationAnnotations;
+  readonly command: CommandForm;
+  readonly rest: readonly RestRoute[];
   /**
    * Compact answer for agents, with the same facts in fewer characters. Agents get the full answer with `detail`; REST
    * and `--json` always get the full answer.

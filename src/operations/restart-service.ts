@@ -21,6 +21,14 @@ export const restartService = defineOperation({
   output: restartOutcome,
   brief: briefRestart,
   annotations: { readOnly: false, destructive: false, idempotent: false, openWorld: true },
+  command: { name: "restart", operands: ["service"], options: { dependents: "--dependents" } },
+  rest: [
+    {
+      method: "post",
+      path: "/projects/{id}/services/{service}/restart",
+      summary: "Replace a service's instance by a fresh one.",
+    },
+  ],
   run: (input, { manager, ...call }) =>
     manager.restart(
       {

@@ -37,6 +37,14 @@ export const runCommand = defineOperation({
   }),
   output: commandOutcome,
   annotations: { readOnly: false, destructive: true, idempotent: false, openWorld: true },
+  command: {
+    name: "exec",
+    operands: ["service", "command"],
+    options: { workdir: "--workdir", shell: "--shell", timeout_seconds: "--timeout", env: "--env" },
+  },
+  rest: [
+    { method: "post", path: "/projects/{id}/services/{service}/commands", summary: "Run a command in a service." },
+  ],
   // The caller chooses the command, so a second call with `confirm` would add no information.
   destroys: () => null,
   run: (input, { manager, ...call }) =>

@@ -24,6 +24,12 @@ export const setLimits = defineOperation({
   output: limitsOutcome,
   brief: briefLimits,
   annotations: { readOnly: false, destructive: false, idempotent: true, openWorld: false },
+  command: {
+    name: "limits",
+    operands: ["service"],
+    options: { cpus: "--cpus", memory_mb: "--memory", pids: "--pids", force: "--force" },
+  },
+  rest: [{ method: "put", path: "/projects/{id}/services/{service}/limits", summary: "Change a service's limits." }],
   run: async (input, { manager, ...call }) => {
     const limits = defined({ cpus: input.cpus, memory_mb: input.memory_mb, pids: input.pids });
     if (Object.keys(limits).length === 0) {

@@ -13,6 +13,8 @@ export const saveSnapshot = defineOperation({
   input: z.strictObject({ project, name: snapshotName.optional(), service: service.optional() }),
   output: snapshotOutcome,
   annotations: { readOnly: false, destructive: false, idempotent: false, openWorld: false },
+  command: { name: "snapshot save", operands: ["name"], options: { service: "--service" } },
+  rest: [{ method: "post", path: "/projects/{id}/snapshots", summary: "Save its data." }],
   run: ({ project: id, name, service: one }, { manager, ...call }) =>
     manager.saveSnapshot({ project: id, ...defined({ name, service: one }) }, call),
 });
@@ -27,6 +29,14 @@ export const restoreSnapshot = defineOperation({
   input: z.strictObject({ project, snapshot: snapshotName, confirm: flag("").default(false) }),
   output: snapshotOutcome,
   annotations: { readOnly: false, destructive: true, idempotent: true, openWorld: false },
+  command: { name: "snapshot restore", operands: ["snapshot"], options: { confirm: "--yes" } },
+  rest: [
+    {
+      method: "post",
+      path: "/projects/{id}/snapshots/{snapshot}/restore",
+      summary: "Replace the data of a stopped stack. Needs `confirm`.",
+    },
+  ],
   destroys: (input) => `the present data in the snapshot's volumes of ${input.project}`,
   run: ({ project: id, snapshot }, { manager, ...call }) => manager.restoreSnapshot({ project: id, snapshot }, call),
 });
@@ -38,6 +48,8 @@ export const listSnapshots = defineOperation({
   input: z.strictObject({ project }),
   output: snapshotList,
   annotations: { readOnly: true, destructive: false, idempotent: true, openWorld: false },
+  command: { name: "snapshot list", options: {} },
+  rest: [{ method: "get", path: "/projects/{id}/snapshots", summary: "Snapshots of its data." }],
   run: (input, { manager }) => manager.snapshots(input.project),
 });
 
@@ -51,6 +63,14 @@ export const deleteSnapshot = defineOperation({
   input: z.strictObject({ project, snapshot: snapshotName, confirm: flag("").default(false) }),
   output: snapshotOutcome,
   annotations: { readOnly: false, destructive: true, idempotent: false, openWorld: false },
+  command: { name: "snapshot delete", operands: ["snapshot"], options: { confirm: "--yes" } },
+  rest: [
+    {
+      method: "post",
+      path: "/projects/{id}/snapshots/{snapshot}/delete",
+      summary: "Delete a snapshot. Needs `confirm`.",
+    },
+  ],
   destroys: (input) => `the snapshot ${input.snapshot} of ${input.project}`,
   run: ({ project: id, snapshot }, { manager, ...call }) => manager.deleteSnapshot({ project: id, snapshot }, call),
 });

@@ -27,6 +27,22 @@ export const startStack = defineOperation({
   output: startOutcome,
   brief: briefStart,
   annotations: { readOnly: false, destructive: false, idempotent: true, openWorld: true },
+  command: {
+    name: "up",
+    operands: ["services"],
+    options: {
+      folder: "--folder",
+      profiles: "--profile",
+      ports: "--port",
+      files: "--file",
+      without: "--without",
+      idle_stop: "--idle-stop",
+      watch: "--watch",
+    },
+  },
+  rest: [
+    { method: "post", path: "/projects/{id}/start", summary: "Start the stack, or apply its changed definition." },
+  ],
   run: (input, { manager, ...call }) =>
     manager.start(
       defined({

@@ -1,17 +1,12 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { StackwardenError } from "../../src/errors.js";
-import {
-  getEvents,
-  getLogs,
-  invoke,
-  operationNamed,
-  operations,
-  parseInput,
-  setLimits,
-  startStack,
-  stopStack,
-} from "../../src/operations/index.js";
+import { getEvents } from "../../src/operations/get-events.js";
+import { getLogs } from "../../src/operations/get-logs.js";
+import { invoke, operationNamed, operations, parseInput } from "../../src/operations/index.js";
 import type { OperationContext } from "../../src/operations/operation.js";
+import { setLimits } from "../../src/operations/set-limits.js";
+import { startStack } from "../../src/operations/start-stack.js";
+import { stopStack } from "../../src/operations/stop-stack.js";
 import { type Script, type ScriptedManager, scriptedManager } from "../support/scripted-manager.js";
 
 const contextOf = (manager: ScriptedManager, signal = new AbortController().signal): OperationContext => ({

@@ -18,6 +18,8 @@ import type { ServiceHealth, StackReport, StatsReport } from "./types.js";
 const LOOK_MS = 4000;
 const LEAST_MS = 400;
 const STATS_MS = 2000;
+/** States in which a service has processes. */
+const WITH_PROCESS: ReadonlySet<string> = new Set(["starting", "running", "healthy", "unhealthy", "stopping"]);
 /**
  * Pause between two requests for events: when the server holds a request until an event arrives, and when it does not.
  */
@@ -273,7 +275,8 @@ export class App {
       card.update({
         report,
         health: this.#health[name] ?? null,
-        stats: measured?.stats ?? null,
+        // The last measurement may be of an instance that has ended.
+        stats: WITH_PROCESS.has(report.state) ? (measured?.stats ?? null) : null,
         pressure: measured?.pressure ?? [],
         samples: this.#histories.get(project)?.of(name) ?? [],
         now,

@@ -42,7 +42,7 @@ export function createLogsPanel(source: DataSource): LogsPanel {
   const stream = h(
     "select",
     { id: `${id}-stream`, change: () => follow() },
-    h("option", { value: "" }, "all output"),
+    h("option", { value: "" }, "stdout and stderr"),
     h("option", { value: "stdout" }, "stdout"),
     h("option", { value: "stderr" }, "stderr"),
     h("option", { value: "install" }, "installation"),

@@ -138,11 +138,11 @@ const OWN_VIEW: Enforcement = {
 };
 
 /** Programs that not every stack needs. */
-const OPTIONAL = new Set(["redis", "python", "namespaces"]);
+const OPTIONAL = new Set(["postgres", "redis", "python", "namespaces"]);
 
 /**
- * Never throws. Redis and Python are needed only by some stacks, so their absence does not make the runtime
- * unavailable.
+ * Never throws. PostgreSQL, Redis and Python are needed only by some stacks, so their absence does not make the runtime
+ * unavailable: the start of a service that needs one names it.
  */
 export async function checkRequirements(host: ProcessHost, search: Search = SEARCH): Promise<RuntimeStatus> {
   const [limits, ...findings] = await Promise.all([

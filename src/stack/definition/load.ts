@@ -265,8 +265,8 @@ const stackName = ({ variables, request }: Pick<Reading, "variables" | "request"
 export async function loadStack(request: LoadRequest): Promise<StackDefinition> {
   const files = new FileReader(request.folder);
   const read = async (make: (name: string) => Promise<string>): Promise<StackDefinition> => {
-    const problems = new Problems();
     const unset = new Set<string>();
+    const problems = new Problems(unset);
     const projectFiles = findFiles(request.folder, request.files ?? [], problems, (name) => unset.add(name));
     const { variables } = projectFiles;
     const reading: Reading = { request, projectFiles, files, variables, problems, unset };

@@ -31,6 +31,9 @@ export class Problems {
   readonly #ranked: RankedProblem[] = [];
   readonly #keys = new Set<string>();
 
+  /** @param unset variables of the files that are not set; an error names them, because they may be its cause */
+  constructor(private readonly unset: ReadonlySet<string> = new Set()) {}
+
   invalid(where: Where, path: string, message: string, hint: string): void {
     this.#add({ code: "INVALID_STACK", ...place(where), path, message, hint });
   }
@@ -62,10 +65,16 @@ export class Problems {
       first.code,
       `${[where, first.path, first.message].filter((part) => part !== "").join(": ")}${more > 0 ? ` (and ${more} more)` : ""}`,
       {
-        hint: first.hint,
+        hint: this.#withUnset(first.hint),
         details: { file: first.file, problems: all.slice(0, MOST), omitted: Math.max(0, more + 1 - MOST) },
       },
     );
+  }
+
+  #withUnset(hint: string): string {
+    if (this.unset.size === 0) return hint;
+    const names = [...this.unset].slice(0, MOST).join(", ");
+    return `${hint} Variables of the file that are not set, and were replaced by the empty text: ${names}. Set them in .env.`;
   }
 
   /** Adds a problem once. A value can be read several times, through aliases or in several passes. */

@@ -2,6 +2,7 @@
 import { basename, join, relative } from "node:path";
 import dockerignore from "@balena/dockerignore";
 import gitignore from "ignore";
+import { boundedPatterns } from "../../system/ignore-patterns.js";
 import { isBeneath } from "../../system/is-beneath.js";
 import { readRegularText, UnsafePathError } from "../../system/read-regular-file.js";
 
@@ -16,13 +17,29 @@ const WRITTEN = /(?:\.(?:log|pid|sock|pyc|db|sqlite|sqlite3|swp|tmp)|\.(?:db|sql
 const dockerPatterns = dockerignore as unknown as typeof dockerignore.default;
 const gitPatterns = gitignore;
 
+/**
+ * Patterns that would block the server, or are not valid, are left out: the files that they name are compared, too.
+ */
+function dockerMatcher(lines: string): (path: string) => boolean {
+  const patterns = dockerPatterns({ ignorecase: false });
+  for (const line of boundedPatterns(lines).text.split("\n")) {
+    try {
+      dockerPatterns({ ignorecase: false }).add(line).ignores("x");
+      patterns.add(line);
+    } catch {
+      // Not a valid regular expression in the library.
+    }
+  }
+  return (path) => patterns.ignores(path);
+}
+
 /** True for what is left out. The path is relative to the source path. */
 export type Ignores = (path: string, isFolder: boolean) => boolean;
 /** Patterns of `develop.watch`, which are those of `.dockerignore`. */
 export function watchIgnores({ ignore, include }: { ignore: readonly string[]; include: readonly string[] }): Ignores {
-  const left = dockerPatterns({ ignorecase: false }).add([...ignore]);
-  const kept = include.length === 0 ? null : dockerPatterns({ ignorecase: false }).add([...include]);
-  return (path, isFolder) => left.ignores(path) || (kept !== null && !isFolder && !kept.ignores(path));
+  const left = dockerMatcher(ignore.join("\n"));
+  const kept = include.length === 0 ? null : dockerMatcher(include.join("\n"));
+  return (path, isFolder) => left(path) || (kept !== null && !isFolder && !kept(path));
 }
 
 const NOTHING: Ignores = () => false;
@@ -44,7 +61,7 @@ function gitIgnored(source: string, folder: string): Ignores {
   }));
   const rules = places
     .filter(({ text }) => text !== "")
-    .map(({ place, text }) => ({ place, patterns: gitPatterns().add(text) }));
+    .map(({ place, text }) => ({ place, patterns: gitPatterns().add(boundedPatterns(text).text) }));
   if (rules.length === 0) return NOTHING;
   const ignores = (path: string): boolean =>
     rules.some(({ place, patterns }) => {
@@ -59,9 +76,9 @@ function gitIgnored(source: string, folder: string): Ignores {
 function dockerIgnored(context: string, folder: string): Ignores {
   const text = textOf(join(context, ".dockerignore"), folder);
   if (text.trim() === "") return NOTHING;
-  const patterns = dockerPatterns({ ignorecase: false }).add(text);
+  const ignores = dockerMatcher(text);
   const negated = /^\s*!/m.test(text);
-  return (path, isFolder) => patterns.ignores(path) && !(isFolder && negated);
+  return (path, isFolder) => ignores(path) && !(isFolder && negated);
 }
 
 /**

@@ -17,7 +17,7 @@ import type { Stack } from "./stack.js";
 
 const SHORTEST_MS = 300;
 const LONGEST_MS = 5_000;
-/** The pause between scans is this many times as long as a scan. */
+/** The pause between scans: the duration of a scan multiplied by this. */
 const PAUSE_FACTOR = 20;
 /** A change is applied when the next scan finds no further one, or after this time. */
 const PATIENCE_MS = 3_000;

@@ -393,3 +393,10 @@ describe("profiles", () => {
     expect(error.message).toMatch(/profile is not active/);
   });
 });
+
+it("an error names the variables that are not set, because they may be its cause", async () => {
+  const { code, hint } = await refusal(service('user: "${UID_OF_ME}:${GID_OF_ME}"'));
+  expect(code).toBe("POLICY_VIOLATION");
+  expect(hint).toContain("are not set, and were replaced by the empty text: UID_OF_ME, GID_OF_ME. Set them in .env.");
+  expect((await refusal(service('user: "0"'))).hint).not.toContain("not set");
+});

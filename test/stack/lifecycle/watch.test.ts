@@ -81,7 +81,7 @@ describe("a watched stack", () => {
     expect((await restarts())[0]?.message).toBe("app is being restarted: src/main.py changed.");
   });
 
-  it("goes on after a change that does not start, without using up the restart budget", async () => {
+  it("continues after a change that does not start, without using up the restart budget", async () => {
     await up(compose(watching("restart")), true);
     domain.runtime.scripts = {
       app: { ends: Array.from({ length: 4 }, () => ({ afterMs: 1, exitCode: 1 })), probe: () => "no" },

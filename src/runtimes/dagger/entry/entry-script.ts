@@ -36,7 +36,7 @@ shift 9
 _sw_timeout=$1 _sw_words=$2 _sw_volumes=$3
 shift 3
 
-# The volumes that hold nothing yet, by their number.
+# The volumes that hold nothing yet, by their number; PostgreSQL's lock file of a killed server is removed.
 empty() {
   [ -r "$1" ] && [ -x "$1" ] || return 1
   for _sw_entry in "$1"/* "$1"/.[!.]* "$1"/..?*; do
@@ -45,6 +45,9 @@ empty() {
 }
 _sw_empty= _sw_number=0
 while [ "$_sw_number" -lt "$_sw_volumes" ]; do
+  # This is the container's first process: no postmaster of it can run. The id in the file of one that was killed can
+  # be that of another process here, which a new postmaster would take for a running one.
+  [ "$PGDATA" != "$1" ] && [ "\${PGDATA#"$1"/}" = "$PGDATA" ] || rm -f "$PGDATA/postmaster.pid" 2>/dev/null
   if empty "$1"; then _sw_empty=$_sw_empty\${_sw_empty:+,}$_sw_number; fi
   _sw_number=$((_sw_number + 1))
   shift

@@ -11,6 +11,7 @@ import { pipeline } from "node:stream/promises";
 import { StackwardenError } from "../../../errors.js";
 import type { BuildDefinition } from "../../../stack/definition/types.js";
 import { findProgram, withTrustedPath } from "../../../system/find-program.js";
+import { readRegularText, UnsafePathError } from "../../../system/read-regular-file.js";
 import { withRetry } from "../../../system/retry.js";
 import { isBusy, NO_IMAGE } from "../../shared/registry-faults.js";
 import { credentialsFor } from "../engine/credentials.js";
@@ -177,16 +178,33 @@ interface BuildEvent {
   aux?: { ID?: string };
 }
 
+const MOST_LINES = 10_000;
+const MOST_IMAGES = 50;
+
+/** Empty for a file that cannot be read: the build itself reports it. */
+function dockerfileText(path: string, folder: string): string {
+  try {
+    return readRegularText(path, { within: folder }) ?? "";
+  } catch (error) {
+    if (error instanceof UnsafePathError) return "";
+    throw error;
+  }
+}
+
 /** Registries of the Dockerfile's base images. The engine needs their credentials together with the build. */
 async function registryConfig({
   build,
+  folder,
   env,
 }: BuildOptions): Promise<Record<string, { username: string; password: string }>> {
-  const text =
-    build.dockerfileInline ??
-    (await readFile(join(build.context, build.dockerfile ?? "Dockerfile"), "utf8").catch(() => ""));
-  const images = [...text.matchAll(/^\s*FROM\s+(?:--\S+\s+)*(\S+)/gim)].map(([, image]) => image as string);
-  const credentials = await Promise.all(images.map((image) => credentialsFor(image, env)));
+  const text = build.dockerfileInline ?? dockerfileText(join(build.context, build.dockerfile ?? "Dockerfile"), folder);
+  // One line at a time: across blank lines the pattern takes quadratic time.
+  const images = text
+    .split("\n", MOST_LINES)
+    .flatMap((line) => /^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*(\S+)/i.exec(line)?.[1] ?? []);
+  const credentials = await Promise.all(
+    [...new Set(images)].slice(0, MOST_IMAGES).map((image) => credentialsFor(image, env)),
+  );
   return Object.fromEntries(
     credentials.flatMap((auth) =>
       auth === null ? [] : [[auth.serveraddress, { username: auth.username ?? "", password: auth.password ?? "" }]],

@@ -7,6 +7,7 @@ import { pipeline } from "node:stream/promises";
 import dockerignore from "@balena/dockerignore";
 import { type Headers, type Pack, pack } from "tar-stream";
 import { StackwardenError } from "../../../errors.js";
+import { boundedPatterns, MOST_DEPTH } from "../../../system/ignore-patterns.js";
 import { isBeneath } from "../../../system/is-beneath.js";
 import type { UserIds } from "../container/user-ids.js";
 
@@ -138,6 +139,35 @@ export function folderArchive(options: ArchiveOptions): Readable {
 }
 
 /**
+ * A pattern is never left out: it could keep a file with secrets out of the image.
+ * @throws INVALID_STACK for patterns whose matching would block the server, and for invalid ones
+ */
+function matcher(listed: string): (path: string) => boolean {
+  const { text, costly } = boundedPatterns(listed);
+  const [pattern] = costly;
+  const shown = (one: string): string => JSON.stringify(one.slice(0, 80));
+  if (pattern !== undefined)
+    throw invalid(
+      `The pattern ${shown(pattern)} of a .dockerignore takes too long to match.`,
+      "Write it with fewer wildcards: at most two in one name, and fewer **. A file may have 2,000 patterns.",
+    );
+  const patterns = ignore({ ignorecase: false }).add(text);
+  return (path) => {
+    if (path.split("/").length > MOST_DEPTH)
+      throw invalid(
+        `The build context has folders nested deeper than ${MOST_DEPTH}.`,
+        "Remove them, or use another context.",
+      );
+    try {
+      return patterns.ignores(path);
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      throw invalid(`A pattern of a .dockerignore is not valid: ${error.message}.`, "Correct it.");
+    }
+  };
+}
+
+/**
  * Creates the archive while it is read. Fails when a file shrinks meanwhile.
  * @throws INVALID_STACK
  */
@@ -157,13 +187,13 @@ export async function buildContext(options: ContextOptions): Promise<{ archive: 
     (path === null ? null : await readIgnore(`${path}.dockerignore`, folder)) ??
     (await readIgnore(join(context, ".dockerignore"), folder)) ??
     "";
-  const patterns = ignore({ ignorecase: false }).add(listed);
+  const patterns = matcher(listed);
   // Only when a pattern includes entries again can an excluded folder contain files of the context.
   const negated = /^\s*!/m.test(listed);
   const archive = folderArchive({
     root: realContext,
     exclude,
-    ignores: (path) => patterns.ignores(path) && path !== name && path !== ".dockerignore",
+    ignores: (path) => patterns(path) && path !== name && path !== ".dockerignore",
     descends: (path) => negated || name.startsWith(`${path}/`),
     first: async (pack) => {
       if (inline !== undefined) pack.entry({ name, mode: 0o644 }, inline);

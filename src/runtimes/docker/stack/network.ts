@@ -3,6 +3,7 @@ import { createSocket } from "node:dgram";
 import type Docker from "dockerode";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
+import { withRetry } from "../../../system/retry.js";
 import { engineMessage, isConnectionError, unreachable } from "../engine/errors.js";
 import { identityHash, LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/labels.js";
 
@@ -31,6 +32,13 @@ const isOwnAddress = (address: string): Promise<boolean> =>
     });
   });
 
+/** Another program changed the machine's firewall rules at the same time: the engine's own change fails then. */
+const FIREWALL_RETRY = {
+  maxRetries: 3,
+  baseDelayMs: 50,
+  classify: (error: unknown): boolean => /iptables failed|xtables lock/i.test(engineMessage(error)),
+};
+
 /**
  * @param network name in the compose file
  * @throws RUNTIME_UNAVAILABLE, also when the engine has no free addresses
@@ -44,13 +52,17 @@ async function createNetwork(
 ): Promise<StackNetwork> {
   const name = `stackwarden_${identity.projectId}_${network}_${identityHash(identity)}`;
   try {
-    const created = await docker.createNetwork({
-      Name: name,
-      Driver: "bridge",
-      Internal: internal,
-      CheckDuplicate: true,
-      Labels: { ...stackLabels(identity), [LABEL.server]: serverId() },
-    });
+    const created = await withRetry(
+      () =>
+        docker.createNetwork({
+          Name: name,
+          Driver: "bridge",
+          Internal: internal,
+          CheckDuplicate: true,
+          Labels: { ...stackLabels(identity), [LABEL.server]: serverId() },
+        }),
+      FIREWALL_RETRY,
+    );
     const inspection = (await created.inspect()) as { Id: string; IPAM?: { Config?: { Gateway?: string }[] } };
     const gateways = (inspection.IPAM?.Config ?? []).flatMap(({ Gateway }) =>
       Gateway ? [Gateway.replace(/\/.*$/, "")] : [],

@@ -12,13 +12,15 @@ import { isRootServer, withStorage } from "../files/storage.js";
 import type { SandboxMount } from "../process/sandbox.js";
 import { serviceUser } from "../service-user.js";
 import type { LocalStartRequest, PrepareContext } from "./launch-plan.js";
-import { volumePath } from "./provider-data.js";
+import { isEmpty, volumePath } from "./provider-data.js";
 import { providerOf } from "./provider-of.js";
 
 export interface AppVolumes {
   mounts: SandboxMount[];
   /** Groups of the volumes that the service shares with others. */
   groups: number[];
+  /** Named volumes that held no file. */
+  emptyVolumes: string[];
   notes: string[];
   /** Replaces the container's paths of volumes that are not mounted there. */
   place(text: string): string;
@@ -105,7 +107,7 @@ const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\
 
 export async function appVolumes(context: PrepareContext, places: VolumePlaces): Promise<AppVolumes> {
   const { service }: LocalStartRequest = context.request;
-  const result: AppVolumes = { mounts: [], groups: [], notes: [], place: (text) => text };
+  const result: AppVolumes = { mounts: [], groups: [], emptyVolumes: [], notes: [], place: (text) => text };
   const links: { pattern: RegExp; path: string }[] = [];
   for (const mount of service.mounts.filter(isMounted)) {
     const { target } = mount;
@@ -129,6 +131,7 @@ export async function appVolumes(context: PrepareContext, places: VolumePlaces):
     }
     const { folder, group } = await prepareVolume(context, mount.source, users);
     if (group !== null) result.groups.push(group);
+    if (await isEmpty(folder)) result.emptyVolumes.push(mount.source);
     const place = await placeOf(context, places, target);
     if (place !== null) {
       result.mounts.push({ source: folder, target: place, readOnly: mount.readOnly });

@@ -247,7 +247,7 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
     cwd: workspace.cwd,
     env,
     notes,
-    emptyVolumes: null,
+    emptyVolumes: volumes.emptyVolumes,
     mounts,
     files: { [hosts]: "/etc/hosts" },
     programs: [...inFolders(tools.path), ...(isNamedByPath ? [] : argv.slice(0, 1))],

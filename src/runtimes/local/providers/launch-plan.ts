@@ -48,8 +48,8 @@ export interface LaunchPlan {
   /** Files that replace the machine's own in the service's namespaces. */
   files?: Readonly<Record<string, string>>;
   notes: string[];
-  /** Named volumes that held no file before the preparation; null when the service has volumes that are not mounted. */
-  emptyVolumes: readonly string[] | null;
+  /** Named volumes that held no file before the preparation. */
+  emptyVolumes: readonly string[];
   access: ProbeContext["access"];
   /** Replaces the definition's stop signal. */
   stopSignal?: string;

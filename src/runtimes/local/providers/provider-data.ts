@@ -67,7 +67,8 @@ export async function dataBase(
   return { base, volume, emptyVolumes: volume !== null && (await isEmpty(base)) ? [volume] : [], notes };
 }
 
-async function isEmpty(path: string): Promise<boolean> {
+/** @param path only the server may change its parent folders */
+export async function isEmpty(path: string): Promise<boolean> {
   const folder = await Folder.open(path);
   try {
     return (await folder.names(1)).length === 0;

@@ -1,6 +1,16 @@
 /** The real script, under the shells that images have, with a cgroup directory of the test's. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -161,6 +171,24 @@ describe.skipIf(process.platform !== "linux")("the entry script", () => {
             empty: [],
           },
         ]);
+      });
+
+      it("removes the lock file that a killed PostgreSQL left in a volume, and no other file", async () => {
+        const volume = join(dir, name, "pg");
+        const data = join(volume, "data");
+        const elsewhere = join(dir, name, "pg-other");
+        for (const folder of [data, elsewhere]) {
+          mkdirSync(folder, { recursive: true });
+          for (const file of ["postmaster.pid", "PG_VERSION"]) writeFileSync(join(folder, file), "1\n");
+        }
+        const run = (PGDATA: string, volumes = [volume]) =>
+          start(shell, { volumes }, undefined, undefined, false, { PGDATA }).closed;
+        expect(await run(elsewhere)).toMatchObject({ code: 0, stderr: "" });
+        expect(existsSync(join(elsewhere, "postmaster.pid"))).toBe(true);
+        await run(data);
+        expect(readdirSync(data)).toEqual(["PG_VERSION"]);
+        await run(elsewhere, [elsewhere]);
+        expect(readdirSync(elsewhere)).toEqual(["PG_VERSION"]);
       });
 
       it("reports which volumes hold no file, also for names that a shell could expand", async () => {

@@ -65,6 +65,7 @@ describe("an engine that does not answer", () => {
       answered(500, "could not find an available, non-overlapping IPv4 address pool"),
       broken(),
       answered(403, "forbidden"),
+      answered(500, "unable to remove jump rule: (iptables failed: iptables --wait -D FORWARD)"),
       { inspect: async () => ({ Id: "n" }) },
     ];
     const networks = new StackNetworks(
