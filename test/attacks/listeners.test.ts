@@ -1,6 +1,7 @@
 /** Who listens on a service's port, and where a service listens, for its whole life. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { createServer } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { APP, appCompose, type Server, TestBench, until } from "../e2e/support/bench.js";
 import { isRoot } from "./support/processes.js";
@@ -56,6 +57,32 @@ describe.skipIf(!isRoot)("the sockets of a service of a server that is root", ()
       return report.includes("unhealthy") && /port \d+ belongs to another program \(user 65534\)/.exec(report)?.[0];
     });
     expect(message).toContain(String(port));
+  });
+
+  // Before, the stranger got the password with the first check.
+  it("give a stranger on the port of a database no password", async () => {
+    const password = "a-password-of-the-test";
+    bench.project(project, {
+      "compose.yaml": `services:\n  db:\n    image: redis:7\n    ports: ['6379']\n    command: redis-server --requirepass ${password}\n    healthcheck: { test: [CMD, redis-cli, ping], interval: 1s }\n`,
+    });
+    server = await bench.server();
+    await server.call("start_stack", { project, folder: project });
+    const { stacks } = await server.call("list_stacks");
+    const port: number = stacks[0].services.db.endpoints[0].host_port;
+    const close = `redis-cli -p $REDIS_PORT config set port 0`;
+    await server.call("run_command", { project, service: "db", command: close, shell: true });
+    const heard: Buffer[] = [];
+    const listener = createServer((socket) => socket.on("data", (chunk) => heard.push(chunk)).on("error", () => {}));
+    listener.listen(port, "127.0.0.1");
+    await once(listener, "listening");
+    try {
+      await until("it is unhealthy", async () =>
+        JSON.stringify(await server.call("health_status", { project })).includes("belongs to another program"),
+      );
+      expect(Buffer.concat(heard).toString()).not.toContain(password);
+    } finally {
+      listener.close();
+    }
   });
 
   // Before, in 3 of 3 runs no event and no note named the port.

@@ -102,6 +102,11 @@ describe.each(MODES)("a server killed in the middle of a change, %s", (mode) => 
   const start = async (): Promise<void> => {
     running = await server.call("start_stack", { project: PROJECT, folder: PROJECT });
     expect(running).toMatchObject({ status: "healthy", verified: true });
+    // A write of the live server may be under way; what a killed one left stays.
+    const pid = mode === "shared" ? bench.background() : server.pid;
+    await until("the server's writes end", () =>
+      filesOf(bench.state).every((file) => !new RegExp(`\\.${pid}\\.[0-9a-f]{8}$`).test(file)),
+    );
   };
   const connect = async () => {
     const { services } = running.after;

@@ -56,6 +56,9 @@ export class LocalService implements RuntimeService {
   }
 
   async probe(healthcheck: Healthcheck, signal: AbortSignal): Promise<ProbeResult> {
+    // A check of a database sends its password, which a program that took its port must not get.
+    const before = this.plan.access === null ? null : await this.listening.stranger();
+    if (before !== null) return { healthy: false, message: before, latencyMs: 0, check: "listening sockets" };
     const result = await probeService(this.probing, healthcheck, signal);
     const stranger = result.healthy ? await this.listening.stranger() : null;
     return stranger === null ? result : { ...result, healthy: false, message: stranger };

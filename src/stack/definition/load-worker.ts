@@ -1,7 +1,7 @@
 /**
  * Reads a project's definition in a worker thread. A file that is crafted to block its reader or to exhaust memory ends
- * only that thread, not the server. One idle worker is kept between loads; a load
- * that finds it at work waits a moment for it.
+ * only that thread, not the server. One idle worker is kept between loads; a load that finds it at
+ * work waits a moment for it.
  */
 
 import { existsSync } from "node:fs";
@@ -37,6 +37,11 @@ export interface WorkerLoaderOptions {
   memoryMb?: number;
   /** Milliseconds after which an idle worker ends. Default 120,000. */
   idleMs?: number;
+  /**
+   * Milliseconds that a load waits for a worker at work before it starts another, which takes longer than most loads.
+   * Default 100.
+   */
+  busyMs?: number;
   /** Path of the worker's program. Default: next to the bundle, or in dist/ when run from the sources. */
   program?: string;
 }
@@ -58,7 +63,6 @@ const MOST_PATIENCE = 5;
  */
 const ENOUGH_WORK = 0.75;
 const START_MS = 30_000;
-/** How long a load waits for a worker at work before it starts another, which takes longer than most loads. */
 const BUSY_MS = 100;
 
 function workerProgram(): string {
@@ -73,7 +77,7 @@ function workerProgram(): string {
 }
 
 export function createWorkerLoader(options: WorkerLoaderOptions = {}): WorkerLoader {
-  const { deadlineMs = DEADLINE_MS, memoryMb = MEMORY_MB, idleMs = IDLE_MS } = options;
+  const { deadlineMs = DEADLINE_MS, memoryMb = MEMORY_MB, idleMs = IDLE_MS, busyMs = BUSY_MS } = options;
   let idle: Reader | null = null;
   let busy = 0;
   let idleTimer: NodeJS.Timeout | undefined;
@@ -84,7 +88,7 @@ export function createWorkerLoader(options: WorkerLoaderOptions = {}): WorkerLoa
     clearTimeout(idleTimer);
     const free = idle !== null && !idle.ended ? idle : null;
     idle = null;
-    const reader = free ?? (busy === 0 ? start() : ((await returned(waiting)) ?? start()));
+    const reader = free ?? (busy === 0 ? start() : ((await returned(waiting, busyMs)) ?? start()));
     busy += 1;
     return reader;
   };
@@ -133,7 +137,7 @@ export function createWorkerLoader(options: WorkerLoaderOptions = {}): WorkerLoa
 }
 
 /** The next worker that completes its load; null when none does in time. */
-function returned(waiting: ((reader: Reader) => void)[]): Promise<Reader | null> {
+function returned(waiting: ((reader: Reader) => void)[], busyMs: number): Promise<Reader | null> {
   return new Promise((resolve) => {
     const take = (reader: Reader): void => {
       clearTimeout(timer);
@@ -142,7 +146,7 @@ function returned(waiting: ((reader: Reader) => void)[]): Promise<Reader | null>
     const timer = setTimeout(() => {
       waiting.splice(waiting.indexOf(take), 1);
       resolve(null);
-    }, BUSY_MS);
+    }, busyMs);
     waiting.push(take);
   });
 }

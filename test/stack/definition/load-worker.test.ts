@@ -1,7 +1,8 @@
 /** Reading in a worker thread (dist/load-worker.js): the same results and errors, and an end to hostile files. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
 import { loadStack } from "../../../src/stack/definition/load.js";
@@ -179,6 +180,27 @@ describe("a definition read in a worker", () => {
     await short.loadStack(request(STACK));
   });
 });
+
+it.each([
+  { busyMs: 60_000, workers: 1 },
+  { busyMs: 0, workers: 2 },
+])(
+  "reads two definitions at once with $workers worker(s) when a load waits $busyMs ms for one",
+  async ({ busyMs, workers }) => {
+    const started = join(base, `started-${workers}`);
+    const program = join(base, `program-${workers}.mjs`);
+    const real = pathToFileURL(resolve("dist/load-worker.js")).href;
+    writeFileSync(
+      program,
+      `import { appendFileSync } from "node:fs";\nappendFileSync(${JSON.stringify(started)}, "x");\nawait import(${JSON.stringify(real)});\n`,
+    );
+    const own = createWorkerLoader({ program, busyMs });
+    const names = await Promise.all([own.loadStack(request(STACK)), own.loadStack(request(STACK))]);
+    expect(names.map(({ name }) => name)).toEqual(["shop", "shop"]);
+    await own.close();
+    expect(readFileSync(started, "utf8")).toHaveLength(workers);
+  },
+);
 
 it("a copy between threads keeps objects without prototypes and buffers", () => {
   const bare = Object.assign(Object.create(null), { constructor: { list: [Buffer.from("x"), null, 1] } });

@@ -5,9 +5,8 @@
  */
 import { constants } from "node:fs";
 import { chmod, copyFile, lchown, mkdir, readlink, symlink, utimes } from "node:fs/promises";
-import { join } from "node:path";
 import { Budget } from "./budget.js";
-import { type Entry, Folder } from "./folder.js";
+import { type Entry, Folder, type Name, type Path, pathTo } from "./folder.js";
 import { isRootServer } from "./storage.js";
 
 const MAX_DEPTH = 200;
@@ -35,19 +34,19 @@ class Copy {
     this.#budget = new Budget({ bytes: request.maxBytes, entries: MAX_ENTRIES }, () => request.tooLarge());
   }
 
-  async folder(source: Folder, inner: string, depth: number): Promise<void> {
+  /** @param inner the folder's path for `exclude` */
+  async folder(source: Folder, to: Path, inner: string, depth: number): Promise<void> {
     if (depth > MAX_DEPTH) throw this.request.tooLarge();
-    const to = join(this.request.to, inner);
     await mkdir(to, { mode: 0o700 });
     for (const name of await source.names(this.#budget.entriesLeft + 1)) {
-      const path = inner === "" ? name : `${inner}/${name}`;
+      const path = inner === "" ? name.toString() : `${inner}/${name}`;
       if (this.request.exclude(path)) continue;
       this.request.signal.throwIfAborted();
       this.#budget.entry();
       const entry = await source.entry(name);
       if (entry === null) continue;
       try {
-        await this.#entry(source, entry, name, path, depth);
+        await this.#entry(source, entry, name, { to: pathTo(to, name), inner: path, depth });
       } finally {
         await entry.close();
       }
@@ -55,23 +54,27 @@ class Copy {
     await this.#attributes(to, source);
   }
 
-  async #entry(source: Folder, entry: Entry, name: string, path: string, depth: number): Promise<void> {
+  async #entry(
+    source: Folder,
+    entry: Entry,
+    name: Name,
+    { to, inner, depth }: { to: Path; inner: string; depth: number },
+  ): Promise<void> {
     const { stats } = entry;
-    const to = join(this.request.to, path);
     if (stats.isFile()) {
       this.#budget.bytes(stats.size);
       await copyFile(entry.path, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
       await this.#attributes(to, entry);
       this.bytes += stats.size;
     } else if (stats.isSymbolicLink()) {
-      const text = await readlink(source.at(name)).catch(() => null);
+      const text = await readlink(source.at(name), { encoding: "buffer" }).catch(() => null);
       if (text === null) return;
       await symlink(text, to);
       if (this.#root) await lchown(to, stats.uid, stats.gid);
     } else if (stats.isDirectory()) {
       const below = await Folder.open(`${entry.path}/.`);
       try {
-        await this.folder(below, path, depth + 1);
+        await this.folder(below, to, inner, depth + 1);
       } finally {
         await below.close();
       }
@@ -79,7 +82,7 @@ class Copy {
     // Sockets, pipes and devices are not data.
   }
 
-  async #attributes(to: string, { stats }: Pick<Entry, "stats">): Promise<void> {
+  async #attributes(to: Path, { stats }: Pick<Entry, "stats">): Promise<void> {
     if (this.#root) await lchown(to, stats.uid, stats.gid);
     await chmod(to, stats.mode & 0o7777);
     await utimes(to, stats.atime, stats.mtime);
@@ -97,7 +100,7 @@ export async function copyData(request: CopyDataRequest): Promise<number | null>
   }
   try {
     const copy = new Copy(request);
-    await copy.folder(top, "", 0);
+    await copy.folder(top, request.to, "", 0);
     return copy.bytes;
   } finally {
     await top.close();

@@ -48,6 +48,8 @@ class Copy {
     if (depth > MAX_DEPTH) throw this.request.tooLarge("depth");
     await mkdir(join(this.request.to, inner), { mode: 0o700 });
     for (const name of await source.names(this.#budget.entriesLeft + 1)) {
+      // Sources are addressed by text.
+      if (typeof name !== "string") continue;
       const path = inner === "" ? name : `${inner}/${name}`;
       if (this.request.exclude(path)) continue;
       this.#budget.entry();

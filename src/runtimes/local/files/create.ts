@@ -75,7 +75,7 @@ export async function namesIn(path: string): Promise<string[]> {
   return withStorage(`Reading ${path}`, async () => {
     const folder = await Folder.open(path);
     try {
-      return await folder.names();
+      return (await folder.names()).map((name) => name.toString());
     } finally {
       await folder.close();
     }

@@ -13,6 +13,21 @@ const BATCH = 256;
 /** The path that refers to an open descriptor. */
 const descriptorPath = (handle: FileHandle): string => `/proc/self/fd/${handle.fd}`;
 
+/** The name of an entry: bytes where they are not UTF-8, which Linux permits. */
+export type Name = string | Buffer;
+export type Path = string | Buffer;
+
+const nameOf = (bytes: Buffer): Name => {
+  const text = bytes.toString();
+  return Buffer.from(text).equals(bytes) ? text : bytes;
+};
+
+/** The path of an entry in a folder. */
+export const pathTo = (folder: Path, name: Name): Path =>
+  typeof folder === "string" && typeof name === "string"
+    ? `${folder}/${name}`
+    : Buffer.concat([Buffer.from(folder), Buffer.from("/"), Buffer.from(name)]);
+
 export class Folder {
   private constructor(
     private readonly base: string,
@@ -24,10 +39,10 @@ export class Folder {
    * @param path only the server may change its parent folders
    * @throws ENOTDIR or ELOOP when the entry is a link or a file
    */
-  static async open(path: string): Promise<Folder> {
+  static async open(path: Path): Promise<Folder> {
     const handle = await open(path, FOLDER);
     try {
-      return new Folder(hasDescriptorPaths ? descriptorPath(handle) : path, handle, await handle.stat());
+      return new Folder(hasDescriptorPaths ? descriptorPath(handle) : path.toString(), handle, await handle.stat());
     } catch (error) {
       await handle.close();
       throw error;
@@ -35,24 +50,26 @@ export class Folder {
   }
 
   /** The path of an entry; valid while this folder is open. */
-  at(name: string): string {
-    return `${this.base}/${name}`;
+  at(name: string): string;
+  at(name: Name): Path;
+  at(name: Name): Path {
+    return pathTo(this.base, name);
   }
 
   /** @throws ENOTDIR or ELOOP when the entry is not a folder */
-  folder(name: string): Promise<Folder> {
+  folder(name: Name): Promise<Folder> {
     return Folder.open(this.at(name));
   }
 
   /** At most `most` names, unordered. They can include entries that are removed during the call. */
-  async names(most = Number.POSITIVE_INFINITY): Promise<string[]> {
-    const names: string[] = [];
-    const entries = await opendir(this.at("."), { bufferSize: BATCH });
+  async names(most = Number.POSITIVE_INFINITY): Promise<Name[]> {
+    const names: Name[] = [];
+    const entries = await opendir(this.at("."), { bufferSize: BATCH, encoding: "buffer" as never });
     try {
       while (names.length < most) {
         const entry = await entries.read();
         if (entry === null) break;
-        names.push(entry.name);
+        names.push(nameOf(entry.name as unknown as Buffer));
       }
     } finally {
       await entries.close();
@@ -61,7 +78,7 @@ export class Folder {
   }
 
   /** @returns null when the entry is missing */
-  entry(name: string): Promise<Entry | null> {
+  entry(name: Name): Promise<Entry | null> {
     return Entry.open(this.at(name));
   }
 
@@ -86,11 +103,11 @@ export class Entry {
     private readonly handle: FileHandle | null,
   ) {}
 
-  static async open(at: string): Promise<Entry | null> {
+  static async open(at: Path): Promise<Entry | null> {
     // On other platforms an entry cannot be opened without side effects; `at` is a path of the server's own user there.
     if (!hasDescriptorPaths) {
       const stats = await lstat(at).catch(unlessMissing);
-      return stats === null ? null : new Entry(at, stats, null);
+      return stats === null ? null : new Entry(at.toString(), stats, null);
     }
     const handle = await open(at, O_PATH | constants.O_NOFOLLOW).catch(unlessMissing);
     if (handle === null) return null;

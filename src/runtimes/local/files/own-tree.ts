@@ -6,7 +6,7 @@ import { StackwardenError } from "../../../errors.js";
 import { isServiceUid } from "../process/user-range.js";
 import type { ServiceUser } from "../types.js";
 import { Budget } from "./budget.js";
-import { Folder } from "./folder.js";
+import { Folder, type Name } from "./folder.js";
 import { isRootServer } from "./storage.js";
 
 type Owner = Pick<ServiceUser, "uid" | "gid">;
@@ -62,7 +62,7 @@ class Change {
     if (mode !== null) await chmod(path, mode);
   }
 
-  async #entry(parent: Folder, name: string, depth: number): Promise<void> {
+  async #entry(parent: Folder, name: Name, depth: number): Promise<void> {
     this.#budget.entry();
     const entry = await parent.entry(name);
     if (entry === null) return;

@@ -35,7 +35,7 @@ export async function isReadableFolder(
     if (!asOwnUser && !allows(beneath.stats, user, READ_AND_ENTER)) return false;
     const folder = await Folder.open(beneath.fd < 0 ? beneath.real : `/proc/self/fd/${beneath.fd}/.`);
     try {
-      const names = (await folder.names(10 * MOST)).filter((name) => !skip(name));
+      const names = (await folder.names(10 * MOST)).filter((name) => !skip(name.toString()));
       for (const name of names.slice(0, MOST)) {
         const entry = await folder.entry(name);
         if (entry === null) continue;

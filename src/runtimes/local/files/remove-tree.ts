@@ -5,7 +5,7 @@ import { basename, dirname, isAbsolute, join, relative, sep } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { isServiceUid } from "../process/user-range.js";
 import { Budget } from "./budget.js";
-import { Folder } from "./folder.js";
+import { Folder, type Name } from "./folder.js";
 import { codeOf, isRootServer, withStorage } from "./storage.js";
 
 /** Maximum number of open descriptors; entries that are nested more deeply are first moved up. */
@@ -51,7 +51,7 @@ class Removal {
     return new StackwardenError("STORAGE_FAILED", `Removing ${this.displayPath} ${problem}.`, { hint });
   }
 
-  async remove(parent: Folder, name: string, depth = 0): Promise<void> {
+  async remove(parent: Folder, name: Name, depth = 0): Promise<void> {
     for (let round = 0; round < ROUNDS; round += 1) {
       this.#budget.entry();
       if (await unlinked(parent, name)) return;
@@ -66,7 +66,7 @@ class Removal {
   }
 
   /** @returns false when another attempt is needed: the folder was replaced, filled again, or is not empty yet */
-  async #emptied(parent: Folder, name: string, depth: number): Promise<boolean> {
+  async #emptied(parent: Folder, name: Name, depth: number): Promise<boolean> {
     try {
       const folder = await parent.folder(name);
       if (depth === 0) this.#top = folder;
@@ -93,7 +93,7 @@ class Removal {
   }
 
   /** Moves an entry to the top folder of the tree, where the next round removes it. */
-  async #moveUp(folder: Folder, name: string): Promise<void> {
+  async #moveUp(folder: Folder, name: Name): Promise<void> {
     this.#budget.entry();
     this.#moved = true;
     const target = this.#top?.at(`.removing-${randomBytes(8).toString("hex")}`) as string;
@@ -104,7 +104,7 @@ class Removal {
 }
 
 /** @returns true when the name no longer exists; false for a folder */
-async function unlinked(parent: Folder, name: string): Promise<boolean> {
+async function unlinked(parent: Folder, name: Name): Promise<boolean> {
   try {
     await unlink(parent.at(name));
     return true;

@@ -207,6 +207,7 @@ describe("an app service", () => {
     const cache = join(fixture.stateDir, "volumes", "cache", "data");
     expect(running.notes.join("\n")).toContain(`The volume cache is ${cache} instead of /cache`);
     expect(statSync(cache).mode & 0o7777).toBe(0o700);
+    expect(await running.emptyVolumes).toEqual(["cache"]);
     expect(running.notes.join("\n")).not.toContain("/app is not mounted");
   });
 
