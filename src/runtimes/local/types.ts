@@ -42,6 +42,8 @@ export interface ProcessSpec {
   programs?: readonly string[];
   /** Folders that take the place of others in its namespaces. */
   mounts?: readonly SandboxMount[];
+  /** Files that replace the machine's own in its namespaces: the path of each, and the path inside. */
+  files?: Readonly<Record<string, string>>;
 }
 
 /** A process group in its cgroup. */
