@@ -4,6 +4,7 @@
  */
 import { delimiter } from "node:path";
 import { RUNTIMES } from "../stack/vocabulary.js";
+import { editDistance } from "../system/edit-distance.js";
 
 type Kind = "text" | "boolean" | "number" | "paths" | "list";
 
@@ -184,18 +185,4 @@ export function misspeltVariables(env: NodeJS.ProcessEnv): string[] {
       const hint = nearest !== undefined && nearest.distance <= 3 ? ` Did you mean ${nearest.one}?` : "";
       return `The environment variable ${name} is not a setting and has no effect.${hint}`;
     });
-}
-
-/** Insertions, deletions and replacements that make one text the other. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      const change = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, (row[j] as number) + 1, (next[j - 1] as number) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] as number;
 }

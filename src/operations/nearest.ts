@@ -1,4 +1,5 @@
 /** Suggestions for misspelt names. */
+import { editDistance } from "../system/edit-distance.js";
 
 /**
  * Maximum characters of a compared name: computing the distance takes time proportional to the product of both lengths.
@@ -22,17 +23,3 @@ export function nearest(name: string, candidates: readonly string[]): string | u
 
 /** Normalises a name: `timeoutSeconds`, `timeout-seconds` and `timeout_seconds` are equal. */
 const simplified = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, "");
-
-/** Levenshtein distance. */
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, at) => at);
-  for (let row = 1; row <= a.length; row += 1) {
-    const current = [row];
-    for (let column = 1; column <= b.length; column += 1) {
-      const replaced = (previous[column - 1] as number) + (a[row - 1] === b[column - 1] ? 0 : 1);
-      current.push(Math.min(replaced, (previous[column] as number) + 1, (current[column - 1] as number) + 1));
-    }
-    previous = current;
-  }
-  return previous[b.length] as number;
-}

@@ -32,7 +32,7 @@ export interface ProgramLookup {
   refused: { path: string; reason: string }[];
 }
 
-/** Folders that hold projects: whatever lies below them may be a project's. */
+/** Folders that contain projects: every file below them may belong to a project. */
 const projectFolders = new Set<string>();
 
 /** From now on no program is taken from below these folders: a client's allowed roots. */
@@ -142,7 +142,7 @@ function rulesOf(search: ProgramSearch): Rules {
   };
 }
 
-/** An ordinary user's own tools lie below the home directory: a root that contains it does not exclude them. */
+/** An ordinary user's tools are below the home directory: a root that contains it does not exclude them. */
 function excludedFolders(uid: number | undefined): string[] {
   const folders = [...projectFolders];
   try {

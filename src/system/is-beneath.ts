@@ -1,4 +1,4 @@
-/** Whether a path is a folder or lies below it, by their names alone: links are not resolved. */
+/** Whether a path is a folder or is below it, by their names alone: links are not resolved. */
 import { isAbsolute, relative, sep } from "node:path";
 
 export const isBeneath = (folder: string, path: string): boolean => {

@@ -303,6 +303,7 @@ export class LocalStack implements RuntimeStack {
       sink,
       visible: [this.open_.folder, this.open_.stateDir],
       mounts: plan.mounts ?? [],
+      files: plan.files ?? {},
       programs: plan.programs ?? plan.argv.slice(0, 1),
     });
     const ended = this.#follow(name, process, plan, fixed);

@@ -42,6 +42,8 @@ export interface ProcessSpec {
   programs?: readonly string[];
   /** Folders that take the place of others in its namespaces. */
   mounts?: readonly SandboxMount[];
+  /** Files that replace the machine's own in its namespaces: the path of each, and the path inside. */
+  files?: Readonly<Record<string, string>>;
 }
 
 /** A process group in its cgroup. */
@@ -87,7 +89,7 @@ export interface RunSpec {
   project?: string;
   service?: string;
   limits?: Limits;
-  /** As for `spawn`. Absent: the command has no namespaces of its own. */
+  /** As for `spawn`. Absent: the command has no separate namespaces. */
   visible?: readonly string[];
   mounts?: readonly SandboxMount[];
   /** The program rejects a user id without a name. Default false. */
@@ -126,7 +128,7 @@ export interface ProcessHost {
   /** The limits that cgroups can enforce here, detected by a trial. */
   limitsEnforcement(): Promise<Enforcement>;
   usersEnforcement(): Enforcement;
-  /** Whether services have namespaces of their own, or why not. */
+  /** Whether services have separate namespaces, or why not. */
   sandboxEnforcement(): Enforcement;
   capacity(): { cpus: number; memory_mb: number };
   /**

@@ -135,7 +135,7 @@ async function take(wish: PortRequest, taken: Set<string>, holding: Holding): Pr
       const held = await holdClaimed(port, holding, protocol).catch(() => null);
       if (held === null) continue;
       if (held.holder !== null) return slot(held, port);
-      // A port that nobody asked for is one that is held.
+      // A port that the definition does not set is one that the ledger holds.
       await held.claim.release();
     }
   }

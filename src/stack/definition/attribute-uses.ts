@@ -17,7 +17,7 @@ const saysNothing = (tree: Tree, path: string): boolean =>
     tree.value === "" ||
     (tree.value === 1 && (path === "services.scale" || path === "services.deploy.replicas")) ||
     (path === "services.pull_policy" && (tree.value === "missing" || tree.value === "if_not_present")) ||
-    // A port that is not published has a note of its own.
+    // A port that is not published has a separate note.
     path === "services.ports.protocol");
 
 /**

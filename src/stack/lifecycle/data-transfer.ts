@@ -35,7 +35,7 @@ export class DataTransfer {
   /**
    * Takes the data. Has no effect when the project already has the data of `from`.
    * @param other another project that the calling client may access
-   * @throws PROJECT_CONFLICT when the project has data of its own, UNKNOWN_SNAPSHOT, UNSUPPORTED
+   * @throws PROJECT_CONFLICT when the project already has data, UNKNOWN_SNAPSHOT, UNSUPPORTED
    */
   async take(from: DataFrom, other: (project: string) => Source, call: CallContext): Promise<void> {
     const { storage, snapshots } = this.parts;

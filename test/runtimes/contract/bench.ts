@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Healthcheck, Limits, ServiceDefinition, StackDefinition } from "../../../src/stack/definition/types.js";
-import type { LogSink, LogStream } from "../../../src/stack/logs/types.js";
+import type { LineStream, LogSink } from "../../../src/stack/logs/types.js";
 import type {
   RuntimeNotice,
   RuntimeService,
@@ -36,18 +36,20 @@ export interface ContractTarget {
 export class RecordingSink implements LogSink {
   readonly stdout: Buffer[] = [];
   readonly stderr: Buffer[] = [];
+  /** Output of the installer or of the image's build. */
+  readonly install: Buffer[] = [];
   ends = 0;
   writesAfterEnd = 0;
   /** When each piece came, epoch milliseconds. */
-  readonly seen: { stream: LogStream; text: string; at: number }[] = [];
+  readonly seen: { stream: LineStream; text: string; at: number }[] = [];
 
-  write(stream: LogStream, chunk: Uint8Array): void {
+  write(stream: LineStream, chunk: Uint8Array): void {
     if (this.ends > 0) this.writesAfterEnd += 1;
     this[stream].push(Buffer.from(chunk));
     this.seen.push({ stream, text: Buffer.from(chunk).toString(), at: Date.now() });
   }
 
-  line(stream: LogStream, text: string): void {
+  line(stream: LineStream, text: string): void {
     this.write(stream, Buffer.from(`${text}\n`));
   }
 
@@ -55,7 +57,7 @@ export class RecordingSink implements LogSink {
     this.ends += 1;
   }
 
-  text(stream: LogStream = "stdout"): string {
+  text(stream: LineStream = "stdout"): string {
     return Buffer.concat(this[stream]).toString();
   }
 

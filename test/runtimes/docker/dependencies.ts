@@ -87,7 +87,7 @@ export function dependencySentences(given: () => { bench: Bench; daemon: TestDae
         details: { last_lines: expect.arrayContaining([expect.stringContaining("ECONNREFUSED")]) },
       });
       expect(bench.notices.filter(({ type }) => type === "retrying")).toHaveLength(2);
-      expect(bench.sink("app").all).toContain("ECONNREFUSED");
+      expect(bench.sink("app").text("install")).toContain("ECONNREFUSED");
       expect(await volumes("app")).toEqual([]);
     });
 

@@ -62,7 +62,7 @@ export interface UploadOptions {
   client: Client;
   /** The project's folder. */
   folder: string;
-  /** The server's state directory. It is never uploaded, even when it lies below the path. */
+  /** The server's state directory. It is never uploaded, even when it is below the path. */
   stateDir: string;
   definition: Pick<StackDefinition, "privateFiles">;
 }

@@ -256,7 +256,7 @@ export class Helper {
     }
   }
 
-  /** Starts a program on the engine's host in a process of its own connection. */
+  /** Starts a program on the engine's host over a separate connection. */
   spawn(words: readonly string[]): Child {
     const [program, ...rest] = this.way.argv;
     return spawn(program, [...rest, "-c", 'exec "$@"', "sh", ...words], {

@@ -17,7 +17,7 @@ export const ENTRY_SCRIPT = `#!/bin/sh
 # stackwarden's entry. Arguments: cgroups token wait memory cpu pids stop interval start-interval timeout n m,
 # then the targets of the m volumes, the n words of the health check, and the command. "-" is no limit.
 
-# From here on nobody gains rights by a set-uid program, where the image has the means.
+# From here on no set-uid program gains rights, where the image has the means.
 possible() { grep -q "^NoNewPrivs:.0" /proc/self/status && setpriv --no-new-privs grep -q "^NoNewPrivs:.1" /proc/self/status; } 2>/dev/null
 if possible; then exec setpriv --no-new-privs /bin/sh "$0" "$@"; fi
 
@@ -145,9 +145,9 @@ shift "$_sw_words"
 [ "$_sw_stop" != TERM ] || exec "$@"
 
 # The engine sends SIGTERM and the service wants another signal: stay, and translate. A shell starts what it does not
-# wait for with SIGINT and SIGQUIT ignored, for good; while it waits it takes no signal. So one starts the service and
-# waits, another takes the signals and is told the service's process, then its exit code. The engine's init signals the
-# whole group: in a session of its own the service gets the translated signal alone.
+# wait for with SIGINT and SIGQUIT ignored permanently; while it waits it takes no signal. So one starts the service and
+# waits, another takes the signals and receives the service's process id, then its exit code. The engine's init signals the
+# whole group: in a separate session the service gets the translated signal alone.
 survive() { for _sw_name in HUP INT QUIT TERM USR1 USR2; do trap : "$_sw_name"; done; }
 survive
 exec 3>&1
@@ -184,7 +184,7 @@ export function checkWords(test: HealthTest | undefined): string[] {
 /** Arguments that start a service with the entry script. */
 export function entryArgs(
   options: EntryOptions,
-  /** Of the service; tests have one of their own. */
+  /** The cgroup file system of the service; tests use another folder. */
   cgroups = "/sys/fs/cgroup",
 ): { args: string[]; environment: Record<string, string> } {
   const { token, limits, waitSeconds, health, command } = options;

@@ -13,7 +13,7 @@ import type { ServiceUser } from "../types.js";
 export interface CommandPlace {
   service: ServiceDefinition;
   user: ServiceUser;
-  plan: Pick<LaunchPlan, "cwd" | "env" | "commandEnv" | "resolve" | "programs" | "mounts" | "groups">;
+  plan: Pick<LaunchPlan, "cwd" | "env" | "commandEnv" | "resolve" | "programs" | "mounts" | "files" | "groups">;
 }
 
 export interface CommandSpec {
@@ -23,6 +23,7 @@ export interface CommandSpec {
   user: ServiceUser;
   programs: readonly string[];
   mounts: readonly SandboxMount[];
+  files: Readonly<Record<string, string>>;
 }
 
 const notFound = (program: string, service: string, cause?: unknown): StackwardenError =>
@@ -72,5 +73,6 @@ export async function commandSpec(
     user,
     programs: plan.programs ?? [],
     mounts: plan.mounts ?? [],
+    files: plan.files ?? {},
   };
 }

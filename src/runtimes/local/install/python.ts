@@ -19,13 +19,15 @@ export async function pythonFor(context: Pick<InstallContext, "user" | "host">):
   });
 }
 
-/** By the identity of the program. */
-const versions = new Map<string, string>();
+/** For each server: versions by the identity of the program. */
+const versionsOf = new WeakMap<InstallContext["host"], Map<string, string>>();
 
 async function versionOf(python: string, context: InstallContext): Promise<string> {
+  const versions = versionsOf.get(context.host) ?? new Map<string, string>();
+  versionsOf.set(context.host, versions);
   const identity = await programIdentity(python);
-  const known = versions.get(identity);
-  if (known !== undefined) return known;
+  const version = versions.get(identity);
+  if (version !== undefined) return version;
   const { exitCode, output } = await context.host.run({
     ...installingAs(context),
     argv: [python, "-c", "import sys, platform; print(sys.version, platform.machine())"],

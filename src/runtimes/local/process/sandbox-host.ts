@@ -76,13 +76,14 @@ export class Sandbox {
     visible?: readonly string[];
     programs?: readonly string[];
     mounts?: readonly SandboxMount[];
+    files?: Readonly<Record<string, string>>;
   }): Promise<Namespaces> {
     const { host } = this;
     if (host === null || spec.visible === undefined) return {};
     const view = {
       visible: spec.visible,
       programs: spec.programs ?? programsOf(spec),
-      files: await this.#accountFiles(spec.user),
+      files: { ...(await this.#accountFiles(spec.user)), ...spec.files },
       mounts: spec.mounts ?? [],
     };
     return { namespaces: { kind: "own", words: [host.tools.bwrap, ...sandboxArgs(host, view)] } };

@@ -211,7 +211,8 @@ const SUFFIX = String.raw`(?=$|[/\s:"'),;\]])`;
 const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
 /** Compilers write their result there when nothing else is changed: `go build -o /bin/app`. */
-const writesElsewhere = ({ text }: AppRecipe["builds"][number]): boolean => /^go\s/.test(text) && text.includes(" -o ");
+const writesElsewhere = ({ text }: AppRecipe["builds"][number]): boolean =>
+  /^(?:[A-Z_]+=\S*\s+)*go\s/.test(text) && text.includes(" -o ");
 
 function isInside(path: string, project: string): boolean {
   try {

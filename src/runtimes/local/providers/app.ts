@@ -9,6 +9,7 @@ import { readNodeManifest } from "../../shared/manifests/node.js";
 import { type AddressBook, rewriteContainerCommand, rewriteEnvironment, rewriteText } from "../address-rewrite.js";
 import { nodeFor, npmScript, SERVICE_PATH } from "../binaries.js";
 import { ensureDir, writePrivateFile } from "../files/create.js";
+import { hostNames } from "../host-names.js";
 import { notRunnable, type TranslatedService } from "../image/translate.js";
 import type { InstallContext } from "../install/install-context.js";
 import { installNode } from "../install/node.js";
@@ -238,6 +239,7 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
   const find = (argv: string[]) =>
     resolveProgram(argv, workspace.cwd, tools, { user, host: context.host, client: context.client });
   const argv = await find(rewritten);
+  const hosts = await writePrivateFile(join(context.base, "hosts"), hostNames(book, service.name), user);
   const isNamedByPath = rewritten[0]?.includes("/") === true;
   if (service.recipe === undefined) notes.push(...(await languageNote(service, argv[0] ?? "", context)));
   return {
@@ -247,6 +249,7 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
     notes,
     emptyVolumes: volumes.emptyVolumes,
     mounts,
+    files: { [hosts]: "/etc/hosts" },
     programs: [...inFolders(tools.path), ...(isNamedByPath ? [] : argv.slice(0, 1))],
     ...(volumes.groups.length === 0 ? {} : { groups: volumes.groups }),
     access: null,

@@ -45,6 +45,8 @@ export interface LaunchPlan {
   mounts?: readonly SandboxMount[];
   /** Groups of the volumes that the service shares with others. */
   groups?: readonly number[];
+  /** Files that replace the machine's own in the service's namespaces. */
+  files?: Readonly<Record<string, string>>;
   notes: string[];
   /** Named volumes that held no file before the preparation. */
   emptyVolumes: readonly string[];

@@ -42,7 +42,7 @@ const identity = { projectId: "shop", stateDir: "/state" };
 const signal = new AbortController().signal;
 
 describe("an engine that does not answer", () => {
-  it("is told apart from one that refuses", () => {
+  it("is distinguished from one that refuses", () => {
     expect(isConnectionError(broken())).toBe(true);
     expect(isConnectionError(answered(500))).toBe(false);
     expect(isConnectionError("text")).toBe(false);

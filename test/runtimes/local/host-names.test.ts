@@ -1,0 +1,31 @@
+import { describe, expect, it } from "vitest";
+import { hostNames } from "../../../src/runtimes/local/host-names.js";
+
+describe("the names that a service resolves", () => {
+  it("lead to where a container port is accepted in the own stack, and nowhere else", () => {
+    const host = new Map([
+      ["api:3000", 3000],
+      ["db:5432", 41_000],
+      ["other:80", 8080],
+    ]);
+    const text = hostNames(
+      {
+        services: () => ["web", "api", "db", "other", "worker"],
+        ports: (name) =>
+          new Map([
+            ["api", [3000]],
+            ["db", [5432]],
+            ["other", [80]],
+          ]).get(name) ?? [],
+        hostPort: (name, port) => host.get(`${name}:${port}`),
+        address: (name) => (name === "db" ? "127.64.1.2" : undefined),
+      },
+      "web",
+    );
+    expect(text).toContain("127.0.0.1 localhost web\n");
+    expect(text).toContain("127.0.0.1 api\n");
+    expect(text).toContain("127.64.1.2 db\n");
+    expect(text).not.toContain("other");
+    expect(text).not.toContain("worker");
+  });
+});
