@@ -2,8 +2,8 @@ import { defineConfig } from "vitest/config";
 
 /** Tests that call modules in their own process and change nothing global: their files share a module graph. */
 const inProcess = ["config", "operations", "stack", "system", "runtimes/shared"].map((folder) => `test/${folder}/**`);
-/** Measures the memory of its process. */
-const measuresMemory = ["test/stack/logs/flood.test.ts"];
+/** They need a process for themselves: they measure its memory, or test state that loading a configuration sets. */
+const alone = ["test/stack/logs/flood.test.ts", "test/system/find-program.test.ts"];
 
 export default defineConfig({
   test: {
@@ -20,12 +20,12 @@ export default defineConfig({
         test: {
           name: "in-process",
           include: inProcess.map((folder) => `${folder}/*.test.ts`),
-          exclude: measuresMemory,
+          exclude: alone,
           isolate: false,
         },
       },
       { extends: true, test: { name: "system", include: ["test/**/*.test.ts"], exclude: inProcess } },
-      { extends: true, test: { name: "memory", include: measuresMemory } },
+      { extends: true, test: { name: "alone", include: alone } },
     ],
     coverage: {
       provider: "v8",
