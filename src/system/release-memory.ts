@@ -10,11 +10,19 @@ const WORTHWHILE = 16 * 1024 * 1024;
 const IDLE_MS = 3000;
 
 /** Collects garbage and shrinks the heap. Of the ways to do so, only the inspector's needs no flag of the process. */
-function release(): void {
+export function collectGarbage(): Promise<void> {
   const session = new Session();
   session.connect();
-  // The collection runs after this call; a session that is disconnected before would cancel it.
-  session.post("HeapProfiler.collectGarbage", () => session.disconnect());
+  return new Promise((resolve) => {
+    // The collection runs after this call; a session that is disconnected before would cancel it.
+    session.post("HeapProfiler.collectGarbage", () => {
+      // The callback runs under a lock that the end of a session takes too: disconnecting here would block the process.
+      setImmediate(() => {
+        session.disconnect();
+        resolve();
+      });
+    });
+  });
 }
 
 export class MemoryRelease {
@@ -45,4 +53,4 @@ export class MemoryRelease {
 }
 
 /** Of this process. */
-export const memoryRelease = new MemoryRelease(release);
+export const memoryRelease = new MemoryRelease(() => void collectGarbage());

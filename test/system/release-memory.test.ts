@@ -1,5 +1,6 @@
+import { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { MemoryRelease } from "../../src/system/release-memory.js";
+import { collectGarbage, MemoryRelease } from "../../src/system/release-memory.js";
 
 const MIB = 1024 * 1024;
 
@@ -19,6 +20,15 @@ describe("memory after a flood", () => {
     expect(release).toHaveBeenCalledTimes(1);
     vi.advanceTimersByTime(60_000);
     expect(release).toHaveBeenCalledTimes(1);
+  });
+
+  it("is collected again and again while a worker thread lives, and the process continues each time", async () => {
+    vi.useRealTimers();
+    const worker = new Worker("setInterval(() => undefined, 1000)", { eval: true });
+    const reference = (() => new WeakRef({ text: "x".repeat(MIB) }))();
+    for (let at = 0; at < 5; at += 1) await collectGarbage();
+    expect(reference.deref()).toBeUndefined();
+    await worker.terminate();
   });
 
   it("is left alone after little data", () => {
