@@ -167,6 +167,7 @@ const BAD: Record<string, [string, unknown][]> = {
   min_level: [...NOT_A_STRING, ["unknown", "loud"], ["empty", ""], ["prototype", "constructor"]],
   context: badNumbers(-1, 21, 1.5),
   summary: BAD_FLAGS,
+  history: BAD_FLAGS,
   stream: [...NOT_A_STRING, ["unknown", "stdin"], ["upper case", "STDOUT"], ["prototype", "__proto__"]],
   wait_for: [...NOT_A_STRING, ["unknown", "happy"], ["prototype", "constructor"]],
   types: badLists("exploded", 7, null, "__proto__"),

@@ -255,7 +255,7 @@ print(os.path.exists("/srv/conf/.git"), os.getcwd())
     await closeServer(await listen(port));
     const empty = mkdtempSync(join(tmpdir(), "stackwarden-no-cli-"));
     try {
-      const without = runtimeOn({ PATH: empty });
+      const without = runtimeOn({ PATH: empty, STACKWARDEN_PROGRAM_DIRS: empty });
       const { available, findings } = await without.check();
       expect(available).toBe(false);
       expect(findings.map(({ ok }) => ok)).toEqual([false, false]);
