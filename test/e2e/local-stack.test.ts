@@ -180,9 +180,14 @@ describe.each(MODES)("a stack over MCP, %s", (mode) => {
     const restart = () => server.refused("restart_service", { project, service: "app" });
     const file = join(bench.projects, project, "app.js");
     const code = readFileSync(file, "utf8");
-    // Restarts that brought it up do not count.
+    // A service that is not restarted by its policy fails at once.
+    const compose = join(bench.projects, project, "compose.yaml");
+    const definition = readFileSync(compose, "utf8");
+    writeFileSync(compose, definition.replace("restart: on-failure", 'restart: "no"'));
+    await server.call("start_stack", { project });
+    // Restarts that led to a healthy service do not count, nor does the first one with new code.
     writeFileSync(file, "console.log('about to fail'); process.exit(7)");
-    for (let i = 0; i < 3; i += 1) {
+    for (let i = 0; i < 4; i += 1) {
       const failed = await restart();
       expect(failed.code).toBe("SERVICE_START_FAILED");
       expect(failed.details).toMatchObject({ exit: { exit_code: 7 }, last_lines: ["about to fail"] });
@@ -191,6 +196,7 @@ describe.each(MODES)("a stack over MCP, %s", (mode) => {
     expect(error).toMatchObject({ code: "RESTART_BUDGET_EXCEEDED", retryable: true });
     expect(error.details).toMatchObject({ service: "app", retry_after_seconds: expect.any(Number) });
     writeFileSync(file, code);
+    writeFileSync(compose, definition);
     expect(await server.call("start_stack", { project })).toMatchObject({ verified: true });
     expect(await healthy()).toMatchObject({ overall_healthy: true });
   });

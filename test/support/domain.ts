@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadStack } from "../../src/stack/definition/load.js";
+import type { LoadStack } from "../../src/stack/definition/types.js";
 import { openLogStore } from "../../src/stack/logs/store.js";
 import { createStackManager } from "../../src/stack/manager.js";
 import type { CallContext, EventType, SharedStackManager, StackManager } from "../../src/stack/model.js";
@@ -50,6 +51,9 @@ export class Domain {
     mkdirSync(this.root);
   }
 
+  /** How managers created from now on read definitions. */
+  loadStack: LoadStack = loadStack;
+
   project(name: string, text: string): string {
     const folder = join(this.root, name);
     mkdirSync(folder, { recursive: true });
@@ -65,7 +69,7 @@ export class Domain {
       };
     const logger = { error: say("error"), warn: say("warn"), info: () => undefined, debug: () => undefined };
     const config = { ...this.settings, ...settings };
-    const manager = createStackManager({ config, runtimes, loadStack, openLogStore, logger });
+    const manager = createStackManager({ config, runtimes, loadStack: this.loadStack, openLogStore, logger });
     this.#managers.push(manager);
     return manager;
   }

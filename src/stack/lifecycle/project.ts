@@ -83,12 +83,18 @@ const ACTOR = "stackwarden";
 
 const say = (names: string[]): string => (names.length === 0 ? "none" : names.join(", "));
 
+/** Milliseconds of a failed read after which reports pause reading. Usual definitions take a few milliseconds. */
+const SLOW_READ_MS = 1000;
+/** Time without another read, as a multiple of the time that the failed read took. */
+const PAUSE_FACTOR = 10;
+
 export class Project {
   readonly supervisor: Supervisor;
   readonly storage: ProjectStorage;
   /** Settings of the client that started the stack. */
   #settings: StackSettings;
   #starting: PendingStart | null = null;
+  #slowFailure: { error: unknown; until: number } | null = null;
   #stopping: { call: SingleFlight<Removed>; removes: boolean } | null = null;
   readonly #restarts: Restarts;
   readonly #stale: StaleServices;
@@ -505,8 +511,20 @@ export class Project {
     });
   }
 
-  #peek(): Promise<StackDefinition> {
-    return this.supervisor.read(this.#settings, null);
+  /**
+   * Reads the present definition for a report. A definition that failed slowly is not read again for a multiple of that
+   * time: a hostile file would otherwise delay each report of each client until the reader's deadline.
+   */
+  async #peek(): Promise<StackDefinition> {
+    if (this.#slowFailure !== null && Date.now() < this.#slowFailure.until) throw this.#slowFailure.error;
+    const begun = Date.now();
+    try {
+      return await this.supervisor.read(this.#settings, null);
+    } catch (error) {
+      const took = Date.now() - begun;
+      if (took >= SLOW_READ_MS) this.#slowFailure = { error, until: Date.now() + took * PAUSE_FACTOR };
+      throw error;
+    }
   }
 
   /** Stops everything in this project. Each service gets at most `mostGraceMs` milliseconds before it is killed. */
