@@ -24,8 +24,11 @@ const CONTAINER_RUNTIMES = ["docker", "podman", "nerdctl"] as const;
 
 const INSTALL = `Install the Dagger CLI ${SDK_VERSION} (https://docs.dagger.io/install), or name it in ${CLI_VARIABLE}.`;
 
-/** `named`: the environment names one, so that no other one takes its place. */
-export type CliLookup = { path: string } | { missing: string; named: boolean };
+/**
+ * `named`: the environment names one, so that no other one takes its place. `refused`: a sentence about programs that were
+ * not trusted, or empty.
+ */
+export type CliLookup = { path: string } | { missing: string; named: boolean; refused: string };
 
 /**
  * @param programs folder of a downloaded CLI, which is used when none is installed
@@ -36,15 +39,15 @@ export async function findCli(env: NodeJS.ProcessEnv, programs?: string): Promis
   if (named !== undefined && named !== "") {
     const program = await executable(named);
     return program === null
-      ? { missing: `${CLI_VARIABLE} names ${named}, which is not an executable file.`, named: true }
+      ? { missing: `${CLI_VARIABLE} names ${named}, which is not an executable file.`, named: true, refused: "" }
       : { path: program };
   }
   const lookup = await lookUpProgram("dagger", { env });
   if (lookup.path !== null) return { path: lookup.path };
   const downloaded = programs === undefined ? null : await downloadedCli(programs);
-  return downloaded === null
-    ? { missing: `The Dagger CLI was not found on PATH.${refusedPrograms(lookup)}`, named: false }
-    : { path: downloaded };
+  if (downloaded !== null) return { path: downloaded };
+  const refused = refusedPrograms(lookup);
+  return { missing: `The Dagger CLI was not found on PATH.${refused}`, named: false, refused };
 }
 
 export interface DownloadChoice {
@@ -62,7 +65,7 @@ export async function cliFinding(
 ): Promise<{ path: string | null; finding: Finding; absent?: true }> {
   const cli = await findCli(env, download?.programs);
   if ("missing" in cli && !cli.named && typeof download?.source === "string" && archiveName() !== null) {
-    const message = `No Dagger CLI is installed; a start with the runtime dagger downloads ${SDK_VERSION} from ${download.source}.`;
+    const message = `No Dagger CLI is installed; a start with the runtime dagger downloads ${SDK_VERSION} from ${download.source}.${cli.refused}`;
     return { path: null, finding: { check: "dagger CLI", ok: true, message }, absent: true };
   }
   if ("missing" in cli)
