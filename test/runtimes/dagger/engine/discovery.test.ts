@@ -60,13 +60,13 @@ describe("programs", () => {
 
 describe("the CLI", () => {
   it("is looked for where the variable says, else on PATH", async () => {
-    expect(await findCli(env)).toEqual({ missing: "The Dagger CLI was not found on PATH.", named: false });
+    expect(await findCli(env)).toEqual({ missing: "The Dagger CLI was not found on PATH.", named: false, refused: "" });
     const found = standIn("dagger", "echo dagger v0.21.8");
     expect(await findCli(env)).toEqual({ path: found });
     const other = standIn("other", "echo dagger v0.21.8");
     expect(await findCli({ ...env, _EXPERIMENTAL_DAGGER_CLI_BIN: other })).toEqual({ path: other });
     const named = await findCli({ ...env, _EXPERIMENTAL_DAGGER_CLI_BIN: "/nowhere/dagger" });
-    expect(named).toEqual({ missing: expect.stringContaining("/nowhere/dagger"), named: true });
+    expect(named).toEqual({ missing: expect.stringContaining("/nowhere/dagger"), named: true, refused: "" });
   });
 
   it("its version decides: the tried one, another one, one that is too old, none, no answer", async () => {
