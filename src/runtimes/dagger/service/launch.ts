@@ -117,6 +117,8 @@ class Launch {
       if (over.signal.aborted) return { id: null, why: "it has ended" };
       throw error;
     });
+    // A start that is cancelled does not wait for it.
+    limitedContainer.catch(() => undefined);
     const instance = new Instance({
       service: service.name,
       output: this.#output,
