@@ -1,4 +1,4 @@
-/** The dashboard's page as the build made it: one document that holds its own style and script and loads nothing. */
+/** The built page of the dashboard: one document with its style and script, which loads nothing else. */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -6,12 +6,12 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { StackwardenError } from "../errors.js";
 
-/** Over which door the page reaches its server: REST with a token, or the host of an MCP App. */
+/** How the page reaches its server: REST with a token, or the host of an MCP App. */
 export type PageHost = "http" | "mcp-app";
 
 export interface PageOptions {
   door: PageHost;
-  /** What the page offers from the start. Over HTTP it asks the server, which knows the token. Default `operate`. */
+  /** The permitted actions. Over HTTP the page reads them from the server, which knows the token. Default `operate`. */
   scope?: "read" | "operate";
 }
 

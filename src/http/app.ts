@@ -1,4 +1,4 @@
-/** The HTTP door: `/mcp`, `/api/v1`, the dashboard at `/`, `/healthz`, `/metrics`, behind the same guards. */
+/** The HTTP application: `/mcp`, `/api/v1`, the dashboard at `/`, `/healthz` and `/metrics`, behind the same guards. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import express, { type Express } from "express";
 import { StackwardenError } from "../errors.js";
@@ -14,20 +14,20 @@ import { problems } from "./problem.js";
 import { restRouter } from "./rest.js";
 import type { TokenVerifier } from "./tokens.js";
 
-/** Who an MCP session belongs to. */
+/** The principal that an MCP session belongs to. */
 export interface McpOwner {
   id: string;
   name: string;
   readOnly: boolean;
 }
 
-/** What src/mcp/http.ts gives; handed in, since only that folder knows the SDK. */
+/** Implemented by src/mcp/http.ts and passed in, because only that folder imports the SDK. */
 export interface McpHandler {
   readonly sessions: number;
   handle(request: IncomingMessage, response: ServerResponse, owner: McpOwner): Promise<void>;
   /** Ends the sessions of owners that no longer exist. */
   endSessions(isRevoked: (ownerId: string) => boolean): Promise<void>;
-  /** Ends every stream that only waits for news; calls under way are answered. */
+  /** Ends every stream that only waits for notifications. Calls in progress get their results. */
   endStreams(): void;
   close(): Promise<void>;
 }
@@ -35,18 +35,18 @@ export interface McpHandler {
 export interface HttpAppOptions {
   getManager(): Promise<StackManager>;
   /** Absent: the server has no `/mcp`. */
-  openMcpDoor?(options: { getManager(): Promise<StackManager>; onCall: Metrics["call"] }): McpHandler;
+  createMcpHandler?(options: { getManager(): Promise<StackManager>; onCall: Metrics["call"] }): McpHandler;
   tokens: TokenVerifier;
-  /** Access tokens of an issuer, beside our own tokens. */
+  /** Accepts access tokens of an issuer in addition to the tokens of this server. */
   oauth?: OAuth;
   version: string;
   logger: Logger;
   readOnly?: boolean;
-  /** Host names beside the loopback ones. */
+  /** Host names that are accepted in addition to the loopback names. */
   allowedHosts?: readonly string[];
-  /** Origins of pages that may call, as `https://example.test`. */
+  /** Origins of pages that may send requests, for example `https://example.test`. */
   allowedOrigins?: readonly string[];
-  /** For each token. Default 1,200. */
+  /** Requests per minute and token. Default 1,200. */
   requestsPerMinute?: number;
 }
 
@@ -54,11 +54,11 @@ export interface HttpApp {
   readonly app: Express;
   /** Requests in progress. */
   readonly openRequests: number;
-  /** Counts the events of a manager that others use before the first request does. */
+  /** Counts the events of a manager that is in use before the first request. */
   follow(manager: StackManager): void;
   /**
-   * Refuses new requests, ends streams, waits for calls under way (at most so long), then ends MCP sessions.
-   * @param deadlineMs default 5,000
+   * Refuses new requests, ends streams, waits for calls in progress, then ends MCP sessions.
+   * @param deadlineMs longest wait for calls in progress; default 5,000
    */
   close(deadlineMs?: number): Promise<void>;
 }
@@ -66,7 +66,7 @@ export interface HttpApp {
 /** Interval in milliseconds of the check for token changes by another process while the server is idle. */
 const TOKENS_MS = 1000;
 
-/** Few and fixed, whatever a client asks for. */
+/** The route label of a metric: few fixed values, whichever path a client requests. */
 function partOf(path: string): string {
   if (path.startsWith("/api/v1/")) return "rest";
   return { "/mcp": "mcp", "/healthz": "healthz", "/metrics": "metrics" }[path] ?? "other";
@@ -80,10 +80,10 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     metrics.follow(manager);
     return manager;
   };
-  const mcp = options.openMcpDoor?.({ getManager, onCall: metrics.call });
+  const mcp = options.createMcpHandler?.({ getManager, onCall: metrics.call });
   const requests = createOpenRequests();
 
-  /** A token that was rotated or removed ends what was opened with it. */
+  /** Ends the requests and sessions of a token that was rotated or removed. */
   let revision = tokens.revision;
   const refreshTokens = async (): Promise<void> => {
     await tokens.refresh().catch((error: Error) => {
@@ -108,7 +108,7 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     next();
   });
   app.use((request, response, next) => {
-    // Now: a router that takes the request shortens its path.
+    // Read the path now: a router shortens it.
     const part = partOf(request.path);
     response.once("finish", () => metrics.request(part, response.statusCode));
     next();
@@ -120,17 +120,17 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     ),
   );
   app.use(requests.track);
-  // Says nothing but that the server lives.
+  // Reveals only that the server runs.
   app.get("/healthz", (_request, response) => {
     response.json({ status: "ok", version });
   });
   app.get("/", sendDashboard);
-  // Where a client learns which issuer to ask (RFC 9728).
+  // Names the authorization server for clients (RFC 9728).
   if (oauth !== undefined)
     app.get(["/.well-known/oauth-protected-resource", oauth.metadataPath], (_request, response) => {
       response.json(oauth.metadata);
     });
-  // Without an issuer there is nothing to discover: clients then report that the token is wrong, not that it is missing.
+  // Without an issuer there is nothing to discover. Clients then report a wrong token instead of a missing one.
   app.use("/.well-known", () => {
     throw new StackwardenError("NOT_FOUND", "This server has no authorization server to discover.", {
       hint: "Send a token of this server: `Authorization: Bearer <token>`; `stackwarden token add` makes one.",

@@ -1,4 +1,4 @@
-/** The HTTP door's certificate: read from its files, and read again when they change, so that a renewal needs no restart. */
+/** The certificate of the HTTP server. Its files are read again when they change, so that a renewal needs no restart. */
 import { unwatchFile, watchFile } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { RequestListener, ServerOptions } from "node:http";
@@ -11,12 +11,12 @@ export interface CertificateFiles {
   /** Paths of PEM files. */
   cert: string;
   key: string;
-  /** Milliseconds between two looks at the files. Default 5,000. */
+  /** Milliseconds between two checks of the files. Default 5,000. */
   checkMs?: number;
 }
 
 const CHECK_MS = 5_000;
-/** What is older is broken. */
+/** Older versions of TLS are broken. */
 const MIN_VERSION = "TLSv1.2";
 
 const usage = (message: string, hint: string): StackwardenError =>
@@ -37,8 +37,8 @@ async function secureOptions({ cert, key }: CertificateFiles) {
 }
 
 /**
- * A server with this certificate, until it is closed always with the one that its files hold. Connections that are open
- * keep theirs. A pair that cannot be used (one of both files is not written yet) leaves the old one in force.
+ * A server that uses the certificate of these files until it closes. Open connections keep their certificate. A pair that
+ * is invalid, for example because one file is not written yet, leaves the previous one in use.
  * @throws INVALID_INPUT
  */
 export async function certifiedServer(

@@ -1,4 +1,4 @@
-/** What a request must pass before anything looks at it: host, origin, token, rate. */
+/** The checks that every request passes first: host, origin, token, rate. */
 import type { Request, RequestHandler, Response } from "express";
 import { rateLimit } from "express-rate-limit";
 import { StackwardenError } from "../errors.js";
@@ -17,13 +17,13 @@ const forbidden = (message: string, hint: string): StackwardenError =>
   new StackwardenError("FORBIDDEN", message, { hint });
 
 /**
- * Names under which a browser may have been led here (DNS rebinding) are refused, and so is every page that is not
- * ours or named by the operator.
+ * Refuses host names that reach this server through DNS rebinding, and pages of origins that are neither this server nor
+ * allowed by the operator.
  */
 export function checkHostAndOrigin(hosts: readonly string[], origins: readonly string[]): RequestHandler {
   const allowed = new Set([...LOOPBACK, ...hosts.map((host) => host.toLowerCase())]);
   return (request, _response, next) => {
-    // Node takes the first of two, another reader on the way may have taken the second.
+    // Node takes the first of two headers; a proxy in front can have taken the second.
     const named = request.rawHeaders.filter((header, index) => index % 2 === 0 && header.toLowerCase() === "host");
     if (named.length > 1)
       throw new StackwardenError("INVALID_INPUT", `Expected one Host header, got ${named.length}.`, {
@@ -38,7 +38,7 @@ export function checkHostAndOrigin(hosts: readonly string[], origins: readonly s
     const { origin } = request.headers;
     if (origin !== undefined && !origins.includes(origin)) {
       const own = /^https?:\/\/(.+)$/.exec(origin)?.[1];
-      // A page of this very server: the same host and port.
+      // A page of this server: the same host and port.
       if (own === undefined || own !== request.headers.host)
         throw forbidden(
           "Requests from pages of this origin are not allowed.",
@@ -49,11 +49,11 @@ export function checkHostAndOrigin(hosts: readonly string[], origins: readonly s
   };
 }
 
-/** Who presents this bearer token, or null. */
+/** @returns the principal of a bearer token; null for an unknown token */
 export type Verify = (presented: string) => Principal | null | Promise<Principal | null>;
 
 /**
- * Only the header counts: a token in an address would be kept by histories and logs.
+ * Accepts tokens in the header only: histories and logs would keep a token in a URL.
  * A client on the private socket is the server's own user and needs no token.
  */
 export function requireToken(verify: Verify): RequestHandler {

@@ -1,4 +1,4 @@
-/** From a request to an operation's input: path, query and body, each field once; the operation reads and checks the values. */
+/** Builds the input of an operation from path, query and body. Each field occurs once; the operation validates the values. */
 import type { Request } from "express";
 import { StackwardenError } from "../errors.js";
 

@@ -1,4 +1,4 @@
-/** Where the HTTP door listens: an address, and a socket file for this machine's own user. */
+/** Listens for HTTP on an address, and on a socket file for the server's user. */
 import { once } from "node:events";
 import { lstat, rm } from "node:fs/promises";
 import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
@@ -12,27 +12,26 @@ import { markPrivate } from "./private-sockets.js";
 export interface AddressOptions {
   /** Default 127.0.0.1. */
   host?: string;
-  /** 0: any that is free. */
+  /** 0: any free port. */
   port: number;
   /** PEM files; read again when they change. */
   tlsCert?: string;
   tlsKey?: string;
-  /** Milliseconds between two looks at them. Default 5,000. */
+  /** Milliseconds between two checks of the files. Default 5,000. */
   tlsCheckMs?: number;
-  /** Listen on another address than loopback without TLS. Default false. */
+  /** Permit an address other than loopback without TLS. Default false. */
   insecureBind?: boolean;
 }
 
 export interface ConnectionLimits {
-  /** Milliseconds for a request's headers: a client that sends drop by drop must not keep a connection. Default 10,000. */
+  /** Milliseconds for the headers of a request, so that a slow client does not hold a connection. Default 10,000. */
   headersMs?: number;
   /** Milliseconds for a whole request with its body. Default 30,000. */
   requestMs?: number;
-  /** Connections at the same time; more are closed at once. Default 512: far above what one user's clients need. */
+  /** Concurrent connections; further ones are closed. Default 512: far more than the clients of one user need. */
   connections?: number;
   /**
-   * Connections of one address that have not sent a whole request head yet; beyond, the oldest is closed for a newer one.
-   * Default 64.
+   * Connections of one address without a complete request head. Beyond this number the oldest one is closed. Default 64.
    */
   halfOpenPerSource?: number;
 }
@@ -40,9 +39,9 @@ export interface ConnectionLimits {
 export interface Listening {
   /** `http://127.0.0.1:7717`, or the socket's path. */
   readonly place: string;
-  /** No new connections; those without a request end. */
+  /** Accepts no new connections and closes idle ones. */
   stop(): void;
-  /** Settles when the last connection has ended; ends those that still are at once. */
+  /** Closes the remaining connections and resolves when the last one has ended. */
   end(): Promise<void>;
 }
 
@@ -51,7 +50,7 @@ const usage = (message: string, hint: string, cause?: unknown): StackwardenError
   new StackwardenError("INVALID_INPUT", message, { hint, cause });
 
 /**
- * Said before anything is opened.
+ * Validates the address before anything is opened.
  * @throws INVALID_INPUT
  */
 export function checkAddress(options: AddressOptions): void {
@@ -101,8 +100,8 @@ export async function listenOnAddress(
 }
 
 /**
- * Its folder must be one that only its owner writes to.
- * @throws STORAGE_FAILED when another server listens there, something else lies there, or the file cannot be made
+ * The folder must be writable by its owner only.
+ * @throws STORAGE_FAILED when another server listens there, the path is not a socket, or the file cannot be created
  */
 export async function listenOnSocket(
   path: string,
@@ -152,7 +151,7 @@ async function serverOf(
   const options = {
     headersTimeout: headersMs,
     requestTimeout: requestMs,
-    // How often slow requests are looked for.
+    // Interval of the check for slow requests.
     connectionsCheckingInterval: Math.min(1000, headersMs),
     requireHostHeader: true,
   };
@@ -165,7 +164,7 @@ async function serverOf(
   return server;
 }
 
-/** One source that opens connections and sends nothing must not take the places of all others. */
+/** Prevents one source that opens connections and sends nothing from using up the limit of connections. */
 function limitHalfOpen(server: Server, most: number): void {
   const sources = new Map<string, Map<string, Socket>>();
   const keyOf = ({ remoteAddress, remotePort }: Socket): [string, string] => [`${remoteAddress}`, `${remotePort}`];
@@ -176,7 +175,7 @@ function limitHalfOpen(server: Server, most: number): void {
   };
   server.on("connection", (socket: Socket) => {
     const [source, port] = keyOf(socket);
-    // A socket file is this user's own.
+    // Connections over the socket file belong to the server's user.
     if (socket.remoteAddress === undefined) return;
     const waiting = sources.get(source) ?? new Map<string, Socket>();
     sources.set(source, waiting.set(port, socket));

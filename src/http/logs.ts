@@ -8,7 +8,7 @@ import { REQUEST_NOTATION } from "./notation.js";
 
 type Call = (input: Record<string, unknown>) => Promise<LogReport>;
 
-/** Seconds of one wait for new lines; a comment is sent after each, so that a broken connection shows. */
+/** Seconds of one wait for new lines. A comment follows each wait, so that a broken connection is detected. */
 const WAIT_SECONDS = 15;
 
 const textOf = ({ lines }: LogReport): string => lines.map((line) => line.text).join("\n");
@@ -47,7 +47,7 @@ export async function streamLogs(
     "X-Accel-Buffering": "no",
   });
   const { tail: _tail, since: _since, until: _until, previous: _previous, ...filter } = input;
-  // A client that reads slowly is waited for: what it has not read is not kept here.
+  // Wait for a slow client instead of buffering its output.
   const write = async (text: string): Promise<void> => {
     if (!response.write(text)) await once(response, "drain", { signal: disconnected });
   };

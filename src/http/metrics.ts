@@ -1,20 +1,20 @@
-/** Prometheus metrics: what was called, how it went, and what state the stacks are in. */
+/** Prometheus metrics: calls, their results, and the states of stacks. */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { StackManager } from "../stack/model.js";
 
 export interface Metrics {
   readonly contentType: string;
-  /** The exposition text. States are read when it is asked for. */
+  /** The exposition text. Reads the states of stacks at each call. */
   text(): Promise<string>;
   /** Records the start of a call. The returned function records its result: `ok`, or the error's code. */
   readonly call: (operation: string) => (result: string) => void;
-  /** A request was answered. */
+  /** Counts a request with its response status. */
   request(route: string, status: number): void;
   /** Counts the events of a manager from now on. A second call does nothing. */
   follow(manager: StackManager): void;
 }
 
-/** @param mcpSessions how many there are now */
+/** @param mcpSessions returns the present number of MCP sessions */
 export function createMetrics(mcpSessions: () => number): Metrics {
   const registry = new Registry();
   const registers = [registry];
@@ -67,7 +67,7 @@ export function createMetrics(mcpSessions: () => number): Metrics {
 
   const readStates = async (from: StackManager): Promise<void> => {
     const [stacks, totals] = await Promise.all([from.list(), from.logTotals()]);
-    // Without a pause from here on: of two readers at once neither counts what the other counted.
+    // No await from here on, so that two concurrent readers do not mix their counts.
     for (const one of [states, restarts, logLines, logBytes, dropped]) one.reset();
     for (const { project, services } of stacks)
       for (const { service, state, restarts: count } of Object.values(services)) {

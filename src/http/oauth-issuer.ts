@@ -1,10 +1,10 @@
-/** What an issuer of access tokens says of itself. */
+/** The metadata of an issuer of access tokens. */
 import { StackwardenError } from "../errors.js";
 
 const TIMEOUT_MS = 5000;
 const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
-/** Only what is encrypted can be trusted, but for this very machine. */
+/** Metadata is trusted over HTTPS only, except on loopback. */
 function usable(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : null;
   const plain = url?.protocol === "http:" && LOOPBACK.has(url.hostname);
@@ -20,7 +20,7 @@ export function checkedUrl(setting: string, text: string): URL {
 }
 
 /**
- * Where the issuer's keys are: from its OAuth metadata (RFC 8414), else from OpenID Connect discovery.
+ * Address of the issuer's keys, from its OAuth metadata (RFC 8414), else from OpenID Connect discovery.
  * @throws Error when both are missing or name another issuer
  */
 export async function findJwks(issuer: string): Promise<string> {

@@ -1,6 +1,6 @@
 /**
- * OAuth 2.1 resource server: access tokens of a configured issuer, for those who run the server for a team. Tokens are
- * JWTs signed with a key of the issuer's, for this server (audience), not expired, with a scope that says what they permit.
+ * OAuth 2.1 resource server for team set-ups: accepts access tokens of a configured issuer. A token is a JWT that is signed
+ * with a key of the issuer, names this server as its audience, is not expired, and has a scope that this server knows.
  */
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import { StackwardenError } from "../errors.js";
@@ -8,11 +8,11 @@ import { checkedUrl, findJwks } from "./oauth-issuer.js";
 import type { Principal, Scope } from "./principal.js";
 
 export interface OAuthOptions {
-  /** URL of the authorization server, exactly as it stands in its tokens. */
+  /** URL of the authorization server, exactly as in the `iss` claim of its tokens. */
   issuer: string;
-  /** This server's public URL with `/mcp`: tokens must be for it. */
+  /** Public URL of this server with `/mcp`: the required audience of tokens. */
   audience: string;
-  /** Null, the default: found in the issuer's metadata. */
+  /** Null, the default: read from the metadata of the issuer. */
   jwksUri?: string | null;
   /** Default `stackwarden:read`. */
   readScope?: string;
@@ -23,20 +23,20 @@ export interface OAuthOptions {
 export interface OAuth {
   /** Public host of this server. */
   readonly host: string;
-  /** Path of the metadata (RFC 9728), beside the well-known one of the whole host. */
+  /** Path of the metadata (RFC 9728), in addition to the well-known path of the host. */
   readonly metadataPath: string;
   readonly metadataUrl: string;
   readonly metadata: Record<string, unknown>;
   /** Scopes as the issuer names them. */
   readonly scopes: Readonly<Record<Scope, string>>;
   /**
-   * Null: no token of this issuer for this server.
-   * @throws FORBIDDEN without a scope of ours, RUNTIME_UNAVAILABLE when the issuer cannot be reached
+   * @returns null when the token is not one of this issuer for this server
+   * @throws FORBIDDEN without a known scope, RUNTIME_UNAVAILABLE when the issuer cannot be reached
    */
   verify(presented: string): Promise<Principal | null>;
 }
 
-/** Signed with the issuer's private key; never with a secret that we would have to share, never unsigned. */
+/** Asymmetric algorithms only: no shared secrets, no unsigned tokens. */
 const ALGORITHMS = [
   "RS256",
   "RS384",
@@ -50,7 +50,7 @@ const ALGORITHMS = [
   "EdDSA",
   "Ed25519",
 ];
-/** Clocks differ. */
+/** Permitted difference between the clocks, in seconds. */
 const TOLERANCE_SECONDS = 30;
 /** Codes of jose for an invalid key set and for a time-out. */
 const ISSUERS = new Set(["ERR_JOSE_GENERIC", "ERR_JWKS_INVALID", "ERR_JWKS_TIMEOUT"]);
@@ -110,7 +110,7 @@ export function createOAuth(options: OAuthOptions): OAuth {
         return principal(payload);
       } catch (error) {
         if (error instanceof StackwardenError) throw error;
-        // What the token itself is to blame for. Everything else is the issuer's.
+        // Defects of the token. Every other error is a failure of the issuer.
         if (error instanceof errors.JOSEError && !ISSUERS.has(error.code)) return null;
         throw new StackwardenError("RUNTIME_UNAVAILABLE", "The keys of the tokens' issuer cannot be fetched.", {
           hint: "Try again; the server's log has the cause.",
@@ -121,7 +121,7 @@ export function createOAuth(options: OAuthOptions): OAuth {
   };
 }
 
-/** The key set, found at the first token; a failure is not kept. */
+/** The key set, loaded at the first token. A failure is not cached. */
 function keysOf({ issuer, jwksUri }: OAuthOptions): () => Promise<JWTVerifyGetKey> {
   let keySet: Promise<JWTVerifyGetKey> | undefined;
   return async () => {
@@ -137,7 +137,7 @@ function keysOf({ issuer, jwksUri }: OAuthOptions): () => Promise<JWTVerifyGetKe
 
 const textOf = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined);
 
-/** As RFC 9068 has it, or `scp` as some issuers do. */
+/** Scopes in the `scope` claim (RFC 9068), or in `scp`, which some issuers use. */
 function scopeOf({ scope, scp }: JWTPayload, scopes: Record<Scope, string>): Scope | null {
   const granted = [scope, scp].flatMap((value) => (typeof value === "string" ? value.split(" ") : value));
   if (granted.includes(scopes.operate)) return "operate";

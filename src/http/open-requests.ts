@@ -1,21 +1,21 @@
-/** Requests that are being answered: counted, cut when their right to be here ends or their client does not read. */
+/** Requests in progress: counted, and ended when their token becomes invalid or their client does not read. */
 import type { RequestHandler, Response } from "express";
 import { StackwardenError } from "../errors.js";
 import { knownPrincipal } from "./principal.js";
 
-/** What a client that does not read may leave unsent, in bytes. */
+/** Pending output in bytes at which a client that does not read is disconnected. */
 const MAX_UNSENT = 8 * 1024 * 1024;
 const SWEEP_MS = 1000;
 
 export interface OpenRequests {
   readonly count: number;
-  /** First in the chain. */
+  /** Middleware that must run first. */
   readonly track: RequestHandler;
-  /** Aborts when the shutdown begins: ends endless streams. */
+  /** Aborts when the shutdown begins, which ends event streams. */
   readonly ending: AbortSignal;
-  /** Cuts what may no longer be here. */
+  /** Ends requests whose token is no longer valid or whose client does not read. */
   sweep(): void;
-  /** From now on new requests are refused. Waits until all are answered, at most so long. */
+  /** Refuses new requests and waits until all others have ended, at most `deadlineMs` milliseconds. */
   drain(deadlineMs: number): Promise<void>;
 }
 

@@ -19,7 +19,7 @@ export const PROBLEM: Json = {
   },
 };
 
-/** Every status that a failure can have, with its codes. */
+/** Each HTTP status of a failure with its codes. */
 export const RESPONSES: Record<string, Json> = {};
 for (const [code, { status, meaning }] of Object.entries(ERROR_KINDS)) {
   const description = `\`${code}\`: ${meaning}`;

@@ -1,4 +1,4 @@
-/** The OpenAPI 3.1 document of `/api/v1`, made from the operations' own schemas. */
+/** The OpenAPI 3.1 document of `/api/v1`, generated from the schemas of the operations. */
 import * as z from "zod";
 import { startStack } from "../operations/start-stack.js";
 import { PROBLEM, RESPONSES } from "./openapi-problems.js";
@@ -6,7 +6,7 @@ import { type OperationRoute, ROUTES } from "./routes.js";
 
 type Json = Record<string, unknown>;
 
-/** Schemas that others refer to; in the document they stand in one place. */
+/** Schemas that others refer to. The document has them in one place. */
 class Schemas {
   readonly named: Record<string, Json> = { Problem: PROBLEM };
 
@@ -33,7 +33,7 @@ class Schemas {
   readonly #texts: Record<string, string> = Object.create(null);
 }
 
-/** With every reference where the definitions stand now. */
+/** Moves every reference to the place of the definitions. */
 function moved(value: unknown, names: ReadonlyMap<string, string>): unknown {
   if (Array.isArray(value)) return value.map((item) => moved(item, names));
   if (typeof value !== "object" || value === null) return value;
@@ -50,7 +50,7 @@ interface ObjectSchema extends Json {
   required?: string[];
 }
 
-/** An object with more members. */
+/** Adds members to an object schema. */
 const extended = (schema: ObjectSchema, properties: Record<string, Json>): ObjectSchema => ({
   ...schema,
   properties: { ...properties, ...schema.properties },
@@ -59,7 +59,7 @@ const extended = (schema: ObjectSchema, properties: Record<string, Json>): Objec
 
 const json = (schema: Json): Json => ({ "application/json": { schema } });
 
-/** The path's, then the query's. */
+/** Parameters of the path, then of the query. */
 function parametersOf(
   { method, path, operation }: OperationRoute,
   { properties = {}, required = [] }: ObjectSchema,
@@ -83,7 +83,7 @@ function parametersOf(
   return [...inPath, ...query, ...(operation.name === "get_logs" ? LOG_PARAMETERS : [])];
 }
 
-/** A moment, as the operations take it. */
+/** A moment in the format of the operations. */
 const MOMENT =
   "^(?:\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}(?::\\d{2}(?:\\.\\d+)?)?(?:Z|[+-]\\d{2}:?\\d{2})|(?:\\d+(?:\\.\\d+)?\\s*[A-Za-z]+\\s*)+)$";
 const withPattern = (name: string, schema: Json): Json =>
@@ -91,7 +91,7 @@ const withPattern = (name: string, schema: Json): Json =>
 
 const namesIn = (path: string): string[] => [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => name);
 
-/** Fields that the path does not say already. */
+/** Fields that are not part of the path. */
 function fieldsOf({ path, properties }: { path: string; properties: Record<string, Json> }): [string, Json][] {
   const inPath = namesIn(path).flatMap((name) => ({ id: ["project"], service: ["service", "services"] })[name] ?? []);
   return Object.entries(properties).filter(([name]) => !inPath.includes(name));
@@ -106,7 +106,7 @@ function bodyOf({ method, path, operation }: OperationRoute, { properties = {}, 
     properties: fields,
     ...(needed.length === 0 ? {} : { required: needed }),
     additionalProperties: false,
-    // At least one of them, as the operation demands.
+    // At least one of them, as the operation requires.
     ...(operation.name === "set_limits"
       ? { anyOf: ["cpus", "memory_mb", "pids"].map((name) => ({ required: [name] })) }
       : {}),
@@ -153,7 +153,7 @@ const LOG_PARAMETERS: Json[] = [
   },
 ];
 
-/** @param one the log of one service */
+/** @param one true for the log of one service */
 function logContent(output: ObjectSchema, one: boolean): Json {
   const service: Record<string, Json> = one ? { service: { type: "string" } } : {};
   const { next_cursor, omitted } = output.properties ?? {};

@@ -1,4 +1,4 @@
-/** Who a request was let in as. */
+/** The authenticated caller of a request. */
 import type { Request } from "express";
 import { StackwardenError } from "../errors.js";
 
@@ -6,16 +6,16 @@ import { StackwardenError } from "../errors.js";
 export type Scope = "read" | "operate";
 
 export interface Principal {
-  /** As events show it. */
+  /** Name in events. */
   readonly name: string;
-  /** Differs whenever the right to call was given anew: sessions belong to it. */
+  /** Changes with each new token, so that sessions belong to one token. */
   readonly id: string;
   readonly scope: Scope;
-  /** Whether that right still stands: what is open when it ends is cut. */
+  /** Whether the token is still valid. Requests in progress are ended when it is not. */
   valid(): boolean;
 }
 
-/** The server's own user, who alone can open the private socket. */
+/** The user of the server, who alone can open the private socket. */
 export const LOCAL: Principal = { name: "local", id: "local", scope: "operate", valid: () => true };
 
 const principals = new WeakMap<Request, Principal>();

@@ -1,4 +1,4 @@
-/** Connections over a socket file that only the server's own user can open (mode 0600). */
+/** Connections over a socket file that only the user of the server can open (mode 0600). */
 import type { Socket } from "node:net";
 
 const sockets = new WeakSet<Socket>();

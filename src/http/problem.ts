@@ -1,4 +1,4 @@
-/** Every failure as `application/problem+json` (RFC 9457). Nothing of a defect's insides is shown. */
+/** Reports every failure as `application/problem+json` (RFC 9457). Internals of a defect are not shown. */
 import type { ErrorRequestHandler, Response } from "express";
 import { type ErrorCode, StackwardenError, toStackwardenError } from "../errors.js";
 import type { Logger } from "../logger.js";
@@ -42,7 +42,7 @@ function challengeOf(code: ErrorCode, lacking: unknown, oauth: OAuth | undefined
   return `Bearer ${parts.join(", ")}`;
 }
 
-/** What Express and its body parser throw. */
+/** Errors of Express and its body parser. */
 const BY_STATUS: Record<number, [ErrorCode, string]> = {
   400: ["INVALID_INPUT", "Send well-formed JSON and paths."],
   413: ["PAYLOAD_TOO_LARGE", "Send less."],
@@ -60,7 +60,7 @@ function asStackwardenError(error: unknown): StackwardenError {
   });
 }
 
-/** Last in the chain. */
+/** Middleware that must run last. */
 export const problems =
   (logger: Logger, oauth?: OAuth): ErrorRequestHandler =>
   (error, request, response, _next) => {

@@ -19,13 +19,13 @@ export interface RestOptions {
   version: string;
   /** Called at the start of every call. @returns a function that takes the call's result */
   onCall(operation: string): (result: string) => void;
-  /** Ends endless streams. */
+  /** Aborts at shutdown, which ends event streams. */
   ending: AbortSignal;
 }
 
 const BODY_LIMIT = "256kb";
 
-/** A signal that aborts when the client leaves before its answer; also when it has left already. */
+/** A signal that aborts when the client disconnects before its response, or has already disconnected. */
 function goneSignal(response: Response): AbortSignal {
   const disconnected = new AbortController();
   const left = (): void => {
@@ -83,7 +83,7 @@ export function restRouter(options: RestOptions): Router {
     next();
   });
   router.use(express.json({ limit: BODY_LIMIT, strict: true, inflate: false }));
-  // What this token is and may do, for clients that offer only what is permitted.
+  // Name and scope of the token, for clients that offer only permitted actions.
   router.get("/access", (request, response) => {
     const { name, scope } = principalOf(request);
     response.json({ name, scope: options.readOnly ? "read" : scope, version: options.version });
@@ -109,10 +109,10 @@ export function restRouter(options: RestOptions): Router {
   router.post("/projects/:id/restart", async (request, response) => {
     const signal = goneSignal(response);
     const input = inputOf(request);
-    // Refused as a whole before anything is stopped.
+    // Validate all services before any of them is stopped.
     parseInput(startStack, input);
     const stopped = await call(request, stopStack, { project: input.project }, signal);
-    // Half of a restart would leave the stack down: what was stopped is started, whether its caller still waits or not.
+    // A stopped service is started again even when the client has disconnected, so that no restart ends half-way.
     const started = await call(request, startStack, input, new AbortController().signal);
     response.json({ ...answerOf(startStack, started, input), before: stopped.before });
   });

@@ -10,7 +10,7 @@ export const ROUTES: readonly OperationRoute[] = operations.flatMap((operation) 
   operation.rest.map((route) => ({ ...route, operation })),
 );
 
-/** The answer of a route. That of a change says first whether it succeeded. */
+/** The response of a route. That of a change begins with `success`. */
 export function answerOf(
   operation: AnyOperation,
   result: Record<string, unknown>,

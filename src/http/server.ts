@@ -1,4 +1,4 @@
-/** The HTTP door, open: the app on an address, on a socket file, or both. */
+/** The HTTP server: the application on an address, on a socket file, or both. */
 import type { StackManager } from "../stack/model.js";
 import { createHttpApp, type HttpAppOptions } from "./app.js";
 import {
@@ -24,11 +24,11 @@ export interface HttpServer {
   readonly socket: string | null;
   /** Requests in progress. */
   readonly openRequests: number;
-  /** Counts the events of a manager that others use before the first request does. */
+  /** Counts the events of a manager that is in use before the first request. */
   follow(manager: StackManager): void;
   /**
-   * Takes nothing new, lets calls under way finish, then ends every connection. Idempotent.
-   * @param deadlineMs default 5,000
+   * Accepts no new requests, waits for calls in progress, then ends every connection. Idempotent.
+   * @param deadlineMs longest wait for calls in progress; default 5,000
    */
   close(deadlineMs?: number): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** Bearer tokens: made at the first start, kept as hashes, compared in constant time, read again when they change. */
+/** Bearer tokens: created at the first start, stored as hashes, compared in constant time, read again when they change. */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -47,7 +47,7 @@ export class TokenStore implements TokenVerifier {
   /** The default token in plain text, for the owner's own clients. */
   readonly tokenFile: string;
   #tokens: StoredToken[] = [];
-  /** What the file was when it was last read: another process may have replaced it since. */
+  /** Identity of the file at the last read, because another process can replace it. */
   #stamp = "";
   #reading: Promise<void> | undefined;
 
@@ -70,8 +70,8 @@ export class TokenStore implements TokenVerifier {
   }
 
   /**
-   * Makes a token of 256 random bits; one of the same name is replaced.
-   * @returns the token, which is not kept in plain text unless it is the default one
+   * Creates a token of 256 random bits, which replaces one of the same name.
+   * @returns the token; only the default token is also stored in plain text
    */
   async add(name: string, scope: Scope): Promise<string> {
     if (!NAME.test(name))
@@ -82,7 +82,7 @@ export class TokenStore implements TokenVerifier {
   }
 
   /**
-   * Replaces a token by a new one of the same scope: the old one is void from then on.
+   * Replaces a token with a new one of the same scope. The old one is invalid from then on.
    * @throws INVALID_INPUT that lists the names
    */
   async rotate(name: string): Promise<{ token: string; scope: Scope }> {
@@ -100,7 +100,7 @@ export class TokenStore implements TokenVerifier {
     });
   }
 
-  /** Who presents this text, or null. Takes the same time whatever it is. */
+  /** @returns the principal of a token, or null; in constant time */
   verify(presented: string): Principal | null {
     const hash = hashOf(presented);
     let match: StoredToken | null = null;
@@ -117,7 +117,7 @@ export class TokenStore implements TokenVerifier {
   }
 
   /**
-   * Reads the file again when it was replaced. One that is gone voids every token; one that is damaged changes nothing.
+   * Reads the file again when it was replaced. A missing file invalidates every token; a damaged one changes nothing.
    * @throws STORAGE_FAILED when it is damaged
    */
   async refresh(): Promise<void> {
@@ -155,7 +155,7 @@ export class TokenStore implements TokenVerifier {
     });
   }
 
-  /** One process at a time changes the file, on what is in it at that moment. */
+  /** Reads and changes the file under a lock, so that one process at a time changes it. */
   async #change<T>(change: () => Promise<T>): Promise<T> {
     const file = `${this.#file}.lock`;
     for (let tries = 0; ; tries += 1) {
@@ -183,7 +183,7 @@ export class TokenStore implements TokenVerifier {
   }
 
   async #load(): Promise<void> {
-    // Before the reading: what is written meanwhile is read again.
+    // Taken before the read, so that a concurrent write is detected and read again.
     this.#stamp = await this.#stampNow();
     const text = await readFile(this.#file, "utf8").catch((error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT") return "[]";

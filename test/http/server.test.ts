@@ -57,7 +57,7 @@ describe("the socket file", () => {
       tokens: http.tokens,
       version: "1",
       logger: recordingLogger(),
-      openMcpDoor: () => ({
+      createMcpHandler: () => ({
         sessions: 0,
         handle: async () => undefined,
         endSessions: async () => undefined,
@@ -115,7 +115,7 @@ describe("the address", () => {
       tokens,
       version: "1.2.3",
       logger,
-      openMcpDoor: (given) => createMcpHttpHandler({ ...given, version: "1.2.3", logger }),
+      createMcpHandler: (given) => createMcpHttpHandler({ ...given, version: "1.2.3", logger }),
     });
     return door;
   };

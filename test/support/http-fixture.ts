@@ -48,7 +48,7 @@ export async function httpFixture(
     tokens,
     version: "1.2.3",
     logger,
-    openMcpDoor: (given) => {
+    createMcpHandler: (given) => {
       mcp = createMcpHttpHandler({ ...given, version: "1.2.3", logger, ...options.mcp });
       return mcp;
     },

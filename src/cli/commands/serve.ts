@@ -112,7 +112,7 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
     readOnly: config.readOnly,
     allowedHosts: options.allowedHost ?? [],
     allowedOrigins: options.allowedOrigin ?? [],
-    openMcpDoor: (handlerOptions) =>
+    createMcpHandler: (handlerOptions) =>
       createMcpHttpHandler({ ...handlerOptions, commands: config.commands, version: VERSION, logger }),
   });
   const http = await opening.catch(async (error: unknown) => {
