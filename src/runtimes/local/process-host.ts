@@ -1,12 +1,14 @@
 /** The processes that the local runtime starts on this machine: users, cgroups, launch, and the watchdog. */
+
 import { availableParallelism, totalmem } from "node:os";
 import { StackwardenError } from "../../errors.js";
 import type { Limits } from "../../stack/definition/types.js";
 import type { Enforcement } from "../../stack/runtime.js";
 import { removeUnfinished } from "../../system/atomic-write.js";
 import { startTime } from "../../system/process-identity.js";
+import { withDefaults } from "../shared/default-limits.js";
 import { accessible } from "./process/access.js";
-import { type Cgroup, type CgroupFactory, endCgroup, MB, withDefaults } from "./process/cgroup.js";
+import { type Cgroup, type CgroupFactory, endCgroup, MB } from "./process/cgroup.js";
 import { type CommandGroup, openCommandGroup } from "./process/command-group.js";
 import { detectCgroups } from "./process/detect-cgroups.js";
 import { findGateTools, type GateTools } from "./process/gate.js";

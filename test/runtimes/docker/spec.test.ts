@@ -7,7 +7,7 @@ import { serviceDefinition } from "../../support/service.js";
 
 const service = (more: Partial<ServiceDefinition> = {}) => serviceDefinition({ image: "nginx:1.27", ...more });
 
-const spec = (more: Partial<ServiceDefinition> = {}, user = "nginx") =>
+const spec = (more: Partial<ServiceDefinition> = {}, user = "nginx", pids = true) =>
   containerSpec({
     name: "shop-web-1",
     service: service(more),
@@ -21,7 +21,7 @@ const spec = (more: Partial<ServiceDefinition> = {}, user = "nginx") =>
     volumes: [],
     secrets: [],
     definition: { services: {} },
-    info: { init: true },
+    info: { init: true, limits: { pids } },
   } as unknown as SpecOptions);
 
 it("official images that drop root get the folders they write to, unless the service mounts them", () => {
@@ -37,6 +37,11 @@ it("official images that drop root get the folders they write to, unless the ser
     readOnly: true,
   };
   expect(Object.keys(spec({ mounts: [templates] }).HostConfig?.Tmpfs ?? {})).toContain("/etc/nginx/conf.d");
+});
+
+it("a container without pids_limit gets a limit of processes, where the engine can limit them", () => {
+  expect(spec().HostConfig?.PidsLimit).toBe(2048);
+  expect(spec({}, "nginx", false).HostConfig).not.toHaveProperty("PidsLimit");
 });
 
 it("a container's settings reach the engine, and its hardening stays", () => {

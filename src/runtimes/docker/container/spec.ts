@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import type Docker from "dockerode";
 import type { Limits, ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
+import { withDefaults } from "../../shared/default-limits.js";
 import { isRootUser } from "../../shared/image-user.js";
 import { writableFolders } from "../../shared/official-images.js";
 import type { EngineInfo } from "../engine/engine.js";
@@ -148,7 +149,7 @@ export function containerSpec(options: SpecOptions): Docker.ContainerCreateOptio
       CapDrop: ["ALL"],
       SecurityOpt: ["no-new-privileges"],
       ...hostSettings(service),
-      ...limitFields(limits),
+      ...limitFields(info.limits.pids ? withDefaults(limits) : limits),
     },
     ...(network === undefined
       ? {}

@@ -2,6 +2,7 @@
 import type Docker from "dockerode";
 import type { Limits } from "../../../stack/definition/types.js";
 import type { AppliedLimits, Enforcement } from "../../../stack/runtime.js";
+import { DEFAULT_PIDS } from "../../shared/default-limits.js";
 import type { Engine, EngineInfo } from "../engine/engine.js";
 import { isNotFound } from "../engine/errors.js";
 import { kernelLimits } from "./kernel-view.js";
@@ -33,7 +34,7 @@ export function limitFields({ cpus, memory_mb, pids }: Limits): {
  */
 export const updateFields = (limits: Limits, info: EngineInfo): ReturnType<typeof limitFields> => ({
   ...limitFields({ cpus: limits.cpus ?? info.cpus, memory_mb: limits.memory_mb ?? info.memoryMb }),
-  PidsLimit: limits.pids ?? -1,
+  PidsLimit: limits.pids ?? DEFAULT_PIDS,
 });
 
 const CPU_PERIOD = 100_000;

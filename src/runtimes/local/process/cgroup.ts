@@ -33,15 +33,6 @@ export interface CgroupFactory {
 }
 
 export const MB = 1_048_576;
-/**
- * Maximum number of processes and threads of a service without a limit: more than databases need, less than a fork
- * bomb.
- */
-const DEFAULT_PIDS = 2048;
-
-/** Adds the limits that apply to a service without its own. */
-export const withDefaults = (limits: Limits): Limits => ({ ...limits, pids: limits.pids ?? DEFAULT_PIDS });
-
 export const CPU_PERIOD_US = 100_000;
 /** Kernels represent "unlimited" as a number near 2^63. */
 const UNLIMITED_BYTES = 2 ** 60;

@@ -78,7 +78,7 @@ describe("limits", () => {
       PidsLimit: 9,
     });
     expect(limitFields({})).toEqual({});
-    expect(updateFields({}, info)).toMatchObject({ NanoCpus: 4e9, Memory: 8 * 1024 ** 3, PidsLimit: -1 });
+    expect(updateFields({}, info)).toMatchObject({ NanoCpus: 4e9, Memory: 8 * 1024 ** 3, PidsLimit: 2048 });
   });
 
   it("are read from the inspection where the kernel cannot be read", async () => {
