@@ -13,26 +13,34 @@ export interface ConnectDaemonRequest {
   program?: string;
 }
 
+/** What the handshake tells the server about this command's configuration. */
+export async function clientConfiguration(options: ConfigFlags) {
+  const { configurationVariables } = await import("../daemon/handshake.js");
+  return {
+    cwd: process.cwd(),
+    flags: Object.fromEntries(
+      CLIENT_FLAGS.flatMap((flag) => (options[flag] === undefined ? [] : [[flag, options[flag]]])),
+    ),
+    env: configurationVariables(process.env),
+  };
+}
+
 /** @returns null when no server is running and `program` is absent */
 export async function connectDaemon(
   request: ConnectDaemonRequest,
 ): Promise<{ client: ControlClient; status: ServerStatus } | null> {
-  const [{ connectToDaemon }, { configurationVariables }, { controlOver }] = await Promise.all([
+  const [{ connectToDaemon }, { controlOver }, configuration] = await Promise.all([
     import("../daemon/connect.js"),
-    import("../daemon/handshake.js"),
     import("../control/client.js"),
+    clientConfiguration(request.options),
   ]);
-  const { stateDir, options, stopOnExit, program } = request;
+  const { stateDir, stopOnExit, program } = request;
   const { env } = process;
   const joined = await connectToDaemon({
     stateDir,
     version: VERSION,
     purpose: "control",
-    cwd: process.cwd(),
-    flags: Object.fromEntries(
-      CLIENT_FLAGS.flatMap((flag) => (options[flag] === undefined ? [] : [[flag, options[flag]]])),
-    ),
-    env: configurationVariables(env),
+    ...configuration,
     stopOnExit,
     ...(program === undefined ? {} : { start: { program, env } }),
   });

@@ -24,7 +24,7 @@ it("the server's log is bounded, readable by its user only, and rotated", async 
   }
   expect(existsSync(`${path}.3`)).toBe(false);
   expect(readFileSync(path, "utf8")).toContain("line 19");
-  // A second process goes on where the first one ended.
+  // A second process appends after the lines of the first one.
   const again = openLogFile(path, { maxBytes: 1000 });
   again.write("and more\n");
   again.close();

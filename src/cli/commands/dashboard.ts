@@ -1,8 +1,8 @@
 /** `stackwarden dashboard`: a link to the dashboard of the background server, opened in the browser. */
 import { pathToFileURL } from "node:url";
-import { CLIENT_FLAGS } from "../../config/settings.js";
 import { StackwardenError } from "../../errors.js";
 import { VERSION } from "../../version.js";
+import { clientConfiguration } from "../daemon-client.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
 import { createTerminal, dim } from "../output/terminal.js";
 import type { CliHost, CommonOptions } from "../session.js";
@@ -13,24 +13,18 @@ export interface DashboardOptions extends CommonOptions {
 }
 
 export async function dashboard(options: DashboardOptions, host: CliHost): Promise<ExitCode> {
-  const [{ stateDirOf }, { connectToDaemon }, { configurationVariables }] = await Promise.all([
+  const [{ stateDirOf }, { connectToDaemon }] = await Promise.all([
     import("../../config/state-dir.js"),
     import("../../daemon/connect.js"),
-    import("../../daemon/handshake.js"),
   ]);
   const { env } = process;
-  const cwd = process.cwd();
   const terminal = createTerminal(options.json === true);
-  const stateDir = await stateDirOf({ flags: options, env, cwd });
+  const stateDir = await stateDirOf({ flags: options, env, cwd: process.cwd() });
   const connected = await connectToDaemon({
     stateDir,
     version: VERSION,
     purpose: "dashboard",
-    cwd,
-    flags: Object.fromEntries(
-      CLIENT_FLAGS.flatMap((flag) => (options[flag] === undefined ? [] : [[flag, options[flag]]])),
-    ),
-    env: configurationVariables(env),
+    ...(await clientConfiguration(options)),
     start: { program: host.program, env },
   });
   connected?.socket.destroy();

@@ -26,7 +26,7 @@ export function redis(port: number, ...words: string[]): Promise<string> {
 export const redisStore = (bench: Bench, port: number): ServiceDefinition => ({
   ...bench.python("store", ""),
   image: bench.target.images.redis,
-  // Without a password a Redis that was not built for containers refuses whoever comes from elsewhere.
+  // Without a password a Redis that was not built for containers refuses clients on other addresses.
   command: ["redis-server", "--appendonly", "yes", "--appendfsync", "always", "--protected-mode", "no"],
   user: "redis",
   ports: [{ containerPort: 6379, hostPort: port, protocol: "tcp" }],

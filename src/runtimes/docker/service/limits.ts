@@ -2,7 +2,7 @@
 import type Docker from "dockerode";
 import type { Limits } from "../../../stack/definition/types.js";
 import type { AppliedLimits, Enforcement } from "../../../stack/runtime.js";
-import { DEFAULT_PIDS } from "../../shared/default-limits.js";
+import { withDefaults } from "../../shared/default-limits.js";
 import type { Engine, EngineInfo } from "../engine/engine.js";
 import { isNotFound } from "../engine/errors.js";
 import { kernelLimits } from "./kernel-view.js";
@@ -32,10 +32,12 @@ export function limitFields({ cpus, memory_mb, pids }: Limits): {
 /**
  * An update of the engine leaves omitted limits unchanged, so a limit is lifted by setting it to the machine's size.
  */
-export const updateFields = (limits: Limits, info: EngineInfo): ReturnType<typeof limitFields> => ({
-  ...limitFields({ cpus: limits.cpus ?? info.cpus, memory_mb: limits.memory_mb ?? info.memoryMb }),
-  PidsLimit: limits.pids ?? DEFAULT_PIDS,
-});
+export const updateFields = (limits: Limits, info: EngineInfo): ReturnType<typeof limitFields> =>
+  limitFields({
+    ...withDefaults(limits),
+    cpus: limits.cpus ?? info.cpus,
+    memory_mb: limits.memory_mb ?? info.memoryMb,
+  });
 
 const CPU_PERIOD = 100_000;
 

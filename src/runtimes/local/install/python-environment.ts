@@ -1,5 +1,5 @@
 /** One virtual environment for all installations of a service: pip, uv, Poetry and Pipenv. */
-import { dirname, join, relative, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { isBeneath } from "../../../system/is-beneath.js";
 import { readRequirements } from "../../shared/manifests/python.js";
 import { manifestError, readManifestText, requireManifestText } from "../../shared/manifests/read-manifest.js";
@@ -9,7 +9,7 @@ import type { InstallStep } from "../image/recipe.js";
 import { dependencies, downloadCache } from "./dependency-cache.js";
 import type { InstallContext } from "./install-context.js";
 import { installStep } from "./install-step.js";
-import { installerEnvironment } from "./installer-environment.js";
+import { createVirtualEnvironment } from "./virtual-environment.js";
 
 const RECIPE = "1";
 
@@ -182,15 +182,7 @@ export async function installPythonEnvironment(context: InstallContext, request:
     parts: [RECIPE, python, version, ...inputs],
     exclusive: false,
     build: async (venv) => {
-      const env = {
-        ...installerEnvironment({ ...context, path: [dirname(python)] }),
-        PIP_CACHE_DIR: join(await downloadCache(context), "pip"),
-      };
-      await installStep(context, "Creating the virtual environment", {
-        argv: [python, "-m", "venv", venv],
-        cwd: context.home,
-        env,
-      });
+      const env = await createVirtualEnvironment(context, python, venv);
       for (const part of parts) {
         const byPip =
           part.installation.tool === "pip" ||

@@ -11,6 +11,7 @@ import type { InstallContext } from "./install-context.js";
 import { installStep } from "./install-step.js";
 import { installerEnvironment } from "./installer-environment.js";
 import { npmOf } from "./node-modules.js";
+import { createVirtualEnvironment } from "./virtual-environment.js";
 
 export interface ToolProgram {
   argv: string[];
@@ -100,15 +101,7 @@ async function pythonTool(context: InstallContext, name: string, python: string)
       parts: ["tool", name, python],
       exclusive: false,
       build: async (venv) => {
-        const env = {
-          ...installerEnvironment({ ...context, path: [dirname(python)] }),
-          PIP_CACHE_DIR: join(await downloadCache(context), "pip"),
-        };
-        await installStep(context, "Creating the virtual environment", {
-          argv: [python, "-m", "venv", venv],
-          cwd: context.home,
-          env,
-        });
+        const env = await createVirtualEnvironment(context, python, venv);
         await installStep(context, `Installing ${name}`, {
           argv: [
             join(venv, "bin", "python"),
