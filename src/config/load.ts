@@ -185,6 +185,7 @@ async function toConfig(raw: RawConfig, layers: readonly Layer[], request: LoadC
       tunnel: raw.dagger_tunnel,
       cliSource: raw.dagger_cli_download ? raw.dagger_cli_source : null,
     },
+    localNetwork: raw.local_network,
     docker: {
       ...(raw.docker_host === undefined ? {} : { host: raw.docker_host }),
       ...(raw.docker_context === undefined ? {} : { context: raw.docker_context }),

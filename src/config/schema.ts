@@ -97,6 +97,7 @@ export const configSchema = z.strictObject({
     .max(2048)
     .regex(CLI_SOURCE, "must be an https:// address, without user and password")
     .default(DAGGER_CLI_SOURCE),
+  local_network: z.enum(["auto", "isolated", "shared"]).default("auto"),
   docker_host: z
     .string()
     .regex(DOCKER_HOST, "must be a container engine's address: unix:///path, tcp://host:port or ssh://user@host")

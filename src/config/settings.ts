@@ -117,6 +117,7 @@ export const SETTINGS: readonly Setting[] = [
   { key: "dagger_tunnel", env: "STACKWARDEN_DAGGER_TUNNEL", kind: "boolean" },
   { key: "dagger_cli_download", env: "STACKWARDEN_DAGGER_CLI_DOWNLOAD", kind: "boolean" },
   { key: "dagger_cli_source", env: "STACKWARDEN_DAGGER_CLI_SOURCE", kind: "text" },
+  { key: "local_network", env: "STACKWARDEN_LOCAL_NETWORK", kind: "text", process: true },
   { key: "docker_host", env: "STACKWARDEN_DOCKER_HOST", kind: "text" },
   { key: "docker_context", env: "STACKWARDEN_DOCKER_CONTEXT", kind: "text" },
   { key: "retry.max_retries", env: "STACKWARDEN_RETRY_MAX_RETRIES", kind: "number" },

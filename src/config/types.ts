@@ -18,6 +18,11 @@ export interface Config extends StackSettings {
   rootsByDefault: boolean;
   /** Sentences about what was given and has no effect, such as a misspelt variable. */
   warnings: string[];
+  /**
+   * Whether stacks of the local runtime have separate networks: where the machine supports it, always, or never. Default
+   * `auto`.
+   */
+  localNetwork: "auto" | "isolated" | "shared";
   docker: {
     /** Address of the container engine. Default: that of `context`, else the client's `DOCKER_HOST`. */
     host?: string;

@@ -49,6 +49,7 @@ export const WORKING_DIRECTORY_RULES: Readonly<Record<string, Rule>> = {
   "engines.*": { kind: "forbidden" },
   engine: { kind: "choice", why: "one of the operator's engines" },
   gateway_image: { kind: "forbidden" },
+  local_network: { kind: "forbidden" },
   docker_host: { kind: "forbidden" },
   docker_context: { kind: "forbidden" },
   // On, it opens published ports to the network.

@@ -4,7 +4,8 @@
  */
 
 import { isRootServer } from "./files/storage.js";
-import { type Listener, listeners } from "./ports-listeners.js";
+import type { Loopback } from "./network/loopback.js";
+import type { Listener } from "./ports-listeners.js";
 import { isServiceUid } from "./process/user-range.js";
 
 const INTERVAL_MS = 5000;
@@ -14,6 +15,7 @@ export interface Listening {
   uid: number;
   /** Its host ports. */
   ports(): number[];
+  loopback: Loopback;
   /** Called once for each port on which the service's user listens on a non-loopback address. */
   onOpen(port: number): void;
 }
@@ -36,9 +38,9 @@ export class ListenWatch {
   }
 
   async look(): Promise<void> {
-    // The owner of the project's folder has other programs, too.
-    if (!isServiceUid(this.service.uid)) return;
-    for (const one of (await listeners()) ?? []) {
+    // The owner of the project's folder has other programs, too. What listens in a separate network is not reachable.
+    if (!isServiceUid(this.service.uid) || !this.service.loopback.shared) return;
+    for (const one of (await this.service.loopback.listeners()) ?? []) {
       if (this.#timer === undefined || one.uid !== this.service.uid || one.loopback || this.#open.has(one.port))
         continue;
       this.#open.add(one.port);
@@ -49,7 +51,7 @@ export class ListenWatch {
   /** The reason why a check of the service may have reached another program; null when there is no sign of that. */
   async stranger(): Promise<string | null> {
     if (this.#timer === undefined) return null;
-    const [one] = foreign(this.service, (await listeners()) ?? []);
+    const [one] = foreign(this.service, (await this.service.loopback.listeners()) ?? []);
     return one === undefined
       ? null
       : `port ${one.port} belongs to another program (user ${one.uid}), not to this service (user ${this.service.uid})`;

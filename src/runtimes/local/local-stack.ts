@@ -16,7 +16,7 @@ import type {
   StartServiceRequest,
 } from "../../stack/runtime.js";
 import { type BusyPort, PortLedger, portsInUse } from "../shared/port-ledger.js";
-import type { AddressBook } from "./address-rewrite.js";
+import { type AddressBook, LOOPBACK } from "./address-rewrite.js";
 import { SERVICE_PATH } from "./binaries.js";
 import type { CommandPlace } from "./commands/place.js";
 import { runFresh } from "./commands/run.js";
@@ -29,6 +29,9 @@ import { type TranslatedDefinition, translate, translateService } from "./image/
 import { ListenWatch } from "./listen-watch.js";
 import { LocalService } from "./local-service.js";
 import { aliasesOf, withAliases } from "./name-aliases.js";
+import { type Loopback, MACHINE_LOOPBACK } from "./network/loopback.js";
+import type { NetworkNamespace } from "./network/namespace.js";
+import { NamespacePorts, type StackPorts } from "./network/stack-ports.js";
 import { portRequests } from "./port-requests.js";
 import { prepareApp } from "./providers/app.js";
 import type { LaunchPlan, LocalStartRequest, PrepareContext } from "./providers/launch-plan.js";
@@ -81,9 +84,10 @@ interface Instance {
 
 export class LocalStack implements RuntimeStack {
   readonly runtime = "local";
-  /** Never settles: processes of this machine are not lost together, because each reports its own exit. */
-  readonly lost = new Promise<{ reason: string }>(() => {});
-  readonly #ledger: PortLedger;
+  /** Settles only with the stack's network: processes are not lost together, because each reports its own exit. */
+  readonly lost: Promise<{ reason: string }>;
+  readonly #ledger: StackPorts;
+  readonly #loopback: Loopback;
   readonly #addresses: ServiceAddresses;
   readonly #instances = new Map<string, Instance>();
   /** Processes of one-off commands. */
@@ -96,12 +100,20 @@ export class LocalStack implements RuntimeStack {
     private readonly open_: OpenStackRequest,
     private readonly server: LocalServer,
     definition: TranslatedDefinition,
+    private readonly network: NetworkNamespace | null,
     private readonly onClose: (stack: LocalStack) => void,
   ) {
     this.host = server.host;
     this.#definition = definition;
-    this.#ledger = new PortLedger(portRequests, { project: open_.projectId });
-    this.#addresses = new ServiceAddresses(open_.stateDir, (service, port) => this.#ledger.hostPort(service, port));
+    const project = open_.projectId;
+    this.#loopback = network ?? MACHINE_LOOPBACK;
+    this.#ledger = network === null ? new PortLedger(portRequests, { project }) : new NamespacePorts(project, network);
+    this.#addresses = new ServiceAddresses(
+      open_.stateDir,
+      (service, port) => this.#ledger.hostPort(service, port),
+      this.#loopback,
+    );
+    this.lost = network === null ? new Promise(() => {}) : network.lost.then((reason) => ({ reason }));
   }
 
   /** @throws PORT_IN_USE, UNSUPPORTED, STORAGE_FAILED, INVALID_STACK */
@@ -115,9 +127,15 @@ export class LocalStack implements RuntimeStack {
     await ensureDir(request.stateDir, 0o711);
     await removeCommandDirs(request.stateDir);
     await recoverRestores(request.stateDir);
-    const stack = new LocalStack(request, server, definition, onClose);
-    await stack.#ledger.apply(definition);
-    await stack.#provideAddresses();
+    const network = (await server.host.openNetwork?.()) ?? null;
+    const stack = new LocalStack(request, server, definition, network, onClose);
+    try {
+      await stack.#ledger.apply(definition);
+      await stack.#provideAddresses();
+    } catch (error) {
+      await stack.close();
+      throw error;
+    }
     if (request.signal.aborted) {
       await stack.close();
       request.signal.throwIfAborted();
@@ -157,6 +175,7 @@ export class LocalStack implements RuntimeStack {
     return {
       services: () => ledger.services(),
       hostPort: (service, port) => ledger.hostPort(service, port),
+      publishedPort: (service, port) => ledger.publishedPort?.(service, port),
       ports: (service) => ledger.ports(service),
       address: (service, port) => this.#addresses.of(service, port),
     };
@@ -206,6 +225,7 @@ export class LocalStack implements RuntimeStack {
         generation,
         limits,
         visible: [this.open_.folder, this.open_.stateDir],
+        ...this.#inNetwork,
         exec,
         signal,
         running: (started) => {
@@ -224,6 +244,10 @@ export class LocalStack implements RuntimeStack {
   /** The Dockerfile is read at every start: it may have changed. */
   #translated(request: StartServiceRequest): LocalStartRequest {
     return { ...request, service: translateService(request.service, this.open_.folder) };
+  }
+
+  get #inNetwork(): { network?: NetworkNamespace } {
+    return this.network === null ? {} : { network: this.network };
   }
 
   async #prepareCommand(request: LocalStartRequest, user: ServiceUser, place: string): Promise<CommandPlace["plan"]> {
@@ -255,6 +279,7 @@ export class LocalStack implements RuntimeStack {
       host: this.host,
       book: withAliases(this.#book, aliasesOf(this.#definition, request.service)),
       retry: this.open_.settings?.retry ?? this.server.retry,
+      machine: this.network === null ? LOOPBACK : this.network.gateway(),
       ...(await privateDirs(stateDir, place, user)),
     };
   }
@@ -287,6 +312,7 @@ export class LocalStack implements RuntimeStack {
     const allNotes = [...plan.notes, ...notes];
     const fixed = await FixedPorts.watch({
       uid: user.uid,
+      loopback: this.#loopback,
       ports: providerOf(service) !== null || service.server !== undefined ? [] : this.#movedPorts(service),
       onForward: (containerPort, hostPort) =>
         void allNotes.push(`It listens on ${containerPort}, its container port; ${hostPort} forwards to it.`),
@@ -302,6 +328,7 @@ export class LocalStack implements RuntimeStack {
       limits,
       sink,
       visible: [this.open_.folder, this.open_.stateDir],
+      ...this.#inNetwork,
       mounts: plan.mounts ?? [],
       files: plan.files ?? {},
       programs: plan.programs ?? plan.argv.slice(0, 1),
@@ -328,6 +355,7 @@ export class LocalStack implements RuntimeStack {
         user,
         signal,
         ports.length > 0 ? FIRST_MOMENTS_MS : 0,
+        this.#loopback,
         openPort,
       );
       if (early.kind === "exited") {
@@ -350,12 +378,14 @@ export class LocalStack implements RuntimeStack {
       cwd: plan.cwd,
       env: plan.env,
       book: this.#ledger,
+      dial: this.#loopback.dial,
       secrets,
       access: plan.access,
       resolve: plan.resolve,
     };
     const listening = new ListenWatch({
       uid: user.uid,
+      loopback: this.#loopback,
       ports: () => this.#hostPorts(service).filter((port) => !fixed.forwards(port)),
       onOpen: openPort,
     });
@@ -412,6 +442,7 @@ export class LocalStack implements RuntimeStack {
     );
     await this.#addresses.close();
     await this.#ledger.close();
+    await this.network?.close();
     this.onClose(this);
   }
 }

@@ -24,6 +24,7 @@ export function withAliases(book: AddressBook, aliases: ReadonlyMap<string, stri
   return {
     services: () => [...book.services(), ...aliases.keys()],
     hostPort: (name, port) => book.hostPort(real(name), port),
+    publishedPort: (name, port) => book.publishedPort?.(real(name), port),
     ports: (name) => book.ports(real(name)),
     address: (name, port) => book.address?.(real(name), port),
   };
