@@ -21,7 +21,6 @@ export class LocalService implements RuntimeService {
   readonly pid: number;
   readonly user: RuntimeService["user"];
   readonly emptyVolumes: RuntimeService["emptyVolumes"];
-  readonly exited: Promise<ServiceExit>;
   #stopping: Promise<ServiceExit> | undefined;
 
   constructor(
@@ -30,6 +29,7 @@ export class LocalService implements RuntimeService {
     readonly notes: string[],
     user: ServiceUser,
     private readonly process: ManagedProcess,
+    readonly exited: Promise<ServiceExit>,
     private readonly plan: LaunchPlan,
     private readonly probing: ProbeContext,
     private readonly listening: ListenWatch,
@@ -41,7 +41,6 @@ export class LocalService implements RuntimeService {
     this.pid = process.pid;
     this.user = { uid: process.effectiveUid(), name: user.name, enforcement: user.enforcement };
     this.emptyVolumes = Promise.resolve(plan.emptyVolumes);
-    this.exited = process.exited;
     void ended.finally(() => listening.end());
   }
 

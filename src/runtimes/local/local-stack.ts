@@ -26,12 +26,14 @@ import { ensureDir, namesIn, ownerOf, privateDirs } from "./files/create.js";
 import { removeTree } from "./files/remove-tree.js";
 import { FixedPorts } from "./fixed-ports.js";
 import { type TranslatedDefinition, translate, translateService } from "./image/translate.js";
+import { remember } from "./instances.js";
 import { ListenWatch } from "./listen-watch.js";
 import { LocalService } from "./local-service.js";
 import { aliasesOf, withAliases } from "./name-aliases.js";
 import { type Loopback, MACHINE_LOOPBACK } from "./network/loopback.js";
 import type { NetworkNamespace } from "./network/namespace.js";
 import { NamespacePorts, type StackPorts } from "./network/stack-ports.js";
+import { explainConflict, OutputTail } from "./port-conflict.js";
 import { portRequests } from "./port-requests.js";
 import { prepareApp } from "./providers/app.js";
 import type { LaunchPlan, LocalStartRequest, PrepareContext } from "./providers/launch-plan.js";
@@ -317,6 +319,7 @@ export class LocalStack implements RuntimeStack {
       onForward: (containerPort, hostPort) =>
         void allNotes.push(`It listens on ${containerPort}, its container port; ${hostPort} forwards to it.`),
     });
+    const output = new OutputTail(sink);
     const process = await this.host.spawn({
       projectId: this.open_.projectId,
       service: name,
@@ -326,12 +329,32 @@ export class LocalStack implements RuntimeStack {
       env: hidden.env,
       user,
       limits,
-      sink,
+      sink: output,
       visible: [this.open_.folder, this.open_.stateDir],
       ...this.#inNetwork,
       mounts: plan.mounts ?? [],
       files: plan.files ?? {},
       programs: plan.programs ?? plan.argv.slice(0, 1),
+    });
+    const project = this.open_.projectId;
+    const forget = remember({ project, service: name, pid: process.pid, uid: user.uid });
+    const conflict = (): Promise<string | null> =>
+      explainConflict({
+        project,
+        service: name,
+        uid: user.uid,
+        output,
+        ports: this.#ledger.ports(name).flatMap((containerPort) => {
+          const hostPort = this.#ledger.hostPort(name, containerPort);
+          return hostPort === undefined ? [] : [{ containerPort, hostPort }];
+        }),
+        netDir: this.network?.tables ?? "/proc/net",
+        shared: this.#loopback.shared,
+      });
+    const exited = process.exited.then(async (exit) => {
+      forget();
+      const reason = (exit.exitCode ?? 0) === 0 ? null : await conflict().catch(() => null);
+      return reason === null ? exit : { ...exit, reason };
     });
     const ended = this.#follow(name, process, plan, fixed);
     const instance = { process, plan, ended };
@@ -379,6 +402,7 @@ export class LocalStack implements RuntimeStack {
       env: plan.env,
       book: this.#ledger,
       dial: this.#loopback.dial,
+      conflict,
       secrets,
       access: plan.access,
       resolve: plan.resolve,
@@ -387,9 +411,15 @@ export class LocalStack implements RuntimeStack {
       uid: user.uid,
       loopback: this.#loopback,
       ports: () => this.#hostPorts(service).filter((port) => !fixed.forwards(port)),
+      project,
       onOpen: openPort,
+      onNeighbour: (port, other) => {
+        const message = `${name} connects to 127.0.0.1:${port}, which is service ${other.service} of the project ${other.project} and not of this stack. Let it connect to the name of the service, or to the address that its environment gives.`;
+        this.open_.notice({ type: "warning", service: name, message });
+        allNotes.push(message);
+      },
     });
-    return new LocalService(service, generation, allNotes, user, process, plan, probing, listening, ended);
+    return new LocalService(service, generation, allNotes, user, process, exited, plan, probing, listening, ended);
   }
 
   #movedPorts({ name }: ServiceDefinition): { containerPort: number; hostPort: number }[] {

@@ -190,8 +190,13 @@ export class NetworkNamespace implements Loopback {
     return gatewayOf(readKernelFile(`/proc/${this.#pid}/net/route`) ?? "");
   }
 
+  /** Folder with the kernel's tables of its sockets. */
+  get tables(): string {
+    return `/proc/${this.#pid}/net`;
+  }
+
   listeners(): Promise<Listener[] | null> {
-    return listeners(`/proc/${this.#pid}/net`);
+    return listeners(this.tables);
   }
 
   readonly dial: Dial = async (port, signal) => {

@@ -27,6 +27,8 @@ export interface ProbeContext {
   book: AddressBook;
   /** Connects to a port on which the service listens. */
   dial: Dial;
+  /** Says which program has the port on which the service tried to listen; null when its output says no such thing. */
+  conflict?(): Promise<string | null>;
   /** Known secret values. */
   secrets: readonly string[];
   /** Connection settings of the provider's server; null for apps. */
@@ -72,7 +74,7 @@ async function explained(probe: Promise<ProbeResult>, context: ProbeContext, por
   const result = await probe;
   if (result.healthy || !result.message.startsWith("connection refused")) return result;
   const { process, user } = context;
-  const reason = await explainRefusal(process, user, port);
+  const reason = (await context.conflict?.()) ?? (await explainRefusal(process, user, port));
   return reason === null ? result : { ...result, message: `${result.message}; ${reason}` };
 }
 
