@@ -6,6 +6,8 @@ import type { ServiceDefinition } from "../../stack/definition/types.js";
 
 /** Addresses from the port ledger. */
 export interface AddressBook {
+  /** True when only services of the stack listen on 127.0.0.1. */
+  isSeparate?: boolean;
   services(): string[];
   hostPort(service: string, containerPort: number): number | undefined;
   /** The machine's port that leads to a container port, where services have a separate network. */

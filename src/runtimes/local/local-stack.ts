@@ -175,6 +175,7 @@ export class LocalStack implements RuntimeStack {
   get #book(): AddressBook {
     const ledger = this.#ledger;
     return {
+      isSeparate: this.network !== null,
       services: () => ledger.services(),
       hostPort: (service, port) => ledger.hostPort(service, port),
       publishedPort: (service, port) => ledger.publishedPort?.(service, port),
@@ -258,7 +259,12 @@ export class LocalStack implements RuntimeStack {
     if (request.service.server !== undefined)
       return {
         cwd: context.home,
-        env: { LANG: "C.UTF-8", HOME: context.home, TMPDIR: context.tmp, PATH: SERVICE_PATH.join(":") },
+        env: {
+          LANG: "C.UTF-8",
+          HOME: context.home,
+          TMPDIR: context.tmp,
+          PATH: ["/usr/sbin", ...SERVICE_PATH].join(":"),
+        },
         commandEnv: { ...request.service.environment },
         resolve: async (argv) => argv,
       };
