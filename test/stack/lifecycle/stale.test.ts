@@ -3,7 +3,7 @@ import { mkdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } f
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { SharedStackManager } from "../../../src/stack/model.js";
-import { call, compose, Domain, service } from "../../support/domain.js";
+import { call, compose, Domain, service, until } from "../../support/domain.js";
 import { FakeRuntime } from "../../support/fake-runtime.js";
 
 let domain: Domain;
@@ -57,6 +57,20 @@ describe("a changed source", () => {
       files: ["app/main.py"],
     });
     expect(await stale("web")).toBeUndefined();
+    // The diagnosis names it beside another problem, or when the service is asked for.
+    const diagnosed = (service?: string) => manager.diagnose({ project: "shop", ...(service && { service }) });
+    expect(await diagnosed()).toMatchObject({ cause: null, others: [] });
+    expect((await diagnosed("web")).cause).toBeNull();
+    const finding = {
+      kind: "stale_code",
+      service: "app",
+      evidence: [{ source: "definition", text: "edited after start: app/main.py" }],
+      next: { do: "restart_service applies the change.", operation: "restart_service" },
+    };
+    expect((await diagnosed("app")).cause).toMatchObject(finding);
+    domain.runtime.service("web").request.sink.write("stdout", Buffer.from("ERROR out of stock\n"));
+    await until("the error is found", async () => (await diagnosed()).cause !== null);
+    expect(await diagnosed()).toMatchObject({ cause: { kind: "logged_errors" }, others: [finding] });
     const [report] = await manager.list();
     expect(report?.services.app?.stale?.files).toEqual(["app/main.py"]);
     await restart();
