@@ -5,7 +5,7 @@
 import { createDaggerRuntime } from "../../../src/runtimes/dagger/dagger-runtime.js";
 import { whyNoEngine } from "../../support/real-engine.js";
 import { IMAGES, SETTINGS } from "../dagger/support/parts.js";
-import { execSentences } from "./commands.js";
+import { commandSentences } from "./commands.js";
 import { ALL, runtimeContract } from "./contract.js";
 
 runtimeContract(
@@ -26,5 +26,5 @@ runtimeContract(
     };
   },
   await whyNoEngine(),
-  [...ALL, execSentences],
+  [...ALL, commandSentences],
 );

@@ -2,7 +2,7 @@
 import { createDaggerRuntime } from "../../../src/runtimes/dagger/dagger-runtime.js";
 import { livingSessions, startSimEngine, whyNoContainers } from "../../support/dagger-sim/engine.js";
 import { IMAGES, SETTINGS } from "../dagger/support/parts.js";
-import { execSentences } from "./commands.js";
+import { commandSentences } from "./commands.js";
 import { ALL, runtimeContract } from "./contract.js";
 
 runtimeContract(
@@ -29,5 +29,5 @@ runtimeContract(
     };
   },
   whyNoContainers(),
-  [...ALL, execSentences],
+  [...ALL, commandSentences],
 );
