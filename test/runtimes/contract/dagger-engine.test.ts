@@ -7,6 +7,7 @@ import { whyNoEngine } from "../../support/real-engine.js";
 import { IMAGES, SETTINGS } from "../dagger/support/parts.js";
 import { commandSentences } from "./commands.js";
 import { ALL, runtimeContract } from "./contract.js";
+import { daggerVolumeSentences } from "./dagger-volumes.js";
 
 runtimeContract(
   "the Dagger runtime on a real engine",
@@ -26,5 +27,5 @@ runtimeContract(
     };
   },
   await whyNoEngine(),
-  [...ALL, commandSentences],
+  [...ALL, commandSentences, daggerVolumeSentences],
 );

@@ -4,6 +4,7 @@ import { livingSessions, startSimEngine, whyNoContainers } from "../../support/d
 import { IMAGES, SETTINGS } from "../dagger/support/parts.js";
 import { commandSentences } from "./commands.js";
 import { ALL, runtimeContract } from "./contract.js";
+import { daggerVolumeSentences } from "./dagger-volumes.js";
 
 runtimeContract(
   "the Dagger runtime on a simulated engine",
@@ -29,5 +30,5 @@ runtimeContract(
     };
   },
   whyNoContainers(),
-  [...ALL, commandSentences],
+  [...ALL, commandSentences, daggerVolumeSentences],
 );
