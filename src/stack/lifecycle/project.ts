@@ -56,7 +56,10 @@ export interface ProjectOptions extends Omit<SupervisorOptions, "storage"> {
   store: ProjectStore;
   /** Settings before the first start: those of the client that named the project. */
   settings: StackSettings;
-  openRecords(directory: string, hooks: { tell(message: string): void }): Promise<ProjectRecords>;
+  openRecords(
+    directory: string,
+    hooks: { tell(message: string, service: string | null): void },
+  ): Promise<ProjectRecords>;
 }
 
 /** Volumes deleted by a stop, and the snapshot with their data. */
@@ -116,7 +119,8 @@ export class Project {
       id,
       folder,
       store,
-      open: (directory) => options.openRecords(directory, { tell: (message) => this.supervisor.tell(message) }),
+      open: (directory) =>
+        options.openRecords(directory, { tell: (message, service) => this.supervisor.tell(message, service) }),
     });
     this.storage = storage;
     this.supervisor = new Supervisor({ ...options, storage });

@@ -9,7 +9,9 @@ import type {
   RuntimeService,
   ServiceExit,
   ServiceStats,
+  WebProtocol,
 } from "../../../stack/runtime.js";
+import { webProtocol } from "../../shared/probes/web-protocol.js";
 import { unsupported } from "../../shared/unsupported.js";
 import type { EngineHost } from "../engine-host/types.js";
 import { unknownLimits, unknownStats } from "../engine-host/unreachable-host.js";
@@ -67,6 +69,10 @@ export class DaggerService implements RuntimeService {
 
   probe(healthcheck: Healthcheck, signal: AbortSignal): Promise<ProbeResult> {
     return probeInstance(this.options.probing, healthcheck, signal);
+  }
+
+  webProtocol(containerPort: number, signal: AbortSignal): Promise<WebProtocol | null> {
+    return webProtocol(containerPort, signal, this.options.probing.dial);
   }
 
   async setLimits(limits: Limits): Promise<AppliedLimits> {
