@@ -9,8 +9,10 @@ import type {
   RuntimeService,
   ServiceExit,
   ServiceStats,
+  WebProtocol,
 } from "../../../stack/runtime.js";
 import { pauseRefused } from "../../shared/pause-refused.js";
+import { webProtocol } from "../../shared/probes/web-protocol.js";
 import type { EngineHost, Pause } from "../engine-host/types.js";
 import { unknownLimits, unknownStats } from "../engine-host/unreachable-host.js";
 import type { Instance } from "./instance.js";
@@ -71,6 +73,10 @@ export class DaggerService implements RuntimeService {
 
   probe(healthcheck: Healthcheck, signal: AbortSignal): Promise<ProbeResult> {
     return probeInstance(this.options.probing, healthcheck, signal);
+  }
+
+  webProtocol(containerPort: number, signal: AbortSignal): Promise<WebProtocol | null> {
+    return webProtocol(containerPort, signal, this.options.probing.dial);
   }
 
   async setLimits(limits: Limits): Promise<AppliedLimits> {
