@@ -283,7 +283,7 @@ export interface StackDefinition {
   source: string;
   /** Absolute paths of all compose files that were read, the first one first. */
   files?: string[];
-  /** Absolute paths of the other files whose text is in the definition: env files, secret files and `.env`. */
+  /** Absolute paths of the other files whose text is in the definition: env files, files of secrets and configs, and `.env`. */
   inputs?: string[];
   /** Active services only, in the file's order. Null prototype. */
   services: Record<string, ServiceDefinition>;

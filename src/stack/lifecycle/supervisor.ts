@@ -78,6 +78,8 @@ export class Supervisor {
   #options: StackOptions = NO_OPTIONS;
   #unlock: (() => Promise<void>) | null = null;
   #start: StartSteps | null = null;
+  /** The last progress message, without differences of case and full stop. */
+  #reported = "";
 
   constructor(private readonly parts: SupervisorOptions) {}
 
@@ -110,8 +112,12 @@ export class Supervisor {
     return this.running === null ? NO_OPTIONS : this.#options;
   }
 
-  /** Reports an event message as progress of the start in progress. */
-  tell(message: string): void {
+  /** Reports an event message as progress of the start in progress, unless it repeats the message before it. */
+  tell(text: string, service: string | null = null): void {
+    const message = service === null || text.split(/[^\w.-]+/).includes(service) ? text : `${service}: ${text}`;
+    const key = message.replace(/\.$/, "").toLowerCase();
+    if (key === this.#reported) return;
+    this.#reported = key;
     const units = [...(this.#stack?.units.values() ?? [])];
     const up = units.filter((unit) => unit.up).length;
     this.#start?.progress({ progress: up, total: units.length, message });
