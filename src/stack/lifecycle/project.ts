@@ -20,13 +20,13 @@ import type {
   StartRequest,
   StopOutcome,
 } from "../model.js";
-import type { RuntimeName } from "../runtime.js";
+import type { RuntimeName, StackRuntime } from "../runtime.js";
 import type { StackSettings } from "../settings.js";
 import type { ProjectRecords } from "../storage/project-records.js";
 import { ProjectStorage } from "../storage/project-storage.js";
 import type { ProjectStore } from "../storage/project-store.js";
 import { durationText } from "../text/duration.js";
-import { DEFAULT_RUNTIME } from "../vocabulary.js";
+import { DEFAULT_RUNTIME, RUNTIME_TRAITS } from "../vocabulary.js";
 import { checkStack } from "./check-stack.js";
 import { DataTransfer } from "./data-transfer.js";
 import { Exclusive } from "./exclusive.js";
@@ -389,7 +389,8 @@ export class Project {
     if (this.storage.exists)
       await this.storage.remove(async (directory) => {
         // A container engine can be unreachable; the local files are deleted last.
-        const order = [...runtimes].sort((one, other) => Number(one.name === "local") - Number(other.name === "local"));
+        const onThisMachine = ({ name }: StackRuntime): number => Number(!RUNTIME_TRAITS[name].images);
+        const order = [...runtimes].sort((one, other) => onThisMachine(one) - onThisMachine(other));
         for (const runtime of order) await runtime.removeProject(this.id, directory);
       });
     return { ...NOTHING, forgotten: true };
