@@ -30,6 +30,8 @@ export interface ServiceExit {
   at: number;
 }
 
+export type WebProtocol = "http" | "https";
+
 export interface ProbeResult {
   healthy: boolean;
   /** Result of the check in one line. Untrusted text that is not redacted yet. */
@@ -160,6 +162,11 @@ export interface RuntimeService {
   stop(options: { graceMs: number; signal?: string }): Promise<ServiceExit>;
   /** One health check; a failing check is a result, not an error. Bounded by `healthcheck.timeoutMs` and the signal. */
   probe(healthcheck: Healthcheck, signal: AbortSignal): Promise<ProbeResult>;
+  /**
+   * Determines with one request whether a published container port speaks HTTP. Null when it does not, or does not
+   * answer in a fraction of a second. Never rejects.
+   */
+  webProtocol(containerPort: number, signal: AbortSignal): Promise<WebProtocol | null>;
   setLimits(limits: Limits): Promise<AppliedLimits>;
   readLimits(): Promise<AppliedLimits>;
   stats(): Promise<ServiceStats>;

@@ -22,6 +22,7 @@ import type {
   StackRuntime,
   StartServiceRequest,
   VolumesRequest,
+  WebProtocol,
 } from "../../src/stack/runtime.js";
 
 export interface Script {
@@ -37,6 +38,8 @@ export interface Script {
   ends?: (Partial<ServiceExit> & { afterMs: number })[];
   /** Printed when it starts. */
   prints?: string;
+  /** The protocol of its ports; default: another one than HTTP. */
+  web?: WebProtocol;
   /** Named volumes that its starts find empty; default: unknown. */
   emptyVolumes?: string[];
   /** It never ends by itself when told to. */
@@ -99,6 +102,10 @@ export class FakeService implements RuntimeService {
     } finally {
       this.probing -= 1;
     }
+  }
+
+  async webProtocol(): Promise<WebProtocol | null> {
+    return this.runtime.script(this.service).web ?? null;
   }
 
   async setLimits(limits: Limits): Promise<AppliedLimits> {
@@ -192,6 +199,8 @@ export class FakeStack implements RuntimeStack {
     const script = this.owner.script(service.name);
     this.owner.calls.push(`start ${service.name}`);
     phase("starting process");
+    this.request.notice({ type: "pulling", service: service.name, message: "Unpacking 12 MB." });
+    phase("unpacking 12 MB");
     const error = script.startErrors?.shift();
     if (error !== undefined) throw error;
     await new Promise<void>((resolve, reject) => {

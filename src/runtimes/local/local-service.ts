@@ -8,10 +8,12 @@ import type {
   RuntimeService,
   ServiceExit,
   ServiceStats,
+  WebProtocol,
 } from "../../stack/runtime.js";
+import { webProtocol } from "../shared/probes/web-protocol.js";
 import { execInside } from "./commands/run.js";
 import type { ListenWatch } from "./listen-watch.js";
-import { type ProbeContext, probeService } from "./probes/probe.js";
+import { hostPort, type ProbeContext, probeService } from "./probes/probe.js";
 import type { LaunchPlan } from "./providers/launch-plan.js";
 import type { ManagedProcess, ServiceUser } from "./types.js";
 
@@ -62,6 +64,10 @@ export class LocalService implements RuntimeService {
     const result = await probeService(this.probing, healthcheck, signal);
     const stranger = result.healthy ? await this.listening.stranger() : null;
     return stranger === null ? result : { ...result, healthy: false, message: stranger };
+  }
+
+  webProtocol(containerPort: number, signal: AbortSignal): Promise<WebProtocol | null> {
+    return webProtocol(hostPort(this.probing, containerPort), signal);
   }
 
   setLimits(limits: Limits): Promise<AppliedLimits> {

@@ -6,6 +6,7 @@ import { boundText } from "../text/sanitize-text.js";
 import { looksWrong } from "./log-symptoms.js";
 import { crashesOf, isFailing, serviceCauses } from "./service-rules.js";
 import { stackCauses } from "./stack-rules.js";
+import { staleCauses } from "./stale-rule.js";
 import type { Cause, Confidence, DiagnosedService, DiagnosisReport, Facts, ServiceEvidence } from "./types.js";
 
 const MOST_OTHERS = 5;
@@ -131,7 +132,10 @@ export function diagnose(facts: Facts, only?: string): DiagnosisReport {
   const root = only === undefined ? null : rootOf(facts, only);
   const concerned = ({ service }: Cause): boolean =>
     only === undefined || service === null || service === only || service === root;
-  const [cause = null, ...further] = rank(facts, all.filter(concerned)).map(quoted);
+  const problems = all.filter(concerned);
+  // Stale code alone is not a problem: agents edit first and restart later.
+  const stale = problems.length > 0 || only !== undefined ? staleCauses(facts).filter(concerned) : [];
+  const [cause = null, ...further] = rank(facts, [...problems, ...stale]).map(quoted);
   // Other causes are irrelevant for a stack that was stopped.
   const idle = cause?.kind === "stopped" || cause?.kind === "never_started";
   const others = idle ? [] : further;

@@ -5,7 +5,7 @@
 import { StackwardenError } from "../../errors.js";
 import { parseImageName } from "../definition/image-name.js";
 import type { Healthcheck, HealthTest, ServiceDefinition, StackDefinition } from "../definition/types.js";
-import type { RuntimeName } from "../vocabulary.js";
+import { RUNTIME_TRAITS, type RuntimeName } from "../vocabulary.js";
 
 /**
  * Timing of checks that stackwarden adds: a service has 60 s to listen; after that, two consecutive failures make it
@@ -82,7 +82,7 @@ function knownService(
   { image, build, command, entrypoint, local }: ServiceDefinition,
   runtime: RuntimeName,
 ): KnownImage | undefined {
-  if (runtime === "local") {
+  if (!RUNTIME_TRAITS[runtime].images) {
     if (local?.provider === undefined) return undefined;
     return local.provider === "postgres" ? POSTGRES : REDIS;
   }
@@ -149,5 +149,5 @@ export function requireChecks(definition: StackDefinition, runtime: RuntimeName)
       if (condition === "service_healthy" && other !== undefined && checksOf(other, runtime).length === 0)
         lacking.push({ service: name, dependency });
     }
-  if (lacking.length > 0 && runtime === "local") throw noCheck(lacking);
+  if (lacking.length > 0 && !RUNTIME_TRAITS[runtime].images) throw noCheck(lacking);
 }

@@ -23,6 +23,7 @@ import {
 } from "./service-report.js";
 import { STANDING, WatchedState } from "./service-state.js";
 import { rememberData, watchVolumes } from "./volume-watch.js";
+import { unidentifiedPorts } from "./web-ports.js";
 
 /** Number of log lines in an error, and in a crash event. */
 const ERROR_LINES = 20;
@@ -160,6 +161,7 @@ export class ServiceController {
     const monitor = new HealthMonitor({
       instance,
       checks: checksOf(this.definition, host.stack.runtime, instance.imageHealthcheck),
+      unidentified: unidentifiedPorts(this.definition, instance.imageHealthcheck?.test),
       clean: host.clean,
       onCheck: (verdict, view) => this.#checked(verdict, view),
     });

@@ -6,6 +6,7 @@ import type { ServiceDefinition } from "../definition/types.js";
 import type { ExitReport, ServiceHealth, ServiceReport, ServiceState } from "../model.js";
 import type { AppliedLimits, Endpoint, RuntimeService, ServiceExit } from "../runtime.js";
 import type { HealthView } from "./health-monitor.js";
+import { addressOf } from "./web-ports.js";
 
 export interface ServiceFacts {
   name: string;
@@ -116,12 +117,9 @@ function stateMessage({ state, lastExit, restartPending, refusal }: ServiceFacts
   return `The service is ${state}${last}.`;
 }
 
-/** The host to use in URLs: 0.0.0.0 is not an address that clients can connect to. */
-const reachedAt = (host: Endpoint["host"]): string => (host === "0.0.0.0" ? "127.0.0.1" : host);
-
 export function serviceReport(facts: ServiceFacts, endpoints: readonly Endpoint[]): ServiceReport {
   const { name, state, definition, generation, restarts, instance, applied, lastExit } = facts;
-  const scheme = definition.healthcheck?.test.kind === "http" ? "http" : "tcp";
+  const check = (definition.healthcheck ?? instance?.imageHealthcheck)?.test;
   return {
     service: name,
     state,
@@ -133,12 +131,10 @@ export function serviceReport(facts: ServiceFacts, endpoints: readonly Endpoint[
     user: instance?.user ?? null,
     endpoints: endpoints
       .filter((endpoint) => endpoint.service === name)
-      .map(({ host, host_port, container_port, protocol }) => ({
-        host,
-        host_port,
-        container_port,
-        url: `${protocol ?? scheme}://${reachedAt(host)}:${host_port}`,
-      })),
+      .map((endpoint) => {
+        const { host, host_port, container_port } = endpoint;
+        return { host, host_port, container_port, url: addressOf(endpoint, check, facts.view?.web) };
+      }),
     limits: applied,
     last_exit: lastExit === null ? null : exitReport(lastExit),
     depends_on: Object.keys(definition.dependsOn),

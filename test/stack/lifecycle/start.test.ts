@@ -37,6 +37,8 @@ it("a start is in dependency order, independent services in parallel, and report
   expect(outcome.after.notes).toContain("Runtime local (the first that is available).");
   expect(told.some((line) => line.startsWith("0/4"))).toBe(true);
   expect(told.at(-1)).toBe("4/4 Every service is healthy.");
+  // The fake runtime reports an event and a phase with the same text.
+  expect(told.filter((line) => /db: unpacking/i.test(line))).toEqual(["0/4 db: Unpacking 12 MB."]);
   const types = (await eventsOf(manager, "shop")).map(({ type }) => type);
   expect(types[0]).toBe("stack_starting");
   expect(types.at(-1)).toBe("stack_started");

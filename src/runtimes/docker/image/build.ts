@@ -253,39 +253,55 @@ async function sessionFor(options: BuildOptions): Promise<BuildSession | null> {
 }
 
 async function byEngine(options: BuildOptions, context: ContextOptions, line: (text: string) => void): Promise<string> {
-  const { engine, build, tag, labels, signal, platform } = options;
-  const session = await sessionFor(options);
+  const { archive, dockerfile } = await buildContext(context);
+  const cancel = new AbortController();
+  // The client library does not notice a failure of the archive: the request would wait for the rest.
+  const broken = new Promise<never>((_, reject) => archive.once("error", reject));
+  broken.catch(() => cancel.abort());
+  let session: BuildSession | null = null;
   try {
-    const { archive, dockerfile } = await buildContext(context);
-    const stream = (await engine.docker.buildImage(
-      archive as never,
-      {
-        t: tag,
-        dockerfile,
-        forcerm: true,
-        buildargs: build.args,
-        labels: { ...build.labels, ...labels },
-        ...(build.noCache === true ? { nocache: true } : {}),
-        ...(build.pull === true ? { pull: "true" } : {}),
-        ...(platform === undefined ? {} : { platform }),
-        // The client library opens a session of its own for the text "2".
-        ...(session === null ? { registryconfig: await registryConfig(options) } : { version: 2, session: session.id }),
-        ...(build.target === undefined ? {} : { target: build.target }),
-        abortSignal: signal,
-      } as never,
-    )) as unknown as Readable;
-    const progress = new BuildKitProgress(line);
-    let id: string | undefined;
-    for await (const { id: kind, error, aux, stream: text = "" } of jsonLines<BuildEvent>(stream)) {
-      if (error !== undefined) throw new BuildFailure(error, []);
-      if (kind === TRACE && typeof aux === "string") progress.take(aux);
-      else if (typeof aux === "object" && aux.ID !== undefined) id = aux.ID;
-      for (const part of text.split("\n")) if (part.trim() !== "") line(part);
-    }
-    return id ?? tag;
+    session = await sessionFor(options);
+    const signal = AbortSignal.any([options.signal, cancel.signal]);
+    const sending = sendContext({ ...options, signal }, { archive, dockerfile, session }, line);
+    return await Promise.race([broken, sending]);
   } finally {
+    archive.destroy();
     session?.close();
   }
+}
+
+async function sendContext(
+  options: BuildOptions,
+  { archive, dockerfile, session }: { archive: Readable; dockerfile: string; session: BuildSession | null },
+  line: (text: string) => void,
+): Promise<string> {
+  const { engine, build, tag, labels, signal, platform } = options;
+  const stream = (await engine.docker.buildImage(
+    archive as never,
+    {
+      t: tag,
+      dockerfile,
+      forcerm: true,
+      buildargs: build.args,
+      labels: { ...build.labels, ...labels },
+      ...(build.noCache === true ? { nocache: true } : {}),
+      ...(build.pull === true ? { pull: "true" } : {}),
+      ...(platform === undefined ? {} : { platform }),
+      // The client library opens a session of its own for the text "2".
+      ...(session === null ? { registryconfig: await registryConfig(options) } : { version: 2, session: session.id }),
+      ...(build.target === undefined ? {} : { target: build.target }),
+      abortSignal: signal,
+    } as never,
+  )) as unknown as Readable;
+  const progress = new BuildKitProgress(line);
+  let id: string | undefined;
+  for await (const { id: kind, error, aux, stream: text = "" } of jsonLines<BuildEvent>(stream)) {
+    if (error !== undefined) throw new BuildFailure(error, []);
+    if (kind === TRACE && typeof aux === "string") progress.take(aux);
+    else if (typeof aux === "object" && aux.ID !== undefined) id = aux.ID;
+    for (const part of text.split("\n")) if (part.trim() !== "") line(part);
+  }
+  return id ?? tag;
 }
 
 const failed = (options: BuildOptions, error: unknown, lines: readonly string[]): StackwardenError => {

@@ -8,8 +8,10 @@ import type {
   RuntimeService,
   ServiceExit,
   ServiceStats,
+  WebProtocol,
 } from "../../../stack/runtime.js";
 import { NO_STATS } from "../../shared/no-stats.js";
+import { webProtocol } from "../../shared/probes/web-protocol.js";
 import type { Engine } from "../engine/engine.js";
 import { isNotFound, serviceError, statusOf } from "../engine/errors.js";
 import { execInContainer } from "./exec.js";
@@ -17,6 +19,7 @@ import { type HookContext, runPreStop } from "./hooks.js";
 import type { Instance } from "./instance.js";
 import { endedLimits, readLimits, updateContainer } from "./limits.js";
 import { type ProbeContext, probeContainer } from "./probes.js";
+import { dialOf } from "./reach.js";
 import type { ContainerStats } from "./stats.js";
 
 const ENDED = "the instance has ended";
@@ -75,6 +78,10 @@ export class DockerService implements RuntimeService {
 
   probe(healthcheck: Healthcheck, signal: AbortSignal): Promise<ProbeResult> {
     return probeContainer(this.options.probing, healthcheck, signal);
+  }
+
+  webProtocol(containerPort: number, signal: AbortSignal): Promise<WebProtocol | null> {
+    return webProtocol(containerPort, signal, dialOf(this.options.probing.reach));
   }
 
   async setLimits(limits: Limits): Promise<AppliedLimits> {
