@@ -43,7 +43,7 @@ export async function changeLimits(change: LimitChange): Promise<LimitsOutcome> 
     actor,
     data: { ...limits },
   });
-  const lacking = after === null ? [] : notEnforced(limits, after);
+  const unenforced = after === null ? [] : notEnforced(limits, after);
   const kept = "kept for the next start";
   return {
     service,
@@ -51,8 +51,8 @@ export async function changeLimits(change: LimitChange): Promise<LimitsOutcome> 
     message:
       after === null
         ? `${service} does not run; the limits are ${kept}.`
-        : lacking.length > 0
-          ? `Nothing enforces these limits (${lacking.join("; ")}); they are ${kept}.`
+        : unenforced.length > 0
+          ? `Nothing enforces these limits (${unenforced.join("; ")}); they are ${kept}.`
           : `The limits are in force and ${kept}.`,
     before,
     after,
