@@ -72,7 +72,7 @@ while True:
 `;
 
 /** Commands in a running instance. */
-export function execSentences(given: Given): void {
+function execSentences(given: Given): void {
   describe("commands in a service", () => {
     it("a command has the service's environment, user and folder, and keeps its streams apart", async () => {
       const bench = given();

@@ -5,8 +5,9 @@
 import { createDaggerRuntime } from "../../../src/runtimes/dagger/dagger-runtime.js";
 import { whyNoEngine } from "../../support/real-engine.js";
 import { IMAGES, SETTINGS } from "../dagger/support/parts.js";
-import { execSentences } from "./commands.js";
+import { commandSentences } from "./commands.js";
 import { ALL, runtimeContract } from "./contract.js";
+import { daggerVolumeSentences } from "./dagger-volumes.js";
 
 runtimeContract(
   "the Dagger runtime on a real engine",
@@ -26,5 +27,5 @@ runtimeContract(
     };
   },
   await whyNoEngine(),
-  [...ALL, execSentences],
+  [...ALL, commandSentences, daggerVolumeSentences],
 );

@@ -2,8 +2,9 @@
 import { createDaggerRuntime } from "../../../src/runtimes/dagger/dagger-runtime.js";
 import { livingSessions, startSimEngine, whyNoContainers } from "../../support/dagger-sim/engine.js";
 import { IMAGES, SETTINGS } from "../dagger/support/parts.js";
-import { execSentences } from "./commands.js";
+import { commandSentences } from "./commands.js";
 import { ALL, runtimeContract } from "./contract.js";
+import { daggerVolumeSentences } from "./dagger-volumes.js";
 
 runtimeContract(
   "the Dagger runtime on a simulated engine",
@@ -29,5 +30,5 @@ runtimeContract(
     };
   },
   whyNoContainers(),
-  [...ALL, execSentences],
+  [...ALL, commandSentences, daggerVolumeSentences],
 );

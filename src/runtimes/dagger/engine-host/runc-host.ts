@@ -22,10 +22,11 @@ import {
 import { Containers, cancelled, ID } from "./containers.js";
 import type { Answer, Helper } from "./helper.js";
 import { CPU_PERIOD_US, kernelLimits } from "./limit-values.js";
+import { PAUSE, pauseContainer } from "./pause.js";
 import { APPLY, BEGUN, GONE, INSPECT, NOT_YET, OOM_KILLS } from "./remote-scripts.js";
 import { usageOfEvent } from "./runc-events.js";
 import { KILL_MARKED, streamedExec } from "./streamed-exec.js";
-import type { EngineHost, HostExec, HostExecResult, HostUser } from "./types.js";
+import type { EngineHost, HostExec, HostExecResult, HostUser, Pause } from "./types.js";
 import { unknownLimits, unknownStats } from "./unreachable-host.js";
 
 const FIND_MS = 30_000;
@@ -222,6 +223,10 @@ export class RuncHost implements EngineHost {
         kill: async (mark) => void (await this.#sh(KILL_MARKED, [mark])),
       }),
     );
+  }
+
+  pause(id: string): Promise<Pause> {
+    return this.#reached(async () => pauseContainer(this.helper.spawn(["sh", "-c", PAUSE, "sh", checked(id)])));
   }
 
   async end(instances: readonly string[], signal: AbortSignal): Promise<void> {

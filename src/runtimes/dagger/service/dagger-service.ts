@@ -11,9 +11,9 @@ import type {
   ServiceStats,
   WebProtocol,
 } from "../../../stack/runtime.js";
+import { pauseRefused } from "../../shared/pause-refused.js";
 import { webProtocol } from "../../shared/probes/web-protocol.js";
-import { unsupported } from "../../shared/unsupported.js";
-import type { EngineHost } from "../engine-host/types.js";
+import type { EngineHost, Pause } from "../engine-host/types.js";
 import { unknownLimits, unknownStats } from "../engine-host/unreachable-host.js";
 import type { Instance } from "./instance.js";
 import { type ProbeContext, probeInstance } from "./probes.js";
@@ -50,6 +50,8 @@ export class DaggerService implements RuntimeService {
   readonly imageHealthcheck?: Healthcheck;
   readonly emptyVolumes: RuntimeService["emptyVolumes"];
   readonly exited: Promise<ServiceExit>;
+  /** The present pause and its end. */
+  #pause: { held: Promise<Pause>; over: Promise<void>; tellOver(): void } | null = null;
 
   constructor(private readonly options: DaggerServiceOptions) {
     this.service = options.probing.service.name;
@@ -63,6 +65,8 @@ export class DaggerService implements RuntimeService {
   }
 
   async stop({ graceMs, signal = "SIGTERM" }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
+    // A frozen process receives no signal.
+    await this.resume();
     await this.options.instance.stop(graceMs, signal);
     return this.exited;
   }
@@ -112,14 +116,38 @@ export class DaggerService implements RuntimeService {
       throw new StackwardenError("UNSUPPORTED", `No command can run in ${this.service}: ${unseen}.`, {
         hint: "Use an engine whose container or machine this server can enter, or the docker or local runtime.",
       });
+    // In a paused container no command can begin.
+    await this.#pause?.over;
     return host.stream(containerId, this.service, request);
   }
 
   async pause(): Promise<void> {
-    throw unsupported("dagger", "pause a service");
+    const { containerId, host, unseen } = this.options;
+    if (this.#pause !== null || this.#hasEnded()) return;
+    if (containerId === null) throw pauseRefused(unseen);
+    const held = host.pause(containerId);
+    let tellOver = (): void => {};
+    const over = new Promise<void>((resolve) => {
+      tellOver = resolve;
+    });
+    this.#pause = { held, over, tellOver };
+    try {
+      await held;
+    } catch (error) {
+      this.#pause = null;
+      tellOver();
+      throw error;
+    }
   }
 
-  async resume(): Promise<void> {}
+  async resume(): Promise<void> {
+    const pause = this.#pause;
+    if (pause === null) return;
+    this.#pause = null;
+    const held = await pause.held.catch(() => null);
+    await held?.release();
+    pause.tellOver();
+  }
 
   #hasEnded(): boolean {
     return this.options.instance.exit !== null;

@@ -37,6 +37,8 @@ export interface LaunchOptions {
   request: StartServiceRequest;
   ready: ReadyContainer;
   dial: Dial;
+  /** Host name in the session. Default: the service's name. */
+  hostname?: string;
   /** Called when the service runs with its user and limits: opens its ports. */
   publish?(instance: { id: string; exited: Promise<unknown> }): Promise<Published>;
 }
@@ -87,15 +89,15 @@ class Launch {
   }
 
   async run(): Promise<DaggerService> {
-    const { session, request, ready } = this.options;
-    const { signal, service } = request;
+    const { session, request, ready, hostname = request.service.name } = this.options;
+    const { signal } = request;
     let id: string;
     try {
       id = await session
         .client({ trace: this.#trace, signal })
         .loadContainerFromID(ready.id as never)
         .asService({ args: ready.args })
-        .withHostname(service.name)
+        .withHostname(hostname)
         .id();
     } catch (error) {
       this.#forget();

@@ -213,8 +213,27 @@ async function registryConfig({
 }
 
 async function byEngine(options: BuildOptions, context: ContextOptions, line: (text: string) => void): Promise<string> {
-  const { engine, build, tag, labels, signal, platform } = options;
   const { archive, dockerfile } = await buildContext(context);
+  const cancel = new AbortController();
+  // The client library does not notice a failure of the archive: the request would wait for the rest.
+  const broken = new Promise<never>((_, reject) => archive.once("error", reject));
+  broken.catch(() => cancel.abort());
+  try {
+    const signal = AbortSignal.any([options.signal, cancel.signal]);
+    const sending = sendContext({ ...options, signal }, archive, dockerfile, line);
+    return await Promise.race([broken, sending]);
+  } finally {
+    archive.destroy();
+  }
+}
+
+async function sendContext(
+  options: BuildOptions,
+  archive: Readable,
+  dockerfile: string,
+  line: (text: string) => void,
+): Promise<string> {
+  const { engine, build, tag, labels, signal, platform } = options;
   const stream = (await engine.docker.buildImage(
     archive as never,
     {
