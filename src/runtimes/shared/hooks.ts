@@ -80,13 +80,13 @@ export class PreStop {
 async function runPreStop(context: HookContext, graceMs: number): Promise<number> {
   const { service, sink } = context;
   const begin = Date.now();
-  const left = (): number => Math.max(1, graceMs - (Date.now() - begin));
+  const remainingMs = (): number => Math.max(1, graceMs - (Date.now() - begin));
   for (const hook of service.preStop ?? []) {
-    const failure = await runHook(context, hook, AbortSignal.timeout(left())).then(
+    const failure = await runHook(context, hook, AbortSignal.timeout(remainingMs())).then(
       ({ exitCode }) => (exitCode === 0 ? null : `exit code ${exitCode ?? "none"}`),
       (error: Error) => error.message,
     );
     if (failure !== null) sink.line("stderr", `The pre_stop hook failed: ${failure}`);
   }
-  return left();
+  return remainingMs();
 }
