@@ -119,7 +119,7 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
         enforcement: observed.enforcement,
       },
       notes: [...prepared.notes, ...options.notes],
-      emptyVolumes: prepared.emptyVolumes,
+      newVolumes: prepared.newVolumes,
       imageHealthcheck: imageHealthcheck(options.image.healthcheck, service.healthTimings),
       engine,
       container: id,
