@@ -93,7 +93,13 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
     const direct = networks.filter((network) => network.direct).map(({ name }) => name);
     const addresses = direct.flatMap((name) => inspection.NetworkSettings.Networks[name]?.IPAddress || []);
     const { Ports } = inspection.NetworkSettings;
-    const target = { docker, container: id, service: service.name, sameMachine: engine.sameMachine };
+    const target = {
+      docker,
+      container: id,
+      service: service.name,
+      sameMachine: engine.sameMachine,
+      init: engine.info.init && !engine.info.podman,
+    };
     const running = instance;
     const hooks = { service, target, image: options.image.id, sink };
     if (service.postStart !== undefined) request.phase("running its post_start hooks");
