@@ -23,7 +23,7 @@ const LOCK = "pgdata/postmaster.pid";
 export async function copyVolumes(request: CopyVolumesRequest, archiveDir: string): Promise<Record<string, number>> {
   const { stateDir, volumes, signal, maxBytes } = request;
   const copied: Record<string, number> = Object.create(null);
-  let left = maxBytes;
+  let remainingBytes = maxBytes;
   const paths = volumes.map((name) => [name, volumePath(stateDir, name)] as const);
   for (const [name, from] of paths) {
     const bytes = await withStorage(`Copying the volume ${name}`, () =>
@@ -31,14 +31,14 @@ export async function copyVolumes(request: CopyVolumesRequest, archiveDir: strin
         from,
         to: join(archiveDir, name),
         exclude: (path) => path === LOCK,
-        maxBytes: left,
+        maxBytes: remainingBytes,
         signal,
         tooLarge: () => snapshotTooLarge(maxBytes),
       }),
     );
     if (bytes === null) continue;
     copied[name] = bytes;
-    left -= bytes;
+    remainingBytes -= bytes;
   }
   return copied;
 }
