@@ -49,7 +49,7 @@ export interface Reassigned {
 }
 
 /** Returns the ports that a service needs on this machine, published ones first. */
-export type WishesOf = (service: ServiceDefinition) => PortRequest[];
+export type RequestsOf = (service: ServiceDefinition) => PortRequest[];
 
 /** Number of ports that are tried after the preferred one. */
 const SEARCH = 500;
@@ -105,13 +105,13 @@ const busyPort = ({ service, containerPort, protocol }: PortRequest, port: numbe
 });
 
 /** Holds the fixed port or one of its range, or the first free one at or after the preferred one. */
-async function take(wish: PortRequest, taken: Set<string>, holding: Holding): Promise<Slot | "busy"> {
-  const { protocol } = wish;
-  const slot = (held: Held, port: number): Slot => ({ ...wish, ...held, port });
-  if (wish.hostPort !== undefined) {
+async function take(request: PortRequest, usedPorts: Set<string>, holding: Holding): Promise<Slot | "busy"> {
+  const { protocol } = request;
+  const slot = (held: Held, port: number): Slot => ({ ...request, ...held, port });
+  if (request.hostPort !== undefined) {
     try {
-      for (let port = wish.hostPort; port <= (wish.hostPortEnd ?? wish.hostPort); port++) {
-        if (taken.has(keyOf(wish, port))) continue;
+      for (let port = request.hostPort; port <= (request.hostPortEnd ?? request.hostPort); port++) {
+        if (usedPorts.has(keyOf(request, port))) continue;
         const held = await holdClaimed(port, holding, protocol);
         if (held !== null) return slot(held, port);
       }
@@ -120,7 +120,7 @@ async function take(wish: PortRequest, taken: Set<string>, holding: Holding): Pr
       const { code } = error as NodeJS.ErrnoException;
       throw new StackwardenError(
         "UNSUPPORTED",
-        `Port ${wish.hostPort} of "${wish.service}" cannot be used (${code}).`,
+        `Port ${request.hostPort} of "${request.service}" cannot be used (${code}).`,
         {
           hint: "Choose a host port from 1024 upwards.",
           cause: error,
@@ -128,10 +128,10 @@ async function take(wish: PortRequest, taken: Set<string>, holding: Holding): Pr
       );
     }
   }
-  if (wish.published || wish.preferredPort !== undefined) {
-    const first = wish.preferredPort ?? wish.containerPort;
+  if (request.published || request.preferredPort !== undefined) {
+    const first = request.preferredPort ?? request.containerPort;
     for (let port = first; port < first + SEARCH && port <= 65_535; port++) {
-      if (taken.has(keyOf(wish, port))) continue;
+      if (usedPorts.has(keyOf(request, port))) continue;
       const held = await holdClaimed(port, holding, protocol).catch(() => null);
       if (held === null) continue;
       if (held.holder !== null) return slot(held, port);
@@ -155,7 +155,7 @@ export class PortLedger {
 
   /** @param holding address of the ports, and the handler of connections while they are held */
   constructor(
-    private readonly wishesOf: WishesOf,
+    private readonly requestsOf: RequestsOf,
     private readonly holding: Holding = {},
   ) {}
 
@@ -164,23 +164,23 @@ export class PortLedger {
    * @throws PORT_IN_USE with every busy port and its service
    */
   async apply(definition: StackDefinition): Promise<void> {
-    const wishes = Object.values(definition.services).flatMap(this.wishesOf);
-    const same = (slot: Slot, wish: PortRequest) =>
-      slot.service === wish.service &&
-      slot.containerPort === wish.containerPort &&
-      slot.published === wish.published &&
-      slot.protocol === wish.protocol &&
-      (wish.hostPort === undefined
+    const requests = Object.values(definition.services).flatMap(this.requestsOf);
+    const same = (slot: Slot, request: PortRequest) =>
+      slot.service === request.service &&
+      slot.containerPort === request.containerPort &&
+      slot.published === request.published &&
+      slot.protocol === request.protocol &&
+      (request.hostPort === undefined
         ? slot.hostPort === undefined
-        : slot.port >= wish.hostPort && slot.port <= (wish.hostPortEnd ?? wish.hostPort));
-    const kept: Slot[] = [];
+        : slot.port >= request.hostPort && slot.port <= (request.hostPortEnd ?? request.hostPort));
+    const unchanged: Slot[] = [];
     const unassigned: PortRequest[] = [];
-    for (const wish of wishes) {
-      const slot = this.#slots.find((one) => same(one, wish));
-      if (slot === undefined) unassigned.push(wish);
-      else kept.push(slot);
+    for (const request of requests) {
+      const slot = this.#slots.find((one) => same(one, request));
+      if (slot === undefined) unassigned.push(request);
+      else unchanged.push(slot);
     }
-    const dropped = this.#slots.filter((slot) => !kept.includes(slot));
+    const dropped = this.#slots.filter((slot) => !unchanged.includes(slot));
     const fresh: Slot[] = [];
     const busy: BusyPort[] = [];
     open.add(this);
@@ -188,21 +188,21 @@ export class PortLedger {
       // Fixed ports come first, then ranges: a search for a free port must not take them.
       const rank = ({ hostPort, hostPortEnd }: PortRequest): number =>
         hostPort === undefined ? 2 : Number(hostPortEnd !== undefined);
-      for (const wish of [...unassigned].sort((one, other) => rank(one) - rank(other))) {
+      for (const request of [...unassigned].sort((one, other) => rank(one) - rank(other))) {
         const handed =
-          wish.hostPort === undefined
+          request.hostPort === undefined
             ? undefined
-            : dropped.find((slot) => slot.port === wish.hostPort && slot.protocol === wish.protocol);
+            : dropped.find((slot) => slot.port === request.hostPort && slot.protocol === request.protocol);
         if (handed !== undefined) {
           // The same port moves from one entry of the stack to another, together with its socket.
           dropped.splice(dropped.indexOf(handed), 1);
-          fresh.push({ ...wish, port: handed.port, holder: handed.holder, claim: handed.claim });
+          fresh.push({ ...request, port: handed.port, holder: handed.holder, claim: handed.claim });
           continue;
         }
-        const taken = new Set([...kept, ...fresh, ...dropped].map((slot) => keyOf(slot, slot.port)));
-        const slot = await take(wish, taken, this.holding);
+        const usedPorts = new Set([...unchanged, ...fresh, ...dropped].map((slot) => keyOf(slot, slot.port)));
+        const slot = await take(request, usedPorts, this.holding);
         if (slot === "busy") {
-          busy.push(busyPort(wish, wish.hostPort as number));
+          busy.push(busyPort(request, request.hostPort as number));
         } else fresh.push(slot);
       }
       if (busy.length > 0) throw portsInUse(await Promise.all(busy.map(withOwner)), await this.#freeFor(busy));
@@ -211,29 +211,29 @@ export class PortLedger {
       await Promise.all(fresh.filter((slot) => !before.has(slot.claim)).map(letGo));
       throw error;
     }
-    const order = (slot: Slot) => wishes.findIndex((wish) => same(slot, wish));
-    this.#slots = [...kept, ...fresh].sort((a, b) => order(a) - order(b));
+    const order = (slot: Slot) => requests.findIndex((request) => same(slot, request));
+    this.#slots = [...unchanged, ...fresh].sort((a, b) => order(a) - order(b));
     await Promise.all(dropped.map(letGo));
   }
 
   /** Suggests a free port for each busy one, for the `ports` of the next start. */
   async #freeFor(busy: readonly BusyPort[]): Promise<Record<string, number>> {
     const free: Record<string, number> = Object.create(null);
-    const taken = new Set([
+    const usedPorts = new Set([
       ...this.#slots.map((slot) => keyOf(slot, slot.port)),
       ...busy.map((one) => keyOf(one, one.port)),
     ]);
     for (const { service, port, protocol, container_port: containerPort } of busy) {
-      const wish = {
+      const request = {
         service,
         containerPort,
         preferredPort: port + 1,
         published: true,
         ...(protocol === undefined ? {} : { protocol }),
       };
-      const slot = await take(wish, taken, this.holding).catch(() => "busy" as const);
+      const slot = await take(request, usedPorts, this.holding).catch(() => "busy" as const);
       if (slot === "busy") continue;
-      taken.add(keyOf(slot, slot.port));
+      usedPorts.add(keyOf(slot, slot.port));
       free[`${service}:${containerPort}`] = slot.port;
       await letGo(slot);
     }
@@ -261,8 +261,8 @@ export class PortLedger {
       if (slot.holder !== null || left) continue;
       const from = slot.port;
       const fixed = slot.hostPort !== undefined && slot.hostPortEnd === undefined;
-      const taken = new Set(this.#slots.map((one) => keyOf(one, one.port)));
-      const next = fixed ? "busy" : await take(slot, taken, this.holding);
+      const usedPorts = new Set(this.#slots.map((one) => keyOf(one, one.port)));
+      const next = fixed ? "busy" : await take(slot, usedPorts, this.holding);
       if (next === "busy") {
         if (slot.hostPort !== undefined) busy.push(busyPort(slot, slot.port));
         continue;

@@ -254,8 +254,10 @@ export interface ServiceDefinition {
   stdinOpen?: boolean;
   platform?: string;
   pullPolicy?: string;
-  /** Number of instances. Default 1. */
+  /** Number of instances. Default 1. A definition for a runtime has a service for each instance instead. */
   replicas?: number;
+  /** Name of the service of which this is a further instance. */
+  instanceOf?: string;
   /** Group names or ids in addition to the user's own. */
   groupAdd?: string[];
   memorySwappiness?: number;

@@ -147,11 +147,11 @@ export class ServiceController {
     this.instance = instance;
     void instance.exited.then((exit) => this.#onExit(instance, exit));
     this.applied = await instance.readLimits();
-    const lacking = notEnforced(limits, this.applied);
-    if (host.requireEnforcedLimits && lacking.length > 0) {
+    const unenforced = notEnforced(limits, this.applied);
+    if (host.requireEnforcedLimits && unenforced.length > 0) {
       this.instance = null;
       await instance.stop({ graceMs: 0 });
-      throw notEnforceable(`The limits of ${name} cannot be enforced here`, lacking, { service: name });
+      throw notEnforceable(`The limits of ${name} cannot be enforced here`, unenforced, { service: name });
     }
     // The instance may have ended while its limits were read.
     if (this.instance !== instance) return;

@@ -17,18 +17,18 @@ export interface Pattern {
 /** JSON Web Tokens among parts that dots join: two parts that begin with `eyJ`, and a third. */
 function redactTokens(joined: string): string {
   const parts = joined.split(".");
-  const kept: string[] = [];
+  const redacted: string[] = [];
   for (let index = 0; index < parts.length; index += 1) {
     const [header = "", payload = "", signature] = parts.slice(index, index + 3);
     const from = header.search(/(?<!\w)eyJ/);
     if (from < 0 || header.length - from < 11 || signature === undefined || !/^eyJ[\w-]{8}/.test(payload))
-      kept.push(header);
+      redacted.push(header);
     else {
-      kept.push(header.slice(0, from) + REDACTED);
+      redacted.push(header.slice(0, from) + REDACTED);
       index += 2;
     }
   }
-  return kept.join(".");
+  return redacted.join(".");
 }
 
 /** A value that is not redacted yet and is not a word such as `null` or `none`. */

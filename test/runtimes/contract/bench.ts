@@ -67,8 +67,9 @@ export class RecordingSink implements LogSink {
     return this.text("stdout") + this.text("stderr");
   }
 
-  async shows(text: string, deadlineMs = 20_000): Promise<void> {
-    await until(`"${text}" in the log, which is: ${this.all.slice(-500)}`, () => this.all.includes(text), deadlineMs);
+  async shows(text: string, deadlineMs = 20_000, stream?: LineStream): Promise<void> {
+    const seen = (): string => (stream === undefined ? this.all : this.text(stream));
+    await until(`"${text}" in the log, which is: ${seen().slice(-500)}`, () => seen().includes(text), deadlineMs);
   }
 }
 

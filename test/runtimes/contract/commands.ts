@@ -100,6 +100,35 @@ function execSentences(given: Given): void {
       expect(sink.all).not.toContain("wrong");
     });
 
+    it("hooks run in the service after its start and before its stop, and a failing one ends the start", async () => {
+      const bench = given();
+      const say = (word: string) =>
+        program(bench, `import os; print("${word}", os.environ["SAYS"], os.environ["MORE"], os.getuid())`);
+      const environment = { MORE: "more" };
+      const service = bench.python("app", WAITS, {
+        environment: { SAYS: "says" },
+        postStart: [{ command: say("begun"), environment }],
+        preStop: [
+          { command: program(bench, "raise SystemExit(3)"), environment: {} },
+          { command: say("leaving"), environment },
+        ],
+      });
+      const { stack, running, sink } = await bench.run(service);
+      await sink.shows("begun says more");
+      if (running.user.uid !== null) expect(sink.all).toContain(`begun says more ${running.user.uid}\n`);
+      await running.stop({ graceMs: 20_000 });
+      expect(sink.all).toContain("leaving says more");
+      expect(sink.all).toContain("The pre_stop hook failed: exit code 3");
+      expect(sink.all.indexOf("asked to end")).toBeGreaterThan(sink.all.indexOf("leaving"));
+
+      const failing = { ...service, postStart: [{ command: program(bench, "raise SystemExit(4)"), environment: {} }] };
+      await expect(bench.start(stack, failing)).rejects.toMatchObject({
+        code: "SERVICE_START_FAILED",
+        message: expect.stringContaining("The post_start hook of app ended with exit code 4"),
+      });
+      await bench.nothingRuns();
+    });
+
     it("a command reads what is given on its standard input, to the end", async () => {
       const bench = given();
       const { running, sink } = await bench.run(bench.python("app", WAITS));

@@ -8,6 +8,7 @@ import { IMAGES, SETTINGS } from "../dagger/support/parts.js";
 import { commandSentences } from "./commands.js";
 import { ALL, runtimeContract } from "./contract.js";
 import { daggerVolumeSentences } from "./dagger-volumes.js";
+import { snapshotSentences } from "./snapshots.js";
 
 runtimeContract(
   "the Dagger runtime on a real engine",
@@ -28,5 +29,5 @@ runtimeContract(
     };
   },
   await whyNoEngine(),
-  [...ALL, commandSentences, daggerVolumeSentences],
+  [...ALL, commandSentences, snapshotSentences, daggerVolumeSentences(() => process.env)],
 );

@@ -66,6 +66,8 @@ export class DockerStack implements RuntimeStack {
   /** Folders that were created for binds of services that have not started yet. */
   readonly #pendingBinds = new Set<string>();
   #oneOffs = 0;
+  readonly #builds = new KeyedMutex();
+  readonly #lastBuilds = new Map<string, { begun: number; image: Image }>();
   #closing: Promise<void> | undefined;
 
   constructor(
@@ -231,8 +233,19 @@ export class DockerStack implements RuntimeStack {
     };
   }
 
-  #image(request: StartServiceRequest): Promise<Image> {
-    return ensureImage(this.#preparing(request));
+  /** Instances of one service that start at the same time share a build which began after all of them asked for it. */
+  async #image(request: StartServiceRequest): Promise<Image> {
+    const { build, name, instanceOf = name } = request.service;
+    if (build === undefined) return ensureImage(this.#preparing(request));
+    const asked = performance.now();
+    return this.#builds.run([instanceOf], async () => {
+      const last = this.#lastBuilds.get(instanceOf);
+      if (last !== undefined && last.begun >= asked) return last.image;
+      const begun = performance.now();
+      const image = await ensureImage(this.#preparing(request));
+      this.#lastBuilds.set(instanceOf, { begun, image });
+      return image;
+    });
   }
 
   /** Published ports, and the ports that checks connect to when they cannot reach the container. */
