@@ -10,12 +10,12 @@ import type {
   ServiceStats,
   WebProtocol,
 } from "../../../stack/runtime.js";
+import { type HookContext, PreStop } from "../../shared/hooks.js";
 import { NO_STATS } from "../../shared/no-stats.js";
 import { webProtocol } from "../../shared/probes/web-protocol.js";
 import type { Engine } from "../engine/engine.js";
 import { isNotFound, serviceError, statusOf } from "../engine/errors.js";
 import { execInContainer } from "./exec.js";
-import { type HookContext, runPreStop } from "./hooks.js";
 import type { Instance } from "./instance.js";
 import { endedLimits, readLimits, updateContainer } from "./limits.js";
 import { type ProbeContext, probeContainer } from "./probes.js";
@@ -54,7 +54,7 @@ export class DockerService implements RuntimeService {
   readonly imageHealthcheck?: Healthcheck;
   readonly emptyVolumes: RuntimeService["emptyVolumes"];
   readonly exited: Promise<ServiceExit>;
-  #preStop: Promise<number> | undefined;
+  readonly #preStop: PreStop;
 
   constructor(private readonly options: DockerServiceOptions) {
     this.service = options.probing.service.name;
@@ -66,14 +66,12 @@ export class DockerService implements RuntimeService {
     if (options.imageHealthcheck !== null) this.imageHealthcheck = options.imageHealthcheck;
     this.emptyVolumes = Promise.resolve(options.emptyVolumes);
     this.exited = options.instance.exited;
+    this.#preStop = new PreStop(options.hooks);
   }
 
   async stop({ graceMs, signal = "SIGTERM" }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
-    const { instance, hooks } = this.options;
-    if (graceMs === 0 || this.#hasEnded() || (hooks.service.preStop ?? []).length === 0)
-      return instance.stop(graceMs, signal);
-    this.#preStop ??= runPreStop(hooks, graceMs);
-    return instance.stop(await this.#preStop, signal);
+    const { instance } = this.options;
+    return instance.stop(this.#hasEnded() ? graceMs : await this.#preStop.run(graceMs), signal);
   }
 
   probe(healthcheck: Healthcheck, signal: AbortSignal): Promise<ProbeResult> {
