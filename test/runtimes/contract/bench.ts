@@ -30,6 +30,8 @@ export interface ContractTarget {
   host?: "0.0.0.0";
   /** Processes of services show in this machine's /proc. */
   processesVisible: boolean;
+  /** False: of a command, processes that cleared their environment and left its session run until the service ends. */
+  endsBareProcesses?: false;
   close(): Promise<void>;
 }
 

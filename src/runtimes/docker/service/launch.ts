@@ -94,7 +94,13 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
     const direct = networks.filter((network) => network.direct).map(({ name }) => name);
     const addresses = direct.flatMap((name) => inspection.NetworkSettings.Networks[name]?.IPAddress || []);
     const { Ports } = inspection.NetworkSettings;
-    const target = { docker, container: id, service: service.name, sameMachine: engine.sameMachine };
+    const target = {
+      docker,
+      container: id,
+      service: service.name,
+      sameMachine: engine.sameMachine,
+      init: engine.info.init && !engine.info.podman,
+    };
     const running = instance;
     const hooks: HookContext = {
       service,
