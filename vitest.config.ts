@@ -1,9 +1,11 @@
 import { defineConfig } from "vitest/config";
 
-/** Tests that call modules in their own process and change nothing global: their files share a module graph. */
-const inProcess = ["config", "operations", "stack", "system", "runtimes/shared"].map((folder) => `test/${folder}/**`);
-/** They need a process for themselves: they measure its memory, or test state that loading a configuration sets. */
-const alone = ["test/stack/logs/flood.test.ts", "test/system/find-program.test.ts"];
+/** They need a process for themselves: they measure its memory, replace a module, or test state that loading a configuration sets. */
+const alone = [
+  "test/stack/logs/flood.test.ts",
+  "test/system/find-program.test.ts",
+  "test/runtimes/local/process/cgroups.test.ts",
+];
 
 export default defineConfig({
   test: {
@@ -15,16 +17,7 @@ export default defineConfig({
     pool: "forks",
     maxWorkers: 2,
     projects: [
-      {
-        extends: true,
-        test: {
-          name: "in-process",
-          include: inProcess.map((folder) => `${folder}/*.test.ts`),
-          exclude: alone,
-          isolate: false,
-        },
-      },
-      { extends: true, test: { name: "system", include: ["test/**/*.test.ts"], exclude: inProcess } },
+      { extends: true, test: { name: "shared", include: ["test/**/*.test.ts"], exclude: alone, isolate: false } },
       { extends: true, test: { name: "alone", include: alone } },
     ],
     coverage: {
