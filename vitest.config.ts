@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./test/support/longest-first.js";
 
 /** They need a process for themselves: they measure its memory, replace a module, or test state that loading a configuration sets. */
 const alone = [
@@ -14,9 +15,13 @@ export default defineConfig({
     hookTimeout: 180_000,
     // A landing runs beside other work on a shared machine. The report names the tests that passed at the second attempt.
     retry: process.env.CI === undefined ? 0 : 1,
+    globalSetup: "test/support/per-run.mjs",
     pool: "forks",
-    maxWorkers: 2,
+    // More than a small machine has processors: files mostly wait, for processes, health checks and grace periods.
+    maxWorkers: 4,
+    sequence: { sequencer: LongestFirst },
     projects: [
+      // Their files share a process and its modules: loading both for each file took a quarter of the suite's processor time.
       { extends: true, test: { name: "shared", include: ["test/**/*.test.ts"], exclude: alone, isolate: false } },
       { extends: true, test: { name: "alone", include: alone } },
     ],

@@ -1,11 +1,21 @@
 /** A Docker daemon of a test's own: its folders, socket, networks and images end with it. */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { perRun } from "../per-run.mjs";
 import { engineCall } from "./engine-call.mjs";
-import { BUSYBOX, makeImages } from "./images.mjs";
+import { BUSYBOX, importBase, makeImages } from "./images.mjs";
 
 const succeeds = (/** @type {string} */ command, /** @type {string[]} */ args) =>
   spawnSync(command, args, { stdio: "ignore" }).status === 0;
@@ -31,6 +41,30 @@ const runs = (/** @type {number} */ pid) => {
 const pool = () => `10.${200 + (process.pid % 50)}.${((process.pid >> 2) % 16) << 4}.0/20`;
 
 /**
+ * Fills the data folder of a daemon that has not started with the file system of the images, which takes a daemon seconds
+ * to import. Layers are never changed, so that daemons share their files; the daemon's databases are copied.
+ * @param {string} data
+ */
+async function fillFromTemplate(data) {
+  const template = await perRun("docker-images", async (folder) => {
+    const daemon = await startDaemon({ images: [] });
+    await importBase(daemon.socket);
+    await daemon.end("SIGTERM");
+    renameSync(join(daemon.folder, "data"), join(folder, "data"));
+    await daemon.close();
+  });
+  if (template === null) return;
+  const from = join(template, "data");
+  mkdirSync(data, { mode: 0o710 });
+  for (const part of readdirSync(from)) {
+    const copy = (/** @type {string} */ how) =>
+      spawnSync("cp", [how, join(from, part), data], { stdio: "ignore" }).status;
+    // Another file system has no links to it.
+    if (part !== "overlay2" || copy("-al") !== 0) copy("-a");
+  }
+}
+
+/**
  * @param {{images?: string[], arguments?: string[], root?: string}} [options] images: of `images.mjs`, default all; `[]`: none
  */
 export async function startDaemon(options = {}) {
@@ -48,16 +82,21 @@ export async function startDaemon(options = {}) {
   ];
   /** @type {import("node:child_process").ChildProcess | undefined} */
   let daemon;
-  const start = async () => {
+  /** @returns whether it answers; it may have ended because another daemon changed the machine's firewall rules meanwhile */
+  const tryStart = async () => {
     const child = spawn("dockerd", words, { stdio: ["ignore", "pipe", "pipe"] });
     daemon = child;
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => appendFileSync(log, chunk));
-    for (const end = Date.now() + 60_000; ; await sleep(50)) {
-      if (child.exitCode !== null || Date.now() > end)
-        throw new Error(`dockerd does not answer: ${readFileSync(log, "utf8").slice(-2000)}`);
+    while (child.exitCode === null && child.signalCode === null) {
       const answer = await engineCall(socket, "GET", "/_ping").catch(() => null);
-      if (answer?.status === 200) return;
+      if (answer?.status === 200) return true;
+      await sleep(50);
     }
+    return false;
+  };
+  const start = async () => {
+    for (let attempt = 1; !(await tryStart()); attempt++)
+      if (attempt === 3) throw new Error(`dockerd does not start: ${readFileSync(log, "utf8").slice(-2000)}`);
   };
   const end = async (/** @type {NodeJS.Signals} */ signal) => {
     const child = daemon;
@@ -72,6 +111,7 @@ export async function startDaemon(options = {}) {
     for (const limit = Date.now() + 10_000; Date.now() < limit && runs(containerd); await sleep(20));
     if (!runs(containerd)) rmSync(join(folder, "exec/containerd/containerd.pid"), { force: true });
   };
+  if (options.images?.length !== 0) await fillFromTemplate(join(folder, "data"));
   await start();
   if (options.images?.length !== 0) await makeImages(socket, options.images);
   return {
