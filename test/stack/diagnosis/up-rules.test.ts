@@ -116,6 +116,11 @@ describe("a healthy service", () => {
     expect(cause).toMatchObject({ kind: "check_failed", confidence: "likely" });
     expect(cause?.explanation).toMatch(/^app is still reported as healthy, but its last \d+ checks failed/);
     expect(cause?.evidence[0]?.text).toContain("HTTP 500, expected 200");
+    const { services } = await manager.health({ project }, call());
+    expect(services.app).toMatchObject({
+      status: "healthy",
+      message: "healthy until now; the last check failed: HTTP 500, expected 200",
+    });
   });
 
   it("whose check does not come back is seen to hang", async () => {
