@@ -30,11 +30,11 @@ const BODY_LIMIT = "256kb";
 /** A signal that aborts when the client disconnects before its response, or has already disconnected. */
 function goneSignal(response: Response): AbortSignal {
   const disconnected = new AbortController();
-  const left = (): void => {
+  const onDisconnect = (): void => {
     if (!response.writableFinished) disconnected.abort();
   };
-  if (response.closed) left();
-  else response.once("close", left);
+  if (response.closed) onDisconnect();
+  else response.once("close", onDisconnect);
   return disconnected.signal;
 }
 

@@ -174,9 +174,14 @@ export class Supervisor {
     events.add({ type: "stack_stopped", message: "The stack stopped; its data stays.", actor });
   }
 
-  /** Limits of a service's next instance. Limits set by calls override those of the definition. */
+  /**
+   * Limits of a service's next instance. Limits set by calls override those of the definition; those of a service apply to
+   * all of its instances.
+   */
   limits(service: string, definition = this.#stack?.definition): Limits {
-    return { ...definition?.services[service]?.limits, ...this.parts.storage.limits(service) };
+    const { limits, instanceOf = service } = definition?.services[service] ?? {};
+    const { storage } = this.parts;
+    return { ...limits, ...storage.limits(instanceOf), ...storage.limits(service) };
   }
 
   /** @returns the names of the volumes deleted */
@@ -306,6 +311,7 @@ export class Supervisor {
     const { runtime } = choice;
     const definition = forRuntime(read, runtime.name);
     requireChecks(definition, runtime.name);
+    await storage.keepServices(Object.keys(definition.services));
     const reason = choice.reason + elsewhere(storage.runtime, runtime.name, definition.volumes);
     this.#choice = { runtime, reason };
     events.add({ type: "stack_starting", message: `The stack is starting. ${reason}`, actor });
@@ -362,6 +368,7 @@ export class Supervisor {
     const { runtime } = stack.runtimeStack;
     const definition = forRuntime(read, runtime);
     requireChecks(definition, runtime);
+    await this.parts.storage.keepServices(Object.keys(definition.services));
     launched();
     const done = await stack.reconcile(definition, scope);
     for (const unit of stack.units.values()) {

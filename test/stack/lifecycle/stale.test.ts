@@ -209,6 +209,28 @@ describe("a changed definition", () => {
     expect(await stale()).toBeUndefined();
   });
 
+  it("includes the content of configs and of secret files, and a start replaces the services that use them", async () => {
+    const text = `${compose(service("app", "configs: [made]"), service("web", "secrets: [key]"), service("other"))}
+configs: { made: { file: made.conf } }
+secrets: { key: { file: key.bin } }
+`;
+    await up(text, { "made.conf": "one\n", "key.bin": "one\n" });
+    write("made.conf", "two\n");
+    expect(await stale()).toMatchObject({ reason: expect.stringContaining("made.conf"), fix: "start_stack" });
+    expect(await stale("web")).toBeUndefined();
+    // Not UTF-8.
+    writeFileSync(join(folder, "key.bin"), Buffer.from([0xff, 0xfe, 1]));
+    write("made.conf", "three\n");
+    const generations = async () =>
+      Object.values((await manager.report("shop")).services).map(({ generation }) => generation);
+    await manager.start({ project: "shop" }, call());
+    expect(await generations()).toEqual([2, 2, 1]);
+    expect(await stale()).toBeUndefined();
+    writeFileSync(join(folder, "key.bin"), Buffer.from([0xff, 0xfe, 2]));
+    await manager.start({ project: "shop" }, call());
+    expect(await generations()).toEqual([2, 3, 1]);
+  });
+
   it("is a note when it adds or removes services, or cannot be read", async () => {
     await up(TEXT, { "app.env": "" });
     write("compose.yaml", compose(service("app", "env_file: app.env"), service("worker")));
