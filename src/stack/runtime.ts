@@ -30,6 +30,8 @@ export interface ServiceExit {
   at: number;
 }
 
+export type WebProtocol = "http" | "https";
+
 export interface ProbeResult {
   healthy: boolean;
   /** Result of the check in one line. Untrusted text that is not redacted yet. */
@@ -154,12 +156,23 @@ export interface RuntimeService {
    * observed. Never rejects.
    */
   readonly emptyVolumes: Promise<readonly string[] | null>;
+  /**
+   * Deletes the volumes that were created for this instance. The instance must have ended; a volume that another container
+   * uses stays. Absent on runtimes that initialise databases themselves, or cannot delete a volume of an open stack.
+   * @returns names of the deleted volumes in the definition; the paths of those that only the image declares
+   */
+  removeNewVolumes?(): Promise<string[]>;
   /** Resolves once when the instance has ended, for any reason. Never rejects. */
   readonly exited: Promise<ServiceExit>;
   /** Sends the stop signal, waits `graceMs` milliseconds, then kills all processes of the instance. Idempotent. */
   stop(options: { graceMs: number; signal?: string }): Promise<ServiceExit>;
   /** One health check; a failing check is a result, not an error. Bounded by `healthcheck.timeoutMs` and the signal. */
   probe(healthcheck: Healthcheck, signal: AbortSignal): Promise<ProbeResult>;
+  /**
+   * Determines with one request whether a published container port speaks HTTP. Null when it does not, or does not
+   * answer in a fraction of a second. Never rejects.
+   */
+  webProtocol(containerPort: number, signal: AbortSignal): Promise<WebProtocol | null>;
   setLimits(limits: Limits): Promise<AppliedLimits>;
   readLimits(): Promise<AppliedLimits>;
   stats(): Promise<ServiceStats>;

@@ -22,6 +22,7 @@ import type {
   StackRuntime,
   StartServiceRequest,
   VolumesRequest,
+  WebProtocol,
 } from "../../src/stack/runtime.js";
 
 export interface Script {
@@ -37,8 +38,12 @@ export interface Script {
   ends?: (Partial<ServiceExit> & { afterMs: number })[];
   /** Printed when it starts. */
   prints?: string;
+  /** The protocol of its ports; default: another one than HTTP. */
+  web?: WebProtocol;
   /** Named volumes that its starts find empty; default: unknown. */
   emptyVolumes?: string[];
+  /** Volumes that its next starts create, one list each. */
+  newVolumes?: string[][];
   /** It never ends by itself when told to. */
   ignoresStop?: boolean;
   stats?: Partial<ServiceStats>;
@@ -58,6 +63,7 @@ export class FakeService implements RuntimeService {
   end: (exit?: Partial<ServiceExit>) => void = () => undefined;
   limits: Limits;
   ended = false;
+  readonly #newVolumes: string[];
   probing = 0;
 
   constructor(
@@ -67,6 +73,7 @@ export class FakeService implements RuntimeService {
     private readonly runtime: FakeRuntime,
   ) {
     this.limits = request.limits;
+    this.#newVolumes = runtime.script(service).newVolumes?.shift() ?? [];
     this.emptyVolumes = Promise.resolve(runtime.script(service).emptyVolumes ?? null);
     this.exited = new Promise((resolve) => {
       this.end = (exit = {}) => {
@@ -99,6 +106,16 @@ export class FakeService implements RuntimeService {
     } finally {
       this.probing -= 1;
     }
+  }
+
+  async webProtocol(): Promise<WebProtocol | null> {
+    return this.runtime.script(this.service).web ?? null;
+  }
+
+  async removeNewVolumes(): Promise<string[]> {
+    const volumes = this.#newVolumes;
+    if (volumes.length > 0) this.runtime.calls.push(`remove ${volumes.join(" ")}`);
+    return volumes;
   }
 
   async setLimits(limits: Limits): Promise<AppliedLimits> {
@@ -161,6 +178,7 @@ export class FakeStack implements RuntimeStack {
   lose: (reason: string) => void = () => undefined;
   definition: StackDefinition;
   closed = false;
+  readonly #own = new Set<FakeService>();
 
   constructor(
     readonly request: OpenStackRequest,
@@ -170,7 +188,7 @@ export class FakeStack implements RuntimeStack {
     this.definition = request.definition;
     this.lost = new Promise((resolve) => {
       this.lose = (reason) => {
-        for (const service of owner.alive) service.end({ exitCode: null, signal: "SIGKILL" });
+        for (const service of this.#own) service.end({ exitCode: null, signal: "SIGKILL" });
         resolve({ reason });
       };
     });
@@ -192,6 +210,8 @@ export class FakeStack implements RuntimeStack {
     const script = this.owner.script(service.name);
     this.owner.calls.push(`start ${service.name}`);
     phase("starting process");
+    this.request.notice({ type: "pulling", service: service.name, message: "Unpacking 12 MB." });
+    phase("unpacking 12 MB");
     const error = script.startErrors?.shift();
     if (error !== undefined) throw error;
     await new Promise<void>((resolve, reject) => {
@@ -205,6 +225,7 @@ export class FakeStack implements RuntimeStack {
     });
     const started = new FakeService(service.name, generation, request, this.owner);
     this.owner.alive.add(started);
+    this.#own.add(started);
     this.owner.services.set(service.name, started);
     const end = script.ends?.shift();
     if (end !== undefined) setTimeout(() => started.end({ exitCode: end.exitCode ?? 0 }), end.afterMs);
@@ -224,7 +245,7 @@ export class FakeStack implements RuntimeStack {
 
   async close(): Promise<void> {
     this.closed = true;
-    for (const service of this.owner.alive) service.end({ exitCode: null, signal: "SIGKILL" });
+    for (const service of this.#own) service.end({ exitCode: null, signal: "SIGKILL" });
   }
 }
 

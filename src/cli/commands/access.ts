@@ -17,34 +17,18 @@ const publishesNothing = (service: string): StackwardenError =>
     hint: 'Publish one in the compose file: ports: [":80"] for the next free host port.',
   });
 
-/** How long a service may take to show that it speaks HTTP. */
-const HTTP_MS = 1000;
-
-/** A report says `http` only of a service whose check is HTTP; for a person it is worth a request to find out. */
-async function addressOf(url: string): Promise<string> {
-  const address = url.replace(/^tcp:/, "http:");
-  if (address === url) return url;
-  const answers = fetch(address, { method: "HEAD", redirect: "manual", signal: AbortSignal.timeout(HTTP_MS) });
-  return answers.then(
-    () => address,
-    () => url,
-  );
-}
-
-/** Prints the URLs of one service, one a line, or of all services. */
+/** Prints the addresses of one service, one a line, or of all services. */
 export async function url(service: string | undefined, options: CommonOptions, host: CliHost): Promise<ExitCode> {
   const session = await openSession(options, host);
   try {
     const stack = await runningStack(session);
     const chosen = service === undefined ? Object.values(stack.services) : [serviceOf(stack, service)];
-    const rows = await Promise.all(
-      chosen.flatMap((one) => one.endpoints.map(async (endpoint) => [one.service, await addressOf(endpoint.url)])),
-    );
+    const rows = chosen.flatMap((one) => one.endpoints.map((endpoint) => [one.service, endpoint.url]));
     if (service !== undefined && rows.length === 0) throw publishesNothing(service);
     const { terminal } = session;
     if (terminal.json) terminal.print(JSON.stringify(rows.map(([name, address]) => ({ service: name, url: address }))));
     else if (service !== undefined) terminal.print(rows.map(([, address]) => address).join("\n"));
-    else terminal.print(table(["SERVICE", "URL"].map(dim), rows));
+    else terminal.print(table(["SERVICE", "ADDRESS"].map(dim), rows));
     return EXIT.ok;
   } finally {
     await session.close();

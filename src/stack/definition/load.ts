@@ -234,6 +234,7 @@ function readStack(
     files: reading.files.read.map(({ path }) => path),
     inputs: inUse([
       ...envFiles,
+      ...configs.files,
       ...sources.flatMap(({ file }) => (file === undefined ? [] : [file])),
       // A new `.env` in the project's folder is used too.
       projectFiles.envFile ?? join(request.folder, ".env"),

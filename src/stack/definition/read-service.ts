@@ -26,7 +26,7 @@ export interface ServiceContext extends Omit<MountContext, "service"> {
   allowRoot(service: string): boolean;
   /** Called with each file that contains a secret. */
   privateFile(path: string): void;
-  /** Called with each env file. */
+  /** Called with each env file and label file. */
   envFile(path: string): void;
 }
 
@@ -145,7 +145,7 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
     stopGracePeriodMs: readDuration(fields.stop_grace_period, 0) ?? 10_000,
     readOnly: flag(fields.read_only),
     init: flag(fields.init),
-    labels: { ...readLabelFiles(fields.label_file, folder), ...readLabels(fields.labels) },
+    labels: { ...readLabelFiles(fields.label_file, folder, context.envFile), ...readLabels(fields.labels) },
     profiles: hasValue(fields.profiles) ? fields.profiles.strings("a profile") : [],
     secrets: readFileMounts(fields.secrets, "secret"),
     allowRoot,

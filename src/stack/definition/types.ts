@@ -254,8 +254,10 @@ export interface ServiceDefinition {
   stdinOpen?: boolean;
   platform?: string;
   pullPolicy?: string;
-  /** Number of instances. Default 1. */
+  /** Number of instances. Default 1. A definition for a runtime has a service for each instance instead. */
   replicas?: number;
+  /** Name of the service of which this is a further instance. */
+  instanceOf?: string;
   /** Group names or ids in addition to the user's own. */
   groupAdd?: string[];
   memorySwappiness?: number;
@@ -283,7 +285,7 @@ export interface StackDefinition {
   source: string;
   /** Absolute paths of all compose files that were read, the first one first. */
   files?: string[];
-  /** Absolute paths of the other files whose text is in the definition: env files, secret files and `.env`. */
+  /** Absolute paths of the other files whose text is in the definition: env files, files of secrets and configs, and `.env`. */
   inputs?: string[];
   /** Active services only, in the file's order. Null prototype. */
   services: Record<string, ServiceDefinition>;

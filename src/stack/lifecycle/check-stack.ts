@@ -83,7 +83,10 @@ async function runtimeOf({ config, runtimes, project }: CheckOptions): Promise<S
   }
 }
 
-/** @throws UNKNOWN_SERVICE, INVALID_INPUT for unknown services and profiles in the request */
+/**
+ * @returns the report, and the definition as the files have it
+ * @throws UNKNOWN_SERVICE, INVALID_INPUT for unknown services and profiles in the request
+ */
 export async function checkStack(
   options: CheckOptions,
 ): Promise<{ check: StackCheck; definition: StackDefinition | null }> {
@@ -109,7 +112,7 @@ export async function checkStack(
       });
   const runs = new Map(checks.map((one) => [one.service, one.runs]));
   return {
-    definition,
+    definition: read.definition,
     check: {
       project: options.project,
       folder: options.folder,

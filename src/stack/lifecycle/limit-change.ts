@@ -35,6 +35,10 @@ export async function changeLimits(change: LimitChange): Promise<LimitsOutcome> 
   const { events } = await storage.records();
   await storage.keepLimits(service, limits);
   const after = (await unit?.setLimits(supervisor.limits(service))) ?? null;
+  const others = supervisor.running?.instancesOf(service).slice(1) ?? [];
+  const applied = await Promise.all(
+    others.map((other) => other.serial.run(() => other.setLimits(supervisor.limits(other.name)))),
+  );
   const values = Object.entries(limits).map(([name, value]) => `${name} ${value}`);
   events.add({
     type: "limits_changed",
@@ -43,7 +47,8 @@ export async function changeLimits(change: LimitChange): Promise<LimitsOutcome> 
     actor,
     data: { ...limits },
   });
-  const lacking = after === null ? [] : notEnforced(limits, after);
+  const observed = [after, ...applied].filter((one) => one !== null);
+  const unenforced = [...new Set(observed.flatMap((one) => notEnforced(limits, one)))];
   const kept = "kept for the next start";
   return {
     service,
@@ -51,12 +56,12 @@ export async function changeLimits(change: LimitChange): Promise<LimitsOutcome> 
     message:
       after === null
         ? `${service} does not run; the limits are ${kept}.`
-        : lacking.length > 0
-          ? `Nothing enforces these limits (${lacking.join("; ")}); they are ${kept}.`
+        : unenforced.length > 0
+          ? `Nothing enforces these limits (${unenforced.join("; ")}); they are ${kept}.`
           : `The limits are in force and ${kept}.`,
     before,
     after,
-    verified: after !== null && limitsHold(limits, after),
+    verified: after !== null && observed.every((one) => limitsHold(limits, one)),
     took_ms: Date.now() - begun,
   };
 }

@@ -5,6 +5,7 @@
 
 import { StackwardenError, toStackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
+import { forRuntime } from "../definition/for-runtime.js";
 import type { Limits, StackDefinition } from "../definition/types.js";
 import type {
   CallContext,
@@ -19,13 +20,13 @@ import type {
   StartRequest,
   StopOutcome,
 } from "../model.js";
-import type { RuntimeName } from "../runtime.js";
+import type { RuntimeName, StackRuntime } from "../runtime.js";
 import type { StackSettings } from "../settings.js";
 import type { ProjectRecords } from "../storage/project-records.js";
 import { ProjectStorage } from "../storage/project-storage.js";
 import type { ProjectStore } from "../storage/project-store.js";
 import { durationText } from "../text/duration.js";
-import { DEFAULT_RUNTIME } from "../vocabulary.js";
+import { DEFAULT_RUNTIME, RUNTIME_TRAITS } from "../vocabulary.js";
 import { checkStack } from "./check-stack.js";
 import { DataTransfer } from "./data-transfer.js";
 import { Exclusive } from "./exclusive.js";
@@ -56,7 +57,10 @@ export interface ProjectOptions extends Omit<SupervisorOptions, "storage"> {
   store: ProjectStore;
   /** Settings before the first start: those of the client that named the project. */
   settings: StackSettings;
-  openRecords(directory: string, hooks: { tell(message: string): void }): Promise<ProjectRecords>;
+  openRecords(
+    directory: string,
+    hooks: { tell(message: string, service: string | null): void },
+  ): Promise<ProjectRecords>;
 }
 
 /** Volumes deleted by a stop, and the snapshot with their data. */
@@ -116,7 +120,8 @@ export class Project {
       id,
       folder,
       store,
-      open: (directory) => options.openRecords(directory, { tell: (message) => this.supervisor.tell(message) }),
+      open: (directory) =>
+        options.openRecords(directory, { tell: (message, service) => this.supervisor.tell(message, service) }),
     });
     this.storage = storage;
     this.supervisor = new Supervisor({ ...options, storage });
@@ -169,6 +174,13 @@ export class Project {
     return this.supervisor.stack?.phase ?? "closed";
   }
 
+  /** The names, each with those of its service's further instances. */
+  withInstances(names: readonly string[]): string[] {
+    const { stack } = this.supervisor;
+    const instances = names.flatMap((name) => [name, ...(stack?.instancesOf(name) ?? []).map((unit) => unit.name)]);
+    return [...new Set(instances)];
+  }
+
   /** Names of the services of the last start, in definition order. */
   get services(): string[] {
     return [...(this.supervisor.stack?.units.keys() ?? this.storage.services)];
@@ -187,7 +199,7 @@ export class Project {
   ): Promise<StartOutcome> {
     const begun = Date.now();
     const patience = request.timeoutMs ?? PATIENCE_MS;
-    const left = (): number => Math.max(0, begun + patience - Date.now());
+    const remainingMs = (): number => Math.max(0, begun + patience - Date.now());
     const before = await this.report();
     const result = async (outcome: EndedStart | null): Promise<StartOutcome> =>
       startOutcome({ project: this.id, ...(outcome ?? (await this.#unfinished())), before, begun });
@@ -197,7 +209,7 @@ export class Project {
       const first: SingleFlight<unknown> | undefined =
         this.#stopping?.call ?? otherStart ?? this.#exclusive.current ?? undefined;
       if (first === undefined) break;
-      const passed = await first.join(call, { timeoutMs: left() }).catch((error: unknown) => {
+      const passed = await first.join(call, { timeoutMs: remainingMs() }).catch((error: unknown) => {
         // A failure of the other operation is reported to its own callers.
         if (call.signal.aborted) throw error;
         return { done: true as const };
@@ -212,7 +224,7 @@ export class Project {
     }
     const { call: shared, launched } = this.#starting;
     const joined = await shared.join(call, {
-      timeoutMs: left(),
+      timeoutMs: remainingMs(),
       ...(request.wait === false ? { until: launched } : {}),
     });
     return result(joined.done ? joined.value : null);
@@ -262,8 +274,8 @@ export class Project {
     if (idle && !remove) return result("already_stopped");
     // Wait for a stop in progress that keeps the data, so that no start can run between that stop and the deletion.
     while (this.#stopping !== null && remove && !this.#stopping.removes) {
-      const left = Math.max(0, begun + patience - Date.now());
-      if (!(await this.#stopping.call.join(call, { timeoutMs: left })).done) return result("stopping");
+      const remainingMs = Math.max(0, begun + patience - Date.now());
+      if (!(await this.#stopping.call.join(call, { timeoutMs: remainingMs })).done) return result("stopping");
     }
     this.#stopping ??= { removes: remove, call: this.#beginStop(call.actor, request, mostGraceMs) };
     const joined = await this.#stopping.call.join(call, { timeoutMs: Math.max(0, begun + patience - Date.now()) });
@@ -290,7 +302,16 @@ export class Project {
     const running = await this.names();
     const unknown = services.find((name) => !running.includes(name));
     if (unknown !== undefined) throw unknownService(unknown, running);
-    return running.some((name) => !services.includes(name));
+    for (const name of services) {
+      const whole = this.supervisor.stack?.units.get(name)?.definition.instanceOf;
+      if (whole !== undefined && !services.includes(whole))
+        throw new StackwardenError("INVALID_INPUT", `${name} is one instance of ${whole} and cannot stop alone.`, {
+          hint: `Stop ${whole} with all of its instances, or lower its \`scale\` in the compose file and start the stack again.`,
+          details: { service: whole },
+        });
+    }
+    const stopping = this.withInstances(services);
+    return running.some((name) => !stopping.includes(name));
   }
 
   /** Reconciles the stack with its files, without these services. */
@@ -300,7 +321,10 @@ export class Project {
     call: CallContext,
     begun: number,
   ): Promise<StopOutcome> {
-    const without = withoutAlso(this.supervisor.selection, services);
+    const { units } = this.supervisor.stack ?? {};
+    const whole = services.filter((name) => units?.get(name)?.definition.instanceOf === undefined);
+    const without = withoutAlso(this.supervisor.selection, whole);
+    const stopping = this.withInstances(whole);
     const request = { project: this.id, without, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
     const { status, before, after } = await this.start(request, call, this.#settings);
     return stopOutcome({
@@ -310,7 +334,7 @@ export class Project {
       before,
       after,
       begun,
-      services,
+      services: stopping,
     });
   }
 
@@ -347,7 +371,7 @@ export class Project {
     // The project never ran, so it has no volumes.
     if (!this.storage.exists) return NOTHING;
     const saved = save ? await this.#saveBeforeRemoval(call) : null;
-    const definition = this.supervisor.stack?.definition ?? (await this.#peek());
+    const definition = this.supervisor.stack?.definition ?? forRuntime(await this.#peek(), this.#runtimeName(null));
     const removed = await this.supervisor.removeVolumes(definition);
     const { events } = await this.storage.records();
     events.add({
@@ -365,7 +389,8 @@ export class Project {
     if (this.storage.exists)
       await this.storage.remove(async (directory) => {
         // A container engine can be unreachable; the local files are deleted last.
-        const order = [...runtimes].sort((one, other) => Number(one.name === "local") - Number(other.name === "local"));
+        const onThisMachine = ({ name }: StackRuntime): number => Number(!RUNTIME_TRAITS[name].images);
+        const order = [...runtimes].sort((one, other) => onThisMachine(one) - onThisMachine(other));
         for (const runtime of order) await runtime.removeProject(this.id, directory);
       });
     return { ...NOTHING, forgotten: true };

@@ -6,6 +6,7 @@ import type { ServiceDefinition } from "../definition/types.js";
 import type { ExitReport, ServiceHealth, ServiceReport, ServiceState } from "../model.js";
 import type { AppliedLimits, Endpoint, RuntimeService, ServiceExit } from "../runtime.js";
 import type { HealthView } from "./health-monitor.js";
+import { addressOf } from "./web-ports.js";
 
 export interface ServiceFacts {
   name: string;
@@ -43,27 +44,39 @@ export function describeExit(exit: ServiceExit | null): string {
 const NO_PERMISSION =
   /\bEACCES\b|\bEPERM\b|permission denied|operation not permitted|(?:must|needs?|have) (?:to )?be (?:run|started|executed)? ?(?:as )?root|not running as root/i;
 
+/** Only the ports of this machine need root below 1024; in a container any user may listen on them. */
+const PRIVILEGED_PORT =
+  /(?:bind|listen).{0,80}(?:\b13: |\bEACCES\b|permission denied)|EACCES: permission denied .{0,60}:\d{1,3}\b/i;
+
 const unprivileged = (name: string): string =>
   `It lacks a permission: services do not run as root. Let it write to a named volume or a tmpfs, or set a \`user\` that its files belong to; the operator can allow root (allow_root: [${name}]). The others start without it (\`without\`).`;
+
+function permissionHint(name: string, { allowRoot }: ServiceDefinition, lines: readonly string[]): string {
+  if (lines.some((line) => PRIVILEGED_PORT.test(line)))
+    return "It may not listen on a port below 1024, because services do not run as root: choose a port from 1024 upwards. ";
+  return !allowRoot && lines.some((line) => NO_PERMISSION.test(line)) ? `${unprivileged(name)} ` : "";
+}
+
+const memoryHint = ({ lastExit }: ServiceFacts): string =>
+  lastExit?.oomKilled === true ? "Raise its memory limit (in the compose file, or a limit that was set later). " : "";
 
 /**
  * The error that describes why the service is not up.
  * @param lines the instance's last log lines
  */
-export function startFailure(
-  { name, state, lastExit, view, definition }: ServiceFacts,
-  lines: string[],
-): StackwardenError {
+export function startFailure(facts: ServiceFacts, lines: string[]): StackwardenError {
+  const { name, state, lastExit, view, definition } = facts;
+  const failures = view?.consecutiveFailures ?? 0;
   const why =
     state === "unhealthy"
-      ? `its health check failed ${view?.consecutiveFailures ?? 0} times: ${view?.message ?? ""}`
+      ? `its health check (${view?.check ?? "no result"}) failed ${failures === 1 ? "once" : `${failures} times`}: ${view?.message ?? ""}`
       : state === "stopped" || state === "stopping"
         ? "it was stopped"
         : state === "lost"
           ? "the runtime died under it"
           : describeExit(lastExit);
   return new StackwardenError("SERVICE_START_FAILED", `The service ${name} did not start: ${why.replace(/\.$/, "")}.`, {
-    hint: hint`${lines.some((line) => NO_PERMISSION.test(line)) && !definition.allowRoot ? `${unprivileged(name)} ` : ""}Read its last lines in details.last_lines or with ${callTo("get_logs", { service: name })}, correct the cause, then call again.`,
+    hint: hint`${permissionHint(name, definition, lines)}${memoryHint(facts)}Read its last lines in details.last_lines or with ${callTo("get_logs", { service: name })}, correct the cause, then call again.`,
     details: {
       service: name,
       state,
@@ -92,7 +105,10 @@ export function serviceHealth(facts: ServiceFacts): ServiceHealth {
   // Ignore the checks of an ended instance.
   const view = facts.instance === null ? null : facts.view;
   const healthy = HEALTHY[state];
-  const message = view !== null && (view.healthy !== null || state === "running") ? view.message : stateMessage(facts);
+  const checked = view !== null && (view.healthy !== null || state === "running");
+  // A service stays healthy until `retries` checks have failed.
+  const recent = healthy === true && view?.healthy === false ? `healthy until now; the last check failed: ` : "";
+  const message = checked ? `${recent}${view.message}` : stateMessage(facts);
   return {
     service: name,
     healthy,
@@ -116,12 +132,21 @@ function stateMessage({ state, lastExit, restartPending, refusal }: ServiceFacts
   return `The service is ${state}${last}.`;
 }
 
-/** The host to use in URLs: 0.0.0.0 is not an address that clients can connect to. */
-const reachedAt = (host: Endpoint["host"]): string => (host === "0.0.0.0" ? "127.0.0.1" : host);
+/** Names that the definition declares: environment variables, whose values reports never have, and commands. */
+export function declaredNames({
+  environment,
+  commands,
+}: ServiceDefinition): Pick<ServiceReport, "environment" | "commands"> {
+  const variables = Object.keys(environment);
+  return {
+    ...(variables.length === 0 ? {} : { environment: variables }),
+    ...(commands === undefined ? {} : { commands: Object.keys(commands) }),
+  };
+}
 
 export function serviceReport(facts: ServiceFacts, endpoints: readonly Endpoint[]): ServiceReport {
   const { name, state, definition, generation, restarts, instance, applied, lastExit } = facts;
-  const scheme = definition.healthcheck?.test.kind === "http" ? "http" : "tcp";
+  const check = (definition.healthcheck ?? instance?.imageHealthcheck)?.test;
   return {
     service: name,
     state,
@@ -133,16 +158,14 @@ export function serviceReport(facts: ServiceFacts, endpoints: readonly Endpoint[
     user: instance?.user ?? null,
     endpoints: endpoints
       .filter((endpoint) => endpoint.service === name)
-      .map(({ host, host_port, container_port, protocol }) => ({
-        host,
-        host_port,
-        container_port,
-        url: `${protocol ?? scheme}://${reachedAt(host)}:${host_port}`,
-      })),
+      .map((endpoint) => {
+        const { host, host_port, container_port } = endpoint;
+        return { host, host_port, container_port, url: addressOf(endpoint, check, facts.view?.web) };
+      }),
     limits: applied,
     last_exit: lastExit === null ? null : exitReport(lastExit),
     depends_on: Object.keys(definition.dependsOn),
-    ...(definition.commands === undefined ? {} : { commands: Object.keys(definition.commands) }),
+    ...declaredNames(definition),
     notes: instance?.notes ?? [],
   };
 }

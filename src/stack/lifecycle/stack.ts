@@ -71,6 +71,11 @@ export class Stack {
     throw unknownService(name, [...this.units.keys()]);
   }
 
+  /** A service and its further instances, by its name; only the instance itself by the name of one of these. */
+  instancesOf(name: string): ServiceController[] {
+    return [...this.units.values()].filter((unit) => unit.name === name || unit.definition.instanceOf === name);
+  }
+
   /** Starts all services. On failure, all of them are stopped again. */
   async bringUp(scope: Scope): Promise<void> {
     const { units } = this;
@@ -124,7 +129,10 @@ export class Stack {
   async #restart(name: string, dependents: boolean, scope: Scope): Promise<string[]> {
     scope.signal.throwIfAborted();
     const definitions = [...this.units.values()].map((unit) => unit.definition);
-    const following = dependentsOf(name, definitions, dependents).filter((other) => this.unit(other).running);
+    const following = dependentsOf(name, definitions, dependents).filter((other) => {
+      const unit = this.unit(other);
+      return unit.running || unit.definition.instanceOf === name;
+    });
     const chosen = new Map([name, ...following].map((one) => [one, this.unit(one)]));
     await stopServices([...chosen.values()], { actor: scope.actor });
     for (const unit of chosen.values()) unit.restarts += 1;

@@ -78,6 +78,8 @@ export class Supervisor {
   #options: StackOptions = NO_OPTIONS;
   #unlock: (() => Promise<void>) | null = null;
   #start: StartSteps | null = null;
+  /** The last progress message, without differences of case and full stop. */
+  #reported = "";
 
   constructor(private readonly parts: SupervisorOptions) {}
 
@@ -110,8 +112,12 @@ export class Supervisor {
     return this.running === null ? NO_OPTIONS : this.#options;
   }
 
-  /** Reports an event message as progress of the start in progress. */
-  tell(message: string): void {
+  /** Reports an event message as progress of the start in progress, unless it repeats the message before it. */
+  tell(text: string, service: string | null = null): void {
+    const message = service === null || text.split(/[^\w.-]+/).includes(service) ? text : `${service}: ${text}`;
+    const key = message.replace(/\.$/, "").toLowerCase();
+    if (key === this.#reported) return;
+    this.#reported = key;
     const units = [...(this.#stack?.units.values() ?? [])];
     const up = units.filter((unit) => unit.up).length;
     this.#start?.progress({ progress: up, total: units.length, message });
@@ -168,9 +174,14 @@ export class Supervisor {
     events.add({ type: "stack_stopped", message: "The stack stopped; its data stays.", actor });
   }
 
-  /** Limits of a service's next instance. Limits set by calls override those of the definition. */
+  /**
+   * Limits of a service's next instance. Limits set by calls override those of the definition; those of a service apply to
+   * all of its instances.
+   */
   limits(service: string, definition = this.#stack?.definition): Limits {
-    return { ...definition?.services[service]?.limits, ...this.parts.storage.limits(service) };
+    const { limits, instanceOf = service } = definition?.services[service] ?? {};
+    const { storage } = this.parts;
+    return { ...limits, ...storage.limits(instanceOf), ...storage.limits(service) };
   }
 
   /** @returns the names of the volumes deleted */
@@ -300,6 +311,7 @@ export class Supervisor {
     const { runtime } = choice;
     const definition = forRuntime(read, runtime.name);
     requireChecks(definition, runtime.name);
+    await storage.keepServices(Object.keys(definition.services));
     const reason = choice.reason + elsewhere(storage.runtime, runtime.name, definition.volumes);
     this.#choice = { runtime, reason };
     events.add({ type: "stack_starting", message: `The stack is starting. ${reason}`, actor });
@@ -356,6 +368,7 @@ export class Supervisor {
     const { runtime } = stack.runtimeStack;
     const definition = forRuntime(read, runtime);
     requireChecks(definition, runtime);
+    await this.parts.storage.keepServices(Object.keys(definition.services));
     launched();
     const done = await stack.reconcile(definition, scope);
     for (const unit of stack.units.values()) {

@@ -1,4 +1,4 @@
-"""Stand-in for the engine host's runc: list, state, update, events, exec, kill over the simulated engine's containers.
+"""Stand-in for the engine host's runc: list, state, update, events, exec, kill, pause, resume over the simulated engine's containers.
 
 Limits are the kernel's own: they go to the container's real cgroups, version 1 or 2.
 """
@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ENGINE = os.environ["DAGGER_SIM_ENGINE"]
@@ -247,6 +248,32 @@ def do_kill(words):
         fail("container not running")
 
 
+def freeze(words, frozen):
+    record = state(words[0] if words else "")
+    group = groups(record)
+    if "" in group:
+        write(int(frozen), group[""], "cgroup.freeze")
+        shows = lambda: ("frozen %d" % frozen) in read(group[""], "cgroup.events")
+    elif "freezer" in group:
+        write("FROZEN" if frozen else "THAWED", group["freezer"], "freezer.state")
+        shows = lambda: read(group["freezer"], "freezer.state") == ("FROZEN" if frozen else "THAWED")
+    else:
+        fail("unable to freeze: no freezer cgroup")
+    for _ in range(1000):
+        if shows():
+            return
+        time.sleep(0.01)
+    fail("unable to freeze")
+
+
+def do_pause(words):
+    freeze(words, True)
+
+
+def do_resume(words):
+    freeze(words, False)
+
+
 def do_state(words):
     print(json.dumps(public(state(words[0] if words else "")), indent=2))
 
@@ -264,7 +291,7 @@ def main():
     if "version" in given or "v" in given:
         print("runc version 1.2.1\nspec: 1.2.0")
         return
-    known = {"list": do_list, "update": do_update, "events": do_events, "exec": do_exec, "kill": do_kill, "state": do_state, "ps": do_ps}
+    known = {"list": do_list, "update": do_update, "events": do_events, "exec": do_exec, "kill": do_kill, "state": do_state, "ps": do_ps, "pause": do_pause, "resume": do_resume}
     command = words.pop(0) if words else ""
     if command not in known:
         fail('no help topic for "%s"' % command)

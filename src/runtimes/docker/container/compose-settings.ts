@@ -53,7 +53,8 @@ export function containerSettings(service: ServiceDefinition): Partial<Docker.Co
  * @param network name in the compose file; an alias from `links` applies to every service on it
  */
 export function serviceAliases(service: ServiceDefinition, { services }: StackDefinition, network: string): string[] {
-  const names = new Set([service.name]);
+  const { name: own, instanceOf = own } = service;
+  const names = new Set([own, instanceOf]);
   const add = (name: string | undefined): void => {
     if (name !== undefined && services[name] === undefined) names.add(name);
   };
@@ -61,6 +62,6 @@ export function serviceAliases(service: ServiceDefinition, { services }: StackDe
   add(service.hostname);
   for (const alias of service.networks?.[network]?.aliases ?? []) add(alias);
   for (const { links } of Object.values(services))
-    for (const [alias, name] of Object.entries(links ?? {})) if (name === service.name) add(alias);
+    for (const [alias, name] of Object.entries(links ?? {})) if (name === instanceOf) add(alias);
   return [...names];
 }

@@ -1,7 +1,7 @@
 /** The container configuration of one service, hardened regardless of the compose file. */
-import { existsSync } from "node:fs";
 import type Docker from "dockerode";
 import type { Limits, ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
+import { statBeneath } from "../../../system/read-regular-file.js";
 import { withDefaults } from "../../shared/default-limits.js";
 import { isRootUser } from "../../shared/image-user.js";
 import { writableFolders } from "../../shared/official-images.js";
@@ -48,9 +48,12 @@ type MountConfig = NonNullable<Docker.HostConfig["Mounts"]>;
 function mounts(options: SpecOptions): MountConfig {
   const { service, volumes, secrets, definition } = options;
   const written = service.mounts.flatMap((mount) => (mount.type === "bind" ? [mount] : []));
-  const taken = [...service.mounts, ...volumes, ...secrets].map(({ target }) => target);
-  const pinned = pinnedBinds(service.mounts, definition, [...taken, ...Object.keys(temporary(options))], (source) =>
-    existsSync(source),
+  const targets = [...service.mounts, ...volumes, ...secrets].map(({ target }) => target);
+  const pinned = pinnedBinds(
+    service.mounts,
+    definition,
+    [...targets, ...Object.keys(temporary(options))],
+    (source) => statBeneath(source, "/") !== undefined,
   ).map((one) => ({ ...one, readOnly: false }));
   const binds = [...written, ...pinned].map(({ source, target, readOnly }) => ({
     Type: "bind" as const,
