@@ -13,6 +13,7 @@ export default defineConfig({
     // Only a bound for what hangs: a loaded machine takes many times what an idle one does.
     testTimeout: 180_000,
     hookTimeout: 180_000,
+    teardownTimeout: 60_000,
     // A landing runs beside other work on a shared machine. The report names the tests that passed at the second attempt.
     retry: process.env.CI === undefined ? 0 : 1,
     globalSetup: "test/support/per-run.mjs",
