@@ -58,8 +58,9 @@ export function workingDirectoryLayers(file: ConfigFile, operator: Record<string
       }
       case "not before": {
         const limit = at(operator, path) ?? at(defaults(), path);
-        const [own, wish] = [rule.values.indexOf(String(limit)), rule.values.indexOf(String(value))];
-        if (own >= 0 && wish >= 0 && wish < own) refuse(path, `can be ${rule.values.slice(own).join(" or ")} here.`);
+        const [allowed, chosen] = [rule.values.indexOf(String(limit)), rule.values.indexOf(String(value))];
+        if (allowed >= 0 && chosen >= 0 && chosen < allowed)
+          refuse(path, `can be ${rule.values.slice(allowed).join(" or ")} here.`);
         break;
       }
       case "roots":
@@ -67,8 +68,8 @@ export function workingDirectoryLayers(file: ConfigFile, operator: Record<string
           if (typeof root !== "string") continue;
           const folder = resolve(file.folder, root);
           if (!isWithin(file.folder, folder)) refuse(path, `leads out of ${file.folder}.`);
-          const own = at(operator, path);
-          if (Array.isArray(own) && !own.some((one) => typeof one === "string" && isWithin(one, folder)))
+          const allowed = at(operator, path);
+          if (Array.isArray(allowed) && !allowed.some((one) => typeof one === "string" && isWithin(one, folder)))
             refuse(path, `names ${root}, which is not below a root of the operator's configuration.`);
         }
         break;

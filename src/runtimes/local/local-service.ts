@@ -1,5 +1,6 @@
 /** One running instance, behind the domain's interface. */
 import type { Healthcheck, Limits, ServiceDefinition } from "../../stack/definition/types.js";
+import type { LogSink } from "../../stack/logs/types.js";
 import type {
   AppliedLimits,
   ExecRequest,
@@ -10,6 +11,7 @@ import type {
   ServiceStats,
   WebProtocol,
 } from "../../stack/runtime.js";
+import { type HookContext, PreStop } from "../shared/hooks.js";
 import { webProtocol } from "../shared/probes/web-protocol.js";
 import { execInside } from "./commands/run.js";
 import type { ListenWatch } from "./listen-watch.js";
@@ -24,6 +26,8 @@ export class LocalService implements RuntimeService {
   readonly user: RuntimeService["user"];
   readonly emptyVolumes: RuntimeService["emptyVolumes"];
   readonly exited: Promise<ServiceExit>;
+  readonly hooks: HookContext;
+  readonly #preStop: PreStop;
   #stopping: Promise<ServiceExit> | undefined;
 
   constructor(
@@ -37,7 +41,10 @@ export class LocalService implements RuntimeService {
     private readonly listening: ListenWatch,
     /** Settles after the instance has ended, its remains are removed and its ports are held again. */
     private readonly ended: Promise<void>,
+    sink: LogSink,
   ) {
+    this.hooks = { service: definition, sink, exec: (request) => this.exec(request) };
+    this.#preStop = new PreStop(this.hooks);
     this.service = definition.name;
     this.startedAt = process.startedAt;
     this.pid = process.pid;
@@ -50,7 +57,11 @@ export class LocalService implements RuntimeService {
   stop({ graceMs, signal }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
     this.#stopping ??= (async () => {
       const stopSignal = signal === undefined || signal === "SIGTERM" ? (this.plan.stopSignal ?? signal) : signal;
-      const exit = await this.process.stop({ graceMs, ...(stopSignal === undefined ? {} : { signal: stopSignal }) });
+      const left = await this.#preStop.run(graceMs);
+      const exit = await this.process.stop({
+        graceMs: left,
+        ...(stopSignal === undefined ? {} : { signal: stopSignal }),
+      });
       await this.ended;
       return exit;
     })();

@@ -15,6 +15,7 @@ import type {
   ServiceExit,
   StartServiceRequest,
 } from "../../stack/runtime.js";
+import { runPostStart } from "../shared/hooks.js";
 import { type BusyPort, PortLedger, portsInUse } from "../shared/port-ledger.js";
 import type { AddressBook } from "./address-rewrite.js";
 import { SERVICE_PATH } from "./binaries.js";
@@ -359,7 +360,26 @@ export class LocalStack implements RuntimeStack {
       ports: () => this.#hostPorts(service).filter((port) => !fixed.forwards(port)),
       onOpen: openPort,
     });
-    return new LocalService(service, generation, allNotes, user, process, plan, probing, listening, ended);
+    const running = new LocalService(
+      service,
+      generation,
+      allNotes,
+      user,
+      process,
+      plan,
+      probing,
+      listening,
+      ended,
+      sink,
+    );
+    try {
+      await runPostStart(running.hooks, signal);
+    } catch (error) {
+      await process.stop({ graceMs: 0 });
+      await ended;
+      throw error;
+    }
+    return running;
   }
 
   #movedPorts({ name }: ServiceDefinition): { containerPort: number; hostPort: number }[] {

@@ -41,6 +41,7 @@ const PROCESS = "The local runtime runs processes of this machine, not container
 const BUILDER = "The builder of the runtime decides.";
 const RESERVED = "One machine runs the stack: nothing is reserved for one service.";
 const ONE_INSTANCE = "One instance runs: processes of this machine share its ports.";
+const HOOK_USER = "The hook runs as the service's user.";
 const HOST_LIMIT = "Stackwarden limits CPU, memory and processes.";
 
 export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
@@ -192,9 +193,11 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.ports.mode": noted(SWARM),
   "services.ports.name": noted("It is a description."),
   "services.ports.app_protocol": noted("It is a description."),
-  "services.post_start": docker("The hook does not run.", "postStart"),
+  "services.post_start": works("postStart"),
+  "services.post_start.user": docker(HOOK_USER),
   "services.pre_start": noted("The hook does not run."),
-  "services.pre_stop": docker("The hook does not run.", "preStop"),
+  "services.pre_stop": works("preStop"),
+  "services.pre_stop.user": docker(HOOK_USER),
   "services.privileged": refused("It gives the service the whole machine."),
   "services.profiles": works(),
   "services.provider": noted("Stackwarden starts no external programs for a service."),

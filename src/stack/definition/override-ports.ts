@@ -48,7 +48,7 @@ export function overridePorts(
       // When a container port is published several times, change only its first entry for each protocol.
       if (mapping.containerPort !== target || done.has(mapping.protocol)) return mapping;
       done.add(mapping.protocol);
-      const { preferredPort: _wish, hostPortEnd: _end, ...rest } = mapping;
+      const { preferredPort: _preferred, hostPortEnd: _end, ...rest } = mapping;
       return { ...rest, hostPort };
     });
   }

@@ -48,7 +48,7 @@ export async function changeLimits(change: LimitChange): Promise<LimitsOutcome> 
     data: { ...limits },
   });
   const observed = [after, ...applied].filter((one) => one !== null);
-  const lacking = [...new Set(observed.flatMap((one) => notEnforced(limits, one)))];
+  const unenforced = [...new Set(observed.flatMap((one) => notEnforced(limits, one)))];
   const kept = "kept for the next start";
   return {
     service,
@@ -56,8 +56,8 @@ export async function changeLimits(change: LimitChange): Promise<LimitsOutcome> 
     message:
       after === null
         ? `${service} does not run; the limits are ${kept}.`
-        : lacking.length > 0
-          ? `Nothing enforces these limits (${lacking.join("; ")}); they are ${kept}.`
+        : unenforced.length > 0
+          ? `Nothing enforces these limits (${unenforced.join("; ")}); they are ${kept}.`
           : `The limits are in force and ${kept}.`,
     before,
     after,

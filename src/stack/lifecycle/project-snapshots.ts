@@ -159,11 +159,11 @@ export class ProjectSnapshots {
 
   /** A name from the current time, with a number appended when a snapshot of this second exists. */
   async #freeName(): Promise<string> {
-    const taken = new Set((await this.#store.list()).map(({ name }) => name));
+    const names = new Set((await this.#store.list()).map(({ name }) => name));
     const base = timeName(new Date());
     for (let count = 1; ; count += 1) {
       const name = count === 1 ? base : `${base}-${count}`;
-      if (!taken.has(name)) return name;
+      if (!names.has(name)) return name;
     }
   }
 

@@ -200,7 +200,7 @@ export class Project {
   ): Promise<StartOutcome> {
     const begun = Date.now();
     const patience = request.timeoutMs ?? PATIENCE_MS;
-    const left = (): number => Math.max(0, begun + patience - Date.now());
+    const remainingMs = (): number => Math.max(0, begun + patience - Date.now());
     const before = await this.report();
     const result = async (outcome: EndedStart | null): Promise<StartOutcome> =>
       startOutcome({ project: this.id, ...(outcome ?? (await this.#unfinished())), before, begun });
@@ -210,7 +210,7 @@ export class Project {
       const first: SingleFlight<unknown> | undefined =
         this.#stopping?.call ?? otherStart ?? this.#exclusive.current ?? undefined;
       if (first === undefined) break;
-      const passed = await first.join(call, { timeoutMs: left() }).catch((error: unknown) => {
+      const passed = await first.join(call, { timeoutMs: remainingMs() }).catch((error: unknown) => {
         // A failure of the other operation is reported to its own callers.
         if (call.signal.aborted) throw error;
         return { done: true as const };
@@ -225,7 +225,7 @@ export class Project {
     }
     const { call: shared, launched } = this.#starting;
     const joined = await shared.join(call, {
-      timeoutMs: left(),
+      timeoutMs: remainingMs(),
       ...(request.wait === false ? { until: launched } : {}),
     });
     return result(joined.done ? joined.value : null);
@@ -275,8 +275,8 @@ export class Project {
     if (idle && !remove) return result("already_stopped");
     // Wait for a stop in progress that keeps the data, so that no start can run between that stop and the deletion.
     while (this.#stopping !== null && remove && !this.#stopping.removes) {
-      const left = Math.max(0, begun + patience - Date.now());
-      if (!(await this.#stopping.call.join(call, { timeoutMs: left })).done) return result("stopping");
+      const remainingMs = Math.max(0, begun + patience - Date.now());
+      if (!(await this.#stopping.call.join(call, { timeoutMs: remainingMs })).done) return result("stopping");
     }
     this.#stopping ??= { removes: remove, call: this.#beginStop(call.actor, request, mostGraceMs) };
     const joined = await this.#stopping.call.join(call, { timeoutMs: Math.max(0, begun + patience - Date.now()) });

@@ -52,14 +52,14 @@ export class StaleServices {
 
   /** The result of the last scan; null when the instance is as new as its sources. */
   of(unit: ServiceController): Staleness | null {
-    const known = this.#of.get(unit.name);
-    return known?.generation === unit.generation && unit.running ? known.stale : null;
+    const entry = this.#of.get(unit.name);
+    return entry?.generation === unit.generation && unit.running ? entry.stale : null;
   }
 
   /** True when a restart would run files that are newer than the latest instance, which may have ended. */
   hasNewCode(unit: ServiceController): boolean {
-    const known = this.#of.get(unit.name);
-    return known?.generation === unit.generation && known.newCode;
+    const entry = this.#of.get(unit.name);
+    return entry?.generation === unit.generation && entry.newCode;
   }
 
   /** Notes on the stack: services that only the changed compose file has, and sources that were not compared. */
@@ -97,9 +97,9 @@ export class StaleServices {
     const scanned = new Map<string, Promise<{ files: NewerFile[]; complete: boolean }>>();
     const scan = (source: SourcePath) => {
       const key = `${source.buildContext === true} ${source.path}`;
-      const known = scanned.get(key) ?? this.#files(source, folder, since);
-      scanned.set(key, known);
-      return known;
+      const entry = scanned.get(key) ?? this.#files(source, folder, since);
+      scanned.set(key, entry);
+      return entry;
     };
     const next: StaleByService = new Map();
     const partial = new Set<string>();

@@ -78,6 +78,7 @@ export async function startServices({ units, names, scope, independent = false }
   const stopping = independent ? left.filter((unit) => !unit.up) : left;
   const reasons = new Map(stopping.map((unit) => [unit.name, whyStopped(unit, error)]));
   await stopServices(stopping, { actor: scope.actor, reason: (name) => reasons.get(name) ?? stoppedWith(error) });
+  await Promise.all(named.filter((unit) => !unit.up).map((unit) => unit.removeNewData()));
   throw error;
 }
 

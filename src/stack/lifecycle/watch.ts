@@ -102,21 +102,21 @@ export class Watch {
     const stack = this.#open;
     if (stack === null) return;
     const begun = Date.now();
-    let found = false;
+    let changed = false;
     for (const unit of watched(stack))
       for (const rule of unit.definition.watch ?? []) {
         const files = await this.#changes(unit, rule);
         if (files.length === 0) continue;
         const { folder } = this.parts.storage;
         if (rule.action === "sync" && usesFiles(unit, rule, folder, stack.runtimeStack.runtime)) continue;
-        found = true;
+        changed = true;
         const pending = this.#pending.get(unit.name) ?? { files: new Set<string>(), since: begun };
         for (const file of files) pending.files.add(file);
         this.#pending.set(unit.name, pending);
       }
     const took = Date.now() - begun;
     for (const [name, { files, since }] of [...this.#pending]) {
-      if (found && Date.now() - since < PATIENCE_MS) continue;
+      if (changed && Date.now() - since < PATIENCE_MS) continue;
       this.#pending.delete(name);
       await this.#apply(name, [...files]);
     }

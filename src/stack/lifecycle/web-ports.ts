@@ -29,9 +29,9 @@ function checkedByHttp(test: HealthTest | undefined): Map<number, WebProtocol> {
 
 /** Published ports whose protocol only an answer can show. */
 export function unidentifiedPorts({ ports, healthcheck }: ServiceDefinition, ofImage?: HealthTest): number[] {
-  const known = checkedByHttp(healthcheck?.test ?? ofImage);
+  const checked = checkedByHttp(healthcheck?.test ?? ofImage);
   const tcp = ports.filter(({ protocol }) => protocol === "tcp").map(({ containerPort }) => containerPort);
-  return [...new Set(tcp)].filter((port) => !known.has(port) && !OTHER_PROTOCOLS.has(port));
+  return [...new Set(tcp)].filter((port) => !checked.has(port) && !OTHER_PROTOCOLS.has(port));
 }
 
 /** The host of addresses for clients: 0.0.0.0 is not an address that clients can connect to. */

@@ -8,6 +8,7 @@ import { IMAGES, SETTINGS } from "../dagger/support/parts.js";
 import { commandSentences } from "./commands.js";
 import { ALL, runtimeContract } from "./contract.js";
 import { daggerVolumeSentences } from "./dagger-volumes.js";
+import { snapshotSentences } from "./snapshots.js";
 
 runtimeContract(
   "the Dagger runtime on a real engine",
@@ -23,9 +24,10 @@ runtimeContract(
       // The engine carries output as UTF-8 strings.
       keepsSplitCharacters: false,
       processesVisible: false,
+      endsBareProcesses: false,
       close: () => runtime.close(),
     };
   },
   await whyNoEngine(),
-  [...ALL, commandSentences, daggerVolumeSentences],
+  [...ALL, commandSentences, snapshotSentences, daggerVolumeSentences(() => process.env)],
 );

@@ -51,7 +51,7 @@ describe("a start that changes a running stack and fails", () => {
       details: { service: "api", exit: null, rolled_back: ["api", "worker"], down: [] },
     });
     expect(error.message).toBe(
-      "The service api did not start: its health check failed 2 times: HTTP 404. The former definition runs again: api, worker were started again.",
+      "The service api did not start: its health check (fake) failed 2 times: HTTP 404. The former definition runs again: api, worker were started again.",
     );
     expect(await states()).toEqual({ db: "healthy", api: "healthy", worker: "healthy" });
     expect(domain.runtime.service("db").pid).toBe(db);
@@ -183,7 +183,7 @@ describe("reports of a service that did not start", () => {
     domain.runtime.service("api").end({ exitCode: 9 });
     await until("crashed", async () => (await states()).api === "crashed");
     const error = await failed();
-    expect(error.message).toContain("its health check failed 2 times: HTTP 404");
+    expect(error.message).toContain("its health check (fake) failed 2 times: HTTP 404");
     expect(error.details?.exit).toBeNull();
   });
 
@@ -198,7 +198,9 @@ describe("reports of a service that did not start", () => {
     const { services } = await manager.report("shop");
     expect(Object.values(services).map(({ state }) => state)).toEqual(["stopped", "stopped", "stopped"]);
     const health = await manager.health({ project: "shop" }, call());
-    expect(health.services.api?.message).toBe("The last start failed: its health check failed 2 times: HTTP 404.");
+    expect(health.services.api?.message).toBe(
+      "The last start failed: its health check (fake) failed 2 times: HTTP 404.",
+    );
     for (const name of ["worker", "web"])
       expect(health.services[name]?.message).toMatch(/^Not started: The service api did not start: its health check/);
   });
@@ -219,7 +221,9 @@ describe("reports of a service that did not start", () => {
       state: "degraded",
       wait: { met: false, reason: expect.stringMatching(/^api is stopped/) },
     });
-    expect(health.services.api?.message).toBe("The last start failed: its health check failed 2 times: HTTP 500.");
+    expect(health.services.api?.message).toBe(
+      "The last start failed: its health check (fake) failed 2 times: HTTP 500.",
+    );
     expect([...seen].sort()).toEqual(["degraded", "starting"]);
     // A restart that succeeds is never reported as degraded meanwhile.
     domain.runtime.scripts.api = { probe };

@@ -21,9 +21,11 @@ import { INSTANCE_VARIABLE } from "../engine-host/types.js";
 import { checkWords, ENTRY_SCRIPT, entryArgs } from "../entry/entry-script.js";
 import { SecretArgs } from "../entry/secret-args.js";
 import { ENGINE_VARIABLES, ENTRY_PATH, OWN_PREFIX } from "../entry/types.js";
+import type { CacheVolumeId } from "../volumes/records.js";
 import { DEPENDENCIES, type InstallOptions, installDependencies } from "./dependencies.js";
 import { type SplitEnvironment, splitEnvironment } from "./environment.js";
 import { withMounts, withSecrets } from "./mounts.js";
+import { ownerNumbers } from "./owner.js";
 import { buildExcludes, uploadFolder } from "./uploads.js";
 
 /** How long the entry script waits for the limits before it gives up. */
@@ -39,7 +41,8 @@ export interface ContainerOptions extends Pick<InstallOptions, "env" | "signal" 
   limits: Limits;
   /** True when limits, signals and commands are applied on the engine's host. */
   hostInReach: boolean;
-  volumeKey(volume: string, user: string): Promise<string>;
+  /** @param owner gives the owner of a new volume */
+  cacheVolume(volume: string, owner: () => Promise<string>): Promise<CacheVolumeId>;
   hostPort(service: string, containerPort: number): number | undefined;
   /** A command that will run in the instance, whose own program only waits. Absent: the service's program runs. */
   oneOff?: readonly string[];
@@ -257,7 +260,7 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
     {
       ...options,
       user,
-      volumeKey: (volume) => options.volumeKey(volume, user),
+      cacheVolume: (volume) => options.cacheVolume(volume, () => ownerNumbers(base, user)),
       ...(beside === undefined ? {} : { link: { beside, target: `${DEPENDENCIES}/node_modules` } }),
     },
     installed.container,

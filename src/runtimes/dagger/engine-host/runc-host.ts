@@ -175,11 +175,11 @@ export class RuncHost implements EngineHost {
         network_tx_bytes: usage.network_tx_bytes,
       };
     }
-    const lacking = Object.entries(usage).flatMap(([name, value]) => (value === null ? [name] : []));
+    const missing = Object.entries(usage).flatMap(([name, value]) => (value === null ? [name] : []));
     return {
       cpu_cores: this.#cores(id, at, usage.cpu_seconds_total),
       ...usage,
-      reason: lacking.length === 0 ? null : `the engine's host does not count ${lacking.join(", ")}`,
+      reason: missing.length === 0 ? null : `the engine's host does not count ${missing.join(", ")}`,
     };
   }
 

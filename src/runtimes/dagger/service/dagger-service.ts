@@ -1,6 +1,7 @@
 /** One running instance on an engine, behind the domain's interface. */
 import { StackwardenError } from "../../../errors.js";
 import type { Healthcheck, Limits } from "../../../stack/definition/types.js";
+import type { LogSink } from "../../../stack/logs/types.js";
 import type {
   AppliedLimits,
   ExecRequest,
@@ -11,6 +12,7 @@ import type {
   ServiceStats,
   WebProtocol,
 } from "../../../stack/runtime.js";
+import { type HookContext, PreStop } from "../../shared/hooks.js";
 import { pauseRefused } from "../../shared/pause-refused.js";
 import { webProtocol } from "../../shared/probes/web-protocol.js";
 import type { EngineHost, Pause } from "../engine-host/types.js";
@@ -35,6 +37,7 @@ export interface DaggerServiceOptions {
   containerId: string | null;
   unseen: string;
   probing: ProbeContext;
+  sink: LogSink;
   /** Called with every change of the limits, so that an exit can be explained. */
   limitsChanged(limits: Limits): void;
 }
@@ -50,6 +53,8 @@ export class DaggerService implements RuntimeService {
   readonly imageHealthcheck?: Healthcheck;
   readonly emptyVolumes: RuntimeService["emptyVolumes"];
   readonly exited: Promise<ServiceExit>;
+  readonly hooks: HookContext;
+  readonly #preStop: PreStop;
   /** The present pause and its end. */
   #pause: { held: Promise<Pause>; over: Promise<void>; tellOver(): void } | null = null;
 
@@ -61,13 +66,18 @@ export class DaggerService implements RuntimeService {
     this.notes = options.notes;
     if (options.imageHealthcheck !== null) this.imageHealthcheck = options.imageHealthcheck;
     this.emptyVolumes = options.emptyVolumes;
+    const { service } = options.probing;
+    this.hooks = { service, sink: options.sink, exec: (request) => this.exec(request) };
+    this.#preStop = new PreStop(this.hooks);
     this.exited = options.closed.then(() => options.instance.exited);
   }
 
   async stop({ graceMs, signal = "SIGTERM" }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
     // A frozen process receives no signal.
     await this.resume();
-    await this.options.instance.stop(graceMs, signal);
+    const { instance, containerId } = this.options;
+    const left = this.#hasEnded() || containerId === null ? graceMs : await this.#preStop.run(graceMs);
+    await instance.stop(left, signal);
     return this.exited;
   }
 

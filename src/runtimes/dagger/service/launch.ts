@@ -10,6 +10,7 @@ import type { Limits, ServiceDefinition } from "../../../stack/definition/types.
 import type { Enforcement, RuntimeService, StartServiceRequest } from "../../../stack/runtime.js";
 import { within, withinOrNull } from "../../../system/wait.js";
 import { exitOf } from "../../shared/exit-codes.js";
+import { runPostStart } from "../../shared/hooks.js";
 import type { Dial } from "../../shared/probes/dial.js";
 import { insideTest, LIMITS_WAIT_SECONDS, namedVolumes, type ReadyContainer } from "../container/container.js";
 import { commandMissing, endedWell, execFailure, startError } from "../engine/engine-errors.js";
@@ -165,18 +166,22 @@ class Launch {
       // Open no ports for an instance that has ended.
       const { exited } = instance;
       const published = instance.exit === null ? await this.options.publish?.({ id, exited }) : undefined;
-      return new DaggerService({
+      const hooks = [...(service.postStart ?? []), ...(service.preStop ?? [])].length > 0;
+      const unhooked =
+        hooks && observed.id === null ? [`Its post_start and pre_stop hooks do not run: ${observed.why}.`] : [];
+      const running = new DaggerService({
         generation: request.generation,
         startedAt,
         user,
         imageHealthcheck: ready.imageHealthcheck,
         emptyVolumes: this.#emptyVolumes(exited),
-        notes: [...ready.notes, ...this.#notes(word), ...(published?.notes ?? [])],
+        notes: [...ready.notes, ...this.#notes(word), ...(published?.notes ?? []), ...unhooked],
         closed: published?.closed ?? exited,
         instance,
         host,
         containerId: observed.id,
         unseen: observed.why,
+        sink: request.sink,
         probing: {
           service,
           host,
@@ -190,6 +195,8 @@ class Launch {
           this.#limits = limits;
         },
       });
+      if (observed.id !== null) await runPostStart(running.hooks, signal);
+      return running;
     } catch (error) {
       over.abort();
       // The engine continues a start whose request was aborted.

@@ -1,6 +1,5 @@
 /** One running stack on an engine: its session, its services, its gateway. */
 
-import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
 import { callTo, hint } from "../../../hint.js";
 import type { StackDefinition } from "../../../stack/definition/types.js";
@@ -24,16 +23,14 @@ import { KILLED_RESULT, runOneOff } from "../service/one-off.js";
 import { progress } from "../service/progress.js";
 import { newTrace } from "../session/trace.js";
 import type { DaggerSession } from "../session/types.js";
+import { cacheVolume } from "../volumes/records.js";
+import { endFormerUsers, forgetVolumeUsers, recordVolumeUser } from "../volumes/users.js";
 import type { PublishedPorts } from "./published-ports.js";
-import { forgetVolumeUsers, formerVolumeUsers, recordVolumeUser } from "./volume-users.js";
-import { volumeKey } from "./volumes.js";
 
 /** Milliseconds after which a pull or build is reported as an event. */
 const NOTABLE_MS = 2000;
 /** Milliseconds to open the connection of a health check; the check has its own time limit. */
 const DIAL_MS = 10_000;
-/** An engine keeps the containers of a dead session for 6 to 9 s (measured with 0.21.8). */
-const KEPT_MS = 10_000;
 
 export interface StackParts {
   session: DaggerSession;
@@ -52,7 +49,6 @@ export class DaggerStack implements RuntimeStack {
   readonly lost: Promise<{ reason: string }>;
   readonly #running = new Map<string, RuntimeService>();
   readonly #starts = new KeyedMutex();
-  /** Instances of this session that run or are being started. */
   readonly #instances = new Set<string>();
   readonly #openedAt = Date.now();
   #definition: StackDefinition;
@@ -67,6 +63,11 @@ export class DaggerStack implements RuntimeStack {
   ) {
     this.#definition = request.definition;
     this.lost = parts.session.died;
+  }
+
+  /** Instances that run or are being started. */
+  get instances(): ReadonlySet<string> {
+    return this.#instances;
   }
 
   endpoints(): Endpoint[] {
@@ -176,13 +177,16 @@ export class DaggerStack implements RuntimeStack {
     const { stateDir } = this.request;
     const volumes = service.mounts.flatMap((mount) => (mount.type === "volume" ? [mount.source] : []));
     if (volumes.length === 0) return false;
-    const former = await formerVolumeUsers(stateDir, { volumes, runnerHost }, this.#instances);
-    if (former.length > 0) {
-      phase("ending the earlier instance that uses the same volume");
-      if (host.enforcement.level === "enforced") await host.end(former, signal);
-      else await delay(Math.max(0, this.#openedAt + KEPT_MS - Date.now()), undefined, { signal });
-      await forgetVolumeUsers(stateDir, former);
-    }
+    await endFormerUsers({
+      stateDir,
+      volumes,
+      runnerHost,
+      running: this.#instances,
+      openedAt: this.#openedAt,
+      host,
+      signal,
+      waiting: () => phase("ending the earlier instance that uses the same volume"),
+    });
     this.#instances.add(instance);
     await recordVolumeUser(stateDir, instance, { volumes, runnerHost });
     return true;
@@ -240,12 +244,11 @@ export class DaggerStack implements RuntimeStack {
         limits,
         ...(oneOff === undefined ? {} : { oneOff }),
         hostInReach: host.enforcement.level === "enforced",
-        volumeKey: (volume, user) =>
-          volumeKey(stateDir, projectId, volume, {
-            user,
-            runnerHost,
+        cacheVolume: (volume, owner) =>
+          cacheVolume(stateDir, { project: projectId, volume, runnerHost }, async () => ({
+            owner: await owner(),
             ...(service.image === undefined || service.build !== undefined ? {} : { image: service.image }),
-          }),
+          })),
         hostPort: (other, port) => ports.hostPort(other, port),
         env,
         signal,

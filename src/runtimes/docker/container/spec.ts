@@ -48,11 +48,11 @@ type MountConfig = NonNullable<Docker.HostConfig["Mounts"]>;
 function mounts(options: SpecOptions): MountConfig {
   const { service, volumes, secrets, definition } = options;
   const written = service.mounts.flatMap((mount) => (mount.type === "bind" ? [mount] : []));
-  const taken = [...service.mounts, ...volumes, ...secrets].map(({ target }) => target);
+  const targets = [...service.mounts, ...volumes, ...secrets].map(({ target }) => target);
   const pinned = pinnedBinds(
     service.mounts,
     definition,
-    [...taken, ...Object.keys(temporary(options))],
+    [...targets, ...Object.keys(temporary(options))],
     (source) => statBeneath(source, "/") !== undefined,
   ).map((one) => ({ ...one, readOnly: false }));
   const binds = [...written, ...pinned].map(({ source, target, readOnly }) => ({

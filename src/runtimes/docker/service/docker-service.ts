@@ -10,12 +10,13 @@ import type {
   ServiceStats,
   WebProtocol,
 } from "../../../stack/runtime.js";
+import { type HookContext, PreStop } from "../../shared/hooks.js";
 import { NO_STATS } from "../../shared/no-stats.js";
 import { webProtocol } from "../../shared/probes/web-protocol.js";
 import type { Engine } from "../engine/engine.js";
 import { isNotFound, serviceError, statusOf } from "../engine/errors.js";
+import type { ServiceVolume } from "../volumes/ensure.js";
 import { execInContainer } from "./exec.js";
-import { type HookContext, runPreStop } from "./hooks.js";
 import type { Instance } from "./instance.js";
 import { endedLimits, readLimits, updateContainer } from "./limits.js";
 import { type ProbeContext, probeContainer } from "./probes.js";
@@ -34,7 +35,7 @@ export interface DockerServiceOptions {
   user: RuntimeService["user"];
   notes: string[];
   /** Volumes that were created for this start. */
-  emptyVolumes: readonly string[];
+  newVolumes: readonly Pick<ServiceVolume, "name" | "source" | "target">[];
   imageHealthcheck: Healthcheck | null;
   engine: Engine;
   container: string;
@@ -54,7 +55,7 @@ export class DockerService implements RuntimeService {
   readonly imageHealthcheck?: Healthcheck;
   readonly emptyVolumes: RuntimeService["emptyVolumes"];
   readonly exited: Promise<ServiceExit>;
-  #preStop: Promise<number> | undefined;
+  readonly #preStop: PreStop;
 
   constructor(private readonly options: DockerServiceOptions) {
     this.service = options.probing.service.name;
@@ -64,16 +65,30 @@ export class DockerService implements RuntimeService {
     this.user = options.user;
     this.notes = options.notes;
     if (options.imageHealthcheck !== null) this.imageHealthcheck = options.imageHealthcheck;
-    this.emptyVolumes = Promise.resolve(options.emptyVolumes);
+    this.emptyVolumes = Promise.resolve(options.newVolumes.flatMap(({ source }) => source ?? []));
     this.exited = options.instance.exited;
+    this.#preStop = new PreStop(options.hooks);
   }
 
   async stop({ graceMs, signal = "SIGTERM" }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
-    const { instance, hooks } = this.options;
-    if (graceMs === 0 || this.#hasEnded() || (hooks.service.preStop ?? []).length === 0)
-      return instance.stop(graceMs, signal);
-    this.#preStop ??= runPreStop(hooks, graceMs);
-    return instance.stop(await this.#preStop, signal);
+    const { instance } = this.options;
+    return instance.stop(this.#hasEnded() ? graceMs : await this.#preStop.run(graceMs), signal);
+  }
+
+  async removeNewVolumes(): Promise<string[]> {
+    const { engine, newVolumes } = this.options;
+    const removed: string[] = [];
+    for (const { name, source, target } of newVolumes) {
+      try {
+        await engine.docker.getVolume(name).remove();
+      } catch (error) {
+        // Another container uses it, or it is gone.
+        if (!isNotFound(error) && statusOf(error) !== 409) throw error;
+        continue;
+      }
+      removed.push(source ?? target);
+    }
+    return removed;
   }
 
   probe(healthcheck: Healthcheck, signal: AbortSignal): Promise<ProbeResult> {

@@ -408,6 +408,7 @@ describe("an instance", () => {
       container: "c",
       service: "app",
       sameMachine: false,
+      init: true,
     });
     const request = { command: ["tool"], signal, onOutput: () => undefined };
     for (const [error, code] of [
