@@ -182,6 +182,7 @@ export class FakeStack implements RuntimeStack {
   lose: (reason: string) => void = () => undefined;
   definition: StackDefinition;
   closed = false;
+  readonly #own = new Set<FakeService>();
 
   constructor(
     readonly request: OpenStackRequest,
@@ -191,7 +192,7 @@ export class FakeStack implements RuntimeStack {
     this.definition = request.definition;
     this.lost = new Promise((resolve) => {
       this.lose = (reason) => {
-        for (const service of owner.alive) service.end({ exitCode: null, signal: "SIGKILL" });
+        for (const service of this.#own) service.end({ exitCode: null, signal: "SIGKILL" });
         resolve({ reason });
       };
     });
@@ -228,6 +229,7 @@ export class FakeStack implements RuntimeStack {
     });
     const started = new FakeService(service.name, generation, request, this.owner);
     this.owner.alive.add(started);
+    this.#own.add(started);
     this.owner.services.set(service.name, started);
     const end = script.ends?.shift();
     if (end !== undefined) setTimeout(() => started.end({ exitCode: end.exitCode ?? 0 }), end.afterMs);
@@ -247,7 +249,7 @@ export class FakeStack implements RuntimeStack {
 
   async close(): Promise<void> {
     this.closed = true;
-    for (const service of this.owner.alive) service.end({ exitCode: null, signal: "SIGKILL" });
+    for (const service of this.#own) service.end({ exitCode: null, signal: "SIGKILL" });
   }
 }
 

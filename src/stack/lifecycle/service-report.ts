@@ -132,6 +132,18 @@ function stateMessage({ state, lastExit, restartPending, refusal }: ServiceFacts
   return `The service is ${state}${last}.`;
 }
 
+/** Names that the definition declares: environment variables, whose values reports never have, and commands. */
+export function declaredNames({
+  environment,
+  commands,
+}: ServiceDefinition): Pick<ServiceReport, "environment" | "commands"> {
+  const variables = Object.keys(environment);
+  return {
+    ...(variables.length === 0 ? {} : { environment: variables }),
+    ...(commands === undefined ? {} : { commands: Object.keys(commands) }),
+  };
+}
+
 export function serviceReport(facts: ServiceFacts, endpoints: readonly Endpoint[]): ServiceReport {
   const { name, state, definition, generation, restarts, instance, applied, lastExit } = facts;
   const check = (definition.healthcheck ?? instance?.imageHealthcheck)?.test;
@@ -153,7 +165,7 @@ export function serviceReport(facts: ServiceFacts, endpoints: readonly Endpoint[
     limits: applied,
     last_exit: lastExit === null ? null : exitReport(lastExit),
     depends_on: Object.keys(definition.dependsOn),
-    ...(definition.commands === undefined ? {} : { commands: Object.keys(definition.commands) }),
+    ...declaredNames(definition),
     notes: instance?.notes ?? [],
   };
 }
