@@ -36,6 +36,8 @@ export interface Script {
   lacksProgram?: boolean;
   /** Its next instances end by themselves, one each: with code 0 unless it says otherwise. */
   ends?: (Partial<ServiceExit> & { afterMs: number })[];
+  /** The command line of its instances; default: unknown. */
+  command?: string[];
   /** Printed when it starts. */
   prints?: string;
   /** The protocol of its ports; default: another one than HTTP. */
@@ -58,6 +60,7 @@ export class FakeService implements RuntimeService {
   readonly pid = Math.floor(Math.random() * 1e6) + 1e7;
   readonly user = { uid: 70_000, name: "70000", enforcement: { level: "enforced" as const, reason: "fake" } };
   readonly notes: string[] = [];
+  readonly command: readonly string[];
   readonly emptyVolumes: Promise<readonly string[] | null>;
   readonly exited: Promise<ServiceExit>;
   end: (exit?: Partial<ServiceExit>) => void = () => undefined;
@@ -73,6 +76,7 @@ export class FakeService implements RuntimeService {
     private readonly runtime: FakeRuntime,
   ) {
     this.limits = request.limits;
+    this.command = runtime.script(service).command ?? [];
     this.#newVolumes = runtime.script(service).newVolumes?.shift() ?? [];
     this.emptyVolumes = Promise.resolve(runtime.script(service).emptyVolumes ?? null);
     this.exited = new Promise((resolve) => {
