@@ -40,12 +40,17 @@ const sentence = ({ field, problem, valid }: InputIssue): string => {
 };
 
 /** Converts zod's issues, in zod's order. `input` is the validated value. */
-export function issuesOf(schema: z.ZodObject, error: z.core.$ZodError, input: unknown): InputIssue[] {
+export function issuesOf(
+  schema: z.ZodObject,
+  error: z.core.$ZodError,
+  input: unknown,
+  extraFields: readonly string[] = [],
+): InputIssue[] {
   const fields = Object.keys(schema.shape);
   return error.issues.flatMap((issue): InputIssue[] => {
     const { valid, names } = describe(schema, issue.path);
     if (issue.code === "unrecognized_keys") {
-      const accepted = names ?? fields;
+      const accepted = names ?? [...fields, ...extraFields];
       return issue.keys.map((key) => ({
         field: preview([...issue.path, key]),
         problem: unknownProblem(key, accepted),

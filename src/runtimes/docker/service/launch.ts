@@ -126,6 +126,7 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
       },
       notes: [...prepared.notes, ...options.notes],
       newVolumes: prepared.newVolumes,
+      command: [inspection.Path, ...inspection.Args],
       imageHealthcheck: imageHealthcheck(options.image.healthcheck, service.healthTimings),
       engine,
       container: id,
