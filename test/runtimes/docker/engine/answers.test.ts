@@ -369,6 +369,7 @@ describe("an instance", () => {
       engine: { info, address: { host: "unix:///x", source: "x" }, docker: stub({ getContainer: () => container }) },
       container: "c",
       instance: { exit, exited: Promise.resolve(ended) },
+      newVolumes: [],
       stats: { sample: fails(new Error("no statistics")) },
       probing: { service: serviceDefinition({ name: "app" }) },
     } as unknown as DockerServiceOptions);
