@@ -4,6 +4,7 @@ import type {
   AppliedLimits,
   ExecRequest,
   ExecResult,
+  FileCopy,
   ProbeResult,
   RuntimeService,
   ServiceExit,
@@ -13,8 +14,10 @@ import type {
 import { type HookContext, PreStop } from "../../shared/hooks.js";
 import { NO_STATS } from "../../shared/no-stats.js";
 import { webProtocol } from "../../shared/probes/web-protocol.js";
+import { userIds } from "../container/user-ids.js";
 import type { Engine } from "../engine/engine.js";
 import { isNotFound, serviceError, statusOf } from "../engine/errors.js";
+import { copyFiles } from "./copy-files.js";
 import { execInContainer } from "./exec.js";
 import type { Instance } from "./instance.js";
 import { endedLimits, readLimits, updateContainer } from "./limits.js";
@@ -32,6 +35,8 @@ export interface DockerServiceOptions {
   /** Process id on the engine's machine. */
   enginePid: number;
   user: RuntimeService["user"];
+  /** In the format of the Engine API. */
+  containerUser: string;
   notes: string[];
   /** Volumes that were created for this start. */
   emptyVolumes: readonly string[];
@@ -114,6 +119,16 @@ export class DockerService implements RuntimeService {
 
   exec(request: ExecRequest): Promise<ExecResult> {
     return execInContainer(this.options.probing.target, request, true);
+  }
+
+  async copyFiles(files: readonly FileCopy[]): Promise<void> {
+    const { engine, container, hooks, containerUser } = this.options;
+    try {
+      const user = await userIds(engine.docker, container, hooks.image, containerUser);
+      await copyFiles(hooks.target, files, user);
+    } catch (error) {
+      throw serviceError(error, this.service, "copying files into it", engine.address.host);
+    }
   }
 
   async pause(): Promise<void> {

@@ -124,6 +124,7 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
         name: (service.user ?? user).split(":")[0] || user,
         enforcement: observed.enforcement,
       },
+      containerUser: user,
       notes: [...prepared.notes, ...options.notes],
       emptyVolumes: prepared.emptyVolumes,
       imageHealthcheck: imageHealthcheck(options.image.healthcheck, service.healthTimings),
