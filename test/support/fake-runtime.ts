@@ -42,6 +42,8 @@ export interface Script {
   web?: WebProtocol;
   /** Named volumes that its starts find empty; default: unknown. */
   emptyVolumes?: string[];
+  /** Volumes that its next starts create, one list each. */
+  newVolumes?: string[][];
   /** It never ends by itself when told to. */
   ignoresStop?: boolean;
   stats?: Partial<ServiceStats>;
@@ -61,6 +63,7 @@ export class FakeService implements RuntimeService {
   end: (exit?: Partial<ServiceExit>) => void = () => undefined;
   limits: Limits;
   ended = false;
+  readonly #newVolumes: string[];
   probing = 0;
 
   constructor(
@@ -70,6 +73,7 @@ export class FakeService implements RuntimeService {
     private readonly runtime: FakeRuntime,
   ) {
     this.limits = request.limits;
+    this.#newVolumes = runtime.script(service).newVolumes?.shift() ?? [];
     this.emptyVolumes = Promise.resolve(runtime.script(service).emptyVolumes ?? null);
     this.exited = new Promise((resolve) => {
       this.end = (exit = {}) => {
@@ -106,6 +110,12 @@ export class FakeService implements RuntimeService {
 
   async webProtocol(): Promise<WebProtocol | null> {
     return this.runtime.script(this.service).web ?? null;
+  }
+
+  async removeNewVolumes(): Promise<string[]> {
+    const volumes = this.#newVolumes;
+    if (volumes.length > 0) this.runtime.calls.push(`remove ${volumes.join(" ")}`);
+    return volumes;
   }
 
   async setLimits(limits: Limits): Promise<AppliedLimits> {

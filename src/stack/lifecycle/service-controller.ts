@@ -11,7 +11,7 @@ import { notEnforceable, notEnforced } from "./limits.js";
 import { RestartPlan } from "./restart-plan.js";
 import { wantsRestart } from "./restart-policy.js";
 import type { Scope, StopScope } from "./scope.js";
-import { checksOf } from "./service-checks.js";
+import { checksOf, initialisesVolume } from "./service-checks.js";
 import { type ServiceContext, startInstance } from "./service-context.js";
 import {
   describeExit,
@@ -51,6 +51,8 @@ export class ServiceController {
   readonly #state: WatchedState;
   /** Cancels the start in progress. */
   #starting = new AbortController();
+  /** The instance for which a database's volumes were created, until the database has answered once. */
+  #newDatabase: RuntimeService | null = null;
   /** Why the last start failed before an instance existed; null otherwise. */
   #refusal: StackwardenError | null = null;
 
@@ -159,6 +161,7 @@ export class ServiceController {
     // The instance may have ended while its limits were read.
     if (this.instance !== instance) return;
     void this.#volumesAt(instance);
+    if (initialisesVolume(this.definition, host.stack.runtime)) this.#newDatabase ??= instance;
     const data = { generation: instance.generation, pid: instance.pid };
     this.#event({ type: "service_started", message: `${name} runs.`, actor, data });
     const monitor = new HealthMonitor({
@@ -213,6 +216,31 @@ export class ServiceController {
     this.applied = null;
     this.#to("stopped");
     this.#event({ type: "service_stopped", message: `${name} stopped: ${describeExit(exit)}.`, actor });
+  }
+
+  /**
+   * Deletes the new volumes of a database that never answered: its server may not have finished their initialisation, and
+   * would not repeat it. Call after a stop.
+   */
+  async removeNewData(): Promise<void> {
+    const instance = this.#newDatabase;
+    if (instance === null || this.instance !== null) return;
+    this.#newDatabase = null;
+    try {
+      const removed = (await instance.removeNewVolumes?.()) ?? [];
+      if (removed.length === 0) return;
+      await this.host.volumes.keep({ filled: [], empty: removed });
+      this.#event({
+        type: "warning",
+        message: `The new volume of ${this.name} (${removed.join(", ")}) was deleted: the start ended before its database was ready. The next start creates it again.`,
+        data: { volumes: removed },
+      });
+    } catch (error) {
+      this.#event({
+        type: "warning",
+        message: `The new volume of ${this.name} may be initialised in part, and could not be deleted: ${(error as Error).message}`,
+      });
+    }
   }
 
   /** Marks the service as lost after its runtime died. */
@@ -308,6 +336,7 @@ export class ServiceController {
 
   #checked(verdict: "running" | "healthy" | "unhealthy" | null, view: HealthView): void {
     if (this.state === "stopping" || this.instance === null) return;
+    if (verdict === "running" || verdict === "healthy") this.#newDatabase = null;
     if (verdict === "running") this.#to(verdict);
     else if (verdict !== null && verdict !== this.state) {
       this.#to(verdict);

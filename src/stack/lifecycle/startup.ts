@@ -74,6 +74,7 @@ export async function startServices({ units, names, scope }: Startup): Promise<v
     named.filter((unit) => unit.running || unit.restartPending || unit.state === "pending"),
     { actor: scope.actor },
   );
+  await Promise.all(named.map((unit) => unit.removeNewData()));
   throw failure.error;
 }
 

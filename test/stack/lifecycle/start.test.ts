@@ -279,3 +279,33 @@ it("services are remembered and secrets generated only for a start that is possi
   expect(lines[0]?.text).toBe("my key is [redacted]");
   expect(JSON.parse(readFileSync(join(file, "project.json"), "utf8"))).toMatchObject({ services: ["app"] });
 });
+
+it("a start that ends before a new database was ready deletes its new volume, and no volume with data", async () => {
+  const text = compose(
+    `
+  db:
+    image: postgres:16
+    volumes: [data:/var/lib/postgresql/data]
+    healthcheck: { test: [CMD, x], interval: 100ms, retries: 2, start_period: 5s, start_interval: 50ms }`,
+    service("app", "volumes: [files:/files]"),
+  );
+  domain.project("shop", `${text}\nvolumes: { data: {}, files: {} }\n`);
+  const runtime = new FakeRuntime("docker");
+  let ready = false;
+  runtime.scripts = {
+    db: { newVolumes: [["data"], ["data"]], probe: () => ready || "initialising" },
+    app: { newVolumes: [["files"]], ends: [{ afterMs: 100, exitCode: 1 }] },
+  };
+  const manager = domain.manager({ runtime: "docker" }, [runtime]);
+  await expect(manager.start({ project: "shop" }, call())).rejects.toMatchObject({ code: "SERVICE_START_FAILED" });
+  expect(runtime.calls.filter((one) => /^(?:stop db|remove)/.test(one))).toEqual(["stop db SIGTERM", "remove data"]);
+  expect((await eventsOf(manager, "shop", "warning")).map(({ message }) => message)).toContainEqual(
+    "The new volume of db (data) was deleted: the start ended before its database was ready. The next start creates it again.",
+  );
+  // Once it has answered, its volume stays, whatever else fails.
+  ready = true;
+  runtime.scripts.app = { probe: () => "never", ends: [{ afterMs: 1000, exitCode: 1 }] };
+  await expect(manager.start({ project: "shop" }, call())).rejects.toMatchObject({ code: "SERVICE_START_FAILED" });
+  expect((await eventsOf(manager, "shop", "service_healthy")).map((one) => one.service)).toContain("db");
+  expect(runtime.calls.filter((one) => one.startsWith("remove"))).toEqual(["remove data"]);
+});

@@ -50,8 +50,8 @@ export interface PreparedContainer {
   /** Numeric user id, when the image or the user itself specifies it. */
   uid: number | null;
   notes: string[];
-  /** Named volumes of the definition that were created for this start. */
-  emptyVolumes: string[];
+  /** Volumes with data of the service that were created for this start. */
+  newVolumes: ServiceVolume[];
   /** Private folder with the secrets of the container. */
   secrets: string;
 }
@@ -194,9 +194,7 @@ async function prepareAs(
       ids === null || !fresh
         ? []
         : await ownVolumes({ docker, container: id, image: image.id, labels, volumes, user: ids });
-    const emptyVolumes = volumes.flatMap(({ fresh: created, source }) =>
-      created && source !== undefined ? [source] : [],
-    );
+    const newVolumes = data.volumes.filter((volume) => volume.fresh);
     const uid = ids?.uid ?? numericUser(chosen.user)?.uid ?? null;
     const made = ownBindSources(data.createdBinds, options.folder, ids);
     const readable = binds && ids !== null ? checkBinds(service, image, options.folder, ids) : [];
@@ -205,7 +203,7 @@ async function prepareAs(
       user: chosen.user,
       uid,
       notes: [...chosen.notes, ...made, ...readable, ...notes],
-      emptyVolumes,
+      newVolumes,
       secrets,
     };
   } catch (error) {

@@ -14,9 +14,10 @@ import type {
 import { type HookContext, PreStop } from "../../shared/hooks.js";
 import { NO_STATS } from "../../shared/no-stats.js";
 import { webProtocol } from "../../shared/probes/web-protocol.js";
-import { userIds } from "../container/user-ids.js";
+import type { UserIds } from "../container/user-ids.js";
 import type { Engine } from "../engine/engine.js";
 import { isNotFound, serviceError, statusOf } from "../engine/errors.js";
+import type { ServiceVolume } from "../volumes/ensure.js";
 import { copyFiles } from "./copy-files.js";
 import { execInContainer } from "./exec.js";
 import type { Instance } from "./instance.js";
@@ -35,11 +36,11 @@ export interface DockerServiceOptions {
   /** Process id on the engine's machine. */
   enginePid: number;
   user: RuntimeService["user"];
-  /** In the format of the Engine API. */
-  containerUser: string;
+  /** The ids of the container's user; null when its image does not define them. */
+  owner(): Promise<UserIds | null>;
   notes: string[];
   /** Volumes that were created for this start. */
-  emptyVolumes: readonly string[];
+  newVolumes: readonly Pick<ServiceVolume, "name" | "source" | "target">[];
   imageHealthcheck: Healthcheck | null;
   engine: Engine;
   container: string;
@@ -69,7 +70,7 @@ export class DockerService implements RuntimeService {
     this.user = options.user;
     this.notes = options.notes;
     if (options.imageHealthcheck !== null) this.imageHealthcheck = options.imageHealthcheck;
-    this.emptyVolumes = Promise.resolve(options.emptyVolumes);
+    this.emptyVolumes = Promise.resolve(options.newVolumes.flatMap(({ source }) => source ?? []));
     this.exited = options.instance.exited;
     this.#preStop = new PreStop(options.hooks);
   }
@@ -77,6 +78,22 @@ export class DockerService implements RuntimeService {
   async stop({ graceMs, signal = "SIGTERM" }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
     const { instance } = this.options;
     return instance.stop(this.#hasEnded() ? graceMs : await this.#preStop.run(graceMs), signal);
+  }
+
+  async removeNewVolumes(): Promise<string[]> {
+    const { engine, newVolumes } = this.options;
+    const removed: string[] = [];
+    for (const { name, source, target } of newVolumes) {
+      try {
+        await engine.docker.getVolume(name).remove();
+      } catch (error) {
+        // Another container uses it, or it is gone.
+        if (!isNotFound(error) && statusOf(error) !== 409) throw error;
+        continue;
+      }
+      removed.push(source ?? target);
+    }
+    return removed;
   }
 
   probe(healthcheck: Healthcheck, signal: AbortSignal): Promise<ProbeResult> {
@@ -122,10 +139,9 @@ export class DockerService implements RuntimeService {
   }
 
   async copyFiles(files: readonly FileCopy[]): Promise<void> {
-    const { engine, container, hooks, containerUser } = this.options;
+    const { engine, probing, owner } = this.options;
     try {
-      const user = await userIds(engine.docker, container, hooks.image, containerUser);
-      await copyFiles(hooks.target, files, user);
+      await copyFiles(probing.target, files, await owner());
     } catch (error) {
       throw serviceError(error, this.service, "copying files into it", engine.address.host);
     }
