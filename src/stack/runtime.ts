@@ -159,6 +159,8 @@ export interface RuntimeService {
    * runtime does not use images.
    */
   readonly imageHealthcheck?: Healthcheck;
+  /** The command line of the instance, which the image or its Dockerfile may have declared. Absent when it is unknown. */
+  readonly command?: readonly string[];
   /**
    * Named volumes of the definition that held no file before the instance's program began; null when this could not be
    * observed. Never rejects.

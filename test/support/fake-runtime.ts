@@ -37,6 +37,8 @@ export interface Script {
   lacksProgram?: boolean;
   /** Its next instances end by themselves, one each: with code 0 unless it says otherwise. */
   ends?: (Partial<ServiceExit> & { afterMs: number })[];
+  /** The command line of its instances; default: unknown. */
+  command?: string[];
   /** Printed when it starts. */
   prints?: string;
   /** The protocol of its ports; default: another one than HTTP. */
@@ -59,6 +61,7 @@ export class FakeService implements RuntimeService {
   readonly pid = Math.floor(Math.random() * 1e6) + 1e7;
   readonly user = { uid: 70_000, name: "70000", enforcement: { level: "enforced" as const, reason: "fake" } };
   readonly notes: string[] = [];
+  readonly command: readonly string[];
   readonly emptyVolumes: Promise<readonly string[] | null>;
   readonly exited: Promise<ServiceExit>;
   end: (exit?: Partial<ServiceExit>) => void = () => undefined;
@@ -81,6 +84,7 @@ export class FakeService implements RuntimeService {
         if (error !== undefined) throw error;
         runtime.copiedFiles?.push(...files);
       };
+    this.command = runtime.script(service).command ?? [];
     this.#newVolumes = runtime.script(service).newVolumes?.shift() ?? [];
     this.emptyVolumes = Promise.resolve(runtime.script(service).emptyVolumes ?? null);
     this.exited = new Promise((resolve) => {
@@ -186,6 +190,7 @@ export class FakeStack implements RuntimeStack {
   lose: (reason: string) => void = () => undefined;
   definition: StackDefinition;
   closed = false;
+  readonly #own = new Set<FakeService>();
 
   constructor(
     readonly request: OpenStackRequest,
@@ -195,7 +200,7 @@ export class FakeStack implements RuntimeStack {
     this.definition = request.definition;
     this.lost = new Promise((resolve) => {
       this.lose = (reason) => {
-        for (const service of owner.alive) service.end({ exitCode: null, signal: "SIGKILL" });
+        for (const service of this.#own) service.end({ exitCode: null, signal: "SIGKILL" });
         resolve({ reason });
       };
     });
@@ -232,6 +237,7 @@ export class FakeStack implements RuntimeStack {
     });
     const started = new FakeService(service.name, generation, request, this.owner);
     this.owner.alive.add(started);
+    this.#own.add(started);
     this.owner.services.set(service.name, started);
     const end = script.ends?.shift();
     if (end !== undefined) setTimeout(() => started.end({ exitCode: end.exitCode ?? 0 }), end.afterMs);
@@ -251,7 +257,7 @@ export class FakeStack implements RuntimeStack {
 
   async close(): Promise<void> {
     this.closed = true;
-    for (const service of this.owner.alive) service.end({ exitCode: null, signal: "SIGKILL" });
+    for (const service of this.#own) service.end({ exitCode: null, signal: "SIGKILL" });
   }
 }
 

@@ -105,6 +105,20 @@ it("a failed start has the runtime's refusal, also where another service waits f
   await expect(starting).rejects.toMatchObject({ code: "DEPENDENCY_INSTALL_FAILED", message: refused.message });
 });
 
+it.each([
+  [{ exitCode: null, signal: "SIGKILL", oomKilled: true }, "", /Raise its memory limit/],
+  [{ exitCode: 1 }, "[emerg] bind() to 0.0.0.0:80 failed (13: Permission denied)", /port from 1024 upwards/],
+  [{ exitCode: 1 }, "EACCES: permission denied, open '/data/x'", /services do not run as root/],
+])("a start that fails with %j %j has the step that fixes it", async (exit, prints, step) => {
+  domain.project("shop", compose(service("app", "mem_limit: 100m")));
+  domain.runtime.scripts = { app: { prints, probe: () => "connection refused" } };
+  const starting = domain.manager().start({ project: "shop" }, call());
+  await until("it runs", () => domain.runtime.services.has("app"));
+  domain.runtime.service("app").end(exit);
+  const error = await starting.catch((thrown: unknown) => thrown);
+  expect((error as StackwardenError).report().hint).toMatch(step);
+});
+
 it("a start fails when checks fail too often", async () => {
   domain.project("shop", compose(service("app").replace("start_period: 10s", "start_period: 0s")));
   domain.runtime.scripts = { app: { probe: () => "HTTP 500" } };
@@ -113,7 +127,7 @@ it("a start fails when checks fail too often", async () => {
     .start({ project: "shop" }, call())
     .catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ code: "SERVICE_START_FAILED" });
-  expect((error as Error).message).toContain("its health check failed 2 times: HTTP 500");
+  expect((error as Error).message).toContain("its health check (fake) failed 2 times: HTTP 500");
 });
 
 it("a start has a deadline for the whole stack, and names the missing services", async () => {

@@ -41,6 +41,7 @@ export interface DockerServiceOptions {
   notes: string[];
   /** Volumes that were created for this start. */
   newVolumes: readonly Pick<ServiceVolume, "name" | "source" | "target">[];
+  command: readonly string[];
   imageHealthcheck: Healthcheck | null;
   engine: Engine;
   container: string;
@@ -57,6 +58,7 @@ export class DockerService implements RuntimeService {
   readonly pid: number | null;
   readonly user: RuntimeService["user"];
   readonly notes: string[];
+  readonly command: readonly string[];
   readonly imageHealthcheck?: Healthcheck;
   readonly emptyVolumes: RuntimeService["emptyVolumes"];
   readonly exited: Promise<ServiceExit>;
@@ -69,6 +71,7 @@ export class DockerService implements RuntimeService {
     this.pid = options.pid;
     this.user = options.user;
     this.notes = options.notes;
+    this.command = options.command;
     if (options.imageHealthcheck !== null) this.imageHealthcheck = options.imageHealthcheck;
     this.emptyVolumes = Promise.resolve(options.newVolumes.flatMap(({ source }) => source ?? []));
     this.exited = options.instance.exited;

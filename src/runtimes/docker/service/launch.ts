@@ -127,6 +127,7 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
       owner: () => userIds(docker, id, options.image.id, user),
       notes: [...prepared.notes, ...options.notes],
       newVolumes: prepared.newVolumes,
+      command: [inspection.Path, ...inspection.Args],
       imageHealthcheck: imageHealthcheck(options.image.healthcheck, service.healthTimings),
       engine,
       container: id,
