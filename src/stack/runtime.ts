@@ -151,11 +151,19 @@ export interface RuntimeService {
    * runtime does not use images.
    */
   readonly imageHealthcheck?: Healthcheck;
+  /** The command line of the instance, which the image or its Dockerfile may have declared. Absent when it is unknown. */
+  readonly command?: readonly string[];
   /**
    * Named volumes of the definition that held no file before the instance's program began; null when this could not be
    * observed. Never rejects.
    */
   readonly emptyVolumes: Promise<readonly string[] | null>;
+  /**
+   * Deletes the volumes that were created for this instance. The instance must have ended; a volume that another container
+   * uses stays. Absent on runtimes that initialise databases themselves, or cannot delete a volume of an open stack.
+   * @returns names of the deleted volumes in the definition; the paths of those that only the image declares
+   */
+  removeNewVolumes?(): Promise<string[]>;
   /** Resolves once when the instance has ended, for any reason. Never rejects. */
   readonly exited: Promise<ServiceExit>;
   /** Sends the stop signal, waits `graceMs` milliseconds, then kills all processes of the instance. Idempotent. */

@@ -54,6 +54,7 @@ export const EVENTS = {
   stack_starting: "info",
   stack_started: "success",
   stack_start_failed: "error",
+  start_refused: "warning",
   stack_stopping: "info",
   stack_stopped: "info",
   stack_lost: "error",

@@ -11,7 +11,7 @@ import type { StackRuntime } from "../../../src/stack/runtime.js";
 import { contents, dockerCli, startDaemon, type TestDaemon, whyNoDaemon } from "../../support/docker/daemon.mjs";
 import { BUSYBOX, buildImage } from "../../support/docker/images.mjs";
 import { startRegistry } from "../../support/docker/registry.js";
-import { Bench, freePort, RecordingSink, until } from "../contract/bench.js";
+import { Bench, freePort, RecordingSink, until, WAITS } from "../contract/bench.js";
 import { dependencySentences } from "./dependencies.js";
 
 const SERVER = 'require("node:http").createServer((q, r) => r.end("WORD")).listen(3000)';
@@ -99,6 +99,45 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
     expect(lifted.memory_mb.value ?? 1e9).toBeGreaterThan(64);
     await running.stop({ graceMs: 0 });
     expect((await running.setLimits({ cpus: 1 })).cpus.value).toBeNull();
+  });
+
+  it("name the container, the stack or the Docker Compose project that has their port or runs their folder", async () => {
+    const [tcp, udp] = [await freePort(), await freePort()];
+    const label = (name: string, value: string) => ["--label", `com.docker.compose.${name}=${value}`];
+    const foreign = dockerCli(
+      daemon.socket,
+      ...["run", "--detach", "--name=shop-db-1", "--network=bridge", `--publish=127.0.0.1:${tcp}:80`],
+      ...[...label("project", "shop"), ...label("project.working_dir", bench.folder)],
+      ...["busybox:latest", "sleep", "1000"],
+    ).trim();
+    try {
+      const port = (name: string, hostPort: number, protocol: "tcp" | "udp" = "tcp"): ServiceDefinition =>
+        bench.python(name, WAITS, { ports: [{ containerPort: 80, hostPort, protocol }] });
+      await expect(bench.open([port("web", tcp)])).rejects.toMatchObject({
+        code: "PORT_IN_USE",
+        message: `Host port in use: ${tcp} (web, held by the container shop-db-1 of the Docker Compose project shop).`,
+        hint: expect.stringContaining("`docker compose -p shop stop`"),
+        details: { ports: [{ port: tcp, owner: { container: "shop-db-1", compose_project: "shop" } }] },
+      });
+      const service = port("dns", udp, "udp");
+      const stack = await bench.open([service]);
+      expect(bench.notices).toContainEqual({
+        type: "warning",
+        message: expect.stringContaining("Docker Compose runs 1 container of this folder (project shop)"),
+      });
+      await bench.start(stack, service);
+      const [id = ""] = (await contents(daemon.socket)).containers.filter((name) => name.includes("dns"));
+      // Other programs group the containers of a stack by these.
+      expect(JSON.parse(dockerCli(daemon.socket, "inspect", id))[0].Config.Labels).toMatchObject({
+        "com.docker.compose.project": `stackwarden-${bench.projectId}`,
+        "com.docker.compose.service": "dns",
+      });
+      await expect(bench.open([port("other", udp, "udp")])).rejects.toThrow(
+        `${udp}/udp (other, held by service dns of the project ${bench.projectId})`,
+      );
+    } finally {
+      dockerCli(daemon.socket, "rm", "--force", foreign);
+    }
   });
 
   describe("its user", () => {

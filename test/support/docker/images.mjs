@@ -230,12 +230,9 @@ export async function buildImage(socket, tag, instructions) {
   }
 }
 
-/**
- * Makes the stand-ins in a daemon.
- * @param {string} socket
- * @param {string[]} [names] only these; default all
- */
-export async function makeImages(socket, names = Object.keys(IMAGES)) {
+/** Imports the root file system that the stand-ins share; only where the daemon does not have it. @param {string} socket */
+export async function importBase(socket) {
+  if ((await engineCall(socket, "GET", `/images/${BASE}/json`)).status === 200) return;
   const folder = mkdtempSync(join(tmpdir(), "stackwarden-image-"));
   try {
     fileSystem(folder);
@@ -244,6 +241,15 @@ export async function makeImages(socket, names = Object.keys(IMAGES)) {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * Makes the stand-ins in a daemon.
+ * @param {string} socket
+ * @param {string[]} [names] only these; default all
+ */
+export async function makeImages(socket, names = Object.keys(IMAGES)) {
+  await importBase(socket);
   for (const name of names) await buildImage(socket, name, IMAGES[name] ?? []);
 }
 
