@@ -10,6 +10,7 @@ import type {
   EnforcementLevel,
   ExecRequest,
   ExecResult,
+  FileCopy,
   OneOffRequest,
   OpenStackRequest,
   ProbeResult,
@@ -36,12 +37,16 @@ export interface Script {
   lacksProgram?: boolean;
   /** Its next instances end by themselves, one each: with code 0 unless it says otherwise. */
   ends?: (Partial<ServiceExit> & { afterMs: number })[];
+  /** The command line of its instances; default: unknown. */
+  command?: string[];
   /** Printed when it starts. */
   prints?: string;
   /** The protocol of its ports; default: another one than HTTP. */
   web?: WebProtocol;
   /** Named volumes that its starts find empty; default: unknown. */
   emptyVolumes?: string[];
+  /** Volumes that its next starts create, one list each. */
+  newVolumes?: string[][];
   /** It never ends by itself when told to. */
   ignoresStop?: boolean;
   stats?: Partial<ServiceStats>;
@@ -56,12 +61,15 @@ export class FakeService implements RuntimeService {
   readonly pid = Math.floor(Math.random() * 1e6) + 1e7;
   readonly user = { uid: 70_000, name: "70000", enforcement: { level: "enforced" as const, reason: "fake" } };
   readonly notes: string[] = [];
+  readonly command: readonly string[];
   readonly emptyVolumes: Promise<readonly string[] | null>;
   readonly exited: Promise<ServiceExit>;
   end: (exit?: Partial<ServiceExit>) => void = () => undefined;
   limits: Limits;
   ended = false;
+  readonly #newVolumes: string[];
   probing = 0;
+  copyFiles?: (files: readonly FileCopy[]) => Promise<void>;
 
   constructor(
     readonly service: string,
@@ -70,6 +78,14 @@ export class FakeService implements RuntimeService {
     private readonly runtime: FakeRuntime,
   ) {
     this.limits = request.limits;
+    if (runtime.copiedFiles !== null)
+      this.copyFiles = async (files) => {
+        const error = runtime.copyErrors.shift();
+        if (error !== undefined) throw error;
+        runtime.copiedFiles?.push(...files);
+      };
+    this.command = runtime.script(service).command ?? [];
+    this.#newVolumes = runtime.script(service).newVolumes?.shift() ?? [];
     this.emptyVolumes = Promise.resolve(runtime.script(service).emptyVolumes ?? null);
     this.exited = new Promise((resolve) => {
       this.end = (exit = {}) => {
@@ -106,6 +122,12 @@ export class FakeService implements RuntimeService {
 
   async webProtocol(): Promise<WebProtocol | null> {
     return this.runtime.script(this.service).web ?? null;
+  }
+
+  async removeNewVolumes(): Promise<string[]> {
+    const volumes = this.#newVolumes;
+    if (volumes.length > 0) this.runtime.calls.push(`remove ${volumes.join(" ")}`);
+    return volumes;
   }
 
   async setLimits(limits: Limits): Promise<AppliedLimits> {
@@ -168,6 +190,7 @@ export class FakeStack implements RuntimeStack {
   lose: (reason: string) => void = () => undefined;
   definition: StackDefinition;
   closed = false;
+  readonly #own = new Set<FakeService>();
 
   constructor(
     readonly request: OpenStackRequest,
@@ -177,7 +200,7 @@ export class FakeStack implements RuntimeStack {
     this.definition = request.definition;
     this.lost = new Promise((resolve) => {
       this.lose = (reason) => {
-        for (const service of owner.alive) service.end({ exitCode: null, signal: "SIGKILL" });
+        for (const service of this.#own) service.end({ exitCode: null, signal: "SIGKILL" });
         resolve({ reason });
       };
     });
@@ -214,6 +237,7 @@ export class FakeStack implements RuntimeStack {
     });
     const started = new FakeService(service.name, generation, request, this.owner);
     this.owner.alive.add(started);
+    this.#own.add(started);
     this.owner.services.set(service.name, started);
     const end = script.ends?.shift();
     if (end !== undefined) setTimeout(() => started.end({ exitCode: end.exitCode ?? 0 }), end.afterMs);
@@ -233,7 +257,7 @@ export class FakeStack implements RuntimeStack {
 
   async close(): Promise<void> {
     this.closed = true;
-    for (const service of this.owner.alive) service.end({ exitCode: null, signal: "SIGKILL" });
+    for (const service of this.#own) service.end({ exitCode: null, signal: "SIGKILL" });
   }
 }
 
@@ -246,6 +270,9 @@ export class FakeRuntime implements StackRuntime {
   readonly removed: string[][] = [];
   /** Bytes of each volume that has data, `project/volume`. */
   readonly volumes = new Map<string, number>();
+  /** Files that were copied into instances; null: instances take none. */
+  copiedFiles: FileCopy[] | null = null;
+  /** Thrown by its next copies of volumes or files, one each. */
   copyErrors: unknown[] = [];
   removeErrors: unknown[] = [];
   scripts: Record<string, Script> = {};

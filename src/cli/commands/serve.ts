@@ -110,6 +110,7 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
     version: VERSION,
     logger,
     readOnly: config.readOnly,
+    commands: config.commands,
     allowedHosts: options.allowedHost ?? [],
     allowedOrigins: options.allowedOrigin ?? [],
     createMcpHandler: (handlerOptions) =>

@@ -18,7 +18,7 @@ import {
   isLeftToEngine,
   type Protocol,
 } from "./port-holder.js";
-import { describeOwner, ownerOf, type PortOwner } from "./port-owner.js";
+import { describeOwner, type NamedOwner, ownerOf } from "./port-owner.js";
 
 export interface PortRequest {
   service: string;
@@ -60,8 +60,8 @@ export interface BusyPort {
   /** Absent for TCP. */
   protocol?: "udp";
   container_port: number;
-  /** The process that uses the port, when the system reports it. */
-  owner?: Pick<PortOwner, "pid" | "program" | "project" | "service">;
+  /** The process or container that uses the port, when the system or the engine reports it. */
+  owner?: NamedOwner;
 }
 
 /** @param busy ports with their owner, which was looked up before */
@@ -70,11 +70,15 @@ export function portsInUse(busy: BusyPort[], free: Record<string, number> = {}):
     const by = owner === undefined ? "" : `, held by ${describeOwner(owner)}`;
     return `${port}${protocol === undefined ? "" : "/udp"} (${service}${by})`;
   });
+  const others = [...new Set(busy.flatMap(({ owner }) => owner?.compose_project ?? []))];
+  const stop = others.map((project) => `\`docker compose -p ${project} stop\``).join(" and ");
+  const instead = stop === "" ? "" : `Stop what Docker Compose runs (${stop}; its data stays), or choose other ports. `;
   return new StackwardenError("PORT_IN_USE", `Host port${busy.length > 1 ? "s" : ""} in use: ${list.join(", ")}.`, {
     hint:
-      Object.keys(free).length > 0
+      instead +
+      (Object.keys(free).length > 0
         ? `Use free ports: start_stack {"ports": ${JSON.stringify(free)}}, or {"ports": "auto"}; or stop what listens there.`
-        : "Stop what listens there, ask for other ports, or leave the host port unset to get the next free one.",
+        : "Stop what listens there, ask for other ports, or leave the host port unset to get the next free one."),
     details: { ports: busy, ...(Object.keys(free).length > 0 ? { free_ports: free } : {}) },
   });
 }
@@ -82,7 +86,9 @@ export function portsInUse(busy: BusyPort[], free: Record<string, number> = {}):
 /** The ledgers of this server's stacks: an error for a port that one of them holds names its service. */
 const open = new Set<PortLedger>();
 
-async function withOwner(busy: BusyPort): Promise<BusyPort> {
+async function withOwner(busy: BusyPort, { containerOn }: Holding): Promise<BusyPort> {
+  const container = (await containerOn?.(busy.port, busy.protocol ?? "tcp")) ?? null;
+  if (container !== null) return { ...busy, owner: container };
   if (busy.protocol === "udp") return busy;
   for (const ledger of open) {
     const owner = ledger.ownerOf(busy.port);
@@ -205,7 +211,7 @@ export class PortLedger {
           busy.push(busyPort(request, request.hostPort as number));
         } else fresh.push(slot);
       }
-      if (busy.length > 0) throw portsInUse(await Promise.all(busy.map(withOwner)), await this.#freeFor(busy));
+      if (busy.length > 0) throw portsInUse(await this.#withOwners(busy), await this.#freeFor(busy));
     } catch (error) {
       const before = new Set(this.#slots.map((slot) => slot.claim));
       await Promise.all(fresh.filter((slot) => !before.has(slot.claim)).map(letGo));
@@ -238,6 +244,10 @@ export class PortLedger {
       await letGo(slot);
     }
     return { ...free };
+  }
+
+  #withOwners(busy: readonly BusyPort[]): Promise<BusyPort[]> {
+    return Promise.all(busy.map((one) => withOwner(one, this.holding)));
   }
 
   #of(service: string): Slot[] {
@@ -273,7 +283,7 @@ export class PortLedger {
       slot.port = next.port;
       moved.push({ service, from, to: slot.port });
     }
-    if (busy.length > 0) throw portsInUse(await Promise.all(busy.map(withOwner)));
+    if (busy.length > 0) throw portsInUse(await this.#withOwners(busy));
     return moved;
   }
 
@@ -310,7 +320,7 @@ export class PortLedger {
    */
   async taken(service: string): Promise<BusyPort[]> {
     const missing = this.#of(service).filter((slot) => slot.holder === null);
-    return Promise.all(missing.map((slot) => withOwner(busyPort(slot, slot.port))));
+    return this.#withOwners(missing.map((slot) => busyPort(slot, slot.port)));
   }
 
   /** The stack and service of a port; null when this ledger does not have it. */

@@ -3,6 +3,7 @@ import { asSentence, wellSentence } from "../lifecycle/stack-state.js";
 import type { LogLine } from "../logs/types.js";
 import type { StackEvent } from "../model.js";
 import { boundText } from "../text/sanitize-text.js";
+import { isEpilogue, placeOf } from "./error-lines.js";
 import { looksWrong } from "./log-symptoms.js";
 import { crashesOf, isFailing, serviceCauses } from "./service-rules.js";
 import { stackCauses } from "./stack-rules.js";
@@ -104,9 +105,12 @@ function tellingLines(service: ServiceEvidence, requested: boolean): DiagnosedSe
   const crashes = crashesOf(service);
   if (!isFailing(service) && crashes.length === 0 && !requested) return [];
   const last = report.state === "crashed" || requested ? lines.slice(-3) : [];
-  const chosen = new Set<LogLine>([...lines.filter(looksWrong).slice(-(MOST_LINES - last.length)), ...last]);
+  const wrong = lines.filter(looksWrong).slice(-(MOST_LINES - last.length));
+  const places = wrong.map((line) => placeOf(lines, line));
+  const chosen = new Set<LogLine | null>([...wrong, ...places, ...last]);
   return lines
-    .filter((line) => chosen.has(line))
+    .filter((line) => chosen.has(line) && !isEpilogue(line))
+    .slice(-MOST_LINES)
     .map(({ seq, time, stream, generation, text }) => ({
       seq,
       time,
@@ -122,7 +126,7 @@ function summary(facts: Facts, cause: Cause | null): string {
     ? wellSentence(services)
     : `all ${services.length} services are healthy`;
   if (cause === null) return `Nothing is wrong: ${well}.`;
-  if (facts.health.overall_healthy) return `${asSentence(well).slice(0, -1)}, but: ${cause.explanation}`;
+  if (facts.health.overall_healthy) return `${asSentence(well)} Possible problem: ${cause.explanation}`;
   return cause.explanation;
 }
 

@@ -25,6 +25,7 @@ const round = (value: number): number => Math.round(value * 100) / 100;
 /** @throws LIMIT_REFUSED that names every reason and the valid range */
 export function checkLimits({ service, limits, capacity, stats, force }: LimitCheck): void {
   const reasons: string[] = [];
+  let belowUsage = false;
   const range = (name: keyof Limits, unit: string, least: number, most: number, whole: boolean): boolean => {
     const value = limits[name];
     if (value === undefined) return false;
@@ -38,19 +39,25 @@ export function checkLimits({ service, limits, capacity, stats, force }: LimitCh
   range("cpus", " (this machine's cores)", LEAST_CPUS, capacity.cpus, false);
   if (range("memory_mb", " (this machine's memory)", LEAST_MEMORY_MB, capacity.memory_mb, false)) {
     const used = stats?.memory_mb ?? 0;
-    if (!force && (limits.memory_mb as number) < used)
+    if (!force && (limits.memory_mb as number) < used) {
+      belowUsage = true;
       reasons.push(
         `memory_mb ${limits.memory_mb} is below the ${round(used)} MB in use now; the service would be killed`,
       );
+    }
   }
   if (range("pids", "", 1, MOST_PIDS, true)) {
     const used = stats?.pids ?? 0;
-    if (!force && (limits.pids as number) < used)
+    if (!force && (limits.pids as number) < used) {
+      belowUsage = true;
       reasons.push(`pids ${limits.pids} is below the ${used} processes and threads it has now`);
+    }
   }
   if (reasons.length === 0) return;
   throw new StackwardenError("LIMIT_REFUSED", `The limits of ${service} were not changed: ${reasons.join("; ")}.`, {
-    hint: hint`Choose values in these ranges; to go below current usage: ${callTo("set_limits", { service, ...limits, force: true })}.`,
+    hint: belowUsage
+      ? hint`Choose a limit above current usage. To try a lower one, which the kernel can refuse: ${callTo("set_limits", { service, ...limits, force: true })}.`
+      : "Choose values in the ranges that the message names.",
     details: { service, reasons, capacity: { cpus: capacity.cpus, memory_mb: Math.floor(capacity.memory_mb) } },
   });
 }

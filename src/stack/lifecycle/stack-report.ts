@@ -5,6 +5,7 @@ import type { HealthReport, ServiceHealth, ServiceReport, StackReport, StackStat
 import type { RuntimeName } from "../runtime.js";
 import type { IdleStop } from "./idle-stop.js";
 import type { ServiceController } from "./service-controller.js";
+import { declaredNames } from "./service-report.js";
 import type { Stack } from "./stack.js";
 import { overallHealthy, uncheckedServices } from "./stack-state.js";
 import type { StaleServices } from "./stale-services.js";
@@ -24,7 +25,7 @@ const idleService = (service: ServiceDefinition): ServiceReport => ({
   limits: null,
   last_exit: null,
   depends_on: Object.keys(service.dependsOn),
-  ...(service.commands === undefined ? {} : { commands: Object.keys(service.commands) }),
+  ...declaredNames(service),
   notes: [],
 });
 

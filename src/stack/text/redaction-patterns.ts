@@ -34,6 +34,8 @@ function redactTokens(joined: string): string {
 /** A value that is not redacted yet and is not a word such as `null` or `none`. */
 const SOME_VALUE = String.raw`(?!\[redacted\])(?!(?:null|none|nil|undefined|true|false|\*+)(?![^\s"',;&}\])]))`;
 const VALUE = String.raw`(?:"(?:[^"\\]|\\.)+"|'(?:[^'\\]|\\.)+'|\\"[^"\\]+\\"|[^\s"',;&}\])]+)`;
+/** `PWD=/app` and `OLDPWD=/`, as `env` prints them. */
+const WORKING_DIRECTORY = String.raw`(?<=^|[\s"'\x60]|[\s"'\x60]OLD|^OLD)PWD=/`;
 /** Patterns in order of application. */
 export const PATTERNS: readonly Pattern[] = [
   {
@@ -63,7 +65,7 @@ export const PATTERNS: readonly Pattern[] = [
   {
     hint: /pass|pwd|secret|token|key|credential/i,
     expression: new RegExp(
-      String.raw`((?:${ASSIGNED_NAMES})(?:\s{0,4}=\s{0,4}|\\?["']\s{0,4}(?:=>|[:=])\s{0,4}))${SOME_VALUE}${VALUE}`,
+      String.raw`(?!${WORKING_DIRECTORY})((?:${ASSIGNED_NAMES})(?:\s{0,4}=\s{0,4}|\\?["']\s{0,4}(?:=>|[:=])\s{0,4}))${SOME_VALUE}${VALUE}`,
       "gi",
     ),
     replacement: `$1${REDACTED}`,

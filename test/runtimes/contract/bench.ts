@@ -30,6 +30,8 @@ export interface ContractTarget {
   host?: "0.0.0.0";
   /** Processes of services show in this machine's /proc. */
   processesVisible: boolean;
+  /** False: of a command, processes that cleared their environment and left its session run until the service ends. */
+  endsBareProcesses?: false;
   close(): Promise<void>;
 }
 
@@ -71,7 +73,7 @@ export class RecordingSink implements LogSink {
   }
 }
 
-export const healthcheck = (test: Healthcheck["test"], timeoutMs = 5000): Healthcheck => ({
+export const healthcheck = (test: Healthcheck["test"], timeoutMs = 20_000): Healthcheck => ({
   test,
   intervalMs: 1000,
   timeoutMs,

@@ -31,6 +31,12 @@ async function collected(run: (onOutput: ExecRequest["onOutput"]) => Promise<Exe
   return { ...result, out: sink.text("stdout"), err: sink.text("stderr"), bytes: Buffer.concat(sink.stdout) };
 }
 
+/** What a command does to hide its processes. */
+const escapes = (bench: Bench): string[] => [
+  ...program(bench, ESCAPES),
+  ...(bench.target.endsBareProcesses === false ? ["marked"] : []),
+];
+
 const exec = (running: RuntimeService, command: string[], fields: Fields = {}): Promise<Ran> =>
   collected((onOutput) => running.exec({ signal: new AbortController().signal, ...fields, command, onOutput }));
 
@@ -47,15 +53,20 @@ function oneOff(
 
 const killed = ({ exitCode, signal }: ExecResult): boolean => signal === "SIGKILL" || exitCode === 137;
 
-/** Forks, leaves its process group and session, ignores the usual signal. */
+/** Forks, leaves its process group and session, clears its environment, ignores the usual signal. */
 const ESCAPES = `
-import os, signal, time
+import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if "bare" in sys.argv:
+    print("escaped", flush=True)
+    while True: time.sleep(0.05)
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
-        print("escaped", flush=True)
-        while True: time.sleep(0.05)
+        code = open("/proc/self/cmdline", "rb").read().split(b"\\0")[3]
+        marked = "marked" in sys.argv
+        keep = {k: v for k, v in os.environ.items() if marked or k.startswith(("LD_", "PYTHON"))}
+        os.execve(sys.executable, [sys.executable, "-u", "-c", code, "bare"], keep)
     os._exit(0)
 print("up", flush=True)
 while True: time.sleep(0.05)
@@ -162,7 +173,7 @@ function execSentences(given: Given): void {
       const end = new AbortController();
       const output = new RecordingSink();
       const ended = running.exec({
-        command: program(bench, ESCAPES),
+        command: escapes(bench),
         signal: end.signal,
         onOutput: (stream, chunk) => output.write(stream, chunk),
       });
@@ -189,7 +200,7 @@ function execSentences(given: Given): void {
       await sink.shows("up");
       const output = new RecordingSink();
       const ended = running.exec({
-        command: program(bench, ESCAPES),
+        command: escapes(bench),
         signal: new AbortController().signal,
         onOutput: (stream, chunk) => output.write(stream, chunk),
       });
@@ -243,7 +254,7 @@ export function commandSentences(given: Given): void {
       const request = bench.request(service, { signal: end.signal });
       const ended = stack.runOneOff({
         ...request,
-        exec: { command: program(bench, ESCAPES), onOutput: (stream, chunk) => output.write(stream, chunk) },
+        exec: { command: escapes(bench), onOutput: (stream, chunk) => output.write(stream, chunk) },
       });
       await output.shows("escaped");
       end.abort();
@@ -258,7 +269,7 @@ export function commandSentences(given: Given): void {
       const output = new RecordingSink();
       const ended = stack.runOneOff({
         ...bench.request(service),
-        exec: { command: program(bench, ESCAPES), onOutput: (stream, chunk) => output.write(stream, chunk) },
+        exec: { command: escapes(bench), onOutput: (stream, chunk) => output.write(stream, chunk) },
       });
       await output.shows("escaped");
       await stack.close();

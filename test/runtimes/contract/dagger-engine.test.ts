@@ -24,6 +24,7 @@ runtimeContract(
       // The engine carries output as UTF-8 strings.
       keepsSplitCharacters: false,
       processesVisible: false,
+      endsBareProcesses: false,
       close: () => runtime.close(),
     };
   },

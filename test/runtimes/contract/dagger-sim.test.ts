@@ -23,6 +23,7 @@ runtimeContract(
       images: IMAGES,
       keepsSplitCharacters: false,
       processesVisible: true,
+      endsBareProcesses: false,
       kill: async () => {
         for (const pid of livingSessions(engine.folder)) process.kill(pid, "SIGKILL");
       },

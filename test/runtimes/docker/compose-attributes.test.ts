@@ -209,6 +209,23 @@ while True:
     }
   });
 
+  it("deletes the volumes that were created for an instance, and no other ones", async () => {
+    await buildImage(daemon.socket, "declares:1", ["USER app", "VOLUME /declared"]);
+    const mounts = [{ type: "volume" as const, source: "data", target: "/data", readOnly: false }];
+    const service = shell("touch /data/x /declared/x; sleep 100", { image: "declares:1", mounts });
+    const volumes = async () =>
+      (await contents(daemon.socket)).volumes.filter((name) => name.includes(bench.projectId));
+    const { stack, running } = await bench.run(service);
+    expect(await running.removeNewVolumes?.()).toEqual([]);
+    await running.stop({ graceMs: 0 });
+    const again = await bench.start(stack, service);
+    await again.stop({ graceMs: 0 });
+    expect(await again.removeNewVolumes?.()).toEqual([]);
+    expect(await volumes()).toHaveLength(2);
+    expect(await running.removeNewVolumes?.()).toEqual(["data", "/declared"]);
+    expect(await volumes()).toEqual([]);
+  });
+
   it("runs several instances that share a name and an image, each with its own host port of the range", async () => {
     const hostPort = await freePort(3);
     const { image: _image, ...app } = bench.web("app", {

@@ -1,7 +1,17 @@
 /** What a container of the docker runtime is, seen on a Docker daemon of the test's own. */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -11,7 +21,7 @@ import type { StackRuntime } from "../../../src/stack/runtime.js";
 import { contents, dockerCli, startDaemon, type TestDaemon, whyNoDaemon } from "../../support/docker/daemon.mjs";
 import { BUSYBOX, buildImage } from "../../support/docker/images.mjs";
 import { startRegistry } from "../../support/docker/registry.js";
-import { Bench, freePort, RecordingSink, until } from "../contract/bench.js";
+import { Bench, freePort, RecordingSink, until, WAITS } from "../contract/bench.js";
 import { dependencySentences } from "./dependencies.js";
 
 const SERVER = 'require("node:http").createServer((q, r) => r.end("WORD")).listen(3000)';
@@ -99,6 +109,45 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
     expect(lifted.memory_mb.value ?? 1e9).toBeGreaterThan(64);
     await running.stop({ graceMs: 0 });
     expect((await running.setLimits({ cpus: 1 })).cpus.value).toBeNull();
+  });
+
+  it("name the container, the stack or the Docker Compose project that has their port or runs their folder", async () => {
+    const [tcp, udp] = [await freePort(), await freePort()];
+    const label = (name: string, value: string) => ["--label", `com.docker.compose.${name}=${value}`];
+    const foreign = dockerCli(
+      daemon.socket,
+      ...["run", "--detach", "--name=shop-db-1", "--network=bridge", `--publish=127.0.0.1:${tcp}:80`],
+      ...[...label("project", "shop"), ...label("project.working_dir", bench.folder)],
+      ...["busybox:latest", "sleep", "1000"],
+    ).trim();
+    try {
+      const port = (name: string, hostPort: number, protocol: "tcp" | "udp" = "tcp"): ServiceDefinition =>
+        bench.python(name, WAITS, { ports: [{ containerPort: 80, hostPort, protocol }] });
+      await expect(bench.open([port("web", tcp)])).rejects.toMatchObject({
+        code: "PORT_IN_USE",
+        message: `Host port in use: ${tcp} (web, held by the container shop-db-1 of the Docker Compose project shop).`,
+        hint: expect.stringContaining("`docker compose -p shop stop`"),
+        details: { ports: [{ port: tcp, owner: { container: "shop-db-1", compose_project: "shop" } }] },
+      });
+      const service = port("dns", udp, "udp");
+      const stack = await bench.open([service]);
+      expect(bench.notices).toContainEqual({
+        type: "warning",
+        message: expect.stringContaining("Docker Compose runs 1 container of this folder (project shop)"),
+      });
+      await bench.start(stack, service);
+      const [id = ""] = (await contents(daemon.socket)).containers.filter((name) => name.includes("dns"));
+      // Other programs group the containers of a stack by these.
+      expect(JSON.parse(dockerCli(daemon.socket, "inspect", id))[0].Config.Labels).toMatchObject({
+        "com.docker.compose.project": `stackwarden-${bench.projectId}`,
+        "com.docker.compose.service": "dns",
+      });
+      await expect(bench.open([port("other", udp, "udp")])).rejects.toThrow(
+        `${udp}/udp (other, held by service dns of the project ${bench.projectId})`,
+      );
+    } finally {
+      dockerCli(daemon.socket, "rm", "--force", foreign);
+    }
   });
 
   describe("its user", () => {
@@ -365,6 +414,49 @@ RUN stat -c %a /copied >> /built
       await bench.sink("app").shows(bench.mark, 20_000, "install");
       controller.abort(new Error("cancelled"));
       await expect(start).rejects.toThrow("cancelled");
+    });
+
+    it("takes changed files of the project while it runs, as its user's", async () => {
+      const service = built(`FROM busybox:latest
+RUN echo old > /app/removed && echo old > /app/root && chown 1000:1000 /app /app/removed
+`);
+      const running = (await bench.run({ ...service, command: ["sleep", "1000"] })).running;
+      const copy = (path: string | null, target: string) => ({
+        target,
+        source: path === null ? null : { path, within: bench.folder },
+      });
+      bench.file("src/deep/script", "#!/bin/sh\necho new");
+      chmodSync(join(bench.folder, "src/deep/script"), 0o755);
+      bench.file("src/a b", "words");
+      await running.copyFiles?.([
+        copy("src/deep/script", "/app/deep/script"),
+        copy("src/a b", "/app/a b"),
+        copy("src/a b", "/app/root"),
+        copy("gone", "/app/gone"),
+        copy(null, "/app/removed"),
+      ]);
+      const look = "/app/deep/script; cat '/app/a b' /app/root; cd /app; ls; stat -c '%u:%g %a' deep deep/script root";
+      let seen = "";
+      await running.exec({
+        command: ["sh", "-c", look],
+        signal: new AbortController().signal,
+        onOutput: (_stream, chunk) => {
+          seen += chunk.toString();
+        },
+      });
+      expect(seen).toBe("new\nwordswordsa b\ndeep\nroot\n1000:1000 755\n1000:1000 755\n1000:1000 644\n");
+      await expect(running.copyFiles?.([copy(null, "/bin/busybox")])).rejects.toThrow(
+        /could not be removed: .*busybox.*Permission denied/,
+      );
+      symlinkSync("/etc/passwd", join(bench.folder, "outside"));
+      await expect(running.copyFiles?.([copy("outside", "/app/outside")])).rejects.toThrow("leads outside");
+      await running.stop({ graceMs: 0 });
+      await expect(running.copyFiles?.([copy("src/a b", "/app/a")])).rejects.toThrow(
+        "app: copying files into it failed",
+      );
+
+      const readOnly = await bench.run({ ...service, readOnly: true, command: ["sleep", "1000"] });
+      await expect(readOnly.running.copyFiles?.([copy("src/a b", "/app/a")])).rejects.toThrow("read-only");
     });
 
     it("is pulled with the credentials of the Docker CLI, again after the registry was busy, and once for two services", async () => {

@@ -94,7 +94,13 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
     const direct = networks.filter((network) => network.direct).map(({ name }) => name);
     const addresses = direct.flatMap((name) => inspection.NetworkSettings.Networks[name]?.IPAddress || []);
     const { Ports } = inspection.NetworkSettings;
-    const target = { docker, container: id, service: service.name, sameMachine: engine.sameMachine };
+    const target = {
+      docker,
+      container: id,
+      service: service.name,
+      sameMachine: engine.sameMachine,
+      init: engine.info.init && !engine.info.podman,
+    };
     const running = instance;
     const hooks: HookContext = {
       service,
@@ -118,8 +124,10 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
         name: (service.user ?? user).split(":")[0] || user,
         enforcement: observed.enforcement,
       },
+      owner: () => userIds(docker, id, options.image.id, user),
       notes: [...prepared.notes, ...options.notes],
-      emptyVolumes: prepared.emptyVolumes,
+      newVolumes: prepared.newVolumes,
+      command: [inspection.Path, ...inspection.Args],
       imageHealthcheck: imageHealthcheck(options.image.healthcheck, service.healthTimings),
       engine,
       container: id,

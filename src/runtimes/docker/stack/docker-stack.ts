@@ -33,6 +33,7 @@ import { launch } from "../service/launch.js";
 import { runOneOff } from "../service/one-off.js";
 import type { EngineWatch } from "./engine-watch.js";
 import { networkNames, type StackNetwork, type StackNetworks } from "./network.js";
+import { containerOn } from "./other-containers.js";
 import { portRequests } from "./ports.js";
 
 export interface StackParts {
@@ -51,8 +52,12 @@ export interface StackParts {
 const CLEAN_UP_MS = 5000;
 
 /** A rootless engine has no more rights to listen on a port than its user. */
-export const newLedger = ({ info }: Pick<Engine, "info">): PortLedger =>
-  new PortLedger(portRequests, { engineListens: !info.rootless });
+export const newLedger = ({ docker, info }: Pick<Engine, "docker" | "info">, project: string): PortLedger =>
+  new PortLedger(portRequests, {
+    engineListens: !info.rootless,
+    project,
+    containerOn: (port, protocol) => containerOn(docker, port, protocol),
+  });
 
 export class DockerStack implements RuntimeStack {
   readonly runtime = "docker";
@@ -127,7 +132,7 @@ export class DockerStack implements RuntimeStack {
           return await this.#launch(request, image, notes);
         } catch (error) {
           if (!isPortTaken(error)) throw error;
-          if (attempt > 1) throw this.#taken(name);
+          if (attempt > 1) throw await this.#taken(name);
         }
       }
     } catch (error) {
@@ -151,7 +156,7 @@ export class DockerStack implements RuntimeStack {
       image,
       networks,
       watch,
-      notes: [...notes, ...this.#notes()],
+      notes: [...notes, ...this.#notes(service)],
       started: ({ id, startedAt }) => running.set(id, startedAt),
       untilEnded: async (id) => {
         running.delete(id);
@@ -270,16 +275,27 @@ export class DockerStack implements RuntimeStack {
     return [...published, { containerPort: checked, protocol: "tcp", hostPort: 0 }];
   }
 
-  #notes(): string[] {
-    const { engine } = this.parts;
-    return engine.socket
-      ? []
-      : [`It runs on another machine (${engine.address.host}): published ports listen on 127.0.0.1 there.`];
+  #notes(service: ServiceDefinition): string[] {
+    const { engine, ledger } = this.parts;
+    if (engine.socket) return [];
+    const { host } = engine.address;
+    const ports = ledger.endpoints().filter((endpoint) => endpoint.service === service.name);
+    const forwards = ports.map(({ host_port: port }) => `-L ${port}:127.0.0.1:${port}`).join(" ");
+    const reach = host.startsWith("ssh://")
+      ? ` \`ssh -N ${forwards} ${host}\` makes them available here.`
+      : " They can be reached there only.";
+    const listens = ports.length === 0 ? "." : `: published ports listen on 127.0.0.1 there.${reach}`;
+    return [`It runs on another machine (${host})${listens}`];
   }
 
-  #taken(service: string): StackwardenError {
+  async #taken(service: string): Promise<StackwardenError> {
+    const { docker } = this.parts.engine;
     const ports = this.parts.ledger.endpoints().filter((endpoint) => endpoint.service === service);
-    return portsInUse(ports.map(({ host_port, container_port }) => ({ service, port: host_port, container_port })));
+    const busy = ports.map(async ({ host_port: port, container_port, protocol }) => {
+      const owner = await containerOn(docker, port, protocol ?? "tcp");
+      return { service, port, container_port, ...(owner === null ? {} : { owner }) };
+    });
+    return portsInUse(await Promise.all(busy));
   }
 
   #refuseWhenOver(): void {
