@@ -15,19 +15,38 @@ const CODES: Partial<Record<ErrorCode, ExitCode>> = {
 
 const isList = (value: unknown): value is unknown[] => Array.isArray(value) && value.length > 0;
 
+const present = (parts: readonly unknown[], separator: string): string =>
+  parts.filter((part) => part != null && part !== "").join(separator);
+
+/**
+ * Problems of compose files, a line each, with their hints; a hint that several problems share follows the last of them.
+ * Empty for a single problem, which the error's message names.
+ */
+function problemLines(problems: readonly unknown[]): string[] {
+  const shown = problems
+    .map((problem) => problem as Record<string, unknown>)
+    .filter(({ message }) => message !== undefined);
+  if (shown.length < 2) return [];
+  return shown.flatMap(({ file, line, path, message, hint }, at) => [
+    `  ${present([present([file, line], ":"), path, message], ": ")}`,
+    ...(hint === undefined || hint === shown[at + 1]?.hint ? [] : [dim(`    ${String(hint)}`)]),
+  ]);
+}
+
 /** Renders the details of an error that help a person. */
 function detailLines({ details }: ErrorReport): string[] {
   const lines: string[] = [];
   const { problems, last_lines: last } = details ?? {};
-  if (isList(problems))
-    for (const problem of problems) {
-      const { file, line, path, message } = problem as Record<string, unknown>;
-      if (message !== undefined)
-        lines.push(`  ${[file, line, path].filter((part) => part != null && part !== "").join(":")} ${message}`);
-    }
+  if (isList(problems)) lines.push(...problemLines(problems));
   if (isList(last)) lines.push(dim("  last lines:"), ...last.map((line) => dim(`  | ${String(line)}`)));
   return lines;
 }
+
+/** True when the hint is one of those of the problems. */
+const hintShown = ({ details, hint }: ErrorReport): boolean =>
+  isList(details?.problems) &&
+  details.problems.length > 1 &&
+  details.problems.some((problem) => (problem as { hint?: unknown }).hint === hint);
 
 /** Writes the failure to standard error, as text or as one JSON line. @returns the exit code */
 export function reportFailure(error: unknown, json: boolean): ExitCode {
@@ -36,9 +55,11 @@ export function reportFailure(error: unknown, json: boolean): ExitCode {
   const text = json
     ? JSON.stringify({ error: report })
     : harmless(
-        [`${red("error")} ${bold(report.code)}: ${report.message}`, ...detailLines(report), `  ${report.hint}`].join(
-          "\n",
-        ),
+        [
+          `${red("error")} ${bold(report.code)}: ${report.message}`,
+          ...detailLines(report),
+          ...(hintShown(report) ? [] : [`  ${report.hint}`]),
+        ].join("\n"),
       );
   process.stderr.write(`${text}\n`);
   if (report.code === "INTERNAL" && failure.cause instanceof Error) process.stderr.write(`${failure.cause.stack}\n`);

@@ -34,6 +34,8 @@ export async function config(services: string[], options: ConfigOptions, host: C
       terminal.note(
         `${kind}: ${[`${file}${line === null ? "" : `:${line}`}`, path, message].filter((part) => part !== "").join(": ")}\n  ${hint}`,
       );
+    if (model === null) return EXIT.failure;
+    if (check.without.length > 0) terminal.note(`The model leaves these services out: ${check.without.join(", ")}.`);
     if (options.services === true) terminal.print(lines(check.services.map(({ service }) => service)));
     else if (options.images === true)
       terminal.print(lines([...new Set(check.services.flatMap(({ image }) => image ?? []))]));
