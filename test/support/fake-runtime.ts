@@ -242,9 +242,10 @@ export class FakeStack implements RuntimeStack {
     return execute(this.owner.script(request.service.name), { ...exec, signal: request.signal });
   }
 
-  async update(definition: StackDefinition): Promise<void> {
+  async update(definition: StackDefinition): Promise<Record<string, string>> {
     if (this.owner.updateError !== null) throw this.owner.updateError;
     this.definition = definition;
+    return this.owner.updateReplaces;
   }
 
   async close(): Promise<void> {
@@ -269,6 +270,8 @@ export class FakeRuntime implements StackRuntime {
   available = true;
   openErrors: unknown[] = [];
   updateError: unknown = null;
+  /** What `update` answers. */
+  updateReplaces: Record<string, string> = {};
   closed = 0;
 
   constructor(readonly name: RuntimeName = "local") {}
