@@ -1,8 +1,8 @@
 /** Converts zod's issues to one INVALID_INPUT error that names each field, the value sent and the values expected. */
 import type { z } from "zod";
 import { StackwardenError } from "../errors.js";
+import { nearest } from "../system/nearest.js";
 import { validOf } from "./fields.js";
-import { nearest } from "./nearest.js";
 
 export interface InputIssue {
   /** Path such as `ports.backend`. */

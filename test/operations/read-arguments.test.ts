@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import type { z } from "zod";
 import { operationNamed, operations, parseInput } from "../../src/operations/index.js";
-import { nearest } from "../../src/operations/nearest.js";
+import { nearest } from "../../src/system/nearest.js";
 import { durationMs } from "../../src/stack/text/duration.js";
 import { connect } from "../support/mcp-client.js";
 

@@ -59,7 +59,10 @@ export function parseYaml(text: string): ParsedFile {
   const refuse = ({ message, at }: Fault): ParsedFile => ({
     documents: [],
     lines,
-    fault: { message: message.split("\n", 1)[0] ?? "", line: text.slice(0, at).split("\n").length },
+    fault: {
+      message: message.split("\n", 1)[0]?.replace(/ at line \d+, column \d+:?$/, "") ?? "",
+      line: text.slice(0, at).split("\n").length,
+    },
   });
   const deep = tooDeepAt(text);
   if (deep !== null) return refuse({ message: `nests deeper than ${MOST_LEVELS} levels`, at: deep });

@@ -2,6 +2,7 @@
  * Typed reading of a project's values. An invalid value is recorded as a problem with its file, line and path, and
  * reads as `undefined`, so that one pass finds all problems.
  */
+import { nearest } from "../../system/nearest.js";
 import type { Lookup } from "./interpolate.js";
 import type { Problems } from "./problems.js";
 import { isNull, type Tree, textOf } from "./tree.js";
@@ -177,11 +178,17 @@ export class NodeReader {
     for (const [key, value] of this.entries()) {
       if ((names as readonly string[]).includes(key)) result[key as K] = value;
       else if (Object.hasOwn(refused, key)) value.invalid("is not supported", refused[key] as string);
-      else if (!key.startsWith("x-"))
-        value.invalid(
-          "is not a key that Compose has here",
-          `Remove it or correct its name. Valid keys: ${names.filter((name) => !name.startsWith("x-")).join(", ")}.`,
-        );
+      else if (!key.startsWith("x-")) {
+        const valid = names.filter((name) => !name.startsWith("x-"));
+        const near = nearest(key, valid);
+        if (near === undefined)
+          value.invalid(
+            "is not a key that Compose has here",
+            `Remove it or correct its name. Valid keys: ${valid.join(", ")}.`,
+          );
+        else
+          value.invalid(`is not a key that Compose has here (did you mean ${near}?)`, `Write ${near}, or remove it.`);
+      }
     }
     return result;
   }

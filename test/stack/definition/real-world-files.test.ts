@@ -174,7 +174,7 @@ services:
 describe("refuses, with a place and what to do", () => {
   const one = (fields: string) => `services:\n  app:\n    image: app\n    ${fields}\n`;
   it.each<[string, string, string, number, string]>([
-    ["a misspelt key", one("enviroment: { A: b }"), "services.app.enviroment", 4, "correct its name"],
+    ["a misspelt key", one("enviroment: { A: b }"), "services.app.enviroment", 4, "Write environment"],
     ["a missing env file", one("env_file: .env.local"), "services.app.env_file", 4, "required: false"],
     ["a required variable", one('command: "${PORT:?give one}"'), "services.app.command", 4, "set the variable in .env"],
   ])("%s", async (_what, text, path, line, hint) => {
