@@ -15,60 +15,70 @@ const CODES: Partial<Record<ErrorCode, ExitCode>> = {
 
 const isList = (value: unknown): value is unknown[] => Array.isArray(value) && value.length > 0;
 
-interface Problem {
-  file?: string;
-  line?: number | null;
-  path?: string;
-  message: string;
-  hint?: string;
+const present = (parts: readonly unknown[], separator: string): string =>
+  parts.filter((part) => part != null && part !== "").join(separator);
+
+/**
+ * Problems of compose files, a line each, with their hints; a hint that several problems share follows the last of them.
+ * Empty for a single problem, which the error's message names.
+ */
+function problemLines(problems: readonly unknown[]): string[] {
+  const shown = problems
+    .map((problem) => problem as Record<string, unknown>)
+    .filter(({ message }) => message !== undefined);
+  if (shown.length < 2) return [];
+  return shown.flatMap(({ file, line, path, message, hint }, at) => [
+    `  ${present([present([file, line], ":"), path, message], ": ")}`,
+    ...(hint === undefined || hint === shown[at + 1]?.hint ? [] : [dim(`    ${String(hint)}`)]),
+  ]);
 }
 
-interface Shown {
-  message: string;
-  lines: string[];
-  hint: string;
+/** Renders the details of an error that help a person. */
+function detailLines({ details }: ErrorReport): string[] {
+  const lines: string[] = [];
+  const { problems, last_lines: last } = details ?? {};
+  if (isList(problems)) lines.push(...problemLines(problems));
+  if (isList(last)) lines.push(dim("  last lines:"), ...last.map((line) => dim(`  | ${String(line)}`)));
+  return lines;
 }
 
-/** Renders an error with the details that help a person, and names of fields as options of the command. */
-function shown({ code, message, hint, details }: ErrorReport): Shown {
-  const { problems, last_lines: last, operation, issues } = details ?? {};
-  const lines = isList(last) ? [dim("  last lines:"), ...last.map((line) => dim(`  | ${String(line)}`))] : [];
-  const several = isList(problems) ? (problems as Problem[]).filter((one) => one.message !== undefined) : [];
-  // The message of an error is that of its first problem.
-  if (several.length > 1 && several.every((one) => one.hint !== undefined)) {
-    const listed = several.flatMap(({ file, line, path, message: what, hint: how }) => [
-      `  ${[[file, line].filter((part) => part != null).join(":"), path, what].filter(Boolean).join(": ")}`,
-      dim(`    ${how}`),
-    ]);
-    return { message: `${several.length} problems`, lines: [...listed, ...lines], hint: "" };
-  }
+/** True when the hint is one of those of the problems. */
+const hintShown = ({ details, hint }: ErrorReport): boolean =>
+  isList(details?.problems) &&
+  details.problems.length > 1 &&
+  details.problems.some((problem) => (problem as { hint?: unknown }).hint === hint);
+
+/** Names fields as options, and operations as commands. */
+function inCommandTerms({ code, message, hint, details }: ErrorReport): { message: string; hint: string } {
+  const { operation, issues } = details ?? {};
   const form = typeof operation === "string" ? COMMANDS[operation] : undefined;
-  if (form === undefined) return { message, lines, hint };
-  const command = form.name;
+  if (form === undefined) return { message, hint };
+  const command = `stackwarden ${form.name}`;
   if (code !== "INVALID_INPUT" || !isList(issues))
     return {
-      message: message.replace(`${operation} `, `stackwarden ${command} `),
-      lines,
+      message: message.replace(`${operation} `, `${command} `),
       hint: hint.replace("If the user wants that", "To confirm"),
     };
   const text = Object.entries(form.options).reduce(
     (before, [field, option]) => before.replace(new RegExp(`(^|[ .,])${field}(?=[ :,.]|$)`, "g"), `$1${option}`),
     message.replace(`${operation}: `, ""),
   );
-  return { message: text, lines, hint: `\`stackwarden ${command} --help\` shows the options; nothing was changed.` };
+  return { message: text, hint: `\`${command} --help\` shows the options; nothing was changed.` };
 }
 
 /** Writes the failure to standard error, as text or as one JSON line. @returns the exit code */
 export function reportFailure(error: unknown, json: boolean): ExitCode {
   const failure = toStackwardenError(error);
   const report = failure.report(COMMAND_NOTATION);
-  const { message, lines, hint } = shown(report);
+  const { message, hint } = inCommandTerms(report);
   const text = json
     ? JSON.stringify({ error: report })
     : harmless(
-        [`${red("error")} ${bold(report.code)}: ${message}`, ...lines, ...(hint === "" ? [] : [`  ${hint}`])].join(
-          "\n",
-        ),
+        [
+          `${red("error")} ${bold(report.code)}: ${message}`,
+          ...detailLines(report),
+          ...(hintShown(report) ? [] : [`  ${hint}`]),
+        ].join("\n"),
       );
   process.stderr.write(`${text}\n`);
   if (report.code === "INTERNAL" && failure.cause instanceof Error) process.stderr.write(`${failure.cause.stack}\n`);

@@ -238,7 +238,11 @@ const argument = z
 export const commandLine = field(
   z.union([
     argument.min(1),
-    z.tuple([argument.min(1)], argument).refine((words) => words.length <= 1000, "is too long"),
+    z
+      .array(argument)
+      .min(1)
+      .max(1000)
+      .refine(([program]) => program !== "", "names no program"),
   ]),
   "a text of 1 to 65,536 characters, or a list of 1 to 1,000 of them, without NUL",
   "",

@@ -19,7 +19,7 @@ export const setLimits = defineOperation({
     cpus: cpus.optional(),
     memory_mb: memoryMb.optional(),
     pids: pids.optional(),
-    force: flag("Allow a memory limit below current usage.").default(false),
+    force: flag("Try a memory limit below current usage; the kernel may refuse it.").default(false),
   }),
   output: limitsOutcome,
   brief: briefLimits,

@@ -11,7 +11,7 @@ export const startStack = defineOperation({
     "Start a project's stack, or apply a changed compose file to a running one; unchanged services keep running.",
     "Uses the folder's compose file, else a built-in stack (postgres, redis, backend, frontend).",
     'Waits until every service is healthy; after timeout_seconds it returns status "starting" and the start continues: do what `next` says.',
-    "A failed start is rolled back; the error has the last log lines.",
+    "A failed start is rolled back (replaced services run as before); the error has the last log lines and what is down.",
     'Example: {"project": "shop", "folder": "shop"}',
   ].join("\n"),
   input: z.strictObject({

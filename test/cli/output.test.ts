@@ -72,28 +72,3 @@ it("an error names options and commands, not fields and operations", () => {
   expect(unconfirmed.text).toContain("stackwarden snapshot restore would permanently delete the data.");
   expect(unconfirmed.text).toContain("To confirm: `stackwarden snapshot restore one --yes`.");
 });
-
-it("an error of several problems shows each one once, with its place and what to do", () => {
-  const problems = ["a", "b"].map((key, at) => ({
-    file: "/shop/compose.yaml",
-    line: at + 1,
-    path: `services.${key}`,
-    message: "has no image",
-    hint: `Give ${key} an image.`,
-  }));
-  const { text } = failure(() => {
-    throw new StackwardenError("INVALID_STACK", "/shop/compose.yaml:1: services.a: has no image (and 1 more)", {
-      hint: "Give a an image.",
-      details: { problems },
-    });
-  });
-  expect(text).toBe(
-    [
-      "error INVALID_STACK: 2 problems",
-      "  /shop/compose.yaml:1: services.a: has no image",
-      "    Give a an image.",
-      "  /shop/compose.yaml:2: services.b: has no image",
-      "    Give b an image.\n",
-    ].join("\n"),
-  );
-});

@@ -10,6 +10,7 @@ import type {
   EnforcementLevel,
   ExecRequest,
   ExecResult,
+  FileCopy,
   OneOffRequest,
   OpenStackRequest,
   ProbeResult,
@@ -36,6 +37,8 @@ export interface Script {
   lacksProgram?: boolean;
   /** Its next instances end by themselves, one each: with code 0 unless it says otherwise. */
   ends?: (Partial<ServiceExit> & { afterMs: number })[];
+  /** The command line of its instances; default: unknown. */
+  command?: string[];
   /** Printed when it starts. */
   prints?: string;
   /** The protocol of its ports; default: another one than HTTP. */
@@ -58,6 +61,7 @@ export class FakeService implements RuntimeService {
   readonly pid = Math.floor(Math.random() * 1e6) + 1e7;
   readonly user = { uid: 70_000, name: "70000", enforcement: { level: "enforced" as const, reason: "fake" } };
   readonly notes: string[] = [];
+  readonly command: readonly string[];
   readonly emptyVolumes: Promise<readonly string[] | null>;
   readonly exited: Promise<ServiceExit>;
   end: (exit?: Partial<ServiceExit>) => void = () => undefined;
@@ -65,6 +69,7 @@ export class FakeService implements RuntimeService {
   ended = false;
   readonly #newVolumes: string[];
   probing = 0;
+  copyFiles?: (files: readonly FileCopy[]) => Promise<void>;
 
   constructor(
     readonly service: string,
@@ -73,6 +78,13 @@ export class FakeService implements RuntimeService {
     private readonly runtime: FakeRuntime,
   ) {
     this.limits = request.limits;
+    if (runtime.copiedFiles !== null)
+      this.copyFiles = async (files) => {
+        const error = runtime.copyErrors.shift();
+        if (error !== undefined) throw error;
+        runtime.copiedFiles?.push(...files);
+      };
+    this.command = runtime.script(service).command ?? [];
     this.#newVolumes = runtime.script(service).newVolumes?.shift() ?? [];
     this.emptyVolumes = Promise.resolve(runtime.script(service).emptyVolumes ?? null);
     this.exited = new Promise((resolve) => {
@@ -258,6 +270,9 @@ export class FakeRuntime implements StackRuntime {
   readonly removed: string[][] = [];
   /** Bytes of each volume that has data, `project/volume`. */
   readonly volumes = new Map<string, number>();
+  /** Files that were copied into instances; null: instances take none. */
+  copiedFiles: FileCopy[] | null = null;
+  /** Thrown by its next copies of volumes or files, one each. */
   copyErrors: unknown[] = [];
   removeErrors: unknown[] = [];
   scripts: Record<string, Script> = {};

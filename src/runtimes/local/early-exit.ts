@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../errors.js";
 import type { ServiceExit } from "../../stack/runtime.js";
 import { isRootServer } from "./files/storage.js";
-import { listeners, listenersOn } from "./ports-listeners.js";
+import { listeners, listenersOn, recentListeners } from "./ports-listeners.js";
 import { isServiceUid } from "./process/user-range.js";
 import type { ManagedProcess, ServiceUser } from "./types.js";
 
@@ -47,7 +47,7 @@ export async function waitForEarlyExit(
     signal.throwIfAborted();
     await Promise.race([process.exited, delay(STEP_MS)]);
     if (exit !== undefined || port === undefined) continue;
-    const listening = await listenersOn(port);
+    const listening = await listenersOn(port, recentListeners);
     if (listening.some((one) => one.uid === null || one.uid === user.uid || !isRootServer())) break;
   }
   if (exit !== undefined) return { kind: "exited", exit };

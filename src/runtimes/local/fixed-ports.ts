@@ -4,7 +4,7 @@
  */
 import { LOOPBACK } from "./address-rewrite.js";
 import { type Forward, forward, listening } from "./forward.js";
-import { listeners } from "./ports-listeners.js";
+import { listeners, recentListeners } from "./ports-listeners.js";
 
 const INTERVAL_MS = 250;
 /** How long a service is watched after its start, in milliseconds. */
@@ -56,7 +56,7 @@ export class FixedPorts {
   }
 
   async #look(): Promise<void> {
-    const sockets = (await listeners()) ?? [];
+    const sockets = (await recentListeners()) ?? [];
     for (const { containerPort, hostPort } of this.options.ports) {
       if (this.#forwards.has(hostPort) || sockets.some(({ port }) => port === hostPort)) continue;
       const isOwn = sockets.some(

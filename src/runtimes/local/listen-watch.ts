@@ -4,7 +4,7 @@
  */
 
 import { isRootServer } from "./files/storage.js";
-import { type Listener, listeners } from "./ports-listeners.js";
+import { type Listener, listeners, recentListeners } from "./ports-listeners.js";
 import { isServiceUid } from "./process/user-range.js";
 
 const INTERVAL_MS = 5000;
@@ -38,7 +38,7 @@ export class ListenWatch {
   async look(): Promise<void> {
     // The owner of the project's folder has other programs, too.
     if (!isServiceUid(this.service.uid)) return;
-    for (const one of (await listeners()) ?? []) {
+    for (const one of (await recentListeners()) ?? []) {
       if (this.#timer === undefined || one.uid !== this.service.uid || one.loopback || this.#open.has(one.port))
         continue;
       this.#open.add(one.port);

@@ -24,6 +24,7 @@ export class LocalService implements RuntimeService {
   readonly startedAt: number;
   readonly pid: number;
   readonly user: RuntimeService["user"];
+  readonly command: readonly string[];
   readonly emptyVolumes: RuntimeService["emptyVolumes"];
   readonly exited: Promise<ServiceExit>;
   readonly hooks: HookContext;
@@ -49,6 +50,7 @@ export class LocalService implements RuntimeService {
     this.startedAt = process.startedAt;
     this.pid = process.pid;
     this.user = { uid: process.effectiveUid(), name: user.name, enforcement: user.enforcement };
+    this.command = plan.argv;
     this.emptyVolumes = Promise.resolve(plan.emptyVolumes);
     this.exited = process.exited;
     void ended.finally(() => listening.end());

@@ -75,15 +75,35 @@ function scriptText(command: string, workingDir: string, folder: string): string
   }
 }
 
-/** True when the service's command reloads changed files without a restart: a development server with a watcher. */
-export function reloadsItself(service: ServiceDefinition, folder: string, runtime: RuntimeName): boolean {
-  const { local, entrypoint = [], command = [], mounts, environment } = service;
+/** Official images of servers that read a file again for each request. */
+const FILE_SERVERS = new Set(["nginx", "nginxinc/nginx-unprivileged", "httpd", "caddy", "php"]);
+/** Files that also these servers read only when they start. */
+const CONFIGURATION = /\.(?:conf|cfg|ini|toml|ya?ml|json|pem|crt|key)$|(?:^|\/)(?:Caddyfile|nginx\.conf\.template)$/;
+
+/** True when the service's server reads this file for each request, so that a change is visible at once. */
+export const readsAtRequest = ({ image, build }: ServiceDefinition, path: string): boolean =>
+  build === undefined &&
+  image !== undefined &&
+  FILE_SERVERS.has(parseImageName(image).path) &&
+  !CONFIGURATION.test(path);
+
+/**
+ * True when the service's command reloads changed files without a restart: a development server with a watcher.
+ * @param running the command line of the running instance, when it is known
+ */
+export function reloadsItself(
+  service: ServiceDefinition,
+  folder: string,
+  runtime: RuntimeName,
+  running?: readonly string[],
+): boolean {
+  const { local, build, entrypoint = [], command = [], mounts, environment } = service;
   const { images } = RUNTIME_TRAITS[runtime];
-  const argv = !images && local?.command !== undefined ? local.command : [...entrypoint, ...command];
-  const text = argv.join(" ");
+  const declared = !images && local?.command !== undefined ? local.command : [...entrypoint, ...command];
+  const text = (declared.length > 0 ? declared : (running ?? [])).join(" ");
   const bind = mounts.find((mount) => mount.type === "bind" && mount.target === service.workingDir);
-  const mounted = bind?.type === "bind" ? bind.source : folder;
-  const workingDir = images ? mounted : (local?.workingDir ?? folder);
+  const source = build?.context ?? folder;
+  const workingDir = images && bind?.type === "bind" ? bind.source : (local?.workingDir ?? source);
   const all = `${text} ${isBeneath(folder, workingDir) ? scriptText(text, workingDir, folder) : ""}`;
   if (STAYS.test(all)) return false;
   return RELOADS.test(all) || environment.FLASK_DEBUG === "1";

@@ -187,6 +187,8 @@ export interface WatchRule {
   action: (typeof WATCH_ACTIONS)[number];
   /** Absolute, below the project's folder. */
   path: string;
+  /** Absolute path in the container that receives the files of `sync`. */
+  target?: string;
   /** Patterns relative to the path, as in `.dockerignore`. */
   ignore: string[];
   /** When not empty, only files that match. */

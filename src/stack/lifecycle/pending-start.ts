@@ -7,6 +7,8 @@ import type { StartSteps } from "./supervisor.js";
 /** State observed at the moment at which a start ended, before a later call can change it. */
 export interface EndedStart {
   reached: Reached;
+  /** What it changed in a running stack: one phrase for each change. */
+  changes: string[];
   health: HealthReport;
   after: StackReport;
 }

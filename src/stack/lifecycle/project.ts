@@ -160,6 +160,7 @@ export class Project {
     return stackState(
       this.#phase,
       units.map((unit) => unit.state),
+      this.supervisor.running?.changing,
     );
   }
 
@@ -235,14 +236,14 @@ export class Project {
       try {
         const { dataFrom } = request;
         if (dataFrom !== undefined && other !== undefined && !this.open) await this.#data.take(dataFrom, other, steps);
-        const reached = await this.supervisor.bringUp(request, this.#settings, steps);
+        const { reached, changes } = await this.supervisor.bringUp(request, this.#settings, steps);
         if (request.idleStopMs !== undefined || reached === "started")
           this.lease.set(request.idleStopMs ?? this.#settings.idleStopMs ?? null);
         if (request.watch === true) this.#watch.start();
         else if (request.watch === false) this.#watch.stop();
         this.#starting = null;
         const health = this.healthNow();
-        return { reached, health, after: await this.report() };
+        return { reached, changes, health, after: await this.report() };
       } finally {
         this.#starting = null;
         this.options.changed();
@@ -250,11 +251,11 @@ export class Project {
     });
   }
 
-  async #unfinished(): Promise<{ reached: null; health: HealthReport; after: StackReport }> {
+  async #unfinished(): Promise<{ reached: null; changes: []; health: HealthReport; after: StackReport }> {
     // The time can run out before the definition is read. Its services must be listed as missing anyway.
     const names = await this.names().catch((): string[] => []);
     const after = await this.report();
-    return { reached: null, health: this.healthNow(names), after };
+    return { reached: null, changes: [], health: this.healthNow(names), after };
   }
 
   async stop(
@@ -348,6 +349,8 @@ export class Project {
               hint: hint`Start it again with ${callTo("start_stack")}.`,
             }),
           );
+          // The rollback of a cancelled start must not delay the stop.
+          if (call !== undefined) this.supervisor.running?.interrupt();
           await call?.settled;
           await this.#exclusive.cancel();
           await this.supervisor.takeDown({ actor, mostGraceMs });

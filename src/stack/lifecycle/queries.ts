@@ -42,7 +42,8 @@ function decide(
     const chosen = units.filter((unit) => services.includes(unit.name));
     const up = chosen.length === services.length && chosen.every((unit) => STANDING[unit.state] === "up");
     if (up) return outcome(true, `${chosen.map((unit) => `${unit.name} is ${unit.state}`).join(", ")}.`);
-    const down = chosen.filter((unit) => unit.ended);
+    // A change in progress starts a stopped service again.
+    const down = chosen.filter((unit) => unit.ended && (unit.state !== "stopped" || state !== "starting"));
     if (down.length === 0) return null;
     return outcome(false, `${down.map((unit) => `${unit.name} is ${unit.state}`).join(", ")} and nothing restarts it.`);
   }

@@ -16,10 +16,12 @@ import { type ServiceContext, startInstance } from "./service-context.js";
 import {
   describeExit,
   exitReport,
+  notStarted,
   type ServiceFacts,
   serviceHealth,
   serviceReport,
   startFailure,
+  startFault,
 } from "./service-report.js";
 import { STANDING, WatchedState } from "./service-state.js";
 import { rememberData, watchVolumes } from "./volume-watch.js";
@@ -38,9 +40,13 @@ export class ServiceController {
   /** The limits that were requested for `applied`. */
   requestedLimits: Limits = {};
   lastExit: ServiceExit | null = null;
+  /** Generation of the instance that ended with `lastExit`. */
+  #exitGeneration = 0;
   instance: RuntimeService | null = null;
   /** Epoch milliseconds at which the latest start began: its sources are read after it. */
   begunAt = 0;
+  /** Absolute paths of sources that were copied into the present instance, with their modification time. */
+  readonly copiedFiles = new Map<string, number>();
   #generation: number;
   #monitor: HealthMonitor | null = null;
   /** True from a start until its service is up: its restarts are limited. */
@@ -53,6 +59,8 @@ export class ServiceController {
   #newDatabase: RuntimeService | null = null;
   /** Why the last start failed before an instance existed; null otherwise. */
   #refusal: StackwardenError | null = null;
+  /** Why the service is stopped; null when a client stopped it. */
+  #stopReason: string | null = null;
 
   constructor(
     public definition: ServiceDefinition,
@@ -117,10 +125,12 @@ export class ServiceController {
     this.#restarts.cancel();
     this.#starting = new AbortController();
     this.#refusal = null;
+    this.#stopReason = null;
     const signal = AbortSignal.any([scope.signal, this.#starting.signal]);
     const { host, name, definition } = this;
     this.#generation += 1;
     this.begunAt = Date.now();
+    this.copiedFiles.clear();
     const generation = this.#generation;
     this.#to("starting");
     this.#event({ type: "service_starting", message: `${name} is starting.`, actor, data: { generation } });
@@ -137,6 +147,14 @@ export class ServiceController {
       this.#refusal = error instanceof StackwardenError ? error : null;
       // Discard the exit of an earlier instance.
       if (this.state === "starting") this.lastExit = null;
+      if (signal.aborted && this.state === "starting") {
+        // The start was ended from outside, which is not a fault of this service.
+        this.#refusal = null;
+        this.#stopReason = notStarted(signal.reason);
+        this.#to("stopping");
+        this.#to("stopped");
+        throw error;
+      }
       failing();
       // The service may have become lost in the meantime.
       if (this.state === "starting") this.#to("crashed");
@@ -177,14 +195,24 @@ export class ServiceController {
    * @throws SERVICE_START_FAILED when the service ends, becomes unhealthy or is stopped
    */
   async ready(signal: AbortSignal): Promise<void> {
-    await this.until(() => this.up || this.ended || this.state === "unhealthy", signal);
+    await this.settled(signal);
     if (!this.up) throw this.failure();
-    this.#comingUp = false;
+  }
+
+  /** Resolves when the service is up or has failed. */
+  async settled(signal: AbortSignal): Promise<void> {
+    await this.until(() => this.up || this.ended || this.state === "unhealthy", signal);
+    if (this.up) this.#comingUp = false;
   }
 
   /** True when the service is healthy, running without a check, or completed. */
   get up(): boolean {
     return STANDING[this.state] === "up";
+  }
+
+  /** Why the service is not up, as a part of a sentence. */
+  get fault(): string {
+    return startFault(this.#facts);
   }
 
   /** The error that describes why the service is not up, with its last log lines. */
@@ -194,9 +222,10 @@ export class ServiceController {
   }
 
   /** Stops the instance, or cancels a scheduled restart. Idempotent. */
-  async stop({ actor, mostGraceMs = Number.POSITIVE_INFINITY }: StopScope): Promise<void> {
+  async stop({ actor, mostGraceMs = Number.POSITIVE_INFINITY, reason }: StopScope): Promise<void> {
     this.#restarts.cancel();
     const { instance, name } = this;
+    if (reason !== undefined || instance !== null) this.#stopReason = reason?.(name) ?? null;
     if (instance === null) {
       if (this.state !== "completed") this.#to("stopped");
       return;
@@ -209,10 +238,23 @@ export class ServiceController {
       graceMs: Math.min(this.definition.stopGracePeriodMs, mostGraceMs),
       signal: this.definition.stopSignal,
     });
-    this.lastExit = exit;
-    this.applied = null;
+    this.#ended(instance, exit);
     this.#to("stopped");
     this.#event({ type: "service_stopped", message: `${name} stopped: ${describeExit(exit)}.`, actor });
+  }
+
+  /** Returns a stopped service to the result that it had before a change that was rolled back. */
+  restoreCompleted(): void {
+    if (this.state !== "completed") {
+      this.#to("stopped");
+      this.#to("completed");
+    }
+  }
+
+  #ended(instance: RuntimeService, exit: ServiceExit): void {
+    this.lastExit = exit;
+    this.#exitGeneration = instance.generation;
+    this.applied = null;
   }
 
   /**
@@ -303,6 +345,7 @@ export class ServiceController {
     const { name, state, definition, generation, restarts, instance, applied, lastExit, restartPending } = this;
     const view = this.#monitor?.view ?? null;
     const refusal = this.#refusal?.message.replace(/\.$/, "") ?? null;
+    const stopReason = this.#stopReason === null ? null : this.host.clean(this.#stopReason);
     return {
       name,
       state,
@@ -313,7 +356,9 @@ export class ServiceController {
       applied,
       lastExit,
       restartPending,
+      ownExit: this.#exitGeneration === generation ? lastExit : null,
       refusal,
+      stopReason,
       view,
     };
   }
@@ -353,8 +398,7 @@ export class ServiceController {
     const { host, name, definition } = this;
     this.#monitor?.stop();
     this.instance = null;
-    this.applied = null;
-    this.lastExit = exit;
+    this.#ended(instance, exit);
     const again = wantsRestart(definition.restart, exit);
     const clean = exit.exitCode === 0 && exit.signal === null && !exit.oomKilled;
     if (clean && !again) {

@@ -18,8 +18,12 @@ export interface ServiceFacts {
   instance: RuntimeService | null;
   applied: AppliedLimits | null;
   lastExit: ServiceExit | null;
+  /** `lastExit` when it ended the newest instance; null when it ended an earlier one. */
+  ownExit: ServiceExit | null;
   /** Why the last start was refused before an instance existed; null otherwise. */
   refusal: string | null;
+  /** Why a stopped service is stopped, as a sentence; null when a client stopped it. */
+  stopReason: string | null;
   /** True when the restart policy will restart the service. */
   restartPending: boolean;
   /** Result of the health checks; null before the first instance ran. */
@@ -57,34 +61,48 @@ function permissionHint(name: string, { allowRoot }: ServiceDefinition, lines: r
   return !allowRoot && lines.some((line) => NO_PERMISSION.test(line)) ? `${unprivileged(name)} ` : "";
 }
 
-const memoryHint = ({ lastExit }: ServiceFacts): string =>
-  lastExit?.oomKilled === true ? "Raise its memory limit (in the compose file, or a limit that was set later). " : "";
+const memoryHint = ({ ownExit }: ServiceFacts): string =>
+  ownExit?.oomKilled === true ? "Raise its memory limit (in the compose file, or a limit that was set later). " : "";
 
 /**
  * The error that describes why the service is not up.
  * @param lines the instance's last log lines
  */
 export function startFailure(facts: ServiceFacts, lines: string[]): StackwardenError {
-  const { name, state, lastExit, view, definition } = facts;
-  const failures = view?.consecutiveFailures ?? 0;
-  const why =
-    state === "unhealthy"
-      ? `its health check (${view?.check ?? "no result"}) failed ${failures === 1 ? "once" : `${failures} times`}: ${view?.message ?? ""}`
-      : state === "stopped" || state === "stopping"
-        ? "it was stopped"
-        : state === "lost"
-          ? "the runtime died under it"
-          : describeExit(lastExit);
-  return new StackwardenError("SERVICE_START_FAILED", `The service ${name} did not start: ${why.replace(/\.$/, "")}.`, {
+  const { name, state, ownExit, definition } = facts;
+  return new StackwardenError("SERVICE_START_FAILED", `The service ${name} did not start: ${startFault(facts)}.`, {
     hint: hint`${permissionHint(name, definition, lines)}${memoryHint(facts)}Read its last lines in details.last_lines or with ${callTo("get_logs", { service: name })}, correct the cause, then call again.`,
     details: {
       service: name,
       state,
-      exit: lastExit === null ? null : exitReport(lastExit),
+      exit: ownExit === null ? null : exitReport(ownExit),
       last_lines: lines,
     },
   });
 }
+
+/** Why the service is not up, as a part of a sentence. */
+export function startFault({ state, ownExit, refusal, view }: ServiceFacts): string {
+  if (state === "unhealthy") {
+    const failures = view?.consecutiveFailures ?? 0;
+    const often = failures === 1 ? "once" : `${failures} times`;
+    return `its health check (${view?.check ?? "no result"}) failed ${often}: ${view?.message ?? ""}`.replace(
+      /\.$/,
+      "",
+    );
+  }
+  if (state === "stopped" || state === "stopping") return "it was stopped";
+  if (state === "lost") return "the runtime died under it";
+  return refusal ?? describeExit(ownExit);
+}
+
+/** The reason of a service that was not started because of another failure. */
+export const notStarted = (cause: unknown): string => `Not started: ${messageOf(cause)}`;
+
+/** The reason of a service that ran and was stopped because the start of the others failed. */
+export const stoppedWith = (cause: unknown): string => `Stopped, because the start failed: ${messageOf(cause)}`;
+
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : "the start ended.");
 
 /** The value of `healthy` in each state; null when the service has no check, or no check has decided yet. */
 const HEALTHY: Readonly<Record<ServiceState, boolean | null>> = {
@@ -122,12 +140,13 @@ export function serviceHealth(facts: ServiceFacts): ServiceHealth {
   };
 }
 
-function stateMessage({ state, lastExit, restartPending, refusal }: ServiceFacts): string {
+function stateMessage({ state, lastExit, restartPending, refusal, stopReason }: ServiceFacts): string {
   if (state === "crashed")
     return `Not running: ${refusal ?? describeExit(lastExit)}${restartPending ? "; its restart policy starts it again" : ""}.`;
   if (state === "completed") return "Ended with exit code 0.";
   if (state === "starting") return "Starting; no check was made yet.";
   if (state === "lost") return "The runtime died under it.";
+  if (state === "stopped" && stopReason !== null) return stopReason;
   const last = state === "stopped" && lastExit !== null ? ` (its last instance: ${describeExit(lastExit)})` : "";
   return `The service is ${state}${last}.`;
 }

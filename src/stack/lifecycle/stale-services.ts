@@ -8,7 +8,7 @@ import { type NewerFile, newerFiles } from "../../system/newer-files.js";
 import { statBeneath, UnsafePathError } from "../../system/read-regular-file.js";
 import { compareDefinitions } from "../definition/changes.js";
 import { ignoredSources } from "../definition/source-ignore.js";
-import { reloadsItself, type SourcePath, sourcePaths } from "../definition/source-paths.js";
+import { readsAtRequest, reloadsItself, type SourcePath, sourcePaths } from "../definition/source-paths.js";
 import type { StackDefinition } from "../definition/types.js";
 import { RUNS_ON_COPY } from "../runtime.js";
 import type { Staleness } from "../schemas/service.js";
@@ -111,10 +111,15 @@ export class StaleServices {
         const shown = relative(folder, source.path);
         if (!complete) partial.add(shown || ".");
         for (const { path, mtimeMs, uid } of files)
-          if (mtimeMs > unit.begunAt)
+          if (mtimeMs > unit.begunAt && unit.copiedFiles.get(join(source.path, path)) !== mtimeMs)
             changed.push({ path: join(shown, path), mtimeMs, uid, live: source.live, always: source.always === true });
       }
-      const code = newCode(unit, changed, definition.files, reloadsItself(unit.definition, folder, runtime));
+      const code = newCode(
+        unit,
+        changed,
+        definition.files,
+        reloadsItself(unit.definition, folder, runtime, unit.instance?.command),
+      );
       const stale = definition.changed.has(unit.name)
         ? report(definition.files, "start_stack", "changed after the start: the service has a new definition.")
         : code.length > 0
@@ -187,7 +192,7 @@ export class StaleServices {
 
 /** The changed files that a restart would bring into the instance. */
 function newCode(
-  { instance }: ServiceController,
+  { instance, definition }: ServiceController,
   changed: readonly Changed[],
   definitionFiles: readonly Changed[],
   reloads: boolean,
@@ -200,8 +205,8 @@ function newCode(
       !inputs.has(path) &&
       // What the service itself wrote is not its source.
       !(user !== null && user === uid && user !== process.getuid?.()) &&
-      // A running service that reloads has the change already.
-      (always || !(reloads && live && !copied && instance !== null)),
+      // A running service that reloads, or reads the file for each request, has the change already.
+      (always || !((reloads || readsAtRequest(definition, path)) && live && !copied && instance !== null)),
   );
 }
 

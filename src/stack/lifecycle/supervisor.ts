@@ -22,7 +22,7 @@ import { chooseRuntime, type RuntimeChoice } from "./runtime-choice.js";
 import type { Scope, StopScope } from "./scope.js";
 import { requireChecks } from "./service-checks.js";
 import type { ServiceContext } from "./service-context.js";
-import { Stack, unknownService } from "./stack.js";
+import { type Reconciled, Stack, unknownService } from "./stack.js";
 import { asSentence, type Reached, wellSentence } from "./stack-state.js";
 
 export interface SupervisorOptions {
@@ -32,16 +32,38 @@ export interface SupervisorOptions {
   changed(): void;
 }
 
+/** A completed start, and what it changed in a running stack: one phrase for each change. */
+export interface Done {
+  reached: Reached;
+  changes: string[];
+}
+
 export interface StartSteps extends CallContext {
   /** Called when the stack is open and its services begin to start. */
   launched(): void;
 }
 
-/** The event of a failed start. Includes the error code and the service for later diagnosis. */
-function startFailed(error: unknown, actor: string): EventInput {
+/**
+ * The event of a failed start. Includes the error code and the service for later diagnosis.
+ * @param changed false when the start was refused before it started or stopped a service
+ */
+function startFailed(error: unknown, actor: string, changed: boolean): EventInput {
   const { code, details, message, hint } = toStackwardenError(error);
-  const service = typeof details?.service === "string" ? { service: details.service } : {};
-  return { type: "stack_start_failed", message, actor, data: { code, hint, ...service } };
+  const { service, rolled_back, down } = details ?? {};
+  const data = {
+    code,
+    hint,
+    changed,
+    ...(typeof service === "string" ? { service } : {}),
+    ...(rolled_back === undefined ? {} : { rolled_back, down }),
+  };
+  return { type: "stack_start_failed", message, actor, data };
+}
+
+/** The event of a call that was refused while the stack ran, and changed nothing. */
+function startRefused(error: unknown, actor: string): EventInput {
+  const { type: _type, message, ...event } = startFailed(error, actor, false);
+  return { ...event, type: "start_refused", message: `The start was refused; nothing changed: ${message}` };
 }
 
 /**
@@ -62,6 +84,16 @@ function explainBuiltIn(error: unknown, source: string): unknown {
   return withHint(error, [...error.hintParts, { text: ` ${expected}` }]);
 }
 
+function describeChanges({ replaced, started, removed }: Reconciled, limited: readonly string[]): string[] {
+  const why = (reason: string): string => (reason === "" ? "" : ` (${reason})`);
+  return [
+    ...replaced.map(({ service, reason }) => `${service} replaced${why(reason)}`),
+    ...started.map(({ service, reason }) => `${service} started${why(reason)}`),
+    ...removed.map(({ service, reason }) => `${service} stopped${why(reason)}`),
+    ...(limited.length === 0 ? [] : [`limits of ${limited.join(", ")} changed`]),
+  ];
+}
+
 /** What calls selected for the open stack. Options of earlier calls stay in effect until the stack stops. */
 interface StackOptions {
   selection: ProjectSelection;
@@ -72,12 +104,21 @@ interface StackOptions {
 }
 const NO_OPTIONS: StackOptions = { selection: {}, ports: {}, readAt: 0 };
 
+/** A start in progress. What it selects is kept when it succeeds. */
+interface Attempt {
+  options: StackOptions;
+  limits: Record<string, Limits>;
+  /** True once it has started or stopped a service. */
+  changed: boolean;
+}
+
 export class Supervisor {
   #stack: Stack | null = null;
   #choice: RuntimeChoice | null = null;
   #options: StackOptions = NO_OPTIONS;
   #unlock: (() => Promise<void>) | null = null;
   #start: StartSteps | null = null;
+  #attempt: Attempt | null = null;
   /** The last progress message, without differences of case and full stop. */
   #reported = "";
 
@@ -124,7 +165,7 @@ export class Supervisor {
   }
 
   /** @param settings settings of the calling client; an open stack keeps those of its start */
-  async bringUp(request: StartRequest, settings: StackSettings, steps: StartSteps): Promise<Reached> {
+  async bringUp(request: StartRequest, settings: StackSettings, steps: StartSteps): Promise<Done> {
     const { storage } = this.parts;
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(this.#tooLate(settings.startTimeoutMs)), settings.startTimeoutMs);
@@ -135,29 +176,42 @@ export class Supervisor {
     };
     this.#start = steps;
     let records: ProjectRecords | undefined;
+    const before = this.running;
+    const attempt: Attempt = { options: NO_OPTIONS, limits: request.limits ?? {}, changed: false };
+    this.#attempt = attempt;
     try {
       await storage.prepare();
       if (this.#unlock === null) {
         this.#unlock = await storage.lock();
         records = await storage.records(true);
       } else records = await storage.records();
-      const definition = await this.#load(request, settings, records);
-      await this.#takeLimits(request, definition);
+      const definition = await this.#load(request, settings, records, attempt);
+      await this.#checkLimits(attempt.limits, definition);
       scope.signal.throwIfAborted();
-      return this.running === null
-        ? await this.#openStack(definition, settings, scope, steps.launched, records)
-        : await this.#reconcile(this.running, definition, scope, steps.launched);
+      const done =
+        before === null
+          ? await this.#openStack(definition, settings, scope, steps.launched, records)
+          : await this.#reconcile(before, definition, settings, scope, steps.launched);
+      this.#options = attempt.options;
+      for (const [service, limits] of Object.entries(attempt.limits)) await storage.keepLimits(service, limits);
+      return done;
     } catch (error) {
       const explained = explainBuiltIn(
         records === undefined ? error : sanitizeError(error, records.clean),
         this.#stack?.definition.source ?? "",
       );
-      records?.events.add(startFailed(explained, steps.actor));
+      const { actor } = steps;
+      records?.events.add(
+        before !== null && !attempt.changed && this.running === before
+          ? startRefused(explained, actor)
+          : startFailed(explained, actor, attempt.changed),
+      );
       if (this.running === null) await this.#release();
       throw explained;
     } finally {
       clearTimeout(timer);
       this.#start = null;
+      this.#attempt = null;
       this.parts.changed();
     }
   }
@@ -181,7 +235,9 @@ export class Supervisor {
   limits(service: string, definition = this.#stack?.definition): Limits {
     const { limits, instanceOf = service } = definition?.services[service] ?? {};
     const { storage } = this.parts;
-    return { ...limits, ...storage.limits(instanceOf), ...storage.limits(service) };
+    const requested = this.#attempt?.limits ?? {};
+    const of = (name: string): Limits => ({ ...storage.limits(name), ...(requested[name] ?? {}) });
+    return { ...limits, ...of(instanceOf), ...of(service) };
   }
 
   /** @returns the names of the volumes deleted */
@@ -261,7 +317,12 @@ export class Supervisor {
     });
   }
 
-  async #load(request: StartRequest, settings: StackSettings, records: ProjectRecords): Promise<StackDefinition> {
+  async #load(
+    request: StartRequest,
+    settings: StackSettings,
+    records: ProjectRecords,
+    attempt: Attempt,
+  ): Promise<StackDefinition> {
     const { storage } = this.parts;
     const current = this.#current;
     const ports = { ...current.ports, ...request.ports };
@@ -279,23 +340,19 @@ export class Supervisor {
     if (selection.services === undefined) refuseLeftOut(written, storage.folder);
     const definition = overridePorts(written, ports, autoPorts);
     records.redactor.add([...hiddenSecrets(definition, storage.id), ...records.secrets.values()]);
-    this.#options = { selection, ports, autoPorts, readAt };
-    await storage.keepServices(Object.keys(definition.services));
+    attempt.options = { selection, ports, autoPorts, readAt };
     return definition;
   }
 
-  async #takeLimits(request: StartRequest, definition: StackDefinition): Promise<void> {
-    const { storage } = this.parts;
-    const requested = Object.entries(request.limits ?? {});
+  /** @throws UNKNOWN_SERVICE, LIMIT_REFUSED */
+  async #checkLimits(requested: Record<string, Limits>, definition: StackDefinition): Promise<void> {
     const capacity = this.capacity();
-    // Validate all limits before storing any.
-    for (const [service, limits] of requested) {
+    for (const [service, limits] of Object.entries(requested)) {
       if (!Object.hasOwn(definition.services, service)) throw unknownService(service, Object.keys(definition.services));
       const stats = (await this.#stack?.units.get(service)?.instance?.stats()) ?? null;
       if (capacity !== null) checkLimits({ service, limits, capacity, stats });
     }
-    for (const [service, limits] of requested) await storage.keepLimits(service, limits);
-    await storage.readLimits();
+    await this.parts.storage.readLimits();
   }
 
   /** Size of the machine that runs the stack, or would run it; null when it is unknown. */
@@ -309,7 +366,7 @@ export class Supervisor {
     scope: Scope,
     launched: () => void,
     records: ProjectRecords,
-  ): Promise<Reached> {
+  ): Promise<Done> {
     const { storage, runtimes } = this.parts;
     const { signal, actor } = scope;
     const { events } = records;
@@ -345,6 +402,10 @@ export class Supervisor {
     );
     const stack = new Stack(definition, this.#context(runtimeStack, settings, records));
     this.#stack = stack;
+    if (this.#attempt !== null) {
+      this.#attempt.changed = true;
+      this.#options = this.#attempt.options;
+    }
     void runtimeStack.lost.then(({ reason: why }) => this.#lose(stack, records.clean(why)));
     launched();
     try {
@@ -355,7 +416,7 @@ export class Supervisor {
       throw error;
     }
     this.#reportStart(stack, actor, events);
-    return "started";
+    return { reached: "started", changes: [] };
   }
 
   /** Services may have ended between their own start and the last service's start. */
@@ -370,27 +431,45 @@ export class Supervisor {
     events.add({ type: "stack_started", message, actor });
   }
 
-  async #reconcile(stack: Stack, read: StackDefinition, scope: Scope, launched: () => void): Promise<Reached> {
+  async #reconcile(
+    stack: Stack,
+    read: StackDefinition,
+    settings: StackSettings,
+    scope: Scope,
+    launched: () => void,
+  ): Promise<Done> {
     const { runtime } = stack.runtimeStack;
     const definition = forRuntime(read, runtime);
     requireChecks(definition, runtime);
-    await this.parts.storage.keepServices(Object.keys(definition.services));
     launched();
-    const done = await stack.reconcile(definition, scope);
+    const done = await stack.reconcile(definition, scope, {
+      restoreMs: settings.startTimeoutMs,
+      changing: () => {
+        if (this.#attempt !== null) this.#attempt.changed = true;
+      },
+      restoring: () => {
+        if (this.#attempt !== null) this.#attempt.limits = {};
+      },
+    });
+    await this.parts.storage.keepServices(Object.keys(definition.services));
+    const limited: string[] = [];
     for (const unit of stack.units.values()) {
       const limits = this.limits(unit.name);
       if (JSON.stringify(unit.requestedLimits) !== JSON.stringify(limits))
         await unit.serial.run(() => unit.setLimits(limits));
+      else continue;
+      limited.push(unit.name);
     }
     const { events } = await this.parts.storage.records();
-    for (const service of done.replaced)
+    for (const { service, reason } of done.replaced)
       events.add({
         type: "service_replaced",
         service,
-        message: `${service} was replaced: its definition changed.`,
+        message: `${service} was replaced: ${reason}.`,
         actor: scope.actor,
       });
-    return Object.values(done).some((names) => names.length > 0) ? "reconciled" : "unchanged";
+    const changes = describeChanges(done, limited);
+    return { reached: changes.length > 0 ? "reconciled" : "unchanged", changes };
   }
 
   #context(runtimeStack: RuntimeStack, settings: StackSettings, records: ProjectRecords): ServiceContext {

@@ -73,7 +73,7 @@ export class RecordingSink implements LogSink {
   }
 }
 
-export const healthcheck = (test: Healthcheck["test"], timeoutMs = 5000): Healthcheck => ({
+export const healthcheck = (test: Healthcheck["test"], timeoutMs = 20_000): Healthcheck => ({
   test,
   intervalMs: 1000,
   timeoutMs,

@@ -148,6 +148,44 @@ describe("a changed source", () => {
     expect((await stale())?.files).toEqual(["package.json"]);
   });
 
+  it("is of no effect when the command of the image reloads it, or when a file server reads it for each request", async () => {
+    const docker = new FakeRuntime("docker");
+    docker.scripts = { app: { command: ["docker-entrypoint.sh", "npm", "run", "dev"] } };
+    await up(
+      `services:
+  app:
+    build: ./app
+    volumes: ["./app:/app"]
+    healthcheck: { test: [CMD, x], interval: 100ms }
+  web:
+    image: nginx:alpine
+    volumes: ["./web:/usr/share/nginx/html:ro", "./web/nginx.conf:/etc/nginx/conf.d/default.conf:ro"]
+    healthcheck: { test: [CMD, x], interval: 100ms }
+`,
+      {
+        "app/Dockerfile": "FROM scratch",
+        "app/package.json": '{"scripts": {"dev": "node --watch server.js"}}',
+        "app/server.js": "",
+        "web/index.html": "",
+        "web/nginx.conf": "",
+      },
+      docker,
+    );
+    write("web/index.html");
+    expect(await stale("web")).toBeUndefined();
+    write("web/nginx.conf");
+    expect((await stale("web"))?.files).toEqual(["web/nginx.conf"]);
+    // The bind covers the folder that the image was built from.
+    write("app/server.js");
+    expect(await stale()).toBeUndefined();
+    docker.service("app").end({ exitCode: 1 });
+    docker.scripts = { app: { command: ["node", "server.js"] } };
+    await until("it ended", async () => (await health()).app?.status === "crashed");
+    await restart();
+    write("app/server.js");
+    expect((await stale())?.files).toEqual(["app/server.js"]);
+  });
+
   it("is of effect on such a server when it runs on a copy", async () => {
     const dagger = new FakeRuntime("dagger");
     await up(

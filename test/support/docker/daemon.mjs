@@ -1,11 +1,21 @@
 /** A Docker daemon of a test's own: its folders, socket, networks and images end with it. */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { perRun } from "../per-run.mjs";
 import { engineCall } from "./engine-call.mjs";
-import { BUSYBOX, makeImages } from "./images.mjs";
+import { BUSYBOX, importBase, makeImages } from "./images.mjs";
 
 const succeeds = (/** @type {string} */ command, /** @type {string[]} */ args) =>
   spawnSync(command, args, { stdio: "ignore" }).status === 0;
@@ -48,6 +58,30 @@ function addBridge() {
 }
 
 /**
+ * Fills the data folder of a daemon that has not started with the file system of the images, which takes a daemon seconds
+ * to import. Layers are never changed, so that daemons share their files; the daemon's databases are copied.
+ * @param {string} data
+ */
+async function fillFromTemplate(data) {
+  const template = await perRun("docker-images", async (folder) => {
+    const daemon = await startDaemon({ images: [] });
+    await importBase(daemon.socket);
+    await daemon.end("SIGTERM");
+    renameSync(join(daemon.folder, "data"), join(folder, "data"));
+    await daemon.close();
+  });
+  if (template === null) return;
+  const from = join(template, "data");
+  mkdirSync(data, { mode: 0o710 });
+  for (const part of readdirSync(from)) {
+    const copy = (/** @type {string} */ how) =>
+      spawnSync("cp", [how, join(from, part), data], { stdio: "ignore" }).status;
+    // Another file system has no links to it.
+    if (part !== "overlay2" || copy("-al") !== 0) copy("-a");
+  }
+}
+
+/**
  * @param {{images?: string[], arguments?: string[], root?: string, bridge?: boolean}} [options] images: of `images.mjs`,
  * default all; `[]`: none. bridge: the daemon has a default network
  */
@@ -82,8 +116,8 @@ export async function startDaemon(options = {}) {
     for (let attempts = 1; ; attempts += 1) {
       const fault = await attempt();
       if (fault === null) return;
-      // Daemons that start at the same time change the same firewall rules.
-      if (attempts === 5 || !/iptables failed/.test(fault)) {
+      // Daemons that start at the same time change the same firewall rules; a loaded machine is slow to start containerd.
+      if (attempts === 5 || !/iptables failed|timeout waiting for containerd/.test(fault)) {
         daemon?.kill("SIGKILL");
         throw new Error(fault);
       }
@@ -104,6 +138,7 @@ export async function startDaemon(options = {}) {
     if (!runs(containerd)) rmSync(join(folder, "exec/containerd/containerd.pid"), { force: true });
   };
   const removeBridge = () => bridge === "none" || spawnSync("ip", ["link", "delete", bridge]);
+  if (options.images?.length !== 0) await fillFromTemplate(join(folder, "data"));
   await start().catch((error) => {
     removeBridge();
     rmSync(folder, { recursive: true, force: true });

@@ -1,4 +1,6 @@
 /** The namespace settings that a server applies to its services, and the account files that services see. */
+
+import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Enforcement } from "../../../stack/runtime.js";
@@ -15,7 +17,9 @@ import {
   type SandboxMount,
   sandboxArgs,
   TEMPORARY,
+  targetsOf,
 } from "./sandbox.js";
+import { BLOCK_FD, inodeAt, type Pin } from "./sandbox-check.js";
 
 type Namespaces = Pick<LaunchSpec, "namespaces">;
 
@@ -27,6 +31,20 @@ const programsOf = ({ argv, env }: { argv: readonly string[]; env: Record<string
 
 /** Stand-ins for any program in these folders. */
 export const inFolders = (folders: readonly string[]): string[] => folders.map((folder) => `${folder}/program`);
+
+/** The folders that bubblewrap is about to mount, as they are now. */
+function pinsOf({ visible, mounts }: { visible: readonly string[]; mounts: readonly SandboxMount[] }): Pin[] {
+  const folders = [
+    ...visible.map((path) => ({ source: path, target: path })),
+    ...mounts.map((mount) => ({ source: "source" in mount ? mount.source : null, target: mount.target })),
+  ];
+  return folders.flatMap(({ source, target }): Pin[] => {
+    if (source === null) return [{ target, inode: null }];
+    const inode = inodeAt(source);
+    // A folder that is visible where it exists may be missing.
+    return inode === null && !existsSync(source) ? [] : [{ target, inode: inode ?? { dev: 0n, ino: 0n } }];
+  });
+}
 
 export class Sandbox {
   /** Account files that were already written, by user id. */
@@ -86,7 +104,12 @@ export class Sandbox {
       files: { ...(await this.#accountFiles(spec.user)), ...spec.files },
       mounts: spec.mounts ?? [],
     };
-    return { namespaces: { kind: "own", words: [host.tools.bwrap, ...sandboxArgs(host, view)] } };
+    const pins = pinsOf(view);
+    const args = sandboxArgs(host, view);
+    const check = { system: host.tools.system, pins, targets: targetsOf(args) };
+    return {
+      namespaces: { kind: "own", words: [host.tools.bwrap, "--block-fd", String(BLOCK_FD), ...args], check },
+    };
   }
 
   /** For a command in a running instance. */

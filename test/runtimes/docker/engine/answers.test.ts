@@ -365,6 +365,7 @@ describe("an instance", () => {
       enginePid: 0,
       user: { uid: 1, name: "app", enforcement: { level: "enforced", reason: "x" } },
       notes: [],
+      newVolumes: [],
       imageHealthcheck: null,
       engine: { info, address: { host: "unix:///x", source: "x" }, docker: stub({ getContainer: () => container }) },
       container: "c",
