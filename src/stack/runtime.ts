@@ -101,6 +101,14 @@ export interface ExecRequest {
   signal: AbortSignal;
 }
 
+/** A file of the project that an instance gets, or that it no longer has. */
+export interface FileCopy {
+  /** Absolute path in the instance. */
+  target: string;
+  /** Path relative to `within`, which is an absolute, real path; null: the file is removed. */
+  source: { path: string; within: string } | null;
+}
+
 /** How a command ended. */
 export interface ExecResult {
   exitCode: number | null;
@@ -184,6 +192,12 @@ export interface RuntimeService {
    * @throws COMMAND_NOT_FOUND, SERVICE_NOT_STARTED when the instance has ended
    */
   exec(request: ExecRequest): Promise<ExecResult>;
+  /**
+   * Copies files into the instance, as its user, and removes others. Absent where an instance uses the project's files
+   * themselves or cannot be changed.
+   * @throws when a file could not be copied or removed; others may have been
+   */
+  copyFiles?(files: readonly FileCopy[]): Promise<void>;
   /**
    * Pauses all processes of the instance until `resume`.
    * @throws UNSUPPORTED when the runtime cannot pause; then no process is paused

@@ -69,6 +69,7 @@ export const EVENTS = {
   service_restarting: "info",
   service_restarted: "success",
   service_replaced: "info",
+  files_copied: "info",
   restart_scheduled: "warning",
   restart_given_up: "error",
   limits_changed: "info",

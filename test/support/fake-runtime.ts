@@ -10,6 +10,7 @@ import type {
   EnforcementLevel,
   ExecRequest,
   ExecResult,
+  FileCopy,
   OneOffRequest,
   OpenStackRequest,
   ProbeResult,
@@ -68,6 +69,7 @@ export class FakeService implements RuntimeService {
   ended = false;
   readonly #newVolumes: string[];
   probing = 0;
+  copyFiles?: (files: readonly FileCopy[]) => Promise<void>;
 
   constructor(
     readonly service: string,
@@ -76,6 +78,12 @@ export class FakeService implements RuntimeService {
     private readonly runtime: FakeRuntime,
   ) {
     this.limits = request.limits;
+    if (runtime.copiedFiles !== null)
+      this.copyFiles = async (files) => {
+        const error = runtime.copyErrors.shift();
+        if (error !== undefined) throw error;
+        runtime.copiedFiles?.push(...files);
+      };
     this.command = runtime.script(service).command ?? [];
     this.#newVolumes = runtime.script(service).newVolumes?.shift() ?? [];
     this.emptyVolumes = Promise.resolve(runtime.script(service).emptyVolumes ?? null);
@@ -263,6 +271,9 @@ export class FakeRuntime implements StackRuntime {
   readonly removed: string[][] = [];
   /** Bytes of each volume that has data, `project/volume`. */
   readonly volumes = new Map<string, number>();
+  /** Files that were copied into instances; null: instances take none. */
+  copiedFiles: FileCopy[] | null = null;
+  /** Thrown by its next copies of volumes or files, one each. */
   copyErrors: unknown[] = [];
   removeErrors: unknown[] = [];
   scripts: Record<string, Script> = {};

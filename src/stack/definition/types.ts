@@ -152,11 +152,22 @@ export interface NetworkAttachment {
   ipv6Address?: string;
 }
 
+/** Addresses of a network (`ipam.config`), as the file has them. */
+export interface NetworkAddresses {
+  subnet: string;
+  ipRange?: string;
+  gateway?: string;
+  /** Addresses that no service gets, by name. */
+  auxiliary?: Record<string, string>;
+}
+
 export interface NetworkDefinition {
   /** The network has no access to other networks. */
   internal: boolean;
   /** The file refers to a network created elsewhere. A network of the project replaces it. */
   external: boolean;
+  /** Absent: the runtime chooses addresses. */
+  ipam?: NetworkAddresses[];
 }
 
 /** An attribute that a file uses and that has no effect on at least one runtime. */
@@ -187,6 +198,8 @@ export interface WatchRule {
   action: (typeof WATCH_ACTIONS)[number];
   /** Absolute, below the project's folder. */
   path: string;
+  /** Absolute path in the container that receives the files of `sync`. */
+  target?: string;
   /** Patterns relative to the path, as in `.dockerignore`. */
   ignore: string[];
   /** When not empty, only files that match. */

@@ -45,6 +45,8 @@ export class ServiceController {
   instance: RuntimeService | null = null;
   /** Epoch milliseconds at which the latest start began: its sources are read after it. */
   begunAt = 0;
+  /** Absolute paths of sources that were copied into the present instance, with their modification time. */
+  readonly copiedFiles = new Map<string, number>();
   #generation: number;
   #monitor: HealthMonitor | null = null;
   /** True from a start until its service is up: its restarts are limited. */
@@ -128,6 +130,7 @@ export class ServiceController {
     const { host, name, definition } = this;
     this.#generation += 1;
     this.begunAt = Date.now();
+    this.copiedFiles.clear();
     const generation = this.#generation;
     this.#to("starting");
     this.#event({ type: "service_starting", message: `${name} is starting.`, actor, data: { generation } });

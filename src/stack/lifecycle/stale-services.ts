@@ -111,7 +111,7 @@ export class StaleServices {
         const shown = relative(folder, source.path);
         if (!complete) partial.add(shown || ".");
         for (const { path, mtimeMs, uid } of files)
-          if (mtimeMs > unit.begunAt)
+          if (mtimeMs > unit.begunAt && unit.copiedFiles.get(join(source.path, path)) !== mtimeMs)
             changed.push({ path: join(shown, path), mtimeMs, uid, live: source.live, always: source.always === true });
       }
       const code = newCode(

@@ -73,7 +73,7 @@ export class RecordingSink implements LogSink {
   }
 }
 
-export const healthcheck = (test: Healthcheck["test"], timeoutMs = 5000): Healthcheck => ({
+export const healthcheck = (test: Healthcheck["test"], timeoutMs = 20_000): Healthcheck => ({
   test,
   intervalMs: 1000,
   timeoutMs,
@@ -231,7 +231,7 @@ export class Bench {
 
   definition(
     services: ServiceDefinition[],
-    fields: Partial<Pick<StackDefinition, "secrets" | "secretValues" | "volumes" | "configs">> = {},
+    fields: Partial<Pick<StackDefinition, "secrets" | "secretValues" | "volumes" | "configs" | "networks">> = {},
   ): StackDefinition {
     return {
       name: this.projectId,

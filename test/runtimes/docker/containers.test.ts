@@ -1,7 +1,17 @@
 /** What a container of the docker runtime is, seen on a Docker daemon of the test's own. */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -404,6 +414,49 @@ RUN stat -c %a /copied >> /built
       await bench.sink("app").shows(bench.mark, 20_000, "install");
       controller.abort(new Error("cancelled"));
       await expect(start).rejects.toThrow("cancelled");
+    });
+
+    it("takes changed files of the project while it runs, as its user's", async () => {
+      const service = built(`FROM busybox:latest
+RUN echo old > /app/removed && echo old > /app/root && chown 1000:1000 /app /app/removed
+`);
+      const running = (await bench.run({ ...service, command: ["sleep", "1000"] })).running;
+      const copy = (path: string | null, target: string) => ({
+        target,
+        source: path === null ? null : { path, within: bench.folder },
+      });
+      bench.file("src/deep/script", "#!/bin/sh\necho new");
+      chmodSync(join(bench.folder, "src/deep/script"), 0o755);
+      bench.file("src/a b", "words");
+      await running.copyFiles?.([
+        copy("src/deep/script", "/app/deep/script"),
+        copy("src/a b", "/app/a b"),
+        copy("src/a b", "/app/root"),
+        copy("gone", "/app/gone"),
+        copy(null, "/app/removed"),
+      ]);
+      const look = "/app/deep/script; cat '/app/a b' /app/root; cd /app; ls; stat -c '%u:%g %a' deep deep/script root";
+      let seen = "";
+      await running.exec({
+        command: ["sh", "-c", look],
+        signal: new AbortController().signal,
+        onOutput: (_stream, chunk) => {
+          seen += chunk.toString();
+        },
+      });
+      expect(seen).toBe("new\nwordswordsa b\ndeep\nroot\n1000:1000 755\n1000:1000 755\n1000:1000 644\n");
+      await expect(running.copyFiles?.([copy(null, "/bin/busybox")])).rejects.toThrow(
+        /could not be removed: .*busybox.*Permission denied/,
+      );
+      symlinkSync("/etc/passwd", join(bench.folder, "outside"));
+      await expect(running.copyFiles?.([copy("outside", "/app/outside")])).rejects.toThrow("leads outside");
+      await running.stop({ graceMs: 0 });
+      await expect(running.copyFiles?.([copy("src/a b", "/app/a")])).rejects.toThrow(
+        "app: copying files into it failed",
+      );
+
+      const readOnly = await bench.run({ ...service, readOnly: true, command: ["sleep", "1000"] });
+      await expect(readOnly.running.copyFiles?.([copy("src/a b", "/app/a")])).rejects.toThrow("read-only");
     });
 
     it("is pulled with the credentials of the Docker CLI, again after the registry was busy, and once for two services", async () => {

@@ -4,6 +4,7 @@ import type {
   AppliedLimits,
   ExecRequest,
   ExecResult,
+  FileCopy,
   ProbeResult,
   RuntimeService,
   ServiceExit,
@@ -13,9 +14,11 @@ import type {
 import { type HookContext, PreStop } from "../../shared/hooks.js";
 import { NO_STATS } from "../../shared/no-stats.js";
 import { webProtocol } from "../../shared/probes/web-protocol.js";
+import type { UserIds } from "../container/user-ids.js";
 import type { Engine } from "../engine/engine.js";
 import { isNotFound, serviceError, statusOf } from "../engine/errors.js";
 import type { ServiceVolume } from "../volumes/ensure.js";
+import { copyFiles } from "./copy-files.js";
 import { execInContainer } from "./exec.js";
 import type { Instance } from "./instance.js";
 import { endedLimits, readLimits, updateContainer } from "./limits.js";
@@ -33,6 +36,8 @@ export interface DockerServiceOptions {
   /** Process id on the engine's machine. */
   enginePid: number;
   user: RuntimeService["user"];
+  /** The ids of the container's user; null when its image does not define them. */
+  owner(): Promise<UserIds | null>;
   notes: string[];
   /** Volumes that were created for this start. */
   newVolumes: readonly Pick<ServiceVolume, "name" | "source" | "target">[];
@@ -134,6 +139,15 @@ export class DockerService implements RuntimeService {
 
   exec(request: ExecRequest): Promise<ExecResult> {
     return execInContainer(this.options.probing.target, request, true);
+  }
+
+  async copyFiles(files: readonly FileCopy[]): Promise<void> {
+    const { engine, probing, owner } = this.options;
+    try {
+      await copyFiles(probing.target, files, await owner());
+    } catch (error) {
+      throw serviceError(error, this.service, "copying files into it", engine.address.host);
+    }
   }
 
   async pause(): Promise<void> {

@@ -124,6 +124,7 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
         name: (service.user ?? user).split(":")[0] || user,
         enforcement: observed.enforcement,
       },
+      owner: () => userIds(docker, id, options.image.id, user),
       notes: [...prepared.notes, ...options.notes],
       newVolumes: prepared.newVolumes,
       command: [inspection.Path, ...inspection.Args],

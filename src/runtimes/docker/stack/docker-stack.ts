@@ -210,6 +210,7 @@ export class DockerStack implements RuntimeStack {
       limits,
       networks: networkNames(service).map((name, at) => ({
         name: networks[at]?.name ?? name,
+        ...(networks[at]?.fixed === true ? { address: service.networks?.[name]?.ipv4Address } : {}),
         aliases: serviceAliases(service, this.#definition, name),
       })),
       ports,
