@@ -227,8 +227,11 @@ export interface RuntimeStack {
   runOneOff(request: OneOffRequest): Promise<ExecResult>;
   /** Resolves when the runtime itself has died; every service is lost then. Never rejects. */
   readonly lost: Promise<{ reason: string }>;
-  /** Applies a changed definition before changed services are replaced (reconcile). */
-  update(definition: StackDefinition): Promise<void>;
+  /**
+   * Applies a changed definition before changed services are replaced (reconcile).
+   * @returns the reason by name, of services that have to be replaced although their own definition is unchanged
+   */
+  update(definition: StackDefinition): Promise<Readonly<Record<string, string>>>;
   /**
    * Releases everything but data: ports, cgroups, sessions. Services should be stopped before; running ones are killed.
    */

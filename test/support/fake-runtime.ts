@@ -251,9 +251,10 @@ export class FakeStack implements RuntimeStack {
     return execute(this.owner.script(request.service.name), { ...exec, signal: request.signal });
   }
 
-  async update(definition: StackDefinition): Promise<void> {
+  async update(definition: StackDefinition): Promise<Record<string, string>> {
     if (this.owner.updateError !== null) throw this.owner.updateError;
     this.definition = definition;
+    return this.owner.updateReplaces;
   }
 
   async close(): Promise<void> {
@@ -283,6 +284,8 @@ export class FakeRuntime implements StackRuntime {
   updateError: unknown = null;
   /** Host ports that another process has. */
   readonly busyPorts = new Set<number>();
+  /** What `update` answers. */
+  updateReplaces: Record<string, string> = {};
   closed = 0;
 
   constructor(readonly name: RuntimeName = "local") {}

@@ -155,11 +155,22 @@ export interface NetworkAttachment {
   ipv6Address?: string;
 }
 
+/** Addresses of a network (`ipam.config`), as the file has them. */
+export interface NetworkAddresses {
+  subnet: string;
+  ipRange?: string;
+  gateway?: string;
+  /** Addresses that no service gets, by name. */
+  auxiliary?: Record<string, string>;
+}
+
 export interface NetworkDefinition {
   /** The network has no access to other networks. */
   internal: boolean;
   /** The file refers to a network created elsewhere. A network of the project replaces it. */
   external: boolean;
+  /** Absent: the runtime chooses addresses. */
+  ipam?: NetworkAddresses[];
 }
 
 /** An attribute that a file uses and that has no effect on at least one runtime. */

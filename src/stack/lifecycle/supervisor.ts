@@ -366,13 +366,19 @@ export class Supervisor {
     const current = this.#current;
     // `ports: {}` and `ports: "auto"` replace the ports of earlier calls.
     const keepsPorts = request.autoPorts !== true && Object.keys(request.ports ?? { none: 0 }).length > 0;
-    const selection = nextSelection(current.selection, request);
+    let selection = nextSelection(current.selection, request);
     const autoPorts =
       request.autoPorts ??
       (keepsPorts ? current.autoPorts : undefined) ??
       repositoryOfWorktree(storage.folder) !== null;
     const readAt = Date.now();
-    const written = await this.read(settings, records, selection);
+    let written = await this.read(settings, records, selection);
+    const missing = (request.services ?? []).filter((name) => !Object.hasOwn(written.services, name));
+    if (missing.length > 0) {
+      // A service of an inactive profile runs when a call names it; other names are unknown.
+      selection = { ...selection, services: [...Object.keys(written.services), ...missing] };
+      written = await this.read(settings, records, selection);
+    }
     // A caller that names services of the built-in stack wants that stack.
     if (selection.services === undefined) refuseLeftOut(written, storage.folder);
     const requested = selectPorts(written, request.ports ?? {});

@@ -1,6 +1,7 @@
 /** One running stack on a container engine: its network, its ports, its containers. */
 
 import { rm } from "node:fs/promises";
+import { relative } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import type {
@@ -21,6 +22,7 @@ import type { Holding } from "../../shared/port-holder.js";
 import { PortLedger, portsInUse } from "../../shared/port-ledger.js";
 import { checkedPort } from "../../shared/probes/network-check.js";
 import { serviceAliases } from "../container/compose-settings.js";
+import { replaceable } from "../container/pinned-binds.js";
 import { type PrepareOptions, prepareContainer } from "../container/prepare.js";
 import { secretsFolder } from "../container/secret-files.js";
 import type { PortBinding } from "../container/spec.js";
@@ -95,9 +97,20 @@ export class DockerStack implements RuntimeStack {
     return this.parts.ledger.endpoints();
   }
 
-  async update(definition: StackDefinition): Promise<void> {
+  /** A service that can write to the folder of a new bind needs a mount point there before that bind is mounted. */
+  async update(definition: StackDefinition): Promise<Readonly<Record<string, string>>> {
     await this.parts.ledger.apply(definition);
+    const former = this.#definition;
     this.#definition = definition;
+    const replaced: Record<string, string> = {};
+    for (const { name, mounts } of Object.values(definition.services)) {
+      const before = new Set(replaceable(mounts, former).map(({ source }) => source));
+      const added = replaceable(mounts, definition).find(({ source }) => !before.has(source));
+      if (added !== undefined)
+        replaced[name] =
+          `${relative(this.request.folder, added.source)}, in a folder that it can write to, became a mount`;
+    }
+    return replaced;
   }
 
   /** Starts of one service run one at a time; each waits for the exit of the previous instance. */
@@ -204,6 +217,7 @@ export class DockerStack implements RuntimeStack {
       limits,
       networks: networkNames(service).map((name, at) => ({
         name: networks[at]?.name ?? name,
+        ...(networks[at]?.fixed === true ? { address: service.networks?.[name]?.ipv4Address } : {}),
         aliases: serviceAliases(service, this.#definition, name),
       })),
       ports,
