@@ -51,7 +51,9 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   models: noted("Stackwarden runs no model servers."),
   jobs: noted("Jobs are not started; write a service with `profiles` for what runs once."),
 
-  "services.annotations": docker("Annotations are read by container engines.", "annotations"),
+  "services.annotations": noted(
+    "Container runtimes read annotations as settings, also of limits and devices; use `labels` for descriptions.",
+  ),
   "services.attach": noted("What every service prints is kept."),
   "services.blkio_config": noted(HOST_LIMIT),
   "services.build": works("build"),
