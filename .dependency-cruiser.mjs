@@ -42,7 +42,15 @@ const RESTRICTED = ["node:child_process", "@modelcontextprotocol/", "@dagger.io/
  * Folders whose modules meet paths that a project's owner or a service can change. They use the file boundary
  * (src/system/read-regular-file.ts, src/runtimes/local/files/) instead of Node's file calls.
  */
-const FILE_BOUNDARY = ["stack/definition", "runtimes/local", "runtimes/shared/manifests"];
+const FILE_BOUNDARY = [
+  "stack/definition",
+  "runtimes/local",
+  "runtimes/shared",
+  "runtimes/docker/image",
+  "runtimes/docker/container",
+  "runtimes/docker/dependencies",
+  "runtimes/docker/volumes",
+];
 
 /** Modules in these folders whose paths only the server or the kernel changes. */
 const OWN_FILES = [
@@ -60,6 +68,18 @@ const OWN_FILES = [
   "runtimes/local/binaries.ts",
   "runtimes/local/binaries-postgres.ts",
   "runtimes/local/toolchain/",
+  // /proc.
+  "runtimes/shared/port-owner.ts",
+  // Private folders of the server: secrets of a build, and secrets that are mounted.
+  "runtimes/docker/image/build.ts",
+  "runtimes/docker/container/secret-files.ts",
+  // Files that the operator's settings name; the server's state.
+  "runtimes/docker/dependencies/settings.ts",
+  "runtimes/docker/dependencies/record.ts",
+  "runtimes/docker/volumes/engines.ts",
+  // Snapshots in the server's state directory.
+  "runtimes/docker/volumes/copy.ts",
+  "runtimes/docker/volumes/restore.ts",
 ];
 
 const isPackage = (entry) => RESTRICTED.includes(entry);

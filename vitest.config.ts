@@ -1,30 +1,29 @@
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./test/support/longest-first.js";
 
-/** Tests that call modules in their own process and change nothing global: their files share a module graph. */
-const inProcess = ["config", "operations", "stack", "system", "runtimes/shared"].map((folder) => `test/${folder}/**`);
-/** They need a process for themselves: they measure its memory, or test state that loading a configuration sets. */
-const alone = ["test/stack/logs/flood.test.ts", "test/system/find-program.test.ts"];
+/** They need a process for themselves: they measure its memory, replace a module, or test state that loading a configuration sets. */
+const alone = [
+  "test/stack/logs/flood.test.ts",
+  "test/system/find-program.test.ts",
+  "test/runtimes/local/process/cgroups.test.ts",
+];
 
 export default defineConfig({
   test: {
     // Only a bound for what hangs: a loaded machine takes many times what an idle one does.
     testTimeout: 180_000,
     hookTimeout: 180_000,
+    teardownTimeout: 60_000,
     // A landing runs beside other work on a shared machine. The report names the tests that passed at the second attempt.
     retry: process.env.CI === undefined ? 0 : 1,
+    globalSetup: "test/support/per-run.mjs",
     pool: "forks",
-    maxWorkers: 2,
+    // More than a small machine has processors: files mostly wait, for processes, health checks and grace periods.
+    maxWorkers: 4,
+    sequence: { sequencer: LongestFirst },
     projects: [
-      {
-        extends: true,
-        test: {
-          name: "in-process",
-          include: inProcess.map((folder) => `${folder}/*.test.ts`),
-          exclude: alone,
-          isolate: false,
-        },
-      },
-      { extends: true, test: { name: "system", include: ["test/**/*.test.ts"], exclude: inProcess } },
+      // Their files share processes and modules: a process for each file costs it half a second of processor time.
+      { extends: true, test: { name: "shared", include: ["test/**/*.test.ts"], exclude: alone, isolate: false } },
       { extends: true, test: { name: "alone", include: alone } },
     ],
     coverage: {

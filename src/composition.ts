@@ -9,8 +9,14 @@ import { createWorkerLoader } from "./stack/definition/load-worker.js";
 import { openLogStore } from "./stack/logs/store.js";
 import { createStackManager } from "./stack/manager.js";
 import type { SharedStackManager } from "./stack/model.js";
+import type { RuntimeName, StackRuntime } from "./stack/runtime.js";
 
-const engineSettings = ({ dagger, projects, retry }: Config) => ({ ...dagger, projects, retry });
+const engineSettings = ({ dagger, projects, retry }: Config) => ({
+  ...dagger,
+  cliSource: dagger.cliDownload ? dagger.cliSource : null,
+  projects,
+  retry,
+});
 
 const dockerSettings = ({ docker, retry }: Config) => ({ ...docker, retry });
 
@@ -45,5 +51,6 @@ export function composeManager(config: Config, logger: Logger): SharedStackManag
   // Ready by the time of the first start.
   loader.warm();
   const { loadStack } = loader;
-  return createStackManager({ config, runtimes: [local, dagger, docker], loadStack, openLogStore, logger });
+  const runtimes: Record<RuntimeName, StackRuntime> = { local, dagger, docker };
+  return createStackManager({ config, runtimes: Object.values(runtimes), loadStack, openLogStore, logger });
 }

@@ -40,6 +40,9 @@ const FORBIDDEN: [folder: string, from: string][] = [
   ["src/runtimes/local/providers", "node:fs"],
   ["src/runtimes/local/install", "node:fs/promises"],
   ["src/runtimes/shared/manifests", "node:fs"],
+  ["src/runtimes/docker/image", "node:fs/promises"],
+  ["src/runtimes/docker/container", "node:fs"],
+  ["src/runtimes/docker/volumes", "node:fs"],
 ];
 const ALLOWED: [folder: string, from: string][] = [
   ["src/mcp", "@modelcontextprotocol/sdk/server/mcp.js"],

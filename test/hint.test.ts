@@ -96,7 +96,7 @@ test("every operation has a command whose options exist", () => {
 });
 
 test("every setting's variable follows from its key", () => {
-  for (const { key, env } of SETTINGS) expect(variableOf(key)).toBe(env);
+  for (const { key, env } of SETTINGS) expect([variableOf(key), null], key).toContain(env);
 });
 
 test("an error keeps its parts on the way to another process, and in sanitised form", () => {

@@ -1,5 +1,6 @@
 /** Connects a command to the background server. */
-import { CLIENT_FLAGS, type ConfigFlags } from "../config/settings.js";
+import { CLIENT_FLAGS } from "../config/flags.js";
+import type { ConfigFlags } from "../config/settings.js";
 import type { ControlClient } from "../control/client.js";
 import type { ServerStatus } from "../daemon/handshake.js";
 import { VERSION } from "../version.js";

@@ -30,8 +30,9 @@ export function dashboardHost({ config, logger, manager }: DashboardHostOptions)
   };
   const open = async (): Promise<DashboardServer> => {
     const { openDashboardServer } = await import("../http/dashboard-server.js");
-    const { readOnly } = config;
-    server = await openDashboardServer({ getManager, port: DEFAULT_PORT, readOnly, version: VERSION, logger });
+    const { readOnly, commands } = config;
+    const options = { getManager, port: DEFAULT_PORT, readOnly, commands, version: VERSION, logger };
+    server = await openDashboardServer(options);
     logger.info("dashboard listens", { url: server.url });
     return server;
   };

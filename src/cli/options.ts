@@ -1,6 +1,7 @@
 /** Options that several commands share. */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { FLAG_SETTINGS, flagName, type Setting } from "../config/settings.js";
+import { FLAG_SETTINGS, flagName } from "../config/flags.js";
+import type { Setting } from "../config/settings.js";
 import { CLIENTS, type ClientName } from "./init/clients.js";
 
 export function numberOption(text: string): number {

@@ -1,6 +1,8 @@
 /** What each source of configuration says, and by which name it says it. */
 import { resolve } from "node:path";
-import { type ConfigFlags, flagName, parseText, SETTINGS } from "./settings.js";
+import { flagName } from "./flags.js";
+import { type ConfigFlags, SETTINGS, type SettingRow } from "./settings.js";
+import { parseText } from "./variables.js";
 
 export interface Layer {
   values: Record<string, unknown>;
@@ -13,11 +15,11 @@ export interface Layer {
 export function environmentLayer(env: NodeJS.ProcessEnv, cwd: string): Layer {
   const values: Record<string, unknown> = {};
   for (const setting of SETTINGS) {
-    const text = env[setting.env];
+    const text = setting.env === null ? undefined : env[setting.env];
     // An empty variable is how clients write "not set".
     if (text !== undefined && text !== "") put(values, setting.key, parseText(setting.kind, text));
   }
-  return { values, folder: cwd, where: (path) => sourceName(path, (setting) => setting.env) };
+  return { values, folder: cwd, where: (path) => sourceName(path, (setting) => setting.env ?? setting.key) };
 }
 
 export function flagLayer(flags: ConfigFlags, cwd: string): Layer {
@@ -35,7 +37,7 @@ export function flagLayer(flags: ConfigFlags, cwd: string): Layer {
   return { values, folder: cwd, where: nameOf };
 }
 
-function sourceName(path: readonly PropertyKey[], name: (setting: (typeof SETTINGS)[number]) => string): string {
+function sourceName(path: readonly PropertyKey[], name: (setting: SettingRow) => string): string {
   const dotted = path.map(String).join(".");
   const setting = SETTINGS.find(({ key }) => dotted === key || dotted.startsWith(`${key}.`));
   return setting === undefined ? dotted : name(setting);

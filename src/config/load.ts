@@ -12,9 +12,10 @@ import { defaultStateDir, userConfigFile } from "./default-paths.js";
 import { isNoDefaultRoot } from "./default-roots.js";
 import { type ConfigFile, readConfigFile } from "./file.js";
 import { environmentLayer, flagLayer, type Layer, sourceOf } from "./layers.js";
-import { bytesOfMb, configSchema, type RawConfig } from "./schema.js";
-import { type ConfigFlags, misspeltVariables } from "./settings.js";
+import { configSchema, type RawConfig, type SettingValues } from "./schema.js";
+import { type ConfigFlags, SETTINGS } from "./settings.js";
 import type { Config } from "./types.js";
+import { misspeltVariables } from "./variables.js";
 import { isWithin, together, workingDirectoryLayers } from "./working-directory.js";
 
 export interface LoadConfigRequest {
@@ -42,8 +43,9 @@ export async function loadConfig({ flags = {}, env, cwd }: LoadConfigRequest): P
   const merged = together(layers);
   const parsed = configSchema.safeParse({ ...merged });
   if (!parsed.success) throw refusal(parsed.error, layers);
-  checkEngineNames(parsed.data, layers);
-  const config = await toConfig(parsed.data, layers, { flags, env, cwd });
+  const raw = parsed.data as RawConfig;
+  checkEngineNames(raw, layers);
+  const config = await toConfig(raw, layers, { flags, env, cwd });
   if (narrowing !== null) markSuggested(config, narrowing.choices, own);
   return config;
 }
@@ -150,47 +152,30 @@ async function toConfig(raw: RawConfig, layers: readonly Layer[], request: LoadC
   }
   excludeProgramsBelow(roots);
   return {
-    runtime: raw.runtime,
+    ...settingValues(raw),
     roots,
     rootsByDefault: raw.roots === undefined,
     warnings: misspeltVariables(request.env),
     clientEnvironment: clientEnvironment(request.env),
     stateDir: raw.state_dir ?? defaultStateDir({ env: request.env }),
-    readOnly: raw.read_only,
-    requireEnforcedLimits: raw.require_enforced_limits,
-    allowRoot: raw.allow_root,
-    allowBinds: raw.allow_binds,
-    commands: raw.commands,
-    restartBudget: raw.restart_budget,
-    startTimeoutMs: Math.round(raw.start_timeout_seconds * 1000),
-    ...(raw.idle_stop == null ? {} : { idleStopMs: Math.round(raw.idle_stop) }),
-    serverIdleMs: Math.round(raw.server_idle_seconds * 1000),
-    logLevel: raw.log_level,
-    projects: raw.projects,
-    oauth:
-      raw.oauth === undefined
-        ? null
-        : {
-            issuer: raw.oauth.issuer,
-            audience: raw.oauth.audience,
-            jwksUri: raw.oauth.jwks_uri ?? null,
-            readScope: raw.oauth.read_scope,
-            operateScope: raw.oauth.operate_scope,
-          },
-    retry: { maxRetries: raw.retry.max_retries, baseDelayMs: raw.retry.base_delay_ms },
-    dagger: {
-      engines: raw.engines,
-      ...(raw.engine === undefined ? {} : { engine: raw.engine }),
-      gatewayImage: raw.gateway_image,
-      tunnel: raw.dagger_tunnel,
-      cliSource: raw.dagger_cli_download ? raw.dagger_cli_source : null,
-    },
-    localNetwork: raw.local_network,
-    docker: {
-      ...(raw.docker_host === undefined ? {} : { host: raw.docker_host }),
-      ...(raw.docker_context === undefined ? {} : { context: raw.docker_context }),
-    },
-    snapshots: { maxCount: raw.snapshots.max_count, maxBytes: bytesOfMb(raw.snapshots.max_mb) },
-    logs: { ringBytes: bytesOfMb(raw.logs.ring_mb), spoolBytes: bytesOfMb(raw.logs.spool_mb) },
   };
 }
+
+/** Each setting at its path in `Config` and in the unit of `Config`; an optional one that is absent stays absent. */
+function settingValues(raw: RawConfig): SettingValues {
+  const values: Record<string, Record<string, unknown>> = {};
+  for (const { key, as = camelCase(key), convert } of SETTINGS) {
+    const [first = "", inner] = key.split(".");
+    const top = raw[first as keyof RawConfig] as unknown;
+    if (inner !== undefined && top === undefined) continue;
+    const rawValue = inner === undefined ? top : (top as Record<string, unknown>)[inner];
+    const value = convert === undefined ? rawValue : convert(rawValue as number);
+    const [name = "", field] = as.split(".");
+    if (field !== undefined) values[name] ??= {};
+    const target = field === undefined ? values : values[name];
+    if (value !== undefined) Object.assign(target as object, { [field ?? name]: value });
+  }
+  return values as unknown as SettingValues;
+}
+
+const camelCase = (key: string): string => key.replace(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase());

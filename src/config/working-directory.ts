@@ -9,61 +9,16 @@ import { StackwardenError } from "../errors.js";
 import type { ConfigFile } from "./file.js";
 import { absolutePaths, type Layer, merge } from "./layers.js";
 import { configSchema, settingKeys } from "./schema.js";
+import { type Rule, SETTINGS } from "./settings.js";
 
-export type Rule =
-  /** Refused here. */
-  | { kind: "forbidden" }
-  /** Only this value is accepted. */
-  | { kind: "only"; value: boolean }
-  /** A number on this side of the operator's value, or of the default. */
-  | { kind: "at most" | "at least" }
-  /** One of these, and not before the operator's or the default: the first permits most. */
-  | { kind: "not before"; values: readonly string[] }
-  /** Folders below the file's own and below the operator's roots. */
-  | { kind: "roots" }
-  /** Counts where the operator decides nothing. */
-  | { kind: "choice"; why: string };
-
-/** One row for every setting: `npm test` fails for a setting without one, and such a setting is refused. */
-export const WORKING_DIRECTORY_RULES: Readonly<Record<string, Rule>> = {
-  runtime: { kind: "choice", why: "one of those that the operator's `auto` permits" },
-  roots: { kind: "roots" },
-  state_dir: { kind: "forbidden" },
-  read_only: { kind: "only", value: true },
-  require_enforced_limits: { kind: "only", value: true },
-  allow_root: { kind: "forbidden" },
-  allow_binds: { kind: "forbidden" },
-  commands: { kind: "not before", values: ["any", "declared", "off"] },
-  restart_budget: { kind: "at most" },
-  start_timeout_seconds: { kind: "at most" },
-  idle_stop: { kind: "choice", why: "how long a stack runs that no call uses" },
-  server_idle_seconds: { kind: "at most" },
-  log_level: { kind: "choice", why: "what this client's own log shows" },
-  "projects.*.folder": { kind: "choice", why: "below the allowed roots; a known project keeps its folder" },
-  "projects.*.engine": { kind: "choice", why: "one of the operator's engines" },
-  "oauth.issuer": { kind: "forbidden" },
-  "oauth.audience": { kind: "forbidden" },
-  "oauth.jwks_uri": { kind: "forbidden" },
-  "oauth.read_scope": { kind: "forbidden" },
-  "oauth.operate_scope": { kind: "forbidden" },
-  "engines.*": { kind: "forbidden" },
-  engine: { kind: "choice", why: "one of the operator's engines" },
-  gateway_image: { kind: "forbidden" },
-  local_network: { kind: "forbidden" },
-  docker_host: { kind: "forbidden" },
-  docker_context: { kind: "forbidden" },
-  // On, it opens published ports to the network.
-  dagger_tunnel: { kind: "only", value: false },
-  dagger_cli_download: { kind: "only", value: false },
-  // A program from there runs with the server's rights.
-  dagger_cli_source: { kind: "forbidden" },
-  "retry.max_retries": { kind: "at most" },
-  "retry.base_delay_ms": { kind: "at least" },
-  "logs.ring_mb": { kind: "at most" },
-  "logs.spool_mb": { kind: "at most" },
-  "snapshots.max_count": { kind: "at most" },
-  "snapshots.max_mb": { kind: "at most" },
-};
+/** The rule of every setting by its dotted key; `*` stands for a name that the configuration chooses. */
+export const WORKING_DIRECTORY_RULES: Readonly<Record<string, Rule>> = Object.fromEntries(
+  SETTINGS.flatMap(({ key, workingDirectory }) =>
+    "keys" in workingDirectory
+      ? Object.entries(workingDirectory.keys).map(([inner, rule]) => [`${key}.${inner}`, rule])
+      : [[key, workingDirectory]],
+  ),
+);
 
 export interface WorkingDirectoryLayers {
   /** Weaker than the operator's own file. */
@@ -103,8 +58,9 @@ export function workingDirectoryLayers(file: ConfigFile, operator: Record<string
       }
       case "not before": {
         const limit = at(operator, path) ?? at(defaults(), path);
-        const [own, wish] = [rule.values.indexOf(String(limit)), rule.values.indexOf(String(value))];
-        if (own >= 0 && wish >= 0 && wish < own) refuse(path, `can be ${rule.values.slice(own).join(" or ")} here.`);
+        const [allowed, chosen] = [rule.values.indexOf(String(limit)), rule.values.indexOf(String(value))];
+        if (allowed >= 0 && chosen >= 0 && chosen < allowed)
+          refuse(path, `can be ${rule.values.slice(allowed).join(" or ")} here.`);
         break;
       }
       case "roots":
@@ -112,8 +68,8 @@ export function workingDirectoryLayers(file: ConfigFile, operator: Record<string
           if (typeof root !== "string") continue;
           const folder = resolve(file.folder, root);
           if (!isWithin(file.folder, folder)) refuse(path, `leads out of ${file.folder}.`);
-          const own = at(operator, path);
-          if (Array.isArray(own) && !own.some((one) => typeof one === "string" && isWithin(one, folder)))
+          const allowed = at(operator, path);
+          if (Array.isArray(allowed) && !allowed.some((one) => typeof one === "string" && isWithin(one, folder)))
             refuse(path, `names ${root}, which is not below a root of the operator's configuration.`);
         }
         break;

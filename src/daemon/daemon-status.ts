@@ -87,11 +87,11 @@ function findingsOf(status: ServerStatus, version: string, path: string): Findin
 function comparePath(theirs: string | undefined, ours: string): Finding {
   if (theirs === undefined) return { ok: true, message: "does not report its PATH (an earlier version)" };
   const [its, own] = [theirs, ours].map((one) => one.split(delimiter).filter(Boolean)) as [string[], string[]];
-  const lacking = own.filter((folder) => !its.includes(folder));
-  if (lacking.length > 0)
+  const missing = own.filter((folder) => !its.includes(folder));
+  if (missing.length > 0)
     return {
       ok: false,
-      message: `its PATH, inherited from the process that started it, lacks ${lacking.join(", ")}`,
+      message: `its PATH, inherited from the process that started it, lacks ${missing.join(", ")}`,
       fix: "stackwarden server stop    (if it needs programs there; the next server inherits the PATH of its first client)",
     };
   const same = its.length === own.length && its.every((folder, index) => folder === own[index]);

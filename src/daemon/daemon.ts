@@ -69,21 +69,21 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
   const stopRequested = new Promise<string>((resolve) => {
     ask = resolve;
   });
-  let made: Promise<SharedStackManager> | undefined;
+  let pending: Promise<SharedStackManager> | undefined;
   let present: SharedStackManager | undefined;
   const ending = (): StackwardenError =>
     new StackwardenError("SERVER_UNAVAILABLE", "The background server is shutting down.", { hint: "Try again." });
   const manager = async (): Promise<SharedStackManager> => {
     // A manager created now would never be shut down.
     if (closing !== undefined) throw ending();
-    made ??= options.composeManager();
-    const current = made;
+    pending ??= options.composeManager();
+    const current = pending;
     try {
       present = await current;
       return present;
     } catch (error) {
       // Do not cache the failure: the next call tries again.
-      if (made === current) made = undefined;
+      if (pending === current) pending = undefined;
       throw error;
     }
   };
@@ -166,7 +166,7 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
       closing ??= (async () => {
         clearInterval(idle);
         await Promise.all([door.shut(), options.dashboard.close()]);
-        await (await made?.catch(() => undefined))?.shutdown(reason);
+        await (await pending?.catch(() => undefined))?.shutdown(reason);
         await door.disconnect(GOODBYE_MS);
         await rm(place.info, { force: true });
         await lock.release();

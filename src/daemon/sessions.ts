@@ -72,7 +72,7 @@ export async function openSession(visit: IncomingConnection, host: SessionHost):
 }
 
 function viewOf({ hello, session }: IncomingConnection, config: Config, { manager, logger }: SessionHost) {
-  let made: Promise<StackManager> | undefined;
+  let pending: Promise<StackManager> | undefined;
   let ending: (() => Promise<void>) | undefined;
   const make = async (): Promise<StackManager> => {
     // The user's commands reach every project of the user; an agent only projects in its roots.
@@ -97,11 +97,11 @@ function viewOf({ hello, session }: IncomingConnection, config: Config, { manage
   };
   return {
     manager: (): Promise<StackManager> => {
-      made ??= make().catch((error: unknown) => {
-        made = undefined;
+      pending ??= make().catch((error: unknown) => {
+        pending = undefined;
         throw error;
       });
-      return made;
+      return pending;
     },
     close: async (): Promise<void> => {
       await ending?.();

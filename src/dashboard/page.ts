@@ -13,6 +13,8 @@ export interface PageOptions {
   door: PageHost;
   /** The permitted actions. Over HTTP the page reads them from the server, which knows the token. Default `operate`. */
   scope?: "read" | "operate";
+  /** The permitted commands. Over HTTP the page reads them from the server. Default `any`. */
+  commands?: "any" | "declared" | "off";
 }
 
 let built: Promise<string> | undefined;
@@ -29,14 +31,17 @@ function file(): string {
 }
 
 /** @throws NOT_FOUND when it was not built */
-export async function dashboardPage({ door, scope = "operate" }: PageOptions): Promise<string> {
+export async function dashboardPage({ door, scope = "operate", commands = "any" }: PageOptions): Promise<string> {
   built ??= readFile(file(), "utf8").catch((error: unknown) => {
     // Not kept: the next reader tries again.
     built = undefined;
     throw error;
   });
   // Attributes, not script: the script's hash stays the same.
-  return (await built).replace("<html ", `<html data-door="${door}" data-scope="${scope}" `);
+  return (await built).replace(
+    "<html ",
+    `<html data-door="${door}" data-scope="${scope}" data-commands="${commands}" `,
+  );
 }
 
 const hashes = (html: string, tag: "script" | "style"): string =>

@@ -4,6 +4,7 @@ import express, { type Express } from "express";
 import { StackwardenError } from "../errors.js";
 import type { Logger } from "../logger.js";
 import type { StackManager } from "../stack/model.js";
+import type { StackSettings } from "../stack/settings.js";
 import { sendDashboard } from "./dashboard.js";
 import { checkHostAndOrigin, limitRate, requireToken } from "./guards.js";
 import { createMetrics, type Metrics } from "./metrics.js";
@@ -42,6 +43,8 @@ export interface HttpAppOptions {
   version: string;
   logger: Logger;
   readOnly?: boolean;
+  /** The commands that the operator permits; the dashboard offers only those. Default `any`. */
+  commands?: StackSettings["commands"];
   /** Host names that are accepted in addition to the loopback names. */
   allowedHosts?: readonly string[];
   /** Origins of pages that may send requests, for example `https://example.test`. */
@@ -73,7 +76,7 @@ function partOf(path: string): string {
 }
 
 export function createHttpApp(options: HttpAppOptions): HttpApp {
-  const { tokens, oauth, version, logger, readOnly = false, requestsPerMinute = 1200 } = options;
+  const { tokens, oauth, version, logger, readOnly = false, commands = "any", requestsPerMinute = 1200 } = options;
   const metrics = createMetrics(() => mcp?.sessions ?? 0);
   const getManager = async (): Promise<StackManager> => {
     const manager = await options.getManager();
@@ -151,7 +154,10 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
       const { id, name, scope } = principalOf(request);
       await mcp.handle(request, response, { id, name, readOnly: readOnly || scope === "read" });
     });
-  app.use("/api/v1", restRouter({ getManager, readOnly, version, onCall: metrics.call, ending: requests.ending }));
+  app.use(
+    "/api/v1",
+    restRouter({ getManager, readOnly, commands, version, onCall: metrics.call, ending: requests.ending }),
+  );
   app.use(() => {
     throw new StackwardenError("NOT_FOUND", "There is nothing at this path.", {
       hint: "See /api/v1/openapi.json for the available paths.",

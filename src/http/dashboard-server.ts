@@ -2,6 +2,7 @@
 import { toStackwardenError } from "../errors.js";
 import type { Logger } from "../logger.js";
 import type { StackManager } from "../stack/model.js";
+import type { StackSettings } from "../stack/settings.js";
 import { MemoryTokens } from "./memory-tokens.js";
 import { openHttpServer } from "./server.js";
 
@@ -10,6 +11,7 @@ export interface DashboardServerOptions {
   /** Preferred port on 127.0.0.1. A free one is used when another process listens there. */
   port: number;
   readOnly: boolean;
+  commands: StackSettings["commands"];
   version: string;
   logger: Logger;
 }

@@ -13,7 +13,7 @@ export interface OAuthOptions {
   /** Public URL of this server with `/mcp`: the required audience of tokens. */
   audience: string;
   /** Null, the default: read from the metadata of the issuer. */
-  jwksUri?: string | null;
+  jwksUri?: string | undefined;
   /** Default `stackwarden:read`. */
   readScope?: string;
   /** Default `stackwarden:operate`. */

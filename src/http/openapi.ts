@@ -222,8 +222,13 @@ const ACCESS: Json = {
       description: "The token.",
       content: json({
         type: "object",
-        required: ["name", "scope", "version"],
-        properties: { name: { type: "string" }, scope: { enum: ["read", "operate"] }, version: { type: "string" } },
+        required: ["name", "scope", "commands", "version"],
+        properties: {
+          name: { type: "string" },
+          scope: { enum: ["read", "operate"] },
+          commands: { enum: ["any", "declared", "off"], description: "The commands that the operator permits." },
+          version: { type: "string" },
+        },
       }),
     },
     ...RESPONSES,

@@ -32,9 +32,9 @@ export function sendProblem(response: Response, error: StackwardenError, oauth?:
 }
 
 /** The authentication that a client needs (RFC 6750), and where it finds the authorization server (RFC 9728). */
-function challengeOf(code: ErrorCode, lacking: unknown, oauth: OAuth | undefined): string | null {
+function challengeOf(code: ErrorCode, missing: unknown, oauth: OAuth | undefined): string | null {
   const parts = ['realm="stackwarden"'];
-  const missingScope = lacking === "read" || lacking === "operate" ? lacking : null;
+  const missingScope = missing === "read" || missing === "operate" ? missing : null;
   if (missingScope !== null) parts.push('error="insufficient_scope"');
   else if (code !== "UNAUTHORIZED") return null;
   if (oauth !== undefined)

@@ -7,6 +7,7 @@ import { listStacks } from "../operations/list-stacks.js";
 import { startStack } from "../operations/start-stack.js";
 import { stopStack } from "../operations/stop-stack.js";
 import type { CallContext, LogReport, StackManager, StackReport } from "../stack/model.js";
+import type { StackSettings } from "../stack/settings.js";
 import { inputOf } from "./input.js";
 import { sendLogs, streamLogs } from "./logs.js";
 import { openApiDocument } from "./openapi.js";
@@ -16,6 +17,7 @@ import { answerOf, ROUTES } from "./routes.js";
 export interface RestOptions {
   getManager(): Promise<StackManager>;
   readOnly: boolean;
+  commands: StackSettings["commands"];
   version: string;
   /** Called at the start of every call. @returns a function that takes the call's result */
   onCall(operation: string): (result: string) => void;
@@ -28,11 +30,11 @@ const BODY_LIMIT = "256kb";
 /** A signal that aborts when the client disconnects before its response, or has already disconnected. */
 function goneSignal(response: Response): AbortSignal {
   const disconnected = new AbortController();
-  const left = (): void => {
+  const onDisconnect = (): void => {
     if (!response.writableFinished) disconnected.abort();
   };
-  if (response.closed) left();
-  else response.once("close", left);
+  if (response.closed) onDisconnect();
+  else response.once("close", onDisconnect);
   return disconnected.signal;
 }
 
@@ -83,10 +85,11 @@ export function restRouter(options: RestOptions): Router {
     next();
   });
   router.use(express.json({ limit: BODY_LIMIT, strict: true, inflate: false }));
-  // Name and scope of the token, for clients that offer only permitted actions.
+  // Name and scope of the token and the permitted commands, for clients that offer only permitted actions.
   router.get("/access", (request, response) => {
     const { name, scope } = principalOf(request);
-    response.json({ name, scope: options.readOnly ? "read" : scope, version: options.version });
+    const { readOnly, commands, version } = options;
+    response.json({ name, scope: readOnly ? "read" : scope, commands, version });
   });
   router.get("/openapi.json", (_request, response) => {
     response.json(openApiDocument(options.version));

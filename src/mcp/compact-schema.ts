@@ -35,7 +35,9 @@ function compact(schema: JsonObject): JsonObject {
     if (LEFT_OUT.has(key) || value === false) continue;
     if (key === "maximum" && (value as number) > LARGEST_MAXIMUM) continue;
     if (key === "enum" && (value as unknown[]).length > LONGEST_ENUM) continue;
-    result[key] = compactMember(key, value);
+    // Not every model provider accepts `const`.
+    if (key === "const") result.enum = [value];
+    else result[key] = compactMember(key, value);
   }
   return result;
 }

@@ -3,6 +3,7 @@
  */
 import type { ClientCapabilities, ReadResourceResult, Resource, Tool } from "@modelcontextprotocol/sdk/types.js";
 import { dashboardPage } from "../dashboard/page.js";
+import type { StackSettings } from "../stack/settings.js";
 
 export const DASHBOARD_URI = "ui://stackwarden/dashboard";
 const EXTENSION = "io.modelcontextprotocol/ui";
@@ -21,7 +22,7 @@ export const DASHBOARD: Resource = {
   name: "dashboard",
   title: "Dashboard",
   description:
-    "A page for people: stacks, health, diagnosis, use against limits, events, live logs; restart, stop, start, limits.",
+    "A page for people: stacks, health, diagnosis, use against limits, events, live logs; start, stop, restart, limits, commands, snapshots.",
   mimeType: MIME_TYPE,
   _meta: META,
 };
@@ -37,7 +38,10 @@ export function withDashboard(tool: Tool): Tool {
 }
 
 /** @param readOnly hides all actions on the page */
-export async function readDashboard(readOnly: boolean): Promise<ReadResourceResult> {
-  const text = await dashboardPage({ door: "mcp-app", scope: readOnly ? "read" : "operate" });
+export async function readDashboard(
+  readOnly: boolean,
+  commands: StackSettings["commands"],
+): Promise<ReadResourceResult> {
+  const text = await dashboardPage({ door: "mcp-app", scope: readOnly ? "read" : "operate", commands });
   return { contents: [{ uri: DASHBOARD_URI, mimeType: MIME_TYPE, text, _meta: META }] };
 }

@@ -180,7 +180,7 @@ export function createMcpServer(options: McpServerOptions): Server {
   on(ReadResourceRequestSchema, async ({ params: { uri } }, extra) => {
     if (isDocument(uri)) return readDocument(uri);
     return uri === DASHBOARD_URI
-      ? readDashboard(readOnly).catch((error: unknown) => Promise.reject(readFailure(uri, error)))
+      ? readDashboard(readOnly, commands).catch((error: unknown) => Promise.reject(readFailure(uri, error)))
       : readResource(uri, await managerFor(uri, manager), quietCall(extra));
   });
   on(SubscribeRequestSchema, async ({ params: { uri } }) => {

@@ -3,7 +3,7 @@ import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
 import { type ErrorReport, type StackwardenError, toStackwardenError } from "../errors.js";
 import { type AnyOperation, invoke } from "../operations/index.js";
 import type { OperationContext } from "../operations/operation.js";
-import { takeDetail } from "./brief.js";
+import { DETAIL_FIELD, takeDetail } from "./brief.js";
 import type { McpLogger, McpServerOptions } from "./context.js";
 import { UNTRUSTED } from "./untrusted.js";
 
@@ -16,7 +16,10 @@ export async function callTool(
   const finishCall = onCall?.(operation.name);
   try {
     const { input, detail } = takeDetail(operation, rawInput);
-    const output = (await invoke(operation, input, context, { readOnly })) as Record<string, unknown>;
+    const output = (await invoke(operation, input, context, {
+      readOnly,
+      extraFields: operation.brief === undefined ? [] : [DETAIL_FIELD],
+    })) as Record<string, unknown>;
     finishCall?.("ok");
     const content = detail || operation.brief === undefined ? output : operation.brief.of(output);
     return result(content);

@@ -8,7 +8,7 @@ export const healthStatus = defineOperation({
   name: "health_status",
   title: "Health status",
   description: [
-    "Report the health of every service from its latest checks. Use it after a change and when something fails. stale: code newer than the instance.",
+    "Report the health of every service from its latest checks. Use it after a change and when something fails. stale: files changed since the instance started.",
     "wait_for waits for the condition; on timeout the call still succeeds with wait.met false.",
     'Example: {"project": "shop", "wait_for": "healthy"}',
   ].join("\n"),

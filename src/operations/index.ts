@@ -50,6 +50,8 @@ export const operations: readonly AnyOperation[] = [
 export interface InvokeOptions {
   /** Refuse every operation that changes something. Default false. */
   readOnly?: boolean;
+  /** Fields that the interface accepts beside the operation's own; errors name them too. */
+  extraFields?: readonly string[];
 }
 
 /**
@@ -82,7 +84,7 @@ export async function invoke<Input extends z.ZodObject, Output extends z.ZodObje
   operation: Operation<Input, Output>,
   rawInput: unknown,
   context: OperationContext | (() => Promise<OperationContext>),
-  { readOnly = false }: InvokeOptions = {},
+  { readOnly = false, extraFields }: InvokeOptions = {},
 ): Promise<z.input<Output>> {
   if (readOnly && !operation.annotations.readOnly) {
     throw new StackwardenError(
@@ -93,7 +95,7 @@ export async function invoke<Input extends z.ZodObject, Output extends z.ZodObje
       },
     );
   }
-  const input = parseInput(operation, rawInput);
+  const input = parseInput(operation, rawInput, extraFields);
   requireConfirmation(operation, input);
   const ready = typeof context === "function" ? await context().catch(rethrow) : context;
   if (ready.signal.aborted) {
@@ -113,13 +115,14 @@ const rethrow = (error: unknown): never => {
 export function parseInput<Input extends z.ZodObject>(
   operation: Pick<Operation<Input>, "name" | "input">,
   rawInput: unknown,
+  extraFields: readonly string[] = [],
 ): z.output<Input> {
   refuseUnsafe(operation.name, rawInput ?? {});
   const input = readArguments(operation.input, rawInput ?? {});
   // Check again: members sent as JSON text are visible only after parsing.
   refuseUnsafe(operation.name, input);
   const parsed = operation.input.safeParse(input);
-  if (!parsed.success) throw inputError(operation.name, issuesOf(operation.input, parsed.error, input));
+  if (!parsed.success) throw inputError(operation.name, issuesOf(operation.input, parsed.error, input, extraFields));
   return parsed.data as z.output<Input>;
 }
 

@@ -1,8 +1,8 @@
 /** Converts zod's issues to one INVALID_INPUT error that names each field, the value sent and the values expected. */
 import type { z } from "zod";
 import { StackwardenError } from "../errors.js";
+import { nearest } from "../system/nearest.js";
 import { validOf } from "./fields.js";
-import { nearest } from "./nearest.js";
 
 export interface InputIssue {
   /** Path such as `ports.backend`. */
@@ -40,12 +40,17 @@ const sentence = ({ field, problem, valid }: InputIssue): string => {
 };
 
 /** Converts zod's issues, in zod's order. `input` is the validated value. */
-export function issuesOf(schema: z.ZodObject, error: z.core.$ZodError, input: unknown): InputIssue[] {
+export function issuesOf(
+  schema: z.ZodObject,
+  error: z.core.$ZodError,
+  input: unknown,
+  extraFields: readonly string[] = [],
+): InputIssue[] {
   const fields = Object.keys(schema.shape);
   return error.issues.flatMap((issue): InputIssue[] => {
     const { valid, names } = describe(schema, issue.path);
     if (issue.code === "unrecognized_keys") {
-      const accepted = names ?? fields;
+      const accepted = names ?? [...fields, ...extraFields];
       return issue.keys.map((key) => ({
         field: preview([...issue.path, key]),
         problem: unknownProblem(key, accepted),

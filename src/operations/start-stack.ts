@@ -1,7 +1,17 @@
 import * as z from "zod";
 import { startOutcome } from "../stack/schemas/outcomes.js";
 import { briefStart } from "./brief/changes.js";
-import { dataFrom, defined, flag, idleStop, limitsByService, ports, selection, timeoutSeconds } from "./fields.js";
+import {
+  dataFrom,
+  defined,
+  flag,
+  idleStop,
+  limitChange,
+  limitsByService,
+  ports,
+  selection,
+  timeoutSeconds,
+} from "./fields.js";
 import { defineOperation } from "./operation.js";
 
 export const startStack = defineOperation({
@@ -11,7 +21,7 @@ export const startStack = defineOperation({
     "Start a project's stack, or apply a changed compose file to a running one; unchanged services keep running.",
     "Uses the folder's compose file, else a built-in stack (postgres, redis, backend, frontend).",
     'Waits until every service is healthy; after timeout_seconds it returns status "starting" and the start continues: do what `next` says.',
-    "A failed start is rolled back; the error has the last log lines.",
+    "A failed start is rolled back (replaced services run as before); the error has the last log lines and what is down.",
     'Example: {"project": "shop", "folder": "shop"}',
   ].join("\n"),
   input: z.strictObject({
@@ -57,7 +67,7 @@ export const startStack = defineOperation({
         limits:
           input.limits === undefined
             ? undefined
-            : Object.fromEntries(Object.entries(input.limits).map(([name, limits]) => [name, defined(limits)])),
+            : Object.fromEntries(Object.entries(input.limits).map(([name, limits]) => [name, limitChange(limits)])),
         dataFrom: input.data_from === undefined ? undefined : defined(input.data_from),
         watch: input.watch,
         idleStopMs: input.idle_stop === undefined ? undefined : input.idle_stop * 1000,

@@ -32,6 +32,8 @@ export interface ServiceExit {
   reason?: string;
 }
 
+export type WebProtocol = "http" | "https";
+
 export interface ProbeResult {
   healthy: boolean;
   /** Result of the check in one line. Untrusted text that is not redacted yet. */
@@ -101,6 +103,14 @@ export interface ExecRequest {
   signal: AbortSignal;
 }
 
+/** A file of the project that an instance gets, or that it no longer has. */
+export interface FileCopy {
+  /** Absolute path in the instance. */
+  target: string;
+  /** Path relative to `within`, which is an absolute, real path; null: the file is removed. */
+  source: { path: string; within: string } | null;
+}
+
 /** How a command ended. */
 export interface ExecResult {
   exitCode: number | null;
@@ -151,17 +161,30 @@ export interface RuntimeService {
    * runtime does not use images.
    */
   readonly imageHealthcheck?: Healthcheck;
+  /** The command line of the instance, which the image or its Dockerfile may have declared. Absent when it is unknown. */
+  readonly command?: readonly string[];
   /**
    * Named volumes of the definition that held no file before the instance's program began; null when this could not be
    * observed. Never rejects.
    */
   readonly emptyVolumes: Promise<readonly string[] | null>;
+  /**
+   * Deletes the volumes that were created for this instance. The instance must have ended; a volume that another container
+   * uses stays. Absent on runtimes that initialise databases themselves, or cannot delete a volume of an open stack.
+   * @returns names of the deleted volumes in the definition; the paths of those that only the image declares
+   */
+  removeNewVolumes?(): Promise<string[]>;
   /** Resolves once when the instance has ended, for any reason. Never rejects. */
   readonly exited: Promise<ServiceExit>;
   /** Sends the stop signal, waits `graceMs` milliseconds, then kills all processes of the instance. Idempotent. */
   stop(options: { graceMs: number; signal?: string }): Promise<ServiceExit>;
   /** One health check; a failing check is a result, not an error. Bounded by `healthcheck.timeoutMs` and the signal. */
   probe(healthcheck: Healthcheck, signal: AbortSignal): Promise<ProbeResult>;
+  /**
+   * Determines with one request whether a published container port speaks HTTP. Null when it does not, or does not
+   * answer in a fraction of a second. Never rejects.
+   */
+  webProtocol(containerPort: number, signal: AbortSignal): Promise<WebProtocol | null>;
   setLimits(limits: Limits): Promise<AppliedLimits>;
   readLimits(): Promise<AppliedLimits>;
   stats(): Promise<ServiceStats>;
@@ -171,6 +194,12 @@ export interface RuntimeService {
    * @throws COMMAND_NOT_FOUND, SERVICE_NOT_STARTED when the instance has ended
    */
   exec(request: ExecRequest): Promise<ExecResult>;
+  /**
+   * Copies files into the instance, as its user, and removes others. Absent where an instance uses the project's files
+   * themselves or cannot be changed.
+   * @throws when a file could not be copied or removed; others may have been
+   */
+  copyFiles?(files: readonly FileCopy[]): Promise<void>;
   /**
    * Pauses all processes of the instance until `resume`.
    * @throws UNSUPPORTED when the runtime cannot pause; then no process is paused
@@ -200,8 +229,11 @@ export interface RuntimeStack {
   runOneOff(request: OneOffRequest): Promise<ExecResult>;
   /** Resolves when the runtime itself has died; every service is lost then. Never rejects. */
   readonly lost: Promise<{ reason: string }>;
-  /** Applies a changed definition before changed services are replaced (reconcile). */
-  update(definition: StackDefinition): Promise<void>;
+  /**
+   * Applies a changed definition before changed services are replaced (reconcile).
+   * @returns the reason by name, of services that have to be replaced although their own definition is unchanged
+   */
+  update(definition: StackDefinition): Promise<Readonly<Record<string, string>>>;
   /**
    * Releases everything but data: ports, cgroups, sessions. Services should be stopped before; running ones are killed.
    */
@@ -212,6 +244,12 @@ export interface CheckServicesRequest {
   definition: StackDefinition;
   /** Absolute, real path of the project. */
   folder: string;
+  /** Settings of the calling client. Default: the server's settings. */
+  settings?: StackSettings;
+}
+
+export interface CheckPortsRequest {
+  definition: StackDefinition;
   /** Settings of the calling client. Default: the server's settings. */
   settings?: StackSettings;
 }
@@ -232,6 +270,12 @@ export interface StackRuntime {
   check(project?: string, settings?: StackSettings): Promise<RuntimeStatus>;
   /** Determines what would run each service. Absent on runtimes that run images. Starts and keeps nothing. */
   checkServices?(request: CheckServicesRequest): Promise<ServiceCheck[]>;
+  /**
+   * Determines the host ports that a start would use now for the published ports of a definition. Keeps none of them.
+   * @returns the published addresses
+   * @throws PORT_IN_USE with every busy port, its owner and free ones; UNSUPPORTED
+   */
+  checkPorts?(request: CheckPortsRequest): Promise<Endpoint[]>;
   open(request: OpenStackRequest): Promise<RuntimeStack>;
   /** Deletes named volumes of a project that is not running. */
   removeVolumes(projectId: string, stateDir: string, volumes: string[]): Promise<void>;

@@ -23,7 +23,7 @@ export interface StackSettings {
   /** Milliseconds a whole stack may take to become healthy. Default 300,000. */
   startTimeoutMs: number;
   /** Milliseconds without a call on a stack after which it stops. Default: it runs until it is stopped. */
-  idleStopMs?: number;
+  idleStopMs?: number | undefined;
   /** Limits for the snapshots of each project. Default: 10 snapshots and 10,240 MB in total. */
   snapshots: { maxCount: number; maxBytes: number };
   /**

@@ -9,6 +9,20 @@ export const RUNTIMES = ["dagger", "docker", "local"] as const;
 export const DEFAULT_RUNTIME = "local" satisfies (typeof RUNTIMES)[number];
 export type RuntimeName = (typeof RUNTIMES)[number];
 
+/** How a runtime runs services, as far as reports and checks depend on it. */
+export interface RuntimeTraits {
+  /** A service is a container of its image. False: its programs run on this machine, and images are never unpacked. */
+  readonly images: boolean;
+  /** A bind is the project's folder itself. False: a copy, made at the start. */
+  readonly liveBinds: boolean;
+}
+
+export const RUNTIME_TRAITS: Readonly<Record<RuntimeName, RuntimeTraits>> = {
+  dagger: { images: true, liveBinds: false },
+  docker: { images: true, liveBinds: true },
+  local: { images: false, liveBinds: true },
+};
+
 export const isRuntimeName = (name: unknown): name is RuntimeName => (RUNTIMES as readonly unknown[]).includes(name);
 
 /**
@@ -40,6 +54,7 @@ export const EVENTS = {
   stack_starting: "info",
   stack_started: "success",
   stack_start_failed: "error",
+  start_refused: "warning",
   stack_stopping: "info",
   stack_stopped: "info",
   stack_lost: "error",
@@ -54,6 +69,7 @@ export const EVENTS = {
   service_restarting: "info",
   service_restarted: "success",
   service_replaced: "info",
+  files_copied: "info",
   restart_scheduled: "warning",
   restart_given_up: "error",
   limits_changed: "info",

@@ -20,6 +20,8 @@ export interface NewerFilesOptions {
   skip(path: string, isFolder: boolean): boolean;
   /** Maximum number of entries. */
   maxEntries: number;
+  /** Receives the path of every compared file, however old. */
+  onFile?(path: string): void;
 }
 
 export interface NewerFiles {
@@ -60,7 +62,7 @@ function enter(parent: Folder, name: string): Folder | null {
  * @throws UnsafePathError when the path leads outside `within`
  */
 export async function newerFiles(path: string, options: NewerFilesOptions): Promise<NewerFiles> {
-  const { within, since, skip, maxEntries } = options;
+  const { within, since, skip, maxEntries, onFile } = options;
   const result: NewerFiles = { files: [], entries: 0, complete: true };
   const beneath = openBeneath(path, within);
   if (beneath === undefined) return result;
@@ -68,6 +70,7 @@ export async function newerFiles(path: string, options: NewerFilesOptions): Prom
   const add = (name: string, stats: Stats): void => {
     // A modification time in the future says nothing; the time of the last change of the entry is the kernel's.
     const mtimeMs = stats.mtimeMs > now + FUTURE_MS ? stats.ctimeMs : stats.mtimeMs;
+    onFile?.(name);
     if (mtimeMs > since) result.files.push({ path: name, mtimeMs, uid: stats.uid });
   };
   const visit = async (folder: Folder, prefix: string, depth: number): Promise<void> => {

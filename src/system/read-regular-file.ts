@@ -33,7 +33,12 @@ function describe(stats: Stats): string {
   return stats.isSocket() ? "is a socket" : "is a device";
 }
 
-const size = (bytes: number): string => (bytes % 1_048_576 === 0 ? `${bytes / 1_048_576} MiB` : `${bytes} bytes`);
+const KIB = 1024;
+
+function size(bytes: number): string {
+  if (bytes % KIB ** 2 === 0) return `${bytes / KIB ** 2} MiB`;
+  return bytes % KIB === 0 ? `${bytes / KIB} KiB` : `${bytes} bytes`;
+}
 
 function readUpTo(fd: number, maxBytes: number, tooLarge: () => UnsafePathError): Buffer {
   const chunks: Buffer[] = [];
@@ -102,9 +107,13 @@ export const readRegularText = (path: string, options: ReadRegularFileOptions): 
  * @returns undefined when nothing is there
  * @throws UnsafePathError when it leads outside `within`
  */
-export function statBeneath(path: string, within: string): { kind: PathKind; path: string; size: number } | undefined {
+export function statBeneath(
+  path: string,
+  within: string,
+): { kind: PathKind; path: string; size: number; stats: Stats } | undefined {
   const beneath = openBeneath(path, within);
   if (beneath === undefined) return undefined;
   closeBeneath(beneath);
-  return { kind: kindOf(beneath.stats), path: beneath.real, size: beneath.stats.size };
+  const { stats, real } = beneath;
+  return { kind: kindOf(stats), path: real, size: stats.size, stats };
 }

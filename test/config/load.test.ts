@@ -48,7 +48,6 @@ describe("defaults", () => {
       startTimeoutMs: 300_000,
       logLevel: "info",
       projects: {},
-      oauth: null,
       retry: { maxRetries: 3, baseDelayMs: 1000 },
       logs: { ringBytes: 8 * 1024 * 1024, spoolBytes: 64 * 1024 * 1024 },
     });
@@ -193,7 +192,6 @@ it("an issuer of access tokens is wholly named or not at all", async () => {
   expect((await loadConfig({ env: env({ ...issuer, ...audience }), cwd })).oauth).toEqual({
     issuer: "https://login.example",
     audience: "https://stack.example/mcp",
-    jwksUri: null,
     readScope: "stackwarden:read",
     operateScope: "stackwarden:operate",
   });
@@ -381,6 +379,7 @@ describe("engines", () => {
     const config = await loadConfig({ env: env(), cwd });
     expect(config.dagger).toEqual({
       engines: { big: "tcp://10.0.0.5:8080", cluster: "kube-pod://engine-0?namespace=dagger" },
+      cliDownload: true,
       cliSource: "https://dl.dagger.io/dagger/releases",
       engine: "big",
       gatewayImage: "node:22-alpine",
@@ -440,9 +439,12 @@ describe("engines", () => {
 
   it("the Dagger CLI is downloaded from the operator's mirror, or not at all; the working directory can only forbid it", async () => {
     own("dagger_cli_source: https://mirror.example/dagger\n");
-    expect((await loadConfig({ env: env(), cwd })).dagger.cliSource).toBe("https://mirror.example/dagger");
+    expect((await loadConfig({ env: env(), cwd })).dagger).toMatchObject({
+      cliDownload: true,
+      cliSource: "https://mirror.example/dagger",
+    });
     local("dagger_cli_download: false\n");
-    expect((await loadConfig({ env: env(), cwd })).dagger.cliSource).toBeNull();
+    expect((await loadConfig({ env: env(), cwd })).dagger.cliDownload).toBe(false);
     own("dagger_cli_download: false\n");
     for (const text of ["dagger_cli_download: true\n", "dagger_cli_source: https://other.example\n"]) {
       local(text);

@@ -31,23 +31,20 @@ interface Check {
   errorMessage?: string;
 }
 
-let node: { binary: string; remove(): void };
+let node: string;
 let folder: string;
 beforeAll(async () => {
   // The suite's own code needs it.
   node = await nodeFrom(22);
   folder = mkdtempSync(join(tmpdir(), "stackwarden-conformance-"));
 }, 300_000);
-afterAll(() => {
-  node.remove();
-  rmSync(folder, { recursive: true, force: true });
-});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function run(port: number, ...args: string[]): Promise<{ code: number; output: string; checks: Map<string, Check[]> }> {
   const results = mkdtempSync(join(folder, "results-"));
   return new Promise((resolve) => {
     execFile(
-      node.binary,
+      node,
       [SUITE, "server", "--url", `http://127.0.0.1:${port}/mcp`, "-o", results, ...args],
       { cwd: folder, maxBuffer: 20_000_000 },
       (error, stdout, stderr) => {

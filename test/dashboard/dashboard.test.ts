@@ -1,5 +1,5 @@
 /** The dashboard in a real browser, against the production HTTP door and the real domain. */
-import { readFileSync } from "node:fs";
+import { readFileSync, renameSync } from "node:fs";
 import { createRequire } from "node:module";
 import { gzipSync } from "node:zlib";
 import type { Browser, BrowserContext, Page } from "playwright-core";
@@ -167,7 +167,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
 
   it("shows projects, services, health, limits against use, and events", async () => {
     await enter();
-    await page.getByRole("navigation", { name: "Projects" }).getByText("4 of 4 well").waitFor();
+    await page.getByRole("navigation", { name: "Projects" }).getByText("4 services up").waitFor();
     await card("backend").getByText("Healthy").waitFor();
     await card("backend").getByText("well · 1 ms").waitFor();
     await card("backend").getByText("0.25 / 0.5 cores").waitFor();
@@ -254,6 +254,140 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     await leftOut.waitFor({ state: "hidden" });
   });
 
+  it("runs declared and other commands, shows their output and exit code, and ends one that is cancelled", async () => {
+    const ran: unknown[] = [];
+    one.domain.runtime.scripts.backend = {
+      exec: async ({ command, onOutput, signal }) => {
+        ran.push(command);
+        if (command[0] === "sleep") {
+          await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+          ran.push("ended");
+          return { exitCode: null, signal: "SIGTERM" };
+        }
+        await onOutput("stdout", Buffer.from("<b>12 passed</b>\nhush-hush-1\n"));
+        await onOutput("stderr", Buffer.from("1 failed\n"));
+        return { exitCode: command[0] === "pytest" ? 3 : 0 };
+      },
+    };
+    try {
+      await enter();
+      const commands = page.getByRole("region", { name: "Commands", exact: true });
+      // The service that declares commands is selected.
+      await commands.getByRole("button", { name: "test", exact: true }).click();
+      await commands.getByText(/^test in backend: Exit code 3 after/).waitFor();
+      const stdout = await commands.getByRole("region", { name: "stdout of test" }).textContent();
+      expect(stdout).toContain("<b>12 passed</b>");
+      expect(stdout).not.toContain("hush-hush-1");
+      expect(await commands.getByRole("region", { name: "stderr of test" }).textContent()).toContain("1 failed");
+      expect(await violations(), "with the output of a command").toEqual([]);
+      const input = commands.getByRole("textbox", { name: "Command" });
+      await input.fill("echo $MODE");
+      await commands.getByLabel("In a shell").check();
+      await input.press("Enter");
+      await commands.getByText(/^echo \$MODE in backend: Exit code 0/).waitFor();
+      await commands.getByLabel("In a shell").uncheck();
+      await input.fill("echo 'open");
+      await input.press("Enter");
+      await commands.getByText(/has a quote that is not closed/).waitFor();
+      await input.fill("sleep 1000");
+      await commands.getByRole("button", { name: "Run" }).click();
+      await commands.getByText(/sleep 1000 runs in backend since/).waitFor();
+      expect(await commands.getByRole("button", { name: "test", exact: true }).isDisabled()).toBe(true);
+      await commands.getByRole("button", { name: "Cancel" }).click();
+      await commands.getByText("sleep 1000 was cancelled.").waitFor();
+      await expect.poll(() => ran.at(-1)).toBe("ended");
+      expect(ran.slice(0, 2)).toEqual([["pytest"], ["/bin/sh", "-c", "echo $MODE"]]);
+    } finally {
+      one.domain.runtime.scripts.backend = {};
+    }
+  });
+
+  it("offers only the commands that the operator permits", async () => {
+    for (const commands of ["declared", "off"] as const) {
+      const strict = await shop({ commands });
+      try {
+        await strict.start();
+        await page.goto(`${strict.http.url}/#token=${strict.http.operate}`);
+        await card("backend").getByText("Healthy").waitFor();
+        const panel = page.getByRole("region", { name: "Commands", exact: true });
+        await expect.poll(() => panel.isVisible()).toBe(commands === "declared");
+        if (commands === "off") continue;
+        expect(await panel.getByRole("textbox").count()).toBe(0);
+        await panel.getByRole("button", { name: "migrate" }).click();
+        await panel.getByText(/^migrate in backend: Exit code 0/).waitFor();
+        await panel.getByLabel("Service of the command").selectOption("redis");
+        await panel.getByText("The compose file declares no command for this service.").waitFor();
+      } finally {
+        await page.goto("about:blank");
+        await strict.close();
+      }
+    }
+  });
+
+  it("saves, restores and deletes snapshots, after it asked", async () => {
+    await enter();
+    const snapshots = page.getByRole("region", { name: "Snapshots" });
+    await snapshots.getByText("None yet.").waitFor();
+    await button("Save snapshot").click();
+    await dialog().getByLabel("Name").fill("no/name");
+    await dialog().getByLabel("Name").press("Enter");
+    await dialog().getByText(/name/).last().waitFor();
+    await dialog().getByLabel("Name").fill("before-migration");
+    await dialog().getByLabel("Name").press("Enter");
+    await snapshots.getByText("before-migration").first().waitFor();
+    await snapshots.getByText(/24 MB · db-data/).waitFor();
+    // What another client saves appears too.
+    await one.manager.saveSnapshot({ project: "shop", name: "by-an-agent" }, call());
+    await snapshots.getByText("by-an-agent").first().waitFor();
+    expect(await violations(), "with snapshots").toEqual([]);
+    await button("Delete by-an-agent").click();
+    // Enter does not delete by accident.
+    await page.keyboard.press("Enter");
+    await button("Delete by-an-agent").click();
+    await dialog().getByRole("button", { name: "Delete" }).click();
+    await snapshots.getByText("by-an-agent").first().waitFor({ state: "detached" });
+    await button("Restore before-migration").click();
+    await dialog()
+      .getByText(/replaces the present data of db-data/)
+      .waitFor();
+    await dialog().getByText("This stops the stack. Start it again afterwards.").waitFor();
+    expect(await violations(), "with the question").toEqual([]);
+    await dialog().getByRole("button", { name: "Stop and restore" }).click();
+    await page
+      .getByRole("status")
+      .getByText(/before-migration/)
+      .waitFor();
+    await page.locator(".project .badge", { hasText: "Stopped" }).waitFor();
+    const { snapshots: kept } = await one.manager.snapshots("shop");
+    // The data was saved first.
+    expect(kept.map(({ name }) => name)).toEqual(["before-migration", expect.stringMatching(/^\d{8}-\d{6}$/)]);
+    await button("Start").click();
+    await page.locator(".project .badge", { hasText: "Running" }).waitFor();
+  });
+
+  it("shows names of environment variables, watched services, and a folder that is gone", async () => {
+    await one.manager.start({ project: "shop", watch: true }, call());
+    await enter();
+    await card("backend").getByText("2 environment variables").click();
+    expect(await card("backend").locator("details li").allInnerTexts()).toEqual(["MODE", "SECRET_KEY"]);
+    expect(await page.content()).not.toContain("hush-hush-1");
+    await page.getByText("watching the files of backend").waitFor();
+    await one.manager.start({ project: "shop", watch: false }, call());
+    const folder = `${one.domain.root}/blog`;
+    await one.manager.start({ project: "blog" }, call());
+    await one.manager.stop({ project: "blog" }, call());
+    renameSync(folder, `${folder}-moved`);
+    try {
+      const blog = page.getByRole("navigation").getByRole("button", { name: /blog/ });
+      await blog.getByText("folder is gone").waitFor();
+      await blog.click();
+      await page.getByText("stackwarden prune blog").waitFor();
+      expect(await button("Start").isDisabled()).toBe(true);
+    } finally {
+      renameSync(`${folder}-moved`, folder);
+    }
+  });
+
   it("folds away stopped projects when there are many, but not the selected one", async () => {
     const names = ["one", "two", "three", "four", "five", "six", "seven"];
     const many = await shop({ stopped: names });
@@ -267,6 +401,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
       await page.getByRole("heading", { name: "three" }).waitFor();
       await projects.locator("> ul").getByRole("button", { name: /three/ }).waitFor();
     } finally {
+      await page.goto("about:blank");
       await many.close();
     }
   });
@@ -288,8 +423,9 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
   it("offers nothing to a token that may only read", async () => {
     await enter(one.http.read);
     await page.getByText("read only").waitFor();
-    for (const name of ["Restart backend", "Limits backend", "Stop"])
+    for (const name of ["Restart backend", "Limits backend", "Stop", "Save snapshot"])
       expect(await button(name).isDisabled()).toBe(true);
+    expect(await page.getByRole("region", { name: "Commands" }).isVisible()).toBe(false);
     expect(await button("Logs backend").isEnabled()).toBe(true);
   });
 

@@ -42,7 +42,7 @@ describe.skipIf(NO_CHROMIUM)("a real stack", () => {
     const page = await browser.newPage();
     page.setDefaultTimeout(30_000);
     await page.goto(`${places.dashboard}#token=${token}`);
-    await page.getByText("No project is known yet.").waitFor();
+    await page.getByText("No project yet.").waitFor();
     const started = await fetch(`${places.rest}/projects/shop/start`, {
       method: "POST",
       headers: { Authorization: `Bearer ${token}` },

@@ -16,7 +16,7 @@ const run = promisify(execFile);
 const TOOLS = operations.map(({ name }) => name);
 let bench: TestBench;
 let serving: Serving;
-let python: { python: string; remove(): void };
+let python: string;
 
 beforeAll(async () => {
   bench = new TestBench();
@@ -24,7 +24,6 @@ beforeAll(async () => {
   [serving, python] = await Promise.all([serveOn(bench), pythonClient()]);
 }, 400_000);
 afterAll(async () => {
-  python?.remove();
   expect(await serving.end()).toBe(0);
   await bench.close();
 });
@@ -71,7 +70,7 @@ describe("over HTTP", () => {
 
   it.each(["auto", "legacy"])("the Python client, mode %s", async (mode) => {
     const script = join(ROOT, "test", "e2e", "support", "foreign_client.py");
-    const { stdout } = await run(python.python, [script, "http", mode, "shop", `${serving.url}/mcp`], {
+    const { stdout } = await run(python, [script, "http", mode, "shop", `${serving.url}/mcp`], {
       env: { ...environment(), TOKEN: serving.token },
     });
     lookAt(JSON.parse(stdout));
@@ -90,7 +89,7 @@ describe("over stdio", () => {
 
   it.each(["auto", "legacy"])("the Python client, mode %s", async (mode) => {
     const script = join(ROOT, "test", "e2e", "support", "foreign_client.py");
-    const { stdout } = await run(python.python, [script, "stdio", mode, "shop", process.execPath, BINARY, "mcp"], {
+    const { stdout } = await run(python, [script, "stdio", mode, "shop", process.execPath, BINARY, "mcp"], {
       cwd: bench.projects,
       env: environment(),
     });

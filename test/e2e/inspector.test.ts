@@ -6,19 +6,18 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { operations } from "../../src/operations/index.js";
 import { endBackground, ROOT, TestBench } from "./support/bench.js";
-import { type Brought, bring } from "./support/package.js";
+import { installed } from "./support/package.js";
 import { serveOn } from "./support/serving.js";
 
 const VERSION = "2.12.0";
-let inspector: Brought;
+let inspector: Awaited<ReturnType<typeof installed>>;
 let folder: string;
 
 beforeAll(async () => {
-  inspector = await bring("@modelcontextprotocol/inspector", VERSION);
+  inspector = await installed("@modelcontextprotocol/inspector", VERSION);
   folder = mkdtempSync(join(tmpdir(), "stackwarden-inspector-"));
 }, 300_000);
 afterAll(async () => {
-  inspector.remove();
   await endBackground(join(folder, "state"));
   rmSync(folder, { recursive: true, force: true });
 });
@@ -48,8 +47,8 @@ function runInspector(args: string[]): Promise<{ code: number; stdout: string; s
 }
 
 function program(): string {
-  const { bin } = JSON.parse(readFileSync(inspector.path("package.json"), "utf8")) as { bin: Record<string, string> };
-  return inspector.path(bin["mcp-inspector"] ?? Object.values(bin)[0] ?? "");
+  const { bin } = JSON.parse(readFileSync(inspector("package.json"), "utf8")) as { bin: Record<string, string> };
+  return inspector(bin["mcp-inspector"] ?? Object.values(bin)[0] ?? "");
 }
 
 it("the inspector accepts the schemas of all tools", async () => {

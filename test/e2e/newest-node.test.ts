@@ -3,18 +3,12 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { expect, it } from "vitest";
 import { runDemo } from "./support/demo.js";
-import { NEWEST_LTS as VERSION } from "./support/newer-node.js";
-import { bring } from "./support/package.js";
+import { newestNode, NEWEST_LTS as VERSION } from "./support/newer-node.js";
 
 const run = promisify(execFile);
 
 it(`stackwarden works on Node.js ${VERSION}`, { timeout: 400_000 }, async () => {
-  const node = await bring(`node-${process.platform}-${process.arch}`, VERSION);
-  try {
-    const binary = node.path("bin", "node");
-    expect((await run(binary, ["--version"])).stdout.trim()).toBe(`v${VERSION}`);
-    await runDemo(binary, (stdout) => expect(stdout).toContain("The demonstration ended as it should."));
-  } finally {
-    node.remove();
-  }
+  const binary = await newestNode();
+  expect((await run(binary, ["--version"])).stdout.trim()).toBe(`v${VERSION}`);
+  await runDemo(binary, (stdout) => expect(stdout).toContain("The demonstration ended as it should."));
 });

@@ -71,7 +71,12 @@ describe("reads", () => {
   });
 
   it("says who a token is and what it may do", async () => {
-    expect((await http.send("/api/v1/access")).json).toEqual({ name: "writer", scope: "operate", version: "1.2.3" });
+    expect((await http.send("/api/v1/access")).json).toEqual({
+      name: "writer",
+      scope: "operate",
+      commands: "any",
+      version: "1.2.3",
+    });
     expect((await http.send("/api/v1/access", { token: http.read })).json.scope).toBe("read");
     expect((await http.send("/api/v1/access", { token: null })).status).toBe(401);
     const readOnly = await httpFixture({ readOnly: true });

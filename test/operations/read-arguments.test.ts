@@ -2,8 +2,8 @@
 import { expect, test } from "vitest";
 import type { z } from "zod";
 import { operationNamed, operations, parseInput } from "../../src/operations/index.js";
-import { nearest } from "../../src/operations/nearest.js";
 import { durationMs } from "../../src/stack/text/duration.js";
+import { nearest } from "../../src/system/nearest.js";
 import { connect } from "../support/mcp-client.js";
 
 const parsed = (name: string, input: object): Record<string, unknown> => parseInput(operationNamed(name), input);

@@ -2,14 +2,16 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { StackwardenError } from "../../src/errors.js";
-import type { Healthcheck, Limits, StackDefinition } from "../../src/stack/definition/types.js";
+import type { Healthcheck, Limits, PortMapping, StackDefinition } from "../../src/stack/definition/types.js";
 import type {
   AppliedLimits,
+  CheckPortsRequest,
   CopyVolumesRequest,
   Endpoint,
   EnforcementLevel,
   ExecRequest,
   ExecResult,
+  FileCopy,
   OneOffRequest,
   OpenStackRequest,
   ProbeResult,
@@ -22,6 +24,7 @@ import type {
   StackRuntime,
   StartServiceRequest,
   VolumesRequest,
+  WebProtocol,
 } from "../../src/stack/runtime.js";
 
 export interface Script {
@@ -35,10 +38,16 @@ export interface Script {
   lacksProgram?: boolean;
   /** Its next instances end by themselves, one each: with code 0 unless it says otherwise. */
   ends?: (Partial<ServiceExit> & { afterMs: number })[];
+  /** The command line of its instances; default: unknown. */
+  command?: string[];
   /** Printed when it starts. */
   prints?: string;
+  /** The protocol of its ports; default: another one than HTTP. */
+  web?: WebProtocol;
   /** Named volumes that its starts find empty; default: unknown. */
   emptyVolumes?: string[];
+  /** Volumes that its next starts create, one list each. */
+  newVolumes?: string[][];
   /** It never ends by itself when told to. */
   ignoresStop?: boolean;
   stats?: Partial<ServiceStats>;
@@ -53,12 +62,15 @@ export class FakeService implements RuntimeService {
   readonly pid = Math.floor(Math.random() * 1e6) + 1e7;
   readonly user = { uid: 70_000, name: "70000", enforcement: { level: "enforced" as const, reason: "fake" } };
   readonly notes: string[] = [];
+  readonly command: readonly string[];
   readonly emptyVolumes: Promise<readonly string[] | null>;
   readonly exited: Promise<ServiceExit>;
   end: (exit?: Partial<ServiceExit>) => void = () => undefined;
   limits: Limits;
   ended = false;
+  readonly #newVolumes: string[];
   probing = 0;
+  copyFiles?: (files: readonly FileCopy[]) => Promise<void>;
 
   constructor(
     readonly service: string,
@@ -67,6 +79,14 @@ export class FakeService implements RuntimeService {
     private readonly runtime: FakeRuntime,
   ) {
     this.limits = request.limits;
+    if (runtime.copiedFiles !== null)
+      this.copyFiles = async (files) => {
+        const error = runtime.copyErrors.shift();
+        if (error !== undefined) throw error;
+        runtime.copiedFiles?.push(...files);
+      };
+    this.command = runtime.script(service).command ?? [];
+    this.#newVolumes = runtime.script(service).newVolumes?.shift() ?? [];
     this.emptyVolumes = Promise.resolve(runtime.script(service).emptyVolumes ?? null);
     this.exited = new Promise((resolve) => {
       this.end = (exit = {}) => {
@@ -99,6 +119,16 @@ export class FakeService implements RuntimeService {
     } finally {
       this.probing -= 1;
     }
+  }
+
+  async webProtocol(): Promise<WebProtocol | null> {
+    return this.runtime.script(this.service).web ?? null;
+  }
+
+  async removeNewVolumes(): Promise<string[]> {
+    const volumes = this.#newVolumes;
+    if (volumes.length > 0) this.runtime.calls.push(`remove ${volumes.join(" ")}`);
+    return volumes;
   }
 
   async setLimits(limits: Limits): Promise<AppliedLimits> {
@@ -161,6 +191,7 @@ export class FakeStack implements RuntimeStack {
   lose: (reason: string) => void = () => undefined;
   definition: StackDefinition;
   closed = false;
+  readonly #own = new Set<FakeService>();
 
   constructor(
     readonly request: OpenStackRequest,
@@ -170,7 +201,7 @@ export class FakeStack implements RuntimeStack {
     this.definition = request.definition;
     this.lost = new Promise((resolve) => {
       this.lose = (reason) => {
-        for (const service of owner.alive) service.end({ exitCode: null, signal: "SIGKILL" });
+        for (const service of this.#own) service.end({ exitCode: null, signal: "SIGKILL" });
         resolve({ reason });
       };
     });
@@ -178,11 +209,11 @@ export class FakeStack implements RuntimeStack {
 
   endpoints(): Endpoint[] {
     return Object.values(this.definition.services).flatMap(({ name, ports }) =>
-      ports.map(({ containerPort, hostPort }) => ({
+      ports.map((mapping) => ({
         service: name,
-        container_port: containerPort,
+        container_port: mapping.containerPort,
         host: "127.0.0.1" as const,
-        host_port: hostPort ?? containerPort,
+        host_port: this.owner.hostPort(mapping),
       })),
     );
   }
@@ -192,6 +223,8 @@ export class FakeStack implements RuntimeStack {
     const script = this.owner.script(service.name);
     this.owner.calls.push(`start ${service.name}`);
     phase("starting process");
+    this.request.notice({ type: "pulling", service: service.name, message: "Unpacking 12 MB." });
+    phase("unpacking 12 MB");
     const error = script.startErrors?.shift();
     if (error !== undefined) throw error;
     await new Promise<void>((resolve, reject) => {
@@ -205,6 +238,7 @@ export class FakeStack implements RuntimeStack {
     });
     const started = new FakeService(service.name, generation, request, this.owner);
     this.owner.alive.add(started);
+    this.#own.add(started);
     this.owner.services.set(service.name, started);
     const end = script.ends?.shift();
     if (end !== undefined) setTimeout(() => started.end({ exitCode: end.exitCode ?? 0 }), end.afterMs);
@@ -217,14 +251,15 @@ export class FakeStack implements RuntimeStack {
     return execute(this.owner.script(request.service.name), { ...exec, signal: request.signal });
   }
 
-  async update(definition: StackDefinition): Promise<void> {
+  async update(definition: StackDefinition): Promise<Record<string, string>> {
     if (this.owner.updateError !== null) throw this.owner.updateError;
     this.definition = definition;
+    return this.owner.updateReplaces;
   }
 
   async close(): Promise<void> {
     this.closed = true;
-    for (const service of this.owner.alive) service.end({ exitCode: null, signal: "SIGKILL" });
+    for (const service of this.#own) service.end({ exitCode: null, signal: "SIGKILL" });
   }
 }
 
@@ -237,6 +272,9 @@ export class FakeRuntime implements StackRuntime {
   readonly removed: string[][] = [];
   /** Bytes of each volume that has data, `project/volume`. */
   readonly volumes = new Map<string, number>();
+  /** Files that were copied into instances; null: instances take none. */
+  copiedFiles: FileCopy[] | null = null;
+  /** Thrown by its next copies of volumes or files, one each. */
   copyErrors: unknown[] = [];
   removeErrors: unknown[] = [];
   scripts: Record<string, Script> = {};
@@ -244,6 +282,10 @@ export class FakeRuntime implements StackRuntime {
   available = true;
   openErrors: unknown[] = [];
   updateError: unknown = null;
+  /** Host ports that another process has. */
+  readonly busyPorts = new Set<number>();
+  /** What `update` answers. */
+  updateReplaces: Record<string, string> = {};
   closed = 0;
 
   constructor(readonly name: RuntimeName = "local") {}
@@ -271,6 +313,28 @@ export class FakeRuntime implements StackRuntime {
       findings: [{ check: "engine", ok: this.available, message: `${this.name} engine`, fix: "install it" }],
       isolation: { limits: enforcement, users: enforcement, network: enforcement, filesystem: enforcement },
     };
+  }
+
+  /** The fixed port, or the first free one from the preferred one on. */
+  hostPort({ containerPort, hostPort, preferredPort }: PortMapping): number {
+    if (hostPort !== undefined) return hostPort;
+    let port = preferredPort ?? containerPort;
+    while (this.busyPorts.has(port)) port += 1;
+    return port;
+  }
+
+  async checkPorts({ definition }: CheckPortsRequest): Promise<Endpoint[]> {
+    return Object.values(definition.services).flatMap(({ name, ports }) =>
+      ports.map((mapping) => {
+        const port = this.hostPort(mapping);
+        if (this.busyPorts.has(port))
+          throw new StackwardenError("PORT_IN_USE", `Host port in use: ${port} (${name}, held by nginx (pid 4242)).`, {
+            hint: `Use free ports: start_stack {"ports": {"${name}": ${port + 1}}}.`,
+            details: { ports: [{ service: name, port, container_port: mapping.containerPort }] },
+          });
+        return { service: name, container_port: mapping.containerPort, host: "127.0.0.1" as const, host_port: port };
+      }),
+    );
   }
 
   async open(request: OpenStackRequest): Promise<RuntimeStack> {

@@ -75,7 +75,7 @@ describe("a file of a project", () => {
   it.each([
     ["pipe", "is a named pipe; expected a regular file"],
     ["inner", "is a folder; expected a regular file"],
-    ["large", "is larger than 1024 bytes"],
+    ["large", "is larger than 1 KiB"],
   ])("is refused at once when it is not a regular file within the limit: %s", (path, problem) => {
     expect(() => read(path)).toThrow(`${path} ${problem}.`);
   });

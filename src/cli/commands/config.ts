@@ -34,12 +34,14 @@ export async function config(services: string[], options: ConfigOptions, host: C
       terminal.note(
         `${kind}: ${[`${file}${line === null ? "" : `:${line}`}`, path, message].filter((part) => part !== "").join(": ")}\n  ${hint}`,
       );
+    if (model === null) return EXIT.failure;
+    if (check.without.length > 0) terminal.note(`The model leaves these services out: ${check.without.join(", ")}.`);
     if (options.services === true) terminal.print(lines(check.services.map(({ service }) => service)));
     else if (options.images === true)
       terminal.print(lines([...new Set(check.services.flatMap(({ image }) => image ?? []))]));
     else if (options.notes === true) terminal.print(lines(check.notes));
     else if (options.format === "json" || terminal.json) terminal.print(JSON.stringify(model, null, 2));
-    else terminal.print(stringify(model).trimEnd());
+    else if (model !== null) terminal.print(stringify(model).trimEnd());
     return check.startable ? EXIT.ok : EXIT.failure;
   } finally {
     await session.close();

@@ -49,7 +49,7 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
   for (const warning of config.warnings) logger.warn(warning);
   surviveUnhandledRejections(logger);
   const tokens = await TokenStore.open(config.stateDir);
-  const oauth = config.oauth === null ? null : (await import("../../http/oauth.js")).createOAuth(config.oauth);
+  const oauth = config.oauth === undefined ? null : (await import("../../http/oauth.js")).createOAuth(config.oauth);
   const socketPath = options.socket === undefined ? await httpSocket(config.stateDir) : resolve(options.socket);
   const { replaceIdleDaemon } = await import("../../daemon/replace-idle.js");
   let served: string | undefined;
@@ -110,6 +110,7 @@ export async function serve(options: ServeOptions, host: CliHost): Promise<ExitC
     version: VERSION,
     logger,
     readOnly: config.readOnly,
+    commands: config.commands,
     allowedHosts: options.allowedHost ?? [],
     allowedOrigins: options.allowedOrigin ?? [],
     createMcpHandler: (handlerOptions) =>

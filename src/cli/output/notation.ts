@@ -1,5 +1,6 @@
 /** Hints and next steps as a person at a terminal types them. */
-import { flagName, SETTINGS } from "../../config/settings.js";
+import { flagName } from "../../config/flags.js";
+import { SETTINGS } from "../../config/settings.js";
 import { type Notation, TOOL_NOTATION, variableOf } from "../../hint.js";
 import { operations } from "../../operations/index.js";
 import type { CommandForm } from "../../operations/operation.js";

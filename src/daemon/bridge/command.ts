@@ -1,7 +1,7 @@
 /** Runs `stackwarden mcp` as a bridge to the background server. */
 import { existsSync } from "node:fs";
-import { misspeltVariables } from "../../config/settings.js";
 import { stateDirOf } from "../../config/state-dir.js";
+import { misspeltVariables } from "../../config/variables.js";
 import { createLogger, type LogLevel } from "../../pino-logger.js";
 import { lockHolder } from "../../system/lock-file.js";
 import { VERSION } from "../../version.js";

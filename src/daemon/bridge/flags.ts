@@ -1,6 +1,7 @@
 /** Parses the options of `stackwarden mcp` without loading the CLI parser: agents wait for this start. */
 import { type ParseArgsConfig, parseArgs } from "node:util";
-import { type ConfigFlags, FLAG_SETTINGS, flagName } from "../../config/settings.js";
+import { FLAG_SETTINGS, flagName } from "../../config/flags.js";
+import type { ConfigFlags } from "../../config/settings.js";
 
 export interface BridgeFlags extends ConfigFlags {
   stopOnExit?: boolean;

@@ -2,10 +2,10 @@
  * Sends actions to the server and reports their results. The page shows a change as done only when the server confirms
  * it.
  */
-import { askForLimits, askToRestart, askToStop } from "./dialogs.js";
+import { askForLimits, askToDelete, askToRestart, askToRestore, askToSave, askToStop } from "./dialogs.js";
 import type { Notices } from "./notices.js";
 import type { DataSource } from "./source.js";
-import type { StackReport, StatsReport } from "./types.js";
+import type { Snapshot, StackReport, StatsReport } from "./types.js";
 
 export class Actions {
   readonly #busy = new Map<string, string>();
@@ -72,6 +72,38 @@ export class Actions {
     if (report === undefined) return;
     askForLimits(report, stats?.services[service]?.stats ?? null, async (limits) => {
       const { message } = await this.source.call("set_limits", { project, service, ...limits });
+      this.notices.done(message);
+      this.changed();
+    });
+  }
+
+  saveSnapshot({ project }: StackReport): void {
+    askToSave(async (name) => {
+      const input = name === "" ? { project } : { project, name };
+      const { message } = await this.source.call("save_snapshot", input);
+      this.notices.done(message);
+      this.changed();
+    });
+  }
+
+  restoreSnapshot({ project, state }: StackReport, snapshot: Snapshot): void {
+    const isRunning = state !== "stopped" && state !== "lost";
+    askToRestore(snapshot, isRunning, (saveFirst) => {
+      const failed = `${snapshot.name} was not restored.`;
+      void this.#run(project, "", "Restoring…", failed, async () => {
+        if (saveFirst) await this.source.call("save_snapshot", { project });
+        if (isRunning) await this.source.call("stop_stack", { project });
+        const input = { project, snapshot: snapshot.name, confirm: true };
+        const { message } = await this.source.call("restore_snapshot", input);
+        return message;
+      });
+    });
+  }
+
+  deleteSnapshot({ project }: StackReport, snapshot: Snapshot): void {
+    askToDelete(snapshot, async () => {
+      const input = { project, snapshot: snapshot.name, confirm: true };
+      const { message } = await this.source.call("delete_snapshot", input);
       this.notices.done(message);
       this.changed();
     });

@@ -1,5 +1,6 @@
 /** The dashboard: polls the server, renders the state, and sends actions. */
 import { Actions } from "./actions.js";
+import { type CommandsPanel, createCommandsPanel } from "./commands-panel.js";
 import { createDependencyPanel } from "./dependency-panel.js";
 import { createDiagnosisPanel } from "./diagnosis-panel.js";
 import { h, setText } from "./dom.js";
@@ -11,8 +12,9 @@ import { Notices } from "./notices.js";
 import { createProjectHeader } from "./project-header.js";
 import { createProjectList } from "./project-list.js";
 import { createServiceCard, type ServiceCard } from "./service-card.js";
+import { createSnapshotsPanel } from "./snapshots-panel.js";
 import { type DataSource, Failure, sleep } from "./source.js";
-import type { ServiceHealth, StackReport, StatsReport } from "./types.js";
+import type { ServiceHealth, StackCheck, StackReport, StatsReport } from "./types.js";
 
 /** Polling interval when no events arrive; an event triggers a poll at once. */
 const LOOK_MS = 4000;
@@ -48,16 +50,34 @@ export class App {
     this.#withStack((stack) => this.#actions.startService(stack, service)),
   );
   readonly #diagnosis = createDiagnosisPanel();
+  readonly #commands: CommandsPanel;
+  readonly #snapshots = createSnapshotsPanel({
+    save: () => this.#withStack((stack) => this.#actions.saveSnapshot(stack)),
+    restore: (snapshot) => this.#withStack((stack) => this.#actions.restoreSnapshot(stack, snapshot)),
+    remove: (snapshot) => this.#withStack((stack) => this.#actions.deleteSnapshot(stack, snapshot)),
+  });
   readonly #cards = new Map<string, ServiceCard>();
   readonly #list = h("ul", { class: "cards" });
   readonly #connection = h("span", { class: "connection" }, "Connecting…");
-  readonly #none = h("p", { class: "empty", hidden: true });
+  readonly #none = h(
+    "p",
+    { class: "empty", hidden: true },
+    "No project yet. Run ",
+    h("code", {}, "stackwarden up"),
+    " in a project's folder, or ask an agent to start its stack.",
+  );
   readonly #body: HTMLElement;
   readonly #histories = new Map<string, History>();
   #stacks: readonly StackReport[] = [];
+  /** True after the first answer of the server. */
+  #listed = false;
   #chosen: string | null = null;
+  /** True until the user chooses a project, or one runs: the page changes to the first that runs. */
+  #automatic = true;
   #health: Record<string, ServiceHealth> = {};
   #stats: StatsReport | null = null;
+  /** What the compose file defines now; null where it cannot be used. */
+  #check: { key: string; check: StackCheck | null } = { key: "", check: null };
   #looking = new AbortController();
   #following = new AbortController();
   #again = false;
@@ -67,10 +87,12 @@ export class App {
     const { source } = options;
     this.#source = source;
     this.#actions = new Actions(source, this.#notices, () => {
+      this.#snapshots.expire();
       this.#render();
       this.#wake();
     });
     this.#logs = createLogsPanel(source);
+    this.#commands = createCommandsPanel(source);
     this.#body = h(
       "div",
       { hidden: true },
@@ -80,6 +102,7 @@ export class App {
       h("section", { "aria-label": "Services" }, this.#list),
       this.#leftOut.element,
       h("div", { class: "panels" }, this.#logs.element, this.#events.element),
+      h("div", { class: "panels even" }, this.#commands.element, this.#snapshots.element),
     );
     this.element = h(
       "div",
@@ -111,6 +134,11 @@ export class App {
   }
 
   choose(project: string): void {
+    this.#automatic = false;
+    this.#show(project);
+  }
+
+  #show(project: string): void {
     if (project === this.#chosen) return;
     this.#chosen = project;
     this.#health = {};
@@ -120,6 +148,7 @@ export class App {
     this.#events.clear();
     this.#diagnosis.clear();
     this.#leftOut.clear();
+    this.#snapshots.clear();
     this.#follow();
     this.#render();
     this.#wake();
@@ -162,8 +191,11 @@ export class App {
       await this.#resting(signal);
       const { stacks } = await this.#source.call("list_stacks", {}, signal);
       this.#stacks = stacks;
+      this.#listed = true;
       const first = stacks.find(({ state }) => state !== "stopped") ?? stacks[0];
-      if (!stacks.some(({ project }) => project === this.#chosen) && first !== undefined) this.choose(first.project);
+      const shown = stacks.find(({ project }) => project === this.#chosen);
+      if (shown !== undefined && shown.state !== "stopped") this.#automatic = false;
+      if (first !== undefined && (shown === undefined || this.#automatic)) this.#show(first.project);
       const chosen = this.#chosen;
       this.#render();
       if (chosen === null) return;
@@ -173,9 +205,22 @@ export class App {
       this.#render();
       const stack = stacks.find(({ project }) => project === chosen);
       if (stack === undefined) return;
-      await this.#leftOut.refresh(this.#source, stack, signal);
+      const check = await this.#checked(stack, signal);
+      if (chosen !== this.#chosen) return;
+      this.#leftOut.offer(stack, check);
+      await this.#snapshots.refresh(this.#source, stack, check?.volumes ?? null, signal);
+      this.#render();
       await this.#diagnosis.look(this.#source, stack, signal);
     });
+  }
+
+  /** Reads the compose file again when the project, its state or its services changed. */
+  async #checked({ project, state, services }: StackReport, signal: AbortSignal): Promise<StackCheck | null> {
+    const key = JSON.stringify([project, state === "stopped", Object.keys(services)]);
+    if (key !== this.#check.key)
+      this.#check = { key, check: await this.#source.call("check_stack", { project }, signal).catch(() => null) };
+    signal.throwIfAborted();
+    return this.#check.check;
   }
 
   #follow(): void {
@@ -208,7 +253,10 @@ export class App {
       const page = await this.#source.call("get_events", { project, ...newer }, signal);
       if (signal.aborted) return;
       this.#events.add(page.events);
-      if (after !== null && page.events.length > 0) this.#wake();
+      if (after !== null && page.events.length > 0) {
+        if (page.events.some(({ type }) => type.startsWith("snapshot_"))) this.#snapshots.expire();
+        this.#wake();
+      }
       const waited = after !== null && wait > 0 && (page.events.length > 0 || Date.now() - requestedAt > EVENTS_MS);
       after = page.next_cursor;
       return waited ? EVENTS_WAITED_MS : undefined;
@@ -243,7 +291,7 @@ export class App {
       this.options.onUnauthorized(failure);
       return;
     }
-    // // The stack may have stopped between two polls.
+    // The stack may have stopped between two polls.
     const bad = failure !== null && failure.code !== "STACK_NOT_RUNNING";
     setText(this.#connection, bad ? failure.message : "Live");
     this.#connection.dataset.tone = bad ? "bad" : "good";
@@ -253,11 +301,7 @@ export class App {
     const stack = this.#stacks.find(({ project }) => project === this.#chosen);
     this.#projects.update(this.#stacks, this.#chosen);
     this.#body.hidden = stack === undefined;
-    this.#none.hidden = stack !== undefined || this.#connection.dataset.tone === undefined;
-    setText(
-      this.#none,
-      "No project is known yet. An agent's start_stack makes one known, or `stackwarden up` in a project's folder.",
-    );
+    this.#none.hidden = stack !== undefined || !this.#listed;
     if (stack === undefined) return;
     const { mayChange } = this.#source;
     const now = Date.now();
@@ -288,6 +332,9 @@ export class App {
       mayChange: mayChange && this.#actions.busy(project) === null,
       isBusy: (service) => this.#actions.busy(project, service) !== null,
     });
+    const busy = this.#actions.busy(project);
+    this.#snapshots.update({ mayChange, busy: busy === null ? null : "Waiting for the action on the stack…" });
+    this.#commands.update(project, Object.values(stack.services));
     this.#dependencies.update(names.flatMap((name) => stack.services[name] ?? []));
     this.#logs.show(project, names);
   }
@@ -297,6 +344,7 @@ export class App {
       logs: (service) => this.#logs.focus(service),
       limits: (service) => this.#withStack((stack) => this.#actions.limits(stack, service, this.#stats)),
       restart: (service) => this.#withStack((stack) => this.#actions.restart(stack, service)),
+      start: (service) => this.#withStack((stack) => this.#actions.startService(stack, service)),
       stop: (service) => this.#withStack((stack) => this.#actions.stopService(stack, service)),
       openLink: (url) => this.#source.openLink(url),
     });

@@ -1,8 +1,8 @@
 /** Confirmation dialogs. They use no forms, because the sandbox of an MCP App can forbid forms. */
 import { h, setText, uniqueId } from "./dom.js";
-import { amount } from "./format.js";
+import { amount, moment } from "./format.js";
 import { Failure } from "./source.js";
-import type { ServiceReport, ServiceStats } from "./types.js";
+import type { ServiceReport, ServiceStats, Snapshot } from "./types.js";
 
 interface Question {
   title: string;
@@ -79,6 +79,55 @@ export function askToRestart(service: string, dependents: string[], act: (depend
     ],
     confirm: "Restart",
     act: async () => act(too.checked),
+  });
+}
+
+export function askToSave(act: (name: string) => Promise<void>): void {
+  const id = uniqueId("snapshot");
+  const name = h("input", {
+    id,
+    type: "text",
+    maxlength: 63,
+    placeholder: "the present time",
+    spellcheck: "false",
+    autocomplete: "off",
+    autocapitalize: "off",
+  });
+  open({
+    title: "Save a snapshot",
+    body: [
+      h("p", { class: "hint" }, "It keeps the data of all named volumes. Services are paused while it is copied."),
+      h("div", { class: "field wide" }, h("label", { for: id }, "Name"), name),
+    ],
+    confirm: "Save",
+    act: () => act(name.value.trim()),
+  });
+}
+
+/** @param act runs without being awaited */
+export function askToRestore(snapshot: Snapshot, isRunning: boolean, act: (saveFirst: boolean) => void): void {
+  const save = h("input", { type: "checkbox", checked: true });
+  const volumes = Object.keys(snapshot.volumes).join(", ");
+  open({
+    title: `Restore ${snapshot.name}?`,
+    body: [
+      h("p", {}, `This replaces the present data of ${volumes} with that of ${moment(snapshot.created_at)}.`),
+      ...(isRunning ? [h("p", {}, "This stops the stack. Start it again afterwards.")] : []),
+      h("label", { class: "check" }, save, "Save the present data as a snapshot first"),
+    ],
+    confirm: isRunning ? "Stop and restore" : "Restore",
+    danger: true,
+    act: async () => act(save.checked),
+  });
+}
+
+export function askToDelete({ name }: Snapshot, act: () => Promise<void>): void {
+  open({
+    title: `Delete the snapshot ${name}?`,
+    body: [h("p", {}, "Its data cannot be brought back. The present data of the project stays.")],
+    confirm: "Delete",
+    danger: true,
+    act,
   });
 }
 

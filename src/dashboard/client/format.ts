@@ -10,6 +10,16 @@ export function clock(iso: string, milliseconds = false): string {
   return milliseconds ? `${seconds}.${String(time.getMilliseconds()).padStart(3, "0")}` : seconds;
 }
 
+const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
+
+/** Local date and time, such as `29 Nov 2026, 14:05`. */
+export function moment(iso: string): string {
+  const time = new Date(iso);
+  if (Number.isNaN(time.getTime())) return iso;
+  const day = `${time.getDate()} ${MONTHS[time.getMonth()]} ${time.getFullYear()}`;
+  return `${day}, ${two(time.getHours())}:${two(time.getMinutes())}`;
+}
+
 /** `45 s`, `12 min`, `3 h 5 min`, `2 d 4 h`. */
 export function duration(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));

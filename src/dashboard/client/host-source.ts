@@ -1,6 +1,6 @@
 /** Data source for an MCP App: every request and action is a tool call that the host forwards. */
 import type { HostBridge } from "./host-bridge.js";
-import { type DataSource, Failure, type LogFilter, logInput, sleep, startInput } from "./source.js";
+import { type CommandPolicy, type DataSource, Failure, type LogFilter, logInput, sleep, startInput } from "./source.js";
 import type { Answers, Input, LogLine, LogReport, OperationName } from "./types.js";
 
 /** Interval between two log requests. Hosts can forward calls one at a time, so no call waits for new lines. */
@@ -16,10 +16,12 @@ export class HostSource implements DataSource {
   readonly waitSeconds = 0;
   /** The sandbox of a host permits no downloads. */
   readonly canDownload = false;
+  readonly commandSeconds = 50;
 
   constructor(
     private readonly bridge: HostBridge,
     readonly mayChange: boolean,
+    readonly commands: CommandPolicy,
   ) {}
 
   async #tool(name: string, args: Input): Promise<Record<string, unknown>> {

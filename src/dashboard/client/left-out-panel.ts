@@ -1,13 +1,12 @@
 /** Services of the compose file that the running stack leaves out, each with a button that starts it. */
 import { h } from "./dom.js";
-import type { DataSource } from "./source.js";
-import type { StackReport } from "./types.js";
+import type { StackCheck, StackReport } from "./types.js";
 
 export interface LeftOutPanel {
   element: HTMLElement;
   clear(): void;
-  /** Reads the compose file again when the stack's services changed. */
-  refresh(source: DataSource, stack: StackReport, signal: AbortSignal): Promise<void>;
+  /** @param check null when the compose file cannot be used: there is nothing to offer */
+  offer(stack: StackReport, check: StackCheck | null): void;
   update(view: { mayChange: boolean; isBusy(service: string): boolean }): void;
 }
 
@@ -20,7 +19,7 @@ export function createLeftOutPanel(start: (service: string) => void): LeftOutPan
     list,
   );
   const buttons = new Map<string, HTMLButtonElement>();
-  let known = "";
+  let shown = "";
   const show = (names: readonly string[]): void => {
     buttons.clear();
     element.hidden = names.length === 0;
@@ -33,22 +32,20 @@ export function createLeftOutPanel(start: (service: string) => void): LeftOutPan
       }),
     );
   };
-  const clear = (): void => {
-    known = "";
-    show([]);
-  };
   return {
     element,
-    clear,
-    refresh: async (source, { project, services, state }, signal) => {
+    clear: () => {
+      shown = "";
+      show([]);
+    },
+    offer: ({ services, state }, check) => {
       const running = Object.keys(services);
-      if (running.length === 0 || state === "stopped" || state === "lost") return clear();
-      const key = `${project} ${running.join()}`;
-      if (key === known) return;
-      known = key;
-      // A compose file that is invalid now does not affect the running stack: there is nothing to offer.
-      const check = await source.call("check_stack", { project }, signal).catch(() => null);
-      show(check?.services.map(({ service }) => service).filter((name) => !running.includes(name)) ?? []);
+      const isOpen = running.length > 0 && state !== "stopped" && state !== "lost";
+      const all = isOpen ? (check?.services ?? []).map(({ service }) => service) : [];
+      const names = all.filter((name) => !running.includes(name));
+      if (names.join() === shown) return;
+      shown = names.join();
+      show(names);
     },
     update: ({ mayChange, isBusy }) => {
       for (const [name, button] of buttons) button.disabled = !mayChange || isBusy(name);

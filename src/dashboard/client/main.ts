@@ -5,7 +5,7 @@ import { HostBridge, type HostContext } from "./host-bridge.js";
 import { HostSource } from "./host-source.js";
 import { RestSource } from "./rest-source.js";
 import { keptToken, signIn, takeFragment } from "./sign-in.js";
-import { Failure } from "./source.js";
+import { type CommandPolicy, Failure } from "./source.js";
 
 declare const __STACKWARDEN_VERSION__: string;
 
@@ -83,7 +83,7 @@ async function inHost(): Promise<void> {
     onTeardown: () => app?.close(),
   });
   await bridge.open(__STACKWARDEN_VERSION__);
-  const source = new HostSource(bridge, page.dataset.scope === "operate");
+  const source = new HostSource(bridge, page.dataset.scope === "operate", page.dataset.commands as CommandPolicy);
   app = new App({ source, corner: [scopeChip(source.mayChange)], onUnauthorized: () => undefined });
   show(app.element);
   if (requestedProject !== null) app.choose(requestedProject);

@@ -1,6 +1,6 @@
 /** Header of the selected project: its state, its runtime, and the actions on the whole stack. */
 import { h, setText } from "./dom.js";
-import { duration } from "./format.js";
+import { clock, duration } from "./format.js";
 import { createBadge } from "./states.js";
 import type { StackReport } from "./types.js";
 
@@ -13,6 +13,13 @@ export function createProjectHeader(actions: { start(): void; stop(): void }): P
   const name = h("h2", { class: "project-name" });
   const badge = createBadge("stack");
   const facts = h("p", { class: "facts" });
+  const command = h("code");
+  const gone = h(
+    "p",
+    { class: "gone", hidden: true },
+    "The folder does not exist any more. This deletes what the project left: ",
+    command,
+  );
   const list = h("ul");
   const notes = h("details", {}, h("summary", {}, "Notes"), list);
   const start = h("button", { type: "button", class: "primary", click: actions.start }, "Start");
@@ -29,16 +36,24 @@ export function createProjectHeader(actions: { start(): void; stop(): void }): P
         h("div", { class: "row" }, busy, start, stop),
       ),
       facts,
+      gone,
       notes,
     ),
     update: (stack, { busy: doing, mayChange, now }) => {
       setText(name, stack.project);
       badge.update(stack.state);
       const up = stack.started_at === null ? null : `up ${duration(now - Date.parse(stack.started_at))}`;
+      const watched = stack.watching === undefined ? null : `watching the files of ${stack.watching.join(", ")}`;
+      const ending = stack.idle_stop?.stops_at ?? null;
+      const idle = ending === null ? null : `stops at ${clock(ending)} unless used`;
       setText(
         facts,
-        [up, `runtime ${stack.runtime}`, stack.folder].filter((part) => part !== null && part !== "").join(" · "),
+        [up, `runtime ${stack.runtime}`, stack.folder, watched, idle]
+          .filter((part) => part !== null && part !== "")
+          .join(" · "),
       );
+      gone.hidden = stack.folder_missing !== true;
+      setText(command, `stackwarden prune ${stack.project}`);
       if (list.dataset.told !== stack.notes.join("\n")) {
         list.dataset.told = stack.notes.join("\n");
         list.replaceChildren(...stack.notes.map((note) => h("li", {}, note)));
@@ -47,7 +62,7 @@ export function createProjectHeader(actions: { start(): void; stop(): void }): P
       const ended = stack.state === "stopped" || stack.state === "lost";
       start.hidden = !ended;
       stop.hidden = ended;
-      start.disabled = !mayChange || doing !== null;
+      start.disabled = !mayChange || doing !== null || stack.folder_missing === true;
       stop.disabled = !mayChange || doing !== null || stack.state === "stopping";
       setText(busy, doing ?? "");
     },

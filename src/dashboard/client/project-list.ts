@@ -1,5 +1,6 @@
 /** The list of projects and the selected one. */
 import { h, setAttribute, setText } from "./dom.js";
+import { plural } from "./format.js";
 import { isUp, toneOf } from "./states.js";
 import type { StackReport } from "./types.js";
 
@@ -46,21 +47,26 @@ export function createProjectList(choose: (project: string) => void): ProjectLis
       setText(summary, `${stacks.filter(isFolded).length} stopped`);
       const next = new Map([list, stoppedList].map((parent) => [parent, 0]));
       for (const stack of stacks) {
-        const { project, state, services } = stack;
+        const { project, state } = stack;
         const one = items.get(project) ?? item(project);
         items.set(project, one);
         const parent = fold && isFolded(stack) ? stoppedList : list;
         const index = next.get(parent) ?? 0;
         next.set(parent, index + 1);
         if (parent.children[index] !== one.element) parent.insertBefore(one.element, parent.children[index] ?? null);
-        const all = Object.values(services);
-        const well = all.filter((service) => isUp(service.state)).length;
         const tone = toneOf(state);
         setText(one.sign, SIGNS[tone]);
-        setText(one.description, state === "stopped" ? "stopped" : `${well} of ${all.length} well`);
+        setText(one.description, describe(stack));
         one.button.dataset.tone = tone;
         setAttribute(one.button, "aria-current", project === chosen ? "true" : null);
       }
     },
   };
+}
+
+function describe({ state, services, folder_missing }: StackReport): string {
+  if (state === "stopped") return folder_missing === true ? "folder is gone" : "stopped";
+  const all = Object.values(services);
+  const up = all.filter((service) => isUp(service.state)).length;
+  return up === all.length ? `${plural(up, "service")} up` : `${up} of ${all.length} services up`;
 }

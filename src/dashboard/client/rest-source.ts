@@ -1,5 +1,5 @@
 /** Data source over REST. The token travels only in the Authorization header. */
-import { type DataSource, Failure, type LogFilter, logInput, sleep, startInput } from "./source.js";
+import { type CommandPolicy, type DataSource, Failure, type LogFilter, logInput, sleep, startInput } from "./source.js";
 import { serverSentEvents } from "./sse.js";
 import type { Answers, Input, LogLine, OperationName } from "./types.js";
 
@@ -12,6 +12,11 @@ const ROUTES: Record<OperationName, [method: "GET" | "POST" | "PUT", path: strin
   check_stack: ["POST", "/projects/{project}/check"],
   start_stack: ["POST", "/projects/{project}/start"],
   stop_stack: ["POST", "/projects/{project}/stop"],
+  run_command: ["POST", "/projects/{project}/services/{service}/commands"],
+  list_snapshots: ["GET", "/projects/{project}/snapshots"],
+  save_snapshot: ["POST", "/projects/{project}/snapshots"],
+  restore_snapshot: ["POST", "/projects/{project}/snapshots/{snapshot}/restore"],
+  delete_snapshot: ["POST", "/projects/{project}/snapshots/{snapshot}/delete"],
   restart_service: ["POST", "/projects/{project}/services/{service}/restart"],
   set_limits: ["PUT", "/projects/{project}/services/{service}/limits"],
 };
@@ -22,13 +27,16 @@ const AGAIN_MS = 2000;
 export interface Access {
   name: string;
   scope: "read" | "operate";
+  commands: CommandPolicy;
 }
 
 export class RestSource implements DataSource {
   readonly waitSeconds = 25;
   readonly canDownload = true;
+  readonly commandSeconds = 600;
   readonly #headers: Record<string, string>;
   mayChange = false;
+  commands: CommandPolicy = "off";
 
   private constructor(token: string) {
     this.#headers = { Authorization: `Bearer ${token}` };
@@ -39,6 +47,7 @@ export class RestSource implements DataSource {
     const source = new RestSource(token);
     const access = (await (await source.#fetch("GET", "/access")).json()) as Access;
     source.mayChange = access.scope === "operate";
+    source.commands = access.commands;
     return { source, access };
   }
 
@@ -55,10 +64,12 @@ export class RestSource implements DataSource {
 
   async call<Name extends OperationName>(operation: Name, input: Input, signal?: AbortSignal): Promise<Answers[Name]> {
     const [method, template] = ROUTES[operation];
-    const { project = "", service = "", ...rest } = input;
-    const names = template.includes("{service}") ? { project, service } : { project };
-    const fields = template.includes("{service}") || service === "" ? rest : { ...rest, service };
-    const path = template.replace(/\{(\w+)\}/g, (_all, name: "project") => encodeURIComponent(names[name]));
+    const fields: Record<string, unknown> = { ...input };
+    const path = template.replace(/\{(\w+)\}/g, (_all, name: string) => {
+      const { [name]: value } = fields;
+      delete fields[name];
+      return encodeURIComponent(String(value));
+    });
     const abort = signal === undefined ? {} : { signal };
     const response = await (method === "GET"
       ? this.#fetch(method, `${path}${query(fields)}`, abort)

@@ -22,6 +22,7 @@ export interface CardActions {
   logs(service: string): void;
   limits(service: string): void;
   restart(service: string): void;
+  start(service: string): void;
   stop(service: string): void;
   openLink(url: string): boolean;
 }
@@ -39,26 +40,33 @@ export function createServiceCard(name: string, actions: CardActions): ServiceCa
   const memory = createPlot("Memory", "MB");
   const warnings = h("ul", { class: "warnings" });
   const facts = h("p", { class: "facts" });
+  const summary = h("summary");
+  const variables = h("ul");
+  const environment = h("details", { hidden: true }, summary, variables);
   const button = (text: string, act: () => void) =>
     h("button", { type: "button", click: act }, text, h("span", { class: "unseen" }, ` ${name}`));
   const limits = button("Limits", () => actions.limits(name));
   const restart = button("Restart", () => actions.restart(name));
+  const start = button("Start", () => actions.start(name));
   const stop = button("Stop", () => actions.stop(name));
   const busy = h("span", { class: "busy" });
+  const plots = h("div", { class: "plots" }, cpu.element, memory.element);
   const element = h(
     "li",
     { class: "card", "data-service": name },
     h("div", { class: "row between" }, h("h3", {}, name), badge.element),
     message,
     links,
-    h("div", { class: "plots" }, cpu.element, memory.element),
+    plots,
     warnings,
     facts,
+    environment,
     h(
       "div",
       { class: "row" },
       button("Logs", () => actions.logs(name)),
       limits,
+      start,
       restart,
       stop,
       busy,
@@ -82,6 +90,15 @@ export function createServiceCard(name: string, actions: CardActions): ServiceCa
     );
   };
 
+  /** Names only: no report has values. */
+  const showEnvironment = (names: readonly string[]): void => {
+    environment.hidden = names.length === 0;
+    if (variables.dataset.told === names.join()) return;
+    variables.dataset.told = names.join();
+    setText(summary, plural(names.length, "environment variable"));
+    variables.replaceChildren(...names.map((variable) => h("li", {}, h("code", {}, variable))));
+  };
+
   return {
     element,
     update: ({ report, health, stats, pressure, samples, now, busy: doing, mayChange }) => {
@@ -99,8 +116,14 @@ export function createServiceCard(name: string, actions: CardActions): ServiceCa
         warnings.replaceChildren(...remarks.map((text) => h("li", {}, text)));
       }
       setText(facts, factsOf(report, stats, now));
+      showEnvironment(report.environment ?? []);
       limits.disabled = !mayChange || doing !== null;
-      restart.disabled = !mayChange || doing !== null || report.state === "stopped";
+      // A service that never ran has nothing to draw.
+      plots.hidden = !live && samples.length === 0;
+      start.hidden = report.state !== "stopped";
+      start.disabled = !mayChange || doing !== null;
+      restart.hidden = report.state === "stopped";
+      restart.disabled = !mayChange || doing !== null;
       stop.hidden = report.state === "stopped" || report.state === "completed";
       stop.disabled = !mayChange || doing !== null || report.state === "stopping";
       setText(busy, doing ?? "");

@@ -65,11 +65,12 @@ export function signIn(enter: (token: string) => Promise<void>, first: Failure |
     h(
       "p",
       { id: "token-help", class: "hint" },
-      "The token is in the file that ",
+      h("code", {}, "stackwarden dashboard"),
+      " prints a link with a token. That of ",
       h("code", {}, "stackwarden serve"),
-      " names when it starts. With a token of scope ",
+      " is in the file that it names when it starts. A token of scope ",
       h("code", {}, "read"),
-      " nothing can be changed. It is forgotten when this tab closes.",
+      " permits no changes. This page forgets the token when its tab closes.",
     ),
   );
 }

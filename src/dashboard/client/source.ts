@@ -15,9 +15,15 @@ export interface LogFilter {
   regex: boolean;
 }
 
+/** Commands that the operator permits. */
+export type CommandPolicy = "any" | "declared" | "off";
+
 export interface DataSource {
   /** Whether the page offers actions. The server enforces permissions independently of this flag. */
   readonly mayChange: boolean;
+  readonly commands: CommandPolicy;
+  /** Time limit of a command. Hosts of MCP Apps end calls that take longer than a minute. */
+  readonly commandSeconds: number;
   /** Seconds that a request for events may wait for one. 0 when a waiting call would block other calls. */
   readonly waitSeconds: number;
   /** Whether the page can save a file. */

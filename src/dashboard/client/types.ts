@@ -1,10 +1,13 @@
 /** Result types of the operations, imported from the domain so that the compiler detects differences. */
 import type { DiagnosisReport } from "../../stack/diagnosis/types.js";
 import type {
+  CommandOutcome,
   EventPage,
   HealthOutcome,
   LimitsOutcome,
   RestartOutcome,
+  SnapshotList,
+  SnapshotOutcome,
   StackReport,
   StartOutcome,
   StatsReport,
@@ -15,6 +18,7 @@ import type { StackCheck } from "../../stack/schemas/check.js";
 export type { Cause } from "../../stack/diagnosis/types.js";
 export type { LogLine } from "../../stack/logs/types.js";
 export type {
+  CommandOutcome,
   LogReport,
   ServiceHealth,
   ServiceReport,
@@ -25,6 +29,8 @@ export type {
   StatsReport,
 } from "../../stack/model.js";
 export type { ServiceStats } from "../../stack/runtime.js";
+export type { StackCheck } from "../../stack/schemas/check.js";
+export type { Snapshot } from "../../stack/schemas/snapshots.js";
 
 /** The operations that the page calls, by name. */
 export interface Answers {
@@ -38,6 +44,11 @@ export interface Answers {
   stop_stack: StopOutcome;
   restart_service: RestartOutcome;
   set_limits: LimitsOutcome;
+  run_command: CommandOutcome;
+  list_snapshots: SnapshotList;
+  save_snapshot: SnapshotOutcome;
+  restore_snapshot: SnapshotOutcome;
+  delete_snapshot: SnapshotOutcome;
 }
 
 export type OperationName = keyof Answers;

@@ -5,6 +5,7 @@ import { limitLines, notesOf, serviceLine, serviceLines, withoutEmpty } from "./
 
 const text = z.string();
 const lines = z.record(z.string(), text);
+const limits = z.record(z.string(), z.union([z.number(), text]));
 const next = z.object({ operation: text, input: z.record(z.string(), z.unknown()) });
 const change = { verified: z.boolean(), took_ms: z.number() };
 
@@ -92,8 +93,8 @@ export const briefLimits = {
     service: text,
     message: text,
     live: z.boolean(),
-    before: lines.optional(),
-    after: lines.optional(),
+    before: limits.optional(),
+    after: limits.optional(),
     ...change,
   }),
   of: ({ service, message, live, before, after, verified, took_ms }: LimitsOutcome) => ({

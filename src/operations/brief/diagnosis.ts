@@ -7,6 +7,9 @@ import type { Cause, DiagnosedService, DiagnosisReport } from "../../stack/diagn
 import { briefEvents } from "./reports.js";
 import { withoutEmpty } from "./service-line.js";
 
+/** Newest events in the answer; get_events has the others. */
+const MOST_EVENTS = 8;
+
 const text = z.string();
 const cause = z.record(z.string(), z.unknown());
 
@@ -29,7 +32,12 @@ export const briefDiagnosis = {
     const lines = Object.entries(services).map(
       ([name, service]) => [name, service.lines.map((line) => line.text)] as const,
     );
-    const events = briefEvents.of({ project, events: recent_events, next_cursor: 0, omitted: 0 }).events;
+    const events = briefEvents.of({
+      project,
+      events: recent_events.slice(-MOST_EVENTS),
+      next_cursor: 0,
+      omitted: 0,
+    }).events;
     return {
       project,
       state,

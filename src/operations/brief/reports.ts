@@ -55,10 +55,9 @@ export const briefHealth = {
     overall_healthy,
     ...withoutEmpty({ unchecked }),
     services: Object.fromEntries(
-      Object.entries(services).map(([name, { service, healthy, status, message, error, stale, ...health }]) => [
+      Object.entries(services).map(([name, { healthy, status, message, error, stale, ...health }]) => [
         name,
         withoutEmpty({
-          service,
           healthy,
           status,
           message,

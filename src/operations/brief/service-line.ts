@@ -14,11 +14,11 @@ export function serviceLine(report: ServiceReport, before?: ServiceReport): stri
     `${changed}${state}${how}`,
     ...(restarts > 0 ? [`restarts: ${restarts}`] : []),
     ...urls,
-    ...(stale === undefined ? [] : [staleLine(stale)]),
+    ...(stale === undefined ? [] : [`stale: ${staleLine(stale)}`]),
   ].join(", ");
 }
 
-export const staleLine = ({ reason, fix }: Staleness): string => `stale: ${reason.replace(/\.$/, "")} (${fix})`;
+export const staleLine = ({ reason, fix }: Staleness): string => `${reason.replace(/\.$/, "")} (${fix})`;
 
 export function serviceLines(after: StackReport, before?: StackReport): Record<string, string> {
   const entries = Object.entries(after.services).map(([name, report]) => [
@@ -35,18 +35,18 @@ export function notesOf(stack: StackReport): string[] {
 }
 
 /**
- * Limits that have a value, for example `{cpus: "0.5", memory_mb: "512 (advisory: no cgroup)"}`; null when no limit has
+ * Limits that have a value, for example `{cpus: 0.5, memory_mb: "512 (advisory: no cgroup)"}`; null when no limit has
  * one.
  */
-export function limitLines(limits: AppliedLimits | null): Record<string, string> | null {
+export function limitLines(limits: AppliedLimits | null): Record<string, number | string> | null {
   if (limits === null) return null;
   const entries = Object.entries(limits)
     .filter(([, { value }]) => value !== null)
     .map(([name, { value, enforcement }]) => [
       name,
-      enforcement.level === "enforced" ? String(value) : `${value} (${enforcement.level}: ${enforcement.reason})`,
+      enforcement.level === "enforced" ? value : `${value} (${enforcement.level}: ${enforcement.reason})`,
     ]);
-  return entries.length === 0 ? null : (Object.fromEntries(entries) as Record<string, string>);
+  return entries.length === 0 ? null : (Object.fromEntries(entries) as Record<string, number | string>);
 }
 
 /** Drops members whose value is null, undefined, an empty list or an empty object. */

@@ -3,15 +3,25 @@
  * engine.
  */
 import { cpus, totalmem } from "node:os";
-import type { OpenStackRequest, RuntimeStack, RuntimeStatus, StackRuntime } from "../../stack/runtime.js";
+import { StackwardenError } from "../../errors.js";
+import type {
+  CheckPortsRequest,
+  CopyVolumesRequest,
+  Endpoint,
+  OpenStackRequest,
+  RuntimeStack,
+  RuntimeStatus,
+  StackRuntime,
+  VolumesRequest,
+} from "../../stack/runtime.js";
 import type { StackSettings } from "../../stack/settings.js";
-import { unsupported } from "../shared/unsupported.js";
 import { engineOf } from "./engine/engines.js";
 import type { EngineHost, EngineHostOptions } from "./engine-host/types.js";
 import type { Gateway, GatewayOptions } from "./gateway/types.js";
 import type { OpenSession } from "./session/types.js";
 import type { DaggerSettings } from "./settings.js";
 import type { DaggerStack } from "./stack/dagger-stack.js";
+import type { VolumeAccess } from "./volumes/access.js";
 
 export interface DaggerRuntimeOptions {
   settings: DaggerSettings;
@@ -33,6 +43,8 @@ export interface DaggerParts {
 }
 
 const MB = 1024 * 1024;
+
+const kept = (why: string | undefined): string => `an engine still holds their content: ${why}`;
 
 class DaggerRuntime implements StackRuntime {
   readonly name = "dagger";
@@ -71,6 +83,15 @@ class DaggerRuntime implements StackRuntime {
     });
   }
 
+  async checkPorts({ definition, settings }: CheckPortsRequest): Promise<Endpoint[]> {
+    const [{ checkPorts }, { publishedRequests }] = await Promise.all([
+      import("../shared/check-ports.js"),
+      import("./stack/published-ports.js"),
+    ]);
+    const { tunnel } = this.#settings(settings);
+    return checkPorts(definition, publishedRequests, tunnel === true ? { host: "0.0.0.0" } : {});
+  }
+
   async open(request: OpenStackRequest): Promise<RuntimeStack> {
     const { env, warn, programs } = this.options;
     const settings = this.#settings(request.settings);
@@ -92,27 +113,62 @@ class DaggerRuntime implements StackRuntime {
     return stack;
   }
 
+  async #access(projectId: string, stateDir: string, client?: StackSettings): Promise<VolumeAccess> {
+    const { env, programs } = this.options;
+    const { openSession } = await this.#parts();
+    return { projectId, stateDir, env, openSession, fallbackImage: this.#settings(client).gatewayImage, programs };
+  }
+
   async removeVolumes(projectId: string, stateDir: string, volumes: string[]): Promise<void> {
-    const { settings, env, warn, programs } = this.options;
-    const [{ removeVolumes }, { openSession }] = await Promise.all([
-      import("./stack/remove-volumes.js"),
-      this.#parts(),
-    ]);
-    const fallbackImage = settings.gatewayImage;
-    await removeVolumes({ projectId, stateDir, volumes, env, warn, openSession, fallbackImage, programs });
+    const { removeVolumes } = await import("./volumes/remove.js");
+    const left = await removeVolumes(await this.#access(projectId, stateDir), volumes);
+    for (const why of left)
+      this.options.warn(`${projectId}: no stack sees the deleted volumes any more, but ${kept(why)}`);
   }
 
   async removeProject(projectId: string, stateDir: string): Promise<void> {
-    const { volumeNames } = await import("./stack/volumes.js");
-    await this.removeVolumes(projectId, stateDir, await volumeNames(stateDir));
+    const [{ removeVolumes }, { volumeNames }] = await Promise.all([
+      import("./volumes/remove.js"),
+      import("./volumes/records.js"),
+    ]);
+    const left = await removeVolumes(await this.#access(projectId, stateDir), await volumeNames(stateDir));
+    if (left.length === 0) return;
+    throw new StackwardenError(
+      "RUNTIME_UNAVAILABLE",
+      `The volumes of ${projectId} were not deleted: ${kept(left[0])}`,
+      {
+        hint: "Start the engine, then call again.",
+      },
+    );
   }
 
-  async copyVolumes(): Promise<Record<string, number>> {
-    throw unsupported("dagger", "copy volumes");
+  async copyVolumes(request: CopyVolumesRequest, archiveDir: string): Promise<Record<string, number>> {
+    const { projectId, stateDir, volumes, signal, settings } = request;
+    const [access, { copyVolumes }, { endFormerUsers, hasFormerUsers }, { openEngineHost }] = await Promise.all([
+      this.#access(projectId, stateDir, settings),
+      import("./volumes/copy.js"),
+      import("./volumes/users.js"),
+      this.#parts(),
+    ]);
+    const { env, warn } = this.options;
+    const { runnerHost } = engineOf(this.#settings(settings), env, projectId);
+    const running = new Set([...this.#stacks].flatMap((stack) => [...stack.instances]));
+    const users = { stateDir, volumes: [...volumes], runnerHost, running };
+    if (await hasFormerUsers(users)) {
+      const host = await openEngineHost({ runnerHost, warn, signal, env });
+      await endFormerUsers({ ...users, openedAt: Date.now(), host, signal }).finally(() => host.close());
+    }
+    return copyVolumes(access, runnerHost, request, archiveDir);
   }
 
-  async restoreVolumes(): Promise<void> {
-    throw unsupported("dagger", "restore volumes");
+  async restoreVolumes(request: VolumesRequest, archiveDir: string): Promise<void> {
+    const { projectId, stateDir, settings } = request;
+    const [access, { restoreVolumes }] = await Promise.all([
+      this.#access(projectId, stateDir, settings),
+      import("./volumes/restore.js"),
+    ]);
+    const { runnerHost } = engineOf(this.#settings(settings), this.options.env, projectId);
+    await restoreVolumes(access, runnerHost, request, archiveDir);
   }
 
   /** Before an engine is used, the size of this machine is reported instead. */

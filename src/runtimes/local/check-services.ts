@@ -35,9 +35,9 @@ const finding = (runs: string, fields: Partial<Finding> = {}): Finding => ({ run
 
 async function postgres(service: TranslatedService, stateDir: string): Promise<Finding> {
   const image = service.baseImage ?? service.image;
-  const wanted = majorOfTag(image);
+  const required = majorOfTag(image);
   const installed = await findPostgresPackage();
-  const major = wanted ?? installed?.major ?? null;
+  const major = required ?? installed?.major ?? null;
   if (installed !== null && major === installed.major)
     return finding(`PostgreSQL ${installed.major} (installed package)`);
   if (major !== null && (await cachedPostgres(stateDir, major)) !== null)
@@ -98,9 +98,9 @@ async function app(recipe: AppRecipe, context: ToolchainContext): Promise<Findin
       result.missing.push({ message: `${tool} is not installed.`, fix: TOOL_COMMANDS[tool] ?? `Install ${tool}.` });
   }
   if (recipe.toolchains.length === 0 && !program.includes("/")) {
-    const found = await findClientTool(program, context);
-    if (found === null) result.missing.push({ message: `${program} is not installed.`, fix: `Install ${program}.` });
-    else runs.push(found.program);
+    const tool = await findClientTool(program, context);
+    if (tool === null) result.missing.push({ message: `${program} is not installed.`, fix: `Install ${program}.` });
+    else runs.push(tool.program);
   }
   const managers = [...new Set(recipe.installs.map(({ installation }) => installation.tool))];
   return { ...result, runs: [...runs, ...managers].join(", ") || recipe.argv.join(" ") };

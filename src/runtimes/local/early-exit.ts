@@ -4,7 +4,7 @@ import { StackwardenError } from "../../errors.js";
 import type { ServiceExit } from "../../stack/runtime.js";
 import { isRootServer } from "./files/storage.js";
 import type { Loopback } from "./network/loopback.js";
-import { accepts } from "./ports-listeners.js";
+import { listenersOn } from "./ports-listeners.js";
 import { isServiceUid } from "./process/user-range.js";
 import type { ManagedProcess, ServiceUser } from "./types.js";
 
@@ -50,12 +50,8 @@ export async function waitForEarlyExit(
     signal.throwIfAborted();
     await Promise.race([process.exited, delay(STEP_MS)]);
     if (exit !== undefined || port === undefined) continue;
-    const sockets = await loopback.listeners();
-    const isUp =
-      sockets === null
-        ? await accepts(port)
-        : sockets.some((one) => one.port === port && (one.uid === user.uid || !isRootServer()));
-    if (isUp) break;
+    const listening = await listenersOn(port, () => loopback.recentListeners());
+    if (listening.some((one) => one.uid === null || one.uid === user.uid || !isRootServer())) break;
   }
   if (exit !== undefined) return { kind: "exited", exit };
   // The sockets of another user than a service's own can belong to its other programs.

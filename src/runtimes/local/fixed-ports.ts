@@ -58,7 +58,7 @@ export class FixedPorts {
 
   async #look(): Promise<void> {
     const { loopback } = this.options;
-    const sockets = (await loopback.listeners()) ?? [];
+    const sockets = (await loopback.recentListeners()) ?? [];
     for (const { containerPort, hostPort } of this.options.ports) {
       if (this.#forwards.has(hostPort) || sockets.some(({ port }) => port === hostPort)) continue;
       const isOwn = sockets.some(

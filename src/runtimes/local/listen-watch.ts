@@ -45,7 +45,7 @@ export class ListenWatch {
   async look(): Promise<void> {
     // The owner of the project's folder has other programs, too. What listens in a separate network is not reachable.
     if (!isServiceUid(this.service.uid) || !this.service.loopback.shared) return;
-    const sockets = (await this.service.loopback.listeners()) ?? [];
+    const sockets = (await this.service.loopback.recentListeners()) ?? [];
     this.#lookForNeighbours(sockets);
     for (const one of sockets) {
       if (this.#timer === undefined || one.uid !== this.service.uid || one.loopback || this.#open.has(one.port))

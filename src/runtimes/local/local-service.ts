@@ -1,5 +1,6 @@
 /** One running instance, behind the domain's interface. */
 import type { Healthcheck, Limits, ServiceDefinition } from "../../stack/definition/types.js";
+import type { LogSink } from "../../stack/logs/types.js";
 import type {
   AppliedLimits,
   ExecRequest,
@@ -8,10 +9,13 @@ import type {
   RuntimeService,
   ServiceExit,
   ServiceStats,
+  WebProtocol,
 } from "../../stack/runtime.js";
+import { type HookContext, PreStop } from "../shared/hooks.js";
+import { webProtocol } from "../shared/probes/web-protocol.js";
 import { execInside } from "./commands/run.js";
 import type { ListenWatch } from "./listen-watch.js";
-import { type ProbeContext, probeService } from "./probes/probe.js";
+import { hostPort, type ProbeContext, probeService } from "./probes/probe.js";
 import type { LaunchPlan } from "./providers/launch-plan.js";
 import type { ManagedProcess, ServiceUser } from "./types.js";
 
@@ -20,7 +24,10 @@ export class LocalService implements RuntimeService {
   readonly startedAt: number;
   readonly pid: number;
   readonly user: RuntimeService["user"];
+  readonly command: readonly string[];
   readonly emptyVolumes: RuntimeService["emptyVolumes"];
+  readonly hooks: HookContext;
+  readonly #preStop: PreStop;
   #stopping: Promise<ServiceExit> | undefined;
 
   constructor(
@@ -35,11 +42,15 @@ export class LocalService implements RuntimeService {
     private readonly listening: ListenWatch,
     /** Settles after the instance has ended, its remains are removed and its ports are held again. */
     private readonly ended: Promise<void>,
+    sink: LogSink,
   ) {
+    this.hooks = { service: definition, sink, exec: (request) => this.exec(request) };
+    this.#preStop = new PreStop(this.hooks);
     this.service = definition.name;
     this.startedAt = process.startedAt;
     this.pid = process.pid;
     this.user = { uid: process.effectiveUid(), name: user.name, enforcement: user.enforcement };
+    this.command = plan.argv;
     this.emptyVolumes = Promise.resolve(plan.emptyVolumes);
     void ended.finally(() => listening.end());
   }
@@ -47,7 +58,11 @@ export class LocalService implements RuntimeService {
   stop({ graceMs, signal }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
     this.#stopping ??= (async () => {
       const stopSignal = signal === undefined || signal === "SIGTERM" ? (this.plan.stopSignal ?? signal) : signal;
-      const exit = await this.process.stop({ graceMs, ...(stopSignal === undefined ? {} : { signal: stopSignal }) });
+      const left = await this.#preStop.run(graceMs);
+      const exit = await this.process.stop({
+        graceMs: left,
+        ...(stopSignal === undefined ? {} : { signal: stopSignal }),
+      });
       await this.ended;
       return exit;
     })();
@@ -61,6 +76,10 @@ export class LocalService implements RuntimeService {
     const result = await probeService(this.probing, healthcheck, signal);
     const stranger = result.healthy ? await this.listening.stranger() : null;
     return stranger === null ? result : { ...result, healthy: false, message: stranger };
+  }
+
+  webProtocol(containerPort: number, signal: AbortSignal): Promise<WebProtocol | null> {
+    return webProtocol(hostPort(this.probing, containerPort), signal);
   }
 
   setLimits(limits: Limits): Promise<AppliedLimits> {

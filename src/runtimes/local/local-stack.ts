@@ -15,6 +15,7 @@ import type {
   ServiceExit,
   StartServiceRequest,
 } from "../../stack/runtime.js";
+import { runPostStart } from "../shared/hooks.js";
 import { type BusyPort, PortLedger, portsInUse } from "../shared/port-ledger.js";
 import { type AddressBook, LOOPBACK } from "./address-rewrite.js";
 import { SERVICE_PATH } from "./binaries.js";
@@ -149,11 +150,12 @@ export class LocalStack implements RuntimeStack {
     return this.#ledger.endpoints();
   }
 
-  async update(definition: StackDefinition): Promise<void> {
+  async update(definition: StackDefinition): Promise<Readonly<Record<string, string>>> {
     const translated = translate(definition, this.open_.folder);
     await this.#ledger.apply(translated);
     this.#definition = translated;
     await this.#provideAddresses();
+    return {};
   }
 
   /**
@@ -425,7 +427,27 @@ export class LocalStack implements RuntimeStack {
         allNotes.push(message);
       },
     });
-    return new LocalService(service, generation, allNotes, user, process, exited, plan, probing, listening, ended);
+    const running = new LocalService(
+      service,
+      generation,
+      allNotes,
+      user,
+      process,
+      exited,
+      plan,
+      probing,
+      listening,
+      ended,
+      sink,
+    );
+    try {
+      await runPostStart(running.hooks, signal);
+    } catch (error) {
+      await process.stop({ graceMs: 0 });
+      await ended;
+      throw error;
+    }
+    return running;
   }
 
   #movedPorts({ name }: ServiceDefinition): { containerPort: number; hostPort: number }[] {

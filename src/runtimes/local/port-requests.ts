@@ -9,16 +9,16 @@ import { SERVERS } from "./servers/images.js";
 
 /** Every port a service listens on, published first. */
 export function portRequests(service: TranslatedService): PortRequest[] {
-  const wishes = new Map<number, PortRequest>();
+  const requests = new Map<number, PortRequest>();
   for (const mapping of service.ports) {
-    if (wishes.has(mapping.containerPort)) {
+    if (requests.has(mapping.containerPort)) {
       throw new StackwardenError(
         "UNSUPPORTED",
         `Service "${service.name}" publishes port ${mapping.containerPort} twice; the local runtime publishes each port once.`,
         { hint: `Keep one of the two entries under services.${service.name}.ports.` },
       );
     }
-    wishes.set(mapping.containerPort, {
+    requests.set(mapping.containerPort, {
       service: service.name,
       containerPort: mapping.containerPort,
       published: true,
@@ -34,12 +34,12 @@ export function portRequests(service: TranslatedService): PortRequest[] {
   if (service.server !== undefined) inner.unshift(...SERVERS[service.server].ports);
   if (provider !== null) inner.unshift(provider === "postgres" ? 5432 : 6379);
   for (const containerPort of inner) {
-    if (containerPort === 0 && wishes.size > 0) continue;
-    if (!wishes.has(containerPort)) {
+    if (containerPort === 0 && requests.size > 0) continue;
+    if (!requests.has(containerPort)) {
       // The program of an image has its port in its code more often than it reads PORT.
       const preferred = service.recipe === undefined ? {} : { preferredPort: containerPort };
-      wishes.set(containerPort, { service: service.name, containerPort, published: false, ...preferred });
+      requests.set(containerPort, { service: service.name, containerPort, published: false, ...preferred });
     }
   }
-  return [...wishes.values()];
+  return [...requests.values()];
 }

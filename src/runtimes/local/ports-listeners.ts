@@ -40,9 +40,15 @@ export function parseListeners(table: string): Listener[] {
   return listeners;
 }
 
+/** How many TCP sockets of this network namespace listen or are connected; null when the kernel does not count them. */
+const socketCount = (procNet: string, version: "" | "6"): string | null =>
+  /^TCP6?: inuse (\d+)/m.exec(readKernelFile(`${procNet}/sockstat${version}`) ?? "")?.[1] ?? null;
+
 /** All listening sockets of this network namespace, or null on platforms without a table of them. */
 export async function listeners(procNet = "/proc/net"): Promise<Listener[] | null> {
-  const tables = ["tcp", "tcp6"].map((name) => readKernelFile(`${procNet}/${name}`));
+  // For each table the kernel walks its hash of all connections, which takes milliseconds however few there are.
+  const empty = socketCount(procNet, "6") === "0";
+  const tables = (empty ? ["tcp"] : ["tcp", "tcp6"]).map((name) => readKernelFile(`${procNet}/${name}`));
   if (tables.every((table) => table === null)) return null;
   return tables.flatMap((table) => (table === null ? [] : parseListeners(table)));
 }
@@ -69,6 +75,19 @@ export function loopbackConnections(procNet = "/proc/net"): Connection[] {
   );
 }
 
+/** How long equal counts stand for equal tables: one socket may have been closed and another one opened. */
+const RECENT_MS = 1000;
+let recent: { counts: string; until: number; sockets: Listener[] } | undefined;
+
+/** As `listeners`, for callers that look again and again: reads the tables only when the number of sockets changed. */
+export async function recentListeners(): Promise<Listener[] | null> {
+  const counts = ["" as const, "6" as const].map((version) => socketCount("/proc/net", version)).join(" ");
+  if (recent?.counts === counts && performance.now() < recent.until) return recent.sockets;
+  const sockets = await listeners();
+  recent = sockets === null ? undefined : { counts, until: performance.now() + RECENT_MS, sockets };
+  return sockets;
+}
+
 /** Whether a process accepts connections on this loopback port. */
 export function accepts(port: number, timeoutMs = 500): Promise<boolean> {
   return new Promise((resolve) => {
@@ -83,8 +102,11 @@ export function accepts(port: number, timeoutMs = 500): Promise<boolean> {
   });
 }
 
-export async function listenersOn(port: number, procNet?: string): Promise<Listener[]> {
-  const all = await listeners(procNet);
+export async function listenersOn(
+  port: number,
+  look: () => Promise<Listener[] | null> = listeners,
+): Promise<Listener[]> {
+  const all = await look();
   if (all !== null) return all.filter((listener) => listener.port === port);
   return (await accepts(port)) ? [{ port, uid: null, loopback: true, answersLoopback: true }] : [];
 }

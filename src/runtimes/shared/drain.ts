@@ -12,11 +12,11 @@ const TURNS = 10;
  * loop turns: after a long blocking turn, the loop reads available data before the time is up.
  */
 export async function drain(...streams: Readable[]): Promise<void> {
-  let ended = false;
+  let drained = false;
   const end = Promise.allSettled(streams.map((stream) => finished(stream))).then(() => {
-    ended = true;
+    drained = true;
   });
-  for (let turn = 0; turn < TURNS && !ended; turn += 1)
+  for (let turn = 0; turn < TURNS && !drained; turn += 1)
     await Promise.race([end, sleep(MOST_MS / TURNS, undefined, { ref: false })]);
   for (const stream of streams) stream.destroy();
 }

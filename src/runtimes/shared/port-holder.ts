@@ -3,6 +3,7 @@ import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { createServer, type Server, type Socket } from "node:net";
 import type { Endpoint } from "../../stack/runtime.js";
 import { claimPort, type PortClaim } from "./port-claim.js";
+import type { NamedOwner } from "./port-owner.js";
 
 export interface Holding {
   /** Handles a connection to a held port. Default: closes it. */
@@ -14,6 +15,8 @@ export interface Holding {
    * held. Default: such a port is an error.
    */
   engineListens?: boolean;
+  /** The container that publishes a port, where the runtime's engine knows it. Never rejects. */
+  containerOn?: (port: number, protocol: Protocol) => Promise<NamedOwner | null>;
   /** The stack of these ports, for the error of another stack that requests one of them. */
   project?: string;
 }

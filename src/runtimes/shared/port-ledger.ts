@@ -3,6 +3,7 @@
  * service is spawned, so that no other process takes it in between.
  */
 import { StackwardenError } from "../../errors.js";
+import { callTo, hint } from "../../hint.js";
 import type { ServiceDefinition, StackDefinition } from "../../stack/definition/types.js";
 import type { Endpoint } from "../../stack/runtime.js";
 import type { PortClaim } from "./port-claim.js";
@@ -18,7 +19,7 @@ import {
   isLeftToEngine,
   type Protocol,
 } from "./port-holder.js";
-import { describeOwner, ownerOf, type PortOwner } from "./port-owner.js";
+import { describeOwner, type NamedOwner, ownerOf } from "./port-owner.js";
 
 export interface PortRequest {
   service: string;
@@ -49,7 +50,7 @@ export interface Reassigned {
 }
 
 /** Returns the ports that a service needs on this machine, published ones first. */
-export type WishesOf = (service: ServiceDefinition) => PortRequest[];
+export type RequestsOf = (service: ServiceDefinition) => PortRequest[];
 
 /** Number of ports that are tried after the preferred one. */
 const SEARCH = 500;
@@ -60,8 +61,8 @@ export interface BusyPort {
   /** Absent for TCP. */
   protocol?: "udp";
   container_port: number;
-  /** The process that uses the port, when the system reports it. */
-  owner?: Pick<PortOwner, "pid" | "program" | "project" | "service">;
+  /** The process or container that uses the port, when the system or the engine reports it. */
+  owner?: NamedOwner;
 }
 
 /** @param busy ports with their owner, which was looked up before */
@@ -70,11 +71,14 @@ export function portsInUse(busy: BusyPort[], free: Record<string, number> = {}):
     const by = owner === undefined ? "" : `, held by ${describeOwner(owner)}`;
     return `${port}${protocol === undefined ? "" : "/udp"} (${service}${by})`;
   });
+  const others = [...new Set(busy.flatMap(({ owner }) => owner?.compose_project ?? []))];
+  const stop = others.map((project) => `\`docker compose -p ${project} stop\``).join(" and ");
+  const instead = stop === "" ? "" : `Stop what Docker Compose runs (${stop}; its data stays), or choose other ports. `;
   return new StackwardenError("PORT_IN_USE", `Host port${busy.length > 1 ? "s" : ""} in use: ${list.join(", ")}.`, {
     hint:
       Object.keys(free).length > 0
-        ? `Use free ports: start_stack {"ports": ${JSON.stringify(free)}}, or {"ports": "auto"}; or stop what listens there.`
-        : "Stop what listens there, ask for other ports, or leave the host port unset to get the next free one.",
+        ? hint`${instead}Use free ports: ${callTo("start_stack", { ports: free })}, or ${callTo("start_stack", { ports: "auto" })}; or stop what listens there.`
+        : `${instead}Stop what listens there, ask for other ports, or leave the host port unset to get the next free one.`,
     details: { ports: busy, ...(Object.keys(free).length > 0 ? { free_ports: free } : {}) },
   });
 }
@@ -92,7 +96,9 @@ export function stackWithPort(port: number): { project: string; service: string 
   return null;
 }
 
-async function withOwner(busy: BusyPort): Promise<BusyPort> {
+async function withOwner(busy: BusyPort, { containerOn }: Holding): Promise<BusyPort> {
+  const container = (await containerOn?.(busy.port, busy.protocol ?? "tcp")) ?? null;
+  if (container !== null) return { ...busy, owner: container };
   if (busy.protocol === "udp") return busy;
   for (const ledger of open) {
     const owner = ledger.ownerOf(busy.port);
@@ -115,13 +121,13 @@ const busyPort = ({ service, containerPort, protocol }: PortRequest, port: numbe
 });
 
 /** Holds the fixed port or one of its range, or the first free one at or after the preferred one. */
-async function take(wish: PortRequest, taken: Set<string>, holding: Holding): Promise<Slot | "busy"> {
-  const { protocol } = wish;
-  const slot = (held: Held, port: number): Slot => ({ ...wish, ...held, port });
-  if (wish.hostPort !== undefined) {
+async function take(request: PortRequest, usedPorts: Set<string>, holding: Holding): Promise<Slot | "busy"> {
+  const { protocol } = request;
+  const slot = (held: Held, port: number): Slot => ({ ...request, ...held, port });
+  if (request.hostPort !== undefined) {
     try {
-      for (let port = wish.hostPort; port <= (wish.hostPortEnd ?? wish.hostPort); port++) {
-        if (taken.has(keyOf(wish, port))) continue;
+      for (let port = request.hostPort; port <= (request.hostPortEnd ?? request.hostPort); port++) {
+        if (usedPorts.has(keyOf(request, port))) continue;
         const held = await holdClaimed(port, holding, protocol);
         if (held !== null) return slot(held, port);
       }
@@ -130,7 +136,7 @@ async function take(wish: PortRequest, taken: Set<string>, holding: Holding): Pr
       const { code } = error as NodeJS.ErrnoException;
       throw new StackwardenError(
         "UNSUPPORTED",
-        `Port ${wish.hostPort} of "${wish.service}" cannot be used (${code}).`,
+        `Port ${request.hostPort} of "${request.service}" cannot be used (${code}).`,
         {
           hint: "Choose a host port from 1024 upwards.",
           cause: error,
@@ -138,10 +144,10 @@ async function take(wish: PortRequest, taken: Set<string>, holding: Holding): Pr
       );
     }
   }
-  if (wish.published || wish.preferredPort !== undefined) {
-    const first = wish.preferredPort ?? wish.containerPort;
+  if (request.published || request.preferredPort !== undefined) {
+    const first = request.preferredPort ?? request.containerPort;
     for (let port = first; port < first + SEARCH && port <= 65_535; port++) {
-      if (taken.has(keyOf(wish, port))) continue;
+      if (usedPorts.has(keyOf(request, port))) continue;
       const held = await holdClaimed(port, holding, protocol).catch(() => null);
       if (held === null) continue;
       if (held.holder !== null) return slot(held, port);
@@ -165,7 +171,7 @@ export class PortLedger {
 
   /** @param holding address of the ports, and the handler of connections while they are held */
   constructor(
-    private readonly wishesOf: WishesOf,
+    private readonly requestsOf: RequestsOf,
     private readonly holding: Holding = {},
   ) {}
 
@@ -174,23 +180,23 @@ export class PortLedger {
    * @throws PORT_IN_USE with every busy port and its service
    */
   async apply(definition: StackDefinition): Promise<void> {
-    const wishes = Object.values(definition.services).flatMap(this.wishesOf);
-    const same = (slot: Slot, wish: PortRequest) =>
-      slot.service === wish.service &&
-      slot.containerPort === wish.containerPort &&
-      slot.published === wish.published &&
-      slot.protocol === wish.protocol &&
-      (wish.hostPort === undefined
+    const requests = Object.values(definition.services).flatMap(this.requestsOf);
+    const same = (slot: Slot, request: PortRequest) =>
+      slot.service === request.service &&
+      slot.containerPort === request.containerPort &&
+      slot.published === request.published &&
+      slot.protocol === request.protocol &&
+      (request.hostPort === undefined
         ? slot.hostPort === undefined
-        : slot.port >= wish.hostPort && slot.port <= (wish.hostPortEnd ?? wish.hostPort));
-    const kept: Slot[] = [];
+        : slot.port >= request.hostPort && slot.port <= (request.hostPortEnd ?? request.hostPort));
+    const unchanged: Slot[] = [];
     const unassigned: PortRequest[] = [];
-    for (const wish of wishes) {
-      const slot = this.#slots.find((one) => same(one, wish));
-      if (slot === undefined) unassigned.push(wish);
-      else kept.push(slot);
+    for (const request of requests) {
+      const slot = this.#slots.find((one) => same(one, request));
+      if (slot === undefined) unassigned.push(request);
+      else unchanged.push(slot);
     }
-    const dropped = this.#slots.filter((slot) => !kept.includes(slot));
+    const dropped = this.#slots.filter((slot) => !unchanged.includes(slot));
     const fresh: Slot[] = [];
     const busy: BusyPort[] = [];
     open.add(this);
@@ -198,56 +204,60 @@ export class PortLedger {
       // Fixed ports come first, then ranges: a search for a free port must not take them.
       const rank = ({ hostPort, hostPortEnd }: PortRequest): number =>
         hostPort === undefined ? 2 : Number(hostPortEnd !== undefined);
-      for (const wish of [...unassigned].sort((one, other) => rank(one) - rank(other))) {
+      for (const request of [...unassigned].sort((one, other) => rank(one) - rank(other))) {
         const handed =
-          wish.hostPort === undefined
+          request.hostPort === undefined
             ? undefined
-            : dropped.find((slot) => slot.port === wish.hostPort && slot.protocol === wish.protocol);
+            : dropped.find((slot) => slot.port === request.hostPort && slot.protocol === request.protocol);
         if (handed !== undefined) {
           // The same port moves from one entry of the stack to another, together with its socket.
           dropped.splice(dropped.indexOf(handed), 1);
-          fresh.push({ ...wish, port: handed.port, holder: handed.holder, claim: handed.claim });
+          fresh.push({ ...request, port: handed.port, holder: handed.holder, claim: handed.claim });
           continue;
         }
-        const taken = new Set([...kept, ...fresh, ...dropped].map((slot) => keyOf(slot, slot.port)));
-        const slot = await take(wish, taken, this.holding);
+        const usedPorts = new Set([...unchanged, ...fresh, ...dropped].map((slot) => keyOf(slot, slot.port)));
+        const slot = await take(request, usedPorts, this.holding);
         if (slot === "busy") {
-          busy.push(busyPort(wish, wish.hostPort as number));
+          busy.push(busyPort(request, request.hostPort as number));
         } else fresh.push(slot);
       }
-      if (busy.length > 0) throw portsInUse(await Promise.all(busy.map(withOwner)), await this.#freeFor(busy));
+      if (busy.length > 0) throw portsInUse(await this.#withOwners(busy), await this.#freeFor(busy));
     } catch (error) {
       const before = new Set(this.#slots.map((slot) => slot.claim));
       await Promise.all(fresh.filter((slot) => !before.has(slot.claim)).map(letGo));
       throw error;
     }
-    const order = (slot: Slot) => wishes.findIndex((wish) => same(slot, wish));
-    this.#slots = [...kept, ...fresh].sort((a, b) => order(a) - order(b));
+    const order = (slot: Slot) => requests.findIndex((request) => same(slot, request));
+    this.#slots = [...unchanged, ...fresh].sort((a, b) => order(a) - order(b));
     await Promise.all(dropped.map(letGo));
   }
 
   /** Suggests a free port for each busy one, for the `ports` of the next start. */
   async #freeFor(busy: readonly BusyPort[]): Promise<Record<string, number>> {
     const free: Record<string, number> = Object.create(null);
-    const taken = new Set([
+    const usedPorts = new Set([
       ...this.#slots.map((slot) => keyOf(slot, slot.port)),
       ...busy.map((one) => keyOf(one, one.port)),
     ]);
     for (const { service, port, protocol, container_port: containerPort } of busy) {
-      const wish = {
+      const request = {
         service,
         containerPort,
         preferredPort: port + 1,
         published: true,
         ...(protocol === undefined ? {} : { protocol }),
       };
-      const slot = await take(wish, taken, this.holding).catch(() => "busy" as const);
+      const slot = await take(request, usedPorts, this.holding).catch(() => "busy" as const);
       if (slot === "busy") continue;
-      taken.add(keyOf(slot, slot.port));
+      usedPorts.add(keyOf(slot, slot.port));
       free[`${service}:${containerPort}`] = slot.port;
       await letGo(slot);
     }
     return { ...free };
+  }
+
+  #withOwners(busy: readonly BusyPort[]): Promise<BusyPort[]> {
+    return Promise.all(busy.map((one) => withOwner(one, this.holding)));
   }
 
   #of(service: string): Slot[] {
@@ -271,8 +281,8 @@ export class PortLedger {
       if (slot.holder !== null || left) continue;
       const from = slot.port;
       const fixed = slot.hostPort !== undefined && slot.hostPortEnd === undefined;
-      const taken = new Set(this.#slots.map((one) => keyOf(one, one.port)));
-      const next = fixed ? "busy" : await take(slot, taken, this.holding);
+      const usedPorts = new Set(this.#slots.map((one) => keyOf(one, one.port)));
+      const next = fixed ? "busy" : await take(slot, usedPorts, this.holding);
       if (next === "busy") {
         if (slot.hostPort !== undefined) busy.push(busyPort(slot, slot.port));
         continue;
@@ -283,7 +293,7 @@ export class PortLedger {
       slot.port = next.port;
       moved.push({ service, from, to: slot.port });
     }
-    if (busy.length > 0) throw portsInUse(await Promise.all(busy.map(withOwner)));
+    if (busy.length > 0) throw portsInUse(await this.#withOwners(busy));
     return moved;
   }
 
@@ -320,7 +330,7 @@ export class PortLedger {
    */
   async taken(service: string): Promise<BusyPort[]> {
     const missing = this.#of(service).filter((slot) => slot.holder === null);
-    return Promise.all(missing.map((slot) => withOwner(busyPort(slot, slot.port))));
+    return this.#withOwners(missing.map((slot) => busyPort(slot, slot.port)));
   }
 
   /** The stack and service of a port; null when this ledger does not have it. */

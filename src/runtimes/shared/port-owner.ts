@@ -18,7 +18,14 @@ export interface PortOwner {
   /** Present when the port belongs to a stack of this server. */
   project?: string;
   service?: string;
+  /** Name of the container that publishes the port. */
+  container?: string;
+  /** The Docker Compose project of that container. */
+  compose_project?: string;
 }
+
+/** What an error names of the owner of a port. */
+export type NamedOwner = Pick<PortOwner, "pid" | "program" | "project" | "service" | "container" | "compose_project">;
 
 interface Socket extends Omit<PortOwner, "pid" | "program"> {
   inode: string;
@@ -112,9 +119,11 @@ export async function ownerOf(port: number): Promise<PortOwner | null> {
 }
 
 /** Description such as `postgres (pid 4242)` or `service db of the project shop`. */
-export function describeOwner(owner: Pick<PortOwner, "pid" | "program" | "project" | "service">): string {
-  const { pid, program, project, service } = owner;
+export function describeOwner(owner: NamedOwner): string {
+  const { pid, program, project, service, container, compose_project: composeProject } = owner;
   if (project !== undefined) return `service ${service} of the project ${project}`;
+  if (container !== undefined)
+    return `the container ${container}${composeProject === undefined ? "" : ` of the Docker Compose project ${composeProject}`}`;
   if (pid === null) return "a process of another user";
   return `${program ?? "a process"} (pid ${pid})`;
 }

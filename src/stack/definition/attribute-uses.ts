@@ -26,10 +26,10 @@ const saysNothing = (tree: Tree, path: string): boolean =>
  */
 export function attributeUses(root: Tree, path: string): Set<string> {
   const uses = new Set<string>();
-  let left = MOST_VALUES;
+  let remaining = MOST_VALUES;
   const visit = (tree: Tree, at: string, depth: number): void => {
-    left -= 1;
-    if (left < 0 || isNull(tree) || depth > DEEPEST) return;
+    remaining -= 1;
+    if (remaining < 0 || isNull(tree) || depth > DEEPEST) return;
     if (ATTRIBUTES[at] !== undefined && hasNote(at) && !saysNothing(tree, at)) uses.add(at);
     if (!hasRowsBelow(at)) return;
     if (tree.kind === "list") for (const item of tree.items) visit(item, at, depth + 1);

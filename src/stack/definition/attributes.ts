@@ -40,7 +40,8 @@ const ONE_NAME = "Services reach each other by their own names alone.";
 const PROCESS = "The local runtime runs processes of this machine, not containers.";
 const BUILDER = "The builder of the runtime decides.";
 const RESERVED = "One machine runs the stack: nothing is reserved for one service.";
-const ONE_INSTANCE = "One instance runs: its state, log and limits are the service's.";
+const ONE_INSTANCE = "One instance runs: processes of this machine share its ports.";
+const HOOK_USER = "The hook runs as the service's user.";
 const HOST_LIMIT = "Stackwarden limits CPU, memory and processes.";
 
 export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
@@ -50,7 +51,9 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   models: noted("Stackwarden runs no model servers."),
   jobs: noted("Jobs are not started; write a service with `profiles` for what runs once."),
 
-  "services.annotations": docker("Annotations are read by container engines.", "annotations"),
+  "services.annotations": noted(
+    "Container runtimes read annotations as settings, also of limits and devices; use `labels` for descriptions.",
+  ),
   "services.attach": noted("What every service prints is kept."),
   "services.blkio_config": noted(HOST_LIMIT),
   "services.build": works("build"),
@@ -106,7 +109,7 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.deploy.endpoint_mode": noted(SWARM),
   "services.deploy.labels": noted(SWARM),
   "services.deploy.placement": noted(SWARM),
-  "services.deploy.replicas": noted(ONE_INSTANCE),
+  "services.deploy.replicas": containers(ONE_INSTANCE),
   "services.deploy.resources": works("limits"),
   "services.deploy.resources.limits": works("limits"),
   "services.deploy.resources.reservations": noted(RESERVED),
@@ -166,7 +169,10 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.networks.driver_opts": noted("The runtime's networks have no options."),
   "services.networks.gw_priority": noted("The runtime chooses the way out."),
   "services.networks.interface_name": noted("The runtime names interfaces."),
-  "services.networks.ipv4_address": noted("The runtime chooses addresses; services reach each other by name."),
+  "services.networks.ipv4_address": docker(
+    "The runtime chooses addresses; services reach each other by name.",
+    "ipv4Address",
+  ),
   "services.networks.ipv6_address": noted("The runtime chooses addresses; services reach each other by name."),
   "services.networks.link_local_ips": noted("The runtime chooses addresses; services reach each other by name."),
   "services.networks.mac_address": noted("The runtime chooses hardware addresses."),
@@ -192,9 +198,11 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.ports.mode": noted(SWARM),
   "services.ports.name": noted("It is a description."),
   "services.ports.app_protocol": noted("It is a description."),
-  "services.post_start": docker("The hook does not run.", "postStart"),
+  "services.post_start": works("postStart"),
+  "services.post_start.user": docker(HOOK_USER),
   "services.pre_start": noted("The hook does not run."),
-  "services.pre_stop": docker("The hook does not run.", "preStop"),
+  "services.pre_stop": works("preStop"),
+  "services.pre_stop.user": docker(HOOK_USER),
   "services.privileged": refused("It gives the service the whole machine."),
   "services.profiles": works(),
   "services.provider": noted("Stackwarden starts no external programs for a service."),
@@ -208,7 +216,7 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   ),
   "services.restart": works("restart"),
   "services.runtime": refused("It chooses another container runtime, which can have other isolation."),
-  "services.scale": noted(ONE_INSTANCE),
+  "services.scale": containers(ONE_INSTANCE),
   "services.secrets": row(
     "works",
     "works",
@@ -245,7 +253,7 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.volumes.bind.create_host_path": containers("Services run in the project's own folder.", "createHostPath"),
   "services.volumes.volume.labels": noted("Volumes of the project have no labels."),
   "services.volumes.volume.nocopy": docker("The runtime decides what an empty volume begins with.", "noCopy"),
-  "services.volumes.volume.subpath": noted("The whole volume is mounted."),
+  "services.volumes.volume.subpath": docker("The whole volume is mounted.", "subpath"),
   "services.volumes.tmpfs.mode": docker("The runtime chooses the permissions.", "mode"),
   "services.volumes.image": noted("Images are not mounted as volumes."),
   "services.volumes_from": refused("It takes another container's volumes; mount the same named volume instead."),
@@ -254,7 +262,9 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "networks.name": noted("Networks belong to the project and are named by it."),
   "networks.driver": noted("The runtime chooses the driver."),
   "networks.driver_opts": noted("The runtime's networks have no options."),
-  "networks.ipam": noted("The runtime chooses addresses; services reach each other by name."),
+  "networks.ipam": docker("The runtime chooses addresses; services reach each other by name.", "ipam"),
+  "networks.ipam.driver": noted("The runtime's own driver assigns addresses."),
+  "networks.ipam.options": noted("The runtime's own driver assigns addresses."),
   "networks.external": noted("A network of the project takes the place of the external one."),
   "networks.internal": docker("The stack's network has a way out.", "internal"),
   "networks.enable_ipv4": noted("The runtime chooses addresses."),

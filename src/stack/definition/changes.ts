@@ -1,6 +1,10 @@
 /** Determines which services of a running stack a start changes. */
+import { createHash } from "node:crypto";
 import { publishedTokens } from "./graph.js";
 import type { ServiceDefinition, StackDefinition } from "./types.js";
+
+const digest = (content: string | Buffer | undefined): string | null =>
+  content === undefined ? null : createHash("sha256").update(content).digest("hex");
 
 /** Everything that determines an instance. Excludes limits, which change on the running service. */
 function fingerprint(service: ServiceDefinition, definition: StackDefinition): string {
@@ -11,9 +15,12 @@ function fingerprint(service: ServiceDefinition, definition: StackDefinition): s
       other,
       definition.services[other]?.ports.find((mapping) => mapping.containerPort === port)?.hostPort ?? null,
     ]);
-  const secrets = service.secrets.map(({ source }) => definition.secrets[source]);
+  const secrets = service.secrets.map(({ source }) =>
+    digest(definition.secrets[source] ?? definition.binarySecrets?.[source]),
+  );
+  const configs = (service.configs ?? []).map(({ source }) => digest(definition.configs?.[source]));
   const { limits: _limits, dependsOn: _order, commands: _commands, watch: _watch, ...rest } = service;
-  return JSON.stringify([rest, published, secrets]);
+  return JSON.stringify([rest, published, secrets, configs]);
 }
 
 export interface DefinitionChanges {

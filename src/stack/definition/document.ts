@@ -4,6 +4,7 @@
  */
 import { type Alias, type Document, isScalar, LineCounter, type Node, parseAllDocuments, visit } from "yaml";
 import { MOST_LEVELS, tooDeepAt } from "./yaml-depth.js";
+import { repeatedKey, type YamlFault, yamlFault } from "./yaml-fault.js";
 
 /**
  * Target node of each alias. Absent: the anchor does not exist. `around it`: the target contains the alias, so
@@ -16,11 +17,10 @@ export interface ParsedFile {
   documents: { document: Document; targets: AliasTargets }[];
   lines: LineCounter;
   /** The first syntax error; `documents` is empty then. */
-  fault: { message: string; line: number } | null;
+  fault: (YamlFault & { line: number }) | null;
 }
 
-interface Fault {
-  message: string;
+interface Fault extends YamlFault {
   at: number;
 }
 
@@ -46,7 +46,7 @@ function scan(document: Document): { targets: AliasTargets; fault: Fault | null 
       for (const { key } of map.items) {
         if (!isScalar(key)) continue;
         const name = String(key.value);
-        if (keys.has(name)) fault ??= { message: "Map keys must be unique", at: key.range?.[0] ?? 0 };
+        if (keys.has(name)) fault ??= { ...repeatedKey(name), at: key.range?.[0] ?? 0 };
         keys.add(name);
       }
     },
@@ -56,18 +56,23 @@ function scan(document: Document): { targets: AliasTargets; fault: Fault | null 
 
 export function parseYaml(text: string): ParsedFile {
   const lines = new LineCounter();
-  const refuse = ({ message, at }: Fault): ParsedFile => ({
+  const refuse = ({ message, hint, at }: Fault): ParsedFile => ({
     documents: [],
     lines,
-    fault: { message: message.split("\n", 1)[0] ?? "", line: text.slice(0, at).split("\n").length },
+    fault: { message, hint, line: text.slice(0, at).split("\n").length },
   });
   const deep = tooDeepAt(text);
-  if (deep !== null) return refuse({ message: `nests deeper than ${MOST_LEVELS} levels`, at: deep });
+  if (deep !== null)
+    return refuse({
+      message: `nests deeper than ${MOST_LEVELS} levels`,
+      hint: "Write it with fewer levels.",
+      at: deep,
+    });
   const parsed = parseAllDocuments(text, { lineCounter: lines, version: "1.2", uniqueKeys: false, logLevel: "silent" });
   const documents: ParsedFile["documents"] = [];
   for (const document of Array.isArray(parsed) ? parsed : []) {
     const [error] = document.errors;
-    if (error !== undefined) return refuse({ message: error.message, at: error.pos[0] });
+    if (error !== undefined) return refuse({ ...yamlFault(error.message), at: error.pos[0] });
     const { targets, fault } = scan(document);
     if (fault !== null) return refuse(fault);
     documents.push({ document, targets });

@@ -51,13 +51,13 @@ export function resolveExtends(context: ModelContext, tree: Mapping, folder: str
     const at = `services.${name}.extends`;
     const step = `${name} in ${of.path}`;
     if (chain.includes(step)) {
-      context.problems.invalid(
-        reference,
-        at,
-        `extends itself: ${[...chain, step].join(" → ")}`,
-        "Remove one of these extends.",
-      );
-      return plain;
+      const whole = [...chain, step];
+      const inFile = ` in ${of.path}`;
+      const shown = whole.every((one) => one.endsWith(inFile))
+        ? whole.map((one) => one.slice(0, -inFile.length))
+        : whole;
+      context.problems.invalid(reference, at, `extends itself: ${shown.join(" → ")}`, "Remove one of these extends.");
+      return service;
     }
     const target = textOf(reference) ?? textOf(entry(reference, "service"));
     if (target === undefined) {
@@ -67,11 +67,11 @@ export function resolveExtends(context: ModelContext, tree: Mapping, folder: str
         "names no service",
         "Write { service: base }, with `file` for one of another file.",
       );
-      return plain;
+      return service;
     }
     const file = textOf(entry(reference, "file"));
     const from = file === undefined ? of : open(resolve(of.folder, file), reference.file.lookup, reference);
-    if (from === undefined) return plain;
+    if (from === undefined) return service;
     if (!from.written.has(target)) {
       context.problems.invalid(
         reference,
@@ -79,7 +79,7 @@ export function resolveExtends(context: ModelContext, tree: Mapping, folder: str
         `extends ${target}, which ${from.path} does not define`,
         `Services there: ${[...from.written.keys()].join(", ") || "none"}.`,
       );
-      return plain;
+      return service;
     }
     const base = resolveOne(target, from, [...chain, step]);
     const result = base === undefined || isNull(base) ? plain : merge(base, plain, ["services", name], context.budget);

@@ -1,6 +1,7 @@
 /** Adapts a definition to one runtime: removes unsupported settings and adds a note for each. */
 import type { RuntimeName } from "../runtime.js";
 import { noteOf } from "./attributes.js";
+import { withInstances } from "./instances.js";
 import type { PortMapping, ServiceDefinition, StackDefinition } from "./types.js";
 
 /** `services.build.target` → `build.target`; top-level attributes keep their section. */
@@ -23,17 +24,16 @@ function possiblePorts(service: ServiceDefinition, runtime: RuntimeName, note: (
 }
 
 /**
- * Reduces a service to one instance and the ports that the runtime publishes. Only the docker runtime publishes UDP ports,
- * and one container port on several host ports.
+ * Reduces a service to the ports that the runtime publishes. Only the docker runtime publishes UDP ports, and one container
+ * port on several host ports.
  */
 function adaptService(
   service: ServiceDefinition,
   runtime: RuntimeName,
   note: (text: string) => void,
 ): ServiceDefinition {
-  const { replicas: _one, ...rest } = service;
   if (service.networkMode === "none") note(`${service.name} keeps its network: this runtime has none to take away.`);
-  return { ...rest, ports: possiblePorts(service, runtime, note) };
+  return { ...service, ports: possiblePorts(service, runtime, note) };
 }
 
 /**
@@ -58,5 +58,6 @@ export function forRuntime(definition: StackDefinition, runtime: RuntimeName): S
   const services: StackDefinition["services"] = Object.create(null);
   for (const [name, service] of Object.entries(definition.services))
     services[name] = adaptService(service, runtime, (text) => void notes.push(text));
-  return { ...definition, services, notes: [...notes, ...attributeNotes(definition, runtime)] };
+  const expanded = withInstances({ ...definition, services }, runtime, (text) => void notes.push(text));
+  return { ...expanded, notes: [...notes, ...attributeNotes(definition, runtime)] };
 }

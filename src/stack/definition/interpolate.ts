@@ -112,6 +112,8 @@ export function interpolate(text: string, lookup: Lookup): Interpolated {
     const after = dollar + 2 + name.length;
     if (source[after] === "}") return [plain(name), after + 1];
     const operator = match(OPERATOR, after);
+    if (operator === null && source[after] === undefined)
+      throw new InterpolationError(`"\${${name}" has no closing brace`);
     if (operator === null)
       throw new InterpolationError(`"\${${name}" is followed by something that is not an operator`);
     const last = source.lastIndexOf("}", lineEnd - 1);

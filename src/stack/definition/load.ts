@@ -46,6 +46,8 @@ const SECTIONS = [
   "jobs",
 ] as const;
 
+const SERVICE_AT_TOP = "Write the service below `services:`, indented by two spaces.";
+
 /** One reading of the project with one set of variables. */
 interface Reading {
   request: LoadRequest;
@@ -138,7 +140,9 @@ function readStack(
   const notes: string[] = [...projectFiles.notes];
   const note = (text: string): void => void (notes.includes(text) || notes.push(text));
   const root = reader(problems, (name) => variables.get(name), model);
-  const fields = root.fields(SECTIONS);
+  const fields = root.fields(SECTIONS, ({ tree }) =>
+    entry(tree, "image") === undefined && entry(tree, "build") === undefined ? undefined : SERVICE_AT_TOP,
+  );
   for (const name of unset) note(`The variable ${name} is not set; the empty text was used. Set it in .env.`);
   const volumes = readVolumes(fields.volumes);
   const networks = readNetworks(fields.networks);
@@ -234,6 +238,7 @@ function readStack(
     files: reading.files.read.map(({ path }) => path),
     inputs: inUse([
       ...envFiles,
+      ...configs.files,
       ...sources.flatMap(({ file }) => (file === undefined ? [] : [file])),
       // A new `.env` in the project's folder is used too.
       projectFiles.envFile ?? join(request.folder, ".env"),

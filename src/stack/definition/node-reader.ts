@@ -2,6 +2,8 @@
  * Typed reading of a project's values. An invalid value is recorded as a problem with its file, line and path, and
  * reads as `undefined`, so that one pass finds all problems.
  */
+
+import { nearest } from "../../system/nearest.js";
 import type { Lookup } from "./interpolate.js";
 import type { Problems } from "./problems.js";
 import { isNull, type Tree, textOf } from "./tree.js";
@@ -30,6 +32,17 @@ const below = (path: string, name: string): string => {
  */
 export const MOST_ITEMS = 1000;
 export const MOST_ENTRIES = 10_000;
+
+/** Maximum number of valid keys that an error lists. */
+const LISTED_KEYS = 30;
+
+function unknownKeyHint(key: string, names: readonly string[]): string {
+  const near = nearest(key, names);
+  if (near !== undefined) return `Did you mean ${near}?`;
+  return names.length > LISTED_KEYS
+    ? "Remove it, or correct its name: docs/COMPOSE.md lists the valid keys."
+    : `Remove it, or correct its name. Valid keys: ${[...new Set(names)].join(", ")}.`;
+}
 
 export class NodeReader {
   constructor(
@@ -125,7 +138,12 @@ export class NodeReader {
   list(): NodeReader[] {
     if (this.empty || this.exhausted) return [];
     if (this.tree.kind !== "list") {
-      this.invalid("must be a list", "Write a list.");
+      const text = textOf(this.tree);
+      const example =
+        text === undefined
+          ? "Write each entry with a dash."
+          : `Write it as a list: [${JSON.stringify(text.slice(0, 64))}].`;
+      this.invalid("must be a list", example);
       return [];
     }
     if (this.#tooMany(this.tree.items.length, MOST_ITEMS)) return [];
@@ -156,7 +174,10 @@ export class NodeReader {
   entries(): [string, NodeReader][] {
     if (this.empty || this.exhausted) return [];
     if (this.tree.kind !== "map") {
-      this.invalid("must be a mapping", "Write `name: value` pairs.");
+      this.invalid(
+        "must be a mapping",
+        this.isList ? "Write `name: value` pairs, without a dash." : "Write `name: value` pairs.",
+      );
       return [];
     }
     if (this.#tooMany([...this.tree.entries].length, MOST_ENTRIES)) return [];
@@ -169,18 +190,24 @@ export class NodeReader {
   }
 
   /**
-   * Reads the known keys of a mapping. Other keys are refused, except `x-…`. `refused` has the hints for keys that
-   * Compose accepts and stackwarden does not.
+   * Reads the known keys of a mapping. Other keys are refused, except `x-…`.
+   * @param hintFor the hint for an unknown key; undefined for the usual one
    */
-  fields<K extends string>(names: readonly K[], refused: Record<string, string> = {}): Partial<Record<K, NodeReader>> {
+  fields<K extends string>(
+    names: readonly K[],
+    hintFor: (value: NodeReader) => string | undefined = () => undefined,
+  ): Partial<Record<K, NodeReader>> {
     const result: Partial<Record<K, NodeReader>> = {};
     for (const [key, value] of this.entries()) {
       if ((names as readonly string[]).includes(key)) result[key as K] = value;
-      else if (Object.hasOwn(refused, key)) value.invalid("is not supported", refused[key] as string);
       else if (!key.startsWith("x-"))
         value.invalid(
           "is not a key that Compose has here",
-          `Remove it or correct its name. Valid keys: ${names.filter((name) => !name.startsWith("x-")).join(", ")}.`,
+          hintFor(value) ??
+            unknownKeyHint(
+              key,
+              names.filter((name) => !name.startsWith("x-")),
+            ),
         );
     }
     return result;

@@ -138,7 +138,7 @@ export class FileReader {
     }
     const file = this.#files.get(path) ?? undefined;
     if (file?.fault == null) return file;
-    problems.invalid({ file: { path }, line: file.fault.line }, "", file.fault.message, "Correct the YAML.");
+    problems.invalid({ file: { path }, line: file.fault.line }, "", file.fault.message, file.fault.hint);
     return undefined;
   }
 }

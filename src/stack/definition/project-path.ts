@@ -14,16 +14,21 @@ export const isEngineSocket = (...paths: string[]): boolean =>
  * Resolves a path written in a file to an absolute real path below the project. Other paths are recorded as policy
  * violations.
  * @param folder real path of the project's folder
+ * @param hint for a path elsewhere
  */
-export function projectPath(reader: NodeReader, text: string, folder: string): string | undefined {
-  if (text.startsWith("~")) return reader.policy("is in a home folder", "Use a path below the project's folder.");
+export function projectPath(
+  reader: NodeReader,
+  text: string,
+  folder: string,
+  hint = "Use a path below the project's folder.",
+): string | undefined {
+  if (text.startsWith("~")) return reader.policy("is in a home folder", hint);
   const path = realPath(resolve(reader.folder, text));
   if (isEngineSocket(text, path))
     return reader.policy(
       "reaches a container engine's socket",
       "Remove it: it would give the service the whole machine. To start the other services, leave this one out (`without`).",
     );
-  if (!isBeneath(folder, path))
-    return reader.policy(`leads outside the project's folder (${text})`, "Use a path below the project's folder.");
+  if (!isBeneath(folder, path)) return reader.policy(`leads outside the project's folder (${text})`, hint);
   return path;
 }

@@ -8,12 +8,15 @@ interface SplitWords {
 }
 
 const SPACE = /[ \t\r\n]/;
+/** Characters that a backslash escapes in double quotes. */
+const ESCAPABLE = /[$`"\\\n]/;
 
 /**
  * Splits text into words as compose-go's `go-shellwords` does: with quotes and backslashes, without expansion.
  * Splitting ends at the first unquoted shell operator. Returns null when a quote or parenthesis is not closed.
+ * @param posix a backslash in double quotes escapes only what a shell would take otherwise: `"\\d"` keeps it
  */
-function splitCommand(text: string): SplitWords | null {
+function splitCommand(text: string, { posix = false } = {}): SplitWords | null {
   const words: string[] = [];
   let word = "";
   let begun = false;
@@ -27,7 +30,7 @@ function splitCommand(text: string): SplitWords | null {
       at += 1;
       if (at >= text.length) return null;
       char = text[at] as string;
-      word += char;
+      word += posix && quote === '"' && !ESCAPABLE.test(char) ? `\\${char}` : char;
       begun = true;
       continue;
     }
@@ -67,8 +70,12 @@ function splitCommand(text: string): SplitWords | null {
 /** The words of a command written as text; null when a quote or parenthesis is not closed. */
 export const splitWords = (text: string): string[] | null => splitCommand(text)?.words ?? null;
 
-/** The words, and the text from the first shell operator on; null when a quote or parenthesis is not closed. */
-export const splitAtOperator = (text: string): { words: string[]; dropped: string } | null => splitCommand(text);
+/**
+ * The words of a caller's command as a POSIX shell splits them, and the text from the first shell operator on; null when
+ * a quote or parenthesis is not closed.
+ */
+export const splitAtOperator = (text: string): { words: string[]; dropped: string } | null =>
+  splitCommand(text, { posix: true });
 
 /** @param note called when Compose drops a part of the command */
 export function readCommand(reader: NodeReader | undefined, note?: (text: string) => void): string[] | undefined {

@@ -6,17 +6,18 @@ import { projectPath } from "./project-path.js";
 const LARGEST = 1_048_576;
 
 /**
- * Reads the contents of the configs in `used`, by name. A config that cannot be read is recorded as a problem and left
- * out.
+ * Reads the contents of the configs in `used`, by name, and the paths of their files. A config that cannot be read is
+ * recorded as a problem and left out.
  */
 export function readConfigs(
   reader: NodeReader | undefined,
   folder: string,
   used: ReadonlySet<string>,
-): { contents: Record<string, Buffer>; declared: Set<string>; secret: string[] } {
+): { contents: Record<string, Buffer>; declared: Set<string>; secret: string[]; files: string[] } {
   const contents: Record<string, Buffer> = Object.create(null);
   const declared = new Set<string>();
   const secret: string[] = [];
+  const files: string[] = [];
   for (const [name, value] of hasValue(reader) ? reader.entries() : []) {
     declared.add(name);
     if (!used.has(name)) continue;
@@ -32,6 +33,7 @@ export function readConfigs(
       const text = fields.file.string("a path");
       const path = text === undefined ? undefined : projectPath(fields.file, text, folder);
       if (path === undefined) continue;
+      files.push(path);
       try {
         const bytes = readRegularFile(path, { within: folder, maxBytes: LARGEST })?.bytes;
         if (bytes === undefined) fields.file.invalid(`${text} does not exist`, "Create the file below the project.");
@@ -43,5 +45,5 @@ export function readConfigs(
     } else if (hasValue(fields.external)) contents[name] = Buffer.alloc(0);
     else value.invalid("has no source", "Give `file`, `content` or `environment`.");
   }
-  return { contents, declared, secret };
+  return { contents, declared, secret, files };
 }

@@ -15,7 +15,10 @@ export function readDuration(reader: NodeReader | undefined, least: number): num
   if (text === undefined) return undefined;
   const ms = parseDuration(text);
   if (ms === null || ms < least || ms > LONGEST_MS)
-    return reader.invalid(`must be a duration from ${least} ms to 24 h`, "Write it as in 500ms, 10s or 1m30s.");
+    return reader.invalid(
+      `must be a duration from ${least} ms to 24 h`,
+      /^\d+(?:\.\d+)?$/.test(text) ? `Add the unit: ${text}s.` : "Write it as in 500ms, 10s or 1m30s.",
+    );
   return ms;
 }
 

@@ -15,13 +15,21 @@ export function readLabels(reader: NodeReader | undefined): Record<string, strin
   return labels;
 }
 
-/** @param folder real path of the project's folder */
-export function readLabelFiles(reader: NodeReader | undefined, folder: string): Record<string, string> {
+/**
+ * @param folder real path of the project's folder
+ * @param file called with each file
+ */
+export function readLabelFiles(
+  reader: NodeReader | undefined,
+  folder: string,
+  file: (path: string) => void,
+): Record<string, string> {
   const labels: Record<string, string> = Object.create(null);
   for (const item of reader?.listOrOne() ?? []) {
     const text = item.string("a path");
     const path = text === undefined ? undefined : projectPath(item, text, folder);
     if (path === undefined) continue;
+    file(path);
     try {
       const values = readEnvFile(path, folder, { lookup: item.context.variables });
       if (values === undefined) item.invalid(`the file ${text} does not exist`, "Create it, or correct its name.");

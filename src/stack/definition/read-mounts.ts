@@ -28,6 +28,9 @@ export interface MountContext {
   boundVolume(name: string): NodeReader | undefined;
 }
 
+const OUTSIDE =
+  "Use a path below the project's folder. Only the server's own configuration can open other folders (allow_binds).";
+
 const isPath = (text: string): boolean => /^(?:\.|\/|~|[A-Za-z]:[\\/]|\\\\)/.test(text);
 
 function target(reader: NodeReader, text: string | undefined): string | undefined {
@@ -66,7 +69,7 @@ function bind(
       note(`${reader.path}: ${text} is mounted read-only, as the operator's allow_binds says.`);
     return { type: "bind", source: path, target: to, ...options, readOnly, outside: true };
   }
-  const inside = projectPath(reader, text, folder);
+  const inside = projectPath(reader, text, folder, OUTSIDE);
   return inside === undefined ? undefined : { type: "bind", source: inside, target: to, ...options };
 }
 

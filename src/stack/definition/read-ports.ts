@@ -67,7 +67,9 @@ function short(reader: NodeReader, note: (text: string) => void): PortMapping[] 
   const container = range(target);
   const hostRange = published === "" ? undefined : range(published, 0);
   if (container === null || hostRange === null || !isAddress(host)) {
-    reader.invalid("is not a port mapping", HOW);
+    const large = address.match(/\d+/g)?.find((number) => host === "" && Number(number) > 65_535);
+    if (large === undefined) reader.invalid("is not a port mapping", HOW);
+    else reader.invalid(`has the port ${large.slice(0, 20)}`, "Ports are whole numbers from 1 to 65535.");
     return [];
   }
   if (!LOOPBACK.has(host)) note(ignored(reader.path, host));

@@ -26,7 +26,7 @@ export interface ServiceContext extends Omit<MountContext, "service"> {
   allowRoot(service: string): boolean;
   /** Called with each file that contains a secret. */
   privateFile(path: string): void;
-  /** Called with each env file. */
+  /** Called with each env file and label file. */
   envFile(path: string): void;
 }
 
@@ -85,7 +85,9 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
   const build = hasValue(fields.build) ? readBuild(fields.build, folder) : undefined;
   // The contents of a built image are unknown, whatever its name.
   const local = readLocal(fields["x-local"], hasValue(fields.build) ? undefined : image, folder);
-  if (image === undefined && fields.build === undefined && local === undefined)
+  // A reference that cannot be resolved is a problem by itself.
+  const unresolved = fields.image?.tree.fault !== undefined || fields.extends !== undefined;
+  if (image === undefined && fields.build === undefined && local === undefined && !unresolved)
     reader.invalid("has neither image nor build", "Give `image`, `build`, or `x-local` for the local runtime.");
   const user = fields.user === undefined ? undefined : fields.user.empty ? "" : fields.user.string();
   const allowRoot = context.allowRoot(name);
@@ -123,7 +125,10 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
   const replicas = readReplicas(reader, fields.scale, deploy.replicas);
   const containerName = text(fields.container_name);
   if (hasValue(fields.container_name) && !/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(containerName ?? ""))
-    fields.container_name.invalid("is not a container's name", "Use letters, digits, dots, dashes and underscores.");
+    fields.container_name.invalid(
+      "is not a container's name",
+      "Use at least two letters, digits, dots, dashes and underscores.",
+    );
   if (containerName !== undefined && replicas > 1)
     fields.container_name?.invalid("is one name for several instances", "Remove it, or run one instance.");
 
@@ -145,7 +150,7 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
     stopGracePeriodMs: readDuration(fields.stop_grace_period, 0) ?? 10_000,
     readOnly: flag(fields.read_only),
     init: flag(fields.init),
-    labels: { ...readLabelFiles(fields.label_file, folder), ...readLabels(fields.labels) },
+    labels: { ...readLabelFiles(fields.label_file, folder, context.envFile), ...readLabels(fields.labels) },
     profiles: hasValue(fields.profiles) ? fields.profiles.strings("a profile") : [],
     secrets: readFileMounts(fields.secrets, "secret"),
     allowRoot,
@@ -165,7 +170,7 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
       annotations: readLabels(fields.annotations),
       postStart: readHooks(fields.post_start, { folder, allowRoot, note }),
       preStop: readHooks(fields.pre_stop, { folder, allowRoot, note }),
-      ...readContainerSettings(fields),
+      ...readContainerSettings(fields, note),
     }),
   };
 }

@@ -22,6 +22,9 @@ export function readWatch(
     const fields = item.fields(["path", "action", "target", "ignore", "include", "initial_sync", "exec"]);
     const action = fields.action?.oneOf(WATCH_ACTIONS);
     const text = fields.path?.string("a path");
+    const target = hasValue(fields.target) ? fields.target.string("an absolute path") : undefined;
+    if (target !== undefined && !target.startsWith("/"))
+      fields.target?.invalid("is not an absolute path", "Write the path in the container, such as /app/src.");
     if (fields.action === undefined || fields.path === undefined)
       item.invalid("needs path and action", `Write { path: ./src, action: ${WATCH_ACTIONS.join(" | ")} }.`);
     if (action === undefined || text === undefined) continue;
@@ -33,6 +36,7 @@ export function readWatch(
     rules.push({
       path,
       action,
+      ...(target === undefined ? {} : { target }),
       ignore: hasValue(fields.ignore) ? fields.ignore.listOrOne().flatMap((one) => one.string("a pattern") ?? []) : [],
       include: hasValue(fields.include)
         ? fields.include.listOrOne().flatMap((one) => one.string("a pattern") ?? [])

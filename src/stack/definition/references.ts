@@ -2,6 +2,7 @@
  * Checks that everything a service refers to exists: services, volumes, networks, secrets, configs, published
  * addresses.
  */
+import { nearest } from "../../system/nearest.js";
 import { findCycle, publishedTokens } from "./graph.js";
 import type { NodeReader } from "./node-reader.js";
 import type { ServiceDefinition } from "./types.js";
@@ -11,6 +12,11 @@ export interface Declared {
   networks: ReadonlySet<string>;
   configs: ReadonlySet<string>;
   secrets: ReadonlySet<string>;
+}
+
+function hintFor(name: string, services: readonly string[]): string {
+  const near = nearest(name, services);
+  return `${near === undefined ? "" : `Did you mean ${near}? `}Services are: ${services.join(", ")}.`;
 }
 
 const DECLARE = (section: string): string => `Declare it under the top-level \`${section}\`.`;
@@ -26,19 +32,28 @@ export function checkReferences(
   declared: Declared,
   note: (text: string) => void,
 ): void {
+  const containers = new Map<string, string>();
   for (const [name, service] of Object.entries(services)) {
     const reader = all.get(name) as NodeReader;
+    const at = (key: string): NodeReader => reader.entries().find(([one]) => one === key)?.[1] ?? reader;
+    const { containerName } = service;
+    const owner = containerName === undefined ? undefined : containers.get(containerName);
+    if (owner !== undefined)
+      note(
+        `${owner} and ${name} have the same container_name ${containerName}; Docker Compose would not start the second.`,
+      );
+    else if (containerName !== undefined) containers.set(containerName, name);
     for (const [other, { required }] of Object.entries(service.dependsOn)) {
       if (Object.hasOwn(services, other)) continue;
       delete service.dependsOn[other];
       if (without.has(other)) note(`${name} starts without ${other}, on which it depends: ${other} is left out.`);
       else if (required && all.has(other))
-        reader.invalid(
+        at("depends_on").invalid(
           `depends on ${other}, whose profile is not active`,
           "Start with one of its profiles, or write required: false.",
         );
       else if (required)
-        reader.invalid(`depends on ${other}, which does not exist`, `Services are: ${[...all.keys()].join(", ")}.`);
+        at("depends_on").invalid(`depends on ${other}, which does not exist`, hintFor(other, [...all.keys()]));
     }
     for (const [key, value] of Object.entries(service.environment))
       for (const { token, service: target, port } of publishedTokens(value))
@@ -49,13 +64,13 @@ export function checkReferences(
           );
     for (const mount of service.mounts)
       if (mount.type === "volume" && mount.anonymous !== true && !declared.volumes.has(mount.source))
-        reader.invalid(`uses the volume ${mount.source}, which is not declared`, DECLARE("volumes"));
+        at("volumes").invalid(`uses the volume ${mount.source}, which is not declared`, DECLARE("volumes"));
     for (const network of Object.keys(service.networks ?? {}))
       if (network !== "default" && !declared.networks.has(network))
-        reader.invalid(`uses the network ${network}, which is not declared`, DECLARE("networks"));
+        at("networks").invalid(`uses the network ${network}, which is not declared`, DECLARE("networks"));
     for (const { source } of service.configs ?? [])
       if (!declared.configs.has(source))
-        reader.invalid(`uses the config ${source}, which is not declared`, DECLARE("configs"));
+        at("configs").invalid(`uses the config ${source}, which is not declared`, DECLARE("configs"));
     for (const { source } of [...service.secrets, ...(service.build?.secrets ?? [])])
       if (!declared.secrets.has(source))
         reader.invalid(`uses the secret ${source}, which is not declared`, DECLARE("secrets"));

@@ -64,18 +64,18 @@ export function selectServices(all: ReadonlyMap<string, NodeReader>, request: Se
     const profiles = profilesOf.get(name) ?? [];
     return profiles.length === 0 || active.has("*") || profiles.some((profile) => active.has(profile));
   };
-  const left = new Set(without);
+  const excluded = new Set(without);
   const chosen = new Set<string>();
   // As in Compose, a service named by the caller is active regardless of its profiles.
   const waiting = services.length > 0 ? [...services] : valid.filter(isActive);
   for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
     const reader = all.get(name);
-    if (reader === undefined || chosen.has(name) || left.has(name)) continue;
+    if (reader === undefined || chosen.has(name) || excluded.has(name)) continue;
     chosen.add(name);
     if (services.length === 0) continue;
     const links = readLinks(child(reader, "links"));
     for (const other of Object.keys(readDependencies(child(reader, "depends_on"), links)))
       if (all.has(other) && (isActive(other) || services.includes(other))) waiting.push(other);
   }
-  return { names: valid.filter((name) => chosen.has(name)), without: left };
+  return { names: valid.filter((name) => chosen.has(name)), without: excluded };
 }

@@ -5,7 +5,7 @@ import type { ServiceDefinition } from "./types.js";
 const SERVERS = new Set(["postgres", "redis-server", "valkey-server", "docker-entrypoint.sh", "sh", "bash", "/bin/sh"]);
 
 /** True when the service runs a database server. A backup that runs `pg_dump` from the same image does not. */
-function isDatabase({ local, command, entrypoint }: ServiceDefinition): boolean {
+export function isDatabase({ local, command, entrypoint }: ServiceDefinition): boolean {
   if (local?.provider === undefined) return false;
   const program = [...(entrypoint ?? []), ...(command ?? [])][0];
   return program === undefined || program.startsWith("-") || SERVERS.has(program);

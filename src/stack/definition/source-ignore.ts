@@ -37,9 +37,9 @@ function dockerMatcher(lines: string): (path: string) => boolean {
 export type Ignores = (path: string, isFolder: boolean) => boolean;
 /** Patterns of `develop.watch`, which are those of `.dockerignore`. */
 export function watchIgnores({ ignore, include }: { ignore: readonly string[]; include: readonly string[] }): Ignores {
-  const left = dockerMatcher(ignore.join("\n"));
-  const kept = include.length === 0 ? null : dockerMatcher(include.join("\n"));
-  return (path, isFolder) => left(path) || (kept !== null && !isFolder && !kept(path));
+  const ignored = dockerMatcher(ignore.join("\n"));
+  const included = include.length === 0 ? null : dockerMatcher(include.join("\n"));
+  return (path, isFolder) => ignored(path) || (included !== null && !isFolder && !included(path));
 }
 
 const NOTHING: Ignores = () => false;

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { isBeneath } from "../../system/is-beneath.js";
 import { readRegularText, UnsafePathError } from "../../system/read-regular-file.js";
-import type { RuntimeName } from "../vocabulary.js";
+import { RUNTIME_TRAITS, type RuntimeName } from "../vocabulary.js";
 import { parseImageName } from "./image-name.js";
 import type { ServiceDefinition } from "./types.js";
 
@@ -30,8 +30,9 @@ export const holdsData = (image: string | undefined): boolean =>
 /** Paths of a service's sources. Empty for a server that stackwarden provides, or that runs from an image alone. */
 export function sourcePaths(service: ServiceDefinition, folder: string, runtime: RuntimeName): SourcePath[] {
   const { local, build, mounts, image } = service;
+  const { images, liveBinds } = RUNTIME_TRAITS[runtime];
   const paths: SourcePath[] = [];
-  if (runtime === "local") {
+  if (!images) {
     if (local?.provider !== undefined) return [];
     if (local?.command !== undefined || local?.workingDir !== undefined)
       paths.push({ path: local.workingDir ?? folder, live: true });
@@ -46,7 +47,7 @@ export function sourcePaths(service: ServiceDefinition, folder: string, runtime:
   const data = build === undefined && holdsData(image);
   for (const mount of mounts) {
     if (mount.type !== "bind" || mount.outside === true || (data && !mount.readOnly)) continue;
-    paths.push({ path: mount.source, live: runtime !== "dagger" });
+    paths.push({ path: mount.source, live: liveBinds });
   }
   const unique = new Map(paths.filter(({ path }) => isBeneath(folder, path)).map((one) => [one.path, one]));
   return [...unique.values()];
@@ -74,13 +75,35 @@ function scriptText(command: string, workingDir: string, folder: string): string
   }
 }
 
-/** True when the service's command reloads changed files without a restart: a development server with a watcher. */
-export function reloadsItself(service: ServiceDefinition, folder: string, runtime: RuntimeName): boolean {
-  const { local, entrypoint = [], command = [], mounts, environment } = service;
-  const argv = runtime === "local" && local?.command !== undefined ? local.command : [...entrypoint, ...command];
-  const text = argv.join(" ");
+/** Official images of servers that read a file again for each request. */
+const FILE_SERVERS = new Set(["nginx", "nginxinc/nginx-unprivileged", "httpd", "caddy", "php"]);
+/** Files that also these servers read only when they start. */
+const CONFIGURATION = /\.(?:conf|cfg|ini|toml|ya?ml|json|pem|crt|key)$|(?:^|\/)(?:Caddyfile|nginx\.conf\.template)$/;
+
+/** True when the service's server reads this file for each request, so that a change is visible at once. */
+export const readsAtRequest = ({ image, build }: ServiceDefinition, path: string): boolean =>
+  build === undefined &&
+  image !== undefined &&
+  FILE_SERVERS.has(parseImageName(image).path) &&
+  !CONFIGURATION.test(path);
+
+/**
+ * True when the service's command reloads changed files without a restart: a development server with a watcher.
+ * @param running the command line of the running instance, when it is known
+ */
+export function reloadsItself(
+  service: ServiceDefinition,
+  folder: string,
+  runtime: RuntimeName,
+  running?: readonly string[],
+): boolean {
+  const { local, build, entrypoint = [], command = [], mounts, environment } = service;
+  const { images } = RUNTIME_TRAITS[runtime];
+  const declared = !images && local?.command !== undefined ? local.command : [...entrypoint, ...command];
+  const text = (declared.length > 0 ? declared : (running ?? [])).join(" ");
   const bind = mounts.find((mount) => mount.type === "bind" && mount.target === service.workingDir);
-  const workingDir = runtime === "local" ? (local?.workingDir ?? folder) : bind?.type === "bind" ? bind.source : folder;
+  const source = build?.context ?? folder;
+  const workingDir = images && bind?.type === "bind" ? bind.source : (local?.workingDir ?? source);
   const all = `${text} ${isBeneath(folder, workingDir) ? scriptText(text, workingDir, folder) : ""}`;
   if (STAYS.test(all)) return false;
   return RELOADS.test(all) || environment.FLASK_DEBUG === "1";

@@ -10,6 +10,9 @@ export interface Limits {
   pids?: number;
 }
 
+/** A change of limits; null returns to the limit of the compose file. */
+export type LimitChange = { [Name in keyof Limits]?: number | null };
+
 /** A published port. It listens on 127.0.0.1 unless the operator opens it; files cannot change the address. */
 export interface PortMapping {
   /** The port the service listens on inside its own network. */
@@ -152,11 +155,22 @@ export interface NetworkAttachment {
   ipv6Address?: string;
 }
 
+/** Addresses of a network (`ipam.config`), as the file has them. */
+export interface NetworkAddresses {
+  subnet: string;
+  ipRange?: string;
+  gateway?: string;
+  /** Addresses that no service gets, by name. */
+  auxiliary?: Record<string, string>;
+}
+
 export interface NetworkDefinition {
   /** The network has no access to other networks. */
   internal: boolean;
   /** The file refers to a network created elsewhere. A network of the project replaces it. */
   external: boolean;
+  /** Absent: the runtime chooses addresses. */
+  ipam?: NetworkAddresses[];
 }
 
 /** An attribute that a file uses and that has no effect on at least one runtime. */
@@ -187,6 +201,8 @@ export interface WatchRule {
   action: (typeof WATCH_ACTIONS)[number];
   /** Absolute, below the project's folder. */
   path: string;
+  /** Absolute path in the container that receives the files of `sync`. */
+  target?: string;
   /** Patterns relative to the path, as in `.dockerignore`. */
   ignore: string[];
   /** When not empty, only files that match. */
@@ -254,8 +270,10 @@ export interface ServiceDefinition {
   stdinOpen?: boolean;
   platform?: string;
   pullPolicy?: string;
-  /** Number of instances. Default 1. */
+  /** Number of instances. Default 1. A definition for a runtime has a service for each instance instead. */
   replicas?: number;
+  /** Name of the service of which this is a further instance. */
+  instanceOf?: string;
   /** Group names or ids in addition to the user's own. */
   groupAdd?: string[];
   memorySwappiness?: number;
@@ -283,7 +301,7 @@ export interface StackDefinition {
   source: string;
   /** Absolute paths of all compose files that were read, the first one first. */
   files?: string[];
-  /** Absolute paths of the other files whose text is in the definition: env files, secret files and `.env`. */
+  /** Absolute paths of the other files whose text is in the definition: env files, files of secrets and configs, and `.env`. */
   inputs?: string[];
   /** Active services only, in the file's order. Null prototype. */
   services: Record<string, ServiceDefinition>;

@@ -2,6 +2,7 @@
 
 import type { Project } from "../lifecycle/project.js";
 import { statsOf } from "../lifecycle/queries.js";
+import { STANDING } from "../lifecycle/service-state.js";
 import { unknownService } from "../lifecycle/stack.js";
 import type { LogLine } from "../logs/types.js";
 import type { StackEvent, StatsReport } from "../model.js";
@@ -33,7 +34,7 @@ export async function diagnosisOf(
   const stats = await useOf(project);
   const { events, lines } = await recorded(project, names, sinceMs, request.signal);
   const services = new Map<string, ServiceEvidence>();
-  const culprit = stack.state === "stopped" ? lastStartFailed(events)?.data?.service : undefined;
+  const culprit = lastStartFailed(events)?.data?.service;
   for (const name of names) {
     const report = stack.services[name];
     const state = health.services[name];
@@ -45,7 +46,7 @@ export async function diagnosisOf(
       checkRunningMs: project.supervisor.stack?.units.get(name)?.checkRunningMs ?? null,
       lines: lines.get(name) ?? [],
       events: events.filter((event) => event.service === name),
-      failedStart: culprit === name,
+      failedStart: culprit === name && STANDING[report.state] !== "up",
     });
   }
   const facts: Facts = {

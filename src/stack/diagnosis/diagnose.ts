@@ -3,9 +3,11 @@ import { asSentence, wellSentence } from "../lifecycle/stack-state.js";
 import type { LogLine } from "../logs/types.js";
 import type { StackEvent } from "../model.js";
 import { boundText } from "../text/sanitize-text.js";
+import { isEpilogue, placeOf } from "./error-lines.js";
 import { looksWrong } from "./log-symptoms.js";
 import { crashesOf, isFailing, serviceCauses } from "./service-rules.js";
 import { stackCauses } from "./stack-rules.js";
+import { staleCauses } from "./stale-rule.js";
 import type { Cause, Confidence, DiagnosedService, DiagnosisReport, Facts, ServiceEvidence } from "./types.js";
 
 const MOST_OTHERS = 5;
@@ -103,9 +105,12 @@ function tellingLines(service: ServiceEvidence, requested: boolean): DiagnosedSe
   const crashes = crashesOf(service);
   if (!isFailing(service) && crashes.length === 0 && !requested) return [];
   const last = report.state === "crashed" || requested ? lines.slice(-3) : [];
-  const chosen = new Set<LogLine>([...lines.filter(looksWrong).slice(-(MOST_LINES - last.length)), ...last]);
+  const wrong = lines.filter(looksWrong).slice(-(MOST_LINES - last.length));
+  const places = wrong.map((line) => placeOf(lines, line));
+  const chosen = new Set<LogLine | null>([...wrong, ...places, ...last]);
   return lines
-    .filter((line) => chosen.has(line))
+    .filter((line) => chosen.has(line) && !isEpilogue(line))
+    .slice(-MOST_LINES)
     .map(({ seq, time, stream, generation, text }) => ({
       seq,
       time,
@@ -121,7 +126,7 @@ function summary(facts: Facts, cause: Cause | null): string {
     ? wellSentence(services)
     : `all ${services.length} services are healthy`;
   if (cause === null) return `Nothing is wrong: ${well}.`;
-  if (facts.health.overall_healthy) return `${asSentence(well).slice(0, -1)}, but: ${cause.explanation}`;
+  if (facts.health.overall_healthy) return `${asSentence(well)} Possible problem: ${cause.explanation}`;
   return cause.explanation;
 }
 
@@ -131,7 +136,10 @@ export function diagnose(facts: Facts, only?: string): DiagnosisReport {
   const root = only === undefined ? null : rootOf(facts, only);
   const concerned = ({ service }: Cause): boolean =>
     only === undefined || service === null || service === only || service === root;
-  const [cause = null, ...further] = rank(facts, all.filter(concerned)).map(quoted);
+  const problems = all.filter(concerned);
+  // Stale code alone is not a problem: agents edit first and restart later.
+  const stale = problems.length > 0 || only !== undefined ? staleCauses(facts).filter(concerned) : [];
+  const [cause = null, ...further] = rank(facts, [...problems, ...stale]).map(quoted);
   // Other causes are irrelevant for a stack that was stopped.
   const idle = cause?.kind === "stopped" || cause?.kind === "never_started";
   const others = idle ? [] : further;

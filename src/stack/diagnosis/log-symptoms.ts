@@ -9,6 +9,8 @@ export interface LogSymptom {
   explanation: string;
   /** The fix, as a sentence. The service is restarted afterwards. */
   do: string;
+  /** The fix is made in the compose file: a start applies it, a restart does not. */
+  inDefinition?: true;
 }
 
 /** The first sign that matches a line is used. */
@@ -53,22 +55,32 @@ const SIGNS: readonly LogSymptom[] = [
   {
     kind: "port_taken",
     pattern: /EADDRINUSE|address (?:is )?already in use/i,
-    explanation: "The port on which it listens is in use, possibly by an earlier process of the same service.",
-    do: "Let it listen once, on the port that it is given ({port} in x-local, PORT in a container), then restart it.",
+    explanation: "The port on which it listens is in use: by another program, or by a process of the same service.",
+    do: "Let the code listen on the environment variable PORT instead of a fixed port (on the local runtime stackwarden sets it), or free the port, then restart the service.",
+  },
+  {
+    kind: "permission_denied",
+    pattern:
+      /(?:bind|listen).{0,80}(?:\b13: |\bEACCES\b|Permission denied)|EACCES: permission denied .{0,60}:(?:\d{1,3}|10[01]\d|102[0-3])\b/i,
+    explanation: "It may not listen on a port below 1024: services do not run as root.",
+    do: "Choose a port from 1024 upwards, in the service's configuration and in `ports` of the compose file, then start the stack.",
+    inDefinition: true,
   },
   {
     kind: "bad_credentials",
     pattern:
       /password authentication failed|\bWRONGPASS\b|\bNOAUTH\b|no password supplied|Access denied for user|role "[^"]{1,64}" does not exist/i,
     explanation: "A database refused the user or the password.",
-    do: "Let the service take its URL from the environment that the compose file gives it. Where the user or password in the compose file was changed after the volume was made, put the former one back.",
+    do: "Let the service take its URL from the environment that the compose file gives it. Where the user or password in the compose file was changed after the volume was made, put the former one back. Then start the stack, which replaces what changed.",
+    inDefinition: true,
   },
   {
     kind: "name_not_found",
     pattern:
       /ENOTFOUND|EAI_AGAIN|getaddrinfo|Name or service not known|failure in name resolution|could not translate host name/i,
     explanation: "A host name that it connects to is not known.",
-    do: "Use the name of a service of this stack, in the environment's URL; on the local runtime services are reached at the addresses that the environment gives. Then restart the service.",
+    do: "Use the name of a service of this stack in the environment of the compose file, then start the stack, which replaces what changed.",
+    inDefinition: true,
   },
   {
     kind: "connection_refused",
@@ -87,12 +99,14 @@ const SIGNS: readonly LogSymptom[] = [
     pattern: /database "[^"]{1,128}" does not exist|Unknown database '[^']{1,128}'|InvalidCatalogName/i,
     explanation:
       "The database that it names does not exist on the server. A database server creates the one of its environment only when its volume is new.",
-    do: "Create the database, or correct its name; where POSTGRES_DB (MYSQL_DATABASE) was changed after the volume was made, put the former name back, or delete the volume with stop_stack when its data is not needed.",
+    do: "Create the database, or correct its name in the compose file and start the stack; where POSTGRES_DB (MYSQL_DATABASE) was changed after the volume was made, put the former name back, or delete the volume with stop_stack when its data is not needed.",
+    inDefinition: true,
   },
   {
     kind: "missing_table",
-    pattern: /relation "[^"]{1,128}" does not exist|no such table|UndefinedTable|doesn't exist in engine/i,
-    explanation: "A table that its code uses is not in the database.",
+    pattern:
+      /(?:relation|column) "?[^"]{1,128}"? does not exist|no such (?:table|column)|UndefinedTable|UndefinedColumn|Unknown column|doesn't exist in engine/i,
+    explanation: "A table or column that the code uses is not in the database.",
     do: "Run the project's migrations, then restart the service.",
   },
   {
@@ -100,6 +114,7 @@ const SIGNS: readonly LogSymptom[] = [
     pattern: /KeyError: '[A-Z][A-Z0-9_]+'|environment variable|(?:is|was|are) not set|missing required|Field required/i,
     explanation: "A setting that it needs seems to be missing.",
     do: "Give the setting named in the evidence in the service's environment in the compose file, then start the stack again, which replaces only what changed.",
+    inDefinition: true,
   },
 ];
 

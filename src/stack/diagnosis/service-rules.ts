@@ -2,9 +2,11 @@
  * Rules that derive the causes of one service's problems from its state, exit, health checks, log lines and resource
  * use.
  */
+import type { LogLine } from "../logs/types.js";
 import type { ExitReport, StackEvent } from "../model.js";
 import { crashSummary } from "./crash-summary.js";
-import { findSymptom } from "./log-symptoms.js";
+import { isEpilogue, placeOf, reportsError } from "./error-lines.js";
+import { findSymptom, type LogSymptom } from "./log-symptoms.js";
 import type { Cause, Evidence, Facts, NextStep, ServiceEvidence } from "./types.js";
 import { UpRules } from "./up-rules.js";
 
@@ -34,6 +36,10 @@ const fromEvent = ({ service, time, message }: StackEvent): Evidence => ({
   time,
   text: message,
 });
+
+const CHANGES = new Set<StackEvent["type"]>(["limits_changed", "service_restarted", "service_replaced"]);
+/** A client changed the service; the restart policy acts as `stackwarden`. */
+const isChange = ({ type, actor }: StackEvent): boolean => CHANGES.has(type) && actor !== "stackwarden";
 
 export const crashesOf = ({ events }: ServiceEvidence): StackEvent[] => ofType(events, "service_crashed");
 
@@ -95,6 +101,21 @@ class ServiceRules {
     return { source, service: this.#name, time, text };
   }
 
+  /** A log line, and the line that names the place in the code. */
+  #logEvidence(lines: readonly LogLine[], error: LogLine): Evidence[] {
+    const place = placeOf(lines, error);
+    return [error, ...(place === null ? [] : [place])].map((line) =>
+      this.#evidence("log", line.text.trim(), line.time),
+    );
+  }
+
+  /** The step that fixes what a log line shows. */
+  #fix({ do: text, inDefinition }: LogSymptom): NextStep {
+    return inDefinition === true
+      ? { do: text, operation: "start_stack", input: { project: this.facts.project } }
+      : this.#restart(text);
+  }
+
   /** Additional evidence: the last change of limits, restarts that were given up, and a summary of crashes. */
   get #story(): Evidence[] {
     const { events } = this.service;
@@ -130,7 +151,10 @@ class ServiceRules {
     const steps = Math.ceil(Math.max((limit ?? 256) * 2, (stats?.stats?.memory_peak_mb ?? 0) * 1.5) / MEMORY_STEP_MB);
     const memory = Math.min(steps * MEMORY_STEP_MB, Math.floor(most));
     return {
-      do: "Check its log for what it did before. If it needs the memory, raise the limit (of a service that is down: for its next start); if it leaks, correct the code first.",
+      do:
+        report.state === "crashed"
+          ? "Check its log for what it did before. If it needs the memory, raise the limit, then restart it; if it leaks, correct the code first."
+          : "Check its log for what it did before. If it needs the memory, raise the limit; if it leaks, correct the code first.",
       operation: "set_limits",
       input: { ...this.#input, memory_mb: memory },
     };
@@ -147,7 +171,8 @@ class ServiceRules {
     const { report, lines } = this.service;
     const exit = this.#exit;
     const generation = this.#crashes.at(-1)?.data?.generation ?? report.generation;
-    const own = lines.filter((line) => line.generation === generation);
+    // Lines of an earlier instance do not explain why the service was not started.
+    const own = exit === null ? [] : lines.filter((line) => line.generation === generation);
     const how =
       exit === null
         ? "did not start"
@@ -173,20 +198,20 @@ class ServiceRules {
         kind: sign.sign.kind,
         confidence: "likely",
         explanation: `${this.#name} ${how}. ${sign.sign.explanation}${this.#again}`,
-        evidence: [this.#evidence("log", sign.line.text, sign.line.time), ...exitEvidence, ...this.#story],
-        next: this.#restart(sign.sign.do),
+        evidence: [...this.#logEvidence(own, sign.line), ...exitEvidence, ...this.#story],
+        next: this.#fix(sign.sign),
         ...memory,
       };
     }
-    const last = own.at(-1);
-    const lastLine = last === undefined ? [] : [this.#evidence("log", last.text, last.time)];
+    const telling = own.findLast(reportsError) ?? own.findLast((line) => !isEpilogue(line)) ?? own.at(-1);
+    const logEvidence = telling === undefined ? [] : this.#logEvidence(own, telling);
     const outside = exit?.signal === "SIGKILL" || exit?.signal === "SIGTERM";
     return {
       kind: outside ? "killed_from_outside" : "crashed",
       confidence: outside ? "likely" : "possible",
       explanation:
         `${this.#name} ${how}. ${exit === null ? "" : exitMeaning(exit.exit_code, exit.signal)}${this.#again}`.trim(),
-      evidence: [...this.#refusal, ...exitEvidence, ...lastLine, ...this.#story],
+      evidence: [...this.#refusal, ...exitEvidence, ...logEvidence, ...this.#story],
       next: outside
         ? this.#restart("Start it again. When it is killed again, look for who does it on this machine.")
         : {
@@ -222,12 +247,17 @@ class ServiceRules {
       causes.push({
         kind: sign.sign.kind,
         confidence: "likely",
-        explanation: `${this.#name} runs, but its health check fails. ${sign.sign.explanation}`,
-        evidence: [this.#evidence("log", sign.line.text, sign.line.time), checkEvidence, ...this.#story],
-        next: this.#restart(sign.sign.do),
+        explanation: `${this.#name} ${this.#runs}, but its health check fails. ${sign.sign.explanation}`,
+        evidence: [...this.#logEvidence(own, sign.line), checkEvidence, ...this.#story],
+        next: this.#fix(sign.sign),
       });
     causes.push({ ...this.#byCheck(message), evidence: [checkEvidence, ...this.#story] });
     return causes;
+  }
+
+  /** A service whose start failed does not run now. */
+  get #runs(): string {
+    return this.service.failedStart ? "started" : "runs";
   }
 
   #byCheck(message: string): Omit<Found, "evidence"> {
@@ -236,7 +266,7 @@ class ServiceRules {
       return {
         kind: "no_answer",
         confidence: "likely",
-        explanation: `${this.#name} runs but does not answer its health check in time: it hangs, is overloaded, or waits for something.`,
+        explanation: `${this.#name} ${this.#runs}, but does not answer its health check in time: it hangs, is overloaded, or waits for something.`,
         next: this.#restart(
           "Check its log and its resource usage for what it was doing; a restart helps when it hangs, but the reason is in its code.",
         ),
@@ -256,7 +286,7 @@ class ServiceRules {
       return {
         kind: "volume_mismatch",
         confidence: "certain",
-        explanation: `${this.#name} runs, but its volume was initialised with another user, password or database than the compose file names now.`,
+        explanation: `${this.#name} ${this.#runs}, but its volume was initialised with another user, password or database than the compose file names now.`,
         next: {
           do: "Put the former values back, or change the user or database inside the server (ALTER ROLE, CREATE DATABASE), or delete the volume with stop_stack when its data is not needed.",
           ...look,
@@ -267,27 +297,34 @@ class ServiceRules {
         kind: "not_listening",
         confidence: LISTENS_ELSEWHERE.test(message) ? "certain" : "likely",
         explanation: LISTENS_ELSEWHERE.test(message)
-          ? `${this.#name} runs, but does not listen on the port that is checked; the evidence says where it listens.`
-          : `${this.#name} runs, but nothing listens on the port that is checked: it is still starting, or listens elsewhere.`,
+          ? `${this.#name} ${this.#runs}, but does not listen on the port that is checked; the evidence says where it listens.`
+          : `${this.#name} ${this.#runs}, but nothing listens on the port that is checked: it is still starting, or listens elsewhere.`,
         next: {
-          do: "See in its log on which address it listens; it must be the port of the compose file (on the local runtime the one given as {port}). Correct it, then restart the service.",
+          do: `See in its log on which port it listens. Expected ${this.#expectedPort}. Correct the code or the compose file, then restart the service, or start the stack when the compose file changed.`,
           ...look,
         },
       };
     return {
       kind: "check_failed",
       confidence: "possible",
-      explanation: `${this.#name} runs and answers, but its health check fails on the answer.`,
+      explanation: `${this.#name} ${this.#runs} and answers, but its health check refuses the answer.`,
       next: {
-        do: "Compare what the check saw (evidence) with what it asks for; the service's log says why it answered so.",
+        do: "Compare the check and its result in the evidence with what the service offers. Correct `healthcheck` in the compose file and start the stack, or correct the code; the service's log says why it answered so.",
         ...look,
       },
     };
   }
 
+  /** The ports on which the service should listen. */
+  get #expectedPort(): string {
+    const ports = this.service.report.endpoints.map(({ container_port: port }) => port);
+    return ports.length === 0 ? "the port that its check asks" : `port ${[...new Set(ports)].join(" or ")}`;
+  }
+
   #recovered(): Found | null {
     const last = this.#crashes.at(-1);
-    if (last === undefined) return null;
+    // A change of limits, a restart or a start since then is a client's answer to the crash.
+    if (last === undefined || this.service.events.some((event) => event.seq > last.seq && isChange(event))) return null;
     const often = this.#crashes.length === 1 ? "once" : `${this.#crashes.length} times`;
     const oom = last.data?.oom_killed === true;
     return {

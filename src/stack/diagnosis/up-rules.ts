@@ -1,7 +1,10 @@
 /** Rules for services that are up: problems that their state does not show. */
+
+import { holdsData } from "../definition/source-paths.js";
 import { STANDING } from "../lifecycle/service-state.js";
 import type { LogLine } from "../logs/types.js";
 import { PORT_OVERRIDDEN } from "../runtime.js";
+import { placeOf, reportsError, sinceReload } from "./error-lines.js";
 import { findSymptom } from "./log-symptoms.js";
 import type { Cause, Evidence, Facts, ServiceEvidence } from "./types.js";
 
@@ -12,18 +15,6 @@ const RECENT_MS = 5 * 60_000;
 /** A check that takes longer than this, and ten times longer than the last one, probably hangs. */
 const SLOW_CHECK_MS = 3_000;
 const MOST_LINES = 3;
-
-/** An error that the service itself reports as one, or an answer of 500 and above in an access log. */
-const ERROR_LINE =
-  /(?:^|[\s[("])(?:ERROR|FATAL|PANIC|CRITICAL|SEVERE)\b|^Traceback \(most recent call last\)|\b(?:Unhandled|Uncaught)\b|^\s*(?:\w+\.)*\w*(?:Error|Exception)(?:\b|:)|\bHTTP\/\d(?:\.\d)?" 5\d\d\b/;
-const NO_ERROR = /\b(?:0|no) errors?\b/i;
-/** Maximum characters of a line that are examined. */
-const READ = 2000;
-
-const reportsError = ({ text }: LogLine): boolean => {
-  const start = text.slice(0, READ);
-  return ERROR_LINE.test(start) && !NO_ERROR.test(start);
-};
 
 /** Printed by the official images when they initialise an empty volume. */
 const INITIALISED =
@@ -42,7 +33,9 @@ export class UpRules {
   find(): Finding[] {
     const { report } = this.service;
     const up = STANDING[report.state] === "up" && report.state !== "completed";
-    const findings = up ? [this.#failingChecks(), this.#hangingCheck(), this.#errors()] : [];
+    const findings = up ? [this.#failingChecks(), this.#hangingCheck()] : [];
+    // A service that waits to become healthy may have printed why it does not.
+    if (up || report.state === "starting") findings.push(this.#errors());
     return [...findings, this.#port(), this.#lostData() ?? this.#emptyVolume()].filter((one) => one !== null);
   }
 
@@ -94,18 +87,31 @@ export class UpRules {
     };
   }
 
+  /** When the last client of a database started: errors that a database logged before may be those of its former code. */
+  get #clientsStartedMs(): number {
+    const { image } = this.service.report;
+    if (!holdsData(image ?? undefined)) return 0;
+    const clients = [...this.facts.services.values()].filter(({ report }) => report.depends_on.includes(this.#name));
+    return Math.max(0, ...clients.map(({ report }) => Date.parse(report.started_at ?? "") || 0));
+  }
+
   #errors(): Finding | null {
-    const since = this.facts.nowMs - RECENT_MS;
-    const lines = this.#own.filter((line) => Date.parse(line.time) >= since && reportsError(line));
+    const { state } = this.service.report;
+    const since = Math.max(this.facts.nowMs - RECENT_MS, this.facts.sinceMs, this.#clientsStartedMs);
+    const current = sinceReload(this.#own);
+    const lines = current.filter((line) => Date.parse(line.time) >= since && reportsError(line));
     const [newest] = lines.slice(-1);
     if (newest === undefined) return null;
-    const symptom = findSymptom(lines);
+    // An older error may be fixed already, so only the newest one names the cause.
+    const symptom = findSymptom([newest]);
+    const place = placeOf(current, newest);
     const count = lines.length === 1 ? "an error" : `${lines.length} error lines`;
+    const shown = [...lines.slice(-MOST_LINES), ...(place === null ? [] : [place])];
     return {
       kind: symptom?.sign.kind ?? "logged_errors",
-      confidence: "possible",
-      explanation: `${this.#name} is ${this.service.report.state}, but logged ${count} in the last five minutes.${symptom === null ? "" : ` ${symptom.sign.explanation}`}`,
-      evidence: lines.slice(-MOST_LINES).map((line) => this.#evidence("log", line.text, line.time)),
+      confidence: state === "starting" && symptom !== null ? "likely" : "possible",
+      explanation: `${this.#name} is ${state} and logged ${count} recently.${symptom === null ? "" : ` ${symptom.sign.explanation}`}`,
+      evidence: shown.map((line) => this.#evidence("log", line.text, line.time)),
       next: {
         do: symptom?.sign.do ?? "Read the lines around the error; the health check does not cover what failed.",
         operation: "get_logs",

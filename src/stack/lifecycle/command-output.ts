@@ -34,7 +34,7 @@ export class CommandOutput {
   #open(stream: LogStream) {
     const kept = new HeadTail(this.options.maxBytes);
     const take = (text: string, more = ""): void => {
-      this.last = text === "" ? this.last : text;
+      this.last = text.trim() || this.last;
       kept.push(`${text}${more}\n`);
       this.options.log.line(stream, `${this.options.mark} ${text}${more}`);
       this.options.onLine?.(stream, `${text}${more}`);

@@ -1,19 +1,20 @@
 /** Finds the services that must restart when a service is replaced. */
 import type { ServiceDefinition } from "../definition/types.js";
 
-type Services = Iterable<Pick<ServiceDefinition, "name" | "dependsOn">>;
+type Services = Iterable<Pick<ServiceDefinition, "name" | "dependsOn" | "instanceOf">>;
 
 /**
- * Services that depend on `name`, directly or through others.
+ * The further instances of `name`, and services that depend on it, directly or through others.
  * @param all true: follow all dependencies; false: follow only `depends_on.<x>.restart: true`
  */
 export function dependentsOf(name: string, services: Services, all: boolean): string[] {
   const list = [...services];
   const dependents = new Set<string>();
   const follow = (of: string): void => {
-    for (const { name: other, dependsOn } of list) {
+    for (const { name: other, dependsOn, instanceOf } of list) {
       const dependency = Object.hasOwn(dependsOn, of) ? dependsOn[of] : undefined;
-      if (dependency === undefined || dependents.has(other) || !(all || dependency.restart)) continue;
+      const depends = dependency !== undefined && (all || dependency.restart);
+      if (dependents.has(other) || !(depends || instanceOf === of)) continue;
       dependents.add(other);
       follow(other);
     }

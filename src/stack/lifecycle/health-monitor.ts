@@ -1,11 +1,13 @@
 /** Continuous health checks of one running instance, as Compose defines them; checks never overlap. */
 import type { Healthcheck } from "../definition/types.js";
-import type { ProbeResult, RuntimeService } from "../runtime.js";
+import type { ProbeResult, RuntimeService, WebProtocol } from "../runtime.js";
 import { boundText } from "../text/sanitize-text.js";
 
 /** Maximum bytes of a check's result and description. Text is cut after secrets are removed. */
 const LONGEST_MESSAGE = 500;
 const LONGEST_CHECK = 250;
+/** How often a port is asked for its protocol. */
+const IDENTIFICATIONS = 3;
 
 export interface HealthView {
   /** Null: no check has completed, or the service has none. */
@@ -16,6 +18,8 @@ export interface HealthView {
   checkedAt: number | null;
   check: string | null;
   consecutiveFailures: number;
+  /** Container ports that were observed to speak HTTP. */
+  web: ReadonlyMap<number, WebProtocol>;
 }
 
 export interface HealthMonitorOptions {
@@ -24,6 +28,8 @@ export interface HealthMonitorOptions {
    * All checks must succeed; they share the timing of the first. Empty: the service counts as running without a check.
    */
   checks: readonly Healthcheck[];
+  /** Published container ports whose protocol is unknown. */
+  unidentified: readonly number[];
   /** Sanitises and redacts the result of a check. */
   clean(text: string): string;
   /**
@@ -35,6 +41,8 @@ export interface HealthMonitorOptions {
 
 export class HealthMonitor {
   readonly #stop = new AbortController();
+  readonly #web = new Map<number, WebProtocol>();
+  #identifications = 0;
   #view: HealthView = {
     healthy: null,
     message: "No check was made yet.",
@@ -42,6 +50,7 @@ export class HealthMonitor {
     checkedAt: null,
     check: null,
     consecutiveFailures: 0,
+    web: this.#web,
   };
   #everHealthy = false;
   #held = false;
@@ -77,6 +86,7 @@ export class HealthMonitor {
       checkedAt: null,
       check: null,
       consecutiveFailures: 0,
+      web: this.#web,
     };
     this.options.onCheck("running", this.#view);
   }
@@ -123,6 +133,7 @@ export class HealthMonitor {
     const { clean, onCheck } = this.options;
     const counts = !this.#inStartPeriod(timing);
     const result = await this.#probeAll();
+    if (result.healthy) await this.#identify();
     // Ignore a check that was interrupted by the end of the instance or by `hold`.
     if (this.#stop.signal.aborted || this.#held) return this.#view;
     if (result.healthy) this.#everHealthy = true;
@@ -134,6 +145,7 @@ export class HealthMonitor {
       checkedAt: Date.now(),
       check: boundText(clean(result.check), LONGEST_CHECK),
       consecutiveFailures: result.healthy ? 0 : this.#view.consecutiveFailures + (counts || missing ? 1 : 0),
+      web: this.#web,
     };
     // A missing program does not appear later, so do not wait for retries.
     const failed = missing || this.#view.consecutiveFailures >= timing.retries;
@@ -152,6 +164,20 @@ export class HealthMonitor {
       latencyMs: Math.max(...results.map(({ latencyMs }) => latencyMs)),
       check: results.map(({ check }) => check).join(", "),
     };
+  }
+
+  /** A service can answer late at first, so the next checks ask again. */
+  async #identify(): Promise<void> {
+    if (this.#identifications >= IDENTIFICATIONS) return;
+    this.#identifications += 1;
+    const { instance, unidentified } = this.options;
+    const ports = unidentified.filter((port) => !this.#web.has(port));
+    await Promise.all(
+      ports.map(async (port) => {
+        const protocol = await instance.webProtocol(port, this.#stop.signal);
+        if (protocol !== null) this.#web.set(port, protocol);
+      }),
+    );
   }
 
   async #probe(healthcheck: Healthcheck): Promise<ProbeResult> {

@@ -2,7 +2,7 @@
 
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint, setting } from "../../hint.js";
-import type { Limits } from "../definition/types.js";
+import type { LimitChange, Limits } from "../definition/types.js";
 import type { AppliedLimits, ServiceStats } from "../runtime.js";
 
 /** Docker's minimum memory limit, in MB. */
@@ -12,7 +12,7 @@ const MOST_PIDS = 4_194_304;
 
 export interface LimitCheck {
   service: string;
-  limits: Limits;
+  limits: LimitChange;
   capacity: { cpus: number; memory_mb: number };
   /** Current use; null when the service is not running. */
   stats: ServiceStats | null;
@@ -25,9 +25,10 @@ const round = (value: number): number => Math.round(value * 100) / 100;
 /** @throws LIMIT_REFUSED that names every reason and the valid range */
 export function checkLimits({ service, limits, capacity, stats, force }: LimitCheck): void {
   const reasons: string[] = [];
+  let belowUsage = false;
   const range = (name: keyof Limits, unit: string, least: number, most: number, whole: boolean): boolean => {
     const value = limits[name];
-    if (value === undefined) return false;
+    if (value === undefined || value === null) return false;
     const good = typeof value === "number" && value >= least && value <= most && (!whole || Number.isInteger(value));
     if (!good)
       reasons.push(
@@ -38,19 +39,25 @@ export function checkLimits({ service, limits, capacity, stats, force }: LimitCh
   range("cpus", " (this machine's cores)", LEAST_CPUS, capacity.cpus, false);
   if (range("memory_mb", " (this machine's memory)", LEAST_MEMORY_MB, capacity.memory_mb, false)) {
     const used = stats?.memory_mb ?? 0;
-    if (!force && (limits.memory_mb as number) < used)
+    if (!force && (limits.memory_mb as number) < used) {
+      belowUsage = true;
       reasons.push(
         `memory_mb ${limits.memory_mb} is below the ${round(used)} MB in use now; the service would be killed`,
       );
+    }
   }
   if (range("pids", "", 1, MOST_PIDS, true)) {
     const used = stats?.pids ?? 0;
-    if (!force && (limits.pids as number) < used)
+    if (!force && (limits.pids as number) < used) {
+      belowUsage = true;
       reasons.push(`pids ${limits.pids} is below the ${used} processes and threads it has now`);
+    }
   }
   if (reasons.length === 0) return;
   throw new StackwardenError("LIMIT_REFUSED", `The limits of ${service} were not changed: ${reasons.join("; ")}.`, {
-    hint: hint`Choose values in these ranges; to go below current usage: ${callTo("set_limits", { service, ...limits, force: true })}.`,
+    hint: belowUsage
+      ? hint`Choose a limit above current usage. To try a lower one, which the kernel can refuse: ${callTo("set_limits", { service, ...limits, force: true })}.`
+      : "Choose values in the ranges that the message names.",
     details: { service, reasons, capacity: { cpus: capacity.cpus, memory_mb: Math.floor(capacity.memory_mb) } },
   });
 }

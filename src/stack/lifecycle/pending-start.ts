@@ -7,24 +7,26 @@ import type { StartSteps } from "./supervisor.js";
 /** State observed at the moment at which a start ended, before a later call can change it. */
 export interface EndedStart {
   reached: Reached;
+  /** What it changed in a running stack: one phrase for each change. */
+  changes: string[];
   health: HealthReport;
   after: StackReport;
 }
 
-const wish = ({ profiles, files, services, without, ports, autoPorts, limits, dataFrom }: StartRequest): string =>
+const requestKey = ({ profiles, files, services, without, ports, autoPorts, limits, dataFrom }: StartRequest): string =>
   JSON.stringify([profiles, files, services, without, ports, autoPorts, limits, dataFrom]);
-const NO_WISH = wish({ project: "" });
+const PLAIN_START = requestKey({ project: "" });
 
 export class PendingStart {
   readonly call: SingleFlight<EndedStart>;
   /** Settles when the stack is open and its services begin to start. */
   readonly launched: Promise<void>;
-  readonly #wish: string;
+  readonly #requestKey: string;
   /** True when the request names only some of the services. */
   readonly #partial: boolean;
 
   constructor(request: StartRequest, actor: string, bringUp: (steps: StartSteps) => Promise<EndedStart>) {
-    this.#wish = wish(request);
+    this.#requestKey = requestKey(request);
     this.#partial = request.services !== undefined || request.without !== undefined;
     let launch = (): void => undefined;
     this.launched = new Promise<void>((resolve) => {
@@ -41,7 +43,7 @@ export class PendingStart {
 
   /** True when this start satisfies the request. A request without options is satisfied by any complete start. */
   serves(request: StartRequest): boolean {
-    const requestedWish = wish(request);
-    return requestedWish === this.#wish || (requestedWish === NO_WISH && !this.#partial);
+    const key = requestKey(request);
+    return key === this.#requestKey || (key === PLAIN_START && !this.#partial);
   }
 }

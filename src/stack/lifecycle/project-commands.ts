@@ -62,6 +62,7 @@ export class ProjectCommands {
       instance !== null && request.oneOff !== true
         ? { oneOff: false, run: (exec) => instance.exec(exec) }
         : this.#oneOff(stack.runtimeStack, service, supervisor.limits(service.name), records, call);
+    if (instance === null) target.absent = `${service.name} does not run; the command ran in a fresh instance of it.`;
     return runCommand({ project: storage.id, service, argv, request, records, target, call });
   }
 
@@ -112,6 +113,10 @@ export class ProjectCommands {
         },
         (stack, one) => {
           const target = this.#oneOff(stack, one, supervisor.limits(one.name, definition), records, call);
+          target.absent =
+            request.dependencies === true
+              ? `${one.name} itself does not run; its dependencies ran for the command.`
+              : "The stack does not run: the command could reach none of its services. Start it, or set dependencies: true.";
           return runCommand({ project, service: one, argv, request, records, target, call });
         },
       );

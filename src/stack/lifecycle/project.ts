@@ -5,7 +5,8 @@
 
 import { StackwardenError, toStackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
-import type { Limits, StackDefinition } from "../definition/types.js";
+import { forRuntime } from "../definition/for-runtime.js";
+import type { LimitChange, StackDefinition } from "../definition/types.js";
 import type {
   CallContext,
   CheckRequest,
@@ -19,13 +20,13 @@ import type {
   StartRequest,
   StopOutcome,
 } from "../model.js";
-import type { RuntimeName } from "../runtime.js";
+import type { RuntimeName, StackRuntime } from "../runtime.js";
 import type { StackSettings } from "../settings.js";
 import type { ProjectRecords } from "../storage/project-records.js";
 import { ProjectStorage } from "../storage/project-storage.js";
 import type { ProjectStore } from "../storage/project-store.js";
 import { durationText } from "../text/duration.js";
-import { DEFAULT_RUNTIME } from "../vocabulary.js";
+import { DEFAULT_RUNTIME, RUNTIME_TRAITS } from "../vocabulary.js";
 import { checkStack } from "./check-stack.js";
 import { DataTransfer } from "./data-transfer.js";
 import { Exclusive } from "./exclusive.js";
@@ -56,7 +57,10 @@ export interface ProjectOptions extends Omit<SupervisorOptions, "storage"> {
   store: ProjectStore;
   /** Settings before the first start: those of the client that named the project. */
   settings: StackSettings;
-  openRecords(directory: string, hooks: { tell(message: string): void }): Promise<ProjectRecords>;
+  openRecords(
+    directory: string,
+    hooks: { tell(message: string, service: string | null): void },
+  ): Promise<ProjectRecords>;
 }
 
 /** Volumes deleted by a stop, and the snapshot with their data. */
@@ -116,7 +120,8 @@ export class Project {
       id,
       folder,
       store,
-      open: (directory) => options.openRecords(directory, { tell: (message) => this.supervisor.tell(message) }),
+      open: (directory) =>
+        options.openRecords(directory, { tell: (message, service) => this.supervisor.tell(message, service) }),
     });
     this.storage = storage;
     this.supervisor = new Supervisor({ ...options, storage });
@@ -155,6 +160,7 @@ export class Project {
     return stackState(
       this.#phase,
       units.map((unit) => unit.state),
+      this.supervisor.running?.changing,
     );
   }
 
@@ -167,6 +173,13 @@ export class Project {
     if (this.#stopping !== null) return "stopping";
     if (this.#starting !== null) return "starting";
     return this.supervisor.stack?.phase ?? "closed";
+  }
+
+  /** The names, each with those of its service's further instances. */
+  withInstances(names: readonly string[]): string[] {
+    const { stack } = this.supervisor;
+    const instances = names.flatMap((name) => [name, ...(stack?.instancesOf(name) ?? []).map((unit) => unit.name)]);
+    return [...new Set(instances)];
   }
 
   /** Names of the services of the last start, in definition order. */
@@ -187,7 +200,7 @@ export class Project {
   ): Promise<StartOutcome> {
     const begun = Date.now();
     const patience = request.timeoutMs ?? PATIENCE_MS;
-    const left = (): number => Math.max(0, begun + patience - Date.now());
+    const remainingMs = (): number => Math.max(0, begun + patience - Date.now());
     const before = await this.report();
     const result = async (outcome: EndedStart | null): Promise<StartOutcome> =>
       startOutcome({ project: this.id, ...(outcome ?? (await this.#unfinished())), before, begun });
@@ -197,7 +210,7 @@ export class Project {
       const first: SingleFlight<unknown> | undefined =
         this.#stopping?.call ?? otherStart ?? this.#exclusive.current ?? undefined;
       if (first === undefined) break;
-      const passed = await first.join(call, { timeoutMs: left() }).catch((error: unknown) => {
+      const passed = await first.join(call, { timeoutMs: remainingMs() }).catch((error: unknown) => {
         // A failure of the other operation is reported to its own callers.
         if (call.signal.aborted) throw error;
         return { done: true as const };
@@ -212,7 +225,7 @@ export class Project {
     }
     const { call: shared, launched } = this.#starting;
     const joined = await shared.join(call, {
-      timeoutMs: left(),
+      timeoutMs: remainingMs(),
       ...(request.wait === false ? { until: launched } : {}),
     });
     return result(joined.done ? joined.value : null);
@@ -223,14 +236,14 @@ export class Project {
       try {
         const { dataFrom } = request;
         if (dataFrom !== undefined && other !== undefined && !this.open) await this.#data.take(dataFrom, other, steps);
-        const reached = await this.supervisor.bringUp(request, this.#settings, steps);
+        const { reached, changes } = await this.supervisor.bringUp(request, this.#settings, steps);
         if (request.idleStopMs !== undefined || reached === "started")
           this.lease.set(request.idleStopMs ?? this.#settings.idleStopMs ?? null);
         if (request.watch === true) this.#watch.start();
         else if (request.watch === false) this.#watch.stop();
         this.#starting = null;
         const health = this.healthNow();
-        return { reached, health, after: await this.report() };
+        return { reached, changes, health, after: await this.report() };
       } finally {
         this.#starting = null;
         this.options.changed();
@@ -238,11 +251,11 @@ export class Project {
     });
   }
 
-  async #unfinished(): Promise<{ reached: null; health: HealthReport; after: StackReport }> {
+  async #unfinished(): Promise<{ reached: null; changes: []; health: HealthReport; after: StackReport }> {
     // The time can run out before the definition is read. Its services must be listed as missing anyway.
     const names = await this.names().catch((): string[] => []);
     const after = await this.report();
-    return { reached: null, health: this.healthNow(names), after };
+    return { reached: null, changes: [], health: this.healthNow(names), after };
   }
 
   async stop(
@@ -262,8 +275,8 @@ export class Project {
     if (idle && !remove) return result("already_stopped");
     // Wait for a stop in progress that keeps the data, so that no start can run between that stop and the deletion.
     while (this.#stopping !== null && remove && !this.#stopping.removes) {
-      const left = Math.max(0, begun + patience - Date.now());
-      if (!(await this.#stopping.call.join(call, { timeoutMs: left })).done) return result("stopping");
+      const remainingMs = Math.max(0, begun + patience - Date.now());
+      if (!(await this.#stopping.call.join(call, { timeoutMs: remainingMs })).done) return result("stopping");
     }
     this.#stopping ??= { removes: remove, call: this.#beginStop(call.actor, request, mostGraceMs) };
     const joined = await this.#stopping.call.join(call, { timeoutMs: Math.max(0, begun + patience - Date.now()) });
@@ -290,7 +303,16 @@ export class Project {
     const running = await this.names();
     const unknown = services.find((name) => !running.includes(name));
     if (unknown !== undefined) throw unknownService(unknown, running);
-    return running.some((name) => !services.includes(name));
+    for (const name of services) {
+      const whole = this.supervisor.stack?.units.get(name)?.definition.instanceOf;
+      if (whole !== undefined && !services.includes(whole))
+        throw new StackwardenError("INVALID_INPUT", `${name} is one instance of ${whole} and cannot stop alone.`, {
+          hint: `Stop ${whole} with all of its instances, or lower its \`scale\` in the compose file and start the stack again.`,
+          details: { service: whole },
+        });
+    }
+    const stopping = this.withInstances(services);
+    return running.some((name) => !stopping.includes(name));
   }
 
   /** Reconciles the stack with its files, without these services. */
@@ -300,7 +322,10 @@ export class Project {
     call: CallContext,
     begun: number,
   ): Promise<StopOutcome> {
-    const without = withoutAlso(this.supervisor.selection, services);
+    const { units } = this.supervisor.stack ?? {};
+    const whole = services.filter((name) => units?.get(name)?.definition.instanceOf === undefined);
+    const without = withoutAlso(this.supervisor.selection, whole);
+    const stopping = this.withInstances(whole);
     const request = { project: this.id, without, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
     const { status, before, after } = await this.start(request, call, this.#settings);
     return stopOutcome({
@@ -310,7 +335,7 @@ export class Project {
       before,
       after,
       begun,
-      services,
+      services: stopping,
     });
   }
 
@@ -324,6 +349,8 @@ export class Project {
               hint: hint`Start it again with ${callTo("start_stack")}.`,
             }),
           );
+          // The rollback of a cancelled start must not delay the stop.
+          if (call !== undefined) this.supervisor.running?.interrupt();
           await call?.settled;
           await this.#exclusive.cancel();
           await this.supervisor.takeDown({ actor, mostGraceMs });
@@ -347,7 +374,7 @@ export class Project {
     // The project never ran, so it has no volumes.
     if (!this.storage.exists) return NOTHING;
     const saved = save ? await this.#saveBeforeRemoval(call) : null;
-    const definition = this.supervisor.stack?.definition ?? (await this.#peek());
+    const definition = this.supervisor.stack?.definition ?? forRuntime(await this.#peek(), this.#runtimeName(null));
     const removed = await this.supervisor.removeVolumes(definition);
     const { events } = await this.storage.records();
     events.add({
@@ -365,7 +392,8 @@ export class Project {
     if (this.storage.exists)
       await this.storage.remove(async (directory) => {
         // A container engine can be unreachable; the local files are deleted last.
-        const order = [...runtimes].sort((one, other) => Number(one.name === "local") - Number(other.name === "local"));
+        const onThisMachine = ({ name }: StackRuntime): number => Number(!RUNTIME_TRAITS[name].images);
+        const order = [...runtimes].sort((one, other) => onThisMachine(one) - onThisMachine(other));
         for (const runtime of order) await runtime.removeProject(this.id, directory);
       });
     return { ...NOTHING, forgotten: true };
@@ -408,19 +436,22 @@ export class Project {
   }
 
   async setLimits(
-    request: { service: string; limits: Limits; force?: boolean },
+    request: { service: string; limits: LimitChange; force?: boolean },
     actor: string,
   ): Promise<LimitsOutcome> {
     const begun = Date.now();
     const { service } = request;
     const unit = this.open ? await this.#runningUnit(service) : null;
-    if (unit === null) {
+    let written = unit?.definition.limits;
+    if (written === undefined) {
       const { services } = await this.#peek();
       if (!Object.hasOwn(services, service)) throw unknownService(service, Object.keys(services));
+      written = services[service]?.limits ?? {};
     }
     const change = async (): Promise<LimitsOutcome> =>
       changeLimits({
         ...request,
+        written: written ?? {},
         unit,
         supervisor: this.supervisor,
         storage: this.storage,
@@ -438,17 +469,22 @@ export class Project {
   /** Determines what a start with this request would do. Starts and stores nothing. */
   check(request: CheckRequest, config: StackSettings): ReturnType<typeof checkStack> {
     const { runtimes } = this.options;
-    const selection = nextSelection({}, request);
+    const { supervisor, storage } = this;
+    const selection = nextSelection(supervisor.selection, request);
     return checkStack({
       project: this.id,
       folder: this.folder,
       config,
       runtimes,
-      read: (without) =>
-        this.supervisor.read(config, null, {
-          ...selection,
-          without: [...(selection.without ?? []), ...without],
-        }),
+      own: supervisor.running?.runtimeStack.endpoints() ?? [],
+      read: async (without) => {
+        const chosen = { ...selection, without: [...(selection.without ?? []), ...without] };
+        return supervisor.withSelected(await supervisor.read(config, null, chosen));
+      },
+      overrides: async (definition) => {
+        if (!this.open) await storage.readLimits();
+        return supervisor.notes(definition);
+      },
     });
   }
 
@@ -465,6 +501,7 @@ export class Project {
       stale: this.#stale,
       lease: this.lease,
       watch: this.#watch,
+      overrides: this.supervisor.notes(),
       peek: () => this.#peek(),
     });
   }

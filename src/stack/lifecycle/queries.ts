@@ -42,7 +42,8 @@ function decide(
     const chosen = units.filter((unit) => services.includes(unit.name));
     const up = chosen.length === services.length && chosen.every((unit) => STANDING[unit.state] === "up");
     if (up) return outcome(true, `${chosen.map((unit) => `${unit.name} is ${unit.state}`).join(", ")}.`);
-    const down = chosen.filter((unit) => unit.ended);
+    // A change in progress starts a stopped service again.
+    const down = chosen.filter((unit) => unit.ended && (unit.state !== "stopped" || state !== "starting"));
     if (down.length === 0) return null;
     return outcome(false, `${down.map((unit) => `${unit.name} is ${unit.state}`).join(", ")} and nothing restarts it.`);
   }
@@ -88,20 +89,14 @@ export async function healthOf(
   const names = await project.names();
   const unknown = request.services?.find((service) => !names.includes(service));
   if (unknown !== undefined) throw unknownService(unknown, names);
+  const services = request.services === undefined ? undefined : project.withInstances(request.services);
   let wait: HealthOutcome["wait"] = null;
   if (request.waitFor !== undefined)
-    wait = await waitFor(
-      project,
-      request.waitFor,
-      request.timeoutMs ?? 50_000,
-      call.signal,
-      subscribe,
-      request.services,
-    );
+    wait = await waitFor(project, request.waitFor, request.timeoutMs ?? 50_000, call.signal, subscribe, services);
   if (request.fresh === true)
     await Promise.all([...(project.supervisor.stack?.units.values() ?? [])].map((unit) => unit.check()));
   await project.compareSources(request.fresh);
-  return { ...project.healthNow(request.services ?? (project.services.length > 0 ? project.services : names)), wait };
+  return { ...project.healthNow(services ?? (project.services.length > 0 ? project.services : names)), wait };
 }
 
 const notRunning = (project: Project, more = ""): StackwardenError =>
@@ -126,7 +121,7 @@ export async function logsOf(project: Project, query: LogQuery, subscribe: Subsc
   });
   const unknown = requested.find((service) => !names.includes(service) && !wrote(service));
   if (unknown !== undefined) throw unknownService(unknown, names);
-  const services = requested.length > 0 ? requested : names;
+  const services = requested.length > 0 ? project.withInstances(requested) : names;
   if (!services.some(wrote)) {
     if (project.state === "stopped" || project.state === "lost")
       throw notRunning(project, " and never printed anything");
@@ -190,7 +185,7 @@ export async function statsOf(
   if (running === null) throw notRunning(project);
   const services: StatsReport["services"] = Object.create(null);
   await Promise.all(
-    (requested ?? names).map(async (name) => {
+    (requested === undefined ? names : project.withInstances(requested)).map(async (name) => {
       const unit = running.unit(name);
       const past = history ? { history: [...running.usage.of(name)] } : {};
       services[name] = { state: unit.state, stats: null, limits: unit.applied, pressure: [], ...past };

@@ -24,11 +24,11 @@ const nextCall = (operation: string, input: Record<string, unknown>) => ({ opera
 
 /** @param outcome `reached` is null when the caller's time ran out and the start continues */
 export function startOutcome(
-  outcome: Observed<StackReport> & { reached: Reached | null; health: HealthReport },
+  outcome: Observed<StackReport> & { reached: Reached | null; changes: readonly string[]; health: HealthReport },
 ): StartOutcome {
-  const { project, reached, health, before, after, begun } = outcome;
+  const { project, reached, changes, health, before, after, begun } = outcome;
   const services = Object.values(health.services);
-  const { status, message, verified } = startVerdict(reached, health.state, services);
+  const { status, message, verified } = startVerdict(reached, health.state, services, changes);
   const missing = missingServices(services);
   const next =
     status === "starting"

@@ -1,6 +1,7 @@
 /** Runs one command of a caller in a service, with its target, time-out and answer. */
 import { randomBytes } from "node:crypto";
 import { StackwardenError } from "../../errors.js";
+import { callTo, hint } from "../../hint.js";
 import type { ServiceDefinition } from "../definition/types.js";
 import type { CallContext } from "../model.js";
 import type { ExecRequest, ExecResult } from "../runtime.js";
@@ -35,6 +36,8 @@ export interface CommandRequest {
 /** Where the command runs. */
 export interface CommandTarget {
   oneOff: boolean;
+  /** What does not run, when the command runs in a fresh instance because of that. Explains a failure. */
+  absent?: string;
   run(request: ExecRequest): Promise<ExecResult>;
 }
 
@@ -121,7 +124,11 @@ export async function runCommand(run: CommandRun): Promise<CommandOutcome> {
   }
   const took = Date.now() - begun;
   const timedOut = late.signal.aborted && !call.signal.aborted && result.exitCode !== 0;
-  const text = message(result, timedOut ? request.timeoutMs : null, took);
+  const failed = timedOut || result.exitCode !== 0;
+  const text = [
+    message(result, timedOut ? request.timeoutMs : null, took),
+    ...(failed && target.absent !== undefined ? [target.absent] : []),
+  ].join(" ");
   output.note(text);
   const { stdout, stderr } = output.end();
   events.add({
@@ -136,7 +143,7 @@ export async function runCommand(run: CommandRun): Promise<CommandOutcome> {
       "OPERATION_CANCELLED",
       "The command was cancelled; everything it had started was ended.",
       {
-        hint: `Its output until then: get_logs {"project": "${project}", "service": "${name}", "grep": "${mark}"}.`,
+        hint: hint`Its output until then: ${callTo("get_logs", { project, service: name, grep: mark })}.`,
       },
     );
   const omitted = stdout.omitted + stderr.omitted > 0;

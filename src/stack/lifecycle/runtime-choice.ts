@@ -18,15 +18,15 @@ const missing = (status: RuntimeStatus): string[] =>
     .map((finding) => `${finding.message}${finding.fix === undefined ? "" : ` (${finding.fix})`}`);
 
 /** Findings as one part of a sentence. */
-const withoutStop = (lacking: readonly string[]): string => lacking.join("; ").replace(/\.$/, "");
+const withoutStop = (missing: readonly string[]): string => missing.join("; ").replace(/\.$/, "");
 
-function unavailable(name: RuntimeName, lacking: string[], names: RuntimeName[]): StackwardenError {
+function unavailable(name: RuntimeName, missing: string[], names: RuntimeName[]): StackwardenError {
   return new StackwardenError(
     "RUNTIME_UNAVAILABLE",
-    `The runtime ${name} cannot be used here${lacking.length > 0 ? `: ${withoutStop(lacking)}` : ""}.`,
+    `The runtime ${name} cannot be used here${missing.length > 0 ? `: ${withoutStop(missing)}` : ""}.`,
     {
       hint: hint`Run \`stackwarden doctor\` to see what is missing, or have the operator choose another ${setting("runtime")}: auto, ${names.join(", ")}.`,
-      details: { runtime: name, missing: lacking },
+      details: { runtime: name, missing },
     },
   );
 }
@@ -47,29 +47,33 @@ export async function chooseRuntime(
       ? [...runtimes].sort((a, b) => RUNTIMES.indexOf(a.name) - RUNTIMES.indexOf(b.name))
       : runtimes.filter((runtime) => runtime.name === configured);
   let later: RuntimeChoice | null = null;
-  const refused: { name: RuntimeName; lacking: string[] }[] = [];
+  const refused: { name: RuntimeName; missing: string[] }[] = [];
   for (const runtime of candidates) {
     const status = await runtime.check(project, settings);
     if (status.available && status.downloads !== undefined && configured === "auto") {
       later ??= { runtime, reason: `Runtime ${runtime.name} (no other one is available. ${status.downloads})` };
-      refused.push({ name: runtime.name, lacking: [status.downloads] });
+      refused.push({ name: runtime.name, missing: [status.downloads] });
       continue;
     }
     if (status.available) {
-      const others = refused.map(
-        ({ name, lacking }) =>
-          `${name} ${later?.runtime.name === name ? "is not chosen" : "is not available"}: ${withoutStop(lacking)}`,
+      const others = refused.map(({ name }) =>
+        later?.runtime.name === name ? `${name} would be downloaded first` : `${name} is not available here`,
       );
-      const why = configured === "auto" ? others.join(". ") || "the first that is available" : "configured";
+      const why =
+        configured !== "auto"
+          ? "configured"
+          : others.length === 0
+            ? "the first that is available"
+            : `${others.join(", ")}; \`stackwarden doctor\` says why`;
       return { runtime, reason: `Runtime ${runtime.name} (${why}).` };
     }
-    refused.push({ name: runtime.name, lacking: missing(status) });
+    refused.push({ name: runtime.name, missing: missing(status) });
   }
   if (later !== null) return later;
   const last = refused.at(-1);
   throw unavailable(
     last?.name ?? (configured === "auto" ? DEFAULT_RUNTIME : configured),
-    last?.lacking ?? ["this build has no such runtime"],
+    last?.missing ?? ["this build has no such runtime"],
     runtimeNames,
   );
 }

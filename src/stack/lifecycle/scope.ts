@@ -13,4 +13,6 @@ export interface StopScope {
   actor: string;
   /** Maximum milliseconds before a service is killed. Default: its `stop_grace_period`. */
   mostGraceMs?: number | undefined;
+  /** Why a service is stopped, for its reports. Default: a client stopped it. */
+  reason?: ((service: string) => string) | undefined;
 }

@@ -5,7 +5,7 @@
 import { StackwardenError } from "../../errors.js";
 import { parseImageName } from "../definition/image-name.js";
 import type { Healthcheck, HealthTest, ServiceDefinition, StackDefinition } from "../definition/types.js";
-import type { RuntimeName } from "../vocabulary.js";
+import { RUNTIME_TRAITS, type RuntimeName } from "../vocabulary.js";
 
 /**
  * Timing of checks that stackwarden adds: a service has 60 s to listen; after that, two consecutive failures make it
@@ -82,7 +82,7 @@ function knownService(
   { image, build, command, entrypoint, local }: ServiceDefinition,
   runtime: RuntimeName,
 ): KnownImage | undefined {
-  if (runtime === "local") {
+  if (!RUNTIME_TRAITS[runtime].images) {
     if (local?.provider === undefined) return undefined;
     return local.provider === "postgres" ? POSTGRES : REDIS;
   }
@@ -91,8 +91,8 @@ function knownService(
 
 /** True for databases whose servers create their data in an empty volume before they answer. */
 export function initialisesVolume(service: ServiceDefinition, runtime: RuntimeName): boolean {
-  const known = knownService(service, runtime);
-  return known === POSTGRES || known === MYSQL || known?.port === MONGO_PORT;
+  const image = knownService(service, runtime);
+  return image === POSTGRES || image === MYSQL || image?.port === MONGO_PORT;
 }
 
 const implied = (test: HealthTest, command?: HealthTest): Healthcheck => ({
@@ -117,17 +117,17 @@ export function checksOf(service: ServiceDefinition, runtime: RuntimeName, ofIma
   return checked.map((port) => implied({ kind: "tcp", port }, port === image?.port ? image.command : undefined));
 }
 
-const noCheck = (lacking: readonly { service: string; dependency: string }[]): StackwardenError => {
-  const list = lacking.map(
+const noCheck = (unchecked: readonly { service: string; dependency: string }[]): StackwardenError => {
+  const list = unchecked.map(
     ({ service, dependency }) => `services.${service}.depends_on.${dependency} waits for service_healthy`,
   );
-  const targets = [...new Set(lacking.map(({ dependency }) => dependency))].join(", ");
+  const targets = [...new Set(unchecked.map(({ dependency }) => dependency))].join(", ");
   return new StackwardenError(
     "INVALID_STACK",
     `${list.join("; ")}, but nothing checks ${targets}: no healthcheck and no published port.`,
     {
       hint: `Give ${targets} a \`healthcheck\` (or \`x-probe\`), or depend on it with \`condition: service_started\`.`,
-      details: { problems: lacking },
+      details: { problems: unchecked },
     },
   );
 };
@@ -142,12 +142,12 @@ export const uncheckedDependency = (service: string, dependency: string): Stackw
  * @throws INVALID_STACK that names every dependency on a service without a check
  */
 export function requireChecks(definition: StackDefinition, runtime: RuntimeName): void {
-  const lacking: { service: string; dependency: string }[] = [];
+  const unchecked: { service: string; dependency: string }[] = [];
   for (const { name, dependsOn } of Object.values(definition.services))
     for (const [dependency, { condition }] of Object.entries(dependsOn)) {
       const other = definition.services[dependency];
       if (condition === "service_healthy" && other !== undefined && checksOf(other, runtime).length === 0)
-        lacking.push({ service: name, dependency });
+        unchecked.push({ service: name, dependency });
     }
-  if (lacking.length > 0 && runtime === "local") throw noCheck(lacking);
+  if (unchecked.length > 0 && !RUNTIME_TRAITS[runtime].images) throw noCheck(unchecked);
 }

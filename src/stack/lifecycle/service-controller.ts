@@ -11,18 +11,21 @@ import { notEnforceable, notEnforced } from "./limits.js";
 import { RestartPlan } from "./restart-plan.js";
 import { wantsRestart } from "./restart-policy.js";
 import type { Scope, StopScope } from "./scope.js";
-import { checksOf } from "./service-checks.js";
+import { checksOf, initialisesVolume } from "./service-checks.js";
 import { type ServiceContext, startInstance } from "./service-context.js";
 import {
   describeExit,
   exitReport,
+  notStarted,
   type ServiceFacts,
   serviceHealth,
   serviceReport,
   startFailure,
+  startFault,
 } from "./service-report.js";
 import { STANDING, WatchedState } from "./service-state.js";
 import { rememberData, watchVolumes } from "./volume-watch.js";
+import { unidentifiedPorts } from "./web-ports.js";
 
 /** Number of log lines in an error, and in a crash event. */
 const ERROR_LINES = 20;
@@ -37,9 +40,13 @@ export class ServiceController {
   /** The limits that were requested for `applied`. */
   requestedLimits: Limits = {};
   lastExit: ServiceExit | null = null;
+  /** Generation of the instance that ended with `lastExit`. */
+  #exitGeneration = 0;
   instance: RuntimeService | null = null;
   /** Epoch milliseconds at which the latest start began: its sources are read after it. */
   begunAt = 0;
+  /** Absolute paths of sources that were copied into the present instance, with their modification time. */
+  readonly copiedFiles = new Map<string, number>();
   #generation: number;
   #monitor: HealthMonitor | null = null;
   /** True from a start until its service is up: its restarts are limited. */
@@ -48,8 +55,12 @@ export class ServiceController {
   readonly #state: WatchedState;
   /** Cancels the start in progress. */
   #starting = new AbortController();
+  /** The instance for which a database's volumes were created, until the database has answered once. */
+  #newDatabase: RuntimeService | null = null;
   /** Why the last start failed before an instance existed; null otherwise. */
   #refusal: StackwardenError | null = null;
+  /** Why the service is stopped; null when a client stopped it. */
+  #stopReason: string | null = null;
 
   constructor(
     public definition: ServiceDefinition,
@@ -114,10 +125,12 @@ export class ServiceController {
     this.#restarts.cancel();
     this.#starting = new AbortController();
     this.#refusal = null;
+    this.#stopReason = null;
     const signal = AbortSignal.any([scope.signal, this.#starting.signal]);
     const { host, name, definition } = this;
     this.#generation += 1;
     this.begunAt = Date.now();
+    this.copiedFiles.clear();
     const generation = this.#generation;
     this.#to("starting");
     this.#event({ type: "service_starting", message: `${name} is starting.`, actor, data: { generation } });
@@ -134,6 +147,14 @@ export class ServiceController {
       this.#refusal = error instanceof StackwardenError ? error : null;
       // Discard the exit of an earlier instance.
       if (this.state === "starting") this.lastExit = null;
+      if (signal.aborted && this.state === "starting") {
+        // The start was ended from outside, which is not a fault of this service.
+        this.#refusal = null;
+        this.#stopReason = notStarted(signal.reason);
+        this.#to("stopping");
+        this.#to("stopped");
+        throw error;
+      }
       failing();
       // The service may have become lost in the meantime.
       if (this.state === "starting") this.#to("crashed");
@@ -146,20 +167,22 @@ export class ServiceController {
     this.instance = instance;
     void instance.exited.then((exit) => this.#onExit(instance, exit));
     this.applied = await instance.readLimits();
-    const lacking = notEnforced(limits, this.applied);
-    if (host.requireEnforcedLimits && lacking.length > 0) {
+    const unenforced = notEnforced(limits, this.applied);
+    if (host.requireEnforcedLimits && unenforced.length > 0) {
       this.instance = null;
       await instance.stop({ graceMs: 0 });
-      throw notEnforceable(`The limits of ${name} cannot be enforced here`, lacking, { service: name });
+      throw notEnforceable(`The limits of ${name} cannot be enforced here`, unenforced, { service: name });
     }
     // The instance may have ended while its limits were read.
     if (this.instance !== instance) return;
     void this.#volumesAt(instance);
+    if (initialisesVolume(this.definition, host.stack.runtime)) this.#newDatabase ??= instance;
     const data = { generation: instance.generation, pid: instance.pid };
     this.#event({ type: "service_started", message: `${name} runs.`, actor, data });
     const monitor = new HealthMonitor({
       instance,
       checks: checksOf(this.definition, host.stack.runtime, instance.imageHealthcheck),
+      unidentified: unidentifiedPorts(this.definition, instance.imageHealthcheck?.test),
       clean: host.clean,
       onCheck: (verdict, view) => this.#checked(verdict, view),
     });
@@ -172,14 +195,24 @@ export class ServiceController {
    * @throws SERVICE_START_FAILED when the service ends, becomes unhealthy or is stopped
    */
   async ready(signal: AbortSignal): Promise<void> {
-    await this.until(() => this.up || this.ended || this.state === "unhealthy", signal);
+    await this.settled(signal);
     if (!this.up) throw this.failure();
-    this.#comingUp = false;
+  }
+
+  /** Resolves when the service is up or has failed. */
+  async settled(signal: AbortSignal): Promise<void> {
+    await this.until(() => this.up || this.ended || this.state === "unhealthy", signal);
+    if (this.up) this.#comingUp = false;
   }
 
   /** True when the service is healthy, running without a check, or completed. */
   get up(): boolean {
     return STANDING[this.state] === "up";
+  }
+
+  /** Why the service is not up, as a part of a sentence. */
+  get fault(): string {
+    return startFault(this.#facts);
   }
 
   /** The error that describes why the service is not up, with its last log lines. */
@@ -189,9 +222,10 @@ export class ServiceController {
   }
 
   /** Stops the instance, or cancels a scheduled restart. Idempotent. */
-  async stop({ actor, mostGraceMs = Number.POSITIVE_INFINITY }: StopScope): Promise<void> {
+  async stop({ actor, mostGraceMs = Number.POSITIVE_INFINITY, reason }: StopScope): Promise<void> {
     this.#restarts.cancel();
     const { instance, name } = this;
+    if (reason !== undefined || instance !== null) this.#stopReason = reason?.(name) ?? null;
     if (instance === null) {
       if (this.state !== "completed") this.#to("stopped");
       return;
@@ -204,10 +238,48 @@ export class ServiceController {
       graceMs: Math.min(this.definition.stopGracePeriodMs, mostGraceMs),
       signal: this.definition.stopSignal,
     });
-    this.lastExit = exit;
-    this.applied = null;
+    this.#ended(instance, exit);
     this.#to("stopped");
     this.#event({ type: "service_stopped", message: `${name} stopped: ${describeExit(exit)}.`, actor });
+  }
+
+  /** Returns a stopped service to the result that it had before a change that was rolled back. */
+  restoreCompleted(): void {
+    if (this.state !== "completed") {
+      this.#to("stopped");
+      this.#to("completed");
+    }
+  }
+
+  #ended(instance: RuntimeService, exit: ServiceExit): void {
+    this.lastExit = exit;
+    this.#exitGeneration = instance.generation;
+    this.applied = null;
+  }
+
+  /**
+   * Deletes the new volumes of a database that never answered: its server may not have finished their initialisation, and
+   * would not repeat it. Call after a stop.
+   */
+  async removeNewData(): Promise<void> {
+    const instance = this.#newDatabase;
+    if (instance === null || this.instance !== null) return;
+    this.#newDatabase = null;
+    try {
+      const removed = (await instance.removeNewVolumes?.()) ?? [];
+      if (removed.length === 0) return;
+      await this.host.volumes.keep({ filled: [], empty: removed });
+      this.#event({
+        type: "warning",
+        message: `The new volume of ${this.name} (${removed.join(", ")}) was deleted: the start ended before its database was ready. The next start creates it again.`,
+        data: { volumes: removed },
+      });
+    } catch (error) {
+      this.#event({
+        type: "warning",
+        message: `The new volume of ${this.name} may be initialised in part, and could not be deleted: ${(error as Error).message}`,
+      });
+    }
   }
 
   /** Marks the service as lost after its runtime died. */
@@ -273,6 +345,7 @@ export class ServiceController {
     const { name, state, definition, generation, restarts, instance, applied, lastExit, restartPending } = this;
     const view = this.#monitor?.view ?? null;
     const refusal = this.#refusal?.message.replace(/\.$/, "") ?? null;
+    const stopReason = this.#stopReason === null ? null : this.host.clean(this.#stopReason);
     return {
       name,
       state,
@@ -283,7 +356,9 @@ export class ServiceController {
       applied,
       lastExit,
       restartPending,
+      ownExit: this.#exitGeneration === generation ? lastExit : null,
       refusal,
+      stopReason,
       view,
     };
   }
@@ -303,6 +378,7 @@ export class ServiceController {
 
   #checked(verdict: "running" | "healthy" | "unhealthy" | null, view: HealthView): void {
     if (this.state === "stopping" || this.instance === null) return;
+    if (verdict === "running" || verdict === "healthy") this.#newDatabase = null;
     if (verdict === "running") this.#to(verdict);
     else if (verdict !== null && verdict !== this.state) {
       this.#to(verdict);
@@ -322,8 +398,7 @@ export class ServiceController {
     const { host, name, definition } = this;
     this.#monitor?.stop();
     this.instance = null;
-    this.applied = null;
-    this.lastExit = exit;
+    this.#ended(instance, exit);
     const again = wantsRestart(definition.restart, exit);
     const clean = exit.exitCode === 0 && exit.signal === null && !exit.oomKilled;
     if (clean && !again) {

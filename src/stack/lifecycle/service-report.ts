@@ -6,6 +6,7 @@ import type { ServiceDefinition } from "../definition/types.js";
 import type { ExitReport, ServiceHealth, ServiceReport, ServiceState } from "../model.js";
 import type { AppliedLimits, Endpoint, RuntimeService, ServiceExit } from "../runtime.js";
 import type { HealthView } from "./health-monitor.js";
+import { addressOf } from "./web-ports.js";
 
 export interface ServiceFacts {
   name: string;
@@ -17,8 +18,12 @@ export interface ServiceFacts {
   instance: RuntimeService | null;
   applied: AppliedLimits | null;
   lastExit: ServiceExit | null;
+  /** `lastExit` when it ended the newest instance; null when it ended an earlier one. */
+  ownExit: ServiceExit | null;
   /** Why the last start was refused before an instance existed; null otherwise. */
   refusal: string | null;
+  /** Why a stopped service is stopped, as a sentence; null when a client stopped it. */
+  stopReason: string | null;
   /** True when the restart policy will restart the service. */
   restartPending: boolean;
   /** Result of the health checks; null before the first instance ran. */
@@ -43,35 +48,61 @@ export function describeExit(exit: ServiceExit | null): string {
 const NO_PERMISSION =
   /\bEACCES\b|\bEPERM\b|permission denied|operation not permitted|(?:must|needs?|have) (?:to )?be (?:run|started|executed)? ?(?:as )?root|not running as root/i;
 
+/** Only the ports of this machine need root below 1024; in a container any user may listen on them. */
+const PRIVILEGED_PORT =
+  /(?:bind|listen).{0,80}(?:\b13: |\bEACCES\b|permission denied)|EACCES: permission denied .{0,60}:\d{1,3}\b/i;
+
 const unprivileged = (name: string): string =>
   `It lacks a permission: services do not run as root. Let it write to a named volume or a tmpfs, or set a \`user\` that its files belong to; the operator can allow root (allow_root: [${name}]). The others start without it (\`without\`).`;
+
+function permissionHint(name: string, { allowRoot }: ServiceDefinition, lines: readonly string[]): string {
+  if (lines.some((line) => PRIVILEGED_PORT.test(line)))
+    return "It may not listen on a port below 1024, because services do not run as root: choose a port from 1024 upwards. ";
+  return !allowRoot && lines.some((line) => NO_PERMISSION.test(line)) ? `${unprivileged(name)} ` : "";
+}
+
+const memoryHint = ({ ownExit }: ServiceFacts): string =>
+  ownExit?.oomKilled === true ? "Raise its memory limit (in the compose file, or a limit that was set later). " : "";
 
 /**
  * The error that describes why the service is not up.
  * @param lines the instance's last log lines
  */
-export function startFailure(
-  { name, state, lastExit, view, definition }: ServiceFacts,
-  lines: string[],
-): StackwardenError {
-  const why =
-    state === "unhealthy"
-      ? `its health check failed ${view?.consecutiveFailures ?? 0} times: ${view?.message ?? ""}`
-      : state === "stopped" || state === "stopping"
-        ? "it was stopped"
-        : state === "lost"
-          ? "the runtime died under it"
-          : describeExit(lastExit);
-  return new StackwardenError("SERVICE_START_FAILED", `The service ${name} did not start: ${why.replace(/\.$/, "")}.`, {
-    hint: hint`${lines.some((line) => NO_PERMISSION.test(line)) && !definition.allowRoot ? `${unprivileged(name)} ` : ""}Read its last lines in details.last_lines or with ${callTo("get_logs", { service: name })}, correct the cause, then call again.`,
+export function startFailure(facts: ServiceFacts, lines: string[]): StackwardenError {
+  const { name, state, ownExit, definition } = facts;
+  return new StackwardenError("SERVICE_START_FAILED", `The service ${name} did not start: ${startFault(facts)}.`, {
+    hint: hint`${permissionHint(name, definition, lines)}${memoryHint(facts)}Read its last lines in details.last_lines or with ${callTo("get_logs", { service: name })}, correct the cause, then call again.`,
     details: {
       service: name,
       state,
-      exit: lastExit === null ? null : exitReport(lastExit),
+      exit: ownExit === null ? null : exitReport(ownExit),
       last_lines: lines,
     },
   });
 }
+
+/** Why the service is not up, as a part of a sentence. */
+export function startFault({ state, ownExit, refusal, view }: ServiceFacts): string {
+  if (state === "unhealthy") {
+    const failures = view?.consecutiveFailures ?? 0;
+    const often = failures === 1 ? "once" : `${failures} times`;
+    return `its health check (${view?.check ?? "no result"}) failed ${often}: ${view?.message ?? ""}`.replace(
+      /\.$/,
+      "",
+    );
+  }
+  if (state === "stopped" || state === "stopping") return "it was stopped";
+  if (state === "lost") return "the runtime died under it";
+  return refusal ?? describeExit(ownExit);
+}
+
+/** The reason of a service that was not started because of another failure. */
+export const notStarted = (cause: unknown): string => `Not started: ${messageOf(cause)}`;
+
+/** The reason of a service that ran and was stopped because the start of the others failed. */
+export const stoppedWith = (cause: unknown): string => `Stopped, because the start failed: ${messageOf(cause)}`;
+
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : "the start ended.");
 
 /** The value of `healthy` in each state; null when the service has no check, or no check has decided yet. */
 const HEALTHY: Readonly<Record<ServiceState, boolean | null>> = {
@@ -92,7 +123,10 @@ export function serviceHealth(facts: ServiceFacts): ServiceHealth {
   // Ignore the checks of an ended instance.
   const view = facts.instance === null ? null : facts.view;
   const healthy = HEALTHY[state];
-  const message = view !== null && (view.healthy !== null || state === "running") ? view.message : stateMessage(facts);
+  const checked = view !== null && (view.healthy !== null || state === "running");
+  // A service stays healthy until `retries` checks have failed.
+  const recent = healthy === true && view?.healthy === false ? `healthy until now; the last check failed: ` : "";
+  const message = checked ? `${recent}${view.message}` : stateMessage(facts);
   return {
     service: name,
     healthy,
@@ -106,22 +140,32 @@ export function serviceHealth(facts: ServiceFacts): ServiceHealth {
   };
 }
 
-function stateMessage({ state, lastExit, restartPending, refusal }: ServiceFacts): string {
+function stateMessage({ state, lastExit, restartPending, refusal, stopReason }: ServiceFacts): string {
   if (state === "crashed")
     return `Not running: ${refusal ?? describeExit(lastExit)}${restartPending ? "; its restart policy starts it again" : ""}.`;
   if (state === "completed") return "Ended with exit code 0.";
   if (state === "starting") return "Starting; no check was made yet.";
   if (state === "lost") return "The runtime died under it.";
+  if (state === "stopped" && stopReason !== null) return stopReason;
   const last = state === "stopped" && lastExit !== null ? ` (its last instance: ${describeExit(lastExit)})` : "";
   return `The service is ${state}${last}.`;
 }
 
-/** The host to use in URLs: 0.0.0.0 is not an address that clients can connect to. */
-const reachedAt = (host: Endpoint["host"]): string => (host === "0.0.0.0" ? "127.0.0.1" : host);
+/** Names that the definition declares: environment variables, whose values reports never have, and commands. */
+export function declaredNames({
+  environment,
+  commands,
+}: ServiceDefinition): Pick<ServiceReport, "environment" | "commands"> {
+  const variables = Object.keys(environment);
+  return {
+    ...(variables.length === 0 ? {} : { environment: variables }),
+    ...(commands === undefined ? {} : { commands: Object.keys(commands) }),
+  };
+}
 
 export function serviceReport(facts: ServiceFacts, endpoints: readonly Endpoint[]): ServiceReport {
   const { name, state, definition, generation, restarts, instance, applied, lastExit } = facts;
-  const scheme = definition.healthcheck?.test.kind === "http" ? "http" : "tcp";
+  const check = (definition.healthcheck ?? instance?.imageHealthcheck)?.test;
   return {
     service: name,
     state,
@@ -133,16 +177,14 @@ export function serviceReport(facts: ServiceFacts, endpoints: readonly Endpoint[
     user: instance?.user ?? null,
     endpoints: endpoints
       .filter((endpoint) => endpoint.service === name)
-      .map(({ host, host_port, container_port, protocol }) => ({
-        host,
-        host_port,
-        container_port,
-        url: `${protocol ?? scheme}://${reachedAt(host)}:${host_port}`,
-      })),
+      .map((endpoint) => {
+        const { host, host_port, container_port } = endpoint;
+        return { host, host_port, container_port, url: addressOf(endpoint, check, facts.view?.web) };
+      }),
     limits: applied,
     last_exit: lastExit === null ? null : exitReport(lastExit),
     depends_on: Object.keys(definition.dependsOn),
-    ...(definition.commands === undefined ? {} : { commands: Object.keys(definition.commands) }),
+    ...declaredNames(definition),
     notes: instance?.notes ?? [],
   };
 }

@@ -35,7 +35,8 @@ export const TRANSITIONS: Readonly<Record<ServiceState, readonly ServiceState[]>
   healthy: ["unhealthy", ...ENDS],
   unhealthy: ["healthy", ...ENDS],
   stopping: ["stopped", "lost"],
-  stopped: IDLE,
+  // The rollback of a change returns a one-shot service to its earlier result.
+  stopped: [...IDLE, "completed"],
   completed: IDLE,
   crashed: IDLE,
   lost: IDLE,

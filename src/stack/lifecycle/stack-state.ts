@@ -13,12 +13,14 @@ type Described = Pick<ServiceHealth, "service" | "status" | "message">;
 /**
  * Derives the state of a stack. An open stack without failing services is also `starting` while a service is
  * restarting.
+ * @param changing true while a restart or another change of an open stack is in progress: only such a change starts a
+ * stopped service
  */
-export function stackState(phase: StackPhase, services: readonly ServiceState[]): StackState {
+export function stackState(phase: StackPhase, services: readonly ServiceState[], changing = false): StackState {
   if (phase === "closed") return "stopped";
   if (phase !== "open") return phase;
   const standings = new Set(services.map((state) => STANDING[state]));
-  if (standings.has("failing")) return "degraded";
+  if (standings.has("failing") || (!changing && services.includes("stopped"))) return "degraded";
   return standings.has("coming") || standings.has("down") ? "starting" : "running";
 }
 
@@ -72,6 +74,7 @@ const DONE: Record<Reached, { status: (unchecked: boolean) => StartOutcome["stat
 /**
  * Status, message and `verified` of a start, from the state observed after it. `reached` is null when the caller's time
  * ran out and the start continues.
+ * @param changes what a start changed in a running stack, one phrase for each change
  *
  * | state                | status                                                  | verified |
  * | -------------------- | ------------------------------------------------------- | -------- |
@@ -80,11 +83,17 @@ const DONE: Record<Reached, { status: (unchecked: boolean) => StartOutcome["stat
  * | `stopping`, no start | `starting`: the caller has to call again                | false    |
  * | any other            | `degraded`                                              | false    |
  */
-export function startVerdict(reached: Reached | null, state: StackState, services: readonly Described[]): Verdict {
+export function startVerdict(
+  reached: Reached | null,
+  state: StackState,
+  services: readonly Described[],
+  changes: readonly string[] = [],
+): Verdict {
+  const changed = changes.length > 0 ? `: ${changes.join(", ")}` : "";
   if (state === "running") {
     const { status, message } = DONE[reached ?? "started"];
     const unchecked = uncheckedServices(services).length > 0;
-    return { status: status(unchecked), message: `${message}; ${wellSentence(services)}.`, verified: true };
+    return { status: status(unchecked), message: `${message}${changed}; ${wellSentence(services)}.`, verified: true };
   }
   const missing = missingServices(services).map((one) => `${one.service} is ${one.state} (${withoutStop(one.reason)})`);
   const list = missing.length > 0 ? ` Not up: ${missing.join("; ")}.` : "";
@@ -92,7 +101,8 @@ export function startVerdict(reached: Reached | null, state: StackState, service
   if (state === "stopping" && reached === null)
     return { status: "starting", message: "The stack is still stopping; its start comes after that.", verified: false };
   const now = state === "degraded" ? "The stack runs, but not every service does." : `The stack is ${state}.`;
-  return { status: "degraded", message: `${now}${list}`, verified: false };
+  const done = changes.length > 0 ? ` Changed: ${changes.join(", ")}.` : "";
+  return { status: "degraded", message: `${now}${list}${done}`, verified: false };
 }
 
 const withoutStop = (sentence: string): string => sentence.replace(/\.$/, "");

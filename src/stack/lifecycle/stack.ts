@@ -1,10 +1,11 @@
 /** A stack on its runtime: one controller for each service, and operations on several services. */
 
-import { StackwardenError } from "../../errors.js";
+import { StackwardenError, toStackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
 import { KeyedMutex } from "../../system/keyed-mutex.js";
 import { compareDefinitions } from "../definition/changes.js";
 import type { StackDefinition } from "../definition/types.js";
+import type { ServiceState } from "../model.js";
 import type { RuntimeStack } from "../runtime.js";
 import { dependentsOf } from "./dependents.js";
 import { notEnforceable, notEnforced } from "./limits.js";
@@ -14,10 +15,25 @@ import { ServiceController } from "./service-controller.js";
 import { startServices, stopServices } from "./startup.js";
 import { UsageHistory } from "./usage-history.js";
 
+/** What a start changed in a running stack: names of services with the reason for each. */
 export interface Reconciled {
-  started: string[];
-  replaced: string[];
-  removed: string[];
+  started: Change[];
+  replaced: Change[];
+  removed: Change[];
+}
+
+export interface Change {
+  service: string;
+  reason: string;
+}
+
+export interface ReconcileOptions {
+  /** Called before the first service changes, after the runtime has accepted the definition. */
+  changing(): void;
+  /** Called before former instances are started again after a failure. */
+  restoring(): void;
+  /** Longest time, in milliseconds, in which former instances become healthy again after a failure. */
+  restoreMs: number;
 }
 
 /** True for a service that a start must bring up: it has ended or never started. */
@@ -32,7 +48,9 @@ export class Stack {
   /** Aborts waits for this stack's services when the stack ends. */
   readonly #life = new AbortController();
   /** Serialises starts, reconciliations and restarts of the same service by several clients. */
-  readonly #changing = new KeyedMutex();
+  readonly #serial = new KeyedMutex();
+  /** Number of changes in progress. */
+  #changes = 0;
 
   #definition: StackDefinition;
 
@@ -64,6 +82,23 @@ export class Stack {
     return this.#phase;
   }
 
+  /** True while services are started, replaced or restarted by a call. */
+  get changing(): boolean {
+    return this.#changes > 0;
+  }
+
+  async #change<T>(names: readonly string[], change: () => Promise<T>): Promise<T> {
+    return this.#serial.run(names, async () => {
+      this.#changes += 1;
+      try {
+        return await change();
+      } finally {
+        this.#changes -= 1;
+        this.host.changed();
+      }
+    });
+  }
+
   /** @throws UNKNOWN_SERVICE that lists the valid names */
   unit(name: string): ServiceController {
     const unit = this.units.get(name);
@@ -71,44 +106,118 @@ export class Stack {
     throw unknownService(name, [...this.units.keys()]);
   }
 
+  /** A service and its further instances, by its name; only the instance itself by the name of one of these. */
+  instancesOf(name: string): ServiceController[] {
+    return [...this.units.values()].filter((unit) => unit.name === name || unit.definition.instanceOf === name);
+  }
+
   /** Starts all services. On failure, all of them are stopped again. */
   async bringUp(scope: Scope): Promise<void> {
     const { units } = this;
     const names = [...units.keys()];
     this.usage.start();
-    await this.#changing.run(names, () => startServices({ units, names, scope: this.#within(scope) }));
+    await this.#change(names, () => startServices({ units, names, scope: this.#within(scope) }));
   }
 
-  /** Reconciles the running services with a definition. Unchanged services keep running. */
-  reconcile(next: StackDefinition, scope: Scope): Promise<Reconciled> {
+  /**
+   * Reconciles the running services with a definition. Unchanged services keep running. On failure the former definition
+   * is in effect again, and the replaced services run as it describes them.
+   * @throws the failure; once services have changed, with `rolled_back` and `down` in its details
+   */
+  reconcile(next: StackDefinition, scope: Scope, options: ReconcileOptions): Promise<Reconciled> {
     const names = [...new Set([...this.units.keys(), ...Object.keys(next.services)])];
-    return this.#changing.run(names, () => this.#reconcile(next, this.#within(scope)));
+    return this.#change(names, () => this.#reconcile(next, this.#within(scope), options));
   }
 
-  async #reconcile(next: StackDefinition, scope: Scope): Promise<Reconciled> {
+  async #reconcile(next: StackDefinition, scope: Scope, options: ReconcileOptions): Promise<Reconciled> {
     const { added, changed, removed } = compareDefinitions(this.definition, next);
-    const following = changed.flatMap((name) => dependentsOf(name, Object.values(next.services), false));
-    const replaced = [...new Set([...changed, ...following])].filter((name) => this.units.has(name));
     // Let the runtime refuse the definition before any service changes.
-    await this.runtimeStack.update(next);
-    await stopServices(
-      [...removed, ...replaced].map((name) => this.unit(name)),
-      { actor: scope.actor },
-    );
-    const units = new Map<string, ServiceController>();
-    for (const service of Object.values(next.services)) {
-      const unit = this.units.get(service.name) ?? new ServiceController(service, this.host);
-      unit.definition = service;
-      units.set(service.name, unit);
+    const affected = await this.runtimeStack.update(next);
+    const replaced = new Map(changed.map((name) => [name, "its definition changed"]));
+    for (const [name, reason] of Object.entries(affected))
+      if (this.units.has(name) && !replaced.has(name)) replaced.set(name, reason);
+    for (const name of [...replaced.keys()])
+      for (const follower of dependentsOf(name, Object.values(next.services), false))
+        if (this.units.has(follower) && !replaced.has(follower)) replaced.set(follower, `it follows ${name}`);
+    options.changing();
+    const former = formerOf(this, [...removed, ...replaced.keys()]);
+    try {
+      const { actor } = scope;
+      const reason = (): string => "Stopped by a start that changes it.";
+      await stopServices(
+        [...removed, ...replaced.keys()].map((name) => this.unit(name)),
+        { actor, reason },
+      );
+      const units = new Map<string, ServiceController>();
+      for (const service of Object.values(next.services)) {
+        const unit = this.units.get(service.name) ?? new ServiceController(service, this.host);
+        unit.definition = service;
+        units.set(service.name, unit);
+      }
+      this.#units = units;
+      this.#definition = next;
+      const names = [...units.values()].filter((unit) => idle(unit) || replaced.has(unit.name)).map(({ name }) => name);
+      await startServices({ units, names, scope });
+      for (const unit of units.values()) if (unit.state === "starting") await unit.settled(scope.signal);
+      return {
+        started: names
+          .filter((name) => !replaced.has(name))
+          .map((service) => ({
+            service,
+            reason: added.includes(service) ? "" : `it was ${former.states.get(service)}`,
+          })),
+        replaced: [...replaced].map(([service, why]) => ({ service, reason: why })),
+        removed: removed.map((service) => ({ service, reason: "it is not in the definition any more" })),
+      };
+    } catch (error) {
+      // A stop ended the change: nothing comes back.
+      if (this.#life.signal.aborted) throw error;
+      options.restoring();
+      throw rolledBack(error, await this.#restore(former, scope, options.restoreMs));
     }
-    this.#units = units;
-    this.#definition = next;
-    const names = [...units.values()]
-      .filter((unit) => idle(unit) || replaced.includes(unit.name))
-      .map((unit) => unit.name);
-    await startServices({ units, names, scope });
-    for (const unit of units.values()) if (unit.state === "starting") await unit.ready(scope.signal);
-    return { started: names.filter((name) => added.includes(name) || !replaced.includes(name)), replaced, removed };
+  }
+
+  /** Returns to the former definition, and starts the services again that ran before a change that failed. */
+  async #restore(former: Former, scope: Scope, restoreMs: number): Promise<RolledBack> {
+    const { actor } = scope;
+    const present = [...this.#units.values()];
+    const reason = (): string => "Stopped, because the start failed.";
+    const { ran } = former;
+    // Instances of the new definition, which other failures than that of their start left.
+    const fresh = present.filter((unit) => unit.running && (ran.includes(unit.name) || !former.units.has(unit.name)));
+    await stopServices(fresh, { actor, reason }).catch(() => undefined);
+    for (const [name, unit] of former.units) {
+      const service = former.definition.services[name];
+      if (service !== undefined) unit.definition = service;
+      if (former.states.get(name) === "completed" && !unit.running) unit.restoreCompleted();
+    }
+    this.#units = former.units;
+    this.#definition = former.definition;
+    const signal = AbortSignal.any([this.#life.signal, AbortSignal.timeout(restoreMs)]);
+    let refusal: string | null = null;
+    try {
+      await this.runtimeStack.update(former.definition);
+      await startServices({
+        units: former.units,
+        names: ran,
+        scope: { ...scope, signal },
+        independent: true,
+      }).catch(() => undefined);
+    } catch (error) {
+      refusal = toStackwardenError(error).message;
+    }
+    const up = (name: string): boolean => former.units.get(name)?.up === true;
+    return {
+      again: ran.filter(up),
+      down: ran
+        .filter((name) => !up(name))
+        .map((service) => ({ service, reason: refusal ?? former.units.get(service)?.health().message ?? "" })),
+    };
+  }
+
+  /** Ends changes in progress, for a stop that follows. */
+  interrupt(): void {
+    this.#life.abort(stoppedMeanwhile());
   }
 
   /**
@@ -118,13 +227,16 @@ export class Stack {
   restart(name: string, dependents: boolean, scope: Omit<Scope, "signal">): Promise<string[]> {
     const definitions = [...this.units.values()].map((unit) => unit.definition);
     const names = [name, ...dependentsOf(name, definitions, dependents)];
-    return this.#changing.run(names, () => this.#restart(name, dependents, { ...scope, signal: this.#life.signal }));
+    return this.#change(names, () => this.#restart(name, dependents, { ...scope, signal: this.#life.signal }));
   }
 
   async #restart(name: string, dependents: boolean, scope: Scope): Promise<string[]> {
     scope.signal.throwIfAborted();
     const definitions = [...this.units.values()].map((unit) => unit.definition);
-    const following = dependentsOf(name, definitions, dependents).filter((other) => this.unit(other).running);
+    const following = dependentsOf(name, definitions, dependents).filter((other) => {
+      const unit = this.unit(other);
+      return unit.running || unit.definition.instanceOf === name;
+    });
     const chosen = new Map([name, ...following].map((one) => [one, this.unit(one)]));
     await stopServices([...chosen.values()], { actor: scope.actor });
     for (const unit of chosen.values()) unit.restarts += 1;
@@ -150,11 +262,7 @@ export class Stack {
   /** Stops every service, dependents first, then releases the runtime's resources. */
   async stop(scope: StopScope): Promise<void> {
     this.usage.close();
-    this.#life.abort(
-      new StackwardenError("OPERATION_CANCELLED", "The stack was stopped meanwhile.", {
-        hint: hint`Start it again with ${callTo("start_stack")}.`,
-      }),
-    );
+    this.interrupt();
     let failure: unknown;
     await stopServices([...this.units.values()], scope).catch((error: unknown) => {
       failure = error;
@@ -180,6 +288,56 @@ export class Stack {
   #within(scope: Scope): Scope {
     return { ...scope, signal: AbortSignal.any([scope.signal, this.#life.signal]) };
   }
+}
+
+const stoppedMeanwhile = (): StackwardenError =>
+  new StackwardenError("OPERATION_CANCELLED", "The stack was stopped meanwhile.", {
+    hint: hint`Start it again with ${callTo("start_stack")}.`,
+  });
+
+/** A stack before a change. */
+interface Former {
+  definition: StackDefinition;
+  units: ReadonlyMap<string, ServiceController>;
+  states: ReadonlyMap<string, ServiceState>;
+  /** Services with an instance that the change replaces or removes. */
+  ran: string[];
+}
+
+const formerOf = ({ definition, units }: Stack, affected: readonly string[]): Former => ({
+  definition,
+  units,
+  states: new Map([...units.values()].map(({ name, state }) => [name, state])),
+  ran: [...units.values()].filter(({ name, running }) => running && affected.includes(name)).map(({ name }) => name),
+});
+
+/** The services that a failed change had replaced. */
+interface RolledBack {
+  /** Up again as the former definition describes them. */
+  again: string[];
+  down: Change[];
+}
+
+const list = (names: readonly string[]): string => names.join(", ");
+
+/** The failure of a change, with what its rollback reached. */
+function rolledBack(error: unknown, { again, down }: RolledBack): StackwardenError {
+  const cause = toStackwardenError(error);
+  const back =
+    again.length === 0
+      ? ""
+      : `${down.length === 0 ? "The former definition runs again: " : ""}${list(again)} ${again.length === 1 ? "was" : "were"} started again${down.length === 0 ? "" : " with the former definition"}.`;
+  const lost =
+    down.length === 0
+      ? ""
+      : `${again.length === 0 ? "Their former instances did not start either; down" : "Down"} now: ${down.map(({ service, reason }) => `${service} (${reason.replace(/\.$/, "")})`).join(", ")}.`;
+  const unchanged = back === "" && lost === "" ? "The services that ran before keep running." : "";
+  const message = [cause.message, back, lost, unchanged].filter((part) => part !== "").join(" ");
+  return new StackwardenError(cause.code, message, {
+    hint: cause.hintParts,
+    details: { ...cause.details, rolled_back: again, down: down.map(({ service }) => service) },
+    cause: cause.cause ?? cause,
+  });
 }
 
 export function unknownService(name: string, valid: readonly string[]): StackwardenError {

@@ -8,7 +8,7 @@ import { type NewerFile, newerFiles } from "../../system/newer-files.js";
 import { statBeneath, UnsafePathError } from "../../system/read-regular-file.js";
 import { compareDefinitions } from "../definition/changes.js";
 import { ignoredSources } from "../definition/source-ignore.js";
-import { reloadsItself, type SourcePath, sourcePaths } from "../definition/source-paths.js";
+import { readsAtRequest, reloadsItself, type SourcePath, sourcePaths } from "../definition/source-paths.js";
 import type { StackDefinition } from "../definition/types.js";
 import { RUNS_ON_COPY } from "../runtime.js";
 import type { Staleness } from "../schemas/service.js";
@@ -52,14 +52,14 @@ export class StaleServices {
 
   /** The result of the last scan; null when the instance is as new as its sources. */
   of(unit: ServiceController): Staleness | null {
-    const known = this.#of.get(unit.name);
-    return known?.generation === unit.generation && unit.running ? known.stale : null;
+    const entry = this.#of.get(unit.name);
+    return entry?.generation === unit.generation && unit.running ? entry.stale : null;
   }
 
   /** True when a restart would run files that are newer than the latest instance, which may have ended. */
   hasNewCode(unit: ServiceController): boolean {
-    const known = this.#of.get(unit.name);
-    return known?.generation === unit.generation && known.newCode;
+    const entry = this.#of.get(unit.name);
+    return entry?.generation === unit.generation && entry.newCode;
   }
 
   /** Notes on the stack: services that only the changed compose file has, and sources that were not compared. */
@@ -97,9 +97,9 @@ export class StaleServices {
     const scanned = new Map<string, Promise<{ files: NewerFile[]; complete: boolean }>>();
     const scan = (source: SourcePath) => {
       const key = `${source.buildContext === true} ${source.path}`;
-      const known = scanned.get(key) ?? this.#files(source, folder, since);
-      scanned.set(key, known);
-      return known;
+      const entry = scanned.get(key) ?? this.#files(source, folder, since);
+      scanned.set(key, entry);
+      return entry;
     };
     const next: StaleByService = new Map();
     const partial = new Set<string>();
@@ -111,10 +111,15 @@ export class StaleServices {
         const shown = relative(folder, source.path);
         if (!complete) partial.add(shown || ".");
         for (const { path, mtimeMs, uid } of files)
-          if (mtimeMs > unit.begunAt)
+          if (mtimeMs > unit.begunAt && unit.copiedFiles.get(join(source.path, path)) !== mtimeMs)
             changed.push({ path: join(shown, path), mtimeMs, uid, live: source.live, always: source.always === true });
       }
-      const code = newCode(unit, changed, definition.files, reloadsItself(unit.definition, folder, runtime));
+      const code = newCode(
+        unit,
+        changed,
+        definition.files,
+        reloadsItself(unit.definition, folder, runtime, unit.instance?.command),
+      );
       const stale = definition.changed.has(unit.name)
         ? report(definition.files, "start_stack", "changed after the start: the service has a new definition.")
         : code.length > 0
@@ -187,7 +192,7 @@ export class StaleServices {
 
 /** The changed files that a restart would bring into the instance. */
 function newCode(
-  { instance }: ServiceController,
+  { instance, definition }: ServiceController,
   changed: readonly Changed[],
   definitionFiles: readonly Changed[],
   reloads: boolean,
@@ -200,8 +205,8 @@ function newCode(
       !inputs.has(path) &&
       // What the service itself wrote is not its source.
       !(user !== null && user === uid && user !== process.getuid?.()) &&
-      // A running service that reloads has the change already.
-      (always || !(reloads && live && !copied && instance !== null)),
+      // A running service that reloads, or reads the file for each request, has the change already.
+      (always || !((reloads || readsAtRequest(definition, path)) && live && !copied && instance !== null)),
   );
 }
 

@@ -6,12 +6,15 @@ import type { Dependency } from "../definition/types.js";
 import type { Scope, StopScope } from "./scope.js";
 import { uncheckedDependency } from "./service-checks.js";
 import type { ServiceController } from "./service-controller.js";
+import { notStarted, stoppedWith } from "./service-report.js";
 
 export interface Startup {
   units: ReadonlyMap<string, ServiceController>;
   /** Services to start. The others in `units` are dependencies that already run. */
   names: readonly string[];
   scope: Scope;
+  /** After a failure, start the services that do not depend on the failed one. Default: stop all of them. */
+  independent?: boolean;
 }
 
 /** Waits until a dependency meets its dependent's condition, including restarts by its policy. */
@@ -40,7 +43,7 @@ async function awaitDependency(
  * services started so far are stopped again, dependents first.
  * @throws the first failure, or the signal's reason
  */
-export async function startServices({ units, names, scope }: Startup): Promise<void> {
+export async function startServices({ units, names, scope, independent = false }: Startup): Promise<void> {
   const abort = new AbortController();
   const together = { ...scope, signal: AbortSignal.any([scope.signal, abort.signal]) };
   let failure: { error: unknown } | undefined;
@@ -63,18 +66,27 @@ export async function startServices({ units, names, scope }: Startup): Promise<v
       bringUp(name).catch((error: unknown) => {
         // Later failures only result from the abort after the first one.
         failure ??= { error };
-        abort.abort(error);
+        if (!independent) abort.abort(error);
       }),
     ),
   );
   if (failure === undefined) return;
-  // A service that ended on its own keeps its state, which shows the failure.
+  const { error } = failure;
   const named = names.flatMap((name) => units.get(name) ?? []);
-  await stopServices(
-    named.filter((unit) => unit.running || unit.restartPending || unit.state === "pending"),
-    { actor: scope.actor },
-  );
-  throw failure.error;
+  // A service that ended on its own keeps its state, which shows the failure.
+  const left = named.filter((unit) => unit.running || unit.restartPending || unit.state === "pending");
+  const stopping = independent ? left.filter((unit) => !unit.up) : left;
+  const reasons = new Map(stopping.map((unit) => [unit.name, whyStopped(unit, error)]));
+  await stopServices(stopping, { actor: scope.actor, reason: (name) => reasons.get(name) ?? stoppedWith(error) });
+  await Promise.all(named.filter((unit) => !unit.up).map((unit) => unit.removeNewData()));
+  throw error;
+}
+
+function whyStopped(unit: ServiceController, error: unknown): string {
+  if (unit.state === "pending") return notStarted(error);
+  return unit.state === "unhealthy" || unit.restartPending
+    ? `The last start failed: ${unit.fault}.`
+    : stoppedWith(error);
 }
 
 /**

@@ -5,9 +5,10 @@ import { callTo, hint, setting } from "../../hint.js";
 import { repositoryOfWorktree } from "../../system/git-worktree.js";
 import { withRetry } from "../../system/retry.js";
 import { forRuntime } from "../definition/for-runtime.js";
-import { overridePorts } from "../definition/override-ports.js";
+import { type KeptLimits, keepChange, overrideLimits } from "../definition/override-limits.js";
+import { currentPorts, overridePorts, type SelectedPort, selectPorts } from "../definition/override-ports.js";
 import { refuseLeftOut } from "../definition/own-program.js";
-import type { Limits, LoadStack, StackDefinition } from "../definition/types.js";
+import type { LimitChange, Limits, LoadStack, StackDefinition } from "../definition/types.js";
 import type { CallContext, StartRequest } from "../model.js";
 import type { RuntimeName, RuntimeStack, StackRuntime } from "../runtime.js";
 import type { StackSettings } from "../settings.js";
@@ -17,12 +18,14 @@ import type { ProjectStorage } from "../storage/project-storage.js";
 import { sanitizeError } from "../text/sanitize-error.js";
 import { hiddenSecrets } from "../text/visible-values.js";
 import { checkLimits } from "./limits.js";
+import { outdatedLimits, outdatedPhrases, overrideNotes } from "./overrides.js";
+import { hasMoved, movedPorts } from "./port-plan.js";
 import { nextSelection, type ProjectSelection } from "./project-selection.js";
 import { chooseRuntime, type RuntimeChoice } from "./runtime-choice.js";
 import type { Scope, StopScope } from "./scope.js";
 import { requireChecks } from "./service-checks.js";
 import type { ServiceContext } from "./service-context.js";
-import { Stack, unknownService } from "./stack.js";
+import { type Reconciled, Stack, unknownService } from "./stack.js";
 import { asSentence, type Reached, wellSentence } from "./stack-state.js";
 
 export interface SupervisorOptions {
@@ -32,16 +35,38 @@ export interface SupervisorOptions {
   changed(): void;
 }
 
+/** A completed start, and what it changed in a running stack: one phrase for each change. */
+export interface Done {
+  reached: Reached;
+  changes: string[];
+}
+
 export interface StartSteps extends CallContext {
   /** Called when the stack is open and its services begin to start. */
   launched(): void;
 }
 
-/** The event of a failed start. Includes the error code and the service for later diagnosis. */
-function startFailed(error: unknown, actor: string): EventInput {
+/**
+ * The event of a failed start. Includes the error code and the service for later diagnosis.
+ * @param changed false when the start was refused before it started or stopped a service
+ */
+function startFailed(error: unknown, actor: string, changed: boolean): EventInput {
   const { code, details, message, hint } = toStackwardenError(error);
-  const service = typeof details?.service === "string" ? { service: details.service } : {};
-  return { type: "stack_start_failed", message, actor, data: { code, hint, ...service } };
+  const { service, rolled_back, down } = details ?? {};
+  const data = {
+    code,
+    hint,
+    changed,
+    ...(typeof service === "string" ? { service } : {}),
+    ...(rolled_back === undefined ? {} : { rolled_back, down }),
+  };
+  return { type: "stack_start_failed", message, actor, data };
+}
+
+/** The event of a call that was refused while the stack ran, and changed nothing. */
+function startRefused(error: unknown, actor: string): EventInput {
+  const { type: _type, message, ...event } = startFailed(error, actor, false);
+  return { ...event, type: "start_refused", message: `The start was refused; nothing changed: ${message}` };
 }
 
 /**
@@ -62,15 +87,38 @@ function explainBuiltIn(error: unknown, source: string): unknown {
   return withHint(error, [...error.hintParts, { text: ` ${expected}` }]);
 }
 
+function describeChanges({ replaced, started, removed }: Reconciled, limited: readonly string[]): string[] {
+  const why = (reason: string): string => (reason === "" ? "" : ` (${reason})`);
+  return [
+    ...replaced.map(({ service, reason }) => `${service} replaced${why(reason)}`),
+    ...started.map(({ service, reason }) => `${service} started${why(reason)}`),
+    ...removed.map(({ service, reason }) => `${service} stopped${why(reason)}`),
+    ...(limited.length === 0 ? [] : [`limits of ${limited.join(", ")} changed`]),
+  ];
+}
+
 /** What calls selected for the open stack. Options of earlier calls stay in effect until the stack stops. */
 interface StackOptions {
   selection: ProjectSelection;
-  ports: Record<string, number>;
+  ports: Record<string, SelectedPort>;
   autoPorts?: boolean;
   /** Epoch milliseconds before the definition was read. */
   readAt: number;
 }
 const NO_OPTIONS: StackOptions = { selection: {}, ports: {}, readAt: 0 };
+
+const hostPorts = (selected: Record<string, SelectedPort>): Record<string, number> =>
+  Object.fromEntries(Object.entries(selected).map(([key, { hostPort }]) => [key, hostPort]));
+
+/** A start in progress. What it selects is kept when it succeeds. */
+interface Attempt {
+  options: StackOptions;
+  limits: Record<string, LimitChange>;
+  /** Ports of earlier calls that the compose file has changed since. */
+  outdatedPorts: Record<string, SelectedPort>;
+  /** True once it has started or stopped a service. */
+  changed: boolean;
+}
 
 export class Supervisor {
   #stack: Stack | null = null;
@@ -78,6 +126,9 @@ export class Supervisor {
   #options: StackOptions = NO_OPTIONS;
   #unlock: (() => Promise<void>) | null = null;
   #start: StartSteps | null = null;
+  #attempt: Attempt | null = null;
+  /** The last progress message, without differences of case and full stop. */
+  #reported = "";
 
   constructor(private readonly parts: SupervisorOptions) {}
 
@@ -110,15 +161,19 @@ export class Supervisor {
     return this.running === null ? NO_OPTIONS : this.#options;
   }
 
-  /** Reports an event message as progress of the start in progress. */
-  tell(message: string): void {
+  /** Reports an event message as progress of the start in progress, unless it repeats the message before it. */
+  tell(text: string, service: string | null = null): void {
+    const message = service === null || text.split(/[^\w.-]+/).includes(service) ? text : `${service}: ${text}`;
+    const key = message.replace(/\.$/, "").toLowerCase();
+    if (key === this.#reported) return;
+    this.#reported = key;
     const units = [...(this.#stack?.units.values() ?? [])];
     const up = units.filter((unit) => unit.up).length;
     this.#start?.progress({ progress: up, total: units.length, message });
   }
 
   /** @param settings settings of the calling client; an open stack keeps those of its start */
-  async bringUp(request: StartRequest, settings: StackSettings, steps: StartSteps): Promise<Reached> {
+  async bringUp(request: StartRequest, settings: StackSettings, steps: StartSteps): Promise<Done> {
     const { storage } = this.parts;
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(this.#tooLate(settings.startTimeoutMs)), settings.startTimeoutMs);
@@ -129,29 +184,49 @@ export class Supervisor {
     };
     this.#start = steps;
     let records: ProjectRecords | undefined;
+    const before = this.running;
+    const attempt: Attempt = {
+      options: NO_OPTIONS,
+      limits: request.limits ?? {},
+      outdatedPorts: {},
+      changed: false,
+    };
+    this.#attempt = attempt;
     try {
       await storage.prepare();
       if (this.#unlock === null) {
         this.#unlock = await storage.lock();
         records = await storage.records(true);
       } else records = await storage.records();
-      const definition = await this.#load(request, settings, records);
-      await this.#takeLimits(request, definition);
+      const definition = await this.#load(request, settings, records, attempt);
+      await this.#checkLimits(attempt.limits, definition);
       scope.signal.throwIfAborted();
-      return this.running === null
-        ? await this.#openStack(definition, settings, scope, steps.launched, records)
-        : await this.#reconcile(this.running, definition, scope, steps.launched);
+      const done =
+        before === null
+          ? await this.#openStack(definition, settings, scope, steps.launched, records)
+          : await this.#reconcile(before, definition, settings, scope, steps.launched);
+      this.#options = attempt.options;
+      for (const [service, limits] of Object.entries(attempt.limits))
+        await storage.keepLimits(service, limits, definition.services[service]?.limits ?? {});
+      const outdated = await this.#dropOutdated(definition, attempt);
+      return done.reached === "unchanged" ? done : { ...done, changes: [...done.changes, ...outdated] };
     } catch (error) {
       const explained = explainBuiltIn(
         records === undefined ? error : sanitizeError(error, records.clean),
         this.#stack?.definition.source ?? "",
       );
-      records?.events.add(startFailed(explained, steps.actor));
+      const { actor } = steps;
+      records?.events.add(
+        before !== null && !attempt.changed && this.running === before
+          ? startRefused(explained, actor)
+          : startFailed(explained, actor, attempt.changed),
+      );
       if (this.running === null) await this.#release();
       throw explained;
     } finally {
       clearTimeout(timer);
       this.#start = null;
+      this.#attempt = null;
       this.parts.changed();
     }
   }
@@ -168,9 +243,40 @@ export class Supervisor {
     events.add({ type: "stack_stopped", message: "The stack stopped; its data stays.", actor });
   }
 
-  /** Limits of a service's next instance. Limits set by calls override those of the definition. */
+  /**
+   * Limits of a service's next instance. Limits set by calls override those of the definition; those of a service apply to
+   * all of its instances.
+   */
   limits(service: string, definition = this.#stack?.definition): Limits {
-    return { ...definition?.services[service]?.limits, ...this.parts.storage.limits(service) };
+    const { limits, instanceOf = service } = definition?.services[service] ?? {};
+    const { storage } = this.parts;
+    const requested = this.#attempt?.limits ?? {};
+    const written = limits ?? {};
+    const keptOf = (name: string): KeptLimits => keepChange(storage.limits(name), requested[name] ?? {}, written);
+    return overrideLimits(overrideLimits(written, keptOf(instanceOf)), keptOf(service));
+  }
+
+  /** Notes on ports and limits of calls that apply in place of the compose file's. */
+  notes(definition: StackDefinition | undefined = this.running?.definition): string[] {
+    const { storage } = this.parts;
+    if (definition === undefined) return [];
+    return overrideNotes(definition, this.#current.ports, (service) => storage.limits(service));
+  }
+
+  /** Deletes limits that the definition has changed since they were set. @returns a phrase for each value that is dropped */
+  async #dropOutdated(definition: StackDefinition, { outdatedPorts }: Attempt): Promise<string[]> {
+    const { storage } = this.parts;
+    const keptOf = (service: string): KeptLimits => storage.limits(service);
+    const limits = outdatedLimits(definition, keptOf);
+    const phrases = outdatedPhrases(definition, outdatedPorts, limits, keptOf);
+    for (const [service, limit] of limits) await storage.keepLimits(service, { [limit]: null }, {});
+    return phrases;
+  }
+
+  /** The definition as a start without options would use it: with the ports that earlier calls selected. */
+  withSelected(written: StackDefinition): StackDefinition {
+    const { ports, autoPorts = repositoryOfWorktree(this.parts.storage.folder) !== null } = this.#current;
+    return overridePorts(written, hostPorts(currentPorts(written, ports).current), autoPorts);
   }
 
   /** @returns the names of the volumes deleted */
@@ -219,10 +325,10 @@ export class Supervisor {
 
   /** The definition that a start would use now for the open stack. Generates and stores no secret. */
   async presentDefinition(settings: StackSettings): Promise<StackDefinition> {
-    const { ports, autoPorts, selection } = this.#current;
+    const { selection } = this.#current;
     const secrets = (await this.parts.storage.records()).secrets.all();
     const written = await this.read(settings, null, selection, secrets);
-    const definition = overridePorts(written, ports, autoPorts);
+    const definition = this.withSelected(written);
     return this.#choice === null ? definition : forRuntime(definition, this.#choice.runtime.name);
   }
 
@@ -250,35 +356,53 @@ export class Supervisor {
     });
   }
 
-  async #load(request: StartRequest, settings: StackSettings, records: ProjectRecords): Promise<StackDefinition> {
+  async #load(
+    request: StartRequest,
+    settings: StackSettings,
+    records: ProjectRecords,
+    attempt: Attempt,
+  ): Promise<StackDefinition> {
     const { storage } = this.parts;
     const current = this.#current;
-    const ports = { ...current.ports, ...request.ports };
-    const selection = nextSelection(current.selection, request);
-    const autoPorts = request.autoPorts ?? current.autoPorts ?? repositoryOfWorktree(storage.folder) !== null;
+    // `ports: {}` and `ports: "auto"` replace the ports of earlier calls.
+    const keepsPorts = request.autoPorts !== true && Object.keys(request.ports ?? { none: 0 }).length > 0;
+    let selection = nextSelection(current.selection, request);
+    const autoPorts =
+      request.autoPorts ??
+      (keepsPorts ? current.autoPorts : undefined) ??
+      repositoryOfWorktree(storage.folder) !== null;
     const readAt = Date.now();
-    const written = await this.read(settings, records, selection);
+    let written = await this.read(settings, records, selection);
+    const missing = (request.services ?? []).filter((name) => !Object.hasOwn(written.services, name));
+    if (missing.length > 0) {
+      // A service of an inactive profile runs when a call names it; other names are unknown.
+      selection = { ...selection, services: [...Object.keys(written.services), ...missing] };
+      written = await this.read(settings, records, selection);
+    }
     // A caller that names services of the built-in stack wants that stack.
     if (selection.services === undefined) refuseLeftOut(written, storage.folder);
-    const definition = overridePorts(written, ports, autoPorts);
+    const requested = selectPorts(written, request.ports ?? {});
+    const { current: kept, outdated } = currentPorts(written, keepsPorts ? current.ports : {});
+    for (const key of outdated) {
+      const port = current.ports[key];
+      if (port !== undefined && requested[key] === undefined) attempt.outdatedPorts[key] = port;
+    }
+    const ports = { ...kept, ...requested };
+    const definition = overridePorts(written, hostPorts(ports), autoPorts);
     records.redactor.add([...hiddenSecrets(definition, storage.id), ...records.secrets.values()]);
-    this.#options = { selection, ports, autoPorts, readAt };
-    await storage.keepServices(Object.keys(definition.services));
+    attempt.options = { selection, ports, autoPorts, readAt };
     return definition;
   }
 
-  async #takeLimits(request: StartRequest, definition: StackDefinition): Promise<void> {
-    const { storage } = this.parts;
-    const requested = Object.entries(request.limits ?? {});
+  /** @throws UNKNOWN_SERVICE, LIMIT_REFUSED */
+  async #checkLimits(requested: Record<string, LimitChange>, definition: StackDefinition): Promise<void> {
     const capacity = this.capacity();
-    // Validate all limits before storing any.
-    for (const [service, limits] of requested) {
+    for (const [service, limits] of Object.entries(requested)) {
       if (!Object.hasOwn(definition.services, service)) throw unknownService(service, Object.keys(definition.services));
       const stats = (await this.#stack?.units.get(service)?.instance?.stats()) ?? null;
       if (capacity !== null) checkLimits({ service, limits, capacity, stats });
     }
-    for (const [service, limits] of requested) await storage.keepLimits(service, limits);
-    await storage.readLimits();
+    await this.parts.storage.readLimits();
   }
 
   /** Size of the machine that runs the stack, or would run it; null when it is unknown. */
@@ -292,7 +416,7 @@ export class Supervisor {
     scope: Scope,
     launched: () => void,
     records: ProjectRecords,
-  ): Promise<Reached> {
+  ): Promise<Done> {
     const { storage, runtimes } = this.parts;
     const { signal, actor } = scope;
     const { events } = records;
@@ -300,6 +424,7 @@ export class Supervisor {
     const { runtime } = choice;
     const definition = forRuntime(read, runtime.name);
     requireChecks(definition, runtime.name);
+    await storage.keepServices(Object.keys(definition.services));
     const reason = choice.reason + elsewhere(storage.runtime, runtime.name, definition.volumes);
     this.#choice = { runtime, reason };
     events.add({ type: "stack_starting", message: `The stack is starting. ${reason}`, actor });
@@ -327,6 +452,10 @@ export class Supervisor {
     );
     const stack = new Stack(definition, this.#context(runtimeStack, settings, records));
     this.#stack = stack;
+    if (this.#attempt !== null) {
+      this.#attempt.changed = true;
+      this.#options = this.#attempt.options;
+    }
     void runtimeStack.lost.then(({ reason: why }) => this.#lose(stack, records.clean(why)));
     launched();
     try {
@@ -336,8 +465,19 @@ export class Supervisor {
       if (stack.phase === "open") await stack.stop({ actor });
       throw error;
     }
+    this.#reportMoved(stack, events);
     this.#reportStart(stack, actor, events);
-    return "started";
+    return { reached: "started", changes: [] };
+  }
+
+  /** @param known moved ports that were reported before */
+  #reportMoved(stack: Stack, events: ProjectRecords["events"], known: readonly string[] = []): void {
+    for (const port of movedPorts(stack.definition, stack.runtimeStack.endpoints())) {
+      const message = hasMoved(port);
+      if (known.includes(message)) continue;
+      const { service, from, to } = port;
+      events.add({ type: "port_reassigned", service, message, data: { from, to } });
+    }
   }
 
   /** Services may have ended between their own start and the last service's start. */
@@ -352,26 +492,47 @@ export class Supervisor {
     events.add({ type: "stack_started", message, actor });
   }
 
-  async #reconcile(stack: Stack, read: StackDefinition, scope: Scope, launched: () => void): Promise<Reached> {
+  async #reconcile(
+    stack: Stack,
+    read: StackDefinition,
+    settings: StackSettings,
+    scope: Scope,
+    launched: () => void,
+  ): Promise<Done> {
     const { runtime } = stack.runtimeStack;
     const definition = forRuntime(read, runtime);
     requireChecks(definition, runtime);
     launched();
-    const done = await stack.reconcile(definition, scope);
+    const former = movedPorts(stack.definition, stack.runtimeStack.endpoints()).map(hasMoved);
+    const done = await stack.reconcile(definition, scope, {
+      restoreMs: settings.startTimeoutMs,
+      changing: () => {
+        if (this.#attempt !== null) this.#attempt.changed = true;
+      },
+      restoring: () => {
+        if (this.#attempt !== null) this.#attempt.limits = {};
+      },
+    });
+    await this.parts.storage.keepServices(Object.keys(definition.services));
+    const limited: string[] = [];
     for (const unit of stack.units.values()) {
       const limits = this.limits(unit.name);
       if (JSON.stringify(unit.requestedLimits) !== JSON.stringify(limits))
         await unit.serial.run(() => unit.setLimits(limits));
+      else continue;
+      limited.push(unit.name);
     }
     const { events } = await this.parts.storage.records();
-    for (const service of done.replaced)
+    for (const { service, reason } of done.replaced)
       events.add({
         type: "service_replaced",
         service,
-        message: `${service} was replaced: its definition changed.`,
+        message: `${service} was replaced: ${reason}.`,
         actor: scope.actor,
       });
-    return Object.values(done).some((names) => names.length > 0) ? "reconciled" : "unchanged";
+    this.#reportMoved(stack, events, former);
+    const changes = describeChanges(done, limited);
+    return { reached: changes.length > 0 ? "reconciled" : "unchanged", changes };
   }
 
   #context(runtimeStack: RuntimeStack, settings: StackSettings, records: ProjectRecords): ServiceContext {

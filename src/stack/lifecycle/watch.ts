@@ -1,15 +1,16 @@
 /**
  * `develop.watch` of a running stack: compares the watched paths at intervals, through the same bounded scan as stale
- * code, and replaces services whose files changed. A service that uses the project's files themselves needs no `sync`.
+ * code. Changed files are copied into the running instance (`sync`), or the service is replaced. A service that uses the
+ * project's files themselves needs no `sync`.
  */
-import { join, relative } from "node:path";
+import { join, posix, relative } from "node:path";
 import { isBeneath } from "../../system/is-beneath.js";
 import { newerFiles } from "../../system/newer-files.js";
 import { UnsafePathError } from "../../system/open-beneath.js";
 import { ignoredSources, watchIgnores } from "../definition/source-ignore.js";
 import { sourcePaths } from "../definition/source-paths.js";
 import type { WatchRule } from "../definition/types.js";
-import { RUNS_ON_COPY } from "../runtime.js";
+import { type FileCopy, RUNS_ON_COPY } from "../runtime.js";
 import type { ProjectParts } from "./project-parts.js";
 import type { Restarts } from "./restarts.js";
 import type { ServiceController } from "./service-controller.js";
@@ -29,9 +30,27 @@ const ACTOR = "stackwarden watch";
 /** What the last scans of one rule's path found. */
 interface Seen {
   since: number;
-  entries: number;
   /** Modification times of files that changed since the watch began. */
   files: Map<string, number>;
+  /** Paths of all files; null before the first scan, and when not all were compared. */
+  paths: ReadonlySet<string> | null;
+}
+
+/** Paths relative to the rule's own. */
+interface Changes {
+  changed: { path: string; mtimeMs: number }[];
+  removed: string[];
+}
+
+/** What is not applied yet to a service. */
+interface Pending {
+  /** Changed files relative to the project's folder, for messages. */
+  files: Set<string>;
+  /** By their target. */
+  copies: Map<string, FileCopy & { mtimeMs: number }>;
+  replace: boolean;
+  /** Epoch milliseconds of the first change. */
+  since: number;
 }
 
 /** True when the running instance uses the files below the path themselves. */
@@ -46,12 +65,15 @@ function usesFiles(
   return live.some((source) => isBeneath(source.path, rule.path));
 }
 
+/** Whether the files of a rule are copied into the running instance, whose next one gets them with its image. */
+const copiesFiles = ({ definition, instance }: ServiceController, { action, target }: WatchRule): boolean =>
+  action === "sync" && target !== undefined && definition.build !== undefined && instance?.copyFiles !== undefined;
+
 export class Watch {
   #stack: Stack | null = null;
   #timer: NodeJS.Timeout | undefined;
   readonly #seen = new Map<string, Seen>();
-  /** Changed files of each service that are not applied yet, and the time of the first one. */
-  readonly #pending = new Map<string, { files: Set<string>; since: number }>();
+  readonly #pending = new Map<string, Pending>();
 
   constructor(
     private readonly parts: Pick<ProjectParts, "supervisor" | "storage"> & { restarts: Restarts; changed(): void },
@@ -105,64 +127,93 @@ export class Watch {
     let found = false;
     for (const unit of watched(stack))
       for (const rule of unit.definition.watch ?? []) {
-        const files = await this.#changes(unit, rule);
-        if (files.length === 0) continue;
+        const changes = await this.#changes(unit, rule);
+        if (changes.changed.length === 0 && changes.removed.length === 0) continue;
         const { folder } = this.parts.storage;
         if (rule.action === "sync" && usesFiles(unit, rule, folder, stack.runtimeStack.runtime)) continue;
         found = true;
-        const pending = this.#pending.get(unit.name) ?? { files: new Set<string>(), since: begun };
-        for (const file of files) pending.files.add(file);
-        this.#pending.set(unit.name, pending);
+        this.#add(unit, rule, changes, begun);
       }
     const took = Date.now() - begun;
-    for (const [name, { files, since }] of [...this.#pending]) {
-      if (found && Date.now() - since < PATIENCE_MS) continue;
+    for (const [name, pending] of [...this.#pending]) {
+      if (found && Date.now() - pending.since < PATIENCE_MS) continue;
       this.#pending.delete(name);
-      await this.#apply(name, [...files]);
+      await this.#apply(name, pending);
     }
     this.#schedule(Math.min(LONGEST_MS, Math.max(SHORTEST_MS, PAUSE_FACTOR * took)));
   }
 
-  /** Files that changed since the last scan and are newer than the instance, relative to the project's folder. */
-  async #changes(unit: ServiceController, rule: WatchRule): Promise<string[]> {
+  #add(unit: ServiceController, rule: WatchRule, { changed, removed }: Changes, begun: number): void {
+    const { folder } = this.parts.storage;
+    const shown = relative(folder, rule.path);
+    const pending = this.#pending.get(unit.name) ?? {
+      files: new Set(),
+      copies: new Map(),
+      replace: false,
+      since: begun,
+    };
+    this.#pending.set(unit.name, pending);
+    for (const { path } of changed) pending.files.add(join(shown, path));
+    for (const path of removed) pending.files.add(`${join(shown, path)} (removed)`);
+    if (!copiesFiles(unit, rule)) {
+      pending.replace = true;
+      return;
+    }
+    const copy = (path: string, mtimeMs: number, source: FileCopy["source"]): void => {
+      const target = posix.join(rule.target ?? "/", path);
+      pending.copies.set(target, { target, mtimeMs, source });
+    };
+    for (const { path, mtimeMs } of changed) copy(path, mtimeMs, { path: join(shown, path), within: folder });
+    for (const path of removed) copy(path, 0, null);
+  }
+
+  /** Files that changed since the last scan and are newer than the instance, and files that are gone since. */
+  async #changes(unit: ServiceController, rule: WatchRule): Promise<Changes> {
     const { folder } = this.parts.storage;
     const key = JSON.stringify([unit.name, rule]);
     const begun = Date.now();
-    const seen = this.#seen.get(key) ?? { since: 0, entries: 0, files: new Map<string, number>() };
+    const seen: Seen = this.#seen.get(key) ?? { since: 0, files: new Map(), paths: null };
     this.#seen.set(key, seen);
     const context = unit.definition.build?.context === rule.path ? { buildContext: true as const } : {};
     const ignored = ignoredSources({ path: rule.path, ...context }, folder);
     const chosen = watchIgnores(rule);
+    const paths = new Set<string>();
     try {
-      const { files, entries } = await newerFiles(rule.path, {
+      const { files, complete } = await newerFiles(rule.path, {
         within: folder,
         // What is older than the instance is part of it.
         since: Math.max(unit.begunAt, seen.since - CLOCK_MS),
         skip: (path, isFolder) => ignored(path, isFolder) || chosen(path, isFolder),
         maxEntries: MAX_ENTRIES,
+        onFile: (path) => paths.add(path),
       });
-      const shown = relative(folder, rule.path);
       const own = unit.instance?.user.uid ?? null;
       const changed = files.filter(
         ({ path, mtimeMs, uid }) =>
           seen.files.get(path) !== mtimeMs && !(own !== null && own === uid && own !== process.getuid?.()),
       );
       for (const { path, mtimeMs } of files) seen.files.set(path, mtimeMs);
-      const removed = entries < seen.entries;
+      const removed = complete ? [...(seen.paths ?? [])].filter((path) => !paths.has(path)) : [];
       seen.since = begun;
-      seen.entries = entries;
-      return [...changed.map(({ path }) => join(shown, path)), ...(removed ? [`${shown || "."} (removed files)`] : [])];
+      seen.paths = complete ? paths : null;
+      return { changed, removed };
     } catch (error) {
-      if (error instanceof UnsafePathError) return [];
+      if (error instanceof UnsafePathError) return { changed: [], removed: [] };
       throw error;
     }
   }
 
-  async #apply(name: string, files: string[]): Promise<void> {
+  async #apply(name: string, pending: Pending): Promise<void> {
     const unit = this.#open?.units.get(name);
     if (unit === undefined) return;
+    const files = [...pending.files];
     const [file] = files;
-    const reason = `${file}${files.length === 1 ? "" : ` and ${files.length - 1} other files`} changed`;
+    const more = files.length === 1 ? "" : ` and ${files.length - 1} other files`;
+    if (!pending.replace && (await this.#copy(unit, pending, `${file}${more}`))) {
+      this.parts.changed();
+      return;
+    }
+    const reason = `${file}${more} changed`;
     try {
       const call = this.parts.restarts.of(unit, false, ACTOR, reason);
       await call.join({ signal: new AbortController().signal, progress: () => undefined });
@@ -172,6 +223,26 @@ export class Watch {
       events.add({ type: "warning", service: name, message, actor: ACTOR });
     }
     this.parts.changed();
+  }
+
+  /** @returns false when the files could not be copied, so that the service has to be replaced */
+  async #copy(unit: ServiceController, { copies }: Pending, what: string): Promise<boolean> {
+    const { instance, name: service } = unit;
+    // The next instance gets the present sources with its image.
+    if (instance?.copyFiles === undefined) return true;
+    const { events } = await this.parts.storage.records();
+    try {
+      await instance.copyFiles([...copies.values()]);
+    } catch (error) {
+      if (unit.instance !== instance) return true;
+      const message = `Changed files could not be copied into ${service}, which is replaced: ${(error as Error).message}`;
+      events.add({ type: "warning", service, message, actor: ACTOR });
+      return false;
+    }
+    for (const { source, mtimeMs } of copies.values())
+      if (source !== null) unit.copiedFiles.set(join(source.within, source.path), mtimeMs);
+    events.add({ type: "files_copied", service, message: `Copied into ${service}: ${what}.`, actor: ACTOR });
+    return true;
   }
 }
 

@@ -43,6 +43,7 @@ export const CAUSE_KINDS = [
   "starting",
   "stopped",
   "never_started",
+  "stale_code",
   "syntax_error",
   "volume_empty",
   "volume_mismatch",

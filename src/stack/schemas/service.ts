@@ -70,6 +70,8 @@ export const serviceReport = z
     limits: appliedLimits.nullable(),
     last_exit: exitReport.nullable(),
     depends_on: z.array(text),
+    /** Names of the environment variables that the definition sets; absent when it sets none. */
+    environment: z.array(text).exactOptional(),
     /** Absent while the instance is as new as its sources. */
     stale: staleness.exactOptional(),
     /** Names of the commands that the compose file declares for the service. */

@@ -67,12 +67,12 @@ export async function openSecretStore(file: string): Promise<SecretStore> {
           throw new StackwardenError("INVALID_STACK", `"${name.slice(0, 64)}" is not a valid secret name.`, {
             hint: "Use letters, digits, dots, dashes and underscores, at most 128 of them.",
           });
-        const kept = secrets.get(name);
-        if (kept !== undefined) return kept;
-        const made = randomBytes(32).toString("base64url");
-        await write([...secrets, [name, made]]);
-        secrets.set(name, made);
-        return made;
+        const stored = secrets.get(name);
+        if (stored !== undefined) return stored;
+        const generated = randomBytes(32).toString("base64url");
+        await write([...secrets, [name, generated]]);
+        secrets.set(name, generated);
+        return generated;
       });
       // Serialise writes; a failed write must not make later ones fail.
       queue = next.catch(() => undefined);

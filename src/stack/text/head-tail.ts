@@ -48,12 +48,12 @@ export class HeadTail {
 
   /** The whole text when it fits into `budget` bytes, else its beginning and end with a mark between them. */
   excerpt(budget: number): Excerpt {
-    const kept = this.#head + this.#tail.map(({ text }) => text).join("");
-    if (this.#total <= budget && this.#headBytes + this.#tailBytes === this.#total) return { text: kept, omitted: 0 };
-    const head = cutAtBytes(this.#head.length > 0 ? this.#head : kept, Math.floor(budget / 3));
-    const end = endOf(kept, budget - Buffer.byteLength(head));
+    const text = this.#head + this.#tail.map((part) => part.text).join("");
+    if (this.#total <= budget && this.#headBytes + this.#tailBytes === this.#total) return { text, omitted: 0 };
+    const head = cutAtBytes(this.#head.length > 0 ? this.#head : text, Math.floor(budget / 3));
+    const end = endOf(text, budget - Buffer.byteLength(head));
     const omitted = this.#total - Buffer.byteLength(head) - Buffer.byteLength(end);
-    if (omitted <= 0) return { text: kept, omitted: 0 };
+    if (omitted <= 0) return { text, omitted: 0 };
     return { text: `${head}\n[… ${omitted} bytes left out …]\n${end}`, omitted };
   }
 }

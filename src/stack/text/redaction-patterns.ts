@@ -17,23 +17,25 @@ export interface Pattern {
 /** JSON Web Tokens among parts that dots join: two parts that begin with `eyJ`, and a third. */
 function redactTokens(joined: string): string {
   const parts = joined.split(".");
-  const kept: string[] = [];
+  const redacted: string[] = [];
   for (let index = 0; index < parts.length; index += 1) {
     const [header = "", payload = "", signature] = parts.slice(index, index + 3);
     const from = header.search(/(?<!\w)eyJ/);
     if (from < 0 || header.length - from < 11 || signature === undefined || !/^eyJ[\w-]{8}/.test(payload))
-      kept.push(header);
+      redacted.push(header);
     else {
-      kept.push(header.slice(0, from) + REDACTED);
+      redacted.push(header.slice(0, from) + REDACTED);
       index += 2;
     }
   }
-  return kept.join(".");
+  return redacted.join(".");
 }
 
 /** A value that is not redacted yet and is not a word such as `null` or `none`. */
 const SOME_VALUE = String.raw`(?!\[redacted\])(?!(?:null|none|nil|undefined|true|false|\*+)(?![^\s"',;&}\])]))`;
 const VALUE = String.raw`(?:"(?:[^"\\]|\\.)+"|'(?:[^'\\]|\\.)+'|\\"[^"\\]+\\"|[^\s"',;&}\])]+)`;
+/** `PWD=/app` and `OLDPWD=/`, as `env` prints them. */
+const WORKING_DIRECTORY = String.raw`(?<=^|[\s"'\x60]|[\s"'\x60]OLD|^OLD)PWD=/`;
 /** Patterns in order of application. */
 export const PATTERNS: readonly Pattern[] = [
   {
@@ -63,7 +65,7 @@ export const PATTERNS: readonly Pattern[] = [
   {
     hint: /pass|pwd|secret|token|key|credential/i,
     expression: new RegExp(
-      String.raw`((?:${ASSIGNED_NAMES})(?:\s{0,4}=\s{0,4}|\\?["']\s{0,4}(?:=>|[:=])\s{0,4}))${SOME_VALUE}${VALUE}`,
+      String.raw`(?!${WORKING_DIRECTORY})((?:${ASSIGNED_NAMES})(?:\s{0,4}=\s{0,4}|\\?["']\s{0,4}(?:=>|[:=])\s{0,4}))${SOME_VALUE}${VALUE}`,
       "gi",
     ),
     replacement: `$1${REDACTED}`,

@@ -1,12 +1,13 @@
-/** A Node.js that is new enough for what a test runs: this one, or one that is brought. */
-import { bring } from "./package.js";
+/** A Node.js that is new enough for what a test runs: this one, or one that is installed for the tests. */
+import { installed } from "./package.js";
 
 /** Newest version in long-term support when this was written. */
 export const NEWEST_LTS = "26.10.0";
 
-export async function nodeFrom(major: number): Promise<{ binary: string; remove(): void }> {
-  if (Number(process.versions.node.split(".")[0]) >= major)
-    return { binary: process.execPath, remove: () => undefined };
-  const node = await bring(`node-${process.platform}-${process.arch}`, NEWEST_LTS);
-  return { binary: node.path("bin", "node"), remove: node.remove };
-}
+/** @returns path of the program */
+export const newestNode = async (): Promise<string> =>
+  (await installed(`node-${process.platform}-${process.arch}`, NEWEST_LTS))("bin", "node");
+
+/** @returns path of a program of at least this major version */
+export const nodeFrom = async (major: number): Promise<string> =>
+  Number(process.versions.node.split(".")[0]) >= major ? process.execPath : newestNode();

@@ -1,30 +1,39 @@
-/** Brings a package that only a test needs, of an exact version, into a folder of its own; none of its scripts run. */
+/** Packages that only tests need, of exact versions: installed once for a clone, without their scripts. */
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { ROOT } from "./bench.js";
 
-export interface Brought {
-  /** Path below the package's folder. */
-  path(...parts: string[]): string;
-  remove(): void;
+const KEPT = join(ROOT, "node_modules", ".cache", "stackwarden-tests");
+
+/** The folder of this name, which is filled when it does not exist. */
+export async function kept(name: string, fill: (folder: string) => Promise<void>): Promise<string> {
+  const folder = join(KEPT, name.replaceAll("/", "+"));
+  if (existsSync(folder)) return folder;
+  mkdirSync(KEPT, { recursive: true });
+  const fresh = mkdtempSync(join(KEPT, ".new-"));
+  try {
+    await fill(fresh);
+    renameSync(fresh, folder);
+  } catch (error) {
+    rmSync(fresh, { recursive: true, force: true });
+    // Another test file was faster.
+    if (!existsSync(folder)) throw error;
+  }
+  return folder;
 }
 
-export async function bring(name: string, version: string): Promise<Brought> {
-  const folder = mkdtempSync(join(tmpdir(), "stackwarden-package-"));
-  const remove = () => rmSync(folder, { recursive: true, force: true });
-  writeFileSync(join(folder, "package.json"), '{ "private": true }\n');
-  const install = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save", `${name}@${version}`];
-  const cli = process.env.npm_execpath;
-  const [command, args]: [string, string[]] = cli?.endsWith(".js")
-    ? [process.execPath, [cli, ...install]]
-    : ["npm", install];
-  try {
-    await promisify(execFile)(command, args, { cwd: folder });
-  } catch (error) {
-    remove();
-    throw error;
-  }
-  return { path: (...parts) => join(folder, "node_modules", name, ...parts), remove };
+/** @returns path below the package's folder */
+export async function installed(name: string, version: string): Promise<(...parts: string[]) => string> {
+  const folder = await kept(`${name}@${version}`, async (fresh) => {
+    writeFileSync(join(fresh, "package.json"), '{ "private": true }\n');
+    const install = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save", `${name}@${version}`];
+    const cli = process.env.npm_execpath;
+    const [command, args]: [string, string[]] = cli?.endsWith(".js")
+      ? [process.execPath, [cli, ...install]]
+      : ["npm", install];
+    await promisify(execFile)(command, args, { cwd: fresh });
+  });
+  return (...parts) => join(folder, "node_modules", name, ...parts);
 }

@@ -1,23 +1,19 @@
-/** The Python client of an exact version, in an environment of its own. */
+/** The Python client of an exact version, in an environment that is made once for a clone. */
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { kept } from "./package.js";
 
 const VERSION = "2.3.0";
 const run = promisify(execFile);
 
-export async function pythonClient(): Promise<{ python: string; remove(): void }> {
-  const folder = mkdtempSync(join(tmpdir(), "stackwarden-python-"));
-  const remove = () => rmSync(folder, { recursive: true, force: true });
-  const python = join(folder, "bin", "python");
-  try {
-    await run("python3", ["-m", "venv", folder]);
-    await run(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", `mcp==${VERSION}`]);
-  } catch (error) {
-    remove();
-    throw error;
-  }
-  return { python, remove };
+/** @returns path of the environment's Python */
+export async function pythonClient(): Promise<string> {
+  const { stdout } = await run("python3", ["-c", "import sys; print(sys.version.split()[0])"]);
+  const folder = await kept(`python-${stdout.trim()}-mcp@${VERSION}`, async (fresh) => {
+    await run("python3", ["-m", "venv", fresh]);
+    const install = ["install", "--quiet", "--disable-pip-version-check", `mcp==${VERSION}`];
+    await run(join(fresh, "bin", "python"), ["-m", "pip", ...install]);
+  });
+  return join(folder, "bin", "python");
 }

@@ -30,6 +30,8 @@ export interface ContractTarget {
   host?: "0.0.0.0";
   /** Processes of services show in this machine's /proc. */
   processesVisible: boolean;
+  /** False: of a command, processes that cleared their environment and left its session run until the service ends. */
+  endsBareProcesses?: false;
   close(): Promise<void>;
 }
 
@@ -65,12 +67,13 @@ export class RecordingSink implements LogSink {
     return this.text("stdout") + this.text("stderr");
   }
 
-  async shows(text: string, deadlineMs = 20_000): Promise<void> {
-    await until(`"${text}" in the log, which is: ${this.all.slice(-500)}`, () => this.all.includes(text), deadlineMs);
+  async shows(text: string, deadlineMs = 20_000, stream?: LineStream): Promise<void> {
+    const seen = (): string => (stream === undefined ? this.all : this.text(stream));
+    await until(`"${text}" in the log, which is: ${seen().slice(-500)}`, () => seen().includes(text), deadlineMs);
   }
 }
 
-export const healthcheck = (test: Healthcheck["test"], timeoutMs = 5000): Healthcheck => ({
+export const healthcheck = (test: Healthcheck["test"], timeoutMs = 20_000): Healthcheck => ({
   test,
   intervalMs: 1000,
   timeoutMs,
@@ -228,7 +231,7 @@ export class Bench {
 
   definition(
     services: ServiceDefinition[],
-    fields: Partial<Pick<StackDefinition, "secrets" | "secretValues" | "volumes" | "configs">> = {},
+    fields: Partial<Pick<StackDefinition, "secrets" | "secretValues" | "volumes" | "configs" | "networks">> = {},
   ): StackDefinition {
     return {
       name: this.projectId,

@@ -31,6 +31,12 @@ async function collected(run: (onOutput: ExecRequest["onOutput"]) => Promise<Exe
   return { ...result, out: sink.text("stdout"), err: sink.text("stderr"), bytes: Buffer.concat(sink.stdout) };
 }
 
+/** What a command does to hide its processes. */
+const escapes = (bench: Bench): string[] => [
+  ...program(bench, ESCAPES),
+  ...(bench.target.endsBareProcesses === false ? ["marked"] : []),
+];
+
 const exec = (running: RuntimeService, command: string[], fields: Fields = {}): Promise<Ran> =>
   collected((onOutput) => running.exec({ signal: new AbortController().signal, ...fields, command, onOutput }));
 
@@ -47,15 +53,20 @@ function oneOff(
 
 const killed = ({ exitCode, signal }: ExecResult): boolean => signal === "SIGKILL" || exitCode === 137;
 
-/** Forks, leaves its process group and session, ignores the usual signal. */
+/** Forks, leaves its process group and session, clears its environment, ignores the usual signal. */
 const ESCAPES = `
-import os, signal, time
+import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if "bare" in sys.argv:
+    print("escaped", flush=True)
+    while True: time.sleep(0.05)
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
-        print("escaped", flush=True)
-        while True: time.sleep(0.05)
+        code = open("/proc/self/cmdline", "rb").read().split(b"\\0")[3]
+        marked = "marked" in sys.argv
+        keep = {k: v for k, v in os.environ.items() if marked or k.startswith(("LD_", "PYTHON"))}
+        os.execve(sys.executable, [sys.executable, "-u", "-c", code, "bare"], keep)
     os._exit(0)
 print("up", flush=True)
 while True: time.sleep(0.05)
@@ -72,7 +83,7 @@ while True:
 `;
 
 /** Commands in a running instance. */
-export function execSentences(given: Given): void {
+function execSentences(given: Given): void {
   describe("commands in a service", () => {
     it("a command has the service's environment, user and folder, and keeps its streams apart", async () => {
       const bench = given();
@@ -87,6 +98,35 @@ export function execSentences(given: Given): void {
       expect([says, rest[0], rest[1]]).toEqual(["hello", "of", "it"]);
       if (running.user.uid !== null) expect(Number(rest[2])).toBe(running.user.uid);
       expect(sink.all).not.toContain("wrong");
+    });
+
+    it("hooks run in the service after its start and before its stop, and a failing one ends the start", async () => {
+      const bench = given();
+      const say = (word: string) =>
+        program(bench, `import os; print("${word}", os.environ["SAYS"], os.environ["MORE"], os.getuid())`);
+      const environment = { MORE: "more" };
+      const service = bench.python("app", WAITS, {
+        environment: { SAYS: "says" },
+        postStart: [{ command: say("begun"), environment }],
+        preStop: [
+          { command: program(bench, "raise SystemExit(3)"), environment: {} },
+          { command: say("leaving"), environment },
+        ],
+      });
+      const { stack, running, sink } = await bench.run(service);
+      await sink.shows("begun says more");
+      if (running.user.uid !== null) expect(sink.all).toContain(`begun says more ${running.user.uid}\n`);
+      await running.stop({ graceMs: 20_000 });
+      expect(sink.all).toContain("leaving says more");
+      expect(sink.all).toContain("The pre_stop hook failed: exit code 3");
+      expect(sink.all.indexOf("asked to end")).toBeGreaterThan(sink.all.indexOf("leaving"));
+
+      const failing = { ...service, postStart: [{ command: program(bench, "raise SystemExit(4)"), environment: {} }] };
+      await expect(bench.start(stack, failing)).rejects.toMatchObject({
+        code: "SERVICE_START_FAILED",
+        message: expect.stringContaining("The post_start hook of app ended with exit code 4"),
+      });
+      await bench.nothingRuns();
     });
 
     it("a command reads what is given on its standard input, to the end", async () => {
@@ -133,7 +173,7 @@ export function execSentences(given: Given): void {
       const end = new AbortController();
       const output = new RecordingSink();
       const ended = running.exec({
-        command: program(bench, ESCAPES),
+        command: escapes(bench),
         signal: end.signal,
         onOutput: (stream, chunk) => output.write(stream, chunk),
       });
@@ -160,7 +200,7 @@ export function execSentences(given: Given): void {
       await sink.shows("up");
       const output = new RecordingSink();
       const ended = running.exec({
-        command: program(bench, ESCAPES),
+        command: escapes(bench),
         signal: new AbortController().signal,
         onOutput: (stream, chunk) => output.write(stream, chunk),
       });
@@ -214,7 +254,7 @@ export function commandSentences(given: Given): void {
       const request = bench.request(service, { signal: end.signal });
       const ended = stack.runOneOff({
         ...request,
-        exec: { command: program(bench, ESCAPES), onOutput: (stream, chunk) => output.write(stream, chunk) },
+        exec: { command: escapes(bench), onOutput: (stream, chunk) => output.write(stream, chunk) },
       });
       await output.shows("escaped");
       end.abort();
@@ -229,7 +269,7 @@ export function commandSentences(given: Given): void {
       const output = new RecordingSink();
       const ended = stack.runOneOff({
         ...bench.request(service),
-        exec: { command: program(bench, ESCAPES), onOutput: (stream, chunk) => output.write(stream, chunk) },
+        exec: { command: escapes(bench), onOutput: (stream, chunk) => output.write(stream, chunk) },
       });
       await output.shows("escaped");
       await stack.close();

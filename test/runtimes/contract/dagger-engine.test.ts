@@ -5,8 +5,10 @@
 import { createDaggerRuntime } from "../../../src/runtimes/dagger/dagger-runtime.js";
 import { whyNoEngine } from "../../support/real-engine.js";
 import { IMAGES, SETTINGS } from "../dagger/support/parts.js";
-import { execSentences } from "./commands.js";
+import { commandSentences } from "./commands.js";
 import { ALL, runtimeContract } from "./contract.js";
+import { daggerVolumeSentences } from "./dagger-volumes.js";
+import { snapshotSentences } from "./snapshots.js";
 
 runtimeContract(
   "the Dagger runtime on a real engine",
@@ -22,9 +24,10 @@ runtimeContract(
       // The engine carries output as UTF-8 strings.
       keepsSplitCharacters: false,
       processesVisible: false,
+      endsBareProcesses: false,
       close: () => runtime.close(),
     };
   },
   await whyNoEngine(),
-  [...ALL, execSentences],
+  [...ALL, commandSentences, snapshotSentences, daggerVolumeSentences(() => process.env)],
 );

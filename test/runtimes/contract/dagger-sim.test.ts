@@ -1,14 +1,18 @@
 /** The contract, kept by the Dagger runtime on the simulated engine: gateway, entry script, engine host and all. */
 import { createDaggerRuntime } from "../../../src/runtimes/dagger/dagger-runtime.js";
-import { livingSessions, startSimEngine, whyNoContainers } from "../../support/dagger-sim/engine.js";
+import { livingSessions, type SimEngine, startSimEngine, whyNoContainers } from "../../support/dagger-sim/engine.js";
 import { IMAGES, SETTINGS } from "../dagger/support/parts.js";
-import { execSentences } from "./commands.js";
+import { commandSentences } from "./commands.js";
 import { ALL, runtimeContract } from "./contract.js";
+import { daggerVolumeSentences } from "./dagger-volumes.js";
+import { snapshotSentences } from "./snapshots.js";
+
+let engine: SimEngine;
 
 runtimeContract(
   "the Dagger runtime on a simulated engine",
   async () => {
-    const engine = await startSimEngine();
+    engine = await startSimEngine();
     const runtime = createDaggerRuntime({
       settings: SETTINGS,
       env: engine.env,
@@ -19,6 +23,7 @@ runtimeContract(
       images: IMAGES,
       keepsSplitCharacters: false,
       processesVisible: true,
+      endsBareProcesses: false,
       kill: async () => {
         for (const pid of livingSessions(engine.folder)) process.kill(pid, "SIGKILL");
       },
@@ -29,5 +34,5 @@ runtimeContract(
     };
   },
   whyNoContainers(),
-  [...ALL, execSentences],
+  [...ALL, commandSentences, snapshotSentences, daggerVolumeSentences(() => engine.env)],
 );

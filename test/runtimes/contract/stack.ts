@@ -7,7 +7,9 @@ export function stackSentences(given: Given): void {
   describe("the stack as a whole", () => {
     it("the check reports what this machine can do, and the capacity bounds limits", async () => {
       const { runtime } = given().target;
-      const status = await runtime.check();
+      // The check takes at most a second, in which an engine on a busy machine may not answer.
+      let status = await runtime.check();
+      for (let attempt = 1; attempt < 10 && !status.available; attempt += 1) status = await runtime.check();
       expect(status).toMatchObject({ runtime: runtime.name, available: true });
       expect(status.findings.length).toBeGreaterThan(0);
       for (const finding of status.findings) expect(finding.message).not.toBe("");

@@ -5,12 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createDockerRuntime } from "../../../src/runtimes/docker/docker-runtime.js";
+import { forRuntime } from "../../../src/stack/definition/for-runtime.js";
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
 import type { StackRuntime } from "../../../src/stack/runtime.js";
-import { contents, startDaemon, type TestDaemon, whyNoDaemon } from "../../support/docker/daemon.mjs";
+import { contents, dockerCli, startDaemon, type TestDaemon, whyNoDaemon } from "../../support/docker/daemon.mjs";
 import { BUSYBOX, buildImage } from "../../support/docker/images.mjs";
 import { startRegistry } from "../../support/docker/registry.js";
-import { Bench, freePort } from "../contract/bench.js";
+import { Bench, freePort, WEB_PORT } from "../contract/bench.js";
 
 const skip = whyNoDaemon();
 
@@ -206,6 +207,85 @@ while True:
     } finally {
       client.close();
     }
+  });
+
+  it("gives networks and services the addresses of the file, and others with a warning where they are in use", async () => {
+    const subnet = `10.${64 + Math.floor(Math.random() * 128)}.${Math.floor(Math.random() * 256)}`;
+    const service = shell("hostname -i; sleep 100", {
+      networks: { back: { aliases: [], ipv4Address: `${subnet}.77` } },
+      mounts: [{ type: "volume", source: "data", target: "/data", readOnly: false, subpath: "a" }],
+    });
+    const stack = await bench.open([service], {
+      networks: { back: { internal: false, external: false, ipam: [{ subnet: `${subnet}.0/24` }] } },
+    });
+    const running = await bench.start(stack, service);
+    await bench.sink("app").shows(`${subnet}.77\n`);
+    expect(running.notes.join()).toMatch(/whole volume data is mounted at \/data: a subpath needs Docker Engine 26/);
+    await stack.close();
+    dockerCli(daemon.socket, "network", "create", "--subnet", `${subnet}.0/24`, "occupied");
+    for (const [taken, reason] of [
+      [`${subnet}.0/25`, /0\/25 is in use on this machine/],
+      ["8.8.8.0/24", /not a private range/],
+      ["10.0.0.0/8", /not a private range of at most/],
+    ] as const) {
+      bench.notices.length = 0;
+      const other = await bench.open([service], {
+        networks: { back: { internal: false, external: false, ipam: [{ subnet: taken }] } },
+      });
+      await (await bench.start(other, { ...service, command: ["hostname", "-i"] })).exited;
+      expect(bench.notices).toContainEqual({ type: "warning", message: expect.stringMatching(reason) });
+      expect(bench.sink("app").all).toMatch(/^(?!.*\.77\n)\d+\.\d+/);
+      await other.close();
+    }
+    dockerCli(daemon.socket, "network", "rm", "occupied");
+  });
+
+  it("deletes the volumes that were created for an instance, and no other ones", async () => {
+    await buildImage(daemon.socket, "declares:1", ["USER app", "VOLUME /declared"]);
+    const mounts = [{ type: "volume" as const, source: "data", target: "/data", readOnly: false }];
+    const service = shell("touch /data/x /declared/x; sleep 100", { image: "declares:1", mounts });
+    const volumes = async () =>
+      (await contents(daemon.socket)).volumes.filter((name) => name.includes(bench.projectId));
+    const { stack, running } = await bench.run(service);
+    expect(await running.removeNewVolumes?.()).toEqual([]);
+    await running.stop({ graceMs: 0 });
+    const again = await bench.start(stack, service);
+    await again.stop({ graceMs: 0 });
+    expect(await again.removeNewVolumes?.()).toEqual([]);
+    expect(await volumes()).toHaveLength(2);
+    expect(await running.removeNewVolumes?.()).toEqual(["data", "/declared"]);
+    expect(await volumes()).toEqual([]);
+  });
+
+  it("runs several instances that share a name and an image, each with its own host port of the range", async () => {
+    const hostPort = await freePort(3);
+    const { image: _image, ...app } = bench.web("app", {
+      build: {
+        context: bench.folder,
+        args: {},
+        dockerfileInline: "FROM own-user:1\nUSER root\nRUN echo x > /made\nUSER app\n",
+      },
+      ports: [{ containerPort: WEB_PORT, hostPort, hostPortEnd: hostPort + 2, protocol: "tcp" }],
+      environment: { HOST: "0.0.0.0" },
+      replicas: 3,
+    });
+    const resolve =
+      "import socket; print(len(set(socket.gethostbyname_ex('app')[2])), len(socket.gethostbyname_ex('app-2')[2]))";
+    const client = { ...shell("true"), name: "client", command: ["python3", "-c", resolve] };
+    const { services } = forRuntime(bench.definition([app, client]), "docker");
+    const stack = await bench.open(Object.values(services));
+    const names = ["app", "app-2", "app-3"];
+    const running = await Promise.all(names.map((name) => bench.start(stack, services[name] as ServiceDefinition)));
+    await Promise.all(running.map((one) => bench.untilHealthy(one, { kind: "tcp", port: WEB_PORT })));
+    expect(stack.endpoints().map(({ service, host_port }) => [service, host_port])).toEqual(
+      names.map((name, at) => [name, hostPort + at]),
+    );
+    const images = dockerCli(daemon.socket, "images", "--format", "{{.Repository}}").split("\n");
+    expect(images.filter((image) => image.includes(bench.projectId))).toEqual([`stackwarden/${bench.projectId}-app`]);
+    await (await bench.start(stack, client)).exited;
+    expect(bench.sink("client").all).toBe("3 1\n");
+    for (const port of [hostPort, hostPort + 1, hostPort + 2])
+      expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe("hello");
   });
 
   it("builds the Dockerfile that the compose file contains", async () => {

@@ -1,6 +1,17 @@
 /** What a container of the docker runtime is, seen on a Docker daemon of the test's own. */
 import { spawn } from "node:child_process";
-import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -10,7 +21,7 @@ import type { StackRuntime } from "../../../src/stack/runtime.js";
 import { contents, dockerCli, startDaemon, type TestDaemon, whyNoDaemon } from "../../support/docker/daemon.mjs";
 import { BUSYBOX, buildImage } from "../../support/docker/images.mjs";
 import { startRegistry } from "../../support/docker/registry.js";
-import { Bench, freePort, RecordingSink, until } from "../contract/bench.js";
+import { Bench, freePort, RecordingSink, until, WAITS } from "../contract/bench.js";
 import { dependencySentences } from "./dependencies.js";
 
 const SERVER = 'require("node:http").createServer((q, r) => r.end("WORD")).listen(3000)';
@@ -24,7 +35,7 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
   let home: string;
 
   beforeAll(async () => {
-    daemon = await startDaemon({ images: [PYTHON, "node:20-alpine", "busybox:latest"] });
+    daemon = await startDaemon({ images: [PYTHON, "node:20-alpine", "busybox:latest"], bridge: true });
     home = mkdtempSync(join(tmpdir(), "stackwarden-docker-home-"));
     await buildImage(daemon.socket, "own-user:1", ["USER app", "HEALTHCHECK --interval=1s CMD true"]);
     await buildImage(daemon.socket, "root-by-name:1", ["USER toor"]);
@@ -98,6 +109,45 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
     expect(lifted.memory_mb.value ?? 1e9).toBeGreaterThan(64);
     await running.stop({ graceMs: 0 });
     expect((await running.setLimits({ cpus: 1 })).cpus.value).toBeNull();
+  });
+
+  it("name the container, the stack or the Docker Compose project that has their port or runs their folder", async () => {
+    const [tcp, udp] = [await freePort(), await freePort()];
+    const label = (name: string, value: string) => ["--label", `com.docker.compose.${name}=${value}`];
+    const foreign = dockerCli(
+      daemon.socket,
+      ...["run", "--detach", "--name=shop-db-1", "--network=bridge", `--publish=127.0.0.1:${tcp}:80`],
+      ...[...label("project", "shop"), ...label("project.working_dir", bench.folder)],
+      ...["busybox:latest", "sleep", "1000"],
+    ).trim();
+    try {
+      const port = (name: string, hostPort: number, protocol: "tcp" | "udp" = "tcp"): ServiceDefinition =>
+        bench.python(name, WAITS, { ports: [{ containerPort: 80, hostPort, protocol }] });
+      await expect(bench.open([port("web", tcp)])).rejects.toMatchObject({
+        code: "PORT_IN_USE",
+        message: `Host port in use: ${tcp} (web, held by the container shop-db-1 of the Docker Compose project shop).`,
+        hint: expect.stringContaining("`docker compose -p shop stop`"),
+        details: { ports: [{ port: tcp, owner: { container: "shop-db-1", compose_project: "shop" } }] },
+      });
+      const service = port("dns", udp, "udp");
+      const stack = await bench.open([service]);
+      expect(bench.notices).toContainEqual({
+        type: "warning",
+        message: expect.stringContaining("Docker Compose runs 1 container of this folder (project shop)"),
+      });
+      await bench.start(stack, service);
+      const [id = ""] = (await contents(daemon.socket)).containers.filter((name) => name.includes("dns"));
+      // Other programs group the containers of a stack by these.
+      expect(JSON.parse(dockerCli(daemon.socket, "inspect", id))[0].Config.Labels).toMatchObject({
+        "com.docker.compose.project": `stackwarden-${bench.projectId}`,
+        "com.docker.compose.service": "dns",
+      });
+      await expect(bench.open([port("other", udp, "udp")])).rejects.toThrow(
+        `${udp}/udp (other, held by service dns of the project ${bench.projectId})`,
+      );
+    } finally {
+      dockerCli(daemon.socket, "rm", "--force", foreign);
+    }
   });
 
   describe("its user", () => {
@@ -303,6 +353,110 @@ RUN echo second >> /built
       await expect(bench.start(stack, { ...missing, build: { context: "/nowhere", args: {} } })).rejects.toMatchObject({
         code: "INVALID_STACK",
       });
+    });
+
+    it("is built by BuildKit where its Dockerfile needs it: with mounts, secrets and registry credentials", async () => {
+      const mount = "--mount=type=cache,target=/cache --mount=type=secret,id=token";
+      const dockerfile = `FROM busybox:latest
+RUN ${mount} sha256sum < /run/secrets/token > /built; printf '${bench.mark}'
+COPY --chmod=640 Dockerfile /copied
+RUN stat -c %a /copied >> /built
+`;
+      const service = built(dockerfile, {
+        secrets: [{ source: "npm", target: "token" }],
+        labels: { "app.label": "set" },
+      });
+      const secret = "0123456789abcdef".repeat(20);
+      const stack = await bench.open([service], { secrets: { npm: secret } });
+      await (await bench.start(stack, service)).exited;
+      const digest = createHash("sha256").update(secret).digest("hex");
+      expect(bench.sink("app").text("stdout")).toContain(`${digest}  -\n640\n1000\n`);
+      expect(bench.phases).toContainEqual(expect.stringMatching(/^building: #\d+ \[.*2\/4\] RUN --mount/));
+      expect(bench.sink("app").text("install")).toMatch(new RegExp(`#\\d+ ${bench.mark}\n#\\d+ DONE`));
+      const image = dockerCli(
+        daemon.socket,
+        "images",
+        "--format={{.Repository}}:{{.Tag}}",
+        `stackwarden/${bench.projectId}-app`,
+      ).trim();
+      expect(dockerCli(daemon.socket, "history", "--no-trunc", image)).not.toContain(secret);
+      expect(dockerCli(daemon.socket, "inspect", image)).toContain('"app.label": "set"');
+
+      // What was built before is used again.
+      await (await bench.start(stack, service)).exited;
+      expect(bench.sink("app").text("install")).toMatch(/#\d+ CACHED/);
+      const broken = built(
+        `FROM busybox:latest\nRUN ${mount},required echo begun\nRUN --mount=type=cache,target=/c exit 7\n`,
+      );
+      await expect(bench.start(stack, broken)).rejects.toMatchObject({
+        code: "SERVICE_START_FAILED",
+        message: expect.stringContaining("secret token"),
+      });
+
+      const registry = await startRegistry(BUSYBOX);
+      try {
+        registry.requirePassword("me", "letmein");
+        const from = built(`FROM ${registry.image}\nCOPY --chmod=644 Dockerfile /built\n`);
+        await expect(bench.start(stack, from)).rejects.toThrow("building its image failed");
+        const auth = Buffer.from("me:letmein").toString("base64");
+        writeFileSync(join(home, "config.json"), JSON.stringify({ auths: { [registry.host]: { auth } } }));
+        // The image's program cannot run here.
+        await (await bench.start(stack, from)).exited;
+        expect(dockerCli(daemon.socket, "inspect", image)).toContain('"User": "1000"');
+      } finally {
+        rmSync(join(home, "config.json"), { force: true });
+        await registry.close();
+      }
+
+      const controller = new AbortController();
+      const slow = built(`FROM busybox:latest\nRUN --mount=type=cache,target=/c echo "# ${bench.mark}"; sleep 1000\n`);
+      const start = bench.start(stack, slow, { signal: controller.signal });
+      await bench.sink("app").shows(bench.mark, 20_000, "install");
+      controller.abort(new Error("cancelled"));
+      await expect(start).rejects.toThrow("cancelled");
+    });
+
+    it("takes changed files of the project while it runs, as its user's", async () => {
+      const service = built(`FROM busybox:latest
+RUN echo old > /app/removed && echo old > /app/root && chown 1000:1000 /app /app/removed
+`);
+      const running = (await bench.run({ ...service, command: ["sleep", "1000"] })).running;
+      const copy = (path: string | null, target: string) => ({
+        target,
+        source: path === null ? null : { path, within: bench.folder },
+      });
+      bench.file("src/deep/script", "#!/bin/sh\necho new");
+      chmodSync(join(bench.folder, "src/deep/script"), 0o755);
+      bench.file("src/a b", "words");
+      await running.copyFiles?.([
+        copy("src/deep/script", "/app/deep/script"),
+        copy("src/a b", "/app/a b"),
+        copy("src/a b", "/app/root"),
+        copy("gone", "/app/gone"),
+        copy(null, "/app/removed"),
+      ]);
+      const look = "/app/deep/script; cat '/app/a b' /app/root; cd /app; ls; stat -c '%u:%g %a' deep deep/script root";
+      let seen = "";
+      await running.exec({
+        command: ["sh", "-c", look],
+        signal: new AbortController().signal,
+        onOutput: (_stream, chunk) => {
+          seen += chunk.toString();
+        },
+      });
+      expect(seen).toBe("new\nwordswordsa b\ndeep\nroot\n1000:1000 755\n1000:1000 755\n1000:1000 644\n");
+      await expect(running.copyFiles?.([copy(null, "/bin/busybox")])).rejects.toThrow(
+        /could not be removed: .*busybox.*Permission denied/,
+      );
+      symlinkSync("/etc/passwd", join(bench.folder, "outside"));
+      await expect(running.copyFiles?.([copy("outside", "/app/outside")])).rejects.toThrow("leads outside");
+      await running.stop({ graceMs: 0 });
+      await expect(running.copyFiles?.([copy("src/a b", "/app/a")])).rejects.toThrow(
+        "app: copying files into it failed",
+      );
+
+      const readOnly = await bench.run({ ...service, readOnly: true, command: ["sleep", "1000"] });
+      await expect(readOnly.running.copyFiles?.([copy("src/a b", "/app/a")])).rejects.toThrow("read-only");
     });
 
     it("is pulled with the credentials of the Docker CLI, again after the registry was busy, and once for two services", async () => {

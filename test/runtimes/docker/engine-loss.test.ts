@@ -151,9 +151,17 @@ process.stdin.pipe(socket).pipe(process.stdout);
     const stack = await bench.open([service]);
     const running = await bench.start(stack, service);
     await bench.sink("web").shows("listening");
-    expect(running.notes.join()).toContain("another machine");
+    const [{ host_port: port = 0 } = {}] = stack.endpoints();
+    expect(running.notes.join()).toContain(
+      `\`ssh -N -L ${port}:127.0.0.1:${port} ssh://me@build.example:2222\` makes them available here.`,
+    );
     expect(running.user).toMatchObject({ uid: 1000, enforcement: { reason: "seen inside the container" } });
     expect(running.pid).toBeNull();
+    const mounts = [{ type: "bind" as const, source: `${folder}/only-here`, target: "/x", readOnly: true }];
+    await expect(bench.start(stack, bench.python("bound", WAITS, { mounts }))).rejects.toMatchObject({
+      message: expect.stringContaining(`at ssh://me@build.example:2222 cannot mount a folder`),
+      hint: expect.stringContaining("mounts only folders of that machine"),
+    });
     const limits = await running.setLimits({ cpus: 0.5, memory_mb: 64, pids: 30 });
     expect(limits).toMatchObject({ cpus: { value: 0.5 }, memory_mb: { value: 64 }, pids: { value: 30 } });
     expect(limits.cpus.enforcement.reason).toContain("engine's inspection");

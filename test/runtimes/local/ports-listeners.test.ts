@@ -2,7 +2,12 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { listeners, listenersOn, parseListeners } from "../../../src/runtimes/local/ports-listeners.js";
+import {
+  listeners,
+  listenersOn,
+  parseListeners,
+  recentListeners,
+} from "../../../src/runtimes/local/ports-listeners.js";
 import { freePort } from "../contract/bench.js";
 import { tempDir } from "./support/fixture.js";
 
@@ -39,7 +44,13 @@ describe("the kernel's tables of listeners", () => {
     mkdirSync(net);
     writeFileSync(join(net, "tcp"), `${HEAD}\n${row("0100007F:1F90")}\n`);
     expect(await listeners(net)).toEqual([{ port: 8080, uid: 71_000, loopback: true, answersLoopback: true }]);
-    expect(await listenersOn(8081, net)).toEqual([]);
+    writeFileSync(join(net, "tcp6"), `${HEAD}\n${row("00000000000000000000000001000000:1538")}\n`);
+    expect((await listeners(net))?.map(({ port }) => port)).toEqual([8080, 5432]);
+    writeFileSync(join(net, "sockstat6"), "TCP6: inuse 1\nUDP6: inuse 0\n");
+    expect((await listeners(net))?.map(({ port }) => port)).toEqual([8080, 5432]);
+    writeFileSync(join(net, "sockstat6"), "TCP6: inuse 0\nUDP6: inuse 1\n");
+    expect((await listeners(net))?.map(({ port }) => port)).toEqual([8080]);
+    expect(await listenersOn(8081, () => listeners(net))).toEqual([]);
     dir.remove();
   });
 });
@@ -63,11 +74,21 @@ describe("who listens on a port", () => {
     expect(await listenersOn(await freePort())).toEqual([]);
   });
 
+  it("is seen within a moment where the tables are read only after the number of sockets changed", async () => {
+    for (let round = 0; round < 5; round++) {
+      const port = await listen("127.0.0.1");
+      // Another program of the machine may close one at the same time.
+      await expect.poll(() => listenersOn(port, recentListeners), { timeout: 5000 }).toMatchObject([{ port }]);
+      await Promise.all(open.splice(0).map((server) => new Promise((resolve) => server.close(resolve))));
+      await expect.poll(() => listenersOn(port, recentListeners), { timeout: 5000 }).toEqual([]);
+    }
+  });
+
   it("is determined by connecting where no socket table exists", async () => {
     const port = await listen("127.0.0.1");
-    expect(await listenersOn(port, "/nonexistent")).toEqual([
+    expect(await listenersOn(port, () => listeners("/nonexistent"))).toEqual([
       { port, uid: null, loopback: true, answersLoopback: true },
     ]);
-    expect(await listenersOn(await freePort(), "/nonexistent")).toEqual([]);
+    expect(await listenersOn(await freePort(), () => listeners("/nonexistent"))).toEqual([]);
   });
 });

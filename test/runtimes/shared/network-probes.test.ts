@@ -6,6 +6,7 @@ import { httpCheck } from "../../../src/runtimes/shared/probes/http-probe.js";
 import { postgresCheck } from "../../../src/runtimes/shared/probes/postgres-probe.js";
 import { redisCheck } from "../../../src/runtimes/shared/probes/redis-probe.js";
 import { tcpCheck } from "../../../src/runtimes/shared/probes/tcp-probe.js";
+import { webProtocol } from "../../../src/runtimes/shared/probes/web-protocol.js";
 import { freePort } from "../contract/bench.js";
 
 const servers: Server[] = [];
@@ -203,5 +204,35 @@ describe("the postgres check", () => {
     const result = await run(postgresCheck({ ...target, port: other }));
     expect(result.healthy).toBe(false);
     expect(result.message).not.toContain("hidden");
+  });
+});
+
+describe("the protocol of a port", () => {
+  const protocol = async (port: number) => webProtocol(port, new AbortController().signal);
+
+  it("is HTTP where an HTTP server answers, whatever it answers", async () => {
+    expect(await protocol(await listen(createHttp((_, answer) => answer.writeHead(500).end())))).toBe("http");
+    // A server that reads no method but GET.
+    expect(await protocol(await speaking(() => "HTTP/1.0 501 Unsupported method ('OPTIONS')\r\n\r\n"))).toBe("http");
+    const tls = "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+    expect(await protocol(await speaking(() => tls))).toBe("https");
+  });
+
+  it("is unknown where the answer is another one, or none, and no Host header is sent", async () => {
+    let received = "";
+    const redis = await speaking((text) => {
+      received += text;
+      return "-ERR unknown command\r\n";
+    });
+    expect(await protocol(redis)).toBeNull();
+    expect(received).not.toMatch(/host/i);
+    expect(await protocol(await speaking(() => null))).toBeNull();
+    expect(await protocol(await speaking(() => "220 mail.example ESMTP\r\n"))).toBeNull();
+    expect(await protocol(await freePort())).toBeNull();
+    const closing = await speaking((_, socket) => {
+      socket.destroy();
+      return null;
+    });
+    expect(await protocol(closing)).toBeNull();
   });
 });

@@ -67,7 +67,7 @@ describe("an env file", () => {
     ['A=1\nB="s3cr3t\nC=3', 'line 2 opens a " that nothing closes'],
     ["A='s3cr3t", "line 1 opens a ' that nothing closes"],
     ['A="x\ny"\nB="s3cr3t" s3cr3t', "line 3 has text behind its closing quote"],
-    ["A=${B", 'line 1 cannot be resolved: "${B" is followed by something that is not an operator'],
+    ["A=${B", 'line 1 cannot be resolved: "${B" has no closing brace'],
     ["A=${B:?say which}", "line 1 cannot be resolved: the required variable B is not set: say which"],
   ])("refuses %j with the line, without quoting values", (text, message) => {
     expect(() => parseEnvFile(text)).toThrow(new EnvFileError(message));

@@ -36,7 +36,6 @@ describe("a definition for one runtime", () => {
       "services: { dns: { image: d, scale: 2, ports: ['53:53/udp', '80:80', '8080:80'] } }\n",
     );
     const docker = forRuntime(definition, "docker").services.dns;
-    expect(docker?.replicas).toBeUndefined();
     expect(docker?.ports).toEqual([
       { containerPort: 53, hostPort: 53, protocol: "udp" },
       { containerPort: 80, hostPort: 80, protocol: "tcp" },
@@ -44,12 +43,70 @@ describe("a definition for one runtime", () => {
     ]);
     const { services, notes } = forRuntime(definition, "local");
     expect(services.dns?.ports).toEqual([{ containerPort: 80, hostPort: 80, protocol: "tcp" }]);
-    expect(services.dns?.replicas).toBeUndefined();
     expect(notes).toEqual([
       "Port 53/udp of dns is not published: this runtime publishes TCP ports alone.",
       "Port 80/tcp of dns is published once, not on 8080 as well: this runtime publishes each port once.",
-      "scale (dns) has no effect on the local runtime: One instance runs: its state, log and limits are the service's.",
+      "scale (dns) has no effect on the local runtime: One instance runs: processes of this machine share its ports.",
     ]);
+  });
+
+  it("has a service for each instance: with its own anonymous volumes, and the dependents of the first one", async () => {
+    const definition = await load(`services:
+  web: { image: w, scale: 3, ports: [80, "8000-8002:90"], volumes: [/cache, "shared:/shared"], depends_on: [db], develop: { watch: [{ path: ., action: restart }] } }
+  db: { image: d }
+  proxy: { image: p, depends_on: { web: { condition: service_healthy } }, links: ["web:app"] }
+volumes: { shared: {} }
+`);
+    const { services, volumes, notes } = forRuntime(definition, "docker");
+    expect(Object.keys(services)).toEqual(["web", "web-2", "web-3", "db", "proxy"]);
+    const { web, "web-2": second, proxy } = services;
+    const { watch: _watch, ...first } = web ?? {};
+    expect(second).toEqual({
+      ...first,
+      name: "web-2",
+      instanceOf: "web",
+      mounts: [{ ...web?.mounts[0], source: "web-cache-2" }, web?.mounts[1]],
+    });
+    expect(Object.keys(proxy?.dependsOn ?? {}).sort()).toEqual(["web", "web-2", "web-3"]);
+    expect(proxy?.dependsOn["web-3"]).toMatchObject({ condition: "service_healthy" });
+    expect(volumes.sort()).toEqual(["shared", "web-cache", "web-cache-2", "web-cache-3"]);
+    expect(notes).toEqual(["web has 3 instances: web, web-2, web-3; the name web leads to all of them."]);
+    expect(Object.keys(forRuntime(definition, "local").services)).toEqual(["web", "db", "proxy"]);
+  });
+
+  it("runs a service once, with the reason, where its instances would get in each other's way", async () => {
+    const notesOf = async (service: string, runtime: "docker" | "dagger" = "docker"): Promise<string[]> => {
+      const text = `services: { a: { ${service} }, a-9: { image: x } }\nvolumes: { data: {} }\nnetworks: { n: {} }\n`;
+      const { services, notes } = forRuntime(await load(text), runtime);
+      return Object.keys(services).length === 2 ? notes : [];
+    };
+    const once = "a runs once, not 2 times: ";
+    for (const [service, reason] of [
+      [
+        "image: x, scale: 2, ports: ['80:80']",
+        "one instance alone can have host port 80; write a range (80-81:80) or no host port.",
+      ],
+      [
+        "image: x, scale: 2, ports: ['80-80:80']",
+        "one instance alone can have host port 80; write a range (80-81:80) or no host port.",
+      ],
+      [
+        "image: 'postgres:16', scale: 2, volumes: ['data:/var/lib/postgresql/data']",
+        "two databases cannot use the same data.",
+      ],
+    ])
+      expect(await notesOf(service as string)).toEqual([once + reason]);
+    expect(await notesOf("image: x, scale: 4, ports: ['80-82:80']")).toEqual([
+      "a runs once, not 4 times: the host ports 80-82 are fewer than its 4 instances.",
+    ]);
+    expect(await notesOf("image: x, scale: 9")).toEqual([
+      "a runs once, not 9 times: the stack has another service a-9.",
+    ]);
+    expect(await notesOf("image: x, scale: 2, expose: [80]", "dagger")).toEqual([
+      `${once}on the dagger runtime its name leads to one instance alone, and it has ports.`,
+    ]);
+    const worker = forRuntime(await load("services: { a: { image: x, deploy: { replicas: 2 } } }"), "dagger");
+    expect(worker.notes).toEqual(["a has 2 instances: a, a-2; the name a leads to the first one."]);
   });
 
   it("keeps the definition itself as it was", async () => {

@@ -36,7 +36,7 @@ describe("interpolation", () => {
 
   it.each([
     ["${", /variable name/],
-    ["${A", /not an operator/],
+    ["${A", /no closing brace/],
     ["${A:-x", /without the closing/],
     ["${1A}", /variable name/],
     ["${A b}", /not an operator/],

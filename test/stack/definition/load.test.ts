@@ -279,7 +279,7 @@ x-local: { command: "node server.js", environment: { C: "3" }, install: { kind: 
 
   it.each([
     ["unknown: 1", /is not a key that Compose has here/],
-    ["ports: ['99999:80']", /port mapping/],
+    ["ports: ['99999:80']", /has the port 99999/],
     ["ports: ['80:80:80:80']", /port mapping/],
     ["ports: ['example.test:80:80']", /port mapping/],
     ["ports: ['80:80/tcp/udp']", /neither tcp nor udp/],
@@ -329,9 +329,83 @@ x-local: { command: "node server.js", environment: { C: "3" }, install: { kind: 
   });
 
   it.each([
+    ["services:\n\tweb: {}\n", "2: a tab indents the line", "Indent with spaces: YAML does not accept tabs."],
+    [
+      "services:\n  web:\n    image: x\n   ports: []\n",
+      "4: the line is indented differently from the keys of the same mapping",
+      "Indent it like the lines above that belong together.",
+    ],
+    [
+      "services:\n  web: { image: x }\n  command: echo a: b\n",
+      '3: the value contains ": ", which begins another value',
+      /^Quote the whole value/,
+    ],
+    ['services:\n  web:\n    image: "x\n', "4: a quote that begins here or above has no end", "Add the closing quote."],
+    [
+      'services:\n  web:\n    ports:\n    -"80:80"\n    image: x\n',
+      "4: the line is neither `key: value` nor a list item",
+      /^Write a colon and a space after the key/,
+    ],
+    ["services:\n  web: [x\n", "3: a { or [ that begins above has no end", /^Close it/],
+    [
+      "services:\n  web:\n    image: @x\n",
+      "3: a value without quotes cannot begin with this character",
+      "Quote the value.",
+    ],
+    ["services:\n  web:\n    image: 'it's'\n", "3: text follows the end of a value", /^Quote the whole value/],
+    [
+      service("enviroment: { A: b }"),
+      "4: services.web.enviroment: is not a key that Compose has here",
+      "Did you mean environment?",
+    ],
+    [
+      service("zzz: 1"),
+      "4: services.web.zzz: is not a key that Compose has here",
+      /docs\/COMPOSE\.md lists the valid keys/,
+    ],
+    [
+      "web:\n  image: x\n",
+      "2: web: is not a key that Compose has here",
+      "Write the service below `services:`, indented by two spaces.",
+    ],
+    [
+      "services:\n  - web: { image: x }\n",
+      "2: services: must be a mapping",
+      "Write `name: value` pairs, without a dash.",
+    ],
+    [service("ports: 8080"), "4: services.web.ports: must be a list", 'Write it as a list: ["8080"].'],
+    [service("ports: [80:70000]"), "4: services.web.ports[0]: has the port 70000", /from 1 to 65535/],
+    [service("stop_grace_period: 10"), /stop_grace_period: must be a duration/, "Add the unit: 10s."],
+    [
+      service("depends_on: [wep]"),
+      "4: services.web.depends_on: depends on wep, which does not exist",
+      /^Did you mean web\?/,
+    ],
+    [service("volumes: ['/etc/passwd:/x']"), /leads outside the project's folder/, /allow_binds/],
+    [
+      "services:\n  a: { extends: b }\n  b: { extends: a }\n",
+      "2: services.a.extends: extends itself: a → b → a",
+      /Remove one/,
+    ],
+    [
+      "services:\n  web:\n    image: 'x:${TAG'\n",
+      '3: services.web.image: "${TAG" has no closing brace',
+      /^Correct the expression/,
+    ],
+  ])("%j is refused with what is wrong, where, and what to do", async (text, message, hint) => {
+    const error = await refusal(text);
+    const [, where] = error.message.split("/compose.yaml:");
+    if (typeof message === "string") expect(where).toBe(message);
+    else expect(where).toMatch(message);
+    if (typeof hint === "string") expect(error.hint).toBe(hint);
+    else expect(error.hint).toMatch(hint);
+    expect(error.details?.problems).toHaveLength(1);
+  });
+
+  it.each([
     ["services: [", /compose\.yaml:\d+/],
     ["services: {}", /yaml:1: defines no active service/],
-    ["services:\n  a: { image: x }\n  a: { image: y }", /unique/],
+    ["services:\n  a: { image: x }\n  a: { image: y }", /the key "a" stands twice/],
     ["services: { '--rm': { image: x } }", /not a service name/],
     ["services: { __proto__: { image: x } }", /not a service name/],
     ["services: { a: { image: '--rm' } }", /image reference/],

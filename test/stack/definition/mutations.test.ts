@@ -133,7 +133,6 @@ describe("a damaged definition", () => {
       "INVALID_STACK compose.yaml:1 include[1]",
       "INVALID_STACK compose.yaml:3 services.a.ports[0]",
       "INVALID_STACK compose.yaml:3 services.a.tty",
-      "INVALID_STACK compose.yaml:4 services.b",
       "INVALID_STACK compose.yaml:4 services.b.extends",
       "INVALID_STACK sub/compose.yaml:4 services.c.env_file",
       "INVALID_STACK sub/compose.yaml:5 services.c.healthcheck.interval",

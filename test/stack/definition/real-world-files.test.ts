@@ -174,7 +174,7 @@ services:
 describe("refuses, with a place and what to do", () => {
   const one = (fields: string) => `services:\n  app:\n    image: app\n    ${fields}\n`;
   it.each<[string, string, string, number, string]>([
-    ["a misspelt key", one("enviroment: { A: b }"), "services.app.enviroment", 4, "correct its name"],
+    ["a misspelt key", one("enviroment: { A: b }"), "services.app.enviroment", 4, "Did you mean environment?"],
     ["a missing env file", one("env_file: .env.local"), "services.app.env_file", 4, "required: false"],
     ["a required variable", one('command: "${PORT:?give one}"'), "services.app.command", 4, "set the variable in .env"],
   ])("%s", async (_what, text, path, line, hint) => {
@@ -224,7 +224,7 @@ describe("refuses, with a place and what to do", () => {
   });
 
   it.each([
-    ["a key twice", "services:\n  a: { image: a }\n  a: { image: b }", /compose\.yaml:3: Map keys must be unique/],
+    ["a key twice", "services:\n  a: { image: a }\n  a: { image: b }", /compose\.yaml:3: the key "a" stands twice/],
     ["tabs", "services:\n\ta: { image: a }", /compose\.yaml:2: /],
     ["a list", "- services", /compose\.yaml:1: .*must be a mapping/],
     ["nothing", "", /compose\.yaml/],
@@ -239,7 +239,11 @@ describe("refuses, with a place and what to do", () => {
   it.each([
     ["an anchor that merges itself", "services: { app: &a { <<: *a, image: x } }", /:1: services\.app.*inside of what/],
     ["a list in itself", "x-a: &a [*a]\nservices: { app: { image: x, command: *a } }", /:1: .*inside of what/],
-    ["keys that are one when they are read", 'services: { a: { image: a, labels: { 1: x, "1": y } } }', /unique/],
+    [
+      "keys that are one when they are read",
+      'services: { a: { image: a, labels: { 1: x, "1": y } } }',
+      /the key "1" stands twice/,
+    ],
     [
       "more services than a machine runs, each after the next",
       `services:\n${Array.from({ length: 9000 }, (_, at) => `  s${at}: { image: a, depends_on: [s${at + 1}] }`).join("\n")}`,

@@ -59,7 +59,7 @@ describe("a stack that is well, or does not run", () => {
     const { cause, overall_healthy: well, summary } = await diagnose(manager);
     expect(cause).toMatchObject({ kind: "definition_invalid", confidence: "possible", service: null });
     expect(well).toBe(true);
-    expect(summary).toMatch(/^All 1 services are healthy, but: /);
+    expect(summary).toMatch(/^All 1 services are healthy\. Possible problem: /);
   });
 
   it("lost its runtime", async () => {
@@ -107,7 +107,9 @@ describe("a service that ended", () => {
     expect(cause?.evidence[0]).toMatchObject({ source: "log", text: prints });
     expect(cause?.evidence[1]).toMatchObject({ source: "exit", text: "ended with exit code 1" });
     expect(summary).not.toContain(prints);
-    expect(cause?.next.operation).toBe(kind === "memory_limit" ? "set_limits" : "restart_service");
+    const inDefinition = ["bad_credentials", "name_not_found", "missing_setting"].includes(kind);
+    const fix = inDefinition ? "start_stack" : "restart_service";
+    expect(cause?.next.operation).toBe(kind === "memory_limit" ? "set_limits" : fix);
     expect(services.app?.lines.map(({ text }) => text)).toEqual(["well so far", prints, "bye"]);
   });
 
@@ -120,6 +122,40 @@ describe("a service that ended", () => {
     expect(cause).toMatchObject({ kind: "crashed", confidence: "possible", next: { operation: "get_logs" } });
     expect(cause?.explanation).toBe("app ended with exit code 127. That means that its command was not found.");
     expect(cause?.evidence.map(({ source }) => source)).toEqual(["exit", "log"]);
+  });
+
+  it.each([
+    [
+      ["TypeError: Cannot read properties of undefined (reading 'name')", "    at order (/app/worker.js:3:210)"],
+      ["    at process.processTicksAndRejections (node:internal/process/task_queues:95:5)", "", "Node.js v20.20.2"],
+      "crashed",
+    ],
+    [
+      ["/app/server.js:12", "const a = ;", "          ^", "", "SyntaxError: Unexpected token ';'"],
+      ["    at wrapSafe (node:internal/modules/cjs/loader:1464:18)", "", "Node.js v20.20.2"],
+      "syntax_error",
+    ],
+    [
+      [
+        "Traceback (most recent call last):",
+        '  File "/usr/lib/python3.11/site-packages/uvicorn/main.py", line 5, in run',
+      ],
+      ['  File "/app/main.py", line 7, in <module>', "ModuleNotFoundError: No module named 'redis'"],
+      "missing_module",
+    ],
+  ])("names the error and its place in the code: %j", async (first, then, kind) => {
+    domain.runtime.scripts = { app: { prints: [...first, ...then].join("\n") } };
+    const manager = await started(APP);
+    domain.runtime.service("app").end({ exitCode: 1 });
+    await inState(manager, "app", "crashed");
+    const { cause, services } = await diagnose(manager);
+    expect(cause?.kind).toBe(kind);
+    const [error, place] = (cause?.evidence ?? []).filter(({ source }) => source === "log").map(({ text }) => text);
+    expect(error).toMatch(/^\w+Error: /);
+    expect(place).toMatch(/\/app\/(worker|server|main)\.(js|py)/);
+    const lines = services.app?.lines.map(({ text }) => text.trim()) ?? [];
+    expect(lines).toEqual(expect.arrayContaining([error, place]));
+    expect(lines.join("\n")).not.toMatch(/processTicks|Node\.js v/);
   });
 
   it.each([
@@ -179,6 +215,16 @@ describe("a service that ended", () => {
     expect((await diagnose(manager, { sinceMs: Date.now() + 1000 })).cause).toBeNull();
   });
 
+  it("had too little memory before a client raised its limit", async () => {
+    const manager = await started(compose(service("app", "mem_limit: 100m\nrestart: on-failure")));
+    domain.runtime.service("app").end({ exitCode: null, signal: "SIGKILL", oomKilled: true });
+    await until("it is back", async () => (await manager.report(project)).services.app?.generation === 2);
+    await inState(manager, "app", "healthy");
+    expect((await diagnose(manager)).cause).toMatchObject({ kind: "memory_limit", confidence: "certain" });
+    await manager.setLimits({ project, service: "app", limits: { memory_mb: 256 } }, call({ actor: "claude/1" }));
+    expect((await diagnose(manager)).cause).toBeNull();
+  });
+
   it("made the start fail: known also to the next server", async () => {
     domain.runtime.scripts = {
       app: { prints: "ImportError: no settings", probe: () => "connection refused: nothing" },
@@ -210,6 +256,23 @@ describe("a service that ended", () => {
 });
 
 describe("a service that runs and is not well", () => {
+  it("has printed why it does not become healthy, while a database only starts up", async () => {
+    domain.runtime.scripts = {
+      db: { prints: "2026-11-29 07:00:00.000 UTC [7] FATAL:  the database system is starting up" },
+      app: {
+        prints: "Error: listen EADDRINUSE: address already in use :::3000\nFailed running 'server.js'",
+        probe: () => "connection refused",
+      },
+    };
+    domain.project(project, compose(service("db"), service("app", "depends_on: [db]")));
+    const manager = domain.manager();
+    await manager.start({ project, wait: false }, call());
+    await until("app has printed", async () => (await diagnose(manager)).cause?.service === "app");
+    const { cause, others } = await diagnose(manager);
+    expect(cause).toMatchObject({ kind: "port_taken", service: "app", confidence: "likely" });
+    expect(others.map(({ service: name }) => name)).not.toContain("db");
+  });
+
   it.each([
     ["no answer within 1000 ms", "no_answer", "restart_service"],
     ["connection refused: nothing listens there", "not_listening", "get_logs"],
@@ -239,7 +302,7 @@ describe("a service that runs and is not well", () => {
       { project, service: "app", cpus: 1 },
       { project, service: "app", pids: 40 },
     ]);
-    expect(summary).toMatch(/^All 1 services are healthy, but: /);
+    expect(summary).toMatch(/^All 1 services are healthy\. Possible problem: /);
   });
 });
 

@@ -40,7 +40,9 @@ describe("a healthy service", () => {
     expect(overall_healthy).toBe(true);
     expect(cause).toMatchObject({ kind, service: "app", confidence: "possible" });
     expect(cause?.evidence[0]).toMatchObject({ source: "log", text: line });
-    expect(summary).toMatch(/^All 1 services are healthy, but: app is healthy, but logged an error/);
+    expect(summary).toMatch(
+      /^All 1 services are healthy\. Possible problem: app is healthy and logged an error recently/,
+    );
   });
 
   it.each([
@@ -53,6 +55,50 @@ describe("a healthy service", () => {
     prints(line);
     await until("it is stored", async () => (await manager.logs({ project, query: {} })).lines.length > 0);
     expect((await diagnose(manager)).cause).toBeNull();
+  });
+
+  it.each([
+    ["Restarting 'server.js'", true],
+    ["WARNING:  WatchFiles detected changes in 'main.py'. Reloading...", true],
+    ["GET /orders 200", false],
+  ])("whose error came before %j: outdated is %s", async (line, outdated) => {
+    const manager = await start(compose(service("app")));
+    prints("SyntaxError: Unexpected token ';'");
+    await until("it is found", async () => (await diagnose(manager)).cause !== null);
+    prints(line);
+    await until("it is stored", async () => (await manager.logs({ project, query: {} })).lines.length > 1);
+    expect((await diagnose(manager)).cause?.kind ?? null).toBe(outdated ? null : "syntax_error");
+  });
+
+  it("is named with its newest error, not with one that may be fixed", async () => {
+    const manager = await start(compose(service("app")));
+    prints('ERROR:  database "shopdb" does not exist\nERROR:  column "price" does not exist at character 23');
+    await until(
+      "both are stored",
+      async () => (await diagnose(manager)).cause?.explanation.includes("2 error") === true,
+    );
+    expect((await diagnose(manager)).cause).toMatchObject({ kind: "missing_table", service: "app" });
+    prints("ERROR in app: division by zero");
+    await until("the third one is stored", async () => (await diagnose(manager)).cause?.kind === "logged_errors");
+  });
+
+  it("that is a database is not blamed for an error that it logged before its client was restarted", async () => {
+    const db = service("db").replace("example/db", "postgres:15");
+    const manager = await start(compose(db, service("app", "depends_on: [db]")));
+    domain.runtime
+      .service("db")
+      .request.sink.write("stderr", Buffer.from('FATAL:  database "shopdb" does not exist\n'));
+    await until("it is found", async () => (await diagnose(manager)).cause?.kind === "missing_database");
+    await manager.restart({ project, service: "app" }, call());
+    expect((await diagnose(manager)).cause).toBeNull();
+  });
+
+  it("that may not listen on a privileged port is told so, and not to write elsewhere", async () => {
+    const manager = await start(compose(service("app")));
+    prints("ERROR nginx: [emerg] bind() to 127.0.0.1:80 failed (13: Permission denied)");
+    await until("it is found", async () => (await diagnose(manager)).cause !== null);
+    const { cause } = await diagnose(manager);
+    expect(cause).toMatchObject({ kind: "permission_denied", next: { do: expect.stringContaining("1024") } });
   });
 
   it("whose newest checks failed is named before they are enough to call it unhealthy", async () => {
@@ -70,6 +116,11 @@ describe("a healthy service", () => {
     expect(cause).toMatchObject({ kind: "check_failed", confidence: "likely" });
     expect(cause?.explanation).toMatch(/^app is still reported as healthy, but its last \d+ checks failed/);
     expect(cause?.evidence[0]?.text).toContain("HTTP 500, expected 200");
+    const { services } = await manager.health({ project }, call());
+    expect(services.app).toMatchObject({
+      status: "healthy",
+      message: "healthy until now; the last check failed: HTTP 500, expected 200",
+    });
   });
 
   it("whose check does not come back is seen to hang", async () => {

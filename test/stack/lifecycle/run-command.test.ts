@@ -150,6 +150,9 @@ describe("run_command", () => {
     await manager.start({ project: "shop" }, call());
     await manager.runCommand(ask({ command: `echo "a b" $(id) rm 'x y'` }), call());
     expect(domain.runtime.calls).toContain("exec web echo a b $(id) rm x y");
+    // As in a POSIX shell, a backslash in double quotes stays before an ordinary character.
+    await manager.runCommand(ask({ command: String.raw`psql -c "\d items" "say \"hi\"" a\ b` }), call());
+    expect(domain.runtime.calls).toContain(String.raw`exec web psql -c \d items say "hi" a b`);
     for (const command of ["cd x && npm test", "echo a ; rm x", "a | b", "a > b"])
       await expect(manager.runCommand(ask({ command }), call())).rejects.toMatchObject({
         code: "INVALID_INPUT",
@@ -203,7 +206,10 @@ describe("run_command", () => {
     domain.runtime.service("web").end({ exitCode: 1 });
     await until("web crashed", async () => (await manager.report("shop")).services.web?.state === "crashed");
     expect(await manager.runCommand(ask(), call())).toMatchObject({ one_off: true });
-    expect(domain.runtime.calls.filter((one) => one.startsWith("one-off"))).toHaveLength(2);
+    domain.runtime.scripts.web = { exec: async () => ({ exitCode: 2 }) };
+    const { message } = await manager.runCommand(ask(), call());
+    expect(message).toMatch(/^Exit code 2 .*web does not run; the command ran in a fresh instance of it\.$/);
+    expect(domain.runtime.calls.filter((one) => one.startsWith("one-off"))).toHaveLength(3);
   });
 
   it("opens a temporary stack where none runs, with its dependencies on request, and leaves nothing", async () => {
@@ -211,6 +217,8 @@ describe("run_command", () => {
     domain.runtime.scripts.web = { exec: prints("done\n") };
     expect(await manager.runCommand(ask(), call())).toMatchObject({ one_off: true, stdout: "done\n" });
     expect(domain.runtime.started()).toEqual([]);
+    domain.runtime.scripts.web = { exec: async () => ({ exitCode: 2 }) };
+    expect((await manager.runCommand(ask(), call())).message).toContain("set dependencies: true");
     await manager.runCommand(ask({ dependencies: true }), call());
     expect(domain.runtime.started()).toEqual(["db"]);
     expect(domain.runtime.alive.size).toBe(0);

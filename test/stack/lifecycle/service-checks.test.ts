@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { Healthcheck, ServiceDefinition, StackDefinition } from "../../../src/stack/definition/types.js";
 import { checksOf, requireChecks, uncheckedDependency } from "../../../src/stack/lifecycle/service-checks.js";
+import { addressOf, unidentifiedPorts } from "../../../src/stack/lifecycle/web-ports.js";
 import { serviceDefinition as service } from "../../support/service.js";
 
 const port = (containerPort: number) => ({ containerPort, protocol: "tcp" as const });
@@ -122,5 +123,36 @@ describe("service_healthy", () => {
   it("is met by the check of a published port or of a known protocol", () => {
     expect(() => requireChecks(stack({ image: "acme/db", ports: [port(5000)] }), "dagger")).not.toThrow();
     expect(() => requireChecks(stack({ image: "postgres:16" }), "dagger")).not.toThrow();
+  });
+});
+
+describe("the address of a published port", () => {
+  const endpoint = { service: "web", container_port: 80, host: "127.0.0.1" as const, host_port: 8080 };
+  const cmd = (...argv: string[]) => ({ kind: "cmd" as const, argv });
+
+  it("is a URL where the port was observed to speak HTTP, or the health check sends HTTP to it", () => {
+    expect(addressOf(endpoint, undefined, new Map([[80, "http"]]))).toBe("http://127.0.0.1:8080");
+    expect(addressOf(endpoint, { kind: "http", port: 80, path: "/", status: 200 }, undefined)).toBe(
+      "http://127.0.0.1:8080",
+    );
+    expect(addressOf(endpoint, cmd("curl", "-f", "http://localhost/health"), undefined)).toBe("http://127.0.0.1:8080");
+    expect(addressOf({ ...endpoint, container_port: 443 }, cmd("wget", "https://127.0.0.1/"), undefined)).toBe(
+      "https://127.0.0.1:8080",
+    );
+  });
+
+  it("is host and port otherwise", () => {
+    expect(addressOf(endpoint, { kind: "http", port: 81, path: "/", status: 200 }, new Map())).toBe("127.0.0.1:8080");
+    expect(addressOf(endpoint, cmd("curl", "http://localhost:8000/"), undefined)).toBe("127.0.0.1:8080");
+    expect(addressOf(endpoint, cmd("curl", "http://localhost.example/"), undefined)).toBe("127.0.0.1:8080");
+    expect(addressOf({ ...endpoint, host: "0.0.0.0" }, { kind: "tcp", port: 80 }, undefined)).toBe("127.0.0.1:8080");
+    expect(addressOf({ ...endpoint, protocol: "udp" }, undefined, new Map([[80, "http"]]))).toBe("127.0.0.1:8080/udp");
+  });
+
+  it("needs no answer where the check shows it, or where the port belongs to another protocol", () => {
+    const ports = [port(80), port(9000), port(5432), { containerPort: 53, protocol: "udp" as const }];
+    const healthcheck = { ...TIMED, test: cmd("curl", "http://localhost") };
+    expect(unidentifiedPorts(service({ ports, healthcheck }))).toEqual([9000]);
+    expect(unidentifiedPorts(service({ ports }), { kind: "http", port: 9000, path: "/", status: 200 })).toEqual([80]);
   });
 });

@@ -1,7 +1,8 @@
-/** A service may have the name of a member of Object.prototype, and is operated like any other. */
+/** Names of services: members of Object.prototype, and instances of one service. */
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { invoke, operationNamed } from "../../../src/operations/index.js";
-import { call, compose, Domain, service } from "../../support/domain.js";
+import { call, compose, Domain, eventsOf, service } from "../../support/domain.js";
+import { FakeRuntime } from "../../support/fake-runtime.js";
 
 let domain: Domain;
 beforeEach(() => {
@@ -31,3 +32,67 @@ it.each(["constructor", "toString", "hasOwnProperty", "valueOf"])(
     await run("stop_stack", {});
   },
 );
+
+it("the name of a service that runs several times leads to all of its instances", async () => {
+  const text = (scale: number): string =>
+    compose(service("web", `scale: ${scale}\nports: [80]`), service("proxy", "depends_on: [web]"));
+  domain.project("shop", text(3));
+  const runtime = new FakeRuntime("docker");
+  runtime.scripts = { web: { prints: "first" }, "web-2": { prints: "second" }, "web-3": { prints: "third" } };
+  const manager = domain.manager({ runtime: "docker" }, [runtime]);
+  const project = "shop";
+  const states = async () =>
+    Object.fromEntries(
+      Object.entries((await manager.report(project)).services).map(([name, one]) => [name, one.generation]),
+    );
+  expect((await manager.check({ project })).services.map((one) => one.service)).toEqual([
+    "web",
+    "web-2",
+    "web-3",
+    "proxy",
+  ]);
+  expect((await manager.resolve({ project })).model).toMatchObject({ services: { web: { scale: 3 } } });
+  await manager.start({ project }, call());
+  expect(await states()).toEqual({ web: 1, "web-2": 1, "web-3": 1, proxy: 1 });
+
+  const { lines } = await manager.logs({ project, query: { services: ["web"] } });
+  expect(lines.map((line) => [line.service, line.text]).sort()).toEqual([
+    ["web", "first"],
+    ["web-2", "second"],
+    ["web-3", "third"],
+  ]);
+  const health = await manager.health({ project, services: ["web"], waitFor: "healthy" }, call());
+  expect([Object.keys(health.services), health.wait?.met]).toEqual([["web", "web-2", "web-3"], true]);
+  expect(Object.keys((await manager.stats({ project, services: ["web"] })).services)).toEqual([
+    "web",
+    "web-2",
+    "web-3",
+  ]);
+  const limited = await manager.setLimits({ project, service: "web", limits: { memory_mb: 300 } }, call());
+  expect(limited).toMatchObject({ live: true, verified: true });
+  expect(runtime.service("web-3").limits.memory_mb).toBe(300);
+
+  // An instance that crashed is replaced alone.
+  runtime.service("web-2").end({ exitCode: 1 });
+  const restarted = await manager.restart({ project, service: "web-2" }, call());
+  expect(restarted).toMatchObject({ service: "web-2", verified: true, dependents_restarted: [] });
+  expect(await states()).toEqual({ web: 1, "web-2": 2, "web-3": 1, proxy: 1 });
+  expect((await eventsOf(manager, project, "service_crashed")).map((one) => one.service)).toEqual(["web-2"]);
+  expect(await manager.restart({ project, service: "web" }, call())).toMatchObject({
+    dependents_restarted: ["web-2", "web-3"],
+  });
+  expect(runtime.service("web-2").limits.memory_mb).toBe(300);
+
+  // With a smaller scale, the first instances keep running.
+  domain.project("shop", text(2));
+  await manager.start({ project }, call());
+  expect(await states()).toEqual({ web: 2, "web-2": 3, proxy: 1 });
+  await expect(manager.stop({ project, services: ["web-2"] }, call())).rejects.toMatchObject({
+    code: "INVALID_INPUT",
+    message: "web-2 is one instance of web and cannot stop alone.",
+  });
+  const stopped = await manager.stop({ project, services: ["web"] }, call());
+  expect(stopped).toMatchObject({ status: "stopped", verified: true });
+  expect(stopped.message).toContain("web, web-2");
+  expect(Object.keys(await states())).toEqual(["proxy"]);
+});

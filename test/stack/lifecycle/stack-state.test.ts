@@ -59,6 +59,7 @@ function observe(phase: StackPhase, reached: Reached | null, states: readonly Se
   const outcome = startOutcome({
     project: "shop",
     reached,
+    changes: [],
     health,
     before: report("stopped"),
     after: report(state),
@@ -68,6 +69,18 @@ function observe(phase: StackPhase, reached: Reached | null, states: readonly Se
 }
 
 describe("a stack's reports", () => {
+  it("call a stack starting only while something starts, or a change in progress can start it", () => {
+    fc.assert(
+      fc.property(anyStack, fc.boolean(), ({ states }, changing) => {
+        const coming = states.some((one) => ["pending", "starting", "stopping"].includes(one));
+        const state = stackState("open", states, changing);
+        if (state === "starting") expect(coming || (changing && states.includes("stopped"))).toBe(true);
+        if (states.includes("stopped") && !changing) expect(state).toBe("degraded");
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
   it("agree about whether everything is as it should be, for every combination of states", () => {
     fc.assert(
       fc.property(anyStack, ({ phase, reached, states }) => {

@@ -3,7 +3,7 @@ import { mkdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } f
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { SharedStackManager } from "../../../src/stack/model.js";
-import { call, compose, Domain, service } from "../../support/domain.js";
+import { call, compose, Domain, service, until } from "../../support/domain.js";
 import { FakeRuntime } from "../../support/fake-runtime.js";
 
 let domain: Domain;
@@ -57,6 +57,20 @@ describe("a changed source", () => {
       files: ["app/main.py"],
     });
     expect(await stale("web")).toBeUndefined();
+    // The diagnosis names it beside another problem, or when the service is asked for.
+    const diagnosed = (service?: string) => manager.diagnose({ project: "shop", ...(service && { service }) });
+    expect(await diagnosed()).toMatchObject({ cause: null, others: [] });
+    expect((await diagnosed("web")).cause).toBeNull();
+    const finding = {
+      kind: "stale_code",
+      service: "app",
+      evidence: [{ source: "definition", text: "edited after start: app/main.py" }],
+      next: { do: "restart_service applies the change.", operation: "restart_service" },
+    };
+    expect((await diagnosed("app")).cause).toMatchObject(finding);
+    domain.runtime.service("web").request.sink.write("stdout", Buffer.from("ERROR out of stock\n"));
+    await until("the error is found", async () => (await diagnosed()).cause !== null);
+    expect(await diagnosed()).toMatchObject({ cause: { kind: "logged_errors" }, others: [finding] });
     const [report] = await manager.list();
     expect(report?.services.app?.stale?.files).toEqual(["app/main.py"]);
     await restart();
@@ -134,6 +148,44 @@ describe("a changed source", () => {
     expect((await stale())?.files).toEqual(["package.json"]);
   });
 
+  it("is of no effect when the command of the image reloads it, or when a file server reads it for each request", async () => {
+    const docker = new FakeRuntime("docker");
+    docker.scripts = { app: { command: ["docker-entrypoint.sh", "npm", "run", "dev"] } };
+    await up(
+      `services:
+  app:
+    build: ./app
+    volumes: ["./app:/app"]
+    healthcheck: { test: [CMD, x], interval: 100ms }
+  web:
+    image: nginx:alpine
+    volumes: ["./web:/usr/share/nginx/html:ro", "./web/nginx.conf:/etc/nginx/conf.d/default.conf:ro"]
+    healthcheck: { test: [CMD, x], interval: 100ms }
+`,
+      {
+        "app/Dockerfile": "FROM scratch",
+        "app/package.json": '{"scripts": {"dev": "node --watch server.js"}}',
+        "app/server.js": "",
+        "web/index.html": "",
+        "web/nginx.conf": "",
+      },
+      docker,
+    );
+    write("web/index.html");
+    expect(await stale("web")).toBeUndefined();
+    write("web/nginx.conf");
+    expect((await stale("web"))?.files).toEqual(["web/nginx.conf"]);
+    // The bind covers the folder that the image was built from.
+    write("app/server.js");
+    expect(await stale()).toBeUndefined();
+    docker.service("app").end({ exitCode: 1 });
+    docker.scripts = { app: { command: ["node", "server.js"] } };
+    await until("it ended", async () => (await health()).app?.status === "crashed");
+    await restart();
+    write("app/server.js");
+    expect((await stale())?.files).toEqual(["app/server.js"]);
+  });
+
   it("is of effect on such a server when it runs on a copy", async () => {
     const dagger = new FakeRuntime("dagger");
     await up(
@@ -193,6 +245,28 @@ describe("a changed definition", () => {
     expect(await stale("web")).toBeUndefined();
     await manager.start({ project: "shop" }, call());
     expect(await stale()).toBeUndefined();
+  });
+
+  it("includes the content of configs and of secret files, and a start replaces the services that use them", async () => {
+    const text = `${compose(service("app", "configs: [made]"), service("web", "secrets: [key]"), service("other"))}
+configs: { made: { file: made.conf } }
+secrets: { key: { file: key.bin } }
+`;
+    await up(text, { "made.conf": "one\n", "key.bin": "one\n" });
+    write("made.conf", "two\n");
+    expect(await stale()).toMatchObject({ reason: expect.stringContaining("made.conf"), fix: "start_stack" });
+    expect(await stale("web")).toBeUndefined();
+    // Not UTF-8.
+    writeFileSync(join(folder, "key.bin"), Buffer.from([0xff, 0xfe, 1]));
+    write("made.conf", "three\n");
+    const generations = async () =>
+      Object.values((await manager.report("shop")).services).map(({ generation }) => generation);
+    await manager.start({ project: "shop" }, call());
+    expect(await generations()).toEqual([2, 2, 1]);
+    expect(await stale()).toBeUndefined();
+    writeFileSync(join(folder, "key.bin"), Buffer.from([0xff, 0xfe, 2]));
+    await manager.start({ project: "shop" }, call());
+    expect(await generations()).toEqual([2, 3, 1]);
   });
 
   it("is a note when it adds or removes services, or cannot be read", async () => {

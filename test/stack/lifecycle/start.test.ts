@@ -37,6 +37,8 @@ it("a start is in dependency order, independent services in parallel, and report
   expect(outcome.after.notes).toContain("Runtime local (the first that is available).");
   expect(told.some((line) => line.startsWith("0/4"))).toBe(true);
   expect(told.at(-1)).toBe("4/4 Every service is healthy.");
+  // The fake runtime reports an event and a phase with the same text.
+  expect(told.filter((line) => /db: unpacking/i.test(line))).toEqual(["0/4 db: Unpacking 12 MB."]);
   const types = (await eventsOf(manager, "shop")).map(({ type }) => type);
   expect(types[0]).toBe("stack_starting");
   expect(types.at(-1)).toBe("stack_started");
@@ -103,6 +105,20 @@ it("a failed start has the runtime's refusal, also where another service waits f
   await expect(starting).rejects.toMatchObject({ code: "DEPENDENCY_INSTALL_FAILED", message: refused.message });
 });
 
+it.each([
+  [{ exitCode: null, signal: "SIGKILL", oomKilled: true }, "", /Raise its memory limit/],
+  [{ exitCode: 1 }, "[emerg] bind() to 0.0.0.0:80 failed (13: Permission denied)", /port from 1024 upwards/],
+  [{ exitCode: 1 }, "EACCES: permission denied, open '/data/x'", /services do not run as root/],
+])("a start that fails with %j %j has the step that fixes it", async (exit, prints, step) => {
+  domain.project("shop", compose(service("app", "mem_limit: 100m")));
+  domain.runtime.scripts = { app: { prints, probe: () => "connection refused" } };
+  const starting = domain.manager().start({ project: "shop" }, call());
+  await until("it runs", () => domain.runtime.services.has("app"));
+  domain.runtime.service("app").end(exit);
+  const error = await starting.catch((thrown: unknown) => thrown);
+  expect((error as StackwardenError).report().hint).toMatch(step);
+});
+
 it("a start fails when checks fail too often", async () => {
   domain.project("shop", compose(service("app").replace("start_period: 10s", "start_period: 0s")));
   domain.runtime.scripts = { app: { probe: () => "HTTP 500" } };
@@ -111,7 +127,7 @@ it("a start fails when checks fail too often", async () => {
     .start({ project: "shop" }, call())
     .catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ code: "SERVICE_START_FAILED" });
-  expect((error as Error).message).toContain("its health check failed 2 times: HTTP 500");
+  expect((error as Error).message).toContain("its health check (fake) failed 2 times: HTTP 500");
 });
 
 it("a start has a deadline for the whole stack, and names the missing services", async () => {
@@ -276,4 +292,34 @@ it("services are remembered and secrets generated only for a start that is possi
   const { lines } = await manager.logs({ project: "shop", query: { tail: 1 } });
   expect(lines[0]?.text).toBe("my key is [redacted]");
   expect(JSON.parse(readFileSync(join(file, "project.json"), "utf8"))).toMatchObject({ services: ["app"] });
+});
+
+it("a start that ends before a new database was ready deletes its new volume, and no volume with data", async () => {
+  const text = compose(
+    `
+  db:
+    image: postgres:16
+    volumes: [data:/var/lib/postgresql/data]
+    healthcheck: { test: [CMD, x], interval: 100ms, retries: 2, start_period: 5s, start_interval: 50ms }`,
+    service("app", "volumes: [files:/files]"),
+  );
+  domain.project("shop", `${text}\nvolumes: { data: {}, files: {} }\n`);
+  const runtime = new FakeRuntime("docker");
+  let ready = false;
+  runtime.scripts = {
+    db: { newVolumes: [["data"], ["data"]], probe: () => ready || "initialising" },
+    app: { newVolumes: [["files"]], ends: [{ afterMs: 100, exitCode: 1 }] },
+  };
+  const manager = domain.manager({ runtime: "docker" }, [runtime]);
+  await expect(manager.start({ project: "shop" }, call())).rejects.toMatchObject({ code: "SERVICE_START_FAILED" });
+  expect(runtime.calls.filter((one) => /^(?:stop db|remove)/.test(one))).toEqual(["stop db SIGTERM", "remove data"]);
+  expect((await eventsOf(manager, "shop", "warning")).map(({ message }) => message)).toContainEqual(
+    "The new volume of db (data) was deleted: the start ended before its database was ready. The next start creates it again.",
+  );
+  // Once it has answered, its volume stays, whatever else fails.
+  ready = true;
+  runtime.scripts.app = { probe: () => "never", ends: [{ afterMs: 1000, exitCode: 1 }] };
+  await expect(manager.start({ project: "shop" }, call())).rejects.toMatchObject({ code: "SERVICE_START_FAILED" });
+  expect((await eventsOf(manager, "shop", "service_healthy")).map((one) => one.service)).toContain("db");
+  expect(runtime.calls.filter((one) => one.startsWith("remove"))).toEqual(["remove data"]);
 });

@@ -158,7 +158,7 @@ describe("a check whose program the service lacks", () => {
     const begun = Date.now();
     await expect(outcome).rejects.toMatchObject({
       code: "SERVICE_START_FAILED",
-      message: expect.stringMatching(/its health check failed 1 times: curl: not found/),
+      message: expect.stringMatching(/its health check \(exec curl\) failed once: curl: not found/),
     });
     expect(Date.now() - begun).toBeLessThan(5_000);
   });

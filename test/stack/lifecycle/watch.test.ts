@@ -72,6 +72,42 @@ describe("a watched stack", () => {
     await replaced(before + 1);
   });
 
+  it("copies files for sync into an instance of a built image, and replaces it when that fails", async () => {
+    const docker = new FakeRuntime("docker");
+    docker.copiedFiles = [];
+    const copies = () => docker.copiedFiles ?? [];
+    const sync = "{ path: ./src, action: sync, target: /app/src, ignore: [tmp/] }";
+    const rules = `develop: { watch: [${sync}, { path: ./Dockerfile, action: rebuild }] }`;
+    const text = compose(service("app", `build: .\n${rules}`)).replace("    image: example/app\n", "");
+    await up(text, true, docker);
+    const messages = async (type: "files_copied" | "warning") =>
+      (await eventsOf(manager, "shop", type)).map(({ message }) => message);
+    write("src/deep/er.py", "two");
+    write("src/tmp/left-out.py", "two");
+    await until("the file is copied", () => copies().length > 0);
+    expect(copies()).toEqual([
+      expect.objectContaining({ target: "/app/src/deep/er.py", source: { path: "src/deep/er.py", within: folder } }),
+    ]);
+    await until("its event", async () => (await messages("files_copied")).length > 0);
+    expect(await messages("files_copied")).toEqual(["Copied into app: src/deep/er.py."]);
+    expect((await manager.report("shop")).services.app?.stale?.files).toEqual(["src/tmp/left-out.py"]);
+    rmSync(join(folder, "src/main.py"));
+    await until("the file is removed", () => copies().at(-1)?.source === null);
+    expect(copies().at(-1)?.target).toBe("/app/src/main.py");
+    expect(await generation()).toBe(1);
+
+    docker.copyErrors.push(new Error("read-only"));
+    write("src/deep/er.py", "three");
+    await replaced(2);
+    expect(await messages("warning")).toEqual([
+      "Changed files could not be copied into app, which is replaced: read-only",
+    ]);
+    // With another rule's change the service is replaced once.
+    write("Dockerfile", "FROM scratch");
+    write("src/deep/er.py", "four");
+    await replaced(3);
+  });
+
   it("leaves out what the rule ignores, what .gitignore names and what is outside of include", async () => {
     await up(compose(watching("restart", ", ignore: [tmp/], include: ['**/*.py']")), true);
     write(".gitignore", "generated.py\n");
@@ -117,6 +153,7 @@ describe("a rule", () => {
     ["{ action: sync }", "INVALID_STACK"],
     ["{ path: ./src }", "INVALID_STACK"],
     ["7", "INVALID_STACK"],
+    ["{ path: ./src, action: sync, target: app }", "INVALID_STACK"],
   ])("%s is refused", async (rule, code) => {
     await expect(up(compose(service("app", `develop: { watch: [${rule}] }`)), true)).rejects.toMatchObject({ code });
   });

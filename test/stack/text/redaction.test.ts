@@ -126,6 +126,7 @@ describe("patterns", () => {
     ['{"password":"hun ter\\"2","user":"x"}', `{"password":${REDACTED},"user":"x"}`],
     ["{'api_key': 'abc def'}", `{'api_key': ${REDACTED}}`],
     ["passwd = 'a b c' next", `passwd = ${REDACTED} next`],
+    ["DB_PWD=/secret/of/mine", `DB_PWD=${REDACTED}`],
     ["SECRET_KEY=abc&x=1", `SECRET_KEY=${REDACTED}&x=1`],
     ["GET /?token=abc123&x=1 200", `GET /?token=${REDACTED}&x=1 200`],
     ["aws_secret_access_key=wJalrXUt/K7", `aws_secret_access_key=${REDACTED}`],
@@ -147,6 +148,8 @@ describe("patterns", () => {
 
   it.each([
     "http://localhost:3000/@vite/client 200",
+    "PWD=/app",
+    "HOME=/\nOLDPWD=/srv\nPWD=/app\n",
     "http://127.0.0.1:8000/health",
     "password authentication failed for user x",
     "SyntaxError: Unexpected token: }",

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileS
 import { basename, join } from "node:path";
 
 const ROOT = "/sys/fs/cgroup";
-const CONTROLLERS = ["memory", "cpu", "cpuacct", "pids"];
+const CONTROLLERS = ["memory", "cpu", "cpuacct", "pids", "freezer"];
 
 export const version = () => (existsSync(join(ROOT, "cgroup.controllers")) ? 2 : 1);
 

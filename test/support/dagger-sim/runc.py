@@ -1,11 +1,14 @@
-"""Stand-in for the engine host's runc: list, state, update, events, exec, kill over the simulated engine's containers.
+"""Stand-in for the engine host's runc: list, state, update, events, exec, kill, pause, resume over the simulated engine's containers.
 
 Limits are the kernel's own: they go to the container's real cgroups, version 1 or 2.
 """
 import json
 import os
 import signal
+import subprocess
 import sys
+import threading
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ENGINE = os.environ["DAGGER_SIM_ENGINE"]
@@ -203,6 +206,15 @@ def do_events(words):
     print(json.dumps({"type": "stats", "id": record["id"], "data": stats(record)}))
 
 
+def copy(source, target):
+    while True:
+        chunk = os.read(source.fileno(), 65536)
+        if not chunk:
+            return
+        while chunk:
+            chunk = chunk[os.write(target, chunk):]
+
+
 def do_exec(words):
     flags = ("cwd", "env", "e", "user", "u", "additional-gids", "g", "process", "p", "pid-file", "cap", "console-socket")
     given = options(words, flags, ("tty", "t", "detach", "d", "no-new-privs", "ignore-paused"))
@@ -228,9 +240,18 @@ def do_exec(words):
     enter = ["nsenter", "--target", str(record["pid"]), "--mount", "--uts", "--ipc", "--net", "--pid"]
     init = ["perl", os.path.join(HERE, "init.pl"), "exec", record["rootfs"], uid, gid or "0", "-", given.get("cwd", process["cwd"]), environment]
     try:
-        os.execvp((before + enter)[0], before + enter + init + words)
+        # As runc does it: ends only when what the command left behind has closed its output too.
+        child = subprocess.Popen(before + enter + init + words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     except OSError as error:
         fail(str(error))
+    copies = [threading.Thread(target=copy, args=pair) for pair in ((child.stdout, 1), (child.stderr, 2))]
+    for one in copies:
+        one.start()
+    code = child.wait()
+    for one in copies:
+        one.join()
+    sys.stdout.flush()
+    os._exit(code if code >= 0 else 128 - code)
 
 
 def do_kill(words):
@@ -245,6 +266,32 @@ def do_kill(words):
         os.kill(record["pid"], wanted)
     except ProcessLookupError:
         fail("container not running")
+
+
+def freeze(words, frozen):
+    record = state(words[0] if words else "")
+    group = groups(record)
+    if "" in group:
+        write(int(frozen), group[""], "cgroup.freeze")
+        shows = lambda: ("frozen %d" % frozen) in read(group[""], "cgroup.events")
+    elif "freezer" in group:
+        write("FROZEN" if frozen else "THAWED", group["freezer"], "freezer.state")
+        shows = lambda: read(group["freezer"], "freezer.state") == ("FROZEN" if frozen else "THAWED")
+    else:
+        fail("unable to freeze: no freezer cgroup")
+    for _ in range(1000):
+        if shows():
+            return
+        time.sleep(0.01)
+    fail("unable to freeze")
+
+
+def do_pause(words):
+    freeze(words, True)
+
+
+def do_resume(words):
+    freeze(words, False)
 
 
 def do_state(words):
@@ -264,7 +311,7 @@ def main():
     if "version" in given or "v" in given:
         print("runc version 1.2.1\nspec: 1.2.0")
         return
-    known = {"list": do_list, "update": do_update, "events": do_events, "exec": do_exec, "kill": do_kill, "state": do_state, "ps": do_ps}
+    known = {"list": do_list, "update": do_update, "events": do_events, "exec": do_exec, "kill": do_kill, "state": do_state, "ps": do_ps, "pause": do_pause, "resume": do_resume}
     command = words.pop(0) if words else ""
     if command not in known:
         fail('no help topic for "%s"' % command)

@@ -6,7 +6,7 @@ import { makeCgroups, removeCgroups } from "./cgroups.mjs";
 import { innerPid, launch } from "./launch.mjs";
 import { masking } from "./mask.mjs";
 import { own } from "./trees.mjs";
-import { findUser } from "./users.mjs";
+import { findUser, ownerOf } from "./users.mjs";
 
 const MOST_KEPT = 64 * 1024;
 export const signalNumber = { SIGKILL: 9, SIGTERM: 15 };
@@ -16,9 +16,11 @@ function prepared(session, container, folder) {
   return container.mounts.map((mount, index) => {
     const { kind, target, owner, readOnly = false, size = 0 } = mount;
     if (kind === "temp") return { target, tmpfs: size };
-    const who = owner === undefined ? undefined : findUser(container.layers, owner);
+    const who = owner === undefined ? undefined : ownerOf(container.layers, owner);
     if (kind === "cache") {
-      const path = join(session.engine.part("cache"), mount.key);
+      // Another owner is another volume.
+      const name = who === undefined ? mount.key : `${mount.key}@${who.uid}:${who.gid}`;
+      const path = join(session.engine.part("cache"), name);
       if (mkdirSync(path, { recursive: true, mode: 0o755 }) !== undefined && who !== undefined) own(path, who);
       return { target, source: path };
     }

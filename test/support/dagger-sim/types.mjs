@@ -1,5 +1,5 @@
 /** All types but `Container`: `(context, self, args) => value`. */
-import { lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { copyFileSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { containerFields, emptyContainer, entriesOf } from "./container-type.mjs";
 import { dockerBuild } from "./dockerfile.mjs";
@@ -82,6 +82,10 @@ export const types = {
     name: (_, file) => file.name,
     size: (_, file) => lstatSync(file.path).size,
     sync: (_, file) => file,
+    export: (_, file, { path }) => {
+      copyFileSync(file.path, path);
+      return path;
+    },
   },
   Service: {
     withHostname: ({ session, span }, service, { hostname }) => session.made({ ...service, hostname }, span),
@@ -136,7 +140,7 @@ export const types = {
 export const OBJECTS = new Set(["source", "cache", "secret", "service", "directory", "secrets"]);
 
 /** Done at every call. */
-export const EFFECTS = new Set(["version", "start", "stop", "setSecret", "secret", "plaintext", "prune"]);
+export const EFFECTS = new Set(["version", "start", "stop", "setSecret", "secret", "plaintext", "prune", "export"]);
 
 /** Their field gives not an object but its id. */
 export const GIVES_ID = new Set(["sync", "start", "stop"]);

@@ -13,6 +13,12 @@ const rows = (layers, file) => {
 };
 const isId = (word) => /^\d+$/.test(word);
 
+/** As an owner, a user without a group has the one of the same number. */
+export function ownerOf(layers, text) {
+  const user = findUser(layers, text);
+  return text.includes(":") ? user : { ...user, gid: user.uid };
+}
+
 /** @param {string[]} layers topmost first */
 export function findUser(layers, text) {
   const [user, group] = text === "" ? ["0"] : text.split(":");

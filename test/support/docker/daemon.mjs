@@ -1,11 +1,21 @@
 /** A Docker daemon of a test's own: its folders, socket, networks and images end with it. */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { perRun } from "../per-run.mjs";
 import { engineCall } from "./engine-call.mjs";
-import { BUSYBOX, makeImages } from "./images.mjs";
+import { BUSYBOX, importBase, makeImages } from "./images.mjs";
 
 const succeeds = (/** @type {string} */ command, /** @type {string[]} */ args) =>
   spawnSync(command, args, { stdio: "ignore" }).status === 0;
@@ -30,33 +40,88 @@ const runs = (/** @type {number} */ pid) => {
 /** One of 256 address ranges, by the process. */
 const pool = () => `10.${200 + (process.pid % 50)}.${((process.pid >> 2) % 16) << 4}.0/20`;
 
+let bridges = 0;
+
+/** A bridge for builds by BuildKit, and for what runs outside of a stack. */
+function addBridge() {
+  bridges += 1;
+  const name = `sw${process.pid.toString(36)}-${bridges}`;
+  const [base = ""] = pool().split("/");
+  const [one, two, three] = base.split(".").map(Number);
+  for (const words of [
+    ["link", "add", name, "type", "bridge"],
+    ["addr", "add", `${one}.${two}.${(three ?? 0) + 16 - bridges}.1/24`, "dev", name],
+    ["link", "set", name, "up"],
+  ])
+    execFileSync("ip", words);
+  return name;
+}
+
 /**
- * @param {{images?: string[], arguments?: string[], root?: string}} [options] images: of `images.mjs`, default all; `[]`: none
+ * Fills the data folder of a daemon that has not started with the file system of the images, which takes a daemon seconds
+ * to import. Layers are never changed, so that daemons share their files; the daemon's databases are copied.
+ * @param {string} data
+ */
+async function fillFromTemplate(data) {
+  const template = await perRun("docker-images", async (folder) => {
+    const daemon = await startDaemon({ images: [] });
+    await importBase(daemon.socket);
+    await daemon.end("SIGTERM");
+    renameSync(join(daemon.folder, "data"), join(folder, "data"));
+    await daemon.close();
+  });
+  if (template === null) return;
+  const from = join(template, "data");
+  mkdirSync(data, { mode: 0o710 });
+  for (const part of readdirSync(from)) {
+    const copy = (/** @type {string} */ how) =>
+      spawnSync("cp", [how, join(from, part), data], { stdio: "ignore" }).status;
+    // Another file system has no links to it.
+    if (part !== "overlay2" || copy("-al") !== 0) copy("-a");
+  }
+}
+
+/**
+ * @param {{images?: string[], arguments?: string[], root?: string, bridge?: boolean}} [options] images: of `images.mjs`,
+ * default all; `[]`: none. bridge: the daemon has a default network
  */
 export async function startDaemon(options = {}) {
   const folder = mkdtempSync(join(options.root ?? tmpdir(), "stackwarden-dockerd-"));
   const socket = join(folder, "docker.sock");
   const log = join(folder, "log");
+  const bridge = options.bridge === true ? addBridge() : "none";
   const words = [
     `--data-root=${join(folder, "data")}`,
     `--exec-root=${join(folder, "exec")}`,
     `--pidfile=${join(folder, "pid")}`,
     `--host=unix://${socket}`,
-    "--bridge=none",
+    `--bridge=${bridge}`,
     `--default-address-pool=base=${pool()},size=24`,
     ...(options.arguments ?? []),
   ];
   /** @type {import("node:child_process").ChildProcess | undefined} */
   let daemon;
-  const start = async () => {
+  /** @returns why the daemon ended; null when it answers */
+  const attempt = async () => {
     const child = spawn("dockerd", words, { stdio: ["ignore", "pipe", "pipe"] });
     daemon = child;
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => appendFileSync(log, chunk));
     for (const end = Date.now() + 60_000; ; await sleep(50)) {
-      if (child.exitCode !== null || Date.now() > end)
-        throw new Error(`dockerd does not answer: ${readFileSync(log, "utf8").slice(-2000)}`);
+      if (child.exitCode !== null || Date.now() > end) return `dockerd does not answer: ${orEmpty(log).slice(-2000)}`;
       const answer = await engineCall(socket, "GET", "/_ping").catch(() => null);
-      if (answer?.status === 200) return;
+      if (answer?.status === 200) return null;
+    }
+  };
+  const start = async () => {
+    for (let attempts = 1; ; attempts += 1) {
+      const fault = await attempt();
+      if (fault === null) return;
+      // Daemons that start at the same time change the same firewall rules; a loaded machine is slow to start containerd.
+      if (attempts === 5 || !/iptables failed|timeout waiting for containerd/.test(fault)) {
+        daemon?.kill("SIGKILL");
+        throw new Error(fault);
+      }
+      await sleep(200 * attempts);
     }
   };
   const end = async (/** @type {NodeJS.Signals} */ signal) => {
@@ -72,7 +137,13 @@ export async function startDaemon(options = {}) {
     for (const limit = Date.now() + 10_000; Date.now() < limit && runs(containerd); await sleep(20));
     if (!runs(containerd)) rmSync(join(folder, "exec/containerd/containerd.pid"), { force: true });
   };
-  await start();
+  const removeBridge = () => bridge === "none" || spawnSync("ip", ["link", "delete", bridge]);
+  if (options.images?.length !== 0) await fillFromTemplate(join(folder, "data"));
+  await start().catch((error) => {
+    removeBridge();
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  });
   if (options.images?.length !== 0) await makeImages(socket, options.images);
   return {
     folder,
@@ -83,6 +154,7 @@ export async function startDaemon(options = {}) {
     start,
     async close() {
       await end("SIGTERM");
+      removeBridge();
       for (const place of mountsBelow(folder)) spawnSync("umount", ["-l", place], { stdio: "ignore" });
       rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
     },

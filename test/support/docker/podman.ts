@@ -1,6 +1,6 @@
 /** A Podman service of a test's own, with the Docker API: its folders, socket, networks and images end with it. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -22,6 +22,22 @@ export function whyNoPodman(): string | null {
       return `${path} is missing (Debian: apt-get install netavark aardvark-dns catatonit busybox)`;
   return succeeds("iptables", "-L", "-n") ? null : "Podman's networks need iptables, which does not work here";
 }
+
+/**
+ * Monitors of commands in containers: they stay for five minutes after the command (`exit_command_delay`), so that its exit
+ * code can be asked for.
+ */
+const monitorsOf = (folder: string): number[] =>
+  readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const [program = "", ...words] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+        return program.endsWith("/conmon") && words.some((word) => word.startsWith(`${folder}/`)) ? [Number(pid)] : [];
+      } catch {
+        return [];
+      }
+    });
 
 export interface TestPodman {
   socket: string;
@@ -71,6 +87,7 @@ export async function startPodman(images: string[]): Promise<TestPodman> {
         await exited;
         clearTimeout(timer);
       }
+      for (const pid of monitorsOf(folder)) process.kill(pid, "SIGKILL");
       rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
     },
   };

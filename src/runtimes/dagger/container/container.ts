@@ -21,9 +21,11 @@ import { INSTANCE_VARIABLE } from "../engine-host/types.js";
 import { checkWords, ENTRY_SCRIPT, entryArgs } from "../entry/entry-script.js";
 import { SecretArgs } from "../entry/secret-args.js";
 import { ENGINE_VARIABLES, ENTRY_PATH, OWN_PREFIX } from "../entry/types.js";
+import type { CacheVolumeId } from "../volumes/records.js";
 import { DEPENDENCIES, type InstallOptions, installDependencies } from "./dependencies.js";
 import { type SplitEnvironment, splitEnvironment } from "./environment.js";
 import { withMounts, withSecrets } from "./mounts.js";
+import { ownerNumbers } from "./owner.js";
 import { buildExcludes, uploadFolder } from "./uploads.js";
 
 /** How long the entry script waits for the limits before it gives up. */
@@ -39,8 +41,11 @@ export interface ContainerOptions extends Pick<InstallOptions, "env" | "signal" 
   limits: Limits;
   /** True when limits, signals and commands are applied on the engine's host. */
   hostInReach: boolean;
-  volumeKey(volume: string, user: string): Promise<string>;
+  /** @param owner gives the owner of a new volume */
+  cacheVolume(volume: string, owner: () => Promise<string>): Promise<CacheVolumeId>;
   hostPort(service: string, containerPort: number): number | undefined;
+  /** A command that will run in the instance, whose own program only waits. Absent: the service's program runs. */
+  oneOff?: readonly string[];
 }
 
 export interface ReadyContainer {
@@ -54,6 +59,8 @@ export interface ReadyContainer {
   /** Hidden arguments of its command and its check. */
   hidden: SecretArgs;
   user: string;
+  /** The words of the one-off command, behind the entrypoint of the compose file or the image; else empty. */
+  oneOff: string[];
   /** The image's check, for a service whose compose file has none. */
   imageHealthcheck: Healthcheck | null;
   notes: string[];
@@ -67,6 +74,9 @@ export function insideTest(healthcheck: Healthcheck | null | undefined): HealthT
 
 export const namedVolumes = (service: ServiceDefinition): { source: string; target: string }[] =>
   service.mounts.flatMap((mount) => (mount.type === "volume" ? [{ source: mount.source, target: mount.target }] : []));
+
+/** Program of an instance in which a one-off command runs. */
+const WAIT = ["/bin/sh", "-c", "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done"];
 
 /** Name of the file that holds the compose file's `dockerfile_inline`. */
 const INLINE_DOCKERFILE = ".dockerfile.stackwarden";
@@ -214,8 +224,13 @@ const withoutEntry = (hostInReach: boolean): string =>
       : "Health checks of kind CMD cannot run"
   }, and set-uid programs in it are not disarmed (no_new_privs).`;
 
+export const noOneOff = (service: string, why: string): StackwardenError =>
+  new StackwardenError("UNSUPPORTED", `No one-off command can run for ${service}: ${why}.`, {
+    hint: "Use an image with a shell and an engine whose container or machine this server can enter, or the docker or local runtime.",
+  });
+
 /**
- * @throws SERVICE_START_FAILED, INVALID_STACK, POLICY_VIOLATION, DEPENDENCY_INSTALL_FAILED; errors of the engine
+ * @throws SERVICE_START_FAILED, INVALID_STACK, POLICY_VIOLATION, UNSUPPORTED, DEPENDENCY_INSTALL_FAILED; errors of the engine
  * unchanged
  */
 export async function readyContainer(options: ContainerOptions): Promise<ReadyContainer> {
@@ -226,9 +241,14 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
   const { user: chosen, note } = chooseUser(service, facts.user);
   const user = facts.passwd ? chosen : withOwnGroup(chosen);
   if (note !== undefined) notes.push(note);
-  const ofImage = service.healthcheck === undefined ? imageHealthcheck(facts.healthcheck, service.healthTimings) : null;
-  const healthcheck = service.healthcheck ?? ofImage;
-  const command = commandOf(service, facts);
+  const { oneOff } = options;
+  if (oneOff !== undefined && !facts.shell) throw noOneOff(service.name, "its image has no /bin/sh");
+  const ofImage =
+    oneOff === undefined && service.healthcheck === undefined
+      ? imageHealthcheck(facts.healthcheck, service.healthTimings)
+      : null;
+  const healthcheck = oneOff === undefined ? (service.healthcheck ?? ofImage) : null;
+  const command = oneOff === undefined ? commandOf(service, facts) : WAIT;
   const install = installationOf(service);
   const installed =
     install === null
@@ -240,7 +260,7 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
     {
       ...options,
       user,
-      volumeKey: (volume) => options.volumeKey(volume, user),
+      cacheVolume: (volume) => options.cacheVolume(volume, () => ownerNumbers(base, user)),
       ...(beside === undefined ? {} : { link: { beside, target: `${DEPENDENCIES}/node_modules` } }),
     },
     installed.container,
@@ -265,6 +285,8 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
   const words = facts.shell ? withOddNames(service.name, command, split) : command;
   if (!facts.shell) refuseHidden(service, healthcheck, hidden, command);
   const started = start({ ...options, healthcheck }, facts.shell ? entryToken : null, words, hidden);
+  const oneOffWords =
+    oneOff === undefined ? [] : hidden.command([...(service.entrypoint ?? facts.entrypoint), ...oneOff]);
   const files = service.secrets.flatMap(({ source, target }) => {
     const value = definition.secrets[source];
     return value === undefined || value === "" ? [] : [{ target, value }];
@@ -285,7 +307,17 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
   }
   for (const [name, value] of Object.entries(started.environment)) container = container.withEnvVariable(name, value);
   const id = await (await container.withEnvVariable(INSTANCE_VARIABLE, instance).sync()).id();
-  return { id, args: started.args, instance, token: started.token, hidden, user, imageHealthcheck: ofImage, notes };
+  return {
+    id,
+    args: started.args,
+    instance,
+    token: started.token,
+    hidden,
+    user,
+    oneOff: oneOffWords,
+    imageHealthcheck: ofImage,
+    notes,
+  };
 }
 
 /**
@@ -319,7 +351,7 @@ function refuseHidden(
 }
 
 function start(
-  { service, limits, hostInReach, healthcheck }: ContainerOptions & { healthcheck: Healthcheck | null },
+  { service, limits, hostInReach, healthcheck, oneOff }: ContainerOptions & { healthcheck: Healthcheck | null },
   token: string | null,
   command: string[],
   hidden: SecretArgs,
@@ -334,7 +366,8 @@ function start(
     waitSeconds: LIMITS_WAIT_SECONDS,
     // When the host is reachable, the signal is sent from there.
     stopSignal: hostInReach ? "SIGTERM" : service.stopSignal,
-    volumes: namedVolumes(service).map(({ target }) => target),
+    // The service may be running on the same volumes, beside a one-off command.
+    volumes: oneOff === undefined ? namedVolumes(service).map(({ target }) => target) : [],
     command: hidden.hide(command),
     ...(test === undefined || healthcheck === null
       ? {}

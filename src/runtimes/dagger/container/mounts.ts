@@ -5,12 +5,13 @@ import { dirname, join, relative } from "node:path";
 import type { Client, Container } from "@dagger.io/dagger";
 import type { Mount, ServiceDefinition } from "../../../stack/definition/types.js";
 import { isBeneath } from "../../../system/is-beneath.js";
+import type { CacheVolumeId } from "../volumes/records.js";
 import { privateBelow, type UploadOptions, uploadBind } from "./uploads.js";
 
 export interface MountOptions extends UploadOptions {
   service: ServiceDefinition;
   user: string;
-  volumeKey(volume: string): Promise<string>;
+  cacheVolume(volume: string): Promise<CacheVolumeId>;
   /** A file of the project. A link to the installed packages is placed beside it. */
   link?: { beside: string; target: string };
 }
@@ -33,8 +34,10 @@ export async function withMounts(
         mount.sizeBytes === undefined ? {} : { size: mount.sizeBytes },
       );
     } else if (mount.type === "volume") {
-      const volume = client.cacheVolume(await options.volumeKey(mount.source));
-      container = container.withMountedCache(mount.target, volume, { owner: user });
+      // Not the service's present user: another owner would mean another volume, without the data.
+      const { key, owner } = await options.cacheVolume(mount.source);
+      const volume = client.cacheVolume(key);
+      container = container.withMountedCache(mount.target, volume, owner === undefined ? {} : { owner });
       if (mount.readOnly) notes.push(`The volume ${mount.source} is writable: an engine has no read-only volumes.`);
     } else {
       const displayPath = relative(options.folder, mount.source) || ".";

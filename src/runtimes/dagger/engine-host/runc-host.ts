@@ -22,10 +22,11 @@ import {
 import { Containers, cancelled, ID } from "./containers.js";
 import type { Answer, Helper } from "./helper.js";
 import { CPU_PERIOD_US, kernelLimits } from "./limit-values.js";
+import { PAUSE, pauseContainer } from "./pause.js";
 import { APPLY, BEGUN, GONE, INSPECT, NOT_YET, OOM_KILLS } from "./remote-scripts.js";
 import { usageOfEvent } from "./runc-events.js";
 import { KILL_MARKED, streamedExec } from "./streamed-exec.js";
-import type { EngineHost, HostExec, HostExecResult, HostUser } from "./types.js";
+import type { EngineHost, HostExec, HostExecResult, HostUser, Pause } from "./types.js";
 import { unknownLimits, unknownStats } from "./unreachable-host.js";
 
 const FIND_MS = 30_000;
@@ -174,11 +175,11 @@ export class RuncHost implements EngineHost {
         network_tx_bytes: usage.network_tx_bytes,
       };
     }
-    const lacking = Object.entries(usage).flatMap(([name, value]) => (value === null ? [name] : []));
+    const missing = Object.entries(usage).flatMap(([name, value]) => (value === null ? [name] : []));
     return {
       cpu_cores: this.#cores(id, at, usage.cpu_seconds_total),
       ...usage,
-      reason: lacking.length === 0 ? null : `the engine's host does not count ${lacking.join(", ")}`,
+      reason: missing.length === 0 ? null : `the engine's host does not count ${missing.join(", ")}`,
     };
   }
 
@@ -222,6 +223,10 @@ export class RuncHost implements EngineHost {
         kill: async (mark) => void (await this.#sh(KILL_MARKED, [mark])),
       }),
     );
+  }
+
+  pause(id: string): Promise<Pause> {
+    return this.#reached(async () => pauseContainer(this.helper.spawn(["sh", "-c", PAUSE, "sh", checked(id)])));
   }
 
   async end(instances: readonly string[], signal: AbortSignal): Promise<void> {

@@ -33,6 +33,11 @@ export interface HostUser {
   withoutCapabilities: boolean;
 }
 
+export interface Pause {
+  /** Lets the processes continue. Idempotent, never rejects. */
+  release(): Promise<void>;
+}
+
 export interface EngineHost {
   /** For example `docker exec dagger-engine-v0.21.8` or `this machine`; the reason when the host is not reachable. */
   readonly description: string;
@@ -79,6 +84,11 @@ export interface EngineHost {
    * @throws COMMAND_NOT_FOUND, SERVICE_NOT_STARTED, UNSUPPORTED, RUNTIME_UNAVAILABLE
    */
   stream(id: string, service: string, request: ExecRequest): Promise<ExecResult>;
+  /**
+   * Pauses all processes of a container. They also continue when this server ends, however it ends.
+   * @throws UNSUPPORTED when the host is not reachable or the container cannot be paused; then it continues to run
+   */
+  pause(id: string): Promise<Pause>;
   /**
    * Kills running containers of these instances, which an earlier session left behind, and waits until they are gone.
    * @throws STOP_FAILED when one still runs after 20 s, UNSUPPORTED, OPERATION_CANCELLED, RUNTIME_UNAVAILABLE

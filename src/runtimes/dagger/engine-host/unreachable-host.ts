@@ -2,6 +2,7 @@
 import { StackwardenError } from "../../../errors.js";
 import type { AppliedLimits, EnforcementLevel, ServiceStats } from "../../../stack/runtime.js";
 import { NO_STATS } from "../../shared/no-stats.js";
+import { pauseRefused } from "../../shared/pause-refused.js";
 import type { EngineHost } from "./types.js";
 
 export const unknownLimits = (reason: string, level: EnforcementLevel = "none"): AppliedLimits => {
@@ -31,6 +32,7 @@ export function unreachableHost(reason: string): EngineHost {
     begun: () => Promise.resolve(null),
     exec: refuse,
     stream: refuse,
+    pause: () => Promise.reject(pauseRefused(reason)),
     end: refuse,
     kill: refuse,
     close: () => Promise.resolve(),

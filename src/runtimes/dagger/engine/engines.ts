@@ -5,7 +5,7 @@ export interface EngineSettings {
   /** Value of `_EXPERIMENTAL_DAGGER_RUNNER_HOST` by engine name. */
   engines: Record<string, string>;
   /** Name of the engine for projects without an own choice. */
-  engine?: string;
+  engine?: string | undefined;
   /** The engine of a project, by name. */
   projects: Record<string, { engine?: string | undefined }>;
 }

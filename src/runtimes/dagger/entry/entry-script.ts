@@ -147,12 +147,13 @@ shift "$_sw_words"
 # The engine sends SIGTERM and the service wants another signal: stay, and translate. A shell starts what it does not
 # wait for with SIGINT and SIGQUIT ignored permanently; while it waits it takes no signal. So one starts the service and
 # waits, another takes the signals and receives the service's process id, then its exit code. The engine's init signals the
-# whole group: in a separate session the service gets the translated signal alone.
-survive() { for _sw_name in HUP INT QUIT TERM USR1 USR2; do trap : "$_sw_name"; done; }
-survive
+# whole group: in a separate session the service gets the translated signal alone. Both inherit that signals are
+# ignored: a signal that arrives before their traps are set ends neither.
+on_signals() { for _sw_name in HUP INT QUIT TERM USR1 USR2; do trap "$1" "$_sw_name"; done; }
+on_signals ''
 exec 3>&1
 {
-  survive
+  on_signals :
   $_sw_group /bin/sh -c 'echo "$$"; exec "$@" >&3 3>&-' sh "$@"
   echo "$?"
 } | {

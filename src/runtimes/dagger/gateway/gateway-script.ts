@@ -40,20 +40,20 @@ control.on("error", (error) => { if (error.syscall === "connect" || error.code =
 control.on("close", () => process.exit(0));
 control.on("end", () => process.exit(0));
 
-function open(wish) {
-  const target = net.connect({ host: wish.host, port: wish.port, allowHalfOpen: true, noDelay: true });
+function open(request) {
+  const target = net.connect({ host: request.host, port: request.port, allowHalfOpen: true, noDelay: true });
   const fail = (code) => {
     clearTimeout(timer);
     target.destroy();
-    control.write(JSON.stringify({ id: wish.id, failed: code }) + "\\n");
+    control.write(JSON.stringify({ id: request.id, failed: code }) + "\\n");
   };
-  const timer = setTimeout(fail, wish.ms, "ETIMEDOUT");
+  const timer = setTimeout(fail, request.ms, "ETIMEDOUT");
   const failed = (error) => fail(error.code || "ECONNREFUSED");
   target.once("error", failed);
   target.once("connect", () => {
     clearTimeout(timer);
     target.off("error", failed);
-    join(target, dialOut("open " + wish.id));
+    join(target, dialOut("open " + request.id));
   });
 }
 

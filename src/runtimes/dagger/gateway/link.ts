@@ -15,7 +15,7 @@ const HEADER_MS = 5000;
 /** The script responds within the given time; after this additional time it counts as unavailable. */
 const ANSWER_MS = 2000;
 
-interface Wish {
+interface ConnectionRequest {
   resolve(socket: Socket): void;
   reject(error: Error): void;
 }
@@ -58,7 +58,7 @@ export class Link {
   readonly token = randomBytes(32).toString("hex");
   readonly #server: Server;
   readonly #open = new Set<Socket>();
-  readonly #wishes = new Map<number, Wish>();
+  readonly #requests = new Map<number, ConnectionRequest>();
   #control: Socket | null = null;
   #next = 0;
   #dialledIn: () => void = () => {};
@@ -101,10 +101,10 @@ export class Link {
     }
     if (kind === "control" && this.#control === null) this.#listen(socket);
     else {
-      const wish = this.#take(Number(id));
+      const request = this.#take(Number(id));
       // The caller no longer waits for this connection.
-      if (wish === undefined) socket.destroy();
-      else wish.resolve(socket);
+      if (request === undefined) socket.destroy();
+      else request.resolve(socket);
     }
   }
 
@@ -120,14 +120,14 @@ export class Link {
     this.#dialledIn();
   }
 
-  #take(id: number): Wish | undefined {
-    const wish = this.#wishes.get(id);
-    this.#wishes.delete(id);
-    return wish;
+  #take(id: number): ConnectionRequest | undefined {
+    const request = this.#requests.get(id);
+    this.#requests.delete(id);
+    return request;
   }
 
   #failAll(): void {
-    for (const id of [...this.#wishes.keys()]) this.#take(id)?.reject(systemError("ECONNRESET", "the gateway ended"));
+    for (const id of [...this.#requests.keys()]) this.#take(id)?.reject(systemError("ECONNRESET", "the gateway ended"));
   }
 
   /** Makes the script open a connection. Rejects with the system's error code, or the signal's reason. */
@@ -137,11 +137,11 @@ export class Link {
     this.#next += 1;
     const id = this.#next;
     signal?.throwIfAborted();
-    const connected = new Promise<Socket>((resolve, reject) => this.#wishes.set(id, { resolve, reject }));
+    const connected = new Promise<Socket>((resolve, reject) => this.#requests.set(id, { resolve, reject }));
     control.write(`${JSON.stringify({ id, host, port, ms: timeoutMs })}\n`);
     const late = () => systemError("ETIMEDOUT", `${host}:${port}`);
     return within(connected, { ms: timeoutMs + ANSWER_MS, late, ...(signal === undefined ? {} : { signal }) }).finally(
-      () => this.#wishes.delete(id),
+      () => this.#requests.delete(id),
     );
   }
 

@@ -1,6 +1,7 @@
 /** One running instance on an engine, behind the domain's interface. */
 import { StackwardenError } from "../../../errors.js";
 import type { Healthcheck, Limits } from "../../../stack/definition/types.js";
+import type { LogSink } from "../../../stack/logs/types.js";
 import type {
   AppliedLimits,
   ExecRequest,
@@ -9,9 +10,12 @@ import type {
   RuntimeService,
   ServiceExit,
   ServiceStats,
+  WebProtocol,
 } from "../../../stack/runtime.js";
-import { unsupported } from "../../shared/unsupported.js";
-import type { EngineHost } from "../engine-host/types.js";
+import { type HookContext, PreStop } from "../../shared/hooks.js";
+import { pauseRefused } from "../../shared/pause-refused.js";
+import { webProtocol } from "../../shared/probes/web-protocol.js";
+import type { EngineHost, Pause } from "../engine-host/types.js";
 import { unknownLimits, unknownStats } from "../engine-host/unreachable-host.js";
 import type { Instance } from "./instance.js";
 import { type ProbeContext, probeInstance } from "./probes.js";
@@ -33,6 +37,7 @@ export interface DaggerServiceOptions {
   containerId: string | null;
   unseen: string;
   probing: ProbeContext;
+  sink: LogSink;
   /** Called with every change of the limits, so that an exit can be explained. */
   limitsChanged(limits: Limits): void;
 }
@@ -48,6 +53,10 @@ export class DaggerService implements RuntimeService {
   readonly imageHealthcheck?: Healthcheck;
   readonly emptyVolumes: RuntimeService["emptyVolumes"];
   readonly exited: Promise<ServiceExit>;
+  readonly hooks: HookContext;
+  readonly #preStop: PreStop;
+  /** The present pause and its end. */
+  #pause: { held: Promise<Pause>; over: Promise<void>; tellOver(): void } | null = null;
 
   constructor(private readonly options: DaggerServiceOptions) {
     this.service = options.probing.service.name;
@@ -57,16 +66,27 @@ export class DaggerService implements RuntimeService {
     this.notes = options.notes;
     if (options.imageHealthcheck !== null) this.imageHealthcheck = options.imageHealthcheck;
     this.emptyVolumes = options.emptyVolumes;
+    const { service } = options.probing;
+    this.hooks = { service, sink: options.sink, exec: (request) => this.exec(request) };
+    this.#preStop = new PreStop(this.hooks);
     this.exited = options.closed.then(() => options.instance.exited);
   }
 
   async stop({ graceMs, signal = "SIGTERM" }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
-    await this.options.instance.stop(graceMs, signal);
+    // A frozen process receives no signal.
+    await this.resume();
+    const { instance, containerId } = this.options;
+    const left = this.#hasEnded() || containerId === null ? graceMs : await this.#preStop.run(graceMs);
+    await instance.stop(left, signal);
     return this.exited;
   }
 
   probe(healthcheck: Healthcheck, signal: AbortSignal): Promise<ProbeResult> {
     return probeInstance(this.options.probing, healthcheck, signal);
+  }
+
+  webProtocol(containerPort: number, signal: AbortSignal): Promise<WebProtocol | null> {
+    return webProtocol(containerPort, signal, this.options.probing.dial);
   }
 
   async setLimits(limits: Limits): Promise<AppliedLimits> {
@@ -106,14 +126,38 @@ export class DaggerService implements RuntimeService {
       throw new StackwardenError("UNSUPPORTED", `No command can run in ${this.service}: ${unseen}.`, {
         hint: "Use an engine whose container or machine this server can enter, or the docker or local runtime.",
       });
+    // In a paused container no command can begin.
+    await this.#pause?.over;
     return host.stream(containerId, this.service, request);
   }
 
   async pause(): Promise<void> {
-    throw unsupported("dagger", "pause a service");
+    const { containerId, host, unseen } = this.options;
+    if (this.#pause !== null || this.#hasEnded()) return;
+    if (containerId === null) throw pauseRefused(unseen);
+    const held = host.pause(containerId);
+    let tellOver = (): void => {};
+    const over = new Promise<void>((resolve) => {
+      tellOver = resolve;
+    });
+    this.#pause = { held, over, tellOver };
+    try {
+      await held;
+    } catch (error) {
+      this.#pause = null;
+      tellOver();
+      throw error;
+    }
   }
 
-  async resume(): Promise<void> {}
+  async resume(): Promise<void> {
+    const pause = this.#pause;
+    if (pause === null) return;
+    this.#pause = null;
+    const held = await pause.held.catch(() => null);
+    await held?.release();
+    pause.tellOver();
+  }
 
   #hasEnded(): boolean {
     return this.options.instance.exit !== null;

@@ -10,6 +10,7 @@ import type { Limits, ServiceDefinition } from "../../../stack/definition/types.
 import type { Enforcement, RuntimeService, StartServiceRequest } from "../../../stack/runtime.js";
 import { within, withinOrNull } from "../../../system/wait.js";
 import { exitOf } from "../../shared/exit-codes.js";
+import { runPostStart } from "../../shared/hooks.js";
 import type { Dial } from "../../shared/probes/dial.js";
 import { insideTest, LIMITS_WAIT_SECONDS, namedVolumes, type ReadyContainer } from "../container/container.js";
 import { commandMissing, endedWell, execFailure, startError } from "../engine/engine-errors.js";
@@ -37,6 +38,8 @@ export interface LaunchOptions {
   request: StartServiceRequest;
   ready: ReadyContainer;
   dial: Dial;
+  /** Host name in the session. Default: the service's name. */
+  hostname?: string;
   /** Called when the service runs with its user and limits: opens its ports. */
   publish?(instance: { id: string; exited: Promise<unknown> }): Promise<Published>;
 }
@@ -87,15 +90,15 @@ class Launch {
   }
 
   async run(): Promise<DaggerService> {
-    const { session, request, ready } = this.options;
-    const { signal, service } = request;
+    const { session, request, ready, hostname = request.service.name } = this.options;
+    const { signal } = request;
     let id: string;
     try {
       id = await session
         .client({ trace: this.#trace, signal })
         .loadContainerFromID(ready.id as never)
         .asService({ args: ready.args })
-        .withHostname(service.name)
+        .withHostname(hostname)
         .id();
     } catch (error) {
       this.#forget();
@@ -163,18 +166,22 @@ class Launch {
       // Open no ports for an instance that has ended.
       const { exited } = instance;
       const published = instance.exit === null ? await this.options.publish?.({ id, exited }) : undefined;
-      return new DaggerService({
+      const hooks = [...(service.postStart ?? []), ...(service.preStop ?? [])].length > 0;
+      const unhooked =
+        hooks && observed.id === null ? [`Its post_start and pre_stop hooks do not run: ${observed.why}.`] : [];
+      const running = new DaggerService({
         generation: request.generation,
         startedAt,
         user,
         imageHealthcheck: ready.imageHealthcheck,
         emptyVolumes: this.#emptyVolumes(exited),
-        notes: [...ready.notes, ...this.#notes(word), ...(published?.notes ?? [])],
+        notes: [...ready.notes, ...this.#notes(word), ...(published?.notes ?? []), ...unhooked],
         closed: published?.closed ?? exited,
         instance,
         host,
         containerId: observed.id,
         unseen: observed.why,
+        sink: request.sink,
         probing: {
           service,
           host,
@@ -188,6 +195,8 @@ class Launch {
           this.#limits = limits;
         },
       });
+      if (observed.id !== null) await runPostStart(running.hooks, signal);
+      return running;
     } catch (error) {
       over.abort();
       // The engine continues a start whose request was aborted.

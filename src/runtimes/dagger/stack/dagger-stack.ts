@@ -1,12 +1,12 @@
 /** One running stack on an engine: its session, its services, its gateway. */
 
-import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
 import { callTo, hint } from "../../../hint.js";
 import type { StackDefinition } from "../../../stack/definition/types.js";
 import type {
   Endpoint,
   ExecResult,
+  OneOffRequest,
   OpenStackRequest,
   RuntimeService,
   RuntimeStack,
@@ -14,25 +14,23 @@ import type {
 } from "../../../stack/runtime.js";
 import { KeyedMutex } from "../../../system/keyed-mutex.js";
 import { raceAbort } from "../../../system/wait.js";
-import { unsupported } from "../../shared/unsupported.js";
-import { readyContainer } from "../container/container.js";
+import { noOneOff, readyContainer } from "../container/container.js";
 import { startError } from "../engine/engine-errors.js";
 import type { EngineHost } from "../engine-host/types.js";
 import type { Gateway } from "../gateway/types.js";
 import { launch } from "../service/launch.js";
+import { KILLED_RESULT, runOneOff } from "../service/one-off.js";
 import { progress } from "../service/progress.js";
 import { newTrace } from "../session/trace.js";
 import type { DaggerSession } from "../session/types.js";
+import { cacheVolume } from "../volumes/records.js";
+import { endFormerUsers, forgetVolumeUsers, recordVolumeUser } from "../volumes/users.js";
 import type { PublishedPorts } from "./published-ports.js";
-import { forgetVolumeUsers, formerVolumeUsers, recordVolumeUser } from "./volume-users.js";
-import { volumeKey } from "./volumes.js";
 
 /** Milliseconds after which a pull or build is reported as an event. */
 const NOTABLE_MS = 2000;
 /** Milliseconds to open the connection of a health check; the check has its own time limit. */
 const DIAL_MS = 10_000;
-/** An engine keeps the containers of a dead session for 6 to 9 s (measured with 0.21.8). */
-const KEPT_MS = 10_000;
 
 export interface StackParts {
   session: DaggerSession;
@@ -51,10 +49,12 @@ export class DaggerStack implements RuntimeStack {
   readonly lost: Promise<{ reason: string }>;
   readonly #running = new Map<string, RuntimeService>();
   readonly #starts = new KeyedMutex();
-  /** Instances of this session that run or are being started. */
   readonly #instances = new Set<string>();
   readonly #openedAt = Date.now();
   #definition: StackDefinition;
+  readonly #oneOffs = new Set<Promise<void>>();
+  /** Ends one-off commands when the stack closes. */
+  readonly #life = new AbortController();
   #closing: Promise<void> | undefined;
 
   constructor(
@@ -65,13 +65,19 @@ export class DaggerStack implements RuntimeStack {
     this.lost = parts.session.died;
   }
 
+  /** Instances that run or are being started. */
+  get instances(): ReadonlySet<string> {
+    return this.#instances;
+  }
+
   endpoints(): Endpoint[] {
     return this.parts.ports.endpoints();
   }
 
-  async update(definition: StackDefinition): Promise<void> {
+  async update(definition: StackDefinition): Promise<Readonly<Record<string, string>>> {
     await this.parts.ports.reserve(definition);
     this.#definition = definition;
+    return {};
   }
 
   /** Starts of one service run one at a time; each waits for the exit of the previous instance. */
@@ -79,8 +85,44 @@ export class DaggerStack implements RuntimeStack {
     return this.#starts.run([request.service.name], () => this.#start(request));
   }
 
-  async runOneOff(): Promise<ExecResult> {
-    throw unsupported("dagger", "run a one-off command");
+  async runOneOff(request: OneOffRequest): Promise<ExecResult> {
+    const { host } = this.parts;
+    this.#refuseWhenOver();
+    if (host.enforcement.level !== "enforced") throw noOneOff(request.service.name, host.enforcement.reason);
+    const running = this.#oneOff(request);
+    const settled = running.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#oneOffs.add(settled);
+    try {
+      return await running;
+    } catch (error) {
+      if (request.signal.aborted) return KILLED_RESULT;
+      throw error;
+    } finally {
+      this.#oneOffs.delete(settled);
+    }
+  }
+
+  async #oneOff(request: OneOffRequest): Promise<ExecResult> {
+    const { session, host } = this.parts;
+    const signal = AbortSignal.any([request.signal, this.#life.signal]);
+    const { exec, service } = request;
+    const own = {
+      ...request,
+      signal,
+      service: { ...service, environment: { ...service.environment, ...exec.environment } },
+    };
+    const ready = await this.#ready(own, exec.command);
+    const claimed = await this.#claimVolumes(own, ready.instance);
+    try {
+      return await runOneOff({ session, host, request: own, ready });
+    } finally {
+      // An exit that the end of the session implies was not observed: the container can still run.
+      if (claimed && !session.ended.aborted) this.#release(ready.instance);
+      else this.#instances.delete(ready.instance);
+    }
   }
 
   async #start(request: StartServiceRequest): Promise<RuntimeService> {
@@ -136,13 +178,16 @@ export class DaggerStack implements RuntimeStack {
     const { stateDir } = this.request;
     const volumes = service.mounts.flatMap((mount) => (mount.type === "volume" ? [mount.source] : []));
     if (volumes.length === 0) return false;
-    const former = await formerVolumeUsers(stateDir, { volumes, runnerHost }, this.#instances);
-    if (former.length > 0) {
-      phase("ending the earlier instance that uses the same volume");
-      if (host.enforcement.level === "enforced") await host.end(former, signal);
-      else await delay(Math.max(0, this.#openedAt + KEPT_MS - Date.now()), undefined, { signal });
-      await forgetVolumeUsers(stateDir, former);
-    }
+    await endFormerUsers({
+      stateDir,
+      volumes,
+      runnerHost,
+      running: this.#instances,
+      openedAt: this.#openedAt,
+      host,
+      signal,
+      waiting: () => phase("ending the earlier instance that uses the same volume"),
+    });
     this.#instances.add(instance);
     await recordVolumeUser(stateDir, instance, { volumes, runnerHost });
     return true;
@@ -166,7 +211,7 @@ export class DaggerStack implements RuntimeStack {
     return (port: number, signal: AbortSignal) => this.parts.gateway.dial(service, port, DIAL_MS, signal);
   }
 
-  async #ready(request: StartServiceRequest) {
+  async #ready(request: StartServiceRequest, oneOff?: readonly string[]) {
     const { service, signal, phase, sink, limits } = request;
     const { session, host, ports, env, retry, runnerHost } = this.parts;
     const { projectId, folder, stateDir, notice } = this.request;
@@ -198,13 +243,13 @@ export class DaggerStack implements RuntimeStack {
         definition: this.#definition,
         service,
         limits,
+        ...(oneOff === undefined ? {} : { oneOff }),
         hostInReach: host.enforcement.level === "enforced",
-        volumeKey: (volume, user) =>
-          volumeKey(stateDir, projectId, volume, {
-            user,
-            runnerHost,
+        cacheVolume: (volume, owner) =>
+          cacheVolume(stateDir, { project: projectId, volume, runnerHost }, async () => ({
+            owner: await owner(),
             ...(service.image === undefined || service.build !== undefined ? {} : { image: service.image }),
-          }),
+          })),
         hostPort: (other, port) => ports.hostPort(other, port),
         env,
         signal,
@@ -227,10 +272,13 @@ export class DaggerStack implements RuntimeStack {
 
   #refuseWhenOver(): void {
     this.parts.session.ended.throwIfAborted();
-    if (this.#closing !== undefined)
-      throw new StackwardenError("STACK_NOT_RUNNING", "The stack was closed.", {
-        hint: hint`Start it again with ${callTo("start_stack")}.`,
-      });
+    if (this.#closing !== undefined) throw this.#over();
+  }
+
+  #over(): StackwardenError {
+    return new StackwardenError("STACK_NOT_RUNNING", "The stack was closed.", {
+      hint: hint`Start it again with ${callTo("start_stack")}.`,
+    });
   }
 
   /** Kills running services. The end of the session ends every other container. */
@@ -238,6 +286,8 @@ export class DaggerStack implements RuntimeStack {
     this.#closing ??= (async () => {
       const { session, host, gateway, ports, onClose } = this.parts;
       const left = [...this.#running.values()];
+      this.#life.abort(this.#over());
+      await Promise.all(this.#oneOffs);
       if (!session.ended.aborted) await Promise.all(left.map((one) => one.stop({ graceMs: 0 }).catch(() => undefined)));
       await gateway.close().catch(() => undefined);
       await session.close();

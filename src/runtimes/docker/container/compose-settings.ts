@@ -9,10 +9,10 @@ const entries = (values: Record<string, string> | undefined): boolean =>
 
 /**
  * Fields of the engine's HostConfig. None of them weakens the hardening of the spec: policy was checked when the file
- * was read.
+ * was read. Annotations are left out: runtimes read some as settings, such as `org.systemd.property.TasksMax`.
  */
 export function hostSettings(service: ServiceDefinition): HostSettings {
-  const { ulimits, extraHosts, sysctls, annotations } = service;
+  const { ulimits, extraHosts, sysctls } = service;
   return {
     ...(ulimits === undefined
       ? {}
@@ -29,7 +29,6 @@ export function hostSettings(service: ServiceDefinition): HostSettings {
     ...(service.dnsOptions === undefined ? {} : { DnsOptions: service.dnsOptions }),
     ...(service.shmSizeBytes === undefined ? {} : { ShmSize: service.shmSizeBytes }),
     ...(entries(sysctls) ? { Sysctls: sysctls as Record<string, string> } : {}),
-    ...(entries(annotations) ? ({ Annotations: annotations } as HostSettings) : {}),
     ...(service.groupAdd === undefined ? {} : { GroupAdd: service.groupAdd }),
     ...(service.oomScoreAdj === undefined ? {} : { OomScoreAdj: service.oomScoreAdj }),
     ...(service.memorySwappiness === undefined ? {} : { MemorySwappiness: service.memorySwappiness }),
@@ -53,7 +52,8 @@ export function containerSettings(service: ServiceDefinition): Partial<Docker.Co
  * @param network name in the compose file; an alias from `links` applies to every service on it
  */
 export function serviceAliases(service: ServiceDefinition, { services }: StackDefinition, network: string): string[] {
-  const names = new Set([service.name]);
+  const { name: own, instanceOf = own } = service;
+  const names = new Set([own, instanceOf]);
   const add = (name: string | undefined): void => {
     if (name !== undefined && services[name] === undefined) names.add(name);
   };
@@ -61,6 +61,6 @@ export function serviceAliases(service: ServiceDefinition, { services }: StackDe
   add(service.hostname);
   for (const alias of service.networks?.[network]?.aliases ?? []) add(alias);
   for (const { links } of Object.values(services))
-    for (const [alias, name] of Object.entries(links ?? {})) if (name === service.name) add(alias);
+    for (const [alias, name] of Object.entries(links ?? {})) if (name === instanceOf) add(alias);
   return [...names];
 }

@@ -8,7 +8,7 @@ import type { Dependencies } from "../dependencies/ensure.js";
 import type { Engine } from "../engine/engine.js";
 import { engineMessage, isPortTaken, serviceError, statusOf } from "../engine/errors.js";
 import type { Image } from "../image/image.js";
-import { LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/labels.js";
+import { groupLabels, LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/labels.js";
 import { removeContainer } from "../leftovers/remove.js";
 import { makeBindSources, ownBindSources, refuseReplacedSources } from "../volumes/bind-sources.js";
 import { ensureVolumes, type ServiceVolume } from "../volumes/ensure.js";
@@ -16,7 +16,7 @@ import { ownVolumes } from "../volumes/owner.js";
 import { checkBinds } from "../volumes/writable-binds.js";
 import { containerEnvironment } from "./environment.js";
 import { copySecretFiles, type SecretValue, secretsFolder, writeSecretFiles } from "./secret-files.js";
-import { containerSpec, type PortBinding } from "./spec.js";
+import { type ContainerNetwork, containerSpec, endpointConfig, type PortBinding } from "./spec.js";
 import { type ContainerUser, containerUser, rootRefused } from "./user.js";
 import { userIds } from "./user-ids.js";
 
@@ -32,7 +32,7 @@ export interface PrepareOptions {
   image: Image;
   generation: number;
   limits: Limits;
-  networks: readonly { name: string; aliases: string[] }[];
+  networks: readonly ContainerNetwork[];
   ports: readonly PortBinding[];
   /** Suffix of the container's name; one-off instances have different ones. */
   kind: string;
@@ -50,8 +50,8 @@ export interface PreparedContainer {
   /** Numeric user id, when the image or the user itself specifies it. */
   uid: number | null;
   notes: string[];
-  /** Named volumes of the definition that were created for this start. */
-  emptyVolumes: string[];
+  /** Volumes with data of the service that were created for this start. */
+  newVolumes: ServiceVolume[];
   /** Private folder with the secrets of the container. */
   secrets: string;
 }
@@ -65,6 +65,7 @@ export const instanceLabels = ({
   [LABEL.service]: service.name,
   [LABEL.generation]: String(generation),
   [LABEL.server]: serverId(),
+  ...groupLabels(identity, service.name),
 });
 
 /** The name may be in use by a foreign container: the engine then chooses one. */
@@ -78,7 +79,7 @@ async function create(docker: Docker, spec: Docker.ContainerCreateOptions): Prom
   }
 }
 
-function createError(error: unknown, service: string, host: string): unknown {
+function createError(error: unknown, service: string, { address, socket }: Engine): unknown {
   const message = engineMessage(error);
   if (/no command specified/i.test(message))
     return new StackwardenError(
@@ -93,14 +94,16 @@ function createError(error: unknown, service: string, host: string): unknown {
   if (/bind source path does not exist|invalid mount config/i.test(message))
     return new StackwardenError(
       "SERVICE_START_FAILED",
-      `${service}: the container engine cannot mount a folder: ${message}`,
+      `${service}: the container engine${socket ? "" : ` at ${address.host}`} cannot mount a folder: ${message}`,
       {
-        hint: "An engine on another machine mounts only its own folders: copy the source into an image (build), or use an engine on this machine.",
+        hint: socket
+          ? "Create the folder. An engine in a virtual machine mounts only the folders that it shares with this machine."
+          : "The engine runs on another machine and mounts only folders of that machine: copy the source into an image (build), or use an engine on this machine.",
         details: { service },
         cause: error,
       },
     );
-  return isPortTaken(error) ? error : serviceError(error, service, "creating its container", host);
+  return isPortTaken(error) ? error : serviceError(error, service, "creating its container", address.host);
 }
 
 /**
@@ -136,7 +139,7 @@ async function prepareAs(
   data: PreparedData,
 ): Promise<PreparedContainer | null> {
   const { engine, identity, definition, service, image, kind, env } = options;
-  const { docker, address } = engine;
+  const { docker } = engine;
   const dependencies = await options.dependencies(chosen.user);
   const volumes = [...data.volumes, ...dependencies.volumes];
   const folder = await secretsFolder({ ...identity, sameMachine: engine.sameMachine, env });
@@ -174,8 +177,8 @@ async function prepareAs(
     // owner.
     const placed = engine.socket ? await writeSecretFiles(secrets, files, numericUser(chosen.user)) : [];
     id = await create(docker, specFor(placed));
-    for (const { name, aliases } of options.networks.slice(1))
-      await docker.getNetwork(name).connect({ Container: id, EndpointConfig: { Aliases: aliases } });
+    for (const network of options.networks.slice(1))
+      await docker.getNetwork(network.name).connect({ Container: id, EndpointConfig: endpointConfig(network) });
     const named = !/^\d+(?::\d+)?$/.test(chosen.user);
     const fresh = volumes.some((volume) => volume.fresh);
     const binds = engine.sameMachine && service.mounts.some((mount) => mount.type === "bind" && !mount.readOnly);
@@ -191,9 +194,16 @@ async function prepareAs(
       ids === null || !fresh
         ? []
         : await ownVolumes({ docker, container: id, image: image.id, labels, volumes, user: ids });
-    const emptyVolumes = volumes.flatMap(({ fresh: created, source }) =>
-      created && source !== undefined ? [source] : [],
-    );
+    const whole = engine.info.subpaths
+      ? []
+      : volumes.flatMap(({ subpath, source, target }) =>
+          subpath === undefined
+            ? []
+            : [
+                `The whole volume ${source} is mounted at ${target}: a subpath needs Docker Engine 26, and this is ${engine.info.name} ${engine.info.version}.`,
+              ],
+        );
+    const newVolumes = data.volumes.filter((volume) => volume.fresh);
     const uid = ids?.uid ?? numericUser(chosen.user)?.uid ?? null;
     const made = ownBindSources(data.createdBinds, options.folder, ids);
     const readable = binds && ids !== null ? checkBinds(service, image, options.folder, ids) : [];
@@ -201,14 +211,14 @@ async function prepareAs(
       id,
       user: chosen.user,
       uid,
-      notes: [...chosen.notes, ...made, ...readable, ...notes],
-      emptyVolumes,
+      notes: [...chosen.notes, ...made, ...readable, ...notes, ...whole],
+      newVolumes,
       secrets,
     };
   } catch (error) {
     if (id !== undefined) await removeContainer(docker, id).catch(() => undefined);
     await writeSecretFiles(secrets, [], null).catch(() => undefined);
-    throw createError(error, service.name, address.host);
+    throw createError(error, service.name, engine);
   }
 }
 

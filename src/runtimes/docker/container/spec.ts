@@ -1,7 +1,7 @@
 /** The container configuration of one service, hardened regardless of the compose file. */
-import { existsSync } from "node:fs";
 import type Docker from "dockerode";
 import type { Limits, ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
+import { statBeneath } from "../../../system/read-regular-file.js";
 import { withDefaults } from "../../shared/default-limits.js";
 import { isRootUser } from "../../shared/image-user.js";
 import { writableFolders } from "../../shared/official-images.js";
@@ -20,6 +20,19 @@ export interface PortBinding {
   hostPort: number;
 }
 
+/** A container's attachment to one network of the engine. */
+export interface ContainerNetwork {
+  name: string;
+  aliases: string[];
+  /** Fixed IPv4 address. */
+  address?: string | undefined;
+}
+
+export const endpointConfig = ({ aliases, address }: ContainerNetwork): Docker.EndpointSettings => ({
+  Aliases: aliases,
+  ...(address === undefined ? {} : { IPAMConfig: { IPv4Address: address } }),
+});
+
 export interface SpecOptions {
   name: string;
   service: ServiceDefinition;
@@ -29,7 +42,7 @@ export interface SpecOptions {
   limits: Limits;
   labels: Record<string, string>;
   /** Empty: the container has no network. */
-  networks: readonly { name: string; aliases: string[] }[];
+  networks: readonly ContainerNetwork[];
   ports: readonly PortBinding[];
   volumes: readonly ServiceVolume[];
   secrets: readonly SecretFile[];
@@ -46,11 +59,14 @@ const LOG = { Type: "json-file", Config: { "max-size": "20m", "max-file": "3" } 
 type MountConfig = NonNullable<Docker.HostConfig["Mounts"]>;
 
 function mounts(options: SpecOptions): MountConfig {
-  const { service, volumes, secrets, definition } = options;
+  const { service, volumes, secrets, definition, info } = options;
   const written = service.mounts.flatMap((mount) => (mount.type === "bind" ? [mount] : []));
-  const taken = [...service.mounts, ...volumes, ...secrets].map(({ target }) => target);
-  const pinned = pinnedBinds(service.mounts, definition, [...taken, ...Object.keys(temporary(options))], (source) =>
-    existsSync(source),
+  const targets = [...service.mounts, ...volumes, ...secrets].map(({ target }) => target);
+  const pinned = pinnedBinds(
+    service.mounts,
+    definition,
+    [...targets, ...Object.keys(temporary(options))],
+    (source) => statBeneath(source, "/") !== undefined,
   ).map((one) => ({ ...one, readOnly: false }));
   const binds = [...written, ...pinned].map(({ source, target, readOnly }) => ({
     Type: "bind" as const,
@@ -58,12 +74,19 @@ function mounts(options: SpecOptions): MountConfig {
     Target: target,
     ReadOnly: readOnly,
   }));
-  const named = volumes.map(({ name, target, readOnly, noCopy }) => ({
+  const named = volumes.map(({ name, target, readOnly, noCopy, subpath }) => ({
     Type: "volume" as const,
     Source: name,
     Target: target,
     ReadOnly: readOnly,
-    ...(noCopy ? { VolumeOptions: { NoCopy: true } } : {}),
+    ...(noCopy || (subpath !== undefined && info.subpaths)
+      ? {
+          VolumeOptions: {
+            ...(noCopy ? { NoCopy: true } : {}),
+            ...(subpath !== undefined && info.subpaths ? { Subpath: subpath } : {}),
+          },
+        }
+      : {}),
   }));
   const files = secrets.map(({ source, target }) => ({
     Type: "bind" as const,
@@ -153,6 +176,6 @@ export function containerSpec(options: SpecOptions): Docker.ContainerCreateOptio
     },
     ...(network === undefined
       ? {}
-      : { NetworkingConfig: { EndpointsConfig: { [network.name]: { Aliases: network.aliases } } } }),
+      : { NetworkingConfig: { EndpointsConfig: { [network.name]: endpointConfig(network) } } }),
   };
 }

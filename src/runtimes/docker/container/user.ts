@@ -2,9 +2,9 @@
  * Selects the user of a service: the compose file's user, the owner of its source, or the image's user. Root is used
  * only where policy allows it.
  */
-import { lstat } from "node:fs/promises";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
+import { statBeneath } from "../../../system/read-regular-file.js";
 import { chooseUser, isRootUser } from "../../shared/image-user.js";
 import type { Image } from "../image/image.js";
 
@@ -33,11 +33,11 @@ const LANGUAGES =
 const isNumeric = (user: string): boolean => /^\d+(?::\d+)?$/.test(user);
 
 /** Owner of the first writable bind mount of a folder; null when there is none, or root owns it. */
-async function sourceOwner(service: ServiceDefinition): Promise<string | null> {
+function sourceOwner(service: ServiceDefinition): string | null {
   for (const mount of service.mounts) {
     if (mount.type !== "bind" || mount.readOnly) continue;
-    const stats = await lstat(mount.source).catch(() => null);
-    if (stats?.isDirectory() === true && stats.uid !== 0) return `${stats.uid}:${stats.gid}`;
+    const entry = statBeneath(mount.source, "/");
+    if (entry?.kind === "folder" && entry.stats.uid !== 0) return `${entry.stats.uid}:${entry.stats.gid}`;
   }
   return null;
 }
@@ -54,7 +54,7 @@ export async function containerUser({
   if (service.user === undefined && binds && platform === "linux" && !service.allowRoot) {
     const own = image.built || (service.image !== undefined && LANGUAGES.test(service.image));
     const permits = own && (isRootUser(imageUser) || imageUser.replace(/:.*/, "") === "node");
-    const owner = permits ? await sourceOwner(service) : null;
+    const owner = permits ? sourceOwner(service) : null;
     if (owner !== null)
       return {
         user: owner,

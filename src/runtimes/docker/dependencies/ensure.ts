@@ -19,7 +19,6 @@ export interface DependencyOptions
   extends Omit<InstallOptions, "service" | "plan" | "volume" | "downloads" | "retrying">,
     Omit<PlanOptions, "service"> {
   service: ServiceDefinition;
-  phase(message: string): void;
   notice(type: "installing" | "warning" | "retrying", message: string): void;
 }
 
@@ -64,14 +63,13 @@ async function removeOthers({ engine, identity, service }: DependencyOptions, cu
 }
 
 async function ensure(options: DependencyOptions, plan: InstallPlan): Promise<string> {
-  const { engine, identity, service, image, user, phase, notice } = options;
+  const { engine, identity, service, image, user, notice } = options;
   const { docker } = engine;
   const key = createHash("sha256").update(`${image.id}\0${user}\0${plan.key}`).digest("hex").slice(0, 12);
   const volume = volumeName(identity, `${service.name}-dependencies-${key}`);
   const record = await recordedDependencies(identity.stateDir, service.name);
   const before = await createdAt(docker, volume);
   if (before !== null && record?.volume === volume && record.created === before) return volume;
-  phase("installing dependencies");
   notice("installing", `${service.name}: installing dependencies (${plan.what}).`);
   if (plan.warning !== undefined) notice("warning", plan.warning);
   // An interrupted installation left it.

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { dirname, join, relative, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { isBeneath } from "../../../system/is-beneath.js";
+import { CONTEXT_LIMITS } from "../../shared/build-context.js";
 import { type Installation, installFailed } from "../../shared/installation.js";
 import { NODE_LOCKS, NPM_SETTINGS, readNodeManifest } from "../../shared/manifests/node.js";
 import { readRequirements } from "../../shared/manifests/python.js";
@@ -73,10 +74,13 @@ async function python({ folder, exclude }: PlanOptions, manifest: string): Promi
   const sources = (owner?: UserIds): Readable =>
     folderArchive({
       root: folder,
+      within: folder,
       exclude,
       ignores: (path) => path.split("/").some((name) => LEFT_OUT.has(name)),
       prefix: SOURCES.slice(1),
       ...(owner === undefined ? {} : { owner }),
+      limits: CONTEXT_LIMITS,
+      hint: "Move what the service does not need out of the project's folder.",
     });
   const requirements = join(usesSources ? SOURCES : MANIFEST, relative(folder, manifest));
   return {

@@ -29,8 +29,8 @@ async function all(stateDir: string): Promise<Record<string, DependencyRecord>> 
 }
 
 export const recordedDependencies = async (stateDir: string, service: string): Promise<DependencyRecord | null> => {
-  const known = await all(stateDir);
-  return Object.hasOwn(known, service) ? (known[service] ?? null) : null;
+  const records = await all(stateDir);
+  return Object.hasOwn(records, service) ? (records[service] ?? null) : null;
 };
 
 /** @throws STORAGE_FAILED */

@@ -69,12 +69,19 @@ function decoded(entry: { auth?: string; identitytoken?: string }, registry: str
 const bare = (name: string): string => name.replace(/^https?:\/\//, "").replace(/\/.*$/, "");
 
 /** @returns null when there are no credentials for the image's registry */
-export async function credentialsFor(
-  image: string,
+export const credentialsFor = (image: string, env: NodeJS.ProcessEnv, home?: string): Promise<RegistryAuth | null> =>
+  credentialsAt(registryOf(image), env, home);
+
+/**
+ * @param registryHost host of a registry; empty for Docker Hub
+ * @returns null when there are no credentials for it
+ */
+export async function credentialsAt(
+  registryHost: string,
   env: NodeJS.ProcessEnv,
   home?: string,
 ): Promise<RegistryAuth | null> {
-  const registry = registryOf(image);
+  const registry = registryHost === "" ? DOCKER_HUB : registryHost;
   let config: CliConfig;
   try {
     config = JSON.parse(await readFile(join(configFolder(env, home), "config.json"), "utf8")) as CliConfig;

@@ -20,6 +20,10 @@ export interface EngineInfo {
   podman: boolean;
   rootless: boolean;
   userNamespaces: boolean;
+  /** How the engine builds: BuildKit by default, on request, or never. */
+  buildKit: "default" | "available" | "none";
+  /** True when the engine can mount a folder of a volume. */
+  subpaths: boolean;
   /** True when the engine has an init program for `Init: true`. */
   init: boolean;
   cgroupVersion: string;
@@ -79,7 +83,25 @@ export function platformOf(text: string): string {
   return `${os}/${ARCHITECTURES[architecture] ?? architecture}`;
 }
 
-export function readInfo(raw: RawInfo, components: { Name?: string }[]): EngineInfo {
+/** The minor version of the API from which engines have BuildKit, and from which it is their default. */
+const BUILDKIT_API = { available: 39, default: 42 };
+
+/** The minor version of the API from which a folder of a volume can be mounted. */
+const SUBPATH_API = 45;
+
+/** Minor version of API 1; infinite for later major versions. */
+function minorOf(apiVersion: string): number {
+  const [major = 0, minor = 0] = apiVersion.split(".").map(Number);
+  return major > 1 ? Number.POSITIVE_INFINITY : minor;
+}
+
+function buildKitOf(apiVersion: string): EngineInfo["buildKit"] {
+  const minor = minorOf(apiVersion);
+  if (minor >= BUILDKIT_API.default) return "default";
+  return minor >= BUILDKIT_API.available ? "available" : "none";
+}
+
+export function readInfo(raw: RawInfo, components: { Name?: string }[], apiVersion = ""): EngineInfo {
   const options = raw.SecurityOptions ?? [];
   const podman = components.some(({ Name }) => /podman/i.test(Name ?? ""));
   return {
@@ -92,6 +114,8 @@ export function readInfo(raw: RawInfo, components: { Name?: string }[]): EngineI
     podman,
     rootless: options.some((option) => /name=rootless/.test(option)),
     userNamespaces: options.some((option) => /name=userns/.test(option)),
+    buildKit: podman ? "none" : buildKitOf(apiVersion),
+    subpaths: !podman && minorOf(apiVersion) >= SUBPATH_API,
     init: podman || (raw.InitBinary ?? "") !== "",
     cgroupVersion: raw.CgroupVersion || "1",
     limits: {
@@ -171,7 +195,7 @@ export async function openEngine(address: EngineAddress, env: NodeJS.ProcessEnv,
     const [raw, version] = (await Promise.all([
       docker.info(ask as never),
       docker.version(ask as never),
-    ])) as unknown as [RawInfo, { Components?: { Name?: string }[] }];
+    ])) as unknown as [RawInfo, { Components?: { Name?: string }[]; ApiVersion?: string }];
     if (raw.OSType !== undefined && raw.OSType !== "linux")
       throw new StackwardenError(
         "UNSUPPORTED",
@@ -183,7 +207,7 @@ export async function openEngine(address: EngineAddress, env: NodeJS.ProcessEnv,
     return {
       address,
       docker,
-      info: readInfo(raw, version.Components ?? []),
+      info: readInfo(raw, version.Components ?? [], version.ApiVersion),
       socket: socketOf(address) !== null,
       sameMachine: socketOf(address) !== null && raw.Name === hostname() && raw.KernelVersion === release(),
       close: async () => ssh?.close(),

@@ -1,6 +1,6 @@
 /**
- * Builds a service's image with BuildKit (`docker buildx build`) when the CLI and its plugin exist, else with the
- * engine's classic builder.
+ * Builds a service's image: by `docker buildx build` when the CLI and its plugin exist, else by the engine. An engine whose
+ * default is the classic builder builds by BuildKit what that builder cannot.
  */
 import { execFile, spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -14,10 +14,13 @@ import { findProgram, withTrustedPath } from "../../../system/find-program.js";
 import { readRegularText, UnsafePathError } from "../../../system/read-regular-file.js";
 import { withRetry } from "../../../system/retry.js";
 import { isBusy, NO_IMAGE } from "../../shared/registry-faults.js";
-import { credentialsFor } from "../engine/credentials.js";
+import { credentialsAt, credentialsFor } from "../engine/credentials.js";
 import type { Engine } from "../engine/engine.js";
-import { engineMessage, isConnectionError, isNotFound, unreachable } from "../engine/errors.js";
+import { engineMessage, isConnectionError, isNotFound, statusOf, unreachable } from "../engine/errors.js";
 import { jsonLines } from "../engine/json-lines.js";
+import { needsBuildKit } from "./buildkit/needs.js";
+import { BuildKitProgress } from "./buildkit/progress.js";
+import { type BuildSession, openSession } from "./buildkit/session.js";
 import { buildContext, type ContextOptions } from "./context.js";
 
 export interface BuildOptions {
@@ -172,11 +175,14 @@ function splitLines(stream: Readable, line: (text: string) => void): void {
 }
 
 interface BuildEvent {
+  id?: string;
   stream?: string;
-  status?: string;
   error?: string;
-  aux?: { ID?: string };
+  aux?: { ID?: string } | string;
 }
+
+/** Id of events with BuildKit's progress. */
+const TRACE = "moby.buildkit.trace";
 
 const MOST_LINES = 10_000;
 const MOST_IMAGES = 50;
@@ -191,13 +197,16 @@ function dockerfileText(path: string, folder: string): string {
   }
 }
 
+const dockerfileOf = ({ build, folder }: Pick<BuildOptions, "build" | "folder">): string =>
+  build.dockerfileInline ?? dockerfileText(join(build.context, build.dockerfile ?? "Dockerfile"), folder);
+
 /** Registries of the Dockerfile's base images. The engine needs their credentials together with the build. */
 async function registryConfig({
   build,
   folder,
   env,
 }: BuildOptions): Promise<Record<string, { username: string; password: string }>> {
-  const text = build.dockerfileInline ?? dockerfileText(join(build.context, build.dockerfile ?? "Dockerfile"), folder);
+  const text = dockerfileOf({ build, folder });
   // One line at a time: across blank lines the pattern takes quadratic time.
   const images = text
     .split("\n", MOST_LINES)
@@ -212,9 +221,61 @@ async function registryConfig({
   );
 }
 
+/**
+ * @returns null for the classic builder
+ * @throws UNSUPPORTED when the build needs BuildKit and the engine does not have it
+ */
+async function sessionFor(options: BuildOptions): Promise<BuildSession | null> {
+  const { engine, secrets, env, service } = options;
+  const { buildKit, podman, name } = engine.info;
+  const withSecrets = Object.keys(secrets).length > 0;
+  // Podman's builder knows the same flags, without a session.
+  const needed = withSecrets || (!podman && needsBuildKit(dockerfileOf(options)));
+  if (!needed && buildKit !== "default") return null;
+  const missing = (cause?: unknown): StackwardenError =>
+    new StackwardenError(
+      "UNSUPPORTED",
+      `${service}: its build needs BuildKit${withSecrets ? " (build.secrets)" : ""}, which ${name} at ${engine.address.host} does not have.`,
+      {
+        hint: `Install the Docker CLI with its buildx plugin, or ${withSecrets ? "remove build.secrets" : "write the Dockerfile without --mount, --chmod, --link and here-documents"}.`,
+        details: { service },
+        cause,
+      },
+    );
+  if (buildKit === "none") throw missing();
+  try {
+    return await openSession({ docker: engine.docker, secrets, credentials: (host) => credentialsAt(host, env) });
+  } catch (error) {
+    if (statusOf(error) === null) throw error;
+    if (needed) throw missing(error);
+    return null;
+  }
+}
+
 async function byEngine(options: BuildOptions, context: ContextOptions, line: (text: string) => void): Promise<string> {
-  const { engine, build, tag, labels, signal, platform } = options;
   const { archive, dockerfile } = await buildContext(context);
+  const cancel = new AbortController();
+  // The client library does not notice a failure of the archive: the request would wait for the rest.
+  const broken = new Promise<never>((_, reject) => archive.once("error", reject));
+  broken.catch(() => cancel.abort());
+  let session: BuildSession | null = null;
+  try {
+    session = await sessionFor(options);
+    const signal = AbortSignal.any([options.signal, cancel.signal]);
+    const sending = sendContext({ ...options, signal }, { archive, dockerfile, session }, line);
+    return await Promise.race([broken, sending]);
+  } finally {
+    archive.destroy();
+    session?.close();
+  }
+}
+
+async function sendContext(
+  options: BuildOptions,
+  { archive, dockerfile, session }: { archive: Readable; dockerfile: string; session: BuildSession | null },
+  line: (text: string) => void,
+): Promise<string> {
+  const { engine, build, tag, labels, signal, platform } = options;
   const stream = (await engine.docker.buildImage(
     archive as never,
     {
@@ -226,16 +287,19 @@ async function byEngine(options: BuildOptions, context: ContextOptions, line: (t
       ...(build.noCache === true ? { nocache: true } : {}),
       ...(build.pull === true ? { pull: "true" } : {}),
       ...(platform === undefined ? {} : { platform }),
-      registryconfig: await registryConfig(options),
+      // The client library opens a session of its own for the text "2".
+      ...(session === null ? { registryconfig: await registryConfig(options) } : { version: 2, session: session.id }),
       ...(build.target === undefined ? {} : { target: build.target }),
       abortSignal: signal,
     } as never,
   )) as unknown as Readable;
+  const progress = new BuildKitProgress(line);
   let id: string | undefined;
-  for await (const event of jsonLines<BuildEvent>(stream)) {
-    if (event.error !== undefined) throw new BuildFailure(event.error, []);
-    if (event.aux?.ID !== undefined) id = event.aux.ID;
-    for (const text of (event.stream ?? "").split("\n")) if (text.trim() !== "") line(text);
+  for await (const { id: kind, error, aux, stream: text = "" } of jsonLines<BuildEvent>(stream)) {
+    if (error !== undefined) throw new BuildFailure(error, []);
+    if (kind === TRACE && typeof aux === "string") progress.take(aux);
+    else if (typeof aux === "object" && aux.ID !== undefined) id = aux.ID;
+    for (const part of text.split("\n")) if (part.trim() !== "") line(part);
   }
   return id ?? tag;
 }
@@ -281,15 +345,6 @@ export async function buildImage(options: BuildOptions): Promise<string> {
   };
   // The CLI reaches the engine of a virtual or remote machine the same way; Podman has no buildx.
   const buildx = engine.info.podman ? null : await findBuildx(env);
-  if (buildx === null && Object.keys(options.secrets).length > 0)
-    throw new StackwardenError(
-      "UNSUPPORTED",
-      `${service}: build.secrets needs BuildKit, which this machine does not have.`,
-      {
-        hint: "Install the Docker CLI with its buildx plugin, or remove build.secrets.",
-        details: { service },
-      },
-    );
   const before = await idOf(engine, options.tag);
   try {
     const id = await withRetry(

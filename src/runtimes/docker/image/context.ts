@@ -1,6 +1,4 @@
 /** The build context as a tar archive: the files that `.dockerignore` keeps, without files that hold secrets. */
-import { constants } from "node:fs";
-import { lstat, open, readdir, readlink, realpath, stat } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -9,6 +7,9 @@ import { type Headers, type Pack, pack } from "tar-stream";
 import { StackwardenError } from "../../../errors.js";
 import { boundedPatterns, MOST_DEPTH } from "../../../system/ignore-patterns.js";
 import { isBeneath } from "../../../system/is-beneath.js";
+import { readRegularFile, statBeneath } from "../../../system/read-regular-file.js";
+import { type TreeEntry, type TreeLimits, walkBeneath } from "../../../system/walk-beneath.js";
+import { CONTEXT_HINT, CONTEXT_LIMITS, readIgnoreFile } from "../../shared/build-context.js";
 import type { UserIds } from "../container/user-ids.js";
 
 export interface ContextOptions {
@@ -22,75 +23,41 @@ export interface ContextOptions {
   folder: string;
   /** Absolute paths that are never part of an image: files with secrets, and the server's state. */
   exclude: readonly string[];
+  /** Default: CONTEXT_LIMITS. */
+  limits?: TreeLimits;
 }
 
 /** The types of the package declare a default export; at run time the module itself is the function. */
 const ignore = dockerignore as unknown as typeof dockerignore.default;
 
-const IGNORE_LIMIT = 256 * 1024;
-
 const invalid = (message: string, hint: string): StackwardenError =>
   new StackwardenError("INVALID_STACK", message, { hint });
-
-/**
- * @returns null when there is none
- * @throws INVALID_STACK for a file outside the project, or a file that is too large
- */
-async function readIgnore(path: string, folder: string): Promise<string | null> {
-  const stats = await stat(path).catch(() => null);
-  if (stats?.isFile() !== true) return null;
-  if (!isBeneath(folder, await realpath(path)))
-    throw invalid(`${path} leads out of the project's folder.`, "Replace the link by a file.");
-  if (stats.size > IGNORE_LIMIT)
-    throw invalid(`${path} is larger than ${IGNORE_LIMIT / 1024} KiB.`, "Name folders in it instead of single files.");
-  const file = await open(path);
-  try {
-    return (await file.readFile("utf8")).replace(/^\uFEFF/, "");
-  } finally {
-    await file.close();
-  }
-}
 
 /** Name in the archive of a Dockerfile that is not part of the context. */
 const ADDED = ".dockerfile.stackwarden";
 
-/** Path of the Dockerfile in the archive. @throws INVALID_STACK when it is not below the project's folder */
-async function dockerfileOf({ context, dockerfile, folder }: ContextOptions): Promise<{ path: string; name: string }> {
+/**
+ * The Dockerfile's real path, and its path in the archive.
+ * @throws INVALID_STACK when it is missing, or not a file below the project's folder
+ */
+function dockerfileOf({ context, dockerfile, folder }: ContextOptions): { path: string; name: string } {
   const path = resolve(context, dockerfile);
-  const real = await realpath(path).catch(() => null);
-  if (real === null || !(await stat(real)).isFile())
-    throw invalid(`The Dockerfile ${path} does not exist.`, "Correct build.dockerfile in the compose file.");
-  if (!isBeneath(folder, real))
-    throw invalid(`The Dockerfile ${path} is outside the project's folder.`, "Move it below the project's folder.");
+  const entry = statBeneath(path, folder);
+  if (entry?.kind !== "file")
+    throw invalid(
+      `The Dockerfile ${path} ${entry === undefined ? "does not exist" : "is not a regular file"}.`,
+      "Correct build.dockerfile in the compose file.",
+    );
   const within = relative(context, path);
   // A Dockerfile outside the context is added to the archive under a separate name, as the Docker CLI does.
-  return { path: real, name: isBeneath(context, path) ? within.split(sep).join("/") : ADDED };
-}
-
-/**
- * Adds the open file instead of reading its path again: a link that replaces a file or folder meanwhile must not lead
- * the server, which may be root, out of the project.
- * @param within absolute path without links; the file must be below it
- */
-async function addFile(archive: Pack, header: Omit<Headers, "size">, path: string, within: string): Promise<void> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(() => null);
-  if (file === null) return;
-  try {
-    const stats = await file.stat();
-    const real = await realpath(`/proc/self/fd/${file.fd}`).catch(() => realpath(path));
-    if (!stats.isFile() || !isBeneath(within, real)) return;
-    const { size } = stats;
-    const entry = archive.entry({ ...header, size });
-    if (size === 0) entry.end();
-    else await pipeline(file.createReadStream({ autoClose: false, start: 0, end: size - 1 }), entry);
-  } finally {
-    await file.close();
-  }
+  return { path: entry.path, name: isBeneath(context, path) ? within.split(sep).join("/") : ADDED };
 }
 
 export interface ArchiveOptions {
   /** Absolute path without links. */
   root: string;
+  /** Folder that the root must lie in. */
+  within: string;
   /** Absolute paths that are left out. */
   exclude: readonly string[];
   /** @param path relative to the root, with slashes */
@@ -101,37 +68,67 @@ export interface ArchiveOptions {
   prefix?: string;
   /** Default: root. */
   owner?: UserIds;
-  /** Adds entries before the folder's own. */
-  first?(archive: Pack): Promise<void>;
+  /** An entry before the folder's own. */
+  first?: { name: string; content: string | Buffer };
+  limits: TreeLimits;
+  /** What to do about a folder that exceeds a limit. */
+  hint: string;
 }
 
-/** Creates the archive of a folder while it is read. Fails when a file shrinks meanwhile. */
+/** Adds an entry; resolves when the reader of the archive wants more. */
+const put = (archive: Pack, header: Headers, content: string | Buffer = Buffer.alloc(0)): Promise<void> =>
+  new Promise((done, reject) => {
+    const closed = (): void => reject(new Error("The archive was closed."));
+    archive.once("close", closed);
+    archive.entry(header, content, (error) => {
+      archive.off("close", closed);
+      if (error) reject(error);
+      else done();
+    });
+  });
+
+/** Larger files are sent while they are read. */
+const WHOLE_BYTES = 1_048_576;
+
+/** Adds the open file, whatever its path leads to by now. */
+async function addFile(archive: Pack, header: Headers, entry: TreeEntry): Promise<void> {
+  const { size } = entry.stats;
+  if (size === 0) return put(archive, header);
+  const file = await entry.open();
+  try {
+    if (size <= WHOLE_BYTES) {
+      const content = Buffer.allocUnsafe(size);
+      const { bytesRead } = await file.read(content, 0, size, 0);
+      if (bytesRead !== size) throw invalid(`${entry.path} changed while it was read.`, "Call again.");
+      return await put(archive, header, content);
+    }
+    const body = archive.entry({ ...header, size });
+    await pipeline(file.createReadStream({ autoClose: false, start: 0, end: size - 1 }), body);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Creates the archive of a folder while it is read. Fails when a file shrinks meanwhile, or a limit is exceeded. */
 export function folderArchive(options: ArchiveOptions): Readable {
-  const { root, exclude, ignores, descends = () => false, prefix = "", owner, first } = options;
+  const { root, within, exclude, ignores, descends = () => false, prefix = "", owner, first, limits, hint } = options;
   const archive = pack();
   const left = new Set(exclude.map((one) => resolve(one)));
   const ids = owner ?? {};
-  const visit = async (at: string): Promise<void> => {
-    for (const entry of (await readdir(at)).sort()) {
-      const full = join(at, entry);
-      if (left.has(full)) continue;
-      const path = relative(root, full).split(sep).join("/");
-      const ignored = ignores(path);
-      const stats = await lstat(full).catch(() => null);
-      if (stats === null) continue;
-      const { mode, mtime } = stats;
-      const header = { name: `${prefix}${path}`, mode: mode & 0o7777, mtime, ...ids };
-      if (stats.isDirectory()) {
-        if (!ignored) archive.entry({ ...header, name: `${header.name}/`, type: "directory" });
-        if (!ignored || descends(path)) await visit(full);
-      } else if (ignored) continue;
-      else if (stats.isSymbolicLink()) archive.entry({ ...header, type: "symlink", linkname: await readlink(full) });
-      else if (stats.isFile()) await addFile(archive, header, full, root);
-    }
+  const choose = (path: string): "take" | "enter" | "skip" => {
+    if (left.has(join(root, path))) return "skip";
+    if (!ignores(path)) return "take";
+    return descends(path) ? "enter" : "skip";
   };
   const fill = async (): Promise<void> => {
-    await first?.(archive);
-    await visit(root);
+    if (first !== undefined) await put(archive, { name: first.name, mode: 0o644 }, first.content);
+    for await (const entry of walkBeneath(root, { within, limits, hint, choose })) {
+      const { path, stats, link } = entry;
+      const header = { name: `${prefix}${path}`, mode: stats.mode & 0o7777, mtime: stats.mtime, ...ids };
+      if (stats.isDirectory()) await put(archive, { ...header, name: `${header.name}/`, type: "directory" });
+      else if (link !== undefined) await put(archive, { ...header, type: "symlink", linkname: link });
+      else await addFile(archive, header, entry);
+    }
     archive.finalize();
   };
   fill().catch((error: Error) => archive.destroy(error));
@@ -168,37 +165,32 @@ function matcher(listed: string): (path: string) => boolean {
 }
 
 /**
- * Creates the archive while it is read. Fails when a file shrinks meanwhile.
+ * Creates the archive while it is read. Fails when a file shrinks meanwhile, or a limit is exceeded.
  * @throws INVALID_STACK
  */
 export async function buildContext(options: ContextOptions): Promise<{ archive: Readable; dockerfile: string }> {
-  const { context, folder, exclude } = options;
-  const realContext = await realpath(context).catch(() => null);
-  if (realContext === null || !(await stat(realContext)).isDirectory())
+  const { context, folder, exclude, inline, limits = CONTEXT_LIMITS } = options;
+  const root = statBeneath(context, folder);
+  if (root?.kind !== "folder")
     throw invalid(`The build context ${context} is not a folder.`, "Correct build.context in the compose file.");
-  if (!isBeneath(folder, realContext))
-    throw invalid(
-      `The build context ${context} is outside the project's folder.`,
-      "Move it below the project's folder.",
-    );
-  const { inline } = options;
-  const { path, name } = inline === undefined ? await dockerfileOf(options) : { path: null, name: ADDED };
+  const { path, name } = inline === undefined ? dockerfileOf(options) : { path: null, name: ADDED };
+  const added = inline ?? (name === ADDED && path !== null ? readRegularFile(path, { within: folder })?.bytes : null);
   const listed =
-    (path === null ? null : await readIgnore(`${path}.dockerignore`, folder)) ??
-    (await readIgnore(join(context, ".dockerignore"), folder)) ??
+    (path === null ? null : readIgnoreFile(`${path}.dockerignore`, folder)) ??
+    readIgnoreFile(join(context, ".dockerignore"), folder) ??
     "";
   const patterns = matcher(listed);
   // Only when a pattern includes entries again can an excluded folder contain files of the context.
   const negated = /^\s*!/m.test(listed);
   const archive = folderArchive({
-    root: realContext,
+    root: root.path,
+    within: folder,
     exclude,
     ignores: (path) => patterns(path) && path !== name && path !== ".dockerignore",
     descends: (path) => negated || name.startsWith(`${path}/`),
-    first: async (pack) => {
-      if (inline !== undefined) pack.entry({ name, mode: 0o644 }, inline);
-      else if (name === ADDED && path !== null) await addFile(pack, { name, mode: 0o644 }, path, folder);
-    },
+    ...(added === null || added === undefined ? {} : { first: { name, content: added } }),
+    limits,
+    hint: CONTEXT_HINT,
   });
   return { archive, dockerfile: name };
 }

@@ -36,6 +36,15 @@ export const stackLabels = ({ projectId, stateDir }: StackIdentity): Record<stri
   [LABEL.stateDir]: stateDir,
 });
 
+/**
+ * Labels by which Docker Desktop, editors and dashboards group containers. Without the label of a configuration's hash,
+ * the commands of Docker Compose leave them alone.
+ */
+export const groupLabels = ({ projectId }: StackIdentity, service: string): Record<string, string> => ({
+  "com.docker.compose.project": `stackwarden-${projectId}`,
+  "com.docker.compose.service": service,
+});
+
 /** Filter of the Engine API. */
 export const labelFilter = (labels: Record<string, string>): string[] =>
   Object.entries(labels).map(([name, value]) => `${name}=${value}`);

@@ -4,19 +4,26 @@ import type {
   AppliedLimits,
   ExecRequest,
   ExecResult,
+  FileCopy,
   ProbeResult,
   RuntimeService,
   ServiceExit,
   ServiceStats,
+  WebProtocol,
 } from "../../../stack/runtime.js";
+import { type HookContext, PreStop } from "../../shared/hooks.js";
 import { NO_STATS } from "../../shared/no-stats.js";
+import { webProtocol } from "../../shared/probes/web-protocol.js";
+import type { UserIds } from "../container/user-ids.js";
 import type { Engine } from "../engine/engine.js";
 import { isNotFound, serviceError, statusOf } from "../engine/errors.js";
+import type { ServiceVolume } from "../volumes/ensure.js";
+import { copyFiles } from "./copy-files.js";
 import { execInContainer } from "./exec.js";
-import { type HookContext, runPreStop } from "./hooks.js";
 import type { Instance } from "./instance.js";
 import { endedLimits, readLimits, updateContainer } from "./limits.js";
 import { type ProbeContext, probeContainer } from "./probes.js";
+import { dialOf } from "./reach.js";
 import type { ContainerStats } from "./stats.js";
 
 const ENDED = "the instance has ended";
@@ -29,9 +36,12 @@ export interface DockerServiceOptions {
   /** Process id on the engine's machine. */
   enginePid: number;
   user: RuntimeService["user"];
+  /** The ids of the container's user; null when its image does not define them. */
+  owner(): Promise<UserIds | null>;
   notes: string[];
   /** Volumes that were created for this start. */
-  emptyVolumes: readonly string[];
+  newVolumes: readonly Pick<ServiceVolume, "name" | "source" | "target">[];
+  command: readonly string[];
   imageHealthcheck: Healthcheck | null;
   engine: Engine;
   container: string;
@@ -48,10 +58,11 @@ export class DockerService implements RuntimeService {
   readonly pid: number | null;
   readonly user: RuntimeService["user"];
   readonly notes: string[];
+  readonly command: readonly string[];
   readonly imageHealthcheck?: Healthcheck;
   readonly emptyVolumes: RuntimeService["emptyVolumes"];
   readonly exited: Promise<ServiceExit>;
-  #preStop: Promise<number> | undefined;
+  readonly #preStop: PreStop;
 
   constructor(private readonly options: DockerServiceOptions) {
     this.service = options.probing.service.name;
@@ -60,21 +71,40 @@ export class DockerService implements RuntimeService {
     this.pid = options.pid;
     this.user = options.user;
     this.notes = options.notes;
+    this.command = options.command;
     if (options.imageHealthcheck !== null) this.imageHealthcheck = options.imageHealthcheck;
-    this.emptyVolumes = Promise.resolve(options.emptyVolumes);
+    this.emptyVolumes = Promise.resolve(options.newVolumes.flatMap(({ source }) => source ?? []));
     this.exited = options.instance.exited;
+    this.#preStop = new PreStop(options.hooks);
   }
 
   async stop({ graceMs, signal = "SIGTERM" }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
-    const { instance, hooks } = this.options;
-    if (graceMs === 0 || this.#hasEnded() || (hooks.service.preStop ?? []).length === 0)
-      return instance.stop(graceMs, signal);
-    this.#preStop ??= runPreStop(hooks, graceMs);
-    return instance.stop(await this.#preStop, signal);
+    const { instance } = this.options;
+    return instance.stop(this.#hasEnded() ? graceMs : await this.#preStop.run(graceMs), signal);
+  }
+
+  async removeNewVolumes(): Promise<string[]> {
+    const { engine, newVolumes } = this.options;
+    const removed: string[] = [];
+    for (const { name, source, target } of newVolumes) {
+      try {
+        await engine.docker.getVolume(name).remove();
+      } catch (error) {
+        // Another container uses it, or it is gone.
+        if (!isNotFound(error) && statusOf(error) !== 409) throw error;
+        continue;
+      }
+      removed.push(source ?? target);
+    }
+    return removed;
   }
 
   probe(healthcheck: Healthcheck, signal: AbortSignal): Promise<ProbeResult> {
     return probeContainer(this.options.probing, healthcheck, signal);
+  }
+
+  webProtocol(containerPort: number, signal: AbortSignal): Promise<WebProtocol | null> {
+    return webProtocol(containerPort, signal, dialOf(this.options.probing.reach));
   }
 
   async setLimits(limits: Limits): Promise<AppliedLimits> {
@@ -109,6 +139,15 @@ export class DockerService implements RuntimeService {
 
   exec(request: ExecRequest): Promise<ExecResult> {
     return execInContainer(this.options.probing.target, request, true);
+  }
+
+  async copyFiles(files: readonly FileCopy[]): Promise<void> {
+    const { engine, probing, owner } = this.options;
+    try {
+      await copyFiles(probing.target, files, await owner());
+    } catch (error) {
+      throw serviceError(error, this.service, "copying files into it", engine.address.host);
+    }
   }
 
   async pause(): Promise<void> {

@@ -1,8 +1,6 @@
 /** Runs a command in a running container. No process of the command is left when the promise settles. */
 
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
@@ -12,6 +10,7 @@ import { isAlive } from "../../../system/process-identity.js";
 import { withinOrNull } from "../../../system/wait.js";
 import { exitOf } from "../../shared/exit-codes.js";
 import { engineMessage, isNotFound, statusOf } from "../engine/errors.js";
+import { belowInit, INIT_FAILED, isZombie, KILL_SCRIPT, killTree } from "./process-tree.js";
 
 export interface ExecTarget {
   docker: Docker;
@@ -21,27 +20,15 @@ export interface ExecTarget {
   user?: string;
   /** True when the engine's process ids are valid on this machine. */
   sameMachine: boolean;
+  /** True when the container has Docker's init program. */
+  init: boolean;
 }
 
-/** True for a zombie: ended, and not yet reaped by its parent. */
-function isZombie(pid: number): boolean {
-  try {
-    return /\) Z /.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
-  } catch {
-    return true;
-  }
-}
-
-/** Marker variable that every process of a command inherits, so that the whole process tree can be found. */
+/** Marker variable that every process of a command inherits (process-tree.ts). */
 const MARK = "STACKWARDEN_EXEC";
 const HEADER = 8;
 /** Exit codes of the engine's runtime for a program that does not exist or cannot be run. */
 const NOT_RUN = new Set([126, 127]);
-
-/** Sends SIGKILL to all processes with a marker; `read` needs no external program. */
-const KILL_SCRIPT = `for p in /proc/[0-9]*; do
-  if tr '\\0' '\\n' < "$p/environ" 2>/dev/null | grep -qx "$1"; then kill -9 "\${p#/proc/}" 2>/dev/null; fi
-done; exit 0`;
 
 export async function demultiplex(stream: Duplex, onOutput: ExecRequest["onOutput"]): Promise<void> {
   let rest: Buffer = Buffer.alloc(0);
@@ -65,10 +52,10 @@ interface Running {
 }
 
 async function begin(target: ExecTarget, request: Omit<ExecRequest, "onOutput" | "signal">): Promise<Running> {
-  const { docker, container, user } = target;
+  const { docker, container, user, init } = target;
   const mark = `${MARK}=${randomBytes(12).toString("hex")}`;
   const exec = await docker.getContainer(container).exec({
-    Cmd: [...request.command],
+    Cmd: init ? belowInit(request.command) : [...request.command],
     Env: [...Object.entries(request.environment ?? {}).map(([name, value]) => `${name}=${value}`), mark],
     AttachStdin: true,
     AttachStdout: true,
@@ -116,35 +103,9 @@ async function mainProcessEnded(target: ExecTarget, exec: Docker.Exec, until: Ab
   }
 }
 
-/** On this machine, as root: kills without running another command in the container. */
-async function killMarked(container: string, mark: string): Promise<void> {
-  const file = (pid: string, name: string): Promise<string> =>
-    readFile(`/proc/${pid}/${name}`, "latin1").catch(() => "");
-  // The next round finds a process that forks meanwhile.
-  for (let round = 0; round < 20; round += 1) {
-    const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
-    const marked = await Promise.all(
-      pids.map(async (pid) => {
-        if (!(await file(pid, "environ")).split("\0").includes(mark)) return [];
-        return (await file(pid, "cgroup")).includes(container) ? [Number(pid)] : [];
-      }),
-    );
-    const markedPids = marked.flat();
-    if (markedPids.length === 0) return;
-    for (const pid of markedPids) {
-      try {
-        process.kill(pid, "SIGKILL");
-      } catch {
-        // The process has ended meanwhile.
-      }
-    }
-    await delay(5);
-  }
-}
-
 /** Kills the process tree of a command from inside the container: the engine has no API for that. */
 async function kill(target: ExecTarget, mark: string): Promise<void> {
-  if (target.sameMachine && process.getuid?.() === 0) return killMarked(target.container, mark);
+  if (target.sameMachine && process.getuid?.() === 0) return killTree(target.container, mark);
   try {
     const killer = await begin(target, { command: ["/bin/sh", "-c", KILL_SCRIPT, "sh", mark] });
     killer.stream.end();
@@ -230,6 +191,6 @@ export const noProgram = (service: string, command: readonly string[]): Stackwar
 
 /** Matches messages of the engine's runtime, not of programs: those do not contain `exec:`. */
 function programFault(service: string, command: readonly string[], text: string): StackwardenError | null {
-  if (!/OCI runtime exec failed|executable file not found|exec: "[^"]*":|crun: /i.test(text)) return null;
-  return noProgram(service, command);
+  const fromEngine = /OCI runtime exec failed|executable file not found|exec: "[^"]*":|crun: /i.test(text);
+  return fromEngine || INIT_FAILED.test(text) ? noProgram(service, command) : null;
 }

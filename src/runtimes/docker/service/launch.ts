@@ -2,10 +2,12 @@
 import { rm } from "node:fs/promises";
 import { StackwardenError } from "../../../errors.js";
 import type { StartServiceRequest } from "../../../stack/runtime.js";
+import { type HookContext, runPostStart } from "../../shared/hooks.js";
 import { imageHealthcheck } from "../../shared/image-healthcheck.js";
 import { missingUser } from "../../shared/registry-faults.js";
 import type { PreparedContainer } from "../container/prepare.js";
 import { rootRefused } from "../container/user.js";
+import { userIds } from "../container/user-ids.js";
 import type { Engine } from "../engine/engine.js";
 import { engineMessage, isPortTaken, serviceError } from "../engine/errors.js";
 import type { Image } from "../image/image.js";
@@ -13,7 +15,6 @@ import { removeContainer } from "../leftovers/remove.js";
 import type { EngineWatch } from "../stack/engine-watch.js";
 import { DockerService } from "./docker-service.js";
 import { execInContainer } from "./exec.js";
-import { runPostStart } from "./hooks.js";
 import { Instance } from "./instance.js";
 import { observeUser } from "./observe.js";
 import { ContainerStats } from "./stats.js";
@@ -93,9 +94,24 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
     const direct = networks.filter((network) => network.direct).map(({ name }) => name);
     const addresses = direct.flatMap((name) => inspection.NetworkSettings.Networks[name]?.IPAddress || []);
     const { Ports } = inspection.NetworkSettings;
-    const target = { docker, container: id, service: service.name, sameMachine: engine.sameMachine };
+    const target = {
+      docker,
+      container: id,
+      service: service.name,
+      sameMachine: engine.sameMachine,
+      init: engine.info.init && !engine.info.podman,
+    };
     const running = instance;
-    const hooks = { service, target, image: options.image.id, sink };
+    const hooks: HookContext = {
+      service,
+      sink,
+      exec: async (command, user) => {
+        if (user === undefined) return execInContainer(target, command);
+        const ids = service.allowRoot ? null : await userIds(docker, id, options.image.id, user);
+        if (ids?.uid === 0) throw rootRefused(service.name);
+        return execInContainer({ ...target, user }, command);
+      },
+    };
     if (service.postStart !== undefined) request.phase("running its post_start hooks");
     await runPostStart(hooks, signal);
     return new DockerService({
@@ -108,8 +124,10 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
         name: (service.user ?? user).split(":")[0] || user,
         enforcement: observed.enforcement,
       },
+      owner: () => userIds(docker, id, options.image.id, user),
       notes: [...prepared.notes, ...options.notes],
-      emptyVolumes: prepared.emptyVolumes,
+      newVolumes: prepared.newVolumes,
+      command: [inspection.Path, ...inspection.Args],
       imageHealthcheck: imageHealthcheck(options.image.healthcheck, service.healthTimings),
       engine,
       container: id,

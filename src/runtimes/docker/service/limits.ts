@@ -146,8 +146,8 @@ export function endedLimits(reason: string, info: EngineInfo): AppliedLimits {
 }
 
 export function limitsEnforcement(info: EngineInfo): Enforcement {
-  const lacking = Object.entries(info.limits).flatMap(([name, possible]) => (possible ? [] : [name]));
-  return lacking.length === 0
+  const unsupported = Object.entries(info.limits).flatMap(([name, possible]) => (possible ? [] : [name]));
+  return unsupported.length === 0
     ? { level: "enforced", reason: `cgroup v${info.cgroupVersion}, by ${info.name}` }
-    : { level: "advisory", reason: `${info.name} cannot limit ${lacking.join(", ")} here` };
+    : { level: "advisory", reason: `${info.name} cannot limit ${unsupported.join(", ")} here` };
 }

@@ -19,7 +19,13 @@ const LOOK_MS = 5000;
 async function fromInside(engine: Engine, container: string, service: string): Promise<number | null> {
   let output = "";
   const { exitCode } = await execInContainer(
-    { docker: engine.docker, container, service, sameMachine: engine.sameMachine },
+    {
+      docker: engine.docker,
+      container,
+      service,
+      sameMachine: engine.sameMachine,
+      init: engine.info.init && !engine.info.podman,
+    },
     {
       command: ["id", "-u"],
       signal: AbortSignal.timeout(LOOK_MS),

@@ -1,6 +1,7 @@
 /** One running stack on a container engine: its network, its ports, its containers. */
 
 import { rm } from "node:fs/promises";
+import { relative } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import type {
@@ -15,10 +16,13 @@ import type {
 } from "../../../stack/runtime.js";
 import { KeyedMutex } from "../../../system/keyed-mutex.js";
 import { raceAbort, withinOrNull } from "../../../system/wait.js";
+import { checkPorts } from "../../shared/check-ports.js";
 import { installationOf } from "../../shared/installation.js";
+import type { Holding } from "../../shared/port-holder.js";
 import { PortLedger, portsInUse } from "../../shared/port-ledger.js";
 import { checkedPort } from "../../shared/probes/network-check.js";
 import { serviceAliases } from "../container/compose-settings.js";
+import { replaceable } from "../container/pinned-binds.js";
 import { type PrepareOptions, prepareContainer } from "../container/prepare.js";
 import { secretsFolder } from "../container/secret-files.js";
 import type { PortBinding } from "../container/spec.js";
@@ -33,6 +37,7 @@ import { launch } from "../service/launch.js";
 import { runOneOff } from "../service/one-off.js";
 import type { EngineWatch } from "./engine-watch.js";
 import { networkNames, type StackNetwork, type StackNetworks } from "./network.js";
+import { containerOn } from "./other-containers.js";
 import { portRequests } from "./ports.js";
 
 export interface StackParts {
@@ -51,8 +56,17 @@ export interface StackParts {
 const CLEAN_UP_MS = 5000;
 
 /** A rootless engine has no more rights to listen on a port than its user. */
-export const newLedger = ({ info }: Pick<Engine, "info">): PortLedger =>
-  new PortLedger(portRequests, { engineListens: !info.rootless });
+const holdingOf = ({ docker, info }: Pick<Engine, "docker" | "info">): Holding => ({
+  engineListens: !info.rootless,
+  containerOn: (port, protocol) => containerOn(docker, port, protocol),
+});
+
+export const newLedger = (engine: Pick<Engine, "docker" | "info">, project: string): PortLedger =>
+  new PortLedger(portRequests, { ...holdingOf(engine), project });
+
+/** @throws PORT_IN_USE, UNSUPPORTED */
+export const portsOf = (engine: Pick<Engine, "docker" | "info">, definition: StackDefinition): Promise<Endpoint[]> =>
+  checkPorts(definition, portRequests, holdingOf(engine));
 
 export class DockerStack implements RuntimeStack {
   readonly runtime = "docker";
@@ -66,6 +80,8 @@ export class DockerStack implements RuntimeStack {
   /** Folders that were created for binds of services that have not started yet. */
   readonly #pendingBinds = new Set<string>();
   #oneOffs = 0;
+  readonly #builds = new KeyedMutex();
+  readonly #lastBuilds = new Map<string, { begun: number; image: Image }>();
   #closing: Promise<void> | undefined;
 
   constructor(
@@ -81,9 +97,20 @@ export class DockerStack implements RuntimeStack {
     return this.parts.ledger.endpoints();
   }
 
-  async update(definition: StackDefinition): Promise<void> {
+  /** A service that can write to the folder of a new bind needs a mount point there before that bind is mounted. */
+  async update(definition: StackDefinition): Promise<Readonly<Record<string, string>>> {
     await this.parts.ledger.apply(definition);
+    const former = this.#definition;
     this.#definition = definition;
+    const replaced: Record<string, string> = {};
+    for (const { name, mounts } of Object.values(definition.services)) {
+      const before = new Set(replaceable(mounts, former).map(({ source }) => source));
+      const added = replaceable(mounts, definition).find(({ source }) => !before.has(source));
+      if (added !== undefined)
+        replaced[name] =
+          `${relative(this.request.folder, added.source)}, in a folder that it can write to, became a mount`;
+    }
+    return replaced;
   }
 
   /** Starts of one service run one at a time; each waits for the exit of the previous instance. */
@@ -125,7 +152,7 @@ export class DockerStack implements RuntimeStack {
           return await this.#launch(request, image, notes);
         } catch (error) {
           if (!isPortTaken(error)) throw error;
-          if (attempt > 1) throw this.#taken(name);
+          if (attempt > 1) throw await this.#taken(name);
         }
       }
     } catch (error) {
@@ -149,7 +176,7 @@ export class DockerStack implements RuntimeStack {
       image,
       networks,
       watch,
-      notes: [...notes, ...this.#notes()],
+      notes: [...notes, ...this.#notes(service)],
       started: ({ id, startedAt }) => running.set(id, startedAt),
       untilEnded: async (id) => {
         running.delete(id);
@@ -190,6 +217,7 @@ export class DockerStack implements RuntimeStack {
       limits,
       networks: networkNames(service).map((name, at) => ({
         name: networks[at]?.name ?? name,
+        ...(networks[at]?.fixed === true ? { address: service.networks?.[name]?.ipv4Address } : {}),
         aliases: serviceAliases(service, this.#definition, name),
       })),
       ports,
@@ -231,8 +259,19 @@ export class DockerStack implements RuntimeStack {
     };
   }
 
-  #image(request: StartServiceRequest): Promise<Image> {
-    return ensureImage(this.#preparing(request));
+  /** Instances of one service that start at the same time share a build which began after all of them asked for it. */
+  async #image(request: StartServiceRequest): Promise<Image> {
+    const { build, name, instanceOf = name } = request.service;
+    if (build === undefined) return ensureImage(this.#preparing(request));
+    const asked = performance.now();
+    return this.#builds.run([instanceOf], async () => {
+      const last = this.#lastBuilds.get(instanceOf);
+      if (last !== undefined && last.begun >= asked) return last.image;
+      const begun = performance.now();
+      const image = await ensureImage(this.#preparing(request));
+      this.#lastBuilds.set(instanceOf, { begun, image });
+      return image;
+    });
   }
 
   /** Published ports, and the ports that checks connect to when they cannot reach the container. */
@@ -257,16 +296,27 @@ export class DockerStack implements RuntimeStack {
     return [...published, { containerPort: checked, protocol: "tcp", hostPort: 0 }];
   }
 
-  #notes(): string[] {
-    const { engine } = this.parts;
-    return engine.socket
-      ? []
-      : [`It runs on another machine (${engine.address.host}): published ports listen on 127.0.0.1 there.`];
+  #notes(service: ServiceDefinition): string[] {
+    const { engine, ledger } = this.parts;
+    if (engine.socket) return [];
+    const { host } = engine.address;
+    const ports = ledger.endpoints().filter((endpoint) => endpoint.service === service.name);
+    const forwards = ports.map(({ host_port: port }) => `-L ${port}:127.0.0.1:${port}`).join(" ");
+    const reach = host.startsWith("ssh://")
+      ? ` \`ssh -N ${forwards} ${host}\` makes them available here.`
+      : " They can be reached there only.";
+    const listens = ports.length === 0 ? "." : `: published ports listen on 127.0.0.1 there.${reach}`;
+    return [`It runs on another machine (${host})${listens}`];
   }
 
-  #taken(service: string): StackwardenError {
+  async #taken(service: string): Promise<StackwardenError> {
+    const { docker } = this.parts.engine;
     const ports = this.parts.ledger.endpoints().filter((endpoint) => endpoint.service === service);
-    return portsInUse(ports.map(({ host_port, container_port }) => ({ service, port: host_port, container_port })));
+    const busy = ports.map(async ({ host_port: port, container_port, protocol }) => {
+      const owner = await containerOn(docker, port, protocol ?? "tcp");
+      return { service, port, container_port, ...(owner === null ? {} : { owner }) };
+    });
+    return portsInUse(await Promise.all(busy));
   }
 
   #refuseWhenOver(): void {

@@ -7,6 +7,7 @@ import { sweepProject } from "../leftovers/sweep.js";
 import { DockerStack, newLedger } from "./docker-stack.js";
 import { EngineWatch } from "./engine-watch.js";
 import { StackNetworks } from "./network.js";
+import { composeWarning } from "./other-containers.js";
 
 export interface OpenStackOptions {
   request: OpenStackRequest;
@@ -25,7 +26,7 @@ export async function openStack(options: OpenStackOptions): Promise<DockerStack>
   const { docker, address } = engine;
   const identity = { projectId, stateDir };
   const labels = { ...stackLabels(identity), [LABEL.server]: serverId() };
-  const ledger = newLedger(engine);
+  const ledger = newLedger(engine, projectId);
   const running = new Map<string, string>();
   const watch = new EngineWatch({
     docker,
@@ -41,11 +42,20 @@ export async function openStack(options: OpenStackOptions): Promise<DockerStack>
     const left = await sweepProject(docker, identity);
     if (left > 0) warn(`${projectId}: removed ${left} containers that an earlier server left behind.`);
     const late = engine.info.podman && engine.sameMachine && !engine.info.rootless;
-    const networks = new StackNetworks(docker, identity, address.host, late);
-    await Promise.all([
+    const networks = new StackNetworks({
+      docker,
+      identity,
+      host: address.host,
+      late,
+      sameMachine: engine.sameMachine,
+      warn: (message) => notice({ type: "warning", message }),
+    });
+    const [warning] = await Promise.all([
+      composeWarning(docker, request.folder),
       watch.open(),
       ...Object.values(request.definition.services).map((service) => networks.of(service, request.definition)),
     ]);
+    if (warning !== null) notice({ type: "warning", message: warning });
     const stack = new DockerStack(request, { engine, ledger, networks, watch, running, env, retry, onClose });
     if (signal.aborted) {
       await stack.close();

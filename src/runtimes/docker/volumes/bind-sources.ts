@@ -1,9 +1,9 @@
 /** Creates the missing folders that a service binds, as Docker does, before the engine mounts them. */
-import { existsSync } from "node:fs";
 import { relative } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import type { BindMount, ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import { giveFolderBeneath, makeFolderBeneath } from "../../../system/make-folder-beneath.js";
+import { statBeneath } from "../../../system/read-regular-file.js";
 import { realPath } from "../../../system/real-path.js";
 import { replaceable } from "../container/pinned-binds.js";
 import type { UserIds } from "../container/user-ids.js";
@@ -61,7 +61,7 @@ export function makeBindSources({ service, definition, folder, pending }: BindSo
   for (const mount of service.mounts) {
     if (mount.type !== "bind") continue;
     const { source, createHostPath, outside } = mount;
-    if (existsSync(source)) {
+    if (statBeneath(source, "/") !== undefined) {
       if (pending.delete(source)) created.push(source);
       continue;
     }

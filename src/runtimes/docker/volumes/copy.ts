@@ -4,19 +4,13 @@ import { join } from "node:path";
 import { type Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type Docker from "dockerode";
-import { StackwardenError } from "../../../errors.js";
 import type { CopyVolumesRequest } from "../../../stack/runtime.js";
+import { snapshotTooLarge } from "../../shared/snapshot-too-large.js";
 import { isNotFound } from "../engine/errors.js";
 import { withVolumes } from "./archive-container.js";
 import { volumeName } from "./names.js";
 
 export const archiveName = (volume: string): string => `${volume}.tar`;
-
-const tooLarge = (maxBytes: number): StackwardenError =>
-  new StackwardenError("SNAPSHOT_TOO_LARGE", `The volumes hold more than ${maxBytes} bytes.`, {
-    hint: "Delete data that is not needed, or have the operator raise the limit.",
-    details: { max_bytes: maxBytes },
-  });
 
 const exists = (docker: Docker, name: string): Promise<boolean> =>
   docker
@@ -59,7 +53,7 @@ export async function copyVolumes(
           transform(chunk: Buffer, _encoding, next) {
             size += chunk.length;
             total += chunk.length;
-            next(total > maxBytes ? tooLarge(maxBytes) : null, chunk);
+            next(total > maxBytes ? snapshotTooLarge(maxBytes) : null, chunk);
           },
         });
         await pipeline(archive, count, createWriteStream(join(archiveDir, archiveName(volume)), { mode: 0o600 }), {

@@ -40,19 +40,19 @@ export async function restoreVolumes(docker: Docker, request: VolumesRequest, ar
   const { projectId, stateDir, volumes } = request;
   const identity = { projectId, stateDir };
   await sweepProject(docker, identity);
-  const kept = volumes.filter((volume) => existsSync(join(archiveDir, archiveName(volume))));
-  const archives = kept.map((volume) => join(archiveDir, archiveName(volume)));
-  const trials = kept.map((volume) => `${volumeName(identity, volume)}-${randomBytes(4).toString("hex")}`);
+  const archived = volumes.filter((volume) => existsSync(join(archiveDir, archiveName(volume))));
+  const archives = archived.map((volume) => join(archiveDir, archiveName(volume)));
+  const trials = archived.map((volume) => `${volumeName(identity, volume)}-${randomBytes(4).toString("hex")}`);
   try {
     for (const Name of trials) await docker.createVolume({ Name, Labels: volumeLabels(identity) });
-    if (kept.length > 0) await unpack(docker, request, trials, archives);
+    if (archived.length > 0) await unpack(docker, request, trials, archives);
   } finally {
     for (const name of trials) await remove(docker, name).catch(() => undefined);
   }
   for (const volume of volumes) await remove(docker, volumeName(identity, volume));
-  if (kept.length === 0) return;
-  const names = kept.map((volume) => volumeName(identity, volume));
+  if (archived.length === 0) return;
+  const names = archived.map((volume) => volumeName(identity, volume));
   for (const [at, Name] of names.entries())
-    await docker.createVolume({ Name, Labels: volumeLabels(identity, kept[at] as string) });
+    await docker.createVolume({ Name, Labels: volumeLabels(identity, archived[at] as string) });
   await unpack(docker, request, names, archives);
 }

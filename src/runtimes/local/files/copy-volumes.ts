@@ -2,8 +2,8 @@
 import { randomBytes } from "node:crypto";
 import { readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { StackwardenError } from "../../../errors.js";
 import type { CopyVolumesRequest, VolumesRequest } from "../../../stack/runtime.js";
+import { snapshotTooLarge } from "../../shared/snapshot-too-large.js";
 import { volumePath } from "../providers/provider-data.js";
 import { copyData } from "./copy-data.js";
 import { ensureDir } from "./create.js";
@@ -17,23 +17,13 @@ import { codeOf, withStorage } from "./storage.js";
 const FRESH = ".fresh-";
 const FORMER = ".former-";
 
-const tooLarge = (maxBytes: number) => (): StackwardenError =>
-  new StackwardenError(
-    "SNAPSHOT_TOO_LARGE",
-    `The data is larger than the ${maxBytes} bytes that a copy may take here.`,
-    {
-      hint: "Delete snapshots, free space on the state directory's disk, or have the operator raise snapshots.max_mb.",
-      details: { max_bytes: maxBytes },
-    },
-  );
-
 /** PostgreSQL's lock file, which names the running postmaster. A copy must not contain it. */
 const LOCK = "pgdata/postmaster.pid";
 
 export async function copyVolumes(request: CopyVolumesRequest, archiveDir: string): Promise<Record<string, number>> {
   const { stateDir, volumes, signal, maxBytes } = request;
   const copied: Record<string, number> = Object.create(null);
-  let left = maxBytes;
+  let remainingBytes = maxBytes;
   const paths = volumes.map((name) => [name, volumePath(stateDir, name)] as const);
   for (const [name, from] of paths) {
     const bytes = await withStorage(`Copying the volume ${name}`, () =>
@@ -41,14 +31,14 @@ export async function copyVolumes(request: CopyVolumesRequest, archiveDir: strin
         from,
         to: join(archiveDir, name),
         exclude: (path) => path === LOCK,
-        maxBytes: left,
+        maxBytes: remainingBytes,
         signal,
-        tooLarge: tooLarge(maxBytes),
+        tooLarge: () => snapshotTooLarge(maxBytes),
       }),
     );
     if (bytes === null) continue;
     copied[name] = bytes;
-    left -= bytes;
+    remainingBytes -= bytes;
   }
   return copied;
 }
@@ -89,7 +79,7 @@ export async function restoreVolumes(request: VolumesRequest, archiveDir: string
           exclude: () => false,
           maxBytes: Number.POSITIVE_INFINITY,
           signal,
-          tooLarge: tooLarge(Number.POSITIVE_INFINITY),
+          tooLarge: () => snapshotTooLarge(Number.POSITIVE_INFINITY),
         });
         if (bytes === null) entry.staged = null;
       }

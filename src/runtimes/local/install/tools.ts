@@ -56,8 +56,8 @@ export async function toolProgram(
   search: ToolchainContext,
 ): Promise<ToolProgram> {
   const { name, node, python, version } = request;
-  const found = await findClientTool(name, search);
-  if (found !== null) return { argv: [found.program], path: found.path };
+  const tool = await findClientTool(name, search);
+  if (tool !== null) return { argv: [tool.program], path: tool.path };
   const npmPackage = NODE_TOOLS[name];
   if (npmPackage !== undefined && node !== undefined) return nodeTool(context, npmPackage, version, node);
   if (PYTHON_TOOLS.includes(name) && python !== undefined) return pythonTool(context, name, python);
@@ -71,16 +71,16 @@ async function nodeTool(
   node: string,
 ): Promise<ToolProgram> {
   const npm = await npmOf(node);
-  const wanted = version === undefined ? name : `${name}@${version}`;
+  const packageSpec = version === undefined ? name : `${name}@${version}`;
   const { dir } = await dependencies(
     { ...context, use: name },
     {
-      parts: ["tool", wanted, node],
+      parts: ["tool", packageSpec, node],
       exclusive: false,
       build: async (target) => {
         await writePrivateFile(join(target, "package.json"), '{"private":true}', context.user);
-        await installStep(context, `Installing ${wanted}`, {
-          argv: [...npm.argv, "install", "--no-audit", "--no-fund", "--no-update-notifier", wanted],
+        await installStep(context, `Installing ${packageSpec}`, {
+          argv: [...npm.argv, "install", "--no-audit", "--no-fund", "--no-update-notifier", packageSpec],
           cwd: target,
           env: {
             ...installerEnvironment({ ...context, path: npm.path }),

@@ -199,6 +199,10 @@ export class NetworkNamespace implements Loopback {
     return listeners(this.tables);
   }
 
+  recentListeners(): Promise<Listener[] | null> {
+    return this.listeners();
+  }
+
   readonly dial: Dial = async (port, signal) => {
     signal.throwIfAborted();
     const { socket } = await this.#request({ connect: port });

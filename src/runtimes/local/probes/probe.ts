@@ -41,7 +41,7 @@ export interface ProbeContext {
  * The port on which the service really listens for a container port; a port that the ledger does not have is returned
  * unchanged.
  */
-const hostPort = (context: ProbeContext, containerPort: number): number =>
+export const hostPort = (context: ProbeContext, containerPort: number): number =>
   context.book.hostPort(context.service, containerPort) ?? containerPort;
 
 const firstPort = (context: ProbeContext): number => {

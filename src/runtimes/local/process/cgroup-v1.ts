@@ -128,11 +128,11 @@ export class V1Factory implements CgroupFactory {
   readonly enforcement: Enforcement;
 
   constructor(private readonly parents: V1Parents) {
-    const lacking = (["memory", "cpu", "pids"] as const).filter((name) => parents[name] === undefined);
+    const missing = (["memory", "cpu", "pids"] as const).filter((name) => parents[name] === undefined);
     this.enforcement =
-      lacking.length === 0
+      missing.length === 0
         ? ENFORCED
-        : { level: "advisory", reason: `cgroup v1 without its ${lacking.join(" and ")} controller` };
+        : { level: "advisory", reason: `cgroup v1 without its ${missing.join(" and ")} controller` };
   }
 
   async bounds(): Promise<{ cpus: number | null; memory_mb: number | null }> {

@@ -110,11 +110,11 @@ export class V2Factory implements CgroupFactory {
     private readonly parent: string,
     private readonly controllers: ReadonlySet<V2Controller>,
   ) {
-    const lacking = (["memory", "cpu", "pids"] as const).filter((name) => !controllers.has(name));
+    const missing = (["memory", "cpu", "pids"] as const).filter((name) => !controllers.has(name));
     this.enforcement =
-      lacking.length === 0
+      missing.length === 0
         ? ENFORCED
-        : { level: "advisory", reason: `cgroup v2 without its ${lacking.join(" and ")} controller` };
+        : { level: "advisory", reason: `cgroup v2 without its ${missing.join(" and ")} controller` };
   }
 
   async bounds(): Promise<{ cpus: number | null; memory_mb: number | null }> {

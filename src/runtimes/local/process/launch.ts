@@ -3,6 +3,7 @@
  * runs.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import type { Duplex, Readable } from "node:stream";
@@ -12,6 +13,7 @@ import type { ServiceUser } from "../types.js";
 import { childrenOf } from "./children.js";
 import { type GateTools, gateCommand, NO_DIRECTORY, READY } from "./gate.js";
 import { inheritedDescriptors, withoutInherited } from "./inherited-descriptors.js";
+import { BLOCK_FD, type SandboxCheck, untilMounted, verifyMounts } from "./sandbox-check.js";
 
 export interface LaunchSpec {
   argv: string[];
@@ -21,7 +23,9 @@ export interface LaunchSpec {
   tools: GateTools;
   stdin: "ignore" | "pipe";
   /** Its own namespaces, or those of an instance; absent: the machine's. */
-  namespaces?: { kind: "own"; words: string[] } | { kind: "joined"; words: string[]; pidNamespace: string };
+  namespaces?:
+    | { kind: "own"; words: string[]; check: SandboxCheck }
+    | { kind: "joined"; words: string[]; pidNamespace: string };
 }
 
 /** A command in its own namespaces. */
@@ -89,6 +93,39 @@ function firstLine(channel: Duplex, child: ChildProcess): Promise<string | null>
   });
 }
 
+/** Lets bubblewrap continue once its mounts are verified. @throws POLICY_VIOLATION; then no process continues */
+async function verified(child: ChildProcess, { argv, namespaces }: LaunchSpec): Promise<void> {
+  if (namespaces?.kind !== "own") return;
+  const gate = child.stdio[BLOCK_FD] as Duplex;
+  gate.on("error", () => undefined);
+  const until = Date.now() + STAGE_MS;
+  const isOver = (): boolean => child.exitCode !== null || child.signalCode !== null || Date.now() > until;
+  const first = await untilMounted(child.pid as number, isOver);
+  // The caller reports that it has ended.
+  if (first === null) return;
+  try {
+    verifyMounts(first, argv[0] ?? "The command", namespaces.check);
+    gate.end("\n");
+  } catch (error) {
+    // bubblewrap would also continue at the end of its input.
+    for (const pid of [first, child.pid as number]) killProcess(pid);
+    await ended(child);
+    gate.destroy();
+    throw error;
+  }
+}
+
+const ended = (child: ChildProcess): Promise<unknown> =>
+  child.exitCode !== null || child.signalCode !== null ? Promise.resolve() : once(child, "exit");
+
+function killProcess(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended.
+  }
+}
+
 /** Finds the command behind bubblewrap or nsenter. Until the command begins, stage 2 is the only process there. */
 function locate(pid: number, { namespaces }: LaunchSpec): { command: number; inside: Inside | null } | null {
   if (namespaces === undefined) return { command: pid, inside: null };
@@ -148,7 +185,10 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
         env: gate.env,
         // A separate process group: signals from the server's terminal do not reach it, and it can be ended as a whole.
         detached: true,
-        stdio: [stdin, "pipe", "pipe", "pipe", ...rest],
+        stdio: [
+          ...[stdin, "pipe" as const, "pipe" as const, "pipe" as const],
+          ...(spec.namespaces?.kind === "own" ? ["pipe" as const, ...rest.slice(1)] : rest),
+        ],
         // Without setpriv Node.js changes the user before stage 1; it drops supplementary groups as well.
         ...(root && tools.setpriv === null ? { uid: user.uid, gid: user.gid } : {}),
       }),
@@ -190,6 +230,12 @@ export async function launch(spec: LaunchSpec): Promise<Launched> {
     begin: async () => {
       const report = firstLine(channel, child);
       channel.write("user\n");
+      try {
+        await verified(child, spec);
+      } catch (error) {
+        end();
+        throw error instanceof StackwardenError ? error : failed(spec, error);
+      }
       const line = await report;
       const place = line === READY ? locate(pid, spec) : null;
       const differs = root && place !== null ? privilegesDiffer(place.command, spec) : null;

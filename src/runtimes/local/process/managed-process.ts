@@ -165,8 +165,13 @@ export class CgroupProcess implements ManagedProcess {
       return await cgroup.setLimits(withDefaults(limits));
     } catch (cause) {
       const { code, message } = cause as NodeJS.ErrnoException;
-      throw new StackwardenError("LIMIT_REFUSED", `The kernel refused the limits: ${code ?? message}.`, {
-        hint: hint`Choose limits above current usage (${callTo("get_stats")}); some of the others may have been set.`,
+      const why =
+        code === "EBUSY"
+          ? "the service uses more memory than that, and the kernel cannot reclaim it"
+          : (code ?? message);
+      const { cpus, memory_mb: memory, pids } = await cgroup.readLimits();
+      throw new StackwardenError("LIMIT_REFUSED", `The kernel refused the limits: ${why}.`, {
+        hint: hint`Choose limits above current usage (${callTo("get_stats")}). In effect now: cpus ${cpus.value ?? "without a limit"}, memory_mb ${memory.value ?? "without a limit"}, pids ${pids.value ?? "without a limit"}.`,
         cause,
       });
     }

@@ -2,15 +2,10 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StackwardenError } from "../../../errors.js";
+import { pauseRefused } from "../../shared/pause-refused.js";
 import { processes, read, write } from "./cgroup.js";
 
 const DEADLINE_MS = 5000;
-
-const refused = (why: string, cause?: unknown): StackwardenError =>
-  new StackwardenError("UNSUPPORTED", `The service's processes cannot be paused: ${why}.`, {
-    hint: "Stop the stack, then call again.",
-    ...(cause === undefined ? {} : { cause }),
-  });
 
 /** Stopped, traced by a debugger, or ended. */
 async function halted(pid: number): Promise<boolean> {
@@ -44,7 +39,7 @@ async function freeze(directory: string): Promise<void> {
   await write(directory, "cgroup.freeze", 1);
   for (const end = Date.now() + DEADLINE_MS; ; await sleep(5)) {
     if (/^frozen 1$/m.test((await read(directory, "cgroup.events")) ?? "")) return;
-    if (Date.now() > end) throw refused("the kernel did not freeze them in time");
+    if (Date.now() > end) throw pauseRefused("the kernel did not freeze them in time");
   }
 }
 
@@ -61,7 +56,7 @@ async function stopEach({ pid, directories }: PauseTarget): Promise<void> {
     for (const one of alive) if (!(await halted(one))) running.push(one);
     if (running.length === 0) return;
     for (const one of running) send(one, "SIGSTOP");
-    if (Date.now() > end) throw refused("some of them did not stop in time");
+    if (Date.now() > end) throw pauseRefused("some of them did not stop in time");
   }
 }
 
@@ -72,7 +67,7 @@ export async function pauseProcesses(target: PauseTarget): Promise<void> {
     await (directory === null ? stopEach(target) : freeze(directory));
   } catch (error) {
     await resumeProcesses(target).catch(() => undefined);
-    throw error instanceof StackwardenError ? error : refused((error as Error).message, error);
+    throw error instanceof StackwardenError ? error : pauseRefused((error as Error).message, error);
   }
 }
 

@@ -21,7 +21,7 @@ function askToEnd({ pid, command }: Launched): boolean {
 export async function followCommand(launched: Launched, spec: RunSpec): Promise<Omit<RunResult, "oomKilled">> {
   const { child, pid, stdout, stderr } = launched;
   const { sink, signal, timeoutMs, stdin, onOutput, graceMs = 0 } = spec;
-  const kept: Buffer[] = [];
+  const chunks: Buffer[] = [];
   let bytes = 0;
   const take =
     (stream: "stdout" | "stderr", from: Readable) =>
@@ -33,7 +33,7 @@ export async function followCommand(launched: Launched, spec: RunSpec): Promise<
         void behind.catch(() => undefined).finally(() => from.resume());
       }
       if (bytes >= MOST_OUTPUT) return;
-      kept.push(chunk.subarray(0, MOST_OUTPUT - bytes));
+      chunks.push(chunk.subarray(0, MOST_OUTPUT - bytes));
       bytes += chunk.length;
     };
   stdout.on("data", take("stdout", stdout));
@@ -64,5 +64,5 @@ export async function followCommand(launched: Launched, spec: RunSpec): Promise<
   signal.removeEventListener("abort", abort);
   killGroup(pid);
   await drain(stdout, stderr);
-  return { ...end, timedOut, output: Buffer.concat(kept).toString("utf8") };
+  return { ...end, timedOut, output: Buffer.concat(chunks).toString("utf8") };
 }

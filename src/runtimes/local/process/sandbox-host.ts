@@ -1,5 +1,7 @@
 /** The namespace settings that a server applies to its services, and the account files that services see. */
+import { existsSync } from "node:fs";
 import { mkdir, readFile, realpath } from "node:fs/promises";
+
 import { dirname, join } from "node:path";
 import type { Enforcement } from "../../../stack/runtime.js";
 import { atomicWrite } from "../../../system/atomic-write.js";
@@ -16,7 +18,9 @@ import {
   type SandboxMount,
   sandboxArgs,
   TEMPORARY,
+  targetsOf,
 } from "./sandbox.js";
+import { BLOCK_FD, inodeAt, type Pin } from "./sandbox-check.js";
 
 type Namespaces = Pick<LaunchSpec, "namespaces">;
 
@@ -28,6 +32,20 @@ const programsOf = ({ argv, env }: { argv: readonly string[]; env: Record<string
 
 /** Stand-ins for any program in these folders. */
 export const inFolders = (folders: readonly string[]): string[] => folders.map((folder) => `${folder}/program`);
+
+/** The folders that bubblewrap is about to mount, as they are now. */
+function pinsOf({ visible, mounts }: { visible: readonly string[]; mounts: readonly SandboxMount[] }): Pin[] {
+  const folders = [
+    ...visible.map((path) => ({ source: path, target: path })),
+    ...mounts.map((mount) => ({ source: "source" in mount ? mount.source : null, target: mount.target })),
+  ];
+  return folders.flatMap(({ source, target }): Pin[] => {
+    if (source === null) return [{ target, inode: null }];
+    const inode = inodeAt(source);
+    // A folder that is visible where it exists may be missing.
+    return inode === null && !existsSync(source) ? [] : [{ target, inode: inode ?? { dev: 0n, ino: 0n } }];
+  });
+}
 
 export class Sandbox {
   /** Account files that were already written, by user id. */
@@ -90,8 +108,16 @@ export class Sandbox {
       mounts: spec.mounts ?? [],
     };
     if (spec.network !== undefined) Object.assign(view.files, await this.#nameServer());
-    const words = [...(spec.network?.words ?? []), host.tools.bwrap, ...sandboxArgs(host, view)];
-    return { namespaces: { kind: "own", words } };
+    const pins = pinsOf(view);
+    const args = sandboxArgs(host, view);
+    const check = { system: host.tools.system, pins, targets: targetsOf(args) };
+    return {
+      namespaces: {
+        kind: "own",
+        words: [...(spec.network?.words ?? []), host.tools.bwrap, "--block-fd", String(BLOCK_FD), ...args],
+        check,
+      },
+    };
   }
 
   /** The name server of services with their own network, where theirs is on the machine's loopback interface. */

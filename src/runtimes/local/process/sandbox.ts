@@ -9,12 +9,15 @@ import { basename, dirname, sep } from "node:path";
 import { promisify } from "node:util";
 import { privileges } from "./gate.js";
 import { existing, foldersBetween, replaceFolder } from "./mount-places.js";
+import { type SystemFolder, systemFolders } from "./sandbox-check.js";
 
 const execute = promisify(execFile);
 
 export interface SandboxTools {
   bwrap: string;
   nsenter: string;
+  /** Folders that decide what setpriv loads as root. */
+  system: readonly SystemFolder[];
 }
 
 /** Settings that all services of a server share. */
@@ -127,6 +130,21 @@ export function sandboxArgs(host: SandboxHost, view: SandboxView): string[] {
   return [...args, ...NAMESPACES];
 }
 
+/** Options of bubblewrap that mount something, with the number of their arguments; the last one is where. */
+const MOUNTING: Readonly<Record<string, number>> = {
+  "--bind": 2,
+  "--bind-try": 2,
+  "--dev-bind-try": 2,
+  "--ro-bind": 2,
+  "--tmpfs": 1,
+  "--proc": 1,
+  "--dev": 1,
+};
+
+/** Where the arguments mount something. */
+export const targetsOf = (args: readonly string[]): string[] =>
+  args.flatMap((option, at) => (MOUNTING[option] === undefined ? [] : (args[at + MOUNTING[option]] ?? [])));
+
 /** Arguments that run a command in the namespaces of a running process. */
 export const joinArgs = (pid: number): string[] => [
   `--target=${pid}`,
@@ -161,7 +179,8 @@ export async function findSandboxTools(setpriv: string | null): Promise<SandboxT
   const nsenter = firstFile(["/usr/bin/nsenter", "/bin/nsenter"]);
   if (bwrap === null) return { reason: "bubblewrap is not installed" };
   if (nsenter === null || setpriv === null) return { reason: "nsenter and setpriv of util-linux are not installed" };
-  const tools = { bwrap, nsenter };
+  if (!existsSync("/proc/self/syscall")) return { reason: "the kernel does not show where a process waits" };
+  const tools = { bwrap, nsenter, system: await systemFolders(setpriv) };
   const nobody = privileges({ uid: 65_534, gid: 65_534 }, true);
   const view = { visible: [], programs: [] };
   const sandbox = [...sandboxArgs({ tools, hidden: [], shared: [] }, view), setpriv, ...nobody, "/bin/sh", "-c"];

@@ -80,12 +80,12 @@ export async function initScripts(context: PrepareContext): Promise<InitScripts 
       const places: string[] = [];
       for (const [at, { name, path }] of ordered.entries()) {
         const place = `${to}-${at}`;
-        const wanted = relative(folder, path);
+        const prefix = relative(folder, path);
         await copyTree({
           from: folder,
           to: place,
           user,
-          exclude: (one) => one !== wanted && !wanted.startsWith(`${one}/`),
+          exclude: (one) => one !== prefix && !prefix.startsWith(`${one}/`),
           limits: LIMITS,
           tooLarge: () =>
             new StackwardenError("UNSUPPORTED", `The initialisation script ${name} is larger than 1 GiB.`, {
@@ -93,7 +93,7 @@ export async function initScripts(context: PrepareContext): Promise<InitScripts 
             }),
         });
         await openToOwner(place, user);
-        places.push(join(place, wanted));
+        places.push(join(place, prefix));
       }
       return places;
     },

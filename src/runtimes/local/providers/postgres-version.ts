@@ -65,17 +65,17 @@ const EXTENSIONS: Readonly<Record<string, { extension: string; debian(major: num
 
 /** PostgreSQL of this machine with the extension. @throws RUNTIME_UNAVAILABLE */
 async function withExtension(image: string, major: number, service: string): Promise<PostgresBinaries | null> {
-  const wanted = EXTENSIONS[parseImageName(image).path];
-  if (wanted === undefined) return null;
+  const required = EXTENSIONS[parseImageName(image).path];
+  if (required === undefined) return null;
   const system = await systemPostgres(major);
-  if (system !== null && (await hasExtension(system, wanted.extension))) return system;
+  if (system !== null && (await hasExtension(system, required.extension))) return system;
   const command =
     process.platform === "darwin"
-      ? `brew install postgresql@${major} ${wanted.brew}`
-      : `sudo apt-get install -y postgresql-${major} ${wanted.debian(major)}`;
+      ? `brew install postgresql@${major} ${required.brew}`
+      : `sudo apt-get install -y postgresql-${major} ${required.debian(major)}`;
   throw new StackwardenError(
     "RUNTIME_UNAVAILABLE",
-    `"${service}" needs PostgreSQL ${major} with the extension ${wanted.extension} (${image}).`,
+    `"${service}" needs PostgreSQL ${major} with the extension ${required.extension} (${image}).`,
     { hint: `Install it: ${command}`, details: { service, image } },
   );
 }
@@ -114,12 +114,12 @@ export async function choosePostgres(
 ): Promise<Choice> {
   const { service } = context.request;
   const image = service.baseImage ?? service.image;
-  const wanted = majorOfTag(image);
-  const major = dataMajor ?? wanted;
+  const required = majorOfTag(image);
+  const major = dataMajor ?? required;
   const notes: string[] = [];
-  if (dataMajor !== null && wanted !== null && dataMajor !== wanted)
+  if (dataMajor !== null && required !== null && dataMajor !== required)
     notes.push(
-      `Its data was made by PostgreSQL ${dataMajor}, which runs instead of ${image}. Remove the volume, or move the data with pg_dump, to use ${wanted}.`,
+      `Its data was made by PostgreSQL ${dataMajor}, which runs instead of ${image}. Remove the volume, or move the data with pg_dump, to use ${required}.`,
     );
   if (image !== undefined) {
     const system = await withExtension(image, major ?? (await findPostgresPackage())?.major ?? 15, service.name);

@@ -149,8 +149,8 @@ export async function candidatesFor(
       candidates.push({ program: path, version: versionInPath(path) ?? versionInPath(real) });
     }
   for (const folder of versionFolders(language, env)) candidates.push(...(await installed(folder)));
-  const seen = new Set<string>();
-  return candidates.filter(({ program }) => !seen.has(program) && seen.add(program) !== undefined);
+  const paths = new Set<string>();
+  return candidates.filter(({ program }) => !paths.has(program) && paths.add(program) !== undefined);
 }
 
 /** Directories that a program needs beside its own: that of its real file, and that of its script's interpreter. */

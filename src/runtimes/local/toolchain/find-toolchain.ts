@@ -50,7 +50,7 @@ export async function findToolchain(
   const candidates = await candidatesFor(toolchain, [...new Set(dirs)], context.client);
   let first: InstalledToolchain | null = null;
   for (const candidate of candidates) {
-    // Without a wish the first one on PATH is right.
+    // When no version is requested, the first one on PATH is right.
     const worth = first === null || candidate.version === null || fits(toolchain, candidate.version);
     if (!worth || !(await runnable(candidate.program, context))) continue;
     const version = await versionOf(candidate, toolchain, context);

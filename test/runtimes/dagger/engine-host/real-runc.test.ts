@@ -5,10 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { openEngineHost } from "../../../../src/runtimes/dagger/engine-host/open.js";
+import { PAUSE, pauseContainer } from "../../../../src/runtimes/dagger/engine-host/pause.js";
 import type { EngineHost } from "../../../../src/runtimes/dagger/engine-host/types.js";
 import { EntryLines } from "../../../../src/runtimes/dagger/entry/entry-lines.js";
 import { ENTRY_SCRIPT, entryArgs } from "../../../../src/runtimes/dagger/entry/entry-script.js";
 import type { EntryMessage } from "../../../../src/runtimes/dagger/entry/types.js";
+import { until } from "../../contract/bench.js";
 import { SYSTEM_PATH } from "./stand-ins.js";
 
 const TOKEN = "realTokenRealTok";
@@ -225,6 +227,41 @@ describe.skipIf(!runs)("a real container by the real runc", () => {
     });
     expect(seen.output).not.toContain("sleep 4321");
     expect(seen.output).toContain("sleep 0.05");
+  });
+
+  it("pauses a container until the pause is released, or until this server has ended", async () => {
+    const env = ["STACKWARDEN_INSTANCE=i-pause"];
+    const child = containers.run(
+      containers.bundle("pause", ["sh", "-c", "while :; do echo tick; sleep 0.01; done"], { env }),
+    );
+    let ticks = 0;
+    child.stdout?.on("data", () => {
+      ticks += 1;
+    });
+    const id = await host.find("i-pause", signal());
+    const state = () => spawnSync("runc", ["state", id], { encoding: "utf8", env: { PATH: SYSTEM_PATH } }).stdout;
+    const goesOn = async () => {
+      const before = ticks;
+      await until("it continues", () => ticks > before);
+    };
+    await goesOn();
+    const pause = await host.pause(id);
+    expect(state()).toContain('"status": "paused"');
+    await expect(host.pause(id)).rejects.toMatchObject({
+      code: "UNSUPPORTED",
+      message: expect.stringMatching(/^The service's processes cannot be paused: .+/),
+    });
+    await pause.release();
+    await pause.release();
+    await goesOn();
+
+    // The end of a server closes its pipes.
+    const holder = spawn("sh", ["-c", PAUSE, "sh", id], { env: { PATH: SYSTEM_PATH } });
+    await pauseContainer(holder);
+    expect(state()).toContain('"status": "paused"');
+    holder.stdin.destroy();
+    await goesOn();
+    await expect(host.pause("nosuchcontainer")).rejects.toMatchObject({ code: "UNSUPPORTED" });
   });
 
   it("counts an OOM kill and the periods in which the CPU limit held the service back", async () => {

@@ -112,6 +112,7 @@ function start(
       hidden: new SecretArgs(TOKEN, []),
       imageHealthcheck: null,
       user: "1000:1000",
+      oneOff: [],
       notes: ["a note"],
       ...more.ready,
     },

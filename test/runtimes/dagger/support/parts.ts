@@ -32,6 +32,7 @@ export const remoteHost = (more: Partial<EngineHost> = {}): EngineHost => ({
   elsewhere: () => false,
   exec: refuse,
   stream: refuse,
+  pause: refuse,
   end: refuse,
   kill: refuse,
   apply: async () => unlimited,

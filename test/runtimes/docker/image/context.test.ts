@@ -116,7 +116,7 @@ describe("the build context", () => {
       await expect(archived({ context: outside })).rejects.toThrow("outside the project");
       await expect(archived({ dockerfile: join(outside, "Dockerfile") })).rejects.toThrow("outside the project");
       symlinkSync(join(outside, "ignore"), join(folder, ".dockerignore"));
-      await expect(archived()).rejects.toThrow("out of the project");
+      await expect(archived()).rejects.toThrow("outside the project");
     } finally {
       rmSync(outside, { recursive: true, force: true });
     }

@@ -27,7 +27,7 @@ describe("what a service sees", () => {
     const [project, own] = [folder("home/ada/shop"), folder("state/projects/shop")];
     folder("home/ada/node/bin");
     const shared = folder("state/cache");
-    const host = { tools: { bwrap: "bwrap", nsenter: "nsenter" }, hidden: [home, state], shared: [shared] };
+    const host = { tools: { bwrap: "bwrap", nsenter: "nsenter", system: [] }, hidden: [home, state], shared: [shared] };
     const program = join(home, "ada/node/bin/node");
     const args = sandboxArgs(host, {
       visible: [project, own],
@@ -46,7 +46,7 @@ describe("what a service sees", () => {
     const state = folder("state");
     const own = folder("state/projects/shop");
     folder("state/projects/shop/deps/abc/bin");
-    const host = { tools: { bwrap: "bwrap", nsenter: "nsenter" }, hidden: [state], shared: [] };
+    const host = { tools: { bwrap: "bwrap", nsenter: "nsenter", system: [] }, hidden: [state], shared: [] };
     const program = join(own, "deps/abc/bin/python");
     const args = sandboxArgs(host, { visible: [own], programs: [program, join(own, "deps/abc/bin/program")] });
     expect(each(args, "--ro-bind")).toEqual([]);
@@ -56,7 +56,7 @@ describe("what a service sees", () => {
   it("is never a whole home folder because a program lies in it", () => {
     const home = folder("home/ada");
     folder("home/ada/tools");
-    const host = { tools: { bwrap: "bwrap", nsenter: "nsenter" }, hidden: [home], shared: [] };
+    const host = { tools: { bwrap: "bwrap", nsenter: "nsenter", system: [] }, hidden: [home], shared: [] };
     const args = sandboxArgs(host, { visible: [], programs: [join(home, "tools/run.sh")] });
     expect(each(args, "--ro-bind")).toEqual([join(home, "tools")]);
   });

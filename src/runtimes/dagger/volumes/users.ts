@@ -5,8 +5,10 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { atomicWrite, storageError } from "../../../system/atomic-write.js";
 import { KeyedMutex } from "../../../system/keyed-mutex.js";
+import type { EngineHost } from "../engine-host/types.js";
 
 interface VolumeUser {
   volumes: string[];
@@ -15,6 +17,9 @@ interface VolumeUser {
 }
 
 type Records = Record<string, VolumeUser>;
+
+/** An engine keeps the containers of a dead session for 6 to 9 s (measured with 0.21.8). */
+const KEPT_MS = 10_000;
 
 const FILE = "dagger-instances.json";
 const writers = new KeyedMutex();
@@ -53,6 +58,38 @@ export const forgetVolumeUsers = (stateDir: string, instances: readonly string[]
     for (const instance of matches) delete records[instance];
     return matches.length > 0;
   });
+
+export interface FormerUsers extends VolumeUser {
+  stateDir: string;
+  /** Instances of open stacks. */
+  running: ReadonlySet<string>;
+}
+
+export interface EndFormerUsers extends FormerUsers {
+  /** When the session that asks was opened, in epoch milliseconds: the former one had ended by then. */
+  openedAt: number;
+  host: Pick<EngineHost, "enforcement" | "end">;
+  signal: AbortSignal;
+  /** Called when there is an instance to end. */
+  waiting?(): void;
+}
+
+/**
+ * Ends instances of earlier sessions that can still write to the volumes.
+ * @throws STOP_FAILED, STORAGE_FAILED, the signal's reason
+ */
+export async function endFormerUsers(options: EndFormerUsers): Promise<void> {
+  const { stateDir, running, openedAt, host, signal } = options;
+  const former = await formerVolumeUsers(stateDir, options, running);
+  if (former.length === 0) return;
+  options.waiting?.();
+  if (host.enforcement.level === "enforced") await host.end(former, signal);
+  else await delay(Math.max(0, openedAt + KEPT_MS - Date.now()), undefined, { signal });
+  await forgetVolumeUsers(stateDir, former);
+}
+
+export const hasFormerUsers = async ({ stateDir, running, ...user }: FormerUsers): Promise<boolean> =>
+  (await formerVolumeUsers(stateDir, user, running)).length > 0;
 
 /** The recorded instances that mount one of these volumes on this engine. @throws STORAGE_FAILED */
 export async function formerVolumeUsers(

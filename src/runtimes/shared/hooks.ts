@@ -1,18 +1,17 @@
-/** Lifecycle hooks of a compose service: commands that run in its container after the start and before the stop. */
-import { StackwardenError } from "../../../errors.js";
-import type { ServiceDefinition, ServiceHook } from "../../../stack/definition/types.js";
-import type { LogSink } from "../../../stack/logs/types.js";
-import type { ExecResult } from "../../../stack/runtime.js";
-import { rootRefused } from "../container/user.js";
-import { userIds } from "../container/user-ids.js";
-import { type ExecTarget, execInContainer } from "./exec.js";
+/** Lifecycle hooks of a compose service: commands that run in the instance after the start and before the stop. */
+import { StackwardenError } from "../../errors.js";
+import type { ServiceDefinition, ServiceHook } from "../../stack/definition/types.js";
+import type { LogSink } from "../../stack/logs/types.js";
+import type { ExecRequest, ExecResult } from "../../stack/runtime.js";
 
 export interface HookContext {
   service: ServiceDefinition;
-  target: ExecTarget;
-  /** Id of the container's image, whose files resolve the name of a user. */
-  image: string;
   sink: LogSink;
+  /**
+   * Runs a command in the running instance.
+   * @param user of the hook, on runtimes where it can differ from the service's
+   */
+  exec(request: ExecRequest, user: string | undefined): Promise<ExecResult>;
 }
 
 /** Characters of a hook's command in a message. */
@@ -20,19 +19,10 @@ const SHOWN = 120;
 /** Characters of a line that has no end yet. */
 const LONGEST_LINE = 16_384;
 
-async function runHook(
-  { service, target, image, sink }: HookContext,
-  hook: ServiceHook,
-  signal: AbortSignal,
-): Promise<ExecResult> {
+async function runHook({ sink, exec }: HookContext, hook: ServiceHook, signal: AbortSignal): Promise<ExecResult> {
   const { user, workingDir, environment, command } = hook;
-  if (user !== undefined && !service.allowRoot) {
-    const ids = await userIds(target.docker, target.container, image, user);
-    if (ids?.uid === 0) throw rootRefused(service.name);
-  }
   const rest = { stdout: "", stderr: "" };
-  const result = await execInContainer(
-    { ...target, ...(user === undefined ? {} : { user }) },
+  const result = await exec(
     {
       command,
       environment,
@@ -44,6 +34,7 @@ async function runHook(
         for (const line of lines) sink.line(stream, line);
       },
     },
+    user,
   );
   for (const stream of ["stdout", "stderr"] as const) if (rest[stream] !== "") sink.line(stream, rest[stream]);
   return result;
@@ -67,21 +58,35 @@ export async function runPostStart(context: HookContext, signal: AbortSignal): P
   }
 }
 
+/** Hooks that run before an instance stops, once. */
+export class PreStop {
+  #left: Promise<number> | undefined;
+
+  constructor(private readonly context: HookContext) {}
+
+  /** @returns the rest of the grace period, in milliseconds */
+  async run(graceMs: number): Promise<number> {
+    if (graceMs === 0 || (this.context.service.preStop ?? []).length === 0) return graceMs;
+    this.#left ??= runPreStop(this.context, graceMs);
+    return this.#left;
+  }
+}
+
 /**
  * Runs the hooks for at most `graceMs` milliseconds. A hook that fails does not keep the service from stopping. Never
  * rejects.
  * @returns the rest of the grace period, in milliseconds
  */
-export async function runPreStop(context: HookContext, graceMs: number): Promise<number> {
+async function runPreStop(context: HookContext, graceMs: number): Promise<number> {
   const { service, sink } = context;
   const begin = Date.now();
-  const left = (): number => Math.max(1, graceMs - (Date.now() - begin));
+  const remainingMs = (): number => Math.max(1, graceMs - (Date.now() - begin));
   for (const hook of service.preStop ?? []) {
-    const failure = await runHook(context, hook, AbortSignal.timeout(left())).then(
+    const failure = await runHook(context, hook, AbortSignal.timeout(remainingMs())).then(
       ({ exitCode }) => (exitCode === 0 ? null : `exit code ${exitCode ?? "none"}`),
       (error: Error) => error.message,
     );
     if (failure !== null) sink.line("stderr", `The pre_stop hook failed: ${failure}`);
   }
-  return left();
+  return remainingMs();
 }

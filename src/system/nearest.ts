@@ -1,5 +1,5 @@
 /** Suggestions for misspelt names. */
-import { editDistance } from "../system/edit-distance.js";
+import { editDistance } from "./edit-distance.js";
 
 /**
  * Maximum characters of a compared name: computing the distance takes time proportional to the product of both lengths.

@@ -1,0 +1,77 @@
+/** Named volumes as cache volumes of an engine. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { findCli } from "../../../src/runtimes/dagger/engine/discovery.js";
+import { RUNNER_VARIABLE } from "../../../src/runtimes/dagger/engine/engines.js";
+import { openSession } from "../../../src/runtimes/dagger/session/session.js";
+import { RecordingSink, WAITS } from "./bench.js";
+import type { Given } from "./contract.js";
+
+/** @param env the environment that names the engine */
+export const daggerVolumeSentences =
+  (env: () => NodeJS.ProcessEnv) =>
+  (given: Given): void => {
+    describe("volumes of an engine", () => {
+      const mounts = [{ type: "volume" as const, source: "app-data", target: "/data", readOnly: false }];
+
+      it("a one-off command beside a running PostgreSQL leaves its lock file in their volume", async () => {
+        const bench = given();
+        const program = `open("/data/postmaster.pid", "w").close()\n${WAITS}`;
+        const service = bench.python("app", program, { environment: { PGDATA: "/data" }, mounts });
+        const stack = await bench.open([service], { volumes: ["app-data"] });
+        await bench.start(stack, service);
+        await bench.sink("app").shows("up");
+        const output = new RecordingSink();
+        const command = ["python3", "-c", `# ${bench.mark}\nimport os; print(os.listdir("/data"))`];
+        const ran = await stack.runOneOff({
+          ...bench.request(service),
+          exec: { command, onOutput: (stream, chunk) => output.write(stream, chunk) },
+        });
+        expect(ran.exitCode).toBe(0);
+        expect(output.text()).toBe("['postmaster.pid']\n");
+      });
+
+      it("a volume keeps its data when its service has another user, and holds nothing when it was deleted", async () => {
+        const bench = given();
+        const service = bench.python("app", `open("/data/word", "w").close()`, { mounts });
+        const stack = await bench.open([service], { volumes: ["app-data"] });
+        await (await bench.start(stack, service)).exited;
+        const other = bench.python("app", `import os; print(os.listdir("/data"))`, { mounts, user: "1001" });
+        await (await bench.start(stack, other)).exited;
+        expect(bench.sink("app").text()).toBe("['word']\n");
+        await stack.close();
+
+        const records = JSON.parse(readFileSync(join(bench.stateDir, "dagger-volumes.json"), "utf8"));
+        const [{ key, owner }] = Object.values(records) as [{ key: string; owner: string }];
+        const cli = await findCli(env());
+        if ("missing" in cli) throw new Error(cli.missing);
+        const content = async (): Promise<string> => {
+          const session = await openSession({
+            cli: cli.path,
+            runnerHost: env()[RUNNER_VARIABLE] ?? null,
+            workdir: bench.folder,
+            env: env(),
+            signal: new AbortController().signal,
+            warn: () => {},
+          });
+          try {
+            const client = session.client();
+            const volume = client.cacheVolume(key);
+            return await client
+              .container()
+              .from(bench.target.images.python)
+              .withMountedCache("/data", volume, { owner })
+              .withEnvVariable("NOW", String(Date.now()))
+              .withExec(["ls", "-A", "/data"])
+              .stdout();
+          } finally {
+            await session.close();
+          }
+        };
+        expect(await content()).toBe("word\n");
+        await bench.target.runtime.removeVolumes(bench.projectId, bench.stateDir, ["app-data"]);
+        expect(await content()).toBe("");
+      });
+    });
+  };
