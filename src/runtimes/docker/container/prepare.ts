@@ -16,7 +16,7 @@ import { ownVolumes } from "../volumes/owner.js";
 import { checkBinds } from "../volumes/writable-binds.js";
 import { containerEnvironment } from "./environment.js";
 import { copySecretFiles, type SecretValue, secretsFolder, writeSecretFiles } from "./secret-files.js";
-import { containerSpec, type PortBinding } from "./spec.js";
+import { type ContainerNetwork, containerSpec, endpointConfig, type PortBinding } from "./spec.js";
 import { type ContainerUser, containerUser, rootRefused } from "./user.js";
 import { userIds } from "./user-ids.js";
 
@@ -32,7 +32,7 @@ export interface PrepareOptions {
   image: Image;
   generation: number;
   limits: Limits;
-  networks: readonly { name: string; aliases: string[] }[];
+  networks: readonly ContainerNetwork[];
   ports: readonly PortBinding[];
   /** Suffix of the container's name; one-off instances have different ones. */
   kind: string;
@@ -177,8 +177,8 @@ async function prepareAs(
     // owner.
     const placed = engine.socket ? await writeSecretFiles(secrets, files, numericUser(chosen.user)) : [];
     id = await create(docker, specFor(placed));
-    for (const { name, aliases } of options.networks.slice(1))
-      await docker.getNetwork(name).connect({ Container: id, EndpointConfig: { Aliases: aliases } });
+    for (const network of options.networks.slice(1))
+      await docker.getNetwork(network.name).connect({ Container: id, EndpointConfig: endpointConfig(network) });
     const named = !/^\d+(?::\d+)?$/.test(chosen.user);
     const fresh = volumes.some((volume) => volume.fresh);
     const binds = engine.sameMachine && service.mounts.some((mount) => mount.type === "bind" && !mount.readOnly);
@@ -194,6 +194,15 @@ async function prepareAs(
       ids === null || !fresh
         ? []
         : await ownVolumes({ docker, container: id, image: image.id, labels, volumes, user: ids });
+    const whole = engine.info.subpaths
+      ? []
+      : volumes.flatMap(({ subpath, source, target }) =>
+          subpath === undefined
+            ? []
+            : [
+                `The whole volume ${source} is mounted at ${target}: a subpath needs Docker Engine 26, and this is ${engine.info.name} ${engine.info.version}.`,
+              ],
+        );
     const newVolumes = data.volumes.filter((volume) => volume.fresh);
     const uid = ids?.uid ?? numericUser(chosen.user)?.uid ?? null;
     const made = ownBindSources(data.createdBinds, options.folder, ids);
@@ -202,7 +211,7 @@ async function prepareAs(
       id,
       user: chosen.user,
       uid,
-      notes: [...chosen.notes, ...made, ...readable, ...notes],
+      notes: [...chosen.notes, ...made, ...readable, ...notes, ...whole],
       newVolumes,
       secrets,
     };
