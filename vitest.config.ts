@@ -22,7 +22,7 @@ export default defineConfig({
     maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     projects: [
-      // Their files share a process and its modules: loading both for each file took a quarter of the suite's processor time.
+      // Their files share processes and modules: a process for each file costs it half a second of processor time.
       { extends: true, test: { name: "shared", include: ["test/**/*.test.ts"], exclude: alone, isolate: false } },
       { extends: true, test: { name: "alone", include: alone } },
     ],

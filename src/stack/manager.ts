@@ -129,7 +129,8 @@ class Manager implements SharedStackManager {
           logs: config.logs,
           onEvent: (event) => {
             logger.info(event.message, { project: id, service: event.service, event: event.type, actor: event.actor });
-            tell(event.message, event.service);
+            // The call itself fails with this message.
+            if (event.type !== "stack_start_failed") tell(event.message, event.service);
             this.#emit({ kind: "events", project: id, event });
           },
           onLogLines: (service) => this.#emit({ kind: "logs", project: id, service }),

@@ -130,11 +130,12 @@ export class LocalStack implements RuntimeStack {
     return this.#ledger.endpoints();
   }
 
-  async update(definition: StackDefinition): Promise<void> {
+  async update(definition: StackDefinition): Promise<Readonly<Record<string, string>>> {
     const translated = translate(definition, this.open_.folder);
     await this.#ledger.apply(translated);
     this.#definition = translated;
     await this.#provideAddresses();
+    return {};
   }
 
   /**

@@ -4,6 +4,7 @@ import type { ServiceDefinition, StackDefinition } from "../definition/types.js"
 import type { HealthReport, ServiceHealth, ServiceReport, StackReport, StackState } from "../model.js";
 import type { RuntimeName } from "../runtime.js";
 import type { IdleStop } from "./idle-stop.js";
+import { hasMoved, movedPorts } from "./port-plan.js";
 import type { ServiceController } from "./service-controller.js";
 import { declaredNames } from "./service-report.js";
 import type { Stack } from "./stack.js";
@@ -84,6 +85,8 @@ export interface StackFacts {
   stale: StaleServices;
   lease: Pick<IdleStop, "idleMs" | "stopsAt">;
   watch: Pick<Watch, "services" | "note">;
+  /** Notes on ports and limits that calls set. */
+  overrides: readonly string[];
   /** Reads the current definition, for a stack that this server never started. */
   peek(): Promise<StackDefinition>;
 }
@@ -94,6 +97,7 @@ export async function stackReport({
   stale,
   lease,
   watch,
+  overrides,
   peek,
   ...facts
 }: StackFacts): Promise<StackReport> {
@@ -105,7 +109,8 @@ export async function stackReport({
     // A closed stack publishes no ports.
     for (const [name, unit] of stack.units)
       services[name] = open ? { ...unit.report(), ...staleField(unit, stale) } : { ...unit.report(), endpoints: [] };
-    notes.push(...stack.definition.notes, ...stale.notes);
+    notes.push(...stack.definition.notes, ...stale.notes, ...overrides);
+    if (open) notes.push(...movedPorts(stack.definition, stack.runtimeStack.endpoints()).map(hasMoved));
   } else {
     try {
       const definition = await peek();

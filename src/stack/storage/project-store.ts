@@ -13,7 +13,8 @@ import { isBeneath } from "../../system/is-beneath.js";
 import { type LockOutcome, lockHolder, takeLock } from "../../system/lock-file.js";
 import { Mutex } from "../../system/mutex.js";
 import { defaultProjectId } from "../default-project.js";
-import type { Limits } from "../definition/types.js";
+import { type KeptLimits, keepChange } from "../definition/override-limits.js";
+import type { LimitChange, Limits } from "../definition/types.js";
 import { PROJECT_ID } from "../project-id.js";
 import { isRuntimeName, type RuntimeName } from "../vocabulary.js";
 
@@ -320,8 +321,8 @@ export class ProjectStore {
   }
 
   /** Limits that `set_limits` and `start_stack` stored for the next start. */
-  async limits(project: string): Promise<Record<string, Limits>> {
-    const limits: Record<string, Limits> = Object.create(null);
+  async limits(project: string): Promise<Record<string, KeptLimits>> {
+    const limits: Record<string, KeptLimits> = Object.create(null);
     const text = await readFile(join(this.folderOf(project), "limits.json"), "utf8").catch(() => "{}");
     try {
       return Object.assign(limits, JSON.parse(text));
@@ -330,10 +331,11 @@ export class ProjectStore {
     }
   }
 
-  keepLimits(project: string, service: string, limits: Limits): Promise<void> {
+  /** @param written limits of the definition, which are compared with those of later starts */
+  keepLimits(project: string, service: string, change: LimitChange, written: Limits = {}): Promise<void> {
     return this.#writing.run(async () => {
       const all = await this.limits(project);
-      all[service] = { ...all[service], ...limits };
+      all[service] = keepChange(all[service] ?? {}, change, written);
       await atomicWrite(join(this.folderOf(project), "limits.json"), `${JSON.stringify(all, null, 2)}\n`);
     });
   }

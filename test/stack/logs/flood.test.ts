@@ -36,7 +36,11 @@ describe("a million lines", () => {
     for (let from = 1; from <= MILLION; from += 2000) {
       const data = chunk(from, 2000);
       sink.write("stdout", data);
-      if (from % 50_000 === 1) most = Math.max(most, used() - before);
+      if (from % 50_000 === 1) {
+        most = Math.max(most, used() - before);
+        // As fast as the disk, which a loaded machine shares.
+        await store.flush();
+      }
       await setImmediate();
     }
     expect(most).toBeLessThan(16 * MIB);

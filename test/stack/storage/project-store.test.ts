@@ -129,10 +129,14 @@ describe("the state directory", () => {
   it("can be passed through but not listed, and holds limits for the next start", async () => {
     const path = await store().prepare("app", root);
     for (const part of [stateDir, join(stateDir, "projects"), path]) expect(statSync(part).mode & 0o777).toBe(0o711);
-    await store().keepLimits("app", "db", { cpus: 1 });
+    await store().keepLimits("app", "db", { cpus: 1 }, { cpus: 2 });
     await store().keepLimits("app", "db", { memory_mb: 64 });
-    await store().keepLimits("app", "web", { pids: 5 });
-    expect({ ...(await store().limits("app")) }).toEqual({ db: { cpus: 1, memory_mb: 64 }, web: { pids: 5 } });
+    await store().keepLimits("app", "web", { pids: 5, cpus: 1 });
+    await store().keepLimits("app", "web", { cpus: null });
+    expect({ ...(await store().limits("app")) }).toEqual({
+      db: { cpus: 1, memory_mb: 64, written: { cpus: 2, memory_mb: null } },
+      web: { pids: 5, written: { pids: null } },
+    });
     writeFileSync(join(path, "limits.json"), "torn{");
     expect({ ...(await store().limits("app")) }).toEqual({});
     expect(readdirSync(path).sort()).toEqual(["limits.json", "project.json"]);

@@ -1,6 +1,6 @@
 /** A simulated engine for a test: its folder, its socket, its programs, its fault switches. README.md says what it simulates. */
 
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import {
   chmodSync,
   existsSync,
@@ -16,6 +16,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { machinePython, PYTHON_VARIABLE } from "../machine-python.mjs";
 import { withStandIns } from "../program-dirs.js";
 import { removeEngineCgroups } from "./cgroups.mjs";
 
@@ -93,9 +94,6 @@ export function whyNoContainers(): string | null {
   return null;
 }
 
-const pythonPath = (): string =>
-  execFileSync("python3", ["-c", "import sys; print(sys.executable)"], { encoding: "utf8" }).trim();
-
 export async function startSimEngine(faults: Faults = {}): Promise<SimEngine> {
   const folder = mkdtempSync(join(tmpdir(), "dagger-sim-"));
   chmodSync(folder, 0o755);
@@ -107,11 +105,11 @@ export async function startSimEngine(faults: Faults = {}): Promise<SimEngine> {
   const program = (name: string, ...words: string[]): void =>
     writeFileSync(
       join(bin, name),
-      `#!/bin/sh\nexport DAGGER_SIM_ENGINE='${folder}'\nexec ${words.map((word) => `'${word}'`).join(" ")} "$@"\n`,
+      `#!/bin/sh\nexport DAGGER_SIM_ENGINE='${folder}' ${PYTHON_VARIABLE}='${JSON.stringify(machinePython())}'\nexec ${words.map((word) => `'${word}'`).join(" ")} "$@"\n`,
       { mode: 0o755 },
     );
   program("dagger", process.execPath, join(HERE, "dagger.mjs"));
-  program("runc", pythonPath(), "-I", "-S", join(HERE, "runc.py"));
+  program("runc", machinePython()[1], "-I", "-S", join(HERE, "runc.py"));
   const socket = join(folder, "buildkitd.sock");
   const server = createServer((connection) => connection.destroy());
   await new Promise<void>((resolve) => server.listen(socket, resolve));

@@ -1,5 +1,4 @@
 /** The images that the engine can resolve: skeletons whose programs are the host's own, mounted read-only. */
-import { execFileSync } from "node:child_process";
 import {
   chmodSync,
   chownSync,
@@ -16,6 +15,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { machinePython } from "../machine-python.mjs";
 
 /** Beside the program given, as the official images do it; the image of Redis has its protected mode off. */
 const HANDS_ON = `#!/bin/sh
@@ -51,18 +51,14 @@ let found;
 /** Interpreters that are not below /usr, and where PostgreSQL's programs are. */
 function host() {
   if (found !== undefined) return found;
-  const python = JSON.parse(
-    execFileSync("python3", ["-c", "import json, sys; print(json.dumps([sys.base_prefix, sys.executable]))"], {
-      encoding: "utf8",
-    }),
-  );
+  const [pythonHome, pythonProgram] = machinePython();
   const node = dirname(dirname(realpathSync(process.execPath)));
   const postgres = ["/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/16/bin"].find((path) =>
     existsSync(join(path, "postgres")),
   );
   const own = (/** @type {string} */ path) => (path.startsWith("/usr") ? [] : [path]);
   found = {
-    python: { bin: dirname(python[1]), binds: own(python[0]) },
+    python: { bin: dirname(pythonProgram), binds: own(pythonHome) },
     node: { bin: join(node, "bin"), binds: own(node) },
     postgres,
   };

@@ -28,8 +28,15 @@ sub run {
     if ($mode ne 'exec') { open(my $tell, '>&=', 3); syswrite($tell, "started\n"); close $tell; }
     exec { $path } @argv;
     print STDERR "exec $argv[0]: $!\n";
-  } elsif ($argv[0] =~ m{/}) { print STDERR "exec: \"$argv[0]\": stat $argv[0]: no such file or directory\n" }
-  else { print STDERR "exec: \"$argv[0]\": executable file not found in \$PATH\n" }
+    POSIX::_exit(1);
+  }
+  my $why = $argv[0] =~ m{/} ? "stat $argv[0]: no such file or directory" : "executable file not found in \$PATH";
+  # As runc says it: a line of its log, with the quotes escaped.
+  if ($mode eq 'exec') {
+    print STDERR "time=\"now\" level=error msg=\"exec failed: unable to start container process: exec: \\\"$argv[0]\\\": $why\"\n";
+    POSIX::_exit(255);
+  }
+  print STDERR "exec: \"$argv[0]\": $why\n";
   POSIX::_exit(1);
 }
 run() if $mode ne 'init';

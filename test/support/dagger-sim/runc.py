@@ -5,7 +5,9 @@ Limits are the kernel's own: they go to the container's real cgroups, version 1 
 import json
 import os
 import signal
+import subprocess
 import sys
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -204,6 +206,15 @@ def do_events(words):
     print(json.dumps({"type": "stats", "id": record["id"], "data": stats(record)}))
 
 
+def copy(source, target):
+    while True:
+        chunk = os.read(source.fileno(), 65536)
+        if not chunk:
+            return
+        while chunk:
+            chunk = chunk[os.write(target, chunk):]
+
+
 def do_exec(words):
     flags = ("cwd", "env", "e", "user", "u", "additional-gids", "g", "process", "p", "pid-file", "cap", "console-socket")
     given = options(words, flags, ("tty", "t", "detach", "d", "no-new-privs", "ignore-paused"))
@@ -229,9 +240,18 @@ def do_exec(words):
     enter = ["nsenter", "--target", str(record["pid"]), "--mount", "--uts", "--ipc", "--net", "--pid"]
     init = ["perl", os.path.join(HERE, "init.pl"), "exec", record["rootfs"], uid, gid or "0", "-", given.get("cwd", process["cwd"]), environment]
     try:
-        os.execvp((before + enter)[0], before + enter + init + words)
+        # As runc does it: ends only when what the command left behind has closed its output too.
+        child = subprocess.Popen(before + enter + init + words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     except OSError as error:
         fail(str(error))
+    copies = [threading.Thread(target=copy, args=pair) for pair in ((child.stdout, 1), (child.stderr, 2))]
+    for one in copies:
+        one.start()
+    code = child.wait()
+    for one in copies:
+        one.join()
+    sys.stdout.flush()
+    os._exit(code if code >= 0 else 128 - code)
 
 
 def do_kill(words):

@@ -19,6 +19,7 @@ import {
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, relative } from "node:path";
+import { machinePython } from "../machine-python.mjs";
 import { engineCall } from "./engine-call.mjs";
 
 // With a registry and the tag that Podman gives to every import; it would look for another name on Docker Hub.
@@ -113,12 +114,8 @@ function fileSystem(root) {
   for (const applet of execFileSync(BUSYBOX, ["--list"], { encoding: "utf8" }).split("\n"))
     if (applet !== "" && applet !== "busybox") symlinkSync("busybox", join(root, "bin", applet));
 
-  const python = JSON.parse(
-    execFileSync("python3", ["-c", "import json, sys; print(json.dumps([sys.base_prefix, sys.executable]))"], {
-      encoding: "utf8",
-    }),
-  );
-  const standard = execFileSync("python3", ["-c", "import os; print(os.path.dirname(os.__file__))"], {
+  const [, pythonProgram] = machinePython();
+  const standard = execFileSync(pythonProgram, ["-c", "import os; print(os.path.dirname(os.__file__))"], {
     encoding: "utf8",
   }).trim();
   const left = /\/(test|tests|site-packages|dist-packages|idlelib|tkinter|lib2to3|config-[^/]*)$/;
@@ -129,8 +126,8 @@ function fileSystem(root) {
     preserveTimestamps: true,
     filter: (path) => !left.test(path),
   });
-  copy(realpathSync(python[1]), "usr/bin/python3");
-  copy(realpathSync(python[1]), relative("/", realpathSync(python[1])));
+  copy(realpathSync(pythonProgram), "usr/bin/python3");
+  copy(realpathSync(pythonProgram), relative("/", realpathSync(pythonProgram)));
   symlinkSync("python3", join(root, "usr/bin/python"));
   symlinkSync("/bin/env", join(root, "usr/bin/env"));
   copy(realpathSync(process.execPath), "usr/bin/node");
@@ -166,7 +163,7 @@ function fileSystem(root) {
   const programs = [
     realpathSync(BUSYBOX),
     realpathSync(process.execPath),
-    realpathSync(python[1]),
+    realpathSync(pythonProgram),
     ...[redis, client].filter((path) => path !== undefined),
     ...(existsSync(native) ? [join(native, "bin/postgres"), join(native, "bin/initdb")] : []),
     ...extensions.trim().split("\n"),
@@ -221,7 +218,7 @@ export async function buildImage(socket, tag, instructions) {
   const folder = mkdtempSync(join(tmpdir(), "stackwarden-dockerfile-"));
   try {
     // An interpreter outside /usr is told where its library is.
-    const home = `ENV PYTHONHOME=${execFileSync("python3", ["-c", "import sys; print(sys.base_prefix)"], { encoding: "utf8" }).trim()}`;
+    const home = `ENV PYTHONHOME=${machinePython()[0]}`;
     writeFileSync(join(folder, "Dockerfile"), `FROM ${BASE}\n${home}\n${instructions.join("\n")}\n`);
     await must(socket, "POST", `/build?t=${encodeURIComponent(tag)}&forcerm=1`, tar(folder));
   } finally {

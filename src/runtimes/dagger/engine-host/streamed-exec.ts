@@ -4,6 +4,7 @@ import type { Readable } from "node:stream";
 import { StackwardenError } from "../../../errors.js";
 import type { ExecRequest, ExecResult } from "../../../stack/runtime.js";
 import { exitOf } from "../../shared/exit-codes.js";
+import { lacksProgram } from "../../shared/probes/command-verdict.js";
 import type { Child } from "../engine/child-exit.js";
 
 /** Every process of a command inherits it, so that all of them can be found on the engine's host. */
@@ -23,9 +24,34 @@ while [ "$rounds" -lt 50 ]; do
 done
 exit 1`;
 
+/**
+ * Runs `runc exec …` (arguments after the mark). runc exits only when the output is closed, which processes that the
+ * command left behind can keep open. Therefore they are killed when runc has no child any more: the command has ended.
+ */
+const WATCHED = `
+watch() {
+  began=
+  while [ -d "/proc/$$" ]; do
+    children=
+    for thread in "/proc/$$/task"/*/children; do
+      some=
+      { read -r some < "$thread"; } 2>/dev/null
+      children=$children$some
+    done
+    if [ -n "$children" ]; then began=1
+    elif [ -n "$began" ]; then ( ${KILL_MARKED}
+      ); return
+    fi
+    sleep 0.2 || sleep 1
+  done
+}
+# Not a child of runc, which takes the place of this shell.
+( watch "$1" < /dev/null > /dev/null 2>&1 & )
+shift
+exec "$@"`;
+
 /** Exit codes of runc for a program that cannot be run. */
 const NOT_RUN = new Set([1, 126, 127, 255]);
-const NO_PROGRAM = /executable file not found|exec: "[^"]*": (?:no such file|stat|permission denied)/i;
 const NOT_RUNNING = /cannot exec in a stopped|container .*(?:is not running|does not exist)|no such container/i;
 /** After the command has ended, what still holds its output open is killed after this time, in milliseconds. */
 const DRAIN_MS = 250;
@@ -52,6 +78,7 @@ export async function streamedExec({ service, id, request, spawn, kill }: Stream
   const mark = `${MARK}=${randomBytes(12).toString("hex")}`;
   const variables = [...Object.entries(environment).map(([name, value]) => `${name}=${value}`), mark];
   const child = spawn([
+    ...["sh", "-c", WATCHED, "sh", mark],
     ...["runc", "exec", "--no-new-privs"],
     ...(workdir === undefined ? [] : ["--cwd", workdir]),
     ...variables.flatMap((variable) => ["--env", variable]),
@@ -93,7 +120,7 @@ export async function streamedExec({ service, id, request, spawn, kill }: Stream
     if (!drained) for (const stream of [child.stdout, child.stderr]) stream.destroy();
     else await reading;
     if (!killed && code !== null && NOT_RUN.has(code)) {
-      if (NO_PROGRAM.test(tail))
+      if (lacksProgram(tail))
         throw new StackwardenError(
           "COMMAND_NOT_FOUND",
           `${service} has no program "${command[0] ?? ""}" that can be run.`,

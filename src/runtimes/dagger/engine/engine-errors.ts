@@ -3,6 +3,7 @@ import { StackwardenError } from "../../../errors.js";
 import { shortenAtWord } from "../../../stack/text/sanitize-text.js";
 import { isTransient } from "../../../system/retry.js";
 import { lastLine } from "../../shared/last-line.js";
+import { lacksProgram } from "../../shared/probes/command-verdict.js";
 import { isBusy, missingUser, NO_IMAGE } from "../../shared/registry-faults.js";
 import { EngineError, SessionError } from "../session/connection.js";
 
@@ -50,8 +51,6 @@ export function endedWell(thrown: unknown): boolean {
   return error instanceof EngineError && error.message.includes("service exited before healthcheck");
 }
 
-const NO_PROGRAM = /executable file not found|exec: "[^"]*": (?:no such file|stat|permission denied)/i;
-
 /** The host port that is in use by another process, when the engine failed to listen on it; null for other errors. */
 export function takenPort(thrown: unknown): number | null {
   const error = origin(thrown);
@@ -66,7 +65,7 @@ const INTERNAL = /(?:failed to load \w+ from converted ID: )?(?:load (?:\w+@[\w+
 /** Last line of an engine's message; the lines before it repeat the context. */
 const gist = (message: string): string => lastLine(message.replace(INTERNAL, ""));
 
-export const commandMissing = (failure: ExecFailure): boolean => NO_PROGRAM.test(failure.stderr);
+export const commandMissing = (failure: ExecFailure): boolean => lacksProgram(failure.stderr);
 
 /** True when a retry may help; false for a wrong name, a missing user, or a failed command. */
 export function isTransientFault(thrown: unknown): boolean {

@@ -32,10 +32,18 @@ export function judgeVersion(what: "CLI" | "engine", text: string): VersionVerdi
       kind: "other",
       message: `The Dagger ${what} is a development build (${excerpt}); stackwarden is tested with ${SDK_VERSION}.`,
     };
-  if (compare(version, LEAST) < 0 || compare(version, TOO_NEW) >= 0)
+  // A beta of 1.0 is before 1.0.0, and works no better.
+  const shown = version.join(".") + (/\d(-[0-9A-Za-z.-]+)/.exec(text)?.[1] ?? "");
+  const expected = (range: string) => `Expected a Dagger ${what} ${range}, got ${shown}`;
+  if (compare(version, LEAST) < 0)
     return {
       kind: "unsupported",
-      message: `Expected a Dagger ${what} from ${LEAST.join(".")} to before ${TOO_NEW.join(".")}, got ${version.join(".")} (stackwarden is tested with ${SDK_VERSION}).`,
+      message: `${expected(`of version ${LEAST.join(".")} or newer`)} (stackwarden is tested with ${SDK_VERSION}).`,
+    };
+  if (compare(version, TOO_NEW) >= 0)
+    return {
+      kind: "unsupported",
+      message: `${expected("before version 1.0 and its betas")}: Dagger 1.0 has another API (stackwarden is tested with ${SDK_VERSION}).`,
     };
   if (compare(version, sdk) === 0) return { kind: "same" };
   return {

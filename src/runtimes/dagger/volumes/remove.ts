@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Client } from "@dagger.io/dagger";
-import { containerWith, PLACE, type VolumeAccess, withEngine } from "./access.js";
+import { containerWith, PLACE, type VolumeAccess, volumeError, withEngine } from "./access.js";
 import { deletedVolumes, forgetDeleted, forgetVolumes, type VolumeRecord } from "./records.js";
 
 /** Milliseconds for the volumes of one engine. */
@@ -15,7 +15,8 @@ async function empty(client: Client, record: VolumeRecord, fallbackImage: string
   await container
     // A unique value, so that the engine does not reuse a cached result.
     .withEnvVariable("STACKWARDEN_REMOVE", randomBytes(8).toString("hex"))
-    .withExec(["/bin/sh", "-c", `find ${PLACE} -mindepth 1 -delete`])
+    // Not every BusyBox has -delete.
+    .withExec(["/bin/sh", "-c", `find ${PLACE} -mindepth 1 -maxdepth 1 -exec rm -rf {} +`])
     .sync();
 }
 
@@ -34,7 +35,7 @@ export async function deleteContent(access: VolumeAccess): Promise<string[]> {
         Promise.all(here.map((one) => empty(client, one, access.fallbackImage))),
       );
     } catch (error) {
-      failures.push((error as Error).message);
+      failures.push((volumeError(error, "Deleting it") as Error).message);
       continue;
     }
     await forgetDeleted(access.stateDir, here);

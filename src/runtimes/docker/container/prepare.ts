@@ -16,7 +16,7 @@ import { ownVolumes } from "../volumes/owner.js";
 import { checkBinds } from "../volumes/writable-binds.js";
 import { containerEnvironment } from "./environment.js";
 import { copySecretFiles, type SecretValue, secretsFolder, writeSecretFiles } from "./secret-files.js";
-import { containerSpec, type PortBinding } from "./spec.js";
+import { type ContainerNetwork, containerSpec, endpointConfig, type PortBinding } from "./spec.js";
 import { type ContainerUser, containerUser, rootRefused } from "./user.js";
 import { knownUserIds, type UserIds, userIds } from "./user-ids.js";
 
@@ -32,7 +32,7 @@ export interface PrepareOptions {
   image: Image;
   generation: number;
   limits: Limits;
-  networks: readonly { name: string; aliases: string[] }[];
+  networks: readonly ContainerNetwork[];
   ports: readonly PortBinding[];
   /** Suffix of the container's name; one-off instances have different ones. */
   kind: string;
@@ -194,14 +194,23 @@ async function prepareAs(
       await removeContainer(docker, id);
       id = await create(docker, specFor(placed, ids));
     }
-    for (const { name, aliases } of options.networks.slice(1))
-      await docker.getNetwork(name).connect({ Container: id, EndpointConfig: { Aliases: aliases } });
+    for (const network of options.networks.slice(1))
+      await docker.getNetwork(network.name).connect({ Container: id, EndpointConfig: endpointConfig(network) });
     if (named && ids !== null && placed.length > 0) await writeSecretFiles(secrets, files, ids);
     if (!engine.socket) await copySecretFiles(docker, id, service, files, ids ?? numericUser(chosen.user));
     const notes =
       ids === null || !fresh
         ? []
         : await ownVolumes({ docker, container: id, image: image.id, labels, volumes, user: ids });
+    const whole = engine.info.subpaths
+      ? []
+      : volumes.flatMap(({ subpath, source, target }) =>
+          subpath === undefined
+            ? []
+            : [
+                `The whole volume ${source} is mounted at ${target}: a subpath needs Docker Engine 26, and this is ${engine.info.name} ${engine.info.version}.`,
+              ],
+        );
     const newVolumes = data.volumes.filter((volume) => volume.fresh);
     const uid = ids?.uid ?? numericUser(chosen.user)?.uid ?? null;
     const made = ownBindSources(data.createdBinds, options.folder, ids);
@@ -210,7 +219,7 @@ async function prepareAs(
       id,
       user: chosen.user,
       uid,
-      notes: [...chosen.notes, ...made, ...readable, ...notes],
+      notes: [...chosen.notes, ...made, ...readable, ...notes, ...whole],
       newVolumes,
       secrets,
     };

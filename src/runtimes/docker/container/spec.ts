@@ -21,6 +21,19 @@ export interface PortBinding {
   hostPort: number;
 }
 
+/** A container's attachment to one network of the engine. */
+export interface ContainerNetwork {
+  name: string;
+  aliases: string[];
+  /** Fixed IPv4 address. */
+  address?: string | undefined;
+}
+
+export const endpointConfig = ({ aliases, address }: ContainerNetwork): Docker.EndpointSettings => ({
+  Aliases: aliases,
+  ...(address === undefined ? {} : { IPAMConfig: { IPv4Address: address } }),
+});
+
 export interface SpecOptions {
   name: string;
   service: ServiceDefinition;
@@ -32,7 +45,7 @@ export interface SpecOptions {
   limits: Limits;
   labels: Record<string, string>;
   /** Empty: the container has no network. */
-  networks: readonly { name: string; aliases: string[] }[];
+  networks: readonly ContainerNetwork[];
   ports: readonly PortBinding[];
   volumes: readonly ServiceVolume[];
   secrets: readonly SecretFile[];
@@ -49,7 +62,7 @@ const LOG = { Type: "json-file", Config: { "max-size": "20m", "max-file": "3" } 
 type MountConfig = NonNullable<Docker.HostConfig["Mounts"]>;
 
 function mounts(options: SpecOptions): MountConfig {
-  const { service, volumes, secrets, definition } = options;
+  const { service, volumes, secrets, definition, info } = options;
   const written = service.mounts.flatMap((mount) => (mount.type === "bind" ? [mount] : []));
   const targets = [...service.mounts, ...volumes, ...secrets].map(({ target }) => target);
   const pinned = pinnedBinds(
@@ -64,12 +77,19 @@ function mounts(options: SpecOptions): MountConfig {
     Target: target,
     ReadOnly: readOnly,
   }));
-  const named = volumes.map(({ name, target, readOnly, noCopy }) => ({
+  const named = volumes.map(({ name, target, readOnly, noCopy, subpath }) => ({
     Type: "volume" as const,
     Source: name,
     Target: target,
     ReadOnly: readOnly,
-    ...(noCopy ? { VolumeOptions: { NoCopy: true } } : {}),
+    ...(noCopy || (subpath !== undefined && info.subpaths)
+      ? {
+          VolumeOptions: {
+            ...(noCopy ? { NoCopy: true } : {}),
+            ...(subpath !== undefined && info.subpaths ? { Subpath: subpath } : {}),
+          },
+        }
+      : {}),
   }));
   const files = secrets.map(({ source, target }) => ({
     Type: "bind" as const,
@@ -162,6 +182,6 @@ export function containerSpec(options: SpecOptions): Docker.ContainerCreateOptio
     },
     ...(network === undefined
       ? {}
-      : { NetworkingConfig: { EndpointsConfig: { [network.name]: { Aliases: network.aliases } } } }),
+      : { NetworkingConfig: { EndpointsConfig: { [network.name]: endpointConfig(network) } } }),
   };
 }

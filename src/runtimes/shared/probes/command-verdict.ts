@@ -6,8 +6,12 @@ export class CheckProgramMissing extends Error {}
 
 /** Shells exit with 127 for a missing program, and with 126 for a file that cannot be run. */
 const CANNOT_RUN = /not found|no such file/i;
-/** Container runtimes print this as the last line and use their own exit code. */
-const NO_PROGRAM = /exec: "[^"]{1,200}": (?:executable file not found|(?:stat .{1,200}: )?no such file or directory)/;
+/** Container runtimes print this as the last line, runc with escaped quotes, and use their own exit code. */
+const NO_PROGRAM =
+  /exec: \\?"[^"]{1,200}": (?:executable file not found|(?:stat .{1,200}: )?(?:no such file or directory|permission denied))/i;
+
+/** True for the output of a container runtime that could not run the program. */
+export const lacksProgram = (output: string): boolean => NO_PROGRAM.test(output);
 
 /**
  * @returns a description of a successful check
@@ -17,7 +21,7 @@ export function commandVerdict(exit: number | string | null, output: string): st
   const line = lastLine(output);
   if (exit === 0) return line === "" ? "exit code 0" : line;
   const text = `exit code ${exit ?? "unknown"}${line === "" ? "" : `: ${line}`}`;
-  if (exit === 127 || (exit === 126 && CANNOT_RUN.test(line)) || NO_PROGRAM.test(line))
+  if (exit === 127 || (exit === 126 && CANNOT_RUN.test(line)) || lacksProgram(line))
     throw new CheckProgramMissing(`the service lacks the program that its health check runs (${text})`);
   throw new Error(text);
 }

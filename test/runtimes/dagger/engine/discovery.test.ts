@@ -91,7 +91,7 @@ describe("the CLI", () => {
     });
     expect(await finding("echo dagger v0.13.0")).toMatchObject({
       path: null,
-      finding: { ok: false, message: expect.stringContaining("from 0.21.0 to before 1.0.0") },
+      finding: { ok: false, message: expect.stringContaining("of version 0.21.0 or newer, got 0.13.0") },
     });
     expect(await finding("echo broken >&2; exit 1")).toMatchObject({
       path: null,

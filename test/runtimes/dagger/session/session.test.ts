@@ -171,8 +171,9 @@ describe("versions", () => {
     engine = await startSimEngine({ version: "v0.18.14" });
     const error = await refused();
     expect(error).toMatchObject({ code: "UNSUPPORTED", hint: expect.stringContaining(SDK_VERSION) });
-    expect(error.message).toContain("0.18.14");
-    expect(error.message).toContain("from 0.21.0 to before 1.0.0");
+    expect(error.message).toBe(
+      `Expected a Dagger engine of version 0.21.0 or newer, got 0.18.14 (stackwarden is tested with ${SDK_VERSION}).`,
+    );
     await nothingLeft();
   });
 
@@ -192,7 +193,10 @@ describe("versions", () => {
     expect(judgeVersion("engine", "0.99.0").kind).toBe("other");
     expect(judgeVersion("engine", "v1.0.0-beta.10")).toEqual({
       kind: "unsupported",
-      message: `Expected a Dagger engine from 0.21.0 to before 1.0.0, got 1.0.0 (stackwarden is tested with ${SDK_VERSION}).`,
+      message: `Expected a Dagger engine before version 1.0 and its betas, got 1.0.0-beta.10: Dagger 1.0 has another API (stackwarden is tested with ${SDK_VERSION}).`,
+    });
+    expect(judgeVersion("CLI", "dagger v1.2.3 (docker-image://x) linux/amd64")).toMatchObject({
+      message: expect.stringContaining("got 1.2.3: Dagger 1.0"),
     });
   });
 });

@@ -78,8 +78,8 @@ describe("volumes", () => {
     };
     expect(await removeVolumes({ ...access, env: {} }, ["nothing"])).toEqual([]);
     fails = "tcp://other:1";
-    expect(await removeVolumes(access, ["data"])).toEqual(["no engine here"]);
-    const empties = "/bin/sh -c find /stackwarden/volume -mindepth 1 -delete";
+    expect(await removeVolumes(access, ["data"])).toEqual(["Deleting it failed: no engine here."]);
+    const empties = "/bin/sh -c find /stackwarden/volume -mindepth 1 -maxdepth 1 -exec rm -rf {} +";
     expect(done.splice(0)).toEqual([
       `unix:///engine postgres:15 root /stackwarden/volume ${data} 70:70 ${empties}`,
       "unix:///engine closed",
@@ -110,10 +110,13 @@ describe("volumes", () => {
     const runtime = createDaggerRuntime({ settings: SETTINGS, env, warn, parts: { openSession } });
     await expect(runtime.removeProject("shop", folder)).rejects.toMatchObject({
       code: "RUNTIME_UNAVAILABLE",
-      message: "The volumes of shop were not deleted: an engine still holds their content: no engine here",
+      message:
+        "The volumes of shop were not deleted: an engine still holds their content: Deleting it failed: no engine here.",
     });
     await runtime.removeVolumes("shop", folder, []);
-    expect(warnings).toEqual([expect.stringMatching(/^shop: .*still holds their content: no engine here$/)]);
+    expect(warnings).toEqual([
+      expect.stringMatching(/^shop: .*still holds their content: Deleting it failed: no engine here\.$/),
+    ]);
     fails = "";
     await runtime.removeProject("shop", folder);
     expect(await deletedVolumes(folder)).toEqual([]);

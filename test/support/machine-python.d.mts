@@ -1,0 +1,2 @@
+export const PYTHON_VARIABLE: string;
+export function machinePython(): [home: string, program: string];
