@@ -30,6 +30,8 @@ export class LocalService implements RuntimeService {
   readonly hooks: HookContext;
   readonly #preStop: PreStop;
   #stopping: Promise<ServiceExit> | undefined;
+  /** True once the listening sockets were examined after a successful check. */
+  #examined = false;
 
   constructor(
     private readonly definition: ServiceDefinition,
@@ -76,6 +78,11 @@ export class LocalService implements RuntimeService {
     if (before !== null) return { healthy: false, message: before, latencyMs: 0, check: "listening sockets" };
     const result = await probeService(this.probing, healthcheck, signal);
     const stranger = result.healthy ? await this.listening.stranger() : null;
+    if (result.healthy && !this.#examined) {
+      // The answer of a start has the addresses on which the service listens, however late it began to listen.
+      this.#examined = true;
+      await this.listening.look();
+    }
     return stranger === null ? result : { ...result, healthy: false, message: stranger };
   }
 
