@@ -69,10 +69,14 @@ export class ListenWatch {
     }
   }
 
-  /** The reason why a check of the service may have reached another program; null when there is no sign of that. */
-  async stranger(): Promise<string | null> {
+  /**
+   * The reason why a check of the service reaches another program; null when there is no sign of that.
+   * @param isRecent the sockets of a moment ago do; before a password is sent they do not
+   */
+  async stranger({ isRecent = false } = {}): Promise<string | null> {
     if (this.#timer === undefined) return null;
-    const [one] = foreign(this.service, (await this.service.loopback.listeners()) ?? []);
+    const { loopback } = this.service;
+    const [one] = foreign(this.service, (await (isRecent ? loopback.recentListeners() : loopback.listeners())) ?? []);
     return one === undefined
       ? null
       : `port ${one.port} belongs to another program (user ${one.uid}), not to this service (user ${this.service.uid})`;

@@ -29,6 +29,8 @@ export class LocalService implements RuntimeService {
   readonly hooks: HookContext;
   readonly #preStop: PreStop;
   #stopping: Promise<ServiceExit> | undefined;
+  /** True once the listening sockets were examined after a successful check. */
+  #examined = false;
 
   constructor(
     private readonly definition: ServiceDefinition,
@@ -74,7 +76,12 @@ export class LocalService implements RuntimeService {
     const before = this.plan.access === null ? null : await this.listening.stranger();
     if (before !== null) return { healthy: false, message: before, latencyMs: 0, check: "listening sockets" };
     const result = await probeService(this.probing, healthcheck, signal);
-    const stranger = result.healthy ? await this.listening.stranger() : null;
+    const stranger = result.healthy ? await this.listening.stranger({ isRecent: true }) : null;
+    if (result.healthy && !this.#examined) {
+      // The answer of a start has the addresses on which the service listens, however late it began to listen.
+      this.#examined = true;
+      await this.listening.look();
+    }
     return stranger === null ? result : { ...result, healthy: false, message: stranger };
   }
 

@@ -520,7 +520,14 @@ export class Project {
 
   /** The health report from the last checks. Runs no check. */
   healthNow(names: string[] = this.services): HealthReport {
-    return healthReport(this.id, this.state, this.supervisor.stack?.units ?? null, names, this.#stale);
+    return healthReport(
+      this.id,
+      this.state,
+      this.supervisor.stack?.units ?? null,
+      names,
+      this.#stale,
+      () => this.storage.exists,
+    );
   }
 
   /** Service names of the running stack, else of the current definition. */

@@ -30,10 +30,20 @@ const idleService = (service: ServiceDefinition): ServiceReport => ({
   notes: [],
 });
 
-/** Health of a service without a controller: the stack is not running, or its definition is being read. */
-function idleHealth(service: string, state: StackState): ServiceHealth {
+/** The note on a folder without a project. */
+export const NEVER_STARTED = "The stack is not started yet; nothing is stored of it.";
+
+/**
+ * Health of a service without a controller: the stack is not running, or its definition is being read.
+ * @param stored returns false when nothing is stored of the project
+ */
+function idleHealth(service: string, state: StackState, stored: () => boolean): ServiceHealth {
   const coming = state === "starting";
-  const message = coming ? "The stack is starting; this service has not started yet." : "The stack is not running.";
+  const message = coming
+    ? "The stack is starting; this service has not started yet."
+    : stored()
+      ? "The stack is not running."
+      : NEVER_STARTED;
   return {
     service,
     healthy: false,
@@ -58,11 +68,13 @@ export function healthReport(
   units: ReadonlyMap<string, ServiceController> | null,
   names: readonly string[],
   stale: StaleServices,
+  stored: () => boolean,
 ): HealthReport {
   const services: Record<string, ServiceHealth> = Object.create(null);
   for (const name of names) {
     const unit = units?.get(name);
-    services[name] = unit === undefined ? idleHealth(name, state) : { ...unit.health(), ...staleField(unit, stale) };
+    services[name] =
+      unit === undefined ? idleHealth(name, state, stored) : { ...unit.health(), ...staleField(unit, stale) };
   }
   return {
     project,

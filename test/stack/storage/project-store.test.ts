@@ -44,6 +44,12 @@ describe("a project's folder", () => {
 
   it("may lie outside the roots only when the operator configured it", () => {
     expect(store({ out: { folder: join(top, "outside") } }).resolveFolder("out")).toBe(join(top, "outside"));
+    const refused = expect.objectContaining({
+      hint: expect.stringMatching(
+        `Allowed roots: ${root}. To use both, open ${top} in the client, or start stackwarden there`,
+      ),
+    });
+    expect(() => store().resolveFolder("x", join(top, "outside"))).toThrow(refused);
     for (const folder of ["../outside", join(top, "outside"), "/", ".."])
       expect(() => store().resolveFolder("x", folder)).toThrow(expect.objectContaining({ code: "FOLDER_NOT_ALLOWED" }));
   });
