@@ -46,10 +46,13 @@ export class ListenWatch {
     }
   }
 
-  /** The reason why a check of the service may have reached another program; null when there is no sign of that. */
-  async stranger(): Promise<string | null> {
+  /**
+   * The reason why a check of the service reaches another program; null when there is no sign of that.
+   * @param look before a password is sent, the sockets as they are now; otherwise those of a moment ago do
+   */
+  async stranger(look = listeners): Promise<string | null> {
     if (this.#timer === undefined) return null;
-    const [one] = foreign(this.service, (await listeners()) ?? []);
+    const [one] = foreign(this.service, (await look()) ?? []);
     return one === undefined
       ? null
       : `port ${one.port} belongs to another program (user ${one.uid}), not to this service (user ${this.service.uid})`;

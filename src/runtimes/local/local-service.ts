@@ -15,6 +15,7 @@ import { type HookContext, PreStop } from "../shared/hooks.js";
 import { webProtocol } from "../shared/probes/web-protocol.js";
 import { execInside } from "./commands/run.js";
 import type { ListenWatch } from "./listen-watch.js";
+import { recentListeners } from "./ports-listeners.js";
 import { hostPort, type ProbeContext, probeService } from "./probes/probe.js";
 import type { LaunchPlan } from "./providers/launch-plan.js";
 import type { ManagedProcess, ServiceUser } from "./types.js";
@@ -77,7 +78,7 @@ export class LocalService implements RuntimeService {
     const before = this.plan.access === null ? null : await this.listening.stranger();
     if (before !== null) return { healthy: false, message: before, latencyMs: 0, check: "listening sockets" };
     const result = await probeService(this.probing, healthcheck, signal);
-    const stranger = result.healthy ? await this.listening.stranger() : null;
+    const stranger = result.healthy ? await this.listening.stranger(recentListeners) : null;
     if (result.healthy && !this.#examined) {
       // The answer of a start has the addresses on which the service listens, however late it began to listen.
       this.#examined = true;
