@@ -37,7 +37,12 @@ const fromEvent = ({ service, time, message }: StackEvent): Evidence => ({
   text: message,
 });
 
-const CHANGES = new Set<StackEvent["type"]>(["limits_changed", "service_restarted", "service_replaced"]);
+const CHANGES = new Set<StackEvent["type"]>([
+  "limits_changed",
+  "service_restarted",
+  "service_replaced",
+  "service_started",
+]);
 /** A client changed the service; the restart policy acts as `stackwarden`. */
 const isChange = ({ type, actor }: StackEvent): boolean => CHANGES.has(type) && actor !== "stackwarden";
 

@@ -18,7 +18,7 @@ export interface CheckOptions {
   /** Reads the definition without these services as well, with the ports that earlier calls selected. */
   read(without: readonly string[]): Promise<StackDefinition>;
   /** Notes on what earlier calls set in place of the files' values. */
-  overrides(definition: StackDefinition): Promise<string[]>;
+  overrides(): Promise<string[]>;
   /** Addresses of the project's running stack. */
   own: readonly Endpoint[];
 }
@@ -138,7 +138,7 @@ export async function checkStack(
       notes: [
         ...(definition?.notes ?? []),
         ...(plan?.notes ?? []),
-        ...(definition === null ? [] : await options.overrides(definition)),
+        ...(definition === null ? [] : await options.overrides()),
         ...checks.flatMap(({ service, notes }) => notes.map((note) => `${service}: ${note}`)),
       ],
       problems,

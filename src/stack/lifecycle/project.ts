@@ -471,6 +471,7 @@ export class Project {
     const { runtimes } = this.options;
     const { supervisor, storage } = this;
     const selection = nextSelection(supervisor.selection, request);
+    let written: StackDefinition | undefined;
     return checkStack({
       project: this.id,
       folder: this.folder,
@@ -479,11 +480,12 @@ export class Project {
       own: supervisor.running?.runtimeStack.endpoints() ?? [],
       read: async (without) => {
         const chosen = { ...selection, without: [...(selection.without ?? []), ...without] };
-        return supervisor.withSelected(await supervisor.read(config, null, chosen));
+        written = await supervisor.read(config, null, chosen);
+        return supervisor.withSelected(written);
       },
-      overrides: async (definition) => {
+      overrides: async () => {
         if (!this.open) await storage.readLimits();
-        return supervisor.notes(definition);
+        return supervisor.notes(written);
       },
     });
   }

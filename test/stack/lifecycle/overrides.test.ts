@@ -37,6 +37,7 @@ describe("a port that a call selects", () => {
     // The file is edited: its port is newer.
     write(web("8090:80"), service("db", "ports: ['5432:5432']"));
     expect(await checkedPorts()).toEqual([8090, 5555]);
+    expect((await check()).notes.join()).not.toContain("8081");
     const edited = await start();
     expect(edited.status).toBe("reconciled");
     expect(edited.message).toContain("web has the compose file's changed port, not 8081 of an earlier call");
