@@ -63,6 +63,8 @@ const OWN_FILES = [
   // /proc, cgroups, the server's own records.
   "runtimes/local/process/",
   "runtimes/local/ports-listeners.ts",
+  "runtimes/local/network/",
+  "runtimes/local/network-agent-main.ts",
   // Programs of the machine and packages of stackwarden.
   "runtimes/local/binaries.ts",
   "runtimes/local/binaries-postgres.ts",

@@ -28,6 +28,8 @@ export interface ServiceExit {
   oomKilled: boolean;
   /** Epoch milliseconds. */
   at: number;
+  /** The cause that the runtime observed and what helps, as the rest of a sentence. */
+  reason?: string;
 }
 
 export type WebProtocol = "http" | "https";
@@ -246,6 +248,12 @@ export interface CheckServicesRequest {
   settings?: StackSettings;
 }
 
+export interface CheckPortsRequest {
+  definition: StackDefinition;
+  /** Settings of the calling client. Default: the server's settings. */
+  settings?: StackSettings;
+}
+
 /** What would run one service. */
 export interface ServiceCheck {
   service: string;
@@ -262,6 +270,12 @@ export interface StackRuntime {
   check(project?: string, settings?: StackSettings): Promise<RuntimeStatus>;
   /** Determines what would run each service. Absent on runtimes that run images. Starts and keeps nothing. */
   checkServices?(request: CheckServicesRequest): Promise<ServiceCheck[]>;
+  /**
+   * Determines the host ports that a start would use now for the published ports of a definition. Keeps none of them.
+   * @returns the published addresses
+   * @throws PORT_IN_USE with every busy port, its owner and free ones; UNSUPPORTED
+   */
+  checkPorts?(request: CheckPortsRequest): Promise<Endpoint[]>;
   open(request: OpenStackRequest): Promise<RuntimeStack>;
   /** Deletes named volumes of a project that is not running. */
   removeVolumes(projectId: string, stateDir: string, volumes: string[]): Promise<void>;

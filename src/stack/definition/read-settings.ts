@@ -95,7 +95,7 @@ export function readContainerSettings(
   return {
     hostname,
     domainName: text("domainname"),
-    dns: texts("dns"),
+    dns: texts("dns").filter((server) => server !== ""),
     dnsSearch: texts("dns_search"),
     dnsOptions: texts("dns_opt"),
     ulimits: readUlimits(fields.ulimits, note),

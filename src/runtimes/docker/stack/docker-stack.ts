@@ -16,7 +16,9 @@ import type {
 } from "../../../stack/runtime.js";
 import { KeyedMutex } from "../../../system/keyed-mutex.js";
 import { raceAbort, withinOrNull } from "../../../system/wait.js";
+import { checkPorts } from "../../shared/check-ports.js";
 import { installationOf } from "../../shared/installation.js";
+import type { Holding } from "../../shared/port-holder.js";
 import { PortLedger, portsInUse } from "../../shared/port-ledger.js";
 import { checkedPort } from "../../shared/probes/network-check.js";
 import { serviceAliases } from "../container/compose-settings.js";
@@ -54,12 +56,17 @@ export interface StackParts {
 const CLEAN_UP_MS = 5000;
 
 /** A rootless engine has no more rights to listen on a port than its user. */
-export const newLedger = ({ docker, info }: Pick<Engine, "docker" | "info">, project: string): PortLedger =>
-  new PortLedger(portRequests, {
-    engineListens: !info.rootless,
-    project,
-    containerOn: (port, protocol) => containerOn(docker, port, protocol),
-  });
+const holdingOf = ({ docker, info }: Pick<Engine, "docker" | "info">): Holding => ({
+  engineListens: !info.rootless,
+  containerOn: (port, protocol) => containerOn(docker, port, protocol),
+});
+
+export const newLedger = (engine: Pick<Engine, "docker" | "info">, project: string): PortLedger =>
+  new PortLedger(portRequests, { ...holdingOf(engine), project });
+
+/** @throws PORT_IN_USE, UNSUPPORTED */
+export const portsOf = (engine: Pick<Engine, "docker" | "info">, definition: StackDefinition): Promise<Endpoint[]> =>
+  checkPorts(definition, portRequests, holdingOf(engine));
 
 export class DockerStack implements RuntimeStack {
   readonly runtime = "docker";
