@@ -1,7 +1,7 @@
 /** Reports a failed command and maps its error code to an exit code. */
 import { type ErrorCode, type ErrorReport, toStackwardenError } from "../errors.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
-import { COMMAND_NOTATION } from "./output/notation.js";
+import { COMMAND_NOTATION, COMMANDS } from "./output/notation.js";
 import { bold, dim, harmless, red } from "./output/terminal.js";
 
 const CODES: Partial<Record<ErrorCode, ExitCode>> = {
@@ -48,17 +48,36 @@ const hintShown = ({ details, hint }: ErrorReport): boolean =>
   details.problems.length > 1 &&
   details.problems.some((problem) => (problem as { hint?: unknown }).hint === hint);
 
+/** Names fields as options, and operations as commands. */
+function inCommandTerms({ code, message, hint, details }: ErrorReport): { message: string; hint: string } {
+  const { operation, issues } = details ?? {};
+  const form = typeof operation === "string" ? COMMANDS[operation] : undefined;
+  if (form === undefined) return { message, hint };
+  const command = `stackwarden ${form.name}`;
+  if (code !== "INVALID_INPUT" || !isList(issues))
+    return {
+      message: message.replace(`${operation} `, `${command} `),
+      hint: hint.replace("If the user wants that", "To confirm"),
+    };
+  const text = Object.entries(form.options).reduce(
+    (before, [field, option]) => before.replace(new RegExp(`(^|[ .,])${field}(?=[ :,.]|$)`, "g"), `$1${option}`),
+    message.replace(`${operation}: `, ""),
+  );
+  return { message: text, hint: `\`${command} --help\` shows the options; nothing was changed.` };
+}
+
 /** Writes the failure to standard error, as text or as one JSON line. @returns the exit code */
 export function reportFailure(error: unknown, json: boolean): ExitCode {
   const failure = toStackwardenError(error);
   const report = failure.report(COMMAND_NOTATION);
+  const { message, hint } = inCommandTerms(report);
   const text = json
     ? JSON.stringify({ error: report })
     : harmless(
         [
-          `${red("error")} ${bold(report.code)}: ${report.message}`,
+          `${red("error")} ${bold(report.code)}: ${message}`,
           ...detailLines(report),
-          ...(hintShown(report) ? [] : [`  ${report.hint}`]),
+          ...(hintShown(report) ? [] : [`  ${hint}`]),
         ].join("\n"),
       );
   process.stderr.write(`${text}\n`);

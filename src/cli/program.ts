@@ -1,5 +1,6 @@
 /** Defines the command line. A command's module is loaded when the command runs. */
-import { Command, CommanderError, Option } from "commander";
+import { type Argument, Command, CommanderError, Option } from "commander";
+import { FLAG_SETTINGS } from "../config/flags.js";
 import { VERSION } from "../version.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
 import {
@@ -26,7 +27,14 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .exitOverride()
     // What follows a command's program belongs to that program.
     .enablePositionalOptions()
-    .showHelpAfterError("(stackwarden --help lists the commands)");
+    .addHelpCommand(
+      new Command("help").argument("[command]").description("display the help of a command").helpGroup("Other:"),
+    )
+    .configureHelp({
+      // Without [options], which nearly every command has: the descriptions begin further left.
+      subcommandTerm: (command) => [command.name(), ...command.registeredArguments.map(argumentTerm)].join(" "),
+    })
+    .addHelpText("after", "\nFirst steps in a project's folder: stackwarden init, stackwarden up, stackwarden ps");
   const end = async (code: Promise<ExitCode>): Promise<void> => {
     outcome.code = await code;
   };
@@ -210,7 +218,7 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .description("change a service's limits without a restart")
     .argument("<service>")
     .option("--cpus <cores>", "CPU cores", numberOption)
-    .option("--memory <mb>", "memory in MB", numberOption)
+    .option("--memory <size>", "memory in MB, or with a unit, such as 512m or 2g")
     .option("--pids <count>", "processes and threads", numberOption)
     .option("--force", "allow a memory limit below current usage")
     .action((service, options) =>
@@ -308,8 +316,43 @@ export function buildProgram(host: CliHost, outcome: Outcome): Command {
     .action(() => {
       process.stdout.write(`${VERSION}\n`);
     });
+  arrange(program);
   return program;
 }
+
+/** Groups of commands in the help, in this order. */
+const GROUPS: Readonly<Record<string, readonly string[]>> = {
+  "Run a stack:": ["up", "down", "restart", "ps", "logs", "health", "diagnose", "events", "stats", "limits"],
+  "Work in it:": ["exec", "run", "url", "env", "connect", "snapshot", "dashboard"],
+  "Set up and clean up:": ["init", "config", "doctor", "prune"],
+  "Agents and servers:": ["mcp", "server", "serve", "token"],
+  "Other:": ["version", "help"],
+};
+
+const SETTINGS_OPTIONS: ReadonlySet<string> = new Set(["config", ...FLAG_SETTINGS.flatMap(({ flag }) => flag ?? [])]);
+
+/** Groups the commands in the help, and names a command's own help in errors about its arguments. */
+function arrange(program: Command): void {
+  const order = Object.values(GROUPS).flat();
+  (program.commands as Command[]).sort((one, other) => order.indexOf(one.name()) - order.indexOf(other.name()));
+  for (const [group, names] of Object.entries(GROUPS))
+    for (const command of program.commands) if (names.includes(command.name())) command.helpGroup(group);
+  program.showHelpAfterError("(stackwarden --help lists the commands)");
+  const describe = (command: Command, name: string): void => {
+    command.showHelpAfterError(`(stackwarden ${name} --help shows its arguments and options)`);
+    for (const one of command.commands) describe(one, `${name} ${one.name()}`);
+    // The command's own options come first.
+    const isSetting = (option: Option): boolean => SETTINGS_OPTIONS.has(option.attributeName());
+    for (const option of command.options) if (isSetting(option)) option.helpGroup("Settings:");
+    (command.options as Option[]).sort((one, other) => Number(isSetting(one)) - Number(isSetting(other)));
+  };
+  for (const command of program.commands) describe(command, command.name());
+}
+
+const argumentTerm = (argument: Argument): string => {
+  const text = `${argument.name()}${argument.variadic ? "..." : ""}`;
+  return argument.required ? `<${text}>` : `[${text}]`;
+};
 
 /**
  * Runs one command.

@@ -1,7 +1,13 @@
 /** The output of commands for people. */
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
+import { reportFailure } from "../../src/cli/failure.js";
 import { LogPrinter } from "../../src/cli/output/log-lines.js";
 import { bold, harmless, red, servicePainter } from "../../src/cli/output/terminal.js";
+import { StackwardenError } from "../../src/errors.js";
+import { callTo, hint } from "../../src/hint.js";
+import { getLogs } from "../../src/operations/get-logs.js";
+import { parseInput } from "../../src/operations/index.js";
+import { inputError } from "../../src/operations/input-error.js";
 import type { LogReport } from "../../src/stack/model.js";
 
 it("the output contains no terminal control sequences except its own colours and line ends", () => {
@@ -26,6 +32,43 @@ it("logs prints each service in one colour, and names the options that show omit
     printer.print({ lines: services.map(line), omitted } as unknown as LogReport);
   page(["db", "backend", "db"], { lines: 7, reason: "tail", how_to_get: "cursor 1:2" });
   page(["db"]);
-  expect(lines.map((text) => text.slice(0, 10))).toEqual(["<1>db | x", "<2>backend", "<1>db     ", "<1>db     "]);
+  expect(lines.map((text) => text.slice(0, 10))).toEqual(["<1>db     ", "<2>backend", "<1>db     ", "<1>db     "]);
   expect(notes).toEqual(["7 lines omitted: show more with --tail"]);
+});
+
+function failure(run: () => unknown): { code: number; text: string } {
+  const write = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+  try {
+    run();
+    throw new Error("It did not fail.");
+  } catch (error) {
+    const code = reportFailure(error, false);
+    return { code, text: write.mock.calls.map(([text]) => String(text)).join("") };
+  } finally {
+    write.mockRestore();
+  }
+}
+
+it("an error names options and commands, not fields and operations", () => {
+  expect(failure(() => parseInput(getLogs, { project: "shop", tail: 0 }))).toEqual({
+    code: 2,
+    text: [
+      "error INVALID_INPUT: --tail: expected an integer from 1 to 10,000, got 0.",
+      "  `stackwarden logs --help` shows the options; nothing was changed.\n",
+    ].join("\n"),
+  });
+  const missing = failure(() => {
+    throw inputError("set_limits", [
+      { field: "cpus", problem: "is missing", valid: "at least one of cpus, memory_mb, pids" },
+    ]);
+  });
+  expect(missing.text).toContain("--cpus is missing; expected at least one of --cpus, --memory, --pids.");
+  const unconfirmed = failure(() => {
+    throw new StackwardenError("CONFIRMATION_REQUIRED", "restore_snapshot would permanently delete the data.", {
+      hint: hint`If the user wants that: ${callTo("restore_snapshot", { snapshot: "one", confirm: true })}.`,
+      details: { operation: "restore_snapshot" },
+    });
+  });
+  expect(unconfirmed.text).toContain("stackwarden snapshot restore would permanently delete the data.");
+  expect(unconfirmed.text).toContain("To confirm: `stackwarden snapshot restore one --yes`.");
 });

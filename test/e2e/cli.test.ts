@@ -104,7 +104,9 @@ describe("the command line", () => {
     const again = await run("up");
     expect(again.code).toBe(0);
     expect(again.stdout).toContain("runs already");
-    expect(again.stderr).toContain(`process ${bench.background()}`);
+    expect(again.stderr).toContain("Stop: stackwarden down.");
+    const unknown = await run("up", "-d", "nope");
+    expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining("Services: ")]);
   });
 
   it("follows logs until Ctrl-C", async () => {

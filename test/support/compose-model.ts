@@ -177,8 +177,8 @@ function theirMounts(service: Any, project: Any): string[] {
     const { type, source = "", target, read_only: readOnly = false } = mount;
     if (type === "bind" && HARMLESS.has(source)) return [];
     if (type === "image" || type === "cluster") return [];
-    const options = project.volumes?.[source]?.driver_opts;
-    if (type === "volume" && options?.device && /(?:^|,)r?bind(?:,|$)/.test(options.o ?? ""))
+    const { driver = "local", driver_opts: options } = project.volumes?.[source] ?? {};
+    if (type === "volume" && driver === "local" && options?.device && /(?:^|,)r?bind(?:,|$)/.test(options.o ?? ""))
       return [["bind", realPath(options.device), target, readOnly, ""].join(" ")];
     const from = type === "tmpfs" ? "" : type === "bind" ? realPath(source) : source;
     return [[type, from, target.replace(/(?<=.)\/$/, ""), readOnly, mount.volume?.subpath ?? ""].join(" ")];

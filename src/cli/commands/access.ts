@@ -12,9 +12,10 @@ import { type CliHost, type CommonOptions, openSession } from "../session.js";
 const HIDDEN = "[hidden: shown on a terminal only]";
 const onTerminal = (): boolean => process.stdout.isTTY === true;
 
-const publishesNothing = (service: string): StackwardenError =>
+/** @param client a command that reaches the service from inside it */
+const publishesNothing = (service: string, port = 80, client: string | null = null): StackwardenError =>
   new StackwardenError("UNSUPPORTED", `${service} publishes no port, so it has no address on this machine.`, {
-    hint: 'Publish one in the compose file: ports: [":80"] for the next free host port.',
+    hint: `${client === null ? "Publish" : `Run a client inside it: \`stackwarden exec ${service} ${client}\`. Or publish`} one in the compose file: ports: [":${port}"] for the next free host port.`,
   });
 
 /** Prints the addresses of one service, one a line, or of all services. */
@@ -74,14 +75,18 @@ const part = encodeURIComponent;
 function clientOf(definition: ServiceDefinition, { service, endpoints }: ServiceReport): Client {
   const { environment, image = "", command = [] } = definition;
   const kinds = [
-    { port: 5432, names: /postgres|postgis|timescale/ },
-    { port: 6379, names: /redis|valkey/ },
+    {
+      port: 5432,
+      names: /postgres|postgis|timescale/,
+      client: ({ POSTGRES_USER = "postgres", POSTGRES_DB = POSTGRES_USER }: Record<string, string>) =>
+        `psql -U ${POSTGRES_USER} ${POSTGRES_DB}`,
+    },
+    { port: 6379, names: /redis|valkey/, client: () => "redis-cli" },
   ];
-  const kind = kinds.find(
-    ({ port, names }) => names.test(image) && endpoints.some((one) => one.container_port === port),
-  );
+  const known = kinds.find(({ names }) => names.test(image));
+  if (endpoints.length === 0) throw publishesNothing(service, known?.port, known?.client(environment));
+  const kind = endpoints.some((one) => one.container_port === known?.port) ? known : undefined;
   const endpoint = endpoints.find(({ container_port }) => container_port === kind?.port);
-  if (endpoints.length === 0) throw publishesNothing(service);
   if (kind === undefined || endpoint === undefined)
     throw new StackwardenError("UNSUPPORTED", `${service} is neither PostgreSQL nor Redis on its usual port.`, {
       hint: `Its address is ${endpoints.map((one) => one.url).join(", ")}; \`stackwarden env ${service}\` shows its environment.`,

@@ -100,7 +100,8 @@ export const restart = (service: string, options: RestartOptions, host: CliHost)
 
 export interface LimitsOptions extends CommonOptions {
   cpus?: number;
-  memory?: number;
+  /** In MB, or with a unit. */
+  memory?: string;
   pids?: number;
   force?: boolean;
 }

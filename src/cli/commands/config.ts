@@ -41,7 +41,7 @@ export async function config(services: string[], options: ConfigOptions, host: C
       terminal.print(lines([...new Set(check.services.flatMap(({ image }) => image ?? []))]));
     else if (options.notes === true) terminal.print(lines(check.notes));
     else if (options.format === "json" || terminal.json) terminal.print(JSON.stringify(model, null, 2));
-    else terminal.print(stringify(model).trimEnd());
+    else if (model !== null) terminal.print(stringify(model).trimEnd());
     return check.startable ? EXIT.ok : EXIT.failure;
   } finally {
     await session.close();

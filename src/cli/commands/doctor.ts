@@ -20,12 +20,16 @@ function showRuntime(status: RuntimeStatus): string {
   return [
     `${bold(`runtime ${status.runtime}`)}: ${status.available ? green("available") : red("not available")}`,
     ...status.findings.map(finding),
-    `  limits      ${level(isolation.limits)}`,
-    `  users       ${level(isolation.users)}`,
-    `  network     ${level(isolation.network)}`,
-    `  file system ${level(isolation.filesystem)}`,
+    ...(status.available ? showIsolation(isolation) : []),
   ].join("\n");
 }
+
+const showIsolation = (isolation: RuntimeStatus["isolation"]): string[] => [
+  `  limits      ${level(isolation.limits)}`,
+  `  users       ${level(isolation.users)}`,
+  `  network     ${level(isolation.network)}`,
+  `  file system ${level(isolation.filesystem)}`,
+];
 
 function showServer({ running, status, socket, log, findings }: DaemonStatus): string {
   const stacks = status?.stacks.map(({ project, state, folder }) => `${project} (${state}, ${folder})`) ?? [];
@@ -91,8 +95,8 @@ export async function doctor(options: CommonOptions, host: CliHost): Promise<Exi
       terminal.print(JSON.stringify({ state_dir: config.stateDir, roots: config.roots, server, runtimes, check }));
     else {
       terminal.print([`state directory  ${config.stateDir}`, `allowed roots    ${config.roots.join(", ")}`].join("\n"));
-      terminal.print([showServer(server), ...runtimes.map(showRuntime)].join("\n"));
-      if (check !== null) terminal.print(showProject(check));
+      terminal.print(["", showServer(server), ...runtimes.map(showRuntime)].join("\n\n").slice(1));
+      if (check !== null) terminal.print(`\n${showProject(check)}`);
     }
     return runtimes.some((status) => status.available) ? EXIT.ok : EXIT.runtimeUnavailable;
   } finally {

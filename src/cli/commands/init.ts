@@ -27,7 +27,7 @@ function findings({ composeFiles, otherComposeFiles, programs }: FolderAnalysis)
   return [
     ...composeFiles.map((file) => `${file} describes the stack.`),
     ...otherComposeFiles.map((file) => `${file} is a compose file with a name that Compose does not look for.`),
-    ...programs.map(({ at, description }) => `${at === "" ? "." : `${at}/`} holds ${description}.`),
+    ...programs.map(({ at, description }) => `${at === "" ? "This folder" : `${at}/`} holds ${description}.`),
   ];
 }
 

@@ -48,7 +48,8 @@ export async function snapshotList(options: SnapshotOptions, host: CliHost): Pro
       one.runtime,
       Object.keys(one.volumes).join(", "),
     ]);
-    const text = rows.length === 0 ? "No snapshots." : table(["snapshot", "saved", "size", "runtime", "volumes"], rows);
+    const text =
+      rows.length === 0 ? "No snapshots." : table(["NAME", "SAVED", "SIZE", "RUNTIME", "VOLUMES"].map(dim), rows);
     terminal.print(terminal.json ? JSON.stringify(list) : text);
     return EXIT.ok;
   } finally {

@@ -142,10 +142,12 @@ export async function up(options: UpOptions, host: CliHost): Promise<ExitCode> {
         ? `${outcome.message}\n${stackTable(outcome.after)}`
         : stackTable(outcome.after);
     terminal.print(terminal.json ? JSON.stringify(outcome) : text);
-    const holder = await session.holder();
-    const pid = holder?.server.pid ?? (await session.server())?.status.pid;
+    if (!outcome.after.source.startsWith("/"))
+      terminal.note(
+        "This folder has no compose file, so this is the built-in stack. For another project: stackwarden init",
+      );
     if (running || detach) {
-      terminal.note(dim(`The stack runs in process ${pid}. Logs: stackwarden logs -f. Stop: stackwarden down.`));
+      terminal.note(dim("Logs: stackwarden logs -f. Stop: stackwarden down."));
       return outcome.verified ? EXIT.ok : EXIT.failure;
     }
     return await stay(session, options);

@@ -25,8 +25,9 @@ export class LogPrinter {
     }
     if (page.omitted !== null)
       this.terminal.note(dim(`${page.omitted.lines} lines omitted: ${MORE[page.omitted.reason]}`));
+    // The widest name of the page decides, so that its columns are aligned.
+    this.#width = Math.max(this.#width, ...page.lines.map(({ service }) => service.length));
     for (const { service, time, text, repeated } of page.lines) {
-      this.#width = Math.max(this.#width, service.length);
       const name = this.paint(service, service.padEnd(this.#width));
       const times = repeated === undefined ? "" : dim(` (× ${repeated.count})`);
       this.terminal.print(`${this.times ? `${dim(time)} ` : ""}${name} ${dim("|")} ${text}${times}`);

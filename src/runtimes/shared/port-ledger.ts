@@ -3,6 +3,7 @@
  * service is spawned, so that no other process takes it in between.
  */
 import { StackwardenError } from "../../errors.js";
+import { callTo, hint } from "../../hint.js";
 import type { ServiceDefinition, StackDefinition } from "../../stack/definition/types.js";
 import type { Endpoint } from "../../stack/runtime.js";
 import type { PortClaim } from "./port-claim.js";
@@ -75,16 +76,25 @@ export function portsInUse(busy: BusyPort[], free: Record<string, number> = {}):
   const instead = stop === "" ? "" : `Stop what Docker Compose runs (${stop}; its data stays), or choose other ports. `;
   return new StackwardenError("PORT_IN_USE", `Host port${busy.length > 1 ? "s" : ""} in use: ${list.join(", ")}.`, {
     hint:
-      instead +
-      (Object.keys(free).length > 0
-        ? `Use free ports: start_stack {"ports": ${JSON.stringify(free)}}, or {"ports": "auto"}; or stop what listens there.`
-        : "Stop what listens there, ask for other ports, or leave the host port unset to get the next free one."),
+      Object.keys(free).length > 0
+        ? hint`${instead}Use free ports: ${callTo("start_stack", { ports: free })}, or ${callTo("start_stack", { ports: "auto" })}; or stop what listens there.`
+        : `${instead}Stop what listens there, ask for other ports, or leave the host port unset to get the next free one.`,
     details: { ports: busy, ...(Object.keys(free).length > 0 ? { free_ports: free } : {}) },
   });
 }
 
 /** The ledgers of this server's stacks: an error for a port that one of them holds names its service. */
 const open = new Set<PortLedger>();
+
+/** The stack of this server that has a port; null when none has it. */
+export function stackWithPort(port: number): { project: string; service: string } | null {
+  for (const ledger of open) {
+    const owner = ledger.ownerOf(port);
+    if (owner?.project !== undefined && owner.service !== undefined)
+      return { project: owner.project, service: owner.service };
+  }
+  return null;
+}
 
 async function withOwner(busy: BusyPort, { containerOn }: Holding): Promise<BusyPort> {
   const container = (await containerOn?.(busy.port, busy.protocol ?? "tcp")) ?? null;

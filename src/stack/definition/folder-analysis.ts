@@ -197,7 +197,9 @@ function nodeProgram(place: Place): Detected | null {
   const text = folder.text(inside(at, "package.json"));
   const framework = ["next", "nuxt", "astro", "vite", "express", "fastify"].find((name) => text.includes(`"${name}"`));
   const named =
-    framework === undefined ? "a Node project" : `a ${framework.charAt(0).toUpperCase()}${framework.slice(1)} project`;
+    framework === undefined
+      ? "a Node project"
+      : `${/^[aeiou]/.test(framework) ? "an" : "a"} ${framework.charAt(0).toUpperCase()}${framework.slice(1)} project`;
   const script = ["dev", "start"].find((name) => new RegExp(`"${name}"\\s*:`).test(text));
   const flags = framework === "vite" || framework === "astro" ? ["--", "--host", "{host}", "--port", "{port}"] : [];
   const argv = script === undefined ? null : ["npm", "run", script, ...flags];

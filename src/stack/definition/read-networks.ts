@@ -1,7 +1,8 @@
 /** Reads networks, network aliases, links and extra hosts. */
 import { isIP } from "node:net";
 import { hasValue, type NodeReader } from "./node-reader.js";
-import type { NetworkAttachment, NetworkDefinition } from "./types.js";
+import { readLabels } from "./read-labels.js";
+import type { NetworkAddresses, NetworkAttachment, NetworkDefinition } from "./types.js";
 
 const NETWORK_KEYS = [
   "aliases",
@@ -36,6 +37,25 @@ export function readAttachments(reader: NodeReader | undefined): Record<string, 
   return Object.keys(networks).length === 0 ? undefined : networks;
 }
 
+/** `ipam.config`; entries without a subnet leave the choice to the runtime. */
+function readAddresses(reader: NodeReader | undefined): NetworkAddresses[] {
+  if (!hasValue(reader)) return [];
+  const { config } = reader.fields(["driver", "config", "options"]);
+  return (config?.list() ?? []).flatMap((item) => {
+    const fields = item.fields(["subnet", "ip_range", "gateway", "aux_addresses"]);
+    const text = (field: NodeReader | undefined): string | undefined => (hasValue(field) ? field.string() : undefined);
+    const [subnet, ipRange, gateway] = [text(fields.subnet), text(fields.ip_range), text(fields.gateway)];
+    const auxiliary = readLabels(fields.aux_addresses);
+    if (subnet === undefined) return [];
+    return {
+      subnet,
+      ...(ipRange === undefined ? {} : { ipRange }),
+      ...(gateway === undefined ? {} : { gateway }),
+      ...(Object.keys(auxiliary).length === 0 ? {} : { auxiliary }),
+    };
+  });
+}
+
 /** The top-level networks. */
 export function readNetworks(reader: NodeReader | undefined): Record<string, NetworkDefinition> {
   const networks: Record<string, NetworkDefinition> = Object.create(null);
@@ -52,9 +72,11 @@ export function readNetworks(reader: NodeReader | undefined): Record<string, Net
       "attachable",
       "labels",
     ]);
+    const ipam = readAddresses(fields.ipam);
     networks[name] = {
       internal: hasValue(fields.internal) && fields.internal.boolean() === true,
       external: hasValue(fields.external) && (fields.external.isMap || fields.external.boolean() === true),
+      ...(ipam.length === 0 ? {} : { ipam }),
     };
   }
   return networks;

@@ -10,6 +10,9 @@ export interface Limits {
   pids?: number;
 }
 
+/** A change of limits; null returns to the limit of the compose file. */
+export type LimitChange = { [Name in keyof Limits]?: number | null };
+
 /** A published port. It listens on 127.0.0.1 unless the operator opens it; files cannot change the address. */
 export interface PortMapping {
   /** The port the service listens on inside its own network. */
@@ -152,11 +155,22 @@ export interface NetworkAttachment {
   ipv6Address?: string;
 }
 
+/** Addresses of a network (`ipam.config`), as the file has them. */
+export interface NetworkAddresses {
+  subnet: string;
+  ipRange?: string;
+  gateway?: string;
+  /** Addresses that no service gets, by name. */
+  auxiliary?: Record<string, string>;
+}
+
 export interface NetworkDefinition {
   /** The network has no access to other networks. */
   internal: boolean;
   /** The file refers to a network created elsewhere. A network of the project replaces it. */
   external: boolean;
+  /** Absent: the runtime chooses addresses. */
+  ipam?: NetworkAddresses[];
 }
 
 /** An attribute that a file uses and that has no effect on at least one runtime. */

@@ -3,6 +3,7 @@
  * data.
  */
 import { StackwardenError } from "../../errors.js";
+import { callTo, hint } from "../../hint.js";
 import type { CallContext } from "../model.js";
 import type { Snapshot } from "../schemas/snapshots.js";
 import type { ProjectStorage } from "../storage/project-storage.js";
@@ -49,7 +50,7 @@ export class DataTransfer {
     if (await snapshots.hasData()) {
       if (taken) return;
       throw new StackwardenError("PROJECT_CONFLICT", `${id} already has data, which is not overwritten.`, {
-        hint: `Start it without data_from, or delete its data first: stop_stack {"project": "${id}", "remove_volumes": true}.`,
+        hint: hint`Start it without data_from, or delete its data first: ${callTo("stop_stack", { project: id, remove_volumes: true })}.`,
       });
     }
     if (source.takesData)

@@ -1,5 +1,6 @@
 /** Snapshots of one project's volumes. They can be saved at any time, and restored while the stack is not running. */
 import { StackwardenError } from "../../errors.js";
+import { callTo, hint } from "../../hint.js";
 import { Mutex } from "../../system/mutex.js";
 import type { StackDefinition } from "../definition/types.js";
 import type { CallContext } from "../model.js";
@@ -72,7 +73,7 @@ export class ProjectSnapshots {
       if (alone === null) continue;
       if (alone.value !== null) return this.#saved(alone.value, call, begun);
       throw new StackwardenError("INVALID_INPUT", `${this.#id} has no data in named volumes.`, {
-        hint: `Start it first: start_stack {"project": "${this.#id}"}. Data outside of named volumes is not in snapshots.`,
+        hint: hint`Start it first: ${callTo("start_stack", { project: this.#id })}. Data outside of named volumes is not in snapshots.`,
       });
     }
   }
@@ -215,7 +216,7 @@ export class ProjectSnapshots {
     );
     if (alone === null)
       throw new StackwardenError("STACK_RUNNING", `The stack of ${id} is running: its data is in use.`, {
-        hint: `Stop it first: stop_stack {"project": "${id}"}.`,
+        hint: hint`Stop it first: ${callTo("stop_stack", { project: id })}.`,
       });
     const snapshot = alone.value;
     const message = `${Object.keys(snapshot.volumes).join(", ")}: restored from the snapshot ${name} of ${snapshot.created_at}.`;

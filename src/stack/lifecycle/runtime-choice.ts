@@ -56,11 +56,15 @@ export async function chooseRuntime(
       continue;
     }
     if (status.available) {
-      const others = refused.map(
-        ({ name, missing }) =>
-          `${name} ${later?.runtime.name === name ? "is not chosen" : "is not available"}: ${withoutStop(missing)}`,
+      const others = refused.map(({ name }) =>
+        later?.runtime.name === name ? `${name} would be downloaded first` : `${name} is not available here`,
       );
-      const why = configured === "auto" ? others.join(". ") || "the first that is available" : "configured";
+      const why =
+        configured !== "auto"
+          ? "configured"
+          : others.length === 0
+            ? "the first that is available"
+            : `${others.join(", ")}; \`stackwarden doctor\` says why`;
       return { runtime, reason: `Runtime ${runtime.name} (${why}).` };
     }
     refused.push({ name: runtime.name, missing: missing(status) });

@@ -231,7 +231,7 @@ export class Bench {
 
   definition(
     services: ServiceDefinition[],
-    fields: Partial<Pick<StackDefinition, "secrets" | "secretValues" | "volumes" | "configs">> = {},
+    fields: Partial<Pick<StackDefinition, "secrets" | "secretValues" | "volumes" | "configs" | "networks">> = {},
   ): StackDefinition {
     return {
       name: this.projectId,

@@ -209,6 +209,37 @@ while True:
     }
   });
 
+  it("gives networks and services the addresses of the file, and others with a warning where they are in use", async () => {
+    const subnet = `10.${64 + Math.floor(Math.random() * 128)}.${Math.floor(Math.random() * 256)}`;
+    const service = shell("hostname -i; sleep 100", {
+      networks: { back: { aliases: [], ipv4Address: `${subnet}.77` } },
+      mounts: [{ type: "volume", source: "data", target: "/data", readOnly: false, subpath: "a" }],
+    });
+    const stack = await bench.open([service], {
+      networks: { back: { internal: false, external: false, ipam: [{ subnet: `${subnet}.0/24` }] } },
+    });
+    const running = await bench.start(stack, service);
+    await bench.sink("app").shows(`${subnet}.77\n`);
+    expect(running.notes.join()).toMatch(/whole volume data is mounted at \/data: a subpath needs Docker Engine 26/);
+    await stack.close();
+    dockerCli(daemon.socket, "network", "create", "--subnet", `${subnet}.0/24`, "occupied");
+    for (const [taken, reason] of [
+      [`${subnet}.0/25`, /0\/25 is in use on this machine/],
+      ["8.8.8.0/24", /not a private range/],
+      ["10.0.0.0/8", /not a private range of at most/],
+    ] as const) {
+      bench.notices.length = 0;
+      const other = await bench.open([service], {
+        networks: { back: { internal: false, external: false, ipam: [{ subnet: taken }] } },
+      });
+      await (await bench.start(other, { ...service, command: ["hostname", "-i"] })).exited;
+      expect(bench.notices).toContainEqual({ type: "warning", message: expect.stringMatching(reason) });
+      expect(bench.sink("app").all).toMatch(/^(?!.*\.77\n)\d+\.\d+/);
+      await other.close();
+    }
+    dockerCli(daemon.socket, "network", "rm", "occupied");
+  });
+
   it("deletes the volumes that were created for an instance, and no other ones", async () => {
     await buildImage(daemon.socket, "declares:1", ["USER app", "VOLUME /declared"]);
     const mounts = [{ type: "volume" as const, source: "data", target: "/data", readOnly: false }];

@@ -7,7 +7,7 @@ import { serviceDefinition } from "../../support/service.js";
 
 const service = (more: Partial<ServiceDefinition> = {}) => serviceDefinition({ image: "nginx:1.27", ...more });
 
-const spec = (more: Partial<ServiceDefinition> = {}, user = "nginx", pids = true) =>
+const spec = (more: Partial<ServiceDefinition> = {}, user = "nginx", pids = true, fields: Partial<SpecOptions> = {}) =>
   containerSpec({
     name: "shop-web-1",
     service: service(more),
@@ -21,7 +21,8 @@ const spec = (more: Partial<ServiceDefinition> = {}, user = "nginx", pids = true
     volumes: [],
     secrets: [],
     definition: { services: {} },
-    info: { init: true, limits: { pids } },
+    info: { init: true, limits: { pids }, subpaths: true },
+    ...fields,
   } as unknown as SpecOptions);
 
 it("official images that drop root get the folders they write to, unless the service mounts them", () => {
@@ -42,6 +43,21 @@ it("official images that drop root get the folders they write to, unless the ser
 it("a container without pids_limit gets a limit of processes, where the engine can limit them", () => {
   expect(spec().HostConfig?.PidsLimit).toBe(2048);
   expect(spec({}, "nginx", false).HostConfig).not.toHaveProperty("PidsLimit");
+});
+
+it("a folder of a volume is mounted where the engine can, and a fixed address is requested", () => {
+  const volumes = [
+    { name: "v", source: "data", target: "/d", readOnly: false, noCopy: false, fresh: false, subpath: "a/b" },
+  ];
+  const networks = [{ name: "shop", aliases: ["web"], address: "10.9.0.5" }];
+  const present = spec({}, "nginx", true, { volumes, networks });
+  expect(present.HostConfig?.Mounts).toMatchObject([{ Source: "v", VolumeOptions: { Subpath: "a/b" } }]);
+  expect(present.NetworkingConfig?.EndpointsConfig?.shop).toEqual({
+    Aliases: ["web"],
+    IPAMConfig: { IPv4Address: "10.9.0.5" },
+  });
+  const info = { init: true, limits: { pids: true }, subpaths: false } as SpecOptions["info"];
+  expect(spec({}, "nginx", true, { volumes, info }).HostConfig?.Mounts?.[0]).not.toHaveProperty("VolumeOptions");
 });
 
 it("a container's settings reach the engine, and its hardening stays", () => {

@@ -171,6 +171,23 @@ describe("a start of a running stack", () => {
     expect(domain.runtime.calls).toContain('limits lim {"cpus":2}');
   });
 
+  it("adds a service of an inactive profile that a call names, and refuses a name that the file does not have", async () => {
+    domain.project("shop", compose(service("app"), service("extra", "profiles: [more]")));
+    const manager = domain.manager();
+    await manager.start({ project: "shop" }, call());
+    await expect(manager.start({ project: "shop", services: ["nope"] }, call())).rejects.toMatchObject({
+      code: "UNKNOWN_SERVICE",
+      message: expect.stringContaining("nope"),
+    });
+    expect(Object.keys((await manager.report("shop")).services)).toEqual(["app"]);
+    const { after } = await manager.start({ project: "shop", services: ["extra"] }, call());
+    expect(Object.values(after.services).map(({ service: name, state }) => [name, state])).toEqual([
+      ["app", "healthy"],
+      ["extra", "healthy"],
+    ]);
+    expect(domain.runtime.services.get("app")?.generation).toBe(1);
+  });
+
   it("keeps ports and profiles of the call that started it, and takes new wishes after the start under way", async () => {
     const text = compose(service("app", 'ports: ["8000"]'), service("extra", "profiles: [more]"));
     write(text);
@@ -191,6 +208,16 @@ describe("a start of a running stack", () => {
     await expect(manager.start({ project: "shop", ports: { extra: 1 } }, call())).rejects.toMatchObject({
       code: "INVALID_INPUT",
     });
+  });
+
+  it("replaces an unchanged service when the runtime has to, and those that follow it", async () => {
+    await up(CHAIN);
+    write(`${CHAIN}${service("new")}`);
+    domain.runtime.updateReplaces = { api: "a folder that it can write to became a mount" };
+    const outcome = await manager.start({ project: "shop" }, call());
+    expect(outcome.status).toBe("reconciled");
+    expect(domain.runtime.started().sort()).toEqual(["api", "new"]);
+    expect(domain.runtime.calls.join()).not.toContain("stop db");
   });
 
   it("changes nothing when the new definition is refused", async () => {

@@ -12,6 +12,7 @@ import type { ServiceVolume } from "../volumes/ensure.js";
 import { containerSettings, hostSettings } from "./compose-settings.js";
 import { pinnedBinds } from "./pinned-binds.js";
 import type { SecretFile } from "./secret-files.js";
+import type { UserIds } from "./user-ids.js";
 
 export interface PortBinding {
   containerPort: number;
@@ -20,16 +21,31 @@ export interface PortBinding {
   hostPort: number;
 }
 
+/** A container's attachment to one network of the engine. */
+export interface ContainerNetwork {
+  name: string;
+  aliases: string[];
+  /** Fixed IPv4 address. */
+  address?: string | undefined;
+}
+
+export const endpointConfig = ({ aliases, address }: ContainerNetwork): Docker.EndpointSettings => ({
+  Aliases: aliases,
+  ...(address === undefined ? {} : { IPAMConfig: { IPv4Address: address } }),
+});
+
 export interface SpecOptions {
   name: string;
   service: ServiceDefinition;
   image: Image;
   user: string;
+  /** The user's ids, when they are known. */
+  owner?: UserIds | null;
   environment: string[];
   limits: Limits;
   labels: Record<string, string>;
   /** Empty: the container has no network. */
-  networks: readonly { name: string; aliases: string[] }[];
+  networks: readonly ContainerNetwork[];
   ports: readonly PortBinding[];
   volumes: readonly ServiceVolume[];
   secrets: readonly SecretFile[];
@@ -46,7 +62,7 @@ const LOG = { Type: "json-file", Config: { "max-size": "20m", "max-file": "3" } 
 type MountConfig = NonNullable<Docker.HostConfig["Mounts"]>;
 
 function mounts(options: SpecOptions): MountConfig {
-  const { service, volumes, secrets, definition } = options;
+  const { service, volumes, secrets, definition, info } = options;
   const written = service.mounts.flatMap((mount) => (mount.type === "bind" ? [mount] : []));
   const targets = [...service.mounts, ...volumes, ...secrets].map(({ target }) => target);
   const pinned = pinnedBinds(
@@ -61,12 +77,19 @@ function mounts(options: SpecOptions): MountConfig {
     Target: target,
     ReadOnly: readOnly,
   }));
-  const named = volumes.map(({ name, target, readOnly, noCopy }) => ({
+  const named = volumes.map(({ name, target, readOnly, noCopy, subpath }) => ({
     Type: "volume" as const,
     Source: name,
     Target: target,
     ReadOnly: readOnly,
-    ...(noCopy ? { VolumeOptions: { NoCopy: true } } : {}),
+    ...(noCopy || (subpath !== undefined && info.subpaths)
+      ? {
+          VolumeOptions: {
+            ...(noCopy ? { NoCopy: true } : {}),
+            ...(subpath !== undefined && info.subpaths ? { Subpath: subpath } : {}),
+          },
+        }
+      : {}),
   }));
   const files = secrets.map(({ source, target }) => ({
     Type: "bind" as const,
@@ -80,13 +103,15 @@ function mounts(options: SpecOptions): MountConfig {
 /** `mode` lets any user of the container write there. */
 const OWN_TMPFS = "rw,nosuid,nodev,mode=1777";
 
-function temporary({ service, user }: SpecOptions): Record<string, string> {
+function temporary({ service, user, owner, info }: SpecOptions): Record<string, string> {
+  // Many runtimes give a temporary file system the owner and mode of the image's folder at its path, whatever `mode` says.
+  const owned = owner && !info.podman && !isRootUser(user) ? [`uid=${owner.uid}`, `gid=${owner.gid}`] : [];
   const own = isRootUser(user)
     ? []
     : writableFolders(
         service.image,
         service.mounts.map(({ target }) => target),
-      ).map((folder) => [folder, OWN_TMPFS] as const);
+      ).map((folder) => [folder, [OWN_TMPFS, ...owned].join(",")] as const);
   const written = service.mounts.flatMap((mount) =>
     mount.type === "tmpfs"
       ? [
@@ -98,6 +123,7 @@ function temporary({ service, user }: SpecOptions): Record<string, string> {
               "nodev",
               ...(mount.sizeBytes === undefined ? [] : [`size=${mount.sizeBytes}`]),
               ...(mount.mode === undefined ? [] : [`mode=${mount.mode.toString(8)}`]),
+              ...owned,
             ].join(","),
           ] as const,
         ]
@@ -156,6 +182,6 @@ export function containerSpec(options: SpecOptions): Docker.ContainerCreateOptio
     },
     ...(network === undefined
       ? {}
-      : { NetworkingConfig: { EndpointsConfig: { [network.name]: { Aliases: network.aliases } } } }),
+      : { NetworkingConfig: { EndpointsConfig: { [network.name]: endpointConfig(network) } } }),
   };
 }

@@ -22,6 +22,8 @@ export interface EngineInfo {
   userNamespaces: boolean;
   /** How the engine builds: BuildKit by default, on request, or never. */
   buildKit: "default" | "available" | "none";
+  /** True when the engine can mount a folder of a volume. */
+  subpaths: boolean;
   /** True when the engine has an init program for `Init: true`. */
   init: boolean;
   cgroupVersion: string;
@@ -84,9 +86,18 @@ export function platformOf(text: string): string {
 /** The minor version of the API from which engines have BuildKit, and from which it is their default. */
 const BUILDKIT_API = { available: 39, default: 42 };
 
-function buildKitOf(apiVersion: string): EngineInfo["buildKit"] {
+/** The minor version of the API from which a folder of a volume can be mounted. */
+const SUBPATH_API = 45;
+
+/** Minor version of API 1; infinite for later major versions. */
+function minorOf(apiVersion: string): number {
   const [major = 0, minor = 0] = apiVersion.split(".").map(Number);
-  if (major > 1 || minor >= BUILDKIT_API.default) return "default";
+  return major > 1 ? Number.POSITIVE_INFINITY : minor;
+}
+
+function buildKitOf(apiVersion: string): EngineInfo["buildKit"] {
+  const minor = minorOf(apiVersion);
+  if (minor >= BUILDKIT_API.default) return "default";
   return minor >= BUILDKIT_API.available ? "available" : "none";
 }
 
@@ -104,6 +115,7 @@ export function readInfo(raw: RawInfo, components: { Name?: string }[], apiVersi
     rootless: options.some((option) => /name=rootless/.test(option)),
     userNamespaces: options.some((option) => /name=userns/.test(option)),
     buildKit: podman ? "none" : buildKitOf(apiVersion),
+    subpaths: !podman && minorOf(apiVersion) >= SUBPATH_API,
     init: podman || (raw.InitBinary ?? "") !== "",
     cgroupVersion: raw.CgroupVersion || "1",
     limits: {

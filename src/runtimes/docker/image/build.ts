@@ -253,19 +253,21 @@ async function sessionFor(options: BuildOptions): Promise<BuildSession | null> {
 }
 
 async function byEngine(options: BuildOptions, context: ContextOptions, line: (text: string) => void): Promise<string> {
-  const { archive, dockerfile } = await buildContext(context);
-  const cancel = new AbortController();
-  // The client library does not notice a failure of the archive: the request would wait for the rest.
-  const broken = new Promise<never>((_, reject) => archive.once("error", reject));
-  broken.catch(() => cancel.abort());
-  let session: BuildSession | null = null;
+  const session = await sessionFor(options);
   try {
-    session = await sessionFor(options);
-    const signal = AbortSignal.any([options.signal, cancel.signal]);
-    const sending = sendContext({ ...options, signal }, { archive, dockerfile, session }, line);
-    return await Promise.race([broken, sending]);
+    const { archive, dockerfile } = await buildContext(context);
+    const cancel = new AbortController();
+    // The client library does not notice a failure of the archive: the request would wait for the rest.
+    const broken = new Promise<never>((_, reject) => archive.once("error", reject));
+    broken.catch(() => cancel.abort());
+    try {
+      const signal = AbortSignal.any([options.signal, cancel.signal]);
+      const sending = sendContext({ ...options, signal }, { archive, dockerfile, session }, line);
+      return await Promise.race([broken, sending]);
+    } finally {
+      archive.destroy();
+    }
   } finally {
-    archive.destroy();
     session?.close();
   }
 }

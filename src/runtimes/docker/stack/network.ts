@@ -2,10 +2,11 @@
 import { createSocket } from "node:dgram";
 import type Docker from "dockerode";
 import { StackwardenError } from "../../../errors.js";
-import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
+import type { NetworkDefinition, ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import { withRetry } from "../../../system/retry.js";
 import { engineMessage, isConnectionError, unreachable } from "../engine/errors.js";
 import { identityHash, LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/labels.js";
+import { addressFault } from "./addresses.js";
 
 export interface StackNetwork {
   id: string;
@@ -16,6 +17,8 @@ export interface StackNetwork {
    * remote machines.
    */
   direct: boolean;
+  /** It has the addresses of the compose file: services can have fixed ones. */
+  fixed: boolean;
 }
 
 /** Tests for an address of this machine by binding it: the list of interfaces omits a bridge without containers. */
@@ -39,17 +42,60 @@ const FIREWALL_RETRY = {
   classify: (error: unknown): boolean => /iptables failed|xtables lock/i.test(engineMessage(error)),
 };
 
+interface NetworkOptions {
+  docker: Docker;
+  identity: StackIdentity;
+  host: string;
+  /** The engine gives this machine its address on a network with the first container (Podman). */
+  late: boolean;
+  /** True when the engine runs on this machine. */
+  sameMachine: boolean;
+  warn(message: string): void;
+}
+
+const ipamConfig = ({ ipam = [] }: NetworkDefinition) => ({
+  Driver: "default",
+  Config: ipam.map(({ subnet, ipRange, gateway, auxiliary }) => ({
+    Subnet: subnet,
+    ...(ipRange === undefined ? {} : { IPRange: ipRange }),
+    ...(gateway === undefined ? {} : { Gateway: gateway }),
+    ...(auxiliary === undefined ? {} : { AuxiliaryAddresses: auxiliary }),
+  })),
+});
+
+/** Creates a network with the addresses of the file, else, with a warning, with addresses that the engine chooses. */
+async function createNetwork(
+  options: NetworkOptions,
+  network: string,
+  definition: NetworkDefinition,
+): Promise<StackNetwork> {
+  const { ipam = [] } = definition;
+  if (ipam.length === 0) return create(options, network, definition);
+  const without = ({ message }: { message: string }): Promise<StackNetwork> => {
+    options.warn(
+      `The network ${network} gets other addresses than the compose file's, and its services have no fixed ones: ${message}.`,
+    );
+    const { ipam: _ipam, ...rest } = definition;
+    return create(options, network, rest);
+  };
+  const fault = addressFault(ipam, options.sameMachine);
+  if (fault !== null) return without({ message: fault });
+  return create(options, network, definition).catch((error: StackwardenError) => {
+    if (error.code !== "RUNTIME_UNAVAILABLE" || isConnectionError(error.cause)) throw error;
+    return without({ message: engineMessage(error.cause) });
+  });
+}
+
 /**
  * @param network name in the compose file
  * @throws RUNTIME_UNAVAILABLE, also when the engine has no free addresses
  */
-async function createNetwork(
-  docker: Docker,
-  identity: StackIdentity,
-  host: string,
+async function create(
+  { docker, identity, host, late }: NetworkOptions,
   network: string,
-  { internal, late }: { internal: boolean; late: boolean },
+  definition: NetworkDefinition,
 ): Promise<StackNetwork> {
+  const { internal, ipam = [] } = definition;
   const name = `stackwarden_${identity.projectId}_${network}_${identityHash(identity)}`;
   try {
     const created = await withRetry(
@@ -58,6 +104,7 @@ async function createNetwork(
           Name: name,
           Driver: "bridge",
           Internal: internal,
+          ...(ipam.length === 0 ? {} : { IPAM: ipamConfig(definition) }),
           CheckDuplicate: true,
           Labels: { ...stackLabels(identity), [LABEL.server]: serverId() },
         }),
@@ -68,7 +115,7 @@ async function createNetwork(
       Gateway ? [Gateway.replace(/\/.*$/, "")] : [],
     );
     const own = late ? [gateways.length > 0] : await Promise.all(gateways.map(isOwnAddress));
-    return { id: inspection.Id, name, direct: own.includes(true) };
+    return { id: inspection.Id, name, direct: own.includes(true), fixed: ipam.length > 0 };
   } catch (error) {
     if (isConnectionError(error)) throw unreachable(host, error);
     throw new StackwardenError(
@@ -97,13 +144,7 @@ export function networkNames({ networks, networkMode }: ServiceDefinition): stri
 export class StackNetworks {
   readonly #created = new Map<string, Promise<StackNetwork>>();
 
-  constructor(
-    private readonly docker: Docker,
-    private readonly identity: StackIdentity,
-    private readonly host: string,
-    /** The engine gives this machine its address on a network with the first container (Podman). */
-    private readonly late: boolean,
-  ) {}
+  constructor(private readonly options: NetworkOptions) {}
 
   /** @throws RUNTIME_UNAVAILABLE */
   of(service: ServiceDefinition, definition: StackDefinition): Promise<StackNetwork[]> {
@@ -113,8 +154,7 @@ export class StackNetworks {
   #one(name: string, { networks }: StackDefinition): Promise<StackNetwork> {
     const before = this.#created.get(name);
     if (before !== undefined) return before;
-    const internal = networks?.[name]?.internal === true;
-    const created = createNetwork(this.docker, this.identity, this.host, name, { internal, late: this.late });
+    const created = createNetwork(this.options, name, networks?.[name] ?? { internal: false, external: false });
     this.#created.set(name, created);
     // A failure is not cached: addresses may be free at the next start.
     created.catch(() => this.#created.delete(name));

@@ -42,7 +42,14 @@ export async function openStack(options: OpenStackOptions): Promise<DockerStack>
     const left = await sweepProject(docker, identity);
     if (left > 0) warn(`${projectId}: removed ${left} containers that an earlier server left behind.`);
     const late = engine.info.podman && engine.sameMachine && !engine.info.rootless;
-    const networks = new StackNetworks(docker, identity, address.host, late);
+    const networks = new StackNetworks({
+      docker,
+      identity,
+      host: address.host,
+      late,
+      sameMachine: engine.sameMachine,
+      warn: (message) => notice({ type: "warning", message }),
+    });
     const [warning] = await Promise.all([
       composeWarning(docker, request.folder),
       watch.open(),

@@ -13,6 +13,8 @@ export interface ServiceVolume {
   source?: string;
   target: string;
   readOnly: boolean;
+  /** Only this folder of the volume is mounted. */
+  subpath?: string;
   /** The volume starts empty, without the image's content at its path. */
   noCopy: boolean;
   /** True when it was created for this start and its owner is not set yet. */
@@ -49,6 +51,7 @@ export async function ensureVolumes(
             target: trimmed(mount.target),
             readOnly: mount.readOnly,
             noCopy: mount.noCopy === true,
+            ...(mount.subpath === undefined ? {} : { subpath: mount.subpath }),
           },
         ]
       : [],

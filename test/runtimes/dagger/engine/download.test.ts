@@ -248,7 +248,9 @@ describe.skipIf(NAME === "")("a Dagger runtime without a CLI", () => {
     const settings = { runtime: "auto" } as StackSettings;
     const chosen = await chooseRuntime(settings, [local(true), runtime]);
     expect(chosen.runtime.name).toBe("local");
-    expect(chosen.reason).toMatch(/^Runtime local \(dagger is not chosen: No Dagger CLI is installed; .*\)\.$/);
+    expect(chosen.reason).toMatch(
+      /^Runtime local \(dagger would be downloaded first; `stackwarden doctor` says why\)\.$/,
+    );
     expect(await chooseRuntime(settings, [local(false), runtime])).toMatchObject({ runtime: { name: "dagger" } });
     expect(await chooseRuntime({ ...settings, runtime: "dagger" }, [local(true), runtime])).toMatchObject({
       runtime: { name: "dagger" },

@@ -41,6 +41,15 @@ const stub = (methods: Record<string, unknown>): Docker => methods as unknown as
 const identity = { projectId: "shop", stateDir: "/state" };
 const signal = new AbortController().signal;
 
+const networkOptions = (docker: Docker, late: boolean) => ({
+  docker,
+  identity,
+  host: "unix:///x",
+  late,
+  sameMachine: true,
+  warn: () => undefined,
+});
+
 describe("an engine that does not answer", () => {
   it("is distinguished from one that refuses", () => {
     expect(isConnectionError(broken())).toBe(true);
@@ -68,18 +77,14 @@ describe("an engine that does not answer", () => {
       answered(500, "unable to remove jump rule: (iptables failed: iptables --wait -D FORWARD)"),
       { inspect: async () => ({ Id: "n" }) },
     ];
-    const networks = new StackNetworks(
-      stub({
-        createNetwork: async () => {
-          const answer = answers.shift();
-          if (answer instanceof Error) throw answer;
-          return answer;
-        },
-      }),
-      identity,
-      "unix:///x",
-      false,
-    );
+    const docker = stub({
+      createNetwork: async () => {
+        const answer = answers.shift();
+        if (answer instanceof Error) throw answer;
+        return answer;
+      },
+    });
+    const networks = new StackNetworks(networkOptions(docker, false));
     const service = serviceDefinition({ name: "app" });
     const of = () => networks.of(service, { networks: {} } as never);
     await expect(of()).rejects.toMatchObject({ hint: expect.stringContaining("docker network prune") });
@@ -96,7 +101,7 @@ describe("an engine that does not answer", () => {
     const service = serviceDefinition({ name: "app" });
     const definition = { networks: { default: { internal: true, external: false } } } as never;
     for (const late of [true, false])
-      expect(await new StackNetworks(docker, identity, "x", late).of(service, definition)).toMatchObject([
+      expect(await new StackNetworks(networkOptions(docker, late)).of(service, definition)).toMatchObject([
         { direct: late },
       ]);
   });
