@@ -186,6 +186,17 @@ class ServiceRules {
           : `ended with exit code ${exit.exit_code ?? "unknown"}`;
     const exitEvidence = exit === null ? [] : [this.#evidence("exit", how, exit.at)];
     const sign = findSymptom(own);
+    const reason = this.#crashes.at(-1)?.data?.reason;
+    if (sign?.sign.kind === "port_taken" && typeof reason === "string")
+      return {
+        kind: "port_taken",
+        confidence: "certain",
+        explanation: `${this.#name} ${how}: ${reason}.${this.#again}`,
+        evidence: [this.#evidence("log", sign.line.text, sign.line.time), ...exitEvidence, ...this.#story],
+        next: this.#restart(
+          "Let it listen on the port that PORT in its environment gives, or stop what has the port; then restart it.",
+        ),
+      };
     if (sign !== null) {
       const memory = sign.sign.kind === "memory_limit" && { next: this.#moreMemory() };
       return {
