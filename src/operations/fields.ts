@@ -3,6 +3,7 @@
  * tokens in every session, and a phrase for its valid values, which INVALID_INPUT errors and docs/TOOLS.md quote.
  */
 import * as z from "zod";
+import type { LimitChange, Limits } from "../stack/definition/types.js";
 import { PROJECT_ID, SERVICE_NAME, SNAPSHOT_NAME } from "../stack/project-id.js";
 import { durationMs } from "../stack/text/duration.js";
 
@@ -127,17 +128,30 @@ export const ports = field(
     z.record(portKey, port).refine((value) => Object.keys(value).length <= 50, "has more than 50 entries"),
   ]),
   'an object of at most 50 entries {service or service:container port: integer from 1 to 65,535}, or "auto"',
-  'Host ports: {"web": 8001, "web:9090": 9001}; "auto": next free ones.',
+  'Host ports: {"web": 8001, "web:9090": 9001}; "auto": next free ones; {}: the compose file\'s.',
 );
 
-export const cpus = field(z.number().min(0.01).max(1024), "a number of cores from 0.01 to 1,024", "");
+/** The value of a limit that returns to the compose file's. */
+const UNSET = 0;
+const UNSET_VALID = ", or 0 to return to the compose file's limit";
+const unsetOrFrom = (least: number) => (value: number) => value === UNSET || value >= least;
+
+export const cpus = field(
+  z.number().min(UNSET).max(1024).refine(unsetOrFrom(0.01), "is too small"),
+  `a number of cores from 0.01 to 1,024${UNSET_VALID}`,
+  "",
+);
 export const memoryMb = field(
-  z.int().min(6).max(16_777_216),
-  "an integer from 6 to 16,777,216 (MB of 1,048,576 bytes)",
+  z.int().min(UNSET).max(16_777_216).refine(unsetOrFrom(6), "is too small"),
+  `an integer from 6 to 16,777,216 (MB of 1,048,576 bytes)${UNSET_VALID}`,
   "",
   "megabytes",
 );
-export const pids = field(z.int().min(1).max(4_194_304), "an integer from 1 to 4,194,304", "");
+export const pids = field(z.int().min(UNSET).max(4_194_304), `an integer from 1 to 4,194,304${UNSET_VALID}`, "");
+
+/** The change of limits that a call asks for. */
+export const limitChange = (limits: { [Name in keyof Limits]?: number | undefined }): LimitChange =>
+  Object.fromEntries(Object.entries(defined(limits)).map(([name, value]) => [name, value === UNSET ? null : value]));
 
 const limitSet = z.strictObject({ cpus: cpus.optional(), memory_mb: memoryMb.optional(), pids: pids.optional() });
 export const limitsByService = field(

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { limitsOutcome } from "../stack/schemas/outcomes.js";
 import { briefLimits } from "./brief/changes.js";
-import { cpus, defined, flag, memoryMb, pids, project, service } from "./fields.js";
+import { cpus, flag, limitChange, memoryMb, pids, project, service } from "./fields.js";
 import { inputError } from "./input-error.js";
 import { defineOperation } from "./operation.js";
 
@@ -9,7 +9,7 @@ export const setLimits = defineOperation({
   name: "set_limits",
   title: "Set limits",
   description: [
-    "Change a service's CPU, memory (MB) or process limit without a restart; kept for the next start.",
+    "Change a service's CPU, memory (MB) or process limit without a restart; kept for the next start. 0: the compose file's again.",
     "Use it after an OOM kill or throttling (get_stats).",
     'Example: {"project": "shop", "service": "backend", "memory_mb": 768}',
   ].join("\n"),
@@ -31,7 +31,7 @@ export const setLimits = defineOperation({
   },
   rest: [{ method: "put", path: "/projects/{id}/services/{service}/limits", summary: "Change a service's limits." }],
   run: async (input, { manager, ...call }) => {
-    const limits = defined({ cpus: input.cpus, memory_mb: input.memory_mb, pids: input.pids });
+    const limits = limitChange({ cpus: input.cpus, memory_mb: input.memory_mb, pids: input.pids });
     if (Object.keys(limits).length === 0) {
       const valid = "at least one of cpus, memory_mb, pids";
       throw inputError("set_limits", [{ field: "cpus", problem: "is missing", valid }]);

@@ -1,7 +1,17 @@
 import * as z from "zod";
 import { startOutcome } from "../stack/schemas/outcomes.js";
 import { briefStart } from "./brief/changes.js";
-import { dataFrom, defined, flag, idleStop, limitsByService, ports, selection, timeoutSeconds } from "./fields.js";
+import {
+  dataFrom,
+  defined,
+  flag,
+  idleStop,
+  limitChange,
+  limitsByService,
+  ports,
+  selection,
+  timeoutSeconds,
+} from "./fields.js";
 import { defineOperation } from "./operation.js";
 
 export const startStack = defineOperation({
@@ -57,7 +67,7 @@ export const startStack = defineOperation({
         limits:
           input.limits === undefined
             ? undefined
-            : Object.fromEntries(Object.entries(input.limits).map(([name, limits]) => [name, defined(limits)])),
+            : Object.fromEntries(Object.entries(input.limits).map(([name, limits]) => [name, limitChange(limits)])),
         dataFrom: input.data_from === undefined ? undefined : defined(input.data_from),
         watch: input.watch,
         idleStopMs: input.idle_stop === undefined ? undefined : input.idle_stop * 1000,

@@ -9,6 +9,7 @@ import type { LoadStack } from "./definition/types.js";
 import { diagnosisOf } from "./diagnosis/collect-facts.js";
 import { Project, type ProjectOptions } from "./lifecycle/project.js";
 import { eventsOf, healthOf, logsOf, statsOf } from "./lifecycle/queries.js";
+import { NEVER_STARTED } from "./lifecycle/stack-report.js";
 import type { OpenLogStore } from "./logs/types.js";
 import type { CallContext, ManagerScope, SharedStackManager, StackChange, StackManager, StackReport } from "./model.js";
 import type { StackRuntime } from "./runtime.js";
@@ -200,10 +201,10 @@ class Manager implements SharedStackManager {
     this.#guard(project, "delete snapshot", () => this.#project(project).snapshots.delete(snapshot, call));
 
   snapshots: StackManager["snapshots"] = (project) =>
-    this.#guard(project, "list snapshots", async () => ({
-      project,
-      snapshots: await this.#project(project).snapshots.list(),
-    }));
+    this.#guard(project, "list snapshots", async () => {
+      const { snapshots, storage } = this.#project(project);
+      return { project, snapshots: await snapshots.list(), ...(storage.exists ? {} : { note: NEVER_STARTED }) };
+    });
 
   resolve: StackManager["resolve"] = (request) =>
     this.#guard(request.project, "check", async () => {

@@ -4,7 +4,7 @@
  */
 
 import type { ErrorReport } from "../errors.js";
-import type { Limits } from "./definition/types.js";
+import type { LimitChange } from "./definition/types.js";
 import type { DiagnosisReport, DiagnosisRequest } from "./diagnosis/types.js";
 import type { CommandRequest } from "./lifecycle/run-command.js";
 import type { LogQuery, LogTotals } from "./logs/types.js";
@@ -43,12 +43,15 @@ export interface StartRequest {
   services?: string[];
   /** Services to exclude. Default: none. */
   without?: string[];
-  /** Host ports by service (its first published port) or `service:containerPort`. */
+  /**
+   * Host ports by service (its first published port) or `service:containerPort`. They apply until the stack stops, or the
+   * compose file changes the port. An empty object returns to the compose file.
+   */
   ports?: Record<string, number>;
   /** The definition's host ports are only preferences. Default: true in a linked git work tree. */
   autoPorts?: boolean;
-  /** Limits by service; stored for the next start. */
-  limits?: Record<string, Limits>;
+  /** Limits by service; stored for the next start once this start has succeeded. */
+  limits?: Record<string, LimitChange>;
   /**
    * Start on a copy of another project's data: a snapshot, or its current data. Valid only when this project has no
    * data.
@@ -146,7 +149,7 @@ export interface StackManager {
     call: CallContext,
   ): Promise<RestartOutcome>;
   setLimits(
-    request: { project: string; service: string; limits: Limits; force?: boolean },
+    request: { project: string; service: string; limits: LimitChange; force?: boolean },
     call: CallContext,
   ): Promise<LimitsOutcome>;
   /** Runs a command in a service's environment. @throws COMMAND_NOT_ALLOWED, COMMAND_NOT_FOUND, OPERATION_CANCELLED */

@@ -29,6 +29,8 @@ export interface ServiceExit {
   oomKilled: boolean;
   /** Epoch milliseconds. */
   at: number;
+  /** The cause that the runtime observed and what helps, as the rest of a sentence. */
+  reason?: string;
 }
 
 export type WebProtocol = "http" | "https";
@@ -247,8 +249,11 @@ export interface RuntimeStack {
   runOneOff(request: OneOffRequest): Promise<ExecResult>;
   /** Resolves when the runtime itself has died; every service is lost then. Never rejects. */
   readonly lost: Promise<{ reason: string }>;
-  /** Applies a changed definition before changed services are replaced (reconcile). */
-  update(definition: StackDefinition): Promise<void>;
+  /**
+   * Applies a changed definition before changed services are replaced (reconcile).
+   * @returns the reason by name, of services that have to be replaced although their own definition is unchanged
+   */
+  update(definition: StackDefinition): Promise<Readonly<Record<string, string>>>;
   /**
    * Releases everything but data: ports, cgroups, sessions. Services should be stopped before; running ones are killed.
    */
@@ -259,6 +264,12 @@ export interface CheckServicesRequest {
   definition: StackDefinition;
   /** Absolute, real path of the project. */
   folder: string;
+  /** Settings of the calling client. Default: the server's settings. */
+  settings?: StackSettings;
+}
+
+export interface CheckPortsRequest {
+  definition: StackDefinition;
   /** Settings of the calling client. Default: the server's settings. */
   settings?: StackSettings;
 }
@@ -279,6 +290,12 @@ export interface StackRuntime {
   check(project?: string, settings?: StackSettings): Promise<RuntimeStatus>;
   /** Determines what would run each service. Absent on runtimes that run images. Starts and keeps nothing. */
   checkServices?(request: CheckServicesRequest): Promise<ServiceCheck[]>;
+  /**
+   * Determines the host ports that a start would use now for the published ports of a definition. Keeps none of them.
+   * @returns the published addresses
+   * @throws PORT_IN_USE with every busy port, its owner and free ones; UNSUPPORTED
+   */
+  checkPorts?(request: CheckPortsRequest): Promise<Endpoint[]>;
   open(request: OpenStackRequest): Promise<RuntimeStack>;
   /** Deletes named volumes of a project that is not running. */
   removeVolumes(projectId: string, stateDir: string, volumes: string[]): Promise<void>;

@@ -68,6 +68,22 @@ describe.skipIf(skip !== null)(`docker attacks${skip === null ? "" : `: skipped,
     expect(readFileSync(join(folder, "data/z"), "utf8")).toBe("new\n");
   });
 
+  // Before, the service that ran already could replace the new source in 1 of 1 runs.
+  it("a bind that is added to a running stack cannot be replaced by a service that runs already", async () => {
+    await open();
+    const compose = (services: string[]) => ["services:", SERVICE("app", [".:/proj"]), ...services].join("\n");
+    const folder = bench.project(project, { "compose.yaml": compose([]), "data/x": "" });
+    for (const path of ["", "data", "data/x"]) chownSync(join(folder, path), 1000, 1000);
+    await server.call("start_stack", { project, folder: project });
+    writeFileSync(join(folder, "compose.yaml"), compose([SERVICE("late", ["./data:/data"])]));
+    const { changes, ...rest } = await server.call("start_stack", { project });
+    expect(JSON.stringify({ changes, rest })).toContain("data, in a folder that it can write to, became a mount");
+    const { stderr } = await run("app", "cd /proj; mv data data-2 && ln -s /etc data");
+    expect(stderr).toMatch(/[Bb]usy/);
+    await server.call("restart_service", { project, service: "late" });
+    expect((await run("late", "ls /data")).stdout).toContain("x\n");
+  });
+
   // Before, the engine mounted the foreign folder.
   it("a link that the project's owner puts in the place of a source is refused until the files are read again", async () => {
     await open();

@@ -4,8 +4,10 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { stringify } from "yaml";
 import { StackwardenError } from "../../src/errors.js";
 import { loadStack } from "../../src/stack/definition/load.js";
+import { resolvedModel } from "../../src/stack/definition/resolved-model.js";
 import type { StackDefinition } from "../../src/stack/definition/types.js";
 import { modelDifferences } from "../support/compose-model.js";
 import { askReference, buildReference, type ReferenceAnswer } from "../support/compose-reference.js";
@@ -67,6 +69,13 @@ describe.skipIf("reason" in built)("a project that is read", () => {
     const [theirs] = askReference(program, [request(folder, project)]);
     const ours = await load(folder, project);
     expect(theirs?.error).toBeUndefined();
+    expect(compare(ours, theirs as ReferenceAnswer)).toEqual([]);
+  });
+
+  it.each(PROJECTS)("is printed by `config` as a compose file with the same model: $name", async (project) => {
+    const ours = (await load(write(project), project)) as StackDefinition;
+    const printed = write({ files: { "compose.yaml": stringify(resolvedModel(ours)) } });
+    const [theirs] = askReference(program, [{ folder: printed, profiles: ["*"] }]);
     expect(compare(ours, theirs as ReferenceAnswer)).toEqual([]);
   });
 

@@ -67,10 +67,11 @@ export const PROJECTS: ReferenceProject[] = [
     `services:
   a:
     image: x
+    dns: ["", 1.1.1.1]
     volumes: [/anon, data:/data, "data:/ro:ro", "./rel:/rel", "./rel:/rel2:ro,z", { type: volume, source: data, target: /long/, volume: { nocopy: true, subpath: sub } }, { type: bind, source: ./b, target: /b, bind: { create_host_path: false, propagation: rslave } }, { type: tmpfs, target: /t, tmpfs: { size: 1m, mode: 0700 } }, { type: volume, target: /anon2 }, "./later:/rel"]
     tmpfs: [/run, "/tmp:size=64m,mode=1777"]
-  b: { image: x, tmpfs: /one, volumes: [dir:/dir] }
-volumes: { data: { driver: local, labels: [a=b] }, dir: { driver: local, driver_opts: { type: none, o: bind, device: ./real } }, ext: { external: true } }
+  b: { image: x, tmpfs: /one, volumes: [dir:/dir, "other:/other"] }
+volumes: { other: { driver: plugin, driver_opts: { type: none, o: bind, device: ./other } }, data: { driver: local, labels: [a=b] }, dir: { driver: local, driver_opts: { type: none, o: bind, device: ./real } }, ext: { external: true } }
 `,
   ),
   one(
@@ -113,6 +114,7 @@ networks: { front: { driver: bridge, internal: true, ipam: { config: [{ subnet: 
   b: { build: { context: ./b, dockerfile: Other, target: prod, args: [A=1, B, "C=\${V:-v}"], labels: { a: b }, cache_from: [x] } }
   c: { build: { dockerfile_inline: "FROM x\\n" }, image: named }
   d: { build: { context: b, args: { N: 1.10, E: , S: "" } } }
+  e: { build: { context: b, extra_hosts: ["db:10.0.0.1", "gw=host-gateway"], shm_size: 128m } }
 `,
     { ".env": "B=from-env\n" },
   ),
@@ -187,13 +189,14 @@ networks: { n: {} , m: {} }
     name: "include, with its own folder, variables and conflicts",
     files: {
       "compose.yaml":
-        "include: [sub/compose.yaml, { path: [other/a.yaml, other/b.yaml], project_directory: other, env_file: other/x.env }]\nservices: { a: { image: 'a-${V:-none}', depends_on: [inner] }, inner: { command: outer } }\n",
+        "include: [sub/compose.yaml, { path: [other/a.yaml, other/b.yaml], project_directory: other, env_file: other/x.env }, { path: other/c.yaml, project_directory: '' }]\nservices: { a: { image: 'a-${V:-none}', depends_on: [inner] }, inner: { command: outer } }\n",
       "sub/compose.yaml":
         "services: { inner: { image: 'i-${V}', command: inner, env_file: in.env, volumes: ['./data:/data', 'vol:/vol'], build: ., ports: ['1:1'] } }\nvolumes: { vol: {} }\n",
       "sub/.env": "V=sub\n",
       "sub/in.env": "IN=${V:-unset}\n",
       "other/a.yaml": "services: { o: { image: 'o-${X}', volumes: ['./d:/d'] } }\n",
       "other/b.yaml": "services: { o: { command: 'from ${X}' } }\n",
+      "other/c.yaml": "services: { c: { image: c, volumes: ['./e:/e'] } }\n",
       "other/x.env": "X=from-x\n",
     },
   },

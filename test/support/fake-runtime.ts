@@ -2,9 +2,10 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { StackwardenError } from "../../src/errors.js";
-import type { Healthcheck, Limits, StackDefinition } from "../../src/stack/definition/types.js";
+import type { Healthcheck, Limits, PortMapping, StackDefinition } from "../../src/stack/definition/types.js";
 import type {
   AppliedLimits,
+  CheckPortsRequest,
   CopyVolumesRequest,
   Endpoint,
   EnforcementLevel,
@@ -208,11 +209,11 @@ export class FakeStack implements RuntimeStack {
 
   endpoints(): Endpoint[] {
     return Object.values(this.definition.services).flatMap(({ name, ports }) =>
-      ports.map(({ containerPort, hostPort }) => ({
+      ports.map((mapping) => ({
         service: name,
-        container_port: containerPort,
+        container_port: mapping.containerPort,
         host: "127.0.0.1" as const,
-        host_port: hostPort ?? containerPort,
+        host_port: this.owner.hostPort(mapping),
       })),
     );
   }
@@ -250,9 +251,10 @@ export class FakeStack implements RuntimeStack {
     return execute(this.owner.script(request.service.name), { ...exec, signal: request.signal });
   }
 
-  async update(definition: StackDefinition): Promise<void> {
+  async update(definition: StackDefinition): Promise<Record<string, string>> {
     if (this.owner.updateError !== null) throw this.owner.updateError;
     this.definition = definition;
+    return this.owner.updateReplaces;
   }
 
   async close(): Promise<void> {
@@ -280,6 +282,10 @@ export class FakeRuntime implements StackRuntime {
   available = true;
   openErrors: unknown[] = [];
   updateError: unknown = null;
+  /** Host ports that another process has. */
+  readonly busyPorts = new Set<number>();
+  /** What `update` answers. */
+  updateReplaces: Record<string, string> = {};
   closed = 0;
 
   constructor(readonly name: RuntimeName = "local") {}
@@ -307,6 +313,28 @@ export class FakeRuntime implements StackRuntime {
       findings: [{ check: "engine", ok: this.available, message: `${this.name} engine`, fix: "install it" }],
       isolation: { limits: enforcement, users: enforcement, network: enforcement, filesystem: enforcement },
     };
+  }
+
+  /** The fixed port, or the first free one from the preferred one on. */
+  hostPort({ containerPort, hostPort, preferredPort }: PortMapping): number {
+    if (hostPort !== undefined) return hostPort;
+    let port = preferredPort ?? containerPort;
+    while (this.busyPorts.has(port)) port += 1;
+    return port;
+  }
+
+  async checkPorts({ definition }: CheckPortsRequest): Promise<Endpoint[]> {
+    return Object.values(definition.services).flatMap(({ name, ports }) =>
+      ports.map((mapping) => {
+        const port = this.hostPort(mapping);
+        if (this.busyPorts.has(port))
+          throw new StackwardenError("PORT_IN_USE", `Host port in use: ${port} (${name}, held by nginx (pid 4242)).`, {
+            hint: `Use free ports: start_stack {"ports": {"${name}": ${port + 1}}}.`,
+            details: { ports: [{ service: name, port, container_port: mapping.containerPort }] },
+          });
+        return { service: name, container_port: mapping.containerPort, host: "127.0.0.1" as const, host_port: port };
+      }),
+    );
   }
 
   async open(request: OpenStackRequest): Promise<RuntimeStack> {

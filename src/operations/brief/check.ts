@@ -37,9 +37,14 @@ export const briefCheck = {
       ? {}
       : {
           problems: problems.map(({ kind, file, line, path, message, hint }) =>
-            [kind, `${file}${line === null ? "" : `:${line}`}`, path, message, hint]
+            [
+              [kind, `${file}${line === null ? "" : `:${line}`}`, path, message]
+                .filter((part) => part !== "")
+                .join(": "),
+              hint,
+            ]
               .filter((part) => part !== "")
-              .join(": "),
+              .join(" "),
           ),
         }),
   }),

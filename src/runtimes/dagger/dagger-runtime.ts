@@ -5,7 +5,9 @@
 import { cpus, totalmem } from "node:os";
 import { StackwardenError } from "../../errors.js";
 import type {
+  CheckPortsRequest,
   CopyVolumesRequest,
+  Endpoint,
   OpenStackRequest,
   RuntimeStack,
   RuntimeStatus,
@@ -79,6 +81,15 @@ class DaggerRuntime implements StackRuntime {
       ...folder,
       ...(project === undefined ? {} : { project }),
     });
+  }
+
+  async checkPorts({ definition, settings }: CheckPortsRequest): Promise<Endpoint[]> {
+    const [{ checkPorts }, { publishedRequests }] = await Promise.all([
+      import("../shared/check-ports.js"),
+      import("./stack/published-ports.js"),
+    ]);
+    const { tunnel } = this.#settings(settings);
+    return checkPorts(definition, publishedRequests, tunnel === true ? { host: "0.0.0.0" } : {});
   }
 
   async open(request: OpenStackRequest): Promise<RuntimeStack> {

@@ -5,7 +5,9 @@
 import { cpus, totalmem } from "node:os";
 import { StackwardenError } from "../../errors.js";
 import type {
+  CheckPortsRequest,
   CopyVolumesRequest,
+  Endpoint,
   OpenStackRequest,
   RuntimeStack,
   RuntimeStatus,
@@ -48,6 +50,16 @@ class DockerRuntime implements StackRuntime {
   async check(_project?: string, client?: StackSettings): Promise<RuntimeStatus> {
     const { checkEngine } = await import("./engine/check.js");
     return checkEngine({ settings: this.#settings(client), env: this.options.env });
+  }
+
+  async checkPorts({ definition, settings }: CheckPortsRequest): Promise<Endpoint[]> {
+    const { portsOf } = await import("./stack/docker-stack.js");
+    const engine = await this.#connect(this.#settings(settings), AbortSignal.timeout(CONNECT_MS));
+    try {
+      return await portsOf(engine, definition);
+    } finally {
+      await engine.close();
+    }
   }
 
   async open(request: OpenStackRequest): Promise<RuntimeStack> {

@@ -2,8 +2,10 @@
 import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import type {
+  CheckPortsRequest,
   CheckServicesRequest,
   CopyVolumesRequest,
+  Endpoint,
   OpenStackRequest,
   RuntimeStack,
   RuntimeStatus,
@@ -54,6 +56,14 @@ class LocalRuntime implements StackRuntime {
     const { stateDir, clientEnvironment = {} } = this.options;
     const client = settings?.clientEnvironment ?? clientEnvironment;
     return checkServices({ definition, folder, stateDir, host, client });
+  }
+
+  async checkPorts({ definition }: CheckPortsRequest): Promise<Endpoint[]> {
+    const [{ checkPorts }, { portRequests }] = await Promise.all([
+      import("../shared/check-ports.js"),
+      import("./port-requests.js"),
+    ]);
+    return checkPorts(definition, (service) => portRequests(service).filter(({ published }) => published));
   }
 
   async open(request: OpenStackRequest): Promise<RuntimeStack> {

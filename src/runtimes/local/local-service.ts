@@ -26,10 +26,11 @@ export class LocalService implements RuntimeService {
   readonly user: RuntimeService["user"];
   readonly command: readonly string[];
   readonly emptyVolumes: RuntimeService["emptyVolumes"];
-  readonly exited: Promise<ServiceExit>;
   readonly hooks: HookContext;
   readonly #preStop: PreStop;
   #stopping: Promise<ServiceExit> | undefined;
+  /** True once the listening sockets were examined after a successful check. */
+  #examined = false;
 
   constructor(
     private readonly definition: ServiceDefinition,
@@ -37,6 +38,7 @@ export class LocalService implements RuntimeService {
     readonly notes: string[],
     user: ServiceUser,
     private readonly process: ManagedProcess,
+    readonly exited: Promise<ServiceExit>,
     private readonly plan: LaunchPlan,
     private readonly probing: ProbeContext,
     private readonly listening: ListenWatch,
@@ -52,7 +54,6 @@ export class LocalService implements RuntimeService {
     this.user = { uid: process.effectiveUid(), name: user.name, enforcement: user.enforcement };
     this.command = plan.argv;
     this.emptyVolumes = Promise.resolve(plan.emptyVolumes);
-    this.exited = process.exited;
     void ended.finally(() => listening.end());
   }
 
@@ -75,12 +76,17 @@ export class LocalService implements RuntimeService {
     const before = this.plan.access === null ? null : await this.listening.stranger();
     if (before !== null) return { healthy: false, message: before, latencyMs: 0, check: "listening sockets" };
     const result = await probeService(this.probing, healthcheck, signal);
-    const stranger = result.healthy ? await this.listening.stranger() : null;
+    const stranger = result.healthy ? await this.listening.stranger({ isRecent: true }) : null;
+    if (result.healthy && !this.#examined) {
+      // The answer of a start has the addresses on which the service listens, however late it began to listen.
+      this.#examined = true;
+      await this.listening.look();
+    }
     return stranger === null ? result : { ...result, healthy: false, message: stranger };
   }
 
   webProtocol(containerPort: number, signal: AbortSignal): Promise<WebProtocol | null> {
-    return webProtocol(hostPort(this.probing, containerPort), signal);
+    return webProtocol(hostPort(this.probing, containerPort), signal, this.probing.dial);
   }
 
   setLimits(limits: Limits): Promise<AppliedLimits> {

@@ -51,7 +51,9 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   models: noted("Stackwarden runs no model servers."),
   jobs: noted("Jobs are not started; write a service with `profiles` for what runs once."),
 
-  "services.annotations": docker("Annotations are read by container engines.", "annotations"),
+  "services.annotations": noted(
+    "Container runtimes read annotations as settings, also of limits and devices; use `labels` for descriptions.",
+  ),
   "services.attach": noted("What every service prints is kept."),
   "services.blkio_config": noted(HOST_LIMIT),
   "services.build": works("build"),
@@ -73,8 +75,8 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   "services.build.provenance": noted(BUILDER),
   "services.build.sbom": noted(BUILDER),
   "services.build.platforms": noted("The image is built for this machine's platform."),
-  "services.build.shm_size": noted(BUILDER),
-  "services.build.extra_hosts": noted(BUILDER),
+  "services.build.shm_size": docker(BUILDER, "shmSizeBytes"),
+  "services.build.extra_hosts": docker(BUILDER, "extraHosts"),
   "services.build.isolation": noted("It exists on Windows alone."),
   "services.build.tags": noted("The image is for this stack alone and gets no further names."),
   "services.build.ulimits": noted(BUILDER),

@@ -105,7 +105,7 @@ function loadInclude(
     );
     return undefined;
   }
-  const directory = textOf(entry(item, "project_directory"));
+  const directory = textOf(entry(item, "project_directory")) || undefined;
   const folder = directory === undefined ? dirname(first) : projectDirectory(context, resolve(part.folder, directory));
   const lookup = includeVariables(context, part, item, path, folder);
   // A file that cannot be read is reported where it is included.

@@ -12,6 +12,49 @@ const preferred = ({ hostPort, hostPortEnd, ...mapping }: PortMapping): PortMapp
     : // A range already accepts any free port.
       { ...mapping, ...(hostPortEnd === undefined ? { preferredPort: hostPort } : { hostPort, hostPortEnd }) };
 
+/** A host port that a call selected. */
+export interface SelectedPort {
+  hostPort: number;
+  /** The host port of the definition at that time, as text; null for any free one. */
+  written: string | null;
+}
+
+/** The definition's mapping for a key; undefined when it publishes no such port. */
+function mappingOf(definition: StackDefinition, key: string): PortMapping | undefined {
+  const [, name = "", port] = KEY.exec(key) ?? [];
+  const service = Object.hasOwn(definition.services, name) ? definition.services[name] : undefined;
+  return service?.ports.find(({ containerPort }) => port === undefined || containerPort === Number(port));
+}
+
+/** The host port that the definition has for a key, as text; null for any free one. */
+function writtenPort(definition: StackDefinition, key: string): string | null {
+  const { hostPort, hostPortEnd } = mappingOf(definition, key) ?? {};
+  if (hostPort === undefined) return null;
+  return hostPortEnd === undefined ? String(hostPort) : `${hostPort}-${hostPortEnd}`;
+}
+
+/** @param definition without overrides */
+export const selectPorts = (definition: StackDefinition, ports: Record<string, number>): Record<string, SelectedPort> =>
+  Object.fromEntries(
+    Object.entries(ports).map(([key, hostPort]) => [key, { hostPort, written: writtenPort(definition, key) }]),
+  );
+
+/**
+ * Separates selected ports that still apply from those whose entry of the definition has changed since: the file is newer,
+ * so it applies.
+ */
+export function currentPorts(
+  definition: StackDefinition,
+  selected: Record<string, SelectedPort>,
+): { current: Record<string, SelectedPort>; outdated: string[] } {
+  const current: Record<string, SelectedPort> = {};
+  const outdated: string[] = [];
+  for (const [key, port] of Object.entries(selected))
+    if (mappingOf(definition, key) !== undefined && writtenPort(definition, key) === port.written) current[key] = port;
+    else outdated.push(key);
+  return { current, outdated };
+}
+
 /**
  * @param ports host port by service, for its first published port, or by `service:containerPort`
  * @param auto true when the definition's host ports are only preferences. Default false.

@@ -18,7 +18,7 @@ const DEFAULT_CAPABILITIES = new Set(
 );
 
 /** Kernel parameters that belong to a container's own namespaces. */
-const OWN_SYSCTL = /^(?:net\.|kernel\.(?:shm\w+|msg\w+|sem)$|fs\.mqueue\.)/;
+const OWN_SYSCTL = /^(?:net(?:\.[\w/-]+)+|kernel\.(?:shm\w+|msg\w+|sem)|fs\.mqueue\.\w+)$/;
 
 /** Keys that are refused unless their value is harmless. */
 const FORBIDDEN: Record<string, { means: string; harmless: (text: string) => boolean }> = {

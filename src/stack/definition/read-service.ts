@@ -170,7 +170,7 @@ export function readService(name: string, reader: NodeReader, context: ServiceCo
       annotations: readLabels(fields.annotations),
       postStart: readHooks(fields.post_start, { folder, allowRoot, note }),
       preStop: readHooks(fields.pre_stop, { folder, allowRoot, note }),
-      ...readContainerSettings(fields),
+      ...readContainerSettings(fields, note),
     }),
   };
 }

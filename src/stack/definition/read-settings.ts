@@ -29,11 +29,21 @@ type Settings = Partial<
   >
 >;
 
-function readUlimits(reader: NodeReader | undefined): Settings["ulimits"] {
+/**
+ * Limits that let a process raise its own priority above other programs of the machine: a real-time process is not
+ * bound by a CPU quota.
+ */
+const PRIORITY = ["rtprio", "nice"];
+
+function readUlimits(reader: NodeReader | undefined, note: (text: string) => void): Settings["ulimits"] {
   const limits: NonNullable<Settings["ulimits"]> = Object.create(null);
   const number = (field: NodeReader | undefined): number | undefined =>
     hasValue(field) ? field.number(-1, Number.MAX_SAFE_INTEGER) : undefined;
   for (const [name, value] of hasValue(reader) ? reader.entries() : []) {
+    if (PRIORITY.includes(name)) {
+      note(`${value.path} has no effect: a service does not take precedence over other programs of the machine.`);
+      continue;
+    }
     if (value.isMap) {
       const fields = value.fields(["soft", "hard"]);
       const [soft, hard] = [number(fields.soft), number(fields.hard)];
@@ -48,7 +58,10 @@ function readUlimits(reader: NodeReader | undefined): Settings["ulimits"] {
 }
 
 /** Absent settings are undefined. */
-export function readContainerSettings(fields: Partial<Record<string, NodeReader>>): {
+export function readContainerSettings(
+  fields: Partial<Record<string, NodeReader>>,
+  note: (text: string) => void,
+): {
   [K in keyof Settings]-?: Settings[K] | undefined;
 } {
   const text = (key: string): string | undefined =>
@@ -58,6 +71,12 @@ export function readContainerSettings(fields: Partial<Record<string, NodeReader>
   const flag = (key: string): boolean => hasValue(fields[key]) && fields[key].boolean() === true;
   const number = (key: string, least: number, most: number): number | undefined =>
     hasValue(fields[key]) ? fields[key].number(least, most) : undefined;
+
+  const oomScoreAdj = number("oom_score_adj", -1000, 1000);
+  if (oomScoreAdj !== undefined && oomScoreAdj < 0)
+    note(
+      `${fields.oom_score_adj?.path} has no effect: when memory runs out, the kernel would end other programs first.`,
+    );
 
   const hostname = text("hostname");
   if (hostname !== undefined && !HOST_NAME.test(hostname))
@@ -76,10 +95,10 @@ export function readContainerSettings(fields: Partial<Record<string, NodeReader>
   return {
     hostname,
     domainName: text("domainname"),
-    dns: texts("dns"),
+    dns: texts("dns").filter((server) => server !== ""),
     dnsSearch: texts("dns_search"),
     dnsOptions: texts("dns_opt"),
-    ulimits: readUlimits(fields.ulimits),
+    ulimits: readUlimits(fields.ulimits, note),
     shmSizeBytes,
     tty: flag("tty"),
     stdinOpen: flag("stdin_open"),
@@ -87,7 +106,7 @@ export function readContainerSettings(fields: Partial<Record<string, NodeReader>
     pullPolicy: pullPolicy === "if_not_present" ? "missing" : pullPolicy,
     groupAdd: texts("group_add"),
     memorySwappiness: number("mem_swappiness", 0, 100),
-    oomScoreAdj: number("oom_score_adj", -1000, 1000),
+    oomScoreAdj: oomScoreAdj !== undefined && oomScoreAdj < 0 ? undefined : oomScoreAdj,
     cpuset: text("cpuset"),
     cpuShares: number("cpu_shares", 0, 262_144),
   };

@@ -17,7 +17,9 @@ export function readVolumes(reader: NodeReader | undefined): Volumes {
     declared.add(name);
     if (value.empty) continue;
     const fields = value.fields(["name", "driver", "driver_opts", "external", "labels"]);
-    if (!hasValue(fields.driver_opts)) continue;
+    // The options of another driver have another meaning.
+    const driver = hasValue(fields.driver) ? fields.driver.string() : "local";
+    if (!hasValue(fields.driver_opts) || driver !== "local") continue;
     const options = new Map(fields.driver_opts.entries());
     const [kind, device] = [options.get("o")?.string() ?? "", options.get("device")];
     if (device !== undefined && kind.split(",").some((option) => option === "bind" || option === "rbind"))

@@ -10,6 +10,9 @@ export interface Limits {
   pids?: number;
 }
 
+/** A change of limits; null returns to the limit of the compose file. */
+export type LimitChange = { [Name in keyof Limits]?: number | null };
+
 /** A published port. It listens on 127.0.0.1 unless the operator opens it; files cannot change the address. */
 export interface PortMapping {
   /** The port the service listens on inside its own network. */
@@ -117,6 +120,9 @@ export interface BuildDefinition {
   labels?: Record<string, string>;
   /** Names for `FROM` and `COPY --from`, each a folder below the project, `docker-image://…`, or `service:<name>`. */
   additionalContexts?: Record<string, string>;
+  /** Addresses by host name for the build's commands. */
+  extraHosts?: Record<string, string[]>;
+  shmSizeBytes?: number;
   noCache?: boolean;
   /** Pulls the base images although the engine has them. */
   pull?: boolean;

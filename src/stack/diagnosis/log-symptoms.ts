@@ -77,7 +77,7 @@ const SIGNS: readonly LogSymptom[] = [
   {
     kind: "name_not_found",
     pattern:
-      /ENOTFOUND|EAI_AGAIN|getaddrinfo|Name or service not known|failure in name resolution|could not translate host name/i,
+      /ENOTFOUND|EAI_AGAIN|getaddrinfo|Name or service not known|failure in name resolution|could not translate host name|host not found/i,
     explanation: "A host name that it connects to is not known.",
     do: "Use the name of a service of this stack in the environment of the compose file, then start the stack, which replaces what changed.",
     inDefinition: true,

@@ -3,10 +3,11 @@ import { StackwardenError } from "../../errors.js";
 import { forRuntime } from "../definition/for-runtime.js";
 import type { Problem } from "../definition/problems.js";
 import type { ServiceDefinition, StackDefinition } from "../definition/types.js";
-import type { StackRuntime } from "../runtime.js";
+import type { Endpoint, StackRuntime } from "../runtime.js";
 import type { CheckedService, CheckProblem, StackCheck } from "../schemas/check.js";
 import type { StackSettings } from "../settings.js";
 import type { RuntimeName } from "../vocabulary.js";
+import { type PortPlan, planPorts } from "./port-plan.js";
 import { chooseRuntime } from "./runtime-choice.js";
 
 export interface CheckOptions {
@@ -14,8 +15,12 @@ export interface CheckOptions {
   folder: string;
   config: StackSettings;
   runtimes: readonly StackRuntime[];
-  /** Reads the definition without these services as well. */
+  /** Reads the definition without these services as well, with the ports that earlier calls selected. */
   read(without: readonly string[]): Promise<StackDefinition>;
+  /** Notes on what earlier calls set in place of the files' values. */
+  overrides(): Promise<string[]>;
+  /** Addresses of the project's running stack. */
+  own: readonly Endpoint[];
 }
 
 const serviceOf = (path: string): string | null =>
@@ -41,14 +46,14 @@ function fileProblems(error: unknown): CheckProblem[] {
   }));
 }
 
-const checkedService = (service: ServiceDefinition): CheckedService => ({
+const checkedService = (service: ServiceDefinition, plan: PortPlan | null): CheckedService => ({
   service: service.name,
   image: service.image ?? null,
   build: service.build !== undefined,
   user: service.user ?? null,
-  ports: service.ports.map(({ containerPort, hostPort }) => ({
-    container_port: containerPort,
-    host_port: hostPort ?? null,
+  ports: service.ports.map((mapping) => ({
+    container_port: mapping.containerPort,
+    host_port: plan === null ? (mapping.hostPort ?? null) : plan.hostPort(service.name, mapping),
   })),
   depends_on: Object.keys(service.dependsOn),
 });
@@ -110,6 +115,11 @@ export async function checkStack(
         message,
         hint: fix,
       });
+  const plan =
+    definition === null || chosen === null
+      ? null
+      : await planPorts({ definition, runtime: chosen, settings: options.config, own: options.own });
+  problems.push(...(plan?.problems ?? []));
   const runs = new Map(checks.map((one) => [one.service, one.runs]));
   return {
     definition: read.definition,
@@ -120,13 +130,15 @@ export async function checkStack(
       runtime: name,
       files: definition?.files ?? [],
       services: Object.values(definition?.services ?? {}).map((service) => ({
-        ...checkedService(service),
+        ...checkedService(service, plan),
         ...(runs.has(service.name) ? { runs: runs.get(service.name) ?? null } : {}),
       })),
       without: read.without,
       volumes: definition?.volumes ?? [],
       notes: [
         ...(definition?.notes ?? []),
+        ...(plan?.notes ?? []),
+        ...(definition === null ? [] : await options.overrides()),
         ...checks.flatMap(({ service, notes }) => notes.map((note) => `${service}: ${note}`)),
       ],
       problems,

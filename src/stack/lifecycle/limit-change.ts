@@ -2,16 +2,19 @@
  * Changes a service's limits: validates them, stores them for the next start, applies them to a running instance and
  * reads them back.
  */
-import type { Limits } from "../definition/types.js";
+import { keepChange, LIMIT_NAMES, overrideLimits } from "../definition/override-limits.js";
+import type { LimitChange, Limits } from "../definition/types.js";
 import type { LimitsOutcome } from "../model.js";
 import type { ProjectStorage } from "../storage/project-storage.js";
 import { checkLimits, limitsHold, notEnforced } from "./limits.js";
 import type { ServiceController } from "./service-controller.js";
 import type { Supervisor } from "./supervisor.js";
 
-export interface LimitChange {
+export interface LimitRequest {
   service: string;
-  limits: Limits;
+  limits: LimitChange;
+  /** The service's limits in the definition. */
+  written: Limits;
   /** Allow limits below current usage. Default false. */
   force?: boolean;
   /** Null when the stack is not running. */
@@ -24,8 +27,8 @@ export interface LimitChange {
 }
 
 /** @throws LIMIT_REFUSED before anything was changed */
-export async function changeLimits(change: LimitChange): Promise<LimitsOutcome> {
-  const { service, limits, force = false, unit, supervisor, storage, actor, begun } = change;
+export async function changeLimits(change: LimitRequest): Promise<LimitsOutcome> {
+  const { service, limits, written, force = false, unit, supervisor, storage, actor, begun } = change;
   const capacity = supervisor.capacity();
   const instance = unit?.instance ?? null;
   const stats = (await instance?.stats()) ?? null;
@@ -33,13 +36,21 @@ export async function changeLimits(change: LimitChange): Promise<LimitsOutcome> 
   const before = (await instance?.readLimits()) ?? null;
   // Creates the project's directory, which does not exist before the first start.
   const { events } = await storage.records();
-  await storage.keepLimits(service, limits);
+  await storage.keepLimits(service, limits, written);
   const after = (await unit?.setLimits(supervisor.limits(service))) ?? null;
   const others = supervisor.running?.instancesOf(service).slice(1) ?? [];
   const applied = await Promise.all(
     others.map((other) => other.serial.run(() => other.setLimits(supervisor.limits(other.name)))),
   );
-  const values = Object.entries(limits).map(([name, value]) => `${name} ${value}`);
+  // A limit that returns to the compose file has the value that is there, or none.
+  const requested = overrideLimits(written, keepChange({}, limits, written));
+  const changed = LIMIT_NAMES.filter((name) => limits[name] !== undefined);
+  const expected: Limits = Object.fromEntries(
+    changed.flatMap((name) => (requested[name] === undefined ? [] : [[name, requested[name]]])),
+  );
+  const values = changed.map((name) =>
+    limits[name] === null ? `${name} as in the compose file (${written[name] ?? "none"})` : `${name} ${limits[name]}`,
+  );
   events.add({
     type: "limits_changed",
     service,
@@ -48,7 +59,7 @@ export async function changeLimits(change: LimitChange): Promise<LimitsOutcome> 
     data: { ...limits },
   });
   const observed = [after, ...applied].filter((one) => one !== null);
-  const unenforced = [...new Set(observed.flatMap((one) => notEnforced(limits, one)))];
+  const unenforced = [...new Set(observed.flatMap((one) => notEnforced(expected, one)))];
   const kept = "kept for the next start";
   return {
     service,
@@ -61,7 +72,7 @@ export async function changeLimits(change: LimitChange): Promise<LimitsOutcome> 
           : `The limits are in force and ${kept}.`,
     before,
     after,
-    verified: after !== null && observed.every((one) => limitsHold(limits, one)),
+    verified: after !== null && observed.every((one) => limitsHold(expected, one)),
     took_ms: Date.now() - begun,
   };
 }

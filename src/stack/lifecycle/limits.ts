@@ -2,7 +2,7 @@
 
 import { StackwardenError } from "../../errors.js";
 import { callTo, hint, setting } from "../../hint.js";
-import type { Limits } from "../definition/types.js";
+import type { LimitChange, Limits } from "../definition/types.js";
 import type { AppliedLimits, ServiceStats } from "../runtime.js";
 
 /** Docker's minimum memory limit, in MB. */
@@ -12,7 +12,7 @@ const MOST_PIDS = 4_194_304;
 
 export interface LimitCheck {
   service: string;
-  limits: Limits;
+  limits: LimitChange;
   capacity: { cpus: number; memory_mb: number };
   /** Current use; null when the service is not running. */
   stats: ServiceStats | null;
@@ -28,7 +28,7 @@ export function checkLimits({ service, limits, capacity, stats, force }: LimitCh
   let belowUsage = false;
   const range = (name: keyof Limits, unit: string, least: number, most: number, whole: boolean): boolean => {
     const value = limits[name];
-    if (value === undefined) return false;
+    if (value === undefined || value === null) return false;
     const good = typeof value === "number" && value >= least && value <= most && (!whole || Number.isInteger(value));
     if (!good)
       reasons.push(

@@ -6,7 +6,7 @@
 import { StackwardenError, toStackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
 import { forRuntime } from "../definition/for-runtime.js";
-import type { Limits, StackDefinition } from "../definition/types.js";
+import type { LimitChange, StackDefinition } from "../definition/types.js";
 import type {
   CallContext,
   CheckRequest,
@@ -436,19 +436,22 @@ export class Project {
   }
 
   async setLimits(
-    request: { service: string; limits: Limits; force?: boolean },
+    request: { service: string; limits: LimitChange; force?: boolean },
     actor: string,
   ): Promise<LimitsOutcome> {
     const begun = Date.now();
     const { service } = request;
     const unit = this.open ? await this.#runningUnit(service) : null;
-    if (unit === null) {
+    let written = unit?.definition.limits;
+    if (written === undefined) {
       const { services } = await this.#peek();
       if (!Object.hasOwn(services, service)) throw unknownService(service, Object.keys(services));
+      written = services[service]?.limits ?? {};
     }
     const change = async (): Promise<LimitsOutcome> =>
       changeLimits({
         ...request,
+        written: written ?? {},
         unit,
         supervisor: this.supervisor,
         storage: this.storage,
@@ -466,17 +469,24 @@ export class Project {
   /** Determines what a start with this request would do. Starts and stores nothing. */
   check(request: CheckRequest, config: StackSettings): ReturnType<typeof checkStack> {
     const { runtimes } = this.options;
-    const selection = nextSelection({}, request);
+    const { supervisor, storage } = this;
+    const selection = nextSelection(supervisor.selection, request);
+    let written: StackDefinition | undefined;
     return checkStack({
       project: this.id,
       folder: this.folder,
       config,
       runtimes,
-      read: (without) =>
-        this.supervisor.read(config, null, {
-          ...selection,
-          without: [...(selection.without ?? []), ...without],
-        }),
+      own: supervisor.running?.runtimeStack.endpoints() ?? [],
+      read: async (without) => {
+        const chosen = { ...selection, without: [...(selection.without ?? []), ...without] };
+        written = await supervisor.read(config, null, chosen);
+        return supervisor.withSelected(written);
+      },
+      overrides: async () => {
+        if (!this.open) await storage.readLimits();
+        return supervisor.notes(written);
+      },
     });
   }
 
@@ -493,6 +503,7 @@ export class Project {
       stale: this.#stale,
       lease: this.lease,
       watch: this.#watch,
+      overrides: this.supervisor.notes(),
       peek: () => this.#peek(),
     });
   }
@@ -511,7 +522,14 @@ export class Project {
 
   /** The health report from the last checks. Runs no check. */
   healthNow(names: string[] = this.services): HealthReport {
-    return healthReport(this.id, this.state, this.supervisor.stack?.units ?? null, names, this.#stale);
+    return healthReport(
+      this.id,
+      this.state,
+      this.supervisor.stack?.units ?? null,
+      names,
+      this.#stale,
+      () => this.storage.exists,
+    );
   }
 
   /** Service names of the running stack, else of the current definition. */

@@ -41,7 +41,7 @@ export function describeExit(exit: ServiceExit | null): string {
   if (exit === null) return "it is gone";
   if (exit.oomKilled) return "the kernel killed it for exceeding its memory limit (OOM kill)";
   if (exit.signal !== null) return `it was ended by ${exit.signal}`;
-  return `it exited with code ${exit.exitCode ?? "unknown"}`;
+  return `it exited with code ${exit.exitCode ?? "unknown"}${exit.reason === undefined ? "" : `: ${exit.reason}`}`;
 }
 
 /** Output of a program that lacks a right. */
@@ -140,10 +140,12 @@ export function serviceHealth(facts: ServiceFacts): ServiceHealth {
   };
 }
 
-function stateMessage({ state, lastExit, restartPending, refusal, stopReason }: ServiceFacts): string {
+function stateMessage({ state, lastExit, restartPending, refusal, stopReason, definition }: ServiceFacts): string {
   if (state === "crashed")
     return `Not running: ${refusal ?? describeExit(lastExit)}${restartPending ? "; its restart policy starts it again" : ""}.`;
   if (state === "completed") return "Ended with exit code 0.";
+  const dependencies = Object.keys(definition.dependsOn);
+  if (state === "pending" && dependencies.length > 0) return `Pending: it starts after ${dependencies.join(", ")}.`;
   if (state === "starting") return "Starting; no check was made yet.";
   if (state === "lost") return "The runtime died under it.";
   if (state === "stopped" && stopReason !== null) return stopReason;

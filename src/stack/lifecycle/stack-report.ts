@@ -4,6 +4,7 @@ import type { ServiceDefinition, StackDefinition } from "../definition/types.js"
 import type { HealthReport, ServiceHealth, ServiceReport, StackReport, StackState } from "../model.js";
 import type { RuntimeName } from "../runtime.js";
 import type { IdleStop } from "./idle-stop.js";
+import { hasMoved, movedPorts } from "./port-plan.js";
 import type { ServiceController } from "./service-controller.js";
 import { declaredNames } from "./service-report.js";
 import type { Stack } from "./stack.js";
@@ -29,10 +30,20 @@ const idleService = (service: ServiceDefinition): ServiceReport => ({
   notes: [],
 });
 
-/** Health of a service without a controller: the stack is not running, or its definition is being read. */
-function idleHealth(service: string, state: StackState): ServiceHealth {
+/** The note on a folder without a project. */
+export const NEVER_STARTED = "The stack is not started yet; nothing is stored of it.";
+
+/**
+ * Health of a service without a controller: the stack is not running, or its definition is being read.
+ * @param stored returns false when nothing is stored of the project
+ */
+function idleHealth(service: string, state: StackState, stored: () => boolean): ServiceHealth {
   const coming = state === "starting";
-  const message = coming ? "The stack is starting; this service has not started yet." : "The stack is not running.";
+  const message = coming
+    ? "The stack is starting; this service has not started yet."
+    : stored()
+      ? "The stack is not running."
+      : NEVER_STARTED;
   return {
     service,
     healthy: false,
@@ -57,11 +68,13 @@ export function healthReport(
   units: ReadonlyMap<string, ServiceController> | null,
   names: readonly string[],
   stale: StaleServices,
+  stored: () => boolean,
 ): HealthReport {
   const services: Record<string, ServiceHealth> = Object.create(null);
   for (const name of names) {
     const unit = units?.get(name);
-    services[name] = unit === undefined ? idleHealth(name, state) : { ...unit.health(), ...staleField(unit, stale) };
+    services[name] =
+      unit === undefined ? idleHealth(name, state, stored) : { ...unit.health(), ...staleField(unit, stale) };
   }
   return {
     project,
@@ -84,6 +97,8 @@ export interface StackFacts {
   stale: StaleServices;
   lease: Pick<IdleStop, "idleMs" | "stopsAt">;
   watch: Pick<Watch, "services" | "note">;
+  /** Notes on ports and limits that calls set. */
+  overrides: readonly string[];
   /** Reads the current definition, for a stack that this server never started. */
   peek(): Promise<StackDefinition>;
 }
@@ -94,6 +109,7 @@ export async function stackReport({
   stale,
   lease,
   watch,
+  overrides,
   peek,
   ...facts
 }: StackFacts): Promise<StackReport> {
@@ -105,7 +121,8 @@ export async function stackReport({
     // A closed stack publishes no ports.
     for (const [name, unit] of stack.units)
       services[name] = open ? { ...unit.report(), ...staleField(unit, stale) } : { ...unit.report(), endpoints: [] };
-    notes.push(...stack.definition.notes, ...stale.notes);
+    notes.push(...stack.definition.notes, ...stale.notes, ...overrides);
+    if (open) notes.push(...movedPorts(stack.definition, stack.runtimeStack.endpoints()).map(hasMoved));
   } else {
     try {
       const definition = await peek();

@@ -131,12 +131,14 @@ export class Stack {
 
   async #reconcile(next: StackDefinition, scope: Scope, options: ReconcileOptions): Promise<Reconciled> {
     const { added, changed, removed } = compareDefinitions(this.definition, next);
+    // Let the runtime refuse the definition before any service changes.
+    const affected = await this.runtimeStack.update(next);
     const replaced = new Map(changed.map((name) => [name, "its definition changed"]));
-    for (const name of changed)
+    for (const [name, reason] of Object.entries(affected))
+      if (this.units.has(name) && !replaced.has(name)) replaced.set(name, reason);
+    for (const name of [...replaced.keys()])
       for (const follower of dependentsOf(name, Object.values(next.services), false))
         if (this.units.has(follower) && !replaced.has(follower)) replaced.set(follower, `it follows ${name}`);
-    // Let the runtime refuse the definition before any service changes.
-    await this.runtimeStack.update(next);
     options.changing();
     const former = formerOf(this, [...removed, ...replaced.keys()]);
     try {

@@ -5,9 +5,10 @@ import { callTo, hint, setting } from "../../hint.js";
 import { repositoryOfWorktree } from "../../system/git-worktree.js";
 import { withRetry } from "../../system/retry.js";
 import { forRuntime } from "../definition/for-runtime.js";
-import { overridePorts } from "../definition/override-ports.js";
+import { type KeptLimits, keepChange, overrideLimits } from "../definition/override-limits.js";
+import { currentPorts, overridePorts, type SelectedPort, selectPorts } from "../definition/override-ports.js";
 import { refuseLeftOut } from "../definition/own-program.js";
-import type { Limits, LoadStack, StackDefinition } from "../definition/types.js";
+import type { LimitChange, Limits, LoadStack, StackDefinition } from "../definition/types.js";
 import type { CallContext, StartRequest } from "../model.js";
 import type { RuntimeName, RuntimeStack, StackRuntime } from "../runtime.js";
 import type { StackSettings } from "../settings.js";
@@ -17,6 +18,8 @@ import type { ProjectStorage } from "../storage/project-storage.js";
 import { sanitizeError } from "../text/sanitize-error.js";
 import { hiddenSecrets } from "../text/visible-values.js";
 import { checkLimits } from "./limits.js";
+import { outdatedLimits, outdatedPhrases, overrideNotes } from "./overrides.js";
+import { hasMoved, movedPorts } from "./port-plan.js";
 import { nextSelection, type ProjectSelection } from "./project-selection.js";
 import { chooseRuntime, type RuntimeChoice } from "./runtime-choice.js";
 import type { Scope, StopScope } from "./scope.js";
@@ -97,17 +100,22 @@ function describeChanges({ replaced, started, removed }: Reconciled, limited: re
 /** What calls selected for the open stack. Options of earlier calls stay in effect until the stack stops. */
 interface StackOptions {
   selection: ProjectSelection;
-  ports: Record<string, number>;
+  ports: Record<string, SelectedPort>;
   autoPorts?: boolean;
   /** Epoch milliseconds before the definition was read. */
   readAt: number;
 }
 const NO_OPTIONS: StackOptions = { selection: {}, ports: {}, readAt: 0 };
 
+const hostPorts = (selected: Record<string, SelectedPort>): Record<string, number> =>
+  Object.fromEntries(Object.entries(selected).map(([key, { hostPort }]) => [key, hostPort]));
+
 /** A start in progress. What it selects is kept when it succeeds. */
 interface Attempt {
   options: StackOptions;
-  limits: Record<string, Limits>;
+  limits: Record<string, LimitChange>;
+  /** Ports of earlier calls that the compose file has changed since. */
+  outdatedPorts: Record<string, SelectedPort>;
   /** True once it has started or stopped a service. */
   changed: boolean;
 }
@@ -177,7 +185,12 @@ export class Supervisor {
     this.#start = steps;
     let records: ProjectRecords | undefined;
     const before = this.running;
-    const attempt: Attempt = { options: NO_OPTIONS, limits: request.limits ?? {}, changed: false };
+    const attempt: Attempt = {
+      options: NO_OPTIONS,
+      limits: request.limits ?? {},
+      outdatedPorts: {},
+      changed: false,
+    };
     this.#attempt = attempt;
     try {
       await storage.prepare();
@@ -193,8 +206,10 @@ export class Supervisor {
           ? await this.#openStack(definition, settings, scope, steps.launched, records)
           : await this.#reconcile(before, definition, settings, scope, steps.launched);
       this.#options = attempt.options;
-      for (const [service, limits] of Object.entries(attempt.limits)) await storage.keepLimits(service, limits);
-      return done;
+      for (const [service, limits] of Object.entries(attempt.limits))
+        await storage.keepLimits(service, limits, definition.services[service]?.limits ?? {});
+      const outdated = await this.#dropOutdated(definition, attempt);
+      return done.reached === "unchanged" ? done : { ...done, changes: [...done.changes, ...outdated] };
     } catch (error) {
       const explained = explainBuiltIn(
         records === undefined ? error : sanitizeError(error, records.clean),
@@ -236,8 +251,38 @@ export class Supervisor {
     const { limits, instanceOf = service } = definition?.services[service] ?? {};
     const { storage } = this.parts;
     const requested = this.#attempt?.limits ?? {};
-    const of = (name: string): Limits => ({ ...storage.limits(name), ...(requested[name] ?? {}) });
-    return { ...limits, ...of(instanceOf), ...of(service) };
+    const written = limits ?? {};
+    const keptOf = (name: string): KeptLimits => keepChange(storage.limits(name), requested[name] ?? {}, written);
+    return overrideLimits(overrideLimits(written, keptOf(instanceOf)), keptOf(service));
+  }
+
+  /**
+   * Notes on ports and limits of calls that apply in place of the compose file's.
+   * @param written the definition as the files have it now; default: that of the running stack
+   */
+  notes(written?: StackDefinition): string[] {
+    const { storage } = this.parts;
+    const { ports } = this.#current;
+    const definition = written ?? this.running?.definition;
+    if (definition === undefined) return [];
+    const applied = written === undefined ? ports : currentPorts(written, ports).current;
+    return overrideNotes(definition, applied, (service) => storage.limits(service));
+  }
+
+  /** Deletes limits that the definition has changed since they were set. @returns a phrase for each value that is dropped */
+  async #dropOutdated(definition: StackDefinition, { outdatedPorts }: Attempt): Promise<string[]> {
+    const { storage } = this.parts;
+    const keptOf = (service: string): KeptLimits => storage.limits(service);
+    const limits = outdatedLimits(definition, keptOf);
+    const phrases = outdatedPhrases(definition, outdatedPorts, limits, keptOf);
+    for (const [service, limit] of limits) await storage.keepLimits(service, { [limit]: null }, {});
+    return phrases;
+  }
+
+  /** The definition as a start without options would use it: with the ports that earlier calls selected. */
+  withSelected(written: StackDefinition): StackDefinition {
+    const { ports, autoPorts = repositoryOfWorktree(this.parts.storage.folder) !== null } = this.#current;
+    return overridePorts(written, hostPorts(currentPorts(written, ports).current), autoPorts);
   }
 
   /** @returns the names of the volumes deleted */
@@ -286,10 +331,10 @@ export class Supervisor {
 
   /** The definition that a start would use now for the open stack. Generates and stores no secret. */
   async presentDefinition(settings: StackSettings): Promise<StackDefinition> {
-    const { ports, autoPorts, selection } = this.#current;
+    const { selection } = this.#current;
     const secrets = (await this.parts.storage.records()).secrets.all();
     const written = await this.read(settings, null, selection, secrets);
-    const definition = overridePorts(written, ports, autoPorts);
+    const definition = this.withSelected(written);
     return this.#choice === null ? definition : forRuntime(definition, this.#choice.runtime.name);
   }
 
@@ -325,9 +370,13 @@ export class Supervisor {
   ): Promise<StackDefinition> {
     const { storage } = this.parts;
     const current = this.#current;
-    const ports = { ...current.ports, ...request.ports };
+    // `ports: {}` and `ports: "auto"` replace the ports of earlier calls.
+    const keepsPorts = request.autoPorts !== true && Object.keys(request.ports ?? { none: 0 }).length > 0;
     let selection = nextSelection(current.selection, request);
-    const autoPorts = request.autoPorts ?? current.autoPorts ?? repositoryOfWorktree(storage.folder) !== null;
+    const autoPorts =
+      request.autoPorts ??
+      (keepsPorts ? current.autoPorts : undefined) ??
+      repositoryOfWorktree(storage.folder) !== null;
     const readAt = Date.now();
     let written = await this.read(settings, records, selection);
     const missing = (request.services ?? []).filter((name) => !Object.hasOwn(written.services, name));
@@ -338,14 +387,21 @@ export class Supervisor {
     }
     // A caller that names services of the built-in stack wants that stack.
     if (selection.services === undefined) refuseLeftOut(written, storage.folder);
-    const definition = overridePorts(written, ports, autoPorts);
+    const requested = selectPorts(written, request.ports ?? {});
+    const { current: kept, outdated } = currentPorts(written, keepsPorts ? current.ports : {});
+    for (const key of outdated) {
+      const port = current.ports[key];
+      if (port !== undefined && requested[key] === undefined) attempt.outdatedPorts[key] = port;
+    }
+    const ports = { ...kept, ...requested };
+    const definition = overridePorts(written, hostPorts(ports), autoPorts);
     records.redactor.add([...hiddenSecrets(definition, storage.id), ...records.secrets.values()]);
     attempt.options = { selection, ports, autoPorts, readAt };
     return definition;
   }
 
   /** @throws UNKNOWN_SERVICE, LIMIT_REFUSED */
-  async #checkLimits(requested: Record<string, Limits>, definition: StackDefinition): Promise<void> {
+  async #checkLimits(requested: Record<string, LimitChange>, definition: StackDefinition): Promise<void> {
     const capacity = this.capacity();
     for (const [service, limits] of Object.entries(requested)) {
       if (!Object.hasOwn(definition.services, service)) throw unknownService(service, Object.keys(definition.services));
@@ -415,8 +471,19 @@ export class Supervisor {
       if (stack.phase === "open") await stack.stop({ actor });
       throw error;
     }
+    this.#reportMoved(stack, events);
     this.#reportStart(stack, actor, events);
     return { reached: "started", changes: [] };
+  }
+
+  /** @param known moved ports that were reported before */
+  #reportMoved(stack: Stack, events: ProjectRecords["events"], known: readonly string[] = []): void {
+    for (const port of movedPorts(stack.definition, stack.runtimeStack.endpoints())) {
+      const message = hasMoved(port);
+      if (known.includes(message)) continue;
+      const { service, from, to } = port;
+      events.add({ type: "port_reassigned", service, message, data: { from, to } });
+    }
   }
 
   /** Services may have ended between their own start and the last service's start. */
@@ -442,6 +509,7 @@ export class Supervisor {
     const definition = forRuntime(read, runtime);
     requireChecks(definition, runtime);
     launched();
+    const former = movedPorts(stack.definition, stack.runtimeStack.endpoints()).map(hasMoved);
     const done = await stack.reconcile(definition, scope, {
       restoreMs: settings.startTimeoutMs,
       changing: () => {
@@ -468,6 +536,7 @@ export class Supervisor {
         message: `${service} was replaced: ${reason}.`,
         actor: scope.actor,
       });
+    this.#reportMoved(stack, events, former);
     const changes = describeChanges(done, limited);
     return { reached: changes.length > 0 ? "reconciled" : "unchanged", changes };
   }

@@ -13,7 +13,7 @@ const checkedService = z.object({
   ports: z.array(
     z.object({
       container_port: z.number(),
-      /** Null: the container port's number, or the next free port. */
+      /** The one that a start would use now; null where it is not known. */
       host_port: z.number().nullable(),
     }),
   ),
@@ -25,9 +25,9 @@ const checkedService = z.object({
 const checkProblem = z.object({
   /**
    * `policy`: only the operator can allow it. `invalid`: the files are invalid. `runtime`: no available runtime can run
-   * it.
+   * it. `port`: host ports are in use.
    */
-  kind: z.enum(["policy", "invalid", "runtime"]),
+  kind: z.enum(["policy", "invalid", "runtime", "port"]),
   /** Null when the problem does not belong to a service. */
   service: text.nullable(),
   file: text,

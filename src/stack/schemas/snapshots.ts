@@ -19,7 +19,12 @@ export const snapshot = z.object({
 });
 export type Snapshot = z.infer<typeof snapshot>;
 
-export const snapshotList = z.object({ project: text, snapshots: z.array(snapshot) });
+export const snapshotList = z.object({
+  project: text,
+  snapshots: z.array(snapshot),
+  /** Present for a folder without a project: nothing was started in it, or everything was deleted. */
+  note: text.exactOptional(),
+});
 export type SnapshotList = z.infer<typeof snapshotList>;
 
 export const snapshotOutcome = z.object({ project: text, message: text, snapshot, took_ms: number });

@@ -2,7 +2,8 @@
  * Everything stored of one project: its folder, lock, limits, and the last start's runtime and services. Its records are
  * opened on first use and shared by all users in this process.
  */
-import type { Limits } from "../definition/types.js";
+import type { KeptLimits } from "../definition/override-limits.js";
+import type { LimitChange, Limits } from "../definition/types.js";
 import type { RuntimeName } from "../vocabulary.js";
 import type { ProjectRecords } from "./project-records.js";
 import type { DataFrom, ProjectStore, VolumeChanges } from "./project-store.js";
@@ -20,7 +21,7 @@ export class ProjectStorage {
   readonly #store: ProjectStore;
   #folder: string;
   #records: Promise<ProjectRecords> | null = null;
-  #limits: Record<string, Limits> = {};
+  #limits: Record<string, KeptLimits> = {};
 
   constructor(private readonly options: ProjectStorageOptions) {
     this.id = options.id;
@@ -88,7 +89,7 @@ export class ProjectStorage {
   }
 
   /** Limits of a service that `set_limits` and `start_stack` stored, as of the last `readLimits` or `keepLimits`. */
-  limits(service: string): Limits {
+  limits(service: string): KeptLimits {
     return this.#limits[service] ?? {};
   }
 
@@ -96,8 +97,9 @@ export class ProjectStorage {
     this.#limits = await this.#store.limits(this.id);
   }
 
-  async keepLimits(service: string, limits: Limits): Promise<void> {
-    await this.#store.keepLimits(this.id, service, limits);
+  /** @param written limits of the definition */
+  async keepLimits(service: string, change: LimitChange, written: Limits): Promise<void> {
+    await this.#store.keepLimits(this.id, service, change, written);
     await this.readLimits();
   }
 

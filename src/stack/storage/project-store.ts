@@ -13,7 +13,8 @@ import { isBeneath } from "../../system/is-beneath.js";
 import { type LockOutcome, lockHolder, takeLock } from "../../system/lock-file.js";
 import { Mutex } from "../../system/mutex.js";
 import { defaultProjectId } from "../default-project.js";
-import type { Limits } from "../definition/types.js";
+import { type KeptLimits, keepChange } from "../definition/override-limits.js";
+import type { LimitChange, Limits } from "../definition/types.js";
 import { PROJECT_ID } from "../project-id.js";
 import { isRuntimeName, type RuntimeName } from "../vocabulary.js";
 
@@ -98,7 +99,7 @@ export class ProjectStore {
       // Do not reveal projects outside the client's allowed roots.
       const projects = this.projectIds().filter((id) => this.reaches(id));
       throw new StackwardenError("UNKNOWN_PROJECT", `No project is called ${project}.`, {
-        hint: `${this.#rootsHint("Pass its folder, below")} Known projects: ${projects.join(", ") || "none yet"}.`,
+        hint: `${this.#rootsHint("Pass its folder, below")} Known projects: ${projects.join(", ") || "none in these roots; projects elsewhere are not accessible"}.`,
         details: { known: projects, roots: this.options.roots },
       });
     }
@@ -110,7 +111,7 @@ export class ProjectStore {
         "FOLDER_NOT_ALLOWED",
         `${requested === undefined ? `The folder of ${project}` : folder} is not below an allowed root.`,
         {
-          hint: hint`${this.#rootsHint("Allowed roots:")} The operator can add one: ${setting("roots")}.`,
+          hint: hint`${this.#rootsHint("Allowed roots:")} ${this.#commonRoot(folder)}The operator can add one: ${setting("roots")}.`,
           details: { roots: this.options.roots },
         },
       );
@@ -137,6 +138,20 @@ export class ProjectStore {
     return roots.length > 0
       ? `${lead} ${roots.join(", ")}.`
       : "No root is allowed: / and home folders are none by default. Name one with --root or STACKWARDEN_ROOTS, or start stackwarden in the project's folder.";
+  }
+
+  /** Names a folder that contains both an allowed root and this folder, such as the parent of two git work trees. */
+  #commonRoot(folder: string): string {
+    const parts = folder.split(sep);
+    const common = this.options.roots.map((root) => {
+      const other = root.split(sep);
+      const end = parts.findIndex((part, at) => part !== other[at]);
+      return parts.slice(0, end < 0 ? parts.length : end);
+    });
+    const [longest = []] = common.sort((one, two) => two.length - one.length);
+    // A first-level folder such as /home or /srv is too wide.
+    if (longest.length < 3) return "";
+    return `To use both, open ${longest.join(sep)} in the client, or start stackwarden there: its work trees and other projects are then in one root. `;
   }
 
   /** Creates the project's directory and stores its folder. */
@@ -320,8 +335,8 @@ export class ProjectStore {
   }
 
   /** Limits that `set_limits` and `start_stack` stored for the next start. */
-  async limits(project: string): Promise<Record<string, Limits>> {
-    const limits: Record<string, Limits> = Object.create(null);
+  async limits(project: string): Promise<Record<string, KeptLimits>> {
+    const limits: Record<string, KeptLimits> = Object.create(null);
     const text = await readFile(join(this.folderOf(project), "limits.json"), "utf8").catch(() => "{}");
     try {
       return Object.assign(limits, JSON.parse(text));
@@ -330,10 +345,11 @@ export class ProjectStore {
     }
   }
 
-  keepLimits(project: string, service: string, limits: Limits): Promise<void> {
+  /** @param written limits of the definition, which are compared with those of later starts */
+  keepLimits(project: string, service: string, change: LimitChange, written: Limits = {}): Promise<void> {
     return this.#writing.run(async () => {
       const all = await this.limits(project);
-      all[service] = { ...all[service], ...limits };
+      all[service] = keepChange(all[service] ?? {}, change, written);
       await atomicWrite(join(this.folderOf(project), "limits.json"), `${JSON.stringify(all, null, 2)}\n`);
     });
   }

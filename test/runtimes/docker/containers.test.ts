@@ -295,6 +295,15 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
     expect((await output(service, { volumes: ["bare"] })).text).toBe("1000\n");
   });
 
+  it("temporary file systems are the service's own, also at a folder of the image that is root's, and for a user by name", async () => {
+    await buildImage(daemon.socket, "root-folder:1", ["RUN mkdir -m 700 /cache && chown 0:0 /cache", "USER app"]);
+    const mounts = [{ type: "tmpfs" as const, target: "/cache" }];
+    const { text } = await output(shell("touch /cache/x && stat -c %u:%g /cache", { image: "root-folder:1", mounts }));
+    expect(text).toBe("4321:4321\n");
+    const numeric = shell("touch /cache/x && stat -c %u /cache", { image: "root-folder:1", mounts, user: "1234" });
+    expect((await output(numeric)).text).toBe("1234\n");
+  });
+
   it("secret files are the service's own, and gone with the instance", async () => {
     const service = shell("cat /run/secrets/token; stat -c '%u %a' /run/secrets/token; sleep 100", {
       image: "own-user:1",

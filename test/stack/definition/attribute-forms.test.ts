@@ -4,6 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
+import { hostSettings } from "../../../src/runtimes/docker/container/compose-settings.js";
+import { limitFields } from "../../../src/runtimes/docker/service/limits.js";
+import { withDefaults } from "../../../src/runtimes/shared/default-limits.js";
+import { forRuntime } from "../../../src/stack/definition/for-runtime.js";
 import { loadStack } from "../../../src/stack/definition/load.js";
 import { splitWords } from "../../../src/stack/definition/read-command.js";
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
@@ -15,7 +19,9 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-async function load(fields: string): Promise<ServiceDefinition> {
+const load = async (fields: string): Promise<ServiceDefinition> => (await loadAll(fields)).service;
+
+async function loadAll(fields: string): Promise<{ service: ServiceDefinition; notes: string[] }> {
   writeFileSync(
     join(folder, "compose.yaml"),
     `services:\n  app:\n    image: example/app\n${fields
@@ -23,14 +29,15 @@ async function load(fields: string): Promise<ServiceDefinition> {
       .map((line) => `    ${line}\n`)
       .join("")}\nvolumes: { vol: {} }\n`,
   );
-  const { services } = await loadStack({
+  const definition = await loadStack({
     projectId: "forms",
     folder,
     profiles: [],
     allowRoot: [],
     generateSecret: async () => "generated-secret",
   });
-  return services.app as ServiceDefinition;
+  const { notes } = forRuntime(definition, "docker");
+  return { service: definition.services.app as ServiceDefinition, notes };
 }
 
 describe("commands", () => {
@@ -147,6 +154,14 @@ describe("the policy", () => {
     "device_cgroup_rules: ['c 1:3 mr']",
     "gpus: all",
     "sysctls: { vm.max_map_count: 262144 }",
+    "sysctls: { net/../kernel/core_pattern: x }",
+    "sysctls: { net..ipv4.ip_forward: 1 }",
+    "sysctls: ['kernel.semaphore=1']",
+    "security_opt: ['systempaths=unconfined']",
+    "security_opt: ['label:disable', 'no-new-privileges:true']",
+    "pid: 'service:db'",
+    "ipc: 'container:other'",
+    "cap_add: [all]",
     "runtime: nvidia",
     "deploy: { resources: { reservations: { devices: [{ capabilities: [gpu] }] } } }",
     "volumes_from: [other]",
@@ -163,6 +178,34 @@ describe("the policy", () => {
     expect(error).toBeInstanceOf(StackwardenError);
     expect((error as StackwardenError).code).toBe("POLICY_VIOLATION");
     expect((error as StackwardenError).message).toMatch(/compose\.yaml:\d+: services\.app/);
+  });
+});
+
+describe("attributes that would give a service precedence or other rights", () => {
+  it("do not reach the engine, and a note names each", async () => {
+    const { service, notes } = await loadAll(
+      [
+        "oom_score_adj: -900",
+        "ulimits: { rtprio: 99, nice: { soft: 40, hard: 40 }, memlock: -1 }",
+        "annotations: { org.systemd.property.TasksMax: infinity }",
+        "storage_opt: { size: 1T }",
+        "isolation: hyperv",
+        "credential_spec: { file: spec.json }",
+        "blkio_config: { weight: 1000 }",
+        "cpu_rt_runtime: 950000",
+        "oom_kill_disable: true",
+        "memswap_limit: -1",
+        "pids_limit: -1",
+      ].join("\n"),
+    );
+    expect(hostSettings(service)).toEqual({ Ulimits: [{ Name: "memlock", Soft: -1, Hard: -1 }] });
+    expect(limitFields(withDefaults(service.limits))).toEqual({ PidsLimit: 2048 });
+    for (const name of ["oom_score_adj", "ulimits.rtprio", "ulimits.nice", "annotations", "storage_opt", "isolation"])
+      expect(notes.filter((note) => note.includes(name) && note.includes("no effect"))).toHaveLength(1);
+    for (const name of ["credential_spec", "blkio_config", "cpu_rt_runtime", "oom_kill_disable", "memswap_limit"])
+      expect(notes.filter((note) => note.includes(name) && note.includes("no effect"))).toHaveLength(1);
+    // No attack: less precedence than others is the service's own choice.
+    expect(hostSettings(await load("oom_score_adj: 500"))).toEqual({ OomScoreAdj: 500 });
   });
 });
 

@@ -210,6 +210,16 @@ describe("a start of a running stack", () => {
     });
   });
 
+  it("replaces an unchanged service when the runtime has to, and those that follow it", async () => {
+    await up(CHAIN);
+    write(`${CHAIN}${service("new")}`);
+    domain.runtime.updateReplaces = { api: "a folder that it can write to became a mount" };
+    const outcome = await manager.start({ project: "shop" }, call());
+    expect(outcome.status).toBe("reconciled");
+    expect(domain.runtime.started().sort()).toEqual(["api", "new"]);
+    expect(domain.runtime.calls.join()).not.toContain("stop db");
+  });
+
   it("changes nothing when the new definition is refused", async () => {
     await up(CHAIN);
     write("services: { app: { image: x, network_mode: host } }");

@@ -21,6 +21,21 @@ const forget = (project = "shop") => manager.stop({ project, forget: true }, cal
 const directory = () => join(domain.state, "projects", "shop");
 const listed = async () => (await manager.list()).find(({ project }) => project === "shop");
 
+it("a folder without a project is reported as not started, with nothing stored", async () => {
+  const note = "The stack is not started yet; nothing is stored of it.";
+  const reports = async () => ({
+    app: (await manager.health({ project: "shop" }, call())).services.app?.message,
+    note: (await manager.snapshots("shop")).note,
+  });
+  expect(await reports()).toEqual({ app: note, note });
+  await start();
+  await manager.stop({ project: "shop" }, call());
+  manager = domain.manager();
+  expect(await reports()).toEqual({ app: "The stack is not running.", note: undefined });
+  await forget();
+  expect(await reports()).toEqual({ app: note, note });
+});
+
 describe("a project whose folder is gone", () => {
   it("is marked, is refused with the way to delete it, and is forgotten with its data on every runtime", async () => {
     await start();

@@ -44,6 +44,12 @@ describe("a project's folder", () => {
 
   it("may lie outside the roots only when the operator configured it", () => {
     expect(store({ out: { folder: join(top, "outside") } }).resolveFolder("out")).toBe(join(top, "outside"));
+    const refused = expect.objectContaining({
+      hint: expect.stringMatching(
+        `Allowed roots: ${root}. To use both, open ${top} in the client, or start stackwarden there`,
+      ),
+    });
+    expect(() => store().resolveFolder("x", join(top, "outside"))).toThrow(refused);
     for (const folder of ["../outside", join(top, "outside"), "/", ".."])
       expect(() => store().resolveFolder("x", folder)).toThrow(expect.objectContaining({ code: "FOLDER_NOT_ALLOWED" }));
   });
@@ -129,10 +135,14 @@ describe("the state directory", () => {
   it("can be passed through but not listed, and holds limits for the next start", async () => {
     const path = await store().prepare("app", root);
     for (const part of [stateDir, join(stateDir, "projects"), path]) expect(statSync(part).mode & 0o777).toBe(0o711);
-    await store().keepLimits("app", "db", { cpus: 1 });
+    await store().keepLimits("app", "db", { cpus: 1 }, { cpus: 2 });
     await store().keepLimits("app", "db", { memory_mb: 64 });
-    await store().keepLimits("app", "web", { pids: 5 });
-    expect({ ...(await store().limits("app")) }).toEqual({ db: { cpus: 1, memory_mb: 64 }, web: { pids: 5 } });
+    await store().keepLimits("app", "web", { pids: 5, cpus: 1 });
+    await store().keepLimits("app", "web", { cpus: null });
+    expect({ ...(await store().limits("app")) }).toEqual({
+      db: { cpus: 1, memory_mb: 64, written: { cpus: 2, memory_mb: null } },
+      web: { pids: 5, written: { pids: null } },
+    });
     writeFileSync(join(path, "limits.json"), "torn{");
     expect({ ...(await store().limits("app")) }).toEqual({});
     expect(readdirSync(path).sort()).toEqual(["limits.json", "project.json"]);

@@ -23,7 +23,7 @@ import { machinePython } from "../machine-python.mjs";
 import { engineCall } from "./engine-call.mjs";
 
 // With a registry and the tag that Podman gives to every import; it would look for another name on Docker Hub.
-const BASE = "localhost/stand-in:latest";
+export const BASE = "localhost/stand-in:latest";
 export const BUSYBOX = ["/bin/busybox", "/usr/bin/busybox"].find((path) => existsSync(path)) ?? "/bin/busybox";
 const USERS = { postgres: 70, redis: 999, node: 1000, app: 4321, toor: 0 };
 
@@ -79,8 +79,8 @@ const IMAGES = {
   ],
 };
 
-/** @param {string[]} programs */
-function libraries(programs) {
+/** @param {string[]} programs @returns {string[]} */
+export function libraries(programs) {
   // Exits with 1 when one of them is linked statically.
   const { stdout } = spawnSync("ldd", programs, { encoding: "utf8" });
   return [...new Set([...stdout.matchAll(/(\/\S+) \(0x/g)].map(([, path]) => /** @type {string} */ (path)))];
@@ -195,18 +195,17 @@ function npmFolder() {
   return existsSync(join(folder, "bin/npm-cli.js")) ? folder : null;
 }
 
+/** @param {string} name @param {number} id */
+export const passwdLine = (name, id) => `${name}:x:${id}:${id}::/home/${name}:/bin/sh`;
+
 const passwd = () =>
-  [
-    "root:x:0:0:root:/root:/bin/sh",
-    ...Object.entries(USERS).map(([name, id]) => `${name}:x:${id}:${id}::/home/${name}:/bin/sh`),
-    "",
-  ].join("\n");
+  ["root:x:0:0:root:/root:/bin/sh", ...Object.entries(USERS).map(([name, id]) => passwdLine(name, id)), ""].join("\n");
 
 /** A tar archive of a folder, as root's. @param {string} folder */
-const tar = (folder) => spawn("tar", ["-C", folder, "-c", "."], { stdio: ["ignore", "pipe", "inherit"] }).stdout;
+export const tar = (folder) => spawn("tar", ["-C", folder, "-c", "."], { stdio: ["ignore", "pipe", "inherit"] }).stdout;
 
 /** @param {string} socket @param {string} method @param {string} path @param {any} [body] */
-async function must(socket, method, path, body) {
+export async function must(socket, method, path, body) {
   const { status, text } = await engineCall(socket, method, path, body);
   if (status >= 300 || /"error":/.test(text)) throw new Error(`${method} ${path}: ${status} ${text.slice(0, 500)}`);
 }

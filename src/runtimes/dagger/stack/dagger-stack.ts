@@ -75,9 +75,10 @@ export class DaggerStack implements RuntimeStack {
     return this.parts.ports.endpoints();
   }
 
-  async update(definition: StackDefinition): Promise<void> {
+  async update(definition: StackDefinition): Promise<Readonly<Record<string, string>>> {
     await this.parts.ports.reserve(definition);
     this.#definition = definition;
+    return {};
   }
 
   /** Starts of one service run one at a time; each waits for the exit of the previous instance. */

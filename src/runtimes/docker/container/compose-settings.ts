@@ -9,10 +9,10 @@ const entries = (values: Record<string, string> | undefined): boolean =>
 
 /**
  * Fields of the engine's HostConfig. None of them weakens the hardening of the spec: policy was checked when the file
- * was read.
+ * was read. Annotations are left out: runtimes read some as settings, such as `org.systemd.property.TasksMax`.
  */
 export function hostSettings(service: ServiceDefinition): HostSettings {
-  const { ulimits, extraHosts, sysctls, annotations } = service;
+  const { ulimits, extraHosts, sysctls } = service;
   return {
     ...(ulimits === undefined
       ? {}
@@ -29,7 +29,6 @@ export function hostSettings(service: ServiceDefinition): HostSettings {
     ...(service.dnsOptions === undefined ? {} : { DnsOptions: service.dnsOptions }),
     ...(service.shmSizeBytes === undefined ? {} : { ShmSize: service.shmSizeBytes }),
     ...(entries(sysctls) ? { Sysctls: sysctls as Record<string, string> } : {}),
-    ...(entries(annotations) ? ({ Annotations: annotations } as HostSettings) : {}),
     ...(service.groupAdd === undefined ? {} : { GroupAdd: service.groupAdd }),
     ...(service.oomScoreAdj === undefined ? {} : { OomScoreAdj: service.oomScoreAdj }),
     ...(service.memorySwappiness === undefined ? {} : { MemorySwappiness: service.memorySwappiness }),

@@ -18,7 +18,7 @@ import { containerEnvironment } from "./environment.js";
 import { copySecretFiles, type SecretValue, secretsFolder, writeSecretFiles } from "./secret-files.js";
 import { type ContainerNetwork, containerSpec, endpointConfig, type PortBinding } from "./spec.js";
 import { type ContainerUser, containerUser, rootRefused } from "./user.js";
-import { userIds } from "./user-ids.js";
+import { knownUserIds, type UserIds, userIds } from "./user-ids.js";
 
 export interface PrepareOptions {
   engine: Engine;
@@ -153,9 +153,10 @@ async function prepareAs(
   ].flatMap(({ value, ...file }): SecretValue[] => (value === undefined ? [] : [{ ...file, value }]));
   const labels = instanceLabels(options);
   const own = { ...service, ...(options.command === undefined ? {} : { command: options.command }) };
-  const specFor = (secretFiles: { source: string; target: string }[]) =>
+  const specFor = (secretFiles: { source: string; target: string }[], owner: UserIds | null) =>
     containerSpec({
       ...options,
+      owner,
       name: `${identity.projectId}-${service.name}-${kind}`,
       service: own,
       user: chosen.user,
@@ -176,9 +177,9 @@ async function prepareAs(
     // The files belong to a user whose id only the image defines. They are created before the container, without their
     // owner.
     const placed = engine.socket ? await writeSecretFiles(secrets, files, numericUser(chosen.user)) : [];
-    id = await create(docker, specFor(placed));
-    for (const network of options.networks.slice(1))
-      await docker.getNetwork(network.name).connect({ Container: id, EndpointConfig: endpointConfig(network) });
+    const known = numericUser(chosen.user) ?? knownUserIds(image.id, chosen.user) ?? null;
+    const first = specFor(placed, known);
+    id = await create(docker, first);
     const named = !/^\d+(?::\d+)?$/.test(chosen.user);
     const fresh = volumes.some((volume) => volume.fresh);
     const binds = engine.sameMachine && service.mounts.some((mount) => mount.type === "bind" && !mount.readOnly);
@@ -188,6 +189,13 @@ async function prepareAs(
       await removeContainer(docker, id);
       return null;
     }
+    if (known === null && ids !== null && Object.keys(first.HostConfig?.Tmpfs ?? {}).length > 0) {
+      // Only a container of the image tells the ids, which its temporary file systems need at the creation.
+      await removeContainer(docker, id);
+      id = await create(docker, specFor(placed, ids));
+    }
+    for (const network of options.networks.slice(1))
+      await docker.getNetwork(network.name).connect({ Container: id, EndpointConfig: endpointConfig(network) });
     if (named && ids !== null && placed.length > 0) await writeSecretFiles(secrets, files, ids);
     if (!engine.socket) await copySecretFiles(docker, id, service, files, ids ?? numericUser(chosen.user));
     const notes =

@@ -12,6 +12,7 @@ import type { ServiceVolume } from "../volumes/ensure.js";
 import { containerSettings, hostSettings } from "./compose-settings.js";
 import { pinnedBinds } from "./pinned-binds.js";
 import type { SecretFile } from "./secret-files.js";
+import type { UserIds } from "./user-ids.js";
 
 export interface PortBinding {
   containerPort: number;
@@ -38,6 +39,8 @@ export interface SpecOptions {
   service: ServiceDefinition;
   image: Image;
   user: string;
+  /** The user's ids, when they are known. */
+  owner?: UserIds | null;
   environment: string[];
   limits: Limits;
   labels: Record<string, string>;
@@ -100,13 +103,15 @@ function mounts(options: SpecOptions): MountConfig {
 /** `mode` lets any user of the container write there. */
 const OWN_TMPFS = "rw,nosuid,nodev,mode=1777";
 
-function temporary({ service, user }: SpecOptions): Record<string, string> {
+function temporary({ service, user, owner, info }: SpecOptions): Record<string, string> {
+  // Many runtimes give a temporary file system the owner and mode of the image's folder at its path, whatever `mode` says.
+  const owned = owner && !info.podman && !isRootUser(user) ? [`uid=${owner.uid}`, `gid=${owner.gid}`] : [];
   const own = isRootUser(user)
     ? []
     : writableFolders(
         service.image,
         service.mounts.map(({ target }) => target),
-      ).map((folder) => [folder, OWN_TMPFS] as const);
+      ).map((folder) => [folder, [OWN_TMPFS, ...owned].join(",")] as const);
   const written = service.mounts.flatMap((mount) =>
     mount.type === "tmpfs"
       ? [
@@ -118,6 +123,7 @@ function temporary({ service, user }: SpecOptions): Record<string, string> {
               "nodev",
               ...(mount.sizeBytes === undefined ? [] : [`size=${mount.sizeBytes}`]),
               ...(mount.mode === undefined ? [] : [`mode=${mount.mode.toString(8)}`]),
+              ...owned,
             ].join(","),
           ] as const,
         ]

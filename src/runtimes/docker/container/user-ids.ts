@@ -63,6 +63,9 @@ export function resolveUser(user: string, passwd: string, group: string): UserId
 /** Cached by image and user: the content of an image never changes. */
 const cache = new Map<string, UserIds | null>();
 
+/** @returns undefined before the first look into the image */
+export const knownUserIds = (image: string, user: string): UserIds | null | undefined => cache.get(`${image} ${user}`);
+
 /** @param container a created or running container of the image */
 export async function userIds(docker: Docker, container: string, image: string, user: string): Promise<UserIds | null> {
   const numeric = /^(\d+):(\d+)$/.exec(user);

@@ -79,6 +79,7 @@ export interface ArchiveOptions {
 const put = (archive: Pack, header: Headers, content: string | Buffer = Buffer.alloc(0)): Promise<void> =>
   new Promise((done, reject) => {
     const closed = (): void => reject(new Error("The archive was closed."));
+    if (archive.destroyed) return closed();
     archive.once("close", closed);
     archive.entry(header, content, (error) => {
       archive.off("close", closed);

@@ -1,6 +1,7 @@
 /** One running stack on a container engine: its network, its ports, its containers. */
 
 import { rm } from "node:fs/promises";
+import { relative } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import type { ServiceDefinition, StackDefinition } from "../../../stack/definition/types.js";
 import type {
@@ -15,10 +16,13 @@ import type {
 } from "../../../stack/runtime.js";
 import { KeyedMutex } from "../../../system/keyed-mutex.js";
 import { raceAbort, withinOrNull } from "../../../system/wait.js";
+import { checkPorts } from "../../shared/check-ports.js";
 import { installationOf } from "../../shared/installation.js";
+import type { Holding } from "../../shared/port-holder.js";
 import { PortLedger, portsInUse } from "../../shared/port-ledger.js";
 import { checkedPort } from "../../shared/probes/network-check.js";
 import { serviceAliases } from "../container/compose-settings.js";
+import { replaceable } from "../container/pinned-binds.js";
 import { type PrepareOptions, prepareContainer } from "../container/prepare.js";
 import { secretsFolder } from "../container/secret-files.js";
 import type { PortBinding } from "../container/spec.js";
@@ -52,12 +56,17 @@ export interface StackParts {
 const CLEAN_UP_MS = 5000;
 
 /** A rootless engine has no more rights to listen on a port than its user. */
-export const newLedger = ({ docker, info }: Pick<Engine, "docker" | "info">, project: string): PortLedger =>
-  new PortLedger(portRequests, {
-    engineListens: !info.rootless,
-    project,
-    containerOn: (port, protocol) => containerOn(docker, port, protocol),
-  });
+const holdingOf = ({ docker, info }: Pick<Engine, "docker" | "info">): Holding => ({
+  engineListens: !info.rootless,
+  containerOn: (port, protocol) => containerOn(docker, port, protocol),
+});
+
+export const newLedger = (engine: Pick<Engine, "docker" | "info">, project: string): PortLedger =>
+  new PortLedger(portRequests, { ...holdingOf(engine), project });
+
+/** @throws PORT_IN_USE, UNSUPPORTED */
+export const portsOf = (engine: Pick<Engine, "docker" | "info">, definition: StackDefinition): Promise<Endpoint[]> =>
+  checkPorts(definition, portRequests, holdingOf(engine));
 
 export class DockerStack implements RuntimeStack {
   readonly runtime = "docker";
@@ -88,9 +97,20 @@ export class DockerStack implements RuntimeStack {
     return this.parts.ledger.endpoints();
   }
 
-  async update(definition: StackDefinition): Promise<void> {
+  /** A service that can write to the folder of a new bind needs a mount point there before that bind is mounted. */
+  async update(definition: StackDefinition): Promise<Readonly<Record<string, string>>> {
     await this.parts.ledger.apply(definition);
+    const former = this.#definition;
     this.#definition = definition;
+    const replaced: Record<string, string> = {};
+    for (const { name, mounts } of Object.values(definition.services)) {
+      const before = new Set(replaceable(mounts, former).map(({ source }) => source));
+      const added = replaceable(mounts, definition).find(({ source }) => !before.has(source));
+      if (added !== undefined)
+        replaced[name] =
+          `${relative(this.request.folder, added.source)}, in a folder that it can write to, became a mount`;
+    }
+    return replaced;
   }
 
   /** Starts of one service run one at a time; each waits for the exit of the previous instance. */

@@ -4,6 +4,7 @@ import { StackwardenError } from "../../../errors.js";
 import type { Limits } from "../../../stack/definition/types.js";
 import type { LineStream, LogSink, LogStream } from "../../../stack/logs/types.js";
 import type { ExecRequest, ExecResult } from "../../../stack/runtime.js";
+import type { NetworkNamespace } from "../network/namespace.js";
 import type { ManagedProcess, ProcessHost } from "../types.js";
 import { type CommandPlace, type CommandSpec, commandSpec } from "./place.js";
 import { followSize, inTerminal, terminalOutput, terminalPrograms } from "./terminal.js";
@@ -115,6 +116,7 @@ export interface OneOffRun {
   limits: Limits;
   /** The project's folder and its part of the state directory. */
   visible: readonly string[];
+  network?: NetworkNamespace;
   exec: Omit<ExecRequest, "signal">;
   signal: AbortSignal;
   /** Called with the process while it runs, so that closing the stack also ends the command. */
@@ -123,7 +125,7 @@ export interface OneOffRun {
 
 /** Runs the command in its own cgroup, which is emptied and removed afterwards. */
 export async function runFresh(place: CommandPlace, host: ProcessHost, run: OneOffRun): Promise<ExecResult> {
-  const { exec, signal, projectId, generation, limits, visible } = run;
+  const { exec, signal, projectId, generation, limits, visible, network } = run;
   const { spec, stdin, onOutput, follow } = await attach(place, host, exec);
   signal.throwIfAborted();
   const process = await host
@@ -134,6 +136,7 @@ export async function runFresh(place: CommandPlace, host: ProcessHost, run: OneO
       generation,
       limits,
       visible,
+      ...(network === undefined ? {} : { network }),
       sink: outputSink({ onOutput }),
       stdin: stdin ?? Buffer.alloc(0),
     })

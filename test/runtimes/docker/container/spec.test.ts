@@ -121,7 +121,6 @@ describe("the container of a service", () => {
           dnsOptions: ["ndots:1"],
           shmSizeBytes: 1,
           sysctls: { "net.core.somaxconn": "1" },
-          annotations: { a: "b" },
           groupAdd: ["1"],
           oomScoreAdj: 1,
           memorySwappiness: 0,

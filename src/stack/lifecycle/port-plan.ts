@@ -1,0 +1,88 @@
+/** The host ports of a stack: those that a start would use now, and those that differ from the definition. */
+import { StackwardenError } from "../../errors.js";
+import type { PortMapping, ServiceDefinition, StackDefinition } from "../definition/types.js";
+import type { Endpoint, StackRuntime } from "../runtime.js";
+import type { CheckProblem } from "../schemas/check.js";
+import type { StackSettings } from "../settings.js";
+
+export interface PortPlan {
+  /** The host port of a mapping; null when it is not known. */
+  hostPort(service: string, mapping: PortMapping): number | null;
+  notes: string[];
+  problems: CheckProblem[];
+}
+
+const protocolOf = ({ protocol }: Pick<Endpoint, "protocol">): string => protocol ?? "tcp";
+
+/** The address of the project's running stack that a start keeps for a mapping. */
+const keptFor = (own: readonly Endpoint[], service: string, mapping: PortMapping): Endpoint | undefined =>
+  own.find(
+    (endpoint) =>
+      protocolOf(endpoint) === mapping.protocol &&
+      (mapping.hostPort === undefined
+        ? endpoint.service === service && endpoint.container_port === mapping.containerPort
+        : endpoint.host_port >= mapping.hostPort && endpoint.host_port <= (mapping.hostPortEnd ?? mapping.hostPort)),
+  );
+
+export interface PlanOptions {
+  definition: StackDefinition;
+  runtime: StackRuntime;
+  settings: StackSettings;
+  /** Addresses of the project's running stack. */
+  own: readonly Endpoint[];
+}
+
+export async function planPorts({ definition, runtime, settings, own }: PlanOptions): Promise<PortPlan> {
+  const services: Record<string, ServiceDefinition> = Object.create(null);
+  for (const service of Object.values(definition.services))
+    services[service.name] = {
+      ...service,
+      ports: service.ports.filter((mapping) => keptFor(own, service.name, mapping) === undefined),
+    };
+  const problems: CheckProblem[] = [];
+  let planned: Endpoint[] = [];
+  try {
+    planned = (await runtime.checkPorts?.({ definition: { ...definition, services }, settings })) ?? [];
+  } catch (error) {
+    problems.push(problemOf(error));
+  }
+  const hostPort = (service: string, mapping: PortMapping): number | null =>
+    (keptFor(own, service, mapping) ?? keptFor(planned, service, mapping))?.host_port ?? mapping.hostPort ?? null;
+  return { hostPort, problems, notes: movedPorts(definition, [...own, ...planned]).map(wouldMove) };
+}
+
+function problemOf(error: unknown): CheckProblem {
+  if (!(error instanceof StackwardenError)) throw error;
+  const { message, hint, details } = error;
+  const busy = (details?.ports ?? []) as { service: string }[];
+  const names = [...new Set(busy.map(({ service }) => service))];
+  const service = names.length === 1 ? (names[0] ?? null) : null;
+  const path = service === null ? "" : `services.${service}.ports`;
+  return { kind: busy.length > 0 ? "port" : "runtime", service, file: "", line: null, path, message, hint };
+}
+
+interface MovedPort {
+  service: string;
+  from: number;
+  to: number;
+}
+
+/** Ports that are another one than the definition prefers, because that one is in use. */
+export function movedPorts(definition: StackDefinition, endpoints: readonly Endpoint[]): MovedPort[] {
+  return Object.values(definition.services).flatMap(({ name, ports }) =>
+    ports.flatMap((mapping) => {
+      const { preferredPort: from } = mapping;
+      const to = keptFor(endpoints, name, mapping)?.host_port;
+      return from === undefined || mapping.hostPort !== undefined || to === undefined || to === from
+        ? []
+        : [{ service: name, from, to }];
+    }),
+  );
+}
+
+const wouldMove = ({ service, from, to }: MovedPort): string =>
+  `${service}: host port ${from} is in use; a start uses ${to} now.`;
+
+/** @returns a sentence for events and reports of a running stack */
+export const hasMoved = ({ service, from, to }: MovedPort): string =>
+  `${service} uses host port ${to}: ${from}, which the compose file names, was in use.`;

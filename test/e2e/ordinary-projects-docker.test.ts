@@ -1,0 +1,34 @@
+/**
+ * The projects of test/fixtures/projects, started unedited on the docker runtime by one server, on stand-ins for their
+ * images. Only with STACKWARDEN_ORDINARY=all: images and packages take minutes.
+ */
+import { afterAll, beforeAll, describe, it } from "vitest";
+import { startDaemon, type TestDaemon, whyNoDaemon } from "../support/docker/daemon.mjs";
+import { makeOrdinaryImages } from "../support/docker/ordinary-images.mjs";
+import { type Server, TestBench } from "./support/bench.js";
+import { hasRegistry, PROJECTS, runProject } from "./support/ordinary.js";
+
+const asked = process.env.STACKWARDEN_ORDINARY === "all";
+const why = asked ? (whyNoDaemon() ?? ((await hasRegistry()) ? null : "no package registry")) : "STACKWARDEN_ORDINARY";
+if (asked && why !== null) process.stderr.write(`ordinary-projects-docker.test.ts: skipped, ${why}\n`);
+
+describe.skipIf(why !== null)("an ordinary project starts unedited on the docker runtime", () => {
+  const bench = new TestBench();
+  let daemon: TestDaemon;
+  let server: Server;
+  beforeAll(async () => {
+    daemon = await startDaemon({ images: [], bridge: true });
+    await makeOrdinaryImages(daemon.socket);
+    server = await bench.server({ STACKWARDEN_RUNTIME: "docker", STACKWARDEN_DOCKER_HOST: daemon.host });
+  }, 900_000);
+  afterAll(async () => {
+    await bench.close();
+    await daemon?.close();
+  });
+
+  for (const project of PROJECTS)
+    it(project.name, { timeout: 600_000 }, () =>
+      // As a user owns it: services that mount the folder run as its owner.
+      runProject(bench, server, project, 1000),
+    );
+});

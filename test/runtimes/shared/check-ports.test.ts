@@ -1,0 +1,39 @@
+/** The host ports that a start would use, without holding them. */
+import { expect, it } from "vitest";
+import { checkPorts } from "../../../src/runtimes/shared/check-ports.js";
+import { PortLedger, type RequestsOf } from "../../../src/runtimes/shared/port-ledger.js";
+import type { PortMapping, ServiceDefinition, StackDefinition } from "../../../src/stack/definition/types.js";
+import { freePort } from "../contract/bench.js";
+
+const requestsOf: RequestsOf = ({ name, ports }) =>
+  ports.map(({ protocol: _protocol, ...mapping }) => ({ service: name, published: true, ...mapping }));
+const stack = (ports: Omit<PortMapping, "protocol">[]): StackDefinition => {
+  const web = { name: "web", ports: ports.map((one) => ({ protocol: "tcp", ...one })) } as unknown as ServiceDefinition;
+  return { services: { web } } as unknown as StackDefinition;
+};
+
+it("a check of ports names the stack that has one and a free one, and leaves all ports free", async () => {
+  const [taken, free] = [await freePort(), await freePort()];
+  const other = new PortLedger(requestsOf, { project: "other" });
+  await other.apply(stack([{ containerPort: 80, hostPort: taken }]));
+  try {
+    const busy = stack([
+      { containerPort: 80, hostPort: taken },
+      { containerPort: 81, hostPort: free },
+    ]);
+    await expect(checkPorts(busy, requestsOf)).rejects.toMatchObject({
+      code: "PORT_IN_USE",
+      message: `Host port in use: ${taken} (web, held by service web of the project other).`,
+      details: { free_ports: { "web:80": expect.any(Number) } },
+    });
+    const [moved] = await checkPorts(stack([{ containerPort: 80, preferredPort: taken }]), requestsOf);
+    expect(moved?.host_port).not.toBe(taken);
+    // Twice: the first check holds nothing afterwards.
+    for (let round = 0; round < 2; round += 1)
+      expect(await checkPorts(stack([{ containerPort: 81, hostPort: free }]), requestsOf)).toMatchObject([
+        { service: "web", container_port: 81, host_port: free },
+      ]);
+  } finally {
+    await other.close();
+  }
+});

@@ -1,0 +1,145 @@
+/** Ports and limits that calls set in place of the compose file's, and the ports that a check announces. */
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { SharedStackManager } from "../../../src/stack/model.js";
+import { call, compose, Domain, eventsOf, service } from "../../support/domain.js";
+
+let domain: Domain;
+let manager: SharedStackManager;
+beforeEach(() => {
+  domain = new Domain();
+  manager = domain.manager();
+});
+afterEach(() => domain.close());
+
+const web = (port: string, more = "") => service("web", `ports: ["${port}"]\n${more}`);
+const write = (...services: string[]) => domain.project("shop", compose(...services));
+const start = (fields: object = {}) => manager.start({ project: "shop", ...fields }, call());
+const check = () => manager.check({ project: "shop" });
+const portsOf = async () => {
+  const { services } = await manager.report("shop");
+  return Object.values(services).flatMap(({ endpoints }) => endpoints.map(({ host_port }) => host_port));
+};
+const checkedPorts = async () =>
+  (await check()).services.flatMap(({ ports }) => ports.map(({ host_port }) => host_port));
+const limits = () => domain.runtime.service("web").limits;
+
+describe("a port that a call selects", () => {
+  it("applies to later starts, is named, and ends with ports: {} or when the compose file changes it", async () => {
+    write(web("8080:80"), service("db", "ports: ['5432:5432']"));
+    const first = await start({ ports: { web: 8081, db: 5555 } });
+    const note = expect.stringContaining("host port 8081 of web (compose file: 8080)");
+    expect(first.after.notes).toContainEqual(note);
+    expect(await start()).toMatchObject({ status: "already_running" });
+    expect((await check()).notes).toContainEqual(note);
+    expect(await checkedPorts()).toEqual([8081, 5555]);
+    // The file is edited: its port is newer.
+    write(web("8090:80"), service("db", "ports: ['5432:5432']"));
+    expect(await checkedPorts()).toEqual([8090, 5555]);
+    expect((await check()).notes.join()).not.toContain("8081");
+    const edited = await start();
+    expect(edited.status).toBe("reconciled");
+    expect(edited.message).toContain("web has the compose file's changed port, not 8081 of an earlier call");
+    expect(await portsOf()).toEqual([8090, 5555]);
+    write(web("8080:80"), service("db", "ports: ['5432:5432']"));
+    await start();
+    expect(await portsOf()).toEqual([8080, 5555]);
+    const cleared = await start({ ports: {} });
+    expect(cleared.status).toBe("reconciled");
+    expect(await portsOf()).toEqual([8080, 5432]);
+    expect(cleared.after.notes.join()).not.toContain("Set by calls");
+  });
+
+  it("does not prevent a start without its service", async () => {
+    write(web("8080:80"), service("db"));
+    await start({ ports: { web: 8081 } });
+    write(service("db"));
+    expect((await start()).status).toBe("reconciled");
+  });
+});
+
+describe("a limit that a call sets", () => {
+  it("applies until the compose file changes it, or 0 returns to the compose file", async () => {
+    write(web("8080:80", "mem_limit: 256m"));
+    await start();
+    const set = (change: object) => manager.setLimits({ project: "shop", service: "web", limits: change }, call());
+    expect(await set({ memory_mb: 128, pids: 50 })).toMatchObject({ verified: true });
+    const [note] = (await check()).notes;
+    expect(note).toBe(
+      "Set by calls: memory_mb 128 of web (compose file: 256); pids 50 of web (compose file: none). To return to the compose file: set_limits with the value 0.",
+    );
+    expect((await manager.report("shop")).notes).toContain(note);
+    await manager.stop({ project: "shop" }, call());
+    expect((await domain.manager().check({ project: "shop" })).notes).toContain(note);
+    await start();
+    expect(limits()).toEqual({ memory_mb: 128, pids: 50 });
+    write(web("8080:80", "mem_limit: 512m"));
+    const edited = await start();
+    expect(edited.message).toContain(
+      "limits of web changed, web has the compose file's changed memory_mb (512), not 128 of an earlier call",
+    );
+    expect(limits()).toEqual({ memory_mb: 512, pids: 50 });
+    // The limit of the earlier call is gone, also when the file has its old value again.
+    write(web("8080:80", "mem_limit: 256m"));
+    await start();
+    expect(limits()).toEqual({ memory_mb: 256, pids: 50 });
+    expect(await set({ pids: null })).toMatchObject({ verified: true });
+    expect(limits()).toEqual({ memory_mb: 256 });
+    await start({ limits: { web: { memory_mb: 300 } } });
+    await start({ limits: { web: { memory_mb: null } } });
+    expect(limits()).toEqual({ memory_mb: 256 });
+    expect((await check()).notes).toEqual([]);
+  });
+});
+
+describe("a check of the ports", () => {
+  it("names a port that is in use, with its owner, and not those of the project's running stack", async () => {
+    write(web("8080:80"));
+    domain.runtime.busyPorts.add(8080);
+    expect(await check()).toMatchObject({
+      startable: false,
+      problems: [
+        {
+          kind: "port",
+          service: "web",
+          path: "services.web.ports",
+          message: expect.stringContaining("held by nginx (pid 4242)"),
+          hint: expect.stringContaining('"web": 8081'),
+        },
+      ],
+    });
+    domain.runtime.busyPorts.clear();
+    expect((await check()).startable).toBe(true);
+    await start();
+    domain.runtime.busyPorts.add(8080);
+    expect(await check()).toMatchObject({
+      startable: true,
+      problems: [],
+      services: [{ ports: [{ host_port: 8080 }] }],
+    });
+    write(web("9090:80"));
+    domain.runtime.busyPorts.add(9090);
+    expect((await check()).startable).toBe(false);
+  });
+
+  it("says which ports a linked work tree takes now; its start reports them", async () => {
+    const folder = write(web("8080:80"), service("db", "ports: ['5432:5432']"));
+    mkdirSync(join(domain.root, "main", ".git", "worktrees", "shop"), { recursive: true });
+    writeFileSync(join(folder, ".git"), `gitdir: ${join(domain.root, "main", ".git", "worktrees", "shop")}\n`);
+    domain.runtime.busyPorts.add(8080);
+    const checked = await check();
+    expect(checked.startable).toBe(true);
+    expect(checked.services.map(({ ports }) => ports[0]?.host_port)).toEqual([8081, 5432]);
+    expect(checked.notes).toContain("web: host port 8080 is in use; a start uses 8081 now.");
+    const { after } = await start();
+    const message = "web uses host port 8081: 8080, which the compose file names, was in use.";
+    expect(after.notes).toContain(message);
+    expect(await eventsOf(manager, "shop", "port_reassigned")).toMatchObject([
+      { service: "web", message, data: { from: 8080, to: 8081 } },
+    ]);
+    await start({ services: ["web"] });
+    expect(await eventsOf(manager, "shop", "port_reassigned")).toHaveLength(1);
+    rmSync(join(folder, ".git"));
+  });
+});

@@ -1,0 +1,64 @@
+/** An engine of the test's own on a socket: it gives the answers that a real one cannot be made to give. */
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { type Engine, openEngine } from "../../../src/runtimes/docker/engine/engine.js";
+
+/** A body is sent as JSON; a function answers by itself; `cut` breaks the connection. */
+export type FakeAnswer =
+  | { status?: number; body?: unknown; lines?: unknown[] }
+  | "cut"
+  | ((request: IncomingMessage, response: ServerResponse) => void);
+
+export interface FakeEngine {
+  engine: Engine;
+  /** `METHOD path`, without the query. */
+  requests: string[];
+  /** Answers a request from now on, such as `POST /build`; several answers are given one after the other. */
+  on(request: string, ...answers: FakeAnswer[]): void;
+  close(): Promise<void>;
+}
+
+export interface FakeEngineOptions {
+  info?: object;
+  version?: object;
+}
+
+const INFO = { OSType: "linux", Architecture: "x86_64", NCPU: 2, MemTotal: 4096 * 1_048_576 };
+
+/** @param path of the socket */
+export async function startFakeEngine(path: string, options: FakeEngineOptions = {}): Promise<FakeEngine> {
+  const answers = new Map<string, FakeAnswer[]>([
+    ["GET /info", [{ body: { ...INFO, ...options.info } }]],
+    ["GET /version", [{ body: { ApiVersion: "1.41", ...options.version } }]],
+  ]);
+  const requests: string[] = [];
+  const server = createServer((request, response) => {
+    const key = `${request.method} ${decodeURIComponent((request.url ?? "").replace(/\?.*$/, ""))}`;
+    requests.push(key);
+    const [entry] = [...answers].filter(
+      ([route]) => route === key || (route.endsWith("*") && key.startsWith(route.slice(0, -1))),
+    );
+    const list = entry?.[1] ?? [];
+    const answer = list.length > 1 ? list.shift() : list[0];
+    if (answer === "cut") return request.socket.destroy();
+    if (typeof answer === "function") return answer(request, response);
+    const { status = answer === undefined ? 404 : 200, body, lines } = answer ?? { body: { message: "no such thing" } };
+    request.resume();
+    response.writeHead(status, { "content-type": "application/json" });
+    if (lines === undefined) response.end(body === undefined ? undefined : JSON.stringify(body));
+    else response.end(lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  const engine = await openEngine({ host: `unix://${path}`, source: "test" }, {}, AbortSignal.timeout(10_000));
+  return {
+    engine,
+    requests,
+    on: (request, ...list) => void answers.set(request, list),
+    close: async () => {
+      await engine.close();
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      });
+    },
+  };
+}

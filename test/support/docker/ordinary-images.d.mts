@@ -1,0 +1,1 @@
+export function makeOrdinaryImages(socket: string, names?: string[]): Promise<void>;
