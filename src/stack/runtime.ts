@@ -28,6 +28,8 @@ export interface ServiceExit {
   oomKilled: boolean;
   /** Epoch milliseconds. */
   at: number;
+  /** The cause that the runtime observed and what helps, as the rest of a sentence. */
+  reason?: string;
 }
 
 export type WebProtocol = "http" | "https";

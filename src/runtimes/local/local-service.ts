@@ -15,7 +15,6 @@ import { type HookContext, PreStop } from "../shared/hooks.js";
 import { webProtocol } from "../shared/probes/web-protocol.js";
 import { execInside } from "./commands/run.js";
 import type { ListenWatch } from "./listen-watch.js";
-import { recentListeners } from "./ports-listeners.js";
 import { hostPort, type ProbeContext, probeService } from "./probes/probe.js";
 import type { LaunchPlan } from "./providers/launch-plan.js";
 import type { ManagedProcess, ServiceUser } from "./types.js";
@@ -27,7 +26,6 @@ export class LocalService implements RuntimeService {
   readonly user: RuntimeService["user"];
   readonly command: readonly string[];
   readonly emptyVolumes: RuntimeService["emptyVolumes"];
-  readonly exited: Promise<ServiceExit>;
   readonly hooks: HookContext;
   readonly #preStop: PreStop;
   #stopping: Promise<ServiceExit> | undefined;
@@ -40,6 +38,7 @@ export class LocalService implements RuntimeService {
     readonly notes: string[],
     user: ServiceUser,
     private readonly process: ManagedProcess,
+    readonly exited: Promise<ServiceExit>,
     private readonly plan: LaunchPlan,
     private readonly probing: ProbeContext,
     private readonly listening: ListenWatch,
@@ -55,7 +54,6 @@ export class LocalService implements RuntimeService {
     this.user = { uid: process.effectiveUid(), name: user.name, enforcement: user.enforcement };
     this.command = plan.argv;
     this.emptyVolumes = Promise.resolve(plan.emptyVolumes);
-    this.exited = process.exited;
     void ended.finally(() => listening.end());
   }
 
@@ -78,7 +76,7 @@ export class LocalService implements RuntimeService {
     const before = this.plan.access === null ? null : await this.listening.stranger();
     if (before !== null) return { healthy: false, message: before, latencyMs: 0, check: "listening sockets" };
     const result = await probeService(this.probing, healthcheck, signal);
-    const stranger = result.healthy ? await this.listening.stranger(recentListeners) : null;
+    const stranger = result.healthy ? await this.listening.stranger({ isRecent: true }) : null;
     if (result.healthy && !this.#examined) {
       // The answer of a start has the addresses on which the service listens, however late it began to listen.
       this.#examined = true;

@@ -7,6 +7,8 @@ import type { Enforcement } from "../../stack/runtime.js";
 import { removeUnfinished } from "../../system/atomic-write.js";
 import { startTime } from "../../system/process-identity.js";
 import { withDefaults } from "../shared/default-limits.js";
+import type { NetworkNamespace } from "./network/namespace.js";
+import { Networks } from "./network/networks.js";
 import { accessible } from "./process/access.js";
 import { type Cgroup, type CgroupFactory, endCgroup, MB } from "./process/cgroup.js";
 import { type CommandGroup, openCommandGroup } from "./process/command-group.js";
@@ -57,6 +59,7 @@ class LocalProcessHost implements ProcessHost {
   readonly #users: ServiceUsers;
   readonly #leases: UserLeases;
   readonly #watchdog: Watchdog;
+  readonly #networks: Networks;
   readonly #processes = new Set<ManagedProcess>();
   readonly #commands = new Set<AbortController>();
   readonly #cgroups = new Map<ManagedProcess, Cgroup>();
@@ -76,6 +79,10 @@ class LocalProcessHost implements ProcessHost {
     this.#users = new ServiceUsers(options.stateDir);
     this.#leases = new UserLeases(options.warn);
     this.#watchdog = new Watchdog(options);
+    this.#networks = new Networks(options.network ?? "auto", this.sandbox.enforcement, options.warn, {
+      watch: (pid) => this.#watch(pid, [], null),
+      unwatch: (pid) => this.#watchdog.remove(pid),
+    });
   }
 
   /** The watchdog's process id. Tests kill that process. */
@@ -117,6 +124,14 @@ class LocalProcessHost implements ProcessHost {
 
   accessible(path: string, user: ServiceUser, mode: "read" | "execute", shown?: string): Promise<boolean> {
     return accessible(path, user, mode, shown !== undefined && this.sandbox.hides(shown) ? shown : undefined);
+  }
+
+  openNetwork(): Promise<NetworkNamespace | null> {
+    return this.#networks.open();
+  }
+
+  networkEnforcement(): Promise<Enforcement> {
+    return this.#networks.enforcement();
   }
 
   spawn(spec: ProcessSpec): Promise<ManagedProcess> {
@@ -283,6 +298,7 @@ class LocalProcessHost implements ProcessHost {
     for (const command of this.#commands) command.abort();
     await Promise.all([...this.#processes].map((process) => process.stop({ graceMs: 0 })));
     await Promise.allSettled(this.#starting);
+    await this.#networks.close();
     await this.#watchdog.close();
   }
 

@@ -3,6 +3,7 @@ import { StackwardenError } from "../../../errors.js";
 import type { Limits } from "../../../stack/definition/types.js";
 import type { LineStream, LogSink, LogStream } from "../../../stack/logs/types.js";
 import type { ExecRequest, ExecResult } from "../../../stack/runtime.js";
+import type { NetworkNamespace } from "../network/namespace.js";
 import type { ManagedProcess, ProcessHost } from "../types.js";
 import { type CommandPlace, commandSpec } from "./place.js";
 
@@ -76,6 +77,7 @@ export interface OneOffRun {
   limits: Limits;
   /** The project's folder and its part of the state directory. */
   visible: readonly string[];
+  network?: NetworkNamespace;
   exec: Omit<ExecRequest, "signal">;
   signal: AbortSignal;
   /** Called with the process while it runs, so that closing the stack also ends the command. */
@@ -84,7 +86,7 @@ export interface OneOffRun {
 
 /** Runs the command in its own cgroup, which is emptied and removed afterwards. */
 export async function runFresh(place: CommandPlace, host: ProcessHost, run: OneOffRun): Promise<ExecResult> {
-  const { exec, signal, projectId, generation, limits, visible } = run;
+  const { exec, signal, projectId, generation, limits, visible, network } = run;
   const spec = await commandSpec(place, exec);
   signal.throwIfAborted();
   const process = await host
@@ -95,6 +97,7 @@ export async function runFresh(place: CommandPlace, host: ProcessHost, run: OneO
       generation,
       limits,
       visible,
+      ...(network === undefined ? {} : { network }),
       sink: outputSink(exec),
       stdin: exec.stdin ?? Buffer.alloc(0),
     })
