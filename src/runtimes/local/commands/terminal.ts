@@ -3,9 +3,9 @@
  * Its standard input and output are pipes to the server.
  */
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
 import { promisify } from "node:util";
 import type { CommandTerminal, ExecRequest, TerminalSize } from "../../../stack/runtime.js";
+import { executable } from "../../../system/find-program.js";
 import { noTerminal } from "../../shared/unsupported.js";
 import type { CommandSpec } from "./place.js";
 
@@ -38,7 +38,7 @@ let checked: Promise<string> | undefined;
 
 /** Fails when this machine has no suitable `script`. @returns the path of `stty` */
 async function requirePrograms(): Promise<string> {
-  const stty = STTY.find((path) => existsSync(path));
+  const [stty] = (await Promise.all(STTY.map(executable))).filter((path) => path !== null);
   const { stdout } = await execute(SCRIPT, ["--version"], { env: {}, cwd: "/", timeout: 5000 });
   const [, major = 0, minor = 0] = (/util-linux (\d+)\.(\d+)/.exec(stdout) ?? []).map(Number);
   if (stty === undefined || major < LEAST_VERSION[0] || (major === LEAST_VERSION[0] && minor < LEAST_VERSION[1]))
@@ -112,7 +112,7 @@ export function followSize(
   run: (args: string[]) => Promise<unknown>,
 ): () => void {
   let latest: TerminalSize | null = null;
-  let applying: Promise<void> | null = null;
+  let isApplying = false;
   const apply = async (): Promise<void> => {
     for (let size = latest; size !== null; size = latest) {
       latest = null;
@@ -124,8 +124,10 @@ export function followSize(
   };
   return terminal.onResize(() => {
     latest = terminal.size();
-    applying ??= apply().finally(() => {
-      applying = null;
+    if (isApplying) return;
+    isApplying = true;
+    void apply().finally(() => {
+      isApplying = false;
     });
   });
 }
