@@ -471,19 +471,16 @@ export class Project {
     const { runtimes } = this.options;
     const { supervisor, storage } = this;
     const selection = nextSelection(supervisor.selection, request);
-    let written: StackDefinition | undefined;
     return checkStack({
       project: this.id,
       folder: this.folder,
       config,
       runtimes,
       own: supervisor.running?.runtimeStack.endpoints() ?? [],
-      read: async (without) => {
-        const chosen = { ...selection, without: [...(selection.without ?? []), ...without] };
-        written = await supervisor.read(config, null, chosen);
-        return supervisor.withSelected(written);
-      },
-      overrides: async () => {
+      read: (without) =>
+        supervisor.read(config, null, { ...selection, without: [...(selection.without ?? []), ...without] }),
+      selected: (written) => supervisor.withSelected(written),
+      overrides: async (written) => {
         if (!this.open) await storage.readLimits();
         return supervisor.notes(written);
       },
