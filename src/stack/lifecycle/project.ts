@@ -326,7 +326,12 @@ export class Project {
     const whole = services.filter((name) => units?.get(name)?.definition.instanceOf === undefined);
     const without = withoutAlso(this.supervisor.selection, whole);
     const stopping = this.withInstances(whole);
-    const request = { project: this.id, without, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+    const request = {
+      project: this.id,
+      without,
+      leaveEnded: true as const,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    };
     const { status, before, after } = await this.start(request, call, this.#settings);
     return stopOutcome({
       project: this.id,
