@@ -11,12 +11,13 @@ import type {
   ServiceStats,
   WebProtocol,
 } from "../../../stack/runtime.js";
+import { withRetry } from "../../../system/retry.js";
 import { type HookContext, PreStop } from "../../shared/hooks.js";
 import { NO_STATS } from "../../shared/no-stats.js";
 import { webProtocol } from "../../shared/probes/web-protocol.js";
 import type { UserIds } from "../container/user-ids.js";
 import type { Engine } from "../engine/engine.js";
-import { isNotFound, serviceError, statusOf } from "../engine/errors.js";
+import { engineMessage, isNotFound, serviceError, statusOf } from "../engine/errors.js";
 import type { ServiceVolume } from "../volumes/ensure.js";
 import { copyFiles } from "./copy-files.js";
 import { execInContainer } from "./exec.js";
@@ -27,6 +28,12 @@ import { dialOf } from "./reach.js";
 import type { ContainerStats } from "./stats.js";
 
 const ENDED = "the instance has ended";
+/** The kernel may not freeze processes that are busy, which a moment later it does. */
+const FREEZE_RETRY = {
+  maxRetries: 3,
+  baseDelayMs: 100,
+  classify: (error: unknown): boolean => /unable to freeze/i.test(engineMessage(error)),
+};
 
 export interface DockerServiceOptions {
   generation: number;
@@ -152,12 +159,10 @@ export class DockerService implements RuntimeService {
 
   async pause(): Promise<void> {
     const { engine, container } = this.options;
-    await engine.docker
-      .getContainer(container)
-      .pause()
-      .catch((error: unknown) => {
-        throw serviceError(error, this.service, "pausing it", engine.address.host);
-      });
+    const paused = withRetry(() => engine.docker.getContainer(container).pause(), FREEZE_RETRY);
+    await paused.catch((error: unknown) => {
+      throw serviceError(error, this.service, "pausing it", engine.address.host);
+    });
   }
 
   async resume(): Promise<void> {

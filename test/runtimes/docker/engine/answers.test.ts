@@ -436,7 +436,7 @@ describe("an instance", () => {
     const failing = service({
       update: fails(answered(400, "too small")),
       inspect: fails(answered(500, "odd")),
-      pause: fails(answered(500, "cannot pause")),
+      pause: fails(answered(500, "unable to freeze")),
       unpause: fails(broken()),
     });
     await expect(failing.setLimits({ memory_mb: 1 })).rejects.toMatchObject({
@@ -444,7 +444,7 @@ describe("an instance", () => {
     });
     expect((await failing.readLimits()).cpus.enforcement.reason).toContain("odd");
     expect((await failing.stats()).reason).toBe("no statistics");
-    await expect(failing.pause()).rejects.toThrow("cannot pause");
+    await expect(failing.pause()).rejects.toThrow("unable to freeze");
     await expect(failing.resume()).rejects.toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
     expect((await service({ inspect: fails(answered(404)) }).readLimits()).cpus.enforcement.reason).toContain("ended");
   });
