@@ -50,6 +50,7 @@ const FILE_BOUNDARY = [
   "runtimes/docker/container",
   "runtimes/docker/dependencies",
   "runtimes/docker/volumes",
+  "runtimes/dagger/container",
 ];
 
 /** Modules in these folders whose paths only the server or the kernel changes. */
@@ -62,6 +63,8 @@ const OWN_FILES = [
   // /proc, cgroups, the server's own records.
   "runtimes/local/process/",
   "runtimes/local/ports-listeners.ts",
+  "runtimes/local/network/",
+  "runtimes/local/network-agent-main.ts",
   // Programs of the machine and packages of stackwarden.
   "runtimes/local/binaries.ts",
   "runtimes/local/binaries-postgres.ts",

@@ -46,6 +46,7 @@ export async function build(outdir) {
   const entryPoints = { stackwarden: join(root, "src", "main.ts") };
   const watchdog = join(root, "src", "runtimes", "local", "watchdog-main.ts");
   if (existsSync(watchdog)) entryPoints.watchdog = watchdog;
+  entryPoints["network-agent"] = join(root, "src", "runtimes", "local", "network-agent-main.ts");
   entryPoints["docker-watchdog"] = join(root, "src", "runtimes", "docker", "docker-watchdog-main.ts");
   const loadWorker = join(root, "src", "load-worker.ts");
   if (existsSync(loadWorker)) entryPoints["load-worker"] = loadWorker;

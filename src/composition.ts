@@ -30,7 +30,7 @@ export function composeManager(config: Config, logger: Logger): SharedStackManag
     processHost: async () => {
       const { createProcessHost } = await import("./runtimes/local/process-host.js");
       const namespaces = process.env.STACKWARDEN_NAMESPACES !== "off";
-      return createProcessHost({ stateDir: config.stateDir, warn, namespaces });
+      return createProcessHost({ stateDir: config.stateDir, warn, namespaces, network: config.localNetwork });
     },
   });
   const dagger = createDaggerRuntime({

@@ -288,6 +288,12 @@ const TABLE = {
     as: "dagger.cliSource",
     workingDirectory: FORBIDDEN,
   },
+  /** Whether stacks of the local runtime have separate networks: where the machine supports it, always, or never. */
+  local_network: {
+    schema: (z) => z.enum(["auto", "isolated", "shared"]).default("auto"),
+    process: true,
+    workingDirectory: FORBIDDEN,
+  },
   /** Default: the address of `docker_context`, else the client's `DOCKER_HOST`. */
   docker_host: {
     schema: (z) =>

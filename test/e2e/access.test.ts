@@ -29,6 +29,7 @@ describe("addresses and credentials", () => {
     });
 
   beforeAll(async () => {
+    await bench.withPostgres();
     folder = bench.project("shop", { "compose.yaml": COMPOSE, "app.js": APP });
     expect((await run("url")).code).toBe(3);
     expect(await run("up", "-d")).toMatchObject({ code: 0 });

@@ -172,6 +172,7 @@ describe.each(MODES)("a server killed in the middle of a change, %s", (mode) => 
 
   const env = { NODE_OPTIONS: `--require ${join(ROOT, "test/e2e/support/crash.cjs")}`, CRASH_ORDER: order };
   beforeAll(async () => {
+    await bench.withPostgres();
     bench.project(PROJECT, { "compose.yaml": STACK, "app.js": APP });
     server = await bench.server(env);
     await start();

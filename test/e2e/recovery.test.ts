@@ -63,6 +63,7 @@ describe.each(MODES)("recovery, %s", (mode) => {
     );
 
   it("loses nothing that postgres acknowledged when the server is killed, and leaves nothing running", async () => {
+    await bench.withPostgres();
     bench.project("shop", { "compose.yaml": DATABASE });
     const first = await bench.server();
     const started = await first.call("start_stack", { project: "shop", folder: "shop" });
@@ -115,6 +116,7 @@ describe.each(MODES)("recovery, %s", (mode) => {
   });
 
   it("removes data only on request", async () => {
+    await bench.withPostgres();
     bench.project("shop", { "compose.yaml": DATABASE });
     const server = await bench.server();
     await server.call("start_stack", { project: "shop", folder: "shop" });

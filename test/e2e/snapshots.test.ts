@@ -33,6 +33,7 @@ describe("snapshots of a real database", () => {
   };
 
   beforeAll(async () => {
+    await bench.withPostgres();
     bench.project("shop", { "compose.yaml": compose(PASSWORD) });
     bench.project("copy", { "compose.yaml": compose(PASSWORD) });
     server = await bench.server();

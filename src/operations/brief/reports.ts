@@ -1,6 +1,7 @@
 /** Compact answers of list_stacks, health_status, get_stats and get_events for agents. */
 import * as z from "zod";
 import type { EventPage, HealthOutcome, StackEvent, StackReport, StatsReport } from "../../stack/model.js";
+import { DEFAULT_PIDS } from "../../stack/schemas/limits.js";
 import { limitLines, notesOf, serviceLine, staleLine, withoutEmpty } from "./service-line.js";
 
 const text = z.string();
@@ -22,7 +23,10 @@ function briefStack(stack: StackReport): Record<string, unknown> {
   if (state === "stopped")
     return withoutEmpty({ project, state, folder, folder_missing, services: Object.keys(services), commands });
   const lines = Object.entries(services).map(([name, service]) => {
-    const limits = Object.entries(limitLines(service.limits) ?? {}).map(([limit, value]) => `${limit} ${value}`);
+    const limits = Object.entries(limitLines(service.limits) ?? {})
+      // The default limit was not requested.
+      .filter(([limit, value]) => limit !== "pids" || value !== DEFAULT_PIDS)
+      .map(([limit, value]) => `${limit} ${value}`);
     return [name, [serviceLine(service), ...(limits.length === 0 ? [] : [`limits: ${limits.join(", ")}`])].join("; ")];
   });
   return withoutEmpty({

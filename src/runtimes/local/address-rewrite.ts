@@ -6,8 +6,12 @@ import type { ServiceDefinition } from "../../stack/definition/types.js";
 
 /** Addresses from the port ledger. */
 export interface AddressBook {
+  /** True when only services of the stack listen on 127.0.0.1. */
+  isSeparate?: boolean;
   services(): string[];
   hostPort(service: string, containerPort: number): number | undefined;
+  /** The machine's port that leads to a container port, where services have a separate network. */
+  publishedPort?(service: string, containerPort: number): number | undefined;
   /** Container ports, published first. */
   ports(service: string): number[];
   /** An address of the stack on which the service accepts its container port; undefined when it has none. */
@@ -28,6 +32,7 @@ const DEFAULT_PORTS: Record<string, number> = {
 };
 
 const OWN = /\{port(?::(\d{1,5}))?\}/g;
+const PUBLISHED = /\{published:([^:{}]+):(\d{1,5})\}/g;
 const HOST_KEY = /^(.*?)(?:HOSTNAME|HOST|SERVER|ADDRESS|ADDR)$/i;
 
 const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
@@ -71,8 +76,8 @@ function siblings(text: string, book: AddressBook): string {
 export function rewriteText(text: string, service: string, book: AddressBook): string {
   const first = book.ports(service)[0];
   const named = text
-    .replace(/\{published:([^:{}]+):(\d{1,5})\}/g, (whole, name: string, port: string) => {
-      const hostPort = book.hostPort(name, Number(port));
+    .replace(PUBLISHED, (whole, name: string, port: string) => {
+      const hostPort = book.publishedPort?.(name, Number(port)) ?? book.hostPort(name, Number(port));
       return hostPort === undefined ? whole : `${LOOPBACK}:${hostPort}`;
     })
     .replaceAll("{host}", LOOPBACK)
@@ -151,4 +156,16 @@ export function rewriteContainerCommand(argv: string[], service: string, book: A
     if (PORT_FLAG.test(argv[index - 1] ?? "")) return own(text);
     return rewriteText(address(text), service, book);
   });
+}
+
+/** Services and container ports that `{published:service:port}` names in a stack's commands and environments. */
+export function publishedPlaceholders(services: readonly ServiceDefinition[]): { service: string; port: number }[] {
+  const texts = services.flatMap(({ environment, local }) => [
+    ...Object.values(environment),
+    ...(local?.command ?? []),
+    ...Object.values(local?.environment ?? {}),
+  ]);
+  return texts.flatMap((text) =>
+    [...text.matchAll(PUBLISHED)].map(([, service = "", port]) => ({ service, port: Number(port) })),
+  );
 }

@@ -3,7 +3,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { StackwardenError } from "../../errors.js";
 import type { ServiceExit } from "../../stack/runtime.js";
 import { isRootServer } from "./files/storage.js";
-import { listeners, listenersOn, recentListeners } from "./ports-listeners.js";
+import type { Loopback } from "./network/loopback.js";
+import { listenersOn } from "./ports-listeners.js";
 import { isServiceUid } from "./process/user-range.js";
 import type { ManagedProcess, ServiceUser } from "./types.js";
 
@@ -27,6 +28,7 @@ const STEP_MS = 20;
 /**
  * Waits until the service listens, has ended, or the time is up.
  * @param ports the host ports of the service
+ * @param loopback where it listens
  * @param foreign is called with a port on which the service's own user listens on a non-loopback address
  */
 export async function waitForEarlyExit(
@@ -35,6 +37,7 @@ export async function waitForEarlyExit(
   user: ServiceUser,
   signal: AbortSignal,
   waitMs: number,
+  loopback: Loopback,
   foreign: (port: number) => void,
 ): Promise<EarlyExit> {
   let exit: ServiceExit | undefined;
@@ -47,13 +50,13 @@ export async function waitForEarlyExit(
     signal.throwIfAborted();
     await Promise.race([process.exited, delay(STEP_MS)]);
     if (exit !== undefined || port === undefined) continue;
-    const listening = await listenersOn(port, recentListeners);
+    const listening = await listenersOn(port, () => loopback.recentListeners());
     if (listening.some((one) => one.uid === null || one.uid === user.uid || !isRootServer())) break;
   }
   if (exit !== undefined) return { kind: "exited", exit };
   // The sockets of another user than a service's own can belong to its other programs.
-  if (isRootServer() && isServiceUid(user.uid)) {
-    for (const one of (await listeners()) ?? []) if (one.uid === user.uid && !one.loopback) foreign(one.port);
+  if (loopback.shared && isRootServer() && isServiceUid(user.uid)) {
+    for (const one of (await loopback.listeners()) ?? []) if (one.uid === user.uid && !one.loopback) foreign(one.port);
   }
   return { kind: "running" };
 }

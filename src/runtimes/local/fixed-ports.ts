@@ -3,8 +3,8 @@
  * forwards to it.
  */
 import { LOOPBACK } from "./address-rewrite.js";
-import { type Forward, forward, listening } from "./forward.js";
-import { listeners, recentListeners } from "./ports-listeners.js";
+import type { Forward } from "./forward.js";
+import type { Loopback } from "./network/loopback.js";
 
 const INTERVAL_MS = 250;
 /** How long a service is watched after its start, in milliseconds. */
@@ -15,6 +15,7 @@ export interface FixedPortsOptions {
   uid: number;
   /** Its ports whose host port is another one than the container port. */
   ports: readonly { containerPort: number; hostPort: number }[];
+  loopback: Loopback;
   /** Called once for each port that is forwarded. */
   onForward(containerPort: number, hostPort: number): void;
 }
@@ -37,7 +38,7 @@ export class FixedPorts {
 
   /** Call it before the service starts. */
   static async watch(options: FixedPortsOptions): Promise<FixedPorts> {
-    const before = options.ports.length === 0 ? null : await listeners();
+    const before = options.ports.length === 0 ? null : await options.loopback.listeners();
     // Without a table of sockets their owner is not known.
     return new FixedPorts(
       before === null ? { ...options, ports: [] } : options,
@@ -56,16 +57,17 @@ export class FixedPorts {
   }
 
   async #look(): Promise<void> {
-    const sockets = (await recentListeners()) ?? [];
+    const { loopback } = this.options;
+    const sockets = (await loopback.recentListeners()) ?? [];
     for (const { containerPort, hostPort } of this.options.ports) {
       if (this.#forwards.has(hostPort) || sockets.some(({ port }) => port === hostPort)) continue;
       const isOwn = sockets.some(
         (one) => one.port === containerPort && one.answersLoopback && one.uid === this.options.uid,
       );
       if (!isOwn || this.#taken.has(containerPort)) continue;
-      const one = forward(() => containerPort);
-      if (!(await listening(one.server, LOOPBACK, hostPort))) continue;
-      if (this.#ended) one.server.close();
+      const one = await loopback.forward(LOOPBACK, hostPort, () => containerPort);
+      if (one === null) continue;
+      if (this.#ended) await one.close();
       else {
         this.#forwards.set(hostPort, one);
         this.options.onForward(containerPort, hostPort);
@@ -76,10 +78,7 @@ export class FixedPorts {
   async end(): Promise<void> {
     this.#ended = true;
     clearTimeout(this.#timer);
-    const closing = [...this.#forwards.values()].map(({ server, sockets }) => {
-      for (const socket of sockets) socket.destroy();
-      return new Promise<void>((resolve) => server.close(() => resolve()));
-    });
+    const closing = [...this.#forwards.values()].map((one) => one.close());
     this.#forwards.clear();
     await Promise.all(closing);
   }

@@ -2,43 +2,52 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { LOOPBACK } from "./address-rewrite.js";
 
-export interface Forward {
-  server: Server;
-  sockets: Set<Socket>;
+/** Pipes two connections into each other until both have ended; an error of one ends both. */
+export function join(client: Socket, upstream: Socket, sockets: Set<Socket>): void {
+  for (const [one, other] of [
+    [client, upstream],
+    [upstream, client],
+  ] as const) {
+    sockets.add(one);
+    one.setNoDelay(true);
+    one.pipe(other);
+    one.once("error", () => other.destroy());
+    one.once("close", () => {
+      sockets.delete(one);
+      other.destroySoon();
+    });
+  }
 }
 
 /** A server whose connections go to a port of 127.0.0.1; without a port they are closed. */
-export function forward(port: () => number | undefined): Forward {
-  const sockets = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: true }, (client) => {
-    const hostPort = port();
-    if (hostPort === undefined) return void client.destroy();
-    const upstream = connect({ host: LOOPBACK, port: hostPort, allowHalfOpen: true });
-    for (const [one, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(one);
-      one.setNoDelay(true);
-      one.pipe(other);
-      one.once("error", () => other.destroy());
-      one.once("close", () => {
-        sockets.delete(one);
-        other.destroySoon();
-      });
-    }
+function forwarder(port: () => number | undefined, sockets: Set<Socket>): Server {
+  return createServer({ allowHalfOpen: true }, (client) => {
+    const to = port();
+    if (to === undefined) return void client.destroy();
+    join(client, connect({ host: LOOPBACK, port: to, allowHalfOpen: true }), sockets);
   });
-  return { server, sockets };
 }
 
-/** Listens; false when the address is taken. */
-export const listening = (server: Server, host: string, port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    server.once("error", () => resolve(false));
-    server.listen({ host, port }, () => {
+export interface Forward {
+  close(): Promise<void>;
+}
+
+/** Listens on an address and forwards to a port of 127.0.0.1; null when the address is taken. */
+export function forward(host: string, from: number, to: () => number | undefined): Promise<Forward | null> {
+  const sockets = new Set<Socket>();
+  const server = forwarder(to, sockets);
+  const close = (): Promise<void> =>
+    new Promise((resolve) => {
+      server.close(() => resolve());
+      for (const socket of sockets) socket.destroy();
+    });
+  return new Promise((resolve) => {
+    server.once("error", () => resolve(null));
+    server.listen({ host, port: from }, () => {
       server.removeAllListeners("error");
       // An error of a single accepted connection must not end the process.
       server.on("error", () => undefined);
-      resolve(true);
+      resolve({ close });
     });
   });
+}

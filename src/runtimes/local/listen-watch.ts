@@ -4,7 +4,9 @@
  */
 
 import { isRootServer } from "./files/storage.js";
-import { type Listener, listeners, recentListeners } from "./ports-listeners.js";
+import { instanceOfUser, type RunningInstance } from "./instances.js";
+import type { Loopback } from "./network/loopback.js";
+import { type Listener, loopbackConnections } from "./ports-listeners.js";
 import { isServiceUid } from "./process/user-range.js";
 
 const INTERVAL_MS = 5000;
@@ -12,10 +14,14 @@ const INTERVAL_MS = 5000;
 export interface Listening {
   /** The service's own user. */
   uid: number;
+  project: string;
   /** Its host ports. */
   ports(): number[];
+  loopback: Loopback;
   /** Called once for each port on which the service's user listens on a non-loopback address. */
   onOpen(port: number): void;
+  /** Called once for each port of 127.0.0.1 to which the service connected and that a service of another stack has. */
+  onNeighbour(port: number, neighbour: Pick<RunningInstance, "project" | "service">): void;
 }
 
 /** Sockets of other users that receive connections to one of the ports on 127.0.0.1. */
@@ -26,6 +32,7 @@ const foreign = ({ uid, ports }: Listening, sockets: readonly Listener[]): Liste
 
 export class ListenWatch {
   readonly #open = new Set<number>();
+  readonly #neighbours = new Set<number>();
   #timer: NodeJS.Timeout | undefined;
 
   /** Without a separate user, the sockets of a service cannot be distinguished from others of the same user. */
@@ -36,9 +43,11 @@ export class ListenWatch {
   }
 
   async look(): Promise<void> {
-    // The owner of the project's folder has other programs, too.
-    if (!isServiceUid(this.service.uid)) return;
-    for (const one of (await recentListeners()) ?? []) {
+    // The owner of the project's folder has other programs, too. What listens in a separate network is not reachable.
+    if (!isServiceUid(this.service.uid) || !this.service.loopback.shared) return;
+    const sockets = (await this.service.loopback.recentListeners()) ?? [];
+    this.#lookForNeighbours(sockets);
+    for (const one of sockets) {
       if (this.#timer === undefined || one.uid !== this.service.uid || one.loopback || this.#open.has(one.port))
         continue;
       this.#open.add(one.port);
@@ -46,10 +55,28 @@ export class ListenWatch {
     }
   }
 
-  /** The reason why a check of the service may have reached another program; null when there is no sign of that. */
-  async stranger(): Promise<string | null> {
+  /** A program that has a database's port in its code reaches the database of another stack. */
+  #lookForNeighbours(sockets: readonly Listener[]): void {
+    const { uid, project } = this.service;
+    const ports = new Set(loopbackConnections().flatMap((one) => (one.uid === uid ? [one.port] : [])));
+    for (const port of ports) {
+      if (this.#neighbours.has(port)) continue;
+      const listener = sockets.find((one) => one.port === port && one.answersLoopback && one.uid !== uid);
+      const instance = listener === undefined || listener.uid === null ? null : instanceOfUser(listener.uid);
+      if (instance === null || instance.project === project || this.#timer === undefined) continue;
+      this.#neighbours.add(port);
+      this.service.onNeighbour(port, instance);
+    }
+  }
+
+  /**
+   * The reason why a check of the service reaches another program; null when there is no sign of that.
+   * @param isRecent the sockets of a moment ago do; before a password is sent they do not
+   */
+  async stranger({ isRecent = false } = {}): Promise<string | null> {
     if (this.#timer === undefined) return null;
-    const [one] = foreign(this.service, (await listeners()) ?? []);
+    const { loopback } = this.service;
+    const [one] = foreign(this.service, (await (isRecent ? loopback.recentListeners() : loopback.listeners())) ?? []);
     return one === undefined
       ? null
       : `port ${one.port} belongs to another program (user ${one.uid}), not to this service (user ${this.service.uid})`;

@@ -26,7 +26,6 @@ export class LocalService implements RuntimeService {
   readonly user: RuntimeService["user"];
   readonly command: readonly string[];
   readonly emptyVolumes: RuntimeService["emptyVolumes"];
-  readonly exited: Promise<ServiceExit>;
   readonly hooks: HookContext;
   readonly #preStop: PreStop;
   #stopping: Promise<ServiceExit> | undefined;
@@ -39,6 +38,7 @@ export class LocalService implements RuntimeService {
     readonly notes: string[],
     user: ServiceUser,
     private readonly process: ManagedProcess,
+    readonly exited: Promise<ServiceExit>,
     private readonly plan: LaunchPlan,
     private readonly probing: ProbeContext,
     private readonly listening: ListenWatch,
@@ -54,7 +54,6 @@ export class LocalService implements RuntimeService {
     this.user = { uid: process.effectiveUid(), name: user.name, enforcement: user.enforcement };
     this.command = plan.argv;
     this.emptyVolumes = Promise.resolve(plan.emptyVolumes);
-    this.exited = process.exited;
     void ended.finally(() => listening.end());
   }
 
@@ -77,7 +76,7 @@ export class LocalService implements RuntimeService {
     const before = this.plan.access === null ? null : await this.listening.stranger();
     if (before !== null) return { healthy: false, message: before, latencyMs: 0, check: "listening sockets" };
     const result = await probeService(this.probing, healthcheck, signal);
-    const stranger = result.healthy ? await this.listening.stranger() : null;
+    const stranger = result.healthy ? await this.listening.stranger({ isRecent: true }) : null;
     if (result.healthy && !this.#examined) {
       // The answer of a start has the addresses on which the service listens, however late it began to listen.
       this.#examined = true;
@@ -87,7 +86,7 @@ export class LocalService implements RuntimeService {
   }
 
   webProtocol(containerPort: number, signal: AbortSignal): Promise<WebProtocol | null> {
-    return webProtocol(hostPort(this.probing, containerPort), signal);
+    return webProtocol(hostPort(this.probing, containerPort), signal, this.probing.dial);
   }
 
   setLimits(limits: Limits): Promise<AppliedLimits> {

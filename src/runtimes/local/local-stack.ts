@@ -17,7 +17,7 @@ import type {
 } from "../../stack/runtime.js";
 import { runPostStart } from "../shared/hooks.js";
 import { type BusyPort, PortLedger, portsInUse } from "../shared/port-ledger.js";
-import type { AddressBook } from "./address-rewrite.js";
+import { type AddressBook, LOOPBACK } from "./address-rewrite.js";
 import { SERVICE_PATH } from "./binaries.js";
 import type { CommandPlace } from "./commands/place.js";
 import { runFresh } from "./commands/run.js";
@@ -27,9 +27,14 @@ import { ensureDir, namesIn, ownerOf, privateDirs } from "./files/create.js";
 import { removeTree } from "./files/remove-tree.js";
 import { FixedPorts } from "./fixed-ports.js";
 import { type TranslatedDefinition, translate, translateService } from "./image/translate.js";
+import { remember } from "./instances.js";
 import { ListenWatch } from "./listen-watch.js";
 import { LocalService } from "./local-service.js";
 import { aliasesOf, withAliases } from "./name-aliases.js";
+import { type Loopback, MACHINE_LOOPBACK } from "./network/loopback.js";
+import type { NetworkNamespace } from "./network/namespace.js";
+import { NamespacePorts, type StackPorts } from "./network/stack-ports.js";
+import { explainConflict, OutputTail } from "./port-conflict.js";
 import { portRequests } from "./port-requests.js";
 import { prepareApp } from "./providers/app.js";
 import type { LaunchPlan, LocalStartRequest, PrepareContext } from "./providers/launch-plan.js";
@@ -82,9 +87,10 @@ interface Instance {
 
 export class LocalStack implements RuntimeStack {
   readonly runtime = "local";
-  /** Never settles: processes of this machine are not lost together, because each reports its own exit. */
-  readonly lost = new Promise<{ reason: string }>(() => {});
-  readonly #ledger: PortLedger;
+  /** Settles only with the stack's network: processes are not lost together, because each reports its own exit. */
+  readonly lost: Promise<{ reason: string }>;
+  readonly #ledger: StackPorts;
+  readonly #loopback: Loopback;
   readonly #addresses: ServiceAddresses;
   readonly #instances = new Map<string, Instance>();
   /** Processes of one-off commands. */
@@ -97,12 +103,20 @@ export class LocalStack implements RuntimeStack {
     private readonly open_: OpenStackRequest,
     private readonly server: LocalServer,
     definition: TranslatedDefinition,
+    private readonly network: NetworkNamespace | null,
     private readonly onClose: (stack: LocalStack) => void,
   ) {
     this.host = server.host;
     this.#definition = definition;
-    this.#ledger = new PortLedger(portRequests, { project: open_.projectId });
-    this.#addresses = new ServiceAddresses(open_.stateDir, (service, port) => this.#ledger.hostPort(service, port));
+    const project = open_.projectId;
+    this.#loopback = network ?? MACHINE_LOOPBACK;
+    this.#ledger = network === null ? new PortLedger(portRequests, { project }) : new NamespacePorts(project, network);
+    this.#addresses = new ServiceAddresses(
+      open_.stateDir,
+      (service, port) => this.#ledger.hostPort(service, port),
+      this.#loopback,
+    );
+    this.lost = network === null ? new Promise(() => {}) : network.lost.then((reason) => ({ reason }));
   }
 
   /** @throws PORT_IN_USE, UNSUPPORTED, STORAGE_FAILED, INVALID_STACK */
@@ -116,9 +130,15 @@ export class LocalStack implements RuntimeStack {
     await ensureDir(request.stateDir, 0o711);
     await removeCommandDirs(request.stateDir);
     await recoverRestores(request.stateDir);
-    const stack = new LocalStack(request, server, definition, onClose);
-    await stack.#ledger.apply(definition);
-    await stack.#provideAddresses();
+    const network = (await server.host.openNetwork?.()) ?? null;
+    const stack = new LocalStack(request, server, definition, network, onClose);
+    try {
+      await stack.#ledger.apply(definition);
+      await stack.#provideAddresses();
+    } catch (error) {
+      await stack.close();
+      throw error;
+    }
     if (request.signal.aborted) {
       await stack.close();
       request.signal.throwIfAborted();
@@ -157,8 +177,10 @@ export class LocalStack implements RuntimeStack {
   get #book(): AddressBook {
     const ledger = this.#ledger;
     return {
+      isSeparate: this.network !== null,
       services: () => ledger.services(),
       hostPort: (service, port) => ledger.hostPort(service, port),
+      publishedPort: (service, port) => ledger.publishedPort?.(service, port),
       ports: (service) => ledger.ports(service),
       address: (service, port) => this.#addresses.of(service, port),
     };
@@ -208,6 +230,7 @@ export class LocalStack implements RuntimeStack {
         generation,
         limits,
         visible: [this.open_.folder, this.open_.stateDir],
+        ...this.#inNetwork,
         exec,
         signal,
         running: (started) => {
@@ -228,13 +251,22 @@ export class LocalStack implements RuntimeStack {
     return { ...request, service: translateService(request.service, this.open_.folder) };
   }
 
+  get #inNetwork(): { network?: NetworkNamespace } {
+    return this.network === null ? {} : { network: this.network };
+  }
+
   async #prepareCommand(request: LocalStartRequest, user: ServiceUser, place: string): Promise<CommandPlace["plan"]> {
     const context = await this.#context(request, user, place);
     const provider = providerOf(request.service);
     if (request.service.server !== undefined)
       return {
         cwd: context.home,
-        env: { LANG: "C.UTF-8", HOME: context.home, TMPDIR: context.tmp, PATH: SERVICE_PATH.join(":") },
+        env: {
+          LANG: "C.UTF-8",
+          HOME: context.home,
+          TMPDIR: context.tmp,
+          PATH: ["/usr/sbin", ...SERVICE_PATH].join(":"),
+        },
         commandEnv: { ...request.service.environment },
         resolve: async (argv) => argv,
       };
@@ -257,6 +289,7 @@ export class LocalStack implements RuntimeStack {
       host: this.host,
       book: withAliases(this.#book, aliasesOf(this.#definition, request.service)),
       retry: this.open_.settings?.retry ?? this.server.retry,
+      machine: this.network === null ? LOOPBACK : this.network.gateway(),
       ...(await privateDirs(stateDir, place, user)),
     };
   }
@@ -289,10 +322,12 @@ export class LocalStack implements RuntimeStack {
     const allNotes = [...plan.notes, ...notes];
     const fixed = await FixedPorts.watch({
       uid: user.uid,
+      loopback: this.#loopback,
       ports: providerOf(service) !== null || service.server !== undefined ? [] : this.#movedPorts(service),
       onForward: (containerPort, hostPort) =>
         void allNotes.push(`It listens on ${containerPort}, its container port; ${hostPort} forwards to it.`),
     });
+    const output = new OutputTail(sink);
     const process = await this.host.spawn({
       projectId: this.open_.projectId,
       service: name,
@@ -302,11 +337,32 @@ export class LocalStack implements RuntimeStack {
       env: hidden.env,
       user,
       limits,
-      sink,
+      sink: output,
       visible: [this.open_.folder, this.open_.stateDir],
+      ...this.#inNetwork,
       mounts: plan.mounts ?? [],
       files: plan.files ?? {},
       programs: plan.programs ?? plan.argv.slice(0, 1),
+    });
+    const project = this.open_.projectId;
+    const forget = remember({ project, service: name, pid: process.pid, uid: user.uid });
+    const conflict = (): Promise<string | null> =>
+      explainConflict({
+        project,
+        service: name,
+        uid: user.uid,
+        output,
+        ports: this.#ledger.ports(name).flatMap((containerPort) => {
+          const hostPort = this.#ledger.hostPort(name, containerPort);
+          return hostPort === undefined ? [] : [{ containerPort, hostPort }];
+        }),
+        netDir: this.network?.tables ?? "/proc/net",
+        shared: this.#loopback.shared,
+      });
+    const exited = process.exited.then(async (exit) => {
+      forget();
+      const reason = (exit.exitCode ?? 0) === 0 ? null : await conflict().catch(() => null);
+      return reason === null ? exit : { ...exit, reason };
     });
     const ended = this.#follow(name, process, plan, fixed);
     const instance = { process, plan, ended };
@@ -330,6 +386,7 @@ export class LocalStack implements RuntimeStack {
         user,
         signal,
         ports.length > 0 ? FIRST_MOMENTS_MS : 0,
+        this.#loopback,
         openPort,
       );
       if (early.kind === "exited") {
@@ -352,14 +409,23 @@ export class LocalStack implements RuntimeStack {
       cwd: plan.cwd,
       env: plan.env,
       book: this.#ledger,
+      dial: this.#loopback.dial,
+      conflict,
       secrets,
       access: plan.access,
       resolve: plan.resolve,
     };
     const listening = new ListenWatch({
       uid: user.uid,
+      loopback: this.#loopback,
       ports: () => this.#hostPorts(service).filter((port) => !fixed.forwards(port)),
+      project,
       onOpen: openPort,
+      onNeighbour: (port, other) => {
+        const message = `${name} connects to 127.0.0.1:${port}, which is service ${other.service} of the project ${other.project} and not of this stack. Let it connect to the name of the service, or to the address that its environment gives.`;
+        this.open_.notice({ type: "warning", service: name, message });
+        allNotes.push(message);
+      },
     });
     const running = new LocalService(
       service,
@@ -367,6 +433,7 @@ export class LocalStack implements RuntimeStack {
       allNotes,
       user,
       process,
+      exited,
       plan,
       probing,
       listening,
@@ -433,6 +500,7 @@ export class LocalStack implements RuntimeStack {
     );
     await this.#addresses.close();
     await this.#ledger.close();
+    await this.network?.close();
     this.onClose(this);
   }
 }

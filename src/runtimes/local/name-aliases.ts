@@ -22,8 +22,10 @@ export function aliasesOf(definition: StackDefinition, service: ServiceDefinitio
 export function withAliases(book: AddressBook, aliases: ReadonlyMap<string, string>): AddressBook {
   const real = (name: string): string => aliases.get(name) ?? name;
   return {
+    ...(book.isSeparate === undefined ? {} : { isSeparate: book.isSeparate }),
     services: () => [...book.services(), ...aliases.keys()],
     hostPort: (name, port) => book.hostPort(real(name), port),
+    publishedPort: (name, port) => book.publishedPort?.(real(name), port),
     ports: (name) => book.ports(real(name)),
     address: (name, port) => book.address?.(real(name), port),
   };

@@ -12,6 +12,8 @@ export interface Listener {
 }
 
 const LISTEN = "0A";
+const ESTABLISHED = "01";
+const TO_LOOPBACK = /^(?:0000000000000000FFFF0000)?0100007F$/;
 const LOOPBACK_V6 = "00000000000000000000000001000000";
 
 const isLoopback = (address: string): boolean =>
@@ -49,6 +51,28 @@ export async function listeners(procNet = "/proc/net"): Promise<Listener[] | nul
   const tables = (empty ? ["tcp"] : ["tcp", "tcp6"]).map((name) => readKernelFile(`${procNet}/${name}`));
   if (tables.every((table) => table === null)) return null;
   return tables.flatMap((table) => (table === null ? [] : parseListeners(table)));
+}
+
+/** A connection to a port of 127.0.0.1, and the user that opened it. */
+export interface Connection {
+  uid: number;
+  port: number;
+}
+
+/** Established connections of this network namespace to 127.0.0.1, as their openers see them. */
+export function loopbackConnections(procNet = "/proc/net"): Connection[] {
+  return ["tcp", "tcp6"].flatMap((name) =>
+    (readKernelFile(`${procNet}/${name}`) ?? "")
+      .split("\n")
+      .slice(1)
+      .flatMap((line): Connection[] => {
+        const [, , remote = "", state, , , , uid] = line.trim().split(/\s+/);
+        const [address = "", port = ""] = remote.split(":");
+        return state === ESTABLISHED && TO_LOOPBACK.test(address)
+          ? [{ uid: Number(uid), port: Number.parseInt(port, 16) }]
+          : [];
+      }),
+  );
 }
 
 /** How long equal counts stand for equal tables: one socket may have been closed and another one opened. */

@@ -7,6 +7,8 @@ import type { Enforcement } from "../../stack/runtime.js";
 import { removeUnfinished } from "../../system/atomic-write.js";
 import { startTime } from "../../system/process-identity.js";
 import { withDefaults } from "../shared/default-limits.js";
+import type { NetworkNamespace } from "./network/namespace.js";
+import { Networks } from "./network/networks.js";
 import { accessible } from "./process/access.js";
 import { type Cgroup, type CgroupFactory, endCgroup, MB } from "./process/cgroup.js";
 import { type CommandGroup, openCommandGroup } from "./process/command-group.js";
@@ -16,7 +18,7 @@ import { type Inside, type Launched, type LaunchSpec, launch } from "./process/l
 import { CgroupProcess, endOf } from "./process/managed-process.js";
 import { withName } from "./process/named-user.js";
 import { namespaceEnded } from "./process/namespace-end.js";
-import { followCommand } from "./process/run-command.js";
+import { feed, followCommand } from "./process/run-command.js";
 import { Sandbox } from "./process/sandbox-host.js";
 import { UserLeases } from "./process/user-leases.js";
 import { ServiceUsers } from "./process/users.js";
@@ -57,6 +59,7 @@ class LocalProcessHost implements ProcessHost {
   readonly #users: ServiceUsers;
   readonly #leases: UserLeases;
   readonly #watchdog: Watchdog;
+  readonly #networks: Networks;
   readonly #processes = new Set<ManagedProcess>();
   readonly #commands = new Set<AbortController>();
   readonly #cgroups = new Map<ManagedProcess, Cgroup>();
@@ -76,6 +79,10 @@ class LocalProcessHost implements ProcessHost {
     this.#users = new ServiceUsers(options.stateDir);
     this.#leases = new UserLeases(options.warn);
     this.#watchdog = new Watchdog(options);
+    this.#networks = new Networks(options.network ?? "auto", this.sandbox.enforcement, options.warn, {
+      watch: (pid) => this.#watch(pid, [], null),
+      unwatch: (pid) => this.#watchdog.remove(pid),
+    });
   }
 
   /** The watchdog's process id. Tests kill that process. */
@@ -119,6 +126,14 @@ class LocalProcessHost implements ProcessHost {
     return accessible(path, user, mode, shown !== undefined && this.sandbox.hides(shown) ? shown : undefined);
   }
 
+  openNetwork(): Promise<NetworkNamespace | null> {
+    return this.#networks.open();
+  }
+
+  networkEnforcement(): Promise<Enforcement> {
+    return this.#networks.enforcement();
+  }
+
   spawn(spec: ProcessSpec): Promise<ManagedProcess> {
     return this.#counted(this.#spawn(spec));
   }
@@ -137,7 +152,7 @@ class LocalProcessHost implements ProcessHost {
       throw notStarted(service, error);
     }
     const { launched, cgroup } = begun;
-    launched.child.stdin?.end(spec.stdin);
+    if (spec.stdin !== undefined) feed(launched.child.stdin, spec.stdin);
     const process = new CgroupProcess({
       launched,
       cgroup,
@@ -283,6 +298,7 @@ class LocalProcessHost implements ProcessHost {
     for (const command of this.#commands) command.abort();
     await Promise.all([...this.#processes].map((process) => process.stop({ graceMs: 0 })));
     await Promise.allSettled(this.#starting);
+    await this.#networks.close();
     await this.#watchdog.close();
   }
 

@@ -137,6 +137,12 @@ const OWN_VIEW: Enforcement = {
     "Home folders, other projects' data and temporary files do not exist for a service; it sees the rest of the machine's file system with the rights of its own user.",
 };
 
+const SHARED_NETWORK: Enforcement = {
+  level: "none",
+  reason:
+    "Services listen on 127.0.0.1 only, but share it: services of other projects and local users can reach them and are kept out by passwords alone.",
+};
+
 /** Programs that not every stack needs. */
 const OPTIONAL = new Set(["postgres", "redis", "python", "namespaces"]);
 
@@ -145,8 +151,9 @@ const OPTIONAL = new Set(["postgres", "redis", "python", "namespaces"]);
  * unavailable: the start of a service that needs one names it.
  */
 export async function checkRequirements(host: ProcessHost, search: Search = SEARCH): Promise<RuntimeStatus> {
-  const [limits, ...findings] = await Promise.all([
+  const [limits, network, ...findings] = await Promise.all([
     host.limitsEnforcement(),
+    host.networkEnforcement?.() ?? SHARED_NETWORK,
     platform(),
     node(),
     postgres(search),
@@ -160,11 +167,7 @@ export async function checkRequirements(host: ProcessHost, search: Search = SEAR
     isolation: {
       limits,
       users: host.usersEnforcement(),
-      network: {
-        level: "none",
-        reason:
-          "Services listen on 127.0.0.1 only, but share it: services of other projects and local users can reach them and are kept out by passwords alone.",
-      },
+      network,
       filesystem:
         host.sandboxEnforcement().level === "enforced"
           ? OWN_VIEW

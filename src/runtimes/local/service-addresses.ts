@@ -6,7 +6,8 @@
 import { createHash } from "node:crypto";
 import { Mutex } from "../../system/mutex.js";
 import { claimName, type PortClaim } from "../shared/port-claim.js";
-import { type Forward, forward, listening } from "./forward.js";
+import type { Forward } from "./forward.js";
+import { type Loopback, MACHINE_LOOPBACK } from "./network/loopback.js";
 
 /** Number of networks that are tried before a stack goes without addresses. */
 const TRIES = 16;
@@ -34,6 +35,7 @@ export class ServiceAddresses {
   constructor(
     private readonly stack: string,
     private readonly hostPort: (service: string, containerPort: number) => number | undefined,
+    private readonly loopback: Loopback = MACHINE_LOOPBACK,
   ) {}
 
   /** The address that accepts the container port; undefined when there is none. */
@@ -54,9 +56,9 @@ export class ServiceAddresses {
       this.#network ??= await this.#claim();
       const address = this.#address(service);
       if (address === undefined) continue;
-      const one = forward(() => this.hostPort(service, containerPort));
-      if (!(await listening(one.server, address, containerPort))) continue;
-      if (this.#closed) one.server.close();
+      const one = await this.loopback.forward(address, containerPort, () => this.hostPort(service, containerPort));
+      if (one === null) continue;
+      if (this.#closed) await one.close();
       else this.#forwards.set(key, one);
     }
   }
@@ -67,11 +69,9 @@ export class ServiceAddresses {
   }
 
   async #close(): Promise<void> {
-    for (const { server, sockets } of this.#forwards.values()) {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-    }
+    const closing = [...this.#forwards.values()].map((one) => one.close());
     this.#forwards.clear();
+    await Promise.all(closing);
     await this.#network?.claim.release();
   }
 

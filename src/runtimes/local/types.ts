@@ -2,9 +2,11 @@
  * Internal interfaces of the local runtime: processes (launch, users, cgroups, watchdog) and services (providers, apps,
  * probes).
  */
+import type { Readable } from "node:stream";
 import type { Limits } from "../../stack/definition/types.js";
 import type { LogSink } from "../../stack/logs/types.js";
 import type { AppliedLimits, Enforcement, ServiceExit, ServiceStats } from "../../stack/runtime.js";
+import type { NetworkNamespace } from "./network/namespace.js";
 import type { SandboxMount } from "./process/sandbox.js";
 
 /** The user that runs a service. A non-root server runs all services as its own user. */
@@ -31,8 +33,8 @@ export interface ProcessSpec {
   user: ServiceUser;
   limits: Limits;
   sink: LogSink;
-  /** Bytes for standard input, which is then closed. Default: /dev/null. */
-  stdin?: Buffer;
+  /** Standard input: bytes, or a stream that is passed on until it ends. Default: /dev/null. */
+  stdin?: Buffer | Readable;
   /** The project's folder and its part of the state directory; they stay visible when services have namespaces. */
   visible?: readonly string[];
   /**
@@ -44,6 +46,8 @@ export interface ProcessSpec {
   mounts?: readonly SandboxMount[];
   /** Files that replace the machine's own in its namespaces: the path of each, and the path inside. */
   files?: Readonly<Record<string, string>>;
+  /** The network of its stack. Default: the machine's. */
+  network?: NetworkNamespace;
 }
 
 /** A process group in its cgroup. */
@@ -94,7 +98,7 @@ export interface RunSpec {
   mounts?: readonly SandboxMount[];
   /** The program rejects a user id without a name. Default false. */
   named?: boolean;
-  stdin?: string | Buffer;
+  stdin?: string | Buffer | Readable;
   /** Receives raw chunks; a returned promise pauses the stream. */
   onOutput?(stream: "stdout" | "stderr", chunk: Buffer): void | Promise<void>;
   /** Milliseconds between SIGTERM and SIGKILL on cancellation. Default 0: SIGKILL immediately. */
@@ -123,6 +127,14 @@ export interface ProcessHost {
    * @param needed folders and programs of this machine that the service needs
    */
   mountPlace(target: string, needed: readonly string[]): Promise<string | null>;
+  /**
+   * A separate network for the services of a stack.
+   * @returns null when they share the machine's
+   * @throws UNSUPPORTED when the operator requires separate networks and this machine cannot have them
+   */
+  openNetwork?(): Promise<NetworkNamespace | null>;
+  /** Whether stacks have separate networks, or why not. */
+  networkEnforcement?(): Promise<Enforcement>;
   spawn(spec: ProcessSpec): Promise<ManagedProcess>;
   run(spec: RunSpec): Promise<RunResult>;
   /** The limits that cgroups can enforce here, detected by a trial. */
@@ -141,6 +153,8 @@ export interface ProcessHost {
   close(): Promise<void>;
 }
 
+export type NetworkChoice = "auto" | "isolated" | "shared";
+
 export interface ProcessHostOptions {
   /** The server's state directory. */
   stateDir: string;
@@ -149,6 +163,8 @@ export interface ProcessHostOptions {
   procRoot?: string;
   /** False disables namespaces of services although the machine supports them. Default true. */
   namespaces?: boolean;
+  /** Whether stacks have separate networks: where the machine supports it, always, or never. Default: `auto`. */
+  network?: NetworkChoice;
   /** Receives warnings for the operator. */
   warn(message: string): void;
 }

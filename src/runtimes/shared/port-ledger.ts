@@ -86,6 +86,16 @@ export function portsInUse(busy: BusyPort[], free: Record<string, number> = {}):
 /** The ledgers of this server's stacks: an error for a port that one of them holds names its service. */
 const open = new Set<PortLedger>();
 
+/** The stack of this server that has a port; null when none has it. */
+export function stackWithPort(port: number): { project: string; service: string } | null {
+  for (const ledger of open) {
+    const owner = ledger.ownerOf(port);
+    if (owner?.project !== undefined && owner.service !== undefined)
+      return { project: owner.project, service: owner.service };
+  }
+  return null;
+}
+
 async function withOwner(busy: BusyPort, { containerOn }: Holding): Promise<BusyPort> {
   const container = (await containerOn?.(busy.port, busy.protocol ?? "tcp")) ?? null;
   if (container !== null) return { ...busy, owner: container };

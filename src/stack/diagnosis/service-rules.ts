@@ -37,7 +37,12 @@ const fromEvent = ({ service, time, message }: StackEvent): Evidence => ({
   text: message,
 });
 
-const CHANGES = new Set<StackEvent["type"]>(["limits_changed", "service_restarted", "service_replaced"]);
+const CHANGES = new Set<StackEvent["type"]>([
+  "limits_changed",
+  "service_restarted",
+  "service_replaced",
+  "service_started",
+]);
 /** A client changed the service; the restart policy acts as `stackwarden`. */
 const isChange = ({ type, actor }: StackEvent): boolean => CHANGES.has(type) && actor !== "stackwarden";
 
@@ -181,6 +186,17 @@ class ServiceRules {
           : `ended with exit code ${exit.exit_code ?? "unknown"}`;
     const exitEvidence = exit === null ? [] : [this.#evidence("exit", how, exit.at)];
     const sign = findSymptom(own);
+    const reason = this.#crashes.at(-1)?.data?.reason;
+    if (sign?.sign.kind === "port_taken" && typeof reason === "string")
+      return {
+        kind: "port_taken",
+        confidence: "certain",
+        explanation: `${this.#name} ${how}: ${reason}.${this.#again}`,
+        evidence: [this.#evidence("log", sign.line.text, sign.line.time), ...exitEvidence, ...this.#story],
+        next: this.#restart(
+          "Let it listen on the port that PORT in its environment gives, or stop what has the port; then restart it.",
+        ),
+      };
     if (sign !== null) {
       const memory = sign.sign.kind === "memory_limit" && { next: this.#moreMemory() };
       return {

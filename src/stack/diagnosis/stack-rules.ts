@@ -89,11 +89,12 @@ export function stackCauses(facts: Facts): Cause[] {
 
 function startFailed(facts: Facts, event: StackEvent): Omit<Cause, "because_of"> {
   const { code, service } = (event.data ?? {}) as { code?: ErrorCode; service?: string };
+  const failure = failedStart(event);
   const kind = (code === undefined ? undefined : KINDS[code]) ?? "start_failed";
   const explanations: Partial<Record<CauseKind, string>> = {
     definition_invalid: "The last start failed: the compose file could not be used.",
     port_taken: "The last start failed: a port that the stack publishes is used by another process.",
-    install_failed: "The last start failed while a service's dependencies were installed.",
+    install_failed: `The last start failed while a service's dependencies were installed; ${failure}.`,
   };
   const steps: Partial<Record<CauseKind, string>> = {
     definition_invalid: "Correct the compose file, then start the stack.",
@@ -105,10 +106,21 @@ function startFailed(facts: Facts, event: StackEvent): Omit<Cause, "because_of">
     kind,
     service: service ?? null,
     confidence: kind === "start_failed" ? "likely" : "certain",
-    explanation: explanations[kind] ?? "The last start failed; what it had started was stopped again.",
+    explanation: explanations[kind] ?? `The last start failed; ${failure}.`,
     evidence: [evidence(event)],
     next: start(facts, steps[kind] ?? "Correct what the evidence names, then start the stack."),
   };
+}
+
+/** What a failed start left, as a part of a sentence. */
+function failedStart({ data = {} }: StackEvent): string {
+  const { changed, rolled_back: again, down } = data as { changed?: boolean; rolled_back?: string[]; down?: string[] };
+  if (changed === false) return "no service was started";
+  if (again === undefined || down === undefined) return "the services that it had started were stopped";
+  if (down.length > 0) return `${down.join(", ")} ran before it and did not come up again`;
+  return again.length > 0
+    ? `the services that it had replaced (${again.join(", ")}) run as before`
+    : "the services that ran before keep running";
 }
 
 function stopped(facts: Facts, last: StackEvent | undefined): Omit<Cause, "because_of" | "service"> {

@@ -15,10 +15,12 @@ export interface CheckOptions {
   folder: string;
   config: StackSettings;
   runtimes: readonly StackRuntime[];
-  /** Reads the definition without these services as well, with the ports that earlier calls selected. */
+  /** Reads the definition without these services as well. */
   read(without: readonly string[]): Promise<StackDefinition>;
+  /** The definition with the ports that earlier calls selected. */
+  selected(written: StackDefinition): StackDefinition;
   /** Notes on what earlier calls set in place of the files' values. */
-  overrides(definition: StackDefinition): Promise<string[]>;
+  overrides(written: StackDefinition): Promise<string[]>;
   /** Addresses of the project's running stack. */
   own: readonly Endpoint[];
 }
@@ -99,7 +101,9 @@ export async function checkStack(
   const chosen = "open" in runtime ? runtime : null;
   const name: RuntimeName | null = chosen?.name ?? null;
   const problems = [...read.problems, ...("open" in runtime ? [] : [runtime])];
-  const definition = read.definition === null || name === null ? read.definition : forRuntime(read.definition, name);
+  const { definition: written } = read;
+  const selected = written === null ? null : options.selected(written);
+  const definition = selected === null || name === null ? selected : forRuntime(selected, name);
   const checks =
     definition === null
       ? []
@@ -122,7 +126,7 @@ export async function checkStack(
   problems.push(...(plan?.problems ?? []));
   const runs = new Map(checks.map((one) => [one.service, one.runs]));
   return {
-    definition: read.definition,
+    definition: written,
     check: {
       project: options.project,
       folder: options.folder,
@@ -138,7 +142,7 @@ export async function checkStack(
       notes: [
         ...(definition?.notes ?? []),
         ...(plan?.notes ?? []),
-        ...(definition === null ? [] : await options.overrides(definition)),
+        ...(written === null ? [] : await options.overrides(written)),
         ...checks.flatMap(({ service, notes }) => notes.map((note) => `${service}: ${note}`)),
       ],
       problems,

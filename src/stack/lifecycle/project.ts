@@ -477,13 +477,12 @@ export class Project {
       config,
       runtimes,
       own: supervisor.running?.runtimeStack.endpoints() ?? [],
-      read: async (without) => {
-        const chosen = { ...selection, without: [...(selection.without ?? []), ...without] };
-        return supervisor.withSelected(await supervisor.read(config, null, chosen));
-      },
-      overrides: async (definition) => {
+      read: (without) =>
+        supervisor.read(config, null, { ...selection, without: [...(selection.without ?? []), ...without] }),
+      selected: (written) => supervisor.withSelected(written),
+      overrides: async (written) => {
         if (!this.open) await storage.readLimits();
-        return supervisor.notes(definition);
+        return supervisor.notes(written);
       },
     });
   }

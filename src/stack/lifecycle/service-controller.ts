@@ -417,6 +417,7 @@ export class ServiceController {
         generation: instance.generation,
         lived_ms: Math.max(0, exit.at - instance.startedAt),
         last_lines: host.lastLines(name, CRASH_LINES, instance.generation),
+        ...(exit.reason === undefined ? {} : { reason: exit.reason }),
       },
     });
     plan?.();

@@ -41,7 +41,7 @@ export function describeExit(exit: ServiceExit | null): string {
   if (exit === null) return "it is gone";
   if (exit.oomKilled) return "the kernel killed it for exceeding its memory limit (OOM kill)";
   if (exit.signal !== null) return `it was ended by ${exit.signal}`;
-  return `it exited with code ${exit.exitCode ?? "unknown"}`;
+  return `it exited with code ${exit.exitCode ?? "unknown"}${exit.reason === undefined ? "" : `: ${exit.reason}`}`;
 }
 
 /** Output of a program that lacks a right. */

@@ -256,11 +256,17 @@ export class Supervisor {
     return overrideLimits(overrideLimits(written, keptOf(instanceOf)), keptOf(service));
   }
 
-  /** Notes on ports and limits of calls that apply in place of the compose file's. */
-  notes(definition: StackDefinition | undefined = this.running?.definition): string[] {
+  /**
+   * Notes on ports and limits of calls that apply in place of the compose file's.
+   * @param written the definition as the files have it now; default: that of the running stack
+   */
+  notes(written?: StackDefinition): string[] {
     const { storage } = this.parts;
+    const { ports } = this.#current;
+    const definition = written ?? this.running?.definition;
     if (definition === undefined) return [];
-    return overrideNotes(definition, this.#current.ports, (service) => storage.limits(service));
+    const applied = written === undefined ? ports : currentPorts(written, ports).current;
+    return overrideNotes(definition, applied, (service) => storage.limits(service));
   }
 
   /** Deletes limits that the definition has changed since they were set. @returns a phrase for each value that is dropped */

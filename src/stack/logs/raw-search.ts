@@ -81,11 +81,20 @@ function endOfClass(expression: string, start: number): number {
 const patternOf = ({ needles }: RawSearch): RegExp =>
   new RegExp(needles.map((needle) => needle.replace(/[\\^$.|?*+()[\]{}]/g, "\\$&")).join("|"), "g");
 
+/** Number of candidates after which their share of the lines is determined. */
+const SAMPLE = 64;
+
 /** Decodes all lines of a block of whole lines. */
 export const decodeBlock = (block: Buffer): StoredLine[] => decodeLines(block.toString("utf8").split("\n"));
 
-const decodeLines = (lines: readonly string[]): StoredLine[] =>
-  lines.flatMap((json) => (json === "" ? [] : (decodeLine(json) ?? [])));
+function decodeLines(lines: readonly string[]): StoredLine[] {
+  const decoded: StoredLine[] = [];
+  for (const json of lines) {
+    const line = json === "" ? undefined : decodeLine(json);
+    if (line !== undefined) decoded.push(line);
+  }
+  return decoded;
+}
 
 export const containsCandidate = (block: Buffer, search: RawSearch): boolean =>
   patternOf(search).test(block.toString("utf8").toLowerCase());
@@ -101,10 +110,12 @@ export function decodeCandidates(block: Buffer, search: RawSearch, edge: "first"
   if (lower.length !== text.length) return decodeLines(text.split("\n"));
   const starts = new Set(edge === "first" ? [0] : []);
   const pattern = patternOf(search);
-  for (let match = pattern.exec(lower); match !== null; match = pattern.exec(lower)) {
+  for (let match = pattern.exec(lower), count = 1; match !== null; match = pattern.exec(lower), count += 1) {
     starts.add(text.lastIndexOf("\n", match.index) + 1);
     const end = text.indexOf("\n", match.index);
     if (end < 0) break;
+    // Where most lines are candidates, decoding all of them is faster.
+    if (count === SAMPLE && text.slice(0, end).split("\n").length < 2 * SAMPLE) return decodeLines(text.split("\n"));
     pattern.lastIndex = end;
   }
   if (edge === "last") starts.add(text.lastIndexOf("\n", text.length - 2) + 1);

@@ -17,6 +17,9 @@ export const enforcement = z
 export type Enforcement = z.infer<typeof enforcement>;
 export type EnforcementLevel = Enforcement["level"];
 
+/** Processes and threads of a service that sets no limit: more than databases need, less than a fork bomb. */
+export const DEFAULT_PIDS = 2048;
+
 const appliedLimit = z.object({ value: nullableNumber, enforcement }).meta({ id: "limit" });
 
 /** Applied limits with the enforcement of each. `value` is read back from the kernel when `enforced`. */

@@ -2,6 +2,7 @@
  * A folder for projects and state, and stackwarden servers on it, driven by real MCP clients over stdio: each client with
  * a server of its own (`standalone`), or all with one background server (`shared`), which ends with the bench.
  */
+import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -10,8 +11,10 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import type { ProgressCallback } from "@modelcontextprotocol/sdk/shared/protocol.js";
 import type { ErrorReport } from "../../../src/errors.js";
+import { postgresBinaries } from "../../../src/runtimes/local/binaries-postgres.js";
 import { lockHolder } from "../../../src/system/lock-file.js";
 import { detailed } from "../../support/detailed.js";
+import { perRun } from "../../support/per-run.mjs";
 import { expectNothingLeft, processesOf } from "./leftovers.js";
 
 export const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
@@ -85,6 +88,16 @@ export class TestBench {
 
   get state(): string {
     return join(this.folder, "state");
+  }
+
+  /** The state directory with PostgreSQL's programs, which a server would copy otherwise: files that no server changes. */
+  async withPostgres(): Promise<this> {
+    if (process.platform !== "linux") return this;
+    const made = await perRun("postgres", async (folder) => void (await postgresBinaries(folder)));
+    if (made === null) return this;
+    mkdirSync(this.state, { mode: 0o711 });
+    execFileSync("cp", ["-a", "--link", join(made, "cache"), this.state]);
+    return this;
   }
 
   /** Writes files of a project. @returns its folder */

@@ -32,6 +32,8 @@ export interface ContractTarget {
   processesVisible: boolean;
   /** False: of a command, processes that cleared their environment and left its session run until the service ends. */
   endsBareProcesses?: false;
+  /** False: commands cannot have a terminal. Default true. */
+  terminals?: false;
   close(): Promise<void>;
 }
 

@@ -4,6 +4,9 @@ import { mkdirSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ListenWatch } from "../../../src/runtimes/local/listen-watch.js";
+import { MACHINE_LOOPBACK } from "../../../src/runtimes/local/network/loopback.js";
+import { listeners } from "../../../src/runtimes/local/ports-listeners.js";
 import { ServiceAddresses } from "../../../src/runtimes/local/service-addresses.js";
 import type { RuntimeStack } from "../../../src/stack/runtime.js";
 import { freePort } from "../contract/bench.js";
@@ -71,6 +74,41 @@ describe.skipIf(process.platform !== "linux")("stacks on the local runtime", () 
     await one.stack.close();
     await expect(redis(one.host, 6379, "GET owner")).rejects.toThrow("ECONNREFUSED");
     expect(await redis(two.host, 6379, "PING")).toBe("+PONG");
+  });
+
+  it.runIf(process.getuid?.() === 0)("say when a program connects to the database of another stack", async () => {
+    await started("one");
+    const uid = fixture.host.spawned?.find(({ spec }) => spec.service === "db")?.spec.user.uid;
+    const listening = (await listeners())?.find((socket) => socket.uid === uid)?.port;
+    const client = service("app", {
+      local: {
+        command: [
+          "node",
+          "-e",
+          `require("node:net").connect(${listening}, "127.0.0.1", () => console.log("connected"))`,
+        ],
+        environment: {},
+      },
+    });
+    const stateDir = join(fixture.serverState, "projects", "two");
+    mkdirSync(stateDir, { recursive: true, mode: 0o711 });
+    const two = await fixture.runtime.open(fixture.request(definition([client]), { projectId: "two", stateDir }));
+    const running = await fixture.start(two, client);
+    await fixture.sinks.get("app")?.shows("connected");
+    const neighbours: string[] = [];
+    const watch = new ListenWatch({
+      uid: running.user.uid ?? 0,
+      project: "two",
+      loopback: MACHINE_LOOPBACK,
+      ports: () => [],
+      onOpen: () => undefined,
+      onNeighbour: (at, other) => neighbours.push(`${at} ${other.project}/${other.service}`),
+    });
+    await watch.look();
+    await watch.look();
+    watch.end();
+    expect(neighbours).toEqual([`${listening} one/db`]);
+    await running.stop({ graceMs: 0 });
   });
 
   it("have different networks, and refuse connections to a service without a port", async () => {

@@ -1,11 +1,13 @@
 /** PORT_IN_USE is reported only while another process holds the port; how an instance ended is never hidden by it. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { portsSaidInUse } from "../../../src/runtimes/local/port-conflict.js";
 import type { PortMapping, ServiceDefinition } from "../../../src/stack/definition/types.js";
 import { freePort, healthcheck } from "../contract/bench.js";
-import { Fixture, service } from "./support/fixture.js";
+import { definition, Fixture, service, untilHealthy } from "./support/fixture.js";
 
 let fixture: Fixture;
 let others: ChildProcess[];
@@ -70,16 +72,57 @@ describe("a service that exits in its first moments", () => {
     }
   });
 
-  it("because another process holds its unpublished port keeps its crash and lines, and the published port is not blamed", async () => {
-    const own = await freePort();
-    await occupy(own);
-    const one = app(`require("node:net").createServer().listen(${own}, "127.0.0.1")`, [
-      published(8199, await freePort()),
-    ]);
-    const stack = await fixture.open([one]);
-    const running = await fixture.start(stack, one);
-    expect(await running.exited).toMatchObject({ exitCode: 1 });
-    expect(fixture.log("web")).toContain(`EADDRINUSE: address already in use 127.0.0.1:${own}`);
+  it.runIf(process.platform === "linux")(
+    "because another program has the port in its code keeps its crash and lines, and names that program",
+    async () => {
+      const [own, host] = [await freePort(), await freePort()];
+      const other = await occupy(own);
+      const code = `require("node:net").createServer().listen(${own}, "127.0.0.1")`;
+      const stack = await fixture.open([app(code, [published(8199, host)])]);
+      const running = await fixture.start(stack, app(code, [published(8199, host)]));
+      expect(await running.exited).toMatchObject({
+        exitCode: 1,
+        reason: `port ${own}, on which it tried to listen, belongs to node (pid ${other.pid}). Stacks share this machine's ports: let it take its port from PORT, which is ${host}, or stop what listens there`,
+      });
+      expect(fixture.log("web")).toContain(`EADDRINUSE: address already in use 127.0.0.1:${own}`);
+      await stack.close();
+      other.kill("SIGKILL");
+      await once(other, "exit");
+
+      // The same program in two stacks: the second one names the first.
+      const fixed = app(code, [published(own, host)]);
+      const first = await fixture.open([fixed]);
+      const listening = await fixture.start(first, fixed);
+      expect(await untilHealthy(listening, healthcheck({ kind: "tcp", port: own }))).toMatchObject({ healthy: true });
+      const stateDir = join(fixture.serverState, "projects", "second");
+      mkdirSync(stateDir, { recursive: true, mode: 0o711 });
+      const moved = app(code, [published(own)]);
+      const request = fixture.request(definition([moved]), { projectId: "second", stateDir });
+      const second = await fixture.runtime.open(request);
+      const crashed = await fixture.start(second, moved);
+      const { reason } = await crashed.exited;
+      expect(reason).toContain(`port ${own}, on which it tried to listen, belongs to service web of the project test.`);
+      expect(reason).toMatch(/, or stop that stack$/);
+      await second.close();
+      await first.close();
+    },
+  );
+});
+
+describe("the ports that a program says are in use", () => {
+  it.each([
+    ["Error: listen EADDRINUSE: address already in use :::3000\n    at Server.setupListenHandle", [3000]],
+    ["2026/11/29 08:00:00 listen tcp 0.0.0.0:8080: bind: address already in use", [8080]],
+    ["[Errno 98] error while attempting to bind on address ('0.0.0.0', 8000): address already in use", [98, 8000]],
+    ["[ERROR] Connection in use: ('0.0.0.0', 8001)", [8001]],
+    ["Address already in use\nPort 5000 is in use by another program. Either identify", [5000]],
+    ["Web server failed to start. Port 8080 was already in use.", [8080]],
+    ["Error: That port is already in use.", [4711]],
+    ["Os { code: 48, kind: AddrInUse }\nended", [48]],
+    ["listening on 3000", []],
+    ["", []],
+  ])("are read from its last lines: %j", (output, expected) => {
+    expect(portsSaidInUse(`starting\n${output}\n`, [4711])).toEqual(expected);
   });
 });
 

@@ -215,6 +215,14 @@ describe("a service that ended", () => {
     expect((await diagnose(manager, { sinceMs: Date.now() + 1000 })).cause).toBeNull();
   });
 
+  it("crashed before a client started the stack again", async () => {
+    const manager = await started(APP);
+    domain.runtime.service("app").end({ exitCode: 1 });
+    await inState(manager, "app", "crashed");
+    await manager.start({ project }, call());
+    expect((await diagnose(manager)).cause).toBeNull();
+  });
+
   it("had too little memory before a client raised its limit", async () => {
     const manager = await started(compose(service("app", "mem_limit: 100m\nrestart: on-failure")));
     domain.runtime.service("app").end({ exitCode: null, signal: "SIGKILL", oomKilled: true });

@@ -62,6 +62,11 @@ describe("a start that changes a running stack and fails", () => {
       message: error.message,
       data: { rolled_back: ["api", "worker"], down: [] },
     });
+    expect((await manager.diagnose({ project: "shop" })).cause).toMatchObject({
+      kind: "start_failed",
+      service: "api",
+      explanation: "The last start failed; the services that it had replaced (api, worker) run as before.",
+    });
     // The file is still another one than the running definition.
     await until("api is stale", async () => (await manager.report("shop")).services.api?.stale?.fix === "start_stack");
     domain.project("shop", compose(...SHOP));
@@ -87,6 +92,10 @@ describe("a start that changes a running stack and fails", () => {
     const health = await manager.health({ project: "shop", waitFor: "healthy", timeoutMs: 5000 }, call());
     expect(health).toMatchObject({ state: "degraded", overall_healthy: false, wait: { met: false } });
     expect(health.wait?.reason).toMatch(/nothing restarts it/);
+    const { cause, others } = await manager.diagnose({ project: "shop" });
+    expect([cause, ...others].find((one) => one?.kind === "start_failed")?.explanation).toBe(
+      "The last start failed; api, worker ran before it and did not come up again.",
+    );
     expect(health.services.worker).toMatchObject({
       status: "stopped",
       message: expect.stringMatching(/^Not started: The service api did not start/),

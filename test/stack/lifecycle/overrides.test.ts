@@ -37,6 +37,7 @@ describe("a port that a call selects", () => {
     // The file is edited: its port is newer.
     write(web("8090:80"), service("db", "ports: ['5432:5432']"));
     expect(await checkedPorts()).toEqual([8090, 5555]);
+    expect((await check()).notes.join()).not.toContain("8081");
     const edited = await start();
     expect(edited.status).toBe("reconciled");
     expect(edited.message).toContain("web has the compose file's changed port, not 8081 of an earlier call");
@@ -129,6 +130,10 @@ describe("a check of the ports", () => {
     domain.runtime.busyPorts.add(8080);
     const checked = await check();
     expect(checked.startable).toBe(true);
+    // The resolved model stays what the files say.
+    expect((await manager.resolve({ project: "shop" })).model).toMatchObject({
+      services: { web: { ports: [{ target: 80, published: "8080" }] } },
+    });
     expect(checked.services.map(({ ports }) => ports[0]?.host_port)).toEqual([8081, 5432]);
     expect(checked.notes).toContain("web: host port 8080 is in use; a start uses 8081 now.");
     const { after } = await start();

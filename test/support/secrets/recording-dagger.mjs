@@ -3,13 +3,18 @@
  * Arguments: the program behind it, the folder of the record, then the program's own arguments.
  */
 import { spawn } from "node:child_process";
-import { appendFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, renameSync, writeFileSync } from "node:fs";
 import { createServer, request } from "node:http";
 import { delimiter, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 
 const [program, record, ...args] = process.argv.slice(2);
-const note = (name, text) => writeFileSync(join(record, name), text);
+/** A test that reads the record sees a file as a whole or not at all. */
+const note = (name, text) => {
+  const path = join(record, name);
+  writeFileSync(`${path}.new`, text);
+  renameSync(`${path}.new`, path);
+};
 const session = args[0] === "session";
 note(`cli-${process.pid}.json`, JSON.stringify({ args, environment: process.env }));
 

@@ -5,6 +5,7 @@ import type { Healthcheck } from "../../../stack/definition/types.js";
 import type { ProbeResult } from "../../../stack/runtime.js";
 import { bounded } from "../../shared/probes/bounded.js";
 import { CheckProgramMissing, commandVerdict } from "../../shared/probes/command-verdict.js";
+import type { Dial } from "../../shared/probes/dial.js";
 import { httpCheck } from "../../shared/probes/http-probe.js";
 import { postgresCheck } from "../../shared/probes/postgres-probe.js";
 import { redisCheck } from "../../shared/probes/redis-probe.js";
@@ -24,6 +25,10 @@ export interface ProbeContext {
   cwd: string;
   env: Record<string, string>;
   book: AddressBook;
+  /** Connects to a port on which the service listens. */
+  dial: Dial;
+  /** Says which program has the port on which the service tried to listen; null when its output says no such thing. */
+  conflict?(): Promise<string | null>;
   /** Known secret values. */
   secrets: readonly string[];
   /** Connection settings of the provider's server; null for apps. */
@@ -69,7 +74,7 @@ async function explained(probe: Promise<ProbeResult>, context: ProbeContext, por
   const result = await probe;
   if (result.healthy || !result.message.startsWith("connection refused")) return result;
   const { process, user } = context;
-  const reason = await explainRefusal(process, user, port);
+  const reason = (await context.conflict?.()) ?? (await explainRefusal(process, user, port));
   return reason === null ? result : { ...result, message: `${result.message}; ${reason}` };
 }
 
@@ -79,6 +84,7 @@ export function probeService(
   signal: AbortSignal,
 ): Promise<ProbeResult> {
   const { test, timeoutMs } = healthcheck;
+  const { dial } = context;
   const native = nativeTest(test, context.provider, context.service) ?? test;
   const run = (check: string, what: Parameters<typeof bounded>[3]) => bounded(check, timeoutMs, signal, what);
   switch (native.kind) {
@@ -86,11 +92,15 @@ export function probeService(
       return run("none", async () => "no health check is defined; the process runs");
     case "http": {
       const port = hostPort(context, native.port);
-      return explained(run(`http GET 127.0.0.1:${port}${native.path}`, httpCheck({ ...native, port })), context, port);
+      return explained(
+        run(`http GET 127.0.0.1:${port}${native.path}`, httpCheck({ ...native, port, dial })),
+        context,
+        port,
+      );
     }
     case "tcp": {
       const port = hostPort(context, native.port);
-      return explained(run(`tcp 127.0.0.1:${port}`, tcpCheck(port)), context, port);
+      return explained(run(`tcp 127.0.0.1:${port}`, tcpCheck(port, dial)), context, port);
     }
     case "postgres": {
       const port = firstPort(context);
@@ -100,11 +110,14 @@ export function probeService(
           throw new Error("a postgres check needs a service that runs postgres");
         });
       }
-      return run(`postgres select 1 on 127.0.0.1:${port}/${access.database}`, postgresCheck({ ...access, port }));
+      return run(`postgres select 1 on 127.0.0.1:${port}/${access.database}`, postgresCheck({ ...access, port, dial }));
     }
     case "redis": {
       const port = firstPort(context);
-      return run(`redis PING on 127.0.0.1:${port}`, redisCheck({ port, password: context.access?.password ?? null }));
+      return run(
+        `redis PING on 127.0.0.1:${port}`,
+        redisCheck({ port, password: context.access?.password ?? null, dial }),
+      );
     }
     case "cmd": {
       const argv = rewriteContainerCommand(native.argv, context.service, context.book).map((text) =>

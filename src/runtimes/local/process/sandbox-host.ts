@@ -1,11 +1,12 @@
 /** The namespace settings that a server applies to its services, and the account files that services see. */
-
 import { existsSync } from "node:fs";
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir, readFile, realpath } from "node:fs/promises";
+
 import { dirname, join } from "node:path";
 import type { Enforcement } from "../../../stack/runtime.js";
 import { atomicWrite } from "../../../system/atomic-write.js";
 import { isBeneath } from "../../../system/is-beneath.js";
+import { hasLoopbackNameServer, NAME_SERVER, type NetworkNamespace } from "../network/namespace.js";
 import type { ServiceUser } from "../types.js";
 import type { Inside, LaunchSpec } from "./launch.js";
 import { mountPlace } from "./mount-places.js";
@@ -49,6 +50,7 @@ function pinsOf({ visible, mounts }: { visible: readonly string[]; mounts: reado
 export class Sandbox {
   /** Account files that were already written, by user id. */
   readonly #accounts = new Map<number, Promise<Record<string, string>>>();
+  #resolver: Promise<string> | undefined;
 
   private constructor(
     private readonly stateDir: string,
@@ -95,6 +97,7 @@ export class Sandbox {
     programs?: readonly string[];
     mounts?: readonly SandboxMount[];
     files?: Readonly<Record<string, string>>;
+    network?: NetworkNamespace;
   }): Promise<Namespaces> {
     const { host } = this;
     if (host === null || spec.visible === undefined) return {};
@@ -104,12 +107,33 @@ export class Sandbox {
       files: { ...(await this.#accountFiles(spec.user)), ...spec.files },
       mounts: spec.mounts ?? [],
     };
+    if (spec.network !== undefined) Object.assign(view.files, await this.#nameServer());
     const pins = pinsOf(view);
     const args = sandboxArgs(host, view);
     const check = { system: host.tools.system, pins, targets: targetsOf(args) };
     return {
-      namespaces: { kind: "own", words: [host.tools.bwrap, "--block-fd", String(BLOCK_FD), ...args], check },
+      namespaces: {
+        kind: "own",
+        words: [...(spec.network?.words ?? []), host.tools.bwrap, "--block-fd", String(BLOCK_FD), ...args],
+        check,
+      },
     };
+  }
+
+  /** The name server of services with their own network, where theirs is on the machine's loopback interface. */
+  async #nameServer(): Promise<Record<string, string>> {
+    if (!hasLoopbackNameServer()) return {};
+    const place = await realpath("/etc/resolv.conf").catch(() => null);
+    if (place === null) return {};
+    this.#resolver ??= (async () => {
+      const text = await readFile(place, "utf8").catch(() => "");
+      const rest = text.split("\n").filter((line) => /^\s*(?:search|options|domain)\s/.test(line));
+      const path = join(this.stateDir, "accounts", "resolv.conf");
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      await atomicWrite(path, `${[`nameserver ${NAME_SERVER}`, ...rest].join("\n")}\n`, 0o644, false);
+      return path;
+    })();
+    return { [await this.#resolver]: place };
   }
 
   /** For a command in a running instance. */

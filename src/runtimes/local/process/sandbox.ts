@@ -146,7 +146,15 @@ export const targetsOf = (args: readonly string[]): string[] =>
   args.flatMap((option, at) => (MOUNTING[option] === undefined ? [] : (args[at + MOUNTING[option]] ?? [])));
 
 /** Arguments that run a command in the namespaces of a running process. */
-export const joinArgs = (pid: number): string[] => [`--target=${pid}`, "--mount", "--pid", "--ipc", "--uts", "--"];
+export const joinArgs = (pid: number): string[] => [
+  `--target=${pid}`,
+  "--mount",
+  "--pid",
+  "--ipc",
+  "--uts",
+  "--net",
+  "--",
+];
 
 /** Home folders of this machine: /root, the entries of /home, and the home folders of users in /etc/passwd. */
 export async function homeFolders(passwd = "/etc/passwd"): Promise<string[]> {

@@ -2,28 +2,14 @@
  * The server's side of the watchdog: starts it, restarts it when it is killed, and reports the running processes to it.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { StackwardenError } from "../../../errors.js";
 import { atomicWrite } from "../../../system/atomic-write.js";
 import { Mutex } from "../../../system/mutex.js";
 import { isAlive, startTime } from "../../../system/process-identity.js";
+import { ownProgram } from "./own-program.js";
 import { endEntry, hostIdentity, ownerStatus, type RunEntry, type RunFile, usersInUse } from "./run-file.js";
 import { removeRunFile, type WatchdogMessage } from "./watchdog-program.js";
-
-/** Path of the program: beside the bundle, or in dist/ when run from the sources. */
-function findProgram(): string {
-  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
-    for (const file of [join(folder, "watchdog.js"), join(folder, "dist", "watchdog.js")])
-      if (existsSync(file)) return file;
-    if (folder === dirname(folder))
-      throw new StackwardenError("INTERNAL", "The watchdog's program is missing.", {
-        hint: "Install stackwarden again, or build it with npm run build.",
-      });
-  }
-}
 
 const SHORT_LIFE_MS = 1000;
 
@@ -143,7 +129,7 @@ export class Watchdog {
   }
 
   #start(): void {
-    this.#program ??= findProgram();
+    this.#program ??= ownProgram("watchdog");
     const watchdog = spawn(process.execPath, [this.#program, this.#file], {
       detached: true,
       stdio: ["pipe", "ignore", "ignore"],

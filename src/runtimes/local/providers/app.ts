@@ -239,7 +239,11 @@ export async function prepareApp(context: PrepareContext): Promise<LaunchPlan> {
   const find = (argv: string[]) =>
     resolveProgram(argv, workspace.cwd, tools, { user, host: context.host, client: context.client });
   const argv = await find(rewritten);
-  const hosts = await writePrivateFile(join(context.base, "hosts"), hostNames(book, service.name), user);
+  const hosts = await writePrivateFile(
+    join(context.base, "hosts"),
+    hostNames(book, service.name, context.machine),
+    user,
+  );
   const isNamedByPath = rewritten[0]?.includes("/") === true;
   if (service.recipe === undefined) notes.push(...(await languageNote(service, argv[0] ?? "", context)));
   return {

@@ -13,6 +13,26 @@ const MOST = 1000;
 /** Limits of the copy: entries, bytes, milliseconds. */
 const LIMITS = { entries: 5000, bytes: 1024 ** 3, milliseconds: 60_000 };
 
+/**
+ * Runs the scripts that are the remaining parameters, as the official images do, and stops the server. Expects the
+ * functions `sql` (statements from standard input), `sql_file` and `stop`; ends with code 3 when a script fails.
+ */
+export const RUN_INIT_SCRIPTS = `run() {
+  case "$1" in
+    *.sh) if [ -x "$1" ]; then "$1"; else . "$1"; fi ;;
+    *.sql) sql_file "$1" ;;
+    *.sql.gz) gunzip -c "$1" | sql ;;
+    *.sql.xz) xzcat "$1" | sql ;;
+    *.sql.zst) zstd -dc "$1" | sql ;;
+    *) echo "ignoring $1" ;;
+  esac
+}
+for script in "$@"; do
+  echo "running $(basename "$script")"
+  (set -e; run "$script") || { status=$?; echo "$(basename "$script") failed with exit code $status" >&2; stop; exit 3; }
+done
+stop`;
+
 export const isInitMount = (target: string): boolean => isBeneath(INIT_FOLDER, target);
 
 export interface InitScripts {

@@ -23,6 +23,8 @@ export interface PrepareContext {
   book: AddressBook;
   home: string;
   tmp: string;
+  /** The address of the machine as services see it, for `host.docker.internal`; null when they cannot reach it. */
+  machine: string | null;
   /** Says where the programs of the client are. */
   client: ClientEnvironment;
   /** The operator's settings for retries of network operations. */

@@ -11,7 +11,7 @@ import { ensureDir, moveInto, namesIn, ownerOf, writePrivateFile } from "../file
 import { removeTree } from "../files/remove-tree.js";
 import { withStorage } from "../files/storage.js";
 import type { RunResult, RunSpec } from "../types.js";
-import type { InitScripts } from "./init-scripts.js";
+import { type InitScripts, RUN_INIT_SCRIPTS } from "./init-scripts.js";
 import type { PrepareContext } from "./launch-plan.js";
 import { type AuthMethod, localeCandidates } from "./postgres-options.js";
 
@@ -116,21 +116,9 @@ until "$psql" -X -q -d postgres -c 'select 1' >/dev/null 2>&1; do
   sleep 0.1
 done
 stop() { kill -INT $server 2>/dev/null; wait $server; }
-run() {
-  case "$1" in
-    *.sh) if [ -x "$1" ]; then "$1"; else . "$1"; fi ;;
-    *.sql) "$psql" -X -v ON_ERROR_STOP=1 --no-password -f "$1" ;;
-    *.sql.gz) gunzip -c "$1" | "$psql" -X -v ON_ERROR_STOP=1 --no-password ;;
-    *.sql.xz) xzcat "$1" | "$psql" -X -v ON_ERROR_STOP=1 --no-password ;;
-    *.sql.zst) zstd -dc "$1" | "$psql" -X -v ON_ERROR_STOP=1 --no-password ;;
-    *) echo "ignoring $1" ;;
-  esac
-}
-for script in "$@"; do
-  echo "running $(basename "$script")"
-  (set -e; run "$script") || { status=$?; echo "$(basename "$script") failed with exit code $status" >&2; stop; exit 3; }
-done
-stop`;
+sql() { "$psql" -X -v ON_ERROR_STOP=1 --no-password "$@"; }
+sql_file() { sql -f "$1"; }
+${RUN_INIT_SCRIPTS}`;
 
 /** Longest path of a Unix socket's folder. */
 const MAX_SOCKET_FOLDER = 90;

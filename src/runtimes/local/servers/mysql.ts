@@ -8,7 +8,7 @@ import { LOOPBACK } from "../address-rewrite.js";
 import { SERVICE_PATH } from "../binaries.js";
 import { ensureDir, moveInto, namesIn, ownerOf, writePrivateFile } from "../files/create.js";
 import { removeTree } from "../files/remove-tree.js";
-import { initScripts, isInitMount } from "../providers/init-scripts.js";
+import { initScripts, isInitMount, RUN_INIT_SCRIPTS } from "../providers/init-scripts.js";
 import type { LaunchPlan, PrepareContext } from "../providers/launch-plan.js";
 import { isOtherVersion, programVersion } from "../providers/program-version.js";
 import { adopt, dataBase, variable } from "../providers/provider-data.js";
@@ -100,21 +100,8 @@ stop() { kill -TERM $pid 2>/dev/null; wait $pid; }
 "$client" --no-defaults --socket="$socket" -uroot < "$accounts" || { stop; exit 2; }
 export MYSQL_PWD="$MYSQL_ROOT_PASSWORD" MYSQL_UNIX_PORT="$socket"
 sql() { "$client" --no-defaults --socket="$socket" -uroot --comments $database; }
-run() {
-  case "$1" in
-    *.sh) if [ -x "$1" ]; then "$1"; else . "$1"; fi ;;
-    *.sql) sql < "$1" ;;
-    *.sql.gz) gunzip -c "$1" | sql ;;
-    *.sql.xz) xzcat "$1" | sql ;;
-    *.sql.zst) zstd -dc "$1" | sql ;;
-    *) echo "ignoring $1" ;;
-  esac
-}
-for script in "$@"; do
-  echo "running $(basename "$script")"
-  (set -e; run "$script") || { status=$?; echo "$(basename "$script") failed with exit code $status" >&2; stop; exit 3; }
-done
-stop`;
+sql_file() { sql < "$1"; }
+${RUN_INIT_SCRIPTS}`;
 
 interface Programs {
   server: string;

@@ -81,8 +81,40 @@ export function rewriteConfig(text: string, { service, book, paths }: Places): s
     listening,
   );
   // Docker's name server does not exist here; addresses replace names.
-  return rewriteText(placed.replace(/^[ \t]*resolver\s+127\.0\.0\.11\b[^;]*;/gm, ""), service, book);
+  const named = placed.replace(/^[ \t]*resolver\s+127\.0\.0\.11\b[^;]*;/gm, "");
+  return otherPorts(rewriteText(named, service, book), book).text;
 }
+
+/** A port on which nothing listens. */
+const CLOSED = 1;
+
+/**
+ * Replaces names of services with ports that they do not have. nginx does not start with a name that it cannot resolve; in
+ * a container network the name resolves, and the connection is refused.
+ * @returns the text, and a sentence for each such address
+ */
+function otherPorts(text: string, book: AddressBook): { text: string; notes: string[] } {
+  const notes = new Set<string>();
+  let result = text;
+  for (const name of book.services()) {
+    const address = new RegExp(
+      `((?:^|[\\s;{])(?:server|\\w+_pass)\\s+(?:\\w+://)?)${escaped(name)}(?::(\\d{1,5}))?(?=[/;\\s])`,
+      "g",
+    );
+    result = result.replace(address, (_whole, before: string, port = "80") => {
+      const own = book.ports(name);
+      const isOpen = book.isSeparate === true || own.length === 0;
+      const has = own.length === 0 ? "declares no port" : `has port ${own.join(", ")}`;
+      notes.add(`Its configuration names ${name}:${port}, but ${name} ${has}: connections there may be refused.`);
+      return `${before}${LOOPBACK}:${isOpen ? port : CLOSED}`;
+    });
+  }
+  return { text: result, notes: [...notes] };
+}
+
+/** Sentences about addresses in a configuration that its services do not have. */
+const noteUnknownPorts = (texts: readonly string[], { service, book }: Places): string[] =>
+  texts.flatMap((text) => otherPorts(rewriteText(text, service, book), book).notes);
 
 const MAIN_TEXT = `worker_processes 1;
 error_log stderr notice;
@@ -161,6 +193,14 @@ export async function prepareNginx(context: PrepareContext): Promise<LaunchPlan>
     user,
   );
   const notes = ["Its access log is not kept: the local runtime keeps nginx's error log."];
+  notes.push(
+    ...new Set(
+      noteUnknownPorts(
+        [...all, ...(main === undefined ? [] : [main])].map(({ text: one }) => one),
+        places,
+      ),
+    ),
+  );
   const version = await programVersion(program, context, "-v");
   const { image } = service;
   if (image !== undefined && version !== null && isOtherVersion(parseImageName(image).tag, version))

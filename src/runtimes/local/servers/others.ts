@@ -1,5 +1,5 @@
 /** memcached, MongoDB, RabbitMQ and Mailpit of the machine: loopback only. */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { StackwardenError } from "../../../errors.js";
 import { LOOPBACK } from "../address-rewrite.js";
 import { SERVICE_PATH } from "../binaries.js";
@@ -143,6 +143,8 @@ export async function prepareRabbitmq(context: PrepareContext): Promise<LaunchPl
     argv: [program],
     cwd: data,
     env: {
+      // Debian's programs of these names in /usr/sbin refuse every user but root and rabbitmq.
+      PATH: [dirname(program), "/usr/sbin", ...SERVICE_PATH].join(":"),
       HOME: data,
       RABBITMQ_NODENAME: node,
       RABBITMQ_MNESIA_BASE: data,

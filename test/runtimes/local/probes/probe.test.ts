@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ProbeContext, probeService } from "../../../../src/runtimes/local/probes/probe.js";
 import type { ManagedProcess, ServiceUser } from "../../../../src/runtimes/local/types.js";
+import { dialLoopback } from "../../../../src/runtimes/shared/probes/dial.js";
 import type { HealthTest } from "../../../../src/stack/definition/types.js";
 import { freePort, healthcheck } from "../../contract/bench.js";
 import { DirectHost } from "../support/direct-host.js";
@@ -25,6 +26,7 @@ describe("a service's health check", () => {
     cwd: dir.path,
     env: { PATH: "/usr/bin:/bin", NAME: "value" },
     secrets: [],
+    dial: dialLoopback,
     book: {
       services: () => ["web"],
       hostPort: (name, containerPort) => (name === "web" && containerPort === 8000 ? port : undefined),

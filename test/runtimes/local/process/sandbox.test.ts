@@ -63,5 +63,5 @@ describe("what a service sees", () => {
 });
 
 it("a command joins every namespace of its service", () => {
-  expect(joinArgs(4711)).toEqual(["--target=4711", "--mount", "--pid", "--ipc", "--uts", "--"]);
+  expect(joinArgs(4711)).toEqual(["--target=4711", "--mount", "--pid", "--ipc", "--uts", "--net", "--"]);
 });

@@ -79,6 +79,16 @@ describe("a configuration of nginx", () => {
     expect(rewrite("upstream x { server api:5000 weight=2; }")).toContain("server 127.0.0.1:41000 weight=2;");
   });
 
+  it("starts with ports that a service does not have, whose connections are refused", () => {
+    expect(rewrite("proxy_pass http://api:3001/;")).toBe("proxy_pass http://127.0.0.1:1/;");
+    expect(rewrite("upstream x { server api:3001; }")).toBe("upstream x { server 127.0.0.1:1; }");
+    const separate = { ...book, isSeparate: true };
+    expect(rewriteConfig("proxy_pass http://api:3001;", { service: "proxy", book: separate, paths: [] })).toBe(
+      "proxy_pass http://127.0.0.1:3001;",
+    );
+    expect(rewrite("server_name api;")).toBe("server_name api;");
+  });
+
   it("uses the project's folders, and logs to the service's output", () => {
     expect(rewrite("root /usr/share/nginx/html;")).toBe("root /p/public;");
     expect(rewrite("root /usr/share/nginx/html/app;")).toBe("root /p/public/app;");

@@ -59,7 +59,15 @@ export class DirectHost implements ProcessHost {
     child.stdout?.on("data", (chunk: Buffer) => spec.sink.write("stdout", chunk));
     child.stderr?.on("data", (chunk: Buffer) => spec.sink.write("stderr", chunk));
     const exited = new Promise<ServiceExit>((resolve) => {
-      child.once("exit", (exitCode, signal) => resolve({ exitCode, signal, oomKilled: false, at: Date.now() }));
+      // Like the real host: the output comes before the exit, unless other processes keep it open.
+      child.once("exit", (exitCode, signal) => {
+        const exit = { exitCode, signal, oomKilled: false, at: Date.now() };
+        const late = setTimeout(() => resolve(exit), 500);
+        child.once("close", () => {
+          clearTimeout(late);
+          resolve(exit);
+        });
+      });
     });
     await new Promise<void>((resolve, reject) => {
       child.once("spawn", resolve);

@@ -1,0 +1,285 @@
+/**
+ * A network namespace for the services of one stack. Services of different stacks then listen on the same ports without
+ * meeting, whatever address they choose. A process inside it (agent.ts) connects the server with its services; pasta
+ * connects the services with the network of the machine.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import type { Socket } from "node:net";
+import type { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import { readKernelFile } from "../../../system/kernel-file.js";
+import type { Dial } from "../../shared/probes/dial.js";
+import type { Forward } from "../forward.js";
+import { type Listener, listeners } from "../ports-listeners.js";
+import { ownProgram } from "../process/own-program.js";
+import type { AgentAnswer, AgentRequest } from "./agent.js";
+import type { Loopback } from "./loopback.js";
+
+export interface NetworkTools {
+  unshare: string;
+  nsenter: string;
+  pasta: string;
+}
+
+export interface NetworkOptions {
+  tools: NetworkTools;
+  /** Reports a process that must not outlive the server, before it begins. */
+  watch(pid: number): Promise<void>;
+  unwatch(pid: number): Promise<void>;
+}
+
+const READY_MS = 15_000;
+const STEP_MS = 5;
+/** The address that pasta answers DNS queries at, where the machine's name server is on its loopback interface. */
+export const NAME_SERVER = "169.254.1.1";
+/** pasta is given to a shell first, which waits until the watchdog knows of it. */
+const STAGE = 'IFS= read -r go || exit 125; exec "$@"';
+
+/** Whether the machine's name server listens on its loopback interface, which the namespace does not have. */
+export function hasLoopbackNameServer(resolvConf = "/etc/resolv.conf"): boolean {
+  try {
+    return /^\s*nameserver\s+(?:127\.|::1\b)/m.test(readFileSync(resolvConf, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+const lastLineOf = (stream: Readable | null): (() => string) => {
+  let text = "";
+  stream?.on("data", (chunk: Buffer) => {
+    text = (text + chunk.toString()).slice(-2000);
+  });
+  return () => text.trim().split("\n").at(-1) ?? "";
+};
+
+const exitOf = (child: ChildProcess): Promise<string> =>
+  new Promise((resolve) => {
+    child.once("error", (error) => resolve(error.message));
+    child.once("exit", (code, signal) => resolve(signal ?? `exit code ${code}`));
+  });
+
+const HEX_ADDRESS = /^[0-9A-F]{8}$/;
+
+/** The default gateway of a routing table of the kernel; null when there is none. */
+export function gatewayOf(table: string): string | null {
+  for (const line of table.split("\n").slice(1)) {
+    const [, destination, gateway = "", flags = ""] = line.trim().split(/\s+/);
+    if (destination !== "00000000" || !HEX_ADDRESS.test(gateway) || (Number.parseInt(flags, 16) & 2) === 0) continue;
+    return (gateway.match(/../g) ?? [])
+      .reverse()
+      .map((byte) => Number.parseInt(byte, 16))
+      .join(".");
+  }
+  return null;
+}
+
+interface Waiting {
+  resolve(answer: AgentAnswer, socket?: Socket): void;
+  reject(error: Error): void;
+}
+
+export class NetworkNamespace implements Loopback {
+  readonly shared = false;
+  /** Resolves with the reason when a process of the namespace ends before `close`. */
+  readonly lost: Promise<string>;
+  /** Resolves when its processes have ended after `close`. */
+  readonly closed: Promise<void>;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #pid: number;
+  #pasta: ChildProcess | null = null;
+  #lose: (reason: string) => void = () => undefined;
+  #isClosed: () => void = () => undefined;
+  #closing: Promise<void> | null = null;
+  #count = 0;
+
+  private constructor(
+    private readonly agent: ChildProcess,
+    private readonly options: NetworkOptions,
+  ) {
+    this.#pid = agent.pid as number;
+    this.lost = new Promise((resolve) => {
+      this.#lose = resolve;
+    });
+    this.closed = new Promise((resolve) => {
+      this.#isClosed = resolve;
+    });
+    agent.on("message", (answer: AgentAnswer, socket?: unknown) => this.#answer(answer, socket as Socket | undefined));
+  }
+
+  /** @throws Error that says why this machine cannot have such a namespace */
+  static async open(options: NetworkOptions): Promise<NetworkNamespace> {
+    const agent = spawn(options.tools.unshare, ["--net", "--", process.execPath, ownProgram("network-agent")], {
+      cwd: "/",
+      env: {},
+      detached: true,
+      stdio: ["ignore", "ignore", "pipe", "ipc"],
+    });
+    const said = lastLineOf(agent.stderr);
+    const ended = exitOf(agent);
+    const ready = new Promise<boolean>((resolve) => agent.once("message", () => resolve(true)));
+    const outcome = await Promise.race([ready, ended, sleep(READY_MS, "no answer", { ref: false })]);
+    if (outcome !== true || agent.pid === undefined) {
+      agent.kill("SIGKILL");
+      throw new Error(`unshare cannot make a network namespace: ${said() || outcome}`);
+    }
+    const network = new NetworkNamespace(agent, options);
+    void ended.then((how) => network.#end(`the process of its network ended (${how})`));
+    try {
+      await network.#connectOutside();
+    } catch (error) {
+      await network.close();
+      throw error;
+    }
+    // An idle namespace does not keep a command line's server alive.
+    agent.unref();
+    agent.channel?.unref();
+    return network;
+  }
+
+  /** Gives the namespace the machine's addresses and routes; pasta forwards its outgoing connections. */
+  async #connectOutside(): Promise<void> {
+    const { tools, watch } = this.options;
+    const namespace = openSync(`/proc/${this.#pid}/ns/net`, "r");
+    const pasta = spawn(
+      "/bin/sh",
+      [
+        "-c",
+        STAGE,
+        "stackwarden",
+        tools.pasta,
+        "--config-net",
+        "--foreground",
+        "--quiet",
+        // Else it becomes a user that may not enter the namespace. It drops its capabilities all the same.
+        "--runas=0",
+        ...["-t", "none", "-u", "none", "-T", "none", "-U", "none"],
+        ...(hasLoopbackNameServer() ? ["--dns-forward", NAME_SERVER] : []),
+        "--netns",
+        "/proc/self/fd/3",
+      ],
+      { cwd: "/", env: {}, detached: true, stdio: ["pipe", "ignore", "pipe", namespace] },
+    );
+    closeSync(namespace);
+    const said = lastLineOf(pasta.stderr);
+    const ended = exitOf(pasta);
+    pasta.stdin?.on("error", () => undefined);
+    if (pasta.pid === undefined) throw new Error(`pasta cannot be started: ${await ended}`);
+    this.#pasta = pasta;
+    await watch(pasta.pid);
+    pasta.stdin?.end("go\n");
+    let how: string | null = null;
+    void ended.then((text) => {
+      how = text;
+      this.#end(`pasta, which connects its network, ended (${text})`);
+    });
+    for (const until = Date.now() + READY_MS; this.gateway() === null; await sleep(STEP_MS)) {
+      if (how !== null) throw new Error(`pasta cannot connect a network namespace: ${said() || how}`);
+      if (Date.now() > until) throw new Error("pasta did not connect a network namespace in time");
+    }
+    pasta.unref();
+  }
+
+  /** Words before a command that runs in the namespace; the command needs the server's privileges. */
+  get words(): string[] {
+    return [this.options.tools.nsenter, `--net=/proc/${this.#pid}/ns/net`, "--"];
+  }
+
+  /** The address at which services reach the loopback interface of the machine. */
+  gateway(): string | null {
+    return gatewayOf(readKernelFile(`/proc/${this.#pid}/net/route`) ?? "");
+  }
+
+  /** Folder with the kernel's tables of its sockets. */
+  get tables(): string {
+    return `/proc/${this.#pid}/net`;
+  }
+
+  listeners(): Promise<Listener[] | null> {
+    return listeners(this.tables);
+  }
+
+  recentListeners(): Promise<Listener[] | null> {
+    return this.listeners();
+  }
+
+  readonly dial: Dial = async (port, signal) => {
+    signal.throwIfAborted();
+    const { socket } = await this.#request({ connect: port });
+    if (socket === undefined) throw new Error("The connection ended before it was handed over.");
+    socket.allowHalfOpen = true;
+    socket.on("error", () => {});
+    if (signal.aborted) socket.destroy();
+    signal.throwIfAborted();
+    return socket;
+  };
+
+  async forward(host: string, port: number, to: () => number | undefined): Promise<Forward | null> {
+    const target = to();
+    if (target === undefined) return null;
+    const { answer, id } = await this.#request({ forward: { host, port, to: target } });
+    if (!("listens" in answer) || !answer.listens) return null;
+    return {
+      close: async () => {
+        await this.#request({ close: id }).catch(() => undefined);
+      },
+    };
+  }
+
+  /** Ends the namespace's processes; it ends with the last service in it. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const { agent } = this;
+    const pasta = this.#pasta;
+    const ends = [agent, ...(pasta === null ? [] : [pasta])].map(
+      (child) =>
+        new Promise<void>((resolve) => {
+          if (child.exitCode !== null || child.signalCode !== null) return resolve();
+          child.ref();
+          child.once("exit", () => resolve());
+          child.kill("SIGKILL");
+        }),
+    );
+    await Promise.all(ends);
+    this.#refuse("The stack's network was closed.");
+    if (pasta?.pid !== undefined) await this.options.unwatch(pasta.pid);
+    this.#isClosed();
+  }
+
+  #end(reason: string): void {
+    this.#refuse(`The stack's network is gone: ${reason}.`);
+    if (this.#closing === null) this.#lose(reason);
+  }
+
+  #refuse(message: string): void {
+    for (const { reject } of this.#waiting.values()) reject(new Error(message));
+    this.#waiting.clear();
+  }
+
+  #request(
+    request: { connect: number } | { forward: { host: string; port: number; to: number } } | { close: number },
+  ): Promise<{ id: number; answer: AgentAnswer; socket?: Socket | undefined }> {
+    this.#count += 1;
+    const id = this.#count;
+    return new Promise((resolve, reject) => {
+      if (!this.agent.connected) return reject(new Error("The stack's network is gone."));
+      this.#waiting.set(id, { resolve: (answer, socket) => resolve({ id, answer, socket }), reject });
+      this.agent.send({ id, ...request } satisfies AgentRequest, (error) => {
+        if (error !== null) this.#waiting.get(id)?.reject(error);
+      });
+    });
+  }
+
+  #answer(answer: AgentAnswer, socket: Socket | undefined): void {
+    if (!("id" in answer)) return;
+    const waiting = this.#waiting.get(answer.id);
+    this.#waiting.delete(answer.id);
+    if (waiting === undefined) return void socket?.destroy();
+    if ("error" in answer) waiting.reject(Object.assign(new Error(answer.error.message), { code: answer.error.code }));
+    else waiting.resolve(answer, socket);
+  }
+}
