@@ -87,7 +87,7 @@ export interface UploadOptions {
 /**
  * Files with secrets are uploaded as secrets or not at all, because the engine keeps every file that is copied to it.
  */
-const privateFiles = ({ folder, definition }: UploadOptions): string[] => [
+export const privateFiles = ({ folder, definition }: Pick<UploadOptions, "folder" | "definition">): string[] => [
   ...new Set([join(folder, ".env"), ...(definition.privateFiles ?? [])]),
 ];
 
