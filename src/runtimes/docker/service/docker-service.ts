@@ -19,6 +19,7 @@ import type { UserIds } from "../container/user-ids.js";
 import type { Engine } from "../engine/engine.js";
 import { engineMessage, isNotFound, serviceError, statusOf } from "../engine/errors.js";
 import type { ServiceVolume } from "../volumes/ensure.js";
+import { removeNewVolumes } from "../volumes/remove.js";
 import { copyFiles } from "./copy-files.js";
 import { execInContainer } from "./exec.js";
 import type { Instance } from "./instance.js";
@@ -90,20 +91,8 @@ export class DockerService implements RuntimeService {
     return instance.stop(this.#hasEnded() ? graceMs : await this.#preStop.run(graceMs), signal);
   }
 
-  async removeNewVolumes(): Promise<string[]> {
-    const { engine, newVolumes } = this.options;
-    const removed: string[] = [];
-    for (const { name, source, target } of newVolumes) {
-      try {
-        await engine.docker.getVolume(name).remove();
-      } catch (error) {
-        // Another container uses it, or it is gone.
-        if (!isNotFound(error) && statusOf(error) !== 409) throw error;
-        continue;
-      }
-      removed.push(source ?? target);
-    }
-    return removed;
+  removeNewVolumes(): Promise<string[]> {
+    return removeNewVolumes(this.options.engine.docker, this.options.newVolumes);
   }
 
   probe(healthcheck: Healthcheck, signal: AbortSignal): Promise<ProbeResult> {
