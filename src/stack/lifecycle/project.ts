@@ -481,6 +481,7 @@ export class Project {
       folder: this.folder,
       config,
       runtimes,
+      leftOut: selection.without ?? [],
       own: supervisor.running?.runtimeStack.endpoints() ?? [],
       read: (without) =>
         supervisor.read(config, null, { ...selection, without: [...(selection.without ?? []), ...without] }),
