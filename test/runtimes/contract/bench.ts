@@ -264,6 +264,12 @@ export class Bench {
     return stack;
   }
 
+  /** The host ports that a start of these services would use. */
+  async checkPorts(services: ServiceDefinition[]): Promise<(number | string)[]> {
+    const endpoints = (await this.target.runtime.checkPorts?.({ definition: this.definition(services) })) ?? [];
+    return endpoints.flatMap(({ service, host_port }) => [service, host_port]);
+  }
+
   async start(stack: RuntimeStack, service: ServiceDefinition, options: StartOptions = {}): Promise<RuntimeService> {
     return stack.startService(this.request(service, options));
   }
