@@ -50,6 +50,7 @@ const FILE_BOUNDARY = [
   "runtimes/docker/container",
   "runtimes/docker/dependencies",
   "runtimes/docker/volumes",
+  "runtimes/dagger/container",
 ];
 
 /** Modules in these folders whose paths only the server or the kernel changes. */

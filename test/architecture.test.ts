@@ -43,6 +43,7 @@ const FORBIDDEN: [folder: string, from: string][] = [
   ["src/runtimes/docker/image", "node:fs/promises"],
   ["src/runtimes/docker/container", "node:fs"],
   ["src/runtimes/docker/volumes", "node:fs"],
+  ["src/runtimes/dagger/container", "node:fs/promises"],
 ];
 const ALLOWED: [folder: string, from: string][] = [
   ["src/mcp", "@modelcontextprotocol/sdk/server/mcp.js"],

@@ -114,6 +114,7 @@ networks: { front: { driver: bridge, internal: true, ipam: { config: [{ subnet: 
   b: { build: { context: ./b, dockerfile: Other, target: prod, args: [A=1, B, "C=\${V:-v}"], labels: { a: b }, cache_from: [x] } }
   c: { build: { dockerfile_inline: "FROM x\\n" }, image: named }
   d: { build: { context: b, args: { N: 1.10, E: , S: "" } } }
+  e: { build: { context: b, extra_hosts: ["db:10.0.0.1", "gw=host-gateway"], shm_size: 128m } }
 `,
     { ".env": "B=from-env\n" },
   ),

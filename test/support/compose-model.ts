@@ -53,6 +53,10 @@ function ourService(service: ServiceDefinition): Plain {
       dockerfile: build.dockerfile ?? (build.dockerfileInline === undefined ? "Dockerfile" : undefined),
       inline: build.dockerfileInline,
       target: build.target,
+      shm: build.shmSizeBytes,
+      extra_hosts: Object.entries(build.extraHosts ?? {})
+        .flatMap(([name, addresses]) => addresses.map((address) => `${name}=${address}`))
+        .sort(),
       args: { ...build.args },
     },
     command: keep(service.command),
@@ -232,6 +236,8 @@ function theirService(service: Any, project: Any): Plain {
       dockerfile: build.dockerfile || (build.dockerfile_inline === undefined ? "Dockerfile" : undefined),
       inline: build.dockerfile_inline,
       target: build.target,
+      shm: build.shm_size === undefined ? undefined : Number(build.shm_size) || undefined,
+      extra_hosts: [...(build.extra_hosts ?? [])].sort(),
       args: Object.fromEntries(Object.entries(build.args ?? {}).filter(([, value]) => value !== null)),
     },
     command: keep(service.command),

@@ -3,7 +3,9 @@ import { hasValue, type NodeReader } from "./node-reader.js";
 import { projectPath } from "./project-path.js";
 import { readEnvironment } from "./read-environment.js";
 import { readFileMounts } from "./read-files.js";
+import { readExtraHosts } from "./read-networks.js";
 import type { BuildDefinition } from "./types.js";
+import { parseBytes } from "./units.js";
 
 const KEYS = [
   "context",
@@ -81,6 +83,10 @@ export function readBuild(reader: NodeReader, folder: string): BuildDefinition |
     return undefined;
   const { values: labels } = readEnvironment(fields.labels, undefined, folder);
   const flag = (field: NodeReader | undefined): boolean => hasValue(field) && field.boolean() === true;
+  const extraHosts = hasValue(fields.extra_hosts) ? readExtraHosts(fields.extra_hosts) : {};
+  const size = hasValue(fields.shm_size) ? fields.shm_size.string("a size") : undefined;
+  const shmSizeBytes = size === undefined ? undefined : parseBytes(size);
+  if (shmSizeBytes === null) fields.shm_size?.invalid("must be a size such as 64m", "Write it as in 64m or 1g.");
   const secrets = readFileMounts(fields.secrets, "secret").map(({ source, target }) => ({ source, target }));
   return {
     context,
@@ -89,6 +95,8 @@ export function readBuild(reader: NodeReader, folder: string): BuildDefinition |
     ...(inline === undefined ? {} : { dockerfileInline: inline }),
     ...(target === undefined || target === "" ? {} : { target }),
     ...(Object.keys(labels).length === 0 ? {} : { labels }),
+    ...(Object.keys(extraHosts).length === 0 ? {} : { extraHosts }),
+    ...(shmSizeBytes == null ? {} : { shmSizeBytes }),
     ...(flag(fields.no_cache) ? { noCache: true } : {}),
     ...(flag(fields.pull) ? { pull: true } : {}),
     ...(secrets.length === 0 ? {} : { secrets }),

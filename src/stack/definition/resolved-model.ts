@@ -98,6 +98,8 @@ const buildOf = (build: BuildDefinition): Plain =>
     target: build.target,
     args: { ...build.args },
     labels: build.labels && { ...build.labels },
+    extra_hosts: build.extraHosts && { ...build.extraHosts },
+    shm_size: build.shmSizeBytes,
     no_cache: build.noCache,
     pull: build.pull,
     secrets: build.secrets,

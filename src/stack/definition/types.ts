@@ -120,6 +120,9 @@ export interface BuildDefinition {
   labels?: Record<string, string>;
   /** Names for `FROM` and `COPY --from`, each a folder below the project, `docker-image://…`, or `service:<name>`. */
   additionalContexts?: Record<string, string>;
+  /** Addresses by host name for the build's commands. */
+  extraHosts?: Record<string, string[]>;
+  shmSizeBytes?: number;
   noCache?: boolean;
   /** Pulls the base images although the engine has them. */
   pull?: boolean;

@@ -15,10 +15,14 @@ export interface CheckOptions {
   folder: string;
   config: StackSettings;
   runtimes: readonly StackRuntime[];
-  /** Reads the definition without these services as well, with the ports that earlier calls selected. */
+  /** Reads the definition without these services as well. */
   read(without: readonly string[]): Promise<StackDefinition>;
+  /** The definition with the ports that earlier calls selected. */
+  selected(written: StackDefinition): StackDefinition;
   /** Notes on what earlier calls set in place of the files' values. */
-  overrides(): Promise<string[]>;
+  overrides(written: StackDefinition): Promise<string[]>;
+  /** Services that earlier calls excluded. */
+  leftOut: readonly string[];
   /** Addresses of the project's running stack. */
   own: readonly Endpoint[];
 }
@@ -99,7 +103,9 @@ export async function checkStack(
   const chosen = "open" in runtime ? runtime : null;
   const name: RuntimeName | null = chosen?.name ?? null;
   const problems = [...read.problems, ...("open" in runtime ? [] : [runtime])];
-  const definition = read.definition === null || name === null ? read.definition : forRuntime(read.definition, name);
+  const { definition: written } = read;
+  const selected = written === null ? null : options.selected(written);
+  const definition = selected === null || name === null ? selected : forRuntime(selected, name);
   const checks =
     definition === null
       ? []
@@ -122,7 +128,7 @@ export async function checkStack(
   problems.push(...(plan?.problems ?? []));
   const runs = new Map(checks.map((one) => [one.service, one.runs]));
   return {
-    definition: read.definition,
+    definition: written,
     check: {
       project: options.project,
       folder: options.folder,
@@ -134,11 +140,12 @@ export async function checkStack(
         ...(runs.has(service.name) ? { runs: runs.get(service.name) ?? null } : {}),
       })),
       without: read.without,
+      left_out: [...options.leftOut],
       volumes: definition?.volumes ?? [],
       notes: [
         ...(definition?.notes ?? []),
         ...(plan?.notes ?? []),
-        ...(definition === null ? [] : await options.overrides()),
+        ...(written === null ? [] : await options.overrides(written)),
         ...checks.flatMap(({ service, notes }) => notes.map((note) => `${service}: ${note}`)),
       ],
       problems,

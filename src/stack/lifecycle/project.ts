@@ -326,7 +326,12 @@ export class Project {
     const whole = services.filter((name) => units?.get(name)?.definition.instanceOf === undefined);
     const without = withoutAlso(this.supervisor.selection, whole);
     const stopping = this.withInstances(whole);
-    const request = { project: this.id, without, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+    const request = {
+      project: this.id,
+      without,
+      leaveEnded: true as const,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    };
     const { status, before, after } = await this.start(request, call, this.#settings);
     return stopOutcome({
       project: this.id,
@@ -471,19 +476,17 @@ export class Project {
     const { runtimes } = this.options;
     const { supervisor, storage } = this;
     const selection = nextSelection(supervisor.selection, request);
-    let written: StackDefinition | undefined;
     return checkStack({
       project: this.id,
       folder: this.folder,
       config,
       runtimes,
+      leftOut: selection.without ?? [],
       own: supervisor.running?.runtimeStack.endpoints() ?? [],
-      read: async (without) => {
-        const chosen = { ...selection, without: [...(selection.without ?? []), ...without] };
-        written = await supervisor.read(config, null, chosen);
-        return supervisor.withSelected(written);
-      },
-      overrides: async () => {
+      read: (without) =>
+        supervisor.read(config, null, { ...selection, without: [...(selection.without ?? []), ...without] }),
+      selected: (written) => supervisor.withSelected(written),
+      overrides: async (written) => {
         if (!this.open) await storage.readLimits();
         return supervisor.notes(written);
       },

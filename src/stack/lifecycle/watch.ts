@@ -65,9 +65,16 @@ function usesFiles(
   return live.some((source) => isBeneath(source.path, rule.path));
 }
 
-/** Whether the files of a rule are copied into the running instance, whose next one gets them with its image. */
-const copiesFiles = ({ definition, instance }: ServiceController, { action, target }: WatchRule): boolean =>
-  action === "sync" && target !== undefined && definition.build !== undefined && instance?.copyFiles !== undefined;
+/**
+ * Whether the files of a rule are copied into the running instance, whose next one gets them with its image or, where
+ * binds are copies, with its bind.
+ */
+const copiesFiles = ({ definition, instance }: ServiceController, { action, path, target }: WatchRule): boolean =>
+  action === "sync" &&
+  target !== undefined &&
+  instance?.copyFiles !== undefined &&
+  (definition.build !== undefined ||
+    definition.mounts.some((mount) => mount.type === "bind" && isBeneath(mount.source, path)));
 
 export class Watch {
   #stack: Stack | null = null;

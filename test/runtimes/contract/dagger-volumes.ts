@@ -1,5 +1,5 @@
-/** Named volumes as cache volumes of an engine. */
-import { readFileSync } from "node:fs";
+/** Named volumes as cache volumes of an engine, and binds as copies. */
+import { chmodSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { findCli } from "../../../src/runtimes/dagger/engine/discovery.js";
@@ -72,6 +72,41 @@ export const daggerVolumeSentences =
         expect(await content()).toBe("word\n");
         await bench.target.runtime.removeVolumes(bench.projectId, bench.stateDir, ["app-data"]);
         expect(await content()).toBe("");
+      });
+
+      it("changed files of a bind are copied into the running service as its user's, without secrets", async () => {
+        const bench = given();
+        bench.file("src/removed", "old");
+        const mount = { type: "bind" as const, source: join(bench.folder, "src"), target: "/srv/src", readOnly: false };
+        const { running } = await bench.run(bench.python("app", WAITS, { mounts: [mount] }));
+        bench.file("src/deep/script", "#!/bin/sh\necho new");
+        chmodSync(join(bench.folder, "src/deep/script"), 0o755);
+        bench.file("src/a b", "words");
+        bench.file(".env", "SECRET=hush");
+        const copy = (path: string | null, target: string) => ({
+          target,
+          source: path === null ? null : { path, within: bench.folder },
+        });
+        await running.copyFiles?.([
+          copy("src/deep/script", "/srv/src/deep/script"),
+          copy("src/a b", "/srv/src/a b"),
+          copy("gone", "/srv/src/gone"),
+          copy(".env", "/srv/src/env"),
+          copy(null, "/srv/src/removed"),
+        ]);
+        const look = "/srv/src/deep/script; cat '/srv/src/a b'; cd /srv/src; ls; stat -c '%u %a' deep/script 'a b'";
+        const output = new RecordingSink();
+        await running.exec({
+          command: ["sh", "-c", look],
+          signal: new AbortController().signal,
+          onOutput: (stream, chunk) => output.write(stream, chunk),
+        });
+        expect(output.text()).toBe("new\nwordsa b\ndeep\n1000 755\n1000 644\n");
+        await expect(running.copyFiles?.([copy("src/a b", "/etc/a")])).rejects.toThrow(
+          /^Files could not be copied into app: .*denied/s,
+        );
+        symlinkSync("/etc/passwd", join(bench.folder, "outside"));
+        await expect(running.copyFiles?.([copy("outside", "/srv/src/outside")])).rejects.toThrow("leads outside");
       });
     });
   };

@@ -255,6 +255,12 @@ while True:
     expect(await volumes()).toHaveLength(2);
     expect(await running.removeNewVolumes?.()).toEqual(["data", "/declared"]);
     expect(await volumes()).toEqual([]);
+    const failing = { ...service, postStart: [{ command: ["false"], environment: {} }] };
+    await expect(bench.start(stack, failing)).rejects.toMatchObject({ code: "SERVICE_START_FAILED" });
+    expect(await volumes()).toEqual([]);
+    await (await bench.start(stack, service)).stop({ graceMs: 0 });
+    await expect(bench.start(stack, failing)).rejects.toMatchObject({ code: "SERVICE_START_FAILED" });
+    expect(await volumes()).toHaveLength(2);
   });
 
   it("runs several instances that share a name and an image, each with its own host port of the range", async () => {
@@ -293,13 +299,16 @@ while True:
       build: {
         context: bench.folder,
         args: {},
-        dockerfileInline: "FROM own-user:1\nUSER root\nRUN echo inline > /made\nUSER app\n",
+        extraHosts: { "made.test": ["10.1.2.3"] },
+        shmSizeBytes: 5 * 1_048_576,
+        dockerfileInline:
+          "FROM own-user:1\nUSER root\nRUN echo inline > /made; grep made.test /etc/hosts >> /made; df -k /dev/shm >> /made\nUSER app\n",
       },
     });
     const stack = await bench.open([service]);
     const running = await bench.start(stack, service);
     await running.exited;
-    expect(bench.sink("app").all).toContain("ran\ninline\n");
+    expect(bench.sink("app").all).toMatch(/ran\ninline\n10\.1\.2\.3\s+made\.test\n[\s\S]* 5120 /);
   });
 
   it("pulls as pull_policy says: never, always, and without effect where the registry is away", async () => {

@@ -130,6 +130,10 @@ describe("a check of the ports", () => {
     domain.runtime.busyPorts.add(8080);
     const checked = await check();
     expect(checked.startable).toBe(true);
+    // The resolved model stays what the files say.
+    expect((await manager.resolve({ project: "shop" })).model).toMatchObject({
+      services: { web: { ports: [{ target: 80, published: "8080" }] } },
+    });
     expect(checked.services.map(({ ports }) => ports[0]?.host_port)).toEqual([8081, 5432]);
     expect(checked.notes).toContain("web: host port 8080 is in use; a start uses 8081 now.");
     const { after } = await start();

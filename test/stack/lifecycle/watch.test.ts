@@ -70,6 +70,15 @@ describe("a watched stack", () => {
     const before = (await generation()) ?? 0;
     write("src/main.py", "three");
     await replaced(before + 1);
+    await manager.stop({ project: "shop" }, call());
+    // Its binds are copies, into which it can copy changed files.
+    dagger.copiedFiles = [];
+    await up(compose(`${watching("sync", ", target: /app")}    volumes: ["./src:/app"]\n`), true, dagger);
+    const present = await generation();
+    write("src/main.py", "four");
+    await until("the file is copied", () => (dagger.copiedFiles ?? []).length > 0);
+    expect(dagger.copiedFiles).toMatchObject([{ target: "/app/main.py" }]);
+    expect(await generation()).toBe(present);
   });
 
   it("copies files for sync into an instance of a built image, and replaces it when that fails", async () => {

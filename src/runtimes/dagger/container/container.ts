@@ -26,7 +26,7 @@ import { DEPENDENCIES, type InstallOptions, installDependencies } from "./depend
 import { type SplitEnvironment, splitEnvironment } from "./environment.js";
 import { withMounts, withSecrets } from "./mounts.js";
 import { ownerNumbers } from "./owner.js";
-import { buildExcludes, uploadFolder } from "./uploads.js";
+import { buildExcludes, privateFiles, uploadFolder } from "./uploads.js";
 
 /** How long the entry script waits for the limits before it gives up. */
 export const LIMITS_WAIT_SECONDS = 25;
@@ -61,6 +61,8 @@ export interface ReadyContainer {
   user: string;
   /** The words of the one-off command, behind the entrypoint of the compose file or the image; else empty. */
   oneOff: string[];
+  /** Files that are never copied to the engine. */
+  privateFiles: string[];
   /** The image's check, for a service whose compose file has none. */
   imageHealthcheck: Healthcheck | null;
   notes: string[];
@@ -315,6 +317,7 @@ export async function readyContainer(options: ContainerOptions): Promise<ReadyCo
     hidden,
     user,
     oneOff: oneOffWords,
+    privateFiles: privateFiles(options),
     imageHealthcheck: ofImage,
     notes,
   };

@@ -4,11 +4,11 @@
  */
 
 import { createHash } from "node:crypto";
-import { realpath } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import type { Container, Directory } from "@dagger.io/dagger";
 import type { ServiceDefinition } from "../../../stack/definition/types.js";
 import { isBeneath } from "../../../system/is-beneath.js";
+import { statBeneath } from "../../../system/read-regular-file.js";
 import { withRetry } from "../../../system/retry.js";
 import { isTransient } from "../../shared/install-faults.js";
 import { type Installation, installFailed } from "../../shared/installation.js";
@@ -144,13 +144,13 @@ async function python(options: InstallOptions, base: Container, manifest: string
  * another name, which does not reveal them.
  */
 async function secretSettings(
-  { definition }: InstallOptions,
+  { definition, folder }: InstallOptions,
   root: string,
   files: NodeManifest["files"],
 ): Promise<{ name: string; value: string } | null> {
-  const path = await realpath(join(root, ".npmrc")).catch(() => null);
   const value = files.find(([name]) => name === ".npmrc")?.[1];
-  if (path === null || value === undefined || definition.privateFiles?.includes(path) !== true) return null;
+  const path = value === undefined ? undefined : statBeneath(join(root, ".npmrc"), folder)?.path;
+  if (path === undefined || value === undefined || definition.privateFiles?.includes(path) !== true) return null;
   return { name: `installer.npmrc.${createHash("sha256").update(value).digest("hex").slice(0, 16)}`, value };
 }
 

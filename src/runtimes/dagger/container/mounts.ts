@@ -1,10 +1,10 @@
 /** File systems of a service in addition to its image: volumes, copies of project folders, temporary space, secrets. */
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import type { Client, Container } from "@dagger.io/dagger";
 import type { Mount, ServiceDefinition } from "../../../stack/definition/types.js";
 import { isBeneath } from "../../../system/is-beneath.js";
+import { statBeneath } from "../../../system/read-regular-file.js";
 import type { CacheVolumeId } from "../volumes/records.js";
 import { privateBelow, type UploadOptions, uploadBind } from "./uploads.js";
 
@@ -42,7 +42,7 @@ export async function withMounts(
     } else {
       const displayPath = relative(options.folder, mount.source) || ".";
       const upload =
-        mount.createHostPath === false || existsSync(mount.source)
+        mount.createHostPath === false || statBeneath(mount.source, "/") !== undefined
           ? await uploadBind(options, mount.source)
           : { kind: "folder" as const, folder: client.directory() };
       if (upload.kind === "secret") {
@@ -58,7 +58,9 @@ export async function withMounts(
         }
         container = container.withMountedDirectory(mount.target, folder, { owner: user, readOnly: mount.readOnly });
       }
-      const hidden = privateBelow(options, mount.source).filter((file) => existsSync(join(mount.source, file)));
+      const hidden = privateBelow(options, mount.source).filter(
+        (file) => statBeneath(join(mount.source, file), "/") !== undefined,
+      );
       notes.push(
         `${mount.target} is a copy of ${displayPath}, made at every start: restart the service to see changes. The project's folder is never written to.`,
         ...(hidden.length === 0

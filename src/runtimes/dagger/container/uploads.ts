@@ -2,17 +2,22 @@
  * Uploads parts of the project's folder to the engine as copies, without history, installed packages and files that the
  * project excludes.
  */
-import { lstat, readFile, realpath, stat } from "node:fs/promises";
 import { join, relative } from "node:path";
+import dockerignore from "@balena/dockerignore";
 import type { Client, Directory, File } from "@dagger.io/dagger";
 import { StackwardenError } from "../../../errors.js";
 import type { StackDefinition } from "../../../stack/definition/types.js";
+import { boundedPatterns } from "../../../system/ignore-patterns.js";
 import { isBeneath } from "../../../system/is-beneath.js";
+import { readRegularFile, statBeneath } from "../../../system/read-regular-file.js";
+import { walkBeneath } from "../../../system/walk-beneath.js";
+import { CONTEXT_HINT, CONTEXT_LIMITS, readIgnoreFile } from "../../shared/build-context.js";
 
 /** Names that are never uploaded, at any depth. */
 const LEFT_OUT = [".git", "node_modules", ".venv", "venv", "__pycache__"].map((name) => `**/${name}`);
 
-const IGNORE_LIMIT = 256 * 1024;
+/** The types of the package declare a default export; at run time the module itself is the function. */
+const matcher = dockerignore as unknown as typeof dockerignore.default;
 
 /** Patterns of a .dockerignore in the engine's format; a leading `!` includes entries again. */
 export function ignorePatterns(text: string): string[] {
@@ -27,13 +32,9 @@ export function ignorePatterns(text: string): string[] {
     });
 }
 
-async function ignoreFile(path: string, folder: string): Promise<string[] | null> {
-  const stats = await stat(path).catch(() => null);
-  if (stats?.isFile() !== true) return null;
-  await stillInside(path, folder);
-  if (stats.size > IGNORE_LIMIT)
-    throw refuse(`${path} is larger than ${IGNORE_LIMIT / 1024} KiB.`, "Name folders in it instead of single files.");
-  return ignorePatterns(await readFile(path, "utf8"));
+function ignoreFile(path: string, folder: string): string[] | null {
+  const text = readIgnoreFile(path, folder);
+  return text === null ? null : ignorePatterns(text);
 }
 
 /**
@@ -42,8 +43,8 @@ async function ignoreFile(path: string, folder: string): Promise<string[] | null
  */
 export async function buildExcludes(folder: string, context: string, dockerfile: string): Promise<string[]> {
   const listed =
-    (await ignoreFile(join(context, `${dockerfile}.dockerignore`), folder)) ??
-    (await ignoreFile(join(context, ".dockerignore"), folder)) ??
+    ignoreFile(join(context, `${dockerfile}.dockerignore`), folder) ??
+    ignoreFile(join(context, ".dockerignore"), folder) ??
     [];
   return [...LEFT_OUT, ...listed, `!${dockerfile}`];
 }
@@ -51,11 +52,27 @@ export async function buildExcludes(folder: string, context: string, dockerfile:
 const refuse = (message: string, hint: string): StackwardenError =>
   new StackwardenError("INVALID_STACK", message, { hint });
 
-/** Checks that no link has redirected the path out of the project since the definition was read. */
-async function stillInside(path: string, folder: string): Promise<void> {
-  const real = await realpath(path).catch(() => null);
-  if (real === null || !isBeneath(await realpath(folder), real))
+/**
+ * Checks that a folder is in the project, without a link on the way, and within the limits of an upload. The engine's CLI
+ * then reads it by its path.
+ */
+async function checkFolder(path: string, folder: string, exclude: readonly string[]): Promise<void> {
+  const entry = statBeneath(path, folder);
+  if (entry?.kind !== "folder" || entry.path !== path)
     throw refuse(`${path} is not (or no longer) in the project's folder.`, "Correct the path in the compose file.");
+  const { text } = boundedPatterns(exclude.join("\n"));
+  const patterns = matcher({ ignorecase: false });
+  // A pattern that the library cannot read is the engine's to refuse.
+  for (const pattern of text.split("\n")) {
+    try {
+      matcher({ ignorecase: false }).add(pattern).ignores("x");
+      patterns.add(pattern);
+    } catch {}
+  }
+  const choose = (inner: string): "take" | "skip" => (patterns.ignores(inner) ? "skip" : "take");
+  const options = { within: folder, limits: CONTEXT_LIMITS, hint: CONTEXT_HINT, choose };
+  // The walk itself checks the limits.
+  for await (const _entry of walkBeneath(path, options));
 }
 
 export interface UploadOptions {
@@ -70,7 +87,7 @@ export interface UploadOptions {
 /**
  * Files with secrets are uploaded as secrets or not at all, because the engine keeps every file that is copied to it.
  */
-const privateFiles = ({ folder, definition }: UploadOptions): string[] => [
+export const privateFiles = ({ folder, definition }: Pick<UploadOptions, "folder" | "definition">): string[] => [
   ...new Set([join(folder, ".env"), ...(definition.privateFiles ?? [])]),
 ];
 
@@ -88,9 +105,9 @@ export async function uploadFolder(
   exclude: string[] = LEFT_OUT,
 ): Promise<Directory> {
   const { client, folder, stateDir } = options;
-  await stillInside(path, folder);
   const own = privateBelow(options, path).map(literally);
   const state = isBeneath(path, stateDir) ? [relative(path, stateDir)] : [];
+  await checkFolder(path, folder, [...exclude, ...state.map(literally)]);
   return client.host().directory(path, { exclude: [...exclude, ...own, ...state], noCache: true });
 }
 
@@ -102,8 +119,8 @@ export type Upload =
 /** The largest secret that an engine accepts, in bytes. */
 const MOST_SECRET_BYTES = 128_000;
 
-async function readSecretFile(path: string): Promise<string> {
-  const bytes = await readFile(path);
+function readSecretFile(path: string, folder: string): string {
+  const bytes = readRegularFile(path, { within: folder, maxBytes: 8 * MOST_SECRET_BYTES })?.bytes ?? Buffer.alloc(0);
   const value = bytes.toString();
   if (bytes.length > MOST_SECRET_BYTES || !Buffer.from(value).equals(bytes))
     throw refuse(
@@ -117,16 +134,17 @@ async function readSecretFile(path: string): Promise<string> {
  * @throws INVALID_STACK when the path does not exist, is neither a file nor a folder, or is a secret that is too large
  */
 export async function uploadBind(options: UploadOptions, path: string): Promise<Upload> {
-  const stats = await lstat(path).catch(() => null);
-  if (stats?.isDirectory() === true) return { kind: "folder", folder: await uploadFolder(options, path) };
-  if (stats?.isFile() === true) {
-    await stillInside(path, options.folder);
-    if (stats.size > 0 && privateFiles(options).includes(path))
-      return { kind: "secret", value: await readSecretFile(path) };
+  const { folder } = options;
+  const entry = statBeneath(path, folder);
+  const isItself = entry?.path === path;
+  if (isItself && entry.kind === "folder") return { kind: "folder", folder: await uploadFolder(options, path) };
+  if (isItself && entry.kind === "file") {
+    if (entry.size > 0 && privateFiles(options).includes(path))
+      return { kind: "secret", value: readSecretFile(path, folder) };
     return { kind: "file", file: options.client.host().file(path, { noCache: true }) };
   }
   throw refuse(
-    stats === null ? `${path} does not exist.` : `${path} is neither a file nor a folder.`,
+    entry === undefined ? `${path} does not exist.` : `${path} is neither a file nor a folder.`,
     "Create it, or correct the volume in the compose file.",
   );
 }

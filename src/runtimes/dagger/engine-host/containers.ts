@@ -15,6 +15,8 @@ export const ID = /^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,253}$/;
 interface Listed {
   id: string;
   bundle: string;
+  /** Its first process on the host. */
+  pid?: number;
   created: string;
 }
 
@@ -85,7 +87,7 @@ export class Containers {
     for (const id of this.#instances.keys()) if (!present.has(id)) this.#instances.delete(id);
     const fresh = list.filter(({ id }) => !this.#instances.has(id)).slice(0, MOST_BUNDLES);
     if (fresh.length === 0) return list;
-    const words = ["sh", "-c", INSTANCES, "sh", ...fresh.map(({ bundle }) => bundle)];
+    const words = ["sh", "-c", INSTANCES, "sh", ...fresh.flatMap(({ bundle, pid }) => [bundle, String(pid)])];
     const lines = (await this.helper.run({ words })).output.toString().split("\n");
     for (const [at, { id }] of fresh.entries())
       this.#instances.set(id, lines[at]?.slice(`"${INSTANCE_VARIABLE}=`.length, -1) ?? "");

@@ -14,19 +14,23 @@ cd /sys/fs/cgroup && grep -H '' memory.max cpu.max memory/memory.limit_in_bytes 
 export const LIST = "runc list -f json 2>/dev/null";
 
 /**
- * Prints the instance of each bundle (arguments: paths of bundles), and an empty line for containers that are not
- * services. Nothing else of the configuration is printed, because it contains secrets. Before and after a service, the
- * engine runs containers with the same environment, which install CA certificates. Only a service starts with the
- * engine's init or the entry script. The mounts of a bundle are no evidence, because engine 0.21.8 itself creates bind
- * mounts.
+ * Prints the instance of each container (arguments: path of its bundle and first process, alternately), and an empty
+ * line for containers that are not services. Nothing else of the configuration is printed, because it contains secrets.
+ * Before and after a service, the engine runs containers with the same environment, which install CA certificates. Only a
+ * service starts with the engine's init or the entry script. The mounts of a bundle are no evidence, because engine
+ * 0.21.8 itself creates bind mounts. After the engine was killed, it discards its store with the bundles, while the
+ * containers continue to run: of those only the process is left to ask.
  */
 export const INSTANCES = `
-for bundle; do
-  config=$bundle/config.json instance=
-  if grep -q '"args":\\["/\\.init"' -- "$config" || grep -q '"args":\\["/\\.stackwarden/entry"' -- "$config"
+while [ "$#" -gt 1 ]; do
+  config=$1/config.json instance=
+  if [ ! -e "$config" ]
+  then instance=\\"$(tr '\\0' '\\n' < "/proc/$2/environ" | grep '^STACKWARDEN_INSTANCE=[A-Za-z0-9_-]*$' | head -n 1)\\"
+  elif grep -q '"args":\\["/\\.init"' -- "$config" || grep -q '"args":\\["/\\.stackwarden/entry"' -- "$config"
   then instance=$(grep -ho '"STACKWARDEN_INSTANCE=[A-Za-z0-9_-]*"' -- "$config" | head -n 1)
   fi 2>/dev/null
   printf '%s\\n' "$instance"
+  shift 2
 done`;
 
 /** The first process of a container (argument: its id). */

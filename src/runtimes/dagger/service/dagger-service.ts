@@ -6,6 +6,7 @@ import type {
   AppliedLimits,
   ExecRequest,
   ExecResult,
+  FileCopy,
   ProbeResult,
   RuntimeService,
   ServiceExit,
@@ -15,8 +16,10 @@ import type {
 import { type HookContext, PreStop } from "../../shared/hooks.js";
 import { pauseRefused } from "../../shared/pause-refused.js";
 import { webProtocol } from "../../shared/probes/web-protocol.js";
+import { noTerminal } from "../../shared/unsupported.js";
 import type { EngineHost, Pause } from "../engine-host/types.js";
 import { unknownLimits, unknownStats } from "../engine-host/unreachable-host.js";
+import { copyFiles } from "./copy-files.js";
 import type { Instance } from "./instance.js";
 import { type ProbeContext, probeInstance } from "./probes.js";
 
@@ -36,6 +39,8 @@ export interface DaggerServiceOptions {
   /** runc's id; null when it is not known, with the reason in `unseen`. */
   containerId: string | null;
   unseen: string;
+  /** Files that are never copied to the engine. */
+  privateFiles: readonly string[];
   probing: ProbeContext;
   sink: LogSink;
   /** Called with every change of the limits, so that an exit can be explained. */
@@ -53,6 +58,7 @@ export class DaggerService implements RuntimeService {
   readonly imageHealthcheck?: Healthcheck;
   readonly emptyVolumes: RuntimeService["emptyVolumes"];
   readonly exited: Promise<ServiceExit>;
+  readonly copyFiles?: (files: readonly FileCopy[]) => Promise<void>;
   readonly hooks: HookContext;
   readonly #preStop: PreStop;
   /** The present pause and its end. */
@@ -70,6 +76,12 @@ export class DaggerService implements RuntimeService {
     this.hooks = { service, sink: options.sink, exec: (request) => this.exec(request) };
     this.#preStop = new PreStop(this.hooks);
     this.exited = options.closed.then(() => options.instance.exited);
+    const target = {
+      service: this.service,
+      privateFiles: options.privateFiles,
+      exec: (request: ExecRequest) => this.exec(request),
+    };
+    if (options.containerId !== null) this.copyFiles = (files) => copyFiles(target, files);
   }
 
   async stop({ graceMs, signal = "SIGTERM" }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
@@ -118,6 +130,7 @@ export class DaggerService implements RuntimeService {
 
   async exec(request: ExecRequest): Promise<ExecResult> {
     const { containerId, host, unseen } = this.options;
+    if (request.terminal !== undefined) throw noTerminal("the Dagger runtime has none");
     if (this.#hasEnded())
       throw new StackwardenError("SERVICE_NOT_STARTED", `${this.service} does not run.`, {
         hint: "Start it, then call again.",

@@ -181,6 +181,7 @@ class Launch {
         host,
         containerId: observed.id,
         unseen: observed.why,
+        privateFiles: ready.privateFiles,
         sink: request.sink,
         probing: {
           service,

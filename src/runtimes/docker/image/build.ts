@@ -91,6 +91,9 @@ async function cliEnvironment({ engine, env }: BuildOptions): Promise<NodeJS.Pro
   return context === undefined ? { ...rest, DOCKER_HOST: address.host } : { ...rest, DOCKER_CONTEXT: context };
 }
 
+const extraHosts = ({ extraHosts: hosts = {} }: BuildDefinition): string[] =>
+  Object.entries(hosts).flatMap(([name, addresses]) => addresses.map((address) => `${name}:${address}`));
+
 const buildArguments = (
   { build, tag, labels, platform }: BuildOptions,
   dockerfile: string,
@@ -107,6 +110,8 @@ const buildArguments = (
   ...(build.target === undefined ? [] : [`--target=${build.target}`]),
   ...Object.entries(build.args).map(([name, value]) => `--build-arg=${name}=${value}`),
   ...(platform === undefined ? [] : [`--platform=${platform}`]),
+  ...extraHosts(build).map((host) => `--add-host=${host}`),
+  ...(build.shmSizeBytes === undefined ? [] : [`--shm-size=${build.shmSizeBytes}`]),
   ...(build.noCache === true ? ["--no-cache"] : []),
   ...(build.pull === true ? ["--pull"] : []),
   ...Object.entries({ ...build.labels, ...labels }).map(([name, value]) => `--label=${name}=${value}`),
@@ -286,6 +291,8 @@ async function sendContext(
       forcerm: true,
       buildargs: build.args,
       labels: { ...build.labels, ...labels },
+      ...(build.extraHosts === undefined ? {} : { extrahosts: extraHosts(build) }),
+      ...(build.shmSizeBytes === undefined ? {} : { shmsize: build.shmSizeBytes }),
       ...(build.noCache === true ? { nocache: true } : {}),
       ...(build.pull === true ? { pull: "true" } : {}),
       ...(platform === undefined ? {} : { platform }),

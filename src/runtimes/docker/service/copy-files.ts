@@ -3,23 +3,12 @@ import { dirname } from "node:path/posix";
 import { pack } from "tar-stream";
 import { StackwardenError } from "../../../errors.js";
 import type { FileCopy } from "../../../stack/runtime.js";
-import { closeBeneath, openBeneath } from "../../../system/open-beneath.js";
-import { readRegularFile } from "../../../system/read-regular-file.js";
+import { copiedFile } from "../../shared/copied-file.js";
 import type { UserIds } from "../container/user-ids.js";
 import { type ExecTarget, execInContainer } from "./exec.js";
 
-const LARGEST = 64 * 1_048_576;
 const COMMAND_MS = 20_000;
 const SHOWN = 200;
-
-/** @returns null for a file that is gone meanwhile; the next comparison removes it */
-function fileOf({ path, within }: { path: string; within: string }): { bytes: Buffer; mode: number } | null {
-  const beneath = openBeneath(path, within);
-  if (beneath === undefined) return null;
-  closeBeneath(beneath);
-  const file = readRegularFile(path, { within, maxBytes: LARGEST });
-  return file === undefined ? null : { bytes: file.bytes, mode: beneath.stats.mode & 0o777 };
-}
 
 /** @returns why the command failed; null when it succeeded */
 async function run(target: ExecTarget, command: string[]): Promise<string | null> {
@@ -43,8 +32,8 @@ export async function copyFiles(target: ExecTarget, files: readonly FileCopy[], 
   const archive = pack();
   const written: string[] = [];
   for (const { target: path, source } of files) {
-    const file = source === null ? null : fileOf(source);
-    if (file === null) continue;
+    const file = source === null ? undefined : copiedFile(source);
+    if (file === undefined) continue;
     archive.entry({ name: path.replace(/^\/+/, ""), mode: file.mode, mtime: new Date(), ...user }, file.bytes);
     written.push(path);
   }

@@ -1,5 +1,5 @@
 /** What is uploaded to an engine, and what is left out. */
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -67,6 +67,17 @@ describe("uploads", () => {
     expect((asked[1] as [string, string, { exclude: string[] }])[2].exclude).not.toContain(".env");
     expect(await uploadBind(options, join(folder, "app", "one.txt"))).toMatchObject({ kind: "file" });
     expect(asked[2]).toEqual(["file", join(folder, "app", "one.txt"), { noCache: true }]);
+
+    // What is excluded does not count towards the limits.
+    writeFileSync(join(folder, "app", "disk.img"), "");
+    truncateSync(join(folder, "app", "disk.img"), 9 * 1024 ** 3);
+    await expect(uploadBind(options, join(folder, "app"))).rejects.toMatchObject({
+      code: "INVALID_STACK",
+      message: "app has more than 8 GiB of files.",
+    });
+    await uploadFolder(options, folder, ["**/*.img"]);
+    expect(asked).toHaveLength(4);
+    asked.pop();
 
     const outside = mkdtempSync(join(tmpdir(), "stackwarden-outside-"));
     writeFileSync(join(outside, "secret"), "");

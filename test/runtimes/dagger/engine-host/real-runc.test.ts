@@ -264,6 +264,22 @@ describe.skipIf(!runs)("a real container by the real runc", () => {
     await expect(host.pause("nosuchcontainer")).rejects.toMatchObject({ code: "UNSUPPORTED" });
   });
 
+  it("finds and ends a container whose bundle its engine has discarded", async () => {
+    const { id, bundle } = containers.bundle("orphan", ["sh", "-c", "while :; do sleep 0.05; done"], {
+      env: ["STACKWARDEN_INSTANCE=i-orphan"],
+    });
+    const child = containers.run({ id, bundle });
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    const state = () => spawnSync("runc", ["state", id], { encoding: "utf8", env: { PATH: SYSTEM_PATH } }).stdout;
+    await until("it runs", () => state().includes('"status": "running"'));
+    // Earlier containers of this host are known by their ids; this one is looked up now.
+    rmSync(join(bundle, "config.json"));
+    await host.end(["i-other"], signal());
+    expect(state()).toContain('"status": "running"');
+    await host.end(["i-orphan"], signal());
+    await ended;
+  });
+
   it("counts an OOM kill and the periods in which the CPU limit held the service back", async () => {
     // A child eats memory and is killed; the service stays, burning CPU.
     const eat = "dd if=/dev/zero of=/dev/null bs=200M count=1; while :; do :; done";

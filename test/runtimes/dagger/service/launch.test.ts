@@ -113,6 +113,7 @@ function start(
       imageHealthcheck: null,
       user: "1000:1000",
       oneOff: [],
+      privateFiles: [],
       notes: ["a note"],
       ...more.ready,
     },

@@ -1,0 +1,58 @@
+/** Copies files of the project into a running container, as the service's user. */
+import { join } from "node:path";
+import { pack } from "tar-stream";
+import { StackwardenError } from "../../../errors.js";
+import type { ExecRequest, ExecResult, FileCopy } from "../../../stack/runtime.js";
+import { copiedFile, LARGEST_COPY } from "../../shared/copied-file.js";
+
+const COMMAND_MS = 20_000;
+const SHOWN = 200;
+
+export interface CopyTarget {
+  service: string;
+  /** Files that are never copied to an engine: secrets are written in them. */
+  privateFiles: readonly string[];
+  exec(request: ExecRequest): Promise<ExecResult>;
+}
+
+async function run({ service, exec }: CopyTarget, command: string[], stdin?: Buffer): Promise<void> {
+  let output = "";
+  const { exitCode } = await exec({
+    command,
+    signal: AbortSignal.timeout(COMMAND_MS),
+    ...(stdin === undefined ? {} : { stdin }),
+    onOutput: (_stream, chunk) => {
+      output = (output + chunk.toString()).slice(-SHOWN);
+    },
+  });
+  if (exitCode === 0) return;
+  throw new StackwardenError(
+    "SERVICE_START_FAILED",
+    `Files could not be copied into ${service}: ${output.trim() || `${command[0]} ended with ${exitCode ?? "a signal"}`}`,
+    { hint: "Restart the service.", details: { service } },
+  );
+}
+
+/** @throws SERVICE_START_FAILED, COMMAND_NOT_FOUND (the image has no tar or rm), UnsafePathError */
+export async function copyFiles(target: CopyTarget, files: readonly FileCopy[]): Promise<void> {
+  const removed = files.flatMap((file) => (file.source === null ? [file.target] : []));
+  const archive = pack();
+  let bytes = 0;
+  for (const { target: path, source } of files) {
+    if (source === null || target.privateFiles.includes(join(source.within, source.path))) continue;
+    const file = copiedFile(source);
+    if (file === undefined) continue;
+    bytes += file.bytes.length;
+    if (bytes > LARGEST_COPY)
+      throw new StackwardenError("SERVICE_START_FAILED", `More than ${LARGEST_COPY} bytes changed at once.`, {
+        hint: "Restart the service.",
+        details: { service: target.service },
+      });
+    archive.entry({ name: path.replace(/^\/+/, ""), mode: file.mode, mtime: new Date() }, file.bytes);
+  }
+  archive.finalize();
+  const parts: Buffer[] = [];
+  for await (const chunk of archive) parts.push(chunk as Buffer);
+  if (removed.length > 0) await run(target, ["rm", "-f", "--", ...removed]);
+  if (bytes > 0) await run(target, ["tar", "-xf", "-", "-C", "/"], Buffer.concat(parts));
+}
