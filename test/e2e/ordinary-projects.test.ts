@@ -35,7 +35,9 @@ describe("an ordinary project starts unedited on the local runtime", () => {
   const bench = new TestBench();
   let server: Server;
   beforeAll(async () => {
-    server = await bench.server();
+    // Yarn 2 and later trust a proxy's certificate only through this variable.
+    const { NODE_EXTRA_CA_CERTS: certificates } = process.env;
+    server = await bench.server(certificates === undefined ? {} : { NODE_EXTRA_CA_CERTS: certificates });
   });
   afterAll(() => bench.close());
 
