@@ -2,10 +2,10 @@
 import { resolve } from "node:path";
 import type { ConfigFlags } from "../config/settings.js";
 import type { Config } from "../config/types.js";
-import type { ControlClient } from "../control/client.js";
+import type { CallStreams, ControlClient } from "../control/client.js";
 import type { ServerStatus } from "../daemon/handshake.js";
 import type { Logger } from "../logger.js";
-import type { CallContext, Progress, SharedStackManager, StackManager } from "../stack/model.js";
+import type { Progress, SharedStackManager, StackManager } from "../stack/model.js";
 import { connectDaemon } from "./daemon-client.js";
 import { createTerminal, type Terminal } from "./output/terminal.js";
 
@@ -52,7 +52,7 @@ export interface Session {
     input: Record<string, unknown>,
     progress?: (progress: Progress) => void,
     signal?: AbortSignal,
-    output?: CallContext["output"],
+    streams?: CallStreams,
   ): Promise<T>;
   /** Closes connections and shuts down this process's manager. */
   close(): Promise<void>;
@@ -89,12 +89,15 @@ export async function openSession(
   const interrupt = (): void => stop.abort();
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) process.once(signal, interrupt);
-  let own: Promise<StackManager> | undefined;
+  let own: Promise<SharedStackManager> | undefined;
+  let view: StackManager | undefined;
   const holders = new Map<string, Promise<ControlClient | null>>();
   let joined: ReturnType<Session["server"]> | undefined;
-  const manager = (): Promise<StackManager> => {
+  const manager = async (): Promise<StackManager> => {
     own ??= host.composeManager(config, logger);
-    return own;
+    // As in the background server: the user's commands reach every project of the user.
+    view ??= (await own).within({ settings: config, everyProject: true });
+    return view;
   };
   const holder = (of = project): Promise<ControlClient | null> => {
     let client = holders.get(of);
@@ -128,20 +131,20 @@ export async function openSession(
       input: Record<string, unknown>,
       progress?: (progress: Progress) => void,
       signal = over,
-      output?: CallContext["output"],
+      streams: CallStreams = {},
     ) => {
       const { invoke, operationNamed, parseInput } = await import("../operations/index.js");
       const definition = operationNamed(operation);
       // Reports invalid input without a connection.
       parseInput(definition, input);
       const client = (await holder()) ?? (await server())?.client;
-      if (client !== undefined) return (await client.call(operation, input, progress, signal, output)) as T;
+      if (client !== undefined) return (await client.call(operation, input, progress, signal, streams)) as T;
       const context = {
         manager: await manager(),
         signal,
         actor: "cli",
         progress: progress ?? (() => undefined),
-        ...(output === undefined ? {} : { output }),
+        ...streams,
       };
       return (await invoke(definition, input, context, { readOnly: config.readOnly })) as T;
     },

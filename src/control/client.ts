@@ -2,12 +2,18 @@
 
 import { connect, type Socket } from "node:net";
 import { reviveError, StackwardenError } from "../errors.js";
-import type { CallContext, Progress } from "../stack/model.js";
+import type { CallContext, CallTerminal, Progress } from "../stack/model.js";
 import { LineSplitter } from "../system/line-splitter.js";
 import { type ControlHello, type ControlReply, encode, MAX_REPLY } from "./protocol.js";
 
 /** Milliseconds for the server's greeting. */
 const HELLO_MS = 5000;
+
+/** Output of a command, by line or in a terminal. */
+export type CallStreams = Pick<CallContext, "output" | "terminal">;
+
+/** Bytes of typed input in one message; a message in base64 is longer. */
+const TYPED_BYTES = 65_536;
 
 export interface ControlClient {
   readonly server: ControlHello["hello"];
@@ -17,7 +23,7 @@ export interface ControlClient {
     input: unknown,
     progress?: (progress: Progress) => void,
     signal?: AbortSignal,
-    output?: CallContext["output"],
+    streams?: CallStreams,
   ): Promise<unknown>;
   /** Ends the connection; the server cancels pending calls. */
   close(): void;
@@ -104,7 +110,7 @@ interface Call {
   resolve(result: unknown): void;
   reject(error: StackwardenError): void;
   progress: ((progress: Progress) => void) | undefined;
-  output: CallContext["output"];
+  streams: CallStreams;
 }
 
 function settle(calls: Map<number, Call>, reply: ControlReply): void {
@@ -115,7 +121,11 @@ function settle(calls: Map<number, Call>, reply: ControlReply): void {
     return;
   }
   if ("output" in reply) {
-    call.output?.(reply.output.stream, reply.output.line);
+    call.streams.output?.(reply.output.stream, reply.output.line);
+    return;
+  }
+  if ("terminal" in reply) {
+    void call.streams.terminal?.write(Buffer.from(reply.terminal, "base64"));
     return;
   }
   calls.delete(reply.id);
@@ -127,18 +137,22 @@ function clientOf(socket: Socket, server: ControlHello["hello"], calls: Map<numb
   let last = 0;
   return {
     server,
-    call: async (operation, input, progress, signal, output) => {
+    call: async (operation, input, progress, signal, streams = {}) => {
       if (signal?.aborted) throw new StackwardenError("OPERATION_CANCELLED", "The call was cancelled before it began.");
       if (socket.destroyed) throw new StackwardenError("RUNTIME_LOST", "The server that runs the stack has ended.");
       last += 1;
       const id = last;
       const cancel = (): void => void socket.write(encode({ cancel: id }));
-      const answer = new Promise((resolve, reject) => calls.set(id, { resolve, reject, progress, output }));
+      const answer = new Promise((resolve, reject) => calls.set(id, { resolve, reject, progress, streams }));
       signal?.addEventListener("abort", cancel, { once: true });
-      socket.write(encode({ id, operation, input }));
+      const { terminal } = streams;
+      const size = terminal === undefined ? {} : { terminal: { ...terminal.size(), type: terminal.type } };
+      socket.write(encode({ id, operation, input, ...size }));
+      const detach = terminal === undefined ? () => undefined : attach(socket, id, terminal);
       try {
         return await answer;
       } finally {
+        detach();
         signal?.removeEventListener("abort", cancel);
       }
     },
@@ -146,5 +160,23 @@ function clientOf(socket: Socket, server: ControlHello["hello"], calls: Map<numb
       socket.removeAllListeners("close");
       socket.destroy();
     },
+  };
+}
+
+/** Sends what the user types, and changes of the terminal's size. @returns a function that ends it */
+function attach(socket: Socket, id: number, { input, size, onResize }: CallTerminal): () => void {
+  const typed = (chunk: Buffer): void => {
+    for (let at = 0; at < chunk.length; at += TYPED_BYTES)
+      socket.write(encode({ typed: id, data: chunk.subarray(at, at + TYPED_BYTES).toString("base64") }));
+  };
+  const ended = (): void => void socket.write(encode({ typed: id }));
+  input.on("data", typed);
+  input.once("end", ended);
+  const unfollow = onResize(() => void socket.write(encode({ resize: id, ...size() })));
+  return () => {
+    unfollow();
+    input.removeListener("data", typed);
+    input.removeListener("end", ended);
+    input.pause();
   };
 }

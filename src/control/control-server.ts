@@ -12,6 +12,7 @@ import { LineSplitter } from "../system/line-splitter.js";
 import { listenPrivately } from "../system/private-socket.js";
 import { connectControl } from "./client.js";
 import { encode, MAX_REQUEST, parseRequest } from "./protocol.js";
+import { type RemoteTerminal, remoteTerminal } from "./remote-terminal.js";
 import { controlSocket, makeControlFolder } from "./socket-path.js";
 
 /** Milliseconds that closing waits for pending results. */
@@ -149,6 +150,7 @@ export function serveControl(
   let active = 0;
   const disconnected = new AbortController();
   const cancels = new Map<number, AbortController>();
+  const terminals = new Map<number, RemoteTerminal>();
   socket.on("error", (error) => logger.debug(`control connection: ${error.message}`));
   socket.once("close", () => disconnected.abort());
   const send = (line: string): void => {
@@ -164,7 +166,17 @@ export function serveControl(
       cancels.get(request.cancel)?.abort();
       return;
     }
+    if ("typed" in request) {
+      terminals.get(request.typed)?.type(request.data);
+      return;
+    }
+    if ("resize" in request) {
+      terminals.get(request.resize)?.resize(request);
+      return;
+    }
     const { id } = request;
+    const terminal = request.terminal === undefined ? null : remoteTerminal(request.terminal, socket, id);
+    if (terminal !== null) terminals.set(id, terminal);
     const cancel = new AbortController();
     cancels.set(id, cancel);
     const call: CallContext = {
@@ -172,6 +184,7 @@ export function serveControl(
       actor,
       progress: (progress) => send(encode({ id, progress })),
       output: (stream, line) => send(encode({ id, output: { stream, line } })),
+      ...(terminal === null ? {} : { terminal: terminal.terminal }),
     };
     active += 1;
     invoke(request.operation, request.input, call)
@@ -181,6 +194,8 @@ export function serveControl(
       )
       .finally(() => {
         cancels.delete(id);
+        terminals.delete(id);
+        terminal?.close();
         active -= 1;
         if (active === 0) onIdle();
       });

@@ -1,14 +1,28 @@
 /**
  * The control protocol: one JSON value per line. The server sends a greeting. Each request gets any number of `progress`
- * and `output` lines and one `result` or `error`, also when it is cancelled.
+ * and `output` lines and one `result` or `error`, also when it is cancelled. A request with a terminal also gets its raw
+ * output, and is followed by what the user types and by changes of the terminal's size.
  */
 import type { TransferredError } from "../errors.js";
 import type { Progress } from "../stack/model.js";
+import type { TerminalSize } from "../stack/runtime.js";
 
 export interface ControlRequest {
   id: number;
   operation: string;
   input: unknown;
+  /** Attaches the operation's command to a terminal of the client. */
+  terminal?: TerminalSize & { type: string };
+}
+
+/** What the user types in the terminal of a request, in base64; absent at its end. */
+export interface ControlTyped {
+  typed: number;
+  data?: string;
+}
+
+export interface ControlResize extends TerminalSize {
+  resize: number;
 }
 
 export interface ControlCancel {
@@ -23,7 +37,14 @@ export type ControlReply =
   | { id: number; result: unknown }
   | { id: number; error: TransferredError }
   | ControlProgress
-  | ControlOutput;
+  | ControlOutput
+  | ControlTerminal;
+
+/** Raw output of a terminal, in base64. */
+export interface ControlTerminal {
+  id: number;
+  terminal: string;
+}
 
 /** A line that a command printed. */
 export interface ControlOutput {
@@ -40,16 +61,32 @@ export interface ControlProgress {
 export const MAX_REQUEST = 1024 * 1024;
 export const MAX_REPLY = 16 * 1024 * 1024;
 
-export const encode = (message: ControlHello | ControlRequest | ControlCancel | ControlReply): string =>
-  `${JSON.stringify(message)}\n`;
+type ClientMessage = ControlRequest | ControlCancel | ControlTyped | ControlResize;
 
-export function parseRequest(line: string): ControlRequest | ControlCancel | null {
+export const encode = (message: ControlHello | ClientMessage | ControlReply): string => `${JSON.stringify(message)}\n`;
+
+const isSize = (value: unknown): value is number =>
+  Number.isInteger(value) && Number(value) > 0 && Number(value) < 65_536;
+
+function terminalOf(value: Partial<ControlRequest["terminal"]>): ControlRequest["terminal"] {
+  const { columns, rows, type } = value ?? {};
+  if (!isSize(columns) || !isSize(rows) || typeof type !== "string" || !/^[\w.+-]{1,64}$/.test(type)) return undefined;
+  return { columns, rows, type };
+}
+
+/** @returns null for a line that is no message of a client */
+export function parseRequest(line: string): ClientMessage | null {
   try {
-    const value = JSON.parse(line) as Partial<ControlRequest & ControlCancel> | null;
+    const value = JSON.parse(line) as Partial<ControlRequest & ControlCancel & ControlTyped & ControlResize> | null;
     if (typeof value !== "object" || value === null) return null;
-    if (Number.isSafeInteger(value.cancel)) return { cancel: value.cancel as number };
-    if (!Number.isSafeInteger(value.id) || typeof value.operation !== "string") return null;
-    return { id: value.id as number, operation: value.operation, input: value.input ?? {} };
+    const { id, operation, input = {}, terminal, cancel, typed, data, resize, columns, rows } = value;
+    if (Number.isSafeInteger(cancel)) return { cancel: cancel as number };
+    if (Number.isSafeInteger(typed)) return { typed: typed as number, ...(typeof data === "string" ? { data } : {}) };
+    if (Number.isSafeInteger(resize))
+      return isSize(columns) && isSize(rows) ? { resize: resize as number, columns, rows } : null;
+    if (!Number.isSafeInteger(id) || typeof operation !== "string") return null;
+    const size = terminal === undefined ? undefined : terminalOf(terminal);
+    return { id: id as number, operation, input, ...(size === undefined ? {} : { terminal: size }) };
   } catch {
     return null;
   }

@@ -8,7 +8,7 @@ import type { LimitChange } from "./definition/types.js";
 import type { DiagnosisReport, DiagnosisRequest } from "./diagnosis/types.js";
 import type { CommandRequest } from "./lifecycle/run-command.js";
 import type { LogQuery, LogTotals } from "./logs/types.js";
-import type { Endpoint, RuntimeStatus } from "./runtime.js";
+import type { CommandTerminal, Endpoint, RuntimeStatus } from "./runtime.js";
 import type { StackCheck } from "./schemas/check.js";
 import type { CommandOutcome } from "./schemas/commands.js";
 import type { EventPage, StackEvent } from "./schemas/events.js";
@@ -43,6 +43,8 @@ export interface StartRequest {
   services?: string[];
   /** Services to exclude. Default: none. */
   without?: string[];
+  /** Do not start services of a running stack that have ended. Default: start them. */
+  leaveEnded?: true;
   /**
    * Host ports by service (its first published port) or `service:containerPort`. They apply until the stack stops, or the
    * compose file changes the port. An empty object returns to the compose file.
@@ -89,6 +91,15 @@ export interface CallContext {
    * immediately.
    */
   output?(stream: "stdout" | "stderr", line: string): void;
+  /** Attaches commands to a terminal of the caller, whose output is neither sanitised nor kept. */
+  terminal?: CallTerminal;
+}
+
+export interface CallTerminal extends CommandTerminal {
+  /** Value of TERM. */
+  type: string;
+  /** Receives raw output. A returned promise applies back-pressure. */
+  write(chunk: Buffer): void | Promise<void>;
 }
 
 /** A change notification for subscribers. */

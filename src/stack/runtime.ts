@@ -2,6 +2,7 @@
  * The interface between the domain and the runtimes. The domain decides order, readiness, restarts and limits. A
  * runtime starts, checks, measures and stops single services and reports their exit.
  */
+import type { Readable } from "node:stream";
 import type { Healthcheck, Limits, ServiceDefinition, StackDefinition } from "./definition/types.js";
 import type { LogSink } from "./logs/types.js";
 import type { AppliedLimits, Enforcement, ServiceStats } from "./schemas/limits.js";
@@ -87,6 +88,20 @@ export interface StartServiceRequest {
   phase(message: string): void;
 }
 
+export interface TerminalSize {
+  columns: number;
+  rows: number;
+}
+
+/** A terminal of the caller, to which a command is attached. */
+export interface CommandTerminal {
+  size(): TerminalSize;
+  /** What the user types. */
+  readonly input: Readable;
+  /** @returns a function that removes the listener */
+  onResize(listener: () => void): () => void;
+}
+
 /** One command in the environment of a service. */
 export interface ExecRequest {
   /** Argument vector; never empty. */
@@ -97,6 +112,11 @@ export interface ExecRequest {
   workdir?: string;
   /** Bytes for standard input, which is closed after them. Default: empty. */
   stdin?: Buffer;
+  /**
+   * Run the command in a terminal. Its output then arrives as stdout, and `stdin` has no effect.
+   * @throws UNSUPPORTED with `details.terminal: false` where the runtime has no terminals
+   */
+  terminal?: CommandTerminal;
   /** Receives raw chunks, in order per stream. A returned promise applies back-pressure to the command's output. */
   onOutput(stream: "stdout" | "stderr", chunk: Buffer): void | Promise<void>;
   /** Aborting ends the whole process tree of the command; `exec` then resolves with its exit. */

@@ -1,10 +1,13 @@
 /** The command line as people and programs use it, on a stack that `up` holds in the foreground. */
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { APP, appCompose, BINARY, TestBench, until } from "./support/bench.js";
+
+/** A terminal for tests; of util-linux. */
+const SCRIPT = "/usr/bin/script";
 
 interface Ran {
   code: number;
@@ -125,6 +128,52 @@ describe("the command line", () => {
     expect(code).toBe(0);
   });
 
+  it.skipIf(!existsSync(SCRIPT))("gives a command the user's terminal, gives it back, and ends with it", async () => {
+    /** `script` is the terminal; `line` runs in it. */
+    const open = (line: string) => {
+      const terminal = spawn(SCRIPT, ["--quiet", "--return", "--flush", "--command", line, "/dev/null"], {
+        cwd: folder,
+        env: { ...env(), SHELL: "/bin/sh" },
+      });
+      children.push(terminal);
+      bench.pids.push(terminal.pid as number);
+      let text = "";
+      terminal.stdout.on("data", (chunk) => {
+        text += chunk;
+      });
+      const shows = (part: string) => until(`the terminal shows ${part}`, () => text.includes(part));
+      return { terminal, shows, type: (keys: string) => terminal.stdin.write(keys), text: () => text };
+    };
+    const command = `'${process.execPath}' '${BINARY}' exec app sh`;
+    const one = open(`stty rows 33 columns 99; ${command}; echo after $?; stty -a`);
+    one.type("stty size; echo is-$((6 * 7))\r");
+    await one.shows("33 99");
+    await one.shows("is-42");
+    // Ctrl-C ends the command in the shell, not the shell.
+    one.type("cat\rmeow\r");
+    await until("cat has answered", () => one.text().split("meow").length > 2);
+    one.type("\u0003");
+    await one.shows("^C");
+    one.type("echo still-$((6 * 7))\r");
+    await one.shows("still-42");
+    one.type("exit 7\r");
+    await one.shows("after 7");
+    await until("the terminal has ended", () => one.terminal.exitCode !== null);
+    expect(one.text().split("after 7")[1]).toMatch(/(?<!-)icanon[\s\S]*(?<!-)echo\b/);
+    // What a person types and reads is not kept.
+    expect((await run("logs", "app", "-n", "50")).stdout).not.toContain("is-42");
+
+    const other = open(command);
+    other.type("trap '' HUP TERM; sleep 47114711 & echo pid-$!\r");
+    await until("the shell has answered", () => /pid-\d/.test(other.text()));
+    const commands = () => spawnSync("pgrep", ["-f", "sleep 47114711$"]).stdout.toString().trim();
+    expect(commands()).not.toBe("");
+    other.terminal.kill("SIGKILL");
+    await until("no process of the command is left", () => commands() === "");
+    const piped = await run("exec", "--tty", "app", "true");
+    expect([piped.code, piped.stderr]).toEqual([2, expect.stringContaining("--tty needs a terminal")]);
+  });
+
   it("runs commands in the service, with its environment, standard input and exit code", async () => {
     const ran = await run(
       "exec",
@@ -238,7 +287,21 @@ describe("the command line", () => {
     await until("the app runs", () => said.includes("app runs"));
     slow.kill("SIGINT");
     expect((await once(slow, "exit"))[0]).toBe(130);
-    expect(said).toContain("OPERATION_CANCELLED");
+    expect(said).toContain("was cancelled.");
+  });
+
+  it("shows the lines of its own start, not those of earlier runs", async () => {
+    const again = spawn(process.execPath, [BINARY, "up"], { cwd: folder, env: env() });
+    children.push(again);
+    bench.pids.push(again.pid as number);
+    let lines = "";
+    again.stdout?.on("data", (chunk) => {
+      lines += chunk;
+    });
+    await until("its log", () => lines.includes("| listening on"));
+    expect(lines).not.toContain("followed");
+    again.kill("SIGINT");
+    expect((await once(again, "exit"))[0]).toBe(0);
   });
 
   it("stops the stack of an `up` whose output has no reader any more", async () => {

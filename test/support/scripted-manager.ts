@@ -48,6 +48,7 @@ export const stackCheck = (project: string): StackCheck => ({
     },
   ],
   without: [],
+  left_out: [],
   volumes: [],
   notes: [],
   problems: [],

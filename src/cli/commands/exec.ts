@@ -3,6 +3,7 @@ import { constants } from "node:os";
 import { StackwardenError } from "../../errors.js";
 import type { CommandOutcome } from "../../stack/model.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
+import { hasTerminal, type LocalTerminal, takeTerminal } from "../local-terminal.js";
 import { type CliHost, type CommonOptions, given, openSession } from "../session.js";
 
 export interface ExecOptions extends CommonOptions {
@@ -11,6 +12,8 @@ export interface ExecOptions extends CommonOptions {
   shell?: boolean;
   /** Hand standard input on, to its end. */
   interactive?: boolean;
+  /** A terminal for the command. Default: when standard input and output are terminals. */
+  tty?: boolean;
   /** Seconds. */
   timeout?: number;
   /** `run` only; false: do not start the dependencies. */
@@ -58,6 +61,33 @@ function exitCode({ exit_code: code, signal, timed_out: timedOut }: CommandOutco
   return number === undefined ? EXIT.failure : ((128 + number) as ExitCode);
 }
 
+const printLine = (stream: "stdout" | "stderr", line: string): void =>
+  void (stream === "stdout" ? process.stdout : process.stderr).write(`${line}\n`);
+
+/** Calls with this process's terminal; without one where none is asked for and the runtime has none. */
+async function inTerminal(
+  { tty, interactive }: ExecOptions,
+  json: boolean,
+  call: (own: LocalTerminal | null) => Promise<CommandOutcome>,
+): Promise<CommandOutcome> {
+  if (json && tty === true)
+    throw new StackwardenError("INVALID_INPUT", "--tty and --json exclude each other.", { hint: "Leave one out." });
+  const wanted = tty ?? (hasTerminal() && !json);
+  if (!wanted) return call(null);
+  const own = takeTerminal();
+  try {
+    return await call(own);
+  } catch (error) {
+    own.restore();
+    const without = error instanceof StackwardenError && error.details?.terminal === false;
+    // Standard input of a terminal would have to be read to its end.
+    if (!without || tty === true || interactive === true) throw error;
+    return await call(null);
+  } finally {
+    own.restore();
+  }
+}
+
 export async function exec(
   kind: "exec" | "run",
   service: string,
@@ -69,8 +99,8 @@ export async function exec(
   const words = asked[0] === "--" ? asked.slice(1) : asked;
   const session = await openSession(options, host, { start: kind === "run" });
   const { terminal } = session;
-  try {
-    const outcome = await session.call<CommandOutcome>(
+  const call = async (own: LocalTerminal | null): Promise<CommandOutcome> =>
+    session.call<CommandOutcome>(
       "run_command",
       given({
         project: session.project,
@@ -81,16 +111,16 @@ export async function exec(
         dependencies: kind === "run" ? options.deps !== false : undefined,
         env: environment(options.env),
         workdir: options.workdir,
-        stdin: options.interactive === true ? await input() : undefined,
+        stdin: own === null && options.interactive === true ? await input() : undefined,
         timeout_seconds: options.timeout ?? DAY_SECONDS,
         max_bytes: terminal.json ? undefined : LEAST_ANSWER_BYTES,
       }),
       undefined,
       undefined,
-      terminal.json
-        ? undefined
-        : (stream, line) => void (stream === "stdout" ? process.stdout : process.stderr).write(`${line}\n`),
+      terminal.json ? {} : own === null ? { output: printLine } : { terminal: own },
     );
+  try {
+    const outcome = await inTerminal(options, terminal.json, call);
     if (terminal.json) terminal.print(JSON.stringify(outcome));
     else if (outcome.exit_code === null) terminal.note(outcome.message);
     return exitCode(outcome);

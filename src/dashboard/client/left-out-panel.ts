@@ -41,7 +41,7 @@ export function createLeftOutPanel(start: (service: string) => void): LeftOutPan
     offer: ({ services, state }, check) => {
       const running = Object.keys(services);
       const isOpen = running.length > 0 && state !== "stopped" && state !== "lost";
-      const all = isOpen ? (check?.services ?? []).map(({ service }) => service) : [];
+      const all = isOpen ? [...(check?.services ?? []).map(({ service }) => service), ...(check?.left_out ?? [])] : [];
       const names = all.filter((name) => !running.includes(name));
       if (names.join() === shown) return;
       shown = names.join();

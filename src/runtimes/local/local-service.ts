@@ -86,7 +86,7 @@ export class LocalService implements RuntimeService {
   }
 
   webProtocol(containerPort: number, signal: AbortSignal): Promise<WebProtocol | null> {
-    return webProtocol(hostPort(this.probing, containerPort), signal);
+    return webProtocol(hostPort(this.probing, containerPort), signal, this.probing.dial);
   }
 
   setLimits(limits: Limits): Promise<AppliedLimits> {

@@ -18,7 +18,7 @@ import { type Inside, type Launched, type LaunchSpec, launch } from "./process/l
 import { CgroupProcess, endOf } from "./process/managed-process.js";
 import { withName } from "./process/named-user.js";
 import { namespaceEnded } from "./process/namespace-end.js";
-import { followCommand } from "./process/run-command.js";
+import { feed, followCommand } from "./process/run-command.js";
 import { Sandbox } from "./process/sandbox-host.js";
 import { UserLeases } from "./process/user-leases.js";
 import { ServiceUsers } from "./process/users.js";
@@ -152,7 +152,7 @@ class LocalProcessHost implements ProcessHost {
       throw notStarted(service, error);
     }
     const { launched, cgroup } = begun;
-    launched.child.stdin?.end(spec.stdin);
+    if (spec.stdin !== undefined) feed(launched.child.stdin, spec.stdin);
     const process = new CgroupProcess({
       launched,
       cgroup,

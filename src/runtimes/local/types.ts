@@ -2,6 +2,7 @@
  * Internal interfaces of the local runtime: processes (launch, users, cgroups, watchdog) and services (providers, apps,
  * probes).
  */
+import type { Readable } from "node:stream";
 import type { Limits } from "../../stack/definition/types.js";
 import type { LogSink } from "../../stack/logs/types.js";
 import type { AppliedLimits, Enforcement, ServiceExit, ServiceStats } from "../../stack/runtime.js";
@@ -32,8 +33,8 @@ export interface ProcessSpec {
   user: ServiceUser;
   limits: Limits;
   sink: LogSink;
-  /** Bytes for standard input, which is then closed. Default: /dev/null. */
-  stdin?: Buffer;
+  /** Standard input: bytes, or a stream that is passed on until it ends. Default: /dev/null. */
+  stdin?: Buffer | Readable;
   /** The project's folder and its part of the state directory; they stay visible when services have namespaces. */
   visible?: readonly string[];
   /**
@@ -97,7 +98,7 @@ export interface RunSpec {
   mounts?: readonly SandboxMount[];
   /** The program rejects a user id without a name. Default false. */
   named?: boolean;
-  stdin?: string | Buffer;
+  stdin?: string | Buffer | Readable;
   /** Receives raw chunks; a returned promise pauses the stream. */
   onOutput?(stream: "stdout" | "stderr", chunk: Buffer): void | Promise<void>;
   /** Milliseconds between SIGTERM and SIGKILL on cancellation. Default 0: SIGKILL immediately. */

@@ -239,8 +239,8 @@ function goProgram(place: Place): Detected | null {
 /** The ports of EXPOSE; the usual port when there is none. */
 function dockerProgram({ folder, at, names }: Place): Detected | null {
   if (!names.has("Dockerfile")) return null;
-  const exposed = [...folder.text(inside(at, "Dockerfile")).matchAll(/^\s*EXPOSE\s+(\d{1,5})/gim)].map(([, port]) =>
-    Number(port),
+  const exposed = [...folder.text(inside(at, "Dockerfile")).matchAll(/^[ \t]*EXPOSE[ \t]+(\d{1,5})/gim)].map(
+    ([, port]) => Number(port),
   );
   return {
     description: "a Dockerfile",
@@ -317,7 +317,7 @@ function workspaceFolders(root: ProjectFolder): string[] {
   } catch {
     // Not JSON: no workspaces.
   }
-  for (const [, glob = ""] of root.text("pnpm-workspace.yaml").matchAll(/^\s*-\s*["']?([^"'\s#]+)["']?/gm))
+  for (const [, glob = ""] of root.text("pnpm-workspace.yaml").matchAll(/^[ \t]*-[ \t]*["']?([^"'\s#]+)["']?/gm))
     globs.push(glob);
   return globs
     .filter((glob) => !glob.startsWith("!") && !glob.includes(".."))

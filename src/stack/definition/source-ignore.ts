@@ -77,7 +77,7 @@ function dockerIgnored(context: string, folder: string): Ignores {
   const text = textOf(join(context, ".dockerignore"), folder);
   if (text.trim() === "") return NOTHING;
   const ignores = dockerMatcher(text);
-  const negated = /^\s*!/m.test(text);
+  const negated = /^[ \t]*!/m.test(text);
   return (path, isFolder) => ignores(path) && !(isFolder && negated);
 }
 

@@ -21,6 +21,8 @@ export interface CheckOptions {
   selected(written: StackDefinition): StackDefinition;
   /** Notes on what earlier calls set in place of the files' values. */
   overrides(written: StackDefinition): Promise<string[]>;
+  /** Services that earlier calls excluded. */
+  leftOut: readonly string[];
   /** Addresses of the project's running stack. */
   own: readonly Endpoint[];
 }
@@ -138,6 +140,7 @@ export async function checkStack(
         ...(runs.has(service.name) ? { runs: runs.get(service.name) ?? null } : {}),
       })),
       without: read.without,
+      left_out: [...options.leftOut],
       volumes: definition?.volumes ?? [],
       notes: [
         ...(definition?.notes ?? []),

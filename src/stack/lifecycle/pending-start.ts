@@ -13,8 +13,10 @@ export interface EndedStart {
   after: StackReport;
 }
 
-const requestKey = ({ profiles, files, services, without, ports, autoPorts, limits, dataFrom }: StartRequest): string =>
-  JSON.stringify([profiles, files, services, without, ports, autoPorts, limits, dataFrom]);
+const requestKey = (request: StartRequest): string => {
+  const { profiles, files, services, without, leaveEnded, ports, autoPorts, limits, dataFrom } = request;
+  return JSON.stringify([profiles, files, services, without, leaveEnded, ports, autoPorts, limits, dataFrom]);
+};
 const PLAIN_START = requestKey({ project: "" });
 
 export class PendingStart {

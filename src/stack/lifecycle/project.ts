@@ -326,7 +326,12 @@ export class Project {
     const whole = services.filter((name) => units?.get(name)?.definition.instanceOf === undefined);
     const without = withoutAlso(this.supervisor.selection, whole);
     const stopping = this.withInstances(whole);
-    const request = { project: this.id, without, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+    const request = {
+      project: this.id,
+      without,
+      leaveEnded: true as const,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    };
     const { status, before, after } = await this.start(request, call, this.#settings);
     return stopOutcome({
       project: this.id,
@@ -476,6 +481,7 @@ export class Project {
       folder: this.folder,
       config,
       runtimes,
+      leftOut: selection.without ?? [],
       own: supervisor.running?.runtimeStack.endpoints() ?? [],
       read: (without) =>
         supervisor.read(config, null, { ...selection, without: [...(selection.without ?? []), ...without] }),

@@ -90,10 +90,16 @@ export async function runCommand(run: CommandRun): Promise<CommandOutcome> {
     onLine: (stream, line) => call.output?.(stream, line),
   });
   const commandLine = records.clean(commandText(argv));
-  output.note(`$ ${commandLine}`);
+  const { terminal } = call;
+  output.note(`$ ${commandLine}${terminal === undefined ? "" : " (in a terminal; its output is not kept)"}`);
   events.add({ type: "command_started", service: name, message: `${name}: ${commandLine}`, actor: call.actor });
   const total = request.timeoutMs / 1000;
+  const environment = {
+    ...(terminal === undefined ? {} : { TERM: terminal.type }),
+    ...request.environment,
+  };
   const ticker = setInterval(() => {
+    if (terminal !== undefined) return;
     const progress = Math.min(total, (Date.now() - begun) / 1000);
     const line = output.last.slice(0, PROGRESS_CHARACTERS);
     call.progress({ progress, total, message: `${seconds(progress * 1000)}${line === "" ? "" : `: ${line}`}` });
@@ -102,10 +108,11 @@ export async function runCommand(run: CommandRun): Promise<CommandOutcome> {
   try {
     result = await target.run({
       command: argv,
-      ...(request.environment === undefined ? {} : { environment: request.environment }),
+      ...(Object.keys(environment).length === 0 ? {} : { environment }),
       ...(request.workdir === undefined ? {} : { workdir: request.workdir }),
       ...(request.stdin === undefined ? {} : { stdin: Buffer.from(request.stdin) }),
-      onOutput: (stream, chunk) => output.write(stream, chunk),
+      ...(terminal === undefined ? {} : { terminal }),
+      onOutput: (stream, chunk) => (terminal === undefined ? output.write(stream, chunk) : terminal.write(chunk)),
       signal,
     });
   } catch (error) {

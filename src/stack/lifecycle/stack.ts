@@ -32,6 +32,8 @@ export interface ReconcileOptions {
   changing(): void;
   /** Called before former instances are started again after a failure. */
   restoring(): void;
+  /** Do not start services that have ended. */
+  leaveEnded: boolean;
   /** Longest time, in milliseconds, in which former instances become healthy again after a failure. */
   restoreMs: number;
 }
@@ -156,7 +158,9 @@ export class Stack {
       }
       this.#units = units;
       this.#definition = next;
-      const names = [...units.values()].filter((unit) => idle(unit) || replaced.has(unit.name)).map(({ name }) => name);
+      const starts = (unit: ServiceController): boolean =>
+        replaced.has(unit.name) || (idle(unit) && !(options.leaveEnded && former.units.has(unit.name)));
+      const names = [...units.values()].filter(starts).map(({ name }) => name);
       await startServices({ units, names, scope });
       for (const unit of units.values()) if (unit.state === "starting") await unit.settled(scope.signal);
       return {

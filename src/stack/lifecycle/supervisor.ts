@@ -25,7 +25,7 @@ import { chooseRuntime, type RuntimeChoice } from "./runtime-choice.js";
 import type { Scope, StopScope } from "./scope.js";
 import { requireChecks } from "./service-checks.js";
 import type { ServiceContext } from "./service-context.js";
-import { type Reconciled, Stack, unknownService } from "./stack.js";
+import { type Reconciled, type ReconcileOptions, Stack, unknownService } from "./stack.js";
 import { asSentence, type Reached, wellSentence } from "./stack-state.js";
 
 export interface SupervisorOptions {
@@ -204,7 +204,12 @@ export class Supervisor {
       const done =
         before === null
           ? await this.#openStack(definition, settings, scope, steps.launched, records)
-          : await this.#reconcile(before, definition, settings, scope, steps.launched);
+          : await this.#reconcile(before, definition, {
+              restoreMs: settings.startTimeoutMs,
+              leaveEnded: request.leaveEnded === true,
+              scope,
+              launched: steps.launched,
+            });
       this.#options = attempt.options;
       for (const [service, limits] of Object.entries(attempt.limits))
         await storage.keepLimits(service, limits, definition.services[service]?.limits ?? {});
@@ -501,17 +506,16 @@ export class Supervisor {
   async #reconcile(
     stack: Stack,
     read: StackDefinition,
-    settings: StackSettings,
-    scope: Scope,
-    launched: () => void,
+    options: Pick<ReconcileOptions, "restoreMs" | "leaveEnded"> & { scope: Scope; launched(): void },
   ): Promise<Done> {
+    const { scope, launched, ...how } = options;
     const { runtime } = stack.runtimeStack;
     const definition = forRuntime(read, runtime);
     requireChecks(definition, runtime);
     launched();
     const former = movedPorts(stack.definition, stack.runtimeStack.endpoints()).map(hasMoved);
     const done = await stack.reconcile(definition, scope, {
-      restoreMs: settings.startTimeoutMs,
+      ...how,
       changing: () => {
         if (this.#attempt !== null) this.#attempt.changed = true;
       },

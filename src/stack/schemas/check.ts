@@ -48,6 +48,8 @@ export const stackCheck = z.object({
   services: z.array(checkedService),
   /** Services to exclude so that the others can start. */
   without: z.array(text),
+  /** Services that earlier calls excluded or stopped: a start leaves them out unless it names them. */
+  left_out: z.array(text),
   volumes: z.array(text),
   notes: z.array(text),
   problems: z.array(checkProblem),

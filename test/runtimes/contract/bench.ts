@@ -32,6 +32,8 @@ export interface ContractTarget {
   processesVisible: boolean;
   /** False: of a command, processes that cleared their environment and left its session run until the service ends. */
   endsBareProcesses?: false;
+  /** False: commands cannot have a terminal. Default true. */
+  terminals?: false;
   close(): Promise<void>;
 }
 
@@ -260,6 +262,12 @@ export class Bench {
     });
     this.#stacks.add(stack);
     return stack;
+  }
+
+  /** The host ports that a start of these services would use. */
+  async checkPorts(services: ServiceDefinition[]): Promise<(number | string)[]> {
+    const endpoints = (await this.target.runtime.checkPorts?.({ definition: this.definition(services) })) ?? [];
+    return endpoints.flatMap(({ service, host_port }) => [service, host_port]);
   }
 
   async start(stack: RuntimeStack, service: ServiceDefinition, options: StartOptions = {}): Promise<RuntimeService> {

@@ -1,4 +1,5 @@
 /** Commands that callers run in a service, and services that are paused. */
+import { PassThrough } from "node:stream";
 import { describe, expect, it } from "vitest";
 import type { ServiceDefinition } from "../../../src/stack/definition/types.js";
 import type { ExecRequest, ExecResult, RuntimeService, RuntimeStack } from "../../../src/stack/runtime.js";
@@ -72,6 +73,44 @@ print("up", flush=True)
 while True: time.sleep(0.05)
 `;
 
+/** Reports its terminal and every change of its size, until it is interrupted. */
+const TERMINAL = `
+import os, signal, sys
+def report(*_):
+    columns, rows = os.get_terminal_size()
+    print("size", columns, rows, flush=True)
+signal.signal(signal.SIGWINCH, report)
+print("terminal", sys.stdin.isatty(), sys.stdout.isatty(), os.environ["TERM"], flush=True)
+report()
+try:
+    for line in sys.stdin:
+        print("typed", line.strip(), flush=True)
+        report()
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+    sys.exit(9)
+`;
+
+/** A terminal of a caller. */
+function terminal(columns: number, rows: number) {
+  let size = { columns, rows };
+  const listeners = new Set<() => void>();
+  const input = new PassThrough();
+  return {
+    input,
+    size: () => size,
+    onResize: (listener: () => void) => {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    resize: (next: { columns: number; rows: number }) => {
+      size = next;
+      for (const listener of listeners) listener();
+    },
+    listeners,
+  };
+}
+
 /** Counts on, and shows how far it is. */
 const COUNTS = `
 import time
@@ -138,6 +177,44 @@ function execSentences(given: Given): void {
       const ran = await exec(running, program(bench, text), { stdin });
       expect(ran.out).toBe(`${stdin.length} ${stdin.reduce((sum, byte) => sum + byte, 0)}\n`);
       expect((await exec(running, program(bench, text))).out).toBe("0 0\n");
+    });
+
+    it("a command in a caller's terminal has its size, follows changes, reads what is typed, and is interrupted", async () => {
+      const bench = given();
+      const service = bench.python("app", WAITS);
+      const { stack, running, sink } = await bench.run(service);
+      await sink.shows("up");
+      const drive = async (run: (exec: Omit<ExecRequest, "signal">) => Promise<ExecResult>): Promise<void> => {
+        const own = terminal(91, 31);
+        const output = new RecordingSink();
+        const ended = run({
+          command: program(bench, TERMINAL),
+          environment: { TERM: "xterm" },
+          terminal: own,
+          onOutput: (stream, chunk) => output.write(stream, chunk),
+        });
+        if (bench.target.terminals === false) {
+          await expect(ended).rejects.toMatchObject({ code: "UNSUPPORTED", details: { terminal: false } });
+          return;
+        }
+        await output.shows("terminal True True xterm");
+        await output.shows("size 91 31");
+        // The kernel echoes what is typed.
+        own.input.write("hello\r");
+        await output.shows("hello\r\n");
+        await output.shows("typed hello");
+        own.resize({ columns: 120, rows: 40 });
+        await output.shows("size 120 40");
+        own.input.write("\x03");
+        await output.shows("interrupted");
+        expect(await ended).toMatchObject({ exitCode: 9, signal: null });
+        expect(output.text("stdout")).not.toContain("/dev/pts");
+        expect(own.listeners.size).toBe(0);
+      };
+      const { signal } = new AbortController();
+      await drive((request) => running.exec({ ...request, signal }));
+      await drive((request) => stack.runOneOff({ ...bench.request(service), exec: request }));
+      await noCommandRuns(bench);
     });
 
     it("bytes arrive as they were written, and a flood arrives whole", async () => {

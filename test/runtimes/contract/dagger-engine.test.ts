@@ -25,6 +25,7 @@ runtimeContract(
       keepsSplitCharacters: false,
       processesVisible: false,
       endsBareProcesses: false,
+      terminals: false,
       close: () => runtime.close(),
     };
   },

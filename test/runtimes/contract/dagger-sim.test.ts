@@ -24,6 +24,7 @@ runtimeContract(
       keepsSplitCharacters: false,
       processesVisible: true,
       endsBareProcesses: false,
+      terminals: false,
       kill: async () => {
         for (const pid of livingSessions(engine.folder)) process.kill(pid, "SIGKILL");
       },

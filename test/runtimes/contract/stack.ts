@@ -46,9 +46,13 @@ export function stackSentences(given: Given): void {
       const before = stack.endpoints();
       const blocker = await listen(0);
       const { port } = blocker.address() as { port: number };
-      const refused = stack.update(bench.definition([old, bench.web("new", ports(port))]));
+      const fresh = bench.web("new", ports(port));
+      const refused = stack.update(bench.definition([old, fresh]));
       await expect(refused).rejects.toMatchObject({ code: "PORT_IN_USE" });
+      // A check says it without a start, and holds no port.
+      await expect(bench.checkPorts([fresh])).rejects.toMatchObject({ code: "PORT_IN_USE" });
       await closeServer(blocker);
+      for (let round = 0; round < 2; round += 1) expect(await bench.checkPorts([fresh])).toEqual(["new", port]);
       expect(stack.endpoints()).toEqual(before);
       const running = await bench.start(stack, old);
       await bench.untilHealthy(running, { kind: "tcp", port: WEB_PORT });

@@ -255,6 +255,12 @@ while True:
     expect(await volumes()).toHaveLength(2);
     expect(await running.removeNewVolumes?.()).toEqual(["data", "/declared"]);
     expect(await volumes()).toEqual([]);
+    const failing = { ...service, postStart: [{ command: ["false"], environment: {} }] };
+    await expect(bench.start(stack, failing)).rejects.toMatchObject({ code: "SERVICE_START_FAILED" });
+    expect(await volumes()).toEqual([]);
+    await (await bench.start(stack, service)).stop({ graceMs: 0 });
+    await expect(bench.start(stack, failing)).rejects.toMatchObject({ code: "SERVICE_START_FAILED" });
+    expect(await volumes()).toHaveLength(2);
   });
 
   it("runs several instances that share a name and an image, each with its own host port of the range", async () => {

@@ -1,7 +1,7 @@
 /** Connections that break, engines that end, servers that are killed: seen on a Docker daemon of the test's own. */
 import { spawn } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -9,7 +9,7 @@ import { createDockerRuntime, type DockerRuntimeOptions } from "../../../src/run
 import type { StackRuntime } from "../../../src/stack/runtime.js";
 import { contents, startDaemon, type TestDaemon, whyNoDaemon } from "../../support/docker/daemon.mjs";
 import { openRelay, type Relay } from "../../support/docker/relay.js";
-import { Bench, until, WAITS } from "../contract/bench.js";
+import { Bench, healthcheck, until, WAITS, WEB_PORT } from "../contract/bench.js";
 import { ensureWatchdog } from "../local/process/support.js";
 
 const PYTHON = "python:3.11-slim";
@@ -172,6 +172,35 @@ process.stdin.pipe(socket).pipe(process.stdout);
       onOutput: () => cut.abort(),
     });
     expect((await long).signal).toBe("SIGKILL");
+    await stack.close();
+  });
+
+  it("an engine in a virtual machine checks a service through a port on 127.0.0.1, else by the container's own table", async () => {
+    // Folders are shared with the engine's machine; its processes and networks are not on this one.
+    const elsewhere = "x".repeat(hostname().length);
+    const relay = await openRelay(join(folder, "virtual.sock"), daemon.socket, (text) =>
+      text.replaceAll(`"Name":"${hostname()}"`, `"Name":"${elsewhere}"`).replaceAll('"Gateway":"10.', '"Gateway":"99.'),
+    );
+    opened.push(relay);
+    const bench = benchOf(runtimeOf(`unix://${relay.path}`));
+    const test = { kind: "http" as const, port: WEB_PORT, path: "/ok", status: 200 };
+    const checked = { healthcheck: healthcheck(test) };
+    const services = [
+      bench.web("unpublished", checked),
+      bench.web("published", { ...checked, ports: [{ containerPort: WEB_PORT, protocol: "tcp" }] }),
+      bench.web("unchecked"),
+    ] as const;
+    const stack = await bench.open([...services]);
+    const [unpublished, published, unchecked] = await Promise.all(services.map((one) => bench.start(stack, one)));
+    if (unpublished === undefined || published === undefined || unchecked === undefined) throw new Error("no service");
+    await bench.untilHealthy(unpublished, test);
+    await bench.untilHealthy(published, test);
+    await bench.untilHealthy(unchecked, { kind: "tcp", port: WEB_PORT });
+    expect((await bench.probe(unchecked, { kind: "tcp", port: WEB_PORT })).message).toContain("inside the container");
+    expect((await bench.probe(unchecked, test)).message).toContain("publish it, or use a check of kind CMD");
+    expect(unpublished.pid).toBeNull();
+    // Only published ports are the stack's addresses.
+    expect(stack.endpoints().map(({ service }) => service)).toEqual(["published"]);
     await stack.close();
   });
 

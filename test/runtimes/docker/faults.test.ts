@@ -1,19 +1,32 @@
 /** What the runtime makes of an engine that fails: each answer is given by an engine of the test's own on a socket. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { pinnedBinds } from "../../../src/runtimes/docker/container/pinned-binds.js";
 import { prepareContainer } from "../../../src/runtimes/docker/container/prepare.js";
 import { installPlan } from "../../../src/runtimes/docker/dependencies/plan.js";
+import { findAddress } from "../../../src/runtimes/docker/engine/address.js";
+import { checkEngine } from "../../../src/runtimes/docker/engine/check.js";
+import { credentialsAt } from "../../../src/runtimes/docker/engine/credentials.js";
+import { openEngine } from "../../../src/runtimes/docker/engine/engine.js";
+import { sshArguments } from "../../../src/runtimes/docker/engine/ssh-socket.js";
 import { type BuildOptions, buildImage } from "../../../src/runtimes/docker/image/build.js";
 import { BuildKitProgress } from "../../../src/runtimes/docker/image/buildkit/progress.js";
 import { encodeField } from "../../../src/runtimes/docker/image/buildkit/protobuf.js";
 import { type EnsureOptions, ensureImage } from "../../../src/runtimes/docker/image/ensure.js";
 import { type PullOptions, pull } from "../../../src/runtimes/docker/image/pull.js";
 import { removeLabelled } from "../../../src/runtimes/docker/leftovers/remove.js";
+import { findProgram, Watchdog } from "../../../src/runtimes/docker/leftovers/watchdog.js";
+import { plainAddress } from "../../../src/runtimes/docker/leftovers/watchdog-program.js";
 import { Instance } from "../../../src/runtimes/docker/service/instance.js";
 import { composeWarning, containerOn } from "../../../src/runtimes/docker/stack/other-containers.js";
+import {
+  makeBindSources,
+  ownBindSources,
+  refuseReplacedSources,
+} from "../../../src/runtimes/docker/volumes/bind-sources.js";
 import { copyVolumes } from "../../../src/runtimes/docker/volumes/copy.js";
 import { ensureVolumes } from "../../../src/runtimes/docker/volumes/ensure.js";
 import { removeProject } from "../../../src/runtimes/docker/volumes/remove.js";
@@ -25,7 +38,7 @@ import {
   startFakeEngine,
 } from "../../support/docker/fake-engine.js";
 import { serviceDefinition } from "../../support/service.js";
-import { RecordingSink } from "../contract/bench.js";
+import { RecordingSink, until } from "../contract/bench.js";
 
 let folder: string;
 let fake: FakeEngine;
@@ -439,5 +452,161 @@ describe("the plan of an installation", () => {
     expect(python?.service.environment("").PATH).toBe(
       "/.stackwarden/deps/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     );
+  });
+});
+
+describe("binds of the project", () => {
+  const bind = (path: string, target: string, more: object = {}) => ({
+    type: "bind" as const,
+    source: join(folder, path),
+    target,
+    readOnly: false,
+    ...more,
+  });
+  const services = (...mounts: ReturnType<typeof bind>[][]) =>
+    Object.fromEntries(mounts.map((list, at) => [`s${at}`, serviceDefinition({ name: `s${at}`, mounts: list })]));
+
+  it("inside a writable folder are mount points of it, unless another mount hides them", () => {
+    const outer = bind(".", "/app");
+    const definition = { services: services([outer], [bind("a/b", "/b"), bind("a/b/c", "/c")], [bind("d", "/d")]) };
+    const pinned = (taken: string[], exists = (_source: string) => true) =>
+      pinnedBinds([outer], definition, taken, exists).map(({ target }) => target);
+    expect(pinned(["/app"])).toEqual(["/app/a", "/app/a/b", "/app/a/b/c", "/app/d"]);
+    expect(pinned(["/app/a/b"])).toEqual(["/app/a", "/app/d"]);
+    expect(pinned([], (source) => !source.endsWith("/b"))).toEqual(["/app/a", "/app/d"]);
+    expect(pinnedBinds([bind(".", "/app", { readOnly: true })], definition, [], () => true)).toEqual([]);
+    const root = { ...outer, source: "/" };
+    expect(pinnedBinds([root], { services: services([{ ...outer, source: "/x" }]) }, [], () => true)).toEqual([
+      { source: "/x", target: "/app/x" },
+    ]);
+  });
+
+  it("are created where they are missing, before a service that could put a link there, and given to the first that uses them", () => {
+    const [outer, inner] = [bind(".", "/app"), bind("data/deep", "/data")];
+    const definition = { services: services([outer], [inner], [bind("kept", "/k", { createHostPath: false })]) };
+    const pending = new Set<string>();
+    const make = (...mounts: ReturnType<typeof bind>[]) =>
+      makeBindSources({ service: { name: "app", mounts }, definition, folder, pending });
+    expect(make(outer)).toEqual([]);
+    expect([...pending]).toEqual([inner.source]);
+    expect(make(inner)).toEqual([inner.source]);
+    expect(make(inner)).toEqual([]);
+    expect(make(bind("other", "/o"))).toEqual([join(folder, "other")]);
+    expect(() => make(bind("kept", "/k", { createHostPath: false }))).toThrow("nothing exists at");
+    expect(() => make(bind("outside", "/x", { outside: true }))).toThrow("nothing exists at");
+    expect(ownBindSources([join(folder, "other")], folder, null)[0]).toContain("other did not exist");
+    symlinkSync("/etc", join(folder, "link"));
+    expect(() => refuseReplacedSources({ service: { name: "app", mounts: [bind("link", "/l")] }, definition })).toThrow(
+      "was replaced by a link",
+    );
+  });
+});
+
+describe("the watchdog of a server", () => {
+  const warnings: string[] = [];
+  const watchdog = (program: string | null) => {
+    warnings.length = 0;
+    return new Watchdog({ env: process.env, warn: (message) => warnings.push(message) }, program);
+  };
+  const address = { host: "unix:///nowhere.sock", source: "test" };
+
+  it("whose program is missing is reported once, and nothing is waited for", async () => {
+    expect(findProgram("/")).toBeNull();
+    const missing = watchdog(null);
+    missing.watch(address);
+    missing.watch(address);
+    expect(missing.pid).toBeNull();
+    expect(warnings).toEqual([expect.stringContaining("program is missing")]);
+    await missing.close();
+  });
+
+  it("is started again when it is ended, after a pause where it ends at once, and not once it is closed", async () => {
+    const program = join(folder, "watchdog.mjs");
+    const marker = join(folder, "marker");
+    // The first one ends at once, the next ones with their input.
+    writeFileSync(
+      program,
+      `import { existsSync, writeFileSync } from "node:fs";
+if (!existsSync(${JSON.stringify(marker)})) { writeFileSync(${JSON.stringify(marker)}, ""); process.exit(0); }
+process.stdin.resume().on("end", () => process.exit(0));`,
+    );
+    const started = watchdog(program);
+    started.watch(address);
+    const first = started.pid;
+    await until("the first one ended", () => warnings.length === 1);
+    await until("it runs again", () => started.pid !== null && started.pid !== first);
+    started.removeAtEnd("/secrets");
+    // Long enough to be no failure of the start.
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    const second = started.pid as number;
+    process.kill(second, "SIGKILL");
+    await until("a third one", () => started.pid !== second);
+    await started.close();
+    await started.close();
+    expect(warnings).toHaveLength(2);
+
+    rmSync(marker);
+    const closing = watchdog(program);
+    closing.watch(address);
+    await until("it ended", () => warnings.length === 1);
+    await closing.close();
+    const last = closing.pid;
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    expect(closing.pid).toBe(last);
+  });
+});
+
+describe("an engine's address", () => {
+  it("has the usual port of its protocol, and fails where nothing listens or ssh is missing", async () => {
+    const open = (host: string, more: object = {}) => openEngine({ host, source: "test", ...more }, bare(), signal);
+    await expect(open("tcp://127.0.0.1:1")).rejects.toThrow("does not answer: ECONNREFUSED");
+    // Addresses of documentation are no machine's: port 2375, and 2376 with TLS.
+    for (const tls of [undefined, { skipVerify: true }])
+      await expect(
+        openEngine(
+          { host: "tcp://192.0.2.77", source: "test", ...(tls === undefined ? {} : { tls }) },
+          bare(),
+          AbortSignal.timeout(300),
+        ),
+      ).rejects.toThrow();
+    await expect(open("ssh://build.example")).rejects.toThrow("needs the program ssh, which is missing");
+    expect(sshArguments("ssh://build.example").slice(4)).toEqual([
+      "-T",
+      "--",
+      "build.example",
+      "docker",
+      "system",
+      "dial-stdio",
+    ]);
+    expect(plainAddress({ host: "x", source: "y", tls: { skipVerify: true } })).toEqual({
+      host: "x",
+      source: "y",
+      tls: { skipVerify: true },
+    });
+    const { tls: _none, ...plain } = { host: "x", source: "y", tls: undefined };
+    expect(plainAddress(plain)).toEqual(plain);
+    const folderOf = (name: string) => join(folder, name);
+    for (const [name, files] of [
+      ["ca", ["ca.pem"]],
+      ["cert", ["cert.pem", "key.pem"]],
+    ] as const) {
+      mkdirSync(folderOf(name));
+      for (const file of files) writeFileSync(join(folderOf(name), file), file);
+      const env = { DOCKER_HOST: "tcp://x:1", DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: folderOf(name) };
+      expect(Object.keys(findAddress({ settings: {}, env, home: folder }).tls ?? {}).sort()).toEqual(
+        [...files.map((file) => file.replace(".pem", "")), "skipVerify"].sort(),
+      );
+    }
+    const bareHome = { DOCKER_HOST: "tcp://x:1", DOCKER_TLS_VERIFY: "1" };
+    expect(findAddress({ settings: {}, env: bareHome, home: folder })).toEqual({
+      host: "tcp://x:1",
+      source: "DOCKER_HOST",
+    });
+    writeFileSync(join(folder, "config.json"), "{}");
+    expect(await credentialsAt("", bare())).toBeNull();
+    await start({ info: { SecurityOptions: ["name=rootless", "name=seccomp"] }, version: { ApiVersion: "2.0" } });
+    expect(fake.engine.info).toMatchObject({ rootless: true, buildKit: "default" });
+    const { findings } = await checkEngine({ settings: { host: fake.engine.address.host, retry }, env: bare() });
+    expect(findings[0]?.message).toContain(", rootless");
   });
 });

@@ -102,6 +102,7 @@ describe("some of the services", () => {
     const started = await manager.start({ project: "shop", folder: "shop", without: ["proxy"] }, call());
     expect(running()).toEqual(["app"]);
     expect(started.after.notes).toContain("app starts without proxy, on which it depends: proxy is left out.");
+    expect(await manager.check({ project: "shop" })).toMatchObject({ left_out: ["proxy"] });
   });
 
   it("come from the files that the caller names", async () => {

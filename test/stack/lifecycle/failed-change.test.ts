@@ -184,6 +184,20 @@ describe("a start that changes a running stack and fails", () => {
   });
 });
 
+describe("a stop of some services", () => {
+  it("does not start others that have ended, whose failure would bring the stopped ones back", async () => {
+    await up(service("web"), service("api"));
+    domain.runtime.scripts.api = { startErrors: [new StackwardenError("UNSUPPORTED", "no such program")] };
+    domain.runtime.service("api").end({ exitCode: 1 });
+    await until("crashed", async () => (await states()).api === "crashed");
+    const outcome = await manager.stop({ project: "shop", services: ["web"] }, call());
+    expect(outcome).toMatchObject({ status: "stopped", verified: true });
+    expect(alive()).toEqual([]);
+    expect(await states()).toEqual({ api: "crashed" });
+    expect(domain.runtime.started()).toEqual([]);
+  });
+});
+
 describe("reports of a service that did not start", () => {
   it("have the exit of the instance that failed, not of an earlier one", async () => {
     await up(service("api"));

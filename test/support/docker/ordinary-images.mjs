@@ -112,7 +112,7 @@ const IMAGES = {
     "VOLUME /var/lib/mysql",
     "EXPOSE 3306",
     'ENTRYPOINT ["ordinary-mysql.sh"]',
-    'CMD ["mariadbd", "--datadir=/var/lib/mysql", "--socket=/tmp/mysqld.sock", "--pid-file=/tmp/mysqld.pid", "--bind-address=0.0.0.0"]',
+    'CMD ["mariadbd", "--datadir=/var/lib/mysql", "--pid-file=/tmp/mysqld.pid", "--bind-address=0.0.0.0"]',
   ],
   "golang:1.22-alpine": [`ENV PATH=${GO}/bin:/usr/bin:/bin GOPATH=/go GOTOOLCHAIN=local`],
   "gcr.io/distroless/static:latest": [],
@@ -221,7 +221,7 @@ export async function makeOrdinaryImages(socket, names = Object.keys(IMAGES)) {
     [
       `FROM ${BASE}`,
       "COPY root /",
-      `RUN printf '%s\\n' ${users.map((line) => `'${line}'`).join(" ")} >> /etc/passwd && printf '%s\\n' ${groups.map((line) => `'${line}'`).join(" ")} >> /etc/group && chown mysql /var/lib/mysql && chmod 1777 /var/log/nginx /var/lib/nginx`,
+      `RUN printf '%s\\n' ${users.map((line) => `'${line}'`).join(" ")} >> /etc/passwd && printf '%s\\n' ${groups.map((line) => `'${line}'`).join(" ")} >> /etc/group && mkdir -p /run/mysqld && chown mysql /var/lib/mysql /run/mysqld && chmod 1777 /var/log/nginx /var/lib/nginx`,
       `ENV ${variables.join(" ")}`,
     ],
     addTools,

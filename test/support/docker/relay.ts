@@ -1,6 +1,12 @@
 /** A socket before a daemon's that can be cut off: what a client sees when its connection breaks. */
 import { rmSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
+import { Transform } from "node:stream";
+
+const rewriting = (rewrite: (text: string) => string): Transform =>
+  new Transform({
+    transform: (chunk: Buffer, _encoding, done) => done(null, Buffer.from(rewrite(chunk.toString("latin1")), "latin1")),
+  });
 
 export interface Relay {
   /** Socket path, or host and port. */
@@ -12,8 +18,15 @@ export interface Relay {
   close(): Promise<void>;
 }
 
-/** @param at path of a socket; null: any port of 127.0.0.1 */
-export async function openRelay(at: string | null, target: string): Promise<Relay> {
+/**
+ * @param at path of a socket; null: any port of 127.0.0.1
+ * @param rewrite changes what the daemon says, without changing its length
+ */
+export async function openRelay(
+  at: string | null,
+  target: string,
+  rewrite: (text: string) => string = (text) => text,
+): Promise<Relay> {
   const open = new Set<Socket>();
   let refusing = false;
   const server = createServer({ allowHalfOpen: true }, (near) => {
@@ -27,7 +40,8 @@ export async function openRelay(at: string | null, target: string): Promise<Rela
       [far, near],
     ] as const) {
       open.add(from);
-      from.pipe(to);
+      if (from === near) from.pipe(to);
+      else from.pipe(rewriting(rewrite)).pipe(to);
       from.on("error", () => to.destroy());
       from.once("close", () => {
         open.delete(from);

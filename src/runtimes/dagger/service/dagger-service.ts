@@ -16,6 +16,7 @@ import type {
 import { type HookContext, PreStop } from "../../shared/hooks.js";
 import { pauseRefused } from "../../shared/pause-refused.js";
 import { webProtocol } from "../../shared/probes/web-protocol.js";
+import { noTerminal } from "../../shared/unsupported.js";
 import type { EngineHost, Pause } from "../engine-host/types.js";
 import { unknownLimits, unknownStats } from "../engine-host/unreachable-host.js";
 import { copyFiles } from "./copy-files.js";
@@ -129,6 +130,7 @@ export class DaggerService implements RuntimeService {
 
   async exec(request: ExecRequest): Promise<ExecResult> {
     const { containerId, host, unseen } = this.options;
+    if (request.terminal !== undefined) throw noTerminal("the Dagger runtime has none");
     if (this.#hasEnded())
       throw new StackwardenError("SERVICE_NOT_STARTED", `${this.service} does not run.`, {
         hint: "Start it, then call again.",

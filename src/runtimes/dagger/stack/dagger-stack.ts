@@ -14,6 +14,7 @@ import type {
 } from "../../../stack/runtime.js";
 import { KeyedMutex } from "../../../system/keyed-mutex.js";
 import { raceAbort } from "../../../system/wait.js";
+import { noTerminal } from "../../shared/unsupported.js";
 import { noOneOff, readyContainer } from "../container/container.js";
 import { startError } from "../engine/engine-errors.js";
 import type { EngineHost } from "../engine-host/types.js";
@@ -88,6 +89,7 @@ export class DaggerStack implements RuntimeStack {
   async runOneOff(request: OneOffRequest): Promise<ExecResult> {
     const { host } = this.parts;
     this.#refuseWhenOver();
+    if (request.exec.terminal !== undefined) throw noTerminal("the Dagger runtime has none");
     if (host.enforcement.level !== "enforced") throw noOneOff(request.service.name, host.enforcement.reason);
     const running = this.#oneOff(request);
     const settled = running.then(

@@ -104,7 +104,7 @@ function mounts(options: SpecOptions): MountConfig {
 const OWN_TMPFS = "rw,nosuid,nodev,mode=1777";
 
 function temporary({ service, user, owner, info }: SpecOptions): Record<string, string> {
-  // Many runtimes give a temporary file system the owner and mode of the image's folder at its path, whatever `mode` says.
+  // Some runtimes (runc 1.1) give a temporary file system the owner and mode of the image's folder at its path, whatever `mode` says.
   const owned = owner && !info.podman && !isRootUser(user) ? [`uid=${owner.uid}`, `gid=${owner.gid}`] : [];
   const own = isRootUser(user)
     ? []

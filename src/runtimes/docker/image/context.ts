@@ -182,7 +182,7 @@ export async function buildContext(options: ContextOptions): Promise<{ archive: 
     "";
   const patterns = matcher(listed);
   // Only when a pattern includes entries again can an excluded folder contain files of the context.
-  const negated = /^\s*!/m.test(listed);
+  const negated = /^[ \t]*!/m.test(listed);
   const archive = folderArchive({
     root: root.path,
     within: folder,

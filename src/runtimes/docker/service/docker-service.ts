@@ -11,13 +11,15 @@ import type {
   ServiceStats,
   WebProtocol,
 } from "../../../stack/runtime.js";
+import { withRetry } from "../../../system/retry.js";
 import { type HookContext, PreStop } from "../../shared/hooks.js";
 import { NO_STATS } from "../../shared/no-stats.js";
 import { webProtocol } from "../../shared/probes/web-protocol.js";
 import type { UserIds } from "../container/user-ids.js";
 import type { Engine } from "../engine/engine.js";
-import { isNotFound, serviceError, statusOf } from "../engine/errors.js";
+import { engineMessage, isNotFound, serviceError, statusOf } from "../engine/errors.js";
 import type { ServiceVolume } from "../volumes/ensure.js";
+import { removeNewVolumes } from "../volumes/remove.js";
 import { copyFiles } from "./copy-files.js";
 import { execInContainer } from "./exec.js";
 import type { Instance } from "./instance.js";
@@ -27,6 +29,12 @@ import { dialOf } from "./reach.js";
 import type { ContainerStats } from "./stats.js";
 
 const ENDED = "the instance has ended";
+/** The kernel may not freeze processes that are busy, which a moment later it does. */
+const FREEZE_RETRY = {
+  maxRetries: 3,
+  baseDelayMs: 100,
+  classify: (error: unknown): boolean => /unable to freeze/i.test(engineMessage(error)),
+};
 
 export interface DockerServiceOptions {
   generation: number;
@@ -83,20 +91,8 @@ export class DockerService implements RuntimeService {
     return instance.stop(this.#hasEnded() ? graceMs : await this.#preStop.run(graceMs), signal);
   }
 
-  async removeNewVolumes(): Promise<string[]> {
-    const { engine, newVolumes } = this.options;
-    const removed: string[] = [];
-    for (const { name, source, target } of newVolumes) {
-      try {
-        await engine.docker.getVolume(name).remove();
-      } catch (error) {
-        // Another container uses it, or it is gone.
-        if (!isNotFound(error) && statusOf(error) !== 409) throw error;
-        continue;
-      }
-      removed.push(source ?? target);
-    }
-    return removed;
+  removeNewVolumes(): Promise<string[]> {
+    return removeNewVolumes(this.options.engine.docker, this.options.newVolumes);
   }
 
   probe(healthcheck: Healthcheck, signal: AbortSignal): Promise<ProbeResult> {
@@ -152,12 +148,10 @@ export class DockerService implements RuntimeService {
 
   async pause(): Promise<void> {
     const { engine, container } = this.options;
-    await engine.docker
-      .getContainer(container)
-      .pause()
-      .catch((error: unknown) => {
-        throw serviceError(error, this.service, "pausing it", engine.address.host);
-      });
+    const paused = withRetry(() => engine.docker.getContainer(container).pause(), FREEZE_RETRY);
+    await paused.catch((error: unknown) => {
+      throw serviceError(error, this.service, "pausing it", engine.address.host);
+    });
   }
 
   async resume(): Promise<void> {

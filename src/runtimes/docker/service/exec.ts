@@ -5,7 +5,7 @@ import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
 import { StackwardenError } from "../../../errors.js";
-import type { ExecRequest, ExecResult } from "../../../stack/runtime.js";
+import type { CommandTerminal, ExecRequest, ExecResult } from "../../../stack/runtime.js";
 import { isAlive } from "../../../system/process-identity.js";
 import { withinOrNull } from "../../../system/wait.js";
 import { exitOf } from "../../shared/exit-codes.js";
@@ -45,6 +45,31 @@ export async function demultiplex(stream: Duplex, onOutput: ExecRequest["onOutpu
   }
 }
 
+/** Rows and columns, as the engine expects them. */
+const consoleSize = ({ size }: CommandTerminal): [number, number] => [size().rows, size().columns];
+
+/** Passes on the output of a terminal, which has a single stream without headers. */
+export async function passTerminal(stream: Duplex, onOutput: ExecRequest["onOutput"]): Promise<void> {
+  for await (const chunk of stream as AsyncIterable<Buffer>) await onOutput("stdout", chunk);
+}
+
+/**
+ * Applies the terminal's size to a command or container, now and at every change. The engine refuses a size while the
+ * command has not begun or has ended.
+ * @returns a function that ends it
+ */
+export function followSize(
+  terminal: CommandTerminal,
+  target: { resize(size: { h: number; w: number }): Promise<unknown> },
+): () => void {
+  const apply = (): void => {
+    const { rows, columns } = terminal.size();
+    void target.resize({ h: rows, w: columns }).catch(() => undefined);
+  };
+  apply();
+  return terminal.onResize(apply);
+}
+
 interface Running {
   exec: Docker.Exec;
   stream: Duplex;
@@ -60,10 +85,11 @@ async function begin(target: ExecTarget, request: Omit<ExecRequest, "onOutput" |
     AttachStdin: true,
     AttachStdout: true,
     AttachStderr: true,
+    ...(request.terminal === undefined ? {} : { Tty: true, ConsoleSize: consoleSize(request.terminal) }),
     ...(request.workdir === undefined ? {} : { WorkingDir: request.workdir }),
     ...(user === undefined ? {} : { User: user }),
   });
-  const stream = await exec.start({ hijack: true, stdin: true });
+  const stream = await exec.start({ hijack: true, stdin: true, Tty: request.terminal !== undefined });
   return { exec, stream, mark };
 }
 
@@ -149,10 +175,17 @@ export async function execInContainer(target: ExecTarget, request: ExecRequest, 
   let tail = "";
   let left = false;
   const done = new AbortController();
+  let unfollow = (): void => undefined;
   try {
     stream.on("error", () => undefined);
-    stream.end(request.stdin ?? Buffer.alloc(0));
-    const reading = demultiplex(stream, (kind, chunk) => {
+    const { terminal } = request;
+    if (terminal === undefined) stream.end(request.stdin ?? Buffer.alloc(0));
+    else {
+      unfollow = followSize(terminal, exec);
+      terminal.input.pipe(stream);
+    }
+    const read = terminal === undefined ? demultiplex : passTerminal;
+    const reading = read(stream, (kind, chunk) => {
       tail = (tail + chunk.toString("latin1")).slice(-400);
       return onOutput(kind, chunk);
     }).catch((error: unknown) => {
@@ -179,6 +212,7 @@ export async function execInContainer(target: ExecTarget, request: ExecRequest, 
     return { exitCode, signal: killed ? (endSignal ?? "SIGKILL") : endSignal, oomKilled: false };
   } finally {
     done.abort();
+    unfollow();
     signal.removeEventListener("abort", abort);
     stream.destroy();
   }

@@ -31,26 +31,27 @@ export interface KernelLimits {
  * Checks that a process belongs to the container: an id from another machine can belong to any process here.
  * @returns its lines of /proc/<pid>/cgroup; null when it does not belong to the container
  */
-async function groups(pid: number, container: string): Promise<string | null> {
-  const lines = pid > 0 ? await text(`/proc/${pid}/cgroup`) : null;
+async function groups(pid: number, container: string, proc: string): Promise<string | null> {
+  const lines = pid > 0 ? await text(`${proc}/${pid}/cgroup`) : null;
   return lines?.includes(container) === true ? lines : null;
 }
 
 /** Maps a user id to the one inside the container: a user namespace has other ids outside. */
-async function insideUid(pid: number, uid: number): Promise<number> {
-  for (const line of (await text(`/proc/${pid}/uid_map`))?.split("\n") ?? []) {
+async function insideUid(pid: number, uid: number, proc: string): Promise<number> {
+  for (const line of (await text(`${proc}/${pid}/uid_map`))?.split("\n") ?? []) {
     const [inside = 0, outside = 0, count = 0] = line.trim().split(/\s+/).map(Number);
     if (uid >= outside && uid < outside + count) return inside + uid - outside;
   }
   return uid;
 }
 
-export async function kernelUser(pid: number, container: string): Promise<KernelUser | null> {
-  if ((await groups(pid, container)) === null) return null;
-  const status = await text(`/proc/${pid}/status`);
-  const uid = /^Uid:\s+\d+\s+(\d+)/m.exec(status ?? "")?.[1];
+/** @param proc the process file system; tests pass another one */
+export async function kernelUser(pid: number, container: string, proc = "/proc"): Promise<KernelUser | null> {
+  if ((await groups(pid, container, proc)) === null) return null;
+  const status = (await text(`${proc}/${pid}/status`)) ?? "";
+  const uid = /^Uid:\s+\d+\s+(\d+)/m.exec(status)?.[1];
   if (uid === undefined) return null;
-  return { uid: await insideUid(pid, Number(uid)), noNewPrivileges: /^NoNewPrivs:\s+1$/m.test(status ?? "") };
+  return { uid: await insideUid(pid, Number(uid), proc), noNewPrivileges: /^NoNewPrivs:\s+1$/m.test(status) };
 }
 
 /**
@@ -65,13 +66,14 @@ export function parseCgroup(lines: string, controller: string): string | null {
   return null;
 }
 
-/** @param root root of the cgroup hierarchies; tests pass another one */
+/** @param root root of the cgroup hierarchies; tests pass another one, as for `proc` */
 export async function kernelLimits(
   pid: number,
   container: string,
   root = "/sys/fs/cgroup",
+  proc = "/proc",
 ): Promise<KernelLimits | null> {
-  const lines = await groups(pid, container);
+  const lines = await groups(pid, container, proc);
   if (lines === null) return null;
   const place = (controller: string): string | null => parseCgroup(lines, controller);
   const memory = place("memory");
@@ -97,12 +99,11 @@ export async function kernelLimits(
   }
   const unified = place("");
   if (unified === null) return null;
-  const [bytes, cpu, pids] = await Promise.all(
-    ["memory.max", "cpu.max", "pids.max"].map((file) => text(`${root}${unified}/${file}`)),
-  );
-  if (bytes === null || bytes === undefined) return null;
-  const [quota, period] = (cpu ?? "").split(" ");
-  const used = limit(quota === "" ? null : quota);
+  const read = (file: string): Promise<string | null> => text(`${root}${unified}/${file}`);
+  const [bytes, cpu, pids] = await Promise.all([read("memory.max"), read("cpu.max"), read("pids.max")]);
+  if (bytes === null) return null;
+  const [quota, period] = (cpu ?? "max").split(" ");
+  const used = limit(quota);
   return {
     version: 2,
     memoryBytes: limit(bytes),

@@ -13,6 +13,8 @@ import { engineMessage, isPortTaken, serviceError } from "../engine/errors.js";
 import type { Image } from "../image/image.js";
 import { removeContainer } from "../leftovers/remove.js";
 import type { EngineWatch } from "../stack/engine-watch.js";
+import type { ServiceVolume } from "../volumes/ensure.js";
+import { removeNewVolumes } from "../volumes/remove.js";
 import { DockerService } from "./docker-service.js";
 import { execInContainer } from "./exec.js";
 import { Instance } from "./instance.js";
@@ -27,6 +29,8 @@ export interface LaunchOptions {
   networks: readonly { name: string; direct: boolean }[];
   watch: EngineWatch;
   notes: readonly string[];
+  /** False for a volume that another service of the stack mounts as well. */
+  unshared(volume: ServiceVolume): boolean;
   /** Called when its container runs: from now on the stack manages it. */
   started(container: { id: string; startedAt: string }): void;
   /** Called after its exit. Never rejects. */
@@ -59,7 +63,7 @@ const startError = (error: unknown, service: string, host: string): unknown => {
   return isPortTaken(error) ? error : serviceError(error, service, "starting its container", host);
 };
 
-const nothing = async (): Promise<void> => undefined;
+const nothing = (): undefined => undefined;
 
 /** @throws SERVICE_START_FAILED, POLICY_VIOLATION, RUNTIME_UNAVAILABLE, the engine's error for a port that is taken, the signal's reason */
 export async function launch(options: LaunchOptions): Promise<DockerService> {
@@ -165,6 +169,8 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
       await removeContainer(docker, id).catch(nothing);
       await rm(prepared.secrets, { recursive: true, force: true }).catch(nothing);
     }
+    // A program that was ended may have begun to initialise them.
+    await removeNewVolumes(docker, prepared.newVolumes.filter(options.unshared)).catch(nothing);
     signal.throwIfAborted();
     watch.over.signal.throwIfAborted();
     throw startError(error, service.name, engine.address.host);

@@ -8,7 +8,7 @@ import { rootRefused } from "../container/user.js";
 import { engineMessage, isNotFound, serviceError } from "../engine/errors.js";
 import { removeContainer } from "../leftovers/remove.js";
 import type { EngineWatch } from "../stack/engine-watch.js";
-import { demultiplex, noProgram } from "./exec.js";
+import { demultiplex, followSize, noProgram, passTerminal } from "./exec.js";
 import { CATATONIT_FAILED } from "./instance.js";
 import { observeUser } from "./observe.js";
 
@@ -39,7 +39,12 @@ export async function runOneOff(options: OneOffOptions): Promise<ExecResult> {
   const environment = { ...service.environment, ...exec.environment };
   const prepared = await prepareContainer({
     ...options,
-    service: { ...service, environment, ...(exec.workdir === undefined ? {} : { workingDir: exec.workdir }) },
+    service: {
+      ...service,
+      environment,
+      ...(exec.workdir === undefined ? {} : { workingDir: exec.workdir }),
+      tty: exec.terminal !== undefined,
+    },
     command: [...exec.command],
     ports: [],
   });
@@ -50,6 +55,7 @@ export async function runOneOff(options: OneOffOptions): Promise<ExecResult> {
     void container.kill({ signal: "SIGKILL" }).catch(() => undefined);
   };
   let stream: Duplex | undefined;
+  let unfollow = (): void => undefined;
   try {
     stream = (await container.attach({
       stream: true,
@@ -60,8 +66,10 @@ export async function runOneOff(options: OneOffOptions): Promise<ExecResult> {
     })) as unknown as Duplex;
     stream.on("error", () => undefined);
     let tail = "";
-    const reading = demultiplex(stream, (kind, chunk) => {
-      if (kind === "stderr") tail = (tail + chunk.toString("latin1")).slice(-400);
+    const { terminal } = exec;
+    const read = terminal === undefined ? demultiplex : passTerminal;
+    const reading = read(stream, (kind, chunk) => {
+      if (kind === "stderr" || terminal !== undefined) tail = (tail + chunk.toString("latin1")).slice(-400);
       return exec.onOutput(kind, chunk);
     }).catch((error: unknown) => {
       if (!killed && !watch.over.signal.aborted) throw error;
@@ -74,7 +82,11 @@ export async function runOneOff(options: OneOffOptions): Promise<ExecResult> {
     const { State } = await container.inspect();
     const { uid } = await observeUser(engine, prepared.id, service.name, State.Pid, prepared.uid);
     if (uid === 0 && !service.allowRoot) throw rootRefused(service.name);
-    stream.end(exec.stdin ?? Buffer.alloc(0));
+    if (terminal === undefined) stream.end(exec.stdin ?? Buffer.alloc(0));
+    else {
+      unfollow = followSize(terminal, container);
+      terminal.input.pipe(stream);
+    }
     // The container may be removed meanwhile, by the end of the stack or by another client.
     const ended = await container.wait().then(
       async () => (await container.inspect()).State,
@@ -93,6 +105,7 @@ export async function runOneOff(options: OneOffOptions): Promise<ExecResult> {
     throw serviceError(error, service.name, "running the command", engine.address.host);
   } finally {
     signal.removeEventListener("abort", kill);
+    unfollow();
     stream?.destroy();
     await removeContainer(docker, prepared.id).catch(() => undefined);
     await rm(prepared.secrets, { recursive: true, force: true }).catch(() => undefined);

@@ -35,6 +35,8 @@ import { LABEL, type StackIdentity, serverId, stackLabels } from "../leftovers/l
 import { removeLabelled } from "../leftovers/remove.js";
 import { launch } from "../service/launch.js";
 import { runOneOff } from "../service/one-off.js";
+import type { ServiceVolume } from "../volumes/ensure.js";
+import { removeNewVolumes } from "../volumes/remove.js";
 import type { EngineWatch } from "./engine-watch.js";
 import { networkNames, type StackNetwork, type StackNetworks } from "./network.js";
 import { containerOn } from "./other-containers.js";
@@ -169,6 +171,12 @@ export class DockerStack implements RuntimeStack {
     const prepared = await prepareContainer(this.#prepare(request, image, String(generation), networks, ports));
     // The engine binds the ports while the container starts.
     await ledger.release(service.name);
+    const unshared = ({ source }: ServiceVolume): boolean =>
+      Object.values(this.#definition.services).every(
+        (other) =>
+          other.name === service.name ||
+          !other.mounts.some((mount) => mount.type === "volume" && mount.source === source),
+      );
     const started = await launch({
       engine,
       request,
@@ -177,6 +185,7 @@ export class DockerStack implements RuntimeStack {
       networks,
       watch,
       notes: [...notes, ...this.#notes(service)],
+      unshared,
       started: ({ id, startedAt }) => running.set(id, startedAt),
       untilEnded: async (id) => {
         running.delete(id);
@@ -191,6 +200,10 @@ export class DockerStack implements RuntimeStack {
     if (this.#closing !== undefined) {
       await started.stop({ graceMs: 0 });
       this.#refuseWhenOver();
+    }
+    if (signal.aborted) {
+      await started.stop({ graceMs: 0 });
+      await removeNewVolumes(engine.docker, prepared.newVolumes.filter(unshared)).catch(() => undefined);
     }
     signal.throwIfAborted();
     return started;

@@ -1,9 +1,30 @@
 /** Deletes volumes of a stopped project, or everything of it. */
 import type Docker from "dockerode";
 import { StackwardenError } from "../../../errors.js";
-import { engineMessage, isNotFound } from "../engine/errors.js";
+import { engineMessage, isNotFound, statusOf } from "../engine/errors.js";
 import { LABEL, labelFilter, type StackIdentity, stackLabels } from "../leftovers/labels.js";
 import { sweepProject } from "../leftovers/sweep.js";
+import type { ServiceVolume } from "./ensure.js";
+
+/**
+ * Deletes volumes that were created for an instance that has ended. One that another container uses stays.
+ * @returns the names in the definition, or the paths of those that the image declares
+ */
+export async function removeNewVolumes(
+  docker: Docker,
+  volumes: readonly Pick<ServiceVolume, "name" | "source" | "target">[],
+): Promise<string[]> {
+  const removed: string[] = [];
+  for (const { name, source, target } of volumes) {
+    try {
+      await docker.getVolume(name).remove();
+      removed.push(source ?? target);
+    } catch (error) {
+      if (!isNotFound(error) && statusOf(error) !== 409) throw error;
+    }
+  }
+  return removed;
+}
 
 /** @throws STORAGE_FAILED when a volume cannot be deleted */
 export const removeVolumes = (docker: Docker, identity: StackIdentity, volumes: readonly string[]): Promise<void> =>

@@ -28,7 +28,7 @@ export interface CommandSpec {
 
 const notFound = (program: string, service: string, cause?: unknown): StackwardenError =>
   new StackwardenError("COMMAND_NOT_FOUND", `The program "${program}" was not found in ${service}.`, {
-    hint: "Give the program's path, add it to the service's dependencies, or use shell: true for a shell's own commands.",
+    hint: "Give the program's path, add it to the service's dependencies, or run it by a shell where it is one of the shell's own commands.",
     details: { service, program },
     ...(cause === undefined ? {} : { cause }),
   });

@@ -1,12 +1,16 @@
 /** Runs a caller's command in a running instance, or in a fresh one. */
+import type { Readable } from "node:stream";
 import { StackwardenError } from "../../../errors.js";
 import type { Limits } from "../../../stack/definition/types.js";
 import type { LineStream, LogSink, LogStream } from "../../../stack/logs/types.js";
 import type { ExecRequest, ExecResult } from "../../../stack/runtime.js";
 import type { NetworkNamespace } from "../network/namespace.js";
 import type { ManagedProcess, ProcessHost } from "../types.js";
-import { type CommandPlace, commandSpec } from "./place.js";
+import { type CommandPlace, type CommandSpec, commandSpec } from "./place.js";
+import { followSize, inTerminal, terminalOutput, terminalPrograms } from "./terminal.js";
 
+/** Longest change of a terminal's size. */
+const STTY_MS = 5000;
 /** Milliseconds between SIGTERM and SIGKILL when a command is cancelled. */
 const GRACE_MS = 2000;
 /** The longest delay of a Node.js timer; the caller's signal ends a command earlier. */
@@ -28,8 +32,9 @@ export async function execInside(
   instance: ManagedProcess,
   request: ExecRequest,
 ): Promise<ExecResult> {
-  const spec = await commandSpec(place, request);
-  const { signal, stdin, onOutput } = request;
+  const { signal } = request;
+  const { spec, stdin, onOutput, follow } = await attach(place, host, request);
+  const unfollow = follow(instance, signal);
   try {
     const {
       exitCode,
@@ -47,7 +52,41 @@ export async function execInside(
     return { exitCode, signal: by, oomKilled };
   } catch (error) {
     throw startFailure(error, spec.cwd);
+  } finally {
+    unfollow();
   }
+}
+
+interface Attached {
+  spec: CommandSpec;
+  stdin: Buffer | Readable | undefined;
+  onOutput: ExecRequest["onOutput"];
+  /** Passes changes of the terminal's size on. @returns a function that ends it */
+  follow(inside: ManagedProcess, signal: AbortSignal): () => void;
+}
+
+/**
+ * The command with its input and output, in a terminal where the caller has one.
+ * @throws COMMAND_NOT_FOUND, UNSUPPORTED
+ */
+async function attach(place: CommandPlace, host: ProcessHost, request: Omit<ExecRequest, "signal">): Promise<Attached> {
+  const { terminal, stdin, onOutput } = request;
+  const spec = await commandSpec(place, request);
+  if (terminal === undefined) return { spec, stdin, onOutput, follow: () => () => undefined };
+  const stty = await terminalPrograms();
+  const output = terminalOutput(onOutput);
+  const { user } = spec;
+  return {
+    spec: inTerminal(spec, terminal),
+    stdin: terminal.input,
+    onOutput: output.onOutput,
+    follow: (inside, signal) =>
+      followSize(
+        terminal,
+        () => output.device,
+        (args) => host.run({ argv: [stty, ...args], env: {}, cwd: "/", user, inside, signal, timeoutMs: STTY_MS }),
+      ),
+  };
 }
 
 /** Passes output of the process to the caller, who can apply backpressure. */
@@ -87,7 +126,7 @@ export interface OneOffRun {
 /** Runs the command in its own cgroup, which is emptied and removed afterwards. */
 export async function runFresh(place: CommandPlace, host: ProcessHost, run: OneOffRun): Promise<ExecResult> {
   const { exec, signal, projectId, generation, limits, visible, network } = run;
-  const spec = await commandSpec(place, exec);
+  const { spec, stdin, onOutput, follow } = await attach(place, host, exec);
   signal.throwIfAborted();
   const process = await host
     .spawn({
@@ -98,13 +137,14 @@ export async function runFresh(place: CommandPlace, host: ProcessHost, run: OneO
       limits,
       visible,
       ...(network === undefined ? {} : { network }),
-      sink: outputSink(exec),
-      stdin: exec.stdin ?? Buffer.alloc(0),
+      sink: outputSink({ onOutput }),
+      stdin: stdin ?? Buffer.alloc(0),
     })
     .catch((error: unknown) => {
       throw startFailure(error, spec.cwd);
     });
   run.running(process);
+  const unfollow = follow(process, signal);
   const abort = (): void => void process.stop({ graceMs: GRACE_MS });
   signal.addEventListener("abort", abort, { once: true });
   if (signal.aborted) abort();
@@ -113,5 +153,6 @@ export async function runFresh(place: CommandPlace, host: ProcessHost, run: OneO
     return { exitCode, signal: by, oomKilled };
   } finally {
     signal.removeEventListener("abort", abort);
+    unfollow();
   }
 }

@@ -163,7 +163,9 @@ export function meaningOf(text: string, environment: Record<string, string> = {}
   // Redirections do not change what a command means here.
   const [, first = ""] = /^\s*(?:[A-Za-z_]\w*=\S*\s+)*([\w:./-]+)/.exec(text) ?? [];
   if (OF_A_CONTAINER.has(first)) return NOTHING;
-  const words = shellWords(text.replace(/\s+(?:[12]?>{1,2}|2>&1|&>)\s*(?:\/dev\/null)?/g, " ").trim(), { environment });
+  const words = shellWords(text.replace(/(?<!\s)\s+(?:[12]?>{1,2}|2>&1|&>)\s*(?:\/dev\/null)?/g, " ").trim(), {
+    environment,
+  });
   if (words === null) return COMMAND;
   while (/^[A-Za-z_]\w*=/.test(words[0] ?? "")) words.shift();
   const [program = "", ...rest] = words;

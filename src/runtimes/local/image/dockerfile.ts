@@ -86,7 +86,7 @@ function heredoc(text: string): string | null {
   const opening = /^<<-?["']?(\w+)["']?[ \t]*\n/.exec(text);
   if (opening === null) return null;
   const body = text.slice(opening[0].length);
-  const end = body.search(new RegExp(`^\\s*${opening[1]}\\s*$`, "m"));
+  const end = body.search(new RegExp(`^[ \\t]*${opening[1]}[ \\t\\r]*$`, "m"));
   return end < 0 ? body : body.slice(0, end);
 }
 

@@ -1,5 +1,5 @@
 /** Runs a command to its end: initdb, pip, npm, a health check, or a caller's command. */
-import type { Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import { drain } from "../../shared/drain.js";
 import type { RunResult, RunSpec } from "../types.js";
 import { killGroup, type Launched } from "./launch.js";
@@ -15,6 +15,14 @@ function askToEnd({ pid, command }: Launched): boolean {
   } catch {
     return false;
   }
+}
+
+/** Passes on standard input. The command may not read it, or end before it has. */
+export function feed(into: Writable | null, stdin: string | Buffer | Readable = ""): void {
+  into?.on("error", () => undefined);
+  if (into === null) return;
+  if (typeof stdin === "string" || Buffer.isBuffer(stdin)) into.end(stdin);
+  else stdin.pipe(into);
 }
 
 /** Follows a started command until no process of its group is left. */
@@ -55,9 +63,7 @@ export async function followCommand(launched: Launched, spec: RunSpec): Promise<
   };
   signal.addEventListener("abort", abort, { once: true });
   if (signal.aborted) abort();
-  // The command may not read its input, or end before it has.
-  child.stdin?.on("error", () => undefined);
-  child.stdin?.end(stdin ?? "");
+  feed(child.stdin, stdin);
   const end = await ended;
   clearTimeout(timer);
   clearTimeout(grace);

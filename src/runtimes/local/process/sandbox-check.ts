@@ -39,15 +39,10 @@ export interface Inode {
 
 export interface SandboxCheck {
   /** Folders of programs, libraries and settings that setpriv reads as root. */
-  system: readonly SystemFolder[];
+  system: readonly string[];
   pins: readonly Pin[];
   /** Where the arguments of bubblewrap mount something. */
   targets: readonly string[];
-}
-
-export interface SystemFolder {
-  path: string;
-  inode: Inode;
 }
 
 const text = (file: string): string => {
@@ -127,13 +122,10 @@ async function librariesOf(program: string): Promise<string[]> {
 const LOADER_FOLDERS = ["/etc", "/lib", "/lib64", "/lib32", "/usr/lib", "/usr/lib64", "/usr/local/lib"];
 
 /** The folders that decide what a program loads as root. */
-export async function systemFolders(program: string): Promise<SystemFolder[]> {
+export async function systemFolders(program: string): Promise<string[]> {
   const files = [program, ...(await librariesOf(program).catch(() => []))];
   const folders = new Set([...LOADER_FOLDERS, ...files.flatMap((file) => [dirname(file), dirname(realPath(file))])]);
-  return [...folders].flatMap((path) => {
-    const inode = inodeAt(path);
-    return inode === null ? [] : [{ path, inode }];
-  });
+  return [...folders].filter((path) => inodeAt(path) !== null);
 }
 
 /**
@@ -161,10 +153,13 @@ export function verifyMounts(first: number, program: string, { system, pins, tar
   const root = `/proc/${first}/root`;
   const mounts = mountsOf(first);
   const own = mountsOf("self");
-  for (const { path, inode } of system) if (!same(inodeAt(path, root), inode)) throw replaced(program, path);
+  for (const path of system) {
+    const inode = inodeAt(path);
+    if (inode !== null && !same(inodeAt(path, root), inode)) throw replaced(program, path);
+  }
   for (const path of mounts.keys()) {
     if (own.has(path) || targets.includes(path)) continue;
-    if (system.some((folder) => isBeneath(folder.path, path))) throw replaced(program, path);
+    if (system.some((folder) => isBeneath(folder, path))) throw replaced(program, path);
   }
   for (const { target, inode } of pins) {
     if (inode === null) {

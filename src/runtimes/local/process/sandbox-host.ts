@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import type { Enforcement } from "../../../stack/runtime.js";
 import { atomicWrite } from "../../../system/atomic-write.js";
 import { isBeneath } from "../../../system/is-beneath.js";
+import { realPath } from "../../../system/real-path.js";
 import { hasLoopbackNameServer, NAME_SERVER, type NetworkNamespace } from "../network/namespace.js";
 import type { ServiceUser } from "../types.js";
 import type { Inside, LaunchSpec } from "./launch.js";
@@ -110,7 +111,9 @@ export class Sandbox {
     if (spec.network !== undefined) Object.assign(view.files, await this.#nameServer());
     const pins = pinsOf(view);
     const args = sandboxArgs(host, view);
-    const check = { system: host.tools.system, pins, targets: targetsOf(args) };
+    // A file of the machine may be a link, as /etc/resolv.conf often is: the mount is at its end.
+    const linkedFiles = Object.values(view.files).map((place) => realPath(place));
+    const check = { system: host.tools.system, pins, targets: [...targetsOf(args), ...linkedFiles] };
     return {
       namespaces: {
         kind: "own",

@@ -9,7 +9,7 @@ import { basename, dirname, sep } from "node:path";
 import { promisify } from "node:util";
 import { privileges } from "./gate.js";
 import { existing, foldersBetween, replaceFolder } from "./mount-places.js";
-import { type SystemFolder, systemFolders } from "./sandbox-check.js";
+import { systemFolders } from "./sandbox-check.js";
 
 const execute = promisify(execFile);
 
@@ -17,7 +17,7 @@ export interface SandboxTools {
   bwrap: string;
   nsenter: string;
   /** Folders that decide what setpriv loads as root. */
-  system: readonly SystemFolder[];
+  system: readonly string[];
 }
 
 /** Settings that all services of a server share. */

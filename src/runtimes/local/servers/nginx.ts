@@ -17,7 +17,8 @@ const MAIN = "/etc/nginx/nginx.conf";
 const PARTS = "/etc/nginx/conf.d";
 const TEMPLATES = "/etc/nginx/templates";
 const HTML = "/usr/share/nginx/html";
-const MAX_BYTES = 4 * 1_048_576;
+/** Bytes of all files together. */
+const MAX_BYTES = 1_048_576;
 const MOST_FILES = 500;
 
 interface ConfigFile {
@@ -28,9 +29,12 @@ interface ConfigFile {
 
 const filesOf = (binds: readonly BindMount[], at: string, folder: string): ConfigFile[] => {
   const files: ConfigFile[] = [];
+  let left = MAX_BYTES;
   const read = (path: string, source: string): void => {
-    const text = readRegularText(source, { within: folder, maxBytes: MAX_BYTES });
-    if (text !== undefined) files.push({ path, text });
+    const text = readRegularText(source, { within: folder, maxBytes: left });
+    if (text === undefined) return;
+    left -= Buffer.byteLength(text);
+    files.push({ path, text });
   };
   for (const { target, source } of binds) {
     if (!isBeneath(at, target) && !isBeneath(target, at)) continue;
@@ -64,13 +68,16 @@ interface Places {
 
 const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
-/** The configuration in terms of this machine. */
+/**
+ * The configuration in terms of this machine. Every repetition is bounded: without the end of a directive, a pattern
+ * would read the rest of the text once for each line.
+ */
 export function rewriteConfig(text: string, { service, book, paths }: Places): string {
   const listening = text
-    .replace(/^[ \t]*(?:user|pid|daemon|worker_rlimit_nofile)\s[^;]*;/gm, "")
-    .replace(/^([ \t]*)access_log\s+(?!off)[^;]*;/gm, "$1access_log off;")
-    .replace(/^([ \t]*)error_log\s+\S+([^;]*);/gm, "$1error_log stderr$2;")
-    .replace(/^[ \t]*listen\s+\[[^;]*;/gm, "")
+    .replace(/^[ \t]*(?:user|pid|daemon|worker_rlimit_nofile)\s[^;]{0,500};/gm, "")
+    .replace(/^([ \t]*)access_log\s{1,80}(?!off)[^;]{0,500};/gm, "$1access_log off;")
+    .replace(/^([ \t]*)error_log\s{1,80}[^\s;]{1,500}([^;]{0,500});/gm, "$1error_log stderr$2;")
+    .replace(/^[ \t]*listen\s{1,80}\[[^;]{0,500};/gm, "")
     .replace(/\blisten\s+(?:(?:\*|[\d.]+|localhost):)?(\d{1,5})\b/g, (_whole, port: string) => {
       const own = book.hostPort(service, Number(port));
       return own === undefined ? `listen ${LOOPBACK}:${port}` : `listen ${LOOPBACK}:${own}`;
@@ -81,7 +88,7 @@ export function rewriteConfig(text: string, { service, book, paths }: Places): s
     listening,
   );
   // Docker's name server does not exist here; addresses replace names.
-  const named = placed.replace(/^[ \t]*resolver\s+127\.0\.0\.11\b[^;]*;/gm, "");
+  const named = placed.replace(/^[ \t]*resolver\s{1,80}127\.0\.0\.11\b[^;]{0,500};/gm, "");
   return otherPorts(rewriteText(named, service, book), book).text;
 }
 

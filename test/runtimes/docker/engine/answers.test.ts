@@ -16,7 +16,7 @@ import { isConnectionError, serviceError, unreachable } from "../../../../src/ru
 import { inspectImage } from "../../../../src/runtimes/docker/image/image.js";
 import { DockerService, type DockerServiceOptions } from "../../../../src/runtimes/docker/service/docker-service.js";
 import { execInContainer } from "../../../../src/runtimes/docker/service/exec.js";
-import { kernelLimits, parseCgroup } from "../../../../src/runtimes/docker/service/kernel-view.js";
+import { kernelLimits, kernelUser, parseCgroup } from "../../../../src/runtimes/docker/service/kernel-view.js";
 import { podmanResources, updateContainer } from "../../../../src/runtimes/docker/service/limits.js";
 import { networkNames, StackNetworks } from "../../../../src/runtimes/docker/stack/network.js";
 import { rememberEngine, rememberedEngines } from "../../../../src/runtimes/docker/volumes/engines.js";
@@ -360,6 +360,47 @@ describe("limits in the kernel's files", () => {
   });
 });
 
+describe("a process of a container in the kernel's files", () => {
+  const put = (path: string, text: string): void => {
+    mkdirSync(join(folder, path, ".."), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  };
+  const limits = () => kernelLimits(77, "abc", join(folder, "cgroup"), join(folder, "proc"));
+  const user = () => kernelUser(77, "abc", join(folder, "proc"));
+
+  it("has the limits of its unified group, and none where a file does not say any", async () => {
+    put("proc/77/cgroup", "0::/docker/abc\n");
+    expect(await limits()).toBeNull();
+    put("cgroup/docker/abc/memory.max", "67108864\n");
+    expect(await limits()).toEqual({ version: 2, memoryBytes: 64 << 20, cpus: null, pids: null });
+    put("cgroup/docker/abc/memory.max", "max\n");
+    put("cgroup/docker/abc/cpu.max", "50000 100000\n");
+    put("cgroup/docker/abc/pids.max", "20\n");
+    expect(await limits()).toEqual({ version: 2, memoryBytes: null, cpus: 0.5, pids: 20 });
+    put("cgroup/docker/abc/cpu.max", "25000\n");
+    expect((await limits())?.cpus).toBe(0.25);
+    put("proc/77/cgroup", "4:memory:/docker/abc\n");
+    put("cgroup/memory/docker/abc/memory.limit_in_bytes", "67108864");
+    expect(await limits()).toEqual({ version: 1, memoryBytes: 64 << 20, cpus: null, pids: null });
+    put("proc/77/cgroup", "4:memory:/docker/abc\n3:cpu:/docker/abc\n");
+    put("cgroup/cpu/docker/abc/cpu.cfs_quota_us", "20000");
+    expect((await limits())?.cpus).toBe(0.2);
+    put("proc/77/cgroup", "3:cpu:/docker/abc\n");
+    expect(await limits()).toBeNull();
+  });
+
+  it("has the user that the container sees, whatever its user namespace is outside", async () => {
+    put("proc/77/cgroup", "0::/docker/abc\n");
+    expect(await user()).toBeNull();
+    put("proc/77/status", "Name:\tx\nUid:\t101000\t101000\t101000\t101000\nNoNewPrivs:\t1\n");
+    expect(await user()).toEqual({ uid: 101_000, noNewPrivileges: true });
+    put("proc/77/uid_map", "         0          5          1\n         1     100001      65535\n");
+    expect((await user())?.uid).toBe(1000);
+    put("proc/77/uid_map", "         0          5          1\n");
+    expect((await user())?.uid).toBe(101_000);
+  });
+});
+
 describe("an instance", () => {
   const ended: ServiceExit = { exitCode: 0, signal: null, oomKilled: false, at: 1 };
   const service = (container: Record<string, unknown>, exit: ServiceExit | null = null): DockerService =>
@@ -395,7 +436,7 @@ describe("an instance", () => {
     const failing = service({
       update: fails(answered(400, "too small")),
       inspect: fails(answered(500, "odd")),
-      pause: fails(answered(500, "cannot pause")),
+      pause: fails(answered(500, "unable to freeze")),
       unpause: fails(broken()),
     });
     await expect(failing.setLimits({ memory_mb: 1 })).rejects.toMatchObject({
@@ -403,7 +444,7 @@ describe("an instance", () => {
     });
     expect((await failing.readLimits()).cpus.enforcement.reason).toContain("odd");
     expect((await failing.stats()).reason).toBe("no statistics");
-    await expect(failing.pause()).rejects.toThrow("cannot pause");
+    await expect(failing.pause()).rejects.toThrow("unable to freeze");
     await expect(failing.resume()).rejects.toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
     expect((await service({ inspect: fails(answered(404)) }).readLimits()).cpus.enforcement.reason).toContain("ended");
   });

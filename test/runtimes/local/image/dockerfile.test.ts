@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { meaningOf } from "../../../../src/runtimes/local/image/classify.js";
 import { readDockerfile } from "../../../../src/runtimes/local/image/dockerfile.js";
 
 const read = (text: string, args?: Record<string, string>, target?: string) => {
@@ -105,5 +106,13 @@ CMD node dist/main.js`;
     expect(shown).toEqual(["npm ci", "deps", "deps", "npm run build", "build"]);
     expect(read(text, {}, "deps").steps).toHaveLength(1);
     expect(readDockerfile(text, {}, "missing")).toBeNull();
+  });
+
+  // Before, it took more than 6 s.
+  it("is read in time linear in its length", () => {
+    const begin = performance.now();
+    readDockerfile(`FROM node:20\nRUN <<EOF\n${"\n".repeat(60_000)}x\nEOF\n`);
+    meaningOf(`a${" ".repeat(60_000)}b`);
+    expect(performance.now() - begin).toBeLessThan(3000);
   });
 });

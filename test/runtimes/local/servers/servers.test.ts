@@ -74,6 +74,14 @@ describe("a configuration of nginx", () => {
     expect(rewrite("listen [::]:80;").trim()).toBe("");
   });
 
+  // Before, 20,000 lines took 7 to 30 s, in which the server did nothing else.
+  it("takes time linear in the length of a hostile configuration", () => {
+    const lines = ["access_log x\n", "user x\n", "error_log x\n", "listen [\n", "resolver 127.0.0.11 \n", "server  "];
+    const begin = performance.now();
+    for (const line of lines) rewrite(line.repeat(20_000));
+    expect(performance.now() - begin).toBeLessThan(5000);
+  });
+
   it("reaches other services where they listen", () => {
     expect(rewrite("proxy_pass http://api:5000/;")).toBe("proxy_pass http://127.0.0.1:41000/;");
     expect(rewrite("upstream x { server api:5000 weight=2; }")).toContain("server 127.0.0.1:41000 weight=2;");
