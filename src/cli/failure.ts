@@ -75,7 +75,8 @@ export function reportFailure(error: unknown, json: boolean): ExitCode {
     ? JSON.stringify({ error: report })
     : harmless(
         [
-          `${red("error")} ${bold(report.code)}: ${message}`,
+          // The person at the terminal has interrupted it.
+          report.code === "OPERATION_CANCELLED" ? message : `${red("error")} ${bold(report.code)}: ${message}`,
           ...detailLines(report),
           ...(hintShown(report) ? [] : [`  ${hint}`]),
         ].join("\n"),

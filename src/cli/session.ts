@@ -89,12 +89,15 @@ export async function openSession(
   const interrupt = (): void => stop.abort();
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) process.once(signal, interrupt);
-  let own: Promise<StackManager> | undefined;
+  let own: Promise<SharedStackManager> | undefined;
+  let view: StackManager | undefined;
   const holders = new Map<string, Promise<ControlClient | null>>();
   let joined: ReturnType<Session["server"]> | undefined;
-  const manager = (): Promise<StackManager> => {
+  const manager = async (): Promise<StackManager> => {
     own ??= host.composeManager(config, logger);
-    return own;
+    // As in the background server: the user's commands reach every project of the user.
+    view ??= (await own).within({ settings: config, everyProject: true });
+    return view;
   };
   const holder = (of = project): Promise<ControlClient | null> => {
     let client = holders.get(of);

@@ -287,7 +287,21 @@ describe("the command line", () => {
     await until("the app runs", () => said.includes("app runs"));
     slow.kill("SIGINT");
     expect((await once(slow, "exit"))[0]).toBe(130);
-    expect(said).toContain("OPERATION_CANCELLED");
+    expect(said).toContain("was cancelled.");
+  });
+
+  it("shows the lines of its own start, not those of earlier runs", async () => {
+    const again = spawn(process.execPath, [BINARY, "up"], { cwd: folder, env: env() });
+    children.push(again);
+    bench.pids.push(again.pid as number);
+    let lines = "";
+    again.stdout?.on("data", (chunk) => {
+      lines += chunk;
+    });
+    await until("its log", () => lines.includes("| listening on"));
+    expect(lines).not.toContain("followed");
+    again.kill("SIGINT");
+    expect((await once(again, "exit"))[0]).toBe(0);
   });
 
   it("stops the stack of an `up` whose output has no reader any more", async () => {

@@ -7,6 +7,12 @@ import { findIn } from "../../src/system/find-program.js";
 import { type Server, TestBench } from "./support/bench.js";
 import { hasRegistry, type OrdinaryProject, PROJECTS, runProject } from "./support/ordinary.js";
 
+/** The image of the container runtimes' tests has no corepack. */
+const LOCAL: OrdinaryProject[] = [
+  ...PROJECTS,
+  { name: "yarn", registry: true, slow: true, answers: [["app", "/", "a minute is 1m"]] },
+];
+
 const DIRS = [...(process.env.PATH ?? "").split(":"), "/usr/local/go/bin", "/usr/sbin"];
 const registry = await hasRegistry();
 
@@ -19,7 +25,7 @@ async function whyNot({ name, programs = [], registry: needsRegistry, slow }: Or
 }
 
 const reasons = new Map<string, string>();
-for (const project of PROJECTS) {
+for (const project of LOCAL) {
   const reason = await whyNot(project);
   if (reason !== null) reasons.set(project.name, reason);
 }
@@ -29,10 +35,12 @@ describe("an ordinary project starts unedited on the local runtime", () => {
   const bench = new TestBench();
   let server: Server;
   beforeAll(async () => {
-    server = await bench.server();
+    // Yarn 2 and later trust a proxy's certificate only through this variable.
+    const { NODE_EXTRA_CA_CERTS: certificates } = process.env;
+    server = await bench.server(certificates === undefined ? {} : { NODE_EXTRA_CA_CERTS: certificates });
   });
   afterAll(() => bench.close());
 
-  for (const project of PROJECTS)
+  for (const project of LOCAL)
     it.skipIf(reasons.has(project.name))(project.name, () => runProject(bench, server, project));
 });

@@ -28,6 +28,8 @@ export interface UpOptions extends CommonOptions {
 const CALL_SECONDS = 600;
 const POLL_SECONDS = 20;
 const MOST_BYTES = 200_000;
+/** Lines of the start that are shown at most. */
+const MOST_LINES = 1000;
 
 async function start(session: Session, options: UpOptions): Promise<StartOutcome> {
   const input = given({
@@ -84,11 +86,12 @@ async function untilStackEnds(session: Session, after: number, until: AbortSigna
   }
 }
 
-async function showLogs(session: Session, until: AbortSignal): Promise<void> {
+/** @param since ISO time; lines of earlier runs are not shown */
+async function showLogs(session: Session, since: string, until: AbortSignal): Promise<void> {
   const printer = new LogPrinter(session.terminal);
   let cursor: string | undefined;
   while (!until.aborted) {
-    const from = cursor === undefined ? {} : { cursor, wait_seconds: POLL_SECONDS };
+    const from = cursor === undefined ? { since, tail: MOST_LINES } : { cursor, wait_seconds: POLL_SECONDS };
     const input = { project: session.project, max_bytes: MOST_BYTES, ...from };
     const page: LogReport = await session.call<LogReport>("get_logs", input, undefined, until);
     printer.print(page);
@@ -97,7 +100,7 @@ async function showLogs(session: Session, until: AbortSignal): Promise<void> {
 }
 
 /** Waits until the stack stops or the user interrupts. */
-async function stay(session: Session, options: UpOptions): Promise<ExitCode> {
+async function stay(session: Session, options: UpOptions, since: string): Promise<ExitCode> {
   const { terminal, signal } = session;
   const { next_cursor: cursor } = await session.call<EventPage>("get_events", { project: session.project, limit: 1 });
   const { state } = await session.call<HealthReport>("health_status", { project: session.project });
@@ -110,7 +113,7 @@ async function stay(session: Session, options: UpOptions): Promise<ExitCode> {
     if (signal.aborted) resolve("interrupted");
   });
   const end = untilStackEnds(session, cursor, over.signal);
-  const logs = options.logs === false ? end : showLogs(session, over.signal).then(() => end);
+  const logs = options.logs === false ? end : showLogs(session, since, over.signal).then(() => end);
   // The first failure reports that the server has ended.
   for (const one of [end, logs]) one.catch(() => undefined);
   const reason = await Promise.race([interrupted, end, logs]);
@@ -135,6 +138,7 @@ export async function up(options: UpOptions, host: CliHost): Promise<ExitCode> {
   const session = await openSession(options, host, { start: true, stopOnExit: !detach });
   const { terminal } = session;
   try {
+    const begun = new Date().toISOString();
     const outcome = await start(session, options);
     const running = outcome.before.state !== "stopped" && outcome.before.state !== "lost";
     const text =
@@ -150,7 +154,7 @@ export async function up(options: UpOptions, host: CliHost): Promise<ExitCode> {
       terminal.note(dim("Logs: stackwarden logs -f. Stop: stackwarden down."));
       return outcome.verified ? EXIT.ok : EXIT.failure;
     }
-    return await stay(session, options);
+    return await stay(session, options, begun);
   } finally {
     await session.close();
   }

@@ -49,7 +49,8 @@ export function stackTable(report: StackReport): string {
     ...report.notes,
     ...Object.values(report.services).flatMap((one) => one.notes.map((note) => `${one.service}: ${note}`)),
   ];
-  return [title, table(head, Object.values(report.services).map(row)), ...notes.map((note) => dim(`  ${note}`))].join(
+  const rows = Object.values(report.services).map(row);
+  return [title, ...(rows.length === 0 ? [] : [table(head, rows)]), ...notes.map((note) => dim(`  ${note}`))].join(
     "\n",
   );
 }

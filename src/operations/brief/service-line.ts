@@ -7,7 +7,9 @@ import type { Staleness } from "../../stack/schemas/service.js";
 export function serviceLine(report: ServiceReport, before?: ServiceReport): string {
   const { state, endpoints, restarts, last_exit: exit, stale } = report;
   const changed = before !== undefined && before.state !== state ? `${before.state} → ` : "";
-  const explainsExit = ["crashed", "lost", "unhealthy", "starting"].includes(state) && exit !== null;
+  // A service that starts again after a crash has the crash's exit; of another one it is outdated.
+  const explains = state === "crashed" || state === "lost" || (state === "starting" && restarts > 0);
+  const explainsExit = explains && exit !== null;
   const how = explainsExit ? ` (${exit.oom_killed ? "OOM kill" : (exit.signal ?? `exit code ${exit.exit_code}`)})` : "";
   const urls = endpoints.map(({ url }) => url);
   return [

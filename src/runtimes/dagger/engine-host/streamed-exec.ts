@@ -29,16 +29,19 @@ exit 1`;
  * command left behind can keep open. Therefore they are killed when runc has no child any more: the command has ended.
  */
 const WATCHED = `
+children() {
+  for thread in "/proc/$$/task"/*/children; do
+    some=
+    { read -r some < "$thread"; } 2>/dev/null
+    printf %s "$some"
+  done
+}
 watch() {
   began=
   while [ -d "/proc/$$" ]; do
-    children=
-    for thread in "/proc/$$/task"/*/children; do
-      some=
-      { read -r some < "$thread"; } 2>/dev/null
-      children=$children$some
-    done
-    if [ -n "$children" ]; then began=1
+    # A short command can begin and end between two looks: what it left behind shows that it began.
+    [ -n "$began" ] || began=$(grep -lsF -- "$1" /proc/[0-9]*/environ)
+    if [ -n "$(children)" ]; then began=1
     elif [ -n "$began" ]; then ( ${KILL_MARKED}
       ); return
     fi

@@ -241,7 +241,10 @@ function withoutRunner(argv: string[]): string[] {
   const [runner, verb, ...rest] = argv;
   if (verb !== "run" || !/^(uv|poetry|pipenv)$/.test(runner ?? "")) return argv;
   let words = rest;
-  while (words[0]?.startsWith("--")) words = words.slice(/^--(group|extra|with|python)$/.test(words[0]) ? 2 : 1);
+  while (words[0]?.startsWith("--") && words[0] !== "--module")
+    words = words.slice(/^--(group|extra|with|python)$/.test(words[0]) ? 2 : 1);
+  // uv runs files and modules of Python without naming it.
+  if (runner === "uv" && /^(?:-m|--module|.*\.py)$/.test(words[0] ?? "")) return ["python", ...words];
   return words.length === 0 ? argv : words;
 }
 
@@ -281,7 +284,10 @@ function startCommand(argv: string[], cwd: string, reading: Reading): string[] {
   return [shell, option, joinCommands(kept), ...argv.slice(3)];
 }
 
-const bare = (text: string): string => text.replace(/^((?:exec\s+)?)(?:uv|poetry|pipenv)\s+run\s+(?!--)/, "$1");
+const bare = (text: string): string =>
+  text
+    .replace(/^((?:exec\s+)?)uv\s+run\s+(?=-m\s|[^\s-]\S*\.py(?:\s|$))/, "$1python ")
+    .replace(/^((?:exec\s+)?)(?:uv|poetry|pipenv)\s+run\s+(?!--)/, "$1");
 
 /**
  * @param image the Dockerfile's content; null for a service with an image

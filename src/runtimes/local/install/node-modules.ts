@@ -145,6 +145,8 @@ export const installVariables = (cache: string): Record<string, string> => ({
   npm_config_package_import_method: "copy",
   YARN_CACHE_FOLDER: join(cache, "yarn"),
   YARN_ENABLE_GLOBAL_CACHE: "0",
+  // CI would forbid a project without a lock file; with one, an option forbids changes.
+  YARN_ENABLE_IMMUTABLE_INSTALLS: "0",
   YARN_ENABLE_TELEMETRY: "0",
   YARN_NODE_LINKER: "node-modules",
   BUN_INSTALL_CACHE_DIR: join(cache, "bun"),

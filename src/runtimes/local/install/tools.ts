@@ -64,6 +64,10 @@ export async function toolProgram(
   return missing(name, context.service);
 }
 
+/** npm's package `yarn` ends with version 1; later ones have another package. */
+const npmPackageOf = (name: string, version: string | undefined): string =>
+  name === "yarn" && version !== undefined && !/^[01]\b/.test(version) ? "@yarnpkg/cli-dist" : name;
+
 async function nodeTool(
   context: InstallContext,
   name: string,
@@ -71,7 +75,8 @@ async function nodeTool(
   node: string,
 ): Promise<ToolProgram> {
   const npm = await npmOf(node);
-  const packageSpec = version === undefined ? name : `${name}@${version}`;
+  const npmPackage = npmPackageOf(name, version);
+  const packageSpec = version === undefined ? npmPackage : `${npmPackage}@${version}`;
   const { dir } = await dependencies(
     { ...context, use: name },
     {

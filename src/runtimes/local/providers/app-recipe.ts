@@ -162,6 +162,11 @@ class Preparation {
     const program = await this.tool(tool, folder);
     const use = this.modules.length === 0 ? "node" : `node-${this.modules.length + 1}`;
     const modules = await installNodeModules({ ...this.install, use }, { tool, folder, omitDev, node, program });
+    if (tool === "yarn") {
+      // `yarn run` of later versions writes beside package.json, where the service may not.
+      this.env.YARN_INSTALL_STATE_PATH = join(this.context.tmp, "yarn-install-state.gz");
+      this.env.YARN_CACHE_FOLDER = join(this.context.tmp, "yarn-cache");
+    }
     if (modules === null || this.modules.some(({ dir }) => dir === modules.dir)) return;
     this.modules.push(modules);
     const inner = relative(modules.root, folder);

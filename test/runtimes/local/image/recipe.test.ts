@@ -106,6 +106,15 @@ ENTRYPOINT ["/server", "--quiet"]`);
       command: ["bash", "-c", "poetry install; python manage.py migrate && exec poetry run gunicorn x"],
     });
     expect(many.argv).toEqual(["bash", "-c", "python manage.py migrate && exec gunicorn x"]);
+    const uv = (command: string[]) => built("FROM python:3\nWORKDIR /app\nCOPY . .", { command }).argv;
+    expect(uv(["uv", "run", "--no-dev", "main.py"])).toEqual(["python", "main.py"]);
+    expect(uv(["uv", "run", "-m", "shop.web"])).toEqual(["python", "-m", "shop.web"]);
+    expect(uv(["uv", "run", "fastapi", "dev"])).toEqual(["fastapi", "dev"]);
+    expect(uv(["sh", "-c", "uv run seed.py && exec uv run -m shop"])).toEqual([
+      "sh",
+      "-c",
+      "python seed.py && exec python -m shop",
+    ]);
   });
 
   it("based on a database's image is that database, with the files that were added", () => {
