@@ -257,7 +257,9 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
     });
 
     it("copies hold owners and modes, are bounded, and replace what is there", async () => {
-      const service = shell("echo one > /data/file; chmod 640 /data/file", { mounts: [volume("/data")] });
+      const service = shell("echo one > /data/file; chmod 640 /data/file; chmod 700 /data", {
+        mounts: [volume("/data")],
+      });
       const { stack } = await output(service, volumes);
       const request = {
         projectId: bench.projectId,
@@ -276,8 +278,8 @@ describe.skipIf(skip !== null)(`containers of the docker runtime${skip === null 
       await (await bench.start(stack, changed)).exited;
       await stack.close();
       await runtime.restoreVolumes(request, archive);
-      const reader = shell("cat /data/file; ls /data; stat -c '%u %a' /data/file", { mounts: [volume("/data")] });
-      expect((await output(reader, volumes)).text).toBe("one\nfile\n1000 640\n");
+      const reader = shell("cat /data/file; ls /data; stat -c '%u %a' /data/file /data", { mounts: [volume("/data")] });
+      expect((await output(reader, volumes)).text).toBe("one\nfile\n1000 640\n1000 700\n");
       // A damaged archive changes nothing.
       writeFileSync(join(archive, "data.tar"), "no archive at all ".repeat(100));
       await bench.open([]).then((one) => one.close());

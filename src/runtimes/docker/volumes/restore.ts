@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
 import { join } from "node:path";
 import type Docker from "dockerode";
+import { extract, type Headers, pack } from "tar-stream";
 import type { VolumesRequest } from "../../../stack/runtime.js";
 import { isNotFound } from "../engine/errors.js";
 import { sweepProject } from "../leftovers/sweep.js";
@@ -18,6 +19,34 @@ const remove = (docker: Docker, name: string): Promise<void> =>
       if (!isNotFound(error)) throw error;
     });
 
+/** The folder that an archive is the copy of; null for an archive that does not say. */
+function rootEntry(path: string): Promise<Headers | null> {
+  return new Promise((resolve, reject) => {
+    const stream = createReadStream(path);
+    const reader = extract();
+    const finish = (header: Headers | null): void => {
+      resolve(header);
+      stream.destroy();
+      reader.destroy();
+    };
+    reader.once("entry", (header) => finish(/^\.?\/?$/.test(header.name) ? header : null));
+    reader.once("finish", () => finish(null));
+    for (const one of [stream, reader]) one.once("error", reject);
+    stream.pipe(reader);
+  });
+}
+
+/** The engine gives the folder into which it unpacks neither the owner nor the mode of the archive's folder. */
+async function ownRoot(container: Docker.Container, at: number, path: string): Promise<void> {
+  const root = await rootEntry(path);
+  if (root === null) return;
+  const { uid, gid, mode, mtime } = root;
+  const archive = pack();
+  archive.entry({ name: `${at}/`, type: "directory", uid, gid, mode, mtime } as Headers);
+  archive.finalize();
+  await container.putArchive(archive, { path: "/volumes" });
+}
+
 /** Unpacks each archive into the volume at the same index of the list. */
 const unpack = (
   docker: Docker,
@@ -29,6 +58,7 @@ const unpack = (
     for (const [at, path] of archives.entries()) {
       request.signal.throwIfAborted();
       await container.putArchive(createReadStream(path), { path: `/volumes/${at}` });
+      await ownRoot(container, at, path);
     }
   });
 
