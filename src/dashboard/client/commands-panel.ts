@@ -104,7 +104,7 @@ export function createCommandsPanel(source: DataSource): CommandsPanel {
     const tick = (): void =>
       setText(
         state,
-        `${title} runs in ${name} since ${Math.round((Date.now() - begun) / 1000)} s. The logs show its output.`,
+        `${title} has been running in ${name} for ${Math.round((Date.now() - begun) / 1000)} s. The logs show its output.`,
       );
     const timer = setInterval(tick, TICK_MS);
     tick();

@@ -57,7 +57,7 @@ const KNOWN: readonly (YamlFault & { pattern: RegExp })[] = [
 ];
 
 export const repeatedKey = (key: string): YamlFault => ({
-  message: `the key ${JSON.stringify(key.slice(0, 64))} stands twice in the same mapping`,
+  message: `the key ${JSON.stringify(key.slice(0, 64))} appears twice in the same mapping`,
   hint: "Keep one of the two.",
 });
 

@@ -9,6 +9,7 @@ import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readKernelFile } from "../../../system/kernel-file.js";
+import { raceAbort } from "../../../system/wait.js";
 import type { Dial } from "../../shared/probes/dial.js";
 import type { Forward } from "../forward.js";
 import { type Listener, listeners } from "../ports-listeners.js";
@@ -151,7 +152,7 @@ export class NetworkNamespace implements Loopback {
         "--config-net",
         "--foreground",
         "--quiet",
-        // Else it becomes a user that may not enter the namespace. It drops its capabilities all the same.
+        // Without this option pasta changes to a user that cannot enter the namespace. It still drops its capabilities.
         "--runas=0",
         ...["-t", "none", "-u", "none", "-T", "none", "-U", "none"],
         ...(hasLoopbackNameServer() ? ["--dns-forward", NAME_SERVER] : []),
@@ -205,7 +206,15 @@ export class NetworkNamespace implements Loopback {
 
   readonly dial: Dial = async (port, signal) => {
     signal.throwIfAborted();
-    const { socket } = await this.#request({ connect: port });
+    const request = this.#request({ connect: port });
+    // The kernel can let a connection wait for minutes; its socket is not needed then.
+    const { socket } = await raceAbort(request, signal).catch((error: unknown) => {
+      void request.then(
+        (late) => late.socket?.destroy(),
+        () => undefined,
+      );
+      throw error;
+    });
     if (socket === undefined) throw new Error("The connection ended before it was handed over.");
     socket.allowHalfOpen = true;
     socket.on("error", () => {});
@@ -269,7 +278,9 @@ export class NetworkNamespace implements Loopback {
       if (!this.agent.connected) return reject(new Error("The stack's network is gone."));
       this.#waiting.set(id, { resolve: (answer, socket) => resolve({ id, answer, socket }), reject });
       this.agent.send({ id, ...request } satisfies AgentRequest, (error) => {
-        if (error !== null) this.#waiting.get(id)?.reject(error);
+        if (error === null) return;
+        this.#waiting.get(id)?.reject(error);
+        this.#waiting.delete(id);
       });
     });
   }
