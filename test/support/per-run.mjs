@@ -1,5 +1,5 @@
 /** What several test files need and takes long to make: the first one makes it, and it is removed after the run of the suite. */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -35,10 +35,25 @@ export async function perRun(name, fill) {
   }
 }
 
+/** Removes what runs left that were killed. */
+function sweep() {
+  for (const name of readdirSync(tmpdir())) {
+    const pid = Number(/^stackwarden-run-(\d+)-/.exec(name)?.[1]);
+    if (!(pid > 0)) continue;
+    try {
+      process.kill(pid, 0);
+    } catch (error) {
+      if (/** @type {NodeJS.ErrnoException} */ (error).code === "ESRCH")
+        rmSync(join(tmpdir(), name), { recursive: true, force: true });
+    }
+  }
+}
+
 /** Vitest's global set-up, which also runs once for each of the configuration's projects. */
 export default function setup() {
   if (process.env[VARIABLE] !== undefined) return undefined;
-  const folder = mkdtempSync(join(tmpdir(), "stackwarden-run-"));
+  sweep();
+  const folder = mkdtempSync(join(tmpdir(), `stackwarden-run-${process.pid}-`));
   process.env[VARIABLE] = folder;
   return () => rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 }

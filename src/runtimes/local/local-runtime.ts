@@ -93,8 +93,12 @@ class LocalRuntime implements StackRuntime {
   }
 
   async removeProject(_projectId: string, stateDir: string): Promise<void> {
-    const { removeTree } = await import("./files/remove-tree.js");
+    const [{ removeTree }, { removeMountPoints }] = await Promise.all([
+      import("./files/remove-tree.js"),
+      import("./files/mount-point.js"),
+    ]);
     for (const name of PROJECT_FOLDERS) await removeTree(join(stateDir, name), stateDir);
+    await removeMountPoints(stateDir);
   }
 
   async copyVolumes(request: CopyVolumesRequest, archiveDir: string): Promise<Record<string, number>> {

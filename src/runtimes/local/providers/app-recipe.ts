@@ -178,7 +178,7 @@ class Preparation {
     const { stack, user, base } = this.context;
     for (const { root, dir, places, exclusive } of this.modules)
       for (const place of places) {
-        const target = await ensureMountPoint(join(root, place), "node_modules", stack.folder);
+        const target = await ensureMountPoint(join(root, place), "node_modules", stack.folder, stack.stateDir);
         const source = join(dir, place, "node_modules");
         this.mounts.push({ source, target, readOnly: !exclusive });
         if (exclusive || place !== "") continue;

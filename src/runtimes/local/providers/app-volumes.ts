@@ -84,11 +84,11 @@ function standIn({ folders }: VolumePlaces, target: string): { path: string; abo
   return first === undefined ? null : { path: join(first.host, relative(first.container, target)), above: first.host };
 }
 
-async function mountPoint(path: string, above: string, root: string): Promise<string> {
+async function mountPoint(path: string, above: string, root: string, stateDir: string): Promise<string> {
   let folder = above;
   for (const name of relative(above, dirname(path)).split(sep).filter(Boolean))
-    folder = await ensureMountPoint(folder, name, root);
-  return ensureMountPoint(folder, basename(path), root);
+    folder = await ensureMountPoint(folder, name, root, stateDir);
+  return ensureMountPoint(folder, basename(path), root, stateDir);
 }
 
 /** Where the service sees the mount; null: nowhere. */
@@ -97,7 +97,7 @@ async function placeOf(context: PrepareContext, places: VolumePlaces, target: st
   if (host.sandboxEnforcement().level !== "enforced") return null;
   const inProject = standIn(places, target);
   if (inProject !== null && isBeneath(places.root, inProject.path))
-    return mountPoint(inProject.path, inProject.above, places.root);
+    return mountPoint(inProject.path, inProject.above, places.root, context.stack.stateDir);
   return host.mountPlace(target, places.needed);
 }
 

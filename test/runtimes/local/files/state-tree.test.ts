@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -14,6 +15,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StackwardenError } from "../../../../src/errors.js";
 import { ensureDir, privateDirs, writePrivateFile } from "../../../../src/runtimes/local/files/create.js";
+import { ensureMountPoint, removeMountPoints } from "../../../../src/runtimes/local/files/mount-point.js";
 import { chownTree, claimTree, shareTree } from "../../../../src/runtimes/local/files/own-tree.js";
 import { removeTree } from "../../../../src/runtimes/local/files/remove-tree.js";
 import { isRootServer, storageFailure, withStorage } from "../../../../src/runtimes/local/files/storage.js";
@@ -22,6 +24,40 @@ import { tempDir } from "../support/fixture.js";
 
 const user = { uid: 71_234, gid: 71_234, name: "one", enforcement: { level: "none" as const, reason: "test" } };
 const system = (code: string) => Object.assign(new Error(code), { code });
+
+describe("mount points in a project's folder", () => {
+  const dir = tempDir();
+  const [project, state] = [join(dir.path, "project"), join(dir.path, "state")];
+  afterAll(() => dir.remove());
+
+  it("are removed with the project where the server created them and they are empty", async () => {
+    for (const folder of ["api", "web", "old/node_modules"]) mkdirSync(join(project, folder), { recursive: true });
+    mkdirSync(state);
+    const modules = (folder: string) => join(project, folder, "node_modules");
+    for (const folder of ["api", "web", "old"])
+      for (let start = 1; start <= 2; start += 1)
+        expect(await ensureMountPoint(join(project, folder), "node_modules", project, state)).toBe(modules(folder));
+    const outer = await ensureMountPoint(project, "cache", project, state);
+    await ensureMountPoint(outer, "inner", project, state);
+    writeFileSync(join(modules("web"), "kept"), "");
+    await removeMountPoints(state);
+    expect([modules("api"), outer].filter(existsSync)).toEqual([]);
+    expect([modules("web"), modules("old")].every(existsSync)).toBe(true);
+    await removeMountPoints(state);
+  });
+
+  it("are not removed through a link that took the place of a folder above", async () => {
+    const outside = join(dir.path, "outside");
+    mkdirSync(join(outside, "node_modules"), { recursive: true });
+    const folder = join(project, "linked");
+    mkdirSync(folder);
+    await ensureMountPoint(folder, "node_modules", project, state);
+    rmSync(folder, { recursive: true });
+    symlinkSync(outside, folder);
+    await removeMountPoints(state);
+    expect(existsSync(join(outside, "node_modules"))).toBe(true);
+  });
+});
 
 describe("directories of the state tree", () => {
   const dir = tempDir();
