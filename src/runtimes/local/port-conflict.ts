@@ -2,8 +2,8 @@
 import type { LineStream, LogSink } from "../../stack/logs/types.js";
 import { stackWithPort } from "../shared/port-ledger.js";
 import { describeOwner, owners, type PortOwner } from "../shared/port-owner.js";
-import { instanceOfProcess, instanceOfUser } from "./instances.js";
 import { isServiceUid } from "./process/user-range.js";
+import { instanceOfProcess, instanceOfUser } from "./running-instances.js";
 
 /** Bytes of output that are kept: programs say that a port is in use shortly before they end. */
 const KEPT = 8 * 1024;

@@ -113,17 +113,19 @@ export function withInstances(
   note: (text: string) => void,
 ): StackDefinition {
   const further = new Map<string, string[]>();
-  let left = MOST_SERVICES - Object.keys(definition.services).length;
+  let remaining = MOST_SERVICES - Object.keys(definition.services).length;
   for (const service of Object.values(definition.services)) {
     const { name, replicas = 1 } = service;
     if (replicas <= 1) continue;
     const reason =
-      replicas - 1 > left ? `a stack has at most ${MOST_SERVICES} services` : onceBecause(service, definition, runtime);
+      replicas - 1 > remaining
+        ? `a stack has at most ${MOST_SERVICES} services`
+        : onceBecause(service, definition, runtime);
     if (reason !== null) {
       if (reason !== "") note(`${name} runs once, not ${replicas} times: ${reason}.`);
       continue;
     }
-    left -= replicas - 1;
+    remaining -= replicas - 1;
     const names = furtherNames(service);
     further.set(name, names);
     const reach =

@@ -63,8 +63,8 @@ export const repeatedKey = (key: string): YamlFault => ({
 
 export function yamlFault(written: string): YamlFault {
   const line = (written.split("\n", 1)[0] ?? "").replace(POSITION, "");
-  const known = KNOWN.find(({ pattern }) => pattern.test(line));
-  return known === undefined
+  const match = KNOWN.find(({ pattern }) => pattern.test(line));
+  return match === undefined
     ? { message: line, hint: "Correct the YAML." }
-    : { message: known.message, hint: known.hint };
+    : { message: match.message, hint: match.hint };
 }

@@ -116,13 +116,13 @@ export class NetworkNamespace implements Loopback {
       detached: true,
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });
-    const said = lastLineOf(agent.stderr);
+    const lastLine = lastLineOf(agent.stderr);
     const ended = exitOf(agent);
     const ready = new Promise<boolean>((resolve) => agent.once("message", () => resolve(true)));
     const outcome = await Promise.race([ready, ended, sleep(READY_MS, "no answer", { ref: false })]);
     if (outcome !== true || agent.pid === undefined) {
       agent.kill("SIGKILL");
-      throw new Error(`unshare cannot make a network namespace: ${said() || outcome}`);
+      throw new Error(`unshare cannot make a network namespace: ${lastLine() || outcome}`);
     }
     const network = new NetworkNamespace(agent, options);
     void ended.then((how) => network.#end(`the process of its network ended (${how})`));
@@ -162,7 +162,7 @@ export class NetworkNamespace implements Loopback {
       { cwd: "/", env: {}, detached: true, stdio: ["pipe", "ignore", "pipe", namespace] },
     );
     closeSync(namespace);
-    const said = lastLineOf(pasta.stderr);
+    const lastLine = lastLineOf(pasta.stderr);
     const ended = exitOf(pasta);
     pasta.stdin?.on("error", () => undefined);
     if (pasta.pid === undefined) throw new Error(`pasta cannot be started: ${await ended}`);
@@ -175,7 +175,7 @@ export class NetworkNamespace implements Loopback {
       this.#end(`pasta, which connects its network, ended (${text})`);
     });
     for (const until = Date.now() + READY_MS; this.gateway() === null; await sleep(STEP_MS)) {
-      if (how !== null) throw new Error(`pasta cannot connect a network namespace: ${said() || how}`);
+      if (how !== null) throw new Error(`pasta cannot connect a network namespace: ${lastLine() || how}`);
       if (Date.now() > until) throw new Error("pasta did not connect a network namespace in time");
     }
     pasta.unref();
