@@ -12,6 +12,13 @@ export const SYSTEM_PACKAGES = [
   { debian: "redis-server", needed: "the redis service", anyOf: ["redis-server", "valkey-server"] },
   { debian: "python3-venv", needed: "Python services", test: ["python3", "-c", "import ensurepip, venv"] },
   { debian: "bubblewrap", needed: "namespaces of services (bwrap)", anyOf: ["bwrap"], linuxOnly: true },
+  {
+    debian: "passt",
+    needed: "separate networks of stacks (pasta)",
+    anyOf: ["pasta"],
+    optional: true,
+    linuxOnly: true,
+  },
   { debian: "util-linux", needed: "dropping privileges (setpriv)", anyOf: ["setpriv"], linuxOnly: true },
   { debian: "iproute2", needed: "the tests that look at open ports (ss)", anyOf: ["ss"], testsOnly: true },
   {

@@ -35,6 +35,7 @@ it("set-up finds missing packages, and those of the tests only for tests", () =>
     expect(forUse).not.toContain(name);
   expect(names(missingPackages((program) => program === "valkey-server", everything, false))).toEqual([
     "bubblewrap",
+    "passt",
     "util-linux",
   ]);
 });
@@ -47,7 +48,7 @@ it("set-up installs as root on Debian, optional packages separately; elsewhere i
   const root = plan({ ...debian, uid: 0, missing: all });
   expect(root).toMatchObject({
     kind: "install",
-    optional: [["docker.io"], ["iptables"], ["chromium-headless-shell", "chromium"]],
+    optional: [["passt"], ["docker.io"], ["iptables"], ["chromium-headless-shell", "chromium"]],
   });
   expect(root.kind === "install" && root.names).not.toContain("chromium-headless-shell");
   expect(plan({ ...debian, uid: 1000, missing })).toEqual({
