@@ -187,8 +187,10 @@ export class Stack {
     const present = [...this.#units.values()];
     const reason = (): string => "Stopped, because the start failed.";
     const { ran } = former;
-    // Instances of the new definition, which other failures than that of their start left.
-    const fresh = present.filter((unit) => unit.running && (ran.includes(unit.name) || !former.units.has(unit.name)));
+    // Instances of the new definition, also scheduled ones, which other failures than that of their start left.
+    const active = (unit: ServiceController): boolean =>
+      unit.running || unit.restartPending || unit.state === "starting";
+    const fresh = present.filter((unit) => active(unit) && (ran.includes(unit.name) || !former.units.has(unit.name)));
     await stopServices(fresh, { actor, reason }).catch(() => undefined);
     for (const [name, unit] of former.units) {
       const service = former.definition.services[name];
@@ -212,8 +214,8 @@ export class Stack {
     }
     const up = (name: string): boolean => former.units.get(name)?.up === true;
     return {
-      again: ran.filter(up),
-      down: ran
+      restored: ran.filter(up),
+      stillDown: ran
         .filter((name) => !up(name))
         .map((service) => ({ service, reason: refusal ?? former.units.get(service)?.health().message ?? "" })),
     };
@@ -318,28 +320,31 @@ const formerOf = ({ definition, units }: Stack, affected: readonly string[]): Fo
 /** The services that a failed change had replaced. */
 interface RolledBack {
   /** Up again as the former definition describes them. */
-  again: string[];
-  down: Change[];
+  restored: string[];
+  stillDown: Change[];
 }
 
 const list = (names: readonly string[]): string => names.join(", ");
 
 /** The failure of a change, with what its rollback reached. */
-function rolledBack(error: unknown, { again, down }: RolledBack): StackwardenError {
+function rolledBack(error: unknown, { restored, stillDown }: RolledBack): StackwardenError {
   const cause = toStackwardenError(error);
+  const was = restored.length === 1 ? "was" : "were";
   const back =
-    again.length === 0
-      ? ""
-      : `${down.length === 0 ? "The former definition runs again: " : ""}${list(again)} ${again.length === 1 ? "was" : "were"} started again${down.length === 0 ? "" : " with the former definition"}.`;
-  const lost =
-    down.length === 0
-      ? ""
-      : `${again.length === 0 ? "Their former instances did not start either; down" : "Down"} now: ${down.map(({ service, reason }) => `${service} (${reason.replace(/\.$/, "")})`).join(", ")}.`;
-  const unchanged = back === "" && lost === "" ? "The services that ran before keep running." : "";
-  const message = [cause.message, back, lost, unchanged].filter((part) => part !== "").join(" ");
-  return new StackwardenError(cause.code, message, {
+    stillDown.length === 0
+      ? `The former definition is in effect again; ${list(restored)} ${was} restarted with it.`
+      : `${list(restored)} ${was} restarted with the former definition.`;
+  const reasons = stillDown.map(({ service, reason }) => `${service} (${reason.replace(/\.$/, "")})`);
+  const lost = `${stillDown.length === 1 ? "This service is" : "These services are"} down: ${list(reasons)}.`;
+  const parts = [
+    cause.message,
+    ...(restored.length === 0 ? [] : [back]),
+    ...(stillDown.length === 0 ? [] : [lost]),
+    ...(restored.length + stillDown.length === 0 ? ["The services that ran before keep running."] : []),
+  ];
+  return new StackwardenError(cause.code, parts.join(" "), {
     hint: cause.hintParts,
-    details: { ...cause.details, rolled_back: again, down: down.map(({ service }) => service) },
+    details: { ...cause.details, rolled_back: restored, down: stillDown.map(({ service }) => service) },
     cause: cause.cause ?? cause,
   });
 }

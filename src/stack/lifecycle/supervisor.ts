@@ -211,10 +211,13 @@ export class Supervisor {
               launched: steps.launched,
             });
       this.#options = attempt.options;
-      for (const [service, limits] of Object.entries(attempt.limits))
-        await storage.keepLimits(service, limits, definition.services[service]?.limits ?? {});
-      const outdated = await this.#dropOutdated(definition, attempt);
-      return done.reached === "unchanged" ? done : { ...done, changes: [...done.changes, ...outdated] };
+      const outdated: string[] = [];
+      const unstored = await this.#storeOrWarn("the limits of this start", records, async () => {
+        for (const [service, limits] of Object.entries(attempt.limits))
+          await storage.keepLimits(service, limits, definition.services[service]?.limits ?? {});
+        outdated.push(...(await this.#dropOutdated(definition, attempt)));
+      });
+      return done.reached === "unchanged" ? done : { ...done, changes: [...done.changes, ...outdated, ...unstored] };
     } catch (error) {
       const explained = explainBuiltIn(
         records === undefined ? error : sanitizeError(error, records.clean),
@@ -272,6 +275,21 @@ export class Supervisor {
     if (definition === undefined) return [];
     const applied = written === undefined ? ports : currentPorts(written, ports).current;
     return overrideNotes(definition, applied, (service) => storage.limits(service));
+  }
+
+  /**
+   * Stores something of a stack that is up. A failure is a warning: the start has succeeded.
+   * @returns a phrase for the failure; empty when everything is stored
+   */
+  async #storeOrWarn(what: string, { events, clean }: ProjectRecords, store: () => Promise<void>): Promise<string[]> {
+    try {
+      await store();
+      return [];
+    } catch (error) {
+      const phrase = `${what} were not stored for later starts (${clean(toStackwardenError(error).message).replace(/\.$/, "")})`;
+      events.add({ type: "warning", message: `The stack is up, but ${phrase}.` });
+      return [phrase];
+    }
   }
 
   /** Deletes limits that the definition has changed since they were set. @returns a phrase for each value that is dropped */
@@ -523,7 +541,9 @@ export class Supervisor {
         if (this.#attempt !== null) this.#attempt.limits = {};
       },
     });
-    await this.parts.storage.keepServices(Object.keys(definition.services));
+    const { storage } = this.parts;
+    const records = await storage.records();
+    await this.#storeOrWarn("the service names", records, () => storage.keepServices(Object.keys(definition.services)));
     const limited: string[] = [];
     for (const unit of stack.units.values()) {
       const limits = this.limits(unit.name);
@@ -532,7 +552,7 @@ export class Supervisor {
       else continue;
       limited.push(unit.name);
     }
-    const { events } = await this.parts.storage.records();
+    const { events } = records;
     for (const { service, reason } of done.replaced)
       events.add({
         type: "service_replaced",
