@@ -1,14 +1,14 @@
 /** A stack on its runtime: one controller for each service, and operations on several services. */
 
-import { StackwardenError, toStackwardenError } from "../../errors.js";
+import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
 import { KeyedMutex } from "../../system/keyed-mutex.js";
 import { compareDefinitions } from "../definition/changes.js";
 import type { StackDefinition } from "../definition/types.js";
-import type { ServiceState } from "../model.js";
 import type { RuntimeStack } from "../runtime.js";
 import { dependentsOf } from "./dependents.js";
 import { notEnforceable, notEnforced } from "./limits.js";
+import { type Change, type Former, formerOf, type RolledBack, rolledBack, startFormer } from "./rollback.js";
 import type { Scope, StopScope } from "./scope.js";
 import type { ServiceContext } from "./service-context.js";
 import { ServiceController } from "./service-controller.js";
@@ -20,11 +20,6 @@ export interface Reconciled {
   started: Change[];
   replaced: Change[];
   removed: Change[];
-}
-
-export interface Change {
-  service: string;
-  reason: string;
 }
 
 export interface ReconcileOptions {
@@ -187,7 +182,7 @@ export class Stack {
     const present = [...this.#units.values()];
     const reason = (): string => "Stopped, because the start failed.";
     const { ran } = former;
-    // Instances of the new definition, also scheduled ones, which other failures than that of their start left.
+    // Instances of the new definition, and scheduled restarts of them: the failed start stopped only those of its own.
     const active = (unit: ServiceController): boolean =>
       unit.running || unit.restartPending || unit.state === "starting";
     const fresh = present.filter((unit) => active(unit) && (ran.includes(unit.name) || !former.units.has(unit.name)));
@@ -200,25 +195,7 @@ export class Stack {
     this.#units = former.units;
     this.#definition = former.definition;
     const signal = AbortSignal.any([this.#life.signal, AbortSignal.timeout(restoreMs)]);
-    let refusal: string | null = null;
-    try {
-      await this.runtimeStack.update(former.definition);
-      await startServices({
-        units: former.units,
-        names: ran,
-        scope: { ...scope, signal },
-        independent: true,
-      }).catch(() => undefined);
-    } catch (error) {
-      refusal = toStackwardenError(error).message;
-    }
-    const up = (name: string): boolean => former.units.get(name)?.up === true;
-    return {
-      restored: ran.filter(up),
-      stillDown: ran
-        .filter((name) => !up(name))
-        .map((service) => ({ service, reason: refusal ?? former.units.get(service)?.health().message ?? "" })),
-    };
+    return startFormer(former, this.runtimeStack, { ...scope, signal });
   }
 
   /** Ends changes in progress, for a stop that follows. */
@@ -300,54 +277,6 @@ const stoppedMeanwhile = (): StackwardenError =>
   new StackwardenError("OPERATION_CANCELLED", "The stack was stopped meanwhile.", {
     hint: hint`Start it again with ${callTo("start_stack")}.`,
   });
-
-/** A stack before a change. */
-interface Former {
-  definition: StackDefinition;
-  units: ReadonlyMap<string, ServiceController>;
-  states: ReadonlyMap<string, ServiceState>;
-  /** Services with an instance that the change replaces or removes. */
-  ran: string[];
-}
-
-const formerOf = ({ definition, units }: Stack, affected: readonly string[]): Former => ({
-  definition,
-  units,
-  states: new Map([...units.values()].map(({ name, state }) => [name, state])),
-  ran: [...units.values()].filter(({ name, running }) => running && affected.includes(name)).map(({ name }) => name),
-});
-
-/** The services that a failed change had replaced. */
-interface RolledBack {
-  /** Up again as the former definition describes them. */
-  restored: string[];
-  stillDown: Change[];
-}
-
-const list = (names: readonly string[]): string => names.join(", ");
-
-/** The failure of a change, with what its rollback reached. */
-function rolledBack(error: unknown, { restored, stillDown }: RolledBack): StackwardenError {
-  const cause = toStackwardenError(error);
-  const was = restored.length === 1 ? "was" : "were";
-  const back =
-    stillDown.length === 0
-      ? `The former definition is in effect again; ${list(restored)} ${was} restarted with it.`
-      : `${list(restored)} ${was} restarted with the former definition.`;
-  const reasons = stillDown.map(({ service, reason }) => `${service} (${reason.replace(/\.$/, "")})`);
-  const lost = `${stillDown.length === 1 ? "This service is" : "These services are"} down: ${list(reasons)}.`;
-  const parts = [
-    cause.message,
-    ...(restored.length === 0 ? [] : [back]),
-    ...(stillDown.length === 0 ? [] : [lost]),
-    ...(restored.length + stillDown.length === 0 ? ["The services that ran before keep running."] : []),
-  ];
-  return new StackwardenError(cause.code, parts.join(" "), {
-    hint: cause.hintParts,
-    details: { ...cause.details, rolled_back: restored, down: stillDown.map(({ service }) => service) },
-    cause: cause.cause ?? cause,
-  });
-}
 
 export function unknownService(name: string, valid: readonly string[]): StackwardenError {
   return new StackwardenError("UNKNOWN_SERVICE", `The stack has no service ${JSON.stringify(name.slice(0, 64))}.`, {
