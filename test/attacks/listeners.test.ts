@@ -6,6 +6,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { APP, appCompose, type Server, TestBench, until } from "../e2e/support/bench.js";
 import { isRoot } from "./support/processes.js";
 
+/** In a separate network no other program can listen on a service's ports. */
+const SHARED = { STACKWARDEN_LOCAL_NETWORK: "shared" };
+
 describe.skipIf(!isRoot)("the sockets of a service of a server that is root", () => {
   let bench: TestBench;
   let server: Server;
@@ -26,7 +29,7 @@ describe.skipIf(!isRoot)("the sockets of a service of a server that is root", ()
       "compose.yaml": appCompose().replace("restart: on-failure", 'restart: "no"'),
       "app.js": app,
     });
-    server = await bench.server();
+    server = await bench.server(SHARED);
     const { after } = await server.call("start_stack", { project, folder: project });
     return after.services.app as { endpoints: { host_port: number }[]; notes: string[] };
   };
@@ -65,7 +68,7 @@ describe.skipIf(!isRoot)("the sockets of a service of a server that is root", ()
     bench.project(project, {
       "compose.yaml": `services:\n  db:\n    image: redis:7\n    ports: ['6379']\n    command: redis-server --requirepass ${password}\n    healthcheck: { test: [CMD, redis-cli, ping], interval: 1s }\n`,
     });
-    server = await bench.server();
+    server = await bench.server(SHARED);
     await server.call("start_stack", { project, folder: project });
     const { stacks } = await server.call("list_stacks");
     const port: number = stacks[0].services.db.endpoints[0].host_port;
