@@ -42,10 +42,12 @@ export class ListenWatch {
     this.#timer.unref();
   }
 
-  async look(): Promise<void> {
+  /** @param isRecent the sockets of a moment ago do */
+  async look({ isRecent = true } = {}): Promise<void> {
     // The owner of the project's folder has other programs, too. What listens in a separate network is not reachable.
     if (!isServiceUid(this.service.uid) || !this.service.loopback.shared) return;
-    const sockets = (await this.service.loopback.recentListeners()) ?? [];
+    const { loopback } = this.service;
+    const sockets = (await (isRecent ? loopback.recentListeners() : loopback.listeners())) ?? [];
     this.#lookForNeighbours(sockets);
     for (const one of sockets) {
       if (this.#timer === undefined || one.uid !== this.service.uid || one.loopback || this.#open.has(one.port))

@@ -80,7 +80,7 @@ export class LocalService implements RuntimeService {
     if (result.healthy && !this.#examined) {
       // The answer of a start has the addresses on which the service listens, however late it began to listen.
       this.#examined = true;
-      await this.listening.look();
+      await this.listening.look({ isRecent: false });
     }
     return stranger === null ? result : { ...result, healthy: false, message: stranger };
   }
