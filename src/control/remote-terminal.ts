@@ -21,6 +21,17 @@ export interface RemoteTerminal {
   close(): void;
 }
 
+/** Resolves when the socket accepts output again, or is closed. Leaves no listener on it. */
+async function drained(socket: Socket): Promise<void> {
+  const over = new AbortController();
+  const { signal } = over;
+  try {
+    await Promise.race([once(socket, "drain", { signal }), once(socket, "close", { signal })]);
+  } finally {
+    over.abort();
+  }
+}
+
 export function remoteTerminal(
   { columns, rows, type }: NonNullable<ControlRequest["terminal"]>,
   socket: Socket,
@@ -42,7 +53,7 @@ export function remoteTerminal(
       write: async (chunk) => {
         for (let at = 0; at < chunk.length && socket.writable; at += OUTPUT_BYTES)
           socket.write(encode({ id, terminal: chunk.subarray(at, at + OUTPUT_BYTES).toString("base64") }));
-        if (socket.writableLength > MOST_UNSENT) await Promise.race([once(socket, "drain"), once(socket, "close")]);
+        if (socket.writableLength > MOST_UNSENT) await drained(socket);
       },
     },
     type: (data) => {

@@ -49,6 +49,8 @@ it("a terminal's output waits for a client that does not read, and what is typed
   client.pause();
   const [socket] = (await once(server, "connection")) as [Socket];
   open.push(client, socket, server);
+  const listenersOfClose = (): number => socket.listenerCount("close") + socket.listenerCount("error");
+  const before = listenersOfClose();
   const { terminal, type, close } = remoteTerminal({ ...size, type: "xterm" }, socket, 1);
   const writes: unknown[] = [];
   let written = 0;
@@ -65,7 +67,8 @@ it("a terminal's output waits for a client that does not read, and what is typed
   await new Promise((resolve) => setImmediate(resolve));
   expect(done).toBe(false);
   client.resume();
-  await writes.at(-1);
+  await Promise.all(writes);
+  expect([socket.listenerCount("drain"), listenersOfClose()]).toEqual([0, before]);
 
   const data = Buffer.alloc(65_536).toString("base64");
   for (let count = 0; count < 100; count += 1) type(data);

@@ -241,6 +241,8 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
       ["frontend"],
     ]);
     await card("backend").getByText("needs postgres, redis").waitFor();
+    // The definition is read again after an answer that was cut off.
+    await page.route("**/check", (route) => route.fulfill({ body: '{"project":' }), { times: 1 });
     await button("Stop frontend").click();
     await dialog().getByText("This ends frontend.").waitFor();
     await dialog().getByRole("button", { name: "Stop" }).click();

@@ -1,9 +1,11 @@
 /** Brief answers: what they cost beside the text that they carry, and that they leave out nothing that matters. */
 import { describe, expect, test } from "vitest";
 import { briefStart, briefStop } from "../../src/operations/brief/changes.js";
+import { briefCheck } from "../../src/operations/brief/check.js";
 import { briefLogs } from "../../src/operations/brief/logs.js";
 import { briefEvents, briefStacks } from "../../src/operations/brief/reports.js";
 import type { EventPage, LogReport, StackReport } from "../../src/stack/model.js";
+import type { StackCheck } from "../../src/stack/schemas/check.js";
 import { connect } from "../support/mcp-client.js";
 import { LIMITS, serviceReport } from "../support/scripted-manager.js";
 
@@ -34,6 +36,38 @@ const size = (value: unknown): number => JSON.stringify(value).length;
 const WORDS = "user opened the basket and changed an address before the payment was confirmed by the bank".split(" ");
 const sentence = (n: number): string =>
   `${["INFO", "DEBUG", "WARN"][n % 3]} shop.orders ${WORDS.slice(n % 7, (n % 7) + 6 + (n % 4)).join(" ")} ${WORDS[(n * 5) % 16]} ${WORDS[(n * 11) % 16]}`;
+
+test("the problem of a check ends with a full stop before its hint", () => {
+  const problem = {
+    kind: "invalid",
+    service: "web",
+    file: "compose.yaml",
+    line: 3,
+    path: "services.web.ports",
+  } as const;
+  const check = {
+    project: "shop",
+    folder: "/shop",
+    startable: false,
+    runtime: "local",
+    files: [],
+    services: [],
+    without: [],
+    left_out: [],
+    volumes: [],
+    notes: [],
+    problems: [
+      { ...problem, message: "must be a list", hint: "Write it as a list." },
+      { ...problem, message: "Ports are missing.", hint: "" },
+    ],
+  } satisfies StackCheck;
+  expect(briefCheck.of(check)).toMatchObject({
+    problems: [
+      "invalid: compose.yaml:3: services.web.ports: must be a list. Write it as a list.",
+      "invalid: compose.yaml:3: services.web.ports: Ports are missing.",
+    ],
+  });
+});
 
 describe("the lines of a log", () => {
   test("cost at most 1.3 times their text, of one service and of three", () => {

@@ -15,7 +15,7 @@ const onTerminal = (): boolean => process.stdout.isTTY === true;
 /** @param client a command that reaches the service from inside it */
 const publishesNothing = (service: string, port = 80, client: string | null = null): StackwardenError =>
   new StackwardenError("UNSUPPORTED", `${service} publishes no port, so it has no address on this machine.`, {
-    hint: `${client === null ? "Publish" : `Run a client inside it: \`stackwarden exec ${service} ${client}\`. Or publish`} one in the compose file: ports: [":${port}"] for the next free host port.`,
+    hint: `${client === null ? "Publish a port" : `Run a client inside it: \`stackwarden exec ${service} ${client}\`. Or publish a port`} in the compose file: ports: [":${port}"] uses the next free host port.`,
   });
 
 /** Prints the addresses of one service, one a line, or of all services. */

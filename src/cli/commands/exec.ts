@@ -72,8 +72,8 @@ async function inTerminal(
 ): Promise<CommandOutcome> {
   if (json && tty === true)
     throw new StackwardenError("INVALID_INPUT", "--tty and --json exclude each other.", { hint: "Leave one out." });
-  const wanted = tty ?? (hasTerminal() && !json);
-  if (!wanted) return call(null);
+  const usesTerminal = tty ?? (hasTerminal() && !json);
+  if (!usesTerminal) return call(null);
   const own = takeTerminal();
   try {
     return await call(own);

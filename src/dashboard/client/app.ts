@@ -217,10 +217,18 @@ export class App {
   /** Reads the compose file again when the project, its state or its services changed. */
   async #checked({ project, state, services }: StackReport, signal: AbortSignal): Promise<StackCheck | null> {
     const key = JSON.stringify([project, state === "stopped", Object.keys(services)]);
-    if (key !== this.#check.key)
-      this.#check = { key, check: await this.#source.call("check_stack", { project }, signal).catch(() => null) };
+    if (key === this.#check.key) return this.#check.check;
+    let check: StackCheck | null = null;
+    try {
+      check = await this.#source.call("check_stack", { project }, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      // Without an answer of the server, the next poll calls again.
+      if (!(error instanceof Failure) || error.code === "UNREACHABLE") return null;
+    }
     signal.throwIfAborted();
-    return this.#check.check;
+    this.#check = { key, check };
+    return check;
   }
 
   #follow(): void {

@@ -66,7 +66,7 @@ export function createCommandsPanel(source: DataSource): CommandsPanel {
   );
   let project = "";
   let reports: readonly ServiceReport[] = [];
-  let known = "";
+  let renderedKey = "";
   let running: AbortController | null = null;
 
   const enable = (): void => {
@@ -104,7 +104,7 @@ export function createCommandsPanel(source: DataSource): CommandsPanel {
     const tick = (): void =>
       setText(
         state,
-        `${title} runs in ${name} since ${Math.round((Date.now() - begun) / 1000)} s. The logs show its output.`,
+        `${title} has been running in ${name} for ${Math.round((Date.now() - begun) / 1000)} s. The logs show its output.`,
       );
     const timer = setInterval(tick, TICK_MS);
     tick();
@@ -160,8 +160,8 @@ export function createCommandsPanel(source: DataSource): CommandsPanel {
     update: (nextProject, services) => {
       element.hidden = !permitted || services.length === 0;
       const key = JSON.stringify([nextProject, services.map((one) => [one.service, one.commands])]);
-      if (key === known) return;
-      known = key;
+      if (key === renderedKey) return;
+      renderedKey = key;
       if (nextProject !== project) {
         running?.abort();
         running = null;

@@ -72,7 +72,7 @@ export function askToRestart(service: string, dependents: string[], act: (depend
   open({
     title: `Restart ${service}?`,
     body: [
-      h("p", {}, "The running instance is stopped and a fresh one started, with the same data and the present source."),
+      h("p", {}, "The running instance is stopped and a fresh one started, with the same data and the current source."),
       ...(dependents.length > 0
         ? [h("label", { class: "check" }, too, `Also restart what depends on it: ${dependents.join(", ")}`)]
         : []),
@@ -88,7 +88,7 @@ export function askToSave(act: (name: string) => Promise<void>): void {
     id,
     type: "text",
     maxlength: 63,
-    placeholder: "the present time",
+    placeholder: "the current time",
     spellcheck: "false",
     autocomplete: "off",
     autocapitalize: "off",
@@ -111,9 +111,9 @@ export function askToRestore(snapshot: Snapshot, isRunning: boolean, act: (saveF
   open({
     title: `Restore ${snapshot.name}?`,
     body: [
-      h("p", {}, `This replaces the present data of ${volumes} with that of ${moment(snapshot.created_at)}.`),
+      h("p", {}, `This replaces the current data of ${volumes} with that of ${moment(snapshot.created_at)}.`),
       ...(isRunning ? [h("p", {}, "This stops the stack. Start it again afterwards.")] : []),
-      h("label", { class: "check" }, save, "Save the present data as a snapshot first"),
+      h("label", { class: "check" }, save, "Save the current data as a snapshot first"),
     ],
     confirm: isRunning ? "Stop and restore" : "Restore",
     danger: true,
@@ -124,7 +124,7 @@ export function askToRestore(snapshot: Snapshot, isRunning: boolean, act: (saveF
 export function askToDelete({ name }: Snapshot, act: () => Promise<void>): void {
   open({
     title: `Delete the snapshot ${name}?`,
-    body: [h("p", {}, "Its data cannot be brought back. The present data of the project stays.")],
+    body: [h("p", {}, "Its data cannot be brought back. The current data of the project stays.")],
     confirm: "Delete",
     danger: true,
     act,

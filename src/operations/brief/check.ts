@@ -4,6 +4,9 @@ import type { StackCheck } from "../../stack/schemas/check.js";
 
 const text = z.string();
 
+/** Ends a message with a full stop, because its hint follows. */
+const withFullStop = (message: string): string => (/[.!?]$/.test(message) ? message : `${message}.`);
+
 export const briefCheck = {
   output: z.object({
     project: text,
@@ -38,7 +41,7 @@ export const briefCheck = {
       : {
           problems: problems.map(({ kind, file, line, path, message, hint }) =>
             [
-              [kind, `${file}${line === null ? "" : `:${line}`}`, path, message]
+              [kind, `${file}${line === null ? "" : `:${line}`}`, path, withFullStop(message)]
                 .filter((part) => part !== "")
                 .join(": "),
               hint,

@@ -4,10 +4,10 @@
  */
 
 import { isRootServer } from "./files/storage.js";
-import { instanceOfUser, type RunningInstance } from "./instances.js";
 import type { Loopback } from "./network/loopback.js";
 import { type Listener, loopbackConnections } from "./ports-listeners.js";
 import { isServiceUid } from "./process/user-range.js";
+import { instanceOfUser, type RunningInstance } from "./running-instances.js";
 
 const INTERVAL_MS = 5000;
 

@@ -31,5 +31,5 @@ export async function explainRefusal(
     return `it listens on [::1]:${port} only; let it listen on 127.0.0.1 (HOST in its environment, {host} in x-local.command)`;
   const elsewhere = [...new Set(sockets.map(address))].slice(0, MOST_ADDRESSES);
   if (elsewhere.length === 0) return null;
-  return `it listens on ${elsewhere.join(", ")} instead; let it take its port from PORT in its environment, or from {port} in x-local.command`;
+  return `it listens on ${elsewhere.join(", ")} instead; configure it to listen on the port in PORT of its environment, or on {port} of x-local.command`;
 }

@@ -60,9 +60,9 @@ export class LocalService implements RuntimeService {
   stop({ graceMs, signal }: { graceMs: number; signal?: string }): Promise<ServiceExit> {
     this.#stopping ??= (async () => {
       const stopSignal = signal === undefined || signal === "SIGTERM" ? (this.plan.stopSignal ?? signal) : signal;
-      const left = await this.#preStop.run(graceMs);
+      const remainingMs = await this.#preStop.run(graceMs);
       const exit = await this.process.stop({
-        graceMs: left,
+        graceMs: remainingMs,
         ...(stopSignal === undefined ? {} : { signal: stopSignal }),
       });
       await this.ended;

@@ -27,7 +27,6 @@ import { ensureDir, namesIn, ownerOf, privateDirs } from "./files/create.js";
 import { removeTree } from "./files/remove-tree.js";
 import { FixedPorts } from "./fixed-ports.js";
 import { type TranslatedDefinition, translate, translateService } from "./image/translate.js";
-import { remember } from "./instances.js";
 import { ListenWatch } from "./listen-watch.js";
 import { LocalService } from "./local-service.js";
 import { aliasesOf, withAliases } from "./name-aliases.js";
@@ -41,6 +40,7 @@ import type { LaunchPlan, LocalStartRequest, PrepareContext } from "./providers/
 import { postgresCommandEnv, preparePostgres } from "./providers/postgres.js";
 import { providerOf } from "./providers/provider-of.js";
 import { prepareRedis, redisCommandEnv } from "./providers/redis.js";
+import { remember } from "./running-instances.js";
 import { hideSecretWords } from "./secret-words.js";
 import { prepareServer } from "./servers/prepare-server.js";
 import { ServiceAddresses } from "./service-addresses.js";

@@ -2,8 +2,8 @@
 import type { LineStream, LogSink } from "../../stack/logs/types.js";
 import { stackWithPort } from "../shared/port-ledger.js";
 import { describeOwner, owners, type PortOwner } from "../shared/port-owner.js";
-import { instanceOfProcess, instanceOfUser } from "./instances.js";
 import { isServiceUid } from "./process/user-range.js";
+import { instanceOfProcess, instanceOfUser } from "./running-instances.js";
 
 /** Bytes of output that are kept: programs say that a port is in use shortly before they end. */
 const KEPT = 8 * 1024;
@@ -104,7 +104,7 @@ export async function explainConflict(conflicting: Conflicting): Promise<string 
   const { words, isStack } = holderOf(socket, conflicting);
   const free = ports.find(({ containerPort }) => containerPort === socket.port) ?? ports[0];
   const take =
-    free === undefined ? "give it another port" : `let it take its port from PORT, which is ${free.hostPort}`;
+    free === undefined ? "give it another port" : `configure it to listen on the port in PORT (${free.hostPort})`;
   const where = shared ? "Stacks share this machine's ports" : "The services of a stack share its ports";
   return `port ${socket.port}, on which it tried to listen, belongs to ${words}. ${where}: ${take}, or stop ${isStack ? "that stack" : "what listens there"}`;
 }

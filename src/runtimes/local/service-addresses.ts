@@ -22,7 +22,8 @@ export interface MovedPort {
 
 export class ServiceAddresses {
   readonly #hosts = new Map<string, number>();
-  readonly #forwards = new Map<string, Forward>();
+  /** Forwards by service and container port, with the port that each leads to. */
+  readonly #forwards = new Map<string, { forward: Forward; to: number | undefined }>();
   #network: { prefix: string; claim: PortClaim } | null | undefined;
   /** Services start in parallel. */
   readonly #providing = new Mutex();
@@ -52,14 +53,20 @@ export class ServiceAddresses {
   async #provide(ports: readonly MovedPort[]): Promise<void> {
     for (const { service, containerPort } of ports) {
       const key = `${service}:${containerPort}`;
-      if (this.#closed || this.#forwards.has(key)) continue;
+      if (this.#closed) continue;
+      const to = this.hostPort(service, containerPort);
+      const present = this.#forwards.get(key);
+      if (present?.to === to && present !== undefined) continue;
+      // The service got another port, and its former one may belong to another service now.
+      this.#forwards.delete(key);
+      await present?.forward.close();
       this.#network ??= await this.#claim();
       const address = this.#address(service);
       if (address === undefined) continue;
       const one = await this.loopback.forward(address, containerPort, () => this.hostPort(service, containerPort));
       if (one === null) continue;
       if (this.#closed) await one.close();
-      else this.#forwards.set(key, one);
+      else this.#forwards.set(key, { forward: one, to });
     }
   }
 
@@ -69,7 +76,7 @@ export class ServiceAddresses {
   }
 
   async #close(): Promise<void> {
-    const closing = [...this.#forwards.values()].map((one) => one.close());
+    const closing = [...this.#forwards.values()].map(({ forward }) => forward.close());
     this.#forwards.clear();
     await Promise.all(closing);
     await this.#network?.claim.release();

@@ -17,7 +17,7 @@ const IGNORE_LIMIT = 256 * 1024;
  * @throws UnsafePathError (INVALID_STACK): it leads outside, is not a regular file, is too large, or cannot be read
  */
 export function readIgnoreFile(path: string, folder: string): string | null {
-  // A folder of this name is no ignore file, for Docker neither.
+  // Docker also ignores a folder of this name.
   if (!isBeneath(folder, path) || statBeneath(path, folder)?.kind === "folder") return null;
   return readRegularText(path, { within: folder, maxBytes: IGNORE_LIMIT })?.replace(/^\uFEFF/, "") ?? null;
 }

@@ -1,4 +1,4 @@
-/** Determines which host ports a start would use now. Every port is free again afterwards. */
+/** Determines which host ports a start would use now. Each port is held only while it is tried. */
 import type { StackDefinition } from "../../stack/definition/types.js";
 import type { Endpoint } from "../../stack/runtime.js";
 import type { Holding } from "./port-holder.js";
@@ -13,7 +13,7 @@ export async function checkPorts(
   requestsOf: RequestsOf,
   holding: Holding = {},
 ): Promise<Endpoint[]> {
-  const ledger = new PortLedger(requestsOf, holding);
+  const ledger = new PortLedger(requestsOf, holding, true);
   try {
     await ledger.apply(definition);
     return ledger.endpoints();

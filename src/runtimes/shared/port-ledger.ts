@@ -6,6 +6,7 @@ import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
 import type { ServiceDefinition, StackDefinition } from "../../stack/definition/types.js";
 import type { Endpoint } from "../../stack/runtime.js";
+import { Mutex } from "../../system/mutex.js";
 import type { PortClaim } from "./port-claim.js";
 import {
   boundPort,
@@ -159,6 +160,12 @@ async function take(request: PortRequest, usedPorts: Set<string>, holding: Holdi
   return slot(any, boundPort(any.holder));
 }
 
+/**
+ * Serialises the search for ports among the ledgers of this server: a port that a check tries and releases is not in use
+ * for a start.
+ */
+const search = new Mutex();
+
 /** Releases a port. */
 async function letGo({ holder, claim }: Slot): Promise<void> {
   if (holder !== null) await close(holder);
@@ -169,10 +176,14 @@ export class PortLedger {
   #slots: Slot[] = [];
   #closed = false;
 
-  /** @param holding address of the ports, and the handler of connections while they are held */
+  /**
+   * @param holding address of the ports, and the handler of connections while they are held
+   * @param probes release each port as soon as it was found free
+   */
   constructor(
     private readonly requestsOf: RequestsOf,
     private readonly holding: Holding = {},
+    private readonly probes = false,
   ) {}
 
   /**
@@ -216,12 +227,12 @@ export class PortLedger {
           continue;
         }
         const usedPorts = new Set([...unchanged, ...fresh, ...dropped].map((slot) => keyOf(slot, slot.port)));
-        const slot = await take(request, usedPorts, this.holding);
+        const slot = await this.#take(request, usedPorts, this.probes);
         if (slot === "busy") {
           busy.push(busyPort(request, request.hostPort as number));
         } else fresh.push(slot);
       }
-      if (busy.length > 0) throw portsInUse(await this.#withOwners(busy), await this.#freeFor(busy));
+      if (busy.length > 0) throw portsInUse(await this.#withOwners(busy), await this.#freeFor(busy, fresh));
     } catch (error) {
       const before = new Set(this.#slots.map((slot) => slot.claim));
       await Promise.all(fresh.filter((slot) => !before.has(slot.claim)).map(letGo));
@@ -233,10 +244,10 @@ export class PortLedger {
   }
 
   /** Suggests a free port for each busy one, for the `ports` of the next start. */
-  async #freeFor(busy: readonly BusyPort[]): Promise<Record<string, number>> {
+  async #freeFor(busy: readonly BusyPort[], fresh: readonly Slot[]): Promise<Record<string, number>> {
     const free: Record<string, number> = Object.create(null);
     const usedPorts = new Set([
-      ...this.#slots.map((slot) => keyOf(slot, slot.port)),
+      ...[...this.#slots, ...fresh].map((slot) => keyOf(slot, slot.port)),
       ...busy.map((one) => keyOf(one, one.port)),
     ]);
     for (const { service, port, protocol, container_port: containerPort } of busy) {
@@ -247,13 +258,22 @@ export class PortLedger {
         published: true,
         ...(protocol === undefined ? {} : { protocol }),
       };
-      const slot = await take(request, usedPorts, this.holding).catch(() => "busy" as const);
+      const slot = await this.#take(request, usedPorts, true).catch(() => "busy" as const);
       if (slot === "busy") continue;
       usedPorts.add(keyOf(slot, slot.port));
       free[`${service}:${containerPort}`] = slot.port;
-      await letGo(slot);
     }
     return { ...free };
+  }
+
+  /** @param release release the port at once */
+  #take(request: PortRequest, usedPorts: Set<string>, release = false): Promise<Slot | "busy"> {
+    return search.run(async () => {
+      const slot = await take(request, usedPorts, this.holding);
+      if (slot === "busy" || !release) return slot;
+      await letGo(slot);
+      return { ...slot, holder: null };
+    });
   }
 
   #withOwners(busy: readonly BusyPort[]): Promise<BusyPort[]> {
@@ -282,7 +302,7 @@ export class PortLedger {
       const from = slot.port;
       const fixed = slot.hostPort !== undefined && slot.hostPortEnd === undefined;
       const usedPorts = new Set(this.#slots.map((one) => keyOf(one, one.port)));
-      const next = fixed ? "busy" : await take(slot, usedPorts, this.holding);
+      const next = fixed ? "busy" : await this.#take(slot, usedPorts);
       if (next === "busy") {
         if (slot.hostPort !== undefined) busy.push(busyPort(slot, slot.port));
         continue;

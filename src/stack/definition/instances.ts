@@ -36,7 +36,7 @@ const fixedPort = ({ hostPort, hostPortEnd }: PortMapping): boolean =>
 function portReason({ ports, replicas = 1 }: ServiceDefinition): string | null {
   const fixed = ports.find(fixedPort);
   if (fixed !== undefined)
-    return `one instance alone can have host port ${fixed.hostPort}; write a range (${fixed.hostPort}-${Number(fixed.hostPort) + replicas - 1}:${fixed.containerPort}) or no host port`;
+    return `only one instance can use host port ${fixed.hostPort}; write a range (${fixed.hostPort}-${Number(fixed.hostPort) + replicas - 1}:${fixed.containerPort}) or no host port`;
   const narrow = ports.find(
     ({ hostPort, hostPortEnd }) => hostPort !== undefined && Number(hostPortEnd) - hostPort + 1 < replicas,
   );
@@ -69,7 +69,7 @@ function onceBecause(service: ServiceDefinition, definition: StackDefinition, ru
       ({ ipv4Address, ipv6Address }) => ipv4Address !== undefined || ipv6Address !== undefined,
     )
   )
-    return "one instance alone can have its fixed address";
+    return "only one instance can have the fixed address";
   return portReason(service);
 }
 
@@ -113,17 +113,19 @@ export function withInstances(
   note: (text: string) => void,
 ): StackDefinition {
   const further = new Map<string, string[]>();
-  let left = MOST_SERVICES - Object.keys(definition.services).length;
+  let remaining = MOST_SERVICES - Object.keys(definition.services).length;
   for (const service of Object.values(definition.services)) {
     const { name, replicas = 1 } = service;
     if (replicas <= 1) continue;
     const reason =
-      replicas - 1 > left ? `a stack has at most ${MOST_SERVICES} services` : onceBecause(service, definition, runtime);
+      replicas - 1 > remaining
+        ? `a stack has at most ${MOST_SERVICES} services`
+        : onceBecause(service, definition, runtime);
     if (reason !== null) {
       if (reason !== "") note(`${name} runs once, not ${replicas} times: ${reason}.`);
       continue;
     }
-    left -= replicas - 1;
+    remaining -= replicas - 1;
     const names = furtherNames(service);
     further.set(name, names);
     const reach =

@@ -57,14 +57,14 @@ const KNOWN: readonly (YamlFault & { pattern: RegExp })[] = [
 ];
 
 export const repeatedKey = (key: string): YamlFault => ({
-  message: `the key ${JSON.stringify(key.slice(0, 64))} stands twice in the same mapping`,
+  message: `the key ${JSON.stringify(key.slice(0, 64))} appears twice in the same mapping`,
   hint: "Keep one of the two.",
 });
 
 export function yamlFault(written: string): YamlFault {
   const line = (written.split("\n", 1)[0] ?? "").replace(POSITION, "");
-  const known = KNOWN.find(({ pattern }) => pattern.test(line));
-  return known === undefined
+  const match = KNOWN.find(({ pattern }) => pattern.test(line));
+  return match === undefined
     ? { message: line, hint: "Correct the YAML." }
-    : { message: known.message, hint: known.hint };
+    : { message: match.message, hint: match.hint };
 }

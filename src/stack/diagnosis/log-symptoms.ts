@@ -1,5 +1,6 @@
 /** Recognises symptoms in log lines: messages that languages, databases and kernels always print in the same form. */
 import type { LogLine } from "../logs/types.js";
+import { PRIVILEGED_PORT } from "../text/permission-lines.js";
 import type { CauseKind } from "./types.js";
 
 export interface LogSymptom {
@@ -60,8 +61,7 @@ const SIGNS: readonly LogSymptom[] = [
   },
   {
     kind: "permission_denied",
-    pattern:
-      /(?:bind|listen).{0,80}(?:\b13: |\bEACCES\b|Permission denied)|EACCES: permission denied .{0,60}:(?:\d{1,3}|10[01]\d|102[0-3])\b/i,
+    pattern: PRIVILEGED_PORT,
     explanation: "It may not listen on a port below 1024: services do not run as root.",
     do: "Choose a port from 1024 upwards, in the service's configuration and in `ports` of the compose file, then start the stack.",
     inDefinition: true,

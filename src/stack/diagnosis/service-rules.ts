@@ -194,7 +194,7 @@ class ServiceRules {
         explanation: `${this.#name} ${how}: ${reason}.${this.#again}`,
         evidence: [this.#evidence("log", sign.line.text, sign.line.time), ...exitEvidence, ...this.#story],
         next: this.#restart(
-          "Let it listen on the port that PORT in its environment gives, or stop what has the port; then restart it.",
+          "Configure it to listen on the port in PORT of its environment, or stop the program that uses the port; then restart it.",
         ),
       };
     if (sign !== null) {
@@ -218,7 +218,9 @@ class ServiceRules {
         `${this.#name} ${how}. ${exit === null ? "" : exitMeaning(exit.exit_code, exit.signal)}${this.#again}`.trim(),
       evidence: [...this.#refusal, ...exitEvidence, ...logEvidence, ...this.#story],
       next: outside
-        ? this.#restart("Start it again. When it is killed again, look for who does it on this machine.")
+        ? this.#restart(
+            "Start it again. When it is killed again, find the process of this machine that sends the signal.",
+          )
         : {
             do: "Read what it printed before it ended, correct the cause in its code or configuration, then restart it.",
             operation: "get_logs",

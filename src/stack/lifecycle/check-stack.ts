@@ -24,7 +24,9 @@ export interface CheckOptions {
   /** Services that earlier calls excluded. */
   leftOut: readonly string[];
   /** Addresses of the project's running stack. */
-  own: readonly Endpoint[];
+  own(): readonly Endpoint[];
+  /** True while the project's stack is starting. */
+  starting(): boolean;
 }
 
 const serviceOf = (path: string): string | null =>
@@ -124,7 +126,13 @@ export async function checkStack(
   const plan =
     definition === null || chosen === null
       ? null
-      : await planPorts({ definition, runtime: chosen, settings: options.config, own: options.own });
+      : await planPorts({
+          definition,
+          runtime: chosen,
+          settings: options.config,
+          own: options.own,
+          starting: options.starting,
+        });
   problems.push(...(plan?.problems ?? []));
   const runs = new Map(checks.map((one) => [one.service, one.runs]));
   return {

@@ -59,17 +59,20 @@ export async function changeLimits(change: LimitRequest): Promise<LimitsOutcome>
     data: { ...limits },
   });
   const observed = [after, ...applied].filter((one) => one !== null);
+  const down = [service, ...others.map(({ name }) => name)].filter(
+    (_name, index) => [after, ...applied][index] === null,
+  );
   const unenforced = [...new Set(observed.flatMap((one) => notEnforced(expected, one)))];
   const kept = "kept for the next start";
   return {
     service,
-    live: after !== null,
+    live: observed.length > 0,
     message:
-      after === null
+      observed.length === 0
         ? `${service} does not run; the limits are ${kept}.`
         : unenforced.length > 0
           ? `Nothing enforces these limits (${unenforced.join("; ")}); they are ${kept}.`
-          : `The limits are in force and ${kept}.`,
+          : `The limits are in force${down.length === 0 ? "" : `, except for ${down.join(", ")}, which ${down.length === 1 ? "does" : "do"} not run,`} and ${kept}.`,
     before,
     after,
     verified: after !== null && observed.every((one) => limitsHold(expected, one)),

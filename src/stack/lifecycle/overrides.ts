@@ -17,7 +17,7 @@ export function overrideNotes(
     .filter(([, { hostPort, written }]) => String(hostPort) !== written)
     .map(([key, { hostPort, written }]) => `host port ${hostPort} of ${key} (${fromFile(written ?? "any")})`);
   const limited = Object.values(definition.services).flatMap(({ name, limits }) =>
-    kept(keptOf(name))
+    limitNames(keptOf(name))
       .filter((limit) => !isOutdated(limit, keptOf(name), limits) && keptOf(name)[limit] !== limits[limit])
       .map((limit) => `${limit} ${keptOf(name)[limit]} of ${name} (${fromFile(limits[limit])})`),
   );
@@ -32,13 +32,13 @@ export function overrideNotes(
 /** Limits that were set before the definition changed them, by service. */
 export function outdatedLimits(definition: StackDefinition, keptOf: KeptOf): [service: string, limit: keyof Limits][] {
   return Object.values(definition.services).flatMap(({ name, limits }) =>
-    kept(keptOf(name))
+    limitNames(keptOf(name))
       .filter((limit) => isOutdated(limit, keptOf(name), limits))
       .map((limit): [string, keyof Limits] => [name, limit]),
   );
 }
 
-const kept = (limits: KeptLimits): (keyof Limits)[] => LIMIT_NAMES.filter((name) => limits[name] !== undefined);
+const limitNames = (limits: KeptLimits): (keyof Limits)[] => LIMIT_NAMES.filter((name) => limits[name] !== undefined);
 
 /** Phrases for values of calls that no longer apply. */
 export function outdatedPhrases(

@@ -29,26 +29,47 @@ export interface PlanOptions {
   runtime: StackRuntime;
   settings: StackSettings;
   /** Addresses of the project's running stack. */
-  own: readonly Endpoint[];
+  own(): readonly Endpoint[];
+  /** True while the project's stack is starting. */
+  starting(): boolean;
 }
 
-export async function planPorts({ definition, runtime, settings, own }: PlanOptions): Promise<PortPlan> {
+const NOT_CHECKED = "The host ports were not checked, because the stack is starting and holds them.";
+
+export async function planPorts({ definition, runtime, settings, own, starting }: PlanOptions): Promise<PortPlan> {
+  const problems: CheckProblem[] = [];
+  let planned: Endpoint[] = [];
+  let skipped = starting();
+  if (!skipped) {
+    const services = withoutKept(definition, own());
+    try {
+      planned = (await runtime.checkPorts?.({ definition: { ...definition, services }, settings })) ?? [];
+    } catch (error) {
+      problems.push(problemOf(error));
+    }
+    // A start that began meanwhile holds ports that the runtime then reports as busy.
+    skipped = starting();
+    if (skipped) {
+      planned = [];
+      problems.length = 0;
+    }
+  }
+  const kept = own();
+  const hostPort = (service: string, mapping: PortMapping): number | null =>
+    (keptFor(kept, service, mapping) ?? keptFor(planned, service, mapping))?.host_port ?? mapping.hostPort ?? null;
+  const moved = movedPorts(definition, [...kept, ...planned]).map(wouldMove);
+  return { hostPort, problems, notes: skipped ? [NOT_CHECKED] : moved };
+}
+
+/** The services without the ports that the project's running stack has already. */
+function withoutKept(definition: StackDefinition, own: readonly Endpoint[]): Record<string, ServiceDefinition> {
   const services: Record<string, ServiceDefinition> = Object.create(null);
   for (const service of Object.values(definition.services))
     services[service.name] = {
       ...service,
       ports: service.ports.filter((mapping) => keptFor(own, service.name, mapping) === undefined),
     };
-  const problems: CheckProblem[] = [];
-  let planned: Endpoint[] = [];
-  try {
-    planned = (await runtime.checkPorts?.({ definition: { ...definition, services }, settings })) ?? [];
-  } catch (error) {
-    problems.push(problemOf(error));
-  }
-  const hostPort = (service: string, mapping: PortMapping): number | null =>
-    (keptFor(own, service, mapping) ?? keptFor(planned, service, mapping))?.host_port ?? mapping.hostPort ?? null;
-  return { hostPort, problems, notes: movedPorts(definition, [...own, ...planned]).map(wouldMove) };
+  return services;
 }
 
 function problemOf(error: unknown): CheckProblem {

@@ -485,7 +485,8 @@ export class Project {
       config,
       runtimes,
       leftOut: selection.without ?? [],
-      own: supervisor.running?.runtimeStack.endpoints() ?? [],
+      own: () => supervisor.running?.runtimeStack.endpoints() ?? [],
+      starting: () => this.#starting !== null,
       read: (without) =>
         supervisor.read(config, null, { ...selection, without: [...(selection.without ?? []), ...without] }),
       selected: (written) => supervisor.withSelected(written),

@@ -5,6 +5,7 @@ import { callTo, hint } from "../../hint.js";
 import type { ServiceDefinition } from "../definition/types.js";
 import type { ExitReport, ServiceHealth, ServiceReport, ServiceState } from "../model.js";
 import type { AppliedLimits, Endpoint, RuntimeService, ServiceExit } from "../runtime.js";
+import { NO_PERMISSION, PRIVILEGED_PORT } from "../text/permission-lines.js";
 import type { HealthView } from "./health-monitor.js";
 import { addressOf } from "./web-ports.js";
 
@@ -43,14 +44,6 @@ export function describeExit(exit: ServiceExit | null): string {
   if (exit.signal !== null) return `it was ended by ${exit.signal}`;
   return `it exited with code ${exit.exitCode ?? "unknown"}${exit.reason === undefined ? "" : `: ${exit.reason}`}`;
 }
-
-/** Output of a program that lacks a right. */
-const NO_PERMISSION =
-  /\bEACCES\b|\bEPERM\b|permission denied|operation not permitted|(?:must|needs?|have) (?:to )?be (?:run|started|executed)? ?(?:as )?root|not running as root/i;
-
-/** Only the ports of this machine need root below 1024; in a container any user may listen on them. */
-const PRIVILEGED_PORT =
-  /(?:bind|listen).{0,80}(?:\b13: |\bEACCES\b|permission denied)|EACCES: permission denied .{0,60}:\d{1,3}\b/i;
 
 const unprivileged = (name: string): string =>
   `It lacks a permission: services do not run as root. Let it write to a named volume or a tmpfs, or set a \`user\` that its files belong to; the operator can allow root (allow_root: [${name}]). The others start without it (\`without\`).`;
@@ -92,7 +85,7 @@ export function startFault({ state, ownExit, refusal, view }: ServiceFacts): str
     );
   }
   if (state === "stopped" || state === "stopping") return "it was stopped";
-  if (state === "lost") return "the runtime died under it";
+  if (state === "lost") return "its runtime ended unexpectedly";
   return refusal ?? describeExit(ownExit);
 }
 
@@ -147,7 +140,7 @@ function stateMessage({ state, lastExit, restartPending, refusal, stopReason, de
   const dependencies = Object.keys(definition.dependsOn);
   if (state === "pending" && dependencies.length > 0) return `Pending: it starts after ${dependencies.join(", ")}.`;
   if (state === "starting") return "Starting; no check was made yet.";
-  if (state === "lost") return "The runtime died under it.";
+  if (state === "lost") return "Its runtime ended unexpectedly.";
   if (state === "stopped" && stopReason !== null) return stopReason;
   const last = state === "stopped" && lastExit !== null ? ` (its last instance: ${describeExit(lastExit)})` : "";
   return `The service is ${state}${last}.`;

@@ -31,7 +31,7 @@ const idleService = (service: ServiceDefinition): ServiceReport => ({
 });
 
 /** The note on a folder without a project. */
-export const NEVER_STARTED = "The stack is not started yet; nothing is stored of it.";
+export const NEVER_STARTED = "The stack has never been started; no data is stored for it.";
 
 /**
  * Health of a service without a controller: the stack is not running, or its definition is being read.

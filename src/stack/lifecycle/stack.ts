@@ -1,14 +1,14 @@
 /** A stack on its runtime: one controller for each service, and operations on several services. */
 
-import { StackwardenError, toStackwardenError } from "../../errors.js";
+import { StackwardenError } from "../../errors.js";
 import { callTo, hint } from "../../hint.js";
 import { KeyedMutex } from "../../system/keyed-mutex.js";
 import { compareDefinitions } from "../definition/changes.js";
 import type { StackDefinition } from "../definition/types.js";
-import type { ServiceState } from "../model.js";
 import type { RuntimeStack } from "../runtime.js";
 import { dependentsOf } from "./dependents.js";
 import { notEnforceable, notEnforced } from "./limits.js";
+import { type Change, type Former, formerOf, type RolledBack, rolledBack, startFormer } from "./rollback.js";
 import type { Scope, StopScope } from "./scope.js";
 import type { ServiceContext } from "./service-context.js";
 import { ServiceController } from "./service-controller.js";
@@ -20,11 +20,6 @@ export interface Reconciled {
   started: Change[];
   replaced: Change[];
   removed: Change[];
-}
-
-export interface Change {
-  service: string;
-  reason: string;
 }
 
 export interface ReconcileOptions {
@@ -187,8 +182,10 @@ export class Stack {
     const present = [...this.#units.values()];
     const reason = (): string => "Stopped, because the start failed.";
     const { ran } = former;
-    // Instances of the new definition, which other failures than that of their start left.
-    const fresh = present.filter((unit) => unit.running && (ran.includes(unit.name) || !former.units.has(unit.name)));
+    // Instances of the new definition, and scheduled restarts of them: the failed start stopped only those of its own.
+    const active = (unit: ServiceController): boolean =>
+      unit.running || unit.restartPending || unit.state === "starting";
+    const fresh = present.filter((unit) => active(unit) && (ran.includes(unit.name) || !former.units.has(unit.name)));
     await stopServices(fresh, { actor, reason }).catch(() => undefined);
     for (const [name, unit] of former.units) {
       const service = former.definition.services[name];
@@ -198,25 +195,7 @@ export class Stack {
     this.#units = former.units;
     this.#definition = former.definition;
     const signal = AbortSignal.any([this.#life.signal, AbortSignal.timeout(restoreMs)]);
-    let refusal: string | null = null;
-    try {
-      await this.runtimeStack.update(former.definition);
-      await startServices({
-        units: former.units,
-        names: ran,
-        scope: { ...scope, signal },
-        independent: true,
-      }).catch(() => undefined);
-    } catch (error) {
-      refusal = toStackwardenError(error).message;
-    }
-    const up = (name: string): boolean => former.units.get(name)?.up === true;
-    return {
-      again: ran.filter(up),
-      down: ran
-        .filter((name) => !up(name))
-        .map((service) => ({ service, reason: refusal ?? former.units.get(service)?.health().message ?? "" })),
-    };
+    return startFormer(former, this.runtimeStack, { ...scope, signal });
   }
 
   /** Ends changes in progress, for a stop that follows. */
@@ -298,51 +277,6 @@ const stoppedMeanwhile = (): StackwardenError =>
   new StackwardenError("OPERATION_CANCELLED", "The stack was stopped meanwhile.", {
     hint: hint`Start it again with ${callTo("start_stack")}.`,
   });
-
-/** A stack before a change. */
-interface Former {
-  definition: StackDefinition;
-  units: ReadonlyMap<string, ServiceController>;
-  states: ReadonlyMap<string, ServiceState>;
-  /** Services with an instance that the change replaces or removes. */
-  ran: string[];
-}
-
-const formerOf = ({ definition, units }: Stack, affected: readonly string[]): Former => ({
-  definition,
-  units,
-  states: new Map([...units.values()].map(({ name, state }) => [name, state])),
-  ran: [...units.values()].filter(({ name, running }) => running && affected.includes(name)).map(({ name }) => name),
-});
-
-/** The services that a failed change had replaced. */
-interface RolledBack {
-  /** Up again as the former definition describes them. */
-  again: string[];
-  down: Change[];
-}
-
-const list = (names: readonly string[]): string => names.join(", ");
-
-/** The failure of a change, with what its rollback reached. */
-function rolledBack(error: unknown, { again, down }: RolledBack): StackwardenError {
-  const cause = toStackwardenError(error);
-  const back =
-    again.length === 0
-      ? ""
-      : `${down.length === 0 ? "The former definition runs again: " : ""}${list(again)} ${again.length === 1 ? "was" : "were"} started again${down.length === 0 ? "" : " with the former definition"}.`;
-  const lost =
-    down.length === 0
-      ? ""
-      : `${again.length === 0 ? "Their former instances did not start either; down" : "Down"} now: ${down.map(({ service, reason }) => `${service} (${reason.replace(/\.$/, "")})`).join(", ")}.`;
-  const unchanged = back === "" && lost === "" ? "The services that ran before keep running." : "";
-  const message = [cause.message, back, lost, unchanged].filter((part) => part !== "").join(" ");
-  return new StackwardenError(cause.code, message, {
-    hint: cause.hintParts,
-    details: { ...cause.details, rolled_back: again, down: down.map(({ service }) => service) },
-    cause: cause.cause ?? cause,
-  });
-}
 
 export function unknownService(name: string, valid: readonly string[]): StackwardenError {
   return new StackwardenError("UNKNOWN_SERVICE", `The stack has no service ${JSON.stringify(name.slice(0, 64))}.`, {

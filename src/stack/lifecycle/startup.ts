@@ -72,13 +72,13 @@ export async function startServices({ units, names, scope, independent = false }
   );
   if (failure === undefined) return;
   const { error } = failure;
-  const named = names.flatMap((name) => units.get(name) ?? []);
+  const started = names.flatMap((name) => units.get(name) ?? []);
   // A service that ended on its own keeps its state, which shows the failure.
-  const left = named.filter((unit) => unit.running || unit.restartPending || unit.state === "pending");
-  const stopping = independent ? left.filter((unit) => !unit.up) : left;
+  const active = started.filter((unit) => unit.running || unit.restartPending || unit.state === "pending");
+  const stopping = independent ? active.filter((unit) => !unit.up) : active;
   const reasons = new Map(stopping.map((unit) => [unit.name, whyStopped(unit, error)]));
   await stopServices(stopping, { actor: scope.actor, reason: (name) => reasons.get(name) ?? stoppedWith(error) });
-  await Promise.all(named.filter((unit) => !unit.up).map((unit) => unit.removeNewData()));
+  await Promise.all(started.filter((unit) => !unit.up).map((unit) => unit.removeNewData()));
   throw error;
 }
 

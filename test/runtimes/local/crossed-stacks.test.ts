@@ -111,6 +111,37 @@ describe.skipIf(process.platform !== "linux")("stacks on the local runtime", () 
     await running.stop({ graceMs: 0 });
   });
 
+  it("lead to the present port of a service, not to a former one that another service has now", async () => {
+    const ports: Record<string, number> = { db2: 20_000 };
+    const open: { to: number | undefined; closed: boolean }[] = [];
+    // As in a network namespace: a forward keeps the port that it began with.
+    const loopback = {
+      ...MACHINE_LOOPBACK,
+      forward: async (_host: string, _port: number, to: () => number | undefined) => {
+        const forward = { to: to(), closed: false };
+        open.push(forward);
+        return {
+          close: async () => {
+            forward.closed = true;
+          },
+        };
+      },
+    };
+    const addresses = new ServiceAddresses("moved", (service) => ports[service], loopback);
+    await addresses.provide([{ service: "db2", containerPort: 5432 }]);
+    Object.assign(ports, { db2: 20_001, db3: 20_000 });
+    const both = ["db2", "db3"].map((service) => ({ service, containerPort: 5432 }));
+    await addresses.provide(both);
+    await addresses.provide(both);
+    expect(open).toEqual([
+      { to: 20_000, closed: true },
+      { to: 20_001, closed: false },
+      { to: 20_000, closed: false },
+    ]);
+    await addresses.close();
+    expect(open.every(({ closed }) => closed)).toBe(true);
+  });
+
   it("have different networks, and refuse connections to a service without a port", async () => {
     const port = await freePort();
     const first = new ServiceAddresses("same", () => undefined);

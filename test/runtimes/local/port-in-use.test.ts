@@ -82,7 +82,7 @@ describe("a service that exits in its first moments", () => {
       const running = await fixture.start(stack, app(code, [published(8199, host)]));
       expect(await running.exited).toMatchObject({
         exitCode: 1,
-        reason: `port ${own}, on which it tried to listen, belongs to node (pid ${other.pid}). Stacks share this machine's ports: let it take its port from PORT, which is ${host}, or stop what listens there`,
+        reason: `port ${own}, on which it tried to listen, belongs to node (pid ${other.pid}). Stacks share this machine's ports: configure it to listen on the port in PORT (${host}), or stop what listens there`,
       });
       expect(fixture.log("web")).toContain(`EADDRINUSE: address already in use 127.0.0.1:${own}`);
       await stack.close();
@@ -168,7 +168,7 @@ describe("a service that listens elsewhere", () => {
     const [own, host] = [await freePort(), await freePort()];
     const { healthy, message } = await seen(app(listen(String(own)), [published(8199, host)]));
     expect(healthy).toBe(false);
-    expect(message).toContain(`it listens on 127.0.0.1:${own} instead; let it take its port from PORT`);
+    expect(message).toContain(`it listens on 127.0.0.1:${own} instead; configure it to listen on the port in PORT`);
   });
 
   it.runIf(process.platform === "linux")("on [::1] only is explained", async () => {

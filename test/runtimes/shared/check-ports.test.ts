@@ -37,3 +37,25 @@ it("a check of ports names the stack that has one and a free one, and leaves all
     await other.close();
   }
 });
+
+it("a start gets its fixed and its preferred ports while checks try the same ones", async () => {
+  const [fixed, preferred] = [await freePort(), await freePort()];
+  const both = stack([
+    { containerPort: 80, hostPort: fixed },
+    { containerPort: 81, preferredPort: preferred },
+  ]);
+  for (let round = 0; round < 20; round += 1) {
+    const ledger = new PortLedger(requestsOf);
+    const check = (): Promise<unknown> => checkPorts(both, requestsOf).catch(() => undefined);
+    const checks = Array.from({ length: 4 }, check);
+    const start = ledger.apply(both);
+    checks.push(check());
+    try {
+      await start;
+      expect(ledger.endpoints().map(({ host_port }) => host_port)).toEqual([fixed, preferred]);
+    } finally {
+      await Promise.all(checks);
+      await ledger.close();
+    }
+  }
+});

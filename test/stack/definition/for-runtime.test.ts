@@ -84,11 +84,11 @@ volumes: { shared: {} }
     for (const [service, reason] of [
       [
         "image: x, scale: 2, ports: ['80:80']",
-        "one instance alone can have host port 80; write a range (80-81:80) or no host port.",
+        "only one instance can use host port 80; write a range (80-81:80) or no host port.",
       ],
       [
         "image: x, scale: 2, ports: ['80-80:80']",
-        "one instance alone can have host port 80; write a range (80-81:80) or no host port.",
+        "only one instance can use host port 80; write a range (80-81:80) or no host port.",
       ],
       [
         "image: 'postgres:16', scale: 2, volumes: ['data:/var/lib/postgresql/data']",

@@ -405,7 +405,7 @@ x-local: { command: "node server.js", environment: { C: "3" }, install: { kind: 
   it.each([
     ["services: [", /compose\.yaml:\d+/],
     ["services: {}", /yaml:1: defines no active service/],
-    ["services:\n  a: { image: x }\n  a: { image: y }", /the key "a" stands twice/],
+    ["services:\n  a: { image: x }\n  a: { image: y }", /the key "a" appears twice/],
     ["services: { '--rm': { image: x } }", /not a service name/],
     ["services: { __proto__: { image: x } }", /not a service name/],
     ["services: { a: { image: '--rm' } }", /image reference/],

@@ -224,7 +224,7 @@ describe("refuses, with a place and what to do", () => {
   });
 
   it.each([
-    ["a key twice", "services:\n  a: { image: a }\n  a: { image: b }", /compose\.yaml:3: the key "a" stands twice/],
+    ["a key twice", "services:\n  a: { image: a }\n  a: { image: b }", /compose\.yaml:3: the key "a" appears twice/],
     ["tabs", "services:\n\ta: { image: a }", /compose\.yaml:2: /],
     ["a list", "- services", /compose\.yaml:1: .*must be a mapping/],
     ["nothing", "", /compose\.yaml/],
@@ -242,7 +242,7 @@ describe("refuses, with a place and what to do", () => {
     [
       "keys that are one when they are read",
       'services: { a: { image: a, labels: { 1: x, "1": y } } }',
-      /the key "1" stands twice/,
+      /the key "1" appears twice/,
     ],
     [
       "more services than a machine runs, each after the next",

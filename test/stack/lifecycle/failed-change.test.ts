@@ -51,7 +51,7 @@ describe("a start that changes a running stack and fails", () => {
       details: { service: "api", exit: null, rolled_back: ["api", "worker"], down: [] },
     });
     expect(error.message).toBe(
-      "The service api did not start: its health check (fake) failed 2 times: HTTP 404. The former definition runs again: api, worker were started again.",
+      "The service api did not start: its health check (fake) failed 2 times: HTTP 404. The former definition is in effect again; api, worker were restarted with it.",
     );
     expect(await states()).toEqual({ db: "healthy", api: "healthy", worker: "healthy" });
     expect(domain.runtime.service("db").pid).toBe(db);
@@ -86,9 +86,7 @@ describe("a start that changes a running stack and fails", () => {
     };
     const error = await failed();
     expect(error).toMatchObject({ details: { service: "api", rolled_back: [], down: ["api", "worker"] } });
-    expect(error.message).toMatch(
-      /Their former instances did not start either; down now: api \(.*code 7.*\), worker \(/,
-    );
+    expect(error.message).toMatch(/HTTP 500\. These services are down: api \(.*code 7.*\), worker \(/);
     const health = await manager.health({ project: "shop", waitFor: "healthy", timeoutMs: 5000 }, call());
     expect(health).toMatchObject({ state: "degraded", overall_healthy: false, wait: { met: false } });
     expect(health.wait?.reason).toMatch(/nothing restarts it/);
@@ -165,6 +163,23 @@ describe("a start that changes a running stack and fails", () => {
     ]);
     expect(stopped.status).toBe("stopped");
     expect(domain.runtime.started()).toEqual(["api"]);
+  });
+
+  it("ends the restart in progress of a service that it added", async () => {
+    await up(service("db"));
+    const plain = (text: string): string => text.replace(/\n {4}healthcheck:.*/, "");
+    domain.runtime.scripts.web = { ends: [{ afterMs: 20, exitCode: 1 }] };
+    domain.runtime.scripts.api = { startMs: 60_000 };
+    domain.project("shop", compose(service("db"), service("api"), plain(service("web", "restart: always"))));
+    const cancel = new AbortController();
+    const change = manager.start({ project: "shop" }, call({ signal: cancel.signal }));
+    await until("web runs", () => domain.runtime.services.has("web"));
+    domain.runtime.scripts.web = { startMs: 400 };
+    await until("web restarts", () => domain.runtime.started().filter((name) => name === "web").length === 2);
+    cancel.abort();
+    await expect(change).rejects.toMatchObject({ code: "OPERATION_CANCELLED" });
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    expect(alive()).toEqual(["db"]);
   });
 
   it("that is refused before a change is not a failed start", async () => {

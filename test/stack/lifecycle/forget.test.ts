@@ -22,7 +22,7 @@ const directory = () => join(domain.state, "projects", "shop");
 const listed = async () => (await manager.list()).find(({ project }) => project === "shop");
 
 it("a folder without a project is reported as not started, with nothing stored", async () => {
-  const note = "The stack is not started yet; nothing is stored of it.";
+  const note = "The stack has never been started; no data is stored for it.";
   const reports = async () => ({
     app: (await manager.health({ project: "shop" }, call())).services.app?.message,
     note: (await manager.snapshots("shop")).note,

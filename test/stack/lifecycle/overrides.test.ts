@@ -3,7 +3,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { SharedStackManager } from "../../../src/stack/model.js";
-import { call, compose, Domain, eventsOf, service } from "../../support/domain.js";
+import { call, compose, Domain, eventsOf, service, until } from "../../support/domain.js";
 
 let domain: Domain;
 let manager: SharedStackManager;
@@ -93,7 +93,61 @@ describe("a limit that a call sets", () => {
   });
 });
 
+describe("limits that cannot be stored", () => {
+  it("are a warning of a start that succeeded, not its failure", async () => {
+    write(web("8080:80"));
+    // A directory in place of the file: each write of it fails.
+    const file = join(domain.state, "projects", "shop", "limits.json");
+    mkdirSync(join(file, "x"), { recursive: true });
+    const phrase = /the limits of this start were not stored for later starts \(.*EISDIR.*\)/;
+    const first = await start({ limits: { web: { pids: 60 } } });
+    expect(first).toMatchObject({ status: "healthy", verified: true, message: expect.stringMatching(phrase) });
+    expect(limits()).toEqual({ pids: 60 });
+    const changed = await start({ limits: { web: { pids: 70 } } });
+    expect(changed).toMatchObject({ status: "reconciled", verified: true, message: expect.stringMatching(phrase) });
+    expect(limits()).toEqual({ pids: 70 });
+    expect(await eventsOf(manager, "shop", "stack_start_failed")).toEqual([]);
+    expect((await eventsOf(manager, "shop", "warning")).map(({ message }) => message)).toEqual([
+      expect.stringMatching(phrase),
+      expect.stringMatching(phrase),
+    ]);
+  });
+});
+
 describe("a check of the ports", () => {
+  it("does not call a port busy that a start of the same stack holds", async () => {
+    write(web("8080:80"));
+    let check: ReturnType<typeof manager.check> | undefined;
+    const { open, checkPorts } = domain.runtime;
+    domain.runtime.open = async (request) => {
+      // The runtime holds the ports before the stack is open.
+      domain.runtime.busyPorts.add(8080);
+      check = manager.check({ project: "shop" });
+      await check;
+      return open.call(domain.runtime, request);
+    };
+    await start();
+    const expected = {
+      startable: true,
+      problems: [],
+      services: [{ ports: [{ host_port: 8080 }] }],
+      notes: ["The host ports were not checked, because the stack is starting and holds them."],
+    };
+    expect(await check).toMatchObject(expected);
+    await manager.stop({ project: "shop" }, call());
+    // A start that begins while the runtime checks the ports.
+    let begun: ReturnType<typeof start> | undefined;
+    domain.runtime.open = open;
+    domain.runtime.scripts = { web: { startMs: 300 } };
+    domain.runtime.checkPorts = async (request) => {
+      begun = start();
+      await until("the start is in progress", () => manager.running().some(({ state }) => state === "starting"));
+      return checkPorts.call(domain.runtime, request);
+    };
+    expect(await manager.check({ project: "shop" })).toMatchObject(expected);
+    expect((await begun)?.verified).toBe(true);
+  });
+
   it("names a port that is in use, with its owner, and not those of the project's running stack", async () => {
     write(web("8080:80"));
     domain.runtime.busyPorts.add(8080);

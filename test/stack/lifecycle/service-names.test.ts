@@ -78,6 +78,14 @@ it("the name of a service that runs several times leads to all of its instances"
   expect(restarted).toMatchObject({ service: "web-2", verified: true, dependents_restarted: [] });
   expect(await states()).toEqual({ web: 1, "web-2": 2, "web-3": 1, proxy: 1 });
   expect((await eventsOf(manager, project, "service_crashed")).map((one) => one.service)).toEqual(["web-2"]);
+  // The answer names the instances that do not run, also when the first one is among them.
+  runtime.service("web").end();
+  const lowered = await manager.setLimits({ project, service: "web", limits: { pids: 90 } }, call());
+  expect(lowered).toMatchObject({
+    live: true,
+    message: "The limits are in force, except for web, which does not run, and kept for the next start.",
+  });
+  expect(runtime.service("web-3").limits.pids).toBe(90);
   expect(await manager.restart({ project, service: "web" }, call())).toMatchObject({
     dependents_restarted: ["web-2", "web-3"],
   });

@@ -108,7 +108,9 @@ it("a failed start has the runtime's refusal, also where another service waits f
 it.each([
   [{ exitCode: null, signal: "SIGKILL", oomKilled: true }, "", /Raise its memory limit/],
   [{ exitCode: 1 }, "[emerg] bind() to 0.0.0.0:80 failed (13: Permission denied)", /port from 1024 upwards/],
-  [{ exitCode: 1 }, "EACCES: permission denied, open '/data/x'", /services do not run as root/],
+  [{ exitCode: 1 }, "Error: listen EACCES: permission denied 0.0.0.0:443", /port from 1024 upwards/],
+  [{ exitCode: 1 }, "EACCES: permission denied, open '/data/x'", /^It lacks a permission/],
+  [{ exitCode: 1 }, "Error: listen EACCES: permission denied /run/app.sock", /^It lacks a permission/],
 ])("a start that fails with %j %j has the step that fixes it", async (exit, prints, step) => {
   domain.project("shop", compose(service("app", "mem_limit: 100m")));
   domain.runtime.scripts = { app: { prints, probe: () => "connection refused" } };

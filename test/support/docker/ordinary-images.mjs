@@ -46,11 +46,11 @@ set -e
 if [ ! -d /var/lib/mysql/mysql ]; then
   mariadb-install-db --user=mysql --datadir=/var/lib/mysql --auth-root-authentication-method=normal --skip-test-db > /dev/null
   {
-    echo "CREATE DATABASE IF NOT EXISTS \`$MYSQL_DATABASE\`; USE \`$MYSQL_DATABASE\`;"
-    for file in /docker-entrypoint-initdb.d/*.sql; do [ -f "$file" ] && cat "$file" && echo ';'; done
+    echo "CREATE DATABASE IF NOT EXISTS $MYSQL_DATABASE; USE $MYSQL_DATABASE;"
+    for file in /docker-entrypoint-initdb.d/*.sql; do [ -f "$file" ] && cat "$file"; done
     echo "FLUSH PRIVILEGES; CREATE USER '$MYSQL_USER'@'%' IDENTIFIED BY '$MYSQL_PASSWORD';"
-    echo "GRANT ALL ON \`$MYSQL_DATABASE\`.* TO '$MYSQL_USER'@'%'; ALTER USER root@localhost IDENTIFIED BY '$MYSQL_ROOT_PASSWORD';"
-  } > /tmp/init.sql
+    echo "GRANT ALL ON $MYSQL_DATABASE.* TO '$MYSQL_USER'@'%'; ALTER USER root@localhost IDENTIFIED BY '$MYSQL_ROOT_PASSWORD';"
+  } | tr '\\n' ' ' | sed 's/; */;\\n/g' > /tmp/init.sql
   set -- "$@" --init-file=/tmp/init.sql
 fi
 exec "$@"

@@ -48,9 +48,9 @@ export async function pauseContainer(child: Child): Promise<Pause> {
     return released;
   };
   const timer = setTimeout(() => void release(), DEADLINE_MS);
-  const held = await paused;
+  const isPaused = await paused;
   clearTimeout(timer);
-  if (held && released === undefined) return { release };
+  if (isPaused && released === undefined) return { release };
   await release();
   throw pauseRefused(output.trim() === "" ? "the engine's host did not pause them in time" : lastLine(output));
 }

@@ -63,7 +63,7 @@ export class DaggerService implements RuntimeService {
   readonly hooks: HookContext;
   readonly #preStop: PreStop;
   /** The present pause and its end. */
-  #pause: { held: Promise<Pause>; over: Promise<void>; tellOver(): void } | null = null;
+  #pause: { held: Promise<Pause>; over: Promise<void>; resolveOver(): void } | null = null;
 
   constructor(private readonly options: DaggerServiceOptions) {
     this.service = options.probing.service.name;
@@ -89,8 +89,8 @@ export class DaggerService implements RuntimeService {
     // A frozen process receives no signal.
     await this.resume();
     const { instance, containerId } = this.options;
-    const left = this.#hasEnded() || containerId === null ? graceMs : await this.#preStop.run(graceMs);
-    await instance.stop(left, signal);
+    const remainingMs = this.#hasEnded() || containerId === null ? graceMs : await this.#preStop.run(graceMs);
+    await instance.stop(remainingMs, signal);
     return this.exited;
   }
 
@@ -150,16 +150,16 @@ export class DaggerService implements RuntimeService {
     if (this.#pause !== null || this.#hasEnded()) return;
     if (containerId === null) throw pauseRefused(unseen);
     const held = host.pause(containerId);
-    let tellOver = (): void => {};
+    let resolveOver = (): void => {};
     const over = new Promise<void>((resolve) => {
-      tellOver = resolve;
+      resolveOver = resolve;
     });
-    this.#pause = { held, over, tellOver };
+    this.#pause = { held, over, resolveOver };
     try {
       await held;
     } catch (error) {
       this.#pause = null;
-      tellOver();
+      resolveOver();
       throw error;
     }
   }
@@ -170,7 +170,7 @@ export class DaggerService implements RuntimeService {
     this.#pause = null;
     const held = await pause.held.catch(() => null);
     await held?.release();
-    pause.tellOver();
+    pause.resolveOver();
   }
 
   #hasEnded(): boolean {

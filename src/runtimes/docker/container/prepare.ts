@@ -177,8 +177,8 @@ async function prepareAs(
     // The files belong to a user whose id only the image defines. They are created before the container, without their
     // owner.
     const placed = engine.socket ? await writeSecretFiles(secrets, files, numericUser(chosen.user)) : [];
-    const known = numericUser(chosen.user) ?? knownUserIds(image.id, chosen.user) ?? null;
-    const first = specFor(placed, known);
+    const knownIds = numericUser(chosen.user) ?? knownUserIds(image.id, chosen.user) ?? null;
+    const first = specFor(placed, knownIds);
     id = await create(docker, first);
     const named = !/^\d+(?::\d+)?$/.test(chosen.user);
     const fresh = volumes.some((volume) => volume.fresh);
@@ -189,7 +189,7 @@ async function prepareAs(
       await removeContainer(docker, id);
       return null;
     }
-    if (known === null && ids !== null && Object.keys(first.HostConfig?.Tmpfs ?? {}).length > 0) {
+    if (knownIds === null && ids !== null && Object.keys(first.HostConfig?.Tmpfs ?? {}).length > 0) {
       // Only a container of the image tells the ids, which its temporary file systems need at the creation.
       await removeContainer(docker, id);
       id = await create(docker, specFor(placed, ids));

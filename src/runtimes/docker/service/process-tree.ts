@@ -53,13 +53,13 @@ async function processes(): Promise<Process[]> {
 function descendants(all: readonly Process[], root: number): Process[] {
   const children = new Map<number, Process[]>();
   for (const one of all) children.set(one.parent, [...(children.get(one.parent) ?? []), one]);
-  const found: Process[] = [];
+  const tree: Process[] = [];
   for (const level = [root]; level.length > 0; ) {
     const next = children.get(level.pop() as number) ?? [];
-    found.push(...next);
+    tree.push(...next);
     level.push(...next.map(({ pid }) => pid));
   }
-  return found;
+  return tree;
 }
 
 function send(pid: number, signal: NodeJS.Signals): void {
@@ -90,9 +90,9 @@ export async function killTree(container: string, mark: string): Promise<void> {
     // A stopped init does not end with the command, and goes on adopting what the command leaves.
     if (init !== undefined) send(init, "SIGSTOP");
     const tree = init === undefined ? [] : descendants(all, init);
-    const left = [...tree, ...marked].filter(({ pid, zombie }) => pid !== init && !zombie);
-    if (left.length === 0) break;
-    for (const { pid } of left) send(pid, "SIGKILL");
+    const alive = [...tree, ...marked].filter(({ pid, zombie }) => pid !== init && !zombie);
+    if (alive.length === 0) break;
+    for (const { pid } of alive) send(pid, "SIGKILL");
     await delay(PAUSE_MS);
   }
   if (init !== undefined) send(init, "SIGKILL");

@@ -60,13 +60,13 @@ function reachable(): Subnet[] {
  * @returns why the addresses cannot be used; null when they can
  */
 export function addressFault(ipam: readonly NetworkAddresses[], sameMachine: boolean): string | null {
-  const taken = sameMachine ? reachable() : [];
+  const reachableSubnets = sameMachine ? reachable() : [];
   for (const { subnet: text } of ipam) {
     const subnet = subnetOf(text);
     if (subnet === null) return `${text} is not an IPv4 subnet`;
     if (subnet.prefix < LARGEST || !PRIVATE.some((one) => inside(subnet, one)))
       return `${text} is not a private range of at most 65,536 addresses`;
-    if (taken.some((one) => overlap(subnet, one))) return `${text} is in use on this machine`;
+    if (reachableSubnets.some((one) => overlap(subnet, one))) return `${text} is in use on this machine`;
   }
   return null;
 }

@@ -93,9 +93,9 @@ export function terminalOutput(onOutput: ExecRequest["onOutput"]) {
       const end = head.indexOf("\n");
       if (end < 0 && head.length < MOST_HEAD) return undefined;
       const line = end < 0 ? "" : head.subarray(0, end).toString("latin1").trim();
-      const known = /^\/dev\/pts\/\d{1,9}$/.test(line);
-      if (known) device = line;
-      const rest = known ? head.subarray(end + 1) : head;
+      const isDevice = /^\/dev\/pts\/\d{1,9}$/.test(line);
+      if (isDevice) device = line;
+      const rest = isDevice ? head.subarray(end + 1) : head;
       head = null;
       return rest.length === 0 ? undefined : onOutput("stdout", rest);
     },

@@ -9,6 +9,7 @@ import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readKernelFile } from "../../../system/kernel-file.js";
+import { raceAbort } from "../../../system/wait.js";
 import type { Dial } from "../../shared/probes/dial.js";
 import type { Forward } from "../forward.js";
 import { type Listener, listeners } from "../ports-listeners.js";
@@ -115,13 +116,13 @@ export class NetworkNamespace implements Loopback {
       detached: true,
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });
-    const said = lastLineOf(agent.stderr);
+    const lastLine = lastLineOf(agent.stderr);
     const ended = exitOf(agent);
     const ready = new Promise<boolean>((resolve) => agent.once("message", () => resolve(true)));
     const outcome = await Promise.race([ready, ended, sleep(READY_MS, "no answer", { ref: false })]);
     if (outcome !== true || agent.pid === undefined) {
       agent.kill("SIGKILL");
-      throw new Error(`unshare cannot make a network namespace: ${said() || outcome}`);
+      throw new Error(`unshare cannot make a network namespace: ${lastLine() || outcome}`);
     }
     const network = new NetworkNamespace(agent, options);
     void ended.then((how) => network.#end(`the process of its network ended (${how})`));
@@ -151,7 +152,7 @@ export class NetworkNamespace implements Loopback {
         "--config-net",
         "--foreground",
         "--quiet",
-        // Else it becomes a user that may not enter the namespace. It drops its capabilities all the same.
+        // Without this option pasta changes to a user that cannot enter the namespace. It still drops its capabilities.
         "--runas=0",
         ...["-t", "none", "-u", "none", "-T", "none", "-U", "none"],
         ...(hasLoopbackNameServer() ? ["--dns-forward", NAME_SERVER] : []),
@@ -161,7 +162,7 @@ export class NetworkNamespace implements Loopback {
       { cwd: "/", env: {}, detached: true, stdio: ["pipe", "ignore", "pipe", namespace] },
     );
     closeSync(namespace);
-    const said = lastLineOf(pasta.stderr);
+    const lastLine = lastLineOf(pasta.stderr);
     const ended = exitOf(pasta);
     pasta.stdin?.on("error", () => undefined);
     if (pasta.pid === undefined) throw new Error(`pasta cannot be started: ${await ended}`);
@@ -174,7 +175,7 @@ export class NetworkNamespace implements Loopback {
       this.#end(`pasta, which connects its network, ended (${text})`);
     });
     for (const until = Date.now() + READY_MS; this.gateway() === null; await sleep(STEP_MS)) {
-      if (how !== null) throw new Error(`pasta cannot connect a network namespace: ${said() || how}`);
+      if (how !== null) throw new Error(`pasta cannot connect a network namespace: ${lastLine() || how}`);
       if (Date.now() > until) throw new Error("pasta did not connect a network namespace in time");
     }
     pasta.unref();
@@ -205,7 +206,15 @@ export class NetworkNamespace implements Loopback {
 
   readonly dial: Dial = async (port, signal) => {
     signal.throwIfAborted();
-    const { socket } = await this.#request({ connect: port });
+    const request = this.#request({ connect: port });
+    // The kernel can let a connection wait for minutes; its socket is not needed then.
+    const { socket } = await raceAbort(request, signal).catch((error: unknown) => {
+      void request.then(
+        (late) => late.socket?.destroy(),
+        () => undefined,
+      );
+      throw error;
+    });
     if (socket === undefined) throw new Error("The connection ended before it was handed over.");
     socket.allowHalfOpen = true;
     socket.on("error", () => {});
@@ -269,7 +278,9 @@ export class NetworkNamespace implements Loopback {
       if (!this.agent.connected) return reject(new Error("The stack's network is gone."));
       this.#waiting.set(id, { resolve: (answer, socket) => resolve({ id, answer, socket }), reject });
       this.agent.send({ id, ...request } satisfies AgentRequest, (error) => {
-        if (error !== null) this.#waiting.get(id)?.reject(error);
+        if (error === null) return;
+        this.#waiting.get(id)?.reject(error);
+        this.#waiting.delete(id);
       });
     });
   }

@@ -70,12 +70,12 @@ export class NamespacePorts implements StackPorts {
     const requests = Object.values(definition.services).flatMap(portRequests);
     await this.#published.apply(definition);
     const before = new Map([...this.#inside].map(([service, ports]) => [service, new Map(ports)]));
-    const wanted = new Set(requests.map(({ containerPort }) => containerPort));
+    const containerPorts = new Set(requests.map(({ containerPort }) => containerPort));
     const used = new Set<number>();
     this.#inside.clear();
     let next = SEARCH_FROM;
     const free = (): number => {
-      while (used.has(next) || wanted.has(next)) next = next >= LAST ? 1024 : next + 1;
+      while (used.has(next) || containerPorts.has(next)) next = next >= LAST ? 1024 : next + 1;
       return next;
     };
     // What a service has already is not given to another.
@@ -84,8 +84,8 @@ export class NamespacePorts implements StackPorts {
       if (port !== undefined) used.add(port);
     }
     for (const { service, containerPort } of requests) {
-      const kept = before.get(service)?.get(containerPort);
-      const port = kept ?? (containerPort !== 0 && !used.has(containerPort) ? containerPort : free());
+      const formerPort = before.get(service)?.get(containerPort);
+      const port = formerPort ?? (containerPort !== 0 && !used.has(containerPort) ? containerPort : free());
       used.add(port);
       const ports = this.#inside.get(service) ?? new Map<number, number>();
       ports.set(containerPort, port);
@@ -95,17 +95,17 @@ export class NamespacePorts implements StackPorts {
   }
 
   async #mirror(definition: StackDefinition, used: ReadonlySet<number>): Promise<void> {
-    const wanted = new Map<number, number>();
+    const mirrors = new Map<number, number>();
     for (const { service, port } of publishedPlaceholders(Object.values(definition.services))) {
       const [from, to] = [this.publishedPort(service, port), this.hostPort(service, port)];
-      if (from !== undefined && to !== undefined && !used.has(from)) wanted.set(from, to);
+      if (from !== undefined && to !== undefined && !used.has(from)) mirrors.set(from, to);
     }
     for (const [from, { to, forward }] of this.#mirrors) {
-      if (wanted.get(from) === to) continue;
+      if (mirrors.get(from) === to) continue;
       this.#mirrors.delete(from);
       await forward.close();
     }
-    for (const [from, to] of wanted) {
+    for (const [from, to] of mirrors) {
       if (this.#mirrors.has(from)) continue;
       const forward = await this.loopback.forward(LOOPBACK, from, () => to);
       if (forward !== null) this.#mirrors.set(from, { to, forward });

@@ -2,7 +2,7 @@
  * Verifies the mounts of new namespaces before a program runs in them. A project's owner or a service can exchange a
  * folder of the project for a link while bubblewrap mounts: it then mounts another folder, or mounts at another place,
  * such as over the libraries that setpriv is about to load as root. bubblewrap waits after its mounts until they are
- * verified from outside; nobody can change them afterwards.
+ * verified from outside; no other process can change them afterwards.
  */
 import { execFile } from "node:child_process";
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, readFileSync, readlinkSync } from "node:fs";

@@ -29,11 +29,11 @@ interface ConfigFile {
 
 const filesOf = (binds: readonly BindMount[], at: string, folder: string): ConfigFile[] => {
   const files: ConfigFile[] = [];
-  let left = MAX_BYTES;
+  let remainingBytes = MAX_BYTES;
   const read = (path: string, source: string): void => {
-    const text = readRegularText(source, { within: folder, maxBytes: left });
+    const text = readRegularText(source, { within: folder, maxBytes: remainingBytes });
     if (text === undefined) return;
-    left -= Buffer.byteLength(text);
+    remainingBytes -= Buffer.byteLength(text);
     files.push({ path, text });
   };
   for (const { target, source } of binds) {
