@@ -131,6 +131,13 @@ export interface FileCopy {
   source: { path: string; within: string } | null;
 }
 
+/** A file that was not copied into an instance. */
+export interface SkippedCopy {
+  target: string;
+  /** `private`: secrets are written in it, and the engine would keep them. `gone`: it no longer exists. */
+  reason: "private" | "gone";
+}
+
 /** How a command ended. */
 export interface ExecResult {
   exitCode: number | null;
@@ -217,9 +224,10 @@ export interface RuntimeService {
   /**
    * Copies files into the instance, as its user, and removes others. Absent where an instance uses the project's files
    * themselves or cannot be changed.
+   * @returns the files that were not copied although nothing failed
    * @throws when a file could not be copied or removed; others may have been
    */
-  copyFiles?(files: readonly FileCopy[]): Promise<void>;
+  copyFiles?(files: readonly FileCopy[]): Promise<readonly SkippedCopy[]>;
   /**
    * Pauses all processes of the instance until `resume`.
    * @throws UNSUPPORTED when the runtime cannot pause; then no process is paused
@@ -302,9 +310,10 @@ export interface StackRuntime {
   /**
    * Deletes everything that the runtime keeps of a project that is not running: all its volumes, installed
    * dependencies, images built for it, and what an earlier server left.
+   * @returns sentences about data that stays, because its engine did not answer in an earlier call either
    * @throws when something cannot be deleted; a later call deletes the rest
    */
-  removeProject(projectId: string, stateDir: string): Promise<void>;
+  removeProject(projectId: string, stateDir: string): Promise<readonly string[]>;
   /**
    * Copies named volumes into an empty private directory, in a format that only this runtime can read.
    * @returns bytes of each volume that has data; volumes without data are left out

@@ -53,17 +53,18 @@ const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code
 const GONE = ["ENOENT", "ENOTDIR", "ELOOP", "EINVAL"];
 
 /** @returns null for an entry that has disappeared during the walk, and so is not part of it */
-function unlessGone<T>(look: () => T): T | null {
+function unlessGone<T>(look: () => T, codes = GONE): T | null {
   try {
     return look();
   } catch (error) {
-    if (GONE.includes(codeOf(error))) return null;
+    if (codes.includes(codeOf(error))) return null;
     throw error;
   }
 }
 
 class Walk {
   #entries = 0;
+  #visited = 0;
   #bytes = 0;
 
   constructor(
@@ -76,13 +77,16 @@ class Walk {
     return new UnsafePathError("too large", this.root, problem, { hint });
   }
 
-  /** The names in a folder by its path, in order. */
-  #names(at: string): string[] {
+  /** The names in a folder by its path, in order; none of a folder that has disappeared during the walk. */
+  #names(at: string, depth: number): string[] {
     const { entries } = this.options.limits;
     const names: string[] = [];
-    const folder = opendirSync(join(at, "."));
+    // The tree itself must be a folder.
+    const folder = unlessGone(() => opendirSync(join(at, ".")), depth === 0 ? ["ENOENT"] : GONE);
+    if (folder === null) return names;
     try {
-      for (let entry = folder.readSync(); entry !== null; entry = folder.readSync()) {
+      const next = () => unlessGone(() => folder.readSync());
+      for (let entry = next(); entry !== null; entry = next()) {
         names.push(entry.name);
         if (this.#entries + names.length > entries)
           throw this.#tooLarge(`has more than ${entries.toLocaleString("en")} entries`);
@@ -98,10 +102,9 @@ class Walk {
   async *folder(at: string, prefix: string, depth: number): AsyncGenerator<TreeEntry> {
     const { limits, choose } = this.options;
     if (depth > limits.depth) throw this.#tooLarge(`has folders nested deeper than ${limits.depth}`);
-    let visited = 0;
-    for (const name of this.#names(at)) {
-      visited += 1;
-      if (visited % TURN === 0) await nextTurn();
+    for (const name of this.#names(at, depth)) {
+      this.#visited += 1;
+      if (this.#visited % TURN === 0) await nextTurn();
       const path = `${prefix}${name}`;
       const choice = choose(path);
       if (choice === "skip") continue;

@@ -21,6 +21,7 @@ import type {
   RuntimeStatus,
   ServiceExit,
   ServiceStats,
+  SkippedCopy,
   StackRuntime,
   StartServiceRequest,
   VolumesRequest,
@@ -70,7 +71,7 @@ export class FakeService implements RuntimeService {
   ended = false;
   readonly #newVolumes: string[];
   probing = 0;
-  copyFiles?: (files: readonly FileCopy[]) => Promise<void>;
+  copyFiles?: (files: readonly FileCopy[]) => Promise<readonly SkippedCopy[]>;
 
   constructor(
     readonly service: string,
@@ -83,7 +84,9 @@ export class FakeService implements RuntimeService {
       this.copyFiles = async (files) => {
         const error = runtime.copyErrors.shift();
         if (error !== undefined) throw error;
-        runtime.copiedFiles?.push(...files);
+        const skipped = files.filter(({ target }) => runtime.privateTargets.includes(target));
+        runtime.copiedFiles?.push(...files.filter((file) => !skipped.includes(file)));
+        return skipped.map(({ target }) => ({ target, reason: "private" }));
       };
     this.command = runtime.script(service).command ?? [];
     this.#newVolumes = runtime.script(service).newVolumes?.shift() ?? [];
@@ -274,6 +277,10 @@ export class FakeRuntime implements StackRuntime {
   readonly volumes = new Map<string, number>();
   /** Files that were copied into instances; null: instances take none. */
   copiedFiles: FileCopy[] | null = null;
+  /** Targets of files that are not copied, because secrets are written in them. */
+  privateTargets: string[] = [];
+  /** What `removeProject` reports as not deleted. */
+  keptData: string[] = [];
   /** Thrown by its next copies of volumes or files, one each. */
   copyErrors: unknown[] = [];
   removeErrors: unknown[] = [];
@@ -351,11 +358,12 @@ export class FakeRuntime implements StackRuntime {
     for (const volume of volumes) this.volumes.delete(`${project}/${volume}`);
   }
 
-  async removeProject(project: string): Promise<void> {
+  async removeProject(project: string): Promise<readonly string[]> {
     const error = this.removeErrors.shift();
     if (error !== undefined) throw error;
     this.calls.push(`remove ${project}`);
     for (const volume of [...this.volumes.keys()]) if (volume.startsWith(`${project}/`)) this.volumes.delete(volume);
+    return this.keptData;
   }
 
   async copyVolumes(request: CopyVolumesRequest, archiveDir: string): Promise<Record<string, number>> {

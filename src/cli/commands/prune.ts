@@ -50,14 +50,15 @@ export async function prune(named: readonly string[], options: PruneOptions, hos
     }
     const deleted: string[] = [];
     for (const { project } of stopped) {
-      await session.call<StopOutcome>(
+      const { not_deleted: kept = [] } = await session.call<StopOutcome>(
         "stop_stack",
         { project, forget: true, confirm: options.yes === true, timeout_seconds: CALL_SECONDS },
         (progress) => terminal.note(dim(progress.message)),
       );
       deleted.push(project);
-      if (!terminal.json)
-        terminal.print(`${project}: its data, snapshots, dependencies, logs and records are deleted.`);
+      const what = kept.length === 0 ? "data, snapshots" : "snapshots";
+      if (!terminal.json) terminal.print(`${project}: its ${what}, dependencies, logs and records are deleted.`);
+      for (const sentence of kept) terminal.note(`${project}: ${sentence}`);
     }
     if (terminal.json) terminal.print(JSON.stringify({ dry_run: false, deleted }));
     return running.length > 0 && named.length > 0 ? EXIT.failure : EXIT.ok;

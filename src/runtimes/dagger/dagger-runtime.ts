@@ -22,6 +22,7 @@ import type { OpenSession } from "./session/types.js";
 import type { DaggerSettings } from "./settings.js";
 import type { DaggerStack } from "./stack/dagger-stack.js";
 import type { VolumeAccess } from "./volumes/access.js";
+import type { KeptContent } from "./volumes/remove.js";
 
 export interface DaggerRuntimeOptions {
   settings: DaggerSettings;
@@ -44,7 +45,7 @@ export interface DaggerParts {
 
 const MB = 1024 * 1024;
 
-const kept = (why: string | undefined): string => `an engine still holds their content: ${why}`;
+const holds = ({ engine, reason }: KeptContent): string => `the engine ${engine} still holds their content: ${reason}`;
 
 class DaggerRuntime implements StackRuntime {
   readonly name = "dagger";
@@ -121,25 +122,37 @@ class DaggerRuntime implements StackRuntime {
 
   async removeVolumes(projectId: string, stateDir: string, volumes: string[]): Promise<void> {
     const { removeVolumes } = await import("./volumes/remove.js");
-    const left = await removeVolumes(await this.#access(projectId, stateDir), volumes);
-    for (const why of left)
-      this.options.warn(`${projectId}: no stack sees the deleted volumes any more, but ${kept(why)}`);
+    this.#warnOf(projectId, await removeVolumes(await this.#access(projectId, stateDir), volumes));
   }
 
-  async removeProject(projectId: string, stateDir: string): Promise<void> {
-    const [{ removeVolumes }, { volumeNames }] = await Promise.all([
+  #warnOf(projectId: string, left: readonly KeptContent[]): void {
+    for (const content of left)
+      this.options.warn(`${projectId}: no stack sees the deleted volumes any more, but ${holds(content)}`);
+  }
+
+  /**
+   * An engine that prevents the removal twice no longer does: it may not exist any more, and the project could never be
+   * forgotten.
+   */
+  async removeProject(projectId: string, stateDir: string): Promise<string[]> {
+    const [{ removeVolumes }, { volumeNames, recordRemovalFailed }] = await Promise.all([
       import("./volumes/remove.js"),
       import("./volumes/records.js"),
     ]);
     const left = await removeVolumes(await this.#access(projectId, stateDir), await volumeNames(stateDir));
-    if (left.length === 0) return;
-    throw new StackwardenError(
-      "RUNTIME_UNAVAILABLE",
-      `The volumes of ${projectId} were not deleted: ${kept(left[0])}`,
-      {
-        hint: "Start the engine, then call again.",
-      },
+    const [first] = left.filter(({ records }) => records.some(({ removalFailed }) => removalFailed !== true));
+    if (first === undefined) {
+      this.#warnOf(projectId, left);
+      return left.map((content) => `Volumes were not deleted: ${holds(content)}`);
+    }
+    await recordRemovalFailed(
+      stateDir,
+      left.flatMap(({ records }) => records),
     );
+    throw new StackwardenError("RUNTIME_UNAVAILABLE", `The volumes of ${projectId} were not deleted: ${holds(first)}`, {
+      hint: "Start the engine, then call again. If the engine no longer exists, call again too: the next call forgets the project even when the engine does not answer, and leaves the content there.",
+      details: { engine: first.engine },
+    });
   }
 
   async copyVolumes(request: CopyVolumesRequest, archiveDir: string): Promise<Record<string, number>> {
@@ -168,7 +181,7 @@ class DaggerRuntime implements StackRuntime {
       import("./volumes/restore.js"),
     ]);
     const { runnerHost } = engineOf(this.#settings(settings), this.options.env, projectId);
-    await restoreVolumes(access, runnerHost, request, archiveDir);
+    this.#warnOf(projectId, await restoreVolumes(access, runnerHost, request, archiveDir));
   }
 
   /** Before an engine is used, the size of this machine is reported instead. */

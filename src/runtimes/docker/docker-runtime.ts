@@ -133,7 +133,7 @@ class DockerRuntime implements StackRuntime {
     }
   }
 
-  async removeProject(projectId: string, stateDir: string): Promise<void> {
+  async removeProject(projectId: string, stateDir: string): Promise<readonly string[]> {
     const [{ rememberedEngines }, { removeProject }] = await Promise.all([
       import("./volumes/engines.js"),
       import("./volumes/remove.js"),
@@ -146,6 +146,7 @@ class DockerRuntime implements StackRuntime {
         await engine.close();
       }
     }
+    return [];
   }
 
   /** The engine that holds the volumes; its certificates come from the current setting. */

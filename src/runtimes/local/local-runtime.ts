@@ -92,13 +92,14 @@ class LocalRuntime implements StackRuntime {
     await removeTree(join(stateDir, "anonymous"), stateDir);
   }
 
-  async removeProject(_projectId: string, stateDir: string): Promise<void> {
+  async removeProject(_projectId: string, stateDir: string): Promise<readonly string[]> {
     const [{ removeTree }, { removeMountPoints }] = await Promise.all([
       import("./files/remove-tree.js"),
       import("./files/mount-point.js"),
     ]);
     for (const name of PROJECT_FOLDERS) await removeTree(join(stateDir, name), stateDir);
     await removeMountPoints(stateDir);
+    return [];
   }
 
   async copyVolumes(request: CopyVolumesRequest, archiveDir: string): Promise<Record<string, number>> {

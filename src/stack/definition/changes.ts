@@ -6,7 +6,10 @@ import type { ServiceDefinition, StackDefinition } from "./types.js";
 const digest = (content: string | Buffer | undefined): string | null =>
   content === undefined ? null : createHash("sha256").update(content).digest("hex");
 
-/** Everything that determines an instance. Excludes limits, which change on the running service. */
+/**
+ * Everything that determines an instance. Excludes limits, which change on the running service, and annotations, which
+ * no runtime applies.
+ */
 function fingerprint(service: ServiceDefinition, definition: StackDefinition): string {
   // A service that uses another service's published address also depends on that address.
   const published = Object.values(service.environment)
@@ -19,7 +22,14 @@ function fingerprint(service: ServiceDefinition, definition: StackDefinition): s
     digest(definition.secrets[source] ?? definition.binarySecrets?.[source]),
   );
   const configs = (service.configs ?? []).map(({ source }) => digest(definition.configs?.[source]));
-  const { limits: _limits, dependsOn: _order, commands: _commands, watch: _watch, ...rest } = service;
+  const {
+    limits: _limits,
+    dependsOn: _order,
+    commands: _commands,
+    watch: _watch,
+    annotations: _annotations,
+    ...rest
+  } = service;
   return JSON.stringify([rest, published, secrets, configs]);
 }
 

@@ -69,6 +69,8 @@ interface Removed {
   snapshot: string | null;
   /** True when the project's records were deleted too. */
   forgotten?: true;
+  /** Sentences about data of a forgotten project that was not deleted. */
+  kept?: readonly string[];
 }
 const NOTHING: Removed = { removed: [], snapshot: null };
 
@@ -394,14 +396,15 @@ export class Project {
   /** Deletes everything of the project: data on every runtime, dependencies, snapshots, logs and records. */
   async #forget(): Promise<Removed> {
     const { runtimes } = this.options;
+    const kept: string[] = [];
     if (this.storage.exists)
       await this.storage.remove(async (directory) => {
         // A container engine can be unreachable; the local files are deleted last.
         const onThisMachine = ({ name }: StackRuntime): number => Number(!RUNTIME_TRAITS[name].images);
         const order = [...runtimes].sort((one, other) => onThisMachine(one) - onThisMachine(other));
-        for (const runtime of order) await runtime.removeProject(this.id, directory);
+        for (const runtime of order) kept.push(...(await runtime.removeProject(this.id, directory)));
       });
-    return { ...NOTHING, forgotten: true };
+    return { ...NOTHING, forgotten: true, kept };
   }
 
   /** @returns the name of the snapshot; null when there is no data or the runtime cannot copy it */

@@ -47,6 +47,9 @@ const STOPPED = {
 
 const FORGOTTEN = " Its data, snapshots, dependencies, logs and records are deleted.";
 
+const sayForgotten = (kept: readonly string[]): string =>
+  kept.length === 0 ? FORGOTTEN : ` Its snapshots, dependencies, logs and records are deleted. ${kept.join(" ")}`;
+
 export function stopOutcome(
   outcome: Observed<StackReport> & {
     status: StopOutcome["status"];
@@ -54,11 +57,13 @@ export function stopOutcome(
     /** Name of the snapshot with the deleted data; null when none was saved. */
     snapshot: string | null;
     forgotten?: true;
+    /** Sentences about data of the forgotten project that was not deleted. */
+    kept?: readonly string[];
     /** The stopped services, when the others keep running. */
     services?: readonly string[];
   },
 ): StopOutcome {
-  const { project, status, removed, snapshot, forgotten, before, after, begun, services } = outcome;
+  const { project, status, removed, snapshot, forgotten, kept = [], before, after, begun, services } = outcome;
   const alone =
     services !== undefined && status === "stopped"
       ? `Stopped: ${say([...services])}. The other services keep running.`
@@ -67,8 +72,9 @@ export function stopOutcome(
   const saved = snapshot === null ? "" : ` Their data is in the snapshot ${snapshot}.`;
   return {
     status,
-    message: `${alone ?? STOPPED[status]}${deleted}${saved}${forgotten === true ? FORGOTTEN : ""}`,
+    message: `${alone ?? STOPPED[status]}${deleted}${saved}${forgotten === true ? sayForgotten(kept) : ""}`,
     ...(forgotten === true ? { forgotten } : {}),
+    ...(kept.length === 0 ? {} : { not_deleted: [...kept] }),
     ...(snapshot === null ? {} : { snapshot }),
     removed_volumes: removed,
     next: status === "stopping" ? nextCall("health_status", { project, wait_for: "stopped" }) : null,

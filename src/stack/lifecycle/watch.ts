@@ -10,7 +10,7 @@ import { UnsafePathError } from "../../system/open-beneath.js";
 import { ignoredSources, watchIgnores } from "../definition/source-ignore.js";
 import { sourcePaths } from "../definition/source-paths.js";
 import type { WatchRule } from "../definition/types.js";
-import { type FileCopy, RUNS_ON_COPY } from "../runtime.js";
+import { type FileCopy, RUNS_ON_COPY, type SkippedCopy } from "../runtime.js";
 import type { ProjectParts } from "./project-parts.js";
 import type { Restarts } from "./restarts.js";
 import type { ServiceController } from "./service-controller.js";
@@ -46,8 +46,8 @@ interface Changes {
 interface Pending {
   /** Changed files relative to the project's folder, for messages. */
   files: Set<string>;
-  /** By their target. */
-  copies: Map<string, FileCopy & { mtimeMs: number }>;
+  /** By their target; `name` is for messages. */
+  copies: Map<string, FileCopy & { mtimeMs: number; name: string }>;
   replace: boolean;
   /** Epoch milliseconds of the first change. */
   since: number;
@@ -160,18 +160,22 @@ export class Watch {
       since: begun,
     };
     this.#pending.set(unit.name, pending);
+    const removedName = (path: string): string => `${join(shown, path)} (removed)`;
     for (const { path } of changed) pending.files.add(join(shown, path));
-    for (const path of removed) pending.files.add(`${join(shown, path)} (removed)`);
+    for (const path of removed) pending.files.add(removedName(path));
     if (!copiesFiles(unit, rule)) {
       pending.replace = true;
       return;
     }
-    const copy = (path: string, mtimeMs: number, source: FileCopy["source"]): void => {
-      const target = posix.join(rule.target ?? "/", path);
-      pending.copies.set(target, { target, mtimeMs, source });
-    };
-    for (const { path, mtimeMs } of changed) copy(path, mtimeMs, { path: join(shown, path), within: folder });
-    for (const path of removed) copy(path, 0, null);
+    const targetOf = (path: string): string => posix.join(rule.target ?? "/", path);
+    for (const { path, mtimeMs } of changed) {
+      const [target, name] = [targetOf(path), join(shown, path)];
+      pending.copies.set(target, { target, mtimeMs, name, source: { path: name, within: folder } });
+    }
+    for (const path of removed) {
+      const target = targetOf(path);
+      pending.copies.set(target, { target, mtimeMs: 0, name: removedName(path), source: null });
+    }
   }
 
   /** Files that changed since the last scan and are newer than the instance, and files that are gone since. */
@@ -214,13 +218,12 @@ export class Watch {
     const unit = this.#open?.units.get(name);
     if (unit === undefined) return;
     const files = [...pending.files];
-    const [file] = files;
-    const more = files.length === 1 ? "" : ` and ${files.length - 1} other files`;
-    if (!pending.replace && (await this.#copy(unit, pending, `${file}${more}`))) {
+    if (!pending.replace && (await this.#copy(unit, pending))) {
       this.parts.changed();
       return;
     }
-    const reason = `${file}${more} changed`;
+    const [file] = files;
+    const reason = `${sayFiles(files)} changed`;
     try {
       const call = this.parts.restarts.of(unit, false, ACTOR, reason);
       await call.join({ signal: new AbortController().signal, progress: () => undefined });
@@ -233,25 +236,40 @@ export class Watch {
   }
 
   /** @returns false when the files could not be copied, so that the service has to be replaced */
-  async #copy(unit: ServiceController, { copies }: Pending, what: string): Promise<boolean> {
+  async #copy(unit: ServiceController, { copies }: Pending): Promise<boolean> {
     const { instance, name: service } = unit;
     // The next instance gets the present sources with its image.
     if (instance?.copyFiles === undefined) return true;
     const { events } = await this.parts.storage.records();
+    let skipped: readonly SkippedCopy[];
     try {
-      await instance.copyFiles([...copies.values()]);
+      skipped = await instance.copyFiles([...copies.values()]);
     } catch (error) {
       if (unit.instance !== instance) return true;
       const message = `Changed files could not be copied into ${service}, which is replaced: ${(error as Error).message}`;
       events.add({ type: "warning", service, message, actor: ACTOR });
       return false;
     }
-    for (const { source, mtimeMs } of copies.values())
+    const reasons = new Map(skipped.map(({ target, reason }) => [target, reason]));
+    const copied = [...copies.values()].filter(({ target }) => !reasons.has(target));
+    for (const { source, mtimeMs } of copied)
       if (source !== null) unit.copiedFiles.set(join(source.within, source.path), mtimeMs);
-    events.add({ type: "files_copied", service, message: `Copied into ${service}: ${what}.`, actor: ACTOR });
+    const names = (some: readonly { name: string }[]): string => sayFiles([...new Set(some.map(({ name }) => name))]);
+    if (copied.length > 0) {
+      const message = `Copied into ${service}: ${names(copied)}.`;
+      events.add({ type: "files_copied", service, message, actor: ACTOR });
+    }
+    const secret = [...copies.values()].filter(({ target }) => reasons.get(target) === "private");
+    if (secret.length > 0) {
+      const message = `Not copied into ${service}, because the engine would keep the secrets in it: ${names(secret)}.`;
+      events.add({ type: "warning", service, message, actor: ACTOR });
+    }
     return true;
   }
 }
+
+const sayFiles = (files: readonly string[]): string =>
+  files.length === 1 ? `${files[0]}` : `${files[0]} and ${files.length - 1} other files`;
 
 const watched = (stack: Stack): ServiceController[] =>
   [...stack.units.values()].filter(({ definition }) => (definition.watch ?? []).length > 0);

@@ -40,6 +40,8 @@ export const stopOutcome = z.object({
   snapshot: text.exactOptional(),
   /** The project's data, snapshots, dependencies, logs and records were deleted. */
   forgotten: z.literal(true).exactOptional(),
+  /** Data of the forgotten project that stays on an engine which does not answer; absent when there is none. */
+  not_deleted: z.array(text).exactOptional(),
   next: nextCall,
   before: stackReport,
   after: stackReport,

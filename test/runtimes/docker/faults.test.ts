@@ -118,6 +118,13 @@ describe("a build", () => {
     await expect(build(MOUNT)).rejects.toMatchObject({ code: "UNSUPPORTED" });
   });
 
+  it("ends with its start when the engine does not answer the request for a session", async () => {
+    await start({ version: { ApiVersion: "1.43" } });
+    const cancel = new AbortController();
+    fake.on("POST /session", () => cancel.abort(new Error("the start was cancelled")));
+    await expect(build(MOUNT, { signal: cancel.signal })).rejects.toThrow("the start was cancelled");
+  });
+
   it("tells a wrong base image from a busy registry and from an engine that goes away", async () => {
     await start();
     fake.on("POST /build", { lines: [{ error: "pull access denied for x" }] });

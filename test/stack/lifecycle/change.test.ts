@@ -162,7 +162,8 @@ describe("a start of a running stack", () => {
       compose(
         service("api", needs("db", ", restart: true")),
         service("db", "environment: { A: b }"),
-        service("lim", "cpus: 2"),
+        // No runtime applies annotations.
+        service("lim", "cpus: 2\nannotations: { note: changed }"),
         service("ill"),
       ),
     );

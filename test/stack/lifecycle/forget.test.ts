@@ -97,7 +97,13 @@ describe("a project that is forgotten", () => {
     await expect(forget()).rejects.toMatchObject({ code: "RUNTIME_UNAVAILABLE" });
     expect(existsSync(join(directory(), "project.json"))).toBe(true);
     expect((await eventsOf(manager, "shop")).length).toBeGreaterThan(0);
-    expect(await forget()).toMatchObject({ forgotten: true });
+    // What an engine keeps for ever is named.
+    domain.runtime.keptData = ["Volumes were not deleted: the engine x still holds their content."];
+    const outcome = await forget();
+    expect(outcome).toMatchObject({ forgotten: true, not_deleted: domain.runtime.keptData });
+    expect(outcome.message).toMatch(
+      /^The stack .* Its snapshots, dependencies, logs and records are deleted\. Volumes /,
+    );
     expect(existsSync(directory())).toBe(false);
   });
 

@@ -78,6 +78,15 @@ describe("a watched stack", () => {
     write("src/main.py", "four");
     await until("the file is copied", () => (dagger.copiedFiles ?? []).length > 0);
     expect(dagger.copiedFiles).toMatchObject([{ target: "/app/main.py" }]);
+    // A file that is not copied is not named as copied, and stays stale.
+    dagger.privateTargets = ["/app/secrets"];
+    write("src/secrets", "hush");
+    const messages = async (type: "files_copied" | "warning") =>
+      (await eventsOf(manager, "shop", type)).map(({ message }) => message);
+    const warning = "Not copied into app, because the engine would keep the secrets in it: src/secrets.";
+    await until("the warning", async () => (await messages("warning")).includes(warning));
+    expect((await messages("files_copied")).at(-1)).toBe("Copied into app: src/main.py.");
+    expect((await manager.report("shop")).services.app?.stale?.files).toEqual(["src/secrets"]);
     expect(await generation()).toBe(present);
   });
 

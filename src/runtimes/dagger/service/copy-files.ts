@@ -1,9 +1,7 @@
 /** Copies files of the project into a running container, as the service's user. */
-import { join } from "node:path";
-import { pack } from "tar-stream";
 import { StackwardenError } from "../../../errors.js";
-import type { ExecRequest, ExecResult, FileCopy } from "../../../stack/runtime.js";
-import { copiedFile, LARGEST_COPY } from "../../shared/copied-file.js";
+import type { ExecRequest, ExecResult, FileCopy, SkippedCopy } from "../../../stack/runtime.js";
+import { packCopies } from "../../shared/pack-copies.js";
 
 const COMMAND_MS = 20_000;
 const SHOWN = 200;
@@ -33,26 +31,15 @@ async function run({ service, exec }: CopyTarget, command: string[], stdin?: Buf
   );
 }
 
-/** @throws SERVICE_START_FAILED, COMMAND_NOT_FOUND (the image has no tar or rm), UnsafePathError */
-export async function copyFiles(target: CopyTarget, files: readonly FileCopy[]): Promise<void> {
-  const removed = files.flatMap((file) => (file.source === null ? [file.target] : []));
-  const archive = pack();
-  let bytes = 0;
-  for (const { target: path, source } of files) {
-    if (source === null || target.privateFiles.includes(join(source.within, source.path))) continue;
-    const file = copiedFile(source);
-    if (file === undefined) continue;
-    bytes += file.bytes.length;
-    if (bytes > LARGEST_COPY)
-      throw new StackwardenError("SERVICE_START_FAILED", `More than ${LARGEST_COPY} bytes changed at once.`, {
-        hint: "Restart the service.",
-        details: { service: target.service },
-      });
-    archive.entry({ name: path.replace(/^\/+/, ""), mode: file.mode, mtime: new Date() }, file.bytes);
-  }
-  archive.finalize();
+/**
+ * @returns the files that were not copied
+ * @throws SERVICE_START_FAILED, COMMAND_NOT_FOUND (the image has no tar or rm), UnsafePathError
+ */
+export async function copyFiles(target: CopyTarget, files: readonly FileCopy[]): Promise<SkippedCopy[]> {
+  const { archive, written, removed, skipped } = packCopies(files, target);
   const parts: Buffer[] = [];
   for await (const chunk of archive) parts.push(chunk as Buffer);
   if (removed.length > 0) await run(target, ["rm", "-f", "--", ...removed]);
-  if (bytes > 0) await run(target, ["tar", "-xf", "-", "-C", "/"], Buffer.concat(parts));
+  if (written.length > 0) await run(target, ["tar", "-xf", "-", "-C", "/"], Buffer.concat(parts));
+  return skipped;
 }

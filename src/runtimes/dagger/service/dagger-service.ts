@@ -11,12 +11,13 @@ import type {
   RuntimeService,
   ServiceExit,
   ServiceStats,
+  SkippedCopy,
   WebProtocol,
 } from "../../../stack/runtime.js";
 import { type HookContext, PreStop } from "../../shared/hooks.js";
+import { noTerminal } from "../../shared/no-terminal.js";
 import { pauseRefused } from "../../shared/pause-refused.js";
 import { webProtocol } from "../../shared/probes/web-protocol.js";
-import { noTerminal } from "../../shared/unsupported.js";
 import type { EngineHost, Pause } from "../engine-host/types.js";
 import { unknownLimits, unknownStats } from "../engine-host/unreachable-host.js";
 import { copyFiles } from "./copy-files.js";
@@ -58,7 +59,7 @@ export class DaggerService implements RuntimeService {
   readonly imageHealthcheck?: Healthcheck;
   readonly emptyVolumes: RuntimeService["emptyVolumes"];
   readonly exited: Promise<ServiceExit>;
-  readonly copyFiles?: (files: readonly FileCopy[]) => Promise<void>;
+  readonly copyFiles?: (files: readonly FileCopy[]) => Promise<readonly SkippedCopy[]>;
   readonly hooks: HookContext;
   readonly #preStop: PreStop;
   /** The present pause and its end. */

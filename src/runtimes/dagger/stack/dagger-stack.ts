@@ -14,7 +14,7 @@ import type {
 } from "../../../stack/runtime.js";
 import { KeyedMutex } from "../../../system/keyed-mutex.js";
 import { raceAbort } from "../../../system/wait.js";
-import { noTerminal } from "../../shared/unsupported.js";
+import { noTerminal } from "../../shared/no-terminal.js";
 import { noOneOff, readyContainer } from "../container/container.js";
 import { startError } from "../engine/engine-errors.js";
 import type { EngineHost } from "../engine-host/types.js";

@@ -19,6 +19,8 @@ export interface VolumeRecord extends CacheVolumeId {
   /** The image that used the volume: its programs pack, unpack and delete the content. */
   image?: string;
   runnerHost: string | null;
+  /** True when its engine already prevented a removal of the project. */
+  removalFailed?: true;
 }
 
 type Records = Record<string, VolumeRecord>;
@@ -100,6 +102,16 @@ export async function volumeNames(stateDir: string): Promise<string[]> {
 }
 
 /**
+ * Records a volume as deleted before it is filled: a removal deletes its content unless `replaceVolumes` puts it in use.
+ * @throws STORAGE_FAILED
+ */
+export function recordFilling(stateDir: string, record: VolumeRecord): Promise<void> {
+  return writers.run([stateDir], async () => {
+    await write(stateDir, { ...(await read(stateDir)), [`${DELETED}${record.key}`]: record });
+  });
+}
+
+/**
  * Replaces volumes at once: their names refer to the given volumes from now on, or to none. The former ones are
  * recorded as deleted.
  * @throws STORAGE_FAILED; then nothing has changed
@@ -114,7 +126,9 @@ export function replaceVolumes(
     for (const [volume, record] of volumes) {
       const name = nameOf(volume, runnerHost);
       retire(records, name);
-      if (record !== null) records[name] = record;
+      if (record === null) continue;
+      delete records[`${DELETED}${record.key}`];
+      records[name] = record;
     }
     await write(stateDir, records);
   });
@@ -145,6 +159,18 @@ export async function deletedVolumes(stateDir: string): Promise<VolumeRecord[]> 
   return Object.entries(await read(stateDir)).flatMap(([name, record]) =>
     name.startsWith(DELETED) ? [current(record)] : [],
   );
+}
+
+/** Records that the engine of deleted volumes prevented a removal of the project. @throws STORAGE_FAILED */
+export function recordRemovalFailed(stateDir: string, volumes: readonly VolumeRecord[]): Promise<void> {
+  return writers.run([stateDir], async () => {
+    const records = await read(stateDir);
+    for (const { key } of volumes) {
+      const record = records[`${DELETED}${key}`];
+      if (record !== undefined) record.removalFailed = true;
+    }
+    await write(stateDir, records);
+  });
 }
 
 /** Called when the content of deleted volumes is gone. @throws STORAGE_FAILED */

@@ -9,6 +9,18 @@ import { deletedVolumes, forgetDeleted, forgetVolumes, type VolumeRecord } from 
 
 /** Milliseconds for the volumes of one engine. */
 const DEADLINE_MS = 60_000;
+/** Milliseconds to connect to an engine at an address. The CLI may have to start engines of another kind first. */
+const CONNECT_MS = 20_000;
+const AT_ADDRESS = /^(?:tcp|unix):/;
+
+/** Deleted volumes whose content is left on an engine. */
+export interface KeptContent {
+  /** The engine, as it is named in messages. */
+  engine: string;
+  /** Why it was not deleted: a sentence. */
+  reason: string;
+  records: VolumeRecord[];
+}
 
 async function empty(client: Client, record: VolumeRecord, fallbackImage: string): Promise<void> {
   const container = await containerWith(client, record, fallbackImage);
@@ -20,35 +32,49 @@ async function empty(client: Client, record: VolumeRecord, fallbackImage: string
     .sync();
 }
 
+async function emptyAll(access: VolumeAccess, runnerHost: string | null, records: VolumeRecord[]): Promise<void> {
+  const connecting = new AbortController();
+  const late = new Error(`the engine did not answer within ${CONNECT_MS / 1000} s`);
+  const timer = AT_ADDRESS.test(runnerHost ?? "") ? setTimeout(() => connecting.abort(late), CONNECT_MS) : undefined;
+  try {
+    const signal = AbortSignal.any([connecting.signal, AbortSignal.timeout(DEADLINE_MS)]);
+    await withEngine(access, runnerHost, signal, (client) => {
+      clearTimeout(timer);
+      return Promise.all(records.map((record) => empty(client, record, access.fallbackImage)));
+    });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /**
- * Deletes the content of all volumes that are recorded as deleted, also of earlier calls.
- * @returns why content is left on an engine, for each engine
+ * Deletes the content of all volumes that are recorded as deleted, also of earlier calls; on all engines at once.
+ * @returns the engines on which content is left
  * @throws STORAGE_FAILED
  */
-export async function deleteContent(access: VolumeAccess): Promise<string[]> {
+export async function deleteContent(access: VolumeAccess): Promise<KeptContent[]> {
   const deleted = await deletedVolumes(access.stateDir);
-  const failures: string[] = [];
-  for (const runnerHost of new Set(deleted.map((one) => one.runnerHost))) {
-    const here = deleted.filter((one) => one.runnerHost === runnerHost);
+  const hosts = [...new Set(deleted.map(({ runnerHost }) => runnerHost))];
+  const kept = hosts.map(async (runnerHost): Promise<KeptContent[]> => {
+    const records = deleted.filter((record) => record.runnerHost === runnerHost);
     try {
-      await withEngine(access, runnerHost, AbortSignal.timeout(DEADLINE_MS), (client) =>
-        Promise.all(here.map((one) => empty(client, one, access.fallbackImage))),
-      );
+      await emptyAll(access, runnerHost, records);
     } catch (error) {
-      failures.push((volumeError(error, "Deleting it") as Error).message);
-      continue;
+      const { message } = volumeError(error, "Deleting it") as Error;
+      return [{ engine: runnerHost ?? "that the Dagger CLI chooses", reason: message, records }];
     }
-    await forgetDeleted(access.stateDir, here);
-  }
-  return failures;
+    await forgetDeleted(access.stateDir, records);
+    return [];
+  });
+  return (await Promise.all(kept)).flat();
 }
 
 /**
  * From the return on, the names of the volumes refer to new, empty ones.
- * @returns why content is left on an engine; a later call deletes it
+ * @returns the engines on which content is left; a later call deletes it
  * @throws STORAGE_FAILED
  */
-export async function removeVolumes(access: VolumeAccess, volumes: readonly string[]): Promise<string[]> {
+export async function removeVolumes(access: VolumeAccess, volumes: readonly string[]): Promise<KeptContent[]> {
   await forgetVolumes(access.stateDir, volumes);
   return deleteContent(access);
 }

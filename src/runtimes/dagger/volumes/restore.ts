@@ -7,8 +7,8 @@ import type { Client } from "@dagger.io/dagger";
 import type { VolumesRequest } from "../../../stack/runtime.js";
 import { containerWith, PLACE, type VolumeAccess, volumeError, withEngine } from "./access.js";
 import { archiveName, originName } from "./copy.js";
-import { newKey, replaceVolumes, type VolumeRecord } from "./records.js";
-import { deleteContent } from "./remove.js";
+import { newKey, recordFilling, replaceVolumes, type VolumeRecord } from "./records.js";
+import { deleteContent, type KeptContent } from "./remove.js";
 
 const ARCHIVE = "/stackwarden/volume.tar";
 
@@ -21,13 +21,16 @@ async function unpack(client: Client, record: VolumeRecord, path: string, fallba
     .sync();
 }
 
-/** @throws STORAGE_FAILED, RUNTIME_UNAVAILABLE, the signal's reason; then no volume has changed */
+/**
+ * @returns the engines that still have content of the former volumes; a later removal deletes it
+ * @throws STORAGE_FAILED, RUNTIME_UNAVAILABLE, the signal's reason; then no volume has changed
+ */
 export async function restoreVolumes(
   access: VolumeAccess,
   runnerHost: string | null,
   { volumes, signal }: VolumesRequest,
   archiveDir: string,
-): Promise<void> {
+): Promise<KeptContent[]> {
   const { projectId, stateDir, fallbackImage } = access;
   const kept = volumes.filter((volume) => existsSync(join(archiveDir, archiveName(volume))));
   const restored = new Map<string, VolumeRecord | null>(volumes.map((volume) => [volume, null]));
@@ -35,6 +38,7 @@ export async function restoreVolumes(
     for (const volume of kept) {
       const origin = JSON.parse(await readFile(join(archiveDir, originName(volume)), "utf8")) as Partial<VolumeRecord>;
       const record: VolumeRecord = { ...origin, key: newKey(projectId, volume), runnerHost };
+      await recordFilling(stateDir, record);
       await unpack(client, record, join(archiveDir, archiveName(volume)), fallbackImage).catch((error: unknown) => {
         signal.throwIfAborted();
         throw volumeError(error, `Restoring the volume ${volume}`);
@@ -45,5 +49,6 @@ export async function restoreVolumes(
   if (kept.length > 0) await withEngine(access, runnerHost, signal, fill);
   signal.throwIfAborted();
   await replaceVolumes(stateDir, runnerHost, restored);
-  await deleteContent(access);
+  // The restore is complete: what cannot be deleted now stays recorded.
+  return deleteContent(access).catch(() => []);
 }

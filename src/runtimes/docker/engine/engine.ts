@@ -26,6 +26,8 @@ export interface EngineInfo {
   subpaths: boolean;
   /** True when the engine has an init program for `Init: true`. */
   init: boolean;
+  /** True when that program is Docker's, below which commands in a container are started. */
+  dockerInit: boolean;
   cgroupVersion: string;
   /** The limits that the engine's kernel can enforce. */
   limits: { memory: boolean; cpus: boolean; pids: boolean };
@@ -117,6 +119,7 @@ export function readInfo(raw: RawInfo, components: { Name?: string }[], apiVersi
     buildKit: podman ? "none" : buildKitOf(apiVersion),
     subpaths: !podman && minorOf(apiVersion) >= SUBPATH_API,
     init: podman || (raw.InitBinary ?? "") !== "",
+    dockerInit: !podman && (raw.InitBinary ?? "") !== "",
     cgroupVersion: raw.CgroupVersion || "1",
     limits: {
       memory: raw.MemoryLimit !== false && raw.CgroupDriver !== "none",

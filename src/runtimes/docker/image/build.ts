@@ -231,7 +231,7 @@ async function registryConfig({
  * @throws UNSUPPORTED when the build needs BuildKit and the engine does not have it
  */
 async function sessionFor(options: BuildOptions): Promise<BuildSession | null> {
-  const { engine, secrets, env, service } = options;
+  const { engine, secrets, env, service, signal } = options;
   const { buildKit, podman, name } = engine.info;
   const withSecrets = Object.keys(secrets).length > 0;
   // Podman's builder knows the same flags, without a session.
@@ -249,7 +249,8 @@ async function sessionFor(options: BuildOptions): Promise<BuildSession | null> {
     );
   if (buildKit === "none") throw missing();
   try {
-    return await openSession({ docker: engine.docker, secrets, credentials: (host) => credentialsAt(host, env) });
+    const credentials = (host: string) => credentialsAt(host, env);
+    return await openSession({ docker: engine.docker, secrets, credentials, signal });
   } catch (error) {
     if (statusOf(error) === null) throw error;
     if (needed) throw missing(error);

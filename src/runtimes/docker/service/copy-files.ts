@@ -1,9 +1,8 @@
 /** Copies files of the project into a running container, as Docker Compose's `sync` does. */
 import { dirname } from "node:path/posix";
-import { pack } from "tar-stream";
 import { StackwardenError } from "../../../errors.js";
-import type { FileCopy } from "../../../stack/runtime.js";
-import { copiedFile } from "../../shared/copied-file.js";
+import type { FileCopy, SkippedCopy } from "../../../stack/runtime.js";
+import { packCopies } from "../../shared/pack-copies.js";
 import type { UserIds } from "../container/user-ids.js";
 import { type ExecTarget, execInContainer } from "./exec.js";
 
@@ -25,19 +24,15 @@ async function run(target: ExecTarget, command: string[]): Promise<string | null
 
 /**
  * @param user owner of the files; null: root, as for the files of the image
- * @throws SERVICE_START_FAILED for a file that cannot be removed, UnsafePathError, the engine's error
+ * @returns the files that were not copied
+ * @throws SERVICE_START_FAILED for a file that cannot be removed or too many bytes, UnsafePathError, the engine's error
  */
-export async function copyFiles(target: ExecTarget, files: readonly FileCopy[], user: UserIds | null): Promise<void> {
-  const removed = files.flatMap((file) => (file.source === null ? [file.target] : []));
-  const archive = pack();
-  const written: string[] = [];
-  for (const { target: path, source } of files) {
-    const file = source === null ? undefined : copiedFile(source);
-    if (file === undefined) continue;
-    archive.entry({ name: path.replace(/^\/+/, ""), mode: file.mode, mtime: new Date(), ...user }, file.bytes);
-    written.push(path);
-  }
-  archive.finalize();
+export async function copyFiles(
+  target: ExecTarget,
+  files: readonly FileCopy[],
+  user: UserIds | null,
+): Promise<SkippedCopy[]> {
+  const { archive, written, removed, skipped } = packCopies(files, { service: target.service, user });
   if (removed.length > 0) {
     const fault = await run(target, ["rm", "-f", "--", ...removed]);
     if (fault !== null)
@@ -46,8 +41,9 @@ export async function copyFiles(target: ExecTarget, files: readonly FileCopy[], 
         details: { service: target.service },
       });
   }
-  if (written.length === 0) return;
+  if (written.length === 0) return skipped;
   // Folders that the service's user cannot create are made by the engine, as root's.
   await run(target, ["mkdir", "-p", "--", ...new Set(written.map(dirname))]).catch(() => undefined);
   await target.docker.getContainer(target.container).putArchive(archive, { path: "/" });
+  return skipped;
 }

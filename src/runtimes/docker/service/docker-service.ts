@@ -9,6 +9,7 @@ import type {
   RuntimeService,
   ServiceExit,
   ServiceStats,
+  SkippedCopy,
   WebProtocol,
 } from "../../../stack/runtime.js";
 import { withRetry } from "../../../system/retry.js";
@@ -137,10 +138,10 @@ export class DockerService implements RuntimeService {
     return execInContainer(this.options.probing.target, request, true);
   }
 
-  async copyFiles(files: readonly FileCopy[]): Promise<void> {
+  async copyFiles(files: readonly FileCopy[]): Promise<readonly SkippedCopy[]> {
     const { engine, probing, owner } = this.options;
     try {
-      await copyFiles(probing.target, files, await owner());
+      return await copyFiles(probing.target, files, await owner());
     } catch (error) {
       throw serviceError(error, this.service, "copying files into it", engine.address.host);
     }

@@ -103,7 +103,7 @@ export async function launch(options: LaunchOptions): Promise<DockerService> {
       container: id,
       service: service.name,
       sameMachine: engine.sameMachine,
-      init: engine.info.init && !engine.info.podman,
+      init: engine.info.dockerInit,
     };
     const running = instance;
     const hooks: HookContext = {

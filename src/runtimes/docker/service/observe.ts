@@ -24,7 +24,7 @@ async function fromInside(engine: Engine, container: string, service: string): P
       container,
       service,
       sameMachine: engine.sameMachine,
-      init: engine.info.init && !engine.info.podman,
+      init: engine.info.dockerInit,
     },
     {
       command: ["id", "-u"],

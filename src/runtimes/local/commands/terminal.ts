@@ -6,7 +6,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import type { CommandTerminal, ExecRequest, TerminalSize } from "../../../stack/runtime.js";
 import { executable } from "../../../system/find-program.js";
-import { noTerminal } from "../../shared/unsupported.js";
+import { noTerminal } from "../../shared/no-terminal.js";
 import type { CommandSpec } from "./place.js";
 
 const execute = promisify(execFile);

@@ -9,6 +9,8 @@ import {
   uploadBind,
   uploadFolder,
 } from "../../../../src/runtimes/dagger/container/uploads.js";
+import { copyFiles } from "../../../../src/runtimes/dagger/service/copy-files.js";
+import type { ExecRequest } from "../../../../src/stack/runtime.js";
 import { isBeneath } from "../../../../src/system/is-beneath.js";
 
 let folder: string;
@@ -91,5 +93,37 @@ describe("uploads", () => {
     expect(asked).toHaveLength(3);
     expect(isBeneath("/a", "/ab")).toBe(false);
     expect(isBeneath("/a", "/a/..b")).toBe(true);
+  });
+
+  it("changed files are copied into a running container when they are empty too, secrets neither by name nor by a link", async () => {
+    writeFileSync(join(folder, "empty"), "");
+    mkdirSync(join(folder, "config"));
+    writeFileSync(join(folder, "config", "token"), "hush");
+    for (const [link, target] of [
+      [".env", "config/token"],
+      ["linked", ".env"],
+    ] as const)
+      symlinkSync(target, join(folder, link));
+    const commands: { command: readonly string[]; stdin: string }[] = [];
+    const target = {
+      service: "app",
+      privateFiles: [join(folder, ".env")],
+      exec: async ({ command, stdin }: ExecRequest) => {
+        commands.push({ command, stdin: String(stdin ?? "") });
+        return { exitCode: 0, signal: null, oomKilled: false };
+      },
+    };
+    const copy = (path: string) => ({ target: `/srv/${path}`, source: { path, within: folder } });
+    const secrets = [".env", "linked", "config/token"];
+    expect(await copyFiles(target, [...secrets, "gone"].map(copy))).toEqual([
+      ...secrets.map((path) => ({ target: `/srv/${path}`, reason: "private" })),
+      { target: "/srv/gone", reason: "gone" },
+    ]);
+    expect(commands).toEqual([]);
+    expect(await copyFiles(target, [...secrets, "empty"].map(copy))).toHaveLength(secrets.length);
+    expect(commands).toEqual([
+      { command: ["tar", "-xf", "-", "-C", "/"], stdin: expect.stringContaining("srv/empty") },
+    ]);
+    expect(commands[0]?.stdin).not.toContain("hush");
   });
 });

@@ -1,7 +1,7 @@
 /** Records of named volumes on engines, and their deletion. */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createDaggerRuntime } from "../../../../src/runtimes/dagger/dagger-runtime.js";
 import type { VolumeAccess } from "../../../../src/runtimes/dagger/volumes/access.js";
@@ -13,6 +13,7 @@ import {
   volumesOn,
 } from "../../../../src/runtimes/dagger/volumes/records.js";
 import { removeVolumes } from "../../../../src/runtimes/dagger/volumes/remove.js";
+import { restoreVolumes } from "../../../../src/runtimes/dagger/volumes/restore.js";
 import { SETTINGS } from "../support/parts.js";
 
 let folder: string;
@@ -22,6 +23,57 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const ENGINE = "unix:///engine";
+
+/** Sessions with engines that record what their containers do. `fails`: an engine; `breaks`: a word of a command. */
+function standInEngines() {
+  const engines = { fails: "", breaks: "" };
+  const done: string[] = [];
+  const session = (engine: string) => {
+    const container = (words: string[]): object => {
+      const step = (...values: unknown[]) => container([...words, ...values.flat().map(String)]);
+      return {
+        from: step,
+        exists: async (path: string) => path !== "/bin/tar" || !words.includes("distroless"),
+        withUser: step,
+        withMountedCache: (path: string, volume: string, { owner = "nobody in particular" }) =>
+          step(path, volume, owner),
+        withEnvVariable: () => container(words),
+        withMountedFile: (_path: string, file: string) => step(file),
+        withExec: step,
+        sync: async () => {
+          if (engines.breaks !== "" && words.some((word) => word.includes(engines.breaks))) throw new Error("broken");
+          done.push([engine, ...words].join(" "));
+        },
+      };
+    };
+    const client = {
+      container: () => container([]),
+      cacheVolume: (name: string) => name,
+      host: () => ({ file: (path: string) => basename(path) }),
+    };
+    return {
+      client: () => client,
+      ended: new AbortController().signal,
+      close: async () => void done.push(`${engine} closed`),
+    };
+  };
+  const openSession = async ({ runnerHost }: { runnerHost: string | null }) => {
+    if (runnerHost === engines.fails) throw new Error("no engine here");
+    return session(runnerHost ?? "") as never;
+  };
+  const bin = join(folder, "bin");
+  mkdirSync(bin);
+  writeFileSync(join(bin, "dagger"), "#!/bin/sh\necho dagger v0.21.8\n", { mode: 0o755 });
+  const env = { PATH: `${bin}:/usr/bin:/bin` };
+  const access: VolumeAccess = {
+    projectId: "shop",
+    stateDir: folder,
+    env,
+    openSession,
+    fallbackImage: "node:20-alpine",
+  };
+  return Object.assign(engines, { done, env, openSession, access });
+}
 
 describe("volumes", () => {
   const used = { owner: "70:70", image: "postgres:15" };
@@ -38,47 +90,13 @@ describe("volumes", () => {
       key("data", "tcp://other:1"),
     ]);
     const other = (await volumesOn(folder, "tcp://other:1")).get("data")?.key;
-    const done: string[] = [];
-    const session = (engine: string) => {
-      const container = (words: string[]): object => {
-        const step = (...values: unknown[]) => container([...words, ...values.flat().map(String)]);
-        return {
-          from: step,
-          exists: async (path: string) => path !== "/bin/tar" || !words.includes("distroless"),
-          withUser: step,
-          withMountedCache: (path: string, volume: string, { owner = "nobody in particular" }) =>
-            step(path, volume, owner),
-          withEnvVariable: () => container(words),
-          withExec: step,
-          sync: async () => void done.push([engine, ...words].join(" ")),
-        };
-      };
-      const client = { container: () => container([]), cacheVolume: (name: string) => name };
-      return {
-        client: () => client,
-        ended: new AbortController().signal,
-        close: async () => void done.push(`${engine} closed`),
-      };
-    };
-    let fails = "";
-    const openSession = async ({ runnerHost }: { runnerHost: string | null }) => {
-      if (runnerHost === fails) throw new Error("no engine here");
-      return session(runnerHost ?? "") as never;
-    };
-    const bin = join(folder, "bin");
-    mkdirSync(bin);
-    writeFileSync(join(bin, "dagger"), "#!/bin/sh\necho dagger v0.21.8\n", { mode: 0o755 });
-    const env = { PATH: `${bin}:/usr/bin:/bin` };
-    const access: VolumeAccess = {
-      projectId: "shop",
-      stateDir: folder,
-      env,
-      openSession,
-      fallbackImage: "node:20-alpine",
-    };
+    const engines = standInEngines();
+    const { done, env, openSession, access } = engines;
     expect(await removeVolumes({ ...access, env: {} }, ["nothing"])).toEqual([]);
-    fails = "tcp://other:1";
-    expect(await removeVolumes(access, ["data"])).toEqual(["Deleting it failed: no engine here."]);
+    engines.fails = "tcp://other:1";
+    expect(await removeVolumes(access, ["data"])).toMatchObject([
+      { engine: "tcp://other:1", reason: "Deleting it failed: no engine here." },
+    ]);
     const empties = "/bin/sh -c find /stackwarden/volume -mindepth 1 -maxdepth 1 -exec rm -rf {} +";
     expect(done.splice(0)).toEqual([
       `unix:///engine postgres:15 root /stackwarden/volume ${data} 70:70 ${empties}`,
@@ -87,9 +105,9 @@ describe("volumes", () => {
     // Forgotten all the same: the next stack gets an empty one on both.
     expect(await key("data", "tcp://other:1")).not.toBe(other);
     expect(await removeVolumes({ ...access, env: { PATH: "/nowhere" } }, [])).toEqual([
-      expect.stringMatching(/dagger/i),
+      expect.objectContaining({ reason: expect.stringMatching(/dagger/i) }),
     ]);
-    fails = "";
+    engines.fails = "";
     expect(await removeVolumes(access, ["built"])).toEqual([]);
     expect(done.splice(0).sort()).toEqual([
       `tcp://other:1 closed`,
@@ -103,23 +121,62 @@ describe("volumes", () => {
     expect(done[0]).toContain("unix:///engine node:20-alpine root");
     expect(await key("kept")).toBe(kept);
 
-    // A project is not forgotten while an engine has its data.
-    fails = ENGINE;
+    // A project is not forgotten when an engine that has its data does not answer for the first time.
+    engines.fails = ENGINE;
     const warnings: string[] = [];
     const warn = (message: string): void => void warnings.push(message);
     const runtime = createDaggerRuntime({ settings: SETTINGS, env, warn, parts: { openSession } });
     await expect(runtime.removeProject("shop", folder)).rejects.toMatchObject({
       code: "RUNTIME_UNAVAILABLE",
       message:
-        "The volumes of shop were not deleted: an engine still holds their content: Deleting it failed: no engine here.",
+        "The volumes of shop were not deleted: the engine unix:///engine still holds their content: Deleting it failed: no engine here.",
+      hint: expect.stringContaining("the next call forgets the project"),
     });
     await runtime.removeVolumes("shop", folder, []);
     expect(warnings).toEqual([
       expect.stringMatching(/^shop: .*still holds their content: Deleting it failed: no engine here\.$/),
     ]);
-    fails = "";
-    await runtime.removeProject("shop", folder);
+    // The engine may not exist any more: the second time, the project is forgotten without it.
+    expect(await runtime.removeProject("shop", folder)).toEqual([
+      "Volumes were not deleted: the engine unix:///engine still holds their content: Deleting it failed: no engine here.",
+    ]);
+    engines.fails = "";
+    expect(await runtime.removeProject("shop", folder)).toEqual([]);
     expect(await deletedVolumes(folder)).toEqual([]);
+  });
+
+  it("that a restore filled before it failed are deleted later; what cannot be deleted after it does not fail it", async () => {
+    const engines = standInEngines();
+    const { done, access } = engines;
+    for (const name of ["one", "two"]) {
+      writeFileSync(join(folder, `${name}.tar`), "");
+      writeFileSync(join(folder, `${name}.json`), JSON.stringify(used));
+    }
+    const before = await key("one");
+    const request = {
+      projectId: "shop",
+      stateDir: folder,
+      volumes: ["one", "two"],
+      signal: AbortSignal.timeout(9_000),
+    };
+    const restore = () => restoreVolumes(access, ENGINE, request, folder);
+    engines.breaks = "two.tar";
+    await expect(restore()).rejects.toMatchObject({
+      code: "RUNTIME_UNAVAILABLE",
+      message: "Restoring the volume two failed: broken.",
+    });
+    expect(await key("one")).toBe(before);
+    engines.breaks = "";
+    const filled = done.splice(0).find((line) => line.includes("one.tar"));
+    expect(await removeVolumes(access, [])).toEqual([]);
+    const emptied = done.splice(0).filter((line) => line.includes("rm -rf"));
+    expect(emptied).toHaveLength(2);
+    expect(emptied.some((line) => line.includes(filled?.split(" ")[4] ?? "no key"))).toBe(true);
+
+    engines.breaks = "-exec";
+    expect(await restore()).toMatchObject([{ engine: ENGINE, records: [{ key: before }] }]);
+    expect(await key("one")).not.toBe(before);
+    expect((await deletedVolumes(folder)).map((record) => record.key)).toEqual([before]);
   });
 
   it("a key is made once for each volume and engine, and kept readable for the owner only", async () => {

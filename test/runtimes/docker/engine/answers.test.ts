@@ -1,5 +1,5 @@
 /** What the runtime makes of an engine's answers that a daemon of the test's own does not give at will. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough, type Readable } from "node:stream";
@@ -14,6 +14,7 @@ import { installerSettings } from "../../../../src/runtimes/docker/dependencies/
 import { type Engine, readInfo } from "../../../../src/runtimes/docker/engine/engine.js";
 import { isConnectionError, serviceError, unreachable } from "../../../../src/runtimes/docker/engine/errors.js";
 import { inspectImage } from "../../../../src/runtimes/docker/image/image.js";
+import { copyFiles } from "../../../../src/runtimes/docker/service/copy-files.js";
 import { DockerService, type DockerServiceOptions } from "../../../../src/runtimes/docker/service/docker-service.js";
 import { execInContainer } from "../../../../src/runtimes/docker/service/exec.js";
 import { kernelLimits, kernelUser, parseCgroup } from "../../../../src/runtimes/docker/service/kernel-view.js";
@@ -476,4 +477,20 @@ describe("an instance", () => {
       exitCode: null,
     });
   });
+});
+
+it("files that are copied into a container are bounded together: they are held in memory", async () => {
+  const target = { docker: stub({}), container: "c", service: "app", sameMachine: false, init: true };
+  const files = ["one", "two"].map((path) => {
+    writeFileSync(join(folder, path), "");
+    truncateSync(join(folder, path), 40 * 1_048_576);
+    return { target: `/app/${path}`, source: { path, within: folder } };
+  });
+  await expect(copyFiles(target, files, null)).rejects.toMatchObject({
+    code: "SERVICE_START_FAILED",
+    message: "More than 67108864 bytes changed at once.",
+  });
+  expect(await copyFiles(target, [{ target: "/app/x", source: { path: "gone", within: folder } }], null)).toEqual([
+    { target: "/app/x", reason: "gone" },
+  ]);
 });

@@ -85,12 +85,14 @@ it("missing seccomp and limits that the engine cannot hold are reported", async 
 describe("what an engine says of itself", () => {
   it("Podman and rootless engines are recognised", () => {
     const podman = readInfo({ SecurityOptions: ["name=seccomp", "name=rootless"] }, [{ Name: "Podman Engine" }]);
-    expect(podman).toMatchObject({ name: "Podman", podman: true, rootless: true, init: true, seccomp: true });
+    expect(podman).toMatchObject({ name: "Podman", podman: true, rootless: true, init: true, dockerInit: false });
+    expect(podman.seccomp).toBe(true);
     const bare = readInfo({ SecurityOptions: null, Warnings: null, CgroupDriver: "none" }, []);
     expect(bare).toMatchObject({ podman: false, init: false, limits: { memory: false, cpus: false, pids: false } });
     expect(limitsEnforcement(bare).level).toBe("advisory");
     expect(readInfo({ InitBinary: "docker-init", CPUCfsQuota: true, CgroupVersion: "2" }, [])).toMatchObject({
       init: true,
+      dockerInit: true,
       cgroupVersion: "2",
       limits: { memory: true, cpus: true, pids: true },
     });

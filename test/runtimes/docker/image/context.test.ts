@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { stepOf } from "../../../../src/runtimes/docker/image/build.js";
 import { buildContext } from "../../../../src/runtimes/docker/image/context.js";
 import { splitReference } from "../../../../src/runtimes/docker/image/pull.js";
+import { walkBeneath } from "../../../../src/system/walk-beneath.js";
 
 let folder: string;
 const put = (path: string, text = path): void => {
@@ -104,6 +105,26 @@ describe("the build context", () => {
   it("leaves out sockets, pipes and what cannot be opened as a file", async () => {
     execFileSync("mkfifo", [join(folder, "pipe")]);
     expect((await archived()).names).toEqual(["Dockerfile"]);
+  });
+
+  it("is listed without blocking the server, also in small folders, and a folder may disappear meanwhile", async () => {
+    for (let at = 0; at < 450; at += 1) put(`${at % 50}/${at}`, "");
+    put("a/gone/file");
+    let turns = 0;
+    const count = (): void => {
+      turns += 1;
+      next = setImmediate(count);
+    };
+    let next = setImmediate(count);
+    const paths: string[] = [];
+    const limits = { entries: 5000, bytes: 1e6, depth: 9 };
+    for await (const { path } of walkBeneath(folder, { within: folder, limits, hint: "", choose: () => "take" })) {
+      paths.push(path);
+      if (path === "a/gone") rmSync(join(folder, path), { recursive: true });
+    }
+    clearImmediate(next);
+    expect(paths).toHaveLength(1 + 50 + 450 + 2);
+    expect(turns).toBeGreaterThan(0);
   });
 
   it("refuses what is missing and what leads out of the project", async () => {

@@ -15,6 +15,8 @@ export interface SessionOptions {
   secrets: Readonly<Record<string, string | Buffer>>;
   /** @param host the registry's host; empty for Docker Hub */
   credentials(host: string): Promise<RegistryAuth | null>;
+  /** Ends the attempt to open the session. */
+  signal: AbortSignal;
 }
 
 export interface BuildSession {
@@ -85,7 +87,8 @@ async function answer(stream: ServerHttp2Stream, method: Method | undefined): Pr
     stream.once("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
     stream.end(Buffer.concat([prefix, message]));
   } catch (error) {
-    if (stream.destroyed) return;
+    // The engine may have ended the stream meanwhile; then there is nothing to respond to.
+    if (stream.destroyed || stream.closed || stream.headersSent) return;
     const status = error instanceof Refusal ? error.status : INTERNAL;
     const trailers = { "grpc-status": String(status), "grpc-message": encodeURIComponent((error as Error).message) };
     stream.respond({ ...HEADERS, ...trailers }, { endStream: true });
@@ -120,7 +123,7 @@ interface Modem {
   dial(options: object, callback: (error: unknown, socket: Duplex) => void): void;
 }
 
-/** @throws the engine's error; with a status for an engine without BuildKit */
+/** @throws the engine's error, with a status for an engine without BuildKit; an error when the signal aborts */
 export async function openSession(options: SessionOptions): Promise<BuildSession> {
   const id = randomUUID();
   const methods = methodsOf(options);
@@ -137,6 +140,7 @@ export async function openSession(options: SessionOptions): Promise<BuildSession
           "X-Docker-Expose-Session-Grpc-Method": Object.keys(methods),
         },
         statusCodes: {},
+        abortSignal: options.signal,
       },
       (error, hijacked) => (error ? reject(error) : resolve(hijacked)),
     );
