@@ -1,8 +1,10 @@
 import { defineConfig } from "vitest/config";
 import { LongestFirst } from "./test/support/longest-first.js";
 
-/** They need a process for themselves: they measure its memory, replace a module, or test state that loading a configuration sets. */
+/** They need a process for themselves: they measure its memory, replace a module, or load configurations, whose roots stay excluded from program look-up. */
 const alone = [
+  "test/config/load.test.ts",
+  "test/daemon/daemon-paths.test.ts",
   "test/stack/logs/flood.test.ts",
   "test/system/find-program.test.ts",
   "test/runtimes/local/process/cgroups.test.ts",
