@@ -3,9 +3,11 @@
 // running code is stale, finds an error, and leaves nothing behind.
 import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 
-const COMPOSE = `services:
+/** @param {number} port the fixed host port that both work trees ask for */
+const COMPOSE = (port) => `services:
   db:
     image: postgres:15-alpine
     user: "70"
@@ -21,7 +23,7 @@ const COMPOSE = `services:
     build: .
     environment:
       DATABASE_URL: postgresql://app:\${POSTGRES_PASSWORD}@db:5432/app
-    ports: ["18080:8000"]
+    ports: ["${port}:8000"]
     depends_on: { db: { condition: service_healthy } }
     healthcheck:
       { test: [CMD, python, -c, "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health')"], interval: 2s, start_period: 60s, start_interval: 500ms, x-probe: { type: http, port: 8000, path: /health } }
@@ -127,12 +129,26 @@ const git = (folder, ...args) =>
     stdio: ["ignore", "ignore", "inherit"],
   });
 
-/** @param {string} work an empty folder below an allowed root */
-function repository(work) {
+/** A free port of this machine, so that demonstrations run side by side. */
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/**
+ * @param {string} work an empty folder below an allowed root
+ * @param {number} port
+ */
+function repository(work, port) {
   const main = join(work, "shop");
   mkdirSync(main);
   for (const [name, text] of Object.entries({
-    "compose.yaml": COMPOSE,
+    "compose.yaml": COMPOSE(port),
     Dockerfile: DOCKERFILE,
     ".dockerignore": ".git\n",
     "requirements.txt": "asyncpg==0.32.0\n",
@@ -157,7 +173,7 @@ function repository(work) {
  *   `work`: an empty folder below an allowed root; `state`: the server's state directory
  */
 export async function worktrees({ call, step, show, expect, work, state }) {
-  const { main, feature } = repository(work);
+  const { main, feature } = repository(work, await freePort());
   const shop = (name, input) => call(name, { project: "shop", ...input });
   const mine = (name, input) => call(name, { project: "shop-feature", ...input });
   const url = (report) => report.after.services.backend.endpoints[0].url;

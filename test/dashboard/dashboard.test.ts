@@ -293,7 +293,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
       await commands.getByText(/has a quote that is not closed/).waitFor();
       await input.fill("sleep 1000");
       await commands.getByRole("button", { name: "Run" }).click();
-      await commands.getByText(/sleep 1000 runs in backend since/).waitFor();
+      await commands.getByText(/sleep 1000 has been running in backend for/).waitFor();
       expect(await commands.getByRole("button", { name: "test", exact: true }).isDisabled()).toBe(true);
       await commands.getByRole("button", { name: "Cancel" }).click();
       await commands.getByText("sleep 1000 was cancelled.").waitFor();
@@ -350,7 +350,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     await snapshots.getByText("by-an-agent").first().waitFor({ state: "detached" });
     await button("Restore before-migration").click();
     await dialog()
-      .getByText(/replaces the present data of db-data/)
+      .getByText(/replaces the current data of db-data/)
       .waitFor();
     await dialog().getByText("This stops the stack. Start it again afterwards.").waitFor();
     expect(await violations(), "with the question").toEqual([]);
