@@ -10,11 +10,11 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { closeBeneath, hasDescriptorPaths, O_PATH, openBeneath, UnsafePathError } from "./open-beneath.js";
 
 export interface TreeLimits {
-  /** Entries that are looked at, folders included. */
+  /** Maximum entries, folders included. */
   entries: number;
-  /** Bytes of all files together. */
+  /** Maximum bytes of all files together. */
   bytes: number;
-  /** Levels of folders. */
+  /** Maximum levels of folders. */
   depth: number;
 }
 

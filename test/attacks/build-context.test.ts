@@ -45,7 +45,7 @@ describe.runIf(process.platform === "linux")("a build context", () => {
   }
 
   // Before, 98 of 300 archives had names and links of the foreign folder, and 74 more failed.
-  it("has no name, link or file of a folder that is exchanged for one of its own while it is read", async () => {
+  it("has no name, link or file of a foreign folder that replaces one of its folders while it is read", async () => {
     const outside = join(root, "outside");
     const pairs: [string, string][] = [];
     for (let at = 0; at < 8; at += 1) {

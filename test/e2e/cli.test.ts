@@ -290,7 +290,7 @@ describe("the command line", () => {
     expect(said).toContain("was cancelled.");
   });
 
-  it("shows the lines of its own start, not those of earlier runs", async () => {
+  it("shows the lines of the present start, not those of earlier runs", async () => {
     const again = spawn(process.execPath, [BINARY, "up"], { cwd: folder, env: env() });
     children.push(again);
     bench.pids.push(again.pid as number);

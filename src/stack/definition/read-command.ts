@@ -71,7 +71,7 @@ function splitCommand(text: string, { posix = false } = {}): SplitWords | null {
 export const splitWords = (text: string): string[] | null => splitCommand(text)?.words ?? null;
 
 /**
- * The words of a caller's command as a POSIX shell splits them, and the text from the first shell operator on; null when
+ * Splits a caller's command as a POSIX shell does. `dropped` is the text from the first shell operator on. Returns null when
  * a quote or parenthesis is not closed.
  */
 export const splitAtOperator = (text: string): { words: string[]; dropped: string } | null =>

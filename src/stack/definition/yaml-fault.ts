@@ -17,7 +17,7 @@ const KNOWN: readonly (YamlFault & { pattern: RegExp })[] = [
   {
     pattern: /^Nested mappings are not allowed/,
     message: 'the value contains ": ", which begins another value',
-    hint: 'Quote the whole value, as in "echo a: b", or write the nested keys on lines of their own.',
+    hint: 'Quote the whole value, as in "echo a: b", or write each nested key on a separate line.',
   },
   {
     pattern: /^All mapping items must start at the same column/,

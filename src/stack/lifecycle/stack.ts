@@ -182,7 +182,8 @@ export class Stack {
     const present = [...this.#units.values()];
     const reason = (): string => "Stopped, because the start failed.";
     const { ran } = former;
-    // Instances of the new definition, and scheduled restarts of them: the failed start stopped only those of its own.
+    // The failed start stopped only what it had started itself. Other instances of the new definition and their scheduled
+    // restarts end here.
     const active = (unit: ServiceController): boolean =>
       unit.running || unit.restartPending || unit.state === "starting";
     const fresh = present.filter((unit) => active(unit) && (ran.includes(unit.name) || !former.units.has(unit.name)));

@@ -269,7 +269,7 @@ function execSentences(given: Given): void {
       const text = `import os, time\nif os.fork() == 0:\n    os.setsid()\n    while True: time.sleep(0.05)`;
       expect((await exec(running, program(bench, text))).exitCode).toBe(0);
       await noCommandRuns(bench);
-      // Ended before anything can have looked at it.
+      // It ends before its process can be observed.
       const brief = ["sh", "-c", `sleep 1234 & : ${bench.mark} ${COMMAND}`];
       expect((await exec(running, brief)).exitCode).toBe(0);
       await noCommandRuns(bench);

@@ -189,7 +189,7 @@ describe("an image", () => {
       ...more,
     });
 
-  it("that cannot be pulled is told from a registry that does not answer, with progress until then", async () => {
+  it("that cannot be pulled has another error than a registry that does not answer, with progress until then", async () => {
     await start();
     const layer = (detail: object) => ({ id: "l", status: "Downloading", progressDetail: detail });
     fake.on("POST /images/create", {

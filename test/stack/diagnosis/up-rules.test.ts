@@ -93,7 +93,7 @@ describe("a healthy service", () => {
     expect((await diagnose(manager)).cause).toBeNull();
   });
 
-  it("that may not listen on a privileged port is told so, and not to write elsewhere", async () => {
+  it("that may not listen on a privileged port gets the advice to choose another port", async () => {
     const manager = await start(compose(service("app")));
     prints("ERROR nginx: [emerg] bind() to 127.0.0.1:80 failed (13: Permission denied)");
     await until("it is found", async () => (await diagnose(manager)).cause !== null);

@@ -59,7 +59,7 @@ export interface ReadyContainer {
   /** Hidden arguments of its command and its check. */
   hidden: SecretArgs;
   user: string;
-  /** The words of the one-off command, behind the entrypoint of the compose file or the image; else empty. */
+  /** Argument vector of a one-off command, which follows the entrypoint of the compose file or image. Empty for a service. */
   oneOff: string[];
   /** Files that are never copied to the engine. */
   privateFiles: string[];

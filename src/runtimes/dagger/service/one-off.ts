@@ -32,7 +32,7 @@ export async function runOneOff({ session, host, request, ready }: OneOffOptions
     session,
     host,
     ready,
-    // A name of its own: the service may be running under its name.
+    // The service itself may be running under its own name.
     hostname: `${service.name}-run-${randomBytes(4).toString("hex")}`,
     request: { ...request, service: { ...service, ports: [] }, sink: NO_LOG },
     dial: async () => {

@@ -297,7 +297,7 @@ async function sendContext(
       ...(build.noCache === true ? { nocache: true } : {}),
       ...(build.pull === true ? { pull: "true" } : {}),
       ...(platform === undefined ? {} : { platform }),
-      // The client library opens a session of its own for the text "2".
+      // For the text "2" the client library would open another session.
       ...(session === null ? { registryconfig: await registryConfig(options) } : { version: 2, session: session.id }),
       ...(build.target === undefined ? {} : { target: build.target }),
       abortSignal: signal,

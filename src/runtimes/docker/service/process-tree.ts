@@ -87,7 +87,7 @@ export async function killTree(container: string, mark: string): Promise<void> {
       }),
     );
     init ??= marked.find(({ name }) => name === INIT_NAME)?.pid;
-    // A stopped init does not end with the command, and goes on adopting what the command leaves.
+    // A stopped init does not end with the command and still adopts the processes that the command leaves.
     if (init !== undefined) send(init, "SIGSTOP");
     const tree = init === undefined ? [] : descendants(all, init);
     const alive = [...tree, ...marked].filter(({ pid, zombie }) => pid !== init && !zombie);

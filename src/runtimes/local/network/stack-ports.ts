@@ -132,7 +132,7 @@ export class NamespacePorts implements StackPorts {
     return this.#published.endpoints();
   }
 
-  /** The server listens on every published port as long as the stack is open. */
+  /** The server listens on every published port while the stack is open. */
   async secure(): Promise<Reassigned[]> {
     return [];
   }

@@ -35,8 +35,7 @@ function standInEngines() {
         from: step,
         exists: async (path: string) => path !== "/bin/tar" || !words.includes("distroless"),
         withUser: step,
-        withMountedCache: (path: string, volume: string, { owner = "nobody in particular" }) =>
-          step(path, volume, owner),
+        withMountedCache: (path: string, volume: string, { owner = "no owner" }) => step(path, volume, owner),
         withEnvVariable: () => container(words),
         withMountedFile: (_path: string, file: string) => step(file),
         withExec: step,
@@ -113,7 +112,7 @@ describe("volumes", () => {
       `tcp://other:1 closed`,
       `tcp://other:1 postgres:15 root /stackwarden/volume ${other} 70:70 ${empties}`,
       "unix:///engine closed",
-      `unix:///engine node:20-alpine root /stackwarden/volume ${built} nobody in particular ${empties}`,
+      `unix:///engine node:20-alpine root /stackwarden/volume ${built} no owner ${empties}`,
     ]);
     expect(await deletedVolumes(folder)).toEqual([]);
     await key("bare", ENGINE, { image: "distroless" });
