@@ -1,6 +1,7 @@
 /** What each source of configuration says, and by which name it says it. */
 import { resolve } from "node:path";
 import { flagName } from "./flags.js";
+import { isGroup, setAt } from "./nested.js";
 import { type ConfigFlags, SETTINGS, type SettingRow } from "./settings.js";
 import { parseText } from "./variables.js";
 
@@ -17,7 +18,7 @@ export function environmentLayer(env: NodeJS.ProcessEnv, cwd: string): Layer {
   for (const setting of SETTINGS) {
     const text = setting.env === null ? undefined : env[setting.env];
     // An empty variable is how clients write "not set".
-    if (text !== undefined && text !== "") put(values, setting.key, parseText(setting.kind, text));
+    if (text !== undefined && text !== "") setAt(values, setting.key.split("."), parseText(setting.kind, text));
   }
   return { values, folder: cwd, where: (path) => sourceName(path, (setting) => setting.env ?? setting.key) };
 }
@@ -27,7 +28,11 @@ export function flagLayer(flags: ConfigFlags, cwd: string): Layer {
   for (const setting of SETTINGS) {
     const flagValue = setting.flag === undefined ? undefined : flags[setting.flag];
     if (flagValue === undefined) continue;
-    put(values, setting.key, typeof flagValue === "string" ? parseText(setting.kind, flagValue) : flagValue);
+    setAt(
+      values,
+      setting.key.split("."),
+      typeof flagValue === "string" ? parseText(setting.kind, flagValue) : flagValue,
+    );
   }
   if (flags.folder !== undefined && flags.root === undefined) values.roots = [flags.folder];
   const nameOf = (path: readonly PropertyKey[]): string =>
@@ -43,12 +48,6 @@ function sourceName(path: readonly PropertyKey[], name: (setting: SettingRow) =>
   return setting === undefined ? dotted : name(setting);
 }
 
-function put(target: Record<string, unknown>, key: string, value: unknown): void {
-  const [first = "", second] = key.split(".");
-  if (second === undefined) target[first] = value;
-  else target[first] = { ...(target[first] as object | undefined), [second]: value };
-}
-
 /** Groups (retry, logs, projects) merge by key; everything else is replaced. */
 export function merge(target: Record<string, unknown>, values: Record<string, unknown>): void {
   for (const [key, value] of Object.entries(values)) {
@@ -56,9 +55,6 @@ export function merge(target: Record<string, unknown>, values: Record<string, un
     target[key] = isGroup(before) && isGroup(value) ? { ...before, ...value } : value;
   }
 }
-
-const isGroup = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** A relative path means the place it was written in; what has the wrong type is left for the schema. */
 export function absolutePaths({ values, folder }: Layer): Record<string, unknown> {

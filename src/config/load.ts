@@ -12,6 +12,7 @@ import { defaultStateDir, userConfigFile } from "./default-paths.js";
 import { isNoDefaultRoot } from "./default-roots.js";
 import { type ConfigFile, readConfigFile } from "./file.js";
 import { environmentLayer, flagLayer, type Layer, sourceOf } from "./layers.js";
+import { setAt, valueAt } from "./nested.js";
 import { configSchema, type RawConfig, type SettingValues } from "./schema.js";
 import { type ConfigFlags, SETTINGS } from "./settings.js";
 import type { Config } from "./types.js";
@@ -151,8 +152,11 @@ async function toConfig(raw: RawConfig, layers: readonly Layer[], request: LoadC
     }
   }
   excludeProgramsBelow(roots);
+  const values = settingValues(raw);
   return {
-    ...settingValues(raw),
+    ...values,
+    // Present without a setting too: a client's choice of none replaces the server's.
+    docker: { ...values.docker },
     roots,
     rootsByDefault: raw.roots === undefined,
     warnings: misspeltVariables(request.env),
@@ -163,17 +167,11 @@ async function toConfig(raw: RawConfig, layers: readonly Layer[], request: LoadC
 
 /** Each setting at its path in `Config` and in the unit of `Config`; an optional one that is absent stays absent. */
 function settingValues(raw: RawConfig): SettingValues {
-  const values: Record<string, Record<string, unknown>> = {};
+  const values: Record<string, unknown> = {};
   for (const { key, as = camelCase(key), convert } of SETTINGS) {
-    const [first = "", inner] = key.split(".");
-    const top = raw[first as keyof RawConfig] as unknown;
-    if (inner !== undefined && top === undefined) continue;
-    const rawValue = inner === undefined ? top : (top as Record<string, unknown>)[inner];
-    const value = convert === undefined ? rawValue : convert(rawValue as number);
-    const [name = "", field] = as.split(".");
-    if (field !== undefined) values[name] ??= {};
-    const target = field === undefined ? values : values[name];
-    if (value !== undefined) Object.assign(target as object, { [field ?? name]: value });
+    const value = valueAt(raw, key.split("."));
+    if (value === undefined) continue;
+    setAt(values, as.split("."), convert === undefined ? value : convert(value as number));
   }
   return values as unknown as SettingValues;
 }

@@ -8,6 +8,7 @@ import { isAbsolute, relative, resolve } from "node:path";
 import { StackwardenError } from "../errors.js";
 import type { ConfigFile } from "./file.js";
 import { absolutePaths, type Layer, merge } from "./layers.js";
+import { isGroup, setAt, valueAt } from "./nested.js";
 import { configSchema, settingKeys } from "./schema.js";
 import { type Rule, SETTINGS } from "./settings.js";
 
@@ -51,13 +52,13 @@ export function workingDirectoryLayers(file: ConfigFile, operator: Record<string
         break;
       case "at most":
       case "at least": {
-        const limit = at(operator, path) ?? at(defaults(), path);
+        const limit = valueAt(operator, path) ?? valueAt(defaults(), path);
         if (typeof value !== "number" || typeof limit !== "number") break;
         if (rule.kind === "at most" ? value > limit : value < limit) refuse(path, `can be ${rule.kind} ${limit} here.`);
         break;
       }
       case "not before": {
-        const limit = at(operator, path) ?? at(defaults(), path);
+        const limit = valueAt(operator, path) ?? valueAt(defaults(), path);
         const [allowed, chosen] = [rule.values.indexOf(String(limit)), rule.values.indexOf(String(value))];
         if (allowed >= 0 && chosen >= 0 && chosen < allowed)
           refuse(path, `can be ${rule.values.slice(allowed).join(" or ")} here.`);
@@ -68,13 +69,13 @@ export function workingDirectoryLayers(file: ConfigFile, operator: Record<string
           if (typeof root !== "string") continue;
           const folder = resolve(file.folder, root);
           if (!isWithin(file.folder, folder)) refuse(path, `leads out of ${file.folder}.`);
-          const allowed = at(operator, path);
+          const allowed = valueAt(operator, path);
           if (Array.isArray(allowed) && !allowed.some((one) => typeof one === "string" && isWithin(one, folder)))
             refuse(path, `names ${root}, which is not below a root of the operator's configuration.`);
         }
         break;
     }
-    put(rule.kind === "choice" ? choices : restrictions, path, value);
+    setAt(rule.kind === "choice" ? choices : restrictions, path, value);
   }
   const layer = (values: Record<string, unknown>): Layer => ({ values, folder: file.folder, where: file.where });
   return { choices: layer(choices), restrictions: layer(restrictions) };
@@ -109,9 +110,6 @@ interface Leaf {
 }
 
 const NAMED = new Set(["projects", "engines"]);
-const isGroup = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
 function* leaves(values: Record<string, unknown>, path: string[] = [], key: string[] = []): Generator<Leaf> {
   for (const [name, value] of Object.entries(values)) {
     const at = [...path, name];
@@ -120,26 +118,6 @@ function* leaves(values: Record<string, unknown>, path: string[] = [], key: stri
     else yield { path: at, key: as.join("."), value };
   }
 }
-
-function at(values: unknown, path: readonly string[]): unknown {
-  let value = values;
-  for (const name of path) value = isGroup(value) && Object.hasOwn(value, name) ? value[name] : undefined;
-  return value;
-}
-
-function put(values: Record<string, unknown>, path: readonly string[], value: unknown): void {
-  let group = values;
-  for (const name of path.slice(0, -1)) {
-    if (!Object.hasOwn(group, name)) define(group, name, {});
-    group = group[name] as Record<string, unknown>;
-  }
-  define(group, path.at(-1) as string, value);
-}
-
-/** Also for a key such as `__proto__`, which the schema then refuses. */
-const define = (group: Record<string, unknown>, name: string, value: unknown): void => {
-  Object.defineProperty(group, name, { value, enumerable: true, configurable: true, writable: true });
-};
 
 let parsedDefaults: Record<string, unknown> | undefined;
 const defaults = (): Record<string, unknown> => {

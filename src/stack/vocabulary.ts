@@ -15,12 +15,16 @@ export interface RuntimeTraits {
   readonly images: boolean;
   /** A bind is the project's folder itself. False: a copy, made at the start. */
   readonly liveBinds: boolean;
+  /** Publishes UDP ports, and one container port on several host ports. False: each TCP port once. */
+  readonly allPorts: boolean;
+  /** Instances of a service to which its name leads. `only`: a service has one instance. */
+  readonly instances: "all" | "first" | "only";
 }
 
 export const RUNTIME_TRAITS: Readonly<Record<RuntimeName, RuntimeTraits>> = {
-  dagger: { images: true, liveBinds: false },
-  docker: { images: true, liveBinds: true },
-  local: { images: false, liveBinds: true },
+  dagger: { images: true, liveBinds: false, allPorts: false, instances: "first" },
+  docker: { images: true, liveBinds: true, allPorts: true, instances: "all" },
+  local: { images: false, liveBinds: true, allPorts: false, instances: "only" },
 };
 
 export const isRuntimeName = (name: unknown): name is RuntimeName => (RUNTIMES as readonly unknown[]).includes(name);

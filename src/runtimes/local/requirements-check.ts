@@ -8,6 +8,7 @@ import type { Enforcement, RuntimeStatus } from "../../stack/runtime.js";
 import { executable, findProgram, lookUpProgram, refusedPrograms } from "../../system/find-program.js";
 import * as binaries from "./binaries.js";
 import { isRootServer } from "./files/storage.js";
+import { SHARED_NETWORK } from "./network/networks.js";
 import type { ProcessHost } from "./types.js";
 
 type Finding = RuntimeStatus["findings"][number];
@@ -135,12 +136,6 @@ const OWN_VIEW: Enforcement = {
   level: "enforced",
   reason:
     "Home folders, other projects' data and temporary files do not exist for a service; it sees the rest of the machine's file system with the rights of its own user.",
-};
-
-const SHARED_NETWORK: Enforcement = {
-  level: "none",
-  reason:
-    "Services listen on 127.0.0.1 only, but share it: services of other projects and local users can reach them and are kept out by passwords alone.",
 };
 
 /** Programs that not every stack needs. */

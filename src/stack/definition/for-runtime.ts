@@ -1,5 +1,5 @@
 /** Adapts a definition to one runtime: removes unsupported settings and adds a note for each. */
-import type { RuntimeName } from "../runtime.js";
+import { RUNTIME_TRAITS, type RuntimeName } from "../vocabulary.js";
 import { noteOf } from "./attributes.js";
 import { withInstances } from "./instances.js";
 import type { PortMapping, ServiceDefinition, StackDefinition } from "./types.js";
@@ -9,12 +9,13 @@ const labelOf = (attribute: string): string => attribute.replace(/^services\./, 
 
 /** The ports that the runtime can publish. */
 function possiblePorts(service: ServiceDefinition, runtime: RuntimeName, note: (text: string) => void): PortMapping[] {
+  const { allPorts } = RUNTIME_TRAITS[runtime];
   const ports: PortMapping[] = [];
   for (const port of service.ports) {
     const portName = `${port.containerPort}/${port.protocol} of ${service.name}`;
-    if (port.protocol === "udp" && runtime !== "docker")
+    if (port.protocol === "udp" && !allPorts)
       note(`Port ${portName} is not published: this runtime publishes TCP ports alone.`);
-    else if (runtime !== "docker" && ports.some((other) => other.containerPort === port.containerPort))
+    else if (!allPorts && ports.some((other) => other.containerPort === port.containerPort))
       note(
         `Port ${portName} is published once, not on ${port.hostPort ?? "a second host port"} as well: this runtime publishes each port once.`,
       );
@@ -23,10 +24,7 @@ function possiblePorts(service: ServiceDefinition, runtime: RuntimeName, note: (
   return ports;
 }
 
-/**
- * Reduces a service to the ports that the runtime publishes. Only the docker runtime publishes UDP ports, and one container
- * port on several host ports.
- */
+/** Reduces a service to the ports that the runtime publishes. */
 function adaptService(
   service: ServiceDefinition,
   runtime: RuntimeName,

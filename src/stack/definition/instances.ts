@@ -2,7 +2,7 @@
  * Services that run several times (`scale`, `deploy.replicas`). Each further instance is a service with the definition of
  * the first one and the name `<service>-2`, `<service>-3` and so on: it has its own state, log, checks, limits and restarts.
  */
-import type { RuntimeName } from "../runtime.js";
+import { RUNTIME_TRAITS, type RuntimeName } from "../vocabulary.js";
 import { parseImageName } from "./image-name.js";
 import { isDatabase } from "./shared-volumes.js";
 import type { Dependency, PortMapping, ServiceDefinition, StackDefinition } from "./types.js";
@@ -55,14 +55,15 @@ const keepsData = (service: ServiceDefinition): boolean =>
 /** Why the service runs once on this runtime; null when it can run as often as its file says. */
 function onceBecause(service: ServiceDefinition, definition: StackDefinition, runtime: RuntimeName): string | null {
   // A note of the table of attributes has the reason.
-  if (runtime === "local") return "";
+  const { instances } = RUNTIME_TRAITS[runtime];
+  if (instances === "only") return "";
   const { ports, expose, networks = {} } = service;
   const used = furtherNames(service).find((one) => definition.services[one] !== undefined);
   if (used !== undefined) return `the stack has another service ${used}`;
   if (keepsData(service)) return "two databases cannot use the same data";
-  if (runtime === "dagger")
+  if (instances === "first")
     return ports.length + expose.length > 0
-      ? "on the dagger runtime its name leads to one instance alone, and it has ports"
+      ? `on the ${runtime} runtime its name leads to one instance alone, and it has ports`
       : null;
   if (
     Object.values(networks).some(
@@ -129,7 +130,9 @@ export function withInstances(
     const names = furtherNames(service);
     further.set(name, names);
     const reach =
-      runtime === "dagger" ? `the name ${name} leads to the first one` : `the name ${name} leads to all of them`;
+      RUNTIME_TRAITS[runtime].instances === "first"
+        ? `the name ${name} leads to the first one`
+        : `the name ${name} leads to all of them`;
     note(`${name} has ${replicas} instances: ${[name, ...names].join(", ")}; ${reach}.`);
   }
   const services: StackDefinition["services"] = Object.create(null);

@@ -1,10 +1,8 @@
 /** Copies files of the project into a running container, as the service's user. */
 import { StackwardenError } from "../../../errors.js";
 import type { ExecRequest, ExecResult, FileCopy, SkippedCopy } from "../../../stack/runtime.js";
+import { failureOf } from "../../shared/brief-command.js";
 import { packCopies } from "../../shared/pack-copies.js";
-
-const COMMAND_MS = 20_000;
-const SHOWN = 200;
 
 export interface CopyTarget {
   service: string;
@@ -14,21 +12,12 @@ export interface CopyTarget {
 }
 
 async function run({ service, exec }: CopyTarget, command: string[], stdin?: Buffer): Promise<void> {
-  let output = "";
-  const { exitCode } = await exec({
-    command,
-    signal: AbortSignal.timeout(COMMAND_MS),
-    ...(stdin === undefined ? {} : { stdin }),
-    onOutput: (_stream, chunk) => {
-      output = (output + chunk.toString()).slice(-SHOWN);
-    },
+  const fault = await failureOf(exec, command, stdin);
+  if (fault === null) return;
+  throw new StackwardenError("SERVICE_START_FAILED", `Files could not be copied into ${service}: ${fault}`, {
+    hint: "Restart the service.",
+    details: { service },
   });
-  if (exitCode === 0) return;
-  throw new StackwardenError(
-    "SERVICE_START_FAILED",
-    `Files could not be copied into ${service}: ${output.trim() || `${command[0]} ended with ${exitCode ?? "a signal"}`}`,
-    { hint: "Restart the service.", details: { service } },
-  );
 }
 
 /**

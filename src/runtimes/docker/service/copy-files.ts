@@ -2,25 +2,10 @@
 import { dirname } from "node:path/posix";
 import { StackwardenError } from "../../../errors.js";
 import type { FileCopy, SkippedCopy } from "../../../stack/runtime.js";
+import { failureOf } from "../../shared/brief-command.js";
 import { packCopies } from "../../shared/pack-copies.js";
 import type { UserIds } from "../container/user-ids.js";
 import { type ExecTarget, execInContainer } from "./exec.js";
-
-const COMMAND_MS = 20_000;
-const SHOWN = 200;
-
-/** @returns why the command failed; null when it succeeded */
-async function run(target: ExecTarget, command: string[]): Promise<string | null> {
-  let output = "";
-  const { exitCode } = await execInContainer(target, {
-    command,
-    signal: AbortSignal.timeout(COMMAND_MS),
-    onOutput: (_stream, chunk) => {
-      output = (output + chunk.toString()).slice(-SHOWN);
-    },
-  });
-  return exitCode === 0 ? null : output.trim() || `exit code ${exitCode}`;
-}
 
 /**
  * @param user owner of the files; null: root, as for the files of the image
@@ -32,9 +17,10 @@ export async function copyFiles(
   files: readonly FileCopy[],
   user: UserIds | null,
 ): Promise<SkippedCopy[]> {
+  const run = (command: string[]) => failureOf((request) => execInContainer(target, request), command);
   const { archive, written, removed, skipped } = packCopies(files, { service: target.service, user });
   if (removed.length > 0) {
-    const fault = await run(target, ["rm", "-f", "--", ...removed]);
+    const fault = await run(["rm", "-f", "--", ...removed]);
     if (fault !== null)
       throw new StackwardenError("SERVICE_START_FAILED", `Files of ${target.service} could not be removed: ${fault}`, {
         hint: "Restart the service.",
@@ -43,7 +29,7 @@ export async function copyFiles(
   }
   if (written.length === 0) return skipped;
   // Folders that the service's user cannot create are made by the engine, as root's.
-  await run(target, ["mkdir", "-p", "--", ...new Set(written.map(dirname))]).catch(() => undefined);
+  await run(["mkdir", "-p", "--", ...new Set(written.map(dirname))]).catch(() => undefined);
   await target.docker.getContainer(target.container).putArchive(archive, { path: "/" });
   return skipped;
 }

@@ -8,8 +8,12 @@ import { NetworkNamespace, type NetworkOptions, type NetworkTools } from "./name
 const firstFile = (name: string): string | null =>
   [`/usr/bin/${name}`, `/bin/${name}`].find((path) => existsSync(path)) ?? null;
 
-const SHARED =
-  "Services listen on 127.0.0.1 only, but share it: services of other projects and local users can reach them and are kept out by passwords alone.";
+/** The network of stacks without a separate one. */
+export const SHARED_NETWORK: Enforcement = {
+  level: "none",
+  reason:
+    "Services listen on 127.0.0.1 only, but share it: services of other projects and local users can reach them and are kept out by passwords alone.",
+};
 
 /** The trusted programs; a string says why there are none. */
 function findTools(sandbox: Enforcement): NetworkTools | string {
@@ -80,7 +84,7 @@ export class Networks {
           reason:
             "Each stack has a separate network: its services do not meet those of other stacks, and only published ports can be reached from this machine. Outgoing connections are not restricted.",
         }
-      : { level: "none", reason: `${SHARED} Stacks have no separate networks: ${reason}.` };
+      : { level: "none", reason: `${SHARED_NETWORK.reason} Stacks have no separate networks: ${reason}.` };
   }
 
   async close(): Promise<void> {

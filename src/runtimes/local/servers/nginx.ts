@@ -68,11 +68,17 @@ interface Places {
 
 const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
+/** A configuration for this machine, with a sentence for each address that its service does not have. */
+interface RewrittenConfig {
+  text: string;
+  notes: string[];
+}
+
 /**
  * The configuration in terms of this machine. Every repetition is bounded: without the end of a directive, a pattern
  * would read the rest of the text once for each line.
  */
-export function rewriteConfig(text: string, { service, book, paths }: Places): string {
+export function rewriteConfig(text: string, { service, book, paths }: Places): RewrittenConfig {
   const listening = text
     .replace(/^[ \t]*(?:user|pid|daemon|worker_rlimit_nofile)\s[^;]{0,500};/gm, "")
     .replace(/^([ \t]*)access_log\s{1,80}(?!off)[^;]{0,500};/gm, "$1access_log off;")
@@ -89,7 +95,7 @@ export function rewriteConfig(text: string, { service, book, paths }: Places): s
   );
   // Docker's name server does not exist here; addresses replace names.
   const named = placed.replace(/^[ \t]*resolver\s{1,80}127\.0\.0\.11\b[^;]{0,500};/gm, "");
-  return otherPorts(rewriteText(named, service, book), book).text;
+  return otherPorts(rewriteText(named, service, book), book);
 }
 
 /** A port on which nothing listens. */
@@ -98,9 +104,8 @@ const CLOSED = 1;
 /**
  * Replaces names of services with ports that they do not have. nginx does not start with a name that it cannot resolve; in
  * a container network the name resolves, and the connection is refused.
- * @returns the text, and a sentence for each such address
  */
-function otherPorts(text: string, book: AddressBook): { text: string; notes: string[] } {
+function otherPorts(text: string, book: AddressBook): RewrittenConfig {
   const notes = new Set<string>();
   let result = text;
   for (const name of book.services()) {
@@ -118,10 +123,6 @@ function otherPorts(text: string, book: AddressBook): { text: string; notes: str
   }
   return { text: result, notes: [...notes] };
 }
-
-/** Sentences about addresses in a configuration that its services do not have. */
-const noteUnknownPorts = (texts: readonly string[], { service, book }: Places): string[] =>
-  texts.flatMap((text) => otherPorts(rewriteText(text, service, book), book).notes);
 
 const MAIN_TEXT = `worker_processes 1;
 error_log stderr notice;
@@ -185,12 +186,17 @@ export async function prepareNginx(context: PrepareContext): Promise<LaunchPlan>
   const own = [...filesOf(binds, PARTS, folder), ...templates].filter(({ path }) => path.endsWith(".conf"));
   const main = filesOf(binds, MAIN, folder).find(({ path }) => path === MAIN);
   const all = own.length > 0 || main !== undefined ? own : [{ path: `${PARTS}/default.conf`, text: DEFAULT_SERVER }];
-  for (const { path, text } of all)
-    await writePrivateFile(join(parts, basename(path)), rewriteConfig(text, places), user);
+  const notes = new Set(["Its access log is not kept: the local runtime keeps nginx's error log."]);
+  const rewrite = (config: string): string => {
+    const rewritten = rewriteConfig(config, places);
+    for (const note of rewritten.notes) notes.add(note);
+    return rewritten.text;
+  };
+  for (const { path, text } of all) await writePrivateFile(join(parts, basename(path)), rewrite(text), user);
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
     (name) => `${name}_temp_path ${join(tmp, name)};`,
   );
-  const text = rewriteConfig(main?.text ?? MAIN_TEXT, places).replace(
+  const text = rewrite(main?.text ?? MAIN_TEXT).replace(
     /\bhttp\s*\{/,
     (whole) => `${whole}\n  ${temporary.join(" ")} access_log off;`,
   );
@@ -199,25 +205,16 @@ export async function prepareNginx(context: PrepareContext): Promise<LaunchPlan>
     `pid ${join(tmp, "nginx.pid")};\ndaemon off;\n${text}`,
     user,
   );
-  const notes = ["Its access log is not kept: the local runtime keeps nginx's error log."];
-  notes.push(
-    ...new Set(
-      noteUnknownPorts(
-        [...all, ...(main === undefined ? [] : [main])].map(({ text: one }) => one),
-        places,
-      ),
-    ),
-  );
   const version = await programVersion(program, context, "-v");
   const { image } = service;
   if (image !== undefined && version !== null && isOtherVersion(parseImageName(image).tag, version))
-    notes.push(`Runs nginx ${version} instead of ${image}.`);
+    notes.add(`Runs nginx ${version} instead of ${image}.`);
   return {
     argv: [program, "-e", "stderr", "-p", tmp, "-c", file],
     cwd: tmp,
     env: { PATH: SERVICE_PATH.join(":"), LANG: "C.UTF-8", HOME: home, TMPDIR: tmp },
     commandEnv: { ...service.environment },
-    notes,
+    notes: [...notes],
     emptyVolumes: [],
     access: null,
     stopSignal: "SIGQUIT",

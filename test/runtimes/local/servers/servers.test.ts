@@ -66,7 +66,8 @@ describe("a configuration of nginx", () => {
     ports: (name) => (name === "api" ? [5000] : [80]),
   };
   const rewrite = (text: string) =>
-    rewriteConfig(text, { service: "proxy", book, paths: [{ container: "/usr/share/nginx/html", host: "/p/public" }] });
+    rewriteConfig(text, { service: "proxy", book, paths: [{ container: "/usr/share/nginx/html", host: "/p/public" }] })
+      .text;
 
   it("listens on the service's host port of the loopback address", () => {
     expect(rewrite("listen 80;")).toBe("listen 127.0.0.1:8088;");
@@ -91,7 +92,7 @@ describe("a configuration of nginx", () => {
     expect(rewrite("proxy_pass http://api:3001/;")).toBe("proxy_pass http://127.0.0.1:1/;");
     expect(rewrite("upstream x { server api:3001; }")).toBe("upstream x { server 127.0.0.1:1; }");
     const separate = { ...book, isSeparate: true };
-    expect(rewriteConfig("proxy_pass http://api:3001;", { service: "proxy", book: separate, paths: [] })).toBe(
+    expect(rewriteConfig("proxy_pass http://api:3001;", { service: "proxy", book: separate, paths: [] }).text).toBe(
       "proxy_pass http://127.0.0.1:3001;",
     );
     expect(rewrite("server_name api;")).toBe("server_name api;");
