@@ -98,12 +98,12 @@ export async function runCommand(run: CommandRun): Promise<CommandOutcome> {
     ...(terminal === undefined ? {} : { TERM: terminal.type }),
     ...request.environment,
   };
-  const ticker = setInterval(() => {
-    if (terminal !== undefined) return;
+  const report = (): void => {
     const progress = Math.min(total, (Date.now() - begun) / 1000);
     const line = output.last.slice(0, PROGRESS_CHARACTERS);
     call.progress({ progress, total, message: `${seconds(progress * 1000)}${line === "" ? "" : `: ${line}`}` });
-  }, PROGRESS_MS);
+  };
+  const ticker = terminal === undefined ? setInterval(report, PROGRESS_MS) : undefined;
   let result: ExecResult;
   try {
     result = await target.run({
