@@ -44,6 +44,8 @@ export interface DaggerServiceOptions {
   privateFiles: readonly string[];
   probing: ProbeContext;
   sink: LogSink;
+  /** Port of this machine that leads to a published port. */
+  hostPort(containerPort: number): number | undefined;
   /** Called with every change of the limits, so that an exit can be explained. */
   limitsChanged(limits: Limits): void;
 }
@@ -98,8 +100,10 @@ export class DaggerService implements RuntimeService {
     return probeInstance(this.options.probing, healthcheck, signal);
   }
 
-  webProtocol(containerPort: number, signal: AbortSignal): Promise<WebProtocol | null> {
-    return webProtocol(containerPort, signal, this.options.probing.dial);
+  /** Asks the published port: a tunnel publishes it without a gateway, which must not start for this question. */
+  async webProtocol(containerPort: number, signal: AbortSignal): Promise<WebProtocol | null> {
+    const port = this.options.hostPort(containerPort);
+    return port === undefined ? null : webProtocol(port, signal);
   }
 
   async setLimits(limits: Limits): Promise<AppliedLimits> {

@@ -38,6 +38,8 @@ export interface LaunchOptions {
   request: StartServiceRequest;
   ready: ReadyContainer;
   dial: Dial;
+  /** Port of this machine that leads to a published port. Default: none is published. */
+  hostPort?(containerPort: number): number | undefined;
   /** Host name in the session. Default: the service's name. */
   hostname?: string;
   /** Called when the service runs with its user and limits: opens its ports. */
@@ -183,6 +185,7 @@ class Launch {
         unseen: observed.why,
         privateFiles: ready.privateFiles,
         sink: request.sink,
+        hostPort: (containerPort) => this.options.hostPort?.(containerPort),
         probing: {
           service,
           host,

@@ -147,6 +147,7 @@ export class DaggerStack implements RuntimeStack {
         request,
         ready,
         dial: this.#dial(service.name),
+        hostPort: (port) => ports.hostPort(service.name, port),
         publish: (instance) => ports.open({ ...instance, service: service.name, signal }),
       });
       this.#running.set(service.name, started);

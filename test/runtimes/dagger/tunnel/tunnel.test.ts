@@ -106,7 +106,7 @@ function sentences(env: () => NodeJS.ProcessEnv, sim: () => SimEngine | null): v
     const { services, notes } = started.after;
     const open = expect.stringMatching(new RegExp(`^Open to the network: port ${port} of every address`));
     expect(services.web).toMatchObject({
-      endpoints: [{ host: "0.0.0.0", host_port: port, container_port: PORT, url: `127.0.0.1:${port}` }],
+      endpoints: [{ host: "0.0.0.0", host_port: port, container_port: PORT, url: `http://127.0.0.1:${port}` }],
       notes: expect.arrayContaining([open]),
     });
     expect(services.quiet?.notes).not.toContainEqual(open);
