@@ -34,7 +34,11 @@ describe("parseEnvFile", () => {
     ["a name that occurs twice", "A=1\nA=2", { A: "2" }],
     ["names without a value", "HOST\nNONE\nA=1", { HOST: "db", A: "1" }],
     ["a byte order mark and CRLF", '\ufeffA=1\r\nB="x\r\ny"\r\n', { A: "1", B: "x\ny" }],
-    ["the names of prototype properties", "__proto__=1\nconstructor=2", JSON.parse('{"__proto__":"1","constructor":"2"}')],
+    [
+      "the names of prototype properties",
+      "__proto__=1\nconstructor=2",
+      JSON.parse('{"__proto__":"1","constructor":"2"}'),
+    ],
   ])("an env file with %s is read", (_what, text, expected) => {
     expect(values(text, { lookup: outside })).toEqual(expected);
   });

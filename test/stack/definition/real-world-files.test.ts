@@ -238,7 +238,11 @@ describe("refused files", () => {
 
   it.each([
     ["an anchor that merges itself", "services: { app: &a { <<: *a, image: x } }", /:1: services\.app.*inside of what/],
-    ["a list that contains itself", "x-a: &a [*a]\nservices: { app: { image: x, command: *a } }", /:1: .*inside of what/],
+    [
+      "a list that contains itself",
+      "x-a: &a [*a]\nservices: { app: { image: x, command: *a } }",
+      /:1: .*inside of what/,
+    ],
     [
       "keys that are equal once read",
       'services: { a: { image: a, labels: { 1: x, "1": y } } }',
@@ -255,7 +259,11 @@ describe("refused files", () => {
       `services:\n  a: ${"{ a: ".repeat(50_000)}`,
       /compose\.yaml:2: nests deeper than 100 levels/,
     ],
-    ["a line of 200,000 list marks", `services:\n${"- ".repeat(200_000)}`, /compose\.yaml:2: nests deeper than 100 levels/],
+    [
+      "a line of 200,000 list marks",
+      `services:\n${"- ".repeat(200_000)}`,
+      /compose\.yaml:2: nests deeper than 100 levels/,
+    ],
   ])("a file with %s is refused in bounded time", async (_what, text, message) => {
     const error = await refusal(text);
     expect(error.code).toBe("INVALID_STACK");

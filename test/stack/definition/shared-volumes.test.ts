@@ -54,10 +54,7 @@ describe("shared volumes", () => {
       "only one of two databases uses",
       service("one", ["image: postgres", data]) + service("two", ["image: redis", 'volumes: ["other:/data"]']),
     ],
-    [
-      "two app services share",
-      service("one", ["image: nginx", data]) + service("two", ["image: node", data]),
-    ],
+    ["two app services share", service("one", ["image: nginx", data]) + service("two", ["image: node", data])],
   ])("a volume that %s is accepted", async (_what, services) => {
     expect(Object.keys((await load(services)).services)).toEqual(["one", "two"]);
   });

@@ -48,7 +48,7 @@ describe("LogStore.query: tail", () => {
 });
 
 describe("LogStore.query: output of an installation", () => {
-  it("only stream: \"install\" returns an installation's output, before and after a restart", async () => {
+  it('only stream: "install" returns an installation\'s output, before and after a restart', async () => {
     const directory = temporaryDirectory();
     const store = await openStore({ directory });
     const own = store.sink("api", 1);

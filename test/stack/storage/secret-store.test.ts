@@ -41,11 +41,14 @@ describe("SecretStore", () => {
     expect(readdirSync(folder)).toEqual(["secrets.json"]);
   });
 
-  it.each(["not json", "[]", '{"a": 1}', '{"a": ""}', "null"])("a damaged file is refused and not replaced: %s", async (text) => {
-    writeFileSync(file, text, { mode: 0o600 });
-    await expect(openSecretStore(file)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
-    expect(readFileSync(file, "utf8")).toBe(text);
-  });
+  it.each(["not json", "[]", '{"a": 1}', '{"a": ""}', "null"])(
+    "a damaged file is refused and not replaced: %s",
+    async (text) => {
+      writeFileSync(file, text, { mode: 0o600 });
+      await expect(openSecretStore(file)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+      expect(readFileSync(file, "utf8")).toBe(text);
+    },
+  );
 
   it("a file that other users can read, and a symbolic link, are refused", async () => {
     writeFileSync(file, "{}");
