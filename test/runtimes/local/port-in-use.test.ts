@@ -54,7 +54,7 @@ describe("a service that exits early", () => {
     ["ends after half a second", `console.error("bad setting"); setTimeout(() => process.exit(3), 500)`, 3],
     ["ends with code 0", `console.log("done")`, 0],
     [
-      "listened before",
+      "listens and then ends",
       `require("node:net").createServer().listen(Number(process.argv[2]), "127.0.0.1", () => process.exit(4))`,
       4,
     ],

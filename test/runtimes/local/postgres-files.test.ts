@@ -116,9 +116,9 @@ describe("initialiseCluster", () => {
   it.each([
     ["a full disk", "initdb: error: could not write: No space left on device", "STORAGE_FAILED", /filled the disk/],
     ["a user without a name", "initdb: could not look up effective user ID 4242", "UNSUPPORTED", /no name/],
-    ["anything else", "line\ninitdb: error: invalid locale", "SERVICE_START_FAILED", /initdb for "db" failed/],
+    ["another error", "line\ninitdb: error: invalid locale", "SERVICE_START_FAILED", /initdb for "db" failed/],
   ])(
-    "a failure of initdb by %s is reported with its last lines and leaves neither data nor password",
+    "a failure of initdb because of %s is reported with its last lines and leaves no files",
     async (_what, output, code, message) => {
       const { failure, ran, left } = await make({ exitCode: 1, output });
       expect(failure).toMatchObject({

@@ -118,7 +118,7 @@ describe("prepareWorkspace", () => {
     expect(readdirSync(root)).toEqual(["app"]);
   });
 
-  it.each(["absent", "app/main.py", "../elsewhere"])("a working directory %s is refused", async (path) => {
+  it.each(["absent", "app/main.py", "../elsewhere"])("the working directory %s is refused", async (path) => {
     await expect(prepare({ workingDir: join(folder, path) })).rejects.toMatchObject({
       code: "INVALID_STACK",
       hint: expect.stringContaining("working_dir"),
