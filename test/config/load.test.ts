@@ -35,7 +35,7 @@ const failure = async (promise: Promise<unknown>): Promise<StackwardenError> => 
 };
 
 describe("loadConfig: defaults", () => {
-  it("the defaults are those of docs/OPERATIONS.md", async () => {
+  it("every setting has its default without a file, variable or flag", async () => {
     const config = await loadConfig({ env: env({ XDG_STATE_HOME: "/x/state" }), cwd });
     expect(config).toMatchObject({
       runtime: "auto",
