@@ -37,7 +37,7 @@ describe.skipIf(why !== null)(`two clients with different engines${why === null 
       ...env,
     });
 
-  it("each start their own engine, whichever client's configuration started the server", async () => {
+  it("each client starts its own engine, whichever client started the server", async () => {
     const first = await client(["up", "-d"]);
     expect(first.code).toBe(4);
     expect(first.stderr).toContain("engines.gone in the configuration");
