@@ -254,6 +254,18 @@ export class ServiceController {
     }
   }
 
+  /** Schedules the restart again that was pending before a change that was rolled back. */
+  restoreRestart(): void {
+    if (this.running || this.restartPending || this.state === "lost") return;
+    this.#comingUp = false;
+    this.#stopReason = null;
+    this.#refusal = null;
+    if (this.state !== "crashed") this.#to("stopped");
+    const report = this.#restarts.repeat(this.name, this.definition.restart, () => this.#restart());
+    this.#to("crashed");
+    report();
+  }
+
   #ended(instance: RuntimeService, exit: ServiceExit): void {
     this.lastExit = exit;
     this.#exitGeneration = instance.generation;
@@ -456,9 +468,11 @@ export class ServiceController {
     const { restart } = this.definition;
     const policy =
       this.#comingUp && restart.maxRetries === undefined ? { ...restart, maxRetries: START_RESTARTS } : restart;
-    return this.#restarts.schedule(this.name, policy, livedMs, () => {
-      void this.serial.run(() => this.#startAgain());
-    });
+    return this.#restarts.schedule(this.name, policy, livedMs, () => this.#restart());
+  }
+
+  #restart(): void {
+    void this.serial.run(() => this.#startAgain());
   }
 
   async #startAgain(): Promise<void> {
