@@ -74,7 +74,7 @@ const badLists = (...entries: unknown[]): [string, unknown][] => [
   ["a number", 7],
   ["an object", { 0: "backend" }],
   ["too many", Array.from({ length: 51 }, () => "backend")],
-  ...entries.map((entry): [string, unknown] => [`[${String(entry).slice(0, 20)}]`, [entry]]),
+  ...entries.map((entry): [string, unknown] => [`a list with ${JSON.stringify(String(entry).slice(0, 20))}`, [entry]]),
 ];
 const hostile = (key: string, value: unknown): unknown =>
   JSON.parse(`{${JSON.stringify(key)}:${JSON.stringify(value)}}`);
@@ -88,7 +88,10 @@ const badRecords = (good: unknown, ...bad: unknown[]): [string, unknown][] => [
   ["a number", 8000],
   ...BAD_KEYS.map((key): [string, unknown] => [`key ${JSON.stringify(key).slice(0, 20)}`, hostile(key, good)]),
   ["too many", Object.fromEntries(Array.from({ length: 51 }, (_, at) => [`s${at}`, good]))],
-  ...bad.map((value): [string, unknown] => [`value ${JSON.stringify(value)}`, { backend: value }]),
+  ...bad.map((value): [string, unknown] => [
+    `value ${Number.isNaN(value) ? "NaN" : JSON.stringify(value)}`,
+    { backend: value },
+  ]),
 ];
 
 const BAD: Record<string, [string, unknown][]> = {

@@ -61,10 +61,12 @@ function compare(ours: StackDefinition | Error, theirs: ReferenceAnswer): string
     : modelDifferences(ours, theirs.project);
 }
 
+const NAMED = PROJECTS.map((project) => [project.name, project] as const);
+
 describe.skipIf("reason" in built)("comparison with compose-go", () => {
   const program = "program" in built ? built.program : "";
 
-  it.each(PROJECTS)("the project $name has the same model as in compose-go", async (project) => {
+  it.each(NAMED)("a project with %s has the same model as in compose-go", async (_name, project) => {
     const folder = write(project);
     const [theirs] = askReference(program, [request(folder, project)]);
     const ours = await load(folder, project);
@@ -72,12 +74,15 @@ describe.skipIf("reason" in built)("comparison with compose-go", () => {
     expect(compare(ours, theirs as ReferenceAnswer)).toEqual([]);
   });
 
-  it.each(PROJECTS)("the model that config prints for $name is the same in compose-go", async (project) => {
-    const ours = (await load(write(project), project)) as StackDefinition;
-    const printed = write({ files: { "compose.yaml": stringify(resolvedModel(ours)) } });
-    const [theirs] = askReference(program, [{ folder: printed, profiles: ["*"] }]);
-    expect(compare(ours, theirs as ReferenceAnswer)).toEqual([]);
-  });
+  it.each(NAMED)(
+    "the model that config prints for a project with %s is the same in compose-go",
+    async (_name, project) => {
+      const ours = (await load(write(project), project)) as StackDefinition;
+      const printed = write({ files: { "compose.yaml": stringify(resolvedModel(ours)) } });
+      const [theirs] = askReference(program, [{ folder: printed, profiles: ["*"] }]);
+      expect(compare(ours, theirs as ReferenceAnswer)).toEqual([]);
+    },
+  );
 
   /** One scalar of a project's text is replaced: enough to leave almost every form that the project covers. */
   const mutation = fc.record({
