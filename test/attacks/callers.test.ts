@@ -9,7 +9,7 @@ let bench: TestBench;
 afterEach(() => bench.close());
 
 // Before, the second client got the data and the generated passwords in 2 of 2 runs.
-it("data_from gives a client no project outside of its roots, whichever client named the target first", async () => {
+it("data_from refuses a project outside the client's roots, even after another client named the target", async () => {
   bench = new TestBench("shared");
   bench.project("victim", { "compose.yaml": REDIS });
   const narrow = join(bench.projects, "narrow");
@@ -32,7 +32,7 @@ it("data_from gives a client no project outside of its roots, whichever client n
 });
 
 // Before, all of these ran the caller's code.
-it("with `commands: declared` a caller changes neither the environment nor the directory of a declared command", async () => {
+it("commands: declared refuses an environment or working directory for a declared command", async () => {
   bench = new TestBench("standalone");
   bench.project("p", {
     "compose.yaml": [

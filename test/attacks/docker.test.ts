@@ -37,7 +37,7 @@ describe.skipIf(skip !== null)(`docker attacks${skip === null ? "" : `: skipped,
     ].join("\n");
 
   // Before, the service read the foreign folder in 4 of 4 runs, after a restart by a caller as after a crash.
-  it("a service that replaces the source of a bind by a link gets no folder of the machine", async () => {
+  it("a service cannot replace the source of its bind by a link to a folder of the machine", async () => {
     await open();
     const outside = join(bench.folder, "outside");
     mkdirSync(outside);
@@ -69,7 +69,7 @@ describe.skipIf(skip !== null)(`docker attacks${skip === null ? "" : `: skipped,
   });
 
   // Before, the service that ran already could replace the new source in 1 of 1 runs.
-  it("a bind that is added to a running stack cannot be replaced by a service that runs already", async () => {
+  it("a running service cannot replace the source of a bind that is added later", async () => {
     await open();
     const compose = (services: string[]) => ["services:", SERVICE("app", [".:/proj"]), ...services].join("\n");
     const folder = bench.project(project, { "compose.yaml": compose([]), "data/x": "" });
@@ -85,7 +85,7 @@ describe.skipIf(skip !== null)(`docker attacks${skip === null ? "" : `: skipped,
   });
 
   // Before, the engine mounted the foreign folder.
-  it("a link that the project's owner puts in the place of a source is refused until the files are read again", async () => {
+  it("a link in place of a bind's source is refused", async () => {
     await open();
     const folder = bench.project(project, {
       "compose.yaml": `services:\n${SERVICE("app", ["./data:/data"])}`,

@@ -27,7 +27,7 @@ const SECRET = "only-root-reads-this-0815";
 /** Before, a named pipe as the file of a secret held the server until it was killed. */
 const SOON_MS = 30_000;
 
-describe.skipIf(!isRoot)("files of a project, against a server that is root", () => {
+describe.skipIf(!isRoot)("files of a project and a server that runs as root", () => {
   let bench: TestBench;
   let server: Server;
   let secret: string;
@@ -69,7 +69,7 @@ describe.skipIf(!isRoot)("files of a project, against a server that is root", ()
     [".npmrc", { "compose.yaml": compose(NODE), "package.json": DEPENDS }],
     ["package-lock.json", { "compose.yaml": compose(NODE), "package.json": DEPENDS }],
     ["requirements.txt", { "compose.yaml": compose(PYTHON) }],
-  ])("a named pipe or a link to a foreign file as %s ends the start at once, with the reason", async (name, files) => {
+  ])("a start is refused at once when %s is a named pipe or a link to a foreign file", async (name, files) => {
     const folder = bench.project(project, { "app.js": "", ...files });
     pipe(join(folder, name));
     expect(await refused()).toMatch(/is a named pipe/);
@@ -79,7 +79,7 @@ describe.skipIf(!isRoot)("files of a project, against a server that is root", ()
   });
 
   // Before, the text of the foreign file was written into the service's folder of dependencies.
-  it("a link that leads out only through another link is not read, and not kept in the copy", async () => {
+  it("a link that leads outside through another link is neither read nor copied", async () => {
     const folder = bench.project(project, {
       "compose.yaml": compose(NODE),
       "app.js": APP,
@@ -101,7 +101,7 @@ describe.skipIf(!isRoot)("files of a project, against a server that is root", ()
   });
 
   // Before, the file's first line was in the error's message.
-  it("PG_VERSION that is a link or a named pipe is not read", async () => {
+  it("PG_VERSION is not read when it is a link or a named pipe", async () => {
     bench.project(project, { "compose.yaml": DATABASE });
     const data = join(bench.state, "projects", project, "volumes/data/pgdata");
     mkdirSync(data, { recursive: true });
@@ -128,7 +128,7 @@ describe.skipIf(!isRoot)("files of a project, against a server that is root", ()
   });
 
   // Before, foreign files were removed in 7 of 10 such rounds.
-  it("a folder of a service's TMPDIR that is exchanged with a link costs no foreign file", async () => {
+  it("removing a service's TMPDIR deletes no foreign file when its folders are exchanged with links", async () => {
     bench.project(project, { "compose.yaml": appCompose(), "app.js": APP });
     const victim = join(bench.folder, "victim");
     mkdirSync(victim);
@@ -182,7 +182,7 @@ describe.skipIf(!isRoot)("files of a project, against a server that is root", ()
     }
   });
 
-  it("installed dependencies hold no credentials of a registry, and their service cannot change them", async () => {
+  it("installed dependencies contain no registry credentials, and their service cannot change them", async () => {
     const folder = bench.project(project, {
       "compose.yaml": appCompose("      install: { kind: node, manifest: package.json }\n"),
       "app.js": APP,

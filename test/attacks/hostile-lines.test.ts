@@ -5,7 +5,7 @@ import { TestBench, until } from "../e2e/support/bench.js";
 const bench = new TestBench();
 afterAll(() => bench.close());
 
-it("lines that make a search for secrets backtrack do not slow the server down", async () => {
+it("log lines that would make redaction backtrack do not slow the server down", async () => {
   bench.project("flood", {
     "flood.js": `
       const units = ["eyJ-", "eyJaaaaaaaa.", "password='", "://a:", "-----BEGIN PRIVATE KEY-----", "token=\\\\", "\\u001b]a"];

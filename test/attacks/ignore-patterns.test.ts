@@ -28,7 +28,7 @@ const build = async (): Promise<number> => {
 };
 
 it.each([...HOSTILE, "[z-a]"])(
-  "a build refuses the pattern %j, and a comparison of sources leaves it out",
+  "a build refuses the pattern %j, and a comparison of sources skips it",
   async (pattern) => {
     for (const name of [".dockerignore", ".gitignore"]) writeFileSync(join(folder, name), `${pattern}\n*.log\n`);
     const begun = Date.now();
@@ -40,7 +40,7 @@ it.each([...HOSTILE, "[z-a]"])(
   },
 );
 
-it("ordinary patterns stay in effect", async () => {
+it("ordinary patterns remain in effect", async () => {
   const text = "# a comment\n**/node_modules\n**/*.test.*\ndocs/**/*.md\n!docs/README.md\n*.tar.gz\n.git\n(copy)\n";
   expect(boundedPatterns(text).costly).toEqual([]);
   writeFileSync(join(folder, ".dockerignore"), text);

@@ -9,7 +9,7 @@ import { isRoot } from "./support/processes.js";
 /** In a separate network no other program can listen on a service's ports. */
 const SHARED = { STACKWARDEN_LOCAL_NETWORK: "shared" };
 
-describe.skipIf(!isRoot)("the sockets of a service of a server that is root", () => {
+describe.skipIf(!isRoot)("sockets of a service and a server that runs as root", () => {
   let bench: TestBench;
   let server: Server;
   let stranger: ChildProcess | undefined;
@@ -35,7 +35,7 @@ describe.skipIf(!isRoot)("the sockets of a service of a server that is root", ()
   };
 
   // Before, in 3 of 3 runs the stranger's answers made the service healthy, with its endpoint.
-  it("belong to its user: a stranger on its port makes it unhealthy, with the reason", async () => {
+  it("a service whose port another user's program took becomes unhealthy with the reason", async () => {
     const app = `${APP}\nsetTimeout(() => {}, 1e9);\nprocess.on("SIGUSR2", () => process._getActiveHandles().forEach((one) => one.close?.()));`;
     const { endpoints } = await start(app);
     const port = endpoints[0]?.host_port as number;
@@ -63,7 +63,7 @@ describe.skipIf(!isRoot)("the sockets of a service of a server that is root", ()
   });
 
   // Before, the stranger got the password with the first check.
-  it("give a stranger on the port of a database no password", async () => {
+  it("a program on a database's port does not receive the database's password", async () => {
     const password = "a-password-of-the-test";
     bench.project(project, {
       "compose.yaml": `services:\n  db:\n    image: redis:7\n    ports: ['6379']\n    command: redis-server --requirepass ${password}\n    healthcheck: { test: [CMD, redis-cli, ping], interval: 1s }\n`,
@@ -89,7 +89,7 @@ describe.skipIf(!isRoot)("the sockets of a service of a server that is root", ()
   });
 
   // Before, in 3 of 3 runs no event and no note named the port.
-  it("are reported when it listens on every address long after its start", async () => {
+  it("a service that listens on every address is reported, also long after its start", async () => {
     // It listens on its port later than the runtime waits after a start, and on another one after it is healthy.
     const late = `setTimeout(() => {${APP.replace("process.env.HOST", '"0.0.0.0"')}}, 2000);`;
     const { notes } = await start(

@@ -53,7 +53,7 @@ describe.skipIf(missing !== null)(`mounts of a service${missing === null ? "" : 
   }
 
   // Before, the library ran as root in 26 of 59 starts.
-  it("load no library of the project as root, wherever a link leads a mount point", async () => {
+  it("a start loads no library of the project as root while a mount point is exchanged with a link", async () => {
     const volume = join(fixture.stateDir, "volume");
     mkdirSync(volume, { recursive: true });
     chmodSync(fixture.stateDir, 0o711);
@@ -73,7 +73,7 @@ describe.skipIf(missing !== null)(`mounts of a service${missing === null ? "" : 
   });
 
   // Before, 25 of 38 starts showed the foreign folder.
-  it("show no hidden folder that is exchanged for the project's", async () => {
+  it("a start shows no hidden folder that is exchanged with the project's", async () => {
     const other = join(fixture.dir.path, "other");
     mkdirSync(other);
     writeFileSync(join(other, "note"), "foreign", { mode: 0o644 });

@@ -39,7 +39,7 @@ describe.skipIf(missing !== null)(
     };
 
     // Before, all of it was visible in 3 of 3 runs; what everybody may read was readable.
-    it("has no home folders, no other project's data and no temporary files of others", async () => {
+    it("a service sees no home folders, other projects' data or other temporary files", async () => {
       const home = mkdtempSync("/home/stackwarden-attack-");
       const temporary = mkdtempSync("/tmp/stackwarden-attack-");
       undo.push(
@@ -65,7 +65,7 @@ describe.skipIf(missing !== null)(
     });
 
     // Before, 3 of 3 runs saw every process of the machine with its arguments, and every segment of shared memory.
-    it("has only its own processes and no shared memory of others", async () => {
+    it("a service sees only its own processes and no shared memory of others", async () => {
       const seen = await look(
         'echo pids $(ls /proc | grep -c "^[0-9]"); ls /dev/shm; cat /proc/1/cmdline | tr "\\0" " "',
       );
@@ -75,7 +75,7 @@ describe.skipIf(missing !== null)(
     });
 
     // Held before as well, while the processes stayed in the cgroup: they were killed one by one.
-    it("cannot keep anything running: with its first process the kernel ends all others", async () => {
+    it("the kernel ends every process of a service with its first one", async () => {
       await look("(setsid sh -c 'while :; do setsid sleep 300 & sleep 0.05; done' &)");
       const { stacks } = await server.call("list_stacks");
       const { user, pid } = stacks[0].services.app;
@@ -86,7 +86,7 @@ describe.skipIf(missing !== null)(
     });
 
     // No attack: what has to go on working inside.
-    it("is checked and entered where it is: a check's command sees the service's files and processes", async () => {
+    it("a check command runs in the service's namespaces", async () => {
       bench.project(project, {
         "compose.yaml": appCompose()
           .replace('["node", "app.js"]', '["/bin/sh", "run.sh"]')
@@ -100,7 +100,7 @@ describe.skipIf(missing !== null)(
     });
 
     // Before, setpriv loaded a library from the volume while it was still root: the service's code ran as root in 1 of 1 runs.
-    it("cannot replace the libraries and accounts that the gate reads as root, whatever a volume's target says", async () => {
+    it("a service cannot replace libraries and account files that setpriv reads as root", async () => {
       const targets = [
         "/usr/lib/x86_64-linux-gnu",
         "/lib/x86_64-linux-gnu",
@@ -140,7 +140,7 @@ describe.skipIf(missing !== null)(
     });
 
     // Before, the service read the file in 3 of 3 runs: the folder above each entry of PATH was mounted for it.
-    it("sees no folder below a home folder because its command or its PATH names it", async () => {
+    it("a command or PATH in a home folder does not make that folder visible", async () => {
       const home = mkdtempSync("/root/stackwarden-attack-");
       const bin = join(home, "bin");
       undo.push(() => rmSync(home, { recursive: true }));

@@ -24,7 +24,7 @@ async function run(folder: string, args: string[], env: Record<string, string> =
   );
 }
 
-it("no command of stackwarden runs a program of the repository, whatever its name", async () => {
+it("no command runs a program of the repository, whatever its name", async () => {
   const folder = bench.project("shop", {
     "package.json": "{}",
     "worker.js": "setInterval(() => {}, 1000);\n",

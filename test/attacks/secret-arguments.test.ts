@@ -17,7 +17,7 @@ const readable = (): boolean =>
       }
     });
 
-describe.skipIf(!isRoot)("a secret in a shell's command and check", () => {
+describe.skipIf(!isRoot)("secrets in a shell's command and check", () => {
   let bench: TestBench;
   beforeEach(() => {
     bench = new TestBench("standalone");
@@ -25,7 +25,7 @@ describe.skipIf(!isRoot)("a secret in a shell's command and check", () => {
   afterEach(() => bench.close());
 
   // Before, 292 to 324 readings of one run found it, in 2 of 2 runs.
-  it("is in the arguments of no process, however often they are read", async () => {
+  it("no process has the secret in its arguments", async () => {
     bench.project("shop", {
       ".env": `API_TOKEN=${SECRET}\n`,
       "app.js": APP,

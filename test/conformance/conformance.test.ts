@@ -67,7 +67,7 @@ const failures = (checks: Map<string, Check[]>) =>
       .map(({ id, status, errorMessage }) => ({ scenario, id, status, errorMessage })),
   );
 
-it("all active scenarios pass, with the suite's fixtures beside our own tools", async () => {
+it("all active scenarios of the conformance suite pass with its fixtures", async () => {
   const http = await httpFixture({ mcp: { createServer: conformanceServer } });
   const relay = await relayTo(http.socket);
   try {
@@ -83,7 +83,7 @@ it("all active scenarios pass, with the suite's fixtures beside our own tools", 
 }, 300_000);
 
 it.each(WITHOUT_FIXTURES)(
-  "%s passes against the server as it is",
+  "the scenario %s passes against the production server",
   async (scenario) => {
     const http = await httpFixture();
     const relay = await relayTo(http.socket);

@@ -34,7 +34,7 @@ afterEach(async () => {
   await bench.close();
 });
 
-it("the bridge passes progress, log messages, subscriptions and cancellation on, and prints nothing else", async () => {
+it("the bridge forwards progress, log messages, updates and cancellation, and prints only JSON-RPC", async () => {
   const client = await open().initialize();
   const started = client.begin("tools/call", {
     name: "start_stack",
@@ -67,7 +67,7 @@ it("the bridge passes progress, log messages, subscriptions and cancellation on,
   expect(client.messages.every(({ jsonrpc }) => jsonrpc === "2.0")).toBe(true);
 });
 
-it("the bridge answers a message that is too large by itself, and the session continues", async () => {
+it("the bridge answers a message that is too large, and the session continues", async () => {
   const client = await open().initialize();
   await client.tool("list_stacks");
   const huge = await client.request("tools/call", { name: "list_stacks", arguments: { x: "a".repeat(11_000_000) } });
@@ -81,7 +81,7 @@ it("the bridge answers a message that is too large by itself, and the session co
   expect(client.notifications("notifications/message")).toEqual([]);
 });
 
-it("after the server is killed, pending calls fail clearly, and the next call reaches a new server with the old data", async () => {
+it("after a server was killed, pending calls fail and the next call reaches a new server with its data", async () => {
   const client = await open().initialize();
   await client.tool("start_stack", { project: "shop", folder: "shop" });
   await client.request("resources/subscribe", { uri: "stack://shop" });
@@ -132,7 +132,7 @@ it("after the server is killed, pending calls fail clearly, and the next call re
   expect(ids.every((id) => typeof id === "number")).toBe(true);
 });
 
-it("after a loss the bridge connects to a server that another client started, without a call of its client", async () => {
+it("the bridge connects to a server that another client started, without a call of its own client", async () => {
   const [first, second] = [await open().initialize(), await open().initialize()];
   await first.tool("start_stack", { project: "shop", folder: "shop" });
   await first.request("resources/subscribe", { uri: "stack://shop/health" });
@@ -146,7 +146,7 @@ it("after a loss the bridge connects to a server that another client started, wi
   await until("its log says it", () => first.stderr.includes("connected to a new background server"));
 });
 
-it("the bridge answers calls with the error in its configuration", async () => {
+it("the bridge answers initialize with the error in its configuration", async () => {
   const client = open(["--root", "/no/such/folder"]);
   const { error } = await client.request("initialize", INIT);
   expect(error).toMatchObject({ code: -32_000, data: { code: "INVALID_INPUT" } });
@@ -156,7 +156,7 @@ it("the bridge answers calls with the error in its configuration", async () => {
   expect((await client.ended()).code).toBe(0);
 });
 
-it("requests sent just before standard input ends are answered, even if the server must be started first", async () => {
+it("requests sent just before standard input ends are answered, even when the server must start first", async () => {
   const client = open();
   const ids = [
     client.begin("initialize", INIT),
@@ -168,7 +168,7 @@ it("requests sent just before standard input ends are answered, even if the serv
   expect(client.messages.map(({ id }) => id).sort()).toEqual(ids);
 });
 
-it("a bridge with --read-only offers only operations that change nothing, whatever other clients may do", async () => {
+it("a bridge with --read-only refuses changes while another client makes them", async () => {
   const [reader, writer] = [await open(["--read-only"]).initialize(), await open().initialize()];
   expect(await reader.tool("start_stack", { project: "shop", folder: "shop" })).toMatchObject({
     code: "READ_ONLY_MODE",
@@ -187,7 +187,7 @@ it("a client reaches only projects below its roots", async () => {
   expect((await wide.tool("list_stacks")).stacks).toHaveLength(2);
 });
 
-describe("the end of a client", () => {
+describe("end of a client", () => {
   const ENDS: [string, (client: RawClient) => void][] = [
     ["the end of standard input", (client) => client.end()],
     ["SIGTERM", ({ child }) => child.kill("SIGTERM")],
@@ -203,7 +203,7 @@ describe("the end of a client", () => {
     ["SIGKILL", ({ child }) => child.kill("SIGKILL")],
   ];
 
-  it("ends the process within five seconds and cancels what is under way; the stack stays", async () => {
+  it("the end of a client ends its bridge within 5 s, rolls its start back and leaves the stack running", async () => {
     const keeper = await open().initialize();
     await keeper.tool("start_stack", { project: "shop", folder: "shop" });
     for (const [name, end] of ENDS) {
@@ -227,7 +227,7 @@ describe("the end of a client", () => {
     expect((await next.tool("health_status", { project: "shop" })).overall_healthy).toBe(true);
   });
 
-  it("is noticed when the parent vanishes without closing anything", async () => {
+  it("the bridge ends when its parent process is killed", async () => {
     const script = `
       const { spawn } = require("node:child_process");
       const child = spawn(process.execPath, [${JSON.stringify(BINARY)}, "mcp"], { stdio: ["inherit", "ignore", "ignore"] });
@@ -259,7 +259,7 @@ describe("the end of a client", () => {
     parent.stdin?.end();
   });
 
-  it("stops what the client started with --stop-on-exit, and only that", async () => {
+  it("--stop-on-exit stops only the stacks that the client started", async () => {
     bench.project("blog", { "compose.yaml": appCompose(), "app.js": APP });
     const [own, other] = [await open(["--stop-on-exit"]).initialize(), await open().initialize()];
     await own.tool("start_stack", { project: "shop", folder: "shop" });

@@ -8,7 +8,7 @@ import { LineSplitter } from "../../src/system/line-splitter.js";
 const id = fc.oneof(fc.nat(), fc.string());
 const line = (message: object) => JSON.stringify({ jsonrpc: "2.0", ...message });
 
-it("the id of every answer is found in any member order, and no id in other messages", () => {
+it("answeredId finds the id of an answer in any member order, and none in another message", () => {
   fc.assert(
     fc.property(id, fc.jsonValue(), fc.boolean(), (value, content, last) => {
       const answer = { result: content, jsonrpc: "2.0", id: value };
@@ -25,7 +25,7 @@ it("the id of every answer is found in any member order, and no id in other mess
     expect(answeredId(text)).toBeUndefined();
 });
 
-it("lines are split at line ends wherever chunks are cut, and a line without an end is reported", () => {
+it("lines are the same wherever chunks are cut, and a line without an end is reported", () => {
   fc.assert(
     fc.property(
       fc.array(fc.string({ unit: "grapheme" }).map((text) => text.replaceAll(/[\r\n]/g, "_"))),
@@ -65,7 +65,7 @@ it("each pending request is answered once, with the error of its kind", () => {
   expect(conversation.abandon(lost.report())).toEqual([]);
 });
 
-it("a new server receives the session of the old one, and its answers to that do not reach the client", () => {
+it("a new server receives the session of the old one, and its answers do not reach the client", () => {
   const conversation = new Conversation();
   const from = (message: object) => conversation.fromClient(line(message));
   from({ id: 0, method: "initialize", params: { clientInfo: { name: "t", version: "1" } } });

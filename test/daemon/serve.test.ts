@@ -40,7 +40,7 @@ async function serve(...args: string[]) {
   return { child, get, exit };
 }
 
-it("serve replaces an idle background server, and its stacks are those of agents and commands", async () => {
+it("serve replaces an idle background server and shares its stacks with agents and commands", async () => {
   await run(bench, ["server", "start"]);
   const idle = bench.background();
   const { child, get, exit } = await serve("--root", "shop");
@@ -67,7 +67,7 @@ it("serve replaces an idle background server, and its stacks are those of agents
   expect(bench.background()).not.toBe(child?.pid);
 });
 
-it("serve does not replace a server that runs a stack", async () => {
+it("serve refuses to replace a server that runs a stack", async () => {
   expect((await run(bench, ["up", "-d", "-p", "shop", "--folder", "shop"])).code).toBe(0);
   const running = bench.background();
   const refused = await serve();

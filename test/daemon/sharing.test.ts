@@ -167,7 +167,7 @@ async function eventsAfter(agent: Agent, after: number): Promise<number[]> {
   }
 }
 
-it("every call of several clients is answered, reported and rolled back correctly", {
+it("concurrent calls of three clients succeed, each client receives every event, and nothing leaks", {
   timeout: (SECONDS + 240) * 1000,
 }, async () => {
   const { mcp, token, pid } = await serve();

@@ -75,7 +75,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     );
   };
 
-  it("asks for the token, keeps it in this tab only, and never puts it into an address", async () => {
+  it("the page asks for the token, keeps it only in its tab, and never puts it into an address", async () => {
     await page.goto(one.http.url);
     expect(await page.getByLabel("Token").evaluate((input) => input === input.ownerDocument.activeElement)).toBe(true);
     await page.getByLabel("Token").fill("wrong");
@@ -96,7 +96,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     expect(await page.evaluate("sessionStorage.length")).toBe(0);
   });
 
-  it("asks for a token where the fragment holds none that can be read, and says where no host answers", async () => {
+  it("the page refuses a malformed token in the fragment, and reports a missing host", async () => {
     await page.goto(`${one.http.url}/#token=%E0%A4%A`);
     await expect.poll(() => page.getByRole("alert").textContent()).toBe("This token is not valid.");
     expect(page.url()).toBe(`${one.http.url}/`);
@@ -105,7 +105,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     await expect.poll(() => page.getByRole("alert").textContent()).toContain("The host of this page");
   });
 
-  it("takes a token from the fragment and removes it at once; one that is taken away ends the view", async () => {
+  it("a token of the fragment is removed from the address, and a revoked token ends the view", async () => {
     const token = await one.http.tokens.add("passing", "operate");
     await page.goto(`${one.http.url}/#token=${token}`);
     await card("backend").waitFor();
@@ -118,7 +118,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     expect(await page.evaluate("sessionStorage.length")).toBe(0);
   });
 
-  it("holds no connection while the page is hidden, and shows the missed changes afterwards", async () => {
+  it("a hidden page holds no connection, and shows the missed changes when it is visible again", async () => {
     const waiting = page.waitForRequest((request) => request.url().includes("/events?after="));
     await enter();
     await line("backend speaks").first().waitFor();
@@ -141,7 +141,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     await page.locator(".connection", { hasText: "Live" }).waitFor();
   });
 
-  it("has no violation that axe-core finds, light and dark, wide and on a phone", async () => {
+  it("axe-core finds no violation in light and dark mode, on wide and narrow screens", async () => {
     await page.goto(one.http.url);
     expect(await violations()).toEqual([]);
     await enter();
@@ -165,7 +165,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     expect(await page.evaluate("document.activeElement.id")).toBe("main");
   });
 
-  it("shows projects, services, health, limits against use, and events", async () => {
+  it("the page shows projects, services, health, limits with usage, and events", async () => {
     await enter();
     await page.getByRole("navigation", { name: "Projects" }).getByText("4 services up").waitFor();
     await card("backend").getByText("Healthy").waitFor();
@@ -185,7 +185,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     expect(await card("backend").count()).toBe(0);
   });
 
-  it("restarts, changes limits, stops and starts, after it asked", async () => {
+  it("the page restarts, limits, stops and starts after a confirmation", async () => {
     await enter();
     await button("Restart backend").click();
     await dialog().getByText("Also restart what depends on it: frontend").waitFor();
@@ -231,7 +231,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     expect((await actors("stack_starting")).at(-1)).toBe("stack by rest#writer");
   });
 
-  it("stops and starts one service of a running stack, and shows what needs what", async () => {
+  it("the page stops and starts one service, and shows the dependencies", async () => {
     await enter();
     const columns = page.getByRole("region", { name: "Dependencies" }).getByRole("listitem");
     await expect.poll(() => columns.allInnerTexts()).toHaveLength(3);
@@ -256,7 +256,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     await leftOut.waitFor({ state: "hidden" });
   });
 
-  it("runs declared and other commands, shows their output and exit code, and ends one that is cancelled", async () => {
+  it("the page runs commands, shows output and exit code, and cancels a running one", async () => {
     const ran: unknown[] = [];
     one.domain.runtime.scripts.backend = {
       exec: async ({ command, onOutput, signal }) => {
@@ -304,7 +304,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     }
   });
 
-  it("offers only the commands that the operator permits", async () => {
+  it("the page offers only the commands that the operator permits", async () => {
     for (const commands of ["declared", "off"] as const) {
       const strict = await shop({ commands });
       try {
@@ -326,7 +326,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     }
   });
 
-  it("saves, restores and deletes snapshots, after it asked", async () => {
+  it("the page saves, restores and deletes snapshots after a confirmation", async () => {
     await enter();
     const snapshots = page.getByRole("region", { name: "Snapshots" });
     await snapshots.getByText("None yet.").waitFor();
@@ -367,7 +367,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     await page.locator(".project .badge", { hasText: "Running" }).waitFor();
   });
 
-  it("shows names of environment variables, watched services, and a folder that is gone", async () => {
+  it("the page shows names of environment variables, watched services and a missing folder", async () => {
     await one.manager.start({ project: "shop", watch: true }, call());
     await enter();
     await card("backend").getByText("2 environment variables").click();
@@ -390,7 +390,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     }
   });
 
-  it("folds away stopped projects when there are many, but not the selected one", async () => {
+  it("many stopped projects are folded, except the selected one", async () => {
     const names = ["one", "two", "three", "four", "five", "six", "seven"];
     const many = await shop({ stopped: names });
     try {
@@ -408,7 +408,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     }
   });
 
-  it("tells a failed action with what to do next, until it is dismissed", async () => {
+  it("a failed action is shown until it is dismissed", async () => {
     await enter();
     one.domain.runtime.scripts.redis = { startErrors: [new Error("no such program")] };
     await button("Restart redis").click();
@@ -422,7 +422,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
       .waitFor();
   });
 
-  it("offers nothing to a token that may only read", async () => {
+  it("a token of scope read has the changing controls disabled or hidden", async () => {
     await enter(one.http.read);
     await page.getByText("read only").waitFor();
     for (const name of ["Restart backend", "Limits backend", "Stop", "Save snapshot"])
@@ -431,7 +431,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     expect(await button("Logs backend").isEnabled()).toBe(true);
   });
 
-  it("follows logs, filters them at the server, pauses, and marks what was looked for", async () => {
+  it("the page follows, filters, pauses and highlights logs", async () => {
     await enter();
     await line("backend speaks").first().waitFor();
     one.print("backend", "GET /items 200");
@@ -470,7 +470,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     await expect.poll(() => line("flood 5999").isVisible()).toBe(true);
   });
 
-  it("filters logs by level and period, and saves the lines that it shows", async () => {
+  it("the page filters logs by level and period, and downloads the shown lines", async () => {
     await enter();
     one.print("backend", "WARN the queue is long");
     one.print("backend", "INFO a request came");
@@ -489,7 +489,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     await line("no more room").waitFor();
   });
 
-  it("shows what services wrote as text, whatever it is", async () => {
+  it("markup in the text of services is shown as text", async () => {
     const attack = `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script><svg onload=window.hacked=1>`;
     // Nothing else is wrong with it.
     one.domain.runtime.scripts = {};
@@ -519,7 +519,7 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
     complaints = complaints.filter((complaint) => !complaint.includes("TrustedHTML"));
   });
 
-  it("reports that the server cannot be reached, and continues when it can", async () => {
+  it("the page reports an unreachable server and reconnects", async () => {
     await enter();
     await page.locator(".connection", { hasText: "Live" }).waitFor();
     await context.setOffline(true);
@@ -531,8 +531,8 @@ describe.skipIf(NO_CHROMIUM)("the dashboard", () => {
   });
 });
 
-describe("the page", () => {
-  it("is small, loads nothing, and holds only what its policy permits", async () => {
+describe("dashboard document", () => {
+  it("the document is small, loads no resources, and has a strict content security policy", async () => {
     const one = await shop();
     try {
       const { status, headers, text } = await one.http.send("/", { token: null });

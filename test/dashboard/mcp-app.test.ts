@@ -28,14 +28,14 @@ const view = async (from: Client) => {
   return contents[0] as { uri: string; mimeType: string; text: string; _meta: { ui: object } };
 };
 
-describe("what a client is offered", () => {
+describe("offer to the client", () => {
   let http: HttpFixture;
   beforeAll(async () => {
     http = await httpFixture();
   });
   afterAll(() => http.close());
 
-  it("names the page only where the client can show it", async () => {
+  it("the page is listed only for a client that supports MCP Apps", async () => {
     const shows = await client(http, http.operate, [MIME_TYPE]);
     const tools = (await shows.listTools()).tools;
     expect(tools.filter(({ _meta }) => _meta !== undefined).map(({ name, _meta }) => [name, _meta])).toEqual([
@@ -52,7 +52,7 @@ describe("what a client is offered", () => {
     }
   });
 
-  it("gives the page, which knows whether this connection may change anything", async () => {
+  it("the page has the scope of its connection", async () => {
     for (const [token, scope] of [
       [http.operate, "operate"],
       [http.read, "read"],
@@ -67,7 +67,7 @@ describe("what a client is offered", () => {
   });
 });
 
-describe.skipIf(NO_CHROMIUM)("in a host", () => {
+describe.skipIf(NO_CHROMIUM)("page in a host", () => {
   let browser: Browser;
   beforeAll(async () => {
     browser = await launchBrowser();
@@ -105,7 +105,7 @@ describe.skipIf(NO_CHROMIUM)("in a host", () => {
     }
   }
 
-  it("shows and changes stacks by tool calls alone", async () => {
+  it("the page shows and changes stacks by tool calls alone", async () => {
     const one: Shop = await shop();
     try {
       one.domain.runtime.scripts = { backend: { prints: "backend speaks" } };
@@ -156,7 +156,7 @@ describe.skipIf(NO_CHROMIUM)("in a host", () => {
     }
   });
 
-  it("opens addresses through the host, and makes links of web addresses only", async () => {
+  it("the page opens addresses through the host, and links only web addresses", async () => {
     const endpoint = (url: string) => ({ host: "127.0.0.1", host_port: 8000, container_port: 8000, url });
     const manager = scriptedManager({
       list: async () => [

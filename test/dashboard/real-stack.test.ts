@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { APP, appCompose, BINARY, TestBench } from "../e2e/support/bench.js";
 import { launchBrowser, NO_CHROMIUM } from "./support/browser.js";
 
-describe.skipIf(NO_CHROMIUM)("a real stack", () => {
+describe.skipIf(NO_CHROMIUM)("dashboard of a real stack", () => {
   const bench = new TestBench();
   let server: ChildProcess;
   let browser: Browser;
@@ -37,7 +37,7 @@ describe.skipIf(NO_CHROMIUM)("a real stack", () => {
     await bench.close();
   });
 
-  it("is started, seen at work, limited and stopped", async () => {
+  it("the page shows a real stack's start, load, limits, crash and stop", async () => {
     const token = readFileSync(places.token_file, "utf8").trim();
     const page = await browser.newPage();
     page.setDefaultTimeout(30_000);

@@ -5,7 +5,7 @@ import { agentAnswers } from "../../bench/agent-answers.mjs";
 /** An agent at work was measured with 37 calls that cost 114,000 characters; the same work must cost at most half. */
 const MOST_CHARACTERS = 57_000;
 
-test("an agent's work costs at most half of what whole reports cost", async () => {
+test("brief results cost at most half the characters of whole reports", async () => {
   const brief = await agentAnswers();
   const whole = await agentAnswers(undefined, { detail: true });
   expect(brief.calls).toBe(whole.calls);

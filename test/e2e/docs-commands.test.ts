@@ -178,7 +178,7 @@ describe.each(Object.keys(RUN))("%s", (file) => {
     await bench.close();
   });
 
-  it.skipIf(file === "docs/REST_API.md" && NO_CURL)("does what it shows", async () => {
+  it.skipIf(file === "docs/REST_API.md" && NO_CURL)(`the commands of ${file} print what is expected`, async () => {
     const variables: string[] = [];
     for (const [line, { shows, code = 0, goesOn }] of Object.entries(RUN[file] ?? {})) {
       const command = line

@@ -58,11 +58,14 @@ it("the inspector accepts the schemas of all tools", async () => {
   expect(JSON.parse(stdout).result.tools).toHaveLength(operations.length);
 });
 
-it.each(["resources/list", "resources/templates/list", "prompts/list"])("%s", async (method) => {
-  const { code, stdout } = await inspect("--method", method, "--format", "json");
-  expect(code).toBe(0);
-  expect(JSON.parse(stdout)).toHaveProperty("result");
-});
+it.each(["resources/list", "resources/templates/list", "prompts/list"])(
+  "the inspector's %s succeeds",
+  async (method) => {
+    const { code, stdout } = await inspect("--method", method, "--format", "json");
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toHaveProperty("result");
+  },
+);
 
 it("the inspector calls tools and receives errors as error results", async () => {
   const listed = await inspect("--method", "tools/call", "--tool-name", "list_stacks", "--format", "json");
@@ -88,7 +91,7 @@ it("the inspector calls tools and receives errors as error results", async () =>
   }
 });
 
-it("over HTTP the inspector lists and calls with the token, and gets an error without one", async () => {
+it("the inspector lists and calls over HTTP with the token, and fails without it", async () => {
   const bench = new TestBench();
   const serving = await serveOn(bench);
   try {

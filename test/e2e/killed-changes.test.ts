@@ -89,7 +89,7 @@ const isFree = (port: number): Promise<boolean> =>
     probe.listen({ port, host: "127.0.0.1", exclusive: true }, () => probe.close(() => resolve(true)));
   });
 
-describe.each(MODES)("a server killed in the middle of a change, %s", (mode) => {
+describe.each(MODES)("server killed during a change, %s", (mode) => {
   const bench = new TestBench(mode);
   const order = join(bench.folder, "crash.json");
   let server: Server;
@@ -191,14 +191,14 @@ describe.each(MODES)("a server killed in the middle of a change, %s", (mode) => 
   });
   afterAll(() => bench.close());
 
-  it("leaves nothing of a restart_service, and the stack starts again with its data", async () => {
+  it("a server killed during restart_service leaves nothing, and the stack starts again with its data", async () => {
     for (const { service, ...moment } of share([...RESTART, ...(enforced ? RESTART_IN_CGROUPS : [])]))
       await killedAt(moment, "restart_service", { service });
     const { events } = await server.call("get_events", { project: PROJECT, types: ["service_restarting"], limit: 100 });
     expect(events.length).toBeGreaterThan(0);
   });
 
-  it("keeps all of the limits of a set_limits or none, and the next start has them", async () => {
+  it("a server killed during set_limits has stored all of the limits or none", async () => {
     const kept = () => {
       const file = join(bench.state, "projects", PROJECT, "limits.json");
       if (!existsSync(file)) return null;

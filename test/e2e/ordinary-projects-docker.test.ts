@@ -12,7 +12,7 @@ const asked = process.env.STACKWARDEN_ORDINARY === "all";
 const why = asked ? (whyNoDaemon() ?? ((await hasRegistry()) ? null : "no package registry")) : "STACKWARDEN_ORDINARY";
 if (asked && why !== null) process.stderr.write(`ordinary-projects-docker.test.ts: skipped, ${why}\n`);
 
-describe.skipIf(why !== null)("an ordinary project starts unedited on the docker runtime", () => {
+describe.skipIf(why !== null)("ordinary projects on the docker runtime", () => {
   const bench = new TestBench();
   let daemon: TestDaemon;
   let server: Server;
@@ -27,7 +27,7 @@ describe.skipIf(why !== null)("an ordinary project starts unedited on the docker
   });
 
   for (const project of PROJECTS)
-    it(project.name, { timeout: 600_000 }, () =>
+    it(`${project.name} starts unedited on the docker runtime`, { timeout: 600_000 }, () =>
       // As a user owns it: services that mount the folder run as its owner.
       runProject(bench, server, project, 1000),
     );

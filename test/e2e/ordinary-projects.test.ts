@@ -31,7 +31,7 @@ for (const project of LOCAL) {
 }
 if (reasons.size > 0) process.stderr.write(`ordinary-projects.test.ts: skipped ${[...reasons.values()].join("; ")}\n`);
 
-describe("an ordinary project starts unedited on the local runtime", () => {
+describe("ordinary projects on the local runtime", () => {
   const bench = new TestBench();
   let server: Server;
   beforeAll(async () => {
@@ -42,5 +42,7 @@ describe("an ordinary project starts unedited on the local runtime", () => {
   afterAll(() => bench.close());
 
   for (const project of LOCAL)
-    it.skipIf(reasons.has(project.name))(project.name, () => runProject(bench, server, project));
+    it.skipIf(reasons.has(project.name))(`${project.name} starts unedited on the local runtime`, () =>
+      runProject(bench, server, project),
+    );
 });

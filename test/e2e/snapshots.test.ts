@@ -43,7 +43,7 @@ describe("snapshots of a real database", () => {
   }, 300_000);
   afterAll(() => bench.close());
 
-  it("brings back what was there at one moment, although the database was being written to", async () => {
+  it("a snapshot during writes restores a consistent state of the database", async () => {
     let writing = true;
     let written = 0;
     const writer = (async () => {
@@ -74,7 +74,7 @@ describe("snapshots of a real database", () => {
     expect(rest).toBe(0);
   }, 300_000);
 
-  it("starts another project on a copy while the first one runs, and they do not share it", async () => {
+  it("data_from starts another project on a separate copy of the data", async () => {
     const started = await server.call("start_stack", {
       project: "copy",
       data_from: { project: "shop" },

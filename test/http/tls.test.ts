@@ -58,7 +58,7 @@ const dial = (options: ConnectionOptions): Promise<TLSSocket> =>
     socket.once("error", reject);
   });
 
-it("the server serves REST and MCP to clients that trust its certificate, and to no others", async () => {
+it("the server serves REST and MCP over TLS to clients that trust its certificate", async () => {
   expect(http.url).toMatch(/^https:\/\/127\.0\.0\.1:\d+$/);
   const heard = await client({ NODE_EXTRA_CA_CERTS: files.certFile });
   expect(heard).toMatchObject({ status: 200, rest: { stacks: heard.mcp.stacks } });
@@ -77,7 +77,7 @@ it("the server accepts TLS 1.2 and 1.3, and refuses older versions", async () =>
   await expect(dial({ ca: files.cert, ...OLD })).rejects.toMatchObject(REFUSED);
 });
 
-it("a renewed certificate is used without a restart; until both files match the old one stays, and connections continue", async () => {
+it("a renewed certificate is used without a restart once both files match, and connections continue", async () => {
   const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: files.cert });
   const ask = (): Promise<number | undefined> =>
     new Promise((resolve, reject) => {
@@ -117,7 +117,7 @@ it("a renewed certificate is used without a restart; until both files match the 
   await expect(dial({ ca: renewed.cert, ...OLD })).rejects.toMatchObject(REFUSED);
 });
 
-it("an invalid certificate is reported before the server listens", async () => {
+it("an invalid certificate is refused before the server listens", async () => {
   const { certFile, keyFile } = files;
   for (const tls of [
     { tlsCert: certFile },

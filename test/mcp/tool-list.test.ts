@@ -13,7 +13,7 @@ const tools = operations.map(toolOf);
 const tokens = (value: unknown): number => JSON.stringify(value).length / CHARACTERS_PER_TOKEN;
 const shownToModel = tools.map(({ name, description, inputSchema }) => ({ name, description, inputSchema }));
 
-test("the part that a model sees costs at most 3,500 tokens", () => {
+test("the part of the list that a model sees costs at most 3,500 tokens", () => {
   expect(tokens(shownToModel)).toBeLessThanOrEqual(3500);
 });
 

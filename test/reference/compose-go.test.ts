@@ -61,10 +61,12 @@ function compare(ours: StackDefinition | Error, theirs: ReferenceAnswer): string
     : modelDifferences(ours, theirs.project);
 }
 
-describe.skipIf("reason" in built)("a project that is read", () => {
+const NAMED = PROJECTS.map((project) => [project.name, project] as const);
+
+describe.skipIf("reason" in built)("comparison with compose-go", () => {
   const program = "program" in built ? built.program : "";
 
-  it.each(PROJECTS)("has the model of compose-go: $name", async (project) => {
+  it.each(NAMED)("a project with %s has the same model as in compose-go", async (_name, project) => {
     const folder = write(project);
     const [theirs] = askReference(program, [request(folder, project)]);
     const ours = await load(folder, project);
@@ -72,12 +74,15 @@ describe.skipIf("reason" in built)("a project that is read", () => {
     expect(compare(ours, theirs as ReferenceAnswer)).toEqual([]);
   });
 
-  it.each(PROJECTS)("is printed by `config` as a compose file with the same model: $name", async (project) => {
-    const ours = (await load(write(project), project)) as StackDefinition;
-    const printed = write({ files: { "compose.yaml": stringify(resolvedModel(ours)) } });
-    const [theirs] = askReference(program, [{ folder: printed, profiles: ["*"] }]);
-    expect(compare(ours, theirs as ReferenceAnswer)).toEqual([]);
-  });
+  it.each(NAMED)(
+    "the model that config prints for a project with %s is the same in compose-go",
+    async (_name, project) => {
+      const ours = (await load(write(project), project)) as StackDefinition;
+      const printed = write({ files: { "compose.yaml": stringify(resolvedModel(ours)) } });
+      const [theirs] = askReference(program, [{ folder: printed, profiles: ["*"] }]);
+      expect(compare(ours, theirs as ReferenceAnswer)).toEqual([]);
+    },
+  );
 
   /** One scalar of a project's text is replaced: enough to leave almost every form that the project covers. */
   const mutation = fc.record({
@@ -103,7 +108,7 @@ describe.skipIf("reason" in built)("a project that is read", () => {
   });
   const WORD = /(?<=[\s[{,:]\s?)[A-Za-z0-9./-]+(?=[\s,\]}])/g;
 
-  it("has the model of compose-go, or is refused by one of the two, when a value is replaced", async () => {
+  it("a project with a replaced value has the same model as in compose-go, or one of the two refuses it", async () => {
     const cases = fc.sample(mutation, { numRuns: 150, seed: 13 }).map(({ project, at, text }) => {
       const source = project.files["compose.yaml"] ?? "services: {}";
       const words = [...source.matchAll(WORD)];

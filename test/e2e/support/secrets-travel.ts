@@ -8,7 +8,7 @@ import { get } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { outputRecords } from "../../../src/runtimes/dagger/telemetry/otlp.js";
-import { withStandIns } from "../../support/program-dirs.js";
+import { withStubPrograms } from "../../support/program-dirs.js";
 import { type Bundle, filesWith, watchBundles } from "../../support/secrets/engine-traces.js";
 import { type Needles, needlesOf, secretsIn } from "../../support/secrets/needles.js";
 import { type Recorder, startRecorder, withoutPlaintexts } from "../../support/secrets/recorder.js";
@@ -122,7 +122,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
         if (engine.log !== null) logAt = statSync(engine.log).size;
         server = await bench.server({
           ...engine.env,
-          ...withStandIns(recorder.bin),
+          ...withStubPrograms(recorder.bin),
           _EXPERIMENTAL_DAGGER_CLI_BIN: recorder.cli,
           STACKWARDEN_RUNTIME: "dagger",
           STACKWARDEN_LOG_LEVEL: "trace",
@@ -145,7 +145,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
         await engine?.close();
       });
 
-      it("shows none in what it answers, though a service says them aloud", async () => {
+      it("no answer and no log line contains a secret that a service prints", async () => {
         const health = await call("health_status", { fresh: true });
         expect(health.overall_healthy).toBe(true);
         const said = await lines("app");
@@ -168,7 +168,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
         nothing("the server's log", server.stderr());
       });
 
-      it("sends none to the engine but as the plain text of a Dagger secret", () => {
+      it("requests to the engine contain secrets only as plaintexts of Dagger secrets", () => {
         const plaintexts = new Set<string>();
         const sent = recorder.requests().map(({ method, url, headers, body }) => {
           const { authorization, ...others } = headers;
@@ -186,7 +186,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
           ).toBe(true);
       });
 
-      it("starts no program with one in its arguments or its environment", () => {
+      it("no program has a secret in its arguments or environment", () => {
         for (const { args, environment } of recorder.calls())
           nothing("the CLI's call", `${args.join("\n")}\n${JSON.stringify(environment)}`);
         expect(recorder.calls().map(({ args }) => args[0])).toContain("session");
@@ -198,7 +198,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
         nothing("the server's environment", environmentOf(server.pid));
       });
 
-      it("finds none in the session's answers and streams; the engine masks secrets that a service prints", async () => {
+      it("answers and streams of the session contain no secret, and the engine masks printed ones", async () => {
         const answered = recorder.answers();
         looked("the answers of the session", Buffer.concat(answered.map(({ body }) => body)));
         const session = recorder.session();
@@ -211,7 +211,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
         if (engine.keepsCache) nothing("/v1/metrics", await wholeStream(session, "/v1/metrics"));
       });
 
-      it("leaves its own files without any, but for the one that keeps what it made", () => {
+      it("only secrets.json of the state directory contains secrets", () => {
         const files = filesBelow(bench.state);
         expect(files.some((path) => path.includes("/logs/"))).toBe(true);
         const withSecrets = new Set<string>();
@@ -228,7 +228,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
         expect([...withSecrets]).toEqual([join(bench.state, "projects", PROJECT, "secrets.json")]);
       });
 
-      it("has them in the bundles of the running services, where a process's environment must be, and nowhere else", async (test) => {
+      it("bundles of the services contain secrets only in the environment", async (test) => {
         if (engine.bundles === null || watching === undefined) test.skip("this engine's host cannot be looked at");
         const bundles = [...(watching?.seen.values() ?? [])];
         const withSecrets = bundles.filter(
@@ -241,7 +241,9 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
         }
       });
 
-      it("leaves none in the engine", { timeout: 600_000 }, async (test) => {
+      it("the engine's cache, files and log contain no secret outside running services", {
+        timeout: 600_000,
+      }, async (test) => {
         if (engine.keepsCache) {
           const ask = async (fields: string): Promise<string> => {
             const { port, token } = recorder.session();

@@ -40,8 +40,8 @@ async function up(...services: string[]): Promise<void> {
   domain.runtime.calls.length = 0;
 }
 
-describe("a start that changes a running stack and fails", () => {
-  it("starts the former instances of the replaced services again, and names them", async () => {
+describe("start_stack on a running stack that fails", () => {
+  it("a failed start runs the former instances again and names them", async () => {
     await up(...SHOP);
     const db = domain.runtime.service("db").pid;
     domain.project("shop", compose(service("db"), failing(api), worker, service("extra")));
@@ -73,7 +73,7 @@ describe("a start that changes a running stack and fails", () => {
     expect((await start()).status).toBe("already_running");
   });
 
-  it("leaves the stack degraded, not starting, where a former instance does not come back", async () => {
+  it("a stack whose former instance does not come up is degraded, and the error names it", async () => {
     await up(...SHOP);
     let broken = false;
     domain.runtime.scripts.api = { probe: (check) => (broken ? "HTTP 500" : probe(check)) };
@@ -103,7 +103,7 @@ describe("a start that changes a running stack and fails", () => {
     expect(await start()).toMatchObject({ status: "reconciled", verified: true });
   });
 
-  it("changes nothing for a service that completed, and takes no new one", async () => {
+  it("a rollback does not run a completed service again", async () => {
     const migrate = service("migrate").replace(/\n {4}healthcheck:.*/, "");
     const app = service("api", "depends_on: { migrate: { condition: service_completed_successfully } }");
     domain.runtime.scripts = { migrate: { ends: [{ afterMs: 1 }, { afterMs: 1 }] }, api: { probe } };
@@ -117,7 +117,7 @@ describe("a start that changes a running stack and fails", () => {
     expect(await states()).toEqual({ migrate: "completed", api: "healthy" });
   });
 
-  it("does not keep its ports, limits and selection", async () => {
+  it("a failed start does not keep its ports, limits and selection", async () => {
     await up(...SHOP);
     domain.runtime.scripts.api = {
       startErrors: [new StackwardenError("UNSUPPORTED", "Port 80 cannot be used.")],
@@ -139,7 +139,7 @@ describe("a start that changes a running stack and fails", () => {
     expect(domain.runtime.service("db").limits.pids).toBeUndefined();
   });
 
-  it("is rolled back when its caller cancels, and ended by a stop", async () => {
+  it("a cancelled start is rolled back, and a stop ends a start without a rollback", async () => {
     await up(...SHOP);
     domain.project("shop", compose(service("db"), service("api", "environment: { A: b }"), worker));
     domain.runtime.scripts.api = { startMs: 60_000, probe };
@@ -165,7 +165,7 @@ describe("a start that changes a running stack and fails", () => {
     expect(domain.runtime.started()).toEqual(["api"]);
   });
 
-  it("ends the restart in progress of a service that it added", async () => {
+  it("a rollback ends the pending restart of a service that the start added", async () => {
     await up(service("db"));
     const plain = (text: string): string => text.replace(/\n {4}healthcheck:.*/, "");
     domain.runtime.scripts.web = { ends: [{ afterMs: 20, exitCode: 1 }] };
@@ -182,7 +182,7 @@ describe("a start that changes a running stack and fails", () => {
     expect(alive()).toEqual(["db"]);
   });
 
-  it("that is refused before a change is not a failed start", async () => {
+  it("a start that is refused before a change is recorded as start_refused", async () => {
     await up(...SHOP);
     await expect(start({ limits: { db: { memory_mb: 6 } } })).rejects.toMatchObject({ code: "LIMIT_REFUSED" });
     domain.runtime.updateError = new StackwardenError("PORT_IN_USE", "Host port in use: 3000 (api).");
@@ -199,8 +199,8 @@ describe("a start that changes a running stack and fails", () => {
   });
 });
 
-describe("a stop of some services", () => {
-  it("does not start others that have ended, whose failure would bring the stopped ones back", async () => {
+describe("stop_stack with services", () => {
+  it("a stop of some services does not start others that crashed", async () => {
     await up(service("web"), service("api"));
     domain.runtime.scripts.api = { startErrors: [new StackwardenError("UNSUPPORTED", "no such program")] };
     domain.runtime.service("api").end({ exitCode: 1 });
@@ -213,8 +213,8 @@ describe("a stop of some services", () => {
   });
 });
 
-describe("reports of a service that did not start", () => {
-  it("have the exit of the instance that failed, not of an earlier one", async () => {
+describe("reports after a failed start", () => {
+  it("a failed start reports the exit of its own instance, not of an earlier one", async () => {
     await up(service("api"));
     domain.runtime.scripts.api = { probe: () => "HTTP 404" };
     domain.project("shop", compose(failing(service("api"))));
@@ -225,7 +225,7 @@ describe("reports of a service that did not start", () => {
     expect(error.details?.exit).toBeNull();
   });
 
-  it("do not call a service crashed whose start ended because another one failed", async () => {
+  it("services whose start ended because another failed are stopped, not crashed", async () => {
     domain.project(
       "shop",
       compose(failing(service("api")), service("worker", "depends_on: [api]"), service("web", needs("api"))),
@@ -243,7 +243,7 @@ describe("reports of a service that did not start", () => {
       expect(health.services[name]?.message).toMatch(/^Not started: The service api did not start: its health check/);
   });
 
-  it("say that a restart failed, and the stack is degraded", async () => {
+  it("a failed restart leaves the stack degraded with the reason, and a successful one never does", async () => {
     await up(service("db"), service("api").replace("start_period: 10s", "start_period: 0s"));
     domain.runtime.scripts.api = { probe: () => "HTTP 500" };
     const seen = new Set<string>();
@@ -278,8 +278,8 @@ describe("reports of a service that did not start", () => {
   });
 });
 
-describe("the answer of a start that changes a running stack", () => {
-  it("names what was replaced, started and removed, and why", async () => {
+describe("result of start_stack on a running stack", () => {
+  it("the message names what was replaced, started, stopped and changed, with the reasons", async () => {
     await up(...SHOP, service("web"), service("old"));
     domain.runtime.service("web").end({ exitCode: 1 });
     await until("crashed", async () => (await states()).web === "crashed");

@@ -25,8 +25,8 @@ const checkedPorts = async () =>
   (await check()).services.flatMap(({ ports }) => ports.map(({ host_port }) => host_port));
 const limits = () => domain.runtime.service("web").limits;
 
-describe("a port that a call selects", () => {
-  it("applies to later starts, is named, and ends with ports: {} or when the compose file changes it", async () => {
+describe("ports of a call", () => {
+  it("a call's port applies to later starts until ports: {} or a change of the compose file", async () => {
     write(web("8080:80"), service("db", "ports: ['5432:5432']"));
     const first = await start({ ports: { web: 8081, db: 5555 } });
     const note = expect.stringContaining("host port 8081 of web (compose file: 8080)");
@@ -51,7 +51,7 @@ describe("a port that a call selects", () => {
     expect(cleared.after.notes.join()).not.toContain("Set by calls");
   });
 
-  it("does not prevent a start without its service", async () => {
+  it("a call's port does not prevent a start after its service was removed", async () => {
     write(web("8080:80"), service("db"));
     await start({ ports: { web: 8081 } });
     write(service("db"));
@@ -59,8 +59,8 @@ describe("a port that a call selects", () => {
   });
 });
 
-describe("a limit that a call sets", () => {
-  it("applies until the compose file changes it, or 0 returns to the compose file", async () => {
+describe("limits of a call", () => {
+  it("a call's limit applies to later starts until 0 or a change of the compose file", async () => {
     write(web("8080:80", "mem_limit: 256m"));
     await start();
     const set = (change: object) => manager.setLimits({ project: "shop", service: "web", limits: change }, call());
@@ -94,7 +94,7 @@ describe("a limit that a call sets", () => {
 });
 
 describe("limits that cannot be stored", () => {
-  it("are a warning of a start that succeeded, not its failure", async () => {
+  it("a start whose limits cannot be stored succeeds with a warning", async () => {
     write(web("8080:80"));
     // A directory in place of the file: each write of it fails.
     const file = join(domain.state, "projects", "shop", "limits.json");
@@ -114,8 +114,8 @@ describe("limits that cannot be stored", () => {
   });
 });
 
-describe("a check of the ports", () => {
-  it("does not call a port busy that a start of the same stack holds", async () => {
+describe("check_stack: host ports", () => {
+  it("a port that the stack's own start holds is not reported as in use", async () => {
     write(web("8080:80"));
     let check: ReturnType<typeof manager.check> | undefined;
     const { open, checkPorts } = domain.runtime;
@@ -148,7 +148,7 @@ describe("a check of the ports", () => {
     expect((await begun)?.verified).toBe(true);
   });
 
-  it("names a port that is in use, with its owner, and not those of the project's running stack", async () => {
+  it("a port in use is reported with its owner, except those of the project's running stack", async () => {
     write(web("8080:80"));
     domain.runtime.busyPorts.add(8080);
     expect(await check()).toMatchObject({
@@ -177,7 +177,7 @@ describe("a check of the ports", () => {
     expect((await check()).startable).toBe(false);
   });
 
-  it("says which ports a linked work tree takes now; its start reports them", async () => {
+  it("a check of a linked work tree announces the replacement of a port in use, and its start reports it", async () => {
     const folder = write(web("8080:80"), service("db", "ports: ['5432:5432']"));
     mkdirSync(join(domain.root, "main", ".git", "worktrees", "shop"), { recursive: true });
     writeFileSync(join(folder, ".git"), `gitdir: ${join(domain.root, "main", ".git", "worktrees", "shop")}\n`);

@@ -11,7 +11,7 @@ beforeEach(() => {
 afterEach(() => domain.close());
 
 it.each(["constructor", "toString", "hasOwnProperty", "valueOf"])(
-  "%s is started, read, limited, restarted and stopped",
+  "a service with the name %s can be started, read, limited, restarted and stopped",
   async (name) => {
     domain.project("shop", compose(service(name, "ports: [8080]"), service("web", `depends_on: [${name}]`)));
     domain.runtime.scripts = { [name]: { prints: "a line" } };
@@ -33,7 +33,7 @@ it.each(["constructor", "toString", "hasOwnProperty", "valueOf"])(
   },
 );
 
-it("the name of a service that runs several times leads to all of its instances", async () => {
+it("the name of a scaled service applies to all of its instances", async () => {
   const text = (scale: number): string =>
     compose(service("web", `scale: ${scale}\nports: [80]`), service("proxy", "depends_on: [web]"));
   domain.project("shop", text(3));

@@ -37,7 +37,7 @@ const volume = (name: string): number | undefined => domain.runtime.volumes.get(
 const folder = (): string => join(domain.state, "projects", "shop", "snapshots");
 
 describe("snapshots", () => {
-  it("saves the data of a running stack while exactly its writers are paused, and restores it when stopped", async () => {
+  it("a save pauses only the services that write the data, and a restore requires a stopped stack", async () => {
     const manager = await started();
     const { snapshot } = await manager.saveSnapshot({ project: "shop", name: "one" }, call());
     expect(snapshot).toMatchObject({ name: "one", bytes: 100, volumes: { data: 100, uploads: 0 }, runtime: "local" });
@@ -64,7 +64,7 @@ describe("snapshots", () => {
     expect((await manager.start({ project: "shop" }, call())).verified).toBe(true);
   });
 
-  it("resumes the services also when the copy fails, and leaves nothing of it", async () => {
+  it("a failed save resumes the services and leaves no files", async () => {
     const manager = await started();
     domain.runtime.copyErrors.push(new StackwardenError("STORAGE_FAILED", "The disk is full."));
     await expect(manager.saveSnapshot({ project: "shop" }, call())).rejects.toMatchObject({ code: "STORAGE_FAILED" });
@@ -75,7 +75,7 @@ describe("snapshots", () => {
     expect((await manager.snapshots("shop")).snapshots).toEqual([]);
   });
 
-  it("makes no check of a paused service, so that it does not become unhealthy", async () => {
+  it("a paused service is not checked and does not become unhealthy", async () => {
     const manager = await started();
     let probed = 0;
     domain.runtime.scripts.db = {
@@ -103,7 +103,7 @@ describe("snapshots", () => {
     await until("it is checked again", () => probed > 0);
   });
 
-  it("keeps names apart, lists in order of time, and refuses unknown ones with the known", async () => {
+  it("snapshots have unique names, are listed by time, and unknown names are refused", async () => {
     const manager = await started();
     await manager.saveSnapshot({ project: "shop", name: "b" }, call());
     await manager.saveSnapshot({ project: "shop", name: "a" }, call());
@@ -121,7 +121,7 @@ describe("snapshots", () => {
     expect(statSync(folder()).mode & 0o777).toBe(0o700);
   });
 
-  it("refuses a service without a named volume, an unknown one, and a project without data", async () => {
+  it("a save without a named volume, service or data is refused", async () => {
     const manager = await started();
     await expect(manager.saveSnapshot({ project: "shop", service: "web" }, call())).rejects.toMatchObject({
       code: "INVALID_INPUT",
@@ -136,7 +136,7 @@ describe("snapshots", () => {
     });
   });
 
-  it("bounds number and bytes; automatic ones make room, the oldest first", async () => {
+  it("number and bytes of snapshots are limited, and automatic ones are deleted first", async () => {
     const manager = await started({ snapshots: { maxCount: 2, maxBytes: 1000 } });
     await manager.stop({ project: "shop", removeVolumes: true }, call());
     await manager.start({ project: "shop" }, call());
@@ -159,7 +159,7 @@ describe("snapshots", () => {
     expect(volume("shop/data")).toBeUndefined();
   });
 
-  it("saves the data before volumes are deleted, and says where it is", async () => {
+  it("a stop that deletes volumes saves their data first and names the snapshot", async () => {
     const manager = await started();
     const outcome = await manager.stop({ project: "shop", removeVolumes: true }, call());
     expect(outcome.message).toContain(`snapshot ${outcome.snapshot}`);
@@ -171,7 +171,7 @@ describe("snapshots", () => {
     expect(await manager.stop({ project: "shop", removeVolumes: true }, call())).not.toHaveProperty("snapshot");
   });
 
-  it("keeps a snapshot that is being restored", async () => {
+  it("a snapshot cannot be deleted while it is restored, and a start waits for the restore", async () => {
     const manager = await started();
     await manager.saveSnapshot({ project: "shop", name: "one" }, call());
     await manager.stop({ project: "shop" }, call());
@@ -200,8 +200,8 @@ describe("snapshots", () => {
   });
 });
 
-describe("a start on another project's data", () => {
-  it("copies the present data and the generated passwords of a running project, once", async () => {
+describe("start_stack with data_from", () => {
+  it("data_from copies the data and generated passwords of a running project, once", async () => {
     const manager = await started();
     domain.project("copy", SHOP);
     const first = await manager.start({ project: "copy", dataFrom: { project: "shop" } }, call());
@@ -219,7 +219,7 @@ describe("a start on another project's data", () => {
     expect(volume("copy/data")).toBe(55);
   });
 
-  it("takes a snapshot that is named, and never overwrites data", async () => {
+  it("data_from copies a named snapshot and never overwrites data", async () => {
     const manager = await started();
     await manager.saveSnapshot({ project: "shop", name: "seeded" }, call());
     domain.runtime.volumes.set("shop/data", 1);
@@ -233,7 +233,7 @@ describe("a start on another project's data", () => {
     expect(volume("copy/data")).toBe(100);
   });
 
-  it("refuses itself, an unknown project, an unknown snapshot and a project without data", async () => {
+  it("data_from refuses the project itself, unknown names and a project without data", async () => {
     const manager = await started();
     domain.project("copy", SHOP);
     const start = (dataFrom: { project: string; snapshot?: string }) =>

@@ -17,7 +17,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { machinePython, PYTHON_VARIABLE } from "../machine-python.mjs";
-import { withStandIns } from "../program-dirs.js";
+import { withStubPrograms } from "../program-dirs.js";
 import { removeEngineCgroups } from "./cgroups.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -122,7 +122,7 @@ export async function startSimEngine(faults: Faults = {}): Promise<SimEngine> {
     // Where tests have a real engine too, its own CLI must not be taken for this one's.
     env: {
       ...process.env,
-      ...withStandIns(bin),
+      ...withStubPrograms(bin),
       _EXPERIMENTAL_DAGGER_CLI_BIN: undefined,
       _EXPERIMENTAL_DAGGER_RUNNER_HOST: runnerHost,
     },

@@ -35,13 +35,13 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-describe("uploads", () => {
-  it("a .dockerignore is read as Docker reads it", () => {
+describe("uploads to an engine", () => {
+  it("ignorePatterns reads a .dockerignore file as Docker does", () => {
     const text = "# comment\n\n/dist/\n./tmp\n  *.log  \n!keep.log\n! /back\n.\n/\n**/cache\r\n";
     expect(ignorePatterns(text)).toEqual(["dist", "tmp", "*.log", "!keep.log", "!back", "**/cache"]);
   });
 
-  it("a build leaves out history, packages and what is ignored, never its Dockerfile", async () => {
+  it("buildExcludes omits history, packages and ignored files, and keeps the Dockerfile", async () => {
     expect(await buildExcludes(folder, folder, "Dockerfile")).toEqual([
       "**/.git",
       "**/node_modules",
@@ -56,7 +56,7 @@ describe("uploads", () => {
     expect((await buildExcludes(folder, folder, "prod.Dockerfile")).slice(-2)).toEqual(["docs", "!prod.Dockerfile"]);
     mkdirSync(join(folder, "odd.dockerignore"));
     expect((await buildExcludes(folder, folder, "odd")).slice(-3)).toEqual(["*", "!src", "!odd"]);
-    // One that cannot be taken as it is must not be passed over: what it names would be uploaded.
+    // An ignore file that cannot be read must not be skipped: the files that it names would be uploaded.
     symlinkSync("prod.Dockerfile.dockerignore", join(folder, "linked.dockerignore"));
     expect((await buildExcludes(folder, folder, "linked")).slice(-2)).toEqual(["docs", "!linked"]);
     symlinkSync("/etc/hostname", join(folder, "away.dockerignore"));
@@ -65,7 +65,7 @@ describe("uploads", () => {
       await expect(buildExcludes(folder, folder, refused)).rejects.toMatchObject({ code: "INVALID_STACK" });
   });
 
-  it("copies are made of what lies in the project, as it is now, without its .env and the server's state", async () => {
+  it("uploads are taken from the project without .env, the state directory and links that lead outside", async () => {
     const asked: unknown[] = [];
     const client = {
       host: () => ({
@@ -94,7 +94,7 @@ describe("uploads", () => {
     expect(await uploadBind(options, join(folder, "app", "one.txt"))).toMatchObject({ kind: "file" });
     expect(asked[2]).toEqual(["file", join(folder, "app", "one.txt"), { noCache: true }]);
 
-    // What is excluded does not count towards the limits.
+    // Excluded files do not count towards the limits.
     writeFileSync(join(folder, "app", "disk.img"), "");
     truncateSync(join(folder, "app", "disk.img"), 9 * 1024 ** 3);
     await expect(uploadBind(options, join(folder, "app"))).rejects.toMatchObject({
@@ -168,7 +168,7 @@ describe("uploads", () => {
     for (const one of [stateDir, outside]) rmSync(one, { recursive: true });
   });
 
-  it("changed files are copied into a running container when they are empty too, secrets neither by name nor by a link", async () => {
+  it("copyFiles copies an empty file, and refuses private files by name, by link and by content", async () => {
     writeFileSync(join(folder, "empty"), "");
     mkdirSync(join(folder, "config"));
     writeFileSync(join(folder, "config", "token"), "hush");
