@@ -8,7 +8,7 @@ import { get } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { outputRecords } from "../../../src/runtimes/dagger/telemetry/otlp.js";
-import { withStandIns } from "../../support/program-dirs.js";
+import { withStubPrograms } from "../../support/program-dirs.js";
 import { type Bundle, filesWith, watchBundles } from "../../support/secrets/engine-traces.js";
 import { type Needles, needlesOf, secretsIn } from "../../support/secrets/needles.js";
 import { type Recorder, startRecorder, withoutPlaintexts } from "../../support/secrets/recorder.js";
@@ -122,7 +122,7 @@ export function secretsTravel(title: string, reason: string | null, open: () => 
         if (engine.log !== null) logAt = statSync(engine.log).size;
         server = await bench.server({
           ...engine.env,
-          ...withStandIns(recorder.bin),
+          ...withStubPrograms(recorder.bin),
           _EXPERIMENTAL_DAGGER_CLI_BIN: recorder.cli,
           STACKWARDEN_RUNTIME: "dagger",
           STACKWARDEN_LOG_LEVEL: "trace",

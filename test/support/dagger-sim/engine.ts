@@ -19,7 +19,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { machinePython, PYTHON_VARIABLE } from "../machine-python.mjs";
-import { withStandIns } from "../program-dirs.js";
+import { withStubPrograms } from "../program-dirs.js";
 import { removeEngineCgroups } from "./cgroups.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -124,7 +124,7 @@ export async function startSimEngine(faults: Faults = {}): Promise<SimEngine> {
     // The CLI of a real engine must not be used for this one.
     env: {
       ...process.env,
-      ...withStandIns(bin),
+      ...withStubPrograms(bin),
       _EXPERIMENTAL_DAGGER_CLI_BIN: undefined,
       _EXPERIMENTAL_DAGGER_RUNNER_HOST: runnerHost,
     },
