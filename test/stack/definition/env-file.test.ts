@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts under test are Compose expressions
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { EnvFileError, parseEnvFile } from "../../../src/stack/definition/env-file.js";

@@ -1,4 +1,4 @@
-/** A start of a running stack that fails: what runs before it runs after it, and reports say what does not. */
+/** A failed start of a running stack: its services run as before, and reports name those that do not. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { StackwardenError } from "../../../src/errors.js";
 import type { SharedStackManager } from "../../../src/stack/model.js";
@@ -67,7 +67,7 @@ describe("start_stack on a running stack that fails", () => {
       service: "api",
       explanation: "The last start failed; the services that it had replaced (api, worker) run as before.",
     });
-    // The file is still another one than the running definition.
+    // The file still differs from the running definition.
     await until("api is stale", async () => (await manager.report("shop")).services.api?.stale?.fix === "start_stack");
     domain.project("shop", compose(...SHOP));
     expect((await start()).status).toBe("already_running");
@@ -304,7 +304,7 @@ describe("reports after a failed start", () => {
       "The last start failed: its health check (fake) failed 2 times: HTTP 500.",
     );
     expect([...seen].sort()).toEqual(["degraded", "starting"]);
-    // A restart that succeeds is never reported as degraded meanwhile.
+    // A successful restart is never reported as degraded.
     domain.runtime.scripts.api = { probe };
     seen.clear();
     const follow = manager.subscribe((change) => {

@@ -1,4 +1,4 @@
-/** Snapshots of a project's data, by a runtime whose volumes are numbers. */
+/** Snapshots of a project's data, on a runtime whose volumes are numbers. */
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -193,7 +193,7 @@ describe("snapshots", () => {
     expect(volume("shop/data")).toBeUndefined();
     await manager.restoreSnapshot({ project: "shop", snapshot: outcome.snapshot ?? "" }, call());
     expect(volume("shop/data")).toBe(100);
-    // Nothing is left to save.
+    // No data remains to save.
     domain.runtime.volumes.clear();
     expect(await manager.stop({ project: "shop", removeVolumes: true }, call())).not.toHaveProperty("snapshot");
   });
