@@ -15,8 +15,8 @@ const HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when
 const row = (local: string, state = "0A", uid = 71_000) =>
   `   0: ${local} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000 ${uid} 0 1 1 0 100 0 0 10 0`;
 
-describe("the kernel's tables of listeners", () => {
-  it("are read for port, owner and reach", () => {
+describe("socket tables of the kernel", () => {
+  it("parseListeners reads the port, owner and addresses of each listening socket", () => {
     const table = [
       HEAD,
       row("0100007F:1F90"),
@@ -37,7 +37,7 @@ describe("the kernel's tables of listeners", () => {
     expect(parseListeners("")).toEqual([]);
   });
 
-  it("may be one or none", async () => {
+  it("listeners reads tcp6 only where it exists and has sockets, and returns null without any table", async () => {
     const dir = tempDir();
     const net = join(dir.path, "net");
     expect(await listeners(net)).toBeNull();
@@ -55,7 +55,7 @@ describe("the kernel's tables of listeners", () => {
   });
 });
 
-describe("who listens on a port", () => {
+describe("listenersOn", () => {
   const open: Server[] = [];
   const listen = (host: string) =>
     new Promise<number>((resolve) => {
@@ -66,7 +66,7 @@ describe("who listens on a port", () => {
     });
   afterEach(() => Promise.all(open.splice(0).map((server) => new Promise((resolve) => server.close(resolve)))));
 
-  it("is seen for real", async () => {
+  it("listenersOn reports a real socket with its owner and whether it is on loopback only", async () => {
     const [near, far] = [await listen("127.0.0.1"), await listen("0.0.0.0")];
     const uid = process.getuid?.() ?? null;
     expect(await listenersOn(near)).toEqual([{ port: near, uid, loopback: true, answersLoopback: true }]);
@@ -74,17 +74,17 @@ describe("who listens on a port", () => {
     expect(await listenersOn(await freePort())).toEqual([]);
   });
 
-  it("is seen within a moment where the tables are read only after the number of sockets changed", async () => {
+  it("recentListeners sees a socket open and close although it caches the tables", async () => {
     for (let round = 0; round < 5; round++) {
       const port = await listen("127.0.0.1");
-      // Another program of the machine may close one at the same time.
+      // Another program may close a socket at the same time, which keeps the number of sockets equal.
       await expect.poll(() => listenersOn(port, recentListeners), { timeout: 5000 }).toMatchObject([{ port }]);
       await Promise.all(open.splice(0).map((server) => new Promise((resolve) => server.close(resolve))));
       await expect.poll(() => listenersOn(port, recentListeners), { timeout: 5000 }).toEqual([]);
     }
   });
 
-  it("is determined by connecting where no socket table exists", async () => {
+  it("listenersOn connects to the port where no socket table exists", async () => {
     const port = await listen("127.0.0.1");
     expect(await listenersOn(port, () => listeners("/nonexistent"))).toEqual([
       { port, uid: null, loopback: true, answersLoopback: true },

@@ -20,7 +20,6 @@ import { execInContainer } from "../../../../src/runtimes/docker/service/exec.js
 import { kernelLimits, kernelUser, parseCgroup } from "../../../../src/runtimes/docker/service/kernel-view.js";
 import { podmanResources, updateContainer } from "../../../../src/runtimes/docker/service/limits.js";
 import { networkNames, StackNetworks } from "../../../../src/runtimes/docker/stack/network.js";
-import { rememberEngine, rememberedEngines } from "../../../../src/runtimes/docker/volumes/engines.js";
 import { removeVolumes } from "../../../../src/runtimes/docker/volumes/remove.js";
 import type { ServiceExit } from "../../../../src/stack/runtime.js";
 import { serviceDefinition } from "../../../support/service.js";
@@ -128,16 +127,6 @@ describe("volumes", () => {
       code: "STORAGE_FAILED",
       message: expect.stringContaining("in use"),
     });
-  });
-
-  it("are looked for on every engine that the project used", async () => {
-    expect(await rememberedEngines(folder)).toEqual([]);
-    await rememberEngine(folder, "unix:///a");
-    await rememberEngine(folder, "unix:///a");
-    await rememberEngine(folder, "tcp://b:1");
-    expect(await rememberedEngines(folder)).toEqual(["unix:///a", "tcp://b:1"]);
-    writeFileSync(join(folder, "docker-engines.json"), "{}");
-    await expect(rememberedEngines(folder)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
   });
 
   it("with dependencies are known by service; a damaged record is none", async () => {
