@@ -1,4 +1,4 @@
-/** `init`: nothing is written without --yes, nothing that exists is replaced. */
+/** `init` writes nothing without --yes and replaces no existing file. */
 import { spawnSync } from "node:child_process";
 import {
   chmodSync,

@@ -1,4 +1,4 @@
-/** Secrets are hidden, and reports stay usable: what a caller must use again is never replaced. */
+/** Redaction hides secrets and keeps names that a caller must use again. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";

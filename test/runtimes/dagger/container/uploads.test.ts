@@ -1,12 +1,28 @@
 /** What is uploaded to an engine, and what is left out. */
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { removeStaged, withStaging } from "../../../../src/runtimes/dagger/container/staging.js";
 import {
   buildExcludes,
   ignorePatterns,
   uploadBind,
+  uploadFiles,
   uploadFolder,
 } from "../../../../src/runtimes/dagger/container/uploads.js";
 import { copyFiles } from "../../../../src/runtimes/dagger/service/copy-files.js";
@@ -57,7 +73,15 @@ describe("uploads to an engine", () => {
         file: (path: string, options: object) => asked.push(["file", path, options]),
       }),
     };
-    const options = { client: client as never, folder, stateDir: join(folder, "state"), definition: {} };
+    const staging = { copy: () => Promise.reject(new Error("Only a server that runs as root uploads copies.")) };
+    const options = {
+      client: client as never,
+      folder,
+      stateDir: join(folder, "state"),
+      definition: {},
+      staging,
+      isRoot: false,
+    };
     mkdirSync(join(folder, "app"));
     writeFileSync(join(folder, "app", "one.txt"), "");
     await uploadFolder(options, folder);
@@ -93,6 +117,55 @@ describe("uploads to an engine", () => {
     expect(asked).toHaveLength(3);
     expect(isBeneath("/a", "/ab")).toBe(false);
     expect(isBeneath("/a", "/a/..b")).toBe(true);
+  });
+
+  it("a server that runs as root uploads copies, which a folder exchanged for a link does not redirect", async () => {
+    const stateDir = mkdtempSync(join(tmpdir(), "stackwarden-state-"));
+    const outside = mkdtempSync(join(tmpdir(), "stackwarden-outside-"));
+    writeFileSync(join(outside, "main.js"), "a file of the machine");
+    mkdirSync(join(folder, "app", "lib"), { recursive: true });
+    mkdirSync(join(folder, "ignored"));
+    writeFileSync(join(folder, "app", "main.js"), "the project's", { mode: 0o755 });
+    writeFileSync(join(folder, "app", "empty"), "");
+    writeFileSync(join(folder, "app", "lib", "large"), "x".repeat(3_000_000));
+    symlinkSync("/etc/hostname", join(folder, "app", "away"));
+    writeFileSync(join(folder, "ignored", "kept"), "included again");
+    writeFileSync(join(folder, "ignored", "other"), "");
+    writeFileSync(join(folder, "token"), "hush");
+    symlinkSync("token", join(folder, ".env"));
+    chmodSync(folder, 0o750);
+    const read: string[] = [];
+    const client = {
+      host: () => ({ directory: (path: string) => read.push(path), file: (path: string) => read.push(path) }),
+    };
+    const used = withStaging(stateDir, "service-app", async (staging) => {
+      const options = { client: client as never, folder, stateDir, definition: {}, staging, isRoot: true };
+      await uploadFolder(options, folder, ["ignored", "!ignored/kept"]);
+      await uploadBind(options, join(folder, "app", "main.js"));
+      await uploadFiles(options, folder, ["app/lib/large", "app/missing"]);
+      // The Dagger CLI reads later than the server checks.
+      renameSync(join(folder, "app"), join(folder, "moved"));
+      symlinkSync(outside, join(folder, "app"));
+      const [tree = "", file = "", files = ""] = read;
+      expect(readFileSync(join(tree, "app", "main.js"), "utf8")).toBe("the project's");
+      expect(statSync(join(tree, "app", "main.js")).mode & 0o777).toBe(0o755);
+      expect(readFileSync(join(tree, "app", "empty"), "utf8")).toBe("");
+      expect(readlinkSync(join(tree, "app", "away"))).toBe("/etc/hostname");
+      expect(readdirSync(tree).sort()).toEqual(["app", "ignored"]);
+      expect(readdirSync(join(tree, "ignored"))).toEqual(["kept"]);
+      expect(readFileSync(file, "utf8")).toBe("the project's");
+      expect(readdirSync(join(files, "app"))).toEqual(["lib"]);
+      expect(statSync(join(files, "app", "lib", "large")).size).toBe(3_000_000);
+      expect(statSync(join(stateDir, "uploads")).mode & 0o077).toBe(0);
+      expect(statSync(join(files, "app")).mode & 0o777).toBe(0o755);
+      expect(statSync(tree).mode & 0o777).toBe(0o750);
+      throw new Error("The start failed.");
+    });
+    await expect(used).rejects.toThrow("The start failed.");
+    expect(readdirSync(join(stateDir, "uploads"))).toEqual([]);
+    await removeStaged(stateDir);
+    expect(existsSync(join(stateDir, "uploads"))).toBe(false);
+    for (const one of [stateDir, outside]) rmSync(one, { recursive: true });
   });
 
   it("copyFiles copies an empty file, and refuses private files by name, by link and by content", async () => {
