@@ -182,6 +182,47 @@ describe("start_stack on a running stack that fails", () => {
     expect(alive()).toEqual(["db"]);
   });
 
+  describe("a service whose restart is pending", () => {
+    const crashing = service("web", "restart: on-failure:9");
+    const later = async () => (await eventsOf(manager, "shop", "restart_scheduled")).length;
+
+    /** Crashes `web` until its restart waits for a second. */
+    async function crashOften(): Promise<void> {
+      domain.runtime.scripts.web = { ends: [{ afterMs: 1, exitCode: 5 }], probe };
+      domain.runtime.service("web").end({ exitCode: 5 });
+      await until("it waits for its restart", async () => (await later()) === 2 && (await states()).web === "crashed");
+      domain.runtime.calls.length = 0;
+    }
+
+    it("and that the failed start did not change is restarted after the rollback, by its policy", async () => {
+      await up(crashing, api);
+      await crashOften();
+      // The start begins with both; web waits for nothing, and fails at once.
+      domain.runtime.scripts.web = { startErrors: [new StackwardenError("UNSUPPORTED", "no such program")], probe };
+      domain.project("shop", compose(crashing, api, service("extra")));
+      expect((await failed()).details).toMatchObject({ rolled_back: [], down: [] });
+      expect((await manager.report("shop")).services.web).toMatchObject({ state: "crashed" });
+      expect(await later()).toBe(3);
+      const health = await manager.health({ project: "shop", waitFor: "healthy", timeoutMs: 20_000 }, call());
+      expect(health).toMatchObject({ overall_healthy: true, wait: { met: true } });
+      expect(alive()).toEqual(["api", "web"]);
+    });
+
+    it("and that the failed start replaced or removed is restarted with its former definition", async () => {
+      for (const next of [[failing(api), service("web", "restart: always")], [failing(api)]]) {
+        await up(crashing, api);
+        await crashOften();
+        domain.project("shop", compose(...next));
+        expect((await failed()).details).toMatchObject({ rolled_back: ["api"], down: [] });
+        const { message } = (await eventsOf(manager, "shop", "restart_scheduled")).at(-1) ?? {};
+        expect(message).toMatch(/^web starts again in \d+ ms\.$/);
+        await until("web runs", async () => (await states()).web === "healthy");
+        expect(alive()).toEqual(["api", "web"]);
+        await manager.stop({ project: "shop", forget: true }, call());
+      }
+    });
+  });
+
   it("a start that is refused before a change is recorded as start_refused", async () => {
     await up(...SHOP);
     await expect(start({ limits: { db: { memory_mb: 6 } } })).rejects.toMatchObject({ code: "LIMIT_REFUSED" });
