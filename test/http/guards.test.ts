@@ -262,7 +262,7 @@ describe("bodies and paths", () => {
 });
 
 it("connections that send nothing do not exclude other requests of the same source", async () => {
-  const small = await httpFixture({ limits: { halfOpenPerSource: 8, headersMs: 60_000, requestMs: 60_000 } });
+  const small = await httpFixture({ limits: { anonymousPerSource: 8, headersMs: 60_000, requestMs: 60_000 } });
   const closed: number[] = [];
   const held: Socket[] = [];
   try {
