@@ -33,7 +33,8 @@ describe.skipIf(missing !== null)(`mounts of a service${missing === null ? "" : 
   afterEach(() => fixture.close());
 
   /**
-   * Runs the command many times while two paths are exchanged. @returns the outputs, and the number of refused starts
+   * Runs the command many times while two paths are exchanged.
+   * @returns the outputs, and the number of refused starts
    */
   async function raced(argv: string[], fields: Parameters<HostFixture["run"]>[1], first: string, second: string) {
     await fixture.host();
