@@ -111,7 +111,10 @@ describe("init: client configuration", () => {
     const file = clientFile("vscode", place());
     mkdirSync(dirname(file.path), { recursive: true });
     make(file.path);
-    expect(withClient(file, folder)).toMatchObject({ action: "manual", text: expect.stringContaining('"stackwarden"') });
+    expect(withClient(file, folder)).toMatchObject({
+      action: "manual",
+      text: expect.stringContaining('"stackwarden"'),
+    });
   });
 
   it("the configuration runs npx for an installed package, and the program of a clone", () => {

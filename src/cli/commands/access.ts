@@ -59,9 +59,9 @@ export async function env(service: string, options: CommonOptions, host: CliHost
     const { terminal } = session;
     if (terminal.json) terminal.print(JSON.stringify(Object.fromEntries(variables)));
     else {
-      const [usual, other] = [true, false].map((usual) => variables.filter(([name]) => SHELL_NAME.test(name) === usual));
-      terminal.print(harmless((usual ?? []).map(([name, value]) => assignment(name, value)).join("\n")));
-      for (const [name] of other ?? [])
+      const lines = variables.filter(([name]) => SHELL_NAME.test(name)).map(([name, value]) => assignment(name, value));
+      terminal.print(harmless(lines.join("\n")));
+      for (const [name] of variables.filter(([other]) => !SHELL_NAME.test(other)))
         terminal.note(`Left out ${JSON.stringify(name)}: a shell has no variable of this name; --json prints it.`);
     }
     return EXIT.ok;
